@@ -9,7 +9,7 @@ import { Dialog, Trouble } from "./parts.js";
 import { go, place, to } from "./router.js";
 import { blur, may, session, useValue } from "./store.js";
 import { styled } from "./styled.js";
-import { notes, undoLast, unsay } from "./undo.js";
+import { notes, say, undoLast, unsay } from "./undo.js";
 import { loadMore, t } from "./words.js";
 
 const MOST_ON_A_PHONE = 5;
@@ -20,6 +20,9 @@ export function Frame() {
   const shown = PAGES.filter((page) => may(page.role));
   const page = [...shown, ...OTHERS].find((one) => one.name === here.page) ?? shown[0];
   const close = () => setOpen(null);
+  useEffect(() => {
+    if (blur.now === "on" && !blur.isKept) say(t("blur.begun"), { action: [t("blur.show"), () => blur.set("off")] });
+  }, []);
   useKeys({
     "/": ["keys.find", () => setOpen("find")],
     "?": ["keys.list", () => setOpen("keys")],

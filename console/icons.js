@@ -22,7 +22,10 @@ const PATHS = {
   play: "M8 5.500v13l10.5-6.500Z",
   bell: "M6 16.500V11a6 6 0 0 1 12 0v5.500l1.500 1.500h-15ZM10 20.500h4",
   camera: "M3 7.500h12v9H3ZM15 11l6-3.500v9L15 13",
-  turn: "M4 9h13l-3.5-3.500M20 15H7l3.5 3.5",
+  left: "M19 12H5M11 6l-6 6 6 6",
+  right: "M5 12h14M13 6l6 6-6 6",
+  cards: "M4 4h7v7H4ZM13 4h7v7h-7ZM4 13h7v7H4ZM13 13h7v7h-7Z",
+  rows: "M4 6h16M4 12h16M4 18h16",
   folder: "M3 6.500h6l2 2.500h10v10H3Z",
 };
 

@@ -4,9 +4,9 @@
 export const PAGES = [
   { name: "live", icon: "live", key: "l", role: "viewer", load: () => import("./views/live.js") },
   { name: "review", icon: "review", key: "r", role: "viewer", load: () => import("./views/review.js") },
-  { name: "people", icon: "people", key: "p", role: "viewer", load: () => import("./views/people.js") },
-  { name: "add", icon: "add", key: "a", role: "operator", load: () => import("./views/add.js") },
-  { name: "search", icon: "search", key: "s", role: "operator", load: () => import("./views/search.js") },
+  { name: "people", icon: "people", key: "p", role: "viewer", part: "people", load: () => import("./views/people.js") },
+  { name: "add", icon: "add", key: "a", role: "operator", part: "people", load: () => import("./views/add.js") },
+  { name: "search", icon: "search", key: "s", role: "operator", part: "people", load: () => import("./views/search.js") },
   { name: "traffic", icon: "traffic", key: "t", role: "viewer", part: "traffic", load: () => import("./views/traffic.js") },
   { name: "captures", icon: "captures", key: "c", role: "viewer", part: "captures", load: () => import("./views/captures.js") },
   { name: "cameras", icon: "camera", key: "m", role: "viewer", part: "admin", load: () => import("./views/cameras.js") },
@@ -15,4 +15,7 @@ export const PAGES = [
 ];
 
 /** Pages without a place in the navigation; `within`: the one that is marked there. */
-export const OTHERS = [{ name: "person", within: "people", load: () => import("./views/person.js") }];
+export const OTHERS = [
+  { name: "person", within: "people", part: "people", load: () => import("./views/person.js") },
+  { name: "twins", within: "people", part: "people", load: () => import("./views/twins.js") },
+];

@@ -130,7 +130,7 @@ export function Shapes({ count = 6, kind = "row" }) {
 }
 
 /** A line of text that is changed in place. `save` may fail; then what was typed stays. */
-export function Line({ value, label, save, placeholder, rows, disabled, max = 100, className = "" }) {
+export function Line({ value, label, save, placeholder, rows, disabled, max = 100, className = "", ...more }) {
   const [text, setText] = useState(value);
   const ref = useRef();
   useEffect(() => setText(value), [value]);
@@ -143,7 +143,7 @@ export function Line({ value, label, save, placeholder, rows, disabled, max = 10
     if (event.key === "Enter" && !rows && !event.isComposing) event.target.blur();
   };
   if (disabled) return html`<span class="line ${className}">${value || html`<span class="soft">${placeholder}</span>`}</span>`;
-  const common = { ref, class: `line ${className}`, "aria-label": label, placeholder, maxlength: max, value: text,
+  const common = { ...more, ref, class: `line ${className}`, "aria-label": label, placeholder, maxlength: max, value: text,
     onInput: (event) => setText(event.target.value), onBlur: done, onKeyDown: keys };
   return rows ? html`<textarea rows=${rows} ...${common}></textarea>` : html`<input type="text" ...${common} />`;
 }

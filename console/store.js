@@ -45,26 +45,42 @@ export function useValue(value) {
   return now;
 }
 
-/** A value that this browser keeps; only what `allowed` has is taken from it, or any text if it `isFree`. */
-export function preference(name, allowed, isFree = false) {
-  const key = `regulars.${name}`;
-  let first = allowed[0];
-  try {
-    const found = localStorage.getItem(key);
-    if (allowed.includes(found) || (isFree && found)) first = found;
-  } catch {
-    // A browser that keeps nothing has the first choice each time.
+/** A value that this browser keeps. */
+class Preference extends Value {
+  #key;
+
+  constructor(name, allowed, isFree) {
+    const key = `regulars.${name}`;
+    const found = stored(() => localStorage.getItem(key));
+    const isKept = allowed.includes(found) || (isFree && Boolean(found));
+    super(isKept ? found : allowed[0]);
+    this.#key = key;
+    this.isKept = isKept;
   }
-  const value = new Value(first);
-  value.listen((next) => {
-    try {
-      localStorage.setItem(key, next);
-    } catch {
-      // as above
-    }
-  });
-  return value;
+
+  set(next) {
+    this.isKept = true;
+    stored(() => localStorage.setItem(this.#key, next));
+    super.set(next);
+  }
+
+  /** Begin with another value than the first, unless somebody has chosen one. */
+  begin(first) {
+    if (!this.isKept) super.set(first);
+  }
 }
+
+/** A browser that keeps nothing has the first choice each time. */
+function stored(act) {
+  try {
+    return act();
+  } catch {
+    return null;
+  }
+}
+
+/** Return a value that this browser keeps; only what `allowed` has is taken from it, or any text if it `isFree`. */
+export const preference = (name, allowed, isFree = false) => new Preference(name, allowed, isFree);
 
 export const session = new Value(/** @type {import("v1").Answer<"get", "session">} */ (null));
 export const may = (role) => ORDER.indexOf(session.now?.role) >= ORDER.indexOf(role);
@@ -77,6 +93,7 @@ export const shortcuts = preference("shortcuts", ["on", "off"]);
 
 theme.listen(showTheme);
 blur.listen(showBlur);
+session.listen((known) => known && blur.begin(known.role === "viewer" ? "on" : "off"));
 
 export function showTheme() {
   document.documentElement.dataset.theme = theme.now;

@@ -24,20 +24,38 @@ export function unsay(note) {
   notes.set(notes.now.filter((one) => one.id !== note.id));
 }
 
+/** Say how something goes on, in place of what was said. */
+export function tell(note, text) {
+  note.text = text;
+  notes.set([...notes.now]);
+}
+
 /** Say what failed, in the API's words. */
 export function complain(problem) {
   say(problem.detail || t("problem.offline"), { kind: "problem" });
 }
 
 const waiting = new Set();
+let unfinished = 0;
+
+/** Ask before the page is left while this goes on. */
+export async function unleft(work) {
+  unfinished++;
+  try {
+    return await work;
+  } finally {
+    unfinished--;
+  }
+}
 
 /**
  * Do something that cannot be undone 8 s later, unless "Undo" is pressed before. It is done at once if the page is left.
- * `take`: shows it as done; `back`: shows it as it was; `act`: does it, with `{keepalive}`. `isQuiet`: the page itself offers "Undo".
+ * `take`: shows it as done; `back`: shows it as it was; `act`: does it, with `{keepalive}`. `isLarge`: a page that is left
+ * cannot send all of it, so the browser asks before. `isQuiet`: the page itself offers "Undo".
  */
-export function later(text, { take, back, act, isQuiet = false }) {
+export function later(text, { take, back, act, isLarge = false, isQuiet = false }) {
   take();
-  const change = { done: false, timer: undefined, note: undefined, settle: undefined };
+  const change = { done: false, isLarge, timer: undefined, note: undefined, settle: undefined };
   const settle = (how) => {
     if (change.done) return;
     change.done = true;
@@ -45,7 +63,7 @@ export function later(text, { take, back, act, isQuiet = false }) {
     clearTimeout(change.timer);
     if (change.note) unsay(change.note);
     if (how === "undo") back();
-    else act({ keepalive: how === "leave" }).catch((problem) => { back(); complain(problem); });
+    else return act({ keepalive: how === "leave" }).catch((problem) => { back(); complain(problem); });
   };
   change.settle = settle;
   change.timer = setTimeout(() => settle("do"), WAIT_MS);
@@ -54,13 +72,20 @@ export function later(text, { take, back, act, isQuiet = false }) {
   return change;
 }
 
-/** Take back the last change that still waits. Return false if none does. */
+/** Take back what was done last. Return false if there is nothing. */
 export function undoLast() {
-  const last = [...waiting].pop();
-  last?.settle("undo");
-  return Boolean(last);
+  const last = notes.now.findLast(({ action }) => action?.[0] === t("undo"));
+  if (!last) return false;
+  unsay(last);
+  last.action[1]();
 }
 
-addEventListener("pagehide", () => {
-  for (const change of [...waiting]) change.settle("leave");
+/** Do at once what waits. `how`: "leave" if the page goes, else "do". */
+export function settleAll(how) {
+  return Promise.all([...waiting].map((change) => change.settle(how)));
+}
+
+addEventListener("pagehide", () => settleAll("leave"));
+addEventListener("beforeunload", (event) => {
+  if (unfinished || [...waiting].some((change) => change.isLarge)) event.preventDefault();
 });

@@ -3,8 +3,10 @@ import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { useEffect, useState } from "preact/hooks";
 import { t } from "../words.js";
+import { Webcam } from "./webcam.js";
 
 const MOST_PX = 2048;
+const THUMB_PX = 320;
 const AS_IT_IS_BYTES = 3_000_000;
 const PLAIN = ["image/jpeg", "image/png"];
 const NAMED = /\.(jpe?g|png|bmp|webp|hei[cf])$/i;
@@ -24,6 +26,17 @@ export async function shrunk(file, box = null) {
   canvas.getContext("2d").drawImage(bitmap, x, y, width, height, 0, 0, canvas.width, canvas.height);
   bitmap.close();
   return canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 });
+}
+
+/** Make what is shown of a picture: a thousand of them fit into memory. What the browser cannot read stays. */
+export async function thumbnail(blob) {
+  const bitmap = await createImageBitmap(blob).catch(() => null);
+  if (!bitmap) return blob;
+  const scale = Math.min(1, THUMB_PX / Math.max(bitmap.width, bitmap.height));
+  const canvas = new OffscreenCanvas(Math.round(bitmap.width * scale), Math.round(bitmap.height * scale));
+  canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  bitmap.close();
+  return canvas.convertToBlob({ type: "image/jpeg", quality: 0.85 });
 }
 
 function around(box, { width, height }) {
@@ -71,6 +84,7 @@ async function walk(entry, found) {
 /** A place to drop pictures on, with buttons for whoever has no mouse. `take`: called with pairs of a path and a file. */
 export function Drop({ take, title, says, folders = false, many = true, small = false, paste = true }) {
   const [over, setOver] = useState(false);
+  const [webcam, setWebcam] = useState(false);
   useEffect(() => {
     if (!paste) return;
     const pasted = (event) => { if (event.clipboardData?.files.length) take(chosen(event.clipboardData.files)); };
@@ -95,7 +109,9 @@ export function Drop({ take, title, says, folders = false, many = true, small = 
       <label class="button"><${Icon} name="picture" size=${18} />${t(many ? "drop.files" : "drop.file")}<input type="file" accept="image/*,.heic,.heif" multiple=${many} onChange=${choose} /></label>
       ${folders && html`<label class="button"><${Icon} name="folder" size=${18} />${t("drop.folder")}<input type="file" webkitdirectory onChange=${choose} /></label>`}
       <label class="button touch"><${Icon} name="camera" size=${18} />${t("drop.camera")}<input type="file" accept="image/*" capture="environment" onChange=${choose} /></label>
+      <button class="no-touch" onClick=${() => setWebcam(true)}><${Icon} name="camera" size=${18} />${t("webcam")}</button>
     </p>
+    ${webcam && html`<${Webcam} take=${take} many=${many} close=${() => setWebcam(false)} />`}
   </div>`;
 }
 

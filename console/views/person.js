@@ -3,7 +3,10 @@ import { useReducer, useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
+import { removeLater } from "../later/many.js";
+import { Merging } from "../later/merging.js";
 import { base64, shrunk } from "../later/pictures.js";
+import { Webcam } from "../later/webcam.js";
 import { Dialog, Empty, groupName, Line, nameOf, Portrait, Score, Shapes, Trouble, useLoaded, useSlow } from "../parts.js";
 import { go, to } from "../router.js";
 import { may } from "../store.js";
@@ -11,8 +14,14 @@ import { complain, later, say } from "../undo.js";
 import { ago, clock, day, dayAndClock, isoDay, number, t } from "../words.js";
 
 const ENOUGH_PICTURES = 3;
+const MOST_PICTURES = 8;
+const LABELS = ["a", "b", "c", "d"];
 const WEEKS = 17;
 const DAY_MS = 86_400_000;
+const MOST_PAIRS = 100;
+const UNTIL_TRUSTED_MS = 30_000;
+const TURNED = 20;
+/** Degrees from which on a face is turned aside. */
 
 export default function Person({ place }) {
   const id = place.rest[0] ?? "";
@@ -25,8 +34,9 @@ function Face({ id, shown }) {
   const path = `faces/${encodeURIComponent(id)}`;
   const face = useLoaded((signal) => get(path, {}, { signal }), [id]);
   const groups = useLoaded((signal) => get("groups", {}, { signal }).then((page) => page.groups), []);
+  const pictures = useLoaded((signal) => get(`${path}/pictures`, {}, { signal }).then((answer) => answer.pictures), [id]);
   const [merge, setMerge] = useState(null);
-  const [gone, setGone] = useState(false);
+  const [clash, setClash] = useState(null);
   const slow = useSlow(face.waits && !face.value);
   const operator = may("operator");
   if (!face.value) {
@@ -36,24 +46,35 @@ function Face({ id, shown }) {
       ${slow && html`<${Shapes} count=${4} />`}</div>`;
   }
   const one = face.value;
-  const change = async (changes, back) => {
+  /** Change what is sent if nobody else has changed the face since it was read; else ask. `back`: as it was. */
+  const change = async (changes, back, revision = one.revision) => {
     try {
-      const next = await send("PATCH", path, { ...changes, revision: one.revision });
+      const next = await send("PATCH", path, { ...changes, revision });
       face.set(next);
-      say(t("saved"), { action: back && [t("undo"), () => send("PATCH", path, back).then(face.set, complain)], forMs: 5000 });
+      say(t("saved"), { action: back && [t("undo"), () => change(back, null, next.revision).catch(() => {})] });
     } catch (problem) {
-      if (problem.code === "Changed") face.set(problem.present);
-      complain(problem);
+      if (problem.code === "Changed") {
+        face.set(problem.present);
+        setClash({ changes, present: problem.present, save: () => { setClash(null); change(changes, null, problem.present.revision).catch(() => {}); } });
+      } else complain(problem);
       throw problem;
     }
   };
-  const set = (name) => (value) => change({ [name]: value }, { [name]: one[name] });
-  const remove = () => later(t("person.deleted", { name: nameOf(one) }), {
-    take: () => { setGone(true); go("people", { group: one.group }); },
-    back: () => go(["person", id]),
-    act: (options) => send("DELETE", path, undefined, options),
-  });
-  if (gone) return null;
+  const set = (name, was = one[name]) => (value) => change({ [name]: value }, { [name]: was });
+  const changed = () => { face.again(); pictures.again(); };
+  const remove = () => {
+    removeLater([id], t("person.deleted", { name: nameOf(one) }), { back: () => go(["person", id]) });
+    go("people", { group: one.group });
+  };
+  const photo = async (body) => {
+    try {
+      await send("POST", `${path}/pictures`, body);
+    } catch (problem) {
+      if (!["NotThisPerson", "AnotherFace"].includes(problem.code)) return complain(problem);
+      say(problem.detail, { kind: "problem", action: [t("person.picture.trust"), () => photo({ ...body, trust: true })], forMs: UNTIL_TRUSTED_MS });
+    }
+    changed();
+  };
   return html`<div class="page person">
     <${Back} />
     <header class="profile">
@@ -70,15 +91,17 @@ function Face({ id, shown }) {
         <div><dt>${t("person.visits")}</dt><dd>${number(one.arrive_count)}</dd></div>
         <div><dt>${t("person.last")}</dt><dd title=${one.arrive_time ? dayAndClock(one.arrive_time) : null}>${one.arrive_time ? ago(one.arrive_time) : t("face.never")}</dd></div>
         <div><dt>${t("person.enrolled")}</dt><dd>${day(one.enrolled_at)}</dd></div>
-        <${Facts} face=${one} />
+        <${Facts} face=${one} noted=${groups.value?.find((each) => each.name === one.group)?.attributes ?? []} set=${set} operator=${operator} />
       </dl>
     </header>
-    <${Pictures} id=${id} path=${path} operator=${operator} changed=${face.again} />
-    <${Visits} path=${path} face=${one} operator=${operator} changed=${face.again} />
-    ${operator && html`<${Rejections} path=${path} count=${one.rejections} changed=${face.again} />`}
-    <${Similar} path=${path} operator=${operator} merge=${setMerge} />
+    <${Pictures} path=${path} loaded=${pictures} photo=${photo} operator=${operator} changed=${changed} />
+    <${Visits} path=${path} face=${one} operator=${operator} changed=${changed} photo=${(pictures.value?.length ?? MOST_PICTURES) < MOST_PICTURES && photo} />
+    ${operator && html`<${Rejections} path=${path} count=${one.rejections} changed=${changed} />`}
+    <${Merges} id=${id} operator=${operator} shown=${shown} />
+    <${Similar} id=${id} path=${path} operator=${operator} merge=${setMerge} />
     ${operator && html`<section class="end"><button class="danger" onClick=${remove}>${t("person.delete")}</button><p class="soft small">${t("person.delete.says")}</p></section>`}
-    ${merge && html`<${Merging} one=${one} other=${merge} close=${() => setMerge(null)} shown=${shown} />`}
+    ${merge && html`<${Merging} faces=${[one, merge]} close=${() => setMerge(null)} done=${shown} />`}
+    ${clash && html`<${Clash} ...${clash} close=${() => setClash(null)} />`}
   </div>`;
 }
 
@@ -86,34 +109,49 @@ function Back() {
   return html`<a class="back" href=${to("people")}><${Icon} name="back" size=${18} />${t("page.people")}</a>`;
 }
 
-/** Age and gender as they were set, else as they are estimated, which is said. */
-function Facts({ face }) {
-  const age = face.age ?? face.estimates.age?.value;
-  const isEstimated = face.estimates.age != null && Math.round(face.estimates.age.value) === Math.round(age);
-  const rows = [["age", age == null ? null : number(age), isEstimated],
-    ["gender", ["male", "female"].includes(face.gender) ? t(`gender.${face.gender}`) : null, face.estimates.gender != null]];
-  const labels = Object.entries(face.labels).filter(([, value]) => value).map(([name, value]) => [t("label", { name: name.toUpperCase() }), value]);
-  return html`${rows.filter(([, value]) => value).map(([name, value, isEstimate]) => html`<div key=${name}><dt>${t(name)}</dt><dd>${value}${isEstimate && html`<small class="soft"> ${t("estimated")}</small>`}</dd></div>`)}
-    ${[...Object.entries(face.attributes).filter(([, value]) => value), ...labels].map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}`;
+/** Somebody else was quicker: what it is now, and what was to be saved. */
+function Clash({ changes, present, save, close }) {
+  const rows = Object.entries(changes).flatMap(([name, mine]) => (typeof mine === "object" && mine ? Object.entries(mine).map(([one, value]) => [one, value, present[name][one]]) : [[name, mine, present[name]]]));
+  return html`<${Dialog} title=${t("problem.Changed")} close=${close}>
+    <table class="clash"><thead><tr><td></td><th scope="col">${t("clash.theirs")}</th><th scope="col">${t("clash.mine")}</th></tr></thead>
+      <tbody>${rows.map(([name, mine, theirs]) => html`<tr key=${name}><th scope="row">${name === "group" ? t("group") : titled(name)}</th><td class="name">${theirs || "–"}</td><td class="name">${mine || "–"}</td></tr>`)}</tbody></table>
+    <p class="row end"><button onClick=${close}>${t("clash.keep")}</button><button class="strong" onClick=${save}>${t("clash.save")}</button></p>
+  <//>`;
 }
 
-function Pictures({ id, path, operator, changed }) {
-  const loaded = useLoaded((signal) => get(`${path}/pictures`, {}, { signal }).then((answer) => answer.pictures), [id]);
+function titled(name) {
+  if (LABELS.includes(name)) return t("label", { name: name.toUpperCase() });
+  return { name: t("person.name"), note: t("person.note"), age: t("age"), gender: t("gender") }[name] ?? name;
+}
+
+/** Age and gender as they were set, else as they are estimated, which is said; then what the group notes, and labels. */
+function Facts({ face, noted, set, operator }) {
+  const [open, setOpen] = useState(false);
+  const { age, gender } = face.estimates;
+  const isAge = age != null && Math.round(age.value) === face.age;
+  const isGender = gender != null && gender.value === face.gender;
+  const estimated = html`<small class="soft"> ${t("estimated")}</small>`;
+  const row = (name, content) => html`<div key=${name}><dt>${titled(name)}</dt><dd>${content}</dd></div>`;
+  const lines = [...new Set([...noted, ...Object.keys(face.attributes)])].map((name) => ["attributes", name, face.attributes[name] ?? "", 50]);
+  const labels = LABELS.filter((name) => open || face.labels[name]).map((name) => ["labels", name, face.labels[name], 100]);
+  const saveAge = (text) => set("age", isAge ? null : face.age)(text === "" ? null : /^\d+$/.test(text) ? Number(text) : text);
+  const saveGender = (event) => set("gender", isGender ? null : face.gender)(event.target.value || null).catch(() => {});
+  const gendered = (one) => (["male", "female"].includes(one) ? t(`gender.${one}`) : "–");
+  return html`
+    ${(operator || face.age != null) && row("age", html`<${Line} value=${face.age == null ? "" : String(face.age)} label=${t("age")} placeholder="–" inputmode="numeric" max=${3} save=${saveAge} disabled=${!operator} />${isAge && estimated}`)}
+    ${(operator || gendered(face.gender) !== "–") && row("gender", html`${operator ? html`<select class="line" aria-label=${t("gender")} value=${isGender ? "" : face.gender} onChange=${saveGender}>
+      <option value="">${gender ? t("gender.estimated", { value: gendered(gender.value) }) : "–"}</option>${["female", "male"].map((one) => html`<option key=${one} value=${one}>${gendered(one)}</option>`)}</select>` : html`${gendered(face.gender)}${isGender && estimated}`}`)}
+    ${[...lines, ...labels].map(([kind, name, value, max]) => (operator || value) && row(name, html`<${Line} value=${value} label=${titled(name)} placeholder="–" max=${max} save=${(text) => set(kind, { [name]: value })({ [name]: text })} disabled=${!operator} />`))}
+    ${operator && !open && labels.length < LABELS.length && html`<div><dt></dt><dd><button class="plain small" onClick=${() => setOpen(true)}>${t("person.label.add")}</button></dd></div>`}`;
+}
+
+function Pictures({ path, loaded, photo, operator, changed }) {
   const [waits, setWaits] = useState(false);
-  const add = async (event) => {
-    const files = [...event.target.files];
-    event.target.value = "";
+  const [webcam, setWebcam] = useState(false);
+  const add = async (files) => {
     setWaits(true);
-    for (const file of files) {
-      try {
-        await send("POST", `${path}/pictures`, { picture: await base64(await shrunk(file)) });
-      } catch (problem) {
-        complain(problem);
-      }
-    }
+    for (const file of files) await photo({ picture: await base64(await shrunk(file)) });
     setWaits(false);
-    loaded.again();
-    changed();
   };
   const remove = (picture) => {
     const before = loaded.value;
@@ -124,18 +162,24 @@ function Pictures({ id, path, operator, changed }) {
     });
   };
   const count = loaded.value?.length ?? 0;
+  const pose = (one) => one.pose && Math.abs(one.pose.yaw) > TURNED && ` · ${t(one.pose.yaw > 0 ? "pose.right" : "pose.left")}`;
   return html`<section><header><h2>${t("person.pictures")}</h2><p class="soft">${loaded.value && t(count < ENOUGH_PICTURES ? "person.pictures.more" : "person.pictures.enough")}</p></header>
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     <ul class="strip">${loaded.value?.map((one) => html`<li key=${one.id}>
         <${Portrait} url=${one.thumb_url} alt=${t("person.picture", { time: day(one.added_at) })} size="x" />
-        <p class="small"><span class="soft" title=${one.learnt ? t("person.picture.learnt.says") : null}>${one.learnt ? t("person.picture.learnt") : one.quality == null ? "" : t("quality", { value: Math.round(one.quality) })}</span>
-        ${operator && count > 1 && html`<button class="plain square" aria-label=${t("person.picture.delete")} onClick=${() => remove(one)}><${Icon} name="close" size=${16} /></button>`}</p></li>`)}
-      ${operator && count < 8 && html`<li><label class="drop-small" aria-busy=${waits}><${Icon} name="add" size=${24} /><span>${t("person.picture.add")}</span>
-        <input type="file" accept="image/*" multiple onChange=${add} disabled=${waits} /></label></li>`}
-    </ul></section>`;
+        <p class="small"><span class="soft">${one.quality == null ? "" : t("quality", { value: Math.round(one.quality) })}${pose(one)}</span>
+        ${operator && count > 1 && html`<button class="plain square" aria-label=${t("person.picture.delete")} onClick=${() => remove(one)}><${Icon} name="close" size=${16} /></button>`}</p>
+        ${one.learnt && html`<p class="small"><span class="tag" title=${one.learnt.camera}>${t("person.picture.learnt", { day: day(one.learnt.captured_at) })}</span></p>`}</li>`)}
+      ${operator && count < MOST_PICTURES && html`<li><label class="drop-small" aria-busy=${waits}><${Icon} name="add" size=${24} /><span>${t("person.picture.add")}</span>
+        <input type="file" accept="image/*" multiple onChange=${(event) => { const files = [...event.target.files]; event.target.value = ""; add(files); }} disabled=${waits} /></label>
+        <button class="plain small" disabled=${waits} onClick=${() => setWebcam(true)}><${Icon} name="camera" size=${18} />${t("webcam")}</button></li>`}
+    </ul>
+    ${loaded.value?.some((one) => one.learnt) && html`<p class="soft small">${t("person.picture.learnt.says")}</p>`}
+    ${webcam && html`<${Webcam} close=${() => setWebcam(false)} take=${(pairs) => add(pairs.map(([, file]) => file))} />`}</section>`;
 }
 
-function Visits({ path, face, operator, changed }) {
+/** The visits, newest first, each with what the cameras saw; all arrivals come with the first page of sightings. */
+function Visits({ path, face, operator, changed, photo }) {
   const [pages, setPages] = useState([]);
   const [hidden, setHidden] = useState(new Set());
   const first = useLoaded((signal) => get(`${path}/sightings`, {}, { signal }), [path]);
@@ -158,16 +202,20 @@ function Visits({ path, face, operator, changed }) {
   if (!first.value) return null;
   const { arrivals } = first.value;
   const seen = [first.value, ...pages].flatMap((page) => page.sightings).filter((one) => !hidden.has(one.id));
+  const timeline = Map.groupBy(seen, (one) => arrivals.find((each) => each.first <= one.captured_at && one.captured_at <= each.last));
   return html`<section><header><h2>${t("person.visits")}</h2></header>
     ${!seen.length && html`<p class="soft">${t(face.arrive_count ? "person.visits.unkept" : "person.visits.none")}</p>`}
     ${arrivals.length > 0 && html`<${Calendar} arrivals=${arrivals} />`}
-    ${seen.length > 0 && html`<ul class="strip">${seen.map((one) => html`<li key=${one.id}>
-      <${Portrait} url=${one.crop_url} alt=${t("live.crop")} size="x" />
-      <p class="small"><time datetime=${one.captured_at}>${dayAndClock(one.captured_at)}</time></p>
-      <p class="small soft">${cameras.value?.get(one.camera) ?? one.camera}</p>
-      <${Score} score=${one.score} threshold=${one.threshold} />
-      ${operator && one.score != null && html`<button class="plain quiet small" onClick=${() => reject(one)}>${face.name ? t("live.not", { name: face.name }) : t("live.not.this")}</button>`}
-    </li>`)}</ul>`}
+    <ol class="timeline">${[...timeline].map(([visit, some]) => html`<li key=${visit?.first ?? some[0].id}>
+      <h3><time datetime=${visit?.first ?? some[0].captured_at}>${dayAndClock(visit?.first ?? some[0].captured_at)}</time>${visit && clock(visit.last) !== clock(visit.first) && html`<span class="soft"> – ${clock(visit.last)}</span>`}
+        <small class="soft">${[...new Set(some.map((one) => cameras.value?.get(one.camera) ?? one.camera))].join(", ")}</small></h3>
+      <ul class="strip">${some.map((one) => html`<li key=${one.id}>
+        <${Portrait} url=${one.crop_url} alt=${t("live.crop")} size="x" />
+        <p class="small soft"><time datetime=${one.captured_at}>${clock(one.captured_at)}</time></p>
+        <${Score} score=${one.score} threshold=${one.threshold} />
+        ${operator && one.crop_url && photo && html`<button class="plain small" onClick=${() => photo({ sighting: one.id })}>${t("person.picture.use")}</button>`}
+        ${operator && one.score != null && html`<button class="plain quiet small" onClick=${() => reject(one)}>${t("live.not.this")}</button>`}
+      </li>`)}</ul></li>`)}</ol>
     ${last?.next_token && html`<button onClick=${more}>${t("more")}</button>`}
   </section>`;
 }
@@ -208,41 +256,32 @@ function Rejections({ path, count, changed }) {
     <li key=${one.sighting}><span>${dayAndClock(one.captured_at)} · ${one.camera}</span><button class="plain" onClick=${() => back(one)}>${t("person.rejections.back")}</button></li>`)}</ul></section>`;
 }
 
-function Similar({ path, operator, merge }) {
+/** Who was merged into this one, in the last 30 days. */
+function Merges({ id, operator, shown }) {
+  const loaded = useLoaded((signal) => get("merges", { face: id }, { signal }).then((page) => page.merges.filter((one) => ["done", "moving"].includes(one.state))), [id]);
+  if (!loaded.value?.length) return null;
+  const undo = (one) => send("POST", `merges/${encodeURIComponent(one.id)}/undo`).then(() => { say(t("person.unmerged")); shown(id); }, complain);
+  return html`<section><header><h2>${t("person.merges")}</h2><p class="soft">${t("person.merges.says")}</p></header>
+    <ul class="strip">${loaded.value.map((one) => html`<li key=${one.id}>
+      <${Portrait} url=${one.other_portrait?.thumb_url} size="x" /><strong class="name">${nameOf({ name: one.other_name, group: "" })}</strong>
+      <p class="small soft">${day(one.merged_at)}${one.joined && html`<br />${t("person.merges.joined")}`}</p>
+      ${operator && html`<button class="plain small" onClick=${() => undo(one)}>${t("person.merges.undo")}</button>`}</li>`)}</ul></section>`;
+}
+
+function Similar({ id, path, operator, merge }) {
   const loaded = useLoaded((signal) => get(`${path}/similar`, { limit: 6 }, { signal }), [path]);
-  if (!loaded.value?.faces.length) return null;
+  const pairs = useLoaded((signal) => get("duplicates", { limit: MOST_PAIRS }, { signal }).then((page) => page.duplicates.filter((one) => [one.face.id, one.other.id].includes(id))), [id]);
+  const all = loaded.value?.faces ?? [];
+  if (!all.length) return null;
+  const pairOf = (face) => pairs.value?.find((one) => [one.face.id, one.other.id].includes(face.id));
+  const areTwo = (pair) => send("POST", `duplicates/${encodeURIComponent(pair.id)}/done`).then(pairs.again, complain);
   return html`<section><header><h2>${t("person.similar")}</h2><p class="soft">${t("person.similar.says")}</p></header>
-    <ul class="strip">${loaded.value.faces.map(({ face, score, match }) => html`<li key=${face.id}>
+    <ul class="strip">${all.map(({ face, score, match }) => html`<li key=${face.id}>
       <a href=${to(["person", face.id])}><${Portrait} url=${face.portrait.thumb_url} size="x" /><strong class="name">${nameOf(face)}</strong></a>
       <p class="small soft">${groupName(face.group)}</p>
       <${Score} score=${score} threshold=${loaded.value.threshold} match=${match} />
+      ${(match || pairOf(face)) && html`<p class="small">${t("person.similar.maybe")}</p>`}
       ${operator && html`<button class="plain small" onClick=${() => merge(face)}>${t("person.merge")}</button>`}
+      ${operator && pairOf(face) && html`<button class="plain quiet small" onClick=${() => areTwo(pairOf(face))}>${t("twins.two")}</button>`}
     </li>`)}</ul></section>`;
-}
-
-/** Two portraits and an arrow: who stays, and what both have then. */
-function Merging({ one, other, close, shown }) {
-  const [turned, setTurned] = useState(false);
-  const [problem, setProblem] = useState(null);
-  const [stays, goes] = turned ? [other, one] : [one, other];
-  const act = async () => {
-    try {
-      const done = await send("POST", `faces/${encodeURIComponent(stays.id)}/merge`, { other: goes.id });
-      const undo = () => send("POST", `merges/${encodeURIComponent(done.merge)}/undo`).then(() => shown(one.id), complain);
-      say(t("person.merged"), { action: [t("undo"), undo] });
-      close();
-      shown(stays.id);
-    } catch (failed) {
-      setProblem(failed);
-    }
-  };
-  const side = (face, words) => html`<div><${Portrait} url=${face.portrait.thumb_url} size="x" /><strong class="name">${nameOf(face)}</strong><p class="small soft">${groupName(face.group)} · ${t("visits", { count: face.arrive_count })}</p><p class="small">${words}</p></div>`;
-  return html`<${Dialog} title=${t("person.merge.title")} close=${close}>
-    ${problem && html`<${Trouble} problem=${problem} />`}
-    <div class="merging">${side(goes, t("person.merge.goes"))}
-      <button class="square" aria-label=${t("person.merge.turn")} title=${t("person.merge.turn")} onClick=${() => setTurned(!turned)}><${Icon} name="turn" size=${24} /></button>
-      ${side(stays, t("person.merge.stays"))}</div>
-    <p>${t("person.merge.says", { id: stays.id })}</p>
-    <p class="row end"><button onClick=${close}>${t("cancel")}</button><button class="strong" onClick=${act}>${t("person.merge.do")}</button></p>
-  <//>`;
 }

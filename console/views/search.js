@@ -100,24 +100,28 @@ function Same() {
   const [right, showRight] = useShown();
   const [found, setFound] = useState(null);
   const [problem, setProblem] = useState(null);
-  const compare = async (one, other) => {
+  const pair = useRef([null, null]);
+  /** Compare what was shown last at each side, whichever comes first. */
+  const take = (at, show) => async ([first]) => {
+    if (!first) return;
+    pair.current[at] = await show(first[1]);
+    const [one, other] = pair.current;
     setFound(null);
     setProblem(null);
     if (!one || !other) return;
     try {
-      setFound(await send("POST", "verify", { picture: await base64(one.blob), other: await base64(other.blob) }));
+      const answer = await send("POST", "verify", { picture: await base64(one.blob), other: await base64(other.blob) });
+      if (pair.current[0] === one && pair.current[1] === other) setFound(answer);
     } catch (failed) {
       setProblem(failed);
     }
   };
-  const takeLeft = async ([first]) => first && compare(await showLeft(first[1]), right);
-  const takeRight = async ([first]) => first && compare(left, await showRight(first[1]));
   const side = (shown, take) => html`<div>
     ${shown && html`<img class="face" src=${shown.url} alt=${shown.name} />`}
     <${Drop} take=${take} many=${false} paste=${false} small=${Boolean(shown)} title=${t(shown ? "search.another" : "search.drop")} />
   </div>`;
   return html`<div aria-live="polite">${found && html`<p class="verdict"><strong>${found.reason ?? t(found.match ? "search.same.yes" : "search.same.no")}</strong>
       ${!found.reason && html`<${Score} score=${found.score} threshold=${found.threshold} match=${found.match} />`}</p>`}</div>
-    <div class="two">${side(left, takeLeft)}${side(right, takeRight)}</div>
+    <div class="two">${side(left, take(0, showLeft))}${side(right, take(1, showRight))}</div>
     ${problem && html`<${Trouble} problem=${problem} />`}`;
 }

@@ -6,7 +6,7 @@ import { Held, Settings as Fields, changer, Typed } from "../later/settings.js";
 import { Secret } from "../later/secret.js";
 import { Dialog, Line, Shapes, Trouble, useLoaded, useSlow } from "../parts.js";
 import { blur, language, may, session, shortcuts, theme, useValue } from "../store.js";
-import { complain, later } from "../undo.js";
+import { complain, later, settleAll } from "../undo.js";
 import { ago, dayAndClock, number, t } from "../words.js";
 
 const DAY_MS = 86_400_000;
@@ -49,7 +49,10 @@ export default function Settings() {
 /** What this browser keeps, and who is signed in. */
 function Here() {
   const known = useValue(session);
-  const out = () => send("DELETE", "session").then(() => { forget(); session.set(null); }, complain);
+  const out = async () => {
+    await settleAll("do");
+    await send("DELETE", "session").then(() => { indexedDB.deleteDatabase("regulars"); forget(); session.set(null); }, complain);
+  };
   return html`<section><h2>${t("set.here")}</h2>
     <div class="setting"><div><p class="label">${known.tenant}</p><p class="soft small">${t("set.signed", { key: known.key, role: t(`role.${known.role}`), version: known.version })}</p></div>
       <button onClick=${out}>${t("signout")}</button></div>

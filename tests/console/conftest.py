@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -47,6 +47,8 @@ CAME = 6
 
 QUICK_MS = 20_000.0
 """A bound for what is quick: only failures wait so long, and the machine may do other things."""
+
+TRIES, TRY_MS = 400, 50
 
 TELL_VIOLATIONS = """
 addEventListener("securitypolicyviolation", ({violatedDirective, blockedURI}) =>
@@ -169,6 +171,15 @@ def visitor(book: Book, browser: Browser) -> Iterator[Visitor]:
 def page(visitor: Visitor) -> Page:
     """A page that is signed in, at its start."""
     return visitor.sign_in().open()
+
+
+def becomes(page: Page, holds: Callable[[], bool]) -> None:
+    """Wait until something holds, of the book for example."""
+    for _ in range(TRIES):
+        if holds():
+            return
+        page.wait_for_timeout(TRY_MS)
+    pytest.fail("it did not come to that")
 
 
 def shoot(page: Page, name: str, *, whole: bool = False) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from statistics import median
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Dialog, Page, Route, expect
 
 from bench.synthetic import write_faces
 from chalicelib.core.model import Profile
-from tests.console.conftest import DESK, Book, Visitor
+from tests.console.conftest import DESK, Book, Visitor, becomes
 from tests.fakes import FakeVision
 from tests.regulars.serve.box import serving
 
@@ -96,11 +96,65 @@ def test_one_of_30_000_is_in_sight_by_few_requests_and_far_sooner_than_in_a_plai
     assert ratio >= LEAST_RATIO
 
 
-def test_exactly_300_of_30_000_are_selected_and_exactly_120_are_deleted(visitor: Visitor) -> None:
+def test_exactly_300_of_30_000_are_moved_and_back_and_120_deleted_although_the_page_is_left(visitor: Visitor) -> None:
+    with visitor.book.client() as client:
+        client.add_group(name="VIP")
     page = opened(visitor)
+    shown = page.evaluate("fetch('/v1/face-ids?order=enrolled&desc=true').then((one) => one.json())")["ids"]
+
+    def of(group: str) -> list[str]:
+        answer = page.evaluate(f"fetch('/v1/face-ids?group={group}').then((one) => one.json())")
+        return list(answer["ids"])
+
     choose(page, CHOSEN)
-    remove(page, visitor.book.url, DELETED)
-    box_has(page, visitor.book.url, PEOPLE - DELETED)
+    page.get_by_label("Move to").select_option("VIP")
+    expect(page.get_by_text(f"{CHOSEN} moved to VIP")).to_be_visible()
+    assert sorted(of("VIP")) == sorted(shown[:CHOSEN])
+    page.get_by_role("button", name="Undo").click()
+    becomes(page, lambda: not of("VIP"))
+    it_stops_and_says_how_far_it_came(page, of)
+    leaving_asks_while_all_wait_to_be_deleted(page)
+    choose(page, DELETED)
+    remove(page, DELETED)
+    expect(page.get_by_text(f"{PEOPLE - DELETED:,} people")).to_be_visible()
+    page.goto(f"{visitor.book.url}/docs")  # people who leave do not wait for the eight seconds
+    becomes(page, lambda: len(of("members") + of("VIP")) == PEOPLE - DELETED)
+    assert set(of("members") + of("VIP")) == set(shown[DELETED:])
+
+
+def it_stops_and_says_how_far_it_came(page: Page, of: Callable[[str], list[str]]) -> None:
+    """Let the second of three requests fail; what the first moved is moved, and the rest is told."""
+    sent: list[str] = []
+
+    def answer(route: Route) -> None:
+        sent.append(route.request.url)
+        route.abort() if len(sent) == 2 else route.continue_()
+
+    choose(page, CHOSEN)
+    page.route("**/face-changes", answer)
+    page.get_by_label("Move to").select_option("VIP")
+    expect(page.get_by_text(f"100 of {CHOSEN} are done, the others stayed as they were")).to_be_visible()
+    assert len(of("VIP")) == 100
+    page.unroute("**/face-changes")
+
+
+def leaving_asks_while_all_wait_to_be_deleted(page: Page) -> None:
+    asked: list[str] = []
+
+    def stay(dialog: Dialog) -> None:
+        asked.append(dialog.type)
+        dialog.dismiss()
+
+    page.get_by_role("heading", level=1).click()
+    page.keyboard.press("Control+a")
+    expect(page.get_by_text("30,000 selected")).to_be_visible()
+    remove(page, PEOPLE)
+    page.once("dialog", stay)
+    page.evaluate("setTimeout(() => location.reload())")
+    becomes(page, lambda: bool(asked))
+    page.keyboard.press("u")
+    expect(page.get_by_text("30,000 people")).to_be_visible()
+    assert asked == ["beforeunload"]
 
 
 def memory_mb(page: Page) -> float:
@@ -109,6 +163,16 @@ def memory_mb(page: Page) -> float:
     session.send("HeapProfiler.collectGarbage")
     used = session.send("Runtime.getHeapUsage")
     return float(used["usedSize"] + used["embedderHeapUsedSize"] + used["backingStorageSize"]) / 1e6
+
+
+def remove(page: Page, count: int) -> None:
+    """Delete the chosen, whose number has to be typed."""
+    page.keyboard.press("Delete")
+    dialog = page.get_by_role("dialog")
+    sure = dialog.get_by_role("button", name=re.compile("^Delete"))
+    expect(sure).to_be_disabled()
+    dialog.get_by_label("Type").fill(str(count))
+    sure.click()
 
 
 def choose(page: Page, count: int) -> None:
@@ -120,27 +184,3 @@ def choose(page: Page, count: int) -> None:
     page.evaluate(f"scrollTo(0, {count // columns} * document.querySelector('.grid-row').offsetHeight)")
     last.click(modifiers=["Shift"], position={"x": 60, "y": 60})
     expect(page.get_by_text(f"{count} selected", exact=True)).to_be_visible()
-
-
-def remove(page: Page, url: str, count: int) -> None:
-    """Delete the first `count` people, whose number has to be typed."""
-    page.keyboard.press("Escape")
-    expect(page.get_by_text("selected", exact=False)).to_have_count(0)
-    choose(page, count)
-    page.keyboard.press("Delete")
-    dialog = page.get_by_role("dialog")
-    sure = dialog.get_by_role("button", name=re.compile("^Delete"))
-    expect(sure).to_be_disabled()
-    dialog.get_by_label(f"Type {count} to go on").fill(str(count))
-    sure.click()
-    expect(page.get_by_text(f"{PEOPLE - count:,} people")).to_be_visible()
-    page.goto(f"{url}/docs")  # people who leave do not wait for the eight seconds
-
-
-def box_has(page: Page, url: str, count: int) -> None:
-    for _ in range(100):
-        faces = page.evaluate("fetch('/v1/face-ids').then((one) => one.json()).then((one) => one.ids.length)")
-        if faces == count:
-            return
-        page.wait_for_timeout(200)
-    raise AssertionError(f"the book has {faces} people and not {count}")

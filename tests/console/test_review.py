@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import cycle
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.console.conftest import DESK, HOSTILE, NAMES, PHONE, Visitor, shoot
+from tests.console.conftest import DESK, HOSTILE, NAMES, PHONE, Visitor, becomes, shoot
 from tests.console.portraits import Mall, Shop, mall
 from tests.console.test_flows import assert_accessible, heading, settle
 from tests.photos import of_24_people
@@ -19,7 +19,6 @@ from tests.photos import of_24_people
 pytestmark = of_24_people
 
 PEOPLE = tuple(name or f"Number {number}" for number, name in enumerate(NAMES))
-TRIES, TRY_MS = 100, 100
 PACE_MS = 160
 """How long somebody looks at a card who is faster than anybody."""
 
@@ -67,15 +66,6 @@ def sighting(page: Page) -> str:
     found = re.search(r"/captures/([^/]+)/crops/(\d+)", url)
     assert found, url
     return f"{found[1]}-{found[2]}"
-
-
-def becomes(page: Page, holds: Callable[[], bool]) -> None:
-    """Wait until it is in the book."""
-    for _ in range(TRIES):
-        if holds():
-            return
-        page.wait_for_timeout(TRY_MS)
-    pytest.fail("the book does not have it")
 
 
 def nothing_failed_but(visitor: Visitor, *statuses: str) -> None:

@@ -1,0 +1,199 @@
+"""People in the console: a grid and a table of any length, and changes of many at once."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.console.conftest import DESK, PHONE, Book, Visitor, becomes, shoot
+from tests.console.test_flows import assert_accessible
+from tests.fakes import Person, picture
+from tests.regulars.serve.box import Box, serving
+
+HOSTILE = "=HYPERLINK(1)"
+NAMES = ("Ann Lee", HOSTILE, "Ann Other", "王芳", "", "Dmitri")
+
+
+@dataclass(frozen=True)
+class Shop:
+    """A small book of its own, so that a flow may change whatever it likes."""
+
+    box: Box
+    visitor: Visitor
+
+    def open(self, path: str = "#/people") -> Page:
+        return self.visitor.sign_in().open(path)
+
+    def groups(self) -> dict[str, int]:
+        with self.box.client() as client:
+            return {one.name: one.count for one in client.list_groups()}
+
+
+@pytest.fixture
+def shop(browser: Browser, tmp_path: Path) -> Iterator[Shop]:
+    with serving(tmp_path) as box:
+        with box.client() as client:
+            client.add_group(name="VIP", capacity=10)
+            for seed, name in enumerate(NAMES):
+                client.enrol_face(picture=picture(Person(seed)), group="regular", name=name)
+        visitor = Visitor(browser.new_context(viewport=DESK, locale="en-GB"), Book(box.url, tmp_path, box.key, box.key))
+        yield Shop(box, visitor)
+        visitor.check()
+        visitor.context.close()
+
+
+def test_people_are_chosen_in_a_table_and_labelled_and_the_labels_are_taken_back(shop: Shop) -> None:
+    page = shop.open()
+    page.get_by_role("button", name="As a table").click()
+    expect(page.get_by_role("columnheader")).to_have_text(["Name", "Group", "Visits", "Last seen", "Added"])
+    rows = page.locator(".entry[data-index]")
+    expect(rows).to_have_count(len(NAMES))
+    expect(rows.filter(has_text="王芳").get_by_role("gridcell").nth(1)).to_have_text("Regulars")
+    assert_accessible(page)
+    shoot(page, "people-table")
+    rows.nth(0).focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("Shift+ArrowDown")
+    expect(page.get_by_text("2 selected")).to_be_visible()
+    page.get_by_role("button", name="Label …").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("textbox", name="Label B").fill("member")
+    assert_accessible(page)
+    shoot(page, "people-label")
+    dialog.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("2 people labelled")).to_be_visible()
+    with shop.box.client() as client:
+        assert sorted(one.labels.b for one in client.list_faces()) == ["", "", "", "", "member", "member"]
+        page.keyboard.press("u")
+        becomes(page, lambda: not any(one.labels.b for one in client.list_faces()))
+    page.reload()
+    expect(rows.first).to_be_visible()
+
+
+def test_a_filter_by_name_shows_all_of_that_name_and_selects_no_others(shop: Shop) -> None:
+    page = shop.open()
+    page.get_by_label("Only names with").fill("ann")
+    expect(page.get_by_role("gridcell")).to_have_count(2)
+    page.get_by_role("heading", level=1).click()
+    page.keyboard.press("Control+a")
+    page.get_by_label("Move to").select_option("VIP")
+    expect(page.get_by_text("2 moved to VIP")).to_be_visible()
+    assert shop.groups()["VIP"] == 2
+    page.get_by_label("Only names with").fill("nobody of that name")
+    expect(page.get_by_role("heading", name="Nobody of that name")).to_be_visible()
+
+
+def test_three_are_merged_into_the_chosen_one_and_unmerged(shop: Shop) -> None:
+    page = shop.open()
+    cells = page.get_by_role("gridcell")
+    for name in ("Ann Lee", "Ann Other", "Dmitri"):
+        cells.filter(has_text=name).get_by_role("checkbox").click()
+    page.get_by_role("button", name="Merge").click()
+    dialog = page.get_by_role("dialog")
+    with shop.box.client() as client:
+        stays = next(one.id for one in client.list_faces(name="Dmitri"))
+        dialog.get_by_role("button", name="Let Dmitri stay").or_(dialog.locator(".stays", has_text="Dmitri")).click()
+        expect(dialog).to_contain_text(f"The id {stays} stays")
+        expect(dialog).to_contain_text("3 photos")
+        assert_accessible(page)
+        shoot(page, "people-merge")
+        dialog.get_by_role("button", name="Merge", exact=True).click()
+        expect(page.get_by_text("4 people")).to_be_visible()
+        assert client.get_face(stays).pictures == 3
+        page.get_by_role("button", name="Undo").click()
+        expect(page.get_by_text("6 people")).to_be_visible()
+        assert client.get_face(stays).pictures == 1
+
+
+def test_a_group_is_made_noted_renamed_and_deleted_on_the_page(shop: Shop) -> None:
+    page = shop.open()
+    page.get_by_role("button", name="New group").click()
+    page.get_by_label("Name of the group").fill("Suppliers")
+    page.get_by_label("Room for how many").fill("7")
+    page.get_by_label("What is noted").fill("firm\nplate")
+    page.get_by_role("button", name="Make the group").click()
+    expect(page.get_by_text("Room for 7 more")).to_be_visible()
+    page.get_by_role("button", name="Edit the group").click()
+    assert_accessible(page)
+    shoot(page, "people-group")
+    with shop.box.client() as client:
+        made = next(one for one in client.list_groups() if one.name == "Suppliers")
+        assert made.attributes == ["firm", "plate"]
+        client.change_group(made.id, capacity=8)
+        page.get_by_label("Name of the group").fill("Deliveries")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_role("alert")).to_contain_text("Somebody else has changed this")
+        expect(page.get_by_label("Room for how many")).to_have_value("8")
+        page.get_by_label("Name of the group").fill("Deliveries")
+        page.get_by_role("button", name="Save").click()
+        expect(page.get_by_role("button", name="Deliveries")).to_have_attribute("aria-pressed", "true")
+        page.get_by_role("button", name="Edit the group").click()
+        page.get_by_role("button", name="Delete the group").click()
+        expect(page.get_by_role("button", name="Deliveries")).to_have_count(0)
+        assert "Deliveries" not in {one.name for one in client.list_groups()}
+    shop.visitor.complaints[:] = [one for one in shop.visitor.complaints if "409" not in one]
+
+
+def test_the_table_for_spreadsheets_has_everybody_and_no_formula(shop: Shop) -> None:
+    page = shop.open()
+    with page.expect_download() as loading:
+        page.get_by_role("button", name="Save as CSV").click()
+    text = Path(loading.value.path()).read_bytes().decode("utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert sorted(row["Name"] for row in rows) == sorted(["'" + name if name == HOSTILE else name for name in NAMES])
+    assert {row["Visits"] for row in rows} == {"0"}
+    page.get_by_role("gridcell").filter(has_text="Dmitri").get_by_role("checkbox").click()
+    with page.expect_download() as loading:
+        page.get_by_role("button", name="Save as CSV").click()
+    assert len(Path(loading.value.path()).read_text(encoding="utf-8").splitlines()) == 2
+
+
+def test_a_phone_selects_and_moves_by_touch(shop: Shop, browser: Browser) -> None:
+    context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True, locale="en-GB")
+    phone = Visitor(context, shop.visitor.book)
+    page = phone.sign_in().open("#/people")
+    cells = page.get_by_role("gridcell")
+    for name in ("Ann Lee", "Dmitri"):
+        cells.filter(has_text=name).get_by_role("checkbox").tap()
+    page.get_by_label("Move to").select_option("VIP")
+    expect(page.get_by_text("2 moved to VIP")).to_be_visible()
+    page.get_by_role("button", name="Undo").tap()
+    becomes(page, lambda: shop.groups()["VIP"] == 0)
+    phone.check()
+    context.close()
+
+
+def test_who_is_deleted_is_gone_from_every_page_at_once_and_comes_back_when_undone(shop: Shop) -> None:
+    page = shop.open()
+    page.get_by_role("gridcell").filter(has_text="Dmitri").click()
+    page.get_by_role("button", name="Delete this person").click()
+    expect(page.get_by_text("5 people")).to_be_visible()
+    page.get_by_role("link", name="Live", exact=True).click()
+    expect(page.get_by_role("heading", level=1, name="Live", exact=True)).to_be_visible()
+    page.get_by_role("link", name="People", exact=True).click()
+    expect(page.get_by_text("5 people")).to_be_visible()
+    page.keyboard.press("u")
+    expect(page.get_by_label("Name", exact=True)).to_have_value("Dmitri")
+    with shop.box.client() as client:
+        assert len([*client.list_faces()]) == len(NAMES)
+
+
+def test_who_signs_out_while_a_deletion_waits_has_deleted(shop: Shop) -> None:
+    page = shop.open()
+    page.get_by_role("gridcell").filter(has_text="Dmitri").get_by_role("checkbox").click()
+    page.get_by_role("button", name="Delete", exact=True).click()
+    expect(page.get_by_text("5 people")).to_be_visible()
+    page.get_by_role("link", name="Settings", exact=True).click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Key", exact=True)).to_be_visible()
+    with shop.box.client() as client:
+        assert not [*client.list_faces(name="Dmitri")]
+    shop.visitor.complaints[:] = [
+        one for one in shop.visitor.complaints if "401" not in one
+    ]  # lists that come too late
