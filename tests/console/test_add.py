@@ -1,0 +1,75 @@
+"""Add in the console: a webcam, and work that goes on after a reload."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Browser, Route, expect
+
+from tests.console.conftest import CHROMIUM, DESK, Book, Visitor, becomes, shoot
+from tests.console.test_flows import assert_accessible
+from tests.console.test_people import NAMES, Shop, shop
+from tests.fakes import Person, picture
+from tests.photos import FOLDER, PORTRAIT, of_24_people
+
+__all__ = ["shop"]
+FRAMES = 30
+
+
+def test_who_waits_is_there_after_a_reload_and_nobody_is_added_twice(shop: Shop) -> None:
+    page = shop.open("#/add")
+    files = [
+        {"name": f"{name}_{n}.jpg", "mimeType": "image/jpeg", "buffer": picture(Person(seed, likeness=0.9 - n / 100))}
+        for seed, name in ((91, "Nina"), (92, "Omar"))
+        for n in (1, 2)
+    ]
+    page.get_by_label("Choose pictures").set_input_files(files)
+    expect(page.get_by_role("button", name="Add 2 people")).to_be_enabled()
+    page.reload()
+    expect(page.get_by_role("textbox", name="Name")).to_have_count(2)
+    expect(page.get_by_role("button", name="Add 2 people")).to_be_enabled()
+    asked: list[str] = []
+
+    def lose(route: Route) -> None:
+        """Let the service do it, and lose what it answers."""
+        asked.append(route.request.url)
+        route.fetch()
+        route.abort()
+
+    page.route("**/v1/faces", lose)
+    page.get_by_role("button", name="Add 2 people").click()
+    becomes(page, lambda: len(asked) == 2)
+    page.unroute("**/v1/faces")
+    page.reload()
+    expect(page.get_by_text("2 people added")).to_be_visible()
+    with shop.box.client() as client:
+        made = {one.name: one.pictures for one in client.list_faces() if one.name not in NAMES}
+    assert made == {"Nina": 2, "Omar": 2}
+    page.reload()
+    expect(page.get_by_role("heading", level=1)).to_be_visible()
+    assert page.get_by_text("Nina").count() == 0
+    shop.visitor.complaints[:] = [one for one in shop.visitor.complaints if "ERR_FAILED" not in one]
+
+
+@of_24_people
+def test_somebody_is_added_by_the_webcam(book: Book, browser: Browser, tmp_path: Path) -> None:
+    film = tmp_path / "somebody.mjpeg"
+    film.write_bytes((FOLDER / PORTRAIT).read_bytes() * FRAMES)
+    fake = ["--no-sandbox", "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream"]
+    chromium = browser.browser_type.launch(
+        executable_path=CHROMIUM, args=[*fake, f"--use-file-for-fake-video-capture={film}"]
+    )
+    visitor = Visitor(chromium.new_context(viewport=DESK, locale="en-GB"), book)
+    page = visitor.sign_in(book.empty_key).open("#/add")
+    page.get_by_role("button", name="Webcam").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Take a photo").click()
+    expect(dialog.get_by_role("img", name="Photo 1")).to_be_visible()
+    assert_accessible(page)
+    shoot(page, "webcam")
+    dialog.get_by_role("button", name="Use 1 photo").click()
+    page.get_by_role("textbox", name="Name").fill("By Webcam")
+    page.get_by_role("button", name="Add 1 person").click()
+    expect(page.get_by_text("1 person added")).to_be_visible()
+    visitor.check()
+    chromium.close()
