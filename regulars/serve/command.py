@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from regulars.options import PATH, data_option, host_option, models_option, port_option, settings_of
+from regulars.options import PATH, data_option, host_option, models_option, port, port_option, settings_of
 
 FORMS, LEVELS = ("text", "json"), ("debug", "info", "warning", "error")
 
@@ -23,6 +23,8 @@ FORMS, LEVELS = ("text", "json"), ("debug", "info", "warning", "error")
     "--log-format", type=click.Choice(FORMS), help="Form of the log.  [default: text on a terminal, else json]"
 )
 @click.option("--log-level", type=click.Choice(LEVELS), default="info", help="warning: refusals and failures only.")
+@click.option("--metrics-port", type=port, metavar="PORT", help="Port of /metrics for Prometheus.  [default: none]")
+@click.option("--metrics-host", default="127.0.0.1", help="Address of /metrics. Everybody who reaches it may read it.")
 def serve(data: Path | None, models: Path | None, tls_cert: Path | None, tls_key: Path | None, **how: Any) -> None:
     """Serve a data folder over HTTP or https, until Ctrl-C. The log, a line for each request, goes to stderr.
 

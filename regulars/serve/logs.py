@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager
 from chalicelib.api import observability
 from chalicelib.core import telemetry
 from chalicelib.core.telemetry import CAPTURES_PARKED, Invocation
+from regulars.serve import metrics
 
 REFUSED = 400
 """From this status on a request was refused."""
@@ -59,11 +60,12 @@ class TextLines(logging.Formatter):
 
 
 def observed(function: str, request_id: str | None = None) -> AbstractContextManager[Invocation]:
-    """Observe the work inside as one invocation of `function`, and write its line at the end."""
+    """Observe the work inside as one invocation of `function`: count it, and write its line at the end."""
     return observability.observed_to(_tell, function, request_id or str(uuid.uuid4()))
 
 
 def _tell(this: Invocation, stages: Mapping[str, float], ms: float) -> None:
+    metrics.count(this, stages, ms)
     refused = (this.status or 0) >= REFUSED or this.code is not None
     level = logging.WARNING if refused or this.measured.get(CAPTURES_PARKED) else logging.INFO
     if _log.isEnabledFor(level):

@@ -40,7 +40,7 @@ from chalicelib.vision.packs.packs import MissingModel
 from regulars import libraries
 from regulars.errors import OperatorError, PortTaken
 from regulars.models import announcement
-from regulars.serve import arenas, events, folder, logs
+from regulars.serve import arenas, events, folder, logs, metrics
 from regulars.serve.asgi import Application
 from regulars.serve.callers import Tenants
 from regulars.serve.connections import LOOK_EVERY_S, Connection, Doorkeeper, Patience, places
@@ -101,11 +101,12 @@ def serve(
     tls: Certificate | None = None,
     log_format: str | None = None,
     log_level: str = "info",
+    metrics_host: str = "127.0.0.1",
+    metrics_port: int | None = None,
 ) -> None:
     """Serve the data folder at host and port (0: a free one) until SIGTERM or SIGINT; print the ready line.
 
-    `log_format`, `log_level`: as logs.to_stderr.
-
+    `log_format`, `log_level`: as logs.to_stderr. `metrics_host`, `metrics_port`: as metrics.served.
     Raises FolderInUse, PortTaken, OperatorError if a model is missing, and the storage's errors.
     """
     arenas.limit(os.cpu_count() or 1)
@@ -138,8 +139,11 @@ def serve(
         asks = sys.stderr.isatty() and logs.is_text(log_format)
         for line in console_lines(services, settings.public_url or front.url, asks=asks):
             logs.summary.info("%s", line)
-        print(f"ready {front.url}", flush=True)
-        answered = front.run(stop.asked)
+        with metrics.served(services, metrics_host, metrics_port) as at:
+            if at is not None:
+                logs.summary.info("metrics are at http://%s:%d/metrics", metrics_host, at)
+            print(f"ready {front.url}", flush=True)
+            answered = front.run(stop.asked)
         if not (background.join(DRAIN_S) and answered):
             end_at_once()
         services.close()

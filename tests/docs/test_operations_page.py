@@ -18,6 +18,7 @@ from chalicelib.services.commit.gallery import Change
 from chalicelib.settings import Settings
 from infra import template
 from regulars.cli import main
+from regulars.serve import metrics
 from tests.fakes import FakeVision, Person, picture
 
 RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
@@ -40,6 +41,14 @@ def test_there_is_a_line_in_the_runbook_for_every_alarm() -> None:
 
 def test_every_metric_is_explained() -> None:
     assert rows("Logs and metrics") == set(UNITS)
+
+
+def test_every_metric_of_one_box_is_explained(tmp_path: Path) -> None:
+    with closing(bootstrap.build(Settings(storage=tmp_path), vision=FakeVision)) as services:
+        families = list(metrics.Everything(services).collect())
+    names = {f"{one.name}_total" if one.type == "counter" else one.name for one in families}
+    explained = {name.partition("{")[0] for name in rows("Metrics of one box")}
+    assert explained == {name for name in names if name.startswith("regulars_")}
 
 
 def a_shop_with_a_wrong_count_a_face_that_is_not_found_and_a_lost_picture(folder: Path) -> None:

@@ -1,0 +1,129 @@
+"""Figures of one box for Prometheus: what was done since the start, and how the folder and its cameras are.
+
+The names are those of CloudWatch's metrics (core/telemetry.py) and of the edge uploader's, as Prometheus writes them.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from chalicelib.core.errors import RegularsError
+from chalicelib.core.telemetry import JOURNAL_TAIL, SEARCH_MS, SWEEP_AGE, UNITS, Invocation
+from chalicelib.services import Services
+from chalicelib.services.captures.cameras import is_silent
+from regulars.errors import PortTaken
+
+BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+_log = logging.getLogger(__name__)
+
+
+def name_of(metric: str) -> str:
+    """Return Prometheus' name of a metric of CloudWatch's; a counter's still lacks its `_total`."""
+    return f"regulars{re.sub('([A-Z])', lambda letter: f'_{letter[1].lower()}', metric.removesuffix('Ms'))}"
+
+
+_SINCE_THE_START = CollectorRegistry()
+_REQUESTS = Counter(
+    "regulars_requests", "Answers, by route, status and code.", ("route", "status", "code"), registry=_SINCE_THE_START
+)
+_REQUEST_S = Histogram(
+    "regulars_request_seconds", "Until the answer was sent.", ("route",), registry=_SINCE_THE_START, buckets=BUCKETS_S
+)
+_SEARCH_S = Histogram(
+    f"{name_of(SEARCH_MS)}_seconds",
+    "What searches of one invocation took.",
+    registry=_SINCE_THE_START,
+    buckets=BUCKETS_S,
+)
+_LATEST = {
+    JOURNAL_TAIL: Gauge(name_of(JOURNAL_TAIL), "Changes behind the newest snapshot.", registry=_SINCE_THE_START),
+    SWEEP_AGE: Gauge(f"{name_of(SWEEP_AGE)}_seconds", "Age of the oldest sweep.", registry=_SINCE_THE_START),
+}
+_COUNTERS = {
+    name: Counter(name_of(name), f"{name}, as in CloudWatch.", registry=_SINCE_THE_START)
+    for name in UNITS
+    if name not in (SEARCH_MS, *_LATEST)
+}
+ProcessCollector(registry=_SINCE_THE_START)
+
+
+def count(this: Invocation, stages: Mapping[str, float], ms: float) -> None:
+    """Count an invocation that has ended."""
+    if this.route is not None:
+        code = "" if this.code is None else str(this.code)
+        _REQUESTS.labels(this.route, str(this.status or "none"), code).inc()
+        _REQUEST_S.labels(this.route).observe(ms / 1000)
+    if "search" in stages:
+        _SEARCH_S.observe(stages["search"] / 1000)
+    for name, value in this.measured.items():
+        if name in _LATEST:
+            _LATEST[name].set(value)
+        else:
+            _COUNTERS[name].inc(value)
+
+
+@contextmanager
+def served(services: Services, host: str, port: int | None) -> Iterator[int | None]:
+    """Answer GET /metrics at host and port (0: a free one; None: not at all), and give the port. Raises PortTaken."""
+    if port is None:
+        yield None
+        return
+    try:
+        server, thread = start_http_server(port, host, Everything(services))
+    except OSError as error:
+        reason = error.strerror
+        raise PortTaken(f"port {port} of {host} is not to be had for metrics ({reason}): choose another") from error
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+class Everything(CollectorRegistry):
+    """A registry of what was counted since the start and, read at each question, of what is stored."""
+
+    def __init__(self, services: Services) -> None:
+        super().__init__()
+        self.register(_SINCE_THE_START)
+        self.register(Stored(services))
+
+
+class Stored(Collector):
+    """The faces and cameras of all tenants, and the disk. If storage does not answer, they are left out."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+
+    def describe(self) -> list[Metric]:
+        return []
+
+    def collect(self) -> list[Metric]:
+        try:
+            return list(self._metrics())
+        except RegularsError as error:
+            _log.warning("the metrics lack faces, cameras and disk: %s", error)
+            return []
+
+    def _metrics(self) -> Iterator[Metric]:
+        services = self._services
+        faces = GaugeMetricFamily("regulars_faces", "Faces of a tenant.", labels=["tenant"])
+        alive = GaugeMetricFamily(
+            "regulars_camera_alive", "0 if a camera is silent for longer than it may be.", labels=["tenant", "camera"]
+        )
+        for tenant in services.tenants.all():
+            faces.add_metric([tenant.name], services.usage.of(tenant).faces)
+            for camera in services.cameras.all(tenant):
+                alive.add_metric([tenant.name, camera.id], not is_silent(camera, services.watch.clock.now()))
+        yield from (faces, alive)
+        if (disk := services.ports.storage.disk) is not None:
+            yield GaugeMetricFamily("regulars_disk_free_bytes", "Free for this process.", disk().free_bytes)
