@@ -8,6 +8,9 @@ from chalicelib.core import keys
 from chalicelib.core.ports import Clock, Storage
 from chalicelib.settings import AwsStorage, Settings
 
+DATABASE = "regulars.sqlite"
+"""Name of the database in a data folder."""
+
 
 def opened(settings: Settings, clock: Clock) -> Storage:
     """Open the storage that the settings name."""
@@ -26,7 +29,7 @@ def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
     from chalicelib.adapters.embedded.vault import PlainVault
 
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    database = folder / "regulars.sqlite"
+    database = folder / DATABASE
     items = SqliteItemStore(database, keys.TABLES)
     queues = [SqliteQueue(database, name, clock) for name in ("index", "captures", "deliveries")]
     index_queue, captures_queue, deliveries_queue = queues

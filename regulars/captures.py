@@ -54,9 +54,9 @@ def redrive(tenant: str | None, camera: str | None, data: Path | None, stage: st
 
 
 def _opened(data: Path | None, stage: str | None) -> AbstractContextManager[Services]:
-    from chalicelib import bootstrap
+    from regulars.tenants.tenants import opened
 
-    return closing(bootstrap.build(settings_of(data=data, stage=stage)))
+    return closing(opened(settings_of(data=data, stage=stage)))
 
 
 def _parked(services: Services, tenant: str | None, camera: str | None) -> list[tuple[Tenant, Capture]]:

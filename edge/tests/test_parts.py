@@ -14,7 +14,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from regulars_edge import config
+from regulars_edge import cli, config
 from regulars_edge.credentials import api_key, secret_in
 from regulars_edge.errors import Misconfigured
 from regulars_edge.logs import JsonLines
@@ -362,3 +362,15 @@ def test_importing_the_command_line_is_cheap() -> None:
         check=True,
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("command", ["run", "upload", "status", "check"])
+def test_every_command_says_what_it_does_and_what_its_codes_mean(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        cli.parser().parse_args([command, "--help"])
+    usage, said, *_, codes = capsys.readouterr().out.split("\n\n")
+    assert codes.startswith("exit codes:")
+    assert usage.startswith(f"usage: regulars-edge {command} ")
+    assert said.endswith(".")

@@ -81,7 +81,8 @@ def writing(path: Path) -> Iterator[Writer]:
         raise FileExistsError(f"{path} is there already, and nothing is written over it: name a new file")
     _remove_partial(path.parent)
     partial = path.with_name(f".{path.name}.{os.getpid()}{_PARTIAL}")
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with folder.told_as(path, partial):
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
     try:
         with os.fdopen(descriptor, "wb") as file:

@@ -24,12 +24,12 @@ from chalicelib.core.ports import ItemStore
 from chalicelib.core.records.faces import face_from, tenant_from
 from chalicelib.core.records.merges import merge_from
 from chalicelib.settings import Settings
+from chalicelib.storage import DATABASE
 from regulars.backup import archive, cloud_backup
 from regulars.errors import DamagedFile, OperatorError
 from regulars.serve import folder
 from regulars.tenants import credentials
 
-DATABASE = "regulars.sqlite"
 OBJECTS = ("blobs", "captures", "secrets")
 """Folders of objects. Names of half-written files begin with a dot; the backup leaves those out."""
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from chalicelib.settings import Settings
+from chalicelib.storage import DATABASE
 from regulars.backup import archive, cloud_backup
-from regulars.backup.backup import DATABASE, scratch
+from regulars.backup.backup import scratch
 from regulars.errors import DamagedFile, UnusableFolder
 from regulars.serve import folder
 
@@ -27,6 +28,7 @@ def restore(settings: Settings, file: Path) -> archive.Manifest:
         raise DamagedFile(f"{file} is the backup of a stage on AWS: restore it with that stage's settings")
     data.parent.mkdir(parents=True, exist_ok=True)
     with scratch(data.with_name(f".{data.name}.restoring")) as stage:
+        folder.keep_out_of_git(stage)
         archive.unpacked(file, stage)
         if data.exists():
             data.rmdir()

@@ -67,9 +67,9 @@ def books(data: Path | None, stage: str | None, url: str | None, tenant: str | N
     from regulars.clients.v1 import V1
 
     if url is None:
-        from chalicelib import bootstrap
+        from regulars.tenants.tenants import opened
 
-        with closing(bootstrap.build(settings_of(data=data, stage=stage))) as services:
+        with closing(opened(settings_of(data=data, stage=stage))) as services:
             tenants = services.tenants.all() if tenant is None else [services.tenants.named(tenant)]
             yield [OwnBook(services, one) for one in tenants]
         return

@@ -23,7 +23,14 @@ def prepare(folder: Path) -> Path:
     except OSError as error:
         raise _unusable(folder, "made", error) from error
     require_writable(folder)
+    keep_out_of_git(folder)
     return folder
+
+
+def keep_out_of_git(folder: Path) -> None:
+    """Have git ignore a new data folder, which may lie in a checkout: it holds keys, pictures and templates."""
+    if not any(folder.iterdir()):
+        write_durably(folder / ".gitignore", "*\n")
 
 
 def require_writable(folder: Path) -> None:
@@ -73,17 +80,29 @@ def write_durably(path: Path, text: str, mode: int = 0o600) -> None:
     `mode`: the file's mode, less the umask.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(text)
-            stream.flush()
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with told_as(path, temporary):
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, mode)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+                stream.write(text)
+                stream.flush()
+                os.fsync(stream.fileno())
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
     sync_folder(path.parent)
+
+
+@contextmanager
+def told_as(path: Path, temporary: Path) -> Iterator[None]:
+    """Let an error of the operating system name `path`, which its reader knows, and not a temporary file beside it."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename in (temporary, str(temporary)):
+            error.filename, error.filename2 = str(path), None
+        raise
 
 
 def remove_durably(path: Path) -> None:

@@ -16,6 +16,7 @@ from chalicelib.services import Services
 from chalicelib.services.tenants.accounts import Tenants
 from chalicelib.services.tenants.settings import TenantSettings
 from chalicelib.settings import Settings
+from chalicelib.storage import DATABASE
 from regulars.errors import NotWrittenDown, OperatorError
 from regulars.serve import folder
 from regulars.tenants.credentials import CredentialsFile
@@ -24,9 +25,7 @@ from regulars.tenants.credentials import CredentialsFile
 def add(settings: Settings, name: str, profile: Profile, changes: Mapping[str, Any]) -> None:
     """Make a tenant and print its credentials. The cloud never shows them again."""
     chosen = TenantSettings(**changes)
-    if isinstance(settings.storage, Path):
-        folder.prepare(settings.storage)
-    _change(settings, lambda book: book.add(name, profile, chosen))
+    _change(settings, opened(settings, new=True).tenants, lambda book: book.add(name, profile, chosen))
 
 
 def change(settings: Settings, name: str, changes: Mapping[str, Any]) -> None:
@@ -42,7 +41,7 @@ def change(settings: Settings, name: str, changes: Mapping[str, Any]) -> None:
 
 def rotate(settings: Settings, name: str) -> None:
     """Give a tenant new keys and a new code, and print them; the old ones stop working."""
-    _change(settings, lambda book: book.rotate(name))
+    _change(settings, _tenants(settings), lambda book: book.rotate(name))
 
 
 def set_disabled(settings: Settings, name: str, *, disabled: bool) -> None:
@@ -113,9 +112,8 @@ def _quota(tenant: Tenant) -> str:
     return "any" if tenant.requests_a_day is None else str(tenant.requests_a_day)
 
 
-def _change(settings: Settings, change: Callable[[CredentialsFile | Tenants], Credentials]) -> None:
+def _change(settings: Settings, tenants: Tenants, change: Callable[[CredentialsFile | Tenants], Credentials]) -> None:
     """Make the change and print the credentials. In a data folder, write them to credentials.json, too."""
-    tenants = _tenants(settings)
     if isinstance(settings.storage, Path):
         book = CredentialsFile(settings.storage, tenants)
         try:
@@ -145,14 +143,16 @@ def chosen(services: Services, names: Sequence[str] | None) -> list[str]:
     return known if names is None else list(dict.fromkeys(names))
 
 
-def opened(settings: Settings) -> Services:
-    """Open the services over what is stored. Raises OperatorError if there is no such data folder."""
+def opened(settings: Settings, *, new: bool = False) -> Services:
+    """Open the services over what is stored. `new`: make the data folder if there is none, else raise OperatorError."""
     from chalicelib import bootstrap  # `regulars --help` need not load storage
 
-    if isinstance(settings.storage, Path) and not settings.storage.is_dir():
-        raise OperatorError(
-            f"there is no data folder {settings.storage}: `regulars serve` makes one, --data names another"
-        )
     if isinstance(settings.storage, Path):
+        if new:
+            folder.prepare(settings.storage)
+        elif not (settings.storage / DATABASE).is_file():
+            raise OperatorError(
+                f"there is no data folder {settings.storage}: `regulars serve` makes one, --data names another"
+            )
         folder.require_writable(settings.storage)
     return bootstrap.build(settings)

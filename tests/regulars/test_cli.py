@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib import bootstrap
 from chalicelib.settings import AwsStorage, SettingError, Settings
 from chalicelib.vision.packs import packs
 from regulars.cli import main
@@ -71,6 +72,10 @@ def test_every_command_has_help_with_examples(
     ("command", "code", "says"),
     [
         (["tenants", "list", "--data", "nowhere"], 1, "there is no data folder nowhere"),
+        (["tenants", "list", "--data", "empty"], 1, "there is no data folder empty"),
+        (["today", "--data", "empty"], 1, "there is no data folder empty"),
+        (["captures", "parked", "--data", "empty"], 1, "there is no data folder empty"),
+        (["backup", "nowhere/x.tar", "--data", "here"], 1, "regulars: nowhere/x.tar: No such file or directory"),
         (["tenants", "add", "Bad Name", "--data", "here"], 2, "a tenant's name is"),
         (["tenants", "set", "nobody", "--data", "here"], 2, "say what to set"),
         (["tenants", "set", "nobody", "--requests-a-day", "5", "--data", "here"], 1, "there is no tenant 'nobody'"),
@@ -110,9 +115,11 @@ def test_a_mistake_is_one_line_on_stderr(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "here").mkdir()
+    bootstrap.build(Settings(storage=tmp_path / "here")).close()
+    (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
     assert main(command) == code
+    assert list((tmp_path / "empty").iterdir()) == []
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("regulars: ")

@@ -135,7 +135,7 @@ def dial(address: Address, port: int, timeout_s: float) -> socket:
 
 
 class Connector:
-    """The maker of connections, to `allowed` addresses only.
+    """The maker of connections, to `allowed` addresses only. `hint`: what to do about one that is not.
 
     At most `at_once` calls hold a place at a time.
     """
@@ -148,11 +148,12 @@ class Connector:
         tls: ssl.SSLContext | None,
         at_once: int,
         allowed: Callable[[Address], bool] = is_public,
+        hint: str = "use a host of the public internet",
     ) -> None:
         self._resolver = resolver
         self._dial = dial
         self._given_tls = tls
-        self._allowed = allowed
+        self._allowed, self._hint = allowed, hint
         self._places = BoundedSemaphore(at_once)
         self._lookups = BoundedSemaphore(at_once * _LOOKUPS_PER_CALL)
 
@@ -207,7 +208,7 @@ class Connector:
             raise
         except (OSError, ValueError):
             pass
-        raise Unusable("the URL's host has no address, or one that is not public: use a host of the public internet")
+        raise Unusable(f"the URL's host has no address, or one that is not public: {self._hint}")
 
     def _looked_up(self, name: str, deadline: Deadline) -> list[Address]:
         """Look the name up in a thread, since the system's resolver knows no deadline.

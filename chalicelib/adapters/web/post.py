@@ -26,6 +26,7 @@ from chalicelib.core.errors import InvalidInput, Unusable
 LIMIT_S = 10.0
 _DRAINED_BYTES = 64 * 1024
 _DRAIN_S = 1.0
+_HINT = "use one that is, or let the operator name its network in the setting REGULARS_HOOK_NETWORKS"
 
 Network = IPv4Network | IPv6Network
 
@@ -47,7 +48,7 @@ class SafePostman:
         at_once: int = 32,
     ) -> None:
         self._allowed = partial(_is_allowed, tuple(networks))
-        self._connector = Connector(resolver, dial, tls=tls, at_once=at_once, allowed=self._allowed)
+        self._connector = Connector(resolver, dial, tls=tls, at_once=at_once, allowed=self._allowed, hint=_HINT)
         self._limit_s = limit_s
 
     def require_url(self, url: str) -> None:
@@ -83,9 +84,7 @@ class SafePostman:
         except Unusable as error:
             raise InvalidInput(str(error)) from error
         if target.address is not None and not self._allowed(target.address):
-            raise InvalidInput(
-                "the URL's address is not public, nor of the networks that the operator lets hooks reach: use another"
-            )
+            raise InvalidInput(f"the URL's address is not public: {_HINT}")
         return target
 
 

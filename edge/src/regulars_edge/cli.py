@@ -62,8 +62,15 @@ _Commands = argparse._SubParsersAction  # argparse has no public name for what a
 
 
 def _add_run(commands: _Commands[argparse.ArgumentParser]) -> None:
-    run = commands.add_parser("run", help="take pictures from the configured cameras and send them, for good")
-    run.add_argument("--config", type=Path, required=True, help="edge.toml")
+    run = commands.add_parser(
+        "run",
+        help="take pictures from the configured cameras and send them, for good",
+        description="Take pictures from the cameras of edge.toml and send them, until SIGTERM or Ctrl-C.\n"
+        "What is not sent by then stays in the spool and goes with the next run.",
+        epilog=f"example:\n  regulars-edge run --config edge.toml\n\n{exits.HELP}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    run.add_argument("--config", type=Path, required=True, help="edge.toml, as `setup` writes it")
     run.set_defaults(run=_run)
 
 
@@ -97,8 +104,14 @@ def _add_upload(commands: _Commands[argparse.ArgumentParser]) -> None:
 
 
 def _add_status(commands: _Commands[argparse.ArgumentParser]) -> None:
-    status = commands.add_parser("status", help="what is spooled, sent and refused; also beside a running uploader")
-    status.add_argument("--config", type=Path, help="edge.toml, for the spool")
+    status = commands.add_parser(
+        "status",
+        help="what is spooled, sent and refused; also beside a running uploader",
+        description="Print for each camera what is spooled, sent and refused. A running uploader is not disturbed.",
+        epilog=f"example:\n  regulars-edge status --config edge.toml --refused\n\n{exits.HELP}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    status.add_argument("--config", type=Path, help="edge.toml, for the spool (default: the spool of `upload`)")
     status.add_argument("--json", action="store_true", help="as JSON")
     status.add_argument("--refused", action="store_true", help="list the refused pictures with the reason")
     status.add_argument(
@@ -108,8 +121,15 @@ def _add_status(commands: _Commands[argparse.ArgumentParser]) -> None:
 
 
 def _add_check(commands: _Commands[argparse.ArgumentParser]) -> None:
-    check = commands.add_parser("check", help="camera, network, credential, clock, disk: a line each, and what to do")
-    check.add_argument("--config", type=Path, required=True, help="edge.toml")
+    check = commands.add_parser(
+        "check",
+        help="camera, network, credential, clock, disk: a line each, and what to do",
+        description="Look at cameras, network, credential, clock and disk, and print a line each, with what to do.\n"
+        "No picture is sent.",
+        epilog=f"example:\n  regulars-edge check --config edge.toml\n\n{exits.HELP}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    check.add_argument("--config", type=Path, required=True, help="edge.toml, as `setup` writes it")
     check.set_defaults(run=_check)
 
 

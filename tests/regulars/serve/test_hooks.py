@@ -88,4 +88,6 @@ def test_hook_into_the_boxs_own_network_is_refused_unless_the_operator_says_so(
         api(running, "POST", "/v1/hooks", {"url": "http://127.0.0.1:8000/"})
     with refused.value as answer:
         assert answer.status == 400
-        assert "not public" in json.load(answer)["error"]["message"]
+        said = json.load(answer)["error"]["message"]
+        assert "not public" in said
+        assert "REGULARS_HOOK_NETWORKS" in said

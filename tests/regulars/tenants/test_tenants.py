@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import fields
 from pathlib import Path
 
@@ -35,6 +36,15 @@ def test_a_tenant_begins_with_any_number_of_requests_in_shanghai(
 ) -> None:
     assert tenants(data, "add", "shop") == 0
     assert listed(data, capsys)["shop"] == ["Asia/Shanghai", "any"]
+
+
+def test_a_new_data_folder_is_kept_out_of_the_checkout_that_it_lies_in(tmp_path: Path) -> None:
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    assert tenants(tmp_path / "data", "add", "shop") == 0
+    assert main(["backup", str(tmp_path / ".git/kept.tar"), "--data", str(tmp_path / "data")]) == 0
+    assert main(["restore", str(tmp_path / ".git/kept.tar"), "--data", str(tmp_path / "again")]) == 0
+    seen = subprocess.run(["git", "status", "--porcelain"], cwd=tmp_path, check=True, capture_output=True, text=True)
+    assert seen.stdout == ""
 
 
 def test_a_quota_and_a_time_zone_may_be_given_at_once(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
