@@ -15,6 +15,7 @@ const BUCKETS = { day: ["hour"], week: ["day", "hour"], month: ["day", "week"], 
 const SPLITS = ["camera", "group", "age", "gender", "kind", "labels.a", "labels.b", "labels.c", "labels.d", "none"];
 const SHOWN = 8;
 const AWAY = 8;
+const LEAST_HOURS = 12;
 const OLDEST = "2000-01-01";
 
 const among = (options, wanted) => (options.includes(wanted) ? wanted : options[0]);
@@ -119,7 +120,7 @@ function Amount({ found, now, before, large = false }) {
   const { asked, isOver, hasSum } = found;
   if (!hasSum) return large && html`<p class="soft">${t("traffic.persons.year")}</p>`;
   const change = before ? Math.round((now / before - 1) * 100) : null;
-  return html`<p class=${`amount ${large ? "whole" : ""}`}><strong>${large ? t(`traffic.count.${asked.measure}`, { count: now }) : number(now)}</strong>
+  return html`<p class=${`amount ${large ? "sum" : ""}`}><strong>${large ? t(`traffic.count.${asked.measure}`, { count: now }) : number(now)}</strong>
     ${asked.beside && html`<span class="soft">${change !== null && html`<span class="change">${change > 0 ? "+" : ""}${number(change)} %</span> · `}${
       large ? t(isOver ? "traffic.was" : "traffic.was.then", { count: before, period: periodName(asked.span, asked.before) }) : t("traffic.was.short", { count: before })}</span>`}</p>`;
 }
@@ -197,7 +198,9 @@ function Week({ asked }) {
   };
   const weekdays = [0, 1, 2, 3, 4, 5, 6];
   const open = [...Array(24).keys()].filter((hour) => weekdays.some((weekday) => amount(weekday, hour)));
-  const hours = Array.from({ length: open.at(-1) - open[0] + 1 }, (_, place) => open[0] + place);
+  const length = Math.max(open.at(-1) - open[0] + 1, LEAST_HOURS); // fewer look as if something were missing
+  const first = Math.min(open[0], 24 - length);
+  const hours = Array.from({ length }, (_, place) => first + place);
   const most = Math.max(...weekdays.flatMap((weekday) => hours.map((hour) => amount(weekday, hour) ?? 0)));
   const cell = (weekday, hour) => {
     const found = amount(weekday, hour);

@@ -124,9 +124,9 @@ def test_this_week_stands_beside_the_last_and_the_same_figures_are_a_table_one_k
     page.keyboard.press("t")
     heading(page, "Traffic")
     this_week = shop.count(monday(), today()).total()
-    expect(page.locator(".amount.whole")).to_contain_text(f"{this_week} visit")
+    expect(page.locator(".amount.sum")).to_contain_text(f"{this_week} visit")
     by_then = sum(monday() - WEEK <= local(one).date() and one.at < datetime.now(UTC) - WEEK for one in shop.seen[:-1])
-    expect(page.locator(".amount.whole")).to_contain_text(re.compile(rf"by the same time: {by_then}(?!\d)"))
+    expect(page.locator(".amount.sum")).to_contain_text(re.compile(rf"by the same time: {by_then}(?!\d)"))
     expect(page.locator("canvas").first).to_be_visible()
     expect(page.get_by_role("table", name="The week by the hour")).to_be_visible()
     assert_accessible(page)
@@ -209,7 +209,7 @@ def test_the_figures_come_as_csv(visitor: Visitor, shop: Shop) -> None:
 def test_a_year_by_day_is_one_request(visitor: Visitor, shop: Shop) -> None:
     page = visitor.open("#/traffic?span=year&by=day&beside=no")
     this_year = shop.count(date(today().year, 1, 1), today()).total()
-    expect(page.locator(".amount.whole")).to_contain_text(f"{this_year} visit")
+    expect(page.locator(".amount.sum")).to_contain_text(f"{this_year} visit")
     by_day = [one.url for one in visitor.requests if "/v1/statistics" in one.url and "by=day" in one.url]
     assert len(by_day) == 1
     expect(page.locator("canvas").first).to_be_visible()
@@ -222,15 +222,15 @@ def test_a_year_by_day_is_one_request(visitor: Visitor, shop: Shop) -> None:
 def test_what_is_shown_stays_while_the_service_is_away(visitor: Visitor, shop: Shop) -> None:
     page = visitor.open(f"#/traffic?at={monday() - WEEK}")
     expect(page.locator(".parts canvas").first).to_be_visible()
-    shown_before = page.locator(".amount.whole").inner_text()
+    shown_before = page.locator(".amount.sum").inner_text()
     visitor.context.set_offline(True)
     page.get_by_role("button", name="Month", exact=True).click()
     expect(page.get_by_role("alert").first).to_contain_text("cannot be reached")
-    assert page.locator(".amount.whole").inner_text() == shown_before
+    assert page.locator(".amount.sum").inner_text() == shown_before
     visitor.context.set_offline(False)
     page.get_by_role("alert").first.get_by_role("button", name="Try again").click()
     month = (monday() - WEEK).replace(day=1)
-    expect(page.locator(".amount.whole")).to_contain_text(f"{shop.count(month, end_of(month)).total()} visit")
+    expect(page.locator(".amount.sum")).to_contain_text(f"{shop.count(month, end_of(month)).total()} visit")
     page.get_by_label("Split by").select_option(label="Nothing")
     expect(page.locator(".parts")).to_have_count(0)
     visitor.complaints[:] = [one for one in visitor.complaints if "ERR_INTERNET_DISCONNECTED" not in one]
@@ -260,7 +260,7 @@ def test_a_time_without_anything_leads_to_the_first_day_that_has_something(visit
     assert_accessible(page)
     shoot(page, "traffic-nothing")
     page.get_by_role("button", name="Show that time").click()
-    expect(page.locator(".amount.whole")).to_contain_text("visit")
+    expect(page.locator(".amount.sum")).to_contain_text("visit")
     assert f"at={first}" in page.url
     page.get_by_role("button", name="Earlier").click()
     expect(page.get_by_role("heading", name="Nothing in this time")).to_be_visible()
