@@ -81,7 +81,7 @@ function Page({ page, place: here }) {
     document.title = `${t(`page.${page.name}`)} · Regulars`;
     scrollTo(0, 0);
   }, [page.name, here.rest.join("/")]);
-  if (problem) return html`<${Trouble} problem=${problem} again=${load} />`;
+  if (problem) return html`<div class="page"><h1>${t(`page.${page.name}`)}</h1><${Trouble} problem=${problem} again=${load} /></div>`;
   return View && html`<${View} place=${here} />`;
 }
 

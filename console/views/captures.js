@@ -134,5 +134,6 @@ function Nothing({ cameras, wanted, clear }) {
     return html`<${Empty} icon="captures" title=${t("captures.none")}><p>${t("captures.none.says")}</p><p><button onClick=${clear}>${t("captures.none.clear")}</button></p><//>`;
   }
   return html`<${Empty} icon="captures" title=${t(last ? "captures.gone" : "captures.never")}>
-    <p>${last ? t("captures.gone.says", { ago: ago(last) }) : t(cameras.length ? "captures.never.says" : "live.nobody.cameras")}</p><//>`;
+    <p>${last ? t("captures.gone.says", { ago: ago(last) }) : t(cameras.length ? "captures.never.says" : "live.nobody.cameras")}</p>
+    ${!cameras.length && may("admin") && html`<p><a class="button strong" href=${to("cameras")}>${t("page.cameras")}</a></p>`}<//>`;
 }

@@ -283,7 +283,7 @@ function Near({ card, is }) {
 function Nothing({ queue, more, show }) {
   if (!queue.isOver) return html`<${Empty} icon="check" title=${t("review.nothing.yet")}><p><button onClick=${more}>${t("review.further")}</button></p><//>`;
   return html`<${Empty} icon="check" title=${t("review.nothing")}>
-    <p>${t("review.decided", { count: decided() })}</p>
+    ${decided() > 0 && html`<p>${t("review.decided", { count: decided() })}</p>`}
     ${queue.kind !== "stranger" && html`<p><button class="strong" onClick=${() => show("stranger")}>${t("review.strangers")}</button></p>`}<//>`;
 }
 

@@ -61,7 +61,7 @@ function Who() {
   return html`
     <${Drop} take=${take} many=${false} small=${Boolean(shown)} title=${t(shown ? "search.another" : "search.drop")} says=${shown ? "" : t("search.drop.says")} />
     ${problem && html`<${Trouble} problem=${problem} />`}
-    ${shown && html`<div class="looked">
+    ${shown && problem?.code !== "Unusable" && html`<div class="looked">
       <div class="stage"><div class="frame-of">
         <img class="face" src=${shown.url} alt=${shown.name} />
         ${found?.faces.map((face, index) => html`<button key=${index} class=${`box ${face.match ? "match" : ""} ${index === at ? "meant" : ""}`} style=${placed(face.box, found)}
@@ -69,7 +69,7 @@ function Who() {
       </div></div>
       <section aria-live="polite" aria-busy=${waits}>
         ${slow && html`<${Shapes} count=${4} />`}
-        ${found && html`<p class="soft">${t("search.faces", { count: found.faces.length })}</p>
+        ${found && html`<p class="soft">${found.faces.length ? t("search.faces", { count: found.faces.length }) : t("add.noface")}</p>
           <ol class="faces-found">${found.faces.map((face, index) => html`<${Found} key=${index} face=${face} n=${index + 1} open=${index === at} choose=${() => setAt(index)} />`)}</ol>`}
       </section>
     </div>`}`;
