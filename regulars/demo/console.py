@@ -22,6 +22,8 @@ TENANT = "camera"
 DOOR = "door"
 SETTLED_S = 300.0
 _EVERY = timedelta(minutes=1)
+_BEFORE_STRANGERS = 3
+"""Pictures of the known that are newer than those of strangers, so that one sees both without scrolling."""
 _BETWEEN, _MOST_BEFORE = timedelta(days=2), 3
 """Time between the visits of a person, and how many of them were before today: all of them are of this week."""
 
@@ -32,7 +34,8 @@ def fill(v1: V1, plan: Plan, now: datetime) -> None:
     ids = faceids(probe.person or "" for probe in plan.enrolments)
     name(v1, {faceid: person for person, faceid in ids.items() if person != gone})
     v1.add_camera(DOOR, name="Front door")
-    came = _visits([probe for probe in [*plan.known, *plan.strangers] if probe.person != gone], now)
+    newest = [*plan.known[:_BEFORE_STRANGERS], *plan.strangers, *plan.known[_BEFORE_STRANGERS:]]
+    came = _visits([probe for probe in newest if probe.person != gone], now)
     v1.upload(came)
     wait_until_resolved(v1, [DOOR], len(came))
 
