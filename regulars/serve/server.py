@@ -181,11 +181,11 @@ def console_lines(services: Services, url: str, *, asks: bool) -> list[str]:
     """
     tenants = services.tenants.all()
     if not asks or len(tenants) > LINKED_TENANTS:
-        return [f"the console is at {url}/console; `regulars console` prints a link that signs in"]
+        return [f"the console is at {url}/console; `regulars console --tenant NAME` prints a link that signs in"]
     links = []
     for tenant in tenants:
         with suppress(KeyNotFound):
-            links.append(f"console of {tenant.name}: {link(services, tenant, FIRST, url)}")
+            links.append(f"console of tenant {tenant.name}: {link(services, tenant, FIRST, url)}")
     return links
 
 

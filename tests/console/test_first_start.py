@@ -23,7 +23,7 @@ from tests.console.conftest import PHONE, Book, Visitor, settle, shoot
 from tests.photos import FOLDER, PAIRS
 
 MOST_S = 300.0
-LINK = re.compile(r"console of (\S+): (http\S+?)/console(#code=\S+)")
+LINK = re.compile(r"console of tenant (\S+): (http\S+?)/console(#code=\S+)")
 PEOPLE = dict(zip(("Ann Lee", "Ben Okafor", "Chloé Dubois"), PAIRS, strict=False))
 
 

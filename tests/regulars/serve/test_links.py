@@ -13,7 +13,7 @@ from regulars.serve.server import LINKED_TENANTS, console_lines
 def test_a_start_makes_links_only_for_somebody_who_sits_there(tmp_path: Path) -> None:
     services = bootstrap.build(Settings(storage=tmp_path))
     services.tenants.add("shop", Profile.CAMERA)
-    link = "console of shop: http://box:8000/console#code="
+    link = "console of tenant shop: http://box:8000/console#code="
     [told] = console_lines(services, "http://box:8000", asks=True)
     assert told.startswith(link)
     assert services.sessions.of_code(told.removeprefix(link))[1].tenant.name == "shop"
