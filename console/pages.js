@@ -3,7 +3,7 @@
 // A phone has room for the first four; the others are behind "More".
 export const PAGES = [
   { name: "live", icon: "live", key: "l", role: "viewer", load: () => import("./views/live.js") },
-  { name: "review", icon: "review", key: "r", role: "viewer", load: () => import("./views/review.js") },
+  { name: "review", icon: "review", key: "r", role: "viewer", part: "review", load: () => import("./views/review.js") },
   { name: "people", icon: "people", key: "p", role: "viewer", part: "people", load: () => import("./views/people.js") },
   { name: "add", icon: "add", key: "a", role: "operator", part: "people", load: () => import("./views/add.js") },
   { name: "search", icon: "search", key: "s", role: "operator", part: "people", load: () => import("./views/search.js") },
