@@ -107,7 +107,7 @@ from tests.fakes import FakeClock, FakePictures, FakeVision, Person, embedding_o
 from tests.hostile.fuzz import Opened, Parser, Read
 from tests.regulars.serve.apps import serving
 
-PAGE_TOKENS = Span(keys.FACES, "shop", None, None, None, False)
+PAGE_TOKENS = Span(keys.FACES, "shop", None, None, None, reverse=False, rows=False)
 
 
 def plain(read: Read) -> Opened:

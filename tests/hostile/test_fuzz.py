@@ -85,6 +85,7 @@ PARSES = re.compile(
 OURS = {
     "app": "the hour that the schedule says",
     "chalicelib.api.canary": "an answer of its own stage",
+    "chalicelib.api.console_files": "URLs of the pictures' places, which it makes itself",
     "regulars.book": "answers of the service whose key the operator gives",
     "regulars.cost": "figures and prices that are files of the package",
     "regulars.demo": "answers of the service that it has started itself",
