@@ -8,7 +8,7 @@ NO_REGISTRY := echo "make $(MAKECMDGOALS) needs a package registry once: let pip
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
-.PHONY: setup models packs demo week serve test alone check format package dist container bench load bench-book bench-cold bench-console bench-edge pictures kernels lock client emulated slow fuzz fuzz-api soak stale faults crash crash-import crash-edge clips-edge memory-edge soak-edge lag-edge clean
+.PHONY: setup models packs demo week serve test alone check format package dist container bench load bench-book bench-cold bench-console bench-edge pictures site kernels lock client emulated slow fuzz fuzz-api soak stale faults crash crash-import crash-edge clips-edge memory-edge soak-edge lag-edge clean
 
 setup: .venv/installed
 
@@ -47,13 +47,16 @@ test: packs  ## All tests of the gate; TESTS='-m alone tests' for some of them
 alone: setup  ## Demo and tests of the last commit in a new clone, with an empty home and nothing beside it; TESTS= as for test
 	.ci/alone $(TESTS)
 
-check: setup  ## Format, lint, types, layers, template, docs
+check: setup site  ## Format, lint, types, layers, template, docs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/cfn-lint infra/storage.yaml
 	$(BIN)/pytest -q tests/docs
+
+site: setup  ## docs/ as a site: build/site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
 
 format: setup
 	$(BIN)/ruff format .

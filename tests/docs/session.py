@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,6 @@ import pytest
 from tests.faults.server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
-README = ROOT / "README.md"
 
 
 @dataclass(frozen=True)
@@ -24,27 +24,33 @@ class Session:
     block: str
 
     @classmethod
-    def of(cls, section: str, page: Path = README) -> Session:
+    def of(cls, section: str, page: Path) -> Session:
         text = page.read_text(encoding="utf-8").split(f"## {section}\n")[1].split("\n## ")[0]
         (block,) = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
         return cls(block)
 
-    def answers(self, server: Server, picture: Path, *tools: str) -> list[str]:
-        """What each call answers, having seen that it is what the block shows; skips where a tool is missing."""
-        missing = [tool for tool in ("bash", "curl", *tools) if shutil.which(tool) is None]
+    def output(self, server: Server, *tools: str, picture: Path | None = None) -> list[str]:
+        """The lines that the block prints, run beside the data folder; skips where a tool is missing."""
+        missing = [tool for tool in ("bash", *tools) if shutil.which(tool) is None]
         if missing:
             pytest.skip(f"the session needs {', '.join(missing)}: on Debian, apt-get install {' '.join(missing)}")
+        commands = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # regulars and regulars-edge
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", self.block],
             cwd=server.data.parent,
-            env={**os.environ, "URL": server.url, "PICTURE": str(picture), "no_proxy": "*"},
+            env={**os.environ, "PATH": commands, "URL": server.url, "PICTURE": str(picture), "no_proxy": "*"},
             capture_output=True,
             text=True,
             timeout=180,
             check=False,
         )
-        assert (done.returncode, done.stderr) == (0, "")
-        answers, shown = done.stdout.splitlines(), re.findall(r"^# (\{.*)$", self.block, re.MULTILINE)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    def answers(self, server: Server, picture: Path, *tools: str) -> list[str]:
+        """What each call answers, having seen that it is what the block shows."""
+        answers = self.output(server, "curl", *tools, picture=picture)
+        shown = re.findall(r"^# (\{.*)$", self.block, re.MULTILINE)
         assert len(answers) == len(shown) == self.block.count("\ncall ")
         for answer, printed in zip(answers, shown, strict=True):
             assert answer.startswith(printed.removesuffix("...")), answer

@@ -26,13 +26,6 @@ def test_the_first_calls_of_the_page_work_as_printed(server: Server, photos: Pat
     assert arrivals["arrivals"] == []
 
 
-def test_the_three_lines_of_the_readme_work_as_printed(server: Server, photos: Path) -> None:
-    answers = Session.of("In three lines").answers(server, photos / at_hand.PORTRAIT)
-    enrolled, looked_at, arrivals = map(json.loads, answers)
-    assert looked_at["faces"][0]["candidates"][0]["face"]["id"] == enrolled["id"]
-    assert arrivals["arrivals"] == []
-
-
 def test_the_limits_of_the_page_are_those_of_the_code() -> None:
     text = PAGE.read_text(encoding="utf-8")
     camera, cloud = LIMITS[Profile.CAMERA], LIMITS[Profile.CLOUD]

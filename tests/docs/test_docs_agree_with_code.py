@@ -10,7 +10,8 @@ import app
 from chalicelib import settings
 
 ROOT = Path(__file__).resolve().parents[2]
-README = (ROOT / "README.md").read_text()
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
+SUNMI = (ROOT / "docs/sunmi.md").read_text()
 DOCS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
 
 
@@ -29,19 +30,20 @@ def test_links_and_commands_of_a_page_exist(page: Path) -> None:
         assert (page.parent / link).exists(), link
 
 
-def test_readme_maps_the_folders_that_there_are() -> None:
-    mapped = {Path(name) for name in re.findall(r"^\| `([\w/.]+)` \|", README, re.MULTILINE)}
+def test_contributing_maps_the_folders_that_there_are() -> None:
+    section = CONTRIBUTING.partition("\n## Where things are\n")[2].partition("\n## ")[0]
+    mapped = {Path(name) for name in re.findall(r"^\| `([\w/.]+)` \|", section, re.MULTILINE)}
     folders = {path.parent for path in ROOT.glob("*/__init__.py")} | {p.parent for p in ROOT.glob("chalicelib/*/*.py")}
     there = {folder.relative_to(ROOT) for folder in folders} - {Path("chalicelib")}
     assert there <= mapped
     assert all((ROOT / path).exists() for path in mapped)
 
 
-def test_readme_names_the_endpoints_that_there_are() -> None:
+def test_the_page_of_sunmi_names_the_endpoints_that_there_are() -> None:
     served = {path.rsplit("/", 1)[1] for path in app.app.routes if path.startswith("/openapi/face/")}
     assert (
         served
-        == {name for name in served | {"noSuchEndpoint"} if re.search(rf"\b{name}\b", README)}
+        == {name for name in served | {"noSuchEndpoint"} if re.search(rf"\b{name}\b", SUNMI.partition("\n## ")[0])}
         | {"getFaceIDList"} & served
     )
 

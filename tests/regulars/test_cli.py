@@ -241,7 +241,12 @@ def test_models_at_hand_pass_the_verification(capsys: pytest.CaptureFixture[str]
 
 
 ROOT = Path(__file__).parents[2]
-PAGES = [*ROOT.glob("regulars/**/*.py"), *ROOT.glob("chalicelib/**/*.py"), *ROOT.glob("docs/*.md"), ROOT / "README.md"]
+PAGES = [
+    *ROOT.glob("regulars/**/*.py"),
+    *ROOT.glob("chalicelib/**/*.py"),
+    *ROOT.glob("docs/**/*.md"),
+    ROOT / "README.md",
+]
 
 
 _ACTIONS = "add|list|set|rotate|renew|delete|disable|enable|verify|pull"

@@ -1,0 +1,80 @@
+"""The configuration that docs/tasks/nginx.md prints, run by nginx before a real server."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.docs.session import ROOT
+from tests.faults.server import Server
+from tests.regulars.serve.certificate import certificate
+
+PAGE = (ROOT / "docs/tasks/nginx.md").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def nginx(server: Server, tmp_path: Path) -> Iterator[str]:
+    """The URL of nginx before the server; only files, the two ports and the name are changed in the page's block."""
+    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+    if program is None:
+        pytest.skip("there is no nginx: on Debian, apt-get install nginx-light")
+    chain, key = certificate(tmp_path)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    (block,) = re.findall(r"```nginx\n(.*?)```", PAGE, re.DOTALL)
+    for shown, real in (
+        ("/etc/ssl/box.pem", chain),
+        ("/etc/ssl/box.key", key),
+        ("listen 443", f"listen 127.0.0.1:{port}"),
+        ("http://127.0.0.1:8000", server.url),
+    ):
+        assert block.count(shown) == 1
+        block = block.replace(shown, str(real))
+    folders = "".join(
+        f"{name}_temp_path {tmp_path}/{name};\n" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    )
+    (tmp_path / "nginx.conf").write_text(
+        # Workers would be of another user, who may not write to the test's folder.
+        f"{'user root; ' if os.geteuid() == 0 else ''}daemon off;\n"
+        f"pid {tmp_path}/nginx.pid; error_log {tmp_path}/error.log; events {{}}\n"
+        f"http {{ access_log off;\n{folders}{block}}}\n"
+    )
+    running = subprocess.Popen([program, "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")])
+    yield f"https://127.0.0.1:{port}"
+    running.terminate()
+    assert running.wait(timeout=60) == 0
+
+
+def test_nginx_passes_requests_on_and_bodies_of_20_mib(nginx: str, tmp_path: Path) -> None:
+    trusted = ssl.create_default_context(cafile=str(tmp_path / "chain.pem"))
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trusted))
+
+    def status(path: str, body: bytes | None = None) -> int:
+        asked = urllib.request.Request(nginx + path, data=body, method="PUT" if body else "GET")
+        try:
+            return int(opener.open(asked, timeout=60).status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    end = time.monotonic() + 30
+    while True:
+        try:
+            assert status("/health") == 200
+            break
+        except urllib.error.URLError:
+            assert time.monotonic() < end, (tmp_path / "error.log").read_text()
+            time.sleep(0.1)
+    assert status("/_blobs/x", bytes(20 << 20)) == 403, "the service's answer to an upload that nobody signed"
+    assert status("/_blobs/x", bytes(21 << 20)) == 413, "nginx's"

@@ -1,0 +1,89 @@
+"""The pages of docs/tasks do what they say: their very blocks, against a real server."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from regulars.clients.client import Connection
+from regulars.clients.v1 import V1, Picture
+from tests import photos as at_hand
+from tests.docs.session import ROOT, Session
+from tests.faults.server import Server
+
+TASKS = ROOT / "docs/tasks"
+
+
+def test_a_folder_of_people_is_enrolled(server: Server, photos: Path) -> None:
+    people = server.data.parent / "people"
+    for number, (one, another) in enumerate(at_hand.PAIRS[:2]):
+        (people / f"person {number}").mkdir(parents=True)
+        for file in (one, another):
+            shutil.copy(photos / file, people / f"person {number}")
+    looked, done = Session.of("With the command line", TASKS / "enrol.md").output(server)
+    assert looked.endswith("2 people with 4 pictures would come in, 0 refused")
+    assert done.endswith("2 people with 4 pictures are in, 0 refused")
+    with Connection(server.url) as connection:
+        faces = V1(connection, server.credentials("camera").api_key).call("GET", "/v1/faces?group=regular")
+    assert {face["name"] for face in faces["faces"]} == {"person 0", "person 1"}
+
+
+def test_a_folder_of_a_cameras_pictures_is_in_the_book(server: Server, photos: Path) -> None:
+    pictures = server.data.parent / "pictures"
+    pictures.mkdir()
+    shutil.copy(photos / at_hand.PORTRAIT, pictures)
+    Session.of("A folder, once", TASKS / "camera.md").output(server)
+    with Connection(server.url) as connection:
+        v1 = V1(connection, server.credentials("camera").api_key)
+        end = time.monotonic() + 60
+        while (capture := v1.captures("door")["captures"][0])["state"] != "resolved":
+            assert time.monotonic() < end, capture
+            time.sleep(0.1)
+    assert [sighting["resolution"] for sighting in capture["sightings"]] == ["stranger"]
+
+
+def test_a_capture_sent_by_hand_is_in_the_book(server: Server, photos: Path) -> None:
+    session = Session.of("By hand", TASKS / "camera.md")
+    answers = session.answers(server, photos / at_hand.PORTRAIT, "sha256sum", "stat")
+    captures, arrivals, statistics = map(json.loads, answers[-3:])
+    [capture] = captures["captures"]
+    assert (capture["state"], capture["camera"]) == ("resolved", "door")
+    assert [sighting["resolution"] for sighting in capture["sightings"]] == ["stranger"]
+    [arrival] = arrivals["arrivals"]
+    assert (arrival["camera"], arrival["visit"]) == ("door", 1)
+    assert {"door": 1} in [bucket["amounts"] for bucket in statistics["buckets"]]
+
+
+def test_who_came_today_is_told_by_command_and_by_call(server: Server, photos: Path) -> None:
+    with Connection(server.url) as connection:
+        v1 = V1(connection, server.credentials("camera").api_key)
+        v1.add_camera("door")
+        v1.upload([Picture("door", datetime.now(UTC), (photos / at_hand.OTHER).read_bytes())])
+    printed = "\n".join(Session.of("On the command line", TASKS / "today.md").output(server))
+    assert "1 person came, 1 of them for the first time" in printed
+    assert "1 person came, 1 times in all" in printed
+    session = Session.of("In your program", TASKS / "today.md")
+    arrivals, statistics = map(json.loads, session.answers(server, photos / at_hand.OTHER))
+    assert [one["visit"] for one in arrivals["arrivals"]] == [1]
+    assert {"stranger": 1} in [bucket["amounts"] for bucket in statistics["buckets"]]
+
+
+def test_a_merge_is_undone(server: Server, photos: Path) -> None:
+    session = Session.of("In your program", TASKS / "correct.md")
+    merges, undone, twin = map(json.loads, session.answers(server, photos / at_hand.PORTRAIT))
+    assert [merge["other_name"] for merge in merges["merges"]] == ["A. Lee"]
+    assert undone["state"] == "undone"
+    assert twin["name"] == "A. Lee"
+
+
+def test_what_the_week_shows_is_what_readme_says() -> None:
+    table = (TASKS / "try.md").read_text(encoding="utf-8")
+    [(of, there, captures)] = re.findall(
+        r"^(\d+) of (\d+) visitors are as .*; (\d+) captures uploaded", table, re.MULTILINE
+    )
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"{captures} captures in any order: {of} of {there} visitors" in readme
