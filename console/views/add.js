@@ -73,7 +73,7 @@ function Row({ one, all }) {
     <div class="head">
       ${open ? html`<input type="text" class="line title name" aria-label=${t("person.name")} placeholder=${t("face.unnamed")} maxlength="100" value=${one.name} onInput=${rename} onBlur=${keep} />`
         : html`<strong class="name">${one.face ? html`<a href=${to(["person", one.face])}>${one.name || t("face.unnamed")}</a>` : one.name || t("face.unnamed")}</strong>`}
-      <span class=${`state ${one.state}`}>${one.state === "ready" ? t("add.good", { count: one.good.length }) : t(`add.state.${one.state}`)}</span>
+      <span class=${`state ${one.state}`}>${one.state === "ready" ? t("add.good", { count: one.good.length }) : t(`add.state.${one.state === "refused" && one.shots.some((shot) => shot.faces.length > 1) ? "choose" : one.state}`)}</span>
       ${open && html`<button class="plain square" aria-label=${t("add.leave", { name: one.name })} onClick=${() => all.leave(one)}><${Icon} name="close" size=${18} /></button>`}
     </div>
     ${one.says && html`<p class="notice small">${one.says}</p>`}

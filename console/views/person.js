@@ -220,7 +220,7 @@ function Visits({ path, face, operator, changed, photo }) {
   </section>`;
 }
 
-/** The last weeks, a column each; a day with a visit is marked, and says when. */
+/** The last weeks, a column each; a day with a visit is marked, and says when. Readers hear how many: the days follow below. */
 function Calendar({ arrivals }) {
   const days = new Map();
   for (const one of arrivals) {
@@ -229,14 +229,16 @@ function Calendar({ arrivals }) {
   }
   const today = new Date(`${isoDay(Date.now())}T12:00:00Z`);
   const monday = today.getTime() - (((today.getUTCDay() + 6) % 7) + 7 * (WEEKS - 1)) * DAY_MS;
+  const first = new Date(monday).toISOString().slice(0, 10);
+  const shown = arrivals.filter((one) => isoDay(one.first) >= first).length;
   const cell = (week, weekday) => {
     const at = new Date(monday + (week * 7 + weekday) * DAY_MS);
     const times = days.get(at.toISOString().slice(0, 10));
     if (at > today) return html`<td class="after"></td>`;
     const words = times && `${day(at)}: ${[...times].reverse().join(", ")}`;
-    return html`<td class=${times ? `came many${Math.min(3, times.length)}` : ""} title=${words}>${times && html`<span class="unseen">${words}</span>`}</td>`;
+    return html`<td class=${times ? `came many${Math.min(3, times.length)}` : ""} title=${words}></td>`;
   };
-  return html`<table class="calendar"><caption>${t("person.calendar", { count: WEEKS })}</caption><tbody>
+  return html`<table class="calendar" role="img" aria-label=${`${t("person.calendar", { count: WEEKS })}: ${t("visits", { count: shown })}`}><caption>${t("person.calendar", { count: WEEKS })}</caption><tbody aria-hidden="true">
     ${[0, 1, 2, 3, 4, 5, 6].map((weekday) => html`<tr>${Array.from({ length: WEEKS }, (_, week) => cell(week, weekday))}</tr>`)}</tbody></table>`;
 }
 
