@@ -32,7 +32,7 @@ export function SignIn({ problem: first, enter }) {
         <input ref=${ref} type="password" autocomplete="current-password" required maxlength="100" placeholder="rk_…" autofocus spellcheck="false" />
       </label>
       <button class="strong" disabled=${waits}>${t("signin")}</button>
-      <p class="soft small">${t("signin.where")} <code>regulars console</code></p>
+      <p class="soft small">${t("signin.where")} <code>regulars console --tenant NAME</code></p>
       ${open && html`<p class="notice small">${t("signin.open")}</p>`}
     </form>
   </main>`;

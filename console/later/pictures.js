@@ -104,7 +104,7 @@ export function Drop({ take, title, says, folders = false, many = true, small = 
   return html`<div class=${`drop ${over ? "over" : ""} ${small ? "slim" : ""}`} onDragOver=${(event) => { event.preventDefault(); setOver(true); }}
       onDragLeave=${() => setOver(false)} onDrop=${drop}>
     ${!small && html`<${Icon} name=${folders ? "folder" : "picture"} size=${32} />`}
-    <div><p><strong>${title}</strong></p>${says && html`<p class="soft">${says}</p>`}</div>
+    <div><p class=${small ? "" : "no-touch"}><strong>${title}</strong></p>${says && html`<p class="soft">${says}</p>`}</div>
     <p class="row">
       <label class="button"><${Icon} name="picture" size=${18} />${t(many ? "drop.files" : "drop.file")}<input type="file" accept="image/*,.heic,.heif" multiple=${many} onChange=${choose} /></label>
       ${folders && html`<label class="button"><${Icon} name="folder" size=${18} />${t("drop.folder")}<input type="file" webkitdirectory onChange=${choose} /></label>`}
