@@ -97,6 +97,7 @@ def page(shop: Shop, browser: Browser) -> Iterator[Page]:
 def shot(page: Page, name: str) -> None:
     settle(page)
     if WANTED:
+        page.wait_for_timeout(1000)  # what has come is drawn a moment later
         picture = Image.open(io.BytesIO(page.screenshot()))
         picture.save(Path(WANTED) / f"{name}.webp", quality=QUALITY, method=6)
 
