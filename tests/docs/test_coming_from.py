@@ -10,7 +10,7 @@ from botocore.loaders import Loader
 from tests.docs.session import ROOT
 
 PAGE = (ROOT / "docs/coming-from.md").read_text(encoding="utf-8")
-ROWS = PAGE.partition("\n## What it is called by\n")[2].partition("\n## ")[0].splitlines()
+ROWS = PAGE.partition("\n## The calls\n")[2].partition("\n## ")[0].splitlines()
 
 
 def test_every_call_of_v1_in_the_docs_is_served() -> None:
