@@ -10,6 +10,7 @@ import sys
 import uuid
 from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
+from http import HTTPStatus
 
 from chalicelib.api import observability
 from chalicelib.core import telemetry
@@ -66,10 +67,17 @@ def observed(function: str, request_id: str | None = None) -> AbstractContextMan
 
 def _tell(this: Invocation, stages: Mapping[str, float], ms: float) -> None:
     metrics.count(this, stages, ms)
-    refused = (this.status or 0) >= REFUSED or this.code is not None
-    level = logging.WARNING if refused or this.measured.get(CAPTURES_PARKED) else logging.INFO
+    level = _level(this)
     if _log.isEnabledFor(level):
         _log.log(level, "%s", _text(this, ms), extra={"line": observability.line_of(this, stages, ms)})
+
+
+def _level(this: Invocation) -> int:
+    """Weigh a line. An open console asks every two seconds whether anything changed: that would bury the rest."""
+    if (this.status or 0) >= REFUSED or this.code is not None or this.measured.get(CAPTURES_PARKED):
+        return logging.WARNING
+    of_the_page = this.status == HTTPStatus.NOT_MODIFIED or (this.route or "").startswith("GET /console")
+    return logging.DEBUG if of_the_page else logging.INFO
 
 
 def _text(this: Invocation, ms: float) -> str:

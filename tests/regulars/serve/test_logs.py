@@ -62,7 +62,18 @@ def played(box: Box) -> list[str]:
     for path in ("/no/such/Quixote", "/_blobs/shop/door/Quixote?signature=Quixote"):
         with pytest.raises(urllib.error.HTTPError):
             urllib.request.urlopen(f"{box.url}{path}", timeout=PATIENCE_S)
+    look(box)
     return ["Quixote", "Zden", box.key, bad, enrolled.id]
+
+
+def look(box: Box) -> None:
+    """Ask as an open console does: for the page, for groups, and whether they changed."""
+    urllib.request.urlopen(f"{box.url}/console", timeout=PATIENCE_S).close()
+    asked = urllib.request.Request(f"{box.url}/v1/groups", headers={"Authorization": f"Bearer {box.key}"})
+    with urllib.request.urlopen(asked, timeout=PATIENCE_S) as answer:
+        asked.add_header("If-None-Match", answer.headers["ETag"])
+    with pytest.raises(urllib.error.HTTPError, match="304"):
+        urllib.request.urlopen(asked, timeout=PATIENCE_S)
 
 
 def lines_of(told: tuple[str, list[str]]) -> list[dict[str, Any]]:
@@ -78,6 +89,11 @@ def test_each_request_is_a_line_with_its_route_tenant_status_and_times(told: tup
     assert all(line["request_id"] for line in lines)
 
 
+def test_an_open_console_buries_no_other_line(told: tuple[str, list[str]]) -> None:
+    quiet = {(line["route"], line["status"]) for line in lines_of(told) if line["level"] == "DEBUG"}
+    assert quiet == {("GET /console", 200), ("GET /v1/groups", 304)}
+
+
 def test_each_refusal_is_a_warning_with_its_reason(told: tuple[str, list[str]]) -> None:
     refused = [line for line in lines_of(told) if line["status"] >= 400]
     assert {(line["route"], line["status"], line["code"]) for line in refused} == {
@@ -88,7 +104,7 @@ def test_each_refusal_is_a_warning_with_its_reason(told: tuple[str, list[str]]) 
         ("GET /_blobs/{key}", 403, "SignatureDoesNotMatch"),
     }
     assert {line["level"] for line in refused} == {"WARNING"}
-    assert {line["level"] for line in lines_of(told) if line not in refused} == {"INFO"}
+    assert {line["level"] for line in lines_of(told) if line not in refused} == {"INFO", "DEBUG"}
 
 
 def test_no_key_name_or_value_of_a_url_is_in_the_log(told: tuple[str, list[str]]) -> None:
