@@ -6,12 +6,16 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
+from regulars_client import models
 
-from tests.console.conftest import DESK, PHONE, Book, Visitor, becomes, shoot
+from chalicelib.core.model import Tenant
+from chalicelib.services.captures.one_step import Shot
+from tests.console.conftest import DESK, PHONE, Book, Visitor, becomes, settle, shoot
 from tests.console.test_flows import assert_accessible
 from tests.fakes import Person, picture
 from tests.regulars.serve.box import Box, serving
@@ -30,6 +34,24 @@ class Shop:
     def open(self, path: str = "#/people") -> Page:
         return self.visitor.sign_in().open(path)
 
+    def face(self, name: str) -> models.Face:
+        with self.box.client() as client:
+            return next(iter(client.list_faces(name=name)))
+
+    def person(self, name: str) -> Page:
+        return self.open(f"#/person/{self.face(name).id}")
+
+    def see(self, person: Person, minutes_ago: float = 1) -> None:
+        """Let the camera see somebody, and the service resolve it."""
+        services = self.box.services
+        at = services.clock.now() - timedelta(minutes=minutes_ago)
+        capture = services.one_step.take(self.tenant, Shot("door", picture(person), "image/jpeg", at))
+        services.ingest.capture(self.tenant.name, "door", capture.id)
+
+    @property
+    def tenant(self) -> Tenant:
+        return self.box.services.tenants.named("shop")
+
     def groups(self) -> dict[str, int]:
         with self.box.client() as client:
             return {one.name: one.count for one in client.list_groups()}
@@ -40,6 +62,7 @@ def shop(browser: Browser, tmp_path: Path) -> Iterator[Shop]:
     with serving(tmp_path) as box:
         with box.client() as client:
             client.add_group(name="VIP", capacity=10)
+            client.add_camera(id="door", name="Front door", labels={})
             for seed, name in enumerate(NAMES):
                 client.enrol_face(picture=picture(Person(seed)), group="regular", name=name)
         visitor = Visitor(browser.new_context(viewport=DESK, locale="en-GB"), Book(box.url, tmp_path, box.key, box.key))
@@ -197,3 +220,42 @@ def test_who_signs_out_while_a_deletion_waits_has_deleted(shop: Shop) -> None:
     shop.visitor.complaints[:] = [
         one for one in shop.visitor.complaints if "401" not in one
     ]  # lists that come too late
+
+
+def test_of_pairs_that_look_alike_one_is_merged_and_one_is_said_to_be_two_people(shop: Shop) -> None:
+    look_alikes(shop, Rosa=21, Rosalia=21, Sam=34, Samuel=34)
+    page = shop.open()
+    page.get_by_role("link", name="Some may be one person twice").click()
+    expect(page.get_by_role("heading", level=1, name="One person twice?")).to_be_visible()
+    pairs = page.get_by_role("main").get_by_role("listitem")
+    expect(pairs).to_have_count(2)
+    settle(page)
+    assert_accessible(page)
+    shoot(page, "twins")
+    rosa, sam = (pairs.filter(has_text=name) for name in ("Rosalia", "Samuel"))
+    rosa.get_by_role("button", name="Merge").click()
+    dialog = page.get_by_role("dialog", name="Are they one person?")
+    if dialog.locator(".stays").filter(has_text="Rosalia").count():
+        dialog.get_by_role("button", name="The other way round").click()
+    expect(dialog.locator(".stays .name")).to_have_text("Rosa")
+    dialog.get_by_role("button", name="Merge", exact=True).click()
+    expect(pairs).to_have_count(1)
+    sam.get_by_role("button", name="They are two people").click()
+    expect(page.get_by_role("heading", name="Nobody seems to be here twice")).to_be_visible()
+    with shop.box.client() as client:
+        assert {one.name: one.pictures for one in client.list_faces() if one.name not in NAMES} == {
+            "Rosa": 2,
+            "Sam": 1,
+            "Samuel": 1,
+        }
+        assert shop.box.services.joining_chore.tenant(shop.tenant)
+        assert list(client.list_duplicates()) == []
+
+
+def look_alikes(shop: Shop, **people: int) -> None:
+    """Enrol people, of whom those of the same number are the same person in a poor light; and let the service find them."""
+    with shop.box.client() as client:
+        for side, (name, seed) in enumerate(people.items()):
+            alike = picture(Person(seed, side_px=100.0 - 10 * (side % 2), likeness=0.6))
+            client.enrol_face(picture=alike, group="regular", name=name)
+    assert shop.box.services.joining_chore.tenant(shop.tenant)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from playwright.sync_api import expect
 
-from tests.console.conftest import shoot
+from tests.console.conftest import becomes, shoot
 from tests.console.test_flows import assert_accessible
 from tests.console.test_people import Shop, shop
+from tests.fakes import Person, picture
 
 __all__ = ["shop"]
+ANN, DMITRI, SOMEBODY_ELSE = 0, 5, 77
+"""By these numbers the fake eyes know people: the first two are in the book."""
 
 
 def test_two_people_edit_one_face_and_the_second_chooses(shop: Shop) -> None:
@@ -68,3 +71,58 @@ def test_viewers_begin_with_blurred_faces_and_the_browser_keeps_what_they_choose
     page.reload()
     expect(page.get_by_role("gridcell").first).to_be_visible()
     expect(root).to_have_attribute("data-blur", "off")
+
+
+def test_what_a_group_notes_is_changed_in_place_and_taken_back(shop: Shop) -> None:
+    with shop.box.client() as client:
+        client.add_group(name="Suppliers", capacity=10, attributes=["firm", "plate"])
+        client.change_face(shop.face("Dmitri").id, group="Suppliers", attributes={"plate": "B 1"})
+        page = shop.person("Dmitri")
+        firm = page.get_by_label("firm")
+        firm.fill("Volkov & Sons")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("Saved")).to_be_visible()
+        assert shop.face("Dmitri").attributes == {"firm": "Volkov & Sons", "plate": "B 1"}
+        assert_accessible(page)
+        shoot(page, "person-attributes")
+        page.get_by_role("button", name="Undo").click()
+        expect(firm).to_have_value("")
+        becomes(page, lambda: shop.face("Dmitri").attributes == {"plate": "B 1"})
+
+
+def test_a_sighting_becomes_a_photo_and_a_photo_of_somebody_else_only_if_it_is_vouched_for(shop: Shop) -> None:
+    shop.box.services.tenants.change("shop", {"learns": False})  # else the service takes the photo by itself
+    shop.see(Person(DMITRI, side_px=300, likeness=0.8))
+    page = shop.person("Dmitri")
+    photos = page.get_by_role("img", name="Photo, added")
+    expect(photos).to_have_count(1)
+    page.get_by_role("button", name="Use as a photo").click()
+    expect(photos).to_have_count(2)
+    stranger = {"name": "she.jpg", "mimeType": "image/jpeg", "buffer": picture(Person(SOMEBODY_ELSE))}
+    page.get_by_label("Add photos").set_input_files(stranger)
+    expect(page.get_by_text("does not look like this face")).to_be_visible()
+    assert shop.face("Dmitri").pictures == 2
+    assert_accessible(page)
+    shoot(page, "person-somebody-else")
+    page.get_by_role("button", name="Add it anyway").click()
+    expect(photos).to_have_count(3)
+    page.get_by_label("Add photos").set_input_files({**stranger, "buffer": picture(Person(ANN))})
+    expect(page.get_by_text("looks more like face")).to_be_visible()
+    page.get_by_role("button", name="Close").click()
+    expect(page.get_by_text("looks more like face")).to_have_count(0)
+    assert shop.face("Dmitri").pictures == 3
+    shop.visitor.complaints[:] = [one for one in shop.visitor.complaints if "422" not in one]
+
+
+def test_a_merge_of_the_last_days_is_undone_where_it_is_listed(shop: Shop) -> None:
+    with shop.box.client() as client:
+        client.merge_faces(shop.face("Ann Lee").id, other=shop.face("Ann Other").id)
+        page = shop.person("Ann Lee")
+        merges = page.locator("section").filter(has=page.get_by_role("heading", name="Merged into this one"))
+        expect(merges.get_by_text("Ann Other")).to_be_visible()
+        assert_accessible(page)
+        shoot(page, "person-merges", whole=True)
+        merges.get_by_role("button", name="Make two again").click()
+        expect(page.get_by_text("They are two people again")).to_be_visible()
+        expect(merges).to_have_count(0)
+        assert [shop.face(name).pictures for name in ("Ann Lee", "Ann Other")] == [1, 1]
