@@ -231,6 +231,8 @@ def test_of_pairs_that_look_alike_one_is_merged_and_one_is_said_to_be_two_people
     expect(pairs).to_have_count(2)
     settle(page)
     assert_accessible(page)
+    for card in pairs.all():
+        assert card.evaluate("one => one.scrollWidth <= one.clientWidth"), "a pair is wider than its card"
     shoot(page, "twins")
     rosa, sam = (pairs.filter(has_text=name) for name in ("Rosalia", "Samuel"))
     rosa.get_by_role("button", name="Merge").click()
@@ -253,7 +255,7 @@ def test_of_pairs_that_look_alike_one_is_merged_and_one_is_said_to_be_two_people
 
 
 def look_alikes(shop: Shop, **people: int) -> None:
-    """Enrol people, of whom those of the same number are the same person in a poor light; and let the service find them."""
+    """Enrol people, and let the service look for twins: who has the same number is the same person in a poor light."""
     with shop.box.client() as client:
         for side, (name, seed) in enumerate(people.items()):
             alike = picture(Person(seed, side_px=100.0 - 10 * (side % 2), likeness=0.6))
