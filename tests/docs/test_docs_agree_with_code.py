@@ -55,3 +55,16 @@ def test_every_decision_is_in_the_list_of_decisions() -> None:
 
 def test_app_stays_short() -> None:
     assert len((ROOT / "app.py").read_text().splitlines()) <= 80
+
+
+def test_the_figures_of_readme_are_those_of_the_page_on_accuracy() -> None:
+    readme, accuracy = (ROOT / "README.md").read_text(), (ROOT / "docs/accuracy.md").read_text()
+    [(fpir, fnir)] = re.findall(r"^\| three \| [\d.]+ → ([\d.]+) \| [\d.]+ → ([\d.]+) \|", accuracy, re.MULTILINE)
+    assert f"{100 * float(fnir):.1f} % are missed; {100 * float(fpir):.2f} % of strangers' searches" in readme
+    assert "2,861 persons" in accuracy
+    assert "1,438 enrolled" in accuracy
+    [before] = re.findall(r"^\| without learning \| .* \| (\d+) \| [\d.]+ \|$", accuracy, re.MULTILINE)
+    [row] = re.findall(r"^\| with learning and joining \| (.*) \|$", accuracy, re.MULTILINE)
+    precision, recall, _, split, _ = row.split(" | ")
+    assert f"{split} are split in the end, where {before} were" in readme
+    assert f"precision {precision}, recall {recall}" in readme

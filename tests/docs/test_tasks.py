@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -87,3 +89,18 @@ def test_what_the_week_shows_is_what_readme_says() -> None:
     )
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"{captures} captures in any order: {of} of {there} visitors" in readme
+
+
+def test_every_command_of_the_uploader_that_docs_name_is_there() -> None:
+    pages = [page.read_text(encoding="utf-8") for page in [*ROOT.glob("docs/*.md"), *TASKS.glob("*.md")]]
+    told = [line for text in pages for line in re.findall(r"(?:^|`|\n)regulars-edge ([a-z]+\b[^`\n#]*)", text)]
+    program = Path(sys.executable).with_name("regulars-edge")
+    usages: dict[str, str] = {}
+    for line in told:
+        name = line.split()[0]
+        if name not in usages:
+            done = subprocess.run([program, name, "--help"], capture_output=True, text=True, timeout=60, check=False)
+            assert done.returncode == 0, f"regulars-edge {name}: {done.stderr}"
+            usages[name] = done.stdout
+        assert all(option in usages[name] for option in re.findall(r"--[a-z-]+", line)), line
+    assert {"upload", "setup", "check", "run"} <= set(usages)
