@@ -56,7 +56,7 @@ check: setup site  ## Format, lint, types, layers, template, docs
 	$(BIN)/pytest -q tests/docs
 
 site: setup  ## docs/ as a site in build/site; its search needs a server: python3 -m http.server --directory build/site
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --config-file infra/mkdocs.yml
 
 format: setup
 	$(BIN)/ruff format .
