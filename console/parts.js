@@ -30,6 +30,12 @@ export function nameOf({ name, group }) {
   return group === "stranger" ? t("face.stranger") : t("face.unnamed");
 }
 
+/** A text with somebody's name in it, which blur hides. `values`: the name, and what else the text takes. */
+export function whose(text, values) {
+  const [before, after] = t(text, { ...values, name: "\0" }).split("\0");
+  return html`<span>${before}<span class="called">${values.name}</span>${after}</span>`;
+}
+
 export function groupName(name) {
   return tOr(`groups.${name}`, name);
 }

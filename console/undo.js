@@ -8,7 +8,7 @@ let number = 0;
 
 /**
  * Say something for a while. `action`: a pair of a text and what it does.
- * @param {string} text
+ * @param {any} text a string, or one with markup
  * @param {{ action?: [string, () => any] | false, kind?: string, forMs?: number }} [options]
  */
 export function say(text, { action, kind = "", forMs = WAIT_MS } = {}) {

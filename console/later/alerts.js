@@ -1,13 +1,16 @@
 // Sound and notifications when somebody comes: off until somebody switches them on, and of this browser alone.
 import { html } from "../html.js";
 import { Dialog, groupName, nameOf } from "../parts.js";
-import { preference, useValue } from "../store.js";
+import { blur, preference, useValue } from "../store.js";
 import { t, visit } from "../words.js";
 
 const sound = preference("alerts.sound", ["off", "on"]);
 const notify = preference("alerts.notify", ["off", "on"]);
 const group = preference("alerts.group", [""], true);
 let audio;
+
+/** What a notification calls somebody: customers may see it, too. */
+const called = (one) => (blur.now === "on" ? groupName(one.group) : nameOf(one));
 
 /** Tell of visits that just began. */
 export function alertOf(visits) {
@@ -16,8 +19,8 @@ export function alertOf(visits) {
   if (sound.now === "on") ring();
   if (notify.now !== "on" || globalThis.Notification?.permission !== "granted") return;
   try {
-    const body = [first.visit ? visit(first.visit) : "", ...others.map(nameOf)].filter(Boolean).join(", ");
-    const shown = new Notification(nameOf(first), { body, tag: "regulars" });
+    const body = [first.visit ? visit(first.visit) : "", ...others.map(called)].filter(Boolean).join(", ");
+    const shown = new Notification(called(first), { body, tag: "regulars" });
     shown.onclick = () => { focus(); shown.close(); };
   } catch {
     // Phones take notifications from a service worker only.

@@ -54,7 +54,7 @@ export function Merging({ faces: first, close, done }) {
   return html`<${Dialog} title=${t("person.merge.title")} close=${leave} wide=${!isPair}>
     ${problem && html`<${Trouble} problem=${problem} />`}
     ${isPair ? html`<div class="merging">${side(first[0])}${turn || html`<span></span>`}${side(first[1])}</div>` : html`<div class="merging">
-      <ul class="goers">${others.map((face) => html`<li key=${face.id}><button aria-label=${t("person.merge.stay", { name: nameOf(face) })} title=${t("person.merge.stay", { name: nameOf(face) })} disabled=${waits || merges.length > 0} onClick=${() => setStays(face)}>
+      <ul class="goers">${others.map((face) => html`<li key=${face.id}><button aria-label=${t("person.merge.stay", { name: nameOf(face) })} disabled=${waits || merges.length > 0} onClick=${() => setStays(face)}>
         <${Portrait} url=${face.portrait.thumb_url} /><span class="name small">${nameOf(face)}</span></button></li>`)}</ul>
       <${Icon} name="right" size=${24} />${side(stays)}</div>
       <p class="soft small">${t("person.merge.choose")}</p>`}

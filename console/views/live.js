@@ -6,7 +6,7 @@ import { Icon } from "../icons.js";
 import { useKeys } from "../keys.js";
 import { Alerts, alertOf } from "../later/alerts.js";
 import { usePolled } from "../later/polled.js";
-import { Empty, groupName, Line, nameOf, Portrait, Score, Shapes, Trouble, useSlow } from "../parts.js";
+import { Empty, groupName, Line, nameOf, Portrait, Score, Shapes, Trouble, useSlow, whose } from "../parts.js";
 import { to } from "../router.js";
 import { may } from "../store.js";
 import { complain, later, say } from "../undo.js";
@@ -71,7 +71,7 @@ export default function Live() {
   const rows = came.value?.arrivals.filter((one) => !hidden.has(one.sighting));
   const rename = (face, name) => setCame((before) => ({ ...before, value: { ...before.value,
     arrivals: before.value.arrivals.map((one) => (one.face === face ? { ...one, name } : one)) } }));
-  const reject = (one) => later(t("live.rejected", { name: nameOf(one) }), {
+  const reject = (one) => later(whose("live.rejected", { name: nameOf(one) }), {
     take: () => setHidden((before) => new Set(before).add(one.sighting)),
     back: () => setHidden((before) => new Set([...before].filter((id) => id !== one.sighting))),
     act: (options) => send("POST", `faces/${one.face}/sightings/${one.sighting}/reject`, undefined, options),
@@ -133,7 +133,7 @@ function Visit({ one, camera, rename, reject, isNew }) {
     try {
       await send("PATCH", `faces/${one.face}`, { name });
       rename(one.face, name);
-      say(t("live.named", { name }), { action: [t("undo"), () => send("PATCH", `faces/${one.face}`, { name: "" }).then(() => rename(one.face, ""), complain)] });
+      say(whose("live.named", { name }), { action: [t("undo"), () => send("PATCH", `faces/${one.face}`, { name: "" }).then(() => rename(one.face, ""), complain)] });
     } catch (problem) {
       complain(problem);
       throw problem;
@@ -151,7 +151,7 @@ function Visit({ one, camera, rename, reject, isNew }) {
     </div>
     <div class="decision">
       <${Score} score=${one.score} threshold=${one.threshold} />
-      ${known && may("operator") && one.score != null && html`<button class="plain quiet" onClick=${() => reject(one)}>${one.name ? t("live.not", { name: one.name }) : t("live.not.this")}</button>`}
+      ${known && may("operator") && one.score != null && html`<button class="plain quiet" onClick=${() => reject(one)}>${one.name ? whose("live.not", { name: one.name }) : t("live.not.this")}</button>`}
     </div>
   </li>`;
 }

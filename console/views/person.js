@@ -7,7 +7,7 @@ import { removeLater } from "../later/many.js";
 import { Merging } from "../later/merging.js";
 import { base64, shrunk } from "../later/pictures.js";
 import { Webcam } from "../later/webcam.js";
-import { Dialog, Empty, groupName, Line, nameOf, Portrait, Score, Shapes, Trouble, useLoaded, useSlow } from "../parts.js";
+import { Dialog, Empty, groupName, Line, nameOf, Portrait, Score, Shapes, Trouble, useLoaded, useSlow, whose } from "../parts.js";
 import { go, to } from "../router.js";
 import { may } from "../store.js";
 import { complain, later, say } from "../undo.js";
@@ -63,7 +63,7 @@ function Face({ id, shown }) {
   const set = (name, was = one[name]) => (value) => change({ [name]: value }, { [name]: was });
   const changed = () => { face.again(); pictures.again(); };
   const remove = () => {
-    removeLater([id], t("person.deleted", { name: nameOf(one) }), { back: () => go(["person", id]) });
+    removeLater([id], whose("person.deleted", { name: nameOf(one) }), { back: () => go(["person", id]) });
     go("people", { group: one.group });
   };
   const photo = async (body) => {
@@ -193,7 +193,7 @@ function Visits({ path, face, operator, changed, photo }) {
       complain(problem);
     }
   };
-  const reject = (one) => later(t("live.rejected", { name: nameOf(face) }), {
+  const reject = (one) => later(whose("live.rejected", { name: nameOf(face) }), {
     take: () => setHidden((before) => new Set(before).add(one.id)),
     back: () => setHidden((before) => new Set([...before].filter((id) => id !== one.id))),
     act: (options) => send("POST", `${path}/sightings/${one.id}/reject`, undefined, options).then(changed),

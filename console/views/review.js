@@ -6,7 +6,7 @@ import { html } from "../html.js";
 import { useKeys } from "../keys.js";
 import { placed } from "../later/pictures.js";
 import { KINDS, Queue, settled } from "../later/queues.js";
-import { Dialog, Empty, groupName, nameOf, Portrait, Score, Shapes, Trouble, useLoaded, useSlow } from "../parts.js";
+import { Dialog, Empty, groupName, nameOf, Portrait, Score, Shapes, Trouble, useLoaded, useSlow, whose } from "../parts.js";
 import { may, preference, session, useValue, Value } from "../store.js";
 import { complain, later, say, undoLast } from "../undo.js";
 import { dayAndClock, isoDay, number, t } from "../words.js";
@@ -30,7 +30,7 @@ const decided = () => (tally.now.startsWith(today()) ? Number(tally.now.slice(to
 const here = { back: undefined };
 
 const fresh = (least) => Object.fromEntries(KINDS.map((kind) => [kind, new Queue(kind, least)]));
-const elsewhere = ({ face }) => say(t("review.elsewhere", { name: nameOf(face) }));
+const elsewhere = ({ face }) => say(whose("review.elsewhere", { name: nameOf(face) }));
 const path = (face) => `faces/${encodeURIComponent(face.id)}`;
 
 export default function Review() {
@@ -140,7 +140,7 @@ export default function Review() {
   const finish = (options) => send("POST", `reviews/${card.id}/done`, undefined, options);
   const reject = (other) => async (options) => {
     const { sighting } = await send("POST", `${path(face)}/sightings/${card.sighting}/reject`, { other: other?.id }, options);
-    if (other && sighting.resolution !== "stranger" && sighting.face !== other.id) say(t("review.notgiven", { name: nameOf(other) }));
+    if (other && sighting.resolution !== "stranger" && sighting.face !== other.id) say(whose("review.notgiven", { name: nameOf(other) }));
   };
   const isAbout = kind !== "uncertain";
   const yes = () => (kind === "stranger" ? decide(t("review.did.regular"), patch({ group: "regular" }), back({ group: face.group }))
@@ -253,7 +253,7 @@ function Card({ card, camera, here, head, naming, can, is, whole, gone }) {
     <${Near} card=${card} is=${is} />
     ${can.yes && html`<div class="deciding">
       <div class="row">${can.remove && html`<button class="danger" onClick=${can.remove}>${t("review.forget")}<kbd>d</kbd></button>`}
-        ${can.no && html`<button class="danger" onClick=${can.no}>${face.name ? t("live.not", { name: face.name }) : t("live.not.this")}<kbd>x</kbd></button>`}</div>
+        ${can.no && html`<button class="danger" onClick=${can.no}>${face.name ? whose("live.not", { name: face.name }) : t("live.not.this")}<kbd>x</kbd></button>`}</div>
       <div class="row confirm"><button onClick=${can.skip}>${t("review.skip")}<kbd>s</kbd></button>
         ${can.group && html`<button onClick=${can.group}>${t("group")} …<kbd>g</kbd></button>`}
         <button onClick=${can.other}>${t("review.other")}<kbd>m</kbd></button>

@@ -149,6 +149,10 @@ def test_sound_and_notification_are_off_until_they_are_switched_on_and_tell_of_o
         shop.see(2, 0, like=0.9)
         expect(visits(page)).to_have_count(4)
         assert page.evaluate("[asked, told, tones]") == [1, [[PEOPLE[2], "first visit"]], 2]
+        page.keyboard.press("b")
+        shop.see(3, 0, like=0.9)
+        expect(visits(page)).to_have_count(5)
+        assert page.evaluate("told.at(-1)") == ["Regulars", "first visit"]
 
 
 def test_who_it_is_is_said_by_touch(browser: Browser, shop: Shop) -> None:

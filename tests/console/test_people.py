@@ -255,7 +255,7 @@ def test_of_pairs_that_look_alike_one_is_merged_and_one_is_said_to_be_two_people
 
 
 def look_alikes(shop: Shop, **people: int) -> None:
-    """Enrol people, and let the service look for twins: who has the same number is the same person in a poor light."""
+    """Enrol people, and let the service look for twins: those of one number are one person, in a poor light."""
     with shop.box.client() as client:
         for side, (name, seed) in enumerate(people.items()):
             alike = picture(Person(seed, side_px=100.0 - 10 * (side % 2), likeness=0.6))

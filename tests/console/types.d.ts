@@ -30,7 +30,7 @@ export interface Trouble {
 /** What is said at the bottom of the page for a while. */
 export interface Note {
   id: number;
-  text: string;
+  text: any;
   kind: string;
   action?: [string, () => any] | false;
   timer?: ReturnType<typeof setTimeout>;

@@ -1,0 +1,107 @@
+"""Blur: while it is on, no page shows a face or a name to customers who look at the screen, too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.console.conftest import DESK, Visitor, settle, shoot
+from tests.console.portraits import Shop, mall, portrait
+from tests.console.test_every_page import PAGES, ready
+from tests.fakes import Person
+from tests.photos import of_24_people
+
+pytestmark = of_24_people
+
+ANN, TWIN = "Ann Zqlee", "Anna Zqlee"
+NAMES = (ANN, "Ben Zqokafor", "王芳 Zq")
+
+SHARP = """() => {
+  const isBlurred = (one) => one && (getComputedStyle(one).filter.includes("blur") || isBlurred(one.parentElement));
+  const isSeen = (one) => one.checkVisibility() && !one.closest(".unseen, option");
+  const holds = (text) => String(text ?? "").toLowerCase().includes("zq");
+  const shows = (one) => one.matches("img, video") || holds(one.value)
+    || [...one.childNodes].some((each) => each.nodeType === 3 && holds(each.data));
+  return [...document.querySelectorAll("#console *")]
+    .filter((one) => isSeen(one) && (holds(one.title) || (shows(one) && !isBlurred(one))))
+    .map((one) => one.outerHTML.slice(0, 200));
+}"""
+"""Lists the pictures that are not blurred, and what shows a name that is not."""
+
+
+@pytest.fixture(scope="module")
+def shop(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    with mall(tmp_path_factory.mktemp("blur")) as made:
+        shop = made.shop().ask(names=NAMES, uncertain=3, promoted=1, strangers=1)
+        with shop.book.client() as client:
+            client.enrol_face(picture=portrait(Person(0, side_px=90)), group="regular", name=TWIN)
+            for face in client.list_faces():
+                client.change_face(face.id, note="Zq is her note")
+        assert shop.services.joining_chore.tenant(shop.tenant)
+        yield shop
+
+
+@pytest.fixture
+def page(shop: Shop, browser: Browser) -> Iterator[Page]:
+    visitor = Visitor(browser.new_context(viewport=DESK, locale="en-GB"), shop.book).sign_in()
+    page = visitor.open()
+    ready(page)
+    page.keyboard.press("b")
+    expect(page.locator("html")).to_have_attribute("data-blur", "on")
+    yield page
+    visitor.check()
+    visitor.context.close()
+
+
+def assert_blurred(page: Page) -> None:
+    settle(page)
+    assert page.evaluate(SHARP) == [], page.url
+
+
+def test_no_page_shows_a_face_or_a_name(page: Page, shop: Shop) -> None:
+    with shop.book.client() as client:
+        ann = next(iter(client.list_faces(name=ANN))).id
+    for name in PAGES:
+        page.evaluate("hash => { location.hash = hash }", f"#/{name}/{ann if name == 'person' else ''}")
+        ready(page)
+        assert_blurred(page)
+        shoot(page, f"blur-{name}")
+
+
+def test_what_is_said_and_asked_of_somebody_is_blurred(page: Page, shop: Shop) -> None:
+    not_ann = page.get_by_role("button", name=f"Not {ANN}").first
+    expect(not_ann).to_be_visible()
+    not_ann.click()
+    expect(page.get_by_role("status").get_by_text(ANN)).to_be_visible()
+    assert_blurred(page)
+    shoot(page, "blur-note")
+    page.get_by_role("button", name="Undo").click()
+    page.keyboard.press("/")
+    page.get_by_label("Name or id").fill("ann")
+    expect(page.get_by_role("option", name=ANN)).to_be_visible()
+    assert_blurred(page)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Looks like")).to_be_visible()
+    page.get_by_role("button", name="Merge …").first.click()
+    assert_blurred(page)
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Delete this person").click()
+    expect(page.get_by_role("status").get_by_text("deleted")).to_be_visible()
+    assert_blurred(page)
+    page.get_by_role("button", name="Undo").click()
+    page.evaluate("() => { location.hash = '#/review' }")
+    page.get_by_role("button", name="Uncertain").click()
+    page.get_by_role("button", name="Not ").click()
+    assert_blurred(page)
+    page.keyboard.press("u")
+
+
+@pytest.mark.parametrize("name", ["add", "search"])
+def test_a_picture_that_is_looked_at_is_blurred(page: Page, name: str) -> None:
+    page.evaluate("hash => { location.hash = hash }", f"#/{name}")
+    file = {"name": "zqann.jpg", "mimeType": "image/jpeg", "buffer": portrait(Person(0), again=True)}
+    page.get_by_label("Choose").first.set_input_files(file)
+    expect(page.get_by_text(ANN).first).to_be_attached()
+    assert_blurred(page)
