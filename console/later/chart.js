@@ -34,7 +34,7 @@ export function Chart({ title, says, rest, names, ticks, now, before, called, to
     if (asTable || broken) return;
     let plot, gone = false;
     const draw = (Plot) => {
-      if (gone) return;
+      if (gone || !box.current) return; // the page was left while the library came
       const tell = (shown) => shown.cursor.idx !== undefined && setAt(shown.cursor.idx);
       drawn.current = plot = new Plot(options(Plot, box.current, { ticks, top, height, tell }), [names.map((_, index) => index), before || now.map(() => null), now], box.current);
     };
