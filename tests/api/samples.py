@@ -205,7 +205,11 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("POST", "/v1/detect"): [Sample(fields={"picture": _ANYBODY})],
     ("GET", "/v1/faces/{id}/similar"): [Sample(_FACE, {"limit": "3"})],
     ("POST", "/v1/faces/{id}/merge"): [Sample(_FACE, fields={"other": "{other_face}"})],
-    ("GET", "/v1/merges"): [Sample(), Sample(query={"limit": "1", "token": "{merges_token}"})],
+    ("GET", "/v1/merges"): [
+        Sample(),
+        Sample(query={"limit": "1", "token": "{merges_token}"}),
+        Sample(query={"face": "{survivor}"}),
+    ],
     ("POST", "/v1/merges/{id}/undo"): [Sample({"id": "{merge}"})],
     ("GET", "/v1/duplicates"): [Sample(), Sample(query={"limit": "1", "token": "{duplicates_token}"})],
     ("POST", "/v1/duplicates/{id}/done"): [Sample({"id": "{duplicate}"})],

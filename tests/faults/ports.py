@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from chalicelib.core.errors import Busy, StorageUnavailable
-from chalicelib.core.ports import Storage
+from chalicelib.core.ports import Disk, Storage
 
 PORTS = ("items", "blobs", "uploads", "index_queue", "captures_queue", "deliveries_queue", "vault")
 WRITES = frozenset({"transact", "put_if_absent", "delete", "send"})
+DISK = Disk(free_bytes=1, total_bytes=2)
+"""What the disk says, so that two answers that tell of it can be the same."""
 
 
 class Killed(BaseException):
@@ -62,7 +64,8 @@ class Calls:
         self._arm(at, others, None)
 
     def wrap(self, storage: Storage) -> Storage:
-        return replace(storage, **{name: self.port(name, getattr(storage, name)) for name in PORTS})
+        ports = {name: self.port(name, getattr(storage, name)) for name in PORTS}
+        return replace(storage, **ports, disk=lambda: DISK)
 
     def port(self, name: str, port: Any) -> Any:
         """The port, whose calls are counted and may fail."""
