@@ -15,7 +15,10 @@ from playwright.sync_api import Browser, expect
 
 from regulars.demo import registry_photos
 from regulars.serve.service import stop
-from tests.console.conftest import DESK, Book, Visitor, settle, shoot
+from tests.console.conftest import DESK, Book, Visitor, becomes, shoot
+
+ARE_DRAWN = "all => all.every((one) => one.naturalWidth || one.getBoundingClientRect().top > innerHeight)"
+"""Whether all pictures in sight are there; a browser fetches those further down when it likes."""
 
 LINK = re.compile(r"(http://\S+?)/console(#code=\S+)")
 
@@ -47,8 +50,7 @@ def test_the_demos_link_leads_to_people_with_names_beside_the_pictures_that_they
         expect(obama.get_by_role("link", name="Obama")).to_be_visible()
         expect(obama.get_by_role("img", name=re.compile("Portrait|As the camera saw it"))).to_have_count(2)
         expect(obama).to_contain_text(re.compile(r"\bvisit\b"))
-        settle(page)
-        assert page.locator("img").evaluate_all("all => all.every((one) => one.naturalWidth > 0)")
+        becomes(page, lambda: page.locator("img").evaluate_all(ARE_DRAWN))
         assert not page.get_by_text(re.compile(r"getFace|obama_1|openapi")).count()
         shoot(page, "demo")
         visitor.check()
