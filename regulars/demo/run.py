@@ -40,7 +40,7 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path 
     _require_port(host, port)
     with ended_by_signals(), scratch_folder() as data:
         console.print("starting the service ...")
-        with service.running(data, host, port, models) as running:
+        with service.running(data, host, port, models, log_level="error") as running:
             console.print(f"the service is at {running.url}", soft_wrap=True)
             steps = _played(running, plan, console)
             console.print(show.table(steps, labelled=shown.labelled))

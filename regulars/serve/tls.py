@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import ssl
 from pathlib import Path
@@ -16,7 +17,7 @@ _PLAIN = (
     % (len(_TEXT), _TEXT)
 )
 
-_Seen = tuple[tuple[int, int, int], ...]
+_Seen = tuple[bytes, ...]
 
 
 class Certificate:
@@ -50,12 +51,11 @@ class Certificate:
             _log.warning("the former certificate is kept: %s", error)
 
     def _look(self) -> _Seen:
-        """Return what changes with the files. A link is followed: renewal often exchanges links."""
+        """Return digests of the files. By its time, a file that is written twice within a tick would look the same."""
         try:
-            stats = [path.stat() for path in (self._chain, self._key)]
+            return tuple(hashlib.sha256(path.read_bytes()).digest() for path in (self._chain, self._key))
         except OSError as error:
             raise OperatorError(f"{error.filename} cannot be read: {error.strerror}") from error
-        return tuple((one.st_ino, one.st_size, one.st_mtime_ns) for one in stats)
 
     def _loaded(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
