@@ -22,6 +22,7 @@ from chalicelib.index.scan.kernel import library_path
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
 from infra import archive, bundle, console, dependencies, interpreter, sbom, template
+from infra.checkout import copy_parts
 from infra.dependencies import REQUIREMENTS, ROOT, CommandFailed
 from infra.target import ARCHITECTURES, PYTHONS, Target
 from regulars.libraries import of_console
@@ -185,13 +186,7 @@ def _stage(target: Target) -> None:
     shutil.rmtree(STAGE, ignore_errors=True)
     kernels = {library_path(Target(name).machine).name for name in ARCHITECTURES} - {library_path(target.machine).name}
     left_out = shutil.ignore_patterns("__pycache__", "*.part", *kernels)
-    for name in _STAGED:
-        source, staged = ROOT / name, STAGE / name
-        staged.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, staged, ignore=left_out)
-        else:
-            shutil.copyfile(source, staged)
+    copy_parts(_STAGED, STAGE, left_out)
     settings = STAGE / ".chalice" / "config.json"
     config = json.loads(settings.read_text(encoding="utf-8"))
     config["lambda_architecture"] = target.architecture

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from infra.checkout import copy_parts
 from infra.console import NoLibraries
 from infra.dependencies import ROOT, CommandFailed, run
 from regulars.libraries import COMMAND, libraries
@@ -44,13 +45,7 @@ def build(out: Path = OUT) -> list[Path]:
 def _copied(names: tuple[str, ...], folder: Path) -> Path:
     """Copy files and folders of the checkout, and the licences, into a new folder; return the project's in it."""
     project = folder / Path(names[0]).parent
-    for name in names:
-        source, target = ROOT / name, folder / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.is_dir():
-            shutil.copytree(source, target, ignore=_LEFT_OUT)
-        else:
-            shutil.copy2(source, target)
+    copy_parts(names, folder, _LEFT_OUT)
     for name in LICENCES:
         shutil.copy2(ROOT / name, project / name)
     return project
