@@ -25,7 +25,7 @@ _ANY_KEY = "a"
 
 
 class Console:
-    """What is answered, made at the first request: a cold start of another route pays nothing for it.
+    """Answers of the console, made at the first request: a cold start of another route pays nothing for them.
 
     Files need no services. On AWS a browser asks for all of them at once, so each may meet a cold start.
     """

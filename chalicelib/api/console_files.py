@@ -29,7 +29,7 @@ _KINDS = {
 """All of them are text, which the gateway passes as it is."""
 
 _LATER = ("uplot", *(f"./console/{folder}/" for folder in ("views", "later", "words")))
-"""What names of files begin with that only some pages need. A browser asks for them when such a page is opened."""
+"""Beginnings of the names of files that only some pages need. A browser asks for them when such a page is opened."""
 
 _PICTURES = ("'self'", "blob:")
 _SAFE = {
@@ -42,7 +42,7 @@ _SAFE = {
 
 @dataclass(frozen=True)
 class File:
-    """What is answered for a URL: headers and text."""
+    """Answer to a URL: headers and text."""
 
     headers: Mapping[str, str]
     text: str

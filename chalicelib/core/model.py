@@ -312,7 +312,7 @@ class Face:
 
 @dataclass(frozen=True)
 class ListedFace:
-    """What a list shows of a face, by the names of Face. It has no template, and of the pictures only the portrait."""
+    """Row of a list of faces, with the names of Face. It has no template, and of the pictures only the portrait."""
 
     faceid: str
     group_id: str

@@ -1,4 +1,4 @@
-"""What the console shows of the demo's book: people with names, who come before a camera."""
+"""The demo's book for the console: people with names, who come before a camera."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an operator hears of the face models that a service goes by."""
+"""Announcement of the face models that a service uses, for its operator."""
 
 from __future__ import annotations
 

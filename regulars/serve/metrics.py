@@ -80,7 +80,7 @@ def served(services: Services, host: str, port: int | None) -> Iterator[int | No
         server, thread = start_http_server(port, host, Everything(services))
     except OSError as error:
         reason = error.strerror
-        raise PortTaken(f"port {port} of {host} is not to be had for metrics ({reason}): choose another") from error
+        raise PortTaken(f"metrics cannot be served at port {port} of {host} ({reason}): choose another port") from error
     try:
         yield server.server_port
     finally:

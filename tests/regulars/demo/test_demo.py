@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,8 @@ STEPS = [
 
 
 def test_the_table_fits_an_ordinary_terminal_and_names_what_was_wrong() -> None:
-    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    console = Console(width=80, record=True, file=StringIO())
     console.print(show.table(STEPS))
-    console.file.close()
     text = console.export_text()
     assert "0.71 ≥ 0.40" in text
     assert "✗ wrong: ann" in text
@@ -42,9 +42,8 @@ def test_the_table_fits_an_ordinary_terminal_and_names_what_was_wrong() -> None:
 
 
 def test_names_that_are_guessed_from_files_call_no_answer_right_or_wrong() -> None:
-    console = Console(width=80, record=True, file=open("/dev/null", "w"))  # noqa: SIM115, PTH123
+    console = Console(width=80, record=True, file=StringIO())
     console.print(show.table(STEPS, labelled=False))
-    console.file.close()
     text = console.export_text(styles=True)
     assert not any(sign in text for sign in ("✓", "✗", "wrong", "\x1b[31m", "\x1b[32m"))
     assert "right" not in show.summary(STEPS, labelled=False)

@@ -70,6 +70,6 @@ def test_every_metric_of_cloudwatch_is_there_by_the_same_words(tmp_path: Path) -
 def test_a_port_that_is_taken_is_refused(tmp_path: Path) -> None:
     with serving(tmp_path) as box, socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        refused = pytest.raises(PortTaken, match=f"port {port} of 127.0.0.1 is not to be had for metrics")
+        refused = pytest.raises(PortTaken, match=f"metrics cannot be served at port {port} of 127.0.0.1")
         with refused, metrics.served(box.services, "127.0.0.1", port):
             pass
