@@ -55,6 +55,10 @@ class Person:
     liveness: float | None = 0.9
 
 
+HIDDEN = Person(0, quality=0.0)
+"""Whom FakeVision leaves of somebody who is hidden."""
+
+
 def picture(*people: Person) -> bytes:
     """A picture that FakeVision reads."""
     return json.dumps([vars(person) for person in people]).encode()
@@ -138,6 +142,12 @@ class FakeVision:
     def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:
         data = picture(self._person(image, face))
         return FaceJpeg(data, b"small " + data, Sides(640, 480))
+
+    def hidden(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> bytes:
+        """Somebody in one of the boxes becomes nobody: a face of another seed, too poor to be compared."""
+        gone = {round((box.x - 10) / 5) for box in boxes}
+        people = self._people(image)
+        return picture(*(replace(HIDDEN, side_px=p.side_px) if n in gone else p for n, p in enumerate(people)))
 
     def _people(self, image: NDArray[np.uint8]) -> list[Person]:
         return [Person(**person) for person in json.loads(image.tobytes())]

@@ -12,7 +12,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from chalicelib.core.pictures import DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
+from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
 
 if TYPE_CHECKING:
     import numpy as np
@@ -371,6 +371,9 @@ class Vision(Protocol):
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:
         """Make a JPEG of the face with enough margin to detect and embed it again, and a thumbnail."""
+
+    def hidden(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> bytes:
+        """Make a JPEG of the whole picture in which nobody can recognise the faces in these boxes."""
 
 
 @dataclass(frozen=True)

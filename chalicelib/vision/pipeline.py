@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.core.decision import ImpostorCurve
-from chalicelib.core.pictures import DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
+from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
 from chalicelib.core.telemetry import stage
 from chalicelib.vision.cpu_slots import CpuSlots
 from chalicelib.vision.describe import attributes, beauty, embed, liveness, pose, quality
@@ -101,6 +101,10 @@ class FacePipeline:
     def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:
         with self._slots.slot(), stage("crop"):
             return crop.jpeg(image, face.box)
+
+    def hidden(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> bytes:
+        with self._slots.slot(), stage("crop"):
+            return crop.hidden(image, boxes)
 
     @contextmanager
     def _decoding(self, size: int) -> Iterator[None]:

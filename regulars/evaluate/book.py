@@ -101,7 +101,7 @@ class RememberedVision:
         self._known: dict[Hashable, Any] = {}
         self.model, self.impostor_curve = vision.model, vision.impostor_curve
         self.dimensions, self.pack = vision.dimensions, vision.pack
-        self.read, self.size = vision.read, vision.size
+        self.read, self.size, self.hidden = vision.read, vision.size, vision.hidden
 
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         return list(self._once("detect", image))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chalicelib.core.pictures import Box
-from chalicelib.vision.pictures.crop import LARGEST_GAIN, batch, brightened, jpeg
+from chalicelib.vision.pictures.crop import LARGEST_GAIN, batch, brightened, hidden, jpeg
 
 CROPS = hnp.arrays(np.uint8, (8, 8, 3))
 
@@ -64,3 +64,24 @@ def test_a_kept_face_has_its_sides_and_a_thumbnail_of_the_same(size: tuple[int, 
         assert max(small.size) == min(160, max(whole.size))
         same = np.asarray(whole.resize(small.size)).astype(int)
         assert np.abs(same - np.asarray(small)).mean() < 6
+
+
+@given(st.integers(-90, 90), st.integers(-90, 90), st.integers(1, 200))
+def test_a_face_is_hidden_wherever_its_box_is_and_the_picture_keeps_its_sides(x: int, y: int, side: int) -> None:
+    image = np.zeros((40, 60, 3), np.uint8)
+    opened = Image.open(io.BytesIO(hidden(image, [Box(x, y, side, side)])))
+    assert opened.size == (60, 40)
+
+
+def test_what_is_beside_a_hidden_face_stays_and_nothing_of_it_can_be_told() -> None:
+    two = [np.full((100, 200, 3), 90, np.uint8) for _ in range(2)]
+    noise = np.random.default_rng(1).integers(0, 256, (30, 30, 3), np.uint8)
+    for image, face in zip(two, (noise, noise[::-1, ::-1]), strict=True):
+        image[30:60, 40:70] = face
+        image[20:25, 150:155] = 250
+    first, second = (
+        np.asarray(Image.open(io.BytesIO(hidden(image, [Box(40, 30, 30, 30)])))).astype(int) for image in two
+    )
+    assert np.abs(first[:, 100:] - two[0][:, 100:].astype(int)).max() < 12, "JPEG's own changes"
+    assert first[30:60, 40:70].std() < 30 < noise.std()
+    assert np.abs(first - second).mean() < 5
