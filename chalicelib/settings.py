@@ -1,11 +1,17 @@
-"""The operator's settings: read once from the environment, typed, and handed to the parts that need them."""
+"""The operator's settings: read once, typed, and handed to the parts that need them.
+
+Each field of a class of settings is a row of the table: its name, its meaning, its default and how its text is read.
+The functions on AWS read the environment alone; regulars/configuration.py adds options and a file for one box.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
+from functools import partial
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from chalicelib.core.decision import DEFAULT_FPIR
@@ -19,141 +25,189 @@ class SettingError(ValueError):
 
 
 @dataclass(frozen=True)
-class AwsStorage:
-    """Names of the deployed resources."""
+class Setting:
+    """A row of the table of settings."""
 
-    table_prefix: str
-    bucket: str
-    index_queue_url: str
-    index_dead_letter_url: str
-    captures_bucket: str
-    captures_queue_url: str
-    captures_dead_letter_url: str
-    deliveries_queue_url: str
-    deliveries_dead_letter_url: str
-    kms_key: str
-    search_function: str | None
-    """Search in the function of this name; None: search in this process."""
-    search_wait_s: int | None = None
-    """Seconds to wait for that function's answer; None: as adapters/aws/clients.py says."""
+    key: str
+    means: str
+    default: Any
+    read: Callable[[str], Any]
+    """From a text. Raises ValueError, which says what would be right."""
+    kind: type
+    """In a file: str, float for any number, or list of texts."""
+    shown: str
+    """What the default is, if it is no value."""
+    choices: tuple[str, ...] = ()
 
+    @property
+    def variable(self) -> str:
+        return f"REGULARS_{self.key.upper()}"
 
-@dataclass(frozen=True)
-class Settings:
-    """All settings. Storage is a folder (embedded) or AWS."""
+    @property
+    def initially(self) -> str:
+        """Say what holds if nothing is set."""
+        return self.shown or ("none" if self.default is None else str(self.default))
 
-    storage: Path | AwsStorage
-    models: Path | None = None
-    """Folder of the model packs; None: the folders that vision/packs/packs.py looks in."""
-    pack: str | None = None
-    """Name of the pack that new tenants get; None: the first complete one."""
-    clock_tolerance_s: int = 300
-    fpir_target: float = DEFAULT_FPIR
-    capture_days: int = 30
-    """Days that captures' pictures are kept; on AWS the stack's parameter CaptureDays sets this."""
-    search_memory_mb: int = 1024
-    """MiB that a searching process may use for galleries; the one in use stays even if it alone takes more."""
-    search_disk_mb: int | None = None
-    """MiB of disk for their templates; None: most of what is free when the first gallery is loaded."""
-    memory_mb: int = 2048
-    """One box: MiB of resident memory below which pictures and bodies under way keep the process."""
-    requests_a_second: float = 100
-    """Requests of v1 that a key may send for long; twice as many may come at once."""
-    searches_a_second: float = 10
-    """Those of them that look for faces in a picture."""
-    public_url: str | None = None
-    """Beginning of the URLs of uploads and pictures on one box, without a slash at the end; None: URLs are paths."""
-
-    hook_networks: tuple[IPv4Network | IPv6Network, ...] = ()
-    """Networks that hooks may reach besides public addresses. Pictures by URL come from public addresses only."""
-
-    @classmethod
-    def from_environment(cls, environ: Mapping[str, str]) -> Settings:
-        """Read REGULARS_*. Raises SettingError, which names the missing or wrong setting."""
-        folder = environ.get("REGULARS_DATA")
-        models = environ.get("REGULARS_MODELS")
-        return cls(
-            storage=Path(folder) if folder else _aws_storage(environ),
-            models=Path(models) if models else None,
-            pack=environ.get("REGULARS_PACK") or None,
-            clock_tolerance_s=int(_number(environ, "REGULARS_CLOCK_TOLERANCE_S", 300, low=1, high=86_400)),
-            fpir_target=_number(environ, "REGULARS_FPIR", DEFAULT_FPIR, low=1e-9, high=0.5),
-            capture_days=int(_number(environ, "REGULARS_CAPTURE_DAYS", 30, low=1, high=36_500)),
-            search_memory_mb=_search_memory_mb(environ),
-            search_disk_mb=_search_disk_mb(environ),
-            memory_mb=int(_number(environ, "REGULARS_MEMORY_MB", 2048, low=512, high=1_048_576)),
-            requests_a_second=_number(environ, "REGULARS_REQUESTS_A_SECOND", 100, low=1, high=1e6),
-            searches_a_second=_number(environ, "REGULARS_SEARCHES_A_SECOND", 10, low=1, high=1e6),
-            public_url=_public_url(environ.get("REGULARS_PUBLIC_URL")),
-            hook_networks=_networks(environ, "REGULARS_HOOK_NETWORKS"),
-        )
+    def value(self, text: str, called: str) -> Any:
+        """Read the text. Raises SettingError, by the name that it is `called` there."""
+        try:
+            return self.read(text)
+        except ValueError as error:
+            raise SettingError(f"{called} {error}, not {text[:200]!r}") from error
 
 
-def _aws_storage(environ: Mapping[str, str]) -> AwsStorage:
-    def required(name: str) -> str:
-        value = environ.get(name)
-        if not value:
-            raise SettingError(f"set REGULARS_DATA to a folder, or, on AWS, {name}: it is missing")
-        return value
+def setting(means: str, default: Any = MISSING, **more: Any) -> Any:
+    """Make a field that is a row of the table. `more`: as Setting has it; a text is read as it is.
 
-    return AwsStorage(
-        table_prefix=required("REGULARS_TABLE_PREFIX"),
-        bucket=required("REGULARS_BUCKET"),
-        index_queue_url=required("REGULARS_INDEX_QUEUE_URL"),
-        index_dead_letter_url=required("REGULARS_INDEX_DEAD_LETTER_URL"),
-        captures_bucket=required("REGULARS_CAPTURES_BUCKET"),
-        captures_queue_url=required("REGULARS_CAPTURES_QUEUE_URL"),
-        captures_dead_letter_url=required("REGULARS_CAPTURES_DEAD_LETTER_URL"),
-        deliveries_queue_url=required("REGULARS_DELIVERIES_QUEUE_URL"),
-        deliveries_dead_letter_url=required("REGULARS_DELIVERIES_DEAD_LETTER_URL"),
-        kms_key=required("REGULARS_KMS_KEY"),
-        search_function=environ.get("REGULARS_SEARCH_FUNCTION") or None,
-        search_wait_s=int(_number(environ, "REGULARS_SEARCH_WAIT_S", 0, low=1, high=900)) or None,
-    )
+    The key is the field's name if it has none of its own.
+    """
+    row = Setting(**{"key": "", "read": str, "kind": str, "shown": "", **more}, means=means, default=default)
+    return field(default=default, metadata={"setting": row})
 
 
-def _search_memory_mb(environ: Mapping[str, str]) -> int:
-    """Read it, or take two thirds of what a function's memory leaves: Lambda says how much that is."""
-    memory_mb = _number(environ, "AWS_LAMBDA_FUNCTION_MEMORY_SIZE", 1792, low=128, high=1_048_576)
-    share = max(0, (memory_mb - _WITHOUT_GALLERIES_MB) * 2 // 3)
-    return int(_number(environ, "REGULARS_SEARCH_MEMORY_MB", share, low=0, high=1_048_576))
+def number(means: str, default: float | None, low: float, high: float, **more: Any) -> Any:
+    """Make a field that is a number from `low` to `high`; a whole one unless one of these has a part."""
+    whole = not any(isinstance(one, float) for one in (default, low, high))
+    return setting(means, default, read=partial(_in_range, low=low, high=high, whole=whole), kind=float, **more)
 
 
-def _search_disk_mb(environ: Mapping[str, str]) -> int | None:
-    if not environ.get("REGULARS_SEARCH_DISK_MB"):
-        return None
-    return int(_number(environ, "REGULARS_SEARCH_DISK_MB", 1, low=1, high=1_048_576))
+def table(settings: type) -> tuple[Setting, ...]:
+    """List the rows of a class of settings."""
+    rows = ((one.name, one.metadata["setting"]) for one in fields(settings) if "setting" in one.metadata)
+    return tuple(replace(row, key=row.key or name) for name, row in rows)
 
 
-def _public_url(text: str | None) -> str | None:
-    if not text:
-        return None
+def from_texts(rows: tuple[Setting, ...], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Read the variables that are set, and not empty, by their keys. Raises SettingError."""
+    return {row.key: row.value(text, row.variable) for row in rows if (text := environ.get(row.variable))}
+
+
+def _in_range(text: str, *, low: float, high: float, whole: bool) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not low <= value <= high:
+        raise ValueError(f"is a number from {low:g} to {high:g}")
+    return int(value) if whole else value
+
+
+def _public_url(text: str) -> str:
     try:
         url = urlsplit(text)
         good = url.scheme in ("http", "https") and bool(url.hostname) and (url.port is None or url.port > 0)
     except ValueError:
         good = False
     if not good or url.query or url.fragment or url.username is not None:
-        raise SettingError(f"REGULARS_PUBLIC_URL is as https://box.example or http://10.0.0.2:8000, not {text!r}")
+        raise ValueError("is as https://box.example or http://10.0.0.2:8000")
     return text.rstrip("/")
 
 
-def _networks(environ: Mapping[str, str], name: str) -> tuple[IPv4Network | IPv6Network, ...]:
-    texts = [text.strip() for text in environ.get(name, "").split(",")]
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     try:
-        return tuple(ip_network(text) for text in texts if text)
+        return tuple(ip_network(one) for part in text.split(",") if (one := part.strip()))
     except ValueError as error:
-        raise SettingError(f"{name} is networks such as 192.168.7.0/24, with commas between them: {error}") from error
+        raise ValueError(f"is networks such as 192.168.7.0/24, with commas between them ({error})") from error
 
 
-def _number(environ: Mapping[str, str], name: str, default: float, *, low: float, high: float) -> float:
-    text = environ.get(name)
-    if not text:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not low <= value <= high:
-        raise SettingError(f"{name} is a number from {low:g} to {high:g}, not {text!r}")
-    return value
+@dataclass(frozen=True)
+class AwsStorage:
+    """Names of the deployed resources."""
+
+    table_prefix: str = setting("beginning of the tables' names")
+    bucket: str = setting("bucket of pictures and snapshots")
+    index_queue_url: str = setting("queue of requests for snapshots")
+    index_dead_letter_url: str = setting("its dead letters")
+    captures_bucket: str = setting("bucket that cameras put their pictures into")
+    captures_queue_url: str = setting("queue of the pictures that cameras put there")
+    captures_dead_letter_url: str = setting("its dead letters")
+    deliveries_queue_url: str = setting("queue of the events to send to hooks")
+    deliveries_dead_letter_url: str = setting("its dead letters")
+    kms_key: str = setting("key that seals the secrets of tenants and hooks")
+    search_function: str | None = setting(
+        "name of the search function; without it, search runs in the calling function", None
+    )
+    search_wait_s: int | None = number(
+        "how long its answer is waited for; the template gives ingest 10", None, 1, 900, shown="20"
+    )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All settings but those of `serve` itself. Storage is a folder (embedded) or AWS."""
+
+    storage: Path | AwsStorage = setting(
+        "folder that keeps everything of one box", key="data", read=Path, shown="regulars-data"
+    )
+    models: Path | None = setting(
+        "folder of the model packs", None, read=Path, shown="../shared/models, then ~/.cache/regulars/models"
+    )
+    pack: str | None = setting(
+        "model pack of new tenants; existing tenants keep theirs", None, shown="the first that is complete"
+    )
+    clock_tolerance_s: int = number("how far a signed request's time may be off, each way, in s", 300, 1, 86_400)
+    fpir_target: float = number(
+        "share of searches by strangers that may return somebody", DEFAULT_FPIR, 1e-9, 0.5, key="fpir"
+    )
+    capture_days: int = number(
+        "days that captures' pictures are kept; on AWS the stack's parameter `CaptureDays`", 30, 1, 36_500
+    )
+    search_memory_mb: int = number(
+        "MiB that the galleries held in memory for searches may take; the one in use stays even if it alone takes more",
+        1024,
+        0,
+        1_048_576,
+        shown="1024; in Lambda two thirds of the function's memory beyond 256",
+    )
+    search_disk_mb: int | None = number(
+        "MiB of disk that their templates may take", None, 1, 1_048_576, shown="nine tenths of what is free"
+    )
+    memory_mb: int = number(
+        "MiB of resident memory below which the process stays, whatever is sent", 2048, 512, 1_048_576
+    )
+    requests_a_second: float = number(
+        "requests of v1 that a key may send for long; twice as many may come at once", 100, 1, 1e6
+    )
+    searches_a_second: float = number("the same for requests that look for faces in a picture", 10, 1, 1e6)
+    public_url: str | None = setting(
+        "beginning of the service's URLs, as https://box.example; needed behind a proxy that speaks TLS",
+        None,
+        read=_public_url,
+        shown="the host that a request came to",
+    )
+    hook_networks: tuple[IPv4Network | IPv6Network, ...] = setting(
+        "networks that hooks may reach besides public addresses, as 192.168.7.0/24",
+        (),
+        read=_networks,
+        kind=list,
+        shown="none",
+    )
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Settings:
+        """Read REGULARS_*. Raises SettingError, which names the missing or wrong setting."""
+        values = from_texts(table(cls), environ)
+        if "data" not in values:
+            values["data"] = _aws_storage(environ)
+        return cls.of(_with_a_functions_share(values, environ))
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Settings:
+        """Make settings of values by their keys."""
+        names = {row.key: one.name for row, one in zip(table(cls), fields(cls), strict=True)}
+        return cls(**{names[key]: value for key, value in values.items()})
+
+
+def _aws_storage(environ: Mapping[str, str]) -> AwsStorage:
+    values = from_texts(rows := table(AwsStorage), environ)
+    for row in rows:
+        if row.default is MISSING and row.key not in values:
+            raise SettingError(f"set REGULARS_DATA to a folder, or, on AWS, {row.variable}: it is missing")
+    return AwsStorage(**values)
+
+
+def _with_a_functions_share(values: dict[str, Any], environ: Mapping[str, str]) -> dict[str, Any]:
+    """Give galleries two thirds of what a function's memory leaves, unless it is set: Lambda says how much that is."""
+    if size_mb := environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"):
+        values.setdefault("search_memory_mb", max(0, (int(size_mb) - _WITHOUT_GALLERIES_MB) * 2 // 3))
+    return values

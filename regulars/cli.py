@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import click
 from click.shell_completion import get_completion_class
@@ -21,6 +22,7 @@ from regulars.errors import OperatorError
 from regulars.evaluate import command as evaluate
 from regulars.fsck import command as fsck
 from regulars.models import command as models
+from regulars.options import configured, data_option, models_option, serve_options
 from regulars.serve import command as serve
 from regulars.tenants import command as tenants
 from regulars.tenants import keys
@@ -46,7 +48,7 @@ def commands() -> None:
       regulars tenants add shop-12      add a customer; prints its credentials
       regulars deploy --stage prod      run the same service in an AWS account
 
-    Settings without an option come from the environment (REGULARS_*); see docs/operations.md.
+    What no option sets comes from the environment (REGULARS_*), else from regulars.toml: `regulars config` prints it.
     """
 
 
@@ -64,6 +66,22 @@ def completion(shell: str) -> None:
     found = get_completion_class(shell)
     assert found is not None  # noqa: S101 -- click has one for each of the choices
     print(found(commands, {}, "regulars", "_REGULARS_COMPLETE").source())
+
+
+@click.command(short_help="Print the settings in force, and what set them.")
+@data_option
+@models_option
+@serve_options
+def config(**options: Any) -> None:
+    """Print all settings of one box, as regulars.toml has them: those in force with what set them, and the rest.
+
+    \b
+    Examples:
+      regulars config
+      regulars config --port 443 > regulars.toml
+    """
+    for line in configured(**options).lines():
+        print(line)
 
 
 for command in (
@@ -85,6 +103,7 @@ for command in (
     transfer.import_,
     transfer.export,
     fsck.fsck,
+    config,
     completion,
 ):
     commands.add_command(command)

@@ -10,18 +10,16 @@ from typing import Any, TypeVar
 
 import click
 
-from chalicelib.settings import Settings
+from chalicelib.settings import Setting, Settings, table
+from regulars import configuration
+from regulars.configuration import FILE, FILE_VARIABLE, TABLE, Configuration
+from regulars.serve.settings import ServeSettings
 
-DATA = Path("regulars-data")
+DATA = configuration.DATA
 PATH = click.Path(path_type=Path)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
-
-
-def port(text: str) -> int:
-    """Read a port's number. Raises click.BadParameter if it is not 0 to 65535."""
-    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65_535):
-        raise click.BadParameter(f"a port is a number from 0 to 65535, not {text[:40]!r}")
-    return int(text)
+_NAMED = "regulars.configuration"
+"""Key of the file that --config names, in click's context."""
 
 
 def together(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _Command]:
@@ -29,38 +27,87 @@ def together(*options: Callable[[_Command], _Command]) -> Callable[[_Command], _
     return lambda command: reduce(lambda decorated, option: option(decorated), reversed(options), command)
 
 
-data_option = click.option("--data", type=PATH, help=f"Data folder.  [default: $REGULARS_DATA, or {DATA}]")
+class _Read(click.ParamType[Any]):
+    """A type of click's that reads as a setting does."""
+
+    def __init__(self, row: Setting) -> None:
+        self.name = row.key
+        self._row = row
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        try:
+            return self._row.read(value)
+        except ValueError as error:
+            self.fail(f"it {error}, not {value[:40]!r}", param, ctx)
+
+
+def option_of(row: Setting) -> Callable[[_Command], _Command]:
+    """Make the option of a setting. It is None if it is not given, so that environment and file come next."""
+    kind: click.ParamType[Any] = PATH if row.read is Path else _Read(row)
+    if row.choices:
+        kind = click.Choice(row.choices)
+    help_text = f"{row.means[0].upper()}{row.means[1:]}.  [{row.variable}; default: {row.initially}]"
+    return click.option(f"--{row.key.replace('_', '-')}", type=kind, help=help_text)
+
+
+def _keep_named(context: click.Context, _: click.Parameter, file: Path | None) -> None:
+    context.meta[_NAMED] = file
+
+
+config_option = click.option(
+    "--config",
+    type=PATH,
+    metavar="FILE",
+    expose_value=False,
+    callback=_keep_named,
+    help=f"File of settings (docs/operations.md).  [{FILE_VARIABLE}; default: ./{FILE}, if it is there]",
+)
+data_option = together(option_of(TABLE["data"]), config_option)
+models_option = option_of(TABLE["models"])
+serve_options = together(*(option_of(row) for row in table(ServeSettings)))
 stage_option = click.option("--stage", help="Stage in AWS, whose stack's outputs are the settings, in place of --data.")
 storage_options = together(data_option, stage_option)
-models_option = click.option(
-    "--models", type=PATH, help="Folder of the model packs.  [default: $REGULARS_MODELS, or the usual places]"
-)
 photos_option = click.option(
     "--photos", type=PATH, help="Folder: labels.csv, or one folder a person, or files NAME_1.jpg."
 )
 host_option = click.option("--host", default="127.0.0.1", help="Address to listen on.")
-port_option = click.option("--port", type=port, metavar="PORT", default="8000", help="Port; 0 picks a free one.")
+port_option = click.option(
+    "--port", type=_Read(TABLE["port"]), metavar="PORT", default="8000", help="Port; 0 picks a free one."
+)
+
+
+def configured(**options: Any) -> Configuration:
+    """Read what is set for one box: options (None: not given), environment and file. Raises SettingError."""
+    return configuration.read(options, os.environ, _named())
 
 
 def settings_of(
     *, data: Path | None = None, models: Path | None = None, here: bool = False, stage: str | None = None
 ) -> Settings:
-    """Read the settings from the environment; options override it. `here`: use a data folder even if AWS is set.
+    """Read the settings: of one box, of a stage, or of AWS if the environment names its tables and no folder.
 
-    Raises NotDeployed if there is no such stage.
+    `here`: of one box in any case. Options override the rest. Raises NotDeployed if there is no such stage.
     """
+    if stage is not None and (data is not None or _named() is not None):
+        one = "--config" if data is None else "--data"
+        raise click.UsageError(f"what is stored is in a folder or in a stage: {one} or --stage, not both")
+    in_aws = stage is not None or not (
+        here or data is not None or os.environ.get("REGULARS_DATA") or not os.environ.get("REGULARS_TABLE_PREFIX")
+    )
+    if not in_aws:
+        return configured(data=data, models=models).settings
+    configuration.require_known_variables(os.environ)
     values = dict(os.environ)
-    if stage is not None and data is not None:
-        raise click.UsageError("what is stored is in a folder or in a stage: --data or --stage, not both")
     if stage is not None:
         from regulars.deploy.stage import settings
 
         values = {**values, **settings(stage), "REGULARS_DATA": ""}
         values["REGULARS_PACK"] = os.environ.get("REGULARS_PACK") or values.get("REGULARS_PACK", "")
-    elif data is not None:
-        values["REGULARS_DATA"] = str(data)
-    elif here or not values.get("REGULARS_TABLE_PREFIX"):
-        values["REGULARS_DATA"] = values.get("REGULARS_DATA") or str(DATA)
     if models is not None:
         values["REGULARS_MODELS"] = str(models)
     return Settings.from_environment(values)
+
+
+def _named() -> Path | None:
+    context = click.get_current_context(silent=True)
+    return None if context is None else context.meta.get(_NAMED)

@@ -306,7 +306,10 @@ def test_a_small_configuration_has_sensible_defaults(tmp_path: Path) -> None:
         ({"server": {"url": "regulars.example"}}, "no URL of a service"),
         ({"server": {"url": "https://u:p@regulars.example"}}, "the key goes into a file"),
         ({"server": SERVER, "camera": [{**CAMERA, "source": "ftp"}]}, "one of folder, snapshot"),
-        ({"server": SERVER, "camera": [{**CAMERA, "intervall_s": 3}]}, "intervall_s: no such setting"),
+        (
+            {"server": SERVER, "camera": [{**CAMERA, "intervall_s": 3}]},
+            "intervall_s: no such setting; did you mean interval_s?",
+        ),
         ({"server": SERVER, "camera": [{**CAMERA, "interval_s": "3"}]}, "should be of type float"),
         ({"server": SERVER, "camera": [{**CAMERA, "interval_s": 0}]}, "more than 0"),
         ({"server": SERVER, "spool": {"max_mib": float("nan")}}, r"max_mib: should be a number of at most 1,000"),
@@ -336,7 +339,7 @@ def test_a_small_configuration_has_sensible_defaults(tmp_path: Path) -> None:
             "of cameras that are asked",
         ),
         ({"server": SERVER, "zone": "Berlin"}, "Europe/Berlin"),
-        ({"server": SERVER, "spol": {}}, "spol: no such setting"),
+        ({"server": SERVER, "spol": {}}, "spol: no such setting; did you mean spool?"),
         (
             {"server": SERVER, "camera": [{"name": "d", "source": "folder", "folder": "/f", "send": "faces"}]},
             "leave out `send`",

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import click
 
-from regulars.options import PATH, models_option, settings_of, storage_options
+from regulars.options import PATH, config_option, models_option, settings_of, storage_options, together
 
+_place_options = together(models_option, config_option)
 _pack_option = click.option("--pack", metavar="NAME", help="Only this pack.")
 _pack_to_make_option = click.option("--pack", metavar="NAME", help="This pack.  [default: face-pack-1]")
 
@@ -25,7 +26,7 @@ def models() -> None:
 
 @models.command("list")
 @_pack_option
-@models_option
+@_place_options
 def list_all(pack: str | None, models: Path | None) -> int:
     """List the packs' files and their places."""
     from regulars.models import models as packs
@@ -35,7 +36,7 @@ def list_all(pack: str | None, models: Path | None) -> int:
 
 @models.command()
 @_pack_option
-@models_option
+@_place_options
 def verify(pack: str | None, models: Path | None) -> int:
     """Check every file against its digest."""
     from chalicelib.vision.packs.packs import default_places
@@ -49,7 +50,7 @@ def verify(pack: str | None, models: Path | None) -> int:
 @click.option(
     "--any", "any_pack", is_flag=True, help="Any pack will do: unless one is complete, get the best available."
 )
-@models_option
+@_place_options
 def pull(pack: str | None, any_pack: bool, models: Path | None) -> int:
     """Get missing and damaged files: download them, or convert downloaded ones.
 
@@ -66,7 +67,7 @@ def pull(pack: str | None, any_pack: bool, models: Path | None) -> int:
 @models.command()
 @_pack_to_make_option
 @click.option("--out", type=PATH, default=Path("built-models"), help="Folder for the files.")
-@models_option
+@_place_options
 def build(pack: str | None, out: Path, models: Path | None) -> int:
     """Convert a pack's files again from their published sources, and compare them with the pack's."""
     from regulars.models import models as packs

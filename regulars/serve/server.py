@@ -46,6 +46,7 @@ from regulars.serve.callers import Tenants
 from regulars.serve.connections import LOOK_EVERY_S, Connection, Doorkeeper, Patience, places
 from regulars.serve.document_page import DocumentPage
 from regulars.serve.gateway import Gateway
+from regulars.serve.settings import ServeSettings
 from regulars.serve.site import Site
 from regulars.serve.tls import Certificate, refuse_plain
 from regulars.serve.uploads import SignedBlobs
@@ -93,20 +94,10 @@ class Stop:
 
 
 def serve(
-    settings: Settings,
-    data: Path,
-    host: str,
-    port: int,
-    *,
-    tls: Certificate | None = None,
-    log_format: str | None = None,
-    log_level: str = "info",
-    metrics_host: str = "127.0.0.1",
-    metrics_port: int | None = None,
+    settings: Settings, serving: ServeSettings, data: Path, *, tls: Certificate | None, config: Path | None
 ) -> None:
-    """Serve the data folder at host and port (0: a free one) until SIGTERM or SIGINT; print the ready line.
+    """Serve the data folder until SIGTERM or SIGINT; print the ready line. `config`: the file that settings came from.
 
-    `log_format`, `log_level`: as logs.to_stderr. `metrics_host`, `metrics_port`: as metrics.served.
     Raises FolderInUse, PortTaken, OperatorError if a model is missing, and the storage's errors.
     """
     arenas.limit(os.cpu_count() or 1)
@@ -114,17 +105,17 @@ def serve(
     sys.setswitchinterval(_SWITCH_S)
     stop = Stop()
     stop.install()
-    with folder.held(data), listening(host, port) as sock:
+    with folder.held(data), listening(serving.host, serving.port) as sock:
         import app  # its handlers and their imports belong to the server alone
         from chalicelib import bootstrap
 
-        logs.to_stderr(log_format, log_level, [app.app.log])
+        logs.to_stderr(serving.log_format, serving.log_level, [app.app.log])
         try:
             services = bootstrap.build(settings)
             for complaint in CredentialsFile(data, services.tenants).provide():
                 logs.summary.warning("%s", complaint)
             packs = warm(services)
-            for line in beginning(data, services):
+            for line in beginning(data, services, config):
                 logs.summary.info("%s", line)
             for level, line in announcement.lines(settings.models, packs):
                 logs.summary.log(level, "%s", line)
@@ -136,12 +127,12 @@ def serve(
         background = events.Background(stop.asked)
         feed(app, services, background)
         front = Front(site(app.app, services), sock, tls=tls)
-        asks = sys.stderr.isatty() and logs.is_text(log_format)
+        asks = sys.stderr.isatty() and logs.is_text(serving.log_format)
         for line in console_lines(services, settings.public_url or front.url, asks=asks):
             logs.summary.info("%s", line)
-        with metrics.served(services, metrics_host, metrics_port) as at:
+        with metrics.served(services, serving.metrics_host, serving.metrics_port) as at:
             if at is not None:
-                logs.summary.info("metrics are at http://%s:%d/metrics", metrics_host, at)
+                logs.summary.info("metrics are at http://%s:%d/metrics", serving.metrics_host, at)
             print(f"ready {front.url}", flush=True)
             answered = front.run(stop.asked)
         if not (background.join(DRAIN_S) and answered):
@@ -158,11 +149,13 @@ def end_at_once() -> NoReturn:
     os._exit(0)
 
 
-def beginning(data: Path, services: Services) -> Iterator[str]:
+def beginning(data: Path, services: Services, config: Path | None) -> Iterator[str]:
     """Yield what a start says of itself and its folder."""
     tenants = services.tenants.all()
     faces = sum(services.usage.of(tenant).faces for tenant in tenants)
     yield f"regulars {version('regulars')}, data in {data}, keys of its tenants in {data / FILE}"
+    if config is not None:
+        yield f"settings of {config}; `regulars config` prints what is in force"
     yield f"tenants: {len(tenants)}, faces: {faces}"
     yield zones_text(tenants)
 

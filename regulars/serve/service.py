@@ -34,7 +34,7 @@ def running(
     Raises OperatorError if it does not start.
     """
     command = [sys.executable, "-m", "regulars", "serve", "--host", host, "--port", str(port), "--data", str(data)]
-    command += ["--log-level", log_level]
+    command += ["--log-level", log_level, "--config", os.devnull]
     if models is not None:
         command += ["--models", str(models)]
     # In a session of its own: Ctrl-C then reaches only the caller, which stops the service properly.

@@ -87,6 +87,7 @@ from chalicelib.services.captures.camera_settings import CameraSettings, legal_c
 from chalicelib.services.tenants.settings import TenantSettings
 from chalicelib.settings import SettingError, Settings
 from chalicelib.vision.pictures import image
+from regulars import configuration
 from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
 from regulars.serve.gateway import Routes
@@ -823,6 +824,12 @@ ENVIRONMENT = [
 ]
 
 
+def file_of_settings(data: bytes) -> object:
+    with tempfile.NamedTemporaryFile() as file:
+        Path(file.name).write_bytes(data)
+        return configuration.read({}, {}, Path(file.name))
+
+
 def environment_of(data: bytes) -> object:
     lines = data.decode("utf-8", "replace").split("\n")
     return Settings.from_environment({name: value for name, _, value in (line.partition("=") for line in lines)})
@@ -1026,6 +1033,10 @@ PARSERS = {
     ),
     "operator's settings": Parser(
         plain(environment_of), (SettingError,), ("chalicelib.settings",), ENVIRONMENT, any_bytes
+    ),
+    "operator's file": Parser(
+        plain(file_of_settings), (SettingError,), ("regulars.configuration",),
+        [b'data = "shop"\nport = 8443\nhook_networks = ["192.168.7.0/24"]\n# comment\nfpir = 1e-3'], any_bytes,
     ),
     "cameras' answers to a probe": Parser(
         plain(probe_answer_of), (SourceFailed,), ("regulars_edge.setup.search", "regulars_edge.setup.strangers"),

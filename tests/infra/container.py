@@ -72,7 +72,7 @@ def _serves(image: Path, config: dict[str, Any], data: Path) -> None:
     run(["chown", "--recursive", f"{USER}:{USER}", data])
     pulled = _ran(image, config, data, [*config["Entrypoint"], "models", "pull", "--any"])
     _require(pulled == "", f"models that are there were pulled: {pulled}")
-    command = [*config["Entrypoint"], *config["Cmd"][:-1], str(PORT)]
+    command = [*config["Entrypoint"], *config["Cmd"], "--port", str(PORT)]
     process = subprocess.Popen(_confined(image, config, data, command), stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None

@@ -123,7 +123,7 @@ def test_caddy_before_the_service_gives_sunmis_session_over_https(
     said = {
         "HOME": str(tmp_path),
         "XDG_DATA_HOME": str(tmp_path / "caddy"),
-        "REGULARS_HOST": "localhost",
+        "REGULARS_DOMAIN": "localhost",
         "REGULARS_HTTP_PORT": str(free_port()),
         "REGULARS_HTTPS_PORT": str(port),
         "REGULARS_UPSTREAM": server.url.removeprefix("http://"),

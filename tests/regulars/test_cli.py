@@ -103,7 +103,7 @@ def test_every_command_has_help_with_examples(
         (["serve", "here"], 2, "unexpected extra argument"),
         (["tenants", "add", "shop", "--profile", "box"], 2, "'box' is not one of 'camera', 'cloud'"),
         (["tenants", "set", "shop", "--enrol-quality", "good"], 2, "'good' is not a valid float"),
-        *((["serve", "--port", port], 2, "a port is a number from 0 to 65535") for port in ("x", "-1", "65536", "")),
+        *((["serve", "--port", port], 2, "is a port, a number from 0 to 65535") for port in ("x", "-1", "65536", "")),
     ],
 )
 def test_a_mistake_is_one_line_on_stderr(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
 import tomllib
@@ -310,12 +311,15 @@ class _Table:
         if not isinstance(raw, dict):
             raise Misconfigured(f"{where} should be a table")
         self._left = dict(raw)
+        self._asked: list[str] = []
         self.where = where
 
     def table(self, key: str) -> _Table:
+        self._asked.append(key)
         return _Table(self._left.pop(key, {}), f"{self.where} [{key}]")
 
     def rows(self, key: str) -> list[object]:
+        self._asked.append(key)
         rows = self._left.pop(key, [])
         if not isinstance(rows, list):
             raise Misconfigured(f"{self.where}: write [[{key}]], with two brackets")
@@ -325,6 +329,7 @@ class _Table:
         return key in self._left
 
     def take(self, key: str, kind: type[_T], default: _T | None = None) -> _T | None:
+        self._asked.append(key)
         value = self._left.pop(key, None)
         if value is None:
             return default
@@ -373,4 +378,6 @@ class _Table:
 
     def end(self) -> None:
         if self._left:
-            raise Misconfigured(f"{self.where}: {', '.join(sorted(self._left))}: no such setting")
+            key = min(self._left)
+            near = difflib.get_close_matches(key, self._asked, 1)
+            raise Misconfigured(f"{self.where}: {key}: no such setting{f'; did you mean {near[0]}?' if near else ''}")

@@ -1,0 +1,131 @@
+"""What an operator has set for one box: by an option, else in the environment, else in a file, and where that was."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from chalicelib.settings import AwsStorage, Setting, SettingError, Settings, from_texts, table
+from regulars.serve.settings import ServeSettings
+
+FILE = Path("regulars.toml")
+"""The file that is read if it is there and no other is named."""
+
+FILE_VARIABLE = "REGULARS_CONFIG"
+DATA = Path("regulars-data")
+
+TABLE = {row.key: row for row in (*table(Settings), *table(ServeSettings))}
+_OF_OTHERS = (
+    FILE_VARIABLE,
+    "REGULARS_API_KEY",
+    "REGULARS_URL",
+    "REGULARS_EDGE_SPOOL",
+    "REGULARS_DOMAIN",
+    "REGULARS_UPSTREAM",
+    "REGULARS_HTTP_PORT",
+    "REGULARS_HTTPS_PORT",
+)
+"""Variables that clients, the uploader, compose.yaml and the Caddyfile read."""
+VARIABLES = (*(row.variable for row in (*TABLE.values(), *table(AwsStorage))), *_OF_OTHERS)
+
+
+class Given(NamedTuple):
+    """A value, and what gave it: an option, a variable or a file."""
+
+    value: Any
+    by: str
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """All that is set. `file`: the file that set some of it."""
+
+    given: Mapping[str, Given]
+    file: Path | None
+
+    def lines(self) -> Iterator[str]:
+        """Yield all settings as a file has them: what is set with what set it, what is not as a comment."""
+        for key, row in TABLE.items():
+            yield f"# {row.means}"
+            if key in self.given:
+                yield f"{key} = {_written(row, self.given[key].value)}  # {self.given[key].by}"
+            elif row.shown or row.default is None:
+                yield f"#{key} =  # if not set: {row.initially}"
+            else:
+                yield f"#{key} = {_written(row, row.default)}"
+
+    @property
+    def settings(self) -> Settings:
+        values = {row.key: self.given[row.key].value for row in table(Settings) if row.key in self.given}
+        return Settings.of({"data": DATA, **values})
+
+    @property
+    def serving(self) -> ServeSettings:
+        """Return what `serve` goes by. Raises SettingError if two settings do not fit together."""
+        names = [one.name for one in fields(ServeSettings)]
+        return ServeSettings(**{name: self.given[name].value for name in names if name in self.given})
+
+
+def read(options: Mapping[str, Any], environ: Mapping[str, str], file: Path | None = None) -> Configuration:
+    """Read what is set. `options`: values by their keys, None: not given; `file`: None: FILE, if it is there.
+
+    Raises SettingError, which names the place and what would be right.
+    """
+    require_known_variables(environ)
+    named = file or (Path(text) if (text := environ.get(FILE_VARIABLE)) else None)
+    path = named or (FILE if FILE.is_file() else None)
+    given = {} if path is None else _of_file(path)
+    file = path if given else None
+    texts = from_texts(tuple(TABLE.values()), environ)
+    given |= {key: Given(value, TABLE[key].variable) for key, value in texts.items()}
+    given |= {key: Given(value, f"--{key.replace('_', '-')}") for key, value in options.items() if value is not None}
+    return Configuration(given, file)
+
+
+def require_known_variables(environ: Iterable[str]) -> None:
+    """Raise SettingError if a variable begins as ours and is none."""
+    for name in environ:
+        if name.startswith("REGULARS_") and name not in VARIABLES:
+            raise SettingError(f"{name} in the environment: no such setting{_meant(name, VARIABLES)}")
+
+
+def _of_file(path: Path) -> dict[str, Given]:
+    try:
+        raw = tomllib.loads(path.read_text("utf-8"))
+    except OSError as error:
+        raise SettingError(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SettingError(f"{path} is no TOML: {error}") from error
+    for key in raw:
+        if key not in TABLE:
+            raise SettingError(f"{path}: {key}: no such setting{_meant(key, TABLE)}")
+    return {key: Given(_value(TABLE[key], value, path), str(path)) for key, value in raw.items()}
+
+
+def _value(row: Setting, value: object, path: Path) -> Any:
+    """Read a value of the file. Paths are seen from the file's folder. Raises SettingError."""
+    called = f"{path}: {row.key}"
+    if isinstance(value, list) and row.kind is list and all(isinstance(one, str) for one in value):
+        return row.value(",".join(value), called)
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and row.kind is float:
+        return row.value(str(value), called)
+    if isinstance(value, str) and row.kind is str:
+        return row.value(str(path.parent / Path(value).expanduser()) if row.read is Path else value, called)
+    right = {str: 'a text, as "..."', float: "a number", list: 'texts, as ["...", "..."]'}[row.kind]
+    raise SettingError(f"{called} is {right}, not {repr(value)[:200]}")
+
+
+def _written(row: Setting, value: object) -> str:
+    if isinstance(value, tuple):
+        return json.dumps([str(one) for one in value])
+    return str(value) if row.kind is float else json.dumps(str(value), ensure_ascii=False)
+
+
+def _meant(name: str, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, names, 1)
+    return f"; did you mean {near[0]}?" if near else ""

@@ -1,0 +1,50 @@
+"""The settings of `regulars serve` itself: where it listens, and what it tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from chalicelib.settings import SettingError, setting
+
+FORMS, LEVELS = ("text", "json"), ("debug", "info", "warning", "error")
+
+
+def port(text: str) -> int:
+    """Read a port's number. Raises ValueError if it is not 0 to 65535."""
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65_535):
+        raise ValueError("is a port, a number from 0 to 65535")
+    return int(text)
+
+
+def _one_of(*choices: str) -> dict[str, object]:
+    def read(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"is one of {', '.join(choices)}")
+        return text
+
+    return {"read": read, "choices": choices}
+
+
+@dataclass(frozen=True)
+class ServeSettings:
+    """Addresses, certificate and log of one box."""
+
+    host: str = setting("address to listen on; 0.0.0.0 is all of this machine", "127.0.0.1")
+    port: int = setting("port to listen on; 0 picks a free one", 8000, read=port, kind=float)
+    tls_cert: Path | None = setting(
+        "certificate chain (PEM): the port speaks https only; needs tls_key", None, read=Path
+    )
+    tls_key: Path | None = setting("the certificate's private key (PEM)", None, read=Path)
+    log_format: str | None = setting(
+        "form of the log, text or json", None, shown="text on a terminal, else json", **_one_of(*FORMS)
+    )
+    log_level: str = setting(
+        "least level of the log: debug, info, warning (refusals and failures only) or error", "info", **_one_of(*LEVELS)
+    )
+    metrics_port: int | None = setting("port of /metrics for Prometheus", None, read=port, kind=float)
+    metrics_host: str = setting("address of /metrics; all who reach it may read it", "127.0.0.1")
+
+    def __post_init__(self) -> None:
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise SettingError("--tls-cert and --tls-key are given together, and so are tls_cert and tls_key")

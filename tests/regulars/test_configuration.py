@@ -1,0 +1,209 @@
+"""One box's settings: by option, else in the environment, else in a file; what is wrong is said with its place."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import tempfile
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.settings import AwsStorage, Setting, SettingError, table
+from regulars import configuration
+from regulars.cli import main
+from regulars.configuration import TABLE, VARIABLES
+from tests.faults.server import Server
+
+ROOT = Path(__file__).resolve().parents[2]
+ALL = """
+data = "shop"
+models = "/srv/models"
+port = 8443
+fpir = 0.001
+hook_networks = ["192.168.7.0/24", "fd00::/8"]
+public_url = "https://box.example/"
+"""
+
+
+def written(folder: Path, text: str) -> Path:
+    file = folder / "regulars.toml"
+    file.write_text(text)
+    return file
+
+
+def test_a_file_sets_what_the_environment_and_options_do_not(tmp_path: Path) -> None:
+    file = written(tmp_path, ALL)
+    read = configuration.read({"port": 9000}, {"REGULARS_FPIR": "0.002", "REGULARS_PACK": ""}, file)
+    assert (read.settings.storage, read.settings.models) == (tmp_path / "shop", Path("/srv/models"))
+    assert read.settings.hook_networks == (ip_network("192.168.7.0/24"), ip_network("fd00::/8"))
+    assert (read.settings.public_url, read.settings.pack) == ("https://box.example", None)
+    assert (read.settings.fpir_target, read.given["fpir"].by) == (0.002, "REGULARS_FPIR")
+    assert (read.serving.port, read.given["port"].by) == (9000, "--port")
+    assert (read.serving.host, read.given["data"].by) == ("127.0.0.1", str(file))
+
+
+def test_without_any_all_is_as_it_is_initially(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    read = configuration.read({}, {})
+    assert (read.settings.storage, read.serving.port, read.file) == (Path("regulars-data"), 8000, None)
+    written(tmp_path, "port = 8001")
+    assert configuration.read({}, {}).serving.port == 8001
+    other = tmp_path / "other.toml"
+    other.write_text("port = 8002")
+    assert configuration.read({}, {"REGULARS_CONFIG": str(other)}).serving.port == 8002
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("prot = 8000", "regulars.toml: prot: no such setting; did you mean port?"),
+        ("zzzzzz = 8000", "regulars.toml: zzzzzz: no such setting"),
+        ("[serve]\nport = 1", "regulars.toml: serve: no such setting"),
+        ("table_prefix = 'x'", "regulars.toml: table_prefix: no such setting"),
+        ("port = '8000'", "regulars.toml: port is a number, not '8000'"),
+        ("port = true", "regulars.toml: port is a number, not True"),
+        ("port = 70000", "regulars.toml: port is a port, a number from 0 to 65535, not '70000'"),
+        ("fpir = 0.9", "regulars.toml: fpir is a number from 1e-09 to 0.5, not '0.9'"),
+        ("fpir = nan", "regulars.toml: fpir is a number from 1e-09 to 0.5, not 'nan'"),
+        ("data = 5", 'regulars.toml: data is a text, as "...", not 5'),
+        (
+            "hook_networks = '10.0.0.0/8'",
+            'regulars.toml: hook_networks is texts, as ["...", "..."], not \'10.0.0.0/8\'',
+        ),
+        ("hook_networks = ['lan']", "regulars.toml: hook_networks is networks such as 192.168.7.0/24"),
+        ("log_level = 'loud'", "regulars.toml: log_level is one of debug, info, warning, error, not 'loud'"),
+        ("port = ", "regulars.toml is no TOML: "),
+        ("tls_key = 'key.pem'", "--tls-cert and --tls-key are given together"),
+    ],
+)
+def test_a_mistake_in_the_file_is_said_with_its_place(
+    text: str, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path, text)
+    assert main(["serve"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"regulars: {says}")
+    assert said.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["regulars.toml"]
+
+
+def test_a_file_that_is_named_must_be_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tenants", "list", "--config", str(tmp_path / "nope.toml")]) == 2
+    assert "nope.toml cannot be read: No such file or directory" in capsys.readouterr().err
+    assert main(["tenants", "list", "--config", "x", "--stage", "prod"]) == 2
+    assert "--config or --stage, not both" in capsys.readouterr().err
+
+
+def test_a_variable_that_begins_as_ours_and_is_none_is_refused_without_its_value(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("REGULARS_HOOK_NETWORK", "hush")
+    for command in (["tenants", "list"], ["serve"], ["models", "list"], ["config"]):
+        assert main(command) == 2
+        said = capsys.readouterr().err
+        assert "REGULARS_HOOK_NETWORK in the environment: no such setting; did you mean REGULARS_HOOK_NETWORKS?" in said
+        assert "hush" not in said
+
+
+def test_every_variable_that_our_files_name_is_known() -> None:
+    """What the uploader, compose.yaml, the Caddyfile and the pages tell people to export stops no command."""
+    tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split(
+        "\n"
+    )
+    files = [ROOT / name for name in tracked if name and not name.startswith(("tests/", "edge/tests/", "CHANGELOG"))]
+    texts = [file.read_text("utf-8", "ignore") for file in files if file.is_file()]
+    named = {name for text in texts for name in re.findall(r"(?<![A-Z_])REGULARS_[A-Z][A-Z_]+[A-Z]\b(?!-)", text)}
+    assert named <= set(VARIABLES)
+
+
+def test_a_service_takes_its_settings_from_a_file_and_says_so(models: None, tmp_path: Path) -> None:
+    file = written(tmp_path, 'log_format = "json"\nlog_level = "warning"')
+    server = Server(tmp_path / "shop", "--config", str(file))
+    assert server.stop() == 0
+    said = [json.loads(line)["message"] for line in server.log.read_text().splitlines()]
+    assert f"settings of {file}; `regulars config` prints what is in force" in said
+
+
+def rows() -> st.SearchStrategy[dict[str, Any]]:
+    numbers = {"port": st.integers(0, 65_535), "fpir": st.floats(1e-9, 0.5), "capture_days": st.integers(1, 36_500)}
+    words = {"pack": st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1), "host": st.just("::1")}
+    networks = {"hook_networks": st.lists(st.ip_addresses().map(ip_network), min_size=1).map(tuple)}
+    return st.fixed_dictionaries({}, optional={**numbers, **words, **networks})
+
+
+@given(rows(), rows(), rows())
+def test_an_option_goes_before_the_environment_and_that_before_the_file(
+    options: dict[str, Any], environ: dict[str, Any], file: dict[str, Any]
+) -> None:
+    def text(value: object) -> str:
+        return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x.toml"
+        path.write_text("\n".join(configuration.read(file, {}, Path("/dev/null")).lines()), "utf-8")
+        texts = {TABLE[key].variable: text(value) for key, value in environ.items()}
+        read = configuration.read(options, texts, path)
+    assert {key: one.value for key, one in read.given.items()} == {**file, **environ, **options}
+
+
+def test_what_is_in_force_is_printed_as_a_file_of_all_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REGULARS_CAPTURE_DAYS", "7")
+    written(tmp_path, 'data = "shop"')
+    assert main(["config", "--port", "8443"]) == 0
+    printed = capsys.readouterr().out
+    for line in (
+        'data = "shop"  # regulars.toml',
+        "capture_days = 7  # REGULARS_CAPTURE_DAYS",
+        "port = 8443  # --port",
+        '#host = "127.0.0.1"',
+        "#pack =  # if not set: the first that is complete",
+    ):
+        assert f"\n{line}\n" in printed
+    for row in TABLE.values():
+        assert f"# {row.means}\n" in printed
+
+
+def shown(row: Setting) -> str:
+    default = "" if row in table(AwsStorage) and not row.shown else row.initially
+    name = row.variable if row in table(AwsStorage) else row.key
+    return f"| `{name}` | {row.means} | {default} |".replace("|  |", "| |")
+
+
+def test_the_page_has_each_row_of_the_table_and_no_other() -> None:
+    section = (ROOT / "docs/operations.md").read_text().partition("\n## Settings\n")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| `")]
+    assert rows == [shown(row) for row in (*TABLE.values(), *table(AwsStorage))]
+
+
+def test_the_pages_example_of_a_file_can_be_read(tmp_path: Path) -> None:
+    example = (ROOT / "docs/operations.md").read_text().partition("```toml\n")[2].partition("```")[0]
+    read = configuration.read({}, {}, written(tmp_path, example))
+    assert read.serving.tls_cert == tmp_path / "chain.pem"
+    assert read.settings.storage == Path("/srv/regulars")
+
+
+def test_the_units_file_can_be_read_and_is_the_one_that_it_names() -> None:
+    box = ROOT / "infra/box"
+    read = configuration.read({}, {}, box / "regulars.toml")
+    assert (read.settings.storage, read.serving.host) == (Path("/var/lib/regulars/data"), "127.0.0.1")
+    commented = re.sub("^#([a-z])", r"\1", (box / "regulars.toml").read_text(), flags=re.MULTILINE)
+    for line in commented.splitlines():
+        if line.startswith("#") or not line:
+            continue
+        assert line.partition(" ")[0] in TABLE
+    assert "REGULARS_CONFIG=/etc/regulars/regulars.toml" in (box / "regulars.service").read_text()
+
+
+def test_a_value_is_read_by_its_row_alone() -> None:
+    with pytest.raises(SettingError, match=r"^here is a number from 1 to 36500, not 'x'$"):
+        TABLE["capture_days"].value("x", "here")
