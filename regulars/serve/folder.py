@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from regulars.errors import FolderInUse, UnusableFolder
 
 LOCK = "serve.lock"
+_LOOK_S = 0.1
+"""`served` takes the lock for a moment, so a server that starts just then tries again."""
 
 
 def prepare(folder: Path) -> Path:
@@ -43,24 +47,63 @@ def require_writable(folder: Path) -> None:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Lock `folder` for its one server. Raises FolderInUse if another server has it, UnusableFolder.
+def held(folder: Path) -> Iterator[Callable[[str], None]]:
+    """Lock `folder` for its one server, and give what notes the server's URL there, for `served`.
+
+    Raises FolderInUse if another server has it, UnusableFolder.
 
     SQLite and the folder store would work with two servers. But each would keep its own warm gallery and run its own
     schedules, and a second one is nearly always a mistake. The kernel drops the lock with the process, even if killed.
     """
     descriptor = _lock_file(folder / LOCK)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            owner = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
-            raise FolderInUse(f"{folder} is served already, by process {owner}: stop that one first") from None
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, f"{os.getpid()}\n".encode("ascii"), 0)
-        yield
+        if not _taken(descriptor):
+            time.sleep(_LOOK_S)
+            if not _taken(descriptor):
+                owner = _noted(descriptor)[0] or "unknown"
+                raise FolderInUse(f"{folder} is served already, by process {owner}: stop that one first")
+
+        def note(url: str = "") -> None:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n{url}\n".encode("ascii"), 0)
+
+        note()
+        yield note
     finally:
         os.close(descriptor)
+
+
+@dataclass(frozen=True)
+class Served:
+    """The server that holds a folder; `url`: empty while it starts."""
+
+    process: str
+    url: str
+
+
+def served(folder: Path) -> Served | None:
+    """Return who serves the folder; None: nobody. Nothing is made by looking."""
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        return None if _taken(descriptor, fcntl.LOCK_SH) else Served(*_noted(descriptor))
+    finally:
+        os.close(descriptor)
+
+
+def _taken(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
+    try:
+        fcntl.flock(descriptor, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _noted(descriptor: int) -> tuple[str, str]:
+    process, _, url = os.pread(descriptor, 300, 0).decode("ascii", "replace").strip().partition("\n")
+    return process, url
 
 
 @contextmanager

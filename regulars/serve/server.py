@@ -41,6 +41,7 @@ from regulars import libraries
 from regulars.errors import OperatorError, PortTaken
 from regulars.models import announcement
 from regulars.serve import arenas, events, folder, logs, metrics
+from regulars.serve.address import url_of
 from regulars.serve.asgi import Application
 from regulars.serve.callers import Tenants
 from regulars.serve.connections import LOOK_EVERY_S, Connection, Doorkeeper, Patience, places
@@ -105,7 +106,7 @@ def serve(
     sys.setswitchinterval(_SWITCH_S)
     stop = Stop()
     stop.install()
-    with folder.held(data), listening(serving.host, serving.port) as sock:
+    with folder.held(data) as tell, listening(serving.host, serving.port) as sock:
         import app  # its handlers and their imports belong to the server alone
         from chalicelib import bootstrap
 
@@ -127,6 +128,7 @@ def serve(
         background = events.Background(stop.asked)
         feed(app, services, background)
         front = Front(site(app.app, services), sock, tls=tls)
+        tell(front.url)
         asks = sys.stderr.isatty() and logs.is_text(serving.log_format)
         for line in console_lines(services, settings.public_url or front.url, asks=asks):
             logs.summary.info("%s", line)
@@ -235,9 +237,8 @@ class Front:
                 ssl_context_factory=(lambda _config, _default: tls.context) if tls else None,
             )
         )
-        scheme = "https" if tls else "http"
         host, port = sock.getsockname()[:2]
-        self.url = f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
+        self.url = url_of(host, port, tls=tls is not None)
 
     def run(self, stop: threading.Event, drain_s: float = DRAIN_S) -> bool:
         """Serve until `stop` is set. Then answer what has come, for up to `drain_s`, and close.

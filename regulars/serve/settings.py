@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chalicelib.settings import SettingError, setting
+from regulars.serve.address import url_of
 
 FORMS, LEVELS = ("text", "json"), ("debug", "info", "warning", "error")
 
@@ -44,6 +45,11 @@ class ServeSettings:
     )
     metrics_port: int | None = setting("port of /metrics for Prometheus", None, read=port, kind=float)
     metrics_host: str = setting("address of /metrics; all who reach it may read it", "127.0.0.1")
+
+    @property
+    def url(self) -> str:
+        """Return the beginning of the service's URLs, as these settings have it."""
+        return url_of(self.host, self.port, tls=self.tls_cert is not None)
 
     def __post_init__(self) -> None:
         if (self.tls_cert is None) != (self.tls_key is None):

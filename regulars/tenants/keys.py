@@ -14,7 +14,8 @@ import click
 from chalicelib.core.access import FIRST
 from chalicelib.core.roles import Role
 from regulars.errors import OperatorError
-from regulars.options import settings_of, storage_options
+from regulars.options import configured, settings_of, storage_options
+from regulars.serve import folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
     from chalicelib.core.access import ApiKey
     from chalicelib.core.model import Tenant
     from chalicelib.services import Services
-
-_DEFAULT_URL = "http://127.0.0.1:8000"
+    from chalicelib.settings import AwsStorage
 
 
 @click.group(no_args_is_help=False, short_help="Make, list, renew and delete keys of a tenant.")
@@ -90,7 +90,7 @@ def delete(name: str, key_id: str, data: Path | None, stage: str | None) -> None
 @click.command(short_help="Print a link that signs a browser in.")
 @click.option("--tenant", metavar="NAME", help="Tenant to sign in to.  [default: the only one]")
 @click.option("--key", "key_id", metavar="ID", default=FIRST, help="Key whose rights the session has.")
-@click.option("--url", help=f"Beginning of the service's URLs.  [default: $REGULARS_PUBLIC_URL, or {_DEFAULT_URL}]")
+@click.option("--url", help="Beginning of the service's URLs.  [default: public_url, or where the service listens]")
 @storage_options
 def console(tenant: str | None, key_id: str, url: str | None, data: Path | None, stage: str | None) -> None:
     """Print a link that signs a browser in, once, within ten minutes.
@@ -103,16 +103,22 @@ def console(tenant: str | None, key_id: str, url: str | None, data: Path | None,
       regulars console --tenant shop-12 --url https://box.example
     """
     with _opened(data, stage) as services:
-        public_url = url or services.settings.public_url
-        if public_url is None and stage is not None:
-            raise OperatorError("say where the stage is served, with --url: `regulars deploy` printed it")
-        print(link(services, _chosen(services, tenant), key_id, public_url or _DEFAULT_URL))
+        at = url or services.settings.public_url or _listens(services.settings.storage)
+        print(link(services, _chosen(services, tenant), key_id, at))
 
 
 def link(services: Services, tenant: Tenant, key_id: str, url: str) -> str:
     """Make a code for the key, and the link that brings it to the console. Raises KeyNotFound."""
     code = services.sessions.code(tenant, services.keys.get(tenant, key_id))
     return f"{url.rstrip('/')}/console#code={code}"
+
+
+def _listens(storage: Path | AwsStorage) -> str:
+    """Return where the folder's service listens or, if none runs, would listen. Raises OperatorError for a stage."""
+    if not isinstance(storage, Path):
+        raise OperatorError("say where the stage is served, with --url: `regulars deploy` printed it")
+    running = folder.served(storage)
+    return running.url if running and running.url else configured().serving.url
 
 
 def table(held: Iterable[ApiKey]) -> list[str]:

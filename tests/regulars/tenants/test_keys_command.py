@@ -14,6 +14,7 @@ from chalicelib.core.roles import Role
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from regulars.cli import main
+from regulars.serve import folder
 
 
 @pytest.fixture
@@ -85,7 +86,9 @@ def test_the_last_admins_key_cannot_go_and_the_first_is_renewed_by_rotating(
     assert re.search(r"^first +admin", said(capsys, "tenants", "keys", "list", "shop-12", "--data", data), re.MULTILINE)
 
 
-def test_the_console_is_opened_by_a_link_that_is_good_once(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_console_is_opened_by_a_link_that_is_good_once(
+    data: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     link = said(capsys, "console", "--tenant", "shop-12", "--url", "https://box.example/", "--data", data).strip()
     matched = re.fullmatch(r"https://box\.example/console#code=([A-Za-z0-9_-]{43})", link)
     assert matched
@@ -93,6 +96,12 @@ def test_the_console_is_opened_by_a_link_that_is_good_once(data: str, capsys: py
         _, session = services.sessions.of_code(matched[1])
         assert (session.tenant.name, session.key.id) == ("shop-12", "first")
     assert said(capsys, "console", "--data", data).startswith("http://127.0.0.1:8000/console#code=")
+    monkeypatch.setenv("REGULARS_PORT", "8100")
+    assert said(capsys, "console", "--data", data).startswith("http://127.0.0.1:8100/console#code=")
+    with folder.held(Path(data)) as note:
+        note("https://box.local:8443")
+        assert said(capsys, "console", "--data", data).startswith("https://box.local:8443/console#code=")
+    assert said(capsys, "console", "--data", data).startswith("http://127.0.0.1:8100/console#code=")
     assert main(["tenants", "add", "shop-13", "--data", data]) == 0
     assert main(["console", "--data", data]) == 1
     assert "say which tenant" in capsys.readouterr().err
