@@ -113,6 +113,11 @@ def key_changes(tenant: str) -> tuple[str, str]:
     return ("key", f"{tenant}#changes")
 
 
+def signing_key(tenant: str) -> tuple[str, str]:
+    """Make the key of the item that holds the key by which a tenant signs."""
+    return ("signing_key", tenant)
+
+
 def session_item(token_digest: str) -> tuple[str, str]:
     return ("session", token_digest)
 

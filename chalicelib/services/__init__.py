@@ -78,6 +78,7 @@ if TYPE_CHECKING:
     from chalicelib.services.tenants.quotas import Quotas
     from chalicelib.services.tenants.rates import Rates
     from chalicelib.services.tenants.sessions import Sessions
+    from chalicelib.services.tenants.signing import Signing
     from chalicelib.services.visits import FaceVisitsStore
     from chalicelib.services.watch import Watch
     from chalicelib.services.webhooks.deliveries import Deliveries
@@ -179,6 +180,12 @@ class Services:
         from chalicelib.services.tenants.sessions import Sessions
 
         return Sessions(self._items, self.keys, self.clock)
+
+    @once
+    def signing(self) -> Signing:
+        from chalicelib.services.tenants.signing import Signing
+
+        return Signing(self._items, self._vault, self.clock)
 
     @once
     def rates(self) -> Rates:

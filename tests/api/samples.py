@@ -229,6 +229,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
             }
         )
     ],
+    ("GET", "/v1/signing-key"): [Sample()],
     ("GET", "/v1/usage"): [Sample()],
     ("GET", "/v1/reviews"): [
         Sample(query={"kind": "uncertain"}),

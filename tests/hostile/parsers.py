@@ -61,7 +61,7 @@ from chalicelib.api.v1.pictures import NewPicture
 from chalicelib.api.v1.reading import finite_object, read_body
 from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.bootstrap import build
-from chalicelib.core import keys
+from chalicelib.core import keys, signing
 from chalicelib.core.errors import (
     Busy,
     FaceNotFound,
@@ -1065,6 +1065,11 @@ PARSERS = {
         journals_of_imports, (DamagedFile, OperatorError), ("regulars.transfer.journal",),
         [b'{"import": {}}\n{"person": "Ann", "photo": "1", "outcome": ["a.jpg", "kept", ""]}\n', b'{"import": 1}\n'],
         any_bytes,
+    ),
+    "receipts": Parser(
+        plain(lambda data: signing.verified(json.loads(data))), (InvalidInput, ValueError, RecursionError),
+        ("chalicelib.core.signing", "regulars.receipt"), [as_json(signing.signed({"id": "7"}, signing.new_key()[0]))],
+        json_values,
     ),
     "answers to the client": Parser(
         plain(client_answer_of), (ClientError,), ("regulars_client.connection",),

@@ -404,6 +404,7 @@ def people(account: Account) -> None:
     for query in ({"order": "id"}, arrived, {"name": "lee"}, {"ids": ["1"]}):
         assert shop.v1.done("GET", "/v1/faces", **query)["faces"]
     shop.v1.done("GET", "/v1/face-ids")
+    shop.v1.done("GET", "/v1/signing-key")
     shop.v1.done("PATCH", "/v1/faces/1", {"name": "Ann", "group": "regular"})
     shop.v1.done("POST", "/v1/face-changes", {"ids": ["1", "2"], "group": "VIP"})
     lookalike = shop.see(picture(Person(1, 90)), 30)

@@ -216,7 +216,8 @@ def test_a_function_writes_of_tenants_only_keys_sessions_and_settings(packaged: 
                 assert condition["Null"] == {"dynamodb:LeadingKeys": "false"}
                 for partition in condition["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]:
                     written.setdefault(partition, set()).update(writes)
-    assert set(written) == {"api_key", "code", "key", "session", "tenant"}
+    assert set(written) == {"api_key", "code", "key", "session", "signing_key", "tenant"}
+    assert written["signing_key"] == {"dynamodb:PutItem"}
     assert written["tenant"] == {"dynamodb:UpdateItem"}  # a tenant is neither made nor deleted by a request
 
 

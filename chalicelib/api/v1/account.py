@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType
@@ -129,6 +130,11 @@ class Usage(Answer):
     limits: Limits
 
 
+class SigningKey(Answer):
+    public_key: Annotated[str, Meta(description="Of Ed25519: 32 bytes in base64.")]
+    fingerprint: Annotated[str, Meta(description="SHA-256 of these bytes, in hexadecimal, which people compare.")]
+
+
 def get_settings(call: Call) -> Settings:
     """Read the tenant's settings."""
     return _settings(*call.services.own_settings.get(call.tenant))
@@ -151,7 +157,19 @@ def get_usage(call: Call) -> Usage:
     return _usage(call.tenant, call.services.usage.of(call.tenant))
 
 
+def get_signing_key(call: Call) -> SigningKey:
+    """Read the public half of the key that signs this tenant's receipts, to check them with.
+
+    It never changes. The first call makes it.
+    """
+    from chalicelib.core import signing  # not at the other routes' cold starts
+
+    public_key = call.services.signing.public_key(call.tenant.name)
+    return SigningKey(public_key=base64.b64encode(public_key).decode(), fingerprint=signing.fingerprint(public_key))
+
+
 OPERATIONS = (
+    Operation("GET", "/v1/signing-key", get_signing_key, Role.VIEWER),
     Operation("GET", "/v1/settings", get_settings, Role.VIEWER),
     Operation("PATCH", "/v1/settings", change_settings, Role.ADMIN, again=repeats.answer_of(get_settings)),
     Operation("GET", "/v1/usage", get_usage, Role.VIEWER),

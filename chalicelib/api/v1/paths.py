@@ -47,6 +47,7 @@ PATHS = {
     "/v1/reviews/{id}/done": ("reviews",),
     "/v1/session": ("sessions",),
     "/v1/settings": ("account",),
+    "/v1/signing-key": ("account",),
     "/v1/statistics": ("book",),
     "/v1/usage": ("account",),
     "/v1/verify": ("looking",),

@@ -371,6 +371,11 @@ class SightingsPage(Struct, kw_only=True):
     arrivals: list[Arrival]
 
 
+class SigningKey(Struct, kw_only=True):
+    public_key: str
+    fingerprint: str
+
+
 class Statistics(Struct, kw_only=True):
     buckets: list[Bucket]
     time_zone: str

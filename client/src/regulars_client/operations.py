@@ -817,6 +817,10 @@ class Operations(Connection):
             idempotency_key=idempotency_key,
         )
 
+    def get_signing_key(self) -> models.SigningKey:
+        """Read the public half of the key that signs this tenant's receipts, to check them with."""
+        return self._call("GET", "/v1/signing-key", models.SigningKey)
+
     def get_statistics_csv(
         self,
         *,

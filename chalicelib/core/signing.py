@@ -1,0 +1,94 @@
+"""Signed statements: what a tenant can prove to others, such as the receipt of an erasure.
+
+A signed statement is a JSON object of three: `statement`, `public_key` and `signature`. Signed are the statement's
+bytes in one form (`canonical`), by Ed25519 (RFC 8032). `cryptography` is imported at the first use.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from chalicelib.core.errors import InvalidInput
+
+_KEY_BYTES = 32
+
+
+def canonical(value: Any) -> bytes:
+    """Write a JSON value in the one form that is signed and hashed: UTF-8, sorted keys, no spaces, no NaN."""
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return text.encode()
+
+
+def fingerprint(public_key: bytes) -> str:
+    """Return the SHA-256 of a public key, in hexadecimal: what people compare."""
+    return hashlib.sha256(public_key).hexdigest()
+
+
+def new_key() -> tuple[str, bytes]:
+    """Make a key: the private half in base64, as the Vault seals it, and the public one."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    made = Ed25519PrivateKey.generate()
+    return _text(made.private_bytes_raw()), made.public_key().public_bytes_raw()
+
+
+def signed(statement: Mapping[str, Any], private: str) -> dict[str, Any]:
+    """Sign a statement. `private`: as `new_key` made it."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = Ed25519PrivateKey.from_private_bytes(base64.b64decode(private))
+    return {
+        "statement": dict(statement),
+        "public_key": _text(key.public_key().public_bytes_raw()),
+        "signature": _text(key.sign(canonical(statement))),
+    }
+
+
+def verified(document: Any) -> tuple[dict[str, Any], bytes]:
+    """Return a signed statement and the public key that it was signed with. Whose key that is, the caller must know.
+
+    Raises InvalidInput if it is no signed statement, or not as it was signed.
+    """
+    from cryptography.exceptions import InvalidSignature
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    fields = document if isinstance(document, dict) else {}
+    statement = fields.get("statement")
+    if not isinstance(statement, dict):
+        raise InvalidInput("this is no signed statement: `statement`, `public_key` and `signature` are its fields")
+    public_key = public_key_from(fields.get("public_key"))
+    try:
+        Ed25519PublicKey.from_public_bytes(public_key).verify(_bytes(fields.get("signature")), canonical(statement))
+    except (InvalidSignature, ValueError, RecursionError) as error:
+        raise InvalidInput("the signature is not of this statement and this key: one of them was changed") from error
+    return statement, public_key
+
+
+def public_key_from(text: Any) -> bytes:
+    """Read a public key of Ed25519 in base64. Raises InvalidInput."""
+    try:
+        key = _bytes(text)
+    except ValueError:
+        key = b""
+    if len(key) != _KEY_BYTES:
+        raise InvalidInput(f"a public key is {_KEY_BYTES} bytes in base64, not {str(text)[:60]!r}")
+    return key
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
+
+
+def _bytes(text: Any) -> bytes:
+    """Raise ValueError unless it is base64."""
+    if not isinstance(text, str):
+        raise ValueError("no text")
+    try:
+        return base64.b64decode(text, validate=True)
+    except binascii.Error as error:
+        raise ValueError("no base64") from error

@@ -1,0 +1,73 @@
+"""`regulars receipt`: check what a tenant has signed, without the service."""
+
+from __future__ import annotations
+
+import base64
+import json
+from contextlib import closing
+from pathlib import Path
+
+import click
+
+from chalicelib.core.errors import InvalidInput
+from regulars.errors import DamagedFile, OperatorError
+from regulars.options import PATH, settings_of, storage_options
+
+
+@click.group(no_args_is_help=False, short_help="Check signed receipts of erasures.")
+def receipt() -> None:
+    """Check the receipt of an erasure, and print the key that receipts are checked with.
+
+    \b
+    Examples:
+      regulars receipt key --tenant shop-12
+      regulars receipt verify erasure.json --key 3f0c...
+    """
+
+
+@receipt.command()
+@click.argument("file", type=PATH)
+@click.option("--key", metavar="KEY", help="The signer's public key in base64, or its fingerprint.")
+def verify(file: Path, key: str | None) -> None:
+    """Check a receipt, offline: that it is as it was signed and, with --key, by whom.
+
+    The exit code is 1 if it was changed, or signed with another key.
+    """
+    from chalicelib.core import signing
+
+    try:
+        statement, public_key = signing.verified(json.loads(file.read_bytes()))
+    except (ValueError, RecursionError) as error:
+        raise DamagedFile(f"{file} is no receipt: it is not JSON") from error
+    except InvalidInput as error:
+        raise DamagedFile(f"{file}: {error}") from error
+    print(json.dumps(statement, indent=2, ensure_ascii=False, sort_keys=True))
+    found = signing.fingerprint(public_key)
+    if key is None:
+        print(f"it is as it was signed, with the key of this fingerprint: {found}")
+        print("whose key that is, `regulars receipt key --tenant NAME` or GET /v1/signing-key of the signer says")
+    elif _fingerprint(key) == found:
+        print("it is as it was signed, with the key that you gave")
+    else:
+        raise OperatorError(f"{file} is as it was signed, but with another key: its fingerprint is {found}")
+
+
+@receipt.command()
+@click.option("--tenant", required=True, metavar="NAME", help="Whose key.")
+@storage_options
+def key(tenant: str, data: Path | None, stage: str | None) -> None:
+    """Print a tenant's public key, and its fingerprint. Hand them to those who will check receipts."""
+    from chalicelib.core.signing import fingerprint
+    from regulars.tenants.tenants import opened
+
+    with closing(opened(settings_of(data=data, stage=stage))) as services:
+        public_key = services.signing.public_key(services.tenants.named(tenant).name)
+    print(f"public key   {base64.b64encode(public_key).decode()}")
+    print(f"fingerprint  {fingerprint(public_key)}")
+
+
+def _fingerprint(text: str) -> str:
+    from chalicelib.core import signing
+
+    is_fingerprint = len(text) == 64 and set(text.lower()) <= set("0123456789abcdef")
+    return text.lower() if is_fingerprint else signing.fingerprint(signing.public_key_from(text))

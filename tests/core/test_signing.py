@@ -1,0 +1,59 @@
+"""Signed statements: nothing of one can be changed, and whose key it was is told apart."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.core import signing
+from chalicelib.core.errors import InvalidInput
+
+PRIVATE, PUBLIC = signing.new_key()
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+statements = st.dictionaries(st.text(), values, max_size=4)
+
+
+def through_json(document: Any) -> Any:
+    return json.loads(json.dumps(document))
+
+
+@given(statements)
+def test_a_signed_statement_is_read_again_with_its_key_however_it_is_written(statement: dict[str, Any]) -> None:
+    document = dict(reversed(through_json(signing.signed(statement, PRIVATE)).items()))
+    assert signing.verified(document) == (statement, PUBLIC)
+
+
+@given(statements, statements)
+def test_another_statement_does_not_pass_for_the_one_that_was_signed(one: Any, other: Any) -> None:
+    document = {**signing.signed(one, PRIVATE), "statement": other}
+    if signing.canonical(one) == signing.canonical(other):
+        assert signing.verified(document)
+        return
+    with pytest.raises(InvalidInput, match="was changed"):
+        signing.verified(document)
+
+
+@pytest.mark.parametrize("field", ["statement", "public_key", "signature"])
+@pytest.mark.parametrize("value", [None, 1, "", "x", "AAAA", [], {}, {"a": 2}])
+def test_what_is_no_signed_statement_is_refused(field: str, value: Any) -> None:
+    with pytest.raises(InvalidInput):
+        signing.verified({**signing.signed({"a": 1}, PRIVATE), field: value})
+
+
+@pytest.mark.parametrize("document", [None, 1, [], {}, "text"])
+def test_what_is_no_document_is_refused(document: Any) -> None:
+    with pytest.raises(InvalidInput, match="no signed statement"):
+        signing.verified(document)
+
+
+def test_what_is_signed_has_one_form() -> None:
+    assert signing.canonical({"b": [1, None], "a": "\u674e"}) == '{"a":"\u674e","b":[1,null]}'.encode()

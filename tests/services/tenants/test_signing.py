@@ -1,0 +1,27 @@
+"""A tenant's signing key: one, made when it is first needed, with its private half sealed."""
+
+from __future__ import annotations
+
+import base64
+from concurrent.futures import ThreadPoolExecutor
+
+from chalicelib.core import keys, signing
+from chalicelib.services import Services
+
+
+def test_a_tenant_has_one_key_however_many_ask_for_it_first(services: Services) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        found = set(threads.map(lambda _: services.signing.public_key("shop"), range(16)))
+    assert len(found) == 1
+    assert signing.verified(services.signing.sign("shop", {"a": 1})) == ({"a": 1}, *found)
+    assert services.signing.public_key("market") not in found
+
+
+def test_the_private_half_is_sealed_for_its_tenant(services: Services) -> None:
+    services.signing.public_key("shop")
+    storage = services.ports.storage
+    item = storage.items.get(keys.TENANTS, keys.signing_key("shop"))
+    assert item is not None
+    private = storage.vault.unseal(bytes(item["sealed"]), "shop/signing")
+    assert len(base64.b64decode(private)) == 32
+    assert signing.verified(signing.signed({}, private))[1] == item["public_key"]
