@@ -12,7 +12,7 @@ from click.shell_completion import get_completion_class
 from chalicelib.core.errors import InvalidInput, RegularsError
 from chalicelib.settings import SettingError
 from chalicelib.vision.packs.packs import MissingModel
-from regulars import captures, receipt
+from regulars import captures, hold, receipt
 from regulars.backup import command as backup
 from regulars.book import command as book
 from regulars.cost import command as cost
@@ -94,6 +94,7 @@ for command in (
     demo.week,
     book.today,
     captures.captures,
+    hold.hold,
     evaluate.evaluate,
     evaluate.calibrate,
     deploy.deploy,

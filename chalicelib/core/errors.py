@@ -29,6 +29,7 @@
     |  |- Changed             since the caller read it
     |  |- TenantExists
     |  |- CameraExists
+    |  |- FaceHeld            under legal hold: it is neither deleted nor erased
     |  |- LastPicture         a face has at least one
     |  |- LastAdminKey        a tenant has at least one
     |  |- SecretNotKept       the request was done before, and its secret was shown once
@@ -190,6 +191,9 @@ class TenantExists(Conflict): ...
 
 
 class CameraExists(Conflict): ...
+
+
+class FaceHeld(Conflict): ...
 
 
 class LastPicture(Conflict): ...

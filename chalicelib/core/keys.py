@@ -149,6 +149,15 @@ def group_item(group_id: str) -> str:
     return f"{GROUP_PREFIX}{group_id}"
 
 
+_HOLD_PREFIX = "HOLD#"
+HOLDS = (_HOLD_PREFIX, _HOLD_PREFIX[:-1] + "$")
+"""Bounds around the legal holds of all faces ("$" is the byte after "#")."""
+
+
+def hold_item(faceid: str) -> str:
+    return f"{_HOLD_PREFIX}{faceid}"
+
+
 def full_item(group_id: str) -> str:
     """Make the key of the item that keeps the time of the last event "group full"."""
     return f"FULL#{group_id}"

@@ -248,6 +248,14 @@ class Labels(NamedTuple):
 NO_LABELS = Labels()
 
 
+class Hold(NamedTuple):
+    """A legal hold of a face: neither retention nor a deletion touches it."""
+
+    reason: str
+    at: datetime
+    """When it was set."""
+
+
 @dataclass(frozen=True)
 class Face:
     """One enrolled identity: faceid in one dialect, PERSON_TOKEN in the other."""
@@ -276,6 +284,7 @@ class Face:
     """Upper bound of the number of faces that were merged into it and can come back; 0 means none."""
     moving: str = ""
     """Id of the merge whose observations still move to this face, or from it; "": there is none."""
+    hold: Hold | None = None
     revision: int = 1
     """Grows with each change by a caller. A sighting is none: who types a name is not refused because of a visit."""
     version: int = 1

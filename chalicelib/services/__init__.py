@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from chalicelib.services.erasure.faces import Deletion
     from chalicelib.services.erasure.pictures import OrphanedPictures
     from chalicelib.services.faces.faces import Faces
+    from chalicelib.services.faces.holds import Holds
     from chalicelib.services.faces.lists import FaceLists
     from chalicelib.services.faces.names import Names
     from chalicelib.services.faces.portraits import Portraits
@@ -228,6 +229,12 @@ class Services:
         from chalicelib.services.faces.faces import Faces
 
         return Faces(self._items, self.groups)
+
+    @once
+    def holds(self) -> Holds:
+        from chalicelib.services.faces.holds import Holds
+
+        return Holds(self._items, self.faces, self.requests, self.clock)
 
     @once
     def face_lists(self) -> FaceLists:

@@ -171,6 +171,12 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample(_FACE, fields={"attributes": {"{attribute}": "7"}}),
     ],
     ("DELETE", "/v1/faces/{id}"): [Sample(_FACE)],
+    ("GET", "/v1/holds"): [Sample()],
+    ("GET", "/v1/faces/{id}/hold"): [Sample(_FACE)],
+    ("PUT", "/v1/faces/{id}/hold"): [
+        Sample(_FACE, fields={"held": True, "reason": "case 7"}),
+        Sample(_FACE, fields={"held": False, "reason": "case 7 is closed"}),
+    ],
     ("POST", "/v1/face-changes"): [
         Sample(fields={"ids": ["{face}"], "group": "{empty_group}"}),
         Sample(fields={"ids": ["{face}"], "labels": {"a": "north"}}),

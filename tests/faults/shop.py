@@ -215,6 +215,7 @@ def prepared(root: Path) -> Iterator[dict[str, Shop]]:
         after("full", "shop", _full)
         after("unwanted", "shop", _unwanted)
         after("learnt", "shop", _learnt)
+        after("held", "shop", lambda box: box.services.holds.set(box.tenant, box.ids["eva"], "case 7"))
         after("stuck", "shop", _stuck)
         receiver.answer_from_now_on(answers(410))
         after("parked", "shop", _delivered)

@@ -47,6 +47,7 @@ AWS = {
         ["week"],
         ["today"],
         ["captures"],
+        ["hold"],
         ["evaluate"],
         ["calibrate"],
         ["deploy"],

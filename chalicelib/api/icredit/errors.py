@@ -25,6 +25,7 @@ CODES: Mapping[type[errors.RegularsError], str] = {
     errors.GroupExists: "GROUP_EXISTS",
     errors.GroupNotEmpty: "GROUP_NOT_EMPTY",
     errors.FaceExists: "TOKEN_EXISTS",
+    errors.FaceHeld: "TOKEN_HELD",
     errors.LimitReached: "LIMIT_REACHED",
     errors.TooManyGroups: "TOO_MANY_GROUPS",
     errors.GroupFull: "GROUP_FULL",

@@ -50,6 +50,7 @@ CODES: Mapping[type[errors.RegularsError], int] = {
     errors.GroupExists: GROUP_EXISTS,
     errors.GroupNotEmpty: GROUP_NOT_EMPTY,
     errors.FaceExists: FACE_EXISTS,
+    errors.FaceHeld: MALFORMED,  # not BUSY, after which a client sends it again
     errors.RequestReused: STALE,
     errors.LimitReached: GROUP_FULL,
     errors.TooManyGroups: TOO_MANY_GROUPS,

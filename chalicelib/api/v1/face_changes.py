@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.faces import FaceId, FaceLabels
 from chalicelib.api.v1.wire import Answer, Sent, Text, sent
-from chalicelib.core.errors import GroupNotFound, InvalidInput
+from chalicelib.core.errors import FaceHeld, GroupNotFound, InvalidInput
 from chalicelib.core.roles import Role
 
 if TYPE_CHECKING:
@@ -42,7 +42,10 @@ class FacesChanged(Answer):
 
 
 def change_faces(call: Call, body: FaceSelection) -> FacesChanged:
-    """Move, label or delete up to 100 faces of any groups: each by itself, so that one that fails stops no other."""
+    """Move, label or delete up to 100 faces of any groups: each by itself, so that one that fails stops no other.
+
+    But 409 FaceHeld, and nothing is changed, if one that is to be deleted is under legal hold.
+    """
     if (body.group is not UNSET) + (body.labels is not UNSET) + body.delete != 1:
         raise InvalidInput("send one of group, labels and delete (true): one kind of change at a time")
     if body.delete:
@@ -68,7 +71,9 @@ def _changed_before(_call: Call, body: Mapping[str, Any]) -> FacesChanged:
 
 
 OPERATIONS = (
-    Operation("POST", "/v1/face-changes", change_faces, Role.OPERATOR, errors=(GroupNotFound,), again=_changed_before),
+    Operation(
+        "POST", "/v1/face-changes", change_faces, Role.OPERATOR, errors=(GroupNotFound, FaceHeld), again=_changed_before
+    ),
 )
 
 

@@ -43,6 +43,7 @@ from chalicelib.core.errors import (
     Changed,
     Conflict,
     FaceExists,
+    FaceHeld,
     FaceKnown,
     FaceNotFound,
     GroupFull,
@@ -347,6 +348,7 @@ def delete_face(call: Call) -> None:
     """Forget a face: its templates, pictures, names and merges; what it did before stays in the statistics.
 
     No search finds it from then on. Its pictures are gone at once, its templates from every copy within three hours.
+    409 FaceHeld if it is under legal hold.
     """
     faceid = call.path["id"]
     call.services.faces.get(call.tenant, faceid)
@@ -437,7 +439,7 @@ OPERATIONS = (
         errors=(FaceNotFound, GroupNotFound, AttributeNotFound, Changed, GroupFull),
         again=answer_of(get_face),
     ),
-    Operation("DELETE", "/v1/faces/{id}", delete_face, Role.OPERATOR, errors=(FaceNotFound,), again=nothing),
+    Operation("DELETE", "/v1/faces/{id}", delete_face, Role.OPERATOR, errors=(FaceNotFound, FaceHeld), again=nothing),
     Operation("GET", "/v1/faces/{id}/sightings", list_sightings, Role.VIEWER, errors=(FaceNotFound,)),
     Operation(
         "POST",

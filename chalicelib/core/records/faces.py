@@ -21,6 +21,7 @@ from chalicelib.core.model import (
     Edit,
     Face,
     Group,
+    Hold,
     JournalEntry,
     Labels,
     Learnt,
@@ -146,6 +147,7 @@ def face_item(tenant: str, face: Face) -> Item:
         "arrive_count": face.arrive_count,
         "last_arrival_at": optional(milliseconds, face.last_arrival_at),
         **known({name: getattr(face, name) or None for name in _RARE}),
+        **hold_fields(face.hold),
         **({} if face.revision == 1 else {"revision": face.revision}),
         "version": face.version,
     }
@@ -157,6 +159,7 @@ def face_from(item: Item) -> Face:
         pictures=(portrait, *(_picture_from(item, one) for one in item["others"])),
         merges=int(item.get("merges", 0)),
         moving=item.get("moving", ""),
+        hold=hold_from(item),
         version=int(item["version"]),
         **_shown(item),
     )
@@ -184,6 +187,17 @@ def _shown(item: Item) -> dict[str, Any]:
         "negatives": int(item.get("negatives", 0)),
         "revision": int(item.get("revision", 1)),
     }
+
+
+def hold_fields(hold: Hold | None) -> dict[str, Any]:
+    """Make the attribute of a face's legal hold; none if it has none."""
+    return {} if hold is None else {"hold": [hold.reason, milliseconds(hold.at)]}
+
+
+def hold_from(item: Item) -> Hold | None:
+    """Invert `hold_fields`."""
+    stored = item.get("hold")
+    return None if stored is None else Hold(stored[0], moment(stored[1]))
 
 
 def picture_fields(face: Face) -> dict[str, Any]:

@@ -1,8 +1,8 @@
-"""The terms by which faces are found by name, against the names themselves."""
+"""The items beside faces: the terms by which they are found by name, and the list of those under legal hold."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,8 +11,9 @@ from chalicelib.core.items import every, write
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.names import terms
 from chalicelib.core.ports import Check, Delete, ItemStore, Put, absent, equals
-from chalicelib.core.records.faces import face_from
+from chalicelib.core.records.faces import face_from, hold_from
 from chalicelib.services.consistency.disagreement import Disagreement
+from chalicelib.services.faces.holds import hold_delete, hold_put
 from chalicelib.services.faces.names import name_item
 
 _SAME = "as-it-was-read"
@@ -38,6 +39,17 @@ class NameRecords:
                 delete = Delete(keys.NAMES, (tenant.name, place))
                 text = f"{term!r} finds face {faceid}, and no such face has such a name"
                 yield self._disagreement(tenant, faceid, owner, text, delete)
+        yield from self._holds(tenant, faces)
+
+    def _holds(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
+        low, high = keys.HOLDS
+        listed = {item["faceid"]: item for item in every(self.items, keys.DIRECTORY, tenant.name, low=low, high=high)}
+        for faceid in sorted({*listed, *(face.faceid for face in faces.values() if face.hold)}):
+            face, item = faces.get(faceid), listed.get(faceid)
+            if (face and face.hold) != (item and hold_from(item)):
+                held = hold_put(tenant.name, face) if face and face.hold else hold_delete(tenant.name, faceid)
+                text = f"the list of legal holds and face {faceid} do not say the same"
+                yield self._disagreement(tenant, faceid, face, text, held)
 
     def _disagreement(
         self, tenant: Tenant, faceid: str, face: Face | None, says: str, action: Put | Delete

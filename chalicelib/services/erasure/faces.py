@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
-from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, StorageUnavailable
+from chalicelib.core.errors import Busy, ConditionFailed, FaceHeld, InvalidInput, StorageUnavailable
 from chalicelib.core.items import attempts, write
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.ports import Action, ItemStore
 from chalicelib.services.commit.gallery import Change, GalleryWriter, limited_groups
 from chalicelib.services.commit.idempotency import OK, PARTIAL, RECORDED, Answer, RequestId, Requests
 from chalicelib.services.faces.faces import Faces
+from chalicelib.services.faces.holds import require_free
 from chalicelib.services.faces.names import face_deletes
 from chalicelib.services.faces.portraits import Portraits
 from chalicelib.services.groups.groups import Groups
@@ -61,7 +62,8 @@ class Deletion:
 
         Chunks of up to 40 are deleted all or nothing and recorded, so that a retry after a crash continues where it
         stopped. `failed`: the ids of the first chunk that storage refused, and of all after it. A repeated id counts
-        once. Raises InvalidInput if there are no ids or over 100, Busy or StorageUnavailable if no face was deleted.
+        once. Raises InvalidInput if there are no ids or over 100, FaceHeld if one is under legal hold; Busy or
+        StorageUnavailable if no face was deleted.
         """
         _require_number(faceids)
         return self._delete(tenant, None, faceids, request)
@@ -71,10 +73,12 @@ class Deletion:
     ) -> Deleted:
         progress = self.requests.progress(tenant.name, request)
         deleted = Deleted(**progress) if progress else Deleted([], [], [])
+        if len(faceids) > _CHUNK and not progress:
+            require_free(self._found(tenant, group, faceids).values())
         while left := _left(faceids, deleted):
             try:
                 deleted = self._chunk(tenant, group, left, deleted, request)
-            except (Busy, StorageUnavailable):
+            except (Busy, FaceHeld, StorageUnavailable):
                 if not deleted.success:
                     raise
                 return replace(deleted, failed=left)
@@ -87,6 +91,7 @@ class Deletion:
         groups = {} if group is None else {group.id: group}
         for _ in attempts():
             found = self._found(tenant, group, left[:_CHUNK])
+            require_free(found.values())
             if any(face.moving for face in found.values()):
                 for face in found.values():
                     self.mover.settle(tenant, face)

@@ -22,7 +22,7 @@ class LearntExpiry:
     clock: Clock
 
     def tenant(self, tenant: Tenant) -> None:
-        """Remove the tenant's learnt pictures that are too old, if it says how long they are kept."""
+        """Remove the tenant's learnt pictures that it keeps no longer, if it says for how long; not of held faces."""
         if tenant.learnt_days is None:
             return
         limit = self.clock.now() - timedelta(days=tenant.learnt_days)
@@ -32,6 +32,6 @@ class LearntExpiry:
 
         for item in every(self.items, keys.FACES, tenant.name):
             face = face_from(item)
-            if left(face) != face.pictures:
+            if face.hold is None and left(face) != face.pictures:
                 with suppress(FaceNotFound):  # it was deleted meanwhile
                     self.pictures.keep(tenant, face.faceid, left)

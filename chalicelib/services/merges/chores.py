@@ -20,6 +20,9 @@ _LOOKED_AGAIN = (timedelta(minutes=5), timedelta(hours=6))
 """The age of a merge, from and to, at which the sweep moves observations that a search under way wrote too late."""
 
 
+_FREE = "survivor-free"
+
+
 class MergeChores:
     def __init__(self, items: ItemStore, mover: ObservationMover, portraits: Portraits, clock: Clock) -> None:
         self._items = items
@@ -44,22 +47,26 @@ class MergeChores:
         merge = self._mover.finish(tenant, merge.id)
         age = self._clock.now() - merge.at
         if age > UNDONE_WITHIN:
-            self._delete(tenant.name, merge)
-            self._portraits.discard(merge.picture_keys)
+            if self._deleted(tenant.name, merge):
+                self._portraits.discard(merge.picture_keys)
         elif merge.state is MergeState.DONE and _LOOKED_AGAIN[0] <= age <= _LOOKED_AGAIN[1]:
             self._mover.stragglers(tenant, merge)
 
-    def _delete(self, tenant: str, merge: Merge) -> None:
-        """Delete a merge and lower the survivor's count of merges.
+    def _deleted(self, tenant: str, merge: Merge) -> bool:
+        """Delete a merge and lower the survivor's count of merges; return False if that face is under legal hold.
 
         If the survivor is gone (merged itself, or deleted just now), delete the merge only.
         """
         same = (equals("state", merge.state, "merge-state"),)
         delete: Action = Delete(keys.MERGES, (tenant, merge.id), same)
-        counted = (at_least("merges", 1, "face-merged"),)
+        counted = (at_least("merges", 1, "face-merged"), equals("hold", None, _FREE))
         fewer = Update(keys.FACES, (tenant, merge.survivor), counted, add={"merges": -1, "version": 1})
         try:
             write(self._items, [delete, fewer] if merge.is_active else [delete])
-        except ConditionFailed:
+        except ConditionFailed as error:
+            survivor = self._items.get(keys.FACES, (tenant, merge.survivor)) if _FREE in error.names else None
+            if survivor is not None and "hold" in survivor:
+                return False
             with suppress(ConditionFailed):
                 write(self._items, [delete])
+        return True

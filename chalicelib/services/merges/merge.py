@@ -23,6 +23,7 @@ from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services.commit.gallery import Change, GalleryWriter, edited
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.faces.faces import is_faceid
+from chalicelib.services.faces.holds import held_again
 from chalicelib.services.faces.names import name_deletes, renamed
 from chalicelib.services.faces.portraits import Portraits, keys_of
 from chalicelib.services.merges.observations import REQUEST_S, ObservationMover
@@ -150,6 +151,7 @@ class Merging:
         merge_id = keys.merge(survivor.face.faceid, time_ordered_id(now))
         face = replace(
             arrived(survivor.face, plan),
+            hold=survivor.face.hold or other.face.hold,
             name=survivor.face.name or other.face.name,
             note=survivor.face.note or other.face.note,
             pictures=pictures,
@@ -191,6 +193,7 @@ class Merging:
         actions: list[Action] = [
             face_put(tenant, survivor.face, face),
             *renamed(tenant, survivor.face, face),
+            *held_again(tenant, survivor.face, face),
             visits_put(tenant, face.faceid, survivor.visits, plan.visits),
             *absorbed(tenant, other.face, other.visits),
             Put(keys.MERGES, merge_item(tenant, merge), (absent("merge-free"),)),
@@ -239,7 +242,7 @@ def _kept(pair: _FacePair, pictures: Sequence[Picture]) -> MergeBackup:
 
 
 def absorbed(tenant: str, face: Face, visits: Visits) -> list[Action]:
-    """Return the actions that delete a face, its visits and its name, if they are as they were read.
+    """Return the actions that delete a face, its visits, name and hold, if they are as they were read.
 
     Conditions FACE_SAME, VISITS_SAME.
     """
@@ -248,4 +251,5 @@ def absorbed(tenant: str, face: Face, visits: Visits) -> list[Action]:
         Delete(keys.FACES, (tenant, face.faceid), (equals("version", face.version, FACE_SAME),)),
         Delete(keys.ARRIVALS, (tenant, face.faceid), (same,)),
         *name_deletes(tenant, face),
+        *held_again(tenant, face, None),
     ]

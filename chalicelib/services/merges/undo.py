@@ -36,6 +36,7 @@ from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import Arrivals, Visits
 from chalicelib.services.commit.gallery import TENANT_ROOM, Change, GalleryWriter, edited, limited_groups
 from chalicelib.services.commit.idempotency import RequestId, Requests
+from chalicelib.services.faces.holds import held_again
 from chalicelib.services.faces.names import name_puts, renamed
 from chalicelib.services.faces.portraits import Portraits
 from chalicelib.services.groups.groups import Groups
@@ -155,6 +156,7 @@ class MergeUndo:
             visits_put(tenant.name, face.faceid, survivor.visits, plan.survivor.visits),
             Put(keys.FACES, face_item(tenant.name, other), (absent(_RETURNED),)),
             *name_puts(tenant.name, other),
+            *held_again(tenant.name, None, other),
             Put(keys.ARRIVALS, visits_item(tenant.name, other.faceid, _with_new_version(plan.other.visits))),
             Put(keys.MERGES, merge_item(tenant.name, undoing), (equals("state", MergeState.DONE, "merge-done"),)),
             *(self._negatives.forgotten(tenant.name, face.faceid, id_) for id_ in sorted(own)),
@@ -233,7 +235,8 @@ class MergeUndo:
         )
         pictures = _not_rejected(kept.face.pictures, plan.rejected)
         other = self._current.embedded(tenant, arrived(replace(kept.face, pictures=pictures), plan.other))
-        other = replace(other, merges=len(below), moving=merge.id, version=kept.face.version + 1)
+        hold = other.hold or face.hold  # one that was set since may be about either
+        other = replace(other, merges=len(below), moving=merge.id, hold=hold, version=kept.face.version + 1)
         return face, other
 
 

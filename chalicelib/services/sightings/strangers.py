@@ -34,8 +34,6 @@ from chalicelib.services.statistics.recorder import OBSERVATION_NEW
 from chalicelib.services.visits import VisitPlan, arrived, visits_put, with_sighting
 from chalicelib.services.webhooks.outbox import Outbox
 
-_LONGEST_AWAY = 10
-
 
 class NoRoom(Exception):
     """A full group of strangers, or a full tenant, without a stranger that could be deleted for the new one."""
@@ -142,12 +140,12 @@ class Strangers:
         return _Place(face, group, groups, plan, evicted, merges, events)
 
     def _longest_unseen(self, tenant: Tenant, strangers: Group, besides: str | None) -> Face:
-        """Find the stranger last seen longest ago, but not `besides`, nor one whose observations are being moved.
+        """Find the stranger last seen longest ago, but not `besides`, nor one that is held or whose observations move.
 
         Raises NoRoom.
         """
-        found = self.faces.longest_away(tenant, strangers.name, _LONGEST_AWAY).faces
-        face = next((one for one in found if one.faceid != besides and not one.moving), None)
+        found = self.faces.by_arrival(tenant, strangers)
+        face = next((one for one in found if one.faceid != besides and not one.moving and one.hold is None), None)
         if face is None:
             raise NoRoom
         return face

@@ -99,6 +99,9 @@ class TenantExists(Conflict): ...
 class CameraExists(Conflict): ...
 
 
+class FaceHeld(Conflict): ...
+
+
 class LastPicture(Conflict): ...
 
 
@@ -226,6 +229,7 @@ BY_CODE: Mapping[str, type[ApiError]] = {
     "Changed": Changed,
     "TenantExists": TenantExists,
     "CameraExists": CameraExists,
+    "FaceHeld": FaceHeld,
     "LastPicture": LastPicture,
     "LastAdminKey": LastAdminKey,
     "SecretNotKept": SecretNotKept,

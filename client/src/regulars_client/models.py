@@ -152,6 +152,20 @@ class Health(Struct, kw_only=True):
     status: dict[str, str | int | float | bool | None]
 
 
+class Hold(Struct, kw_only=True):
+    """Whether a face is under legal hold: then it is neither deleted nor erased, and retention leaves it as it is."""
+
+    face: str
+    held: bool
+    reason: str | None
+    since: datetime | None
+
+
+class Holds(Struct, kw_only=True):
+    holds: list[Hold]
+    next_token: str | None
+
+
 class HookHealth(Struct, kw_only=True):
     state: str
     failures: int

@@ -375,6 +375,20 @@ class Operations(Connection):
         """Forget a face: its templates, pictures, names and merges; what it did before stays in the statistics."""
         self._call("DELETE", f"/v1/faces/{quoted(id)}", type(None), idempotency_key=idempotency_key)
 
+    def get_hold(self, id: str) -> models.Hold:
+        """Read whether a face is under legal hold."""
+        return self._call("GET", f"/v1/faces/{quoted(id)}/hold", models.Hold)
+
+    def change_hold(self, id: str, *, held: bool, reason: str, idempotency_key: str | None = None) -> models.Hold:
+        """Set or lift the legal hold of a face."""
+        return self._call(
+            "PUT",
+            f"/v1/faces/{quoted(id)}/hold",
+            models.Hold,
+            body={"held": held, "reason": reason},
+            idempotency_key=idempotency_key,
+        )
+
     def merge_faces(self, id: str, *, other: str, idempotency_key: str | None = None) -> models.Merged:
         """Merge two faces that are one person; the face of the path absorbs the other one."""
         return self._call(
@@ -516,6 +530,10 @@ class Operations(Connection):
     def delete_group(self, id: str, *, idempotency_key: str | None = None) -> None:
         """Delete an empty group. 409 GroupNotEmpty if it holds faces: delete or move them first."""
         self._call("DELETE", f"/v1/groups/{quoted(id)}", type(None), idempotency_key=idempotency_key)
+
+    def list_holds(self) -> Pages[models.Holds, models.Hold]:
+        """List the faces under legal hold, by their ids. It reads these only, however many faces there are."""
+        return self._pages("/v1/holds", models.Holds, lambda page: page.holds, query={})
 
     def list_hooks(self) -> models.Hooks:
         """List all hooks, by age."""

@@ -83,6 +83,7 @@ WRITES = (
     Write("POST /v1/faces", body={"group": "stranger", "picture": NEW, "name": "Zoe"}),
     Write("PATCH /v1/faces/{id}", "/v1/faces/{ann}", {"name": "Ann Lee"}),
     Write("DELETE /v1/faces/{id}", "/v1/faces/{ann}"),
+    Write("PUT /v1/faces/{id}/hold", "/v1/faces/{ann}/hold", body={"held": True, "reason": "case 7"}),
     Write("POST /v1/face-changes", body={"ids": "both", "group": "vip"}),
     Write("DELETE /v1/faces/{id}/rejections/{sighting}", "/v1/faces/{ann}/rejections/{rejected}"),
     Write("POST /v1/reviews/{id}/done", "/v1/reviews/{review}/done"),

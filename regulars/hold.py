@@ -1,0 +1,67 @@
+"""`regulars hold`: legal holds of faces, which nothing deletes until the hold is lifted."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from regulars.options import settings_of, storage_options, together
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
+
+_options = together(
+    click.option("--tenant", metavar="NAME", required=True, help="The tenant of the face."),
+    storage_options,
+)
+
+
+@click.group(no_args_is_help=False, short_help="Set, lift and list legal holds of faces.")
+def hold() -> None:
+    """Keep faces from being deleted, erased, or forgotten by retention (docs/privacy.md).
+
+    \b
+    Examples:
+      regulars hold set 21 --tenant shop-12 --reason "case 7"
+      regulars hold list --tenant shop-12
+      regulars hold lift 21 --tenant shop-12
+    """
+
+
+@hold.command("set")
+@click.argument("face")
+@click.option("--reason", required=True, help="Why: the number of a case, the letter of an authority.")
+@_options
+def set_(face: str, reason: str, tenant: str, data: Path | None, stage: str | None) -> None:
+    """Hold the face of this id; of one that is held, change the reason."""
+    with _opened(data, stage) as services:
+        services.holds.set(services.tenants.named(tenant), face, reason)
+    print(f"{face} is held")
+
+
+@hold.command()
+@click.argument("face")
+@_options
+def lift(face: str, tenant: str, data: Path | None, stage: str | None) -> None:
+    """End the hold of the face of this id."""
+    with _opened(data, stage) as services:
+        services.holds.lift(services.tenants.named(tenant), face)
+    print(f"{face} is not held")
+
+
+@hold.command("list")
+@_options
+def list_all(tenant: str, data: Path | None, stage: str | None) -> None:
+    """List the held faces, a line each: id, since when, reason."""
+    with _opened(data, stage) as services:
+        for faceid, held in services.holds.all(services.tenants.named(tenant).name):
+            print(f"{faceid}  {held.at:%Y-%m-%d}  {held.reason}")
+
+
+def _opened(data: Path | None, stage: str | None) -> AbstractContextManager[Services]:
+    from regulars.tenants.tenants import opened
+
+    return closing(opened(settings_of(data=data, stage=stage)))
