@@ -11,7 +11,7 @@ from regulars.serve.address import url_of
 FORMS, LEVELS = ("text", "json"), ("debug", "info", "warning", "error")
 
 
-def port(text: str) -> int:
+def _port(text: str) -> int:
     """Read a port's number. Raises ValueError if it is not 0 to 65535."""
     if not (text.isascii() and text.isdigit() and len(text) <= 5 and int(text) <= 65_535):
         raise ValueError("is a port, a number from 0 to 65535")
@@ -32,7 +32,7 @@ class ServeSettings:
     """Addresses, certificate and log of one box."""
 
     host: str = setting("address to listen on; 0.0.0.0 is all of this machine", "127.0.0.1")
-    port: int = setting("port to listen on; 0 picks a free one", 8000, read=port, kind=float)
+    port: int = setting("port to listen on; 0 picks a free one", 8000, read=_port, kind=float)
     tls_cert: Path | None = setting(
         "certificate chain (PEM): the port speaks https only; needs tls_key", None, read=Path
     )
@@ -43,7 +43,7 @@ class ServeSettings:
     log_level: str = setting(
         "least level of the log: debug, info, warning (refusals and failures only) or error", "info", **_one_of(*LEVELS)
     )
-    metrics_port: int | None = setting("port of /metrics for Prometheus", None, read=port, kind=float)
+    metrics_port: int | None = setting("port of /metrics for Prometheus", None, read=_port, kind=float)
     metrics_host: str = setting("address of /metrics; all who reach it may read it", "127.0.0.1")
 
     @property

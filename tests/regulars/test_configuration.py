@@ -204,6 +204,13 @@ def test_the_units_file_can_be_read_and_is_the_one_that_it_names() -> None:
     assert "REGULARS_CONFIG=/etc/regulars/regulars.toml" in (box / "regulars.service").read_text()
 
 
+@pytest.mark.parametrize("row", TABLE.values(), ids=lambda row: row.key)
+def test_every_row_reads_a_text(row: Setting) -> None:
+    texts = {float: "9108" if "port" in row.key else "0.25" if row.key == "fpir" else "1000", list: "10.0.0.0/8"}
+    text = "https://box.example" if row.key == "public_url" else (*row.choices, "text")[0]
+    assert row.value(texts.get(row.kind, text), "here")
+
+
 def test_a_value_is_read_by_its_row_alone() -> None:
     with pytest.raises(SettingError, match=r"^here is a number from 1 to 36500, not 'x'$"):
         TABLE["capture_days"].value("x", "here")
