@@ -18,6 +18,7 @@ from regulars.book import command as book
 from regulars.cost import command as cost
 from regulars.demo import command as demo
 from regulars.deploy import command as deploy
+from regulars.doctor import command as doctor
 from regulars.errors import OperatorError
 from regulars.evaluate import command as evaluate
 from regulars.fsck import command as fsck
@@ -104,6 +105,7 @@ for command in (
     transfer.import_,
     transfer.export,
     fsck.fsck,
+    doctor.doctor,
     config,
     receipt.receipt,
     completion,

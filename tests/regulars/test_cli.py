@@ -57,6 +57,9 @@ AWS = {
         ["import"],
         ["export"],
         ["fsck"],
+        ["doctor"],
+        ["config"],
+        ["console"],
     ],
 )
 @pytest.mark.parametrize("option", ["--help", "-h"])

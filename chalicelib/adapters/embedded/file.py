@@ -144,4 +144,5 @@ class SqliteFile:
             raise StorageUnavailable(f"the database has layout {layout}; this version of Regulars reads {LAYOUT}")
         for statement in schema:
             connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {LAYOUT}")
+        if layout != LAYOUT:  # else every look into the file would write it
+            connection.execute(f"PRAGMA user_version = {LAYOUT}")

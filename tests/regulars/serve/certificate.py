@@ -15,13 +15,18 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 
-def certificate(folder: Path, serial: int = 1, passphrase: bytes | None = None) -> tuple[Path, Path]:
+def certificate(
+    folder: Path, serial: int = 1, passphrase: bytes | None = None, *, days: int = 1, host: str | None = None
+) -> tuple[Path, Path]:
     """Its file and its key's."""
     key = ec.generate_private_key(ec.SECP256R1())
     name, now = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "box")]), datetime.now(UTC)
+    named = x509.DNSName(host) if host else x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
     made = (
-        x509.CertificateBuilder(name, name, key.public_key(), serial, now - timedelta(days=1), now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False)
+        x509.CertificateBuilder(
+            name, name, key.public_key(), serial, now - timedelta(days=9), now + timedelta(days=days)
+        )
+        .add_extension(x509.SubjectAlternativeName([named]), False)
         .sign(key, hashes.SHA256())
     )
     locked = serialization.BestAvailableEncryption(passphrase) if passphrase else serialization.NoEncryption()

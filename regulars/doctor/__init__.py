@@ -1,0 +1,1 @@
+"""What stops one box, or will?"""

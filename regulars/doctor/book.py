@@ -1,0 +1,108 @@
+"""Checks of the models, and of what the book holds: cameras that fell silent, hooks whose events do not arrive."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import datetime
+from urllib.parse import urlsplit
+
+from chalicelib.core import keys
+from chalicelib.core.errors import InvalidInput, RegularsError
+from chalicelib.core.model import Tenant
+from chalicelib.core.records.webhooks import delivery_from
+from chalicelib.core.values import time_text
+from chalicelib.core.webhooks import Hook
+from chalicelib.services import Services
+from chalicelib.services.captures.cameras import is_silent
+from chalicelib.settings import Settings
+from chalicelib.vision.packs import packs
+from chalicelib.vision.packs.packs import MissingModel, Pack, State
+from regulars.doctor.findings import Finding, Level, failed, warning, well
+from regulars.models import announcement
+from regulars.tenants.tenants import opened
+
+MOST = 1000
+"""Deliveries of a hook that are counted."""
+
+
+def check_models(settings: Settings, tenants: list[Tenant]) -> Iterator[Finding]:
+    """Check each file of the packs that tenants have, and that new ones get, by its sha256."""
+    try:
+        found = {packs.find(settings.models, settings.pack).manifest.name}
+        found |= {packs.of_model(tenant.model, settings.models).manifest.name for tenant in tenants}
+        for name in found:
+            yield from check_files(packs.find(settings.models, name))
+        for level, line in announcement.lines(settings.models, found):
+            yield Finding(Level.OK if level == logging.INFO else Level.WARNING, "models", line)
+    except MissingModel as error:
+        yield failed("models", str(error))
+
+
+def check_files(pack: Pack) -> Iterator[Finding]:
+    """Check each file that the pack needs by its sha256."""
+    for one in packs.verify(pack):
+        if one.state is not State.OK and not one.file.optional:
+            said = f"{one.path or one.file.name} is {one.state}, by its sha256"
+            yield failed("models", f"{said}: `{packs.pull_command(pack.manifest.name)}`")
+
+
+def check_book(settings: Settings) -> Iterator[Finding]:
+    """Open the book and check models, cameras and hooks."""
+    try:
+        with closing(opened(settings)) as services:
+            tenants = services.tenants.all()
+            yield from check_models(settings, tenants)
+            active = [tenant for tenant in tenants if not tenant.disabled]
+            yield from check_cameras(services, active, services.clock.now())
+            yield from check_hooks(services, active)
+    except RegularsError as error:
+        yield failed("book", f"{error}: `regulars fsck` looks closer, `regulars restore` brings a backup back")
+
+
+def check_cameras(services: Services, tenants: list[Tenant], now: datetime) -> Iterator[Finding]:
+    """Check that no camera is silent for longer than it may be."""
+    cameras = [(tenant, camera) for tenant in tenants for camera in services.cameras.all(tenant)]
+    silent = [(tenant, camera) for tenant, camera in cameras if is_silent(camera, now)]
+    for tenant, camera in silent:
+        since = (
+            "has sent nothing ever"
+            if camera.last_seen_at is None
+            else f"is silent since {time_text(camera.last_seen_at)}"
+        )
+        yield warning(
+            "cameras", f"{camera.id} of tenant {tenant.name} {since}: look at its uploader, by `regulars-edge status`"
+        )
+    if not silent:
+        yield well("cameras", f"there are {len(cameras)}, and none is silent")
+
+
+def check_hooks(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
+    """Check that hooks may be reached by the settings, and that their events arrive."""
+    hooks = [(tenant, hook) for tenant in tenants for hook in services.hooks.all(tenant.name) if hook.enabled]
+    found = [finding for tenant, hook in hooks for finding in _of_hook(services, tenant, hook)]
+    yield from found
+    if not found:
+        yield well("hooks", f"there are {len(hooks)}, and nothing waits to be sent again")
+
+
+def _of_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Finding]:
+    """Name a hook by its host: the rest of a URL is often secret."""
+    if hook.url is None:
+        return
+    named = f"hook {hook.id} of tenant {tenant.name} (to {urlsplit(hook.url).hostname})"
+    try:
+        services.ports.postman().require_url(hook.url)
+    except InvalidInput as error:
+        yield failed("hooks", f"{named}: {error}")
+    counts, last = {}, ""
+    for state, prefix in (("wait to be sent again", ""), ("are given up", keys.PARKED_PREFIX)):
+        page = services.outbox.page(tenant.name, hook.id, prefix, limit=MOST, token=None)
+        tried = [one for item in page.items if (one := delivery_from(item)).attempts]
+        counts[state] = len(tried)
+        last = max(((one.next_at, one.last_error) for one in tried), default=(None, last))[1]
+    if any(counts.values()):
+        said = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+        mend = f"mend the receiver, then POST /v1/hooks/{hook.id}/redeliver, or the console's Hooks"
+        yield warning("hooks", f"{named}: events {said} (the last: {last}): {mend}")

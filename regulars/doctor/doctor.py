@@ -1,0 +1,56 @@
+"""`regulars doctor`: all checks, a line each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from chalicelib.settings import SettingError, Settings
+from chalicelib.storage import DATABASE
+from regulars.configuration import FILE, Configuration
+from regulars.doctor.book import check_book, check_models
+from regulars.doctor.certificate import check_certificate
+from regulars.doctor.findings import Finding, Level, failed, well
+from regulars.doctor.machine import check_clock, check_disk, check_folder, check_ports, check_service
+from regulars.serve import folder
+from regulars.serve.settings import ServeSettings
+
+
+def run(read: Callable[[], Configuration]) -> int:
+    """Print what is found; return the exit code. `read`: reads the settings."""
+    worst = 0
+    for level, subject, says in check(read):
+        print(f"{level:<8} {subject:<8} {says}", flush=True)
+        worst |= level is Level.FAILED
+    return worst
+
+
+def check(read: Callable[[], Configuration]) -> Iterator[Finding]:
+    """Check everything, the settings first; without them, nothing else can be."""
+    try:
+        found = read()
+        settings, serving = found.settings, found.serving
+    except SettingError as error:
+        yield failed("settings", f"{error}; nothing else was checked")
+        return
+    of = found.file or f"environment and options: there is no {FILE} here"
+    yield well("settings", f"of {of}; `regulars config` prints them")
+    assert isinstance(settings.storage, Path)  # noqa: S101 -- the configuration is of one box
+    yield from check_box(settings, serving, settings.storage, datetime.now(UTC))
+
+
+def check_box(settings: Settings, serving: ServeSettings, data: Path, now: datetime) -> Iterator[Finding]:
+    """Check what the settings name."""
+    in_folder = list(check_folder(data))
+    yield from in_folder
+    yield check_disk(data)
+    yield check_clock(data, now)
+    running = folder.served(data)
+    yield check_service(running)
+    yield from check_ports(serving, running)
+    yield from check_certificate(serving, settings.public_url, now)
+    if (data / DATABASE).is_file() and all(one.level is not Level.FAILED for one in in_folder):
+        yield from check_book(settings)
+    else:
+        yield from check_models(settings, [])

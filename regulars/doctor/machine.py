@@ -1,0 +1,221 @@
+"""Checks of the machine: the data folder, its disk, the clock, and the ports."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import http.client
+import json
+import os
+import shutil
+import ssl
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from chalicelib.storage import DATABASE
+from regulars.doctor.findings import Finding, failed, warning, well
+from regulars.errors import PortTaken
+from regulars.serve import folder
+from regulars.serve.address import url_of
+from regulars.serve.folder import Served
+from regulars.serve.server import listening
+from regulars.serve.settings import ServeSettings
+
+ROOM_BYTES, SHARE = 10 * 10**9, 0.1
+"""The disk is nearly full if less than both is free, as the console says, too."""
+FULL_BYTES = 500 * 10**6
+MEANWHILE = timedelta(minutes=1)
+"""A running service goes on writing, and two clocks of one machine may differ a little."""
+_OF_NETWORKS = ("9p", "afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3")
+_ASK_S = 10.0
+
+
+def check_folder(data: Path) -> Iterator[Finding]:
+    """Check that the folder can be used: it is there or can be made, is ours, and can be locked."""
+    if not data.exists():
+        yield _to_be_made(data)
+    elif not data.is_dir():
+        yield failed("folder", f"{data} is a file: name a folder with `data`")
+    elif not os.access(data, os.R_OK | os.W_OK | os.X_OK):
+        yield failed("folder", f"{data} belongs to {_owner(data)} and may not be written: run this as its owner")
+    else:
+        yield from _lasting(data)
+        yield from _own(data)
+
+
+def _to_be_made(data: Path) -> Finding:
+    above = next(path for path in data.absolute().parents if path.exists())
+    if above.is_dir() and os.access(above, os.W_OK | os.X_OK):
+        return well("folder", f"there is no {data} yet: `regulars serve` makes it")
+    return failed("folder", f"{data} cannot be made, since {above} may not be written: name another with `data`")
+
+
+def _lasting(data: Path) -> Iterator[Finding]:
+    kind = file_system(data)
+    if not _can_lock(data / folder.LOCK):
+        yield failed("folder", f"{data} cannot be locked ({kind}): move it to a local disk")
+    elif kind in _OF_NETWORKS:
+        yield warning(
+            "folder", f"{data} is on {kind}, over a network: SQLite wants a local disk, move the folder to one"
+        )
+    elif (data / DATABASE).is_file():
+        yield well("folder", f"{data} can be written and locked ({kind})")
+    else:
+        yield well("folder", f"{data} can be written and locked ({kind}), and holds no book yet")
+
+
+def _own(data: Path) -> Iterator[Finding]:
+    owner, others = data.stat().st_uid, []
+    for path in sorted(data.iterdir()):
+        with suppress(FileNotFoundError):  # it was there for a moment only
+            others += [path.name] if path.lstat().st_uid != owner else []
+    others = [name for name in others if name != "lost+found"]  # of a disk of its own
+    if others:
+        mend = f"`chown -R {_owner(data)} {data}`"
+        yield failed("folder", f"{data} belongs to {_owner(data)}, and {others[0]} in it does not: {mend}")
+    if data.stat().st_mode & 0o077:
+        yield warning("folder", f"others of this machine may look into {data}: `chmod 700 {data}`")
+
+
+def _owner(path: Path) -> str:
+    try:
+        return path.owner()
+    except KeyError:  # it has a number and no name
+        return str(path.stat().st_uid)
+
+
+def file_system(path: Path) -> str:
+    """Name the kind of file system that the path is on, as the kernel calls it; "unknown" elsewhere than on Linux."""
+    device, place = path.stat().st_dev, "unknown"
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return place
+    for line in mounts:
+        before, _, after = line.partition(" - ")
+        if before.split()[2] == f"{os.major(device)}:{os.minor(device)}":
+            place = after.split()[0]
+    return place
+
+
+def _can_lock(lock: Path) -> bool:
+    """Try a lock of SQLite's kind on a file that is there; without one, none can be tried."""
+    try:
+        with lock.open("rb") as file:
+            fcntl.lockf(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError as error:
+        return error.errno in (errno.ENOENT, errno.EACCES, errno.EAGAIN)
+    return True
+
+
+def check_disk(data: Path) -> Finding:
+    """Check how much of the folder's disk is free."""
+    there = next(path for path in (data.absolute(), *data.absolute().parents) if path.exists())
+    disk = shutil.disk_usage(there)
+    return room(disk.free, disk.total)
+
+
+def room(free_bytes: int, total_bytes: int) -> Finding:
+    """Judge what is free on a disk."""
+    free = f"{free_bytes / 1e9:.1f} GB of {total_bytes / 1e9:.1f} GB are free"
+    mend = "free some, move the folder to a larger disk, or keep captures for fewer days (`capture_days`)"
+    if free_bytes < FULL_BYTES:
+        return failed("disk", f"{free}: {mend}")
+    if free_bytes < min(ROOM_BYTES, total_bytes * SHARE):
+        return warning("disk", f"{free}: {mend}")
+    return well("disk", free)
+
+
+def check_clock(data: Path, now: datetime) -> Finding:
+    """Check the clock against what cannot be later: this program's files, and the last write to the book."""
+    book = [("the book was written to", data / name) for name in (DATABASE, f"{DATABASE}-wal")]
+    for what, path in (("this program was installed", Path(__file__)), *book):
+        if path.exists() and (at := datetime.fromtimestamp(path.stat().st_mtime, UTC)) > now + MEANWHILE:
+            return failed(
+                "clock", f"it says {_text(now)}, and {what} at {_text(at)}: set it, as by `timedatectl set-ntp 1`"
+            )
+    if is_set_by_network() is False:
+        return warning("clock", f"it says {_text(now)}, and no network sets it: `timedatectl set-ntp 1`")
+    return well("clock", f"it says {_text(now)}")
+
+
+def _text(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def is_set_by_network() -> bool | None:
+    """Ask systemd whether NTP sets the clock; None: it does not know, as in a container."""
+    asked = ["timedatectl", "show", "--property=NTP", "--property=NTPSynchronized"]
+    try:
+        said = subprocess.run(asked, capture_output=True, text=True, timeout=_ASK_S, check=True).stdout  # noqa: S603
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return "=yes" in said if "=" in said else None
+
+
+def check_ports(serving: ServeSettings, running: Served | None) -> Iterator[Finding]:
+    """Check that each port is free, or is that of the service that serves this folder."""
+    own = running is not None and urlsplit(running.url).port == serving.port
+    yield _port("port", serving.host, serving.port, own=own)
+    if serving.metrics_port is not None:
+        own = running is not None and _tells_metrics(serving.metrics_host, serving.metrics_port)
+        yield _port("metrics_port", serving.metrics_host, serving.metrics_port, own=own)
+
+
+def _port(setting: str, host: str, port: int, *, own: bool) -> Finding:
+    if own:
+        return well("port", f"{host}:{port} is the service's own")
+    try:
+        listening(host, port).close()
+    except PortTaken as error:
+        reason = str(error).partition(": choose")[0]
+        return failed("port", f"{reason}: choose another with `{setting}`, or stop what has it")
+    return well("port", f"{host}:{port} is free")
+
+
+def _tells_metrics(host: str, port: int) -> bool:
+    try:
+        return b"\nregulars_" in ask(url_of(host, port, tls=False), "/metrics")[1]
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def check_service(running: Served | None) -> Finding:
+    """Ask the service that serves the folder whether it is ready."""
+    if running is None:
+        return well("service", "none serves the folder now")
+    if not running.url:
+        return warning("service", f"process {running.process} is starting: ask again in a moment")
+    named = f"process {running.process} at {running.url}"
+    try:
+        status, body = ask(running.url, "/ready")
+        said = json.loads(body)
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        return failed("service", f"{named} does not answer ({error}): its log says why")
+    missing = [str(text) for name, text in said.items() if name not in ("ready", "pack") and text not in ("ok", None)]
+    if status != http.HTTPStatus.OK:
+        return failed("service", f"{named} is not ready: {'; '.join(missing) or status}; its log says why")
+    return well("service", f"{named} is ready, with {said.get('pack')}")
+
+
+def ask(url: str, path: str) -> tuple[int, bytes]:
+    """Get what a service on this machine answers. It may show any certificate: nothing secret is asked or told.
+
+    Raises OSError, HTTPException.
+    """
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=_ASK_S)
+    if parts.scheme == "https":
+        trusting = ssl.create_default_context()
+        trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+        connection = http.client.HTTPSConnection(parts.hostname or "", parts.port, timeout=_ASK_S, context=trusting)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()

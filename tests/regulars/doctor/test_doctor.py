@@ -1,0 +1,288 @@
+"""`regulars doctor` names each thing that stops a box, with what mends it, and changes nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import time
+from collections.abc import Iterable
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from chalicelib import bootstrap
+from chalicelib.core.model import Profile
+from chalicelib.core.records.webhooks import delivery_from
+from chalicelib.core.webhooks import Event, EventKind
+from chalicelib.services import Services
+from chalicelib.services.captures.camera_settings import CameraSettings
+from chalicelib.settings import Settings
+from chalicelib.vision.packs import packs
+from regulars.cli import main
+from regulars.doctor.book import check_cameras, check_files, check_hooks, check_models
+from regulars.doctor.certificate import check_certificate
+from regulars.doctor.findings import Finding, Level
+from regulars.doctor.machine import check_clock, check_folder, check_ports, check_service, file_system, room
+from regulars.serve import folder
+from regulars.serve.folder import Served
+from regulars.serve.settings import ServeSettings
+from tests.fakes import FakeClock, FakeVision
+from tests.faults.server import Server
+from tests.regulars.serve.certificate import certificate
+
+NOW = datetime.now(UTC)
+OK, WARNING, FAILED = Level
+
+
+def levels(found: Iterable[Finding]) -> list[Level]:
+    return [one.level for one in found]
+
+
+def only(found: Iterable[Finding]) -> tuple[Level, str]:
+    [one] = found
+    return one.level, one.says
+
+
+def digests(data: Path) -> dict[str, str]:
+    return {
+        str(path.relative_to(data)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(data.rglob("*"))
+        if path.is_file()
+    }
+
+
+def book(data: Path, clock: FakeClock | None = None) -> Services:
+    services = bootstrap.build(Settings(storage=data), clock=clock or FakeClock(NOW), vision=FakeVision)
+    services.tenants.add("shop", Profile.CAMERA)
+    return services
+
+
+# --- the whole --------------------------------------------------------------------------------------------------------
+
+
+def test_before_the_first_start_all_is_well_and_nothing_is_made(
+    models: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["doctor", "--port", "0"]) == 0
+    said = capsys.readouterr().out
+    for line in (
+        "ok       settings ",
+        "ok       folder   there is no regulars-data yet",
+        "ok       models   face models: ",
+    ):
+        assert f"\n{line}" in f"\n{said}"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_service_that_runs_and_one_that_was_stopped_are_well_and_stay_as_they_are(
+    models: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = Server(tmp_path / "shop", "--metrics-port", "0")
+    port = server.url.rpartition(":")[2]
+    try:
+        assert main(["doctor", "--data", str(server.data), "--port", port]) == 0
+        said = capsys.readouterr().out
+        assert f"process {server.process.pid} at {server.url} is ready, with " in said
+        assert f"127.0.0.1:{port} is the service's own" in said
+        assert "there are 0, and none is silent" in said
+    finally:
+        assert server.stop() == 0
+    before = digests(server.data)
+    assert main(["doctor", "--data", str(server.data), "--port", port]) == 0
+    assert f"127.0.0.1:{port} is free" in capsys.readouterr().out
+    assert digests(server.data) == before
+
+
+def test_settings_that_are_wrong_are_the_only_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "regulars.toml"
+    file.write_text("prot = 1")
+    assert main(["doctor", "--config", str(file)]) == 1
+    assert capsys.readouterr().out == (
+        f"failed   settings {file}: prot: no such setting; did you mean port?; nothing else was checked\n"
+    )
+
+
+def test_a_book_that_is_damaged_is_told(models: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tmp_path.chmod(0o700)
+    (tmp_path / "regulars.sqlite").write_bytes(b"no database" * 1000)
+    assert main(["doctor", "--data", str(tmp_path), "--port", "0"]) == 1
+    [line] = [line for line in capsys.readouterr().out.splitlines() if line.startswith("failed")]
+    assert line.startswith("failed   book     ")
+    assert "`regulars restore`" in line
+
+
+# --- the machine ------------------------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    assert only(check_folder(file)) == (FAILED, f"{file} is a file: name a folder with `data`")
+    level, says = only(check_folder(file / "below"))
+    assert (level, f"{file} may not be written" in says) == (FAILED, True)
+
+
+def test_a_folder_that_others_may_look_into_is_told(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    found = list(check_folder(tmp_path))
+    assert levels(found) == [OK, WARNING]
+    assert f"`chmod 700 {tmp_path}`" in found[1].says
+    tmp_path.chmod(0o700)
+    assert levels(check_folder(tmp_path)) == [OK]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_a_file_of_another_user_in_the_folder_is_told(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    (tmp_path / "credentials.json").touch()
+    os.chown(tmp_path / "credentials.json", 65_534, -1)
+    found = list(check_folder(tmp_path))
+    assert levels(found) == [OK, FAILED]
+    assert "credentials.json in it does not: `chown -R " in found[1].says
+
+
+def test_the_file_system_is_named_as_the_kernel_does(tmp_path: Path) -> None:
+    assert file_system(Path("/proc")) == "proc"
+    assert file_system(tmp_path) not in ("unknown", "proc")
+
+
+@pytest.mark.parametrize(
+    ("free_gb", "total_gb", "level"),
+    [(64, 1000, OK), (7, 64, OK), (6, 64, WARNING), (9, 1000, WARNING), (0.4, 1000, FAILED)],
+)
+def test_a_disk_without_room_is_told(free_gb: float, total_gb: float, level: Level) -> None:
+    found = room(int(free_gb * 1e9), int(total_gb * 1e9))
+    assert (found.level, "capture_days" in found.says) == (level, level is not OK)
+
+
+def test_a_clock_before_the_last_write_or_before_the_installation_is_told(tmp_path: Path) -> None:
+    assert check_clock(tmp_path, datetime.now(UTC)).level in (OK, WARNING)  # WARNING: no network sets this one
+    assert "this program was installed at" in check_clock(tmp_path, datetime(2020, 1, 1, tzinfo=UTC)).says
+    (tmp_path / "regulars.sqlite").touch()
+    later = time.time() + 7200
+    os.utime(tmp_path / "regulars.sqlite", (later, later))
+    found = check_clock(tmp_path, datetime.now(UTC))
+    assert (found.level, "the book was written to at" in found.says) == (FAILED, True)
+
+
+def test_a_port_that_another_has_is_told(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        level, says = only(check_ports(ServeSettings(port=port), None))
+        assert (level, "choose another with `port`" in says) == (FAILED, True)
+        assert only(check_ports(ServeSettings(port=port), Served("1", f"http://127.0.0.1:{port}")))[0] is OK
+        both = list(check_ports(ServeSettings(port=0, metrics_port=port), None))
+        assert levels(both) == [OK, FAILED]
+        assert "`metrics_port`" in both[1].says
+
+
+def test_a_service_that_starts_or_does_not_answer_is_told(tmp_path: Path) -> None:
+    with folder.held(tmp_path) as note:
+        found = check_service(folder.served(tmp_path))
+        assert (found.level, "is starting" in found.says) == (WARNING, True)
+        with socket.create_server(("127.0.0.1", 0)) as closed:
+            port = closed.getsockname()[1]
+        note(f"http://127.0.0.1:{port}")
+        found = check_service(folder.served(tmp_path))
+        assert (found.level, "does not answer" in found.says) == (FAILED, True)
+    assert check_service(folder.served(tmp_path)).level is OK
+
+
+# --- TLS --------------------------------------------------------------------------------------------------------------
+
+
+def tls(tmp_path: Path, url: str | None = None) -> list[Finding]:
+    serving = ServeSettings(tls_cert=tmp_path / "chain.pem", tls_key=tmp_path / "key.pem")
+    return list(check_certificate(serving, url, NOW))
+
+
+def test_a_certificate_is_read_with_its_days_and_names(tmp_path: Path) -> None:
+    certificate(tmp_path, days=40, host="box.local")
+    found = tls(tmp_path, "https://box.local:8443")
+    assert levels(found) == [OK, OK]
+    assert "ends in 39 days" in found[0].says or "ends in 40 days" in found[0].says
+    assert found[1].says == "the certificate is of box.local"
+
+
+def test_a_certificate_that_ends_soon_has_ended_or_is_of_another_name_is_told(tmp_path: Path) -> None:
+    certificate(tmp_path, days=5)
+    assert levels(tls(tmp_path)) == [WARNING, OK]
+    certificate(tmp_path, days=-1)
+    level, says = only(tls(tmp_path))
+    assert (level, "certificate has expired" in says) == (FAILED, True)
+    certificate(tmp_path, days=40, host="*.shop.example")
+    assert levels(tls(tmp_path, "https://faces.shop.example")) == [OK, OK]
+    found = tls(tmp_path, "https://box.local")
+    assert levels(found) == [OK, FAILED]
+    assert "and not of box.local" in found[1].says
+
+
+def test_a_certificate_that_does_not_fit_its_key_or_is_away_is_told(tmp_path: Path) -> None:
+    level, says = only(tls(tmp_path))
+    assert (level, "chain.pem cannot be read" in says) == (FAILED, True)
+    certificate(tmp_path)
+    (tmp_path / "other").mkdir()
+    certificate(tmp_path / "other")[1].replace(tmp_path / "key.pem")
+    level, says = only(tls(tmp_path))
+    assert (level, "the key is another certificate's" in says) == (FAILED, True)
+
+
+def test_plain_http_that_others_reach_is_told_unless_a_proxy_speaks_tls() -> None:
+    everywhere = ServeSettings(host="0.0.0.0")
+    assert levels(check_certificate(ServeSettings(), None, NOW)) == [OK]
+    assert levels(check_certificate(everywhere, None, NOW)) == [WARNING]
+    assert levels(check_certificate(everywhere, "https://faces.shop.example", NOW)) == [OK]
+
+
+# --- models and book --------------------------------------------------------------------------------------------------
+
+
+def test_a_damaged_file_of_a_pack_is_told_with_the_command_that_mends_it(tmp_path: Path) -> None:
+    pack = packs.at((tmp_path,), "registry")
+    needed = [file for file in pack.files if not file.optional]
+    for file in needed:
+        with (tmp_path / file.name).open("wb") as stream:
+            stream.truncate(file.size_bytes)
+    found = list(check_files(pack))
+    assert levels(found) == [FAILED] * len(needed)
+    assert f"{tmp_path / needed[0].name} is damaged, by its sha256: `regulars models pull --pack registry`" in (
+        one.says for one in found
+    )
+
+
+def test_a_model_that_no_pack_has_is_told(tmp_path: Path) -> None:
+    with closing(book(tmp_path)) as services:
+        found = list(check_models(Settings(storage=tmp_path), services.tenants.all()))
+    assert "no model pack of this version makes embeddings of the model" in found[-1].says
+    assert found[-1].level is FAILED
+
+
+def test_silent_cameras_are_told(tmp_path: Path) -> None:
+    clock = FakeClock(NOW)
+    with closing(book(tmp_path, clock)) as services:
+        tenant = services.tenants.named("shop")
+        services.cameras.add(tenant, "door", "Door", CameraSettings(silent_after_s=600))
+        assert only(check_cameras(services, [tenant], clock.now())) == (OK, "there are 1, and none is silent")
+        clock.advance(timedelta(hours=1))
+        level, says = only(check_cameras(services, [tenant], clock.now()))
+        assert (level, says.startswith("door of tenant shop has sent nothing ever")) == (WARNING, True)
+
+
+def test_hooks_whose_events_wait_or_whose_address_is_refused_are_told(tmp_path: Path) -> None:
+    with closing(book(tmp_path)) as services:
+        tenant = services.tenants.named("shop")
+        assert only(check_hooks(services, [tenant])) == (OK, "there are 0, and nothing waits to be sent again")
+        hook, _ = services.hooks.add("shop", "https://receiver.example/secret-path")
+        event = Event("group.full-1", EventKind.GROUP_FULL, NOW, "vip", data={"capacity": 7})
+        services.watch.items.transact(services.outbox.actions("shop", [event]))
+        assert levels(check_hooks(services, [tenant])) == [OK]
+        [item] = services.outbox.page("shop", hook.id, "", limit=2, token=None).items
+        delivery = delivery_from(item)
+        services.outbox.park(delivery, attempts=9, last_error="the receiver answered 503")
+        level, says = only(check_hooks(services, [tenant]))
+        assert (level, "1 are given up (the last: the receiver answered 503)" in says) == (WARNING, True)
+        assert "secret-path" not in says
