@@ -7,6 +7,7 @@
     |  |- DefaultGroup        not for `stranger` and `regular`
     |  |- IllegalAttribute    its name
     |  |- WrongAttributeCount
+    |  |- ConsentMissing      an enrolment without a record of consent, which the tenant asks for
     |- NotFound
     |  |- GroupNotFound
     |  |- FaceNotFound
@@ -21,6 +22,7 @@
     |  |- DuplicateNotFound
     |  |- PictureNotFound
     |  |- KeyNotFound
+    |  |- ConsentNotFound
     |- Conflict               it exists already, or is not in the state that this needs
     |  |- GroupExists
     |  |- GroupNotEmpty
@@ -101,6 +103,9 @@ class IllegalAttribute(InvalidInput): ...
 class WrongAttributeCount(InvalidInput): ...
 
 
+class ConsentMissing(InvalidInput): ...
+
+
 class NotFound(RegularsError): ...
 
 
@@ -144,6 +149,9 @@ class PictureNotFound(NotFound): ...
 
 
 class KeyNotFound(NotFound): ...
+
+
+class ConsentNotFound(NotFound): ...
 
 
 class Conflict(RegularsError): ...

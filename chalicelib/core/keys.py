@@ -17,7 +17,7 @@ FACES = Table(
     "faces",
     "tenant",
     "faceid",
-    indexes={"by_enrolment": "enrolment_key", "by_arrival": "arrival_key"},
+    indexes={"by_enrolment": "enrolment_key", "by_arrival": "arrival_key", "by_consent": "consent_key"},
     rows={
         "by_arrival": (
             "group",
@@ -199,6 +199,17 @@ def enrolment_key(group_id: str, enrolled_at: datetime, faceid: str) -> str:
 def arrival_key(group_id: str, last_seen_at: datetime, faceid: str) -> str:
     """Make a face's key in the order of arrival. `last_seen_at`: its last arrival, or its enrolment if it has none."""
     return f"{group_id}#{_milliseconds(last_seen_at)}#{faceid}"
+
+
+def consent_key(expires_at: datetime | None, faceid: str) -> str:
+    """Make the key of a face with a record of consent, in the order in which they expire; last those that do not."""
+    ms = LAST_MS if expires_at is None else milliseconds(expires_at)
+    return f"{ms:0{_MS_WIDTH}d}#{faceid}"
+
+
+def consents_until(before: datetime) -> str:
+    """Make the bound behind the keys of the records that expire before then ("#" is in each key)."""
+    return f"{min(max(milliseconds(before), 0), LAST_MS):0{_MS_WIDTH}d}"
 
 
 def group_range(group_id: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from chalicelib.core.consent import Consent
 from chalicelib.core.model import Face, Negative
 from chalicelib.core.visits import Visits
 
@@ -42,6 +43,8 @@ class MergeBackup:
     """The survivor's name if it came from the other face; else ""."""
     note: str = ""
     """The survivor's note if it came from the other face; else ""."""
+    consent: Consent | None = None
+    """The survivor's record of consent if it came from the other face; else None."""
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
+from chalicelib.core.consent import Consent
 from chalicelib.core.pictures import NO_ESTIMATES, Estimates, Gender, Sides
 
 NO_VALUES: Mapping[str, str] = MappingProxyType({})
@@ -88,6 +89,10 @@ class Tenant:
     """Its faces learn from their sure sightings (core/learning), unless their camera or group says no."""
     learnt_days: int | None = None
     """Days after its capture for which a learnt picture is kept; None: as long as its face."""
+    consent_required: bool = False
+    """Nobody is enrolled without a record of consent."""
+    expired_consent_erases: bool = False
+    """A face whose consent has expired is erased."""
 
     @property
     def limits(self) -> Limits:
@@ -275,6 +280,7 @@ class Face:
     name: str = ""
     """As the user set it (core/names.py); "": not set."""
     note: str = ""
+    consent: Consent | None = None
     arrive_count: int = 0
     last_arrival_at: datetime | None = None
     """Start of the last arrival."""

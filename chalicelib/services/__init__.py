@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from chalicelib.services.captures.redrive import Redrive
     from chalicelib.services.commit.gallery import GalleryWriter
     from chalicelib.services.commit.idempotency import Requests
+    from chalicelib.services.consents import Consents
     from chalicelib.services.consistency.consistency import Consistency
     from chalicelib.services.consistency.gallery import IndexedFace
     from chalicelib.services.enrolment.absorbing import Absorbing
@@ -344,6 +345,12 @@ class Services:
         from chalicelib.services.enrolment.absorbing import Absorbing
 
         return Absorbing(self.faces, self.merges, lambda: self.joining)
+
+    @once
+    def consents(self) -> Consents:
+        from chalicelib.services.consents import Consents
+
+        return Consents(self._items, self.faces, self.merges, self.requests, self.clock)
 
     @once
     def enrolment(self) -> Enrolment:
@@ -703,6 +710,7 @@ class Services:
     @once
     def sweep(self) -> Sweep:
         from chalicelib.services.erasure.captures import CaptureExpiry
+        from chalicelib.services.erasure.consents import ConsentExpiry
         from chalicelib.services.erasure.learnt import LearntExpiry
         from chalicelib.services.merges.chores import MergeChores
         from chalicelib.services.sweep import Sweep
@@ -720,6 +728,7 @@ class Services:
             outbox=self.outbox,
             orphans=self.orphans,
             capture_expiry=CaptureExpiry(self._items, self.uploads, self.cameras, self.clock, pictures_kept=kept),
+            consents=ConsentExpiry(self.consents, self.deletion, self.clock),
             learnt=LearntExpiry(self._items, self.face_pictures, self.clock),
             merges=merges,
             joining=self.joining_chore,

@@ -22,6 +22,7 @@ from chalicelib.services.captures.kept import KeptCaptures
 from chalicelib.services.captures.redrive import Redrive
 from chalicelib.services.commit.idempotency import Requests
 from chalicelib.services.erasure.captures import CaptureExpiry
+from chalicelib.services.erasure.consents import ConsentExpiry
 from chalicelib.services.erasure.learnt import LearntExpiry
 from chalicelib.services.erasure.pictures import STOPS_AT_S, OrphanedPictures
 from chalicelib.services.joining.chore import JoiningChore
@@ -57,6 +58,7 @@ class Sweep:
     outbox: Outbox
     orphans: OrphanedPictures
     capture_expiry: CaptureExpiry
+    consents: ConsentExpiry
     learnt: LearntExpiry
     merges: MergeChores
     joining: JoiningChore
@@ -135,6 +137,7 @@ class Sweep:
             "snapshots": lambda: self.index.build(tenant.name),
             "merges": lambda: self.merges.tenant(tenant),
             "pictures": lambda: self._pictures(tenant, hour, after, left_s),
+            "consents": lambda: self.consents.tenant(tenant, left_s),
             "seals": lambda: self.sealing.tenant(tenant),
             "usage": lambda: self.kept.count(tenant.name),
         }

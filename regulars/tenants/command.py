@@ -97,6 +97,16 @@ _settings_options = together(
         help="Remove learnt pictures N days after their capture, or `none` (the initial setting).",
     ),
     click.option(
+        "--consent-required/--no-consent-required",
+        default=None,
+        help="Enrol nobody by hand without a record of consent (docs/tasks/consent.md).",
+    ),
+    click.option(
+        "--expired-consent-erases/--no-expired-consent-erases",
+        default=None,
+        help="Erase faces whose consent has expired. Initially they are only listed.",
+    ),
+    click.option(
         "--faces",
         type=_count,
         metavar="N",

@@ -79,6 +79,8 @@ def described(tenant: Tenant, shards: int) -> dict[str, str]:
         "review-margin": f"{tenant.review_margin:g}",
         "learns": "yes" if tenant.learns else "no",
         "learnt-days": "any" if tenant.learnt_days is None else str(tenant.learnt_days),
+        "consent-required": "yes" if tenant.consent_required else "no",
+        "expired-consent-erases": "yes" if tenant.expired_consent_erases else "no",
         "faces": str(tenant.limits.faces),
         "groups": str(tenant.limits.groups),
         "shards": str(shards),

@@ -65,20 +65,23 @@ def export(service: Regulars, path: Path, *, history: bool, told: Callable[[int]
 
 def _exported(service: Regulars) -> Iterator[Exported]:
     """Yield every face with its pictures, by id. The pictures of a few are fetched at a time."""
-    faces = enumerate(service.list_faces(order="id"))
+    consents = {one.face: one for one in service.list_consents()}
+    faces = ((number, face, consents.get(face.id)) for number, face in enumerate(service.list_faces(order="id")))
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         while some := list(islice(faces, _AT_ONCE)):
             found = pool.map(lambda one: _with_pictures(service, *one), some)
             yield from (exported for exported in found if exported is not None)
 
 
-def _with_pictures(service: Regulars, number: int, face: models.Face) -> Exported | None:
+def _with_pictures(
+    service: Regulars, number: int, face: models.Face, consent: models.Consent | None
+) -> Exported | None:
     """Fetch a face's pictures, listed once more if one went meanwhile; None if the face itself did."""
     for may_have_gone in (True, False):
         try:
             kept = [one for one in service.list_pictures(face.id).pictures if one.url]
             own = [one for one in kept if one.learnt is None] or kept
-            return _line(number, face, len(own)), [service.fetched(one.url) for one in own if one.url]
+            return _line(number, face, len(own), consent), [service.fetched(one.url) for one in own if one.url]
         except codes.FaceNotFound:
             return None
         except ApiError as error:
@@ -87,7 +90,7 @@ def _with_pictures(service: Regulars, number: int, face: models.Face) -> Exporte
     raise AssertionError("a picture is there or not")
 
 
-def _line(number: int, face: models.Face, pictures: int) -> FaceLine:
+def _line(number: int, face: models.Face, pictures: int, consent: models.Consent | None) -> FaceLine:
     """Write down a face. An age or a gender that was estimated is left out, since it will be estimated anew."""
     estimates = face.estimates
     age = None if estimates.age is not None and face.age == round(estimates.age.value) else face.age
@@ -102,6 +105,9 @@ def _line(number: int, face: models.Face, pictures: int) -> FaceLine:
         gender=None if is_estimated or face.gender == "unknown" else face.gender,
         attributes=face.attributes,
         labels={name: value for name, value in msgspec.to_builtins(face.labels).items() if value},
+        consent=None
+        if consent is None
+        else {name: getattr(consent, name) for name in ("basis", "given_at", "evidence", "expires_at")},
     )
 
 

@@ -37,6 +37,8 @@ RULES_KEPT = (
     "review_margin",
     "learns",
     "learnt_days",
+    "consent_required",
+    "expired_consent_erases",
 )
 """Settings that are a tenant's own choice, and mean the same elsewhere."""
 
@@ -65,6 +67,8 @@ class FaceLine(msgspec.Struct, kw_only=True, omit_defaults=True):
     gender: str | None = None
     attributes: dict[str, str] = {}
     labels: dict[str, str] = {}
+    consent: dict[str, Any] | None = None
+    """As it is sent with an enrolment."""
 
 
 def is_export(path: Path) -> bool:
@@ -98,7 +102,7 @@ def opened(path: Path) -> Iterator[Source]:
 def _person(path: Path, line: FaceLine, members: Mapping[str, Any], read: Any) -> Person:
     if missing := [name for name in line.pictures if name not in members]:
         raise DamagedFile(f"{path} holds no {missing[0]}, a picture of face {line.id!r}")
-    more = {name: getattr(line, name) for name in ("note", "age", "gender", "attributes", "labels")}
+    more = {name: getattr(line, name) for name in ("note", "age", "gender", "attributes", "labels", "consent")}
     return Person(
         key=line.id,
         name=line.name,

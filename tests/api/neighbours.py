@@ -224,6 +224,8 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
     v1.done("POST", f"/v1/faces/{word}-2/sightings/{doubted}-0/reject")
     for n in (1, 2):
         v1.done("PATCH", f"/v1/faces/{word}-{n}", {"name": f"{word} Lee", "note": word})
+    for n in (1, 2):
+        v1.done("PUT", f"/v1/faces/{word}-{n}/consent", {"basis": "consent", "given_at": 0, "evidence": f"{word} form"})
     groups = {group["name"]: group["id"] for group in v1.done("GET", "/v1/groups")["groups"]}
     added = v1.done("POST", f"/v1/faces/{face}/pictures", {"picture": _text(_photo(seed, side_px=90))})
     merges = [v1.done("POST", f"/v1/faces/{word}-{n}/merge", {"other": f"{word}-{n + 1}"})["merge"] for n in (3, 5)]
@@ -245,6 +247,8 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         "label": label,
         "face": face,
         "other_face": f"{word}-2",
+        "consenting": f"{word}-2",
+        "consents_token": v1.done("GET", "/v1/consents", limit=1)["next_token"],
         "face_name": f"{word} lee",
         "photo": _text(_photo(seed)),
         "photo_url": f"https://{word}.example/1.jpg",

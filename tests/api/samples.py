@@ -58,6 +58,12 @@ _FACE = {"id": "{face}"}
 _HOOK = {"id": "{hook}"}
 _GROUP = {"id": "{group_id}"}
 _PERSON = {"name": "New", "note": "", "age": 30, "gender": "male", "labels": {"a": "north"}}
+_CONSENT = {
+    "basis": "consent",
+    "given_at": "2026-01-01T00:00:00Z",
+    "evidence": "form 7",
+    "expires_at": "2100-01-01T00:00:00Z",
+}
 _KEY = {"id": "{key}"}
 _KEY_FIELDS = {"name": "Ann", "role": "operator", "pictures": False}
 _SETTINGS = {
@@ -162,7 +168,10 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ],
     ("GET", "/v1/face-ids"): [Sample(query={"group": "{group}", "order": "arrived", "desc": "true"})],
     ("POST", "/v1/faces"): [
-        Sample(fields={"group": "{group}", "picture": "{photo}", "id": "{face}", **_PERSON}, free=frozenset({"photo"})),
+        Sample(
+            fields={"group": "{group}", "picture": "{photo}", "id": "{face}", "consent": _CONSENT, **_PERSON},
+            free=frozenset({"photo"}),
+        ),
         Sample(fields={"group": "regular", "picture": "{photo}", "if_known": "refuse"}),
         Sample(fields={"group": "{group}", "picture": "AAAA", "attributes": {"{attribute}": "7"}}),
     ],
@@ -177,6 +186,14 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample(_FACE, fields={"held": True, "reason": "case 7"}),
         Sample(_FACE, fields={"held": False, "reason": "case 7 is closed"}),
     ],
+    ("GET", "/v1/consents"): [
+        Sample(),
+        Sample(query={"expires_before": "2100-01-01T00:00:00Z"}),
+        Sample(query={"limit": "1", "token": "{consents_token}"}),
+    ],
+    ("GET", "/v1/faces/{id}/consent"): [Sample({"id": "{consenting}"})],
+    ("PUT", "/v1/faces/{id}/consent"): [Sample(_FACE, fields=_CONSENT)],
+    ("DELETE", "/v1/faces/{id}/consent"): [Sample({"id": "{consenting}"})],
     ("POST", "/v1/face-changes"): [
         Sample(fields={"ids": ["{face}"], "group": "{empty_group}"}),
         Sample(fields={"ids": ["{face}"], "labels": {"a": "north"}}),
@@ -232,6 +249,8 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
                 "review_margin": 0.05,
                 "learns": False,
                 "learnt_days": 90,
+                "consent_required": True,
+                "expired_consent_erases": True,
             }
         )
     ],

@@ -82,6 +82,13 @@ def test_a_merge_is_undone(server: Server, photos: Path) -> None:
     assert twin["name"] == "A. Lee"
 
 
+def test_a_consent_is_written_down_and_listed(server: Server, photos: Path) -> None:
+    session = Session.of("Write it down", TASKS / "consent.md")
+    read, written, listed = map(json.loads, session.answers(server, photos / at_hand.PORTRAIT))
+    assert read == written
+    assert listed["consents"] == [written]
+
+
 def test_what_the_week_shows_is_what_readme_says() -> None:
     table = (TASKS / "try.md").read_text(encoding="utf-8")
     [(of, there, captures)] = re.findall(

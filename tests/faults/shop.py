@@ -166,6 +166,7 @@ class Box(Book):
         return {
             "faces": self.entries(),
             "names": sorted(face.name for face in self.faces()),
+            "consents": sorted(str(face.consent) for face in self.faces()),
             "groups": {(g.name, g.capacity, g.count) for g in self.services.groups.all(self.tenant)},
             "captures": Counter(str(one.state) for page in captures for one in page),
             "pictures": sorted(len(face.pictures) for face in self.faces()),
@@ -216,6 +217,7 @@ def prepared(root: Path) -> Iterator[dict[str, Shop]]:
         after("unwanted", "shop", _unwanted)
         after("learnt", "shop", _learnt)
         after("held", "shop", lambda box: box.services.holds.set(box.tenant, box.ids["eva"], "case 7"))
+        after("consented", "merged", _consented)
         after("stuck", "shop", _stuck)
         receiver.answer_from_now_on(answers(410))
         after("parked", "shop", _delivered)
@@ -264,6 +266,13 @@ def _learnt(box: Box) -> None:
     """Eva's face learnt something that the tenant keeps no longer."""
     box.see(another_photo(5 * DAY, EVA))
     box.services.tenants.change("shop", {"learnt_days": 2})
+
+
+def _consented(box: Box) -> None:
+    """Eva's face has a record of consent, which expires in a day; then it is erased."""
+    body = {"basis": "consent", "given_at": "2026-03-01T00:00:00Z", "expires_at": "2026-03-17T09:00:00Z"}
+    box.v1.done("PUT", f"/v1/faces/{box.ids['eva']}/consent", body)
+    box.services.tenants.change("shop", {"expired_consent_erases": True})
 
 
 def _stuck(box: Box) -> None:

@@ -213,7 +213,14 @@ def _many(name: str, **change: Any) -> UseCase:
     return UseCase("POST /v1/face-changes", do, name)
 
 
-_NEW_FACE = {"group": "regular", "picture": _photo(61, 100.0), "name": "Ann \u674e\u660e", "note": "new"}
+_CONSENT = {"basis": "employment", "given_at": "2026-03-02T00:00:00Z", "expires_at": None}
+_NEW_FACE = {
+    "group": "regular",
+    "picture": _photo(61, 100.0),
+    "name": "Ann \u674e\u660e",
+    "note": "new",
+    "consent": _CONSENT,
+}
 
 OFFER = offer_of(picture(Person(41)), MONDAY + 5 * DAY * MINUTE)
 
@@ -269,6 +276,10 @@ V1 = (
     _v1("GET /v1/faces/{id}/hold", path="/v1/faces/{eva}/hold"),
     _v1("PUT /v1/faces/{id}/hold", {"held": True, "reason": "case 7"}, path="/v1/faces/{eva}/hold"),
     _v1("PUT /v1/faces/{id}/hold", {"held": False, "reason": "closed"}, path="/v1/faces/{eva}/hold", shop="held"),
+    _v1("GET /v1/consents", shop="consented"),
+    _v1("GET /v1/faces/{id}/consent", path="/v1/faces/{eva}/consent", shop="consented"),
+    _v1("PUT /v1/faces/{id}/consent", _CONSENT, path="/v1/faces/{eva}/consent", shop="consented"),
+    _v1("DELETE /v1/faces/{id}/consent", path="/v1/faces/{eva}/consent", shop="consented"),
     _many("moved", group="regular"),
     _many("labelled", labels={"b": "x"}),
     _many("deleted", delete=True),
@@ -354,6 +365,11 @@ def _swept_at_night(box: Box) -> None:
     box.sweep()
 
 
+def _swept_in_two_days(box: Box) -> None:
+    box.clock.advance(timedelta(days=2))
+    box.sweep()
+
+
 FUNCTIONS = (
     _ingest(shot(5 * DAY, 51), "somebody new"),
     _ingest(shot(5 * DAY, EVA), "somebody known"),
@@ -372,6 +388,7 @@ FUNCTIONS = (
     UseCase("canary", _asked_by_the_canary),
     *(UseCase("watch", lambda box: box.tick("watch"), shop=shop) for shop in ("unwanted", "alike")),
     *(UseCase("sweep", lambda box: box.sweep(), shop=shop) for shop in ("unwanted", "merging", "undoing", "alike")),
+    UseCase("sweep", _swept_in_two_days, "of a consent that expired", "consented"),
     UseCase("sweep", _swept_at_night, "of what was learnt too long ago", "learnt"),
 )
 

@@ -295,8 +295,20 @@ def schedules(account: Account) -> None:
         _orphan(account, shop)
         _at_hour(account, 3)
         account.tick("sweep")  # looks through all captures
+        _consent_for_a_day(account, shop)
         account.later(days=3)
-        account.tick("sweep")  # and forgets what was learnt
+        account.tick("sweep")  # and forgets what was learnt, and whose consent has expired
+
+
+def _consent_for_a_day(account: Account, shop: Shop) -> None:
+    """Somebody with a name whose consent expires tomorrow, and with it the face."""
+    assert shop.camera.add_face("regular", picture(Person(77)), faceid="77")["code"] == 0
+    shop.v1.done("PATCH", "/v1/faces/77", {"name": "Ann Lee"})
+    now = account.clock.now()
+    record = {"basis": "consent", "given_at": now.isoformat(), "expires_at": (now + timedelta(days=1)).isoformat()}
+    shop.v1.done("PUT", "/v1/faces/77/consent", record)
+    assert [one["face"] for one in shop.v1.done("GET", "/v1/consents")["consents"]] == ["77"]
+    account.services.tenants.change(shop.name, {"expired_consent_erases": True})
 
 
 def merges(account: Account) -> None:

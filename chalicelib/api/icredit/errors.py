@@ -18,6 +18,7 @@ CODES: Mapping[type[errors.RegularsError], str] = {
     errors.IllegalGroupName: "ILLEGAL_GROUP_LABEL",
     errors.IllegalCapacity: "ILLEGAL_CAPACITY",
     errors.DefaultGroup: "DEFAULT_GROUP",
+    errors.ConsentMissing: "CONSENT_REQUIRED",
     errors.NotFound: "NOT_FOUND",
     errors.GroupNotFound: "GROUP_NOT_FOUND",
     errors.FaceNotFound: "TOKEN_NOT_FOUND",

@@ -51,6 +51,10 @@ LearntDays = Annotated[
     Annotated[int, Meta(ge=1, le=3_650)] | None,
     Meta(description="Days after its capture for which a learnt picture is kept; null: as long as its face."),
 ]
+ConsentRequired = Annotated[bool, Meta(description="Nobody is enrolled by hand without a record of consent.")]
+ExpiredConsentErases = Annotated[
+    bool, Meta(description="The hourly sweep erases faces whose consent has expired; else they are only listed.")
+]
 
 
 class SettingsChanges(Changes):
@@ -63,6 +67,8 @@ class SettingsChanges(Changes):
     review_margin: ReviewMargin | UnsetType = UNSET
     learns: Learns | UnsetType = UNSET
     learnt_days: LearntDays | UnsetType = UNSET
+    consent_required: ConsentRequired | UnsetType = UNSET
+    expired_consent_erases: ExpiredConsentErases | UnsetType = UNSET
 
 
 class Settings(Answer):
@@ -75,6 +81,8 @@ class Settings(Answer):
     review_margin: ReviewMargin
     learns: Learns
     learnt_days: LearntDays
+    consent_required: ConsentRequired
+    expired_consent_erases: ExpiredConsentErases
     model: Annotated[str, Meta(description="Id of the embedding model. Its operator changes it.")]
     requests_a_day: Annotated[
         int | None, Meta(description="Of the iCREDIT dialect; null: any number. Its operator sets it.")
@@ -188,6 +196,8 @@ def _settings(tenant: Tenant, migration: Migration) -> Settings:
         review_margin=tenant.review_margin,
         learns=tenant.learns,
         learnt_days=tenant.learnt_days,
+        consent_required=tenant.consent_required,
+        expired_consent_erases=tenant.expired_consent_erases,
         model=tenant.model,
         requests_a_day=tenant.requests_a_day,
     )

@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta, UnsetType, field, structs, to_builtins
 
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.captures import CropUrl, PictureUrl, Sighting, crop_url, names_of, sighting_of
+from chalicelib.api.v1.consents import NewConsent, record_of
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.repeats import answer_of, nothing
 from chalicelib.api.v1.shapes import (
@@ -42,6 +43,7 @@ from chalicelib.core.errors import (
     CaptureNotFound,
     Changed,
     Conflict,
+    ConsentMissing,
     FaceExists,
     FaceHeld,
     FaceKnown,
@@ -126,6 +128,9 @@ class NewFace(WithPicture):
     gender: Gender | None = None
     attributes: Values = field(default_factory=dict)
     labels: FaceLabels = field(default_factory=FaceLabels)
+    consent: Annotated[
+        NewConsent | None, Meta(description="400 ConsentMissing without it if the tenant has `consent_required`.")
+    ] = None
     if_known: Annotated[
         Literal["enrol", "refuse"],
         Meta(description="`refuse`: 409 FaceKnown if the same person is enrolled already, in any group."),
@@ -292,6 +297,7 @@ def enrol_face(call: Call, body: NewFace) -> EnrolledFace:
         name=body.name,
         note=body.note,
         labels=model.Labels(**sent(body.labels)),
+        consent=None if body.consent is None else record_of(body.consent),
         refuses_known=body.if_known == "refuse",
         request=call.request,
     )
@@ -426,6 +432,7 @@ OPERATIONS = (
             GroupFull,
             TenantFull,
             Unusable,
+            ConsentMissing,
         ),
         again=_enrolled_before,
         searches=True,

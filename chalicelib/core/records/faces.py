@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib.core import keys
+from chalicelib.core.consent import Basis, Consent
 from chalicelib.core.model import (
     DEFAULT_CAPTURE_MB_A_DAY,
     DEFAULT_REVIEW_MARGIN,
@@ -58,6 +59,8 @@ def tenant_from(item: Item) -> Tenant:
         review_margin=float(item.get("review_margin", DEFAULT_REVIEW_MARGIN)),
         learns=item.get("learns", True),
         learnt_days=optional(int, item.get("learnt_days")),
+        consent_required=item.get("consent_required", False),
+        expired_consent_erases=item.get("expired_consent_erases", False),
         faces=optional(int, item.get("faces")),
         groups=optional(int, item.get("groups")),
     )
@@ -77,6 +80,8 @@ def tenant_setting_fields(tenant: Tenant) -> dict[str, Any]:
         "review_margin": Decimal(str(tenant.review_margin)),
         "learns": tenant.learns,
         "learnt_days": tenant.learnt_days,
+        "consent_required": tenant.consent_required,
+        "expired_consent_erases": tenant.expired_consent_erases,
         "faces": tenant.faces,
         "groups": tenant.groups,
     }
@@ -148,6 +153,7 @@ def face_item(tenant: str, face: Face) -> Item:
         "last_arrival_at": optional(milliseconds, face.last_arrival_at),
         **known({name: getattr(face, name) or None for name in _RARE}),
         **hold_fields(face.hold),
+        **_consent_fields(face),
         **({} if face.revision == 1 else {"revision": face.revision}),
         "version": face.version,
     }
@@ -160,9 +166,33 @@ def face_from(item: Item) -> Face:
         merges=int(item.get("merges", 0)),
         moving=item.get("moving", ""),
         hold=hold_from(item),
+        consent=optional(consent_from, item.get("consent")),
         version=int(item["version"]),
         **_shown(item),
     )
+
+
+def consent_item(consent: Consent) -> Item:
+    return {
+        "basis": consent.basis,
+        "given_at": milliseconds(consent.given_at),
+        "evidence": consent.evidence,
+        "expires_at": optional(milliseconds, consent.expires_at),
+    }
+
+
+def consent_from(item: Item) -> Consent:
+    return Consent(
+        Basis(item["basis"]), moment(item["given_at"]), item["evidence"], optional(moment, item["expires_at"])
+    )
+
+
+def _consent_fields(face: Face) -> Item:
+    """Make the record of consent, and the key by which an index finds it."""
+    if face.consent is None:
+        return {}
+    key = keys.consent_key(face.consent.expires_at, face.faceid)
+    return {"consent": consent_item(face.consent), "consent_key": key}
 
 
 def listed_face_from(item: Item) -> ListedFace:

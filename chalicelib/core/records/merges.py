@@ -7,7 +7,14 @@ from collections.abc import Sequence
 from chalicelib.core.merges import Merge, MergeBackup, MergeState
 from chalicelib.core.model import Negative
 from chalicelib.core.ports import Item
-from chalicelib.core.records.faces import face_from, face_item, template_items, templates_from
+from chalicelib.core.records.faces import (
+    consent_from,
+    consent_item,
+    face_from,
+    face_item,
+    template_items,
+    templates_from,
+)
 from chalicelib.core.records.visits import visits_from, visits_item
 from chalicelib.core.values import known, milliseconds, moment, optional
 
@@ -21,7 +28,7 @@ def merge_item(tenant: str, merge: Merge) -> Item:
         "at": milliseconds(merge.at),
         "state": merge.state,
         "renaming": optional(list, merge.renaming),
-        "kept": None if merge.kept is None else _kept_item(tenant, merge.survivor, merge.kept),
+        "kept": None if merge.kept is None else kept_item(tenant, merge.survivor, merge.kept),
         "joined": merge.joined or None,
     }
     return known(fields)
@@ -45,7 +52,7 @@ def _renaming(item: Sequence[int]) -> tuple[int, int]:
     return first_ms, end_ms
 
 
-def _kept_item(tenant: str, survivor: str, kept: MergeBackup) -> Item:
+def kept_item(tenant: str, survivor: str, kept: MergeBackup) -> Item:
     return {
         "face": face_item(tenant, kept.face),
         "visits": visits_item(tenant, kept.face.faceid, kept.visits),
@@ -59,6 +66,7 @@ def _kept_item(tenant: str, survivor: str, kept: MergeBackup) -> Item:
         "learnt": list(kept.learnt),
         "given": list(kept.given),
         **known({"name": kept.name or None, "note": kept.note or None}),
+        **known({"consent": optional(consent_item, kept.consent)}),
     }
 
 
@@ -76,4 +84,5 @@ def _kept_from(item: Item) -> MergeBackup:
         given=tuple(item["given"]),
         name=item.get("name", ""),
         note=item.get("note", ""),
+        consent=optional(consent_from, item.get("consent")),
     )

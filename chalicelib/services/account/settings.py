@@ -23,6 +23,8 @@ OF_TENANT = (
     "review_margin",
     "learns",
     "learnt_days",
+    "consent_required",
+    "expired_consent_erases",
 )
 """Fields of TenantSettings."""
 OF_MIGRATION = ("arrive_times", "period_days")

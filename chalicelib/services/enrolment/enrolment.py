@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from chalicelib.core import keys
+from chalicelib.core.consent import Consent, require_consent, require_legal
 from chalicelib.core.errors import (
     AttributeNotFound,
     ConditionFailed,
@@ -89,6 +90,7 @@ class Enrolment:
         name: str = "",
         note: str = "",
         labels: Labels = NO_LABELS,
+        consent: Consent | None = None,
         refuses_known: bool = False,
         request: RequestId | None = None,
     ) -> Face:
@@ -97,10 +99,13 @@ class Enrolment:
         One person may have several faceids in groups that somebody chose: those are not merged.
 
         `values`: attribute values by attribute name or `itemN`; names that the group lacks are ignored.
-        `refuses_known`: enrol nobody who is enrolled already, in any group. Raises, in this order, InvalidInput,
-        GroupNotFound, FaceExists, Unusable, GroupFull or TenantFull, FaceKnown; AnsweredAlready if the same request was
-        done first.
+        `refuses_known`: enrol nobody who is enrolled already, in any group. Raises, in this order, ConsentMissing,
+        InvalidInput, GroupNotFound, FaceExists, Unusable, GroupFull or TenantFull, FaceKnown; AnsweredAlready if the
+        same request was done first.
         """
+        require_consent(consent, is_required=tenant.consent_required)
+        if consent is not None:
+            require_legal(consent, self.clock.now())
         require_age(age)
         name, note = face_name(name), face_note(note)
         if faceid is not None:
@@ -123,6 +128,7 @@ class Enrolment:
             labels=labels,
             name=name,
             note=note,
+            consent=consent,
             version=first_version(),
         )
         new = _New(face, portrait, chosen=faceid is not None, refuses_known=refuses_known)

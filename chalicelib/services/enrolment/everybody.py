@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from chalicelib.core.consent import Consent, require_consent
 from chalicelib.core.decision import DUPLICATE_FPIR, is_match
 from chalicelib.core.errors import (
     Busy,
@@ -37,6 +38,15 @@ BETTER_PICTURE = 5.0
 """A new picture replaces that of a known face if its quality is higher by more than this, the noise of the score."""
 
 
+@dataclass(frozen=True)
+class _Said:
+    """What new faces get. `labels`: those of the call; `kept`: labels if the call does not give them."""
+
+    labels: Labels
+    kept: Labels = NO_LABELS
+    consent: Consent | None = None
+
+
 @dataclass
 class GroupEnrolment:
     groups: Groups
@@ -55,17 +65,17 @@ class GroupEnrolment:
         """Enrol every face of the picture in the group, largest first. Create the group if there is none of that name.
 
         A face that is in the group already keeps its id. It gets the labels that are given, and the new picture if that
-        is better. Raises IllegalGroupName, Unusable, GroupFull, TenantFull, TooManyGroups, Busy; then nothing is
-        enrolled.
+        is better. Raises IllegalGroupName, Unusable, GroupFull, TenantFull, TooManyGroups, ConsentMissing, Busy; then
+        nothing is enrolled.
         """
         name = legal_name(group_name)
         portraits = self.portraits.of_all(tenant, picture, rules)
-        return self._enrol(tenant, name, portraits, labels)
+        return self._enrol(tenant, name, portraits, _Said(labels))
 
     def stored(self, tenant: Tenant, group_name: str, faceid: str, labels: Labels) -> EnrolledFace:
         """Enrol a stored face in a group as a new face, from its first picture and its templates.
 
-        Labels that are not given are kept.
+        Labels that are not given are kept, and so is its record of consent.
 
         Return the face of the group that shows the same person, if there is one. Raises FaceNotFound, and the errors
         of `all_in_picture`.
@@ -79,29 +89,24 @@ class GroupEnrolment:
         if jpeg is None:
             raise FaceNotFound(f"there is no face {faceid!r} any more: it was deleted just now")
         portrait = Portrait(None, vector(template), template, face.estimates, jpeg, face.portrait.id)
-        return self._enrol(tenant, name, [portrait], labels, kept=face.labels)[0]
+        return self._enrol(tenant, name, [portrait], _Said(labels, face.labels, face.consent))[0]
 
-    def _enrol(
-        self, tenant: Tenant, name: str, portraits: Sequence[Portrait], labels: Labels, kept: Labels = NO_LABELS
-    ) -> list[EnrolledFace]:
+    def _enrol(self, tenant: Tenant, name: str, portraits: Sequence[Portrait], said: _Said) -> list[EnrolledFace]:
         """Search, then commit on condition that the gallery has not moved since. If it has, search again.
 
-        New faces then absorb strangers. `labels`: those of the call; `kept`: labels of a new face if the call does not
-        give them.
+        New faces then absorb strangers.
         """
-        enrolled = self._committed(tenant, name, portraits, (labels, kept))
+        enrolled = self._committed(tenant, name, portraits, said)
         for new in (one.face for one in enrolled if not one.known):
             self.absorbing.strangers(tenant, new)
         return enrolled
 
-    def _committed(
-        self, tenant: Tenant, name: str, portraits: Sequence[Portrait], labels_and_kept: tuple[Labels, Labels]
-    ) -> list[EnrolledFace]:
+    def _committed(self, tenant: Tenant, name: str, portraits: Sequence[Portrait], said: _Said) -> list[EnrolledFace]:
         for _ in attempts():
             stored: list[str] = []
             try:
                 with self.portraits.discarded_if_refused(stored), self.writer.exclusive(tenant.name):
-                    return self._try(tenant, name, portraits, labels_and_kept, stored)
+                    return self._try(tenant, name, portraits, said, stored)
             except GalleryMoved:
                 continue
             except ConditionFailed as error:
@@ -113,11 +118,10 @@ class GroupEnrolment:
         tenant: Tenant,
         name: str,
         portraits: Sequence[Portrait],
-        labels_and_kept: tuple[Labels, Labels],
+        said: _Said,
         stored: list[str],
     ) -> list[EnrolledFace]:
         """Try once. Add the key of each picture written to `stored`, so that the caller can delete it on failure."""
-        labels, kept = labels_and_kept
         plan = self._empty_plan(tenant, name)
         for portrait, known in zip(portraits, self._known(tenant, plan, portraits), strict=True):
             face = known or self._among_new(portrait, plan)
@@ -125,11 +129,11 @@ class GroupEnrolment:
             if planned is not None:
                 plan.repeat(planned, portrait)
             elif face is not None:
-                plan.refresh(face, self._refreshed(tenant, face, portrait, labels, stored), portrait)
+                plan.refresh(face, self._refreshed(tenant, face, portrait, said.labels, stored), portrait)
             else:
-                plan.add(self._new_face(tenant, plan.group, portrait, _merged(kept, labels), stored), portrait)
+                plan.add(self._new_face(tenant, plan.group, portrait, said, stored), portrait)
         now = self.clock.now()
-        observed = self.recorder.actions(tenant.name, plan.observations(now, labels))
+        observed = self.recorder.actions(tenant.name, plan.observations(now, said.labels))
         self.writer.commit(tenant.name, plan.change(now, observed))
         self.portraits.discard(plan.replaced_pictures)
         return plan.enrolled
@@ -170,12 +174,13 @@ class GroupEnrolment:
                 return new
         return None
 
-    def _new_face(self, tenant: Tenant, group: Group, portrait: Portrait, labels: Labels, stored: list[str]) -> Face:
+    def _new_face(self, tenant: Tenant, group: Group, portrait: Portrait, said: _Said, stored: list[str]) -> Face:
+        require_consent(said.consent, is_required=tenant.consent_required)
         now = self.clock.now()
         faceid = time_ordered_id(now)
         picture = self.portraits.stored(tenant.name, faceid, portrait, now)
         stored.append(picture.key)
-        return Face(faceid, group.id, now, (picture,), labels=labels)
+        return Face(faceid, group.id, now, (picture,), labels=_merged(said.kept, said.labels), consent=said.consent)
 
     def _refreshed(self, tenant: Tenant, face: Face, portrait: Portrait, labels: Labels, stored: list[str]) -> Face:
         face = replace(face, labels=_merged(face.labels, labels))

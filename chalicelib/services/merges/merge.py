@@ -154,6 +154,7 @@ class Merging:
             hold=survivor.face.hold or other.face.hold,
             name=survivor.face.name or other.face.name,
             note=survivor.face.note or other.face.note,
+            consent=survivor.face.consent or other.face.consent,
             pictures=pictures,
             negatives=len(pair.own) + len(pair.given),
             merges=number,
@@ -238,6 +239,7 @@ def _kept(pair: _FacePair, pictures: Sequence[Picture]) -> MergeBackup:
         given=tuple(one.sighting_id for one in pair.given),
         name="" if survivor.face.name else other.face.name,
         note="" if survivor.face.note else other.face.note,
+        consent=None if survivor.face.consent else other.face.consent,
     )
 
 

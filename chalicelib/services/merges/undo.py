@@ -229,6 +229,7 @@ class MergeUndo:
             arrived(survivor.face, plan.survivor),
             name=_own(survivor.face.name, kept.name),
             note=_own(survivor.face.note, kept.note),
+            consent=None if survivor.face.consent == kept.consent else survivor.face.consent,
             pictures=_own_pictures(survivor.face.pictures, kept),
             merges=len(all_below) - len(below) - 1,
             moving=merge.id,

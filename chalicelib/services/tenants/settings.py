@@ -40,6 +40,8 @@ class TenantSettings:
     review_margin: float = DEFAULT_REVIEW_MARGIN
     learns: bool = True
     learnt_days: int | None = None
+    consent_required: bool = False
+    expired_consent_erases: bool = False
     faces: int | None = None
     groups: int | None = None
     shards: int = 1

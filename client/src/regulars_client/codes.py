@@ -28,6 +28,9 @@ class IllegalAttribute(InvalidInput): ...
 class WrongAttributeCount(InvalidInput): ...
 
 
+class ConsentMissing(InvalidInput): ...
+
+
 class NotFound(ApiError): ...
 
 
@@ -71,6 +74,9 @@ class PictureNotFound(NotFound): ...
 
 
 class KeyNotFound(NotFound): ...
+
+
+class ConsentNotFound(NotFound): ...
 
 
 class Conflict(ApiError): ...
@@ -206,6 +212,7 @@ BY_CODE: Mapping[str, type[ApiError]] = {
     "DefaultGroup": DefaultGroup,
     "IllegalAttribute": IllegalAttribute,
     "WrongAttributeCount": WrongAttributeCount,
+    "ConsentMissing": ConsentMissing,
     "NotFound": NotFound,
     "GroupNotFound": GroupNotFound,
     "FaceNotFound": FaceNotFound,
@@ -221,6 +228,7 @@ BY_CODE: Mapping[str, type[ApiError]] = {
     "DuplicateNotFound": DuplicateNotFound,
     "PictureNotFound": PictureNotFound,
     "KeyNotFound": KeyNotFound,
+    "ConsentNotFound": ConsentNotFound,
     "Conflict": Conflict,
     "GroupExists": GroupExists,
     "GroupNotEmpty": GroupNotEmpty,

@@ -23,6 +23,14 @@ class Arrival(Struct, kw_only=True):
     sightings: int
 
 
+Basis: TypeAlias = Annotated[
+    str,
+    Meta(
+        description="The legal basis, by the terms of the GDPR: Article 6(1), and 9(2), which biometric data need besides."
+    ),
+]
+
+
 class Box(Struct, kw_only=True):
     """In pixels of the upright picture; it may reach over the edge."""
 
@@ -49,6 +57,20 @@ class ComparedFace(Struct, kw_only=True):
     box: Box
     quality: float
     flaw: str
+
+
+class Consent(Struct, kw_only=True):
+    face: str
+    name: str
+    basis: Basis
+    given_at: datetime
+    evidence: str
+    expires_at: datetime | None
+
+
+class ConsentsPage(Struct, kw_only=True):
+    consents: list[Consent]
+    next_token: str | None
 
 
 class Disk(Struct, kw_only=True):
@@ -278,6 +300,15 @@ class NearFace(Struct, kw_only=True):
     score: float
 
 
+class NewConsent(Struct, kw_only=True):
+    """On what basis somebody is in the book."""
+
+    basis: Basis
+    given_at: datetime | float
+    evidence: str | UnsetType = UNSET
+    expires_at: datetime | float | UnsetType | None = UNSET
+
+
 ObservationKind: TypeAlias = Annotated[str, Meta(description="The event that made an observation.")]
 
 
@@ -355,6 +386,8 @@ class Settings(Struct, kw_only=True):
     review_margin: float
     learns: bool
     learnt_days: int | None
+    consent_required: bool
+    expired_consent_erases: bool
     model: str
     requests_a_day: int | None
 

@@ -220,6 +220,21 @@ class Operations(Connection):
             idempotency_key=idempotency_key,
         )
 
+    def list_consents(
+        self,
+        *,
+        expires_before: datetime | str | float | UnsetType = UNSET,
+        limit: int | UnsetType = UNSET,
+        token: str | UnsetType = UNSET,
+    ) -> Pages[models.ConsentsPage, models.Consent]:
+        """List the records of all faces, the one that expires first at the beginning; last those that do not expire."""
+        return self._pages(
+            "/v1/consents",
+            models.ConsentsPage,
+            lambda page: page.consents,
+            query={"expires_before": expires_before, "limit": limit, "token": token},
+        )
+
     def detect(self, *, picture: Picture, idempotency_key: str | None = None) -> models.DetectedPicture:
         """Find the faces of a picture, and say how good each is and what it shows. Nobody is looked for."""
         return self._call(
@@ -312,6 +327,7 @@ class Operations(Connection):
         gender: Literal["female", "male", "unknown"] | UnsetType | None = UNSET,
         attributes: dict[str, str] | UnsetType = UNSET,
         labels: models.FaceLabels | UnsetType = UNSET,
+        consent: models.NewConsent | UnsetType | None = UNSET,
         if_known: Literal["enrol", "refuse"] | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.EnrolledFace:
@@ -330,6 +346,7 @@ class Operations(Connection):
                 "gender": gender,
                 "attributes": attributes,
                 "labels": labels,
+                "consent": consent,
                 "if_known": if_known,
             },
             idempotency_key=idempotency_key,
@@ -374,6 +391,42 @@ class Operations(Connection):
     def delete_face(self, id: str, *, idempotency_key: str | None = None) -> None:
         """Forget a face: its templates, pictures, names and merges; what it did before stays in the statistics."""
         self._call("DELETE", f"/v1/faces/{quoted(id)}", type(None), idempotency_key=idempotency_key)
+
+    def get_consent(self, id: str) -> models.Consent:
+        """Read a face's record of consent."""
+        return self._call("GET", f"/v1/faces/{quoted(id)}/consent", models.Consent)
+
+    def set_consent(
+        self,
+        id: str,
+        *,
+        basis: Literal[
+            "consent",
+            "contract",
+            "employment",
+            "legal_claims",
+            "legal_obligation",
+            "legitimate_interest",
+            "public_interest",
+            "vital_interest",
+        ],
+        given_at: datetime | str | float,
+        evidence: str | UnsetType = UNSET,
+        expires_at: datetime | str | float | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.Consent:
+        """Write down on what basis a face is in the book, in place of what was written before."""
+        return self._call(
+            "PUT",
+            f"/v1/faces/{quoted(id)}/consent",
+            models.Consent,
+            body={"basis": basis, "given_at": given_at, "evidence": evidence, "expires_at": expires_at},
+            idempotency_key=idempotency_key,
+        )
+
+    def withdraw_consent(self, id: str, *, idempotency_key: str | None = None) -> None:
+        """Take a face's record away. No undo of a merge brings it back."""
+        self._call("DELETE", f"/v1/faces/{quoted(id)}/consent", type(None), idempotency_key=idempotency_key)
 
     def get_hold(self, id: str) -> models.Hold:
         """Read whether a face is under legal hold."""
@@ -814,6 +867,8 @@ class Operations(Connection):
         review_margin: float | UnsetType = UNSET,
         learns: bool | UnsetType = UNSET,
         learnt_days: int | UnsetType | None = UNSET,
+        consent_required: bool | UnsetType = UNSET,
+        expired_consent_erases: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Settings:
         """Change what is sent, all or nothing; the rest stays."""
@@ -831,6 +886,8 @@ class Operations(Connection):
                 "review_margin": review_margin,
                 "learns": learns,
                 "learnt_days": learnt_days,
+                "consent_required": consent_required,
+                "expired_consent_erases": expired_consent_erases,
             },
             idempotency_key=idempotency_key,
         )

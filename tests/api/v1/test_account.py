@@ -32,6 +32,8 @@ FIRST = {
     "review_margin": 0.03,
     "learns": True,
     "learnt_days": None,
+    "consent_required": False,
+    "expired_consent_erases": False,
     "model": "fake",
     "requests_a_day": None,
 }
@@ -45,6 +47,8 @@ OTHER: dict[str, Any] = {
     "review_margin": 0.05,
     "learns": False,
     "learnt_days": 365,
+    "consent_required": True,
+    "expired_consent_erases": True,
 }
 
 

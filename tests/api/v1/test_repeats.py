@@ -84,6 +84,8 @@ WRITES = (
     Write("PATCH /v1/faces/{id}", "/v1/faces/{ann}", {"name": "Ann Lee"}),
     Write("DELETE /v1/faces/{id}", "/v1/faces/{ann}"),
     Write("PUT /v1/faces/{id}/hold", "/v1/faces/{ann}/hold", body={"held": True, "reason": "case 7"}),
+    Write("PUT /v1/faces/{id}/consent", "/v1/faces/{ann}/consent", {"basis": "contract", "given_at": 1_772_000_000}),
+    Write("DELETE /v1/faces/{id}/consent", "/v1/faces/{bob}/consent"),
     Write("POST /v1/face-changes", body={"ids": "both", "group": "vip"}),
     Write("DELETE /v1/faces/{id}/rejections/{sighting}", "/v1/faces/{ann}/rejections/{rejected}"),
     Write("POST /v1/reviews/{id}/done", "/v1/reviews/{review}/done"),
@@ -121,6 +123,7 @@ class Shop:
         ids["merge"] = self.v1.done("POST", f"/v1/faces/{eve.faceid}/merge", {"other": dan.faceid})["merge"]
         ids["both"], ids["rejected"] = [ann.faceid, bob.faceid], f"{seen[5].id}-{doubted.number}"
         self.v1.done("POST", f"/v1/faces/{ann.faceid}/sightings/{ids['rejected']}/reject")
+        self.v1.done("PUT", f"/v1/faces/{bob.faceid}/consent", {"basis": "contract", "given_at": 0})
         ids["group"] = self.v1.done("POST", "/v1/groups", {"name": "vip", "capacity": 9})["id"]
         ids["capture"], _ = parts_of_sighting(ids["sighting"])
         ids["review"] = f"uncertain-{ids['sighting']}"

@@ -1,0 +1,113 @@
+"""On what basis is somebody in the book, and until when? A record a face (core/consent).
+
+It is a part of the face's record: deleted, merged and restored with it. An index has the faces by the record's end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+
+from chalicelib.core import keys
+from chalicelib.core.consent import Consent, require_legal
+from chalicelib.core.errors import Busy, ConditionFailed, ConsentNotFound, InvalidInput
+from chalicelib.core.items import attempts, every
+from chalicelib.core.model import Face, Tenant
+from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.ports import Action, Clock, ItemStore, Update, equals
+from chalicelib.core.records.merges import kept_item
+from chalicelib.services.commit.idempotency import RequestId, Requests
+from chalicelib.services.faces.faces import PAGE_SIZES, Faces
+from chalicelib.services.merges.records import Merges
+from chalicelib.services.visits import face_put
+
+
+@dataclass(frozen=True)
+class ConsentPage:
+    """Faces with a record, by when it expires. `next_token`: for the next page; None: this is the last."""
+
+    faces: list[Face]
+    next_token: str | None
+
+
+@dataclass
+class Consents:
+    items: ItemStore
+    faces: Faces
+    merges: Merges
+    requests: Requests
+    clock: Clock
+
+    def of_face(self, tenant: Tenant, faceid: str) -> tuple[Face, Consent]:
+        """Return the face and its record. Raises FaceNotFound, ConsentNotFound."""
+        face = self.faces.get(tenant, faceid)
+        if face.consent is None:
+            raise ConsentNotFound(f"face {faceid!r} has no record of consent")
+        return face, face.consent
+
+    def set(self, tenant: Tenant, faceid: str, consent: Consent, request: RequestId | None = None) -> None:
+        """Give the face this record in place of the one that it has.
+
+        Raises InvalidInput, FaceNotFound, Busy, AnsweredAlready.
+        """
+        require_legal(consent, self.clock.now())
+        self._write(tenant, faceid, consent, request)
+
+    def withdraw(self, tenant: Tenant, faceid: str, request: RequestId | None = None) -> None:
+        """Take the record away, also from the faces that were merged into this one: no undo brings it back.
+
+        Raises FaceNotFound, ConsentNotFound, Busy, AnsweredAlready.
+        """
+        self._write(tenant, faceid, None, request)
+
+    def page(self, tenant: Tenant, before: datetime | None, limit: int, token: str | None = None) -> ConsentPage:
+        """Return a page of the faces with a record, the one that expires first at the beginning.
+
+        `before`: only those that expire before then; None: all, last those that do not expire. Raises InvalidInput if
+        the limit is not 1 to 100, or the token is damaged or another query's.
+        """
+        if limit not in PAGE_SIZES:
+            raise InvalidInput(f"limit is {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {limit}")
+        pages = PageTokens(f"consents of {tenant.name} before {before}")
+        behind = None if token is None else pages.place(token, str)
+        places = (place for place in self._places(tenant.name, before, behind, limit + 2) if place != behind)
+        found = list(islice(places, limit + 1))
+        faces = self.faces.by_id(tenant, [place.partition("#")[2] for place in found[:limit]])
+        listed = [face for face in faces.values() if face.consent is not None]
+        return ConsentPage(listed, pages.token(found[limit - 1]) if len(found) > limit else None)
+
+    def _places(self, tenant: str, before: datetime | None, low: str | None, page_size: int) -> Iterator[str]:
+        high = None if before is None else keys.consents_until(before)
+        if low is not None and high is not None and low > high:
+            return
+        for item in every(self.items, keys.FACES, tenant, index="by_consent", low=low, high=high, page_size=page_size):
+            yield item["consent_key"]
+
+    def _write(self, tenant: Tenant, faceid: str, consent: Consent | None, request: RequestId | None) -> None:
+        for _ in attempts():
+            face = self.faces.get(tenant, faceid) if consent else self.of_face(tenant, faceid)[0]
+            actions: list[Action] = [face_put(tenant.name, face, replace(face, consent=consent))]
+            if consent is None:
+                actions += self._forgotten_by_merges(tenant.name, face)
+            try:
+                return self.requests.write(tenant.name, actions, request)
+            except ConditionFailed:
+                continue
+        raise Busy("this face is changed by others all the time: send the request again in a moment")
+
+    def _forgotten_by_merges(self, tenant: str, face: Face) -> list[Action]:
+        """Return the actions that take the records out of what an undo would restore."""
+        return [
+            Update(
+                keys.MERGES,
+                (tenant, merge.id),
+                (equals("state", merge.state, "merge-state"),),
+                set={"kept": kept_item(tenant, merge.survivor, without)},
+            )
+            for merge in (self.merges.below(tenant, face.faceid) if face.merges else [])
+            if merge.kept is not None
+            and (without := replace(merge.kept, face=replace(merge.kept.face, consent=None), consent=None))
+            != merge.kept
+        ]

@@ -1,0 +1,277 @@
+"""Records of consent: written, listed by when they expire, merged, undone, withdrawn for good, and what expiry does."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.core import keys
+from chalicelib.core.consent import Basis, Consent
+from chalicelib.core.errors import (
+    Conflict,
+    ConsentMissing,
+    ConsentNotFound,
+    FaceNotFound,
+    InvalidInput,
+    LimitReached,
+    NotFound,
+)
+from chalicelib.core.items import every
+from chalicelib.core.model import NO_LABELS, Face
+from chalicelib.core.pictures import PictureRules
+from tests.examples import examples
+from tests.fakes import Person, picture
+from tests.services.sightings.book import MONDAY, Book, shot
+
+RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
+DAY = timedelta(days=1)
+REFUSED = (NotFound, Conflict, LimitReached, InvalidInput)
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    with closing(Book(tmp_path / "data")) as book:
+        yield book
+
+
+def signed(evidence: str = "drawer 3", days: int | None = None, since: int = 0) -> Consent:
+    """A record that begins with the shop, and ends so many days after now."""
+    return Consent(Basis.CONSENT, MONDAY, evidence, None if days is None else MONDAY + (since + 14 + days) * DAY)
+
+
+def enrol(book: Book, seed: int, consent: Consent | None = None) -> Face:
+    return book.services.enrolment.of_largest_face(
+        book.tenant, "regular", picture(Person(seed)), RULES, consent=consent
+    )
+
+
+def record(book: Book, faceid: str) -> Consent | None:
+    return book.services.faces.get(book.tenant, faceid).consent
+
+
+def sweep(book: Book) -> None:
+    book.services.sweep.tenant(book.tenant, book.clock.now())
+
+
+def test_a_record_comes_with_the_enrolment_is_replaced_and_is_withdrawn(book: Book) -> None:
+    face = enrol(book, 1, signed())
+    assert record(book, face.faceid) == signed()
+    book.services.consents.set(book.tenant, face.faceid, signed("drawer 4", days=3))
+    assert record(book, face.faceid) == signed("drawer 4", days=3)
+    assert book.services.faces.get(book.tenant, face.faceid).revision == 2
+    book.services.consents.withdraw(book.tenant, face.faceid)
+    assert record(book, face.faceid) is None
+    with pytest.raises(ConsentNotFound):
+        book.services.consents.withdraw(book.tenant, face.faceid)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        replace(signed(), given_at=MONDAY + 15 * DAY),
+        replace(signed(), expires_at=MONDAY),
+        signed(days=200 * 365),
+        signed("x" * 501),
+    ],
+)
+def test_a_record_that_cannot_be_is_refused_and_nothing_is_changed(book: Book, wrong: Consent) -> None:
+    face = enrol(book, 1, signed())
+    with pytest.raises(InvalidInput):
+        book.services.consents.set(book.tenant, face.faceid, wrong)
+    with pytest.raises(InvalidInput):
+        enrol(book, 2, wrong)
+    assert [(one.faceid, one.consent) for one in book.faces()] == [(face.faceid, signed())]
+
+
+def test_a_tenant_that_asks_for_one_enrols_nobody_by_hand_without_and_strangers_still_come(book: Book) -> None:
+    book.services.tenants.change("shop", {"consent_required": True})
+    with pytest.raises(ConsentMissing, match="consent_required"):
+        enrol(book, 1)
+    with pytest.raises(ConsentMissing):
+        book.services.group_enrolment.all_in_picture(book.tenant, "regular", picture(Person(1)), RULES, NO_LABELS)
+    enrolled = enrol(book, 1, signed())
+    known = book.services.group_enrolment.all_in_picture(book.tenant, "regular", picture(Person(1)), RULES, NO_LABELS)
+    assert [one.face.faceid for one in known] == [enrolled.faceid], "who is enrolled already is no enrolment"
+    copied = book.services.group_enrolment.stored(book.tenant, "stranger", enrolled.faceid, NO_LABELS)
+    assert copied.face.consent == signed(), "the record goes with the person into another group"
+    [seen] = book.see(shot(0, 2))
+    assert seen.sightings[0].faceid, "a capture makes strangers: their basis is the notice on the wall"
+    with pytest.raises(ConsentMissing):
+        book.services.group_enrolment.stored(book.tenant, "regular", seen.sightings[0].faceid, NO_LABELS)
+
+
+def test_records_are_listed_by_when_they_expire_and_page_by_page(book: Book) -> None:
+    ends = [9, None, 2, 5, None, 3]
+    faces = [enrol(book, seed, signed(days=days)) for seed, days in enumerate(ends)]
+    enrol(book, 99)
+    listed: list[str] = []
+    token = None
+    while True:
+        page = book.services.consents.page(book.tenant, None, 2, token)
+        listed += [face.faceid for face in page.faces]
+        token = page.next_token
+        if token is None:
+            break
+    assert listed[:4] == [faces[place].faceid for place in (2, 5, 3, 0)]
+    assert sorted(listed[4:]) == sorted(faces[place].faceid for place in (1, 4))
+    soon = book.services.consents.page(book.tenant, MONDAY + 19 * DAY, 50)
+    assert [face.faceid for face in soon.faces] == [faces[place].faceid for place in (2, 5)], "the bound is left out"
+    with pytest.raises(InvalidInput):
+        book.services.consents.page(book.tenant, MONDAY, 50, page.next_token or "AAAA")
+
+
+def test_an_expired_record_erases_the_face_only_if_the_tenant_says_so(book: Book) -> None:
+    ends, stays, endless, none = (
+        enrol(book, 1, signed(days=2)).faceid,
+        enrol(book, 2, signed(days=4)).faceid,
+        enrol(book, 3, signed()).faceid,
+        enrol(book, 4).faceid,
+    )
+    book.clock.advance(3 * DAY)
+    sweep(book)
+    assert {face.faceid for face in book.faces()} == {ends, stays, endless, none}
+    book.services.tenants.change("shop", {"expired_consent_erases": True})
+    sweep(book)
+    assert {face.faceid for face in book.faces()} == {stays, endless, none}
+
+
+def test_a_face_under_legal_hold_outlives_its_record_and_stops_no_other(book: Book) -> None:
+    held, _ = enrol(book, 1, signed(days=1)).faceid, enrol(book, 2, signed(days=2))
+    book.services.holds.set(book.tenant, held, "case 7")
+    book.services.tenants.change("shop", {"expired_consent_erases": True})
+    book.clock.advance(3 * DAY)
+    sweep(book)
+    assert [face.faceid for face in book.faces()] == [held]
+    book.services.holds.lift(book.tenant, held)
+    sweep(book)
+    assert book.faces() == []
+
+
+def test_a_merge_keeps_the_survivors_record_or_takes_the_others_and_its_undo_restores_both(book: Book) -> None:
+    one, other, without = enrol(book, 1, signed("one")), enrol(book, 2, signed("other")), enrol(book, 3)
+    first = book.services.merging.merge(book.tenant, without.faceid, other.faceid)
+    assert record(book, without.faceid) == signed("other")
+    second = book.services.merging.merge(book.tenant, one.faceid, without.faceid)
+    assert record(book, one.faceid) == signed("one")
+    for merge in (second, first):
+        book.services.merge_undo.undo(book.tenant, merge.id)
+    assert [record(book, face.faceid) for face in (one, other, without)] == [signed("one"), signed("other"), None]
+
+
+def test_a_record_that_is_withdrawn_comes_back_by_no_undo(book: Book) -> None:
+    one, other = enrol(book, 1, signed("one")), enrol(book, 2, signed("other"))
+    merge = book.services.merging.merge(book.tenant, one.faceid, other.faceid)
+    book.services.consents.withdraw(book.tenant, one.faceid)
+    book.services.merge_undo.undo(book.tenant, merge.id)
+    assert [record(book, face.faceid) for face in (one, other)] == [None, None]
+
+
+# --- any order --------------------------------------------------------------------------------------------------------
+
+Deed = Callable[[Book, "Told"], None]
+
+
+class Told:
+    """What was said in what order. `untouched`: faces whose record nobody changed since they were enrolled."""
+
+    def __init__(self, book: Book) -> None:
+        self.first = {f"{seed}": signed(f"<{seed}>", days=5 + seed) if seed % 2 else None for seed in range(5)}
+        for name, consent in self.first.items():
+            book.services.enrolment.of_largest_face(
+                book.tenant, "regular", picture(Person(int(name))), RULES, faceid=name, consent=consent
+            )
+        self.untouched = set(self.first)
+        self.withdrawn: set[str] = set()
+        self.number = len(self.first)
+
+    def below(self, book: Book, faceid: str) -> set[str]:
+        return {faceid, *(one.other for one in book.services.merges.below("shop", faceid) if one.is_active)}
+
+
+def give(place: int) -> Deed:
+    def deed(book: Book, told: Told) -> None:
+        with suppress(FaceNotFound):
+            told.number += 1
+            book.services.consents.set(book.tenant, str(place), signed(f"<{told.number}>", days=1 + place))
+            told.untouched.discard(str(place))
+
+    return deed
+
+
+def withdraw(place: int) -> Deed:
+    def deed(book: Book, told: Told) -> None:
+        before = evidence(book, told.below(book, str(place)))
+        with suppress(FaceNotFound, ConsentNotFound):
+            book.services.consents.withdraw(book.tenant, str(place))
+            told.untouched -= told.below(book, str(place))
+            told.withdrawn |= before
+
+    return deed
+
+
+def merge(first: int, second: int) -> Deed:
+    def deed(book: Book, _told: Told) -> None:
+        with suppress(*REFUSED):
+            book.services.merging.merge(book.tenant, str(first), str(second))
+
+    return deed
+
+
+def undo(place: int) -> Deed:
+    def deed(book: Book, _told: Told) -> None:
+        merges = book.services.merges.page(book.tenant, 100).merges
+        with suppress(*REFUSED, IndexError, ZeroDivisionError):
+            book.services.merge_undo.undo(book.tenant, merges[place % len(merges)].id)
+
+    return deed
+
+
+def evidence(book: Book, faceids: set[str]) -> set[str]:
+    """All evidence that is stored with these faces: of themselves, and kept by merges for them."""
+    kept = [one.kept.face for one in book.services.merges.all("shop") if one.kept and one.other in faceids]
+    return {
+        face.consent.evidence for face in (*book.faces(), *kept) if face.faceid in faceids and face.consent is not None
+    }
+
+
+DEEDS = st.one_of(
+    st.builds(give, st.integers(0, 4)),
+    st.builds(withdraw, st.integers(0, 4)),
+    st.builds(merge, st.integers(0, 4), st.integers(0, 4)),
+    st.builds(merge, st.integers(0, 4), st.integers(0, 4)),
+    st.builds(undo, st.integers(0, 9)),
+)
+
+
+@examples(12, 400)
+@given(st.lists(DEEDS, min_size=1, max_size=12))
+def test_in_any_order_lists_agree_what_is_withdrawn_is_nowhere_and_undos_restore_the_rest(done: list[Deed]) -> None:
+    with tempfile.TemporaryDirectory() as folder, closing(Book(Path(folder) / "data")) as book:
+        told = Told(book)
+        for deed in done:
+            deed(book, told)
+            ends = {face.faceid: face.consent.expires_at for face in book.faces() if face.consent}
+            listed = [face.faceid for face in book.services.consents.page(book.tenant, None, 100).faces]
+            assert listed == sorted(ends, key=lambda one: (ends[one], one))
+            stored = str(
+                [*every(book.storage.items, keys.FACES, "shop"), *every(book.storage.items, keys.MERGES, "shop")]
+            )
+            assert [one for one in told.withdrawn if one in stored] == []
+        left = len(told.first)
+        while left:
+            left -= 1
+            for merged in book.services.merges.page(book.tenant, 100).merges:
+                with suppress(*REFUSED):
+                    book.services.merge_undo.undo(book.tenant, merged.id)
+        assert {face.faceid for face in book.faces()} == set(told.first), "every merge was undone"
+        assert {name: record(book, name) for name in told.untouched} == {
+            name: told.first[name] for name in told.untouched
+        }
