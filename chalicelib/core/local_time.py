@@ -93,7 +93,12 @@ class Piece:
 def require_zone(name: str) -> str:
     """Raise InvalidInput unless `name` is a time zone of the IANA database."""
     if name not in _zones():
-        raise InvalidInput(f"a time zone has a name such as `Asia/Shanghai` or `Europe/Berlin`, not {name[:60]!r}")
+        meant = name.lower().replace(" ", "_")
+        near = [zone for zone in sorted(_zones()) if zone.lower() == meant or zone.lower().endswith(f"/{meant}")]
+        hint = f": did you mean {near[0]}?" if near else ""
+        raise InvalidInput(
+            f"a time zone has a name such as `Asia/Shanghai` or `Europe/Berlin`, not {name[:60]!r}{hint}"
+        )
     return name
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import socketserver
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -12,6 +14,14 @@ from regulars_client import Regulars, codes
 from regulars_client.errors import ApiError, NoAnswer, NotConfigured, WrongAnswer
 
 CAMERA_KEY = {"id": "door", "api_key": "ck_0"}
+
+
+class NoTls(socketserver.BaseRequestHandler):
+    """What a service that speaks http answers to the beginning of TLS."""
+
+    def handle(self) -> None:
+        self.request.recv(4096)
+        self.request.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
 
 def made(url: str, patience_s: float = 10.0) -> Regulars:
@@ -62,6 +72,19 @@ def test_a_repeat_is_not_printed() -> None:
         done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert (done.stdout, done.stderr) == ("", "")
     assert len(service.heads) == 2
+
+
+def test_https_that_cannot_be_spoken_is_told_at_once() -> None:
+    began = time.monotonic()
+    with socketserver.TCPServer(("127.0.0.1", 0), NoTls) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        with (
+            made(f"https://127.0.0.1:{server.server_address[1]}", patience_s=60) as regulars,
+            pytest.raises(NoAnswer, match=r"WRONG_VERSION_NUMBER.*begins with http://"),
+        ):
+            regulars.renew_camera_key("door")
+        server.shutdown()
+    assert time.monotonic() - began < 30
 
 
 def test_it_gives_up_when_its_patience_ends() -> None:

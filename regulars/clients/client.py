@@ -58,6 +58,7 @@ class Connection:
     """One kept-alive HTTP connection, for one thread at a time."""
 
     def __init__(self, url: str, timeout_s: float = 30.0) -> None:
+        self._url = url
         self._pool = urllib3.connection_from_url(url, maxsize=1, block=True, timeout=timeout_s, retries=False)
 
     def __enter__(self) -> Connection:
@@ -72,7 +73,7 @@ class Connection:
         try:
             response = self._pool.request(method, path, body=body, headers=headers, redirect=False)
         except urllib3.exceptions.HTTPError as error:
-            raise ConnectionError(str(error)) from error
+            raise ConnectionError(f"{self._url} does not answer: {error}") from error
         elapsed_ms = (time.perf_counter() - began) * 1000
         try:
             answer = response.json()

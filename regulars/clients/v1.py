@@ -51,7 +51,8 @@ class V1:
             headers["Content-Type"] = "application/json"
         reply: Reply = self.connection.request(method, path, body, headers)
         if reply.status >= 300:
-            raise WrongAnswer(f"{method} {path} answered HTTP {reply.status}: {reply.json}")
+            why = reply.json.get("detail") if isinstance(reply.json, dict) else None
+            raise WrongAnswer(f"{method} {path} answered HTTP {reply.status}: {why or reply.json}")
         return reply.json
 
     def add_camera(self, id_: str, **settings: Any) -> Any:

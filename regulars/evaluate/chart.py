@@ -16,7 +16,7 @@ from regulars.page import LIGHT
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-INSTALL = "pip install 'regulars[evaluate]'"
+INSTALL = "pip install matplotlib"
 
 RATES = (1e-5, 1e-4, 1e-3, 1e-2, 0.05, 0.2, 0.5)
 """Ticks of an axis of rates; the first and the last are its ends."""

@@ -56,7 +56,9 @@ class Access:
         try:
             from regulars_client import errors
         except ModuleNotFoundError as error:
-            raise OperatorError("this needs the client: pip install './client[pictures]' in the checkout") from error
+            raise OperatorError(
+                "this needs the client: install the wheel regulars_client beside regulars, as docs/install.md shows"
+            ) from error
         try:
             with self._opened() as service:
                 yield service

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from regulars.errors import NoPictures
-from regulars.transfer.people import Person, Photo, Source
+from regulars.transfer.people import Person, Photo, Source, shown
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".heic", ".heif"})
 
@@ -25,7 +25,9 @@ def read(folder: Path) -> Source:
             return Source(f"{folder}, {about}", _people(_by_folder(folder / inner), folder / inner))
     by_folder = _by_folder(folder)
     if by_folder:
-        source = Source(f"{folder}, a folder a person", _people(by_folder, folder))
+        beside = len(pictures(folder))
+        left = f", without the {beside:,} pictures beside the folders" if beside else ""
+        source = Source(f"{folder}, a folder a person{left}", _people(by_folder, folder))
     else:
         source = Source(f"{folder}, by file name", _people(_by_prefix(pictures(folder)), folder))
     if not source.people:
@@ -58,6 +60,6 @@ def _by_prefix(files: Iterable[Path]) -> dict[str, list[Path]]:
 
 def _people(files: dict[str, list[Path]], folder: Path) -> list[Person]:
     return [
-        Person(key=name, name=name, photos=tuple(Photo.of(file, folder) for file in found))
+        Person(key=shown(name), name=shown(name), photos=tuple(Photo.of(file, folder) for file in found))
         for name, found in files.items()
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,8 @@ class Photo:
     @classmethod
     def of(cls, file: Path, folder: Path) -> Photo:
         """Make the photo of a file, named by its place below the folder."""
-        return cls(str(file.relative_to(folder)) if file.is_relative_to(folder) else str(file), file.read_bytes)
+        name = file.relative_to(folder) if file.is_relative_to(folder) else file
+        return cls(shown(str(name)), file.read_bytes)
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,11 @@ class Source:
     people: Sequence[Person]
     groups: Sequence[Mapping[str, Any]] = ()
     rules: Mapping[str, Any] = field(default_factory=dict)
+
+
+def shown(name: str) -> str:
+    """Return a file's name as a text that can be written; bytes that are no UTF-8 become `\\xfc`."""
+    return os.fsencode(name).decode(errors="backslashreplace")
 
 
 def photo_id(data: bytes) -> str:

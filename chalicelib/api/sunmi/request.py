@@ -72,9 +72,7 @@ class SignedForm:
         if self.sign_type is SignType.MD5 and tenant.refuse_md5:
             raise WrongCredentials("this tenant refuses MD5: sign with sign_type=HMAC-SHA256")
         if not is_signed(self._signed_pairs(), app_key, self.sign, self.sign_type):
-            raise WrongCredentials(
-                "sign is wrong: sign every parameter but sign and files, sorted by name, with the app key"
-            )
+            raise WrongCredentials(f"sign is wrong: {self._how_to_sign()}")
         if tenant.disabled:
             raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
         return tenant
@@ -97,6 +95,13 @@ class SignedForm:
             "sign again",
         )
 
+    def _how_to_sign(self) -> str:
+        """Say what the sign is made of, with the names that were sent, in their order."""
+        text = "&".join(f"{name}=..." for name, _ in sorted(self._signed_pairs()))
+        if self.sign_type is SignType.MD5:
+            return f"it should be the MD5, in hex, of `{text}&key=APP_KEY`"
+        return f"it should be the HMAC-SHA256, in hex, of `{text}` with the app_key"
+
     def _signed_pairs(self) -> list[tuple[str, str]]:
         return [pair for pair in self.form.fields if own_name(pair[0], PUBLIC) != "sign"]
 
@@ -107,7 +112,8 @@ class SignedForm:
             if abs(now.timestamp() - signed_s) <= tolerance_s:
                 return
         raise StaleRequest(
-            f"timestamp is more than {tolerance_s} s away from the server's clock, which shows {int(now.timestamp())}"
+            f"timestamp is more than {tolerance_s} s away from the service's clock, which shows "
+            f"{int(now.timestamp())}: set the caller's clock"
         )
 
 

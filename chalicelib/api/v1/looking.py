@@ -16,11 +16,14 @@ from chalicelib.core.errors import FaceNotFound, GroupNotFound, InvalidInput, Un
 from chalicelib.core.roles import Role
 
 if TYPE_CHECKING:
+    from chalicelib.core import pictures
     from chalicelib.services.recognition import looking
     from chalicelib.services.recognition.verification import Comparison
 
 Quality = Annotated[float, Meta(ge=0, le=100, description="0 to 100: how fit the picture is for recognition.")]
-Flaw = Annotated[str, Meta(description="What is worst about the picture of this face, in words.")]
+Flaw = Annotated[
+    str, Meta(description="What is worst about the picture of this face, in words; empty if nothing could be better.")
+]
 Score = Annotated[float, Meta(le=1, description="How alike the two are; strangers are near 0.")]
 NeededScore = Annotated[float, Meta(description="The score from which on it is a match.")]
 Pixels = Annotated[int, Meta(ge=1, description="Of the picture as it was sent, upright.")]
@@ -198,7 +201,7 @@ def _identified(call: Call, face: looking.IdentifiedFace) -> IdentifiedFace:
     return IdentifiedFace(
         box=Box.of(probe.box),
         quality=probe.quality.total,
-        flaw=probe.quality.flaw,
+        flaw=_flaw(probe.quality),
         match=face.match is not None,
         reason=face.reason or None,
         threshold=decision.threshold,
@@ -222,7 +225,8 @@ def _verified(found: Comparison) -> Verified:
         false_match_probability=found.false_match_probability,
         reason=found.reason or None,
         faces=[
-            ComparedFace(box=Box.of(one.box), quality=one.quality.total, flaw=one.quality.flaw) for one in found.probes
+            ComparedFace(box=Box.of(one.box), quality=one.quality.total, flaw=_flaw(one.quality))
+            for one in found.probes
         ],
     )
 
@@ -233,6 +237,10 @@ def _detected(face: looking.DescribedFace) -> DetectedFace:
         landmarks=[Point(x=x, y=y) for x, y in face.detected.landmarks],
         certainty=min(max(face.detected.score, 0.0), 1.0),
         quality=face.quality.total,
-        flaw=face.quality.flaw,
+        flaw=_flaw(face.quality),
         estimates=Estimates.of(face.estimates),
     )
+
+
+def _flaw(quality: pictures.Quality) -> str:
+    return quality.flaw if quality.total < 100 else ""

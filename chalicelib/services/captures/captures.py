@@ -168,9 +168,9 @@ class Captures:
         at = at.astimezone(UTC)
         if not FIRST_CAPTURED_AT <= at <= now + timedelta(seconds=self.clock_tolerance_s):
             raise InvalidInput(
-                f"captured_at lies between {FIRST_CAPTURED_AT:%Y} and {self.clock_tolerance_s} s after "
-                f"the server's clock, which shows {now.isoformat(timespec='milliseconds')}; "
-                f"{at.isoformat(timespec='milliseconds')} does not: set the camera's clock"
+                f"captured_at is {at.isoformat(timespec='milliseconds')}, and the service's clock shows "
+                f"{now.isoformat(timespec='milliseconds')}: a picture may be up to {self.clock_tolerance_s} s ahead of "
+                f"it, and not before {FIRST_CAPTURED_AT:%Y}. Set the camera's clock"
             )
         return at.replace(microsecond=at.microsecond // 1000 * 1000)
 

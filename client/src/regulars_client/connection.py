@@ -33,6 +33,12 @@ _CROP = re.compile(r"/v1/captures/[^/?]+/crops/[^/?]+(?:\?.*)?$")
 # Without a handler, Python prints each repeat to stderr if a program has not set up logging.
 logging.getLogger("stamina").addHandler(logging.NullHandler())
 
+_TLS_FAULTS = {
+    "WRONG_VERSION_NUMBER": ". This port speaks http: its URL begins with http://",
+    "CERTIFICATE_VERIFY_FAILED": ". If the certificate is your own, let SSL_CERT_FILE name it",
+}
+"""Parts of OpenSSL's errors, and what would be right."""
+
 _UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 Answer = TypeVar("Answer")
@@ -140,7 +146,7 @@ class Connection:
                         raise refusal(response)
                     return response
         except httpx.TransportError as error:
-            raise NoAnswer(f"{self.url} does not answer: {error or type(error).__name__}") from error
+            raise NoAnswer(f"{self.url} does not answer: {error or type(error).__name__}{_hint(error)}") from error
         raise AssertionError("a retry either returns or raises")
 
     def _again(self, error: Exception) -> bool | float:
@@ -152,7 +158,14 @@ class Connection:
                 return True
             # Not all at the same moment: many clients may have been told the same.
             return error.retry_after_s <= self._patience_s and error.retry_after_s + random.uniform(0, 0.5)
-        return isinstance(error, httpx.TransportError) and not isinstance(error, httpx.UnsupportedProtocol)
+        if isinstance(error, httpx.UnsupportedProtocol) or _hint(error):
+            return False
+        return isinstance(error, httpx.TransportError)
+
+
+def _hint(error: Exception) -> str:
+    """Say what would be right, if no repeat can help."""
+    return next((hint for fault, hint in _TLS_FAULTS.items() if fault in str(error)), "")
 
 
 def quoted(part: str) -> str:

@@ -17,7 +17,7 @@ SHRUNK_SIDE_PX = 3_000
 
 _KINDS = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG", "image/png"), (b"BM", "image/bmp"), (b"RIFF", "image/webp"))
 _QUALITIES = (92, 85, 70)
-_PILLOW = "pip install 'regulars-client[pictures]' brings Pillow"
+_PILLOW = "`pip install Pillow` brings it"
 
 Picture = bytes | Path
 """A picture's bytes, or its file."""

@@ -26,6 +26,12 @@ from regulars_edge.redact import redacted
 LARGEST_ANSWER_BYTES = 8 * 2**20
 _READ_BYTES = 65_536
 
+_TLS_FAULTS = {
+    "WRONG_VERSION_NUMBER": ". This port speaks http: its URL begins with http://",
+    "CERTIFICATE_VERIFY_FAILED": ". If the service's certificate is your own, let ca_file of [server] name it",
+}
+"""Parts of OpenSSL's errors, and what would be right."""
+
 
 class Body(Protocol):
     """What a request sends: a stream that is read from where it stands."""
@@ -200,4 +206,5 @@ def _place(url: str) -> str:
 
 def _reason(error: BaseException) -> str:
     text = redacted(str(error)) or type(error).__name__
-    return text[:300]
+    hint = next((hint for fault, hint in _TLS_FAULTS.items() if fault in text), "")
+    return f"{text[:300]}{hint}"

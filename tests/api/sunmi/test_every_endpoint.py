@@ -161,6 +161,15 @@ def test_a_tenant_can_be_set_to_refuse_md5(
     test_hmac_sha256_is_an_option(shop_front, endpoint)
 
 
+def test_a_wrong_sign_is_told_what_it_should_be_made_of(camera: CameraClient) -> None:
+    answer = request(camera, "deleteGroup", sign="0" * 32).answer()
+    text = "app_id=...&name=...&random=...&timestamp=..."
+    assert answer["msg"] == f"sign is wrong: it should be the MD5, in hex, of `{text}&key=APP_KEY`"
+    answer = request(camera, "deleteGroup", sign="0" * 32, sign_type="HMAC-SHA256").answer()
+    text = "app_id=...&name=...&random=...&sign_type=...&timestamp=..."
+    assert answer["msg"] == f"sign is wrong: it should be the HMAC-SHA256, in hex, of `{text}` with the app_key"
+
+
 @every_endpoint
 def test_an_unknown_parameter_is_ignored_but_signed(shop_front: CameraClient, endpoint: str) -> None:
     signed = request(shop_front, endpoint)

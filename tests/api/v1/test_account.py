@@ -75,6 +75,8 @@ def test_what_is_set_here_holds_in_the_dialects(v1: V1Client, services: Services
     [
         ({}, "send what to change"),
         ({"time_zone": "Mars/Olympus"}, "a time zone has a name such as"),
+        ({"time_zone": "berlin"}, "not 'berlin': did you mean Europe/Berlin?"),
+        ({"time_zone": "america/new york"}, "did you mean America/New_York?"),
         ({"time_zone": None}, "time_zone"),
         ({"arrive_times": 11}, "arrive_times is a whole number from 1 to 10"),
         ({"arrive_times": 0}, "arrive_times is a whole number from 1 to 10"),

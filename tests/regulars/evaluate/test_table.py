@@ -49,7 +49,7 @@ def test_without_the_extra_the_page_has_its_tables_and_says_how_charts_come(
     html = page.html(measured, "about")
     assert "<svg" not in html
     assert "Ann and Ann again" in html
-    assert "pip install &#x27;regulars[evaluate]&#x27;" in html
+    assert "pip install matplotlib" in html
 
 
 def test_names_are_no_markup(measured: Figures) -> None:

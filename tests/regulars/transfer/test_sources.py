@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,21 @@ def test_a_folder_a_person(tmp_path: Path) -> None:
 def test_pictures_beside_each_other_are_named_by_what_comes_before_the_last_underscore(tmp_path: Path) -> None:
     source = folders.read(pictures(tmp_path, "ann_lee_1.jpg", "ann_lee_2.jpg", "bo.jpg", "README.md"))
     assert people(source) == {"ann_lee": ["ann_lee_1.jpg", "ann_lee_2.jpg"], "bo": ["bo.jpg"]}
+
+
+def test_pictures_beside_the_folders_are_nobodys_and_are_counted(tmp_path: Path) -> None:
+    source = folders.read(pictures(tmp_path, "Ann/1.jpg", "IMG_1.jpg", "IMG_2.HEIC", "notes.txt"))
+    assert people(source) == {"Ann": ["Ann/1.jpg"]}
+    assert source.about == f"{tmp_path}, a folder a person, without the 2 pictures beside the folders"
+
+
+def test_names_that_are_no_utf8_are_shown_with_their_bytes(tmp_path: Path) -> None:
+    inside = tmp_path / os.fsdecode(b"J\xfcrgen")
+    inside.mkdir()
+    (inside / os.fsdecode(b"b\xe4d.jpg")).write_bytes(b"picture")
+    source = folders.read(tmp_path)
+    assert people(source) == {r"J\xfcrgen": [r"J\xfcrgen/b\xe4d.jpg"]}
+    assert source.people[0].photos[0].read() == b"picture"
 
 
 @pytest.mark.parametrize("place", ["", "clips/faces"])
