@@ -26,7 +26,10 @@ def _way(missing: str) -> str:
     version = metadata.version("regulars")
     if missing == "regulars_client":
         return f"add the client's wheel, as by `pipx inject regulars ./dist/regulars_client-{version}-py3-none-any.whl`"
-    return f"install with the extra `box`, as by `pipx install './dist/regulars-{version}-py3-none-any.whl[box]'`"
+    extra = "box,mqtt" if missing == "paho" else "box"
+    return (
+        f"install with the extra `{extra}`, as by `pipx install './dist/regulars-{version}-py3-none-any.whl[{extra}]'`"
+    )
 
 
 if __name__ == "__main__":

@@ -23,6 +23,7 @@ from regulars.errors import OperatorError
 from regulars.evaluate import command as evaluate
 from regulars.fsck import command as fsck
 from regulars.models import command as models
+from regulars.mqtt import command as mqtt
 from regulars.options import configured, data_option, models_option, serve_options
 from regulars.serve import command as serve
 from regulars.tenants import command as tenants
@@ -104,6 +105,7 @@ for command in (
     backup.restore,
     transfer.import_,
     transfer.export,
+    mqtt.mqtt,
     fsck.fsck,
     doctor.doctor,
     config,

@@ -36,14 +36,15 @@ def api_key(given: str | None, file: Path | None, environment: Mapping[str, str]
     if given is not None:
         return ApiKey(given.strip(), "api_key")
     if file is not None:
-        return ApiKey(_in_file(file), str(file))
+        return ApiKey(secret_in(file), str(file))
     found = environment.get(VARIABLE, "").strip()
     if not found:
         raise NotConfigured(f"no API key: set {VARIABLE}, or name a file that holds it")
     return ApiKey(found, VARIABLE)
 
 
-def _in_file(file: Path) -> str:
+def secret_in(file: Path) -> str:
+    """Read a file that only its owner may read. Raises NotConfigured."""
     try:
         with file.open(encoding="utf-8") as stream:
             mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)

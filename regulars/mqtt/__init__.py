@@ -1,0 +1,1 @@
+"""How do Home Assistant and Frigate hear of arrivals, and how do Frigate's pictures become captures?"""

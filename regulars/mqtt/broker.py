@@ -1,0 +1,162 @@
+"""The connection to an MQTT broker. paho-mqtt connects again by itself and keeps what is not confirmed until it is."""
+
+from __future__ import annotations
+
+import logging
+import ssl
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+from urllib.parse import urlsplit
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from regulars.errors import OperatorError
+
+QOS = 1
+"""At least once: the broker confirms each message."""
+
+ONLINE, OFFLINE = "online", "offline"
+_PORTS = {"mqtt": 1883, "mqtts": 8883}
+_LONGEST_WAIT_S = 60
+_GOODBYE_S = 2.0
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where the broker is. `tls`: its certificate is verified."""
+
+    host: str
+    port: int
+    tls: bool
+
+    @classmethod
+    def of(cls, url: str) -> Address:
+        """Read mqtt://HOST[:PORT] or mqtts://HOST[:PORT]. Raises OperatorError, which never shows a password."""
+        try:
+            parts = urlsplit(url)
+            port = parts.port
+        except ValueError as error:
+            raise OperatorError(f"--broker is no URL: {error}") from error
+        if parts.username is not None or parts.password is not None:
+            raise OperatorError("--broker holds no user and no password: --user and --password-file name them")
+        if parts.scheme not in _PORTS or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
+            raise OperatorError(f"--broker is mqtt://HOST[:PORT] or mqtts://HOST[:PORT], not {url!r}")
+        return cls(parts.hostname, port or _PORTS[parts.scheme], parts.scheme == "mqtts")
+
+
+@dataclass(frozen=True)
+class Login:
+    user: str
+    password: str | None
+
+    def __repr__(self) -> str:
+        return "Login(...)"
+
+
+class Broker:
+    """One connection, which says at `available` whether it is there. Messages are told by one thread.
+
+    `client_id`: if another connection has it, the broker ends that one. `start` begins; `is_connected` says whether it
+    is there now, `connections` how often it came about.
+    """
+
+    def __init__(
+        self, address: Address, client_id: str, available: str, *, login: Login | None = None, ca: Path | None = None
+    ) -> None:
+        self._address, self._available = address, available
+        self._client = Client(CallbackAPIVersion.VERSION2, client_id=client_id)
+        self._client.reconnect_delay_set(1, _LONGEST_WAIT_S)
+        self._client.will_set(available, OFFLINE, QOS, retain=True)
+        if login is not None:
+            self._client.username_pw_set(login.user, login.password)
+        if address.tls:
+            try:
+                self._client.tls_set_context(ssl.create_default_context(cafile=ca))
+            except (OSError, ssl.SSLError) as error:
+                raise OperatorError(f"--ca-file {ca} cannot be used: {error}") from error
+        self._client.on_connect, self._client.on_disconnect = self._connected, self._disconnected
+        self._client.on_connect_fail = self._unreachable
+        self._client.on_publish = self._published
+        self._topics: list[str] = []
+        self._confirmed: SimpleQueue[int] = SimpleQueue()
+        self._said = ""
+        self.connections = 0
+
+    @property
+    def is_connected(self) -> bool:
+        return self._client.is_connected()
+
+    def listen(self, topic: str, hear: Callable[[str, bytes], object]) -> None:
+        """Call `hear` with the topic and the payload of each message, in a thread of its own. Only before `start`."""
+
+        def heard(_client: Client, _data: Any, message: MQTTMessage) -> None:
+            try:
+                hear(message.topic, bytes(message.payload))
+            except Exception:  # else it would end the thread that holds the connection
+                _log.exception("a message at %s could not be used", message.topic)
+
+        self._topics.append(topic)
+        self._client.message_callback_add(topic, heard)
+
+    def start(self) -> None:
+        self._client.connect_async(self._address.host, self._address.port)
+        self._client.loop_start()
+
+    def stop(self) -> None:
+        """Say goodbye, so that the broker need not find out, and end the connection."""
+        if self.is_connected:
+            self._client.publish(self._available, OFFLINE, QOS, retain=True).wait_for_publish(_GOODBYE_S)
+        self._client.disconnect()
+        self._client.loop_stop()
+
+    def tell(self, topic: str, payload: str, *, retain: bool = False) -> int:
+        """Send a message, or have it wait for the connection; return the number by which it is confirmed."""
+        return self._client.publish(topic, payload, QOS, retain=retain).mid
+
+    def confirmed(self) -> Iterator[int]:
+        """Yield the numbers of the messages that the broker has confirmed since the last call."""
+        while True:
+            try:
+                yield self._confirmed.get_nowait()
+            except Empty:
+                return
+
+    def _connected(
+        self, client: Client, _data: Any, _flags: ConnectFlags, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            self._say(logging.ERROR, f"refuses the connection: {reason}")
+            return
+        for topic in self._topics:
+            client.subscribe(topic, QOS)
+        client.publish(self._available, ONLINE, QOS, retain=True)
+        self.connections += 1
+        self._say(logging.INFO, "is connected")
+
+    def _disconnected(
+        self, _client: Client, _data: Any, _flags: DisconnectFlags, reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        if reason.is_failure:
+            self._say(logging.WARNING, f"has gone ({reason}); what is not confirmed is sent when it is back")
+
+    def _unreachable(self, _client: Client, _data: Any) -> None:
+        self._say(logging.WARNING, "cannot be reached, or its certificate is not trusted; it is tried again")
+
+    def _published(
+        self, _client: Client, _data: Any, number: int, _reason: ReasonCode, _properties: Properties | None
+    ) -> None:
+        self._confirmed.put(number)
+
+    def _say(self, level: int, what: str) -> None:
+        """Log what the broker does, once until it does something else."""
+        if what != self._said:
+            _log.log(level, "the broker %s:%d %s", self._address.host, self._address.port, what)
+        self._said = what

@@ -1,0 +1,104 @@
+"""The command line of `regulars mqtt`."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from importlib import metadata
+from pathlib import Path
+from types import FrameType
+
+import click
+
+from regulars.errors import OperatorError
+from regulars.options import PATH, together
+
+URL = "http://127.0.0.1:8000"
+PASSWORD = "REGULARS_MQTT_PASSWORD"  # noqa: S105 -- the name of a variable
+_PATIENCE_S = 2.0
+"""How long one request to the service is tried."""
+
+_broker_options = together(
+    click.option("--broker", required=True, metavar="URL", help="mqtt://HOST[:PORT], or mqtts:// for TLS."),
+    click.option("--user", help="The broker's user."),
+    click.option(
+        "--password-file", type=PATH, help=f"File with that user's password, mode 600.  [default: ${PASSWORD}]"
+    ),
+    click.option("--ca-file", type=PATH, help="Certificates (PEM) to trust.  [default: the system's]"),
+    click.option("--discovery", default="homeassistant", metavar="PREFIX", help="Home Assistant's discovery prefix."),
+)
+
+
+@click.command(short_help="Tell an MQTT broker and Home Assistant who comes.")
+@click.option("--url", help=f"The service.  [default: $REGULARS_URL, or {URL}]")
+@click.option("--key-file", type=PATH, help="File that holds an admin's key.  [default: $REGULARS_API_KEY]")
+@click.option("--mailbox", required=True, metavar="ID", help="The mailbox whose events are told.")
+@_broker_options
+@click.option("--names", is_flag=True, help="Tell names, and make an entity of each person who has one.")
+def mqtt(
+    *,
+    url: str | None,
+    key_file: Path | None,
+    mailbox: str,
+    broker: str,
+    user: str | None,
+    password_file: Path | None,
+    ca_file: Path | None,
+    discovery: str,
+    names: bool,
+) -> int:
+    """Tell an MQTT broker who comes, so that Home Assistant finds each camera and person, until Ctrl-C.
+
+    Events come from a mailbox, which keeps them for 30 days until the broker has confirmed them.
+
+    \b
+    Examples:
+      regulars mqtt --broker mqtt://127.0.0.1 --mailbox 1
+      regulars mqtt --broker mqtts://broker.lan --user regulars --password-file password --mailbox 1 --names
+    """
+    from regulars_client import Regulars, errors, keys
+
+    from regulars.mqtt.bridge import run
+    from regulars.mqtt.broker import Address, Broker, Login
+    from regulars.mqtt.discovery import Descriptions, Topics
+    from regulars.mqtt.telling import Teller
+
+    _log_to_stderr()
+    address = Address.of(broker)
+    try:
+        password = keys.secret_in(password_file) if password_file else os.environ.get(PASSWORD)
+        with Regulars(
+            url or os.environ.get("REGULARS_URL") or URL, key_file=key_file, patience_s=_PATIENCE_S
+        ) as service:
+            topics = Topics(service.get_session().tenant, discovery)
+            login = Login(user, password) if user else None
+            # One name for good, so that a new connection ends one that hangs, and no two tell the same.
+            client_id = f"regulars-{topics.tenant}-{mailbox}"
+            connection = Broker(address, client_id, topics.available, login=login, ca=ca_file)
+            descriptions = Descriptions(topics, service.url, metadata.version("regulars"))
+            teller = Teller(service, mailbox, connection, descriptions, names=names)
+            run(connection, [teller.step], _asked_to_stop())
+    except errors.RegularsError as error:
+        raise OperatorError(str(error)) from error
+    return 0
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)-7s %(message)s")
+    for library in ("httpx", "stamina"):
+        logging.getLogger(library).setLevel(logging.WARNING)
+
+
+def _asked_to_stop() -> threading.Event:
+    """Return what SIGTERM and Ctrl-C set."""
+    stop = threading.Event()
+
+    def asked(_number: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, asked)
+    return stop

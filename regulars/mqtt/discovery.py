@@ -1,0 +1,131 @@
+"""Topics and payloads of what a broker is told, in the form of Home Assistant's MQTT discovery.
+
+https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery: a retained message at
+`PREFIX/COMPONENT/NODE/OBJECT/config` describes an entity, an empty one takes it away. A camera is an `event`, a person
+a `sensor` whose state is the camera that saw them last.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from regulars_client.models import Camera, Event, Face
+
+EVENTS = ("face.arrived", "stranger.created", "stranger.promoted", "group.full", "camera.silent")
+"""Kinds of events that a camera's entity has. The other kinds have no camera."""
+
+LATE = timedelta(minutes=5)
+"""An event that is told so long after it happened says so, for automations that welcome somebody."""
+
+
+@dataclass(frozen=True)
+class Topics:
+    """The topics of one tenant. `prefix`: of Home Assistant's discovery."""
+
+    tenant: str
+    prefix: str = "homeassistant"
+
+    @property
+    def available(self) -> str:
+        return f"regulars/{self.tenant}/available"
+
+    @property
+    def configs(self) -> str:
+        """All of this tenant's descriptions, as a pattern."""
+        return f"{self.prefix}/+/{self._node}/+/config"
+
+    @property
+    def _node(self) -> str:
+        return f"regulars_{self.tenant}"
+
+    def camera(self, camera: str) -> str:
+        return f"regulars/{self.tenant}/cameras/{camera}"
+
+    def person(self, face: str) -> str:
+        return f"regulars/{self.tenant}/people/{face}"
+
+    def camera_config(self, camera: str) -> str:
+        object_id = camera.replace(".", "_2e")  # Home Assistant takes no full stop there
+        return f"{self.prefix}/event/{self._node}/{object_id}/config"
+
+    def person_config(self, face: str) -> str:
+        return f"{self.prefix}/sensor/{self._node}/{face}/config"
+
+    def face_of(self, config: str) -> str | None:
+        """Return the face whose description is at this topic; None if it is none of a person."""
+        found = re.fullmatch(rf"{re.escape(self.prefix)}/sensor/{self._node}/([A-Za-z0-9_-]{{1,64}})/config", config)
+        return found[1] if found else None
+
+
+@dataclass(frozen=True)
+class Descriptions:
+    """What entities are called and where their states are. `url`: the service's; `version`: its."""
+
+    topics: Topics
+    url: str
+    version: str
+
+    def camera(self, camera: Camera) -> str:
+        topic = self.topics.camera(camera.id)
+        return self._entity(f"camera_{camera.id}", camera.name or camera.id, topic, event_types=EVENTS)
+
+    def person(self, face: Face) -> str:
+        topic = self.topics.person(face.id)
+        return self._entity(
+            f"person_{face.id}",
+            face.name,
+            topic,
+            value_template="{{ value_json.camera }}",
+            json_attributes_topic=topic,
+            icon="mdi:account",
+        )
+
+    def _entity(self, key: str, name: str, topic: str, **more: Any) -> str:
+        tenant = self.topics.tenant
+        device = {
+            "identifiers": [f"regulars_{tenant}"],
+            "name": f"Regulars {tenant}",
+            "manufacturer": "Regulars",
+            "sw_version": self.version,
+            "configuration_url": self.url,
+        }
+        return _json(
+            {
+                "name": name,
+                "unique_id": f"regulars_{tenant}_{key}",
+                "state_topic": topic,
+                "availability_topic": self.topics.available,
+                "qos": 1,
+                "device": device,
+                "origin": {"name": "regulars", "sw_version": self.version},
+                **more,
+            }
+        )
+
+
+def camera_event(event: Event, now: datetime, face: Face | None) -> str:
+    """Say that something happened at a camera. `face`: whose name may be told; None: nobody's."""
+    told = {
+        "event_type": event.type,
+        "id": event.id,
+        "at": event.at.isoformat(),
+        "late": now - event.at > LATE,
+        "camera": event.camera,
+        "group": event.group,
+        "visit": event.data.get("arrive_count"),
+    }
+    return _json(told | ({"name": face.name, "face": face.id} if face else {}))
+
+
+def person_state(event: Event) -> str:
+    """Say where somebody was seen."""
+    at = event.at.isoformat()
+    return _json({"camera": event.camera, "at": at, "group": event.group, "visit": event.data.get("arrive_count")})
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False)

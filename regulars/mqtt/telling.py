@@ -1,0 +1,148 @@
+"""Tells a broker what comes into a mailbox, and keeps Home Assistant's entities as the cameras and people are.
+
+An event stays in the mailbox until the broker has confirmed it. So neither's absence loses one, for the 30 days that a
+mailbox keeps them. Which entities there are is asked of the broker, which retains their descriptions: there is no file.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+
+from regulars_client import Regulars
+from regulars_client.models import Event, Face
+
+from regulars.mqtt import discovery
+from regulars.mqtt.broker import Broker
+from regulars.mqtt.discovery import Descriptions
+
+EVERY_S = 1.0
+"""Between two looks into the mailbox, if there was nothing."""
+
+AT_ONCE = 100
+"""The most that a mailbox shows or takes, and that a list of faces is asked for, in a call."""
+
+TIDY_S = 60.0
+"""How soon a deleted face, or one that has another name, is so in Home Assistant, too."""
+
+_SETTLE_S = 1.0
+"""In this time after a connection the broker says what it has retained."""
+
+_REMEMBERED = 10_000
+
+
+class Teller:
+    """`names`: whether people are told by name and have entities of their own; else those that there are go."""
+
+    def __init__(
+        self,
+        service: Regulars,
+        mailbox: str,
+        broker: Broker,
+        descriptions: Descriptions,
+        *,
+        names: bool,
+        tidy_s: float = TIDY_S,
+    ) -> None:
+        self._service, self._mailbox, self._broker = service, mailbox, broker
+        self._descriptions, self._topics = descriptions, descriptions.topics
+        self._names = names
+        self._tidy_s = tidy_s
+        self._there: set[str] = set()
+        """Topics of the descriptions that the broker has."""
+        self._described: dict[str, str] = {}
+        """The descriptions that this connection has told, by topic."""
+        self._connection, self._tidy_at = 0, 0.0
+        self._told: dict[str, None] = {}
+        """Ids of events that were told, oldest first."""
+        self._waiting: dict[int, str] = {}
+        """Ids of events that are not confirmed yet, by the number of their message."""
+        self._done: list[str] = []
+        """Ids of events that are confirmed and still in the mailbox."""
+        broker.listen(self._topics.configs, self._heard)
+
+    def step(self) -> float:
+        """Tell what is new; return the seconds until the next step. Raises RegularsError of the client."""
+        self._acknowledge()
+        if not self._broker.is_connected:
+            return EVERY_S
+        self._keep_entities()
+        page = next(self._service.list_deliveries(self._mailbox, state="pending", limit=AT_ONCE).pages())
+        fresh = [one.event for one in page.deliveries if one.event.id not in self._told]
+        faces = self._faces({str(one.data.get("faceid")) for one in fresh if "faceid" in one.data})
+        for event in sorted(fresh, key=lambda one: one.at):
+            self._tell(event, faces.get(str(event.data.get("faceid"))))
+        return 0.05 if self._waiting else EVERY_S
+
+    def _acknowledge(self) -> None:
+        for number in self._broker.confirmed():
+            event = self._waiting.pop(number, None)
+            if event is not None:
+                self._done.append(event)
+        while self._done:
+            self._service.acknowledge(self._mailbox, ids=self._done[:AT_ONCE])
+            del self._done[:AT_ONCE]
+
+    def _tell(self, event: Event, face: Face | None) -> None:
+        self._told[event.id] = None
+        if len(self._told) > _REMEMBERED:
+            del self._told[next(iter(self._told))]
+        if event.camera is None or event.type not in discovery.EVENTS:
+            self._done.append(event.id)
+            return
+        if face is not None:
+            self._describe(self._topics.person_config(face.id), self._descriptions.person(face))
+            self._broker.tell(self._topics.person(face.id), discovery.person_state(event), retain=True)
+        payload = discovery.camera_event(event, datetime.now(UTC), face)
+        self._waiting[self._broker.tell(self._topics.camera(event.camera), payload)] = event.id
+
+    def _keep_entities(self) -> None:
+        """Describe the cameras and people anew if they changed, and take away those that are gone."""
+        if self._connection != self._broker.connections:
+            self._connection, self._tidy_at = self._broker.connections, time.monotonic() + min(_SETTLE_S, self._tidy_s)
+            self._described.clear()
+        if time.monotonic() < self._tidy_at:
+            return
+        there = self._there.copy()
+        known = [face for topic in there if (face := self._topics.face_of(topic))]
+        wanted = {
+            **{
+                self._topics.camera_config(one.id): self._descriptions.camera(one)
+                for one in self._service.list_cameras().cameras
+            },
+            **{
+                self._topics.person_config(one.id): self._descriptions.person(one)
+                for one in self._faces(known).values()
+            },
+        }
+        for topic in there - wanted.keys():
+            self._take_away(topic)
+        for topic, payload in wanted.items():
+            self._describe(topic, payload)
+        self._tidy_at = time.monotonic() + self._tidy_s
+
+    def _faces(self, ids: Iterable[str]) -> dict[str, Face]:
+        """Return those of the faces that are there, have a name and may be told by it."""
+        asked: Sequence[str] = sorted(ids) if self._names else []
+        chunks = [list(asked[begin : begin + AT_ONCE]) for begin in range(0, len(asked), AT_ONCE)]
+        found = [face for chunk in chunks for face in self._service.list_faces(ids=chunk, limit=AT_ONCE)]
+        return {face.id: face for face in found if face.name}
+
+    def _describe(self, topic: str, payload: str) -> None:
+        if self._described.get(topic) != payload:
+            self._broker.tell(topic, payload, retain=True)
+            self._described[topic] = payload
+
+    def _take_away(self, topic: str) -> None:
+        face = self._topics.face_of(topic)
+        if face is not None:
+            self._broker.tell(self._topics.person(face), "", retain=True)
+        self._broker.tell(topic, "", retain=True)
+        self._described.pop(topic, None)
+
+    def _heard(self, topic: str, payload: bytes) -> None:
+        if payload:
+            self._there.add(topic)
+        else:
+            self._there.discard(topic)

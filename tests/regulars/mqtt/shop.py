@@ -1,0 +1,68 @@
+"""A box with a camera and a mailbox, people who come, and `regulars mqtt` beside it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from regulars_client import Regulars, models
+
+from regulars.mqtt import bridge
+from regulars.mqtt.broker import Address, Broker
+from regulars.mqtt.discovery import Descriptions, Topics
+from regulars.mqtt.telling import Teller
+from tests.fakes import Person, picture
+from tests.regulars.mqtt.mosquitto import Mosquitto
+from tests.regulars.serve.box import Box
+
+ARRIVALS = "regulars/shop/cameras/door"
+ANN = 1
+TIDY_S = 0.3
+
+
+@dataclass
+class Shop:
+    box: Box
+    mailbox: str = ""
+    client: Regulars = field(init=False)
+    _minutes: int = 0
+
+    def __post_init__(self) -> None:
+        self.client = self.box.client()
+        self.client.add_camera(id="door", name="Front door")
+        self.mailbox = self.client.add_hook(url=None, events=["face.arrived"]).id
+
+    def enrol(self, name: str, who: int = ANN) -> models.Face:
+        return self.client.enrol_face(group="regular", picture=picture(Person(who)), name=name)
+
+    def arrives(self, who: int = ANN, ago: timedelta = timedelta()) -> str:
+        """Somebody comes, an hour after the last; returns the capture."""
+        at = datetime.now(UTC) - ago
+        capture = self.client.take_capture(picture=picture(Person(who, quality=90)), camera="door", captured_at=at)
+        self.box.services.ingest.capture("shop", "door", capture.id)
+        return capture.id
+
+    def waiting(self) -> int:
+        return len([*self.client.list_deliveries(self.mailbox, state="pending")])
+
+
+@contextmanager
+def told(shop: Shop, broker: Mosquitto, *, names: bool = False, tls: bool = False) -> Iterator[Broker]:
+    """`regulars mqtt`, in this process."""
+    topics, stop = Topics("shop"), threading.Event()
+    connection = Broker(Address("127.0.0.1", broker.port, tls), "regulars-shop", topics.available)
+    with shop.box.client() as service:
+        teller = Teller(
+            service, shop.mailbox, connection, Descriptions(topics, service.url, "1"), names=names, tidy_s=TIDY_S
+        )
+        thread = threading.Thread(target=bridge.run, args=(connection, [teller.step], stop))
+        thread.start()
+        try:
+            yield connection
+        finally:
+            stop.set()
+            thread.join(20)
+            assert not thread.is_alive()

@@ -1,0 +1,172 @@
+"""Arrivals reach a broker once each, and Home Assistant's entities are as cameras and people are."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta
+
+from regulars_client import models
+
+from tests.regulars.mqtt.mosquitto import Listener, Mosquitto, listening
+from tests.regulars.mqtt.shop import ARRIVALS, Shop, told
+from tests.regulars.serve.test_front import until
+
+AVAILABLE = "regulars/shop/available"
+DOOR = "homeassistant/event/regulars_shop/door/config"
+
+
+def person_of(face: models.Face) -> tuple[str, str]:
+    """The topics of a person's description and state."""
+    return f"homeassistant/sensor/regulars_shop/{face.id}/config", f"regulars/shop/people/{face.id}"
+
+
+def test_an_arrival_is_told_once_and_leaves_the_mailbox(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
+    face = shop.enrol("Ann Lee")
+    shop.arrives()
+    with told(shop, broker):
+        until(lambda: shop.waiting() == 0)
+    [event] = listener.events(ARRIVALS)
+    assert (event["event_type"], event["camera"], event["group"]) == ("face.arrived", "door", "regular")
+    assert (event["visit"], event["late"]) == (1, False)
+    assert datetime.fromisoformat(event["at"]).tzinfo is not None
+    assert not {"Ann Lee", face.id} & {str(value) for value in event.values()}
+    assert "Ann" not in json.dumps(listener.heard), "names are told only if a setting says so"
+
+
+def test_with_names_each_named_person_has_an_entity(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
+    ann = shop.enrol("Ann Lee")
+    shop.arrives()
+    shop.arrives(who=2)
+    with told(shop, broker, names=True):
+        until(lambda: shop.waiting() == 0)
+    named, nobody = sorted(listener.events(ARRIVALS), key=lambda one: "name" not in one)
+    assert (named["name"], named["face"]) == ("Ann Lee", ann.id)
+    assert (nobody["group"], "name" in nobody, "face" in nobody) == ("stranger", False, False)
+    config, state = person_of(ann)
+    described = listener.configs()[config]
+    assert (described["name"], described["state_topic"]) == ("Ann Lee", state)
+    assert described["value_template"] == "{{ value_json.camera }}"
+    assert json.loads(listener.retained[state])["camera"] == "door"
+    assert [topic for topic in listener.configs() if "/sensor/" in topic] == [config]
+
+
+def test_a_camera_is_an_entity_of_events(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
+    with told(shop, broker):
+        until(lambda: DOOR in listener.configs())
+        shop.client.change_camera("door", name="Back door")
+        until(lambda: listener.configs()[DOOR]["name"] == "Back door")
+        shop.client.delete_camera("door")
+        until(lambda: DOOR not in listener.configs())
+    first = json.loads(next(text for topic, text in listener.heard if topic == DOOR))
+    assert first["name"] == "Front door"
+    assert (first["state_topic"], first["availability_topic"]) == (ARRIVALS, AVAILABLE)
+    assert "face.arrived" in first["event_types"]
+    assert first["device"]["identifiers"] == ["regulars_shop"]
+
+
+def test_events_are_not_retained_and_entities_are(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
+    ann = shop.enrol("Ann Lee")
+    shop.arrives()
+    with told(shop, broker, names=True):
+        until(lambda: shop.waiting() == 0 and DOOR in listener.configs())
+    with listening(broker) as later:
+        until(lambda: len(later.heard) == 4)
+    assert {topic for topic, _ in later.heard} == {AVAILABLE, DOOR, *person_of(ann)}
+    assert later.retained[AVAILABLE] == "offline"
+
+
+def test_availability_follows_the_connection(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
+    with told(shop, broker) as connection:
+        until(lambda: listener.retained.get(AVAILABLE) == "online")
+        sock = connection._client.socket()
+        assert sock is not None
+        sock.close()  # without a goodbye: the broker tells the last will
+        until(lambda: (AVAILABLE, "offline") in listener.heard)
+        until(lambda: connection.connections == 2)
+        until(lambda: listener.retained[AVAILABLE] == "online")
+    until(lambda: listener.retained[AVAILABLE] == "offline")
+
+
+def test_a_broker_that_is_away_costs_no_arrival(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
+    with told(shop, broker):
+        until(lambda: DOOR in listener.configs())
+        broker.stop()
+        shop.arrives(who=5)
+        shop.arrives(who=6)
+        assert shop.waiting() == 2
+        listener.is_ready.clear()
+        broker.start()
+        assert listener.is_ready.wait(20)
+        until(lambda: shop.waiting() == 0)
+    assert len({event["id"] for event in listener.events(ARRIVALS)}) == 2
+    assert len(listener.events(ARRIVALS)) == 2
+
+
+def test_a_service_that_is_away_is_asked_again(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
+    mailbox, shop.mailbox = shop.mailbox, "404"
+    with told(shop, broker):
+        until(lambda: DOOR in listener.configs())
+    shop.mailbox = mailbox
+    shop.arrives()
+    with told(shop, broker):
+        until(lambda: shop.waiting() == 0)
+    assert len(listener.events(ARRIVALS)) == 1
+
+
+def test_an_event_that_is_told_long_after_it_happened_says_so(
+    shop: Shop, broker: Mosquitto, listener: Listener
+) -> None:
+    shop.arrives(ago=timedelta(hours=2))
+    shop.arrives(who=2)
+    with told(shop, broker):
+        until(lambda: shop.waiting() == 0)
+    assert [event["late"] for event in listener.events(ARRIVALS)] == [True, False], "in the order of their times"
+
+
+def test_a_deleted_or_renamed_person_is_so_at_the_broker(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
+    ann, bo = shop.enrol("Ann Lee"), shop.enrol("Bo", who=2)
+    shop.arrives()
+    shop.arrives(who=2)
+    with told(shop, broker, names=True):
+        until(lambda: {*person_of(ann), *person_of(bo)} <= {*listener.retained})
+        shop.client.delete_face(ann.id)
+        shop.client.change_face(bo.id, name="Bo Lin")
+        until(lambda: not {*person_of(ann)} & {*listener.retained})
+        until(lambda: listener.configs()[person_of(bo)[0]]["name"] == "Bo Lin")
+        shop.client.change_face(bo.id, name="")
+        until(lambda: not {*person_of(bo)} & {*listener.retained})
+
+
+def test_who_was_deleted_meanwhile_is_not_told_by_name(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
+    ann = shop.enrol("Ann Lee")
+    shop.arrives()
+    shop.client.delete_face(ann.id)
+    with told(shop, broker, names=True):
+        until(lambda: shop.waiting() == 0)
+    [event] = listener.events(ARRIVALS)
+    assert {"name", "face"}.isdisjoint(event)
+    assert "Ann" not in json.dumps(listener.heard)
+
+
+def test_without_names_the_people_of_before_go(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
+    ann = shop.enrol("Ann Lee")
+    shop.arrives()
+    with told(shop, broker, names=True):
+        until(lambda: {*person_of(ann)} <= {*listener.retained})
+    with told(shop, broker):
+        until(lambda: not {*person_of(ann)} & {*listener.retained})
+    assert DOOR in listener.configs()
+
+
+def test_a_stranger_on_the_broker_takes_nobody_away(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
+    """Others may write there, too: what is no description of ours is let be, or taken away."""
+    others = "homeassistant/sensor/regulars_other/1/config"
+    listener.client.publish(others, "{", 1, retain=True)
+    listener.client.publish("homeassistant/sensor/regulars_shop/no%20face/config", b"\xc3", 1, retain=True)
+    listener.client.publish("homeassistant/sensor/regulars_shop/404/config", "[" * 2000, 1, retain=True)
+    ann = shop.enrol("Ann Lee")
+    shop.arrives()
+    with told(shop, broker, names=True):
+        until(lambda: {*person_of(ann)} <= {*listener.retained})
+        until(lambda: "homeassistant/sensor/regulars_shop/404/config" not in listener.retained)
+    assert others in listener.retained
