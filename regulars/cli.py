@@ -12,7 +12,7 @@ from click.shell_completion import get_completion_class
 from chalicelib.core.errors import InvalidInput, RegularsError
 from chalicelib.settings import SettingError
 from chalicelib.vision.packs.packs import MissingModel
-from regulars import captures, hold, receipt
+from regulars import about, captures, hold, receipt
 from regulars.backup import command as backup
 from regulars.book import command as book
 from regulars.cost import command as cost
@@ -106,6 +106,7 @@ for command in (
     transfer.import_,
     transfer.export,
     mqtt.mqtt,
+    about.about,
     fsck.fsck,
     doctor.doctor,
     config,

@@ -451,6 +451,19 @@ def face_folder(tenant: str, faceid: str) -> str:
     return f"{tenant}/faces/{faceid}/"
 
 
+def archive(tenant: str, faceid: str, nonce: str) -> str:
+    """Make the key of an archive of all that is held about a face.
+
+    It lies among the face's pictures: what deletes those that no face names deletes it after six to twelve hours.
+    """
+    return f"{face_folder(tenant, faceid)}{nonce}.zip"
+
+
+def is_archive(key: str) -> bool:
+    """Tell an archive from the pictures beside it."""
+    return key.endswith(".zip")
+
+
 def folder_of_picture(picture_key: str) -> str:
     """Read the `face_folder` from a face picture's key."""
     return picture_key.rpartition("/")[0] + "/"

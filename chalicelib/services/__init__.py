@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from chalicelib.services.enrolment.update import FaceUpdate
     from chalicelib.services.erasure.faces import Deletion
     from chalicelib.services.erasure.pictures import OrphanedPictures
+    from chalicelib.services.everything.archive import Archives
     from chalicelib.services.faces.faces import Faces
     from chalicelib.services.faces.holds import Holds
     from chalicelib.services.faces.lists import FaceLists
@@ -672,6 +673,23 @@ class Services:
         from chalicelib.services.sightings.arrivals import ArrivalBook
 
         return ArrivalBook(self._items, self.faces, self.days)
+
+    @once
+    def archives(self) -> Archives:
+        from chalicelib.services.everything.archive import Archives
+        from chalicelib.services.merges.observations import FaceObservations
+
+        return Archives(
+            self._items,
+            self._blobs,
+            self.uploads,
+            self.faces,
+            self.groups,
+            FaceObservations(self._items, self.days),
+            self.tenant_vision,
+            self.clock,
+            captures_kept=timedelta(days=self.settings.capture_days),
+        )
 
     @once
     def readiness(self) -> Readiness:

@@ -26,6 +26,7 @@ from chalicelib.bootstrap import build
 from chalicelib.core import keys
 from chalicelib.core.captures import captured_ms
 from chalicelib.core.model import Credentials, Decision, Profile
+from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.reviews import Review, ReviewKind
 from chalicelib.core.values import moment
 from chalicelib.core.webhooks import Event, EventKind
@@ -267,6 +268,7 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         "hook": hook,
         "key": key["id"],
         "mailbox": v1.done("POST", "/v1/hooks", {"url": None})["id"],
+        "everything_token": PageTokens(f"everything of {face} of {tenant}").token(f"{seen[0]}-0"),
         "observations_token": v1.done("GET", "/v1/observations", limit=1)["next_token"],
         "arrivals_token": v1.done("GET", "/v1/arrivals", limit=1, **SINCE)["next_token"],
         "review": reviews[0].id,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import shutil
 import subprocess
 import sys
 import time
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -87,6 +89,29 @@ def test_a_consent_is_written_down_and_listed(server: Server, photos: Path) -> N
     read, written, listed = map(json.loads, session.answers(server, photos / at_hand.PORTRAIT))
     assert read == written
     assert listed["consents"] == [written]
+
+
+def test_what_is_held_about_somebody_is_written_by_face_and_by_photo(server: Server, photos: Path) -> None:
+    page, (enrolled, sent) = TASKS / "asked.md", at_hand.PAIRS[0]
+    folder = server.data.parent
+    with Connection(server.url) as connection:
+        v1 = V1(connection, server.credentials("camera").api_key)
+        picture = base64.b64encode((photos / enrolled).read_bytes()).decode()
+        v1.call("POST", "/v1/faces", {"id": "ann", "group": "regular", "name": "Ann", "picture": picture})
+    shutil.copy(photos / sent, folder / "letter.jpg")
+    for section, file in (
+        ("With the command line", "ann"),
+        ('Somebody whom you do not know asks: "am I in there?"', "answer"),
+    ):
+        [printed] = Session.of(section, page).output(server)
+        assert re.fullmatch(
+            rf"{file}\.zip  face ann, [\d,]+ bytes; it is about this person: hand it to nobody else", printed
+        )
+        with zipfile.ZipFile(folder / f"{file}.zip") as archive:
+            document = json.loads(archive.read("everything.json"))
+            assert {"index.html", "pictures/0.jpg"} <= {*archive.namelist()}
+    listed = re.findall(r"^\| (`.*`) \| ", page.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {name for row in listed for name in re.findall(r"`(\w+)`", row)} == set(document)
 
 
 def test_what_the_week_shows_is_what_readme_says() -> None:

@@ -204,6 +204,12 @@ def _named(box: Box) -> Any:
     return {"status": reply.status, **reply.json}
 
 
+def _everything(box: Box) -> Any:
+    """The answer, but for what is new each time."""
+    reply = box.v1.send("GET", f"/v1/faces/{box.ids['eva']}/everything")
+    return {"status": reply.status, **({} if reply.status == 200 else reply.json)}
+
+
 def _many(name: str, **change: Any) -> UseCase:
     def do(box: Box) -> Any:
         body = {"ids": [box.ids["eva"], "nobody", box.ids["finn"]], **change}
@@ -291,6 +297,7 @@ V1 = (
     ),
     _v1("GET /v1/faces/{id}", path="/v1/faces/{eva}"),
     _v1("GET /v1/faces/{id}/sightings", path="/v1/faces/{eva}/sightings"),
+    UseCase("GET /v1/faces/{id}/everything", lambda box: _everything(box)),
     _v1("POST /v1/faces/{id}/sightings/{sighting}/reject", path="/v1/faces/{eva}/sightings/{sighting}/reject"),
     _v1(
         "POST /v1/faces/{id}/sightings/{sighting}/reject",

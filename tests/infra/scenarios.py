@@ -138,6 +138,8 @@ def cloud_api(account: Account) -> None:
     account.services.tenants.change(shop.name, {"requests_a_day": 100_000})
     both = picture(Person(1, 90), Person(2, 80))
     [ann, bob] = [one["PERSON_TOKEN"] for one in shop.market.enrol("vip", both)["PERSON_ENTITY"]]
+    shop.v1.done("PATCH", f"/v1/faces/{ann}", {"name": "Ann Lee"})
+    shop.v1.done("GET", f"/v1/faces/{ann}/everything")
     token = {"IMAGE_TYPE": "3", "PERSON_GROUP_LABEL": "gold"}
     assert shop.market.manage(CONTROL_TYPE="0", IMAGE=ann, **token)["PERSON_TOKEN_STATUS"] == "0"
     assert shop.market.manage(CONTROL_TYPE="1", IMAGE=bob, **{**token, "PERSON_GROUP_LABEL": "vip"})["PERSON_ENTITY"]

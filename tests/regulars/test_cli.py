@@ -56,6 +56,7 @@ AWS = {
         ["restore"],
         ["import"],
         ["export"],
+        ["about"],
         ["fsck"],
         ["doctor"],
         ["config"],

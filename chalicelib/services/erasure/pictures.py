@@ -69,9 +69,9 @@ class OrphanedPictures:
             folders = [one for one in folders[1:] if one >= keys.folder_of_picture(blobs[-1].key)]
 
     def found(self, tenant: str) -> Iterator[str]:
-        """Yield the keys of the pictures older than 6 hours that no face names."""
+        """Yield the keys of the pictures older than 6 hours that no face names. Archives are none: they go in hours."""
         for page in self._pages(tenant, ""):
-            yield from self._unnamed(tenant, self._old(page))
+            yield from (key for key in self._unnamed(tenant, self._old(page)) if not keys.is_archive(key))
 
     def _pages(self, tenant: str, after: str) -> Iterator[Sequence[BlobInfo]]:
         while page := self._blobs.list(keys.face_pictures(tenant), after=after or None, limit=self._page_size):

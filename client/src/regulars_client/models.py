@@ -109,6 +109,12 @@ class EstimatedNumber(Struct, kw_only=True):
 EventKind: TypeAlias = Annotated[str, Meta(description="")]
 
 
+class Everything(Struct, kw_only=True):
+    url: str
+    size: int
+    next_part: str | None
+
+
 class FaceIds(Struct, kw_only=True):
     ids: list[str]
     seq: int

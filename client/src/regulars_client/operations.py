@@ -428,6 +428,14 @@ class Operations(Connection):
         """Take a face's record away. No undo of a merge brings it back."""
         self._call("DELETE", f"/v1/faces/{quoted(id)}/consent", type(None), idempotency_key=idempotency_key)
 
+    def get_everything(
+        self, id: str, *, language: Literal["en", "zh"] | UnsetType = UNSET, part: str | UnsetType = UNSET
+    ) -> models.Everything:
+        """Get all that is held about a person, as a zip file: `everything.json`, `index.html` to read, and pictures."""
+        return self._call(
+            "GET", f"/v1/faces/{quoted(id)}/everything", models.Everything, query={"language": language, "part": part}
+        )
+
     def get_hold(self, id: str) -> models.Hold:
         """Read whether a face is under legal hold."""
         return self._call("GET", f"/v1/faces/{quoted(id)}/hold", models.Hold)

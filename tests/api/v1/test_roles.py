@@ -92,6 +92,7 @@ ADMINS = {
     "POST /v1/hooks/{id}/test",
     "POST /v1/hooks/{id}/ack",
     "PATCH /v1/settings",
+    "GET /v1/faces/{id}/everything",
 }
 NEEDED = {
     **dict.fromkeys(VIEWERS, Role.VIEWER),

@@ -143,8 +143,8 @@ class Book:
         return sorted(blob.key for blob in self.storage.blobs.list("shop/faces/")) == sorted(stored)
 
     def date_pictures(self, at: datetime) -> None:
-        """Have all pictures be stored at that time."""
-        for file in (self.folder / "blobs").rglob("*.jpg"):
+        """Have all pictures, and what lies beside them, be stored at that time."""
+        for file in (self.folder / "blobs" / "shop" / "faces").glob("*/*"):
             os.utime(file, (at.timestamp(), at.timestamp()))
 
     def close(self) -> None:

@@ -1,0 +1,133 @@
+"""The page of an archive that people read. It needs nothing but the files beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from html import escape
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from chalicelib.core.captures import parts_of_sighting
+from chalicelib.core.observations import Observation
+from chalicelib.core.values import moment
+from chalicelib.services.everything.places import PLACES, Subject, visits_of
+from chalicelib.services.everything.words import CHINESE, CHINESE_PLACES, ENGLISH, Language
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1d1f21 }
+h2 { margin-top: 2rem } img { max-height: 9rem; margin: 0 .4rem .4rem 0; border-radius: .3rem }
+table { border-collapse: collapse } td, th { text-align: left; vertical-align: top; padding: .25rem .8rem .25rem 0;
+border-bottom: 1px solid #d9dbde }
+"""
+
+_ESTIMATES = ("age", "gender", "emotion", "beauty", "liveness", "quality")
+
+
+def html(document: Mapping[str, Any], subject: Subject, captures: Mapping[str, str], language: Language) -> str:
+    """Write the page. `captures`: the names of the pictures that are in the archive, by the captures' ids."""
+    said = CHINESE if language == "zh" else ENGLISH
+    zone = ZoneInfo(subject.tenant.time_zone)
+    body = [
+        f"<h1>{said['title']}</h1><p>{said['by']} {escape(document['tenant'])}, {said['at']} "
+        f"{escape(document['written_at'])}. {said['times']} {escape(zone.key)}. {said['machine']}</p>",
+        f"<h2>{said['who']}</h2>{_table([], _record(subject, document['group'], said, zone))}",
+        f"<h2>{said['pictures']}</h2>{_images(document['pictures'])}<p>{said['template']}</p>",
+        f"<h3>{said['estimates']}</h3>{_table([], _estimates(subject))}",
+        f"<h2>{said['visits']}</h2>{_table([said['first'], said['last'], said['times_seen']], _visits(subject, zone))}",
+        f"<h2>{said['seen']}</h2><p>{said['others']}</p>",
+        _table(
+            [said[name] for name in ("when", "what", "camera", "group", "score", "picture")],
+            (_seen(one, captures, said, zone) for one in _newest(subject.observations)),
+        ),
+        f"<h2>{said['places']}</h2>",
+        _table([said["place"], said["holds"], said["records"]], _places(document["held"], language)),
+        f"<h2>{said['kept']}</h2>{_table([], _kept(document['kept'], said))}",
+        f"<h2>{said['told']}</h2>{_told(document['told'], said)}<p>{said['rights']}</p>",
+    ]
+    return (
+        f'<!doctype html>\n<html lang="{language}"><meta charset="utf-8"><meta name="viewport" '
+        f'content="width=device-width, initial-scale=1"><title>{said["title"]}</title><style>{_STYLE}</style>\n'
+        + "\n".join(body)
+        + "\n</html>\n"
+    )
+
+
+def _record(subject: Subject, group: str, said: Mapping[str, str], zone: ZoneInfo) -> list[list[str]]:
+    face = subject.face
+    oldest = min(subject.observations, key=lambda one: one.at, default=None)
+    rows = {
+        "face": face.faceid,
+        "name": face.name,
+        "note": face.note,
+        "group": group,
+        "enrolled": _time(face.enrolled_at, zone),
+        "origin": said[oldest.kind] if oldest else "",
+        "age": "" if face.age is None else str(face.age),
+        "gender": str(face.gender or ""),
+        "attributes": ", ".join(face.attributes.values()),
+        "labels": ", ".join(filter(None, face.labels)),
+        "arrive_count": str(face.arrive_count),
+    }
+    return [[said[name], escape(value)] for name, value in rows.items() if value]
+
+
+def _estimates(subject: Subject) -> list[list[str]]:
+    found = {name: getattr(subject.face.estimates, name) for name in _ESTIMATES}
+    return [[name, escape(str(value))] for name, value in found.items() if value is not None]
+
+
+def _images(files: Iterable[str]) -> str:
+    return "".join(
+        f'<img src="{escape(name)}" alt="{escape(name)}">' for name in files if not name.endswith(".160.jpg")
+    )
+
+
+def _visits(subject: Subject, zone: ZoneInfo) -> list[list[str]]:
+    return [
+        [_time(moment(one.first_ms), zone), _time(moment(one.last_ms), zone), str(one.sightings)]
+        for one in reversed(visits_of(subject).arrivals.recent)
+    ]
+
+
+def _newest(observations: Iterable[Observation]) -> list[Observation]:
+    return sorted(observations, key=lambda one: (one.at, one.id), reverse=True)
+
+
+def _seen(one: Observation, captures: Mapping[str, str], said: Mapping[str, str], zone: ZoneInfo) -> list[str]:
+    decision = one.decision
+    score = "" if decision is None or decision.score is None else f"{decision.score:.3f} ≥ {decision.threshold:.3f}"
+    picture = captures.get(parts_of_sighting(one.id)[0]) if one.camera else None
+    link = f'<a href="{escape(picture)}"><img src="{escape(picture)}" alt="" loading="lazy"></a>' if picture else ""
+    return [_time(one.at, zone), said[one.kind], escape(one.camera), escape(one.group_name), score, link]
+
+
+def _places(held: Mapping[str, Any], language: Language) -> list[list[str]]:
+    return [
+        [
+            escape(place.name),
+            CHINESE_PLACES[place.name] if language == "zh" else place.holds,
+            str(len(held[place.name])) if place.name in held else "",
+        ]
+        for place in PLACES
+    ]
+
+
+def _kept(kept: Mapping[str, int | None], said: Mapping[str, str]) -> list[list[str]]:
+    return [[said[name], said["until"] if days is None else f"{days} {said['days']}"] for name, days in kept.items()]
+
+
+def _told(told: Iterable[Mapping[str, Any]], said: Mapping[str, str]) -> str:
+    hosts = [escape(one["host"] or said["mailbox"]) for one in told]
+    return f"<p>{', '.join(hosts) or said['nobody']}</p>"
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    """Write a table of cells that are HTML already."""
+    heads = "".join(f"<th>{cell}</th>" for cell in head)
+    lines = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return f"<table><tr>{heads}</tr>{lines}</table>" if heads else f"<table>{lines}</table>"
+
+
+def _time(at: datetime, zone: ZoneInfo) -> str:
+    return f"{at.astimezone(zone):%Y-%m-%d %H:%M:%S}"

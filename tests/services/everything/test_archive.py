@@ -1,0 +1,194 @@
+"""The archive of all that is held about a person: complete, and about nobody else."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.core import keys
+from chalicelib.core.captures import sighting_id
+from chalicelib.core.errors import FaceNotFound, InvalidInput
+from chalicelib.core.items import every
+from chalicelib.core.model import Face
+from chalicelib.core.ports import Item, Table
+from chalicelib.core.webhooks import EventKind
+from chalicelib.services.enrolment.update import FaceChanges
+from chalicelib.services.everything.places import PLACES
+from tests.fakes import HIDDEN, Person, picture
+from tests.services.conftest import RULES
+from tests.services.sightings.book import MONDAY, Book, Shot, shot
+
+ANN, BEN = 1, 2
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    book = Book(tmp_path / "data")
+    yield book
+    book.close()
+
+
+def enrolled(book: Book, seed: int, name: str) -> Face:
+    return book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(seed)), RULES, name=name)
+
+
+def opened(book: Book, faceid: str, language: Any = "en") -> zipfile.ZipFile:
+    file = io.BytesIO()
+    assert book.services.archives.write(book.tenant, faceid, file, language) is None
+    return zipfile.ZipFile(file)
+
+
+def document(archive: zipfile.ZipFile) -> Any:
+    return json.loads(archive.read("everything.json"))
+
+
+def everywhere(book: Book) -> Iterator[tuple[Table, Item]]:
+    """All that is stored, whoever it is about."""
+    for table in keys.TABLES:
+        for partition in partitions(book, table):
+            yield from ((table, item) for item in every(book.storage.items, table, partition))
+
+
+def partitions(book: Book, table: Table) -> set[str]:
+    if table is keys.OBSERVATIONS:
+        today = int(book.clock.now().timestamp()) // 86_400
+        return {keys.observations("shop", day) for day in range(today - 60, today + 2)}
+    return {keys.captures("shop", "door")} if table is keys.CAPTURES else {"shop"}
+
+
+def test_the_archive_names_every_item_that_names_the_face(book: Book) -> None:
+    ann, ben = enrolled(book, ANN, "Ann Lee"), enrolled(book, BEN, "Ben")
+    book.services.hooks.add("shop", None, kinds=(EventKind.FACE_ARRIVED,))
+    book.see(shot(0, ANN), shot(60, ANN, BEN), shot(120, BEN), shot(180, 3))
+    held = document(opened(book, ann.faceid))["held"]
+
+    naming = [table.name for table, item in everywhere(book) if ann.faceid in repr(item)]
+    assert {"faces", "names", "arrivals", "observations", "captures", "journal", "outbox"} <= set(naming)
+    assert {name: naming.count(name) for name in held if naming.count(name)} == {
+        name: len(items) for name, items in held.items() if items
+    }
+    assert ben.faceid not in json.dumps(held)
+    assert set(held) == {place.name for place in PLACES if place.read}
+
+
+def test_it_has_the_templates_and_the_pictures_as_they_are(book: Book) -> None:
+    ann = enrolled(book, ANN, "Ann")
+    archive = opened(book, ann.faceid)
+    [item] = document(archive)["held"]["faces"]
+    [template] = item["templates"]
+    assert template["model"] == "fake"
+    assert base64.b64decode(template["vector"]) == ann.portrait.templates[0].vector
+    assert archive.read("pictures/0.jpg") == picture(Person(ANN))
+    assert archive.read("pictures/0.160.jpg") == b"small " + picture(Person(ANN))
+
+
+def test_others_are_hidden_in_captures_and_one_of_the_person_alone_is_given_as_it_came(book: Book) -> None:
+    ann = enrolled(book, ANN, "Ann")
+    alone, both = book.see(shot(0, ANN), shot(60, ANN, BEN))
+    book.services.crops.url(book.tenant, "door", alone.id, 0)
+    book.services.crops.url(book.tenant, "door", both.id, 0)
+    archive = opened(book, ann.faceid)
+    assert archive.read(f"captures/door/{alone.id}.jpg") == shot(0, ANN).picture
+    shown = [Person(**one) for one in json.loads(archive.read(f"captures/door/{both.id}.jpg"))]
+    assert [one.seed for one in shown] == [ANN, HIDDEN.seed]
+    assert f"crops/door/{sighting_id(alone.id, 0)}.jpg" in archive.namelist()
+    assert f"crops/door/{sighting_id(both.id, 0)}.jpg" not in archive.namelist(), "the other may be on its edge"
+    [one] = [item for item in document(archive)["held"]["captures"] if item["capture"] == both.id]
+    assert [sighting["faceid"] for sighting in one["sightings"]] == [ann.faceid]
+
+
+def test_a_large_archive_comes_in_parts_that_together_are_the_whole(book: Book) -> None:
+    ann = enrolled(book, ANN, "Ann")
+    book.see(*(shot(60 * n, ANN) for n in range(5)))
+    whole = set(opened(book, ann.faceid).namelist())
+    archives = replace(book.services.archives, part_bytes=0)
+    found: list[str] = []
+    part, parts = None, 0
+    while parts == 0 or part is not None:
+        made = archives.part(book.tenant, ann.faceid, "en", part)
+        [key] = {blob.key for blob in book.storage.blobs.list("shop/faces/") if blob.key.endswith(".zip")}
+        data = book.storage.blobs.get(key)
+        assert data is not None
+        assert made.size == len(data)
+        found += zipfile.ZipFile(io.BytesIO(data)).namelist()
+        book.storage.blobs.delete(key)
+        part, parts = made.next_part, parts + 1
+    assert parts == 6, "one a capture, and a last one that has found no more"
+    assert sorted(found) == sorted(whole)
+    with pytest.raises(InvalidInput):
+        book.services.archives.part(book.tenant, ann.faceid, "en", "forged")
+
+
+def test_it_waits_at_a_url_and_is_deleted_within_hours(book: Book) -> None:
+    ann = enrolled(book, ANN, "Ann")
+    made = book.services.archives.part(book.tenant, ann.faceid, "en")
+    [blob] = [one for one in book.storage.blobs.list("shop/faces/") if one.key.endswith(".zip")]
+    assert blob.key in made.url
+    book.clock.advance(blob.stored_at - book.clock.now() + timedelta(hours=7))
+    assert list(book.services.orphans.found("shop")) == [], "nothing that anybody has to mend"
+    book.services.orphans.delete("shop", book.clock.now().replace(hour=3))
+    assert not [one for one in book.storage.blobs.list("shop/faces/") if one.key.endswith(".zip")]
+    assert book.storage.blobs.get(ann.picture_key) is not None
+
+
+def test_faces_that_were_merged_into_it_are_the_person_too(book: Book) -> None:
+    ann = enrolled(book, ANN, "Ann")
+    other = enrolled(book, BEN, "Anna")
+    book.services.merging.merge(book.tenant, ann.faceid, other.faceid)
+    archive = opened(book, ann.faceid)
+    [merge] = document(archive)["held"]["merges"]
+    assert merge["kept"]["face"]["name"] == "Anna"
+    assert archive.read(f"merged/{other.faceid}/0.jpg") == picture(Person(BEN))
+
+
+def test_a_rejected_picture_is_given_to_the_person_whom_it_shows_and_to_the_other_without_its_template(
+    book: Book,
+) -> None:
+    ann = enrolled(book, ANN, "Ann")
+    [capture] = book.see(Shot(MONDAY, (Person(ANN, side_px=90.0),)))
+    seen = sighting_id(capture.id, 0)
+    book.services.rejection.reject(book.tenant, ann.faceid, seen)
+    [stranger] = [face for face in book.faces() if face.faceid != ann.faceid]
+    [of_ann] = document(opened(book, ann.faceid))["held"]["negatives"]
+    [of_stranger] = document(opened(book, stranger.faceid))["held"]["negatives"]
+    assert "templates" not in of_ann
+    assert of_stranger["templates"]
+    assert ann.faceid not in json.dumps(of_stranger)
+
+
+@pytest.mark.parametrize(("language", "said"), [("en", "All that is held"), ("zh", "所保存的关于此人的全部信息")])
+def test_the_page_says_it_in_words_and_runs_no_code_of_a_name(book: Book, language: Any, said: str) -> None:
+    ann = enrolled(book, ANN, "<script>alert(1)</script>")
+    book.services.face_update.of_id(book.tenant, ann.faceid, FaceChanges(note='"><img src=x onerror=alert(2)>'))
+    [capture] = book.see(shot(0, ANN))
+    text = opened(book, ann.faceid, language).read("index.html").decode()
+    assert said in text
+    assert "<script" not in text
+    assert "<img src=x" not in text
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;" in text
+    assert f'src="captures/door/{capture.id}.jpg"' in text
+    assert f"{MONDAY:%Y-%m-%d %H:%M:%S}" in text
+    assert "http" not in text, "it needs nothing but the files beside it"
+
+
+def test_nobody_is_told_about_a_face_that_is_not_there(book: Book) -> None:
+    with pytest.raises(FaceNotFound):
+        opened(book, "nobody")
+
+
+def test_a_capture_whose_picture_is_gone_is_only_a_record(book: Book) -> None:
+    ann = enrolled(book, ANN, "Ann")
+    [capture] = book.see(shot(0, ANN))
+    book.storage.uploads.delete(keys.capture_picture("shop", "door", capture.id))
+    archive = opened(book, ann.faceid)
+    assert not [name for name in archive.namelist() if name.startswith("captures/")]
+    assert len(document(archive)["held"]["captures"]) == 1
