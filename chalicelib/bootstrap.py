@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from chalicelib.core.items import directory_of
 from chalicelib.core.model import JournalEntry
 from chalicelib.core.once import once
-from chalicelib.core.ports import Clock, PictureFetcher, Postman, Storage, Vision
+from chalicelib.core.ports import Clock, PictureFetcher, Postman, Standing, Storage, Vision
 from chalicelib.core.search import FaceSearch, IndexBuilder
 from chalicelib.core.shards import shards
 from chalicelib.services import Services
@@ -113,6 +113,11 @@ class Adapters:
         for shard in shards(ShardNumbers(self.storage.items)(tenant)):
             cold = Galleries(self.storage.items, self.storage.blobs)
             yield from faces_of(cold.current(tenant, model, shard).segment())
+
+    def standing(self, model: str) -> Standing | None:
+        from chalicelib.vision.packs import packs
+
+        return packs.standing(model)
 
     def postman(self) -> Postman:
         from chalicelib.adapters.web.post import SafePostman

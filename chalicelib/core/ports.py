@@ -326,6 +326,16 @@ class PictureFetcher(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class Standing:
+    """A pack of face models beside the best one. `missed`: share of visits by people enrolled with one photo (FNIR)."""
+
+    pack: str
+    missed: float
+    best: str
+    best_missed: float
+
+
 class Vision(Protocol):
     """Image bytes to faces. Pictures are (height, width, 3) uint8 RGB, upright.
 

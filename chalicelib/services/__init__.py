@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from chalicelib.core.model import JournalEntry
-    from chalicelib.core.ports import Clock, PictureFetcher, Postman, Storage, Vision
+    from chalicelib.core.ports import Clock, PictureFetcher, Postman, Standing, Storage, Vision
     from chalicelib.core.search import FaceSearch, IndexBuilder
     from chalicelib.services.account.settings import OwnSettings
     from chalicelib.services.account.usage import UsageReader
@@ -113,6 +113,9 @@ class Ports(Protocol):
 
     def indexed(self, tenant: str) -> Iterable[IndexedFace]:
         """Read each face that a search process finds which has just started."""
+
+    def standing(self, model: str) -> Standing | None:
+        """Compare the model's pack with the best one; None: no pack has the model."""
 
     def postman(self) -> Postman:
         """Make the adapter that posts to hooks."""
@@ -571,7 +574,15 @@ class Services:
     def usage(self) -> UsageReader:
         from chalicelib.services.account.usage import UsageReader
 
-        return UsageReader(self._items, self.cameras, self.hooks, self.quotas, self.kept, disk=self.ports.storage.disk)
+        return UsageReader(
+            self._items,
+            self.cameras,
+            self.hooks,
+            self.quotas,
+            self.kept,
+            disk=self.ports.storage.disk,
+            standing=self.ports.standing,
+        )
 
     @once
     def crops(self) -> Crops:

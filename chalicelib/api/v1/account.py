@@ -117,6 +117,15 @@ class Disk(Answer):
     total_bytes: Annotated[int, Meta(ge=0)]
 
 
+class Models(Answer):
+    """A pack of face models beside the best one, by the share of visits that they miss."""
+
+    pack: str
+    missed: Annotated[float, Meta(description="Of people enrolled with one photo (FNIR at FPIR 0.003).")]
+    best: Annotated[str, Meta(description="Name of the best pack. Its operator changes to it.")]
+    best_missed: float
+
+
 class Usage(Answer):
     groups: int
     faces: int
@@ -130,6 +139,9 @@ class Usage(Answer):
     disk: Annotated[
         Disk | None,
         Meta(description="The disk of the box that keeps everything; null: storage without an end, on AWS."),
+    ]
+    models: Annotated[
+        Models | None, Meta(description="The tenant's face models; null: no pack of this version has them.")
     ]
     changes: Annotated[int, Meta(description="How many changes the gallery has seen.")]
     snapshot_lag: Annotated[
@@ -216,6 +228,7 @@ def _usage(tenant: Tenant, used: usage.Usage) -> Usage:
         if kept is None
         else KeptCaptures(captures=kept.captures, bytes=kept.size, counted_at=times.text(kept.counted_at)),
         disk=None if used.disk is None else Disk(free_bytes=used.disk.free_bytes, total_bytes=used.disk.total_bytes),
+        models=None if used.standing is None else Models(**vars(used.standing)),
         changes=used.changes,
         snapshot_lag=used.snapshot_lag,
         limits=_limits(tenant),

@@ -15,6 +15,7 @@ from enum import StrEnum
 from functools import cache
 from pathlib import Path
 
+from chalicelib.core.ports import Standing
 from chalicelib.vision.packs import manifest as manifests
 from chalicelib.vision.packs.calibration import DamagedCalibration
 from chalicelib.vision.packs.manifest import Manifest
@@ -206,6 +207,13 @@ def weakness(pack: Pack) -> str | None:
         f"photo, and {best.name} misses {best.fnir:.0%} (FNIR {pack.manifest.fnir} and {best.fnir} at FPIR 0.003). "
         f"To get the better ones: `{pull_command(best.name)}`, then `regulars reembed --pack {best.name}`"
     )
+
+
+def standing(model: str) -> Standing | None:
+    """Compare the pack that makes embeddings of this id with the best one; None: no pack does. No file is read."""
+    best = _manifest(DEFAULT_PACK)
+    named = (one for one in map(_manifest, NAMES) if one.embedding.model == model)
+    return next((Standing(one.name, one.fnir, best.name, best.fnir) for one in named), None)
 
 
 def pull_command(name: str) -> str:
