@@ -93,6 +93,10 @@ class Tenant:
     """Nobody is enrolled without a record of consent."""
     expired_consent_erases: bool = False
     """A face whose consent has expired is erased."""
+    controller: str = ""
+    """Who is responsible for the data, with the address, as the notice says it; "": not set. Likewise the next two."""
+    contact: str = ""
+    purposes: str = ""
 
     @property
     def limits(self) -> Limits:

@@ -107,6 +107,11 @@ _settings_options = together(
         help="Erase faces whose consent has expired. Initially they are only listed.",
     ),
     click.option(
+        "--controller", metavar="TEXT", help="Who is responsible for the data, as the notice says it, or `none`."
+    ),
+    click.option("--contact", metavar="TEXT", help="How to reach them about the data."),
+    click.option("--purposes", metavar="TEXT", help="What faces are recognised for; empty for the usual words."),
+    click.option(
         "--faces",
         type=_count,
         metavar="N",
@@ -123,8 +128,11 @@ _settings_options = together(
 
 
 def _changes(given: dict[str, Any]) -> dict[str, Any]:
-    """Pick the given settings, by their names in TenantSettings; `none` becomes None."""
-    return {name: None if value == _NONE else value for name, value in given.items() if value is not None}
+    """Pick the given settings, by their names in TenantSettings; `none` becomes None, or no text."""
+    from chalicelib.services.tenants.settings import SAID  # not for --help
+
+    nothing = dict.fromkeys(SAID, "")
+    return {name: nothing.get(name) if value == _NONE else value for name, value in given.items() if value is not None}
 
 
 @click.group(no_args_is_help=False, short_help="Add, list, set, rotate, disable and enable tenants.")

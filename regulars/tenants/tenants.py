@@ -14,7 +14,7 @@ from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Credentials, Profile, Tenant
 from chalicelib.services import Services
 from chalicelib.services.tenants.accounts import Tenants
-from chalicelib.services.tenants.settings import TenantSettings
+from chalicelib.services.tenants.settings import SAID, TenantSettings
 from chalicelib.settings import Settings
 from chalicelib.storage import DATABASE
 from regulars.errors import NotWrittenDown, OperatorError
@@ -81,6 +81,7 @@ def described(tenant: Tenant, shards: int) -> dict[str, str]:
         "learnt-days": "any" if tenant.learnt_days is None else str(tenant.learnt_days),
         "consent-required": "yes" if tenant.consent_required else "no",
         "expired-consent-erases": "yes" if tenant.expired_consent_erases else "no",
+        **{name: getattr(tenant, name) or "none" for name in SAID},
         "faces": str(tenant.limits.faces),
         "groups": str(tenant.limits.groups),
         "shards": str(shards),

@@ -39,6 +39,9 @@ RULES_KEPT = (
     "learnt_days",
     "consent_required",
     "expired_consent_erases",
+    "controller",
+    "contact",
+    "purposes",
 )
 """Settings that are a tenant's own choice, and mean the same elsewhere."""
 

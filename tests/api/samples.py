@@ -255,11 +255,15 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
                 "learnt_days": 90,
                 "consent_required": True,
                 "expired_consent_erases": True,
+                "controller": "New",
+                "contact": "new",
+                "purposes": "new",
             }
         )
     ],
     ("GET", "/v1/signing-key"): [Sample()],
     ("GET", "/v1/usage"): [Sample()],
+    ("GET", "/v1/notice"): [Sample(query={"language": "zh"})],
     ("GET", "/v1/reviews"): [
         Sample(query={"kind": "uncertain"}),
         Sample(query={"limit": "1", "token": "{reviews_token}"}),

@@ -114,6 +114,14 @@ def test_what_is_held_about_somebody_is_written_by_face_and_by_photo(server: Ser
     assert {name for row in listed for name in re.findall(r"`(\w+)`", row)} == set(document)
 
 
+def test_the_notice_says_who_is_responsible(server: Server) -> None:
+    printed = "\n".join(Session.of("Post the notice", TASKS / "consent.md").output(server))
+    assert "Ann Lee Ltd, 1 High Street" in printed
+    assert "privacy@shop.example" in printed
+    page = (server.data.parent / "notice.html").read_text(encoding="utf-8")
+    assert '<html lang="zh">' in page
+
+
 def test_what_the_week_shows_is_what_readme_says() -> None:
     table = (TASKS / "try.md").read_text(encoding="utf-8")
     [(of, there, captures)] = re.findall(

@@ -48,6 +48,7 @@ AWS = {
         ["today"],
         ["captures"],
         ["hold"],
+        ["notice"],
         ["evaluate"],
         ["calibrate"],
         ["deploy"],

@@ -55,6 +55,13 @@ ConsentRequired = Annotated[bool, Meta(description="Nobody is enrolled by hand w
 ExpiredConsentErases = Annotated[
     bool, Meta(description="The hourly sweep erases faces whose consent has expired; else they are only listed.")
 ]
+Controller = Annotated[
+    str, Meta(max_length=200, description="Who is responsible for the data, with the address; the notice says it.")
+]
+Contact = Annotated[str, Meta(max_length=200, description="How to reach them about the data.")]
+Purposes = Annotated[
+    str, Meta(max_length=500, description="What the faces are recognised for; empty: to count and recognise visitors.")
+]
 
 
 class SettingsChanges(Changes):
@@ -69,6 +76,9 @@ class SettingsChanges(Changes):
     learnt_days: LearntDays | UnsetType = UNSET
     consent_required: ConsentRequired | UnsetType = UNSET
     expired_consent_erases: ExpiredConsentErases | UnsetType = UNSET
+    controller: Controller | UnsetType = UNSET
+    contact: Contact | UnsetType = UNSET
+    purposes: Purposes | UnsetType = UNSET
 
 
 class Settings(Answer):
@@ -83,6 +93,9 @@ class Settings(Answer):
     learnt_days: LearntDays
     consent_required: ConsentRequired
     expired_consent_erases: ExpiredConsentErases
+    controller: Controller
+    contact: Contact
+    purposes: Purposes
     model: Annotated[str, Meta(description="Id of the embedding model. Its operator changes it.")]
     requests_a_day: Annotated[
         int | None, Meta(description="Of the iCREDIT dialect; null: any number. Its operator sets it.")
@@ -210,6 +223,9 @@ def _settings(tenant: Tenant, migration: Migration) -> Settings:
         learnt_days=tenant.learnt_days,
         consent_required=tenant.consent_required,
         expired_consent_erases=tenant.expired_consent_erases,
+        controller=tenant.controller,
+        contact=tenant.contact,
+        purposes=tenant.purposes,
         model=tenant.model,
         requests_a_day=tenant.requests_a_day,
     )

@@ -46,6 +46,7 @@ PATHS = {
     "/v1/keys/{id}/renew": ("keys",),
     "/v1/merges": ("merges",),
     "/v1/merges/{id}/undo": ("merges",),
+    "/v1/notice": ("notice",),
     "/v1/observations": ("book",),
     "/v1/openapi.json": ("about",),
     "/v1/reviews": ("reviews",),

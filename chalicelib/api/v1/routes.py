@@ -19,6 +19,7 @@ from chalicelib.api.v1 import (
     keys,
     looking,
     merges,
+    notice,
     picture_bodies,
     pictures,
     rejections,
@@ -48,6 +49,7 @@ _MODULES = (
     hooks,
     reviews,
     account,
+    notice,
 )
 
 OPERATIONS: tuple[Operation, ...] = tuple(operation for module in _MODULES for operation in module.OPERATIONS)

@@ -61,6 +61,9 @@ def tenant_from(item: Item) -> Tenant:
         learnt_days=optional(int, item.get("learnt_days")),
         consent_required=item.get("consent_required", False),
         expired_consent_erases=item.get("expired_consent_erases", False),
+        controller=item.get("controller", ""),
+        contact=item.get("contact", ""),
+        purposes=item.get("purposes", ""),
         faces=optional(int, item.get("faces")),
         groups=optional(int, item.get("groups")),
     )
@@ -82,6 +85,9 @@ def tenant_setting_fields(tenant: Tenant) -> dict[str, Any]:
         "learnt_days": tenant.learnt_days,
         "consent_required": tenant.consent_required,
         "expired_consent_erases": tenant.expired_consent_erases,
+        "controller": tenant.controller,
+        "contact": tenant.contact,
+        "purposes": tenant.purposes,
         "faces": tenant.faces,
         "groups": tenant.groups,
     }

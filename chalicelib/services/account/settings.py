@@ -14,6 +14,7 @@ from chalicelib.core.ports import Action
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.groups.groups import Groups, migration_update
 from chalicelib.services.tenants.accounts import Tenants, settings_update
+from chalicelib.services.tenants.settings import SAID
 
 OF_TENANT = (
     "time_zone",
@@ -25,6 +26,7 @@ OF_TENANT = (
     "learnt_days",
     "consent_required",
     "expired_consent_erases",
+    *SAID,
 )
 """Fields of TenantSettings."""
 OF_MIGRATION = ("arrive_times", "period_days")

@@ -23,6 +23,8 @@ MAX_GROUPS = 5_000
 LEAST_CAPTURE_MB = 21
 MOST_REVIEW_MARGIN = 0.5
 LEARNT_DAYS = range(1, 3_651)
+SAID = {"controller": 200, "contact": 200, "purposes": 500}
+"""What the notice says of the tenant in its own words, and the most characters of each."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,9 @@ class TenantSettings:
     learnt_days: int | None = None
     consent_required: bool = False
     expired_consent_erases: bool = False
+    controller: str = ""
+    contact: str = ""
+    purposes: str = ""
     faces: int | None = None
     groups: int | None = None
     shards: int = 1
@@ -77,6 +82,9 @@ class TenantSettings:
                 f"learnt pictures are kept for {LEARNT_DAYS[0]} to {LEARNT_DAYS[-1]} days, or as long as their face, "
                 f"not for {self.learnt_days} days"
             )
+        for name, longest in SAID.items():
+            if len(getattr(self, name)) > longest or not getattr(self, name).isprintable():
+                raise InvalidInput(f"{name} is one line of up to {longest} characters")
         least = len(DEFAULT_GROUPS)
         if self.faces is not None and not least <= self.faces <= MAX_FACES:
             raise InvalidInput(f"a tenant may hold {least} to {MAX_FACES} faces, not {self.faces}")

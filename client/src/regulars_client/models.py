@@ -324,6 +324,11 @@ class NewConsent(Struct, kw_only=True):
     expires_at: datetime | float | UnsetType | None = UNSET
 
 
+class NoticeSection(Struct, kw_only=True):
+    heading: str
+    lines: list[str]
+
+
 ObservationKind: TypeAlias = Annotated[str, Meta(description="The event that made an observation.")]
 
 
@@ -403,6 +408,9 @@ class Settings(Struct, kw_only=True):
     learnt_days: int | None
     consent_required: bool
     expired_consent_erases: bool
+    controller: str
+    contact: str
+    purposes: str
     model: str
     requests_a_day: int | None
 
@@ -678,6 +686,17 @@ class Merged(Struct, kw_only=True):
 class MergesPage(Struct, kw_only=True):
     merges: list[Merge]
     next_token: str | None
+
+
+class Notice(Struct, kw_only=True):
+    """The same three times: in parts, as plain text, and as a page of its own to print on A4."""
+
+    language: str
+    title: str
+    sections: list[NoticeSection]
+    text: str
+    html: str
+    missing: list[str]
 
 
 class Observation(Struct, kw_only=True):

@@ -783,6 +783,10 @@ class Operations(Connection):
         """Undo a merge: the other face comes back as it was; what was sighted since the merge stays with the face."""
         return self._call("POST", f"/v1/merges/{quoted(id)}/undo", models.Merged, idempotency_key=idempotency_key)
 
+    def get_notice(self, *, language: Literal["en", "zh"] | UnsetType = UNSET) -> models.Notice:
+        """Write the notice to post where the cameras look, with the tenant's own name, contact, purposes and retention."""
+        return self._call("GET", "/v1/notice", models.Notice, query={"language": language})
+
     def list_observations(
         self,
         *,
@@ -877,6 +881,9 @@ class Operations(Connection):
         learnt_days: int | UnsetType | None = UNSET,
         consent_required: bool | UnsetType = UNSET,
         expired_consent_erases: bool | UnsetType = UNSET,
+        controller: str | UnsetType = UNSET,
+        contact: str | UnsetType = UNSET,
+        purposes: str | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Settings:
         """Change what is sent, all or nothing; the rest stays."""
@@ -896,6 +903,9 @@ class Operations(Connection):
                 "learnt_days": learnt_days,
                 "consent_required": consent_required,
                 "expired_consent_erases": expired_consent_erases,
+                "controller": controller,
+                "contact": contact,
+                "purposes": purposes,
             },
             idempotency_key=idempotency_key,
         )

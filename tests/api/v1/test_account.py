@@ -35,6 +35,9 @@ FIRST = {
     "learnt_days": None,
     "consent_required": False,
     "expired_consent_erases": False,
+    "controller": "",
+    "contact": "",
+    "purposes": "",
     "model": "fake",
     "requests_a_day": None,
 }
@@ -50,6 +53,9 @@ OTHER: dict[str, Any] = {
     "learnt_days": 365,
     "consent_required": True,
     "expired_consent_erases": True,
+    "controller": "Ann Lee Ltd, 1 High Street",
+    "contact": "privacy@shop.example",
+    "purposes": "so that we greet you",
 }
 
 
@@ -89,6 +95,8 @@ def test_what_is_set_here_holds_in_the_dialects(v1: V1Client, services: Services
         ({"enrol_quality": 19}, "enrol_quality"),
         ({"learns": None}, "learns"),
         ({"learnt_days": 0}, "learnt_days"),
+        ({"controller": "x" * 201}, "controller"),
+        ({"contact": "one\ntwo"}, "contact is one line"),
         ({"review_margin": 0.6}, "review_margin"),
         ({"model": "other"}, "no field 'model'"),
         ({"requests_a_day": 5}, "no field 'requests_a_day'"),

@@ -39,6 +39,7 @@ VIEWERS = {
     "GET /v1/settings",
     "GET /v1/statistics",
     "GET /v1/usage",
+    "GET /v1/notice",
     "GET /v1/signing-key",
     "GET /v1/arrivals",
     "GET /v1/observations",

@@ -140,6 +140,9 @@ def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.Capture
     assert shown(data, capsys, "show", "shop") == said
     assert shown(data, capsys, "set", "shop", "--attributes-off", "none")["attributes-off"] == "none"
     assert shown(data, capsys, "set", "shop", "--faces", "none")["faces"] == "30000"
+    assert shown(data, capsys, "set", "shop", "--contact", "at the till")["contact"] == "at the till"
+    assert shown(data, capsys, "set", "shop", "--contact", "none")["contact"] == "none"
+    assert shown(data, capsys, "show", "shop")["contact"] == "none"
 
 
 def test_every_option_of_a_tenant_is_shown_by_its_name(data: Path, capsys: pytest.CaptureFixture[str]) -> None:

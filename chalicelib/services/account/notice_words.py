@@ -1,0 +1,62 @@
+"""What the notice says, in each language."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Language(StrEnum):
+    EN = "en"
+    ZH = "zh"
+
+
+ATTRIBUTES = {
+    Language.EN: {"age": "age", "gender": "gender", "emotion": "expression"},
+    Language.ZH: {"age": "年龄", "gender": "性别", "emotion": "表情"},
+}
+"""Estimates that say something about a person. Pose and liveness say something about a picture."""
+
+WORDS = {
+    Language.EN: {
+        "title": "Cameras here recognise faces",
+        "who": "Who is responsible",
+        "controller": "{controller}",
+        "reach": "You reach us at {contact}.",
+        "why": "What for",
+        "purposes": "To count visits, and to recognise people who come again.",
+        "what": "What happens",
+        "template": "Cameras take pictures of people who come in. Software turns each face into numbers, and compares "
+        "them with those of the faces that it knows. So it tells who has been here before, and when.",
+        "estimates": "It estimates {names} from the picture. That may be wrong.",
+        "and": ", ",
+        "long": "How long it is kept",
+        "captures": "Pictures of the cameras: {days} days.",
+        "faces": "Faces, with their numbers and a picture: until we delete them.",
+        "visits": "Times of visits: until we delete them.",
+        "rights": "Your rights",
+        "may": "You may see what is held about you, have it corrected or erased, and object.",
+        "ask": "Ask us: {contact}. We may need a picture of your face to find what is yours.",
+        "complain": "You may complain to the data protection authority.",
+    },
+    Language.ZH: {
+        "title": "本场所的摄像头使用人脸识别",
+        "who": "个人信息处理者",
+        "controller": "{controller}",
+        "reach": "联系方式：{contact}",
+        "why": "处理目的",
+        "purposes": "统计到访次数，并识别再次到访的人员。",
+        "what": "处理方式",
+        "template": "摄像头拍摄进入人员的照片。软件将每张人脸转换为一组数字，并与已知人脸的数字比对，"
+        "从而得知谁曾来过、何时来过。",
+        "estimates": "软件会根据照片推测{names}，结果可能有误。",
+        "and": "、",
+        "long": "保存期限",
+        "captures": "摄像头照片：{days} 天。",
+        "faces": "人脸及其数字和照片：直至我们删除。",
+        "visits": "到访时间：直至我们删除。",
+        "rights": "您的权利",
+        "may": "您有权查阅我们保存的您的信息，要求更正或删除，也有权拒绝。",
+        "ask": "请联系我们：{contact}。为了找到您的信息，我们可能需要一张您的面部照片。",
+        "complain": "您也可以向履行个人信息保护职责的部门投诉。",
+    },
+}
