@@ -17,13 +17,13 @@ PAGE = ROOT / "docs" / "api.md"
 
 def test_the_first_calls_of_the_page_work_as_printed(server: Server, photos: Path) -> None:
     answers = Session.of("First calls", PAGE).answers(server, photos / at_hand.PORTRAIT)
-    enrolled, looked_at, refused, arrivals = map(json.loads, answers)
+    enrolled, looked_at, _, captured, arrivals = map(json.loads, answers)
     assert (enrolled["name"], enrolled["group"]) == ("Ann Lee", "regular")
     [face] = looked_at["faces"]
     assert face["match"]
     assert face["candidates"][0]["face"]["id"] == enrolled["id"]
-    assert refused["code"] == "CameraNotFound"
-    assert arrivals["arrivals"] == []
+    assert captured["camera"] == "door"
+    assert [(one["name"], one["visit"]) for one in arrivals["arrivals"]] == [("Ann Lee", 1)]
 
 
 def test_the_limits_of_the_page_are_those_of_the_code() -> None:
