@@ -147,6 +147,11 @@ def sighting_id(capture: str, number: int) -> str:
     return f"{capture}-{number}"
 
 
+def capture_of(name: str) -> str:
+    """Read the capture's id from what begins with it: a sighting's id, the name of a crop."""
+    return name[: _MS_WIDTH + 25]
+
+
 def parts_of_sighting(id_: str) -> tuple[str, int]:
     """Split a sighting's id into the capture's id and the face's number. Raises ValueError."""
     capture, _, number = id_.rpartition("-")

@@ -482,6 +482,10 @@ def capture_pictures(tenant: str) -> str:
     return f"{tenant}/"
 
 
+BEHIND_CAPTURES = ":"
+"""Behind all ids of captures, which begin with digits (":" is the byte after "9")."""
+
+
 def crops(tenant: str) -> str:
     """Return what the keys of crops begin with, among the captures. No camera is called `-crops`."""
     return f"{capture_pictures(tenant)}-crops/"
@@ -524,4 +528,14 @@ def day_columns(tenant: str, zone: str, day: int, nonce: str) -> str:
 
 
 def days_columns(tenant: str, zone: str) -> str:
-    return f"{tenant}/observations/{zone}/"
+    return f"{zones_columns(tenant)}{zone}/"
+
+
+def zones_columns(tenant: str) -> str:
+    return f"{tenant}/observations/"
+
+
+def parts_of_columns(tenant: str, key: str) -> tuple[str, int]:
+    """Split a key of `day_columns` into the time zone and the local day."""
+    zone, _, name = key.removeprefix(zones_columns(tenant)).rpartition("/")
+    return zone, day_number(name[:8])

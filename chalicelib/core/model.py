@@ -97,6 +97,16 @@ class Tenant:
     """Who is responsible for the data, with the address, as the notice says it; "": not set. Likewise the next two."""
     contact: str = ""
     purposes: str = ""
+    capture_days: int | None = None
+    """Days that the pictures of captures are kept; None: as long as the deployment keeps any."""
+    sighting_days: int | None = None
+    """Days that the records of captures are kept, which say who was seen; None: SIGHTING_DAYS of core/retention."""
+    stranger_days: int | None = None
+    """Days after which a stranger is deleted who was not seen again; None: never. Likewise the next one."""
+    regular_days: int | None = None
+    observation_days: int | None = None
+    """Days that observations are kept; None: for ever. Likewise the next one."""
+    audit_days: int | None = None
 
     @property
     def limits(self) -> Limits:
@@ -151,6 +161,8 @@ class Group:
     next_attribute_id: int = 1
     learns: bool = True
     """Its faces learn from their sightings, if the tenant's do."""
+    unseen_days: int | None = None
+    """Of a group of the user's own: days after which a face is deleted that was not seen again; None: never."""
     version: int = 1
 
     @property
@@ -295,6 +307,8 @@ class Face:
     moving: str = ""
     """Id of the merge whose observations still move to this face, or from it; "": there is none."""
     hold: Hold | None = None
+    changed_at: datetime | None = None
+    """When a person last changed it otherwise than by adding a picture; None: nobody did."""
     revision: int = 1
     """Grows with each change by a caller. A sighting is none: who types a name is not refused because of a visit."""
     version: int = 1

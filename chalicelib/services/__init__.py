@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from chalicelib.services.enrolment.update import FaceUpdate
     from chalicelib.services.erasure.faces import Deletion
     from chalicelib.services.erasure.pictures import OrphanedPictures
+    from chalicelib.services.erasure.retention import Retention
     from chalicelib.services.everything.archive import Archives
     from chalicelib.services.faces.faces import Faces
     from chalicelib.services.faces.holds import Holds
@@ -173,7 +174,7 @@ class Services:
     def tenants(self) -> Tenants:
         from chalicelib.services.tenants.accounts import Tenants
 
-        return Tenants(self._items, self._vault, self.clock, self.ports.model)
+        return Tenants(self._items, self._vault, self.clock, self.ports.model, self.settings.capture_days)
 
     @once
     def keys(self) -> KeyRing:
@@ -677,7 +678,7 @@ class Services:
     def reviews(self) -> Reviews:
         from chalicelib.services.sightings.reviews import Reviews
 
-        return Reviews(self._items, self.requests, self.clock, timedelta(days=self.settings.capture_days))
+        return Reviews(self._items, self.requests, self.clock, self.settings.capture_days)
 
     @once
     def arrivals(self) -> ArrivalBook:
@@ -737,14 +738,30 @@ class Services:
         return OrphanedPictures(self._items, self._blobs, self.clock)
 
     @once
-    def sweep(self) -> Sweep:
+    def retention(self) -> Retention:
         from chalicelib.services.erasure.captures import CaptureExpiry
+        from chalicelib.services.erasure.retention import Retention
+        from chalicelib.services.statistics.expiry import ObservationExpiry
+
+        return Retention(
+            self.groups,
+            self.faces,
+            self.holds,
+            self.deletion,
+            captures=CaptureExpiry(self._items, self.uploads, self.cameras, self.settings.capture_days),
+            observations=ObservationExpiry(self._items, self._blobs, self.recorder),
+            in_review=self.reviews.faces,
+            clock=self.clock,
+            expires_items=self.ports.storage.expires_items,
+        )
+
+    @once
+    def sweep(self) -> Sweep:
         from chalicelib.services.erasure.consents import ConsentExpiry
         from chalicelib.services.erasure.learnt import LearntExpiry
         from chalicelib.services.merges.chores import MergeChores
         from chalicelib.services.sweep import Sweep
 
-        kept = timedelta(days=self.settings.capture_days)
         merges = MergeChores(self._items, self.observation_mover, self.portraits, self.clock)
         return Sweep(
             self._items,
@@ -756,8 +773,8 @@ class Services:
             redrive=self.redrive,
             outbox=self.outbox,
             orphans=self.orphans,
-            capture_expiry=CaptureExpiry(self._items, self.uploads, self.cameras, self.clock, pictures_kept=kept),
             consents=ConsentExpiry(self.consents, self.deletion, self.clock),
+            retention=self.retention,
             learnt=LearntExpiry(self._items, self.face_pictures, self.clock),
             merges=merges,
             joining=self.joining_chore,

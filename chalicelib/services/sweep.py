@@ -21,10 +21,10 @@ from chalicelib.core.values import milliseconds, moment
 from chalicelib.services.captures.kept import KeptCaptures
 from chalicelib.services.captures.redrive import Redrive
 from chalicelib.services.commit.idempotency import Requests
-from chalicelib.services.erasure.captures import CaptureExpiry
 from chalicelib.services.erasure.consents import ConsentExpiry
 from chalicelib.services.erasure.learnt import LearntExpiry
 from chalicelib.services.erasure.pictures import STOPS_AT_S, OrphanedPictures
+from chalicelib.services.erasure.retention import Retention
 from chalicelib.services.joining.chore import JoiningChore
 from chalicelib.services.merges.chores import MergeChores
 from chalicelib.services.merges.duplicates import Duplicates
@@ -36,7 +36,7 @@ from chalicelib.services.webhooks.outbox import Outbox
 
 LOST_CAPTURES_HOUR = 3
 """The hour, in UTC, whose sweep searches all captures for lost events, all reviews for those that are over, and all
-faces for what they learnt too long ago.
+faces for what they learnt too long ago. On AWS it also deletes what a tenant keeps no longer; on one box, each does.
 `watch` searches only the newest captures."""
 
 
@@ -57,8 +57,8 @@ class Sweep:
     redrive: Redrive
     outbox: Outbox
     orphans: OrphanedPictures
-    capture_expiry: CaptureExpiry
     consents: ConsentExpiry
+    retention: Retention
     learnt: LearntExpiry
     merges: MergeChores
     joining: JoiningChore
@@ -146,11 +146,12 @@ class Sweep:
             chores["reviews"] = lambda: self.reviews.tidy(tenant)
             chores["duplicates"] = lambda: self.duplicates.tidy(tenant)
             chores["learnt pictures"] = lambda: self.learnt.tenant(tenant)
+        if hour.hour == LOST_CAPTURES_HOUR or not self.expires_items:
+            chores["retention"] = lambda: self._retention(tenant, hour, left_s)
         if not self.expires_items:
             chores["requests"] = lambda: self.requests.forget_expired(tenant.name)
             chores["sessions"] = lambda: self.sessions.forget_expired(tenant.name)
             chores["events"] = lambda: self.outbox.forget_expired(tenant.name)
-            chores["captures"] = lambda: self.capture_expiry.tenant(tenant)
             chores["files"] = self.wipe
         chores["joining"] = lambda: self._joining(tenant, hour, left_s)
         return chores
@@ -159,6 +160,10 @@ class Sweep:
         place = self.orphans.delete(tenant.name, hour, after, left_s)
         if place:
             self._send(tenant, hour, ["pictures"], place)
+
+    def _retention(self, tenant: Tenant, hour: datetime, left_s: Callable[[], float]) -> None:
+        if not self.retention.tenant(tenant, left_s):
+            self._send(tenant, hour, ["retention"])
 
     def _joining(self, tenant: Tenant, hour: datetime, left_s: Callable[[], float]) -> None:
         if not self.joining.tenant(tenant, left_s):

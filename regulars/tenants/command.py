@@ -112,6 +112,42 @@ _settings_options = together(
     click.option("--contact", metavar="TEXT", help="How to reach them about the data."),
     click.option("--purposes", metavar="TEXT", help="What faces are recognised for; empty for the usual words."),
     click.option(
+        "--capture-days",
+        type=_count,
+        metavar="N",
+        help="Delete pictures of captures after N days, or `none` (the initial setting): when the service does.",
+    ),
+    click.option(
+        "--sighting-days",
+        type=_count,
+        metavar="N",
+        help="Delete records of captures after N days, or `none` (the initial setting): after 120.",
+    ),
+    click.option(
+        "--stranger-days",
+        type=_count,
+        metavar="N",
+        help="Delete strangers who were not seen for N days, or `none`: never. Initially 90.",
+    ),
+    click.option(
+        "--regular-days",
+        type=_count,
+        metavar="N",
+        help="Delete regulars who were not seen for N days, or `none` (the initial setting): never.",
+    ),
+    click.option(
+        "--observation-days",
+        type=_count,
+        metavar="N",
+        help="Delete observations after N days, or `none`: never. Initially 400.",
+    ),
+    click.option(
+        "--audit-days",
+        type=_count,
+        metavar="N",
+        help="Delete the audit after N days, or `none`: never. Initially 400.",
+    ),
+    click.option(
         "--faces",
         type=_count,
         metavar="N",

@@ -12,6 +12,7 @@ from typing import Any
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Credentials, Profile, Tenant
+from chalicelib.core.retention import RETENTION
 from chalicelib.services import Services
 from chalicelib.services.tenants.accounts import Tenants
 from chalicelib.services.tenants.settings import SAID, TenantSettings
@@ -78,10 +79,11 @@ def described(tenant: Tenant, shards: int) -> dict[str, str]:
         "enrol-quality": f"{MIN_QUALITY if enrol_quality is None else enrol_quality:g}",
         "review-margin": f"{tenant.review_margin:g}",
         "learns": "yes" if tenant.learns else "no",
-        "learnt-days": "any" if tenant.learnt_days is None else str(tenant.learnt_days),
         "consent-required": "yes" if tenant.consent_required else "no",
         "expired-consent-erases": "yes" if tenant.expired_consent_erases else "no",
         **{name: getattr(tenant, name) or "none" for name in SAID},
+        "learnt-days": _days(tenant.learnt_days),
+        **{name.replace("_", "-"): _days(getattr(tenant, name)) for name in RETENTION},
         "faces": str(tenant.limits.faces),
         "groups": str(tenant.limits.groups),
         "shards": str(shards),
@@ -105,6 +107,10 @@ def table(tenants: Iterable[Tenant]) -> list[str]:
         rows.append((*who, _state(tenant), since, tenant.time_zone, _quota(tenant), only))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def _days(days: int | None) -> str:
+    return "any" if days is None else str(days)
 
 
 def _state(tenant: Tenant) -> str:

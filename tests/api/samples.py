@@ -258,6 +258,12 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
                 "controller": "New",
                 "contact": "new",
                 "purposes": "new",
+                "capture_days": 20,
+                "sighting_days": 60,
+                "stranger_days": 30,
+                "regular_days": 400,
+                "observation_days": 200,
+                "audit_days": 300,
             }
         )
     ],

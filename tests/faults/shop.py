@@ -216,6 +216,7 @@ def prepared(root: Path) -> Iterator[dict[str, Shop]]:
         after("full", "shop", _full)
         after("unwanted", "shop", _unwanted)
         after("learnt", "shop", _learnt)
+        after("old", "shop", _kept_shortly)
         after("held", "shop", lambda box: box.services.holds.set(box.tenant, box.ids["eva"], "case 7"))
         after("consented", "merged", _consented)
         after("stuck", "shop", _stuck)
@@ -273,6 +274,13 @@ def _consented(box: Box) -> None:
     body = {"basis": "consent", "given_at": "2026-03-01T00:00:00Z", "expires_at": "2026-03-17T09:00:00Z"}
     box.v1.done("PUT", f"/v1/faces/{box.ids['eva']}/consent", body)
     box.services.tenants.change("shop", {"expired_consent_erases": True})
+
+
+def _kept_shortly(box: Box) -> None:
+    """Nothing is kept for long, but of Eva, whom nobody may delete."""
+    box.services.holds.set(box.tenant, box.ids["eva"], "case 7")
+    days = {"capture_days": 3, "sighting_days": 4, "stranger_days": 10, "regular_days": 20, "observation_days": 150}
+    box.services.tenants.change("shop", days)
 
 
 def _stuck(box: Box) -> None:

@@ -368,6 +368,11 @@ def _asked_by_the_canary(box: Box) -> Any:
         return box.call("canary", {"url": api.url, "tenant": "shop"})
 
 
+def _swept_much_later(box: Box) -> None:
+    box.clock.advance(timedelta(days=170))
+    _swept_at_night(box)
+
+
 def _swept_at_night(box: Box) -> None:
     box.clock.advance(timedelta(hours=(LOST_CAPTURES_HOUR - box.clock.now().hour) % 24))
     box.sweep()
@@ -398,6 +403,7 @@ FUNCTIONS = (
     *(UseCase("sweep", lambda box: box.sweep(), shop=shop) for shop in ("unwanted", "merging", "undoing", "alike")),
     UseCase("sweep", _swept_in_two_days, "of a consent that expired", "consented"),
     UseCase("sweep", _swept_at_night, "of what was learnt too long ago", "learnt"),
+    UseCase("sweep", _swept_much_later, "of what is kept no longer", "old"),
 )
 
 

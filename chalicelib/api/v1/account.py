@@ -13,6 +13,7 @@ from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.wire import Answer, Changes, Time, sent
 from chalicelib.core.model import MAX_PICTURES, Migration, Tenant
 from chalicelib.core.pictures import MAX_PICTURE_BYTES
+from chalicelib.core.retention import RETENTION
 from chalicelib.core.roles import Role
 
 if TYPE_CHECKING:
@@ -62,6 +63,31 @@ Contact = Annotated[str, Meta(max_length=200, description="How to reach them abo
 Purposes = Annotated[
     str, Meta(max_length=500, description="What the faces are recognised for; empty: to count and recognise visitors.")
 ]
+CaptureDays = Annotated[
+    Annotated[int, Meta(ge=1, le=36_500)] | None,
+    Meta(description="Days that the pictures of captures are kept; null: as long as the service keeps any."),
+]
+SightingDays = Annotated[
+    Annotated[int, Meta(ge=1, le=120)] | None,
+    Meta(
+        description="Days after which the records of captures go, which say who was seen in them; null: 120. Not fewer "
+        "than their pictures."
+    ),
+]
+StrangerDays = Annotated[
+    Annotated[int, Meta(ge=1, le=3_650)] | None,
+    Meta(description="Days after which a stranger is deleted who was not seen again; null: never."),
+]
+RegularDays = Annotated[
+    Annotated[int, Meta(ge=1, le=3_650)] | None, Meta(description="The same for regulars. Groups have their own.")
+]
+ObservationDays = Annotated[
+    Annotated[int, Meta(ge=150, le=3_650)] | None,
+    Meta(description="Days that observations are kept, from which statistics are counted; null: for ever."),
+]
+AuditDays = Annotated[
+    Annotated[int, Meta(ge=1, le=3_650)] | None, Meta(description="Days that the audit is kept; null: for ever.")
+]
 
 
 class SettingsChanges(Changes):
@@ -79,6 +105,12 @@ class SettingsChanges(Changes):
     controller: Controller | UnsetType = UNSET
     contact: Contact | UnsetType = UNSET
     purposes: Purposes | UnsetType = UNSET
+    capture_days: CaptureDays | UnsetType = UNSET
+    sighting_days: SightingDays | UnsetType = UNSET
+    stranger_days: StrangerDays | UnsetType = UNSET
+    regular_days: RegularDays | UnsetType = UNSET
+    observation_days: ObservationDays | UnsetType = UNSET
+    audit_days: AuditDays | UnsetType = UNSET
 
 
 class Settings(Answer):
@@ -96,6 +128,12 @@ class Settings(Answer):
     controller: Controller
     contact: Contact
     purposes: Purposes
+    capture_days: CaptureDays
+    sighting_days: SightingDays
+    stranger_days: StrangerDays
+    regular_days: RegularDays
+    observation_days: ObservationDays
+    audit_days: AuditDays
     model: Annotated[str, Meta(description="Id of the embedding model. Its operator changes it.")]
     requests_a_day: Annotated[
         int | None, Meta(description="Of the iCREDIT dialect; null: any number. Its operator sets it.")
@@ -226,6 +264,7 @@ def _settings(tenant: Tenant, migration: Migration) -> Settings:
         controller=tenant.controller,
         contact=tenant.contact,
         purposes=tenant.purposes,
+        **{name: getattr(tenant, name) for name in RETENTION},
         model=tenant.model,
         requests_a_day=tenant.requests_a_day,
     )

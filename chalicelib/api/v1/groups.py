@@ -40,6 +40,13 @@ Attributes = Annotated[
 Learns = Annotated[
     bool, Meta(description="Whether its faces learn from their sure sightings, if the tenant's do. At first true.")
 ]
+UnseenDays = Annotated[
+    Annotated[int, Meta(ge=1, le=3_650)] | None,
+    Meta(
+        description="Days after which a face of the group is deleted that was not seen again; null: never. For "
+        "`stranger` and `regular` the settings say it."
+    ),
+]
 
 
 class NewGroup(Sent):
@@ -55,6 +62,7 @@ class GroupChanges(Changes):
     description: Description | UnsetType = UNSET
     attributes: Attributes | UnsetType = UNSET
     learns: Learns | UnsetType = UNSET
+    unseen_days: UnseenDays | UnsetType = UNSET
     revision: Revision | UnsetType = UNSET
 
 
@@ -65,6 +73,7 @@ class Group(Answer):
     description: str
     attributes: Attributes
     learns: Learns
+    unseen_days: UnseenDays
     count: Annotated[int, Meta(ge=0, description="How many faces it holds.")]
     revision: Annotated[int, Meta(ge=1, description="Grows with each change by a caller; faces that come are none.")]
 
@@ -163,6 +172,7 @@ def group_of(group: model.Group) -> Group:
         description=group.description,
         attributes=[attribute.name for attribute in group.attributes],
         learns=group.learns,
+        unseen_days=group.unseen_days,
         count=group.count,
         revision=group.version,
     )

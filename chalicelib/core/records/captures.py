@@ -21,6 +21,7 @@ from chalicelib.core.records.faces import (
     estimates_item,
     sides_from,
 )
+from chalicelib.core.retention import SIGHTING_DAYS
 from chalicelib.core.values import decimal, decimals, known, milliseconds, moment, optional
 
 
@@ -83,7 +84,7 @@ def camera_from(item: Item) -> Camera:
     )
 
 
-KEPT = timedelta(days=120)
+KEPT = timedelta(days=SIGHTING_DAYS)
 """Time that a capture's record is kept after the offer. A delivery after it is only an observation."""
 
 

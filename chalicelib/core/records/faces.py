@@ -35,6 +35,7 @@ from chalicelib.core.model import (
 from chalicelib.core.pictures import ATTRIBUTES, Box, Estimates, Gender, Pose, Sides
 from chalicelib.core.ports import Item
 from chalicelib.core.records.format import require_format
+from chalicelib.core.retention import RETENTION
 from chalicelib.core.values import decimal, decimals, known, milliseconds, moment, optional
 
 
@@ -66,6 +67,7 @@ def tenant_from(item: Item) -> Tenant:
         purposes=item.get("purposes", ""),
         faces=optional(int, item.get("faces")),
         groups=optional(int, item.get("groups")),
+        **{name: optional(int, item.get(name)) for name in RETENTION},
     )
 
 
@@ -90,6 +92,7 @@ def tenant_setting_fields(tenant: Tenant) -> dict[str, Any]:
         "purposes": tenant.purposes,
         "faces": tenant.faces,
         "groups": tenant.groups,
+        **{name: getattr(tenant, name) for name in RETENTION},
     }
 
 
@@ -108,6 +111,7 @@ def group_item(tenant: str, group: Group, created_at: datetime) -> Item:
         "attributes": attribute_items(group.attributes),
         "next_attribute_id": group.next_attribute_id,
         "learns": None if group.learns else False,
+        "unseen_days": group.unseen_days,
         "created_at": milliseconds(created_at),
         "version": group.version,
         "free": None if group.capacity is None else group.capacity - group.count,
@@ -130,6 +134,7 @@ def group_from(item: Item) -> Group:
         attributes=tuple(Attribute(int(a["id"]), a["name"]) for a in item["attributes"]),
         next_attribute_id=int(item["next_attribute_id"]),
         learns=item.get("learns", True),
+        unseen_days=optional(int, item.get("unseen_days")),
         version=int(item["version"]),
     )
 
@@ -160,6 +165,7 @@ def face_item(tenant: str, face: Face) -> Item:
         **known({name: getattr(face, name) or None for name in _RARE}),
         **hold_fields(face.hold),
         **_consent_fields(face),
+        **known({"changed_at": optional(milliseconds, face.changed_at)}),
         **({} if face.revision == 1 else {"revision": face.revision}),
         "version": face.version,
     }
@@ -173,6 +179,7 @@ def face_from(item: Item) -> Face:
         moving=item.get("moving", ""),
         hold=hold_from(item),
         consent=optional(consent_from, item.get("consent")),
+        changed_at=optional(moment, item.get("changed_at")),
         version=int(item["version"]),
         **_shown(item),
     )

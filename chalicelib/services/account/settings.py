@@ -11,9 +11,10 @@ from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput
 from chalicelib.core.items import attempts
 from chalicelib.core.model import Migration, Tenant
 from chalicelib.core.ports import Action
+from chalicelib.core.retention import RETENTION
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.groups.groups import Groups, migration_update
-from chalicelib.services.tenants.accounts import Tenants, settings_update
+from chalicelib.services.tenants.accounts import Tenants
 from chalicelib.services.tenants.settings import SAID
 
 OF_TENANT = (
@@ -27,6 +28,7 @@ OF_TENANT = (
     "consent_required",
     "expired_consent_erases",
     *SAID,
+    *RETENTION,
 )
 """Fields of TenantSettings."""
 OF_MIGRATION = ("arrive_times", "period_days")
@@ -56,7 +58,7 @@ class OwnSettings:
         for _ in attempts():
             actions: list[Action] = []
             if own:
-                actions.append(settings_update(self.tenants.named(tenant.name), own))
+                actions.append(self.tenants.settings_update(self.tenants.named(tenant.name), own))
             if rule:
                 actions.append(migration_update(tenant.name, rule))
             with suppress(ConditionFailed):  # its operator changed its limits meanwhile

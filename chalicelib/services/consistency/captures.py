@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from itertools import islice
 
 from chalicelib.core import keys
-from chalicelib.core.captures import CaptureState, parts_of_sighting, sighting_id
+from chalicelib.core.captures import Capture, CaptureState, parts_of_sighting, sighting_id
 from chalicelib.core.items import every, write
+from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Update, equals
 from chalicelib.core.records.captures import capture_from, capture_key
+from chalicelib.core.retention import sightings_kept
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import KEPT_MS
 from chalicelib.services.captures.cameras import Cameras
@@ -38,7 +41,7 @@ class CaptureRecords:
                 for item in some:
                     yield from self._picture(tenant, item)
                 yield from self._observations(tenant, some)
-        since_ms = milliseconds(self.clock.now()) - KEPT_MS
+        since_ms = milliseconds(self.clock.now()) - min(KEPT_MS, sightings_kept(tenant) * DAY_MS)
         for _, observations in every_observation(self.items, self.clock, tenant):
             yield from self._captures(tenant, (one for one in observations if milliseconds(one.at) > since_ms))
 
@@ -59,6 +62,7 @@ class CaptureRecords:
             (capture, sighting, item.get("corrections"))
             for item in items
             for capture in (capture_from(item),)
+            if self._is_observed(tenant, capture)
             for sighting in capture.sightings
             if sighting.faceid is not None
         ]
@@ -75,6 +79,11 @@ class CaptureRecords:
                     "observation of that is stored",
                     (capture.state, corrections),
                 )
+
+    def _is_observed(self, tenant: Tenant, capture: Capture) -> bool:
+        """Tell whether the observations of a capture, which may have come late, are still kept."""
+        days = tenant.observation_days
+        return days is None or capture.captured_at > self.clock.now() - timedelta(days=days)
 
     def _captures(self, tenant: Tenant, observations: Iterable[Observation]) -> Iterator[Disagreement]:
         sightings = (one for one in observations if one.kind is ObservationKind.SIGHTING)

@@ -138,6 +138,8 @@ class FaceUpdate:
             if portrait is not None:
                 picture = self.portraits.stored(tenant.name, old.faceid, portrait, self.clock.now())
                 new = replace(new, pictures=(picture,))
+            if new != old:
+                new = replace(new, changed_at=self.clock.now())
             stored = self._committed(tenant, held, new, request, record)
             if stored is not None:
                 if portrait is not None:

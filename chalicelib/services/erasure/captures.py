@@ -1,56 +1,88 @@
-"""Expiry of capture pictures and records on storage without a TTL (one box). S3 and DynamoDB do this themselves.
+"""Expiry of captures: their pictures, the crops cut out of them, and the records that say who was seen in them.
 
-How long pictures are kept: settings.capture_days.
+On AWS, S3 deletes pictures after the deployment's days and DynamoDB records after 120, whatever is said here: a tenant
+may want it sooner. On one box nothing else deletes them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chalicelib.core import keys
-from chalicelib.core.captures import captured_ms
+from chalicelib.core.captures import capture_of, captured_ms
 from chalicelib.core.items import every, every_blob, write_in_parts
 from chalicelib.core.model import Tenant
-from chalicelib.core.ports import Clock, Delete, ItemStore, UploadStore
-from chalicelib.core.values import milliseconds
+from chalicelib.core.ports import BlobInfo, Delete, ItemStore, UploadStore
+from chalicelib.core.retention import Due, captures_kept, sightings_kept
+from chalicelib.core.values import milliseconds, moment
 from chalicelib.services.captures.cameras import Cameras
-
-_PAGE = 1_000
 
 
 @dataclass
 class CaptureExpiry:
-    """Deletion of expired captures. `pictures_kept`: how long a picture is kept after it was stored."""
+    """`capture_days`: the deployment's. `held`: faces; what shows one of them is not due."""
 
     items: ItemStore
     uploads: UploadStore
     cameras: Cameras
-    clock: Clock
-    pictures_kept: timedelta
+    capture_days: int
 
-    def tenant(self, tenant: Tenant) -> None:
-        """Delete the tenant's expired pictures and records. May be cut off anywhere and repeated."""
-        self._pictures(tenant.name)
+    def pictures(self, tenant: Tenant, at: datetime, held: Collection[str]) -> Iterator[Due[str]]:
+        """Yield the keys of pictures and crops that are over by then.
+
+        They lie by camera and time, so that of each camera only those are listed that are old enough.
+        """
+        kept = timedelta(days=captures_kept(tenant, self.capture_days))
+        for blob in self._taken_until(tenant.name, at - kept):
+            is_crop = blob.key.startswith(keys.crops(tenant.name))  # stored later than its capture
+            since = _taken_at(blob) if is_crop else blob.stored_at
+            if since + kept <= at and not self._shows(tenant, blob.key, held):
+                yield Due(since, since + kept, blob.key)
+
+    def delete_pictures(self, picture_keys: Iterable[str]) -> None:
+        for key in picture_keys:
+            self.uploads.delete(key)
+
+    def records(self, tenant: Tenant, at: datetime, held: Collection[str]) -> Iterator[Due[Delete]]:
+        """Yield the deletions of the records of captures that were offered too long ago by then."""
+        kept = timedelta(days=sightings_kept(tenant))
+        low, high = keys.capture_range(0, max(milliseconds(at - kept), 0))
         for camera_id in self.cameras.ids_ever(tenant):
-            self._captures(keys.captures(tenant.name, camera_id))
+            partition = keys.captures(tenant.name, camera_id)
+            for item in every(self.items, keys.CAPTURES, partition, low=low, high=high):
+                since = moment(item["offered_at"])
+                if since + kept <= at and not self._shows(tenant, item["capture"], held):
+                    yield Due(since, since + kept, Delete(keys.CAPTURES, (partition, item["capture"])))
 
-    def _pictures(self, tenant: str) -> None:
-        limit = self.clock.now() - self.pictures_kept
-        for blob in every_blob(self.uploads, keys.capture_pictures(tenant)):
-            if blob.stored_at < limit or _is_crop_before(blob.key, limit):
-                self.uploads.delete(blob.key)
+    def delete_records(self, records: Iterable[Delete]) -> None:
+        write_in_parts(self.items, records)
 
-    def _captures(self, partition: str) -> None:
-        now = self.clock.now().timestamp()
-        captures = every(self.items, keys.CAPTURES, partition, page_size=_PAGE)
-        expired = (one["capture"] for one in captures if one["expires_at"] <= now)
-        write_in_parts(self.items, (Delete(keys.CAPTURES, (partition, capture)) for capture in expired))
+    def _taken_until(self, tenant: str, limit: datetime) -> Iterator[BlobInfo]:
+        """Yield the pictures and crops of captures that were taken until then. Two reads find that a camera has none.
+
+        Of a camera whose clock is ahead, those that were stored before may come later.
+        """
+        after: str | None = None
+        while found := self.uploads.list(keys.capture_pictures(tenant), after=after, limit=1):
+            folder = found[0].key.rpartition("/")[0] + "/"
+            after = folder + keys.BEHIND_CAPTURES
+            for blob in every_blob(self.uploads, folder):
+                if _taken_at(blob) > limit:
+                    break
+                yield blob
+
+    def _shows(self, tenant: Tenant, key: str, held: Collection[str]) -> bool:
+        """Tell whether a capture shows one of these faces: its observations say, since they move with a merge."""
+        if not held:
+            return False
+        capture = capture_of(key.rpartition("/")[2])
+        at_ms = captured_ms(capture)
+        partition, low = keys.observation(tenant.name, at_ms, capture)
+        seen = every(self.items, keys.OBSERVATIONS, partition, low=low, high=f"{low}.")  # "." is the byte after "-"
+        return any(one["faceid"] in held for one in seen)
 
 
-def _is_crop_before(key: str, limit: datetime) -> bool:
-    """Tell whether it is a crop of a capture of before then: a crop is stored later than its capture."""
-    try:
-        return milliseconds(limit) > captured_ms(keys.capture_of_crop(key))
-    except ValueError:
-        return False
+def _taken_at(blob: BlobInfo) -> datetime:
+    return moment(captured_ms(blob.key.rpartition("/")[2]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 
 from chalicelib.core.errors import Busy, ConditionFailed, FaceHeld, InvalidInput, StorageUnavailable
@@ -37,6 +37,10 @@ class Deleted:
     not_exist: list[str]
 
 
+def _anybody(_face: Face) -> bool:
+    return True
+
+
 @dataclass
 class Deletion:
     items: ItemStore
@@ -57,8 +61,15 @@ class Deletion:
         _require_number(faceids)
         return self._delete(tenant, self.groups.named(tenant, group_name), faceids, request)
 
-    def of_faces(self, tenant: Tenant, faceids: Sequence[str], request: RequestId | None = None) -> Deleted:
-        """Delete faces with their templates, pictures and names.
+    def of_faces(
+        self,
+        tenant: Tenant,
+        faceids: Sequence[str],
+        request: RequestId | None = None,
+        *,
+        only: Callable[[Face], bool] = _anybody,
+    ) -> Deleted:
+        """Delete faces with their templates, pictures and names. `only`: those of whom this is true count as there.
 
         Chunks of up to 40 are deleted all or nothing and recorded, so that a retry after a crash continues where it
         stopped. `failed`: the ids of the first chunk that storage refused, and of all after it. A repeated id counts
@@ -66,18 +77,24 @@ class Deletion:
         StorageUnavailable if no face was deleted.
         """
         _require_number(faceids)
-        return self._delete(tenant, None, faceids, request)
+        return self._delete(tenant, None, faceids, request, only=only)
 
     def _delete(
-        self, tenant: Tenant, group: Group | None, faceids: Sequence[str], request: RequestId | None
+        self,
+        tenant: Tenant,
+        group: Group | None,
+        faceids: Sequence[str],
+        request: RequestId | None,
+        *,
+        only: Callable[[Face], bool] = _anybody,
     ) -> Deleted:
         progress = self.requests.progress(tenant.name, request)
         deleted = Deleted(**progress) if progress else Deleted([], [], [])
         if len(faceids) > _CHUNK and not progress:
-            require_free(self._found(tenant, group, faceids).values())
+            require_free(filter(only, self._found(tenant, group, faceids).values()))
         while left := _left(faceids, deleted):
             try:
-                deleted = self._chunk(tenant, group, left, deleted, request)
+                deleted = self._chunk(tenant, group, left, deleted, request, only=only)
             except (Busy, FaceHeld, StorageUnavailable):
                 if not deleted.success:
                     raise
@@ -85,12 +102,20 @@ class Deletion:
         return deleted
 
     def _chunk(
-        self, tenant: Tenant, group: Group | None, left: Sequence[str], before: Deleted, request: RequestId | None
+        self,
+        tenant: Tenant,
+        group: Group | None,
+        left: Sequence[str],
+        before: Deleted,
+        request: RequestId | None,
+        *,
+        only: Callable[[Face], bool] = _anybody,
     ) -> Deleted:
         pictures: list[str] = []
         groups = {} if group is None else {group.id: group}
         for _ in attempts():
-            found = self._found(tenant, group, left[:_CHUNK])
+            stored = self._found(tenant, group, left[:_CHUNK])
+            found = {faceid: face for faceid, face in stored.items() if only(face)}
             require_free(found.values())
             if any(face.moving for face in found.values()):
                 for face in found.values():

@@ -79,15 +79,15 @@ class Faces:
         return FacePage(group, list(islice(self.by_arrival(tenant, group, at_once=num), num)))
 
     def by_arrival(
-        self, tenant: Tenant, group: Group, before: datetime | None = None, at_once: int = 10
+        self, tenant: Tenant, group: Group, until: datetime | None = None, at_once: int = 10
     ) -> Iterator[Face]:
         """Yield a group's faces, the one whose last arrival is longest ago first; `at_once` are read at once.
 
-        A face that never arrived counts from its enrolment. `before`: only those that counted before then.
+        A face that never arrived counts from its enrolment. `until`: only those that count from then or before.
         """
         low, high = keys.group_range(group.id)
-        if before is not None:
-            high = keys.arrival_key(group.id, before, "")
+        if until is not None:
+            high = keys.arrival_key(group.id, until, "~")  # behind all faceids
         found = every(self._items, keys.FACES, tenant.name, index="by_arrival", low=low, high=high, page_size=at_once)
         while some := [item["faceid"] for item in islice(found, at_once)]:
             yield from self.by_id(tenant, some).values()

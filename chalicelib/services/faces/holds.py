@@ -97,6 +97,7 @@ class Holds:
             after = replace(face, hold=None if reason is None else Hold(reason, since))
             actions: list[Action] = []
             if after != face:
+                after = replace(after, changed_at=self.clock.now())
                 actions = [face_put(tenant.name, face, after), *held_again(tenant.name, face, after)]
             try:
                 if actions or request:

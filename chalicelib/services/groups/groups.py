@@ -35,6 +35,7 @@ from chalicelib.core.model import DEFAULT_GROUPS, Group, Migration, Tenant
 from chalicelib.core.names import GROUP_NAME_LENGTH, composed
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, at_least, equals, exists
 from chalicelib.core.records.faces import attribute_items, group_from, group_item
+from chalicelib.core.retention import UNSEEN_DAYS
 from chalicelib.core.values import milliseconds, moment
 from chalicelib.services.commit.idempotency import NO_BODY, RequestId, Requests
 from chalicelib.services.tenants.accounts import (
@@ -169,14 +170,15 @@ class Groups:
         revision: int | None = None,
         request: RequestId | None = None,
     ) -> Group:
-        """Set the fields in `changes`: `name`, `capacity`, `description`, `attributes` (names), `learns`.
+        """Set the fields in `changes`: `name`, `capacity`, `description`, `attributes` (names), `learns`,
+        `unseen_days`.
 
         Return the group.
 
         Its faces and observations are not rewritten. `revision`: the one that the caller read. Raises GroupNotFound,
-        Changed, IllegalGroupName, DefaultGroup (its name may not change, and it has no attributes), InvalidInput,
-        GroupExists, IllegalCapacity (not positive, below the group's count, or the sum of all groups would exceed the
-        tenant's), WrongAttributeCount, IllegalAttribute, Busy, AnsweredAlready.
+        Changed, IllegalGroupName, DefaultGroup (its name may not change, it has no attributes, and settings say how
+        long its faces are kept), InvalidInput, GroupExists, IllegalCapacity (not positive, below the group's count, or
+        the sum of all groups would exceed the tenant's), WrongAttributeCount, IllegalAttribute, Busy, AnsweredAlready.
         """
         _require_description(changes.get("description", ""))
 
@@ -361,9 +363,19 @@ def _changed(group: Group, changes: Mapping[str, Any]) -> Group:
     name = legal_name(changes.get("name", group.name))
     if group.is_default and name != group.name:
         raise DefaultGroup(f"the default group {group.name!r} keeps its name: send the same as its new one")
+    if changes.get("unseen_days") is not None:
+        if group.is_default:
+            raise DefaultGroup(
+                f"how long faces of {group.name!r} are kept is a setting: {group.id}_days of /v1/settings"
+            )
+        if changes["unseen_days"] not in UNSEEN_DAYS:
+            bounds = f"{UNSEEN_DAYS[0]} to {UNSEEN_DAYS[-1]}"
+            raise InvalidInput(f"unseen_days is {bounds}, or null for ever, not {changes['unseen_days']}")
     if "attributes" in changes:
         group = with_these(group, changes["attributes"])
-    fields = {field: changes[field] for field in ("capacity", "description", "learns") if field in changes}
+    fields = {
+        field: changes[field] for field in ("capacity", "description", "learns", "unseen_days") if field in changes
+    }
     return replace(group, name=name, **fields)
 
 
@@ -378,6 +390,8 @@ def _update(tenant: str, group: Group, after: Group) -> list[Action]:
         fields |= {"attributes": attribute_items(after.attributes), "next_attribute_id": after.next_attribute_id}
     if after.learns != group.learns:
         fields["learns"] = after.learns
+    if after.unseen_days != group.unseen_days:
+        fields["unseen_days"] = after.unseen_days
     added: dict[str, int] = {}
     removed: tuple[str, ...] = ()
     if after.capacity is not None and group.capacity is not None:

@@ -152,6 +152,7 @@ class Merging:
         face = replace(
             arrived(survivor.face, plan),
             hold=survivor.face.hold or other.face.hold,
+            changed_at=survivor.face.changed_at if joined else now,
             name=survivor.face.name or other.face.name,
             note=survivor.face.note or other.face.note,
             consent=survivor.face.consent or other.face.consent,

@@ -224,6 +224,7 @@ class MergeUndo:
         self, tenant: Tenant, merge: Merge, kept: MergeBackup, survivor: FaceVisits, plan: _UndoPlan
     ) -> tuple[Face, Face]:
         below = [one for one in self._merges.below(tenant.name, merge.other) if one.is_active]
+        now = self._clock.now()
         all_below = [one for one in self._merges.below(tenant.name, merge.survivor) if one.is_active]
         face = replace(
             arrived(survivor.face, plan.survivor),
@@ -233,11 +234,19 @@ class MergeUndo:
             pictures=_own_pictures(survivor.face.pictures, kept),
             merges=len(all_below) - len(below) - 1,
             moving=merge.id,
+            changed_at=now,
         )
         pictures = _not_rejected(kept.face.pictures, plan.rejected)
         other = self._current.embedded(tenant, arrived(replace(kept.face, pictures=pictures), plan.other))
         hold = other.hold or face.hold  # one that was set since may be about either
-        other = replace(other, merges=len(below), moving=merge.id, hold=hold, version=kept.face.version + 1)
+        other = replace(
+            other,
+            merges=len(below),
+            moving=merge.id,
+            hold=hold,
+            changed_at=now,
+            version=kept.face.version + 1,
+        )
         return face, other
 
 

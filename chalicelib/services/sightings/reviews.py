@@ -22,6 +22,7 @@ from chalicelib.core.observations import ObservationKind
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.ports import Clock, Delete, Item, ItemStore, Put, Table, exists
 from chalicelib.core.records.reviews import review_from, review_item
+from chalicelib.core.retention import captures_kept
 from chalicelib.core.reviews import Review, ReviewKind, review_id
 from chalicelib.core.values import milliseconds
 from chalicelib.services.commit.idempotency import RequestId, Requests
@@ -47,12 +48,12 @@ class ReviewPage:
 
 @dataclass
 class Reviews:
-    """The reviews. `pictures_kept`: how long the pictures of captures are kept."""
+    """The reviews. `capture_days`: for how long the deployment keeps the pictures of captures."""
 
     items: ItemStore
     requests: Requests
     clock: Clock
-    pictures_kept: timedelta
+    capture_days: int
 
     def page(self, tenant: Tenant, kind: ReviewKind | None, limit: int, token: str | None = None) -> ReviewPage:
         """Return a page of open reviews: uncertain sightings by their time, promoted faces by their ids.
@@ -92,6 +93,13 @@ class Reviews:
             deleted += write_in_parts(self.items, over)
         return deleted
 
+    def faces(self, tenant: Tenant) -> set[str]:
+        """Return the ids of the faces that open reviews are about."""
+        stored, found = self._stored(tenant.name, None, None), set[str]()
+        while some := list(islice(stored, _AT_ONCE)):
+            found.update(one.faceid for one in self._open(tenant, some))
+        return found
+
     def _stored(self, tenant: str, kind: ReviewKind | None, below: str | None) -> Iterator[Review]:
         low, high = (None, below) if kind is None else keys.reviews_range(kind)
         if below is not None and high is not None:
@@ -101,7 +109,7 @@ class Reviews:
 
     def _open(self, tenant: Tenant, reviews: Sequence[Review]) -> list[Review]:
         """Return those of the reviews that are not over."""
-        kept = self.clock.now() - self.pictures_kept
+        kept = self.clock.now() - timedelta(days=captures_kept(tenant, self.capture_days))
         young = [one for one in reviews if one.at >= kept]
         faces = self._read(keys.FACES, {one.id: (tenant.name, one.faceid) for one in young})
         uncertain = [one for one in young if one.kind is ReviewKind.UNCERTAIN]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -37,9 +37,10 @@ from chalicelib.core.ports import (
 from chalicelib.core.records.access import first_key
 from chalicelib.core.records.faces import group_item, tenant_from, tenant_setting_fields
 from chalicelib.core.records.format import FORMAT, require_format
+from chalicelib.core.retention import RETENTION
 from chalicelib.core.values import milliseconds
 from chalicelib.services.tenants import api_keys
-from chalicelib.services.tenants.settings import TenantSettings
+from chalicelib.services.tenants.settings import TenantSettings, require_retention
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _DEFAULT_CAPACITY = 5_000
@@ -54,9 +55,12 @@ _LIMITS_SAME = "limits-as-they-were-read"
 
 
 class Tenants:
-    """The tenants. `model`: returns the model of new tenants."""
+    """The tenants. `model`: returns the model of new ones; `capture_days`: days that the deployment keeps captures."""
 
-    def __init__(self, items: ItemStore, vault: Vault, clock: Clock, model: Callable[[], str]) -> None:
+    def __init__(
+        self, items: ItemStore, vault: Vault, clock: Clock, model: Callable[[], str], capture_days: int = 36_500
+    ) -> None:
+        self._capture_days = capture_days
         self._items = items
         self._model = model
         self._vault = vault
@@ -74,7 +78,7 @@ class Tenants:
         settings = settings or TenantSettings()
         credentials = _new_credentials(name, profile, secrets.token_hex(_APP_ID_BYTES).upper())
         tenant = Tenant(name, profile, credentials.app_id, self._clock.now(), self._model())
-        tenant = _with(tenant, settings, vars(settings))
+        tenant = self._with(tenant, vars(settings))
         item = {
             "kind": "tenant",
             "id": name,
@@ -141,8 +145,8 @@ class Tenants:
         the tenant holds), Busy if another change of its limits came between.
         """
         settings, tenant = TenantSettings(**changes), self.named(name)
-        changed = _with(tenant, settings, changes)
-        actions: list[Action] = [settings_update(tenant, changes)]
+        changed = self._with(tenant, changes)
+        actions: list[Action] = [self.settings_update(tenant, changes)]
         shards, room = {_SHARDS: settings.shards} if _SHARDS in changes else {}, _room_gained(tenant, changed)
         if shards or room:
             enough = (at_least(left, -gained, left) for left, gained in room.items() if gained < 0)
@@ -152,6 +156,16 @@ class Tenants:
             write(self._items, actions)
         except ConditionFailed as error:
             raise self._refused(tenant, changed, error) from error
+
+    def settings_update(self, tenant: Tenant, changes: Mapping[str, Any]) -> Update:
+        """Return the update that sets these fields of TenantSettings, unless the tenant's limits change meanwhile.
+
+        The number of shards is left out. Raises InvalidInput.
+        """
+        stored = tenant_setting_fields(self._with(tenant, changes))
+        same = tuple(equals(limit, getattr(tenant, limit), _LIMITS_SAME) for limit in ("faces", "groups"))
+        fields = {field: stored[field] for field in changes if field != _SHARDS}
+        return Update(keys.TENANTS, keys.tenant_item(tenant.name), same, set=fields)
 
     def shards(self, name: str) -> int:
         """Return the number of shards that the gallery is cut into. Raises TenantNotFound."""
@@ -236,6 +250,14 @@ class Tenants:
             "api_key_digest": api_keys.digest(credentials.api_key),
         }
 
+    def _with(self, tenant: Tenant, changes: Mapping[str, Any]) -> Tenant:
+        """Return the tenant with these fields of TenantSettings. Raises InvalidInput."""
+        settings = TenantSettings(**changes)
+        after = replace(tenant, **{name: getattr(settings, name) for name in changes if name != _SHARDS})
+        if not RETENTION.keys().isdisjoint(changes):
+            require_retention(after, self._capture_days)
+        return after
+
     def _set(self, name: str, **fields: Any) -> None:
         self.named(name)
         there = exists("tenant-exists")
@@ -263,17 +285,6 @@ class Tenants:
         return actions
 
 
-def settings_update(tenant: Tenant, changes: Mapping[str, Any]) -> Update:
-    """Return the update that sets these fields of TenantSettings, unless the tenant's limits were changed meanwhile.
-
-    The number of shards is left out. Raises InvalidInput.
-    """
-    stored = tenant_setting_fields(_with(tenant, TenantSettings(**changes), changes))
-    same = tuple(equals(limit, getattr(tenant, limit), _LIMITS_SAME) for limit in ("faces", "groups"))
-    fields = {field: stored[field] for field in changes if field != _SHARDS}
-    return Update(keys.TENANTS, keys.tenant_item(tenant.name), same, set=fields)
-
-
 def group_puts(tenant: str, group: Group, item: Item) -> list[Action]:
     """Return the actions that make a group: its record and its name, which must be free (condition NAME_FREE)."""
     return [Put(keys.DIRECTORY, item, (absent("group-free"),)), name_put(tenant, group)]
@@ -285,11 +296,6 @@ NAME_FREE = "name-free"
 def name_put(tenant: str, group: Group) -> Put:
     item: Item = {"tenant": tenant, "item": keys.name_item(group.name), "group": group.id}
     return Put(keys.DIRECTORY, item, (absent(NAME_FREE),))
-
-
-def _with(tenant: Tenant, settings: TenantSettings, names: Iterable[str]) -> Tenant:
-    """Return the tenant with the named settings."""
-    return replace(tenant, **{name: getattr(settings, name) for name in names if name != _SHARDS})
 
 
 def _room_gained(before: Tenant, after: Tenant) -> dict[str, int]:

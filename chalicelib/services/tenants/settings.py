@@ -12,8 +12,18 @@ from chalicelib.core.model import (
     DEFAULT_GROUPS,
     DEFAULT_REVIEW_MARGIN,
     DEFAULT_TIME_ZONE,
+    Tenant,
 )
 from chalicelib.core.pictures import ATTRIBUTES
+from chalicelib.core.retention import (
+    AUDIT_DAYS,
+    OBSERVATION_DAYS,
+    RETENTION,
+    SIGHTING_DAYS,
+    STRANGER_DAYS,
+    captures_kept,
+    sightings_kept,
+)
 from chalicelib.core.shards import FACES_OF_SHARD, MAX_SHARDS
 
 MAX_FACES = MAX_SHARDS * FACES_OF_SHARD
@@ -47,6 +57,12 @@ class TenantSettings:
     controller: str = ""
     contact: str = ""
     purposes: str = ""
+    capture_days: int | None = None
+    sighting_days: int | None = None
+    stranger_days: int | None = STRANGER_DAYS
+    regular_days: int | None = None
+    observation_days: int | None = OBSERVATION_DAYS
+    audit_days: int | None = AUDIT_DAYS
     faces: int | None = None
     groups: int | None = None
     shards: int = 1
@@ -85,6 +101,10 @@ class TenantSettings:
         for name, longest in SAID.items():
             if len(getattr(self, name)) > longest or not getattr(self, name).isprintable():
                 raise InvalidInput(f"{name} is one line of up to {longest} characters")
+        for name, bounds in RETENTION.items():
+            days = getattr(self, name)
+            if days is not None and days not in bounds:
+                raise InvalidInput(f"{name} is {bounds[0]} to {bounds[-1]}, or none: no limit of its own; not {days}")
         least = len(DEFAULT_GROUPS)
         if self.faces is not None and not least <= self.faces <= MAX_FACES:
             raise InvalidInput(f"a tenant may hold {least} to {MAX_FACES} faces, not {self.faces}")
@@ -94,3 +114,21 @@ class TenantSettings:
             )
         if not 1 <= self.shards <= MAX_SHARDS:
             raise InvalidInput(f"a gallery is cut into 1 to {MAX_SHARDS} shards, not {self.shards}")
+
+
+def require_retention(tenant: Tenant, most: int) -> None:
+    """Raise InvalidInput if a tenant's settings of retention do not fit each other, or its deployment.
+
+    `most`: the days for which the deployment keeps the pictures of captures.
+    """
+    if tenant.capture_days is not None and tenant.capture_days > most:
+        raise InvalidInput(
+            f"capture_days is {most} at most, for which this service keeps the pictures of captures, "
+            f"not {tenant.capture_days}: its operator may raise that (docs/operations.md)"
+        )
+    least = min(captures_kept(tenant, most), SIGHTING_DAYS)
+    if sightings_kept(tenant) < least:
+        raise InvalidInput(
+            f"sighting_days is {least} at least, not {tenant.sighting_days}: pictures of captures are kept so long, "
+            "and nobody could see or delete one without its record"
+        )

@@ -165,6 +165,7 @@ class Group(Struct, kw_only=True):
     description: str
     attributes: list[str]
     learns: bool
+    unseen_days: int | None
     count: int
     revision: int
 
@@ -411,6 +412,12 @@ class Settings(Struct, kw_only=True):
     controller: str
     contact: str
     purposes: str
+    capture_days: int | None
+    sighting_days: int | None
+    stranger_days: int | None
+    regular_days: int | None
+    observation_days: int | None
+    audit_days: int | None
     model: str
     requests_a_day: int | None
 

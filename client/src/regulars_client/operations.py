@@ -569,6 +569,7 @@ class Operations(Connection):
         description: str | UnsetType = UNSET,
         attributes: list[str] | UnsetType = UNSET,
         learns: bool | UnsetType = UNSET,
+        unseen_days: int | UnsetType | None = UNSET,
         revision: int | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Group:
@@ -583,6 +584,7 @@ class Operations(Connection):
                 "description": description,
                 "attributes": attributes,
                 "learns": learns,
+                "unseen_days": unseen_days,
                 "revision": revision,
             },
             idempotency_key=idempotency_key,
@@ -884,6 +886,12 @@ class Operations(Connection):
         controller: str | UnsetType = UNSET,
         contact: str | UnsetType = UNSET,
         purposes: str | UnsetType = UNSET,
+        capture_days: int | UnsetType | None = UNSET,
+        sighting_days: int | UnsetType | None = UNSET,
+        stranger_days: int | UnsetType | None = UNSET,
+        regular_days: int | UnsetType | None = UNSET,
+        observation_days: int | UnsetType | None = UNSET,
+        audit_days: int | UnsetType | None = UNSET,
         idempotency_key: str | None = None,
     ) -> models.Settings:
         """Change what is sent, all or nothing; the rest stays."""
@@ -906,6 +914,12 @@ class Operations(Connection):
                 "controller": controller,
                 "contact": contact,
                 "purposes": purposes,
+                "capture_days": capture_days,
+                "sighting_days": sighting_days,
+                "stranger_days": stranger_days,
+                "regular_days": regular_days,
+                "observation_days": observation_days,
+                "audit_days": audit_days,
             },
             idempotency_key=idempotency_key,
         )

@@ -12,6 +12,7 @@ from chalicelib.core import keys
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.model import Credentials
 from chalicelib.core.pictures import ATTRIBUTES, PictureRules
+from chalicelib.core.retention import RETENTION
 from chalicelib.services import Services
 from chalicelib.services.account.settings import OF_MIGRATION, OF_TENANT
 from chalicelib.services.captures.cameras import MAX_CAMERAS
@@ -38,6 +39,12 @@ FIRST = {
     "controller": "",
     "contact": "",
     "purposes": "",
+    "capture_days": None,
+    "sighting_days": None,
+    "stranger_days": 90,
+    "regular_days": None,
+    "observation_days": 400,
+    "audit_days": 400,
     "model": "fake",
     "requests_a_day": None,
 }
@@ -56,6 +63,12 @@ OTHER: dict[str, Any] = {
     "controller": "Ann Lee Ltd, 1 High Street",
     "contact": "privacy@shop.example",
     "purposes": "so that we greet you",
+    "capture_days": 20,
+    "sighting_days": 60,
+    "stranger_days": None,
+    "regular_days": 500,
+    "observation_days": 150,
+    "audit_days": None,
 }
 
 
@@ -98,6 +111,10 @@ def test_what_is_set_here_holds_in_the_dialects(v1: V1Client, services: Services
         ({"controller": "x" * 201}, "controller"),
         ({"contact": "one\ntwo"}, "contact is one line"),
         ({"review_margin": 0.6}, "review_margin"),
+        ({"capture_days": 31}, "capture_days is 30 at most, for which this service keeps the pictures of captures"),
+        ({"sighting_days": 19}, "sighting_days is"),
+        ({"observation_days": 149}, "observation_days is a whole number from 150 to 3650 or null, not 149"),
+        ({"stranger_days": 0}, "stranger_days is a whole number from 1 to 3650 or null, not 0"),
         ({"model": "other"}, "no field 'model'"),
         ({"requests_a_day": 5}, "no field 'requests_a_day'"),
     ],
@@ -202,6 +219,9 @@ def test_the_document_has_the_bounds_and_the_names_of_the_settings() -> None:
     assert set(names) == {*OF_TENANT, *OF_MIGRATION}
     for name, bounds in (("arrive_times", ARRIVE_TIMES), ("period_days", PERIOD_DAYS)):
         assert (names[name]["minimum"], names[name]["maximum"]) == (bounds[0], bounds[-1])
+    for name, bounds in RETENTION.items():
+        [number] = [one for one in names[name]["anyOf"] if "minimum" in one]
+        assert (number["minimum"], number["maximum"]) == (bounds[0], bounds[-1])
     assert names["review_margin"]["maximum"] == MOST_REVIEW_MARGIN
     assert set(names["attributes_off"]["items"]["enum"]) == set(ATTRIBUTES)
     assert [one["minimum"] for one in names["enrol_quality"]["anyOf"] if "minimum" in one] == [MIN_QUALITY]

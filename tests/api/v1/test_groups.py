@@ -27,10 +27,17 @@ def test_a_group_is_made_read_changed_and_deleted(v1: V1Client, vip: str) -> Non
         "description": "",
         "attributes": ["hobby"],
         "learns": True,
+        "unseen_days": None,
         "count": 0,
         "revision": 1,
     }
-    changes = {"name": "Gold", "description": "ours", "attributes": ["seat", "hobby"], "learns": False, "revision": 1}
+    changes = {
+        "name": "Gold",
+        "description": "ours",
+        "attributes": ["seat", "hobby"],
+        "learns": False,
+        "unseen_days": 30,
+    }
     changed = v1.done("PATCH", f"/v1/groups/{vip}", changes)
     assert changed == {**group, **changes, "revision": 2}
     assert v1.done("GET", "/v1/groups")["groups"][2] == changed

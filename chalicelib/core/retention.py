@@ -1,0 +1,85 @@
+"""Retention: for how many days each kind of data is kept, and since when a face was not seen.
+
+What a tenant sets no number for stays for ever, or as long as its deployment keeps it. So one of an earlier version
+keeps all that it has until somebody sets a number. New ones begin with the numbers below (docs/decisions/0050).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Generic, NamedTuple, TypeVar
+
+from chalicelib.core.model import REGULAR, STRANGER, Face, Group, Tenant
+
+What = TypeVar("What")
+
+
+class Kind(StrEnum):
+    """A kind of data that is kept for so many days."""
+
+    CAPTURES = "captures"
+    """Pictures of captures, and faces that were cut out of them."""
+    SIGHTINGS = "sightings"
+    """Records of captures."""
+    OBSERVATIONS = "observations"
+    FACES = "faces"
+
+
+class Due(NamedTuple, Generic[What]):
+    """A thing that is deleted. `since`: its age counts from then; `goes_at`: from then on it is kept no longer."""
+
+    since: datetime
+    goes_at: datetime
+    what: What
+
+
+SIGHTING_DAYS = 120
+"""Most days that the record of a capture is kept: storage itself expires it then."""
+
+RETENTION: Mapping[str, range] = MappingProxyType(
+    {
+        "capture_days": range(1, 36_501),
+        "sighting_days": range(1, SIGHTING_DAYS + 1),
+        "stranger_days": range(1, 3_651),
+        "regular_days": range(1, 3_651),
+        "observation_days": range(150, 3_651),
+        "audit_days": range(1, 3_651),
+    }
+)
+"""Bounds of each setting, by its name in a Tenant.
+
+Visits are counted again from the observations of 100 days (core/visits), and one visit lasts 49 days at most.
+"""
+
+UNSEEN_DAYS = RETENTION["stranger_days"]
+"""Bounds of a group's own setting."""
+
+STRANGER_DAYS, OBSERVATION_DAYS, AUDIT_DAYS = 90, 400, 400
+"""What new tenants begin with. The rest they keep as long as the deployment does, or for ever.
+
+Regulars are not among these: somebody enrolled them, or they came often enough, on purpose.
+"""
+
+
+def captures_kept(tenant: Tenant, most: int) -> int:
+    """Return for how many days the tenant's pictures of captures are kept. `most`: the deployment's days."""
+    return min(tenant.capture_days or most, most)
+
+
+def sightings_kept(tenant: Tenant) -> int:
+    """Return for how many days the records of the tenant's captures are kept."""
+    return tenant.sighting_days or SIGHTING_DAYS
+
+
+def unseen_kept(tenant: Tenant, group: Group) -> int | None:
+    """Return after how many days without a visit a face of the group is deleted; None: never."""
+    return {STRANGER: tenant.stranger_days, REGULAR: tenant.regular_days}.get(group.id, group.unseen_days)
+
+
+def unseen_since(face: Face) -> datetime:
+    """Return since when a face is unseen: its last arrival, its enrolment or a person's change, whichever is latest."""
+    given = (one.added_at for one in face.pictures if one.learnt is None)
+    return max(at for at in (face.enrolled_at, face.last_arrival_at, face.changed_at, *given) if at is not None)
