@@ -34,7 +34,7 @@ def captures() -> None:
     """
 
 
-@captures.command()
+@captures.command(short_help="List the parked captures.")
 @_options
 def parked(tenant: str | None, camera: str | None, data: Path | None, stage: str | None) -> None:
     """List the parked captures, a line each: tenant, camera, time, id, reason."""

@@ -46,7 +46,10 @@ def commands() -> None:
     Start here:
       regulars demo                     see it work on pictures of yours or ours
       regulars serve                    serve http://127.0.0.1:8000 from ./regulars-data
+      regulars import people/ --group regular
+                                        enrol people: a folder of pictures each
       regulars today                    print who came today
+      regulars doctor                   say what is wrong, and what mends it
       regulars tenants add shop-12      add a customer; prints its credentials
       regulars deploy --stage prod      run the same service in an AWS account
 

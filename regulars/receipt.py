@@ -25,7 +25,7 @@ def receipt() -> None:
     """
 
 
-@receipt.command()
+@receipt.command(short_help="Check a receipt, offline.")
 @click.argument("file", type=PATH)
 @click.option("--key", metavar="KEY", help="The signer's public key in base64, or its fingerprint.")
 def verify(file: Path, key: str | None) -> None:

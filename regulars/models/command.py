@@ -45,7 +45,7 @@ def verify(pack: str | None, models: Path | None) -> int:
     return packs.check(default_places(_folder(models)), pack)
 
 
-@models.command()
+@models.command(short_help="Get missing and damaged files.")
 @_pack_to_make_option
 @click.option(
     "--any", "any_pack", is_flag=True, help="Any pack will do: unless one is complete, get the best available."
@@ -64,7 +64,7 @@ def pull(pack: str | None, any_pack: bool, models: Path | None) -> int:
     return packs.fetch(_folder(models), pack, any_pack=any_pack)
 
 
-@models.command()
+@models.command(short_help="Convert a pack's files again, and compare.")
 @_pack_to_make_option
 @click.option("--out", type=PATH, default=Path("built-models"), help="Folder for the files.")
 @_place_options

@@ -67,7 +67,7 @@ def add(
     print(f"key {key.id} of {name}; only a hash of it is kept: note it now", file=sys.stderr)
 
 
-@keys.command()
+@keys.command(short_help="Give a key another secret; the old one stops.")
 @click.argument("name")
 @click.argument("key_id", metavar="ID")
 @storage_options

@@ -75,6 +75,19 @@ def test_every_command_has_help_with_examples(
 
 
 @pytest.mark.parametrize(
+    "group", [[], ["tenants"], ["tenants", "keys"], ["models"], ["captures"], ["hold"], ["receipt"]]
+)
+def test_no_command_is_told_in_half_a_sentence(
+    group: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert main([*group, "--help"]) == 0
+    listed = capsys.readouterr().out.partition("\nCommands:\n")[2].splitlines()
+    assert listed
+    assert [line for line in listed if line.endswith("...")] == []
+
+
+@pytest.mark.parametrize(
     ("command", "code", "says"),
     [
         (["tenants", "list", "--data", "nowhere"], 1, "there is no data folder nowhere"),
