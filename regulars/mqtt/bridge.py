@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from regulars_client.errors import RegularsError
 
 from regulars.mqtt.broker import Broker
+from regulars.mqtt.frigate import Away
 
 AGAIN_S = 5.0
 """Between two tries while something is away."""
@@ -16,12 +17,12 @@ AGAIN_S = 5.0
 _log = logging.getLogger(__name__)
 
 
-def run(broker: Broker, steps: Sequence[Callable[[], float]], stop: threading.Event) -> None:
+def run(broker: Broker, steps: Sequence[Callable[[], float]], stop: threading.Event, again_s: float = AGAIN_S) -> None:
     """Connect, and call each of `steps` in a thread of its own until `stop` is set.
 
     A step returns the seconds until the next one. One that fails is tried again, and the reason is logged once.
     """
-    threads = [threading.Thread(target=_again_and_again, args=(step, stop), daemon=True) for step in steps]
+    threads = [threading.Thread(target=_again_and_again, args=(step, stop, again_s), daemon=True) for step in steps]
     broker.start()
     for thread in threads:
         thread.start()
@@ -31,18 +32,18 @@ def run(broker: Broker, steps: Sequence[Callable[[], float]], stop: threading.Ev
     broker.stop()
 
 
-def _again_and_again(step: Callable[[], float], stop: threading.Event) -> None:
+def _again_and_again(step: Callable[[], float], stop: threading.Event, again_s: float) -> None:
     said = ""
     while not stop.is_set():
         try:
             wait_s = step()
             said = ""
-        except RegularsError as error:
-            wait_s = AGAIN_S
+        except (RegularsError, Away) as error:
+            wait_s = again_s
             if str(error) != said:
-                _log.warning("%s; it is tried again every %.0f s", error, AGAIN_S)
+                _log.warning("%s; it is tried again every %.0f s", error, again_s)
             said = str(error)
         except Exception:
-            wait_s = AGAIN_S
-            _log.exception("a step failed; it is tried again in %.0f s", AGAIN_S)
+            wait_s = again_s
+            _log.exception("a step failed; it is tried again in %.0f s", again_s)
         stop.wait(wait_s)

@@ -7,14 +7,22 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 
 from regulars.errors import OperatorError
 from regulars.options import PATH, together
+
+if TYPE_CHECKING:
+    from regulars_client import Regulars
+
+    from regulars.mqtt.broker import Broker
+    from regulars.mqtt.discovery import Topics
 
 URL = "http://127.0.0.1:8000"
 PASSWORD = "REGULARS_MQTT_PASSWORD"  # noqa: S105 -- the name of a variable
@@ -35,14 +43,16 @@ _broker_options = together(
 @click.command(short_help="Tell an MQTT broker and Home Assistant who comes.")
 @click.option("--url", help=f"The service.  [default: $REGULARS_URL, or {URL}]")
 @click.option("--key-file", type=PATH, help="File that holds an admin's key.  [default: $REGULARS_API_KEY]")
-@click.option("--mailbox", required=True, metavar="ID", help="The mailbox whose events are told.")
+@click.option("--mailbox", metavar="ID", help="The mailbox whose events are told.")
 @_broker_options
-@click.option("--names", is_flag=True, help="Tell names, and make an entity of each person who has one.")
+@click.option("--frigate", metavar="URL", help="Frigate, whose pictures of people become captures: http://HOST:5000.")
+@click.option("--names", is_flag=True, help="Tell names: entities of people, and sub-labels in Frigate.")
 def mqtt(
     *,
     url: str | None,
     key_file: Path | None,
-    mailbox: str,
+    mailbox: str | None,
+    frigate: str | None,
     broker: str,
     user: str | None,
     password_file: Path | None,
@@ -50,40 +60,62 @@ def mqtt(
     discovery: str,
     names: bool,
 ) -> int:
-    """Tell an MQTT broker who comes, so that Home Assistant finds each camera and person, until Ctrl-C.
+    """Tell an MQTT broker who comes, so that Home Assistant finds each camera and person; take Frigate's pictures.
 
-    Events come from a mailbox, which keeps them for 30 days until the broker has confirmed them.
+    It runs until Ctrl-C. Events come from a mailbox, which keeps them for 30 days until the broker has confirmed them.
 
     \b
     Examples:
       regulars mqtt --broker mqtt://127.0.0.1 --mailbox 1
       regulars mqtt --broker mqtts://broker.lan --user regulars --password-file password --mailbox 1 --names
+      regulars mqtt --broker mqtt://127.0.0.1 --frigate http://127.0.0.1:5000 --names
     """
+    if mailbox is None and frigate is None:
+        raise click.UsageError("there is nothing to do: --mailbox, --frigate or both")
     from regulars_client import Regulars, errors, keys
 
     from regulars.mqtt.bridge import run
     from regulars.mqtt.broker import Address, Broker, Login
-    from regulars.mqtt.discovery import Descriptions, Topics
-    from regulars.mqtt.telling import Teller
+    from regulars.mqtt.discovery import Topics
 
     _log_to_stderr()
     address = Address.of(broker)
     try:
         password = keys.secret_in(password_file) if password_file else os.environ.get(PASSWORD)
-        with Regulars(
-            url or os.environ.get("REGULARS_URL") or URL, key_file=key_file, patience_s=_PATIENCE_S
-        ) as service:
+        with Regulars(_url(url), key_file=key_file, patience_s=_PATIENCE_S) as service:
             topics = Topics(service.get_session().tenant, discovery)
-            login = Login(user, password) if user else None
             # One name for good, so that a new connection ends one that hangs, and no two tell the same.
-            client_id = f"regulars-{topics.tenant}-{mailbox}"
+            client_id = f"regulars-{topics.tenant}-{mailbox or 'frigate'}"
+            login = Login(user, password) if user else None
             connection = Broker(address, client_id, topics.available, login=login, ca=ca_file)
-            descriptions = Descriptions(topics, service.url, metadata.version("regulars"))
-            teller = Teller(service, mailbox, connection, descriptions, names=names)
-            run(connection, [teller.step], _asked_to_stop())
+            steps = _steps(service, connection, topics, mailbox=mailbox, frigate=frigate, names=names)
+            run(connection, steps, _asked_to_stop())
     except errors.RegularsError as error:
         raise OperatorError(str(error)) from error
     return 0
+
+
+def _url(given: str | None) -> str:
+    return given or os.environ.get("REGULARS_URL") or URL
+
+
+def _steps(
+    service: Regulars, broker: Broker, topics: Topics, *, mailbox: str | None, frigate: str | None, names: bool
+) -> list[Callable[[], float]]:
+    from regulars.mqtt.discovery import Descriptions
+    from regulars.mqtt.frigate import Frigate
+    from regulars.mqtt.snapshots import TOPIC, Snapshots
+    from regulars.mqtt.telling import Teller
+
+    steps = []
+    if mailbox is not None:
+        descriptions = Descriptions(topics, service.url, metadata.version("regulars"))
+        steps.append(Teller(service, mailbox, broker, descriptions, names=names).step)
+    if frigate is not None:
+        snapshots = Snapshots(service, Frigate(frigate), names=names, connections=lambda: broker.connections)
+        broker.listen(TOPIC, snapshots.heard)
+        steps.append(snapshots.step)
+    return steps
 
 
 def _log_to_stderr() -> None:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,16 +32,35 @@ class Session:
         (block,) = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
         return cls(block)
 
+    @contextmanager
+    def running(self, server: Server, **environment: str) -> Iterator[None]:
+        """The block while it runs, as a program does that ends only when it is asked to."""
+        process = subprocess.Popen(
+            ["bash", "-euo", "pipefail", "-c", self.block],
+            cwd=server.data.parent,
+            env={**self._environment(server), **environment},
+            start_new_session=True,
+        )
+        try:
+            yield
+        finally:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(30)
+
+    @staticmethod
+    def _environment(server: Server) -> dict[str, str]:
+        commands = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # regulars and regulars-edge
+        return {**os.environ, "PATH": commands, "URL": server.url, "no_proxy": "*"}
+
     def output(self, server: Server, *tools: str, picture: Path | None = None) -> list[str]:
         """The lines that the block prints, run beside the data folder; skips where a tool is missing."""
         missing = [tool for tool in ("bash", *tools) if shutil.which(tool) is None]
         if missing:
             pytest.skip(f"the session needs {', '.join(missing)}: on Debian, apt-get install {' '.join(missing)}")
-        commands = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # regulars and regulars-edge
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", self.block],
             cwd=server.data.parent,
-            env={**os.environ, "PATH": commands, "URL": server.url, "PICTURE": str(picture), "no_proxy": "*"},
+            env={**self._environment(server), "PICTURE": str(picture)},
             capture_output=True,
             text=True,
             timeout=180,

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,27 +18,13 @@ PAGE = ROOT / "docs/tasks/mqtt.md"
 
 def test_an_arrival_is_told_as_the_page_says(server: Server, photos: Path, tmp_path: Path) -> None:
     with mosquitto(tmp_path / "mosquitto") as broker, listening(broker) as listener:
-        bridge = subprocess.Popen(
-            ["bash", "-euo", "pipefail", "-c", Session.of("Begin", PAGE).block],
-            cwd=server.data.parent,
-            env={
-                **os.environ,
-                "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-                "URL": server.url,
-                "BROKER": f"mqtt://127.0.0.1:{broker.port}",
-            },
-            start_new_session=True,
-        )
-        try:
+        with Session.of("Begin", PAGE).running(server, BROKER=f"mqtt://127.0.0.1:{broker.port}"):
             until(lambda: listener.retained.get("regulars/camera/available") == "online")
             with Connection(server.url) as connection:
                 v1 = V1(connection, server.credentials("camera").api_key)
                 v1.add_camera("door")
                 v1.upload([Picture("door", datetime.now(UTC), (photos / at_hand.OTHER).read_bytes())])
             until(lambda: bool(listener.events("regulars/camera/cameras/door")))
-        finally:
-            os.killpg(bridge.pid, signal.SIGTERM)
-            bridge.wait(30)
         [event] = listener.events("regulars/camera/cameras/door")
     told = PAGE.read_text(encoding="utf-8").split("| `regulars/TENANT/cameras/CAMERA` |")[1].split("\n")[0]
     assert all(f"`{name}`" in told for name in event), event

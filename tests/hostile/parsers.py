@@ -90,6 +90,7 @@ from chalicelib.vision.pictures import image
 from regulars import configuration
 from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
+from regulars.mqtt import frigate
 from regulars.serve.gateway import Routes
 from regulars.serve.server import site
 from regulars.transfer import exports, tables
@@ -106,6 +107,7 @@ from tests.api.v1 import test_any_request as any_v1
 from tests.api.v1.document import names_of
 from tests.fakes import FakeClock, FakePictures, FakeVision, Person, embedding_of, picture
 from tests.hostile.fuzz import Opened, Parser, Read
+from tests.regulars.mqtt.frigate import message as frigates_message
 from tests.regulars.serve.apps import serving
 
 PAGE_TOKENS = Span(keys.FACES, "shop", None, None, None, reverse=False, rows=False)
@@ -1065,6 +1067,15 @@ PARSERS = {
         journals_of_imports, (DamagedFile, OperatorError), ("regulars.transfer.journal",),
         [b'{"import": {}}\n{"person": "Ann", "photo": "1", "outcome": ["a.jpg", "kept", ""]}\n', b'{"import": 1}\n'],
         any_bytes,
+    ),
+    "Frigate's messages": Parser(
+        plain(frigate.read_event), (frigate.NotFrigates,), ("regulars.mqtt.frigate",),
+        [as_json(frigates_message("1607123955.475377-mxklsc", 1607123965.975463))], json_values,
+    ),
+    "Frigate's lists of events": Parser(
+        plain(frigate.read_events), (frigate.NotFrigates,), ("regulars.mqtt.frigate",),
+        [as_json([{"id": "a", "camera": "door", "start_time": 1, "end_time": 2, "data": {"snapshot_frame_time": 2}}])],
+        json_values,
     ),
     "receipts": Parser(
         plain(lambda data: signing.verified(json.loads(data))), (InvalidInput, ValueError, RecursionError),

@@ -94,6 +94,7 @@ OURS = {
     "regulars.evaluate": "a file of templates that it has written itself",
     "regulars.libraries": "a list that is a file of the package",
     "regulars.models": "packs, whose files are checked by SHA-256 before they are read",
+    "regulars.mqtt.broker": "an option of the operator",
     "regulars.packages": "archives that are checked by SHA-256 before they are opened",
     "regulars.tenants.credentials": "a file of the operator's that it has written itself",
     "regulars_edge.http": "proxies of the operator's environment",

@@ -58,6 +58,7 @@ AWS = {
         ["import"],
         ["export"],
         ["about"],
+        ["mqtt"],
         ["fsck"],
         ["doctor"],
         ["config"],

@@ -45,6 +45,14 @@ class Shop:
         self.box.services.ingest.capture("shop", "door", capture.id)
         return capture.id
 
+    def resolve(self) -> None:
+        """What the service does by itself a moment after a picture came."""
+        for capture in [one for camera in self.client.list_cameras().cameras for one in self._captures(camera.id)]:
+            self.box.services.ingest.capture("shop", capture.camera, capture.id)
+
+    def _captures(self, camera: str) -> list[models.Capture]:
+        return [*self.client.list_captures(camera=camera, state="stored")]
+
     def waiting(self) -> int:
         return len([*self.client.list_deliveries(self.mailbox, state="pending")])
 

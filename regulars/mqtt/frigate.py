@@ -1,0 +1,161 @@
+"""Frigate's interfaces, as 0.14 to 0.17 document them: its events over MQTT, its HTTP API on the port without a login.
+
+https://docs.frigate.video/integrations/mqtt/#frigateevents, https://docs.frigate.video/integrations/api/frigate-http-api/
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+import urllib3
+from msgspec import Meta, Struct
+
+from regulars.errors import OperatorError
+
+LONGEST_SUB_LABEL = 100
+MOST_LISTED = 1000
+MOST_BYTES = 20 * 2**20
+"""Of a snapshot. One of 4K has about two million."""
+
+_MOST_LISTED_BYTES = 16 * 2**20
+_TIMEOUT = urllib3.Timeout(connect=3.0, read=10.0)
+
+Id = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}\Z")]
+Seconds = Annotated[float, Meta(gt=0, lt=10**11)]
+"""UNIX time."""
+
+_Shape = TypeVar("_Shape")
+
+
+class NotFrigates(ValueError):
+    """What came is not in Frigate's form."""
+
+
+class Away(Exception):
+    """Frigate does not answer, or not now."""
+
+
+class Refused(Exception):
+    """Frigate answered, and will not do this."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A person whom Frigate follows. `at`: when the best picture so far was taken; `ended`: they are gone."""
+
+    event: str
+    camera: str
+    at: float
+    ended: bool
+
+
+class _Snapshot(Struct):
+    frame_time: Seconds
+
+
+class _Tracked(Struct):
+    id: Id
+    camera: Name
+    label: str
+    frame_time: Seconds
+    has_snapshot: bool = False
+    false_positive: bool = False
+    snapshot: _Snapshot | None = None
+    snapshot_time: Seconds | None = None
+    """As Frigate said it before 0.14."""
+
+
+class _Message(Struct):
+    type: Literal["new", "update", "end"]
+    after: _Tracked
+
+
+class _Data(Struct):
+    snapshot_frame_time: Seconds | None = None
+    """From 0.18 on."""
+
+
+class _Listed(Struct):
+    id: Id
+    camera: Name
+    start_time: Seconds
+    end_time: Seconds | None = None
+    has_snapshot: bool = False
+    data: _Data | None = None
+
+
+def read_event(payload: bytes) -> Seen | None:
+    """Read a message at frigate/events; None: no person of whom there is a picture. Raises NotFrigates."""
+    message = _read(payload, _Message)
+    after = message.after
+    if after.label != "person" or not after.has_snapshot or after.false_positive:
+        return None
+    at = after.snapshot.frame_time if after.snapshot else after.snapshot_time or after.frame_time
+    return Seen(after.id, after.camera, at, message.type == "end")
+
+
+def read_events(body: bytes) -> list[Seen]:
+    """Read the answer to a question for events; return those that have ended. Raises NotFrigates."""
+    listed: Sequence[_Listed] = _read(body, list[_Listed])
+    return [
+        Seen(one.id, one.camera, (one.data and one.data.snapshot_frame_time) or one.start_time, ended=True)
+        for one in listed
+        if one.has_snapshot and one.end_time is not None
+    ]
+
+
+def _read(data: bytes, shape: type[_Shape]) -> _Shape:
+    try:
+        return msgspec.json.decode(data, type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise NotFrigates(f"this is not in Frigate's form: {error}") from error
+
+
+class Frigate:
+    """Its HTTP API. Each call raises Away, Refused."""
+
+    def __init__(self, url: str) -> None:
+        """Raise OperatorError if `url` is none."""
+        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+            raise OperatorError(f"--frigate is http://HOST:5000, not {url!r}")
+        self._url = url.rstrip("/")
+        self._http = urllib3.PoolManager(maxsize=1, retries=False, timeout=_TIMEOUT)
+
+    def snapshot(self, event: str) -> bytes:
+        """Return the best picture of a person so far, cut out, without what Frigate draws."""
+        query = {"crop": 1, "bbox": 0, "timestamp": 0, "quality": 90}
+        return self._asked("GET", f"events/{event}/snapshot.jpg?{urlencode(query)}", MOST_BYTES)
+
+    def ended_since(self, at: float) -> list[Seen]:
+        """Return the people of whom there are pictures, and who have gone since `at`. Raises NotFrigates."""
+        query = {"labels": "person", "has_snapshot": 1, "include_thumbnails": 0, "limit": MOST_LISTED, "after": at}
+        return read_events(self._asked("GET", f"events?{urlencode(query)}", _MOST_LISTED_BYTES))
+
+    def label(self, event: str, name: str, score: float) -> None:
+        """Say who it is. `score` is told as more than 0 and at most 1, which Frigate wants."""
+        body = {"subLabel": name[:LONGEST_SUB_LABEL], "subLabelScore": round(min(1.0, max(0.001, score)), 3)}
+        self._asked("POST", f"events/{event}/sub_label", MOST_BYTES, body)
+
+    def _asked(self, method: str, path: str, most: int, body: dict[str, object] | None = None) -> bytes:
+        try:
+            answer = self._http.request(
+                method, f"{self._url}/api/{path}", json=body, preload_content=False, redirect=False
+            )
+            try:
+                read: bytes = answer.read(most + 1)
+            finally:
+                answer.close()
+        except urllib3.exceptions.HTTPError as error:
+            raise Away(f"Frigate at {self._url} does not answer: {error}") from error
+        if answer.status >= 500 or answer.status == 429:
+            raise Away(f"Frigate at {self._url} answered HTTP {answer.status} to {method} {path}")
+        if answer.status != 200:
+            raise Refused(f"Frigate answered HTTP {answer.status} to {method} {path}")
+        if len(read) > most:
+            raise Refused(f"Frigate answered {method} {path} with more than {most} bytes")
+        return read

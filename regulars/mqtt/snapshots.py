@@ -1,0 +1,231 @@
+"""Frigate's pictures become captures, and the names of those who are recognised go back as sub-labels.
+
+Frigate keeps what it saw, so nothing is kept here: what came while somebody was away is asked of Frigate, and what
+became of it of the service, whose captures bear the event as their `track`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from regulars_client import Regulars, codes, models
+from regulars_client.errors import ApiError
+
+from regulars.mqtt.frigate import Away, Frigate, NotFrigates, Refused, Seen, read_event
+
+TOPIC = "frigate/events"
+BACK_S = 24 * 3600.0
+"""How far back people are looked for who came while Frigate, the broker, the service or this program was away."""
+
+EVERY_S, NEXT_TRY_S = 0.5, 10.0
+SETTLED_S = 600.0
+"""So long a capture may take until it is resolved, and a name until Frigate takes it."""
+
+MOST_PICTURES = 10
+"""Of one person while they stay; then one more at the end, which is the best."""
+
+TRIES_AT_END, NO_PICTURE_S = 5, 2.0
+"""Frigate writes the picture of somebody who has gone a moment after it says so."""
+
+_REMEMBERED = 2000
+
+_OF_ALL = (codes.WrongCredentials, codes.NotAllowed, codes.TenantDisabled, codes.TooManyRequests)
+"""Refusals that concern not only one picture or camera."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class _Person:
+    """What was sent of one event of Frigate."""
+
+    times: set[float] = field(default_factory=set)
+    digest: str = ""
+    score: float = 0.0
+    """Of the name that Frigate has."""
+
+
+@dataclass
+class _Due:
+    """Something that Frigate showed and that is to be sent."""
+
+    seen: Seen
+    at: float
+    tries: int = 0
+
+
+@dataclass(frozen=True)
+class _Label:
+    event: str
+    capture: str
+    camera: str
+    until: float
+
+
+class Snapshots:
+    """`names`: whether Frigate is told who it is. `connections`: how often the broker was there anew."""
+
+    def __init__(
+        self,
+        service: Regulars,
+        frigate: Frigate,
+        *,
+        names: bool,
+        connections: Callable[[], int],
+        no_picture_s: float = NO_PICTURE_S,
+    ) -> None:
+        self._service, self._frigate, self._names = service, frigate, names
+        self._connections = connections
+        self._no_picture_s = no_picture_s
+        self._caught_up_at = 0
+        self._lock = threading.Lock()
+        self._due: dict[str, _Due] = {}
+        """By event; the newest picture replaces one that was not sent yet."""
+        self._people: OrderedDict[str, _Person] = OrderedDict()
+        self._labels: list[_Label] = []
+
+    def heard(self, topic: str, payload: bytes) -> None:
+        """Take a message at frigate/events; in the connection's thread."""
+        try:
+            seen = read_event(payload)
+        except NotFrigates as error:
+            _log.warning("%s: %s", topic, error)
+            return
+        if seen is not None:
+            self._want(seen)
+
+    def step(self) -> float:
+        """Send what is due; return the seconds until the next step. Raises Away, and RegularsError of the client."""
+        try:
+            if self._caught_up_at != self._connections():
+                before = self._connections()
+                self._catch_up()
+                self._caught_up_at = before
+            for due in self._take_due():
+                self._send(due)
+            for label in [*self._labels]:
+                self._give_back(label)
+        except Away:
+            self._caught_up_at = 0  # what it saw meanwhile was perhaps not told
+            raise
+        return EVERY_S
+
+    def _want(self, seen: Seen) -> None:
+        with self._lock:
+            self._due[seen.event] = _Due(seen, time.monotonic())
+            while len(self._due) > _REMEMBERED:
+                self._due.pop(next(iter(self._due)))
+
+    def _take_due(self) -> list[_Due]:
+        with self._lock:
+            return [due for due in self._due.values() if due.at <= time.monotonic()]
+
+    def _done(self, due: _Due) -> None:
+        """Forget what is due, unless there is something newer by now."""
+        with self._lock:
+            if self._due.get(due.seen.event) is due:
+                del self._due[due.seen.event]
+
+    def _catch_up(self) -> None:
+        """Want who has gone while somebody was away, and of whom the service has no picture."""
+        since = time.time() - BACK_S
+        try:
+            ended = [one for one in self._frigate.ended_since(since) if one.event not in self._people]
+        except (NotFrigates, Refused) as error:
+            _log.error("who came before cannot be asked of Frigate: %s", error)
+            return
+        known = set()
+        for camera in {one.camera for one in ended}:
+            try:
+                captures = self._service.list_captures(
+                    camera=camera, from_=datetime.fromtimestamp(since, UTC), limit=1000
+                )
+                known |= {one.track for one in captures}
+            except codes.CameraNotFound:
+                continue
+        missed = [one for one in ended if one.event not in known]
+        for one in missed:
+            self._want(one)
+        if missed:
+            _log.info("%d people came to Frigate's cameras meanwhile", len(missed))
+
+    def _send(self, due: _Due) -> None:
+        seen = due.seen
+        due.at = time.monotonic() + NEXT_TRY_S  # if it fails, the others come first
+        person = self._person(seen.event)
+        if seen.at in person.times or (len(person.times) >= MOST_PICTURES and not seen.ended):
+            self._done(due)
+            return
+        try:
+            picture = self._frigate.snapshot(seen.event)
+        except Refused as error:
+            self._without_picture(due, error)
+            return
+        digest = hashlib.sha256(picture).hexdigest()
+        if digest != person.digest:
+            capture = self._capture(seen, picture)
+            if capture is not None and self._names:
+                until = time.monotonic() + SETTLED_S
+                self._labels.append(_Label(seen.event, capture.id, capture.camera, until))
+        person.digest = digest
+        person.times.add(seen.at)
+        self._done(due)
+
+    def _without_picture(self, due: _Due, error: Refused) -> None:
+        due.tries += 1
+        if due.seen.ended and due.tries < TRIES_AT_END:
+            due.at = time.monotonic() + self._no_picture_s
+            return
+        if due.seen.ended:
+            _log.warning("%s: there is no picture of this person: %s", due.seen.camera, error)
+        self._done(due)
+
+    def _capture(self, seen: Seen, picture: bytes) -> models.Capture | None:
+        """Store a picture; None: the service does not take it, and says why. The camera is made if it is not there."""
+        at = datetime.fromtimestamp(seen.at, UTC)
+        try:
+            try:
+                return self._service.take_capture(picture=picture, camera=seen.camera, captured_at=at, track=seen.event)
+            except codes.CameraNotFound:
+                self._service.add_camera(id=seen.camera, name=seen.camera)
+                _log.info("%s: the camera was not there and has been made", seen.camera)
+                return self._service.take_capture(picture=picture, camera=seen.camera, captured_at=at, track=seen.event)
+        except ApiError as error:
+            if error.status >= 500 or isinstance(error, _OF_ALL):
+                raise
+            _log.error("%s: the service takes no picture of this person: %s", seen.camera, error)
+            return None
+
+    def _give_back(self, label: _Label) -> None:
+        """Tell Frigate who it is, as soon as the capture is resolved; the largest face counts."""
+        try:
+            capture = self._service.get_capture(label.capture, camera=label.camera)
+        except codes.NotFound:  # deleted meanwhile
+            self._labels.remove(label)
+            return
+        if capture.state in ("wanted", "stored") and time.monotonic() < label.until:
+            return
+        face = capture.sightings[0] if capture.state == "resolved" and capture.sightings else None
+        if face is not None and face.resolution == "matched" and face.name and face.score is not None:
+            person = self._person(label.event)
+            if face.score > person.score:
+                try:
+                    self._frigate.label(label.event, face.name, face.score)
+                except Refused as error:
+                    _log.error("%s: the name is not taken: %s", label.camera, error)
+                person.score = face.score
+        self._labels.remove(label)
+
+    def _person(self, event: str) -> _Person:
+        person = self._people.setdefault(event, _Person())
+        self._people.move_to_end(event)
+        if len(self._people) > _REMEMBERED:
+            self._people.popitem(last=False)
+        return person
