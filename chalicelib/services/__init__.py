@@ -700,7 +700,7 @@ class Services:
             FaceObservations(self._items, self.days),
             self.tenant_vision,
             self.clock,
-            captures_kept=timedelta(days=self.settings.capture_days),
+            capture_days=self.settings.capture_days,
         )
 
     @once

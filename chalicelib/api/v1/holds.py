@@ -63,8 +63,8 @@ def change_hold(call: Call, body: HoldChange) -> Hold:
 
 
 OPERATIONS = (
-    Operation("GET", "/v1/holds", list_holds, Role.VIEWER),
-    Operation("GET", "/v1/faces/{id}/hold", get_hold, Role.VIEWER, errors=(FaceNotFound,)),
+    Operation("GET", "/v1/holds", list_holds, Role.OPERATOR),
+    Operation("GET", "/v1/faces/{id}/hold", get_hold, Role.OPERATOR, errors=(FaceNotFound,)),
     Operation(
         "PUT",
         "/v1/faces/{id}/hold",

@@ -31,12 +31,13 @@ from chalicelib.core.errors import InvalidInput, Unusable
 from chalicelib.core.ids import nonce
 from chalicelib.core.items import every
 from chalicelib.core.merges import UNDONE_WITHIN
-from chalicelib.core.model import Tenant
+from chalicelib.core.model import Group, Tenant
 from chalicelib.core.observations import Observation
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.ports import Clock, ItemStore, PictureStore, UploadStore
-from chalicelib.core.records.captures import KEPT, capture_from, capture_key
+from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.records.webhooks import KEPT_FOR
+from chalicelib.core.retention import captures_kept, sightings_kept, unseen_kept
 from chalicelib.core.values import milliseconds, time_text
 from chalicelib.services.captures.reading import RULES
 from chalicelib.services.everything import page
@@ -73,7 +74,8 @@ class Archives:
     observations: FaceObservations
     tenant_vision: TenantVision
     clock: Clock
-    captures_kept: timedelta
+    capture_days: int
+    """The deployment's: a tenant's own is at most that."""
     part_bytes: int = PART_BYTES
     """A part that is made for a request takes no more captures after so many bytes, or PART_S."""
 
@@ -142,6 +144,7 @@ class Archives:
 
     def _document(self, subject: Subject, pictures: list[str]) -> dict[str, Any]:
         tenant, now = subject.tenant, self.clock.now()
+        group = self.groups.of_id(tenant, subject.face.group_id)
         return {
             "format": FORMAT,
             "written_at": time_text(now),
@@ -149,29 +152,25 @@ class Archives:
             "tenant": tenant.name,
             "time_zone": tenant.time_zone,
             "face": subject.faceid,
-            "group": self._group(subject),
+            "group": group.name if group else "",
             "model": tenant.model,
             "pictures": pictures,
             "places": {place.name: place.holds for place in PLACES},
             "held": holdings(subject),
-            "kept": self._kept(tenant),
+            "kept": self._kept(tenant, group),
             "told": self._told(tenant),
         }
 
-    def _group(self, subject: Subject) -> str:
-        group = self.groups.of_id(subject.tenant, subject.face.group_id)
-        return group.name if group else ""
-
-    def _kept(self, tenant: Tenant) -> dict[str, int | None]:
+    def _kept(self, tenant: Tenant, group: Group | None) -> dict[str, int | None]:
         """Return for how many days what is kept; None: until somebody deletes the face."""
         return {
-            "capture_pictures": self.captures_kept.days,
-            "captures": KEPT.days,
+            "capture_pictures": captures_kept(tenant, self.capture_days),
+            "captures": sightings_kept(tenant),
             "learnt_pictures": tenant.learnt_days,
             "merges": UNDONE_WITHIN.days,
             "events": KEPT_FOR.days,
-            "faces": None,
-            "observations": None,
+            "unseen": unseen_kept(tenant, group) if group else None,
+            "observations": tenant.observation_days,
         }
 
     def _told(self, tenant: Tenant) -> list[dict[str, Any]]:
@@ -200,7 +199,7 @@ class Archives:
         ids = {(one.camera, parts_of_sighting(one.id)[0]): None for one in subject.sightings.values()}
         wanted = [capture_key(name, camera, capture) for camera, capture in ids]
         items = self.items.get_many(keys.CAPTURES, wanted) if wanted else []
-        since = milliseconds(self.clock.now() - self.captures_kept - timedelta(days=1))
+        since = milliseconds(self.clock.now() - timedelta(days=self.capture_days + 1))
         return {item["capture"]: capture_from(item) for item in items if item and item["offered_at"] >= since}
 
     def _capture(

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from chalicelib.core.captures import parts_of_sighting
+from chalicelib.core.consent import Consent
 from chalicelib.core.observations import Observation
 from chalicelib.core.values import moment
 from chalicelib.services.everything.places import PLACES, Subject, visits_of
@@ -67,9 +68,19 @@ def _record(subject: Subject, group: str, said: Mapping[str, str], zone: ZoneInf
         "gender": str(face.gender or ""),
         "attributes": ", ".join(face.attributes.values()),
         "labels": ", ".join(filter(None, face.labels)),
+        "consent": _consent(face.consent, zone),
+        "evidence": face.consent.evidence if face.consent else "",
+        "hold": f"{_time(face.hold.at, zone)}: {face.hold.reason}" if face.hold else "",
         "arrive_count": str(face.arrive_count),
     }
     return [[said[name], escape(value)] for name, value in rows.items() if value]
+
+
+def _consent(consent: Consent | None, zone: ZoneInfo) -> str:
+    if consent is None:
+        return ""
+    until = f" to {_time(consent.expires_at, zone)}" if consent.expires_at else ""
+    return f"{consent.basis}, {_time(consent.given_at, zone)}{until}"
 
 
 def _estimates(subject: Subject) -> list[list[str]]:

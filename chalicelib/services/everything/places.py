@@ -90,6 +90,11 @@ def _names(subject: Subject) -> Iterator[Item]:
     return (item for item in subject.items.get_many(keys.NAMES, wanted) if item) if wanted else iter([])
 
 
+def _hold(subject: Subject) -> Iterator[Item]:
+    item = subject.items.get(keys.DIRECTORY, (subject.tenant.name, keys.hold_item(subject.faceid)))
+    return iter([item] if item else [])
+
+
 def _journal(subject: Subject) -> Iterator[Item]:
     for item in every(subject.items, keys.JOURNAL, subject.tenant.name):
         if changes := subject.own(item["changes"]):
@@ -180,8 +185,13 @@ class Place:
 
 
 PLACES = (
-    Place(keys.FACES.name, "the face's record: group, name, note, attributes, labels, estimates, templates", _face),
+    Place(
+        keys.FACES.name,
+        "the face's record: group, name, note, attributes, labels, consent, legal hold, estimates, templates",
+        _face,
+    ),
     Place(keys.NAMES.name, "the words of the name, by which the face is found", _names),
+    Place(keys.DIRECTORY.name, "that the face is under legal hold, since when and why", _hold),
     Place(keys.ARRIVALS.name, "visits: when each began and ended", _arrivals),
     Place(
         keys.OBSERVATIONS.name,
@@ -206,7 +216,6 @@ PLACES = (
 
 NOBODYS = {
     keys.TENANTS.name: "customers, keys and sessions of those who use the service",
-    keys.DIRECTORY.name: "groups, counts and settings",
     keys.SUMMARIES.name: "counts of days, without persons",
     keys.CAMERAS.name: "cameras and their settings",
     keys.HOOKS.name: "where events are sent to",

@@ -26,6 +26,9 @@ ENGLISH: Mapping[str, str] = {
     "gender": "gender, as set",
     "attributes": "attributes",
     "labels": "labels",
+    "consent": "basis on which it is kept",
+    "evidence": "what shows it",
+    "hold": "kept for legal reasons since",
     "arrive_count": "visits",
     "pictures": "Pictures",
     "estimates": "What was estimated from the first picture",
@@ -60,7 +63,7 @@ ENGLISH: Mapping[str, str] = {
     "learnt_pictures": "pictures that the face learnt from cameras",
     "merges": "how to undo that two faces became one",
     "events": "events that nobody fetched",
-    "faces": "the face, with templates and pictures",
+    "unseen": "the face, if it is not seen again",
     "observations": "observations",
 }
 
@@ -83,6 +86,9 @@ CHINESE: Mapping[str, str] = {
     "gender": "性别（人工填写）",
     "attributes": "属性",
     "labels": "标签",
+    "consent": "处理依据",
+    "evidence": "依据的证明",
+    "hold": "因法律原因保留，自",
     "arrive_count": "到访次数",
     "pictures": "照片",
     "estimates": "由第一张照片估计的信息",
@@ -115,13 +121,14 @@ CHINESE: Mapping[str, str] = {
     "learnt_pictures": "从摄像头学到的照片",
     "merges": "撤销人脸合并所需的信息",
     "events": "无人取走的事件",
-    "faces": "人脸，包括模板和照片",
+    "unseen": "人脸（未再被拍到时）",
     "observations": "观察记录",
 }
 
 CHINESE_PLACES: Mapping[str, str] = {
-    "faces": "人脸记录：分组、姓名、备注、属性、标签、估计值、模板",
+    "faces": "人脸记录：分组、姓名、备注、属性、标签、同意记录、法律保全、估计值、模板",
     "names": "姓名中的字词，用于按姓名查找",
+    "directory": "该人脸是否处于法律保全状态，起始时间及原因",
     "arrivals": "到访：每次的开始和结束时间",
     "observations": "何时登记、检索或拍到，以及把握程度",
     "captures": "拍到此人的图片及其在图中的位置",

@@ -25,8 +25,6 @@ VIEWERS = {
     "GET /v1/faces",
     "GET /v1/face-ids",
     "GET /v1/faces/{id}",
-    "GET /v1/faces/{id}/hold",
-    "GET /v1/holds",
     "GET /v1/faces/{id}/sightings",
     "GET /v1/consents",
     "GET /v1/faces/{id}/consent",
@@ -45,6 +43,8 @@ VIEWERS = {
     "GET /v1/observations",
 }
 OPERATORS = {
+    "GET /v1/faces/{id}/hold",
+    "GET /v1/holds",
     "POST /v1/captures",
     "POST /v1/captures/uploads",
     "POST /v1/captures/{id}/redrive",

@@ -6,6 +6,7 @@ import base64
 import io
 import json
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -16,6 +17,7 @@ import pytest
 
 from chalicelib.core import keys
 from chalicelib.core.captures import sighting_id
+from chalicelib.core.consent import Basis, Consent
 from chalicelib.core.errors import FaceNotFound, InvalidInput
 from chalicelib.core.items import every
 from chalicelib.core.model import Face
@@ -67,15 +69,18 @@ def partitions(book: Book, table: Table) -> set[str]:
 
 def test_the_archive_names_every_item_that_names_the_face(book: Book) -> None:
     ann, ben = enrolled(book, ANN, "Ann Lee"), enrolled(book, BEN, "Ben")
+    book.services.holds.set(book.tenant, ann.faceid, "case 7")
+    book.services.consents.set(book.tenant, ann.faceid, Consent(Basis.CONSENT, MONDAY, "form 7, drawer 3"))
     book.services.hooks.add("shop", None, kinds=(EventKind.FACE_ARRIVED,))
     book.see(shot(0, ANN), shot(60, ANN, BEN), shot(120, BEN), shot(180, 3))
     held = document(opened(book, ann.faceid))["held"]
 
     naming = [table.name for table, item in everywhere(book) if ann.faceid in repr(item)]
-    assert {"faces", "names", "arrivals", "observations", "captures", "journal", "outbox"} <= set(naming)
-    assert {name: naming.count(name) for name in held if naming.count(name)} == {
-        name: len(items) for name, items in held.items() if items
-    }
+    assert {"faces", "names", "directory", "arrivals", "observations", "captures", "journal", "outbox"} <= set(naming)
+    assert Counter(naming) == {name: len(items) for name, items in held.items() if items}
+    page = opened(book, ann.faceid).read("index.html").decode()
+    assert "form 7, drawer 3" in page
+    assert "case 7" in page
     assert ben.faceid not in json.dumps(held)
     assert set(held) == {place.name for place in PLACES if place.read}
 
