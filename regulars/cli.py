@@ -12,7 +12,7 @@ from click.shell_completion import get_completion_class
 from chalicelib.core.errors import InvalidInput, RegularsError
 from chalicelib.settings import SettingError
 from chalicelib.vision.packs.packs import MissingModel
-from regulars import about, captures, hold, notice, receipt
+from regulars import about, captures, hold, notice, receipt, retention
 from regulars.backup import command as backup
 from regulars.book import command as book
 from regulars.cost import command as cost
@@ -100,6 +100,7 @@ for command in (
     book.today,
     captures.captures,
     hold.hold,
+    retention.retention,
     notice.notice,
     evaluate.evaluate,
     evaluate.calibrate,

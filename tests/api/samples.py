@@ -153,7 +153,15 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("PATCH", "/v1/groups/{id}"): [
         Sample(
             _GROUP,
-            fields={"name": "New", "capacity": 30, "description": "", "attributes": [], "learns": False, "revision": 2},
+            fields={
+                "name": "New",
+                "capacity": 30,
+                "description": "",
+                "attributes": [],
+                "learns": False,
+                "unseen_days": 30,
+                "revision": 2,
+            },
         ),
         Sample(_GROUP, fields={"name": "{empty_group}"}),
     ],
@@ -268,6 +276,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         )
     ],
     ("GET", "/v1/signing-key"): [Sample()],
+    ("GET", "/v1/retention"): [Sample()],
     ("GET", "/v1/usage"): [Sample()],
     ("GET", "/v1/notice"): [Sample(query={"language": "zh"})],
     ("GET", "/v1/reviews"): [

@@ -75,3 +75,16 @@ def test_fsck_says_what_the_page_shows(
     for command, printed in shown:
         assert main(command.split()) == 1
         assert capsys.readouterr().out == printed
+
+
+def test_the_commands_about_retention_do_what_the_page_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with closing(bootstrap.build(Settings(storage=tmp_path / "shop"), vision=FakeVision)) as services:
+        services.tenants.add("shop-12", Profile.CAMERA)
+    block = PAGE.partition("\n## Retention\n")[2]
+    commands = re.findall(r"^\$ regulars (.*)$", block, re.MULTILINE)
+    assert [main(command.split()) for command in (*commands, commands[0])] == [0, 0, 0]
+    rows = re.findall(r"stranger +│ +(\d+) ", capsys.readouterr().out)
+    assert rows == ["90", "30"]

@@ -331,6 +331,7 @@ V1 = (
     _v1("GET /v1/settings"),
     _v1("PATCH /v1/settings", {"enrol_quality": 25, "arrive_times": 3}),
     _v1("GET /v1/usage"),
+    _v1("GET /v1/retention"),
     _v1("GET /v1/notice", language="zh"),
     _v1("GET /v1/signing-key"),
     _v1("GET /v1/reviews"),

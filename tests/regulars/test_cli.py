@@ -48,6 +48,7 @@ AWS = {
         ["today"],
         ["captures"],
         ["hold"],
+        ["retention"],
         ["notice"],
         ["evaluate"],
         ["calibrate"],

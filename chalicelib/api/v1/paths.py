@@ -49,6 +49,7 @@ PATHS = {
     "/v1/notice": ("notice",),
     "/v1/observations": ("book",),
     "/v1/openapi.json": ("about",),
+    "/v1/retention": ("retention",),
     "/v1/reviews": ("reviews",),
     "/v1/reviews/{id}/done": ("reviews",),
     "/v1/session": ("sessions",),

@@ -23,6 +23,7 @@ from chalicelib.api.v1 import (
     picture_bodies,
     pictures,
     rejections,
+    retention,
     reviews,
     sessions,
 )
@@ -49,6 +50,7 @@ _MODULES = (
     hooks,
     reviews,
     account,
+    retention,
     notice,
 )
 

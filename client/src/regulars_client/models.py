@@ -254,6 +254,9 @@ class Keys(Struct, kw_only=True):
     keys: list[Key]
 
 
+Kind: TypeAlias = Annotated[str, Meta(description="A kind of data that is kept for so many days.")]
+
+
 class LabelChanges(Struct, kw_only=True):
     """In small letters or capitals, each label once; null is none."""
 
@@ -669,6 +672,18 @@ class Hooks(Struct, kw_only=True):
     hooks: list[Hook]
 
 
+class Kept(Struct, kw_only=True):
+    """One kind of data, and of faces one group."""
+
+    kind: Kind
+    group: str | None
+    days: int | None
+    now: int
+    within_7_days: int
+    more: bool
+    oldest: datetime | None
+
+
 class Merge(Struct, kw_only=True):
     id: str
     state: MergeState
@@ -756,6 +771,11 @@ class Rejected(Struct, kw_only=True):
 
     sighting: Sighting
     face: Face
+
+
+class Retention(Struct, kw_only=True):
+    kinds: list[Kept]
+    held: int
 
 
 class Review(Struct, kw_only=True):

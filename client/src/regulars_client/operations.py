@@ -822,6 +822,10 @@ class Operations(Connection):
         """Read this document, in JSON."""
         return self._call("GET", "/v1/openapi.json", dict[str, Any])
 
+    def get_retention(self) -> models.Retention:
+        """Say what the sweep deletes next and within seven days, by the settings as they are. Nothing is deleted."""
+        return self._call("GET", "/v1/retention", models.Retention)
+
     def list_reviews(
         self,
         *,

@@ -70,6 +70,7 @@ OPERATORS = {
     "POST /v1/verify",
     "POST /v1/identify",
     "POST /v1/reviews/{id}/done",
+    "GET /v1/retention",
 }
 ADMINS = {
     "GET /v1/keys",
