@@ -26,7 +26,8 @@ _REUSED = (
 def request_id(request: HttpRequest, caller_id: str, most_bytes: int) -> RequestId | None:
     """Identify a request that changes something; None: it came without an Idempotency-Key.
 
-    `most_bytes`: that its body may have. Raises InvalidInput, Refused.
+    The key is stored as a hash, since it may hold what must be forgotten: a name, a face's id. `most_bytes`: that the
+    body may have. Raises InvalidInput, Refused.
     """
     sent = request.headers.get(HEADER.lower())
     if sent is None or request.method == "GET":
@@ -35,7 +36,8 @@ def request_id(request: HttpRequest, caller_id: str, most_bytes: int) -> Request
         raise InvalidInput(f"{HEADER} has 1 to 64 visible ASCII characters, not {sent[:64]!r}")
     told = [request.method, request.path, sorted(request.parameters.items()), sorted(request.query.items())]
     digest = hashlib.sha256(json.dumps(told).encode() + b"\n" + request.body(most_bytes))
-    return RequestId(f"v1#{caller_id}#{sent}", digest.hexdigest(), _REUSED, KEPT)
+    key = hashlib.sha256(sent.encode()).hexdigest()
+    return RequestId(f"v1#{caller_id}#{key}", digest.hexdigest(), _REUSED, KEPT)
 
 
 def answered(

@@ -237,6 +237,13 @@ def test_an_answer_is_kept_for_a_day(tmp_path: Path) -> None:
             assert write.send(shop, "k1").json["name"] == name
 
 
+def test_what_a_caller_writes_into_the_key_is_not_stored(tmp_path: Path) -> None:
+    with opened(tmp_path) as shop:
+        assert shop.v1.send("POST", "/v1/groups", {"name": "VIP"}, headers={HEADER: "group-of-Zacharias"}).status == 201
+        [item] = every(shop.book.storage.items, keys.REQUESTS, "shop")
+        assert "Zacharias" not in repr(item), "it may be the name of somebody who must be forgotten"
+
+
 def test_what_failed_is_tried_anew(tmp_path: Path) -> None:
     with opened(tmp_path) as shop:
         merge = Write("POST /v1/faces/{id}/merge", "/v1/faces/{ann}/merge", {"other": "nobody"})
