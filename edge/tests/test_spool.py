@@ -460,3 +460,12 @@ def test_a_spool_of_an_earlier_version_is_opened_and_holds_tracks_from_then_on(t
         data, found = content(2)
         spool.intake.add(DOOR, data, found, Stamp(stated_ms=1_700_000_000_000), track="t-1")
         assert [entry.track for entry in spool.outbox.next("door", 10, 10**9)] == ["", "t-1"]
+
+
+def test_a_new_spool_keeps_its_pictures_out_of_git(tmp_path: Path) -> None:
+    with lock.held(tmp_path / "spool"):
+        assert (tmp_path / "spool" / ".gitignore").read_text() == "*\n"
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes").touch()
+    with lock.held(tmp_path / "mine"):
+        assert not (tmp_path / "mine" / ".gitignore").exists()

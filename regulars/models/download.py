@@ -71,7 +71,7 @@ def fetch(file: PackFile | Source, folder: Path, opener: Opener = https, progres
     """Download `file` into `folder`, through a temporary file beside it, and return its path.
 
     An answer that is cut off is asked for again, from its beginning, twice. Raises DownloadFailed if the address does
-    not answer, or gives more, fewer or other bytes.
+    not answer, or gives more, fewer or other bytes; OSError if it cannot be written.
     """
     with replacing(folder / file.name) as part:
         for tries_left in reversed(range(_TRIES)):
@@ -113,23 +113,20 @@ def remove_left_overs(path: Path) -> None:
 
 
 def _downloaded(file: PackFile | Source, part: IO[bytes], opener: Opener, progress: Progress | None) -> str:
-    """Write the file over what `part` holds; return its sha256. Raises _CutOff, DownloadFailed."""
+    """Write the file over what `part` holds; return its sha256. Raises _CutOff, DownloadFailed, OSError of the disk."""
     part.seek(0)
     part.truncate()
     try:
         source = opener(file.url)
     except UNREACHABLE as error:
         raise DownloadFailed(f"{file.url} could not be read: {error}") from error
-    try:
-        with source:
-            return _copy(file, source, part, progress)
-    except UNREACHABLE as error:
-        raise _CutOff(str(error)) from error
+    with source:
+        return _copy(file, source, part, progress)
 
 
 def _copy(file: PackFile | Source, source: io.IOBase, target: IO[bytes], progress: Progress | None) -> str:
     digest, done = hashlib.sha256(), 0
-    while chunk := source.read(_CHUNK_BYTES):
+    while chunk := _read(source):
         done += len(chunk)
         if done > file.size_bytes:
             raise DownloadFailed(f"{file.url} gives more than the {file.size_bytes} bytes of {file.name}")
@@ -138,6 +135,13 @@ def _copy(file: PackFile | Source, source: io.IOBase, target: IO[bytes], progres
         if progress:
             progress(file.name, done, file.size_bytes)
     return digest.hexdigest()
+
+
+def _read(source: io.IOBase) -> bytes:
+    try:
+        return bytes(source.read(_CHUNK_BYTES))
+    except UNREACHABLE as error:
+        raise _CutOff(str(error)) from error
 
 
 def _pool(host: str, trust: ssl.SSLContext | None) -> urllib3.PoolManager:

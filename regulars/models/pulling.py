@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -162,7 +163,16 @@ def _pulled(before: FileStatus, target: Path, upstream: Upstream) -> FileStatus:
     except (DownloadFailed, PackageUnavailable, ValueError) as error:
         return FileStatus(file, before.state, before.path, str(error))
     except OSError as error:
-        return FileStatus(file, before.state, before.path, f"{target} cannot be written: {error}")
+        return FileStatus(file, before.state, before.path, _unwritten(file, target, error))
+
+
+def _unwritten(file: PackFile, target: Path, error: OSError) -> str:
+    """Say why a file cannot be written, and how much room there is for it, and for what it is converted from."""
+    above = next(path for path in (target.absolute(), *target.absolute().parents) if path.exists())
+    rooms = dict.fromkeys((above, Path(tempfile.gettempdir()))) if file.convert else (above,)
+    free = " and ".join(f"{shutil.disk_usage(room).free / 1e6:.1f} MB in {room}" for room in rooms)
+    size = f"{file.size_bytes / 1e6:.1f} MB"
+    return f"it cannot be written ({error.strerror or error}): it takes {size}, and free are {free}"
 
 
 def _moved(status: FileStatus, staging: Path, target: Path) -> FileStatus:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 import os
+import resource
+import signal
 import socket
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from hashlib import sha256
@@ -50,6 +54,18 @@ def at(folder: Path) -> Pack:
     return packs.at([folder])
 
 
+@contextmanager
+def no_file_over(size_bytes: int) -> Iterator[None]:
+    """Like a disk that is full: it gives another error of the operating system."""
+    limits, before = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, before)
+
+
 class TestDownloads:
     def test_what_is_there_is_left_alone(self, folder: Path) -> None:
         pages = Pages()
@@ -71,6 +87,19 @@ class TestDownloads:
         (bad,) = (s for s in pulling.pull(at(folder), folder, Web(pages, no_archive)) if s.state is not State.OK)
         assert (bad.file.name, bad.state) == (EMBEDDING, State.MISSING)
         assert "no route to host" in bad.detail
+
+    def test_a_disk_that_is_full_is_not_taken_for_a_host_that_does_not_answer(
+        self, tmp_path: Path, default_pack: Pack
+    ) -> None:
+        pages = Pages({default_pack.file(DETECTOR).url: default_pack.content(DETECTOR)})
+        with no_file_over(100_000):
+            told = {one.file.name: one for one in pulling.pull(at(tmp_path), tmp_path, Web(pages, no_archive))}
+        size_mb = default_pack.file(DETECTOR).size_bytes / 1e6
+        said = f"it cannot be written (File too large): it takes {size_mb:.1f} MB, and free are "
+        assert told[DETECTOR].detail.startswith(said)
+        assert told[DETECTOR].detail.endswith(f" MB in {tmp_path}")
+        assert pages.asked.count(default_pack.file(DETECTOR).url) == 1
+        assert list(tmp_path.iterdir()) == []
 
     def test_a_host_that_does_not_answer_is_asked_once(self, tmp_path: Path) -> None:
         pages = Pages()

@@ -23,6 +23,7 @@ def held(folder: Path, patience_s: float = 2.0) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _keep_out_of_git(folder)
         handle = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise SpoolFull(f"the spool {folder} cannot be written: {error.strerror}") from error
@@ -34,6 +35,13 @@ def held(folder: Path, patience_s: float = 2.0) -> Iterator[None]:
         yield
     finally:
         os.close(handle)
+
+
+def _keep_out_of_git(folder: Path) -> None:
+    """Have git ignore a new spool, which may lie in a checkout: it holds pictures."""
+    if not any(folder.iterdir()):
+        with suppress(OSError):  # a full disk must not keep us from sending
+            (folder / ".gitignore").write_text("*\n", encoding="ascii")
 
 
 def _lock(handle: int, folder: Path, patience_s: float) -> None:
