@@ -9,13 +9,13 @@ export class Problem extends Error {
   status;
   code;
   detail;
-  instance;
+  request_id;
   /** @type {number} Seconds. */ retryAfter;
   /** @type {any} What is there now, if somebody else changed it meanwhile. */ present;
 
-  constructor({ status = 0, code = "Offline", detail = "", instance = "", ...rest }) {
+  constructor({ status = 0, code = "Offline", detail = "", request_id = "", ...rest }) {
     super(detail);
-    Object.assign(this, rest, { status, code, detail, instance });
+    Object.assign(this, rest, { status, code, detail, request_id });
   }
 }
 

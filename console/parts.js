@@ -67,7 +67,7 @@ export function Trouble({ problem, again }) {
     <p>${problem.code === "Offline" ? t("problem.offline") : problem.detail || String(problem)}</p>
     <p class="row">
       ${again && html`<button onClick=${again}>${t("again")}</button>`}
-      ${problem.instance && html`<code class="soft">${problem.instance}</code>`}
+      ${problem.request_id && html`<code class="soft">${problem.request_id}</code>`}
     </p>
   </div>`;
 }

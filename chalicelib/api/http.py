@@ -88,8 +88,6 @@ class HttpRequest:
     encoded_body: str | bytes
     is_base64: bool
     parameters: Mapping[str, str] = field(default_factory=dict)
-    id: str = ""
-    """The gateway's id of the request; "" if it gave none."""
     address: str = ""
     """The sender's, as the gateway knows it."""
     prefix: str = ""
@@ -112,7 +110,6 @@ class HttpRequest:
             is_base64=bool(event.get("isBase64Encoded")),
             parameters=event.get("pathParameters") or {},
             address=str(((event.get("requestContext") or {}).get("identity") or {}).get("sourceIp") or ""),
-            id=str((event.get("requestContext") or {}).get("requestId") or ""),
             prefix=_prefix(event.get("requestContext") or {}),
             called_path=str((event.get("requestContext") or {}).get("path") or ""),
         )

@@ -44,4 +44,4 @@ def answer(body: Any, *headers: str, status: str = "200 OK") -> bytes:
 
 
 def problem(status: str, code: str, *headers: str, **more: Any) -> bytes:
-    return answer({"code": code, "detail": "what was wrong", "instance": "r-1", **more}, *headers, status=status)
+    return answer({"code": code, "detail": "what was wrong", "request_id": "r-1", **more}, *headers, status=status)

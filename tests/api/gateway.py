@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from chalice.app import Chalice
@@ -14,6 +15,8 @@ from regulars.serve.gateway import Routes
 
 FORM = "application/x-www-form-urlencoded"
 BOUNDARY = "962974737227706390007700"
+LAMBDAS_ID = "8476a536-e9f4-11e8-9739-2dfe598c3fcd"
+"""Of a request. The gateway has another."""
 MULTIPART = f"multipart/form-data; boundary={BOUNDARY}"
 
 
@@ -61,7 +64,7 @@ def send(
     query: Mapping[str, Sequence[str]] | None = None,
 ) -> Reply:
     sent = {**({"Content-Type": content_type} if content_type is not None else {}), **(headers or {})}
-    answer = app(_event(app, method, path, sent, query, body), None)
+    answer = app(_event(app, method, path, sent, query, body), SimpleNamespace(aws_request_id=LAMBDAS_ID))
     assert not answer.get("isBase64Encoded")
     return Reply(
         answer["statusCode"], {name.lower(): value for name, value in answer["headers"].items()}, answer["body"]

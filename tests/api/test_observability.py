@@ -16,7 +16,7 @@ from chalicelib.api import observability
 from chalicelib.core import telemetry
 from chalicelib.core.errors import Busy, InvalidInput, StorageUnavailable
 from chalicelib.core.model import Credentials
-from tests.api.gateway import send
+from tests.api.gateway import LAMBDAS_ID, send
 from tests.api.sunmi.client import CameraClient
 from tests.api.v1.client import V1Client
 from tests.api.v1.conftest import v1 as v1
@@ -45,6 +45,12 @@ def test_a_request_is_a_line_with_route_status_tenant_and_times(
     assert line["function"] == "regulars-prod-APIHandler"
     assert line["ms"] > 0
     assert "_aws" not in line
+
+
+def test_an_answer_and_the_log_have_one_id_of_the_request_by_one_name(out: io.StringIO, v1: V1Client) -> None:
+    refused = v1.send("GET", "/v1/faces/somebody")
+    [line] = lines(out)
+    assert refused.json["request_id"] == line["request_id"] == LAMBDAS_ID
 
 
 def test_a_mistake_of_the_caller_is_a_code_on_the_line_and_no_failure(

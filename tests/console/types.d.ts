@@ -23,7 +23,7 @@ export interface Loaded<T> {
 export interface Trouble {
   code?: string;
   detail?: string;
-  instance?: string;
+  request_id?: string;
   status?: number;
 }
 

@@ -147,6 +147,7 @@ def test_requests_are_logged_by_the_gateway_only_if_the_account_can(packaged: di
     assert (condition, otherwise) == ("HasAccessLog", {"Ref": "AWS::NoValue"})
     line = json.loads(log["Format"])
     assert {"ip", "route", "status", "ms"} <= set(line)
+    assert line["request_id"] == "$context.integration.requestId"  # Lambda's, as in the functions' logs
     # The query holds the AppCode that the market sends.
     assert not re.search(r"querystring|\.path\b|header", log["Format"], re.IGNORECASE)
     group = packaged["Resources"][log["DestinationArn"]["Fn::GetAtt"][0]]

@@ -162,14 +162,14 @@ class Operation(Struct, frozen=True, dict=True):
         try:
             return self._respond(provide, request)
         except Refused as refused:
-            return errors.refusal(refused, request.id)
+            return errors.refusal(refused)
         except RegularsError as error:
             request.try_again_after(error)
             report_answer(error, type(error).__name__, f"{self.method} {self.path}")
-            return errors.failure(error, request.id)
+            return errors.failure(error)
         except Exception as error:
             report_answer(error, errors.INTERNAL, f"{self.method} {self.path}")
-            return errors.internal(request.id)
+            return errors.internal()
 
     def _respond(self, provide: Provide, request: HttpRequest) -> Response:
         return self._unless_known(request, self._done(provide, request))

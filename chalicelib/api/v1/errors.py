@@ -13,7 +13,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from chalicelib.api.errors import nearest, sentence
 from chalicelib.api.http import Refused
-from chalicelib.core import errors
+from chalicelib.core import errors, telemetry
 
 PROBLEM = "application/problem+json"
 INTERNAL = "InternalError"
@@ -104,10 +104,10 @@ class Problem(Details, kw_only=True):
     detail: Annotated[str, Meta(description="What was wrong, and what would be right.")]
     code: Code
     error: Error
-    instance: Annotated[str, Meta(description="The request's id, by which the log knows it.")] | UnsetType = UNSET
+    request_id: Annotated[str, Meta(description="By which the log knows the request.")] | UnsetType = UNSET
 
 
-def failure(error: errors.RegularsError, request_id: str = "") -> Response:
+def failure(error: errors.RegularsError) -> Response:
     """Answer an error of a use case, with its details.
 
     `index` in the answer tells which of several items sent at once it concerns.
@@ -119,18 +119,17 @@ def failure(error: errors.RegularsError, request_id: str = "") -> Response:
         headers = {"Retry-After": str(error.again_in_s)}
     if isinstance(error, errors.TooManyRequests):
         headers = {"Retry-After": str(error.again_in_s), **error.headers}
-    details = {**about, **error.details}
-    return _answer(status, type(error).__name__, sentence(error), headers, request_id=request_id, details=details)
+    return _answer(status, type(error).__name__, sentence(error), headers, {**about, **error.details})
 
 
-def internal(request_id: str = "") -> Response:
+def internal() -> Response:
     """Answer a fault of ours; the log has the details."""
     sentence = "an internal error, which was logged: try again later"
-    return _answer(500, INTERNAL, sentence, {}, request_id=request_id)
+    return _answer(500, INTERNAL, sentence, {})
 
 
-def refusal(refused: Refused, request_id: str = "") -> Response:
-    return _answer(refused.status, code_of(refused.status), refused.message, refused.headers, request_id=request_id)
+def refusal(refused: Refused) -> Response:
+    return _answer(refused.status, code_of(refused.status), refused.message, refused.headers)
 
 
 def code_of(status: int) -> str:
@@ -138,16 +137,15 @@ def code_of(status: int) -> str:
     return REFUSALS.get(status) or HTTPStatus(status).phrase.title().replace(" ", "")
 
 
-def problem(
-    status: int, code: str, sentence: str, *, request_id: str = "", details: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
-    """Make the body of an error."""
+def problem(status: int, code: str, sentence: str, details: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Make the body of an error, with the id that the log has of the request."""
+    this = telemetry.current()
     return {
         "type": f"urn:regulars:{code}",
         "title": re.sub(r"(?<!^)(?=[A-Z])", " ", code).capitalize(),
         "status": status,
         "detail": sentence,
-        **({"instance": request_id} if request_id else {}),
+        **({"request_id": this.request_id} if this and this.request_id else {}),
         "code": code,
         **(details or {}),
         "error": {"code": code, "message": sentence, **(details or {})},
@@ -159,10 +157,7 @@ def _answer(
     code: str,
     sentence: str,
     headers: Mapping[str, str],
-    *,
-    request_id: str,
     details: Mapping[str, Any] | None = None,
 ) -> Response:
-    body = problem(status, code, sentence, request_id=request_id, details=details)
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    text = json.dumps(problem(status, code, sentence, details), ensure_ascii=False, separators=(",", ":"))
     return Response(text, {"Content-Type": PROBLEM, **headers}, status)

@@ -182,12 +182,12 @@ def refusal(response: httpx.Response) -> ApiError:
     problem = said if isinstance(said, dict) else {}
     code = str(problem.get("code") or "")
     message = problem.get("detail") or problem.get("message") or f"HTTP {response.status_code}"
-    known = ("type", "title", "status", "detail", "instance", "code", "error")
+    known = ("type", "title", "status", "detail", "request_id", "code", "error")
     return codes.BY_CODE.get(code, ApiError)(
         str(message),
         code=code,
         status=response.status_code,
-        request_id=str(problem.get("instance") or ""),
+        request_id=str(problem.get("request_id") or ""),
         details={name: value for name, value in problem.items() if name not in known},
         retry_after_s=_seconds(response.headers.get("Retry-After")),
     )
