@@ -176,9 +176,15 @@ name = "${id}"
 source = "folder"
 folder = "/srv/ftp/${id}"
 after = "delete"
+# If it streams, in place of the last three lines:
+#source = "rtsp"
+#url = "rtsp://192.168.7.9/stream"
+#user = "admin"
+#password_file = "/etc/regulars-edge/${id}.password"
+#send = "best_shot"
 `;
   return html`<div class="connect"><p class="soft small">${t("camera.connect.says")}</p>
-    <${Copy} text=${file} label="edge.toml" rows=${9} />
+    <${Copy} text=${file} label="edge.toml" rows=${15} />
     <p class="soft small">${t("camera.connect.once")} <code>regulars-edge upload pictures/ --config edge.toml --camera ${id}</code></p></div>`;
 }
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from chalicelib.storage import DATABASE
 from regulars.errors import FolderInUse, UnusableFolder
 
 LOCK = "serve.lock"
@@ -27,8 +28,18 @@ def prepare(folder: Path) -> Path:
     except OSError as error:
         raise _unusable(folder, "made", error) from error
     require_writable(folder)
+    _require_no_pictures(folder)
     keep_out_of_git(folder)
     return folder
+
+
+def _require_no_pictures(folder: Path) -> None:
+    """Refuse a folder of pictures as a new data folder: an upload of it would send what the service keeps there."""
+    if (folder / DATABASE).exists():
+        return
+    found = next((path.name for path in folder.iterdir() if path.suffix.lower() in {".jpg", ".jpeg", ".png"}), None)
+    if found is not None:
+        raise UnusableFolder(f"{folder} holds pictures ({found}) and no data of a service: name a new one with --data")
 
 
 def keep_out_of_git(folder: Path) -> None:

@@ -7,10 +7,12 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from datetime import timedelta
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
+from regulars_edge.config import parsed
 
 from chalicelib.core.model import Profile
 from tests.console.conftest import DESK, PHONE, Book, Visitor, shoot
@@ -39,6 +41,8 @@ def test_a_camera_is_made_its_key_is_used_by_the_uploader_and_its_picture_is_see
     assert_accessible(page)
     shoot(page, "camera-key")
     secret, config = key.input_value(), dialog.get_by_label("edge.toml").input_value()
+    assert [one.source for one in parsed(tomllib.loads(config)).cameras] == ["folder"]
+    assert [one.source for one in parsed(tomllib.loads(streaming(config))).cameras] == ["rtsp"]
     dialog.get_by_role("button", name="I have kept it").click()
     expect(page.get_by_label("Name", exact=True)).to_have_value(HOSTILE)
     expect(page.get_by_role("heading", name="Connect it")).to_be_visible()
@@ -59,6 +63,12 @@ def test_a_camera_is_made_its_key_is_used_by_the_uploader_and_its_picture_is_see
                 return
             page.wait_for_timeout(50)
     raise AssertionError("the camera is still there")
+
+
+def streaming(config: str) -> str:
+    """The file as it is for a camera that streams: as its comment says."""
+    head, _, streams = config.partition('source = "folder"')
+    return head + streams.partition("lines:\n")[2].replace("#", "")
 
 
 def upload(folder: Path, config: str, key: str, camera: str) -> None:

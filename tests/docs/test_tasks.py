@@ -9,9 +9,12 @@ import shutil
 import subprocess
 import sys
 import time
+import tomllib
 import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
+
+from regulars_edge import config
 
 from regulars.clients.client import Connection
 from regulars.clients.v1 import V1, Picture
@@ -48,6 +51,12 @@ def test_a_folder_of_a_cameras_pictures_is_in_the_book(server: Server, photos: P
             assert time.monotonic() < end, capture
             time.sleep(0.1)
     assert [sighting["resolution"] for sighting in capture["sightings"]] == ["stranger"]
+
+
+def test_the_uploader_takes_the_file_for_a_stream() -> None:
+    [block] = re.findall(r"```toml\n(.*?)```", (TASKS / "camera.md").read_text(encoding="utf-8"), re.DOTALL)
+    [camera] = config.parsed(tomllib.loads(block), environment={}).cameras
+    assert (camera.name, camera.source, camera.send) == ("door", "rtsp", "best_shot")
 
 
 def test_a_capture_sent_by_hand_is_in_the_book(server: Server, photos: Path) -> None:

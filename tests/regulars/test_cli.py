@@ -104,6 +104,7 @@ def test_no_command_is_told_in_half_a_sentence(
         (["tenants", "disable", "nobody", "--data", "here"], 1, "there is no tenant 'nobody'"),
         (["demo", "--photos", "nowhere"], 1, "there is no folder nowhere"),
         (["serve", "--data", "file"], 1, "file is a file: name a folder with --data"),
+        (["serve", "--data", "pictures"], 1, "holds pictures (ann.JPG) and no data of a service: name a new one"),
         (
             ["serve", "--data", "file/x"],
             1,
@@ -139,6 +140,8 @@ def test_a_mistake_is_one_line_on_stderr(
     bootstrap.build(Settings(storage=tmp_path / "here")).close()
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures/ann.JPG").touch()
     assert main(command) == code
     assert list((tmp_path / "empty").iterdir()) == []
     out, err = capsys.readouterr()
