@@ -87,7 +87,8 @@ def mqtt(
             # One name for good, so that a new connection ends one that hangs, and no two tell the same.
             client_id = f"regulars-{topics.tenant}-{mailbox or 'frigate'}"
             login = Login(user, password) if user else None
-            connection = Broker(address, client_id, topics.available, login=login, ca=ca_file)
+            available = topics.available if mailbox else topics.frigate_available
+            connection = Broker(address, client_id, available, login=login, ca=ca_file)
             steps = _steps(service, connection, topics, mailbox=mailbox, frigate=frigate, names=names)
             run(connection, steps, _asked_to_stop())
     except errors.RegularsError as error:

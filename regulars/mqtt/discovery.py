@@ -34,6 +34,11 @@ class Topics:
         return f"regulars/{self.tenant}/available"
 
     @property
+    def frigate_available(self) -> str:
+        """Of a program that does not tell arrivals."""
+        return f"regulars/{self.tenant}/frigate/available"
+
+    @property
     def configs(self) -> str:
         """All of this tenant's descriptions, as a pattern."""
         return f"{self.prefix}/+/{self._node}/+/config"

@@ -20,6 +20,9 @@ from regulars.mqtt.discovery import Descriptions
 EVERY_S = 1.0
 """Between two looks into the mailbox, if there was nothing."""
 
+CONFIRMED_S = 0.05
+"""Between two looks whether the broker has confirmed; no more is told before."""
+
 AT_ONCE = 100
 """The most that a mailbox shows or takes, and that a list of faces is asked for, in a call."""
 
@@ -67,13 +70,15 @@ class Teller:
         self._acknowledge()
         if not self._broker.is_connected:
             return EVERY_S
+        if self._waiting:
+            return CONFIRMED_S
         self._keep_entities()
         page = next(self._service.list_deliveries(self._mailbox, state="pending", limit=AT_ONCE).pages())
         fresh = [one.event for one in page.deliveries if one.event.id not in self._told]
         faces = self._faces({str(one.data.get("faceid")) for one in fresh if "faceid" in one.data})
         for event in sorted(fresh, key=lambda one: one.at):
             self._tell(event, faces.get(str(event.data.get("faceid"))))
-        return 0.05 if self._waiting else EVERY_S
+        return CONFIRMED_S if self._waiting else EVERY_S
 
     def _acknowledge(self) -> None:
         for number in self._broker.confirmed():

@@ -84,10 +84,11 @@ def test_each_image_runs_as_a_user_without_a_name_for_any_processor(containerfil
             assert "--no-cache-dir" in line
 
 
-def test_the_unit_is_one_that_systemd_accepts_and_calls_safe(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unit", ["regulars.service", "regulars-mqtt.service"])
+def test_the_unit_is_one_that_systemd_accepts_and_calls_safe(tmp_path: Path, unit: str) -> None:
     if not shutil.which("systemd-analyze"):
         pytest.skip("no systemd-analyze here to ask")
-    ours = tmp_path / "regulars.service"
+    ours = tmp_path / unit
     ours.write_text((BOX / ours.name).read_text().replace("/opt/regulars/bin/regulars", "/bin/true"))
     done = subprocess.run(["systemd-analyze", "verify", ours], capture_output=True, text=True, check=False)
     assert ours.name not in done.stderr, done.stderr
@@ -98,7 +99,7 @@ def test_the_unit_is_one_that_systemd_accepts_and_calls_safe(tmp_path: Path) -> 
 
 def test_what_the_page_installs_is_of_this_version() -> None:
     versions = {tomllib.loads((ROOT / one).read_text())["project"]["version"] for one in PROJECTS}
-    texts = [(ROOT / "docs" / "install.md").read_text(), (BOX / "regulars.service").read_text()]
+    texts = [(ROOT / "docs" / "install.md").read_text(), *(unit.read_text() for unit in BOX.glob("*.service"))]
     named = {version for text in texts for version in re.findall(r"regulars(?:_\w+)?-([\d.]+)-py3", text)}
     assert named == versions == {"0.1.0"}
 

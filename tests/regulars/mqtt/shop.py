@@ -58,15 +58,15 @@ class Shop:
 
 
 @contextmanager
-def told(shop: Shop, broker: Mosquitto, *, names: bool = False, tls: bool = False) -> Iterator[Broker]:
+def told(shop: Shop, broker: Mosquitto, *, names: bool = False, client: Regulars | None = None) -> Iterator[Broker]:
     """`regulars mqtt`, in this process."""
     topics, stop = Topics("shop"), threading.Event()
-    connection = Broker(Address("127.0.0.1", broker.port, tls), "regulars-shop", topics.available)
-    with shop.box.client() as service:
+    connection = Broker(Address("127.0.0.1", broker.port, False), "regulars-shop", topics.available)
+    with client or shop.box.client() as service:
         teller = Teller(
             service, shop.mailbox, connection, Descriptions(topics, service.url, "1"), names=names, tidy_s=TIDY_S
         )
-        thread = threading.Thread(target=bridge.run, args=(connection, [teller.step], stop))
+        thread = threading.Thread(target=bridge.run, args=(connection, [teller.step], stop, 0.3))
         thread.start()
         try:
             yield connection

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from typing import Any
 
-from regulars_client import models
+from regulars_client import Regulars, models
+from regulars_client.errors import NoAnswer
 
+from regulars.mqtt.discovery import Topics
 from tests.regulars.mqtt.mosquitto import Listener, Mosquitto, listening
 from tests.regulars.mqtt.shop import ARRIVALS, Shop, told
 from tests.regulars.serve.test_front import until
@@ -170,3 +173,45 @@ def test_a_stranger_on_the_broker_takes_nobody_away(shop: Shop, broker: Mosquitt
         until(lambda: {*person_of(ann)} <= {*listener.retained})
         until(lambda: "homeassistant/sensor/regulars_shop/404/config" not in listener.retained)
     assert others in listener.retained
+
+
+class Deaf(Regulars):
+    """A client whose first acknowledgements get no answer."""
+
+    refusals = 3
+
+    def acknowledge(self, *mailbox: str, **what: Any) -> models.Acknowledged:
+        if self.refusals:
+            self.refusals -= 1
+            raise NoAnswer("the service does not answer")
+        return super().acknowledge(*mailbox, **what)
+
+
+def test_a_service_that_does_not_hear_of_it_has_nothing_told_twice(
+    shop: Shop, broker: Mosquitto, listener: Listener
+) -> None:
+    shop.arrives()
+    client = Deaf(shop.box.url, api_key=shop.box.key)
+    with told(shop, broker, client=client):
+        until(lambda: client.refusals == 0)
+        shop.arrives(who=2)
+        until(lambda: shop.waiting() == 0)
+    assert len(listener.events(ARRIVALS)) == 2
+
+
+def test_more_than_a_page_of_arrivals_is_told_in_the_end(shop: Shop, broker: Mosquitto, listener: Listener) -> None:
+    for who in range(110):
+        shop.arrives(who=100 + who, ago=timedelta(minutes=200 - who))
+    shop.client.test_hook(shop.mailbox)
+    with told(shop, broker):
+        until(lambda: shop.waiting() == 0)
+    told_at = [event["at"] for event in listener.events(ARRIVALS)]
+    assert len(set(told_at)) == len(told_at) == 110
+    assert told_at[:100] == sorted(told_at[:100])
+
+
+def test_the_same_full_stop_and_hyphen_are_two_cameras() -> None:
+    topics = Topics("shop")
+    assert len({topics.camera_config(camera) for camera in ("a.b", "a-b", "a_b")}) == 3
+    assert topics.face_of(topics.person_config("7")) == "7"
+    assert topics.face_of(Topics("other").person_config("7")) is None
