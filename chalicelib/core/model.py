@@ -97,6 +97,10 @@ class Tenant:
     """Who is responsible for the data, with the address, as the notice says it; "": not set. Likewise the next two."""
     contact: str = ""
     purposes: str = ""
+    keeps_pictures: bool = True
+    """Pictures of faces and captures are kept; else templates only."""
+    no_pictures_of: frozenset[str] = frozenset()
+    """Ids of groups of whose faces no pictures are kept, nor of captures that show one of them."""
     capture_days: int | None = None
     """Days that the pictures of captures are kept; None: as long as the deployment keeps any."""
     sighting_days: int | None = None
@@ -113,6 +117,10 @@ class Tenant:
         """Limits of its profile, with its own number of faces and groups if they are set."""
         of_profile = LIMITS[self.profile]
         return replace(of_profile, faces=self.faces or of_profile.faces, groups=self.groups or of_profile.groups)
+
+    def keeps_pictures_of(self, group_id: str) -> bool:
+        """Return whether pictures of this group's faces are kept."""
+        return self.keeps_pictures and group_id not in self.no_pictures_of
 
     def visible(self, estimates: Estimates) -> Estimates:
         """Remove the estimates that the tenant has switched off."""

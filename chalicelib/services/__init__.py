@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from chalicelib.services.captures.one_step import OneStep
     from chalicelib.services.captures.reading import SightedFaces
     from chalicelib.services.captures.redrive import Redrive
+    from chalicelib.services.captures.unpictured import Unpictured
     from chalicelib.services.commit.gallery import GalleryWriter
     from chalicelib.services.commit.idempotency import Requests
     from chalicelib.services.consents import Consents
@@ -618,6 +619,12 @@ class Services:
         )
 
     @once
+    def unpictured(self) -> Unpictured:
+        from chalicelib.services.captures.unpictured import Unpictured
+
+        return Unpictured(self._items, self.uploads)
+
+    @once
     def ingest(self) -> Ingest:
         from chalicelib.services.captures.attempts import Attempts
         from chalicelib.services.sightings.ingest import Ingest
@@ -641,6 +648,7 @@ class Services:
             commit=commit,
             strangers=strangers,
             learning=Learning(self.tenant_vision, self.portraits),
+            unpictured=self.unpictured,
             clock=self.clock,
         )
 
@@ -759,6 +767,7 @@ class Services:
     def sweep(self) -> Sweep:
         from chalicelib.services.erasure.consents import ConsentExpiry
         from chalicelib.services.erasure.learnt import LearntExpiry
+        from chalicelib.services.erasure.pictures_off import PicturesOff
         from chalicelib.services.merges.chores import MergeChores
         from chalicelib.services.sweep import Sweep
 
@@ -773,6 +782,7 @@ class Services:
             redrive=self.redrive,
             outbox=self.outbox,
             orphans=self.orphans,
+            pictures_off=PicturesOff(self._items, self.uploads, self.portraits, self.unpictured, self.holds),
             consents=ConsentExpiry(self.consents, self.deletion, self.clock),
             retention=self.retention,
             learnt=LearntExpiry(self._items, self.face_pictures, self.clock),

@@ -24,6 +24,7 @@ from chalicelib.services.commit.idempotency import Requests
 from chalicelib.services.erasure.consents import ConsentExpiry
 from chalicelib.services.erasure.learnt import LearntExpiry
 from chalicelib.services.erasure.pictures import STOPS_AT_S, OrphanedPictures
+from chalicelib.services.erasure.pictures_off import PicturesOff
 from chalicelib.services.erasure.retention import Retention
 from chalicelib.services.joining.chore import JoiningChore
 from chalicelib.services.merges.chores import MergeChores
@@ -58,6 +59,7 @@ class Sweep:
     outbox: Outbox
     orphans: OrphanedPictures
     consents: ConsentExpiry
+    pictures_off: PicturesOff
     retention: Retention
     learnt: LearntExpiry
     merges: MergeChores
@@ -137,6 +139,7 @@ class Sweep:
             "snapshots": lambda: self.index.build(tenant.name),
             "merges": lambda: self.merges.tenant(tenant),
             "pictures": lambda: self._pictures(tenant, hour, after, left_s),
+            "pictures off": lambda: self._pictures_off(tenant, hour, left_s),
             "consents": lambda: self.consents.tenant(tenant, left_s),
             "seals": lambda: self.sealing.tenant(tenant),
             "usage": lambda: self.kept.count(tenant.name),
@@ -164,6 +167,10 @@ class Sweep:
     def _retention(self, tenant: Tenant, hour: datetime, left_s: Callable[[], float]) -> None:
         if not self.retention.tenant(tenant, left_s):
             self._send(tenant, hour, ["retention"])
+
+    def _pictures_off(self, tenant: Tenant, hour: datetime, left_s: Callable[[], float]) -> None:
+        if not self.pictures_off.tenant(tenant, hour, left_s):
+            self._send(tenant, hour, ["pictures off"])
 
     def _joining(self, tenant: Tenant, hour: datetime, left_s: Callable[[], float]) -> None:
         if not self.joining.tenant(tenant, left_s):

@@ -107,6 +107,11 @@ _settings_options = together(
         help="Erase faces whose consent has expired. Initially they are only listed.",
     ),
     click.option(
+        "--keeps-pictures/--no-pictures",
+        default=None,
+        help="Keep pictures of faces and captures. Else templates only, and stored pictures are removed.",
+    ),
+    click.option(
         "--controller", metavar="TEXT", help="Who is responsible for the data, as the notice says it, or `none`."
     ),
     click.option("--contact", metavar="TEXT", help="How to reach them about the data."),

@@ -82,6 +82,8 @@ def described(tenant: Tenant, shards: int) -> dict[str, str]:
         "consent-required": "yes" if tenant.consent_required else "no",
         "expired-consent-erases": "yes" if tenant.expired_consent_erases else "no",
         **{name: getattr(tenant, name) or "none" for name in SAID},
+        "keeps-pictures": "yes" if tenant.keeps_pictures else "no",
+        "no-pictures-of": ",".join(sorted(tenant.no_pictures_of)) or "none",
         "learnt-days": _days(tenant.learnt_days),
         **{name.replace("_", "-"): _days(getattr(tenant, name)) for name in RETENTION},
         "faces": str(tenant.limits.faces),

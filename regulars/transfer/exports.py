@@ -42,6 +42,7 @@ RULES_KEPT = (
     "controller",
     "contact",
     "purposes",
+    "keeps_pictures",
 )
 """Settings that are a tenant's own choice, and mean the same elsewhere."""
 

@@ -266,6 +266,8 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
                 "controller": "New",
                 "contact": "new",
                 "purposes": "new",
+                "keeps_pictures": False,
+                "no_pictures_of": ["{group}"],
                 "capture_days": 20,
                 "sighting_days": 60,
                 "stranger_days": 30,

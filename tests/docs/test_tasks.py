@@ -123,6 +123,11 @@ def test_what_is_held_about_somebody_is_written_by_face_and_by_photo(server: Ser
     assert {name for row in listed for name in re.findall(r"`(\w+)`", row)} == set(document)
 
 
+def test_pictures_are_switched_off(server: Server) -> None:
+    printed = "\n".join(Session.of("Keep no pictures", TASKS / "consent.md").output(server))
+    assert re.search(r"^keeps-pictures +no$", printed, re.MULTILINE)
+
+
 def test_the_notice_says_who_is_responsible(server: Server) -> None:
     printed = "\n".join(Session.of("Post the notice", TASKS / "consent.md").output(server))
     assert "Ann Lee Ltd, 1 High Street" in printed

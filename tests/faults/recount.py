@@ -34,10 +34,12 @@ def _lists(services: Services, tenant: Tenant, faces: dict[str, Face]) -> list[s
 
 def _pictures(services: Services, tenant: Tenant, faces: dict[str, Face]) -> list[str]:
     """Return the faces that no search finds, and those that were merged from pictures that were gone."""
-    model = services.tenants.named(tenant.name).model
+    tenant = services.tenants.named(tenant.name)
+    model = tenant.model
+    pictured = [face for face in faces.values() if tenant.keeps_pictures_of(face.group_id)]
     return [
         *(f"{face.faceid} has no template of {model}" for face in faces.values() if not _is_found(face, model)),
-        *(f"{face.faceid} lacks a picture" for face in faces.values() if len(face.picture_keys) < len(face.pictures)),
+        *(f"{face.faceid} lacks a picture" for face in pictured if len(face.picture_keys) < len(face.pictures)),
     ]
 
 

@@ -218,6 +218,7 @@ def prepared(root: Path) -> Iterator[dict[str, Shop]]:
         after("learnt", "shop", _learnt)
         after("old", "shop", _kept_shortly)
         after("held", "shop", lambda box: box.services.holds.set(box.tenant, box.ids["eva"], "case 7"))
+        after("unpictured", "merged", lambda box: box.services.tenants.change("shop", {"keeps_pictures": False}))
         after("consented", "merged", _consented)
         after("stuck", "shop", _stuck)
         receiver.answer_from_now_on(answers(410))

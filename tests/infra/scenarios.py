@@ -12,6 +12,7 @@ from typing import Any
 from chalicelib.adapters.aws.clients import aws_client
 from chalicelib.adapters.aws.items import DynamoItemStore
 from chalicelib.core import keys
+from chalicelib.core.items import every_blob
 from chalicelib.core.model import Credentials, Labels, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.ports import Update, exists
@@ -83,6 +84,7 @@ def play(account: Account) -> None:
         hooks,
         searches_from_anywhere,
         schedules,
+        pictures_off,
         readiness,
         merges,
         joins,
@@ -300,6 +302,21 @@ def schedules(account: Account) -> None:
         _consent_for_a_day(account, shop)
         account.later(days=3)
         account.tick("sweep")  # and forgets what was learnt, and whose consent has expired
+
+
+def pictures_off(account: Account) -> None:
+    shop = Shop(account, "templates-shop")
+    shop.v1.add_camera("door", id="door")
+    ann, bob = (shop.see(data, minutes)["face"] for data, minutes in ((ANN, 9), (BOB, 7)))
+    shop.v1.done("POST", f"/v1/faces/{ann}/merge", {"other": bob})
+    shop.v1.done("PATCH", "/v1/settings", {"no_pictures_of": ["stranger"]})
+    shop.see(picture(Person(88)), 5)
+    account.tick("sweep")
+    shop.v1.done("PATCH", "/v1/settings", {"keeps_pictures": False})
+    shop.see(picture(Person(89)), 3)
+    account.tick("sweep")
+    assert list(every_blob(account.services.uploads, keys.capture_pictures(shop.name))) == []
+    assert list(every_blob(account.services.pictures, keys.face_pictures(shop.name))) == []
 
 
 def _consent_for_a_day(account: Account, shop: Shop) -> None:

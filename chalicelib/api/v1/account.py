@@ -10,7 +10,8 @@ from msgspec import UNSET, Meta, UnsetType
 from chalicelib.api.http import MAX_BODY_BYTES
 from chalicelib.api.v1 import repeats, times
 from chalicelib.api.v1.endpoint import Call, Operation
-from chalicelib.api.v1.wire import Answer, Changes, Time, sent
+from chalicelib.api.v1.wire import Answer, Changes, Text, Time, sent
+from chalicelib.core.errors import GroupNotFound
 from chalicelib.core.model import MAX_PICTURES, Migration, Tenant
 from chalicelib.core.pictures import MAX_PICTURE_BYTES
 from chalicelib.core.retention import RETENTION
@@ -88,6 +89,17 @@ ObservationDays = Annotated[
 AuditDays = Annotated[
     Annotated[int, Meta(ge=1, le=3_650)] | None, Meta(description="Days that the audit is kept; null: for ever.")
 ]
+KeepsPictures = Annotated[
+    bool,
+    Meta(
+        description="False: templates only. No face's picture is stored, that of a capture goes once it is resolved, "
+        "and the sweep removes those that were stored before."
+    ),
+]
+NoPicturesOf = Annotated[
+    list[Text],
+    Meta(max_length=100, description="Names of groups of whose faces, and of captures that show them, none is kept."),
+]
 
 
 class SettingsChanges(Changes):
@@ -105,6 +117,8 @@ class SettingsChanges(Changes):
     controller: Controller | UnsetType = UNSET
     contact: Contact | UnsetType = UNSET
     purposes: Purposes | UnsetType = UNSET
+    keeps_pictures: KeepsPictures | UnsetType = UNSET
+    no_pictures_of: NoPicturesOf | UnsetType = UNSET
     capture_days: CaptureDays | UnsetType = UNSET
     sighting_days: SightingDays | UnsetType = UNSET
     stranger_days: StrangerDays | UnsetType = UNSET
@@ -128,6 +142,8 @@ class Settings(Answer):
     controller: Controller
     contact: Contact
     purposes: Purposes
+    keeps_pictures: KeepsPictures
+    no_pictures_of: NoPicturesOf
     capture_days: CaptureDays
     sighting_days: SightingDays
     stranger_days: StrangerDays
@@ -208,7 +224,9 @@ class SigningKey(Answer):
 
 def get_settings(call: Call) -> Settings:
     """Read the tenant's settings."""
-    return _settings(*call.services.own_settings.get(call.tenant))
+    tenant, migration = call.services.own_settings.get(call.tenant)
+    groups = call.services.groups.all(tenant) if tenant.no_pictures_of else []
+    return _settings(tenant, migration, [one.name for one in groups if one.id in tenant.no_pictures_of])
 
 
 def change_settings(call: Call, body: SettingsChanges) -> Settings:
@@ -219,6 +237,9 @@ def change_settings(call: Call, body: SettingsChanges) -> Settings:
     changes = sent(body)
     if "attributes_off" in changes:
         changes["attributes_off"] = frozenset(changes["attributes_off"])
+    if "no_pictures_of" in changes:
+        named = call.services.groups.named
+        changes["no_pictures_of"] = frozenset(named(call.tenant, name).id for name in changes["no_pictures_of"])
     call.services.own_settings.change(call.tenant, changes, call.request)
     return get_settings(call)
 
@@ -242,12 +263,19 @@ def get_signing_key(call: Call) -> SigningKey:
 OPERATIONS = (
     Operation("GET", "/v1/signing-key", get_signing_key, Role.VIEWER),
     Operation("GET", "/v1/settings", get_settings, Role.VIEWER),
-    Operation("PATCH", "/v1/settings", change_settings, Role.ADMIN, again=repeats.answer_of(get_settings)),
+    Operation(
+        "PATCH",
+        "/v1/settings",
+        change_settings,
+        Role.ADMIN,
+        errors=(GroupNotFound,),
+        again=repeats.answer_of(get_settings),
+    ),
     Operation("GET", "/v1/usage", get_usage, Role.VIEWER),
 )
 
 
-def _settings(tenant: Tenant, migration: Migration) -> Settings:
+def _settings(tenant: Tenant, migration: Migration, groups: list[str]) -> Settings:
     off: list[Any] = sorted(tenant.attributes_off)
     return Settings(
         time_zone=tenant.time_zone,
@@ -264,6 +292,8 @@ def _settings(tenant: Tenant, migration: Migration) -> Settings:
         controller=tenant.controller,
         contact=tenant.contact,
         purposes=tenant.purposes,
+        keeps_pictures=tenant.keeps_pictures,
+        no_pictures_of=groups,
         **{name: getattr(tenant, name) for name in RETENTION},
         model=tenant.model,
         requests_a_day=tenant.requests_a_day,

@@ -49,6 +49,11 @@ class Caller(Struct, frozen=True):
         """Whether pictures of people may be shown to the caller."""
         return self.key is None or self.key.pictures
 
+    @property
+    def is_shown_pictures(self) -> bool:
+        """Whether there are pictures to show, and the caller sees them."""
+        return self.sees_pictures and self.tenant.keeps_pictures
+
     def require_role(self, needed: Role, *, of_cameras: bool) -> None:
         """Raise NotAllowed if the key's role does not include `needed`. `of_cameras`: a camera's key will do, too."""
         if self.role.includes(needed) or (of_cameras and self.role is Role.CAMERA):

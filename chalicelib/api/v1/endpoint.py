@@ -59,8 +59,8 @@ class Call(Struct, frozen=True):
         return f"{self.services.settings.public_url or self.origin + self.http.prefix}{path}"
 
     def shown(self, url: str) -> str | None:
-        """Complete the URL of a picture of somebody, as `absolute` does; None if the key sees no pictures."""
-        return self.absolute(url) if self.caller.sees_pictures else None
+        """Complete the URL of somebody's picture, as `absolute` does; None if the key sees none or none are kept."""
+        return self.absolute(url) if self.caller.is_shown_pictures else None
 
     def absolute(self, url: str) -> str:
         """Complete a URL of ours that may be a path only, as on one box, with the origin that was called."""

@@ -50,7 +50,9 @@ class CurrentSession(Answer):
     tenant: str
     key: Annotated[str, Meta(description="The key's name; of a camera's key the camera's id.")]
     role: Literal["viewer", "operator", "admin", "camera"]
-    pictures: Annotated[bool, Meta(description="Whether the key sees pictures of people.")]
+    pictures: Annotated[
+        bool, Meta(description="Whether the key sees pictures of people; not if the tenant keeps none.")
+    ]
     time_zone: Annotated[str, Meta(description="The tenant's: an IANA name.")]
     limits: RateLimits
     version: Annotated[str, Meta(description="Of the service.")]
@@ -131,7 +133,7 @@ def _described(services: Services, caller: Caller) -> CurrentSession:
         tenant=caller.tenant.name,
         key=caller.name,
         role=caller.role.value,
-        pictures=caller.sees_pictures,
+        pictures=caller.is_shown_pictures,
         time_zone=caller.tenant.time_zone,
         limits=RateLimits(requests_a_second=settings.requests_a_second, searches_a_second=settings.searches_a_second),
         version=VERSION,

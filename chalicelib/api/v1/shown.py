@@ -41,7 +41,7 @@ def portrait_of(call: Call, face: model.Face | model.ListedFace) -> Portrait:
 
 def links(call: Call, picture: model.Picture) -> tuple[str | None, str | None]:
     """Return the links to a picture and to its thumbnail."""
-    if not picture.key or not call.caller.sees_pictures:
+    if not picture.key or not call.caller.is_shown_pictures:
         return None, None
     sign = call.services.pictures.signed_get
     url = call.shown(sign(picture.key))

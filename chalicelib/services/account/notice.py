@@ -5,10 +5,12 @@ It says what the software does. What it cannot know is for the operator to add (
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
 
 from chalicelib.core.model import Tenant
+from chalicelib.core.retention import captures_kept
 from chalicelib.services.account.notice_words import ATTRIBUTES, WORDS, Language
 
 BLANK = "____________________"
@@ -69,10 +71,22 @@ def _estimated(tenant: Tenant, language: Language) -> list[str]:
     return [words["estimates"].format(names=words["and"].join(names))] if names else []
 
 
-def _kept(_tenant: Tenant, language: Language, capture_days: int) -> list[str]:
+def _kept(tenant: Tenant, language: Language, capture_days: int) -> list[str]:
     """Say for how long each kind is kept."""
     words = WORDS[language]
-    return [words["captures"].format(days=capture_days), words["faces"], words["visits"]]
+    faces = "pictured" if tenant.keeps_pictures else "unpictured"
+    captures = words["captures"].format(days=captures_kept(tenant, capture_days))
+    return [
+        captures if tenant.keeps_pictures else words["no captures"],
+        words[faces],
+        _ended(words, "strangers", tenant.stranger_days, "unseen"),
+        _ended(words, "regulars", tenant.regular_days, "unseen"),
+        _ended(words, "visits", tenant.observation_days, "days"),
+    ]
+
+
+def _ended(words: Mapping[str, str], what: str, days: int | None, end: str) -> str:
+    return words[what].format(end=words["endless" if days is None else end].format(days=days))
 
 
 _STYLE = (

@@ -28,6 +28,8 @@ OF_TENANT = (
     "consent_required",
     "expired_consent_erases",
     *SAID,
+    "keeps_pictures",
+    "no_pictures_of",
     *RETENTION,
 )
 """Fields of TenantSettings."""

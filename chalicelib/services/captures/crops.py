@@ -14,6 +14,8 @@ from chalicelib.services.captures.captures import Captures
 from chalicelib.services.captures.reading import RULES
 from chalicelib.services.models.tenant_vision import TenantVision
 
+NONE_KEPT = "this tenant keeps no pictures (its setting keeps_pictures): there is none of this capture"
+
 
 @dataclass
 class Crops:
@@ -30,6 +32,8 @@ class Crops:
         more or is not resolved yet.
         """
         capture = self.captures.get(tenant, camera_id, capture_id)
+        if not tenant.keeps_pictures:
+            raise Conflict(NONE_KEPT)
         key = keys.crop(tenant.name, camera_id, capture_id, number)
         if self.uploads.size(key) is None:
             self.uploads.put_if_absent(key, self._cut(tenant, capture, number), "image/jpeg")

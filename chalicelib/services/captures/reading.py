@@ -118,7 +118,8 @@ class SightedFaces:
         """
         picture = self._uploads.get(keys.capture_picture(tenant.name, camera_id, capture_id))
         if picture is None:
-            raise Conflict("the picture of this sighting is not kept any more")
+            off = "" if tenant.keeps_pictures else ": this tenant keeps none (its setting keeps_pictures)"
+            raise Conflict(f"the picture of this sighting is not kept any more{off}")
         try:
             reading = Reading(self._tenant_vision.of(tenant.model), tenant, picture)
         except (Unusable, InvalidInput) as error:

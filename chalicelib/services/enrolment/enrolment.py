@@ -165,7 +165,7 @@ class Enrolment:
         group = self.groups.of_id(tenant, new.face.group_id)
         if group is None:
             raise GroupNotFound("the group was deleted meanwhile: create it first")
-        picture = self.portraits.stored(tenant.name, new.face.faceid, new.portrait, new.face.enrolled_at)
+        picture = self.portraits.stored(tenant, new.face, new.portrait, new.face.enrolled_at)
         face = replace(new.face, pictures=(picture,))
         with self.portraits.discarded_if_refused([face.picture_key]):
             change = self._enrolment(tenant, group, face, new.portrait, request)

@@ -26,7 +26,7 @@ from chalicelib.services.commit.gallery import GROUP_ROOM, TENANT_ROOM, GalleryM
 from chalicelib.services.enrolment.absorbing import Absorbing
 from chalicelib.services.enrolment.plan import EnrolledFace, EnrolmentPlan
 from chalicelib.services.faces.faces import Faces
-from chalicelib.services.faces.portraits import Portrait, Portraits
+from chalicelib.services.faces.portraits import NO_JPEG, Portrait, Portraits
 from chalicelib.services.groups.groups import Groups, legal_name
 from chalicelib.services.models.tenant_vision import TenantVision
 from chalicelib.services.recognition.known import KnownFaces
@@ -85,7 +85,7 @@ class GroupEnrolment:
         template = next((t for t in compared(face.templates) if t.model == tenant.model), None)
         if template is None:
             raise Unusable(f"face {faceid!r} has no template of the model {tenant.model!r} yet")
-        jpeg = self.portraits.load(face.portrait)
+        jpeg = self.portraits.load(face.portrait) if face.picture_key else NO_JPEG
         if jpeg is None:
             raise FaceNotFound(f"there is no face {faceid!r} any more: it was deleted just now")
         portrait = Portrait(None, vector(template), template, face.estimates, jpeg, face.portrait.id)
@@ -178,15 +178,16 @@ class GroupEnrolment:
         require_consent(said.consent, is_required=tenant.consent_required)
         now = self.clock.now()
         faceid = time_ordered_id(now)
-        picture = self.portraits.stored(tenant.name, faceid, portrait, now)
+        face = Face(faceid, group.id, now, (), labels=_merged(said.kept, said.labels), consent=said.consent)
+        picture = self.portraits.stored(tenant, face, portrait, now)
         stored.append(picture.key)
-        return Face(faceid, group.id, now, (picture,), labels=_merged(said.kept, said.labels), consent=said.consent)
+        return replace(face, pictures=(picture,))
 
     def _refreshed(self, tenant: Tenant, face: Face, portrait: Portrait, labels: Labels, stored: list[str]) -> Face:
         face = replace(face, labels=_merged(face.labels, labels))
         if (portrait.estimates.quality or 0) <= (face.estimates.quality or 0) + BETTER_PICTURE:
             return face
-        picture = self.portraits.stored(tenant.name, face.faceid, portrait, self.clock.now())
+        picture = self.portraits.stored(tenant, face, portrait, self.clock.now())
         stored.append(picture.key)
         others = tuple(one for one in face.pictures[1:] if one.id != picture.id)
         return replace(face, pictures=(picture, *others))

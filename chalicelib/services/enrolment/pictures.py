@@ -181,7 +181,7 @@ class FacePictures:
 
     def _added(self, tenant: Tenant, face: Face, portrait: Portrait, request: RequestId | None) -> Picture:
         """Write the picture, then commit. Delete the picture if the commit was refused."""
-        picture = self.portraits.stored(tenant.name, face.faceid, portrait, self.clock.now())
+        picture = self.portraits.stored(tenant, face, portrait, self.clock.now())
         record = self.requests.recorded(tenant.name, request, {"picture": picture.id})
         pictures = kept((*with_room(face.pictures), picture))
         with self.requests.answering(tenant.name, request), self.portraits.discarded_if_refused([picture.key]):

@@ -20,7 +20,7 @@ from chalicelib.services.commit.idempotency import NO_BODY, OK, RECORDED, Answer
 from chalicelib.services.enrolment.enrolment import attribute_values, require_age, require_attributes, require_room
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.names import renamed
-from chalicelib.services.faces.portraits import Portrait, Portraits
+from chalicelib.services.faces.portraits import Portrait, Portraits, unpictured
 from chalicelib.services.groups.groups import Groups
 from chalicelib.services.visits import face_put, visits_put
 
@@ -136,14 +136,14 @@ class FaceUpdate:
                 require_room(held.target)
             new = _changed(held, changes)
             if portrait is not None:
-                picture = self.portraits.stored(tenant.name, old.faceid, portrait, self.clock.now())
+                picture = self.portraits.stored(tenant, new, portrait, self.clock.now())
                 new = replace(new, pictures=(picture,))
+            new = unpictured(tenant, new)
             if new != old:
                 new = replace(new, changed_at=self.clock.now())
             stored = self._committed(tenant, held, new, request, record)
             if stored is not None:
-                if portrait is not None:
-                    self.portraits.discard(old.picture_keys)
+                self.portraits.discard([key for key in old.picture_keys if key not in stored.picture_keys])
                 return stored
         raise Busy("this face is changed by others all the time: send the request again in a moment")
 

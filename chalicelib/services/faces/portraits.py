@@ -16,7 +16,7 @@ from chalicelib.core import keys
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import RegularsError, StorageUnavailable, Unusable
 from chalicelib.core.ids import nonce, photo_id
-from chalicelib.core.model import Picture, Template, Tenant
+from chalicelib.core.model import Face, Picture, Template, Tenant
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
 from chalicelib.core.ports import BlobStore, Vision
 from chalicelib.core.telemetry import stage
@@ -35,6 +35,9 @@ CLEARLY_LARGEST = 2.0
 
 MAX_FACES = 40
 """Faces of one picture at most, so that their enrolment fits one transaction."""
+
+NO_JPEG = FaceJpeg(b"")
+"""Of a picture of which the template alone is kept."""
 
 MIN_SIDE_PX = 32
 """Shorter side of the smallest face box that is enrolled by itself: the template of a smaller one says little."""
@@ -60,6 +63,16 @@ def id_of(photo: bytes) -> str:
 def keys_of(pictures: Iterable[Picture]) -> list[str]:
     """Return the keys of the pictures whose JPEG is kept."""
     return [picture.key for picture in pictures if picture.key]
+
+
+def unpictured(tenant: Tenant, face: Face) -> Face:
+    """Return the face as it is kept if its tenant or group keeps no pictures: with the templates of each alone.
+
+    A face under legal hold stays as it is.
+    """
+    if tenant.keeps_pictures_of(face.group_id) or face.hold is not None:
+        return face
+    return replace(face, pictures=tuple(replace(one, key="", sides=None) for one in face.pictures))
 
 
 class Portraits:
@@ -132,24 +145,27 @@ class Portraits:
             _require_all_good(tenant.enrol_quality, vision.qualities(image, faces), portraits)
         return portraits
 
-    def stored(self, tenant: str, faceid: str, portrait: Portrait, now: datetime) -> Picture:
+    def stored(self, tenant: Tenant, face: Face, portrait: Portrait, now: datetime) -> Picture:
         """Store a portrait as a picture of this face. Call it before the transaction that names the picture."""
         picture = Picture(portrait.photo_id, "", now, (portrait.template,), portrait.estimates)
-        return self.kept(tenant, faceid, picture, portrait.jpeg)
+        return self.kept(tenant, face, picture, portrait.jpeg)
 
-    def copied(self, tenant: str, faceid: str, picture: Picture) -> Picture:
+    def copied(self, tenant: Tenant, face: Face, picture: Picture) -> Picture:
         """Store a copy of another face's picture for this face. Call it before the transaction that names the copy."""
         jpeg = self.load(picture)
-        return replace(picture, key="", sides=None) if jpeg is None else self.kept(tenant, faceid, picture, jpeg)
+        return self.kept(tenant, face, replace(picture, key="", sides=None), jpeg or NO_JPEG)
 
-    def kept(self, tenant: str, faceid: str, picture: Picture, jpeg: FaceJpeg) -> Picture:
+    def kept(self, tenant: Tenant, face: Face, picture: Picture, jpeg: FaceJpeg) -> Picture:
         """Store a picture's JPEG and thumbnail under new keys of this face; return the picture with them.
 
-        Call it before the transaction that names the picture.
+        If pictures of the face's group are not kept, nothing is stored. Call it before the transaction that names the
+        picture.
         """
+        if not jpeg.data or not tenant.keeps_pictures_of(face.group_id):
+            return picture
         with stage("store"):
             while True:
-                key = keys.face_picture(tenant, faceid, nonce())
+                key = keys.face_picture(tenant.name, face.faceid, nonce())
                 if self._blobs.put_if_absent(key, jpeg.data, "image/jpeg"):
                     break
             if jpeg.thumbnail:
@@ -184,7 +200,7 @@ class Portraits:
 
     def discard(self, picture_keys: Sequence[str]) -> None:
         """Delete pictures that, as the caller knows, no face names. The sweep deletes those that fail now."""
-        for key in picture_keys:
+        for key in filter(None, picture_keys):
             for stored in (keys.thumbnail(key), key):
                 with suppress(RegularsError):
                     self._blobs.delete(stored)

@@ -115,7 +115,7 @@ class Merging:
         """Merge two faces as they were read. `joined`: actions of a join; None: a person merges them."""
         own = survivor.face.pictures
         pictures = tuple(
-            one if one in own else self.portraits.copied(tenant.name, survivor.face.faceid, one)
+            one if one in own else self.portraits.copied(tenant, survivor.face, one)
             for one in merged_pictures(survivor.face, other.face)
         )
         with self.portraits.discarded_if_refused(keys_of(one for one in pictures if one not in own)):

@@ -17,11 +17,11 @@ from itertools import islice
 from statistics import fmean
 
 from chalicelib.core import keys
-from chalicelib.core.errors import Busy, ConditionFailed, Unusable
+from chalicelib.core.errors import Busy, ConditionFailed, Conflict, Unusable
 from chalicelib.core.items import directory_of, every, write
 from chalicelib.core.model import Edit, Face, JournalEntry, Picture, Template
 from chalicelib.core.ports import BlobStore, ItemStore, Update, Vision, equals, exists
-from chalicelib.core.records.faces import face_from, picture_fields
+from chalicelib.core.records.faces import face_from, picture_fields, tenant_from
 from chalicelib.core.search import IndexBuilder
 from chalicelib.core.templates import compared
 from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter
@@ -155,6 +155,7 @@ class Reembedding:
         be embedded are left as they are and named in the outcome. Raises TenantNotFound, OtherChange, Busy,
         StorageUnavailable; the work done until then is kept.
         """
+        self._require_pictures(tenant, new.model)
         work = _Run(self, tenant, Embedder(old, new), on_progress, faces=self.faces(tenant), threads=threads)
         self._announce(tenant, new.model)
         seq = self.writer.seq(tenant)
@@ -179,6 +180,20 @@ class Reembedding:
             rejected = ReembeddedNegatives(rejected.embedded + meanwhile.embedded, meanwhile.left)
             return replace(work.outcome(switched=True), rejected=rejected)
         raise Busy(f"faces of tenant {tenant!r} change faster than they are embedded: run this again in a quieter hour")
+
+    def _require_pictures(self, tenant: str, model: str) -> None:
+        """Raise Conflict if the tenant keeps no pictures, and faces would be lost, since nothing can be embedded."""
+        item = self.items.get(keys.TENANTS, keys.tenant_item(tenant))
+        if item is None or tenant_from(item).keeps_pictures:
+            return
+        faces = map(face_from, every(self.items, keys.FACES, tenant, page_size=_PAGE))
+        lost = sum(not any(picture.has(model) for picture in face.pictures) for face in faces)
+        if lost:
+            raise Conflict(
+                f"tenant {tenant!r} keeps no pictures, and only from pictures templates of another model are made: "
+                f"{lost} faces would be found no more. Stay with its model; or enrol its people anew in a new tenant, "
+                "which begins with the new model"
+            )
 
     def _announce(self, tenant: str, model: str) -> None:
         """Name the next model in the tenant's directory item, so that its gallery is kept too from now on."""

@@ -38,6 +38,7 @@ from chalicelib.services.captures.attempts import Attempts
 from chalicelib.services.captures.cameras import Cameras
 from chalicelib.services.captures.reading import Reading
 from chalicelib.services.captures.redrive import SENT_AGAIN
+from chalicelib.services.captures.unpictured import Unpictured
 from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.faces.portraits import MIN_SIDE_PX
 from chalicelib.services.models.tenant_vision import TenantVision
@@ -75,6 +76,7 @@ class Ingest:
     commit: SightingCommit
     strangers: Strangers
     learning: Learning
+    unpictured: Unpictured
     clock: Clock
 
     def message(self, body: str, receive_count: int = 1) -> None:
@@ -118,9 +120,11 @@ class Ingest:
         for _ in attempts():
             tenant = self.tenants.named(tenant_name)  # each time, since its model may be another
             try:
-                return self._as_it_is(tenant, camera_id, capture_id)
+                capture = self._as_it_is(tenant, camera_id, capture_id)
             except (Overtaken, WrongModel):
                 continue
+            self.unpictured.forget(tenant, capture)
+            return capture
         raise Busy("another worker is at this capture: deliver it again in a moment")
 
     def _as_it_is(self, tenant: Tenant, camera_id: str, capture_id: str) -> Capture:

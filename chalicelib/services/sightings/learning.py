@@ -36,14 +36,14 @@ class Learning:
         `crop`: cuts the face out of its capture. That is stored before the commit, and deleted if the commit is
         refused. The pictures that the new one pushes out are deleted afterwards.
         """
-        face, tenant = held.face, open_sighting.tenant.name
+        face = held.face
         pictures = self._after(open_sighting, decision, held)
         new = next((one for one in pictures if one not in face.pictures), None)
         if new is None:
             yield face.pictures
             return
         # Without a thumbnail, which would cost as much to store again: a learnt picture is no portrait.
-        stored = self.portraits.kept(tenant, face.faceid, new, FaceJpeg(crop().data))
+        stored = self.portraits.kept(open_sighting.tenant, face, new, FaceJpeg(crop().data))
         after = tuple(stored if one is new else one for one in pictures)
         with self.portraits.discarded_if_refused([stored.key]):
             yield after

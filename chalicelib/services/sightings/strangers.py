@@ -7,7 +7,7 @@ stranger. If the group or the tenant is full, the same transaction deletes the s
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, Resolution, Sighting
@@ -75,10 +75,11 @@ class Strangers:
         photo = Picture(
             photo_id(capture.sha256), "", now, (seen.template,), seen.estimates, founded_at=capture.captured_at
         )
-        picture = self.portraits.kept(tenant, faceid, photo, jpeg)
+        new = Face(faceid, STRANGER, now, ())
+        picture = self.portraits.kept(open_sighting.tenant, new, photo, jpeg)
         try:
             with self.portraits.discarded_if_refused([picture.key]):
-                sighting, place = self._committed(open_sighting, Face(faceid, STRANGER, now, (picture,)), search)
+                sighting, place = self._committed(open_sighting, replace(new, pictures=(picture,)), search)
         except ConditionFailed as error:
             if STEP in error.names:
                 raise Overtaken from error

@@ -57,6 +57,8 @@ class TenantSettings:
     controller: str = ""
     contact: str = ""
     purposes: str = ""
+    keeps_pictures: bool = True
+    no_pictures_of: frozenset[str] = frozenset()
     capture_days: int | None = None
     sighting_days: int | None = None
     stranger_days: int | None = STRANGER_DAYS

@@ -415,6 +415,8 @@ class Settings(Struct, kw_only=True):
     controller: str
     contact: str
     purposes: str
+    keeps_pictures: bool
+    no_pictures_of: list[str]
     capture_days: int | None
     sighting_days: int | None
     stranger_days: int | None

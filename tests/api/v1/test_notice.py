@@ -46,5 +46,17 @@ def test_estimates_that_are_switched_off_are_not_announced(v1: V1Client) -> None
     assert "estimates" not in v1.done("GET", "/v1/notice")["text"]
 
 
+def test_the_notice_says_what_the_tenant_keeps_as_it_is_set(v1: V1Client) -> None:
+    days = {"capture_days": 3, "stranger_days": 45, "regular_days": None, "observation_days": 200}
+    v1.done("PATCH", "/v1/settings", days)
+    english, chinese = (v1.done("GET", "/v1/notice", language=one)["text"] for one in ("en", "zh"))
+    for line in ("3 days", "come rarely: 45 days", "come often: until we delete", "Times of visits: 200 days"):
+        assert line in english
+    assert all(f"{number} 天" in chinese for number in (3, 45, 200))
+    v1.done("PATCH", "/v1/settings", {"keeps_pictures": False})
+    assert "3 days" not in v1.done("GET", "/v1/notice")["text"]
+    assert "no picture" in v1.done("GET", "/v1/notice")["text"]
+
+
 def test_another_language_is_refused(v1: V1Client) -> None:
     assert "language" in v1.failed(400, "GET", "/v1/notice", language="de")["message"]

@@ -1,0 +1,46 @@
+"""Captures whose pictures are not kept, since their tenant or the group of somebody in them keeps none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chalicelib.core import keys
+from chalicelib.core.captures import Capture, CaptureState
+from chalicelib.core.items import every
+from chalicelib.core.model import Tenant
+from chalicelib.core.ports import BlobStore, ItemStore
+from chalicelib.core.values import milliseconds
+
+
+@dataclass
+class Unpictured:
+    items: ItemStore
+    uploads: BlobStore
+
+    def among(self, tenant: Tenant, captures: Sequence[Capture]) -> list[Capture]:
+        """Return those that need their picture no longer and may not keep it.
+
+        A parked capture keeps it, so that it can be sent again.
+        """
+        resolved = [one for one in captures if one.state is CaptureState.RESOLVED]
+        if not tenant.keeps_pictures:
+            return resolved
+        if not tenant.no_pictures_of:
+            return []
+        seen = {one.id: self.faces_in(tenant, one) for one in resolved}
+        ids = sorted(set[str]().union(*seen.values()))
+        found = self.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in ids]) if ids else []
+        hidden = {face["faceid"] for face in found if face and face["group"] in tenant.no_pictures_of}
+        return [one for one in resolved if seen[one.id] & hidden]
+
+    def faces_in(self, tenant: Tenant, capture: Capture) -> set[str]:
+        """Return the ids of the faces that the capture shows. Its observations say, since they move with a merge."""
+        partition, low = keys.observation(tenant.name, milliseconds(capture.captured_at), capture.id)
+        seen = every(self.items, keys.OBSERVATIONS, partition, low=low, high=f"{low}.")  # "." is the byte after "-"
+        return {one["faceid"] for one in seen}
+
+    def forget(self, tenant: Tenant, capture: Capture) -> None:
+        """Delete the picture of a capture that has just been resolved, if it may not be kept."""
+        if self.among(tenant, [capture]):
+            self.uploads.delete(keys.capture_picture(tenant.name, capture.camera_id, capture.id))
