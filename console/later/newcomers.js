@@ -143,7 +143,8 @@ class Newcomers {
     one.shots.forEach((shot) => this.#push(async () => {
       try {
         const small = await shrunk(shot.file);
-        shot.url ||= URL.createObjectURL(await thumbnail(small));
+        const shown = !shot.url && (await thumbnail(small));
+        if (shown) shot.url = URL.createObjectURL(shown);
         shot.looked(await patiently(async () => send("POST", "identify", { picture: await base64(small), k: 1 })));
       } catch (failed) {
         shot.refuse(failed.detail || t("problem.offline"));

@@ -28,10 +28,10 @@ export async function shrunk(file, box = null) {
   return canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 });
 }
 
-/** Make what is shown of a picture: a thousand of them fit into memory. What the browser cannot read stays. */
+/** Make what is shown of a picture: a thousand of them fit into memory. Null: the browser cannot read it. */
 export async function thumbnail(blob) {
   const bitmap = await createImageBitmap(blob).catch(() => null);
-  if (!bitmap) return blob;
+  if (!bitmap) return null;
   const scale = Math.min(1, THUMB_PX / Math.max(bitmap.width, bitmap.height));
   const canvas = new OffscreenCanvas(Math.round(bitmap.width * scale), Math.round(bitmap.height * scale));
   canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);

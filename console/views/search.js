@@ -43,7 +43,7 @@ function Who() {
   const [waits, setWaits] = useState(false);
   const slow = useSlow(waits);
   const take = async ([first]) => {
-    if (!first) return;
+    if (!first) return setProblem({ detail: t("add.nothing"), code: "Unusable" });
     setProblem(null);
     setFound(null);
     setWaits(true);
@@ -103,7 +103,7 @@ function Same() {
   const pair = useRef([null, null]);
   /** Compare what was shown last at each side, whichever comes first. */
   const take = (at, show) => async ([first]) => {
-    if (!first) return;
+    if (!first) return setProblem({ detail: t("add.nothing"), code: "Unusable" });
     pair.current[at] = await show(first[1]);
     const [one, other] = pair.current;
     setFound(null);

@@ -53,6 +53,24 @@ def test_who_waits_is_there_after_a_reload_and_nobody_is_added_twice(shop: Shop)
     shop.visitor.complaints[:] = [one for one in shop.visitor.complaints if "ERR_FAILED" not in one]
 
 
+def test_what_is_no_picture_is_said_and_what_the_browser_cannot_show_is_no_broken_picture(shop: Shop) -> None:
+    page = shop.open("#/add")
+    for place in ("#/add", "#/search"):
+        page.goto(f"{page.url.partition('#')[0]}{place}")
+        choose = page.get_by_label("Choose pictures" if place == "#/add" else "Choose a picture")
+        choose.set_input_files({"name": "film.mov", "mimeType": "video/quicktime", "buffer": b"film"})
+        expect(page.get_by_role("alert")).to_contain_text("There was no picture in it.")
+        shoot(page, f"no-picture-{place[2:]}")
+    page.goto(f"{page.url.partition('#')[0]}#/add")
+    page.get_by_label("Choose pictures").set_input_files(
+        {"name": "ann.heic", "mimeType": "image/heic", "buffer": b"none that a browser reads"}
+    )
+    expect(page.get_by_text("No usable photo")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    assert page.locator(".shot img").count() == 0
+    shop.visitor.complaints[:] = [one for one in shop.visitor.complaints if "422" not in one]
+
+
 @of_24_people
 def test_somebody_is_added_by_the_webcam(browser: Browser, tmp_path: Path) -> None:
     film = tmp_path / "somebody.mjpeg"
