@@ -101,13 +101,17 @@ def test_the_compiled_kernel_is_inside(installed: Path, tmp_path: Path, environ:
     assert run([installed / "python", "-c", said], tmp_path, environ).stdout == "compiled\n"
 
 
+@pytest.mark.parametrize(
+    ("library", "extra", "words"),
+    [("click", "box", []), ("paho", "box,mqtt", ["mqtt", "--broker", "mqtt://127.0.0.1", "--mailbox", "1"])],
+)
 def test_a_wheel_that_lacks_a_library_says_how_to_get_it(
-    installed: Path, tmp_path: Path, environ: dict[str, str]
+    installed: Path, tmp_path: Path, environ: dict[str, str], library: str, extra: str, words: list[str]
 ) -> None:
-    bare = "import sys; sys.modules['click'] = None; from regulars.__main__ import main; sys.exit(main())"
-    done = run([installed / "python", "-c", bare], tmp_path, environ)
+    bare = f"import sys; sys.modules['{library}'] = None; from regulars.__main__ import main; sys.exit(main())"
+    done = run([installed / "python", "-c", bare, *words], tmp_path, environ)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("regulars: the library click is not installed: install with the extra `box`")
+    assert done.stderr.startswith(f"regulars: the library {library} is not installed: install with the extra `{extra}`")
     assert done.stderr.count("\n") == 1
 
 
