@@ -3,6 +3,7 @@ import { useReducer, useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
+import { Hold } from "../later/hold.js";
 import { removeLater } from "../later/many.js";
 import { Merging } from "../later/merging.js";
 import { base64, shrunk } from "../later/pictures.js";
@@ -35,10 +36,11 @@ function Face({ id, shown }) {
   const face = useLoaded((signal) => get(path, {}, { signal }), [id]);
   const groups = useLoaded((signal) => get("groups", {}, { signal }).then((page) => page.groups), []);
   const pictures = useLoaded((signal) => get(`${path}/pictures`, {}, { signal }).then((answer) => answer.pictures), [id]);
+  const operator = may("operator");
+  const hold = useLoaded((signal) => (operator ? get(`${path}/hold`, {}, { signal }) : Promise.resolve(null)), [id]);
   const [merge, setMerge] = useState(null);
   const [clash, setClash] = useState(null);
   const slow = useSlow(face.waits && !face.value);
-  const operator = may("operator");
   if (!face.value) {
     return html`<div class="page person"><${Back} />
       ${face.problem?.code === "FaceNotFound" ? html`<${Empty} icon="people" title=${t("problem.FaceNotFound")}><p>${t("person.gone")}</p><//>`
@@ -99,7 +101,8 @@ function Face({ id, shown }) {
     ${operator && html`<${Rejections} path=${path} count=${one.rejections} changed=${changed} />`}
     <${Merges} id=${id} operator=${operator} shown=${shown} />
     <${Similar} id=${id} path=${path} operator=${operator} merge=${setMerge} />
-    ${operator && html`<section class="end"><button class="danger" onClick=${remove}>${t("person.delete")}</button><p class="soft small">${t("person.delete.says")}</p></section>`}
+    ${operator && html`<section class="end"><${Hold} path=${path} loaded=${hold} />
+      <button class="danger" disabled=${hold.value?.held} onClick=${remove}>${t("person.delete")}</button><p class="soft small">${t("person.delete.says")}</p></section>`}
     ${merge && html`<${Merging} faces=${[one, merge]} close=${() => setMerge(null)} done=${shown} />`}
     ${clash && html`<${Clash} ...${clash} close=${() => setClash(null)} />`}
   </div>`;

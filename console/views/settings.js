@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { forget, get, send } from "../api.js";
 import { html } from "../html.js";
+import { Kept } from "../later/kept.js";
 import { Held, Settings as Fields, changer, Typed } from "../later/settings.js";
 import { Secret } from "../later/secret.js";
 import { Dialog, Line, Shapes, Trouble, useLoaded, useSlow } from "../parts.js";
@@ -40,7 +41,8 @@ export default function Settings() {
       ${!admin && html`<p class="soft">${t("set.admin")}</p>`}
       <section><h2>${t("set.rule")}</h2><${Rule} ...${common} /></section>
       <section><h2>${t("set.time")}</h2><${Fields} fields=${ZONE} ...${common} /></section>
-      <section><h2>${t("set.recognition")}</h2><${Fields} fields=${RECOGNITION} ...${common} /></section>`}
+      <section><h2>${t("set.recognition")}</h2><${Fields} fields=${RECOGNITION} ...${common} /></section>
+      <section><h2>${t("set.kept")}</h2><${Kept} operator=${may("operator")} ...${common} /></section>`}
     ${admin && html`<${Keys} />`}
     <${Usage} />
   </div>`;

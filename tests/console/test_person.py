@@ -126,3 +126,26 @@ def test_a_merge_of_the_last_days_is_undone_where_it_is_listed(shop: Shop) -> No
         expect(page.get_by_text("They are two people again")).to_be_visible()
         expect(merges).to_have_count(0)
         assert [shop.face(name).pictures for name in ("Ann Lee", "Ann Other")] == [1, 1]
+
+
+def test_a_legal_hold_is_set_with_a_reason_and_nobody_can_be_deleted_while_it_holds(shop: Shop) -> None:
+    page = shop.open()
+    page.get_by_role("gridcell").filter(has_text="Dmitri").click()
+    delete = page.get_by_role("button", name="Delete this person")
+    expect(delete).to_be_enabled()
+    page.get_by_role("button", name="Set a legal hold").click()
+    dialog = page.get_by_role("dialog", name="Set a legal hold")
+    dialog.get_by_label("Why").fill("case 7")
+    assert_accessible(page)
+    dialog.get_by_role("button", name="Set a legal hold").click()
+    expect(page.get_by_text("case 7")).to_be_visible()
+    expect(delete).to_be_disabled()
+    shoot(page, "person-held")
+    with shop.box.client() as client:
+        assert [one.reason for one in client.list_holds()] == ["case 7"]
+        page.get_by_role("button", name="Lift the legal hold").click()
+        dialog = page.get_by_role("dialog", name="Lift the legal hold")
+        dialog.get_by_label("Why").fill("it is closed")
+        dialog.get_by_role("button", name="Lift the legal hold").click()
+        expect(delete).to_be_enabled()
+        assert list(client.list_holds()) == []

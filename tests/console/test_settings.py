@@ -20,6 +20,8 @@ VALUES: dict[str, tuple[str, Any, Any]] = {
     "Least liveness": ("least_liveness", "0.25", 0.25),
     "Margin for review": ("review_margin", "0.05", 0.05),
     "Keep learnt pictures for": ("learnt_days", "365", 365),
+    "Strangers who do not come": ("stranger_days", "3650", 3650),
+    "Visits in statistics": ("observation_days", "3650", 3650),
 }
 """What each field is called: the setting, what is typed, what v1 answers then."""
 
@@ -76,6 +78,21 @@ def test_each_setting_is_changed_in_place_and_taken_back(
     field(page, "Least quality to add").fill("")
     field(page, "Least quality to add").press("Tab")
     holds(page, book, "enrol_quality", settings_as_they_were["enrol_quality"])
+
+
+def test_what_goes_by_the_days_is_said_before_it_goes(page: Page, book: Book) -> None:
+    page.goto(f"{book.url}/console#/settings")
+    section = page.get_by_role("main").locator("section").filter(has=page.get_by_role("heading", name="How long data"))
+    expect(section.get_by_text("Nothing goes within seven days.")).to_be_visible()
+    with book.client() as client:
+        strangers = len(list(client.list_faces(group="stranger")))
+        field(page, "Strangers who do not come").fill("1")
+        field(page, "Strangers who do not come").press("Enter")
+        row = section.get_by_role("row").filter(has=page.get_by_role("rowheader", name="Strangers"))
+        expect(row.get_by_role("cell").nth(1)).to_have_text(str(strangers))
+        assert_accessible(page)
+        shoot(page, "settings-kept", whole=True)
+        assert len(list(client.list_faces(group="stranger"))) == strangers
 
 
 def test_what_no_setting_can_be_is_told_beside_it_and_not_sent(page: Page, book: Book, visitor: Visitor) -> None:

@@ -35,6 +35,8 @@ from tests.services.sightings.recount import every_observation
 
 DAYS = {"capture_days": 20, "sighting_days": 40, "stranger_days": 30, "regular_days": 60, "observation_days": 150}
 UNSEEN = {"stranger": timedelta(days=30), "regular": timedelta(days=60)}
+AN_ARRIVAL = timedelta(hours=3)
+"""So far apart are two arrivals that nobody makes the ten of a day that would be a regular's."""
 SEEDS = st.integers(1, 5)
 PLACES = st.integers(0, 9)
 
@@ -143,7 +145,7 @@ class Forgetting(RuleBasedStateMachine):
 
     @rule(seed=SEEDS)
     def see(self, seed: int) -> None:
-        self.book.clock.advance(timedelta(minutes=31))
+        self.book.clock.advance(AN_ARRIVAL)
         [capture] = self.book.see(Shot(self.now, (Person(seed),)))
         stored = self.now.timestamp()
         os.utime(self.folder / "captures/shop/door" / capture.id, (stored, stored))
@@ -155,7 +157,7 @@ class Forgetting(RuleBasedStateMachine):
 
     @rule(seed=SEEDS)
     def enrol(self, seed: int) -> None:
-        self.book.clock.advance(timedelta(minutes=31))
+        self.book.clock.advance(AN_ARRIVAL)
         with suppress(FaceKnown):
             face = self.book.services.enrolment.of_largest_face(
                 self.book.tenant, "regular", picture(Person(seed)), RULES, refuses_known=True
