@@ -208,7 +208,7 @@ class Archives:
         """Add a sighting's picture, in which nobody else can be recognised; and its crop, if nobody else is near."""
         id_, number = parts_of_sighting(observation.id)
         capture = captures.get(id_)
-        if capture is None or capture_name(capture) in archive.namelist():
+        if capture is None or capture_name(capture) in archive.NameToInfo:
             return
         tenant, name = subject.tenant, capture_name(capture)
         picture = self.uploads.get(keys.capture_picture(tenant.name, capture.camera_id, id_))
