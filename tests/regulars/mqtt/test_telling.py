@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -83,7 +84,7 @@ def test_availability_follows_the_connection(shop: Shop, broker: Mosquitto, list
         until(lambda: listener.retained.get(AVAILABLE) == "online")
         sock = connection._client.socket()
         assert sock is not None
-        sock.close()  # without a goodbye: the broker tells the last will
+        sock.shutdown(socket.SHUT_RDWR)  # without a goodbye: the broker tells the last will
         until(lambda: (AVAILABLE, "offline") in listener.heard)
         until(lambda: connection.connections == 2)
         until(lambda: listener.retained[AVAILABLE] == "online")
