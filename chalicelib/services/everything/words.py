@@ -28,7 +28,7 @@ ENGLISH: Mapping[str, str] = {
     "labels": "labels",
     "consent": "basis on which it is kept",
     "evidence": "what shows it",
-    "hold": "kept for legal reasons since",
+    "hold": "under legal hold since",
     "arrive_count": "visits",
     "pictures": "Pictures",
     "estimates": "What was estimated from the first picture",
@@ -88,7 +88,7 @@ CHINESE: Mapping[str, str] = {
     "labels": "标签",
     "consent": "处理依据",
     "evidence": "依据的证明",
-    "hold": "因法律原因保留，自",
+    "hold": "依法保留，自",
     "arrive_count": "到访次数",
     "pictures": "照片",
     "estimates": "由第一张照片估计的信息",
@@ -126,9 +126,9 @@ CHINESE: Mapping[str, str] = {
 }
 
 CHINESE_PLACES: Mapping[str, str] = {
-    "faces": "人脸记录：分组、姓名、备注、属性、标签、同意记录、法律保全、估计值、模板",
+    "faces": "人脸记录：分组、姓名、备注、属性、标签、同意记录、依法保留、估计值、模板",
     "names": "姓名中的字词，用于按姓名查找",
-    "directory": "该人脸是否处于法律保全状态，起始时间及原因",
+    "directory": "该人脸是否依法保留，起始时间及原因",
     "arrivals": "到访：每次的开始和结束时间",
     "observations": "何时登记、检索或拍到，以及把握程度",
     "captures": "拍到此人的图片及其在图中的位置",
