@@ -3,6 +3,7 @@ import { useReducer, useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
+import { Everything } from "../later/everything.js";
 import { Hold } from "../later/hold.js";
 import { removeLater } from "../later/many.js";
 import { Merging } from "../later/merging.js";
@@ -101,7 +102,7 @@ function Face({ id, shown }) {
     ${operator && html`<${Rejections} path=${path} count=${one.rejections} changed=${changed} />`}
     <${Merges} id=${id} operator=${operator} shown=${shown} />
     <${Similar} id=${id} path=${path} operator=${operator} merge=${setMerge} />
-    ${operator && html`<section class="end"><${Hold} path=${path} loaded=${hold} />
+    ${operator && html`<section class="end"><${Everything} path=${path} /><${Hold} path=${path} loaded=${hold} />
       <button class="danger" disabled=${hold.value?.held} onClick=${remove}>${t("person.delete")}</button><p class="soft small">${t("person.delete.says")}</p></section>`}
     ${merge && html`<${Merging} faces=${[one, merge]} close=${() => setMerge(null)} done=${shown} />`}
     ${clash && html`<${Clash} ...${clash} close=${() => setClash(null)} />`}

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
+from pathlib import Path
+
 from playwright.sync_api import expect
 
 from tests.console.conftest import becomes, shoot
@@ -126,6 +130,17 @@ def test_a_merge_of_the_last_days_is_undone_where_it_is_listed(shop: Shop) -> No
         expect(page.get_by_text("They are two people again")).to_be_visible()
         expect(merges).to_have_count(0)
         assert [shop.face(name).pictures for name in ("Ann Lee", "Ann Other")] == [1, 1]
+
+
+def test_all_that_is_held_about_somebody_is_a_file_to_hand_over(shop: Shop, tmp_path: Path) -> None:
+    page = shop.open()
+    page.get_by_role("gridcell").filter(has_text="Dmitri").click()
+    with page.expect_download() as waited:
+        page.get_by_role("button", name="All that is held about this person").click()
+    waited.value.save_as(tmp_path / "file.zip")
+    with zipfile.ZipFile(tmp_path / "file.zip") as archive:
+        assert json.loads(archive.read("everything.json"))["held"]["faces"][0]["name"] == "Dmitri"
+    expect(page.get_by_text("The file is on its way")).to_be_visible()
 
 
 def test_a_legal_hold_is_set_with_a_reason_and_nobody_can_be_deleted_while_it_holds(shop: Shop) -> None:
