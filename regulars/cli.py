@@ -9,7 +9,10 @@ from typing import Any
 import click
 from click.shell_completion import get_completion_class
 
+from chalicelib.core import acts
+from chalicelib.core.acts import Act
 from chalicelib.core.errors import InvalidInput, RegularsError
+from chalicelib.services.audit.acts import kind_of
 from chalicelib.settings import SettingError
 from chalicelib.vision.packs.packs import MissingModel
 from regulars import about, captures, hold, notice, receipt, retention
@@ -123,8 +126,11 @@ for command in (
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code. An operator's mistake gives one line on stderr, no traceback."""
+    given = sys.argv[1:] if argv is None else list(argv)
+    what = _named(given)
     try:
-        code: int | None = commands.main(None if argv is None else list(argv), "regulars", standalone_mode=False)
+        with acts.begun(Act(what, "operator", kind_of(what))):
+            code: int | None = commands.main(given, "regulars", standalone_mode=False)
     except click.UsageError as error:
         return _complain(f"{error.format_message().rstrip('.')}; see `{_path(error)} --help`", MISUSED)
     except (InvalidInput, SettingError) as error:
@@ -136,6 +142,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except click.Abort:  # click's name for Ctrl-C
         return INTERRUPTED
     return code or 0
+
+
+def _named(given: Sequence[str]) -> str:
+    """Return the names of the command that is given, without what it is given."""
+    names = ["regulars"]
+    within: click.Command = commands
+    for word in given:
+        found = within.commands.get(word) if isinstance(within, click.Group) else None
+        if found is None:
+            break
+        names.append(word)
+        within = found
+    return " ".join(names)
 
 
 def _path(error: click.UsageError) -> str:

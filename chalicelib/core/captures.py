@@ -90,6 +90,12 @@ class Sighting:
     reason: str = ""
     decision: Decision | None = None
     """None: the face was not searched for."""
+    resolved_at: datetime | None = field(default=None, compare=False)
+    """None: before this was kept."""
+    model: str = field(default="", compare=False)
+    """That of the template which was searched for."""
+    correction: int = field(default=0, compare=False)
+    """How many sightings of the capture had been rejected when it was resolved."""
 
 
 @dataclass(frozen=True)

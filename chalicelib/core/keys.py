@@ -51,6 +51,7 @@ MERGES = Table("merges", "tenant", "id")
 REVIEWS = Table("reviews", "tenant", "id")
 DUPLICATES = Table("duplicates", "tenant", "id")
 NAMES = Table("names", "tenant", "term")
+AUDIT = Table("audit", "tenant", "id")
 
 TABLES = (
     TENANTS,
@@ -70,6 +71,7 @@ TABLES = (
     REVIEWS,
     DUPLICATES,
     NAMES,
+    AUDIT,
 )
 
 _MS_WIDTH = 13
@@ -420,6 +422,22 @@ def name_terms_range(prefix: str) -> tuple[str, str]:
     return prefix, prefix + "\U0010ffff"
 
 
+# --- audit: open entries, whose ids begin with a time; beside them the end of the chain, and its heads ----------------
+
+AUDIT_END = "#end"
+AUDIT_OPEN = ("0", ":")
+"""Bounds around all open entries (":" is the byte after "9")."""
+_NUMBER_WIDTH = 9
+
+
+def audit_heads(tenant: str) -> str:
+    return f"{tenant}#heads"
+
+
+def audit_number(number: int) -> str:
+    return f"{number:0{_NUMBER_WIDTH}d}"
+
+
 # --- blobs ----------------------------------------------------------------------------------------------------------
 
 
@@ -523,6 +541,25 @@ def seq_of_snapshot(key: str) -> int:
 
 def snapshots(tenant: str, model: str) -> str:
     return f"{tenant}/index/{model}/"
+
+
+def audit_entries(tenant: str, number: int, nonce: str) -> str:
+    """Make the key of a closed hour's entries."""
+    return f"{audit_folder(tenant)}{audit_number(number)}-{nonce}.entries"
+
+
+def audit_anchor(tenant: str, number: int) -> str:
+    """Make the key of the copy of a head."""
+    return f"{audit_folder(tenant)}{audit_number(number)}.head"
+
+
+def number_of_anchor(key: str) -> int:
+    """Invert `audit_anchor`."""
+    return int(key.rpartition("/")[2].removesuffix(".head"))
+
+
+def audit_folder(tenant: str) -> str:
+    return f"{tenant}/audit/"
 
 
 def day_columns(tenant: str, zone: str, day: int, nonce: str) -> str:

@@ -398,10 +398,12 @@ class Decision:
     """Probability that a stranger's search of such a gallery finds anybody with as high a score; None: no score."""
     by: str | None = None
     """The sighting of the same visit that was surely this face, without which the score would not have been enough."""
+    seq: int | None = field(default=None, compare=False)
+    """That of the gallery that was searched; None: before this was kept, or there was no search."""
 
     def without_score(self) -> Decision:
         """Return the decision without its score, for a probe that matched nobody."""
-        return Decision(None, self.threshold, self.gallery_size)
+        return Decision(None, self.threshold, self.gallery_size, seq=self.seq)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.once import once
+from chalicelib.services.audit.entries import AuditedItems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
     from chalicelib.core.search import FaceSearch, IndexBuilder
     from chalicelib.services.account.settings import OwnSettings
     from chalicelib.services.account.usage import UsageReader
+    from chalicelib.services.audit.chain import Chain
+    from chalicelib.services.audit.closing import Closing
+    from chalicelib.services.audit.entries import Reads
+    from chalicelib.services.audit.erasing import AuditErasing
+    from chalicelib.services.audit.pending import Pending
+    from chalicelib.services.audit.verify import Verifying
     from chalicelib.services.captures.cameras import Cameras
     from chalicelib.services.captures.captures import Captures
     from chalicelib.services.captures.crops import Crops
@@ -132,7 +139,7 @@ class Services:
     def __init__(self, settings: Settings, ports: Ports) -> None:
         self.settings, self.ports, self.clock = settings, ports, ports.clock
         storage = ports.storage
-        self._items, self._blobs, self._vault = storage.items, storage.blobs, storage.vault
+        self._items, self._blobs, self._vault = AuditedItems(storage.items, ports.clock), storage.blobs, storage.vault
         self.uploads = storage.uploads
         self.pictures = storage.blobs
         self.index_queue = storage.index_queue
@@ -170,6 +177,42 @@ class Services:
 
         # Only on one box may there be plain http, and one process that hears all requests.
         return Requests(self._items, self.clock, valid, SignedReads(self.clock, valid))
+
+    @once
+    def reads(self) -> Reads:
+        from chalicelib.services.audit.entries import Reads
+
+        return Reads(self._items, self.clock)
+
+    @once
+    def audit_chain(self) -> Chain:
+        from chalicelib.services.audit.chain import Chain
+
+        return Chain(self._items, self._blobs, self.clock)
+
+    @once
+    def audit_pending(self) -> Pending:
+        from chalicelib.services.audit.pending import Pending
+
+        return Pending(self._items)
+
+    @once
+    def audit_closing(self) -> Closing:
+        from chalicelib.services.audit.closing import Closing
+
+        return Closing(self._items, self.audit_chain, self.audit_pending, self.clock, self.signing.sign)
+
+    @once
+    def audit_erasing(self) -> AuditErasing:
+        from chalicelib.services.audit.erasing import AuditErasing
+
+        return AuditErasing(self._items, self.audit_chain, self.audit_pending, self.clock)
+
+    @once
+    def audit_verifying(self) -> Verifying:
+        from chalicelib.services.audit.verify import Verifying
+
+        return Verifying(self.audit_chain, self.audit_pending, self.signing.public_key)
 
     @once
     def tenants(self) -> Tenants:
@@ -792,6 +835,8 @@ class Services:
             sealing=self.sealing,
             reviews=self.reviews,
             kept=self.kept,
+            audit=self.audit_closing,
+            audit_erasing=self.audit_erasing,
             clock=self.clock,
             expires_items=self.ports.storage.expires_items,
             wipe=self.ports.storage.wipe,

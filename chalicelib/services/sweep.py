@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.core import keys, telemetry
+from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.errors import Busy, RegularsError
 from chalicelib.core.failures import log_failure, report_failure
 from chalicelib.core.items import write
@@ -18,6 +18,9 @@ from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Clock, ItemStore, Put, Queue
 from chalicelib.core.search import IndexBuilder
 from chalicelib.core.values import milliseconds, moment
+from chalicelib.services.audit.acts import chore
+from chalicelib.services.audit.closing import Closing
+from chalicelib.services.audit.erasing import AuditErasing
 from chalicelib.services.captures.kept import KeptCaptures
 from chalicelib.services.captures.redrive import Redrive
 from chalicelib.services.commit.idempotency import Requests
@@ -68,6 +71,8 @@ class Sweep:
     sealing: Sealing
     reviews: Reviews
     kept: KeptCaptures
+    audit: Closing
+    audit_erasing: AuditErasing
     clock: Clock
     expires_items: bool
     wipe: Callable[[], None]
@@ -91,7 +96,8 @@ class Sweep:
         telemetry.of_tenant(asked["tenant"])
         if "hour" not in asked:
             self.index.build(asked["tenant"])
-            self.joining.tenant(self.tenants.named(asked["tenant"]), left_s)
+            with acts.begun(chore("index joining", asked["tenant"])):
+                self.joining.tenant(self.tenants.named(asked["tenant"]), left_s)
             return
         chores = asked["chores"]
         turn = (received - 1) % max(1, len(chores))
@@ -122,7 +128,8 @@ class Sweep:
                 self._send(tenant, hour, todo[number:])
                 return
             try:
-                all_chores[name]()
+                with acts.begun(chore(f"sweep {name}", tenant.name)):
+                    all_chores[name]()
             except Exception as error:
                 log_failure(error, f"the {name} of tenant {tenant.name} are swept again")
                 failed.append(name)
@@ -143,9 +150,11 @@ class Sweep:
             "consents": lambda: self.consents.tenant(tenant, left_s),
             "seals": lambda: self.sealing.tenant(tenant),
             "usage": lambda: self.kept.count(tenant.name),
+            "audit": lambda: self.audit.tenant(tenant.name),
         }
         if hour.hour == LOST_CAPTURES_HOUR:
             chores["lost captures"] = lambda: self.redrive.lost(tenant)
+            chores["audit retention"] = lambda: self.audit_erasing.nightly(tenant.name, tenant.audit_days)
             chores["reviews"] = lambda: self.reviews.tidy(tenant)
             chores["duplicates"] = lambda: self.duplicates.tidy(tenant)
             chores["learnt pictures"] = lambda: self.learnt.tenant(tenant)

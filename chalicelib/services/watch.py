@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from chalicelib.core import keys, telemetry
+from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.captures import Camera
 from chalicelib.core.errors import ConditionFailed
 from chalicelib.core.failures import report_failure
@@ -22,6 +22,7 @@ from chalicelib.core.ports import Clock, ItemStore, Update, equals
 from chalicelib.core.telemetry import SWEEP_AGE
 from chalicelib.core.values import milliseconds, moment, time_text
 from chalicelib.core.webhooks import Event, EventKind
+from chalicelib.services.audit.acts import chore as audited
 from chalicelib.services.captures.cameras import Cameras
 from chalicelib.services.captures.redrive import Redrive
 from chalicelib.services.joining.chore import JoiningChore
@@ -74,7 +75,8 @@ class Watch:
 
     def _do(self, subject: str, tenant: Tenant, chore: Callable[[Tenant], object]) -> None:
         try:
-            chore(tenant)
+            with acts.begun(audited(f"watch {subject}", tenant.name)):
+                chore(tenant)
         except Exception as error:
             report_failure(error, f"the {subject} of tenant {tenant.name} are looked at again later")
 

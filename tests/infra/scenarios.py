@@ -594,9 +594,9 @@ def _lose_snapshots(account: Account, shop: Shop) -> None:
 
 
 def _orphan(account: Account, shop: Shop) -> None:
-    """A picture whose face was never made, since its function was cut off."""
-    key = keys.face_picture(shop.name, "nobody", "0")
-    account.aws.client("s3").put_object(Bucket=account.aws.physical["DataBucket"], Key=key, Body=b"x")
+    """A picture whose face was never made, and entries of an hour that was not closed: functions were cut off."""
+    for key in (keys.face_picture(shop.name, "nobody", "0"), keys.audit_entries(shop.name, 1, "0")):
+        account.aws.client("s3").put_object(Bucket=account.aws.physical["DataBucket"], Key=key, Body=b"x")
 
 
 def _at_hour(account: Account, hour: int) -> None:

@@ -15,8 +15,10 @@ from chalicelib.api.sunmi.errors import DONE, INTERNAL, NEVER_STORED, code_of
 from chalicelib.api.sunmi.parameters import Parameters
 from chalicelib.api.sunmi.request import SignedForm
 from chalicelib.core import telemetry
+from chalicelib.core.acts import Act
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.model import Tenant
+from chalicelib.services.audit.acts import kind_of
 from chalicelib.services.commit.idempotency import OK, Answer, AnsweredAlready, RequestId
 
 if TYPE_CHECKING:
@@ -82,7 +84,10 @@ class Endpoint:
         request_id = signed.request_id(path) if self.changes else None
         if request_id is None:
             services.requests.read(signed.key)
-        return self._envelope(self._answered(Call(services, caller, form, request_id, headers)))
+        what = f"sunmi {self.name}"
+        with services.reads.of(Act(what, "app_id", kind_of(what), "", caller.name)):
+            answer = self._answered(Call(services, caller, form, request_id, headers))
+        return self._envelope(answer)
 
     def _answered(self, call: Call) -> Answer:
         if call.request is None:

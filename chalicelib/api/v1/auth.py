@@ -37,6 +37,13 @@ class Caller(Struct, frozen=True):
         return self.key.id if self.key is not None else f"camera {self.camera.id}" if self.camera is not None else ""
 
     @property
+    def said(self) -> str:
+        """Who this is in the audit: a key's id says nothing of its secret."""
+        if self.key is None:
+            return self.id
+        return f"key {self.key.id}" if self.session is None else f"key {self.key.id}, signed in"
+
+    @property
     def name(self) -> str:
         return self.key.name if self.key is not None else self.camera.id if self.camera is not None else ""
 

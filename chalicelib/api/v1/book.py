@@ -15,7 +15,7 @@ from chalicelib.api.v1 import endpoint, times
 from chalicelib.api.v1.captures import crop_url
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.shapes import Box, By, FalseMatchProbability, GallerySize, Labels, Score, Threshold, decided
-from chalicelib.api.v1.shown import Portrait, portrait_of
+from chalicelib.api.v1.shown import Portrait, portrait_of, shown_capture
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Text, Time, Token
 from chalicelib.core import observations
 from chalicelib.core.captures import parts_of_sighting
@@ -351,7 +351,8 @@ def _arrival(call: Call, one: arrivals.FaceArrival) -> FaceArrival:
 def _picture_url(call: Call, one: observations.Observation) -> str | None:
     if one.kind is not ObservationKind.SIGHTING:
         return None
-    return call.shown(call.services.sightings.picture_url(call.tenant, one.camera, one.id))
+    url = call.services.sightings.picture_url(call.tenant, one.camera, one.id)
+    return shown_capture(call, one.camera, parts_of_sighting(one.id)[0], url)
 
 
 def _time(key: str) -> str:

@@ -13,6 +13,7 @@ from chalicelib.api.v1 import times
 from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.endpoint import Call, Operation, Redirect
 from chalicelib.api.v1.shapes import Box, By, FalseMatchProbability, GallerySize, Score, Threshold, decided
+from chalicelib.api.v1.shown import shown_capture
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, PictureFile, Sent, Text, Time, Token, WithPicture
 from chalicelib.core import captures, keys
 from chalicelib.core.captures import CaptureState, Resolution, parts_of_sighting, sighting_id
@@ -279,7 +280,7 @@ def get_crop(call: Call, query: CaptureWanted) -> Redirect:
     if not _NUMBER.fullmatch(number):
         raise InvalidInput(f"n is a whole number from 0 on, not {number[:40]!r}")
     url = call.services.crops.url(call.tenant, camera, call.path["id"], int(number))
-    return Redirect(call.absolute(url))
+    return Redirect(shown_capture(call, camera, call.path["id"], url) or "")
 
 
 OPERATIONS = (
@@ -369,7 +370,7 @@ def _capture(call: Call, capture: captures.Capture, names: Mapping[str, str]) ->
         reason=capture.reason if capture.state is CaptureState.PARKED else None,
         width=width,
         height=height,
-        url=None if capture.state is CaptureState.WANTED else call.shown(call.services.uploads.signed_get(key)),
+        url=None if capture.state is CaptureState.WANTED else _url(call, capture, key),
         sightings=[sighting_of(call, capture, sighting, names) for sighting in capture.sightings],
     )
 
@@ -377,7 +378,13 @@ def _capture(call: Call, capture: captures.Capture, names: Mapping[str, str]) ->
 def crop_url(call: Call, camera: str, sighting: str) -> str | None:
     """Return where the face of a sighting can be looked at, cut out of its capture."""
     capture, number = parts_of_sighting(sighting)
-    return call.shown(call.route(f"/v1/captures/{capture}/crops/{number}?{urlencode({'camera': camera})}"))
+    if not call.caller.sees_pictures:
+        return None
+    return call.absolute(call.route(f"/v1/captures/{capture}/crops/{number}?{urlencode({'camera': camera})}"))
+
+
+def _url(call: Call, capture: captures.Capture, key: str) -> str | None:
+    return shown_capture(call, capture.camera_id, capture.id, call.services.uploads.signed_get(key))
 
 
 def sighting_of(

@@ -18,11 +18,13 @@ from chalicelib.api.http import JSON, MAX_BODY_BYTES, Answer, HttpRequest, Refus
 from chalicelib.api.v1 import errors, reading, repeats
 from chalicelib.api.v1.auth import Caller, caller
 from chalicelib.api.v1.wire import Sent, WithPicture
-from chalicelib.core import telemetry
+from chalicelib.core import acts, telemetry
+from chalicelib.core.acts import Act, Kind
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.model import Tenant
 from chalicelib.core.roles import Role
 from chalicelib.core.values import milliseconds
+from chalicelib.services.audit.acts import kind_of
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -58,9 +60,15 @@ class Call(Struct, frozen=True):
         """Complete the path of another route of ours, as the caller has to send it."""
         return f"{self.services.settings.public_url or self.origin + self.http.prefix}{path}"
 
-    def shown(self, url: str) -> str | None:
-        """Complete the URL of somebody's picture, as `absolute` does; None if the key sees none or none are kept."""
-        return self.absolute(url) if self.caller.is_shown_pictures else None
+    def shown(self, url: str, of: str) -> str | None:
+        """Complete the URL of somebody's picture, as `absolute` does; None if the key sees none or none are kept.
+
+        `of`: what the audit says was shown.
+        """
+        if not self.caller.is_shown_pictures:
+            return None
+        acts.shows(of)
+        return self.absolute(url)
 
     def absolute(self, url: str) -> str:
         """Complete a URL of ours that may be a path only, as on one box, with the origin that was called."""
@@ -202,15 +210,25 @@ class Operation(Struct, frozen=True, dict=True):
         do = partial(self.view, call, **self._sent(request))
         again = None if self.again is None else partial(self.again, call)
         keeps = id_ is not None and not self.only_looks
-        answer = repeats.answered(services.requests, who.tenant.name, id_, do, again=again) if keeps else do()
+        with services.reads.of(self._act(who, request)):
+            answer = repeats.answered(services.requests, who.tenant.name, id_, do, again=again) if keeps else do()
         return _response(answer, self.status, call.headers)
+
+    def _act(self, who: Caller, request: HttpRequest) -> Act:
+        """Say who does what. A camera's key is not asked what it looks at: it sees its own captures only."""
+        what, id_ = f"{self.method} {self.path}", request.parameters.get("id")
+        kind = Kind.NOTHING if who.camera is not None else kind_of(what)
+        about = {"face" if self.path.startswith("/v1/faces/") else "of": id_} if id_ is not None else {}
+        return Act(what, who.said, kind, request.id, who.tenant.name, about)
 
     def _at_the_door(self, provide: Provide, request: HttpRequest) -> Response:
         headers: dict[str, str] = {}
         sent = self._sent(request)
         if "door" in self.types:
             sent["door"] = Door(provide(), request, headers)
-        return _response(self.view(**sent), self.status, headers)
+        what = f"{self.method} {self.path}"
+        with acts.begun(Act(what, "sign-in", kind_of(what), request.id)):
+            return _response(self.view(**sent), self.status, headers)
 
     def _sent(self, request: HttpRequest) -> dict[str, Any]:
         """Read query and body, as far as the view takes them; what it does not take may not be sent."""

@@ -23,7 +23,7 @@ from chalicelib.api.v1.shapes import (
     Threshold,
     decided,
 )
-from chalicelib.api.v1.shown import Portrait, portrait_of
+from chalicelib.api.v1.shown import Portrait, portrait_of, shown_capture
 from chalicelib.api.v1.wire import (
     Answer,
     Changes,
@@ -469,7 +469,7 @@ def _sighting(call: Call, seen: TimelineSighting) -> FaceSighting:
         group=observation.group_name,
         box=None if box is None else Box.of(box),
         **decided(observation.decision),
-        picture_url=call.shown(seen.picture_url),
+        picture_url=shown_capture(call, observation.camera, seen.capture_id, seen.picture_url),
         crop_url=crop_url(call, observation.camera, observation.id),
     )
 

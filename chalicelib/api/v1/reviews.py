@@ -11,6 +11,7 @@ from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.captures import CaptureId, CropUrl, PictureUrl, crop_url
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.shapes import Box, By, FalseMatchProbability, GallerySize, Score, Threshold, decided
+from chalicelib.api.v1.shown import shown_capture
 from chalicelib.api.v1.wire import Answer, NextToken, Sent, Time, Token
 from chalicelib.core import reviews
 from chalicelib.core.captures import parts_of_sighting
@@ -91,6 +92,7 @@ OPERATIONS = (
 
 
 def _review(call: Call, review: reviews.Review) -> Review:
+    url = call.services.sightings.picture_url(call.tenant, review.camera, review.sighting_id)
     return Review(
         id=review.id,
         kind=review.kind,
@@ -100,7 +102,7 @@ def _review(call: Call, review: reviews.Review) -> Review:
         capture=parts_of_sighting(review.sighting_id)[0],
         sighting=review.sighting_id,
         box=None if review.box is None else Box.of(review.box),
-        picture_url=call.shown(call.services.sightings.picture_url(call.tenant, review.camera, review.sighting_id)),
+        picture_url=shown_capture(call, review.camera, parts_of_sighting(review.sighting_id)[0], url),
         crop_url=crop_url(call, review.camera, review.sighting_id),
         **decided(review.decision),
         near=[NearFace(face=one.faceid, score=one.score) for one in review.near],

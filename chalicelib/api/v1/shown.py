@@ -44,5 +44,11 @@ def links(call: Call, picture: model.Picture) -> tuple[str | None, str | None]:
     if not picture.key or not call.caller.is_shown_pictures:
         return None, None
     sign = call.services.pictures.signed_get
-    url = call.shown(sign(picture.key))
-    return url, call.shown(sign(keys.thumbnail(picture.key))) if picture.sides else url
+    of = f"face {keys.faceid_of_picture(call.tenant.name, picture.key)}"
+    url = call.shown(sign(picture.key), of)
+    return url, call.shown(sign(keys.thumbnail(picture.key)), of) if picture.sides else url
+
+
+def shown_capture(call: Call, camera: str, capture: str, url: str) -> str | None:
+    """Return the link to a capture's picture, or to a part of it."""
+    return call.shown(url, f"capture {camera} {capture}")

@@ -149,6 +149,9 @@ def sighting_item(sighting: Sighting) -> Item:
         "faceid": sighting.faceid,
         "quality": decimal(sighting.quality, 1),
         "reason": sighting.reason or None,
+        "at": optional(milliseconds, sighting.resolved_at),
+        "model": sighting.model or None,
+        "again": sighting.correction or None,
     }
     return {**known(fields), **decision_fields(sighting.decision)}
 
@@ -162,6 +165,9 @@ def sighting_from(item: Item) -> Sighting:
         quality=optional(float, item.get("quality")),
         reason=item.get("reason", ""),
         decision=decision_from(item),
+        resolved_at=optional(moment, item.get("at")),
+        model=item.get("model", ""),
+        correction=int(item.get("again", 0)),
     )
 
 

@@ -360,6 +360,7 @@ def decision_fields(decision: Decision | None) -> Item:
         "gallery_size": decision.gallery_size,
         "chance": None if chance is None else Decimal(f"{chance:.3g}"),
         "by": decision.by,
+        "seq": decision.seq,
     }
     return known({"decision": known(held_against), "score": decimal(score, 6)})
 
@@ -371,7 +372,8 @@ def decision_from(item: Item) -> Decision | None:
         return None
     score, chance = optional(float, item.get("score")), optional(float, stored.get("chance"))
     score = None if score is None else min(score, 1.0)  # earlier versions stored more
-    return Decision(score, float(stored["threshold"]), int(stored["gallery_size"]), chance, stored.get("by"))
+    seq = optional(int, stored.get("seq"))
+    return Decision(score, float(stored["threshold"]), int(stored["gallery_size"]), chance, stored.get("by"), seq=seq)
 
 
 # --- journal ----------------------------------------------------------------------------------------------------------

@@ -5,16 +5,18 @@ When a score is a match: core/decision. Which face a candidate is not: negatives
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
+from chalicelib.core import acts
 from chalicelib.core.captures import Camera, SeenFace
 from chalicelib.core.decision import OperatingPoint, Verdict
 from chalicelib.core.model import DEFAULT_GROUPS, Candidate, Decision, Face, Tenant
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.search import FaceSearch, SearchRequest, verdicts
 from chalicelib.core.telemetry import stage
+from chalicelib.services.audit.entries import decision_said
 from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.models.tenant_vision import TenantVision
@@ -51,7 +53,8 @@ class Recognised:
     @property
     def decision(self) -> Decision:
         """The verdict's decision, without a score if no face matches."""
-        return self.verdict.decision.without_score() if self.face is None else self.verdict.decision
+        decision = replace(self.verdict.decision, seq=self.seq)
+        return decision.without_score() if self.face is None else decision
 
 
 @dataclass
@@ -84,7 +87,9 @@ class Recognition:
                 break
             limit = CANDIDATES
         nobody = decides.verdict(None, (), answer.gallery_size, None)
-        return [Recognised(*(one or (None, nobody)), answer.seq) for one in found]
+        recognised = [Recognised(*(one or (None, nobody)), answer.seq) for one in found]
+        acts.decided([_said(probes.model, one) for one in recognised])
+        return recognised
 
     def of_seen_face(self, tenant: Tenant, camera: Camera, seen: SeenFace, *, besides: str | None = None) -> Recognised:
         """Search the camera's groups for a seen face. `besides`: a face that it is not.
@@ -126,6 +131,12 @@ class Recognition:
             if face.faceid != besides and not turned_down:
                 return face, verdict
         return None
+
+
+def _said(model: str, found: Recognised) -> Mapping[str, Any]:
+    """Describe a decision for the audit."""
+    face = {} if found.face is None else {"face": found.face.faceid}
+    return {**face, "model": model, **decision_said(found.decision)}
 
 
 def searched(camera: Camera) -> list[str] | None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from chalicelib.core import acts
 from chalicelib.core.decision import OperatingPoint, is_match
 from chalicelib.core.errors import FaceNotFound, Unusable
-from chalicelib.core.model import Template, Tenant
+from chalicelib.core.model import Decision, Template, Tenant
 from chalicelib.core.pictures import PictureRules
+from chalicelib.core.values import known
+from chalicelib.services.audit.entries import decision_said
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.models.tenant_vision import TenantVision
 from chalicelib.services.recognition.looking import Probe, probes_of
@@ -55,7 +58,7 @@ class Verification:
         own = next((one for one in compared(face.templates) if one.model == tenant.model), None)
         if own is None:
             raise FaceNotFound(f"face {faceid!r} has no template of the model {tenant.model!r} yet")
-        return self._judged(tenant, [self._largest(tenant, picture, rules, "the picture")], own)
+        return self._judged(tenant, [self._largest(tenant, picture, rules, "the picture")], own, faceid)
 
     def with_picture(self, tenant: Tenant, picture: bytes, other: bytes, rules: PictureRules) -> Comparison:
         """Compare the largest faces of two pictures. Raises Unusable if a picture cannot be read or shows no face."""
@@ -74,13 +77,15 @@ class Verification:
             raise Unusable(f"no face was found in {which}: send one with a face, upright and in focus")
         return probes[0]
 
-    def _judged(self, tenant: Tenant, probes: list[Probe], template: Template) -> Comparison:
+    def _judged(self, tenant: Tenant, probes: list[Probe], template: Template, faceid: str | None = None) -> Comparison:
         """Judge the first probe's score with a template, as a search does."""
         curve = self.tenant_vision.of(tenant.model).impostor_curve
         score = _score(probes[0].vector, template)
         threshold = OperatingPoint(curve, self.fpir_target).threshold(1)
         is_one = is_match(score, threshold, *(probe.quality.total for probe in probes))
         is_live = not any(probe.spoof for probe in probes)
+        said = decision_said(Decision(min(score, 1.0), threshold, 1))
+        acts.decided([known({"face": faceid, "model": tenant.model, "match": is_one and is_live, **said})])
         return Comparison(min(score, 1.0), threshold, is_one and is_live, curve.fmr_at(score), tuple(probes))
 
 

@@ -37,6 +37,7 @@ from chalicelib.core.reviews import NearFace, Review, ReviewKind, is_uncertain
 from chalicelib.core.values import milliseconds, time_text
 from chalicelib.core.visits import KEPT_MS
 from chalicelib.core.webhooks import Event, EventKind
+from chalicelib.services.audit.entries import entry_put, has_item, sighting_entry
 from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.groups.groups import events_of_full
 from chalicelib.services.sightings.reviews import review_put
@@ -116,7 +117,18 @@ class OpenSighting:
         reason: str = "",
     ) -> Sighting:
         box, quality = self.seen.detected.box, self.seen.estimates.quality
-        return Sighting(self.number, resolution, box, faceid, quality, reason, decision)
+        return Sighting(
+            number=self.number,
+            resolution=resolution,
+            box=box,
+            faceid=faceid,
+            quality=quality,
+            reason=reason,
+            decision=decision,
+            resolved_at=self.now,
+            model=self.seen.template.model,
+            correction=self.correction,
+        )
 
     def observation(self, sighting: Sighting, faceid: str, group_name: str, estimates: Estimates) -> Observation:
         return Observation(
@@ -133,8 +145,13 @@ class OpenSighting:
             gap_s=self.camera.gap_s if self.arrives else None,
         )
 
-    def resolved_update(self, sighting: Sighting) -> Update:
-        """Return the update that stores the outcome, once: condition STEP."""
+    def resolved_actions(self, sighting: Sighting) -> list[Action]:
+        """Return the actions that store the outcome, once: condition STEP."""
+        entry = sighting_entry(self.capture, sighting) if has_item(self.capture.id, sighting) else None
+        own = [] if entry is None else [entry_put(self.tenant.name, entry)]
+        return [self._resolved_update(sighting), *own]
+
+    def _resolved_update(self, sighting: Sighting) -> Update:
         tenant, after = self.tenant.name, self.resolved_capture(sighting)
         if not self.correction:
             return progress_update(tenant, after, self.number)
@@ -257,7 +274,7 @@ class SightingCommit:
         """Record a face that is nobody's, in the capture only. Raises Overtaken."""
         sighting = open_sighting.sighting(Resolution.SKIPPED, reason=reason, decision=decision)
         try:
-            write(self.items, [open_sighting.resolved_update(sighting)])
+            write(self.items, open_sighting.resolved_actions(sighting))
         except ConditionFailed as error:
             raise Overtaken from error
         return open_sighting.resolved_capture(sighting)
@@ -331,7 +348,7 @@ class SightingCommit:
         estimates = observed_estimates(face, open_sighting.seen.estimates)
         observation = open_sighting.observation(sighting, face.faceid, group_name, estimates)
         return [
-            open_sighting.resolved_update(sighting),
+            *open_sighting.resolved_actions(sighting),
             *self.recorder.actions(open_sighting.tenant.name, [observation], renamed),
             *_reviews_of_match(open_sighting, face, sighting),
         ]

@@ -1,0 +1,118 @@
+"""Entries of the audit and the chain that they are closed into: the rules, without IO.
+
+An entry is a JSON object. Its leaf is the hash of a random salt and of its canonical JSON: nobody who has only the leaf
+can guess the entry back. The leaves of an hour make a Merkle tree, and its head holds the root, the hash of the head
+before it and a number. So whatever is changed, dropped or swapped below a head that somebody still has is found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.signing import canonical
+
+Entry = Mapping[str, Any]
+
+_SALT_BYTES = 16
+HOUR_MS = 3_600_000
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """An entry in an hour: its hash, and the salt and the entry itself as long as they are kept (both or neither).
+
+    `salt`: hexadecimal; `entry`: canonical JSON as text.
+    """
+
+    hash: str
+    salt: str | None = None
+    entry: str | None = None
+
+    @property
+    def content(self) -> Entry | None:
+        read: Entry | None = None if self.entry is None else json.loads(self.entry)
+        return read
+
+    def names(self, names: Iterable[str]) -> bool:
+        """Tell whether the entry has one of these as a whole text somewhere."""
+        text = self.entry or ""
+        return any(json.dumps(name, ensure_ascii=False) in text for name in names)
+
+    @property
+    def bare(self) -> Leaf:
+        """The leaf without what it is the hash of."""
+        return Leaf(self.hash)
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether the hash is that of salt and entry; True for a bare leaf."""
+        if self.entry is None or self.salt is None:
+            return self.entry is self.salt
+        return self.hash == _hashed(self.salt, self.entry)
+
+
+def leaf_of(entry: Entry, salt: str | None = None) -> Leaf:
+    """Make the leaf of an entry. `salt`: None makes a new one."""
+    salt, text = salt or secrets.token_hex(_SALT_BYTES), canonical(entry).decode()
+    return Leaf(_hashed(salt, text), salt, text)
+
+
+def _hashed(salt: str, entry: str) -> str:
+    return hashlib.sha256(b"\0" + salt.encode() + b"\0" + entry.encode()).hexdigest()
+
+
+def root(leaves: Iterable[str]) -> str:
+    """Return the Merkle root of leaves' hashes (RFC 9162, 2.1.1: a tree is cut at the largest power of two)."""
+    return _root([bytes.fromhex(leaf) for leaf in leaves]).hex()
+
+
+def _root(leaves: Sequence[bytes]) -> bytes:
+    if len(leaves) < 2:
+        return leaves[0] if leaves else hashlib.sha256().digest()
+    half = 1 << (len(leaves) - 1).bit_length() - 1
+    return hashlib.sha256(b"\1" + _root(leaves[:half]) + _root(leaves[half:])).digest()
+
+
+@dataclass(frozen=True)
+class Head:
+    """The newest element of the chain when its hour was closed.
+
+    `number`: from 1 on; an hour without entries has none. `hour`: its first millisecond. `root`: of the hour's leaves;
+    `before`: the hash of the head before it, "" for the first.
+    """
+
+    tenant: str
+    number: int
+    hour: int
+    count: int
+    root: str
+    before: str
+    closed_at: int
+
+    @property
+    def statement(self) -> dict[str, Any]:
+        """What is hashed and signed."""
+        return asdict(self)
+
+    @property
+    def hash(self) -> str:
+        return hashlib.sha256(canonical(self.statement)).hexdigest()
+
+
+Document = Mapping[str, Any]
+"""A signed head (core/signing): its `statement` is the head."""
+
+
+def head_of(document: Any) -> Head:
+    """Read the head of a document. Raises InvalidInput if it is none."""
+    said = document.get("statement") if isinstance(document, Mapping) else None
+    kinds = {one.name: str if one.type == "str" else int for one in fields(Head)}
+    if not isinstance(said, Mapping) or {name: type(value) for name, value in said.items()} != kinds:
+        raise InvalidInput("this is no head of an audit: `regulars audit head` prints one")
+    return Head(**said)

@@ -1,0 +1,157 @@
+"""How the chain is stored: heads as items and as blobs, and the entries of each closed hour as a blob of their own.
+
+A head's item names the blob of its entries, which is written anew when entries are erased; the head never changes. The
+copy of each head among the blobs is its anchor: who drops the newest items of the table does not reach it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from chalicelib.core import keys
+from chalicelib.core.audit import Document, Head, Leaf, head_of
+from chalicelib.core.errors import ConditionFailed, StorageUnavailable
+from chalicelib.core.ids import nonce
+from chalicelib.core.items import every, every_blob, write
+from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Put, absent, equals
+from chalicelib.core.signing import canonical
+
+_JSON = "application/json"
+_AT_ONCE = 8
+_SAME = "chain-same"
+_UNNAMED_AFTER = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Element:
+    """One closed hour. `entries`: the key of the blob with its entries; None: they are no longer kept."""
+
+    document: Document
+    entries: str | None
+
+    @property
+    def head(self) -> Head:
+        return head_of(self.document)
+
+
+@dataclass(frozen=True)
+class End:
+    """The end of a tenant's chain. `version` rises with each erasure, so that no closing puts back what it erased."""
+
+    number: int = 0
+    hour: int = -1
+    hash: str = ""
+    version: int = 0
+
+
+class Chain:
+    def __init__(self, items: ItemStore, blobs: BlobStore, clock: Clock) -> None:
+        self._items = items
+        self._blobs = blobs
+        self._clock = clock
+
+    def end(self, tenant: str) -> End:
+        item = self._items.get(keys.AUDIT, (tenant, keys.AUDIT_END))
+        if item is None:
+            return End()
+        return End(int(item["number"]), int(item["hour"]), item["hash"], int(item["version"]))
+
+    def element(self, tenant: str, number: int) -> Element | None:
+        item = self._items.get(keys.AUDIT, (keys.audit_heads(tenant), keys.audit_number(number)))
+        return None if item is None else _element(item)
+
+    def elements(self, tenant: str, *, below: int | None = None, newest_first: bool = False) -> Iterator[Element]:
+        """Yield the closed hours in order. `below`: only those of lower numbers."""
+        high = None if below is None else keys.audit_number(below - 1)
+        heads = keys.audit_heads(tenant)
+        yield from map(_element, every(self._items, keys.AUDIT, heads, high=high, reverse=newest_first))
+
+    def leaves(self, element: Element) -> list[Leaf]:
+        """Read an hour's entries; none if they are not there. Raises ValueError or TypeError if they are damaged."""
+        data = None if element.entries is None else self._blobs.get(element.entries)
+        return [Leaf(*json.loads(line)) for line in (data or b"").splitlines()]
+
+    def leaves_of(self, elements: Sequence[Element]) -> Iterator[tuple[Element, list[Leaf]]]:
+        """Read the entries of several hours, some at once."""
+        with ThreadPoolExecutor(_AT_ONCE) as readers:
+            yield from zip(elements, readers.map(self.leaves, elements), strict=True)
+
+    def append(self, end: End, document: Document, leaves: Sequence[Leaf]) -> bool:
+        """Add an hour behind `end`. Return False, and change nothing, if the chain has another end by now."""
+        head = head_of(document)
+        entries = self._stored(head.tenant, head.number, leaves)
+        after = replace(end, number=head.number, hour=head.hour, hash=head.hash)
+        added = Put(keys.AUDIT, _item(document, entries), (absent(_SAME),))
+        try:
+            write(self._items, [added, _end_put(head.tenant, end, after)])
+        except ConditionFailed:
+            self._blobs.delete(entries)
+            return False
+        return True
+
+    def anchor(self, document: Document) -> None:
+        """Copy a head to the blobs, if it is not there."""
+        head = head_of(document)
+        self._blobs.put_if_absent(keys.audit_anchor(head.tenant, head.number), canonical(document), _JSON)
+
+    def anchors(self, tenant: str) -> Iterator[tuple[int, bytes]]:
+        """Yield the copies of heads, with the numbers that their keys say."""
+        names = [blob.key for blob in every_blob(self._blobs, keys.audit_folder(tenant)) if blob.key.endswith(".head")]
+        with ThreadPoolExecutor(_AT_ONCE) as readers:
+            for key, data in zip(names, readers.map(self._blobs.get, names), strict=True):
+                yield keys.number_of_anchor(key), data or b""
+
+    def hold_up(self, tenant: str) -> None:
+        """Make each closing that has begun fail, since what it read may be about to be erased."""
+        while True:
+            end = self.end(tenant)
+            with suppress(ConditionFailed):
+                return write(self._items, [_end_put(tenant, end, replace(end, version=end.version + 1))])
+
+    def rewrite(self, element: Element, leaves: Sequence[Leaf] | None) -> None:
+        """Put other leaves in the place of an hour's, or none of them; the old ones are deleted."""
+        head, old = element.head, element.entries
+        new = None if leaves is None else self._stored(head.tenant, head.number, leaves)
+        with suppress(ConditionFailed):  # somebody else was first
+            write(self._items, [Put(keys.AUDIT, _item(element.document, new), (equals("entries", old, _SAME),))])
+            if old is not None:
+                self._blobs.delete(old)
+            return
+        if new is not None:
+            self._blobs.delete(new)
+
+    def tidy(self, tenant: str) -> None:
+        """Delete blobs of entries that no head names: a closing was cut off."""
+        limit = self._clock.now() - _UNNAMED_AFTER
+        blobs = every_blob(self._blobs, keys.audit_folder(tenant))
+        old = {blob.key for blob in blobs if blob.key.endswith(".entries") and blob.stored_at < limit}
+        for key in old - {one.entries for one in self.elements(tenant)} if old else ():
+            self._blobs.delete(key)
+
+    def _stored(self, tenant: str, number: int, leaves: Sequence[Leaf]) -> str:
+        lines = (json.dumps([one.hash, one.salt, one.entry], ensure_ascii=False) for one in leaves)
+        key = keys.audit_entries(tenant, number, nonce())
+        if not self._blobs.put_if_absent(key, "\n".join(lines).encode(), _JSON):
+            raise StorageUnavailable(f"entries of the name {key!r} were there before")
+        return key
+
+
+def _item(document: Document, entries: str | None) -> Item:
+    head = head_of(document)
+    place = {"tenant": keys.audit_heads(head.tenant), "id": keys.audit_number(head.number)}
+    return {**place, "document": canonical(document).decode(), **({} if entries is None else {"entries": entries})}
+
+
+def _element(item: Item) -> Element:
+    return Element(json.loads(item["document"]), item.get("entries"))
+
+
+def _end_put(tenant: str, before: End, after: End) -> Put:
+    same = (equals("number", before.number, _SAME), equals("version", before.version, _SAME))
+    item = {"tenant": tenant, "id": keys.AUDIT_END, "number": after.number, "hour": after.hour, "hash": after.hash}
+    return Put(keys.AUDIT, {**item, "version": after.version}, same if before != End() else (absent(_SAME),))

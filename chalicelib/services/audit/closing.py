@@ -1,0 +1,120 @@
+"""Closing of hours: the entries of each hour that is over become an element of the chain.
+
+It may be cut off at any call and done twice at once. An element counts from one transaction on, which requires that the
+chain's end is the one that was read. What was cut off after it (the anchor, items that are closed) is done before the
+next hour is closed; what was cut off before it left nothing but a blob that nobody names, which `tidy` deletes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+from chalicelib.core import keys
+from chalicelib.core.audit import HOUR_MS, Document, Head, leaf_of, root
+from chalicelib.core.items import write_in_parts
+from chalicelib.core.ports import Clock, Delete, ItemStore
+from chalicelib.core.values import milliseconds
+from chalicelib.services.audit.chain import Chain, End
+from chalicelib.services.audit.pending import Open, Pending
+
+CLOSED_AFTER = timedelta(minutes=10)
+"""An hour is closed this long after its end: what is written later than that is late, and says so."""
+
+_BEGIN_DAYS = 2
+"""So many days back the first closing of a tenant looks for sightings: before, their captures did not say enough."""
+
+Sign = Callable[[str, Mapping[str, Any]], Document]
+
+
+@dataclass
+class Closing:
+    items: ItemStore
+    chain: Chain
+    pending: Pending
+    clock: Clock
+    sign: Sign
+
+    def tenant(self, tenant: str) -> int:
+        """Close the hours that are over, the oldest first; return how many. An hour without entries is no element."""
+        now = self.clock.now()
+        end, until = self.chain.end(tenant), _first_open(now)
+        waiting = list(self.pending.items(tenant))
+        waiting = self._settled(tenant, end, waiting)
+        due = [one for one in waiting if one.at_ms < until]
+        since = end.hour if end.number else min([until - _BEGIN_DAYS * 24 * HOUR_MS, *(one.hour for one in due)])
+        if until - HOUR_MS <= end.hour:
+            return 0
+        taken = self._taken(tenant, end)
+        due += [one for one in self.pending.sightings(tenant, since, until) if one.id not in taken]
+        closed = 0
+        for hour, entries in _by_hour(due, end.hour, until - HOUR_MS):
+            after = self._closed(tenant, end, hour, entries)
+            if after is None:
+                break
+            end, closed = after, closed + 1
+        return closed
+
+    def _settled(self, tenant: str, end: End, waiting: list[Open]) -> list[Open]:
+        """Do what the last closing may have left undone; return the entries that are still to be closed."""
+        element = self.chain.element(tenant, end.number) if waiting and end.number else None
+        if element is None:
+            return waiting
+        self.chain.anchor(element.document)
+        taken = self._taken(tenant, end)
+        done = [one for one in waiting if one.id in taken or one.leaf.hash in taken]
+        self._delete(done)
+        return [one for one in waiting if one not in done]
+
+    def _taken(self, tenant: str, end: End) -> set[str]:
+        """Return the ids of the last element's entries, and the hashes of those that were erased."""
+        element = self.chain.element(tenant, end.number) if end.number else None
+        if element is None or element.entries is None:
+            return set()
+        leaves = self.chain.leaves(element)
+        return {leaf.hash if (entry := leaf.content) is None else entry["id"] for leaf in leaves}
+
+    def _closed(self, tenant: str, end: End, hour: int, entries: list[Open]) -> End | None:
+        """Close one hour. Return the chain's end then; None if another closing, or an erasure, was first."""
+        leaves = [_said_late(one) if one.hour < hour else one.leaf for one in entries]
+        head = Head(
+            tenant=tenant,
+            number=end.number + 1,
+            hour=hour,
+            count=len(leaves),
+            root=root(leaf.hash for leaf in leaves),
+            before=end.hash,
+            closed_at=milliseconds(self.clock.now()),
+        )
+        document = self.sign(tenant, head.statement)
+        if not self.chain.append(end, document, leaves):
+            return None
+        self.chain.anchor(document)
+        self._delete(entries)
+        return End(head.number, hour, head.hash, end.version)
+
+    def _delete(self, entries: Iterable[Open]) -> None:
+        write_in_parts(self.items, (Delete(keys.AUDIT, one.item) for one in entries if one.item is not None))
+
+
+def _first_open(now: datetime) -> int:
+    """Return the first millisecond of the first hour that may not be closed yet."""
+    return milliseconds(now - CLOSED_AFTER) // HOUR_MS * HOUR_MS
+
+
+def _by_hour(due: Iterable[Open], closed: int, newest: int) -> list[tuple[int, list[Open]]]:
+    """Put entries under the hour that they are closed with: their own, or the newest if theirs is closed already."""
+
+    def hour(one: Open) -> int:
+        return one.hour if one.hour > closed else newest
+
+    ordered = sorted(due, key=lambda one: (hour(one), one.at_ms, one.id))
+    return [(at, list(entries)) for at, entries in groupby(ordered, hour)]
+
+
+def _said_late(one: Open) -> Any:
+    entry = one.leaf.content
+    return one.leaf if entry is None else leaf_of({**entry, "late": True}, one.leaf.salt)

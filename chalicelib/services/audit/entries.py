@@ -1,0 +1,229 @@
+"""Entries of acts. The store that all services write by puts an act's entry into the act's own transaction.
+
+So both are there or neither, and no use case can forget its entry. An entry that waits to be closed is an item of its
+own: the key begins with the time and ends at random, so no two writers meet at one. Sightings are the exception: what
+their entries say stands in the capture, which their transaction writes anyway (pending.py reads it).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from chalicelib.core import acts, keys
+from chalicelib.core.acts import Act, Kind
+from chalicelib.core.audit import HOUR_MS, Entry, leaf_of
+from chalicelib.core.captures import Capture, Sighting, captured_ms, sighting_id
+from chalicelib.core.errors import RegularsError
+from chalicelib.core.items import write
+from chalicelib.core.model import Decision
+from chalicelib.core.ports import Action, Check, Clock, Delete, Item, ItemStore, Put, absent
+from chalicelib.core.values import known, milliseconds, moment, time_text
+
+CLOSED_WITH = timedelta(minutes=30)
+"""A sighting that is resolved within this time of its capture has no item: closing finds it by the capture's id."""
+
+_MOST_REMEMBERED = 50_000
+_BESIDE = {table.name for table in (keys.REQUESTS, keys.OBSERVATIONS, keys.SUMMARIES, keys.ARRIVALS, keys.AUDIT)}
+"""Tables whose items alone are no change that somebody decided: they follow from one, or only count."""
+_OF_CHORES = {table.name for table in (keys.FACES, keys.JOURNAL, keys.NEGATIVES, keys.MERGES)}
+
+
+class AuditedItems:
+    """The ItemStore of all services: to a transaction of an act it adds the act's entry."""
+
+    def __init__(self, items: ItemStore, clock: Clock) -> None:
+        self.get, self.get_many, self.query = items.get, items.get_many, items.query
+        self._items = items
+        self._clock = clock
+
+    def transact(self, actions: Sequence[Action]) -> None:
+        act = acts.current()
+        if act is None or not _is_of_note(act, actions):
+            return self._items.transact(actions)
+        entry = entry_put(act.tenant or _tenant_of(actions), _entry(act, self._clock, actions))
+        self._items.transact([*actions, entry])
+        act.entered = True
+        return None
+
+
+def entry_put(tenant: str, entry: Entry) -> Put:
+    """Return the action that stores an entry until its hour is closed. `entry`: with its `id` and `at`."""
+    return Put(keys.AUDIT, entry_item(tenant, entry), (absent("entry-new"),))
+
+
+def entry_item(tenant: str, entry: Entry) -> Item:
+    leaf, at = leaf_of(entry), milliseconds(datetime.fromisoformat(entry["at"]))
+    return {"tenant": tenant, "id": entry["id"], "at": at, "salt": leaf.salt, "entry": leaf.entry}
+
+
+def new_entry(clock: Clock, what: str, by: str, **more: Any) -> Entry:
+    """Make an entry of now. Values that are None, "" or empty are left out."""
+    ms = milliseconds(clock.now())
+    said = {name: value for name, value in more.items() if value not in (None, "", [], {})}
+    return {"id": f"{ms:013d}-{secrets.token_hex(6)}", "at": time_text(moment(ms)), "what": what, "by": by, **said}
+
+
+class Reads:
+    """The writer of what stores nothing else: decisions, pictures that were shown, exports.
+
+    Who looks at the same pictures again and again, as an open console does, makes one entry an hour in each process.
+    """
+
+    def __init__(self, items: ItemStore, clock: Clock) -> None:
+        self._items = items
+        self._clock = clock
+        self._known: OrderedDict[tuple[str, ...], None] = OrderedDict()
+
+    @contextmanager
+    def of(self, act: Act) -> Iterator[None]:
+        """Begin the act, and write its entry at the end if it has none yet and needs one.
+
+        Dialects say by an error that nobody was found, so that is an end, too. Raises Busy, StorageUnavailable: then
+        nobody gets the answer.
+        """
+        with acts.begun(act):
+            try:
+                yield
+            except RegularsError:
+                self._close(act)
+                raise
+            self._close(act)
+
+    def _close(self, act: Act) -> None:
+        if act.entered or not act.tenant:
+            return
+        shown = self._new(act)
+        if shown or act.kind is Kind.EXPORT or (act.kind is Kind.DECISION and act.decided):
+            write(self._items, [entry_put(act.tenant, _entry(act, self._clock, (), shown))])
+            self._remember(act, shown)
+            act.entered = True
+
+    def _new(self, act: Act) -> list[str]:
+        hour = self._hour()
+        return [one for one in act.shown if (act.tenant, act.by, hour, one) not in self._known]
+
+    def _remember(self, act: Act, shown: Sequence[str]) -> None:
+        hour = self._hour()
+        self._known.update(((act.tenant, act.by, hour, one), None) for one in shown)
+        while len(self._known) > _MOST_REMEMBERED:
+            self._known.popitem(last=False)
+
+    def _hour(self) -> str:
+        return str(milliseconds(self._clock.now()) // HOUR_MS)
+
+
+def _is_of_note(act: Act, actions: Sequence[Action]) -> bool:
+    changes = [one for one in actions if not isinstance(one, Check)]
+    match act.kind:
+        case Kind.CHANGE:
+            return any(one.table.name not in _BESIDE and not _only_counts(one) for one in changes)
+        case Kind.DECISION:
+            return bool(act.decided) and not act.entered
+        case Kind.CHORE:
+            return any(one.table.name in _OF_CHORES for one in changes)
+        case Kind.SIGHTING:
+            return bool(_deleted(actions))
+        case _:
+            return False
+
+
+def _only_counts(action: Action) -> bool:
+    named = (keys.TENANT_ITEM, keys.GROUP_PREFIX, keys.name_item(""))
+    return action.table.name == keys.DIRECTORY.name and not action.key[1].startswith(named)
+
+
+def _entry(act: Act, clock: Clock, actions: Sequence[Action], shown: Sequence[str] | None = None) -> Entry:
+    """Make an act's entry, from what its transaction changes."""
+    journal = [one.item for one in actions if isinstance(one, Put) and one.table.name == keys.JOURNAL.name]
+    of_faces = [one.key[1] for one in actions if one.table.name == keys.FACES.name and not isinstance(one, Check)]
+    edited = [change["faceid"] for item in journal for change in item["changes"]]
+    about = {name: value for name, value in act.about.items() if name != "face"}
+    faces = [*([act.about["face"]] if "face" in act.about else []), *of_faces, *edited]
+    return new_entry(
+        clock,
+        act.what,
+        act.by,
+        request=act.request,
+        faces=list(dict.fromkeys(faces)),
+        deleted=_deleted(actions),
+        seq=int(journal[0]["seq"]) if journal else None,
+        key=next((one.item["key"] for one in actions if isinstance(one, Put) and _is_sign_in(one)), None),
+        decided=list(act.decided) if act.kind is Kind.DECISION else None,
+        shown=list(act.shown if shown is None else shown),
+        **about,
+    )
+
+
+def _is_sign_in(put: Put) -> bool:
+    return put.table.name == keys.TENANTS.name and put.key[0] in (keys.session_item("")[0], keys.code_item("")[0])
+
+
+def _deleted(actions: Sequence[Action]) -> list[str]:
+    return [one.key[1] for one in actions if isinstance(one, Delete) and one.table.name == keys.FACES.name]
+
+
+def _tenant_of(actions: Sequence[Action]) -> str:
+    """Return whose items these are."""
+    return next(filter(None, map(_whose, actions)))
+
+
+def _whose(action: Action) -> str:
+    partition, sort = action.key
+    if action.table.name != keys.TENANTS.name:
+        return partition.partition("#")[0]
+    if isinstance(action, Put) and "tenant" in action.item:
+        return str(action.item["tenant"])
+    return sort.partition("#")[0] if partition in ("tenant", "key") else ""
+
+
+# --- sightings --------------------------------------------------------------------------------------------------------
+
+
+def has_item(capture_id: str, sighting: Sighting) -> bool:
+    """Return whether a sighting's entry is an item of its own, since closing would not find it by its capture."""
+    if sighting.resolved_at is None:
+        return False
+    apart_ms = abs(milliseconds(sighting.resolved_at) - captured_ms(capture_id))
+    return sighting.correction > 0 or apart_ms > CLOSED_WITH // timedelta(milliseconds=1)
+
+
+def sighting_entry(capture: Capture, sighting: Sighting) -> Entry:
+    """Make the entry of a sighting: who it was, by which model, score, limit and seq of the gallery."""
+    assert sighting.resolved_at is not None  # noqa: S101 -- earlier versions' sightings have no entry
+    again = f"-again{sighting.correction}" if sighting.correction else ""
+    fields = {
+        "id": sighting_id(capture.id, sighting.number) + again,
+        "at": time_text(sighting.resolved_at),
+        "what": "sighting",
+        "by": f"camera {capture.camera_id}",
+        "resolution": sighting.resolution.value,
+        "faces": None if sighting.faceid is None else [sighting.faceid],
+        "model": sighting.model or None,
+        "reason": sighting.reason or None,
+    }
+    return {**known(fields), **decision_said(sighting.decision)}
+
+
+def decision_said(decision: Decision | None) -> dict[str, Any]:
+    """Describe a decision: the score, what it was held against, and the seq of the gallery. Numbers are texts."""
+    if decision is None:
+        return {}
+    score = None if decision.score is None else f"{decision.score:.6f}"
+    said = {"score": score, "threshold": f"{decision.threshold:.6f}", "gallery_size": decision.gallery_size}
+    return known({**said, "seq": decision.seq, "visit": decision.by})
+
+
+def rejected_put(tenant: str, clock: Clock, capture: Capture, sighting: Sighting) -> list[Action]:
+    """Return the action that keeps a rejected sighting's decision, which its capture will not hold any more."""
+    if sighting.resolved_at is None:
+        return []
+    before, act = sighting_entry(capture, sighting), acts.current()
+    more = {name: value for name, value in before.items() if name not in ("id", "at", "what", "by")}
+    by, request = ("regulars", "") if act is None else (act.by, act.request)
+    told = {"sighting": before["id"], "was": before["at"], **more}
+    return [entry_put(tenant, new_entry(clock, "sighting rejected", by, request=request, **told))]

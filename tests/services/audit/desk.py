@@ -1,0 +1,143 @@
+"""An audit on embedded storage, with a clock that stands still, and what somebody may do to it who may do all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from chalicelib.adapters.embedded.blobs import FolderBlobStore
+from chalicelib.adapters.embedded.items import SqliteItemStore
+from chalicelib.core import keys, signing
+from chalicelib.core.audit import Document, Head, Leaf, leaf_of, root
+from chalicelib.core.items import every, write
+from chalicelib.core.ports import BlobStore, Delete, Item, ItemStore, Put
+from chalicelib.core.signing import canonical
+from chalicelib.services.audit.chain import Chain, Element
+from chalicelib.services.audit.closing import Closing, Sign
+from chalicelib.services.audit.entries import entry_put, new_entry
+from chalicelib.services.audit.erasing import AuditErasing
+from chalicelib.services.audit.pending import Pending
+from chalicelib.services.audit.verify import Verified, Verifying
+from tests.fakes import FakeClock
+
+TENANT = "shop"
+HEADS = keys.audit_heads(TENANT)
+HOUR = timedelta(hours=1)
+
+
+PRIVATE, PUBLIC = signing.new_key()
+
+
+def signed(_tenant: str, statement: Mapping[str, Any]) -> Document:
+    return signing.signed(statement, PRIVATE)
+
+
+def signed_by_another(_tenant: str, statement: Mapping[str, Any]) -> Document:
+    return signing.signed(statement, signing.new_key()[0])
+
+
+@dataclass
+class Desk:
+    items: ItemStore
+    blobs: BlobStore
+    clock: FakeClock
+
+    def __post_init__(self) -> None:
+        self.chain = Chain(self.items, self.blobs, self.clock)
+        self.pending = Pending(self.items)
+        self.closing = Closing(self.items, self.chain, self.pending, self.clock, signed)
+        self.erasing = AuditErasing(self.items, self.chain, self.pending, self.clock)
+
+    def act(self, *faces: str, what: str = "PATCH /v1/faces/{id}", late: timedelta = timedelta(0)) -> str:
+        """Write an entry, as its transaction would have so long ago."""
+        past = FakeClock(self.clock.now() - late)
+        entry = new_entry(past, what, "key first", faces=list(faces))
+        write(self.items, [entry_put(TENANT, entry)])
+        return str(entry["id"])
+
+    def close(self) -> int:
+        return self.closing.tenant(TENANT)
+
+    def verify(self, kept: Document | None = None) -> Verified:
+        return Verifying(self.chain, self.pending, lambda _tenant: PUBLIC).tenant(TENANT, kept)
+
+    @property
+    def elements(self) -> list[Element]:
+        return list(self.chain.elements(TENANT))
+
+    def entries(self) -> list[dict[str, object]]:
+        """All closed entries that are whole."""
+        leaves = [leaf for one in self.elements if one.entries for leaf in self.chain.leaves(one)]
+        return [dict(leaf.content) for leaf in leaves if leaf.content is not None]
+
+    # --- what an attacker does, who may write to the table and to the blobs
+
+    def overwrite(self, element: Element, leaves: Sequence[Leaf]) -> None:
+        """Put other entries under the key that the head names."""
+        assert element.entries is not None
+        lines = (json.dumps([one.hash, one.salt, one.entry], ensure_ascii=False) for one in leaves)
+        self.put_blob(element.entries, "\n".join(lines).encode())
+
+    def put_blob(self, key: str, data: bytes) -> None:
+        self.blobs.delete(key)
+        self.blobs.put_if_absent(key, data, "application/json")
+
+    def head_item(self, number: int) -> Item:
+        item = self.items.get(keys.AUDIT, (HEADS, keys.audit_number(number)))
+        assert item is not None
+        return item
+
+    def put_head(self, number: int, document: Document) -> None:
+        item = {**self.head_item(number), "document": canonical(document).decode()}
+        write(self.items, [Put(keys.AUDIT, item)])
+
+    def drop_head(self, number: int, *, anchor: bool) -> None:
+        write(self.items, [Delete(keys.AUDIT, (HEADS, keys.audit_number(number)))])
+        if anchor:
+            self.blobs.delete(keys.audit_anchor(TENANT, number))
+
+    def set_end(self, head: Head | None) -> None:
+        """Let the table say that the chain ends there."""
+        key = (TENANT, keys.AUDIT_END)
+        if head is None:
+            return write(self.items, [Delete(keys.AUDIT, key)])
+        item = {**(self.items.get(*((keys.AUDIT, key))) or {}), "number": head.number, "hour": head.hour}
+        return write(self.items, [Put(keys.AUDIT, {**item, "hash": head.hash})])
+
+    def make_anew(self, number: int, leaves: Sequence[Leaf], sign: Sign = signed) -> None:
+        """Put other entries into an hour, and make all heads from there on fit, anchors included."""
+        before = self.elements[number - 2].head.hash if number > 1 else ""
+        for element in self.elements[number - 1 :]:
+            head = replace(element.head, before=before)
+            if head.number == number:
+                self.overwrite(element, leaves)
+                head = replace(head, count=len(leaves), root=root(one.hash for one in leaves))
+            document = sign(TENANT, head.statement)
+            self.put_head(head.number, document)
+            self.put_blob(keys.audit_anchor(TENANT, head.number), canonical(document))
+            before = head.hash
+        self.set_end(self.elements[-1].head)
+
+
+def forged(leaf: Leaf) -> Leaf:
+    """Another entry, and a leaf that fits it."""
+    return leaf_of({**(leaf.content or {}), "by": "key another"})
+
+
+@contextmanager
+def desk() -> Iterator[Desk]:
+    with TemporaryDirectory() as folder:
+        path = Path(folder)
+        with closing(SqliteItemStore(path / "regulars.sqlite", keys.TABLES)) as items:
+            yield Desk(items, FolderBlobStore(path / "blobs"), FakeClock())
+
+
+def open_items(made: Desk) -> list[Item]:
+    low, high = keys.AUDIT_OPEN
+    return list(every(made.items, keys.AUDIT, TENANT, low=low, high=high))

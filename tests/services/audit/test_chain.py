@@ -1,0 +1,369 @@
+"""Random histories of acts, closings, erasures and retention verify; after any attack they do not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.core import keys
+from chalicelib.core.audit import Document, leaf_of, root
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.signing import canonical
+from tests.examples import examples
+from tests.services.audit.desk import HOUR, TENANT, Desk, desk, forged, open_items, signed, signed_by_another
+
+FACES = ("anna", "ben", "carl")
+EXAMPLES_TRIED, ALL_EXAMPLES = 40, 2_000
+
+Step = tuple[str, int]
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("act"), st.integers(0, len(FACES) - 1)),
+        st.tuples(st.just("late act"), st.integers(1, 60)),
+        st.tuples(st.just("wait"), st.integers(1, 200)),
+        st.tuples(st.just("close"), st.just(0)),
+        st.tuples(st.just("erase"), st.integers(0, len(FACES) - 1)),
+        st.tuples(st.just("trim"), st.integers(1, 10)),
+    ),
+    max_size=40,
+)
+
+
+def play(made: Desk, steps: list[Step]) -> set[str]:
+    """Return the ids of the entries that were written."""
+    written = set()
+    for name, value in steps:
+        match name:
+            case "act":
+                written.add(made.act(FACES[value]))
+            case "late act":
+                written.add(made.act(what="PATCH /v1/settings", late=value * HOUR))
+            case "wait":
+                made.clock.advance(timedelta(minutes=value))
+            case "close":
+                made.close()
+            case "erase":
+                made.erasing.erase(TENANT, [FACES[value]])
+            case "trim":
+                made.erasing.trim(TENANT, made.clock.now() - value * HOUR)
+    return written
+
+
+def settle(made: Desk) -> None:
+    made.clock.advance(2 * HOUR)
+    made.close()
+
+
+def a_chain(made: Desk, hours: int = 4) -> None:
+    """An hour with three entries each."""
+    for _ in range(hours):
+        for face in FACES:
+            made.act(face)
+        settle(made)
+
+
+@examples(EXAMPLES_TRIED, ALL_EXAMPLES)
+@given(STEPS)
+def test_whatever_is_done_the_chain_verifies_and_no_entry_is_lost_or_stands_twice(steps: list[Step]) -> None:
+    with desk() as made:
+        written = play(made, [step for step in steps if step[0] not in ("erase", "trim")])
+        settle(made)
+        found = Counter(str(entry["id"]) for entry in made.entries())
+        assert made.verify().findings == []
+        assert found == Counter(written)
+        assert open_items(made) == []
+
+
+@examples(EXAMPLES_TRIED, ALL_EXAMPLES)
+@given(STEPS)
+def test_whatever_is_done_nobody_who_was_erased_is_named_and_the_chain_verifies(steps: list[Step]) -> None:
+    with desk() as made:
+        play(made, steps)
+        made.erasing.erase(TENANT, ["anna"])
+        settle(made)
+        assert made.verify().findings == []
+        stored = [made.blobs.get(blob.key) or b"" for blob in made.blobs.list("")]
+        assert not any(b'"anna' in data or b'anna"' in data for data in stored)
+        assert not any("anna" in str(item) for item in open_items(made))
+
+
+# --- attacks: each by somebody who may write to the table and to the blobs --------------------------------------------
+
+Attack = Callable[[Desk, int, int], None]
+"""Attacks an hour, at the place of an entry."""
+
+
+def edits_an_entry(made: Desk, number: int, place: int) -> None:
+    element = made.elements[number - 1]
+    leaves = made.chain.leaves(element)
+    place = place if leaves[place].entry else 0  # only one of them was erased
+    leaves[place] = replace(leaves[place], entry=(leaves[place].entry or "").replace("first", "other"))
+    made.overwrite(element, leaves)
+
+
+def hashes_a_forged_entry(made: Desk, number: int, place: int) -> None:
+    element = made.elements[number - 1]
+    leaves = made.chain.leaves(element)
+    leaves[place] = forged(leaves[place])
+    made.overwrite(element, leaves)
+
+
+def makes_the_head_fit_a_forged_entry(made: Desk, number: int, place: int) -> None:
+    hashes_a_forged_entry(made, number, place)
+    element = made.elements[number - 1]
+    head = replace(element.head, root=root(one.hash for one in made.chain.leaves(element)))
+    made.put_head(number, signed(TENANT, head.statement))
+
+
+def signs_all_anew_by_another_key(made: Desk, number: int, place: int) -> None:
+    leaves = made.chain.leaves(made.elements[number - 1])
+    leaves[place] = forged(leaves[place])
+    made.make_anew(number, leaves, signed_by_another)
+
+
+def takes_a_signature(made: Desk, number: int, _place: int) -> None:
+    document = {**made.elements[number - 1].document, "signature": "", "public_key": ""}
+    made.put_head(number, document)
+    made.put_blob(keys.audit_anchor(TENANT, number), canonical(document))
+
+
+def drops_an_entry(made: Desk, number: int, place: int) -> None:
+    element = made.elements[number - 1]
+    leaves = made.chain.leaves(element)
+    made.overwrite(element, [*leaves[:place], *leaves[place + 1 :]])
+
+
+def swaps_two_entries(made: Desk, number: int, place: int) -> None:
+    element = made.elements[number - 1]
+    leaves = made.chain.leaves(element)
+    leaves[place - 1], leaves[place] = leaves[place], leaves[place - 1]
+    made.overwrite(element, leaves)
+
+
+def adds_a_late_entry(made: Desk, number: int, _place: int) -> None:
+    element = made.elements[number - 1]
+    leaves = made.chain.leaves(element)
+    late = {**(leaves[0].content or {}), "id": "1", "late": True, "at": "2026-01-01T00:00:00.000Z"}
+    made.overwrite(element, [*leaves, leaf_of(late)])
+
+
+def erases_without_an_entry(made: Desk, number: int, place: int) -> None:
+    element = made.elements[number - 1]
+    leaves = made.chain.leaves(element)
+    place = place if leaves[place].entry else 0  # only one of them was erased
+    leaves[place] = leaves[place].bare
+    made.overwrite(element, leaves)
+
+
+def lets_an_hours_entries_go_without_an_entry(made: Desk, number: int, _place: int) -> None:
+    made.chain.rewrite(made.elements[number - 1], None)
+
+
+def deletes_an_hours_entries(made: Desk, number: int, _place: int) -> None:
+    made.blobs.delete(made.elements[number - 1].entries or "")
+
+
+def damages_an_hours_entries(made: Desk, number: int, _place: int) -> None:
+    made.put_blob(made.elements[number - 1].entries or "", b'["nothing"]\n{}')
+
+
+def removes_an_hour(made: Desk, number: int, _place: int) -> None:
+    made.drop_head(number, anchor=True)
+
+
+def swaps_two_hours(made: Desk, number: int, _place: int) -> None:
+    other = number % len(made.elements) + 1
+    one, another = made.elements[number - 1], made.elements[other - 1]
+    made.put_head(number, another.document)
+    made.put_head(other, one.document)
+
+
+def truncates(made: Desk, number: int, _place: int) -> None:
+    """The newest hours are gone from the table; the anchors were not reached."""
+    for element in made.elements[number - 1 :]:
+        made.drop_head(element.head.number, anchor=False)
+    made.set_end(made.elements[-1].head if made.elements else None)
+
+
+def puts_the_end_back(made: Desk, number: int, _place: int) -> None:
+    made.set_end(made.elements[number - 2].head if number > 1 else None)
+
+
+def damages_a_head(made: Desk, number: int, _place: int) -> None:
+    made.put_head(number, {"statement": {"number": number}})
+
+
+def takes_an_anchor(made: Desk, number: int, _place: int) -> None:
+    made.blobs.delete(keys.audit_anchor(TENANT, min(number, len(made.elements) - 1)))
+
+
+ATTACKS = (
+    edits_an_entry,
+    hashes_a_forged_entry,
+    makes_the_head_fit_a_forged_entry,
+    signs_all_anew_by_another_key,
+    takes_a_signature,
+    drops_an_entry,
+    swaps_two_entries,
+    adds_a_late_entry,
+    erases_without_an_entry,
+    lets_an_hours_entries_go_without_an_entry,
+    deletes_an_hours_entries,
+    damages_an_hours_entries,
+    removes_an_hour,
+    swaps_two_hours,
+    truncates,
+    puts_the_end_back,
+    damages_a_head,
+    takes_an_anchor,
+)
+
+
+@examples(EXAMPLES_TRIED, ALL_EXAMPLES)
+@given(
+    hours=st.integers(2, 5),
+    attacks=st.lists(st.tuples(st.sampled_from(ATTACKS), st.integers(1, 5), st.integers(1, 2)), min_size=1, max_size=1),
+    erased=st.booleans(),
+)
+def test_an_attack_at_any_place_is_found(hours: int, attacks: list[tuple[Attack, int, int]], erased: bool) -> None:
+    with desk() as made:
+        a_chain(made, hours)
+        if erased:
+            made.erasing.erase(TENANT, ["ben"])
+            settle(made)
+        assert made.verify().findings == []
+        for attack, number, place in attacks:
+            attack(made, min(number, hours), place)
+        assert made.verify().findings != []
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_each_attack_is_found_and_says_which_hour(attack: Attack) -> None:
+    with desk() as made:
+        a_chain(made)
+        attack(made, 2, 1)
+        findings = made.verify().findings
+        assert findings
+        assert attack is puts_the_end_back or any("hour 2" in one or "head" in one for one in findings)
+
+
+def test_who_makes_all_anew_is_found_by_a_head_that_was_kept_elsewhere() -> None:
+    with desk() as made:
+        a_chain(made)
+        kept = made.elements[2].document
+        leaves = made.chain.leaves(made.elements[1])
+        made.make_anew(2, [forged(leaves[0]), *leaves[1:]])
+        assert made.verify().findings == []  # nothing that is stored tells, if the key was had, too
+        assert any("made anew" in one for one in made.verify(kept).findings)
+
+
+def test_who_cuts_off_all_that_is_stored_is_found_by_a_head_that_was_kept_elsewhere() -> None:
+    with desk() as made:
+        a_chain(made)
+        kept = made.elements[-1].document
+        made.drop_head(4, anchor=True)
+        made.set_end(made.elements[-1].head)
+        assert made.verify().findings == []
+        assert any("cut off" in one for one in made.verify(kept).findings)
+
+
+def test_a_head_of_another_tenant_is_no_head_to_verify_by() -> None:
+    with desk() as made:
+        a_chain(made, 1)
+        document = made.elements[0].document
+        other = {**document, "statement": {**document["statement"], "tenant": "other"}}
+        with pytest.raises(InvalidInput, match="of tenant 'other'"):
+            made.verify(other)
+        with pytest.raises(InvalidInput, match="no head"):
+            made.verify({"statement": 1})
+
+
+def test_a_late_entry_goes_into_the_next_hour_and_says_so() -> None:
+    with desk() as made:
+        a_chain(made, 1)
+        id_ = made.act("anna", late=3 * HOUR)
+        settle(made)
+        (late,) = [entry for entry in made.entries() if entry["id"] == id_]
+        assert late["late"] is True
+        assert made.elements[-1].head.count == 1
+        assert made.verify().findings == []
+
+
+def test_what_was_erased_is_listed_and_its_leaves_stay() -> None:
+    with desk() as made:
+        a_chain(made)
+        leaves = [leaf for one in made.elements for leaf in made.chain.leaves(one)]
+        before = [leaf.hash for leaf in leaves if "anna" in (leaf.entry or "")]
+        made.act("anna")
+        erased = made.erasing.erase(TENANT, ["anna"], "erasure-1")
+        settle(made)
+        assert set(before) <= set(erased)
+        assert len(erased) == 5
+        (told,) = [entry for entry in made.entries() if entry["what"] == "audit erased"]
+        assert told["leaves"] == erased
+        assert made.verify().erased == 5
+        assert made.erasing.erase(TENANT, ["anna"]) == []
+
+
+def test_the_oldest_entries_go_and_their_heads_stay() -> None:
+    with desk() as made:
+        a_chain(made)
+        assert made.erasing.trim(TENANT, made.clock.now() - 3 * HOUR) == 3
+        assert made.erasing.trim(TENANT, made.clock.now() - 3 * HOUR) == 0
+        settle(made)
+        seen = made.verify()
+        assert (seen.findings, seen.trimmed, seen.hours) == ([], 3, 5)
+
+
+def test_two_who_close_at_once_make_each_hour_once_while_others_act() -> None:
+    with desk() as made:
+        written: list[str] = []
+
+        def acts(_number: int) -> None:
+            for _ in range(25):
+                written.append(made.act("anna"))
+                made.clock.advance(timedelta(minutes=7))
+
+        def closes(_number: int) -> None:
+            for _ in range(15):
+                made.close()
+
+        with ThreadPoolExecutor(6) as pool:
+            done = [*pool.map(lambda work: work(0), [acts, closes, acts, closes, acts, closes])]
+        assert len(done) == 6
+        settle(made)
+        assert made.verify().findings == []
+        assert Counter(str(entry["id"]) for entry in made.entries()) == Counter(written)
+
+
+def test_an_erasure_holds_up_a_closing_that_has_read_what_it_erases() -> None:
+    with desk() as made:
+        made.act("anna")
+        made.clock.advance(2 * HOUR)
+        sign = made.closing.sign
+
+        def meanwhile(tenant: str, statement: Mapping[str, Any]) -> Document:
+            made.closing.sign = sign
+            made.erasing.erase(TENANT, ["anna"])
+            return sign(tenant, statement)
+
+        made.closing.sign = meanwhile
+        assert made.close() == 0
+        settle(made)
+        assert not any("anna" in str(entry) for entry in made.entries())
+        assert made.verify().findings == []
+
+
+def test_a_head_is_the_same_bytes_wherever_it_stands() -> None:
+    with desk() as made:
+        a_chain(made, 1)
+        (element,) = made.elements
+        assert made.blobs.get(keys.audit_anchor(TENANT, 1)) == canonical(element.document)

@@ -1,0 +1,230 @@
+"""Every act leaves its entry in its own transaction; sightings leave theirs in their captures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.core.errors import RegularsError
+from chalicelib.core.model import Credentials
+from tests.api.conftest import make_stage
+from tests.api.sunmi.client import CameraClient
+from tests.api.v1.client import V1Client
+from tests.fakes import Person, picture
+from tests.services.sightings.book import MONDAY, Book, Shot, shot
+
+HOUR = timedelta(hours=1)
+
+
+class Shop(Book):
+    """A book with a client of v1 and a camera's, and its audit."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.credentials: Credentials = self.services.tenants.rotate("shop")
+        self.app = make_stage(self.services).app
+
+    @property
+    def v1(self) -> V1Client:
+        self.clock.advance(timedelta(milliseconds=1))  # so that entries are in the order of the calls
+        return V1Client(self.app, self.credentials.api_key)
+
+    def open(self) -> list[dict[str, Any]]:
+        """The entries that wait as items."""
+        return [dict(one.leaf.content or {}) for one in self.services.audit_pending.items("shop")]
+
+    def last(self) -> dict[str, Any]:
+        return self.open()[-1]
+
+    def closed(self) -> list[dict[str, Any]]:
+        """Close all hours so far; return all entries."""
+        self.clock.advance(2 * HOUR)
+        self.services.audit_closing.tenant("shop")
+        chain = self.services.audit_chain
+        leaves = [leaf for one in chain.elements("shop") for leaf in chain.leaves(one)]
+        assert self.services.audit_verifying.tenant("shop").findings == []
+        return [dict(leaf.content or {}) for leaf in leaves]
+
+    def enrol(self, seed: int, id_: str) -> None:
+        reply = self.v1.send("POST", "/v1/faces", {"group": "regular", "id": id_, "picture": _photo(seed)})
+        assert reply.status == 201, reply.body
+
+
+def _photo(seed: int) -> str:
+    import base64
+
+    return base64.b64encode(picture(Person(seed, side_px=100.0))).decode()
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    made = Shop(tmp_path)
+    with closing(made.services):
+        yield made
+
+
+def test_an_enrolment_says_who_what_when_and_at_which_seq(shop: Shop) -> None:
+    shop.enrol(1, "anna")
+    entry = shop.last()
+    assert entry.pop("id").startswith("1")
+    assert entry.pop("request", "") is not None
+    assert entry == {
+        "at": "2026-03-16T09:00:00.001Z",
+        "what": "POST /v1/faces",
+        "by": "key first",
+        "faces": ["anna"],
+        "seq": 1,
+    }
+
+
+def test_a_deletion_names_who_was_deleted_and_a_change_that_changes_nothing_is_no_entry(shop: Shop) -> None:
+    shop.enrol(1, "anna")
+    shop.v1.send("DELETE", "/v1/faces/anna")
+    assert (shop.last()["what"], shop.last()["deleted"]) == ("DELETE /v1/faces/{id}", ["anna"])
+    before = shop.open()
+    assert shop.v1.send("DELETE", "/v1/faces/anna").status == 404
+    assert shop.v1.send("PATCH", "/v1/settings", {"arrive_times": 3}).status == 200
+    assert [entry["what"] for entry in shop.open()[len(before) :]] == ["PATCH /v1/settings"]
+
+
+def test_no_entry_holds_a_name_a_template_or_a_secret(shop: Shop) -> None:
+    shop.enrol(1, "anna")
+    shop.v1.send("PATCH", "/v1/faces/anna", {"name": "Anna Karenina", "note": "comes at nine"})
+    made = shop.v1.send("POST", "/v1/keys", {"name": "Ben Nevis", "role": "viewer"})
+    said = str(shop.open())
+    assert "Karenina" not in said
+    assert "nine" not in said
+    assert "Nevis" not in said
+    assert made.json["api_key"] not in said
+
+
+def test_an_identification_says_model_threshold_score_and_seq_though_it_stores_nothing(shop: Shop) -> None:
+    shop.enrol(1, "anna")
+    shop.v1.send("POST", "/v1/identify", {"picture": _photo(1)})
+    (decided,) = shop.last()["decided"]
+    assert (decided["face"], decided["model"], decided["seq"], decided["gallery_size"]) == ("anna", "fake", 1, 1)
+    assert float(decided["score"]) >= float(decided["threshold"])
+    shop.v1.send("POST", "/v1/identify", {"picture": _photo(2)})
+    (decided,) = shop.last()["decided"]
+    assert "face" not in decided
+    assert decided["seq"] == 1
+
+
+def test_a_recorded_identification_has_its_entry_in_the_observations_transaction(shop: Shop) -> None:
+    shop.enrol(1, "anna")
+    before = len(shop.open())
+    shop.v1.send("POST", "/v1/identify", {"picture": _photo(1), "record": True})
+    assert [entry["what"] for entry in shop.open()[before:]] == ["POST /v1/identify"]
+
+
+def test_a_comparison_of_two_pictures_is_a_decision(shop: Shop) -> None:
+    shop.enrol(1, "anna")
+    shop.v1.send("POST", "/v1/verify", {"picture": _photo(1), "face": "anna"})
+    (decided,) = shop.last()["decided"]
+    assert (decided["face"], decided["match"]) == ("anna", True)
+
+
+def test_a_camera_of_the_first_dialect_acts_by_its_app_id(shop: Shop) -> None:
+    camera = CameraClient(shop.app, shop.credentials.app_id, shop.credentials.app_key, shop.clock, 500_000)
+    assert camera.create_group("vip")["code"] == 0
+    assert (shop.last()["what"], shop.last()["by"]) == ("sunmi createGroup", "app_id")
+
+
+def test_pictures_that_are_shown_are_an_entry_once_an_hour_for_each_key_and_picture(shop: Shop) -> None:
+    shop.enrol(1, "anna")
+    before = len(shop.open())
+    for _ in range(3):
+        assert shop.v1.send("GET", "/v1/faces/anna").status == 200
+    shop.enrol(2, "ben")
+    shop.v1.send("GET", "/v1/faces")
+    shown = [entry.get("shown") for entry in shop.open()[before:] if entry["what"].startswith("GET")]
+    assert shown == [["face anna"], ["face ben"]]
+    shop.clock.advance(HOUR)
+    shop.v1.send("GET", "/v1/faces")
+    assert sorted(shop.last()["shown"]) == ["face anna", "face ben"]
+
+
+def test_a_key_that_sees_no_pictures_makes_no_entry_by_reading(shop: Shop) -> None:
+    shop.enrol(1, "anna")
+    key = shop.v1.send("POST", "/v1/keys", {"name": "blind", "role": "viewer", "pictures": False}).json["api_key"]
+    before = len(shop.open())
+    assert V1Client(shop.app, key).send("GET", "/v1/faces").status == 200
+    assert len(shop.open()) == before
+
+
+def test_sightings_are_closed_from_their_captures_with_score_limit_model_and_seq(shop: Shop) -> None:
+    shop.clock.advance(MONDAY - shop.clock.now())
+    shop.see(shot(0, 1), shot(5, 1, 2))
+    assert [entry["what"] for entry in shop.open() if entry["what"].startswith("sighting")] == []
+    entries = [entry for entry in shop.closed() if entry["what"] == "sighting"]
+    assert sorted(entry["resolution"] for entry in entries) == ["matched", "stranger", "stranger"]
+    (matched,) = [entry for entry in entries if entry["resolution"] == "matched"]
+    assert matched["by"] == "camera door"
+    assert matched["seq"] >= 1
+    assert matched["model"] == "fake"
+    assert float(matched["score"]) >= float(matched["threshold"])
+    assert all(entry["id"] not in {one["id"] for one in shop.open()} for entry in entries)
+
+
+def test_a_sighting_that_is_resolved_late_is_closed_with_the_hour_in_which_it_was_resolved(shop: Shop) -> None:
+    shop.see(shot(0, 1))  # two weeks late
+    assert [entry["what"] for entry in shop.open()].count("sighting") == 1
+    (sighting,) = [entry for entry in shop.closed() if entry["what"] == "sighting"]
+    assert sighting["at"] == "2026-03-16T09:00:00.000Z"
+    assert "late" not in sighting
+
+
+def test_a_rejected_sighting_keeps_its_decision_and_the_new_one_is_an_entry_too(shop: Shop) -> None:
+    shop.clock.advance(MONDAY - shop.clock.now())
+    shop.see(shot(0, 1))
+    (capture,) = shop.see(Shot(MONDAY + timedelta(minutes=5), (Person(1, side_px=90.0, likeness=0.8),)))
+    face = shop.services.captures.get(shop.tenant, "door", capture.id).sightings[0].faceid
+    assert shop.v1.send("POST", f"/v1/faces/{face}/sightings/{capture.id}-0/reject").status == 200
+    what = [entry["what"] for entry in shop.closed()]
+    assert "sighting rejected" in what
+    assert "POST /v1/faces/{id}/sightings/{sighting}/reject" in what
+    assert any(entry["id"] == f"{capture.id}-0-again1" for entry in shop.closed())
+
+
+def test_what_the_operator_does_at_the_command_line_is_an_entry(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from regulars.cli import main
+
+    assert main(["tenants", "set", "shop", "--review-margin", "0.05", "--data", str(tmp_path)]) == 0
+    assert (shop.last()["what"], shop.last()["by"]) == ("regulars tenants set", "operator")
+
+
+def test_a_search_that_finds_nobody_is_a_decision_though_the_dialect_answers_with_an_error(shop: Shop) -> None:
+    camera = CameraClient(shop.app, shop.credentials.app_id, shop.credentials.app_key, shop.clock, 500_000)
+    assert camera.call("getFaceByPicture", pic=picture(Person(3)))["code"] != 0
+    assert shop.last()["what"] == "sunmi getFaceByPicture"
+    assert "face" not in shop.last()["decided"][0]
+
+
+def test_an_answer_is_not_given_if_its_entry_cannot_be_written(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    from chalicelib.core.errors import StorageUnavailable
+    from chalicelib.services.audit.entries import Reads
+
+    class Full(Reads):
+        def _close(self, act: object) -> None:
+            raise StorageUnavailable("the disk is full")
+
+    shop.enrol(1, "anna")
+    shop.services.reads = Full(shop.storage.items, shop.clock)
+    assert shop.v1.send("GET", "/v1/faces/anna").status == 503
+
+
+def test_the_sweep_closes_hours_and_what_it_does_itself_is_an_entry(shop: Shop) -> None:
+    shop.enrol(1, "anna")
+    shop.clock.advance(2 * HOUR)
+    try:
+        shop.services.sweep.tenant(shop.tenant, shop.clock.now())
+    except RegularsError as error:
+        pytest.fail(str(error))
+    assert shop.services.audit_chain.end("shop").number >= 1
