@@ -10,9 +10,8 @@ import click
 from click.shell_completion import get_completion_class
 
 from chalicelib.core import acts
-from chalicelib.core.acts import Act
+from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.errors import InvalidInput, RegularsError
-from chalicelib.services.audit.acts import kind_of
 from chalicelib.settings import SettingError
 from chalicelib.vision.packs.packs import MissingModel
 from regulars import about, captures, hold, notice, receipt, retention

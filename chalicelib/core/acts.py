@@ -1,6 +1,8 @@
 """The act under way: who does what, by which request. What is written meanwhile names it in the audit.
 
-The dialects' endpoints, the chores and the command line begin an act; outside of one nothing is noted.
+The dialects' endpoints, the chores and the command line begin an act; outside of one nothing is noted. The table at the
+end says what of each act becomes an entry; a test holds it against all routes, chores and commands. Routes of v1 stand
+in it by method and path, those of the dialects by their names, commands and chores by theirs.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from typing import Any
 
 
 class Kind(StrEnum):
-    """What of an act becomes an entry (services/audit/acts.py says it of each)."""
+    """What of an act becomes an entry (the table below says it of each)."""
 
     CHANGE = "change"
     """Each of its transactions that changes the book or the account."""
@@ -33,7 +35,7 @@ class Kind(StrEnum):
 
 @dataclass
 class Act:
-    """One call of somebody. `what`: its name; `by`: whose; `request`: the id of the request, "" if it has none.
+    """One call of somebody. `what`: its name; `by`: whose.
 
     `tenant`: "" if what is written says whose it is. `about`: names of ours that say what it concerns, such as a key's
     id; never a person's name.
@@ -42,7 +44,6 @@ class Act:
     what: str
     by: str
     kind: Kind
-    request: str = ""
     tenant: str = ""
     about: Mapping[str, Any] = field(default_factory=dict)
     shown: dict[str, None] = field(default_factory=dict)
@@ -80,3 +81,174 @@ def decided(decisions: list[Mapping[str, Any]]) -> None:
     """Report what a search decided; a later search of the same act takes its place, since it was made again."""
     if (act := _current.get()) is not None:
         act.decided = decisions
+
+
+_ACTS = {
+    Kind.CHANGE: """
+        PATCH /v1/settings
+        POST /v1/cameras
+        PATCH /v1/cameras/{id}
+        DELETE /v1/cameras/{id}
+        POST /v1/cameras/{id}/key
+        POST /v1/captures/{id}/redrive
+        POST /v1/duplicates/{id}/done
+        POST /v1/face-changes
+        POST /v1/faces
+        PATCH /v1/faces/{id}
+        DELETE /v1/faces/{id}
+        POST /v1/faces/{id}/merge
+        POST /v1/faces/{id}/pictures
+        DELETE /v1/faces/{id}/pictures/{picture}
+        DELETE /v1/faces/{id}/rejections/{sighting}
+        PUT /v1/faces/{id}/consent
+        DELETE /v1/faces/{id}/consent
+        PUT /v1/faces/{id}/hold
+        POST /v1/faces/{id}/sightings/{sighting}/reject
+        POST /v1/groups
+        PATCH /v1/groups/{id}
+        DELETE /v1/groups/{id}
+        POST /v1/hooks
+        PATCH /v1/hooks/{id}
+        DELETE /v1/hooks/{id}
+        POST /v1/hooks/{id}/redeliver
+        POST /v1/hooks/{id}/secret
+        POST /v1/hooks/{id}/test
+        POST /v1/keys
+        PATCH /v1/keys/{id}
+        DELETE /v1/keys/{id}
+        POST /v1/keys/{id}/renew
+        POST /v1/merges/{id}/undo
+        POST /v1/reviews/{id}/done
+        POST /v1/session
+        DELETE /v1/session
+        sunmi createGroup
+        sunmi updateGroup
+        sunmi updateMigration
+        sunmi deleteGroup
+        sunmi addFaceInfoItem
+        sunmi removeFaceInfoItem
+        sunmi addFace
+        sunmi deleteFace
+        sunmi updateFace
+        icredit manage 0
+        icredit manage 3
+        regulars captures redrive
+        regulars console
+        regulars fsck
+        regulars hold set
+        regulars hold lift
+        regulars reembed
+        regulars tenants add
+        regulars tenants set
+        regulars tenants rotate
+        regulars tenants disable
+        regulars tenants enable
+        regulars tenants keys add
+        regulars tenants keys renew
+        regulars tenants keys delete
+    """,
+    Kind.DECISION: """
+        POST /v1/identify
+        POST /v1/verify
+        sunmi getFaceByPicture
+        icredit manage 1
+    """,
+    Kind.READ: """
+        GET /v1/arrivals
+        GET /v1/captures
+        GET /v1/captures/{id}
+        GET /v1/captures/{id}/crops/{n}
+        GET /v1/duplicates
+        GET /v1/faces
+        GET /v1/faces/{id}
+        GET /v1/faces/{id}/pictures
+        GET /v1/faces/{id}/sightings
+        GET /v1/faces/{id}/similar
+        GET /v1/merges
+        GET /v1/reviews
+    """,
+    Kind.EXPORT: """
+        GET /v1/face-ids
+        GET /v1/faces/{id}/everything
+        regulars about
+    """,
+    Kind.CHORE: """
+        sweep merges
+        sweep consents
+        sweep pictures off
+        sweep learnt pictures
+        sweep retention
+        sweep joining
+        watch faces
+        index joining
+    """,
+    Kind.SIGHTING: "sighting",
+    # The rest shows no picture and changes nothing that somebody decided: a camera's own traffic (its captures' entries
+    # are the sightings), figures, deliveries that were taken, what storage needs, and commands that act over v1.
+    Kind.NOTHING: """
+        GET /v1/cameras
+        GET /v1/consents
+        GET /v1/cameras/{id}
+        POST /v1/cameras/{id}/heartbeat
+        POST /v1/captures
+        POST /v1/captures/uploads
+        POST /v1/detect
+        GET /v1/faces/{id}/consent
+        GET /v1/faces/{id}/hold
+        GET /v1/faces/{id}/rejections
+        GET /v1/groups
+        GET /v1/groups/{id}
+        GET /v1/holds
+        GET /v1/hooks
+        GET /v1/hooks/{id}
+        POST /v1/hooks/{id}/ack
+        GET /v1/hooks/{id}/deliveries
+        GET /v1/keys
+        GET /v1/observations
+        GET /v1/notice
+        GET /v1/openapi.json
+        GET /v1/session
+        GET /v1/retention
+        GET /v1/settings
+        GET /v1/signing-key
+        GET /v1/statistics
+        GET /v1/usage
+        sunmi getGroupList
+        sunmi getFaceInfoItem
+        sunmi getFace
+        sunmi getFaceList
+        sunmi getFaceByArrival
+        icredit query
+        icredit analysis
+        sweep snapshots
+        sweep pictures
+        sweep seals
+        sweep usage
+        sweep audit
+        sweep audit retention
+        sweep lost captures
+        sweep reviews
+        sweep duplicates
+        sweep requests
+        sweep sessions
+        sweep events
+        sweep files
+        watch cameras
+        watch captures
+        watch outbox
+    """,
+}
+
+ACTS: dict[str, Kind] = {
+    line.strip(): kind for kind, lines in _ACTS.items() for line in lines.split("\n") if line.strip()
+}
+
+
+def chore(what: str, tenant: str) -> Act:
+    """Return an act of the service itself."""
+    return Act(what, "regulars", kind_of(what), tenant=tenant)
+
+
+def kind_of(what: str) -> Kind:
+    """Return what of an act becomes an entry; nothing of one that the table does not name."""
+    return ACTS.get(what, Kind.NOTHING)

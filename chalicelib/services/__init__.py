@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Protocol
 
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.once import once
-from chalicelib.services.audit.entries import AuditedItems
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -139,6 +138,8 @@ class Services:
     def __init__(self, settings: Settings, ports: Ports) -> None:
         self.settings, self.ports, self.clock = settings, ports, ports.clock
         storage = ports.storage
+        from chalicelib.services.audit.entries import AuditedItems  # not when the application is imported
+
         self._items, self._blobs, self._vault = AuditedItems(storage.items, ports.clock), storage.blobs, storage.vault
         self.uploads = storage.uploads
         self.pictures = storage.blobs

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.core import acts, keys, telemetry
+from chalicelib.core.acts import chore
 from chalicelib.core.errors import Busy, RegularsError
 from chalicelib.core.failures import log_failure, report_failure
 from chalicelib.core.items import write
@@ -18,7 +19,6 @@ from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Clock, ItemStore, Put, Queue
 from chalicelib.core.search import IndexBuilder
 from chalicelib.core.values import milliseconds, moment
-from chalicelib.services.audit.acts import chore
 from chalicelib.services.audit.closing import Closing
 from chalicelib.services.audit.erasing import AuditErasing
 from chalicelib.services.captures.kept import KeptCaptures

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from chalicelib.core import acts, keys, telemetry
+from chalicelib.core.acts import chore as audited
 from chalicelib.core.captures import Camera
 from chalicelib.core.errors import ConditionFailed
 from chalicelib.core.failures import report_failure
@@ -22,7 +23,6 @@ from chalicelib.core.ports import Clock, ItemStore, Update, equals
 from chalicelib.core.telemetry import SWEEP_AGE
 from chalicelib.core.values import milliseconds, moment, time_text
 from chalicelib.core.webhooks import Event, EventKind
-from chalicelib.services.audit.acts import chore as audited
 from chalicelib.services.captures.cameras import Cameras
 from chalicelib.services.captures.redrive import Redrive
 from chalicelib.services.joining.chore import JoiningChore

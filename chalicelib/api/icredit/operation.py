@@ -14,10 +14,9 @@ from chalicelib.api.icredit import auth, wire
 from chalicelib.api.icredit.errors import INTERNAL, code_of
 from chalicelib.api.icredit.request import Parameters, read_parameters
 from chalicelib.core import telemetry
-from chalicelib.core.acts import Act
+from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.model import Tenant
-from chalicelib.services.audit.acts import kind_of
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -57,7 +56,7 @@ class Operation:
             telemetry.of_tenant(tenant.name)
             media_type, body = request.media_type((*FORMS, JSON)), request.body()
             call = Call(services, tenant, read_parameters(media_type, body), headers)
-            with services.reads.of(self._act(call, request)):
+            with services.reads.of(self._act(call)):
                 answer = self.view(call)
             return json_response(answer, headers=headers)
         except Refused:
@@ -68,11 +67,11 @@ class Operation:
         except Exception as error:
             return self._failure(error, INTERNAL, "an internal error, which was logged: try again later")
 
-    def _act(self, call: Call, request: HttpRequest) -> Act:
+    def _act(self, call: Call) -> Act:
         """Say who does what. What `manage` does depends on a parameter."""
         control = call.parameters.text("CONTROL_TYPE") if self.name == "manage" else None
         what = " ".join(filter(None, ("icredit", self.name, control)))
-        return Act(what, "appcode", kind_of(what), request.id, call.tenant.name)
+        return Act(what, "appcode", kind_of(what), call.tenant.name)
 
     def _failure(self, error: Exception, code: str, message: str) -> Response:
         report_answer(error, code, self.name)

@@ -15,10 +15,9 @@ from chalicelib.api.sunmi.errors import DONE, INTERNAL, NEVER_STORED, code_of
 from chalicelib.api.sunmi.parameters import Parameters
 from chalicelib.api.sunmi.request import SignedForm
 from chalicelib.core import telemetry
-from chalicelib.core.acts import Act
+from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.model import Tenant
-from chalicelib.services.audit.acts import kind_of
 from chalicelib.services.commit.idempotency import OK, Answer, AnsweredAlready, RequestId
 
 if TYPE_CHECKING:
@@ -85,7 +84,7 @@ class Endpoint:
         if request_id is None:
             services.requests.read(signed.key)
         what = f"sunmi {self.name}"
-        with services.reads.of(Act(what, "app_id", kind_of(what), "", caller.name)):
+        with services.reads.of(Act(what, "app_id", kind_of(what), caller.name)):
             answer = self._answered(Call(services, caller, form, request_id, headers))
         return self._envelope(answer)
 

@@ -378,7 +378,7 @@ def _capture(call: Call, capture: captures.Capture, names: Mapping[str, str]) ->
 def crop_url(call: Call, camera: str, sighting: str) -> str | None:
     """Return where the face of a sighting can be looked at, cut out of its capture."""
     capture, number = parts_of_sighting(sighting)
-    if not call.caller.sees_pictures:
+    if not call.caller.is_shown_pictures:
         return None
     return call.absolute(call.route(f"/v1/captures/{capture}/crops/{number}?{urlencode({'camera': camera})}"))
 

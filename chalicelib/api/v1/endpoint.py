@@ -19,12 +19,11 @@ from chalicelib.api.v1 import errors, reading, repeats
 from chalicelib.api.v1.auth import Caller, caller
 from chalicelib.api.v1.wire import Sent, WithPicture
 from chalicelib.core import acts, telemetry
-from chalicelib.core.acts import Act, Kind
+from chalicelib.core.acts import Act, Kind, kind_of
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.model import Tenant
 from chalicelib.core.roles import Role
 from chalicelib.core.values import milliseconds
-from chalicelib.services.audit.acts import kind_of
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -219,7 +218,7 @@ class Operation(Struct, frozen=True, dict=True):
         what, id_ = f"{self.method} {self.path}", request.parameters.get("id")
         kind = Kind.NOTHING if who.camera is not None else kind_of(what)
         about = {"face" if self.path.startswith("/v1/faces/") else "of": id_} if id_ is not None else {}
-        return Act(what, who.said, kind, request.id, who.tenant.name, about)
+        return Act(what, who.said, kind, who.tenant.name, about)
 
     def _at_the_door(self, provide: Provide, request: HttpRequest) -> Response:
         headers: dict[str, str] = {}
@@ -227,7 +226,7 @@ class Operation(Struct, frozen=True, dict=True):
         if "door" in self.types:
             sent["door"] = Door(provide(), request, headers)
         what = f"{self.method} {self.path}"
-        with acts.begun(Act(what, "sign-in", kind_of(what), request.id)):
+        with acts.begun(Act(what, "sign-in", kind_of(what))):
             return _response(self.view(**sent), self.status, headers)
 
     def _sent(self, request: HttpRequest) -> dict[str, Any]:

@@ -11,21 +11,16 @@ import secrets
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from chalicelib.core import acts, keys
+from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.acts import Act, Kind
 from chalicelib.core.audit import HOUR_MS, Entry, leaf_of
-from chalicelib.core.captures import Capture, Sighting, captured_ms, sighting_id
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.items import write
-from chalicelib.core.model import Decision
 from chalicelib.core.ports import Action, Check, Clock, Delete, Item, ItemStore, Put, absent
-from chalicelib.core.values import known, milliseconds, moment, time_text
-
-CLOSED_WITH = timedelta(minutes=30)
-"""A sighting that is resolved within this time of its capture has no item: closing finds it by the capture's id."""
+from chalicelib.core.values import milliseconds, moment, time_text
 
 _MOST_REMEMBERED = 50_000
 _BESIDE = {table.name for table in (keys.REQUESTS, keys.OBSERVATIONS, keys.SUMMARIES, keys.ARRIVALS, keys.AUDIT)}
@@ -66,6 +61,12 @@ def new_entry(clock: Clock, what: str, by: str, **more: Any) -> Entry:
     ms = milliseconds(clock.now())
     said = {name: value for name, value in more.items() if value not in (None, "", [], {})}
     return {"id": f"{ms:013d}-{secrets.token_hex(6)}", "at": time_text(moment(ms)), "what": what, "by": by, **said}
+
+
+def request_id() -> str:
+    """Return the id that the log has of the request under way; "" if none is."""
+    this = telemetry.current()
+    return "" if this is None else this.request_id
 
 
 class Reads:
@@ -148,7 +149,7 @@ def _entry(act: Act, clock: Clock, actions: Sequence[Action], shown: Sequence[st
         clock,
         act.what,
         act.by,
-        request=act.request,
+        request=request_id(),
         faces=list(dict.fromkeys(faces)),
         deleted=_deleted(actions),
         seq=int(journal[0]["seq"]) if journal else None,
@@ -179,51 +180,3 @@ def _whose(action: Action) -> str:
     if isinstance(action, Put) and "tenant" in action.item:
         return str(action.item["tenant"])
     return sort.partition("#")[0] if partition in ("tenant", "key") else ""
-
-
-# --- sightings --------------------------------------------------------------------------------------------------------
-
-
-def has_item(capture_id: str, sighting: Sighting) -> bool:
-    """Return whether a sighting's entry is an item of its own, since closing would not find it by its capture."""
-    if sighting.resolved_at is None:
-        return False
-    apart_ms = abs(milliseconds(sighting.resolved_at) - captured_ms(capture_id))
-    return sighting.correction > 0 or apart_ms > CLOSED_WITH // timedelta(milliseconds=1)
-
-
-def sighting_entry(capture: Capture, sighting: Sighting) -> Entry:
-    """Make the entry of a sighting: who it was, by which model, score, limit and seq of the gallery."""
-    assert sighting.resolved_at is not None  # noqa: S101 -- earlier versions' sightings have no entry
-    again = f"-again{sighting.correction}" if sighting.correction else ""
-    fields = {
-        "id": sighting_id(capture.id, sighting.number) + again,
-        "at": time_text(sighting.resolved_at),
-        "what": "sighting",
-        "by": f"camera {capture.camera_id}",
-        "resolution": sighting.resolution.value,
-        "faces": None if sighting.faceid is None else [sighting.faceid],
-        "model": sighting.model or None,
-        "reason": sighting.reason or None,
-    }
-    return {**known(fields), **decision_said(sighting.decision)}
-
-
-def decision_said(decision: Decision | None) -> dict[str, Any]:
-    """Describe a decision: the score, what it was held against, and the seq of the gallery. Numbers are texts."""
-    if decision is None:
-        return {}
-    score = None if decision.score is None else f"{decision.score:.6f}"
-    said = {"score": score, "threshold": f"{decision.threshold:.6f}", "gallery_size": decision.gallery_size}
-    return known({**said, "seq": decision.seq, "visit": decision.by})
-
-
-def rejected_put(tenant: str, clock: Clock, capture: Capture, sighting: Sighting) -> list[Action]:
-    """Return the action that keeps a rejected sighting's decision, which its capture will not hold any more."""
-    if sighting.resolved_at is None:
-        return []
-    before, act = sighting_entry(capture, sighting), acts.current()
-    more = {name: value for name, value in before.items() if name not in ("id", "at", "what", "by")}
-    by, request = ("regulars", "") if act is None else (act.by, act.request)
-    told = {"sighting": before["id"], "was": before["at"], **more}
-    return [entry_put(tenant, new_entry(clock, "sighting rejected", by, request=request, **told))]

@@ -12,7 +12,7 @@ from chalicelib.core.items import every
 from chalicelib.core.ports import Item, ItemStore
 from chalicelib.core.records.captures import capture_from
 from chalicelib.core.values import milliseconds
-from chalicelib.services.audit.entries import CLOSED_WITH, has_item, sighting_entry
+from chalicelib.services.audit.sightings import CLOSED_WITH, has_item, sighting_entry
 
 _REACH_MS = int(CLOSED_WITH.total_seconds() * 1000)
 

@@ -16,7 +16,7 @@ from chalicelib.core.model import DEFAULT_GROUPS, Candidate, Decision, Face, Ten
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.search import FaceSearch, SearchRequest, verdicts
 from chalicelib.core.telemetry import stage
-from chalicelib.services.audit.entries import decision_said
+from chalicelib.services.audit.sightings import decision_said
 from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.models.tenant_vision import TenantVision

@@ -11,7 +11,7 @@ from chalicelib.core.errors import FaceNotFound, Unusable
 from chalicelib.core.model import Decision, Template, Tenant
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.values import known
-from chalicelib.services.audit.entries import decision_said
+from chalicelib.services.audit.sightings import decision_said
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.models.tenant_vision import TenantVision
 from chalicelib.services.recognition.looking import Probe, probes_of

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from chalicelib.core import acts, keys, telemetry
-from chalicelib.core.acts import Act
+from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.captures import Camera, Capture, CaptureState, Resolution, SeenFace
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import (
@@ -35,7 +35,6 @@ from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Update, equ
 from chalicelib.core.records.captures import capture_from, capture_key, seen_from, seen_item, sides_fields
 from chalicelib.core.reviews import NearFace
 from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
-from chalicelib.services.audit.acts import kind_of
 from chalicelib.services.captures.attempts import Attempts
 from chalicelib.services.captures.cameras import Cameras
 from chalicelib.services.captures.reading import Reading
@@ -119,7 +118,7 @@ class Ingest:
         StorageUnavailable, InvalidInput if an adapter refused what we asked of it.
         """
         telemetry.of_tenant(tenant_name)
-        act = Act("sighting", f"camera {camera_id}", kind_of("sighting"), "", tenant_name, {"of": capture_id})
+        act = Act("sighting", f"camera {camera_id}", kind_of("sighting"), tenant_name, {"of": capture_id})
         for _ in attempts():
             tenant = self.tenants.named(tenant_name)  # each time, since its model may be another
             try:

@@ -30,7 +30,7 @@ from chalicelib.core.ports import Action, Check, Clock, Item, ItemStore, equals
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import KEPT_MS, Arrival
-from chalicelib.services.audit.entries import rejected_put
+from chalicelib.services.audit.sightings import rejected_put
 from chalicelib.services.captures.reading import SightedFaces, not_found
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.enrolment.pictures import FacePictures

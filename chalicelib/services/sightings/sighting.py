@@ -37,7 +37,7 @@ from chalicelib.core.reviews import NearFace, Review, ReviewKind, is_uncertain
 from chalicelib.core.values import milliseconds, time_text
 from chalicelib.core.visits import KEPT_MS
 from chalicelib.core.webhooks import Event, EventKind
-from chalicelib.services.audit.entries import entry_put, has_item, sighting_entry
+from chalicelib.services.audit.sightings import sighting_put
 from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.groups.groups import events_of_full
 from chalicelib.services.sightings.reviews import review_put
@@ -147,9 +147,7 @@ class OpenSighting:
 
     def resolved_actions(self, sighting: Sighting) -> list[Action]:
         """Return the actions that store the outcome, once: condition STEP."""
-        entry = sighting_entry(self.capture, sighting) if has_item(self.capture.id, sighting) else None
-        own = [] if entry is None else [entry_put(self.tenant.name, entry)]
-        return [self._resolved_update(sighting), *own]
+        return [self._resolved_update(sighting), *sighting_put(self.tenant.name, self.capture, sighting)]
 
     def _resolved_update(self, sighting: Sighting) -> Update:
         tenant, after = self.tenant.name, self.resolved_capture(sighting)
