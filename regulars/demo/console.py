@@ -67,7 +67,7 @@ def invitation(running: Service) -> str:
         made = link(services, services.tenants.named(TENANT), FIRST, running.url)
     finally:
         services.close()
-    another = f"regulars console --tenant {TENANT} --data {running.data} --url {running.url}"
+    another = f"regulars console --tenant {TENANT} --data {running.data}"
     return (
         f"see who came, in the console (the link signs in once, within ten minutes):\n  {made}\nanother link: {another}"
     )
