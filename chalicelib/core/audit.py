@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
@@ -39,10 +39,10 @@ class Leaf:
         read: Entry | None = None if self.entry is None else json.loads(self.entry)
         return read
 
-    def names(self, names: Iterable[str]) -> bool:
-        """Tell whether the entry has one of these as a whole text somewhere."""
+    def names(self, faceids: Collection[str]) -> bool:
+        """Tell whether the entry is about one of these faces."""
         text = self.entry or ""
-        return any(json.dumps(name, ensure_ascii=False) in text for name in names)
+        return any(faceid in text for faceid in faceids) and not faces_of(self.content or {}).isdisjoint(faceids)
 
     @property
     def bare(self) -> Leaf:
@@ -116,3 +116,21 @@ def head_of(document: Any) -> Head:
     if not isinstance(said, Mapping) or {name: type(value) for name, value in said.items()} != kinds:
         raise InvalidInput("this is no head of an audit: `regulars audit head` prints one")
     return Head(**said)
+
+
+def faces_of(entry: Entry) -> set[str]:
+    """Return the ids of the faces that an entry is about, from the members that have some, and from no other text.
+
+    Whoever enrols a face chooses its id: it may be a camera's, a key's, or a word of ours such as `sighting`.
+    """
+    shown = (one.removeprefix("face ") for one in entry.get("shown", ()) if one.startswith("face "))
+    decided = (one["face"] for one in entry.get("decided", ()) if "face" in one)
+    return {*entry.get("faces", ()), *entry.get("deleted", ()), *shown, *decided, *_of(entry)}
+
+
+def _of(entry: Entry) -> list[str]:
+    """Return the faces in the id of what an act concerns, if that is made of them."""
+    what, of = str(entry.get("what", "")), str(entry.get("of", ""))
+    if "/v1/reviews/" in what:
+        return [of.partition("-")[2]]  # core/reviews: `promoted-FACE`
+    return of.split(".") if "/v1/duplicates/" in what or "/v1/merges/" in what else []

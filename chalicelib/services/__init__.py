@@ -751,6 +751,7 @@ class Services:
             self.groups,
             FaceObservations(self._items, self.days),
             self.tenant_vision,
+            self.audit_erasing,
             self.clock,
             capture_days=self.settings.capture_days,
         )

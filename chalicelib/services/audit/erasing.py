@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chalicelib.core import acts, keys
-from chalicelib.core.audit import HOUR_MS, Leaf
+from chalicelib.core.audit import HOUR_MS, Entry, Leaf
 from chalicelib.core.errors import ConditionFailed
 from chalicelib.core.items import write
 from chalicelib.core.ports import Clock, ItemStore, Put, equals
@@ -34,14 +34,14 @@ class AuditErasing:
     pending: Pending
     clock: Clock
 
-    def erase(self, tenant: str, names: Collection[str], erasure: str = "") -> list[str]:
-        """Erase the entries that name one of these as a whole text; return the hashes of their leaves.
+    def erase(self, tenant: str, faceids: Collection[str], erasure: str = "") -> list[str]:
+        """Erase the entries that are about one of these faces; return the hashes of their leaves.
 
-        `names`: a faceid, and what else only that person is named by; `erasure`: the id that the receipt has. Captures
-        that name the face are to be changed before: sightings that are not closed yet are read from them. It may be
-        cut off and done again: then the leaves that are left are erased, and listed.
+        `erasure`: the id that the receipt has. Captures that name a face are to be changed before: sightings that are
+        not closed yet are read from them. It may be cut off and done again: then the leaves that are left are erased,
+        and listed.
         """
-        wanted = {*names, *(f"face {one}" for one in names)}
+        wanted = set(faceids)
         erased: list[str] = []
         while True:
             self.chain.hold_up(tenant)
@@ -58,6 +58,12 @@ class AuditErasing:
             for element, leaves in closed:
                 self.chain.rewrite(element, [one.bare if one.names(wanted) else one for one in leaves])
             erased += hashes
+
+    def entries(self, tenant: str, faceids: Collection[str]) -> list[Entry]:
+        """Read the entries about one of these faces, those of closed hours first; of open sightings, captures tell."""
+        closed = (leaf for _, leaves in self._naming(tenant, faceids) for leaf in leaves)
+        waiting = (one.leaf for one in self.pending.items(tenant))
+        return [one.content or {} for one in (*closed, *waiting) if one.names(faceids)]
 
     def nightly(self, tenant: str, days: int | None) -> None:
         """Let entries go that are older than the tenant keeps them (None: for ever), and what cut-off closings left."""

@@ -39,6 +39,7 @@ from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.records.webhooks import KEPT_FOR
 from chalicelib.core.retention import captures_kept, sightings_kept, unseen_kept
 from chalicelib.core.values import milliseconds, time_text
+from chalicelib.services.audit.erasing import AuditErasing
 from chalicelib.services.captures.reading import RULES
 from chalicelib.services.everything import page
 from chalicelib.services.everything.places import PLACES, Subject, holdings
@@ -73,6 +74,7 @@ class Archives:
     groups: Groups
     observations: FaceObservations
     tenant_vision: TenantVision
+    audit: AuditErasing
     clock: Clock
     capture_days: int
     """The deployment's: a tenant's own is at most that."""
@@ -115,7 +117,7 @@ class Archives:
         """
         face = self.faces.get(tenant, faceid)
         found = [one for chunk in self.observations.chunks(tenant, faceid) for one in chunk]
-        subject = Subject(self.items, tenant, face, found)
+        subject = Subject(self.items, tenant, face, found, self.audit.entries(tenant.name, {faceid}))
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             captures = self._captures(subject)
             if after is None:
@@ -167,6 +169,7 @@ class Archives:
             "capture_pictures": captures_kept(tenant, self.capture_days),
             "captures": sightings_kept(tenant),
             "learnt_pictures": tenant.learnt_days,
+            "audit": tenant.audit_days,
             "merges": UNDONE_WITHIN.days,
             "events": KEPT_FOR.days,
             "unseen": unseen_kept(tenant, group) if group else None,

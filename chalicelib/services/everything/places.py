@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 from chalicelib.core import keys
+from chalicelib.core.audit import Entry, faces_of
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.items import every
 from chalicelib.core.merges import Merge
@@ -28,12 +29,13 @@ from chalicelib.core.visits import Visits
 
 @dataclass
 class Subject:
-    """The person of a face, in what is stored. `observations`: all of the face's."""
+    """The person of a face, in what is stored. `observations`, `entries`: all of the face's, and of the audit."""
 
     items: ItemStore
     tenant: Tenant
     face: Face
     observations: Sequence[Observation]
+    entries: Sequence[Entry]
 
     @property
     def faceid(self) -> str:
@@ -171,6 +173,22 @@ def _duplicates(subject: Subject) -> Iterator[Item]:
             yield {name: value for name, value in item.items() if name != "id"}
 
 
+def _audit(subject: Subject) -> Iterator[Item]:
+    """Read the entries about the person, without the others that an act was about, too."""
+    for entry in subject.entries:
+        others = {name: value for name, value in entry.items() if name in _OF_SEVERAL}
+        own = {name: [one for one in value if subject.faceid in _named(one)] for name, value in others.items()}
+        yield {**entry, **{name: value for name, value in own.items() if value}}
+
+
+_OF_SEVERAL = ("faces", "deleted", "decided", "shown")
+
+
+def _named(one: Any) -> set[str]:
+    """Return the faces that one value of an entry's list names."""
+    return faces_of({"decided": [one]} if isinstance(one, dict) else {"faces": [one], "shown": [one]})
+
+
 @dataclass(frozen=True)
 class Place:
     """A table, or a kind of object in blob storage, that holds something about people.
@@ -206,6 +224,9 @@ PLACES = (
     Place(keys.DUPLICATES.name, "that another face may be this person, too", _duplicates),
     Place(keys.OUTBOX.name, "events about the person that wait for a hook, or that somebody has not fetched", _outbox),
     Place(keys.REQUESTS.name, "answers to recent requests, so that a repeat is recognised", _requests),
+    Place(
+        keys.AUDIT.name, "who did what with the person's data, when, and how the person was told from others", _audit
+    ),
     Place("face pictures", "the pictures of the face, small ones too, and those that it learnt"),
     Place("capture pictures", "the pictures that cameras sent"),
     Place("crops", "the person's face, cut out of a capture that somebody looked at"),

@@ -63,6 +63,7 @@ ENGLISH: Mapping[str, str] = {
     "learnt_pictures": "pictures that the face learnt from cameras",
     "merges": "how to undo that two faces became one",
     "events": "events that nobody fetched",
+    "audit": "who did what with this",
     "unseen": "the face, if it is not seen again",
     "observations": "observations",
 }
@@ -121,6 +122,7 @@ CHINESE: Mapping[str, str] = {
     "learnt_pictures": "从摄像头学到的照片",
     "merges": "撤销人脸合并所需的信息",
     "events": "无人取走的事件",
+    "audit": "对这些数据的操作记录",
     "unseen": "人脸（未再被拍到时）",
     "observations": "观察记录",
 }
@@ -139,6 +141,7 @@ CHINESE_PLACES: Mapping[str, str] = {
     "duplicates": "另一人脸可能也是此人",
     "outbox": "等待发送或领取的、关于此人的事件",
     "requests": "近期请求的回答，用于识别重复请求",
+    "audit": "谁在何时对此人的数据做了什么，以及如何将此人与他人区分",
     "face pictures": "人脸照片，包括缩略图和学到的照片",
     "capture pictures": "摄像头发送的图片",
     "crops": "从图片中截取的此人面部",

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core import keys
+from chalicelib.core import acts, keys
+from chalicelib.core.acts import Act, Kind
 from chalicelib.core.captures import sighting_id
 from chalicelib.core.consent import Basis, Consent
 from chalicelib.core.errors import FaceNotFound, InvalidInput
@@ -83,6 +84,19 @@ def test_the_archive_names_every_item_that_names_the_face(book: Book) -> None:
     assert "case 7" in page
     assert ben.faceid not in json.dumps(held)
     assert set(held) == {place.name for place in PLACES if place.read}
+
+
+def test_acts_on_the_person_are_in_it_without_the_others_whom_they_were_about(book: Book) -> None:
+    ann, ben = enrolled(book, ANN, "Ann"), enrolled(book, BEN, "Ben")
+    shown = [f"face {ann.faceid}", f"face {ben.faceid}"]
+    with book.services.reads.of(Act("GET /v1/faces", "key first", Kind.READ, tenant="shop")):
+        for one in shown:
+            acts.shows(one)
+    [entry] = document(opened(book, ann.faceid))["held"]["audit"]
+    assert (entry["what"], entry["by"], entry["shown"]) == ("GET /v1/faces", "key first", shown[:1])
+    book.clock.advance(timedelta(hours=2))
+    book.services.audit_closing.tenant("shop")
+    assert document(opened(book, ann.faceid))["held"]["audit"] == [entry], "also of an hour that was closed"
 
 
 def test_it_has_the_templates_and_the_pictures_as_they_are(book: Book) -> None:
