@@ -84,6 +84,7 @@ class Stage:
             "watch": self.watch,
             "sweep": self.sweep,
             "send_sweeps": self.send_sweeps,
+            "retention": self.retention,
         }
 
     def least_ms(self, operation: Callable[[], Callable[[], object]], repeat: int) -> float:
@@ -190,6 +191,13 @@ class Stage:
     def send_sweeps(self) -> Callable[[], object]:
         """Send the message of one tenant, as the schedule does."""
         return lambda: self.services.sweep.all(self.clock.at)
+
+    def retention(self) -> Callable[[], object]:
+        """Look for what is kept no longer, as a sweep does at night, while nothing is."""
+        days = {"capture_days": 20, "sighting_days": 60, "regular_days": 3_650}
+        self.services.tenants.change(self.tenant.name, days)
+        tenant = self.tenant
+        return lambda: require(self.services.retention.tenant(tenant, lambda: 300.0))
 
     def snapshot(self) -> dict[str, Any]:
         """Of a gallery that changed; the journal behind the one before is not yet trimmed."""

@@ -27,7 +27,7 @@ def hold() -> None:
     Examples:
       regulars hold set 21 --tenant shop-12 --reason "case 7"
       regulars hold list --tenant shop-12
-      regulars hold lift 21 --tenant shop-12
+      regulars hold lift 21 --tenant shop-12 --reason "closed"
     """
 
 
@@ -44,11 +44,12 @@ def set_(face: str, reason: str, tenant: str, data: Path | None, stage: str | No
 
 @hold.command()
 @click.argument("face")
+@click.option("--reason", required=True, help="Why it is over. The audit has it.")
 @_options
-def lift(face: str, tenant: str, data: Path | None, stage: str | None) -> None:
+def lift(face: str, reason: str, tenant: str, data: Path | None, stage: str | None) -> None:
     """End the hold of the face of this id."""
     with _opened(data, stage) as services:
-        services.holds.lift(services.tenants.named(tenant), face)
+        services.holds.lift(services.tenants.named(tenant), face, reason)
     print(f"{face} is not held")
 
 

@@ -38,7 +38,7 @@ class Act:
     """One call of somebody. `what`: its name; `by`: whose.
 
     `tenant`: "" if what is written says whose it is. `about`: names of ours that say what it concerns, such as a key's
-    id; never a person's name.
+    id; never a person's name, unless somebody gives it as a reason: with the entries about the face that is erased.
     """
 
     what: str
@@ -75,6 +75,12 @@ def shows(what: str) -> None:
     """Report that the answer shows a picture of `what`."""
     if (act := _current.get()) is not None:
         act.shown[what] = None
+
+
+def says(**about: str) -> None:
+    """Add to what the act's entries say, such as the reason that somebody gives for it."""
+    if (act := _current.get()) is not None:
+        act.about = {**act.about, **about}
 
 
 def decided(decisions: list[Mapping[str, Any]]) -> None:
@@ -178,6 +184,7 @@ _ACTS = {
         sweep pictures off
         sweep learnt pictures
         sweep retention
+        regulars retention
         sweep joining
         watch faces
         index joining

@@ -190,7 +190,8 @@ class Model:
     def _swept(self) -> Quantities:
         """Return the quantities of a month's sweeps of all tenants, which find nothing changed.
 
-        Each hour, as many runs are cold as there are at once. Once a month, the face of each picture is read.
+        Each hour, as many runs are cold as there are at once. Each night, one looks for what is kept no longer. Once a
+        month, the face of each picture is read.
         """
         tenants = self.load.tenants
         cold = min(tenants, SWEEPS_AT_ONCE)
@@ -201,7 +202,9 @@ class Model:
         listing_s = WAIT_MS["s3 put"] / 1000 * pages
         gigabytes = self.figures.memory_mb["build_index"] / 1024
         listed = Quantities(s3_puts=pages, lambda_gb_s=listing_s * gigabytes).times(LISTINGS)
-        return hourly.times(24 * DAYS) + listed + Quantities(dynamodb_read_units=self.load.faces)
+        nightly = self._run("build_index", "retention", math.inf).times(tenants)
+        found = hourly.times(24 * DAYS) + nightly.times(DAYS) + listed
+        return found + Quantities(dynamodb_read_units=self.load.faces)
 
     def _seen(self, captures: float) -> Quantities:
         """Return the writes for cameras' last contact, which an offer notes at most once a minute."""

@@ -58,7 +58,7 @@ def change_hold(call: Call, body: HoldChange) -> Hold:
     if body.held:
         holds.set(call.tenant, faceid, body.reason, call.request)
     else:
-        holds.lift(call.tenant, faceid, call.request)
+        holds.lift(call.tenant, faceid, body.reason, call.request)
     return get_hold(call)
 
 

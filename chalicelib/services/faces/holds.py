@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from chalicelib.core import keys
+from chalicelib.core import acts, keys
 from chalicelib.core.errors import Busy, ConditionFailed, FaceHeld, InvalidInput, TooMany
 from chalicelib.core.items import attempts, every
 from chalicelib.core.model import Face, Hold, Tenant
@@ -81,13 +81,17 @@ class Holds:
 
         Raises InvalidInput, FaceNotFound, TooMany, Busy, AnsweredAlready.
         """
-        reason = _legal(reason)
+        reason = _said(reason)
         if len(self.all(tenant.name)) >= MAX_HOLDS and self.faces.get(tenant, faceid).hold is None:
             raise TooMany(f"{MAX_HOLDS} faces are held, the most of a tenant: lift the holds that are over")
         return self._change(tenant, faceid, reason, request)
 
-    def lift(self, tenant: Tenant, faceid: str, request: RequestId | None = None) -> Face:
-        """End a face's hold, if it has one. Return the face. Raises FaceNotFound, Busy, AnsweredAlready."""
+    def lift(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
+        """End a face's hold, if it has one, for this reason, which the audit has. Return the face.
+
+        Raises InvalidInput, FaceNotFound, Busy, AnsweredAlready.
+        """
+        _said(reason)
         return self._change(tenant, faceid, None, request)
 
     def _change(self, tenant: Tenant, faceid: str, reason: str | None, request: RequestId | None) -> Face:
@@ -108,8 +112,10 @@ class Holds:
         raise Busy("this face is changed by others all the time: send the request again in a moment")
 
 
-def _legal(reason: str) -> str:
+def _said(reason: str) -> str:
+    """Return the reason as it is stored, and tell the audit. Raises InvalidInput."""
     reason = composed(reason, REASON_LENGTH).strip()
     if not 1 <= len(reason) <= REASON_LENGTH:
         raise InvalidInput(f"the reason of a hold has 1 to {REASON_LENGTH} characters, not {len(reason)}")
+    acts.says(reason=reason)
     return reason

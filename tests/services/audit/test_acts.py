@@ -41,7 +41,6 @@ CHANGES_NOTHING = {
     "regulars serve": "each request and chore is an act of its own",
     "regulars tenants keys list": "lists",
     "regulars tenants list": "lists",
-    "regulars retention": "shows",
     "regulars tenants show": "shows",
     "regulars today": "shows names and times, no pictures",
     "regulars week": "begins a folder of its own",

@@ -150,7 +150,7 @@ def test_a_face_under_legal_hold_outlives_its_record_and_stops_no_other(book: Bo
     book.clock.advance(3 * DAY)
     sweep(book)
     assert [face.faceid for face in book.faces()] == [held]
-    book.services.holds.lift(book.tenant, held)
+    book.services.holds.lift(book.tenant, held, "closed")
     sweep(book)
     assert book.faces() == []
 

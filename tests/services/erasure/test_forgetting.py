@@ -176,7 +176,7 @@ class Forgetting(RuleBasedStateMachine):
         if held:
             self.book.services.holds.set(self.book.tenant, faceid, "case 7")
         else:
-            self.book.services.holds.lift(self.book.tenant, faceid)
+            self.book.services.holds.lift(self.book.tenant, faceid, "closed")
         if self.model.faces[faceid].held != held:
             self.model.faces[faceid] = Known(self.model.faces[faceid].group, self.now, held)
 

@@ -139,7 +139,7 @@ def test_a_held_face_stays_with_its_observations_and_captures(book: Book) -> Non
     assert (faces(book), captures(book), pictures(book)) == ({eva}, 1, 1)
     assert observed(book) == [eva]
 
-    book.services.holds.lift(book.tenant, eva)
+    book.services.holds.lift(book.tenant, eva, "closed")
     swept(book)
     assert (faces(book), captures(book), pictures(book)) == ({eva}, 0, 0), "a person changed her just now"
     assert observed(book) == []

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from chalicelib.core import keys
+from chalicelib.core import acts, keys
+from chalicelib.core.acts import Act, Kind
 from chalicelib.core.errors import FaceHeld, FaceNotFound, InvalidInput
+from chalicelib.core.items import every
 from chalicelib.core.ports import Delete, Put
 from tests.services.sightings.book import Book, shot
 
@@ -37,7 +40,7 @@ def test_a_held_face_is_not_deleted_until_the_hold_is_lifted(book: Book) -> None
     assert {face.faceid for face in book.faces()} == {eva, finn}, "nothing is deleted"
     assert held(book) == {eva: "case 7"}
 
-    book.services.holds.lift(book.tenant, eva)
+    book.services.holds.lift(book.tenant, eva, "closed")
     assert held(book) == {}
     assert book.services.deletion.of_faces(book.tenant, [finn, eva]).success == [finn, eva]
 
@@ -64,14 +67,27 @@ def test_a_hold_has_a_reason(book: Book, reason: str) -> None:
     eva = seen(book, 0, 1)
     with pytest.raises(InvalidInput, match="the reason of a hold has 1 to 500 characters"):
         book.services.holds.set(book.tenant, eva, reason)
+    with pytest.raises(InvalidInput, match="the reason of a hold has 1 to 500 characters"):
+        book.services.holds.lift(book.tenant, eva, reason)
     assert held(book) == {}
+
+
+def test_the_audit_says_why_a_hold_was_set_and_lifted(book: Book) -> None:
+    eva = seen(book, 0, 1)
+    with acts.begun(Act("PUT /v1/faces/{id}/hold", "key 1", Kind.CHANGE, tenant="shop")):
+        book.services.holds.set(book.tenant, eva, "case 7")
+    with acts.begun(Act("PUT /v1/faces/{id}/hold", "key 1", Kind.CHANGE, tenant="shop")):
+        book.services.holds.lift(book.tenant, eva, "case 7 is closed")
+    entries = [json.loads(item["entry"]) for item in every(book.storage.items, keys.AUDIT, "shop") if "entry" in item]
+    said = sorted((one["faces"], one["reason"]) for one in entries if one["by"] == "key 1")
+    assert said == [([eva], "case 7"), ([eva], "case 7 is closed")]
 
 
 def test_nobody_is_held_who_is_not_there(book: Book) -> None:
     with pytest.raises(FaceNotFound):
         book.services.holds.set(book.tenant, "nobody", "case 7")
     with pytest.raises(FaceNotFound):
-        book.services.holds.lift(book.tenant, "nobody")
+        book.services.holds.lift(book.tenant, "nobody", "closed")
 
 
 def test_a_merge_keeps_the_hold_and_its_undo_holds_both(book: Book) -> None:
@@ -93,7 +109,7 @@ def test_what_was_merged_into_a_held_face_is_not_forgotten_after_thirty_days(boo
     book.clock.advance(timedelta(days=31))
     book.services.sweep.tenant(book.tenant, book.clock.now(), ["merges"])
     assert [one.id for one in book.services.merges.all("shop")] == [merge.id]
-    book.services.holds.lift(book.tenant, eva)
+    book.services.holds.lift(book.tenant, eva, "closed")
     book.services.sweep.tenant(book.tenant, book.clock.now(), ["merges"])
     assert list(book.services.merges.all("shop")) == []
 
