@@ -36,7 +36,7 @@ export function Find({ close, title = t("find"), choose = (face) => go(["person"
       value=${text} maxlength="100" onInput=${(event) => setText(event.target.value)} onKeyDown=${keys} />
     <ul id="found" class="found" role="listbox" aria-label=${t("find.found")}>${found?.map((face, index) => html`
       <li key=${face.id} id=${`found-${index}`} role="option" aria-selected=${index === at} onClick=${() => open(face)}>
-        <${Portrait} url=${face.portrait.thumb_url} size="s" /><span><strong class="name">${nameOf(face)}</strong><small class="soft">${groupName(face.group)} · ${face.id}</small></span>
+        <${Portrait} url=${face.portrait.thumb_url} name=${face.name} size="s" /><span><strong class="name">${nameOf(face)}</strong><small class="soft">${groupName(face.group)} · ${face.id}</small></span>
       </li>`)}</ul>
     ${found?.length === 0 && html`<p class="soft">${t("find.nobody")}</p>`}
   <//>`;

@@ -11,6 +11,7 @@ export const PAGES = [
   { name: "captures", icon: "captures", key: "c", role: "viewer", part: "captures", load: () => import("./views/captures.js") },
   { name: "cameras", icon: "camera", key: "m", role: "viewer", part: "admin", load: () => import("./views/cameras.js") },
   { name: "hooks", icon: "hooks", key: "h", role: "admin", part: "admin", load: () => import("./views/hooks.js") },
+  { name: "privacy", icon: "privacy", key: "v", role: "viewer", part: "privacy", load: () => import("./views/privacy.js") },
   { name: "settings", icon: "settings", key: "e", role: "viewer", part: "admin", load: () => import("./views/settings.js") },
 ];
 

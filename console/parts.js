@@ -5,10 +5,10 @@ import { Icon } from "./icons.js";
 import { number, t, tOr } from "./words.js";
 
 /**
- * A picture of somebody, or a quiet shape if there is none. `alt`: "" if the name stands beside it.
+ * A picture of somebody, or if there is none the initial of the name, or a quiet shape. `alt`: "" if the name stands beside it.
  * One that did not come is asked for again when the network is back.
  */
-export function Portrait({ url, alt = "", size = "m", lazy = true, icon = "people" }) {
+export function Portrait({ url, alt = "", size = "m", lazy = true, icon = "people", name = "" }) {
   const [broken, setBroken] = useState(null);
   useEffect(() => {
     if (!broken) return;
@@ -17,7 +17,8 @@ export function Portrait({ url, alt = "", size = "m", lazy = true, icon = "peopl
     return () => removeEventListener("online", again);
   }, [broken]);
   if (!url || broken === url) {
-    return html`<span class="portrait ${size} none" role=${alt ? "img" : null} aria-label=${alt || null}><${Icon} name=${icon} size=${24} /></span>`;
+    return html`<span class="portrait ${size} none" role=${alt ? "img" : null} aria-label=${alt || null}>
+      ${name ? html`<span class="called" aria-hidden="true">${[...name][0].toUpperCase()}</span>` : html`<${Icon} name=${icon} size=${24} />`}</span>`;
   }
   return html`<img class="portrait ${size} face" src=${url} alt=${alt} loading=${lazy ? "lazy" : "eager"} decoding="async"
     onError=${() => setBroken(url)} />`;

@@ -47,7 +47,7 @@ export function Merging({ faces: first, close, done }) {
   };
   const leave = () => { close(); if (merges.length) done(stays.id); };
   const sum = (of) => faces.reduce((total, face) => total + of(face), 0);
-  const side = (face) => html`<div class=${face === stays ? "stays" : ""}><${Portrait} url=${face.portrait.thumb_url} size="x" /><strong class="name">${nameOf(face)}</strong>
+  const side = (face) => html`<div class=${face === stays ? "stays" : ""}><${Portrait} url=${face.portrait.thumb_url} name=${face.name} size="x" /><strong class="name">${nameOf(face)}</strong>
     <p class="small soft">${groupName(face.group)} · ${t("visits", { count: face.arrive_count })}</p><p class="small">${t(face === stays ? "person.merge.stays" : "person.merge.goes")}</p></div>`;
   const turn = isPair && !merges.length && html`<button class="square arrow" aria-label=${t("person.merge.turn")} title=${t("person.merge.turn")} onClick=${() => setStays(others[0])}>
     <${Icon} name=${stays === first[0] ? "left" : "right"} size=${24} /></button>`;
@@ -55,7 +55,7 @@ export function Merging({ faces: first, close, done }) {
     ${problem && html`<${Trouble} problem=${problem} />`}
     ${isPair ? html`<div class="merging">${side(first[0])}${turn || html`<span></span>`}${side(first[1])}</div>` : html`<div class="merging">
       <ul class="goers">${others.map((face) => html`<li key=${face.id}><button aria-label=${t("person.merge.stay", { name: nameOf(face) })} disabled=${waits || merges.length > 0} onClick=${() => setStays(face)}>
-        <${Portrait} url=${face.portrait.thumb_url} /><span class="name small">${nameOf(face)}</span></button></li>`)}</ul>
+        <${Portrait} url=${face.portrait.thumb_url} name=${face.name} /><span class="name small">${nameOf(face)}</span></button></li>`)}</ul>
       <${Icon} name="right" size=${24} />${side(stays)}</div>
       <p class="soft small">${t("person.merge.choose")}</p>`}
     <p>${t("person.merge.says", { id: stays.id })} ${t("person.merge.then", { visits: number(sum((one) => one.arrive_count)), photos: Math.min(MOST_PICTURES, sum((one) => one.pictures)) })}</p>

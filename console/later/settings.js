@@ -121,7 +121,7 @@ function Some({ name, value, set, disabled, field: { options, off } }) {
 }
 
 /** Some of many, added by name. null: all. `pairs`: of what is kept and what it is called. */
-function Many({ id, value, set, disabled, field: { pairs, all, empty = null } }) {
+function Many({ id, value, set, disabled, field: { pairs, all = "", empty = null } }) {
   const [text, setText] = useState("");
   const left = pairs.filter(([one]) => !value?.includes(one));
   const called = new Map(pairs);
@@ -139,7 +139,7 @@ function Many({ id, value, set, disabled, field: { pairs, all, empty = null } })
   return html`<div class="many"><span class="chips">
       ${value === null && html`<span class="tag">${t(all)}</span>`}
       ${value?.map((one) => html`<span key=${one} class="tag">${called.get(one) ?? one}${!disabled && html`<button class="plain" aria-label=${t("many.remove", { name: called.get(one) ?? one })} onClick=${() => remove(one)}><${Icon} name="close" size=${12} /></button>`}</span>`)}
-      ${value !== null && !disabled && html`<button class="plain small" onClick=${() => set(null)}>${t("many.all")}</button>`}</span>
+      ${all && value !== null && !disabled && html`<button class="plain small" onClick=${() => set(null)}>${t("many.all")}</button>`}</span>
     ${!disabled && html`<input id=${id} aria-describedby=${`${id}-says`} list=${`${id}-list`} placeholder=${t("many.add")} value=${text} onInput=${typed} />
       <datalist id=${`${id}-list`}>${offered.map(([one, name]) => html`<option key=${one} value=${name}></option>`)}</datalist>`}</div>`;
 }

@@ -143,7 +143,7 @@ function Visit({ one, camera, rename, reject, isNew }) {
   const name = html`<strong class="name">${nameOf(one)}</strong>`;
   return html`<li class=${`visit ${isNew ? "new" : ""} ${one.name ? "" : "nameless"}`}>
     <time datetime=${one.first} title=${dayAndClock(one.first)}>${isoDay(one.first) === isoDay(Date.now()) ? clock(one.first) : html`${clock(one.first)}<small>${shortDay(one.first)}</small>`}</time>
-    <span class="pair"><${Portrait} url=${one.crop_url} alt=${t("live.crop")} /><${Portrait} url=${one.portrait?.thumb_url} alt=${t("live.portrait")} /></span>
+    <span class="pair"><${Portrait} url=${one.crop_url} alt=${t("live.crop")} /><${Portrait} url=${one.portrait?.thumb_url} name=${one.name ?? ""} alt=${t("live.portrait")} /></span>
     <div class="who-came">
       <p class="title">${known ? html`<a href=${to(["person", one.face])}>${name}</a>` : name}${(one.name || one.group !== "stranger") && html`<span class="tag">${groupName(one.group)}</span>`}</p>
       <p class="soft">${[which(one), camera, stayed].filter(Boolean).join(" · ")}</p>

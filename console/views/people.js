@@ -8,7 +8,7 @@ import { Merging, MOST_MERGED } from "../later/merging.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { useKeys } from "../keys.js";
-import { Dialog, Empty, groupName, nameOf, Shapes, Trouble, useLoaded, useSlow } from "../parts.js";
+import { Dialog, Empty, groupName, nameOf, Portrait, Shapes, Trouble, useLoaded, useSlow } from "../parts.js";
 import { go, replace, to } from "../router.js";
 import { may, preference, useValue } from "../store.js";
 import { complain, say } from "../undo.js";
@@ -194,7 +194,7 @@ const seen = (face) => (face.arrive_time ? ago(face.arrive_time, "narrow") : t("
 const opens = (id, choose) => (event) => (event.shiftKey && choose ? choose(event) : event.target.tagName !== "INPUT" && go(["person", id]));
 
 function Picture({ face }) {
-  return face?.portrait.thumb_url ? html`<img class="portrait face" src=${face.portrait.thumb_url} alt="" decoding="async" />` : html`<span class="portrait none"></span>`;
+  return face?.portrait.thumb_url ? html`<img class="portrait face" src=${face.portrait.thumb_url} alt="" decoding="async" />` : html`<${Portrait} name=${face?.name} />`;
 }
 
 function Box({ name, chosen, choose }) {

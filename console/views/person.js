@@ -3,6 +3,7 @@ import { useReducer, useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
+import { Consent } from "../later/consent.js";
 import { Everything } from "../later/everything.js";
 import { Hold } from "../later/hold.js";
 import { removeLater } from "../later/many.js";
@@ -81,7 +82,7 @@ function Face({ id, shown }) {
   return html`<div class="page person">
     <${Back} />
     <header class="profile">
-      <${Portrait} url=${one.portrait.url} alt=${t("live.portrait")} size="l" lazy=${false} />
+      <${Portrait} url=${one.portrait.url} name=${one.name} alt=${t("live.portrait")} size="l" lazy=${false} />
       <div>
         <h1 class="name"><${Line} value=${one.name} label=${t("person.name")} placeholder=${operator ? t("live.who") : nameOf(one)} save=${set("name")} disabled=${!operator} className="title" /></h1>
         <p class="row">
@@ -100,6 +101,7 @@ function Face({ id, shown }) {
     <${Pictures} path=${path} loaded=${pictures} photo=${photo} operator=${operator} changed=${changed} />
     <${Visits} path=${path} face=${one} operator=${operator} changed=${changed} photo=${(pictures.value?.length ?? MOST_PICTURES) < MOST_PICTURES && photo} />
     ${operator && html`<${Rejections} path=${path} count=${one.rejections} changed=${changed} />`}
+    <${Consent} id=${id} operator=${operator} remove=${remove} />
     <${Merges} id=${id} operator=${operator} shown=${shown} />
     <${Similar} id=${id} path=${path} operator=${operator} merge=${setMerge} />
     ${operator && html`<section class="end"><${Everything} path=${path} /><${Hold} path=${path} loaded=${hold} />
@@ -283,7 +285,7 @@ function Similar({ id, path, operator, merge }) {
   const areTwo = (pair) => send("POST", `duplicates/${encodeURIComponent(pair.id)}/done`).then(pairs.again, complain);
   return html`<section><header><h2>${t("person.similar")}</h2><p class="soft">${t("person.similar.says")}</p></header>
     <ul class="strip">${all.map(({ face, score, match }) => html`<li key=${face.id}>
-      <a href=${to(["person", face.id])}><${Portrait} url=${face.portrait.thumb_url} size="x" /><strong class="name">${nameOf(face)}</strong></a>
+      <a href=${to(["person", face.id])}><${Portrait} url=${face.portrait.thumb_url} name=${face.name} size="x" /><strong class="name">${nameOf(face)}</strong></a>
       <p class="small soft">${groupName(face.group)}</p>
       <${Score} score=${score} threshold=${loaded.value.threshold} match=${match} />
       ${(match || pairOf(face)) && html`<p class="small">${t("person.similar.maybe")}</p>`}

@@ -247,7 +247,7 @@ function Card({ card, camera, here, head, naming, can, is, whole, gone }) {
       <p class="soft">${[camera, dayAndClock(card.at), t("visits", { count: face.arrive_count })].join(" · ")}</p></header>
     <figure><${Portrait} url=${card.crop_url} alt=${t("live.crop")} size="w" lazy=${false} />
       <figcaption class="row"><span class="soft small">${t("live.crop")}</span><${Score} score=${card.score} threshold=${card.threshold} /></figcaption></figure>
-    <figure><${Portrait} url=${face.portrait.url} alt=${t("live.portrait")} size="w" lazy=${false} />
+    <figure><${Portrait} url=${face.portrait.url} name=${face.name} alt=${t("live.portrait")} size="w" lazy=${false} />
       <figcaption class="row">${nameless}${!can.name && html`<span class="tag">${groupName(face.group)}</span>`}</figcaption></figure>
     ${card.picture_url && html`<button class="whole" aria-label=${t("keys.whole")} onClick=${whole}><${Whole} card=${card} /></button>`}
     <${Near} card=${card} is=${is} />
@@ -274,7 +274,7 @@ function Near({ card, is }) {
   const found = candidates(card);
   if (!found.length) return null;
   return html`<section aria-label=${t("review.near")}><h3 class="soft small">${t("review.near")}</h3><ol class="near">${found.map(({ face, score, match }, index) => {
-    const shown = html`<${Portrait} url=${face.portrait.thumb_url} lazy=${false} /><span><strong class="name">${nameOf(face)}</strong><small class="soft">${groupName(face.group)}</small>
+    const shown = html`<${Portrait} url=${face.portrait.thumb_url} name=${face.name} lazy=${false} /><span><strong class="name">${nameOf(face)}</strong><small class="soft">${groupName(face.group)}</small>
       <${Score} score=${score} threshold=${card.needs} match=${match} /></span>${is && html`<kbd>${index + 1}</kbd>`}`;
     return html`<li key=${face.id}>${is ? html`<button onClick=${() => is(face)}>${shown}</button>` : html`<div>${shown}</div>`}</li>`;
   })}</ol></section>`;

@@ -226,7 +226,7 @@ function Away() {
         ${(groups.value ?? [{ id: group, name: group }]).map((one) => html`<option key=${one.id} value=${one.name}>${groupName(one.name)}</option>`)}</select>
       <a class="button plain" href=${to("people", { group, sort: "away" })}>${t("traffic.away.all")}</a></header>
     ${loaded.value?.length === 0 && html`<p class="soft">${t("people.empty.group")}</p>`}
-    <ol class="away">${loaded.value?.map((face) => html`<li key=${face.id}><a href=${to(["person", face.id])}><${Portrait} url=${face.portrait.thumb_url} />
+    <ol class="away">${loaded.value?.map((face) => html`<li key=${face.id}><a href=${to(["person", face.id])}><${Portrait} url=${face.portrait.thumb_url} name=${face.name} />
       <span><strong class="name">${nameOf(face)}</strong><small class="soft">${face.arrive_time ? ago(face.arrive_time) : t("face.never")}</small></span></a></li>`)}</ol></section>`;
 }
 

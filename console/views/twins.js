@@ -24,7 +24,7 @@ export default function Twins() {
     }
   };
   const areTwo = (one) => send("POST", `duplicates/${encodeURIComponent(one.id)}/done`).then(() => without(one), complain);
-  const side = (face) => html`<a href=${to(["person", face.id])}><${Portrait} url=${face.portrait.url} size="x" /><strong class="name">${nameOf(face)}</strong>
+  const side = (face) => html`<a href=${to(["person", face.id])}><${Portrait} url=${face.portrait.url} name=${face.name} size="x" /><strong class="name">${nameOf(face)}</strong>
     <small class="soft">${groupName(face.group)} · ${t("visits", { count: face.arrive_count })}</small></a>`;
   return html`<div class="page">
     <a class="back" href=${to("people")}><${Icon} name="back" size=${18} />${t("page.people")}</a>

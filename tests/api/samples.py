@@ -197,6 +197,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("GET", "/v1/consents"): [
         Sample(),
         Sample(query={"expires_before": "2100-01-01T00:00:00Z"}),
+        Sample(query={"face": "{consenting}"}),
         Sample(query={"limit": "1", "token": "{consents_token}"}),
     ],
     ("GET", "/v1/faces/{id}/consent"): [Sample({"id": "{consenting}"})],

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -91,7 +92,10 @@ def shop(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
             client.add_hook(url=f"https://hooks.example/{in_a_url(NAMES[0])}", groups=[group])
             for face in client.list_faces(group="regular"):
                 client.change_face(face.id, note=NAMES[5], labels=models.FaceLabels(a=NAMES[4]))
+            client.change_settings(controller=NAMES[3], contact=NAMES[6], purposes=NAMES[4])
             for face in list(client.list_faces(name="onerror"))[:1]:
+                soon = datetime.now(UTC) + timedelta(days=9)
+                client.set_consent(face.id, basis="consent", given_at=0, evidence=NAMES[7], expires_at=soon)
                 client.change_face(face.id, group=group, attributes={NAMES[2]: NAMES[1]})
             client.take_capture(picture=portrait(Person(1), again=True), camera="back")
             client.take_capture(picture=portrait(Person(0), again=True), camera="door")

@@ -9,10 +9,10 @@ from msgspec import Meta
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.repeats import answer_of, nothing
-from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Time, Token
+from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Text, Time, Token
 from chalicelib.core import consent
 from chalicelib.core.consent import Basis
-from chalicelib.core.errors import ConsentNotFound, FaceNotFound
+from chalicelib.core.errors import ConsentNotFound, FaceNotFound, InvalidInput
 from chalicelib.core.model import Face
 from chalicelib.core.roles import Role
 
@@ -52,6 +52,9 @@ class ConsentsWanted(Sent):
     expires_before: Annotated[
         Instant | None, Meta(description="Only those that expire before then, and that have already; else all.")
     ] = None
+    face: Annotated[Text | None, Meta(description="Only that of this face, or none; without any other parameter.")] = (
+        None
+    )
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
     token: Token | None = None
 
@@ -63,6 +66,11 @@ class ConsentsPage(Answer):
 
 def list_consents(call: Call, query: ConsentsWanted) -> ConsentsPage:
     """List the records of all faces, the one that expires first at the beginning; last those that do not expire."""
+    if query.face is not None:
+        if query.expires_before is not None or query.token is not None:
+            raise InvalidInput("face is one record at most: leave out expires_before and token")
+        found = call.services.faces.get(call.tenant, query.face)
+        return ConsentsPage(consents=[_answer(found, found.consent)] if found.consent else [], next_token=None)
     page = call.services.consents.page(call.tenant, query.expires_before, query.limit, query.token)
     records = [_answer(face, face.consent) for face in page.faces if face.consent]
     return ConsentsPage(consents=records, next_token=page.next_token)
@@ -89,7 +97,7 @@ def withdraw_consent(call: Call) -> None:
 
 
 OPERATIONS = (
-    Operation("GET", "/v1/consents", list_consents, Role.VIEWER),
+    Operation("GET", "/v1/consents", list_consents, Role.VIEWER, errors=(FaceNotFound,)),
     Operation("GET", "/v1/faces/{id}/consent", get_consent, Role.VIEWER, errors=(FaceNotFound, ConsentNotFound)),
     Operation(
         "PUT",

@@ -224,6 +224,7 @@ class Operations(Connection):
         self,
         *,
         expires_before: datetime | str | float | UnsetType = UNSET,
+        face: str | UnsetType = UNSET,
         limit: int | UnsetType = UNSET,
         token: str | UnsetType = UNSET,
     ) -> Pages[models.ConsentsPage, models.Consent]:
@@ -232,7 +233,7 @@ class Operations(Connection):
             "/v1/consents",
             models.ConsentsPage,
             lambda page: page.consents,
-            query={"expires_before": expires_before, "limit": limit, "token": token},
+            query={"expires_before": expires_before, "face": face, "limit": limit, "token": token},
         )
 
     def detect(self, *, picture: Picture, idempotency_key: str | None = None) -> models.DetectedPicture:

@@ -43,10 +43,13 @@ def test_records_are_listed_by_when_they_expire(v1: V1Client) -> None:
         enrol(v1, seed, consent={**SENT, "expires_at": end})
         for seed, end in ((1, "2027-01-01T00:00:00Z"), (2, None), (3, "2026-06-01T00:00:00Z"))
     )
-    enrol(v1, 4)
+    bare = enrol(v1, 4)
     assert [one["face"] for one in v1.done("GET", "/v1/consents")["consents"]] == [soon, later, endless]
     expiring = v1.done("GET", "/v1/consents", expires_before="2026-07-01T00:00:00Z")
     assert ([one["face"] for one in expiring["consents"]], expiring["next_token"]) == ([soon], None)
+    assert [one["face"] for one in v1.done("GET", "/v1/consents", face=soon)["consents"]] == [soon]
+    assert v1.done("GET", "/v1/consents", face=bare)["consents"] == []
+    assert "face is one record" in v1.failed(400, "GET", "/v1/consents", face=soon, expires_before="0")["message"]
     page = v1.done("GET", "/v1/consents", limit=1)
     rest = v1.done("GET", "/v1/consents", limit=2, token=page["next_token"])
     assert [one["face"] for one in rest["consents"]] == [later, endless]

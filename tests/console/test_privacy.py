@@ -1,0 +1,149 @@
+"""The page Privacy, and the record of consent on the page of a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from regulars_client import models
+
+from tests.console.conftest import DESK, Book, Visitor, becomes, shoot
+from tests.console.test_flows import assert_accessible, heading
+from tests.photos import of_24_people
+
+pytestmark = of_24_people
+
+FIRST = {
+    "controller": "",
+    "contact": "",
+    "purposes": "",
+    "consent_required": False,
+    "expired_consent_erases": False,
+    "keeps_pictures": True,
+    "no_pictures_of": [],
+}
+
+
+@pytest.fixture(autouse=True)
+def as_it_was(book: Book) -> Iterator[None]:
+    yield
+    with book.client() as client:
+        client.change_settings(**FIRST)
+        for one in list(client.list_consents()):
+            client.withdraw_consent(one.face)
+
+
+def settings(book: Book) -> models.Settings:
+    with book.client() as client:
+        return client.get_settings()
+
+
+def ann(book: Book) -> str:
+    with book.client() as client:
+        return next(iter(client.list_faces(name="Ann"))).id
+
+
+def opened(page: Page, book: Book, where: str = "privacy") -> None:
+    page.goto(f"{book.url}/console#/{where}")
+    if where == "privacy":
+        heading(page, "Privacy")
+
+
+def test_the_notice_is_filled_in_place_shown_in_both_languages_and_saved(page: Page, book: Book) -> None:
+    opened(page, book)
+    expect(page.get_by_text("fill in the blanks by hand")).to_be_visible()
+    for label, text in (
+        ("Who is responsible", "Ann Lee Ltd, 1 High Street"),
+        ("How to reach them", "ann@shop.example"),
+    ):
+        page.get_by_label(label, exact=True).fill(text)
+        page.get_by_label(label, exact=True).press("Enter")
+    sheet = page.get_by_role("article")
+    expect(sheet).to_contain_text("Ann Lee Ltd, 1 High Street")
+    expect(sheet).to_contain_text("ann@shop.example")
+    expect(page.get_by_text("fill in the blanks by hand")).to_have_count(0)
+    assert settings(book).contact == "ann@shop.example"
+    page.get_by_role("group", name="Language").get_by_text("中文").click()
+    expect(sheet).to_contain_text("人脸识别")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as a page").click()
+    assert download.value.suggested_filename == "notice-zh.html"
+    assert "Ann Lee Ltd" in download.value.path().read_text(encoding="utf-8")
+    assert_accessible(page)
+    shoot(page, "privacy", whole=True)
+
+
+def test_printed_is_the_sheet_alone(page: Page, book: Book) -> None:
+    opened(page, book)
+    expect(page.get_by_role("article")).to_be_visible()
+    page.emulate_media(media="print")
+    expect(page.get_by_role("article")).to_be_visible()
+    for hidden in (page.locator(".rail"), page.get_by_role("heading", name="Public key"), page.get_by_role("button")):
+        expect(hidden.locator("visible=true")).to_have_count(0)
+
+
+def test_a_consent_is_written_down_listed_when_it_ends_and_withdrawn(page: Page, book: Book) -> None:
+    face = ann(book)
+    opened(page, book, f"person/{face}")
+    page.get_by_role("button", name="Write it down").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Basis").select_option("employment")
+    end = datetime.now(UTC).date() + timedelta(days=20)
+    dialog.get_by_label("Until").fill(end.isoformat())
+    dialog.get_by_label("Evidence").fill("form 7, drawer 3")
+    assert_accessible(page)
+    shoot(page, "consent-edit")
+    dialog.get_by_role("button", name="Save").click()
+    section = page.locator("section").filter(has=page.get_by_role("heading", name="Consent"))
+    expect(section).to_contain_text("form 7, drawer 3")
+    expect(section).to_contain_text("Employment law")
+    assert_accessible(page)
+    shoot(page, "consent-person", whole=True)
+    with book.client() as client:
+        stored = client.get_consent(face)
+    assert (stored.basis, stored.evidence) == ("employment", "form 7, drawer 3")
+    assert stored.expires_at is not None
+    assert stored.expires_at.date() == end + timedelta(days=1), "it ends behind its last day"
+    opened(page, book)
+    page.get_by_role("link", name="Ann Lee").click()
+    section.get_by_role("button", name="Withdraw").click()
+    dialog.get_by_role("button", name="The record only").click()
+    expect(section).to_contain_text("No consent is written down")
+    with book.client() as client:
+        assert list(client.list_consents()) == []
+        assert client.get_face(face).name == "Ann Lee"
+
+
+def test_pictures_are_switched_off_and_people_have_shapes_in_their_place(page: Page, book: Book) -> None:
+    opened(page, book)
+    page.get_by_role("switch", name="Keep pictures").click()
+    becomes(page, lambda: not settings(book).keeps_pictures)
+    expect(page.get_by_text("None: deleted once the faces are compared")).to_be_visible()
+    page.goto(f"{book.url}/console#/people")
+    expect(page.locator(".portrait.none").first).to_be_visible()
+    expect(page.locator("main img")).to_have_count(0)
+    shoot(page, "people-without-pictures")
+    opened(page, book)
+    page.get_by_role("switch", name="Keep pictures").click()
+    becomes(page, lambda: settings(book).keeps_pictures)
+    page.get_by_label("None of these groups").fill("VIP")
+    becomes(page, lambda: settings(book).no_pictures_of == ["VIP"])
+    page.get_by_role("button", name="Remove VIP").click()
+    becomes(page, lambda: settings(book).no_pictures_of == [])
+
+
+def test_who_may_not_change_it_sees_it(book: Book, browser: Browser) -> None:
+    with book.client() as client:
+        made = client.add_key(name="viewer", role="viewer")
+    context = browser.new_context(viewport=DESK, locale="en-GB")
+    visitor = Visitor(context, book).sign_in(made.api_key)
+    page = visitor.open("#/privacy")
+    heading(page, "Privacy")
+    expect(page.get_by_role("switch", name="Ask for consent")).to_be_disabled()
+    expect(page.get_by_role("article")).to_be_visible()
+    visitor.check()
+    context.close()
+    with book.client() as client:
+        client.delete_key(made.id)
