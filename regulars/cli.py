@@ -15,6 +15,7 @@ from chalicelib.core.errors import InvalidInput, RegularsError
 from chalicelib.settings import SettingError
 from chalicelib.vision.packs.packs import MissingModel
 from regulars import about, captures, hold, notice, receipt, retention
+from regulars.audit import command as audit
 from regulars.backup import command as backup
 from regulars.book import command as book
 from regulars.cost import command as cost
@@ -108,6 +109,7 @@ for command in (
     evaluate.calibrate,
     deploy.deploy,
     cost.cost,
+    audit.audit,
     backup.backup,
     backup.restore,
     transfer.import_,

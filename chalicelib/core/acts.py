@@ -177,6 +177,8 @@ _ACTS = {
         GET /v1/face-ids
         GET /v1/faces/{id}/everything
         regulars about
+        regulars audit export
+        regulars audit list
     """,
     Kind.CHORE: """
         sweep merges

@@ -26,6 +26,11 @@ def time_text(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def moment_of_text(text: str) -> datetime:
+    """Invert `time_text`."""
+    return datetime.fromisoformat(text)
+
+
 def decimal(value: float | None, digits: int) -> Decimal | None:
     return None if value is None else Decimal(f"{value:.{digits}f}")
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from chalicelib.services.audit.entries import Reads
     from chalicelib.services.audit.erasing import AuditErasing
     from chalicelib.services.audit.pending import Pending
+    from chalicelib.services.audit.reading import AuditReading
     from chalicelib.services.audit.verify import Verifying
     from chalicelib.services.captures.cameras import Cameras
     from chalicelib.services.captures.captures import Captures
@@ -208,6 +209,12 @@ class Services:
         from chalicelib.services.audit.erasing import AuditErasing
 
         return AuditErasing(self._items, self.audit_chain, self.audit_pending, self.clock)
+
+    @once
+    def audit_reading(self) -> AuditReading:
+        from chalicelib.services.audit.reading import AuditReading
+
+        return AuditReading(self.audit_chain, self.audit_pending, self.clock)
 
     @once
     def audit_verifying(self) -> Verifying:

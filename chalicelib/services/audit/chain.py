@@ -76,6 +76,16 @@ class Chain:
         data = None if element.entries is None else self._blobs.get(element.entries)
         return [Leaf(*json.loads(line)) for line in (data or b"").splitlines()]
 
+    def taken(self, tenant: str, end: End) -> set[str]:
+        """Return the ids of the last hour's entries, and the hashes of those that were erased.
+
+        What waits under one of these is closed: the closing was cut off before it was deleted.
+        """
+        element = self.element(tenant, end.number) if end.number else None
+        if element is None:
+            return set()
+        return {leaf.hash if (entry := leaf.content) is None else entry["id"] for leaf in self.leaves(element)}
+
     def leaves_of(self, elements: Sequence[Element]) -> Iterator[tuple[Element, list[Leaf]]]:
         """Read the entries of several hours, some at once."""
         with ThreadPoolExecutor(_AT_ONCE) as readers:

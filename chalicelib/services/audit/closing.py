@@ -48,7 +48,7 @@ class Closing:
         since = end.hour if end.number else min([until - _BEGIN_DAYS * 24 * HOUR_MS, *(one.hour for one in due)])
         if until - HOUR_MS <= end.hour:
             return 0
-        taken = self._taken(tenant, end)
+        taken = self.chain.taken(tenant, end)
         due += [one for one in self.pending.sightings(tenant, since, until) if one.id not in taken]
         closed = 0
         for hour, entries in _by_hour(due, end.hour, until - HOUR_MS):
@@ -64,18 +64,10 @@ class Closing:
         if element is None:
             return waiting
         self.chain.anchor(element.document)
-        taken = self._taken(tenant, end)
+        taken = self.chain.taken(tenant, end)
         done = [one for one in waiting if one.id in taken or one.leaf.hash in taken]
         self._delete(done)
         return [one for one in waiting if one not in done]
-
-    def _taken(self, tenant: str, end: End) -> set[str]:
-        """Return the ids of the last element's entries, and the hashes of those that were erased."""
-        element = self.chain.element(tenant, end.number) if end.number else None
-        if element is None or element.entries is None:
-            return set()
-        leaves = self.chain.leaves(element)
-        return {leaf.hash if (entry := leaf.content) is None else entry["id"] for leaf in leaves}
 
     def _closed(self, tenant: str, end: End, hour: int, entries: list[Open]) -> End | None:
         """Close one hour. Return the chain's end then; None if another closing, or an erasure, was first."""

@@ -95,6 +95,12 @@ class Reads:
                 raise
             self._close(act)
 
+    def exported(self, tenant: str) -> None:
+        """Write the entry of an export by the command line, before it gives anything out."""
+        if (act := acts.current()) is not None and act.kind is Kind.EXPORT:
+            act.tenant, act.entered = tenant, False
+            self._close(act)
+
     def _close(self, act: Act) -> None:
         if act.entered or not act.tenant:
             return

@@ -22,6 +22,8 @@ from tests.services.conftest import add_tenant
 WATCHED = {"watch cameras", "watch captures", "watch outbox", "watch faces", "index joining", "sighting"}
 OVER_V1 = {"regulars import", "regulars export"}
 CHANGES_NOTHING = {
+    "regulars audit head": "prints a head, which names nobody",
+    "regulars audit verify": "reads, and names nobody",
     "regulars backup": "reads what is stored, beside the services",
     "regulars calibrate": "writes a file of its own",
     "regulars captures parked": "lists",

@@ -1,0 +1,136 @@
+"""Reading of the audit: its entries, newest first, page by page, whether their hour is closed or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import astuple, dataclass
+from typing import Any
+
+from chalicelib.core.audit import HOUR_MS, Entry
+from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.ports import Clock
+from chalicelib.core.values import milliseconds, moment_of_text
+from chalicelib.services.audit.chain import Chain, End
+from chalicelib.services.audit.pending import Pending
+
+PAGE_SIZES = range(1, 501)
+_HOURS_A_PAGE = 200
+_OPEN = 0
+_FIRST_DAYS_MS = 48 * HOUR_MS
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What of the audit is asked for; None: any. `face`: entries that name it; `by`: who acted, as `key first`."""
+
+    since_ms: int | None = None
+    until_ms: int | None = None
+    face: str | None = None
+    what: str | None = None
+    by: str | None = None
+
+    def takes(self, place: _Place, entry: Entry) -> bool:
+        at_ms = place.at_ms
+        return (
+            (self.since_ms is None or at_ms >= self.since_ms)
+            and (self.until_ms is None or at_ms < self.until_ms)
+            and self.what in (None, entry["what"])
+            and self.by in (None, entry["by"])
+            and (self.face is None or _names(entry, {self.face, f"face {self.face}"}))
+        )
+
+
+@dataclass(frozen=True)
+class Page:
+    """Some entries, each with the number of its closed hour (None: it is open), and a token for the rest."""
+
+    entries: list[tuple[int | None, Entry]]
+    next_token: str | None
+
+
+@dataclass(frozen=True)
+class _Place:
+    """An entry's place. `hour`: its closed hour's number, or _OPEN; `last`: that of the newest at the first page."""
+
+    hour: int
+    last: int
+    at_ms: int
+    id: str
+
+    @property
+    def order(self) -> tuple[int, str]:
+        return self.at_ms, self.id
+
+
+@dataclass
+class AuditReading:
+    chain: Chain
+    pending: Pending
+    clock: Clock
+    hours_a_page: int = _HOURS_A_PAGE
+
+    def page(self, tenant: str, wanted: Wanted, limit: int = 100, token: str | None = None) -> Page:
+        """Read a page. It may end early, even empty, when many hours were looked through. Raises InvalidInput."""
+        tokens = PageTokens(f"audit {tenant} {wanted!r}")
+        after = None if token is None else tokens.place(token, _place_from)
+        found: list[tuple[int | None, Entry]] = []
+        hours: set[int] = set()
+        for place, entry in self._from(tenant, after, wanted):
+            hours.add(place.hour)
+            if entry is not None and wanted.takes(place, entry):
+                found.append((place.hour or None, entry))
+            if len(found) == limit or len(hours) > self.hours_a_page:
+                return Page(found, tokens.token("/".join(map(str, astuple(place)))))
+        return Page(found, None)
+
+    def _from(self, tenant: str, after: _Place | None, wanted: Wanted) -> Iterator[tuple[_Place, Entry | None]]:
+        end = self.chain.end(tenant)
+        last = end.number if after is None else after.last
+        if after is None or after.hour == _OPEN:
+            yield from _below(after, self._open(tenant, end, last))
+        below = None if after is None or after.hour == _OPEN else after.hour + 1
+        for element in self.chain.elements(tenant, below=below, newest_first=True):
+            head = element.head
+            if wanted.since_ms is not None and head.hour + HOUR_MS <= wanted.since_ms:
+                return
+            leaves = [leaf.content for leaf in self.chain.leaves(element)]
+            entries = [(_Place(head.number, last, _at(one), one["id"]), one) for one in leaves if one is not None]
+            again = after is not None and (head.number == after.hour or (after.hour == _OPEN and head.number > last))
+            yield from _below(after if again else None, entries)
+            yield _Place(head.number, last, -1, ""), None
+
+    def _open(self, tenant: str, end: End, last: int) -> list[tuple[_Place, Entry]]:
+        now = milliseconds(self.clock.now())
+        since = end.hour if end.number else now - _FIRST_DAYS_MS
+        taken = self.chain.taken(tenant, end)
+        waiting = [*self.pending.items(tenant), *self.pending.sightings(tenant, since, now + 1)]
+        return [
+            (_Place(_OPEN, last, one.at_ms, one.id), entry)
+            for one in waiting
+            if (entry := one.leaf.content) is not None and one.id not in taken
+        ]
+
+
+def _below(after: _Place | None, entries: list[tuple[_Place, Entry]]) -> Iterator[tuple[_Place, Entry]]:
+    """Yield entries, the newest first, those only that come after a place."""
+    for place, entry in sorted(entries, key=lambda one: one[0].order, reverse=True):
+        if after is None or place.order < after.order:
+            yield place, entry
+
+
+def _at(entry: Entry) -> int:
+    return milliseconds(moment_of_text(entry["at"]))
+
+
+def _place_from(text: str) -> _Place:
+    hour, last, at_ms, id_ = text.split("/", 3)
+    return _Place(int(hour), int(last), int(at_ms), id_)
+
+
+def _names(value: Any, names: set[str]) -> bool:
+    """Tell whether a JSON value holds one of these texts as a whole."""
+    if isinstance(value, dict):
+        return any(_names(one, names) for one in value.values())
+    if isinstance(value, list):
+        return any(_names(one, names) for one in value)
+    return value in names if isinstance(value, str) else False

@@ -1,0 +1,92 @@
+"""`regulars audit` lists, exports and verifies, and its exit code says whether anything was changed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from regulars.cli import main
+from tests.services.audit.desk import forged
+from tests.services.audit.test_entries import Shop
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[Shop]:
+    made = Shop(tmp_path / "data")
+    with closing(made.services):
+        made.enrol(1, "anna")
+        made.closed()
+        made.enrol(2, "ben")
+        made.closed()
+        yield made
+
+
+def run(shop: Shop, *arguments: str) -> int:
+    return main(["audit", *arguments, "--tenant", "shop", "--data", str(shop.folder)])
+
+
+def test_a_chain_that_nobody_touched_is_verified_with_the_newest_head(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(shop, "verify") == 0
+    said = capsys.readouterr().out
+    assert "nothing was changed" in said
+    assert f"the newest is hour {shop.services.audit_chain.end('shop').number}" in said
+
+
+def test_a_changed_entry_is_said_and_the_exit_code_is_1(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    chain = shop.services.audit_chain
+    element = next(chain.elements("shop"))
+    leaves = chain.leaves(element)
+    chain.rewrite(element, [forged(leaves[0]), *leaves[1:]])
+    assert run(shop, "verify") == 1
+    assert "hour 1 (2026-03-16T09): its entries are not those that it was closed with" in capsys.readouterr().out
+
+
+def test_a_head_that_was_kept_shows_that_the_chain_was_cut_off(
+    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(shop, "head") == 0
+    kept = tmp_path / "head.json"
+    kept.write_text(capsys.readouterr().out)
+    assert run(shop, "verify", "--head", str(kept)) == 0
+    document = json.loads(kept.read_text())
+    document["statement"]["number"] += 1
+    kept.write_text(json.dumps(document))
+    assert run(shop, "verify", "--head", str(kept)) == 1
+    assert "it was cut off" in capsys.readouterr().out
+    kept.write_text("no head")
+    assert run(shop, "verify", "--head", str(kept)) == 2
+
+
+def test_entries_are_listed_by_face_and_the_list_is_an_entry_itself(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(shop, "list", "--face", "anna") == 0
+    (entry,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert (entry["hour"], entry["what"], entry["faces"]) == (1, "POST /v1/faces", ["anna"])
+    shop.clock.advance(timedelta(seconds=1))
+    assert "regulars audit list" in {one["what"] for one in shop.open()}
+
+
+def test_an_export_has_every_head_and_entry_with_its_salt_and_is_never_overwritten(shop: Shop, tmp_path: Path) -> None:
+    file = tmp_path / "audit.jsonl"
+    assert run(shop, "export", str(file)) == 0
+    lines = [json.loads(line) for line in file.read_text().splitlines()]
+    heads = [line for line in lines if "statement" in line]
+    assert [one["statement"]["number"] for one in heads] == list(range(1, len(heads) + 1))
+    assert len(lines) - len(heads) == sum(one["statement"]["count"] for one in heads)
+    assert all(line["salt"] and line["entry"] for line in lines if "hash" in line)
+    assert run(shop, "export", str(file)) == 1
+
+
+def test_a_tenant_without_a_closed_hour_has_no_head(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    made = Shop(tmp_path / "new")
+    with closing(made.services):
+        assert run(made, "head") == 2
+    assert "the next sweep closes" in capsys.readouterr().err

@@ -1,0 +1,83 @@
+"""Pages of the audit hold every entry once, the newest first, though hours are closed between them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.core.errors import InvalidInput
+from chalicelib.services.audit.reading import AuditReading, Wanted
+from tests.examples import examples
+from tests.services.audit.desk import HOUR, TENANT, Desk, desk
+from tests.services.audit.test_chain import STEPS, Step, play, settle
+
+
+def read(made: Desk, wanted: Wanted, limit: int, between: int = 0, hours_a_page: int = 200) -> list[str]:
+    """The ids of all pages. `between`: minutes that pass between two pages, after which hours are closed."""
+    reading = AuditReading(made.chain, made.pending, made.clock, hours_a_page)
+    found: list[str] = []
+    token = None
+    while True:
+        page = reading.page(TENANT, wanted, limit, token)
+        found += [str(entry["id"]) for _, entry in page.entries]
+        token = page.next_token
+        if token is None:
+            return found
+        if between:
+            made.clock.advance(timedelta(minutes=between))
+            made.close()
+
+
+@examples(40, 1_000)
+@given(STEPS, st.integers(1, 7), st.sampled_from((0, 30, 180)))
+def test_pages_of_any_size_hold_every_entry_once(steps: list[Step], limit: int, between: int) -> None:
+    with desk() as made:
+        written = play(made, [step for step in steps if step[0] not in ("erase", "trim")])
+        found = read(made, Wanted(), limit, between)
+        assert sorted(found) == sorted(written)
+
+
+def test_the_newest_come_first_open_or_closed() -> None:
+    with desk() as made:
+        ids = []
+        for _ in range(3):
+            ids.append(made.act("anna"))
+            made.clock.advance(timedelta(minutes=40))
+            made.close()
+        assert read(made, Wanted(), 2) == ids[::-1]
+
+
+def test_entries_are_found_by_face_act_actor_and_time() -> None:
+    with desk() as made:
+        anna, ben = made.act("anna"), made.act("ben", what="DELETE /v1/faces/{id}")
+        settle(made)
+        late = made.act("anna")
+        now = int(made.clock.now().timestamp() * 1000)
+        assert set(read(made, Wanted(face="anna"), 10)) == {anna, late}
+        assert read(made, Wanted(what="DELETE /v1/faces/{id}"), 10) == [ben]
+        assert read(made, Wanted(by="key other"), 10) == []
+        assert read(made, Wanted(since_ms=now - 1000), 10) == [late]
+        assert set(read(made, Wanted(until_ms=now - 1000), 10)) == {anna, ben}
+
+
+def test_a_token_of_another_question_is_refused() -> None:
+    with desk() as made:
+        for _ in range(3):
+            made.act("anna")
+        reading = AuditReading(made.chain, made.pending, made.clock)
+        token = reading.page(TENANT, Wanted(), 1).next_token
+        with pytest.raises(InvalidInput, match="token"):
+            reading.page(TENANT, Wanted(face="anna"), 1, token)
+
+
+def test_many_hours_without_a_match_end_a_page_and_the_next_goes_on() -> None:
+    with desk() as made:
+        first = made.act("anna")
+        for _ in range(6):
+            made.clock.advance(HOUR)
+            made.act("ben")
+            settle(made)
+        assert read(made, Wanted(face="anna"), 5, hours_a_page=2) == [first]
