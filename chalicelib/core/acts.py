@@ -174,6 +174,7 @@ _ACTS = {
         GET /v1/reviews
     """,
     Kind.EXPORT: """
+        GET /v1/audit
         GET /v1/face-ids
         GET /v1/faces/{id}/everything
         regulars about

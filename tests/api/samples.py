@@ -131,6 +131,11 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ],
     ("POST", "/v1/captures/{id}/redrive"): [Sample({"id": "{capture}"}, fields={"camera": "{camera}"})],
     ("GET", "/v1/captures/{id}/crops/{n}"): [Sample({"id": "{capture}", "n": "0"}, {"camera": "{camera}"})],
+    ("GET", "/v1/audit"): [
+        Sample(query={"from": "2026-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}),
+        Sample(query={"face": "{face}"}),
+        Sample(query={"limit": "1", "token": "{audit_token}"}),
+    ],
     ("GET", "/v1/cameras"): [Sample()],
     ("POST", "/v1/cameras"): [
         Sample(fields={"id": "{camera}", "name": "New"}),

@@ -2,6 +2,7 @@
 
 PATHS = {
     "/v1/arrivals": ("book",),
+    "/v1/audit": ("audit",),
     "/v1/cameras": ("cameras",),
     "/v1/cameras/{id}": ("cameras",),
     "/v1/cameras/{id}/heartbeat": ("cameras",),

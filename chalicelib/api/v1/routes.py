@@ -5,6 +5,7 @@ from __future__ import annotations
 from chalicelib.api.v1 import (
     about,
     account,
+    audit,
     book,
     cameras,
     captures,
@@ -50,6 +51,7 @@ _MODULES = (
     hooks,
     reviews,
     account,
+    audit,
     retention,
     notice,
 )

@@ -91,6 +91,17 @@ class Edge(Struct, kw_only=True):
     min_face_px: int | UnsetType = UNSET
 
 
+class Entry(Struct, kw_only=True):
+    """One act, decision, export or read of pictures."""
+
+    id: str
+    at: datetime
+    what: str
+    by: str
+    hour: int | None
+    details: dict[str, Any]
+
+
 class EstimatedName(Struct, kw_only=True):
     """A word, how certain it is, and whether a model estimated it or a formula."""
 
@@ -571,6 +582,11 @@ class CurrentSession(Struct, kw_only=True):
     limits: RateLimits
     version: str
     expires_at: datetime | None
+
+
+class EntriesPage(Struct, kw_only=True):
+    entries: list[Entry]
+    next_token: str | None
 
 
 class Estimates(Struct, kw_only=True):

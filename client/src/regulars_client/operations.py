@@ -46,6 +46,25 @@ class Operations(Connection):
             },
         )
 
+    def list_entries(
+        self,
+        *,
+        from_: datetime | str | float | UnsetType = UNSET,
+        to: datetime | str | float | UnsetType = UNSET,
+        face: str | UnsetType = UNSET,
+        what: str | UnsetType = UNSET,
+        by: str | UnsetType = UNSET,
+        limit: int | UnsetType = UNSET,
+        token: str | UnsetType = UNSET,
+    ) -> Pages[models.EntriesPage, models.Entry]:
+        """List the audit's entries, newest first. A page may be short, or empty, and still have a `next_token`."""
+        return self._pages(
+            "/v1/audit",
+            models.EntriesPage,
+            lambda page: page.entries,
+            query={"from": from_, "to": to, "face": face, "what": what, "by": by, "limit": limit, "token": token},
+        )
+
     def list_cameras(self) -> models.Cameras:
         """List all cameras, by id."""
         return self._call("GET", "/v1/cameras", models.Cameras)

@@ -95,6 +95,7 @@ ADMINS = {
     "POST /v1/hooks/{id}/ack",
     "PATCH /v1/settings",
     "GET /v1/faces/{id}/everything",
+    "GET /v1/audit",
 }
 NEEDED = {
     **dict.fromkeys(VIEWERS, Role.VIEWER),
