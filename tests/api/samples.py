@@ -133,6 +133,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("GET", "/v1/captures/{id}/crops/{n}"): [Sample({"id": "{capture}", "n": "0"}, {"camera": "{camera}"})],
     ("GET", "/v1/audit"): [
         Sample(query={"from": "2026-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}),
+        Sample(query={"what": "POST /v1/faces", "by": "key first"}),
         Sample(query={"face": "{face}"}),
         Sample(query={"limit": "1", "token": "{audit_token}"}),
     ],

@@ -163,6 +163,7 @@ def cloud_api(account: Account) -> None:
     account.later(days=-2)
     account.tick("sweep")  # whose clock is right: what the other one sealed is undone
     shop.v1.done("GET", f"/v1/faces/{ann}/everything")
+    assert any(one["hour"] for one in shop.v1.done("GET", "/v1/audit")["entries"]), "an hour is closed"
     assert shop.market.delete("vip", bob)["PERSON_TOKEN_STATUS"] == "0"
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
-from typing import Any
 
-from chalicelib.core.audit import HOUR_MS, Entry
+from chalicelib.core.audit import HOUR_MS, Entry, faces_of
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.ports import Clock
 from chalicelib.core.values import milliseconds, moment_of_text
@@ -36,7 +35,7 @@ class Wanted:
             and (self.until_ms is None or at_ms < self.until_ms)
             and self.what in (None, entry["what"])
             and self.by in (None, entry["by"])
-            and (self.face is None or _names(entry, {self.face, f"face {self.face}"}))
+            and (self.face is None or self.face in faces_of(entry))
         )
 
 
@@ -125,12 +124,3 @@ def _at(entry: Entry) -> int:
 def _place_from(text: str) -> _Place:
     hour, last, at_ms, id_ = text.split("/", 3)
     return _Place(int(hour), int(last), int(at_ms), id_)
-
-
-def _names(value: Any, names: set[str]) -> bool:
-    """Tell whether a JSON value holds one of these texts as a whole."""
-    if isinstance(value, dict):
-        return any(_names(one, names) for one in value.values())
-    if isinstance(value, list):
-        return any(_names(one, names) for one in value)
-    return value in names if isinstance(value, str) else False
