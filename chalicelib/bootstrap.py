@@ -16,7 +16,7 @@ from chalicelib.core.items import directory_of
 from chalicelib.core.model import JournalEntry
 from chalicelib.core.once import once
 from chalicelib.core.ports import Clock, PictureFetcher, Postman, Standing, Storage, Vision
-from chalicelib.core.search import FaceSearch, IndexBuilder
+from chalicelib.core.search import FaceSearch, IndexBuilder, PastGallery
 from chalicelib.core.shards import shards
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
@@ -103,6 +103,13 @@ class Adapters:
         from chalicelib.index import journal
 
         return journal.tail(self.storage.items, tenant, held, wanted)
+
+    def past(self, tenant: str, model: str, seq: int) -> PastGallery | int:
+        from chalicelib.index.snapshots import past
+
+        items = self.storage.items
+        view = past.past(items, self.storage.blobs, tenant, model, seq)
+        return past.earliest(items, tenant, model) if view is None else view
 
     def indexed(self, tenant: str) -> Iterator[tuple[str, str, list[bytes]]]:
         from chalicelib.index.galleries import Galleries

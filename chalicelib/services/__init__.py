@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from chalicelib.core.model import JournalEntry
     from chalicelib.core.ports import Clock, PictureFetcher, Postman, Standing, Storage, Vision
-    from chalicelib.core.search import FaceSearch, IndexBuilder
+    from chalicelib.core.search import FaceSearch, IndexBuilder, PastGallery
     from chalicelib.services.account.settings import OwnSettings
     from chalicelib.services.account.usage import UsageReader
     from chalicelib.services.audit.chain import Chain
@@ -73,6 +73,7 @@ if TYPE_CHECKING:
     from chalicelib.services.recognition.recognition import Recognition
     from chalicelib.services.recognition.same_visit import SameVisit
     from chalicelib.services.recognition.verification import Verification
+    from chalicelib.services.replay import Replay
     from chalicelib.services.sightings.arrivals import ArrivalBook
     from chalicelib.services.sightings.ingest import Ingest
     from chalicelib.services.sightings.rejection import Rejection
@@ -119,6 +120,9 @@ class Ports(Protocol):
 
     def journal(self, tenant: str, held: int, wanted: int) -> list[JournalEntry] | None:
         """Read the changes with seq held + 1 to wanted. Return None if one of them was trimmed."""
+
+    def past(self, tenant: str, model: str, seq: int) -> PastGallery | int:
+        """Make a tenant's gallery as it was at `seq`; the lowest seq that can be made if that one cannot."""
 
     def indexed(self, tenant: str) -> Iterable[IndexedFace]:
         """Read each face that a search process finds which has just started."""
@@ -215,6 +219,19 @@ class Services:
         from chalicelib.services.audit.reading import AuditReading
 
         return AuditReading(self.audit_chain, self.audit_pending, self.clock)
+
+    @once
+    def replay(self) -> Replay:
+        from chalicelib.services.replay import Replay
+
+        return Replay(
+            self.audit_reading,
+            self.cameras,
+            self.uploads,
+            self.tenant_vision,
+            past=self.ports.past,
+            fpir_target=self.settings.fpir_target,
+        )
 
     @once
     def audit_verifying(self) -> Verifying:

@@ -78,6 +78,14 @@ def export(settings: Settings, tenant: str, file: Path) -> None:
     print(f"{hours} hours are in {file}")
 
 
+def replay(settings: Settings, tenant: str, entry: str) -> int:
+    """Print whether a search of that time gives the same answer. Return the exit code."""
+    with _opened(settings, tenant) as services:
+        same, said = services.replay.entry(services.tenants.named(tenant), entry)
+    print({True: "the same: ", False: "other: ", None: "cannot be replayed: "}[same] + said)
+    return 1 if same is False else 0
+
+
 def _read(kept: Path) -> Document:
     try:
         document = json.loads(kept.read_text(encoding="utf-8"))

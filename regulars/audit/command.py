@@ -77,6 +77,20 @@ def list_all(
 
 
 @audit.command()
+@click.argument("entry", metavar="ENTRY")
+@_options
+def replay(entry: str, tenant: str, data: Path | None, stage: str | None) -> int:
+    """Search again for the face of a sighting in the gallery as it was; ENTRY is the `id` that `list` prints.
+
+    The capture's picture and the gallery of that time must still be kept, which it says. The exit code is 1 if the
+    answer is another one.
+    """
+    from regulars.audit import audit as reports
+
+    return reports.replay(settings_of(data=data, stage=stage), tenant, entry)
+
+
+@audit.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @_options
 def export(file: Path, tenant: str, data: Path | None, stage: str | None) -> None:
