@@ -84,6 +84,7 @@ def play(account: Account) -> None:
         hooks,
         searches_from_anywhere,
         schedules,
+        kept_no_longer,
         pictures_off,
         readiness,
         merges,
@@ -303,6 +304,23 @@ def schedules(account: Account) -> None:
         _consent_for_a_day(account, shop)
         account.later(days=3)
         account.tick("sweep")  # and forgets what was learnt, and whose consent has expired
+
+
+def kept_no_longer(account: Account) -> None:
+    shop = Shop(account, "forgetting-shop")
+    shop.v1.add_camera("door", id="door")
+    shop.see(BOB, 160 * 24 * 60)
+    shop.see(ANN, 5)
+    account.tick("sweep")  # seals the day of the first
+    days = {"capture_days": 1, "sighting_days": 1, "stranger_days": 1, "observation_days": 150}
+    shop.v1.done("PATCH", "/v1/settings", days)
+    assert [one["now"] for one in shop.v1.done("GET", "/v1/retention")["kinds"] if one["kind"] == "observations"] == [1]
+    account.later(days=2)
+    _at_hour(account, 3)
+    account.tick("sweep")
+    told = shop.v1.done("GET", "/v1/retention")["kinds"]
+    assert [one["now"] for one in told if one["kind"] != "captures"] == [0, 0, 0, 0], "S3 has a clock of its own"
+    assert shop.v1.done("GET", "/v1/faces")["faces"] == []
 
 
 def pictures_off(account: Account) -> None:
