@@ -799,6 +799,8 @@ tenant_settings = st.fixed_dictionaries(
         "least_liveness": st.none() | st.floats(),
         "enrol_quality": st.none() | st.floats(),
         "learnt_days": st.none() | st.integers(),
+        "controller": texts,
+        "purposes": texts,
         "faces": st.none() | st.integers(),
         "groups": st.none() | st.integers(),
         "shards": st.integers(),
