@@ -58,6 +58,7 @@ def about(
                 f"nobody in the book of {tenant} looks like the photo; nothing was written, and the photo is not kept"
             )
             return 1
+        services.reads.exported(tenant, found)
         write(services, book, found, out, language)
     print(f"{out}  face {found}, {out.stat().st_size:,} bytes; it is about this person: hand it to nobody else")
     return 0

@@ -20,7 +20,7 @@ from chalicelib.core.audit import HOUR_MS, Entry, leaf_of
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.items import write
 from chalicelib.core.ports import Action, Check, Clock, Delete, Item, ItemStore, Put, absent
-from chalicelib.core.values import milliseconds, moment, time_text
+from chalicelib.core.values import known, milliseconds, moment, time_text
 
 _MOST_REMEMBERED = 50_000
 _BESIDE = {table.name for table in (keys.REQUESTS, keys.OBSERVATIONS, keys.SUMMARIES, keys.ARRIVALS, keys.AUDIT)}
@@ -95,10 +95,10 @@ class Reads:
                 raise
             self._close(act)
 
-    def exported(self, tenant: str) -> None:
-        """Write the entry of an export by the command line, before it gives anything out."""
+    def exported(self, tenant: str, face: str | None = None) -> None:
+        """Write the entry of an export by the command line, before it gives anything out. `face`: all that it is of."""
         if (act := acts.current()) is not None and act.kind is Kind.EXPORT:
-            act.tenant, act.entered = tenant, False
+            act.tenant, act.about, act.entered = tenant, known({"face": face}), False
             self._close(act)
 
     def _close(self, act: Act) -> None:

@@ -207,6 +207,16 @@ def test_a_search_that_finds_nobody_is_a_decision_though_the_dialect_answers_wit
     assert "face" not in shop.last()["decided"][0]
 
 
+def test_all_that_is_held_about_a_person_is_given_out_with_an_entry(shop: Shop, tmp_path: Path) -> None:
+    from regulars.cli import main
+
+    shop.enrol(1, "anna")
+    out = tmp_path / "anna.zip"
+    assert main(["about", "--tenant", "shop", "--face", "anna", "--out", str(out), "--data", str(tmp_path)]) == 0
+    entry = shop.last()
+    assert (entry["what"], entry["by"], entry["faces"]) == ("regulars about", "operator", ["anna"])
+
+
 def test_an_answer_is_not_given_if_its_entry_cannot_be_written(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     from chalicelib.core.errors import StorageUnavailable
     from chalicelib.services.audit.entries import Reads
