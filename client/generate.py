@@ -208,8 +208,10 @@ class _Call:
         elif answer == "bytes":
             does = f"self._bytes({', '.join(sent)})"
         else:
-            sent.insert(1, "type(None)" if answer == "None" else answer)
-            does = f"self._call({', '.join([repr(self.method), *sent, *self._written])})"
+            kind = answer.removesuffix(_OR_NONE)
+            sent.insert(1, "type(None)" if answer == "None" else kind)
+            call = "_call" if kind == answer else "_call_or_none"
+            does = f"self.{call}({', '.join([repr(self.method), *sent, *self._written])})"
         verb = "" if answer == "None" else "return "
         return (
             f'    def {self.name}({self._arguments}) -> {returns}:\n        """{self.about}"""\n        {verb}{does}\n'
@@ -232,6 +234,9 @@ class _Call:
         if self.is_picture:
             body = f"**as_body({PICTURE.lower()})"
         return [*([body] if self.body else []), "idempotency_key=idempotency_key"]
+
+
+_OR_NONE = " | None"
 
 
 class _Writer:
@@ -296,14 +301,17 @@ class _Writer:
         return JSON not in content and any(kind.startswith("image/") for kind in content)
 
     def _answers(self, operation: Schema) -> list[str]:
-        """Return the types of what is answered: a model, None, or bytes for what is no JSON."""
+        """Return the types of what is answered: a model, perhaps or None, None, or bytes for what is no JSON."""
+        both = _OR_NONE if {"202", "204"} <= operation["responses"].keys() else ""
         for status, response in sorted(operation["responses"].items()):
             if not str(status).startswith(("2", "3")):
                 continue
             content = self._resolved(response).get("content", {})
             if not content:
                 return ["bytes" if str(status).startswith("3") else "None"]
-            return [self._type(of["schema"]) if kind == JSON else "bytes" for kind, of in sorted(content.items())]
+            return [
+                self._type(of["schema"]) + both if kind == JSON else "bytes" for kind, of in sorted(content.items())
+            ]
         raise ValueError(f"{operation['operationId']} has no answer for success")
 
     def _page(self, answer: str) -> tuple[str, str] | None:

@@ -14,7 +14,7 @@ from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.errors import InvalidInput, RegularsError
 from chalicelib.settings import SettingError
 from chalicelib.vision.packs.packs import MissingModel
-from regulars import about, captures, hold, notice, receipt, retention
+from regulars import about, captures, erase, hold, notice, receipt, retention
 from regulars.audit import command as audit
 from regulars.backup import command as backup
 from regulars.book import command as book
@@ -120,6 +120,7 @@ for command in (
     doctor.doctor,
     config,
     receipt.receipt,
+    erase.erase,
     completion,
 ):
     commands.add_command(command)

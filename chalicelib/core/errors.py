@@ -23,6 +23,7 @@
     |  |- PictureNotFound
     |  |- KeyNotFound
     |  |- ConsentNotFound
+    |  |- ErasureNotFound
     |- Conflict               it exists already, or is not in the state that this needs
     |  |- GroupExists
     |  |- GroupNotEmpty
@@ -119,6 +120,9 @@ class AttributeNotFound(NotFound): ...
 
 
 class TenantNotFound(NotFound): ...
+
+
+class ErasureNotFound(NotFound): ...
 
 
 class CameraNotFound(NotFound): ...

@@ -52,6 +52,7 @@ REVIEWS = Table("reviews", "tenant", "id")
 DUPLICATES = Table("duplicates", "tenant", "id")
 NAMES = Table("names", "tenant", "term")
 AUDIT = Table("audit", "tenant", "id")
+ERASURES = Table("erasures", "tenant", "id")
 
 TABLES = (
     TENANTS,
@@ -72,6 +73,7 @@ TABLES = (
     DUPLICATES,
     NAMES,
     AUDIT,
+    ERASURES,
 )
 
 _MS_WIDTH = 13
@@ -564,6 +566,12 @@ def audit_folder(tenant: str) -> str:
 
 def day_columns(tenant: str, zone: str, day: int, nonce: str) -> str:
     return f"{days_columns(tenant, zone)}{day_text(day)}-{nonce}.columns"
+
+
+def zone_and_day_of_columns(tenant: str, key: str) -> tuple[str, int]:
+    """Read a time zone, and a day in it, from a key of `day_columns`."""
+    zone, _, name = key.removeprefix(f"{tenant}/observations/").rpartition("/")
+    return zone, day_number(name[:8])
 
 
 def days_columns(tenant: str, zone: str) -> str:

@@ -112,6 +112,9 @@ class Tenant:
     """Days that observations are kept; None: for ever. Likewise the next one."""
     audit_days: int | None = None
 
+    deletes_erase: bool = False
+    """Whoever deletes a face erases it, in all dialects."""
+
     @property
     def limits(self) -> Limits:
         """Limits of its profile, with its own number of faces and groups if they are set."""

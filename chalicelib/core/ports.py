@@ -180,7 +180,7 @@ class ItemStore(Protocol):
 
 
 class BlobStore(Protocol):
-    """Immutable bytes under `/`-separated keys.
+    """Bytes under `/`-separated keys. They do not change, but for what an erasure replaces.
 
     Every method raises StorageUnavailable, and InvalidInput for a key that would lead out of the store.
     """
@@ -199,6 +199,9 @@ class BlobStore(Protocol):
 
     def put_if_absent(self, key: str, data: bytes, content_type: str) -> bool:
         """Store durably. Returns False, and changes nothing, if the key is taken."""
+
+    def replace(self, key: str, data: bytes, content_type: str) -> None:
+        """Store durably in place of what the key holds, so that a reader finds one or the other, whole."""
 
     def list(self, prefix: str, after: str | None = None, limit: int = 1000) -> Sequence[BlobInfo]:
         """List objects whose key starts with `prefix` and is greater than `after`, in byte order of the key."""

@@ -101,3 +101,6 @@ class PastGallery(Protocol):
 class IndexBuilder(Protocol):
     def build(self, tenant: str) -> bool:
         """Write a snapshot of the tenant's gallery if the journal's tail is worth it. Returns whether it wrote one."""
+
+    def purge(self, tenant: str, seq: int) -> None:
+        """Leave no snapshot of before this change of the gallery, and nothing in the journal up to it. Raises Busy."""

@@ -8,12 +8,12 @@ the changes in that journal left behind.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from itertools import islice, takewhile
 
 from chalicelib.core import keys, telemetry
-from chalicelib.core.errors import ConditionFailed, StorageUnavailable
+from chalicelib.core.errors import Busy, ConditionFailed, StorageUnavailable
 from chalicelib.core.ids import nonce
 from chalicelib.core.items import every, every_blob
 from chalicelib.core.model import Edit
@@ -88,12 +88,36 @@ class Compactor:
         self._forget_all_but(tenant, models)
         return any(written)
 
-    def _build(self, tenant: str, model: str, shard: Shard) -> bool:
+    def purge(self, tenant: str, seq: int) -> None:
+        """Leave no snapshot of before `seq`, and nothing in the journal up to it; let go of the galleries held here.
+
+        Loads under way begin again with the new snapshot. Raises Busy if snapshots are written by others meanwhile.
+        """
+        current = shards(self._shards_of(tenant))
+        for model in models_of(self._items, tenant):
+            for shard in current:
+                self._build(tenant, model, shard, at_least=seq)
+            own = {keys.index_item(model, str(shard)) for shard in current}
+            for pointer in pointers(self._items, tenant, model):
+                if pointer["item"] not in own:
+                    self._drop(tenant, pointer)
+                elif int(pointer["seq"]) < seq:
+                    raise Busy("snapshots of this tenant are being written: they are purged later")
+                else:
+                    self._keep(pointer, [key for key in built(pointer) if keys.seq_of_snapshot(key) >= seq])
+            for blob in every_blob(self._blobs, keys.snapshots(tenant, model)):
+                if keys.seq_of_snapshot(blob.key) < seq:
+                    self._blobs.delete(blob.key)
+        self._trim_journal(tenant, seq, milliseconds(self._clock.now()) + 1)
+        self._galleries.let_go(tenant)
+
+    def _build(self, tenant: str, model: str, shard: Shard, at_least: int = 0) -> bool:
+        """Write a snapshot of a shard if its tail is worth it, or if the newest one is older than `at_least`."""
         pointer = pointer_of(self._items, tenant, model, shard)
         covered = int(pointer["seq"]) if pointer else 0
         seq = seq_of(self._items, tenant)
         telemetry.at_least(JOURNAL_TAIL, seq - covered)
-        if seq == covered or not self._is_worth_it(tenant, covered, seq, shard):
+        if seq == covered or (covered >= at_least and not self._is_worth_it(tenant, covered, seq, shard)):
             return False
         segment = self._galleries.current(tenant, model, shard).view.segment(model)
         key = keys.snapshot(tenant, model, segment.seq, nonce())
@@ -167,11 +191,16 @@ class Compactor:
         """Delete the snapshots before the newest one that was built before `limit`, then drop them from the pointer."""
         ages = built(pointer)
         old = [key for key, at in ages.items() if at < limit][:-1]
-        if not old:
+        return self._keep(pointer, [key for key in ages if key not in old])
+
+    def _keep(self, pointer: Item, kept: Sequence[str]) -> Item:
+        """Delete the pointer's other snapshots, then drop them from it. Return the pointer as it is then."""
+        ages = built(pointer)
+        if len(kept) == len(ages):
             return pointer
-        for key in old:
+        for key in ages.keys() - set(kept):
             self._blobs.delete(key)
-        left = {key: at for key, at in ages.items() if key not in old}
+        left = {key: ages[key] for key in kept}
         without = {**pointer, "snapshots": list(left), "built": list(left.values())}
         return without if self._stored(without, pointer) else pointer
 

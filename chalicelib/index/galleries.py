@@ -76,6 +76,12 @@ class Galleries:
                 gallery = self._held(key, wanted) or self._loaded(key, wanted)
         return gallery
 
+    def let_go(self, tenant: str) -> None:
+        """Let go of a tenant's galleries, and so of what they hold of faces that were erased."""
+        with self._lock:
+            for key in [key for key in self._galleries if key[0] == tenant]:
+                del self._galleries[key]
+
     def _held(self, key: _Key, wanted: int) -> Gallery | None:
         """Return the gallery if it is here, at `wanted`. If it cannot get there, or is slow by now, let it go.
 

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from chalicelib.services.enrolment.many import ManyFaces
     from chalicelib.services.enrolment.pictures import FacePictures
     from chalicelib.services.enrolment.update import FaceUpdate
+    from chalicelib.services.erasure.erasing import Erasing, Erasures
     from chalicelib.services.erasure.faces import Deletion
     from chalicelib.services.erasure.pictures import OrphanedPictures
     from chalicelib.services.erasure.retention import Retention
@@ -593,6 +594,34 @@ class Services:
             writer=self.writer,
             requests=self.requests,
             mover=self.observation_mover,
+            erasures=self.erasures,
+        )
+
+    @once
+    def erasures(self) -> Erasures:
+        from chalicelib.services.erasure.erasing import Erasures
+
+        return Erasures(self._items, self._blobs, self.index_queue, self.clock)
+
+    @once
+    def erasing(self) -> Erasing:
+        from chalicelib.services.erasure.erasing import Erasing
+        from chalicelib.services.erasure.shown import Shown
+        from chalicelib.services.erasure.traces import Traces
+        from chalicelib.services.merges.observations import FaceObservations
+
+        return Erasing(
+            self._items,
+            self.erasures,
+            Traces(self._items, self._blobs),
+            Shown(self._items, self.uploads, self.tenant_vision),
+            observations=FaceObservations(self._items, self.days),
+            recorder=self.recorder,
+            sealing=self.sealing,
+            index=self.index,
+            signing=self.signing,
+            clock=self.clock,
+            wipe=self.ports.storage.wipe,
         )
 
     @once
@@ -855,6 +884,7 @@ class Services:
             consents=ConsentExpiry(self.consents, self.deletion, self.clock),
             retention=self.retention,
             learnt=LearntExpiry(self._items, self.face_pictures, self.clock),
+            erasing=self.erasing,
             merges=merges,
             joining=self.joining_chore,
             duplicates=self.duplicates,

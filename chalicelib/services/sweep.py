@@ -25,6 +25,7 @@ from chalicelib.services.captures.kept import KeptCaptures
 from chalicelib.services.captures.redrive import Redrive
 from chalicelib.services.commit.idempotency import Requests
 from chalicelib.services.erasure.consents import ConsentExpiry
+from chalicelib.services.erasure.erasing import Erasing
 from chalicelib.services.erasure.learnt import LearntExpiry
 from chalicelib.services.erasure.pictures import STOPS_AT_S, OrphanedPictures
 from chalicelib.services.erasure.pictures_off import PicturesOff
@@ -65,6 +66,7 @@ class Sweep:
     pictures_off: PicturesOff
     retention: Retention
     learnt: LearntExpiry
+    erasing: Erasing
     merges: MergeChores
     joining: JoiningChore
     duplicates: Duplicates
@@ -86,7 +88,7 @@ class Sweep:
                 report_failure(error, f"tenant {tenant.name} is swept in the next hour")
 
     def message(self, body: str, received: int, left_s: Callable[[], float]) -> None:
-        """Do what a message of the index queue asks for: a tenant's chores or, if it names none, its snapshots.
+        """Do what a message of the index queue asks for: a tenant's chores, an erasure or, if it names none, snapshots.
 
         `received`: how often the message was received. Each time another chore is the first, so that one that never
         ends does not hold up the others for ever. `left_s`: how long this run may still take. Raises Busy if a chore
@@ -94,6 +96,9 @@ class Sweep:
         """
         asked = json.loads(body)
         telemetry.of_tenant(asked["tenant"])
+        if "erasure" in asked:
+            self.erasing.go_on(self.tenants.named(asked["tenant"]), asked["erasure"], left_s)
+            return
         if "hour" not in asked:
             self.index.build(asked["tenant"])
             with acts.begun(chore("index joining", asked["tenant"])):
@@ -143,6 +148,7 @@ class Sweep:
     ) -> dict[str, Callable[[], object]]:
         """Return the chores by name, in their order: first what erases."""
         chores: dict[str, Callable[[], object]] = {
+            "erasures": lambda: self.erasing.tenant(tenant, left_s),
             "snapshots": lambda: self.index.build(tenant.name),
             "merges": lambda: self.merges.tenant(tenant),
             "pictures": lambda: self._pictures(tenant, hour, after, left_s),

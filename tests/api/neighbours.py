@@ -239,6 +239,9 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
     alike = services.faces.by_id(customer, [face, f"{word}-2", f"{word}-3"])
     for one, other in pairwise(alike.values()):
         services.duplicates.suggest(customer, one, other, Decision(0.4, 0.5, 9, 0.02))
+    for n in (8, 9):
+        v1.done("POST", "/v1/faces", {"id": f"{word}-{n}", "group": club, "picture": _text(_photo(seed + n))})
+        erasure = v1.done("DELETE", f"/v1/faces/{word}-{n}", erase="true")["id"]
     ids = {
         "group": club,
         "empty_group": f"{word} room",
@@ -268,6 +271,8 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         "duplicates_token": v1.done("GET", "/v1/duplicates", limit=1)["next_token"],
         "hook": hook,
         "key": key["id"],
+        "erasure": erasure,
+        "erasures_token": v1.done("GET", "/v1/erasures", limit=1)["next_token"],
         "mailbox": v1.done("POST", "/v1/hooks", {"url": None})["id"],
         "everything_token": PageTokens(f"everything of {face} of {tenant}").token(f"{seen[0]}-0"),
         "observations_token": v1.done("GET", "/v1/observations", limit=1)["next_token"],

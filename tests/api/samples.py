@@ -193,7 +193,9 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample(_FACE, fields={"group": "{empty_group}", "revision": 3, **_PERSON}),
         Sample(_FACE, fields={"attributes": {"{attribute}": "7"}}),
     ],
-    ("DELETE", "/v1/faces/{id}"): [Sample(_FACE)],
+    ("DELETE", "/v1/faces/{id}"): [Sample(_FACE), Sample(_FACE, {"erase": "true"})],
+    ("GET", "/v1/erasures"): [Sample(query={"limit": "1", "token": "{erasures_token}"}), Sample()],
+    ("GET", "/v1/erasures/{id}"): [Sample({"id": "{erasure}"})],
     ("GET", "/v1/holds"): [Sample()],
     ("GET", "/v1/faces/{id}/hold"): [Sample(_FACE)],
     ("PUT", "/v1/faces/{id}/hold"): [
@@ -268,6 +270,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
                 "review_margin": 0.05,
                 "learns": False,
                 "learnt_days": 90,
+                "deletes_erase": False,
                 "consent_required": True,
                 "expired_consent_erases": True,
                 "controller": "New",

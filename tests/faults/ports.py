@@ -11,7 +11,7 @@ from chalicelib.core.errors import Busy, StorageUnavailable
 from chalicelib.core.ports import Disk, Storage
 
 PORTS = ("items", "blobs", "uploads", "index_queue", "captures_queue", "deliveries_queue", "vault")
-WRITES = frozenset({"transact", "put_if_absent", "delete", "send"})
+WRITES = frozenset({"transact", "put_if_absent", "replace", "delete", "send"})
 DISK = Disk(free_bytes=1, total_bytes=2)
 """What the disk says, so that two answers that tell of it can be the same."""
 

@@ -212,6 +212,7 @@ def prepared(root: Path) -> Iterator[dict[str, Shop]]:
         after("merging", "shop", _merged, cut=2)
         after("undoing", "merged", _undone, cut=2)
         after("rejected", "shop", _rejected)
+        after("erasing", "shop", _erasing)
         after("alike", "shop", _alike)
         after("full", "shop", _full)
         after("unwanted", "shop", _unwanted)
@@ -241,6 +242,10 @@ def _undone(box: Box) -> None:
 
 def _rejected(box: Box) -> None:
     box.services.rejection.reject(box.tenant, box.ids["eva"], box.ids["sighting"])
+
+
+def _erasing(box: Box) -> None:
+    box.services.deletion.of_faces(box.tenant, [box.ids["finn"]], erase=True)
 
 
 def _alike(box: Box) -> None:

@@ -210,6 +210,12 @@ def _everything(box: Box) -> Any:
     return {"status": reply.status, **({} if reply.status == 200 else reply.json)}
 
 
+def _read_erasure(box: Box) -> Any:
+    [erasure], _ = box.services.erasures.page("shop", 1)
+    reply = box.v1.send("GET", f"/v1/erasures/{erasure.id}")
+    return {"status": reply.status, **reply.json}
+
+
 def _many(name: str, **change: Any) -> UseCase:
     def do(box: Box) -> Any:
         body = {"ids": [box.ids["eva"], "nobody", box.ids["finn"]], **change}
@@ -336,6 +342,10 @@ V1 = (
     _v1("GET /v1/retention"),
     _v1("GET /v1/notice", language="zh"),
     _v1("GET /v1/signing-key"),
+    _v1("DELETE /v1/faces/{id}", name="erased", path="/v1/faces/{eva}", erase="true"),
+    _v1("DELETE /v1/faces/{id}", name="erased", path="/v1/faces/{eva}", shop="merged", erase="true"),
+    _v1("GET /v1/erasures"),
+    UseCase("GET /v1/erasures/{id}", _read_erasure, shop="erasing"),
     _v1("GET /v1/reviews"),
     _v1("POST /v1/reviews/{id}/done", path="/v1/reviews/promoted-{eva}/done"),
     _v1("GET /v1/hooks"),
@@ -470,6 +480,22 @@ def _erased(box: Box) -> Any:
     return {"code": answer["code"], **_until_nothing_is_left(box, lambda: _traces(box, gone), timedelta(minutes=61))}
 
 
+def _forgotten(box: Box) -> Any:
+    """Eva, by an erasure that is done to its end: no file has her id or a template any more, and there is a receipt."""
+    headers = {"Idempotency-Key": "the-same"}
+    reply = box.v1.send("DELETE", f"/v1/faces/{box.ids['eva']}", query={"erase": "true"}, headers=headers)
+    if reply.status != 202:
+        return {"status": reply.status, **reply.json}
+
+    def left() -> list[str]:
+        erasure = box.services.erasures.get("shop", reply.json["id"])
+        files = [path for path in box.folder.rglob("*") if path.is_file() and not path.name.endswith("-shm")]
+        named = [path.name for path in files if box.ids["eva"].encode() in path.read_bytes()]
+        return [*named, *_traces(box, [box.ids["eva"]]), *([] if erasure.receipt else ["there is no receipt"])]
+
+    return _until_nothing_is_left(box, left, timedelta(minutes=3))
+
+
 def _all_erased(box: Box) -> Any:
     """All faces, and the pictures that the cameras sent: nothing is left that shows somebody."""
     for group in box.services.groups.all(box.tenant):
@@ -489,6 +515,8 @@ def _all_erased(box: Box) -> Any:
 ERASURE = (
     UseCase(f"POST {sunmi.PREFIX}deleteFace", _erased, "until no template is left"),
     UseCase(f"POST {sunmi.PREFIX}deleteFace", _erased, "until no template is left", "merged"),
+    UseCase("DELETE /v1/faces/{id}", _forgotten, "erased until nothing is left"),
+    UseCase("DELETE /v1/faces/{id}", _forgotten, "erased until nothing is left", "merged"),
     UseCase(f"POST {sunmi.PREFIX}deleteFace", _all_erased, "until nothing shows anybody"),
 )
 

@@ -12,13 +12,18 @@ from typing import Any
 from chalicelib.adapters.aws.clients import aws_client
 from chalicelib.adapters.aws.items import DynamoItemStore
 from chalicelib.core import keys
+from chalicelib.core.captures import captured_ms
 from chalicelib.core.items import every_blob
-from chalicelib.core.model import Credentials, Labels, Profile, Tenant
+from chalicelib.core.model import Credentials, Decision, Labels, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
+from chalicelib.core.pictures import Box
 from chalicelib.core.ports import Update, exists
+from chalicelib.core.reviews import NearFace, Review, ReviewKind
 from chalicelib.core.templates import canonical
+from chalicelib.core.values import moment
 from chalicelib.services import INDEX_EVERY
 from chalicelib.services.recognition.negatives import Negative, Negatives
+from chalicelib.services.sightings.reviews import review_put
 from chalicelib.services.tenants.settings import TenantSettings
 from tests.adapters.emulated import PREFIX
 from tests.api.gateway import send
@@ -91,6 +96,7 @@ def play(account: Account) -> None:
         joins,
         seen_before,
         people,
+        erasures,
         failures,
     ):
         part(account)
@@ -466,7 +472,47 @@ def people(account: Account) -> None:
     shop.v1.done_without_body("DELETE", f"/v1/groups/{group}")
 
 
+def erasures(account: Account) -> None:
+    """Somebody is erased who came alone and beside another, was taken for another, merged and suggested."""
+    shop = Shop(account, "erasing-shop")
+    shop.v1.add_camera("door", id="door")
+    shop.v1.done("POST", "/v1/hooks", {"url": None})
+    days = (3 * 24 * 60, 2 * 24 * 60, 60)
+    alone = [shop.see(ANN, minutes_ago) for minutes_ago in days]
+    for minutes_ago in days:
+        shop.see(picture(Person(2, 95), Person(1, 85)), minutes_ago - 30)
+    account.tick("sweep")  # seals days
+    ann = alone[0]["face"]
+    other = shop.see(DAN, 55)["face"]
+    shop.v1.done("POST", f"/v1/faces/{ann}/merge", {"other": other})
+    bob = next(one["id"] for one in shop.v1.done("GET", "/v1/faces")["faces"] if one["id"] != ann)
+    known = [account.services.faces.get(shop.tenant, one) for one in (ann, bob)]
+    account.services.duplicates.suggest(shop.tenant, *known, Decision(0.4, 0.5, 9, 0.02))
+    taken_for_bob = Negative(alone[1]["id"], (canonical("fake", embedding_of(1)),), "door")
+    shop.items.transact([Negatives(shop.items).remembered(shop.name, bob, taken_for_bob)])
+    account.services.tenants.change(shop.name, {"time_zone": "Asia/Shanghai"})
+    again = {"Idempotency-Key": "once"}
+    shop.v1.send("PATCH", f"/v1/faces/{ann}", {"name": "Ann"}, headers=again)
+    shop.v1.send("POST", "/v1/face-changes", {"ids": [ann], "group": "regular"}, headers={"Idempotency-Key": "2nd"})
+    account.services.reviews.items.transact([review_put(shop.name, _compared_with(ann, bob, alone[2]["id"]))])
+    query = {"erase": "true"}
+    id_ = shop.v1.send("DELETE", f"/v1/faces/{ann}", query=query, headers={"Idempotency-Key": "3rd"}).json["id"]
+    shop.v1.done("GET", "/v1/erasures")
+    while account.work_off("build_index"):
+        pass
+    account.later(minutes=3)
+    account.tick("sweep")
+    assert shop.v1.done("GET", f"/v1/erasures/{id_}")["receipt"]
+
+
 # --- parts ------------------------------------------------------------------------------------------------------------
+
+
+def _compared_with(near: str, faceid: str, sighting_id: str) -> Review:
+    """Somebody may look at a match of one face, to which another was near."""
+    at, box = moment(captured_ms(sighting_id)), Box(1.0, 1.0, 9.0, 9.0)
+    nearest = (NearFace(near, 0.4), NearFace(faceid, 0.3))
+    return Review(ReviewKind.UNCERTAIN, at, faceid, "door", sighting_id, box=box, near=nearest)
 
 
 def _cut_off(shop: Shop, survivor: str, merge: str) -> None:

@@ -210,18 +210,20 @@ def test_a_function_writes_of_tenants_only_keys_sessions_and_settings(packaged: 
             resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
             writes = [a for a in actions(statement) if a.endswith(("PutItem", "UpdateItem", "DeleteItem"))]
             if tenants in resources and writes:
-                assert role == "ApiHandlerRole"
+                assert role in ("ApiHandlerRole", "BuildIndexRole")
                 assert resources == [tenants]
                 condition = statement["Condition"]
                 assert condition["Null"] == {"dynamodb:LeadingKeys": "false"}
-                for partition in condition["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]:
+                partitions = condition["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]
+                assert role == "ApiHandlerRole" or partitions == ["signing_key"]
+                for partition in partitions:
                     written.setdefault(partition, set()).update(writes)
     assert set(written) == {"api_key", "code", "key", "session", "signing_key", "tenant"}
     assert written["signing_key"] == {"dynamodb:PutItem"}
     assert written["tenant"] == {"dynamodb:UpdateItem"}  # a tenant is neither made nor deleted by a request
 
 
-def test_pictures_of_captures_are_put_through_the_api_and_removed_by_nobody(packaged: dict[str, Any]) -> None:
+def test_pictures_of_captures_are_put_through_the_api_and_removed_and_replaced_by_erasures_only(packaged: dict[str, Any]) -> None:
     captures = {"Fn::Sub": "${CapturesBucket.Arn}/*"}
     granted = {
         role: sorted(a for s in statements(packaged, role) if s["Resource"] == captures for a in actions(s))
@@ -230,7 +232,7 @@ def test_pictures_of_captures_are_put_through_the_api_and_removed_by_nobody(pack
     reading = ["s3:GetObject"]
     assert {role: found for role, found in granted.items() if found} == {
         "ApiHandlerRole": ["s3:GetObject", "s3:PutObject"],
-        "BuildIndexRole": reading,
+        "BuildIndexRole": ["s3:DeleteObject", "s3:GetObject", "s3:PutObject"],
         "IngestRole": reading,
         "WatchRole": reading,
     }

@@ -94,6 +94,11 @@ class S3BlobStore:
                 return retried and self.get(key) == data
         return True
 
+    def replace(self, key: str, data: bytes, content_type: str) -> None:
+        require_key(key)
+        with translated(_SERVICE):
+            self._client.put_object(Bucket=self._bucket, Key=key, Body=data, ContentType=content_type)
+
     def list(self, prefix: str, after: str | None = None, limit: int = 1000) -> Sequence[BlobInfo]:
         require_prefix(prefix)
         require_listing_limit(limit)

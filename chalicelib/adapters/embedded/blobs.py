@@ -78,6 +78,14 @@ class FolderBlobStore:
             finally:
                 written.unlink()
 
+    def replace(self, key: str, data: bytes, content_type: str) -> None:  # noqa: ARG002 - as put_if_absent
+        path = self._path(key)
+        with _translated():
+            written = self._write_temporary((data,))
+            self._make_folder(path.parent)
+            written.replace(path)
+            self._sync_nearest(path.parent)
+
     def list(self, prefix: str, after: str | None = None, limit: int = 1000) -> Sequence[BlobInfo]:
         folder = "/".join(require_prefix(prefix))
         require_listing_limit(limit)

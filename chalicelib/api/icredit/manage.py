@@ -62,7 +62,7 @@ def delete(call: Call) -> wire.Body:
     parameters = call.parameters
     group = parameters.required("PERSON_GROUP_LABEL")
     token = _token_to_delete(parameters)
-    deleted = call.services.deletion.of_group(call.tenant, group, [token])
+    deleted = call.services.deletion.of_group(call.tenant, group, [token], by="icredit")
     if deleted.failed:
         raise Busy("the face is in use and was not deleted: try again")
     if deleted.not_exist:

@@ -102,6 +102,11 @@ NoPicturesOf = Annotated[
 ]
 
 
+DeletesErase = Annotated[
+    bool, Meta(description="Whether each deletion of a face erases the person, in all dialects (`DELETE /v1/faces`).")
+]
+
+
 class SettingsChanges(Changes):
     time_zone: TimeZone | UnsetType = UNSET
     arrive_times: ArriveTimes | UnsetType = UNSET
@@ -112,6 +117,7 @@ class SettingsChanges(Changes):
     review_margin: ReviewMargin | UnsetType = UNSET
     learns: Learns | UnsetType = UNSET
     learnt_days: LearntDays | UnsetType = UNSET
+    deletes_erase: DeletesErase | UnsetType = UNSET
     consent_required: ConsentRequired | UnsetType = UNSET
     expired_consent_erases: ExpiredConsentErases | UnsetType = UNSET
     controller: Controller | UnsetType = UNSET
@@ -137,6 +143,7 @@ class Settings(Answer):
     review_margin: ReviewMargin
     learns: Learns
     learnt_days: LearntDays
+    deletes_erase: DeletesErase
     consent_required: ConsentRequired
     expired_consent_erases: ExpiredConsentErases
     controller: Controller
@@ -287,6 +294,7 @@ def _settings(tenant: Tenant, migration: Migration, groups: list[str]) -> Settin
         review_margin=tenant.review_margin,
         learns=tenant.learns,
         learnt_days=tenant.learnt_days,
+        deletes_erase=tenant.deletes_erase,
         consent_required=tenant.consent_required,
         expired_consent_erases=tenant.expired_consent_erases,
         controller=tenant.controller,

@@ -20,6 +20,7 @@ from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Text, Time,
 from chalicelib.core import observations
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.cells import plain_cell
+from chalicelib.core.erasures import is_erased
 from chalicelib.core.errors import CameraNotFound, InvalidInput
 from chalicelib.core.local_time import LAST_SECOND, Granularity, LocalTime, Span
 from chalicelib.core.model import Face
@@ -306,7 +307,7 @@ def _kind(query: StatisticsWanted) -> ObservationKind | None:
 
 
 def _observation(call: Call, one: observations.Observation, face: Face | None) -> Observation:
-    is_sighting = one.kind is ObservationKind.SIGHTING
+    is_sighting = one.kind is ObservationKind.SIGHTING and not is_erased(one.faceid)
     age = one.estimates.age
     return Observation(
         id=one.id,
@@ -341,7 +342,7 @@ def _arrival(call: Call, one: arrivals.FaceArrival) -> FaceArrival:
         last=times.text(one.last_at),
         sightings=one.sightings,
         picture_url=_picture_url(call, first),
-        crop_url=crop_url(call, first.camera, first.id),
+        crop_url=None if is_erased(first.faceid) else crop_url(call, first.camera, first.id),
         visit=one.number,
         before=None if one.before_at is None else times.text(one.before_at),
         **decided(first.decision),
@@ -349,7 +350,7 @@ def _arrival(call: Call, one: arrivals.FaceArrival) -> FaceArrival:
 
 
 def _picture_url(call: Call, one: observations.Observation) -> str | None:
-    if one.kind is not ObservationKind.SIGHTING:
+    if one.kind is not ObservationKind.SIGHTING or is_erased(one.faceid):
         return None
     url = call.services.sightings.picture_url(call.tenant, one.camera, one.id)
     return shown_capture(call, one.camera, parts_of_sighting(one.id)[0], url)

@@ -49,7 +49,7 @@ def change_faces(call: Call, body: FaceSelection) -> FacesChanged:
     if (body.group is not UNSET) + (body.labels is not UNSET) + body.delete != 1:
         raise InvalidInput("send one of group, labels and delete (true): one kind of change at a time")
     if body.delete:
-        return _deleted(call.services.deletion.of_faces(call.tenant, body.ids, call.request))
+        return _deleted(call.services.deletion.of_faces(call.tenant, body.ids, call.request, by=call.caller.id))
     from chalicelib.services.enrolment.update import FaceChanges  # not at the other routes' cold starts
 
     if isinstance(body.group, str):

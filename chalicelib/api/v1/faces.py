@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType, field, structs, to_builtins
@@ -11,7 +11,8 @@ from chalicelib.api.v1 import times
 from chalicelib.api.v1.captures import CropUrl, PictureUrl, Sighting, crop_url, names_of, sighting_of
 from chalicelib.api.v1.consents import NewConsent, record_of
 from chalicelib.api.v1.endpoint import Call, Operation
-from chalicelib.api.v1.repeats import answer_of, nothing
+from chalicelib.api.v1.erasures import Erasure, erasure_of
+from chalicelib.api.v1.repeats import answer_of
 from chalicelib.api.v1.shapes import (
     Box,
     By,
@@ -230,6 +231,10 @@ class SightingsPage(Answer):
     arrivals: Annotated[list[Arrival], Meta(description="All of them, newest first.")]
 
 
+class FaceDeletion(Sent):
+    erase: Annotated[bool, Meta(description="Leave nothing of the person, and answer the erasure.")] = False
+
+
 class NotThisFace(Sent):
     other: Annotated[Text | None, Meta(description="Id of the face that the sighting is instead.")] = None
 
@@ -350,16 +355,30 @@ def change_face(call: Call, body: FaceChanges) -> Face:
     return face_of(call, face)
 
 
-def delete_face(call: Call) -> None:
-    """Forget a face: its templates, pictures, names and merges; what it did before stays in the statistics.
+def delete_face(call: Call, query: FaceDeletion) -> Erasure | None:
+    """Forget a face: its templates, pictures, names and merges. What it did before stays in the statistics.
 
-    No search finds it from then on. Its pictures are gone at once, its templates from every copy within three hours.
-    409 FaceHeld if it is under legal hold.
+    No search finds it from then on. Its pictures are gone at once, its templates from every copy within three hours,
+    and age, gender and crops of its sightings within the hour.
+
+    With `erase`, or if the setting `deletes_erase` says so, nothing is left of the person: not in captures either,
+    where the face is made unrecognisable if the picture shows others. Counts stay, under a random name. 202 has the
+    erasure, which takes some minutes: `GET /v1/erasures/{id}` says how far it is, and has the receipt at its end.
     """
     faceid = call.path["id"]
     call.services.faces.get(call.tenant, faceid)
-    if call.services.deletion.of_faces(call.tenant, [faceid], call.request).not_exist:
+    deleted = call.services.deletion.of_faces(call.tenant, [faceid], call.request, by=call.caller.id, erase=query.erase)
+    if deleted.not_exist:
         raise FaceNotFound(f"there is no face {faceid!r} any more")
+    return _erasure(call, deleted.erasures)
+
+
+def _deleted_before(call: Call, body: Mapping[str, Any]) -> Erasure | None:
+    return _erasure(call, body.get("erasures", ()))
+
+
+def _erasure(call: Call, ids: Sequence[str]) -> Erasure | None:
+    return erasure_of(call.services.erasures.get(call.tenant.name, ids[0])) if ids else None
 
 
 def list_sightings(call: Call, query: SightingsWanted) -> SightingsPage:
@@ -446,7 +465,15 @@ OPERATIONS = (
         errors=(FaceNotFound, GroupNotFound, AttributeNotFound, Changed, GroupFull),
         again=answer_of(get_face),
     ),
-    Operation("DELETE", "/v1/faces/{id}", delete_face, Role.OPERATOR, errors=(FaceNotFound, FaceHeld), again=nothing),
+    Operation(
+        "DELETE",
+        "/v1/faces/{id}",
+        delete_face,
+        Role.OPERATOR,
+        status=202,
+        errors=(FaceNotFound, FaceHeld),
+        again=_deleted_before,
+    ),
     Operation("GET", "/v1/faces/{id}/sightings", list_sightings, Role.VIEWER, errors=(FaceNotFound,)),
     Operation(
         "POST",

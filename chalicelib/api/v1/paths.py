@@ -16,6 +16,8 @@ PATHS = {
     "/v1/detect": ("looking",),
     "/v1/duplicates": ("duplicates",),
     "/v1/duplicates/{id}/done": ("duplicates",),
+    "/v1/erasures": ("erasures",),
+    "/v1/erasures/{id}": ("erasures",),
     "/v1/face-changes": ("face_changes",),
     "/v1/face-ids": ("faces",),
     "/v1/faces": ("faces",),

@@ -31,6 +31,7 @@ OF_TENANT = (
     "keeps_pictures",
     "no_pictures_of",
     *RETENTION,
+    "deletes_erase",
 )
 """Fields of TenantSettings."""
 OF_MIGRATION = ("arrive_times", "period_days")

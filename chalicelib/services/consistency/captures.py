@@ -10,6 +10,7 @@ from itertools import islice
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState, parts_of_sighting, sighting_id
+from chalicelib.core.erasures import is_erased
 from chalicelib.core.items import every, write
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import Tenant
@@ -86,7 +87,7 @@ class CaptureRecords:
         return days is None or capture.captured_at > self.clock.now() - timedelta(days=days)
 
     def _captures(self, tenant: Tenant, observations: Iterable[Observation]) -> Iterator[Disagreement]:
-        sightings = (one for one in observations if one.kind is ObservationKind.SIGHTING)
+        sightings = (one for one in observations if one.kind is ObservationKind.SIGHTING and not is_erased(one.faceid))
         while some := list(islice(sightings, _AT_ONCE)):
             places = [capture_key(tenant.name, one.camera, one.id.rpartition("-")[0] or one.id) for one in some]
             found = self.items.get_many(keys.CAPTURES, places)

@@ -29,7 +29,7 @@ class ConsentExpiry:
         while True:
             page = self.consents.page(tenant, self.clock.now(), MAX_DELETED, token)
             if expired := [face.faceid for face in page.faces if face.hold is None]:
-                self.deletion.of_faces(tenant, expired)
+                self.deletion.of_faces(tenant, expired, by="expired consent", erase=True)
             token = page.next_token
             if token is None or left_s() < STOPS_AT_S:
                 return

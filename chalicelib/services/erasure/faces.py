@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, replace
 
-from chalicelib.core.errors import Busy, ConditionFailed, FaceHeld, InvalidInput, StorageUnavailable
+from chalicelib.core.erasures import Erasure
+from chalicelib.core.errors import Busy, ConditionFailed, FaceHeld, InvalidInput, RegularsError, StorageUnavailable
 from chalicelib.core.items import attempts, write
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.ports import Action, ItemStore
 from chalicelib.services.commit.gallery import Change, GalleryWriter, limited_groups
 from chalicelib.services.commit.idempotency import OK, PARTIAL, RECORDED, Answer, RequestId, Requests
+from chalicelib.services.erasure.erasing import Erasures
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.holds import require_free
 from chalicelib.services.faces.names import face_deletes
@@ -35,10 +38,22 @@ class Deleted:
     success: list[str]
     failed: list[str]
     not_exist: list[str]
+    erasures: list[str] = field(default_factory=list)
+    """Ids of the erasures that follow; none of a plain deletion."""
 
 
 def _anybody(_face: Face) -> bool:
     return True
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How faces are deleted. `by`: who asked for it, for the receipt; `erases`: nothing of the person is left; `only`:
+    those of whom this is true."""
+
+    by: str
+    erases: bool
+    only: Callable[[Face], bool] = _anybody
 
 
 @dataclass
@@ -50,16 +65,18 @@ class Deletion:
     writer: GalleryWriter
     requests: Requests
     mover: ObservationMover
+    erasures: Erasures
 
     def of_group(
-        self, tenant: Tenant, group_name: str, faceids: Sequence[str], request: RequestId | None = None
+        self, tenant: Tenant, group_name: str, faceids: Sequence[str], request: RequestId | None = None, *, by: str = ""
     ) -> Deleted:
         """Delete faces of a group, as `of_faces` does. A face of another group counts as missing.
 
         Raises GroupNotFound, and the errors of `of_faces`.
         """
         _require_number(faceids)
-        return self._delete(tenant, self.groups.named(tenant, group_name), faceids, request)
+        manner = Manner(by, tenant.deletes_erase)
+        return self._delete(tenant, self.groups.named(tenant, group_name), faceids, request, manner)
 
     def of_faces(
         self,
@@ -67,9 +84,14 @@ class Deletion:
         faceids: Sequence[str],
         request: RequestId | None = None,
         *,
+        by: str = "",
+        erase: bool = False,
         only: Callable[[Face], bool] = _anybody,
     ) -> Deleted:
-        """Delete faces with their templates, pictures and names. `only`: those of whom this is true count as there.
+        """Delete faces with their templates, pictures and names; then age, gender and crops of their sightings go.
+
+        `only`: those of whom this is true count as there. With `erase`, or if the tenant's setting says so, nothing is
+        left of the people: the erasures in the answer say how far that is (erasure/erasing).
 
         Chunks of up to 40 are deleted all or nothing and recorded, so that a retry after a crash continues where it
         stopped. `failed`: the ids of the first chunk that storage refused, and of all after it. A repeated id counts
@@ -77,24 +99,18 @@ class Deletion:
         StorageUnavailable if no face was deleted.
         """
         _require_number(faceids)
-        return self._delete(tenant, None, faceids, request, only=only)
+        return self._delete(tenant, None, faceids, request, Manner(by, erase or tenant.deletes_erase, only))
 
     def _delete(
-        self,
-        tenant: Tenant,
-        group: Group | None,
-        faceids: Sequence[str],
-        request: RequestId | None,
-        *,
-        only: Callable[[Face], bool] = _anybody,
+        self, tenant: Tenant, group: Group | None, faceids: Sequence[str], request: RequestId | None, manner: Manner
     ) -> Deleted:
         progress = self.requests.progress(tenant.name, request)
         deleted = Deleted(**progress) if progress else Deleted([], [], [])
         if len(faceids) > _CHUNK and not progress:
-            require_free(filter(only, self._found(tenant, group, faceids).values()))
+            require_free(filter(manner.only, self._found(tenant, group, faceids).values()))
         while left := _left(faceids, deleted):
             try:
-                deleted = self._chunk(tenant, group, left, deleted, request, only=only)
+                deleted = self._chunk(tenant, group, left, deleted, request, manner)
             except (Busy, FaceHeld, StorageUnavailable):
                 if not deleted.success:
                     raise
@@ -108,14 +124,12 @@ class Deletion:
         left: Sequence[str],
         before: Deleted,
         request: RequestId | None,
-        *,
-        only: Callable[[Face], bool] = _anybody,
+        manner: Manner,
     ) -> Deleted:
-        pictures: list[str] = []
         groups = {} if group is None else {group.id: group}
         for _ in attempts():
             stored = self._found(tenant, group, left[:_CHUNK])
-            found = {faceid: face for faceid, face in stored.items() if only(face)}
+            found = {faceid: face for faceid, face in stored.items() if manner.only(face)}
             require_free(found.values())
             if any(face.moving for face in found.values()):
                 for face in found.values():
@@ -125,12 +139,14 @@ class Deletion:
             faces = [found[faceid] for faceid in chunk if faceid in found]
             missing = [faceid for faceid in chunk if faceid not in found]
             done = [face.faceid for face in faces]
-            deleted = Deleted([*before.success, *done], [], [*before.not_exist, *missing])
+            erasure = self.erasures.of(tenant, faces, manner.by, erases=manner.erases) if faces else None
+            ids = [erasure.id] if erasure is not None and manner.erases else []
+            deleted = Deleted([*before.success, *done], [], [*before.not_exist, *missing], [*before.erasures, *ids])
             record = self._record(tenant, request, deleted, before, is_last=len(chunk) == len(left))
             try:
-                if faces:
+                if erasure is not None:
                     groups |= self._groups_of(tenant, faces, groups)
-                    pictures += self._forget_traces(tenant, faces)
+                    record = [*record, self.erasures.put(tenant, erasure)]
                     self.writer.commit(tenant.name, _deletion(tenant, groups, faces, record))
                 elif record:
                     write(self.items, record)
@@ -143,7 +159,8 @@ class Deletion:
                 self.requests.raise_if_answered(tenant.name, request)
                 raise
             else:
-                self.portraits.discard([*pictures, *(key for face in faces for key in face.picture_keys)])
+                if erasure is not None:
+                    self._forget_traces(tenant, faces, erasure)
                 return deleted
         raise Busy("these faces are changed by others all the time: send the request again in a moment")
 
@@ -166,10 +183,14 @@ class Deletion:
         after = asdict(before) if before.success or before.not_exist else None
         return [self.requests.record(tenant.name, request, answer, after=after)]
 
-    def _forget_traces(self, tenant: Tenant, faces: Sequence[Face]) -> Sequence[str]:
-        """Delete the faces' negatives and merges. Return the keys of the pictures that only those merges named."""
-        Negatives(self.items).forget(tenant.name, [face for face in faces if face.negatives])
-        return Merges(self.items).forget(tenant.name, [face for face in faces if face.merges])
+    def _forget_traces(self, tenant: Tenant, faces: Sequence[Face], erasure: Erasure) -> None:
+        """Delete the faces' pictures, negatives and merges at once. What fails now, the steps do that follow."""
+        pictures = [key for face in faces for key in face.picture_keys]
+        with suppress(RegularsError):
+            Negatives(self.items).forget(tenant.name, [face for face in faces if face.negatives])
+            pictures += Merges(self.items).forget(tenant.name, [face for face in faces if face.merges])
+        self.portraits.discard(pictures)
+        self.erasures.announce(tenant.name, erasure)
 
 
 def _require_number(faceids: Sequence[str]) -> None:

@@ -147,7 +147,7 @@ class Retention:
             days = unseen_kept(tenant, groups[face.group_id]) if face.group_id in groups else None
             return days is not None and face.hold is None and unseen_since(face) + timedelta(days=days) <= now
 
-        if self.deletion.of_faces(tenant, faceids, only=is_unseen).failed:
+        if self.deletion.of_faces(tenant, faceids, by="retention", only=is_unseen).failed:
             raise Busy(
                 f"faces of tenant {tenant.name} that were not seen for long are changed by others: they go later"
             )

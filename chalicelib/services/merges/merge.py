@@ -224,7 +224,8 @@ def _event(merge: Merge, face: Face, group_name: str) -> Event:
         "merge": merge.id,
         "joined": merge.joined,
     }
-    return Event(f"{EventKind.FACE_MERGED}-{merge.id}", EventKind.FACE_MERGED, merge.at, group_name, data=data)
+    id_ = f"{EventKind.FACE_MERGED}-{merge.id.rpartition('.')[2]}"  # messages of queues name no face
+    return Event(id_, EventKind.FACE_MERGED, merge.at, group_name, data=data)
 
 
 def _kept(pair: _FacePair, pictures: Sequence[Picture]) -> MergeBackup:

@@ -8,7 +8,7 @@ repeated chunk changes nothing. Several may move at once, so each chunk requires
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -57,7 +57,7 @@ class _Way:
 
 
 class FaceObservations:
-    """All observations of a face, of every kind and time, found by the sealed days' columns.
+    """All observations of faces, of every kind and time, found by the sealed days' columns.
 
     Observations are stored by day, not by face. So this reads one object of each sealed day, 32 in parallel, and the
     raw observations of the other days. It costs as much as counting persons over the same time.
@@ -67,33 +67,38 @@ class FaceObservations:
         self._items = items
         self._days = days
 
-    def chunks(self, tenant: Tenant, faceid: str, span: Span = STORABLE) -> Iterator[list[Observation]]:
-        """Yield up to 40 observations at a time, by local day. Those that change meanwhile may be missing."""
+    def chunks(
+        self, tenant: Tenant, faceids: Collection[str], span: Span = STORABLE, size: int = _A_TRANSACTION
+    ) -> Iterator[list[Observation]]:
+        """Yield up to `size` observations at a time, by local day. Those that change meanwhile may be missing."""
         found: list[tuple[str, str]] = []
-        for of_day in self._ids(tenant, span, ObservationFilter(faceid=faceid)):
+        for of_day in self._ids(tenant, faceids, span):
             found += [keys.observation(tenant.name, at_ms, id_) for at_ms, id_ in of_day]
-            while len(found) >= _A_TRANSACTION:
-                yield self.read(faceid, found[:_A_TRANSACTION])
-                found = found[_A_TRANSACTION:]
+            while len(found) >= size:
+                yield self.read(faceids, found[:size])
+                found = found[size:]
         if found:
-            yield self.read(faceid, found)
+            yield self.read(faceids, found)
 
     def captures(self, tenant: Tenant, faceid: str) -> set[str]:
         """Return the ids of all captures in which the face was seen."""
-        wanted = ObservationFilter(faceid=faceid, kind=ObservationKind.SIGHTING)
-        return {parts_of_sighting(id_)[0] for of_day in self._ids(tenant, STORABLE, wanted) for _, id_ in of_day}
+        kind = ObservationKind.SIGHTING
+        return {parts_of_sighting(id_)[0] for of_day in self._ids(tenant, {faceid}, kind=kind) for _, id_ in of_day}
 
-    def _ids(self, tenant: Tenant, span: Span, wanted: ObservationFilter) -> Iterator[list[tuple[int, str]]]:
+    def _ids(
+        self, tenant: Tenant, faceids: Collection[str], span: Span = STORABLE, kind: ObservationKind | None = None
+    ) -> Iterator[list[tuple[int, str]]]:
         """Yield the time, in ms, and the id of each observation, by local day."""
-        observed = self._days.open(tenant, span, wanted)
+        wanted = [ObservationFilter(faceid=faceid, kind=kind) for faceid in sorted(faceids)]
+        observed = self._days.open(tenant, span, wanted[0])
         for _, columns in observed.columns(observed.days):
-            rows = columns.select(observed.wanted, span).tolist()
-            yield [(int(columns.at_ms[row]), columns.ids[row]) for row in rows]
+            rows = [row for one in wanted for row in columns.select(one, span).tolist()]
+            yield [(int(columns.at_ms[row]), columns.ids[row]) for row in sorted(rows)]
 
-    def read(self, faceid: str, observation_keys: Sequence[tuple[str, str]]) -> list[Observation]:
-        """Read those of the observations that still exist and are still the face's."""
+    def read(self, faceids: Collection[str], observation_keys: Sequence[tuple[str, str]]) -> list[Observation]:
+        """Read those of the observations that still exist and are still of these faces."""
         items = self._items.get_many(keys.OBSERVATIONS, observation_keys)
-        return [observation_from(item) for item in items if item and item["faceid"] == faceid]
+        return [observation_from(item) for item in items if item and item["faceid"] in faceids]
 
 
 class ObservationMover:
@@ -148,7 +153,7 @@ class ObservationMover:
 
     def _move(self, tenant: Tenant, way: _Way, until: float | None) -> bool:
         """Move the observations. Return False if time ran out first."""
-        for observations in self._observations.chunks(tenant, way.source, way.span):
+        for observations in self._observations.chunks(tenant, {way.source}, way.span):
             self._chunk(tenant, way, observations)
             if until is not None and time.monotonic() > until:
                 return False
@@ -174,7 +179,7 @@ class ObservationMover:
             except ConditionFailed as error:
                 if _MERGE_STATE in error.names:
                     return  # finished by another one, and perhaps undone since
-                observations = self._observations.read(way.source, [_key(tenant, one) for one in observations])
+                observations = self._observations.read({way.source}, [_key(tenant, one) for one in observations])
             else:
                 return
         raise Busy("many sightings of this face arrive at once: send the request again in a moment")

@@ -208,7 +208,7 @@ class MergeUndo:
         went: list[tuple[int, int]] = []
         learnt = (one.learnt for one in kept.face.pictures if one.learnt)
         rejected = {one.sighting_id for one in learnt if milliseconds(one.captured_at) >= span.first_ms}
-        for chunk in self._observations.chunks(tenant, merge.survivor, span):
+        for chunk in self._observations.chunks(tenant, {merge.survivor}, span):
             for one in chunk:
                 if one.kind is ObservationKind.SIGHTING and one.gap_s is not None:
                     goes = _came_by(one, merge)

@@ -89,6 +89,18 @@ class Sealing:
             return False
         return any(self._sealed(tenant, local, day, pieces) for _ in attempts(_TRIES))
 
+    def forget_other_zones(self, tenant: Tenant) -> None:
+        """Delete the seals of time zones that were the tenant's before, with their objects: nothing renews them."""
+        prefix, own = keys.days_columns(tenant.name, ""), keys.days_columns(tenant.name, tenant.time_zone)
+        for blob in every_blob(self._blobs, prefix[:-1]):
+            if not blob.key.startswith(own):
+                zone, day = keys.zone_and_day_of_columns(tenant.name, blob.key)
+                seal = self._seals.get(tenant.name, zone, day)
+                if seal is not None:
+                    with suppress(ConditionFailed):
+                        write(self._items, self._seals.delete(tenant.name, zone, seal))
+                self._blobs.delete(blob.key)
+
     def _sealed(self, tenant: Tenant, local: LocalTime, day: int, pieces: tuple[Piece, ...]) -> bool:
         """Read the late counts, count the raw observations, and store the seal if neither it nor they changed.
 

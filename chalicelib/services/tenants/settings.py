@@ -65,6 +65,7 @@ class TenantSettings:
     regular_days: int | None = None
     observation_days: int | None = OBSERVATION_DAYS
     audit_days: int | None = AUDIT_DAYS
+    deletes_erase: bool = False
     faces: int | None = None
     groups: int | None = None
     shards: int = 1

@@ -46,6 +46,9 @@ class AttributeNotFound(NotFound): ...
 class TenantNotFound(NotFound): ...
 
 
+class ErasureNotFound(NotFound): ...
+
+
 class CameraNotFound(NotFound): ...
 
 
@@ -218,6 +221,7 @@ BY_CODE: Mapping[str, type[ApiError]] = {
     "FaceNotFound": FaceNotFound,
     "AttributeNotFound": AttributeNotFound,
     "TenantNotFound": TenantNotFound,
+    "ErasureNotFound": ErasureNotFound,
     "CameraNotFound": CameraNotFound,
     "CaptureNotFound": CaptureNotFound,
     "SightingNotFound": SightingNotFound,

@@ -94,21 +94,29 @@ class Connection:
             return self._bytes(crop[0])
         return self._tried(lambda: self._strange.get(place, follow_redirects=True)).content
 
-    def _call(
+    def _call(self, method: str, path: str, answer: type[Answer], **sent: Any) -> Answer:
+        """Send a request, as `_sent` does, and read its answer. Raises NoAnswer, WrongAnswer, and what `codes` has."""
+        return read_answer(self._sent(method, path, **sent), answer)
+
+    def _call_or_none(self, method: str, path: str, answer: type[Answer], **sent: Any) -> Answer | None:
+        """Do as `_call` does; return None for an answer without a body."""
+        response = self._sent(method, path, **sent)
+        return None if response.status_code == httpx.codes.NO_CONTENT else read_answer(response, answer)
+
+    def _sent(
         self,
         method: str,
         path: str,
-        answer: type[Answer],
         *,
         query: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
         content: bytes | None = None,
         content_type: str = "application/json",
         idempotency_key: str | None = None,
-    ) -> Answer:
-        """Send a request and read its answer. `body`: what is sent as JSON; else `content` is sent as it is.
+    ) -> httpx.Response:
+        """Send a request and return its answer of success. `body`: sent as JSON; else `content` is sent as it is.
 
-        Raises NoAnswer, WrongAnswer, and what `codes` has.
+        Raises NoAnswer, and what `codes` has.
         """
         headers = {}
         if method in WRITES:
@@ -119,7 +127,7 @@ class Connection:
             headers["Content-Type"] = content_type
         sent = _query(query or {})
         request = self._http.build_request(method, path, params=sent or None, headers=headers, content=content)
-        return read_answer(self._tried(lambda: self._http.send(request)), answer)
+        return self._tried(lambda: self._http.send(request))
 
     def _bytes(self, path: str, query: Mapping[str, Any] | None = None) -> bytes:
         """Ask for what is no JSON. A signed URL to which the service points is asked without the key."""

@@ -102,6 +102,21 @@ class Entry(Struct, kw_only=True):
     details: dict[str, Any]
 
 
+class ErasedCounts(Struct, kw_only=True):
+    """What was found in the book. `captures_hidden`: pictures that show others, and the person not any more."""
+
+    observations: int | UnsetType = UNSET
+    captures_deleted: int | UnsetType = UNSET
+    captures_hidden: int | UnsetType = UNSET
+
+
+class ErasedFaces(Struct, kw_only=True):
+    """The faces as hashes: SHA-256 of the salt, a line break and the face's id, in hexadecimal."""
+
+    salt: str
+    sha256: list[str]
+
+
 class EstimatedName(Struct, kw_only=True):
     """A word, how certain it is, and whether a model estimated it or a formula."""
 
@@ -405,6 +420,13 @@ class Rejections(Struct, kw_only=True):
     next_token: str | None
 
 
+class Removed(Struct, kw_only=True):
+    """SHA-256 of each template and each picture that was removed, in hexadecimal."""
+
+    templates: list[str] | UnsetType = UNSET
+    pictures: list[str] | UnsetType = UNSET
+
+
 Resolution: TypeAlias = Annotated[str, Meta(description="The outcome of a face in a capture.")]
 
 
@@ -421,6 +443,7 @@ class Settings(Struct, kw_only=True):
     review_margin: float
     learns: bool
     learnt_days: int | None
+    deletes_erase: bool
     consent_required: bool
     expired_consent_erases: bool
     controller: str
@@ -784,6 +807,19 @@ class Pictures(Struct, kw_only=True):
     pictures: list[Picture]
 
 
+class ReceiptStatement(Struct, kw_only=True):
+    kind: str
+    tenant: str
+    id: str
+    asked_at: datetime
+    done_at: datetime
+    by: str
+    faces: ErasedFaces
+    removed: Removed
+    counts: ErasedCounts
+    left: str
+
+
 class Rejected(Struct, kw_only=True):
     """What the sighting is now, and the face that it left."""
 
@@ -920,6 +956,14 @@ class IdentifiedPicture(Struct, kw_only=True):
     faces: list[IdentifiedFace]
 
 
+class Receipt(Struct, kw_only=True):
+    """What the tenant signs: save it as it is. `regulars receipt verify` checks it without the service."""
+
+    statement: ReceiptStatement
+    public_key: str
+    signature: str
+
+
 class SimilarFaces(Struct, kw_only=True):
     threshold: float
     gallery_size: int
@@ -928,4 +972,23 @@ class SimilarFaces(Struct, kw_only=True):
 
 class DeliveriesPage(Struct, kw_only=True):
     deliveries: list[Delivery]
+    next_token: str | None
+
+
+class Erasure(Struct, kw_only=True):
+    """An erasure. It knows no face any more once it is done."""
+
+    id: str
+    state: str
+    faces: int
+    asked_at: datetime
+    done_at: datetime | None
+    step: int
+    steps: int
+    counts: ErasedCounts
+    receipt: Receipt | None
+
+
+class ErasuresPage(Struct, kw_only=True):
+    erasures: list[Erasure]
     next_token: str | None

@@ -280,6 +280,18 @@ class Operations(Connection):
         """Say that the two are two people. They are neither suggested nor joined any more, as long as both exist."""
         self._call("POST", f"/v1/duplicates/{quoted(id)}/done", type(None), idempotency_key=idempotency_key)
 
+    def list_erasures(
+        self, *, limit: int | UnsetType = UNSET, token: str | UnsetType = UNSET
+    ) -> Pages[models.ErasuresPage, models.Erasure]:
+        """List the erasures, newest first, with their receipts."""
+        return self._pages(
+            "/v1/erasures", models.ErasuresPage, lambda page: page.erasures, query={"limit": limit, "token": token}
+        )
+
+    def get_erasure(self, id: str) -> models.Erasure:
+        """Read how far an erasure is, and its receipt once it is done."""
+        return self._call("GET", f"/v1/erasures/{quoted(id)}", models.Erasure)
+
     def change_faces(
         self,
         *,
@@ -408,9 +420,13 @@ class Operations(Connection):
             idempotency_key=idempotency_key,
         )
 
-    def delete_face(self, id: str, *, idempotency_key: str | None = None) -> None:
-        """Forget a face: its templates, pictures, names and merges; what it did before stays in the statistics."""
-        self._call("DELETE", f"/v1/faces/{quoted(id)}", type(None), idempotency_key=idempotency_key)
+    def delete_face(
+        self, id: str, *, erase: bool | UnsetType = UNSET, idempotency_key: str | None = None
+    ) -> models.Erasure | None:
+        """Forget a face: its templates, pictures, names and merges. What it did before stays in the statistics."""
+        return self._call_or_none(
+            "DELETE", f"/v1/faces/{quoted(id)}", models.Erasure, query={"erase": erase}, idempotency_key=idempotency_key
+        )
 
     def get_consent(self, id: str) -> models.Consent:
         """Read a face's record of consent."""
@@ -905,6 +921,7 @@ class Operations(Connection):
         review_margin: float | UnsetType = UNSET,
         learns: bool | UnsetType = UNSET,
         learnt_days: int | UnsetType | None = UNSET,
+        deletes_erase: bool | UnsetType = UNSET,
         consent_required: bool | UnsetType = UNSET,
         expired_consent_erases: bool | UnsetType = UNSET,
         controller: str | UnsetType = UNSET,
@@ -935,6 +952,7 @@ class Operations(Connection):
                 "review_margin": review_margin,
                 "learns": learns,
                 "learnt_days": learnt_days,
+                "deletes_erase": deletes_erase,
                 "consent_required": consent_required,
                 "expired_consent_erases": expired_consent_erases,
                 "controller": controller,

@@ -1,0 +1,108 @@
+"""Erasures: what is still to be forgotten of faces that were deleted, how far that is, and the receipt at its end."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+ERASED = "erased-"
+"""What the names of erased people's observations begin with."""
+
+SETTLED = timedelta(minutes=2)
+"""After so long no request runs on that found a face before it was deleted."""
+
+
+class Step(StrEnum):
+    """What an erasure does, in this order."""
+
+    TRACES = "traces"
+    """Pictures, rejected pictures, merges, reviews, duplicates, events."""
+    SIGHTINGS = "sightings"
+    """Observations, and the captures that show the face."""
+    DAYS = "days"
+    """Sealed days, which hold the observations of before."""
+    LATE = "late"
+    """What requests under way have written since, and their stored answers. It begins when these have ended."""
+    GALLERY = "gallery"
+    """Snapshots and the journal."""
+    RECEIPT = "receipt"
+
+
+OF_ERASURE = tuple(Step)
+OF_DELETION = (Step.TRACES, Step.SIGHTINGS)
+"""After a deletion that erases nobody: observations stay, without age, gender and crops."""
+
+
+@dataclass(frozen=True)
+class Erasure:
+    """An erasure, or what follows a deletion (`erases` false). Done, it knows no face any more."""
+
+    id: str
+    at: datetime
+    by: str
+    """Who asked for it: id of a key, or a word for another way."""
+    erases: bool
+    faceids: tuple[str, ...]
+    """The faces, and those that were merged into them; () once it is done."""
+    number: int
+    """How many faces were deleted."""
+    step: int = 0
+    """Number of its steps that are done."""
+    seq: int | None = None
+    """A change of the gallery after which the faces are gone; None: not looked up yet."""
+    pseudonym: str = ""
+    """What stands for the person in observations, and nowhere else; "" once it is done."""
+    salt: str = ""
+    faces: tuple[str, ...] = ()
+    """A hash of each faceid with the salt (`face_hash`)."""
+    hashes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+    """SHA-256 of what was removed, by kind."""
+    counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
+    done_at: datetime | None = None
+    receipt: Mapping[str, Any] | None = None
+
+    @property
+    def steps(self) -> Sequence[Step]:
+        return OF_ERASURE if self.erases else OF_DELETION
+
+    @property
+    def next_step(self) -> Step | None:
+        """The step that is being done; None: all are."""
+        return self.steps[self.step] if self.step < len(self.steps) else None
+
+    @property
+    def goes_on_at(self) -> datetime:
+        """When the next step may begin."""
+        return self.at + SETTLED if self.next_step in (Step.LATE, Step.GALLERY, Step.RECEIPT) else self.at
+
+
+def is_erased(faceid: str) -> bool:
+    """Return whether an observation's face is somebody who was erased."""
+    return faceid.startswith(ERASED)
+
+
+def face_hash(salt: str, faceid: str) -> str:
+    """Hash a faceid so that who has the salt can tell whether a face is the one that was erased."""
+    return hashlib.sha256(f"{salt}\n{faceid}".encode()).hexdigest()
+
+
+def statement(tenant: str, erasure: Erasure, done_at: str, asked_at: str) -> dict[str, Any]:
+    """Make what the receipt of an erasure says and its tenant signs."""
+    return {
+        "kind": "erasure",
+        "tenant": tenant,
+        "id": erasure.id,
+        "asked_at": asked_at,
+        "done_at": done_at,
+        "by": erasure.by,
+        "faces": {"salt": erasure.salt, "sha256": list(erasure.faces)},
+        "removed": {name: list(hashes) for name, hashes in sorted(erasure.hashes.items())},
+        "counts": dict(erasure.counts),
+        "left": "the times of the visits, under a random name that stands nowhere else, until observations expire; "
+        "backups made before this",
+    }

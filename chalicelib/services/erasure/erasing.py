@@ -1,0 +1,309 @@
+"""What follows a deletion: an erasure leaves nothing of the person, a plain deletion neither age, gender nor crops.
+
+The transaction that deletes the faces stores the record. Its steps are then done by the function that a message calls,
+and by each sweep, until they are done: each may be cut off anywhere and repeated. At the end of an erasure stands a
+receipt, signed with the tenant's key (docs/decisions/0049).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import secrets
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from chalicelib.core import keys
+from chalicelib.core.captures import parts_of_sighting
+from chalicelib.core.erasures import ERASED, Erasure, Step, face_hash, statement
+from chalicelib.core.errors import ConditionFailed, ErasureNotFound, InvalidInput, RegularsError
+from chalicelib.core.ids import time_ordered_id
+from chalicelib.core.items import directory_of, every, write
+from chalicelib.core.local_time import Span
+from chalicelib.core.model import Face, Tenant
+from chalicelib.core.observations import Observation, ObservationKind
+from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.ports import Action, BlobStore, Clock, Delete, ItemStore, Put, Queue, Update, absent, equals
+from chalicelib.core.records.erasures import COUNT, erasure_from, erasure_item
+from chalicelib.core.records.faces import face_from
+from chalicelib.core.search import IndexBuilder
+from chalicelib.core.values import milliseconds, time_text
+from chalicelib.services.erasure.pictures import STOPS_AT_S
+from chalicelib.services.erasure.shown import Shown
+from chalicelib.services.erasure.traces import Traces
+from chalicelib.services.merges.observations import IN_FLIGHT, FaceObservations
+from chalicelib.services.merges.records import Merges
+from chalicelib.services.statistics.days import STORABLE
+from chalicelib.services.statistics.recorder import ChangedObservation, Recorder
+from chalicelib.services.statistics.sealing import Sealing
+from chalicelib.services.tenants.signing import Signing
+
+PAGE_SIZES = range(1, 101)
+
+_A_TRANSACTION = 20
+"""Observations that get another name in one transaction: each is deleted and put anew."""
+
+
+class Erasures:
+    """The records of erasures, and of what follows deletions."""
+
+    def __init__(self, items: ItemStore, blobs: BlobStore, queue: Queue, clock: Clock) -> None:
+        self._items = items
+        self._blobs = blobs
+        self._queue = queue
+        self._clock = clock
+        self._merges = Merges(items)
+
+    def of(self, tenant: Tenant, faces: Sequence[Face], by: str, *, erases: bool) -> Erasure:
+        """Make the record of faces that are about to be deleted: of all that later nobody could find by them."""
+        now = self._clock.now()
+        absorbed = [one for face in faces if face.merges for one in self._merges.below(tenant.name, face.faceid)]
+        faceids = (*(face.faceid for face in faces), *(one.other for one in absorbed if one.is_active))
+        erasure = Erasure(time_ordered_id(now), now, by, erases, tuple(dict.fromkeys(faceids)), len(faces))
+        if not erases:
+            return erasure
+        salt = secrets.token_hex(16)
+        given = [one.kept.face for one in absorbed if one.is_active and one.kept is not None]
+        return replace(
+            erasure,
+            pseudonym=ERASED + secrets.token_hex(12),
+            salt=salt,
+            faces=tuple(face_hash(salt, faceid) for faceid in erasure.faceids),
+            hashes=self._hashes([*faces, *given]),
+        )
+
+    def put(self, tenant: Tenant, erasure: Erasure) -> Put:
+        """Return the action that stores a new record."""
+        return Put(keys.ERASURES, erasure_item(tenant.name, erasure), (absent("erasure-new"),))
+
+    def announce(self, tenant: str, erasure: Erasure, delay_s: int = 0) -> None:
+        """Send the message for the next step. If it is lost, the sweep goes on."""
+        with suppress(RegularsError):
+            self._queue.send(json.dumps({"tenant": tenant, "erasure": erasure.id}), delay_s)
+
+    def get(self, tenant: str, id_: str) -> Erasure:
+        """Read an erasure. Raises ErasureNotFound."""
+        item = self._items.get(keys.ERASURES, (tenant, id_)) if id_.isascii() and id_.isdigit() else None
+        if item is None or not item["erases"]:
+            raise ErasureNotFound(f"there is no erasure {id_[:40]!r}: see the list of erasures")
+        return erasure_from(item)
+
+    def page(self, tenant: str, limit: int, token: str | None = None) -> tuple[list[Erasure], str | None]:
+        """Return a page of erasures, newest first, and the token of the next one; None: it is the last.
+
+        Raises InvalidInput if the limit is not 1 to 100, or the token is damaged.
+        """
+        if limit not in PAGE_SIZES:
+            raise InvalidInput(f"limit is {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {limit}")
+        pages = PageTokens(f"erasures of {tenant}")
+        below = None if token is None else pages.place(token, str)
+        found: list[Erasure] = []
+        for item in every(self._items, keys.ERASURES, tenant, high=below, reverse=True, page_size=limit + 1):
+            if item["erases"] and item["id"] != below:
+                if len(found) == limit:
+                    return found, pages.token(found[-1].id)
+                found.append(erasure_from(item))
+        return found, None
+
+    def unfinished(self, tenant: str) -> Iterator[Erasure]:
+        """Yield the records that have steps left, oldest first."""
+        found = map(erasure_from, every(self._items, keys.ERASURES, tenant))
+        return (one for one in found if one.done_at is None)
+
+    def _hashes(self, faces: Iterable[Face]) -> Mapping[str, tuple[str, ...]]:
+        templates = {one.vector for face in faces for one in face.templates}
+        stored = {key for face in faces for key in face.picture_keys}
+        pictures = [self._blobs.get(one) for key in sorted(stored) for one in (key, keys.thumbnail(key))]
+        return {
+            "templates": tuple(sorted(hashlib.sha256(one).hexdigest() for one in templates)),
+            "pictures": tuple(hashlib.sha256(one).hexdigest() for one in pictures if one is not None),
+        }
+
+
+@dataclass
+class Erasing:
+    """The steps. `wipe`: takes what was deleted out of storage's own files (core.ports.Storage)."""
+
+    items: ItemStore
+    erasures: Erasures
+    traces: Traces
+    shown: Shown
+    observations: FaceObservations
+    recorder: Recorder
+    sealing: Sealing
+    index: IndexBuilder
+    signing: Signing
+    clock: Clock
+    wipe: Callable[[], None]
+    forgets: Callable[[str, Collection[str]], object] = field(default=lambda _tenant, _faceids: None)
+    """Forgets what else stands somewhere about faces of a tenant."""
+
+    def tenant(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> None:
+        """Go on with all that is unfinished. What needs more time, or has to wait, gets a message."""
+        for erasure in self.erasures.unfinished(tenant.name):
+            self.go_on(tenant, erasure.id, left_s)
+
+    def go_on(self, tenant: Tenant, id_: str, left_s: Callable[[], float] = lambda: float("inf")) -> None:
+        """Do the steps that are left. May be cut off anywhere, and called again, also by two at once."""
+        while True:
+            item = self.items.get(keys.ERASURES, (tenant.name, id_))
+            if item is None or item.get("done_at") is not None:
+                return None
+            erasure = erasure_from(item)
+            wait_s = (erasure.goes_on_at - self.clock.now()).total_seconds()
+            if wait_s > 0:
+                return self.erasures.announce(tenant.name, erasure, int(wait_s) + 1)
+            if not self._step(tenant, erasure, left_s):
+                return self.erasures.announce(tenant.name, erasure)
+
+    def _step(self, tenant: Tenant, erasure: Erasure, left_s: Callable[[], float]) -> bool:
+        """Do the next step. Return False if the time has run out before its end."""
+        match erasure.next_step:
+            case Step.TRACES:
+                self._traces(tenant, erasure)
+            case Step.SIGHTINGS:
+                if not self._sightings(tenant, erasure, STORABLE, left_s):
+                    return False
+            case Step.DAYS:
+                self.sealing.forget_other_zones(tenant)
+                self.sealing.tenant(tenant)
+            case Step.LATE:
+                at_ms = milliseconds(erasure.at)
+                span = Span(at_ms - IN_FLIGHT // timedelta(milliseconds=1), milliseconds(self.clock.now()))
+                if not self._sightings(tenant, erasure, span, left_s):
+                    return False
+                self._traces(tenant, erasure)
+                self.traces.answers(tenant, erasure.faceids)
+            case Step.GALLERY:
+                self.index.purge(tenant.name, self._gone_at(tenant, erasure))
+            case Step.RECEIPT | None:
+                self._finish(tenant, erasure)
+                return True
+        if erasure.step + 1 == len(erasure.steps):
+            self._finish(tenant, erasure)
+        else:
+            self._save(tenant, erasure, {"step": erasure.step + 1})
+        return left_s() >= STOPS_AT_S
+
+    def _traces(self, tenant: Tenant, erasure: Erasure) -> None:
+        faceids, at_ms = erasure.faceids, milliseconds(erasure.at)
+        self.traces.pictures(tenant, faceids)
+        self.traces.rejections(tenant, faceids, at_ms)
+        self.traces.merges(tenant, faceids, at_ms)
+        if erasure.erases:
+            self.traces.suggestions(tenant, faceids)
+            self.traces.events(tenant, faceids)
+            self.forgets(tenant.name, faceids)
+
+    def _sightings(self, tenant: Tenant, erasure: Erasure, span: Span, left_s: Callable[[], float]) -> bool:
+        rejected = self.traces.rejected_elsewhere(tenant) if erasure.erases else {}
+        for observations in self.observations.chunks(tenant, erasure.faceids, span, _A_TRANSACTION):
+            own = self._without_others(tenant, erasure, observations)
+            if not erasure.erases:
+                own = [one for one in own if _ageless(one) != one]
+            if not own:
+                continue
+            if erasure.erases:
+                counts = self._hide(tenant, own)
+                for id_ in (id_ for one in own for id_ in rejected.get(one.id, ())):
+                    self.traces.forget_rejection(tenant, id_)
+                self._rename(tenant, erasure, own, counts)
+            else:
+                self._bare(tenant, own)
+            if left_s() < STOPS_AT_S:
+                return False
+        return True
+
+    def _without_others(
+        self, tenant: Tenant, erasure: Erasure, observations: Sequence[Observation]
+    ) -> list[Observation]:
+        """Leave out the observations of another face that was enrolled with one of the ids since.
+
+        The faces are read after their observations: a face is stored with its first one.
+        """
+        found = self.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in erasure.faceids])
+        since = {face.faceid: face.enrolled_at for face in map(face_from, filter(None, found))}
+        return [one for one in observations if one.faceid not in since or one.at < since[one.faceid]]
+
+    def _hide(self, tenant: Tenant, observations: Sequence[Observation]) -> Counter[str]:
+        """Take the sightings out of their captures. Return what became of the pictures."""
+        captures: dict[tuple[str, str], set[int]] = {}
+        for camera, capture, number in _sighted(observations):
+            captures.setdefault((camera, capture), set()).add(number)
+        done = Counter(self.shown.hide(tenant, *place, numbers) for place, numbers in captures.items())
+        return Counter(captures_deleted=done["deleted"], captures_hidden=done["hidden"])
+
+    def _rename(
+        self, tenant: Tenant, erasure: Erasure, observations: Sequence[Observation], counts: Counter[str]
+    ) -> None:
+        """Leave of the observations what is counted, under another name; count what was done in that transaction."""
+        bare = [_nameless(one, erasure.pseudonym) for one in observations]
+        gone = [ChangedObservation(one, None) for one in observations]
+        counted = {f"{COUNT}{name}": n for name, n in (counts + Counter(observations=len(bare))).items()}
+        progress = Update(keys.ERASURES, (tenant.name, erasure.id), (equals("done_at", None, "running"),), add=counted)
+        with suppress(ConditionFailed):  # another worker did it, or a writer changed one: the next look finds it
+            write(self.items, [progress, *self.recorder.actions(tenant.name, bare, gone)])
+
+    def _bare(self, tenant: Tenant, observations: Sequence[Observation]) -> None:
+        for place in _sighted(observations):
+            self.shown.delete_crop(tenant, *place)
+        changed = [ChangedObservation(one, _ageless(one)) for one in observations]
+        with suppress(ConditionFailed):
+            write(self.items, self.recorder.actions(tenant.name, [], changed))
+
+    def _gone_at(self, tenant: Tenant, erasure: Erasure) -> int:
+        """Return a change of the gallery after which the faces are gone, the same for every try."""
+        if erasure.seq is not None:
+            return erasure.seq
+        seq = int(directory_of(self.items, tenant.name)["seq"])
+        self._save(tenant, erasure, {"seq": seq})
+        return seq
+
+    def _save(self, tenant: Tenant, erasure: Erasure, fields: Mapping[str, int]) -> None:
+        same = (equals("step", erasure.step, "step-same"), equals("done_at", None, "running"))
+        with suppress(ConditionFailed):  # another worker is further
+            write(self.items, [Update(keys.ERASURES, (tenant.name, erasure.id), same, set=fields)])
+
+    def _finish(self, tenant: Tenant, erasure: Erasure) -> None:
+        """Forget the ids, too; what is left of an erasure is its receipt."""
+        key, same = (tenant.name, erasure.id), (equals("done_at", None, "running"),)
+        if not erasure.erases:
+            with suppress(ConditionFailed):
+                write(self.items, [Delete(keys.ERASURES, key, same)])
+            return
+        now = self.clock.now()
+        said = statement(tenant.name, erasure, time_text(now), time_text(erasure.at))
+        receipt = self.signing.sign(tenant.name, said)
+        done = replace(erasure, faceids=(), pseudonym="", step=len(erasure.steps), done_at=now, receipt=receipt)
+        action: Action = Put(keys.ERASURES, erasure_item(tenant.name, done), same)
+        with suppress(ConditionFailed):
+            write(self.items, [action])
+        self.wipe()
+
+
+def _sighted(observations: Iterable[Observation]) -> Iterator[tuple[str, str, int]]:
+    """Yield camera, capture and number of each sighting."""
+    for one in observations:
+        if one.kind is ObservationKind.SIGHTING:
+            yield one.camera, *parts_of_sighting(one.id)
+
+
+def _nameless(observation: Observation, pseudonym: str) -> Observation:
+    """Return what is counted of an observation. Its id has the form of a sighting's, and names no capture."""
+    return Observation(
+        at=observation.at,
+        id=f"{milliseconds(observation.at):013d}-{secrets.token_hex(12)}-0",
+        faceid=pseudonym,
+        group_name=observation.group_name,
+        labels=observation.labels,
+        kind=observation.kind,
+        camera=observation.camera,
+        gap_s=observation.gap_s,
+    )
+
+
+def _ageless(observation: Observation) -> Observation:
+    return replace(observation, estimates=observation.estimates.without(frozenset({"age", "gender"})))

@@ -1,0 +1,129 @@
+"""Traces of faces beside their records: pictures, rejected ones, merges, reviews, events, stored answers."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.core import keys
+from chalicelib.core.captures import captured_ms
+from chalicelib.core.errors import ConditionFailed
+from chalicelib.core.items import every, every_blob, write, write_in_parts
+from chalicelib.core.model import Tenant
+from chalicelib.core.ports import Action, BlobStore, Delete, ItemStore, Put, Update, exists
+from chalicelib.core.records.faces import face_from
+from chalicelib.services.commit.idempotency import PARTIAL
+
+
+@dataclass
+class Traces:
+    items: ItemStore
+    blobs: BlobStore
+
+    def pictures(self, tenant: Tenant, faceids: Collection[str]) -> int:
+        """Delete what is in the faces' folders, but for pictures of a face that has one of these ids since."""
+        found = self.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in faceids])
+        named = {key for item in found if item for key in face_from(item).picture_keys}
+        deleted = 0
+        for faceid in faceids:
+            for blob in every_blob(self.blobs, keys.face_folder(tenant.name, faceid)):
+                if keys.picture_of_thumbnail(blob.key) not in named:
+                    self.blobs.delete(blob.key)
+                    deleted += 1
+        return deleted
+
+    def rejections(self, tenant: Tenant, faceids: Collection[str], before_ms: int) -> int:
+        """Delete the pictures that were rejected for the faces, of captures of before."""
+        deletes: list[Action] = []
+        for faceid in faceids:
+            low, high = keys.negatives_range(faceid)
+            for item in every(self.items, keys.NEGATIVES, tenant.name, low=low, high=high):
+                if captured_ms(keys.parts_of_negative(item["id"])[1]) <= before_ms:
+                    deletes.append(Delete(keys.NEGATIVES, (tenant.name, item["id"])))
+        return write_in_parts(self.items, deletes)
+
+    def merges(self, tenant: Tenant, faceids: Collection[str], before_ms: int) -> int:
+        """Delete the merges that the faces took part in, with their backups."""
+        found = every(self.items, keys.MERGES, tenant.name)
+        gone = [one["id"] for one in found if {one["survivor"], one["other"]} & set(faceids) and one["at"] <= before_ms]
+        return write_in_parts(self.items, (Delete(keys.MERGES, (tenant.name, id_)) for id_ in gone))
+
+    def suggestions(self, tenant: Tenant, faceids: Collection[str]) -> int:
+        """Delete reviews and duplicates of the faces, and take the faces out of what others are compared with."""
+        actions: list[Action] = []
+        for item in every(self.items, keys.REVIEWS, tenant.name):
+            near = item.get("near", [])
+            left = [one for one in near if one[0] not in faceids]
+            if item["faceid"] in faceids:
+                actions.append(Delete(keys.REVIEWS, (tenant.name, item["id"])))
+            elif len(left) < len(near):
+                actions.append(Put(keys.REVIEWS, {**item, "near": left}, (exists("still-there"),)))
+        for item in every(self.items, keys.DUPLICATES, tenant.name):
+            if not set(keys.parts_of_duplicate(item["id"])).isdisjoint(faceids):
+                actions.append(Delete(keys.DUPLICATES, (tenant.name, item["id"])))
+        return self._each(actions)
+
+    def events(self, tenant: Tenant, faceids: Collection[str]) -> int:
+        """Delete the events about the faces that no hook took yet, those in mailboxes, and those that were given up."""
+        names = naming(faceids)
+        found = every(self.items, keys.OUTBOX, tenant.name)
+        gone = [one["id"] for one in found if names.search(one["id"]) or _names(json.loads(one["payload"]), names)]
+        return write_in_parts(self.items, (Delete(keys.OUTBOX, (tenant.name, id_)) for id_ in gone))
+
+    def answers(self, tenant: Tenant, faceids: Collection[str]) -> int:
+        """Delete stored answers that name the faces. That of an erasure stays, without them."""
+        names, actions = naming(faceids), list[Action]()
+        for item in every(self.items, keys.REQUESTS, tenant.name):
+            body = json.loads(item["body"])
+            if item["code"] == PARTIAL or not _names(body, names):
+                continue
+            place = (tenant.name, item["request"])
+            if body.get("erasures"):
+                left = json.dumps({**body, "success": [], "not_exist": []})
+                actions.append(Update(keys.REQUESTS, place, (exists("still-there"),), set={"body": left}))
+            else:
+                actions.append(Delete(keys.REQUESTS, place))
+        return self._each(actions)
+
+    def rejected_elsewhere(self, tenant: Tenant) -> dict[str, list[str]]:
+        """Return the ids of all rejected pictures by their sighting: a person may have been taken for another face."""
+        found: dict[str, list[str]] = {}
+        for item in every(self.items, keys.NEGATIVES, tenant.name):
+            found.setdefault(keys.parts_of_negative(item["id"])[1], []).append(item["id"])
+        return found
+
+    def forget_rejection(self, tenant: Tenant, id_: str) -> None:
+        """Delete a picture that shows the person, and that was rejected for another face."""
+        faceid = keys.parts_of_negative(id_)[0]
+        fewer = Update(keys.FACES, (tenant.name, faceid), (exists("face-there"),), add={"negatives": -1, "version": 1})
+        there = Delete(keys.NEGATIVES, (tenant.name, id_), (exists("rejection-there"),))
+        self._unless_changed([there, fewer])
+
+    def _each(self, actions: list[Action]) -> int:
+        return sum(self._unless_changed([action]) for action in actions)
+
+    def _unless_changed(self, actions: list[Action]) -> bool:
+        try:
+            write(self.items, actions)
+        except ConditionFailed:
+            return False
+        return True
+
+
+def naming(faceids: Collection[str]) -> re.Pattern[str]:
+    """Return a pattern that finds one of the ids in a text, but not as a part of another id."""
+    return re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(map(re.escape, faceids))})(?![A-Za-z0-9])")
+
+
+def _names(value: Any, names: re.Pattern[str]) -> bool:
+    return any(names.search(text) for text in _texts(value))
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    for one in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _texts(one)

@@ -1,0 +1,101 @@
+"""`regulars erase`: leave nothing of a person, wait for the end, and write the receipt."""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from regulars.errors import OperatorError
+from regulars.options import PATH, settings_of, storage_options
+
+if TYPE_CHECKING:
+    from chalicelib.core.erasures import Erasure
+    from chalicelib.core.model import Tenant
+    from chalicelib.services import Services
+
+PATIENCE_S = 10.0
+"""After so long without a step, nobody serves this folder: the command does the steps itself."""
+LONG_PATIENCE_S = 600.0
+_PAUSE_S = 1.0
+
+
+@click.command(short_help="Leave nothing of a person; write the receipt.")
+@click.option("--tenant", "name", metavar="NAME", required=True, help="The tenant of the face.")
+@click.option("--face", "faceid", metavar="ID", help="The face of the person.")
+@click.option(
+    "--again", type=PATH, multiple=True, metavar="RECEIPT", help="Erase again who a restored backup has brought back."
+)
+@click.option("--receipt", type=PATH, help="Where the receipt is written.  [default: erasure-ID.json]")
+@storage_options
+def erase(
+    name: str, faceid: str | None, again: tuple[Path, ...], receipt: Path | None, data: Path | None, stage: str | None
+) -> None:
+    """Erase a person: face, pictures, templates, names, sightings, and the face in the captures that show it.
+
+    Counts stay. It takes some minutes, since requests under way end first; the face is gone at once. A service that
+    runs does the steps, else the command.
+
+    \b
+    Examples:
+      regulars erase --tenant shop-12 --face 21
+      regulars erase --tenant shop-12 --again receipts/erasure-1.json
+    """
+    from regulars.tenants.tenants import opened
+
+    if (faceid is None) is not bool(again):
+        raise click.UsageError("name the person by --face, or by the receipts of erasures of before, with --again")
+    with closing(opened(settings_of(data=data, stage=stage))) as services:
+        tenant = services.tenants.named(name)
+        faceids = [faceid] if faceid is not None else _known(services, tenant, again)
+        for one in faceids:
+            _erase(services, tenant, one, receipt, stage is not None)
+        if not faceids:
+            print("nobody of these receipts is in the book")
+
+
+def _erase(services: Services, tenant: Tenant, faceid: str, receipt: Path | None, is_stage: bool) -> None:
+    services.faces.get(tenant, faceid)
+    [id_] = services.deletion.of_faces(tenant, [faceid], by="operator", erase=True).erasures
+    path = receipt or Path(f"erasure-{id_}.json")
+    print(f"the face is deleted; erasure {id_} goes on", flush=True)
+    done = _waited(services, tenant, id_, is_stage)
+    path.write_text(json.dumps(done.receipt, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    print(f"erased: {path} is the receipt; `regulars receipt verify {path}` checks it")
+
+
+def _waited(services: Services, tenant: Tenant, id_: str, is_stage: bool) -> Erasure:
+    """Wait until the erasure is done; do its steps if nobody else does, unless a stage's functions have to."""
+    begun, ours = time.monotonic(), False
+    while True:
+        erasure = services.erasures.get(tenant.name, id_)
+        if erasure.done_at is not None:
+            return erasure
+        patience_s = LONG_PATIENCE_S if is_stage or erasure.step else PATIENCE_S
+        ours = ours or (not is_stage and time.monotonic() > begun + patience_s)
+        if ours and services.clock.now() >= erasure.goes_on_at:
+            services.erasing.go_on(tenant, id_)
+        time.sleep(_PAUSE_S)
+
+
+def _known(services: Services, tenant: Tenant, receipts: tuple[Path, ...]) -> list[str]:
+    """Return the tenant's faces that these receipts say were erased. Raises OperatorError for what is no receipt."""
+    from chalicelib.core import signing
+    from chalicelib.core.erasures import face_hash
+    from chalicelib.core.errors import InvalidInput
+    from chalicelib.core.face_order import FaceOrder
+
+    found: list[str] = []
+    ids = services.face_lists.ids(tenant, None, FaceOrder.ID).ids
+    for path in receipts:
+        try:
+            statement, _ = signing.verified(json.loads(path.read_bytes()))
+            salt, hashes = statement["faces"]["salt"], set(statement["faces"]["sha256"])
+        except (InvalidInput, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise OperatorError(f"{path} is no receipt of an erasure: {error}") from error
+        found += [faceid for faceid in ids if face_hash(salt, faceid) in hashes]
+    return found

@@ -1,0 +1,41 @@
+"""An erasure leaves nothing of the person: in no table, file, queue or log of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from chalicelib.core import signing
+from chalicelib.services.commit.idempotency import RequestId
+from tests.services.erasure import person
+from tests.services.sightings.book import Book
+
+pytestmark = pytest.mark.disk
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    with closing(Book(tmp_path / "data")) as made:
+        yield made
+
+
+def test_nothing_of_the_person_is_left_anywhere_and_a_receipt_says_what_went(book: Book) -> None:
+    face, wanted = person.live(book)
+    before = book.observed()
+    assert {one.partition(" in ")[0] for one in person.left(book, wanted)} >= {"faceid", "name", "note", "absorbed"}
+    asked = RequestId("v1#first#9", "d")
+    deleted = book.services.deletion.of_faces(book.tenant, [face.faceid], asked, by="first", erase=True)
+    person.worked_off(book)
+    assert person.left(book, wanted) == []
+    [id_] = deleted.erasures
+    erasure = book.services.erasures.get("shop", id_)
+    assert erasure.next_step is None
+    statement, key = signing.verified(erasure.receipt)
+    assert key == book.services.signing.public_key("shop")
+    assert statement["counts"] == {"captures_deleted": 4, "captures_hidden": 3, "observations": 7}
+    assert statement["by"] == "first"
+    assert book.observed() == before, "counts are as they were"
+    assert book.services.requests.find("shop", asked).body["erasures"] == [id_]
