@@ -622,6 +622,7 @@ class Services:
             signing=self.signing,
             clock=self.clock,
             wipe=self.ports.storage.wipe,
+            forget_entries=self.audit_erasing.erase,
         )
 
     @once

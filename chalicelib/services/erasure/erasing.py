@@ -13,7 +13,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from chalicelib.core import keys
@@ -125,7 +125,8 @@ class Erasures:
 
 @dataclass
 class Erasing:
-    """The steps. `wipe`: takes what was deleted out of storage's own files (core.ports.Storage)."""
+    """The steps. `wipe`: takes what was deleted out of storage's own files (core.ports.Storage); `forget_entries`:
+    erases the audit's entries about faces of a tenant, for an erasure of this id."""
 
     items: ItemStore
     erasures: Erasures
@@ -138,8 +139,7 @@ class Erasing:
     signing: Signing
     clock: Clock
     wipe: Callable[[], None]
-    forgets: Callable[[str, Collection[str]], object] = field(default=lambda _tenant, _faceids: None)
-    """Forgets what else stands somewhere about faces of a tenant."""
+    forget_entries: Callable[[str, Collection[str], str], object]
 
     def tenant(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> None:
         """Go on with all that is unfinished. What needs more time, or has to wait, gets a message."""
@@ -177,6 +177,7 @@ class Erasing:
                     return False
                 self._traces(tenant, erasure)
                 self.traces.answers(tenant, erasure.faceids)
+                self.forget_entries(tenant.name, erasure.faceids, erasure.id)
             case Step.GALLERY:
                 self.index.purge(tenant.name, self._gone_at(tenant, erasure))
             case Step.RECEIPT | None:
@@ -196,7 +197,6 @@ class Erasing:
         if erasure.erases:
             self.traces.suggestions(tenant, faceids)
             self.traces.events(tenant, faceids)
-            self.forgets(tenant.name, faceids)
 
     def _sightings(self, tenant: Tenant, erasure: Erasure, span: Span, left_s: Callable[[], float]) -> bool:
         rejected = self.traces.rejected_elsewhere(tenant) if erasure.erases else {}
