@@ -141,6 +141,7 @@ _ACTS = {
         regulars captures redrive
         regulars console
         regulars fsck
+        regulars erase
         regulars hold set
         regulars hold lift
         regulars reembed
@@ -218,6 +219,9 @@ _ACTS = {
         GET /v1/notice
         GET /v1/openapi.json
         GET /v1/session
+        GET /v1/erasures
+        GET /v1/erasures/{id}
+        sweep erasures
         GET /v1/retention
         GET /v1/settings
         GET /v1/signing-key

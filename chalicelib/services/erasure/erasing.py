@@ -200,7 +200,7 @@ class Erasing:
 
     def _sightings(self, tenant: Tenant, erasure: Erasure, span: Span, left_s: Callable[[], float]) -> bool:
         rejected = self.traces.rejected_elsewhere(tenant) if erasure.erases else {}
-        for observations in self.observations.chunks(tenant, erasure.faceids, span, _A_TRANSACTION):
+        for observations in self.observations.chunks(tenant, {*erasure.faceids}, span, _A_TRANSACTION):
             own = self._without_others(tenant, erasure, observations)
             if not erasure.erases:
                 own = [one for one in own if _ageless(one) != one]

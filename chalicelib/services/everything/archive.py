@@ -116,7 +116,7 @@ class Archives:
         Raises FaceNotFound.
         """
         face = self.faces.get(tenant, faceid)
-        found = [one for chunk in self.observations.chunks(tenant, faceid) for one in chunk]
+        found = [one for chunk in self.observations.chunks(tenant, {faceid}) for one in chunk]
         subject = Subject(self.items, tenant, face, found, self.audit.entries(tenant.name, {faceid}))
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             captures = self._captures(subject)

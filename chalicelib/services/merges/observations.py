@@ -8,7 +8,7 @@ repeated chunk changes nothing. Several may move at once, so each chunk requires
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -68,7 +68,7 @@ class FaceObservations:
         self._days = days
 
     def chunks(
-        self, tenant: Tenant, faceids: Collection[str], span: Span = STORABLE, size: int = _A_TRANSACTION
+        self, tenant: Tenant, faceids: Set[str], span: Span = STORABLE, size: int = _A_TRANSACTION
     ) -> Iterator[list[Observation]]:
         """Yield up to `size` observations at a time, by local day. Those that change meanwhile may be missing."""
         found: list[tuple[str, str]] = []
@@ -86,7 +86,7 @@ class FaceObservations:
         return {parts_of_sighting(id_)[0] for of_day in self._ids(tenant, {faceid}, kind=kind) for _, id_ in of_day}
 
     def _ids(
-        self, tenant: Tenant, faceids: Collection[str], span: Span = STORABLE, kind: ObservationKind | None = None
+        self, tenant: Tenant, faceids: Set[str], span: Span = STORABLE, kind: ObservationKind | None = None
     ) -> Iterator[list[tuple[int, str]]]:
         """Yield the time, in ms, and the id of each observation, by local day."""
         wanted = [ObservationFilter(faceid=faceid, kind=kind) for faceid in sorted(faceids)]
@@ -95,7 +95,7 @@ class FaceObservations:
             rows = [row for one in wanted for row in columns.select(one, span).tolist()]
             yield [(int(columns.at_ms[row]), columns.ids[row]) for row in sorted(rows)]
 
-    def read(self, faceids: Collection[str], observation_keys: Sequence[tuple[str, str]]) -> list[Observation]:
+    def read(self, faceids: Set[str], observation_keys: Sequence[tuple[str, str]]) -> list[Observation]:
         """Read those of the observations that still exist and are still of these faces."""
         items = self._items.get_many(keys.OBSERVATIONS, observation_keys)
         return [observation_from(item) for item in items if item and item["faceid"] in faceids]
