@@ -104,6 +104,8 @@ OURS = {
     "chalicelib.adapters.aws.signed_urls": "URLs that it signs itself",
     "chalicelib.vision.packs": "packs, as regulars.models",
     "chalicelib.core.records.captures": "items that it has written itself",
+    "chalicelib.core.records.erasures": "receipts that it has signed itself",
+    "chalicelib.services.erasure.traces": "events and answers that it has stored itself",
     "chalicelib.services.commit.idempotency": "answers that it has stored itself",
     "chalicelib.services.captures.captures": "a digest that is read from a request, in v1's requests",
 }
