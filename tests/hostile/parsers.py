@@ -1081,7 +1081,8 @@ PARSERS = {
     ),
     "receipts": Parser(
         plain(lambda data: signing.verified(json.loads(data))), (InvalidInput, ValueError, RecursionError),
-        ("chalicelib.core.signing", "regulars.receipt", "regulars.erase"), [as_json(signing.signed({"id": "7"}, signing.new_key()[0]))],
+        ("chalicelib.core.signing", "regulars.receipt", "regulars.erase"),
+        [as_json(signing.signed({"id": "7"}, signing.new_key()[0]))],
         json_values,
     ),
     "answers to the client": Parser(
