@@ -51,6 +51,7 @@ def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
         vault=PlainVault(),
         close=close,
         wipe=items.wipe,
+        scrub=items.scrub,
         expires_items=False,
         disk=lambda: disk_of(folder),
     )

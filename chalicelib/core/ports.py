@@ -414,5 +414,7 @@ class Storage:
     """Leaves nothing of deleted items in storage's own files, if storage does not see to that by itself."""
     expires_items: bool
     """Whether storage deletes items by itself after their `expires_at`."""
+    scrub: Callable[[], None] = lambda: None
+    """Does as `wipe`, whatever it costs: what an erasure ends with. Raises Busy, StorageUnavailable."""
     disk: Callable[[], Disk] | None = None
     """Measures the disk that all of it is on; None: storage has no end."""

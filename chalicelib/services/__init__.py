@@ -621,7 +621,7 @@ class Services:
             index=self.index,
             signing=self.signing,
             clock=self.clock,
-            wipe=self.ports.storage.wipe,
+            wipe=self.ports.storage.scrub,
             forget_entries=self.audit_erasing.erase,
         )
 

@@ -80,6 +80,15 @@ class SqliteFile:
         with self._writer, suppress(Busy), self._translated():
             self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
+    def scrub(self) -> None:
+        """Write the whole file anew, then `wipe`: pages that were divided or joined keep pieces of what was deleted.
+
+        `secure_delete` overwrites what is deleted, not what was moved before. Raises Busy, StorageUnavailable.
+        """
+        with self._writer, self._translated():
+            self._connection().execute("VACUUM")
+        self.wipe()
+
     def close(self) -> None:
         """Close every thread's connection; later calls raise StorageUnavailable."""
         with self._writer, self._registry:

@@ -47,6 +47,10 @@ class SqliteItemStore(Queries):
         """Leave nothing of deleted items in any file."""
         self._file.wipe()
 
+    def scrub(self) -> None:
+        """Do as `wipe` does, and leave no pieces in pages that are used either: it writes the whole file."""
+        self._file.scrub()
+
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
         return self.get_many(table, [key])[0]
 
