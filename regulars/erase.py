@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from chalicelib.core.errors import FaceNotFound
 from regulars.errors import OperatorError
 from regulars.options import PATH, settings_of, storage_options
 
@@ -59,8 +60,16 @@ def erase(
 
 
 def _erase(services: Services, tenant: Tenant, faceid: str, receipt: Path | None, is_stage: bool) -> None:
-    services.faces.get(tenant, faceid)
-    [id_] = services.deletion.of_faces(tenant, [faceid], by="operator", erase=True).erasures
+    is_there = bool(services.faces.by_id(tenant, [faceid]))
+    deletion = services.deletion
+    deleted = (
+        deletion.of_faces(tenant, [faceid], by="operator", erase=True)
+        if is_there
+        else deletion.of_gone(tenant, faceid, by="operator")
+    )
+    if deleted.not_exist:
+        raise FaceNotFound(f"there is no face {faceid!r}, and none that was deleted has left anything")
+    [id_] = deleted.erasures
     path = receipt or Path(f"erasure-{id_}.json")
     print(f"the face is deleted; erasure {id_} goes on", flush=True)
     done = _waited(services, tenant, id_, is_stage)

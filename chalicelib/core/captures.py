@@ -19,6 +19,9 @@ DEFAULT_GAP_S = 1_800
 DEFAULT_STRANGER_QUALITY = 40.0
 """Of 100. All later pictures are compared with a stranger's first one, so it must be better than a probe."""
 
+ERASED = "erased"
+"""The reason of a sighting of somebody who was erased."""
+
 _MS_WIDTH = 13
 
 
@@ -117,6 +120,11 @@ class Capture:
     """The camera's name for a face's way through its pictures; "": none. No part of the capture's identity."""
     sides: Sides | None = None
     """Those of the upright picture, in which the boxes of sightings lie. None: it was not read yet, or cannot be."""
+
+    @property
+    def is_erased(self) -> bool:
+        """Return whether it showed only people who were erased, so that its picture is kept no more."""
+        return bool(self.sightings) and all(one.reason == ERASED for one in self.sightings)
 
 
 @dataclass(frozen=True)

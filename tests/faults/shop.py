@@ -213,6 +213,7 @@ def prepared(root: Path) -> Iterator[dict[str, Shop]]:
         after("undoing", "merged", _undone, cut=2)
         after("rejected", "shop", _rejected)
         after("erasing", "shop", _erasing)
+        after("deleted", "shop", lambda box: box.services.deletion.of_faces(box.tenant, [box.ids["eva"]]))
         after("alike", "shop", _alike)
         after("full", "shop", _full)
         after("unwanted", "shop", _unwanted)

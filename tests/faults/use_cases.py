@@ -344,6 +344,7 @@ V1 = (
     _v1("GET /v1/signing-key"),
     _v1("DELETE /v1/faces/{id}", name="erased", path="/v1/faces/{eva}", erase="true"),
     _v1("DELETE /v1/faces/{id}", name="erased", path="/v1/faces/{eva}", shop="merged", erase="true"),
+    _v1("DELETE /v1/faces/{id}", name="erased", path="/v1/faces/{eva}", shop="deleted", erase="true"),
     _v1("GET /v1/erasures"),
     UseCase("GET /v1/erasures/{id}", _read_erasure, shop="erasing"),
     _v1("GET /v1/reviews"),

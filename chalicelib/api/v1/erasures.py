@@ -111,6 +111,6 @@ def erasure_of(erasure: erasures.Erasure) -> Erasure:
 
 
 OPERATIONS = (
-    Operation("GET", "/v1/erasures", list_erasures, Role.VIEWER),
-    Operation("GET", "/v1/erasures/{id}", get_erasure, Role.VIEWER, errors=(ErasureNotFound,)),
+    Operation("GET", "/v1/erasures", list_erasures, Role.OPERATOR),
+    Operation("GET", "/v1/erasures/{id}", get_erasure, Role.OPERATOR, errors=(ErasureNotFound,)),
 )

@@ -41,6 +41,9 @@ class Unpictured:
         return {one["faceid"] for one in seen}
 
     def forget(self, tenant: Tenant, capture: Capture) -> None:
-        """Delete the picture of a capture that has just been resolved, if it may not be kept."""
-        if self.among(tenant, [capture]):
+        """Delete the picture of a capture that has just been resolved, if it may not be kept.
+
+        One that showed erased people only may have been put once more, by a URL of before.
+        """
+        if capture.is_erased or self.among(tenant, [capture]):
             self.uploads.delete(keys.capture_picture(tenant.name, capture.camera_id, capture.id))

@@ -65,15 +65,13 @@ class Erasures:
         erasure = Erasure(time_ordered_id(now), now, by, erases, tuple(dict.fromkeys(faceids)), len(faces))
         if not erases:
             return erasure
-        salt = secrets.token_hex(16)
         given = [one.kept.face for one in absorbed if one.is_active and one.kept is not None]
-        return replace(
-            erasure,
-            pseudonym=ERASED + secrets.token_hex(12),
-            salt=salt,
-            faces=tuple(face_hash(salt, faceid) for faceid in erasure.faceids),
-            hashes=self._hashes([*faces, *given]),
-        )
+        return replace(_unnamed(erasure), hashes=self._hashes([*faces, *given]))
+
+    def of_gone(self, faceid: str, by: str) -> Erasure:
+        """Make the record of a face that was deleted before."""
+        now = self._clock.now()
+        return _unnamed(Erasure(time_ordered_id(now), now, by, True, (faceid,), 1))
 
     def put(self, tenant: Tenant, erasure: Erasure) -> Put:
         """Return the action that stores a new record."""
@@ -289,6 +287,13 @@ def _sighted(observations: Iterable[Observation]) -> Iterator[tuple[str, str, in
     for one in observations:
         if one.kind is ObservationKind.SIGHTING:
             yield one.camera, *parts_of_sighting(one.id)
+
+
+def _unnamed(erasure: Erasure) -> Erasure:
+    """Give an erasure the name that its faces' observations get, and the hashes of the faces' ids."""
+    salt = secrets.token_hex(16)
+    hashes = tuple(face_hash(salt, faceid) for faceid in erasure.faceids)
+    return replace(erasure, pseudonym=ERASED + secrets.token_hex(12), salt=salt, faces=hashes)
 
 
 def _nameless(observation: Observation, pseudonym: str) -> Observation:

@@ -101,6 +101,19 @@ class Deletion:
         _require_number(faceids)
         return self._delete(tenant, None, faceids, request, Manner(by, erase or tenant.deletes_erase, only))
 
+    def of_gone(self, tenant: Tenant, faceid: str, request: RequestId | None = None, *, by: str = "") -> Deleted:
+        """Erase what a face left that was deleted before: sightings, and the captures that show it.
+
+        `not_exist` names it if it left nothing. Raises Busy, AnsweredAlready.
+        """
+        if next(self.mover.observed(tenant, faceid), None) is None:
+            return Deleted([], [], [faceid])
+        erasure = self.erasures.of_gone(faceid, by)
+        deleted = Deleted([faceid], [], [], [erasure.id])
+        self.requests.write(tenant.name, [self.erasures.put(tenant, erasure)], request, asdict(deleted))
+        self.erasures.announce(tenant.name, erasure)
+        return deleted
+
     def _delete(
         self, tenant: Tenant, group: Group | None, faceids: Sequence[str], request: RequestId | None, manner: Manner
     ) -> Deleted:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.core import keys
-from chalicelib.core.captures import Capture, Resolution, Sighting
+from chalicelib.core.captures import ERASED, Capture, Resolution, Sighting
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, Unusable
 from chalicelib.core.items import attempts, write
 from chalicelib.core.model import Tenant
@@ -15,9 +15,6 @@ from chalicelib.core.ports import Item, ItemStore, Update, UploadStore, equals
 from chalicelib.core.records.captures import capture_from, capture_key, sighting_item
 from chalicelib.services.captures.reading import RULES
 from chalicelib.services.models.tenant_vision import TenantVision
-
-_ERASED = "erased"
-"""The reason of a sighting of somebody who was erased."""
 
 
 @dataclass
@@ -44,7 +41,7 @@ class Shown:
             if item is None:
                 return self._deleted(*picture, max(numbers) + 1)
             capture = capture_from(item)
-            own = [one for one in capture.sightings if one.number in numbers and one.reason != _ERASED]
+            own = [one for one in capture.sightings if one.number in numbers and one.reason != ERASED]
             if not own:
                 return ""
             done, fields = "", dict[str, Any]()
@@ -87,7 +84,7 @@ class Shown:
 
 def _shows_others(capture: Capture, item: Item, numbers: Collection[int]) -> bool:
     """Return whether anybody else is on the picture, as far as it was looked at."""
-    others = [one for one in capture.sightings if one.number not in numbers and one.reason != _ERASED]
+    others = [one for one in capture.sightings if one.number not in numbers and one.reason != ERASED]
     return bool(others) or len(item.get("detection", ())) > len(capture.sightings)
 
 
@@ -96,7 +93,7 @@ def _forgotten(
 ) -> Update:
     """Return the update that leaves of these sightings the place only, unless others changed the capture."""
     left = [
-        Sighting(one.number, Resolution.SKIPPED, one.box, reason=_ERASED) if one.number in numbers else one
+        Sighting(one.number, Resolution.SKIPPED, one.box, reason=ERASED) if one.number in numbers else one
         for one in capture.sightings
     ]
     changed = {**fields, "sightings": [sighting_item(one) for one in left]}

@@ -109,6 +109,10 @@ class ObservationMover:
         self._recorder = recorder
         self._merges = Merges(items)
 
+    def observed(self, tenant: Tenant, faceid: str) -> Iterator[Observation]:
+        """Yield the observations of a face, also of one that was deleted."""
+        return (one for chunk in self._observations.chunks(tenant, {faceid}) for one in chunk)
+
     def settle(self, tenant: Tenant, face: Face) -> None:
         """Finish moving a face's observations. Costs nothing if none are being moved. Raises Busy if some are left."""
         if not face.moving:

@@ -21,6 +21,18 @@ def test_an_admin_gets_a_url_of_the_archive(v1: V1Client, services: Services, cl
     assert v1.failed(400, "GET", f"/v1/faces/{face}/everything", language="fr")["code"] == "InvalidInput"
 
 
+def test_who_was_deleted_can_be_erased_later_and_who_left_nothing_is_not_there(
+    v1: V1Client, services: Services, clock: FakeClock
+) -> None:
+    v1.add_camera("door")
+    face, _ = see(v1, services, clock, 90, Person(1))
+    v1.done_without_body("DELETE", f"/v1/faces/{face}")
+    reply = v1.send("DELETE", f"/v1/faces/{face}", query={"erase": "true"})
+    assert (reply.status, reply.json["state"]) == (202, "running")
+    assert v1.failed(404, "DELETE", "/v1/faces/nobody", erase="true")["code"] == "FaceNotFound"
+    assert v1.failed(404, "DELETE", f"/v1/faces/{face}")["code"] == "FaceNotFound"
+
+
 def test_others_do_not(v1: V1Client, services: Services, clock: FakeClock) -> None:
     v1.add_camera("door")
     face, _ = see(v1, services, clock, 90, Person(1))

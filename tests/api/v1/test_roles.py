@@ -39,12 +39,12 @@ VIEWERS = {
     "GET /v1/usage",
     "GET /v1/notice",
     "GET /v1/signing-key",
-    "GET /v1/erasures",
-    "GET /v1/erasures/{id}",
     "GET /v1/arrivals",
     "GET /v1/observations",
 }
 OPERATORS = {
+    "GET /v1/erasures/{id}",
+    "GET /v1/erasures",
     "GET /v1/faces/{id}/hold",
     "GET /v1/holds",
     "POST /v1/captures",

@@ -1,0 +1,101 @@
+"""What an attacker, or somebody who asks too late, finds after an erasure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from chalicelib.core import keys
+from chalicelib.core.model import Face
+from chalicelib.services.commit.idempotency import RequestId
+from chalicelib.services.everything.places import Subject, holdings
+from tests.fakes import Person, picture
+from tests.services.conftest import RULES
+from tests.services.erasure import person
+from tests.services.sightings.book import Book, shot
+
+pytestmark = pytest.mark.disk
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    with closing(Book(tmp_path / "data")) as made:
+        yield made
+
+
+def erase(book: Book, faceid: str) -> None:
+    deleted = book.services.deletion.of_faces(
+        book.tenant, [faceid], RequestId("v1#first#9", "d"), by="first", erase=True
+    )
+    person.worked_off(book)
+    [id_] = deleted.erasures
+    assert book.services.erasures.get("shop", id_).done_at is not None
+
+
+def test_an_archive_that_somebody_asked_for_goes_with_the_person(book: Book) -> None:
+    face, wanted = person.live(book)
+    book.services.archives.part(book.tenant, face.faceid, "en")
+    erase(book, face.faceid)
+    assert person.left(book, wanted) == []
+
+
+def held(book: Book, face: Face) -> dict[str, int]:
+    """How many items each place of the list holds about the person."""
+    observations = list(book.services.observation_mover.observed(book.tenant, face.faceid))
+    entries = book.services.audit_erasing.entries("shop", {face.faceid})
+    subject = Subject(book.storage.items, book.tenant, face, observations, entries)
+    return {name: len(items) for name, items in holdings(subject).items() if items}
+
+
+def test_no_place_of_the_list_holds_anything_about_the_person_afterwards(book: Book) -> None:
+    face, _ = person.live(book)
+    before = set(held(book, face))
+    assert before >= {"faces", "names", "arrivals", "observations", "captures", "outbox", "merges", "negatives"}
+    erase(book, face.faceid)
+    assert held(book, face) == {}
+
+
+def test_a_merge_into_another_that_was_undone_names_nobody_any_more(book: Book) -> None:
+    face, wanted = person.live(book)
+    other = book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(77)), RULES, name="Otto")
+    merge = book.services.merging.merge(book.tenant, other.faceid, face.faceid)
+    book.services.merge_undo.undo(book.tenant, merge.id)
+    erase(book, face.faceid)
+    assert person.left(book, wanted) == []
+
+
+def test_who_was_deleted_and_asks_later_is_erased_too(book: Book) -> None:
+    face, wanted = person.live(book)
+    book.services.deletion.of_faces(book.tenant, [face.faceid])
+    person.worked_off(book)
+    before = book.observed()
+    deleted = book.services.deletion.of_gone(book.tenant, face.faceid, by="first")
+    person.worked_off(book)
+    book.services.sweep.tenant(book.tenant, book.clock.now())
+    [id_] = deleted.erasures
+    receipt = book.services.erasures.get("shop", id_).receipt
+    assert receipt is not None
+    assert receipt["statement"]["counts"]["captures_deleted"] == 4
+    # Events in a mailbox about a face that was merged into it stay for their days: nothing says whose they were.
+    assert person.left(book, {name: one for name, one in wanted.items() if name != "absorbed"}) == []
+    assert book.observed() == before, "counts stay"
+
+
+def test_nobody_is_erased_who_left_nothing(book: Book) -> None:
+    assert book.services.deletion.of_gone(book.tenant, "nobody").not_exist == ["nobody"]
+    assert list(book.services.erasures.unfinished("shop")) == []
+
+
+def test_a_picture_that_its_camera_puts_once_more_is_not_kept(book: Book) -> None:
+    face, _ = person.live(book)
+    last = shot(4 * person.DAY, person.EVA)
+    [capture] = book.see(last)
+    assert [one.faceid for one in capture.sightings] == [face.faceid]
+    erase(book, face.faceid)
+    key = keys.capture_picture("shop", "door", capture.id)
+    book.storage.uploads.put_if_absent(key, last.picture, "image/jpeg")  # its URL is good for some minutes more
+    book.deliver(capture)
+    assert book.storage.uploads.size(key) is None
