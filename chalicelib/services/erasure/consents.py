@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from chalicelib.core.model import Tenant
+from chalicelib.core.model import Face, Tenant
 from chalicelib.core.ports import Clock
 from chalicelib.services.consents import Consents
 from chalicelib.services.erasure.faces import MAX_DELETED, Deletion
@@ -29,7 +29,12 @@ class ConsentExpiry:
         while True:
             page = self.consents.page(tenant, self.clock.now(), MAX_DELETED, token)
             if expired := [face.faceid for face in page.faces if face.hold is None]:
-                self.deletion.of_faces(tenant, expired, by="expired consent", erase=True)
+                self.deletion.of_faces(tenant, expired, by="expired consent", erase=True, only=self._has_expired)
             token = page.next_token
             if token is None or left_s() < STOPS_AT_S:
                 return
+
+    def _has_expired(self, face: Face) -> bool:
+        """Tell it of the face as it is deleted: somebody may have renewed the record since the list was read."""
+        end = None if face.consent is None else face.consent.expires_at
+        return end is not None and end <= self.clock.now()

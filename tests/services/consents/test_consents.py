@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -25,8 +25,10 @@ from chalicelib.core.errors import (
     NotFound,
 )
 from chalicelib.core.items import every
-from chalicelib.core.model import NO_LABELS, Face
+from chalicelib.core.model import NO_LABELS, Face, Tenant
 from chalicelib.core.pictures import PictureRules
+from chalicelib.services.consents import ConsentPage, Consents
+from chalicelib.services.erasure.consents import ConsentExpiry
 from tests.examples import examples
 from tests.fakes import Person, picture
 from tests.services.sightings.book import MONDAY, Book, shot
@@ -141,6 +143,23 @@ def test_an_expired_record_erases_the_face_only_if_the_tenant_says_so(book: Book
     book.services.tenants.change("shop", {"expired_consent_erases": True})
     sweep(book)
     assert {face.faceid for face in book.faces()} == {stays, endless, none}
+
+
+def test_a_record_that_is_renewed_while_the_sweep_looks_keeps_its_face(book: Book) -> None:
+    face = enrol(book, 1, signed(days=1)).faceid
+    book.services.tenants.change("shop", {"expired_consent_erases": True})
+    book.clock.advance(2 * DAY)
+
+    class Renewing(Consents):
+        def page(self, tenant: Tenant, before: datetime | None, limit: int, token: str | None = None) -> ConsentPage:
+            page = super().page(tenant, before, limit, token)
+            self.set(book.tenant, face, signed(days=9))
+            return page
+
+    services = book.services
+    renewing = Renewing(book.storage.items, services.faces, services.merges, services.requests, book.clock)
+    ConsentExpiry(renewing, services.deletion, book.clock).tenant(book.tenant, lambda: 900.0)
+    assert [one.faceid for one in book.faces()] == [face]
 
 
 def test_a_face_under_legal_hold_outlives_its_record_and_stops_no_other(book: Book) -> None:
