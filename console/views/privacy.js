@@ -39,7 +39,7 @@ export default function Privacy() {
       <section><h2>${t("consent")}</h2><${Ending} /><${Fields} fields=${ASKED} ...${common} /></section>
       <${Notice} settings=${loaded.value}><${Fields} fields=${OURS} ...${common} /><//>
       <section><h2>${t("privacy.pictures")}</h2><${Fields} fields=${pictures} ...${common} /></section>`}
-    <${Erasures} />
+    ${may("operator") && html`<${Erasures} />`}
     <${Signed} />
   </div>`;
 }
