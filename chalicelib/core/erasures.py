@@ -13,6 +13,9 @@ from typing import Any
 ERASED = "erased-"
 """What the names of erased people's observations begin with."""
 
+COUNTED, HASHED = ("captures_deleted", "captures_hidden", "observations"), ("pictures", "templates")
+"""What a receipt counts, and what it has the hashes of."""
+
 SETTLED = timedelta(minutes=2)
 """After so long no request runs on that found a face before it was deleted."""
 
@@ -92,7 +95,7 @@ def face_hash(salt: str, faceid: str) -> str:
 
 
 def statement(tenant: str, erasure: Erasure, done_at: str, asked_at: str) -> dict[str, Any]:
-    """Make what the receipt of an erasure says and its tenant signs."""
+    """Make what the receipt of an erasure says and its tenant signs. It says zeros, too: answers have all fields."""
     return {
         "kind": "erasure",
         "tenant": tenant,
@@ -101,8 +104,8 @@ def statement(tenant: str, erasure: Erasure, done_at: str, asked_at: str) -> dic
         "done_at": done_at,
         "by": erasure.by,
         "faces": {"salt": erasure.salt, "sha256": list(erasure.faces)},
-        "removed": {name: list(hashes) for name, hashes in sorted(erasure.hashes.items())},
-        "counts": dict(erasure.counts),
+        "removed": {name: list(erasure.hashes.get(name, ())) for name in HASHED},
+        "counts": {name: erasure.counts.get(name, 0) for name in COUNTED},
         "left": "the times of the visits, under a random name that stands nowhere else, until observations expire; "
         "backups made before this",
     }
