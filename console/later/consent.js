@@ -15,14 +15,14 @@ const MOST = 500;
 export const until = (one) => new Date(Date.parse(one.expires_at) - 1);
 export const isOver = (one) => one.expires_at !== null && Date.parse(one.expires_at) <= Date.now();
 
-/** The record of one face. `remove`: deletes the face. */
-export function Consent({ id, operator, remove }) {
+/** The record of one face. `held`: the face can not be erased; `erase`: asks whether it shall be. */
+export function Consent({ id, operator, held, erase }) {
   const path = `faces/${encodeURIComponent(id)}/consent`;
   const loaded = useLoaded((signal) => get("consents", { face: id }, { signal }).then((page) => page.consents[0] ?? null), [id]);
   const [open, setOpen] = useState(null);
   const one = loaded.value;
   const close = () => setOpen(null);
-  const withdraw = (then) => send("DELETE", path).then(() => { close(); loaded.set(null); then(); }, complain);
+  const withdraw = () => send("DELETE", path).then(() => { close(); loaded.set(null); say(t("saved")); }, complain);
   if (one === undefined) return loaded.problem ? html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />` : null;
   return html`<section><h2>${t("consent")}</h2>
     ${one ? html`<dl class="facts">
@@ -34,9 +34,9 @@ export function Consent({ id, operator, remove }) {
     ${operator && html`<p class="row"><button onClick=${() => setOpen("edit")}>${t(one ? "consent.change" : "consent.write")}</button>
       ${one && html`<button class="plain danger" onClick=${() => setOpen("withdraw")}>${t("consent.withdraw")}</button>`}</p>`}
     ${open === "edit" && html`<${Edit} path=${path} one=${one} close=${close} done=${(next) => { close(); loaded.set(next); say(t("saved")); }} />`}
-    ${open === "withdraw" && html`<${Dialog} title=${t("consent.withdraw")} close=${close}><p>${t("consent.withdraw.says")}</p>
-      <p class="row end"><button onClick=${close}>${t("cancel")}</button><button onClick=${() => withdraw(() => say(t("saved")))}>${t("consent.withdraw.only")}</button>
-        <button class="danger" onClick=${() => withdraw(remove)}>${t("consent.withdraw.delete")}</button></p><//>`}
+    ${open === "withdraw" && html`<${Dialog} title=${t("consent.withdraw")} close=${close}><p>${t("consent.withdraw.says")}</p>${held && html`<p>${t("erase.held")}</p>`}
+      <p class="row end"><button onClick=${close}>${t("cancel")}</button><button onClick=${withdraw}>${t("consent.withdraw.only")}</button>
+        <button class="danger" disabled=${held} onClick=${() => { close(); erase(); }}>${t("consent.withdraw.erase")}</button></p><//>`}
   </section>`;
 }
 

@@ -3,6 +3,7 @@ import { get, newName, send } from "../api.js";
 import { Value } from "../store.js";
 import { complain, later, say, tell, unleft, unsay } from "../undo.js";
 import { clock, isoDay, t } from "../words.js";
+import { save } from "./saved.js";
 
 export const AT_ONCE = 100;
 const KEPT_ALIVE = 60_000;
@@ -115,9 +116,5 @@ export async function download(ids) {
   const rows = (await readFaces(ids)).map((face) => [face.id, face.name, face.group, face.note, face.arrive_count, time(face.arrive_time), time(face.enrolled_at)]);
   const cell = (value) => `"${`${value}`.replace(FORMULA, "'$&").replaceAll('"', '""')}"`;
   const text = [head.map((one) => t(one)), ...rows].map((row) => row.map(cell).join(",")).join("\r\n");
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(new Blob(["\ufeff", text, "\r\n"], { type: "text/csv" })); // the mark tells Excel that it is UTF-8
-  link.download = `regulars-${isoDay(Date.now())}.csv`;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), SOON_MS);
+  save(["\ufeff", text, "\r\n"], "text/csv", `regulars-${isoDay(Date.now())}.csv`); // the mark tells Excel that it is UTF-8
 }

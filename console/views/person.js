@@ -4,6 +4,7 @@ import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { Consent } from "../later/consent.js";
+import { Erased, Erasing, Leaving } from "../later/erase.js";
 import { Everything } from "../later/everything.js";
 import { Hold } from "../later/hold.js";
 import { removeLater } from "../later/many.js";
@@ -42,7 +43,10 @@ function Face({ id, shown }) {
   const hold = useLoaded((signal) => (operator ? get(`${path}/hold`, {}, { signal }) : Promise.resolve(null)), [id]);
   const [merge, setMerge] = useState(null);
   const [clash, setClash] = useState(null);
+  const [erasing, setErasing] = useState(false);
+  const [erasure, setErasure] = useState(null);
   const slow = useSlow(face.waits && !face.value);
+  if (erasure) return html`<div class="page person"><${Back} /><${Erased} erasure=${erasure} /></div>`;
   if (!face.value) {
     return html`<div class="page person"><${Back} />
       ${face.problem?.code === "FaceNotFound" ? html`<${Empty} icon="people" title=${t("problem.FaceNotFound")}><p>${t("person.gone")}</p><//>`
@@ -70,6 +74,7 @@ function Face({ id, shown }) {
     removeLater([id], whose("person.deleted", { name: nameOf(one) }), { back: () => go(["person", id]) });
     go("people", { group: one.group });
   };
+  const erase = () => setErasing(true);
   const photo = async (body) => {
     try {
       await send("POST", `${path}/pictures`, body);
@@ -101,11 +106,12 @@ function Face({ id, shown }) {
     <${Pictures} path=${path} loaded=${pictures} photo=${photo} operator=${operator} changed=${changed} />
     <${Visits} path=${path} face=${one} operator=${operator} changed=${changed} photo=${(pictures.value?.length ?? MOST_PICTURES) < MOST_PICTURES && photo} />
     ${operator && html`<${Rejections} path=${path} count=${one.rejections} changed=${changed} />`}
-    <${Consent} id=${id} operator=${operator} remove=${remove} />
+    <${Consent} id=${id} operator=${operator} held=${hold.value?.held} erase=${erase} />
     <${Merges} id=${id} operator=${operator} shown=${shown} />
     <${Similar} id=${id} path=${path} operator=${operator} merge=${setMerge} />
     ${operator && html`<section class="end"><${Everything} path=${path} /><${Hold} path=${path} loaded=${hold} />
-      <button class="danger" disabled=${hold.value?.held} onClick=${remove}>${t("person.delete")}</button><p class="soft small">${t("person.delete.says")}</p></section>`}
+      <${Leaving} held=${hold.value?.held} remove=${remove} erase=${erase} /></section>`}
+    ${erasing && html`<${Erasing} face=${one} path=${path} close=${() => setErasing(false)} done=${setErasure} />`}
     ${merge && html`<${Merging} faces=${[one, merge]} close=${() => setMerge(null)} done=${shown} />`}
     ${clash && html`<${Clash} ...${clash} close=${() => setClash(null)} />`}
   </div>`;

@@ -2,6 +2,8 @@
 import { useState } from "preact/hooks";
 import { get } from "../api.js";
 import { html } from "../html.js";
+import { Erasure } from "../later/erase.js";
+import { save } from "../later/saved.js";
 import { Copy, Settings as Fields, changer } from "../later/settings.js";
 import { isOver, until } from "../later/consent.js";
 import { nameOf, Shapes, Trouble, useLoaded, useSlow } from "../parts.js";
@@ -15,6 +17,7 @@ await Promise.all([loadMore("admin"), loadMore("people"), styled("./later/admin.
 const SOON_MS = 60 * 86_400_000;
 const KEPT = ["capture_days", "sighting_days", "stranger_days", "regular_days", "observation_days", "audit_days"];
 const ASKED = { consent_required: { kind: "switch" }, expired_consent_erases: { kind: "switch" } };
+const ERASED = { deletes_erase: { kind: "switch" } };
 const OURS = {
   controller: { kind: "text", max: 200, none: "set.controller.none" },
   contact: { kind: "text", max: 200, none: "set.contact.none" },
@@ -39,7 +42,7 @@ export default function Privacy() {
       <section><h2>${t("consent")}</h2><${Ending} /><${Fields} fields=${ASKED} ...${common} /></section>
       <${Notice} settings=${loaded.value}><${Fields} fields=${OURS} ...${common} /><//>
       <section><h2>${t("privacy.pictures")}</h2><${Fields} fields=${pictures} ...${common} /></section>`}
-    ${may("operator") && html`<${Erasures} />`}
+    ${may("operator") && html`<${Erasures}>${loaded.value && html`<${Fields} fields=${ERASED} ...${common} />`}<//>`}
     <${Signed} />
   </div>`;
 }
@@ -79,7 +82,7 @@ function Notice({ settings, children }) {
     <div class="row"><div class="segments" role="group" aria-label=${t("language")}>${["en", "zh"].map((one) => html`
         <label key=${one}><input type="radio" name="sheet" checked=${wanted === one} onChange=${() => setWanted(one)} /><span>${t(`language.${one}`)}</span></label>`)}</div>
       <button class="strong" disabled=${!sheet} onClick=${() => print()}>${t("privacy.notice.print")}</button>
-      <button disabled=${!sheet} onClick=${() => saved(sheet.html, "text/html", `notice-${sheet.language}.html`)}>${t("privacy.notice.save")}</button></div>
+      <button disabled=${!sheet} onClick=${() => save([sheet.html], "text/html", `notice-${sheet.language}.html`)}>${t("privacy.notice.save")}</button></div>
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     ${sheet?.missing.length > 0 && html`<p class="notice">${t("privacy.notice.missing")}</p>`}
     ${sheet && html`<article class="sheet-of-paper" lang=${wanted}><h3>${sheet.title}</h3>
@@ -87,23 +90,15 @@ function Notice({ settings, children }) {
   </section>`;
 }
 
-function saved(text, type, download) {
-  const href = URL.createObjectURL(new Blob([text], { type }));
-  Object.assign(document.createElement("a"), { href, download }).click();
-  setTimeout(() => URL.revokeObjectURL(href));
-}
-
-/** The last erasures, with their receipts. */
-function Erasures() {
+/** The last erasures, with their receipts. `children`: what is set about them. */
+function Erasures({ children }) {
   const loaded = useLoaded((signal) => get("erasures", { limit: 20 }, { signal }).then((page) => page.erasures), []);
-  const receipt = (one) => html`<button onClick=${() => saved(JSON.stringify(one.receipt), "application/json", `receipt-${one.id}.json`)}>${t("privacy.erasures.receipt")}</button>`;
   return html`<section><h2>${t("privacy.erasures")}</h2><p class="soft small">${t("privacy.erasures.says")}</p>
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     ${loaded.value?.length === 0 && html`<p class="soft">${t("privacy.erasures.none")}</p>`}
     <ul class="rows">${loaded.value?.map((one) => html`<li key=${one.id}>
-      <div><span>${t("privacy.erasures.of", { count: one.faces, when: dayAndClock(one.asked_at) })}</span>
-        <small class="soft">${one.state === "done" ? t("privacy.erasures.done", { visits: one.counts.observations, pictures: one.counts.captures_deleted + one.counts.captures_hidden }) : t("privacy.erasures.running", { step: one.step, steps: one.steps })}</small></div>
-      ${one.receipt && receipt(one)}</li>`)}</ul></section>`;
+      <${Erasure} first=${one}><span>${t("privacy.erasures.of", { count: one.faces, when: dayAndClock(one.asked_at) })}</span><//></li>`)}</ul>
+    ${children}</section>`;
 }
 
 /** The public half of the key that signs receipts. */

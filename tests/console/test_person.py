@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 from playwright.sync_api import expect
 
+from chalicelib.core.erasures import SETTLED
+from regulars import cli
 from tests.console.conftest import becomes, shoot
 from tests.console.test_flows import assert_accessible
 from tests.console.test_people import Shop, shop
-from tests.fakes import Person, picture
+from tests.fakes import FakeClock, Person, picture
 
 __all__ = ["shop"]
 ANN, DMITRI, SOMEBODY_ELSE = 0, 5, 77
@@ -155,7 +160,10 @@ def test_a_legal_hold_is_set_with_a_reason_and_nobody_can_be_deleted_while_it_ho
     dialog.get_by_role("button", name="Set a legal hold").click()
     expect(page.get_by_text("case 7")).to_be_visible()
     expect(delete).to_be_disabled()
-    shoot(page, "person-held")
+    expect(page.get_by_role("button", name="Erase this person")).to_be_disabled()
+    expect(page.get_by_text("Under legal hold: the person can be neither deleted nor erased")).to_be_visible()
+    assert_accessible(page)
+    shoot(page, "person-held", whole=True)
     with shop.box.client() as client:
         assert [one.reason for one in client.list_holds()] == ["case 7"]
         page.get_by_role("button", name="Lift the legal hold").click()
@@ -164,3 +172,81 @@ def test_a_legal_hold_is_set_with_a_reason_and_nobody_can_be_deleted_while_it_ho
         dialog.get_by_role("button", name="Lift the legal hold").click()
         expect(delete).to_be_enabled()
         assert list(client.list_holds()) == []
+
+
+def go_on_later(shop: Shop) -> None:
+    """Do what is left of all erasures, as the service does once two minutes have gone."""
+    services = shop.box.services
+    later = FakeClock(services.clock.now() + SETTLED + timedelta(seconds=1))
+    replace(services.erasing, clock=later).tenant(shop.tenant)
+
+
+def test_somebody_is_erased_once_the_name_is_typed_and_the_receipt_is_a_file(shop: Shop, tmp_path: Path) -> None:
+    shop.see(Person(DMITRI, side_px=300, likeness=0.8))
+    page = shop.person("Dmitri")
+    expect(page.get_by_role("button", name="Delete this person")).to_be_enabled()
+    shoot(page, "person-end", whole=True)
+    page.get_by_role("button", name="Erase this person").click()
+    dialog = page.get_by_role("dialog", name="Erase this person")
+    sure = dialog.get_by_role("button", name="Erase for good")
+    for typed in ("", "Dima"):
+        dialog.get_by_label("Type Dmitri or the id").fill(typed)
+        expect(sure).to_be_disabled()
+    assert_accessible(page)
+    shoot(page, "erase-sure")
+    dialog.get_by_label("Type Dmitri or the id").fill(" Dmitri ")
+    sure.click()
+    expect(page.get_by_text(re.compile(r"Going on: step \d of 6"))).to_be_visible()
+    expect(page.get_by_role("heading", name="Erasure")).to_be_focused()
+    expect(page.get_by_text("Dmitri")).to_have_count(0)
+    assert_accessible(page)
+    shoot(page, "erase-running")
+    with shop.box.client() as client:
+        assert list(client.list_faces(name="Dmitri")) == []
+    go_on_later(shop)
+    expect(page.get_by_text("Records of visits without the person: 2. Pictures deleted or blurred: 1.")).to_be_visible()
+    shoot(page, "erase-done")
+    with page.expect_download() as waited:
+        page.get_by_role("button", name="Save the receipt").click()
+    waited.value.save_as(tmp_path / "receipt.json")
+    assert cli.main(["receipt", "verify", str(tmp_path / "receipt.json")]) == 0
+    page.get_by_role("link", name="Privacy").last.click()
+    expect(page.get_by_role("button", name="Save the receipt")).to_have_count(1)
+    shoot(page, "erase-privacy", whole=True)
+
+
+def test_who_withdraws_consent_is_erased_if_that_is_wanted(shop: Shop) -> None:
+    with shop.box.client() as client:
+        face = shop.face("王芳").id
+        client.set_consent(face, basis="consent", given_at=0)
+        page = shop.person("王芳")
+        page.get_by_role("button", name="Withdraw").click()
+        page.get_by_role("button", name="And erase the person").click()
+        dialog = page.get_by_role("dialog", name="Erase this person")
+        dialog.get_by_role("button", name="Cancel").click()
+        assert [one.face for one in client.list_consents()] == [face], "nothing is done before it is sure"
+        page.get_by_role("button", name="Withdraw").click()
+        page.get_by_role("button", name="And erase the person").click()
+        dialog.get_by_label("the id").fill(face)
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="Erasure")).to_be_visible()
+        assert (list(client.list_faces(ids=[face])), list(client.list_consents())) == ([], [])
+        assert [one.state for one in client.list_erasures()] == ["running"]
+
+
+def test_a_deletion_that_would_erase_is_not_offered_beside_erasing(shop: Shop) -> None:
+    page = shop.open("#/privacy")
+    page.get_by_role("switch", name="Each deletion erases").click()
+    becomes(page, lambda: shop.tenant.deletes_erase)
+    page = shop.person("Dmitri")
+    expect(page.get_by_role("button", name="Erase this person")).to_be_enabled()
+    expect(page.get_by_role("button", name="Delete this person")).to_have_count(0)
+
+
+def test_a_viewer_neither_deletes_nor_erases(shop: Shop) -> None:
+    with shop.box.client() as client:
+        key = client.add_key(name="desk", role="viewer").api_key
+    page = shop.visitor.sign_in(key).open(f"#/person/{shop.face('Dmitri').id}")
+    expect(page.get_by_role("heading", name="Visits")).to_be_visible()
+    for name in ("Delete this person", "Erase this person"):
+        expect(page.get_by_role("button", name=name)).to_have_count(0)
