@@ -31,7 +31,7 @@ _PAUSE_S = 1.0
 @click.option(
     "--again", type=PATH, multiple=True, metavar="RECEIPT", help="Erase again who a restored backup has brought back."
 )
-@click.option("--receipt", type=PATH, help="Where the receipt is written.  [default: erasure-ID.json]")
+@click.option("--receipt", type=PATH, help="Where the receipt of --face is written.  [default: erasure-ID.json]")
 @storage_options
 def erase(
     name: str, faceid: str | None, again: tuple[Path, ...], receipt: Path | None, data: Path | None, stage: str | None
@@ -50,6 +50,8 @@ def erase(
 
     if (faceid is None) is not bool(again):
         raise click.UsageError("name the person by --face, or by the receipts of erasures of before, with --again")
+    if receipt is not None and again:
+        raise click.UsageError("--receipt goes with --face: --again may find several people, each with a receipt")
     with closing(opened(settings_of(data=data, stage=stage))) as services:
         tenant = services.tenants.named(name)
         faceids = [faceid] if faceid is not None else _known(services, tenant, again)
@@ -107,4 +109,4 @@ def _known(services: Services, tenant: Tenant, receipts: tuple[Path, ...]) -> li
         except (InvalidInput, ValueError, KeyError, TypeError, RecursionError) as error:
             raise OperatorError(f"{path} is no receipt of an erasure: {error}") from error
         found += [faceid for faceid in ids if face_hash(salt, faceid) in hashes]
-    return found
+    return list(dict.fromkeys(found))

@@ -10,6 +10,7 @@ from chalicelib.core import keys
 from chalicelib.core.erasures import SETTLED
 from chalicelib.core.model import Decision, Face
 from chalicelib.services.commit.idempotency import RequestId
+from chalicelib.services.everything.places import Subject, holdings
 from tests.fakes import Person, picture
 from tests.services.conftest import RULES
 from tests.services.sightings.book import Book, Shot, shot
@@ -83,6 +84,14 @@ def left(book: Book, wanted: dict[str, bytes]) -> list[str]:
         *named,
         *(f"{name} in {path.name}" for path, data in held.items() for name, one in wanted.items() if one in data),
     ]
+
+
+def held(book: Book, face: Face) -> dict[str, int]:
+    """How many items each place of the list holds about the person."""
+    observations = list(book.services.observation_mover.observed(book.tenant, face.faceid))
+    entries = book.services.audit_erasing.entries("shop", {face.faceid})
+    subject = Subject(book.storage.items, book.tenant, face, observations, entries)
+    return {name: len(items) for name, items in holdings(subject).items() if items}
 
 
 def worked_off(book: Book) -> None:

@@ -9,9 +9,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.core import keys
-from chalicelib.core.model import Face
 from chalicelib.services.commit.idempotency import RequestId
-from chalicelib.services.everything.places import Subject, holdings
 from tests.fakes import Person, picture
 from tests.services.conftest import RULES
 from tests.services.erasure import person
@@ -42,20 +40,12 @@ def test_an_archive_that_somebody_asked_for_goes_with_the_person(book: Book) -> 
     assert person.left(book, wanted) == []
 
 
-def held(book: Book, face: Face) -> dict[str, int]:
-    """How many items each place of the list holds about the person."""
-    observations = list(book.services.observation_mover.observed(book.tenant, face.faceid))
-    entries = book.services.audit_erasing.entries("shop", {face.faceid})
-    subject = Subject(book.storage.items, book.tenant, face, observations, entries)
-    return {name: len(items) for name, items in holdings(subject).items() if items}
-
-
 def test_no_place_of_the_list_holds_anything_about_the_person_afterwards(book: Book) -> None:
     face, _ = person.live(book)
-    before = set(held(book, face))
+    before = set(person.held(book, face))
     assert before >= {"faces", "names", "arrivals", "observations", "captures", "outbox", "merges", "negatives"}
     erase(book, face.faceid)
-    assert held(book, face) == {}
+    assert person.held(book, face) == {}
 
 
 def test_a_merge_into_another_that_was_undone_names_nobody_any_more(book: Book) -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from chalicelib.core import keys
+from chalicelib.core.erasures import SETTLED
 from chalicelib.core.errors import Conflict, FaceHeld, FaceKnown, LimitReached, NotFound
 from chalicelib.core.items import every
 from chalicelib.core.local_time import DAY_MS
@@ -86,6 +87,13 @@ class Model:
         for merge in reversed(self.merges):
             gone |= {merge.other} if merge.survivor in gone else set()
         self.merges = [one for one in self.merges if one.survivor not in gone]
+
+    def erase(self, faceid: str, nameless: str) -> None:
+        """Of what was observed of a face, or with it, the numbers stay; each capture here shows one person."""
+        for one in self.seen:
+            if one.faceid == faceid:
+                self.pictures.pop(one.capture, None)
+                one.faceid = nameless
 
     def keep_to(self, now: datetime) -> None:
         """What the days of the settings say, and nothing that shows a held face."""
@@ -194,6 +202,20 @@ class Forgetting(RuleBasedStateMachine):
         else:
             self.do(deed, killed_at)
             self.model.forget(faceid)
+
+    @precondition(lambda self: self.model.faces)
+    @rule(place=PLACES, killed_at=st.integers(0, 120))
+    def erase(self, place: int, killed_at: int) -> None:
+        """The face is deleted; then the steps are killed somewhere, and done by whoever comes next."""
+        faceid = self.face(place)
+        if self.model.faces[faceid].held:
+            return
+        [id_] = self.book.services.deletion.of_faces(self.book.tenant, [faceid], erase=True).erasures
+        nameless = self.book.services.erasures.get("shop", id_).pseudonym
+        self.book.clock.advance(SETTLED)
+        self.do(lambda book: book.services.erasing.tenant(book.tenant), killed_at)
+        self.model.forget(faceid)
+        self.model.erase(faceid, nameless)
 
     @precondition(lambda self: len(self.model.faces) > 1)
     @rule(place=PLACES, other=PLACES, killed_at=st.integers(0, 60))
