@@ -5,17 +5,22 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture
+from chalicelib.core.model import Face
+from chalicelib.core.ports import ItemStore, Storage
 from tests.fakes import Person
+from tests.services.conftest import RULES
 from tests.services.erasure import person
-from tests.services.meanwhile import side_by_side
+from tests.services.meanwhile import Meanwhile, side_by_side
 from tests.services.sightings.book import MONDAY, Book, Shot, shot
 
 pytestmark = pytest.mark.disk
@@ -37,12 +42,8 @@ def test_who_is_seen_meanwhile_leaves_nothing_under_the_old_id_and_comes_back_as
 ) -> None:
     """So many captures are dealt with earlier; the others arrive together with the wish, and all once more later."""
     with closing(Book(tmp_path / "data")) as book:
-        first = book.see(*(shot(day * person.DAY, person.EVA) for day in range(3)))[0]
-        old = first.sightings[0].faceid or ""
-        book.services.face_update.of_id(book.tenant, old, person.changes(person.NAME, person.NOTE))
-        book.services.sweep.tenant(book.tenant, book.clock.now())
-        face = book.services.faces.get(book.tenant, old)
-        wanted = person.needles(book, face, old, [first.id])
+        face, wanted = lived(book)
+        old = face.faceid
         captures = [book.put(one) for one in shots()]
         seen = [book.deliver(one) for one in captures[:earlier]]
         erase = partial(book.services.deletion.of_faces, book.tenant, [old], by="first", erase=True)
@@ -58,6 +59,51 @@ def test_who_is_seen_meanwhile_leaves_nothing_under_the_old_id_and_comes_back_as
         assert stranger not in (old, None)
         assert {one.sightings[-1].faceid for one in [*seen, *now]} <= {old, stranger}
         assert not book.services.consistency.disagreements("shop")
+
+
+@pytest.mark.parametrize("writes", range(3))
+@pytest.mark.parametrize("way", ["alone", "beside another", "in a search"])
+def test_who_is_erased_between_two_writes_of_another_process_that_found_her_leaves_nothing_there(
+    tmp_path: Path, way: str, writes: int
+) -> None:
+    """The deletion, and what can be done at once, come after so many transactions of the capture, or of the search."""
+    with closing(Book(tmp_path / "data")) as book:
+        face, wanted = lived(book)
+        others = (Person(person.FINN),) if way == "beside another" else ()
+        taken = Shot(MONDAY + timedelta(days=10), (Person(person.EVA, side_px=80.0), *others))
+        capture = book.put(taken) if way != "in a search" else None
+
+        def erase() -> None:
+            book.services.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True)
+            book.services.erasing.tenant(book.tenant)
+
+        def wrap(storage: Storage) -> Storage:
+            items = Meanwhile(storage.items)
+            items.first = [*[lambda: None] * writes, erase]
+            return replace(storage, items=cast(ItemStore, items))
+
+        with closing(Book(tmp_path / "data", wrap=wrap)) as other:
+            if capture:
+                capture = other.deliver(capture)
+            else:
+                other.services.identify.by_picture(other.tenant, taken.picture, RULES)
+        if book.services.faces.by_id(book.tenant, [face.faceid]):
+            erase()  # it made fewer
+        person.worked_off(book)
+        assert person.held(book, face) == {}
+        assert person.left(book, wanted) == []
+        assert shown_of(book, [capture] if capture else [], face.faceid) == []
+        assert not book.services.consistency.disagreements("shop")
+
+
+def lived(book: Book) -> tuple[Face, dict[str, bytes]]:
+    """She came on three days and has a name: her face, and what must be nowhere once she is erased."""
+    first = book.see(*(shot(day * person.DAY, person.EVA) for day in range(3)))[0]
+    faceid = first.sightings[0].faceid or ""
+    book.services.face_update.of_id(book.tenant, faceid, person.changes(person.NAME, person.NOTE))
+    book.services.sweep.tenant(book.tenant, book.clock.now())
+    face = book.services.faces.get(book.tenant, faceid)
+    return face, person.needles(book, face, faceid, [first.id])
 
 
 def shown_of(book: Book, captures: Sequence[Capture], faceid: str) -> list[str]:
