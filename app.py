@@ -13,6 +13,7 @@ from chalicelib import bootstrap
 from chalicelib.api import batches, console, health, observability
 from chalicelib.api.http import FORMS, IMAGES
 from chalicelib.api.icredit import routes as icredit
+from chalicelib.api.rekognition import routes as rekognition
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import blueprint as v1
 
@@ -25,7 +26,7 @@ app.register_middleware(observability.observer(os.environ), "all")
 app.api.binary_types += [one for one in (*FORMS, *IMAGES) if one not in app.api.binary_types]
 for routes in (health, sunmi, icredit, v1):
     app.register_blueprint(routes.blueprint(provide))
-app.register_blueprint(console.blueprint(console_files))
+app.register_blueprint(console.blueprint(console_files, rekognition.Dialect(provide).answer))
 
 
 @app.lambda_function(name="search")

@@ -107,8 +107,8 @@ def _crops(models: Pack, shown: Sequence[Shown]) -> Mapping[str, float]:
     """Ask the age's model about other crops, by their side and their middle below the eyes."""
     role = models.manifest.crops["age"]
     roles = {f"{factor}, {below}": _with_crop(role, factor, below) for factor in FACTORS for below in BELOW}
-    crops = attributes.CropModels(Sessions(models), roles)
-    outputs = [crops.outputs(one.image, [one.face])[0] for one in shown]
+    crops = attributes.CropModels(Sessions(models))
+    outputs = [crops.outputs(one.image, [one.face], roles)[0] for one in shown]
     persons = [one.person for one in shown]
     figures: dict[str, float] = {}
     for name in roles:

@@ -126,6 +126,11 @@ class Adapters:
 
         return packs.standing(model)
 
+    def model_number(self, model: str) -> int:
+        from chalicelib.vision.packs import packs
+
+        return packs.number_of(model)
+
     def postman(self) -> Postman:
         from chalicelib.adapters.web.post import SafePostman
 

@@ -6,6 +6,7 @@ The functions on AWS read the environment alone; regulars/configuration.py adds 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from functools import partial
@@ -18,6 +19,9 @@ from chalicelib.core.decision import DEFAULT_FPIR
 
 _WITHOUT_GALLERIES_MB = 256
 """Memory of a function that holds no gallery, and of the parts of one that is being loaded (bench/tenants.py)."""
+
+
+_HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?")
 
 
 class SettingError(ValueError):
@@ -103,6 +107,13 @@ def _public_url(text: str) -> str:
     return text.rstrip("/")
 
 
+def _hosts(text: str) -> tuple[str, ...]:
+    names = tuple(name for part in text.split(",") if (name := part.strip()))
+    if not all(_HOST.fullmatch(name) for name in names):
+        raise ValueError("is names such as faces.example or 10.0.0.2:8000, with commas between them")
+    return names
+
+
 def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     try:
         return tuple(ip_network(one) for part in text.split(",") if (one := part.strip()))
@@ -174,6 +185,13 @@ class Settings:
         None,
         read=_public_url,
         shown="the host that a request came to",
+    )
+    endpoint_hosts: tuple[str, ...] = setting(
+        "names, with ports, by which clients of the Rekognition dialect call a proxy that changes `Host`",
+        (),
+        read=_hosts,
+        kind=list,
+        shown="none",
     )
     hook_networks: tuple[IPv4Network | IPv6Network, ...] = setting(
         "networks that hooks may reach besides public addresses, as 192.168.7.0/24",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -90,7 +90,7 @@ class FakeVision:
 
     def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
         if len(picture) > rules.max_bytes:
-            raise Unusable(f"the picture has {len(picture)} bytes, at most {rules.max_bytes} are allowed")
+            raise Unusable(f"the picture has {len(picture)} bytes, at most {rules.max_bytes} are allowed", "bytes")
         try:
             people = json.loads(picture)
             assert isinstance(people, list)
@@ -122,7 +122,9 @@ class FakeVision:
         found = [self._person(image, face).quality for face in faces]
         return [Quality(quality, "too blurred", quality) for quality in found]
 
-    def describe(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Estimates]:
+    def describe(
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] | None = None
+    ) -> list[Estimates]:
         return [
             Estimates(
                 33.4,
@@ -174,16 +176,20 @@ class SeesNobody(FakeVision):
 
 
 class KnowsNoLiveness(FakeVision):
-    def describe(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Estimates]:
-        return [replace(one, liveness=None) for one in super().describe(image, faces)]
+    def describe(
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] | None = None
+    ) -> list[Estimates]:
+        return [replace(one, liveness=None) for one in super().describe(image, faces, wanted)]
 
 
 class FindsAllBlurred(FakeVision):
     def qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Quality]:
         return [Quality(21.0, "too blurred", 21.0) for _ in faces]
 
-    def describe(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Estimates]:
-        return [replace(one, quality=21.0) for one in super().describe(image, faces)]
+    def describe(
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] | None = None
+    ) -> list[Estimates]:
+        return [replace(one, quality=21.0) for one in super().describe(image, faces, wanted)]
 
 
 REFUSING_VISIONS = [SeesNobody, KnowsNoLiveness, FindsAllBlurred]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.api.http import HttpRequest, Refused, route
+from chalicelib.api.http import Answer, HttpRequest, Refused, route
 from chalicelib.core.once import once
 
 if TYPE_CHECKING:
@@ -83,12 +83,15 @@ class Console:
         return Response(found.text, dict(found.headers))
 
 
-def blueprint(console: Console) -> Blueprint:
-    """Register the routes."""
+def blueprint(console: Console, post: Answer | None = None) -> Blueprint:
+    """Register the routes. `post`: the answer to `POST /`, where another dialect has its only route."""
     routes = Blueprint(__name__)
     answers = {"/": console.start, PATH: console.page, **dict.fromkeys(FILES, console.file)}
     for path, answer in answers.items():
-        route(routes, path, {"GET": answer, "HEAD": answer}, _refusal)
+        own: dict[str, Answer] = {"GET": answer, "HEAD": answer}
+        if path == "/" and post is not None:
+            own["POST"] = post
+        route(routes, path, own, _refusal)
     return routes
 
 

@@ -138,6 +138,11 @@ _ACTS = {
         sunmi updateFace
         icredit manage 0
         icredit manage 3
+        rekognition CreateCollection
+        rekognition TagResource
+        rekognition UntagResource
+        rekognition IndexFaces
+        rekognition DeleteFaces
         regulars captures redrive
         regulars console
         regulars fsck
@@ -159,6 +164,9 @@ _ACTS = {
         POST /v1/verify
         sunmi getFaceByPicture
         icredit manage 1
+        rekognition CompareFaces
+        rekognition SearchFaces
+        rekognition SearchFacesByImage
     """,
     Kind.READ: """
         GET /v1/arrivals
@@ -234,6 +242,11 @@ _ACTS = {
         sunmi getFaceByArrival
         icredit query
         icredit analysis
+        rekognition ListCollections
+        rekognition DescribeCollection
+        rekognition ListTagsForResource
+        rekognition ListFaces
+        rekognition DetectFaces
         sweep snapshots
         sweep pictures
         sweep seals

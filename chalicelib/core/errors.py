@@ -46,6 +46,7 @@
     |  |- TooManyHooks
     |  |- TooManyPictures     of one face
     |  |- TooManyKeys
+    |  |- TooManyTags         of one group
     |  |- TooMany             for one answer
     |  |- DailyLimitReached   until the tenant's next day
     |  |- TooManyRequests     in a short time
@@ -261,6 +262,9 @@ class TooManyPictures(LimitReached): ...
 class TooManyKeys(LimitReached): ...
 
 
+class TooManyTags(LimitReached): ...
+
+
 class TooMany(LimitReached): ...
 
 
@@ -301,7 +305,16 @@ class NotAllowed(Unauthorized): ...
 
 
 class Unusable(RegularsError):
-    """A picture that cannot be used: it is no picture, too large, without a face, or too poor."""
+    """A picture that cannot be used: it is no picture, too large, without a face, or too poor.
+
+    `breaks`: the limit that it breaks: "bytes", "largest side", "least side"; "": none of these. `sides`: width and
+    height in pixels, if they break one.
+    """
+
+    def __init__(self, message: str, breaks: str = "", sides: tuple[int, int] | None = None) -> None:
+        super().__init__(message)
+        self.breaks = breaks
+        self.sides = sides
 
 
 class NotThisPerson(Unusable):

@@ -97,6 +97,10 @@ def appcode_item(appcode_digest: str) -> tuple[str, str]:
     return ("appcode", appcode_digest)
 
 
+def access_key_item(access_key_id: str) -> tuple[str, str]:
+    return ("access_key", access_key_id)
+
+
 def api_key_item(key_digest: str) -> tuple[str, str]:
     """Make the key of a bearer key's item, a tenant's or a camera's."""
     return ("api_key", key_digest)

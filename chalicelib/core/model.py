@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from chalicelib.core.consent import Consent
-from chalicelib.core.pictures import NO_ESTIMATES, Estimates, Gender, Sides
+from chalicelib.core.pictures import NO_ESTIMATES, Estimates, Found, Gender, Sides
 
 NO_VALUES: Mapping[str, str] = MappingProxyType({})
 
@@ -141,6 +141,9 @@ class Credentials:
     appcode: str
     api_key: str
     """For `v1/`, sent as `Authorization: Bearer <api_key>`."""
+    access_key_id: str = ""
+    """With `secret_access_key` for the dialect of Amazon Rekognition. "": of before there were such, until rotated."""
+    secret_access_key: str = ""
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,10 @@ class Group:
     """Its faces learn from their sightings, if the tenant's do."""
     unseen_days: int | None = None
     """Of a group of the user's own: days after which a face is deleted that was not seen again; None: never."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """Texts by key, which mean something to the tenant's programs only."""
+    created_at: datetime | None = None
+    """None: it is about to be created."""
     version: int = 1
 
     @property
@@ -224,6 +231,8 @@ class Picture:
     """None: it was given, by a person or as the picture that a stranger was made from."""
     founded_at: datetime | None = None
     """When the sighting was captured that a stranger was made from; None: nobody was made from it."""
+    found: Found | None = None
+    """Where in the photo the face was. None: it was not enrolled from a photo, or of old."""
 
     def has(self, model: str) -> bool:
         """Return whether this model embedded it."""
@@ -320,6 +329,8 @@ class Face:
     hold: Hold | None = None
     changed_at: datetime | None = None
     """When a person last changed it otherwise than by adding a picture; None: nobody did."""
+    external_id: str = ""
+    """The name that the caller gave to the photo that it was indexed from (ExternalImageId); "": none."""
     revision: int = 1
     """Grows with each change by a caller. A sighting is none: who types a name is not refused because of a visit."""
     version: int = 1

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from chalicelib.core.errors import InvalidInput
 
 GROUP_NAME_LENGTH = 96
+LONGEST_GROUP_NAME = 255
+"""Of groups that are made as collections, in Rekognition's dialect."""
 """Most characters of a group's name."""
 
 FACE_NAME_LENGTH = 100

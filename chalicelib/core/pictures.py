@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 MAX_PICTURE_BYTES = 20 * 1024 * 1024
 
@@ -75,6 +75,8 @@ class Estimates:
     """0..1: 1 is a face before the camera, 0 a picture of one (vision/describe/liveness.py)."""
     heuristics: frozenset[str] = frozenset()
     """Names of the attributes that a formula estimated instead of a model."""
+    emotions: tuple[tuple[str, float], ...] = ()
+    """Every emotion with its probability, the most probable first. They are not stored."""
 
     def source(self, name: str) -> str | None:
         """Return the source of an attribute, of ATTRIBUTES: "model", "heuristic", or None if it is not known."""
@@ -84,8 +86,9 @@ class Estimates:
 
     def without(self, names: frozenset[str]) -> Estimates:
         """Return the estimates without the attributes of these names, of ATTRIBUTES."""
-        fields = {field: None for name in names for field in ATTRIBUTES[name]}
-        return replace(self, **fields, heuristics=self.heuristics - names)
+        fields: dict[str, Any] = {field: None for name in names for field in ATTRIBUTES[name]}
+        emotions = () if "emotion" in names else self.emotions
+        return replace(self, **fields, heuristics=self.heuristics - names, emotions=emotions)
 
 
 NO_ESTIMATES = Estimates()
@@ -102,6 +105,35 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """The attributes that a tenant may switch off, each with its fields of Estimates. Quality stays: enrolment needs it."""
+
+
+FOUND_DIGITS = 6
+
+
+class Found(NamedTuple):
+    """The place of a face in a photo, in shares of the photo's sides, and the detector's score."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    score: float
+
+    @classmethod
+    def of(cls, face: DetectedFace, sides: Sides) -> Found:
+        """Convert a face that was found in an upright picture of these sides."""
+        box = face.box
+        across, down = sides
+        places = (box.x / across, box.y / down, box.width / across, box.height / down, face.score)
+        return cls(*(round(place, FOUND_DIGITS) for place in places))
+
+    def overlap(self, other: Found) -> float:
+        """Return the area that both boxes share by the area that they cover together, 0..1."""
+        across = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
+        down = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
+        shared = max(across, 0.0) * max(down, 0.0)
+        covered = self.width * self.height + other.width * other.height - shared
+        return shared / covered if covered > 0 else 0.0
 
 
 class Sides(NamedTuple):
@@ -133,6 +165,12 @@ class Quality:
     """In words: "too blurred"."""
     flaw_score: float
     """0..100: quality in this respect alone."""
+    aspect: str = ""
+    """Name of the respect: size, sharpness, compression, exposure, eyes, detector or pose; "": not told."""
+    sharpness: float = 0.0
+    """0..1"""
+    brightness: float = 0.0
+    """0..1: mean grey level of the face, from black to white."""
 
     def short_of(self, least: float) -> str:
         """Say why it is below `least`: "too blurred: 12 of 30". The number is rounded down: 29.9 is not 30."""

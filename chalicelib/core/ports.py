@@ -6,7 +6,7 @@ runs on every adapter (tests/adapters). `Vision` is the ONNX pipeline. The ports
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -379,8 +379,13 @@ class Vision(Protocol):
     def qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Quality]:
         """Measure each face's quality without its pose, in order, from the pixels: no model runs."""
 
-    def describe(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Estimates]:
-        """Estimate each face's attributes, pose and quality, in order."""
+    def describe(
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] | None = None
+    ) -> list[Estimates]:
+        """Estimate each face's attributes, pose and quality, in order.
+
+        `wanted`: names of ATTRIBUTES; pose and quality are always estimated, other models do not run. None: all do.
+        """
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:
         """Make a JPEG of the face with enough margin to detect and embed it again, and a thumbnail."""

@@ -24,7 +24,7 @@ class SearchRequest:
     """Probes, and the faces to search for each of them.
 
     `probes`: (n, dimensions) float32 unit rows of `model`. `group_ids`: only faces of these groups (None: all).
-    `limit`: the most candidates for a probe, 1..100.
+    `limit`: the most candidates for a probe, 1..4,097.
     """
 
     model: str

@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from chalicelib.services.enrolment.absorbing import Absorbing
     from chalicelib.services.enrolment.enrolment import Enrolment
     from chalicelib.services.enrolment.everybody import GroupEnrolment
+    from chalicelib.services.enrolment.indexing import Indexing
     from chalicelib.services.enrolment.many import ManyFaces
     from chalicelib.services.enrolment.pictures import FacePictures
     from chalicelib.services.enrolment.update import FaceUpdate
@@ -71,6 +72,7 @@ if TYPE_CHECKING:
     from chalicelib.services.recognition.identify import Identify
     from chalicelib.services.recognition.known import KnownFaces
     from chalicelib.services.recognition.looking import Looking
+    from chalicelib.services.recognition.ranking import Ranking
     from chalicelib.services.recognition.recognition import Recognition
     from chalicelib.services.recognition.same_visit import SameVisit
     from chalicelib.services.recognition.verification import Verification
@@ -131,6 +133,9 @@ class Ports(Protocol):
     def standing(self, model: str) -> Standing | None:
         """Compare the model's pack with the best one; None: no pack has the model."""
 
+    def model_number(self, model: str) -> int:
+        """Return the number that clients know an embedding model by."""
+
     def postman(self) -> Postman:
         """Make the adapter that posts to hooks."""
 
@@ -156,6 +161,10 @@ class Services:
     def close(self) -> None:
         """Close the database connections. The services cannot be used afterwards."""
         self.ports.storage.close()
+
+    def model_number(self, model: str) -> int:
+        """Return the number that clients know an embedding model by; 0 if no pack of this version has it."""
+        return self.ports.model_number(model)
 
     @once
     def search(self) -> FaceSearch:
@@ -395,6 +404,18 @@ class Services:
         )
 
     @once
+    def ranking(self) -> Ranking:
+        from chalicelib.services.recognition.ranking import Ranking
+
+        return Ranking(
+            self._items,
+            self.tenant_vision,
+            lambda: self.search,
+            self.faces,
+            fpir_target=self.settings.fpir_target,
+        )
+
+    @once
     def looking(self) -> Looking:
         from chalicelib.services.recognition.looking import Looking
 
@@ -440,6 +461,20 @@ class Services:
             absorbing=self.absorbing,
             recorder=self.recorder,
             requests=self.requests,
+            clock=self.clock,
+        )
+
+    @once
+    def indexing(self) -> Indexing:
+        from chalicelib.services.enrolment.indexing import Indexing
+
+        return Indexing(
+            self.groups,
+            self.faces,
+            self.portraits,
+            self.looking,
+            self.writer,
+            recorder=self.recorder,
             clock=self.clock,
         )
 

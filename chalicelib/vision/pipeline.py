@@ -27,6 +27,7 @@ from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pictures import crop, image
 
 NONE = (None, None)
+_POSE = "head_pose"
 Points = tuple[tuple[float, float], ...]
 _Crops = dict[tuple[Points, Points, int], NDArray[np.uint8]]
 
@@ -41,7 +42,7 @@ class FacePipeline:
         used = {file.name for file in pack.files} - {file.name for file in packs.lacking(pack)}
         self._roles = _roles(pack, used)
         self._files = [file.name for file in pack.files if file.name in used]
-        self._attributes = attributes.CropModels(self._sessions, self._roles)
+        self._attributes = attributes.CropModels(self._sessions)
         self._slots = CpuSlots(cores())
         self._memory = memory
         self._last = _LastCrops()
@@ -89,14 +90,17 @@ class FacePipeline:
             with stage("quality"):
                 return [quality.quality(image, *face, None) for face in zip(faces, aligned, strict=True)]
 
-    def describe(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Estimates]:
+    def describe(
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] | None = None
+    ) -> list[Estimates]:
         if not faces:
             return []
+        roles = self._roles if wanted is None else {n: r for n, r in self._roles.items() if n in {*wanted, _POSE}}
         with self._slots.slot():
             aligned = self._aligned(image, faces, self._manifest.quality)
             with stage("attributes"):
-                outputs = self._attributes.outputs(image, faces)
-                return [self._estimates(image, *face) for face in zip(faces, aligned, outputs, strict=True)]
+                outputs = self._attributes.outputs(image, faces, roles)
+                return [_estimates(roles, image, *face) for face in zip(faces, aligned, outputs, strict=True)]
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:
         with self._slots.slot(), stage("crop"):
@@ -124,35 +128,35 @@ class FacePipeline:
                     crops[key] = align.aligned(image, *key)
             return [crops[key] for key in keys]
 
-    def _estimates(
-        self,
-        image: NDArray[np.uint8],
-        face: DetectedFace,
-        aligned: NDArray[np.uint8],
-        outputs: Mapping[str, Sequence[attributes.Looks]],
-    ) -> Estimates:
-        roles = self._roles
-        looks = {name: attributes.together(each) for name, each in outputs.items()}
-        age = attributes.age(looks["age"], roles["age"].scale) if "age" in roles else None
-        gender, gender_score = attributes.gender(looks["gender"], roles["gender"].labels) if "gender" in roles else NONE
-        emotion, emotion_score = NONE
-        if "emotion" in roles:
-            emotion, emotion_score = attributes.emotion(outputs["emotion"], roles["emotion"].models)
-        head = pose.pose(looks["head_pose"]) if "head_pose" in roles else pose.from_landmarks(face.landmarks)
-        proportions = beauty.beauty(face, head)
-        computed = {"beauty": proportions is not None, "pose": head is not None and "head_pose" not in roles}
-        return Estimates(
-            age=age,
-            gender=gender,
-            gender_score=gender_score,
-            emotion=emotion,
-            emotion_score=emotion_score,
-            pose=head,
-            quality=quality.quality(image, face, aligned, head).total,
-            beauty=proportions,
-            liveness=(liveness.liveness(looks["liveness"], roles["liveness"].labels) if "liveness" in roles else None),
-            heuristics=frozenset(name for name, is_given in computed.items() if is_given),
-        )
+
+def _estimates(
+    roles: Mapping[str, CropRole],
+    image: NDArray[np.uint8],
+    face: DetectedFace,
+    aligned: NDArray[np.uint8],
+    outputs: Mapping[str, Sequence[attributes.Looks]],
+) -> Estimates:
+    looks = {name: attributes.together(each) for name, each in outputs.items()}
+    age = attributes.age(looks["age"], roles["age"].scale) if "age" in roles else None
+    gender, gender_score = attributes.gender(looks["gender"], roles["gender"].labels) if "gender" in roles else NONE
+    emotions = attributes.emotions(outputs["emotion"], roles["emotion"].models) if "emotion" in roles else ()
+    emotion, emotion_score = emotions[0] if emotions else NONE
+    head = pose.pose(looks[_POSE]) if _POSE in roles else pose.from_landmarks(face.landmarks)
+    proportions = beauty.beauty(face, head)
+    computed = {"beauty": proportions is not None, "pose": head is not None and _POSE not in roles}
+    return Estimates(
+        age=age,
+        gender=gender,
+        gender_score=gender_score,
+        emotion=emotion,
+        emotion_score=emotion_score,
+        emotions=emotions,
+        pose=head,
+        quality=quality.quality(image, face, aligned, head).total,
+        beauty=proportions,
+        liveness=(liveness.liveness(looks["liveness"], roles["liveness"].labels) if "liveness" in roles else None),
+        heuristics=frozenset(name for name, is_given in computed.items() if is_given),
+    )
 
 
 def _roles(pack: Pack, used: Collection[str]) -> dict[str, CropRole]:

@@ -10,7 +10,7 @@ import hashlib
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -112,8 +112,10 @@ class RememberedVision:
     def qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> Any:
         return self._once("qualities", image, faces)
 
-    def describe(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> Any:
-        return self._once("describe", image, faces)
+    def describe(
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] | None = None
+    ) -> Any:
+        return self._once("describe", image, faces, wanted)
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> Any:
         return self._once("crop", image, face)

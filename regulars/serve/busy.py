@@ -6,6 +6,7 @@ from chalicelib.api.icredit import errors as icredit_errors
 from chalicelib.api.icredit import wire
 from chalicelib.api.icredit.routes import OPERATIONS
 from chalicelib.api.icredit.routes import PREFIX as ICREDIT
+from chalicelib.api.rekognition import errors as rekognition
 from chalicelib.api.sunmi import errors as sunmi_errors
 from chalicelib.api.sunmi.routes import ALIASES
 from chalicelib.api.sunmi.routes import PREFIX as SUNMI
@@ -19,11 +20,13 @@ _FAILED_LISTS = {operation.name: operation.failed_lists for operation in OPERATI
 
 
 def answer(path: str) -> Response:
-    """Answer a request to `path`, a route of the application: 220, BUSY, or 503."""
+    """Answer a request to `path`, a route of the application: 220, BUSY, ThrottlingException, or 503."""
     name, sentence = path.rstrip("/").rpartition("/")[2], str(_ERROR)
     if path.startswith(SUNMI):
         body = {"code": sunmi_errors.code_of(_ERROR, ALIASES.get(name, name)), "msg": sentence}
         return of_json(200, body, _RETRY)
     if path.startswith(ICREDIT):
         return of_json(200, wire.failure(icredit_errors.code_of(_ERROR), sentence, _FAILED_LISTS[name]), _RETRY)
+    if path == rekognition.PATH:
+        return of_app(rekognition.refusal(rekognition.failure_of(_ERROR), dict([_RETRY])))
     return of_app(v1_errors.failure(_ERROR))

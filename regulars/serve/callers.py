@@ -32,6 +32,7 @@ _SIGN_IN_BYTES = 4096
 _REMEMBERED_S = 60.0
 _LOOKS = 4
 _SESSION = re.compile(r"(?:^|;\s*)(?:__Host-)?regulars=([A-Za-z0-9_-]+)")
+_ACCESS_KEY = re.compile(r" *Credential=([0-9A-Z]{16,128})/")
 _APP_ID = re.compile(rb'app_id(?:=|"\r\n(?:[^\r\n]{1,80}\r\n)?\r\n)([0-9A-Za-z]{1,64})')
 
 Find = Callable[[], str | None]
@@ -75,6 +76,7 @@ class Tenants:
         self._find: Mapping[str, Callable[[str], str | None]] = {
             "appcode": self._by_appcode,
             "bearer": self._by_api_key,
+            "access_key": self._by_access_key,
             "app_id": self._by_app_id,
             "session": self._by_session,
         }
@@ -91,6 +93,8 @@ class Tenants:
         if "authorization" not in head.headers and (cookie := _SESSION.search(head.headers.get("cookie", ""))):
             return self._claim("session", cookie[1])
         scheme, _, secret = head.headers.get("authorization", "").strip().partition(" ")
+        if signer := _ACCESS_KEY.match(secret) if scheme == "AWS4-HMAC-SHA256" else None:
+            return self._claim("access_key", signer[1])
         if scheme.lower() not in ("appcode", "bearer"):
             codes = {value for name, value in parse_qsl(head.query) if name.lower() == "appcode"}
             scheme, secret = "appcode", codes.pop() if len(codes) == 1 else ""
@@ -130,6 +134,10 @@ class Tenants:
 
     def _by_api_key(self, key: str) -> str | None:
         known = self._services.keys.by_api_key(key) or self._services.cameras.by_api_key(key)
+        return known[0].name if known else None
+
+    def _by_access_key(self, id_: str) -> str | None:
+        known = self._services.tenants.by_access_key(id_)
         return known[0].name if known else None
 
     def _by_session(self, token: str) -> str | None:

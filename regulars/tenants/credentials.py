@@ -12,7 +12,7 @@ import json
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, fields
+from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -152,6 +152,8 @@ class CredentialsFile:
             return False
         signer = self._tenants.by_app_id(entry.app_id)
         knows_key = signer is not None and signer[0].name == entry.tenant and signer[1] == entry.app_key
+        signs = self._tenants.by_access_key(entry.access_key_id)
+        knows_key &= not entry.access_key_id or (signs is not None and signs[1] == entry.secret_access_key)
         bearers = [self._tenants.by_appcode(entry.appcode)]
         if self._tenants.has_first_key(entry.tenant):
             bearers.append(self._tenants.by_api_key(entry.api_key))
@@ -220,10 +222,11 @@ def _read_list(path: Path) -> list[dict[str, Any]]:
 
 def _credentials(entry: dict[str, Any], path: Path) -> Credentials:
     try:
-        values: dict[str, Any] = {field.name: str(entry[field.name]) for field in fields(Credentials)}
+        known = {field.name: entry.get(field.name, field.default) for field in fields(Credentials)}
+        values: dict[str, Any] = {name: str(value) for name, value in known.items() if value is not MISSING}
         return Credentials(**{**values, "profile": Profile(values["profile"])})
-    except (KeyError, ValueError):
-        names = ", ".join(field.name for field in fields(Credentials))
+    except (KeyError, TypeError, ValueError):
+        names = ", ".join(field.name for field in fields(Credentials) if field.default is MISSING)
         raise _damaged(path, f"has an entry that lacks one of {names}") from None
 
 

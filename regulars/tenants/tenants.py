@@ -136,7 +136,8 @@ def _change(settings: Settings, tenants: Tenants, change: Callable[[CredentialsF
     else:
         print(json.dumps(asdict(change(tenants)), indent=2))
         print(
-            "keep these: the cloud keeps app_key sealed, appcode and api_key as hashes, and shows none of them again",
+            "keep these: the cloud keeps app_key and secret_access_key sealed, appcode and api_key as hashes, "
+            "and shows none of them again",
             file=sys.stderr,
         )
 

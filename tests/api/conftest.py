@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 from chalice.app import Chalice
 
+from chalicelib.api import console
 from chalicelib.api.http import FORMS, IMAGES
 from chalicelib.api.icredit import routes as icredit
+from chalicelib.api.rekognition import routes as rekognition
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import blueprint as v1
 from chalicelib.bootstrap import build
@@ -19,6 +21,7 @@ from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
+from regulars import libraries
 from tests.api.icredit.client import MarketClient
 from tests.api.sunmi.client import CameraClient
 from tests.fakes import UNHURRIED, FakeClock
@@ -56,6 +59,9 @@ def make_stage(services: Services) -> Stage:
     app.register_blueprint(sunmi.blueprint(lambda: stage.services))
     app.register_blueprint(icredit.blueprint(lambda: stage.services))
     app.register_blueprint(v1.blueprint(lambda: stage.services))
+    page = console.Console(lambda: stage.services)
+    page.use(libraries.modules())
+    app.register_blueprint(console.blueprint(page, rekognition.Dialect(lambda: stage.services).answer))
     return stage
 
 

@@ -101,8 +101,9 @@ def test_estimates_as_stored_are_what_comes_back(estimates: Estimates) -> None:
 
 @given(st.none() | st.integers(0, 30_000), st.integers(0, 100))
 def test_group_comes_back_as_it_was_stored(capacity: int | None, count: int) -> None:
-    group = Group("1", "vip", "d", count, capacity, (Attribute(1, "hobby"),), 3)
-    item = group_item("t", group, datetime(2026, 1, 1, tzinfo=UTC))
+    made = datetime(2026, 1, 1, tzinfo=UTC)
+    group = Group("1", "vip", "d", count, capacity, (Attribute(1, "hobby"),), 3, tags={"site": ""}, created_at=made)
+    item = group_item("t", group, made)
     assert group_from(item) == group
     assert ("free" in item) == (capacity is not None)
 

@@ -12,7 +12,7 @@ import uuid
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -50,6 +50,12 @@ from chalicelib.adapters.web.url import read_url
 from chalicelib.api.forms import read_form
 from chalicelib.api.http import CHARSETS, FORMS, JSON, HttpRequest, MediaType, Refused
 from chalicelib.api.icredit.request import read_parameters
+from chalicelib.api.rekognition.collections import place
+from chalicelib.api.rekognition.errors import Failure
+from chalicelib.api.rekognition.requests import REQUESTS
+from chalicelib.api.rekognition.requests import read as read_request
+from chalicelib.api.rekognition.signature import SignedRequest, verify
+from chalicelib.api.rekognition.signature import read as read_signature
 from chalicelib.api.sunmi.parameters import Parameters
 from chalicelib.api.sunmi.request import SignedForm
 from chalicelib.api.sunmi.sign import is_signed
@@ -75,6 +81,7 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.model import Edit, JournalEntry, Profile, Template
 from chalicelib.core.observations import Dimensions, ObservationFilter
+from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.records import columns, label_counts
 from chalicelib.core.records.faces import journal_entries, journal_item
@@ -192,6 +199,24 @@ def signature_of(data: bytes) -> object:
     form = SignedForm.of(read_form(MediaType(FORM), data))
     form.request_id("/openapi/face/addFace")
     return is_signed(form.form.fields, "key", form.sign, form.sign_type)
+
+
+REKOGNITION_NAMES = sorted({name for kind in REQUESTS.values() for name in kind.members})
+
+
+def rekognition_members_of(data: bytes) -> object:
+    for kind in REQUESTS.values():
+        with suppress(Failure):
+            read_request(data, kind)
+    return place(PageTokens("q"), data.decode("latin-1"))
+
+
+def rekognition_signature_of(data: bytes) -> object:
+    authorization, at, path, body = (*data.decode("latin-1").split("\n", 3), "", "", "")[:4]
+    headers = {"authorization": authorization, "x-amz-date": at, "host": "box"}
+    request, now = SignedRequest(path, headers, body.encode(), {path: [at]}), datetime(2026, 1, 15, 9, 30, tzinfo=UTC)
+    verify(read_signature(headers), request, "secret", now, tolerance=timedelta(hours=1), hosts=())
+    return None
 
 
 def sunmi_parameters_of(data: bytes) -> object:
@@ -941,6 +966,25 @@ PARSERS = {
         [
             b"regulars=" + b"A" * 43, b"a=b; regulars=x; regulars=y\nsame-origin", b"regulars=x\n\nhttp://box:1\nbox:1",
             b"x\n\nhttp://[::1\nbox", b"x\n\nhttp://u@[v1.x]:99999\nbox", b"x\n\n//\xbd\nbox",
+        ],
+        any_bytes,
+    ),
+    "Rekognition requests": Parser(
+        plain(rekognition_members_of), (Failure,), (f"{API}.rekognition.requests", f"{API}.rekognition.collections"),
+        [
+            as_json({"CollectionId": "a", "Image": {"Bytes": "/9j/"}, "MaxFaces": 5.0, "FaceIds": ["1", None]}),
+            as_json({"ResourceArn": "arn:aws:rekognition:x:1:collection/a", "Tags": {"a": ""}, "NextToken": "x"}),
+        ],
+        st.dictionaries(st.sampled_from(REKOGNITION_NAMES) | texts, values, max_size=6).map(as_json) | json_values,
+        share=2,
+    ),
+    "Rekognition signatures": Parser(
+        plain(rekognition_signature_of), (Failure,),
+        (f"{API}.rekognition.signature", f"{API}.rekognition.operation", f"{API}.rekognition.errors"),
+        [
+            b"AWS4-HMAC-SHA256 Credential=RKA/20260115/x/rekognition/aws4_request, "
+            b"SignedHeaders=host;x-amz-date;x-amz-target, Signature=00\n20260115T093000Z\n/a%20b\n{}",
+            b"AWS4-HMAC-SHA256 Credential=////,SignedHeaders=;,Signature=\nx\n\n",
         ],
         any_bytes,
     ),

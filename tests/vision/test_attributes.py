@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, Gender, Pose
-from chalicelib.vision.describe.attributes import CropModels, emotion
+from chalicelib.vision.describe.attributes import CropModels, emotions
 from chalicelib.vision.packs.manifest import Crop, CropModel, CropRole
 from chalicelib.vision.pipeline import FacePipeline
 from tests.photos import OTHER, PORTRAIT, PORTRAITS, STUDIO, of_24_people
@@ -96,7 +96,7 @@ class TestEmotion:
 
     def told(self, *probabilities: Sequence[float], **settings: float) -> tuple[str, float]:
         """By one model with the settings, of looks that give these probabilities."""
-        return emotion([np.array(probabilities, np.float32)], [replace(self.MODEL, **settings)])  # type: ignore[arg-type]
+        return emotions([np.array(probabilities, np.float32)], [replace(self.MODEL, **settings)])[0]  # type: ignore[arg-type]
 
     def test_without_corrections_it_is_the_models_own(self) -> None:
         assert self.told([0.2, 0.1, 0.7]) == ("sad", pytest.approx(0.7))
@@ -121,7 +121,7 @@ class TestFusion:
 
     def told(self, first: Sequence[float], second: Sequence[float], **of_the_first: float) -> tuple[str, float]:
         models = [replace(self.FIRST, **of_the_first), self.SECOND]  # type: ignore[arg-type]
-        return emotion([np.array([first], np.float32), np.array([second], np.float32)], models)
+        return emotions([np.array([first], np.float32), np.array([second], np.float32)], models)[0]
 
     def test_models_that_agree_say_what_each_says(self) -> None:
         assert self.told([0.2, 0.1, 0.7], [0.2, 0.1, 0.7]) == ("sad", pytest.approx(0.7))
@@ -143,10 +143,12 @@ class TestFusion:
         assert self.told([0.9, 0.05, 0.05], [0.9, 0.05, 0.05], smile_odds=7.0)[0] == "happy"
 
     @given(hnp.arrays(np.float32, (2, 1, 3), elements=st.floats(0, 1, width=32)))
-    def test_whatever_they_say_the_score_is_a_probability(self, said: NDArray[np.float32]) -> None:
-        label, score = emotion(list(said), [replace(self.FIRST, temperature=3.0, smile_odds=4.0), self.SECOND])
-        assert label in self.FIRST.labels
-        assert 0.333 < score <= 1
+    def test_whatever_they_say_the_scores_are_probabilities(self, said: NDArray[np.float32]) -> None:
+        found = emotions(list(said), [replace(self.FIRST, temperature=3.0, smile_odds=4.0), self.SECOND])
+        assert sorted(label for label, _ in found) == sorted(self.FIRST.labels)
+        scores = [score for _, score in found]
+        assert scores == sorted(scores, reverse=True)
+        assert sum(scores) == pytest.approx(1)
 
 
 class FixedSessions:
@@ -168,7 +170,7 @@ class TestCropModels:
     def outputs(self, *models: CropModel) -> tuple[Sequence[NDArray[np.float32]], FixedSessions]:
         sessions = FixedSessions()
         role = CropRole(models)
-        (told,) = CropModels(sessions, {"emotion": role}).outputs(self.IMAGE, [self.FACE])  # type: ignore[arg-type]
+        (told,) = CropModels(sessions).outputs(self.IMAGE, [self.FACE], {"emotion": role})  # type: ignore[arg-type]
         return told["emotion"], sessions
 
     def test_a_models_answers_come_in_the_order_of_the_roles_labels(self) -> None:
@@ -191,7 +193,7 @@ class TestCropModels:
         model = CropModel("f", ("o",), CROP)
         sessions = FixedSessions()
         roles = {"age": CropRole((model,)), "gender": CropRole((replace(model, labels=("a", "b", "c")),))}
-        CropModels(sessions, roles).outputs(self.IMAGE, [self.FACE, self.FACE])  # type: ignore[arg-type]
+        CropModels(sessions).outputs(self.IMAGE, [self.FACE, self.FACE], roles)  # type: ignore[arg-type]
         assert sessions.batches == [("f", (2, 3, 16, 16))]
 
 

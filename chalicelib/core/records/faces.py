@@ -32,7 +32,7 @@ from chalicelib.core.model import (
     Template,
     Tenant,
 )
-from chalicelib.core.pictures import ATTRIBUTES, Box, Estimates, Gender, Pose, Sides
+from chalicelib.core.pictures import ATTRIBUTES, FOUND_DIGITS, Box, Estimates, Found, Gender, Pose, Sides
 from chalicelib.core.ports import Item
 from chalicelib.core.records.format import require_format
 from chalicelib.core.retention import RETENTION
@@ -118,6 +118,7 @@ def group_item(tenant: str, group: Group, created_at: datetime) -> Item:
         "next_attribute_id": group.next_attribute_id,
         "learns": None if group.learns else False,
         "unseen_days": group.unseen_days,
+        "tags": dict(group.tags) or None,
         "created_at": milliseconds(created_at),
         "version": group.version,
         "free": None if group.capacity is None else group.capacity - group.count,
@@ -141,6 +142,8 @@ def group_from(item: Item) -> Group:
         next_attribute_id=int(item["next_attribute_id"]),
         learns=item.get("learns", True),
         unseen_days=optional(int, item.get("unseen_days")),
+        tags=item.get("tags") or {},
+        created_at=optional(moment, item.get("created_at")),
         version=int(item["version"]),
     )
 
@@ -148,7 +151,7 @@ def group_from(item: Item) -> Group:
 # --- faces ------------------------------------------------------------------------------------------------------------
 
 
-_RARE = ("name", "note", "negatives", "merges", "moving")
+_RARE = ("name", "note", "external_id", "negatives", "merges", "moving")
 """Fields of a face that its item has only if they say something."""
 
 
@@ -183,6 +186,7 @@ def face_from(item: Item) -> Face:
         pictures=(portrait, *(_picture_from(item, one) for one in item["others"])),
         merges=int(item.get("merges", 0)),
         moving=item.get("moving", ""),
+        external_id=item.get("external_id", ""),
         hold=hold_from(item),
         consent=optional(consent_from, item.get("consent")),
         changed_at=optional(moment, item.get("changed_at")),
@@ -270,6 +274,7 @@ def _picture_item(face: Face, picture: Picture) -> Item:
         **({} if picture.added_at == face.enrolled_at else {"added_at": milliseconds(picture.added_at)}),
         **({} if picture.learnt is None else {"learnt": [picture.learnt.sighting_id, picture.learnt.camera]}),
         **({} if picture.founded_at is None else {"founded_at": milliseconds(picture.founded_at)}),
+        **({} if picture.found is None else {"found": decimals(picture.found, FOUND_DIGITS)}),
     }
 
 
@@ -283,6 +288,7 @@ def _picture_from(face: Item, item: Item) -> Picture:
         optional(sides_from, item.get("sides")),
         optional(_learnt_from, item.get("learnt")),
         optional(moment, item.get("founded_at")),
+        optional(_found_from, item.get("found")),
     )
 
 
@@ -346,6 +352,10 @@ def estimates_from(item: Item) -> Estimates:
 
 def box_from(item: Iterable[Decimal]) -> Box:
     return Box(*map(float, item))
+
+
+def _found_from(item: Iterable[Decimal]) -> Found:
+    return Found(*map(float, item))
 
 
 def _pose_from(item: Iterable[Decimal]) -> Pose:

@@ -47,7 +47,8 @@ class BestFaces:
         self.faces, self.scores = faces[kept], scores[kept]
 
 
-MAX_LIMIT = 100
+MAX_LIMIT = 4_097
+"""Candidates of one search: as many as a dialect answers at once, and the face itself that is searched with."""
 
 _FIRST_ROWS = 4_096
 """Rows of the first step if there is no score to reach yet."""
@@ -61,7 +62,7 @@ _UNIT_ROUNDOFF = 2.0**-24
 
 
 def require_probes(probes: NDArray[np.float32], limit: int) -> None:
-    """Raise InvalidInput unless probes are (n, dimensions) finite numbers and `limit` is 1..100."""
+    """Raise InvalidInput unless probes are (n, dimensions) finite numbers and `limit` is 1..MAX_LIMIT."""
     if probes.ndim != 2:
         raise InvalidInput(f"probes are an array (n, dimensions), not of {probes.ndim} axes")
     if not np.isfinite(probes).all():

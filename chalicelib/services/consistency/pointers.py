@@ -16,7 +16,12 @@ from chalicelib.services.captures.cameras import MAX_CAMERAS
 from chalicelib.services.consistency.disagreement import Disagreement
 
 _SAME = "as-it-was-read"
-_CREDENTIALS = {"app_id": keys.app_id_item, "appcode_digest": keys.appcode_item, "api_key_digest": keys.api_key_item}
+_CREDENTIALS = {
+    "app_id": keys.app_id_item,
+    "appcode_digest": keys.appcode_item,
+    "api_key_digest": keys.api_key_item,
+    "access_key_id": keys.access_key_item,
+}
 """The pointer of each credential, by the attribute of the tenant that holds the credential or its hash."""
 
 
@@ -67,6 +72,8 @@ class PointerRecords:
         own = self.items.get(keys.TENANTS, keys.key_record(tenant.name, FIRST)) or {}
         deleted = keys.api_key_item(own.get("deleted", ""))
         for field, pointer in _CREDENTIALS.items():
+            if field not in held:  # tenants of before there were access keys
+                continue
             kind, id_ = pointer(held[field])
             if (kind, id_) == deleted:
                 continue

@@ -18,10 +18,10 @@ from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput, TooMany
 from chalicelib.core.face_order import FaceOrder
 from chalicelib.core.items import directory_of, every
-from chalicelib.core.model import Group, ListedFace, Tenant
+from chalicelib.core.model import Face, Group, ListedFace, Tenant
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.ports import Item, ItemStore
-from chalicelib.services.faces.faces import PAGE_SIZES, listed
+from chalicelib.services.faces.faces import PAGE_SIZES, listed, visible
 from chalicelib.services.groups.groups import Groups
 
 MAX_IDS = 100_000
@@ -90,6 +90,26 @@ class FaceLists:
                 rows = self._items.get_many(keys.FACES, [(tenant.name, _faceid(place)) for place in places[:limit]])
             faces = [listed(tenant, row) for row in rows if row]
         return ListedFaces(faces, pages.token(places[limit - 1]) if len(places) > limit else None)
+
+    def enrolled(
+        self, tenant: Tenant, group: Group, limit: int, behind: str | None, wanted: Sequence[str] | None = None
+    ) -> tuple[list[Face], str | None]:
+        """Return `limit` faces of a group behind a place, by enrolment, oldest first; and the place of the next ones.
+
+        A face that is there throughout is listed once, whatever comes and goes. `behind`: None for the first page;
+        `wanted`: only faces of these ids.
+        """
+        if wanted is None:
+            merged = self._merged(tenant, [group], FaceOrder.ENROLLED, behind, limit, descending=False)
+            places = [place for place, _ in islice(merged, limit + 1)]
+        else:
+            some = self._items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in dict.fromkeys(wanted)])
+            mine = [_place(item, "by_enrolment") for item in some if item and item["group"] == group.id]
+            places = sorted(place for place in mine if behind is None or place > behind)[: limit + 1]
+        page = places[:limit]
+        items = self._items.get_many(keys.FACES, [(tenant.name, _faceid(place)) for place in page]) if page else []
+        faces = [visible(tenant, item) for item in items if item and item["group"] == group.id]
+        return faces, page[-1] if len(places) > limit else None
 
     def ids(self, tenant: Tenant, group_name: str | None, order: FaceOrder, *, descending: bool = False) -> FaceIds:
         """Return the ids of all faces of a group, or of all groups. Raises GroupNotFound, TooMany if over 100,000."""

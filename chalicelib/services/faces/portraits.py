@@ -17,7 +17,7 @@ from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import RegularsError, StorageUnavailable, Unusable
 from chalicelib.core.ids import nonce, photo_id
 from chalicelib.core.model import Face, Picture, Template, Tenant
-from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
+from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, Found, PictureRules, Quality, Sides
 from chalicelib.core.ports import BlobStore, Vision
 from chalicelib.core.telemetry import stage
 from chalicelib.services.commit.gallery import GalleryMoved
@@ -54,6 +54,8 @@ class Portrait:
     jpeg: FaceJpeg
     photo_id: str
     """The id of the photo as it was sent (core/ids.py)."""
+    found: Found | None = None
+    """Where in that photo it is."""
 
 
 def id_of(photo: bytes) -> str:
@@ -147,7 +149,7 @@ class Portraits:
 
     def stored(self, tenant: Tenant, face: Face, portrait: Portrait, now: datetime) -> Picture:
         """Store a portrait as a picture of this face. Call it before the transaction that names the picture."""
-        picture = Picture(portrait.photo_id, "", now, (portrait.template,), portrait.estimates)
+        picture = Picture(portrait.photo_id, "", now, (portrait.template,), portrait.estimates, found=portrait.found)
         return self.kept(tenant, face, picture, portrait.jpeg)
 
     def copied(self, tenant: Tenant, face: Face, picture: Picture) -> Picture:
@@ -248,6 +250,7 @@ def _portraits(
             seen[i].estimates,
             vision.crop(image, face),
             photo,
+            Found.of(face, Sides(*image.shape[1::-1])),
         )
         for i, face in enumerate(faces)
     ]

@@ -27,12 +27,13 @@ from chalicelib.core.errors import (
     InvalidInput,
     TenantNotFound,
     TooManyGroups,
+    TooManyTags,
 )
 from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.items import attempts, directory_of, every
 from chalicelib.core.local_time import DAY_MS
-from chalicelib.core.model import DEFAULT_GROUPS, Group, Migration, Tenant
-from chalicelib.core.names import GROUP_NAME_LENGTH, composed
+from chalicelib.core.model import DEFAULT_GROUPS, NO_VALUES, Group, Migration, Tenant
+from chalicelib.core.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, composed
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, at_least, equals, exists
 from chalicelib.core.records.faces import attribute_items, group_from, group_item
 from chalicelib.core.retention import UNSEEN_DAYS
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from chalicelib.core.webhooks import Event
 
 DESCRIPTION_LENGTH = 150
+MAX_TAGS = 200
 _LONGEST_ID = 64
 GROUP_SAME = "group-same"
 """Name of the condition that a group is as it was read."""
@@ -63,12 +65,12 @@ ARRIVE_TIMES = range(1, 11)
 PERIOD_DAYS = range(1, 101)
 
 
-def legal_name(name: str) -> str:
+def legal_name(name: str, longest: int = GROUP_NAME_LENGTH) -> str:
     """Return the name in the form in which it is stored (Unicode NFC). Raises IllegalGroupName."""
-    normal = composed(name, GROUP_NAME_LENGTH)
-    if not normal or normal[0].isspace() or len(normal) > GROUP_NAME_LENGTH:
+    normal = composed(name, longest)
+    if not normal or normal[0].isspace() or len(normal) > longest:
         raise IllegalGroupName(
-            f"a group's name has 1 to {GROUP_NAME_LENGTH} characters and does not begin with a space; "
+            f"a group's name has 1 to {longest} characters and does not begin with a space; "
             f"this one has {len(normal)}: {normal[:GROUP_NAME_LENGTH]!r}"
         )
     return normal
@@ -127,6 +129,8 @@ class Groups:
         request: RequestId | None = None,
         *,
         attributes: Sequence[str] = (),
+        tags: Mapping[str, str] = NO_VALUES,
+        longest_name: int = GROUP_NAME_LENGTH,
         tells_id: bool = False,
     ) -> Group:
         """Create an empty group. `tells_id`: the request's answer has the group's `id`.
@@ -134,13 +138,15 @@ class Groups:
         Raises IllegalGroupName, InvalidInput, GroupExists, IllegalCapacity, WrongAttributeCount, IllegalAttribute,
         TooManyGroups; AnsweredAlready.
         """
-        name = legal_name(name)
+        name = legal_name(name, longest_name)
         _require_description(description)
-        group = with_these(Group(time_ordered_id(self._clock.now()), name, description, 0, capacity), attributes)
+        now = self._clock.now()
+        group = Group(time_ordered_id(now), name, description, 0, capacity, tags=tags, created_at=now)
+        group = with_these(group, attributes)
         if self._is_taken(tenant, name):
             raise GroupExists(f"there is a group {name!r} already: choose another name")
         self._require_capacity(tenant, capacity, count=0)
-        item = group_item(tenant.name, group, self._clock.now())
+        item = group_item(tenant.name, group, now)
         actions = [*group_puts(tenant.name, group, item), _tenant_update(tenant.name, -1, -(capacity or 0))]
         try:
             self._requests.write(tenant.name, actions, request, {"id": group.id} if tells_id else NO_BODY)
@@ -212,6 +218,28 @@ class Groups:
                 return changed
         raise changed_all_the_time()
 
+    def tag(self, tenant: Tenant, name: str, tags: Mapping[str, str], request: RequestId | None = None) -> Group:
+        """Add tags to a group, and replace those of the same keys.
+
+        Raises GroupNotFound, TooManyTags if it would have more than MAX_TAGS, Busy, AnsweredAlready.
+        """
+
+        def tagged(group: Group) -> Group:
+            merged = {**group.tags, **tags}
+            if len(merged) > MAX_TAGS:
+                raise TooManyTags(f"group {name!r} would have {len(merged)} tags, and {MAX_TAGS} are the most")
+            return replace(group, tags=merged)
+
+        return self.apply(tenant, lambda: self.named(tenant, name), tagged, request)
+
+    def untag(self, tenant: Tenant, name: str, tags: Sequence[str], request: RequestId | None = None) -> Group:
+        """Remove the tags of these keys from a group, if it has them. Raises GroupNotFound, Busy, AnsweredAlready."""
+
+        def untagged(group: Group) -> Group:
+            return replace(group, tags={key: text for key, text in group.tags.items() if key not in tags})
+
+        return self.apply(tenant, lambda: self.named(tenant, name), untagged, request)
+
     def set_migration(self, tenant: Tenant, migration: Migration, request: RequestId | None = None) -> None:
         """Set when a stranger becomes a regular, from each face's next arrival on. Raises InvalidInput."""
         self._requests.write(tenant.name, [migration_update(tenant.name, vars(migration))], request)
@@ -232,8 +260,8 @@ class Groups:
 
     def find(self, tenant: Tenant, name: str) -> Group | None:
         """Return the group of that name (compared in NFC, case-sensitive), or None."""
-        normal = composed(name, GROUP_NAME_LENGTH)
-        if not 0 < len(normal) <= GROUP_NAME_LENGTH:
+        normal = composed(name, LONGEST_GROUP_NAME)
+        if not 0 < len(normal) <= LONGEST_GROUP_NAME:
             return None
         pointer = self._items.get(keys.DIRECTORY, (tenant.name, keys.name_item(normal)))
         return self.of_id(tenant, pointer["group"]) if pointer else None
@@ -360,7 +388,7 @@ def _changed(group: Group, changes: Mapping[str, Any]) -> Group:
 
     Raises IllegalGroupName, DefaultGroup, WrongAttributeCount, IllegalAttribute.
     """
-    name = legal_name(changes.get("name", group.name))
+    name = legal_name(changes["name"]) if changes.get("name", group.name) != group.name else group.name
     if group.is_default and name != group.name:
         raise DefaultGroup(f"the default group {group.name!r} keeps its name: send the same as its new one")
     if changes.get("unseen_days") is not None:
@@ -392,6 +420,8 @@ def _update(tenant: str, group: Group, after: Group) -> list[Action]:
         fields["learns"] = after.learns
     if after.unseen_days != group.unseen_days:
         fields["unseen_days"] = after.unseen_days
+    if after.tags != group.tags:
+        fields["tags"] = dict(after.tags)
     added: dict[str, int] = {}
     removed: tuple[str, ...] = ()
     if after.capacity is not None and group.capacity is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from chalicelib.core.model import Tenant
@@ -41,8 +41,10 @@ def whole(quality: Quality, estimates: Estimates) -> Quality:
         return quality
     frontality = 100 * estimates.quality / quality.total if quality.total > 0 else 100.0
     if frontality < quality.flaw_score:
-        return Quality(estimates.quality, "turned too far away", frontality)
-    return Quality(estimates.quality, quality.flaw, quality.flaw_score)
+        return replace(
+            quality, total=estimates.quality, flaw="turned too far away", flaw_score=frontality, aspect="pose"
+        )
+    return replace(quality, total=estimates.quality)
 
 
 def spoof(tenant: Tenant, liveness: float | None) -> str | None:

@@ -6,7 +6,7 @@ decided in recognition; this module adds no rule of its own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from chalicelib.core.decision import MIN_QUALITY, OperatingPoint, comparable
 from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput
 from chalicelib.core.items import attempts
 from chalicelib.core.model import NO_LABELS, Decision, Face, Tenant
-from chalicelib.core.pictures import Box, DetectedFace, Estimates, PictureRules, Quality
+from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
 from chalicelib.core.ports import Clock, Vision
 from chalicelib.core.search import FaceSearch, SearchRequest
 from chalicelib.services.commit.gallery import GalleryMoved
@@ -57,6 +57,24 @@ class DescribedPicture:
     width: int
     height: int
     faces: tuple[DescribedFace, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class SeenPicture:
+    """A picture's faces and, if they were asked for, their embeddings by `model`: (n, dimensions) float32 unit rows."""
+
+    described: DescribedPicture
+    model: str
+    embeddings: NDArray[np.float32]
+    crop: Callable[[int], FaceJpeg]
+    """Cuts out a face by its number."""
+
+    def without(self, unfit: Callable[[DescribedFace], object]) -> SeenPicture:
+        """Return the picture without the faces that are `unfit`."""
+        kept = [number for number, face in enumerate(self.described.faces) if not unfit(face)]
+        faces = tuple(self.described.faces[number] for number in kept)
+        described = replace(self.described, faces=faces)
+        return SeenPicture(described, self.model, self.embeddings[kept], lambda number: self.crop(kept[number]))
 
 
 @dataclass(frozen=True, eq=False)
@@ -166,6 +184,20 @@ def _read(
     return image, (width, height), (width / image.shape[1], height / image.shape[0])
 
 
+def _described(
+    sides: tuple[int, int],
+    scale: tuple[float, float],
+    vision: Vision,
+    image: NDArray[np.uint8],
+    found: Sequence[DetectedFace],
+    estimates: Sequence[Estimates],
+) -> DescribedPicture:
+    qualities = vision.qualities(image, found) if found else []
+    faces = zip(found, qualities, estimates, strict=True)
+    described = (DescribedFace(_scaled_face(face, scale), whole(quality, own), own) for face, quality, own in faces)
+    return DescribedPicture(*sides, tuple(described))
+
+
 def _scaled(box: Box, scale: tuple[float, float]) -> Box:
     across, down = scale
     return Box(box.x * across, box.y * down, box.width * across, box.height * down)
@@ -190,13 +222,34 @@ class Looking:
     def detect(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> DescribedPicture:
         """Describe a picture's faces, as an enrolment would see them. Raises Unusable if it cannot be read."""
         vision = self.tenant_vision.of(tenant.model)
-        image, (width, height), scale = _read(vision, picture, rules)
+        image, sides, scale = _read(vision, picture, rules)
         found = vision.detect(image)[:MAX_FACES]
-        qualities = vision.qualities(image, found) if found else []
-        estimates = [one.estimates for one in estimated(vision, tenant, image, found)]
-        faces = zip(found, qualities, estimates, strict=True)
-        described = (DescribedFace(_scaled_face(face, scale), whole(quality, own), own) for face, quality, own in faces)
-        return DescribedPicture(width, height, tuple(described))
+        return _described(
+            sides, scale, vision, image, found, [one.estimates for one in estimated(vision, tenant, image, found)]
+        )
+
+    def seen(
+        self,
+        tenant: Tenant,
+        picture: bytes,
+        rules: PictureRules,
+        wanted: Collection[str] | None = (),
+        *,
+        most: int = MAX_FACES,
+        embeds: bool = False,
+    ) -> SeenPicture:
+        """Describe the `most` largest faces as they are estimated: nothing is rounded, and only `wanted` is computed.
+
+        `wanted`: of ATTRIBUTES, None for all; pose and quality are always there. `embeds`: with embeddings. Raises
+        Unusable if the picture cannot be read.
+        """
+        vision = self.tenant_vision.of(tenant.model)
+        image, sides, scale = _read(vision, picture, rules)
+        found = vision.detect(image)[:most]
+        estimates = [tenant.visible(one) for one in vision.describe(image, found, wanted)]
+        described = _described(sides, scale, vision, image, found, estimates)
+        embeddings = vision.embed(image, found if embeds else [])
+        return SeenPicture(described, vision.model, embeddings, lambda number: vision.crop(image, found[number]))
 
     def identify(
         self,

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core import acts
 from chalicelib.core.decision import OperatingPoint, is_match
-from chalicelib.core.errors import FaceNotFound, Unusable
+from chalicelib.core.errors import FaceNotFound, Unusable, WrongModel
 from chalicelib.core.model import Decision, Template, Tenant
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.values import known
 from chalicelib.services.audit.sightings import decision_said
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.models.tenant_vision import TenantVision
-from chalicelib.services.recognition.looking import Probe, probes_of
+from chalicelib.services.recognition.looking import Probe, SeenPicture, probes_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -70,6 +70,28 @@ class Verification:
         ]
         return self._judged(tenant, probes, canonical(tenant.model, probes[1].vector))
 
+    def similarities(self, tenant: Tenant, source: SeenPicture, target: SeenPicture) -> list[float]:
+        """Return how similar the source's first face is to each of the target's, 0..100 (core/similarity).
+
+        Both pictures were embedded by the tenant's model. Raises WrongModel if it was changed meanwhile.
+        """
+        from chalicelib.core.similarity import judged, similarity
+        from chalicelib.core.templates import canonical
+
+        if not (source.model == target.model == tenant.model):
+            raise WrongModel(f"tenant {tenant.name!r} is searched with another model by now: send the request again")
+        curve = self.tenant_vision.of(tenant.model).impostor_curve
+        threshold = OperatingPoint(curve, self.fpir_target).threshold(1)
+        quality = source.described.faces[0].quality.total
+        scores = [_score(source.embeddings[0], canonical(target.model, one)) for one in target.embeddings]
+        matches = [
+            is_match(score, threshold, quality, face.quality.total)
+            for score, face in zip(scores, target.described.faces, strict=True)
+        ]
+        judgements = list(zip(scores, matches, strict=True))
+        acts.decided([_said(tenant.model, score, threshold, match=match) for score, match in judgements])
+        return [judged(similarity(score, curve, 1, self.fpir_target), match=match) for score, match in judgements]
+
     def _largest(self, tenant: Tenant, picture: bytes, rules: PictureRules, which: str) -> Probe:
         vision = self.tenant_vision.of(tenant.model)
         probes = probes_of(vision, tenant, picture, rules, 1).probes
@@ -84,9 +106,13 @@ class Verification:
         threshold = OperatingPoint(curve, self.fpir_target).threshold(1)
         is_one = is_match(score, threshold, *(probe.quality.total for probe in probes))
         is_live = not any(probe.spoof for probe in probes)
-        said = decision_said(Decision(min(score, 1.0), threshold, 1))
-        acts.decided([known({"face": faceid, "model": tenant.model, "match": is_one and is_live, **said})])
+        acts.decided([{**known({"face": faceid}), **_said(tenant.model, score, threshold, match=is_one and is_live)}])
         return Comparison(min(score, 1.0), threshold, is_one and is_live, curve.fmr_at(score), tuple(probes))
+
+
+def _said(model: str, score: float, threshold: float, *, match: bool) -> dict[str, Any]:
+    """Describe a judgement for the audit."""
+    return {"model": model, "match": match, **decision_said(Decision(min(score, 1.0), threshold, 1))}
 
 
 def _score(probe: NDArray[np.float32], template: Template) -> float:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.local_time import HOURS, Granularity, LocalTime, Span, bucket_of, time_key
 from chalicelib.core.model import Tenant
-from chalicelib.core.names import GROUP_NAME_LENGTH, composed
+from chalicelib.core.names import LONGEST_GROUP_NAME, composed
 from chalicelib.core.observations import EVERYTHING, Measure, ObservationFilter, Split
 from chalicelib.services.statistics.arrivals import arrivals_begun, looking_back
 from chalicelib.services.statistics.days import DayReader, ObservedSpan
@@ -117,7 +117,7 @@ class Statistics:
 
 def normal(wanted: ObservationFilter) -> ObservationFilter:
     """Return the filter with the group's name in the form in which names are stored."""
-    return replace(wanted, group_name=wanted.group_name and composed(wanted.group_name, GROUP_NAME_LENGTH))
+    return replace(wanted, group_name=wanted.group_name and composed(wanted.group_name, LONGEST_GROUP_NAME))
 
 
 def _observations(observed: ObservedSpan, question: Question) -> Amounts:

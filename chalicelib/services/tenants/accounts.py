@@ -1,4 +1,7 @@
-"""Tenants and their credentials. Storage holds app_keys encrypted, and appcodes and bearer keys as hashes only."""
+"""Tenants and their credentials.
+
+Storage holds app_keys and secret access keys encrypted, and appcodes and bearer keys as hashes only.
+"""
 
 from __future__ import annotations
 
@@ -96,6 +99,7 @@ class Tenants:
             Put(keys.TENANTS, item, (absent("tenant-free"),)),
             Put(keys.TENANTS, {"kind": kind, "id": app_id, "tenant": name}, (absent("app-id-free"),)),
             _appcode_put(credentials),
+            _access_key_put(credentials),
             api_keys.let_in(credentials.api_key, name),
             *self._first_day(tenant, settings.shards),
         ]
@@ -112,19 +116,22 @@ class Tenants:
         return [tenant_from(item) for item in every(self._items, keys.TENANTS, keys.tenant_item("")[0])]
 
     def rotate(self, name: str) -> Credentials:
-        """Replace app_key, appcode and api_key; the old ones stop at once. Raises TenantNotFound."""
+        """Replace all secrets, and the id of the access key; the old ones stop at once. Raises TenantNotFound."""
         item = self._item(name)
         tenant = tenant_from(item)
         credentials = _new_credentials(name, tenant.profile, tenant.app_id)
         same = tuple(
             equals(field, item[field], "not-rotated-meanwhile") for field in ("appcode_digest", "api_key_digest")
         )
+        old = item.get("access_key_id")
         write(
             self._items,
             [
                 Update(keys.TENANTS, keys.tenant_item(name), same, set=self._sealed(credentials)),
                 Delete(keys.TENANTS, keys.appcode_item(item["appcode_digest"])),
                 _appcode_put(credentials),
+                *([Delete(keys.TENANTS, keys.access_key_item(old))] if old else []),
+                _access_key_put(credentials),
                 api_keys.shut_out(item["api_key_digest"]),
                 api_keys.let_in(credentials.api_key, name),
             ],
@@ -183,6 +190,13 @@ class Tenants:
         if item is None or item["appcode_digest"] != hashed:
             return None
         return tenant_from(item)
+
+    def by_access_key(self, access_key_id: str) -> tuple[Tenant, str] | None:
+        """Return the tenant of an access key's id, even a disabled one, and the key's secret."""
+        item = self._item_of_credential(keys.access_key_item(access_key_id))
+        if item is None or item.get("access_key_id") != access_key_id:
+            return None
+        return tenant_from(item), self._vault.unseal(bytes(item["secret_access_key"]), item["id"])
 
     def by_api_key(self, api_key: str) -> Tenant | None:
         """Return the tenant of an api_key, even a disabled one; None for a camera's key."""
@@ -248,6 +262,8 @@ class Tenants:
             "app_key": self._vault.seal(credentials.app_key, credentials.tenant),
             "appcode_digest": api_keys.digest(credentials.appcode),
             "api_key_digest": api_keys.digest(credentials.api_key),
+            "access_key_id": credentials.access_key_id,
+            "secret_access_key": self._vault.seal(credentials.secret_access_key, credentials.tenant),
         }
 
     def _with(self, tenant: Tenant, changes: Mapping[str, Any]) -> Tenant:
@@ -306,6 +322,7 @@ def _room_gained(before: Tenant, after: Tenant) -> dict[str, int]:
 
 
 def _new_credentials(name: str, profile: Profile, app_id: str) -> Credentials:
+    access_key_id, secret_access_key = api_keys.new_access_key()
     return Credentials(
         name,
         profile,
@@ -313,9 +330,16 @@ def _new_credentials(name: str, profile: Profile, app_id: str) -> Credentials:
         app_key=api_keys.new_secret(),
         appcode=api_keys.new_secret(),
         api_key=api_keys.new_key(api_keys.OF_TENANT),
+        access_key_id=access_key_id,
+        secret_access_key=secret_access_key,
     )
 
 
 def _appcode_put(credentials: Credentials) -> Put:
     kind, hashed = keys.appcode_item(api_keys.digest(credentials.appcode))
     return Put(keys.TENANTS, {"kind": kind, "id": hashed, "tenant": credentials.tenant}, (absent("appcode-free"),))
+
+
+def _access_key_put(credentials: Credentials) -> Put:
+    kind, id_ = keys.access_key_item(credentials.access_key_id)
+    return Put(keys.TENANTS, {"kind": kind, "id": id_, "tenant": credentials.tenant}, (absent("access-key-free"),))

@@ -1,10 +1,11 @@
-"""Bearer keys: making and hashing them, letting them in and shutting them out. Storage holds hashes only."""
+"""Keys: making and hashing them, letting them in and shutting them out. Storage holds bearer keys as hashes only."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import secrets
+import string
 
 from chalicelib.core import keys
 from chalicelib.core.ports import Delete, Put, absent
@@ -18,6 +19,18 @@ _RANDOM = re.compile(f"[0-9a-f]{{{2 * _SECRET_BYTES}}}")
 
 def new_secret() -> str:
     return secrets.token_hex(_SECRET_BYTES)
+
+
+_ACCESS_MARK = "RK"
+_BASE32 = string.ascii_uppercase + "234567"
+_ACCESS_CHARACTERS, _SECRET_CHARACTERS = 18, 40
+
+
+def new_access_key() -> tuple[str, str]:
+    """Make a pair for Signature Version 4: an id, `RK` and 18 of A-Z and 2-7, and a secret of 40 letters and digits."""
+    id_ = "".join(secrets.choice(_BASE32) for _ in range(_ACCESS_CHARACTERS))
+    letters = string.ascii_letters + string.digits
+    return _ACCESS_MARK + id_, "".join(secrets.choice(letters) for _ in range(_SECRET_CHARACTERS))
 
 
 def new_key(mark: str) -> str:

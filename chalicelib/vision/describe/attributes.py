@@ -25,16 +25,17 @@ Looks = NDArray[np.float32]
 class CropModels:
     """Models that take square crops. Those with the same file and crop share one run over all faces."""
 
-    def __init__(self, sessions: Sessions, roles: Mapping[str, CropRole]) -> None:
+    def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
-        self._roles = roles
 
-    def outputs(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Mapping[str, Sequence[Looks]]]:
-        """Run all models; return, by face and role name, each model's outputs in the order of the role's labels."""
+    def outputs(
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], roles: Mapping[str, CropRole]
+    ) -> list[Mapping[str, Sequence[Looks]]]:
+        """Run these roles' models; return, by face and role, each model's outputs in the order of the role's labels."""
         crops: dict[Crop, NDArray[np.float32]] = {}
         runs: dict[tuple[str, Crop], Mapping[str, NDArray[np.float32]]] = {}
         answers: dict[str, list[NDArray[np.float32]]] = {}
-        for name, role in self._roles.items():
+        for name, role in roles.items():
             for model in role.models:
                 run = (model.file, model.crop)
                 if model.crop not in crops:
@@ -86,8 +87,8 @@ def gender(looks: Looks, labels: Sequence[str]) -> tuple[Gender, float]:
     return Gender(labels[best]), float(probabilities[best])
 
 
-def emotion(looks: Sequence[Looks], models: Sequence[CropModel]) -> tuple[str, float]:
-    """Return the most probable label and its probability, from each model's looks (values in the first model's order).
+def emotions(looks: Sequence[Looks], models: Sequence[CropModel]) -> tuple[tuple[str, float], ...]:
+    """Return the labels and their probabilities, falling, from each model's looks (values in the first model's order).
 
     A model's looks are combined by their geometric mean, at the model's temperature (Guo et al. 2017, arXiv
     1706.04599), and models by the mean of their log-odds. Then the probability that happy and neutral have together is
@@ -106,5 +107,5 @@ def emotion(looks: Sequence[Looks], models: Sequence[CropModel]) -> tuple[str, f
         both = probabilities[happy] + probabilities[neutral]
         probabilities[neutral] = both / (1 + np.exp(smile / sum(temperatures)))
         probabilities[happy] = both - probabilities[neutral]
-    best = int(np.argmax(probabilities))
-    return labels[best], float(probabilities[best])
+    falling = np.argsort(-probabilities, kind="stable")
+    return tuple((labels[index], float(probabilities[index])) for index in falling)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -108,13 +109,14 @@ def quality(image: NDArray[np.uint8], face: DetectedFace, aligned: NDArray[np.ui
     }
     if pose is not None:
         factors["pose"] = frontality(pose)
-    return fused(factors)
+    brightness = float(_inner(grey).mean()) / 255
+    return replace(fused(factors), sharpness=factors["sharpness"], brightness=brightness)
 
 
 def fused(factors: Mapping[str, float]) -> Quality:
-    """Multiply factors of 0..1, and name the worst of them in words."""
+    """Multiply factors of 0..1, and name the worst of them, in words too."""
     worst = min(factors, key=lambda name: factors[name])
-    return Quality(100 * math.prod(factors.values()), FLAWS[worst], 100 * factors[worst])
+    return Quality(100 * math.prod(factors.values()), FLAWS[worst], 100 * factors[worst], worst)
 
 
 def size(face: DetectedFace) -> float:
@@ -178,11 +180,16 @@ def compression(image: NDArray[np.uint8], face: DetectedFace) -> float:
 
 def exposure(grey: NDArray[np.float32]) -> float:
     """Rate the range of greys and the white patches in the face, without hair and background: 1 for enough and none."""
-    side = len(grey)
-    part = grey[side * 3 // 8 : side * 15 // 16, side // 4 : side * 3 // 4]
+    part = _inner(grey)
     low, high = np.percentile(part, [5, 95])
     white = float(np.mean(part >= WHITE))
     return octaves(float(high - low), RANGE_USELESS, RANGE_BEST) * between(white, WHITE_USELESS, WHITE_BEST)
+
+
+def _inner(grey: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the part of the crop that shows neither hair nor background."""
+    side = len(grey)
+    return grey[side * 3 // 8 : side * 15 // 16, side // 4 : side * 3 // 4]
 
 
 def eyes(grey: NDArray[np.float32]) -> float:

@@ -80,6 +80,8 @@ class EmbeddingRole:
     file: str
     model: str
     """Id that stored templates carry."""
+    number: int
+    """Of this model among those of all packs, once and for all."""
     output: str
     dimensions: int
     channels: str

@@ -178,6 +178,12 @@ def of_model(model: str, models: Path | None, *, places: Sequence[Path] | None =
     )
 
 
+def number_of(model: str) -> int:
+    """Return the number of the embedding model of this id, by the manifests alone; 0 if no pack has it."""
+    found = (_manifest(name).embedding for name in NAMES)
+    return next((one.number for one in found if one.model == model), 0)
+
+
 def only_cached(pack: Pack) -> bool:
     """Tell whether only this user has the pack: a required file lies in the user's cache and nowhere else."""
     cached = cache_folder()

@@ -158,7 +158,7 @@ def _allowed_format(data: bytes, rules: PictureRules) -> str:
     if not data:
         raise Unusable(f"the picture is empty; send a {wanted} file")
     if len(data) > rules.max_bytes:
-        raise Unusable(f"the picture has {len(data)} bytes; send at most {rules.max_bytes}")
+        raise Unusable(f"the picture has {len(data)} bytes; send at most {rules.max_bytes}", "bytes")
     file_format = format_of(data)
     if file_format in rules.formats and file_format in _DECODERS:
         if file_format == "WEBP" and is_animated_webp(data):
@@ -187,11 +187,11 @@ def _check_sides(size: tuple[int, int], rules: PictureRules) -> None:
         raise Unusable("the picture has no pixels; send one with a face")
     if long > rules.max_long_side_px or short > rules.max_short_side_px:
         allowed = f"{rules.max_long_side_px}x{rules.max_short_side_px}"
-        raise Unusable(f"the picture has {size[0]}x{size[1]} pixels; send at most {allowed}, in either orientation")
+        text = f"the picture has {size[0]}x{size[1]} pixels; send at most {allowed}, in either orientation"
+        raise Unusable(text, "largest side", size)
     if short < rules.min_short_side_px:
-        raise Unusable(
-            f"the picture's shorter side has {short} pixels; send one with at least {rules.min_short_side_px}"
-        )
+        text = f"the picture's shorter side has {short} pixels; send one with at least {rules.min_short_side_px}"
+        raise Unusable(text, "least side", size)
 
 
 def _bytes_needed(picture: ImageFile, pixels: bytes, whole: tuple[int, int]) -> int:

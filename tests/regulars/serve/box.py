@@ -10,12 +10,10 @@ from pathlib import Path
 
 from regulars_client import Regulars
 
-from chalicelib.api import console
 from chalicelib.bootstrap import build
 from chalicelib.core.model import Profile
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from regulars import libraries
 from regulars.serve.server import Front, listening, site
 from tests.api.conftest import make_stage
 from tests.fakes import FakeVision
@@ -41,10 +39,7 @@ def serving(data: Path, vision: FakeVision | None = None) -> Iterator[Box]:
     settings = Settings(storage=data, requests_a_second=MANY, searches_a_second=MANY)
     with closing(build(settings, vision=lambda: vision)) as services, listening("127.0.0.1", 0) as sock:
         key = services.tenants.add("shop", Profile.CAMERA).api_key
-        app, page = make_stage(services).app, console.Console(lambda: services)
-        page.use(libraries.modules())
-        app.register_blueprint(console.blueprint(page))
-        front = Front(site(app, services), sock)
+        front = Front(site(make_stage(services).app, services), sock)
         thread = threading.Thread(target=front.run, args=(stop,))
         thread.start()
         try:

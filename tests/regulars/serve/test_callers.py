@@ -40,10 +40,24 @@ def test_credentials_at_the_head_tell_the_tenant(services: Services) -> None:
         assert at_head(callers, "/icredit/face/manage", f"APPCODE {credentials.appcode}") == "shop"
         assert at_head(callers, "/icredit/face/manage", query=f"AppCode={credentials.appcode}") == "shop"
         assert at_head(callers, "/v1/cameras", f"bearer  {credentials.api_key} ") == "shop"
+        signed = f"Credential={credentials.access_key_id}/20260101/box/rekognition/aws4_request, Signature=x"
+        assert at_head(callers, "/", f"AWS4-HMAC-SHA256 {signed}") == "shop"
     assert at_head(callers, "/_blobs/shop/door/1") == "shop"
 
 
-@pytest.mark.parametrize("authorization", ["", "Bearer", "Bearer x", "APPCODE x", "Basic x", "Bearer \xff", "x" * 9000])
+@pytest.mark.parametrize(
+    "authorization",
+    [
+        "",
+        "Bearer",
+        "Bearer x",
+        "APPCODE x",
+        "Basic x",
+        "Bearer \xff",
+        "x" * 9000,
+        "AWS4-HMAC-SHA256 Credential=RKAAAAAAAAAAAAAAAAAA/",
+    ],
+)
 def test_unknown_credentials_are_nobodys(services: Services, authorization: str) -> None:
     assert at_head(Tenants(services), "/v1/cameras", authorization) is None
 
@@ -69,6 +83,8 @@ def test_a_body_that_is_too_long_is_refused_in_the_words_of_v1(tmp_path: Path) -
             )
             assert (answer.status_code, answer.json()["code"]) == (413, "BodyTooLarge")
             assert answer.headers["content-type"] == "application/problem+json"
+        answer = httpx.post(f"{box.url}/", content=bytes((14 << 20) + 1))
+        assert (answer.status_code, answer.json()["__type"]) == (400, "ImageTooLargeException")
 
 
 def test_a_form_without_files_is_short_and_tells_its_tenant_in_its_body(services: Services) -> None:
@@ -98,5 +114,7 @@ def test_every_route_can_say_that_there_is_no_room() -> None:
             assert (answer.status, body["code"]) in ((200, 220), (200, 211))
         elif path.startswith("/icredit/"):
             assert (answer.status, body["ERROR_CODE"]) == (200, "BUSY")
+        elif path == "/":
+            assert (answer.status, body["__type"]) == (400, "ThrottlingException")
         else:
             assert (answer.status, body["error"]["code"]) == (503, "Busy")

@@ -10,6 +10,7 @@ import pytest
 
 from chalicelib.api.icredit import manage
 from chalicelib.api.icredit import routes as icredit
+from chalicelib.api.rekognition import routes as rekognition
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import routes as v1
 from chalicelib.core.acts import ACTS, Kind, kind_of
@@ -56,6 +57,7 @@ def routes() -> set[str]:
         *(f"sunmi {one.name}" for one in sunmi.ENDPOINTS),
         *(f"icredit {one.name}" for one in icredit.OPERATIONS if one.name != "manage"),
         *(f"icredit manage {control}" for control in manage._CONTROLS),
+        *(f"rekognition {operation}" for operations in rekognition.MODULES.values() for operation in operations),
     }
 
 

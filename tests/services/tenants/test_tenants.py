@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -40,6 +41,21 @@ def test_a_bearer_key_is_found_and_nothing_that_is_none(services: Services) -> N
         assert services.tenants.by_appcode(made.api_key) is None
 
 
+def test_a_pair_of_access_keys_is_found_by_its_id(services: Services) -> None:
+    made = services.tenants.add("shop-1", Profile.CLOUD)
+    other = services.tenants.add("shop-2", Profile.CLOUD)
+
+    assert re.fullmatch("RK[A-Z2-7]{18}", made.access_key_id)
+    assert re.fullmatch("[A-Za-z0-9]{40}", made.secret_access_key)
+    assert services.tenants.by_access_key(made.access_key_id) == (
+        services.tenants.named("shop-1"),
+        made.secret_access_key,
+    )
+    assert made.secret_access_key != other.secret_access_key
+    for wrong in ("", made.access_key_id[:-1], made.secret_access_key, "RK" + "A" * 18):
+        assert services.tenants.by_access_key(wrong) is None
+
+
 def test_rotated_credentials_work_and_old_ones_stop_at_once(services: Services) -> None:
     old = services.tenants.add("shop", Profile.CAMERA)
     assert services.tenants.by_appcode(old.appcode) is not None
@@ -54,6 +70,10 @@ def test_rotated_credentials_work_and_old_ones_stop_at_once(services: Services) 
     found = services.tenants.by_app_id(old.app_id)
     assert found is not None
     assert found[1] == new.app_key != old.app_key
+    assert services.tenants.by_access_key(old.access_key_id) is None
+    found = services.tenants.by_access_key(new.access_key_id)
+    assert found is not None
+    assert found[1] == new.secret_access_key != old.secret_access_key
 
 
 def test_disabled_tenant_is_told_apart_from_an_unknown_one(services: Services) -> None:

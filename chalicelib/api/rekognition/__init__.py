@@ -1,0 +1,5 @@
+"""How is Amazon Rekognition's face API said? `POST /`, with the operation in X-Amz-Target.
+
+signature, requests, operation, errors; details, pictures; collections, faces, people, looking: the views.
+The contract: docs/contract/rekognition.md.
+"""

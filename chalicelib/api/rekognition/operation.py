@@ -1,0 +1,157 @@
+"""One operation: who asks, what exactly, and the answer in Rekognition's form.
+
+The order of checks is the contract's: body and method, operation known, signature, tenant, operation supported, types,
+constraints; then the views' own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from email.utils import format_datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from chalice.app import Response
+
+from chalicelib.api.errors import report_answer
+from chalicelib.api.http import HttpRequest, Refused
+from chalicelib.api.rekognition import errors, requests, signature
+from chalicelib.api.rekognition.errors import CONTENT_TYPE, Failure
+from chalicelib.api.rekognition.routes import view_of
+from chalicelib.core import telemetry
+from chalicelib.core.acts import Act, kind_of
+from chalicelib.core.errors import RegularsError, RequestReused
+from chalicelib.core.model import Tenant
+from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
+
+TARGET = "RekognitionService."
+_INVOCATION = "amz-sdk-invocation-id"
+
+Members = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Call:
+    """Arguments of a view beside the request's members: the use cases, the tenant and the region of its ARNs."""
+
+    services: Services
+    tenant: Tenant
+    region: str
+    request: RequestId | None = None
+    """Of an operation that changes something: what is the same if the client sends it again."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """A view may add response headers."""
+
+    def once(self, change: Callable[[], object]) -> Mapping[str, Any] | None:
+        """Make a change that stores its answer under `request`; return the stored answer if it was made before."""
+        requests = self.services.requests
+        stored = requests.find(self.tenant.name, self.request) if self.request else None
+        if stored is not None:
+            return stored.body
+        try:
+            change()
+        except AnsweredAlready as already:
+            return already.answer.body
+        return None
+
+
+View = Callable[[Call, Members], Members]
+
+
+def answer(provide: Callable[[], Services], request: HttpRequest) -> Response:
+    """Answer a request. Raises WrongModel once."""
+    sent = {name.lower(): value for name, value in request.headers.items()}
+    operation = sent.get("x-amz-target", "").removeprefix(TARGET)
+    this = telemetry.current()
+    id_ = this.request_id if this else str(uuid.uuid4())
+    headers = {"Content-Type": CONTENT_TYPE, "x-amzn-RequestId": id_}
+    try:
+        services = provide()
+        headers["Date"] = format_datetime(services.clock.now(), usegmt=True)
+        view, call, members = _asked(services, request, sent, operation)
+        what = f"rekognition {operation}"
+        with services.reads.of(Act(what, "access key", kind_of(what), call.tenant.name)):
+            answer = view(call, members)
+        body = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
+        return Response(body, {**headers, **call.headers})
+    except Failure as failure:
+        telemetry.answered(failure.name, failure.name)
+        return errors.response(failure, id_, headers)
+    except Exception as error:
+        if isinstance(error, RegularsError):
+            request.try_again_after(error)
+        told = errors.failure_of(error)
+        report_answer(error, told.name, operation[:40])
+        return errors.response(told, id_, headers)
+
+
+def _asked(
+    services: Services, request: HttpRequest, sent: Mapping[str, str], operation: str
+) -> tuple[View, Call, Members]:
+    """Return the view, and its arguments. Raises Failure."""
+    body, view = _body(request), view_of(operation)
+    is_ours = sent.get("x-amz-target", "").startswith(TARGET)
+    if not is_ours or (view is None and operation not in requests.OTHER_OPERATIONS):
+        raise Failure("UnknownOperationException", f"X-Amz-Target names no operation of {TARGET.rstrip('.')}")
+    claim = signature.read(sent, presigned="X-Amz-Signature" in request.query)
+    tenant = _caller(services, claim, signature.SignedRequest(request.called_path, sent, body, request.query))
+    telemetry.of_tenant(tenant.name)
+    if view is None:
+        refusal = f"Regulars has no {operation}: it answers the face operations of Amazon Rekognition"
+        raise Failure("AccessDeniedException", refusal)
+    members = requests.read(body, requests.REQUESTS[operation])
+    return view, Call(services, tenant, claim.region, _request_id(services, tenant, operation, sent, members)), members
+
+
+def _request_id(
+    services: Services, tenant: Tenant, operation: str, sent: Mapping[str, str], members: Members
+) -> RequestId | None:
+    """Return what is the same in all attempts of one call: the client's token, else the SDK's id of the call.
+
+    With another content a token is an error. With an id of the SDK nothing is remembered then.
+    """
+    token = members.get("ClientRequestToken")
+    name = token or sent.get(_INVOCATION)
+    if operation not in requests.CHANGES or not name:
+        return None
+    content = {key: value for key, value in members.items() if key != "ClientRequestToken"}
+    digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=bytes.hex).encode()).hexdigest()
+    key = f"{operation}-{'token' if token else 'call'}-{hashlib.sha256(name.encode()).hexdigest()}"
+    reused = f"The ClientRequestToken: {token} you have supplied is already in use."
+    request = RequestId(key, digest, reused)
+    if token is None:
+        try:
+            services.requests.find(tenant.name, request)
+        except RequestReused:
+            return None
+    return request
+
+
+def _body(request: HttpRequest) -> bytes:
+    try:
+        return request.body(errors.MAX_BODY_BYTES)
+    except Refused:
+        raise errors.too_long(errors.MAX_BODY_BYTES) from None
+
+
+def _caller(services: Services, claim: signature.Signature, sent: signature.SignedRequest) -> Tenant:
+    """Return the tenant whose key signed the request. Raises Failure."""
+    known = services.tenants.by_access_key(claim.access_key_id)
+    if known is None:
+        raise Failure("UnrecognizedClientException", "The security token included in the request is invalid.")
+    tenant, secret = known
+    tolerance = timedelta(seconds=services.settings.clock_tolerance_s)
+    public = services.settings.public_url
+    hosts = [*services.settings.endpoint_hosts, *([urlsplit(public).netloc] if public else [])]
+    signature.verify(claim, sent, secret, services.clock.now(), tolerance=tolerance, hosts=hosts)
+    if tenant.disabled:
+        raise Failure("AccessDeniedException", "This tenant is not activated: ask its operator")
+    return tenant

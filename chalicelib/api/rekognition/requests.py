@@ -1,0 +1,352 @@
+"""The operations' requests: their members and what these may be, as in Rekognition's service model (2016-06-27).
+
+A member of another JSON type than the model's is a SerializationException, whatever else is wrong. All constraints that
+do not hold are told together in one ValidationException. Unknown members and null are passed over.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chalicelib.api.rekognition.errors import Failure
+
+MAX_BLOB = 5_242_880
+LONGEST_QUOTED = 200
+
+Problems = list[str]
+
+
+@dataclass(frozen=True)
+class Text:
+    least: int = 0
+    most: int | None = None
+    pattern: str = ""
+    choices: tuple[str, ...] = ()
+    fits: Callable[[str], object] | None = None
+    """In place of the pattern, which then only stands in the error's text."""
+
+    def read(self, value: Any, place: str, problems: Problems) -> str:
+        if not isinstance(value, str):
+            raise _wrong_type(place, value, "a string")
+        problems += (_failed(value, place, what) for what in self.flaws(value))
+        return value
+
+    def flaws(self, value: str) -> Iterator[str]:
+        if self.choices and value not in self.choices:
+            yield f"Member must satisfy enum value set: [{', '.join(self.choices)}]"
+        if len(value) < self.least:
+            yield f"Member must have length greater than or equal to {self.least}"
+        if self.most is not None and len(value) > self.most:
+            yield f"Member must have length less than or equal to {self.most}"
+        fits = self.fits or re.compile(self.pattern).fullmatch
+        if self.pattern and not fits(value):
+            yield f"Member must satisfy regular expression pattern: {self.pattern}"
+
+
+@dataclass(frozen=True)
+class Number:
+    least: float | None = None
+    most: float | None = None
+    whole: bool = False
+
+    def read(self, value: Any, place: str, problems: Problems) -> float | int:
+        if isinstance(value, bool) or not isinstance(value, int | float) or (self.whole and value != int(value)):
+            raise _wrong_type(place, value, "a whole number" if self.whole else "a number")
+        if self.least is not None and value < self.least:
+            problems.append(_failed(value, place, f"Member must have value greater than or equal to {self.least:g}"))
+        if self.most is not None and value > self.most:
+            problems.append(_failed(value, place, f"Member must have value less than or equal to {self.most:g}"))
+        return int(value) if self.whole else float(value)
+
+
+@dataclass(frozen=True)
+class Blob:
+    least: int
+    most: int
+
+    def read(self, value: Any, place: str, problems: Problems) -> bytes:
+        if not isinstance(value, str):
+            raise _wrong_type(place, value, "a string in base64")
+        try:
+            data = base64.b64decode(value, validate=True)
+        except (binascii.Error, ValueError):
+            raise Failure("SerializationException", f"{place} is not in base64, with its padding") from None
+        for wrong, what in (
+            (len(data) < self.least, f"greater than or equal to {self.least}"),
+            (len(data) > self.most, f"less than or equal to {self.most}"),
+        ):
+            if wrong:
+                problems.append(f"Value at '{place}' failed to satisfy constraint: Member must have length {what}")
+        return data
+
+
+@dataclass(frozen=True)
+class ListOf:
+    member: Text
+    least: int = 0
+    most: int | None = None
+
+    def read(self, value: Any, place: str, problems: Problems) -> list[str]:
+        if not isinstance(value, list):
+            raise _wrong_type(place, value, "a list")
+        found = [self.member.read(one, place, []) for one in value if one is not None]
+        shown = f"[{', '.join(found)}]"
+        flaws = [what for one in found for what in self.member.flaws(one)]
+        problems += _of_length(len(found), self.least, self.most, shown, place)
+        problems += (
+            _failed(shown, place, f"Member must satisfy constraint: [{flaw}]") for flaw in dict.fromkeys(flaws)
+        )
+        return found
+
+
+@dataclass(frozen=True)
+class MapOf:
+    key: Text
+    value: Text
+    least: int = 0
+    most: int | None = None
+
+    def read(self, value: Any, place: str, problems: Problems) -> dict[str, str]:
+        if not isinstance(value, dict):
+            raise _wrong_type(place, value, "an object")
+        found = {key: self.value.read(one, place, []) for key, one in value.items() if one is not None}
+        shown = "{" + ", ".join(f"{key}={one}" for key, one in found.items()) + "}"
+        problems += _of_length(len(found), self.least, self.most, shown, place)
+        for part, flaws in (
+            ("keys", [what for key in found for what in self.key.flaws(key)]),
+            ("value", [what for one in found.values() for what in self.value.flaws(one)]),
+        ):
+            where = f"Map {part} must satisfy constraint" if part == "keys" else "Map value must satisfy constraint"
+            problems += (_failed(shown, place, f"{where}: [{flaw}]") for flaw in dict.fromkeys(flaws))
+        return found
+
+
+@dataclass(frozen=True)
+class Members:
+    """A structure: its members by name, and the names of those that must be there."""
+
+    members: Mapping[str, Kind]
+    required: tuple[str, ...] = ()
+
+    def read(self, value: Any, place: str, problems: Problems) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            raise _wrong_type(place or "the body", value, "an object")
+        found: dict[str, Any] = {}
+        for name, kind in self.members.items():
+            inner = ".".join(filter(None, (place, name[0].lower() + name[1:])))
+            if value.get(name) is not None:
+                found[name] = kind.read(value[name], inner, problems)
+            elif name in self.required:
+                problems.append(f"Value null at '{inner}' failed to satisfy constraint: Member must not be null")
+        return found
+
+
+Kind = Text | Number | Blob | ListOf | MapOf | Members
+
+
+def read(body: bytes, request: Members) -> dict[str, Any]:
+    """Read a request's members. Raises Failure: SerializationException, ValidationException."""
+    try:
+        value = json.loads(body.decode() or "{}", parse_constant=_refused)
+    except (ValueError, RecursionError):
+        raise Failure("SerializationException", "The body is not one JSON object in UTF-8") from None
+    problems: Problems = []
+    found = request.read(value, "", problems)
+    if problems:
+        number = f"{len(problems)} validation error{'s' if len(problems) > 1 else ''} detected"
+        raise Failure("ValidationException", f"{number}: {'; '.join(problems)}")
+    return found
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _of_length(length: int, least: int, most: int | None, shown: str, place: str) -> Iterator[str]:
+    if length < least:
+        yield _failed(shown, place, f"Member must have length greater than or equal to {least}")
+    if most is not None and length > most:
+        yield _failed(shown, place, f"Member must have length less than or equal to {most}")
+
+
+def _failed(value: object, place: str, what: str) -> str:
+    text = str(value)
+    shown = text if len(text) <= LONGEST_QUOTED else f"{text[:LONGEST_QUOTED]}..."
+    return f"Value '{shown}' at '{place}' failed to satisfy constraint: {what}"
+
+
+def _wrong_type(place: str, value: object, wanted: str) -> Failure:
+    kinds = {str: "a string", bool: "true or false", list: "a list", dict: "an object"}
+    return Failure("SerializationException", f"{place} is {wanted}, not {kinds.get(type(value), 'a number')}")
+
+
+def _of_tag(text: str) -> bool:
+    """Tell whether these are letters, separators and digits of any script, or signs that tags may have."""
+    return all(one in "_.:/=+-@" or unicodedata.category(one)[0] in "LZN" for one in text)
+
+
+_TAG = r"[\p{L}\p{Z}\p{N}_.:/=+\-@]*"
+_TAG_KEY = Text(1, 128, f"^(?!aws:){_TAG}$", fits=lambda text: _of_tag(text) and not text.startswith("aws:"))
+_TAGS = MapOf(_TAG_KEY, Text(0, 256, f"^({_TAG})$", fits=_of_tag), 0, 200)
+_COLLECTION = Text(1, 255, r"[a-zA-Z0-9_.\-]+")
+_USER = Text(1, 128, r"[a-zA-Z0-9_.\-:]+")
+_EXTERNAL_IMAGE = Text(1, 255, r"[a-zA-Z0-9_.\-:]+")
+_FACE = Text(
+    1,
+    64,
+    r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}",
+    fits=re.compile(r"[A-Za-z0-9_-]*").fullmatch,  # ids of other dialects, too
+)
+_TOKEN = Text(1, 64, "^[a-zA-Z0-9-_]+$")
+_NEXT = Text(0, 255)
+_ARN = Text(20, 2_048)
+_PERCENT = Number(0, 100)
+_MOST = Number(1, 4_096, whole=True)
+_PAGE = Number(0, 4_096, whole=True)
+_MOST_USERS = Number(1, 500, whole=True)
+_FILTER = Text(choices=("NONE", "AUTO", "LOW", "MEDIUM", "HIGH"))
+_S3_OBJECT = Members({"Bucket": Text(3, 255, r"[0-9A-Za-z\.\-_]*"), "Name": Text(1, 1_024), "Version": Text(1, 1_024)})
+_IMAGE = Members({"Bytes": Blob(1, MAX_BLOB), "S3Object": _S3_OBJECT})
+_ATTRIBUTES = ListOf(
+    Text(
+        choices=(
+            "DEFAULT",
+            "ALL",
+            "AGE_RANGE",
+            "BEARD",
+            "EMOTIONS",
+            "EYE_DIRECTION",
+            "EYEGLASSES",
+            "EYES_OPEN",
+            "GENDER",
+            "MOUTH_OPEN",
+            "MUSTACHE",
+            "FACE_OCCLUDED",
+            "SMILE",
+            "SUNGLASSES",
+        )
+    )
+)
+
+
+def _needs(*required: str, **members: Kind) -> Members:
+    return Members(members, required)
+
+
+_IN_COLLECTION = {"CollectionId": _COLLECTION}
+_OF_USER = {**_IN_COLLECTION, "UserId": _USER}
+
+REQUESTS: Mapping[str, Members] = {
+    "CreateCollection": _needs("CollectionId", **_IN_COLLECTION, Tags=_TAGS),
+    "DeleteCollection": _needs("CollectionId", **_IN_COLLECTION),
+    "ListCollections": _needs(NextToken=_NEXT, MaxResults=_PAGE),
+    "DescribeCollection": _needs("CollectionId", **_IN_COLLECTION),
+    "TagResource": _needs("ResourceArn", "Tags", ResourceArn=_ARN, Tags=_TAGS),
+    "UntagResource": _needs("ResourceArn", "TagKeys", ResourceArn=_ARN, TagKeys=ListOf(_TAG_KEY, 0, 200)),
+    "ListTagsForResource": _needs("ResourceArn", ResourceArn=_ARN),
+    "IndexFaces": _needs(
+        "CollectionId",
+        "Image",
+        **_IN_COLLECTION,
+        Image=_IMAGE,
+        ExternalImageId=_EXTERNAL_IMAGE,
+        DetectionAttributes=_ATTRIBUTES,
+        MaxFaces=Number(1, whole=True),
+        QualityFilter=_FILTER,
+    ),
+    "ListFaces": _needs(
+        "CollectionId",
+        **_IN_COLLECTION,
+        NextToken=_NEXT,
+        MaxResults=_PAGE,
+        UserId=_USER,
+        FaceIds=ListOf(_FACE, 1, 4_096),
+    ),
+    "DeleteFaces": _needs("CollectionId", "FaceIds", **_IN_COLLECTION, FaceIds=ListOf(_FACE, 1, 4_096)),
+    "SearchFaces": _needs(
+        "CollectionId", "FaceId", **_IN_COLLECTION, FaceId=_FACE, MaxFaces=_MOST, FaceMatchThreshold=_PERCENT
+    ),
+    "SearchFacesByImage": _needs(
+        "CollectionId",
+        "Image",
+        **_IN_COLLECTION,
+        Image=_IMAGE,
+        MaxFaces=_MOST,
+        FaceMatchThreshold=_PERCENT,
+        QualityFilter=_FILTER,
+    ),
+    "CompareFaces": _needs(
+        "SourceImage",
+        "TargetImage",
+        SourceImage=_IMAGE,
+        TargetImage=_IMAGE,
+        SimilarityThreshold=_PERCENT,
+        QualityFilter=_FILTER,
+    ),
+    "DetectFaces": _needs("Image", Image=_IMAGE, Attributes=_ATTRIBUTES),
+    "CreateUser": _needs("CollectionId", "UserId", **_OF_USER, ClientRequestToken=_TOKEN),
+    "DeleteUser": _needs("CollectionId", "UserId", **_OF_USER, ClientRequestToken=_TOKEN),
+    "ListUsers": _needs("CollectionId", **_IN_COLLECTION, MaxResults=_MOST_USERS, NextToken=_NEXT),
+    "AssociateFaces": _needs(
+        "CollectionId",
+        "UserId",
+        "FaceIds",
+        **_OF_USER,
+        FaceIds=ListOf(_FACE, 1, 100),
+        UserMatchThreshold=_PERCENT,
+        ClientRequestToken=_TOKEN,
+    ),
+    "DisassociateFaces": _needs(
+        "CollectionId", "UserId", "FaceIds", **_OF_USER, ClientRequestToken=_TOKEN, FaceIds=ListOf(_FACE, 1, 100)
+    ),
+    "SearchUsers": _needs("CollectionId", **_OF_USER, FaceId=_FACE, UserMatchThreshold=_PERCENT, MaxUsers=_MOST_USERS),
+    "SearchUsersByImage": _needs(
+        "CollectionId",
+        "Image",
+        **_IN_COLLECTION,
+        Image=_IMAGE,
+        UserMatchThreshold=_PERCENT,
+        MaxUsers=_MOST_USERS,
+        QualityFilter=_FILTER,
+    ),
+}
+"""The members of each operation that is answered."""
+
+CHANGES = frozenset(
+    {
+        "CreateCollection",
+        "DeleteCollection",
+        "TagResource",
+        "UntagResource",
+        "DeleteFaces",
+        "CreateUser",
+        "DeleteUser",
+        "AssociateFaces",
+        "DisassociateFaces",
+    }
+)
+"""The operations of which the answer is stored, so that a repeat is done once (IndexFaces derives ids)."""
+
+_OTHERS = """
+CopyProjectVersion CreateDataset CreateFaceLivenessSession CreateProject CreateProjectVersion
+CreateStreamProcessor DeleteDataset DeleteProject DeleteProjectPolicy DeleteProjectVersion
+DeleteStreamProcessor DescribeDataset DescribeProjectVersions DescribeProjects DescribeStreamProcessor
+DetectCustomLabels DetectLabels DetectModerationLabels DetectProtectiveEquipment DetectText
+DistributeDatasetEntries GetCelebrityInfo GetCelebrityRecognition GetContentModeration GetFaceDetection
+GetFaceLivenessSessionResults GetFaceSearch GetLabelDetection GetMediaAnalysisJob GetPersonTracking
+GetSegmentDetection GetTextDetection ListDatasetEntries ListDatasetLabels ListMediaAnalysisJobs
+ListProjectPolicies ListStreamProcessors PutProjectPolicy RecognizeCelebrities StartCelebrityRecognition
+StartContentModeration StartFaceDetection StartFaceSearch StartLabelDetection StartMediaAnalysisJob
+StartPersonTracking StartProjectVersion StartSegmentDetection StartStreamProcessor StartTextDetection
+StopProjectVersion StopStreamProcessor UpdateDatasetEntries UpdateStreamProcessor
+"""
+
+OTHER_OPERATIONS = frozenset(_OTHERS.split())
+"""Operations of the service model that find something else than faces in a picture, and are refused by name."""

@@ -1,0 +1,144 @@
+"""Requests against Rekognition's own service model, and the texts of what is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from botocore.model import ListShape, MapShape, Shape, StringShape, StructureShape
+from botocore.session import get_session
+
+from chalicelib.api.rekognition.errors import Failure
+from chalicelib.api.rekognition.requests import (
+    OTHER_OPERATIONS,
+    REQUESTS,
+    Blob,
+    Kind,
+    ListOf,
+    MapOf,
+    Members,
+    Number,
+    Text,
+    read,
+)
+
+MODEL = get_session().get_service_model("rekognition")
+
+
+def refused(operation: str, body: bytes | dict[str, Any]) -> Failure:
+    sent = body if isinstance(body, bytes) else json.dumps(body).encode()
+    with pytest.raises(Failure) as caught:
+        read(sent, REQUESTS[operation])
+    assert caught.value.status == 400
+    return caught.value
+
+
+def assert_same(kind: Kind, shape: Shape) -> None:
+    """Hold a kind against the model's shape: type, bounds, pattern, choices, members."""
+    bounds = shape.metadata
+    match kind:
+        case Members():
+            assert isinstance(shape, StructureShape)
+            assert set(kind.members) == set(shape.members)
+            assert sorted(kind.required) == sorted(shape.required_members)
+            for name, member in kind.members.items():
+                assert_same(member, shape.members[name])
+        case ListOf():
+            assert isinstance(shape, ListShape)
+            assert (kind.least, kind.most) == (bounds.get("min", 0), bounds.get("max"))
+            assert_same(kind.member, shape.member)
+        case MapOf():
+            assert isinstance(shape, MapShape)
+            assert (kind.least, kind.most) == (bounds.get("min", 0), bounds.get("max"))
+            assert_same(kind.key, shape.key)
+            assert_same(kind.value, shape.value)
+        case Text():
+            assert isinstance(shape, StringShape)
+            assert list(kind.choices) == (shape.enum or [])
+            assert kind.pattern == bounds.get("pattern", "")
+            if shape.name != "FaceId":
+                assert (kind.least, kind.most) == (bounds.get("min", 0), bounds.get("max"))
+        case Number():
+            assert shape.type_name == ("integer" if kind.whole else "float")
+            assert (kind.least, kind.most) == (bounds.get("min"), bounds.get("max"))
+        case Blob():
+            assert shape.type_name == "blob"
+            assert (kind.least, kind.most) == (bounds["min"], bounds["max"])
+
+
+@pytest.mark.parametrize("operation", list(REQUESTS))
+def test_a_request_is_as_in_the_service_model(operation: str) -> None:
+    assert_same(REQUESTS[operation], MODEL.operation_model(operation).input_shape)
+
+
+def test_every_operation_of_the_model_is_answered_or_refused_by_name() -> None:
+    assert {*REQUESTS, *OTHER_OPERATIONS} == set(MODEL.operation_names)
+    assert not OTHER_OPERATIONS & set(REQUESTS)
+
+
+def test_a_pattern_that_does_not_fit_is_told_in_amazons_words() -> None:
+    failure = refused("IndexFaces", {"CollectionId": "c", "Image": {}, "ExternalImageId": "a b"})
+    assert failure.name == "ValidationException"
+    assert failure.text == (
+        "1 validation error detected: Value 'a b' at 'externalImageId' failed to satisfy constraint: "
+        r"Member must satisfy regular expression pattern: [a-zA-Z0-9_.\-:]+"
+    )
+
+
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    image = {"Bytes": "", "S3Object": {"Bucket": "b", "Name": "n"}}
+    failure = refused("SearchFacesByImage", {"Image": image, "MaxFaces": 0, "QualityFilter": "BEST"})
+    assert failure.text == (
+        "5 validation errors detected: Value null at 'collectionId' failed to satisfy constraint: "
+        "Member must not be null; Value at 'image.bytes' failed to satisfy constraint: "
+        "Member must have length greater than or equal to 1; Value 'b' at 'image.s3Object.bucket' failed to satisfy "
+        "constraint: Member must have length greater than or equal to 3; Value '0' at 'maxFaces' failed to satisfy "
+        "constraint: Member must have value greater than or equal to 1; Value 'BEST' at 'qualityFilter' failed to "
+        "satisfy constraint: Member must satisfy enum value set: [NONE, AUTO, LOW, MEDIUM, HIGH]"
+    )
+
+
+def test_lists_are_told_as_a_whole() -> None:
+    failure = refused("DeleteFaces", {"CollectionId": "c", "FaceIds": []})
+    assert "Value '[]' at 'faceIds' failed to satisfy constraint: Member must have length greater" in failure.text
+    assert "Member must satisfy constraint: [" in refused("DeleteFaces", {"CollectionId": "c", "FaceIds": ["x y"]}).text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[]",
+        b"\xff",
+        b"{",
+        b'{"MaxResults": NaN}',
+        b'{"MaxResults": "5"}',
+        b'{"MaxResults": 5.5}',
+        b'{"MaxResults": true}',
+        b'{"NextToken": 5}',
+        b"[" * 100_000,
+        b'{"NextToken": {}} x',
+    ],
+)
+def test_another_json_type_is_a_serialization_exception(body: bytes) -> None:
+    assert refused("ListCollections", body).name == "SerializationException"
+
+
+@pytest.mark.parametrize("data", ["====", "YQ", "Y Q=", "_-8=", "ä"])
+def test_a_blob_is_in_padded_standard_base64(data: str) -> None:
+    assert refused("DetectFaces", {"Image": {"Bytes": data}}).name == "SerializationException"
+
+
+def test_null_unknown_members_and_whole_floats_are_taken() -> None:
+    sent = {"MaxResults": 5.0, "NextToken": None, "Unknown": [1]}
+    assert read(json.dumps(sent).encode(), REQUESTS["ListCollections"]) == {"MaxResults": 5}
+    assert read(b"", REQUESTS["ListCollections"]) == {}
+
+
+@pytest.mark.parametrize(("key", "fits"), [("Straße 1", True), ("aws:x", False), ("a*b", False), ("名前", True)])
+def test_tags_may_have_letters_of_any_script(key: str, fits: bool) -> None:
+    body = json.dumps({"CollectionId": "c", "Tags": {key: ""}}).encode()
+    if fits:
+        assert read(body, REQUESTS["CreateCollection"])["Tags"] == {key: ""}
+    else:
+        assert "at 'tags' failed to satisfy constraint: Map keys must satisfy" in refused("CreateCollection", body).text
