@@ -37,6 +37,13 @@ RULES_KEPT = (
     "review_margin",
     "learns",
     "learnt_days",
+    "deletes_erase",
+    "capture_days",
+    "sighting_days",
+    "stranger_days",
+    "regular_days",
+    "observation_days",
+    "audit_days",
     "consent_required",
     "expired_consent_erases",
     "controller",
@@ -44,7 +51,7 @@ RULES_KEPT = (
     "purposes",
     "keeps_pictures",
 )
-"""Settings that are a tenant's own choice, and mean the same elsewhere."""
+"""Settings that are a tenant's own choice, and mean the same elsewhere. `no_pictures_of` names groups, made later."""
 
 Line = TypeVar("Line")
 

@@ -67,7 +67,7 @@ from chalicelib.api.v1.pictures import NewPicture
 from chalicelib.api.v1.reading import finite_object, read_body
 from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.bootstrap import build
-from chalicelib.core import keys, signing
+from chalicelib.core import audit, keys, signing
 from chalicelib.core.errors import (
     Busy,
     FaceNotFound,
@@ -1121,6 +1121,12 @@ PARSERS = {
     "Frigate's lists of events": Parser(
         plain(frigate.read_events), (frigate.NotFrigates,), ("regulars.mqtt.frigate",),
         [as_json([{"id": "a", "camera": "door", "start_time": 1, "end_time": 2, "data": {"snapshot_frame_time": 2}}])],
+        json_values,
+    ),
+    "heads of an audit": Parser(
+        plain(lambda data: audit.head_of(json.loads(data))), (InvalidInput, ValueError, RecursionError),
+        ("chalicelib.core.audit", "regulars.audit.audit"),
+        [as_json({"statement": {"tenant": "a", "hour": 1, "number": 1, "root": "00", "before": "", "entries": 0}})],
         json_values,
     ),
     "receipts": Parser(
