@@ -105,7 +105,7 @@ OURS = {
     "chalicelib.vision.packs": "packs, as regulars.models",
     "chalicelib.core.records.captures": "items that it has written itself",
     "chalicelib.core.values": "texts of its own: `time_text` wrote them",
-    "chalicelib.services.audit": "entries that it has written itself; what verifies them tells those that nobody can read",
+    "chalicelib.services.audit": "entries that it has written itself; verifying tells those that cannot be read",
     "chalicelib.services.everything": "answers and items that it has stored itself",
     "chalicelib.core.records.erasures": "receipts that it has signed itself",
     "chalicelib.services.erasure.traces": "events and answers that it has stored itself",
