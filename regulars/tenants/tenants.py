@@ -85,6 +85,7 @@ def described(tenant: Tenant, shards: int) -> dict[str, str]:
         "keeps-pictures": "yes" if tenant.keeps_pictures else "no",
         "no-pictures-of": ",".join(sorted(tenant.no_pictures_of)) or "none",
         "learnt-days": _days(tenant.learnt_days),
+        "deletes-erase": "yes" if tenant.deletes_erase else "no",
         **{name.replace("_", "-"): _days(getattr(tenant, name)) for name in RETENTION},
         "faces": str(tenant.limits.faces),
         "groups": str(tenant.limits.groups),

@@ -220,8 +220,8 @@ def test_a_gallery_out_of_a_snapshot_answers_with_faceids_that_tie_in_their_orde
         (np.zeros(4), 1, "axes"),
         (np.full((1, 4), np.nan), 1, "NaN"),
         (np.full((1, 4), np.inf), 1, "infinity"),
-        (np.zeros((1, 4)), 0, "1 to 100"),
-        (np.zeros((1, 4)), 101, "1 to 100"),
+        (np.zeros((1, 4)), 0, "1 to 4097"),
+        (np.zeros((1, 4)), 4_098, "1 to 4097"),
     ],
 )
 def test_probes_that_cannot_be_searched_are_refused(probes: NDArray[np.float32], limit: int, complaint: str) -> None:

@@ -152,6 +152,9 @@ class TooManyPictures(LimitReached): ...
 class TooManyKeys(LimitReached): ...
 
 
+class TooManyTags(LimitReached): ...
+
+
 class TooMany(LimitReached): ...
 
 
@@ -255,6 +258,7 @@ BY_CODE: Mapping[str, type[ApiError]] = {
     "TooManyHooks": TooManyHooks,
     "TooManyPictures": TooManyPictures,
     "TooManyKeys": TooManyKeys,
+    "TooManyTags": TooManyTags,
     "TooMany": TooMany,
     "DailyLimitReached": DailyLimitReached,
     "TooManyRequests": TooManyRequests,

@@ -103,7 +103,9 @@ def test_an_empty_folder_gets_a_camera_and_a_cloud_tenant(data: Path) -> None:
     assert (data / FILE).stat().st_mode & 0o777 == 0o600
     entries = json.loads((data / FILE).read_text())
     assert [(entry["tenant"], entry["profile"]) for entry in entries] == [("camera", "camera"), ("cloud", "cloud")]
-    assert all(list(entry) == ["tenant", "profile", "app_id", "app_key", "appcode", "api_key"] for entry in entries)
+    secrets = ["app_key", "appcode", "api_key", "access_key_id", "secret_access_key"]
+    assert all(list(entry) == ["tenant", "profile", "app_id", *secrets] for entry in entries)
+    assert all(len(entry[name]) >= 20 for entry in entries for name in secrets)
 
 
 def zone_of(tenants: Tenants) -> dict[str, str]:

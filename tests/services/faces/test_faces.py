@@ -26,6 +26,7 @@ from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.pictures import Gender
 from chalicelib.services import Services
 from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId
+from chalicelib.services.erasure.faces import Manner
 from chalicelib.services.faces.faces import FacePage, Faces
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
@@ -186,7 +187,7 @@ def test_deletion_of_a_hundred_faces_is_recorded_with_its_last_chunk(services: S
     assert (deleted.success, deleted.not_exist) == (faceids, ["x"])
     answer = services.requests.find(camera.name, request)
     assert answer is not None
-    assert answer.body == {"success": faceids, "failed": [], "not_exist": ["x"]}
+    assert answer.body == {"success": faceids, "failed": [], "not_exist": ["x"], "erasures": []}
     assert services.groups.named(camera, "regular").count == 0
 
 
@@ -196,7 +197,7 @@ def test_deletion_that_was_cut_off_between_chunks_goes_on_where_it_was(services:
     whole = services.deletion
     group = services.groups.named(camera, "regular")
     nothing = type(whole.of_group(camera, "stranger", ["x"]))([], [], [])
-    whole._chunk(camera, group, faceids, nothing, request)
+    whole._chunk(camera, group, faceids, nothing, request, Manner("", erases=False))
 
     assert services.requests.find(camera.name, request) is None
     deleted = whole.of_group(camera, "regular", faceids, request)
