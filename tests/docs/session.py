@@ -50,7 +50,8 @@ class Session:
     @staticmethod
     def _environment(server: Server) -> dict[str, str]:
         commands = f"{Path(sys.executable).parent}:{os.environ['PATH']}"  # regulars and regulars-edge
-        return {**os.environ, "PATH": commands, "URL": server.url, "no_proxy": "*"}
+        ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+        return {**ours, "PATH": commands, "URL": server.url, "no_proxy": "*"}
 
     def output(self, server: Server, *tools: str, picture: Path | None = None) -> list[str]:
         """The lines that the block prints, run beside the data folder; skips where a tool is missing."""

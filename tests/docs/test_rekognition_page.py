@@ -19,7 +19,7 @@ def test_the_session_finds_the_person_on_the_second_photo(server: Server, photos
     (found,) = Session.of("Move in ten minutes", PAGE).output(server, "sed", picture=photos / at_hand.PORTRAIT)
     name, similarity = found.split()
     assert name == "ann"
-    assert float(similarity) > 95
+    assert float(similarity) >= 80
 
 
 def test_the_page_names_the_operations_that_are_answered_and_only_those() -> None:

@@ -114,7 +114,7 @@ def test_other_formats_are_no_pictures(real: Any) -> None:
 
 def test_two_pictures_of_one_person_match_and_of_two_people_do_not(real: Any) -> None:
     same = real.compare_faces(SourceImage=bytes_of(photos.PORTRAIT), TargetImage=bytes_of(photos.PORTRAIT_AGAIN))
-    assert same["FaceMatches"][0]["Similarity"] > 98
+    assert same["FaceMatches"][0]["Similarity"] > (98 if photos.STUDIO else 90)  # the weak pack is less sure
     assert same["UnmatchedFaces"] == []
     assert set(same["FaceMatches"][0]["Face"]) == {"BoundingBox", "Confidence", "Landmarks", "Pose", "Quality"}
     assert set(same["SourceImageFace"]) == {"BoundingBox", "Confidence"}
@@ -149,13 +149,14 @@ def test_a_picture_without_a_face_is_named(real: Any, source: str, target: str) 
 
 def test_a_filter_leaves_out_small_faces(real: Any) -> None:
     with Image.open(photos.FOLDER / photos.PORTRAIT) as picture:
-        small = picture.resize((90, round(90 * picture.height / picture.width)))
-        data = BytesIO()
-        small.save(data, "PNG")
-    target = {"Bytes": data.getvalue()}
-    assert real.compare_faces(SourceImage=bytes_of(photos.PORTRAIT), TargetImage=target)["FaceMatches"]
-    if area(real.detect_faces(Image=target)["FaceDetails"][0]) * small.width * small.height < 32 * 32:
-        error = refused(
-            real.compare_faces, SourceImage=bytes_of(photos.PORTRAIT), TargetImage=target, QualityFilter="AUTO"
-        )
-        assert "TargetImage" in error["Message"]
+        box = real.detect_faces(Image=bytes_of(photos.PORTRAIT))["FaceDetails"][0]["BoundingBox"]
+        scale = 28 / min(box["Width"] * picture.width, box["Height"] * picture.height)
+        small = picture.resize((round(picture.width * scale), round(picture.height * scale)))
+        page, data = Image.new("RGB", (200, 200), "white"), BytesIO()
+        page.paste(small, (10, 10))
+        page.save(data, "PNG")
+    sent = {"SourceImage": bytes_of(photos.PORTRAIT), "TargetImage": {"Bytes": data.getvalue()}}
+    anything = real.compare_faces(**sent, SimilarityThreshold=0)
+    assert len(anything["FaceMatches"]) == 1
+    for quality_filter in ("AUTO", "HIGH"):
+        assert "TargetImage" in refused(real.compare_faces, **sent, QualityFilter=quality_filter)["Message"]
