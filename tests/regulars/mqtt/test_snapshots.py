@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -23,6 +24,12 @@ from tests.regulars.mqtt.shop import ANN, Shop
 from tests.regulars.serve.test_front import until
 
 EVENT = "1607123955.475377-mxklsc"
+
+
+@pytest.fixture(autouse=True)
+def _every_warning(caplog: pytest.LogCaptureFixture) -> None:
+    """Log warnings whatever level a test of another command left."""
+    caplog.set_level(logging.INFO)
 
 
 @pytest.fixture
