@@ -11,10 +11,14 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from regulars.clients.client import Connection
+from regulars.clients.v1 import V1, Picture
+from regulars.demo.console import wait_until_resolved
 from tests.faults.server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,3 +83,12 @@ class Session:
             assert answer.startswith(printed.removesuffix("...")), answer
             assert printed.endswith("...") or answer == printed
         return answers
+
+
+def sees(server: Server, picture: Path) -> None:
+    """Send a picture as the camera `door` of the tenant `camera`, and wait until the book has it."""
+    with Connection(server.url) as connection:
+        v1 = V1(connection, server.credentials("camera").api_key)
+        v1.add_camera("door")
+        v1.upload([Picture("door", datetime.now(UTC), picture.read_bytes())])
+        wait_until_resolved(v1, ["door"], 1)

@@ -7,14 +7,11 @@ import re
 import shutil
 import subprocess
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 from regulars import cli
-from regulars.clients.client import Connection
-from regulars.clients.v1 import V1, Picture
 from tests import photos as at_hand
-from tests.docs.session import ROOT
+from tests.docs.session import ROOT, sees
 from tests.faults.server import Server
 
 PAGE = ROOT / "docs/client.md"
@@ -40,10 +37,7 @@ def printed(server: Server, photos: Path) -> list[str]:
 
 
 def test_enrol_search_and_who_came_today_as_the_page_prints_it(server: Server, photos: Path) -> None:
-    with Connection(server.url) as connection:
-        v1 = V1(connection, server.credentials("camera").api_key)
-        v1.add_camera("door")
-        v1.upload([Picture("door", datetime.now(UTC), (photos / at_hand.OTHER).read_bytes())])
+    sees(server, photos / at_hand.OTHER)
     found, arrivals = printed(server, photos)
     assert found == "['Ann Lee']"
     assert re.fullmatch(r"\[\('', 1, '\d\d:\d\d'\)\]", arrivals), arrivals

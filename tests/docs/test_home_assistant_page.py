@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import re
 import threading
-from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,9 +19,9 @@ import yaml
 from jinja2 import Environment, StrictUndefined
 
 from regulars.clients.client import Connection
-from regulars.clients.v1 import V1, Picture
+from regulars.clients.v1 import V1
 from tests import photos as at_hand
-from tests.docs.session import ROOT, Session
+from tests.docs.session import ROOT, Session, sees
 from tests.faults.server import Server
 from tests.regulars.mqtt.mosquitto import listening, mosquitto
 from tests.regulars.mqtt.shop import ARRIVALS, Shop, told
@@ -79,13 +78,6 @@ def said(one: dict[str, Any], trigger: Any) -> str | None:
 
 def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", text.lower())
-
-
-def sees(server: Server, picture: Path) -> None:
-    with Connection(server.url) as connection:
-        v1 = V1(connection, server.credentials("camera").api_key)
-        v1.add_camera("door")
-        v1.upload([Picture("door", datetime.now(UTC), picture.read_bytes())])
 
 
 def test_the_entities_are_those_of_the_page_and_in_home_assistants_form(tmp_path: Path) -> None:

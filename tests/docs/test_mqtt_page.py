@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 
-from regulars.clients.client import Connection
-from regulars.clients.v1 import V1, Picture
 from tests import photos as at_hand
-from tests.docs.session import ROOT, Session
+from tests.docs.session import ROOT, Session, sees
 from tests.faults.server import Server
 from tests.regulars.mqtt.mosquitto import listening, mosquitto
 from tests.regulars.serve.test_front import until
@@ -20,10 +17,7 @@ def test_an_arrival_is_told_as_the_page_says(server: Server, photos: Path, tmp_p
     with mosquitto(tmp_path / "mosquitto") as broker, listening(broker) as listener:
         with Session.of("Begin", PAGE).running(server, BROKER=f"mqtt://127.0.0.1:{broker.port}"):
             until(lambda: listener.retained.get("regulars/camera/available") == "online")
-            with Connection(server.url) as connection:
-                v1 = V1(connection, server.credentials("camera").api_key)
-                v1.add_camera("door")
-                v1.upload([Picture("door", datetime.now(UTC), (photos / at_hand.OTHER).read_bytes())])
+            sees(server, photos / at_hand.OTHER)
             until(lambda: bool(listener.events("regulars/camera/cameras/door")))
         [event] = listener.events("regulars/camera/cameras/door")
     told = PAGE.read_text(encoding="utf-8").split("| `regulars/TENANT/cameras/CAMERA` |")[1].split("\n")[0]

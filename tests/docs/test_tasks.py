@@ -8,18 +8,17 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 import tomllib
 import zipfile
-from datetime import UTC, datetime
 from pathlib import Path
 
 from regulars_edge import config
 
 from regulars.clients.client import Connection
-from regulars.clients.v1 import V1, Picture
+from regulars.clients.v1 import V1
+from regulars.demo.console import wait_until_resolved
 from tests import photos as at_hand
-from tests.docs.session import ROOT, Session
+from tests.docs.session import ROOT, Session, sees
 from tests.faults.server import Server
 
 TASKS = ROOT / "docs/tasks"
@@ -46,10 +45,8 @@ def test_a_folder_of_a_cameras_pictures_is_in_the_book(server: Server, photos: P
     Session.of("A folder, once", TASKS / "camera.md").output(server)
     with Connection(server.url) as connection:
         v1 = V1(connection, server.credentials("camera").api_key)
-        end = time.monotonic() + 60
-        while (capture := v1.captures("door")["captures"][0])["state"] != "resolved":
-            assert time.monotonic() < end, capture
-            time.sleep(0.1)
+        wait_until_resolved(v1, ["door"], 1)
+        [capture] = v1.captures("door")["captures"]
     assert [sighting["resolution"] for sighting in capture["sightings"]] == ["stranger"]
 
 
@@ -72,10 +69,7 @@ def test_a_capture_sent_by_hand_is_in_the_book(server: Server, photos: Path) -> 
 
 
 def test_who_came_today_is_told_by_command_and_by_call(server: Server, photos: Path) -> None:
-    with Connection(server.url) as connection:
-        v1 = V1(connection, server.credentials("camera").api_key)
-        v1.add_camera("door")
-        v1.upload([Picture("door", datetime.now(UTC), (photos / at_hand.OTHER).read_bytes())])
+    sees(server, photos / at_hand.OTHER)
     printed = "\n".join(Session.of("On the command line", TASKS / "today.md").output(server))
     assert "1 person came, 1 of them for the first time" in printed
     assert "1 person came, 1 times in all" in printed
