@@ -67,7 +67,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Start:
-    """How long until the first answer, and what processor time the process took."""
+    """The time to the first answer, and the processor time that the process took."""
 
     elapsed_ms: float
     cpu_ms: float

@@ -73,7 +73,7 @@ def _entry_units(table: Table, index: str, before: Item, after: Item) -> int:
 
 @dataclass
 class Meter:
-    """What was used: read units by table and operation, write units by table, and calls by service and kind."""
+    """Units and calls used: read units by table and operation, write units by table, calls by service and kind."""
 
     reads: Counter[str] = field(default_factory=Counter)
     writes: Counter[str] = field(default_factory=Counter)

@@ -165,7 +165,7 @@ class _Parameter:
 
     @property
     def value(self) -> str:
-        """What is sent for it."""
+        """The expression that is sent for it."""
         if not self.is_picture:
             return self.argument
         sent = f"in_base64({self.argument})"
@@ -227,7 +227,7 @@ class _Call:
 
     @property
     def _written(self) -> list[str]:
-        """What a write sends beside its query."""
+        """The parts that a write sends beside its query."""
         if self.method == "GET":
             return []
         body = f"body={{{', '.join(f'{one.name!r}: {one.value}' for one in self.body)}}}"
@@ -252,7 +252,7 @@ class _Writer:
             "from regulars_client import models\nfrom regulars_client.connection import Connection, quoted\n",
             "from regulars_client.pages import Pages\n",
             "from regulars_client.pictures import Picture, as_body, in_base64\n",
-            'class Operations(Connection):\n    """What the service can do."""\n',
+            'class Operations(Connection):\n    """The operations of the service."""\n',
         ]
         for path, item in self._document["paths"].items():
             for method in METHODS:

@@ -32,7 +32,7 @@ class ApiKey:
 
     @property
     def rules(self) -> bool:
-        """Whether it is an admin's key that never ends. A tenant always has one, so that it is never locked out."""
+        """True if it is an admin's key that never ends. A tenant always has one, so that it is never locked out."""
         return self.role is Role.ADMIN and self.expires_at is None
 
     def is_expired(self, now: datetime) -> bool:

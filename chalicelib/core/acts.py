@@ -16,16 +16,16 @@ from typing import Any
 
 
 class Kind(StrEnum):
-    """What of an act becomes an entry (the table below says it of each)."""
+    """The part of an act that becomes an entry (the table below says it of each)."""
 
     CHANGE = "change"
     """Each of its transactions that changes the book or the account."""
     DECISION = "decision"
-    """What it decided, whether it stores anything or not."""
+    """Its decision, even if it stores nothing."""
     READ = "read"
     """The pictures that it shows: once an hour for each key and picture."""
     EXPORT = "export"
-    """That it was done."""
+    """The fact that it was done."""
     CHORE = "chore"
     """Its transactions that change faces or merges: the service itself does it."""
     SIGHTING = "sighting"
@@ -47,7 +47,7 @@ class Act:
     tenant: str = ""
     about: Mapping[str, Any] = field(default_factory=dict)
     shown: dict[str, None] = field(default_factory=dict)
-    """What its answer shows a picture of: `face ID` or `capture CAMERA ID`, in order."""
+    """The subjects whose pictures its answer shows: `face ID` or `capture CAMERA ID`, in order."""
     decided: list[Mapping[str, Any]] = field(default_factory=list)
     """Decisions of a search, one for each face that was searched for."""
     entered: bool = False

@@ -1,7 +1,7 @@
 """Entries of the audit and the chain that they are closed into: the rules, without IO.
 
-An entry is a JSON object. Its leaf is the hash of a random salt and of its canonical JSON: nobody who has only the leaf
-can guess the entry back. The leaves of an hour make a Merkle tree, and its head holds the root, the hash of the head
+An entry is a JSON object. Its leaf is the hash of a random salt and of its canonical JSON: the leaf alone does not
+let anybody guess the entry. The leaves of an hour make a Merkle tree, and its head holds the root, the hash of the head
 before it and a number. So whatever is changed, dropped or swapped below a head that somebody still has is found.
 """
 
@@ -97,7 +97,7 @@ class Head:
 
     @property
     def statement(self) -> dict[str, Any]:
-        """What is hashed and signed."""
+        """The bytes that are hashed and signed."""
         return asdict(self)
 
     @property
@@ -121,7 +121,7 @@ def head_of(document: Any) -> Head:
 def faces_of(entry: Entry) -> set[str]:
     """Return the ids of the faces that an entry is about, from the members that have some, and from no other text.
 
-    Whoever enrols a face chooses its id: it may be a camera's, a key's, or a word of ours such as `sighting`.
+    The caller who enrols a face chooses its id: it may be a camera's, a key's, or a word of ours such as `sighting`.
     """
     shown = (one.removeprefix("face ") for one in entry.get("shown", ()) if one.startswith("face "))
     decided = (one["face"] for one in entry.get("decided", ()) if "face" in one)

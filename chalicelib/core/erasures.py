@@ -21,7 +21,7 @@ SETTLED = timedelta(minutes=2)
 
 
 class Step(StrEnum):
-    """What an erasure does, in this order."""
+    """The steps of an erasure, in this order."""
 
     TRACES = "traces"
     """Pictures, rejected pictures, merges, reviews, duplicates, events."""
@@ -80,7 +80,7 @@ class Erasure:
 
     @property
     def goes_on_at(self) -> datetime:
-        """When the next step may begin."""
+        """The time from which the next step may begin."""
         return self.at + SETTLED if self.next_step in (Step.LATE, Step.GALLERY, Step.RECEIPT) else self.at
 
 

@@ -113,7 +113,7 @@ class Tenant:
     audit_days: int | None = None
 
     deletes_erase: bool = False
-    """Whoever deletes a face erases it, in all dialects."""
+    """True if deleting a face erases it, in all dialects."""
 
     @property
     def limits(self) -> Limits:

@@ -20,7 +20,7 @@ class ObservationKind(StrEnum):
 
 
 class Measure(StrEnum):
-    """What is counted: observations, persons (each once a bucket), or arrivals (in the bucket in which they began)."""
+    """A unit of counts: observations, persons (each once a bucket), or arrivals (in the bucket in which they began)."""
 
     OBSERVATIONS = "observations"
     PERSONS = "persons"

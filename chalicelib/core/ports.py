@@ -396,7 +396,7 @@ class Vision(Protocol):
 
 @dataclass(frozen=True)
 class Disk:
-    """How large a disk is, and how much of it is free for this process."""
+    """The size of a disk, and how much of it is free for this process."""
 
     free_bytes: int
     total_bytes: int

@@ -43,13 +43,13 @@ class Gallery:
 
     @property
     def is_long(self) -> bool:
-        """Whether so many faces came or went since the segment that a new one would make searches faster."""
+        """True if so many faces came or went since the segment that a new one would make searches faster."""
         view = self.view
         limit = max(_LONG_TAIL, len(view.base.templates) // _TAIL_SHARE)
         return view.tail.rows > limit or self._gone > max(limit, len(view.base.ids) // 2)
 
     def is_slow_at(self, seq: int) -> bool:
-        """Whether a gallery loaded anew is likely to be faster: the tail is long, and was not so from the beginning."""
+        """Tell if a gallery loaded anew is likely to be faster: the tail is long, and was not so from the beginning."""
         return self.is_long and seq - self.loaded_at >= _LONG_TAIL
 
     @property

@@ -28,7 +28,7 @@ OK = "ok"
 
 @dataclass(frozen=True)
 class Ready:
-    """What is at hand. `subjects`: OK, what is missing, or None behind that; `pack`: None: no pack was found."""
+    """The service's needs. `subjects`: OK, what is missing, or None behind that; `pack`: None: no pack was found."""
 
     subjects: Mapping[str, str | None]
     pack: str | None = None

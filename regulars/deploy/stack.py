@@ -237,7 +237,7 @@ class Account:
 
 @dataclass(frozen=True)
 class Leftovers:
-    """What a deployment left that never made its stack: the stack's record (None: there is none), and empty tables."""
+    """Remains of a deployment that never made its stack: the stack's record (None: there is none), and empty tables."""
 
     account: Account
     stack: str | None

@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Address:
-    """Where the broker is. `tls`: its certificate is verified."""
+    """The address of the broker. `tls`: its certificate is verified."""
 
     host: str
     port: int

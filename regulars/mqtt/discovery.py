@@ -68,7 +68,7 @@ class Topics:
 
 @dataclass(frozen=True)
 class Descriptions:
-    """What entities are called and where their states are. `url`: the service's; `version`: its."""
+    """The names of entities and the topics of their states. `url`: the service's; `version`: its."""
 
     topics: Topics
     url: str

@@ -33,7 +33,7 @@ _Shape = TypeVar("_Shape")
 
 
 class NotFrigates(ValueError):
-    """What came is not in Frigate's form."""
+    """A message that is not in Frigate's form."""
 
 
 class Away(Exception):

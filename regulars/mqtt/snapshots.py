@@ -44,7 +44,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class _Person:
-    """What was sent of one event of Frigate."""
+    """The pictures sent of one event of Frigate."""
 
     times: set[float] = field(default_factory=set)
     digest: str = ""

@@ -41,7 +41,7 @@ Find = Callable[[], str | None]
 
 @dataclass(frozen=True)
 class Claim:
-    """What a head says of its sender. `find`: how to learn the tenant, unless the body must tell.
+    """The sender as a head names it. `find`: how to learn the tenant, unless the body must tell.
 
     `lane`: the tenant, if it is known already. `most_bytes`: most bytes of the body.
     """

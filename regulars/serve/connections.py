@@ -189,7 +189,7 @@ class Connection(HttpToolsProtocol):
 
     @property
     def is_partial(self) -> bool:
-        """Whether a part of a request has come, and the rest is waited for."""
+        """True if a part of a request has come, and the rest is waited for."""
         return self._phase is Phase.HEAD or (self._in_body and self._phase is not Phase.OURS)
 
     @property

@@ -31,7 +31,7 @@ class Request:
 
     @property
     def is_chunked(self) -> bool:
-        """Whether the body comes in chunks, so that its length is not announced."""
+        """True if the body comes in chunks, so that its length is not announced."""
         return "transfer-encoding" in self.headers
 
     @property

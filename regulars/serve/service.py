@@ -38,7 +38,7 @@ def running(
     if models is not None:
         command += ["--models", str(models)]
     # In a session of its own: Ctrl-C then reaches only the caller, which stops the service properly.
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)  # noqa: S603
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True)  # noqa: S603 - ours
     try:
         yield Service(_ready(process), data, process)
     finally:

@@ -34,7 +34,7 @@ _service_options = together(
 
 @dataclass(frozen=True)
 class Access:
-    """How to reach a tenant: by a URL and a key, or in a data folder, which is served for as long as it takes."""
+    """A way to reach a tenant: by a URL and a key, or in a data folder, which is served for as long as it takes."""
 
     url: str | None
     key_file: Path | None
@@ -43,7 +43,7 @@ class Access:
 
     @property
     def name(self) -> str:
-        """What a journal calls the tenant."""
+        """The tenant's name in a journal."""
         return f"{self.data.resolve()} {self.tenant or ''}".strip() if self.data else self._url
 
     @property

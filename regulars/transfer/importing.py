@@ -39,7 +39,7 @@ Told = Callable[[int], object]
 
 @dataclass(frozen=True)
 class Fate:
-    """What became of a photo, whose name is in the outcome, of a person, by his key."""
+    """The outcome of a photo, with its name, of a person, by the person's key."""
 
     person: str
     outcome: Outcome

@@ -22,7 +22,7 @@ KEPT, REFUSED, LEFT_OUT = "kept", "refused", "left out"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a photo. `name`: its file; `why`: the reason of a refusal, in the service's words."""
+    """The fate of a photo. `name`: its file; `why`: the reason of a refusal, in the service's words."""
 
     name: str
     state: str
@@ -31,7 +31,7 @@ class Outcome:
 
 @dataclass
 class Progress:
-    """How far a person has come. `order`: ids of the photos, as they are tried."""
+    """The progress of a person. `order`: ids of the photos, as they are tried."""
 
     faceid: str = ""
     order: Sequence[str] = ()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -43,6 +44,23 @@ def test_the_page_of_sunmi_names_the_endpoints_that_there_are() -> None:
 def test_every_decision_is_in_the_list_of_decisions() -> None:
     pages = {page.name for page in (ROOT / "docs/decisions").glob("[0-9]*.md")}
     assert pages == set(re.findall(r"\]\(([0-9][^)]+)\)", (ROOT / "docs/decisions/README.md").read_text()))
+
+
+QUESTIONS = {"what", "who", "whoever", "that", "how", "where", "whatever", "whether", "when"}
+
+
+def test_docstrings_begin_with_a_verb_or_a_noun() -> None:
+    sources = [*ROOT.glob("[!t.]*/**/*.py"), ROOT / "app.py"]
+    found = [
+        f"{source.relative_to(ROOT)}: {node.name}"
+        for source in sources
+        if "tests" not in source.parts and "build" not in source.parts
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef | ast.FunctionDef)
+        if (ast.get_docstring(node) or "").partition(" ")[0].lower() in QUESTIONS
+    ]
+    assert len(sources) > 400
+    assert found == []
 
 
 def test_app_stays_short() -> None:

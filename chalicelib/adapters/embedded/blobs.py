@@ -78,7 +78,7 @@ class FolderBlobStore:
             finally:
                 written.unlink()
 
-    def replace(self, key: str, data: bytes, content_type: str) -> None:  # noqa: ARG002 - as put_if_absent
+    def replace(self, key: str, data: bytes, content_type: str) -> None:  # noqa: ARG002 - the port's signature
         path = self._path(key)
         with _translated():
             written = self._write_temporary((data,))

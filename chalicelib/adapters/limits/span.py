@@ -58,7 +58,7 @@ class Span:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no key lies between the bounds (UTF-8 order is code point order, which is Python's)."""
+        """True if no key lies between the bounds (UTF-8 order is code point order, which is Python's)."""
         return self.high is not None and (not self.high or (self.low or "") > self.high)
 
     def token(self, last: Item) -> str:

@@ -38,7 +38,7 @@ class Caller(Struct, frozen=True):
 
     @property
     def said(self) -> str:
-        """Who this is in the audit: a key's id says nothing of its secret."""
+        """The caller's name in the audit: a key's id says nothing of its secret."""
         if self.key is None:
             return self.id
         return f"key {self.key.id}" if self.session is None else f"key {self.key.id}, signed in"
@@ -53,12 +53,12 @@ class Caller(Struct, frozen=True):
 
     @property
     def sees_pictures(self) -> bool:
-        """Whether pictures of people may be shown to the caller."""
+        """True if pictures of people may be shown to the caller."""
         return self.key is None or self.key.pictures
 
     @property
     def is_shown_pictures(self) -> bool:
-        """Whether there are pictures to show, and the caller sees them."""
+        """True if there are pictures to show and the caller may see them."""
         return self.sees_pictures and self.tenant.keeps_pictures
 
     def require_role(self, needed: Role, *, of_cameras: bool) -> None:

@@ -33,7 +33,7 @@ def blueprint(provide: Provide) -> Blueprint:
 
 
 class _Answers(Mapping[str, Answer]):
-    """What answers a path, by method."""
+    """The views of a path, by method."""
 
     def __init__(self, provide: Provide, path: str, modules: tuple[str, ...]) -> None:
         self._provide, self._path, self._modules = provide, path, modules

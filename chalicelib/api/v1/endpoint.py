@@ -38,7 +38,7 @@ _Asked = TypeVar("_Asked")
 
 
 class Call(Struct, frozen=True):
-    """What a view knows of its request beside query and body: the use cases, the caller, the values of the path."""
+    """A request as its view knows it, beside query and body: the use cases, the caller, the values of the path."""
 
     services: Services
     caller: Caller
@@ -75,7 +75,7 @@ class Call(Struct, frozen=True):
 
 
 class Door(Struct, frozen=True):
-    """What a view knows of a request that comes without a key, if it takes a `door`."""
+    """A request without a key, as a view that takes a `door` knows it."""
 
     services: Services
     request: HttpRequest
@@ -135,12 +135,12 @@ class Operation(Struct, frozen=True, dict=True):
 
     @property
     def is_write(self) -> bool:
-        """Whether it needs a key and may change something, so that it takes an Idempotency-Key."""
+        """True if it needs a key and may change something, so that it takes an Idempotency-Key."""
         return self.role is not None and self.method != "GET"
 
     @property
     def only_looks(self) -> bool:
-        """Whether nothing is kept of a request by which a repeat is known, unless the use case does."""
+        """True if nothing is kept by which a repeat of a request is known, unless the use case keeps it."""
         return self.searches and self.again is None
 
     @property

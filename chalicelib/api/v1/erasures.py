@@ -34,7 +34,7 @@ class Removed(Answer):
 
 
 class ErasedCounts(Answer):
-    """What was found in the book. `captures_hidden`: pictures that show others, and the person not any more."""
+    """Counts of what the book held. `captures_hidden`: pictures that show others, and the person not any more."""
 
     observations: int = 0
     captures_deleted: int = 0
@@ -55,7 +55,7 @@ class ReceiptStatement(Answer):
 
 
 class Receipt(Answer):
-    """What the tenant signs: save it as it is. `regulars receipt verify` checks it without the service."""
+    """A statement that the tenant signs: save it as it is. `regulars receipt verify` checks it without the service."""
 
     statement: ReceiptStatement
     public_key: Annotated[str, Meta(description="Of Ed25519, in base64: `GET /v1/signing-key` has the same.")]

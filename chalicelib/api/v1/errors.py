@@ -58,7 +58,7 @@ _HEADERS = {401: {"WWW-Authenticate": 'Bearer realm="regulars"'}, 503: {"Retry-A
 
 
 class Details(Struct, kw_only=True):
-    """What some errors say beside their sentence."""
+    """Members that some errors have beside their sentence."""
 
     index: Annotated[int, Meta(ge=0, description="Which of several things that were sent at once.")] | UnsetType = UNSET
     score: (
@@ -96,7 +96,7 @@ class Error(Details, kw_only=True):
 
 
 class Problem(Details, kw_only=True):
-    """What went wrong (RFC 9457). Whatever fails changes nothing and may be sent again."""
+    """An error (RFC 9457). A request that fails changes nothing and may be sent again."""
 
     type: Annotated[str, Meta(description="`urn:regulars:` and the code.", examples=["urn:regulars:CameraNotFound"])]
     title: Annotated[str, Meta(description="The code in words.")]

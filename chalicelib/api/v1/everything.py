@@ -18,7 +18,7 @@ class EverythingWanted(Sent):
 
 
 class Everything(Answer):
-    url: Annotated[str, Meta(description="The zip file, for an hour. Who has the URL needs no key.")]
+    url: Annotated[str, Meta(description="The zip file, for an hour. The URL needs no key: give it to nobody else.")]
     size: Annotated[int, Meta(ge=0, description="Bytes.")]
     next_part: Annotated[str | None, Meta(description="Ask for the next part with it; null: this is the last.")]
 

@@ -240,7 +240,7 @@ class NotThisFace(Sent):
 
 
 class Rejected(Answer):
-    """What the sighting is now, and the face that it left."""
+    """The sighting as it is now, and the face that it left."""
 
     sighting: Sighting
     face: Face

@@ -23,7 +23,7 @@ class HoldChange(Sent):
 
 
 class Hold(Answer):
-    """Whether a face is under legal hold: then it is neither deleted nor erased, and retention leaves it as it is."""
+    """The legal hold of a face. A face on hold is neither deleted nor erased, and retention leaves it as it is."""
 
     face: Annotated[str, Meta(description="Its id.")]
     held: bool

@@ -121,7 +121,7 @@ class DeliveriesWanted(Sent):
 
 
 class Event(Answer):
-    """What is posted to a hook."""
+    """The message that is posted to a hook."""
 
     id: Annotated[str, Meta(description="The same happening has the same id, however often it is posted.")]
     type: EventKind

@@ -1,4 +1,4 @@
-"""What a tenant keeps no longer, over v1: said before it goes."""
+"""Retention over v1: what will be deleted is told before it goes."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class Pose(Answer):
 
 
 class Estimates(Answer):
-    """What the face's portrait, its first picture, shows.
+    """Estimates from the face's portrait, its first picture.
 
     Null if no model of the pack says so, or if the tenant switched it off.
     """

@@ -18,7 +18,7 @@ from chalicelib.services.webhooks.hooks import Hooks
 
 @dataclass(frozen=True)
 class Usage:
-    """What a tenant uses."""
+    """The amounts that a tenant uses."""
 
     groups: int
     faces: int

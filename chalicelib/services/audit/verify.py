@@ -27,7 +27,7 @@ PublicKey = Callable[[str], bytes]
 
 @dataclass
 class Verified:
-    """What was found. `findings`: what is wrong, "" none; `last`: the newest head; `entries`: those that are there."""
+    """The result of a check. `findings`: faults, none if it is empty; `last`: the newest head; `entries`: all there."""
 
     findings: list[str] = field(default_factory=list)
     last: Document | None = None
@@ -39,7 +39,7 @@ class Verified:
 
 @dataclass
 class _Told:
-    """What entries say of entries: which leaves were erased, and up to which hour all were let go."""
+    """Statements of entries about entries: which leaves were erased, and up to which hour all were let go."""
 
     leaves: set[str] = field(default_factory=set)
     upto: int = 0

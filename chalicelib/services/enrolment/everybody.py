@@ -40,7 +40,7 @@ BETTER_PICTURE = 5.0
 
 @dataclass(frozen=True)
 class _Said:
-    """What new faces get. `labels`: those of the call; `kept`: labels if the call does not give them."""
+    """Fields of the new faces. `labels`: those of the call; `kept`: labels if the call does not give them."""
 
     labels: Labels
     kept: Labels = NO_LABELS

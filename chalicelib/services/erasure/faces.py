@@ -48,7 +48,7 @@ def _anybody(_face: Face) -> bool:
 
 @dataclass(frozen=True)
 class Manner:
-    """How faces are deleted. `by`: who asked for it, for the receipt; `erases`: nothing of the person is left; `only`:
+    """A way to delete faces. `by`: who asked for it, for the receipt; `erases`: nothing of the person is left; `only`:
     those of whom this is true."""
 
     by: str

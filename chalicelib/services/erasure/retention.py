@@ -36,7 +36,7 @@ _A_STEP = 80
 
 @dataclass(frozen=True)
 class Planned:
-    """What goes of one kind. `group`: of faces, its name; `days`: for how long it is kept, None: for ever.
+    """Records of one kind that will go. `group`: of faces, its name; `days`: for how long it is kept, None: for ever.
 
     `now`: how many the next sweep deletes; `soon`: how many are gone within SOON, these included; `more`: there are
     more than were counted. `oldest`: since when the oldest of them was kept; None: nothing goes.

@@ -39,7 +39,7 @@ Tail = Callable[[str, int, int], list[JournalEntry] | None]
 
 @dataclass(frozen=True)
 class _Place:
-    """How far the chore has come: to the change `seq`. `again`: faces that are looked at again, since a pair failed.
+    """The chore's progress: to the change `seq`. `again`: faces that are looked at again, since a pair failed.
 
     If all faces are looked at since the journal did not reach back so far: `until` is the seq when that began, and
     `after` the last face that was looked at.

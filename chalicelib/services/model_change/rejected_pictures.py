@@ -16,7 +16,7 @@ from chalicelib.services.recognition.negatives import Negatives
 
 @dataclass(frozen=True)
 class ReembeddedNegatives:
-    """How many negatives got a template of the new model now, and how many cannot get one: their capture is gone."""
+    """Counts of negatives that got a template of the new model now, and that cannot get one: their capture is gone."""
 
     embedded: int = 0
     left: int = 0

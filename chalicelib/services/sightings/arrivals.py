@@ -122,7 +122,7 @@ class ArrivalBook:
 
 
 class _Reading:
-    """What one request has read of arrivals."""
+    """The arrivals that one request has read."""
 
     def __init__(self, items: ItemStore, days: DayReader, tenant: Tenant) -> None:
         self._items = items

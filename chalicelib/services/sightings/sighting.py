@@ -102,7 +102,7 @@ class OpenSighting:
 
     @property
     def arrives(self) -> bool:
-        """Whether the sighting belongs to an arrival. One resolved over 100 days late is only an observation."""
+        """True if the sighting belongs to an arrival. One resolved over 100 days late is only an observation."""
         return self.at_ms >= milliseconds(self.now) - KEPT_MS
 
     def is_uncertain(self, decision: Decision | None) -> bool:

@@ -41,7 +41,7 @@ class SplitBucket:
 
 @dataclass(frozen=True)
 class Question:
-    """What is asked of the statistics.
+    """A question to the statistics.
 
     An arrival is in the camera, group and labels of its first sighting. A person is counted once for each value of the
     split with which he was observed.

@@ -102,7 +102,7 @@ class QualityRole:
 
 @dataclass(frozen=True)
 class Crop:
-    """How to make a square crop of a face (vision/describe/attributes.py), and how a model takes its pixels."""
+    """A recipe for a square crop of a face (vision/describe/attributes.py), and for the pixels that a model takes."""
 
     kind: str
     """One of CROPS."""

@@ -103,7 +103,7 @@ class Entry(Struct, kw_only=True):
 
 
 class ErasedCounts(Struct, kw_only=True):
-    """What was found in the book. `captures_hidden`: pictures that show others, and the person not any more."""
+    """Counts of what the book held. `captures_hidden`: pictures that show others, and the person not any more."""
 
     observations: int | UnsetType = UNSET
     captures_deleted: int | UnsetType = UNSET
@@ -208,7 +208,7 @@ class Health(Struct, kw_only=True):
 
 
 class Hold(Struct, kw_only=True):
-    """Whether a face is under legal hold: then it is neither deleted nor erased, and retention leaves it as it is."""
+    """The legal hold of a face. A face on hold is neither deleted nor erased, and retention leaves it as it is."""
 
     face: str
     held: bool
@@ -614,7 +614,7 @@ class EntriesPage(Struct, kw_only=True):
 
 class Estimates(Struct, kw_only=True):
     """
-    What the face's portrait, its first picture, shows.
+    Estimates from the face's portrait, its first picture.
 
     Null if no model of the pack says so, or if the tenant switched it off.
     """
@@ -628,7 +628,7 @@ class Estimates(Struct, kw_only=True):
 
 
 class Event(Struct, kw_only=True):
-    """What is posted to a hook."""
+    """The message that is posted to a hook."""
 
     id: str
     type: EventKind
@@ -821,7 +821,7 @@ class ReceiptStatement(Struct, kw_only=True):
 
 
 class Rejected(Struct, kw_only=True):
-    """What the sighting is now, and the face that it left."""
+    """The sighting as it is now, and the face that it left."""
 
     sighting: Sighting
     face: Face
@@ -957,7 +957,7 @@ class IdentifiedPicture(Struct, kw_only=True):
 
 
 class Receipt(Struct, kw_only=True):
-    """What the tenant signs: save it as it is. `regulars receipt verify` checks it without the service."""
+    """A statement that the tenant signs: save it as it is. `regulars receipt verify` checks it without the service."""
 
     statement: ReceiptStatement
     public_key: str

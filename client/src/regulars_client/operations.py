@@ -17,7 +17,7 @@ from regulars_client.pictures import Picture, in_base64
 
 
 class Operations(Connection):
-    """What the service can do."""
+    """The operations of the service."""
 
     def list_arrivals(
         self,

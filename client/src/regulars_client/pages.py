@@ -12,7 +12,7 @@ Item = TypeVar("Item")
 class Pages(Generic[Page, Item]):
     """All items of a list, over all its pages; each page is asked for when it is needed.
 
-    Whoever wants what a page says beside its items iterates over `pages()`.
+    Iterate over `pages()` if you want what a page says beside its items.
     """
 
     def __init__(

@@ -84,7 +84,7 @@ class Anchor:
 
 
 class StreamTime:
-    """How a stream's presentation times run against the boot clock.
+    """The relation of a stream's presentation times to the boot clock.
 
     A frame was taken at its presentation time plus the least delay with which any packet came after its own: packets
     come late by what networks and buffers hold up, none comes early.

@@ -186,7 +186,7 @@ def checked_url(text: str, where: str) -> str:
 
 
 def shows_the_key(url: str) -> bool:
-    """Whether the key would cross a network in the clear."""
+    """Tell whether the key would cross a network in the clear."""
     parts = urlsplit(url)
     host = parts.hostname or ""
     return parts.scheme == "http" and not (host == "localhost" or host == "::1" or host.startswith("127."))

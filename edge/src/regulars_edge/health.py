@@ -53,7 +53,7 @@ class Station:
 
 
 class Health:
-    """How one camera is, by all its sources, its sender and the box."""
+    """The health of one camera, by all its sources, its sender and the box."""
 
     def __init__(self, camera: str, spool: Spool, service_time: ServiceTime) -> None:
         self._camera = camera

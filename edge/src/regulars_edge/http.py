@@ -34,7 +34,7 @@ _TLS_FAULTS = {
 
 
 class Body(Protocol):
-    """What a request sends: a stream that is read from where it stands."""
+    """The body of a request: a stream that is read from where it stands."""
 
     def read(self, amount: int = -1, /) -> bytes: ...
 

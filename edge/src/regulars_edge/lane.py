@@ -54,7 +54,7 @@ _CONFIRM_WAITS_S = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
 
 @dataclass(frozen=True)
 class Round:
-    """What a round came to. `done`: pictures that are there now; `wait_s`: until the next round makes sense.
+    """The outcome of a round. `done`: pictures that are there now; `wait_s`: until the next round makes sense.
 
     `rest`: all that is left was put and is to be confirmed, for which more pictures may be waited for; `idle`: nothing
     is left.
@@ -70,7 +70,7 @@ class Round:
 
 @dataclass(frozen=True)
 class _Put:
-    """When a picture was put last, and how often before."""
+    """The last time that a picture was put, and how often before."""
 
     at: float
     again: int
@@ -187,7 +187,7 @@ class Lane:
         return max(0.01, min(self._aside.values()) - self._now()) if self._aside else 0.0
 
     def _pause(self, done: int, wanted: Sequence[object]) -> float:
-        """Where all that is left is to be confirmed, ask less often each time."""
+        """Ask less often each time if all that is left is to be confirmed."""
         if done or wanted or not self._put:
             self._confirmed_late = 0
             return 0.0

@@ -28,7 +28,7 @@ class Backoff:
         self.failures = 0
 
     def failed(self, retry_after_s: float | None = None) -> float:
-        """How long to wait now: at least what the service asked for, and jitter on top, or all would come at once."""
+        """Return the time to wait now: at least what the service asked for, and jitter, or all would come at once."""
         wait_s = self._rng.uniform(0, min(self._cap_s, self._base_s * 2 ** min(self.failures, 30)))
         self.failures += 1
         return wait_s + min(retry_after_s or 0.0, LONGEST_RETRY_AFTER_S)
@@ -154,7 +154,7 @@ class PerMinute:
         self._taken: deque[float] = deque()
 
     def wait_s(self) -> float:
-        """How long until one more may be taken; 0 for now."""
+        """Return how long until one more may be taken; 0 for now."""
         if self.limit is None:
             return 0.0
         now = self._now()

@@ -50,12 +50,12 @@ def content_type(head: bytes) -> str | None:
 
 
 def ends_whole(kind: str, tail: bytes) -> bool:
-    """Whether the format's end is within the last bytes of a file; compressed pixels never look like it."""
+    """Tell whether the format's end is within the last bytes of a file; compressed pixels never look like it."""
     return (_JPEG_END if kind == JPEG else _PNG_END) in tail
 
 
 def is_whole(stream: BufferedReader | BytesIO, kind: str) -> bool:
-    """Whether nothing is missing: it ends as its format does, or else a decoder gets to its last line."""
+    """Tell whether nothing is missing: it ends as its format does, or else a decoder gets to its last line."""
     from PIL import Image
 
     size = stream.seek(0, SEEK_END)
@@ -133,7 +133,7 @@ def stated_time(
 
 
 def _is_likely(at_ms: int, now_ms: int) -> bool:
-    """Whether a picture may have been taken then, if this machine's clock says so much."""
+    """Tell whether a picture may have been taken then, if this machine's clock says so much."""
     return at_ms >= EARLIEST_MS and (at_ms <= now_ms + 86_400_000 or now_ms < EARLIEST_MS)
 
 

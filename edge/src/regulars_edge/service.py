@@ -42,7 +42,7 @@ class Capture:
 
 @dataclass(frozen=True)
 class Offer:
-    """What the service answered to a capture; `url` is None if it is there already."""
+    """The service's answer to a capture; `url` is None if it is there already."""
 
     id: str
     state: str

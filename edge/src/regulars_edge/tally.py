@@ -36,7 +36,7 @@ _WHY = {
 
 
 class Tally:
-    """What was dropped of one camera since this process began. May be used from several threads."""
+    """The pictures dropped of one camera since this process began. May be used from several threads."""
 
     def __init__(self, camera: str, now: Callable[[], float] = time.monotonic) -> None:
         self._camera = camera

@@ -31,7 +31,7 @@ SOURCE = "upload"
 
 @dataclass
 class Report:
-    """What became of a folder. `there` counts pictures, `twins` further files that hold one of them."""
+    """The outcome of a folder. `there` counts pictures, `twins` further files that hold one of them."""
 
     there: int = 0
     sent: int = 0

@@ -40,7 +40,7 @@ class Areas:
     polygons: tuple[Polygon, ...]
 
     def hold(self, x: float, y: float) -> bool:
-        """Whether a point is inside (even-odd rule)."""
+        """Tell whether a point is inside (even-odd rule)."""
         return any(
             sum(
                 (y0 > y) != (y1 > y) and x < x0 + (y - y0) / (y1 - y0) * (x1 - x0)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 class Chooser(Protocol):
     @property
     def held(self) -> int:
-        """How many frames may be chosen yet."""
+        """The number of frames that may be chosen yet."""
         ...
 
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:

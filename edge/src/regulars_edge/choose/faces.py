@@ -147,7 +147,7 @@ def seen(detector: FaceDetector, frames: Iterable[Frame]) -> Iterator[tuple[Fram
 
 
 def worth(image: Image, face: Face) -> float:
-    """How well a face can be recognised here: surely a face, large, sharp, and turned to the camera; 0 to 1."""
+    """Judge how well a face can be recognised here: surely a face, large, sharp, and turned to the camera; 0 to 1."""
     from PIL import ImageFilter, ImageStat
 
     x, y, width, height = face.box_xywh

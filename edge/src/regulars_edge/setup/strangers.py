@@ -35,7 +35,7 @@ def printable(text: str) -> str:
 
 
 def is_at(url: str, address: str, *schemes: str) -> bool:
-    """Whether this is a URL of one of these schemes at this address itself."""
+    """Tell whether this is a URL of one of these schemes at this address itself."""
     if len(url) > _LONGEST_URL or not url.isascii() or not url.isprintable() or set(url) & set(' "\\<>'):
         return False
     try:

@@ -40,7 +40,7 @@ _MOST_DAMAGED = 1_000
 
 @dataclass(frozen=True)
 class Decoding:
-    """How pictures are made of a stream: `hardware` is FFmpeg's name of a device (cuda, vaapi, ...), None for none."""
+    """A way to make pictures of a stream: `hardware` is FFmpeg's name of a device (cuda, vaapi, ...), None for none."""
 
     keyframes_only: bool = False
     hardware: str | None = None
@@ -150,7 +150,7 @@ class LiveSource:
 
 
 class Mailbox:
-    """What a stream has sent since its newest key frame and nobody has decoded yet."""
+    """The packets that a stream has sent since its newest key frame and nobody has decoded yet."""
 
     def __init__(self, most_bytes: int = 64 * 2**20, *, keyframes_only: bool = False) -> None:
         """Hold up to so many bytes; if there are more between two key frames, all wait for the next key frame."""
@@ -290,7 +290,7 @@ def _container(place: str, hardware: str | None, **settings: Any) -> Any:
 
 
 def _packets(container: Any, stream: Any, stop: threading.Event) -> Iterator[Any]:
-    """Whatever can be read; damaged stretches are left out. Raises FFmpegError if nothing else comes."""
+    """Yield what can be read; damaged stretches are left out. Raises FFmpegError if nothing else comes."""
     damaged = 0
     while True:
         try:

@@ -21,7 +21,7 @@ class State(IntEnum):
 
 @dataclass(frozen=True)
 class Stamp:
-    """When a picture was taken: by a clock of this machine (`moment`), or as somebody stated it (`stated_ms`).
+    """A picture's time: by a clock of this machine (`moment`), or as somebody stated it (`stated_ms`).
 
     A stated time (EXIF, a file's own, a position in a video) is never corrected. The time of a moment is worked out
     when the picture is first offered, since only then the service's clock is known for sure.
@@ -71,7 +71,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class Taken:
-    """What became of a picture that was handed to the spool."""
+    """The fate of a picture that was handed to the spool."""
 
     id: int
     is_new: bool
@@ -82,7 +82,7 @@ class Taken:
 
 @dataclass(frozen=True)
 class Finding:
-    """What the service said of an entry: its id there, and whether it is there."""
+    """The service's word on an entry: its id there, and whether it is there."""
 
     id: int
     remote_id: str

@@ -55,13 +55,13 @@ class Outbox:
         return [camera for (camera,) in rows]
 
     def unsent(self) -> int:
-        """How many pictures are unsent, of all cameras, but those that an upload command wants; cheap."""
+        """Count the pictures that are unsent, of all cameras, but those that an upload command wants; cheap."""
         sql = "SELECT count(*) FROM pictures INDEXED BY unsent WHERE state < 2 AND run IS NULL"
         ((count,),) = self._books.rows(sql)
         return int(count)
 
     def needs_time(self, camera: str) -> bool:
-        """Whether pictures wait whose time of capture is not settled yet."""
+        """Tell whether pictures wait whose time of capture is not settled yet."""
         sql = "SELECT 1 FROM pictures WHERE camera = ? AND state < 2 AND captured_at_ms IS NULL LIMIT 1"
         return bool(self._books.rows(sql, (camera,)))
 
@@ -93,7 +93,7 @@ class Outbox:
         return chosen
 
     def has_more(self, camera: str, than: int, *, run: int | None = None) -> bool:
-        """Whether more pictures are unsent than this."""
+        """Tell whether more pictures are unsent than this."""
         sql = "SELECT 1 FROM pictures WHERE camera = ? AND state < 2 AND run IS ? LIMIT 1 OFFSET ?"
         return bool(self._books.rows(sql, (camera, run, than)))
 
