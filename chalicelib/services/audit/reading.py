@@ -9,7 +9,7 @@ from chalicelib.core.audit import HOUR_MS, Entry, faces_of
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.ports import Clock
 from chalicelib.core.values import milliseconds, moment_of_text
-from chalicelib.services.audit.chain import Chain, End
+from chalicelib.services.audit.chain import Chain, Element, End
 from chalicelib.services.audit.pending import Pending
 
 PAGE_SIZES = range(1, 501)
@@ -20,7 +20,7 @@ _FIRST_DAYS_MS = 48 * HOUR_MS
 
 @dataclass(frozen=True)
 class Wanted:
-    """What of the audit is asked for; None: any. `face`: entries that name it; `by`: who acted, as `key first`."""
+    """A question to the audit; None: any. `face`: entries that name it; `by`: who acted, as `key first`."""
 
     since_ms: int | None = None
     until_ms: int | None = None
@@ -57,6 +57,11 @@ class _Place:
     id: str
 
     @property
+    def is_open(self) -> bool:
+        """True if the entry was open at the first page."""
+        return self.hour == _OPEN or self.hour > self.last
+
+    @property
     def order(self) -> tuple[int, str]:
         return self.at_ms, self.id
 
@@ -85,29 +90,37 @@ class AuditReading:
     def _from(self, tenant: str, after: _Place | None, wanted: Wanted) -> Iterator[tuple[_Place, Entry | None]]:
         end = self.chain.end(tenant)
         last = end.number if after is None else after.last
-        if after is None or after.hour == _OPEN:
+        closed = None if after is None or after.is_open else after
+        if closed is None:
             yield from _below(after, self._open(tenant, end, last))
-        below = None if after is None or after.hour == _OPEN else after.hour + 1
-        for element in self.chain.elements(tenant, below=below, newest_first=True):
+        for element in self.chain.elements(tenant, below=(closed.hour if closed else last) + 1, newest_first=True):
             head = element.head
             if wanted.since_ms is not None and head.hour + HOUR_MS <= wanted.since_ms:
                 return
-            leaves = [leaf.content for leaf in self.chain.leaves(element)]
-            entries = [(_Place(head.number, last, _at(one), one["id"]), one) for one in leaves if one is not None]
-            again = after is not None and (head.number == after.hour or (after.hour == _OPEN and head.number > last))
-            yield from _below(after if again else None, entries)
+            again = closed is not None and head.number == closed.hour
+            yield from _below(closed if again else None, self._closed(element, last))
             yield _Place(head.number, last, -1, ""), None
 
     def _open(self, tenant: str, end: End, last: int) -> list[tuple[_Place, Entry]]:
+        """Read what is open, or has been closed since the first page: a late entry may be closed after newer ones."""
         now = milliseconds(self.clock.now())
         since = end.hour if end.number else now - _FIRST_DAYS_MS
         taken = self.chain.taken(tenant, end)
         waiting = [*self.pending.items(tenant), *self.pending.sightings(tenant, since, now + 1)]
-        return [
-            (_Place(_OPEN, last, one.at_ms, one.id), entry)
+        found = {
+            one.id: (_Place(_OPEN, last, one.at_ms, one.id), entry)
             for one in waiting
             if (entry := one.leaf.content) is not None and one.id not in taken
-        ]
+        }
+        for element in self.chain.elements(tenant, newest_first=True):
+            if element.head.number <= last:
+                break
+            found |= {place.id: (place, entry) for place, entry in self._closed(element, last)}
+        return list(found.values())
+
+    def _closed(self, element: Element, last: int) -> list[tuple[_Place, Entry]]:
+        leaves = [leaf.content for leaf in self.chain.leaves(element)]
+        return [(_Place(element.head.number, last, _at(one), one["id"]), one) for one in leaves if one is not None]
 
 
 def _below(after: _Place | None, entries: list[tuple[_Place, Entry]]) -> Iterator[tuple[_Place, Entry]]:

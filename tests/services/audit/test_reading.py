@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chalicelib.core.errors import InvalidInput
@@ -32,6 +32,7 @@ def read(made: Desk, wanted: Wanted, limit: int, between: int = 0, hours_a_page:
 
 
 @examples(40, 1_000)
+@example([("act", 0), ("wait", 70), ("act", 0), ("close", 0), ("late act", 1)], 1, 180)
 @given(STEPS, st.integers(1, 7), st.sampled_from((0, 30, 180)))
 def test_pages_of_any_size_hold_every_entry_once(steps: list[Step], limit: int, between: int) -> None:
     with desk() as made:
