@@ -64,19 +64,19 @@ def describe_collection(call: Call, asked: Members) -> Members:
 
 
 def tag_resource(call: Call, asked: Members) -> Members:
-    group = _of_arn(call, asked["ResourceArn"])
-    call.once(lambda: call.services.groups.tag(call.tenant, group.name, asked["Tags"], call.request))
+    name, tags = _named(asked["ResourceArn"]), asked["Tags"]
+    call.once(lambda: call.services.groups.tag(call.tenant, collection(call, name).name, tags, call.request))
     return {}
 
 
 def untag_resource(call: Call, asked: Members) -> Members:
-    group = _of_arn(call, asked["ResourceArn"])
-    call.once(lambda: call.services.groups.untag(call.tenant, group.name, asked["TagKeys"], call.request))
+    name, tags = _named(asked["ResourceArn"]), asked["TagKeys"]
+    call.once(lambda: call.services.groups.untag(call.tenant, collection(call, name).name, tags, call.request))
     return {}
 
 
 def list_tags_for_resource(call: Call, asked: Members) -> Members:
-    return {"Tags": dict(_of_arn(call, asked["ResourceArn"]).tags)}
+    return {"Tags": dict(collection(call, _named(asked["ResourceArn"])).tags)}
 
 
 def collection(call: Call, name: str) -> Group:
@@ -124,11 +124,12 @@ def _account(tenant: Tenant) -> str:
     return f"{int.from_bytes(hashlib.sha256(tenant.name.encode()).digest()[:8], 'big') % 10**12:012d}"
 
 
-def _of_arn(call: Call, text: str) -> Group:
+def _named(text: str) -> str:
+    """Return the collection that an ARN names. Raises Failure."""
     found = _ARN.fullmatch(text)
     if found is None:
         raise Failure("InvalidParameterException", f"{BAD_REQUEST}: ResourceArn is not that of a collection")
-    return collection(call, found[1])
+    return found[1]
 
 
 def _capacity(call: Call) -> int | None:

@@ -25,7 +25,7 @@ from chalicelib.api.rekognition.errors import CONTENT_TYPE, Failure
 from chalicelib.api.rekognition.routes import view_of
 from chalicelib.core import telemetry
 from chalicelib.core.acts import Act, kind_of
-from chalicelib.core.errors import RegularsError, RequestReused
+from chalicelib.core.errors import RegularsError
 from chalicelib.core.model import Tenant
 from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId
 
@@ -51,16 +51,24 @@ class Call:
     """A view may add response headers."""
 
     def once(self, change: Callable[[], object]) -> Mapping[str, Any] | None:
-        """Make a change that stores its answer under `request`; return the stored answer if it was made before."""
-        requests = self.services.requests
-        stored = requests.find(self.tenant.name, self.request) if self.request else None
-        if stored is not None:
-            return stored.body
+        """Make a change that stores its answer under `request`; return the stored answer if it was made before.
+
+        What the change finds different may be what the same call did beside it: then that one's answer stands.
+        """
+        if (stored := self._stored()) is not None:
+            return stored
         try:
             change()
         except AnsweredAlready as already:
             return already.answer.body
-        return None
+        except (RegularsError, Failure):
+            if (stored := self._stored()) is None:
+                raise
+        return stored
+
+    def _stored(self) -> Mapping[str, Any] | None:
+        answer = self.services.requests.find(self.tenant.name, self.request) if self.request else None
+        return None if answer is None else answer.body
 
 
 View = Callable[[Call, Members], Members]
@@ -108,15 +116,13 @@ def _asked(
         refusal = f"Regulars has no {operation}: it answers the face operations of Amazon Rekognition"
         raise Failure("AccessDeniedException", refusal)
     members = requests.read(body, requests.REQUESTS[operation])
-    return view, Call(services, tenant, claim.region, _request_id(services, tenant, operation, sent, members)), members
+    return view, Call(services, tenant, claim.region, _request_id(operation, sent, members)), members
 
 
-def _request_id(
-    services: Services, tenant: Tenant, operation: str, sent: Mapping[str, str], members: Members
-) -> RequestId | None:
+def _request_id(operation: str, sent: Mapping[str, str], members: Members) -> RequestId | None:
     """Return what is the same in all attempts of one call: the client's token, else the SDK's id of the call.
 
-    With another content a token is an error. With an id of the SDK nothing is remembered then.
+    With another content a token is an error, and an id of the SDK means another call.
     """
     token = members.get("ClientRequestToken")
     name = token or sent.get(_INVOCATION)
@@ -124,15 +130,9 @@ def _request_id(
         return None
     content = {key: value for key, value in members.items() if key != "ClientRequestToken"}
     digest = hashlib.sha256(json.dumps(content, sort_keys=True, default=bytes.hex).encode()).hexdigest()
-    key = f"{operation}-{'token' if token else 'call'}-{hashlib.sha256(name.encode()).hexdigest()}"
+    of_call = f"token-{token}" if token else f"call-{name}-{digest}"
     reused = f"The ClientRequestToken: {token} you have supplied is already in use."
-    request = RequestId(key, digest, reused)
-    if token is None:
-        try:
-            services.requests.find(tenant.name, request)
-        except RequestReused:
-            return None
-    return request
+    return RequestId(f"{operation}-{hashlib.sha256(of_call.encode()).hexdigest()}", digest, reused)
 
 
 def _body(request: HttpRequest) -> bytes:

@@ -11,8 +11,11 @@ from botocore.exceptions import ClientError
 from chalice.app import Chalice
 
 from chalicelib.api.icredit.manage import PICTURES
+from chalicelib.api.rekognition.operation import Call
+from chalicelib.core.errors import GroupExists
 from chalicelib.core.model import NO_LABELS, Credentials, Profile
 from chalicelib.services import Services
+from chalicelib.services.commit.idempotency import RequestId
 from tests.api.rekognition.client import client
 from tests.fakes import FakeClock, Person, picture
 
@@ -99,6 +102,33 @@ def test_a_call_that_is_sent_again_is_done_once(app: Chalice, shop: Credentials,
     second = again.create_collection(CollectionId="staff")
     assert {**first, "ResponseMetadata": None} == {**second, "ResponseMetadata": None}
     assert again.create_collection(CollectionId="other")["StatusCode"] == 200  # another content: nothing is remembered
+
+
+def test_tags_that_are_sent_again_undo_nothing_that_was_done_since(
+    app: Chalice, shop: Credentials, rekognition: Any
+) -> None:
+    arn = rekognition.create_collection(CollectionId="staff")["CollectionArn"]
+    again = client(app, shop, invocation="1482f7a0")
+    again.tag_resource(ResourceArn=arn, Tags={"floor": "1"})
+    rekognition.tag_resource(ResourceArn=arn, Tags={"floor": "2"})
+    again.tag_resource(ResourceArn=arn, Tags={"floor": "1"})
+    assert rekognition.list_tags_for_resource(ResourceArn=arn)["Tags"] == {"floor": "2"}
+    again.untag_resource(ResourceArn=arn, TagKeys=["floor"])
+    rekognition.tag_resource(ResourceArn=arn, Tags={"floor": "3"})
+    again.untag_resource(ResourceArn=arn, TagKeys=["floor"])
+    assert rekognition.list_tags_for_resource(ResourceArn=arn)["Tags"] == {"floor": "3"}
+
+
+def test_a_call_that_finds_its_own_work_done_has_the_answer_of_that(services: Services, shop: Credentials) -> None:
+    tenant, request = services.tenants.named("shop"), RequestId("the-same", "digest")
+
+    def create() -> None:
+        services.groups.create(tenant, "staff", None, "", request)
+        raise GroupExists("as a second attempt finds it that began before the first one's end")
+
+    assert Call(services, tenant, "eu-central-1", request).once(create) == {}
+    with pytest.raises(GroupExists):
+        Call(services, tenant, "eu-central-1", RequestId("another", "digest")).once(create)
 
 
 def test_tags_are_added_replaced_removed_and_listed(rekognition: Any) -> None:

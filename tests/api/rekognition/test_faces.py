@@ -187,6 +187,16 @@ def test_a_deletion_that_is_sent_again_is_answered_as_the_first_time(
     assert len(second["UnsuccessfulFaceDeletions"]) == 30
 
 
+def test_another_deletion_under_the_id_of_a_call_is_done(app: Chalice, staff: Any, shop: Credentials) -> None:
+    one, two = ids(staff.index_faces(CollectionId="staff", Image=image(Person(1), Person(2))))
+    again = client(app, shop, invocation="77")
+    assert again.delete_faces(CollectionId="staff", FaceIds=[one])["DeletedFaces"] == [one]
+    assert again.delete_faces(CollectionId="staff", FaceIds=[two])["DeletedFaces"] == [two]
+    staff.index_faces(CollectionId="staff", Image=image(Person(1), Person(2)))
+    assert again.delete_faces(CollectionId="staff", FaceIds=[one])["DeletedFaces"] == [one]
+    assert staff.describe_collection(CollectionId="staff")["FaceCount"] == 2
+
+
 def test_faces_with_numbers_are_shown_and_taken_as_uuids(staff: Any, services: Services) -> None:
     tenant = services.tenants.named("shop")
     face = services.enrolment.of_largest_face(tenant, "staff", picture(Person(9)), PICTURES, faceid="4711")
