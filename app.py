@@ -7,11 +7,11 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from chalice.app import Chalice, CloudWatchEvent, Rate, SQSEvent
+from chalice.app import CloudWatchEvent, Rate, SQSEvent
 
 from chalicelib import bootstrap
 from chalicelib.api import batches, console, health, observability
-from chalicelib.api.http import FORMS, IMAGES
+from chalicelib.api.application import Application
 from chalicelib.api.icredit import routes as icredit
 from chalicelib.api.rekognition import routes as rekognition
 from chalicelib.api.sunmi import routes as sunmi
@@ -21,9 +21,8 @@ provide = bootstrap.Provider()
 console_files = console.Console(provide)
 
 observability.log_as_json(os.environ)
-app = Chalice(app_name="regulars", configure_logs=False)
+app = Application("regulars")
 app.register_middleware(observability.observer(os.environ), "all")
-app.api.binary_types += [one for one in (*FORMS, *IMAGES) if one not in app.api.binary_types]
 for routes in (health, sunmi, icredit, v1):
     app.register_blueprint(routes.blueprint(provide))
 app.register_blueprint(console.blueprint(console_files, rekognition.Dialect(provide).answer))

@@ -20,8 +20,12 @@ from chalicelib.core import telemetry
 from chalicelib.core.errors import RegularsError, WrongModel
 from chalicelib.core.model import Decision
 
+ONE_BOX, FUNCTION_URL = "box", "$default"
+"""Stages of requests that do not come through API Gateway. Lambda names the second."""
+
 METHODS = ("POST", "GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 MAX_BODY_BYTES = 4 * 1024 * 1024
+"""Limit of most bodies: Lambda takes events of 6 MB, and base64 makes 5.6 MB of 4 MiB."""
 
 JSON = "application/json"
 URLENCODED = "application/x-www-form-urlencoded"
@@ -94,6 +98,8 @@ class HttpRequest:
     """The path that callers put before ours, such as /api if a gateway's stage has that name."""
     called_path: str = ""
     """The whole path, as it was called."""
+    stage: str = ""
+    """Of the gateway; ONE_BOX or FUNCTION_URL without one."""
     is_second_try: bool = False
     """Whether the tenant's model was changed during a first try, which did nothing."""
 
@@ -101,6 +107,7 @@ class HttpRequest:
     def of(cls, request: Request) -> HttpRequest:
         """Convert a Chalice request, which wraps an API Gateway event."""
         event = request.to_original_event()
+        context = event.get("requestContext") or {}
         return cls(
             method=request.method,
             path=request.path,
@@ -109,9 +116,10 @@ class HttpRequest:
             encoded_body=event.get("body") or b"",
             is_base64=bool(event.get("isBase64Encoded")),
             parameters=event.get("pathParameters") or {},
-            address=str(((event.get("requestContext") or {}).get("identity") or {}).get("sourceIp") or ""),
-            prefix=_prefix(event.get("requestContext") or {}),
-            called_path=str((event.get("requestContext") or {}).get("path") or ""),
+            address=str((context.get("identity") or {}).get("sourceIp") or ""),
+            prefix=_prefix(context),
+            called_path=str(context.get("path") or ""),
+            stage=str(context.get("stage") or ""),
         )
 
     def try_again_after(self, error: RegularsError) -> None:

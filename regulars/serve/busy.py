@@ -7,6 +7,7 @@ from chalicelib.api.icredit import wire
 from chalicelib.api.icredit.routes import OPERATIONS
 from chalicelib.api.icredit.routes import PREFIX as ICREDIT
 from chalicelib.api.rekognition import errors as rekognition
+from chalicelib.api.rekognition.routes import PATH as REKOGNITION
 from chalicelib.api.sunmi import errors as sunmi_errors
 from chalicelib.api.sunmi.routes import ALIASES
 from chalicelib.api.sunmi.routes import PREFIX as SUNMI
@@ -27,6 +28,6 @@ def answer(path: str) -> Response:
         return of_json(200, body, _RETRY)
     if path.startswith(ICREDIT):
         return of_json(200, wire.failure(icredit_errors.code_of(_ERROR), sentence, _FAILED_LISTS[name]), _RETRY)
-    if path == rekognition.PATH:
+    if path == REKOGNITION:
         return of_app(rekognition.refusal(rekognition.failure_of(_ERROR), dict([_RETRY])))
     return of_app(v1_errors.failure(_ERROR))

@@ -20,14 +20,12 @@ from urllib.parse import parse_qs
 from chalice.app import Chalice
 from chalice.app import Request as ChaliceRequest
 
+from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX
 from chalicelib.core import telemetry
 from chalicelib.core.values import milliseconds
 from regulars.serve import busy, unknown
 from regulars.serve.compression import compressed
 from regulars.serve.messages import NO_SUCH_PATH, TOO_LONG, Refused, Request, Response, message
-
-MAX_BODY_BYTES = 4 * 1024 * 1024
-"""Limit of most bodies: Lambda takes events of 6 MB, and base64 makes 5.6 MB of 4 MiB."""
 
 _log = logging.getLogger(__name__)
 _OWN_HEADERS = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding", "upgrade"})
@@ -192,7 +190,7 @@ def _event(request: Request, matched: tuple[str, dict[str, str]], binary_types: 
             "httpMethod": request.method,
             "path": request.path,
             "protocol": "HTTP/1.1",
-            "stage": "box",
+            "stage": ONE_BOX,
             "requestId": this.request_id if this else str(uuid.uuid4()),
             "requestTime": now.strftime("%d/%b/%Y:%H:%M:%S +0000"),
             "requestTimeEpoch": milliseconds(now),

@@ -8,6 +8,7 @@ from chalicelib.api.icredit import wire
 from chalicelib.api.icredit.routes import OPERATIONS
 from chalicelib.api.icredit.routes import PREFIX as ICREDIT
 from chalicelib.api.rekognition import errors as rekognition
+from chalicelib.api.rekognition.routes import PATH as REKOGNITION
 from chalicelib.api.sunmi import errors as sunmi_errors
 from chalicelib.api.sunmi.routes import ENDPOINTS
 from chalicelib.api.sunmi.routes import PREFIX as SUNMI
@@ -36,6 +37,6 @@ def too_long(path: str) -> Response:
     """Refuse a body before it is read. The other dialects' callers know the gateway's own sentence."""
     if path.startswith("/v1/"):
         return of_app(v1_errors.refusal(Refused(413, _TOO_LONG)))
-    if path == rekognition.PATH:
-        return of_app(rekognition.refusal(rekognition.too_long(rekognition.MAX_BODY_BYTES)))
+    if path == REKOGNITION:
+        return of_app(rekognition.refusal(rekognition.too_long(rekognition.ONE_BOX_BODY_BYTES)))
     return message(413, "Request Too Long")

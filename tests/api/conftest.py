@@ -10,7 +10,7 @@ import pytest
 from chalice.app import Chalice
 
 from chalicelib.api import console
-from chalicelib.api.http import FORMS, IMAGES
+from chalicelib.api.application import Application
 from chalicelib.api.icredit import routes as icredit
 from chalicelib.api.rekognition import routes as rekognition
 from chalicelib.api.sunmi import routes as sunmi
@@ -53,8 +53,7 @@ class Stage:
 
 
 def make_stage(services: Services) -> Stage:
-    app = Chalice("dialects", configure_logs=False)
-    app.api.binary_types += [one for one in (*FORMS, *IMAGES) if one not in app.api.binary_types]
+    app = Application("dialects")
     stage = Stage(app, services)
     app.register_blueprint(sunmi.blueprint(lambda: stage.services))
     app.register_blueprint(icredit.blueprint(lambda: stage.services))

@@ -96,6 +96,7 @@ def _event(
             "resourcePath": resource,
             "httpMethod": method,
             "path": f"/api{path}",
+            "stage": "api",
             "requestId": "c6af9ac6-7b61-11e6-9a41-93e8deadbeef",
             "identity": {"sourceIp": "203.0.113.7"},
         },

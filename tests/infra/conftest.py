@@ -24,7 +24,7 @@ from tests.infra.account import Account, account
 APPLICATION = """
 from chalice import Chalice, Rate
 
-app = Chalice(app_name="regulars")
+app = Chalice(app_name="regulars", configure_logs=False)
 
 
 @app.route("/")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.infra.test_packaged_template import QUEUES, actions, source_of, statements
+from tests.infra.test_packaged_template import QUEUES, actions, resources, source_of, statements
 
 
 @pytest.fixture
@@ -63,6 +63,30 @@ def test_a_function_that_is_traced_has_a_role_that_may_write_traces_from_the_fir
 def test_an_unknown_path_is_not_found_with_and_without_an_authorization(api: dict[str, Any], answer: str) -> None:
     """The gateway takes a bearer key on a path that it does not know for a signature of AWS's, and a wrong one."""
     assert api["DefinitionBody"]["x-amazon-apigateway-gateway-responses"][answer]["statusCode"] == "404"
+
+
+def test_the_function_url_is_open_to_all_by_both_permissions_and_is_an_output(packaged: dict[str, Any]) -> None:
+    (url,) = resources(packaged, "AWS::Lambda::Url").values()
+    function = {"Fn::GetAtt": ["APIHandler", "Arn"]}
+    assert url == {"TargetFunctionArn": function, "AuthType": "NONE"}
+    public = [one for one in resources(packaged, "AWS::Lambda::Permission").values() if one["Principal"] == "*"]
+    asked = {"FunctionName": {"Ref": "APIHandler"}, "Principal": "*"}
+    assert public == [
+        {**asked, "Action": "lambda:InvokeFunctionUrl", "FunctionUrlAuthType": "NONE"},
+        # Without the condition, everybody could invoke the function past the URL.
+        {**asked, "Action": "lambda:InvokeFunction", "InvokedViaFunctionUrl": True},
+    ]
+    output = packaged["Outputs"]["RekognitionEndpoint"]["Value"]
+    assert output == {"Fn::GetAtt": ["RekognitionUrl", "FunctionUrl"]}
+    hosts = packaged["Resources"]["APIHandler"]["Properties"]["Environment"]["Variables"]["REGULARS_ENDPOINT_HOSTS"]
+    assert hosts == {"Ref": "EndpointHosts"}
+
+
+def test_the_root_takes_posts_that_the_gateway_does_not_authorise() -> None:
+    import app
+
+    assert {"GET", "HEAD", "POST"} <= app.app.routes["/"].keys()
+    assert app.app.routes["/"]["POST"].authorizer is None
 
 
 @pytest.mark.parametrize(("function", "most"), [("Ingest", 10), ("Deliver", 5), ("BuildIndex", 5)])

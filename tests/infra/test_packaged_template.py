@@ -48,6 +48,13 @@ def environment(packaged: dict[str, Any], function: str) -> dict[str, Any]:
     return {name: _first_value(packaged, value) for name, value in (shared | own).items()}
 
 
+def settings(packaged: dict[str, Any], function: str) -> Settings:
+    """As the function reads them from its environment."""
+    variables = environment(packaged, function)
+    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in variables.items()}
+    return Settings.from_environment(texts)
+
+
 def _first_value(packaged: dict[str, Any], value: Any) -> Any:
     known = packaged["Parameters"].get(value.get("Ref"), {}) if isinstance(value, dict) else {}
     return known.get("Default", value)
@@ -59,11 +66,8 @@ def test_the_package_has_exactly_our_functions(packaged: dict[str, Any]) -> None
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_functions_environment_names_its_storage(packaged: dict[str, Any], function: str) -> None:
-    variables = environment(packaged, function)
-    texts = {name: value if isinstance(value, str) else json.dumps(value) for name, value in variables.items()}
-    settings = Settings.from_environment(texts)
     searches_elsewhere = {"Ref": "Search"} if function in SEARCHING else None
-    assert settings.storage == AwsStorage(
+    assert settings(packaged, function).storage == AwsStorage(
         table_prefix=json.dumps({"Fn::Sub": "${AWS::StackName}-"}),
         bucket=json.dumps({"Ref": "DataBucket"}),
         index_queue_url=json.dumps({"Ref": "IndexQueue"}),
@@ -131,8 +135,7 @@ def test_a_second_picture_has_time_where_the_first_took_its_worst(packaged: dict
 def test_a_search_that_hangs_leaves_its_caller_time_to_say_so(
     packaged: dict[str, Any], function: str, within_s: float
 ) -> None:
-    variables = environment(packaged, function)
-    storage = Settings.from_environment({name: json.dumps(value) for name, value in variables.items()}).storage
+    storage = settings(packaged, function).storage
     assert isinstance(storage, AwsStorage)
     config = client_config("lambda", storage.search_wait_s)
     assert config.retries["total_max_attempts"] == 1

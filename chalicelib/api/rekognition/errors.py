@@ -14,11 +14,10 @@ from chalice.app import Response
 from chalicelib.api.errors import nearest, sentence
 from chalicelib.core import errors
 
-PATH = "/"
 CONTENT_TYPE = "application/x-amz-json-1.1"
 
-MAX_BODY_BYTES = 14 * 1024 * 1024
-"""Two pictures of the largest size, in base64. In Lambda events end at 6 MB."""
+ONE_BOX_BODY_BYTES = 14 * 1024 * 1024
+"""Two pictures of the largest size, in base64. Lambda takes the MAX_BODY_BYTES of all dialects."""
 
 INTERNAL = "InternalServerError"
 BAD_REQUEST = "Request has invalid parameters"

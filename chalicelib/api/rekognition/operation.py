@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from chalice.app import Response
 
 from chalicelib.api.errors import report_answer
-from chalicelib.api.http import HttpRequest, Refused
+from chalicelib.api.http import FUNCTION_URL, MAX_BODY_BYTES, ONE_BOX, HttpRequest, Refused
 from chalicelib.api.rekognition import errors, requests, signature
 from chalicelib.api.rekognition.errors import CONTENT_TYPE, Failure
 from chalicelib.api.rekognition.routes import view_of
@@ -109,7 +109,7 @@ def _asked(
     is_ours = sent.get("x-amz-target", "").startswith(TARGET)
     if not is_ours or (view is None and operation not in requests.OTHER_OPERATIONS):
         raise Failure("UnknownOperationException", f"X-Amz-Target names no operation of {TARGET.rstrip('.')}")
-    claim = signature.read(sent, presigned="X-Amz-Signature" in request.query)
+    claim = _claim(request, sent)
     tenant = _caller(services, claim, signature.SignedRequest(request.called_path, sent, body, request.query))
     telemetry.of_tenant(tenant.name)
     if view is None:
@@ -136,10 +136,22 @@ def _request_id(operation: str, sent: Mapping[str, str], members: Members) -> Re
 
 
 def _body(request: HttpRequest) -> bytes:
+    limit = errors.ONE_BOX_BODY_BYTES if request.stage == ONE_BOX else MAX_BODY_BYTES
     try:
-        return request.body(errors.MAX_BODY_BYTES)
+        return request.body(limit)
     except Refused:
-        raise errors.too_long(errors.MAX_BODY_BYTES) from None
+        raise errors.too_long(limit) from None
+
+
+def _claim(request: HttpRequest, sent: Mapping[str, str]) -> signature.Signature:
+    """Read by whom the request is signed. API Gateway may drop that: its callers are told where it arrives."""
+    try:
+        return signature.read(sent, presigned="X-Amz-Signature" in request.query)
+    except Failure as failure:
+        if failure.name != signature.MISSING or request.stage in (ONE_BOX, FUNCTION_URL):
+            raise
+        where = "API Gateway drops it. Call the endpoint that the stack's output RekognitionEndpoint names"
+        raise Failure(failure.name, f"{failure.text}: {where}") from None
 
 
 def _caller(services: Services, claim: signature.Signature, sent: signature.SignedRequest) -> Tenant:

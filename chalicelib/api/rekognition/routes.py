@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from chalicelib.api.rekognition.operation import View
     from chalicelib.services import Services
 
+METHOD, PATH = "POST", "/"
+
 MODULES = {
     "collections": (
         "CreateCollection",

@@ -18,6 +18,7 @@ from chalicelib.api.rekognition.errors import Failure
 ALGORITHM = "AWS4-HMAC-SHA256"
 SERVICE = "rekognition"
 TERMINATOR = "aws4_request"
+MISSING = "MissingAuthenticationTokenException"
 
 _TIME = "%Y%m%dT%H%M%SZ"
 _ALWAYS_SIGNED = ("host", "x-amz-date", "x-amz-target")
@@ -63,7 +64,7 @@ def read(headers: Mapping[str, str], *, presigned: bool = False) -> Signature:
     """Read the claim from the headers, whose names are in small letters. Raises Failure if there is none, or half."""
     authorization = headers.get("authorization", "").strip()
     if presigned or not authorization:
-        raise Failure("MissingAuthenticationTokenException", "Missing Authentication Token")
+        raise Failure(MISSING, "Missing Authentication Token")
     algorithm, _, rest = authorization.partition(" ")
     if algorithm != ALGORITHM:
         raise _incomplete(f"Authorization must begin with {ALGORITHM}, not with {algorithm[:40]!r}")

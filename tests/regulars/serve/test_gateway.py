@@ -15,9 +15,10 @@ from chalice.app import Chalice
 from chalice.config import Config
 from chalice.local import LocalGateway
 
+from chalicelib.api.http import MAX_BODY_BYTES
 from chalicelib.api.icredit import errors as icredit_errors
 from chalicelib.core.errors import NotFound
-from regulars.serve.gateway import MAX_BODY_BYTES, Gateway
+from regulars.serve.gateway import Gateway
 from regulars.serve.messages import Request
 from tests.api.v1.client import document
 from tests.regulars.serve.apps import PATIENCE_S, echo_app, served
