@@ -70,12 +70,17 @@ def _pip_download(package: Package, target: Path) -> None:
 
 
 def _npm_pack(package: Package, target: Path) -> None:
-    npm = shutil.which("npm")
-    command = [npm] if npm else _npm_by_pip(target / "npm")
     wanted = f"{package.name}@{package.version}"
+    npm(target, "pack", wanted, "--pack-destination", str(target))
+
+
+def npm(folder: Path, *words: str) -> None:
+    """Run npm in `folder`, where it has its cache, too. Raises PackageUnavailable."""
+    found = shutil.which("npm")
+    command = [found] if found else _npm_by_pip(folder / "npm")
     # A cache of its own: if the home folder's is not writable, npm says nothing or waits forever.
-    options = ["--ignore-scripts", "--loglevel=error", "--logs-max=0", "--cache", str(target / "npm-cache")]
-    _run([*command, "pack", wanted, "--pack-destination", str(target), *options], target)
+    options = ["--ignore-scripts", "--loglevel=error", "--logs-max=0", "--cache", str(folder / "npm-cache")]
+    _run([*command, *words, *options], folder)
 
 
 def _npm_by_pip(folder: Path) -> list[str]:

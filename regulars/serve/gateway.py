@@ -28,7 +28,7 @@ from regulars.serve.compression import compressed
 from regulars.serve.messages import NO_SUCH_PATH, TOO_LONG, Refused, Request, Response, message
 
 _log = logging.getLogger(__name__)
-_OWN_HEADERS = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding", "upgrade"})
+_OWN_HEADERS = frozenset({"connection", "content-length", "date", "keep-alive", "transfer-encoding", "upgrade"})
 _OF_THE_CONNECTION = frozenset({"transfer-encoding"})
 """Headers that the app does not see: it gets a chunked body in one piece."""
 

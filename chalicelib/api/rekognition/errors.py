@@ -6,7 +6,6 @@ import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import formatdate
 from types import MappingProxyType
 
 from chalice.app import Response
@@ -84,9 +83,8 @@ def too_long(most_bytes: int) -> Failure:
 
 def refusal(failure: Failure, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
     """Make the response of a failure before the application saw the request."""
-    sent = {"Content-Type": CONTENT_TYPE, "Date": formatdate(usegmt=True), **headers}
     id_ = str(uuid.uuid4())
-    return response(failure, id_, {**sent, "x-amzn-RequestId": id_})
+    return response(failure, id_, {"Content-Type": CONTENT_TYPE, **headers, "x-amzn-RequestId": id_})
 
 
 def response(failure: Failure, request_id: str, headers: Mapping[str, str]) -> Response:

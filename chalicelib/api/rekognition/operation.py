@@ -161,9 +161,10 @@ def _caller(services: Services, claim: signature.Signature, sent: signature.Sign
         raise Failure("UnrecognizedClientException", "The security token included in the request is invalid.")
     tenant, secret = known
     tolerance = timedelta(seconds=services.settings.clock_tolerance_s)
-    public = services.settings.public_url
-    hosts = [*services.settings.endpoint_hosts, *([urlsplit(public).netloc] if public else [])]
-    signature.verify(claim, sent, secret, services.clock.now(), tolerance=tolerance, hosts=hosts)
+    public = urlsplit(services.settings.public_url or "")
+    hosts = [*services.settings.endpoint_hosts, *([public.netloc] if public.netloc else [])]
+    now = services.clock.now()
+    signature.verify(claim, sent, secret, now, tolerance=tolerance, hosts=hosts, prefix=public.path)
     if tenant.disabled:
         raise Failure("AccessDeniedException", "This tenant is not activated: ask its operator")
     return tenant

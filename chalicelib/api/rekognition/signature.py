@@ -87,12 +87,19 @@ def read(headers: Mapping[str, str], *, presigned: bool = False) -> Signature:
 
 
 def verify(
-    claim: Signature, request: SignedRequest, secret: str, now: datetime, *, tolerance: timedelta, hosts: Sequence[str]
+    claim: Signature,
+    request: SignedRequest,
+    secret: str,
+    now: datetime,
+    *,
+    tolerance: timedelta,
+    hosts: Sequence[str],
+    prefix: str = "",
 ) -> None:
     """Raise Failure unless the request is as it was signed with this secret, at most `tolerance` ago or ahead.
 
-    `hosts`: names under which a proxy is called in front of us. Whichever of them the client signed is right, with or
-    without a slash at the path's end.
+    `hosts`: names under which a proxy is called in front of us. `prefix`: beginning of the path that it takes off.
+    Whichever of them the client signed is right, with or without a slash at the path's end.
     """
     _require_now(claim, now, tolerance)
     if (claim.service, claim.terminator) != (SERVICE, TERMINATOR) or claim.day != claim.sent_at[:8]:
@@ -103,7 +110,7 @@ def verify(
     if sent != hashed:
         what = "is of another body" if _HEX_64.fullmatch(sent) else f"is a hash of the body here, not {sent[:60]!r}"
         raise Failure("InvalidSignatureException", f"{_DIFFERS} x-amz-content-sha256 {what}.")
-    candidates = [signed_with(claim, one, hashed, secret) for one in _variants(request, hosts)]
+    candidates = [signed_with(claim, one, hashed, secret) for one in _variants(request, hosts, prefix)]
     matches = [hmac.compare_digest(one.encode(), claim.signature.encode()) for one in candidates]
     if not any(matches):
         what = "The secret, the path, the host or a signed header differs from what arrived here"
@@ -122,11 +129,12 @@ def signed_with(claim: Signature, request: SignedRequest, hashed: str, secret: s
     return _mac(key, text).hex()
 
 
-def _variants(request: SignedRequest, hosts: Sequence[str]) -> Iterator[SignedRequest]:
+def _variants(request: SignedRequest, hosts: Sequence[str], prefix: str) -> Iterator[SignedRequest]:
     """Yield the request as a client may have signed it."""
     bare = request.path.rstrip("/")
+    ends = [one for path in dict.fromkeys([bare, prefix + bare]) for one in (path or "/", f"{path}/")]
     for host in dict.fromkeys([_host(request), *hosts]):
-        for path in dict.fromkeys([request.path or "/", bare or "/", f"{bare}/"]):
+        for path in dict.fromkeys([request.path or "/", *ends]):
             yield replace(request, path=path, headers={**request.headers, "host": host})
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -91,3 +92,15 @@ def hold(value: Any, shape: Shape | None, place: str) -> None:
     else:
         kinds = {"integer": int, "long": int, "boolean": bool, "float": (int, float), "timestamp": (int, float)}
         assert isinstance(value, kinds[shape.type_name]), (place, value)
+
+
+def environment(url: str, credentials: Credentials) -> dict[str, str]:
+    """Return the environment of a program that finds the service and its keys there, as the SDKs do."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("AWS_")},
+        "AWS_ENDPOINT_URL_REKOGNITION": url,
+        "AWS_ACCESS_KEY_ID": credentials.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": credentials.secret_access_key,
+        "AWS_DEFAULT_REGION": "eu-central-1",
+        "AWS_REGION": "eu-central-1",
+    }

@@ -61,8 +61,14 @@ SECOND = SignedRequest(
 )
 
 
-def check(request: SignedRequest, secret: str = SECRET, now: datetime = NOW, hosts: tuple[str, ...] = ()) -> None:
-    verify(read(request.headers), request, secret, now, tolerance=TOLERANCE, hosts=hosts)
+def check(
+    request: SignedRequest,
+    secret: str = SECRET,
+    now: datetime = NOW,
+    hosts: tuple[str, ...] = (),
+    prefix: str = "",
+) -> None:
+    verify(read(request.headers), request, secret, now, tolerance=TOLERANCE, hosts=hosts, prefix=prefix)
 
 
 def refusal(request: SignedRequest, secret: str = SECRET, now: datetime = NOW) -> Failure:
@@ -91,6 +97,13 @@ def test_the_host_that_the_client_called_may_stand_in_a_setting() -> None:
     behind = changed(FIRST, host="10.0.0.7:8000")
     assert "Host arrived as '10.0.0.7:8000'" in refusal(behind).text
     check(behind, hosts=("other.example", "regulars.example"))
+
+
+@pytest.mark.parametrize("path", ["/", ""])
+def test_a_path_before_ours_may_be_taken_off_by_a_proxy(path: str) -> None:
+    arrived = SignedRequest(path, SECOND.headers, SECOND.body)
+    assert refusal(arrived).name == "InvalidSignatureException"
+    check(arrived, prefix="/api")
 
 
 @pytest.mark.parametrize("request_", [FIRST, SECOND])
