@@ -10,7 +10,7 @@ NO_REGISTRY := echo "make $(MAKECMDGOALS) needs a package registry once: let pip
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
-.PHONY: setup models packs demo week serve test alone check format package dist container bench load bench-book bench-cold bench-console bench-edge pictures site kernels lock client emulated slow fuzz fuzz-api soak stale faults crash crash-import crash-edge clips-edge memory-edge soak-edge lag-edge clean
+.PHONY: setup models packs demo week serve test alone check format package dist container bench load bench-book bench-cold bench-console bench-edge pictures site kernels lock client emulated slow acceptance fuzz fuzz-api soak stale faults crash crash-import crash-edge clips-edge memory-edge soak-edge lag-edge clean
 
 setup: .venv/installed
 
@@ -119,6 +119,9 @@ bench-cold: setup .venv/peers  ## Cold starts of the packaged functions, split; 
 
 slow: setup  ## All examples of the properties of which the gate tries a few
 	$(BIN)/python -m pytest -q -m slow --hypothesis-profile long tests
+
+acceptance: models  ## A hundred checks of the Rekognition dialect by boto3, on a box of its own; URL= of one that runs, keys in AWS's variables
+	$(BIN)/python -m pytest -q tests/acceptance $(if $(URL),--rekognition $(URL))
 
 fuzz: setup  ## A million hostile inputs to all parsers; INPUTS=number, SEED= as a run printed it, PARSER= for one of them
 	$(BIN)/python -m tests.hostile.fuzz $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED)) $(if $(PARSER),--parser "$(PARSER)")

@@ -31,6 +31,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--import-kills", type=int, default=4, help="how often tests/faults/test_import.py kills an import"
     )
     parser.addoption("--import-pictures", type=int, default=60, help="how many pictures that import has")
+    parser.addoption(
+        "--rekognition", help="tests/acceptance: the endpoint of a box that runs, instead of one of its own"
+    )
     parser.addoption("--every-fault", action="store_true", help="tests/faults: all points, not a tenth of them")
 
 

@@ -153,7 +153,7 @@ def _request(scope: Mapping[str, Any]) -> Request:
         name, value = raw_name.decode("ascii"), raw_value.decode("latin-1").strip(" \t")
         if name == "host" and name in headers:
             raise ValueError("a request has one Host")
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        headers[name] = f"{headers[name]},{value}" if name in headers else value  # as signatures want it
     version = scope["http_version"]
     if version not in ("1.0", "1.1"):
         raise ValueError("only HTTP/1.0 and 1.1 are known")

@@ -32,7 +32,7 @@ _SIGN_IN_BYTES = 4096
 _REMEMBERED_S = 60.0
 _LOOKS = 4
 _SESSION = re.compile(r"(?:^|;\s*)(?:__Host-)?regulars=([A-Za-z0-9_-]+)")
-_ACCESS_KEY = re.compile(r" *Credential=([0-9A-Z]{16,128})/")
+_ACCESS_KEY = re.compile(r"(?:^|[ ,])Credential=([0-9A-Z]{16,128})/")
 _APP_ID = re.compile(rb'app_id(?:=|"\r\n(?:[^\r\n]{1,80}\r\n)?\r\n)([0-9A-Za-z]{1,64})')
 
 Find = Callable[[], str | None]
@@ -93,7 +93,7 @@ class Tenants:
         if "authorization" not in head.headers and (cookie := _SESSION.search(head.headers.get("cookie", ""))):
             return self._claim("session", cookie[1])
         scheme, _, secret = head.headers.get("authorization", "").strip().partition(" ")
-        if signer := _ACCESS_KEY.match(secret) if scheme == "AWS4-HMAC-SHA256" else None:
+        if signer := _ACCESS_KEY.search(secret) if scheme == "AWS4-HMAC-SHA256" else None:
             return self._claim("access_key", signer[1])
         if scheme.lower() not in ("appcode", "bearer"):
             codes = {value for name, value in parse_qsl(head.query) if name.lower() == "appcode"}

@@ -202,13 +202,16 @@ def _event(request: Request, matched: tuple[str, dict[str, str]], binary_types: 
 
 
 def _body(body: bytes, content_type: str, binary_types: list[str]) -> bytes | str | None:
-    """Return the event's body: a text, unless it is of the app's binary media types."""
+    """Return the event's body: a text, unless it is of the app's binary media types, or is no text."""
     if not body:
         return None
     media_type = content_type.partition(";")[0].strip().lower()
     if "*/*" in binary_types or media_type in (binary.lower() for binary in binary_types):
         return body
-    return body.decode("utf-8", "replace")
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return body  # a signature is of the bytes that were sent
 
 
 def _response(answer: Mapping[str, Any]) -> Response:

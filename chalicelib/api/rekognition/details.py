@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from chalicelib.core.decision import MIN_QUALITY
-from chalicelib.core.pictures import DetectedFace, Estimates, Found, Gender, Sides
+from chalicelib.core.pictures import Estimates, Found, Gender, Sides
 from chalicelib.services.recognition.looking import DescribedFace
 
 Members = dict[str, Any]
@@ -51,15 +51,12 @@ def wanted_models(attributes: Sequence[str]) -> frozenset[str]:
     return frozenset(MODELS[name] for name in asked if name in MODELS)
 
 
-def bounding_box(face: DetectedFace, width: int, height: int) -> Members:
-    """Return a face's box as shares of the picture's sides. It may reach over the edges."""
-    found = Found.of(face, Sides(width, height))
-    return {"Width": found.width, "Height": found.height, "Left": found.x, "Top": found.y}
-
-
-def confidence(score: float) -> float:
-    """Return the detector's score, which is never below 0.75, on Rekognition's scale."""
-    return max(50.0, 100 - 160 * (1 - min(score, 1.0)) ** 2)
+def placed(found: Found) -> Members:
+    """Return a face's box as shares of the picture's sides, over which it may reach, and the detector's confidence."""
+    return {
+        "BoundingBox": {"Width": found.width, "Height": found.height, "Left": found.x, "Top": found.y},
+        "Confidence": max(50.0, 100 - 160 * (1 - min(found.score, 1.0)) ** 2),
+    }
 
 
 def reason_of(face: DescribedFace, quality_filter: str) -> str:
@@ -76,8 +73,7 @@ def compared_face(face: DescribedFace, width: int, height: int) -> Members:
     """Return the members that every face of a picture has. `width`, `height`: those of the picture."""
     detected, quality, pose = face.detected, face.quality, face.estimates.pose
     detail: Members = {
-        "BoundingBox": bounding_box(detected, width, height),
-        "Confidence": confidence(detected.score),
+        **placed(Found.of(detected, Sides(width, height))),
         "Landmarks": [
             {"Type": name, "X": x / width, "Y": y / height}
             for name, (x, y) in zip(_LANDMARKS, detected.landmarks, strict=False)

@@ -9,13 +9,14 @@ from functools import partial
 from typing import Any
 
 from chalicelib.api.rekognition.collections import LARGEST_PAGE, collection, model_version, place
-from chalicelib.api.rekognition.details import bounding_box, confidence, face_detail, reason_of
+from chalicelib.api.rekognition.details import face_detail, placed, reason_of
 from chalicelib.api.rekognition.errors import Failure
 from chalicelib.api.rekognition.operation import Call, Members
 from chalicelib.api.rekognition.pictures import MOST_FACES, RULES, judged, picture_of
 from chalicelib.core.errors import FaceNotFound, StorageUnavailable
 from chalicelib.core.model import Face, Group
 from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.pictures import Found, Sides
 from chalicelib.core.similarity import MATCH
 from chalicelib.services.erasure.faces import MAX_DELETED
 from chalicelib.services.models.estimation import spoof
@@ -118,9 +119,9 @@ def search_faces_by_image(call: Call, asked: Members) -> Members:
             most=asked.get("MaxFaces", LARGEST_PAGE),
         )
     )
+    place = placed(Found.of(largest.detected, Sides(fit.described.width, fit.described.height)))
     return {
-        "SearchedFaceBoundingBox": bounding_box(largest.detected, fit.described.width, fit.described.height),
-        "SearchedFaceConfidence": confidence(largest.detected.score),
+        **{f"SearchedFace{name}": value for name, value in place.items()},
         "FaceMatches": [{"Similarity": one.similarity, "Face": shown(one.face, version)} for one in found],
         "FaceModelVersion": version,
     }
@@ -132,8 +133,7 @@ def shown(face: Face, version: str) -> dict[str, Any]:
     if face.external_id:
         answer["ExternalImageId"] = face.external_id
     if found := face.portrait.found:
-        answer["BoundingBox"] = {"Width": found.width, "Height": found.height, "Left": found.x, "Top": found.y}
-        answer["Confidence"] = confidence(found.score)
+        answer |= placed(found)
     return {**answer, "IndexFacesModelVersion": version}
 
 

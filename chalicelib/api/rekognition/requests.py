@@ -57,13 +57,13 @@ class Number:
     whole: bool = False
 
     def read(self, value: Any, place: str, problems: Problems) -> float | int:
-        if isinstance(value, bool) or not isinstance(value, int | float) or (self.whole and value != int(value)):
+        if isinstance(value, bool) or not isinstance(value, int | float) or (self.whole and value % 1):
             raise _wrong_type(place, value, "a whole number" if self.whole else "a number")
         if self.least is not None and value < self.least:
             problems.append(_failed(value, place, f"Member must have value greater than or equal to {self.least:g}"))
         if self.most is not None and value > self.most:
             problems.append(_failed(value, place, f"Member must have value less than or equal to {self.most:g}"))
-        return int(value) if self.whole else float(value)
+        return int(value) if self.whole else value
 
 
 @dataclass(frozen=True)
