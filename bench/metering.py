@@ -3,9 +3,9 @@
 DynamoDB, by the Developer Guide's "Read consistency" and "Item sizes": a strongly consistent read costs a unit for each
 4 KB begun; GetItem and BatchGetItem round every item up, and an absent one costs a unit; Query rounds up the sum of
 what it read, which through an index is all that the index carries, asked for or not. A write in a transaction costs two
-units for each 1 KB begun of the larger of the item before and after; a condition that writes nothing costs the same,
-and so does all of a transaction that a condition cancels. An index entry that is made, changed or removed is a write
-of its own, by its size ("Local Secondary Indexes": one that moves is two).
+units for each 1 KB begun of the larger of the item before and after, any other write one; a condition that writes
+nothing costs the same, and so does all of a transaction that a condition cancels. An index entry that is made, changed
+or removed is a write of its own, by its size ("Local Secondary Indexes": one that moves is two).
 
 S3, SQS and KMS charge by the call: `Meter.calls` counts those that the adapters make for what is asked of them.
 """
@@ -17,6 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from chalicelib.adapters.aws.expressions import one_new
 from chalicelib.adapters.limits.items import attribute_size, index_entry_size
 from chalicelib.core.errors import ConditionFailed
 from chalicelib.core.ports import Action, Item, ItemStore, Page, Storage, Table
@@ -56,10 +57,10 @@ def stored_bytes(item: Item | None) -> int:
 
 
 def write_units(table: Table, before: Item | None, after: Item | None) -> int:
-    """Of one action of a transaction that leaves an item `after` where `before` was."""
+    """Of one write that leaves an item `after` where `before` was; in a transaction, twice as many."""
     size = max(stored_bytes(before), stored_bytes(after), 1)
     entries = sum(_entry_units(table, index, before or {}, after or {}) for index in table.indexes)
-    return IN_A_TRANSACTION * (-(-size // WRITE_UNIT_BYTES) + entries)
+    return -(-size // WRITE_UNIT_BYTES) + entries
 
 
 def _entry_units(table: Table, index: str, before: Item, after: Item) -> int:
@@ -128,6 +129,7 @@ class MeteredItems:
         return page
 
     def transact(self, actions: Sequence[Action]) -> None:
+        each = 1 if one_new(actions) else IN_A_TRANSACTION
         places = [(action.table, action.key) for action in actions]
         before = [self._items.get(table, key) for table, key in places]
         self._meter.calls["dynamodb"] += 1
@@ -135,10 +137,10 @@ class MeteredItems:
             self._items.transact(actions)
         except ConditionFailed:
             for (table, _), old in zip(places, before, strict=True):
-                self.written[table.name] += write_units(table, old, old)
+                self.written[table.name] += each * write_units(table, old, old)
             raise
         for (table, key), old in zip(places, before, strict=True):
-            self.written[table.name] += write_units(table, old, self._items.get(table, key))
+            self.written[table.name] += each * write_units(table, old, self._items.get(table, key))
 
     def _read(self, what: str, units: int) -> None:
         self.spent[what] += units

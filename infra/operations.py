@@ -63,7 +63,11 @@ def _may_be_joined(entry: Any) -> bool:
 
 
 def _logs() -> Template:
-    """Make a log group for each function; Lambda itself would make one that keeps logs for ever."""
+    """Make a log group for each function; Lambda itself would make one that keeps logs for ever.
+
+    Of Lambda's own lines, those are kept that tell of a failure: START, END and REPORT of each run cost more than our
+    line of it, and what they say are metrics, too.
+    """
     groups = {
         f"{function}Logs": {
             "Type": "AWS::Logs::LogGroup",
@@ -76,8 +80,9 @@ def _logs() -> Template:
         }
         for name, function in functions().items()
     }
+    levels = {"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "SystemLogLevel": "WARN"}
     pointed = {
-        function: {"Properties": {"LoggingConfig": {"LogGroup": {"Ref": f"{function}Logs"}}}}
+        function: {"Properties": {"LoggingConfig": {"LogGroup": {"Ref": f"{function}Logs"}, **levels}}}
         for function in functions().values()
     }
     return {"Resources": {**groups, **pointed}}

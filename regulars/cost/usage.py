@@ -52,8 +52,8 @@ DAYS = 30.4
 POLLS_A_MINUTE = 15
 """Requests to one queue that a function listens to: Lambda has five pollers, each asking for 20 seconds at a time."""
 
-LOG_BYTES = 700
-"""Assumed: log of one run, Lambda's own lines and ours."""
+LOG_BYTES = 350
+"""Log of one run, a line of ours (190 to 580 bytes with CloudWatch's 26 a line): Lambda logs failures only."""
 
 OUTCOMES: Mapping[str, float] = {"capture_new": 0.1, "capture_arrival": 0.4, "capture_within": 0.5}
 """Assumed for a month's bill: shares of visitors who are new, come again, or are still there.
@@ -130,11 +130,18 @@ class Model:
         """Return the quantities of one capture with one face: its share of the offer, upload, message, resolution."""
         a_day = self.load.captures_a_day
         offer = self._api("offer_within_a_minute", a_day / offered_together)
-        # Each capture pays for its own record; those offered together share the rest of the offer.
-        records = Quantities(dynamodb_write_units=2 * math.ceil(self.figures.bytes["capture"] / 1024))
-        shared = (offer + records.times(-1)).times(1 / offered_together)
+        # Each capture pays for its own record, twice as much in the transaction of several; those offered together
+        # share the rest of the offer.
+        record = Quantities(dynamodb_write_units=math.ceil(self.figures.bytes["capture"] / 1024))
+        shared = (offer + record.times(-1)).times(1 / offered_together)
         queued = Quantities(s3_puts=1, sqs_requests=3)
-        return shared + records + queued + self._run("ingest", outcome, a_day, searches=1) + self._searched(a_day)
+        return (
+            shared
+            + record.times(min(offered_together, 2))
+            + queued
+            + self._run("ingest", outcome, a_day, searches=1)
+            + self._searched(a_day)
+        )
 
     def per_thousand(self) -> dict[str, Quantities]:
         """Return the quantities of a thousand of each operation that the report prices, by its printed name."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.aws.errors import (
@@ -17,12 +18,12 @@ from chalicelib.adapters.aws.errors import (
     translated,
     translation,
 )
-from chalicelib.adapters.aws.expressions import key_to_wire, query_parameters, transact_item
-from chalicelib.adapters.limits.attributes import item_from_wire
+from chalicelib.adapters.aws.expressions import key_to_wire, one_new, query_parameters, transact_item
+from chalicelib.adapters.limits.attributes import item_from_wire, item_to_wire
 from chalicelib.adapters.limits.items import failed, refuse_illegal, require_key
 from chalicelib.adapters.limits.span import Position, Queries, Span
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, RegularsError, StorageUnavailable
-from chalicelib.core.ports import Action, Item, Table
+from chalicelib.core.ports import Action, Item, Put, Table
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -32,6 +33,7 @@ _BATCH_KEYS = 100
 _BATCH_ROUNDS = 8
 _TRANSACT_ATTEMPTS = 4
 _PAUSE_S = 0.05
+_NOT_ABSENT = "ConditionalCheckFailedException"
 
 
 class DynamoItemStore(Queries):
@@ -87,24 +89,30 @@ class DynamoItemStore(Queries):
 
     def transact(self, actions: Sequence[Action]) -> None:
         refuse_illegal(actions)
-        request: dict[str, Any] = {
-            "TransactItems": [transact_item(action, self._prefix) for action in actions],
-            "ClientRequestToken": str(uuid.uuid4()),
-        }
+        write, new = self._request(actions), one_new(actions)
         unknown = False
         for attempt in range(_TRANSACT_ATTEMPTS):
             try:
-                self._client.transact_write_items(**request)
+                write()
                 return
             except FAILURES as failure:
                 unknown = unknown or is_ambiguous(failure)
                 refusal = _refusal(failure, actions)
+                if new and (unknown or _was_repeated(failure)) and _is_stored(new, failure):
+                    return
                 # DynamoDB knows the token: it executes a repeat only if it did not execute the attempt before.
                 if not unknown or isinstance(refusal, ConditionFailed | InvalidInput):
                     raise refusal from failure
                 if attempt == _TRANSACT_ATTEMPTS - 1:
                     raise StorageUnavailable(f"{_SERVICE} did not say how a transaction ended") from failure
             self._pause(attempt)
+
+    def _request(self, actions: Sequence[Action]) -> Callable[[], object]:
+        requests: Any = [transact_item(action, self._prefix) for action in actions]
+        if one_new(actions):
+            return partial(self._client.put_item, **requests[0]["Put"])
+        token = str(uuid.uuid4())
+        return partial(self._client.transact_write_items, TransactItems=requests, ClientRequestToken=token)
 
     def _batch(self, table: Table, keys: list[tuple[str, str]]) -> list[Item]:
         """Read at most 100 distinct keys; return the items that exist, in no order."""
@@ -127,9 +135,11 @@ class DynamoItemStore(Queries):
 
 def _refusal(failure: Exception, actions: Sequence[Action]) -> RegularsError:
     """Translate a failed TransactWriteItems for the caller."""
+    if error_code(failure) == _NOT_ABSENT:
+        return ConditionFailed(frozenset(condition.name for condition in actions[0].when))
     if error_code(failure) != "TransactionCanceledException":
         return translation(failure, _SERVICE)
-    reasons: list[Any] = getattr(failure, "response", {}).get("CancellationReasons", [])
+    reasons: list[Any] = _response(failure).get("CancellationReasons", [])
     codes = {reason.get("Code") for reason in reasons}
     failure.add_note(said := _messages(reasons))
     if too_much := refused_item(said, _SERVICE):
@@ -141,6 +151,20 @@ def _refusal(failure: Exception, actions: Sequence[Action]) -> RegularsError:
         refused = (pair for pair in parts if pair[1].get("Code") == "ConditionalCheckFailed")
         return ConditionFailed(frozenset[str]().union(*(_failed_names(*pair) for pair in refused)))
     return StorageUnavailable(f"{_SERVICE} cancelled a transaction: try again later")
+
+
+def _response(failure: Exception) -> Mapping[str, Any]:
+    return getattr(failure, "response", None) or {}  # a lost connection's is None
+
+
+def _was_repeated(failure: Exception) -> bool:
+    """Return whether the client sent the request more than once by itself: any of them may have been executed."""
+    return int(_response(failure).get("ResponseMetadata", {}).get("RetryAttempts", 0)) > 0
+
+
+def _is_stored(new: Put, failure: Exception) -> bool:
+    """Return whether the item could not be stored because it is there already, each attribute as it was to be."""
+    return item_from_wire(_response(failure).get("Item", {})) == item_from_wire(item_to_wire(new.item))
 
 
 def _failed_names(action: Action, reason: Any) -> frozenset[str]:

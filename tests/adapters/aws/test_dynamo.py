@@ -51,7 +51,7 @@ class ScriptedClient:
             raise reply
         return reply
 
-    transact_write_items = get_item = batch_get_item = query = _answer
+    transact_write_items = put_item = get_item = batch_get_item = query = _answer
 
 
 def store(client: ScriptedClient, slept: list[float] | None = None) -> DynamoItemStore:
@@ -108,6 +108,62 @@ def test_a_condition_that_failed_after_a_lost_attempt_is_told() -> None:
     client = ScriptedClient(LOST, cancelled("ConditionalCheckFailed"))
     with pytest.raises(ConditionFailed):
         store(client).transact([Check(DIRECTORY, KEY, (exists("it"),))])
+
+
+NEW = Put(DIRECTORY, {"tenant": "t", "item": "i", "n": 7}, (absent("free"),))
+
+
+def taken(n: str, repeated: int = 0) -> ClientError:
+    """What DynamoDB answers if there is an item with the number `n`, and the client has repeated the request."""
+    there = {"n": {"N": n}, "item": {"S": "i"}, "tenant": {"S": "t"}}
+    error = failure("ConditionalCheckFailedException", Item=there)
+    error.response["ResponseMetadata"]["RetryAttempts"] = repeated
+    return error
+
+
+def test_an_item_that_is_not_there_yet_is_put_without_a_transaction() -> None:
+    client = ScriptedClient({})
+    store(client).transact([NEW])
+    (call,) = client.calls
+    assert call["Item"] == {"tenant": {"S": "t"}, "item": {"S": "i"}, "n": {"N": "7"}}
+    assert call["ConditionExpression"] == "attribute_not_exists(#n0)"
+
+
+@pytest.mark.parametrize("lost", [LOST, failure("InternalServerError", 500)], ids=repr)
+def test_a_new_item_whose_answer_was_lost_is_stored_if_it_is_found_as_it_was_to_be(lost: Exception) -> None:
+    client = ScriptedClient(lost, taken("7"))
+    store(client).transact([NEW])
+    assert client.calls[0] == client.calls[1]
+
+
+def test_a_new_item_that_the_client_put_twice_by_itself_is_stored() -> None:
+    store(ScriptedClient(taken("7", repeated=1))).transact([NEW])
+
+
+@pytest.mark.parametrize(
+    "script", [[taken("7")], [taken("8", repeated=1)], [LOST, taken("8")], [LOST, LOST, taken("8")]], ids=str
+)
+def test_a_new_item_in_whose_place_is_that_of_somebody_else_is_refused(script: list[Reply]) -> None:
+    with pytest.raises(ConditionFailed) as raised:
+        store(ScriptedClient(*script)).transact([NEW])
+    assert raised.value.names == {"free"}
+
+
+@pytest.mark.parametrize(
+    ("script", "expected"),
+    [
+        ([LOST] * 4, StorageUnavailable),
+        ([LOST, *[failure("ThrottlingException")] * 3], StorageUnavailable),
+        ([failure("ThrottlingException")], Busy),
+        ([failure("TransactionConflictException")], Busy),
+        ([failure("AccessDeniedException")], StorageUnavailable),
+    ],
+    ids=str,
+)
+def test_a_new_item_that_is_not_stored_or_may_be_is_told(script: list[Reply], expected: type[Exception]) -> None:
+    with pytest.raises(expected) as raised:
+        store(ScriptedClient(*script)).transact([NEW])
+    assert raised.type is expected
 
 
 @pytest.mark.parametrize(

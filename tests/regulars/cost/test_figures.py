@@ -10,7 +10,7 @@ from bench import operations
 from bench.metering import MeteredItems
 from chalicelib.core.errors import ConditionFailed
 from chalicelib.core.keys import FACES, HOOKS
-from chalicelib.core.ports import Delete, Put, absent
+from chalicelib.core.ports import Delete, Put, absent, equals
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars.cost import figures
@@ -50,6 +50,14 @@ def test_a_kilobyte_begun_is_two_units_in_a_transaction(items: MeteredItems, siz
     assert items.written["hooks"] == units
 
 
+def test_an_item_that_must_be_new_is_one_unit_a_kilobyte_begun_also_if_it_is_refused(items: MeteredItems) -> None:
+    items.transact([Put(HOOKS, item(1025), (absent("new"),))])
+    assert items.written["hooks"] == 2
+    with pytest.raises(ConditionFailed):
+        items.transact([Put(HOOKS, item(1025), (absent("new"),))])
+    assert items.written["hooks"] == 4
+
+
 def test_the_larger_of_before_and_after_counts(items: MeteredItems) -> None:
     items.transact([Put(HOOKS, item(3000))])
     items.written.clear()
@@ -61,7 +69,7 @@ def test_a_transaction_that_a_condition_cancels_is_charged_all_the_same(items: M
     items.transact([Put(HOOKS, item(1500))])
     items.written.clear()
     with pytest.raises(ConditionFailed):
-        items.transact([Put(HOOKS, item(100), (absent("free"),))])
+        items.transact([Put(HOOKS, item(100), (equals("x", "y", "same"),))])
     assert items.written["hooks"] == 4
 
 
