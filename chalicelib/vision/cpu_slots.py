@@ -1,14 +1,19 @@
-"""CPU slots: which threads compute when more want to than there are cores."""
+"""CPU slots: which threads compute when more want to than there are cores, and who helps when fewer do."""
 
 from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TypeVar
 
 from chalicelib.core import telemetry
+
+Part = TypeVar("Part")
+Answer = TypeVar("Answer")
 
 
 @dataclass(eq=False)
@@ -30,6 +35,7 @@ class CpuSlots:
         self._held: Counter[str] = Counter()
         self._waiting: list[_Waiting] = []
         self._changed = threading.Condition()
+        self._helpers = ThreadPoolExecutor(max(count - 1, 1), "cpu-slot")  # which starts none before it is needed
 
     @contextmanager
     def slot(self, *, to_open: bool = False) -> Iterator[None]:
@@ -47,10 +53,51 @@ class CpuSlots:
         try:
             yield
         finally:
-            with self._changed:
-                self._free += 1
-                self._held[mine.tenant] -= 1
-                self._changed.notify_all()
+            self._give_back(mine.tenant)
+
+    def spread(self, work: Callable[[Part], Answer], parts: Sequence[Part]) -> list[Answer]:
+        """Do `work` for each of the parts, and return the answers in their order.
+
+        The caller holds a slot. Other threads help on slots that are free now, and stop as soon as anybody waits for
+        one. So one picture uses all cores of an idle machine, and a rush finds them as if nobody were helped.
+        """
+        tenant, todo, answers = telemetry.tenant(), iter(range(len(parts))), dict[int, Answer]()
+
+        def go_on(has_to_stop: Callable[[], object]) -> None:
+            for at in todo:
+                answers[at] = work(parts[at])
+                if has_to_stop():
+                    return
+
+        def help_out() -> None:
+            try:
+                go_on(lambda: self._waiting)
+            finally:
+                self._give_back(tenant)
+
+        helpers = [self._helpers.submit(help_out) for _ in range(self._take_spare(tenant, len(parts) - 1))]
+        try:
+            go_on(lambda: False)
+        finally:
+            wait(helpers)
+        for helper in helpers:
+            helper.result()
+        return [answers[at] for at in range(len(parts))]
+
+    def _take_spare(self, tenant: str, most: int) -> int:
+        """Take up to `most` slots on cores that nobody uses; return how many."""
+        with self._changed:
+            spare = 0 if self._waiting else self._count - max(self._held.total(), 1)
+            taken = max(min(spare, most), 0)
+            self._free -= taken
+            self._held[tenant] += taken
+            return taken
+
+    def _give_back(self, tenant: str) -> None:
+        with self._changed:
+            self._free += 1
+            self._held[tenant] -= 1
+            self._changed.notify_all()
 
     def _next(self) -> _Waiting | None:
         """Return whose turn it is; None if there is no slot for any that waits."""

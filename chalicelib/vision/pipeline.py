@@ -37,13 +37,13 @@ class FacePipeline:
 
     def __init__(self, pack: Pack, memory: PictureMemory | None = None) -> None:
         self._manifest = pack.manifest
-        self._sessions = Sessions(pack)
+        self._slots = CpuSlots(cores())
+        self._sessions = Sessions(pack, self._slots)
         self._detector = Detector(self._sessions, pack.manifest.detector)
         used = {file.name for file in pack.files} - {file.name for file in packs.lacking(pack)}
         self._roles = _roles(pack, used)
         self._files = [file.name for file in pack.files if file.name in used]
         self._attributes = attributes.CropModels(self._sessions)
-        self._slots = CpuSlots(cores())
         self._memory = memory
         self._last = _LastCrops()
 

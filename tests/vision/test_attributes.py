@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, Gender, Pose
+from chalicelib.vision.cpu_slots import CpuSlots
 from chalicelib.vision.describe.attributes import CropModels, emotions
 from chalicelib.vision.packs.manifest import Crop, CropModel, CropRole
 from chalicelib.vision.pipeline import FacePipeline
@@ -156,6 +157,7 @@ class FixedSessions:
 
     def __init__(self) -> None:
         self.batches: list[tuple[str, tuple[int, ...]]] = []
+        self.spread = CpuSlots(1).spread
 
     def run(self, file: str, batch: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         self.batches.append((file, batch.shape))

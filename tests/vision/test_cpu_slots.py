@@ -126,3 +126,78 @@ def test_a_tenant_does_not_wait_for_another_that_computes_all_it_can() -> None:
         end.set()
         for thread in (*rushing, other):
             thread.join()
+
+
+class TestSpread:
+    """The parts of one thread's work, done on cores that are free."""
+
+    @pytest.mark.parametrize("count", [1, 2, 4])
+    @pytest.mark.parametrize("parts", [0, 1, 3, 40])
+    def test_the_answers_are_in_order_and_no_core_is_used_twice(self, count: int, parts: int) -> None:
+        slots, watch = CpuSlots(count), Watch()
+
+        def square(number: int) -> int:
+            watch.step()
+            return number**2
+
+        with slots.slot():
+            assert slots.spread(square, range(parts)) == [number**2 for number in range(parts)]
+        assert watch.most_computing <= count
+
+    def test_all_free_cores_help(self) -> None:
+        slots, all_at_once = CpuSlots(4), threading.Barrier(4)
+        with slots.slot():
+            slots.spread(lambda _: all_at_once.wait(30), range(4))
+
+    def test_a_rush_uses_no_more_cores_than_there_are(self) -> None:
+        slots, watch = CpuSlots(SLOTS), Watch()
+
+        def request(_: int) -> None:
+            with slots.slot():
+                slots.spread(lambda _: watch.step(), range(STEPS))
+
+        with ThreadPoolExecutor(REQUESTS) as threads:
+            list(threads.map(request, range(REQUESTS)))
+        assert watch.most_computing <= SLOTS
+
+    def test_a_helper_leaves_its_slot_to_a_thread_that_waits(self) -> None:
+        slots, done, got_in, both_busy = CpuSlots(2), list[int](), list[int](), threading.Barrier(3)
+
+        def part(number: int) -> None:
+            if number < 2:
+                both_busy.wait(30)
+            time.sleep(0.005)
+            done.append(number)
+
+        def comes() -> None:
+            both_busy.wait(30)
+            with slots.slot():
+                got_in.append(len(done))
+
+        waiting = threading.Thread(target=comes)
+        waiting.start()
+        with slots.slot():
+            slots.spread(part, range(200))
+        waiting.join()
+        assert got_in[0] < 100
+
+    def test_work_that_fails_in_any_thread_fails_and_gives_all_slots_back(self) -> None:
+        slots = CpuSlots(4)
+
+        def fails(number: int) -> None:
+            time.sleep(0.002)
+            if number == 5:
+                raise ValueError("damaged")
+
+        for _ in range(10):
+            with pytest.raises(ValueError, match="damaged"), slots.slot():
+                slots.spread(fails, range(8))
+        all_at_once = threading.Barrier(4)
+        with slots.slot():
+            slots.spread(lambda _: all_at_once.wait(30), range(4))
+
+    def test_parts_may_have_parts(self) -> None:
+        slots = CpuSlots(3)
+        with slots.slot():
+            found = slots.spread(lambda part: slots.spread(lambda number: number * part, range(9)), range(9))
+        assert found == [[number * part for number in range(9)] for part in range(9)]

@@ -98,6 +98,7 @@ class Detector:
 
     def __init__(self, sessions: Sessions, role: DetectorRole) -> None:
         self._network = network_of(sessions, role)
+        self._spread = sessions.spread
         self._role = role
 
     def faces(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
@@ -148,17 +149,18 @@ class Detector:
         Faces in two tiles are returned twice, or in part. `sides`: height and width of the picture. `planes` returns a
         tile's planes in a given size.
         """
-        found = []
-        for top, bottom in _tiles(sides[0], zoom):
-            for left, right in _tiles(sides[1], zoom):
-                size = (max(1, round((right - left) * zoom)), max(1, round((bottom - top) * zoom)))
-                tile = planes((slice(top, bottom), slice(left, right)), size)
-                (rows,) = self._network.rows([tile], FINE_SCORE)
-                rows = _scaled(surest(rows, MAX_ROWS), (right - left) / size[0], (bottom - top) / size[1])
-                rows[:, [0, *range(4, 14, 2)]] += left
-                rows[:, [1, *range(5, 14, 2)]] += top
-                found.append(rows)
-        return surest(np.concatenate(found), MAX_ROWS)
+
+        def look(tile: _Tile) -> NDArray[np.float32]:
+            height, width = (side.stop - side.start for side in tile)
+            size = (max(1, round(width * zoom)), max(1, round(height * zoom)))
+            (rows,) = self._network.rows([planes(tile, size)], FINE_SCORE)
+            rows = _scaled(surest(rows, MAX_ROWS), width / size[0], height / size[1])
+            rows[:, [0, *range(4, 14, 2)]] += tile[1].start
+            rows[:, [1, *range(5, 14, 2)]] += tile[0].start
+            return rows
+
+        tiles = [(slice(*down), slice(*across)) for down in _tiles(sides[0], zoom) for across in _tiles(sides[1], zoom)]
+        return surest(np.concatenate(self._spread(look, tiles)), MAX_ROWS)
 
     def confirm(
         self, image: NDArray[np.uint8], proposals: NDArray[np.float32], sure: NDArray[np.bool_]
@@ -204,14 +206,16 @@ class Detector:
         """
         seen = rows.copy()
         seen[:, 14] = 0
-        for start in range(0, len(rows), BATCH):
-            part = slice(start, start + BATCH)
-            frames = [frame_of(row, turn, size) for row in rows[part]]
+
+        def look(part: NDArray[np.float32]) -> None:
+            frames = [frame_of(row, turn, size) for row in part]
             found = self._network.rows([frame.seen(image, size) for frame in frames], LOOK_SCORE)
-            for row, frame, inside in zip(seen[part], frames, found, strict=True):
+            for row, frame, inside in zip(part, frames, found, strict=True):
                 again = _again(row, frame.back(inside, size))
                 if again is not None:
                     row[:] = again
+
+        self._spread(look, [seen[start : start + BATCH] for start in range(0, len(seen), BATCH)])
         return seen
 
     def run(self, pictures: Sequence[NDArray[np.uint8]], score: float) -> list[NDArray[np.float32]]:

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from chalicelib.vision.cpu_slots import CpuSlots
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.packs.prelu import without_prelu
 
@@ -49,12 +50,13 @@ _ERRORS_ONLY = 3
 class Sessions:
     """Sessions by model file, each created at its first use and shared by all threads.
 
-    Each run uses one thread. Requests run side by side instead (vision/pipeline.py), and a picture's answer does not
-    depend on the number of cores.
+    Each run uses one thread, so that a picture's answer does not depend on the number of cores. Requests run side by
+    side, and so do a picture's runs on cores that are free: `spread` is that of the CpuSlots.
     """
 
-    def __init__(self, pack: Pack) -> None:
+    def __init__(self, pack: Pack, slots: CpuSlots | None = None) -> None:
         self._pack = pack
+        self.spread = (slots or CpuSlots(1)).spread
         self._sessions: dict[str, Any] = {}
         self._making = threading.Lock()
 
