@@ -2,13 +2,55 @@
 
 from __future__ import annotations
 
+import gzip
 import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import botocore
 import pytest
+import urllib3
+import werkzeug
 
+from chalicelib.adapters.aws.clients import SERVICES
 from infra import archive, interpreter, prune
 from infra.target import ARCHITECTURES, PYTHONS, Target
+
+AWS = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "eu-central-1",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",  # where nobody listens
+    "AWS_MAX_ATTEMPTS": "1",
+}
+LEFT = """
+import sys
+
+from botocore.exceptions import EndpointConnectionError
+from chalicelib.adapters.aws.clients import SERVICES, aws_client
+from chalicelib.api.multipart import MultipartDecoder
+
+CALLS = {
+    "dynamodb": ("get_item", {"TableName": "t" * 3, "Key": {"a": {"S": "b"}}}),
+    "kms": ("decrypt", {"CiphertextBlob": b"x"}),
+    "lambda": ("invoke", {"FunctionName": "f"}),
+    "s3": ("head_object", {"Bucket": "bucket", "Key": "k"}),
+    "sqs": ("send_message", {"QueueUrl": "http://127.0.0.1:9/q", "MessageBody": "m"}),
+}
+assert set(CALLS) == set(SERVICES)
+for service, (operation, parameters) in CALLS.items():
+    try:
+        getattr(aws_client(service), operation)(**parameters)
+    except EndpointConnectionError:
+        continue
+    raise SystemExit(f"{service} reached somebody")
+for library in ("botocore", "urllib3", "werkzeug"):
+    assert sys.modules[library].__file__.startswith(sys.argv[1]), library
+assert not {"botocore.docs.service", "importlib.metadata", "werkzeug.serving", "werkzeug.test"} & set(sys.modules)
+"""
+"""Clients sign and send, and a body of several parts can be read, without what the package leaves out."""
 
 
 def files(folder: Path, contents: dict[str, bytes]) -> Path:
@@ -71,3 +113,16 @@ def test_a_name_on_the_path_that_does_not_run_is_no_interpreter(tmp_path: Path) 
     shim.chmod(0o755)
     assert interpreter.output_of([str(shim), "--version"]) is None
     assert interpreter.output_of([str(tmp_path / "missing")]) is None
+
+
+def test_clients_and_forms_work_with_what_is_left_of_their_libraries(tmp_path: Path) -> None:
+    for library in (botocore, urllib3, werkzeug):
+        source = Path(library.__file__).parent
+        others = {folder.name for folder in (source / "data").glob("*/")} - set(SERVICES)
+        shutil.copytree(source, tmp_path / source.name, ignore=shutil.ignore_patterns("__pycache__", *others))
+    texts = gzip.decompress(next(tmp_path.glob("botocore/data/s3/*/service-2.json.gz")).read_bytes())
+    prune.prune(tmp_path)
+    left = gzip.decompress(next(tmp_path.glob("botocore/data/s3/*/service-2.json.gz")).read_bytes())
+    assert len(left) < len(texts) / 3
+    environ = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{prune.__file__.rsplit('/infra/')[0]}", **AWS}
+    subprocess.run([sys.executable, "-c", LEFT, tmp_path], env=environ, check=True)
