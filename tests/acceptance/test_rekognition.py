@@ -295,6 +295,13 @@ def test_a_search_by_image_finds_the_person_on_another_photo(boto: Any, staff: d
         assert set(answer["SearchedFaceBoundingBox"]) == {"Left", "Top", "Width", "Height"}
 
 
+def test_a_search_by_image_computes_nothing_that_is_not_asked_for(boto: Any, staff: dict[str, str]) -> None:
+    sent = {"CollectionId": staff["collection"], "Image": image(photos.PORTRAIT_AGAIN)}
+    times = boto.search_faces_by_image(**sent)["ResponseMetadata"]["HTTPHeaders"]["server-timing"]
+    assert "embed" in times
+    assert "attributes" not in times
+
+
 def test_a_search_without_a_face_is_told(boto: Any, staff: dict[str, str]) -> None:
     text = ("InvalidParameterException", "There are no faces in the image. Should be at least 1.")
     assert refused(boto.search_faces_by_image, CollectionId=staff["collection"], Image=page()) == text

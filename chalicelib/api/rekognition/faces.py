@@ -100,10 +100,13 @@ def search_faces(call: Call, asked: Members) -> Members:
 def search_faces_by_image(call: Call, asked: Members) -> Members:
     picture = picture_of(asked["Image"])
     group = collection(call, asked["CollectionId"])
+    quality_filter = asked.get("QualityFilter", "NONE")
+    filters = quality_filter != "NONE"
     wanted = () if call.tenant.least_liveness is None else ("liveness",)
+    most = MOST_FACES if filters else 1
     with judged():
-        seen = call.services.looking.seen(call.tenant, picture, RULES, wanted, most=MOST_FACES, embeds=True)
-    fit = seen.without(partial(reason_of, quality_filter=asked.get("QualityFilter", "NONE")))
+        seen = call.services.looking.seen(call.tenant, picture, RULES, wanted, most=most, embeds=True, poses=filters)
+    fit = seen.without(partial(reason_of, quality_filter=quality_filter))
     if not fit.described.faces:
         raise Failure("InvalidParameterException", "There are no faces in the image. Should be at least 1.")
     largest, version = fit.described.faces[0], model_version(call)

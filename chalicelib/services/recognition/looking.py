@@ -237,17 +237,19 @@ class Looking:
         *,
         most: int = MAX_FACES,
         embeds: bool = False,
+        poses: bool = True,
     ) -> SeenPicture:
         """Describe the `most` largest faces as they are estimated: nothing is rounded, and only `wanted` is computed.
 
-        `wanted`: of ATTRIBUTES, None for all; pose and quality are always there. `embeds`: with embeddings. Raises
-        Unusable if the picture cannot be read.
+        `wanted`: of ATTRIBUTES, None for all; quality is always there, and pose, unless nothing else is wanted and
+        `poses` is False. `embeds`: with embeddings. Raises Unusable if the picture cannot be read.
         """
         vision = self.tenant_vision.of(tenant.model)
         image, sides, scale = _read(vision, picture, rules)
         found = vision.detect(image)[:most]
-        estimates = [tenant.visible(one) for one in vision.describe(image, found, wanted)]
-        described = _described(sides, scale, vision, image, found, estimates)
+        describes = poses or wanted is None or len(wanted) > 0
+        estimates = vision.describe(image, found, wanted) if describes else [Estimates()] * len(found)
+        described = _described(sides, scale, vision, image, found, [tenant.visible(one) for one in estimates])
         embeddings = vision.embed(image, found if embeds else [])
         return SeenPicture(described, vision.model, embeddings, lambda number: vision.crop(image, found[number]))
 
