@@ -143,6 +143,10 @@ _ACTS = {
         rekognition UntagResource
         rekognition IndexFaces
         rekognition DeleteFaces
+        rekognition CreateUser
+        rekognition DeleteUser
+        rekognition AssociateFaces
+        rekognition DisassociateFaces
         regulars captures redrive
         regulars console
         regulars fsck
@@ -246,6 +250,7 @@ _ACTS = {
         rekognition DescribeCollection
         rekognition ListTagsForResource
         rekognition ListFaces
+        rekognition ListUsers
         rekognition DetectFaces
         sweep snapshots
         sweep pictures

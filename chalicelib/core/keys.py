@@ -177,6 +177,21 @@ def name_item(group_name: str) -> str:
     return f"NAME#{group_name}"
 
 
+_USER_PREFIX = "USER#"
+USERS = (_USER_PREFIX, _USER_PREFIX[:-1] + "$")
+"""Bounds around the users of all groups."""
+
+
+def user_item(entry: str) -> str:
+    """Make the key of a user's item from its entry in the gallery (core/users)."""
+    return f"{_USER_PREFIX}{entry}"
+
+
+def users_range(group_id: str) -> tuple[str, str]:
+    """Make the bounds around the users of a group, by their ids ("." is in no group's id; "/" is the byte after it)."""
+    return f"{_USER_PREFIX}{group_id}.", f"{_USER_PREFIX}{group_id}/"
+
+
 INDEX_RANGE = ("INDEX#", "INDEX$")
 """Bounds around all pointers to snapshots ("$" is the byte after "#")."""
 

@@ -179,6 +179,8 @@ class Group:
     """Of a group of the user's own: days after which a face is deleted that was not seen again; None: never."""
     tags: Mapping[str, str] = field(default_factory=dict)
     """Texts by key, which mean something to the tenant's programs only."""
+    users: int = 0
+    """How many users it has (core/users)."""
     created_at: datetime | None = None
     """None: it is about to be created."""
     version: int = 1
@@ -275,6 +277,8 @@ class JournalEntry:
     templates: tuple[Template, ...] = ()
     learnt: bool = False
     """Of REPLACE: the face learnt, and nobody asked to have the old templates removed soon."""
+    user: str = ""
+    """Of a face that had a user before: the user's entry (core/users), which follows in the same commit. Not stored."""
 
 
 class Labels(NamedTuple):
@@ -331,6 +335,8 @@ class Face:
     """When a person last changed it otherwise than by adding a picture; None: nobody did."""
     external_id: str = ""
     """The name that the caller gave to the photo that it was indexed from (ExternalImageId); "": none."""
+    user: str = ""
+    """The id of the user of its group that has it (core/users); "": none."""
     revision: int = 1
     """Grows with each change by a caller. A sighting is none: who types a name is not refused because of a visit."""
     version: int = 1

@@ -14,6 +14,7 @@ from chalicelib.core.model import Candidate
 from chalicelib.core.search import SearchAnswer, SearchRequest
 from chalicelib.core.shards import WHOLE
 from chalicelib.core.templates import fused
+from chalicelib.core.users import is_users
 from chalicelib.index.cohorts import WIDER, with_cohorts
 from chalicelib.index.sample import in_sample
 from chalicelib.index.scan.kernel import kernel
@@ -73,7 +74,9 @@ class View:
         """
         probes, point, part = request.probes, request.operating_point, request.shard != WHOLE
         self._require_dimensions(probes)
-        asked = self.groups if request.group_ids is None else request.group_ids
+        asked = request.group_ids
+        if asked is None:
+            asked = [group_id for group_id in self.groups if not is_users(group_id)]
         numbers = {self.groups[group_id] for group_id in asked if group_id in self.groups}
         gallery_size = sum(self.sizes.get(number, 0) for number in numbers)
         cut = -np.inf if point is None else (point.lowest_floor if part else point.floor)(gallery_size)

@@ -95,6 +95,7 @@ if TYPE_CHECKING:
     from chalicelib.services.tenants.rates import Rates
     from chalicelib.services.tenants.sessions import Sessions
     from chalicelib.services.tenants.signing import Signing
+    from chalicelib.services.users.users import Users
     from chalicelib.services.visits import FaceVisitsStore
     from chalicelib.services.watch import Watch
     from chalicelib.services.webhooks.deliveries import Deliveries
@@ -633,6 +634,19 @@ class Services:
         )
 
     @once
+    def users(self) -> Users:
+        from chalicelib.services.users.users import Users
+
+        return Users(
+            self._items,
+            self.faces,
+            self.writer,
+            self.requests,
+            tenant_vision=self.tenant_vision,
+            fpir_target=self.settings.fpir_target,
+        )
+
+    @once
     def erasures(self) -> Erasures:
         from chalicelib.services.erasure.erasing import Erasures
 
@@ -944,12 +958,14 @@ class Services:
             pictures,
             pointers,
             statistics,
+            users,
             visits,
         )
 
         items = self._items
         subjects = (
             gallery.GalleryRecords(items, self.groups, self.writer, self.ports.indexed),
+            users.UserRecords(items, self.writer),
             names.NameRecords(items),
             pictures.PictureRecords(items, self._blobs, self.orphans),
             visits.VisitRecords(items, self.observation_mover, self.clock),

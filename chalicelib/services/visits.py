@@ -248,6 +248,7 @@ def arrived(face: Face, plan: VisitPlan) -> Face:
     return replace(
         face,
         group_id=plan.group_id,
+        user=face.user if plan.group_id == face.group_id else "",
         arrive_count=arrivals.count,
         last_arrival_at=None if last_ms is None else moment(last_ms),
     )
@@ -256,16 +257,21 @@ def arrived(face: Face, plan: VisitPlan) -> Face:
 def face_update(tenant: str, before: Face, after: Face) -> Update:
     """Return the update of a face's arrivals, group and pictures, under condition FACE_SAME.
 
-    That is: nobody moved it to another group, and if its pictures change, nobody changed anything.
+    That is: nobody moved it to another group; if it is moved now, it has the same user, which it then leaves; and if
+    its pictures change, nobody changed anything.
     """
     item = face_item(tenant, after)
     changed = ["group", "enrolment_key", "arrival_key", "arrive_count", "last_arrival_at"]
     when = [equals("group", before.group_id, FACE_SAME)]
+    left: tuple[str, ...] = ()
+    if after.group_id != before.group_id:
+        left = ("user",)
+        when.append(equals("user", before.user or None, FACE_SAME))
     if after.pictures != before.pictures:
         changed += picture_fields(after)
         when.append(equals("version", before.version, FACE_SAME))
     set_ = {name: item[name] for name in changed}
-    return Update(keys.FACES, (tenant, after.faceid), tuple(when), set=set_, add={"version": 1})
+    return Update(keys.FACES, (tenant, after.faceid), tuple(when), set=set_, add={"version": 1}, remove=left)
 
 
 def face_put(tenant: str, before: Face, after: Face) -> Put:

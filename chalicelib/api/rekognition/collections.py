@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from chalicelib.api.rekognition.errors import BAD_REQUEST, Failure
 from chalicelib.api.rekognition.operation import Call, Members
-from chalicelib.core.errors import GroupExists, GroupNotFound, InvalidInput, TenantFull
+from chalicelib.core.errors import GroupExists, GroupNotFound, InvalidInput, TenantFull, UserExists, UserNotFound
 from chalicelib.core.model import DEFAULT_GROUPS, Group, Tenant
 from chalicelib.core.names import LONGEST_GROUP_NAME
 from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.users import User
 from chalicelib.core.values import milliseconds
 
 LARGEST_PAGE = 4_096
@@ -55,7 +58,7 @@ def describe_collection(call: Call, asked: Members) -> Members:
     group = collection(call, asked["CollectionId"])
     answer = {
         "FaceCount": group.count,
-        "UserCount": 0,
+        "UserCount": group.users,
         "FaceModelVersion": model_version(call),
         "CollectionARN": arn(call, group.name),
     }
@@ -85,6 +88,23 @@ def collection(call: Call, name: str) -> Group:
         return call.services.groups.named(call.tenant, name)
     except GroupNotFound:
         raise Failure("ResourceNotFoundException", f"The collection id: {name} does not exist") from None
+
+
+def user(call: Call, group: Group, id_: str) -> User:
+    """Return a user of a collection. Raises Failure."""
+    with user_errors(id_):
+        return call.services.users.get(call.tenant, group, id_)
+
+
+@contextmanager
+def user_errors(id_: str) -> Iterator[None]:
+    """Say in Rekognition's words that there is no such user, or that there is one."""
+    try:
+        yield
+    except UserNotFound:
+        raise Failure("ResourceNotFoundException", f"The user id: {id_} does not exist") from None
+    except UserExists:
+        raise Failure("ConflictException", f"The user id: {id_} already exists") from None
 
 
 def arn(call: Call, name: str) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from chalicelib.api.rekognition.collections import LARGEST_PAGE, collection, model_version, place
+from chalicelib.api.rekognition.collections import LARGEST_PAGE, collection, model_version, place, user
 from chalicelib.api.rekognition.details import face_detail, placed, reason_of
 from chalicelib.api.rekognition.errors import Failure
 from chalicelib.api.rekognition.operation import Call, Members
@@ -58,6 +58,9 @@ def list_faces(call: Call, asked: Members) -> Members:
     group = collection(call, asked["CollectionId"])
     most = asked.get("MaxResults") or LARGEST_PAGE
     wanted = None if "FaceIds" not in asked else [taken(one) for one in asked["FaceIds"]]
+    if "UserId" in asked:
+        own = user(call, group, asked["UserId"]).faceids
+        wanted = [one for one in own if wanted is None or one in wanted]
     tokens = PageTokens(f"faces {call.tenant.name} {group.id}")
     behind = place(tokens, asked.get("NextToken"))
     faces, following = call.services.face_lists.enrolled(call.tenant, group, most, behind, wanted)
@@ -73,11 +76,11 @@ def delete_faces(call: Call, asked: Members) -> Members:
     for first in range(0, len(asked_ids), MAX_DELETED):
         some = list(asked_ids)[first : first + MAX_DELETED]
         gone |= _deleted(call, group, some, first)
+    left = {faceid: one for faceid, one in asked_ids.items() if faceid not in gone}
+    kept = call.services.faces.of_group(call.tenant, group, [*left])
     return {
         "DeletedFaces": [shown_id(faceid) for faceid in asked_ids if faceid in gone],
-        "UnsuccessfulFaceDeletions": [
-            {"FaceId": one, "Reasons": ["FACE_NOT_FOUND"]} for faceid, one in asked_ids.items() if faceid not in gone
-        ],
+        "UnsuccessfulFaceDeletions": [_undeleted(one, kept.get(faceid)) for faceid, one in left.items()],
     }
 
 
@@ -135,6 +138,8 @@ def shown(face: Face, version: str) -> dict[str, Any]:
     answer: dict[str, Any] = {"FaceId": shown_id(face.faceid), "ImageId": str(uuid.UUID(hex=face.portrait.id))}
     if face.external_id:
         answer["ExternalImageId"] = face.external_id
+    if face.user:
+        answer["UserId"] = face.user
     if found := face.portrait.found:
         answer |= placed(found)
     return {**answer, "IndexFacesModelVersion": version}
@@ -159,13 +164,15 @@ def _deleted(call: Call, group: Group, faceids: list[str], first: int) -> set[st
     """Delete up to MAX_DELETED faces and return those that were there. Raises StorageUnavailable if some are left."""
     request = call.request and replace(call.request, key=f"{call.request.key}-{first}")
     of_call = replace(call, request=request)
-    done: dict[str, Any] = {}
-
-    def delete() -> None:
-        done.update(vars(call.services.deletion.of_group(call.tenant, group.name, faceids, request)))
-
-    stored = of_call.once(delete)
-    deleted = done if stored is None else stored
+    of_group = partial(call.services.deletion.of_group, only=lambda face: not face.user)
+    deleted = of_call.once(lambda: vars(of_group(call.tenant, group.name, faceids, request)))
     if deleted["failed"]:
         raise StorageUnavailable(f"{len(deleted['failed'])} faces are left: send the request again")
     return set(deleted["success"])
+
+
+def _undeleted(faceid: str, face: Face | None) -> dict[str, Any]:
+    if face is None:
+        return {"FaceId": faceid, "Reasons": ["FACE_NOT_FOUND"]}
+    of_user = {"UserId": face.user} if face.user else {}
+    return {"FaceId": faceid, "Reasons": ["ASSOCIATED_TO_AN_EXISTING_USER"], **of_user}

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from email.utils import format_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from chalice.app import Response
@@ -37,6 +37,8 @@ _INVOCATION = "amz-sdk-invocation-id"
 
 Members = Mapping[str, Any]
 
+_Made = TypeVar("_Made")
+
 
 @dataclass(frozen=True)
 class Call:
@@ -50,15 +52,15 @@ class Call:
     headers: dict[str, str] = field(default_factory=dict)
     """A view may add response headers."""
 
-    def once(self, change: Callable[[], object]) -> Mapping[str, Any] | None:
-        """Make a change that stores its answer under `request`; return the stored answer if it was made before.
+    def once(self, change: Callable[[], _Made]) -> _Made | Mapping[str, Any]:
+        """Make a change that stores its answer under `request`; return that, or the answer stored by an earlier call.
 
         What the change finds different may be what the same call did beside it: then that one's answer stands.
         """
         if (stored := self._stored()) is not None:
             return stored
         try:
-            change()
+            return change()
         except AnsweredAlready as already:
             return already.answer.body
         except (RegularsError, Failure):

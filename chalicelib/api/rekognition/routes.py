@@ -29,6 +29,7 @@ MODULES = {
     ),
     "faces": ("IndexFaces", "ListFaces", "DeleteFaces", "SearchFaces", "SearchFacesByImage"),
     "looking": ("DetectFaces", "CompareFaces"),
+    "users": ("CreateUser", "DeleteUser", "ListUsers", "AssociateFaces", "DisassociateFaces"),
 }
 """The operations by the module whose functions answer them, in snake case."""
 

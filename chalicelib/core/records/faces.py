@@ -119,6 +119,7 @@ def group_item(tenant: str, group: Group, created_at: datetime) -> Item:
         "learns": None if group.learns else False,
         "unseen_days": group.unseen_days,
         "tags": dict(group.tags) or None,
+        "users": group.users or None,
         "created_at": milliseconds(created_at),
         "version": group.version,
         "free": None if group.capacity is None else group.capacity - group.count,
@@ -143,6 +144,7 @@ def group_from(item: Item) -> Group:
         learns=item.get("learns", True),
         unseen_days=optional(int, item.get("unseen_days")),
         tags=item.get("tags") or {},
+        users=int(item.get("users", 0)),
         created_at=optional(moment, item.get("created_at")),
         version=int(item["version"]),
     )
@@ -151,7 +153,7 @@ def group_from(item: Item) -> Group:
 # --- faces ------------------------------------------------------------------------------------------------------------
 
 
-_RARE = ("name", "note", "external_id", "negatives", "merges", "moving")
+_RARE = ("name", "note", "external_id", "user", "negatives", "merges", "moving")
 """Fields of a face that its item has only if they say something."""
 
 
@@ -187,6 +189,7 @@ def face_from(item: Item) -> Face:
         merges=int(item.get("merges", 0)),
         moving=item.get("moving", ""),
         external_id=item.get("external_id", ""),
+        user=item.get("user", ""),
         hold=hold_from(item),
         consent=optional(consent_from, item.get("consent")),
         changed_at=optional(moment, item.get("changed_at")),

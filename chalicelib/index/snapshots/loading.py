@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 from chalicelib.core import keys
 from chalicelib.core.errors import WrongModel
 from chalicelib.core.items import directory_of, every
 from chalicelib.core.ports import BlobStore, Item, ItemStore
 from chalicelib.core.records.faces import face_from
+from chalicelib.core.records.users import user_from
 from chalicelib.core.shards import WHOLE, Shard
 from chalicelib.core.templates import compared
+from chalicelib.core.users import gallery_group
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.snapshots import build_segment
 from chalicelib.index.snapshots.fetch import fetch
@@ -119,9 +122,16 @@ def from_faces(items: ItemStore, tenant: str, model: str, shard: Shard = WHOLE) 
     """
     _log.warning("the gallery of tenant %s is made anew from its faces: no snapshot and journal cover it", tenant)
     seq = seq_of(items, tenant)
-    faces = (
-        (face.faceid, face.group_id, [t.vector for t in compared(face.templates) if t.model == model])
-        for face in map(face_from, every(items, keys.FACES, tenant))
-        if shard.holds(face.faceid)
+    faces = map(face_from, every(items, keys.FACES, tenant))
+    low, high = keys.USERS
+    users = map(user_from, every(items, keys.DIRECTORY, tenant, low=low, high=high))
+    entries = chain(
+        ((face.faceid, face.group_id, compared(face.templates)) for face in faces),
+        ((user.entry, gallery_group(user.group_id), user.templates) for user in users),
     )
-    return Gallery(model, build_segment.from_faces(model, seq, faces), shard)
+    held = (
+        (id_, group_id, [one.vector for one in templates if one.model == model])
+        for id_, group_id, templates in entries
+        if shard.holds(id_)
+    )
+    return Gallery(model, build_segment.from_faces(model, seq, held), shard)

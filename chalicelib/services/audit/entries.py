@@ -20,6 +20,7 @@ from chalicelib.core.audit import HOUR_MS, Entry, leaf_of
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.items import write
 from chalicelib.core.ports import Action, Check, Clock, Delete, Item, ItemStore, Put, absent
+from chalicelib.core.users import is_users
 from chalicelib.core.values import known, milliseconds, moment, time_text
 
 _MOST_REMEMBERED = 50_000
@@ -148,7 +149,7 @@ def _entry(act: Act, clock: Clock, actions: Sequence[Action], shown: Sequence[st
     """Make an act's entry, from what its transaction changes."""
     journal = [one.item for one in actions if isinstance(one, Put) and one.table.name == keys.JOURNAL.name]
     of_faces = [one.key[1] for one in actions if one.table.name == keys.FACES.name and not isinstance(one, Check)]
-    edited = [change["faceid"] for item in journal for change in item["changes"]]
+    edited = [one["faceid"] for item in journal for one in item["changes"] if not is_users(one["faceid"])]
     about = {name: value for name, value in act.about.items() if name != "face"}
     faces = [*([act.about["face"]] if "face" in act.about else []), *of_faces, *edited]
     return new_entry(

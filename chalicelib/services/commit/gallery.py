@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from chalicelib.core import keys
@@ -32,6 +32,8 @@ from chalicelib.core.ports import (
 from chalicelib.core.records.faces import journal_item
 from chalicelib.core.telemetry import stage
 from chalicelib.core.templates import compared
+from chalicelib.core.users import user_of
+from chalicelib.services.commit.users import followed
 
 GROUP_EXISTS = "group-exists"
 GROUP_ROOM = "group-room"
@@ -82,10 +84,16 @@ def limited_groups(group: Group) -> frozenset[str]:
 def edited(before: Face, after: Face) -> tuple[JournalEntry, ...]:
     """Return the journal's entry of a changed face: REPLACE if its templates changed, MOVE if only its group did."""
     if after.templates != before.templates:
-        return (JournalEntry(Edit.REPLACE, after.faceid, after.group_id, compared(after.templates)),)
+        templates = compared(after.templates)
+        return (JournalEntry(Edit.REPLACE, after.faceid, after.group_id, templates, user=user_of(before)),)
     if after.group_id != before.group_id:
-        return (JournalEntry(Edit.MOVE, after.faceid, after.group_id),)
+        return (JournalEntry(Edit.MOVE, after.faceid, after.group_id, user=user_of(before)),)
     return ()
+
+
+def deleted(face: Face) -> JournalEntry:
+    """Return the journal's entry of a face that is deleted."""
+    return JournalEntry(Edit.DELETE, face.faceid, face.group_id, user=user_of(face))
 
 
 class _Lane:
@@ -147,7 +155,7 @@ class GalleryWriter:
                 )
             seq = based_on + 1
             try:
-                self._items.transact(_actions(tenant, seq, change, self._clock.now()))
+                self._items.transact(_actions(tenant, seq, self._with_users(tenant, change), self._clock.now()))
             except ConditionFailed as error:
                 lane.seq = None
                 if _SEQ not in error.names:
@@ -163,6 +171,10 @@ class GalleryWriter:
                 self._on_commit(tenant, seq)
                 return seq
         raise Busy("many changes of this tenant's gallery arrive at once: send the request again in a moment")
+
+    def _with_users(self, tenant: str, change: Change) -> Change:
+        actions, entries = followed(self._items, tenant, change.journal)
+        return replace(change, actions=(*change.actions, *actions), journal=(*change.journal, *entries))
 
     def _read(self, tenant: str, lane: _Lane) -> int:
         """Read the gallery's seq and model into the lane; return the seq."""

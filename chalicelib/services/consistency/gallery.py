@@ -15,7 +15,9 @@ from chalicelib.core.items import directory_of, every, write, write_in_parts
 from chalicelib.core.model import Edit, Group, JournalEntry, Template, Tenant
 from chalicelib.core.ports import Check, Delete, Item, ItemStore, Update, absent, equals, exists
 from chalicelib.core.records.faces import face_from
+from chalicelib.core.records.users import user_from
 from chalicelib.core.templates import compared
+from chalicelib.core.users import gallery_group, is_users
 from chalicelib.services.commit.gallery import Change, GalleryWriter
 from chalicelib.services.consistency.disagreement import Disagreement
 from chalicelib.services.groups.groups import Groups
@@ -58,6 +60,11 @@ class GalleryRecords:
         yield from self._model(tenant, directory)
         yield from self._counts(tenant, directory, groups, Counter(face.group_id for face in faces.values()))
         yield from self._journal(tenant, directory)
+        low, high = keys.USERS
+        for user in map(user_from, every(self.items, keys.DIRECTORY, tenant.name, low=low, high=high)):
+            group_id = gallery_group(user.group_id)
+            vectors = [one.vector for one in user.templates if one.model == directory["model"]]
+            faces[user.entry] = _StoredFace(group_id, 0, _seen(group_id, vectors) if vectors else None)
         yield from self._index(tenant, int(directory["seq"]), faces)
 
     def _lists(self, tenant: Tenant, item: Item) -> Iterator[Disagreement]:
@@ -171,16 +178,21 @@ class GalleryRecords:
 
     def _tell(self, tenant: Tenant, faceid: str) -> None:
         """Write the face as it is into the journal once more, which every search process follows."""
-        key = (tenant.name, faceid)
-        item = self.items.get(keys.FACES, key)
+        is_user = is_users(faceid)
+        table, key = (keys.DIRECTORY, keys.user_item(faceid)) if is_user else (keys.FACES, faceid)
+        item = self.items.get(table, (tenant.name, key))
         if item is None:
             entry = JournalEntry(Edit.DELETE, faceid, "")
-            same = Check(keys.FACES, key, (absent(_SAME),))
+            same = Check(table, (tenant.name, key), (absent(_SAME),))
+        elif is_user:
+            user = user_from(item)
+            entry = JournalEntry(Edit.REPLACE, faceid, gallery_group(user.group_id), user.templates)
+            same = Check(table, (tenant.name, key), (exists(_SAME), equals("faces", list(user.faceids), _SAME)))
         else:
             face = face_from(item)
             templates: tuple[Template, ...] = compared(face.templates)
             entry = JournalEntry(Edit.REPLACE, faceid, face.group_id, templates)
-            same = Check(keys.FACES, key, (exists(_SAME), equals("version", face.version, _SAME)))
+            same = Check(table, (tenant.name, key), (exists(_SAME), equals("version", face.version, _SAME)))
         self.writer.commit(tenant.name, Change((same,), (entry,), skips_model_check=True))
 
 

@@ -27,13 +27,13 @@ from chalicelib.core.errors import (
 from chalicelib.core.ids import photo_id
 from chalicelib.core.items import attempts
 from chalicelib.core.learning import given, kept, with_a_given_one, with_room
-from chalicelib.core.model import MAX_PICTURES, Edit, Face, JournalEntry, Picture, Tenant
+from chalicelib.core.model import MAX_PICTURES, Face, Picture, Tenant
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Action, Clock, ItemStore
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.templates import compared, vector
 from chalicelib.services.captures.reading import SightedFaces, not_found
-from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter
+from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter, edited
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.portraits import Portrait, Portraits, id_of, keys_of
@@ -253,10 +253,9 @@ def _change(
     `model`: that of an added picture. None if one is removed: those left may be of an older model.
     """
     after = replace(face, pictures=pictures)
-    entry = JournalEntry(Edit.REPLACE, face.faceid, face.group_id, compared(after.templates))
     skips_model_check = model is None
     actions = (face_put(tenant.name, face, after), *record)
-    return Change(actions, (entry,), model=model, skips_model_check=skips_model_check)
+    return Change(actions, edited(face, after), model=model, skips_model_check=skips_model_check)
 
 
 def _busy() -> Busy:

@@ -233,6 +233,7 @@ def _changed(held: _Read, changes: FaceChanges) -> Face:
     return replace(
         face,
         group_id=held.target.id,
+        user=face.user if held.target.id == face.group_id else "",
         age=_set(AGE, face.age, changes.age, changes),
         gender=_set(GENDER, face.gender, changes.gender, changes),
         attributes={id_: value for id_, value in values.items() if value},

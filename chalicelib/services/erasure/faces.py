@@ -10,9 +10,10 @@ from dataclasses import asdict, dataclass, field, replace
 from chalicelib.core.erasures import Erasure
 from chalicelib.core.errors import Busy, ConditionFailed, FaceHeld, InvalidInput, RegularsError, StorageUnavailable
 from chalicelib.core.items import attempts, write
-from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
+from chalicelib.core.model import Face, Group, Tenant
 from chalicelib.core.ports import Action, ItemStore
-from chalicelib.services.commit.gallery import Change, GalleryWriter, limited_groups
+from chalicelib.core.users import user_of
+from chalicelib.services.commit.gallery import Change, GalleryWriter, deleted, limited_groups
 from chalicelib.services.commit.idempotency import OK, PARTIAL, RECORDED, Answer, RequestId, Requests
 from chalicelib.services.erasure.erasing import Erasures
 from chalicelib.services.faces.faces import Faces
@@ -68,14 +69,21 @@ class Deletion:
     erasures: Erasures
 
     def of_group(
-        self, tenant: Tenant, group_name: str, faceids: Sequence[str], request: RequestId | None = None, *, by: str = ""
+        self,
+        tenant: Tenant,
+        group_name: str,
+        faceids: Sequence[str],
+        request: RequestId | None = None,
+        *,
+        by: str = "",
+        only: Callable[[Face], bool] = _anybody,
     ) -> Deleted:
         """Delete faces of a group, as `of_faces` does. A face of another group counts as missing.
 
         Raises GroupNotFound, and the errors of `of_faces`.
         """
         _require_number(faceids)
-        manner = Manner(by, tenant.deletes_erase)
+        manner = Manner(by, tenant.deletes_erase, only)
         return self._delete(tenant, self.groups.named(tenant, group_name), faceids, request, manner)
 
     def of_faces(
@@ -217,14 +225,14 @@ def _left(faceids: Sequence[str], deleted: Deleted) -> list[str]:
 
 
 def _fitting(tenant: str, faceids: Sequence[str], found: Mapping[str, Face]) -> list[str]:
-    """Return the first of the ids: as many as one transaction can delete, with names, and with counts of groups."""
+    """Return the first of the ids: as many as one transaction can delete, with names, groups and users."""
     chunk: list[str] = []
-    actions, groups = 0, set[str]()
+    actions, others = 0, set[str]()
     for faceid in faceids:
         if face := found.get(faceid):
             actions += len(face_deletes(tenant, face))
-            groups.add(face.group_id)
-        if actions + len(groups) > _ACTIONS:
+            others |= {face.group_id, user_of(face)}
+        if actions + len(others) > _ACTIONS:
             break
         chunk.append(faceid)
     return chunk
@@ -233,7 +241,7 @@ def _fitting(tenant: str, faceids: Sequence[str], found: Mapping[str, Face]) -> 
 def _deletion(tenant: Tenant, groups: Mapping[str, Group], faces: Sequence[Face], record: Sequence[Action]) -> Change:
     return Change(
         actions=(*(action for face in faces for action in face_deletes(tenant.name, face)), *record),
-        journal=tuple(JournalEntry(Edit.DELETE, face.faceid, face.group_id) for face in faces),
+        journal=tuple(map(deleted, faces)),
         counts={id_: -number for id_, number in Counter(face.group_id for face in faces).items()},
         limited_groups=frozenset[str]().union(*map(limited_groups, groups.values())),
     )

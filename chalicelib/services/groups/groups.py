@@ -30,7 +30,7 @@ from chalicelib.core.errors import (
     TooManyTags,
 )
 from chalicelib.core.ids import time_ordered_id
-from chalicelib.core.items import attempts, directory_of, every
+from chalicelib.core.items import attempts, directory_of, every, write_in_parts
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import DEFAULT_GROUPS, NO_VALUES, Group, Migration, Tenant
 from chalicelib.core.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, composed
@@ -314,10 +314,17 @@ class Groups:
             if group.count:
                 raise GroupNotEmpty(f"group {group.name!r} holds {group.count} faces: delete or move them first")
             try:
-                return self._requests.write(tenant.name, _deletion(tenant.name, group), request)
+                self._requests.write(tenant.name, _deletion(tenant.name, group), request)
             except ConditionFailed:
                 continue
+            return self._forget_users(tenant, group)
         raise changed_all_the_time()
+
+    def _forget_users(self, tenant: Tenant, group: Group) -> None:
+        """Delete the users of a group that is gone. It had no faces, so the gallery has none of them."""
+        low, high = keys.users_range(group.id)
+        stored = every(self._items, keys.DIRECTORY, tenant.name, low=low, high=high)
+        write_in_parts(self._items, (Delete(keys.DIRECTORY, (tenant.name, one["item"])) for one in stored))
 
     def _is_taken(self, tenant: Tenant, name: str) -> bool:
         return self._items.get(keys.DIRECTORY, (tenant.name, keys.name_item(name))) is not None

@@ -14,13 +14,13 @@ from chalicelib.core.errors import Busy, ConditionFailed, FaceNotFound, InvalidI
 from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.items import attempts
 from chalicelib.core.merges import Merge, MergeBackup, MergeState
-from chalicelib.core.model import Edit, Face, JournalEntry, Negative, Picture, Tenant
+from chalicelib.core.model import Face, Negative, Picture, Tenant
 from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Put, absent, equals
 from chalicelib.core.records.merges import merge_item
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import Visits
 from chalicelib.core.webhooks import Event, EventKind
-from chalicelib.services.commit.gallery import Change, GalleryWriter, edited
+from chalicelib.services.commit.gallery import Change, GalleryWriter, deleted, edited
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.faces.faces import is_faceid
 from chalicelib.services.faces.holds import held_again
@@ -203,7 +203,7 @@ class Merging:
             *(Negatives(self.items).remembered(tenant, face.faceid, one) for one in pair.given),
             *self.outbox.actions(tenant, [_event(merge, face, survivor.name_of(face.group_id))]),
         ]
-        journal = (JournalEntry(Edit.DELETE, other.face.faceid, other.face.group_id), *edited(survivor.face, face))
+        journal = (deleted(other.face), *edited(survivor.face, face))
         changed = counts([face.group_id], [survivor.face.group_id, other.face.group_id])
         return Change(
             tuple(actions),

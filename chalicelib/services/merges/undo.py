@@ -241,6 +241,7 @@ class MergeUndo:
         hold = other.hold or face.hold  # one that was set since may be about either
         other = replace(
             other,
+            user="",  # it left its user as it was merged
             merges=len(below),
             moving=merge.id,
             hold=hold,

@@ -24,6 +24,7 @@ from chalicelib.core.ports import BlobStore, ItemStore, Update, Vision, equals, 
 from chalicelib.core.records.faces import face_from, picture_fields, tenant_from
 from chalicelib.core.search import IndexBuilder
 from chalicelib.core.templates import compared
+from chalicelib.core.users import is_users, user_of
 from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter
 from chalicelib.services.model_change.rejected_pictures import ReembeddedNegatives, RejectedPictures
 from chalicelib.services.models.embedder import Embedder
@@ -209,7 +210,7 @@ class Reembedding:
         if entries is None:
             work.all_faces()
         else:
-            changed = [e.faceid for e in entries if e.edit in (Edit.PUT, Edit.REPLACE)]
+            changed = [e.faceid for e in entries if e.edit in (Edit.PUT, Edit.REPLACE) and not is_users(e.faceid)]
             work.some_faces(list(dict.fromkeys(changed)))
         return wanted
 
@@ -327,7 +328,7 @@ def _change(tenant: str, made: Sequence[tuple[Face, PictureTemplates]]) -> Chang
         unchanged = equals("version", face.version, f"face-same:{face.faceid}")
         changed = {**picture_fields(replace(face, pictures=pictures)), "version": face.version + 1}
         actions.append(Update(keys.FACES, (tenant, face.faceid), (unchanged,), set=changed))
-        journal.append(JournalEntry(Edit.EMBED, face.faceid, face.group_id, compares))
+        journal.append(JournalEntry(Edit.EMBED, face.faceid, face.group_id, compares, user=user_of(face)))
     return Change(tuple(actions), tuple(journal))
 
 

@@ -21,7 +21,7 @@ from chalicelib.core.records.faces import face_item
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import Visits
 from chalicelib.core.webhooks import EventKind
-from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter, limited_groups
+from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter, deleted, limited_groups
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.names import face_deletes
 from chalicelib.services.faces.portraits import Portraits
@@ -167,7 +167,7 @@ class Strangers:
                 *Negatives(self.items).deletes(tenant, place.evicted),
                 *place.merges[0],
             ]
-            journal.insert(0, JournalEntry(Edit.DELETE, place.evicted.faceid, STRANGER))
+            journal.insert(0, deleted(place.evicted))
             counts[STRANGER] = counts.get(STRANGER, 0) - 1
         limited = limited_groups(groups.stranger) | limited_groups(groups.regular)
         return Change(tuple(actions), tuple(journal), counts, limited, based_on=seq)

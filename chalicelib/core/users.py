@@ -1,0 +1,59 @@
+"""Users: people who have several faces in one collection, and are searched for by the mean of these.
+
+In the gallery a user is one entry. Its id and its group hold a ".", which those of faces never do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from chalicelib.core.model import Face, Template
+from chalicelib.core.templates import compared
+
+MAX_FACES = 100
+"""Most faces of one user."""
+
+
+@dataclass(frozen=True)
+class User:
+    """A user of a group. `templates`: for each model the mean over its faces; none without faces."""
+
+    group_id: str
+    id: str
+    faceids: tuple[str, ...] = ()
+    templates: tuple[Template, ...] = ()
+
+    @property
+    def entry(self) -> str:
+        return entry_of(self.group_id, self.id)
+
+
+def entry_of(group_id: str, id_: str) -> str:
+    """Return the id that a user has in the gallery."""
+    return f"{group_id}.{id_}"
+
+
+def id_of(entry: str) -> str:
+    """Return the user's id of its entry in the gallery."""
+    return entry.partition(".")[2]
+
+
+def gallery_group(group_id: str) -> str:
+    """Return the group in which the gallery has a group's users."""
+    return f"{group_id}.users"
+
+
+def is_users(id_: str) -> bool:
+    """Return whether this is the id of a user in the gallery, or of a group of them, and not of a face or its group."""
+    return "." in id_
+
+
+def user_of(face: Face) -> str:
+    """Return the entry of a face's user; "" if it has none."""
+    return entry_of(face.group_id, face.user) if face.user else ""
+
+
+def mean_of(faces: Iterable[Sequence[Template]]) -> tuple[Template, ...]:
+    """Return the templates of a user with these faces' templates, as those of a face with these pictures."""
+    return compared([template for templates in faces for template in compared(templates)])

@@ -1,0 +1,216 @@
+"""Users of collections, as boto3 sees them."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from chalice.app import Chalice
+
+from chalicelib.core.model import Credentials, Profile
+from chalicelib.services import Services
+from tests.api.rekognition.client import client
+from tests.api.rekognition.test_faces import ids, image, refused
+from tests.fakes import FakeClock, Person
+
+ABSENT = "11111111-1111-1111-1111-111111111111"
+ANN = {"CollectionId": "staff", "UserId": "ann"}
+BOB = {"CollectionId": "staff", "UserId": "bob"}
+
+
+@pytest.fixture
+def staff(rekognition: Any) -> Any:
+    """The client, with the users `ann` and `bob` in the collection `staff`."""
+    rekognition.create_collection(CollectionId="staff")
+    for user in (ANN, BOB):
+        rekognition.create_user(**user)
+    return rekognition
+
+
+def indexed(staff: Any, *people: Person) -> list[str]:
+    return [faceid for one in people for faceid in ids(staff.index_faces(CollectionId="staff", Image=image(one)))]
+
+
+def photos(person: int, number: int) -> list[Person]:
+    return [Person(person, quality=50 + n) for n in range(number)]
+
+
+def shown_users(staff: Any) -> dict[str, str]:
+    return {one["UserId"]: one["UserStatus"] for one in staff.list_users(CollectionId="staff")["Users"]}
+
+
+def user_of(staff: Any, faceid: str) -> str | None:
+    (face,) = staff.list_faces(CollectionId="staff", FaceIds=[faceid])["Faces"]
+    found: str | None = face.get("UserId")
+    return found
+
+
+def test_users_are_listed_by_the_bytes_of_their_ids_in_pages(staff: Any) -> None:
+    for name in ("Zed", "a:1", "a.b", "a-c", "_x"):
+        staff.create_user(CollectionId="staff", UserId=name)
+    found = ["Zed", "_x", "a-c", "a.b", "a:1", "ann", "bob"]
+    assert list(shown_users(staff)) == found
+    pages = staff.get_paginator("list_users").paginate(CollectionId="staff", PaginationConfig={"PageSize": 3})
+    assert [[one["UserId"] for one in page["Users"]] for page in pages] == [found[:3], found[3:6], found[6:]]
+    assert staff.describe_collection(CollectionId="staff")["UserCount"] == 7
+    refusal = refused(staff.list_users, CollectionId="staff", NextToken="AAAA")
+    assert refusal == ("InvalidPaginationTokenException", "Invalid Pagination Token")
+
+
+def test_a_user_is_made_once_and_deleted_once(staff: Any) -> None:
+    assert refused(staff.create_user, **ANN) == ("ConflictException", "The user id: ann already exists")
+    staff.delete_user(**ANN)
+    gone = ("ResourceNotFoundException", "The user id: ann does not exist")
+    assert refused(staff.delete_user, **ANN) == gone
+    assert refused(staff.associate_faces, **ANN, FaceIds=[ABSENT]) == gone
+    assert refused(staff.disassociate_faces, **ANN, FaceIds=[ABSENT]) == gone
+    assert refused(staff.list_faces, **ANN) == gone
+    assert shown_users(staff) == {"bob": "CREATED"}
+    assert staff.describe_collection(CollectionId="staff")["UserCount"] == 1
+
+
+def test_a_collection_that_is_not_there_comes_before_its_users(staff: Any) -> None:
+    missing = ("ResourceNotFoundException", "The collection id: nobody does not exist")
+    nobody = {"CollectionId": "nobody", "UserId": "ann"}
+    assert refused(staff.create_user, **nobody) == missing
+    assert refused(staff.delete_user, **nobody) == missing
+    assert refused(staff.list_users, CollectionId="nobody") == missing
+    assert refused(staff.associate_faces, **nobody, FaceIds=[ABSENT]) == missing
+    assert refused(staff.disassociate_faces, **nobody, FaceIds=[ABSENT]) == missing
+
+
+def test_a_user_gets_faces_and_each_answer_names_it(staff: Any, clock: FakeClock) -> None:
+    faces = []
+    for one in photos(1, 3):
+        faces += indexed(staff, one)
+        clock.advance(timedelta(milliseconds=1))
+    answer = staff.associate_faces(**ANN, FaceIds=[faces[1], faces[0], faces[1]])
+    assert [one["FaceId"] for one in answer["AssociatedFaces"]] == [faces[1], faces[0]]
+    assert (answer["UnsuccessfulFaceAssociations"], answer["UserStatus"]) == ([], "ACTIVE")
+    assert [user_of(staff, one) for one in faces] == ["ann", "ann", None]
+    assert [one["FaceId"] for one in staff.list_faces(**ANN)["Faces"]] == faces[:2]
+    assert [one["FaceId"] for one in staff.list_faces(**ANN, FaceIds=faces[1:])["Faces"]] == [faces[1]]
+    assert staff.list_faces(**BOB)["Faces"] == []
+    assert shown_users(staff) == {"ann": "ACTIVE", "bob": "CREATED"}
+    matches = staff.search_faces(CollectionId="staff", FaceId=faces[2])["FaceMatches"]
+    assert [one["Face"]["UserId"] for one in matches] == ["ann", "ann"]
+    again = staff.index_faces(CollectionId="staff", Image=image(photos(1, 1)[0]))["FaceRecords"]
+    assert again[0]["Face"]["UserId"] == "ann"
+
+
+def test_a_user_counts_neither_as_a_face_nor_towards_the_limit(staff: Any, services: Services) -> None:
+    tenant = services.tenants.named("shop")
+    faces = indexed(staff, *photos(1, 2))
+    before = services.groups.defaults(tenant).faces_left
+    staff.associate_faces(**ANN, FaceIds=faces)
+    assert staff.describe_collection(CollectionId="staff")["FaceCount"] == 2
+    assert services.groups.defaults(tenant).faces_left == before
+    everybody = staff.search_faces(CollectionId="staff", FaceId=faces[0], FaceMatchThreshold=0)["FaceMatches"]
+    assert [one["Face"]["FaceId"] for one in everybody] == faces[1:]
+    assert [one.face.faceid for one in services.looking.similar(tenant, faces[0]).faces] == faces[1:]
+
+
+def test_faces_that_cannot_be_associated_are_told_one_by_one(staff: Any) -> None:
+    own, other, stranger, free = indexed(staff, Person(1), Person(2), Person(3), Person(1, quality=60))
+    staff.associate_faces(**ANN, FaceIds=[own])
+    staff.associate_faces(**BOB, FaceIds=[other])
+    answer = staff.associate_faces(**ANN, FaceIds=[ABSENT, other, own, stranger, free])
+    assert [one["FaceId"] for one in answer["AssociatedFaces"]] == [free]
+    missing, taken, unlike = answer["UnsuccessfulFaceAssociations"]
+    assert missing == {"FaceId": ABSENT, "Reasons": ["FACE_NOT_FOUND"]}
+    assert taken == {"FaceId": other, "UserId": "bob", "Reasons": ["ASSOCIATED_TO_A_DIFFERENT_USER"]}
+    assert (unlike["FaceId"], unlike["Reasons"]) == (stranger, ["LOW_MATCH_CONFIDENCE"])
+    assert 0 <= unlike["Confidence"] < 75
+    assert [user_of(staff, one) for one in (own, other, stranger, free)] == ["ann", "bob", None, "ann"]
+
+
+def test_any_faces_are_the_first_of_a_user_and_a_threshold_of_zero_takes_all(staff: Any) -> None:
+    faces = indexed(staff, Person(1), Person(2), Person(3))
+    assert len(staff.associate_faces(**ANN, FaceIds=faces[:2])["AssociatedFaces"]) == 2
+    assert staff.associate_faces(**ANN, FaceIds=faces[2:], UserMatchThreshold=100)["AssociatedFaces"] == []
+    assert len(staff.associate_faces(**ANN, FaceIds=faces[2:], UserMatchThreshold=0)["AssociatedFaces"]) == 1
+
+
+def test_faces_are_taken_away_and_free_again(staff: Any) -> None:
+    own, other, nobodys = indexed(staff, Person(1), Person(2), Person(3))
+    staff.associate_faces(**ANN, FaceIds=[own])
+    staff.associate_faces(**BOB, FaceIds=[other])
+    answer = staff.disassociate_faces(**ANN, FaceIds=[nobodys, other, ABSENT, own])
+    assert [one["FaceId"] for one in answer["DisassociatedFaces"]] == [own]
+    assert answer["UnsuccessfulFaceDisassociations"] == [
+        {"FaceId": other, "UserId": "bob", "Reasons": ["ASSOCIATED_TO_A_DIFFERENT_USER"]},
+        {"FaceId": ABSENT, "Reasons": ["FACE_NOT_FOUND"]},
+    ]
+    assert answer["UserStatus"] == "CREATED"
+    assert user_of(staff, own) is None
+    assert len(staff.associate_faces(**BOB, FaceIds=[own], UserMatchThreshold=0)["AssociatedFaces"]) == 1
+
+
+def test_a_face_of_a_user_is_deleted_only_when_it_is_free(staff: Any) -> None:
+    own, free = indexed(staff, Person(1), Person(2))
+    staff.associate_faces(**ANN, FaceIds=[own])
+    answer = staff.delete_faces(CollectionId="staff", FaceIds=[own, free])
+    assert answer["DeletedFaces"] == [free]
+    reasons = ["ASSOCIATED_TO_AN_EXISTING_USER"]
+    assert answer["UnsuccessfulFaceDeletions"] == [{"FaceId": own, "UserId": "ann", "Reasons": reasons}]
+    staff.delete_user(**ANN)
+    assert user_of(staff, own) is None
+    assert staff.delete_faces(CollectionId="staff", FaceIds=[own])["DeletedFaces"] == [own]
+
+
+def test_a_user_has_a_hundred_faces_at_most_and_a_call_past_that_does_nothing(staff: Any) -> None:
+    people = [Person(n, 40 + n) for n in range(1, 102)]
+    faces = ids(staff.index_faces(CollectionId="staff", Image=image(*people[:60])))
+    faces += ids(staff.index_faces(CollectionId="staff", Image=image(*people[60:])))
+    answer = staff.associate_faces(**ANN, FaceIds=faces[:100])
+    assert [one["FaceId"] for one in answer["AssociatedFaces"]] == faces[:100]
+    code, text = refused(staff.associate_faces, **ANN, FaceIds=faces[100:], UserMatchThreshold=0)
+    assert code == "ServiceQuotaExceededException"
+    assert "100" in text
+    assert user_of(staff, faces[100]) is None
+    assert len(staff.disassociate_faces(**ANN, FaceIds=faces[:100])["DisassociatedFaces"]) == 100
+    assert shown_users(staff)["ann"] == "CREATED"
+    staff.associate_faces(**ANN, FaceIds=faces[:100])
+    staff.delete_user(**ANN)
+    assert {one.get("UserId") for one in staff.list_faces(CollectionId="staff")["Faces"]} == {None}
+
+
+def test_a_call_that_is_sent_again_with_its_token_is_answered_as_the_first_time(staff: Any) -> None:
+    faces = indexed(staff, *photos(1, 2))
+    eve = {"CollectionId": "staff", "UserId": "eve", "ClientRequestToken": "t-1"}
+    for _ in range(2):
+        staff.create_user(**eve)
+    first, again = (staff.associate_faces(**ANN, FaceIds=faces, ClientRequestToken="t-1") for _ in range(2))
+    assert first["AssociatedFaces"] == again["AssociatedFaces"] != []
+    assert staff.associate_faces(**ANN, FaceIds=faces)["AssociatedFaces"] == []
+    first, again = (staff.disassociate_faces(**ANN, FaceIds=faces, ClientRequestToken="t-1") for _ in range(2))
+    assert first["DisassociatedFaces"] == again["DisassociatedFaces"] != []
+    for _ in range(2):
+        staff.delete_user(**eve)
+    assert refused(staff.delete_user, **{**eve, "UserId": "ann"}) == (
+        "IdempotentParameterMismatchException",
+        "The ClientRequestToken: t-1 you have supplied is already in use.",
+    )
+    assert shown_users(staff) == {"ann": "CREATED", "bob": "CREATED"}
+
+
+def test_another_tenant_sees_none_of_the_users(app: Chalice, staff: Any, services: Services) -> None:
+    faces = indexed(staff, *photos(1, 2))
+    staff.associate_faces(**ANN, FaceIds=faces)
+    other = client(app, services.tenants.add("other", Profile.CLOUD))
+    other.create_collection(CollectionId="staff")
+    assert other.list_users(CollectionId="staff")["Users"] == []
+    assert refused(other.associate_faces, **ANN, FaceIds=faces)[0] == "ResourceNotFoundException"
+    other.create_user(**ANN)
+    refusals = other.associate_faces(**ANN, FaceIds=faces)["UnsuccessfulFaceAssociations"]
+    assert [one["Reasons"] for one in refusals] == [["FACE_NOT_FOUND"]] * 2
+    other.delete_user(**ANN)
+    assert len(staff.list_faces(**ANN)["Faces"]) == 2
+
+
+def test_a_group_that_is_deleted_takes_its_users_with_it(staff: Any, services: Services, shop: Credentials) -> None:
+    tenant = services.tenants.named("shop")
+    services.groups.delete(tenant, "staff")
+    staff.create_collection(CollectionId="staff")
+    assert shown_users(staff) == {}

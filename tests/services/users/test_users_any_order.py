@@ -1,0 +1,273 @@
+"""Users given faces and rid of them, between deletions, moves, merges and new pictures.
+
+A face has one user at most, and a user is found by the mean of its faces.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chalicelib.core import keys
+from chalicelib.core.errors import Conflict, LimitReached, NotFound
+from chalicelib.core.items import every
+from chalicelib.core.model import REGULAR, STRANGER, Face, Group, Migration
+from chalicelib.core.records.users import user_from
+from chalicelib.core.search import SearchRequest
+from chalicelib.core.templates import compared, fused, vector
+from chalicelib.core.users import User, gallery_group
+from chalicelib.services.enrolment.update import FaceChanges
+from tests.examples import examples
+from tests.fakes import Person, picture
+from tests.faults.recount import disagreements
+from tests.services.conftest import RULES
+from tests.services.meanwhile import side_by_side
+from tests.services.sightings.book import Book, Shot, shot
+
+REFUSED = (NotFound, Conflict, LimitReached)
+PEOPLE = range(1, 6)
+NAMES = ("ann", "bob")
+GROUPS = (STRANGER, REGULAR)
+
+
+@dataclass
+class Expected:
+    """Which user each face has, by the rules alone: (group, user) by faceid."""
+
+    users: set[tuple[str, str]] = field(default_factory=set)
+    of_face: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def follow(self, faces: dict[str, Face]) -> None:
+        """Forget the users of faces that are gone or were moved."""
+        self.of_face = {
+            faceid: user
+            for faceid, user in self.of_face.items()
+            if faceid in faces and faces[faceid].group_id == user[0] and user in self.users
+        }
+
+
+Deed = Callable[[Book, Expected], None]
+
+
+def faces_of(book: Book) -> dict[str, Face]:
+    return {face.faceid: face for face in sorted(book.faces(), key=lambda face: face.faceid)}
+
+
+def some(book: Book, places: Sequence[int]) -> list[str]:
+    ids = [*faces_of(book)]
+    return list(dict.fromkeys(ids[place % len(ids)] for place in places)) if ids else []
+
+
+def group_of(book: Book, group_id: str) -> Group:
+    return book.services.groups.get(book.tenant, group_id)
+
+
+def create(group_id: str, name: str) -> Deed:
+    def deed(book: Book, expected: Expected) -> None:
+        with suppress(*REFUSED):
+            book.services.users.create(book.tenant, group_of(book, group_id), name)
+        expected.users.add((group_id, name))
+
+    return deed
+
+
+def delete_user(group_id: str, name: str) -> Deed:
+    def deed(book: Book, expected: Expected) -> None:
+        with suppress(*REFUSED):
+            book.services.users.delete(book.tenant, group_of(book, group_id), name)
+        expected.users.discard((group_id, name))
+
+    return deed
+
+
+def associate(group_id: str, name: str, places: list[int]) -> Deed:
+    def deed(book: Book, expected: Expected) -> None:
+        ids, user = some(book, places), (group_id, name)
+        faces = faces_of(book)
+        with suppress(*REFUSED):
+            book.services.users.associate(book.tenant, group_of(book, group_id), name, ids, 0.0)
+        if user in expected.users:
+            free = [one for one in ids if one not in expected.of_face and faces[one].group_id == group_id]
+            expected.of_face.update(dict.fromkeys(free, user))
+
+    return deed
+
+
+def disassociate(group_id: str, name: str, places: list[int]) -> Deed:
+    def deed(book: Book, expected: Expected) -> None:
+        ids, user = some(book, places), (group_id, name)
+        with suppress(*REFUSED):
+            book.services.users.disassociate(book.tenant, group_of(book, group_id), name, ids)
+        for one in ids:
+            if expected.of_face.get(one) == user:
+                del expected.of_face[one]
+
+    return deed
+
+
+def delete(places: list[int]) -> Deed:
+    def deed(book: Book, _expected: Expected) -> None:
+        if ids := some(book, places):
+            with suppress(*REFUSED):
+                book.services.deletion.of_faces(book.tenant, ids)
+
+    return deed
+
+
+def move(place: int, group_id: str) -> Deed:
+    def deed(book: Book, _expected: Expected) -> None:
+        for one in some(book, [place]):
+            changes = FaceChanges(group_of(book, group_id).name)
+            book.services.face_update.of_id(book.tenant, one, changes)
+
+    return deed
+
+
+def add_picture(place: int, number: int, seed: int) -> Deed:
+    def deed(book: Book, _expected: Expected) -> None:
+        for one in some(book, [place]):
+            photo = picture(Person(seed, side_px=40.0 + number))
+            with suppress(*REFUSED):
+                book.services.face_pictures.add(book.tenant, one, photo, RULES, is_vouched_for=True)
+
+    return deed
+
+
+def remove_picture(place: int) -> Deed:
+    def deed(book: Book, _expected: Expected) -> None:
+        for one in some(book, [place]):
+            with suppress(*REFUSED):
+                first = book.services.faces.get(book.tenant, one).pictures[0]
+                book.services.face_pictures.remove(book.tenant, one, first.id)
+
+    return deed
+
+
+def merge(first: int, second: int) -> Deed:
+    def deed(book: Book, _expected: Expected) -> None:
+        if len(ids := some(book, [first, second])) == 2:
+            with suppress(*REFUSED):
+                book.services.merging.merge(book.tenant, *ids)
+
+    return deed
+
+
+def undo(place: int) -> Deed:
+    def deed(book: Book, _expected: Expected) -> None:
+        if merges := [one for one in book.services.merges.page(book.tenant, 100).merges if one.is_active]:
+            with suppress(*REFUSED):
+                book.services.merge_undo.undo(book.tenant, merges[place % len(merges)].id)
+
+    return deed
+
+
+def see(seed: int, quarter: int) -> Deed:
+    def deed(book: Book, _expected: Expected) -> None:
+        book.see(Shot(shot(15 * quarter).at, (Person(seed, side_px=60.0),)))
+
+    return deed
+
+
+def erase(places: list[int]) -> Deed:
+    def deed(book: Book, _expected: Expected) -> None:
+        if ids := some(book, places):
+            with suppress(*REFUSED):
+                book.services.deletion.of_faces(book.tenant, ids, erase=True)
+                book.services.erasing.tenant(book.tenant)
+
+    return deed
+
+
+place, several = st.integers(0, 20), st.lists(st.integers(0, 20), min_size=1, max_size=4)
+of_user = (st.sampled_from(GROUPS), st.sampled_from(NAMES))
+deeds = st.one_of(
+    st.builds(associate, *of_user, several),
+    st.builds(associate, *of_user, several),
+    st.builds(disassociate, *of_user, several),
+    st.builds(create, *of_user),
+    st.builds(delete_user, *of_user),
+    st.builds(delete, several),
+    st.builds(erase, several),
+    st.builds(move, place, st.sampled_from(GROUPS)),
+    st.builds(add_picture, place, st.integers(0, 9), st.sampled_from(PEOPLE)),
+    st.builds(remove_picture, place),
+    st.builds(merge, place, place),
+    st.builds(undo, place),
+    st.builds(see, st.sampled_from(PEOPLE), st.integers(0, 300)),
+)
+
+
+def users_of(book: Book) -> list[User]:
+    low, high = keys.USERS
+    return [*map(user_from, every(book.storage.items, keys.DIRECTORY, "shop", low=low, high=high))]
+
+
+def right(book: Book, expected: Expected) -> None:
+    """Recount the users from the faces."""
+    faces, tenant = faces_of(book), book.tenant
+    expected.follow(faces)
+    assert {one: (face.group_id, face.user) for one, face in faces.items() if face.user} == expected.of_face
+    users = users_of(book)
+    assert {(user.group_id, user.id) for user in users} == expected.users
+    for group_id in GROUPS:
+        own = [user for user in users if user.group_id == group_id]
+        assert group_of(book, group_id).users == len(own)
+        found = {}
+        for user in own:
+            mine = (group_id, user.id)
+            assert sorted(user.faceids) == sorted(one for one, of in expected.of_face.items() if of == mine)
+            if user.faceids:
+                rows = [vector(compared(faces[one].templates)[0]) for one in user.faceids]
+                mean = fused(np.stack(rows)) if len(rows) > 1 else rows[0]
+                request = SearchRequest(tenant.model, mean[None], [gallery_group(group_id)], 500)
+                answer = book.services.search.search("shop", request)
+                found = {one.faceid: one.score for one in answer.candidates[0]}
+                assert found[user.entry] > 0.999
+                assert answer.gallery_size == sum(bool(one.faceids) for one in own)
+    everybody = SearchRequest(tenant.model, np.eye(1, 512, dtype=np.float32)[:, : _dimensions(faces)], limit=4_096)
+    if faces:
+        answer = book.services.search.search("shop", everybody)
+        assert {one.faceid for one in answer.candidates[0]} == set(faces)
+        assert answer.gallery_size == len(faces)
+
+
+def _dimensions(faces: dict[str, Face]) -> int:
+    return next((len(face.templates[0].vector) // 2 for face in faces.values()), 1)
+
+
+@examples(12, 300)
+@given(st.lists(deeds, min_size=8, max_size=40), st.booleans())
+def test_whatever_is_done_a_user_is_the_mean_of_its_faces(done: list[Deed], learns: bool) -> None:
+    expected = Expected()
+    with tempfile.TemporaryDirectory() as folder, closing(Book(Path(folder))) as book:
+        book.services.tenants.change("shop", {"learns": learns})
+        book.services.groups.set_migration(book.tenant, Migration(2, 7))
+        begin = [create(*user) for user in ((STRANGER, "ann"), (STRANGER, "bob"), (REGULAR, "ann"))]
+        first = [see(seed, seed) for seed in PEOPLE]
+        for deed in [*begin, *first, associate(STRANGER, "ann", [0, 1]), associate(STRANGER, "bob", [2, 3]), *done]:
+            deed(book, expected)
+            right(book, expected)
+        assert disagreements(book.services, book.tenant) == []
+
+
+def test_users_who_are_given_one_face_at_once_do_not_both_have_it(tmp_path: Path) -> None:
+    expected = Expected()
+    with closing(Book(tmp_path)) as book:
+        tenant, group = book.tenant, group_of(book, STRANGER)
+        for deed in [*(create(STRANGER, name) for name in NAMES), *(see(seed, seed) for seed in PEOPLE)]:
+            deed(book, expected)
+        ids = [*faces_of(book)]
+        outcomes = side_by_side(
+            [lambda name=name: book.services.users.associate(tenant, group, name, ids, 0.0) for name in NAMES * 3]
+        )
+        (won,) = [one for one in outcomes if one.done]
+        assert sorted(won.done) == sorted(ids)
+        assert sorted(user.faceids for user in users_of(book))[0] == ()
+        assert disagreements(book.services, tenant) == []
