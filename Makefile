@@ -10,7 +10,7 @@ NO_REGISTRY := echo "make $(MAKECMDGOALS) needs a package registry once: let pip
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
-.PHONY: setup models packs demo week serve test alone check format package dist container bench load bench-book bench-cold bench-console bench-edge pictures site kernels lock client emulated slow acceptance fuzz fuzz-api soak stale faults crash crash-import crash-edge clips-edge memory-edge soak-edge lag-edge clean
+.PHONY: setup models packs demo week serve test alone check format package dist container bench load bench-book bench-cold bench-console bench-edge pictures site kernels lock client emulated slow acceptance fuzz fuzz-api fuzz-rekognition soak stale faults crash crash-import crash-index crash-edge clips-edge memory-edge soak-edge lag-edge clean
 
 setup: .venv/installed
 
@@ -129,6 +129,9 @@ fuzz: setup  ## A million hostile inputs to all parsers; INPUTS=number, SEED= as
 fuzz-api: setup  ## Schemathesis against v1 as one box serves it, 200 examples an operation; EXAMPLES=number, MORE='--include-path /v1/hooks'
 	$(BIN)/python -m tests.hostile.fuzz_api --examples $(or $(EXAMPLES),200) $(MORE)
 
+fuzz-rekognition: setup  ## 100,000 hostile requests to the Rekognition dialect of a box; REQUESTS=number, SEED= as a run printed it
+	$(BIN)/python -m tests.hostile.fuzz_rekognition $(if $(REQUESTS),--requests $(REQUESTS)) $(if $(SEED),--seed $(SEED))
+
 soak: setup  ## 16 threads enrol, delete and search for a minute
 	$(BIN)/python -m pytest -q -s tests/faults/test_soak.py --soak-seconds 60
 
@@ -143,6 +146,9 @@ crash: setup  ## kill -9 during enrolments, 50 times
 
 crash-import: setup  ## kill -9 during an import of 1,000 pictures, 50 times
 	$(BIN)/python -m pytest -q -s tests/faults/test_import.py --import-kills 50 --import-pictures 1000
+
+crash-index: models  ## kill -9 while eight programs index 1,000 pictures by boto3, 10 times
+	$(BIN)/python -m pytest -q -s tests/faults/test_index_faces_killed.py --index-kills 10 --index-pictures 1000
 
 pictures: setup  ## README's pictures, of drawn people, in docs/pictures; needs Chromium
 	CONSOLE_PICTURES=docs/pictures $(BIN)/python -m pytest -q tests/console/test_pictures.py

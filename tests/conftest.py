@@ -30,6 +30,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--import-kills", type=int, default=4, help="how often tests/faults/test_import.py kills an import"
     )
+    parser.addoption("--index-kills", type=int, default=2, help="how often test_index_faces_killed kills the service")
+    parser.addoption("--index-pictures", type=int, default=60, help="how many pictures its programs index")
     parser.addoption("--import-pictures", type=int, default=60, help="how many pictures that import has")
     parser.addoption(
         "--rekognition", help="tests/acceptance: the endpoint of a box that runs, instead of one of its own"
