@@ -55,12 +55,21 @@ def _show_each(model: Model, listed: Prices) -> None:
 
 
 def _show_peer(model: Model, listed: Prices) -> None:
-    images, faces = listed.usd["images"], listed.usd["faces"]
-    load = model.load
-    calls = 30.4 * (load.searches_a_day + load.captures_a_day * 1.1)
-    month = calls * images + load.faces * faces
+    """Print our prices beside Amazon Rekognition's."""
+    usd, each = listed.usd, model.per_thousand()
+    rows = {
+        "a thousand searches by picture": (each["API search, somebody known"], Quantities(images=1_000)),
+        "a thousand faces indexed": (each["enrolment over the API"], Quantities(images=1_000)),
+        "a thousand faces kept a month": (model.kept(1_000), Quantities(faces=1_000)),
+        "the month above": (model.month(), model.peer()),
+    }
+    print(f"{'The two bills, list prices':34}{'here':>10}{'Amazon Rekognition':>28}")
+    for name, (ours, theirs) in rows.items():
+        here = sum(bill(ours, listed, with_free=False).values())
+        there = sum(usd[what] * quantity for what, quantity in theirs.items())
+        print(f"  {name:32}{here:>10.4f}{there:>28.4f}")
     print(
-        f"Amazon Rekognition lists {images:g} for a call with an image (the first million a month) and\n"
-        f"{faces:.5f} a month for a face that it holds: {1000 * images:.2f} for a thousand searches, "
-        f"{month:,.2f} for this month, one\ncall a search or capture and one more to remember somebody new."
+        f"  Amazon Rekognition's prices are those of its public page as known on {listed.date}, for {listed.region}:\n"
+        f"  {listed.pages['rekognition']}. A month there: a call a search or capture, and one\n"
+        "  more to index somebody new."
     )

@@ -96,6 +96,10 @@ LOOKS = 3
 """How often a sweep looks at a new picture: in its first day, when it is over six hours old, every six hours."""
 
 
+PEERS_STEPS = {"images": 0, "images_from_1m": 1e6, "images_from_5m": 5e6, "images_from_35m": 35e6}
+"""Prices of Amazon Rekognition's calls, and from which call of a month on each holds."""
+
+
 class Quantities(dict[str, float]):
     """Amounts by the name that prices.toml has for each charged quantity."""
 
@@ -181,6 +185,18 @@ class Model:
             # Each run counts as cold. For `watch` that is an upper bound: it runs every five minutes, so may stay warm.
             found += self._run(name, operation, 0.0, repeats=self.load.tenants).times(runs)
         return found + self._canary().times(CANARY_A_DAY * DAYS) + self._swept()
+
+    def peer(self) -> Quantities:
+        """Return what Amazon Rekognition charges for the same month.
+
+        That is one call a search or capture, one more to index somebody new, and the faces that it holds when it ends.
+        """
+        new = self.load.captures_a_day * DAYS * OUTCOMES["capture_new"]
+        calls = DAYS * (self.load.searches_a_day + self.load.captures_a_day) + new
+        ends = [*list(PEERS_STEPS.values())[1:], math.inf]
+        steps = zip(PEERS_STEPS, PEERS_STEPS.values(), ends, strict=True)
+        found = Quantities({name: min(max(calls - start, 0), end - start) for name, start, end in steps})
+        return found + Quantities(faces=self.load.faces + new)
 
     def _canary(self) -> Quantities:
         """Return the quantities of one run of the canary, which is always warm, and of the search that it sends."""
@@ -280,12 +296,16 @@ class Model:
         trimmed = Quantities(dynamodb_write_units=changes * TRIMMED_UNITS)
         return built.times(changes / SNAPSHOT_EVERY + min(changes, DAYS)) + trimmed
 
+    def kept(self, faces: float) -> Quantities:
+        """Return the gigabytes of so many faces, with their pictures and their part of the snapshots."""
+        items = faces * self.figures.bytes["face"] / 1e9
+        pictures = faces * (PORTRAIT_BYTES + 2 * SNAPSHOT_BYTES_PER_FACE) / 1e9
+        return Quantities(dynamodb_gb=items, dynamodb_recovery_gb=items, s3_gb=pictures)
+
     def _stored(self, captures: float, searches: float) -> Quantities:
         """Return the gigabytes stored after one month. Each further month adds as many records again."""
         size = self.figures.bytes
-        faces = self.load.faces + captures * OUTCOMES["capture_new"]
-        seen = captures * (size["capture"] + size["observation"]) + searches * size["observation"]
-        items = (faces * size["face"] + seen) / 1e9
-        portraits = faces * (PORTRAIT_BYTES + 2 * SNAPSHOT_BYTES_PER_FACE)
-        pictures = (portraits + captures / DAYS * CAPTURE_DAYS * PICTURE_BYTES) / 1e9
-        return Quantities(dynamodb_gb=items, dynamodb_recovery_gb=items, s3_gb=pictures)
+        seen = (captures * (size["capture"] + size["observation"]) + searches * size["observation"]) / 1e9
+        pictures = captures / DAYS * CAPTURE_DAYS * PICTURE_BYTES / 1e9
+        seen_too = Quantities(dynamodb_gb=seen, dynamodb_recovery_gb=seen, s3_gb=pictures)
+        return self.kept(self.load.faces + captures * OUTCOMES["capture_new"]) + seen_too

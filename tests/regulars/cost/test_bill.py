@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from regulars.cli import main
 from regulars.cost import figures, prices
 from regulars.cost.bill import bill
-from regulars.cost.usage import LEAST_COLD, OUTCOMES, Load, Model, Quantities
+from regulars.cost.usage import DAYS, LEAST_COLD, OUTCOMES, Load, Model, Quantities
 
 SHOP = Load(faces=1_000, captures_a_day=1_000, searches_a_day=1_000)
+_ROW = re.compile(r"^  (.{32}) +([\d.]+) +([\d.]+)$", re.MULTILINE)
 NOTHING = Load(faces=0, captures_a_day=0, searches_a_day=0)
 
 
@@ -89,6 +92,19 @@ def test_the_command_prints_the_bill_by_service_and_the_peers_price(capsys: pyte
     assert prices.load().date in said
     for word in ("DynamoDB", "Lambda", "API Gateway", "SQS", "KMS", "CloudWatch", "Rekognition", "nobody comes"):
         assert word in said
+    _, _, beside = said.partition("The two bills")
+    bills = {name.strip(): (float(ours), float(theirs)) for name, ours, theirs in _ROW.findall(beside)}
+    assert [theirs for _, theirs in bills.values()] == pytest.approx([1, 1, 0.01, 82.4408])
+    assert bills["the month above"][0] == pytest.approx(total(model(Load(30_000, 2_000, 500)).month()), abs=1e-4)
+    assert "its public page as known on" in beside
+
+
+@pytest.mark.parametrize(
+    ("calls", "usd"), [(1e6, 1_000), (3e6, 1_000 + 1_600), (6e6, 1_000 + 3_200 + 600), (36e6, 4_200 + 18_000 + 400)]
+)
+def test_the_peers_calls_get_cheaper_in_its_steps(calls: float, usd: float) -> None:
+    theirs = model(Load(0, 0, calls / DAYS)).peer()
+    assert sum(prices.load().usd[what] * quantity for what, quantity in theirs.items()) == pytest.approx(usd)
 
 
 def test_an_amount_that_is_none_is_told(capsys: pytest.CaptureFixture[str]) -> None:
