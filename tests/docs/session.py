@@ -57,7 +57,7 @@ class Session:
         ours = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         return {**ours, "PATH": commands, "URL": server.url, "no_proxy": "*"}
 
-    def output(self, server: Server, *tools: str, picture: Path | None = None) -> list[str]:
+    def output(self, server: Server, *tools: str, picture: Path | None = None, **environment: str) -> list[str]:
         """The lines that the block prints, run beside the data folder; skips where a tool is missing."""
         missing = [tool for tool in ("bash", *tools) if shutil.which(tool) is None]
         if missing:
@@ -65,7 +65,7 @@ class Session:
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", self.block],
             cwd=server.data.parent,
-            env={**self._environment(server), "PICTURE": str(picture)},
+            env={**self._environment(server), "PICTURE": str(picture), **environment},
             capture_output=True,
             text=True,
             timeout=180,
