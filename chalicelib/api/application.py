@@ -1,14 +1,15 @@
 """The app in which dialects register. It takes two kinds of events: the REST API's, which Chalice reads, and a
 function URL's (payload version 2.0), which are turned into the REST API's.
 
-The function URL stands for the Rekognition dialect, since API Gateway may drop a signature (docs/decisions/0053).
-Whatever its path is, a request goes to the dialect's only route, and the path is what the client signed.
+The function URL stands for the Rekognition dialect, since API Gateway may drop a signature (docs/decisions/0053), and
+for what cameras call, since the gateway costs more than all else of an offer (0054). A request with another path goes
+to the Rekognition dialect's only route, and the path is what the client signed.
 https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -16,6 +17,43 @@ from chalice.app import Chalice
 
 from chalicelib.api.http import FORMS, FUNCTION_URL, IMAGES, Refused, plain_refusal
 from chalicelib.api.rekognition.routes import METHOD, PATH
+
+CAMERAS_PATHS = ("/v1/captures/uploads", "/v1/cameras", "/v1/cameras/{id}", "/v1/cameras/{id}/heartbeat")
+"""What an uploader calls: the only routes besides the Rekognition dialect's that the function URL leads to."""
+
+
+class Routes:
+    """The app's routes, matched as the gateway does: literal segments go before `{parameters}`."""
+
+    def __init__(self, routes: Mapping[str, Mapping[str, object]]) -> None:
+        self._methods = routes
+        self._with_parameters = sorted(
+            (route.split("/") for route in routes if "{" in route),
+            key=lambda segments: [_is_parameter(segment) for segment in segments],
+        )
+
+    def match(self, method: str, path: str) -> tuple[str, dict[str, str]] | None:
+        """Find the declared route and its parameters; None if path or method is not declared."""
+        path = path.rstrip("/") or "/"
+        for route, parameters in self._candidates(path):
+            if method in self._methods[route]:
+                return route, parameters
+        return None
+
+    def _candidates(self, path: str) -> Iterable[tuple[str, dict[str, str]]]:
+        if path in self._methods and "{" not in path:
+            yield path, {}
+        segments = path.split("/")
+        for route in self._with_parameters:
+            if len(route) != len(segments):
+                continue
+            pairs = list(zip(route, segments, strict=True))
+            if all(sent if _is_parameter(declared) else declared == sent for declared, sent in pairs):
+                yield "/".join(route), {declared[1:-1]: sent for declared, sent in pairs if _is_parameter(declared)}
+
+
+def _is_parameter(segment: str) -> bool:
+    return segment.startswith("{") and segment.endswith("}")
 
 
 class Application(Chalice):
@@ -29,28 +67,30 @@ class Application(Chalice):
         if event.get("version") != "2.0":
             return super().__call__(event, context)
         method = event["requestContext"]["http"]["method"]
-        if method != METHOD:
+        routes = Routes({path: self.routes[path] for path in CAMERAS_PATHS if path in self.routes})
+        matched = routes.match(method, event["rawPath"])
+        if matched is None and method != METHOD:
             refused = Refused(405, f"Send this with {METHOD}, not {method}.", {"Allow": METHOD})
             return plain_refusal(refused).to_dict()
-        return super().__call__(_of_the_rest_api(event), context)
+        return super().__call__(_of_the_rest_api(event, *(matched or (PATH, {}))), context)
 
 
-def _of_the_rest_api(event: Mapping[str, Any]) -> dict[str, Any]:
+def _of_the_rest_api(event: Mapping[str, Any], route: str, parameters: Mapping[str, str]) -> dict[str, Any]:
     """Say in an event of payload version 1.0 what one of version 2.0 says."""
     query = parse_qs(event.get("rawQueryString") or "", keep_blank_values=True)
     caller = event["requestContext"]["http"]
     return {
-        "resource": PATH,
-        "path": PATH,
-        "httpMethod": METHOD,
+        "resource": route,
+        "path": event["rawPath"] if parameters else route,
+        "httpMethod": caller["method"],
         "headers": event["headers"],
         "queryStringParameters": {name: values[-1] for name, values in query.items()} or None,
         "multiValueQueryStringParameters": query or None,
-        "pathParameters": None,
+        "pathParameters": dict(parameters) or None,
         "stageVariables": None,
         "requestContext": {
-            "resourcePath": PATH,
-            "httpMethod": METHOD,
+            "resourcePath": route,
+            "httpMethod": caller["method"],
             "path": event["rawPath"],
             "stage": FUNCTION_URL,
             "requestId": event["requestContext"].get("requestId"),

@@ -131,9 +131,12 @@ class Model:
         return self._api(operation, self.load.searches_a_day, searches=1) + self._searched(self.load.searches_a_day)
 
     def capture(self, outcome: str, offered_together: int = 1) -> Quantities:
-        """Return the quantities of one capture with one face: its share of the offer, upload, message, resolution."""
+        """Return the quantities of one capture with one face: its share of the offer, upload, message, resolution.
+
+        Cameras offer at the function URL (the stack's output CameraEndpoint), which costs nothing besides Lambda.
+        """
         a_day = self.load.captures_a_day
-        offer = self._api("offer_within_a_minute", a_day / offered_together)
+        offer = self._run("api_handler", "offer_within_a_minute", a_day / offered_together)
         # Each capture pays for its own record, twice as much in the transaction of several; those offered together
         # share the rest of the offer.
         record = Quantities(dynamodb_write_units=math.ceil(self.figures.bytes["capture"] / 1024))

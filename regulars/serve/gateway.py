@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +20,7 @@ from urllib.parse import parse_qs
 from chalice.app import Chalice
 from chalice.app import Request as ChaliceRequest
 
+from chalicelib.api.application import Routes
 from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX
 from chalicelib.core import telemetry
 from chalicelib.core.values import milliseconds
@@ -47,40 +48,6 @@ class Context:
 
     def get_remaining_time_in_millis(self) -> int:
         return max(0, int((self.deadline - time.monotonic()) * 1000))
-
-
-class Routes:
-    """The app's routes, matched as the gateway does: literal segments go before `{parameters}`."""
-
-    def __init__(self, routes: Mapping[str, Mapping[str, object]]) -> None:
-        self._methods = routes
-        self._with_parameters = sorted(
-            (route.split("/") for route in routes if "{" in route),
-            key=lambda segments: [_is_parameter(segment) for segment in segments],
-        )
-
-    def match(self, method: str, path: str) -> tuple[str, dict[str, str]] | None:
-        """Find the declared route and its parameters; None if path or method is not declared."""
-        path = path.rstrip("/") or "/"
-        for route, parameters in self._candidates(path):
-            if method in self._methods[route]:
-                return route, parameters
-        return None
-
-    def _candidates(self, path: str) -> Iterable[tuple[str, dict[str, str]]]:
-        if path in self._methods and "{" not in path:
-            yield path, {}
-        segments = path.split("/")
-        for route in self._with_parameters:
-            if len(route) != len(segments):
-                continue
-            pairs = list(zip(route, segments, strict=True))
-            if all(sent if _is_parameter(declared) else declared == sent for declared, sent in pairs):
-                yield "/".join(route), {declared[1:-1]: sent for declared, sent in pairs if _is_parameter(declared)}
-
-
-def _is_parameter(segment: str) -> bool:
-    return segment.startswith("{") and segment.endswith("}")
 
 
 class RequestPerThread(Chalice):

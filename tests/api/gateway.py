@@ -11,7 +11,7 @@ from typing import Any
 
 from chalice.app import Chalice
 
-from regulars.serve.gateway import Routes
+from chalicelib.api.application import Routes
 
 FORM = "application/x-www-form-urlencoded"
 BOUNDARY = "962974737227706390007700"

@@ -47,6 +47,7 @@ from chalicelib.adapters.limits.span import Span
 from chalicelib.adapters.web.fetch import SafeFetcher
 from chalicelib.adapters.web.post import SafePostman
 from chalicelib.adapters.web.url import read_url
+from chalicelib.api.application import Routes
 from chalicelib.api.forms import read_form
 from chalicelib.api.http import CHARSETS, FORMS, JSON, HttpRequest, MediaType, Refused
 from chalicelib.api.icredit.request import read_parameters
@@ -98,7 +99,6 @@ from regulars import configuration
 from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
 from regulars.mqtt import frigate
-from regulars.serve.gateway import Routes
 from regulars.serve.server import site
 from regulars.transfer import exports, tables
 from regulars.transfer import journal as imports

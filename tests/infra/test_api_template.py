@@ -65,7 +65,7 @@ def test_an_unknown_path_is_not_found_with_and_without_an_authorization(api: dic
     assert api["DefinitionBody"]["x-amazon-apigateway-gateway-responses"][answer]["statusCode"] == "404"
 
 
-def test_the_function_url_is_open_to_all_by_both_permissions_and_is_an_output(packaged: dict[str, Any]) -> None:
+def test_the_function_url_is_open_to_all_by_both_permissions_and_is_two_outputs(packaged: dict[str, Any]) -> None:
     (url,) = resources(packaged, "AWS::Lambda::Url").values()
     function = {"Fn::GetAtt": ["APIHandler", "Arn"]}
     assert url == {"TargetFunctionArn": function, "AuthType": "NONE"}
@@ -76,8 +76,8 @@ def test_the_function_url_is_open_to_all_by_both_permissions_and_is_an_output(pa
         # Without the condition, everybody could invoke the function past the URL.
         {**asked, "Action": "lambda:InvokeFunction", "InvokedViaFunctionUrl": True},
     ]
-    output = packaged["Outputs"]["RekognitionEndpoint"]["Value"]
-    assert output == {"Fn::GetAtt": ["RekognitionUrl", "FunctionUrl"]}
+    for output in ("RekognitionEndpoint", "CameraEndpoint"):
+        assert packaged["Outputs"][output]["Value"] == {"Fn::GetAtt": ["RekognitionUrl", "FunctionUrl"]}
     hosts = packaged["Resources"]["APIHandler"]["Properties"]["Environment"]["Variables"]["REGULARS_ENDPOINT_HOSTS"]
     assert hosts == {"Ref": "EndpointHosts"}
 

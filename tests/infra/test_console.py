@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
+from chalicelib.api.application import Routes
 from chalicelib.api.console import FILES, PATH
 from infra import console, package
-from regulars.serve.gateway import Routes
 
 FUNCTION = """
 import json, sys

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 from jsonschema import Draft202012Validator
 
+from chalicelib.api.application import Routes
 from chalicelib.api.v1.wire import Sent
-from regulars.serve.gateway import Routes
 
 PATH = Path(__file__).resolve().parents[3] / "docs" / "api" / "v1.yaml"
 METHODS = ("get", "post", "put", "patch", "delete")
