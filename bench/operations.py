@@ -26,6 +26,7 @@ from chalicelib.core.telemetry import UNITS
 from chalicelib.vision.pipeline import FacePipeline
 from infra import operations as derived
 from infra import template
+from infra.alarms import TOLD
 from regulars.cost import figures
 
 
@@ -70,6 +71,7 @@ def deployed() -> dict[str, dict[str, int]]:
 
     whole = template.whole()
     kinds = Counter(resource.get("Type", "") for resource in whole["Resources"].values())
+    told = sum(resource.get("Condition") == TOLD for resource in whole["Resources"].values())
     stages = json.loads((template.FOLDER.parent / ".chalice" / "config.json").read_text())["stages"].values()
     functions = {name: said for stage in stages for name, said in stage["lambda_functions"].items()}
     properties = {name: whole["Resources"][inside]["Properties"] for name, inside in derived.functions().items()}
@@ -80,7 +82,8 @@ def deployed() -> dict[str, dict[str, int]]:
         "standing": {
             "pollers": sum(isinstance(source, SQSEventConfig) for source in app.app.event_sources),
             "keys": kinds["AWS::KMS::Key"],
-            "alarms": kinds["AWS::CloudWatch::Alarm"],
+            "alarms": kinds["AWS::CloudWatch::Alarm"] - told,
+            "alarms_told": told,
             "dashboards": kinds["AWS::CloudWatch::Dashboard"],
             "metrics": len(UNITS),
         },

@@ -112,6 +112,7 @@ class Stage:
             "reads": sum(self.meter.reads.values()),
             "writes": sum(self.meter.writes.values()),
             "calls": dict(sorted(self.meter.calls.items())),
+            "tables": len({what.partition(" ")[0] for what in self.meter.reads} | set(self.meter.writes)),
         }
 
     # --- the API ---

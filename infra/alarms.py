@@ -1,7 +1,8 @@
 """Alarms for the operator, and the dashboard to look at when one goes off.
 
 An alarm costs by the metric that it watches. So there is one for each way to fail, and none for the same failure again:
-each failed run of build_index is seen, so none watches its dead letters.
+each failed run of build_index is seen, so none watches its dead letters. Without a topic that they are sent to, there
+are only those that roll an update back (regulars/deploy).
 """
 
 from __future__ import annotations
@@ -14,6 +15,12 @@ from chalicelib.api.observability import NAMESPACE
 from chalicelib.core.telemetry import FAILURES_BUSY, FAILURES_UNAVAILABLE, FAILURES_UNEXPECTED, JOURNAL_TAIL, SWEEP_AGE
 
 Template = dict[str, Any]
+
+ROLLING_BACK = frozenset({"ApiErrors", "StorageFails", "Unexpected", "CanaryFails"})
+"""Alarms that tell of a bad update in time to roll it back."""
+
+TOLD = "HasAlarmTopic"
+"""The condition, in functions.yaml, that alarms are sent to somebody."""
 
 _SCHEDULED = ("Watch",)
 _SLOW_MS = {"Search": 20_000, "Ingest": 96_000, "BuildIndex": 240_000}
@@ -30,7 +37,7 @@ _MAX_SWEEP_AGE_S = 3 * _HOUR
 
 def alarms(storage: Template, functions: Mapping[str, str]) -> Template:
     """Make alarms and the dashboard for a storage's queues, and functions by their names in the template."""
-    resources = {
+    made = {
         "ApiErrors": _alarm(
             "The API answers with server errors: look into the api function's log",
             "AWS/ApiGateway",
@@ -71,9 +78,12 @@ def alarms(storage: Template, functions: Mapping[str, str]) -> Template:
             limit=_MAX_SWEEP_AGE_S,
             statistic="Maximum",
         ),
-        "Dashboard": _dashboard(storage, functions),
     }
-    return {"Resources": resources}
+    told = {
+        name: _also_untold(alarm) if name in ROLLING_BACK else {**alarm, "Condition": TOLD}
+        for name, alarm in made.items()
+    }
+    return {"Resources": {**told, "Dashboard": _dashboard(storage, functions)}}
 
 
 def queues(storage: Template) -> dict[str, str]:
@@ -198,9 +208,14 @@ def _alarm(
             "Threshold": limit,
             "ComparisonOperator": "GreaterThanOrEqualToThreshold",
             "TreatMissingData": missing,
-            "AlarmActions": {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]},
+            "AlarmActions": [{"Ref": "AlarmTopic"}],
         },
     }
+
+
+def _also_untold(alarm: Template) -> Template:
+    actions = {"Fn::If": [TOLD, alarm["Properties"]["AlarmActions"], {"Ref": "AWS::NoValue"}]}
+    return {**alarm, "Properties": {**alarm["Properties"], "AlarmActions": actions}}
 
 
 def _dashboard(storage: Template, functions: Mapping[str, str]) -> Template:

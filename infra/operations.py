@@ -113,7 +113,8 @@ def _keyed(resource: Template) -> Template:
     match resource["Type"]:
         case "AWS::DynamoDB::Table":
             own = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": key}
-            changed = {"SSESpecification": {"Fn::If": [HAS_KEY, own, properties["SSESpecification"]]}}
+            # Else DynamoDB's own key, which costs nothing: for one that KMS manages, it charges requests.
+            changed: Template = {"SSESpecification": {"Fn::If": [HAS_KEY, own, {"Ref": "AWS::NoValue"}]}}
         case "AWS::S3::Bucket":
             # With a key of the bucket's own, made from the customer's: KMS is asked once for many objects.
             by_key = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}

@@ -13,11 +13,15 @@ FILE = Path(__file__).with_name("figures.json")
 
 @dataclass(frozen=True)
 class Use:
-    """Use by one operation: DynamoDB's units, and calls by service (`dynamodb`, `s3 put`, `s3 get`, `sqs`, `kms`)."""
+    """Use by one operation: DynamoDB's units, and calls by service (`dynamodb`, `s3 put`, `s3 get`, `sqs`, `kms`).
+
+    `tables`: how many tables it reads or writes.
+    """
 
     reads: int
     writes: int
     calls: Mapping[str, int]
+    tables: int
 
 
 @dataclass(frozen=True)

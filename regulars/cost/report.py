@@ -18,6 +18,7 @@ def show(load: Load, slowdown: float) -> None:
     )
     _show_bill("A month", model.month(), listed)
     _show_bill("A month in which nobody comes", model.idle(), listed)
+    _show_besides(model, listed)
     _show_each(model, listed)
     _show_peer(model, listed)
 
@@ -39,6 +40,20 @@ def _show_bill(title: str, quantities: Quantities, listed: Prices) -> None:
         if without[service]:
             print(f"  {name:32}{without[service]:>10.2f}{with_free[service]:>28.2f}")
     print(f"  {'in all':32}{sum(without.values()):>10.2f}{sum(with_free.values()):>28.2f}\n")
+
+
+def _show_besides(model: Model, listed: Prices) -> None:
+    """Print what each choice adds to a month, the stage's own share of the free allowances deducted."""
+    month = model.month()
+    print(f"{'A month costs more with':34}{'list':>10}{'less what is always free':>28}")
+    for name, quantities in {**model.besides(), "a second stage, if nobody comes": model.idle()}.items():
+        more = [
+            sum(bill(month + quantities, listed, with_free=free).values())
+            - sum(bill(month, listed, with_free=free).values())
+            for free in (False, True)
+        ]
+        print(f"  {name:32}{more[0]:>10.2f}{more[1]:>28.2f}")
+    print()
 
 
 def _show_each(model: Model, listed: Prices) -> None:

@@ -9,6 +9,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from chalicelib.core import telemetry
 from chalicelib.core.records.captures import KEPT
 from chalicelib.services.erasure.pictures import LISTED
 from regulars.cost.figures import Figures
@@ -73,6 +74,15 @@ SNAPSHOT_BYTES_PER_FACE = 1_400
 
 TRIMMED_UNITS = 4
 """Write units to delete one item of the journal, with one template, in a transaction."""
+
+IDLE_METRICS = frozenset({telemetry.SWEEP_AGE, telemetry.JOURNAL_TAIL, telemetry.SEARCH_MS})
+"""Metrics that `watch`, sweeps and the canary send. Others cost nothing in the hours in which nobody sends them."""
+
+TABLE_KEY_MINUTES = 5
+"""How long DynamoDB goes on without asking KMS for a table's key, for each table and role that calls it."""
+
+ROTATIONS_CHARGED = 2
+"""Rotations of a key after which KMS charges for one key more each; later ones cost nothing more."""
 
 UNSEALED_MINUTES = 5
 """How long a warm function keeps a decrypted secret."""
@@ -176,14 +186,16 @@ class Model:
         # The nightly search for lost captures reads all records of captures.
         records = self.load.captures_a_day * KEPT.days * self.figures.bytes["capture"] / 4096
         found += Quantities(dynamodb_read_units=LOOKS * new + DAYS * records)
+        # All metrics, though those of failures are not sent in a good month.
+        found += Quantities(metrics=self.figures.standing["metrics"] - len(IDLE_METRICS) if captures else 0)
         return found + self._snapshots(new) + self._stored(captures, searches)
 
     def idle(self) -> Quantities:
         """Return the quantities of a month without visitors: standing resources and scheduled runs."""
         standing = self.figures.standing
         polls = standing["pollers"] * POLLS_A_MINUTE * 60 * 24 * DAYS
-        found = Quantities({name: standing[name] for name in ("keys", "alarms", "metrics", "dashboards")})
-        found += Quantities(sqs_requests=polls)
+        found = Quantities({name: standing[name] for name in ("keys", "alarms", "dashboards")})
+        found += Quantities(sqs_requests=polls, metrics=len(IDLE_METRICS))
         for name, (operation, runs) in SCHEDULES.items():
             # Each run counts as cold. For `watch` that is an upper bound: it runs every five minutes, so may stay warm.
             found += self._run(name, operation, 0.0, repeats=self.load.tenants).times(runs)
@@ -200,6 +212,31 @@ class Model:
         steps = zip(PEERS_STEPS, PEERS_STEPS.values(), ends, strict=True)
         found = Quantities({name: min(max(calls - start, 0), end - start) for name, start, end in steps})
         return found + Quantities(faces=self.load.faces + new)
+
+    def besides(self) -> dict[str, Quantities]:
+        """Return what a month costs more with each choice or after some years, by its printed name."""
+        rotated = Quantities(keys=ROTATIONS_CHARGED * self.figures.standing["keys"])
+        return {
+            "alarms that AlarmTopic is told of": Quantities(alarms=self.figures.standing["alarms_told"]),
+            "CustomerKey for tables, buckets": Quantities(keys=1, kms_requests=self._table_keys()),
+            "key of secrets, rotated twice": rotated,
+        }
+
+    def _table_keys(self) -> float:
+        """Return how often DynamoDB asks KMS for tables' keys in a month, if a customer's key encrypts them."""
+        captures, searches = self.load.captures_a_day * DAYS, self.load.searches_a_day * DAYS
+        sweeps = 24 * DAYS
+        runs = {
+            "watch": SCHEDULES["watch"][1],
+            "send_sweeps": sweeps,
+            "sweep": sweeps,
+            "search_nobody": CANARY_A_DAY * DAYS,
+            "search_match": searches,
+            "offer": captures,
+            "capture_new": captures,
+        }
+        periods = 24 * 60 * DAYS / TABLE_KEY_MINUTES
+        return sum(min(count, periods) * self.figures.used[name].tables for name, count in runs.items())
 
     def _canary(self) -> Quantities:
         """Return the quantities of one run of the canary, which is always warm, and of the search that it sends."""

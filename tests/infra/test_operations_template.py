@@ -17,6 +17,7 @@ from chalicelib.api.observability import NAMESPACE
 from chalicelib.core.telemetry import UNITS
 from infra import operations, template
 from infra.alarms import queues
+from regulars.deploy.deploy import rollback_alarms
 from regulars.serve import unknown
 from regulars.serve.compression import LEAST_BYTES
 from tests.infra.test_packaged_template import actions, resources, statements
@@ -102,13 +103,20 @@ def test_every_queue_tells_when_its_messages_fail(packaged: dict[str, Any]) -> N
     )
 
 
+def test_alarms_that_nobody_would_be_told_of_are_those_that_roll_an_update_back(packaged: dict[str, Any]) -> None:
+    alarms = of_type(packaged, "AWS::CloudWatch::Alarm")
+    always = {name for name, one in packaged["Resources"].items() if one.get("Condition") != "HasAlarmTopic"}
+    assert always & alarms.keys() == set(rollback_alarms(packaged, {}))
+    assert always & alarms.keys() == {"ApiErrors", "StorageFails", "Unexpected", "CanaryFails"}
+
+
 def test_alarms_are_nineteen_each_on_one_metric_and_none_is_late_by_missing_data(packaged: dict[str, Any]) -> None:
     alarms = of_type(packaged, "AWS::CloudWatch::Alarm")
     assert len(alarms) == 19  # docs/cost.md says what they cost
     assert all("Metrics" not in one for one in alarms.values())
     missing = {name for name, one in alarms.items() if one["TreatMissingData"] != "notBreaching"}
     assert missing == {"CanaryFails", "WatchErrors"}  # a watch that does not run reports no sweep that is late, either
-    assert all("HasAlarmTopic" in json.dumps(one["AlarmActions"]) for one in alarms.values())
+    assert all('"AlarmTopic"' in json.dumps(one["AlarmActions"]) for one in alarms.values())
     assert set(PAGE_OF_ALARMS.read_text(encoding="utf-8").split("## Alarms")[1].split("`")) >= set(alarms)
 
 
@@ -190,7 +198,7 @@ def test_tables_and_buckets_take_a_customers_key_and_do_without(packaged: dict[s
         condition, own, managed = table["SSESpecification"]["Fn::If"]
         assert condition == operations.HAS_KEY
         assert own["KMSMasterKeyId"] == {"Ref": "CustomerKey"}
-        assert managed == {"SSEEnabled": True}
+        assert managed == {"Ref": "AWS::NoValue"}
     for bucket in of_type(packaged, "AWS::S3::Bucket").values():
         (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         condition, own, managed = rule["Fn::If"]

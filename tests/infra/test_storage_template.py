@@ -58,7 +58,6 @@ def test_every_table_is_recoverable_and_paid_by_use() -> None:
         # `regulars deploy` protects it once the stack stands: else it would stay when the creation of the stack fails.
         assert "DeletionProtectionEnabled" not in properties
         assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
-        assert properties["SSESpecification"] == {"SSEEnabled": True}
 
 
 def test_sessions_stored_answers_captures_and_what_was_sent_expire_and_nothing_else() -> None:

@@ -69,6 +69,23 @@ def test_the_month_of_nobody_is_what_stands_there_and_runs_by_itself() -> None:
     assert total(model(NOTHING).month()) == pytest.approx(total(model(NOTHING).idle()))
 
 
+def test_a_customers_key_costs_itself_and_what_dynamodb_asks_of_it_at_most_once_in_five_minutes() -> None:
+    key = "CustomerKey for tables, buckets"
+    idle, shop, crowd = (
+        model(load).besides()[key]["kms_requests"] for load in (NOTHING, SHOP, Load(1_000, 1_000_000, 1_000_000))
+    )
+    roles_and_tables = sum(model().figures.used[name].tables for name in model().figures.used)
+    assert 20_000 < idle < shop == crowd < 8_756 * roles_and_tables
+    assert model().besides()[key]["keys"] == 1
+
+
+def test_what_a_month_may_cost_besides_are_alarms_a_customers_key_and_rotations() -> None:
+    usd = {name: total(quantities) for name, quantities in model(NOTHING).besides().items()}
+    assert usd["alarms that AlarmTopic is told of"] == pytest.approx(1.5)
+    assert usd["key of secrets, rotated twice"] == 2
+    assert 1.2 < usd["CustomerKey for tables, buckets"] < 2
+
+
 def test_the_rarer_the_requests_the_more_of_them_start_cold() -> None:
     shares = [model().cold_share(a_day) for a_day in (0, 10, 100, 1_000, 100_000)]
     assert shares == sorted(shares, reverse=True)
@@ -90,7 +107,17 @@ def test_the_command_prints_the_bill_by_service_and_the_peers_price(capsys: pyte
     said = capsys.readouterr().out
     assert "30,000 faces, 2,000 captures and 500 searches a day" in said
     assert prices.load().date in said
-    for word in ("DynamoDB", "Lambda", "API Gateway", "SQS", "KMS", "CloudWatch", "Rekognition", "nobody comes"):
+    for word in (
+        "DynamoDB",
+        "Lambda",
+        "API Gateway",
+        "SQS",
+        "KMS",
+        "CloudWatch",
+        "Rekognition",
+        "nobody comes",
+        "a second stage",
+    ):
         assert word in said
     _, _, beside = said.partition("The two bills")
     bills = {name.strip(): (float(ours), float(theirs)) for name, ours, theirs in _ROW.findall(beside)}

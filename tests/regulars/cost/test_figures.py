@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import io
+import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from bench import operations
 from bench.metering import MeteredItems
+from bench.stage import staged
+from bench.stand_ins import Eyes, drawn
+from chalicelib.api.observability import observer
 from chalicelib.core.errors import ConditionFailed
 from chalicelib.core.keys import FACES, HOOKS
 from chalicelib.core.ports import Delete, Put, absent, equals
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars.cost import figures
+from regulars.cost.usage import IDLE_METRICS
 from tests.fakes import FakeClock
 
 
@@ -31,6 +38,18 @@ def test_every_operation_that_is_timed_is_measured_and_the_other_way_round() -> 
     assert set(said.cold_ms) == set(said.memory_mb) - {"canary"}  # it runs more often than it would become cold
     assert min(said.here_ms.values()) > 0
     assert min(said.cold_ms.values()) > 0
+
+
+def test_in_a_month_of_nobody_only_these_metrics_are_sent(tmp_path: Path) -> None:
+    out = io.StringIO()
+    observe = observer({"AWS_LAMBDA_FUNCTION_NAME": "any"}, out)
+    event = SimpleNamespace(context=SimpleNamespace(aws_request_id="1"))
+    with staged(tmp_path, Eyes(), drawn) as stage:
+        for operation in (stage.watch, stage.sweep, stage.retention, stage.send_sweeps, stage.search_nobody):
+            work = operation()
+            observe(event, lambda _, work=work: work())
+    sent = [json.loads(line).get("_aws", {}).get("CloudWatchMetrics", []) for line in out.getvalue().splitlines()]
+    assert {one["Name"] for (directive,) in filter(None, sent) for one in directive["Metrics"]} == IDLE_METRICS
 
 
 @pytest.fixture
