@@ -171,6 +171,8 @@ _ACTS = {
         rekognition CompareFaces
         rekognition SearchFaces
         rekognition SearchFacesByImage
+        rekognition SearchUsers
+        rekognition SearchUsersByImage
     """,
     Kind.READ: """
         GET /v1/arrivals

@@ -86,9 +86,7 @@ def delete_faces(call: Call, asked: Members) -> Members:
 
 def search_faces(call: Call, asked: Members) -> Members:
     group, faceid = collection(call, asked["CollectionId"]), taken(asked["FaceId"])
-    face = call.services.faces.find(call.tenant, faceid)
-    if face is None or face.group_id != group.id:
-        raise FaceNotFound(f"there is no face {faceid!r} in {group.name!r}")
+    face = face_of(call, group, faceid)
     found = call.services.ranking.of_face(
         call.tenant, group, face, least=asked.get("FaceMatchThreshold", MATCH), most=asked.get("MaxFaces", LARGEST_PAGE)
     )
@@ -131,6 +129,14 @@ def search_faces_by_image(call: Call, asked: Members) -> Members:
         "FaceMatches": [{"Similarity": one.similarity, "Face": shown(one.face, version)} for one in found],
         "FaceModelVersion": version,
     }
+
+
+def face_of(call: Call, group: Group, faceid: str) -> Face:
+    """Return a face of a collection. Raises FaceNotFound."""
+    face = call.services.faces.find(call.tenant, faceid)
+    if face is None or face.group_id != group.id:
+        raise FaceNotFound(f"there is no face {faceid!r} in {group.name!r}")
+    return face
 
 
 def shown(face: Face, version: str) -> dict[str, Any]:

@@ -29,7 +29,15 @@ MODULES = {
     ),
     "faces": ("IndexFaces", "ListFaces", "DeleteFaces", "SearchFaces", "SearchFacesByImage"),
     "looking": ("DetectFaces", "CompareFaces"),
-    "users": ("CreateUser", "DeleteUser", "ListUsers", "AssociateFaces", "DisassociateFaces"),
+    "users": (
+        "CreateUser",
+        "DeleteUser",
+        "ListUsers",
+        "AssociateFaces",
+        "DisassociateFaces",
+        "SearchUsers",
+        "SearchUsersByImage",
+    ),
 }
 """The operations by the module whose functions answer them, in snake case."""
 

@@ -1,14 +1,21 @@
-"""Users of collections: made, listed, given faces, rid of them."""
+"""Users of collections: made, listed, given faces or rid of them, searched for."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from chalicelib.api.rekognition.collections import collection, place, user_errors
-from chalicelib.api.rekognition.faces import shown_id, taken
+from chalicelib.api.rekognition.collections import collection, model_version, place, user, user_errors
+from chalicelib.api.rekognition.details import face_detail, reason_of
+from chalicelib.api.rekognition.errors import BAD_REQUEST, Failure
+from chalicelib.api.rekognition.faces import face_of, shown_id, taken
 from chalicelib.api.rekognition.operation import Call, Members
+from chalicelib.api.rekognition.pictures import MOST_FACES, RULES, judged, picture_of
 from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.similarity import MATCH
+from chalicelib.services.models.estimation import spoof
+from chalicelib.services.recognition.ranking import SimilarUser
 from chalicelib.services.users.users import Outcome, Refusal
 
 MOST_USERS = 500
@@ -74,6 +81,59 @@ def disassociate_faces(call: Call, asked: Members) -> Members:
         "UnsuccessfulFaceDisassociations": [_refused(one) for one in outcome.refused],
         "UserStatus": _status(outcome.held),
     }
+
+
+def search_users(call: Call, asked: Members) -> Members:
+    names = asked.keys() & {"UserId", "FaceId"}
+    if len(names) != 1:
+        which = "not both" if names else "one of them is needed"
+        raise Failure("InvalidParameterException", f"{BAD_REQUEST}: a search has UserId or FaceId, {which}")
+    group, ranking = collection(call, asked["CollectionId"]), call.services.ranking
+    least, most = asked.get("UserMatchThreshold", MATCH), asked.get("MaxUsers", MOST_USERS)
+    if "UserId" in asked:
+        one = user(call, group, asked["UserId"])
+        found = ranking.users_of_user(call.tenant, group, one, least=least, most=most)
+        return {**_matches(call, found), "SearchedUser": {"UserId": one.id}}
+    face = face_of(call, group, taken(asked["FaceId"]))
+    found = ranking.users_of_face(call.tenant, group, face, least=least, most=most)
+    return {**_matches(call, found), "SearchedFace": {"FaceId": shown_id(face.faceid)}}
+
+
+def search_users_by_image(call: Call, asked: Members) -> Members:
+    picture = picture_of(asked["Image"])
+    group = collection(call, asked["CollectionId"])
+    wanted = () if call.tenant.least_liveness is None else ("liveness",)
+    with judged():
+        seen = call.services.looking.seen(call.tenant, picture, RULES, wanted, most=MOST_FACES, embeds=True)
+    described = seen.described
+    reasons = [reason_of(face, asked.get("QualityFilter", "NONE")) for face in described.faces]
+    details = [face_detail(face, described.width, described.height, []) for face in described.faces]
+    fit = [number for number, reason in enumerate(reasons) if not reason]
+    found: Sequence[SimilarUser] = ()
+    answer: dict[str, Any] = {}
+    if fit:
+        largest = described.faces[fit[0]]
+        answer["SearchedFace"] = {"FaceDetail": details[fit[0]]}
+        if not spoof(call.tenant, largest.estimates.liveness):
+            found = call.services.ranking.users_of_probe(
+                call.tenant,
+                group,
+                seen.embeddings[fit[0]],
+                largest.quality.total,
+                least=asked.get("UserMatchThreshold", MATCH),
+                most=asked.get("MaxUsers", MOST_USERS),
+            )
+    answer["UnsearchedFaces"] = [
+        {"FaceDetails": details[number], "Reasons": [reason or "FACE_NOT_LARGEST"]}
+        for number, reason in enumerate(reasons)
+        if number not in fit[:1]
+    ]
+    return {**answer, **_matches(call, found)}
+
+
+def _matches(call: Call, found: Sequence[SimilarUser]) -> dict[str, Any]:
+    users = [{"Similarity": one.similarity, "User": {"UserId": one.id, "UserStatus": "ACTIVE"}} for one in found]
+    return {"UserMatches": users, "FaceModelVersion": model_version(call)}
 
 
 def _status(faces: int) -> str:

@@ -1,4 +1,4 @@
-"""The faces of a group that are most similar to one, above a similarity that the caller chooses.
+"""The faces or users of a group that are most similar to one, above a similarity that the caller chooses.
 
 Which of them are the same person is decided in recognition's way (core/decision, negatives); the scale is
 core/similarity.
@@ -6,7 +6,7 @@ core/similarity.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,11 +14,12 @@ from chalicelib.core import acts
 from chalicelib.core.decision import OperatingPoint
 from chalicelib.core.errors import Busy, FaceNotFound
 from chalicelib.core.items import attempts
-from chalicelib.core.model import Face, Group, Tenant
+from chalicelib.core.model import Candidate, Face, Group, Tenant
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.search import FaceSearch, SearchAnswer, SearchRequest, verdicts
 from chalicelib.core.similarity import MATCH, judged, similarity
 from chalicelib.core.templates import compared, vector
+from chalicelib.core.users import User, gallery_group, id_of, is_users
 from chalicelib.core.values import known
 from chalicelib.services.audit.sightings import decision_said
 from chalicelib.services.commit.gallery import GalleryMoved
@@ -39,6 +40,26 @@ class Similar:
 
     face: Face
     similarity: float
+
+
+@dataclass(frozen=True)
+class SimilarUser:
+    """A user's id and its similarity to the probe, 0..100."""
+
+    id: str
+    similarity: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Search:
+    """A search in one group of the gallery. `besides`: an entry that is left out; `quality`: None if not measured."""
+
+    group_id: str
+    probe: NDArray[np.float32]
+    quality: float | None
+    least: float
+    most: int
+    besides: str | None
 
 
 @dataclass
@@ -65,66 +86,112 @@ class Ranking:
         `probe`: (dimensions,) float32, a unit vector of the tenant's model; `quality`: that of its picture, None if it
         was not measured; `besides`: a face that is left out. Ties are in the order of the ids. Raises Busy, WrongModel.
         """
-        for _ in attempts(_TRIES):
-            try:
-                return self._ranked(tenant, group, probe, quality, least, most, besides)
-            except GalleryMoved:
-                continue
-        raise Busy("the faces that are found are deleted or moved all the time: send the request again in a moment")
+        faces: dict[str, Face] = {}
+
+        def turns_down(one: Candidate) -> bool:
+            return Negatives(self.items).turn_down(tenant.name, faces[one.faceid], probe, tenant.model, one.score)
+
+        def read(candidates: Sequence[Candidate]) -> Callable[[Candidate], bool]:
+            faces.update(self.faces.by_id(tenant, [one.faceid for one in candidates]))
+            if any(one.faceid not in faces or faces[one.faceid].group_id != group.id for one in candidates):
+                raise GalleryMoved
+            return turns_down
+
+        found = self._ranked(tenant, _Search(group.id, probe, quality, least, most, besides), read)
+        return [Similar(faces[faceid], similar) for faceid, similar in found]
 
     def of_face(self, tenant: Tenant, group: Group, face: Face, *, least: float, most: int) -> list[Similar]:
         """Return the faces of a group that are similar to one of them, itself left out.
 
         Raises FaceNotFound if the face has no template of the tenant's model, and as `of_probe`.
         """
-        own = next((one for one in compared(face.templates) if one.model == tenant.model), None)
-        if own is None:
-            raise FaceNotFound(f"face {face.faceid!r} has no template of the model {tenant.model!r} yet")
-        quality = face.estimates.quality
-        return self.of_probe(tenant, group, vector(own), quality, least=least, most=most, besides=face.faceid)
+        probe = _template(tenant, face)
+        return self.of_probe(tenant, group, probe, face.estimates.quality, least=least, most=most, besides=face.faceid)
 
-    def _ranked(
+    def users_of_probe(
         self,
         tenant: Tenant,
         group: Group,
         probe: NDArray[np.float32],
         quality: float | None,
-        least: float,
+        *,
+        least: float = MATCH,
         most: int,
-        besides: str | None,
-    ) -> list[Similar]:
+        besides: str | None = None,
+    ) -> list[SimilarUser]:
+        """Return the users of a group by the means of their faces, as `of_probe` does. `besides`: a user's entry."""
+        search = _Search(gallery_group(group.id), probe, quality, least, most, besides)
+        found = self._ranked(tenant, search, lambda _: lambda _: False)
+        return [SimilarUser(id_of(entry), similar) for entry, similar in found]
+
+    def users_of_face(self, tenant: Tenant, group: Group, face: Face, *, least: float, most: int) -> list[SimilarUser]:
+        """Return the users that are similar to a face, its own too. Raises as `of_face`."""
+        probe = _template(tenant, face)
+        return self.users_of_probe(tenant, group, probe, face.estimates.quality, least=least, most=most)
+
+    def users_of_user(self, tenant: Tenant, group: Group, user: User, *, least: float, most: int) -> list[SimilarUser]:
+        """Return the users that are similar to one of them, itself left out; none if it has no faces."""
+        own = next((one for one in user.templates if one.model == tenant.model), None)
+        if own is None:
+            return []
+        return self.users_of_probe(tenant, group, vector(own), None, least=least, most=most, besides=user.entry)
+
+    def _ranked(
+        self,
+        tenant: Tenant,
+        search: _Search,
+        read: Callable[[Sequence[Candidate]], Callable[[Candidate], bool]],
+    ) -> list[tuple[str, float]]:
+        """Return the entries that are found with their similarity. `read`: reads them, and returns what turns one down.
+
+        Search again if the gallery changed in between. Raises Busy.
+        """
+        for _ in attempts(_TRIES):
+            try:
+                return self._ranked_once(tenant, search, read)
+            except GalleryMoved:
+                continue
+        raise Busy("the faces that are found are deleted or moved all the time: send the request again in a moment")
+
+    def _ranked_once(
+        self,
+        tenant: Tenant,
+        search: _Search,
+        read: Callable[[Sequence[Candidate]], Callable[[Candidate], bool]],
+    ) -> list[tuple[str, float]]:
         curve = self.tenant_vision.of(tenant.model).impostor_curve
         decides = OperatingPoint(curve, self.fpir_target)
-        limit = most if besides is None else most + 1
-        answer = self._found(tenant, group, probe, limit, decides)
-        judgements = verdicts(answer, decides, [quality])[0]
+        answer = self._found(tenant, search, decides)
+        judgements = verdicts(answer, decides, [search.quality])[0]
         matches = {one.candidate.faceid for one in judgements if one.candidate and one.match}
         found = answer.candidates[0]
-        if least < MATCH:  # with an operating point, a search finds only what may match
-            nearest = self._found(tenant, group, probe, limit, None)
+        if search.least < MATCH:  # with an operating point, a search finds only what may match
+            nearest = self._found(tenant, search, None)
             if nearest.seq != answer.seq:
                 raise GalleryMoved
             found = nearest.candidates[0]
-        candidates = [one for one in found if one.faceid != besides][:most]
-        faces = self.faces.by_id(tenant, [one.faceid for one in candidates])
-        ranked: list[Similar] = []
+        candidates = [one for one in found if one.faceid != search.besides][: search.most]
+        turns_down = read(candidates)
+        ranked: list[tuple[str, float]] = []
         for one in candidates:
-            face = faces.get(one.faceid)
-            if face is None or face.group_id != group.id:
-                raise GalleryMoved
-            match = one.faceid in matches and not Negatives(self.items).turn_down(
-                tenant.name, face, probe, tenant.model, one.score
-            )
+            match = one.faceid in matches and not turns_down(one)
             similar = judged(similarity(one.score, curve, answer.gallery_size, self.fpir_target), match=match)
-            ranked.append(Similar(face, similar))
-        ranked = [one for one in ranked if one.similarity >= least]
-        best = judgements[0]
-        said = {"face": ranked[0].face.faceid if ranked else None, "model": tenant.model, "found": len(ranked)}
-        acts.decided([known({**said, **decision_said(replace(best.decision, seq=answer.seq))})])
-        return sorted(ranked, key=lambda one: -one.similarity)  # stable: then by score, then by id
+            if similar >= search.least:
+                ranked.append((one.faceid, similar))
+        best = ranked[0][0] if ranked and not is_users(ranked[0][0]) else None
+        said = {"face": best, "model": tenant.model, "found": len(ranked)}
+        acts.decided([known({**said, **decision_said(replace(judgements[0].decision, seq=answer.seq))})])
+        return sorted(ranked, key=lambda one: -one[1])  # stable: then by score, then by id
 
-    def _found(
-        self, tenant: Tenant, group: Group, probe: NDArray[np.float32], limit: int, decides: OperatingPoint | None
-    ) -> SearchAnswer:
-        request = SearchRequest(tenant.model, probe[None], [group.id], limit, operating_point=decides)
+    def _found(self, tenant: Tenant, search: _Search, decides: OperatingPoint | None) -> SearchAnswer:
+        limit = search.most if search.besides is None else search.most + 1
+        request = SearchRequest(tenant.model, search.probe[None], [search.group_id], limit, operating_point=decides)
         return self.search().search(tenant.name, request)
+
+
+def _template(tenant: Tenant, face: Face) -> NDArray[np.float32]:
+    """Return the (dimensions,) template that a face is compared by. Raises FaceNotFound if it has none."""
+    own = next((one for one in compared(face.templates) if one.model == tenant.model), None)
+    if own is None:
+        raise FaceNotFound(f"face {face.faceid!r} has no template of the model {tenant.model!r} yet")
+    return vector(own)

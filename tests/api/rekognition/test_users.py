@@ -214,3 +214,82 @@ def test_a_group_that_is_deleted_takes_its_users_with_it(staff: Any, services: S
     services.groups.delete(tenant, "staff")
     staff.create_collection(CollectionId="staff")
     assert shown_users(staff) == {}
+
+
+def matches(answer: dict[str, Any]) -> list[str]:
+    assert all(one["User"]["UserStatus"] == "ACTIVE" for one in answer["UserMatches"])
+    return [one["User"]["UserId"] for one in answer["UserMatches"]]
+
+
+@pytest.fixture
+def people(staff: Any) -> list[str]:
+    """Two faces of `ann` and two of `bob`, and one of each person that is nobody's; `eve` has none."""
+    staff.create_user(CollectionId="staff", UserId="eve")
+    faces = indexed(staff, *photos(1, 3), *photos(2, 3))
+    staff.associate_faces(**ANN, FaceIds=faces[:2])
+    staff.associate_faces(**BOB, FaceIds=faces[3:5])
+    return faces
+
+
+def test_users_are_found_by_face_by_user_and_by_image(staff: Any, people: list[str]) -> None:
+    by_face = staff.search_users(CollectionId="staff", FaceId=people[2])
+    assert (matches(by_face), by_face["SearchedFace"]) == (["ann"], {"FaceId": people[2]})
+    assert matches(staff.search_users(CollectionId="staff", FaceId=people[0])) == ["ann"]
+    by_image = staff.search_users_by_image(CollectionId="staff", Image=image(Person(2)))
+    assert matches(by_image) == ["bob"]
+    assert by_image["UserMatches"][0]["Similarity"] >= 80
+    assert set(by_image["SearchedFace"]["FaceDetail"]) >= {"BoundingBox", "Confidence", "Quality"}
+    everybody = staff.search_users(**ANN, UserMatchThreshold=0)
+    assert (matches(everybody), everybody["SearchedUser"]) == (["bob"], {"UserId": "ann"})
+    assert matches(staff.search_users(**ANN)) == []
+    assert matches(staff.search_users(CollectionId="staff", UserId="eve", UserMatchThreshold=0)) == []
+    everybody = staff.search_users(CollectionId="staff", FaceId=people[2], UserMatchThreshold=0)
+    assert matches(everybody) == ["ann", "bob"]
+    assert matches(staff.search_users(CollectionId="staff", FaceId=people[2], UserMatchThreshold=0, MaxUsers=1)) == [
+        "ann"
+    ]
+
+
+def test_a_user_is_searched_by_the_mean_of_its_faces(staff: Any, people: list[str]) -> None:
+    """The noise of each photo is half gone in the mean of two, so that it is nearer to a third than either."""
+    (user,) = staff.search_users(CollectionId="staff", FaceId=people[2])["UserMatches"]
+    faces = staff.search_faces(CollectionId="staff", FaceId=people[2])["FaceMatches"]
+    assert user["Similarity"] > max(one["Similarity"] for one in faces)
+
+
+def test_a_user_is_found_no_more_when_its_faces_are_gone(staff: Any, people: list[str], services: Services) -> None:
+    probe = {"CollectionId": "staff", "Image": image(Person(1))}
+    staff.disassociate_faces(**ANN, FaceIds=people[:1])
+    assert matches(staff.search_users_by_image(**probe)) == ["ann"]
+    services.deletion.of_faces(services.tenants.named("shop"), [people[1]])
+    assert matches(staff.search_users_by_image(**probe)) == []
+    assert shown_users(staff)["ann"] == "CREATED"
+
+
+def test_other_faces_of_an_image_are_told_with_why_they_are_not_searched(staff: Any, people: list[str]) -> None:
+    group = image(Person(1, 200, quality=30), Person(2, 150), Person(3, 100))
+    answer = staff.search_users_by_image(CollectionId="staff", Image=group, QualityFilter="HIGH")
+    assert matches(answer) == ["bob"]
+    assert [one["Reasons"] for one in answer["UnsearchedFaces"]] == [["LOW_FACE_QUALITY"], ["FACE_NOT_LARGEST"]]
+    nobody = staff.search_users_by_image(CollectionId="staff", Image=image())
+    assert "SearchedFace" not in nobody
+    assert (nobody["UserMatches"], nobody["UnsearchedFaces"]) == ([], [])
+
+
+def test_a_search_of_users_names_one_of_face_and_user(staff: Any, people: list[str]) -> None:
+    for sent in ({}, {"UserId": "ann", "FaceId": people[0]}):
+        assert refused(staff.search_users, CollectionId="staff", **sent)[0] == "InvalidParameterException"
+    gone = ("ResourceNotFoundException", "The user id: nobody does not exist")
+    assert refused(staff.search_users, CollectionId="staff", UserId="nobody") == gone
+    missing = ("InvalidParameterException", "faceId was not found in the collection.")
+    assert refused(staff.search_users, CollectionId="staff", FaceId=ABSENT) == missing
+    assert refused(staff.search_users, CollectionId="nobody", FaceId=ABSENT)[0] == "ResourceNotFoundException"
+
+
+def test_people_who_look_less_alive_than_the_tenant_asks_are_no_user(
+    staff: Any, people: list[str], services: Services
+) -> None:
+    services.tenants.change("shop", {"least_liveness": 0.5})
+    shown = image(Person(1, liveness=0.1))
+    answer = staff.search_users_by_image(CollectionId="staff", Image=shown, UserMatchThreshold=0)
+    assert answer["UserMatches"] == []
