@@ -13,6 +13,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from infra import compiled
 from infra.prune import prune
 from infra.target import Target
 
@@ -60,6 +61,11 @@ def compile_modules(folder: Path, python: Path) -> None:
     """
     where: list[str | Path] = ["-s", folder, "-p", FUNCTION_ROOT]
     run([python, "-m", "compileall", "-q", "-j0", "--invalidation-mode", "unchecked-hash", *where, folder])
+
+
+def compile_records(folder: Path, python: Path) -> None:
+    """Compile our own modules once more, with the methods of dataclasses written out (infra/compiled.py)."""
+    run([python, Path(compiled.__file__), folder / "chalicelib", f"{FUNCTION_ROOT}/chalicelib"])
 
 
 def run(command: Sequence[str | Path], *, cwd: Path = ROOT, more: dict[str, str] | None = None) -> str:
