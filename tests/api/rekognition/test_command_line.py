@@ -63,6 +63,28 @@ def test_a_collection_is_made_filled_searched_and_emptied(aws: Aws) -> None:
     assert aws("list-tags-for-resource", *arn)["Tags"] == {"floor": "2"}
 
 
+def test_a_user_is_made_of_faces_and_taken_apart(aws: Aws) -> None:
+    people, ann = ("--collection-id", "people"), ("--user-id", "ann")
+    aws("create-collection", *people)
+    faces = [
+        aws("index-faces", *people, "--image-bytes", one)["FaceRecords"][0]["Face"]["FaceId"]
+        for one in (ANN, ANN_AGAIN, BEN)
+    ]
+    aws("create-user", *people, *ann)
+    aws("associate-faces", *people, *ann, "--face-ids", faces[0])
+    joined = aws("associate-faces", *people, *ann, "--face-ids", *faces)
+    assert [one["FaceId"] for one in joined["AssociatedFaces"]] == faces[1:2]
+    assert [one["FaceId"] for one in joined["UnsuccessfulFaceAssociations"]] == faces[2:]
+    assert aws("list-users", *people)["Users"] == [{"UserId": "ann", "UserStatus": "ACTIVE"}]
+    assert sorted(one["FaceId"] for one in aws("list-faces", *people, *ann)["Faces"]) == sorted(faces[:2])
+    found = aws("search-users-by-image", *people, "--image-bytes", ANN_AGAIN)
+    assert [one["User"]["UserId"] for one in found["UserMatches"]] == ["ann"]
+    assert aws("search-users", *people, "--face-id", faces[2])["UserMatches"] == []
+    assert aws("disassociate-faces", *people, *ann, "--face-ids", *faces[:2])["UserStatus"] == "CREATED"
+    aws("delete-user", *people, *ann)
+    assert aws("list-users", *people)["Users"] == []
+
+
 def test_pictures_are_looked_at_and_compared(aws: Aws) -> None:
     (face,) = aws("detect-faces", "--image-bytes", ANN, "--attributes", "ALL")["FaceDetails"]
     assert {"BoundingBox", "AgeRange", "Emotions"} <= set(face)

@@ -94,6 +94,34 @@ def test_a_collection_is_made_filled_searched_and_emptied(calls: Calls) -> None:
     assert tags["Tags"] == {"floor": "2"}
 
 
+def test_a_user_is_made_of_faces_and_taken_apart(calls: Calls) -> None:
+    people = {"CollectionId": "people"}
+    ann = {**people, "UserId": "ann"}
+    indexed = calls(
+        ("CreateCollection", people), *(("IndexFaces", {**people, "Image": one}) for one in (ANN, ANN_AGAIN, BEN))
+    )
+    faces = [answer["FaceRecords"][0]["Face"]["FaceId"] for answer in indexed[1:]]
+    _, again, _, joined, found, others, listed, apart, _, gone = calls(
+        ("CreateUser", ann),
+        ("CreateUser", ann),
+        ("AssociateFaces", {**ann, "FaceIds": faces[:1]}),
+        ("AssociateFaces", {**ann, "FaceIds": faces}),
+        ("SearchUsersByImage", {**people, "Image": ANN_AGAIN}),
+        ("SearchUsers", {**people, "FaceId": faces[2]}),
+        ("ListUsers", people),
+        ("DisassociateFaces", {**ann, "FaceIds": faces[:2]}),
+        ("DeleteUser", ann),
+        ("ListUsers", people),
+    )
+    assert again["error"] == "ConflictException"
+    assert [one["FaceId"] for one in joined["AssociatedFaces"]] == faces[1:2]
+    assert [one["FaceId"] for one in joined["UnsuccessfulFaceAssociations"]] == faces[2:]
+    assert [one["User"]["UserId"] for one in found["UserMatches"]] == ["ann"]
+    assert others["UserMatches"] == []
+    assert listed["Users"] == [{"UserId": "ann", "UserStatus": "ACTIVE"}]
+    assert (apart["UserStatus"], gone["Users"]) == ("CREATED", [])
+
+
 def test_pictures_are_looked_at_and_compared(calls: Calls) -> None:
     seen, same, other = calls(
         ("DetectFaces", {"Image": ANN, "Attributes": ["ALL"]}),

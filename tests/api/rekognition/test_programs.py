@@ -92,6 +92,62 @@ def test_a_manager_of_collections_goes_through_pages(real: Any, clock: FakeClock
     assert refused(real.create_collection, CollectionId="north")["Code"] == "ResourceAlreadyExistsException"
 
 
+def test_a_manager_of_collections_gives_faces_to_users(real: Any) -> None:
+    """github.com/nana4rider/rekognition-manager, as above."""
+    north = {"CollectionId": "north"}
+    real.create_collection(**north)
+    for name in ("ann", "ben"):
+        real.create_user(**north, UserId=name)
+    assert refused(real.create_user, **north, UserId="ann")["Code"] == "ConflictException"
+    page = real.list_users(**north, MaxResults=1)
+    last = real.list_users(**north, MaxResults=100, NextToken=page["NextToken"])
+    assert [one["UserId"] for one in page["Users"] + last["Users"]] == ["ann", "ben"]
+    (face,) = ids(real.index_faces(**north, Image=bytes_of(photos.PORTRAIT), MaxFaces=1), "FaceRecords")
+    joined = real.associate_faces(**north, UserId="ann", FaceIds=[face])
+    assert ([one["FaceId"] for one in joined["AssociatedFaces"]], joined["UserStatus"]) == ([face], "ACTIVE")
+    other = real.associate_faces(**north, UserId="ben", FaceIds=[face])["UnsuccessfulFaceAssociations"]
+    assert [(one["UserId"], one["Reasons"]) for one in other] == [("ann", ["ASSOCIATED_TO_A_DIFFERENT_USER"])]
+    assert [one["UserId"] for one in real.list_faces(**north, MaxResults=100, UserId="ann")["Faces"]] == ["ann"]
+    assert real.delete_faces(**north, FaceIds=[face])["DeletedFaces"] == []  # it is a user's
+    real.disassociate_faces(**north, UserId="ann", FaceIds=[face])
+    assert real.delete_faces(**north, FaceIds=[face])["DeletedFaces"] == [face]
+    real.delete_user(**north, UserId="ann")
+    assert refused(real.delete_user, **north, UserId="ann")["Code"] == "ResourceNotFoundException"
+
+
+def test_the_notebook_on_user_vectors(real: Any) -> None:
+    """github.com/aws-samples/amazon-rekognition-code-samples, "3.2 Improving accuracy using user vectors.ipynb".
+
+    It has its pictures in a bucket; here they are sent.
+    """
+    faces = {"CollectionId": "My_Face_Collection1"}
+    assert real.create_collection(**faces)["StatusCode"] == 200
+    assert real.list_collections(MaxResults=10)["CollectionIds"] == ["My_Face_Collection1"]
+    for name in ("Daniel", "John"):
+        real.create_user(**faces, UserId=name)
+    assert {one["UserStatus"] for one in real.list_users(**faces)["Users"]} == {"CREATED"}
+    asked = {"DetectionAttributes": ["DEFAULT"], "MaxFaces": 1, "QualityFilter": "AUTO"}
+    for name, file in (("Dani", photos.PORTRAIT), ("Jo", photos.OTHER)):
+        real.index_faces(**faces, **asked, Image=bytes_of(file), ExternalImageId=name)
+    known = {one["ExternalImageId"]: one["FaceId"] for one in real.list_faces(**faces)["Faces"]}
+    probe = bytes_of(photos.PORTRAIT_AGAIN)
+    (single,) = real.search_faces_by_image(**faces, Image=probe, FaceMatchThreshold=50)["FaceMatches"]
+    real.associate_faces(**faces, UserId="Daniel", FaceIds=[known["Dani"]])
+    answer = real.index_faces(**faces, **asked, Image=probe, ExternalImageId="Dani")
+    more = [known["Dani"], *ids(answer, "FaceRecords")]
+    joined = real.associate_faces(**faces, UserId="Daniel", FaceIds=more, UserMatchThreshold=75)
+    assert ([one["FaceId"] for one in joined["AssociatedFaces"]], joined["UserStatus"]) == (more[1:], "ACTIVE")
+    found = real.search_users(**faces, FaceId=more[0])["UserMatches"]
+    assert [one["User"]["UserId"] for one in found] == ["Daniel"]
+    (user,) = real.search_users_by_image(**faces, Image=probe)["UserMatches"]
+    assert user["User"]["UserId"] == "Daniel"
+    assert user["Similarity"] > single["Similarity"]  # which is what the notebook shows
+    real.disassociate_faces(**faces, UserId="Daniel", FaceIds=more)
+    for name in ("Daniel", "John"):
+        real.delete_user(**faces, UserId=name)
+    assert real.list_users(**faces)["Users"] == []
+
+
 @pytest.mark.parametrize(
     ("operation", "members", "pattern"),
     [
