@@ -394,12 +394,20 @@ class Vision(Protocol):
         """Make a JPEG of the whole picture in which nobody can recognise the faces in these boxes."""
 
 
+FULL_BYTES = 500 * 10**6
+"""A disk with less than this free counts as full: SQLite needs room to tidy up, too."""
+
+
 @dataclass(frozen=True)
 class Disk:
     """The size of a disk, and how much of it is free for this process."""
 
     free_bytes: int
     total_bytes: int
+
+    @property
+    def is_full(self) -> bool:
+        return self.free_bytes < FULL_BYTES
 
 
 @dataclass(frozen=True)

@@ -870,6 +870,7 @@ class Services:
             self.tenant_vision.of,
             search=lambda: self.search,
             clock=self.clock,
+            disk=self.ports.storage.disk,
         )
 
     @once

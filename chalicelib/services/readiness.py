@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from chalicelib.core import keys
 from chalicelib.core.failures import log_failure
 from chalicelib.core.model import Tenant
-from chalicelib.core.ports import BlobStore, Clock, ItemStore, Vision
+from chalicelib.core.ports import BlobStore, Clock, Disk, ItemStore, Vision
 from chalicelib.core.records.faces import tenant_from
 from chalicelib.core.search import FaceSearch, SearchRequest
 
@@ -19,6 +19,7 @@ REMEMBERED = timedelta(seconds=5)
 
 _NO_OBJECT = keys.face_picture("-", "-", "none")
 _STORAGE = "the storage does not answer"
+_DISK = "the disk is full"
 _MODELS = "a model pack is not complete: `regulars models verify` says which file"
 _GALLERY = "the gallery does not answer"
 
@@ -40,7 +41,7 @@ class Ready:
 
 @dataclass
 class Readiness:
-    """`model`: returns the model of new tenants; `vision_of`: makes the pipeline of a model."""
+    """`model`: returns the model of new tenants; `vision_of`: makes the pipeline of a model; `disk`: as in Storage."""
 
     items: ItemStore
     blobs: BlobStore
@@ -48,6 +49,7 @@ class Readiness:
     vision_of: Callable[[str], Vision]
     search: Callable[[], FaceSearch]
     clock: Clock
+    disk: Callable[[], Disk] | None = None
     _known: tuple[datetime, Ready] | None = field(default=None, init=False)
     _looking: threading.Lock = field(default_factory=threading.Lock, init=False)
 
@@ -68,6 +70,8 @@ class Readiness:
         try:
             subjects["storage"] = _STORAGE
             tenant = self._some_tenant()
+            if self.disk is not None and self.disk().is_full:
+                return Ready(subjects | {"storage": _DISK})
             subjects |= {"storage": OK, "models": _MODELS}
             vision = self.vision_of(self.model() if tenant is None else tenant.model)
             pack = vision.pack

@@ -7,7 +7,6 @@ import fcntl
 import http.client
 import json
 import os
-import shutil
 import ssl
 import subprocess
 from collections.abc import Iterator
@@ -16,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from chalicelib.adapters.embedded.disk import disk_of
+from chalicelib.core.ports import Disk
 from chalicelib.storage import DATABASE
 from regulars.doctor.findings import Finding, failed, warning, well
 from regulars.errors import PortTaken
@@ -27,7 +28,6 @@ from regulars.serve.settings import ServeSettings
 
 ROOM_BYTES, SHARE = 10 * 10**9, 0.1
 """The disk is nearly full if less than both is free, as the console says, too."""
-FULL_BYTES = 500 * 10**6
 MEANWHILE = timedelta(minutes=1)
 """A running service goes on writing, and two clocks of one machine may differ a little."""
 _OF_NETWORKS = ("9p", "afs", "ceph", "cifs", "fuse.sshfs", "glusterfs", "lustre", "ncpfs", "nfs", "nfs4", "smb3")
@@ -115,17 +115,16 @@ def _can_lock(lock: Path) -> bool:
 def check_disk(data: Path) -> Finding:
     """Check how much of the folder's disk is free."""
     there = next(path for path in (data.absolute(), *data.absolute().parents) if path.exists())
-    disk = shutil.disk_usage(there)
-    return room(disk.free, disk.total)
+    return room(disk_of(there))
 
 
-def room(free_bytes: int, total_bytes: int) -> Finding:
+def room(disk: Disk) -> Finding:
     """Judge what is free on a disk."""
-    free = f"{free_bytes / 1e9:.1f} GB of {total_bytes / 1e9:.1f} GB are free"
+    free = f"{disk.free_bytes / 1e9:.1f} GB of {disk.total_bytes / 1e9:.1f} GB are free"
     mend = "free some, move the folder to a larger disk, or keep captures for fewer days (`capture_days`)"
-    if free_bytes < FULL_BYTES:
+    if disk.is_full:
         return failed("disk", f"{free}: {mend}")
-    if free_bytes < min(ROOM_BYTES, total_bytes * SHARE):
+    if disk.free_bytes < min(ROOM_BYTES, disk.total_bytes * SHARE):
         return warning("disk", f"{free}: {mend}")
     return well("disk", free)
 

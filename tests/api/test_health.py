@@ -13,6 +13,7 @@ from chalicelib.api import health
 from chalicelib.bootstrap import build
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.model import Profile
+from chalicelib.core.ports import FULL_BYTES, Disk
 from chalicelib.services import Services
 from chalicelib.services.readiness import REMEMBERED
 from chalicelib.settings import Settings
@@ -81,6 +82,12 @@ def test_storage_that_fails_is_missing_and_no_more_is_told(
     }
     assert "arn" not in reply.body
     assert reply.headers["retry-after"] == "5"
+
+
+def test_a_full_disk_is_not_ready(stage: Chalice, services: Services) -> None:
+    services.readiness.disk = lambda: Disk(FULL_BYTES - 1, 10**12)
+    reply = get(stage, "/ready")
+    assert (reply.status, reply.json["storage"], reply.json["models"]) == (503, "the disk is full", None)
 
 
 def test_a_pack_that_is_not_complete_is_missing(stage: Chalice, services: Services) -> None:

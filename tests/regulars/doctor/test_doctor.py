@@ -15,6 +15,7 @@ import pytest
 
 from chalicelib import bootstrap
 from chalicelib.core.model import Profile
+from chalicelib.core.ports import Disk
 from chalicelib.core.records.webhooks import delivery_from
 from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services import Services
@@ -155,7 +156,7 @@ def test_the_file_system_is_named_as_the_kernel_does(tmp_path: Path) -> None:
     [(64, 1000, OK), (7, 64, OK), (6, 64, WARNING), (9, 1000, WARNING), (0.4, 1000, FAILED)],
 )
 def test_a_disk_without_room_is_told(free_gb: float, total_gb: float, level: Level) -> None:
-    found = room(int(free_gb * 1e9), int(total_gb * 1e9))
+    found = room(Disk(int(free_gb * 1e9), int(total_gb * 1e9)))
     assert (found.level, "capture_days" in found.says) == (level, level is not OK)
 
 
