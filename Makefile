@@ -19,6 +19,7 @@ setup: .venv/installed
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "python3 -m venv failed: on Debian, apt-get install python3-venv"; exit 1; }
 	@$(BIN)/python -m pip install -qq --upgrade "pip>=25.1,<26.3" || { $(NO_REGISTRY) }
 	@$(BIN)/python -m pip install -qq --editable '.[box]' --editable './edge[detector,video]' --editable './client[pictures]' --group dev || { $(NO_REGISTRY) }
+	@command -v $${CC:-cc} > /dev/null || $(BIN)/python -m pip install -qq --group kernel || true # brings a C compiler
 	@$(BIN)/python -m chalicelib.index.scan.build_kernel || true
 	@$(BIN)/python -m regulars.libraries || true
 	@touch $@
@@ -91,7 +92,7 @@ emulated: package  ## The arm64 package under emulation: imports, the kernel's s
 	$(BIN)/python -m pip install -qq --no-deps "face_recognition==1.3.0" "face_recognition_models==0.3.0" || echo "face_recognition is not to be had: bench.vision leaves it out"
 	@touch $@
 
-kernels: setup  ## The search kernel for this machine and for the functions' arm64; without, searches run on simsimd
+kernels: setup  ## The search kernel for this machine and for the functions' arm64; without, searches are slow
 	$(BIN)/python -m pip install -qq --group kernel
 	$(BIN)/python -m chalicelib.index.scan.build_kernel
 	$(BIN)/python -m chalicelib.index.scan.build_kernel --target aarch64

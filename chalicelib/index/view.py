@@ -17,8 +17,8 @@ from chalicelib.core.templates import fused
 from chalicelib.core.users import is_users
 from chalicelib.index.cohorts import WIDER, with_cohorts
 from chalicelib.index.sample import in_sample
-from chalicelib.index.scan.kernel import kernel
-from chalicelib.index.scan.scan import Allowed, BestFaces, Rows, pick, scan, scan_plain
+from chalicelib.index.scan.rows import BestFaces, Rows
+from chalicelib.index.scan.scan import scan, scan_plain
 from chalicelib.index.snapshots import build_segment
 from chalicelib.index.snapshots.segment import Segment
 
@@ -120,6 +120,8 @@ class View:
         self, found: list[tuple[NDArray[np.float32], BestFaces]], taken: NDArray[np.bool_], level: int
     ) -> None:
         tail = self.tail
+        if not tail.rows:
+            return
         chosen = taken[tail.row_group] & in_sample(tail.mixes[: tail.rows], level)
         faces = np.where(chosen, tail.first_row[: tail.rows] + len(self.base.ids), NOBODY)
         for probe, best in found:
@@ -141,20 +143,11 @@ class View:
             for probe, best in found:
                 scan_plain(sample.templates, sample.largest_norm, faces, probe, best)
             return
+        rows = Rows(base.templates, base.coder, base.codes, base.first_row, base_group, taken)
+        scan(rows, found, self._rows_of(taken[base_group]) if gallery_size * _FEW < len(base.ids) else None)
 
-        def allowed(faces: NDArray[np.int64]) -> NDArray[np.bool_]:
-            chosen: NDArray[np.bool_] = taken[base_group[faces]]
-            return chosen
-
-        rows = Rows(base.templates, base.coder, base.codes, base.face_of)
-        if gallery_size * _FEW < len(base.ids):
-            pick(rows, kernel(), found, self._rows_of(allowed))
-        else:
-            scan(rows, kernel(), found, allowed)
-
-    def _rows_of(self, allowed: Allowed) -> NDArray[np.int32]:
+    def _rows_of(self, of_face: NDArray[np.bool_]) -> NDArray[np.int32]:
         """List the base's rows whose faces are searched, in order."""
-        of_face = allowed(np.arange(len(self.base.ids)))
         if len(self.base.templates) == len(self.base.ids):
             return np.flatnonzero(of_face).astype(np.int32)
         return np.flatnonzero(np.repeat(of_face, np.diff(self.base.first_row))).astype(np.int32)

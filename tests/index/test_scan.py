@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -14,8 +15,8 @@ from chalicelib.core.search import SearchRequest
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.scan import fit
 from chalicelib.index.scan.coder import Coder, encode
-from chalicelib.index.scan.kernel import Kernel, SimsimdKernel, kernel
-from chalicelib.index.scan.scan import BestFaces, Rows, everybody, pick, require_probes, scan, scan_plain
+from chalicelib.index.scan.rows import BestFaces, Rows
+from chalicelib.index.scan.scan import require_probes, scan, scan_plain, scan_without_kernel
 from chalicelib.index.snapshots import build_segment
 from chalicelib.index.snapshots.segment import decode
 from chalicelib.index.snapshots.segment import encode as to_bytes
@@ -92,7 +93,7 @@ def cases(draw: st.DrawFn) -> tuple[Rows, NDArray[np.int64], NDArray[np.bool_], 
     rows = draw(st.integers(1, 120))
     templates = vectors(random, draw(st.sampled_from(KINDS)), rows)
     coder = coder_for(random, draw(st.sampled_from(["fitted", "two tiers", "skewed", "of others"])), templates)
-    faces = np.sort(random.integers(0, draw(st.integers(1, rows)), rows))
+    faces = np.unique(np.sort(random.integers(0, draw(st.integers(1, rows)), rows)), return_inverse=True)[1]
     searched = (random.random(rows) < draw(st.sampled_from([1.0, 0.5, 0.05, 0.0])))[faces]
     probe = random.standard_normal(DIMENSIONS).astype(np.float32)
     probe = {"row": templates[0].astype(np.float32), "zero": 0 * probe}.get(
@@ -101,28 +102,32 @@ def cases(draw: st.DrawFn) -> tuple[Rows, NDArray[np.int64], NDArray[np.bool_], 
     limit = draw(st.integers(1, 100))
     scores = templates.astype(np.float64) @ probe.astype(np.float64)
     least = draw(st.sampled_from([-math.inf, -math.inf, 0.0, float(scores[-1]), float(scores.max()), math.inf]))
-    held = Rows(templates, coder, encode(coder, templates), lambda numbers: faces[numbers])
+    of_face = np.zeros(int(faces.max()) + 1, dtype=bool)
+    of_face[faces] = searched
+    first_row = np.searchsorted(faces, np.arange(len(of_face) + 1)).astype(np.uint32)
+    group = np.where(of_face, random.integers(0, 2, len(of_face)), random.choice([-1, 2], len(of_face)))
+    taken = np.array([True, True, False])
+    held = Rows(templates, coder, encode(coder, templates), first_row, group.astype(np.int32), taken)
     return held, faces, searched, probe, limit, least
 
 
-@pytest.mark.parametrize("arithmetic", [kernel(), SimsimdKernel()], ids=lambda one: one.name)
+@pytest.mark.parametrize("scan_rows", [scan, scan_without_kernel])
 @settings(deadline=None, max_examples=400)
 @given(case=cases())
 def test_the_answer_equals_float64_brute_force_in_ids_order_and_scores(
-    arithmetic: Kernel, case: tuple[Rows, NDArray[np.int64], NDArray[np.bool_], NDArray[np.float32], int, float]
+    scan_rows: Callable[..., None],
+    case: tuple[Rows, NDArray[np.int64], NDArray[np.bool_], NDArray[np.float32], int, float],
 ) -> None:
     rows, faces, searched, probe, limit, least = case
     wanted = brute_force(rows.templates, faces, searched, probe, limit, least)
-    of_face = np.zeros(int(faces.max()) + 1, dtype=bool)
-    of_face[faces] = searched
 
     scanned, picked, plain, among_others = (BestFaces(limit, least) for _ in range(4))
-    scan(rows, arithmetic, [(probe, scanned)], lambda some: of_face[some])
-    pick(rows, arithmetic, [(probe, picked)], np.flatnonzero(searched).astype(np.int32))
+    scan_rows(rows, [(probe, scanned)])
+    scan_rows(rows, [(probe, picked)], np.flatnonzero(searched).astype(np.int32))
     norm = float(np.linalg.norm(rows.templates.astype(np.float64), axis=1).max())
     scan_plain(rows.templates.astype(np.float32), norm, np.where(searched, faces, -1), probe, plain)
     others = [(-probe, BestFaces(3)), (probe, among_others), (probe, BestFaces(1))]
-    scan(rows, arithmetic, others, lambda some: of_face[some])
+    scan_rows(rows, others)
 
     assert [answer(best) for best in (scanned, picked, plain, among_others)] == [wanted] * 4
 
@@ -166,17 +171,22 @@ def turned_gallery(rows: int) -> NDArray[np.float16]:
     return made.astype(np.float16)
 
 
-@pytest.mark.parametrize("limit", [1, 10, 50, 100])
+def one_picture_each(templates: NDArray[np.float16], coder: Coder) -> Rows:
+    first_row, group = np.arange(len(templates) + 1, dtype=np.uint32), np.zeros(len(templates), dtype=np.int32)
+    return Rows(templates, coder, encode(coder, templates), first_row, group, np.ones(1, dtype=bool))
+
+
+@pytest.mark.parametrize("limit", [1, 10, 50, 100, 4_097])
 def test_a_large_gallery_is_turned_and_equals_brute_force(limit: int) -> None:
     templates = turned_gallery(20_000)
     coder = fit.fit(templates)
     assert coder.rotation is not None
     assert len(coder.tiers) == 2
-    rows = Rows(templates, coder, encode(coder, templates), lambda numbers: numbers)
     everyone = np.ones(20_000, dtype=bool)
+    rows = one_picture_each(templates, coder)
     for probe in templates[[0, 5, 19_999]].astype(np.float32):
         best = BestFaces(limit)
-        scan(rows, kernel(), [(probe, best)], everybody)
+        scan(rows, [(probe, best)])
         assert answer(best) == brute_force(templates, np.arange(20_000), everyone, probe, limit)
 
 
@@ -185,8 +195,23 @@ def test_a_threshold_leaves_almost_nothing_to_compute() -> None:
     coder = fit.fit(templates)
     codes = encode(coder, templates)
     query = coder.queries(templates[5].astype(np.float32))[0]
-    _, sums = kernel().scan(codes.tiers[0], 0, 20_000, query.codes, query.cut(0.9))
-    assert len(sums) < 200
+    sums = codes.tiers[0].astype(np.int64) @ query.codes.astype(np.int64)
+    assert (sums >= query.cut(0.9)).sum() < 200
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_more_faces_than_the_kernel_has_room_for_are_found(order: int) -> None:
+    """Rising scores all count when they come; of equal ones, every one belongs to the answer."""
+    lengths = np.sort(np.linspace(0.1, 1, 20_000).round(3))[::order]
+    templates = (np.full((20_000, 32), 1 / 32**0.5) * lengths[:, None]).astype(np.float16)
+    probe = np.full(32, 1 / 32**0.5, np.float32)
+    rows = one_picture_each(templates, fit.fit(templates))
+    for limit in (1, 30):
+        best = BestFaces(limit)
+        scan(rows, [(probe, best)])
+        everyone = np.ones(20_000, dtype=bool)
+        assert answer(best) == brute_force(templates, np.arange(20_000), everyone, probe, limit)
+        assert len(best.faces) >= limit
 
 
 @pytest.mark.parametrize("templates_each", [1, 4])

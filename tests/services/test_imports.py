@@ -60,7 +60,7 @@ print(json.dumps(sorted(sys.modules)))
 """
 SLOW = {f"chalicelib.core.{name}" for name in ("captures", "observations", "visits", "webhooks")}
 """Modules of many dataclasses, a millisecond each."""
-HEAVY = {"numpy", "onnxruntime", "PIL", "boto3", "werkzeug", "simsimd"}
+HEAVY = {"numpy", "onnxruntime", "PIL", "boto3", "werkzeug"}
 
 
 def modules_after(code: str, folder: Path) -> set[str]:

@@ -1,7 +1,7 @@
 """Compiler of kernel.c for this machine or, with `--target aarch64|x86_64`, for another: `python -m` this module.
 
 It needs `cc`, or the Python package ziglang, which brings a compiler for every target. Without either nothing is built,
-and searches run on simsimd: the same answers, more slowly.
+and searches are slow: the same answers, computed from the templates.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from chalicelib.index.scan.kernel import library_path
 
-_FLAGS = ("-O3", "-fPIC", "-shared", "-Wall")
+_FLAGS = ("-O3", "-ffp-contract=off", "-fPIC", "-shared", "-Wall", "-lm")
 
 
 def compilers(machine: str) -> list[list[str]]:
@@ -54,7 +54,7 @@ def main() -> int:
     parser.add_argument("--target", default=platform.machine(), choices=["x86_64", "aarch64", platform.machine()])
     machine: str = parser.parse_args().target
     built = build(machine)
-    print(built or f"nothing compiled for {machine} (it needs cc, or ziglang): searches run on simsimd")  # noqa: T201
+    print(built or f"nothing compiled for {machine} (it needs cc, or ziglang): searches are slow")  # noqa: T201
     return 0 if built else 1
 
 

@@ -7,57 +7,24 @@ proven in `coder`, lies below the score that it would have to reach.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.core.errors import InvalidInput
-from chalicelib.index.scan.coder import CodedRows, Coder, Query
-from chalicelib.index.scan.kernel import Kernel
-
-
-class BestFaces:
-    """The `limit` faces with the highest scores, and all that tie with the last one.
-
-    Faces are numbers; the caller knows their names. Only scores of at least `least` are kept.
-    """
-
-    def __init__(self, limit: int, least: float = -math.inf) -> None:
-        self.limit = limit
-        self.cut = least
-        """Rows with a lower score cannot change the answer; one with this score may, by its faceid."""
-        self.faces = np.empty(0, dtype=np.int64)
-        self.scores = np.empty(0, dtype=np.float64)
-
-    def add(self, faces: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
-        """Add faces with their scores, (n,) each; a face keeps its best score."""
-        good = scores >= self.cut
-        if not good.any():
-            return
-        faces = np.concatenate((self.faces, faces[good]))
-        scores = np.concatenate((self.scores, scores[good]))
-        order = np.argsort(-scores, kind="stable")
-        _, first = np.unique(faces[order], return_index=True)
-        kept = order[np.sort(first)]
-        if len(kept) >= self.limit:
-            self.cut = max(self.cut, float(scores[kept[self.limit - 1]]))
-            kept = kept[scores[kept] >= self.cut]
-        self.faces, self.scores = faces[kept], scores[kept]
-
+from chalicelib.index.scan.coder import row_norms
+from chalicelib.index.scan.kernel import Kernel, Search, kernel
+from chalicelib.index.scan.rows import BestFaces, Rows, exact_scores
 
 MAX_LIMIT = 4_097
 """Candidates of one search: as many as a dialect answers at once, and the face itself that is searched with."""
 
-_FIRST_ROWS = 4_096
-"""Rows of the first step if there is no score to reach yet."""
-_GROWTH = 4
-"""Factor from one step to the next: the score to reach rises with each row."""
-_MOST_ROWS = 131_072
+Found = Sequence[tuple[NDArray[np.float32], BestFaces]]
+"""Probes, each with the best faces so far, to which a scan adds."""
+
 _TILE_ROWS = 8_192
 """Rows of a step with several probes: few enough to stay in the processor's second cache for all of them."""
-_EXACT_ROWS = 8_192
 _UNIT_ROUNDOFF = 2.0**-24
 
 
@@ -71,145 +38,42 @@ def require_probes(probes: NDArray[np.float32], limit: int) -> None:
         raise InvalidInput(f"a search returns 1 to {MAX_LIMIT} candidates, not {limit}")
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Rows to scan: canonical templates (rows, dimensions), their codes, and the function from rows to faces."""
-
-    templates: NDArray[np.float16]
-    coder: Coder
-    codes: CodedRows
-    face_of: Callable[[NDArray[np.int64]], NDArray[np.int64]]
-
-
-Allowed = Callable[[NDArray[np.int64]], NDArray[np.bool_]]
-"""Mask of the faces that are searched, for an array of faces."""
+def scan(rows: Rows, probes: Found, numbers: NDArray[np.int32] | None = None) -> None:
+    """Scan the rows in one pass, or only those that `numbers` lists, ascending: a small group of a large gallery."""
+    compiled = kernel()
+    if compiled is None:
+        scan_without_kernel(rows, probes, numbers)
+    else:
+        scan_by_kernel(compiled, rows, probes, numbers)
 
 
-def scan(rows: Rows, kernel: Kernel, probes: Sequence[tuple[NDArray[np.float32], BestFaces]], allowed: Allowed) -> None:
-    """Scan `rows` in one pass over the codes, and add to each probe's best faces."""
-    searches = [_Search(rows, kernel, probe, best, allowed) for probe, best in probes]
-    begin, end = 0, len(rows.templates)
-    given = all(search.has_cut for search in searches)
-    while begin < end:
-        step = _TILE_ROWS if len(searches) > 1 else _MOST_ROWS
-        if not given:
-            step = min(step, max(_FIRST_ROWS, _GROWTH * begin))
+def scan_by_kernel(compiled: Kernel, rows: Rows, probes: Found, numbers: NDArray[np.int32] | None = None) -> None:
+    """Do the same by codes."""
+    searches = [Search(compiled, rows, probe, best, numbers) for probe, best in probes]
+    end = len(rows.templates if numbers is None else numbers)
+    step = _TILE_ROWS if len(searches) > 1 else max(end, 1)
+    for begin in range(0, end, step):
         for search in searches:
             search.scan(begin, min(begin + step, end))
-            if begin == 0:
-                search.consider_loose()  # not earlier: they alone may give no score to reach, or a poor one
-        begin += step
+    for search in searches:
+        search.finish()
+    loose = rows.codes.loose if numbers is None else np.intersect1d(rows.codes.loose, numbers)
+    if len(loose):
+        faces = rows.searched(loose)
+        templates = rows.templates[loose[faces >= 0]]
+        for probe, best in probes:
+            best.add(faces[faces >= 0], exact_scores(templates, probe))
 
 
-def pick(
-    rows: Rows,
-    kernel: Kernel,
-    probes: Sequence[tuple[NDArray[np.float32], BestFaces]],
-    numbers: NDArray[np.int32],
-) -> None:
-    """Search the listed rows only, without a check that they are allowed: for a small group of a large gallery."""
-    for probe, best in probes:
-        search = _Search(rows, kernel, probe, best, everybody)
-        search.consider_loose(among=numbers)
-        for begin in range(0, len(numbers), _TILE_ROWS):
-            search.look_at(numbers[begin : begin + _TILE_ROWS])
-
-
-def everybody(faces: NDArray[np.int64]) -> NDArray[np.bool_]:
-    return np.ones(len(faces), dtype=bool)
-
-
-class _Search:
-    """One probe's search through the rows."""
-
-    def __init__(
-        self, rows: Rows, kernel: Kernel, probe: NDArray[np.float32], best: BestFaces, allowed: Allowed
-    ) -> None:
-        self._rows = rows
-        self._kernel = kernel
-        self._probe = probe
-        self._best = best
-        self._allowed = allowed
-        self._queries: tuple[Query, ...] = rows.coder.queries(probe)
-
-    @property
-    def has_cut(self) -> bool:
-        return self._best.cut > -math.inf
-
-    def consider_loose(self, among: NDArray[np.int32] | None = None) -> None:
-        """Compute the rows that no bound holds for."""
-        loose = self._rows.codes.loose
-        if among is not None:
-            loose = np.intersect1d(loose, among)
-        if len(loose):
-            self._compute(self._searched(loose.astype(np.int64)))
-
-    def scan(self, begin: int, end: int) -> None:
-        query = self._queries[0]
-        codes = self._rows.codes.tiers[0]
-        numbers, sums = self._kernel.scan(codes, begin, end, query.codes, query.cut(self._best.cut))
-        if len(numbers):
-            self._narrow(numbers, sums)
-
-    def look_at(self, numbers: NDArray[np.int32]) -> None:
-        sums = self._kernel.pick(self._rows.codes.tiers[0], numbers, self._queries[0].codes)
-        self._narrow(numbers, sums)
-
-    def _narrow(self, numbers: NDArray[np.int32], sums: NDArray[np.int32]) -> None:
-        """Reduce the first tier's survivors by the second tier, and compute the rest."""
-        first = self._queries[0]
-        upper: NDArray[np.float64] = sums * np.float64(first.step)
-        upper += first.slack
-        if not self.has_cut:
-            numbers, upper = self._compute_best(numbers, upper)
-        if len(self._queries) > 1:
-            good = upper >= self._best.cut
-            numbers, upper = numbers[good], upper[good]
-            second = self._queries[1]
-            column = self._rows.coder.tiers[0].numbers
-            upper -= self._rows.codes.tiers[0][numbers, column] * (first.step * first.column_weight)
-            more = self._kernel.pick(self._rows.codes.tiers[1], numbers, second.codes) * second.step
-            upper += more
-            upper += second.slack
-        self._compute_likely(numbers.astype(np.int64), upper)
-
-    def _compute_best(
-        self, numbers: NDArray[np.int32], upper: NDArray[np.float64]
-    ) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """Compute the most promising rows, to get a score to reach; return the others."""
-        searched = self._allowed(self._rows.face_of(numbers.astype(np.int64)))
-        numbers, upper = numbers[searched], upper[searched]
-        ahead = 32 + 2 * self._best.limit
-        if len(numbers) <= ahead:
-            return numbers, upper
-        order = np.argpartition(-upper, ahead - 1)
-        self._compute(numbers[order[:ahead]].astype(np.int64))
-        return numbers[order[ahead:]], upper[order[ahead:]]
-
-    def _compute_likely(self, numbers: NDArray[np.int64], upper: NDArray[np.float64]) -> None:
-        """Compute the most promising rows first, so that their scores rule out most of the others."""
-        likely = 32 + 2 * self._best.limit
-        good = upper >= self._best.cut
-        numbers, upper = numbers[good], upper[good]
-        searched = self._allowed(self._rows.face_of(numbers))
-        numbers, upper = numbers[searched], upper[searched]
-        while len(numbers):
-            ahead = min(likely, len(numbers))
-            order = np.argpartition(-upper, ahead - 1)
-            self._compute(numbers[order[:ahead]])
-            rest = order[ahead:]
-            rest = rest[upper[rest] >= self._best.cut]
-            numbers, upper = numbers[rest], upper[rest]
-            likely = min(4 * likely, _EXACT_ROWS)
-
-    def _searched(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-        return numbers[self._allowed(self._rows.face_of(numbers))]
-
-    def _compute(self, numbers: NDArray[np.int64]) -> None:
-        for begin in range(0, len(numbers), _EXACT_ROWS):
-            some = numbers[begin : begin + _EXACT_ROWS]
-            scores = exact_scores(self._rows.templates[some], self._probe)
-            self._best.add(self._rows.face_of(some), scores)
+def scan_without_kernel(rows: Rows, probes: Found, numbers: NDArray[np.int32] | None = None) -> None:
+    """Do the same by the templates themselves: slowly, on a machine for which no kernel was compiled."""
+    every = np.arange(len(rows.templates)) if numbers is None else numbers
+    for begin in range(0, len(every), _TILE_ROWS):
+        some = every[begin : begin + _TILE_ROWS]
+        templates, faces = rows.templates[some].astype(np.float32), rows.searched(some)
+        longest = float(row_norms(templates).max())
+        for probe, best in probes:
+            scan_plain(templates, longest, faces, probe, best)
 
 
 def scan_plain(
@@ -240,13 +104,3 @@ def scan_plain(
         near = near[np.argpartition(-rough[near], ahead - 1)[:ahead]]
         best.add(faces[near], exact_scores(templates[near], probe))
         rough[near] = -math.inf
-
-
-def exact_scores(templates: NDArray[np.floating], probe: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Compute (rows,) float64 dot products.
-
-    They are summed row by row, so that equal rows have equal scores wherever they stand.
-    """
-    products = templates.astype(np.float64) * probe.astype(np.float64)
-    scores: NDArray[np.float64] = products.sum(axis=1)
-    return scores

@@ -1,0 +1,76 @@
+"""The rows of a gallery that are searched, and the faces that a search keeps."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chalicelib.index.scan.coder import CodedRows, Coder
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Canonical templates (rows, dimensions) and their codes. Face n has the rows
+    first_row[n]..first_row[n + 1], one at least.
+    """
+
+    templates: NDArray[np.float16]
+    coder: Coder
+    codes: CodedRows
+    first_row: NDArray[np.uint32]
+    """(faces + 1,)"""
+    group: NDArray[np.int32]
+    """(faces,) group number, -1: the face is gone"""
+    taken: NDArray[np.bool_]
+    """by group number: whether it is searched"""
+
+    def searched(self, numbers: NDArray[np.integer]) -> NDArray[np.int64]:
+        """Return the faces of these rows, (rows,); -1 if a face is not searched."""
+        if len(self.first_row) == len(self.templates) + 1:
+            faces = numbers.astype(np.int64)
+        else:
+            faces = np.searchsorted(self.first_row, numbers, side="right").astype(np.int64) - 1
+        group = self.group[faces]
+        return np.where((group >= 0) & self.taken[group], faces, -1)
+
+
+class BestFaces:
+    """The `limit` faces with the highest scores, and all that tie with the last one.
+
+    Faces are numbers; the caller knows their names. Only scores of at least `least` are kept.
+    """
+
+    def __init__(self, limit: int, least: float = -math.inf) -> None:
+        self.limit = limit
+        self.cut = least
+        """Rows with a lower score cannot change the answer; one with this score may, by its faceid."""
+        self.faces = np.empty(0, dtype=np.int64)
+        self.scores = np.empty(0, dtype=np.float64)
+
+    def add(self, faces: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
+        """Add faces with their scores, (n,) each; a face keeps its best score."""
+        good = scores >= self.cut
+        if not good.any():
+            return
+        faces = np.concatenate((self.faces, faces[good]))
+        scores = np.concatenate((self.scores, scores[good]))
+        order = np.argsort(-scores, kind="stable")
+        _, first = np.unique(faces[order], return_index=True)
+        kept = order[np.sort(first)]
+        if len(kept) >= self.limit:
+            self.cut = max(self.cut, float(scores[kept[self.limit - 1]]))
+            kept = kept[scores[kept] >= self.cut]
+        self.faces, self.scores = faces[kept], scores[kept]
+
+
+def exact_scores(templates: NDArray[np.floating], probe: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Compute (rows,) float64 dot products.
+
+    They are summed row by row, so that equal rows have equal scores wherever they stand.
+    """
+    products = templates.astype(np.float64) * probe.astype(np.float64)
+    scores: NDArray[np.float64] = products.sum(axis=1)
+    return scores
