@@ -24,6 +24,7 @@ from chalicelib.core.ports import Item, ItemStore
 from chalicelib.core.records.merges import merge_from
 from chalicelib.core.records.observations import observation_item
 from chalicelib.core.records.visits import visits_from
+from chalicelib.core.users import user_of
 from chalicelib.core.visits import Visits
 
 
@@ -92,9 +93,14 @@ def _names(subject: Subject) -> Iterator[Item]:
     return (item for item in subject.items.get_many(keys.NAMES, wanted) if item) if wanted else iter([])
 
 
-def _hold(subject: Subject) -> Iterator[Item]:
-    item = subject.items.get(keys.DIRECTORY, (subject.tenant.name, keys.hold_item(subject.faceid)))
-    return iter([item] if item else [])
+def _directory(subject: Subject) -> Iterator[Item]:
+    """Read the legal hold, and the user that has the face, without the other faces and the mean with these."""
+    user = user_of(subject.face)
+    wanted = [keys.hold_item(subject.faceid), *([keys.user_item(user)] if user else [])]
+    for item in subject.items.get_many(keys.DIRECTORY, [(subject.tenant.name, one) for one in wanted]):
+        if item is not None and subject.names(item):
+            own = {"faces": subject.own(item["faces"])} if "faces" in item else {}
+            yield {**{name: value for name, value in item.items() if name != "templates"}, **own}
 
 
 def _journal(subject: Subject) -> Iterator[Item]:
@@ -209,7 +215,11 @@ PLACES = (
         _face,
     ),
     Place(keys.NAMES.name, "the words of the name, by which the face is found", _names),
-    Place(keys.DIRECTORY.name, "that the face is under legal hold, since when and why", _hold),
+    Place(
+        keys.DIRECTORY.name,
+        "that the face is under legal hold, since when and why; the user that it belongs to",
+        _directory,
+    ),
     Place(keys.ARRIVALS.name, "visits: when each began and ended", _arrivals),
     Place(
         keys.OBSERVATIONS.name,

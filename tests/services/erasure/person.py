@@ -47,8 +47,22 @@ def live(book: Book) -> tuple[Face, dict[str, bytes]]:
             services.crops.url(tenant, "door", capture.id, number)
     services.identify.largest_face(tenant, picture(Person(EVA))) if hasattr(services.identify, "largest_face") else None
     services.sweep.tenant(tenant, book.clock.now())
+    means = join_user(book, eva, finn)
     face = services.faces.get(tenant, eva)
-    return face, needles(book, face, twice, [captures[0].id])
+    return face, {**needles(book, face, twice, [captures[0].id]), **means}
+
+
+def join_user(book: Book, eva: str, finn: str) -> dict[str, bytes]:
+    """Make Eva a user, and put her beside Finn if both are in one group. Return the means that hold her."""
+    users, tenant = book.services.users, book.tenant
+    group = book.services.groups.get(tenant, book.services.faces.get(tenant, eva).group_id)
+    users.create(tenant, group, "guest-1")
+    users.associate(tenant, group, "guest-1", [eva], 0.0)
+    alone = users.get(tenant, group, "guest-1").templates[0].vector
+    users.associate(tenant, group, "guest-1", [finn], 0.0)
+    both = users.get(tenant, group, "guest-1").templates[0].vector
+    means = {"mean of her": alone, "mean of both": both}
+    return {**means, **{f"{name} in base64": base64.b64encode(data) for name, data in means.items()}}
 
 
 def changes(name: str, note: str) -> Any:

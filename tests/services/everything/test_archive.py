@@ -74,7 +74,11 @@ def test_the_archive_names_every_item_that_names_the_face(book: Book) -> None:
     book.services.consents.set(book.tenant, ann.faceid, Consent(Basis.CONSENT, MONDAY, "form 7, drawer 3"))
     book.services.hooks.add("shop", None, kinds=(EventKind.FACE_ARRIVED,))
     book.see(shot(0, ANN), shot(60, ANN, BEN), shot(120, BEN), shot(180, 3))
+    regular = book.services.groups.get(book.tenant, "regular")
+    book.services.users.create(book.tenant, regular, "a-1")
+    book.services.users.associate(book.tenant, regular, "a-1", [ann.faceid, ben.faceid], 0.0)
     held = document(opened(book, ann.faceid))["held"]
+    assert [item["id"] for item in held["directory"] if "id" in item] == ["a-1"]
 
     naming = [table.name for table, item in everywhere(book) if ann.faceid in repr(item)]
     assert {"faces", "names", "directory", "arrivals", "observations", "captures", "journal", "outbox"} <= set(naming)

@@ -420,3 +420,32 @@ def test_a_condition_that_fails_once_is_tried_face_by_face(shop: Services, tenan
     assert writer.refused == 1
     assert outcome.embedded == 3
     assert {seed: found(shop, tenant, seed) for seed in people} == people
+
+
+class TestUsers:
+    def test_users_are_found_by_the_new_model(self, shop: Services, tenant: Tenant) -> None:
+        people = enrol(shop, tenant, *range(CHUNK + 4))
+        regular = shop.groups.get(tenant, "regular")
+        shop.users.create(tenant, regular, "ann")
+        shop.users.associate(tenant, regular, "ann", [people[seed] for seed in range(0, CHUNK + 4, 3)], 0.0)
+        assert change(shop, tenant).switched
+        now = shop.tenants.named(tenant.name)
+        ann = shop.users.get(now, regular, "ann")
+        assert {one.model for one in ann.templates} == {"fake", "other"}
+        face = shop.faces.get(now, people[1])
+        (near,) = shop.ranking.users_of_face(now, regular, face, least=0.0, most=9)
+        assert near.id == "ann"
+        assert shop.consistency.disagreements(tenant.name) == []
+
+    def test_a_face_that_joins_a_user_meanwhile_is_in_its_new_mean(self, shop: Services, tenant: Tenant) -> None:
+        people = enrol(shop, tenant, *range(CHUNK * 2))
+        regular = shop.groups.get(tenant, "regular")
+        shop.users.create(tenant, regular, "ann")
+
+        def join(progress: Progress) -> None:
+            some = [people[0], people[CHUNK * 2 - 1]] if progress.seen == CHUNK else [people[1]]
+            shop.users.associate(tenant, regular, "ann", some, 0.0)
+
+        assert change(shop, tenant, join).switched
+        assert len(shop.users.get(tenant, regular, "ann").faceids) == 3
+        assert shop.consistency.disagreements(tenant.name) == []
