@@ -10,7 +10,7 @@ NO_REGISTRY := echo "make $(MAKECMDGOALS) needs a package registry once: let pip
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
-.PHONY: setup models packs demo week serve test alone check format package dist container bench load bench-book bench-cold bench-console bench-edge pictures site kernels lock client emulated slow acceptance fuzz fuzz-api fuzz-rekognition soak stale faults crash crash-import crash-index crash-edge clips-edge memory-edge soak-edge lag-edge clean
+.PHONY: setup models packs demo week serve test alone check format package dist container bench load bench-book bench-cold bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance fuzz fuzz-api fuzz-rekognition soak stale faults crash crash-import crash-index crash-edge clips-edge memory-edge soak-edge lag-edge clean
 
 setup: .venv/installed
 
@@ -85,6 +85,10 @@ client: setup  ## What the client has from docs/api/v1.yaml and core/errors.py: 
 
 emulated: package  ## The arm64 package under emulation: imports, the kernel's self-check, two faces; needs root and debootstrap
 	$(BIN)/python -m tests.infra.emulated
+
+packaged: setup  ## The package for this processor, called by boto3 through a function URL; needs Python 3.13
+	$(BIN)/python -m pip install -qq --group kernel --group packaged
+	$(BIN)/python -m tests.infra.packaged
 
 .venv/peers: setup pyproject.toml
 	$(BIN)/python -m pip install -qq --group bench

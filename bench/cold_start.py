@@ -13,11 +13,8 @@ from __future__ import annotations
 
 import base64
 import json
-import platform
 import re
-import shutil
 import statistics
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
@@ -28,7 +25,8 @@ from typing import Any
 import numpy as np
 
 from bench.lambda_account import CAMERA, CLOUD, GROUP, Account, account, populate
-from bench.lambda_runtime import Function, environment, invocations
+from bench.lambda_package import WORK, Unpacked, unpacked
+from bench.lambda_runtime import Function, environment
 from bench.measuring import parser, write
 from bench.stand_ins import portraits
 from chalicelib.adapters.aws.search import event_of
@@ -36,14 +34,9 @@ from chalicelib.core.model import Credentials
 from chalicelib.core.search import SearchRequest
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
-from infra import interpreter, package
-from infra.target import Target
 from regulars.clients.client import Icredit, Reply, Sunmi
 from regulars.errors import WrongAnswer
 
-FUNCTION = "AWS::Serverless::Function"
-
-WORK = package.BUILD / "lambda"
 SITE = Path(__file__).resolve().parent / "lambda_site"
 PEERS = Path(__file__).resolve().parent / "lambda_peers"
 PEER = "peer: one read, boto3"
@@ -79,65 +72,27 @@ def main() -> None:
     options.add_argument("--faces", type=int, default=10_000, help="in the gallery (default: %(default)s)")
     options.add_argument("--only", default="", help="cases whose name begins with this")
     arguments = options.parse_args()
-    target = Target("x86_64" if platform.machine() == "x86_64" else "arm64")
-    made = package.make(target, package.BUILD / target.architecture)
-    task, python = _unpacked(made), _runtime(target)
+    made = unpacked()
     with account() as aws, ExitStack() as stack:
-        cases = list(_cases(aws, made, task, python, arguments.faces, stack))
+        cases = list(_cases(aws, made, arguments.faces, stack))
         wanted = [case for case in cases if case.name == PEER or case.name.startswith(arguments.only)]
-        rows = _measured(wanted, python, arguments.repeat)
+        rows = _measured(wanted, made.python, arguments.repeat)
     _report(rows)
     write(rows, arguments.json)
 
 
-def _unpacked(made: package.Package) -> Path:
-    """Unpack the package as Lambda lays it out, again if it was made again."""
-    task, stamp = WORK / "task", WORK / "task.inputs"
-    inputs = (made.archive.parent / "inputs").read_text()
-    if not (stamp.is_file() and stamp.read_text() == inputs):
-        shutil.rmtree(task, ignore_errors=True)
-        shutil.unpack_archive(made.archive, task)
-        stamp.write_text(inputs)
-    return task
-
-
-def _runtime(target: Target) -> Path:
-    """Make a Python like Lambda's, with the runtime interface client and boto3, compiled."""
-    folder = WORK / f"python{target.python}"
-    python = folder / "bin" / "python"
-    if not (folder / "ready").is_file():
-        found = interpreter.find(target.python)
-        if found is None:
-            raise SystemExit(f"there is no Python {target.python} on PATH or in pyenv")
-        subprocess.run([found, "-m", "venv", "--clear", folder], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", "awslambdaric>=3", "boto3"], check=True)
-        (folder / "ready").touch()
-    return python
-
-
-def _cases(
-    aws: Account, made: package.Package, task: Path, python: Path, faces: int, stack: ExitStack
-) -> Iterator[Case]:
-    template = json.loads(made.template.read_text())
-    functions = {name: r["Properties"] for name, r in template["Resources"].items() if r["Type"] == FUNCTION}
-    shared = template["Globals"]["Function"]["Environment"]["Variables"]
+def _cases(aws: Account, made: Unpacked, faces: int, stack: ExitStack) -> Iterator[Case]:
+    functions, task = made.functions, made.task
 
     def environ(name: str) -> dict[str, str]:
-        own = functions[name].get("Environment", {}).get("Variables", {})
-        resolved = {variable: aws.resolved(value) for variable, value in {**shared, **own}.items()}
-        return {"AWS_ENDPOINT_URL": aws.url} | {variable: value for variable, value in resolved.items() if value}
+        return made.environ(aws, name)
 
     picture = portraits()[-1]
     settings = Settings.from_environment(environ("Search"))
     credentials = populate(settings, faces, picture)
-    search_environ = {**environment(task, None), **environ("Search")}
-    search = stack.enter_context(Function(python, functions["Search"]["Handler"], task, search_environ))
+    search = stack.enter_context(made.started("Search", environ("Search")))
     search.call(_search_event())  # warm from here on
-    api_environ = {
-        **environ("APIHandler"),
-        "REGULARS_SEARCH_FUNCTION": "Search",
-        "AWS_ENDPOINT_URL_LAMBDA": stack.enter_context(invocations(search)),
-    }
+    api_environ = stack.enter_context(made.searching(aws, search))
     yield Case("peer: nothing", "peers.nothing", {}, dict, PEERS)
     yield Case(PEER, "peers.one_read", environ("Search"), dict, PEERS)
     for name, event in _requests(credentials, picture).items():
