@@ -89,8 +89,10 @@ def answer(event: Mapping[str, Any], search: FaceSearch) -> dict[str, Any]:
     except (KeyError, TypeError, ValueError, OverflowError, RecursionError) as error:
         raise Busy(f"{_SERVICE} cannot read the call, perhaps of another version: {error!r}; try again") from error
     found = search.search(tenant, request)
+    # Lambda's Python writes a named tuple as an object, and not as a list as json does.
+    candidates = [list(map(list, theirs)) for theirs in found.candidates]
     templates = [list(map(_text, theirs)) for theirs in found.templates]
-    return {**vars(found), "version": VERSION, "templates": templates}
+    return {**vars(found), "version": VERSION, "candidates": candidates, "templates": templates}
 
 
 def _require_version(sent: Mapping[str, Any]) -> None:

@@ -63,7 +63,16 @@ class FakeLambda:
         except Exception as error:
             told = {"errorType": type(error).__name__, "errorMessage": str(error), "stackTrace": []}
             return {"FunctionError": "Unhandled", "Payload": io.BytesIO(json.dumps(told).encode())}
-        return {"Payload": io.BytesIO(json.dumps(reply).encode())}
+        return {"Payload": io.BytesIO(json.dumps(_as_lambda_writes(reply)).encode())}
+
+
+def _as_lambda_writes(value: Any) -> Any:
+    """Make named tuples objects, as simplejson does, which the runtime interface client writes answers with."""
+    if isinstance(value, dict):
+        return {name: _as_lambda_writes(inner) for name, inner in value.items()}
+    if hasattr(value, "_asdict"):
+        return _as_lambda_writes(value._asdict())
+    return [_as_lambda_writes(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 class ScriptedLambda:
