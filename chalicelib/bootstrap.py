@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from chalicelib.core.items import directory_of
 from chalicelib.core.model import JournalEntry
 from chalicelib.core.once import once
-from chalicelib.core.ports import Clock, PictureFetcher, Postman, Standing, Storage, Vision
+from chalicelib.core.ports import Clock, ObjectReader, PictureFetcher, Postman, Standing, Storage, Vision
 from chalicelib.core.search import FaceSearch, IndexBuilder, PastGallery
 from chalicelib.core.shards import shards
 from chalicelib.services import Services
@@ -140,6 +140,12 @@ class Adapters:
         from chalicelib.adapters.web.fetch import SafeFetcher
 
         return SafeFetcher()
+
+    def objects(self) -> ObjectReader:
+        from chalicelib.adapters.aws.clients import aws_client
+        from chalicelib.adapters.aws.objects import WAIT_S, S3Objects
+
+        return S3Objects(aws_client("s3", WAIT_S, of_others=True))
 
     @once
     def _galleries(self) -> Galleries:

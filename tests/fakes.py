@@ -209,3 +209,19 @@ class FakePictures:
         if isinstance(found, RegularsError):
             raise found
         return found
+
+
+class FakeObjects:
+    """core.ports.ObjectReader over objects by bucket and key, and by version if one was put with it."""
+
+    def __init__(self, at: Mapping[tuple[str, ...], bytes | RegularsError]) -> None:
+        self._at = at
+        self.asked: list[tuple[str, ...]] = []
+
+    def read(self, bucket: str, key: str, version: str | None, most_bytes: int) -> bytes | None:
+        self.asked.append(tuple(filter(None, (bucket, key, version))))
+        found = self._at.get(self.asked[-1])
+        if isinstance(found, RegularsError):
+            raise found
+        assert found is None or len(found) <= most_bytes
+        return found

@@ -72,10 +72,10 @@ class Application(Chalice):
         if matched is None and method != METHOD:
             refused = Refused(405, f"Send this with {METHOD}, not {method}.", {"Allow": METHOD})
             return plain_refusal(refused).to_dict()
-        return super().__call__(_of_the_rest_api(event, *(matched or (PATH, {}))), context)
+        return super().__call__(of_the_rest_api(event, *(matched or (PATH, {}))), context)
 
 
-def _of_the_rest_api(event: Mapping[str, Any], route: str, parameters: Mapping[str, str]) -> dict[str, Any]:
+def of_the_rest_api(event: Mapping[str, Any], route: str, parameters: Mapping[str, str]) -> dict[str, Any]:
     """Say in an event of payload version 1.0 what one of version 2.0 says."""
     query = parse_qs(event.get("rawQueryString") or "", keep_blank_values=True)
     caller = event["requestContext"]["http"]

@@ -114,6 +114,8 @@ class Tenant:
 
     deletes_erase: bool = False
     """True if deleting a face erases it, in all dialects."""
+    picture_buckets: frozenset[str] = frozenset()
+    """Buckets of S3, or prefixes in them, from which its pictures may be read (core/picture_buckets)."""
 
     @property
     def limits(self) -> Limits:

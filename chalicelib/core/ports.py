@@ -329,6 +329,11 @@ class PictureFetcher(Protocol):
         """
 
 
+class ObjectReader(Protocol):
+    def read(self, bucket: str, key: str, version: str | None, most_bytes: int) -> bytes | None:
+        """Read an object of S3; None if it cannot be read, for whatever reason. Raises Unusable if it is larger."""
+
+
 @dataclass(frozen=True)
 class Standing:
     """A pack of face models beside the best one. `missed`: share of visits by people enrolled with one photo (FNIR)."""

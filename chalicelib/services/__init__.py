@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from chalicelib.core.model import JournalEntry
-    from chalicelib.core.ports import Clock, PictureFetcher, Postman, Standing, Storage, Vision
+    from chalicelib.core.ports import Clock, ObjectReader, PictureFetcher, Postman, Standing, Storage, Vision
     from chalicelib.core.search import FaceSearch, IndexBuilder, PastGallery
     from chalicelib.services.account.settings import OwnSettings
     from chalicelib.services.account.usage import UsageReader
@@ -75,6 +75,7 @@ if TYPE_CHECKING:
     from chalicelib.services.recognition.ranking import Ranking
     from chalicelib.services.recognition.recognition import Recognition
     from chalicelib.services.recognition.same_visit import SameVisit
+    from chalicelib.services.recognition.stored import StoredPictures
     from chalicelib.services.recognition.verification import Verification
     from chalicelib.services.replay import Replay
     from chalicelib.services.sightings.arrivals import ArrivalBook
@@ -143,6 +144,9 @@ class Ports(Protocol):
     def pictures_by_url(self) -> PictureFetcher:
         """Make the adapter that fetches pictures from URLs that a client sent."""
 
+    def objects(self) -> ObjectReader:
+        """Make the adapter that reads what clients keep in S3."""
+
 
 class Services:
     """All use cases, as attributes. Set an attribute to replace a use case."""
@@ -178,6 +182,14 @@ class Services:
     @once
     def pictures_by_url(self) -> PictureFetcher:
         return self.ports.pictures_by_url()
+
+    @once
+    def stored_pictures(self) -> StoredPictures:
+        from chalicelib.services.recognition.stored import StoredPictures
+
+        storage = self.settings.storage
+        own = () if isinstance(storage, Path) else (storage.bucket, storage.captures_bucket)
+        return StoredPictures(self.ports.objects, own)
 
     @once
     def _postman(self) -> Postman:

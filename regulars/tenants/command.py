@@ -25,7 +25,7 @@ def _count(text: str) -> int | str:
 def _names(text: str) -> frozenset[str]:
     names = frozenset(name.strip() for name in text.split(","))
     if not all(names):  # an empty shell variable must not turn everything on
-        raise click.BadParameter(f"names with commas between them, or `none` for all on, not {text[:40]!r}")
+        raise click.BadParameter(f"names with commas between them, or `none`, not {text[:40]!r}")
     return frozenset() if names == {_NONE} else names
 
 
@@ -151,6 +151,12 @@ _settings_options = together(
         type=_count,
         metavar="N",
         help="Delete the audit after N days, or `none`: never. Initially 400.",
+    ),
+    click.option(
+        "--picture-buckets",
+        type=_names,
+        metavar="PLACES",
+        help="S3 buckets, or bucket/prefix, of its S3Objects, or `none` (the initial setting; docs/rekognition.md).",
     ),
     click.option(
         "--faces",

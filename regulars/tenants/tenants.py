@@ -86,6 +86,7 @@ def described(tenant: Tenant, shards: int) -> dict[str, str]:
         "no-pictures-of": ",".join(sorted(tenant.no_pictures_of)) or "none",
         "learnt-days": _days(tenant.learnt_days),
         "deletes-erase": "yes" if tenant.deletes_erase else "no",
+        "picture-buckets": ",".join(sorted(tenant.picture_buckets)) or "none",
         **{name.replace("_", "-"): _days(getattr(tenant, name)) for name in RETENTION},
         "faces": str(tenant.limits.faces),
         "groups": str(tenant.limits.groups),

@@ -47,7 +47,7 @@ from chalicelib.adapters.limits.span import Span
 from chalicelib.adapters.web.fetch import SafeFetcher
 from chalicelib.adapters.web.post import SafePostman
 from chalicelib.adapters.web.url import read_url
-from chalicelib.api.application import Routes
+from chalicelib.api.application import Routes, of_the_rest_api
 from chalicelib.api.forms import read_form
 from chalicelib.api.http import CHARSETS, FORMS, JSON, HttpRequest, MediaType, Refused
 from chalicelib.api.icredit.request import read_parameters
@@ -83,6 +83,7 @@ from chalicelib.core.errors import (
 from chalicelib.core.model import Edit, JournalEntry, Profile, Template
 from chalicelib.core.observations import Dimensions, ObservationFilter
 from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.picture_buckets import allows
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.records import columns, label_counts
 from chalicelib.core.records.faces import journal_entries, journal_item
@@ -209,6 +210,20 @@ def rekognition_members_of(data: bytes) -> object:
         with suppress(Failure):
             read_request(data, kind)
     return place(PageTokens("q"), data.decode("latin-1"))
+
+
+def function_url_of(data: bytes) -> object:
+    """An event of a function URL whose path, query and body are these; Lambda itself writes the event."""
+    path, query, body = ([*data.decode("utf-8", "replace").split("\n", 2), "", ""])[:3]
+    http = {"method": "POST", "path": path, "sourceIp": "203.0.113.7", "userAgent": body}
+    context = {"requestId": "x", "http": http}
+    event = {"version": "2.0", "rawPath": path, "rawQueryString": query, "headers": {"host": "x"}, "body": body}
+    return of_the_rest_api({**event, "requestContext": context, "isBase64Encoded": False}, path, {"id": query})
+
+
+def picture_place_of(data: bytes) -> object:
+    bucket, _, key = data.decode("utf-8", "replace").partition("\n")
+    return allows({"photos", "archive/staff"}, bucket, key)
 
 
 def rekognition_signature_of(data: bytes) -> object:
@@ -987,6 +1002,13 @@ PARSERS = {
             b"AWS4-HMAC-SHA256 Credential=////,SignedHeaders=;,Signature=\nx\n\n",
         ],
         any_bytes,
+    ),
+    "function URL events": Parser(
+        plain(function_url_of), (), (f"{API}.application",), [b"/\nX-Amz-Signature=00&a=%zz&=&;\n{}"], any_bytes
+    ),
+    "places of pictures": Parser(
+        plain(picture_place_of), (), ("chalicelib.core.picture_buckets",),
+        [b"archive\nstaff/%2e%2E/x", b"archive\nstaff/..\\x", b"photos\n%"], any_bytes,
     ),
     "SUNMI signatures": Parser(
         plain(signature_of), (InvalidInput,), (f"{API}.sunmi.request", f"{API}.sunmi.sign"), [SIGNED], any_bytes

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
+from chalicelib.core.picture_buckets import require_places
 from tests.infra.test_packaged_template import QUEUES, actions, resources, source_of, statements
 
 
@@ -80,6 +82,45 @@ def test_the_function_url_is_open_to_all_by_both_permissions_and_is_two_outputs(
         assert packaged["Outputs"][output]["Value"] == {"Fn::GetAtt": ["RekognitionUrl", "FunctionUrl"]}
     hosts = packaged["Resources"]["APIHandler"]["Properties"]["Environment"]["Variables"]["REGULARS_ENDPOINT_HOSTS"]
     assert hosts == {"Ref": "EndpointHosts"}
+
+
+def resolved(value: Any, parameters: dict[str, str]) -> Any:
+    """As CloudFormation resolves the intrinsics that the policy of picture buckets uses."""
+    match value:
+        case {"Ref": name}:
+            return parameters[name]
+        case {"Fn::Split": [sign, text]}:
+            return resolved(text, parameters).split(sign)
+        case {"Fn::Join": [sign, parts]}:
+            return sign.join(resolved(parts, parameters))
+        case {"Fn::Sub": [text, names]}:
+            for name, one in names.items():
+                text = text.replace(f"${{{name}}}", resolved(one, parameters))
+            return text
+    return value
+
+
+def test_the_api_may_read_exactly_the_picture_buckets_and_none_without_the_parameter(packaged: dict[str, Any]) -> None:
+    use = packaged["Resources"]["PictureBucketsUse"]
+    assert (use["Condition"], packaged["Parameters"]["PictureBuckets"]["Default"]) == ("HasPictureBuckets", "")
+    assert packaged["Conditions"]["HasPictureBuckets"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "PictureBuckets"}, ""]}]}
+    assert use["Properties"]["Roles"] == [{"Ref": "ApiHandlerRole"}]
+    (statement,) = use["Properties"]["PolicyDocument"]["Statement"]
+    assert statement["Action"] == ["s3:GetObject", "s3:GetObjectVersion"]
+    one, two = "arn:aws:s3:::photos/*", "arn:aws:s3:::archive/staff/*"
+    assert resolved(statement["Resource"], {"PictureBuckets": "photos"}) == [one]
+    assert resolved(statement["Resource"], {"PictureBuckets": "photos,archive/staff"}) == [one, two]
+
+
+@pytest.mark.parametrize("places", ["", "photos", "photos,archive/2026/staff", "a-b.c1/d_e.f=g+h@i-j"])
+def test_picture_buckets_are_as_tenants_have_them(packaged: dict[str, Any], places: str) -> None:
+    assert re.fullmatch(packaged["Parameters"]["PictureBuckets"]["AllowedPattern"], places)
+    require_places([place for place in places.split(",") if place])
+
+
+@pytest.mark.parametrize("places", ["*", "photos/*", "photos,", "photos/", "photos/a?", "${aws:username}", "a,b c"])
+def test_a_picture_bucket_has_no_sign_that_a_policy_reads_as_more(packaged: dict[str, Any], places: str) -> None:
+    assert not re.fullmatch(packaged["Parameters"]["PictureBuckets"]["AllowedPattern"], places)
 
 
 def test_the_root_takes_posts_that_the_gateway_does_not_authorise() -> None:

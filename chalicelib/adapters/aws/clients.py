@@ -7,7 +7,8 @@ need only one or two of them.
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.once import once
@@ -47,28 +48,29 @@ SERVICES = tuple(_LIMITS)
 class _Client:
     """The process's client of a service, made when it is first asked for an operation."""
 
-    def __init__(self, service: str, read_timeout_s: int | None) -> None:
+    def __init__(self, service: str, config: Callable[[], Config]) -> None:
         self._service = service
-        self._read_timeout_s = read_timeout_s
+        self._config = config
 
     def __getattr__(self, operation: str) -> Any:
         return getattr(self._made, operation)
 
     @once  # with its lock: a session is not safe to make clients from in several threads
     def _made(self) -> Any:
-        return _session().create_client(self._service, config=client_config(self._service, self._read_timeout_s))
+        return _session().create_client(self._service, config=self._config())
 
 
 @cache
-def aws_client(service: str, read_timeout_s: int | None = None) -> Any:
+def aws_client(service: str, read_timeout_s: int | None = None, *, of_others: bool = False) -> Any:
     """Return the process's client of `service`, one of SERVICES; its first call makes it. Many threads may use it.
 
-    `read_timeout_s`: how long it waits for more of an answer; None: as long as is usual for the service.
+    `read_timeout_s`: how long it waits for more of an answer; None: as long as is usual for the service. `of_others`:
+    it reads buckets of others, whose addresses are as the environment has them.
     """
-    return _Client(service, read_timeout_s)
+    return _Client(service, partial(client_config, service, read_timeout_s, of_others=of_others))
 
 
-def client_config(service: str, read_timeout_s: int | None = None) -> Config:
+def client_config(service: str, read_timeout_s: int | None = None, *, of_others: bool = False) -> Config:
     """Make the configuration of a client of `service`, for any account and region."""
     from botocore.config import Config
 
@@ -79,7 +81,7 @@ def client_config(service: str, read_timeout_s: int | None = None) -> Config:
         retries={"mode": "standard", "total_max_attempts": attempts},
         max_pool_connections=_CONNECTIONS,
         tcp_keepalive=True,
-        **(_S3_URLS if service == "s3" else {}),
+        **(_S3_URLS if service == "s3" and not of_others else {}),
     )
 
 

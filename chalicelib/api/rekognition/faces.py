@@ -12,7 +12,7 @@ from chalicelib.api.rekognition.collections import LARGEST_PAGE, collection, mod
 from chalicelib.api.rekognition.details import face_detail, placed, reason_of
 from chalicelib.api.rekognition.errors import Failure
 from chalicelib.api.rekognition.operation import Call, Members
-from chalicelib.api.rekognition.pictures import MOST_FACES, RULES, judged, picture_of
+from chalicelib.api.rekognition.pictures import MOST_FACES, RULES, judged, picture_of, require_one
 from chalicelib.core.errors import FaceNotFound, StorageUnavailable
 from chalicelib.core.model import Face, Group
 from chalicelib.core.page_tokens import PageTokens
@@ -26,8 +26,9 @@ _OF_NUMBER = re.compile(r"00000000-0000-0000-([0-9a-f]{4})-([0-9a-f]{12})")
 
 
 def index_faces(call: Call, asked: Members) -> Members:
-    picture = picture_of(asked["Image"])
+    require_one(asked["Image"])
     group = collection(call, asked["CollectionId"])
+    picture = picture_of(call, asked["Image"])
     attributes = asked.get("DetectionAttributes", [])
     with judged():
         indexed = call.services.indexing.index(
@@ -99,8 +100,9 @@ def search_faces(call: Call, asked: Members) -> Members:
 
 
 def search_faces_by_image(call: Call, asked: Members) -> Members:
-    picture = picture_of(asked["Image"])
+    require_one(asked["Image"])
     group = collection(call, asked["CollectionId"])
+    picture = picture_of(call, asked["Image"])
     quality_filter = asked.get("QualityFilter", "NONE")
     filters = quality_filter != "NONE"
     wanted = () if call.tenant.least_liveness is None else ("liveness",)

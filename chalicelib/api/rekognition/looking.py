@@ -7,14 +7,15 @@ from functools import partial
 from chalicelib.api.rekognition.details import compared_face, face_detail, placed, reason_of, wanted_models
 from chalicelib.api.rekognition.errors import BAD_REQUEST, Failure
 from chalicelib.api.rekognition.operation import Call, Members
-from chalicelib.api.rekognition.pictures import MOST_FACES, RULES, judged, picture_of
+from chalicelib.api.rekognition.pictures import MOST_FACES, RULES, judged, picture_of, require_one
 from chalicelib.core.pictures import Found, Sides
 from chalicelib.core.similarity import MATCH
 
 
 def detect_faces(call: Call, asked: Members) -> Members:
     attributes = asked.get("Attributes", [])
-    picture, looking = picture_of(asked["Image"]), call.services.looking
+    require_one(asked["Image"])
+    picture, looking = picture_of(call, asked["Image"]), call.services.looking
     with judged():
         seen = looking.seen(call.tenant, picture, RULES, wanted_models(attributes), most=MOST_FACES).described
     return {"FaceDetails": [face_detail(one, seen.width, seen.height, attributes) for one in seen.faces]}
@@ -22,9 +23,11 @@ def detect_faces(call: Call, asked: Members) -> Members:
 
 def compare_faces(call: Call, asked: Members) -> Members:
     names = ("SourceImage", "TargetImage")
-    pictures = [picture_of(asked[name]) for name in names]
+    for name in names:
+        require_one(asked[name])
+    looked = partial(call.services.looking.seen, rules=RULES, most=MOST_FACES, embeds=True)
     with judged():
-        both = [call.services.looking.seen(call.tenant, one, RULES, most=MOST_FACES, embeds=True) for one in pictures]
+        both = [looked(call.tenant, picture_of(call, asked[name])) for name in names]
     unfit = partial(reason_of, quality_filter=asked.get("QualityFilter", "NONE"))
     source, target = (seen.without(unfit) for seen in both)
     for name, seen in zip(names, (source, target), strict=True):

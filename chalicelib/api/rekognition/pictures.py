@@ -8,29 +8,40 @@ from typing import Any
 
 from chalicelib.api.errors import sentence
 from chalicelib.api.rekognition.errors import BAD_REQUEST, Failure
-from chalicelib.api.rekognition.requests import MAX_BLOB
+from chalicelib.api.rekognition.operation import Call
 from chalicelib.core.errors import Unusable
 from chalicelib.core.pictures import PictureRules
+from chalicelib.services.recognition.stored import MOST_BYTES
 
-RULES = PictureRules(frozenset({"JPEG", "PNG"}), MAX_BLOB, 8_192, 8_192, min_short_side_px=80)
+RULES = PictureRules(frozenset({"JPEG", "PNG"}), MOST_BYTES, 8_192, 8_192, min_short_side_px=80)
 
 MOST_FACES = 100
 """Faces of one picture that are looked at: the largest ones."""
 
 
-def picture_of(image: Mapping[str, Any]) -> bytes:
-    """Return the bytes of an Image member. Raises Failure."""
+def require_one(image: Mapping[str, Any]) -> None:
+    """Raise Failure unless an Image member has a picture, once."""
     if len(image) != 1:
         which = "not both" if image else "one of them is needed"
         raise Failure("InvalidParameterException", f"{BAD_REQUEST}: an Image has Bytes or S3Object, {which}")
-    if "S3Object" in image:
-        # No tenant may read a bucket yet. Not allowed, absent and unreadable are one error.
+    if "S3Object" in image and not {"Bucket", "Name"} <= image["S3Object"].keys():
+        raise Failure("InvalidParameterException", f"{BAD_REQUEST}: an S3Object has Bucket and Name")
+
+
+def picture_of(call: Call, image: Mapping[str, Any]) -> bytes:
+    """Return the bytes of an Image member. Raises Failure."""
+    if "Bytes" in image:
+        sent: bytes = image["Bytes"]
+        return sent
+    place = image["S3Object"]
+    with judged():
+        found = call.services.stored_pictures.read(call.tenant, place["Bucket"], place["Name"], place.get("Version"))
+    if found is None:
         raise Failure(
             "InvalidS3ObjectException",
             "Unable to get object metadata from S3. Check object key, region and/or access permissions.",
         )
-    data: bytes = image["Bytes"]
-    return data
+    return found
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from chalicelib.api.rekognition.details import face_detail, reason_of
 from chalicelib.api.rekognition.errors import BAD_REQUEST, Failure
 from chalicelib.api.rekognition.faces import face_of, shown_id, taken
 from chalicelib.api.rekognition.operation import Call, Members
-from chalicelib.api.rekognition.pictures import MOST_FACES, RULES, judged, picture_of
+from chalicelib.api.rekognition.pictures import MOST_FACES, RULES, judged, picture_of, require_one
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.similarity import MATCH
 from chalicelib.services.models.estimation import spoof
@@ -100,8 +100,9 @@ def search_users(call: Call, asked: Members) -> Members:
 
 
 def search_users_by_image(call: Call, asked: Members) -> Members:
-    picture = picture_of(asked["Image"])
+    require_one(asked["Image"])
     group = collection(call, asked["CollectionId"])
+    picture = picture_of(call, asked["Image"])
     wanted = () if call.tenant.least_liveness is None else ("liveness",)
     with judged():
         seen = call.services.looking.seen(call.tenant, picture, RULES, wanted, most=MOST_FACES, embeds=True)

@@ -14,6 +14,7 @@ from chalicelib.core.model import (
     DEFAULT_TIME_ZONE,
     Tenant,
 )
+from chalicelib.core.picture_buckets import require_places
 from chalicelib.core.pictures import ATTRIBUTES
 from chalicelib.core.retention import (
     AUDIT_DAYS,
@@ -66,6 +67,7 @@ class TenantSettings:
     observation_days: int | None = OBSERVATION_DAYS
     audit_days: int | None = AUDIT_DAYS
     deletes_erase: bool = False
+    picture_buckets: frozenset[str] = frozenset()
     faces: int | None = None
     groups: int | None = None
     shards: int = 1
@@ -108,6 +110,7 @@ class TenantSettings:
             days = getattr(self, name)
             if days is not None and days not in bounds:
                 raise InvalidInput(f"{name} is {bounds[0]} to {bounds[-1]}, or none: no limit of its own; not {days}")
+        require_places(self.picture_buckets)
         least = len(DEFAULT_GROUPS)
         if self.faces is not None and not least <= self.faces <= MAX_FACES:
             raise InvalidInput(f"a tenant may hold {least} to {MAX_FACES} faces, not {self.faces}")

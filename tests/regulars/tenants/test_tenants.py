@@ -86,6 +86,9 @@ def test_a_tenant_may_be_stricter_than_the_camera(data: Path, capsys: pytest.Cap
         ("--requests-a-day", "5", "--time-zone", "Mars"),
         ("--requests-a-day", "5", "--attributes-off", ""),
         ("--requests-a-day", "5", "--attributes-off", "age,,gender"),
+        ("--requests-a-day", "5", "--picture-buckets", ""),
+        ("--requests-a-day", "5", "--picture-buckets", "s3://photos"),
+        ("--requests-a-day", "5", "--picture-buckets", "photos/../other"),
     ],
 )
 def test_what_cannot_be_set_changes_nothing(
@@ -115,6 +118,7 @@ def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.Capture
         "review-margin": "0.03",
         "learns": "yes",
         "learnt-days": "any",
+        "picture-buckets": "none",
         "faces": "30000",
         "groups": "10",
         "shards": "1",
@@ -127,6 +131,7 @@ def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.Capture
         "enrol-quality": "33.5",
         "review-margin": "0",
         "learnt-days": "90",
+        "picture-buckets": "archive/staff,photos",
         "faces": "2000000",
         "groups": "20",
         "shards": "2",
@@ -139,6 +144,7 @@ def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.Capture
     assert said == at_first | options | {"refuse-md5": "yes", "learns": "no"}
     assert shown(data, capsys, "show", "shop") == said
     assert shown(data, capsys, "set", "shop", "--attributes-off", "none")["attributes-off"] == "none"
+    assert shown(data, capsys, "set", "shop", "--picture-buckets", "none")["picture-buckets"] == "none"
     assert shown(data, capsys, "set", "shop", "--faces", "none")["faces"] == "30000"
     assert shown(data, capsys, "set", "shop", "--contact", "at the till")["contact"] == "at the till"
     assert shown(data, capsys, "set", "shop", "--contact", "none")["contact"] == "none"

@@ -128,6 +128,7 @@ OTHER = TenantSettings(
     keeps_pictures=False,
     no_pictures_of=frozenset({"stranger"}),
     faces=10_000_000,
+    picture_buckets=frozenset({"shop-photos", "archive/2026"}),
     groups=2_000,
     shards=3,
 )

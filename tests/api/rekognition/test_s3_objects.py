@@ -1,0 +1,142 @@
+"""Pictures as S3Object: read where the operator allows it, and refused in one way for whatever reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+from chalice.app import Chalice
+
+from chalicelib.core.errors import Unusable
+from chalicelib.core.model import Credentials, Profile
+from chalicelib.services import Services
+from chalicelib.services.recognition.stored import StoredPictures
+from tests.api.rekognition.client import client
+from tests.fakes import FakeObjects, Person, picture
+
+ANN, BOB = picture(Person(1)), picture(Person(2))
+REFUSED = {
+    "Code": "InvalidS3ObjectException",
+    "Message": "Unable to get object metadata from S3. Check object key, region and/or access permissions.",
+}
+
+
+@pytest.fixture
+def objects(services: Services, shop: Credentials) -> FakeObjects:
+    """S3, of which the shop may read two places."""
+    services.tenants.change("shop", {"picture_buckets": {"photos", "archive/staff"}})
+    held = FakeObjects(
+        {
+            ("photos", "ann.jpg"): ANN,
+            ("photos", "ann.jpg", "first"): BOB,
+            ("photos", "huge.jpg"): Unusable("a picture in S3 has up to 15728640 bytes", "bytes"),
+            ("photos", "ann.txt"): b"no picture",
+            ("archive", "staff/bob.jpg"): BOB,
+            ("archive", "board/bob.jpg"): BOB,
+            ("photos2", "ann.jpg"): ANN,
+        }
+    )
+    services.stored_pictures = StoredPictures(lambda: held, sleep=lambda _seconds: None)
+    return held
+
+
+def s3(bucket: str, name: str, **more: str) -> dict[str, Any]:
+    return {"S3Object": {"Bucket": bucket, "Name": name, **more}}
+
+
+def error_of(call: Any, **members: Any) -> dict[str, Any]:
+    with pytest.raises(ClientError) as caught:
+        call(**members)
+    return dict(caught.value.response["Error"])
+
+
+def test_every_operation_with_a_picture_takes_it_from_s3(rekognition: Any, objects: FakeObjects) -> None:
+    rekognition.create_collection(CollectionId="staff")
+    one = s3("photos", "ann.jpg")
+    indexed = rekognition.index_faces(CollectionId="staff", Image=one)["FaceRecords"][0]["Face"]
+    by_bytes = rekognition.index_faces(CollectionId="staff", Image={"Bytes": ANN})["FaceRecords"][0]["Face"]
+    assert indexed == by_bytes
+    found = rekognition.search_faces_by_image(CollectionId="staff", Image=one)["FaceMatches"]
+    assert [match["Face"]["FaceId"] for match in found] == [indexed["FaceId"]]
+    assert "SearchedFace" in rekognition.search_users_by_image(CollectionId="staff", Image=one)
+    assert len(rekognition.detect_faces(Image=one)["FaceDetails"]) == 1
+    both = {"SourceImage": one, "TargetImage": s3("archive", "staff/bob.jpg")}
+    assert rekognition.compare_faces(**both)["FaceMatches"] == []
+
+
+def test_a_version_is_another_picture(rekognition: Any, objects: FakeObjects) -> None:
+    compared = {"SourceImage": s3("photos", "ann.jpg", Version="first"), "TargetImage": {"Bytes": BOB}}
+    assert len(rekognition.compare_faces(**compared)["FaceMatches"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("bucket", "name", "asked"),
+    [
+        ("photos", "absent.jpg", True),
+        ("photos2", "ann.jpg", False),
+        ("archive", "board/bob.jpg", False),
+        ("archive", "staff/../board/bob.jpg", False),
+        ("archive", "staff/%2e%2e/board/bob.jpg", False),
+    ],
+)
+def test_what_cannot_be_read_is_one_error_and_only_what_is_allowed_is_asked_for(
+    rekognition: Any, objects: FakeObjects, bucket: str, name: str, asked: bool
+) -> None:
+    assert error_of(rekognition.detect_faces, Image=s3(bucket, name)) == REFUSED
+    assert objects.asked == ([(bucket, name)] if asked else [])
+
+
+def test_a_tenant_begins_with_no_bucket_and_has_no_other_tenants(
+    services: Services, app: Chalice, objects: FakeObjects, now: None
+) -> None:
+    stranger = client(app, services.tenants.add("stranger", Profile.CLOUD))
+    assert error_of(stranger.detect_faces, Image=s3("photos", "ann.jpg")) == REFUSED
+    assert objects.asked == []
+
+
+def test_a_picture_in_s3_that_is_none_or_too_large_is_told_as_one_that_was_sent(
+    rekognition: Any, objects: FakeObjects
+) -> None:
+    assert error_of(rekognition.detect_faces, Image=s3("photos", "ann.txt"))["Code"] == "InvalidImageFormatException"
+    large = error_of(rekognition.detect_faces, Image=s3("photos", "huge.jpg"))
+    assert large["Code"] == "ImageTooLargeException"
+    assert "15728640" in large["Message"]
+
+
+def test_the_collection_is_looked_for_before_the_picture_is_read(rekognition: Any, objects: FakeObjects) -> None:
+    for call in (rekognition.index_faces, rekognition.search_faces_by_image, rekognition.search_users_by_image):
+        absent = error_of(call, CollectionId="none", Image=s3("photos", "ann.jpg"))
+        assert absent["Code"] == "ResourceNotFoundException"
+    assert objects.asked == []
+
+
+def test_the_source_is_read_before_the_target(rekognition: Any, objects: FakeObjects) -> None:
+    both = {"SourceImage": s3("photos", "ann.txt"), "TargetImage": s3("photos2", "ann.jpg")}
+    assert error_of(rekognition.compare_faces, **both)["Code"] == "InvalidImageFormatException"
+
+
+@pytest.mark.parametrize("place", [{}, {"Bucket": "photos"}, {"Name": "ann.jpg"}, {"Version": "1"}])
+def test_an_object_without_a_bucket_or_a_name_is_none(
+    rekognition: Any, objects: FakeObjects, place: dict[str, str]
+) -> None:
+    assert error_of(rekognition.detect_faces, Image={"S3Object": place})["Code"] == "InvalidParameterException"
+
+
+@pytest.mark.parametrize(
+    ("place", "where"),
+    [
+        ({"Bucket": "a/b", "Name": "n"}, "image.s3Object.bucket"),
+        ({"Bucket": "arn:aws:s3:::b", "Name": "n"}, "image.s3Object.bucket"),
+        ({"Bucket": "x" * 256, "Name": "n"}, "image.s3Object.bucket"),
+        ({"Bucket": "photos", "Name": "x" * 1_025}, "image.s3Object.name"),
+        ({"Bucket": "photos", "Name": "n", "Version": "x" * 1_025}, "image.s3Object.version"),
+    ],
+)
+def test_names_that_the_model_does_not_have_are_told(
+    rekognition: Any, objects: FakeObjects, place: dict[str, str], where: str
+) -> None:
+    error = error_of(rekognition.detect_faces, Image={"S3Object": place})
+    assert error["Code"] == "ValidationException"
+    assert f"at '{where}' failed to satisfy constraint" in error["Message"]
+    assert objects.asked == []
