@@ -34,9 +34,9 @@ PATIENCE_S = 900.0
 
 
 def album(count: int) -> list[bytes]:
-    """So many files, each another one by a comment; on every seventh are two people."""
+    """So many files, each another one by a comment; on some are two people."""
     shown = [_small(name) for name in (*at_hand.PORTRAITS[:6], at_hand.TWO)]
-    return [_with_comment(shown[number % 7], str(number).encode()) for number in range(count)]
+    return [_with_comment(shown[number % len(shown)], str(number).encode()) for number in range(count)]
 
 
 def _small(name: str) -> bytes:
