@@ -139,6 +139,7 @@ _ACTS = {
         icredit manage 0
         icredit manage 3
         rekognition CreateCollection
+        rekognition DeleteCollection
         rekognition TagResource
         rekognition UntagResource
         rekognition IndexFaces

@@ -74,6 +74,25 @@ def directory_of(items: ItemStore, tenant: str) -> Item:
     return item
 
 
+def gone_of(directory: Item) -> frozenset[str]:
+    """Return the ids of the deleted groups whose faces are still being erased."""
+    return frozenset(directory.get("gone", ()))
+
+
+def every_face(items: ItemStore, tenant: str, *, page_size: int | None = None) -> Iterator[Item]:
+    """Yield the items of all faces, without those of deleted groups. Raises TenantNotFound."""
+    gone = gone_of(directory_of(items, tenant))
+    found = every(items, keys.FACES, tenant, page_size=page_size)
+    return (item for item in found if item["group"] not in gone)
+
+
+def every_user(items: ItemStore, tenant: str) -> Iterator[Item]:
+    """Yield the items of all users, without those of deleted groups. Raises TenantNotFound."""
+    gone, (low, high) = gone_of(directory_of(items, tenant)), keys.USERS
+    found = every(items, keys.DIRECTORY, tenant, low=low, high=high)
+    return (item for item in found if item["group"] not in gone)
+
+
 def attempts(tries: int = TRIES) -> Iterator[int]:
     """Yield once for each try how many tries are left after it, and sleep between two tries.
 

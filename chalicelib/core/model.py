@@ -116,6 +116,8 @@ class Tenant:
     """True if deleting a face erases it, in all dialects."""
     picture_buckets: frozenset[str] = frozenset()
     """Buckets of S3, or prefixes in them, from which its pictures may be read (core/picture_buckets)."""
+    gone: frozenset[str] = frozenset()
+    """Ids of deleted groups whose faces are still being erased: nobody sees these any more."""
 
     @property
     def limits(self) -> Limits:
@@ -258,20 +260,21 @@ eighths, and more would remove little. Every sighting writes the face's record, 
 class Edit(StrEnum):
     """The kind of a change to the gallery.
 
-    DELETE and REPLACE leave old templates in the journal and in snapshots, which must be removed soon. EMBED adds the
-    templates of one more model; galleries of other models skip it.
+    DELETE, DROP and REPLACE leave old templates in the journal and in snapshots, which must be removed soon. EMBED adds
+    the templates of one more model; galleries of other models skip it. DROP takes all faces of a group away.
     """
 
     PUT = "put"
     REPLACE = "replace"
     MOVE = "move"
     DELETE = "delete"
+    DROP = "drop"
     EMBED = "embed"
 
 
 @dataclass(frozen=True)
 class JournalEntry:
-    """One change of one face in the gallery. PUT, REPLACE and EMBED have templates, MOVE and DELETE none."""
+    """One change of one face in the gallery. PUT, REPLACE and EMBED have templates; DROP names no face."""
 
     edit: Edit
     faceid: str

@@ -33,7 +33,7 @@ TAIL_LENGTH = 256
 TAIL_AGE = timedelta(hours=24)
 """Age of the oldest of them that makes one worth it, however few they are: a journal is not kept for ever."""
 
-_ERASING = (Edit.DELETE, Edit.REPLACE)
+_ERASING = (Edit.DELETE, Edit.DROP, Edit.REPLACE)
 """Changes after which something is to be erased: templates, and pictures that no face names any more."""
 
 _APART = timedelta(minutes=10)
@@ -132,7 +132,10 @@ class Compactor:
         entries = tail(self._items, tenant, covered, seq)
         if entries is None:
             return True
-        return any(entry.edit in _ERASING and not entry.learnt and shard.holds(entry.faceid) for entry in entries)
+        return any(
+            entry.edit in _ERASING and not entry.learnt and (entry.edit is Edit.DROP or shard.holds(entry.faceid))
+            for entry in entries
+        )
 
     def _is_old(self, tenant: str, covered: int) -> bool:
         oldest = self._items.query(keys.JOURNAL, tenant, low=keys.seq_key(covered + 1), limit=1).items
@@ -224,7 +227,7 @@ class Compactor:
         old = takewhile(lambda item: item["at"] < limit, journal)
         while chunk := list(islice(old, _TRIM_CHUNK)):
             entries = (entry for item in chunk for entry in journal_entries(item))
-            self._forget(tenant, {entry.faceid for entry in entries if entry.edit in _ERASING})
+            self._forget(tenant, {entry.faceid for entry in entries if entry.edit in _ERASING} - {""})
             self._items.transact([Delete(keys.JOURNAL, (tenant, item["seq_key"])) for item in chunk])
 
 

@@ -64,6 +64,9 @@ class Gallery:
         self._row_group = self._row_group.copy()
         self._base_is_shared = True
         for entry in entries:
+            if entry.edit is Edit.DROP:
+                self._drop_group(entry.group_id)
+                continue
             if not self.shard.holds(entry.faceid):
                 continue
             if entry.edit in (Edit.PUT, Edit.REPLACE, Edit.EMBED):
@@ -132,6 +135,18 @@ class Gallery:
     def _drop(self, faceid: str) -> None:
         self._regroup(faceid, NOBODY)
         self._rows_of.pop(faceid, None)
+
+    def _drop_group(self, group_id: str) -> None:
+        number = self._groups.get(group_id)
+        if number is None:
+            return
+        for row in np.flatnonzero(self._row_group == number).tolist():
+            self._rows_of.pop(self._faceids[row], None)
+        self._row_group[self._row_group == number] = NOBODY
+        self._gone += int(np.count_nonzero(self._base_group == number))
+        self._base_group = np.where(self._base_group == number, np.int32(NOBODY), self._base_group)
+        self._base_is_shared = False
+        self._sizes[number] = 0
 
     def _move(self, faceid: str, group_id: str) -> None:
         if faceid in self._rows_of or self._in_base(faceid) is not None:

@@ -48,8 +48,10 @@ if TYPE_CHECKING:
     from chalicelib.services.enrolment.update import FaceUpdate
     from chalicelib.services.erasure.erasing import Erasing, Erasures
     from chalicelib.services.erasure.faces import Deletion
+    from chalicelib.services.erasure.groups import GroupDeletion
     from chalicelib.services.erasure.pictures import OrphanedPictures
     from chalicelib.services.erasure.retention import Retention
+    from chalicelib.services.erasure.traces import Traces
     from chalicelib.services.everything.archive import Archives
     from chalicelib.services.faces.faces import Faces
     from chalicelib.services.faces.holds import Holds
@@ -332,7 +334,7 @@ class Services:
     def holds(self) -> Holds:
         from chalicelib.services.faces.holds import Holds
 
-        return Holds(self._items, self.faces, self.requests, self.clock)
+        return Holds(self._items, self.faces, self.requests, self.writer, self.clock)
 
     @once
     def face_lists(self) -> FaceLists:
@@ -659,6 +661,28 @@ class Services:
         )
 
     @once
+    def group_deletion(self) -> GroupDeletion:
+        from chalicelib.services.erasure.groups import GroupDeletion
+
+        return GroupDeletion(
+            self._items,
+            self.groups,
+            self.holds,
+            self.writer,
+            requests=self.requests,
+            erasures=self.erasures,
+            traces=self.traces,
+            index=self.index,
+            queue=self.index_queue,
+        )
+
+    @once
+    def traces(self) -> Traces:
+        from chalicelib.services.erasure.traces import Traces
+
+        return Traces(self._items, self._blobs)
+
+    @once
     def erasures(self) -> Erasures:
         from chalicelib.services.erasure.erasing import Erasures
 
@@ -668,13 +692,12 @@ class Services:
     def erasing(self) -> Erasing:
         from chalicelib.services.erasure.erasing import Erasing
         from chalicelib.services.erasure.shown import Shown
-        from chalicelib.services.erasure.traces import Traces
         from chalicelib.services.merges.observations import FaceObservations
 
         return Erasing(
             self._items,
             self.erasures,
-            Traces(self._items, self._blobs),
+            self.traces,
             Shown(self._items, self.uploads, self.tenant_vision),
             observations=FaceObservations(self._items, self.days),
             recorder=self.recorder,
@@ -947,6 +970,7 @@ class Services:
             consents=ConsentExpiry(self.consents, self.deletion, self.clock),
             retention=self.retention,
             learnt=LearntExpiry(self._items, self.face_pictures, self.clock),
+            groups=self.group_deletion,
             erasing=self.erasing,
             merges=merges,
             joining=self.joining_chore,

@@ -26,6 +26,7 @@ from chalicelib.services.captures.redrive import Redrive
 from chalicelib.services.commit.idempotency import Requests
 from chalicelib.services.erasure.consents import ConsentExpiry
 from chalicelib.services.erasure.erasing import Erasing
+from chalicelib.services.erasure.groups import GroupDeletion
 from chalicelib.services.erasure.learnt import LearntExpiry
 from chalicelib.services.erasure.pictures import STOPS_AT_S, OrphanedPictures
 from chalicelib.services.erasure.pictures_off import PicturesOff
@@ -66,6 +67,7 @@ class Sweep:
     pictures_off: PicturesOff
     retention: Retention
     learnt: LearntExpiry
+    groups: GroupDeletion
     erasing: Erasing
     merges: MergeChores
     joining: JoiningChore
@@ -88,7 +90,8 @@ class Sweep:
                 report_failure(error, f"tenant {tenant.name} is swept in the next hour")
 
     def message(self, body: str, received: int, left_s: Callable[[], float]) -> None:
-        """Do what a message of the index queue asks for: a tenant's chores, an erasure or, if it names none, snapshots.
+        """Do what a message of the index queue asks for: a tenant's chores, an erasure, that of a group's faces or,
+        if it names none, snapshots.
 
         `received`: how often the message was received. Each time another chore is the first, so that one that never
         ends does not hold up the others for ever. `left_s`: how long this run may still take. Raises Busy if a chore
@@ -98,6 +101,9 @@ class Sweep:
         telemetry.of_tenant(asked["tenant"])
         if "erasure" in asked:
             self.erasing.go_on(self.tenants.named(asked["tenant"]), asked["erasure"], left_s)
+            return
+        if "group" in asked:
+            self.groups.go_on(self.tenants.named(asked["tenant"]), asked["group"], left_s)
             return
         if "hour" not in asked:
             self.index.build(asked["tenant"])
@@ -148,6 +154,7 @@ class Sweep:
     ) -> dict[str, Callable[[], object]]:
         """Return the chores by name, in their order: first what erases."""
         chores: dict[str, Callable[[], object]] = {
+            "groups": lambda: self.groups.tenant(tenant, left_s),
             "erasures": lambda: self.erasing.tenant(tenant, left_s),
             "snapshots": lambda: self.index.build(tenant.name),
             "merges": lambda: self.merges.tenant(tenant),

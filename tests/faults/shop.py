@@ -25,6 +25,7 @@ from chalicelib.storage import opened
 from regulars.serve.gateway import Context
 from tests.api.conftest import make_stage
 from tests.api.icredit.client import MarketClient, tokens
+from tests.api.rekognition import signed
 from tests.api.sunmi.client import CameraClient
 from tests.api.sunmi.samples import furnish
 from tests.api.v1.client import V1Client
@@ -106,6 +107,13 @@ class Box(Book):
     @property
     def market(self) -> MarketClient:
         return MarketClient(self.app, self.credentials.appcode)
+
+    def rekognition(self, operation: str, **members: Any) -> Any:
+        """Answer a call that has the same id each time, as an SDK's attempts have."""
+        own = self.credentials
+        keys = own.access_key_id, own.secret_access_key
+        reply = signed.call(self.app, *keys, operation, members, self.clock.now(), "the-same")
+        return {"status": reply.status, **reply.json}
 
     @property
     def v1(self) -> V1Client:
@@ -206,12 +214,15 @@ def prepared(root: Path) -> Iterator[dict[str, Shop]]:
                     do(box)
             with closing(Box(root / name, known)) as box:
                 ids = {"merge": one.id} if (one := next(iter(box.services.merges.all("shop")), None)) else {}
-            shops[name] = replace(known, folder=root / name, ids={**known.ids, **ids})
+                found = {face.faceid: [one.vector for one in face.templates] for face in box.faces()}
+            templates = {**found, **known.templates}
+            shops[name] = replace(known, folder=root / name, ids={**known.ids, **ids}, templates=templates)
 
         after("merged", "shop", _merged)
         after("merging", "shop", _merged, cut=2)
         after("undoing", "merged", _undone, cut=2)
         after("rejected", "shop", _rejected)
+        after("indexed", "shop", _indexed)
         after("erasing", "shop", _erasing)
         after("deleted", "shop", lambda box: box.services.deletion.of_faces(box.tenant, [box.ids["eva"]]))
         after("alike", "shop", _alike)
@@ -243,6 +254,20 @@ def _undone(box: Box) -> None:
 
 def _rejected(box: Box) -> None:
     box.services.rejection.reject(box.tenant, box.ids["eva"], box.ids["sighting"])
+
+
+def _indexed(box: Box) -> None:
+    """A collection with tags, and people whose photos were indexed."""
+    for collection in ("staff", "guests"):
+        box.rekognition("CreateCollection", CollectionId=collection, Tags={"site": "north"})
+    found: list[str] = []
+    for seeds in ((41, 42), (43,)):
+        photo = picture(*(Person(seed, side_px=120.0 - seed) for seed in seeds))
+        answer = box.rekognition("IndexFaces", CollectionId="staff", Image={"Bytes": photo}, ExternalImageId="team")
+        found += [one["Face"]["FaceId"] for one in answer["FaceRecords"]]
+    box.ids.update({f"staff {number}": faceid for number, faceid in enumerate(found)})
+    box.rekognition("CreateUser", CollectionId="staff", UserId="ann")
+    box.rekognition("AssociateFaces", CollectionId="staff", UserId="ann", FaceIds=found[1:])
 
 
 def _erasing(box: Box) -> None:

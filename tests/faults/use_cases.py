@@ -22,6 +22,7 @@ from chalicelib.adapters.aws.search import event_of as search_event
 from chalicelib.api import console
 from chalicelib.api.icredit import manage
 from chalicelib.api.icredit import routes as icredit
+from chalicelib.api.rekognition import routes as rekognition
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import routes as v1
 from chalicelib.core.model import Profile
@@ -80,6 +81,7 @@ def everything() -> list[str]:
         *(f"POST {sunmi.PREFIX}{name}" for name in (*(one.name for one in sunmi.ENDPOINTS), *sunmi.ALIASES)),
         *(f"POST {icredit.PREFIX}{one.name}" for one in icredit.OPERATIONS if one.name != "manage"),
         *by_control,
+        *(f"POST / {operation}" for operations in rekognition.MODULES.values() for operation in operations),
         *(f"{one.method} {one.path}" for one in v1.OPERATIONS if (one.method, one.path) not in WITHOUT_STORAGE),
         *(source.name for source in app.app.event_sources),
         *(function.name for function in app.app.pure_lambda_functions),
@@ -135,6 +137,70 @@ ICREDIT = (
     UseCase(_ANALYSIS, lambda box: box.market.analysis("0"), "by month"),
     UseCase(_ANALYSIS, lambda box: box.market.analysis("2", DISTINCT="1"), "people by day"),
     UseCase(_ANALYSIS, lambda box: box.market.analysis("3", LABLE_A="door"), "by hour"),
+)
+
+# --- Rekognition ------------------------------------------------------------------------------------------------------
+
+_ARN = "arn:aws:rekognition:box:000000000000:collection/staff"
+_KNOWN, _NEW = {"Bytes": picture(Person(43))}, {"Bytes": picture(Person(44), Person(45, side_px=90.0))}
+
+
+def _of_amazon(operation: str, name: str = "", **members: Any) -> UseCase:
+    """A call in the shop with a collection. In the members, the shop's ids stand for `{slots}`."""
+
+    def filled(value: Any, box: Box) -> Any:
+        if isinstance(value, list):
+            return [filled(one, box) for one in value]
+        return box.ids[value[1:-1]] if isinstance(value, str) and value.startswith("{") else value
+
+    def do(box: Box) -> Any:
+        return box.rekognition(operation, **{key: filled(value, box) for key, value in members.items()})
+
+    return UseCase(f"POST / {operation}", do, name, "indexed")
+
+
+def _of_staff(operation: str, name: str = "", **members: Any) -> UseCase:
+    return _of_amazon(operation, name, CollectionId="staff", **members)
+
+
+def _dropped(box: Box) -> Any:
+    """The collection is gone at once, and later all of its faces: nothing of them is in any file."""
+    gone = [box.ids[name] for name in sorted(box.ids) if name.startswith("staff ")]
+    answer = box.rekognition("DeleteCollection", CollectionId="staff")
+    if answer["status"] != 200:
+        return answer
+
+    def left() -> list[str]:
+        folders = [str(path) for faceid in gone for path in (box.folder / "blobs").rglob(faceid) if any(path.iterdir())]
+        return [*sorted(box.tenant.gone), *folders, *_traces(box, gone)]
+
+    return _until_nothing_is_left(box, left, timedelta(minutes=3))
+
+
+REKOGNITION = (
+    _of_amazon("CreateCollection", CollectionId="new", Tags={"a": "b"}),
+    _of_staff("DeleteCollection"),
+    _of_amazon("DeleteCollection", "an empty one", CollectionId="guests"),
+    UseCase("POST / DeleteCollection", _dropped, "until nothing is left", "indexed"),
+    _of_amazon("ListCollections"),
+    _of_staff("DescribeCollection"),
+    _of_amazon("TagResource", ResourceArn=_ARN, Tags={"floor": "2"}),
+    _of_amazon("UntagResource", ResourceArn=_ARN, TagKeys=["site"]),
+    _of_amazon("ListTagsForResource", ResourceArn=_ARN),
+    _of_staff("IndexFaces", Image=_NEW),
+    _of_staff("ListFaces"),
+    _of_staff("DeleteFaces", FaceIds=["{staff 0}", "nobody", "{staff 1}"]),
+    _of_staff("SearchFaces", FaceId="{staff 0}"),
+    _of_staff("CreateUser", UserId="bob", ClientRequestToken="1"),
+    _of_staff("DeleteUser", UserId="ann", ClientRequestToken="1"),
+    _of_staff("ListUsers"),
+    _of_staff("AssociateFaces", UserId="ann", FaceIds=["{staff 0}"], UserMatchThreshold=0, ClientRequestToken="1"),
+    _of_staff("DisassociateFaces", UserId="ann", FaceIds=["{staff 1}"], ClientRequestToken="1"),
+    _of_staff("SearchUsers", FaceId="{staff 0}", UserMatchThreshold=0),
+    _of_staff("SearchUsersByImage", Image=_KNOWN),
+    _of_staff("SearchFacesByImage", Image=_KNOWN),
+    _of_amazon("DetectFaces", Image=_NEW),
+    _of_amazon("CompareFaces", SourceImage=_KNOWN, TargetImage=_NEW, SimilarityThreshold=0),
 )
 
 # --- v1 ---------------------------------------------------------------------------------------------------------------
@@ -544,6 +610,7 @@ CHORES = (
 USE_CASES = (
     *SUNMI,
     *ICREDIT,
+    *REKOGNITION,
     *V1,
     *FUNCTIONS,
     *ERASURE,

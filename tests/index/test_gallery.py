@@ -23,6 +23,8 @@ def entry(edit: Edit, face: int, group: str, templates: int, at: int) -> Journal
     """One template is another model's where the edit adds a model."""
     model = "other" if edit is Edit.EMBED and templates == 1 else "m"
     vectors = tuple(canonical(model, embedding_of(1000 * at + n)) for n in range(templates))
+    if edit is Edit.DROP:
+        return JournalEntry(edit, "", group)
     return JournalEntry(edit, f"f{face}", group, () if edit in (Edit.MOVE, Edit.DELETE) else vectors)
 
 
@@ -40,6 +42,8 @@ def test_gallery_equals_a_dictionary_that_follows_the_same_journal(
         gallery.apply([entry(edit, face, group, templates, at)], at)
         if edit in (Edit.PUT, Edit.REPLACE) or (edit is Edit.EMBED and templates > 1):
             model[f"f{face}"] = (group, at)
+        elif edit is Edit.DROP:
+            model = {faceid: held for faceid, held in model.items() if held[0] != group}
         elif edit is Edit.DELETE:
             model.pop(f"f{face}", None)
         elif edit is Edit.MOVE and f"f{face}" in model:

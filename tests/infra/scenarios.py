@@ -28,6 +28,7 @@ from chalicelib.services.tenants.settings import TenantSettings
 from tests.adapters.emulated import PREFIX
 from tests.api.gateway import send
 from tests.api.icredit.client import MarketClient
+from tests.api.rekognition import signed
 from tests.api.sunmi.client import CameraClient
 from tests.api.sunmi.samples import SAMPLES, furnish
 from tests.api.v1.client import V1Client, offer_of
@@ -97,6 +98,7 @@ def play(account: Account) -> None:
         seen_before,
         people,
         erasures,
+        collections,
         failures,
     ):
         part(account)
@@ -503,6 +505,26 @@ def erasures(account: Account) -> None:
     account.later(minutes=3)
     account.tick("sweep")
     assert shop.v1.done("GET", f"/v1/erasures/{id_}")["receipt"]
+
+
+def collections(account: Account) -> None:
+    """A collection is deleted with its faces, by Rekognition's dialect."""
+    shop = Shop(account, "collecting-shop")
+    own, now = shop.credentials, account.clock.now()
+    photo = picture(Person(1, 95), Person(2, 85))
+    for operation, members in (
+        ("CreateCollection", {}),
+        ("IndexFaces", {"Image": {"Bytes": photo}}),
+        ("DeleteCollection", {}),
+    ):
+        asked = {"CollectionId": "staff", **members}
+        reply = signed.call(account.api, own.access_key_id, own.secret_access_key, operation, asked, now, operation)
+        assert reply.status == 200, reply.body
+    assert shop.tenant.gone
+    while account.work_off("build_index"):
+        pass
+    assert not shop.tenant.gone
+    account.secrets.append(own.secret_access_key)
 
 
 # --- parts ------------------------------------------------------------------------------------------------------------

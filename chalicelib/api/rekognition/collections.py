@@ -38,6 +38,15 @@ def create_collection(call: Call, asked: Members) -> Members:
     return {"StatusCode": 200, "CollectionArn": arn(call, name), "FaceModelVersion": model_version(call)}
 
 
+def delete_collection(call: Call, asked: Members) -> Members:
+    name = asked["CollectionId"]
+    try:
+        call.once(lambda: call.services.group_deletion.delete(call.tenant, name, call.request))
+    except GroupNotFound:
+        raise _absent(name) from None
+    return {"StatusCode": 200}
+
+
 def list_collections(call: Call, asked: Members) -> Members:
     most = asked.get("MaxResults") or LARGEST_PAGE
     tokens = PageTokens(f"collections {call.tenant.name}")
@@ -87,7 +96,7 @@ def collection(call: Call, name: str) -> Group:
     try:
         return call.services.groups.named(call.tenant, name)
     except GroupNotFound:
-        raise Failure("ResourceNotFoundException", f"The collection id: {name} does not exist") from None
+        raise _absent(name) from None
 
 
 def user(call: Call, group: Group, id_: str) -> User:
@@ -124,6 +133,10 @@ def place(tokens: PageTokens, token: str | None) -> str | None:
         return tokens.place(token, str)
     except InvalidInput:
         raise Failure("InvalidPaginationTokenException", "Invalid Pagination Token") from None
+
+
+def _absent(name: str) -> Failure:
+    return Failure("ResourceNotFoundException", f"The collection id: {name} does not exist")
 
 
 def _is_collection(group: Group) -> bool:

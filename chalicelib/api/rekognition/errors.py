@@ -57,6 +57,7 @@ TABLE: Mapping[type[errors.RegularsError], Answered] = {
     errors.FaceNotFound: Answered("InvalidParameterException", "faceId was not found in the collection."),
     errors.Conflict: Answered("ConflictException"),
     errors.GroupExists: Answered("ResourceAlreadyExistsException"),
+    errors.FaceHeld: _DENIED,
     errors.RequestReused: Answered("IdempotentParameterMismatchException"),
     errors.ConditionFailed: _THROTTLED,
     errors.LimitReached: _LIMIT,

@@ -21,6 +21,7 @@ METHOD, PATH = "POST", "/"
 MODULES = {
     "collections": (
         "CreateCollection",
+        "DeleteCollection",
         "ListCollections",
         "DescribeCollection",
         "TagResource",

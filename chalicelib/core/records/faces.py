@@ -69,6 +69,7 @@ def tenant_from(item: Item) -> Tenant:
         no_pictures_of=frozenset(item.get("no_pictures_of", ())),
         deletes_erase=item.get("deletes_erase", False),
         picture_buckets=frozenset(item.get("picture_buckets", ())),
+        gone=frozenset(item.get("gone", ())),
         faces=optional(int, item.get("faces")),
         groups=optional(int, item.get("groups")),
         **{name: optional(int, item.get(name)) for name in RETENTION},

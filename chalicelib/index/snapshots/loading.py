@@ -8,7 +8,7 @@ from itertools import chain
 
 from chalicelib.core import keys
 from chalicelib.core.errors import WrongModel
-from chalicelib.core.items import directory_of, every
+from chalicelib.core.items import directory_of, every, every_face, every_user
 from chalicelib.core.ports import BlobStore, Item, ItemStore
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.users import user_from
@@ -122,9 +122,8 @@ def from_faces(items: ItemStore, tenant: str, model: str, shard: Shard = WHOLE) 
     """
     _log.warning("the gallery of tenant %s is made anew from its faces: no snapshot and journal cover it", tenant)
     seq = seq_of(items, tenant)
-    faces = map(face_from, every(items, keys.FACES, tenant))
-    low, high = keys.USERS
-    users = map(user_from, every(items, keys.DIRECTORY, tenant, low=low, high=high))
+    faces = map(face_from, every_face(items, tenant))
+    users = map(user_from, every_user(items, tenant))
     entries = chain(
         ((face.faceid, face.group_id, compared(face.templates)) for face in faces),
         ((user.entry, gallery_group(user.group_id), user.templates) for user in users),

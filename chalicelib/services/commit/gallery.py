@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, RegularsError, WrongModel
-from chalicelib.core.items import attempts, directory_of
+from chalicelib.core.items import attempts, directory_of, gone_of
 from chalicelib.core.model import Edit, Face, Group, JournalEntry
 from chalicelib.core.ports import (
     Action,
@@ -58,6 +59,8 @@ class Change:
     `model`: the model of the new templates, if they are added to a face that has others.
     `skips_model_check`: restores, merges or cuts down existing faces, so their templates may be of an older model.
     `switch_to`: the model to search the gallery with from now on. It must be the tenant's `next_model`.
+    `within`: groups that must be there, beside those of the faces that the journal changes.
+    `dropped`: groups that are deleted with faces, which are erased later; `erased`: those of which they are.
     """
 
     actions: tuple[Action, ...]
@@ -70,6 +73,9 @@ class Change:
     model: str | None = None
     skips_model_check: bool = False
     switch_to: str | None = None
+    within: frozenset[str] = frozenset()
+    dropped: frozenset[str] = frozenset()
+    erased: frozenset[str] = frozenset()
 
     @property
     def gained(self) -> int:
@@ -104,6 +110,8 @@ class _Lane:
         self.seq: int | None = None
         self.model = ""
         """The model that the gallery is searched with, as of `seq`."""
+        self.gone: frozenset[str] = frozenset()
+        """The deleted groups whose faces are still being erased, as of `seq`."""
 
 
 class GalleryWriter:
@@ -153,9 +161,12 @@ class GalleryWriter:
                 raise WrongModel(
                     f"tenant {tenant!r} is searched with the model {lane.model!r} by now: embed the picture with it"
                 )
-            seq = based_on + 1
+            if deleted := _needed(change) & lane.gone:
+                raise ConditionFailed(frozenset(f"{GROUP_EXISTS}:{group_id}" for group_id in deleted))
+            seq, gone = based_on + 1, (lane.gone | change.dropped) - change.erased
+            named = _named(change, gone)
             try:
-                self._items.transact(_actions(tenant, seq, self._with_users(tenant, change), self._clock.now()))
+                self._items.transact(_actions(tenant, seq, self._with_users(tenant, change), named, self._clock.now()))
             except ConditionFailed as error:
                 lane.seq = None
                 if _SEQ not in error.names:
@@ -168,6 +179,7 @@ class GalleryWriter:
             else:
                 lane.seq = seq
                 lane.model = change.switch_to or lane.model
+                lane.gone = gone
                 self._on_commit(tenant, seq)
                 return seq
         raise Busy("many changes of this tenant's gallery arrive at once: send the request again in a moment")
@@ -177,9 +189,9 @@ class GalleryWriter:
         return replace(change, actions=(*change.actions, *actions), journal=(*change.journal, *entries))
 
     def _read(self, tenant: str, lane: _Lane) -> int:
-        """Read the gallery's seq and model into the lane; return the seq."""
+        """Read the gallery's seq, model and deleted groups into the lane; return the seq."""
         item = directory_of(self._items, tenant)
-        lane.seq, lane.model = int(item["seq"]), item["model"]
+        lane.seq, lane.model, lane.gone = int(item["seq"]), item["model"], gone_of(item)
         return lane.seq
 
 
@@ -199,29 +211,35 @@ def _is_of_model(change: Change, model: str) -> bool:
     return all(model in models for models in embedded)
 
 
-def _actions(tenant: str, seq: int, change: Change, now: datetime) -> list[Action]:
+def _needed(change: Change) -> frozenset[str]:
+    """Return the groups that must not be deleted: galleries would find a face of theirs again."""
+    return change.within.union(one.group_id for one in change.journal if one.edit not in (Edit.DELETE, Edit.DROP))
+
+
+def _named(change: Change, gone: frozenset[str]) -> dict[str, Any]:
+    """Return what changes in the tenant's record, which each request reads, and in the directory alike."""
+    model = {"model": change.switch_to} if change.switch_to else {}
+    return {**model, "gone": sorted(gone)} if change.dropped or change.erased else model
+
+
+def _actions(tenant: str, seq: int, change: Change, named: Item, now: datetime) -> list[Action]:
     gained, switch_to = change.gained, change.switch_to
     room: tuple[Condition, ...] = (at_least("free", gained, TENANT_ROOM),) if gained > 0 else ()
     room += tuple(at_least(name, -n, name) for name, n in change.tenant.items() if n < 0)
     return [
         *change.actions,
         *_group_actions(tenant, change),
-        *([_switch(tenant, switch_to)] if switch_to else []),
+        *([Update(keys.TENANTS, keys.tenant_item(tenant), (exists("tenant-exists"),), set=named)] if named else []),
         Update(
             keys.DIRECTORY,
             (tenant, keys.TENANT_ITEM),
             when=(equals("seq", seq - 1, _SEQ), *room, *([equals("next_model", switch_to, NEXT)] if switch_to else [])),
-            set={"seq": seq, **({"model": switch_to} if switch_to else {})},
+            set={"seq": seq, **named},
             add={"free": -gained, **change.tenant},
             remove=("next_model",) if switch_to else (),
         ),
         Put(keys.JOURNAL, journal_item(tenant, seq, now, change.journal), (absent("journal-free"),)),
     ]
-
-
-def _switch(tenant: str, model: str) -> Action:
-    """Name the model in the tenant's record too, which each request reads."""
-    return Update(keys.TENANTS, keys.tenant_item(tenant), (exists("tenant-exists"),), set={"model": model})
 
 
 def _group_actions(tenant: str, change: Change) -> list[Action]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from chalicelib.core import keys
-from chalicelib.core.items import directory_of, every, write, write_in_parts
+from chalicelib.core.items import directory_of, every, every_face, every_user, gone_of, write, write_in_parts
 from chalicelib.core.model import Edit, Group, JournalEntry, Template, Tenant
 from chalicelib.core.ports import Check, Delete, Item, ItemStore, Update, absent, equals, exists
 from chalicelib.core.records.faces import face_from
@@ -51,7 +51,7 @@ class GalleryRecords:
         directory = directory_of(self.items, tenant.name)
         groups = self.groups.all(tenant)
         faces: dict[str, _StoredFace] = {}
-        for item in every(self.items, keys.FACES, tenant.name):
+        for item in every_face(self.items, tenant.name):
             face = face_from(item)
             vectors = [one.vector for one in compared(face.templates) if one.model == directory["model"]]
             seen = _seen(face.group_id, vectors) if vectors else None
@@ -60,8 +60,7 @@ class GalleryRecords:
         yield from self._model(tenant, directory)
         yield from self._counts(tenant, directory, groups, Counter(face.group_id for face in faces.values()))
         yield from self._journal(tenant, directory)
-        low, high = keys.USERS
-        for user in map(user_from, every(self.items, keys.DIRECTORY, tenant.name, low=low, high=high)):
+        for user in map(user_from, every_user(self.items, tenant.name)):
             group_id = gallery_group(user.group_id)
             vectors = [one.vector for one in user.templates if one.model == directory["model"]]
             faces[user.entry] = _StoredFace(group_id, 0, _seen(group_id, vectors) if vectors else None)
@@ -85,14 +84,18 @@ class GalleryRecords:
                 )
 
     def _model(self, tenant: Tenant, directory: Item) -> Iterator[Disagreement]:
-        if tenant.model != directory["model"]:
-            when = (equals("model", tenant.model, _SAME),)
-            update = Update(keys.TENANTS, keys.tenant_item(tenant.name), when, set={"model": directory["model"]})
-            yield Disagreement(
-                f"the tenant says that it is searched with {tenant.model}, and its gallery with {directory['model']}",
-                (directory["seq"],),
-                partial(write, self.items, [update]),
-            )
+        gone = sorted(gone_of(directory))
+        for name, says, said, meant in (
+            ("model", "it is searched with", tenant.model, directory["model"]),
+            ("gone", "these groups are being erased:", sorted(tenant.gone), gone),
+        ):
+            if said != meant:
+                update = Update(keys.TENANTS, keys.tenant_item(tenant.name), (exists(_SAME),), set={name: meant})
+                yield Disagreement(
+                    f"the tenant says that {says} {said}, and its gallery says {meant}",
+                    (directory["seq"],),
+                    partial(write, self.items, [update, self._at(tenant, int(directory["seq"]))]),
+                )
 
     def _counts(
         self, tenant: Tenant, directory: Item, groups: list[Group], holds: Counter[str]

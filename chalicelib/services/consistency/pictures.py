@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from chalicelib.core import keys
-from chalicelib.core.items import every, every_blob
+from chalicelib.core.items import every_blob, every_face
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import BlobStore, ItemStore
 from chalicelib.core.records.faces import face_from
@@ -22,7 +22,7 @@ class PictureRecords:
     orphans: OrphanedPictures
 
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
-        faces = [face_from(item) for item in every(self.items, keys.FACES, tenant.name)]
+        faces = [face_from(item) for item in every_face(self.items, tenant.name)]
         stored = {blob.key for blob in every_blob(self.blobs, keys.face_pictures(tenant.name))}
         for face in faces:
             for number, picture in enumerate(face.pictures, 1):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from chalicelib.core import keys
-from chalicelib.core.items import directory_of, every, write, write_in_parts
+from chalicelib.core.items import directory_of, every, every_face, every_user, write, write_in_parts
 from chalicelib.core.model import Edit, JournalEntry, Tenant
 from chalicelib.core.ports import Action, Delete, ItemStore, Update, equals, exists
 from chalicelib.core.records.faces import face_from
@@ -27,12 +27,10 @@ class UserRecords:
     writer: GalleryWriter
 
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
-        seq, (low, high) = int(directory_of(self.items, tenant.name)["seq"]), keys.USERS
-        users = {
-            one.entry: one for one in map(user_from, every(self.items, keys.DIRECTORY, tenant.name, low=low, high=high))
-        }
+        seq = int(directory_of(self.items, tenant.name)["seq"])
+        users = {one.entry: one for one in map(user_from, every_user(self.items, tenant.name))}
         named: dict[str, dict[str, int]] = {}
-        for face in map(face_from, every(self.items, keys.FACES, tenant.name)):
+        for face in map(face_from, every_face(self.items, tenant.name)):
             if face.user:
                 named.setdefault(user_of(face), {})[face.faceid] = face.version
         for entry in sorted(named.keys() - users.keys()):

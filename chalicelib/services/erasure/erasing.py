@@ -199,7 +199,7 @@ class Erasing:
     def _sightings(self, tenant: Tenant, erasure: Erasure, span: Span, left_s: Callable[[], float]) -> bool:
         rejected = self.traces.rejected_elsewhere(tenant) if erasure.erases else {}
         for observations in self.observations.chunks(tenant, {*erasure.faceids}, span, _A_TRANSACTION):
-            own = self._without_others(tenant, erasure, observations)
+            own = self._without_others(tenant, observations)
             if not erasure.erases:
                 own = [one for one in own if _ageless(one) != one]
             if not own:
@@ -215,15 +215,15 @@ class Erasing:
                 return False
         return True
 
-    def _without_others(
-        self, tenant: Tenant, erasure: Erasure, observations: Sequence[Observation]
-    ) -> list[Observation]:
+    def _without_others(self, tenant: Tenant, observations: Sequence[Observation]) -> list[Observation]:
         """Leave out the observations of another face that was enrolled with one of the ids since.
 
         The faces are read after their observations: a face is stored with its first one.
         """
-        found = self.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in erasure.faceids])
-        since = {face.faceid: face.enrolled_at for face in map(face_from, filter(None, found))}
+        own = dict.fromkeys(one.faceid for one in observations)
+        found = self.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in own])
+        there = (face for face in map(face_from, filter(None, found)) if face.group_id not in tenant.gone)
+        since = {face.faceid: face.enrolled_at for face in there}
         return [one for one in observations if one.faceid not in since or one.at < since[one.faceid]]
 
     def _hide(self, tenant: Tenant, observations: Sequence[Observation]) -> Counter[str]:

@@ -27,7 +27,7 @@ from chalicelib.services.recognition.negatives import Negatives
 
 MAX_DELETED = 100
 
-_CHUNK = 40
+CHUNK = 40
 _ACTIONS = 90
 """Actions on faces and groups in one transaction; DynamoDB takes 100, and the tenant, journal and answer need some."""
 
@@ -127,7 +127,7 @@ class Deletion:
     ) -> Deleted:
         progress = self.requests.progress(tenant.name, request)
         deleted = Deleted(**progress) if progress else Deleted([], [], [])
-        if len(faceids) > _CHUNK and not progress:
+        if len(faceids) > CHUNK and not progress:
             require_free(filter(manner.only, self._found(tenant, group, faceids).values()))
         while left := _left(faceids, deleted):
             try:
@@ -149,14 +149,14 @@ class Deletion:
     ) -> Deleted:
         groups = {} if group is None else {group.id: group}
         for _ in attempts():
-            stored = self._found(tenant, group, left[:_CHUNK])
+            stored = self._found(tenant, group, left[:CHUNK])
             found = {faceid: face for faceid, face in stored.items() if manner.only(face)}
             require_free(found.values())
             if any(face.moving for face in found.values()):
                 for face in found.values():
                     self.mover.settle(tenant, face)
                 continue
-            chunk = _fitting(tenant.name, left[:_CHUNK], found)
+            chunk = fitting(tenant.name, left[:CHUNK], found)
             faces = [found[faceid] for faceid in chunk if faceid in found]
             missing = [faceid for faceid in chunk if faceid not in found]
             done = [face.faceid for face in faces]
@@ -224,7 +224,7 @@ def _left(faceids: Sequence[str], deleted: Deleted) -> list[str]:
     return [faceid for faceid in dict.fromkeys(faceids) if faceid not in done]
 
 
-def _fitting(tenant: str, faceids: Sequence[str], found: Mapping[str, Face]) -> list[str]:
+def fitting(tenant: str, faceids: Sequence[str], found: Mapping[str, Face]) -> list[str]:
     """Return the first of the ids: as many as one transaction can delete, with names, groups and users."""
     chunk: list[str] = []
     actions, others = 0, set[str]()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ from chalicelib.core.ports import Action, BlobStore, Delete, ItemStore, Put, Upd
 from chalicelib.core.records.faces import face_from
 from chalicelib.services.commit.idempotency import PARTIAL
 
+_AT_ONCE = 8
+
 
 @dataclass
 class Traces:
@@ -26,14 +29,18 @@ class Traces:
     def pictures(self, tenant: Tenant, faceids: Collection[str]) -> int:
         """Delete what is in the faces' folders, but for pictures of a face that has one of these ids since."""
         found = self.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in faceids])
-        named = {key for item in found if item for key in face_from(item).picture_keys}
-        deleted = 0
-        for faceid in faceids:
-            for blob in every_blob(self.blobs, keys.face_folder(tenant.name, faceid)):
-                if keys.picture_of_thumbnail(blob.key) not in named:
-                    self.blobs.delete(blob.key)
-                    deleted += 1
-        return deleted
+        there = [face_from(item) for item in found if item and item["group"] not in tenant.gone]
+        named = {key for face in there for key in face.picture_keys}
+
+        def deleted(faceid: str) -> int:
+            blobs = every_blob(self.blobs, keys.face_folder(tenant.name, faceid))
+            old = [blob.key for blob in blobs if keys.picture_of_thumbnail(blob.key) not in named]
+            for key in old:
+                self.blobs.delete(key)
+            return len(old)
+
+        with ThreadPoolExecutor(_AT_ONCE) as threads:  # on AWS each face is three calls to S3
+            return sum(threads.map(deleted, faceids))
 
     def rejections(self, tenant: Tenant, faceids: Collection[str], before_ms: int) -> int:
         """Delete the pictures that were rejected for the faces, of captures of before."""

@@ -53,7 +53,7 @@ class Faces:
         if not is_faceid(faceid):
             return None
         item = self._items.get(keys.FACES, (tenant.name, faceid))
-        return visible(tenant, item) if item else None
+        return visible(tenant, item) if item and item["group"] not in tenant.gone else None
 
     def page(self, tenant: Tenant, group_name: str, page_num: int, page_size: int) -> FacePage:
         """Return page `page_num` (from 1) of `page_size` (1..100) faces by enrolment, oldest first.
@@ -96,7 +96,7 @@ class Faces:
         """Return those of these faces that exist, by id, in the ids' order."""
         legal = dict.fromkeys(faceid for faceid in faceids if is_faceid(faceid))
         items = self._items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in legal]) if legal else []
-        return {item["faceid"]: visible(tenant, item) for item in items if item}
+        return {item["faceid"]: visible(tenant, item) for item in items if item and item["group"] not in tenant.gone}
 
     def of_group(self, tenant: Tenant, group: Group, faceids: Sequence[str]) -> dict[str, Face]:
         """Return those of these faces that are in the group, by id, in the ids' order."""

@@ -17,6 +17,7 @@ from chalicelib.core.model import Face, Hold, Tenant
 from chalicelib.core.names import composed
 from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Put
 from chalicelib.core.records.faces import hold_fields, hold_from
+from chalicelib.services.commit.gallery import Change, GalleryWriter
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.visits import face_put
@@ -68,6 +69,7 @@ class Holds:
     items: ItemStore
     faces: Faces
     requests: Requests
+    writer: GalleryWriter
     clock: Clock
 
     def all(self, tenant: str) -> list[HeldFace]:
@@ -103,9 +105,13 @@ class Holds:
             if after != face:
                 after = replace(after, changed_at=self.clock.now())
                 actions = [face_put(tenant.name, face, after), *held_again(tenant.name, face, after)]
+            # As a change of the gallery: a group is deleted at a seq at which none of its faces is held.
+            actions += self.requests.recorded(tenant.name, request)
+            change = Change(tuple(actions), (), within=frozenset({face.group_id}))
             try:
-                if actions or request:
-                    self.requests.write(tenant.name, actions, request)
+                with self.requests.answering(tenant.name, request):
+                    if actions:
+                        self.writer.commit(tenant.name, change)
             except ConditionFailed:
                 continue
             return after

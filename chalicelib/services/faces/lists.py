@@ -120,8 +120,9 @@ class FaceLists:
         index = _INDEXES.get(order, "by_enrolment")
         low, high = (None, None) if group_name is None else keys.group_range(groups[0].id)
         found = every(self._items, keys.FACES, tenant.name, index=index, low=low, high=high)
+        there = (item for item in found if item[keys.FACES.indexes[index]].partition("#")[0] not in tenant.gone)
         places = sorted(
-            (item["faceid"] if order is FaceOrder.ID else _place(item, index) for item in found), reverse=descending
+            (item["faceid"] if order is FaceOrder.ID else _place(item, index) for item in there), reverse=descending
         )
         return FaceIds([_faceid(place) for place in places], seq)
 
@@ -135,7 +136,8 @@ class FaceLists:
         stored = every(
             self._items, keys.FACES, tenant.name, low=low, high=high, reverse=descending, page_size=limit + 2
         )
-        items = list(islice((item for item in stored if item["faceid"] != behind), limit + 1))
+        there = (item for item in stored if item["faceid"] != behind and item["group"] not in tenant.gone)
+        items = list(islice(there, limit + 1))
         return [item["faceid"] for item in items], [listed(tenant, item) for item in items[:limit]]
 
     def _groups_of(self, tenant: Tenant, group_name: str | None) -> list[Group]:

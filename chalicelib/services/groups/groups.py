@@ -309,20 +309,20 @@ class Groups:
     def _delete(self, tenant: Tenant, read: Callable[[], Group], request: RequestId | None) -> None:
         for _ in attempts():
             group = read()
-            if group.is_default:
-                raise DefaultGroup(f"the default group {group.name!r} cannot be deleted")
+            require_own(group)
             if group.count:
                 raise GroupNotEmpty(f"group {group.name!r} holds {group.count} faces: delete or move them first")
+            deletion = [*group_deletes(tenant.name, group), _tenant_update(tenant.name, 1, group.capacity or 0)]
             try:
-                self._requests.write(tenant.name, _deletion(tenant.name, group), request)
+                self._requests.write(tenant.name, deletion, request)
             except ConditionFailed:
                 continue
-            return self._forget_users(tenant, group)
+            return self.forget_users(tenant, group.id)
         raise changed_all_the_time()
 
-    def _forget_users(self, tenant: Tenant, group: Group) -> None:
-        """Delete the users of a group that is gone. It had no faces, so the gallery has none of them."""
-        low, high = keys.users_range(group.id)
+    def forget_users(self, tenant: Tenant, group_id: str) -> None:
+        """Delete the users of a group that is gone. It has no faces any more, so the gallery has none of them."""
+        low, high = keys.users_range(group_id)
         stored = every(self._items, keys.DIRECTORY, tenant.name, low=low, high=high)
         write_in_parts(self._items, (Delete(keys.DIRECTORY, (tenant.name, one["item"])) for one in stored))
 
@@ -380,13 +380,18 @@ def _place(item: Item) -> tuple[int, int, str]:
     return DEFAULT_GROUPS.index(item["id"]) if is_default else len(DEFAULT_GROUPS), item["created_at"], item["id"]
 
 
-def _deletion(tenant: str, group: Group) -> list[Action]:
-    """Return the actions that delete an empty group, if it is as it was read, and give its capacity back."""
-    unchanged = (equals("version", group.version, GROUP_SAME), equals("count", 0, "group-empty"))
+def require_own(group: Group) -> None:
+    """Raise DefaultGroup if it is a group that each tenant has and none deletes."""
+    if group.is_default:
+        raise DefaultGroup(f"the default group {group.name!r} cannot be deleted")
+
+
+def group_deletes(tenant: str, group: Group) -> list[Action]:
+    """Return the actions that delete a group, if it is as it was read. What it gives back is left to the caller."""
+    unchanged = (equals("version", group.version, GROUP_SAME), equals("count", group.count, GROUP_SAME))
     return [
         Delete(keys.DIRECTORY, (tenant, keys.group_item(group.id)), unchanged),
         Delete(keys.DIRECTORY, (tenant, keys.name_item(group.name)), (exists("name-exists"),)),
-        _tenant_update(tenant, 1, group.capacity or 0),
     ]
 
 

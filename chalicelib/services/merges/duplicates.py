@@ -153,8 +153,7 @@ class Duplicates:
         ]
 
     def _there(self, tenant: Tenant, duplicates: Sequence[Duplicate]) -> set[str]:
-        items = self.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in _ids(duplicates)])
-        return {item["faceid"] for item in items if item}
+        return {*self.faces.by_id(tenant, _ids(duplicates))}
 
 
 def said_two(tenant: str, duplicate: Duplicate) -> Put:

@@ -18,7 +18,7 @@ from statistics import fmean
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, Conflict, Unusable
-from chalicelib.core.items import directory_of, every, write
+from chalicelib.core.items import directory_of, every, every_face, gone_of, write
 from chalicelib.core.model import Edit, Face, JournalEntry, Picture, Template
 from chalicelib.core.ports import BlobStore, ItemStore, Update, Vision, equals, exists
 from chalicelib.core.records.faces import face_from, picture_fields, tenant_from
@@ -136,7 +136,7 @@ class Reembedding:
 
     def _lacking(self, tenant: str, model: str) -> Iterator[tuple[Face, list[Picture]]]:
         """Yield each face that has kept pictures without a template of the model, with those pictures."""
-        for face in map(face_from, every(self.items, keys.FACES, tenant, page_size=_PAGE)):
+        for face in map(face_from, every_face(self.items, tenant, page_size=_PAGE)):
             lacking = [one for one in face.pictures if one.key and not one.has(model)]
             if lacking:
                 yield face, lacking
@@ -187,7 +187,7 @@ class Reembedding:
         item = self.items.get(keys.TENANTS, keys.tenant_item(tenant))
         if item is None or tenant_from(item).keeps_pictures:
             return
-        faces = map(face_from, every(self.items, keys.FACES, tenant, page_size=_PAGE))
+        faces = map(face_from, every_face(self.items, tenant, page_size=_PAGE))
         lost = sum(not any(picture.has(model) for picture in face.pictures) for face in faces)
         if lost:
             raise Conflict(
@@ -232,7 +232,7 @@ class _Run:
     def all_faces(self) -> None:
         """Embed the pictures of all faces that have no template of the new model yet."""
         self.seen = 0
-        faces = map(face_from, every(self.change.items, keys.FACES, self.tenant, page_size=_PAGE))
+        faces = map(face_from, every_face(self.change.items, self.tenant, page_size=_PAGE))
         while chunk := list(islice(faces, CHUNK)):
             self._embed(chunk)
             self.seen += len(chunk)
@@ -301,7 +301,8 @@ class _Run:
 
     def _face(self, faceid: str) -> Face | None:
         item = self.change.items.get(keys.FACES, (self.tenant, faceid))
-        return face_from(item) if item else None
+        gone = gone_of(directory_of(self.change.items, self.tenant))
+        return face_from(item) if item and item["group"] not in gone else None
 
     def outcome(self, *, switched: bool) -> Outcome:
         """Return the outcome. Of the faces that could not be embedded it names those for which that still holds."""

@@ -119,6 +119,51 @@ def test_tags_that_are_sent_again_undo_nothing_that_was_done_since(
     assert rekognition.list_tags_for_resource(ResourceArn=arn)["Tags"] == {"floor": "3"}
 
 
+def test_a_deleted_collection_is_gone_with_its_faces_and_tags_and_its_name_is_free(
+    app: Chalice, shop: Credentials, rekognition: Any, services: Services
+) -> None:
+    made = rekognition.create_collection(CollectionId="staff", Tags={"site": "north"})
+    rekognition.create_collection(CollectionId="guests")
+    sent = {"Bytes": picture(Person(1))}
+    [record] = rekognition.index_faces(CollectionId="staff", Image=sent)["FaceRecords"]
+    once = client(app, shop, invocation="1482f7a0")
+    assert once.delete_collection(CollectionId="staff")["StatusCode"] == 200
+    absent = ("ResourceNotFoundException", "The collection id: staff does not exist")
+    for call, members in (
+        (rekognition.delete_collection, {}),
+        (rekognition.describe_collection, {}),
+        (rekognition.list_faces, {}),
+        (rekognition.index_faces, {"Image": sent}),
+        (rekognition.search_faces_by_image, {"Image": sent}),
+    ):
+        assert refused(call, CollectionId="staff", **members) == absent
+    assert refused(rekognition.list_tags_for_resource, ResourceArn=made["CollectionArn"]) == absent
+    assert rekognition.list_collections()["CollectionIds"] == ["guests"]
+    assert rekognition.search_faces_by_image(CollectionId="guests", Image=sent)["FaceMatches"] == []
+
+    rekognition.create_collection(CollectionId="staff")
+    assert once.delete_collection(CollectionId="staff")["StatusCode"] == 200, "sent again, it is answered again"
+    assert rekognition.describe_collection(CollectionId="staff")["FaceCount"] == 0
+    assert rekognition.list_tags_for_resource(ResourceArn=made["CollectionArn"])["Tags"] == {}
+    [again] = rekognition.index_faces(CollectionId="staff", Image=sent)["FaceRecords"]
+    assert again["Face"]["FaceId"] != record["Face"]["FaceId"], "another collection of the same name"
+
+
+def test_default_groups_and_a_collection_with_a_held_face_are_not_deleted(rekognition: Any, services: Services) -> None:
+    for name in ("stranger", "regular"):
+        assert refused(rekognition.delete_collection, CollectionId=name) == (
+            "AccessDeniedException",
+            f"the default group {name!r} cannot be deleted",
+        )
+    rekognition.create_collection(CollectionId="staff")
+    [record] = rekognition.index_faces(CollectionId="staff", Image={"Bytes": picture(Person(1))})["FaceRecords"]
+    services.holds.set(services.tenants.named("shop"), record["Face"]["FaceId"], "case 7")
+    code, text = refused(rekognition.delete_collection, CollectionId="staff")
+    assert code == "AccessDeniedException"
+    assert "is under legal hold since" in text
+    assert rekognition.describe_collection(CollectionId="staff")["FaceCount"] == 1
+
+
 def test_a_call_that_finds_its_own_work_done_has_the_answer_of_that(services: Services, shop: Credentials) -> None:
     tenant, request = services.tenants.named("shop"), RequestId("the-same", "digest")
 

@@ -270,7 +270,7 @@ MENDED: list[tuple[Callable[[Book], None], str]] = [
     (of_tenant(free=7), "the tenant says that 7 more faces fit, and 999996 do"),
     (of_tenant(groups_left=3), "the tenant says that 3 more groups fit, and 997 do"),
     (of_tenant(capacity_left=5), "the tenant says that 5 more places for groups fit, and 989900 do"),
-    (other_model, "the tenant says that it is searched with other, and its gallery with fake"),
+    (other_model, "the tenant says that it is searched with other, and its gallery says fake"),
     (of_face(enrolment_key="regular#x"), r"face \w+ is listed as 'regular#x', and is 'regular#\d+#\w+'"),
     (no_change_in_the_journal, r"the journal ends at change \d+ and lacks 1 before it, the last is 4"),
     (told(Edit.DELETE), r"the index does not find \w+"),

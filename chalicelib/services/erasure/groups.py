@@ -1,0 +1,149 @@
+"""Deletion of groups with all their faces and users, whatever their number: at once for who asks, and erased behind it.
+
+One transaction deletes the group, frees its name and takes its faces out of the gallery. The tenant's record names the
+group until all its faces are erased, so that nobody reads one of them meanwhile. Their records and pictures are deleted
+by the function that a message calls, and by each sweep, in parts that end in a record of erasure/erasing each.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+
+from chalicelib.core import keys
+from chalicelib.core.errors import Busy, ConditionFailed, RegularsError
+from chalicelib.core.items import attempts, every, write
+from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
+from chalicelib.core.ports import ItemStore, Queue
+from chalicelib.core.records.faces import face_from
+from chalicelib.core.search import IndexBuilder
+from chalicelib.core.users import gallery_group
+from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter
+from chalicelib.services.commit.idempotency import RequestId, Requests
+from chalicelib.services.erasure.erasing import Erasures
+from chalicelib.services.erasure.faces import CHUNK, fitting
+from chalicelib.services.erasure.pictures import STOPS_AT_S
+from chalicelib.services.erasure.traces import Traces
+from chalicelib.services.faces.holds import Holds, require_free
+from chalicelib.services.faces.names import face_deletes
+from chalicelib.services.groups.groups import Groups, changed_all_the_time, group_deletes, require_own
+from chalicelib.services.tenants.accounts import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
+
+BY = "group"
+"""Who asked for the erasures of a deleted group's faces, as records of erasures say it."""
+
+_A_RECORD = 5_000
+"""Faces in one record, which holds their ids: each record is a look through all observations."""
+
+_MOST_GONE = 500
+"""Most groups that are being erased: the tenant's record names them, and each request reads it."""
+
+_AN_ERASURE = 100
+"""Faces in one record of an erasure, which also holds hashes of their templates and pictures."""
+
+
+@dataclass
+class GroupDeletion:
+    items: ItemStore
+    groups: Groups
+    holds: Holds
+    writer: GalleryWriter
+    requests: Requests
+    erasures: Erasures
+    traces: Traces
+    index: IndexBuilder
+    queue: Queue
+
+    def delete(self, tenant: Tenant, name: str, request: RequestId | None = None) -> None:
+        """Delete a group with its faces: it is gone for each call that begins after this one, and its name is free.
+
+        Raises GroupNotFound, DefaultGroup, FaceHeld if a face of it is under legal hold, Busy, AnsweredAlready.
+        """
+        for _ in attempts():
+            with self.writer.exclusive(tenant.name):
+                seq = self.writer.seq(tenant.name)  # each change of a face, and each hold, comes with another one
+                group = self.groups.named(tenant, name)
+                require_own(group)
+                self._require_free(tenant, group)
+                if len(tenant.gone) >= _MOST_GONE:
+                    raise Busy(f"{_MOST_GONE} deleted groups are still being erased: send the request again in a while")
+                try:
+                    with self.requests.answering(tenant.name, request):
+                        self.writer.commit(tenant.name, self._change(tenant, group, seq, request))
+                except (GalleryMoved, ConditionFailed):
+                    continue
+            return self._announce(tenant.name, group.id)
+        raise changed_all_the_time()
+
+    def tenant(self, tenant: Tenant, left_s: Callable[[], float]) -> None:
+        """Go on with all groups whose faces are not erased yet."""
+        for group_id in sorted(tenant.gone):
+            self.go_on(tenant, group_id, left_s)
+
+    def go_on(self, tenant: Tenant, group_id: str, left_s: Callable[[], float]) -> None:
+        """Erase the faces of a deleted group. May be cut off anywhere, and called again, also by two at once.
+
+        If the time runs out, a message is sent for the rest.
+        """
+        while faces := self._some(tenant, group_id):
+            self._erase(tenant, faces)
+            if left_s() < STOPS_AT_S:
+                self._announce(tenant.name, group_id)
+                return
+        self.groups.forget_users(tenant, group_id)
+        self.index.purge(tenant.name, self.writer.seq(tenant.name))
+        self.writer.commit(tenant.name, Change((), (), erased=frozenset({group_id})))
+
+    def _require_free(self, tenant: Tenant, group: Group) -> None:
+        held = [one.faceid for one in self.holds.all(tenant.name)]
+        require_free(self.holds.faces.of_group(tenant, group, held).values())
+
+    def _change(self, tenant: Tenant, group: Group, seq: int, request: RequestId | None) -> Change:
+        return Change(
+            (*group_deletes(tenant.name, group), *self.requests.recorded(tenant.name, request)),
+            tuple(JournalEntry(Edit.DROP, "", one) for one in (group.id, gallery_group(group.id))),
+            tenant={FACES_LEFT: group.count, GROUPS_LEFT: 1, CAPACITY_LEFT: group.capacity or 0},
+            based_on=seq,
+            dropped=frozenset({group.id}),
+        )
+
+    def _some(self, tenant: Tenant, group_id: str) -> list[Face]:
+        """Read as many of the group's faces as one record takes."""
+        low, high = keys.group_range(group_id)
+        found = every(self.items, keys.FACES, tenant.name, index="by_enrolment", low=low, high=high)
+        most = _AN_ERASURE if tenant.deletes_erase else _A_RECORD
+        places = [(tenant.name, item["faceid"]) for item in islice(found, most)]
+        return [face_from(item) for item in self.items.get_many(keys.FACES, places) if item] if places else []
+
+    def _erase(self, tenant: Tenant, faces: Sequence[Face]) -> None:
+        """Note the faces, then delete them and their pictures. Who goes on after a kill notes those that are left."""
+        erasure = self.erasures.of(tenant, faces, BY, erases=tenant.deletes_erase)
+        write(self.items, [self.erasures.put(tenant, erasure)])
+        found = {face.faceid: face for face in faces}
+        while found:
+            found = self._without_some(tenant, found)
+        self.traces.pictures(tenant, erasure.faceids)
+        self.erasures.announce(tenant.name, erasure)
+
+    def _without_some(self, tenant: Tenant, faces: dict[str, Face]) -> dict[str, Face]:
+        """Delete as many of the faces as one transaction takes, and return the others."""
+        some = fitting(tenant.name, [*faces][:CHUNK], faces)
+        left = {faceid: faces[faceid] for faceid in some}
+        for _ in attempts():
+            try:
+                write(self.items, [one for face in left.values() for one in face_deletes(tenant.name, face)])
+            except ConditionFailed:  # another worker was first, or a request under way changed one
+                items = self.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in left])
+                left = {item["faceid"]: face_from(item) for item in items if item}
+                if left:
+                    continue
+            return {faceid: face for faceid, face in faces.items() if faceid not in some}
+        raise Busy("these faces are changed by others all the time: they are erased later")
+
+    def _announce(self, tenant: str, group_id: str) -> None:
+        """Send the message that has the faces erased. If it is lost, the sweep does it."""
+        with suppress(RegularsError):
+            self.queue.send(json.dumps({"tenant": tenant, "group": group_id}))

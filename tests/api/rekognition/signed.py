@@ -1,0 +1,45 @@
+"""A call of an operation at any clock's time, which boto3 cannot sign for; that botocore signs alike, test_signature
+shows."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from chalice.app import Chalice
+
+from chalicelib.api.rekognition.errors import CONTENT_TYPE
+from chalicelib.api.rekognition.signature import ALGORITHM, SERVICE, TERMINATOR, Signature, SignedRequest, signed_with
+from tests.api.gateway import Reply, send
+
+_NAMES = ("host", "x-amz-date", "x-amz-target")
+
+
+def call(
+    app: Chalice,
+    access_key_id: str,
+    secret: str,
+    operation: str,
+    members: Mapping[str, Any],
+    at: datetime,
+    invocation: str = "",
+) -> Reply:
+    """Sign and send a call. `members`: with bytes for blobs; `invocation`: the SDK's id of the call, if any."""
+    body = json.dumps(members, default=lambda blob: base64.b64encode(blob).decode()).encode()
+    sent_at = at.strftime("%Y%m%dT%H%M%SZ")
+    headers = {"host": "box", "x-amz-date": sent_at, "x-amz-target": f"RekognitionService.{operation}"}
+    claim = Signature(access_key_id, sent_at[:8], "box", SERVICE, TERMINATOR, _NAMES, "", sent_at, at)
+    signature = signed_with(claim, SignedRequest("/api/", headers, body), hashlib.sha256(body).hexdigest(), secret)
+    claim = replace(claim, signature=signature)
+    credential = f"Credential={access_key_id}/{claim.scope}"
+    headers["authorization"] = (
+        f"{ALGORITHM} {credential}, SignedHeaders={';'.join(_NAMES)}, Signature={claim.signature}"
+    )
+    if invocation:
+        headers["amz-sdk-invocation-id"] = invocation
+    return send(app, "/", body, content_type=CONTENT_TYPE, headers=headers)

@@ -1,0 +1,265 @@
+"""Groups that are deleted with their faces: gone at once for every process, erased behind it whatever is killed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+
+from chalicelib.core import keys
+from chalicelib.core.errors import (
+    ConditionFailed,
+    DefaultGroup,
+    FaceHeld,
+    FaceNotFound,
+    GroupNotFound,
+)
+from chalicelib.core.face_order import FaceOrder
+from chalicelib.core.items import every
+from chalicelib.core.model import Edit, JournalEntry
+from chalicelib.core.ports import ItemStore
+from chalicelib.core.search import SearchRequest
+from chalicelib.core.users import gallery_group
+from chalicelib.services.commit.gallery import Change
+from chalicelib.services.commit.idempotency import RequestId
+from chalicelib.services.erasure import groups
+from tests.fakes import OtherVision, Person, embedding_of, picture
+from tests.services.conftest import RULES
+from tests.services.erasure import person
+from tests.services.meanwhile import Meanwhile
+from tests.services.sightings.book import Book, shot
+
+NAME = "Zacharias"
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    with closing(Book(tmp_path / "data")) as book:
+        yield book
+
+
+def filled(book: Book, *seeds: int, group: str = "staff") -> list[str]:
+    """Make a group of these people, and return their faces' ids."""
+    services, tenant = book.services, book.tenant
+    if services.groups.find(tenant, group) is None:
+        services.groups.create(tenant, group, None, "")
+    people = [
+        services.enrolment.of_largest_face(tenant, group, picture(Person(seed)), RULES, name=NAME) for seed in seeds
+    ]
+    return [one.faceid for one in people]
+
+
+def searched(book: Book, seed: int) -> list[str]:
+    """The ids of all faces that a search of all groups in this process finds, the most similar first."""
+    probe = embedding_of(seed)[None, :]
+    answer = book.services.search.search("shop", SearchRequest(book.tenant.model, probe, limit=50))
+    return [one.faceid for one in answer.candidates[0]]
+
+
+def stored(book: Book) -> set[str]:
+    """The folders of all pictures, and the ids of all faces, that are stored."""
+    blobs = {path.parent.name for path in (book.folder / "blobs").rglob("*.jpg*")}
+    return blobs | {item["faceid"] for item in every(book.storage.items, keys.FACES, "shop")}
+
+
+def test_a_deleted_group_is_gone_at_once_for_everybody_and_its_name_is_free(book: Book) -> None:
+    services, gone = book.services, filled(book, 1, 2, 3)
+    [left] = filled(book, 4, group="guests")
+    services.group_deletion.delete(book.tenant, "staff")
+    tenant = book.tenant
+    assert stored(book) >= set(gone), "nothing of the faces is erased yet"
+    assert services.groups.find(tenant, "staff") is None
+    with pytest.raises(FaceNotFound):
+        services.faces.get(tenant, gone[0])
+    assert services.faces.by_id(tenant, gone) == {}
+    for order in (FaceOrder.ENROLLED, FaceOrder.ARRIVED, FaceOrder.ID):
+        assert [one.faceid for one in services.face_lists.page(tenant, None, order, 10).faces] == [left]
+        assert services.face_lists.ids(tenant, None, order).ids == [left]
+    assert [one.faceid for one in services.names.page(tenant, NAME, 10).faces] == [left]
+    assert searched(book, 1) == [left]
+    assert book.see(shot(0, 1))[0].sightings[0].faceid not in gone
+    assert not services.consistency.disagreements("shop")
+    assert filled(book, 1) != gone[:1]
+    assert services.groups.named(tenant, "staff").count == 1
+
+
+def test_a_process_that_holds_the_gallery_finds_nobody_of_the_group_any_more(book: Book, tmp_path: Path) -> None:
+    gone = filled(book, *range(1, 6))
+    filled(book, 9, group="guests")
+    with closing(Book(tmp_path / "data")) as other:
+        assert set(searched(other, 1)) >= set(gone)
+        book.services.group_deletion.delete(book.tenant, "staff")
+        assert set(gone).isdisjoint(searched(other, 1))
+    with closing(Book(tmp_path / "data")) as late:
+        assert set(gone).isdisjoint(searched(late, 1))
+        late.services.index.purge("shop", late.services.writer.seq("shop"))
+        assert set(gone).isdisjoint(searched(late, 1))
+        for blob in list(late.storage.blobs.list("shop/index/")):
+            late.storage.blobs.delete(blob.key)
+    with closing(Book(tmp_path / "data")) as from_faces:
+        assert set(gone).isdisjoint(searched(from_faces, 1))
+
+
+def test_what_is_behind_is_erased_pictures_templates_and_ids(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(groups, "_A_RECORD", 2)
+    gone = filled(book, *range(1, 6))
+    [left] = filled(book, 9, group="guests")
+    wanted = {one: book.services.faces.get(book.tenant, one).templates[0].vector for one in gone}
+    book.services.sweep.tenant(book.tenant, book.clock.now())
+    book.services.group_deletion.delete(book.tenant, "staff")
+    person.worked_off(book)
+    assert stored(book) == {left}
+    assert book.tenant.gone == frozenset()
+    assert not list(book.services.erasures.unfinished("shop"))
+    assert not book.services.consistency.disagreements("shop")
+    book.storage.scrub()
+    assert person.left(book, wanted) == []
+    assert searched(book, 9) == [left]
+
+
+def test_a_tenant_whose_deletions_erase_has_receipts_of_all_faces(book: Book) -> None:
+    book.services.tenants.change("shop", {"deletes_erase": True})
+    filled(book, 1, 2, 3)
+    book.services.group_deletion.delete(book.tenant, "staff")
+    person.worked_off(book)
+    [erasure] = book.services.erasures.page("shop", 10)[0]
+    assert (erasure.number, erasure.by, len(erasure.faces)) == (3, "group", 3)
+    assert erasure.receipt is not None
+
+
+def test_without_messages_the_sweep_erases(book: Book) -> None:
+    filled(book, 1, 2)
+    book.services.group_deletion.delete(book.tenant, "staff")
+    for message in book.storage.index_queue.receive(10, 1):
+        book.storage.index_queue.delete(message.receipt)
+    book.services.sweep.tenant(book.tenant, book.clock.now())
+    assert stored(book) == set()
+    assert book.tenant.gone == frozenset()
+
+
+def test_a_group_of_which_a_face_is_held_stays_whole(book: Book) -> None:
+    gone = filled(book, 1, 2)
+    book.services.holds.set(book.tenant, gone[1], "case 7")
+    with pytest.raises(FaceHeld, match=f"face {gone[1]!r} is under legal hold"):
+        book.services.group_deletion.delete(book.tenant, "staff")
+    assert book.services.groups.named(book.tenant, "staff").count == 2
+    assert set(searched(book, 1)) == set(gone)
+    book.services.holds.lift(book.tenant, gone[1], "closed")
+    book.services.group_deletion.delete(book.tenant, "staff")
+
+
+def meanwhile(book: Book) -> Meanwhile:
+    """Before whose next transaction something happens, in the deletion of a group."""
+    items = Meanwhile(book.storage.items)
+    writer = type(book.services.writer)(cast(ItemStore, items), book.clock, lambda tenant, seq: None)
+    book.services.group_deletion.writer = writer
+    return items
+
+
+def test_a_hold_that_comes_just_before_the_deletion_stops_it(book: Book) -> None:
+    [face] = filled(book, 1)
+    meanwhile(book).first.append(lambda: book.services.holds.set(book.tenant, face, "case 7"))
+    with pytest.raises(FaceHeld):
+        book.services.group_deletion.delete(book.tenant, "staff")
+    assert book.services.faces.get(book.tenant, face).hold is not None
+
+
+def test_a_hold_that_comes_just_behind_the_deletion_finds_no_face(book: Book) -> None:
+    [face] = filled(book, 1)
+    before = book.tenant
+    book.services.group_deletion.delete(book.tenant, "staff")
+    with pytest.raises(ConditionFailed):
+        book.services.writer.commit("shop", Change((), (), within=frozenset({group_of(book, face)})))
+    with pytest.raises(FaceNotFound):
+        book.services.holds.set(book.tenant, face, "case 7")
+    assert before.gone == frozenset()
+
+
+def group_of(book: Book, faceid: str) -> str:
+    item = book.storage.items.get(keys.FACES, ("shop", faceid))
+    assert item is not None
+    return str(item["group"])
+
+
+def test_faces_that_come_and_go_meanwhile_are_deleted_with_the_group(book: Book) -> None:
+    filled(book, 1, 2)
+    items = meanwhile(book)
+    items.first.append(lambda: filled(book, 3))
+    items.first.append(lambda: book.services.groups.tag(book.tenant, "staff", {"floor": "2"}))
+    book.services.group_deletion.delete(book.tenant, "staff")
+    person.worked_off(book)
+    assert stored(book) == set()
+    assert not book.services.consistency.disagreements("shop")
+
+
+def test_nobody_brings_a_face_of_the_group_back_into_a_gallery(book: Book) -> None:
+    [gone] = filled(book, 1)
+    face, tenant = book.services.faces.get(book.tenant, gone), book.tenant
+    book.services.group_deletion.delete(book.tenant, "staff")
+    for edit in (Edit.REPLACE, Edit.EMBED, Edit.PUT, Edit.MOVE):
+        entry = JournalEntry(edit, gone, face.group_id, face.templates)
+        with pytest.raises(ConditionFailed):
+            book.services.writer.commit("shop", Change((), (entry,)))
+    assert book.services.reembedding.run("shop", book.vision, OtherVision()).switched
+    assert searched(book, 1) == []
+    assert tenant.gone == frozenset()
+
+
+def test_default_groups_and_those_that_are_not_there_are_refused_and_empty_ones_leave_nothing(book: Book) -> None:
+    filled(book)
+    with pytest.raises(DefaultGroup):
+        book.services.group_deletion.delete(book.tenant, "stranger")
+    with pytest.raises(GroupNotFound):
+        book.services.group_deletion.delete(book.tenant, "nobody")
+    before = book.services.groups.capacity_left(book.tenant)
+    book.services.group_deletion.delete(book.tenant, "staff")
+    assert book.services.groups.capacity_left(book.tenant) == before
+    person.worked_off(book)
+    assert book.tenant.gone == frozenset()
+    assert not book.services.consistency.disagreements("shop")
+
+
+def test_the_users_of_a_group_go_with_it(book: Book) -> None:
+    one, two = filled(book, 1, 2)
+    services, tenant = book.services, book.tenant
+    group = services.groups.named(tenant, "staff")
+    services.users.create(tenant, group, "ann")
+    assert services.users.associate(tenant, group, "ann", [one, two], 0).held == 2
+    services.group_deletion.delete(tenant, "staff")
+    probe = embedding_of(1)[None, :]
+    request = SearchRequest(tenant.model, probe, [gallery_group(group.id)], limit=5)
+    assert services.search.search("shop", request).candidates == ((),)
+    assert not services.consistency.disagreements("shop")
+    with pytest.raises(GroupNotFound):
+        services.users.create(tenant, group, "bob")
+    person.worked_off(book)
+    low, high = keys.USERS
+    assert list(every(book.storage.items, keys.DIRECTORY, "shop", low=low, high=high)) == []
+    assert not services.consistency.disagreements("shop")
+
+
+def test_the_same_request_deletes_a_group_once(book: Book) -> None:
+    filled(book, 1)
+    request = RequestId("the-same", "digest")
+    book.services.group_deletion.delete(book.tenant, "staff", request)
+    assert book.services.requests.find("shop", request) is not None
+    filled(book, 1)
+    assert book.services.groups.named(book.tenant, "staff").count == 1
+
+
+def test_two_workers_at_once_erase_the_same(book: Book) -> None:
+    filled(book, *range(1, 5))
+    book.services.group_deletion.delete(book.tenant, "staff")
+    [group_id] = book.tenant.gone
+    items = Meanwhile(book.storage.items)
+    tenant = book.tenant
+    slow = replace(book.services.group_deletion, items=cast(ItemStore, items))
+    items.first += [lambda: None, lambda: book.services.group_deletion.go_on(tenant, group_id, lambda: 600.0)]
+    slow.go_on(tenant, group_id, lambda: 600.0)
+    person.worked_off(book)
+    assert stored(book) == set()
+    assert not book.services.consistency.disagreements("shop")
