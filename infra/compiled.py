@@ -116,7 +116,7 @@ def _methods(fields: dict[str, str | None], *, frozen: bool, eq: bool, has_post_
     defaults = {name: {"": "", None: f"={name}"}.get(of, "=...") for name, of in fields.items()}
     yield f"def __init__({', '.join(['self', *(name + default for name, default in defaults.items())])}):"
     for name, factory in fields.items():
-        value = f"{factory}() if {name} is ... else {name}" if factory else name
+        value = f"({factory})() if {name} is ... else {name}" if factory else name
         yield f" object.__setattr__(self, {name!r}, {value})" if frozen else f" self.{name} = {value}"
     yield " self.__post_init__()" if has_post_init else " return None"
     shown = ", ".join(f"{name}={{self.{name}!r}}" for name in fields)

@@ -38,6 +38,7 @@ class Frozen:
 class Open:
     seen: list[int] = field(default_factory=list)
     sum: int = 0
+    marks: dict[str, int] = field(default_factory=lambda: {"a": 1})
 
     def __post_init__(self) -> None:
         self.sum += sum(self.seen)
@@ -107,6 +108,7 @@ def test_objects_show_compare_and_refuse_alike(made: list[ModuleType]) -> None:
         assert len({module.Empty(), module.Empty()}) == 1
         assert module.Frozen(1).names is not module.Frozen(1).names
         opened = module.Open([1, 2])
+        assert (module.Open().marks, module.Open(marks={}).marks) == ({"a": 1}, {})
         opened.seen = []
         said = []
         for refused in (
