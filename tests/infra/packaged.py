@@ -8,8 +8,10 @@ and nothing else; each answer is held against its model of the service. Without 
 from __future__ import annotations
 
 import sys
+import time
 from typing import Any
 
+import boto3
 from botocore.exceptions import ClientError
 
 from bench.lambda_account import account
@@ -18,9 +20,12 @@ from bench.stand_ins import portraits
 from chalicelib import bootstrap
 from chalicelib.api.http import MAX_BODY_BYTES
 from chalicelib.core.model import Profile
+from chalicelib.services.recognition.stored import FAILS_AFTER_S
 from chalicelib.settings import Settings
 from infra import package
 from tests.api.function_url import function_url, rekognition
+
+_BUCKET = "photos-of-staff"
 
 
 def main() -> int:
@@ -37,6 +42,8 @@ def main() -> int:
                 function_url(lambda event: api.call(event)[0]) as url,
             ):
                 _play(rekognition(url, keys), *portraits()[:2])
+                services.tenants.change("shop", {"picture_buckets": {_BUCKET}})
+                _look_into_s3(rekognition(url, keys), portraits()[0])
                 _refused(rekognition(url, keys), rekognition(url, keys, aws_secret_access_key="x" * 40))
     except package.NoInterpreter as error:
         print(f"packaged: skipped: {error}")
@@ -70,6 +77,26 @@ def _play(faces: Any, ann: bytes, bob: bytes) -> None:
     _require(deleted["DeletedFaces"] == [ids["ann"]], deleted)
     listed = faces.list_faces(CollectionId="staff")["Faces"]
     _require([face["FaceId"] for face in listed] == [ids["bob"]], listed)
+
+
+def _look_into_s3(faces: Any, ann: bytes) -> None:
+    """Read a picture from S3, and versions that are and are not there. Raises AssertionError."""
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket=_BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    s3.put_bucket_versioning(Bucket=_BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    version = s3.put_object(Bucket=_BUCKET, Key="staff/ann +1.jpg", Body=ann)["VersionId"]
+    stored = {"Bucket": _BUCKET, "Name": "staff/ann +1.jpg"}
+    for one in (stored, {**stored, "Version": version}):
+        _require(len(faces.detect_faces(Image={"S3Object": one})["FaceDetails"]) == 1, one)
+    for one in ({**stored, "Version": "none"}, {**stored, "Name": "absent"}, {**stored, "Bucket": f"{_BUCKET}2"}):
+        began = time.monotonic()
+        try:
+            answer = faces.detect_faces(Image={"S3Object": one})
+        except ClientError as error:
+            _require(error.response["Error"]["Code"] == "InvalidS3ObjectException", error.response)
+            _require(FAILS_AFTER_S <= time.monotonic() - began < 1.5 * FAILS_AFTER_S, f"{one}: another time")
+        else:
+            _require(False, answer)
 
 
 def _refused(faces: Any, forger: Any) -> None:
