@@ -29,11 +29,11 @@ app.register_blueprint(console.blueprint(console_files, rekognition.Dialect(prov
 
 
 @app.lambda_function(name="search")
-def search(event: dict[str, Any], _context: object) -> dict[str, Any]:
-    """Search exactly in the galleries that this function holds; other functions invoke it (adapters/aws/search.py)."""
-    from chalicelib.adapters.aws import search as remote_search
+def search(event: dict[str, Any], context: object) -> Any:
+    """Name the search function for Chalice. Lambda calls the other, which does not import the dialects."""
+    from chalicelib import search_function
 
-    return remote_search.answer(event, provide().search)
+    return search_function.search(event, context)
 
 
 @app.lambda_function(name="canary")

@@ -18,7 +18,7 @@ from urllib.parse import quote_plus
 from botocore.response import StreamingBody
 
 import app
-from chalicelib import bootstrap
+from chalicelib import bootstrap, search_function
 from chalicelib.adapters.aws.clients import aws_client
 from chalicelib.api import observability
 from chalicelib.core.ports import Queue, Vision
@@ -76,7 +76,7 @@ class Account:
         return self._run("api", self.services, lambda: app.app(dict(event), Context("api")))
 
     def search(self, event: Mapping[str, Any]) -> Any:
-        return self._run("search", self.alone, lambda: app.search(dict(event), Context("search")))
+        return self._run("search", self.alone, lambda: search_function.search(dict(event), Context("search")))
 
     def canary(self, url: str, tenant: str) -> None:
         """The scheduler calls, with what infra/functions.yaml says."""
@@ -134,6 +134,7 @@ class Account:
 
     def _run(self, function: str, services: Services, work: Callable[[], Any]) -> Any:
         app.provide.use(services)
+        search_function.provide.use(services)
         environ = {"AWS_LAMBDA_FUNCTION_NAME": function, "REGULARS_TABLE_PREFIX": PREFIX}
         observed = observability.observer(environ, self.lines)
         with self.recorder.working(function):

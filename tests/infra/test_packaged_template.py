@@ -290,3 +290,11 @@ def test_the_linter_finds_nothing(packaged_path: Path) -> None:
     linted = [*linter, str(template.STORAGE), str(packaged_path)]
     done = subprocess.run(linted, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+
+
+def test_the_search_function_starts_without_the_dialects(packaged: dict[str, Any]) -> None:
+    module, name = packaged["Resources"]["Search"]["Properties"]["Handler"].rsplit(".", 1)
+    code = f"import json, sys; from {module.replace('/', '.')} import {name}; print(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(json.loads(done.stdout))
+    assert not {"app", "chalice", "numpy", "botocore", "chalicelib.api.http", "chalicelib.api.sunmi"} & loaded
