@@ -182,6 +182,8 @@ class Connection(HttpToolsProtocol):
         self.due -= 1
         self._task = None
         self.enter(Phase.HEAD if self._stalled_bytes else Phase.KEPT)
+        if self.is_ending and not self.due and not self.is_lost:  # what ended it came while the answer was on its way
+            self._link.close()
 
     def enter(self, phase: Phase) -> None:
         self._phase, self._since = phase, time.monotonic()

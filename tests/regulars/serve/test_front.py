@@ -288,6 +288,17 @@ def test_a_large_answer_has_the_time_that_its_size_takes(shop: tuple[Shop, str, 
     assert got > 24_000_000
 
 
+def test_what_is_no_request_ends_a_connection_whose_body_nobody_wanted(shop: tuple[Shop, str, int]) -> None:
+    _, host, port = shop
+    with socket.create_connection((host, port), timeout=PATIENCE_S / 2) as client:
+        client.sendall(b"POST /nowhere HTTP/1.1\r\nHost: box\r\nContent-Length: 5\r\n\r\n")
+        answer = b""
+        while b"no such route" not in answer:
+            answer += client.recv(10_000)
+        client.sendall(b"12345post / HTTP/1.1\r\n\r\n")
+        assert client.recv(10_000) == b""
+
+
 def test_slow_readers_do_not_fill_the_memory(shop: tuple[Shop, str, int]) -> None:
     part, host, port = shop
     part.text = "x" * 24_000_000
