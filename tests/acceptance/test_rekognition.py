@@ -106,11 +106,48 @@ def test_a_name_has_up_to_255_characters(boto: Any, name: str) -> None:
     assert refused(boto.create_collection, CollectionId=f"{longest}-")[0] == "ValidationException"
 
 
-def test_the_default_collections_are_there_and_are_not_created(boto: Any) -> None:
+def test_a_deleted_collection_is_gone_with_all_that_it_had(boto: Any, name: str) -> None:
+    (face,) = ids(boto.index_faces(CollectionId=name, Image=image(photos.PORTRAIT)))
+    arn = boto.describe_collection(CollectionId=name)["CollectionARN"]
+    boto.tag_resource(ResourceArn=arn, Tags={"a": "b"})
+    boto.create_user(CollectionId=name, UserId="ann")
+    boto.associate_faces(CollectionId=name, UserId="ann", FaceIds=[face])
+    assert boto.delete_collection(CollectionId=name)["StatusCode"] == 200
+    for call, members in (
+        (boto.delete_collection, {}),
+        (boto.describe_collection, {}),
+        (boto.list_faces, {}),
+        (boto.list_users, {}),
+        (boto.search_faces, {"FaceId": face}),
+        (boto.search_faces_by_image, {"Image": image(photos.PORTRAIT)}),
+        (boto.index_faces, {"Image": image(photos.PORTRAIT)}),
+    ):
+        assert refused(call, CollectionId=name, **members) == missing(name)
+    assert name not in boto.list_collections()["CollectionIds"]
+    boto.create_collection(CollectionId=name)
+    described = boto.describe_collection(CollectionId=name)
+    assert (described["FaceCount"], described["UserCount"]) == (0, 0)
+    assert boto.list_faces(CollectionId=name)["Faces"] == []
+    assert boto.list_tags_for_resource(ResourceArn=arn)["Tags"] == {}
+    (again,) = ids(boto.index_faces(CollectionId=name, Image=image(photos.PORTRAIT)))
+    assert again != face
+
+
+def test_a_deletion_that_is_sent_again_with_the_sdks_id_is_answered_as_the_first_time(wire: Wire, name: str) -> None:
+    sent, invocation = {"CollectionId": name}, {"amz-sdk-invocation-id": f"delete-{name}"}
+    for _ in range(2):
+        assert wire.call("DeleteCollection", sent, invocation).json == {"StatusCode": 200}
+    assert wire.call("CreateCollection", sent).status == 200
+    assert wire.call("DeleteCollection", sent, invocation).json == {"StatusCode": 200}
+    assert wire.call("DescribeCollection", sent).status == 200
+
+
+def test_the_default_collections_are_there_and_neither_created_nor_deleted(boto: Any) -> None:
     for default in ("stranger", "regular"):
         assert boto.describe_collection(CollectionId=default)["FaceModelVersion"]
         created = refused(boto.create_collection, CollectionId=default)
         assert created == ("ResourceAlreadyExistsException", f"The collection id: {default} already exists")
+        assert refused(boto.delete_collection, CollectionId=default)[0] == "AccessDeniedException"
 
 
 def test_a_default_collection_is_listed_while_it_holds_a_face(boto: Any) -> None:

@@ -211,13 +211,15 @@ def test_the_other_operations_of_the_model_are_refused_by_name(wire: Wire) -> No
 @pytest.mark.parametrize("operation", ["IndexFaces", "SearchFacesByImage"])
 def test_checks_come_in_the_contracts_order(wire: Wire, operation: str) -> None:
     broken: dict[str, Any] = {"Bytes": base64.b64encode(b"no picture").decode()}
-    both = {**broken, "S3Object": {"Bucket": "pictures", "Name": "n"}}
+    reference = {"S3Object": {"Bucket": "pictures", "Name": "n"}}
+    both = {**broken, **reference}
     for sent, name in (
         ({"CollectionId": "a b", "Image": both, "MaxFaces": "1"}, "SerializationException"),
         ({"CollectionId": "a b", "Image": both}, "ValidationException"),
         ({"CollectionId": "nobody", "Image": both}, "InvalidParameterException"),
         ({"CollectionId": "nobody", "Image": {}}, "InvalidParameterException"),
         ({"CollectionId": "nobody", "Image": broken}, "ResourceNotFoundException"),
+        ({"CollectionId": "nobody", "Image": reference}, "ResourceNotFoundException"),
     ):
         assert wire.call(operation, sent).error[0] == name, sent
 

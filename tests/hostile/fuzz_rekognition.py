@@ -240,7 +240,7 @@ VALUES = (
 
 def members_of(operation: str, known: Mapping[str, Any], rng: random.Random) -> dict[str, Any]:
     """Members that fit an operation: of the attacker's collection, or of the other tenant's."""
-    of = known[rng.choice(("ours", "ours", "theirs"))]
+    of = known["theirs" if operation == "DeleteCollection" else rng.choice(("ours", "ours", "theirs"))]  # or soon none
     people = bytes_of(picture(*(Person(rng.randrange(1, 6), 90.0 + n) for n in range(rng.randrange(3)))))
     values = {
         "CollectionId": rng.choice((of["CollectionId"], of["CollectionId"], f"c{rng.randrange(9)}", "regular")),
