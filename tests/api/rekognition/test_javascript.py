@@ -15,6 +15,7 @@ from contextlib import closing
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -39,11 +40,7 @@ Calls = Callable[..., list[dict[str, Any]]]
 def calls(box: Server) -> Calls:
     """Make calls by one client of the SDK, whose clock is `off_ms` fast; `settings` are its constructor's."""
     if not (INSTALLED / LOCK).is_file() or not filecmp.cmp(PROGRAM / LOCK, INSTALLED / LOCK, shallow=False):
-        shutil.rmtree(INSTALLED, ignore_errors=True)
-        INSTALLED.mkdir(parents=True)
-        shutil.copy(PROGRAM / "package.json", INSTALLED)
-        shutil.copy(PROGRAM / LOCK, INSTALLED)
-        npm(INSTALLED, "ci")
+        _install()
 
     def calls(*made: tuple[str, dict[str, Any]], off_ms: int = 0, **settings: Any) -> list[dict[str, Any]]:
         done = subprocess.run(
@@ -62,7 +59,19 @@ def calls(box: Server) -> Calls:
     return calls
 
 
-def test_a_collection_is_made_filled_searched_and_emptied(calls: Calls) -> None:
+def _install() -> None:
+    """Install what the lock names. The lock is there last, so that an installation that was cut off begins anew."""
+    shutil.rmtree(INSTALLED, ignore_errors=True)
+    INSTALLED.mkdir(parents=True)
+    with TemporaryDirectory(dir=INSTALLED.parent) as made:
+        for name in ("package.json", LOCK):
+            shutil.copy(PROGRAM / name, made)
+        npm(Path(made), "ci")
+        (Path(made) / "node_modules").rename(INSTALLED / "node_modules")
+    shutil.copy(PROGRAM / LOCK, INSTALLED)
+
+
+def test_a_collection_is_made_filled_searched_and_deleted(calls: Calls) -> None:
     staff = {"CollectionId": "staff"}
     made, listed, ann, _, described, page = calls(
         ("CreateCollection", {**staff, "Tags": {"site": "north"}}),
@@ -78,7 +87,7 @@ def test_a_collection_is_made_filled_searched_and_emptied(calls: Calls) -> None:
     face = ann["FaceRecords"][0]["Face"]["FaceId"]
     of_ann = {**staff, "FaceId": face, "FaceMatchThreshold": 0}
     arn = {"ResourceArn": made["CollectionArn"]}
-    rest, found, others, deleted, _, _, tags = calls(
+    rest, found, others, deleted, _, _, tags, gone, again = calls(
         ("ListFaces", {**staff, "NextToken": page["NextToken"]}),
         ("SearchFacesByImage", {**staff, "Image": ANN_AGAIN}),
         ("SearchFaces", of_ann),
@@ -86,12 +95,15 @@ def test_a_collection_is_made_filled_searched_and_emptied(calls: Calls) -> None:
         ("TagResource", {**arn, "Tags": {"floor": "2"}}),
         ("UntagResource", {**arn, "TagKeys": ["site"]}),
         ("ListTagsForResource", arn),
+        ("DeleteCollection", staff),
+        ("DeleteCollection", staff),
     )
     assert [one["ExternalImageId"] for one in page["Faces"] + rest["Faces"]] == ["ann", "ben"]
     assert [match["Face"]["FaceId"] for match in found["FaceMatches"]] == [face]
     assert face not in [match["Face"]["FaceId"] for match in others["FaceMatches"]]
     assert deleted["DeletedFaces"] == [face]
     assert tags["Tags"] == {"floor": "2"}
+    assert (gone["StatusCode"], again["error"]) == (200, "ResourceNotFoundException")
 
 
 def test_a_user_is_made_of_faces_and_taken_apart(calls: Calls) -> None:
