@@ -31,7 +31,7 @@ class CpuSlots:
     """
 
     def __init__(self, count: int) -> None:
-        self._count, self._free = count, 2 * count
+        self.count, self._free = count, 2 * count
         self._held: Counter[str] = Counter()
         self._waiting: list[_Waiting] = []
         self._changed = threading.Condition()
@@ -84,22 +84,32 @@ class CpuSlots:
             helper.result()
         return [answers[at] for at in range(len(parts))]
 
-    def _take_spare(self, tenant: str, most: int) -> int:
-        """Take up to `most` slots on cores that nobody uses; return how many."""
+    @contextmanager
+    def all_others(self) -> Iterator[bool]:
+        """Take all slots but the caller's, if nobody holds or awaits one and there are any; yield whether it did."""
+        tenant, others = telemetry.tenant(), self.count - 1
+        taken = self._take_spare(tenant, others, least=others)
+        try:
+            yield taken > 0
+        finally:
+            self._give_back(tenant, taken)
+
+    def _take_spare(self, tenant: str, most: int, least: int = 0) -> int:
+        """Take up to `most` slots on cores that nobody uses, or none if fewer than `least` are; return how many."""
         with self._changed:
-            spare = 0 if self._waiting else self._count - max(self._held.total(), 1)
-            taken = max(min(spare, most), 0)
+            spare = 0 if self._waiting else self.count - max(self._held.total(), 1)
+            taken = max(min(spare, most), 0) if spare >= least else 0
             self._free -= taken
             self._held[tenant] += taken
             return taken
 
-    def _give_back(self, tenant: str) -> None:
+    def _give_back(self, tenant: str, slots: int = 1) -> None:
         with self._changed:
-            self._free += 1
-            self._held[tenant] -= 1
+            self._free += slots
+            self._held[tenant] -= slots
             self._changed.notify_all()
 
     def _next(self) -> _Waiting | None:
         """Return whose turn it is; None if there is no slot for any that waits."""
-        may = [each for each in self._waiting if self._free and self._held[each.tenant] < self._count]
+        may = [each for each in self._waiting if self._free and self._held[each.tenant] < self.count]
         return min(may, key=lambda each: (each.to_open, self._held[each.tenant]), default=None)

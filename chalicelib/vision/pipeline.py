@@ -185,8 +185,14 @@ class _LastCrops(threading.local):
         return self._crops
 
 
+MEGABYTES_A_CORE = 1769
+"""Memory for which a function in Lambda gets the time of one core, as its documentation says, though it sees two."""
+
+
 def cores() -> int:
     """Return how many cores this process may use."""
+    if megabytes := os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"):
+        return max(int(megabytes) // MEGABYTES_A_CORE, 1)
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1

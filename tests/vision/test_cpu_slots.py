@@ -201,3 +201,31 @@ class TestSpread:
         with slots.slot():
             found = slots.spread(lambda part: slots.spread(lambda number: number * part, range(9)), range(9))
         assert found == [[number * part for number in range(9)] for part in range(9)]
+
+
+class TestAllOthers:
+    """The slots for a run that uses all cores."""
+
+    def test_they_are_taken_if_nobody_else_computes_and_given_back(self) -> None:
+        slots = CpuSlots(3)
+        for _ in range(10):
+            with slots.slot(), slots.all_others() as is_alone:
+                assert is_alone
+                with slots.all_others() as inner:
+                    assert not inner
+
+    def test_they_are_not_taken_from_anybody(self) -> None:
+        slots, begun, end = CpuSlots(3), threading.Event(), threading.Event()
+        other = of_tenant("other", slots, begun, end)
+        try:
+            assert begun.wait(30)
+            with slots.slot(), slots.all_others() as is_alone:
+                assert not is_alone
+        finally:
+            end.set()
+            other.join()
+
+    def test_one_core_has_no_others(self) -> None:
+        slots = CpuSlots(1)
+        with slots.slot(), slots.all_others() as is_alone:
+            assert not is_alone

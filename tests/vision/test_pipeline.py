@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -121,8 +122,12 @@ def test_threads_get_the_same_answers(pack: Pack, album: Album) -> None:
             assert rows == pytest.approx(seen.embeddings, abs=1e-5)
 
 
-def test_it_knows_its_cores() -> None:
-    assert cores() >= 1
+def test_it_knows_its_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", raising=False)
+    assert cores() == len(os.sched_getaffinity(0))
+    for megabytes, share in ((128, 1), (2048, 1), (3538, 2), (10240, 5)):
+        monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", str(megabytes))
+        assert cores() == share
 
 
 class TestKeptPictures:

@@ -28,15 +28,15 @@ def _level(
     outputs: Mapping[str, NDArray[np.float32]], width_px: int, stride: int, score: float
 ) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
     """Decode one level of all pictures: the rows, and the index of each row's picture."""
-    cls, obj = (np.clip(outputs[f"{name}_{stride}"][:, :, 0], 0, 1) for name in ("cls", "obj"))
-    scores = np.sqrt(cls * obj)
-    pictures, cells = np.nonzero(scores >= score)
+    squares = outputs[f"cls_{stride}"][:, :, 0] * outputs[f"obj_{stride}"][:, :, 0]  # each of 0..1
+    pictures, cells = np.nonzero(squares >= score**2)
+    scores = np.sqrt(squares[pictures, cells])
     at = np.stack([cells % (width_px // stride), cells // (width_px // stride)], axis=1).astype(np.float32)
     box = outputs[f"bbox_{stride}"][pictures, cells]
     centre = (at + box[:, :2]) * stride
     size = np.exp(np.minimum(box[:, 2:4], LARGEST)) * stride
     landmarks = (np.tile(at, 5) + outputs[f"kps_{stride}"][pictures, cells]) * stride
-    return pictures, np.concatenate([centre - size / 2, size, landmarks, scores[pictures, cells, None]], axis=1)
+    return pictures, np.concatenate([centre - size / 2, size, landmarks, scores[:, None]], axis=1)
 
 
 def iou(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float32]:

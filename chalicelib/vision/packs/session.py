@@ -6,7 +6,8 @@ import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -47,17 +48,22 @@ with _in_the_log():  # on arm64 it writes of what it misses in /sys, as soon as 
 _ERRORS_ONLY = 3
 
 
+LARGE = 500_000
+"""Values of a picture whose run is worth several threads: 3 ms of a core. Smaller runs lose more by waking threads."""
+
+
 class Sessions:
     """Sessions by model file, each created at its first use and shared by all threads.
 
-    Each run uses one thread, so that a picture's answer does not depend on the number of cores. Requests run side by
-    side, and so do a picture's runs on cores that are free: `spread` is that of the CpuSlots.
+    A picture's runs go side by side on cores that are free: `spread` is that of the CpuSlots. A run uses one thread,
+    or all cores if the picture in it is large and nobody else computes. Its answer does not depend on that.
     """
 
     def __init__(self, pack: Pack, slots: CpuSlots | None = None) -> None:
         self._pack = pack
-        self.spread = (slots or CpuSlots(1)).spread
-        self._sessions: dict[str, Any] = {}
+        self._slots = slots or CpuSlots(1)
+        self.spread = self._slots.spread
+        self._sessions: dict[tuple[str, int], Any] = {}
         self._making = threading.Lock()
 
     def run(self, file: str, batch: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
@@ -65,25 +71,40 @@ class Sessions:
 
         Raises MissingModel.
         """
-        session = self.load(file)
-        outputs = session.run(None, {session.get_inputs()[0].name: batch})
+        with self._slots.all_others() if batch[0].size >= LARGE else nullcontext(False) as is_alone:
+            session = self.load(file, self._slots.count if is_alone else 1)
+            outputs = session.run(None, {session.get_inputs()[0].name: batch})
         return dict(zip((output.name for output in session.get_outputs()), outputs, strict=True))
 
-    def load(self, file: str) -> Any:
+    def load(self, file: str, threads: int = 1) -> Any:
         """Return the file's session, and create it first if needed. Raises MissingModel."""
-        return self._sessions.get(file) or self._make(file)
+        return self._sessions.get((file, threads)) or self._make(file, threads)
 
-    def _make(self, file: str) -> Any:
+    def _make(self, file: str, threads: int) -> Any:
         with self._making:
-            if file not in self._sessions:
-                self._sessions[file] = session_of(without_prelu(self._pack.content(file)))
-            return self._sessions[file]
+            if (file, threads) not in self._sessions:
+                self._sessions[file, threads] = session_of(without_prelu(self._pack.content(file)), threads)
+            return self._sessions[file, threads]
 
 
-def session_of(model: bytes) -> Any:
-    """Create a session of an ONNX file; it runs on one thread."""
+def session_of(model: bytes, threads: int = 1) -> Any:
+    """Create a session of an ONNX file; its threads sleep between runs."""
+    _share_memory()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.use_env_allocators", "1")
     options.log_severity_level = _ERRORS_ONLY
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+@cache
+def _share_memory() -> None:
+    """Let all sessions take their memory from one arena, which grows by what is asked for.
+
+    Else each keeps what its largest runs took, rounded up to a power of two.
+    """
+    kind, place = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, onnxruntime.OrtMemType.DEFAULT
+    as_requested = onnxruntime.OrtArenaCfg({"arena_extend_strategy": 1})
+    onnxruntime.create_and_register_allocator(onnxruntime.OrtMemoryInfo("Cpu", kind, 0, place), as_requested)

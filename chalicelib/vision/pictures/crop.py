@@ -161,7 +161,8 @@ def jpeg(image: NDArray[np.uint8], box: Box) -> FaceJpeg:
     left, top = max(math.floor(square.x), 0), max(math.floor(square.y), 0)
     right, bottom = min(math.ceil(square.x + square.side), width), min(math.ceil(square.y + square.side), height)
     picture = Image.fromarray(np.ascontiguousarray(image[top:bottom, left:right]))
-    picture.thumbnail((KEPT_SIDE_PX, KEPT_SIDE_PX), Image.Resampling.LANCZOS, reducing_gap=None)
+    # Its template is as near the picture's as with Lanczos' filter (0.9965 and 0.9961), which takes twice the time.
+    picture.thumbnail((KEPT_SIDE_PX, KEPT_SIDE_PX), Image.Resampling.BILINEAR)
     return FaceJpeg(
         _encoded(picture, quality=KEPT_QUALITY, subsampling="4:4:4"), thumbnail(picture), Sides(*picture.size)
     )
