@@ -42,11 +42,9 @@ FINE_SCORE = 0.1
 """Faces of 15 pixels score between this and PROPOSAL_SCORE. False proposals cost one small look each."""
 
 TILE_PX = 1280
-HUGE_TILE_PX = 640
 TILE_OVERLAP_PX = 112
-"""Longest side of a tile of the finer looks, and the overlap of neighbours: more than the largest face kept. Tiles
-bound the memory, which is a fifth of a gigabyte without them for a picture of 4096x4096. There, four small ones side by
-side take the memory of one of 1280 pixels, and all of them no more time: their data fits the cache."""
+"""Longest side of a tile of the fine look, and the overlap of neighbours: more than the largest face kept. Tiles bound
+the memory. Those of huge pictures have `role.huge_tile_px`."""
 
 PROPOSAL_SCORE = 0.4
 """Low, because the second look decides: a face that is not proposed is lost."""
@@ -131,7 +129,7 @@ class Detector:
         rows = _scaled(np.concatenate([coarse, _small(fine, zoom)]), across, down)
         if long_side > HUGE_PX:
             zoom = self._role.huge_zoom
-            tiles = _tiles(image.shape[:2], zoom, HUGE_TILE_PX)
+            tiles = _tiles(image.shape[:2], zoom, self._role.huge_tile_px)
             huge = self._fine_look(tiles, zoom, lambda tile, size: resized(image[tile], size))
             rows = np.concatenate([rows, _small(huge, zoom)])
         sensible = (rows[:, 2:4].min(axis=1) >= MIN_FACE_PX) & (rows[:, 2:4].max(axis=1) <= MAX_FACE * long_side)

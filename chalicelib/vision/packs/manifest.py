@@ -56,6 +56,8 @@ class DetectorRole:
     fine_px: int
     """Longer side of the finer look, for pictures of twice the canvas or more and for those without proposals."""
     huge_zoom: float
+    huge_tile_px: int
+    """Longer side of that look's tiles, of which several run side by side."""
     """How much a very large picture is enlarged for the finest look."""
     looks_px: tuple[int, int]
     """Sides of the second look's two squares (vision/detect/detect.py); the face takes half of each."""

@@ -48,8 +48,8 @@ with _in_the_log():  # on arm64 it writes of what it misses in /sys, as soon as 
 _ERRORS_ONLY = 3
 
 
-LARGE = 500_000
-"""Values of a picture whose run is worth several threads: 3 ms of a core. Smaller runs lose more by waking threads."""
+LARGE = 2_000_000
+"""Values of a picture whose run, 20 ms of a core, is worth several threads. In 8 ms, waking them takes half of that."""
 
 
 class Sessions:
