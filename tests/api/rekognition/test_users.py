@@ -205,6 +205,10 @@ def test_another_tenant_sees_none_of_the_users(app: Chalice, staff: Any, service
     other.create_user(**ANN)
     refusals = other.associate_faces(**ANN, FaceIds=faces)["UnsuccessfulFaceAssociations"]
     assert [one["Reasons"] for one in refusals] == [["FACE_NOT_FOUND"]] * 2
+    probe = {"CollectionId": "staff", "Image": image(*photos(1, 1)), "UserMatchThreshold": 0}
+    assert other.search_users_by_image(**probe)["UserMatches"] == []
+    assert other.search_users(**ANN, UserMatchThreshold=0)["UserMatches"] == []
+    assert refused(other.search_users, CollectionId="staff", FaceId=faces[0])[0] == "InvalidParameterException"
     other.delete_user(**ANN)
     assert len(staff.list_faces(**ANN)["Faces"]) == 2
 
