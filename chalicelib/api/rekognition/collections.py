@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 from chalicelib.api.rekognition.errors import BAD_REQUEST, Failure
 from chalicelib.api.rekognition.operation import Call, Members
-from chalicelib.core.errors import GroupExists, GroupNotFound, InvalidInput, TenantFull, UserExists, UserNotFound
+from chalicelib.core.errors import InvalidInput, TenantFull
 from chalicelib.core.model import DEFAULT_GROUPS, Group, Tenant
 from chalicelib.core.names import LONGEST_GROUP_NAME
 from chalicelib.core.page_tokens import PageTokens
-from chalicelib.core.users import User
 from chalicelib.core.values import milliseconds
 
 LARGEST_PAGE = 4_096
@@ -31,19 +28,12 @@ def create_collection(call: Call, asked: Members) -> Members:
             call.tenant, name, capacity, "", call.request, tags=asked.get("Tags", {}), longest_name=LONGEST_GROUP_NAME
         )
 
-    try:
-        call.once(create)
-    except GroupExists:
-        raise Failure("ResourceAlreadyExistsException", f"The collection id: {name} already exists") from None
+    call.once(create)
     return {"StatusCode": 200, "CollectionArn": arn(call, name), "FaceModelVersion": model_version(call)}
 
 
 def delete_collection(call: Call, asked: Members) -> Members:
-    name = asked["CollectionId"]
-    try:
-        call.once(lambda: call.services.group_deletion.delete(call.tenant, name, call.request))
-    except GroupNotFound:
-        raise _absent(name) from None
+    call.once(lambda: call.services.group_deletion.delete(call.tenant, asked["CollectionId"], call.request))
     return {"StatusCode": 200}
 
 
@@ -92,28 +82,8 @@ def list_tags_for_resource(call: Call, asked: Members) -> Members:
 
 
 def collection(call: Call, name: str) -> Group:
-    """Return the group of a collection. Raises Failure."""
-    try:
-        return call.services.groups.named(call.tenant, name)
-    except GroupNotFound:
-        raise _absent(name) from None
-
-
-def user(call: Call, group: Group, id_: str) -> User:
-    """Return a user of a collection. Raises Failure."""
-    with user_errors(id_):
-        return call.services.users.get(call.tenant, group, id_)
-
-
-@contextmanager
-def user_errors(id_: str) -> Iterator[None]:
-    """Say in Rekognition's words that there is no such user, or that there is one."""
-    try:
-        yield
-    except UserNotFound:
-        raise Failure("ResourceNotFoundException", f"The user id: {id_} does not exist") from None
-    except UserExists:
-        raise Failure("ConflictException", f"The user id: {id_} already exists") from None
+    """Return the group of a collection. Raises GroupNotFound."""
+    return call.services.groups.named(call.tenant, name)
 
 
 def arn(call: Call, name: str) -> str:
@@ -133,10 +103,6 @@ def place(tokens: PageTokens, token: str | None) -> str | None:
         return tokens.place(token, str)
     except InvalidInput:
         raise Failure("InvalidPaginationTokenException", "Invalid Pagination Token") from None
-
-
-def _absent(name: str) -> Failure:
-    return Failure("ResourceNotFoundException", f"The collection id: {name} does not exist")
 
 
 def _is_collection(group: Group) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,18 +35,20 @@ class Failure(Exception):
 
 @dataclass(frozen=True)
 class Answered:
-    """The answer to one of the core's errors. `text`: with `{}` for the core's sentence."""
+    """The answer to one of the core's errors. `text`: `{}` is the core's sentence, `{UserId}` what was sent."""
 
     name: str
     text: str = "{}"
     status: int = 400
 
 
+_PLACE = re.compile(r"\{\w*\}")
+
 _INVALID = Answered("InvalidParameterException", BAD_REQUEST + ": {}")
 _LIMIT = Answered("ServiceQuotaExceededException")
 _DENIED = Answered("AccessDeniedException")
 _THROTTLED = Answered("ThrottlingException")
-_NOT_FOUND = Answered("ResourceNotFoundException")
+_NO_COLLECTION = Answered("ResourceNotFoundException", "The collection id: {CollectionId} does not exist")
 _INTERNAL = Answered(INTERNAL, "Internal server error", 500)
 
 TABLE: Mapping[type[errors.RegularsError], Answered] = {
@@ -53,10 +56,14 @@ TABLE: Mapping[type[errors.RegularsError], Answered] = {
     errors.InvalidInput: _INVALID,
     errors.DefaultGroup: _DENIED,
     errors.IllegalCapacity: _LIMIT,
-    errors.NotFound: _NOT_FOUND,
+    errors.NotFound: Answered("ResourceNotFoundException"),
+    errors.GroupNotFound: _NO_COLLECTION,
+    errors.TenantNotFound: _NO_COLLECTION,
+    errors.UserNotFound: Answered("ResourceNotFoundException", "The user id: {UserId} does not exist"),
     errors.FaceNotFound: Answered("InvalidParameterException", "faceId was not found in the collection."),
     errors.Conflict: Answered("ConflictException"),
-    errors.GroupExists: Answered("ResourceAlreadyExistsException"),
+    errors.GroupExists: Answered("ResourceAlreadyExistsException", "The collection id: {CollectionId} already exists"),
+    errors.UserExists: Answered("ConflictException", "The user id: {UserId} already exists"),
     errors.FaceHeld: _DENIED,
     errors.RequestReused: Answered("IdempotentParameterMismatchException"),
     errors.ConditionFailed: _THROTTLED,
@@ -69,12 +76,17 @@ TABLE: Mapping[type[errors.RegularsError], Answered] = {
 }
 
 
-def failure_of(error: Exception) -> Failure:
-    """Translate an error. What is no error of the core is a fault of ours, which is told without its inside."""
+def failure_of(error: Exception, sent: Mapping[str, str] = MappingProxyType({})) -> Failure:
+    """Translate an error. `sent`: the members that texts name.
+
+    What is no error of the core is a fault of ours, which is told without its inside.
+    """
     if not isinstance(error, errors.RegularsError):
         return Failure(INTERNAL, _INTERNAL.text, 500)
     answered = nearest(TABLE, type(error))
-    return Failure(answered.name, answered.text.replace("{}", sentence(error)), answered.status)
+    words = {"{}": sentence(error), **{f"{{{name}}}": value for name, value in sent.items()}}
+    text = _PLACE.sub(lambda place: words.get(place[0], ""), answered.text)
+    return Failure(answered.name, text, answered.status)
 
 
 def too_long(most_bytes: int) -> Failure:

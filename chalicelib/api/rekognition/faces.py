@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from chalicelib.api.rekognition.collections import LARGEST_PAGE, collection, model_version, place, user
+from chalicelib.api.rekognition.collections import LARGEST_PAGE, collection, model_version, place
 from chalicelib.api.rekognition.details import face_detail, placed, reason_of
 from chalicelib.api.rekognition.errors import Failure
 from chalicelib.api.rekognition.operation import Call, Members
@@ -60,7 +60,7 @@ def list_faces(call: Call, asked: Members) -> Members:
     most = asked.get("MaxResults") or LARGEST_PAGE
     wanted = None if "FaceIds" not in asked else [taken(one) for one in asked["FaceIds"]]
     if "UserId" in asked:
-        own = user(call, group, asked["UserId"]).faceids
+        own = call.services.users.get(call.tenant, group, asked["UserId"]).faceids
         wanted = [one for one in own if wanted is None or one in wanted]
     tokens = PageTokens(f"faces {call.tenant.name} {group.id}")
     behind = place(tokens, asked.get("NextToken"))

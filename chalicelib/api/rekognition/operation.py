@@ -83,6 +83,7 @@ def answer(provide: Callable[[], Services], request: HttpRequest) -> Response:
     this = telemetry.current()
     id_ = this.request_id if this else str(uuid.uuid4())
     headers = {"Content-Type": CONTENT_TYPE, "x-amzn-RequestId": id_}
+    members: Members = {}
     try:
         services = provide()
         headers["Date"] = format_datetime(services.clock.now(), usegmt=True)
@@ -98,7 +99,8 @@ def answer(provide: Callable[[], Services], request: HttpRequest) -> Response:
     except Exception as error:
         if isinstance(error, RegularsError):
             request.try_again_after(error)
-        told = errors.failure_of(error)
+        named = {"CollectionId": members.get("ResourceArn", "").rpartition("/")[2], **members}
+        told = errors.failure_of(error, named)
         report_answer(error, told.name, operation[:40])
         return errors.response(told, id_, headers)
 

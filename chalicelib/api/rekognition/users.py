@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from chalicelib.api.rekognition.collections import collection, model_version, place, user, user_errors
+from chalicelib.api.rekognition.collections import collection, model_version, place
 from chalicelib.api.rekognition.details import face_detail, reason_of
 from chalicelib.api.rekognition.errors import BAD_REQUEST, Failure
 from chalicelib.api.rekognition.faces import face_of, shown_id, taken
@@ -24,9 +24,8 @@ _LEAST = 75.0
 
 def create_user(call: Call, asked: Members) -> Members:
     def create() -> None:
-        with user_errors(asked["UserId"]):
-            group = collection(call, asked["CollectionId"])
-            call.services.users.create(call.tenant, group, asked["UserId"], call.request)
+        group = collection(call, asked["CollectionId"])
+        call.services.users.create(call.tenant, group, asked["UserId"], call.request)
 
     call.once(create)
     return {}
@@ -34,9 +33,8 @@ def create_user(call: Call, asked: Members) -> Members:
 
 def delete_user(call: Call, asked: Members) -> Members:
     def delete() -> None:
-        with user_errors(asked["UserId"]):
-            group = collection(call, asked["CollectionId"])
-            call.services.users.delete(call.tenant, group, asked["UserId"], call.request)
+        group = collection(call, asked["CollectionId"])
+        call.services.users.delete(call.tenant, group, asked["UserId"], call.request)
 
     call.once(delete)
     return {}
@@ -55,10 +53,9 @@ def associate_faces(call: Call, asked: Members) -> Members:
     least = asked.get("UserMatchThreshold", _LEAST)
 
     def associate() -> dict[str, Any]:
-        with user_errors(asked["UserId"]):
-            group, faceids = collection(call, asked["CollectionId"]), [taken(one) for one in asked["FaceIds"]]
-            users = call.services.users
-            return asdict(users.associate(call.tenant, group, asked["UserId"], faceids, least, request=call.request))
+        group, faceids = collection(call, asked["CollectionId"]), [taken(one) for one in asked["FaceIds"]]
+        users = call.services.users
+        return asdict(users.associate(call.tenant, group, asked["UserId"], faceids, least, request=call.request))
 
     outcome = Outcome.of(call.once(associate))
     return {
@@ -70,10 +67,9 @@ def associate_faces(call: Call, asked: Members) -> Members:
 
 def disassociate_faces(call: Call, asked: Members) -> Members:
     def disassociate() -> dict[str, Any]:
-        with user_errors(asked["UserId"]):
-            group, faceids = collection(call, asked["CollectionId"]), [taken(one) for one in asked["FaceIds"]]
-            users = call.services.users
-            return asdict(users.disassociate(call.tenant, group, asked["UserId"], faceids, call.request))
+        group, faceids = collection(call, asked["CollectionId"]), [taken(one) for one in asked["FaceIds"]]
+        users = call.services.users
+        return asdict(users.disassociate(call.tenant, group, asked["UserId"], faceids, call.request))
 
     outcome = Outcome.of(call.once(disassociate))
     return {
@@ -91,7 +87,7 @@ def search_users(call: Call, asked: Members) -> Members:
     group, ranking = collection(call, asked["CollectionId"]), call.services.ranking
     least, most = asked.get("UserMatchThreshold", MATCH), asked.get("MaxUsers", MOST_USERS)
     if "UserId" in asked:
-        one = user(call, group, asked["UserId"])
+        one = call.services.users.get(call.tenant, group, asked["UserId"])
         found = ranking.users_of_user(call.tenant, group, one, least=least, most=most)
         return {**_matches(call, found), "SearchedUser": {"UserId": one.id}}
     face = face_of(call, group, taken(asked["FaceId"]))

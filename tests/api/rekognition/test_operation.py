@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from chalice.app import Chalice
 
 from chalicelib.api.rekognition.errors import CONTENT_TYPE, failure_of
-from chalicelib.core.errors import RegularsError, StorageUnavailable, Unusable
+from chalicelib.core.errors import GroupNotFound, RegularsError, StorageUnavailable, Unusable
 from chalicelib.core.model import Credentials
 from chalicelib.services import Services
 from tests.api.conftest import Stage
@@ -98,6 +98,15 @@ def test_a_disabled_tenant_and_a_rotated_pair_are_refused(
     services.tenants.enable("shop")
     services.tenants.rotate("shop")
     assert error_of(rekognition.detect_faces, Image=IMAGE)["Error"]["Code"] == "UnrecognizedClientException"
+
+
+def test_a_collection_that_goes_in_the_middle_of_a_call_is_told_like_one_that_was_never_there(
+    stage: Stage, rekognition: Any
+) -> None:
+    rekognition.create_collection(CollectionId="staff")
+    stage.services.indexing = Failing(GroupNotFound("deleted meanwhile"))  # type: ignore[assignment]
+    error = error_of(rekognition.index_faces, CollectionId="staff", Image=IMAGE)["Error"]
+    assert error == {"Code": "ResourceNotFoundException", "Message": "The collection id: staff does not exist"}
 
 
 @pytest.mark.parametrize("error", list(tree()))
