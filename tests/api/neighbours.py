@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -22,6 +23,7 @@ from urllib.parse import urlencode
 
 from chalice.app import Chalice
 
+from chalicelib.api.rekognition.errors import CONTENT_TYPE
 from chalicelib.bootstrap import build
 from chalicelib.core import keys
 from chalicelib.core.captures import captured_ms
@@ -36,6 +38,7 @@ from chalicelib.settings import Settings
 from tests.api.conftest import Stage, make_stage
 from tests.api.gateway import FORM, MULTIPART, Part, Reply, multipart, send
 from tests.api.icredit.client import QUERY, MarketClient
+from tests.api.rekognition import signed
 from tests.api.samples import SINCE, Sample
 from tests.api.sunmi.client import CameraClient, Pairs, md5_sign
 from tests.api.sunmi.samples import jpeg
@@ -46,7 +49,8 @@ ALPHA, BETA = "alpha", "beta"
 WORDS = {ALPHA: "kestrel", BETA: "plover"}
 _NOBODYS_WORD = "godwit"
 _NOBODY_SEEN = 999
-_V1, _SUNMI = "/v1/", "/openapi/"
+_V1, _SUNMI, REKOGNITION = "/v1/", "/openapi/", "/ "
+"""What the paths of a dialect begin with. Rekognition's operations have one path, behind which their names stand."""
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,25 @@ class Walk:
     def send(self, method: str, path: str, sample: Sample, **key: Any) -> Reply:
         """The answer to a filled sample."""
         how = _of_v1 if path.startswith(_V1) else self._of_sunmi if path.startswith(_SUNMI) else _of_icredit
+        how = self._of_rekognition if path.startswith(REKOGNITION) else how
         return how(self.app, method, path, sample, **key)
+
+    def _of_rekognition(
+        self,
+        app: Chalice,
+        _method: str,
+        path: str,
+        sample: Sample,
+        access_key_id: str = "",
+        secret: str = "",
+        headers: Mapping[str, str] | None = None,
+    ) -> Reply:
+        operation = path.removeprefix(REKOGNITION)
+        if access_key_id:
+            return signed.call(app, access_key_id, secret, operation, sample.fields, self.clock.now())
+        target = {"X-Amz-Target": f"RekognitionService.{operation}"}
+        body = json.dumps(dict(sample.fields)).encode()
+        return send(app, "/", body, content_type=CONTENT_TYPE, headers={**target, **(headers or {})})
 
     def changed(self) -> set[object]:
         """What was stored as the street was made, or is now, but not both. The next request goes to a new copy then."""
@@ -181,9 +203,15 @@ def _of_icredit(
 def key_of(shop: Shop, path: str) -> dict[str, Any]:
     """The shop's own key for a route, as Walk.send takes it."""
     own = shop.credentials
+    if path.startswith(REKOGNITION):
+        return access_key(own)
     if path.startswith(_SUNMI):
         return {"app_id": own.app_id, "app_key": own.app_key}
     return bearer(own.api_key) if path.startswith(_V1) else appcode(own.appcode)
+
+
+def access_key(credentials: Credentials) -> dict[str, Any]:
+    return {"access_key_id": credentials.access_key_id, "secret": credentials.secret_access_key}
 
 
 def bearer(key: str) -> dict[str, Any]:
@@ -210,7 +238,7 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
     own = services.tenants.add(tenant, Profile.CAMERA)
     camera = CameraClient(app, own.app_id, own.app_key, clock)
     v1, market = V1Client(app, own.api_key), MarketClient(app, own.appcode)
-    club, attribute, face, label = f"{word} club", f"{word} size", f"{word}-1", f"{word} label"
+    club, attribute, face, label = f"{word}-club", f"{word} size", f"{word}-1", f"{word} label"
     _groups_and_faces(camera, word, seed)
     labels = {f"LABLE_{letter}": label for letter in "ABCD"}
     market.enrol(club, _photo(seed + 7), **labels)
@@ -242,11 +270,24 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
     for n in (8, 9):
         v1.done("POST", "/v1/faces", {"id": f"{word}-{n}", "group": club, "picture": _text(_photo(seed + n))})
         erasure = v1.done("DELETE", f"/v1/faces/{word}-{n}", erase="true")["id"]
+    members = services.groups.named(customer, club)
+    for user in (f"{word}-1", f"{word}-2"):
+        services.users.create(customer, members, user)
+    services.users.associate(customer, members, f"{word}-1", [face], 0)
+
+    def listed(operation: str, **members: Any) -> str:
+        keys_ = own.access_key_id, own.secret_access_key
+        return str(signed.call(app, *keys_, operation, {"MaxResults": 1, **members}, clock.now()).json["NextToken"])
+
     ids = {
+        "user": f"{word}-1",
+        "collections_token": listed("ListCollections"),
+        "collected_token": listed("ListFaces", CollectionId=club),
+        "users_token": listed("ListUsers", CollectionId=club),
         "group": club,
-        "empty_group": f"{word} room",
+        "empty_group": f"{word}-room",
         "group_id": groups[club],
-        "empty_group_id": groups[f"{word} room"],
+        "empty_group_id": groups[f"{word}-room"],
         "attribute": attribute,
         "label": label,
         "face": face,
@@ -291,7 +332,18 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         ],
     }
     assert all(ids.values()), ids
-    secrets = {own.app_id, own.app_key, own.appcode, own.api_key, gate_key, door_key, secret, key["api_key"]}
+    secrets = {
+        own.access_key_id,
+        own.secret_access_key,
+        own.app_id,
+        own.app_key,
+        own.appcode,
+        own.api_key,
+        gate_key,
+        door_key,
+        secret,
+        key["api_key"],
+    }
     of_door = {
         "camera": "door",
         "camera_name": f"{word}.Door",
@@ -302,12 +354,12 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
 
 
 def _groups_and_faces(camera: CameraClient, word: str, seed: int) -> None:
-    answers = [camera.create_group(name, 20, word) for name in ("vip", f"{word} club", f"{word} room")]
-    for group in ("vip", f"{word} club"):
+    answers = [camera.create_group(name, 20, word) for name in ("vip", f"{word}-club", f"{word}-room")]
+    for group in ("vip", f"{word}-club"):
         fields = {"num": "1", "group_name": group, "name_list": f'["{word} size"]'}
         answers.append(camera.call("addFaceInfoItem", fields))
     answers += [
-        camera.add_face(f"{word} club", _photo(seed + n - 1), faceid=f"{word}-{n}", item1=word) for n in range(1, 7)
+        camera.add_face(f"{word}-club", _photo(seed + n - 1), faceid=f"{word}-{n}", item1=word) for n in range(1, 7)
     ]
     answers.append(camera.add_face("vip", _photo(seed + 6), faceid="7", item1=word))
     assert [answer["code"] for answer in answers] == [0] * len(answers)
@@ -329,7 +381,7 @@ def _hook(services: Services, v1: V1Client, tenant: str, word: str) -> tuple[str
     hook = v1.done("POST", "/v1/hooks", {"url": f"https://8.8.8.8/{word}", "events": ["group.full"]})
     outbox = services.outbox
     events = [
-        Event(f"group.full-{number}", EventKind.GROUP_FULL, services.clock.now(), f"{word} club", data={"of": word})
+        Event(f"group.full-{number}", EventKind.GROUP_FULL, services.clock.now(), f"{word}-club", data={"of": word})
         for number in range(2)
     ]
     services._items.transact(outbox.actions(tenant, events))

@@ -387,9 +387,75 @@ _ICREDIT: Mapping[str, Sequence[Sample]] = {
     "analysis": [form(**_EVER, STATISTICAL="2", **of) for of in _OBSERVED],
 }
 
+_OF = {"CollectionId": "{group}"}
+_ARN = "arn:aws:rekognition:box:000000000000:collection/{group}"
+_OF_USER = {**_OF, "UserId": "{user}", "ClientRequestToken": "1"}
+_FACES = {"FaceIds": ["{face}", "{other_face}"]}
+
+
+def _sent(**members: Any) -> Sample:
+    return Sample(fields=members)
+
+
+_REKOGNITION: Mapping[str, Sequence[Sample]] = {
+    "CreateCollection": [Sample(fields={"CollectionId": "{group}", "Tags": {"a": "b"}})],
+    "DeleteCollection": [_sent(**_OF), _sent(CollectionId="{empty_group}")],
+    "ListCollections": [_sent(), _sent(MaxResults=1, NextToken="{collections_token}")],
+    "DescribeCollection": [_sent(**_OF)],
+    "TagResource": [_sent(ResourceArn=_ARN, Tags={"a": "b"})],
+    "UntagResource": [_sent(ResourceArn=_ARN, TagKeys=["a"])],
+    "ListTagsForResource": [_sent(ResourceArn=_ARN)],
+    "IndexFaces": [
+        Sample(
+            fields={
+                **_OF,
+                "Image": {"Bytes": "{photo}"},
+                "ExternalImageId": "team",
+                "DetectionAttributes": ["DEFAULT"],
+                "MaxFaces": 3,
+                "QualityFilter": "NONE",
+            },
+            free=frozenset({"photo"}),
+        )
+    ],
+    "ListFaces": [
+        _sent(**_OF),
+        _sent(**_OF, **_FACES),
+        _sent(**_OF, UserId="{user}"),
+        _sent(**_OF, MaxResults=1, NextToken="{collected_token}"),
+    ],
+    "DeleteFaces": [_sent(**_OF, **_FACES)],
+    "SearchFaces": [_sent(**_OF, FaceId="{face}", MaxFaces=5, FaceMatchThreshold=0)],
+    "SearchFacesByImage": [
+        _sent(**_OF, Image={"Bytes": "{photo}"}, MaxFaces=5, FaceMatchThreshold=80, QualityFilter="NONE")
+    ],
+    "DetectFaces": [_sent(Image={"Bytes": _ANYBODY}, Attributes=["ALL"])],
+    "CompareFaces": [
+        _sent(
+            SourceImage={"Bytes": _ANYBODY},
+            TargetImage={"Bytes": _ANYBODY},
+            SimilarityThreshold=0,
+            QualityFilter="NONE",
+        )
+    ],
+    "CreateUser": [_sent(**_OF, UserId="new", ClientRequestToken="1"), _sent(**_OF_USER)],
+    "DeleteUser": [_sent(**_OF_USER)],
+    "ListUsers": [_sent(**_OF), _sent(**_OF, MaxResults=1, NextToken="{users_token}")],
+    "AssociateFaces": [_sent(**_OF_USER, **_FACES, UserMatchThreshold=0)],
+    "DisassociateFaces": [_sent(**_OF_USER, **_FACES)],
+    "SearchUsers": [
+        _sent(**_OF, UserId="{user}", UserMatchThreshold=0, MaxUsers=5),
+        _sent(**_OF, FaceId="{face}"),
+    ],
+    "SearchUsersByImage": [
+        _sent(**_OF, Image={"Bytes": "{photo}"}, UserMatchThreshold=80, MaxUsers=5, QualityFilter="NONE")
+    ],
+}
+
 SAMPLES: Mapping[tuple[str, str], Sequence[Sample]] = {
     **_V1,
     **{("POST", f"/openapi/face/{name}"): samples for name, samples in _SUNMI.items()},
     **{("POST", f"/icredit/face/{name}"): samples for name, samples in _ICREDIT.items()},
+    **{("POST", f"/ {name}"): samples for name, samples in _REKOGNITION.items()},
 }
 """By method and path."""

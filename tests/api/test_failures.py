@@ -65,7 +65,7 @@ def _bug() -> NoReturn:
     raise ZeroDivisionError("a bug")
 
 
-UNAVAILABLE = (211, "STORAGE_UNAVAILABLE", "StorageUnavailable")
+UNAVAILABLE = (211, "STORAGE_UNAVAILABLE", "StorageUnavailable", "ThrottlingException")
 _DENIED = Trouble(_of_aws("AccessDeniedException", DENIED), "FailuresUnavailable", logging.ERROR, DENIED, UNAVAILABLE)
 TROUBLES = {
     "denied": _DENIED,
@@ -75,9 +75,19 @@ TROUBLES = {
     ),
     # SUNMI's endpoints that list no 220 answer 211 (api/sunmi/errors.py).
     "throttled": Trouble(
-        _of_aws("ThrottlingException", DENIED), "FailuresBusy", logging.WARNING, DENIED, (220, 211, "BUSY", "Busy")
+        _of_aws("ThrottlingException", DENIED),
+        "FailuresBusy",
+        logging.WARNING,
+        DENIED,
+        (220, 211, "BUSY", "Busy", "ThrottlingException"),
     ),
-    "a bug": Trouble(_bug, "FailuresUnexpected", logging.ERROR, "a bug", (1, "INTERNAL_ERROR", "InternalError")),
+    "a bug": Trouble(
+        _bug,
+        "FailuresUnexpected",
+        logging.ERROR,
+        "a bug",
+        (1, "INTERNAL_ERROR", "InternalError", "InternalServerError"),
+    ),
 }
 
 
@@ -88,6 +98,8 @@ CREDENTIALS_ONLY = {
     ("GET", "/v1/notice", 0),
     ("POST", "/v1/verify", 1),
     ("POST", "/v1/detect", 0),
+    ("POST", "/ DetectFaces", 0),
+    ("POST", "/ CompareFaces", 0),
 }
 """Samples that read nothing else: they are answered as long as credentials are spared."""
 
@@ -165,7 +177,7 @@ def test_a_failure_of_any_use_case_is_logged_once_and_counted_and_its_cause_is_t
 def _wrong(trouble: Trouble, reply: Reply, told: list[logging.LogRecord], out: io.StringIO) -> list[str]:
     [line] = lines(out)
     body = reply.json
-    code = body.get("code", body.get("ERROR_CODE", body.get("error", {}).get("code")))
+    code = body.get("code", body.get("ERROR_CODE", body.get("__type", body.get("error", {}).get("code"))))
     texts = [record.getMessage() + str(record.exc_info) for record in told]
     found = {
         f"answers {reply.body}": code not in trouble.codes,

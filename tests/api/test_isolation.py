@@ -22,13 +22,27 @@ from chalicelib.adapters.embedded.uploads import FolderUploadStore
 from chalicelib.api import console
 from chalicelib.api.icredit import manage
 from chalicelib.api.icredit import routes as icredit
+from chalicelib.api.rekognition import requests
+from chalicelib.api.rekognition import routes as rekognition
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.sunmi.parameters import ITEMS
 from chalicelib.api.v1 import routes as v1
 from chalicelib.core.ports import Upload
 from chalicelib.services.tenants.api_keys import digest
 from tests.api.gateway import Reply
-from tests.api.neighbours import ALPHA, BETA, WORDS, Shop, Street, Walk, appcode, bearer, key_of
+from tests.api.neighbours import (
+    ALPHA,
+    BETA,
+    REKOGNITION,
+    WORDS,
+    Shop,
+    Street,
+    Walk,
+    access_key,
+    appcode,
+    bearer,
+    key_of,
+)
 from tests.api.samples import SAMPLES, Sample
 from tests.api.sunmi.client import md5_sign
 from tests.api.v1.document import names_of
@@ -40,6 +54,7 @@ ROUTES = [
     *((operation.method, operation.path) for operation in v1.OPERATIONS if operation.role is not None),
     *(("POST", sunmi.PREFIX + name) for name in [*(endpoint.name for endpoint in sunmi.ENDPOINTS), *sunmi.ALIASES]),
     *(("POST", icredit.PREFIX + operation.name) for operation in icredit.OPERATIONS),
+    *(("POST", REKOGNITION + operation) for operations in rekognition.MODULES.values() for operation in operations),
 ]
 OF_CAMERAS = [(operation.method, operation.path) for operation in v1.OPERATIONS if operation.of_cameras]
 
@@ -82,6 +97,8 @@ def declared() -> Iterator[tuple[tuple[str, str], Collection[str]]]:
         yield (operation.method, operation.path), {*names_of(operation.body), *names_of(operation.query)}
     for endpoint in sunmi.ENDPOINTS:
         yield ("POST", sunmi.PREFIX + endpoint.name), endpoint.parameters - ITEMS
+    for operation, members in requests.REQUESTS.items():
+        yield ("POST", REKOGNITION + operation), members.members
     yield ("POST", f"{icredit.PREFIX}manage"), {f"CONTROL_TYPE={control}" for control in manage._CONTROLS}
 
 
@@ -139,7 +156,8 @@ class Asked:
     @property
     def outcome(self) -> tuple[int, Any]:
         answer = self.reply.json if self.reply.body.startswith("{") else {}
-        return self.reply.status, answer.get("code") or answer.get("ERROR_CODE") or answer.get("error", {}).get("code")
+        named = answer.get("code") or answer.get("ERROR_CODE") or answer.get("error", {}).get("code")
+        return self.reply.status, named or answer.get("__type")
 
     @property
     def shown(self) -> tuple[int, str]:
@@ -159,6 +177,7 @@ _MADE = (
     r"\b[cr]k_[0-9a-f]{32}\b",
     r"\bwhsec_[\w-]+",
     r"\b\d{17,19}\b",
+    r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b",
     r'(?<="picture":")[0-9a-f]{32}',
     r"(?<=/)[0-9a-f]{16}(?=\.(?:jpg|160))",
     r"-?\b0\.\d{4,}\b",
@@ -216,6 +235,19 @@ def wrong_keys(street: Street, path: str) -> Iterator[tuple[str, dict[str, Any],
         yield "before the rotation", bearer(rotated.api_key), unknown
         yield "disabled", bearer(disabled.api_key), (403, "TenantDisabled")
         yield "disabled camera", bearer(street.disabled_camera_key), (403, "TenantDisabled")
+    elif path.startswith(REKOGNITION):
+        refused = {name: (400, f"{name}Exception") for name in ("UnrecognizedClient", "InvalidSignature")}
+        yield "none", {}, (400, "MissingAuthenticationTokenException")
+        yield "a bearer key", bearer(own.api_key), (400, "IncompleteSignatureException")
+        pair = access_key(own)
+        for secret in (zeros, own.app_key, own.api_key, beta.credentials.secret_access_key):
+            yield f"signed with {secret}", {**pair, "secret": secret}, refused["InvalidSignature"]
+        for id_ in (zeros, own.app_id, own.appcode, ALPHA):
+            yield f"as {id_}", {**pair, "access_key_id": id_}, refused["UnrecognizedClient"]
+        theirs = {**pair, "access_key_id": beta.credentials.access_key_id}
+        yield "the neighbour's id", theirs, refused["InvalidSignature"]
+        yield "before the rotation", access_key(rotated), refused["UnrecognizedClient"]
+        yield "disabled", access_key(disabled), (400, "AccessDeniedException")
     elif path.startswith("/openapi/"):
         for headers in (None, bearer(own.api_key)["headers"], appcode(own.appcode)["headers"]):
             as_alpha = {"app_id": own.app_id, "headers": headers}
