@@ -5,6 +5,7 @@ Another process: the functions' clients are boto3's own, over HTTP, and what the
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
@@ -23,7 +24,9 @@ from bench.synthetic import segment, write_snapshot
 from bench.vectors import Maker
 from chalicelib import bootstrap
 from chalicelib.api.sunmi.faces import PICTURES
+from chalicelib.core import keys
 from chalicelib.core.model import Credentials, Profile
+from chalicelib.services.captures.captures import Offer
 from chalicelib.settings import Settings
 from infra import template
 
@@ -110,4 +113,16 @@ def populate(settings: Settings, faces: int, portrait: bytes) -> dict[str, Crede
     write_snapshot(services.ports.storage.items, services.ports.storage.blobs, CAMERA, gallery)
     tenant = services.tenants.named(CAMERA)
     services.enrolment.of_largest_face(tenant, GROUP, portrait, PICTURES, faceid="somebody")
+    services.cameras.add(tenant, CAMERA, CAMERA)
     return credentials
+
+
+def put_by_camera(settings: Settings, picture: bytes) -> str:
+    """Put a picture as a camera does, as another capture each time; return what S3 says of it."""
+    services = bootstrap.build(settings)
+    sha256 = hashlib.sha256(picture).hexdigest()
+    offer = Offer(CAMERA, sha256, len(picture), "image/jpeg", services.ports.clock.now())
+    (upload,) = services.captures.offer(services.tenants.named(CAMERA), [offer])
+    key = keys.capture_picture(CAMERA, CAMERA, upload.capture.id)
+    services.ports.storage.uploads.put_if_absent(key, picture, "image/jpeg")
+    return json.dumps({"Records": [{"s3": {"object": {"key": key}}}]})
