@@ -144,6 +144,28 @@ def test_each_dataclass_of_ours_is_made_by_the_same_arguments(path: Path) -> Non
         assert arguments(other) == arguments(kind)
         assert (other.__hash__ is None) == (kind.__hash__ is None)
         assert kind.__doc__ is None or other.__doc__ is not None
+        if is_written(other) and not hasattr(kind, "__post_init__"):
+            holds_the_same(kind, other)
+
+
+def holds_the_same(kind: Any, other: Any) -> None:
+    """Made of anything, and of the defaults, both hold and show the same; another value makes another object."""
+    parameters = inspect.signature(kind).parameters.values()
+    given = {one.name: one.name for one in parameters if one.default is inspect.Parameter.empty}
+    one, same = kind(**given), other(**given)
+    assert [(name, type(value).__name__) for name, value in vars(same).items()] == [
+        (name, type(value).__name__) for name, value in vars(one).items()
+    ]
+    full = {one.name: f"{one.name}!" for one in parameters}
+    one, same = kind(**full), other(**full)
+    assert [{name: vars(each)[name] for name in full} for each in (one, same)] == [full, full]
+    assert repr(same) == repr(one)
+    assert (same == other(**full)) == (one == kind(**full))
+    for name in full:
+        changed = full | {name: ""}
+        assert (same == other(**changed)) == (one == kind(**changed))
+    if kind.__hash__ not in (None, object.__hash__):
+        assert hash(same) == hash(other(**full)) == hash(one)
 
 
 def arguments(kind: type) -> list[tuple[str, bool]]:
