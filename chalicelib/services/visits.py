@@ -139,10 +139,8 @@ class FaceVisitsStore:
         if item is None:
             return None
         face = face_from(item)
-        group = self.groups.of_id(tenant, face.group_id)
-        if group is None:
-            return None
-        return FaceVisits(face, visits_from(stored), self.groups.defaults(tenant), group)
+        defaults, group = self.groups.defaults_and(tenant, face.group_id)
+        return None if group is None else FaceVisits(face, visits_from(stored), defaults, group)
 
     def regrouped(self, tenant: str, held: FaceVisits, plan: VisitPlan) -> tuple[FaceVisits, list[ChangedObservation]]:
         """Rename the face's observations until the rest fit the plan's own transaction; return the face and that rest.

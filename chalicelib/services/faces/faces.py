@@ -130,7 +130,11 @@ class Faces:
 
 def visible(tenant: Tenant, item: Item) -> Face:
     """Return the stored face without estimates that were switched off since."""
-    face = face_from(item)
+    return shown_to(tenant, face_from(item))
+
+
+def shown_to(tenant: Tenant, face: Face) -> Face:
+    """Return the face without estimates that were switched off since."""
     if not tenant.attributes_off:
         return face
     return replace(face, pictures=tuple(replace(one, estimates=tenant.visible(one.estimates)) for one in face.pictures))

@@ -32,7 +32,7 @@ from chalicelib.core.errors import (
 from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.items import attempts, directory_of, every, write_in_parts
 from chalicelib.core.local_time import DAY_MS
-from chalicelib.core.model import DEFAULT_GROUPS, NO_VALUES, Group, Migration, Tenant
+from chalicelib.core.model import DEFAULT_GROUPS, NO_VALUES, REGULAR, STRANGER, Group, Migration, Tenant
 from chalicelib.core.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, composed
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, at_least, equals, exists
 from chalicelib.core.records.faces import attribute_items, group_from, group_item
@@ -272,17 +272,23 @@ class Groups:
 
     def defaults(self, tenant: Tenant) -> DefaultGroups:
         """Return the two default groups. Raises TenantNotFound: every tenant has them and cannot delete them."""
+        return self.defaults_and(tenant, STRANGER)[0]
+
+    def defaults_and(self, tenant: Tenant, group_id: str) -> tuple[DefaultGroups, Group | None]:
+        """Return the two default groups, and the group of that id or None, by one read. Raises TenantNotFound."""
         from chalicelib.core.visits import MigrationRule  # not at the cold start of a list
 
-        names = [*(keys.group_item(id_) for id_ in DEFAULT_GROUPS), keys.TENANT_ITEM]
-        found = [item for item in self._items.get_many(keys.DIRECTORY, [(tenant.name, one) for one in names]) if item]
-        if len(found) < len(names):
+        names = [*map(keys.group_item, (STRANGER, REGULAR)), keys.TENANT_ITEM, keys.group_item(group_id)]
+        stranger, regular, directory, group = self._items.get_many(
+            keys.DIRECTORY, [(tenant.name, name) for name in names]
+        )
+        if stranger is None or regular is None or directory is None:
             raise TenantNotFound(f"there is no tenant {tenant.name!r}")
-        stranger, regular, directory = found
         migration = _migration(directory)
         rule = MigrationRule(migration.arrive_times, migration.period_days * DAY_MS)
         left, seq = int(directory[FACES_LEFT]), int(directory["seq"])
-        return DefaultGroups(group_from(stranger), group_from(regular), rule, left, seq)
+        defaults = DefaultGroups(group_from(stranger), group_from(regular), rule, left, seq)
+        return defaults, group_from(group) if group else None
 
     def named(self, tenant: Tenant, name: str) -> Group:
         """Return the group of that name. Raises GroupNotFound."""

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+Find = Callable[[Tenant, str], Face | None]
+
+
 @dataclass(frozen=True)
 class Probes:
     """Embedded faces to search for. `vectors`: (n, dimensions) float32 unit rows of `model`; `qualities`: those of
@@ -66,13 +69,21 @@ class Recognition:
     fpir_target: float
 
     def of(
-        self, tenant: Tenant, probes: Probes, *, group_ids: Sequence[str] | None = None, besides: str | None = None
+        self,
+        tenant: Tenant,
+        probes: Probes,
+        *,
+        group_ids: Sequence[str] | None = None,
+        besides: str | None = None,
+        find: Find | None = None,
     ) -> list[Recognised]:
         """Find for each probe the best candidate that matches and that no negative turns down.
 
-        `group_ids`: None for all groups; `besides`: a face that no probe can be. Raises GalleryMoved if a candidate was
-        deleted or moved after the search (search again), WrongModel (embed again).
+        `group_ids`: None for all groups; `besides`: a face that no probe can be; `find`: reads a candidate's face, as
+        Faces.find does. Raises GalleryMoved if a candidate was deleted or moved after the search (search again),
+        WrongModel (embed again).
         """
+        find = find or self.faces.find
         decides = OperatingPoint(self.tenant_vision.of(probes.model).impostor_curve, self.fpir_target)
         limit = 1 if besides is None else CANDIDATES
         while True:
@@ -80,7 +91,7 @@ class Recognition:
                 request = SearchRequest(probes.model, probes.vectors, group_ids, limit, operating_point=decides)
                 answer = self.search().search(tenant.name, request)
             found = [
-                self._first(tenant, probes.model, probe, judged, besides)
+                self._first(tenant, probes.model, probe, judged, besides, find=find)
                 for probe, judged in zip(probes.vectors, verdicts(answer, decides, probes.qualities), strict=True)
             ]
             if limit == CANDIDATES or None not in found:
@@ -91,15 +102,17 @@ class Recognition:
         acts.decided([_said(probes.model, one) for one in recognised])
         return recognised
 
-    def of_seen_face(self, tenant: Tenant, camera: Camera, seen: SeenFace, *, besides: str | None = None) -> Recognised:
-        """Search the camera's groups for a seen face. `besides`: a face that it is not.
+    def of_seen_face(
+        self, tenant: Tenant, camera: Camera, seen: SeenFace, *, besides: str | None, find: Find
+    ) -> Recognised:
+        """Search the camera's groups for a seen face. `besides`: a face that it is not; `find`: as in `of`.
 
         Raises GalleryMoved, WrongModel.
         """
         from chalicelib.core.templates import vector
 
         probes = Probes(seen.template.model, vector(seen.template)[None, :], [seen.estimates.quality])
-        (found,) = self.of(tenant, probes, group_ids=searched(camera), besides=besides)
+        (found,) = self.of(tenant, probes, group_ids=searched(camera), besides=besides, find=find)
         return found
 
     def nearest(self, tenant: Tenant, camera: Camera, seen: SeenFace, most: int) -> tuple[Candidate, ...]:
@@ -114,7 +127,14 @@ class Recognition:
         return self.search().search(tenant.name, request).candidates[0]
 
     def _first(
-        self, tenant: Tenant, model: str, probe: NDArray[np.float32], judged: Sequence[Verdict], besides: str | None
+        self,
+        tenant: Tenant,
+        model: str,
+        probe: NDArray[np.float32],
+        judged: Sequence[Verdict],
+        besides: str | None,
+        *,
+        find: Find,
     ) -> tuple[Face | None, Verdict] | None:
         """Return the face that the probe is, or None if the best candidate left does not match; and its verdict.
 
@@ -124,7 +144,7 @@ class Recognition:
             if verdict.candidate is None or not verdict.match:
                 return None, verdict
             candidate = verdict.candidate
-            face = self.faces.find(tenant, candidate.faceid)
+            face = find(tenant, candidate.faceid)
             if face is None or face.group_id != candidate.group_id:
                 raise GalleryMoved
             turned_down = Negatives(self.items).turn_down(tenant.name, face, probe, model, candidate.score)

@@ -29,7 +29,7 @@ from chalicelib.core.errors import (
     WrongModel,
 )
 from chalicelib.core.items import attempts, write
-from chalicelib.core.model import Tenant
+from chalicelib.core.model import Face, Tenant
 from chalicelib.core.pictures import FaceJpeg, Quality
 from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Update, equals, exists
 from chalicelib.core.records.captures import capture_from, capture_key, seen_from, seen_item, sides_fields
@@ -41,6 +41,7 @@ from chalicelib.services.captures.reading import Reading
 from chalicelib.services.captures.redrive import SENT_AGAIN
 from chalicelib.services.captures.unpictured import Unpictured
 from chalicelib.services.commit.gallery import GalleryMoved
+from chalicelib.services.faces.faces import shown_to
 from chalicelib.services.faces.portraits import MIN_SIDE_PX
 from chalicelib.services.models.tenant_vision import TenantVision
 from chalicelib.services.recognition.negatives import CANDIDATES
@@ -58,6 +59,7 @@ from chalicelib.services.sightings.sighting import (
 from chalicelib.services.sightings.strangers import NoRoom, Strangers
 from chalicelib.services.statistics.recorder import OBSERVATION_NEW
 from chalicelib.services.tenants.accounts import Tenants
+from chalicelib.services.visits import FaceVisits
 
 _log = logging.getLogger(__name__)
 
@@ -199,7 +201,8 @@ class Ingest:
         if open_sighting.seen.spoof:
             return self.commit.skipped(open_sighting, open_sighting.seen.spoof)
 
-        search = self._search(open_sighting, [one for one in reading.faces if one is not open_sighting.seen])
+        held: dict[str, FaceVisits] = {}
+        search = self._search(open_sighting, [one for one in reading.faces if one is not open_sighting.seen], held)
 
         def crop() -> FaceJpeg:
             return reading.crop(open_sighting.seen)
@@ -211,7 +214,8 @@ class Ingest:
                     if open_sighting.is_uncertain(found.decision):
                         open_sighting = replace(open_sighting, near=self._near(open_sighting))
                     taught = partial(self.learning.taught, open_sighting, found.decision, crop)
-                    return self.commit.matched(open_sighting, found.face.faceid, found.decision, taught)
+                    faceid = found.face.faceid
+                    return self.commit.matched(open_sighting, faceid, found.decision, taught, held.get(faceid))
                 reason = _unworthy(open_sighting)
                 if reason:
                     return self.commit.skipped(open_sighting, reason, found.decision)
@@ -226,15 +230,26 @@ class Ingest:
                 return self.commit.skipped(open_sighting, "this sighting was counted before")
         raise Busy("the faces that this one is like are changed all the time: deliver this capture again in a moment")
 
-    def _search(self, one: OpenSighting, others: Sequence[SeenFace]) -> Callable[[], Recognised]:
+    def _search(
+        self, one: OpenSighting, others: Sequence[SeenFace], held: dict[str, FaceVisits]
+    ) -> Callable[[], Recognised]:
         """Return the search for the face that a sighting is. `others`: the other faces in its picture.
 
+        It keeps the faces that it reads in `held`, with their visits, so that they are not read again to be changed.
         If nobody is found, the faces of the same visit are looked at: once, unless the gallery has changed since.
         """
         looked_at: set[int] = set()
 
+        def find(tenant: Tenant, faceid: str) -> Face | None:
+            read = self.commit.faces.read(tenant, faceid)
+            if read is None:
+                return None
+            held[faceid] = read
+            return shown_to(tenant, read.face)
+
         def search() -> Recognised:
-            found = self.recognition.of_seen_face(one.tenant, one.camera, one.seen, besides=one.not_face)
+            held.clear()
+            found = self.recognition.of_seen_face(one.tenant, one.camera, one.seen, besides=one.not_face, find=find)
             if found.face is not None or found.seq in looked_at:
                 return found
             looked_at.add(found.seq)

@@ -278,15 +278,20 @@ class SightingCommit:
         return open_sighting.resolved_capture(sighting)
 
     def matched(
-        self, open_sighting: OpenSighting, faceid: str, decision: Decision, taught: Taught | None = None
+        self,
+        open_sighting: OpenSighting,
+        faceid: str,
+        decision: Decision,
+        taught: Taught | None = None,
+        held: FaceVisits | None = None,
     ) -> Capture:
-        """Record a sighting of a known face, which learns from it if it is `taught`.
+        """Record a sighting of a known face, which learns from it if it is `taught`. `held`: the face as it was read.
 
         Raises Overtaken, GalleryMoved if the face was deleted meanwhile, Busy; WrongModel if it is to learn.
         """
         sighting = open_sighting.sighting(Resolution.MATCHED, faceid, decision)
         for _ in attempts():
-            held = self.faces.read(open_sighting.tenant, faceid)
+            held = held or self.faces.read(open_sighting.tenant, faceid)
             if held is None:
                 raise GalleryMoved
             try:
@@ -297,6 +302,7 @@ class SightingCommit:
                     raise Overtaken from error
                 if OBSERVATION_NEW in error.names:
                     return self.skipped(open_sighting, "this sighting was counted before")
+                held = None  # it was changed since
             else:
                 return open_sighting.resolved_capture(sighting)
         raise Busy("many sightings of one face arrive at once: deliver this one again in a moment")
