@@ -17,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from chalicelib.adapters.aws.expressions import one_new
+from chalicelib.adapters.aws.expressions import alone
 from chalicelib.adapters.limits.items import attribute_size, index_entry_size
 from chalicelib.core.errors import ConditionFailed
 from chalicelib.core.ports import Action, Item, ItemStore, Page, Storage, Table
@@ -129,7 +129,7 @@ class MeteredItems:
         return page
 
     def transact(self, actions: Sequence[Action]) -> None:
-        each = 1 if one_new(actions) else IN_A_TRANSACTION
+        each = 1 if alone(actions) else IN_A_TRANSACTION
         places = [(action.table, action.key) for action in actions]
         before = [self._items.get(table, key) for table, key in places]
         self._meter.calls["dynamodb"] += 1

@@ -95,7 +95,8 @@ class Update:
     """A change of an item's attributes. The item must exist: `when` needs an `exists`, `equals` or `at_least`.
 
     `add` adds integers to numbers (a missing one counts as 0); `remove` drops attributes. An attribute may be in only
-    one of `set`, `add` and `remove`.
+    one of `set`, `add` and `remove`. `twice`: it does no harm if an Update that comes alone is done twice, should its
+    answer be lost: that costs half.
     """
 
     table: Table
@@ -104,6 +105,7 @@ class Update:
     set: Item = field(default_factory=lambda: NOTHING)
     add: Mapping[str, int] = field(default_factory=dict)
     remove: tuple[str, ...] = ()
+    twice: bool = False
 
 
 @dataclass(frozen=True)

@@ -150,15 +150,9 @@ class Model:
         # Each capture pays for its own record, twice as much in the transaction of several; those offered together
         # share the rest of the offer.
         record = Quantities(dynamodb_write_units=math.ceil(self.figures.bytes["capture"] / 1024))
-        shared = (offer + record.times(-1)).times(1 / offered_together)
-        queued = Quantities(s3_puts=1, sqs_requests=3)
-        return (
-            shared
-            + record.times(min(offered_together, 2))
-            + queued
-            + self._run("ingest", outcome, a_day, searches=1)
-            + self._searched(a_day)
-        )
+        shared = (offer + record.times(-1)).times(1 / offered_together) + self._seen()
+        own = record.times(min(offered_together, 2)) + Quantities(s3_puts=1, sqs_requests=3)
+        return shared + own + self._run("ingest", outcome, a_day, searches=1) + self._searched(a_day)
 
     def per_thousand(self) -> dict[str, Quantities]:
         """Return the quantities of a thousand of each operation that the report prices, by its printed name."""
@@ -177,7 +171,7 @@ class Model:
 
     def month(self) -> Quantities:
         captures, searches = self.load.captures_a_day * DAYS, self.load.searches_a_day * DAYS
-        found = self.idle() + self.search().times(searches) + self._seen(captures)
+        found = self.idle() + self.search().times(searches)
         for outcome, share in OUTCOMES.items():
             found += self.capture(outcome).times(captures * share)
         unsealed = min(searches, DAYS * OPEN_MINUTES_A_DAY / UNSEALED_MINUTES)
@@ -269,11 +263,11 @@ class Model:
         found = hourly.times(24 * DAYS) + nightly.times(DAYS) + listed
         return found + Quantities(dynamodb_read_units=self.load.faces)
 
-    def _seen(self, captures: float) -> Quantities:
-        """Return the writes for cameras' last contact, which an offer notes at most once a minute."""
+    def _seen(self) -> Quantities:
+        """Return a capture's share of what notes the camera's last contact, at most once a minute."""
         used = self.figures.used
-        offers = captures / max(1.0, self._a_minute(self.load.captures_a_day))
-        return Quantities(dynamodb_write_units=offers * (used["offer"].writes - used["offer_within_a_minute"].writes))
+        units = used["offer"].writes - used["offer_within_a_minute"].writes
+        return Quantities(dynamodb_write_units=units / max(1.0, self._a_minute(self.load.captures_a_day)))
 
     def _api(self, operation: str, a_day: float, searches: int = 0) -> Quantities:
         return Quantities(api_requests=1) + self._run("api_handler", operation, a_day, searches=searches)

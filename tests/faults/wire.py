@@ -17,7 +17,9 @@ from botocore.exceptions import ClientError, ConnectionClosedError, ReadTimeoutE
 
 from tests.faults.ports import Killed
 
-WRITES = frozenset({"TransactWriteItems", "PutItem", "PutObject", "DeleteObject", "SendMessage", "DeleteMessage"})
+WRITES = frozenset(
+    {"TransactWriteItems", "PutItem", "UpdateItem", "PutObject", "DeleteObject", "SendMessage", "DeleteMessage"}
+)
 TRANSACT = "TransactWriteItems"
 
 

@@ -20,9 +20,9 @@ _CONNECT_TIMEOUT_S = 2
 _CONNECTIONS = 50
 
 _LIMITS: dict[str, tuple[int, int]] = {
-    # The client repeats TransactWriteItems with the same token, and PutItem changes nothing if it is repeated
-    # (items.py), so retrying is safe everywhere. The adapter retries too, and all of that has to end within the 29
-    # seconds that API Gateway waits.
+    # The client repeats TransactWriteItems with the same token, and other writes do no harm if they are repeated
+    # (expressions.alone), so retrying is safe everywhere. The adapter retries too, and all of that has to end within
+    # the 29 seconds that API Gateway waits.
     "dynamodb": (2, 3),
     "s3": (10, 3),
     "sqs": (5, 3),

@@ -67,14 +67,16 @@ def transact_item(action: Action, prefix: str) -> dict[str, Any]:
     return {kind: {**request, **placeholders.parameters()}}
 
 
-def one_new(actions: Sequence[Action]) -> Put | None:
-    """Return the Put if all that is to be done is to store an item that is not there yet.
+def alone(actions: Sequence[Action]) -> Put | Update | None:
+    """Return the action if it needs no transaction, which costs twice as much.
 
-    That takes no transaction, which costs twice as much: a repeat of it finds the item, and changes nothing.
+    A repeat of an item that must be new finds it, and changes nothing; other actions say whether a repeat does harm.
     """
     match actions:
         case [Put() as put] if put.when and all(condition.kind == "absent" for condition in put.when):
             return put
+        case [Update(twice=True) as update]:
+            return update
     return None
 
 

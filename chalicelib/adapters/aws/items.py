@@ -18,12 +18,12 @@ from chalicelib.adapters.aws.errors import (
     translated,
     translation,
 )
-from chalicelib.adapters.aws.expressions import key_to_wire, one_new, query_parameters, transact_item
+from chalicelib.adapters.aws.expressions import alone, key_to_wire, query_parameters, transact_item
 from chalicelib.adapters.limits.attributes import item_from_wire, item_to_wire
 from chalicelib.adapters.limits.items import failed, refuse_illegal, require_key
 from chalicelib.adapters.limits.span import Position, Queries, Span
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, RegularsError, StorageUnavailable
-from chalicelib.core.ports import Action, Item, Put, Table
+from chalicelib.core.ports import Action, Item, Put, Table, Update
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -89,7 +89,7 @@ class DynamoItemStore(Queries):
 
     def transact(self, actions: Sequence[Action]) -> None:
         refuse_illegal(actions)
-        write, new = self._request(actions), one_new(actions)
+        write = self._request(actions)
         unknown = False
         for attempt in range(_TRANSACT_ATTEMPTS):
             try:
@@ -98,7 +98,7 @@ class DynamoItemStore(Queries):
             except FAILURES as failure:
                 unknown = unknown or is_ambiguous(failure)
                 refusal = _refusal(failure, actions)
-                if new and (unknown or _was_repeated(failure)) and _is_stored(new, failure):
+                if (unknown or _was_repeated(failure)) and _is_stored(alone(actions), failure):
                     return
                 # DynamoDB knows the token: it executes a repeat only if it did not execute the attempt before.
                 if not unknown or isinstance(refusal, ConditionFailed | InvalidInput):
@@ -109,8 +109,11 @@ class DynamoItemStore(Queries):
 
     def _request(self, actions: Sequence[Action]) -> Callable[[], object]:
         requests: Any = [transact_item(action, self._prefix) for action in actions]
-        if one_new(actions):
-            return partial(self._client.put_item, **requests[0]["Put"])
+        match alone(actions):
+            case Put():
+                return partial(self._client.put_item, **requests[0]["Put"])
+            case Update():
+                return partial(self._client.update_item, **requests[0]["Update"])
         token = str(uuid.uuid4())
         return partial(self._client.transact_write_items, TransactItems=requests, ClientRequestToken=token)
 
@@ -136,7 +139,7 @@ class DynamoItemStore(Queries):
 def _refusal(failure: Exception, actions: Sequence[Action]) -> RegularsError:
     """Translate a failed TransactWriteItems for the caller."""
     if error_code(failure) == _NOT_ABSENT:
-        return ConditionFailed(frozenset(condition.name for condition in actions[0].when))
+        return ConditionFailed(_failed_names(actions[0], _response(failure)))
     if error_code(failure) != "TransactionCanceledException":
         return translation(failure, _SERVICE)
     reasons: list[Any] = _response(failure).get("CancellationReasons", [])
@@ -162,9 +165,11 @@ def _was_repeated(failure: Exception) -> bool:
     return int(_response(failure).get("ResponseMetadata", {}).get("RetryAttempts", 0)) > 0
 
 
-def _is_stored(new: Put, failure: Exception) -> bool:
-    """Return whether the item could not be stored because it is there already, each attribute as it was to be."""
-    return item_from_wire(_response(failure).get("Item", {})) == item_from_wire(item_to_wire(new.item))
+def _is_stored(action: Action | None, failure: Exception) -> bool:
+    """Return whether an item could not be stored because it is there already, each attribute as it was to be."""
+    if not isinstance(action, Put):
+        return False
+    return item_from_wire(_response(failure).get("Item", {})) == item_from_wire(item_to_wire(action.item))
 
 
 def _failed_names(action: Action, reason: Any) -> frozenset[str]:

@@ -225,9 +225,9 @@ class Cameras:
         return item
 
     def _note(self, tenant: Tenant, id_: str, fields: Item, *, no_more: Sequence[str] = ()) -> None:
-        there = (exists("camera-there"),)
+        there, key = (exists("camera-there"),), (tenant.name, id_)
         with suppress(ConditionFailed):  # deleted meanwhile
-            write(self._items, [Update(keys.CAMERAS, (tenant.name, id_), there, set=fields, remove=tuple(no_more))])
+            write(self._items, [Update(keys.CAMERAS, key, there, set=fields, remove=tuple(no_more), twice=True)])
 
     def _group_ids(self, tenant: Tenant, names: Sequence[str] | None) -> tuple[str, ...] | None:
         if names is None:

@@ -1,7 +1,7 @@
 """Daily quotas: a tenant's requests of the iCREDIT dialect, and the bytes of captures that a camera offers.
 
-All are counted exactly, even if many arrive at once. api/icredit/auth answers a request that is over, services/captures
-an offer.
+All are counted exactly, even if many arrive at once. Only bytes may count twice, if storage's answer to their count is
+lost: such a count costs half. api/icredit/auth answers a request that is over, services/captures an offer.
 """
 
 from __future__ import annotations
@@ -55,9 +55,12 @@ class Quotas:
         return -int(item["balance"]) if item is not None and is_of_today else 0
 
     def take_captures(self, tenant: Tenant, camera_id: str, size: int) -> bool:
-        """Count `size` bytes of captures that a camera offers, as `take` counts a request."""
+        """Count `size` bytes of captures that a camera offers, as `take` counts a request.
+
+        If storage's answer is lost, they may count twice.
+        """
         most = None if tenant.capture_mb_a_day is None else tenant.capture_mb_a_day * _MB
-        return self._take(tenant, keys.camera_quota_item(camera_id), size, most)
+        return self._take(tenant, keys.camera_quota_item(camera_id), size, most, twice=True)
 
     def day_ends_in_s(self, tenant: Tenant) -> int:
         """Return in how many seconds the tenant's next day begins."""
@@ -65,14 +68,14 @@ class Quotas:
         midnight = datetime.combine(now.astimezone(zone).date() + timedelta(days=1), time.min, zone)
         return math.ceil(midnight.timestamp() - now.timestamp())
 
-    def _take(self, tenant: Tenant, count: str, amount: int, quota: int | None) -> bool:
+    def _take(self, tenant: Tenant, count: str, amount: int, quota: int | None, *, twice: bool = False) -> bool:
         """Count an amount for today in the item `count`. If it would be more than the quota, return False."""
         if quota is None:
             return True
         day = _day(tenant, self._clock.now())
         for _ in attempts():
             try:
-                write(self._items, [_counted(tenant, count, day, amount, quota=quota)])
+                write(self._items, [_counted(tenant, count, day, amount, quota=quota, twice=twice)])
                 return True
             except ConditionFailed as error:
                 if error.names == {_IN_QUOTA}:
@@ -99,12 +102,12 @@ def _day(tenant: Tenant, at: datetime) -> str:
     return f"{at.astimezone(ZoneInfo(tenant.time_zone)):%Y%m%d}"
 
 
-def _counted(tenant: Tenant, count: str, day: str, amount: int, *, quota: int) -> Action:
+def _counted(tenant: Tenant, count: str, day: str, amount: int, *, quota: int, twice: bool) -> Action:
     conditions = (
         equals("day", day, _SAME_DAY),
         at_least("balance", amount - quota, _IN_QUOTA),
     )
-    return Update(keys.DIRECTORY, (tenant.name, count), conditions, add={"balance": -amount})
+    return Update(keys.DIRECTORY, (tenant.name, count), conditions, add={"balance": -amount}, twice=twice)
 
 
 def _fresh(tenant: Tenant, count: str, day: str, old: Item | None) -> Action:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -51,7 +52,7 @@ class ScriptedClient:
             raise reply
         return reply
 
-    transact_write_items = put_item = get_item = batch_get_item = query = _answer
+    transact_write_items = put_item = update_item = get_item = batch_get_item = query = _answer
 
 
 def store(client: ScriptedClient, slept: list[float] | None = None) -> DynamoItemStore:
@@ -149,6 +150,30 @@ def test_a_new_item_in_whose_place_is_that_of_somebody_else_is_refused(script: l
     assert raised.value.names == {"free"}
 
 
+COUNTED = Update(DIRECTORY, KEY, (exists("it"), at_least("n", 8, "in-quota")), add={"n": -1}, twice=True)
+
+
+def test_a_count_that_may_be_too_high_takes_no_transaction_and_is_sent_again_if_its_answer_is_lost() -> None:
+    client = ScriptedClient(LOST, {})
+    store(client).transact([COUNTED])
+    assert [call["UpdateExpression"] for call in client.calls] == ["ADD #n1 :v1"] * 2
+    assert "ClientRequestToken" not in client.calls[0]
+
+
+def test_two_updates_are_a_transaction_though_each_alone_may_be_done_twice() -> None:
+    client = ScriptedClient({})
+    store(client).transact([COUNTED, replace(COUNTED, key=("t", "j"))])
+    assert len(client.calls[0]["TransactItems"]) == 2
+
+
+@pytest.mark.parametrize("script", [[taken("7")], [taken("7", repeated=1)], [LOST, taken("7")]], ids=str)
+def test_a_count_that_is_refused_names_the_condition_by_the_old_item(script: list[Reply]) -> None:
+    with pytest.raises(ConditionFailed) as raised:
+        store(ScriptedClient(*script)).transact([COUNTED])
+    assert raised.value.names == {"in-quota"}
+
+
+@pytest.mark.parametrize("write", [NEW, COUNTED], ids=["new", "counted"])
 @pytest.mark.parametrize(
     ("script", "expected"),
     [
@@ -160,9 +185,11 @@ def test_a_new_item_in_whose_place_is_that_of_somebody_else_is_refused(script: l
     ],
     ids=str,
 )
-def test_a_new_item_that_is_not_stored_or_may_be_is_told(script: list[Reply], expected: type[Exception]) -> None:
+def test_a_write_that_is_not_done_or_may_be_is_told(
+    script: list[Reply], expected: type[Exception], write: Action
+) -> None:
     with pytest.raises(expected) as raised:
-        store(ScriptedClient(*script)).transact([NEW])
+        store(ScriptedClient(*script)).transact([write])
     assert raised.type is expected
 
 

@@ -16,7 +16,7 @@ from bench.stand_ins import Eyes, drawn
 from chalicelib.api.observability import observer
 from chalicelib.core.errors import ConditionFailed
 from chalicelib.core.keys import FACES, HOOKS
-from chalicelib.core.ports import Delete, Put, absent, equals
+from chalicelib.core.ports import Delete, Put, Update, absent, equals, exists
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars.cost import figures
@@ -75,6 +75,13 @@ def test_an_item_that_must_be_new_is_one_unit_a_kilobyte_begun_also_if_it_is_ref
     with pytest.raises(ConditionFailed):
         items.transact([Put(HOOKS, item(1025), (absent("new"),))])
     assert items.written["hooks"] == 4
+
+
+def test_an_update_that_may_be_done_twice_is_one_unit_a_kilobyte_begun(items: MeteredItems) -> None:
+    items.transact([Put(HOOKS, item(1025))])
+    items.written.clear()
+    items.transact([Update(HOOKS, ("shop", "7"), (exists("there"),), add={"n": 1}, twice=True)])
+    assert items.written["hooks"] == 2
 
 
 def test_the_larger_of_before_and_after_counts(items: MeteredItems) -> None:
