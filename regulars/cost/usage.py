@@ -154,6 +154,13 @@ class Model:
         own = record.times(min(offered_together, 2)) + Quantities(s3_puts=1, sqs_requests=3)
         return shared + own + self._run("ingest", outcome, a_day, searches=1) + self._searched(a_day)
 
+    def mean_capture(self) -> Quantities:
+        """Return the quantities of one capture, of visitors as OUTCOMES has them."""
+        found = Quantities()
+        for outcome, share in OUTCOMES.items():
+            found += self.capture(outcome).times(share)
+        return found
+
     def per_thousand(self) -> dict[str, Quantities]:
         """Return the quantities of a thousand of each operation that the report prices, by its printed name."""
         one = {
@@ -164,6 +171,7 @@ class Model:
             "one-face capture, comes again": self.capture("capture_arrival"),
             "comes again, offered in tens": self.capture("capture_arrival", 10),
             "one-face capture, new": self.capture("capture_new"),
+            "new 10 %, again 40 %, there 50 %": self.mean_capture(),
             "enrolment over the API": self._api("enrol", self.load.searches_a_day),
             "page of faces over the API": self._api("list_faces", self.load.searches_a_day),
         }
@@ -172,8 +180,7 @@ class Model:
     def month(self) -> Quantities:
         captures, searches = self.load.captures_a_day * DAYS, self.load.searches_a_day * DAYS
         found = self.idle() + self.search().times(searches)
-        for outcome, share in OUTCOMES.items():
-            found += self.capture(outcome).times(captures * share)
+        found += self.mean_capture().times(captures)
         unsealed = min(searches, DAYS * OPEN_MINUTES_A_DAY / UNSEALED_MINUTES)
         found += Quantities(traces=TRACED * (captures + searches), kms_requests=unsealed)
         new = captures * OUTCOMES["capture_new"]

@@ -33,7 +33,7 @@ _BATCH_KEYS = 100
 _BATCH_ROUNDS = 8
 _TRANSACT_ATTEMPTS = 4
 _PAUSE_S = 0.05
-_NOT_ABSENT = "ConditionalCheckFailedException"
+_REFUSED = "ConditionalCheckFailedException"
 
 
 class DynamoItemStore(Queries):
@@ -104,7 +104,7 @@ class DynamoItemStore(Queries):
                 if not unknown or isinstance(refusal, ConditionFailed | InvalidInput):
                     raise refusal from failure
                 if attempt == _TRANSACT_ATTEMPTS - 1:
-                    raise StorageUnavailable(f"{_SERVICE} did not say how a transaction ended") from failure
+                    raise StorageUnavailable(f"{_SERVICE} did not say how a write ended") from failure
             self._pause(attempt)
 
     def _request(self, actions: Sequence[Action]) -> Callable[[], object]:
@@ -137,8 +137,8 @@ class DynamoItemStore(Queries):
 
 
 def _refusal(failure: Exception, actions: Sequence[Action]) -> RegularsError:
-    """Translate a failed TransactWriteItems for the caller."""
-    if error_code(failure) == _NOT_ABSENT:
+    """Translate a failed write for the caller."""
+    if error_code(failure) == _REFUSED:
         return ConditionFailed(_failed_names(actions[0], _response(failure)))
     if error_code(failure) != "TransactionCanceledException":
         return translation(failure, _SERVICE)
