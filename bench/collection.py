@@ -54,7 +54,8 @@ def run(folder: Path, faces: int) -> None:
         enrolled = [EnrolledFace(face, staff, None, False, face.estimates) for face in some]
         observed = [one.observation(one.face.enrolled_at, NO_LABELS) for one in enrolled]
         storage.items.transact(services.recorder.actions(tenant.name, observed))
-    services.sweep.tenant(tenant, clock.now())
+    services.sealing.tenant(tenant)
+    services.index.build(tenant.name)
     meter.clear()
     begin = time.monotonic()
     services.group_deletion.delete(tenant, "staff")
