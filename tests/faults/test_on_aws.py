@@ -42,7 +42,6 @@ ROWS = (
     "POST /v1/faces/{id}/pictures",
     "POST /v1/faces/{id}/merge",
     "ingest somebody new",
-    "POST /v1/captures/uploads",
     "build_index",
 )
 """Use cases that together call each adapter. The gate walks the first two: a point takes more than a second."""
