@@ -57,7 +57,7 @@ def stored_bytes(item: Item | None) -> int:
 
 
 def write_units(table: Table, before: Item | None, after: Item | None) -> int:
-    """Of one write that leaves an item `after` where `before` was; in a transaction, twice as many."""
+    """Count the units of one write that leaves an item `after` where `before` was; in a transaction, twice as many."""
     size = max(stored_bytes(before), stored_bytes(after), 1)
     entries = sum(_entry_units(table, index, before or {}, after or {}) for index in table.indexes)
     return -(-size // WRITE_UNIT_BYTES) + entries

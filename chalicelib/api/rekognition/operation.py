@@ -148,7 +148,7 @@ def _body(request: HttpRequest) -> bytes:
 
 
 def _claim(request: HttpRequest, sent: Mapping[str, str]) -> signature.Signature:
-    """Read by whom the request is signed. API Gateway may drop that: its callers are told where it arrives."""
+    """Read who signed the request. API Gateway may drop that: its callers are told where it arrives."""
     try:
         return signature.read(sent, presigned="X-Amz-Signature" in request.query)
     except Failure as failure:

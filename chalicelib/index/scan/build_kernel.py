@@ -44,7 +44,7 @@ def build(machine: str) -> Path | None:
         if done.returncode == 0:
             partial.replace(target)
             return target
-        print(f"{' '.join(command)}: {done.stderr.strip()[:2000]}", file=sys.stderr)  # noqa: T201
+        print(f"{' '.join(command)}: {done.stderr.strip()[:2000]}", file=sys.stderr)  # noqa: T201 - a command
     partial.unlink(missing_ok=True)
     return None
 
@@ -54,7 +54,7 @@ def main() -> int:
     parser.add_argument("--target", default=platform.machine(), choices=["x86_64", "aarch64", platform.machine()])
     machine: str = parser.parse_args().target
     built = build(machine)
-    print(built or f"nothing compiled for {machine} (it needs cc, or ziglang): searches are slow")  # noqa: T201
+    print(built or f"nothing compiled for {machine} (it needs cc, or ziglang): searches are slow")  # noqa: T201 - a command
     return 0 if built else 1
 
 

@@ -1,4 +1,4 @@
-"""Deletion of groups with all their faces and users, whatever their number: at once for who asks, and erased behind it.
+"""Deletion of groups with all their faces and users, whatever their number: gone at once, and erased behind it.
 
 One transaction deletes the group, frees its name and takes its faces out of the gallery. The tenant's record names the
 group until all its faces are erased, so that nobody reads one of them meanwhile. Their records and pictures are deleted
@@ -35,9 +35,6 @@ from chalicelib.services.tenants.accounts import CAPACITY_LEFT, FACES_LEFT, GROU
 BY = "group"
 """Who asked for the erasures of a deleted group's faces, as records of erasures say it."""
 
-_A_RECORD = 5_000
-"""Faces in one record, which holds their ids: each record is a look through all observations."""
-
 _MOST_GONE = 500
 """Most groups that are being erased: the tenant's record names them, and each request reads it."""
 
@@ -56,6 +53,8 @@ class GroupDeletion:
     traces: Traces
     index: IndexBuilder
     queue: Queue
+    a_record: int = 5_000
+    """Faces in one record, which holds their ids: each record reads all observations."""
 
     def delete(self, tenant: Tenant, name: str, request: RequestId | None = None) -> None:
         """Delete a group with its faces: it is gone for each call that begins after this one, and its name is free.
@@ -114,7 +113,7 @@ class GroupDeletion:
         """Read as many of the group's faces as one record takes."""
         low, high = keys.group_range(group_id)
         found = every(self.items, keys.FACES, tenant.name, index="by_enrolment", low=low, high=high)
-        most = _AN_ERASURE if tenant.deletes_erase else _A_RECORD
+        most = _AN_ERASURE if tenant.deletes_erase else self.a_record
         places = [(tenant.name, item["faceid"]) for item in islice(found, most)]
         return [face_from(item) for item in self.items.get_many(keys.FACES, places) if item] if places else []
 

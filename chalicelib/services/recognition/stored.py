@@ -1,4 +1,4 @@
-"""Pictures that a tenant keeps in S3: read with the service's rights, where the operator allows the tenant to."""
+"""Pictures that a tenant keeps in S3: read with the service's rights, from places that the operator allows."""
 
 from __future__ import annotations
 

@@ -260,7 +260,7 @@ class Ingest:
         return search
 
     def _near(self, one: OpenSighting) -> tuple[NearFace, ...]:
-        """Find the faces nearest to a sighting, for who looks at an uncertain match."""
+        """Find the faces nearest to a sighting, for people who look at an uncertain match."""
         found = self.recognition.nearest(one.tenant, one.camera, one.seen, CANDIDATES)
         return tuple(NearFace(candidate.faceid, min(candidate.score, 1.0)) for candidate in found)
 

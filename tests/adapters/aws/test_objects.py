@@ -34,11 +34,11 @@ def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def test_an_object_is_read_by_its_exact_key_and_version(s3: Any) -> None:
-    first = s3.put_object(Bucket="photos", Key=KEY, Body=b"younger")["VersionId"]
-    s3.put_object(Bucket="photos", Key=KEY, Body=b"older")
+    first = s3.put_object(Bucket="photos", Key=KEY, Body=b"older")["VersionId"]
+    s3.put_object(Bucket="photos", Key=KEY, Body=b"newer")
     objects = S3Objects(s3)
-    assert objects.read("photos", KEY, None, 10) == b"older"
-    assert objects.read("photos", KEY, first, 10) == b"younger"
+    assert objects.read("photos", KEY, None, 10) == b"newer"
+    assert objects.read("photos", KEY, first, 10) == b"older"
     assert objects.read("photos", KEY.replace("%2f", "/"), None, 10) is None
 
 
@@ -89,7 +89,7 @@ def test_what_cannot_be_read_is_nothing_and_the_log_says_why_without_its_name(
     caplog: pytest.LogCaptureFixture, answer: Any, said: str
 ) -> None:
     with caplog.at_level(logging.WARNING, "chalicelib.adapters.aws.objects"):
-        assert S3Objects(OneAnswer(answer)).read("photos", "ann.jpg", None, 10) is None  # type: ignore[arg-type]
+        assert S3Objects(OneAnswer(answer)).read("photos", "ann.jpg", None, 10) is None  # type: ignore[arg-type] # a fake of the client
     assert said in caplog.text
     assert "ann" not in caplog.text
     assert "secret" not in caplog.text
@@ -98,7 +98,7 @@ def test_what_cannot_be_read_is_nothing_and_the_log_says_why_without_its_name(
 def test_a_server_that_says_too_little_of_the_length_is_not_believed() -> None:
     answer = {"ContentLength": 3, "Body": io.BytesIO(bytes(20))}
     with pytest.raises(Unusable):
-        S3Objects(OneAnswer(answer)).read("photos", "a", None, 10)  # type: ignore[arg-type]
+        S3Objects(OneAnswer(answer)).read("photos", "a", None, 10)  # type: ignore[arg-type] # a fake of the client
 
 
 def test_others_buckets_have_the_addresses_that_the_environment_says() -> None:

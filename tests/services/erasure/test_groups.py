@@ -26,7 +26,6 @@ from chalicelib.core.search import SearchRequest
 from chalicelib.core.users import gallery_group
 from chalicelib.services.commit.gallery import Change
 from chalicelib.services.commit.idempotency import RequestId
-from chalicelib.services.erasure import groups
 from tests.fakes import OtherVision, Person, embedding_of, picture
 from tests.services.conftest import RULES
 from tests.services.erasure import person
@@ -104,8 +103,8 @@ def test_a_process_that_holds_the_gallery_finds_nobody_of_the_group_any_more(boo
         assert set(gone).isdisjoint(searched(from_faces, 1))
 
 
-def test_what_is_behind_is_erased_pictures_templates_and_ids(book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(groups, "_A_RECORD", 2)
+def test_what_is_behind_is_erased_pictures_templates_and_ids(book: Book) -> None:
+    book.services.group_deletion.a_record = 2
     gone = filled(book, *range(1, 6))
     [left] = filled(book, 9, group="guests")
     wanted = {one: book.services.faces.get(book.tenant, one).templates[0].vector for one in gone}
