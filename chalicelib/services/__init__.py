@@ -672,6 +672,7 @@ class Services:
             requests=self.requests,
             erasures=self.erasures,
             traces=self.traces,
+            mover=self.observation_mover,
             index=self.index,
             queue=self.index_queue,
         )

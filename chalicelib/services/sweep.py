@@ -103,7 +103,9 @@ class Sweep:
             self.erasing.go_on(self.tenants.named(asked["tenant"]), asked["erasure"], left_s)
             return
         if "group" in asked:
-            self.groups.go_on(self.tenants.named(asked["tenant"]), asked["group"], left_s)
+            tenant = self.tenants.named(asked["tenant"])
+            if asked["group"] in tenant.gone:  # else an earlier run, or the sweep, has erased it
+                self.groups.go_on(tenant, asked["group"], left_s)
             return
         if "hour" not in asked:
             self.index.build(asked["tenant"])

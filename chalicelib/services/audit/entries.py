@@ -149,7 +149,8 @@ def _entry(act: Act, clock: Clock, actions: Sequence[Action], shown: Sequence[st
     """Make an act's entry, from what its transaction changes."""
     journal = [one.item for one in actions if isinstance(one, Put) and one.table.name == keys.JOURNAL.name]
     of_faces = [one.key[1] for one in actions if one.table.name == keys.FACES.name and not isinstance(one, Check)]
-    edited = [one["faceid"] for item in journal for one in item["changes"] if not is_users(one["faceid"])]
+    changed = [one["faceid"] for item in journal for one in item["changes"]]
+    edited = [faceid for faceid in changed if faceid and not is_users(faceid)]  # a group that is dropped has no faceid
     about = {name: value for name, value in act.about.items() if name != "face"}
     faces = [*([act.about["face"]] if "face" in act.about else []), *of_faces, *edited]
     return new_entry(

@@ -45,6 +45,8 @@ PAGE_SIZES = range(1, 101)
 
 _A_TRANSACTION = 20
 """Observations that get another name in one transaction: each is deleted and put anew."""
+_APART_S = 60
+"""Seconds until an erasure looks again whether its group has been erased."""
 
 
 class Erasures:
@@ -154,8 +156,15 @@ class Erasing:
             wait_s = (erasure.goes_on_at - self.clock.now()).total_seconds()
             if wait_s > 0:
                 return self.erasures.announce(tenant.name, erasure, int(wait_s) + 1)
+            if erasure.next_step is Step.GALLERY and self._is_stored(tenant, erasure):
+                return self.erasures.announce(tenant.name, erasure, _APART_S)
             if not self._step(tenant, erasure, left_s):
                 return self.erasures.announce(tenant.name, erasure)
+
+    def _is_stored(self, tenant: Tenant, erasure: Erasure) -> bool:
+        """Tell if a face of the erasure is of a deleted group that has not been erased so far (erasure/groups.py)."""
+        places = [(tenant.name, faceid) for faceid in erasure.faceids] if tenant.gone else []
+        return any(item and item["group"] in tenant.gone for item in self.items.get_many(keys.FACES, places))
 
     def _step(self, tenant: Tenant, erasure: Erasure, left_s: Callable[[], float]) -> bool:
         """Do the next step. Return False if the time has run out before its end."""

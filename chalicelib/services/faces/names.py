@@ -60,9 +60,9 @@ def name_deletes(tenant: str, face: Face) -> list[Action]:
 
 def face_deletes(tenant: str, face: Face) -> list[Action]:
     """Return the actions that delete a face, its arrivals and its name, on condition that nobody changed the face."""
-    same = equals("version", face.version, "face-same")
+    same = (equals("version", face.version, "face-same"), equals("group", face.group_id, "face-same"))
     return [
-        Delete(keys.FACES, (tenant, face.faceid), (same,)),
+        Delete(keys.FACES, (tenant, face.faceid), same),
         Delete(keys.ARRIVALS, (tenant, face.faceid)),
         *name_deletes(tenant, face),
     ]

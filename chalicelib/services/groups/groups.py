@@ -318,12 +318,14 @@ class Groups:
             require_own(group)
             if group.count:
                 raise GroupNotEmpty(f"group {group.name!r} holds {group.count} faces: delete or move them first")
+            if group.users:
+                raise GroupNotEmpty(f"group {group.name!r} has {group.users} users: delete them first, by DeleteUser")
             deletion = [*group_deletes(tenant.name, group), _tenant_update(tenant.name, 1, group.capacity or 0)]
             try:
                 self._requests.write(tenant.name, deletion, request)
             except ConditionFailed:
                 continue
-            return self.forget_users(tenant, group.id)
+            return
         raise changed_all_the_time()
 
     def forget_users(self, tenant: Tenant, group_id: str) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import cast
 
@@ -16,16 +17,19 @@ from chalicelib.core.errors import (
     DefaultGroup,
     FaceHeld,
     FaceNotFound,
+    GroupNotEmpty,
     GroupNotFound,
+    InvalidInput,
 )
 from chalicelib.core.face_order import FaceOrder
 from chalicelib.core.items import every
 from chalicelib.core.model import Edit, JournalEntry
-from chalicelib.core.ports import ItemStore
+from chalicelib.core.ports import Action, ItemStore, Put
 from chalicelib.core.search import SearchRequest
 from chalicelib.core.users import gallery_group
 from chalicelib.services.commit.gallery import Change
 from chalicelib.services.commit.idempotency import RequestId
+from chalicelib.services.merges.observations import ObservationMover
 from tests.fakes import OtherVision, Person, embedding_of, picture
 from tests.services.conftest import RULES
 from tests.services.erasure import person
@@ -262,3 +266,111 @@ def test_two_workers_at_once_erase_the_same(book: Book) -> None:
     person.worked_off(book)
     assert stored(book) == set()
     assert not book.services.consistency.disagreements("shop")
+
+
+def test_a_face_that_takes_a_freed_id_in_another_group_is_not_deleted(book: Book) -> None:
+    services = book.services
+    for name in ("staff", "guests"):
+        services.groups.create(book.tenant, name, None, "")
+
+    def enrol(group: str, seed: int) -> None:
+        services.enrolment.of_largest_face(book.tenant, group, picture(Person(seed)), RULES, faceid="emp-7")
+
+    enrol("staff", 1)
+    services.group_deletion.delete(book.tenant, "staff")
+    before, [group_id] = book.tenant, book.tenant.gone
+
+    def another_worker() -> None:
+        services.group_deletion.go_on(before, group_id, lambda: 600.0)
+        enrol("guests", 2)
+
+    items = Meanwhile(book.storage.items)
+    items.first += [lambda: None, another_worker]
+    replace(services.group_deletion, items=cast(ItemStore, items)).go_on(before, group_id, lambda: 600.0)
+    assert services.faces.find(book.tenant, "emp-7") is not None
+    assert not services.consistency.disagreements("shop")
+
+
+class Killed(Exception): ...
+
+
+@dataclass
+class KilledMover:
+    """A mover of observations whose process is killed when it begins."""
+
+    mover: ObservationMover
+
+    def finish(self, *_: object) -> None:
+        raise Killed
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self.mover, name)
+
+
+@pytest.mark.parametrize("dropped", ["staff", "guests"])
+def test_an_undo_that_was_cut_off_leaves_the_other_face_whole(book: Book, dropped: str) -> None:
+    services = book.services
+    [staff], [guest] = filled(book, 1), filled(book, 2, group="guests")
+    merge = services.merging.merge(book.tenant, staff, guest)
+    undo = services.merge_undo
+    undo._mover = cast(ObservationMover, KilledMover(undo._mover))
+    with pytest.raises(Killed):
+        undo.undo(book.tenant, merge.id)
+    services.group_deletion.delete(book.tenant, dropped)
+    person.worked_off(book)
+    left = guest if dropped == "staff" else staff
+    assert not services.consistency.disagreements("shop")
+    assert services.deletion.of_faces(book.tenant, [left]).success == [left]
+
+
+def test_no_receipt_is_signed_while_the_face_is_stored(book: Book) -> None:
+    services = book.services
+    [faceid] = filled(book, 1)
+    services.group_deletion.delete(book.tenant, "staff")
+    [id_] = services.deletion.of_gone(book.tenant, faceid).erasures
+    book.clock.advance(timedelta(hours=3))
+    for _ in range(10):
+        services.erasing.tenant(book.tenant)
+    assert services.erasures.get("shop", id_).done_at is None
+    person.worked_off(book)
+    services.erasing.tenant(book.tenant)
+    assert services.erasures.get("shop", id_).receipt
+    assert not stored(book)
+
+
+class TooLargeFor(Meanwhile):
+    """An item store that refuses records of more faces than this, as DynamoDB does at 400 KB."""
+
+    def __init__(self, items: ItemStore, most: int) -> None:
+        super().__init__(items)
+        self.most, self.refused = most, 0
+
+    def transact(self, actions: Sequence[Action]) -> None:
+        for one in actions:
+            if isinstance(one, Put) and one.table == keys.ERASURES and len(one.item["faceids"]) > self.most:
+                self.refused += 1
+                raise InvalidInput("the item is too large")
+        super().transact(actions)
+
+
+def test_a_record_that_would_be_too_large_is_cut(book: Book) -> None:
+    services = book.services
+    gone = filled(book, *range(1, 5))
+    services.group_deletion.delete(book.tenant, "staff")
+    [group_id] = book.tenant.gone
+    refuses = TooLargeFor(book.storage.items, 2)
+    replace(services.group_deletion, items=cast(ItemStore, refuses)).go_on(book.tenant, group_id, lambda: 600.0)
+    assert refuses.refused == 1
+    assert stored(book).isdisjoint(gone)
+
+
+def test_a_group_with_users_is_not_deleted_as_an_empty_one(book: Book) -> None:
+    services = book.services
+    filled(book)
+    services.users.create(book.tenant, services.groups.named(book.tenant, "staff"), "ann.smith")
+    with pytest.raises(GroupNotEmpty, match="1 users"):
+        services.groups.delete(book.tenant, "staff")
+    services.group_deletion.delete(book.tenant, "staff")
+    person.worked_off(book)
+    low, high = keys.USERS
+    assert not list(every(book.storage.items, keys.DIRECTORY, "shop", low=low, high=high))
