@@ -237,6 +237,7 @@ _ACTS = {
         GET /v1/erasures
         GET /v1/erasures/{id}
         sweep erasures
+        sweep groups
         GET /v1/retention
         GET /v1/settings
         GET /v1/signing-key

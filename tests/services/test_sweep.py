@@ -172,7 +172,7 @@ def test_a_chore_that_never_ends_does_not_hold_up_the_others_for_ever(hour: Hour
     key = hour.leave_picture("shop")
     hour.services.sweep.all(hour.clock.now())
     (message,) = hour.storage.index_queue.receive(10, 60)
-    for received in range(1, 4):
+    for received in range(1, 1 + len(json.loads(message.body)["chores"])):
         with suppress(Killed):
             hour.services.sweep.message(message.body, received, lambda: 300.0)
     assert hour.storage.blobs.size(key) is None
@@ -204,7 +204,7 @@ def test_chores_that_fail_until_the_time_runs_out_come_again_after_a_pause_and_a
     ill = {"shop"}
     hour = Hour(tmp_path, failing(ill))
     hour.services.tenants.add("shop", Profile.CAMERA)
-    assert hour.tick(left_s=30.0) == 1
+    assert hour.tick(left_s=30.0) == 2, "one more, since no group is to be erased, which cannot fail"
     for _ in range(3):
         before = len(hour.failed)
         hour.clock.advance(timedelta(minutes=30))
