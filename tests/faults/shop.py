@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import app
+from chalicelib import search_function
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState
 from chalicelib.core.items import every
@@ -143,7 +144,8 @@ class Box(Book):
 
     def call(self, function: str, event: dict[str, Any]) -> Any:
         """Call a function of app.py, in this process."""
-        app.provide.use(self.services)
+        for provide in (app.provide, search_function.provide):
+            provide.use(self.services)
         return getattr(app, function)(event, Context(function))
 
     def sweep(self) -> None:

@@ -40,6 +40,9 @@ class GroupNotFound(NotFound): ...
 class FaceNotFound(NotFound): ...
 
 
+class UserNotFound(NotFound): ...
+
+
 class AttributeNotFound(NotFound): ...
 
 
@@ -92,6 +95,9 @@ class GroupNotEmpty(Conflict): ...
 
 
 class FaceExists(Conflict): ...
+
+
+class UserExists(Conflict): ...
 
 
 class FaceKnown(Conflict):
@@ -147,6 +153,9 @@ class TooManyHooks(LimitReached): ...
 
 
 class TooManyPictures(LimitReached): ...
+
+
+class TooManyFaces(LimitReached): ...
 
 
 class TooManyKeys(LimitReached): ...
@@ -222,6 +231,7 @@ BY_CODE: Mapping[str, type[ApiError]] = {
     "NotFound": NotFound,
     "GroupNotFound": GroupNotFound,
     "FaceNotFound": FaceNotFound,
+    "UserNotFound": UserNotFound,
     "AttributeNotFound": AttributeNotFound,
     "TenantNotFound": TenantNotFound,
     "ErasureNotFound": ErasureNotFound,
@@ -240,6 +250,7 @@ BY_CODE: Mapping[str, type[ApiError]] = {
     "GroupExists": GroupExists,
     "GroupNotEmpty": GroupNotEmpty,
     "FaceExists": FaceExists,
+    "UserExists": UserExists,
     "FaceKnown": FaceKnown,
     "Changed": Changed,
     "TenantExists": TenantExists,
@@ -257,6 +268,7 @@ BY_CODE: Mapping[str, type[ApiError]] = {
     "TooManyCameras": TooManyCameras,
     "TooManyHooks": TooManyHooks,
     "TooManyPictures": TooManyPictures,
+    "TooManyFaces": TooManyFaces,
     "TooManyKeys": TooManyKeys,
     "TooManyTags": TooManyTags,
     "TooMany": TooMany,
