@@ -60,7 +60,8 @@ class Application(Chalice):
     """A Chalice app that gets uploads as bytes, and takes events of a function URL, too."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(name, configure_logs=False)
+        # Without `env`, each app that is made lengthens the process's AWS_EXECUTION_ENV, which botocore sends as a header.
+        super().__init__(name, configure_logs=False, env={})
         self.api.binary_types += [one for one in (*FORMS, *IMAGES) if one not in self.api.binary_types]
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
@@ -16,6 +17,7 @@ from botocore.exceptions import ClientError
 from chalice.app import Chalice
 
 from chalicelib.api import observability
+from chalicelib.api.application import Application
 from chalicelib.api.http import MAX_BODY_BYTES
 from chalicelib.api.rekognition.errors import CONTENT_TYPE
 from chalicelib.core.model import Credentials
@@ -138,3 +140,9 @@ def test_the_request_id_is_the_invocations(app: Chalice, faces: Any) -> None:
     lambdas = {"AWS_LAMBDA_FUNCTION_NAME": "regulars-prod-APIHandler"}
     app.register_middleware(observability.observer(lambdas, io.StringIO()), "all")
     assert faces.list_collections()["ResponseMetadata"]["RequestId"] == LAMBDAS_ID
+
+
+def test_making_apps_does_not_lengthen_the_header_in_which_botocore_names_itself() -> None:
+    before = os.environ.get("AWS_EXECUTION_ENV")
+    Application("one more")
+    assert os.environ.get("AWS_EXECUTION_ENV") == before
