@@ -60,7 +60,7 @@ class Application(Chalice):
     """A Chalice app that gets uploads as bytes, and takes events of a function URL, too."""
 
     def __init__(self, name: str) -> None:
-        # Without `env`, each app that is made lengthens the process's AWS_EXECUTION_ENV, which botocore sends as a header.
+        # Without `env`, each app that is made lengthens the process's AWS_EXECUTION_ENV, which botocore sends on.
         super().__init__(name, configure_logs=False, env={})
         self.api.binary_types += [one for one in (*FORMS, *IMAGES) if one not in self.api.binary_types]
 
