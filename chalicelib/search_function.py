@@ -1,4 +1,4 @@
-"""What the search function runs: app.py's `search`, without the dialects, which took 13 % of its cold start.
+"""The search function: app.py's `search`, without the dialects, which took 13 % of its cold start.
 
 Lambda starts it by the `Handler` in infra/functions.yaml.
 """

@@ -19,7 +19,7 @@ from chalicelib.api.http import FORMS, FUNCTION_URL, IMAGES, Refused, plain_refu
 from chalicelib.api.rekognition.routes import METHOD, PATH
 
 CAMERAS_PATHS = ("/v1/captures/uploads", "/v1/cameras", "/v1/cameras/{id}", "/v1/cameras/{id}/heartbeat")
-"""What an uploader calls: the only routes besides the Rekognition dialect's that the function URL leads to."""
+"""Routes that an uploader calls: the only ones besides the Rekognition dialect's that the function URL leads to."""
 
 
 class Routes:

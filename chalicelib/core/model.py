@@ -146,7 +146,7 @@ class Credentials:
     api_key: str
     """For `v1/`, sent as `Authorization: Bearer <api_key>`."""
     access_key_id: str = ""
-    """With `secret_access_key` for the dialect of Amazon Rekognition. "": of before there were such, until rotated."""
+    """The id of the key pair for the Rekognition dialect. "": the tenant is older, and was not rotated since."""
     secret_access_key: str = ""
 
 
@@ -238,7 +238,7 @@ class Picture:
     founded_at: datetime | None = None
     """When the sighting was captured that a stranger was made from; None: nobody was made from it."""
     found: Found | None = None
-    """Where in the photo the face was. None: it was not enrolled from a photo, or of old."""
+    """The place of the face in the photo. None: it was not enrolled from one, or before this was kept."""
 
     def has(self, model: str) -> bool:
         """Return whether this model embedded it."""

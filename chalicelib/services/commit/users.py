@@ -1,4 +1,4 @@
-"""What a change of faces does to the users that have them.
+"""Changes of users that follow from changes of their faces.
 
 A user changes with the gallery's seq only. So what is read at a seq holds if a commit that is based on it succeeds.
 """

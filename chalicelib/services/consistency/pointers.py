@@ -72,7 +72,7 @@ class PointerRecords:
         own = self.items.get(keys.TENANTS, keys.key_record(tenant.name, FIRST)) or {}
         deleted = keys.api_key_item(own.get("deleted", ""))
         for field, pointer in _CREDENTIALS.items():
-            if field not in held:  # tenants of before there were access keys
+            if field not in held:  # tenants that are older than access keys
                 continue
             kind, id_ = pointer(held[field])
             if (kind, id_) == deleted:

@@ -34,7 +34,7 @@ from chalicelib.services.merges.observations import ObservationMover
 from chalicelib.services.tenants.accounts import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
 
 BY = "group"
-"""Who asked for the erasures of a deleted group's faces, as records of erasures say it."""
+"""The word in records of erasures for a deletion of a group, as the one that asked for it."""
 
 _MOST_GONE = 500
 """Most groups that are being erased: the tenant's record names them, and each request reads it."""

@@ -55,7 +55,7 @@ class Portrait:
     photo_id: str
     """The id of the photo as it was sent (core/ids.py)."""
     found: Found | None = None
-    """Where in that photo it is."""
+    """The place of the face in that photo."""
 
 
 def id_of(photo: bytes) -> str:
