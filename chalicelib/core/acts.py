@@ -1,8 +1,9 @@
 """The act under way: who does what, by which request. What is written meanwhile names it in the audit.
 
 The dialects' endpoints, the chores and the command line begin an act; outside of one nothing is noted. The table at the
-end says what of each act becomes an entry; a test holds it against all routes, chores and commands. Routes of v1 stand
-in it by method and path, those of the dialects by their names, commands and chores by theirs.
+end says what of each act becomes an entry, and tests/services/audit/test_acts.py which acts are none: it holds both
+against all routes, chores and commands. Routes of v1 stand in it by method and path, those of the dialects by their
+names, commands and chores by theirs.
 """
 
 from __future__ import annotations
@@ -209,70 +210,6 @@ _ACTS = {
         index joining
     """,
     Kind.SIGHTING: "sighting",
-    # The rest shows no picture and changes nothing that somebody decided: a camera's own traffic (its captures' entries
-    # are the sightings), figures, deliveries that were taken, what storage needs, and commands that act over v1.
-    Kind.NOTHING: """
-        GET /v1/cameras
-        GET /v1/consents
-        GET /v1/cameras/{id}
-        POST /v1/cameras/{id}/heartbeat
-        POST /v1/captures
-        POST /v1/captures/uploads
-        POST /v1/detect
-        GET /v1/faces/{id}/consent
-        GET /v1/faces/{id}/hold
-        GET /v1/faces/{id}/rejections
-        GET /v1/groups
-        GET /v1/groups/{id}
-        GET /v1/holds
-        GET /v1/hooks
-        GET /v1/hooks/{id}
-        POST /v1/hooks/{id}/ack
-        GET /v1/hooks/{id}/deliveries
-        GET /v1/keys
-        GET /v1/observations
-        GET /v1/notice
-        GET /v1/openapi.json
-        GET /v1/session
-        GET /v1/erasures
-        GET /v1/erasures/{id}
-        sweep erasures
-        sweep groups
-        GET /v1/retention
-        GET /v1/settings
-        GET /v1/signing-key
-        GET /v1/statistics
-        GET /v1/usage
-        sunmi getGroupList
-        sunmi getFaceInfoItem
-        sunmi getFace
-        sunmi getFaceList
-        sunmi getFaceByArrival
-        icredit query
-        icredit analysis
-        rekognition ListCollections
-        rekognition DescribeCollection
-        rekognition ListTagsForResource
-        rekognition ListFaces
-        rekognition ListUsers
-        rekognition DetectFaces
-        sweep snapshots
-        sweep pictures
-        sweep seals
-        sweep usage
-        sweep audit
-        sweep audit retention
-        sweep lost captures
-        sweep reviews
-        sweep duplicates
-        sweep requests
-        sweep sessions
-        sweep events
-        sweep files
-        watch cameras
-        watch captures
-        watch outbox
-    """,
 }
 
 ACTS: dict[str, Kind] = {

@@ -51,6 +51,75 @@ CHANGES_NOTHING = {
 }
 
 
+NO_ENTRY = {
+    line.strip()
+    for line in """
+        GET /v1/cameras
+        GET /v1/consents
+        GET /v1/cameras/{id}
+        POST /v1/cameras/{id}/heartbeat
+        POST /v1/captures
+        POST /v1/captures/uploads
+        POST /v1/detect
+        GET /v1/faces/{id}/consent
+        GET /v1/faces/{id}/hold
+        GET /v1/faces/{id}/rejections
+        GET /v1/groups
+        GET /v1/groups/{id}
+        GET /v1/holds
+        GET /v1/hooks
+        GET /v1/hooks/{id}
+        POST /v1/hooks/{id}/ack
+        GET /v1/hooks/{id}/deliveries
+        GET /v1/keys
+        GET /v1/observations
+        GET /v1/notice
+        GET /v1/openapi.json
+        GET /v1/session
+        GET /v1/erasures
+        GET /v1/erasures/{id}
+        sweep erasures
+        sweep groups
+        GET /v1/retention
+        GET /v1/settings
+        GET /v1/signing-key
+        GET /v1/statistics
+        GET /v1/usage
+        sunmi getGroupList
+        sunmi getFaceInfoItem
+        sunmi getFace
+        sunmi getFaceList
+        sunmi getFaceByArrival
+        icredit query
+        icredit analysis
+        rekognition ListCollections
+        rekognition DescribeCollection
+        rekognition ListTagsForResource
+        rekognition ListFaces
+        rekognition ListUsers
+        rekognition DetectFaces
+        sweep snapshots
+        sweep pictures
+        sweep seals
+        sweep usage
+        sweep audit
+        sweep audit retention
+        sweep lost captures
+        sweep reviews
+        sweep duplicates
+        sweep requests
+        sweep sessions
+        sweep events
+        sweep files
+        watch cameras
+        watch captures
+        watch outbox
+    """.strip().split("\n")
+}
+"""Acts that show no picture and change nothing that somebody decided: a camera's own traffic (its captures' entries are
+the sightings), figures, deliveries that were taken, what storage needs, and commands that act over v1."""
+
+
 def routes() -> set[str]:
     return {
         *(f"{one.method} {one.path}" for one in v1.OPERATIONS),
@@ -76,12 +145,13 @@ def chores(services: Services) -> set[str]:
 
 
 def test_every_route_chore_and_command_has_its_line_and_no_other_has_one(services: Services) -> None:
-    """Add a line to chalicelib/core/acts.py for what is missing: what of it becomes an entry."""
+    """Add a line for what is missing: to chalicelib/core/acts.py if it makes an entry, else to NO_ENTRY."""
     found = set(named(commands, "regulars")) - OVER_V1
     local = {one for one in found if not one.startswith("regulars models ")}  # files of models only
     there = {*routes(), *chores(services), *WATCHED, *(local - CHANGES_NOTHING.keys())}
-    assert sorted(there - ACTS.keys()) == []
-    assert sorted(ACTS.keys() - there) == []
+    assert sorted(there - ACTS.keys() - NO_ENTRY) == []
+    assert sorted((ACTS.keys() | NO_ENTRY) - there) == []
+    assert sorted(ACTS.keys() & NO_ENTRY) == []
     assert local >= CHANGES_NOTHING.keys()
 
 
