@@ -76,15 +76,17 @@ from typing import Any
 
 
 class RegularsError(Exception):
-    """The base of all; `str(error)` is one English sentence: what was wrong and what would be right."""
+    """The base of all; `str(error)` is one English sentence: what was wrong and what would be right.
+
+    `details`: values by name that a dialect may answer beside the sentence; fractions are rounded to six digits.
+    """
 
     index: int | None = None
     """Number, from 0, of the thing that it concerns, if several were sent at once."""
 
-    @property
-    def details(self) -> Mapping[str, Any]:
-        """Values by name that a dialect may answer beside the sentence."""
-        return {}
+    def __init__(self, message: str = "", **details: Any) -> None:
+        super().__init__(message)
+        self.details = {name: round(one, 6) if isinstance(one, float) else one for name, one in details.items()}
 
 
 class InvalidInput(RegularsError): ...
@@ -178,32 +180,24 @@ class UserExists(Conflict): ...
 
 
 class FaceKnown(Conflict):
-    """An enrolment of somebody who is enrolled already: as `face`, which has this score; `threshold`: the least."""
-
-    def __init__(self, message: str, face: str = "", score: float = 1.0, threshold: float = 1.0) -> None:
-        super().__init__(message)
-        self.face = face
-        self.score = score
-        self.threshold = threshold
-
-    @property
-    def details(self) -> Mapping[str, float | str]:
-        return {"face": self.face, "score": round(self.score, 6), "threshold": round(self.threshold, 6)}
+    """An enrolment of somebody who is enrolled already. Details: as `face`, with a `score` of at least `threshold`."""
 
 
 class Changed(Conflict):
     """A change of something that another caller has changed since this one read it.
 
-    `present`: it as it is now; a dialect raises the error again with its own description of that.
+    `present`: it as it is now; a dialect puts its own description of that among the details.
     """
 
     def __init__(self, message: str, present: object = None) -> None:
         super().__init__(message)
         self.present = present
 
-    @property
-    def details(self) -> Mapping[str, Any]:
-        return {"present": self.present} if isinstance(self.present, dict) else {}
+
+def require_revision(what: str, present: object, revision: int, read: int | None) -> None:
+    """Raise Changed if the caller read `what`, in words, at another revision than it has now; None: at any."""
+    if read not in (None, revision):
+        raise Changed(f"{what} was changed meanwhile: it is at revision {revision}, and {read} was sent", present)
 
 
 class TenantExists(Conflict): ...
@@ -222,15 +216,7 @@ class LastAdminKey(Conflict): ...
 
 
 class SecretNotKept(Conflict):
-    """A repeat of a request that made a secret, which is stored nowhere. `made`: the id of what was made."""
-
-    def __init__(self, message: str, made: str = "") -> None:
-        super().__init__(message)
-        self.made = made
-
-    @property
-    def details(self) -> Mapping[str, float | str]:
-        return {"id": self.made}
+    """A repeat of a request that made a secret, which is stored nowhere. Details: the `id` of what was made."""
 
 
 class RequestReused(Conflict): ...
@@ -320,46 +306,19 @@ class Unusable(RegularsError):
     height in pixels, if they break one.
     """
 
-    def __init__(self, message: str, breaks: str = "", sides: tuple[int, int] | None = None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, breaks: str = "", sides: tuple[int, int] | None = None, **details: Any) -> None:
+        super().__init__(message, **details)
         self.breaks = breaks
         self.sides = sides
 
 
 class NotThisPerson(Unusable):
-    """A picture that is too unlike the face. `score`: how alike they are; `threshold`: the score that it would need;
-    None: not known."""
-
-    def __init__(self, message: str, score: float | None = None, threshold: float | None = None) -> None:
-        super().__init__(message)
-        self.score = score
-        self.threshold = threshold
-
-    @property
-    def details(self) -> Mapping[str, float | str]:
-        score = None if self.score is None else min(self.score, 1.0)
-        found = {"score": score, "threshold": self.threshold}
-        return {name: round(value, 6) for name, value in found.items() if value is not None}
+    """A picture that is too unlike the face. Details: `score`, how alike they are, and `threshold`, the score that it
+    would need; neither if they are not known."""
 
 
 class AnotherFace(NotThisPerson):
-    """A picture that looks like another face: `face` is the other one's id, `other_score` its score."""
-
-    def __init__(
-        self,
-        message: str,
-        score: float | None = None,
-        threshold: float | None = None,
-        face: str = "",
-        other_score: float = 1.0,
-    ) -> None:
-        super().__init__(message, score, threshold)
-        self.face = face
-        self.other_score = other_score
-
-    @property
-    def details(self) -> Mapping[str, float | str]:
-        return {**super().details, "face": self.face, "other_score": round(self.other_score, 6)}
+    """A picture that looks like another face. Details: also that `face`, and its `other_score`."""
 
 
 class Busy(RegularsError):

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.http import MAX_BODY_BYTES
-from chalicelib.api.v1 import repeats, times
+from chalicelib.api.v1 import repeats
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.wire import Answer, Changes, Text, Time, sent
 from chalicelib.core.errors import GroupNotFound
 from chalicelib.core.model import MAX_PICTURES, Migration, Tenant
 from chalicelib.core.pictures import MAX_PICTURE_BYTES
-from chalicelib.core.retention import RETENTION
 from chalicelib.core.roles import Role
 
 if TYPE_CHECKING:
@@ -283,47 +282,17 @@ OPERATIONS = (
 
 
 def _settings(tenant: Tenant, migration: Migration, groups: list[str]) -> Settings:
-    off: list[Any] = sorted(tenant.attributes_off)
-    return Settings(
-        time_zone=tenant.time_zone,
-        arrive_times=migration.arrive_times,
-        period_days=migration.period_days,
-        attributes_off=off,
-        least_liveness=tenant.least_liveness,
-        enrol_quality=tenant.enrol_quality,
-        review_margin=tenant.review_margin,
-        learns=tenant.learns,
-        learnt_days=tenant.learnt_days,
-        deletes_erase=tenant.deletes_erase,
-        consent_required=tenant.consent_required,
-        expired_consent_erases=tenant.expired_consent_erases,
-        controller=tenant.controller,
-        contact=tenant.contact,
-        purposes=tenant.purposes,
-        keeps_pictures=tenant.keeps_pictures,
-        no_pictures_of=groups,
-        **{name: getattr(tenant, name) for name in RETENTION},
-        model=tenant.model,
-        requests_a_day=tenant.requests_a_day,
-    )
+    off = sorted(tenant.attributes_off)
+    return Settings.made_of(tenant, **vars(migration), attributes_off=off, no_pictures_of=groups)
 
 
 def _usage(tenant: Tenant, used: usage.Usage) -> Usage:
     kept = used.kept
-    return Usage(
-        groups=used.groups,
-        faces=used.faces,
-        capacity_left=used.capacity_left,
-        cameras=used.cameras,
-        hooks=used.hooks,
-        requests_today=used.requests_today,
-        captures_kept=None
-        if kept is None
-        else KeptCaptures(captures=kept.captures, bytes=kept.size, counted_at=times.text(kept.counted_at)),
-        disk=None if used.disk is None else Disk(free_bytes=used.disk.free_bytes, total_bytes=used.disk.total_bytes),
-        models=None if used.standing is None else Models(**vars(used.standing)),
-        changes=used.changes,
-        snapshot_lag=used.snapshot_lag,
+    return Usage.made_of(
+        used,
+        captures_kept=None if kept is None else KeptCaptures.made_of(kept, bytes=kept.size),
+        disk=None if used.disk is None else Disk.made_of(used.disk),
+        models=None if used.standing is None else Models.made_of(used.standing),
         limits=_limits(tenant),
     )
 
@@ -333,15 +302,14 @@ def _limits(tenant: Tenant) -> Limits:
     from chalicelib.services.tenants.key_ring import MAX_KEYS
     from chalicelib.services.webhooks.hooks import MAX_HOOKS
 
-    return Limits(
+    return Limits.made_of(
+        tenant,
         groups=tenant.limits.groups,
         faces=tenant.limits.faces,
         cameras=MAX_CAMERAS,
         hooks=MAX_HOOKS,
         keys=MAX_KEYS,
         pictures_of_a_face=MAX_PICTURES,
-        requests_a_day=tenant.requests_a_day,
-        capture_mb_a_day=tenant.capture_mb_a_day,
         capture_bytes=MAX_PICTURE_BYTES,
         body_bytes=MAX_BODY_BYTES,
     )

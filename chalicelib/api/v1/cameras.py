@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from msgspec import UNSET, Meta, UnsetType, to_builtins
+from msgspec import UNSET, Meta, UnsetType
 
-from chalicelib.api.v1 import times
 from chalicelib.api.v1.endpoint import Call, Operation
-from chalicelib.api.v1.repeats import answer_of, nothing, secret_not_kept
+from chalicelib.api.v1.repeats import answer_of, describing_present, nothing, secret_not_kept
 from chalicelib.api.v1.shapes import Labels
 from chalicelib.api.v1.wire import Answer, Changes, Revision, Sent, Time, sent
 from chalicelib.core import captures, model
@@ -168,6 +168,9 @@ class CameraMade(Camera):
     api_key: Annotated[CameraKey, Meta(description="Shown nowhere else.")]
 
 
+_Camera = TypeVar("_Camera", bound=Camera)
+
+
 class Cameras(Answer):
     cameras: Annotated[list[Camera], Meta(max_length=1000)]
 
@@ -191,13 +194,12 @@ def add_camera(call: Call, body: NewCamera) -> CameraMade:
     made, api_key = call.services.cameras.add(
         call.tenant, body.id, body.name, bounds.CameraSettings(**settings), request=call.request
     )
-    (described,) = _described(call, [made])
-    return CameraMade(**described, api_key=api_key)
+    return _described(call, CameraMade, [made], api_key=api_key)[0]
 
 
 def list_cameras(call: Call) -> Cameras:
     """List all cameras, by id."""
-    return Cameras(cameras=[Camera(**one) for one in _described(call, call.services.cameras.all(call.tenant))])
+    return Cameras(cameras=_described(call, Camera, call.services.cameras.all(call.tenant)))
 
 
 def get_camera(call: Call) -> Camera:
@@ -213,12 +215,8 @@ def change_camera(call: Call, body: CameraChanges) -> Camera:
     """
     changes = _settings(body)
     revision = changes.pop("revision", None)
-    try:
+    with describing_present(partial(_one, call)):
         return _one(call, call.services.cameras.change(call.tenant, call.path["id"], changes, revision, call.request))
-    except Changed as error:
-        if isinstance(error.present, captures.Camera):
-            raise Changed(str(error), to_builtins(_one(call, error.present))) from error
-        raise
 
 
 def delete_camera(call: Call) -> None:
@@ -304,41 +302,27 @@ def _labels(changes: LabelChanges) -> dict[str, str]:
 
 
 def _one(call: Call, camera: captures.Camera) -> Camera:
-    (described,) = _described(call, [camera])
-    return Camera(**described)
+    return _described(call, Camera, [camera])[0]
 
 
-def _described(call: Call, cameras: Sequence[captures.Camera]) -> list[dict[str, Any]]:
+def _described(call: Call, kind: type[_Camera], cameras: Sequence[captures.Camera], **more: str) -> list[_Camera]:
+    """Describe cameras. `more`: members that only this kind of answer has."""
     names: Mapping[str, str] = {}
     if any(camera.group_ids for camera in cameras):
         names = {group.id: group.name for group in call.services.groups.all(call.tenant)}
     now = call.services.clock.now()
-    return [_members(camera, names, now) for camera in cameras]
+    return [kind.made_of(camera, **_members(camera, names, now), **more) for camera in cameras]
 
 
 def _members(camera: captures.Camera, group_names: Mapping[str, str], now: datetime) -> dict[str, Any]:
-    """Give the members of a camera's answer, without groups that were deleted since."""
+    """Give the members that are not as the camera has them. Groups that were deleted since are left out."""
     groups = None if camera.group_ids is None else [group_names[id_] for id_ in camera.group_ids if id_ in group_names]
     return {
-        "id": camera.id,
-        "name": camera.name,
         "labels": Labels.of(camera.labels),
         "groups": groups,
-        "gap_s": camera.gap_s,
-        "stranger_quality": camera.stranger_quality,
-        "keeps_strangers": camera.keeps_strangers,
-        "learns": camera.learns,
-        "enabled": camera.enabled,
-        "silent_after_s": camera.silent_after_s,
         "edge": dict(camera.edge),
         "revision": camera.version,
-        "created_at": times.text(camera.created_at),
-        "last_seen_at": None if camera.last_seen_at is None else times.text(camera.last_seen_at),
-        "health": Health(
-            state=_state(camera, now),
-            failing_at=None if camera.failing_at is None else times.text(camera.failing_at),
-            status=dict(camera.status),
-        ),
+        "health": Health.made_of(camera, state=_state(camera, now), status=dict(camera.status)),
     }
 
 

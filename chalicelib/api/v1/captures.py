@@ -358,14 +358,9 @@ def _one(call: Call, capture: captures.Capture) -> Capture:
 def _capture(call: Call, capture: captures.Capture, names: Mapping[str, str]) -> Capture:
     key = keys.capture_picture(call.tenant.name, capture.camera_id, capture.id)
     width, height = capture.sides or (None, None)
-    return Capture(
-        id=capture.id,
+    return Capture.made_of(
+        capture,
         camera=capture.camera_id,
-        captured_at=times.text(capture.captured_at),
-        sha256=capture.sha256,
-        size=capture.size,
-        content_type=capture.content_type,
-        state=capture.state,
         track=capture.track or None,
         reason=capture.reason if capture.state is CaptureState.PARKED else None,
         width=width,

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from chalicelib.api.v1 import times
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.repeats import answer_of, nothing
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Text, Time, Token
@@ -123,11 +122,4 @@ def record_of(body: NewConsent) -> consent.Consent:
 
 
 def _answer(face: Face, record: consent.Consent) -> Consent:
-    return Consent(
-        face=face.faceid,
-        name=face.name,
-        basis=record.basis,
-        given_at=times.text(record.given_at),
-        evidence=record.evidence,
-        expires_at=None if record.expires_at is None else times.text(record.expires_at),
-    )
+    return Consent.made_of(record, face=face.faceid, name=face.name)

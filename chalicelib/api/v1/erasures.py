@@ -97,13 +97,11 @@ def get_erasure(call: Call) -> Erasure:
 
 
 def erasure_of(erasure: erasures.Erasure) -> Erasure:
-    return Erasure(
-        id=erasure.id,
+    return Erasure.made_of(
+        erasure,
         state="running" if erasure.done_at is None else "done",
         faces=erasure.number,
         asked_at=times.text(erasure.at),
-        done_at=None if erasure.done_at is None else times.text(erasure.done_at),
-        step=erasure.step,
         steps=len(erasure.steps),
         counts=ErasedCounts(**erasure.counts),
         receipt=None if erasure.receipt is None else convert(erasure.receipt, Receipt),

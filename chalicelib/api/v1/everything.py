@@ -32,7 +32,7 @@ def get_everything(call: Call, query: EverythingWanted) -> Everything:
     if not call.caller.sees_pictures:
         raise NotAllowed("this key sees no pictures, and all that is held about a person has them: use another key")
     part = call.services.archives.part(call.tenant, call.path["id"], query.language, query.part)
-    return Everything(url=call.absolute(part.url), size=part.size, next_part=part.next_part)
+    return Everything.made_of(part, url=call.absolute(part.url))
 
 
 OPERATIONS = (Operation("GET", "/v1/faces/{id}/everything", get_everything, Role.ADMIN, errors=(FaceNotFound,)),)

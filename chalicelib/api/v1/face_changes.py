@@ -58,8 +58,7 @@ def change_faces(call: Call, body: FaceSelection) -> FacesChanged:
     else:
         changes = FaceChanges(labels={} if isinstance(body.labels, UnsetType) else sent(body.labels))
     changed = call.services.many_faces.change(call.tenant, body.ids, changes, call.request)
-    failed = [FailedFace(id=one.id, code=one.code, message=one.message) for one in changed.failed]
-    return FacesChanged(done=changed.done, failed=failed)
+    return FacesChanged.made_of(changed, failed=[FailedFace.made_of(one) for one in changed.failed])
 
 
 def _changed_before(_call: Call, body: Mapping[str, Any]) -> FacesChanged:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, UnsetType, field, structs, to_builtins
+from msgspec import UNSET, Meta, UnsetType, field, structs
 
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.captures import CropUrl, PictureUrl, Sighting, crop_url, names_of, sighting_of
 from chalicelib.api.v1.consents import NewConsent, record_of
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.erasures import Erasure, erasure_of
-from chalicelib.api.v1.repeats import answer_of
+from chalicelib.api.v1.repeats import answer_of, describing_present
 from chalicelib.api.v1.shapes import (
     Box,
     By,
@@ -344,14 +345,10 @@ def change_face(call: Call, body: FaceChanges) -> Face:
         "labels": sent(changes["labels"]) if "labels" in changes else {},
         "taken_back": frozenset(taken_back),
     }
-    try:
+    with describing_present(partial(face_of, call)):
         face = call.services.face_update.of_id(
             call.tenant, call.path["id"], update.FaceChanges(**fields), revision=revision, request=call.request
         )
-    except Changed as error:
-        if isinstance(error.present, model.Face):
-            raise Changed(str(error), to_builtins(face_of(call, error.present))) from error
-        raise
     return face_of(call, face)
 
 
@@ -528,24 +525,20 @@ def _described(call: Call, face: model.Face | model.ListedFace, group: model.Gro
     estimates = face.estimates
     age = estimates.age if face.age is None else face.age
     names = {} if group is None else {attribute.id: attribute.name for attribute in group.attributes}
-    return Face(
+    return Face.made_of(
+        face,
         id=face.faceid,
         group=group.name if group else "",
-        name=face.name,
-        note=face.note,
         age=None if age is None else round(age),
         gender=face.gender or estimates.gender or Gender.UNKNOWN,
         attributes={names[id_]: value for id_, value in face.attributes.items() if id_ in names},
         labels=Labels.of(face.labels),
-        enrolled_at=times.text(face.enrolled_at),
-        arrive_count=face.arrive_count,
         arrive_time=None if face.last_arrival_at is None else times.text(face.last_arrival_at),
         quality=estimates.quality,
         estimates=Estimates.of(estimates),
         portrait=portrait_of(call, face),
         pictures=face.picture_count,
         rejections=face.negatives,
-        revision=face.revision,
     )
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from msgspec import UNSET, Meta, UnsetType, field, to_builtins
+from msgspec import UNSET, Meta, UnsetType, field
 
 from chalicelib.api.v1.endpoint import Call, Operation
-from chalicelib.api.v1.repeats import answer_of, nothing
+from chalicelib.api.v1.repeats import answer_of, describing_present, nothing
 from chalicelib.api.v1.wire import Answer, Changes, NextToken, Revision, Sent, Text, sent
 from chalicelib.core import model
 from chalicelib.core.errors import (
@@ -118,12 +118,8 @@ def change_group(call: Call, body: GroupChanges) -> Group:
     """
     changes = sent(body)
     revision = changes.pop("revision", None)
-    try:
+    with describing_present(group_of):
         return group_of(call.services.groups.change(call.tenant, call.path["id"], changes, revision, call.request))
-    except Changed as error:
-        if isinstance(error.present, model.Group):
-            raise Changed(str(error), to_builtins(group_of(error.present))) from error
-        raise
 
 
 def delete_group(call: Call) -> None:
@@ -165,14 +161,5 @@ OPERATIONS = (
 
 
 def group_of(group: model.Group) -> Group:
-    return Group(
-        id=group.id,
-        name=group.name,
-        capacity=group.capacity,
-        description=group.description,
-        attributes=[attribute.name for attribute in group.attributes],
-        learns=group.learns,
-        unseen_days=group.unseen_days,
-        count=group.count,
-        revision=group.version,
-    )
+    names = [attribute.name for attribute in group.attributes]
+    return Group.made_of(group, attributes=names, revision=group.version)

@@ -19,8 +19,6 @@ from chalicelib.core.roles import Role
 from chalicelib.core.values import moment
 from chalicelib.core.webhooks import EventKind
 
-_LISTS = {"events": "kinds", "groups": "groups", "cameras": "cameras"}
-"""Names of the filters here, and their names in the use cases."""
 _KINDS = [kind.value for kind in EventKind if kind is not EventKind.TEST]
 
 HookId = Annotated[str, Meta(pattern="^[0-9]{1,20}$")]
@@ -172,7 +170,7 @@ def add_hook(call: Call, body: NewHook) -> HookMade:
     What is sent to it, and how to check the signature, stands in docs/webhooks.md.
     """
     hook, secret = call.services.hooks.add(call.tenant.name, **_settings(body), request=call.request)
-    return HookMade(**_members(hook), secret=secret)
+    return HookMade.made_of(hook, **_members(hook), secret=secret)
 
 
 def _added_before(call: Call, body: Mapping[str, Any]) -> HookMade:
@@ -180,7 +178,7 @@ def _added_before(call: Call, body: Mapping[str, Any]) -> HookMade:
     hook = call.services.hooks.get(call.tenant.name, body["id"])
     if not hook.is_mailbox:
         secret_not_kept("hook", "ask for another secret")(call, body)
-    return HookMade(**_members(hook), secret=None)
+    return HookMade.made_of(hook, **_members(hook), secret=None)
 
 
 def list_hooks(call: Call) -> Hooks:
@@ -303,26 +301,16 @@ OPERATIONS = (
 
 def _settings(body: HookSettings) -> dict[str, Any]:
     """Give the settings that were sent, by their names in the use cases."""
-    return {_LISTS.get(name, name): value for name, value in sent(body).items()}
+    return {"kinds" if name == "events" else name: value for name, value in sent(body).items()}
 
 
 def _hook(hook: webhooks.Hook) -> Hook:
-    return Hook(**_members(hook))
+    return Hook.made_of(hook, **_members(hook))
 
 
 def _members(hook: webhooks.Hook) -> dict[str, Any]:
-    return {
-        "id": hook.id,
-        "url": hook.url,
-        **{name: getattr(hook, called) for name, called in _LISTS.items()},
-        "enabled": hook.enabled,
-        "created_at": times.text(hook.created_at),
-        "health": HookHealth(
-            state=_state(hook),
-            failures=hook.failures,
-            paused_until=None if hook.paused_until is None else times.text(hook.paused_until),
-        ),
-    }
+    """Give the members that have other names or forms than in the use cases."""
+    return {"events": hook.kinds, "health": HookHealth.made_of(hook, state=_state(hook))}
 
 
 def _state(hook: webhooks.Hook) -> Literal["ok", "failing", "disabled"]:
@@ -338,12 +326,10 @@ def _event(payload: str) -> Event:
 
 def _delivery(one: webhooks.Delivery) -> Delivery:
     """Describe a delivery. `event` is the body that is posted."""
-    return Delivery(
+    return Delivery.made_of(
+        one,
         event=_event(one.payload),
         state="parked" if one.parked else "pending",
-        attempts=one.attempts,
-        created_at=times.text(one.created_at),
         next_at=None if one.parked or one.in_mailbox else times.text(one.next_at),
         parked_at=times.text(one.next_at) if one.parked else None,
-        last_error=one.last_error,
     )

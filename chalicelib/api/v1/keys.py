@@ -7,11 +7,9 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from chalicelib.api.v1 import times
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.repeats import nothing, secret_not_kept
 from chalicelib.api.v1.wire import Answer, Changes, Instant, Sent, Time, sent
-from chalicelib.core import access
 from chalicelib.core.errors import KeyNotFound, LastAdminKey, SecretNotKept, TooManyKeys
 from chalicelib.core.roles import Role
 
@@ -77,12 +75,12 @@ def add_key(call: Call, body: NewKey) -> KeyMade:
         expires_at=body.expires_at,
         request=call.request,
     )
-    return KeyMade(**_members(key), api_key=secret)
+    return KeyMade.made_of(key, api_key=secret)
 
 
 def list_keys(call: Call) -> Keys:
     """List all keys: the tenant's first one, then the others by age."""
-    return Keys(keys=[Key(**_members(key)) for key in call.services.keys.all(call.tenant)])
+    return Keys(keys=[Key.made_of(key) for key in call.services.keys.all(call.tenant)])
 
 
 def change_key(call: Call, body: KeyChanges) -> Key:
@@ -93,7 +91,7 @@ def change_key(call: Call, body: KeyChanges) -> Key:
     changes: dict[str, Any] = sent(body)
     if "role" in changes:
         changes["role"] = Role(changes["role"])
-    return Key(**_members(call.services.keys.change(call.tenant, call.path["id"], changes, call.request)))
+    return Key.made_of(call.services.keys.change(call.tenant, call.path["id"], changes, call.request))
 
 
 def delete_key(call: Call) -> None:
@@ -108,7 +106,7 @@ def renew_key(call: Call) -> KeyRenewed:
 
 
 def _changed_before(call: Call, _body: Mapping[str, Any]) -> Key:
-    return Key(**_members(call.services.keys.get(call.tenant, call.path["id"])))
+    return Key.made_of(call.services.keys.get(call.tenant, call.path["id"]))
 
 
 OPERATIONS = (
@@ -140,15 +138,3 @@ OPERATIONS = (
         again=secret_not_kept("a secret of key", "renew it once more"),
     ),
 )
-
-
-def _members(key: access.ApiKey) -> dict[str, Any]:
-    return {
-        "id": key.id,
-        "name": key.name,
-        "role": key.role.value,
-        "pictures": key.pictures,
-        "created_at": times.text(key.created_at),
-        "expires_at": None if key.expires_at is None else times.text(key.expires_at),
-        "last_used_at": None if key.last_used_at is None else times.text(key.last_used_at),
-    }

@@ -150,9 +150,7 @@ def identify(call: Call, body: PictureToIdentify) -> IdentifiedPicture:
         records=body.record,
         request=call.request,
     )
-    return IdentifiedPicture(
-        width=found.width, height=found.height, faces=[_identified(call, face) for face in found.faces]
-    )
+    return IdentifiedPicture.made_of(found, faces=[_identified(call, face) for face in found.faces])
 
 
 def verify(call: Call, body: PicturesToVerify) -> Verified:
@@ -172,7 +170,7 @@ def verify(call: Call, body: PicturesToVerify) -> Verified:
 def detect(call: Call, body: PictureToDetect) -> DetectedPicture:
     """Find the faces of a picture, and say how good each is and what it shows. Nobody is looked for."""
     found = call.services.looking.detect(call.tenant, body.picture, PICTURES)
-    return DetectedPicture(width=found.width, height=found.height, faces=[_detected(face) for face in found.faces])
+    return DetectedPicture.made_of(found, faces=[_detected(face) for face in found.faces])
 
 
 def list_similar(call: Call, query: SimilarWanted) -> SimilarFaces:
@@ -181,11 +179,7 @@ def list_similar(call: Call, query: SimilarWanted) -> SimilarFaces:
     Those that match look like one person, and may be merged. Nothing is recorded.
     """
     found = call.services.looking.similar(call.tenant, call.path["id"], query.limit)
-    return SimilarFaces(
-        threshold=found.threshold,
-        gallery_size=found.gallery_size,
-        faces=_candidates(call, found.faces),
-    )
+    return SimilarFaces.made_of(found, faces=_candidates(call, found.faces))
 
 
 OPERATIONS = (
@@ -197,16 +191,14 @@ OPERATIONS = (
 
 
 def _identified(call: Call, face: looking.IdentifiedFace) -> IdentifiedFace:
-    probe, decision = face.probe, face.decision
-    return IdentifiedFace(
+    probe = face.probe
+    return IdentifiedFace.made_of(
+        face.decision,
         box=Box.of(probe.box),
         quality=probe.quality.total,
         flaw=_flaw(probe.quality),
         match=face.match is not None,
         reason=face.reason or None,
-        threshold=decision.threshold,
-        gallery_size=decision.gallery_size,
-        false_match_probability=decision.false_match_probability,
         candidates=_candidates(call, face.candidates),
     )
 
@@ -218,11 +210,8 @@ def _candidates(call: Call, rated: Sequence[looking.RatedFace]) -> list[Candidat
 
 
 def _verified(found: Comparison) -> Verified:
-    return Verified(
-        match=found.match,
-        score=found.score,
-        threshold=found.threshold,
-        false_match_probability=found.false_match_probability,
+    return Verified.made_of(
+        found,
         reason=found.reason or None,
         faces=[
             ComparedFace(box=Box.of(one.box), quality=one.quality.total, flaw=_flaw(one.quality))

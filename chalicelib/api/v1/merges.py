@@ -123,15 +123,12 @@ def _merged(call: Call, merge: merges.Merge) -> Merged:
 def _merge(call: Call, merge: merges.Merge, face: model.Face | None) -> Merge:
     """Describe a merge. `face`: the one that absorbed the other; None if it is gone."""
     other = merge.kept.face if merge.kept else None
-    return Merge(
-        id=merge.id,
-        state=merge.state,
+    return Merge.made_of(
+        merge,
         face=merge.survivor,
         name=face.name if face else "",
         portrait=portrait_of(call, face) if face else None,
-        other=merge.other,
         other_name=other.name if other else "",
         other_portrait=portrait_of(call, other) if other else None,
         merged_at=times.text(merge.at),
-        joined=merge.joined,
     )

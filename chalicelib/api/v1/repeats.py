@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any, NoReturn
 
+from msgspec import Struct, to_builtins
+
 from chalicelib.api.http import HttpRequest
-from chalicelib.core.errors import InvalidInput, RegularsError, SecretNotKept
+from chalicelib.core.errors import Changed, InvalidInput, RegularsError, SecretNotKept
 from chalicelib.services.commit.idempotency import OK, Answer, AnsweredAlready, RequestId, Requests
 
 HEADER = "Idempotency-Key"
@@ -77,7 +80,7 @@ def secret_not_kept(what: str, instead: str) -> Callable[..., NoReturn]:
     def again(_call: object, body: Mapping[str, Any]) -> NoReturn:
         raise SecretNotKept(
             f"this request was done before: {what} {body['id']!r} is made, and its secret was shown once: {instead}",
-            str(body["id"]),
+            id=str(body["id"]),
         )
 
     return again
@@ -86,6 +89,16 @@ def secret_not_kept(what: str, instead: str) -> Callable[..., NoReturn]:
 def answer_of(view: Callable[[Any], Any]) -> Callable[..., Any]:
     """Return an `again` that answers as `view` does: what was changed, as it is now."""
     return lambda call, _body: view(call)
+
+
+@contextmanager
+def describing_present(describe: Callable[[Any], Struct]) -> Iterator[None]:
+    """Add to an error that something was changed meanwhile how that is now, as `describe` answers it."""
+    try:
+        yield
+    except Changed as error:
+        error.details["present"] = to_builtins(describe(error.present))
+        raise
 
 
 def nothing(_call: object, _body: Mapping[str, Any]) -> None:

@@ -6,7 +6,6 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from chalicelib.api.v1 import times
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.wire import Answer, Time
 from chalicelib.core.retention import Kind
@@ -36,18 +35,7 @@ def get_retention(call: Call) -> Retention:
     Faces under legal hold, and what shows them, are not counted.
     """
     planned = call.services.retention.plan(call.tenant)
-    kinds = [
-        Kept(
-            kind=one.kind,
-            group=one.group,
-            days=one.days,
-            now=one.now,
-            within_7_days=one.soon,
-            more=one.more,
-            oldest=None if one.oldest is None else times.text(one.oldest),
-        )
-        for one in planned
-    ]
+    kinds = [Kept.made_of(one, within_7_days=one.soon) for one in planned]
     return Retention(kinds=kinds, held=len(call.services.holds.all(call.tenant.name)))
 
 

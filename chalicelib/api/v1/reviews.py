@@ -6,7 +6,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from chalicelib.api.v1 import repeats, times
+from chalicelib.api.v1 import repeats
 from chalicelib.api.v1.cameras import CameraId
 from chalicelib.api.v1.captures import CaptureId, CropUrl, PictureUrl, crop_url
 from chalicelib.api.v1.endpoint import Call, Operation
@@ -93,12 +93,9 @@ OPERATIONS = (
 
 def _review(call: Call, review: reviews.Review) -> Review:
     url = call.services.sightings.picture_url(call.tenant, review.camera, review.sighting_id)
-    return Review(
-        id=review.id,
-        kind=review.kind,
-        at=times.text(review.at),
+    return Review.made_of(
+        review,
         face=review.faceid,
-        camera=review.camera,
         capture=parts_of_sighting(review.sighting_id)[0],
         sighting=review.sighting_id,
         box=None if review.box is None else Box.of(review.box),

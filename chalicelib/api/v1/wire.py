@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 from msgspec import UNSET, Meta, Struct
+
+from chalicelib.core.values import time_text
 
 
 class Sent(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -37,6 +39,13 @@ PictureFile = Annotated[bytes, Meta(description="A picture file; in JSON in base
 
 class Answer(Struct, kw_only=True):
     """Base of answers and of their parts."""
+
+    @classmethod
+    def made_of(cls, source: object, **others: Any) -> Self:
+        """Make an answer: each member is one of `others`, or else the attribute of that name, a time as a text."""
+        own = {name: getattr(source, name) for name in cls.__struct_fields__ if name not in others}
+        texts = {name: time_text(value) for name, value in own.items() if isinstance(value, datetime)}
+        return cls(**{**own, **texts}, **others)
 
 
 class Instant(datetime):

@@ -14,10 +14,10 @@ from chalicelib.core.errors import (
     Busy,
     CameraExists,
     CameraNotFound,
-    Changed,
     ConditionFailed,
     InvalidInput,
     TooManyCameras,
+    require_revision,
 )
 from chalicelib.core.items import attempts, every, write
 from chalicelib.core.model import Tenant
@@ -139,9 +139,7 @@ class Cameras:
         """
         for _ in attempts():
             camera = self.get(tenant, id_)
-            if revision is not None and revision != camera.version:
-                said = f"it is at revision {camera.version}, and {revision} was sent"
-                raise Changed(f"the camera was changed meanwhile: {said}", camera)
+            require_revision("the camera", camera, camera.version, revision)
             changed = self._changed(tenant, camera, changes)
             if changed == camera:
                 self._requests.note(tenant.name, request)

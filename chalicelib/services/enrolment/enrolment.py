@@ -181,9 +181,9 @@ class Enrolment:
             raise FaceKnown(
                 f"this looks like face {known.face.faceid!r}, which is enrolled already ({known.score:.4f}): add the "
                 "picture to it, or enrol it without if_known",
-                known.face.faceid,
-                known.score,
-                found.threshold,
+                face=known.face.faceid,
+                score=known.score,
+                threshold=found.threshold,
             )
         return found.seq
 

@@ -227,10 +227,10 @@ def _require_like_no_other(score: float, found: Recognised) -> None:
         raise AnotherFace(
             f"the picture looks more like face {other.faceid!r} ({others:.4f}) than like this one ({score:.4f}): "
             "merge the two if they are one person, or vouch for the picture if you know",
-            score,
-            found.decision.threshold,
-            other.faceid,
-            others,
+            score=min(score, 1.0),
+            threshold=found.decision.threshold,
+            face=other.faceid,
+            other_score=others,
         )
 
 
@@ -241,7 +241,9 @@ def _not_this_person(score: float, threshold: float, *, turned_down: bool) -> No
         else f"does not look like this face: {score:.4f}, and {threshold:.4f} is the least"
     )
     return NotThisPerson(
-        f"the picture {why}; send another one, or vouch for it if you know that it is the same person", score, threshold
+        f"the picture {why}; send another one, or vouch for it if you know that it is the same person",
+        score=min(score, 1.0),
+        threshold=threshold,
     )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from chalicelib.core import keys
-from chalicelib.core.errors import Busy, Changed, ConditionFailed, FaceNotFound, StorageUnavailable
+from chalicelib.core.errors import Busy, ConditionFailed, FaceNotFound, StorageUnavailable, require_revision
 from chalicelib.core.items import attempts, write
 from chalicelib.core.model import Face, Group, Tenant
 from chalicelib.core.names import face_name, face_note
@@ -110,11 +110,7 @@ class FaceUpdate:
 
         def read() -> _Read:
             found = self._anywhere(tenant, faceid, changes)
-            if revision is not None and revision != found.face.revision:
-                raise Changed(
-                    f"the face was changed meanwhile: it is at revision {found.face.revision}, and {revision} was sent",
-                    found.face,
-                )
+            require_revision("the face", found.face, found.face.revision, revision)
             return found
 
         return self._apply(tenant, read, changes, None, request=request, record=record)

@@ -16,7 +16,6 @@ from chalicelib.core import keys
 from chalicelib.core.attributes import with_these
 from chalicelib.core.errors import (
     Busy,
-    Changed,
     ConditionFailed,
     DefaultGroup,
     GroupExists,
@@ -28,6 +27,7 @@ from chalicelib.core.errors import (
     TenantNotFound,
     TooManyGroups,
     TooManyTags,
+    require_revision,
 )
 from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.items import attempts, directory_of, every, write_in_parts
@@ -190,9 +190,7 @@ class Groups:
 
         def read() -> Group:
             group = self.get(tenant, group_id)
-            if revision is not None and revision != group.version:
-                said = f"it is at revision {group.version}, and {revision} was sent"
-                raise Changed(f"the group was changed meanwhile: {said}", group)
+            require_revision("the group", group, group.version, revision)
             return group
 
         return self.apply(tenant, read, lambda group: _changed(group, changes), request)
