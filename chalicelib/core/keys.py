@@ -54,27 +54,7 @@ NAMES = Table("names", "tenant", "term")
 AUDIT = Table("audit", "tenant", "id")
 ERASURES = Table("erasures", "tenant", "id")
 
-TABLES = (
-    TENANTS,
-    DIRECTORY,
-    FACES,
-    JOURNAL,
-    REQUESTS,
-    OBSERVATIONS,
-    SUMMARIES,
-    CAPTURES,
-    ARRIVALS,
-    CAMERAS,
-    HOOKS,
-    OUTBOX,
-    NEGATIVES,
-    MERGES,
-    REVIEWS,
-    DUPLICATES,
-    NAMES,
-    AUDIT,
-    ERASURES,
-)
+TABLES = tuple(value for value in list(globals().values()) if isinstance(value, Table))
 
 _MS_WIDTH = 13
 LAST_MS = 10**_MS_WIDTH - 1
@@ -585,12 +565,6 @@ def audit_folder(tenant: str) -> str:
 
 def day_columns(tenant: str, zone: str, day: int, nonce: str) -> str:
     return f"{days_columns(tenant, zone)}{day_text(day)}-{nonce}.columns"
-
-
-def zone_and_day_of_columns(tenant: str, key: str) -> tuple[str, int]:
-    """Read a time zone, and a day in it, from a key of `day_columns`."""
-    zone, _, name = key.removeprefix(f"{tenant}/observations/").rpartition("/")
-    return zone, day_number(name[:8])
 
 
 def days_columns(tenant: str, zone: str) -> str:

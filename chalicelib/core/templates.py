@@ -43,16 +43,20 @@ def compared(templates: Sequence[Template]) -> tuple[Template, ...]:
     )
 
 
-def fused(embeddings: NDArray[np.float32], weights: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-    """Return the unit mean, (dimensions,) float32, of one person's unit embeddings (n, dimensions).
+def of_model(templates: Sequence[Template], model: str) -> Template | None:
+    """Return the one of the `compared` ones that is of this model; None if there is none."""
+    own = [one for one in templates if one.model == model]
+    return compared(own)[0] if own else None
 
-    `weights`: (n,); None: all equal.
+
+def fused(embeddings: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the unit mean, (dimensions,) float32, of one person's unit embeddings (n, dimensions).
 
     The pictures share the person, and their differences cancel out: a search finds the mean of three photos more often
     than the best of the three.
     """
     import numpy as np
 
-    mean = np.average(embeddings, axis=0, weights=weights)
+    mean = embeddings.mean(axis=0)
     norm = max(float(np.linalg.norm(mean)), float(np.finfo(np.float32).tiny))
     return np.asarray(mean / norm, dtype=np.float32)

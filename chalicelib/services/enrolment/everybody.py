@@ -21,7 +21,7 @@ from chalicelib.core.items import attempts
 from chalicelib.core.model import NO_LABELS, Face, Group, Labels, Tenant
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Clock
-from chalicelib.core.templates import compared, vector
+from chalicelib.core.templates import of_model, vector
 from chalicelib.services.commit.gallery import GROUP_ROOM, TENANT_ROOM, GalleryMoved, GalleryWriter
 from chalicelib.services.enrolment.absorbing import Absorbing
 from chalicelib.services.enrolment.plan import EnrolledFace, EnrolmentPlan
@@ -82,7 +82,7 @@ class GroupEnrolment:
         """
         name = legal_name(group_name)
         face = self.faces.get(tenant, faceid)
-        template = next((t for t in compared(face.templates) if t.model == tenant.model), None)
+        template = of_model(face.templates, tenant.model)
         if template is None:
             raise Unusable(f"face {faceid!r} has no template of the model {tenant.model!r} yet")
         jpeg = self.portraits.load(face.portrait) if face.picture_key else NO_JPEG

@@ -31,7 +31,7 @@ from chalicelib.core.model import MAX_PICTURES, Face, Picture, Tenant
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Action, Clock, ItemStore
 from chalicelib.core.records.captures import capture_from, capture_key
-from chalicelib.core.templates import compared, vector
+from chalicelib.core.templates import of_model, vector
 from chalicelib.services.captures.reading import SightedFaces, not_found
 from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter, edited
 from chalicelib.services.commit.idempotency import RequestId, Requests
@@ -198,7 +198,7 @@ class FacePictures:
         probe, model = portrait.embedding, portrait.template.model
         # First, since it raises WrongModel if the tenant's model was changed.
         [found] = self.recognition.of(tenant, Probes(model, probe[None], [portrait.estimates.quality]))
-        own = next((one for one in compared(face.templates) if one.model == model), None)
+        own = of_model(face.templates, model)
         if own is None:
             raise NotThisPerson(
                 f"face {face.faceid!r} has no template of the model {model!r} yet, so nothing tells whether this is "

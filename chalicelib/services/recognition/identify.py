@@ -8,19 +8,20 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from chalicelib.core.decision import comparable
-from chalicelib.core.errors import Busy, FaceNotFound, Unusable
+from chalicelib.core.errors import Busy, Unusable
 from chalicelib.core.items import attempts
 from chalicelib.core.model import NO_LABELS, Decision, Face, Group, Labels, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Box, Estimates, PictureRules
 from chalicelib.core.ports import Clock, Vision
 from chalicelib.core.telemetry import stage
+from chalicelib.core.templates import vector
 from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.groups.groups import Groups
 from chalicelib.services.models.estimation import estimated
 from chalicelib.services.models.tenant_vision import TenantVision
-from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition
+from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition, template_of
 from chalicelib.services.statistics.recorder import Recorder, new_id, observed_estimates
 
 if TYPE_CHECKING:
@@ -141,22 +142,13 @@ class Identify:
 
         Raises FaceNotFound if the face does not exist, or has no template of the tenant's model.
         """
-        import numpy as np
-
-        from chalicelib.core.templates import compared, vector
-
         face = self.faces.get(tenant, faceid)
         group = self.groups.find(tenant, group_name)
         vision = self.tenant_vision.of(tenant.model)
-        vectors = [vector(t) for t in compared(face.templates) if t.model == vision.model]
-        if not vectors:
-            raise FaceNotFound(f"face {faceid!r} has no template of the model {vision.model!r} yet")
+        own = vector(template_of(face, vision.model))
         if group is None:
             return None
-        boxes, estimates = [None] * len(vectors), [face.estimates] * len(vectors)
-        searches = self._identify(tenant, vision, np.stack(vectors), group, boxes, estimates)
-        matches = [search.match for search in searches if search.match]
-        best = max(matches, key=lambda match: match.decision.score or 0.0, default=None)
+        best = self._identify(tenant, vision, own[None], group, [None], [face.estimates])[0].match
         self._observe(tenant, [best] if best else [], labels)
         return best
 

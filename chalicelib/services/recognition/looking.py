@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from chalicelib.core.decision import MIN_QUALITY, OperatingPoint, comparable
-from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput
+from chalicelib.core.errors import Busy, InvalidInput
 from chalicelib.core.items import attempts
 from chalicelib.core.model import NO_LABELS, Decision, Face, Tenant
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
 from chalicelib.core.ports import Clock, Vision
 from chalicelib.core.search import FaceSearch, SearchRequest
+from chalicelib.core.templates import vector
 from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId, Requests
 from chalicelib.services.faces.faces import Faces
@@ -25,7 +26,7 @@ from chalicelib.services.groups.groups import Groups
 from chalicelib.services.models.estimation import estimated, whole
 from chalicelib.services.models.tenant_vision import TenantVision
 from chalicelib.services.recognition.identify import Match, search_observation
-from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition
+from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition, template_of
 from chalicelib.services.statistics.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -287,7 +288,7 @@ class Looking:
         """
         if most not in SIMILAR:
             raise InvalidInput(f"limit is {SIMILAR[0]} to {SIMILAR[-1]}, not {most}")
-        own = self._template(tenant, faceid)
+        own = vector(template_of(self.faces.get(tenant, faceid), tenant.model))
         point = self._operating_point(tenant.model)
         for _ in attempts(_TRIES):
             answer = self.search().search(tenant.name, SearchRequest(tenant.model, own[None], None, most + 1))
@@ -298,16 +299,6 @@ class Looking:
                 rated = (_rated(faces[one.faceid], one.score, match=one.score >= threshold) for one in others)
                 return SimilarFaces(threshold, answer.gallery_size, tuple(rated))
         raise _moving()
-
-    def _template(self, tenant: Tenant, faceid: str) -> NDArray[np.float32]:
-        """Return the (dimensions,) template that searches compare with."""
-        from chalicelib.core.templates import compared, vector
-
-        face = self.faces.get(tenant, faceid)
-        own = [vector(template) for template in compared(face.templates) if template.model == tenant.model]
-        if not own:
-            raise FaceNotFound(f"face {faceid!r} has no template of the model {tenant.model!r} yet")
-        return own[0]
 
     def _operating_point(self, model: str) -> OperatingPoint:
         return OperatingPoint(self.tenant_vision.of(model).impostor_curve, self.recognition.fpir_target)

@@ -10,6 +10,7 @@ from chalicelib.core.items import every, write, write_in_parts
 from chalicelib.core.model import Face, Negative, Template
 from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, Update, exists
 from chalicelib.core.records.faces import template_items, templates_from
+from chalicelib.core.templates import vector
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,8 +35,6 @@ class Negatives:
         """
         if not face.negatives:
             return False
-        from chalicelib.core.templates import vector
-
         return any(
             float(vector(template) @ probe) > score
             for one in self.of_face(tenant, face.faceid)

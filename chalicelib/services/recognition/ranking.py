@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core import acts
 from chalicelib.core.decision import OperatingPoint
-from chalicelib.core.errors import Busy, FaceNotFound
+from chalicelib.core.errors import Busy
 from chalicelib.core.items import attempts
 from chalicelib.core.model import Candidate, Face, Group, Tenant
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.search import FaceSearch, SearchAnswer, SearchRequest, verdicts
 from chalicelib.core.similarity import MATCH, judged, similarity
-from chalicelib.core.templates import compared, vector
+from chalicelib.core.templates import vector
 from chalicelib.core.users import User, gallery_group, id_of, is_users
 from chalicelib.core.values import known
 from chalicelib.services.audit.sightings import decision_said
@@ -26,6 +26,7 @@ from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.models.tenant_vision import TenantVision
 from chalicelib.services.recognition.negatives import Negatives
+from chalicelib.services.recognition.recognition import template_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,7 +106,7 @@ class Ranking:
 
         Raises FaceNotFound if the face has no template of the tenant's model, and as `of_probe`.
         """
-        probe = _template(tenant, face)
+        probe = vector(template_of(face, tenant.model))
         return self.of_probe(tenant, group, probe, face.estimates.quality, least=least, most=most, besides=face.faceid)
 
     def users_of_probe(
@@ -126,7 +127,7 @@ class Ranking:
 
     def users_of_face(self, tenant: Tenant, group: Group, face: Face, *, least: float, most: int) -> list[SimilarUser]:
         """Return the users that are similar to a face, its own too. Raises as `of_face`."""
-        probe = _template(tenant, face)
+        probe = vector(template_of(face, tenant.model))
         return self.users_of_probe(tenant, group, probe, face.estimates.quality, least=least, most=most)
 
     def users_of_user(self, tenant: Tenant, group: Group, user: User, *, least: float, most: int) -> list[SimilarUser]:
@@ -187,11 +188,3 @@ class Ranking:
         limit = search.most if search.besides is None else search.most + 1
         request = SearchRequest(tenant.model, search.probe[None], [search.group_id], limit, operating_point=decides)
         return self.search().search(tenant.name, request)
-
-
-def _template(tenant: Tenant, face: Face) -> NDArray[np.float32]:
-    """Return the (dimensions,) template that a face is compared by. Raises FaceNotFound if it has none."""
-    own = next((one for one in compared(face.templates) if one.model == tenant.model), None)
-    if own is None:
-        raise FaceNotFound(f"face {face.faceid!r} has no template of the model {tenant.model!r} yet")
-    return vector(own)

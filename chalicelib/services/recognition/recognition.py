@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.core import acts
 from chalicelib.core.captures import Camera, SeenFace
 from chalicelib.core.decision import OperatingPoint, Verdict
-from chalicelib.core.model import DEFAULT_GROUPS, Candidate, Decision, Face, Tenant
+from chalicelib.core.errors import FaceNotFound
+from chalicelib.core.model import DEFAULT_GROUPS, Candidate, Decision, Face, Template, Tenant
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.search import FaceSearch, SearchRequest, verdicts
 from chalicelib.core.telemetry import stage
+from chalicelib.core.templates import of_model, vector
 from chalicelib.services.audit.sightings import decision_said
 from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.faces.faces import Faces
@@ -109,8 +111,6 @@ class Recognition:
 
         Raises GalleryMoved, WrongModel.
         """
-        from chalicelib.core.templates import vector
-
         probes = Probes(seen.template.model, vector(seen.template)[None, :], [seen.estimates.quality])
         (found,) = self.of(tenant, probes, group_ids=searched(camera), besides=besides, find=find)
         return found
@@ -120,8 +120,6 @@ class Recognition:
 
         Raises WrongModel.
         """
-        from chalicelib.core.templates import vector
-
         probe = vector(seen.template)[None, :]
         request = SearchRequest(seen.template.model, probe, searched(camera), most)
         return self.search().search(tenant.name, request).candidates[0]
@@ -151,6 +149,14 @@ class Recognition:
             if face.faceid != besides and not turned_down:
                 return face, verdict
         return None
+
+
+def template_of(face: Face, model: str) -> Template:
+    """Return the template by which a face is compared. Raises FaceNotFound if it has none of this model."""
+    own = of_model(face.templates, model)
+    if own is None:
+        raise FaceNotFound(f"face {face.faceid!r} has no template of the model {model!r} yet")
+    return own
 
 
 def _said(model: str, found: Recognised) -> Mapping[str, Any]:

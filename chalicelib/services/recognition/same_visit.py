@@ -16,6 +16,7 @@ from chalicelib.core.decision import Verdict, comparable, visit_verdict
 from chalicelib.core.model import Candidate, Face, Template, Tenant
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.records.captures import capture_from
+from chalicelib.core.templates import of_model, vector
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.models.tenant_vision import TenantVision
 from chalicelib.services.recognition.negatives import Negatives
@@ -132,17 +133,13 @@ class SameVisit:
         return visit_verdict(curve, candidate, same_track=shown.same_track, beside=shown.sighting_id, gallery_size=size)
 
     def _is_turned_down(self, tenant: Tenant, face: Face, seen: SeenFace, score: float) -> bool:
-        from chalicelib.core.templates import vector
-
         probe, model = vector(seen.template), seen.template.model
         return Negatives(self.items).turn_down(tenant.name, face, probe, model, score)
 
 
 def score_with(face: Face, template: Template) -> float | None:
     """Return the score of a template with a face; None if the face has none of its model."""
-    from chalicelib.core.templates import compared, vector
-
-    own = next((one for one in compared(face.templates) if one.model == template.model), None)
+    own = of_model(face.templates, template.model)
     return None if own is None else float(vector(own) @ vector(template))
 
 

@@ -7,14 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.core import acts
 from chalicelib.core.decision import OperatingPoint, is_match
-from chalicelib.core.errors import FaceNotFound, Unusable, WrongModel
+from chalicelib.core.errors import Unusable, WrongModel
 from chalicelib.core.model import Decision, Template, Tenant
 from chalicelib.core.pictures import PictureRules
+from chalicelib.core.similarity import judged, similarity
+from chalicelib.core.templates import canonical, vector
 from chalicelib.core.values import known
 from chalicelib.services.audit.sightings import decision_said
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.models.tenant_vision import TenantVision
 from chalicelib.services.recognition.looking import Probe, SeenPicture, probes_of
+from chalicelib.services.recognition.recognition import template_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,18 +55,11 @@ class Verification:
 
         Raises FaceNotFound, also if the face has no template of the tenant's model, and Unusable.
         """
-        from chalicelib.core.templates import compared
-
-        face = self.faces.get(tenant, faceid)
-        own = next((one for one in compared(face.templates) if one.model == tenant.model), None)
-        if own is None:
-            raise FaceNotFound(f"face {faceid!r} has no template of the model {tenant.model!r} yet")
+        own = template_of(self.faces.get(tenant, faceid), tenant.model)
         return self._judged(tenant, [self._largest(tenant, picture, rules, "the picture")], own, faceid)
 
     def with_picture(self, tenant: Tenant, picture: bytes, other: bytes, rules: PictureRules) -> Comparison:
         """Compare the largest faces of two pictures. Raises Unusable if a picture cannot be read or shows no face."""
-        from chalicelib.core.templates import canonical
-
         probes = [
             self._largest(tenant, picture, rules, "the picture"),
             self._largest(tenant, other, rules, "the other picture"),
@@ -75,9 +71,6 @@ class Verification:
 
         Both pictures were embedded by the tenant's model. Raises WrongModel if it was changed meanwhile.
         """
-        from chalicelib.core.similarity import judged, similarity
-        from chalicelib.core.templates import canonical
-
         if not (source.model == target.model == tenant.model):
             raise WrongModel(f"tenant {tenant.name!r} is searched with another model by now: send the request again")
         curve = self.tenant_vision.of(tenant.model).impostor_curve
@@ -118,7 +111,5 @@ def _said(model: str, score: float, threshold: float, *, match: bool) -> dict[st
 def _score(probe: NDArray[np.float32], template: Template) -> float:
     """Return the score as a search computes it: in float64, with the canonical template."""
     import numpy as np
-
-    from chalicelib.core.templates import vector
 
     return float(probe.astype(np.float64) @ vector(template).astype(np.float64))

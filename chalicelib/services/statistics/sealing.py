@@ -94,7 +94,7 @@ class Sealing:
         prefix, own = keys.days_columns(tenant.name, ""), keys.days_columns(tenant.name, tenant.time_zone)
         for blob in every_blob(self._blobs, prefix[:-1]):
             if not blob.key.startswith(own):
-                zone, day = keys.zone_and_day_of_columns(tenant.name, blob.key)
+                zone, day = keys.parts_of_columns(tenant.name, blob.key)
                 seal = self._seals.get(tenant.name, zone, day)
                 if seal is not None:
                     with suppress(ConditionFailed):
