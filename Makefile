@@ -10,7 +10,7 @@ NO_REGISTRY := echo "make $(MAKECMDGOALS) needs a package registry once: let pip
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
-.PHONY: setup models packs demo week serve test alone check format package dist container bench load bench-book bench-cold bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance fuzz fuzz-api fuzz-rekognition soak stale faults crash crash-import crash-index crash-edge clips-edge memory-edge soak-edge lag-edge clean
+.PHONY: setup models packs demo week serve test alone check format package dist container bench load bench-book bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance fuzz fuzz-api fuzz-rekognition soak stale faults crash crash-import crash-index crash-edge clips-edge memory-edge soak-edge lag-edge clean
 
 setup: .venv/installed
 
@@ -121,6 +121,9 @@ bench-book: setup  ## How true the book of strangers is, on labelled faces besid
 bench-cold: setup .venv/peers  ## Cold starts of the packaged functions, split; needs Python 3.13
 	$(BIN)/python -m pip install -qq --group kernel
 	$(BIN)/python -m bench.cold_start
+
+bench-throughput: models  ## Captures a second of a box on two cores, its memory, and PUT to hook; CAPTURES=, CAMERAS=, RATE=
+	$(BIN)/python -m bench.throughput $(if $(CAPTURES),--captures $(CAPTURES)) $(if $(CAMERAS),--cameras $(CAMERAS)) $(if $(RATE),--rate $(RATE))
 
 slow: setup  ## All examples of the properties of which the gate tries a few
 	$(BIN)/python -m pytest -q -m slow --hypothesis-profile long tests

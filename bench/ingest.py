@@ -152,15 +152,16 @@ def warm(services: Services, tenant: Tenant, vision: Vision, shots: Sequence[Sho
 
 def bare(vision: Vision, shots: Sequence[Shot]) -> float:
     """Seconds for all pictures."""
+    return _seconds(lambda shot: seen(vision, shot[1]), shots)
 
-    def one(shot: Shot) -> None:
-        image = vision.read(shot[1], RULES)
-        faces = vision.detect(image)
-        vision.embed(image, faces)
-        vision.qualities(image, faces)
-        vision.describe(image, faces)
 
-    return _seconds(one, shots)
+def seen(vision: Vision, picture: bytes) -> None:
+    """Do all that the models do with a capture's picture."""
+    image = vision.read(picture, RULES)
+    faces = vision.detect(image)
+    vision.embed(image, faces)
+    vision.qualities(image, faces)
+    vision.describe(image, faces)
 
 
 def ingested(services: Services, tenant: Tenant, captures: Sequence[Capture]) -> tuple[Counter[str], float]:

@@ -66,6 +66,12 @@ def memory_bytes(pid: int | str = "self") -> dict[str, int]:
     return {line[0].rstrip(":"): int(line[1]) * 1024 for line in lines if line[-1] == "kB"}
 
 
+def processor_s(pid: int) -> float:
+    """Return the seconds of processors that a process has taken, all its threads together."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def unnamed_bytes(folder: Path) -> int:
     """Return the bytes of the files without a name in the folder that this process has mapped into memory."""
     lines = (line.split() for line in Path("/proc/self/maps").read_text().splitlines() if line.endswith("(deleted)"))
