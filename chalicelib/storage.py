@@ -29,16 +29,10 @@ def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
     from chalicelib.adapters.embedded.vault import PlainVault
 
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    database = folder / DATABASE
-    items = SqliteItemStore(database, keys.TABLES)
-    queues = [SqliteQueue(database, name, clock) for name in ("index", "captures", "deliveries")]
-    index_queue, captures_queue, deliveries_queue = queues
-
-    def close() -> None:
-        for queue in queues:
-            queue.close()
-        items.close()
-
+    items = SqliteItemStore(folder / DATABASE, keys.TABLES)
+    index_queue, captures_queue, deliveries_queue = (
+        SqliteQueue(items.file, name, clock) for name in ("index", "captures", "deliveries")
+    )
     secret = signing_secret(folder)
     captures = SignedPaths(secret, clock)
     return Storage(
@@ -49,7 +43,7 @@ def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
         captures_queue=captures_queue,
         deliveries_queue=deliveries_queue,
         vault=PlainVault(),
-        close=close,
+        close=items.close,
         wipe=items.wipe,
         scrub=items.scrub,
         expires_items=False,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -113,3 +114,16 @@ class CpuSlots:
         """Return whose turn it is; None if there is no slot for any that waits."""
         may = [each for each in self._waiting if self._free and self._held[each.tenant] < self.count]
         return min(may, key=lambda each: (each.to_open, self._held[each.tenant]), default=None)
+
+
+MEGABYTES_A_CORE = 1769
+"""Memory for which a function in Lambda gets the time of one core, as its documentation says, though it sees two."""
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    if megabytes := os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"):
+        return max(int(megabytes) // MEGABYTES_A_CORE, 1)
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

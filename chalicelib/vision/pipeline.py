@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 import weakref
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 from chalicelib.core.decision import ImpostorCurve
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
 from chalicelib.core.telemetry import stage
-from chalicelib.vision.cpu_slots import CpuSlots
+from chalicelib.vision.cpu_slots import CpuSlots, cores
 from chalicelib.vision.describe import attributes, beauty, embed, liveness, pose, quality
 from chalicelib.vision.detect import align
 from chalicelib.vision.detect.detect import Detector
@@ -183,16 +182,3 @@ class _LastCrops(threading.local):
             crops: _Crops = {}
             self._crops, self._image = crops, weakref.ref(image, lambda _: crops.clear())
         return self._crops
-
-
-MEGABYTES_A_CORE = 1769
-"""Memory for which a function in Lambda gets the time of one core, as its documentation says, though it sees two."""
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    if megabytes := os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"):
-        return max(int(megabytes) // MEGABYTES_A_CORE, 1)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -19,9 +19,10 @@ from chalicelib.core.errors import Unusable
 from chalicelib.core.pictures import Box, PictureRules
 from chalicelib.core.ports import Vision
 from chalicelib.core.telemetry import collected
+from chalicelib.vision.cpu_slots import cores
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
-from chalicelib.vision.pipeline import FacePipeline, cores
+from chalicelib.vision.pipeline import FacePipeline
 from regulars.errors import OperatorError
 from regulars.evaluate.memory import Memory, PictureResult
 

@@ -18,8 +18,9 @@ from chalicelib.core.ports import Vision
 from chalicelib.services import Services
 from chalicelib.services.model_change.reembedding import CHUNK, Outcome, Progress, Remaining, Sample
 from chalicelib.settings import Settings
+from chalicelib.vision.cpu_slots import cores
 from chalicelib.vision.packs import packs
-from chalicelib.vision.pipeline import FacePipeline, cores
+from chalicelib.vision.pipeline import FacePipeline
 from regulars.cost import prices
 from regulars.tenants import tenants
 

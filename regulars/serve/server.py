@@ -38,6 +38,7 @@ from chalicelib.core.pictures import Box, DetectedFace
 from chalicelib.core.search import SearchRequest
 from chalicelib.services import Services
 from chalicelib.settings import Settings
+from chalicelib.vision.cpu_slots import cores
 from chalicelib.vision.packs.packs import MissingModel
 from regulars import libraries
 from regulars.errors import OperatorError, PortTaken
@@ -103,7 +104,7 @@ def serve(
 
     Raises FolderInUse, PortTaken, OperatorError if a model is missing, and the storage's errors.
     """
-    arenas.limit(os.cpu_count() or 1)
+    arenas.limit(cores())
     arenas.give_large_blocks_back()
     sys.setswitchinterval(_SWITCH_S)
     stop = Stop()
@@ -194,7 +195,7 @@ def feed(app: ModuleType, services: Services, background: events.Background) -> 
         "ingest": services.captures_queue,
         "deliver": services.deliveries_queue,
     }
-    threads = {"ingest": os.cpu_count() or 1, "deliver": DELIVERING_THREADS}
+    threads = {"ingest": cores(), "deliver": DELIVERING_THREADS}
     events.feed(app.app, handlers, queues, background, threads)
 
 

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
 from chalicelib.core import telemetry
+from chalicelib.vision.cpu_slots import cores
 from regulars.serve.asgi import Take, TooLong
 from regulars.serve.budget import Budget, Holding, lane_of_sender
 from regulars.serve.callers import STRANGERS, Anybody, Callers, Claim
 from regulars.serve.lanes import Full, Lanes
 from regulars.serve.messages import BUSY, TOO_LONG, Refused, Request, Response
 
-THREADS = (os.cpu_count() or 1) + 30
+THREADS = cores() + 30
 """Threads that answer. Vision runs few of them at a time; waiting searches must not delay short requests.
 
 Measured with 16 searching clients: a getGroupList takes 5 ms with 30 threads, 400 ms with 6, at equal throughput.

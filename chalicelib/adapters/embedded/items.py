@@ -37,19 +37,20 @@ class SqliteItemStore(Queries):
 
     def __init__(self, path: Path, tables: Sequence[Table], busy_s: float = 5.0) -> None:
         self._tables = frozenset(table.name for table in tables)
-        self._file = SqliteFile(path, _SCHEMA, busy_s)
+        self.file = SqliteFile(path, busy_s)
+        self.file.lay_out(_SCHEMA)
 
     def close(self) -> None:
         """Close all connections; the store cannot be used afterwards."""
-        self._file.close()
+        self.file.close()
 
     def wipe(self) -> None:
         """Leave nothing of deleted items in any file."""
-        self._file.wipe()
+        self.file.wipe()
 
     def scrub(self) -> None:
         """Do as `wipe` does, and leave no pieces in pages that are used either: it writes the whole file."""
-        self._file.scrub()
+        self.file.scrub()
 
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
         return self.get_many(table, [key])[0]
@@ -58,7 +59,7 @@ class SqliteItemStore(Queries):
         self._require(table)
         for key in keys:
             require_key(table, key)
-        with self._file.reading() as connection:
+        with self.file.reading() as connection:
             return [_read(connection, table, key) for key in keys]
 
     def _read_page(self, span: Span, after: Position | None, limit: int | None) -> tuple[tuple[Item, ...], Item | None]:
@@ -68,7 +69,7 @@ class SqliteItemStore(Queries):
         characters = 0
         sql, parameters = _select(span, after)
         with (
-            self._file.reading() as connection,
+            self.file.reading() as connection,
             closing(connection.execute(f"{sql} LIMIT ?", (*parameters, most + 1))) as rows,
         ):
             for first, second in rows:
@@ -82,7 +83,7 @@ class SqliteItemStore(Queries):
         refuse_illegal(actions)
         for action in actions:
             self._require(action.table)
-        with self._file.writing() as connection:
+        with self.file.writing() as connection:
             before = [_read(connection, action.table, action.key) for action in actions]
             names = frozenset[str]().union(*map(failed, before, (action.when for action in actions)))
             if names:

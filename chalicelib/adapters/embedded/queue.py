@@ -27,14 +27,20 @@ _BURY = "UPDATE messages SET dead = 1 WHERE queue = ? AND dead = 0 AND visible_a
 
 
 class SqliteQueue:
-    """The Queue port: the messages of the queue `name` in the file at `path`."""
+    """The Queue port: the messages of the queue `name`. `at`: the path of a file, or one that is open.
 
-    def __init__(self, path: Path, name: str, clock: Clock, max_receives: int = 20) -> None:
-        self._file = SqliteFile(path, _SCHEMA)
+    Stores that share an open one share its connections, and their threads queue in one line to write.
+    """
+
+    def __init__(self, at: Path | SqliteFile, name: str, clock: Clock, max_receives: int = 20) -> None:
+        self._file = at if isinstance(at, SqliteFile) else SqliteFile(at)
+        self._file.lay_out(_SCHEMA)
         self._name = name
         self._clock = clock
         self._max_receives = max_receives
-        self._sent = threading.Event()
+        self._sent = threading.Condition()
+        self._sends = self._woken = 0
+        """Messages sent by this object, and how many of them need to wake no thread any more."""
 
     def close(self) -> None:
         """Close all connections; the queue cannot be used afterwards."""
@@ -48,23 +54,30 @@ class SqliteQueue:
                 (self._name, self._now_ms() + delay_s * 1000, body),
             )
         if not delay_s:
-            self._sent.set()
+            with self._sent:
+                self._sends += 1
+                self._sent.notify()
 
     def wait(self, timeout_s: float) -> None:
-        """Wait until this object sends a message, for at most `timeout_s`.
+        """Wait until this object sends a message, for at most `timeout_s`. Each message ends the wait of one thread.
 
-        A message sent since the last wait ends it at once. Receive after each wait, even one that timed out: other
-        processes may have sent messages meanwhile.
+        One sent since the queue was found empty ends it at once. Receive after each wait, even one that timed out:
+        other processes may have sent messages meanwhile.
         """
-        if self._sent.wait(timeout_s):
-            self._sent.clear()
+        with self._sent:
+            if self._sent.wait_for(lambda: self._woken < self._sends, timeout_s):
+                self._woken += 1
 
     def receive(self, limit: int, visibility_s: int) -> list[Message]:
         require_receive(limit, visibility_s)
+        sends = self._sends
         with self._file.reading() as connection:
             # A worker polls all day, so an empty queue must cost no write.
-            if connection.execute(_VISIBLE, (self._name, self._now_ms(), 1)).fetchone() is None:
-                return []
+            is_empty = connection.execute(_VISIBLE, (self._name, self._now_ms(), 1)).fetchone() is None
+        if is_empty:
+            with self._sent:
+                self._woken = max(self._woken, sends)
+            return []
         with self._file.writing() as connection:
             now_ms = self._now_ms()
             connection.execute(_BURY, (self._name, now_ms, self._max_receives))

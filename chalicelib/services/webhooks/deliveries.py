@@ -118,7 +118,8 @@ class Deliveries:
             return None
 
         with ThreadPoolExecutor(min(_AT_ONCE, max(len(bodies), 1))) as pool:
-            errors = dict(zip(bodies, pool.map(error_of, bodies.values()), strict=True))
+            each = pool.map if len(bodies) > 1 else map  # one box hands over one at a time
+            errors = dict(zip(bodies, each(error_of, bodies.values()), strict=True))
         return {id_: error for id_, error in errors.items() if error}
 
     def deliver(self, message_body: str) -> None:

@@ -158,7 +158,7 @@ def test_what_was_deleted_is_in_no_file_once_the_store_is_wiped(
 
 
 def test_commits_are_synchronised_with_the_disk(sqlite_items: SqliteItemStore) -> None:
-    with sqlite_items._file.reading() as connection:
+    with sqlite_items.file.reading() as connection:
         pragmas = {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")}
     assert pragmas == {"journal_mode": "wal", "synchronous": 2}
 
@@ -331,7 +331,7 @@ def test_items_and_queues_share_a_file_and_keep_apart(
 
 def test_a_file_that_was_moved_away_is_not_made_anew(tmp_path: Path) -> None:
     path = tmp_path / "a folder?#%41" / "db.sqlite"
-    file = SqliteFile(path, ())
+    file = SqliteFile(path)
     path.rename(tmp_path / "elsewhere.sqlite")
     with ThreadPoolExecutor(1) as other_thread, pytest.raises(StorageUnavailable):
         other_thread.submit(read, file).result()

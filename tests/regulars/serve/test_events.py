@@ -215,6 +215,23 @@ def test_waiting_ends_with_a_message_that_was_sent_before_it_and_else_with_its_t
     assert time.monotonic() - began >= 0.2
 
 
+def test_each_message_ends_one_wait_and_none_does_after_the_queue_was_found_empty(captures: SqliteQueue) -> None:
+    def waited_s(timeout_s: float) -> float:
+        began = time.monotonic()
+        captures.wait(timeout_s)
+        return time.monotonic() - began
+
+    for _ in range(2):
+        captures.send("one")
+    assert waited_s(60) + waited_s(60) < 30
+    assert waited_s(0.2) >= 0.2
+    for _ in range(2):
+        captures.send("taken by threads that did not wait")
+    assert len(captures.receive(10, 60)) == 4
+    assert captures.receive(10, 60) == []
+    assert waited_s(0.2) >= 0.2
+
+
 def test_a_failing_step_does_not_end_its_thread(caplog: pytest.LogCaptureFixture) -> None:
     stop = threading.Event()
     background = Background(stop)
