@@ -12,8 +12,11 @@ from rig.standin import StandIn
 from chalicelib.vision.packs import packs
 from regulars.demo.run import labelled_folder
 from tests.folders import pytest_configure, tmp_path
+from tests.second_try import second_try
 
 __all__ = ["pytest_configure", "tmp_path"]
+
+pytest_itemcollected = second_try("service", "started_regulars", "stand_in")
 
 DETECTOR = "yunet_s_dynamic.onnx"
 

@@ -17,6 +17,9 @@ from regulars_client import Regulars
 from regulars.serve import service
 from regulars.tenants import credentials
 from tests.photos import FOLDER, GROUP, PAIRS
+from tests.second_try import second_try
+
+pytest_itemcollected = second_try()
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""

@@ -7,6 +7,9 @@ import pytest
 
 from chalicelib.vision.packs import packs
 from tests.faults.server import Server
+from tests.second_try import second_try
+
+pytest_itemcollected = second_try("server")
 
 
 @pytest.fixture
