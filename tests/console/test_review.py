@@ -69,7 +69,7 @@ def sighting(page: Page) -> str:
 
 
 def in_sight(page: Page, shown: str) -> None:
-    """Wait until the card of the sighting `shown` is in sight. After an undo it is back when the server has answered."""
+    """Wait until the card of the sighting `shown` is in sight: after an undo it comes back with the answer."""
     expect(card(page).locator(f'img[src*="{shown.rpartition("-")[0]}"]').first).to_be_visible()
 
 
