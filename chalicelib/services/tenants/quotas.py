@@ -1,12 +1,15 @@
 """Daily quotas: a tenant's requests of the iCREDIT dialect, and the bytes of captures that a camera offers.
 
-All are counted exactly, even if many arrive at once. Only bytes may count twice, if storage's answer to their count is
-lost: such a count costs half. api/icredit/auth answers a request that is over, services/captures an offer.
+Requests are counted exactly, even if many arrive at once. A process counts bytes ahead, a part of the limit at once, so
+most offers cost no write; and they may count twice, if storage's answer to their count is lost. So a camera gets no
+more than its limit, and may get some thousandths less. api/icredit/auth answers a request that is over,
+services/captures an offer.
 """
 
 from __future__ import annotations
 
 import math
+import threading
 from contextlib import suppress
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -17,7 +20,10 @@ from chalicelib.core.items import attempts, write
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Action, Clock, Item, ItemStore, Put, Update, absent, at_least, equals
 
-_MB = 1_000_000
+MB = 1_000_000
+PARTS = 1_000
+"""Parts of a camera's limit that a process counts ahead, one at a time. What it has not given out when it ends, or
+when the day does, is lost."""
 
 _SAME_DAY = "same-day"
 _IN_QUOTA = "in-quota"
@@ -38,6 +44,9 @@ class Quotas:
     def __init__(self, items: ItemStore, clock: Clock) -> None:
         self._items = items
         self._clock = clock
+        self._lock = threading.Lock()
+        self._ahead: dict[tuple[str, str], tuple[tuple[str, int], int]] = {}
+        """By tenant and count: the day and the limit for which bytes were counted ahead, and how many are left."""
 
     def take(self, tenant: Tenant) -> bool:
         """Count one request for today, in the tenant's time zone. If today's quota is used up, return False.
@@ -55,12 +64,29 @@ class Quotas:
         return -int(item["balance"]) if item is not None and is_of_today else 0
 
     def take_captures(self, tenant: Tenant, camera_id: str, size: int) -> bool:
-        """Count `size` bytes of captures that a camera offers, as `take` counts a request.
+        """Count `size` bytes of captures that a camera offers today. If they are more than is left, return False.
 
-        If storage's answer is lost, they may count twice.
+        Raises as `take` does.
         """
-        most = None if tenant.capture_mb_a_day is None else tenant.capture_mb_a_day * _MB
-        return self._take(tenant, keys.camera_quota_item(camera_id), size, most, twice=True)
+        if tenant.capture_mb_a_day is None:
+            return True
+        most, count = tenant.capture_mb_a_day * MB, keys.camera_quota_item(camera_id)
+        place, of = (tenant.name, count), (_day(tenant, self._clock.now()), most)
+        if self._spent(place, of, size):
+            return True
+        part = most // PARTS
+        if part > size and self._take(tenant, count, part, most, twice=True):
+            return self._spent(place, of, size - part)
+        return self._take(tenant, count, size, most, twice=True)
+
+    def _spent(self, place: tuple[str, str], of: tuple[str, int], size: int) -> bool:
+        """Take `size` bytes from those that were counted ahead (below 0: add them); return whether there are enough."""
+        with self._lock:
+            held_of, left = self._ahead.get(place, (of, 0))
+            left = left - size if held_of == of else -size
+            if left >= 0:
+                self._ahead[place] = of, left
+            return left >= 0
 
     def day_ends_in_s(self, tenant: Tenant) -> int:
         """Return in how many seconds the tenant's next day begins."""

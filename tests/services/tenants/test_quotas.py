@@ -2,21 +2,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from zoneinfo import ZoneInfo
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from chalicelib.adapters.embedded.items import SqliteItemStore
 from chalicelib.bootstrap import build
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, InvalidInput, TenantNotFound
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.ports import Action, Item, ItemStore, Page, Table
 from chalicelib.services import Services
-from chalicelib.services.tenants.quotas import Quotas
+from chalicelib.services.tenants.quotas import MB, PARTS, Quotas
 from chalicelib.settings import Settings
 from tests.fakes import FakeClock, FakeVision
 from tests.services.conftest import add_tenant
@@ -176,3 +180,42 @@ def test_a_time_zone_is_changed_to_one_that_there_is(services: Services, shop: T
     assert next(one for one in services.tenants.all() if one.name == "shop").time_zone == "Europe/Berlin"
     with pytest.raises(InvalidInput, match="Mars"):
         services.tenants.change("shop", {"time_zone": "Mars"})
+
+
+def offerings(quotas: list[Quotas], tenant: Tenant, sizes: list[int]) -> int:
+    """Offer the sizes in turns to the processes; return how many bytes were taken."""
+    return sum(size for nth, size in enumerate(sizes) if quotas[nth % len(quotas)].take_captures(tenant, "door", size))
+
+
+@given(
+    limit=st.integers(21, 400),
+    sizes=st.lists(st.integers(64_000, 20 * MB), min_size=1, max_size=40),
+    processes=st.integers(1, 4),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_camera_gets_never_more_than_its_limit_and_a_little_less_from_several_processes(
+    limit: int, sizes: list[int], processes: int
+) -> None:
+    clock = FakeClock(datetime(2026, 3, 2, 12, tzinfo=UTC))
+    shop = Tenant("shop", Profile.CLOUD, "A", clock.now(), "fake", capture_mb_a_day=limit)
+    with TemporaryDirectory() as folder, closing(SqliteItemStore(Path(folder) / "items.db", keys.TABLES)) as items:
+        given_out = offerings([Quotas(items, clock) for _ in range(processes)], shop, sizes)
+    assert given_out <= limit * MB
+    assert given_out == sum(sizes) or given_out > limit * MB * (1 - processes / PARTS) - max(sizes)
+
+
+def test_bytes_are_counted_ahead_so_most_offers_cost_no_write(
+    services: Services, shop: Tenant, clock: FakeClock
+) -> None:
+    large = replace(shop, capture_mb_a_day=20_000)
+    with watched(services, clock) as (items, quotas):
+        assert quotas.take_captures(large, "door", 150_000)
+        begun = items.asked
+        assert all(quotas.take_captures(large, "door", 150_000) for _ in range(132))
+        assert items.asked == begun
+        clock.advance(timedelta(days=1))
+        assert quotas.take_captures(large, "door", 150_000)
+        assert items.asked > begun, "another day has a count of its own"
+        asked = items.asked
+        assert not quotas.take_captures(replace(large, capture_mb_a_day=10), "door", 11 * MB)
+        assert items.asked > asked, "a changed limit holds at once"
