@@ -87,9 +87,10 @@ class Adapters:
         if isinstance(aws, AwsStorage) and aws.search_function:
             from chalicelib.adapters.aws.clients import aws_client
             from chalicelib.adapters.aws.search import LambdaSearch
+            from chalicelib.index.near import NearSearch
 
             remote = LambdaSearch(aws_client("lambda", aws.search_wait_s), aws.search_function)
-            return ShardedSearch(remote, ShardNumbers(self.storage.items))
+            return ShardedSearch(NearSearch(lambda: self._galleries, remote), ShardNumbers(self.storage.items))
         return ShardedSearch(self._galleries, ShardNumbers(self.storage.items))
 
     def index(self, forget: Callable[[str, set[str]], object]) -> IndexBuilder:

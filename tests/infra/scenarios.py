@@ -266,6 +266,10 @@ def searches_from_anywhere(account: Account) -> None:
     _forget_and_build(account, shop, "10")
     account.restart()
     assert shop.camera.call("getFaceByPicture", pic=picture(Person(11)))["code"] == 0
+    shop.v1.add_camera("door", id="door")
+    account.restart()
+    for minutes_ago in (1, 0):  # the search function says that the gallery is small, and ingest loads it itself
+        shop.see(picture(Person(11)), minutes_ago)
     account.later(hours=2)
     _forget_and_build(account, shop, "12")
     account.later(hours=2)
