@@ -134,9 +134,9 @@ class AwsStorage:
     captures_dead_letter_url: str = setting("its dead letters")
     deliveries_queue_url: str = setting("queue of the events to send to hooks")
     deliveries_dead_letter_url: str = setting("its dead letters")
-    kms_key: str = setting("key that seals the secrets of tenants and hooks")
+    secrets_key: str = setting("KMS key, or /parameter of SSM, that seals the secrets of tenants and hooks")
     search_function: str | None = setting(
-        "name of the search function; without it, search runs in the calling function", None
+        "name of the search function; without it, or in up to 5,000 faces, search runs in the calling function", None
     )
     search_wait_s: int | None = number(
         "how long its answer is waited for; the template gives ingest 10", None, 1, 900, shown="20"

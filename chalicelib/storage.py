@@ -57,9 +57,9 @@ def _aws(storage: AwsStorage, clock: Clock) -> Storage:
     from chalicelib.adapters.aws.items import DynamoItemStore
     from chalicelib.adapters.aws.queue import SqsQueue
     from chalicelib.adapters.aws.uploads import S3UploadStore
-    from chalicelib.adapters.aws.vault import KmsVault
+    from chalicelib.adapters.aws.vault import KmsVault, ParameterVault
 
-    s3, sqs = aws_client("s3"), aws_client("sqs")
+    key, s3, sqs = storage.secrets_key, aws_client("s3"), aws_client("sqs")
     return Storage(
         items=DynamoItemStore(aws_client("dynamodb"), storage.table_prefix),
         blobs=S3BlobStore(s3, storage.bucket, now=clock.now),
@@ -67,7 +67,7 @@ def _aws(storage: AwsStorage, clock: Clock) -> Storage:
         index_queue=SqsQueue(sqs, storage.index_queue_url, storage.index_dead_letter_url),
         captures_queue=SqsQueue(sqs, storage.captures_queue_url, storage.captures_dead_letter_url),
         deliveries_queue=SqsQueue(sqs, storage.deliveries_queue_url, storage.deliveries_dead_letter_url),
-        vault=KmsVault(aws_client("kms"), storage.kms_key),
+        vault=ParameterVault(aws_client("ssm"), key) if key.startswith("/") else KmsVault(aws_client("kms"), key),
         close=lambda: None,
         wipe=lambda: None,
         expires_items=True,

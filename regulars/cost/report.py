@@ -18,6 +18,8 @@ def show(load: Load, slowdown: float) -> None:
     )
     _show_bill("A month", model.month(), listed)
     _show_bill("A month in which nobody comes", model.idle(), listed)
+    parameter = model.without_key(model.idle())
+    _show_bill("The same, SecretsParameter given", model.idle() + parameter, listed)
     _show_besides(model, listed)
     _show_each(model, listed)
     _show_peer(model, listed)

@@ -10,8 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chalicelib.core import telemetry
+from chalicelib.core.model import DEFAULT_CAPTURE_MB_A_DAY
 from chalicelib.core.records.captures import KEPT
+from chalicelib.index.near import NEAR_FACES, REMEMBERED_S
 from chalicelib.services.erasure.pictures import LISTED
+from chalicelib.services.tenants.quotas import MB, PARTS
 from regulars.cost.figures import Figures
 
 SLOWDOWN = 2.0
@@ -34,7 +37,12 @@ INVOKE_MS = 8.0
 
 SEARCH_MS = 6.0
 SEARCH_MS_PER_FACE = 2e-5
-"""Time of one search in a gallery in memory: a consistent read, and the scan (bench.search) at SLOWDOWN."""
+"""Time of one search by the search function: a consistent read, and the scan (bench.search) at SLOWDOWN."""
+
+SCAN_MS = 1.0
+LOAD_MS = 60.0
+"""Time of one search in a small gallery (index/near.py) in the process that asks; its read counts among the caller's.
+And time to load it, mostly waiting for storage."""
 
 CORE_MB = 1769
 """Memory at which Lambda gives a function one whole core. The models run on one core."""
@@ -151,7 +159,11 @@ class Model:
         # share the rest of the offer.
         record = Quantities(dynamodb_write_units=math.ceil(self.figures.bytes["capture"] / 1024))
         shared = (offer + record.times(-1)).times(1 / offered_together) + self._seen()
-        own = record.times(min(offered_together, 2)) + Quantities(s3_puts=1, sqs_requests=3)
+        # The camera's bytes are counted ahead, a part of its limit by a write, and anew by a function that starts.
+        counts = PICTURE_BYTES * PARTS / (DEFAULT_CAPTURE_MB_A_DAY * MB) + self.cold_share(a_day) / offered_together
+        own = record.times(min(offered_together, 2)) + Quantities(
+            s3_puts=1, sqs_requests=3, dynamodb_write_units=counts
+        )
         return shared + own + self._run("ingest", outcome, a_day, searches=1) + self._searched(a_day)
 
     def mean_capture(self) -> Quantities:
@@ -221,7 +233,12 @@ class Model:
             "alarms that AlarmTopic is told of": Quantities(alarms=self.figures.standing["alarms_told"]),
             "CustomerKey for tables, buckets": Quantities(keys=1, kms_requests=self._table_keys()),
             "key of secrets, rotated twice": rotated,
+            "SecretsParameter, not that key": self.without_key(self.month()),
         }
+
+    def without_key(self, quantities: Quantities) -> Quantities:
+        """Return what is taken off these quantities if a parameter of SSM seals the secrets: KMS is not asked then."""
+        return Quantities({name: -quantities[name] for name in ("keys", "kms_requests")})
 
     def _table_keys(self) -> float:
         """Return how often DynamoDB asks KMS for tables' keys in a month, if a customer's key encrypts them."""
@@ -283,7 +300,7 @@ class Model:
         """Return the quantities of one run that does the operation `repeats` times, with `searches` calls of search."""
         used = self.figures.used[operation]
         waiting_ms = sum(WAIT_MS[service] * count for service, count in used.calls.items())
-        waiting_ms += searches * (INVOKE_MS + self._search_ms())
+        waiting_ms += searches * self._waiting_for_search_ms(a_day)
         busy_ms = self.figures.here_ms[operation] * self._stretch(function)
         calls = {what: float(used.calls.get(service, 0)) for service, what in CHARGED_CALLS.items()}
         once = Quantities(dynamodb_write_units=used.writes, dynamodb_read_units=used.reads, **calls)
@@ -291,7 +308,19 @@ class Model:
 
     def _searched(self, a_day: float) -> Quantities:
         """Return the quantities of the search function's own run. Its reads count among the caller's."""
-        return self._charged("search", a_day, self._search_ms())
+        return self._charged("search", a_day, self._search_ms()).times(self._far(a_day))
+
+    def _waiting_for_search_ms(self, a_day: float) -> float:
+        far = self._far(a_day)
+        near_ms = SCAN_MS + self.cold_share(a_day) * LOAD_MS
+        return far * (INVOKE_MS + self._search_ms()) + (1 - far) * near_ms
+
+    def _far(self, a_day: float) -> float:
+        """Return the share of searches that the search function does: in a small gallery, those that tell its size."""
+        if self.load.faces > NEAR_FACES * max(1, self.load.tenants):
+            return 1.0
+        told_a_minute = 60 / REMEMBERED_S
+        return min(1.0, self.cold_share(a_day) + told_a_minute / max(told_a_minute, self._a_minute(a_day)))
 
     def _search_ms(self) -> float:
         return SEARCH_MS + SEARCH_MS_PER_FACE * self.load.faces

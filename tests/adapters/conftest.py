@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import time
 import uuid
@@ -15,7 +16,7 @@ import pytest
 from chalicelib.adapters.aws.blobs import S3BlobStore
 from chalicelib.adapters.aws.items import DynamoItemStore
 from chalicelib.adapters.aws.queue import SqsQueue
-from chalicelib.adapters.aws.vault import KmsVault
+from chalicelib.adapters.aws.vault import KmsVault, ParameterVault
 from chalicelib.adapters.embedded.blobs import FolderBlobStore
 from chalicelib.adapters.embedded.items import SqliteItemStore
 from chalicelib.adapters.embedded.queue import SqliteQueue
@@ -111,9 +112,13 @@ def let_pass(queue: Queue, clock: FakeClock) -> Callable[[float], None]:
     return pass_time
 
 
-@pytest.fixture(params=["plain", "kms"])
+@pytest.fixture(params=["plain", "kms", "parameter"])
 def vault(request: pytest.FixtureRequest) -> Vault:
     if request.param == "plain":
         return PlainVault()
     aws: Aws = request.getfixturevalue("aws")
+    if request.param == "parameter":
+        ssm, value = aws.client("ssm"), base64.b64encode(bytes(range(32))).decode()
+        ssm.put_parameter(Name="/regulars/secrets", Type="SecureString", Value=value, Overwrite=True)
+        return ParameterVault(ssm, "/regulars/secrets")
     return KmsVault(aws.client("kms"), aws.physical["SecretsKey"])

@@ -194,7 +194,7 @@ def _services(aws: Aws, clock: FakeClock, vision: Callable[[], Vision]) -> tuple
         captures_dead_letter_url=physical["CapturesDeadLetters"],
         deliveries_queue_url=physical["DeliveriesQueue"],
         deliveries_dead_letter_url=physical["DeliveriesDeadLetters"],
-        kms_key=physical["SecretsKey"],
+        secrets_key=physical["SecretsKey"],
         search_function=SEARCH_FUNCTION,
     )
     here = (ip_network("127.0.0.0/8"),)

@@ -166,6 +166,8 @@ def _partitions(condition: Any) -> tuple[str, ...]:
 
 def _filled(resource: Any, arns: Mapping[str, str]) -> str:
     match resource:
+        case {"Fn::If": ["HasSecretsKey", key, _]}:
+            return _filled(key, arns)
         case {"Fn::GetAtt": [name, "Arn"]}:
             return arns[name]
         case {"Fn::Sub": str(text)}:

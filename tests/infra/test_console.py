@@ -78,7 +78,7 @@ def answers(folder: Path, *events: dict[str, Any]) -> list[dict[str, Any]]:
         "REGULARS_TABLE_PREFIX": "regulars-prod-",
         "REGULARS_BUCKET": "regulars-prod-data",
         "REGULARS_CAPTURES_BUCKET": "regulars-prod-captures",
-        "REGULARS_KMS_KEY": "arn:aws:kms:eu-central-1:1:key/1",
+        "REGULARS_SECRETS_KEY": "arn:aws:kms:eu-central-1:1:key/1",
         **urls,
     }
     command = [sys.executable, "-c", FUNCTION, json.dumps(events)]

@@ -77,7 +77,9 @@ def test_a_functions_environment_names_its_storage(packaged: dict[str, Any], fun
         captures_dead_letter_url=json.dumps({"Ref": "CapturesDeadLetters"}),
         deliveries_queue_url=json.dumps({"Ref": "DeliveriesQueue"}),
         deliveries_dead_letter_url=json.dumps({"Ref": "DeliveriesDeadLetters"}),
-        kms_key=json.dumps({"Fn::GetAtt": ["SecretsKey", "Arn"]}),
+        secrets_key=json.dumps(
+            {"Fn::If": ["HasSecretsKey", {"Fn::GetAtt": ["SecretsKey", "Arn"]}, {"Ref": "SecretsParameter"}]}
+        ),
         search_function=json.dumps(searches_elsewhere) if searches_elsewhere else None,
         search_wait_s=10 if function == "Ingest" else None,
     )
@@ -202,7 +204,14 @@ def test_the_api_seals_secrets_and_who_signs_events_or_searches_unseals_them(
     packaged: dict[str, Any],
 ) -> None:
     assert allowed(packaged, "kms:Encrypt") == {"ApiHandlerRole", "BuildIndexRole"}
-    assert allowed(packaged, "kms:Decrypt") == {"ApiHandlerRole", "BuildIndexRole", "DeliverRole", "CanaryRole"}
+    unsealing = {"ApiHandlerRole", "BuildIndexRole", "DeliverRole", "CanaryRole"}
+    assert allowed(packaged, "kms:Decrypt") == allowed(packaged, "ssm:GetParameter") == unsealing
+
+
+def test_a_stage_whose_secrets_a_parameter_seals_has_no_key(packaged: dict[str, Any]) -> None:
+    assert packaged["Resources"]["SecretsKey"]["Condition"] == "HasSecretsKey"
+    assert packaged["Conditions"]["HasSecretsKey"] == {"Fn::Equals": [{"Ref": "SecretsParameter"}, ""]}
+    assert packaged["Parameters"]["SecretsParameter"]["Default"] == "", "a key is the default"
 
 
 def test_a_function_writes_of_tenants_only_keys_sessions_and_settings(packaged: dict[str, Any]) -> None:

@@ -58,7 +58,7 @@ def settings(prefix: str, physical: dict[str, str]) -> Settings:
         table_prefix=prefix,
         bucket=physical["DataBucket"],
         captures_bucket=physical["CapturesBucket"],
-        kms_key=physical["SecretsKey"],
+        secrets_key=physical["SecretsKey"],
         search_function=None,
         **queues,
     )
