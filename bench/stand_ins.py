@@ -43,7 +43,7 @@ class Eyes:
     def qualities(self, image: NDArray[np.uint8], faces: list[DetectedFace]) -> list[Quality]:  # noqa: ARG002 -- so too
         return [Quality(81.4, "too blurred", 81.4) for _ in faces]
 
-    def describe(self, image: NDArray[np.uint8], faces: list[DetectedFace]) -> list[Estimates]:  # noqa: ARG002 -- so too
+    def describe(self, image: NDArray[np.uint8], faces: list[DetectedFace], wanted: object) -> list[Estimates]:  # noqa: ARG002 -- so too
         return [Estimates(33.4, Gender.FEMALE, 0.912, "neutral", 0.834, Pose(-12.3, 4.7, 1.2), 81.4) for _ in faces]
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:  # noqa: ARG002 -- so too

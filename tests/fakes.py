@@ -15,7 +15,18 @@ from chalicelib.core import keys
 from chalicelib.core.decision import ImpostorCurve
 from chalicelib.core.errors import RegularsError, Unusable
 from chalicelib.core.model import Picture
-from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, Gender, PictureRules, Pose, Quality, Sides
+from chalicelib.core.pictures import (
+    ATTRIBUTES,
+    Box,
+    DetectedFace,
+    Estimates,
+    FaceJpeg,
+    Gender,
+    PictureRules,
+    Pose,
+    Quality,
+    Sides,
+)
 
 DIMENSIONS = 256
 CURVE = ImpostorCurve(((0.1, 0.1), (0.3, 0.001), (0.5, 1e-6)), tail_above=0.3, tail_fmr=0.001, tail_rate=35.0)
@@ -125,6 +136,9 @@ class FakeVision:
     def describe(
         self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] | None = None
     ) -> list[Estimates]:
+        left_out = frozenset(
+            {"age", "gender", "emotion", "liveness"}.difference(ATTRIBUTES if wanted is None else wanted)
+        )
         return [
             Estimates(
                 33.4,
@@ -137,7 +151,7 @@ class FakeVision:
                 beauty=71.3,
                 liveness=person.liveness,
                 heuristics=frozenset({"beauty"}),
-            )
+            ).without(left_out)
             for person in (self._person(image, face) for face in faces)
         ]
 

@@ -28,7 +28,6 @@ from chalicelib.vision.pictures import crop, image
 NONE = (None, None)
 _POSE = "head_pose"
 Points = tuple[tuple[float, float], ...]
-_Crops = dict[tuple[Points, Points, int], NDArray[np.uint8]]
 
 
 class FacePipeline:
@@ -44,7 +43,7 @@ class FacePipeline:
         self._files = [file.name for file in pack.files if file.name in used]
         self._attributes = attributes.CropModels(self._sessions)
         self._memory = memory
-        self._last = _LastCrops()
+        self._last = _LastPicture()
 
     @property
     def model(self) -> str:
@@ -85,9 +84,7 @@ class FacePipeline:
 
     def qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Quality]:
         with self._slots.slot():
-            aligned = self._aligned(image, faces, self._manifest.quality)
-            with stage("quality"):
-                return [quality.quality(image, *face, None) for face in zip(faces, aligned, strict=True)]
+            return self._qualities(image, faces)
 
     def describe(
         self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] | None = None
@@ -96,10 +93,10 @@ class FacePipeline:
             return []
         roles = self._roles if wanted is None else {n: r for n, r in self._roles.items() if n in {*wanted, _POSE}}
         with self._slots.slot():
-            aligned = self._aligned(image, faces, self._manifest.quality)
+            qualities = self._qualities(image, faces)
             with stage("attributes"):
                 outputs = self._attributes.outputs(image, faces, roles)
-                return [_estimates(roles, image, *face) for face in zip(faces, aligned, outputs, strict=True)]
+                return [_estimates(roles, *face) for face in zip(faces, qualities, outputs, strict=True)]
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:
         with self._slots.slot(), stage("crop"):
@@ -116,11 +113,19 @@ class FacePipeline:
         with room, self._slots.slot(to_open=True), stage("decode"):
             yield
 
+    def _qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Quality]:
+        aligned, known = self._aligned(image, faces, self._manifest.quality), self._last.of(image).qualities
+        with stage("quality"):
+            for face, crop_of_it in zip(faces, aligned, strict=True):
+                if face not in known:
+                    known[face] = quality.quality(image, face, crop_of_it)
+            return [known[face] for face in faces]
+
     def _aligned(
         self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], role: EmbeddingRole | QualityRole
     ) -> list[NDArray[np.uint8]]:
         with stage("align"):
-            crops = self._last.crops(image)
+            crops = self._last.of(image).crops
             keys = [(face.landmarks, role.points, role.size_px) for face in faces]
             for key in keys:
                 if key not in crops:
@@ -130,9 +135,8 @@ class FacePipeline:
 
 def _estimates(
     roles: Mapping[str, CropRole],
-    image: NDArray[np.uint8],
     face: DetectedFace,
-    aligned: NDArray[np.uint8],
+    known: Quality,
     outputs: Mapping[str, Sequence[attributes.Looks]],
 ) -> Estimates:
     looks = {name: attributes.together(each) for name, each in outputs.items()}
@@ -151,7 +155,7 @@ def _estimates(
         emotion_score=emotion_score,
         emotions=emotions,
         pose=head,
-        quality=quality.quality(image, face, aligned, head).total,
+        quality=known.total * (quality.frontality(head) if head else 1),
         beauty=proportions,
         liveness=(liveness.liveness(looks["liveness"], roles["liveness"].labels) if "liveness" in roles else None),
         heuristics=frozenset(name for name, is_given in computed.items() if is_given),
@@ -167,18 +171,30 @@ def _roles(pack: Pack, used: Collection[str]) -> dict[str, CropRole]:
     return {name: role for name, role in found.items() if role.models}
 
 
-class _LastCrops(threading.local):
-    """Aligned crops of the picture that the thread used last, by landmarks, points and size, while the picture exists.
+class _Known:
+    """Results kept of a picture: aligned crops by landmarks, points and size, and qualities by face."""
 
-    Quality, embedding and attributes of one face are requested one after the other and share the crops.
+    def __init__(self) -> None:
+        self.crops: dict[tuple[Points, Points, int], NDArray[np.uint8]] = {}
+        self.qualities: dict[DetectedFace, Quality] = {}
+
+    def forget(self, _image: object) -> None:
+        self.crops.clear()
+        self.qualities.clear()
+
+
+class _LastPicture(threading.local):
+    """Results of the picture that the thread used last, while the picture exists.
+
+    Quality, embedding and attributes of one face are requested one after the other and share it.
     """
 
     def __init__(self) -> None:
         self._image: weakref.ref[NDArray[np.uint8]] | None = None
-        self._crops: _Crops = {}
+        self._known = _Known()
 
-    def crops(self, image: NDArray[np.uint8]) -> _Crops:
+    def of(self, image: NDArray[np.uint8]) -> _Known:
         if self._image is None or self._image() is not image:
-            crops: _Crops = {}
-            self._crops, self._image = crops, weakref.ref(image, lambda _: crops.clear())
-        return self._crops
+            self._known = _Known()
+            self._image = weakref.ref(image, self._known.forget)
+        return self._known

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import cmath
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from chalicelib.vision.detect.align import aligned, similarity, warp
+from chalicelib.vision.detect.align import Similarity, aligned, similarity, warp
 
 POINTS = ((40.4, 59.1), (87.4, 59.1), (64.0, 82.0), (44.7, 105.6), (83.6, 105.6))
 coordinates = st.lists(
@@ -17,9 +20,13 @@ coordinates = st.lists(
 )
 
 
-def turned(scale: float, degrees: float, shift: tuple[float, float]) -> NDArray[np.float64]:
-    cos, sin = scale * np.cos(np.radians(degrees)), scale * np.sin(np.radians(degrees))
-    return np.array([[cos, -sin, shift[0]], [sin, cos, shift[1]]])
+def turned(scale: float, degrees: float, shift: tuple[float, float]) -> Similarity:
+    return Similarity(cmath.rect(scale, math.radians(degrees)), complex(*shift))
+
+
+def matrix_of(found: Similarity) -> NDArray[np.float64]:
+    turn, shift = found.turn, found.shift
+    return np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
 
 
 def texture(width: int, height: int) -> NDArray[np.uint8]:
@@ -35,18 +42,19 @@ class TestSimilarity:
 
         ours = similarity(source, POINTS)
         theirs = SimilarityTransform.from_estimate(np.array(source), np.array(POINTS))
-        if abs(complex(ours[0, 0], ours[1, 0])) > 0.011:  # below, ours takes the landmarks for no face's
-            assert ours == pytest.approx(theirs.params[:2], abs=1e-6, rel=1e-6)
+        if abs(ours.turn) > 0.011:  # below, ours takes the landmarks for no face's
+            assert matrix_of(ours) == pytest.approx(theirs.params[:2], abs=1e-6, rel=1e-6)
 
     @pytest.mark.parametrize("degrees", [0, 30, -90, 179])
     def test_finds_the_transform_that_opencv_finds(self, degrees: float) -> None:
         import cv2
 
-        matrix = turned(0.4, degrees, (20, -7))
+        matrix = matrix_of(turned(0.4, degrees, (20, -7)))
         target = np.array(POINTS) @ matrix[:, :2].T + matrix[:, 2]
         theirs, _ = cv2.estimateAffinePartial2D(np.array(POINTS), target)
-        assert similarity(POINTS, [tuple(p) for p in target]) == pytest.approx(theirs, abs=1e-4)
-        assert similarity(POINTS, [tuple(p) for p in target]) == pytest.approx(matrix, abs=1e-9)
+        ours = matrix_of(similarity(POINTS, [tuple(p) for p in target]))
+        assert ours == pytest.approx(theirs, abs=1e-4)
+        assert ours == pytest.approx(matrix, abs=1e-9)
 
     def test_landmarks_on_one_spot_give_something_to_look_at(self) -> None:
         crop = aligned(texture(64, 64), [(10.0, 10.0)] * 5, POINTS, 128)
@@ -59,14 +67,15 @@ class TestSimilarity:
 
 class TestWarp:
     @pytest.mark.parametrize(
-        "matrix", [turned(1.0, 0, (0, 0)), turned(1.3, 12, (-30, 8)), turned(0.7, -40, (50, 40)), turned(2, 90, (9, 9))]
+        "to_crop",
+        [turned(1.0, 0, (0, 0)), turned(1.3, 12, (-30, 8)), turned(0.7, -40, (50, 40)), turned(2, 90, (9, 9))],
     )
-    def test_equals_opencv(self, matrix: NDArray[np.float64]) -> None:
+    def test_equals_opencv(self, to_crop: Similarity) -> None:
         import cv2
 
         image = texture(160, 120)
-        theirs = cv2.warpAffine(image, matrix, (128, 128), flags=cv2.INTER_LINEAR, borderValue=0)
-        difference = np.abs(warp(image, matrix, 128).astype(int) - theirs)
+        theirs = cv2.warpAffine(image, matrix_of(to_crop), (128, 128), flags=cv2.INTER_LINEAR, borderValue=0)
+        difference = np.abs(warp(image, to_crop, 128).astype(int) - theirs)
         assert np.quantile(difference, 0.999) <= 6  # OpenCV samples at 32nds of a pixel
         assert difference.mean() < 0.5
 
@@ -76,8 +85,8 @@ class TestWarp:
 
     def test_shrinking_moves_nothing(self) -> None:
         ramp = np.broadcast_to(np.linspace(0, 255, 512)[None, :, None], (512, 512, 3)).astype(np.uint8)
-        matrix = turned(0.25, 0, (0, 0))
-        plain, averaged = warp(ramp, matrix, 120).astype(int), warp(ramp, matrix, 120, shrink=4).astype(int)
+        quarter = turned(0.25, 0, (0, 0))
+        plain, averaged = warp(ramp, quarter, 120).astype(int), warp(ramp, quarter, 120, shrink=4).astype(int)
         assert np.abs(plain - averaged)[2:-2, 2:-2].max() <= 1
 
     def test_a_large_face_is_averaged_not_sampled(self) -> None:

@@ -19,7 +19,7 @@ from tests.vision.album import Album
 PEOPLE = [PORTRAIT, *(("people/london_042_smiling.jpg", "people/obama_1.jpg") if STUDIO else (OTHER, PAIRS[2][0]))]
 SLACK = 3.0
 FACE = DetectedFace(Box(0, 0, 100, 100), ((30, 40), (77, 40), (50, 60), (35, 80), (65, 80)), 0.95)
-GOOD = {"size": 0.9, "sharpness": 1.0, "exposure": 1.0, "pose": 0.8}
+GOOD = {"size": 0.9, "sharpness": 1.0, "exposure": 1.0, "eyes": 0.8}
 
 
 def score(vision: FacePipeline, picture: Picture) -> float:
@@ -100,7 +100,7 @@ class TestFusion:
 
     def test_every_factor_has_words(self, album: Album) -> None:
         seen = album.seen(PEOPLE[0])
-        found = quality.quality(seen.image, seen.faces[0], np.zeros((128, 128, 3), np.uint8), Pose(0, 0, 0))
+        found = quality.quality(seen.image, seen.faces[0], np.zeros((128, 128, 3), np.uint8))
         assert found.total == 0
         assert found.flaw in quality.FLAWS.values()
 
@@ -117,10 +117,10 @@ def test_turned_heads_score_less() -> None:
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_a_blank_face_is_worth_nothing(level: int) -> None:
     blank = np.full((128, 128, 3), level, np.uint8)
-    assert quality.quality(blank, FACE, blank, None).total == 0
+    assert quality.quality(blank, FACE, blank).total == 0
 
 
 @pytest.mark.parametrize("size_px", [112, 128, 150])
 def test_crops_of_any_size_will_do(size_px: int) -> None:
     noise = np.random.default_rng(1).integers(0, 255, (size_px, size_px, 3), np.uint8)
-    assert 0 <= quality.quality(noise, FACE, noise, None).total <= 100
+    assert 0 <= quality.quality(noise, FACE, noise).total <= 100

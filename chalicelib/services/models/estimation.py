@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from chalicelib.core.model import Tenant
-from chalicelib.core.pictures import DetectedFace, Estimates, Quality
+from chalicelib.core.pictures import ATTRIBUTES, DetectedFace, Estimates, Quality
 from chalicelib.core.ports import Vision
 from chalicelib.core.records.faces import as_stored
 
@@ -28,11 +28,27 @@ class Estimated:
 
 
 def estimated(
-    vision: Vision, tenant: Tenant, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
+    vision: Vision,
+    tenant: Tenant,
+    image: NDArray[np.uint8],
+    faces: Sequence[DetectedFace],
+    wanted: Collection[str] = ATTRIBUTES,
 ) -> list[Estimated]:
-    """Return one Estimated for each face, in order, rounded to the digits that are stored."""
-    described = [as_stored(one) for one in vision.describe(image, faces)]
+    """Return one Estimated for each face, in order, rounded to the digits that are stored.
+
+    `wanted`: of ATTRIBUTES. What the tenant switched off is not computed, liveness if it is required.
+    """
+    required = set() if tenant.least_liveness is None else {"liveness"}
+    computed = ({*wanted} - tenant.attributes_off) | required
+    described = [as_stored(one) for one in vision.describe(image, faces, computed)]
     return [Estimated(tenant.visible(one), spoof(tenant, one.liveness)) for one in described]
+
+
+def spoofs(vision: Vision, tenant: Tenant, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[str | None]:
+    """Return for each face why it is refused as a picture of a face, as in Estimated."""
+    if tenant.least_liveness is None:
+        return [None] * len(faces)
+    return [one.spoof for one in estimated(vision, tenant, image, faces, wanted=())]
 
 
 def whole(quality: Quality, estimates: Estimates) -> Quality:

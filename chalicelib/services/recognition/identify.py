@@ -19,7 +19,7 @@ from chalicelib.core.templates import vector
 from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.groups.groups import Groups
-from chalicelib.services.models.estimation import estimated
+from chalicelib.services.models.estimation import estimated, spoofs
 from chalicelib.services.models.tenant_vision import TenantVision
 from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition, template_of
 from chalicelib.services.statistics.recorder import Recorder, new_id, observed_estimates
@@ -106,7 +106,7 @@ class Identify:
         faces = vision.detect(image)[:1]
         if not faces:
             raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
-        if tenant.least_liveness is not None and (why := estimated(vision, tenant, image, faces)[0].spoof):
+        if why := spoofs(vision, tenant, image, faces)[0]:
             raise Unusable(why)
         probes = vision.embed(image, faces)
         estimates = [Estimates(quality=quality.total) for quality in vision.qualities(image, faces)]

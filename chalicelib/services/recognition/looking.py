@@ -23,7 +23,7 @@ from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId, Requests
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.groups.groups import Groups
-from chalicelib.services.models.estimation import estimated, whole
+from chalicelib.services.models.estimation import estimated, spoofs, whole
 from chalicelib.services.models.tenant_vision import TenantVision
 from chalicelib.services.recognition.identify import Match, search_observation
 from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition, template_of
@@ -168,10 +168,9 @@ def probes_of(vision: Vision, tenant: Tenant, picture: bytes, rules: PictureRule
         return ProbePicture(width, height, vision.model, ())
     vectors = vision.embed(image, faces)
     qualities = vision.qualities(image, faces)
-    asks_liveness = tenant.least_liveness is not None
-    spoofs = [one.spoof for one in estimated(vision, tenant, image, faces)] if asks_liveness else [None] * len(faces)
+    refused = spoofs(vision, tenant, image, faces)
     probes = tuple(
-        Probe(_scaled(face.box, scale), qualities[i], vectors[i], spoofs[i] or "") for i, face in enumerate(faces)
+        Probe(_scaled(face.box, scale), qualities[i], vectors[i], refused[i] or "") for i, face in enumerate(faces)
     )
     return ProbePicture(width, height, vision.model, probes)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,21 +18,33 @@ SMALLEST_SCALE = 0.01
 """Smallest scale used. Below it the landmarks cannot be a face's: its eyes would be 5,000 pixels apart."""
 
 
-def similarity(source: Points, target: Points) -> NDArray[np.float64]:
-    """Fit the (2, 3) matrix of rotation, scale and shift that maps `source` to `target` with the least squared error.
+@dataclass(frozen=True)
+class Similarity:
+    """Rotation, scale and shift in the plane, with points as complex numbers: z -> turn z + shift."""
 
-    Umeyama 1991 (doi 10.1109/34.88573) without reflection. In the plane it needs no SVD: with points as complex numbers
-    about their means, z -> a z is best with a = sum(target * conj(source)) / sum(|source|^2).
+    turn: complex
+    shift: complex
+
+    @property
+    def shrink(self) -> int:
+        """Return by what whole factor it makes a picture smaller; 1 if it does not."""
+        return max(1, int(1 / abs(self.turn) + 1e-9))  # just below a whole number is rounding
+
+
+def similarity(source: Points, target: Points) -> Similarity:
+    """Fit the map of `source` to `target` with the least squared error.
+
+    Umeyama 1991 (doi 10.1109/34.88573) without reflection. In the plane it needs no SVD: with points about their means,
+    z -> a z is best with a = sum(target * conj(source)) / sum(|source|^2).
     """
-    s = np.array([complex(x, y) for x, y in source])
-    t = np.array([complex(x, y) for x, y in target])
-    s_mean, t_mean = s.mean(), t.mean()
-    spread = float(np.sum(np.abs(s - s_mean) ** 2))
-    a = complex(np.sum((t - t_mean) * np.conj(s - s_mean))) / spread if spread > 0 else complex(1)
-    if abs(a) < SMALLEST_SCALE:
-        a = complex(SMALLEST_SCALE)
-    b = t_mean - a * s_mean
-    return np.array([[a.real, -a.imag, b.real], [a.imag, a.real, b.imag]])
+    s, t = ([complex(x, y) for x, y in points] for points in (source, target))
+    s_mean, t_mean = sum(s) / len(s), sum(t) / len(t)
+    spread = sum(abs(z - s_mean) ** 2 for z in s)
+    both = sum((w - t_mean) * (z - s_mean).conjugate() for z, w in zip(s, t, strict=True))
+    turn = both / spread if spread > 0 else complex(1)
+    if abs(turn) < SMALLEST_SCALE:
+        turn = complex(SMALLEST_SCALE)
+    return Similarity(turn, t_mean - turn * s_mean)
 
 
 def upright(
@@ -52,8 +65,8 @@ def upright(
     scale = size_px / (factor * unit)
     turn = scale * axis.conjugate()
     shift = complex(size_px / 2 - 0.5, size_px / 2 - 0.5) - turn * (eyes + 1j * axis * below * unit)
-    matrix = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
-    return warp(image, matrix, size_px, shrink=max(1, int(1 / scale)))
+    to_crop = Similarity(turn, shift)
+    return warp(image, to_crop, size_px, to_crop.shrink)
 
 
 def _direction(z: complex) -> complex:
@@ -67,49 +80,50 @@ def aligned(image: NDArray[np.uint8], landmarks: Points, points: Points, size_px
     A face much larger than the crop is first averaged down by a whole factor. Bilinear sampling reads only four pixels,
     so without the averaging the others would be lost and show as noise.
     """
-    matrix = similarity(landmarks, points)
-    scale = math.hypot(matrix[0, 0], matrix[1, 0])
-    return warp(image, matrix, size_px, shrink=max(1, int(1 / scale)))
+    to_crop = similarity(landmarks, points)
+    return warp(image, to_crop, size_px, to_crop.shrink)
 
 
-def warp(image: NDArray[np.uint8], matrix: NDArray[np.float64], size_px: int, shrink: int = 1) -> NDArray[np.uint8]:
-    """Warp bilinearly by the similarity `matrix` (picture to crop), after averaging `shrink` x `shrink` pixels."""
-    inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))
-    corners = inverse @ np.array([[0, size_px, 0, size_px], [0, 0, size_px, size_px], [1, 1, 1, 1]])
+def warp(image: NDArray[np.uint8], to_crop: Similarity, size_px: int, shrink: int = 1) -> NDArray[np.uint8]:
+    """Warp bilinearly by the map from picture to crop, after averaging `shrink` x `shrink` pixels."""
+    turn, origin = 1 / to_crop.turn, -to_crop.shift / to_crop.turn
+    corners = [turn * complex(x, y) + origin for x in (0, size_px) for y in (0, size_px)]
     region, x0, y0 = _region(image, corners, shrink)
     if shrink > 1:
         region = np.asarray(Image.fromarray(np.ascontiguousarray(region)).reduce(shrink))
     grid = np.arange(size_px)
     # The middle of a block of n pixels lies (n - 1) / 2 after its first pixel.
     half = (shrink - 1) / 2
-    x = (inverse[0, 0] * grid[None, :] + inverse[0, 1] * grid[:, None] + inverse[0, 2] - x0 - half) / shrink
-    y = (inverse[1, 0] * grid[None, :] + inverse[1, 1] * grid[:, None] + inverse[1, 2] - y0 - half) / shrink
+    x = (turn.real * grid[None, :] - turn.imag * grid[:, None] + (origin.real - x0 - half)) / shrink
+    y = (turn.imag * grid[None, :] + turn.real * grid[:, None] + (origin.imag - y0 - half)) / shrink
     return _bilinear(region, x.ravel(), y.ravel()).reshape(size_px, size_px, 3)
 
 
-def _region(image: NDArray[np.uint8], corners: NDArray[np.float64], shrink: int) -> tuple[NDArray[np.uint8], int, int]:
+def _region(image: NDArray[np.uint8], corners: Sequence[complex], shrink: int) -> tuple[NDArray[np.uint8], int, int]:
     """Cut out the part of `image` under the crop, with a margin for sampling; return it and its top left pixel.
 
     Pixels outside `image` are zero.
     """
     margin = 2 * shrink
-    x0, x1 = math.floor(corners[0].min()) - margin, math.ceil(corners[0].max()) + margin
-    y0, y1 = math.floor(corners[1].min()) - margin, math.ceil(corners[1].max()) + margin
+    across, down = [z.real for z in corners], [z.imag for z in corners]
+    x0, x1 = math.floor(min(across)) - margin, math.ceil(max(across)) + margin
+    y0, y1 = math.floor(min(down)) - margin, math.ceil(max(down)) + margin
     return cut_out(image, x0, y0, x1, y1), x0, y0
 
 
 def _bilinear(region: NDArray[np.uint8], x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Sample `region` at the pixel positions (x, y), which lie inside it: (n, 3)."""
-    height, width = region.shape[:2]
-    column = np.clip(x.astype(np.intp), 0, width - 2)
-    row = np.clip(y.astype(np.intp), 0, height - 2)
+    """Sample `region` at the pixel positions (x, y), which lie inside it, not on its last row or column: (n, 3)."""
+    width = region.shape[1]
+    column, row = x.astype(np.intp), y.astype(np.intp)
     right, down = (x - column).astype(np.float32), (y - row).astype(np.float32)
-    corner = row * width + column
+    corner = 3 * (row * width + column)
+    values = region.ravel()
     samples = np.empty((len(x), 3), np.uint8)
-    for channel in range(3):  # plane by plane takes half the time of gathering three-byte pixels
-        plane = region[:, :, channel].astype(np.float32).ravel()
-        a, b, c, d = (plane.take(corner + step) for step in (0, 1, width, width + 1))
+    for channel in range(3):  # a channel at a time takes half the time of gathering three-byte pixels
+        steps = (channel, channel + 3, channel + 3 * width, channel + 3 * width + 3)
+        # "clip" changes nothing inside, and without it `take` copies its answer
+        a, b, c, d = (values[step:].take(corner, mode="clip").astype(np.float32) for step in steps)
         upper = a + (b - a) * right
         lower = c + (d - c) * right
-        samples[:, channel] = upper + (lower - upper) * down + 0.5
+        samples[:, channel] = upper + (lower - upper) * down + np.float32(0.5)
     return samples

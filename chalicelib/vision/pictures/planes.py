@@ -93,7 +93,8 @@ def canvas(pictures: Sequence[Planes], channels: str, multiple_of: int) -> NDArr
     """
     height, width = pictures[0].shape[1:]
     sides = (-(-height // multiple_of) * multiple_of, -(-width // multiple_of) * multiple_of)
-    filled = np.zeros((len(pictures), 3, *sides), np.float32)
+    filled = np.empty((len(pictures), 3, *sides), np.float32)
+    filled[:, :, height:], filled[:, :, :height, width:] = 0, 0
     for target, picture in zip(filled, pictures, strict=True):
         target[:, :height, :width] = picture if channels == "RGB" else picture[::-1]
     return filled

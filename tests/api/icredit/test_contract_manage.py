@@ -292,7 +292,7 @@ class Guessing(FakeVision):
 
     estimates = Estimates()
 
-    def describe(self, image: Any, faces: Any) -> list[Estimates]:
+    def describe(self, image: Any, faces: Any, wanted: Any = None) -> list[Estimates]:
         return [self.estimates for _ in faces]
 
 

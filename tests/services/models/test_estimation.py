@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from chalicelib.core.errors import InvalidInput, Unusable
 from chalicelib.core.model import Labels, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter
-from chalicelib.core.pictures import ATTRIBUTES, Estimates
+from chalicelib.core.pictures import ATTRIBUTES, DetectedFace, Estimates
 from chalicelib.services import Services
-from tests.fakes import Person, picture
+from chalicelib.services.models.estimation import estimated, spoofs
+from tests.fakes import FakeVision, Person, picture
 from tests.services.conftest import RULES
 
 NO_LABELS = Labels()
@@ -85,6 +91,47 @@ class TestAttributesOff:
     def test_an_attribute_that_there_is_not_is_refused(self, services: Services, cloud: Tenant) -> None:
         with pytest.raises(InvalidInput, match=r"attributes are age, gender, .* not quality"):
             services.tenants.change(cloud.name, {"attributes_off": {"age", "quality"}})
+
+
+class NotesWhatIsWanted(FakeVision):
+    def __init__(self) -> None:
+        self.wanted: list[set[str]] = []
+
+    def describe(
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] | None = None
+    ) -> list[Estimates]:
+        self.wanted.append(set(ATTRIBUTES if wanted is None else wanted))
+        return super().describe(image, faces, wanted)
+
+
+class TestWhatIsComputed:
+    @pytest.mark.parametrize(
+        ("off", "least_liveness", "wanted"),
+        [
+            ((), None, {*ATTRIBUTES}),
+            (("emotion", "liveness"), None, {*ATTRIBUTES} - {"emotion", "liveness"}),
+            (("emotion", "liveness"), 0.5, {*ATTRIBUTES} - {"emotion"}),
+        ],
+    )
+    def test_what_is_off_is_not_computed_unless_it_is_required(
+        self, off: Sequence[str], least_liveness: float | None, wanted: set[str], cloud: Tenant
+    ) -> None:
+        vision, tenant = (
+            NotesWhatIsWanted(),
+            replace(cloud, attributes_off=frozenset(off), least_liveness=least_liveness),
+        )
+        image = vision.read(picture(SOMEBODY), RULES)
+        estimated(vision, tenant, image, vision.detect(image))
+        assert vision.wanted == [wanted]
+
+    @pytest.mark.parametrize(("least_liveness", "wanted"), [(None, []), (0.5, [{"liveness"}])])
+    def test_who_only_asks_whether_a_face_is_live_gets_nothing_else(
+        self, least_liveness: float | None, wanted: list[set[str]], cloud: Tenant
+    ) -> None:
+        vision, tenant = NotesWhatIsWanted(), replace(cloud, least_liveness=least_liveness)
+        image = vision.read(picture(SOMEBODY), RULES)
+        assert spoofs(vision, tenant, image, vision.detect(image)) == [None]
+        assert vision.wanted == wanted
 
 
 class TestLiveness:
