@@ -40,7 +40,7 @@ def test_who_waits_is_there_after_a_reload_and_nobody_is_added_twice(shop: Shop)
 
     page.route("**/v1/faces", lose)
     page.get_by_role("button", name="Add 2 people").click()
-    becomes(page, lambda: len(lost) == 2)
+    becomes(page, lambda: len(lost) >= 2)
     page.unroute("**/v1/faces")
     page.reload()
     expect(page.get_by_text("2 people added")).to_be_visible()

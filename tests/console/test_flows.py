@@ -13,7 +13,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.console.conftest import HOSTILE, NAMES, PHONE, Book, Visitor, settle, shoot
+from tests.console.conftest import HOSTILE, NAMES, PHONE, Book, Visitor, press_pair, settle, shoot
 from tests.photos import FOLDER, GROUP, GROUP_SIZE, NOBODY, PAIRS, PORTRAIT, PORTRAIT_AGAIN, of_24_people
 
 pytestmark = of_24_people
@@ -126,8 +126,7 @@ def test_a_wrong_match_is_rejected_on_live_unless_it_is_undone(page: Page, book:
 
 def test_people_are_listed_selected_moved_and_moved_back(page: Page, book: Book) -> None:
     heading(page, "Live")
-    page.keyboard.press("g")
-    page.keyboard.press("p")
+    press_pair(page, "g", "p")
     heading(page, "People")
     cells = page.get_by_role("gridcell")
     expect(page.get_by_role("gridcell", name=HOSTILE)).to_be_visible()
@@ -264,8 +263,7 @@ def test_a_group_photograph_says_who_is_who_and_changes_nothing(page: Page, book
     with book.client() as client:
         before = [one.id for one in client.list_observations()]
     heading(page, "Live")
-    page.keyboard.press("g")
-    page.keyboard.press("s")
+    press_pair(page, "g", "s")
     heading(page, "Search")
     expect(page.get_by_label("Choose a picture")).to_be_attached()
     assert_accessible(page)
@@ -307,8 +305,7 @@ def test_the_question_mark_lists_the_keys_of_the_page_and_they_can_be_switched_o
     assert_accessible(page)
     shoot(page, "keys")
     page.keyboard.press("Escape")
-    page.keyboard.press("g")
-    page.keyboard.press("e")
+    press_pair(page, "g", "e")
     page.get_by_role("group", name="Single keys").get_by_text("Off").click()
     page.keyboard.press("?")
     page.wait_for_timeout(300)

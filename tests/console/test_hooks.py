@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.console.conftest import PHONE, Book, Visitor, shoot
+from tests.console.conftest import PHONE, Book, Visitor, press_pair, shoot
 from tests.console.test_flows import assert_accessible, heading
 from tests.services.webhooks.receiver import Receiver, answers, receiving
 
@@ -113,8 +113,7 @@ def test_a_url_that_hooks_may_not_reach_is_refused_with_the_reason(page: Page, v
 
 def test_a_mailbox_is_made_tested_and_emptied_by_keys_alone(page: Page, book: Book) -> None:
     heading(page, "Live")
-    page.keyboard.press("g")
-    page.keyboard.press("h")
+    press_pair(page, "g", "h")
     heading(page, "Hooks")
     make = page.get_by_role("button", name="New hook")
     make.focus()

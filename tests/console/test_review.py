@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.console.conftest import DESK, HOSTILE, NAMES, PHONE, Visitor, becomes, shoot
+from tests.console.conftest import DESK, HOSTILE, NAMES, PHONE, Visitor, becomes, press_pair, shoot
 from tests.console.portraits import Mall, Shop, mall
 from tests.console.test_flows import assert_accessible, heading, settle
 from tests.photos import of_24_people
@@ -203,10 +203,9 @@ def test_a_new_regular_is_named_moved_merged_or_deleted_by_keys_and_each_is_undo
         page.keyboard.press("j")
         page.keyboard.press("d")
         expect(page.get_by_role("main")).to_contain_text("1 decided today · 1 left")
-        for key in "glgr":
-            page.keyboard.press(key)
-            if key in "lr":
-                heading(page, {"l": "Live", "r": "Review"}[key])
+        for key, title in (("l", "Live"), ("r", "Review")):
+            press_pair(page, "g", key)
+            heading(page, title)
         asked(page, "A new regular: who is it?")
         page.keyboard.press("u")
         expect(page.get_by_role("main")).to_contain_text("0 decided today · 2 left")

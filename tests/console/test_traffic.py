@@ -25,7 +25,7 @@ from chalicelib.core.ports import Put
 from chalicelib.core.records.observations import observation_item
 from chalicelib.core.values import milliseconds
 from chalicelib.services.statistics.calendar import Calendar
-from tests.console.conftest import DESK, PHONE, Book, Visitor, shoot
+from tests.console.conftest import DESK, PHONE, Book, Visitor, press_pair, shoot
 from tests.console.test_flows import assert_accessible, heading
 from tests.regulars.serve.box import Box, serving
 
@@ -120,8 +120,7 @@ def test_this_week_stands_beside_the_last_and_the_same_figures_are_a_table_one_k
 ) -> None:
     page = visitor.open()
     heading(page, "Live")
-    page.keyboard.press("g")
-    page.keyboard.press("t")
+    press_pair(page, "g", "t")
     heading(page, "Traffic")
     this_week = shop.count(monday(), today()).total()
     expect(page.locator(".amount.sum")).to_contain_text(f"{this_week} visit")
