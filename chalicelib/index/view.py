@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +19,7 @@ from chalicelib.core.templates import fused
 from chalicelib.core.users import is_users
 from chalicelib.index.cohorts import WIDER, with_cohorts
 from chalicelib.index.sample import in_sample
-from chalicelib.index.scan.rows import BestFaces, Rows
+from chalicelib.index.scan.rows import BestFaces, Found, Rows
 from chalicelib.index.scan.scan import scan, scan_plain
 from chalicelib.index.snapshots import build_segment
 from chalicelib.index.snapshots.segment import Segment
@@ -25,6 +27,18 @@ from chalicelib.index.snapshots.segment import Segment
 NOBODY = -1
 _FEW = 8
 """Rows are looked up one by one if fewer than one in so many faces is searched."""
+_REMEMBERED = 4
+"""Choices of groups that a view remembers."""
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The faces of a view that are in the groups which a search names."""
+
+    size: int
+    rows: Rows
+    numbers: NDArray[np.int32] | None
+    """the base's rows to look at, if they are few; None: all"""
 
 
 @dataclass(frozen=True)
@@ -58,6 +72,7 @@ class View:
     """group number by id"""
     sizes: Mapping[int, int]
     """faces by group number"""
+    _chosen: dict[tuple[str, ...] | None, Chosen] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @property
     def rows(self) -> int:
@@ -74,18 +89,13 @@ class View:
         """
         probes, point, part = request.probes, request.operating_point, request.shard != WHOLE
         self._require_dimensions(probes)
-        asked = request.group_ids
-        if asked is None:
-            asked = [group_id for group_id in self.groups if not is_users(group_id)]
-        numbers = {self.groups[group_id] for group_id in asked if group_id in self.groups}
-        gallery_size = sum(self.sizes.get(number, 0) for number in numbers)
-        cut = -np.inf if point is None else (point.lowest_floor if part else point.floor)(gallery_size)
-        taken = np.zeros(len(self.groups) + 1, dtype=bool)  # the last one is that of NOBODY, -1
-        taken[list(numbers)] = True
+        chosen = self._choose(request.group_ids)
+        gallery_size = chosen.size
+        cut = -math.inf if point is None else (point.lowest_floor if part else point.floor)(gallery_size)
         level = 0 if request.sample_of is None else sample_level(request.sample_of)
-        best = self._best(probes, taken, gallery_size, (request.limit, cut), level)
+        best = self._best(probes, chosen, (request.limit, cut), level)
         ranked = [self._ranked(one) for one in best]
-        answer = SearchAnswer(self.seq, gallery_size, tuple(tuple(one for one, _ in found) for found in ranked))
+        answer = SearchAnswer(self.seq, gallery_size, tuple([tuple([one for one, _ in found]) for found in ranked]))
         if point is None:
             return answer
 
@@ -96,55 +106,57 @@ class View:
             return replace(answer, templates=tuple(map(templates, range(len(probes)))))
 
         def nearest(rows: NDArray[np.float32]) -> list[list[float]]:
-            wider = self._best(rows, taken, gallery_size, (WIDER, -np.inf), sample_level(gallery_size))
+            wider = self._best(rows, chosen, (WIDER, -math.inf), sample_level(gallery_size))
             return [np.sort(near.scores)[::-1][:WIDER].tolist() for near in wider]
 
         return with_cohorts(answer, probes, templates, point, nearest)
 
+    def _choose(self, asked: Sequence[str] | None) -> Chosen:
+        """Find the faces in these groups; None: in all but those of users."""
+        key = None if asked is None else tuple(asked)
+        if chosen := self._chosen.get(key):
+            return chosen
+        named = self.groups if asked is None else [group_id for group_id in asked if group_id in self.groups]
+        numbers = {self.groups[group_id] for group_id in named if asked is not None or not is_users(group_id)}
+        size = sum(self.sizes.get(number, 0) for number in numbers)
+        taken = np.zeros(len(self.groups) + 1, dtype=bool)  # the last one is that of NOBODY, -1
+        taken[list(numbers)] = True
+        base, group = self.base, self.base_group
+        few = size * _FEW < len(base.ids)
+        rows = Rows(base.templates, base.coder, base.codes, base.first_row, group, taken)
+        chosen = Chosen(size, rows, self._rows_of(taken[group]) if few else None)
+        if len(self._chosen) >= _REMEMBERED:
+            self._chosen.clear()
+        self._chosen[key] = chosen
+        return chosen
+
     def _best(
-        self,
-        probes: NDArray[np.float32],
-        taken: NDArray[np.bool_],
-        gallery_size: int,
-        limit_and_cut: tuple[int, float],
-        level: int,
+        self, probes: NDArray[np.float32], chosen: Chosen, limit_and_cut: tuple[int, float], level: int
     ) -> list[BestFaces]:
-        """Find each probe's best faces in the groups that are `taken` and in the sample of this level."""
+        """Find each probe's best faces among the chosen ones that are in the sample of this level."""
         found = [(probe, BestFaces(*limit_and_cut)) for probe in probes]
-        if gallery_size and found:
-            self._search_tail(found, taken, level)
-            self._search_base(found, taken, gallery_size, level)
+        if chosen.size and found:
+            if self.tail.rows:
+                self._search_tail(found, chosen.rows.taken, level)
+            if len(self.base.templates):
+                self._search_base(found, chosen, level)
         return [best for _, best in found]
 
-    def _search_tail(
-        self, found: list[tuple[NDArray[np.float32], BestFaces]], taken: NDArray[np.bool_], level: int
-    ) -> None:
+    def _search_tail(self, found: Found, taken: NDArray[np.bool_], level: int) -> None:
         tail = self.tail
-        if not tail.rows:
-            return
         chosen = taken[tail.row_group] & in_sample(tail.mixes[: tail.rows], level)
         faces = np.where(chosen, tail.first_row[: tail.rows] + len(self.base.ids), NOBODY)
         for probe, best in found:
             scan_plain(tail.templates[: tail.rows], tail.largest_norm, faces, probe, best)
 
-    def _search_base(
-        self,
-        found: list[tuple[NDArray[np.float32], BestFaces]],
-        taken: NDArray[np.bool_],
-        gallery_size: int,
-        level: int,
-    ) -> None:
-        base, base_group = self.base, self.base_group
-        if not len(base.templates):
+    def _search_base(self, found: Found, chosen: Chosen, level: int) -> None:
+        if not level:
+            scan(chosen.rows, found, chosen.numbers)
             return
-        if level:
-            sample = base.sample(level)
-            faces = np.where(taken[base_group[sample.faces]], sample.faces, NOBODY)
-            for probe, best in found:
-                scan_plain(sample.templates, sample.largest_norm, faces, probe, best)
-            return
-        rows = Rows(base.templates, base.coder, base.codes, base.first_row, base_group, taken)
-        scan(rows, found, self._rows_of(taken[base_group]) if gallery_size * _FEW < len(base.ids) else None)
+        sample = self.base.sample(level)
+        faces = np.where(chosen.rows.taken[self.base_group[sample.faces]], sample.faces, NOBODY)
+        for probe, best in found:
+            scan_plain(sample.templates, sample.largest_norm, faces, probe, best)
 
     def _rows_of(self, of_face: NDArray[np.bool_]) -> NDArray[np.int32]:
         """List the base's rows whose faces are searched, in order."""
@@ -154,16 +166,22 @@ class View:
 
     def _ranked(self, best: BestFaces) -> list[tuple[Candidate, int]]:
         """Turn the best faces into candidates, the best first, with the numbers of their faces."""
-        ids = {number: group_id for group_id, number in self.groups.items()}
-        found = []
-        for face, score in zip(best.faces.tolist(), best.scores.tolist(), strict=True):
-            behind = face - len(self.base.ids)
-            if behind >= 0:
-                one = Candidate(self.tail.faceids[behind], ids[int(self.tail.row_group[behind])], score)
-            else:
-                one = Candidate(self.base.ids[face], ids[int(self.base_group[face])], score)
-            found.append((one, face))
-        return sorted(found, key=lambda each: (-each[0].score, each[0].faceid))[: best.limit]
+        held, faces = len(self.base.ids), best.faces.tolist()
+        behind = [face for face in faces if face >= held]
+        base = [face for face in faces if face < held] if behind else faces
+        faceids = dict(zip(base, self.base.ids.several(base), strict=True))
+        faceids.update((face, self.tail.faceids[face - held]) for face in behind)
+        ranked = sorted(zip((-best.scores).tolist(), map(faceids.__getitem__, faces), faces, strict=True))[: best.limit]
+        groups, of_base, of_tail = self._group_ids, self.base_group.item, self.tail.row_group.item
+        return [
+            (Candidate._make((faceid, groups[of_base(face) if face < held else of_tail(face - held)], -score)), face)
+            for score, faceid, face in ranked
+        ]
+
+    @cached_property
+    def _group_ids(self) -> dict[int, str]:
+        """Group ids by number."""
+        return {number: group_id for group_id, number in self.groups.items()}
 
     def _template(self, face: int) -> bytes:
         """Return the face's template, or the mean if it has several."""

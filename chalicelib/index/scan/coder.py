@@ -17,7 +17,8 @@ the bounds are `loose`: they are listed, and always computed exactly.
 R need not be orthogonal, nor good: q.x = p.(R x) + q.(I - R'R)x, and the second term is at most |I - R'R| |q| |x|
 (Frobenius), which is computed from R in float64. y is computed in float32. Each of its numbers is off by at most
 g = d u / (1 - d u), u = 2^-24, times |R_j| |x| (Higham, Accuracy and Stability of Numerical Algorithms, section 3.1),
-so y is off by sqrt(d) g max|R_j| |x| in all. That is added to every norm. The rounding of float64 is below `_FLOAT64`.
+so y is off by sqrt(d) g max|R_j| |x| in all. That is added to every norm. p is computed in float32, too: what it is off
+by, times |y| <= sqrt(1 + |I - R'R|) |x|, is added to the score. The rounding of float64 is below `_FLOAT64`.
 """
 
 from __future__ import annotations
@@ -96,31 +97,32 @@ class Coder:
         wide = self.rotation.astype(np.float64)
         return float(np.linalg.norm(np.eye(self.dimensions) - wide.T @ wide)) * (1 + _FLOAT64)
 
+    @cached_property
+    def rounding(self) -> float:
+        """The largest error of a template or probe that is rotated in float32, as a share of its length."""
+        if self.rotation is None:
+            return 0.0
+        d = self.dimensions
+        growth = d * 2.0**-24 / (1 - d * 2.0**-24)
+        longest = float(np.linalg.norm(self.rotation.astype(np.float64), axis=1).max())
+        return math.sqrt(d) * growth * longest * (1 + 1e-6)
+
+    @cached_property
+    def off(self) -> float:
+        """By how much rotation and rounding change a score at most, for a probe of length 1."""
+        return self.largest_norm * (self.skew + (1 + self.skew) * self.rounding + _FLOAT64)
+
     def queries(self, probe: NDArray[np.float32]) -> tuple[Query, ...]:
-        """Code the probe for each tier. The first query's slack covers the errors of rotation and rounding."""
-        wide = probe.astype(np.float64)
-        turned = wide if self.rotation is None else self.rotation.astype(np.float64) @ wide
-        length = float(np.linalg.norm(wide)) * self.largest_norm
-        off = length * (self.skew + _FLOAT64)
-        return tuple(_query(tier, turned, off) for tier in self.tiers)
+        """Code the probe for each tier, as every search by the kernel does.
 
+        The first query's slack covers the errors of rotation and rounding.
+        """
+        from chalicelib.index.scan.kernel import kernel  # it needs this module
 
-def _query(tier: Tier, turned: NDArray[np.float64], off: float) -> Query:
-    part = turned[tier.begin : tier.end]
-    behind = float(np.linalg.norm(turned[tier.end :]))
-    step = max(float(np.abs(part).max(initial=0.0)) / _TOP, _SMALLEST)
-    if tier.columns:
-        step = max(step, behind * tier.unit / (tier.scale * (_TOP * tier.columns - 1)))
-    codes = np.zeros(tier.width, dtype=np.int8)
-    codes[: tier.numbers] = np.rint(part / step)
-    weight = 0
-    if tier.columns:
-        weight = math.ceil(behind * tier.unit / (tier.scale * step) * (1 + _FLOAT64))
-        share, more = divmod(weight, tier.columns)
-        codes[tier.numbers : tier.numbers + tier.columns] = [share + (n < more) for n in range(tier.columns)]
-    lost = float(np.linalg.norm(part - step * codes[: tier.numbers].astype(np.float64)))
-    slack = lost * tier.code_norm + float(np.linalg.norm(part)) * tier.error_norm + off
-    return Query(codes, step * tier.scale, slack + _FLOAT64 * abs(slack), weight)
+        compiled = kernel()
+        if compiled is None:
+            raise RuntimeError("no kernel was compiled, which codes probes: make kernels")
+        return compiled.queries(self, probe)
 
 
 def turned_rows(coder: Coder, templates: NDArray[np.float16]) -> tuple[NDArray[np.float32], float]:
@@ -128,10 +130,7 @@ def turned_rows(coder: Coder, templates: NDArray[np.float16]) -> tuple[NDArray[n
     rows = templates.astype(np.float32)
     if coder.rotation is None:
         return rows, 0.0
-    d = coder.dimensions
-    growth = d * 2.0**-24 / (1 - d * 2.0**-24)
-    longest = float(np.linalg.norm(coder.rotation.astype(np.float64), axis=1).max())
-    return rows @ coder.rotation.T, math.sqrt(d) * growth * longest * (1 + 1e-6)
+    return rows @ coder.rotation.T, coder.rounding
 
 
 @dataclass(frozen=True)

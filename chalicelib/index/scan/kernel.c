@@ -9,21 +9,36 @@
 #include <stdint.h>
 #include <string.h>
 
-#define VERSION 2
+#define VERSION 3
+#define TINY 1e-9      /* bound of all float64 rounding errors on numbers of this size, relative to |q| |x| */
+#define SMALLEST 1e-30 /* more than what floats lose that are too small for their exponent */
+
+/* A tier of coder.py with its rows' codes, and the probe's query: a score from `begin` on is at most step * (row .
+ * query) + slack. call.py's Tier names the same members. */
+typedef struct {
+    const int8_t *codes; /* (rows, width) */
+    int64_t begin, end, columns, width;
+    double scale, unit, code_norm, error_norm;
+    int8_t *query;
+    int32_t total, weight; /* the sums of the query, and of what it has for the columns */
+    double step, slack;
+} tier;
 
 #define AHEAD 12 /* rows prefetched while one is computed, if they do not lie side by side */
 
-static inline void prefetch(const int8_t *row, int64_t width) {
-    for (int64_t line = 0; line < width + 63; line += 64) __builtin_prefetch(row + line);
+static inline void prefetch(const tier *t, int64_t row) {
+    for (int64_t line = 0; line < t->width + 63; line += 64) __builtin_prefetch(t->codes + row * t->width + line);
 }
 
-typedef void (*pick_path)(const int8_t *, int64_t, const int32_t *, int64_t, const int8_t *, int32_t *);
-typedef int64_t (*scan_path)(const int8_t *, int64_t, int64_t, int64_t, const int8_t *, int32_t, int32_t *, int32_t *);
+typedef void (*pick_path)(const tier *, const int32_t *, int64_t, int32_t *);
+typedef int64_t (*scan_path)(const tier *, int64_t, int64_t, int32_t, int32_t *, int32_t *);
 
 #define SCAN_LOOP                                                                   \
+    const int64_t width = t->width;                                                 \
+    const int8_t *query = t->query;                                                 \
     int64_t found = 0;                                                              \
     for (int64_t row = begin; row < end; row++) {                                   \
-        const int8_t *codes = rows + row * width;                                   \
+        const int8_t *codes = t->codes + row * width;                               \
         int32_t sum = 0;                                                            \
         for (int64_t at = 0; at < width; at++) sum += (int32_t)codes[at] * query[at]; \
         numbers[found] = (int32_t)row;                                              \
@@ -32,8 +47,7 @@ typedef int64_t (*scan_path)(const int8_t *, int64_t, int64_t, int64_t, const in
     }                                                                               \
     return found;
 
-static int64_t scan_plain(const int8_t *rows, int64_t width, int64_t begin, int64_t end, const int8_t *query,
-                          int32_t cut, int32_t *numbers, int32_t *sums) {
+static int64_t scan_plain(const tier *t, int64_t begin, int64_t end, int32_t cut, int32_t *numbers, int32_t *sums) {
     SCAN_LOOP
 }
 
@@ -90,9 +104,8 @@ EXACT(exact_plain, , halves)
 EXACT(exact_avx2, __attribute__((target("avx2,f16c"))), HALVES)
 EXACT(exact_avx512, __attribute__((target("avx512f,avx512vl,f16c"))), HALVES)
 
-__attribute__((target("avx2"))) static int64_t scan_avx2(const int8_t *rows, int64_t width, int64_t begin, int64_t end,
-                                                         const int8_t *query, int32_t cut, int32_t *numbers,
-                                                         int32_t *sums) {
+__attribute__((target("avx2"))) static int64_t scan_avx2(const tier *t, int64_t begin, int64_t end, int32_t cut,
+                                                         int32_t *numbers, int32_t *sums) {
     SCAN_LOOP
 }
 
@@ -121,16 +134,15 @@ VNNI static inline __m512i products(const int8_t *codes, const int8_t *query, in
     return sum;
 }
 
-VNNI static int64_t scan_vnni(const int8_t *rows, int64_t width, int64_t begin, int64_t end, const int8_t *query,
-                              int32_t cut, int32_t *numbers, int32_t *sums) {
-    const int64_t whole = width & ~(int64_t)63;
+VNNI static int64_t scan_vnni(const tier *t, int64_t begin, int64_t end, int32_t cut, int32_t *numbers,
+                              int32_t *sums) {
+    const int64_t width = t->width, whole = width & ~(int64_t)63;
     const __mmask64 rest = ((uint64_t)1 << (width - whole)) - 1;
-    int32_t total = 0;
-    for (int64_t at = 0; at < width; at++) total += query[at];
-    const __m128i offset = _mm_set1_epi32(128 * total), least = _mm_set1_epi32(cut);
+    const int8_t *query = t->query;
+    const __m128i offset = _mm_set1_epi32(128 * t->total), least = _mm_set1_epi32(cut);
     int64_t found = 0, row = begin;
     for (; row + 4 <= end; row += 4) {
-        const int8_t *codes = rows + row * width;
+        const int8_t *codes = t->codes + row * width;
         const __m512i a = products(codes, query, whole, rest), b = products(codes + width, query, whole, rest);
         const __m512i c = products(codes + 2 * width, query, whole, rest);
         const __m512i d = products(codes + 3 * width, query, whole, rest);
@@ -138,34 +150,31 @@ VNNI static int64_t scan_vnni(const int8_t *rows, int64_t width, int64_t begin, 
         const __mmask8 good = _mm_cmpge_epi32_mask(four, least);
         if (good) {
             const __m128i these = _mm_add_epi32(_mm_set1_epi32((int32_t)row), _mm_setr_epi32(0, 1, 2, 3));
-            _mm_mask_compressstoreu_epi32(numbers + found, good, these);
-            _mm_mask_compressstoreu_epi32(sums + found, good, four);
+            /* four are stored, however many are good: to store only these takes some processors 100 times as long */
+            _mm_storeu_si128((__m128i *)(numbers + found), _mm_maskz_compress_epi32(good, these));
+            _mm_storeu_si128((__m128i *)(sums + found), _mm_maskz_compress_epi32(good, four));
             found += __builtin_popcount(good);
         }
     }
-    return found + scan_plain(rows, width, row, end, query, cut, numbers + found, sums + found);
+    return found + scan_plain(t, row, end, cut, numbers + found, sums + found);
 }
 
-VNNI static void pick_vnni(const int8_t *rows, int64_t width, const int32_t *numbers, int64_t count,
-                           const int8_t *query, int32_t *sums) {
-    const int64_t whole = width & ~(int64_t)63;
-    const __mmask64 rest = ((uint64_t)1 << (width - whole)) - 1;
-    int32_t total = 0;
-    for (int64_t at = 0; at < width; at++) total += query[at];
+VNNI static void pick_vnni(const tier *t, const int32_t *numbers, int64_t count, int32_t *sums) {
+    const int64_t whole = t->width & ~(int64_t)63;
+    const __mmask64 rest = ((uint64_t)1 << (t->width - whole)) - 1;
     for (int64_t at = 0; at < count; at++) {
-        if (at + AHEAD < count) prefetch(rows + (int64_t)numbers[at + AHEAD] * width, width);
-        const __m512i sum = products(rows + (int64_t)numbers[at] * width, query, whole, rest);
-        sums[at] = _mm512_reduce_add_epi32(sum) - 128 * total;
+        if (at + AHEAD < count) prefetch(t, numbers[at + AHEAD]);
+        const __m512i sum = products(t->codes + numbers[at] * t->width, t->query, whole, rest);
+        sums[at] = _mm512_reduce_add_epi32(sum) - 128 * t->total;
     }
 }
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
 #define HAS_DOT_PRODUCT (1UL << 20) /* HWCAP_ASIMDDP */
 
-__attribute__((target("arch=armv8.2-a+dotprod"))) static int64_t scan_dotprod(const int8_t *rows, int64_t width,
-                                                                             int64_t begin, int64_t end,
-                                                                             const int8_t *query, int32_t cut,
-                                                                             int32_t *numbers, int32_t *sums) {
+__attribute__((target("arch=armv8.2-a+dotprod"))) static int64_t scan_dotprod(const tier *t, int64_t begin, int64_t end,
+                                                                             int32_t cut, int32_t *numbers,
+                                                                             int32_t *sums) {
     SCAN_LOOP
 }
 #endif
@@ -173,12 +182,11 @@ __attribute__((target("arch=armv8.2-a+dotprod"))) static int64_t scan_dotprod(co
 static scan_path path = scan_plain;
 static exact_path exact = exact_plain;
 
-static void pick_plain(const int8_t *rows, int64_t width, const int32_t *numbers, int64_t count, const int8_t *query,
-                       int32_t *sums) {
+static void pick_plain(const tier *t, const int32_t *numbers, int64_t count, int32_t *sums) {
     int32_t number[2], sum[2];
     for (int64_t at = 0; at < count; at++) {
-        if (at + AHEAD < count) prefetch(rows + (int64_t)numbers[at + AHEAD] * width, width);
-        path(rows, width, numbers[at], (int64_t)numbers[at] + 1, query, INT32_MIN, number, sum);
+        if (at + AHEAD < count) prefetch(t, numbers[at + AHEAD]);
+        path(t, numbers[at], (int64_t)numbers[at] + 1, INT32_MIN, number, sum);
         sums[at] = sum[0];
     }
 }
@@ -199,66 +207,169 @@ __attribute__((constructor)) static void choose_path(void) {
 
 int32_t regulars_kernel_version(void) { return VERSION; }
 
-/* What is searched for, where, and what was found. kernel.py names the same members. */
 typedef struct {
-    const int8_t *first, *second; /* the tiers' codes, (rows, width); second: NULL if there is none */
-    int64_t first_width, second_width;
-    const uint16_t *templates; /* (rows, dimensions), float16 */
-    int64_t dimensions;
-    const uint32_t *first_row; /* (faces + 1,); NULL: row n is face n */
-    int64_t faces;
-    const int32_t *group; /* (faces,) -1: the face is gone */
-    const uint8_t *taken; /* by group: whether it is searched */
-    const int32_t *numbers; /* the rows to look at, ascending; NULL: all */
-    const int8_t *first_query, *second_query;
-    double first_step, first_slack, column_step, second_step, second_slack;
-    int64_t column; /* the first tier's byte that bounds what the second holds */
-    const double *probe;
-    double cut; /* lower scores cannot change the answer */
-    double *heap; /* the `limit` highest scores of faces so far, the lowest first */
-    int64_t limit, held;
-    int64_t *found_faces;
-    double *found_scores;
-    int64_t found, room;
-    int64_t face; /* whose rows are being looked at, -1: nobody's; its score is not offered before its last row */
     double score;
+    int64_t face;
+} scored;
+
+/* What is searched for, where, and what was found. call.py's Call names the same members. */
+typedef struct {
+    tier tiers[2];
+    int64_t tier_count, dimensions, rows; /* rows: how many to look at */
+    double off;                           /* times |probe|: by how much rotation and rounding change a score at most */
+    const uint16_t *templates;            /* (rows, dimensions), float16 */
+    const uint32_t *first_row;            /* (faces + 1,); NULL: row n is face n */
+    int64_t faces;
+    const int32_t *group;        /* (faces,) -1: the face is gone */
+    const uint8_t *taken;        /* by group: whether it is searched */
+    const int32_t *numbers;      /* the rows to look at, ascending; NULL: all */
+    const float *probe, *turned; /* as it is, and rotated */
+    double *wide;                /* the probe in float64; it lies behind `best`, and the queries behind it */
+    double cut;                  /* lower scores cannot change the answer */
+    scored *best;                /* the best faces so far, `limit` at most: a heap, the worst first; then sorted */
+    int64_t limit, held, face;   /* face: whose rows are being looked at, -1: nobody's */
+    double score;                /* its best so far */
 } search;
 
+/* Code the rotated probe for one tier, as coder.py derives it. */
+static void code_tier(tier *t, const float *turned, int64_t dimensions, double off) {
+    const int64_t numbers = t->end - t->begin;
+    double largest = 0, length = 0, behind = 0, lost = 0;
+    for (int64_t at = t->begin; at < dimensions; at++) {
+        const double number = turned[at];
+        if (at >= t->end) behind += number * number;
+        else length += number * number;
+        if (at < t->end && fabs(number) > largest) largest = fabs(number);
+    }
+    double step = fmax(largest / 127, SMALLEST);
+    behind = sqrt(behind) * t->unit / t->scale;
+    if (t->columns) step = fmax(step, behind / (127 * t->columns - 1));
+    t->weight = t->columns ? (int32_t)ceil(behind / step * (1 + TINY)) : 0;
+    t->total = t->weight;
+    memset(t->query, 0, t->width);
+    for (int64_t at = 0; at < numbers; at++) {
+        const double number = turned[t->begin + at], exact = number / step;
+        const int32_t whole = (int32_t)(exact < 0 ? exact - 0.5 : exact + 0.5);
+        t->query[at] = (int8_t)whole;
+        t->total += whole;
+        lost += (number - step * whole) * (number - step * whole);
+    }
+    for (int64_t n = 0; n < t->columns; n++)
+        t->query[numbers + n] = (int8_t)(t->weight / t->columns + (n < t->weight % t->columns));
+    t->step = step * t->scale;
+    t->slack = (sqrt(lost) * t->code_norm + sqrt(length) * t->error_norm + off) * (1 + TINY) + SMALLEST;
+}
+
+/* Code the probe. The first tier's slack covers the errors of rotation and rounding. */
+void regulars_code(search *s) {
+    double length = 0;
+    s->wide = (double *)(s->best + s->limit);
+    for (int64_t at = 0; at < s->dimensions; at++) {
+        s->wide[at] = s->probe[at];
+        length += s->wide[at] * s->wide[at];
+    }
+    int8_t *room = (int8_t *)(s->wide + s->dimensions);
+    for (tier *t = s->tiers; t < s->tiers + s->tier_count; room += t++->width) {
+        t->query = room;
+        code_tier(t, s->turned, s->dimensions, sqrt(length) * s->off);
+    }
+}
+
 static int32_t least_sum(const search *s) {
-    const double exact = (s->cut - s->first_slack) / s->first_step - 1;
+    const double exact = (s->cut - s->tiers[0].slack) / s->tiers[0].step - 1;
     return (int32_t)floor(fmin(fmax(exact, -2147483648.0), 2147483647.0));
 }
 
+/* The row's face if it is searched, else -1. Rows come in order, so it is looked for from the last one's face on. */
 static int64_t face_of(const search *s, int64_t row) {
-    if (!s->first_row) return row;
-    int64_t low = 0, high = s->faces;
-    while (high - low > 1) {
-        const int64_t middle = (low + high) / 2;
-        if (s->first_row[middle] <= row) low = middle;
-        else high = middle;
+    int64_t low = row;
+    if (s->first_row) {
+        int64_t step = 1;
+        low = s->face < 0 || s->first_row[s->face] > row ? 0 : s->face;
+        for (; low + step < s->faces && s->first_row[low + step] <= row; step *= 2) low += step;
+        int64_t high = low + step < s->faces ? low + step : s->faces;
+        while (high - low > 1) {
+            const int64_t middle = (low + high) / 2;
+            if (s->first_row[middle] <= row) low = middle;
+            else high = middle;
+        }
     }
-    return low;
+    return s->group[low] < 0 || !s->taken[s->group[low]] ? -1 : low;
 }
 
-static void offer(search *s, int64_t face, double score) {
-    if (face < 0 || score < s->cut) return;
-    s->found_faces[s->found] = face;
-    s->found_scores[s->found++] = score;
-    double *heap = s->heap;
-    int64_t at;
+static int worse(scored a, scored b) { return a.score < b.score || (a.score == b.score && a.face > b.face); }
+
+/* Put `one` into the heap's first place, and where it belongs from there. */
+static void sink(scored *heap, int64_t held, scored one) {
+    int64_t at = 0;
+    for (int64_t next; (next = 2 * at + 1) < held; at = next) {
+        if (next + 1 < held && worse(heap[next + 1], heap[next])) next++;
+        if (!worse(heap[next], one)) break;
+        heap[at] = heap[next];
+    }
+    heap[at] = one;
+}
+
+/* The face whose rows were looked at last is done: keep it if it is one of the best. */
+static void settle(search *s) {
+    const scored one = {s->score, s->face};
+    s->face = -1;
+    if (one.face < 0 || one.score < s->cut) return;
     if (s->held < s->limit) {
-        for (at = s->held++; at && heap[(at - 1) / 2] > score; at = (at - 1) / 2) heap[at] = heap[(at - 1) / 2];
-    } else if (score > heap[0]) {
-        for (at = 0;;) {
-            int64_t next = 2 * at + 1;
-            if (next + 1 < s->held && heap[next + 1] < heap[next]) next++;
-            if (next >= s->held || heap[next] >= score) break;
-            heap[at] = heap[next];
-            at = next;
-        }
-    } else return;
-    heap[at] = score;
-    if (s->held == s->limit && heap[0] > s->cut) s->cut = heap[0];
+        int64_t at = s->held++;
+        for (; at && worse(one, s->best[(at - 1) / 2]); at = (at - 1) / 2) s->best[at] = s->best[(at - 1) / 2];
+        s->best[at] = one;
+    } else if (worse(s->best[0], one)) sink(s->best, s->held, one);
+    if (s->held == s->limit && s->best[0].score > s->cut) s->cut = s->best[0].score;
+}
+
+static void add(search *s, int64_t face, double score) {
+    if (face != s->face) {
+        settle(s);
+        s->face = face;
+        s->score = score;
+    } else if (score > s->score) s->score = score;
+}
+
+/* Compute the exact score of a row if its codes do not rule it out. */
+static void consider(search *s, int64_t row, int32_t sum) {
+    const tier *first = &s->tiers[0], *second = &s->tiers[1];
+    double upper = sum * first->step + first->slack;
+    if (upper < s->cut) return;
+    const int64_t face = face_of(s, row);
+    if (face < 0) return;
+    if (s->tier_count > 1) {
+        const int32_t number = (int32_t)row;
+        picks(second, &number, 1, &sum);
+        upper -= first->codes[row * first->width + first->end - first->begin] * (first->step * first->weight);
+        upper += sum * second->step + second->slack;
+        if (upper < s->cut) return;
+    }
+    const double score = exact(s->templates + row * s->dimensions, s->wide, s->dimensions);
+    if (score >= s->cut) add(s, face, score);
+}
+
+/* Raise the cut before the first rows are looked at: as many faces as are wanted reach the worst exact score of those
+ * that look best by their first codes. */
+static void raise_cut(search *s, const int32_t *numbers, const int32_t *sums, int64_t count) {
+    double cut = s->cut;
+    for (int64_t at = 0; at < count; at++) {
+        const double upper = sums[at] * s->tiers[0].step + s->tiers[0].slack;
+        const int64_t face = upper < s->cut ? -1 : face_of(s, numbers[at]);
+        if (face >= 0) add(s, face, upper);
+    }
+    settle(s);
+    if (s->held == s->limit) {
+        const double least = s->best[0].score;
+        s->held = 0;
+        s->cut = cut;
+        for (int64_t at = 0; at < count; at++)
+            if (sums[at] * s->tiers[0].step + s->tiers[0].slack >= least) consider(s, numbers[at], sums[at]);
+        settle(s);
+        cut = s->cut;
+    }
+    s->held = 0;
+    s->cut = cut;
 }
 
 #define TILE 1024
@@ -266,9 +377,8 @@ static void offer(search *s, int64_t face, double score) {
 /* The rows of a tile whose first tier does not rule them out: write their numbers and sums, return how many. */
 static int64_t likely(const search *s, int64_t begin, int64_t end, int32_t *numbers, int32_t *sums) {
     const int32_t least = least_sum(s);
-    if (!s->numbers)
-        return path(s->first, s->first_width, begin, end, s->first_query, least, numbers, sums);
-    picks(s->first, s->first_width, s->numbers + begin, end - begin, s->first_query, sums);
+    if (!s->numbers) return path(&s->tiers[0], begin, end, least, numbers, sums);
+    picks(&s->tiers[0], s->numbers + begin, end - begin, sums);
     int64_t found = 0;
     for (int64_t at = begin; at < end; at++) {
         const int32_t sum = sums[at - begin];
@@ -279,44 +389,32 @@ static int64_t likely(const search *s, int64_t begin, int64_t end, int32_t *numb
     return found;
 }
 
-/* Look at the rows begin..end, or at those that `numbers` lists there. Return where it stopped: before the end if there
- * was no room for what another tile may find. The caller takes what was found, sets `found` to 0 and goes on there. */
-int64_t regulars_search(search *s, int64_t begin, int64_t end) {
-    int32_t numbers[TILE + 1], sums[TILE + 1], sum;
-    while (begin < end && s->found + TILE < s->room) {
-        const int64_t stop = end - begin < TILE ? end : begin + TILE;
+static void look(search *s, int64_t begin, int64_t end) {
+    int32_t numbers[TILE + 4], sums[TILE + 4]; /* a scan may write three behind what it finds */
+    for (int64_t stop; begin < end; begin = stop) {
+        stop = end - begin < TILE ? end : begin + TILE;
         const int64_t count = likely(s, begin, stop, numbers, sums);
+        if (!begin && count > 4 * s->limit) raise_cut(s, numbers, sums, count);
         for (int64_t at = 0; at < count; at++) {
-            const int64_t row = numbers[at];
-            if (s->second && at + AHEAD < count)
-                prefetch(s->second + numbers[at + AHEAD] * s->second_width, s->second_width);
-            double upper = sums[at] * s->first_step + s->first_slack;
-            if (upper < s->cut) continue;
-            const int64_t face = face_of(s, row);
-            if (s->group[face] < 0 || !s->taken[s->group[face]]) continue;
-            if (s->second) {
-                const int32_t number = (int32_t)row;
-                picks(s->second, s->second_width, &number, 1, s->second_query, &sum);
-                upper -= s->first[row * s->first_width + s->column] * s->column_step;
-                upper += sum * s->second_step;
-                upper += s->second_slack;
-                if (upper < s->cut) continue;
-            }
-            const double score = exact(s->templates + row * s->dimensions, s->probe, s->dimensions);
-            if (score < s->cut) continue;
-            if (face != s->face) {
-                offer(s, s->face, s->score);
-                s->face = face;
-                s->score = score;
-            } else if (score > s->score) s->score = score;
+            if (s->tier_count > 1 && at + AHEAD < count) prefetch(&s->tiers[1], numbers[at + AHEAD]);
+            consider(s, numbers[at], sums[at]);
         }
-        begin = stop;
     }
-    return begin;
 }
 
-/* The face whose rows were looked at last is done. */
-void regulars_finish(search *s) {
-    offer(s, s->face, s->score);
-    s->face = -1;
+/* Search for several probes in the same rows: some rows for all of them, few enough to stay in the second cache. */
+void regulars_search(search *searches, int64_t count) {
+    const int64_t rows = searches->rows, step = count > 1 ? 8 * TILE : rows;
+    for (search *s = searches; s < searches + count; s++) regulars_code(s);
+    for (int64_t begin = 0; begin < rows; begin += step)
+        for (search *s = searches; s < searches + count; s++)
+            look(s, begin, rows - begin < step ? rows : begin + step);
+    for (search *s = searches; s < searches + count; s++) {
+        settle(s);
+        for (int64_t held = s->held; held--;) {
+            const scored worst = s->best[0];
+            sink(s->best, held, s->best[held]);
+            s->best[held] = worst;
+        }
+    }
 }

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chalicelib.index.scan.call import Call, at, of_coder
 from chalicelib.index.scan.coder import CodedRows, Coder
+
+_NO_FACES, _NO_SCORES = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,17 @@ class Rows:
         group = self.group[faces]
         return np.where((group >= 0) & self.taken[group], faces, -1)
 
+    @cached_property
+    def call(self) -> Call:
+        """Tell the kernel of these rows, once for all searches."""
+        call, alone = of_coder(self.coder), len(self.first_row) == len(self.templates) + 1
+        for tier, codes in zip(call.tiers, self.codes.tiers, strict=False):
+            tier.codes = at(codes)
+        call.rows, call.faces = len(self.templates), len(self.first_row) - 1
+        call.templates, call.group, call.taken = at(self.templates), at(self.group), at(self.taken)
+        call.first_row = None if alone else at(self.first_row)
+        return call
+
 
 class BestFaces:
     """The `limit` faces with the highest scores, and all that tie with the last one.
@@ -47,8 +63,16 @@ class BestFaces:
         self.limit = limit
         self.cut = least
         """Rows with a lower score cannot change the answer; one with this score may, by its faceid."""
-        self.faces = np.empty(0, dtype=np.int64)
-        self.scores = np.empty(0, dtype=np.float64)
+        self.faces, self.scores = _NO_FACES, _NO_SCORES
+
+    def add_ranked(self, faces: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
+        """Add faces of which each is there once, the best first, `limit` at most."""
+        if len(self.faces):
+            self.add(faces, scores)
+            return
+        self.faces, self.scores = faces, scores
+        if len(faces) == self.limit:
+            self.cut = max(self.cut, float(scores[-1]))
 
     def add(self, faces: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
         """Add faces with their scores, (n,) each; a face keeps its best score."""
@@ -64,6 +88,10 @@ class BestFaces:
             self.cut = max(self.cut, float(scores[kept[self.limit - 1]]))
             kept = kept[scores[kept] >= self.cut]
         self.faces, self.scores = faces[kept], scores[kept]
+
+
+Found = Sequence[tuple[NDArray[np.float32], BestFaces]]
+"""Probes, each with the best faces so far, to which a scan adds."""
 
 
 def exact_scores(templates: NDArray[np.floating], probe: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -7,24 +7,20 @@ proven in `coder`, lies below the score that it would have to reach.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.index.scan.coder import row_norms
-from chalicelib.index.scan.kernel import Kernel, Search, kernel
-from chalicelib.index.scan.rows import BestFaces, Rows, exact_scores
+from chalicelib.index.scan.kernel import Kernel, kernel
+from chalicelib.index.scan.rows import BestFaces, Found, Rows, exact_scores
 
 MAX_LIMIT = 4_097
 """Candidates of one search: as many as a dialect answers at once, and the face itself that is searched with."""
 
-Found = Sequence[tuple[NDArray[np.float32], BestFaces]]
-"""Probes, each with the best faces so far, to which a scan adds."""
-
 _TILE_ROWS = 8_192
-"""Rows of a step with several probes: few enough to stay in the processor's second cache for all of them."""
+"""Rows of a step: few enough to stay in the processor's second cache for several probes."""
 _UNIT_ROUNDOFF = 2.0**-24
 
 
@@ -49,14 +45,7 @@ def scan(rows: Rows, probes: Found, numbers: NDArray[np.int32] | None = None) ->
 
 def scan_by_kernel(compiled: Kernel, rows: Rows, probes: Found, numbers: NDArray[np.int32] | None = None) -> None:
     """Do the same by codes."""
-    searches = [Search(compiled, rows, probe, best, numbers) for probe, best in probes]
-    end = len(rows.templates if numbers is None else numbers)
-    step = _TILE_ROWS if len(searches) > 1 else max(end, 1)
-    for begin in range(0, end, step):
-        for search in searches:
-            search.scan(begin, min(begin + step, end))
-    for search in searches:
-        search.finish()
+    compiled.search(rows, probes, numbers)
     loose = rows.codes.loose if numbers is None else np.intersect1d(rows.codes.loose, numbers)
     if len(loose):
         faces = rows.searched(loose)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,15 @@ class FaceIds:
 
     def __getitem__(self, number: int) -> str:
         return self._bytes(number).decode()
+
+    def several(self, numbers: Iterable[int]) -> list[str]:
+        """Return the faceids of these numbers."""
+        text, offsets = self._views
+        return [str(text[offsets[number] : offsets[number + 1]], "utf-8") for number in numbers]
+
+    @cached_property
+    def _views(self) -> tuple[memoryview, memoryview]:
+        return self.text.data, self.offsets.data  # whose slices take a quarter of an array's time
 
     def find(self, faceid: str) -> int | None:
         """Find the number of a faceid by bisection; None if it is not there."""
