@@ -130,10 +130,13 @@ def test_a_gate_is_open_while_something_moves_and_as_long_as_nothing_can_be_seen
         until(gate.is_open)
         small.x = 100
         until(lambda: not gate.is_open())
-    time.sleep(0.5)
-    looked = small.looked
-    time.sleep(0.1)
-    assert small.looked == looked, "nobody looks any more"
+
+    def is_at_rest() -> bool:
+        looked = small.looked
+        time.sleep(0.1)
+        return small.looked == looked
+
+    until(is_at_rest)
 
 
 def test_a_camera_is_asked_for_snapshots_only_while_its_small_stream_moves() -> None:

@@ -23,7 +23,8 @@ from regulars_edge.metrics import Endpoint
 from regulars_edge.page import Seen
 from regulars_edge.spool.totals import Totals
 from rig import pictures
-from rig.ports import free_port
+
+from tests.ports import free_port
 
 NOW_MS = 1_760_000_000_000
 DOOR = Seen(

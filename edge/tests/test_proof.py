@@ -23,11 +23,12 @@ from regulars_edge.spool.model import Limits, Origin, Stamp
 from regulars_edge.spool.spool import Spool
 from rig import pictures
 from rig.clock import FakeClock
-from rig.ports import free_port
 from rig.real import Regulars
 from rig.standin import StandIn
 from rig.uploader import upload
 from rig.weather import MISHAPS, Weather
+
+from tests.ports import free_port
 
 pytestmark = pytest.mark.disk
 

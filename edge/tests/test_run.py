@@ -21,10 +21,11 @@ from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Origin, Stamp
 from rig import pictures
 from rig.camera import Camera
-from rig.ports import free_port
 from rig.real import Regulars
 from rig.standin import StandIn
 from rig.uploader import ENTRY
+
+from tests.ports import free_port
 
 
 def until(true: Callable[[], object], seconds: float = 90.0, said: Callable[[], str] = str) -> None:

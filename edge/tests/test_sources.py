@@ -23,7 +23,8 @@ from regulars_edge.tally import Dropped, Tally
 from rig import pictures
 from rig.camera import Camera
 from rig.clock import FakeClock
-from rig.ports import free_port
+
+from tests.ports import free_port
 
 ORIGIN = Origin("door", "folder:door")
 

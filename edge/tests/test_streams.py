@@ -25,7 +25,8 @@ from regulars_edge.sources.source import DecodedFrame
 from regulars_edge.sources.video import LiveSource, Mailbox, VideoFileSource, _image
 from regulars_edge.spool import spool as spools
 from rig.film import RATE, SIZE_PX, number_of, numbered
-from rig.ports import free_port
+
+from tests.ports import free_port
 
 av = pytest.importorskip("av")
 

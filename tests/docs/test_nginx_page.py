@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import ssl
 import subprocess
 import time
@@ -19,6 +18,7 @@ import pytest
 
 from tests.docs.session import ROOT
 from tests.faults.server import Server
+from tests.ports import free_port
 from tests.regulars.serve.certificate import certificate
 
 PAGE = (ROOT / "docs/tasks/nginx.md").read_text(encoding="utf-8")
@@ -31,9 +31,7 @@ def nginx(server: Server, tmp_path: Path) -> Iterator[str]:
     if program is None:
         pytest.skip("there is no nginx: on Debian, apt-get install nginx-light")
     chain, key = certificate(tmp_path)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     (block,) = re.findall(r"```nginx\n(.*?)```", PAGE, re.DOTALL)
     for shown, real in (
         ("/etc/ssl/box.pem", chain),
@@ -49,7 +47,7 @@ def nginx(server: Server, tmp_path: Path) -> Iterator[str]:
     (tmp_path / "nginx.conf").write_text(
         # Workers would be of another user, who may not write to the test's folder.
         f"{'user root; ' if os.geteuid() == 0 else ''}daemon off;\n"
-        f"pid {tmp_path}/nginx.pid; error_log {tmp_path}/error.log; events {{}}\n"
+        f"pid {tmp_path}/nginx.pid; error_log {tmp_path}/error.log warn; events {{}}\n"
         f"http {{ access_log off;\n{folders}{block}}}\n"
     )
     running = subprocess.Popen([program, "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")])
@@ -87,13 +85,13 @@ def test_nginx_passes_requests_on_and_bodies_of_20_mib(status: Callable[..., int
     assert status("/_blobs/x", bytes(21 << 20)) == 413, "nginx's"
 
 
-def test_a_page_of_many_files_comes_at_once_and_only_sign_ins_are_limited(status: Callable[..., int]) -> None:
+def test_a_page_of_many_files_comes_at_once_and_only_sign_ins_are_limited(
+    status: Callable[..., int], tmp_path: Path
+) -> None:
     with ThreadPoolExecutor(6) as browser:
-        begun = time.monotonic()
         files = list(browser.map(status, ["/health"] * 180))
-        took_s = time.monotonic() - begun
         sign_ins = list(browser.map(status, ["/v1/session"] * 40))
     assert set(files) == {200}
-    assert took_s < 15, "the page's former limit of ten a second took 18 s"
+    assert "delaying request" not in (tmp_path / "error.log").read_text(), "as a limit of ten a second did"
     assert set(sign_ins) == {401, 503}
     assert sign_ins.count(401) >= 20

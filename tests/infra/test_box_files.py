@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import tomllib
 from pathlib import Path
@@ -19,6 +18,7 @@ from infra.dependencies import ROOT
 from tests.docs.session import Session
 from tests.faults.server import Server
 from tests.photos import OTHER
+from tests.ports import free_port
 from tests.regulars.serve.test_front import until
 
 BOX = ROOT / "infra" / "box"
@@ -105,12 +105,6 @@ def test_what_the_page_installs_is_of_this_version() -> None:
 
 
 PROJECTS = ("pyproject.toml", "edge/pyproject.toml", "client/pyproject.toml")
-
-
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 def test_caddy_before_the_service_gives_sunmis_session_over_https(

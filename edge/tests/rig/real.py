@@ -10,7 +10,7 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from rig.ports import free_port
+from tests.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -17,6 +17,7 @@ import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.ports import free_port
 from tests.regulars.serve.test_front import until
 
 USER, PASSWORD = "regulars", "correct-horse-battery"
@@ -41,9 +42,7 @@ class Mosquitto:
     def start(self) -> None:
         self.folder.mkdir(exist_ok=True)
         if not self.port:
-            with socket.socket() as free:
-                free.bind(("127.0.0.1", 0))
-                self.port = free.getsockname()[1]
+            self.port = free_port()
         lines = [
             f"listener {self.port} 127.0.0.1",
             "user root",

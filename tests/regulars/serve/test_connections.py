@@ -17,6 +17,7 @@ from regulars.serve.connections import OTHER_FILES, Connection, Doorkeeper, Pati
 from tests.regulars.serve.apps import DRAIN_S, PATIENCE_S, echo_app, served
 
 HEAD = b"POST /length HTTP/1.1\r\nHost: box\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
+ASKING = HEAD.replace(b"Host:", b"Expect: 100-continue\r\nHost:")
 HASTY = Patience(new_s=0.3, head_s=0.6, body_s=0.6, bytes_a_second=20_000, kept_s=20)
 BRISK = Patience(new_s=2, head_s=2, body_s=2, bytes_a_second=10_000, kept_s=75)
 """For clients that do as they should, on a machine that may be busy."""
@@ -100,7 +101,7 @@ def test_300_idle_connections_are_no_crowd() -> None:
         (b"", b"G"),
         (b"", b"\r\n"),
         (HEAD, b"x"),
-        (HEAD.replace(b"Host:", b"Expect: 100-continue\r\nHost:"), b"x"),
+        (ASKING, b"x"),
     ],
     ids=["nothing", "a head", "empty lines", "a body", "a body that was asked for"],
 )
@@ -143,8 +144,9 @@ def test_a_request_that_is_not_whole_does_not_delay_the_end(sends: bytes) -> Non
 
 def test_a_request_that_comes_whole_just_after_the_stop_is_answered() -> None:
     with served(echo_app()) as (host, port, stop), socket.create_connection((host, port), timeout=PATIENCE_S) as client:
-        client.sendall(HEAD + bytes(99_000))
-        time.sleep(0.3)
+        client.sendall(ASKING)
+        assert client.recv(1000).startswith(b"HTTP/1.1 100"), "the server has the head"
+        client.sendall(bytes(99_000))
         stop.set()
         time.sleep(0.2)
         client.sendall(bytes(1000))
