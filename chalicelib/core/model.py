@@ -54,17 +54,10 @@ DEFAULT_CAPTURE_MB_A_DAY = 20_000
 DEFAULT_REVIEW_MARGIN = 0.03
 
 
-@dataclass(frozen=True)
-class Tenant:
-    """One customer: an isolated gallery, its credentials and limits."""
+@dataclass(frozen=True, kw_only=True)
+class StoredSettings:
+    """The settings of a tenant, with what older records that lack one of them mean."""
 
-    name: str
-    profile: Profile
-    app_id: str
-    created_at: datetime
-    model: str
-    """Of the embeddings that its gallery is searched with: the id."""
-    disabled: bool = False
     refuse_md5: bool = False
     numeric_faceids_only: bool = False
     time_zone: str = DEFAULT_TIME_ZONE
@@ -111,11 +104,23 @@ class Tenant:
     observation_days: int | None = None
     """Days that observations are kept; None: for ever. Likewise the next one."""
     audit_days: int | None = None
-
     deletes_erase: bool = False
     """True if deleting a face erases it, in all dialects."""
     picture_buckets: frozenset[str] = frozenset()
     """Buckets of S3, or prefixes in them, from which its pictures may be read (core/picture_buckets)."""
+
+
+@dataclass(frozen=True)
+class Tenant(StoredSettings):
+    """One customer: an isolated gallery, its credentials and limits."""
+
+    name: str
+    profile: Profile
+    app_id: str
+    created_at: datetime
+    model: str
+    """Of the embeddings that its gallery is searched with: the id."""
+    disabled: bool = False
     gone: frozenset[str] = frozenset()
     """Ids of deleted groups whose faces are still being erased: nobody sees these any more."""
 

@@ -5,8 +5,8 @@ Floats are stored as Decimal with their significant digits; times as whole milli
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -14,9 +14,6 @@ from typing import Any
 from chalicelib.core import keys
 from chalicelib.core.consent import Basis, Consent
 from chalicelib.core.model import (
-    DEFAULT_CAPTURE_MB_A_DAY,
-    DEFAULT_REVIEW_MARGIN,
-    DEFAULT_TIME_ZONE,
     Attribute,
     Decision,
     Edit,
@@ -29,6 +26,7 @@ from chalicelib.core.model import (
     ListedFace,
     Picture,
     Profile,
+    StoredSettings,
     Template,
     Tenant,
 )
@@ -49,60 +47,35 @@ def tenant_from(item: Item) -> Tenant:
         created_at=moment(item["created_at"]),
         model=item["model"],
         disabled=item["disabled"],
-        refuse_md5=item["refuse_md5"],
-        numeric_faceids_only=item["numeric_faceids_only"],
-        time_zone=item.get("time_zone", DEFAULT_TIME_ZONE),
-        requests_a_day=optional(int, item.get("requests_a_day")),
-        capture_mb_a_day=optional(int, item.get("capture_mb_a_day", DEFAULT_CAPTURE_MB_A_DAY)),
-        attributes_off=frozenset(name for name in item.get("attributes_off", ()) if name in ATTRIBUTES),
-        least_liveness=optional(float, item.get("least_liveness")),
-        enrol_quality=optional(float, item.get("enrol_quality")),
-        review_margin=float(item.get("review_margin", DEFAULT_REVIEW_MARGIN)),
-        learns=item.get("learns", True),
-        learnt_days=optional(int, item.get("learnt_days")),
-        consent_required=item.get("consent_required", False),
-        expired_consent_erases=item.get("expired_consent_erases", False),
-        controller=item.get("controller", ""),
-        contact=item.get("contact", ""),
-        purposes=item.get("purposes", ""),
-        keeps_pictures=item.get("keeps_pictures", True),
-        no_pictures_of=frozenset(item.get("no_pictures_of", ())),
-        deletes_erase=item.get("deletes_erase", False),
-        picture_buckets=frozenset(item.get("picture_buckets", ())),
         gone=frozenset(item.get("gone", ())),
-        faces=optional(int, item.get("faces")),
-        groups=optional(int, item.get("groups")),
-        **{name: optional(int, item.get(name)) for name in RETENTION},
+        **{name: _setting_from(name, item[name]) for name in _SETTINGS if name in item},
     )
 
 
-def tenant_setting_fields(tenant: Tenant) -> dict[str, Any]:
-    """Make the attributes of a tenant's settings, by the names of the fields of Tenant."""
-    return {
-        "refuse_md5": tenant.refuse_md5,
-        "numeric_faceids_only": tenant.numeric_faceids_only,
-        "time_zone": tenant.time_zone,
-        "requests_a_day": tenant.requests_a_day,
-        "capture_mb_a_day": tenant.capture_mb_a_day,
-        "attributes_off": sorted(tenant.attributes_off),
-        "least_liveness": None if tenant.least_liveness is None else Decimal(str(tenant.least_liveness)),
-        "enrol_quality": None if tenant.enrol_quality is None else Decimal(str(tenant.enrol_quality)),
-        "review_margin": Decimal(str(tenant.review_margin)),
-        "learns": tenant.learns,
-        "learnt_days": tenant.learnt_days,
-        "consent_required": tenant.consent_required,
-        "expired_consent_erases": tenant.expired_consent_erases,
-        "controller": tenant.controller,
-        "contact": tenant.contact,
-        "purposes": tenant.purposes,
-        "keeps_pictures": tenant.keeps_pictures,
-        "no_pictures_of": sorted(tenant.no_pictures_of),
-        "deletes_erase": tenant.deletes_erase,
-        "picture_buckets": sorted(tenant.picture_buckets),
-        "faces": tenant.faces,
-        "groups": tenant.groups,
-        **{name: getattr(tenant, name) for name in RETENTION},
-    }
+_SETTINGS = tuple(field.name for field in fields(StoredSettings))
+_KINDS: Mapping[str, Callable[[Any], Any]] = {
+    **dict.fromkeys(("requests_a_day", "capture_mb_a_day", "learnt_days", "faces", "groups", *RETENTION), int),
+    **dict.fromkeys(("least_liveness", "enrol_quality", "review_margin"), float),
+    **dict.fromkeys(("no_pictures_of", "picture_buckets"), frozenset),
+}
+"""What settings are read as whose stored form is another one."""
+
+
+def tenant_setting_fields(settings: StoredSettings) -> dict[str, Any]:
+    """Make the attributes of a tenant's settings, by the names of their fields."""
+    return {name: _setting_item(getattr(settings, name)) for name in _SETTINGS}
+
+
+def _setting_item(setting: Any) -> Any:
+    if isinstance(setting, frozenset):
+        return sorted(setting)
+    return Decimal(str(setting)) if isinstance(setting, float) else setting
+
+
+def _setting_from(name: str, stored: Any) -> Any:
+    if name == "attributes_off":
+        return frozenset(ATTRIBUTES).intersection(stored)
+    return optional(_KINDS[name], stored) if name in _KINDS else stored
 
 
 # --- groups -----------------------------------------------------------------------------------------------------------

@@ -7,13 +7,7 @@ from dataclasses import dataclass
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.local_time import require_zone
-from chalicelib.core.model import (
-    DEFAULT_CAPTURE_MB_A_DAY,
-    DEFAULT_GROUPS,
-    DEFAULT_REVIEW_MARGIN,
-    DEFAULT_TIME_ZONE,
-    Tenant,
-)
+from chalicelib.core.model import DEFAULT_GROUPS, StoredSettings, Tenant
 from chalicelib.core.picture_buckets import require_places
 from chalicelib.core.pictures import ATTRIBUTES
 from chalicelib.core.retention import (
@@ -38,38 +32,13 @@ SAID = {"controller": 200, "contact": 200, "purposes": 500}
 """What the notice says of the tenant in its own words, and the most characters of each."""
 
 
-@dataclass(frozen=True)
-class TenantSettings:
-    """The settings of a core.model.Tenant, and the number of shards, which belongs to its gallery."""
+@dataclass(frozen=True, kw_only=True)
+class TenantSettings(StoredSettings):
+    """The settings that a new tenant begins with, and the number of shards, which belongs to its gallery."""
 
-    requests_a_day: int | None = None
-    capture_mb_a_day: int | None = DEFAULT_CAPTURE_MB_A_DAY
-    time_zone: str = DEFAULT_TIME_ZONE
-    refuse_md5: bool = False
-    numeric_faceids_only: bool = False
-    attributes_off: frozenset[str] = frozenset()
-    least_liveness: float | None = None
-    enrol_quality: float | None = None
-    review_margin: float = DEFAULT_REVIEW_MARGIN
-    learns: bool = True
-    learnt_days: int | None = None
-    consent_required: bool = False
-    expired_consent_erases: bool = False
-    controller: str = ""
-    contact: str = ""
-    purposes: str = ""
-    keeps_pictures: bool = True
-    no_pictures_of: frozenset[str] = frozenset()
-    capture_days: int | None = None
-    sighting_days: int | None = None
     stranger_days: int | None = STRANGER_DAYS
-    regular_days: int | None = None
     observation_days: int | None = OBSERVATION_DAYS
     audit_days: int | None = AUDIT_DAYS
-    deletes_erase: bool = False
-    picture_buckets: frozenset[str] = frozenset()
-    faces: int | None = None
-    groups: int | None = None
     shards: int = 1
 
     def __post_init__(self) -> None:
