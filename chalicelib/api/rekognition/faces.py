@@ -20,6 +20,7 @@ from chalicelib.core.pictures import Found, Sides
 from chalicelib.core.similarity import MATCH
 from chalicelib.services.erasure.faces import MAX_DELETED
 from chalicelib.services.models.estimation import spoof
+from chalicelib.services.recognition.ranking import Wanted
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,18}")
 _OF_NUMBER = re.compile(r"00000000-0000-0000-([0-9a-f]{4})-([0-9a-f]{12})")
@@ -106,23 +107,21 @@ def search_faces_by_image(call: Call, asked: Members) -> Members:
     quality_filter = asked.get("QualityFilter", "NONE")
     filters = quality_filter != "NONE"
     wanted = () if call.tenant.least_liveness is None else ("liveness",)
-    most = MOST_FACES if filters else 1
+    looked_at = MOST_FACES if filters else 1
     with judged():
-        seen = call.services.looking.seen(call.tenant, picture, RULES, wanted, most=most, embeds=True, poses=filters)
+        seen = call.services.looking.seen(
+            call.tenant, picture, RULES, wanted, most=looked_at, embeds=True, poses=filters
+        )
     fit = seen.without(partial(reason_of, quality_filter=quality_filter))
     if not fit.described.faces:
         raise Failure("InvalidParameterException", "There are no faces in the image. Should be at least 1.")
     largest, version = fit.described.faces[0], model_version(call)
+    least, most = asked.get("FaceMatchThreshold", MATCH), asked.get("MaxFaces", LARGEST_PAGE)
     found = (
         []
         if spoof(call.tenant, largest.estimates.liveness)
         else call.services.ranking.of_probe(
-            call.tenant,
-            group,
-            fit.embeddings[0],
-            largest.quality.total,
-            least=asked.get("FaceMatchThreshold", MATCH),
-            most=asked.get("MaxFaces", LARGEST_PAGE),
+            call.tenant, group, Wanted(fit.embeddings[0], largest.quality.total, least, most)
         )
     )
     place = placed(Found.of(largest.detected, Sides(fit.described.width, fit.described.height)))

@@ -15,7 +15,7 @@ from chalicelib.api.rekognition.pictures import MOST_FACES, RULES, judged, pictu
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.similarity import MATCH
 from chalicelib.services.models.estimation import spoof
-from chalicelib.services.recognition.ranking import SimilarUser
+from chalicelib.services.recognition.ranking import SimilarUser, Wanted
 from chalicelib.services.users.users import Outcome, Refusal
 
 MOST_USERS = 500
@@ -112,14 +112,9 @@ def search_users_by_image(call: Call, asked: Members) -> Members:
         largest = described.faces[fit[0]]
         answer["SearchedFace"] = {"FaceDetail": details[fit[0]]}
         if not spoof(call.tenant, largest.estimates.liveness):
-            found = call.services.ranking.users_of_probe(
-                call.tenant,
-                group,
-                seen.embeddings[fit[0]],
-                largest.quality.total,
-                least=asked.get("UserMatchThreshold", MATCH),
-                most=asked.get("MaxUsers", MOST_USERS),
-            )
+            least, most = asked.get("UserMatchThreshold", MATCH), asked.get("MaxUsers", MOST_USERS)
+            like = Wanted(seen.embeddings[fit[0]], largest.quality.total, least, most)
+            found = call.services.ranking.users_of_probe(call.tenant, group, like)
     answer["UnsearchedFaces"] = [
         {"FaceDetails": details[number], "Reasons": [reason or "FACE_NOT_LARGEST"]}
         for number, reason in enumerate(reasons)

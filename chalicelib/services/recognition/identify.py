@@ -8,8 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from chalicelib.core.decision import comparable
-from chalicelib.core.errors import Busy, Unusable
-from chalicelib.core.items import attempts
+from chalicelib.core.errors import Unusable
 from chalicelib.core.model import NO_LABELS, Decision, Face, Group, Labels, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Box, Estimates, PictureRules
@@ -21,15 +20,12 @@ from chalicelib.services.faces.faces import Faces
 from chalicelib.services.groups.groups import Groups
 from chalicelib.services.models.estimation import estimated, spoofs
 from chalicelib.services.models.tenant_vision import TenantVision
-from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition, template_of
+from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition, settled, template_of
 from chalicelib.services.statistics.recorder import Recorder, new_id, observed_estimates
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-
-_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -171,13 +167,12 @@ class Identify:
         """Search and decide. Search again if a found face was deleted or moved in between. Raises Busy, WrongModel."""
         probes = Probes(vision.model, vectors, [estimate.quality for estimate in estimates])
         group_ids = None if group is None else [group.id]
-        for _ in attempts(_TRIES):
-            try:
-                found = self.recognition.of(tenant, probes, group_ids=group_ids)
-                return [self._search(tenant, *one) for one in zip(found, boxes, estimates, strict=True)]
-            except GalleryMoved:
-                continue
-        raise Busy("the faces that are found are deleted or moved all the time: send the request again in a moment")
+
+        def searched() -> list[Search]:
+            found = self.recognition.of(tenant, probes, group_ids=group_ids)
+            return [self._search(tenant, *one) for one in zip(found, boxes, estimates, strict=True)]
+
+        return settled(searched)
 
     def _search(self, tenant: Tenant, found: Recognised, box: Box | None, estimates: Estimates) -> Search:
         decision, match = found.verdict.decision, None

@@ -5,7 +5,7 @@ A face that would be enrolled twice is worse than a missed search, so this needs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,10 @@ from chalicelib.core.decision import DUPLICATE_FPIR, is_match
 from chalicelib.core.model import Candidate, Face, Group, Tenant
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.search import FaceSearch, SearchRequest
-from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.models.tenant_vision import TenantVision
 from chalicelib.services.recognition.negatives import CANDIDATES, Negatives
-from chalicelib.services.recognition.recognition import Probes
+from chalicelib.services.recognition.recognition import Probes, read_faces
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,7 +60,7 @@ class KnownFaces:
             answer = self.search().search(tenant.name, request)
             threshold = vision.impostor_curve.operating_threshold(answer.gallery_size, DUPLICATE_FPIR)
             above = [[one for one in found if one.score >= threshold] for found in answer.candidates]
-            faces = self._read(tenant, above)
+            faces = read_faces(self.faces, tenant, (one for found in above for one in found))
             left = [
                 [one for one in found if not self._turned_down(tenant, faces[one.faceid], probes.model, probe, one)]
                 for found, probe in zip(above, probes.vectors, strict=True)
@@ -79,14 +78,6 @@ class KnownFaces:
             answer.seq,
             threshold,
         )
-
-    def _read(self, tenant: Tenant, candidates: Sequence[Sequence[Candidate]]) -> dict[str, Face]:
-        """Read the candidates' faces. Raises GalleryMoved if one is gone, or in another group."""
-        groups = {one.faceid: one.group_id for found in candidates for one in found}
-        faces = self.faces.by_id(tenant, [*groups])
-        if any(faceid not in faces or faces[faceid].group_id != group_id for faceid, group_id in groups.items()):
-            raise GalleryMoved
-        return faces
 
     def _turned_down(
         self, tenant: Tenant, face: Face, model: str, probe: NDArray[np.float32], candidate: Candidate

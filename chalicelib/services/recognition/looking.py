@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from chalicelib.core.decision import MIN_QUALITY, OperatingPoint, comparable
-from chalicelib.core.errors import Busy, InvalidInput
-from chalicelib.core.items import attempts
+from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import NO_LABELS, Decision, Face, Tenant
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
 from chalicelib.core.ports import Clock, Vision
@@ -26,7 +25,7 @@ from chalicelib.services.groups.groups import Groups
 from chalicelib.services.models.estimation import estimated, spoofs, whole
 from chalicelib.services.models.tenant_vision import TenantVision
 from chalicelib.services.recognition.identify import Match, search_observation
-from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition, template_of
+from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition, settled, template_of
 from chalicelib.services.statistics.recorder import Recorder
 
 if TYPE_CHECKING:
@@ -38,8 +37,6 @@ SIMILAR = range(1, 51)
 
 MAX_FACES = 80
 """Faces of one picture at most: the largest ones. Their observations fit one transaction."""
-
-_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -289,15 +286,18 @@ class Looking:
             raise InvalidInput(f"limit is {SIMILAR[0]} to {SIMILAR[-1]}, not {most}")
         own = vector(template_of(self.faces.get(tenant, faceid), tenant.model))
         point = self._operating_point(tenant.model)
-        for _ in attempts(_TRIES):
+
+        def found() -> SimilarFaces:
             answer = self.search().search(tenant.name, SearchRequest(tenant.model, own[None], None, most + 1))
             threshold = point.threshold(answer.gallery_size)
             others = [one for one in answer.candidates[0] if one.faceid != faceid][:most]
             faces = self.faces.by_id(tenant, [one.faceid for one in others])
-            if len(faces) == len(others):
-                rated = (_rated(faces[one.faceid], one.score, match=one.score >= threshold) for one in others)
-                return SimilarFaces(threshold, answer.gallery_size, tuple(rated))
-        raise _moving()
+            if len(faces) < len(others):
+                raise GalleryMoved
+            rated = (_rated(faces[one.faceid], one.score, match=one.score >= threshold) for one in others)
+            return SimilarFaces(threshold, answer.gallery_size, tuple(rated))
+
+        return settled(found)
 
     def _operating_point(self, model: str) -> OperatingPoint:
         return OperatingPoint(self.tenant_vision.of(model).impostor_curve, self.recognition.fpir_target)
@@ -312,14 +312,13 @@ class Looking:
             return []
         vectors = np.stack([probe.vector for probe in seen.probes])
         probes = Probes(seen.model, vectors, [probe.quality.total for probe in seen.probes])
-        for _ in attempts(_TRIES):
-            try:
-                decided = self.recognition.of(tenant, probes, group_ids=group_ids)
-                rated = self._rated(tenant, probes, group_ids, most, decided)
-            except GalleryMoved:
-                continue
+
+        def identified() -> list[IdentifiedFace]:
+            decided = self.recognition.of(tenant, probes, group_ids=group_ids)
+            rated = self._rated(tenant, probes, group_ids, most, decided)
             return [_identified(*one) for one in zip(seen.probes, decided, rated, strict=True)]
-        raise _moving()
+
+        return settled(identified)
 
     def _rated(
         self,
@@ -375,7 +374,3 @@ def _identified(probe: Probe, decided: Recognised, rated: Sequence[RatedFace]) -
 
 def _rated(face: Face, score: float, *, match: bool) -> RatedFace:
     return RatedFace(face, min(score, 1.0), match)
-
-
-def _moving() -> Busy:
-    return Busy("the faces that are found are deleted or moved all the time: send the request again in a moment")

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core import acts
 from chalicelib.core.decision import OperatingPoint
-from chalicelib.core.errors import Busy
-from chalicelib.core.items import attempts
 from chalicelib.core.model import Candidate, Face, Group, Tenant
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.search import FaceSearch, SearchAnswer, SearchRequest, verdicts
@@ -26,13 +24,11 @@ from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.models.tenant_vision import TenantVision
 from chalicelib.services.recognition.negatives import Negatives
-from chalicelib.services.recognition.recognition import template_of
+from chalicelib.services.recognition.recognition import read_faces, settled, template_of
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -52,15 +48,18 @@ class SimilarUser:
 
 
 @dataclass(frozen=True, eq=False)
-class _Search:
-    """A search in one group of the gallery. `besides`: an entry that is left out; `quality`: None if not measured."""
+class Wanted:
+    """A probe, and what is wanted of its ranking: the `most` entries with a similarity of `least` or more.
 
-    group_id: str
+    `probe`: (dimensions,) float32, a unit vector of the tenant's model; `quality`: that of its picture, None if it was
+    not measured; `besides`: a face, or a user's entry, that is left out.
+    """
+
     probe: NDArray[np.float32]
     quality: float | None
     least: float
     most: int
-    besides: str | None
+    besides: str | None = None
 
 
 @dataclass
@@ -71,34 +70,23 @@ class Ranking:
     faces: Faces
     fpir_target: float
 
-    def of_probe(
-        self,
-        tenant: Tenant,
-        group: Group,
-        probe: NDArray[np.float32],
-        quality: float | None,
-        *,
-        least: float = MATCH,
-        most: int,
-        besides: str | None = None,
-    ) -> list[Similar]:
-        """Return the `most` faces of a group with a similarity of `least` or more, the most similar first.
+    def of_probe(self, tenant: Tenant, group: Group, wanted: Wanted) -> list[Similar]:
+        """Return the wanted faces of a group, the most similar first; ties in the order of the ids.
 
-        `probe`: (dimensions,) float32, a unit vector of the tenant's model; `quality`: that of its picture, None if it
-        was not measured; `besides`: a face that is left out. Ties are in the order of the ids. Raises Busy, WrongModel.
+        Raises Busy, WrongModel.
         """
         faces: dict[str, Face] = {}
 
         def turns_down(one: Candidate) -> bool:
-            return Negatives(self.items).turn_down(tenant.name, faces[one.faceid], probe, tenant.model, one.score)
+            return Negatives(self.items).turn_down(
+                tenant.name, faces[one.faceid], wanted.probe, tenant.model, one.score
+            )
 
         def read(candidates: Sequence[Candidate]) -> Callable[[Candidate], bool]:
-            faces.update(self.faces.by_id(tenant, [one.faceid for one in candidates]))
-            if any(one.faceid not in faces or faces[one.faceid].group_id != group.id for one in candidates):
-                raise GalleryMoved
+            faces.update(read_faces(self.faces, tenant, candidates))
             return turns_down
 
-        found = self._ranked(tenant, _Search(group.id, probe, quality, least, most, besides), read)
+        found = settled(lambda: self._ranked(tenant, group.id, wanted, read))
         return [Similar(faces[faceid], similar) for faceid, similar in found]
 
     def of_face(self, tenant: Tenant, group: Group, face: Face, *, least: float, most: int) -> list[Similar]:
@@ -106,85 +94,66 @@ class Ranking:
 
         Raises FaceNotFound if the face has no template of the tenant's model, and as `of_probe`.
         """
-        probe = vector(template_of(face, tenant.model))
-        return self.of_probe(tenant, group, probe, face.estimates.quality, least=least, most=most, besides=face.faceid)
+        return self.of_probe(tenant, group, replace(_like(tenant, face, least, most), besides=face.faceid))
 
-    def users_of_probe(
-        self,
-        tenant: Tenant,
-        group: Group,
-        probe: NDArray[np.float32],
-        quality: float | None,
-        *,
-        least: float = MATCH,
-        most: int,
-        besides: str | None = None,
-    ) -> list[SimilarUser]:
-        """Return the users of a group by the means of their faces, as `of_probe` does. `besides`: a user's entry."""
-        search = _Search(gallery_group(group.id), probe, quality, least, most, besides)
-        found = self._ranked(tenant, search, lambda _: lambda _: False)
+    def users_of_probe(self, tenant: Tenant, group: Group, wanted: Wanted) -> list[SimilarUser]:
+        """Return the users of a group by the means of their faces, as `of_probe` does."""
+        found = settled(
+            lambda: self._ranked(tenant, gallery_group(group.id), wanted, lambda _: lambda _: False),
+        )
         return [SimilarUser(id_of(entry), similar) for entry, similar in found]
 
     def users_of_face(self, tenant: Tenant, group: Group, face: Face, *, least: float, most: int) -> list[SimilarUser]:
         """Return the users that are similar to a face, its own too. Raises as `of_face`."""
-        probe = vector(template_of(face, tenant.model))
-        return self.users_of_probe(tenant, group, probe, face.estimates.quality, least=least, most=most)
+        return self.users_of_probe(tenant, group, _like(tenant, face, least, most))
 
     def users_of_user(self, tenant: Tenant, group: Group, user: User, *, least: float, most: int) -> list[SimilarUser]:
         """Return the users that are similar to one of them, itself left out; none if it has no faces."""
         own = next((one for one in user.templates if one.model == tenant.model), None)
         if own is None:
             return []
-        return self.users_of_probe(tenant, group, vector(own), None, least=least, most=most, besides=user.entry)
+        return self.users_of_probe(tenant, group, Wanted(vector(own), None, least, most, user.entry))
 
     def _ranked(
         self,
         tenant: Tenant,
-        search: _Search,
+        group_id: str,
+        wanted: Wanted,
         read: Callable[[Sequence[Candidate]], Callable[[Candidate], bool]],
     ) -> list[tuple[str, float]]:
         """Return the entries that are found with their similarity. `read`: reads them, and returns what turns one down.
 
-        Search again if the gallery changed in between. Raises Busy.
+        Raises GalleryMoved: search again.
         """
-        for _ in attempts(_TRIES):
-            try:
-                return self._ranked_once(tenant, search, read)
-            except GalleryMoved:
-                continue
-        raise Busy("the faces that are found are deleted or moved all the time: send the request again in a moment")
-
-    def _ranked_once(
-        self,
-        tenant: Tenant,
-        search: _Search,
-        read: Callable[[Sequence[Candidate]], Callable[[Candidate], bool]],
-    ) -> list[tuple[str, float]]:
         curve = self.tenant_vision.of(tenant.model).impostor_curve
         decides = OperatingPoint(curve, self.fpir_target)
-        answer = self._found(tenant, search, decides)
-        judgements = verdicts(answer, decides, [search.quality])[0]
+        answer = self._found(tenant, group_id, wanted, decides)
+        judgements = verdicts(answer, decides, [wanted.quality])[0]
         matches = {one.candidate.faceid for one in judgements if one.candidate and one.match}
         found = answer.candidates[0]
-        if search.least < MATCH:  # with an operating point, a search finds only what may match
-            nearest = self._found(tenant, search, None)
+        if wanted.least < MATCH:  # with an operating point, a search finds only what may match
+            nearest = self._found(tenant, group_id, wanted, None)
             if nearest.seq != answer.seq:
                 raise GalleryMoved
             found = nearest.candidates[0]
-        candidates = [one for one in found if one.faceid != search.besides][: search.most]
+        candidates = [one for one in found if one.faceid != wanted.besides][: wanted.most]
         turns_down = read(candidates)
         ranked: list[tuple[str, float]] = []
         for one in candidates:
             match = one.faceid in matches and not turns_down(one)
             similar = judged(similarity(one.score, curve, answer.gallery_size, self.fpir_target), match=match)
-            if similar >= search.least:
+            if similar >= wanted.least:
                 ranked.append((one.faceid, similar))
         best = ranked[0][0] if ranked and not is_users(ranked[0][0]) else None
         said = {"face": best, "model": tenant.model, "found": len(ranked)}
         acts.decided([known({**said, **decision_said(replace(judgements[0].decision, seq=answer.seq))})])
         return sorted(ranked, key=lambda one: -one[1])  # stable: then by score, then by id
 
-    def _found(self, tenant: Tenant, search: _Search, decides: OperatingPoint | None) -> SearchAnswer:
-        limit = search.most if search.besides is None else search.most + 1
-        request = SearchRequest(tenant.model, search.probe[None], [search.group_id], limit, operating_point=decides)
+    def _found(self, tenant: Tenant, group_id: str, wanted: Wanted, decides: OperatingPoint | None) -> SearchAnswer:
+        limit = wanted.most if wanted.besides is None else wanted.most + 1
+        request = SearchRequest(tenant.model, wanted.probe[None], [group_id], limit, operating_point=decides)
         return self.search().search(tenant.name, request)
+
+
+def _like(tenant: Tenant, face: Face, least: float, most: int) -> Wanted:
+    return Wanted(vector(template_of(face, tenant.model)), face.estimates.quality, least, most)

@@ -5,14 +5,16 @@ When a score is a match: core/decision. Which face a candidate is not: negatives
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from chalicelib.core import acts
 from chalicelib.core.captures import Camera, SeenFace
 from chalicelib.core.decision import OperatingPoint, Verdict
-from chalicelib.core.errors import FaceNotFound
+from chalicelib.core.errors import Busy, FaceNotFound
+from chalicelib.core.items import attempts
 from chalicelib.core.model import DEFAULT_GROUPS, Candidate, Decision, Face, Template, Tenant
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.search import FaceSearch, SearchRequest, verdicts
@@ -30,6 +32,9 @@ if TYPE_CHECKING:
 
 
 Find = Callable[[Tenant, str], Face | None]
+_Found = TypeVar("_Found")
+
+_TRIES = 5
 
 
 @dataclass(frozen=True)
@@ -149,6 +154,23 @@ class Recognition:
             if face.faceid != besides and not turned_down:
                 return face, verdict
         return None
+
+
+def settled(look: Callable[[], _Found]) -> _Found:
+    """Return what `look` finds. Look again if the gallery changed while it looked (GalleryMoved). Raises Busy."""
+    for _ in attempts(_TRIES):
+        with suppress(GalleryMoved):
+            return look()
+    raise Busy("the faces that are found are deleted or moved all the time: send the request again in a moment")
+
+
+def read_faces(faces: Faces, tenant: Tenant, candidates: Iterable[Candidate]) -> dict[str, Face]:
+    """Read the candidates' faces, by id. Raises GalleryMoved if one is gone, or in another group."""
+    groups = {one.faceid: one.group_id for one in candidates}
+    found = faces.by_id(tenant, groups)
+    if any(faceid not in found or found[faceid].group_id != group_id for faceid, group_id in groups.items()):
+        raise GalleryMoved
+    return found
 
 
 def template_of(face: Face, model: str) -> Template:
