@@ -2,63 +2,19 @@
 
 from __future__ import annotations
 
-from chalicelib.api.v1 import (
-    about,
-    account,
-    audit,
-    book,
-    cameras,
-    captures,
-    consents,
-    duplicates,
-    erasures,
-    everything,
-    face_changes,
-    faces,
-    groups,
-    holds,
-    hooks,
-    keys,
-    looking,
-    merges,
-    notice,
-    picture_bodies,
-    pictures,
-    rejections,
-    retention,
-    reviews,
-    sessions,
-)
+from importlib import import_module
+
+from chalicelib.api.v1 import picture_bodies
 from chalicelib.api.v1.endpoint import Operation
 
-_MODULES = (
-    about,
-    sessions,
-    keys,
-    book,
-    captures,
-    cameras,
-    groups,
-    faces,
-    everything,
-    face_changes,
-    erasures,
-    holds,
-    consents,
-    pictures,
-    looking,
-    rejections,
-    merges,
-    duplicates,
-    hooks,
-    reviews,
-    account,
-    audit,
-    retention,
-    notice,
-)
+_MODULES = """
+    about sessions keys book captures cameras groups faces everything face_changes erasures holds consents pictures
+    looking rejections merges duplicates hooks reviews account audit retention notice
+"""
 
-OPERATIONS: tuple[Operation, ...] = tuple(operation for module in _MODULES for operation in module.OPERATIONS)
+OPERATIONS: tuple[Operation, ...] = tuple(
+    operation for name in _MODULES.split() for operation in import_module(f"{__package__}.{name}").OPERATIONS
+)
 
 
 LARGER_BODIES = {(one.method, one.path): picture_bodies.MAX_BYTES for one in OPERATIONS if one.takes_picture}
