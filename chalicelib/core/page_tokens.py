@@ -1,17 +1,36 @@
-"""Tokens for the next page: a place, with a checksum of it and of its query. They do not expire."""
+"""Pages of lists, and tokens for the next page: a place, with a checksum of it and of its query. They do not expire."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
 from collections.abc import Callable
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from chalicelib.core.errors import InvalidInput
 
 Place = TypeVar("Place")
 
+PAGE_SIZES = range(1, 101)
+
+_Row = TypeVar("_Row")
+
 _CHECK_BYTES = 12
+
+
+@dataclass(frozen=True)
+class ListPage(Generic[_Row]):
+    """A page of a list. It may be short, even empty, and not the last."""
+
+    rows: list[_Row]
+    next_token: str | None
+    """For the next page; None: this is the last."""
+
+
+def require_page_size(limit: int, sizes: range = PAGE_SIZES) -> None:
+    if limit not in sizes:
+        raise InvalidInput(f"limit is {sizes[0]} to {sizes[-1]}, not {limit}")
 
 
 class PageTokens:
@@ -24,6 +43,10 @@ class PageTokens:
         """Make the token of a place, the start of the next page. Raises UnicodeEncodeError unless it is ASCII."""
         payload = place.encode("ascii")
         return base64.urlsafe_b64encode(self._check(payload) + payload).decode("ascii")
+
+    def page(self, rows: list[_Row], end: str | None) -> ListPage[_Row]:
+        """Make a page. `end`: the place where the next one begins; None: this is the last."""
+        return ListPage(rows, None if end is None else self.token(end))
 
     def place(self, token: str, read: Callable[[str], Place]) -> Place:
         """Read the place from a token, by `read`, which raises ValueError or TypeError for what is no place.

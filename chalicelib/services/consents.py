@@ -12,24 +12,16 @@ from itertools import islice
 
 from chalicelib.core import keys
 from chalicelib.core.consent import Consent, require_legal
-from chalicelib.core.errors import Busy, ConditionFailed, ConsentNotFound, InvalidInput
+from chalicelib.core.errors import Busy, ConditionFailed, ConsentNotFound
 from chalicelib.core.items import attempts, every
 from chalicelib.core.model import Face, Tenant
-from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Action, Clock, ItemStore, Update, equals
 from chalicelib.core.records.merges import kept_item
 from chalicelib.services.commit.idempotency import RequestId, Requests
-from chalicelib.services.faces.faces import PAGE_SIZES, Faces
+from chalicelib.services.faces.faces import Faces
 from chalicelib.services.merges.records import Merges
 from chalicelib.services.visits import face_put
-
-
-@dataclass(frozen=True)
-class ConsentPage:
-    """Faces with a record, by when it expires. `next_token`: for the next page; None: this is the last."""
-
-    faces: list[Face]
-    next_token: str | None
 
 
 @dataclass
@@ -62,21 +54,20 @@ class Consents:
         """
         self._write(tenant, faceid, None, request)
 
-    def page(self, tenant: Tenant, before: datetime | None, limit: int, token: str | None = None) -> ConsentPage:
+    def page(self, tenant: Tenant, before: datetime | None, limit: int, token: str | None = None) -> ListPage[Face]:
         """Return a page of the faces with a record, the one that expires first at the beginning.
 
         `before`: only those that expire before then; None: all, last those that do not expire. Raises InvalidInput if
         the limit is not 1 to 100, or the token is damaged or another query's.
         """
-        if limit not in PAGE_SIZES:
-            raise InvalidInput(f"limit is {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {limit}")
+        require_page_size(limit)
         pages = PageTokens(f"consents of {tenant.name} before {before}")
         behind = None if token is None else pages.place(token, str)
         places = (place for place in self._places(tenant.name, before, behind, limit + 2) if place != behind)
         found = list(islice(places, limit + 1))
         faces = self.faces.by_id(tenant, [place.partition("#")[2] for place in found[:limit]])
         listed = [face for face in faces.values() if face.consent is not None]
-        return ConsentPage(listed, pages.token(found[limit - 1]) if len(found) > limit else None)
+        return pages.page(listed, found[limit - 1] if len(found) > limit else None)
 
     def _places(self, tenant: str, before: datetime | None, low: str | None, page_size: int) -> Iterator[str]:
         high = None if before is None else keys.consents_until(before)

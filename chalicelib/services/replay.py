@@ -61,7 +61,7 @@ class Replay:
         at_ms, token = int(id_[:_MS_DIGITS]), None
         while True:
             page = self.reading.page(tenant, Wanted(at_ms, at_ms + 1), token=token)
-            if found := next((entry for _, entry in page.entries if entry["id"] == id_), None):
+            if found := next((entry for _, entry in page.rows if entry["id"] == id_), None):
                 return found
             token = page.next_token
             if token is None:

@@ -59,9 +59,9 @@ def list_all(settings: Settings, tenant: str, wanted: Wanted, most: int) -> None
         token, left = None, most
         while left:
             page = services.audit_reading.page(tenant, wanted, min(left, _A_PAGE), token)
-            for hour, entry in page.entries:
+            for hour, entry in page.rows:
                 print(json.dumps({"hour": hour, **entry}, ensure_ascii=False))
-            token, left = page.next_token, left - len(page.entries)
+            token, left = page.next_token, left - len(page.rows)
             if token is None:
                 return
 

@@ -57,7 +57,7 @@ def test_a_shops_cameras_and_captures_are_alike_on_every_item_store(
         uploads.put_if_absent(keys.capture_picture(name, door.id, one.capture.id), b"x", "image/jpeg")
     page = captures.page(shop, None, limit=3)
     rest = captures.page(shop, None, limit=3, token=page.next_token)
-    listed = [capture.id for capture in (*page.captures, *rest.captures)]
+    listed = [capture.id for capture in (*page.rows, *rest.rows)]
     assert listed == [one.capture.id for one in answers[:5]]
 
     cameras.delete(shop, door.id)
@@ -65,4 +65,4 @@ def test_a_shops_cameras_and_captures_are_alike_on_every_item_store(
     assert cameras.all(shop) == []
     with pytest.raises(CameraNotFound):
         cameras.named(shop, "Door")
-    assert len(captures.page(shop, door.id).captures) == 5
+    assert len(captures.page(shop, door.id).rows) == 5

@@ -172,7 +172,7 @@ class Box(Book):
     def state(self) -> dict[str, Any]:
         """What must be the same, when all events were sent, however often the process failed on the way there."""
         self.tell()
-        captures = [self.services.captures.page(self.tenant, camera, 100).captures for camera in self.cameras]
+        captures = [self.services.captures.page(self.tenant, camera, 100).rows for camera in self.cameras]
         return {
             "faces": self.entries(),
             "names": sorted(face.name for face in self.faces()),

@@ -277,7 +277,7 @@ def _everything(box: Box) -> Any:
 
 
 def _read_erasure(box: Box) -> Any:
-    [erasure], _ = box.services.erasures.page("shop", 1)
+    [erasure] = box.services.erasures.page("shop", 1).rows
     reply = box.v1.send("GET", f"/v1/erasures/{erasure.id}")
     return {"status": reply.status, **reply.json}
 

@@ -238,8 +238,8 @@ def list_captures(call: Call, query: CapturesWanted) -> CapturesPage:
     camera = _camera(call, query.camera)
     only = CaptureFilter(query.since, query.until, None if query.state is None else CaptureState(query.state))
     found = call.services.captures.page(call.tenant, camera, query.limit, query.token, only=only)
-    names = names_of(call, (seen for one in found.captures for seen in one.sightings))
-    return CapturesPage(captures=[_capture(call, one, names) for one in found.captures], next_token=found.next_token)
+    names = names_of(call, (seen for one in found.rows for seen in one.sightings))
+    return CapturesPage(captures=[_capture(call, one, names) for one in found.rows], next_token=found.next_token)
 
 
 def get_capture(call: Call, query: CaptureWanted) -> Capture:

@@ -71,7 +71,7 @@ def list_consents(call: Call, query: ConsentsWanted) -> ConsentsPage:
         found = call.services.faces.get(call.tenant, query.face)
         return ConsentsPage(consents=[_answer(found, found.consent)] if found.consent else [], next_token=None)
     page = call.services.consents.page(call.tenant, query.expires_before, query.limit, query.token)
-    records = [_answer(face, face.consent) for face in page.faces if face.consent]
+    records = [_answer(face, face.consent) for face in page.rows if face.consent]
     return ConsentsPage(consents=records, next_token=page.next_token)
 
 

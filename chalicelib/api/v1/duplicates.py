@@ -48,9 +48,9 @@ def list_duplicates(call: Call, query: DuplicatesWanted) -> DuplicatesPage:
     is null.
     """
     found = call.services.duplicates.page(call.tenant, query.limit, query.token)
-    described = iter(faces_of(call, [face for one in found.suggestions for face in one.faces]))
+    described = iter(faces_of(call, [face for one in found.rows for face in one.faces]))
     return DuplicatesPage(
-        duplicates=[_duplicate(one, next(described), next(described)) for one in found.suggestions],
+        duplicates=[_duplicate(one, next(described), next(described)) for one in found.rows],
         next_token=found.next_token,
     )
 

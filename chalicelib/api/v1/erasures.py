@@ -83,8 +83,8 @@ class ErasuresPage(Answer):
 
 def list_erasures(call: Call, query: ErasuresWanted) -> ErasuresPage:
     """List the erasures, newest first, with their receipts."""
-    found, token = call.services.erasures.page(call.tenant.name, query.limit, query.token)
-    return ErasuresPage(erasures=[erasure_of(one) for one in found], next_token=token)
+    found = call.services.erasures.page(call.tenant.name, query.limit, query.token)
+    return ErasuresPage(erasures=[erasure_of(one) for one in found.rows], next_token=found.next_token)
 
 
 def get_erasure(call: Call) -> Erasure:

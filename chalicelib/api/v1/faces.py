@@ -261,12 +261,12 @@ def list_faces(call: Call, query: FacesWanted) -> FacesPage:
         )
     if query.name is not None:
         named = call.services.names.page(call.tenant, query.name, query.limit, query.token)
-        return FacesPage(faces=faces_of(call, named.faces), next_token=named.next_token)
+        return FacesPage(faces=faces_of(call, named.rows), next_token=named.next_token)
     order = query.order or FaceOrder.ENROLLED
     page = call.services.face_lists.page(
         call.tenant, query.group, order, query.limit, query.token, descending=query.desc
     )
-    return FacesPage(faces=faces_of(call, page.faces), next_token=page.next_token)
+    return FacesPage(faces=faces_of(call, page.rows), next_token=page.next_token)
 
 
 def list_face_ids(call: Call, query: FaceIdsWanted) -> FaceIds:

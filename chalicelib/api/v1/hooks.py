@@ -219,7 +219,7 @@ def list_deliveries(call: Call, query: DeliveriesWanted) -> DeliveriesPage:
         limit=query.limit,
         token=query.token,
     )
-    return DeliveriesPage(deliveries=[_delivery(one) for one in page.deliveries], next_token=page.next_token)
+    return DeliveriesPage(deliveries=[_delivery(one) for one in page.rows], next_token=page.next_token)
 
 
 def redeliver(call: Call) -> Redelivered:

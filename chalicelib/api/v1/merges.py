@@ -75,8 +75,8 @@ def merge_faces(call: Call, body: Absorbed) -> Merged:
 def list_merges(call: Call, query: MergesWanted) -> MergesPage:
     """List the merges of the last 30 days, by the face that absorbed the other, oldest first."""
     found = call.services.merges.page(call.tenant, query.limit, query.token, query.face)
-    faces = call.services.faces.by_id(call.tenant, [one.survivor for one in found.merges])
-    merged = [_merge(call, one, faces.get(one.survivor)) for one in found.merges]
+    faces = call.services.faces.by_id(call.tenant, [one.survivor for one in found.rows])
+    merged = [_merge(call, one, faces.get(one.survivor)) for one in found.rows]
     return MergesPage(merges=merged, next_token=found.next_token)
 
 

@@ -75,7 +75,7 @@ def list_reviews(call: Call, query: ReviewsWanted) -> ReviewsPage:
     `limit` and not be the last: go on until `next_token` is null.
     """
     found = call.services.reviews.page(call.tenant, query.kind, query.limit, query.token)
-    return ReviewsPage(reviews=[_review(call, one) for one in found.reviews], next_token=found.next_token)
+    return ReviewsPage(reviews=[_review(call, one) for one in found.rows], next_token=found.next_token)
 
 
 def finish_review(call: Call) -> None:

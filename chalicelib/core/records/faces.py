@@ -53,29 +53,30 @@ def tenant_from(item: Item) -> Tenant:
 
 
 _SETTINGS = tuple(field.name for field in fields(StoredSettings))
-_KINDS: Mapping[str, Callable[[Any], Any]] = {
+_NUMBERS: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("requests_a_day", "capture_mb_a_day", "learnt_days", "faces", "groups", *RETENTION), int),
     **dict.fromkeys(("least_liveness", "enrol_quality", "review_margin"), float),
-    **dict.fromkeys(("no_pictures_of", "picture_buckets"), frozenset),
 }
-"""What settings are read as whose stored form is another one."""
+"""Settings that are numbers, and what they are read as."""
+_SETS = ("attributes_off", "no_pictures_of", "picture_buckets")
+"""Settings that are sets, and stored as lists."""
 
 
 def tenant_setting_fields(settings: StoredSettings) -> dict[str, Any]:
     """Make the attributes of a tenant's settings, by the names of their fields."""
-    return {name: _setting_item(getattr(settings, name)) for name in _SETTINGS}
+    return {name: _setting_item(name, getattr(settings, name)) for name in _SETTINGS}
 
 
-def _setting_item(setting: Any) -> Any:
-    if isinstance(setting, frozenset):
+def _setting_item(name: str, setting: Any) -> Any:
+    if name in _SETS:
         return sorted(setting)
     return Decimal(str(setting)) if isinstance(setting, float) else setting
 
 
 def _setting_from(name: str, stored: Any) -> Any:
-    if name == "attributes_off":
-        return frozenset(ATTRIBUTES).intersection(stored)
-    return optional(_KINDS[name], stored) if name in _KINDS else stored
+    if name in _SETS:
+        return frozenset(one for one in stored if name != "attributes_off" or one in ATTRIBUTES)
+    return optional(_NUMBERS[name], stored) if name in _NUMBERS else stored
 
 
 # --- groups -----------------------------------------------------------------------------------------------------------

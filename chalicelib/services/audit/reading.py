@@ -6,13 +6,12 @@ from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 
 from chalicelib.core.audit import HOUR_MS, Entry, faces_of
-from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.page_tokens import ListPage, PageTokens
 from chalicelib.core.ports import Clock
 from chalicelib.core.values import milliseconds, moment_of_text
 from chalicelib.services.audit.chain import Chain, Element, End
 from chalicelib.services.audit.pending import Pending
 
-PAGE_SIZES = range(1, 501)
 _HOURS_A_PAGE = 200
 _OPEN = 0
 _FIRST_DAYS_MS = 48 * HOUR_MS
@@ -37,14 +36,6 @@ class Wanted:
             and self.by in (None, entry["by"])
             and (self.face is None or self.face in faces_of(entry))
         )
-
-
-@dataclass(frozen=True)
-class Page:
-    """Some entries, each with the number of its closed hour (None: it is open), and a token for the rest."""
-
-    entries: list[tuple[int | None, Entry]]
-    next_token: str | None
 
 
 @dataclass(frozen=True)
@@ -73,8 +64,13 @@ class AuditReading:
     clock: Clock
     hours_a_page: int = _HOURS_A_PAGE
 
-    def page(self, tenant: str, wanted: Wanted, limit: int = 100, token: str | None = None) -> Page:
-        """Read a page. It may end early, even empty, when many hours were looked through. Raises InvalidInput."""
+    def page(
+        self, tenant: str, wanted: Wanted, limit: int = 100, token: str | None = None
+    ) -> ListPage[tuple[int | None, Entry]]:
+        """Read a page of entries, each with the number of its closed hour (None: it is open). Raises InvalidInput.
+
+        It may end early, even empty, when many hours were looked through.
+        """
         tokens = PageTokens(f"audit {tenant} {wanted!r}")
         after = None if token is None else tokens.place(token, _place_from)
         found: list[tuple[int | None, Entry]] = []
@@ -84,8 +80,8 @@ class AuditReading:
             if entry is not None and wanted.takes(place, entry):
                 found.append((place.hour or None, entry))
             if len(found) == limit or len(hours) > self.hours_a_page:
-                return Page(found, tokens.token("/".join(map(str, astuple(place)))))
-        return Page(found, None)
+                return tokens.page(found, "/".join(map(str, astuple(place))))
+        return tokens.page(found, None)
 
     def _from(self, tenant: str, after: _Place | None, wanted: Wanted) -> Iterator[tuple[_Place, Entry | None]]:
         end = self.chain.end(tenant)

@@ -30,6 +30,7 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.items import attempts, write
 from chalicelib.core.model import Tenant
+from chalicelib.core.page_tokens import ListPage
 from chalicelib.core.pictures import MAX_PICTURE_BYTES
 from chalicelib.core.ports import (
     Clock,
@@ -44,7 +45,7 @@ from chalicelib.core.ports import (
 )
 from chalicelib.core.records.captures import capture_from, capture_item, capture_key, track_fields
 from chalicelib.services.captures.cameras import Cameras
-from chalicelib.services.captures.pages import ALL, CaptureFilter, CapturePage, CapturePages, marked_if_stored
+from chalicelib.services.captures.pages import ALL, CaptureFilter, CapturePages, marked_if_stored
 from chalicelib.services.tenants.quotas import Quotas
 
 OFFERS = range(1, 101)
@@ -135,7 +136,7 @@ class Captures:
         token: str | None = None,
         *,
         only: CaptureFilter = ALL,
-    ) -> CapturePage:
+    ) -> ListPage[Capture]:
         """Return a page of captures: see CapturePages.page."""
         return CapturePages(self.items, self.cameras, self.uploads).page(tenant, camera, limit, token, only)
 

@@ -19,7 +19,7 @@ from chalicelib.core.captures import Capture, CaptureState, is_camera_id
 from chalicelib.core.errors import CameraNotFound, InvalidInput
 from chalicelib.core.items import every, every_blob
 from chalicelib.core.model import Tenant
-from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Item, ItemStore, UploadStore
 from chalicelib.core.records.captures import capture_from
 from chalicelib.core.values import milliseconds
@@ -67,17 +67,6 @@ class CaptureFilter:
 ALL = CaptureFilter()
 
 
-@dataclass(frozen=True)
-class CapturePage:
-    """A page of captures whose picture is there, newest first. It may be short, even empty, and not the last.
-
-    `next_token`: for the next page; None: it is the last.
-    """
-
-    captures: list[Capture]
-    next_token: str | None
-
-
 class CapturePages:
     def __init__(self, items: ItemStore, cameras: Cameras, uploads: UploadStore) -> None:
         self._items = items
@@ -86,14 +75,13 @@ class CapturePages:
 
     def page(
         self, tenant: Tenant, camera: str | None, limit: int, token: str | None, only: CaptureFilter = ALL
-    ) -> CapturePage:
-        """Return a page of a camera's captures, or of those of all present cameras.
+    ) -> ListPage[Capture]:
+        """Return a page of a camera's captures whose picture is there, or of all present cameras', newest first.
 
         It ends early if a thousand captures were read and most do not pass the filter. A token marks a place
         between two captures, and new captures do not shift it. Raises CameraNotFound, InvalidInput.
         """
-        if limit not in PAGE_SIZES:
-            raise InvalidInput(f"limit is {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {limit}")
+        require_page_size(limit, PAGE_SIZES)
         camera_id = None if camera is None else self._camera_id(tenant, camera)
         tokens = PageTokens(json.dumps(["captures", tenant.name, camera_id, *only.ids, only.state]))
         below = None if token is None else tokens.place(token, str)
@@ -105,12 +93,8 @@ class CapturePages:
             read += batch
             marked = marked_if_stored(self._uploads, tenant, batch)
             found += [capture for capture in marked if only.passes(capture)]
-        page, end = found[:limit], None
-        if len(found) > limit:
-            end = page[-1].id
-        elif len(read) == _MOST_READ:
-            end = read[-1].id
-        return CapturePage(page, None if end is None else tokens.token(end))
+        end = found[limit - 1].id if len(found) > limit else read[-1].id if len(read) == _MOST_READ else None
+        return tokens.page(found[:limit], end)
 
     def _camera_id(self, tenant: Tenant, camera: str) -> str:
         """Return the id of a camera given by id or name, or of a deleted one with captures. Raises CameraNotFound."""

@@ -28,7 +28,7 @@ class ConsentExpiry:
         token: str | None = None
         while True:
             page = self.consents.page(tenant, self.clock.now(), MAX_DELETED, token)
-            if expired := [face.faceid for face in page.faces if face.hold is None]:
+            if expired := [face.faceid for face in page.rows if face.hold is None]:
                 self.deletion.of_faces(tenant, expired, by="expired consent", erase=True, only=self._has_expired)
             token = page.next_token
             if token is None or left_s() < STOPS_AT_S:

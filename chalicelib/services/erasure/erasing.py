@@ -19,13 +19,13 @@ from datetime import timedelta
 from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.erasures import ERASED, Erasure, Step, face_hash, statement
-from chalicelib.core.errors import ConditionFailed, ErasureNotFound, InvalidInput, RegularsError
+from chalicelib.core.errors import ConditionFailed, ErasureNotFound, RegularsError
 from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.items import directory_of, every, write
 from chalicelib.core.local_time import Span
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
-from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Action, BlobStore, Clock, Delete, ItemStore, Put, Queue, Update, absent, equals
 from chalicelib.core.records.erasures import COUNT, erasure_from, erasure_item
 from chalicelib.core.records.faces import face_from
@@ -40,8 +40,6 @@ from chalicelib.services.statistics.days import STORABLE
 from chalicelib.services.statistics.recorder import ChangedObservation, Recorder
 from chalicelib.services.statistics.sealing import Sealing
 from chalicelib.services.tenants.signing import Signing
-
-PAGE_SIZES = range(1, 101)
 
 _A_TRANSACTION = 20
 """Observations that get another name in one transaction: each is deleted and put anew."""
@@ -91,22 +89,21 @@ class Erasures:
             raise ErasureNotFound(f"there is no erasure {id_[:40]!r}: see the list of erasures")
         return erasure_from(item)
 
-    def page(self, tenant: str, limit: int, token: str | None = None) -> tuple[list[Erasure], str | None]:
-        """Return a page of erasures, newest first, and the token of the next one; None: it is the last.
+    def page(self, tenant: str, limit: int, token: str | None = None) -> ListPage[Erasure]:
+        """Return a page of erasures, newest first.
 
         Raises InvalidInput if the limit is not 1 to 100, or the token is damaged.
         """
-        if limit not in PAGE_SIZES:
-            raise InvalidInput(f"limit is {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {limit}")
+        require_page_size(limit)
         pages = PageTokens(f"erasures of {tenant}")
         below = None if token is None else pages.place(token, str)
         found: list[Erasure] = []
         for item in every(self._items, keys.ERASURES, tenant, high=below, reverse=True, page_size=limit + 1):
             if item["erases"] and item["id"] != below:
                 if len(found) == limit:
-                    return found, pages.token(found[-1].id)
+                    return pages.page(found, found[-1].id)
                 found.append(erasure_from(item))
-        return found, None
+        return pages.page(found, None)
 
     def unfinished(self, tenant: str) -> Iterator[Erasure]:
         """Yield the records that have steps left, oldest first."""

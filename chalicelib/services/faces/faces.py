@@ -12,11 +12,11 @@ from chalicelib.core import keys
 from chalicelib.core.errors import FaceNotFound, InvalidInput
 from chalicelib.core.items import every
 from chalicelib.core.model import Face, Group, ListedFace, Tenant
+from chalicelib.core.page_tokens import PAGE_SIZES
 from chalicelib.core.ports import Item, ItemStore
 from chalicelib.core.records.faces import face_from, listed_face_from
 from chalicelib.services.groups.groups import Groups
 
-PAGE_SIZES = range(1, 101)
 LONGEST_AWAY = range(1, 11)
 
 _FACEID = re.compile(r"[A-Za-z0-9_-]{1,64}")

@@ -19,9 +19,9 @@ from chalicelib.core.errors import InvalidInput, TooMany
 from chalicelib.core.face_order import FaceOrder
 from chalicelib.core.items import directory_of, every
 from chalicelib.core.model import Face, Group, ListedFace, Tenant
-from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Item, ItemStore
-from chalicelib.services.faces.faces import PAGE_SIZES, listed, visible
+from chalicelib.services.faces.faces import listed, visible
 from chalicelib.services.groups.groups import Groups
 
 MAX_IDS = 100_000
@@ -34,14 +34,6 @@ _LEAST_OF_A_GROUP = 10
 """Faces of each group that are read at once, of which most may stand behind the page's last."""
 
 _INDEXES = {FaceOrder.ENROLLED: "by_enrolment", FaceOrder.ARRIVED: "by_arrival"}
-
-
-@dataclass(frozen=True)
-class ListedFaces:
-    """A page of faces. `next_token`: for the next page; None: this is the last."""
-
-    faces: list[ListedFace]
-    next_token: str | None
 
 
 @dataclass(frozen=True)
@@ -69,14 +61,13 @@ class FaceLists:
         token: str | None = None,
         *,
         descending: bool = False,
-    ) -> ListedFaces:
+    ) -> ListPage[ListedFace]:
         """Return a page of a group's faces, or of all groups'. Faces that come or move meanwhile may be missing.
 
         Raises GroupNotFound; InvalidInput if the token is damaged, the limit is not 1 to 100, the order is FaceOrder.ID
         for one group, or it is another one for all of over 100 groups.
         """
-        if limit not in PAGE_SIZES:
-            raise InvalidInput(f"limit is {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {limit}")
+        require_page_size(limit)
         pages = PageTokens(json.dumps(["faces", tenant.name, group_name, order, descending]))
         behind = None if token is None else pages.place(token, str)
         if order is FaceOrder.ID:
@@ -89,7 +80,7 @@ class FaceLists:
             if _INDEXES[order] not in keys.FACES.rows:
                 rows = self._items.get_many(keys.FACES, [(tenant.name, _faceid(place)) for place in places[:limit]])
             faces = [listed(tenant, row) for row in rows if row]
-        return ListedFaces(faces, pages.token(places[limit - 1]) if len(places) > limit else None)
+        return pages.page(faces, places[limit - 1] if len(places) > limit else None)
 
     def enrolled(
         self, tenant: Tenant, group: Group, limit: int, behind: str | None, wanted: Sequence[str] | None = None

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 
 from chalicelib.core import keys
@@ -16,25 +15,14 @@ from chalicelib.core.errors import InvalidInput
 from chalicelib.core.items import every
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.names import is_found, prefix, terms, words
-from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, equals
-from chalicelib.services.faces.faces import PAGE_SIZES, Faces
+from chalicelib.services.faces.faces import Faces
 
 _AT_ONCE = 100
 """Terms that are read at once, with their faces."""
 _MOST_READ = 1_000
 """Terms that a page reads at most. All names may begin with the same word, such as Visitor."""
-
-
-@dataclass(frozen=True)
-class NamedFaces:
-    """A page of the faces that a name finds. It may be short, even empty, and not the last.
-
-    `next_token`: for the next page; None: this is the last.
-    """
-
-    faces: list[Face]
-    next_token: str | None
 
 
 def name_puts(tenant: str, face: Face) -> list[Action]:
@@ -79,15 +67,14 @@ class Names:
         self._faces = faces
         self._most_read = most_read
 
-    def page(self, tenant: Tenant, name: str, limit: int, token: str | None = None) -> NamedFaces:
+    def page(self, tenant: Tenant, name: str, limit: int, token: str | None = None) -> ListPage[Face]:
         """Return a page of the faces in whose name each word of `name` begins a word, or is any part of a run of
         Chinese, Japanese or Korean.
 
         They come in the order of the term that the longest word finds. A page reads a thousand terms at most. Raises
         InvalidInput if `name` has no letter and no digit, the limit is not 1 to 100, or the token is damaged.
         """
-        if limit not in PAGE_SIZES:
-            raise InvalidInput(f"limit is {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {limit}")
+        require_page_size(limit)
         wanted = words(name)
         if not wanted:
             raise InvalidInput(f"name has at least one letter or digit to search by, and {name[:40]!r} has none")
@@ -97,11 +84,11 @@ class Names:
         last = ""
         for read, (place, face) in enumerate(self._read(tenant, wanted, behind)):
             if read == self._most_read or (face is not None and len(found) == limit):
-                return NamedFaces(found, pages.token(_place_of(last)))
+                return pages.page(found, _place_of(last))
             last = place
             if face is not None:
                 found.append(face)
-        return NamedFaces(found, None)
+        return pages.page(found, None)
 
     def _read(self, tenant: Tenant, wanted: list[str], behind: str | None) -> Iterator[tuple[str, Face | None]]:
         """Yield the terms that the longest word finds. Each face that all words find is with the first of its own."""

@@ -12,17 +12,15 @@ from itertools import islice
 
 from chalicelib.core import keys
 from chalicelib.core.duplicates import Duplicate
-from chalicelib.core.errors import ConditionFailed, DuplicateNotFound, InvalidInput
+from chalicelib.core.errors import ConditionFailed, DuplicateNotFound
 from chalicelib.core.items import every, write, write_in_parts
 from chalicelib.core.model import Decision, Face, Tenant
-from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Action, Check, Clock, Condition, Delete, ItemStore, Put, absent, equals
 from chalicelib.core.records.duplicates import duplicate_from, duplicate_item
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.faces.faces import Faces, is_faceid
 from chalicelib.services.merges.records import Merges
-
-PAGE_SIZES = range(1, 101)
 
 _AT_ONCE = 100
 _MOST_READ = 1_000
@@ -36,17 +34,6 @@ class Suggestion:
 
     duplicate: Duplicate
     faces: tuple[Face, Face]
-
-
-@dataclass(frozen=True)
-class SuggestionPage:
-    """A page of suggestions by the lower id. It may be short, even empty, and not the last.
-
-    `next_token`: for the next page; None: this is the last.
-    """
-
-    suggestions: list[Suggestion]
-    next_token: str | None
 
 
 @dataclass
@@ -78,10 +65,12 @@ class Duplicates:
                 write(self.items, [Put(keys.DUPLICATES, duplicate_item(tenant.name, duplicate), (when,))])
                 break
 
-    def page(self, tenant: Tenant, limit: int, token: str | None = None) -> SuggestionPage:
-        """Return a page of suggestions. Raises InvalidInput if the limit is not 1 to 100, or the token is damaged."""
-        if limit not in PAGE_SIZES:
-            raise InvalidInput(f"limit is {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {limit}")
+    def page(self, tenant: Tenant, limit: int, token: str | None = None) -> ListPage[Suggestion]:
+        """Return a page of suggestions, by the lower id.
+
+        Raises InvalidInput if the limit is not 1 to 100, or the token is damaged.
+        """
+        require_page_size(limit)
         tokens = PageTokens(f"duplicates of {tenant.name}")
         behind = None if token is None else tokens.place(token, str)
         stored = islice((one for one in self._suggested(tenant.name, behind) if _id(one) != behind), _MOST_READ)
@@ -91,8 +80,8 @@ class Duplicates:
             read += some
             found += self._open(tenant, some)
         if len(found) > limit:
-            return SuggestionPage(found[:limit], tokens.token(_id(found[limit - 1].duplicate)))
-        return SuggestionPage(found, tokens.token(_id(read[-1])) if len(read) == _MOST_READ else None)
+            return tokens.page(found[:limit], _id(found[limit - 1].duplicate))
+        return tokens.page(found, _id(read[-1]) if len(read) == _MOST_READ else None)
 
     def are_two(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
         """Note that a suggested pair is two people. Raises DuplicateNotFound, AnsweredAlready."""

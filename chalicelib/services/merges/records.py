@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from chalicelib.core import keys
-from chalicelib.core.errors import InvalidInput, MergeNotFound
+from chalicelib.core.errors import MergeNotFound
 from chalicelib.core.items import every, write_in_parts
 from chalicelib.core.merges import Merge
 from chalicelib.core.model import Face, Tenant
-from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Action, Delete, ItemStore
 from chalicelib.core.records.merges import merge_from
 
-PAGE_SIZES = range(1, 101)
-
 MAX_MERGES = 20
 """The most merges that a face may come from and that can be undone, including those of the faces merged into it."""
-
-
-@dataclass(frozen=True)
-class MergePage:
-    """A page of merges, by survivor and oldest first. `next_token`: for the next page; None: this is the last."""
-
-    merges: list[Merge]
-    next_token: str | None
 
 
 class Merges:
@@ -39,13 +28,14 @@ class Merges:
             raise MergeNotFound(f"there is no merge {merge_id[:130]!r}: it was forgotten, or there never was one")
         return merge_from(item)
 
-    def page(self, tenant: Tenant, limit: int, token: str | None = None, survivor: str | None = None) -> MergePage:
-        """Read a page of merges: of all, or of those into one face.
+    def page(
+        self, tenant: Tenant, limit: int, token: str | None = None, survivor: str | None = None
+    ) -> ListPage[Merge]:
+        """Read a page of merges, by survivor and oldest first: of all, or of those into one face.
 
         Raises InvalidInput if the limit is not 1 to 100, or the token is damaged or another query's.
         """
-        if limit not in PAGE_SIZES:
-            raise InvalidInput(f"limit is {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {limit}")
+        require_page_size(limit)
         pages = PageTokens(
             f"merges of {tenant.name}" if survivor is None else f"merges into {survivor} of {tenant.name}"
         )
@@ -56,8 +46,8 @@ class Merges:
             if merge.id != behind:
                 found.append(merge)
             if len(found) > limit:
-                return MergePage(found[:limit], pages.token(found[limit - 1].id))
-        return MergePage(found, None)
+                return pages.page(found[:limit], found[limit - 1].id)
+        return pages.page(found, None)
 
     def all(self, tenant: str, low: str | None = None, high: str | None = None) -> Iterator[Merge]:
         return map(merge_from, every(self._items, keys.MERGES, tenant, low=low, high=high))

@@ -14,11 +14,10 @@ from datetime import datetime
 from itertools import groupby
 
 from chalicelib.core import keys
-from chalicelib.core.errors import InvalidInput
 from chalicelib.core.local_time import DAY_MS, Span
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
-from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Item, ItemStore
 from chalicelib.core.records.observations import observation_from, row_from
 from chalicelib.core.records.visits import visits_from
@@ -29,7 +28,6 @@ from chalicelib.services.statistics.amounts import normal
 from chalicelib.services.statistics.arrivals import arrivals_begun, looking_back
 from chalicelib.services.statistics.days import DayReader, RawObservations
 
-PAGE_SIZES = range(1, 101)
 _MOST_READ = 5_000
 """Observations that a page reads at most. So a page may be short, and not be the last."""
 _LEAST_AT_ONCE = 20
@@ -55,14 +53,6 @@ class FaceArrival:
     face: Face | None
 
 
-@dataclass(frozen=True)
-class ArrivalPage:
-    """A page, newest first. `next_token`: for the next page; None: it is the last."""
-
-    arrivals: list[FaceArrival]
-    next_token: str | None
-
-
 class ArrivalBook:
     def __init__(self, items: ItemStore, faces: Faces, days: DayReader, *, most_read: int = _MOST_READ) -> None:
         self._items = items
@@ -73,15 +63,14 @@ class ArrivalBook:
 
     def page(
         self, tenant: Tenant, wanted: ObservationFilter, span: Span, limit: int = 50, token: str | None = None
-    ) -> ArrivalPage:
-        """Return the arrivals that began in the span and whose first sighting the filter takes.
+    ) -> ListPage[FaceArrival]:
+        """Return the arrivals that began in the span and whose first sighting the filter takes, newest first.
 
         A page reads 5,000 observations at most, so it may have fewer arrivals than `limit`, even none, and not be the
         last. Arrivals that begin meanwhile do not shift the pages. Raises InvalidInput if a page has none or over 100,
         or the token is damaged or of another query.
         """
-        if limit not in PAGE_SIZES:
-            raise InvalidInput(f"limit is {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {limit}")
+        require_page_size(limit)
         wanted = normal(wanted)
         pages = PageTokens(json.dumps(["arrivals", tenant.name, asdict(wanted), asdict(span)]))
         below = pages.place(token, _time_id) if token is not None else None
@@ -100,8 +89,7 @@ class ArrivalBook:
         if len(found) > limit:
             last = found[limit - 1]
             more = keys.observation(tenant.name, milliseconds(last.at), last.id)[1]
-        arrivals = self._arrivals(tenant, reading, found[:limit])
-        return ArrivalPage(arrivals, None if more is None else pages.token(more))
+        return pages.page(self._arrivals(tenant, reading, found[:limit]), more)
 
     def _arrivals(self, tenant: Tenant, reading: _Reading, begun: Sequence[Observation]) -> list[FaceArrival]:
         faces = self._faces.by_id(tenant, {one.faceid for one in begun})

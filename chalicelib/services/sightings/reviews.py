@@ -15,11 +15,11 @@ from datetime import timedelta
 from itertools import islice
 
 from chalicelib.core import keys
-from chalicelib.core.errors import ConditionFailed, InvalidInput, ReviewNotFound
+from chalicelib.core.errors import ConditionFailed, ReviewNotFound
 from chalicelib.core.items import every, write_in_parts
 from chalicelib.core.model import REGULAR, Tenant
 from chalicelib.core.observations import ObservationKind
-from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Clock, Delete, Item, ItemStore, Put, Table, exists
 from chalicelib.core.records.reviews import review_from, review_item
 from chalicelib.core.retention import captures_kept
@@ -27,23 +27,10 @@ from chalicelib.core.reviews import Review, ReviewKind, review_id
 from chalicelib.core.values import milliseconds
 from chalicelib.services.commit.idempotency import RequestId, Requests
 
-PAGE_SIZES = range(1, 101)
-
 _AT_ONCE = 100
 _MOST_READ = 1_000
 """Reviews that a page reads at most. Many may be over."""
 _ID = re.compile(r"[a-z]+-[A-Za-z0-9_-]{1,70}")
-
-
-@dataclass(frozen=True)
-class ReviewPage:
-    """A page of open reviews, newest first. It may be short, even empty, and not the last.
-
-    `next_token`: for the next page; None: this is the last.
-    """
-
-    reviews: list[Review]
-    next_token: str | None
 
 
 @dataclass
@@ -55,13 +42,12 @@ class Reviews:
     clock: Clock
     capture_days: int
 
-    def page(self, tenant: Tenant, kind: ReviewKind | None, limit: int, token: str | None = None) -> ReviewPage:
+    def page(self, tenant: Tenant, kind: ReviewKind | None, limit: int, token: str | None = None) -> ListPage[Review]:
         """Return a page of open reviews: uncertain sightings by their time, promoted faces by their ids.
 
         Raises InvalidInput if the limit is not 1 to 100, or the token is damaged.
         """
-        if limit not in PAGE_SIZES:
-            raise InvalidInput(f"limit is {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {limit}")
+        require_page_size(limit)
         tokens = PageTokens(f"reviews of {tenant.name}, {kind}")
         below = None if token is None else tokens.place(token, str)
         stored = islice((one for one in self._stored(tenant.name, kind, below) if one.id != below), _MOST_READ)
@@ -71,7 +57,7 @@ class Reviews:
             read += some
             found += self._open(tenant, some)
         end = found[limit - 1].id if len(found) > limit else read[-1].id if len(read) == _MOST_READ else None
-        return ReviewPage(found[:limit], None if end is None else tokens.token(end))
+        return tokens.page(found[:limit], end)
 
     def done(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
         """Forget a review. Raises ReviewNotFound, AnsweredAlready."""

@@ -10,13 +10,12 @@ from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.observations import Observation
+from chalicelib.core.page_tokens import require_page_size
 from chalicelib.core.ports import ItemStore, UploadStore
 from chalicelib.core.records.visits import visits_from
 from chalicelib.core.visits import Arrival
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.visits import sightings_newest_first
-
-PAGE_SIZES = range(1, 101)
 
 
 @dataclass(frozen=True)
@@ -53,8 +52,7 @@ class Sightings:
 
         Raises FaceNotFound, InvalidInput.
         """
-        if limit not in PAGE_SIZES:
-            raise InvalidInput(f"limit is {PAGE_SIZES[0]} to {PAGE_SIZES[-1]}, not {limit}")
+        require_page_size(limit)
         face = self._faces.get(tenant, faceid)
         visits = visits_from(self._items.get(keys.ARRIVALS, (tenant.name, faceid)))
         below = None if token is None else _place(token)

@@ -19,6 +19,7 @@ from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, Conflict, InvalidInput, Unusable
 from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.items import write
+from chalicelib.core.page_tokens import ListPage
 from chalicelib.core.ports import Clock, ItemStore, Postman, Update, equals, exists
 from chalicelib.core.records.webhooks import delivery_from, is_event_id
 from chalicelib.core.values import milliseconds
@@ -85,12 +86,6 @@ class DeliverySlots:
             return self._held.setdefault((kind, name), threading.BoundedSemaphore(self._limits[kind]))
 
 
-@dataclass(frozen=True)
-class DeliveryPage:
-    deliveries: tuple[Delivery, ...]
-    next_token: str | None
-
-
 @dataclass
 class Deliveries:
     """The deliverer of events. `jitter`: returns a random number between two."""
@@ -145,12 +140,14 @@ class Deliveries:
             return self._wait_for(hook, delivery, now)
         return self._attempt(hook, hook.url, delivery)
 
-    def page(self, tenant: str, hook_id: str, *, parked: bool, limit: int, token: str | None = None) -> DeliveryPage:
+    def page(
+        self, tenant: str, hook_id: str, *, parked: bool, limit: int, token: str | None = None
+    ) -> ListPage[Delivery]:
         """Return a hook's parked deliveries, or those that wait. Raises HookNotFound, InvalidInput (the token)."""
         waiting = keys.MAILBOX_PREFIX if self.hooks.get(tenant, hook_id).is_mailbox else ""
         prefix = keys.PARKED_PREFIX if parked else waiting
         page = self.outbox.page(tenant, hook_id, prefix, limit=limit, token=token)
-        return DeliveryPage(tuple(map(delivery_from, page.items)), page.token)
+        return ListPage(list(map(delivery_from, page.items)), page.token)
 
     def redeliver(self, tenant: str, hook_id: str) -> int:
         """Send a hook's parked and waiting deliveries now; return how many. Call it again until it returns 0.

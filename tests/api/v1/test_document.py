@@ -16,22 +16,21 @@ from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.core.captures import DEFAULT_GAP_S, DEFAULT_STRANGER_QUALITY, CaptureState, Resolution
 from chalicelib.core.errors import Busy, CameraNotFound, FaceNotFound
 from chalicelib.core.model import MAX_PICTURES
+from chalicelib.core.page_tokens import PAGE_SIZES
 from chalicelib.services.captures import camera_settings as bounds
 from chalicelib.services.captures import pages as capture_pages
 from chalicelib.services.captures.cameras import MAX_CAMERAS
 from chalicelib.services.captures.captures import CONTENT_TYPES, OFFERS, PICTURE_BYTES
-from chalicelib.services.merges import records as merge_records
-from chalicelib.services.sightings import arrivals, timeline
 from regulars.openapi import PATH, PATHS, written, written_paths
 from tests.api.v1.client import V1Client, document
 from tests.api.v1.document import names_of
 
-PAGE_SIZES = {
-    "/v1/arrivals": arrivals.PAGE_SIZES,
+OF_PATHS = {
+    "/v1/arrivals": PAGE_SIZES,
     "/v1/observations": range(1, 101),
     "/v1/captures": capture_pages.PAGE_SIZES,
-    "/v1/merges": merge_records.PAGE_SIZES,
-    "/v1/faces/{id}/sightings": timeline.PAGE_SIZES,
+    "/v1/merges": PAGE_SIZES,
+    "/v1/faces/{id}/sightings": PAGE_SIZES,
 }
 SCHEMAS = document().all["components"]["schemas"]
 DOCUMENTED = {(method, path): operation for method, path, operation in document().operations()}
@@ -94,7 +93,7 @@ def test_its_bounds_are_the_codes() -> None:
     assert set(SCHEMAS["OfferedCapture"]["properties"]["content_type"]["enum"]) == set(CONTENT_TYPES)
     captures = SCHEMAS["Offers"]["properties"]["captures"]
     assert (captures["minItems"], captures["maxItems"]) == (OFFERS[0], OFFERS[-1])
-    for path, sizes in PAGE_SIZES.items():
+    for path, sizes in OF_PATHS.items():
         (limit,) = [p["schema"] for p in DOCUMENTED["GET", path]["parameters"] if p["name"] == "limit"]
         assert (limit["minimum"], limit["maximum"]) == (sizes[0], sizes[-1])
     assert SCHEMAS["Pictures"]["properties"]["pictures"]["maxItems"] == MAX_PICTURES

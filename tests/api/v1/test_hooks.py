@@ -39,7 +39,7 @@ def happen(services: Services, tenant: str, count: int) -> None:
 
 def park(services: Services, tenant: str, hook_id: str) -> None:
     outbox = services.watch.outbox
-    for one in services.deliveries.page(tenant, hook_id, parked=False, limit=1000).deliveries:
+    for one in services.deliveries.page(tenant, hook_id, parked=False, limit=1000).rows:
         outbox.park(one, attempts=3, last_error="the receiver answered 500, not 200 to 299")
 
 

@@ -100,7 +100,7 @@ def test_a_wiped_folder_is_restored_as_it_was(book: Book, tmp_path: Path) -> Non
         tenant = again.tenants.named("shop")
         assert disagreements(again, tenant) == []
         assert every_face(again, tenant) == faces
-        assert {face.faceid for face in again.names.page(tenant, "lee", 10).faces} == faces.keys()
+        assert {face.faceid for face in again.names.page(tenant, "lee", 10).rows} == faces.keys()
         assert {group.name: group.count for group in again.groups.all(tenant)} == counts
         assert again.identify.by_picture(tenant, picture(Person(1)), RULES).match
         assert not again.identify.by_picture(tenant, picture(Person(7)), RULES).match

@@ -22,7 +22,7 @@ def read(made: Desk, wanted: Wanted, limit: int, between: int = 0, hours_a_page:
     token = None
     while True:
         page = reading.page(TENANT, wanted, limit, token)
-        found += [str(entry["id"]) for _, entry in page.entries]
+        found += [str(entry["id"]) for _, entry in page.rows]
         token = page.next_token
         if token is None:
             return found

@@ -25,11 +25,12 @@ from chalicelib.core.errors import (
     StorageUnavailable,
 )
 from chalicelib.core.model import Profile, Tenant
+from chalicelib.core.page_tokens import ListPage
 from chalicelib.core.ports import ItemStore, Page, Update, exists
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.services import Services
 from chalicelib.services.captures.captures import Captures, Offer
-from chalicelib.services.captures.pages import STATES, CaptureFilter, CapturePage, CapturePages
+from chalicelib.services.captures.pages import STATES, CaptureFilter, CapturePages
 from chalicelib.settings import Settings
 from tests.fakes import FakeClock
 from tests.services.conftest import add_tenant
@@ -144,7 +145,7 @@ def test_a_capture_that_is_offered_and_resolved_by_others_meanwhile_stays_resolv
     meanwhile.first = [offered_and_resolved]
     (answer,) = through(meanwhile, services, clock).offer(shop, [offer(clock.now())])
     assert (answer.capture.state, answer.request) == (CaptureState.RESOLVED, None)
-    assert len(services.captures.page(shop, "door").captures) == 1
+    assert len(services.captures.page(shop, "door").rows) == 1
 
 
 MB = 1_000_000
@@ -241,7 +242,7 @@ def test_however_many_never_came_those_whose_picture_is_there_are_listed(
         there.append(offered[7].capture.id)
         put(services, shop, there[-1])
     pages = list(walked(services, shop, "door", 100))
-    assert {capture.id for page in pages for capture in page.captures} == set(there)
+    assert {capture.id for page in pages for capture in page.rows} == set(there)
 
 
 def test_a_page_reads_a_thousand_records_however_many_there_are(
@@ -255,11 +256,11 @@ def test_a_page_reads_a_thousand_records_however_many_there_are(
     counted = Counted(items_of(services))
     listing = CapturePages(counted, services.cameras, services.uploads)  # type: ignore[arg-type]
     page = listing.page(shop, "door", 1, None)
-    assert (page.captures, page.next_token is None) == ([], False)
+    assert (page.rows, page.next_token is None) == ([], False)
     assert counted.read <= 1_200
     pages = list(walked(services, shop, "door", 1))
     assert len(pages) <= 4
-    assert [capture.id for page in pages for capture in page.captures] == [old.capture.id]
+    assert [capture.id for page in pages for capture in page.rows] == [old.capture.id]
 
 
 class Counted:
@@ -275,7 +276,7 @@ class Counted:
         return page
 
 
-def walked(services: Services, tenant: Tenant, camera: str | None, limit: int) -> Iterator[CapturePage]:
+def walked(services: Services, tenant: Tenant, camera: str | None, limit: int) -> Iterator[ListPage[Capture]]:
     token: str | None = None
     while True:
         page = services.captures.page(tenant, camera, limit, token)
@@ -299,7 +300,7 @@ def test_a_list_that_is_walked_is_not_moved_by_what_comes_meanwhile(
         (made,) = services.captures.offer(shop, [offer(start + timedelta(seconds=seconds), 9)])
         put(services, shop, made.capture.id)
     second = services.captures.page(shop, "door", limit=9, token=first.next_token)
-    listed = [capture.id for capture in (*first.captures, *second.captures)]
+    listed = [capture.id for capture in (*first.rows, *second.rows)]
     assert [id_ for id_ in listed if id_ in ids] == ids
     assert len(set(listed)) == len(listed) == 5
     assert second.next_token is None
@@ -362,10 +363,10 @@ def test_pages_together_are_the_list(everywhere: Services, made: list[tuple[str,
     for camera in (None, "door", "till", "idle"):
         wanted = [entry for entry in expected if camera is None or entry[0] == camera]
         pages = list(walked(everywhere, tenant, camera, limit))
-        listed = [capture for page in pages for capture in page.captures]
+        listed = [capture for page in pages for capture in page.rows]
         assert all(capture.state is not CaptureState.WANTED for capture in listed)
         assert [(capture.camera_id, capture.id) for capture in listed] == wanted
-        assert all(len(page.captures) == limit for page in pages[:-1])
+        assert all(len(page.rows) == limit for page in pages[:-1])
 
 
 _SHOP_TIMES = st.lists(st.integers(0, 20), min_size=1, max_size=12, unique=True)
@@ -414,8 +415,8 @@ def test_a_page_lists_the_captures_of_a_time_and_a_state_and_no_others(
     token = None
     while True:
         page = services.captures.page(shop, "door", limit, token, only=only)
-        assert len(page.captures) <= limit
-        listed += [one.id for one in page.captures]
+        assert len(page.rows) <= limit
+        listed += [one.id for one in page.rows]
         token = page.next_token
         if token is None:
             break

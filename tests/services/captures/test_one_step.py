@@ -44,7 +44,7 @@ def resolved(services: Services) -> int:
 
 
 def pages(services: Services, shop: Tenant) -> list[Capture]:
-    return services.captures.page(shop).captures
+    return services.captures.page(shop).rows
 
 
 def test_a_picture_is_stored_announced_and_resolved(services: Services, shop: Tenant, clock: FakeClock) -> None:

@@ -118,7 +118,7 @@ def test_records_are_listed_by_when_they_expire_and_page_by_page(book: Book) -> 
     token = None
     while True:
         page = book.services.consents.page(book.tenant, None, 2, token)
-        listed += [face.faceid for face in page.faces]
+        listed += [face.faceid for face in page.rows]
         token = page.next_token
         if token is None:
             break
@@ -246,7 +246,7 @@ def merge(first: int, second: int) -> Deed:
 
 def undo(place: int) -> Deed:
     def deed(book: Book, _told: Told) -> None:
-        merges = book.services.merges.page(book.tenant, 100).merges
+        merges = book.services.merges.page(book.tenant, 100).rows
         with suppress(*REFUSED, IndexError, ZeroDivisionError):
             book.services.merge_undo.undo(book.tenant, merges[place % len(merges)].id)
 
@@ -278,7 +278,7 @@ def test_in_any_order_lists_agree_what_is_withdrawn_is_nowhere_and_undos_restore
         for deed in done:
             deed(book, told)
             ends = {face.faceid: face.consent.expires_at for face in book.faces() if face.consent}
-            listed = [face.faceid for face in book.services.consents.page(book.tenant, None, 100).faces]
+            listed = [face.faceid for face in book.services.consents.page(book.tenant, None, 100).rows]
             assert listed == sorted(ends, key=lambda one: (ends[one], one))
             stored = str(
                 [*every(book.storage.items, keys.FACES, "shop"), *every(book.storage.items, keys.MERGES, "shop")]
@@ -287,7 +287,7 @@ def test_in_any_order_lists_agree_what_is_withdrawn_is_nowhere_and_undos_restore
         left = len(told.first)
         while left:
             left -= 1
-            for merged in book.services.merges.page(book.tenant, 100).merges:
+            for merged in book.services.merges.page(book.tenant, 100).rows:
                 with suppress(*REFUSED):
                     book.services.merge_undo.undo(book.tenant, merged.id)
         assert {face.faceid for face in book.faces()} == set(told.first), "every merge was undone"

@@ -69,9 +69,9 @@ def test_what_may_be_one_person_is_suggested_by_the_chore_and_not_during_an_enro
     with_group(book)
     for number in range(3):
         enrol(book, Person(ANN, side_px=200.0 + number))
-    assert book.services.duplicates.page(book.tenant, 100).suggestions == []
+    assert book.services.duplicates.page(book.tenant, 100).rows == []
     assert book.services.joining_chore.tenant(book.tenant)
-    assert len(book.services.duplicates.page(book.tenant, 100).suggestions) == 3
+    assert len(book.services.duplicates.page(book.tenant, 100).rows) == 3
 
 
 def test_somebody_else_is_not_absorbed(book: Book) -> None:

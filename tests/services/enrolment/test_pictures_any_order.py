@@ -134,7 +134,7 @@ def merge(first: int, second: int) -> Deed:
 
 def undo(place: int) -> Deed:
     def deed(book: Book, expected: Expected) -> None:
-        merges = [one for one in book.services.merges.page(book.tenant, 100).merges if one.is_active]
+        merges = [one for one in book.services.merges.page(book.tenant, 100).rows if one.is_active]
         if merges:
             one = merges[place % len(merges)]
             with suppress(Conflict):  # to be undone after another one
@@ -251,7 +251,7 @@ def merge_two(book: Book) -> None:
 
 
 def undo_it(book: Book) -> None:
-    [one] = book.services.merges.page(book.tenant, 2).merges
+    [one] = book.services.merges.page(book.tenant, 2).rows
     assert book.services.merge_undo.undo(book.tenant, one.id).state is MergeState.UNDONE
 
 

@@ -80,9 +80,9 @@ def test_a_deleted_group_is_gone_at_once_for_everybody_and_its_name_is_free(book
         services.faces.get(tenant, gone[0])
     assert services.faces.by_id(tenant, gone) == {}
     for order in (FaceOrder.ENROLLED, FaceOrder.ARRIVED, FaceOrder.ID):
-        assert [one.faceid for one in services.face_lists.page(tenant, None, order, 10).faces] == [left]
+        assert [one.faceid for one in services.face_lists.page(tenant, None, order, 10).rows] == [left]
         assert services.face_lists.ids(tenant, None, order).ids == [left]
-    assert [one.faceid for one in services.names.page(tenant, NAME, 10).faces] == [left]
+    assert [one.faceid for one in services.names.page(tenant, NAME, 10).rows] == [left]
     assert searched(book, 1) == [left]
     assert book.see(shot(0, 1))[0].sightings[0].faceid not in gone
     assert not services.consistency.disagreements("shop")
@@ -129,7 +129,7 @@ def test_a_tenant_whose_deletions_erase_has_receipts_of_all_faces(book: Book) ->
     filled(book, 1, 2, 3)
     book.services.group_deletion.delete(book.tenant, "staff")
     person.worked_off(book)
-    [erasure] = book.services.erasures.page("shop", 10)[0]
+    [erasure] = book.services.erasures.page("shop", 10).rows
     assert (erasure.number, erasure.by, len(erasure.faces)) == (3, "group", 3)
     assert erasure.receipt is not None
 

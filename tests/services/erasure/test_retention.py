@@ -158,7 +158,7 @@ def test_a_face_that_somebody_is_to_look_at_stays(book: Book) -> None:
     book.clock.advance(11 * DAY)
     swept(book)
     assert faces(book) == {eva}
-    [review] = book.services.reviews.page(book.tenant, None, 10).reviews
+    [review] = book.services.reviews.page(book.tenant, None, 10).rows
     book.services.reviews.done(book.tenant, review.id)
     swept(book)
     assert faces(book) == set()

@@ -46,8 +46,8 @@ def listed(
     found, token = list[str](), None
     while True:
         page = services.face_lists.page(tenant, group, order, limit, token, descending=descending)
-        found += [face.faceid for face in page.faces]
-        assert len(page.faces) == limit or page.next_token is None
+        found += [face.faceid for face in page.rows]
+        assert len(page.rows) == limit or page.next_token is None
         token = page.next_token
         if token is None:
             return found
@@ -90,14 +90,14 @@ def test_a_page_by_arrival_reads_a_unit_for_some_faces_and_not_for_each(services
     write_faces(services.ports.storage.items, shop, services.groups.named(shop, "many"), 200, FakeVision())
     items = MeteredItems(services.ports.storage.items)
     page = FaceLists(items, services.groups).page(shop, None, FaceOrder.ARRIVED, 50)
-    assert len(page.faces) == 50
+    assert len(page.rows) == 50
     assert items.spent.total() <= 15
 
 
 def test_a_list_by_arrival_shows_each_face_as_it_is_now(services: Services, shop: Tenant) -> None:
     def shown() -> dict[str, ListedFace]:
         page = services.face_lists.page(shop, "vip", FaceOrder.ARRIVED, 100)
-        return {face.faceid: face for face in page.faces}
+        return {face.faceid: face for face in page.rows}
 
     [faceid, *_] = shown()
     changes = FaceChanges(name="Ann Lee", note="left-handed", age=34, labels={"a": "x"})
@@ -109,7 +109,7 @@ def test_a_list_by_arrival_shows_each_face_as_it_is_now(services: Services, shop
         assert getattr(after, field.name) == expected
     assert (after.name, after.note, after.age, after.revision) == ("Ann Lee", "left-handed", 34, 2)
     without = replace(shop, attributes_off=frozenset({"age"}))
-    [first, *_] = services.face_lists.page(without, "vip", FaceOrder.ARRIVED, 100).faces
+    [first, *_] = services.face_lists.page(without, "vip", FaceOrder.ARRIVED, 100).rows
     assert (first.estimates.age, first.estimates.quality) == (None, face.estimates.quality)
 
 

@@ -51,8 +51,8 @@ def found(book: Book, name: str, limit: int = 100) -> list[str]:
     token, faceids = None, list[str]()
     while True:
         page = book.services.names.page(book.tenant, name, limit, token)
-        assert len(page.faces) <= limit
-        faceids += [face.faceid for face in page.faces]
+        assert len(page.rows) <= limit
+        faceids += [face.faceid for face in page.rows]
         token = page.next_token
         if token is None:
             assert len(faceids) == len(set(faceids))
@@ -111,7 +111,7 @@ def test_a_page_ends_early_if_most_names_that_begin_so_are_not_wanted(book: Book
     pages, token = [], None
     while len(pages) < 3:
         page = names.page(book.tenant, "visitor 5", 10, token)
-        pages.append([face.faceid for face in page.faces])
+        pages.append([face.faceid for face in page.rows])
         token = page.next_token
         assert (token is None) == (len(pages) == 3)
     assert pages == [[], ["5"], []]
@@ -135,7 +135,7 @@ def test_a_token_of_another_search_is_refused(book: Book) -> None:
 def test_names_of_other_tenants_are_not_found(book: Book) -> None:
     enrol(book, "1", "Ann")
     book.services.tenants.add("other", book.tenant.profile)
-    assert book.services.names.page(book.services.tenants.named("other"), "ann", 10).faces == []
+    assert book.services.names.page(book.services.tenants.named("other"), "ann", 10).rows == []
 
 
 def test_a_merge_keeps_the_survivors_name_or_takes_the_others(book: Book) -> None:

@@ -31,7 +31,7 @@ def look(book: Book) -> None:
 def suggested(book: Book) -> list[tuple[str, str]]:
     page = book.services.duplicates.page(book.tenant, 100)
     assert page.next_token is None
-    return [(one.duplicate.first, one.duplicate.second) for one in page.suggestions]
+    return [(one.duplicate.first, one.duplicate.second) for one in page.rows]
 
 
 def stored(book: Book) -> list[str]:
@@ -42,7 +42,7 @@ def test_a_less_sure_pair_is_suggested_with_what_it_would_have_needed(book: Book
     first, second = two_strangers(book)
     look(book)
     assert suggested(book) == [(first, second)]
-    [one] = book.services.duplicates.page(book.tenant, 1).suggestions
+    [one] = book.services.duplicates.page(book.tenant, 1).rows
     assert [face.faceid for face in one.faces] == [first, second]
     decision = one.duplicate.decision
     assert decision is not None
@@ -91,7 +91,7 @@ def test_an_undone_join_is_not_done_again(book: Book) -> None:
     first, second = two_strangers(book)
     with_good_picture(book, second)
     look(book)
-    [merge] = book.services.merges.page(book.tenant, 10).merges
+    [merge] = book.services.merges.page(book.tenant, 10).rows
     book.services.merge_undo.undo(book.tenant, merge.id)
     with_good_picture(book, first)
     look(book)
@@ -137,7 +137,7 @@ def test_suggestions_are_listed_page_by_page(book: Book) -> None:
         listed, token = [], None
         while True:
             page = book.services.duplicates.page(book.tenant, limit, token)
-            listed += [(one.duplicate.first, one.duplicate.second) for one in page.suggestions]
+            listed += [(one.duplicate.first, one.duplicate.second) for one in page.rows]
             token = page.next_token
             if token is None:
                 break

@@ -58,7 +58,7 @@ def test_two_strangers_are_one_when_a_picture_shows_it_and_the_older_stays(book:
     assert look(book, second) == [(first, second)]
     assert ids(book) == {first}
     assert (face(book, first).arrive_count, len(face(book, first).pictures)) == (2, 3)
-    [merge] = book.services.merges.page(book.tenant, 10).merges
+    [merge] = book.services.merges.page(book.tenant, 10).rows
     assert merge.joined
     assert merge.state is MergeState.DONE
 
@@ -180,4 +180,4 @@ def test_a_join_is_undone_like_any_merge(book: Book) -> None:
     [merge] = book.services.joining.look(book.tenant, first)
     book.services.merge_undo.undo(book.tenant, merge.id)
     assert {one.faceid: (one.arrive_count, len(one.pictures)) for one in book.faces()} == before
-    assert [one.joined for one in book.services.merges.page(book.tenant, 10).merges] == [True]
+    assert [one.joined for one in book.services.merges.page(book.tenant, 10).rows] == [True]

@@ -68,7 +68,7 @@ def two(place: int) -> Deed:
     """Somebody says of a suggested pair that it is two."""
 
     def deed(book: Book) -> None:
-        found = book.services.duplicates.page(book.tenant, 100).suggestions
+        found = book.services.duplicates.page(book.tenant, 100).rows
         one = found[place % len(found)].duplicate
         with suppress(DuplicateNotFound):
             book.services.duplicates.are_two(book.tenant, keys.duplicate(one.first, one.second))

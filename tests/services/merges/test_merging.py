@@ -395,7 +395,7 @@ def test_twenty_merges_of_a_face_can_be_undone_and_no_more_are_made(book: Book) 
         book.services.merging.merge(book.tenant, faces[0].faceid, faces[-1].faceid)
     page = book.services.merges.page(book.tenant, 12)
     rest = book.services.merges.page(book.tenant, 12, page.next_token)
-    assert [one.id for one in (*page.merges, *rest.merges)] == merges
+    assert [one.id for one in (*page.rows, *rest.rows)] == merges
     assert rest.next_token is None
 
 

@@ -63,7 +63,7 @@ def merge(first: int, second: int) -> Deed:
 
 def undo(place: int) -> Deed:
     def deed(book: Book) -> None:
-        merges = book.services.merges.page(book.tenant, 100).merges
+        merges = book.services.merges.page(book.tenant, 100).rows
         with suppress(*REFUSED):
             book.services.merge_undo.undo(book.tenant, merges[place % len(merges)].id)
 
@@ -226,7 +226,7 @@ def merged(book: Book) -> None:
 
 
 def undone(book: Book) -> None:
-    [one] = book.services.merges.page(book.tenant, 2).merges
+    [one] = book.services.merges.page(book.tenant, 2).rows
     book.services.merge_undo.undo(book.tenant, one.id)
 
 
@@ -319,7 +319,7 @@ def test_a_rejection_that_was_cut_off_is_finished_by_the_watch(tmp_path: Path) -
         cut(prepared, folder, rejected, limit + 1)
         with closing(Book(folder)) as book:
             waiting = [
-                one for one in book.services.captures.page(book.tenant, "door", 10).captures if one.state == "stored"
+                one for one in book.services.captures.page(book.tenant, "door", 10).rows if one.state == "stored"
             ]
             waited += len(waiting)
             book.clock.advance(timedelta(hours=1))
@@ -328,7 +328,7 @@ def test_a_rejection_that_was_cut_off_is_finished_by_the_watch(tmp_path: Path) -
                 for message in book.storage.captures_queue.receive(10, 60):
                     book.services.ingest.message(message.body)
             assert not [
-                one for one in book.services.captures.page(book.tenant, "door", 10).captures if one.state == "stored"
+                one for one in book.services.captures.page(book.tenant, "door", 10).rows if one.state == "stored"
             ]
             right(book)
     assert waited

@@ -44,7 +44,7 @@ class Shop:
         return self.book.services.merging.merge(self.book.tenant, survivor, other)
 
     def undo(self) -> Merge:
-        [merge] = self.book.services.merges.page(self.book.tenant, 2).merges
+        [merge] = self.book.services.merges.page(self.book.tenant, 2).rows
         return self.book.services.merge_undo.undo(self.book.tenant, merge.id)
 
     def groups(self, faceid: str) -> list[str]:

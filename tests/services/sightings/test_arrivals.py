@@ -66,7 +66,7 @@ def listed(
     token: str | None = None
     while True:
         page = book.services.arrivals.page(book.tenant, wanted, span, limit, token)
-        found += page.arrivals
+        found += page.rows
         token = page.next_token
         if token is None:
             return found
@@ -210,7 +210,7 @@ def test_a_page_reads_so_many_observations_and_the_next_one_goes_on(tmp_path: Pa
         sizes, token = [], None
         while True:
             page = arrivals.page(book.tenant, EVERYTHING, ALWAYS, 10, token)
-            sizes.append(len(page.arrivals))
+            sizes.append(len(page.rows))
             token = page.next_token
             if token is None:
                 break
@@ -227,7 +227,7 @@ def test_pages_neither_skip_nor_repeat_while_people_arrive(tmp_path: Path) -> No
         token: str | None = None
         while True:
             page = book.services.arrivals.page(book.tenant, EVERYTHING, ALWAYS, 3, token)
-            got += [one.first.id for one in page.arrivals]
+            got += [one.first.id for one in page.rows]
             token = page.next_token
             if token is None:
                 break
@@ -257,7 +257,7 @@ def test_merged_and_brought_back_the_arrivals_are_those_of_the_faces(tmp_path: P
         merge(0, 1)(book)
         assert [one.number for one in listed(book)] == [3, 2, 1]
         check(book)
-        [one] = book.services.merges.page(book.tenant, 2).merges
+        [one] = book.services.merges.page(book.tenant, 2).rows
         book.services.merge_undo.undo(book.tenant, one.id)
         assert [one.number for one in listed(book)] == [2, 2, 1, 1]
         check(book)

@@ -74,7 +74,7 @@ def by_definition(book: Book, face: Face) -> set[str]:
     founding = {hour(one.founded_at): step(one.estimates.quality) for one in face.pictures if one.founded_at}
     hours: dict[datetime, list[tuple[float, datetime, str]]] = defaultdict(list)
     for camera in book.cameras:
-        for capture in book.services.captures.page(book.tenant, camera, 1000).captures:
+        for capture in book.services.captures.page(book.tenant, camera, 1000).rows:
             for one in capture.sightings:
                 id_ = f"{capture.id}-{one.number}"
                 matched = one.resolution is Resolution.MATCHED and one.faceid == face.faceid

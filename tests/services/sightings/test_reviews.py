@@ -39,7 +39,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
 def reviews(book: Book, kind: ReviewKind | None = None) -> list[Review]:
     page = book.services.reviews.page(book.tenant, kind, 100)
     assert page.next_token is None
-    return page.reviews
+    return page.rows
 
 
 def stored(book: Book) -> list[str]:
@@ -227,7 +227,7 @@ def test_pages_have_every_open_review_once_and_pass_over_the_others(book: Book) 
         token = None
         while True:
             page = book.services.reviews.page(book.tenant, ReviewKind.UNCERTAIN, limit, token)
-            listed += [one.id for one in page.reviews]
+            listed += [one.id for one in page.rows]
             token = page.next_token
             if token is None:
                 break

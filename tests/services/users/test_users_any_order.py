@@ -161,7 +161,7 @@ def merge(first: int, second: int) -> Deed:
 
 def undo(place: int) -> Deed:
     def deed(book: Book, _expected: Expected) -> None:
-        if merges := [one for one in book.services.merges.page(book.tenant, 100).merges if one.is_active]:
+        if merges := [one for one in book.services.merges.page(book.tenant, 100).rows if one.is_active]:
             with suppress(*REFUSED):
                 book.services.merge_undo.undo(book.tenant, merges[place % len(merges)].id)
 

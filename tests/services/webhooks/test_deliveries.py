@@ -191,7 +191,7 @@ def test_receiver_that_is_down_is_tried_less_and_less_often_for_a_day_and_then_n
     assert parked.attempts == len(tries) + 1 == len(receiver.heard)
     assert parked.last_error == "the receiver answered 500, not 200 to 299"
     page = desk.deliveries.page(TENANT, hook.id, parked=True, limit=10)
-    assert page.deliveries == (parked,)
+    assert page.rows == [parked]
     assert page.next_token is None
 
 
@@ -300,14 +300,14 @@ def test_parked_deliveries_are_listed_page_by_page(desk: Desk) -> None:
     listed, token = [], None
     while True:
         page = desk.deliveries.page(TENANT, hook.id, parked=True, limit=2, token=token)
-        assert len(page.deliveries) <= 2
-        listed += page.deliveries
+        assert len(page.rows) <= 2
+        listed += page.rows
         token = page.next_token
         if token is None:
             break
     assert listed == desk.parked
     assert len(listed) == 5
-    assert len(desk.deliveries.page(TENANT, hook.id, parked=False, limit=100).deliveries) == 2
+    assert len(desk.deliveries.page(TENANT, hook.id, parked=False, limit=100).rows) == 2
 
 
 def test_parked_deliveries_are_forgotten_after_thirty_days(desk: Desk) -> None:

@@ -19,7 +19,7 @@ URL = "https://shop.example/hook"
 
 def ids_in(desk: Desk, hook_id: str) -> list[str]:
     page = desk.deliveries.page(TENANT, hook_id, parked=False, limit=100)
-    return [one.event_id for one in page.deliveries]
+    return [one.event_id for one in page.rows]
 
 
 def test_a_mailbox_keeps_the_events_that_pass_its_filters_and_nobody_is_told(desk: Desk) -> None:
