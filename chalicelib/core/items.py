@@ -93,6 +93,14 @@ def every_user(items: ItemStore, tenant: str) -> Iterator[Item]:
     return (item for item in found if item["group"] not in gone)
 
 
+def camera_ids(items: ItemStore, tenant: str) -> list[str]:
+    """Return the ids of all cameras, deleted ones too whose captures are kept."""
+    low, high = keys.PAST_CAMERAS
+    past = (item["camera"] for item in every(items, keys.CAMERAS, tenant, low=low, high=high))
+    there = (item["id"] for item in every(items, keys.CAMERAS, tenant, low=keys.FIRST_CAMERA))
+    return sorted({*past, *there})
+
+
 def attempts(tries: int = TRIES) -> Iterator[int]:
     """Yield once for each try how many tries are left after it, and sleep between two tries.
 

@@ -779,7 +779,7 @@ class Services:
     def redrive(self) -> Redrive:
         from chalicelib.services.captures.redrive import Redrive
 
-        return Redrive(self._items, self.uploads, self.cameras, self.captures_queue, clock=self.clock)
+        return Redrive(self._items, self.uploads, self.captures_queue, self.clock)
 
     @once
     def hooks(self) -> Hooks:
@@ -941,7 +941,7 @@ class Services:
             self.faces,
             self.holds,
             self.deletion,
-            captures=CaptureExpiry(self._items, self.uploads, self.cameras, self.settings.capture_days),
+            captures=CaptureExpiry(self._items, self.uploads, self.settings.capture_days),
             observations=ObservationExpiry(self._items, self._blobs, self.recorder),
             in_review=self.reviews.faces,
             clock=self.clock,
@@ -1007,7 +1007,7 @@ class Services:
             names.NameRecords(items),
             pictures.PictureRecords(items, self._blobs, self.orphans),
             visits.VisitRecords(items, self.observation_mover, self.clock),
-            captures.CaptureRecords(items, self.uploads, self.cameras, self.clock),
+            captures.CaptureRecords(items, self.uploads, self.clock),
             statistics.StatisticsRecords(items, self.statistics, self.sealing, self.clock),
             pointers.PointerRecords(items),
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from chalicelib.core import keys
 from chalicelib.core.audit import HOUR_MS, Leaf, leaf_of
-from chalicelib.core.items import every
+from chalicelib.core.items import camera_ids, every
 from chalicelib.core.ports import Item, ItemStore
 from chalicelib.core.records.captures import capture_from
 from chalicelib.core.values import milliseconds
@@ -44,7 +44,7 @@ class Pending:
     def sightings(self, tenant: str, since_ms: int, until_ms: int) -> Iterator[Open]:
         """Yield the entries of sightings that were resolved in a time and have no items, camera by camera."""
         low, high = keys.capture_range(max(since_ms - _REACH_MS, 0), until_ms + _REACH_MS)
-        for camera in self._cameras(tenant):
+        for camera in camera_ids(self._items, tenant):
             for item in every(self._items, keys.CAPTURES, keys.captures(tenant, camera), low=low, high=high):
                 capture = capture_from(item)
                 for one in capture.sightings:
@@ -54,13 +54,6 @@ class Pending:
                     if since_ms <= at_ms < until_ms:
                         entry = sighting_entry(capture, one)
                         yield Open(entry["id"], at_ms, leaf_of(entry))
-
-    def _cameras(self, tenant: str) -> list[str]:
-        """Return the ids of the cameras, deleted ones included whose captures are kept."""
-        there = (item["id"] for item in every(self._items, keys.CAMERAS, tenant, low=keys.FIRST_CAMERA))
-        low, high = keys.PAST_CAMERAS
-        past = (item["camera"] for item in every(self._items, keys.CAMERAS, tenant, low=low, high=high))
-        return sorted({*there, *past})
 
 
 def _open(item: Item) -> Open:

@@ -90,12 +90,6 @@ class Cameras:
         counted = self._items.get(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT))
         return 0 if counted is None else MAX_CAMERAS - int(counted["left"])
 
-    def ids_ever(self, tenant: Tenant) -> list[str]:
-        """Return the ids of all cameras, deleted ones too: captures outlive their camera."""
-        low, high = keys.PAST_CAMERAS
-        past = [item["camera"] for item in every(self._items, keys.CAMERAS, tenant.name, low=low, high=high)]
-        return sorted({*past, *(camera.id for camera in self.all(tenant))})
-
     def get(self, tenant: Tenant, id_: str) -> Camera:
         """Return the camera of that id. Raises CameraNotFound."""
         return camera_from(self._item(tenant, id_))

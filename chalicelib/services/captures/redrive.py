@@ -15,12 +15,11 @@ from urllib.parse import quote
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState
 from chalicelib.core.errors import ConditionFailed
-from chalicelib.core.items import every, write
+from chalicelib.core.items import camera_ids, every, write
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Queue, Update, equals
 from chalicelib.core.records.captures import ATTEMPTS, SENT_AT, capture_from, capture_key
 from chalicelib.core.values import milliseconds, moment
-from chalicelib.services.captures.cameras import Cameras
 
 LOST_AFTER = timedelta(minutes=15)
 """`watch` and the nightly sweep send a capture that was offered this long ago and is not resolved: its event is lost,
@@ -37,13 +36,12 @@ SENT_AGAIN = "SentAgain"
 class Redrive:
     items: ItemStore
     uploads: BlobStore
-    cameras: Cameras
     queue: Queue
     clock: Clock
 
     def parked(self, tenant: Tenant, camera_id: str | None = None) -> list[Capture]:
         """Return the parked captures of a camera, or of all cameras ever, by camera, oldest first."""
-        cameras = [camera_id] if camera_id is not None else self.cameras.ids_ever(tenant)
+        cameras = [camera_id] if camera_id is not None else camera_ids(self.items, tenant.name)
         return [
             capture_from(item)
             for camera in cameras
@@ -72,7 +70,7 @@ class Redrive:
         return sum(self._send_lost(tenant, item, now) for item in overdue)
 
     def _waiting(self, tenant: Tenant, first_ms: int) -> Iterator[Item]:
-        for camera_id in self.cameras.ids_ever(tenant):
+        for camera_id in camera_ids(self.items, tenant.name):
             for item in self._of_camera(tenant, camera_id, first_ms):
                 if item["state"] in (CaptureState.WANTED, CaptureState.STORED):
                     yield item

@@ -6,11 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chalicelib.core import keys
-from chalicelib.core.captures import Capture, CaptureState
+from chalicelib.core.captures import Capture, CaptureState, captured_ms
 from chalicelib.core.items import every
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import BlobStore, ItemStore
-from chalicelib.core.values import milliseconds
+
+
+def shown_faces(items: ItemStore, tenant: str, capture_id: str) -> set[str]:
+    """Return the ids of the faces that a capture shows. Its observations say, since they move with a merge."""
+    partition, low = keys.observation(tenant, captured_ms(capture_id), capture_id)
+    seen = every(items, keys.OBSERVATIONS, partition, low=low, high=f"{low}.")  # "." is the byte after "-"
+    return {one["faceid"] for one in seen}
 
 
 @dataclass
@@ -28,17 +34,11 @@ class Unpictured:
             return resolved
         if not tenant.no_pictures_of:
             return []
-        seen = {one.id: self.faces_in(tenant, one) for one in resolved}
+        seen = {one.id: shown_faces(self.items, tenant.name, one.id) for one in resolved}
         ids = sorted(set[str]().union(*seen.values()))
         found = self.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in ids]) if ids else []
         hidden = {face["faceid"] for face in found if face and face["group"] in tenant.no_pictures_of}
         return [one for one in resolved if seen[one.id] & hidden]
-
-    def faces_in(self, tenant: Tenant, capture: Capture) -> set[str]:
-        """Return the ids of the faces that the capture shows. Its observations say, since they move with a merge."""
-        partition, low = keys.observation(tenant.name, milliseconds(capture.captured_at), capture.id)
-        seen = every(self.items, keys.OBSERVATIONS, partition, low=low, high=f"{low}.")  # "." is the byte after "-"
-        return {one["faceid"] for one in seen}
 
     def forget(self, tenant: Tenant, capture: Capture) -> None:
         """Delete the picture of a capture that has just been resolved, if it may not be kept.

@@ -11,7 +11,7 @@ from itertools import islice
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState, parts_of_sighting, sighting_id
 from chalicelib.core.erasures import is_erased
-from chalicelib.core.items import every, write
+from chalicelib.core.items import camera_ids, every, write
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import Observation, ObservationKind
@@ -20,7 +20,6 @@ from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.retention import sightings_kept
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import KEPT_MS
-from chalicelib.services.captures.cameras import Cameras
 from chalicelib.services.consistency.disagreement import Disagreement
 from chalicelib.services.consistency.observed import every_observation
 from chalicelib.services.sightings.sighting import AGAIN
@@ -32,11 +31,10 @@ _AT_ONCE = 100
 class CaptureRecords:
     items: ItemStore
     uploads: BlobStore
-    cameras: Cameras
     clock: Clock
 
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
-        for camera_id in self.cameras.ids_ever(tenant):
+        for camera_id in camera_ids(self.items, tenant.name):
             captures = every(self.items, keys.CAPTURES, keys.captures(tenant.name, camera_id))
             while some := list(islice(captures, _AT_ONCE)):
                 for item in some:

@@ -12,12 +12,12 @@ from datetime import datetime, timedelta
 
 from chalicelib.core import keys
 from chalicelib.core.captures import capture_of, captured_ms
-from chalicelib.core.items import every, every_blob, write_in_parts
+from chalicelib.core.items import camera_ids, every, every_blob, write_in_parts
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import BlobInfo, Delete, ItemStore, UploadStore
 from chalicelib.core.retention import Due, captures_kept, sightings_kept
 from chalicelib.core.values import milliseconds, moment
-from chalicelib.services.captures.cameras import Cameras
+from chalicelib.services.captures.unpictured import shown_faces
 
 
 @dataclass
@@ -26,7 +26,6 @@ class CaptureExpiry:
 
     items: ItemStore
     uploads: UploadStore
-    cameras: Cameras
     capture_days: int
 
     def pictures(self, tenant: Tenant, at: datetime, held: Collection[str]) -> Iterator[Due[str]]:
@@ -49,7 +48,7 @@ class CaptureExpiry:
         """Yield the deletions of the records of captures that were offered too long ago by then."""
         kept = timedelta(days=sightings_kept(tenant))
         low, high = keys.capture_range(0, max(milliseconds(at - kept), 0))
-        for camera_id in self.cameras.ids_ever(tenant):
+        for camera_id in camera_ids(self.items, tenant.name):
             partition = keys.captures(tenant.name, camera_id)
             for item in every(self.items, keys.CAPTURES, partition, low=low, high=high):
                 since = moment(item["offered_at"])
@@ -74,14 +73,9 @@ class CaptureExpiry:
                 yield blob
 
     def _shows(self, tenant: Tenant, key: str, held: Collection[str]) -> bool:
-        """Tell whether a capture shows one of these faces: its observations say, since they move with a merge."""
-        if not held:
-            return False
-        capture = capture_of(key.rpartition("/")[2])
-        at_ms = captured_ms(capture)
-        partition, low = keys.observation(tenant.name, at_ms, capture)
-        seen = every(self.items, keys.OBSERVATIONS, partition, low=low, high=f"{low}.")  # "." is the byte after "-"
-        return any(one["faceid"] in held for one in seen)
+        """Tell whether a capture shows one of these faces."""
+        capture_id = capture_of(key.rpartition("/")[2])
+        return bool(held) and not shown_faces(self.items, tenant.name, capture_id).isdisjoint(held)
 
 
 def _taken_at(blob: BlobInfo) -> datetime:

@@ -21,7 +21,7 @@ from chalicelib.core.ports import BlobInfo, ItemStore, Put, Update, UploadStore,
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.merges import kept_item
-from chalicelib.services.captures.unpictured import Unpictured
+from chalicelib.services.captures.unpictured import Unpictured, shown_faces
 from chalicelib.services.erasure.pictures import STOPS_AT_S
 from chalicelib.services.faces.holds import Holds
 from chalicelib.services.faces.portraits import Portraits, unpictured
@@ -108,7 +108,7 @@ class PicturesOff:
         hidden = {
             (one.camera_id, one.id)
             for one in self.unpictured.among(tenant, captures)
-            if not held or held.isdisjoint(self.unpictured.faces_in(tenant, one))
+            if not held or held.isdisjoint(shown_faces(self.items, tenant.name, one.id))
         }
         for key, place in places.items():
             if place in hidden:

@@ -65,31 +65,18 @@ class _UndoPlan:
     """The sightings that the other face had learnt from, and that were rejected since the merge."""
 
 
+@dataclass
 class MergeUndo:
-    def __init__(
-        self,
-        items: ItemStore,
-        groups: Groups,
-        face_visits: FaceVisitsStore,
-        days: DayReader,
-        writer: GalleryWriter,
-        mover: ObservationMover,
-        tenant_vision: TenantVision,
-        portraits: Portraits,
-        requests: Requests,
-        clock: Clock,
-    ) -> None:
-        self._groups = groups
-        self._faces = face_visits
-        self._observations = FaceObservations(items, days)
-        self._writer = writer
-        self._merges = Merges(items)
-        self._mover = mover
-        self._negatives = Negatives(items)
-        self._current = CurrentModel(tenant_vision, portraits)
-        self._portraits = portraits
-        self._requests = requests
-        self._clock = clock
+    items: ItemStore
+    groups: Groups
+    face_visits: FaceVisitsStore
+    days: DayReader
+    writer: GalleryWriter
+    mover: ObservationMover
+    tenant_vision: TenantVision
+    portraits: Portraits
+    requests: Requests
+    clock: Clock
 
     def undo(self, tenant: Tenant, merge_id: str, request: RequestId | None = None) -> Merge:
         """Make a merged face two again. Called again, continue where it stopped. The state may still be UNDOING.
@@ -100,36 +87,36 @@ class MergeUndo:
         AnsweredAlready: Merging.finish continues it.
         """
         for _ in attempts():
-            merge = self._merges.get(tenant.name, merge_id)
+            merge = Merges(self.items).get(tenant.name, merge_id)
             if not merge.is_active:
-                self._requests.note(tenant.name, request)
-                return self._mover.finish(tenant, merge.id, REQUEST_S)
+                self.requests.note(tenant.name, request)
+                return self.mover.finish(tenant, merge.id, REQUEST_S)
             kept = self._kept(merge)
-            survivor = self._faces.read(tenant, merge.survivor)
+            survivor = self.face_visits.read(tenant, merge.survivor)
             if survivor is None:
                 raise self._gone(tenant, merge)
             if survivor.face.moving:
-                self._mover.settle(tenant, survivor.face)
+                self.mover.settle(tenant, survivor.face)
                 continue
             try:
                 change, left_behind = self._change(tenant, merge, kept, survivor)
-                with self._requests.answering(tenant.name, request):
-                    record = self._requests.recorded(tenant.name, request)
-                    self._writer.commit(tenant.name, replace(change, actions=(*change.actions, *record)))
-                self._portraits.discard(left_behind)
+                with self.requests.answering(tenant.name, request):
+                    record = self.requests.recorded(tenant.name, request)
+                    self.writer.commit(tenant.name, replace(change, actions=(*change.actions, *record)))
+                self.portraits.discard(left_behind)
             except ConditionFailed as error:
                 _raise_refused(error, merge)
                 continue
-            return self._mover.finish(tenant, merge.id, REQUEST_S)
+            return self.mover.finish(tenant, merge.id, REQUEST_S)
         raise Busy("this face is changed by others all the time: send the request again in a moment")
 
     def _kept(self, merge: Merge) -> MergeBackup:
-        if merge.kept is None or self._clock.now() - merge.at > UNDONE_WITHIN:
+        if merge.kept is None or self.clock.now() - merge.at > UNDONE_WITHIN:
             raise MergeNotFound(f"merge {merge.id!r} can no longer be undone: it is over {UNDONE_WITHIN.days} days old")
         return merge.kept
 
     def _gone(self, tenant: Tenant, merge: Merge) -> Exception:
-        into = self._merges.into(tenant.name, merge.survivor)
+        into = Merges(self.items).into(tenant.name, merge.survivor)
         if into is None:
             return MergeNotFound(f"face {merge.survivor!r} was deleted, and with it what was merged into it")
         return Conflict(
@@ -148,7 +135,7 @@ class MergeUndo:
             state=MergeState.UNDOING,
             renaming=renaming(before, plan.survivor.visits.promotion) if survivor.is_grouped_by_visits else None,
         )
-        negatives = {one.sighting_id: one for one in self._negatives.of_face(tenant.name, face.faceid)}
+        negatives = {one.sighting_id: one for one in Negatives(self.items).of_face(tenant.name, face.faceid)}
         own = negatives.keys() & kept.given
         actions: list[Action] = [
             face_put(tenant.name, survivor.face, replace(face, negatives=survivor.face.negatives - len(own))),
@@ -159,13 +146,13 @@ class MergeUndo:
             *held_again(tenant.name, None, other),
             Put(keys.ARRIVALS, visits_item(tenant.name, other.faceid, _with_new_version(plan.other.visits))),
             Put(keys.MERGES, merge_item(tenant.name, undoing), (equals("state", MergeState.DONE, "merge-done"),)),
-            *(self._negatives.forgotten(tenant.name, face.faceid, id_) for id_ in sorted(own)),
+            *(Negatives(self.items).forgotten(tenant.name, face.faceid, id_) for id_ in sorted(own)),
             # The survivor's, if it has it: that has a template of the present model, too.
             *(
-                self._negatives.remembered(tenant.name, other.faceid, negatives.get(one.sighting_id, one))
+                Negatives(self.items).remembered(tenant.name, other.faceid, negatives.get(one.sighting_id, one))
                 for one in kept.negatives
             ),
-            said_two(tenant.name, Duplicate.of(face.faceid, other.faceid, self._clock.now())),
+            said_two(tenant.name, Duplicate.of(face.faceid, other.faceid, self.clock.now())),
         ]
         put = JournalEntry(Edit.PUT, other.faceid, other.group_id, compared(other.templates))
         change = Change(
@@ -173,17 +160,17 @@ class MergeUndo:
             (put, *edited(survivor.face, face)),
             counts([face.group_id, other.group_id], [survivor.face.group_id]),
             survivor.limited_groups | limited_groups(plan.group),
-            skips_model_check=not (self._current.has(tenant, other) and self._current.has(tenant, face)),
+            skips_model_check=not (_is_of_model(tenant, other) and _is_of_model(tenant, face)),
         )
         had = (*survivor.face.picture_keys, *kept.face.picture_keys)
         return change, [key for key in had if key not in (*face.picture_keys, *other.picture_keys)]
 
     def _planned(self, tenant: Tenant, merge: Merge, kept: MergeBackup, survivor: FaceVisits) -> _UndoPlan:
-        merged_ms, now_ms = (milliseconds(at) for at in (merge.at, self._clock.now()))
+        merged_ms, now_ms = (milliseconds(at) for at in (merge.at, self.clock.now()))
         own, others, rejected = self._returning(tenant, merge, kept, merged_ms)
         plan = unmerged(survivor, kept, own, survivor.groups.rule, now_ms)
         other = returned(kept, others, now_ms)
-        group = self._groups.of_id(tenant, other.group_id)
+        group = self.groups.of_id(tenant, other.group_id)
         if group is None:
             raise GroupNotFound("the group of the face that was merged is gone: this merge cannot be undone any more")
         gained = counts([plan.group_id, group.id], [survivor.face.group_id])
@@ -208,7 +195,7 @@ class MergeUndo:
         went: list[tuple[int, int]] = []
         learnt = (one.learnt for one in kept.face.pictures if one.learnt)
         rejected = {one.sighting_id for one in learnt if milliseconds(one.captured_at) >= span.first_ms}
-        for chunk in self._observations.chunks(tenant, {merge.survivor}, span):
+        for chunk in FaceObservations(self.items, self.days).chunks(tenant, {merge.survivor}, span):
             for one in chunk:
                 if one.kind is ObservationKind.SIGHTING and one.gap_s is not None:
                     goes = _came_by(one, merge)
@@ -223,9 +210,9 @@ class MergeUndo:
     def _faces_after(
         self, tenant: Tenant, merge: Merge, kept: MergeBackup, survivor: FaceVisits, plan: _UndoPlan
     ) -> tuple[Face, Face]:
-        below = [one for one in self._merges.below(tenant.name, merge.other) if one.is_active]
-        now = self._clock.now()
-        all_below = [one for one in self._merges.below(tenant.name, merge.survivor) if one.is_active]
+        below = [one for one in Merges(self.items).below(tenant.name, merge.other) if one.is_active]
+        now = self.clock.now()
+        all_below = [one for one in Merges(self.items).below(tenant.name, merge.survivor) if one.is_active]
         face = replace(
             arrived(survivor.face, plan.survivor),
             name=_own(survivor.face.name, kept.name),
@@ -237,7 +224,7 @@ class MergeUndo:
             changed_at=now,
         )
         pictures = _not_rejected(kept.face.pictures, plan.rejected)
-        other = self._current.embedded(tenant, arrived(replace(kept.face, pictures=pictures), plan.other))
+        other = self._of_today(tenant, arrived(replace(kept.face, pictures=pictures), plan.other))
         hold = other.hold or face.hold  # one that was set since may be about either
         other = replace(
             other,
@@ -249,6 +236,30 @@ class MergeUndo:
             version=kept.face.version + 1,
         )
         return face, other
+
+    def _of_today(self, tenant: Tenant, face: Face) -> Face:
+        """Return the face with templates of the tenant's model, made from its pictures if it has none.
+
+        A picture that is gone, or in which the face is not found for certain, stays as it is.
+        """
+        if _is_of_model(tenant, face):
+            return face
+        return replace(face, pictures=tuple(self._embedded(tenant, face, one) for one in face.pictures))
+
+    def _embedded(self, tenant: Tenant, face: Face, picture: Picture) -> Picture:
+        jpeg = self.portraits.load_jpeg(picture)
+        if jpeg is None:
+            return picture
+        vision = self.tenant_vision.of(tenant.model)
+        try:
+            template = Embedder(vision, vision).template(face.templates, jpeg)
+        except Unusable:
+            return picture
+        return replace(picture, templates=(*picture.templates, template))
+
+
+def _is_of_model(tenant: Tenant, face: Face) -> bool:
+    return any(picture.has(tenant.model) for picture in face.pictures)
 
 
 def _came_by(observation: Observation, merge: Merge) -> bool:
@@ -290,35 +301,3 @@ def _raise_refused(error: ConditionFailed, merge: Merge) -> None:
         raise FaceExists(f"another face was enrolled as {merge.other!r} since: delete that one first") from error
     if TENANT_ROOM in error.names:
         raise TenantFull("the tenant holds as many faces as it may: delete some first") from error
-
-
-class CurrentModel:
-    """Re-embedding of a face that an undo restores, if the tenant's model has changed since."""
-
-    def __init__(self, tenant_vision: TenantVision, portraits: Portraits) -> None:
-        self._tenant_vision = tenant_vision
-        self._portraits = portraits
-
-    def has(self, tenant: Tenant, face: Face) -> bool:
-        """Return whether the face has a template of the tenant's model."""
-        return any(picture.has(tenant.model) for picture in face.pictures)
-
-    def embedded(self, tenant: Tenant, face: Face) -> Face:
-        """Return the face with templates of the tenant's model, made from its pictures.
-
-        A picture that is gone, or in which the face is not found for certain, stays as it is.
-        """
-        if self.has(tenant, face):
-            return face
-        return replace(face, pictures=tuple(self._embedded(tenant, face, one) for one in face.pictures))
-
-    def _embedded(self, tenant: Tenant, face: Face, picture: Picture) -> Picture:
-        jpeg = self._portraits.load_jpeg(picture)
-        if jpeg is None:
-            return picture
-        vision = self._tenant_vision.of(tenant.model)
-        try:
-            template = Embedder(vision, vision).template(face.templates, jpeg)
-        except Unusable:
-            return picture
-        return replace(picture, templates=(*picture.templates, template))

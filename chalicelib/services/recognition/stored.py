@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection
+from dataclasses import dataclass
 
 from chalicelib.core.model import Tenant
 from chalicelib.core.picture_buckets import allows
@@ -16,20 +17,14 @@ FAILS_AFTER_S = 2.0
 from the time of the answer. S3 says no within it."""
 
 
+@dataclass
 class StoredPictures:
     """Pictures in S3. `objects` makes the reader at the first use. `own`: the deployment's buckets, never read."""
 
-    def __init__(
-        self,
-        objects: Callable[[], ObjectReader],
-        own: Collection[str] = (),
-        monotonic: Callable[[], float] = time.monotonic,
-        sleep: Callable[[float], object] = time.sleep,
-    ) -> None:
-        self._objects = objects
-        self._own = own
-        self._monotonic = monotonic
-        self._sleep = sleep
+    objects: Callable[[], ObjectReader]
+    own: Collection[str] = ()
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], object] = time.sleep
 
     def read(self, tenant: Tenant, bucket: str, key: str, version: str | None = None) -> bytes | None:
         """Return an object's bytes; None if it is not allowed, not there or cannot be read: nobody can tell which.
@@ -38,10 +33,10 @@ class StoredPictures:
         """
         if not tenant.picture_buckets:
             return None
-        began = self._monotonic()
-        if bucket not in self._own and allows(tenant.picture_buckets, bucket, key):
-            found = self._objects().read(bucket, key, version, MOST_BYTES)
+        began = self.monotonic()
+        if bucket not in self.own and allows(tenant.picture_buckets, bucket, key):
+            found = self.objects().read(bucket, key, version, MOST_BYTES)
             if found is not None:
                 return found
-        self._sleep(FAILS_AFTER_S - (self._monotonic() - began) % FAILS_AFTER_S)
+        self.sleep(FAILS_AFTER_S - (self.monotonic() - began) % FAILS_AFTER_S)
         return None
