@@ -58,7 +58,6 @@ if TYPE_CHECKING:
     from chalicelib.services.faces.lists import FaceLists
     from chalicelib.services.faces.names import Names
     from chalicelib.services.faces.portraits import Portraits
-    from chalicelib.services.groups.attributes import Attributes
     from chalicelib.services.groups.groups import Groups
     from chalicelib.services.joining.chore import JoiningChore
     from chalicelib.services.joining.joining import Joining
@@ -317,12 +316,6 @@ class Services:
         from chalicelib.services.groups.groups import Groups
 
         return Groups(self._items, self.requests, self.clock)
-
-    @once
-    def attributes(self) -> Attributes:
-        from chalicelib.services.groups.attributes import Attributes
-
-        return Attributes(self.groups)
 
     @once
     def faces(self) -> Faces:

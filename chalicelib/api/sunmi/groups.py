@@ -50,13 +50,13 @@ def get_group_list(call: Call, _: Parameters) -> Body:
 
 def add_face_info_item(call: Call, parameters: Parameters) -> Body:
     group_name, names = parameters.required("group_name"), _attribute_names(parameters)
-    call.services.attributes.add(call.tenant, group_name, names, request=call.request)
+    call.services.groups.add_attributes(call.tenant, group_name, names, request=call.request)
     return {}
 
 
 def remove_face_info_item(call: Call, parameters: Parameters) -> Body:
     group_name, names = parameters.required("group_name"), _attribute_names(parameters)
-    call.services.attributes.remove(call.tenant, group_name, names, request=call.request)
+    call.services.groups.remove_attributes(call.tenant, group_name, names, request=call.request)
     return {}
 
 

@@ -1,4 +1,4 @@
 """Which groups does a tenant have, and which attributes do their faces have?
 
-groups, attributes
+groups
 """

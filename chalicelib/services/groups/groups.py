@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core import keys
-from chalicelib.core.attributes import with_these
+from chalicelib.core.attributes import with_more, with_these, without
 from chalicelib.core.errors import (
     Busy,
     ConditionFailed,
@@ -237,6 +237,18 @@ class Groups:
             return replace(group, tags={key: text for key, text in group.tags.items() if key not in tags})
 
         return self.apply(tenant, lambda: self.named(tenant, name), untagged, request)
+
+    def add_attributes(
+        self, tenant: Tenant, name: str, attributes: Sequence[str], request: RequestId | None = None
+    ) -> None:
+        """Add all attributes to a group, in their order, or none. Raises GroupNotFound, and as core's `with_more`."""
+        self.apply(tenant, lambda: self.named(tenant, name), lambda group: with_more(group, attributes), request)
+
+    def remove_attributes(
+        self, tenant: Tenant, name: str, attributes: Sequence[str], request: RequestId | None = None
+    ) -> None:
+        """Remove all attributes from a group, or none. Raises GroupNotFound, and as core's `without`."""
+        self.apply(tenant, lambda: self.named(tenant, name), lambda group: without(group, attributes), request)
 
     def set_migration(self, tenant: Tenant, migration: Migration, request: RequestId | None = None) -> None:
         """Set when a stranger becomes a regular, from each face's next arrival on. Raises InvalidInput."""

@@ -20,7 +20,6 @@ from chalicelib.core.ports import Action, Delete, ItemStore, Put, absent
 from chalicelib.services import Services
 from chalicelib.services.captures.cameras import Cameras
 from chalicelib.services.commit.idempotency import Requests
-from chalicelib.services.groups.attributes import Attributes
 from chalicelib.services.groups.groups import Groups
 from chalicelib.services.webhooks.hooks import Hooks
 from tests.fakes import FakeClock
@@ -128,11 +127,10 @@ class Contended:
         self._failing = failing
         self.tenant = tenant
         self.groups = Groups(items, requests, clock)
-        self.attributes = Attributes(self.groups)
         self.cameras = Cameras(items, services.tenants, self.groups, requests, clock=clock)
         self.hooks = Hooks(items, PlainVault(), SafePostman, requests, clock=clock)
         self.groups.create(tenant, "vip", 10, "")
-        self.attributes.add(tenant, "vip", ["seat"])
+        self.groups.add_attributes(tenant, "vip", ["seat"])
         self.cameras.add(tenant, "door", "door")
         self.hook, _ = self.hooks.add(tenant.name, "https://example.com/")
 
@@ -148,8 +146,8 @@ def contended(services: Services, failing: Failing, cloud: Tenant, clock: FakeCl
 VERBS: dict[str, Callable[[Contended], object]] = {
     "groups.update": lambda on: on.groups.update(on.tenant, "vip", "very", 10, ""),
     "groups.delete": lambda on: on.groups.delete(on.tenant, "vip"),
-    "attributes.add": lambda on: on.attributes.add(on.tenant, "vip", ["row"]),
-    "attributes.remove": lambda on: on.attributes.remove(on.tenant, "vip", ["seat"]),
+    "groups.add_attributes": lambda on: on.groups.add_attributes(on.tenant, "vip", ["row"]),
+    "groups.remove_attributes": lambda on: on.groups.remove_attributes(on.tenant, "vip", ["seat"]),
     "cameras.add": lambda on: on.cameras.add(on.tenant, "hall", "hall"),
     "cameras.change": lambda on: on.cameras.change(on.tenant, "door", {"name": "gate"}),
     "cameras.delete": lambda on: on.cameras.delete(on.tenant, "door"),

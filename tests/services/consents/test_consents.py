@@ -26,8 +26,9 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.items import every
 from chalicelib.core.model import NO_LABELS, Face, Tenant
+from chalicelib.core.page_tokens import ListPage
 from chalicelib.core.pictures import PictureRules
-from chalicelib.services.consents import ConsentPage, Consents
+from chalicelib.services.consents import Consents
 from chalicelib.services.erasure.consents import ConsentExpiry
 from tests.examples import examples
 from tests.fakes import Person, picture
@@ -151,7 +152,7 @@ def test_a_record_that_is_renewed_while_the_sweep_looks_keeps_its_face(book: Boo
     book.clock.advance(2 * DAY)
 
     class Renewing(Consents):
-        def page(self, tenant: Tenant, before: datetime | None, limit: int, token: str | None = None) -> ConsentPage:
+        def page(self, tenant: Tenant, before: datetime | None, limit: int, token: str | None = None) -> ListPage[Face]:
             page = super().page(tenant, before, limit, token)
             self.set(book.tenant, face, signed(days=9))
             return page

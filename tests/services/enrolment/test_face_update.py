@@ -29,8 +29,8 @@ from tests.services.conftest import RULES
 def face(services: Services, camera: Tenant) -> str:
     services.groups.create(camera, "vip", 2, "")
     services.groups.create(camera, "gold", 1, "")
-    services.attributes.add(camera, "vip", ["hobby", "weight"])
-    services.attributes.add(camera, "gold", ["phone", "weight"])
+    services.groups.add_attributes(camera, "vip", ["hobby", "weight"])
+    services.groups.add_attributes(camera, "gold", ["phone", "weight"])
     values = {"hobby": "tennis", "item2": "60"}
     return services.enrolment.of_largest_face(
         camera, "vip", picture(Person(1)), RULES, faceid="21", age=30, values=values

@@ -29,20 +29,20 @@ def names(services: Services, tenant: Tenant) -> list[str]:
 def test_added_attributes_keep_their_order_and_removed_ones_let_later_move_up(
     services: Services, camera: Tenant, vip: str
 ) -> None:
-    services.attributes.add(camera, vip, ["hobby", "weight"])
-    services.attributes.add(camera, vip, ["phone"])
-    services.attributes.remove(camera, vip, ["weight"])
+    services.groups.add_attributes(camera, vip, ["hobby", "weight"])
+    services.groups.add_attributes(camera, vip, ["phone"])
+    services.groups.remove_attributes(camera, vip, ["weight"])
 
     assert names(services, camera) == ["hobby", "phone"]
 
 
 def test_name_that_comes_back_comes_back_empty(services: Services, camera: Tenant, vip: str) -> None:
-    services.attributes.add(camera, vip, ["hobby"])
+    services.groups.add_attributes(camera, vip, ["hobby"])
     enrolled = services.enrolment.of_largest_face(
         camera, vip, picture(Person(1)), RULES, values={"hobby": "tennis", "unknown": "x"}
     )
-    services.attributes.remove(camera, vip, ["hobby"])
-    services.attributes.add(camera, vip, ["hobby"])
+    services.groups.remove_attributes(camera, vip, ["hobby"])
+    services.groups.add_attributes(camera, vip, ["hobby"])
 
     (hobby,) = services.groups.named(camera, vip).attributes
     assert hobby.id == 2
@@ -64,27 +64,27 @@ def test_name_that_comes_back_comes_back_empty(services: Services, camera: Tenan
 def test_adding_is_all_or_nothing(
     services: Services, camera: Tenant, vip: str, sent: list[str], error: type[Exception]
 ) -> None:
-    services.attributes.add(camera, vip, ["there"])
+    services.groups.add_attributes(camera, vip, ["there"])
 
     with pytest.raises(error):
-        services.attributes.add(camera, vip, sent)
+        services.groups.add_attributes(camera, vip, sent)
     assert names(services, camera) == ["there"]
 
 
 def test_removing_is_all_or_nothing(services: Services, camera: Tenant, vip: str) -> None:
-    services.attributes.add(camera, vip, ["a", "b"])
+    services.groups.add_attributes(camera, vip, ["a", "b"])
 
     with pytest.raises(AttributeNotFound, match="'c'"):
-        services.attributes.remove(camera, vip, ["a", "c"])
+        services.groups.remove_attributes(camera, vip, ["a", "c"])
     with pytest.raises(WrongAttributeCount):
-        services.attributes.remove(camera, vip, [])
+        services.groups.remove_attributes(camera, vip, [])
     assert names(services, camera) == ["a", "b"]
 
 
 def test_default_and_unknown_groups_have_none(services: Services, camera: Tenant) -> None:
     for call in (
-        lambda group: services.attributes.add(camera, group, ["a"]),
-        lambda group: services.attributes.remove(camera, group, ["a"]),
+        lambda group: services.groups.add_attributes(camera, group, ["a"]),
+        lambda group: services.groups.remove_attributes(camera, group, ["a"]),
     ):
         with pytest.raises(DefaultGroup):
             call("stranger")
@@ -94,8 +94,8 @@ def test_default_and_unknown_groups_have_none(services: Services, camera: Tenant
 
 def test_retry_is_answered(services: Services, camera: Tenant, vip: str) -> None:
     request = RequestId("k", "d")
-    services.attributes.add(camera, vip, ["a"], request)
+    services.groups.add_attributes(camera, vip, ["a"], request)
 
     with pytest.raises(AnsweredAlready):
-        services.attributes.add(camera, vip, ["b"], request)
+        services.groups.add_attributes(camera, vip, ["b"], request)
     assert names(services, camera) == ["a"]
