@@ -126,7 +126,7 @@ def test_records_are_listed_by_when_they_expire_and_page_by_page(book: Book) -> 
     assert listed[:4] == [faces[place].faceid for place in (2, 5, 3, 0)]
     assert sorted(listed[4:]) == sorted(faces[place].faceid for place in (1, 4))
     soon = book.services.consents.page(book.tenant, MONDAY + 19 * DAY, 50)
-    assert [face.faceid for face in soon.faces] == [faces[place].faceid for place in (2, 5)], "the bound is left out"
+    assert [face.faceid for face in soon.rows] == [faces[place].faceid for place in (2, 5)], "the bound is left out"
     with pytest.raises(InvalidInput):
         book.services.consents.page(book.tenant, MONDAY, 50, page.next_token or "AAAA")
 

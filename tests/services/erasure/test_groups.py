@@ -313,7 +313,7 @@ def test_an_undo_that_was_cut_off_leaves_the_other_face_whole(book: Book, droppe
     [staff], [guest] = filled(book, 1), filled(book, 2, group="guests")
     merge = services.merging.merge(book.tenant, staff, guest)
     undo = services.merge_undo
-    undo._mover = cast(ObservationMover, KilledMover(undo._mover))
+    undo.mover = cast(ObservationMover, KilledMover(undo.mover))
     with pytest.raises(Killed):
         undo.undo(book.tenant, merge.id)
     services.group_deletion.delete(book.tenant, dropped)
