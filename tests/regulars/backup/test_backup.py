@@ -57,7 +57,7 @@ def everything(data: Path) -> dict[str, Any]:
     storage = opened(settings(data), FakeClock())
     try:
         file: Any = storage.items
-        with file._file.reading() as connection:
+        with file.file.reading() as connection:
             found = {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in ("items", "index_rows")}
             found["messages"] = connection.execute("SELECT queue, body FROM messages").fetchall()
     finally:
