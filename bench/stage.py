@@ -15,7 +15,7 @@ from typing import Any
 from chalice.app import Chalice
 
 from bench.metering import Meter, metered, stored_bytes
-from bench.stand_ins import SteppedClock
+from bench.stand_ins import Postman, SteppedClock
 from chalicelib import bootstrap
 from chalicelib.adapters.limits.items import index_entry_size
 from chalicelib.api.sunmi import routes as sunmi
@@ -85,6 +85,8 @@ class Stage:
             "sweep": self.sweep,
             "send_sweeps": self.send_sweeps,
             "retention": self.retention,
+            "heartbeat": self.heartbeat,
+            "deliver": self.deliver,
         }
 
     def least_ms(self, operation: Callable[[], Callable[[], object]], repeat: int) -> float:
@@ -199,6 +201,24 @@ class Stage:
         self.services.tenants.change(self.tenant.name, days)
         tenant = self.tenant
         return lambda: require(self.services.retention.tenant(tenant, lambda: 300.0))
+
+    # --- beside the captures ---
+
+    def heartbeat(self) -> Callable[[], object]:
+        """Send a camera's, a minute after the last."""
+        self.clock.at += timedelta(minutes=1)
+        path, body = f"/v1/cameras/{CAMERA}/heartbeat", {"status": {"pictures": self._next()}}
+        return lambda: V1(self.transport, self.credentials.api_key).call("POST", path, body)
+
+    def deliver(self) -> Callable[[], object]:
+        """Tell a hook of one event. There is none before, which events of captures would go to."""
+        hooks, deliveries, tenant = self.services.hooks, self.services.deliveries, self.tenant.name
+        hook = next(iter(hooks.all(tenant)), None) or hooks.add(tenant, "https://hook.example/")[0]
+        deliveries.postman = Postman
+        deliveries.test(tenant, hook.id)
+        (message,) = self.storage.deliveries_queue.receive(10, 60)
+        self.storage.deliveries_queue.delete(message.receipt)
+        return lambda: require(not deliveries.deliver_all({"message": message.body}))
 
     def snapshot(self) -> dict[str, Any]:
         """Of a gallery that changed; the journal behind the one before is not yet trimmed."""

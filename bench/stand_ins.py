@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import numpy as np
@@ -76,6 +77,16 @@ class Photos:
         if number >= len(self._people):
             raise SystemExit(f"bench.operations: pictures of more than {len(self._people)} people are needed")
         return self._people[number] + bytes(nth + 1)
+
+
+class Postman:
+    """core.ports.Postman whose receivers take everything at once."""
+
+    def require_url(self, url: str) -> None:
+        pass
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:  # noqa: ARG002 -- the port's signature
+        return 204
 
 
 class SteppedClock:

@@ -15,6 +15,7 @@ def _amount(text: str) -> int:
 @click.option("--faces", type=_amount, metavar="N", default="1000", help="Faces enrolled.")
 @click.option("--captures-per-day", type=_amount, metavar="N", default="1000", help="One face each.")
 @click.option("--searches-per-day", type=_amount, metavar="N", default="1000", help="Over the API.")
+@click.option("--cameras", type=_amount, metavar="N", default="1", help="Cameras that send the captures.")
 @click.option("--tenants", type=_amount, metavar="N", default="1", help="Customers of the stack.")
 @click.option(
     "--slowdown",
@@ -22,7 +23,7 @@ def _amount(text: str) -> int:
     default=2.0,
     help="How many times slower Lambda is than the machine of the measurements (an assumption).",
 )
-def cost(faces: int, captures_per_day: int, searches_per_day: int, tenants: int, slowdown: float) -> None:
+def cost(faces: int, captures_per_day: int, searches_per_day: int, cameras: int, tenants: int, slowdown: float) -> None:
     """Estimate the monthly bill on AWS, by service, from measured use and dated list prices (docs/cost.md).
 
     \b
@@ -33,4 +34,4 @@ def cost(faces: int, captures_per_day: int, searches_per_day: int, tenants: int,
     from regulars.cost import report
     from regulars.cost.usage import Load
 
-    report.show(Load(faces, captures_per_day, searches_per_day, tenants), slowdown)
+    report.show(Load(faces, captures_per_day, searches_per_day, tenants, cameras), slowdown)

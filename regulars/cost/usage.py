@@ -97,6 +97,12 @@ UNSEALED_MINUTES = 5
 
 TRACED = 0.01
 
+HEARTBEATS_A_DAY = 24 * 60
+"""Of a camera: an uploader sends one a minute, also when nobody comes (edge.toml's heartbeat_s)."""
+
+HOOK_MS = 200.0
+"""Assumed: how long a hook's receiver takes to answer."""
+
 CANARY_A_DAY = 12 * 24
 CANARY_MS = 300.0
 """Assumed: how long the canary waits for its answer."""
@@ -136,6 +142,7 @@ class Load:
     captures_a_day: float
     searches_a_day: float
     tenants: int = 1
+    cameras: int = 1
 
 
 @dataclass(frozen=True)
@@ -193,6 +200,8 @@ class Model:
         captures, searches = self.load.captures_a_day * DAYS, self.load.searches_a_day * DAYS
         found = self.idle() + self.search().times(searches)
         found += self.mean_capture().times(captures)
+        if captures:
+            found += self.camera().times(self.load.cameras)
         unsealed = min(searches, DAYS * OPEN_MINUTES_A_DAY / UNSEALED_MINUTES)
         found += Quantities(traces=TRACED * (captures + searches), kms_requests=unsealed)
         new = captures * OUTCOMES["capture_new"]
@@ -202,6 +211,19 @@ class Model:
         # All metrics, though those of failures are not sent in a good month.
         found += Quantities(metrics=self.figures.standing["metrics"] - len(IDLE_METRICS) if captures else 0)
         return found + self._snapshots(new) + self._stored(captures, searches)
+
+    def camera(self) -> Quantities:
+        """Return the quantities of a camera's heartbeats in a month."""
+        return self._run("api_handler", "heartbeat", HEARTBEATS_A_DAY).times(HEARTBEATS_A_DAY * DAYS)
+
+    def hook(self) -> Quantities:
+        """Return the quantities of a month in which a hook is told of everybody who is new or comes again.
+
+        Ingest stores the event in its transaction, and sends a message, which Lambda's poller receives and deletes.
+        """
+        a_day = self.load.captures_a_day * (OUTCOMES["capture_new"] + OUTCOMES["capture_arrival"])
+        told = self._run("deliver", "deliver", a_day, besides_ms=HOOK_MS)
+        return (told + Quantities(sqs_requests=3, dynamodb_write_units=2)).times(a_day * DAYS)
 
     def idle(self) -> Quantities:
         """Return the quantities of a month without visitors: standing resources and scheduled runs."""
@@ -230,6 +252,8 @@ class Model:
         """Return what a month costs more with each choice or after some years, by its printed name."""
         rotated = Quantities(keys=ROTATIONS_CHARGED * self.figures.standing["keys"])
         return {
+            "a further camera's heartbeats": self.camera(),
+            "a hook that is told who comes": self.hook(),
             "alarms that AlarmTopic is told of": Quantities(alarms=self.figures.standing["alarms_told"]),
             "CustomerKey for tables, buckets": Quantities(keys=1, kms_requests=self._table_keys()),
             "key of secrets, rotated twice": rotated,
@@ -296,11 +320,23 @@ class Model:
     def _api(self, operation: str, a_day: float, searches: int = 0) -> Quantities:
         return Quantities(api_requests=1) + self._run("api_handler", operation, a_day, searches=searches)
 
-    def _run(self, function: str, operation: str, a_day: float, *, searches: int = 0, repeats: int = 1) -> Quantities:
-        """Return the quantities of one run that does the operation `repeats` times, with `searches` calls of search."""
+    def _run(
+        self,
+        function: str,
+        operation: str,
+        a_day: float,
+        *,
+        searches: int = 0,
+        repeats: int = 1,
+        besides_ms: float = 0.0,
+    ) -> Quantities:
+        """Return the quantities of one run that does the operation `repeats` times, with `searches` calls of search.
+
+        `besides_ms`: how long each waits for others besides.
+        """
         used = self.figures.used[operation]
         waiting_ms = sum(WAIT_MS[service] * count for service, count in used.calls.items())
-        waiting_ms += searches * self._waiting_for_search_ms(a_day)
+        waiting_ms += besides_ms + searches * self._waiting_for_search_ms(a_day)
         busy_ms = self.figures.here_ms[operation] * self._stretch(function)
         calls = {what: float(used.calls.get(service, 0)) for service, what in CHARGED_CALLS.items()}
         once = Quantities(dynamodb_write_units=used.writes, dynamodb_read_units=used.reads, **calls)
