@@ -9,9 +9,10 @@ import os
 from types import SimpleNamespace
 from typing import Any
 
-from chalicelib import bootstrap
+from chalicelib import ahead, bootstrap
 from chalicelib.api import observability
 
+ahead.imported()
 provide = bootstrap.Provider()
 
 observability.log_as_json(os.environ)

@@ -13,7 +13,7 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from infra import compiled
+from infra import compiled, patterns
 from infra.prune import prune
 from infra.target import Target
 
@@ -66,6 +66,11 @@ def compile_modules(folder: Path, python: Path) -> None:
 def compile_records(folder: Path, python: Path) -> None:
     """Compile our own modules once more, with the methods of dataclasses written out (infra/compiled.py)."""
     run([python, Path(compiled.__file__), folder / "chalicelib", f"{FUNCTION_ROOT}/chalicelib"])
+
+
+def write_patterns(folder: Path, libraries: Path, python: Path) -> None:
+    """Write what `re` makes of the patterns of a cold start, as a module in `folder` (infra/patterns.py)."""
+    run([python, "-B", Path(patterns.__file__), folder, libraries])
 
 
 def run(command: Sequence[str | Path], *, cwd: Path = ROOT, more: dict[str, str] | None = None) -> str:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import gc
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Generic, TypeVar
 
 _T = TypeVar("_T")
 
 _making = threading.RLock()
 """One lock for all objects, since making one attribute may make others."""
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Keep the garbage collector from looking through what imports make, which stays."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 class once(Generic[_T]):  # noqa: N801 -- a decorator, as functools.cached_property
@@ -19,7 +33,7 @@ class once(Generic[_T]):  # noqa: N801 -- a decorator, as functools.cached_prope
         self._make, self._name = make, make.__name__
 
     def __get__(self, owner: Any, _class: type | None = None) -> _T:
-        with _making:
+        with _making, _uncollected():
             if self._name not in owner.__dict__:
                 owner.__dict__[self._name] = self._make(owner)
         made: _T = owner.__dict__[self._name]  # Python finds it before this descriptor from now on
