@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 
 from chalicelib.core import keys
-from chalicelib.core.errors import Busy, TenantNotFound
+from chalicelib.core.errors import Busy, ConditionFailed, TenantNotFound
 from chalicelib.core.ports import Action, BlobInfo, BlobStore, Item, ItemStore, Table
 
 TRIES = 40
@@ -124,6 +124,15 @@ def write(items: ItemStore, actions: Sequence[Action]) -> None:
                 raise
         else:
             return
+
+
+def write_unless_changed(items: ItemStore, actions: Sequence[Action]) -> bool:
+    """Do all actions, as `write` does; return False, and change nothing, if a condition did not hold."""
+    try:
+        write(items, actions)
+    except ConditionFailed:
+        return False
+    return True
 
 
 def write_in_parts(items: ItemStore, actions: Iterable[Action]) -> int:

@@ -23,20 +23,14 @@ _LEAST = 75.0
 
 
 def create_user(call: Call, asked: Members) -> Members:
-    def create() -> None:
-        group = collection(call, asked["CollectionId"])
-        call.services.users.create(call.tenant, group, asked["UserId"], call.request)
-
-    call.once(create)
+    name, users = asked["CollectionId"], call.services.users
+    call.once(lambda: users.create(call.tenant, collection(call, name), asked["UserId"], call.request))
     return {}
 
 
 def delete_user(call: Call, asked: Members) -> Members:
-    def delete() -> None:
-        group = collection(call, asked["CollectionId"])
-        call.services.users.delete(call.tenant, group, asked["UserId"], call.request)
-
-    call.once(delete)
+    name, users = asked["CollectionId"], call.services.users
+    call.once(lambda: users.delete(call.tenant, collection(call, name), asked["UserId"], call.request))
     return {}
 
 

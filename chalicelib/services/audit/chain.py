@@ -17,7 +17,7 @@ from chalicelib.core import keys
 from chalicelib.core.audit import Document, Head, Leaf, head_of
 from chalicelib.core.errors import ConditionFailed, StorageUnavailable
 from chalicelib.core.ids import nonce
-from chalicelib.core.items import every, every_blob, write
+from chalicelib.core.items import every, every_blob, write, write_unless_changed
 from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Put, absent, equals
 from chalicelib.core.signing import canonical
 
@@ -97,12 +97,10 @@ class Chain:
         entries = self._stored(head.tenant, head.number, leaves)
         after = replace(end, number=head.number, hour=head.hour, hash=head.hash)
         added = Put(keys.AUDIT, _item(document, entries), (absent(_SAME),))
-        try:
-            write(self._items, [added, _end_put(head.tenant, end, after)])
-        except ConditionFailed:
+        is_added = write_unless_changed(self._items, [added, _end_put(head.tenant, end, after)])
+        if not is_added:
             self._blobs.delete(entries)
-            return False
-        return True
+        return is_added
 
     def anchor(self, document: Document) -> None:
         """Copy a head to the blobs, if it is not there."""

@@ -14,6 +14,7 @@ from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import MAX_PICTURE_BYTES, Box, FaceJpeg, PictureRules, Sides
 from chalicelib.core.ports import BlobStore, ItemStore, Vision
 from chalicelib.core.records.observations import observation_from
+from chalicelib.core.templates import canonical
 from chalicelib.services.models.estimation import estimated, whole
 from chalicelib.services.models.tenant_vision import TenantVision
 
@@ -54,8 +55,6 @@ class Reading:
 
     def _of_model(self, faces: Sequence[SeenFace]) -> list[SeenFace]:
         """Embed faces again, at their places in the picture, if they were found before the model was changed."""
-        from chalicelib.core.templates import canonical
-
         vision = self._vision
         if all(face.template.model == vision.model for face in faces):
             return list(faces)
@@ -63,8 +62,6 @@ class Reading:
         return [replace(face, template=canonical(vision.model, embeddings[i])) for i, face in enumerate(faces)]
 
     def _seen(self) -> list[SeenFace]:
-        from chalicelib.core.templates import canonical
-
         vision, image = self._vision, self._decoded()
         found = vision.detect(image)[:MAX_FACES]
         if not found:

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState
 from chalicelib.core.errors import ConditionFailed
-from chalicelib.core.items import camera_ids, every, write
+from chalicelib.core.items import camera_ids, every, write, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Queue, Update, equals
 from chalicelib.core.records.captures import ATTEMPTS, SENT_AT, capture_from, capture_key
@@ -91,12 +91,8 @@ class Redrive:
         key = capture_key(tenant.name, capture.camera_id, capture.id)
         parked = equals("state", CaptureState.PARKED, "still-parked")
         fields = {"state": CaptureState.STORED}
-        try:
-            action = Update(keys.CAPTURES, key, (parked,), set=fields, remove=("reason", ATTEMPTS, SENT_AT))
-            write(self.items, [action])
-        except ConditionFailed:
-            return False
-        return True
+        action = Update(keys.CAPTURES, key, (parked,), set=fields, remove=("reason", ATTEMPTS, SENT_AT))
+        return write_unless_changed(self.items, [action])
 
     def _of_camera(self, tenant: Tenant, camera_id: str, first_ms: int) -> Iterator[Item]:
         low, high = keys.capture_range(first_ms, keys.LAST_MS)

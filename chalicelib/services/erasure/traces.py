@@ -11,8 +11,7 @@ from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.captures import captured_ms
-from chalicelib.core.errors import ConditionFailed
-from chalicelib.core.items import every, every_blob, write, write_in_parts
+from chalicelib.core.items import every, every_blob, write_in_parts, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Action, BlobStore, Delete, ItemStore, Put, Update, exists
 from chalicelib.core.records.faces import face_from
@@ -107,17 +106,10 @@ class Traces:
         faceid = keys.parts_of_negative(id_)[0]
         fewer = Update(keys.FACES, (tenant.name, faceid), (exists("face-there"),), add={"negatives": -1, "version": 1})
         there = Delete(keys.NEGATIVES, (tenant.name, id_), (exists("rejection-there"),))
-        self._unless_changed([there, fewer])
+        write_unless_changed(self.items, [there, fewer])
 
     def _each(self, actions: list[Action]) -> int:
-        return sum(self._unless_changed([action]) for action in actions)
-
-    def _unless_changed(self, actions: list[Action]) -> bool:
-        try:
-            write(self.items, actions)
-        except ConditionFailed:
-            return False
-        return True
+        return sum(write_unless_changed(self.items, [action]) for action in actions)
 
 
 def naming(faceids: Collection[str]) -> re.Pattern[str]:

@@ -20,6 +20,7 @@ from chalicelib.core.model import Face, Picture, Template, Tenant
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, Found, PictureRules, Quality, Sides
 from chalicelib.core.ports import BlobStore, Vision
 from chalicelib.core.telemetry import stage
+from chalicelib.core.templates import canonical, vector
 from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.models.estimation import estimated, whole
 from chalicelib.services.models.tenant_vision import TenantVision
@@ -119,8 +120,6 @@ class Portraits:
 
     def of_seen(self, tenant: Tenant, sighted: SightedFace, photo: str) -> Portrait:
         """Return the portrait of a face that a camera saw. Raises Unusable if it is too small, poor or not alive."""
-        from chalicelib.core.templates import vector
-
         seen = sighted.seen
         _require_size(seen.detected)
         if seen.spoof:
@@ -235,8 +234,6 @@ def _portraits(
     faces: Sequence[DetectedFace],
     photo: str,
 ) -> list[Portrait]:
-    from chalicelib.core.templates import canonical
-
     seen = estimated(vision, tenant, image, faces)
     for one in seen:
         if one.spoof:

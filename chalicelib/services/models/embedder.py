@@ -9,6 +9,7 @@ from chalicelib.core.errors import Unusable
 from chalicelib.core.model import Template
 from chalicelib.core.pictures import DetectedFace, PictureRules
 from chalicelib.core.ports import Vision
+from chalicelib.core.templates import canonical, vector
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,8 +41,6 @@ class Embedder:
         The present model decides which face of the picture it is. If the new model's detector finds no face, the
         present one's looks for it. Raises Unusable if none is the face, or it is not clear which one is.
         """
-        from chalicelib.core.templates import canonical
-
         image = self._new.read(picture, rules)
         found = self._new.detect(image) or self._old.detect(image)
         if not found:
@@ -53,8 +52,6 @@ class Embedder:
         self, templates: Sequence[Template], image: NDArray[np.uint8], found: Sequence[DetectedFace]
     ) -> DetectedFace:
         import numpy as np
-
-        from chalicelib.core.templates import vector
 
         known = [vector(template) for template in templates if template.model == self._old.model]
         if not known:

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from chalicelib.core import keys
-from chalicelib.core.errors import Busy, ConditionFailed
-from chalicelib.core.items import attempts, every, write
+from chalicelib.core.errors import Busy
+from chalicelib.core.items import attempts, every, write_unless_changed
 from chalicelib.core.ports import Check, Condition, Item, ItemStore, Put, Update, absent, equals, exists
 
 LATE_SAME = "late-same"
@@ -105,11 +105,7 @@ class Calendar:
         )
         if item is not None:
             action = Update(keys.SUMMARIES, key, (equals(field, None, "day-free"),), set={field: 0})
-        try:
-            write(self._items, [action])
-        except ConditionFailed:
-            return False
-        return True
+        return write_unless_changed(self._items, [action])
 
 
 def _fields(item: Item) -> list[str]:

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from chalicelib.core import keys
-from chalicelib.core.errors import Busy, ConditionFailed, Conflict, InvalidInput, Unusable
+from chalicelib.core.errors import Busy, Conflict, InvalidInput, Unusable
 from chalicelib.core.ids import time_ordered_id
-from chalicelib.core.items import write
+from chalicelib.core.items import write_unless_changed
 from chalicelib.core.page_tokens import ListPage
 from chalicelib.core.ports import Clock, ItemStore, Postman, Update, equals, exists
 from chalicelib.core.records.webhooks import delivery_from, is_event_id
@@ -262,11 +262,7 @@ class Deliveries:
 
     def _write(self, update: Update) -> bool:
         """Write an update; return False if its condition did not hold."""
-        try:
-            write(self.items, [update])
-        except ConditionFailed:
-            return False
-        return True
+        return write_unless_changed(self.items, [update])
 
 
 def longest_delay_s(attempts: int) -> int:

@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from chalicelib.core import keys
 from chalicelib.core.errors import ConditionFailed, RegularsError
 from chalicelib.core.failures import report_failure
-from chalicelib.core.items import every, write, write_in_parts
+from chalicelib.core.items import every, write, write_in_parts, write_unless_changed
 from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Page, Put, Queue, Update, equals
 from chalicelib.core.records.webhooks import delivery_from, delivery_item, delivery_key
 from chalicelib.core.values import milliseconds, moment
@@ -183,19 +183,13 @@ class Outbox:
         """Store the delivery's new time; return False if the time is not the one that was read any more."""
         unmoved = (equals("next_at", milliseconds(delivery.next_at), _UNMOVED),)
         fields = {"next_at": milliseconds(to.next_at), "attempts": to.attempts, "last_error": to.last_error}
-        try:
-            write(self._items, [Update(keys.OUTBOX, delivery_key(delivery), unmoved, set=fields)])
-        except ConditionFailed:
-            return False
-        return True
+        return write_unless_changed(self._items, [Update(keys.OUTBOX, delivery_key(delivery), unmoved, set=fields)])
 
     def _revived(self, delivery: Delivery, now: datetime) -> bool:
         fresh = replace(delivery, created_at=now, next_at=now, attempts=0, parked=False)
         there = (equals("next_at", milliseconds(delivery.next_at), _UNMOVED),)
-        try:
-            delete = Delete(keys.OUTBOX, delivery_key(delivery), there)
-            write(self._items, [delete, Put(keys.OUTBOX, delivery_item(fresh))])
-        except ConditionFailed:
+        delete = Delete(keys.OUTBOX, delivery_key(delivery), there)
+        if not write_unless_changed(self._items, [delete, Put(keys.OUTBOX, delivery_item(fresh))]):
             return False
         self.notify(fresh)
         return True
