@@ -25,18 +25,12 @@ ERASED = "erased"
 _MS_WIDTH = 13
 
 
-@dataclass(frozen=True)
-class Camera:
-    """A source of captures, and the settings by which they are resolved."""
+@dataclass(frozen=True, kw_only=True)
+class CameraOptions:
+    """What a user sets of a camera, apart from its name and groups."""
 
-    id: str
-    """1 to 64 letters, digits, `_`, `.` and `-`; never changes."""
-    name: str
-    created_at: datetime
     labels: Labels = NO_LABELS
     """Labels of each of its sightings, for statistics."""
-    group_ids: tuple[str, ...] | None = None
-    """Groups searched, besides `stranger` and `regular`; None: all."""
     gap_s: int = DEFAULT_GAP_S
     """Sightings closer than this are one arrival."""
     stranger_quality: float = DEFAULT_STRANGER_QUALITY
@@ -49,6 +43,18 @@ class Camera:
     """After so many seconds without a capture or heartbeat, the event `camera.silent` is sent; None: never."""
     edge: Mapping[str, Any] = field(default_factory=dict)
     """Settings by name that the edge uploader takes in place of those of its file."""
+
+
+@dataclass(frozen=True)
+class Camera(CameraOptions):
+    """A source of captures, and the settings by which they are resolved."""
+
+    id: str
+    """1 to 64 letters, digits, `_`, `.` and `-`; never changes."""
+    name: str
+    created_at: datetime
+    group_ids: tuple[str, ...] | None = None
+    """Groups searched, besides `stranger` and `regular`; None: all."""
     last_seen_at: datetime | None = None
     """Time of the last offer of captures or heartbeat, to the minute."""
     silent_since: datetime | None = None

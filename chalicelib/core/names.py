@@ -40,6 +40,16 @@ def composed(name: str, longest: int) -> str:
     return name if len(name) > _MOST_TO_ONE * longest else unicodedata.normalize("NFC", name)
 
 
+def printable_name(name: str, longest: int, whose: str) -> str:
+    """Return a name as it is stored: in NFC. Raises InvalidInput, which says `whose` it is, as in "a camera's"."""
+    normal = composed(name, longest)
+    if not 1 <= len(normal) <= longest or normal != normal.strip() or not normal.isprintable():
+        raise InvalidInput(
+            f"{whose} name has 1 to {longest} printable characters and no space at either end, not {normal[:longest]!r}"
+        )
+    return normal
+
+
 def face_name(name: str) -> str:
     """Return a face's name as it is stored: in NFC, without spaces around it. Raises InvalidInput."""
     normal = composed(name, FACE_NAME_LENGTH).strip()

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.core.captures import DEFAULT_GAP_S, DEFAULT_STRANGER_QUALITY, is_camera_id
+from chalicelib.core.captures import CameraOptions, is_camera_id
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.model import NO_LABELS, Labels
-from chalicelib.core.names import composed
+from chalicelib.core.names import printable_name
 
 NAME_LENGTH = 100
 LABEL_LENGTH = 100
@@ -38,19 +37,11 @@ _SLUG_LENGTH = 56
 _NAMELESS = "camera"
 
 
-@dataclass(frozen=True)
-class CameraSettings:
+@dataclass(frozen=True, kw_only=True)
+class CameraSettings(CameraOptions):
     """The settings of a core.captures.Camera, with the names of its groups in place of their ids."""
 
-    labels: Labels = NO_LABELS
     groups: tuple[str, ...] | None = None
-    gap_s: int = DEFAULT_GAP_S
-    stranger_quality: float = DEFAULT_STRANGER_QUALITY
-    keeps_strangers: bool = True
-    learns: bool = True
-    enabled: bool = True
-    silent_after_s: int | None = None
-    edge: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Raise InvalidInput if a setting is out of bounds."""
@@ -72,13 +63,7 @@ class CameraSettings:
 
 def legal_camera_name(name: str) -> str:
     """Return the name in the form in which it is stored (Unicode NFC). Raises InvalidInput."""
-    normal = composed(name, NAME_LENGTH)
-    if not 1 <= len(normal) <= NAME_LENGTH or normal != normal.strip() or not normal.isprintable():
-        raise InvalidInput(
-            f"a camera's name has 1 to {NAME_LENGTH} printable characters and no space at either end, "
-            f"not {normal[:NAME_LENGTH]!r}"
-        )
-    return normal
+    return printable_name(name, NAME_LENGTH, "a camera's")
 
 
 def id_of_name(name: str) -> str:

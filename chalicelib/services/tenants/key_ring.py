@@ -26,7 +26,7 @@ from chalicelib.core.errors import (
 from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.items import attempts, every
 from chalicelib.core.model import Tenant
-from chalicelib.core.names import composed
+from chalicelib.core.names import printable_name
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, absent, equals
 from chalicelib.core.records.access import first_key, first_key_item, key_fields, key_from, key_item
 from chalicelib.core.records.faces import tenant_from
@@ -215,18 +215,7 @@ class KeyRing:
                 f"expires_at lies in the future, or is null for a key without an end; {key.expires_at.isoformat()} "
                 "does not"
             )
-        return replace(key, name=legal_key_name(key.name))
-
-
-def legal_key_name(name: str) -> str:
-    """Return the name in the form in which it is stored (Unicode NFC). Raises InvalidInput."""
-    normal = composed(name, NAME_LENGTH)
-    if not 1 <= len(normal) <= NAME_LENGTH or normal != normal.strip() or not normal.isprintable():
-        raise InvalidInput(
-            f"a key's name has 1 to {NAME_LENGTH} printable characters and no space at either end, "
-            f"not {normal[:NAME_LENGTH]!r}"
-        )
-    return normal
+        return replace(key, name=printable_name(key.name, NAME_LENGTH, "a key's"))
 
 
 def _named(held: _Held, id_: str) -> ApiKey:
