@@ -27,7 +27,7 @@ _MS_WIDTH = 13
 
 @dataclass(frozen=True, kw_only=True)
 class CameraOptions:
-    """What a user sets of a camera, apart from its name and groups."""
+    """Options of a camera that a user sets, apart from its name and groups."""
 
     labels: Labels = NO_LABELS
     """Labels of each of its sightings, for statistics."""
