@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -105,7 +106,8 @@ def test_a_consent_is_written_down_listed_when_it_ends_and_withdrawn(page: Page,
         stored = client.get_consent(face)
     assert (stored.basis, stored.evidence) == ("employment", "form 7, drawer 3")
     assert stored.expires_at is not None
-    assert stored.expires_at.date() == end + timedelta(days=1), "it ends behind its last day"
+    ends = stored.expires_at.astimezone(ZoneInfo(settings(book).time_zone)).replace(tzinfo=None)
+    assert ends == datetime.combine(end + timedelta(days=1), time()), "it ends behind its last day"
     opened(page, book)
     page.get_by_role("link", name="Ann Lee").click()
     section.get_by_role("button", name="Withdraw").click()
