@@ -101,7 +101,7 @@ class UserExists(Conflict): ...
 
 
 class FaceKnown(Conflict):
-    """An enrolment of somebody who is enrolled already: as `face`, which has this score; `threshold`: the least."""
+    """An enrolment of somebody who is enrolled already. Details: as `face`, with a `score` of at least `threshold`."""
 
 
 class Changed(Conflict):
@@ -124,7 +124,7 @@ class LastAdminKey(Conflict): ...
 
 
 class SecretNotKept(Conflict):
-    """A repeat of a request that made a secret, which is stored nowhere. `made`: the id of what was made."""
+    """A repeat of a request that made a secret, which is stored nowhere. Details: the `id` of what was made."""
 
 
 class RequestReused(Conflict): ...
@@ -199,12 +199,12 @@ class Unusable(ApiError):
 
 
 class NotThisPerson(Unusable):
-    """A picture that is too unlike the face. `score`: how alike they are; `threshold`: the score that it would need;
-    None: not known."""
+    """A picture that is too unlike the face. Details: `score`, how alike they are, and `threshold`, the score that it
+    would need; neither if they are not known."""
 
 
 class AnotherFace(NotThisPerson):
-    """A picture that looks like another face: `face` is the other one's id, `other_score` its score."""
+    """A picture that looks like another face. Details: also that `face`, and its `other_score`."""
 
 
 class Busy(ApiError):
