@@ -24,6 +24,8 @@ def value(output: Any, aws: Aws) -> str:
             return aws.physical[name]
         case {"Fn::GetAtt": ["RekognitionUrl", "FunctionUrl"]}:
             return "https://abc.lambda-url.eu-central-1.on.aws/"
+        case {"Fn::If": ["HasSecretsKey", by_default, _]}:
+            return value({"Value": by_default}, aws)
         case {"Fn::Sub": text}:
             return str(text).replace("${AWS::StackName}", aws.stack)
     raise AssertionError(output)
