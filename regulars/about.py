@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from regulars.errors import OperatorError
-from regulars.options import PATH, settings_of, storage_options
+from regulars.options import PATH, services_of, storage_options
 
 if TYPE_CHECKING:
     from chalicelib.core.model import Tenant
@@ -46,11 +45,9 @@ def about(
       regulars about --tenant shop-12 --photo letter.jpg --out answer.zip --language zh
       regulars about --tenant shop-12 --face 42 --out answer.zip --stage prod
     """
-    from regulars.tenants.tenants import opened
-
     if (face is None) == (photo is None):
         raise click.UsageError("say who it is: --face ID, or --photo FILE")
-    with closing(opened(settings_of(data=data, stage=stage))) as services:
+    with services_of(data, stage) as services:
         book = services.tenants.named(tenant)
         found = face if photo is None else face_of_photo(services, book, photo)
         if found is None:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from regulars.options import settings_of, storage_options, together
+from regulars.options import services_of, storage_options, together
 
 if TYPE_CHECKING:
     from chalicelib.core.captures import Capture
@@ -38,7 +37,7 @@ def captures() -> None:
 @_options
 def parked(tenant: str | None, camera: str | None, data: Path | None, stage: str | None) -> None:
     """List the parked captures, a line each: tenant, camera, time, id, reason."""
-    with _opened(data, stage) as services:
+    with services_of(data, stage) as services:
         for of, capture in _parked(services, tenant, camera):
             at = f"{capture.captured_at:%Y-%m-%d %H:%M:%S}"
             print(f"{of.name}  {capture.camera_id}  {at}  {capture.id}  {capture.reason}")
@@ -48,15 +47,9 @@ def parked(tenant: str | None, camera: str | None, data: Path | None, stage: str
 @_options
 def redrive(tenant: str | None, camera: str | None, data: Path | None, stage: str | None) -> None:
     """Send the parked captures again, once you have mended the cause. A running service resolves them."""
-    with _opened(data, stage) as services:
+    with services_of(data, stage) as services:
         sent = sum(services.redrive.redrive(of, [capture]) for of, capture in _parked(services, tenant, camera))
     print(f"{sent} captures are sent again")
-
-
-def _opened(data: Path | None, stage: str | None) -> AbstractContextManager[Services]:
-    from regulars.tenants.tenants import opened
-
-    return closing(opened(settings_of(data=data, stage=stage)))
 
 
 def _parked(services: Services, tenant: str | None, camera: str | None) -> list[tuple[Tenant, Capture]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +11,7 @@ import click
 
 from chalicelib.core.errors import FaceNotFound
 from regulars.errors import OperatorError
-from regulars.options import PATH, settings_of, storage_options
+from regulars.options import PATH, services_of, storage_options
 
 if TYPE_CHECKING:
     from chalicelib.core.erasures import Erasure
@@ -46,13 +45,11 @@ def erase(
       regulars erase --tenant shop-12 --face 21
       regulars erase --tenant shop-12 --again receipts/erasure-1.json
     """
-    from regulars.tenants.tenants import opened
-
     if (faceid is None) is not bool(again):
         raise click.UsageError("name the person by --face, or by the receipts of erasures of before, with --again")
     if receipt is not None and again:
         raise click.UsageError("--receipt goes with --face: --again may find several people, each with a receipt")
-    with closing(opened(settings_of(data=data, stage=stage))) as services:
+    with services_of(data, stage) as services:
         tenant = services.tenants.named(name)
         faceids = [faceid] if faceid is not None else _known(services, tenant, again)
         for one in faceids:

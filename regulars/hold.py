@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, closing
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from regulars.options import settings_of, storage_options, together
-
-if TYPE_CHECKING:
-    from chalicelib.services import Services
+from regulars.options import services_of, storage_options, together
 
 _options = together(
     click.option("--tenant", metavar="NAME", required=True, help="The tenant of the face."),
@@ -37,7 +32,7 @@ def hold() -> None:
 @_options
 def set_(face: str, reason: str, tenant: str, data: Path | None, stage: str | None) -> None:
     """Hold the face of this id; of one that is held, change the reason."""
-    with _opened(data, stage) as services:
+    with services_of(data, stage) as services:
         services.holds.set(services.tenants.named(tenant), face, reason)
     print(f"{face} is held")
 
@@ -48,7 +43,7 @@ def set_(face: str, reason: str, tenant: str, data: Path | None, stage: str | No
 @_options
 def lift(face: str, reason: str, tenant: str, data: Path | None, stage: str | None) -> None:
     """End the hold of the face of this id."""
-    with _opened(data, stage) as services:
+    with services_of(data, stage) as services:
         services.holds.lift(services.tenants.named(tenant), face, reason)
     print(f"{face} is not held")
 
@@ -57,12 +52,6 @@ def lift(face: str, reason: str, tenant: str, data: Path | None, stage: str | No
 @_options
 def list_all(tenant: str, data: Path | None, stage: str | None) -> None:
     """List the held faces, a line each: id, since when, reason."""
-    with _opened(data, stage) as services:
+    with services_of(data, stage) as services:
         for faceid, held in services.holds.all(services.tenants.named(tenant).name):
             print(f"{faceid}  {held.at:%Y-%m-%d}  {held.reason}")
-
-
-def _opened(data: Path | None, stage: str | None) -> AbstractContextManager[Services]:
-    from regulars.tenants.tenants import opened
-
-    return closing(opened(settings_of(data=data, stage=stage)))

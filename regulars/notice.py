@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 
 import click
 
-from regulars.options import settings_of, storage_options
+from regulars.options import services_of, storage_options
 
 
 @click.command(short_help="Print the notice to post where cameras look.")
@@ -26,11 +25,9 @@ def notice(tenant: str, language: str, *, as_page: bool, data: Path | None, stag
     """
     from chalicelib.services.account.notice import notice as written
     from chalicelib.services.account.notice_words import Language
-    from regulars.tenants.tenants import opened
 
-    settings = settings_of(data=data, stage=stage)
-    with closing(opened(settings)) as services:
-        made = written(services.tenants.named(tenant), Language(language), settings.capture_days)
+    with services_of(data, stage) as services:
+        made = written(services.tenants.named(tenant), Language(language), services.settings.capture_days)
     print(made.html() if as_page else made.text(), end="")
     if made.missing:
         click.echo(

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import AbstractContextManager, closing
 from functools import reduce
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -14,6 +15,9 @@ from chalicelib.settings import Setting, Settings, table
 from regulars import configuration
 from regulars.configuration import FILE, FILE_VARIABLE, TABLE, Configuration
 from regulars.serve.settings import ServeSettings
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
 
 DATA = configuration.DATA
 PATH = click.Path(path_type=Path)
@@ -106,6 +110,13 @@ def settings_of(
     if models is not None:
         values["REGULARS_MODELS"] = str(models)
     return Settings.from_environment(values)
+
+
+def services_of(data: Path | None, stage: str | None) -> AbstractContextManager[Services]:
+    """Open, while a block lasts, what the `storage_options` name. Raises OperatorError if there is no such folder."""
+    from regulars.tenants.tenants import opened
+
+    return closing(opened(settings_of(data=data, stage=stage)))
 
 
 def _named() -> Path | None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-from contextlib import closing
 from pathlib import Path
 
 import click
 
 from chalicelib.core.errors import InvalidInput
 from regulars.errors import DamagedFile, OperatorError
-from regulars.options import PATH, settings_of, storage_options
+from regulars.options import PATH, services_of, storage_options
 
 
 @click.group(no_args_is_help=False, short_help="Check signed receipts of erasures.")
@@ -58,9 +57,8 @@ def verify(file: Path, key: str | None) -> None:
 def key(tenant: str, data: Path | None, stage: str | None) -> None:
     """Print a tenant's public key, and its fingerprint. Hand them to those who will check receipts."""
     from chalicelib.core.signing import fingerprint
-    from regulars.tenants.tenants import opened
 
-    with closing(opened(settings_of(data=data, stage=stage))) as services:
+    with services_of(data, stage) as services:
         public_key = services.signing.public_key(services.tenants.named(tenant).name)
     print(f"public key   {base64.b64encode(public_key).decode()}")
     print(f"fingerprint  {fingerprint(public_key)}")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from pathlib import Path
 
 import click
 
-from regulars.options import settings_of, storage_options
+from regulars.options import services_of, storage_options
 
 
 @click.command(short_help="Say or delete what tenants keep no longer.")
@@ -26,10 +25,10 @@ def retention(tenants: tuple[str, ...], dry_run: bool, data: Path | None, stage:
     from rich.console import Console
     from rich.table import Table
 
-    from regulars.tenants.tenants import chosen, opened
+    from regulars.tenants.tenants import chosen
 
     console = Console(soft_wrap=True)
-    with closing(opened(settings_of(data=data, stage=stage))) as services:
+    with services_of(data, stage) as services:
         for name in chosen(services, list(tenants) or None):
             tenant = services.tenants.named(name)
             table = Table("kind", "group", "days", "now", "in 7 days", "oldest", title=name, title_justify="left")

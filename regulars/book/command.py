@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from regulars.errors import OperatorError
-from regulars.options import settings_of, storage_options, together
+from regulars.options import services_of, storage_options, together
 
 if TYPE_CHECKING:
     from regulars.book.reading import VisitorBook
@@ -67,9 +67,7 @@ def books(data: Path | None, stage: str | None, url: str | None, tenant: str | N
     from regulars.clients.v1 import V1
 
     if url is None:
-        from regulars.tenants.tenants import opened
-
-        with closing(opened(settings_of(data=data, stage=stage))) as services:
+        with services_of(data, stage) as services:
             tenants = services.tenants.all() if tenant is None else [services.tenants.named(tenant)]
             yield [OwnBook(services, one) for one in tenants]
         return

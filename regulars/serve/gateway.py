@@ -93,13 +93,11 @@ class Gateway:
         self,
         app: Chalice,
         *,
-        max_body_bytes: int = MAX_BODY_BYTES,
         larger: Mapping[tuple[str, str], int] | None = None,
     ) -> None:
-        """Stand before `app`. `larger`: limits of bodies, by method and route, where they are not `max_body_bytes`."""
+        """Stand before `app`. `larger`: limits of bodies, by method and route, where they are not MAX_BODY_BYTES."""
         self._app = for_threads(app)
         self._routes = Routes(app.routes)
-        self._max_body_bytes = max_body_bytes
         self._larger = larger or {}
 
     def admit(self, head: Request) -> int:
@@ -109,7 +107,7 @@ class Gateway:
             telemetry.answered(NO_SUCH_PATH, NO_SUCH_PATH)
             raise Refused(unknown.answer(head.path))
         telemetry.of_route(head.method, matched[0])
-        limit = self._larger.get((head.method, matched[0]), self._max_body_bytes)
+        limit = self._larger.get((head.method, matched[0]), MAX_BODY_BYTES)
         if head.announced_bytes > limit:
             telemetry.answered(TOO_LONG, TOO_LONG)
             raise Refused(self.too_long(head))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +12,7 @@ import click
 from chalicelib.core.access import FIRST
 from chalicelib.core.roles import Role
 from regulars.errors import OperatorError
-from regulars.options import configured, settings_of, storage_options
+from regulars.options import configured, services_of, storage_options
 from regulars.serve import folder
 
 if TYPE_CHECKING:
@@ -43,7 +41,7 @@ def keys() -> None:
 @storage_options
 def show(name: str, data: Path | None, stage: str | None) -> None:
     """List the keys: id, role, last use, end, name."""
-    with _opened(data, stage) as services:
+    with services_of(data, stage) as services:
         for line in table(services.keys.all(services.tenants.named(name))):
             print(line)
 
@@ -59,7 +57,7 @@ def add(
     name: str, key_name: str, role: str, *, pictures: bool, days: int | None, data: Path | None, stage: str | None
 ) -> None:
     """Make a key and print its secret, which is shown nowhere else."""
-    with _opened(data, stage) as services:
+    with services_of(data, stage) as services:
         expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
         tenant = services.tenants.named(name)
         key, secret = services.keys.add(tenant, key_name, Role(role), pictures=pictures, expires_at=expires_at)
@@ -73,7 +71,7 @@ def add(
 @storage_options
 def renew(name: str, key_id: str, data: Path | None, stage: str | None) -> None:
     """Give a key another secret and print that; the old one stops at once. For the first: `regulars tenants rotate`."""
-    with _opened(data, stage) as services:
+    with services_of(data, stage) as services:
         print(services.keys.renew(services.tenants.named(name), key_id))
 
 
@@ -83,7 +81,7 @@ def renew(name: str, key_id: str, data: Path | None, stage: str | None) -> None:
 @storage_options
 def delete(name: str, key_id: str, data: Path | None, stage: str | None) -> None:
     """Delete a key; it and the sessions that it began stop at once."""
-    with _opened(data, stage) as services:
+    with services_of(data, stage) as services:
         services.keys.delete(services.tenants.named(name), key_id)
 
 
@@ -102,7 +100,7 @@ def console(tenant: str | None, key_id: str, url: str | None, data: Path | None,
       regulars console --tenant camera
       regulars console --tenant shop-12 --url https://box.example
     """
-    with _opened(data, stage) as services:
+    with services_of(data, stage) as services:
         at = url or services.settings.public_url or _listens(services.settings.storage)
         print(link(services, _chosen(services, tenant), key_id, at))
 
@@ -139,14 +137,3 @@ def _chosen(services: Services, name: str | None) -> Tenant:
     if len(found) != 1:
         raise OperatorError("say which tenant, with --tenant; `regulars tenants list` shows all")
     return found[0]
-
-
-@contextmanager
-def _opened(data: Path | None, stage: str | None) -> Iterator[Services]:
-    from regulars.tenants.tenants import opened
-
-    services = opened(settings_of(data=data, stage=stage))
-    try:
-        yield services
-    finally:
-        services.close()
