@@ -21,7 +21,7 @@ from chalicelib.index.scan import build_kernel
 from chalicelib.index.scan.kernel import library_path
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
-from infra import archive, bundle, console, dependencies, interpreter, sbom, template
+from infra import archive, bundle, console, dependencies, interpreter, networks, sbom, template
 from infra.checkout import copy_parts
 from infra.dependencies import REQUIREMENTS, ROOT, CommandFailed
 from infra.target import ARCHITECTURES, PYTHONS, Target
@@ -90,7 +90,7 @@ def make(target: Target, out: Path = BUILD, models: Path | None = None, names: S
         raise NoInterpreter(f"there is no Python {target.python} on PATH or in pyenv")
     zipped, stamp = out / ZIP, out / "inputs"
     try:
-        shipped = _packs(_places(models), names)
+        shipped = tuple(networks.ready(pack, out / "networks") for pack in _packs(_places(models), names))
         _require_kernel(target)
         inputs = _digest(target, python, shipped)
         fresh = not (zipped.is_file() and stamp.is_file() and stamp.read_text() == inputs)
@@ -204,6 +204,8 @@ def _models(pack: Pack) -> Iterator[tuple[str, Path]]:
     for file in filter(pack.has, pack.files):
         right = (path for path in pack.candidates(file) if path.stat().st_size == file.size_bytes)
         yield f"{folder}/{file.name}", next(right)
+    if pack.manifest.checked:
+        yield f"{folder}/{networks.MANIFEST}", pack.places[0] / pack.manifest.name / networks.MANIFEST
     if pack.measured is not None:
         yield f"{folder}/{packs.CALIBRATION}", pack.measured
 

@@ -170,6 +170,8 @@ class Manifest:
     quality: QualityRole
     crops: Mapping[str, CropRole]
     impostor_curve: ImpostorCurve
+    checked: Path | None = None
+    """Folder of the manifest, if the files in it were checked when a package was made of them (infra/networks.py)."""
 
 
 def read(folder: Path) -> Manifest:
@@ -199,6 +201,7 @@ def read(folder: Path) -> Manifest:
         quality=made(QualityRole, quality) if quality else QualityRole(embedding.size_px, embedding.points),
         crops={name: _crop_role(name, role) for name, role in roles.items() if name not in NO_CROPS},
         impostor_curve=curve,
+        checked=folder if data.get("checked") else None,
     )
     _require_whole(manifest, folder)
     return manifest
