@@ -90,7 +90,9 @@ class Adapters:
             from chalicelib.index.near import NearSearch
 
             remote = LambdaSearch(aws_client("lambda", aws.search_wait_s), aws.search_function)
-            return ShardedSearch(NearSearch(lambda: self._galleries, remote), ShardNumbers(self.storage.items))
+            items = self.storage.items
+            near = NearSearch(lambda: self._galleries, remote, items, aws.near_faces)
+            return ShardedSearch(near, ShardNumbers(items))
         return ShardedSearch(self._galleries, ShardNumbers(self.storage.items))
 
     def index(self, forget: Callable[[str, set[str]], object]) -> IndexBuilder:

@@ -17,6 +17,9 @@ from urllib.parse import urlsplit
 
 from chalicelib.core.decision import DEFAULT_FPIR
 
+NEAR_FACES = 5_000
+"""Faces of a small gallery: it takes 4 MB of memory and no disk, and is loaded in some 60 ms."""
+
 _WITHOUT_GALLERIES_MB = 256
 """Memory of a function that holds no gallery, and of the parts of one that is being loaded (bench/tenants.py)."""
 
@@ -136,7 +139,10 @@ class AwsStorage:
     deliveries_dead_letter_url: str = setting("its dead letters")
     secrets_key: str = setting("KMS key, or /parameter of SSM, that seals the secrets of tenants and hooks")
     search_function: str | None = setting(
-        "name of the search function; without it, or in up to 5,000 faces, search runs in the calling function", None
+        "name of the search function; without it, search runs in the calling function", None
+    )
+    near_faces: int = number(
+        "faces up to which the calling function searches a gallery itself", NEAR_FACES, 0, 100_000, shown="5000"
     )
     search_wait_s: int | None = number(
         "how long its answer is waited for; the template gives ingest 10", None, 1, 900, shown="20"

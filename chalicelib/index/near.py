@@ -8,32 +8,44 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from chalicelib.core import keys
+from chalicelib.core.items import every
+from chalicelib.core.ports import ItemStore
 from chalicelib.core.search import FaceSearch, SearchAnswer, SearchRequest
 from chalicelib.core.shards import WHOLE
 
-NEAR_FACES = 5_000
-"""Most faces of a small gallery: it takes 4 MB of memory, no disk, and is loaded in some 60 ms."""
-
 REMEMBERED_S = 900.0
-"""Time for which a gallery counts as small after a search in all of it: it grows by ten thousand faces at most."""
+"""Time that a count of a tenant's faces is remembered: a gallery grows by some ten thousand faces in it at most."""
 
 
 class NearSearch:
-    """The FaceSearch port over two others. A tenant's first search goes `far`; it says how large the gallery is."""
+    """The FaceSearch port over two others: `near` searches whole galleries of up to `most` faces, `far` all else."""
 
     def __init__(
-        self, near: Callable[[], FaceSearch], far: FaceSearch, monotonic: Callable[[], float] = time.monotonic
+        self,
+        near: Callable[[], FaceSearch],
+        far: FaceSearch,
+        items: ItemStore,
+        most: int,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._near = near
         self._far = far
+        self._items = items
+        self._most = most
         self._monotonic = monotonic
-        self._small_until: dict[str, float] = {}
+        self._known: dict[str, tuple[float, bool]] = {}
 
     def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
+        is_near = self._most > 0 and request.shard == WHOLE and self._is_small(tenant)
+        return (self._near() if is_near else self._far).search(tenant, request)
+
+    def _is_small(self, tenant: str) -> bool:
         now = self._monotonic()
-        is_small = request.shard == WHOLE and self._small_until.get(tenant, now) > now
-        answer = (self._near() if is_small else self._far).search(tenant, request)
-        if request.shard == WHOLE and request.group_ids is None:
-            small = answer.gallery_size <= NEAR_FACES
-            self._small_until[tenant] = now + REMEMBERED_S if small else now
-        return answer
+        read_at, is_small = self._known.get(tenant, (now - REMEMBERED_S, False))
+        if now - read_at >= REMEMBERED_S:
+            low, high = keys.GROUP_PREFIX, keys.GROUP_PREFIX[:-1] + "$"
+            groups = every(self._items, keys.DIRECTORY, tenant, low=low, high=high)
+            is_small = sum(int(group["count"]) for group in groups) <= self._most
+            self._known[tenant] = now, is_small
+        return is_small

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from chalicelib.core import telemetry
 from chalicelib.core.model import DEFAULT_CAPTURE_MB_A_DAY
 from chalicelib.core.records.captures import KEPT
-from chalicelib.index.near import NEAR_FACES, REMEMBERED_S
 from chalicelib.services.erasure.pictures import LISTED
 from chalicelib.services.tenants.quotas import MB, PARTS
+from chalicelib.settings import NEAR_FACES
 from regulars.cost.figures import Figures
 
 SLOWDOWN = 2.0
@@ -343,20 +343,18 @@ class Model:
         return self._charged(function, a_day, repeats * (busy_ms + waiting_ms)) + once.times(repeats)
 
     def _searched(self, a_day: float) -> Quantities:
-        """Return the quantities of the search function's own run. Its reads count among the caller's."""
-        return self._charged("search", a_day, self._search_ms()).times(self._far(a_day))
+        """Return the quantities of the search function's own run, if any. Its reads count among the caller's."""
+        return Quantities() if self._is_near else self._charged("search", a_day, self._search_ms())
 
     def _waiting_for_search_ms(self, a_day: float) -> float:
-        far = self._far(a_day)
-        near_ms = SCAN_MS + self.cold_share(a_day) * LOAD_MS
-        return far * (INVOKE_MS + self._search_ms()) + (1 - far) * near_ms
+        if self._is_near:
+            return SCAN_MS + self.cold_share(a_day) * LOAD_MS
+        return INVOKE_MS + self._search_ms()
 
-    def _far(self, a_day: float) -> float:
-        """Return the share of searches that the search function does: in a small gallery, those that tell its size."""
-        if self.load.faces > NEAR_FACES * max(1, self.load.tenants):
-            return 1.0
-        told_a_minute = 60 / REMEMBERED_S
-        return min(1.0, self.cold_share(a_day) + told_a_minute / max(told_a_minute, self._a_minute(a_day)))
+    @property
+    def _is_near(self) -> bool:
+        """Return whether galleries are so small that they are searched in the function that asks."""
+        return self.load.faces <= NEAR_FACES * max(1, self.load.tenants)
 
     def _search_ms(self) -> float:
         return SEARCH_MS + SEARCH_MS_PER_FACE * self.load.faces

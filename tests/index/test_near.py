@@ -1,4 +1,4 @@
-"""Where a search is done: near in small galleries, far in others and before it is known."""
+"""Where a search is done: near in small galleries, far in others and in parts of one."""
 
 from __future__ import annotations
 
@@ -7,72 +7,90 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
+from chalicelib.core import keys
+from chalicelib.core.model import STRANGER, Profile, Tenant
+from chalicelib.core.ports import Update, exists
 from chalicelib.core.search import SearchAnswer, SearchRequest
 from chalicelib.core.shards import Shard
-from chalicelib.index.near import NEAR_FACES, REMEMBERED_S, NearSearch
+from chalicelib.index.near import REMEMBERED_S, NearSearch
+from chalicelib.services import Services
+from tests.services.conftest import add_tenant
 
-PROBE = SearchRequest("m", np.zeros((1, 4), np.float32))
+MOST = 100
+WHOLE = SearchRequest("m", np.zeros((1, 4), np.float32))
 IN_A_GROUP = SearchRequest("m", np.zeros((1, 4), np.float32), ["staff"])
 IN_A_SHARD = SearchRequest("m", np.zeros((1, 4), np.float32), shard=Shard(1, 2))
 
 
-@dataclass
-class Sized:
-    """A search in a gallery of so many faces, as they are compared."""
+@pytest.fixture
+def tenant(services: Services) -> Tenant:
+    return add_tenant(services, "shop", Profile.CLOUD)
 
-    faces: int
-    asked: int = 0
+
+@dataclass
+class Asked:
+    """A search that finds nobody, and counts."""
+
+    times: int = 0
 
     def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
-        self.asked += 1
-        return SearchAnswer(1, 1 if request.group_ids or request.shard.of > 1 else self.faces, ((),))
+        self.times += 1
+        return SearchAnswer(1, 0, ((),))
 
 
 @dataclass
 class Both:
-    faces: int
+    services: Services
+    tenant: Tenant
+    most: int = MOST
     now: float = 0.0
-    near: Sized = field(init=False)
-    far: Sized = field(init=False)
+    near: Asked = field(default_factory=Asked)
+    far: Asked = field(default_factory=Asked)
 
     def __post_init__(self) -> None:
-        self.near, self.far = Sized(self.faces), Sized(self.faces)
-        self.search = NearSearch(lambda: self.near, self.far, lambda: self.now)
+        items = self.services.requests._items
+        self.search = NearSearch(lambda: self.near, self.far, items, self.most, lambda: self.now)
 
-    def places(self, *requests: SearchRequest, tenant: str = "shop") -> str:
-        """Search, and say for each request whether that was near or far."""
+    def has(self, faces: int) -> None:
+        """Make the tenant's groups count so many faces."""
+        place = (self.tenant.name, keys.group_item(STRANGER))
+        there = (exists("group"),)
+        self.services.requests._items.transact([Update(keys.DIRECTORY, place, there, set={"count": faces})])
+
+    def places(self, *requests: SearchRequest) -> str:
+        """Search, and say of each request whether that was near or far."""
         said = ""
         for request in requests:
-            before = self.near.asked
-            self.search.search(tenant, request)
-            said += "n" if self.near.asked > before else "f"
+            before = self.near.times
+            self.search.search(self.tenant.name, request)
+            said += "n" if self.near.times > before else "f"
         return said
 
 
-def test_a_small_gallery_is_searched_here_once_its_size_is_known() -> None:
-    both = Both(NEAR_FACES)
-    assert both.places(PROBE, PROBE, IN_A_GROUP, PROBE) == "fnnn"
-    assert both.places(PROBE, tenant="another") == "f"
+def test_a_small_gallery_is_searched_here_and_a_part_of_one_never(services: Services, tenant: Tenant) -> None:
+    both = Both(services, tenant)
+    both.has(MOST)
+    assert both.places(WHOLE, IN_A_GROUP, IN_A_SHARD, WHOLE) == "nnfn"
 
 
-@pytest.mark.parametrize("asked", [PROBE, IN_A_GROUP, IN_A_SHARD])
-def test_a_large_gallery_is_searched_by_the_function_even_if_a_part_of_it_is_small(asked: SearchRequest) -> None:
-    assert Both(NEAR_FACES + 1).places(asked, asked, PROBE, asked) == "ffff"
+def test_a_large_gallery_is_searched_by_the_function_whatever_is_asked_of_it(
+    services: Services, tenant: Tenant
+) -> None:
+    both = Both(services, tenant)
+    both.has(MOST + 1)
+    assert both.places(WHOLE, IN_A_GROUP, IN_A_SHARD) == "fff"
 
 
-def test_a_part_says_nothing_about_the_whole_and_is_never_searched_here() -> None:
-    assert Both(10).places(IN_A_GROUP, IN_A_GROUP, IN_A_SHARD, PROBE, IN_A_SHARD, PROBE) == "fffffn"
+def test_the_faces_are_counted_again_after_a_quarter_of_an_hour(services: Services, tenant: Tenant) -> None:
+    both = Both(services, tenant)
+    both.has(MOST)
+    assert both.places(WHOLE) == "n"
+    both.has(MOST + 1)
+    both.now = REMEMBERED_S - 1
+    assert both.places(WHOLE) == "n"
+    both.now = REMEMBERED_S
+    assert both.places(WHOLE) == "f"
 
 
-def test_a_gallery_that_has_grown_is_searched_by_the_function_from_then_on() -> None:
-    both = Both(NEAR_FACES)
-    both.places(PROBE)
-    both.near.faces = both.far.faces = NEAR_FACES + 1
-    assert both.places(PROBE, PROBE, PROBE) == "nff"
-
-
-def test_a_size_is_forgotten_when_the_gallery_may_have_grown_unseen() -> None:
-    both = Both(10)
-    assert both.places(PROBE, PROBE) == "fn"
-    both.now += REMEMBERED_S + 1
-    assert both.places(PROBE, PROBE) == "fn"
+def test_a_limit_of_none_searches_everything_by_the_function(services: Services, tenant: Tenant) -> None:
+    assert Both(services, tenant, most=0).places(WHOLE, WHOLE) == "ff"

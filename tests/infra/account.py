@@ -128,9 +128,9 @@ class Account:
     def later(self, **by: float) -> None:
         self.clock.advance(timedelta(**by))
 
-    def restart(self) -> None:
-        """Functions hold nothing: each starts cold."""
-        self.services, self.alone = _services(self.aws, self.clock, self.services.ports.vision)
+    def restart(self, near_faces: int = 0) -> None:
+        """Functions hold nothing: each starts cold. They search galleries of up to `near_faces` themselves."""
+        self.services, self.alone = _services(self.aws, self.clock, self.services.ports.vision, near_faces)
 
     def _run(self, function: str, services: Services, work: Callable[[], Any]) -> Any:
         app.provide.use(services)
@@ -182,7 +182,9 @@ def account(aws: Aws, clock: FakeClock, vision: Vision) -> Iterator[Account]:
             recorder.forget(client)
 
 
-def _services(aws: Aws, clock: FakeClock, vision: Callable[[], Vision]) -> tuple[Services, Services]:
+def _services(
+    aws: Aws, clock: FakeClock, vision: Callable[[], Vision], near_faces: int = 0
+) -> tuple[Services, Services]:
     physical = aws.physical
     storage = AwsStorage(
         table_prefix=PREFIX,
@@ -196,6 +198,7 @@ def _services(aws: Aws, clock: FakeClock, vision: Callable[[], Vision]) -> tuple
         deliveries_dead_letter_url=physical["DeliveriesDeadLetters"],
         secrets_key=physical["SecretsKey"],
         search_function=SEARCH_FUNCTION,
+        near_faces=near_faces,
     )
     here = (ip_network("127.0.0.0/8"),)
     settings = Settings(storage=storage, hook_networks=here, clock_tolerance_s=86_400)

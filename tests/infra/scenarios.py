@@ -266,10 +266,14 @@ def searches_from_anywhere(account: Account) -> None:
     _forget_and_build(account, shop, "10")
     account.restart()
     assert shop.camera.call("getFaceByPicture", pic=picture(Person(11)))["code"] == 0
-    shop.v1.add_camera("door", id="door")
+    account.restart(near_faces=100)  # so small that who asks loads it
+    assert shop.camera.call("getFaceByPicture", pic=picture(Person(11)))["code"] == 0
+    account.restart(near_faces=100)
+    for seen_by in (shop, Shop(account, "near-shop")):  # which has no snapshot
+        seen_by.v1.add_camera("door", id="door")
+        for nth, person in enumerate((ANN, BOB, picture(Person(11)))):
+            seen_by.see(person, minutes_ago=3 - nth)
     account.restart()
-    for minutes_ago in (1, 0):  # the search function says that the gallery is small, and ingest loads it itself
-        shop.see(picture(Person(11)), minutes_ago)
     account.later(hours=2)
     _forget_and_build(account, shop, "12")
     account.later(hours=2)
@@ -278,6 +282,8 @@ def searches_from_anywhere(account: Account) -> None:
     account.restart()
     _lose_snapshots(account, shop)
     assert shop.camera.call("getFaceByPicture", pic=picture(Person(13)))["code"] == 0
+    account.restart(near_faces=100)
+    shop.see(picture(Person(13)))
     account.restart()
     account.tick("sweep")  # mends it
     for function in ("build_index", "sweep"):  # each loads it by itself
