@@ -49,10 +49,10 @@ class Unpacked:
 
     @contextmanager
     def searching(self, aws: Account, search: Function) -> Iterator[dict[str, str]]:
-        """Give the environment of the api function, which invokes this search function."""
+        """Give the environment of the api function, which invokes this search function for galleries of any size."""
         with invocations(search) as url:
-            api = self.environ(aws, "APIHandler")
-            yield {**api, "REGULARS_SEARCH_FUNCTION": "Search", "AWS_ENDPOINT_URL_LAMBDA": url}
+            elsewhere = {"REGULARS_SEARCH_FUNCTION": "Search", "REGULARS_NEAR_FACES": "0"}
+            yield {**self.environ(aws, "APIHandler"), **elsewhere, "AWS_ENDPOINT_URL_LAMBDA": url}
 
 
 def unpacked() -> Unpacked:
