@@ -24,6 +24,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -33,11 +34,13 @@ import numpy as np
 
 from bench.ingest import seen
 from bench.measuring import memory_bytes, pack, parser, processor_s, timed, write
+from chalicelib.vision.cpu_slots import cores
 from chalicelib.vision.pipeline import FacePipeline
 from regulars.clients.client import Connection
 from regulars.clients.v1 import STORED, V1, Picture
+from regulars.demo.pictures import jpeg, opened
 from regulars.demo.run import find_pictures
-from regulars.demo.week.scenes import Scenes
+from regulars.demo.week.scenes import WIDTH, Scenes
 from regulars.demo.week.timeline import GAP, Capture
 from regulars.serve import service
 from regulars.tenants import credentials
@@ -62,8 +65,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     options.add_argument("--rate", type=float, help="captures a second of all cameras together, at random times")
     options.add_argument("--cores", type=int, default=2, help="cores that the box may use (default: %(default)s)")
     options.add_argument("--photos", type=Path, help="people's photos, in place of those at hand")
+    options.add_argument("--width", type=int, default=WIDTH, help="of the pictures, in pixels (default: %(default)s)")
     arguments = options.parse_args(argv)
-    scenes = drawn(arguments.photos)
+    scenes = drawn(arguments.photos, arguments.captures, arguments.width)
     with tempfile.TemporaryDirectory() as folder, Hook() as hook:
         metrics = f"http://127.0.0.1:{free_port()}/metrics"
         os.environ |= {"REGULARS_METRICS_PORT": str(urlsplit(metrics).port), "REGULARS_HOOK_NETWORKS": "127.0.0.0/8"}
@@ -78,18 +82,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     write(figures, arguments.json)
 
 
-def drawn(photos: Path | None) -> list[bytes]:
-    """Draw two scenes of each person: 1280x720, as a camera over a door takes them."""
-    people = find_pictures(photos).people
+def drawn(photos: Path | None, most: int, width: int) -> list[bytes]:
+    """Draw two scenes of each person, `most` or one more, as a camera over a door takes them."""
+    people = find_pictures(photos).people[: -(-most // 2)]
     scenes, noon = Scenes(people), datetime(2026, 11, 2, 12, tzinfo=UTC)
-    return [scenes.jpeg(Capture(noon, camera, (one.name,))) for one in people for camera in ("door", "till")]
+    drawn = [scenes.jpeg(Capture(noon, camera, (one.name,))) for one in people for camera in ("door", "till")]
+    return drawn if width == WIDTH else [jpeg(opened(scene), side_px=width) for scene in drawn]
 
 
 def bare(scenes: Sequence[bytes]) -> float:
-    """Return the milliseconds of processors that the models take for a picture."""
+    """Return the milliseconds of processors that the models take for a picture, on all cores at once as in the box."""
     vision = FacePipeline(pack())
     seen(vision, scenes[0])
-    return timed(lambda: [seen(vision, scene) for scene in scenes], time.process_time)[1] / len(scenes)
+    with ThreadPoolExecutor(cores()) as pool:
+        return timed(lambda: list(pool.map(partial(seen, vision), scenes)), time.process_time)[1] / len(scenes)
 
 
 def free_port() -> int:
@@ -135,10 +141,11 @@ class Run:
         self._cameras = [f"camera-{number:03d}" for number in range(cameras)]
         self._put: dict[str, float] = {}
         self._resolved = 0
+        self._chance, self._due_s = random.Random(7), time.monotonic()
         self._changed = threading.Condition()
         with Connection(box.url) as connection:
             v1 = V1(connection, self._api_key)
-            v1.call("POST", "/v1/hooks", {"url": hook.url})
+            self._hook_id = v1.call("POST", "/v1/hooks", {"url": hook.url})["id"]
             for camera in self._cameras:
                 v1.add_camera(camera)
 
@@ -153,6 +160,7 @@ class Run:
             for one in sent:
                 one.result()
         seconds, cpu_s = time.monotonic() - began_s, processor_s(pid) - cpu_s
+        self._wait_for_hooks()
         hooks_ms = [1e3 * (at_s - self._put[id_]) for id_, at_s in self._hook.called.copy().items()]
         p50, p99 = np.percentile(hooks_ms or [math.nan], [50, 99])
         return {
@@ -180,19 +188,19 @@ class Run:
 
     def _send(self, pictures: Iterator[Picture], taking: threading.Lock, rate: float | None) -> None:
         """Send pictures one after the other, as a camera does: offer one, then put it by the URL in the answer."""
-        chance = random.Random(threading.get_ident())
         with Connection(self._box.url) as connection:
             v1 = V1(connection, self._api_key)
             while True:
+                with taking:
+                    picture = next(pictures, None)
+                    due_s = self._due_s = self._due_s + (self._chance.expovariate(rate) if rate else 0)
+                if picture is None:
+                    return
                 if rate:
-                    time.sleep(chance.expovariate(rate / len(self._cameras)))
+                    time.sleep(max(0.0, due_s - time.monotonic()))
                 else:
                     with self._changed:
                         self._changed.wait_for(lambda: len(self._put) - self._resolved < MOST_WAITING)
-                with taking:
-                    picture = next(pictures, None)
-                if picture is None:
-                    return
                 answer = v1.call("POST", "/v1/captures/uploads", {"captures": [picture.offer]})
                 upload = answer["uploads"][0]
                 url = urlsplit(upload["url"])
@@ -201,9 +209,17 @@ class Run:
                 if put.status != STORED:
                     raise SystemExit(f"bench.throughput: a picture was answered with {put.status}: {put.json}")
 
+    def _wait_for_hooks(self) -> None:
+        """Wait until the hook has heard of all that happened."""
+        with Connection(self._box.url) as connection:
+            v1 = V1(connection, self._api_key)
+            while v1.call("GET", f"/v1/hooks/{self._hook_id}/deliveries?state=pending")["deliveries"]:
+                time.sleep(LOOK_S)
+
     def _watched(self, captures: int) -> list[int]:
         """Return, when all captures are resolved, the resident megabytes at each thousand."""
-        resident, changed_s = [], time.monotonic()
+        resident: list[int] = []
+        changed_s = time.monotonic()
         while self._resolved < captures:
             time.sleep(LOOK_S)
             with urllib.request.urlopen(self._metrics) as answer:
@@ -222,9 +238,9 @@ class Run:
 
 
 def report(figures: dict[str, Any]) -> None:
-    cores, cpu_ms, bare_ms = figures["cores"], figures["cpu_ms"], figures["bare_cpu_ms"]
-    possible, limit = (1e3 * cores / ms for ms in (cpu_ms, bare_ms))
-    print(f"{figures['captures']} captures of {figures['cameras']} cameras to a box of {cores} cores")
+    count, cpu_ms, bare_ms = figures["cores"], figures["cpu_ms"], figures["bare_cpu_ms"]
+    possible, limit = (1e3 * count / ms for ms in (cpu_ms, bare_ms))
+    print(f"{figures['captures']} captures of {figures['cameras']} cameras to a box of {count} cores")
     print(f"by the clock {figures['captures_a_second']} a second; the machine's load was {figures['load']:.1f}")
     print(f"processors: {cpu_ms} ms a capture, so {possible:.1f} a second if those cores are free")
     print(f"the bare models: {bare_ms} ms, {limit:.1f} a second; the box takes {cpu_ms / bare_ms:.2f} times as much")
