@@ -19,7 +19,6 @@ from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.pictures import Found, Sides
 from chalicelib.core.similarity import MATCH
 from chalicelib.services.erasure.faces import MAX_DELETED
-from chalicelib.services.models.estimation import spoof
 from chalicelib.services.recognition.ranking import Wanted
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,18}")
@@ -106,11 +105,10 @@ def search_faces_by_image(call: Call, asked: Members) -> Members:
     picture = picture_of(call, asked["Image"])
     quality_filter = asked.get("QualityFilter", "NONE")
     filters = quality_filter != "NONE"
-    wanted = () if call.tenant.least_liveness is None else ("liveness",)
     looked_at = MOST_FACES if filters else 1
     with judged():
         seen = call.services.looking.seen(
-            call.tenant, picture, RULES, wanted, most=looked_at, embeds=True, poses=filters
+            call.tenant, picture, RULES, most=looked_at, embeds=True, poses=filters, live=True
         )
     fit = seen.without(partial(reason_of, quality_filter=quality_filter))
     if not fit.described.faces:
@@ -119,7 +117,7 @@ def search_faces_by_image(call: Call, asked: Members) -> Members:
     least, most = asked.get("FaceMatchThreshold", MATCH), asked.get("MaxFaces", LARGEST_PAGE)
     found = (
         []
-        if spoof(call.tenant, largest.estimates.liveness)
+        if largest.spoof
         else call.services.ranking.of_probe(
             call.tenant, group, Wanted(fit.embeddings[0], largest.quality.total, least, most)
         )

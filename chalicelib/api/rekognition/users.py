@@ -14,7 +14,6 @@ from chalicelib.api.rekognition.operation import Call, Members
 from chalicelib.api.rekognition.pictures import MOST_FACES, RULES, judged, picture_of, require_one
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.similarity import MATCH
-from chalicelib.services.models.estimation import spoof
 from chalicelib.services.recognition.ranking import SimilarUser, Wanted
 from chalicelib.services.users.users import Outcome, Refusal
 
@@ -93,9 +92,8 @@ def search_users_by_image(call: Call, asked: Members) -> Members:
     require_one(asked["Image"])
     group = collection(call, asked["CollectionId"])
     picture = picture_of(call, asked["Image"])
-    wanted = () if call.tenant.least_liveness is None else ("liveness",)
     with judged():
-        seen = call.services.looking.seen(call.tenant, picture, RULES, wanted, most=MOST_FACES, embeds=True)
+        seen = call.services.looking.seen(call.tenant, picture, RULES, most=MOST_FACES, embeds=True, live=True)
     described = seen.described
     reasons = [reason_of(face, asked.get("QualityFilter", "NONE")) for face in described.faces]
     details = [face_detail(face, described.width, described.height, []) for face in described.faces]
@@ -105,7 +103,7 @@ def search_users_by_image(call: Call, asked: Members) -> Members:
     if fit:
         largest = described.faces[fit[0]]
         answer["SearchedFace"] = {"FaceDetail": details[fit[0]]}
-        if not spoof(call.tenant, largest.estimates.liveness):
+        if not largest.spoof:
             least, most = asked.get("UserMatchThreshold", MATCH), asked.get("MaxUsers", MOST_USERS)
             like = Wanted(seen.embeddings[fit[0]], largest.quality.total, least, most)
             found = call.services.ranking.users_of_probe(call.tenant, group, like)

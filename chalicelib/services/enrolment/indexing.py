@@ -33,7 +33,6 @@ from chalicelib.services.enrolment.plan import EnrolledFace
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.portraits import Portrait, Portraits, keys_of
 from chalicelib.services.groups.groups import Groups
-from chalicelib.services.models.estimation import spoof
 from chalicelib.services.recognition.looking import DescribedFace, Looking, SeenPicture
 from chalicelib.services.statistics.recorder import Recorder
 
@@ -99,7 +98,7 @@ class Indexing:
         TenantFull, Busy.
         """
         require_consent(None, is_required=tenant.consent_required)
-        seen = self.looking.seen(tenant, picture, rules, None, most=MOST_FACES, embeds=True)
+        seen = self.looking.seen(tenant, picture, rules, None, most=MOST_FACES, embeds=True, live=True)
         reasons = {number: _unfit(tenant, one, judge) for number, one in enumerate(seen.described.faces)}
         fit = [number for number, reason in reasons.items() if not reason]
         unindexed = {number: reason for number, reason in reasons.items() if reason}
@@ -222,6 +221,6 @@ def _portrait(photo: _Photo, number: int) -> Portrait:
 def _unfit(tenant: Tenant, face: DescribedFace, judge: Judge) -> str:
     """Return why a face is left out; "" if it is not."""
     too_poor = tenant.enrol_quality is not None and face.quality.total < tenant.enrol_quality
-    if too_poor or spoof(tenant, face.estimates.liveness):
+    if too_poor or face.spoof:
         return "LOW_FACE_QUALITY"
     return judge(face)

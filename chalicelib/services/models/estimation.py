@@ -38,10 +38,18 @@ def estimated(
 
     `wanted`: of ATTRIBUTES. What the tenant switched off is not computed, liveness if it is required.
     """
+    described = vision.describe(image, faces, computed(tenant, wanted))
+    return [judged(tenant, as_stored(one)) for one in described]
+
+
+def computed(tenant: Tenant, wanted: Collection[str]) -> set[str]:
+    """Return which attributes to compute for a tenant that requires liveness or not, if `wanted` are to be shown."""
     required = set() if tenant.least_liveness is None else {"liveness"}
-    computed = ({*wanted} - tenant.attributes_off) | required
-    described = [as_stored(one) for one in vision.describe(image, faces, computed)]
-    return [Estimated(tenant.visible(one), spoof(tenant, one.liveness)) for one in described]
+    return ({*wanted} - tenant.attributes_off) | required
+
+
+def judged(tenant: Tenant, estimates: Estimates) -> Estimated:
+    return Estimated(tenant.visible(estimates), spoof(tenant, estimates.liveness))
 
 
 def spoofs(vision: Vision, tenant: Tenant, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[str | None]:

@@ -14,7 +14,16 @@ from typing import TYPE_CHECKING
 from chalicelib.core.decision import MIN_QUALITY, OperatingPoint, comparable
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import NO_LABELS, Decision, Face, Tenant
-from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
+from chalicelib.core.pictures import (
+    ATTRIBUTES,
+    NO_ESTIMATES,
+    Box,
+    DetectedFace,
+    Estimates,
+    FaceJpeg,
+    PictureRules,
+    Quality,
+)
 from chalicelib.core.ports import Clock, Vision
 from chalicelib.core.search import FaceSearch, SearchRequest
 from chalicelib.core.templates import vector
@@ -22,7 +31,7 @@ from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId, Requests
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.groups.groups import Groups
-from chalicelib.services.models.estimation import estimated, spoofs, whole
+from chalicelib.services.models.estimation import Estimated, computed, estimated, judged, spoofs, whole
 from chalicelib.services.models.tenant_vision import TenantVision
 from chalicelib.services.recognition.identify import Match, search_observation
 from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition, settled, template_of
@@ -41,11 +50,15 @@ MAX_FACES = 80
 
 @dataclass(frozen=True)
 class DescribedFace:
-    """A face with its quality, pose included, and its estimates. Its places are in pixels of the picture as sent."""
+    """A face with its quality, pose included, and its estimates. Its places are in pixels of the picture as sent.
+
+    `spoof`: why it is refused as a picture of a face; None: it is not, or that was not asked.
+    """
 
     detected: DetectedFace
     quality: Quality
     estimates: Estimates
+    spoof: str | None
 
 
 @dataclass(frozen=True)
@@ -187,11 +200,13 @@ def _described(
     vision: Vision,
     image: NDArray[np.uint8],
     found: Sequence[DetectedFace],
-    estimates: Sequence[Estimates],
+    estimates: Sequence[Estimated],
 ) -> DescribedPicture:
     qualities = vision.qualities(image, found) if found else []
-    faces = zip(found, qualities, estimates, strict=True)
-    described = (DescribedFace(_scaled_face(face, scale), whole(quality, own), own) for face, quality, own in faces)
+    described = (
+        DescribedFace(_scaled_face(face, scale), whole(quality, own.estimates), own.estimates, own.spoof)
+        for face, quality, own in zip(found, qualities, estimates, strict=True)
+    )
     return DescribedPicture(*sides, tuple(described))
 
 
@@ -221,9 +236,7 @@ class Looking:
         vision = self.tenant_vision.of(tenant.model)
         image, sides, scale = _read(vision, picture, rules)
         found = vision.detect(image)[:MAX_FACES]
-        return _described(
-            sides, scale, vision, image, found, [one.estimates for one in estimated(vision, tenant, image, found)]
-        )
+        return _described(sides, scale, vision, image, found, estimated(vision, tenant, image, found))
 
     def seen(
         self,
@@ -235,18 +248,21 @@ class Looking:
         most: int = MAX_FACES,
         embeds: bool = False,
         poses: bool = True,
+        live: bool = False,
     ) -> SeenPicture:
         """Describe the `most` largest faces as they are estimated: nothing is rounded, and only `wanted` is computed.
 
         `wanted`: of ATTRIBUTES, None for all; quality is always there, and pose, unless nothing else is wanted and
-        `poses` is False. `embeds`: with embeddings. Raises Unusable if the picture cannot be read.
+        `poses` is False. `embeds`: with embeddings; `live`: with the tenant's check of liveness. Raises Unusable if the
+        picture cannot be read.
         """
         vision = self.tenant_vision.of(tenant.model)
         image, sides, scale = _read(vision, picture, rules)
         found = vision.detect(image)[:most]
-        describes = poses or wanted is None or len(wanted) > 0
-        estimates = vision.describe(image, found, wanted) if describes else [Estimates()] * len(found)
-        described = _described(sides, scale, vision, image, found, [tenant.visible(one) for one in estimates])
+        judge = tenant if live else replace(tenant, least_liveness=None)
+        names = computed(judge, ATTRIBUTES if wanted is None else wanted)
+        estimates = vision.describe(image, found, names) if poses or names else [NO_ESTIMATES] * len(found)
+        described = _described(sides, scale, vision, image, found, [judged(judge, one) for one in estimates])
         embeddings = vision.embed(image, found if embeds else [])
         return SeenPicture(described, vision.model, embeddings, lambda number: vision.crop(image, found[number]))
 

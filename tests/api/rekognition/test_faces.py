@@ -125,8 +125,11 @@ def test_what_is_not_indexed_is_told_with_its_reason(staff: Any) -> None:
     assert len(everybody["FaceRecords"]) == 5
 
 
-def test_the_tenants_own_limits_hold_whatever_the_filter_is(staff: Any, services: Services) -> None:
-    services.tenants.change("shop", {"enrol_quality": 60.0, "least_liveness": 0.5})
+@pytest.mark.parametrize("off", [frozenset[str](), frozenset({"liveness"})])
+def test_the_tenants_own_limits_hold_whatever_the_filter_is(
+    off: frozenset[str], staff: Any, services: Services
+) -> None:
+    services.tenants.change("shop", {"enrol_quality": 60.0, "least_liveness": 0.5, "attributes_off": off})
     people = [Person(1, 200), Person(2, 100, quality=50), Person(3, 90, liveness=0.1)]
     answer = staff.index_faces(CollectionId="staff", Image=image(*people), QualityFilter="NONE")
     assert len(answer["FaceRecords"]) == 1
@@ -251,9 +254,12 @@ def test_a_search_by_image_takes_the_largest_face_and_writes_nothing(staff: Any,
     assert observed(services) == before
 
 
-def test_people_who_look_less_alive_than_the_tenant_asks_are_found_by_no_search(staff: Any, services: Services) -> None:
+@pytest.mark.parametrize("off", [frozenset[str](), frozenset({"liveness"})])
+def test_people_who_look_less_alive_than_the_tenant_asks_are_found_by_no_search(
+    off: frozenset[str], staff: Any, services: Services
+) -> None:
     staff.index_faces(CollectionId="staff", Image=image(Person(1)))
-    services.tenants.change("shop", {"least_liveness": 0.5})
+    services.tenants.change("shop", {"least_liveness": 0.5, "attributes_off": off})
     assert staff.search_faces_by_image(CollectionId="staff", Image=image(Person(1)))["FaceMatches"]
     shown = image(Person(1, liveness=0.1))
     assert staff.search_faces_by_image(CollectionId="staff", Image=shown, FaceMatchThreshold=0)["FaceMatches"] == []

@@ -293,10 +293,11 @@ def test_a_search_of_users_names_one_of_face_and_user(staff: Any, people: list[s
     assert refused(staff.search_users, CollectionId="nobody", FaceId=ABSENT)[0] == "ResourceNotFoundException"
 
 
+@pytest.mark.parametrize("off", [frozenset[str](), frozenset({"liveness"})])
 def test_people_who_look_less_alive_than_the_tenant_asks_are_no_user(
-    staff: Any, people: list[str], services: Services
+    off: frozenset[str], staff: Any, people: list[str], services: Services
 ) -> None:
-    services.tenants.change("shop", {"least_liveness": 0.5})
+    services.tenants.change("shop", {"least_liveness": 0.5, "attributes_off": off})
     shown = image(Person(1, liveness=0.1))
     answer = staff.search_users_by_image(CollectionId="staff", Image=shown, UserMatchThreshold=0)
     assert answer["UserMatches"] == []
