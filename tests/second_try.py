@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pytest
 
 
-def second_try(*fixtures: str) -> Callable[[pytest.Item], None]:
-    """Return a `pytest_itemcollected` for a conftest: it marks tests that take any of `fixtures`; none means all."""
+def second_try(*fixtures: str, imports: Collection[str] = ()) -> Callable[[pytest.Item], None]:
+    """Return a `pytest_itemcollected` for a conftest: it marks tests that take any of `fixtures`.
+
+    `imports`: names; all tests of a module that imports one of them are marked, too.
+    """
 
     def pytest_itemcollected(item: pytest.Item) -> None:
-        if not fixtures or {*fixtures} & {*getattr(item, "fixturenames", ())}:
+        imported = vars(getattr(item, "module", object)).keys()
+        if {*fixtures} & {*getattr(item, "fixturenames", ())} or imported & imports:
             item.add_marker(pytest.mark.flaky(reruns=1))
 
     return pytest_itemcollected

@@ -19,7 +19,7 @@ from regulars.tenants import credentials
 from tests.photos import FOLDER, GROUP, PAIRS
 from tests.second_try import second_try
 
-pytest_itemcollected = second_try()
+pytest_itemcollected = second_try("chromium")
 
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
