@@ -1,6 +1,7 @@
 """The regular expressions of a cold start, compiled: `python infra/patterns.py FOLDER...`; the first folder gets them.
 
-`re` compiles a pattern in Python. Botocore, urllib3 and ours have a hundred that each start compiles: 8 % of its time.
+`re` compiles a pattern in Python. Botocore, urllib3 and ours have a hundred, and each start compiles them:
+docs/decisions/0018 says what that takes.
 So the package has what `re` made of them, in a module that puts it where `re` keeps the patterns that it compiled.
 A Python whose codes are others compiles as usual. The target's Python runs this file, as it does infra/compiled.py.
 """

@@ -95,7 +95,7 @@ class Gateway:
         *,
         larger: Mapping[tuple[str, str], int] | None = None,
     ) -> None:
-        """Stand before `app`. `larger`: limits of bodies, by method and route, where they are not MAX_BODY_BYTES."""
+        """Stand before `app`. `larger`: limits of bodies, by method and route, that are not MAX_BODY_BYTES."""
         self._app = for_threads(app)
         self._routes = Routes(app.routes)
         self._larger = larger or {}
