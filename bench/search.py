@@ -152,7 +152,7 @@ def identified(engine: Engine, probe: NDArray[np.float32]) -> list[int]:
 def turns(
     engines: Sequence[Engine], probes: NDArray[np.float32], search: Callable[[Engine, NDArray[np.float32]], list[int]]
 ) -> dict[str, list[list[float]]]:
-    """Milliseconds of each engine's searches, by probe."""
+    """Return the milliseconds of each engine's searches, by probe."""
     times: dict[str, list[list[float]]] = {engine.name: [[] for _ in probes] for engine in engines}
     for _ in range(ROUNDS):
         for engine in engines:
