@@ -20,7 +20,11 @@ from tests.folders import pytest_configure, tmp_path
 
 __all__ = ["pytest_configure", "tmp_path"]
 
-settings.register_profile(LONG)
+_PROFILE = settings.get_current_profile_name()
+# No example has a deadline: these machines are shared.
+settings.register_profile(_PROFILE, settings.get_profile(_PROFILE), deadline=None)
+settings.load_profile(_PROFILE)
+settings.register_profile(LONG, deadline=None)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
