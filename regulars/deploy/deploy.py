@@ -41,6 +41,8 @@ _LEAST_RUNS = 2
 _MOST_TRIGGERS = 5
 """What AWS accepts as alarms that roll an update back."""
 
+_SECRETS = "SecretsParameter"
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -217,7 +219,7 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
         print(f"{plan.stack}: nothing changes")
         account.protect(plan.tables)  # the last command may have been cut off before it did
         return
-    for line in change.lines():
+    for line in (*change.lines(), *_warnings(parameters, account.parameters(plan.stack))):
         print(line)
     if not agree():
         change.forget()
@@ -228,6 +230,13 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
     account.protect(plan.tables)
     for name, value in outputs.items():
         print(f"{name:<24} {value}")
+
+
+def _warnings(given: Mapping[str, str], present: Mapping[str, str] | None) -> Iterator[str]:
+    """Yield what a stack of the `present` parameters would lose by the given ones, as lines to print."""
+    if present is not None and given.get(_SECRETS, present.get(_SECRETS, "")) != present.get(_SECRETS, ""):
+        yield f"warning     with another {_SECRETS} no secret that was sealed before can be read:"
+        yield "            see `Without a key of its own` in docs/deploy.md before you agree"
 
 
 def _cleared(plan: Plan, account: Account, agree: Callable[[], bool]) -> bool:

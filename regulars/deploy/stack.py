@@ -52,6 +52,13 @@ class Account:
         outputs = {one["OutputKey"]: str(one["OutputValue"]) for one in there.get("Outputs", [])}
         return {f"REGULARS_{re.sub('(?<=[a-z])(?=[A-Z])', '_', key).upper()}": text for key, text in outputs.items()}
 
+    def parameters(self, stack: str) -> dict[str, str] | None:
+        """Return the values of a stack's parameters; None if it is not made yet."""
+        there = self._stack(stack)
+        if there is None or _is_new(there):
+            return None
+        return {one["ParameterKey"]: one["ParameterValue"] for one in there.get("Parameters", [])}
+
     def certificate(self, domain: str) -> str:
         """Return the ARN of an issued certificate that covers a domain. Raises NotDeployed if there is none."""
         pages = self._session.client("acm").get_paginator("list_certificates")
@@ -107,9 +114,8 @@ class Account:
         `initial`: values of parameters that are not given and that the stack does not have yet. `alarms`: names in the
         template of those that roll an update back.
         """
-        there = self._stack(stack)
-        new = there is None or there["StackStatus"] == "REVIEW_IN_PROGRESS"
-        kept = [] if new or there is None else [one["ParameterKey"] for one in there.get("Parameters", [])]
+        present = self.parameters(stack)
+        new, kept = present is None, [*(present or ())]
         name = f"regulars-{int(time.time())}"
         wanted = self._formation.get_template_summary(TemplateURL=template_url)["Parameters"]
         known = {one["ParameterKey"] for one in wanted}
@@ -152,7 +158,7 @@ class Account:
         """
         there = self._stack(stack)
         failed = there is not None and there["StackStatus"] in _NEVER_MADE
-        if there and not failed and there["StackStatus"] != "REVIEW_IN_PROGRESS":
+        if there and not failed and not _is_new(there):
             return None
         left = [name for name in tables if self._table(name)]
         for name in left:
@@ -317,3 +323,8 @@ class Change:
 def _status(error: Exception) -> int:
     response = getattr(error, "response", {})
     return int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _is_new(stack: Mapping[str, Any]) -> bool:
+    """Tell whether only a change set of the stack was made, and no resource."""
+    return bool(stack["StackStatus"] == "REVIEW_IN_PROGRESS")
