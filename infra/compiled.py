@@ -38,8 +38,8 @@ def compile_folder(folder: Path, root: str) -> None:
 def written_out(tree: ast.Module, inherited: Collection[str]) -> ast.Module:
     """Add to each dataclass of a module the methods that its decorator would make, and tell the decorator so.
 
-    Classes stay as they are if they inherit from another or another from them (`inherited`: names of such), and if a
-    field or the decorator has an option that is not known here.
+    Classes stay as they are if they inherit from another or a dataclass from them (`inherited`: names of such), and if
+    a field or the decorator has an option that is not known here.
     """
     for node in ast.walk(tree):
         if isinstance(node, ast.ClassDef) and node.name not in inherited:
@@ -48,9 +48,9 @@ def written_out(tree: ast.Module, inherited: Collection[str]) -> ast.Module:
 
 
 def parents(tree: ast.Module) -> Iterator[str]:
-    """Iterate over the names of the classes that others of a module inherit from."""
+    """Iterate over the names of the classes that dataclasses of a module inherit from."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.ClassDef):
+        if isinstance(node, ast.ClassDef) and any("dataclass" in ast.unparse(one) for one in node.decorator_list):
             yield from (base.id for base in node.bases if isinstance(base, ast.Name))
             yield from (base.attr for base in node.bases if isinstance(base, ast.Attribute))
 
@@ -105,6 +105,8 @@ def _fields(node: ast.ClassDef) -> dict[str, str | None] | None:
                 fields[name] = ""
             case ast.Call(ast.Name("field"), [], [ast.keyword("default_factory", factory)]):
                 fields[name] = ast.unparse(factory)
+            case ast.Call(ast.Name("frozenset"), []):
+                fields[name] = None
             case ast.Call():  # of a function that may make a field
                 return None
             case _:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from chalicelib.adapters.aws.clients import SERVICES
 from infra import compiled, patterns
-from infra.prune import prune
+from infra.prune import OPERATIONS, prune
 from infra.target import Target
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,7 +86,7 @@ def run(command: Sequence[str | Path], *, cwd: Path = ROOT, more: dict[str, str]
 
 
 def _digest(target: Target, python: Path) -> str:
-    digest = hashlib.sha256(f"{target} {python} {SERVICES}".encode())
+    digest = hashlib.sha256(f"{target} {python} {SERVICES} {OPERATIONS}".encode())
     for path in (FUNCTIONS, Path(__file__), Path(__file__).with_name("prune.py")):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -5,10 +5,14 @@ from __future__ import annotations
 import fnmatch
 import gzip
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
+from botocore import xform_name
+
+from chalicelib.adapters.aws import clients
 from chalicelib.adapters.aws.clients import SERVICES
 
 NEVER_OPENED = (
@@ -69,6 +73,19 @@ ClientMethodDocstring = PaginatorDocstring = WaiterDocstring = _none
 """
 """In place of botocore/docs/docstring.py: the methods of clients have no docstrings."""
 
+_BOTOCORE_CALLS = {"create_session", "head_bucket"}
+"""Operations that botocore calls by itself: of express buckets, and to find out a bucket's region."""
+
+OPERATIONS = sorted(
+    _BOTOCORE_CALLS.union(
+        *(
+            re.findall(r"client\.(\w+)", module.read_text(encoding="utf-8"))
+            for module in Path(clients.__file__).parent.glob("*.py")
+        )
+    )
+)
+"""What is asked of clients. The models of services keep these operations."""
+
 
 def prune(folder: Path) -> None:
     """Delete, below a folder that packages were installed into, what no function uses."""
@@ -88,13 +105,15 @@ def prune(folder: Path) -> None:
 
 
 def _prune_services(data: Path) -> None:
-    """Leave botocore's data of our services, without its texts: it looks through every service's folder when it makes a
-    client, and reads all that is there of that service, most of which is texts."""
+    """Leave botocore's data of our services, and of their models what is asked of them, without texts.
+
+    It looks through every service's folder when it makes a client, and reads all that is there of that service.
+    """
     for service in data.glob("*/"):
         if service.name not in SERVICES:
             shutil.rmtree(service)
     for model in data.glob("*/*/service-2.json.gz"):
-        whole = _without_texts(json.loads(gzip.decompress(model.read_bytes())))
+        whole = _without_texts(_of_operations(json.loads(gzip.decompress(model.read_bytes()))))
         model.write_bytes(gzip.compress(json.dumps(whole, separators=(",", ":")).encode(), mtime=0))
     endpoints = data / "endpoints.json"
     if endpoints.is_file():
@@ -102,6 +121,21 @@ def _prune_services(data: Path) -> None:
         for partition in whole["partitions"]:
             partition["services"] = {name: of for name, of in partition["services"].items() if name in SERVICES}
         endpoints.write_text(json.dumps(whole, separators=(",", ":")), encoding="utf-8")
+
+
+def _of_operations(model: dict[str, Any]) -> dict[str, Any]:
+    """Leave OPERATIONS of a service's model, and the shapes that they name or that shapes of theirs name."""
+    operations = {name: of for name, of in model["operations"].items() if xform_name(name) in OPERATIONS}
+    names: set[str] = set()
+    more = _named_shapes(operations)
+    while more:
+        names |= more
+        more = _named_shapes([model["shapes"][name] for name in more]) - names
+    return {**model, "operations": operations, "shapes": {name: model["shapes"][name] for name in sorted(names)}}
+
+
+def _named_shapes(part: Any) -> set[str]:
+    return set(re.findall(r'"shape": "(\w+)"', json.dumps(part)))
 
 
 def _without_texts(model: Any) -> Any:

@@ -28,6 +28,7 @@ class Frozen:
     size: int
     name: str = "none"
     names: dict[str, int] = field(default_factory=dict)
+    marks: frozenset[str] = frozenset()
     unit: ClassVar[str] = "px"
 
     @property
@@ -58,6 +59,8 @@ class Parent:
 class Child(Parent):
     name: str = ""
 
+class Plain(Frozen): ...
+
 @dataclass(frozen=True)
 class Odd:
     size: int = field(default=1, compare=False)
@@ -70,7 +73,8 @@ INHERITED = {name for path in PARTS for name in compiled.parents(ast.parse(path.
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[ModuleType]:
     """The module as it is, and with methods written out."""
-    written = ast.unparse(compiled.written_out(ast.parse(SOURCE), {"Parent"}))
+    tree = ast.parse(SOURCE)
+    written = ast.unparse(compiled.written_out(tree, set(compiled.parents(tree))))
     modules = []
     for name, source in (("plain", SOURCE), ("written", written)):
         (tmp_path / f"{name}.py").write_text(source)
@@ -85,7 +89,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[ModuleType]:
 
 
 def is_written(kind: Any) -> bool:
-    return not vars(kind)["__dataclass_params__"].init
+    return "__dataclass_params__" in vars(kind) and not vars(kind)["__dataclass_params__"].init
 
 
 def test_classes_that_inherit_or_have_fields_with_options_stay_as_they_are(
@@ -107,6 +111,9 @@ def test_objects_show_compare_and_refuse_alike(made: list[ModuleType]) -> None:
         assert module.Empty() == module.Empty()
         assert len({module.Empty(), module.Empty()}) == 1
         assert module.Frozen(1).names is not module.Frozen(1).names
+        plain = module.Plain(3)
+        assert plain == module.Plain(3) != module.Frozen(3)
+        plain.other = 4
         opened = module.Open([1, 2])
         assert (module.Open().marks, module.Open(marks={}).marks) == ({"a": 1}, {})
         opened.seen = []
@@ -115,6 +122,7 @@ def test_objects_show_compare_and_refuse_alike(made: list[ModuleType]) -> None:
             lambda module=module: module.Frozen(),
             lambda one=one: setattr(one, "size", 4),
             lambda one=one: setattr(one, "other", 4),
+            lambda plain=plain: setattr(plain, "size", 4),
             lambda one=one: delattr(one, "name"),
             lambda opened=opened: hash(opened),
             lambda one=one: hash(one),
@@ -122,7 +130,7 @@ def test_objects_show_compare_and_refuse_alike(made: list[ModuleType]) -> None:
             with pytest.raises((FrozenInstanceError, TypeError)) as error:
                 refused()
             said.append((type(error.value), str(error.value)))
-        shown.append((repr(one), repr(opened), repr(module.Empty()), asdict(one), asdict(opened), said))
+        shown.append((repr(one), repr(opened), repr(plain), repr(module.Empty()), asdict(one), asdict(opened), said))
     assert shown[0] == shown[1]
 
 
@@ -180,4 +188,4 @@ def test_a_folder_is_compiled_for_where_it_will_lie_and_never_checked(tmp_path: 
     (tmp_path / "ours.py").write_text("raise SystemExit('it read the source')")
     told = "import ours; print(ours.Frozen(2), ours.Frozen.__doc__)"
     done = subprocess.run([sys.executable, "-c", told], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "Frozen(size=2, name='none', names={}) Told."
+    assert done.stdout.strip() == "Frozen(size=2, name='none', names={}, marks=frozenset()) Told."
