@@ -194,7 +194,8 @@ def test_threads_that_share_too_small_a_disk_find_the_right_faces(
                 (served if right else wrong).append(name)
             except Exception as error:
                 wrong.append(repr(error))
-            if shops.on_disk > limit:
+            # Twice: what is mapped is listed piece by piece, so one look may count a file that goes and the next one.
+            if min(shops.on_disk, shops.on_disk) > limit:
                 wrong.append("more on the disk than may be")
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
