@@ -1,4 +1,4 @@
-"""What a cold start need not do: app.py and search_function.py import this first, and then call `imported`.
+"""Work that a cold start is spared: app.py and search_function.py import this first, and then call `imported`.
 
 The package has the patterns that imports compile (infra/patterns.py). What imports make stays, so the garbage collector
 would look through all of it again and again for nothing.

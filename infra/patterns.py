@@ -50,7 +50,7 @@ def import_all() -> None:
     for name in ("app", "chalicelib.search_function"):
         importlib.import_module(name)
     for service in clients.SERVICES:
-        clients.aws_client(service).meta  # noqa: B018 - makes it
+        clients.aws_client(service).meta  # noqa: B018 -- the client is made when it is first read
 
 
 def module() -> str:

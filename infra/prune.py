@@ -84,7 +84,7 @@ OPERATIONS = sorted(
         )
     )
 )
-"""What is asked of clients. The models of services keep these operations."""
+"""Operations that our adapters ask for. The models of services keep these."""
 
 
 def prune(folder: Path) -> None:

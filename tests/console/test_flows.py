@@ -22,7 +22,7 @@ RULES = {
     "light": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     "dark": ["color-contrast", "link-in-text-block"],
 }
-"""What axe looks at: in the dark only colours are others."""
+"""Rules of axe for each scheme: in the dark only colours differ, so axe looks at nothing else there."""
 LIVE_MS = 30_000
 """Capture to screen, on a machine that does other things, too; alone it takes a second or two."""
 

@@ -1,4 +1,4 @@
-"""Where a search is done: near in small galleries, far in others and in parts of one."""
+"""The place of a search: near in small galleries, far in others and in parts of one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the kernel is told of a gallery, in the structs of kernel.c."""
+"""Calls of the kernel: a gallery in the structs of kernel.c."""
 
 from __future__ import annotations
 
