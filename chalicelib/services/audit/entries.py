@@ -187,4 +187,4 @@ def _whose(action: Action) -> str:
         return partition.partition("#")[0]
     if isinstance(action, Put) and "tenant" in action.item:
         return str(action.item["tenant"])
-    return sort.partition("#")[0] if partition in ("tenant", "key") else ""
+    return sort.partition("#")[0] if partition in ("tenant", "key", "signing_key") else ""

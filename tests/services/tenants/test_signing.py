@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 from concurrent.futures import ThreadPoolExecutor
 
-from chalicelib.core import keys, signing
+from chalicelib.core import acts, keys, signing
+from chalicelib.core.acts import Act, Kind
 from chalicelib.services import Services
 
 
@@ -25,3 +26,9 @@ def test_the_private_half_is_sealed_for_its_tenant(services: Services) -> None:
     private = storage.vault.unseal(bytes(item["sealed"]), "shop/signing")
     assert len(base64.b64decode(private)) == 32
     assert signing.verified(signing.signed({}, private))[1] == item["public_key"]
+
+
+def test_the_operators_own_act_may_be_the_first_that_needs_it(services: Services) -> None:
+    with acts.begun(Act("regulars erase", "operator", Kind.CHANGE)):
+        services.signing.public_key("shop")
+    assert [(one.leaf.content or {})["by"] for one in services.audit_pending.items("shop")] == ["operator"]
