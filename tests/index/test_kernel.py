@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import ctypes
+import platform
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,21 @@ from chalicelib.index.scan.kernel import Kernel, kernel, library_path
 @pytest.mark.skipif(not library_path().is_file(), reason="no compiler made this machine's kernel")
 def test_a_compiled_kernel_computes_as_numpy_does() -> None:
     assert kernel() is not None
+
+
+@pytest.mark.parametrize("compiler", build_kernel.compilers(platform.machine()), ids=lambda one: Path(one[0]).name)
+def test_a_kernel_takes_the_best_path_of_the_processor_whatever_compiled_it(
+    compiler: list[str], tmp_path: Path
+) -> None:
+    cpuinfo = Path("/proc/cpuinfo")
+    if not cpuinfo.is_file():
+        pytest.skip("the system does not say what its processor can do")
+    build_kernel.compile_with(compiler, tmp_path / "kernel.so")
+    path = ctypes.CDLL(str(tmp_path / "kernel.so")).regulars_kernel_path
+    path.restype = ctypes.c_char_p
+    able = set(cpuinfo.read_text().split())
+    paths = {"vnni": {"avx512bw", "avx512vl", "avx512_vnni"}, "avx2": {"avx2"}, "dotprod": {"asimddp"}, "plain": set()}
+    assert path().decode() == next(name for name, needed in paths.items() if needed <= able)
 
 
 def test_what_is_no_kernel_is_refused(tmp_path: Path) -> None:

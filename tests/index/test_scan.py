@@ -14,7 +14,7 @@ from chalicelib.core.model import Candidate
 from chalicelib.core.search import SearchRequest
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.scan import fit
-from chalicelib.index.scan.coder import Coder, encode
+from chalicelib.index.scan.coder import Coder, Tier, encode
 from chalicelib.index.scan.rows import BestFaces, Rows
 from chalicelib.index.scan.scan import require_probes, scan, scan_plain, scan_without_kernel
 from chalicelib.index.snapshots import build_segment
@@ -159,6 +159,21 @@ def test_ordinary_rows_are_never_loose_and_an_outlier_is() -> None:
     templates[77] *= 1_000
     assert encode(coder := fit.fit(templates), templates).loose.tolist() == [77]
     assert coder.rotation is None, "random vectors have no direction that is worth a rotation"
+
+
+@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5])
+def test_the_largest_codes_do_not_overflow(rows: int) -> None:
+    signs = np.random.default_rng(rows).choice([-1, 1], (rows, 256))
+    templates = (signs / 16).astype(np.float16)
+    coder = Coder(256, None, (Tier(0, 256, 0, 1 / 16 / 127, 1.0, 1.001, 1e-6),), 1.001)
+    gallery = one_picture_each(templates, coder)
+    assert np.abs(gallery.codes.tiers[0]).min() == 127
+    assert not len(gallery.codes.loose)
+    for number, probe in enumerate(templates.astype(np.float32)):
+        alike, opposite = BestFaces(1, 1.0), BestFaces(rows)
+        scan(gallery, [(probe, alike), (-probe, opposite)])
+        assert answer(alike) == [(number, 1.0)]
+        assert answer(opposite)[-1] == (number, -1.0)
 
 
 def turned_gallery(rows: int) -> NDArray[np.float16]:

@@ -39,14 +39,20 @@ def build(machine: str) -> Path | None:
     target = library_path(machine)
     partial = target.with_suffix(f".{os.getpid()}.part")
     for compiler in compilers(machine):
-        command = [*compiler, *_FLAGS, "-o", str(partial), str(Path(__file__).with_name("kernel.c"))]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
-        if done.returncode == 0:
+        if compile_with(compiler, partial):
             partial.replace(target)
             return target
-        print(f"{' '.join(command)}: {done.stderr.strip()[:2000]}", file=sys.stderr)  # noqa: T201 - a command
     partial.unlink(missing_ok=True)
     return None
+
+
+def compile_with(compiler: list[str], target: Path) -> bool:
+    """Compile the library by this command; tell if it could."""
+    command = [*compiler, *_FLAGS, "-o", str(target), str(Path(__file__).with_name("kernel.c"))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    if done.returncode:
+        print(f"{' '.join(command)}: {done.stderr.strip()[:2000]}", file=sys.stderr)  # noqa: T201 - a command
+    return not done.returncode
 
 
 def main() -> int:

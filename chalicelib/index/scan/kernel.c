@@ -1,8 +1,8 @@
 /* The search of one probe in a gallery's rows: coder.py says why the bounds hold, scan.py how an answer is made of it.
  *
  * Dot products of int8 codes with an int8 query are exact integers: at most 1,024 terms of at most 127 * 128, so nothing
- * overflows. Plain C with one path written out for AVX-512 VNNI. For AVX2 and for the dot product instructions of ARMv8.2
- * the compiler vectorises the same loop. The path is chosen when the library is loaded. All give the same answers.
+ * overflows. Plain C with paths written out for AVX-512 VNNI and AVX2. For the dot product instructions of ARMv8.2 the
+ * compiler vectorises the plain loop. The path is chosen when the library is loaded. All give the same answers.
  */
 #include <math.h>
 #include <stddef.h>
@@ -96,6 +96,7 @@ static inline void halves(const uint16_t *bits, eight *out) {
 EXACT(exact_plain, , halves)
 
 #if defined(__x86_64__)
+#include <cpuid.h>
 #include <immintrin.h>
 
 #define HALVES(bits, out) \
@@ -104,10 +105,43 @@ EXACT(exact_plain, , halves)
 EXACT(exact_avx2, __attribute__((target("avx2,f16c"))), HALVES)
 EXACT(exact_avx512, __attribute__((target("avx512f,avx512vl,f16c"))), HALVES)
 
+/* Four rows at a time; behind the last row it stands in for those that are missing. vpmaddubsw multiplies unsigned by
+ * signed bytes, so it gets |query|, and codes with the query's signs: two products are at most 2 * 127 * 127, which
+ * sixteen bits hold. */
 __attribute__((target("avx2"))) static int64_t scan_avx2(const tier *t, int64_t begin, int64_t end, int32_t cut,
                                                          int32_t *numbers, int32_t *sums) {
-    SCAN_LOOP
+    const __m256i ones = _mm256_set1_epi16(1), none = _mm256_setzero_si256();
+    int64_t found = 0;
+    for (int64_t row = begin; row < end; row += 4) {
+        const int rows = end - row < 4 ? (int)(end - row) : 4;
+        const int8_t *codes[4];
+        for (int n = 0; n < 4; n++) codes[n] = t->codes + (row + (n < rows ? n : rows - 1)) * t->width;
+        __m256i of_row[4] = {none, none, none, none};
+        for (int64_t at = 0; at < t->width; at += 32) {
+            const __m256i query = _mm256_loadu_si256((const __m256i *)(t->query + at)), size = _mm256_abs_epi8(query);
+            for (int n = 0; n < 4; n++) {
+                const __m256i terms = _mm256_sign_epi8(_mm256_loadu_si256((const __m256i *)(codes[n] + at)), query);
+                const __m256i pairs = _mm256_madd_epi16(_mm256_maddubs_epi16(size, terms), ones);
+                of_row[n] = _mm256_add_epi32(of_row[n], pairs);
+            }
+        }
+        const __m256i all = _mm256_hadd_epi32(_mm256_hadd_epi32(of_row[0], of_row[1]),
+                                              _mm256_hadd_epi32(of_row[2], of_row[3]));
+        const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+        if (_mm_movemask_epi8(_mm_cmpgt_epi32(_mm_set1_epi32(cut), four)) == 0xffff) continue;
+        int32_t sum[4];
+        memcpy(sum, &four, sizeof sum);
+        for (int n = 0; n < rows; n++) {
+            numbers[found] = (int32_t)row + n;
+            sums[found] = sum[n];
+            found += sum[n] >= cut;
+        }
+    }
+    return found;
 }
+
+#define KEEPS_AVX 0x06
+#define KEEPS_AVX512 0xe6
 
 #define VNNI __attribute__((target("avx512f,avx512bw,avx512vl,avx512vnni")))
 
@@ -179,6 +213,7 @@ __attribute__((target("arch=armv8.2-a+dotprod"))) static int64_t scan_dotprod(co
 }
 #endif
 
+static const char *path_name = "plain";
 static scan_path path = scan_plain;
 static exact_path exact = exact_plain;
 
@@ -195,17 +230,22 @@ static pick_path picks = pick_plain;
 
 __attribute__((constructor)) static void choose_path(void) {
 #if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx2")) path = scan_avx2, exact = exact_avx2; /* all of them convert float16, too */
-    if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
-        __builtin_cpu_supports("avx512vnni"))
-        path = scan_vnni, picks = pick_vnni, exact = exact_avx512;
+    /* by cpuid: zig's __builtin_cpu_supports knows no processor */
+    unsigned a, b, c, d, kept;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & bit_OSXSAVE) || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return;
+    __asm__("xgetbv" : "=a"(kept), "=d"(d) : "c"(0)); /* the registers that the system keeps for a program */
+    if (b & bit_AVX2 && (kept & KEEPS_AVX) == KEEPS_AVX) /* all such processors convert float16, too */
+        path_name = "avx2", path = scan_avx2, exact = exact_avx2;
+    if (b & bit_AVX512BW && b & bit_AVX512VL && c & bit_AVX512VNNI && (kept & KEEPS_AVX512) == KEEPS_AVX512)
+        path_name = "vnni", path = scan_vnni, picks = pick_vnni, exact = exact_avx512;
 #elif defined(__aarch64__)
-    if (getauxval(AT_HWCAP) & HAS_DOT_PRODUCT) path = scan_dotprod;
+    if (getauxval(AT_HWCAP) & HAS_DOT_PRODUCT) path_name = "dotprod", path = scan_dotprod;
 #endif
 }
 
 int32_t regulars_kernel_version(void) { return VERSION; }
+
+const char *regulars_kernel_path(void) { return path_name; }
 
 typedef struct {
     double score;
