@@ -40,28 +40,21 @@ def alarms(storage: Template, functions: Mapping[str, str]) -> Template:
     made = {
         "ApiErrors": _alarm(
             "The API answers with server errors: look into the api function's log",
-            "AWS/ApiGateway",
-            "5XXError",
+            ("AWS/ApiGateway", "5XXError"),
             {"ApiName": _STACK, "Stage": "api"},
             periods=(5 * _MINUTE, 1),
-            limit=1,
         ),
         "Throttles": _alarm(
             "Functions of this account and region are turned away: raise the concurrency limit, or what is reserved",
-            "AWS/Lambda",
-            "Throttles",
+            ("AWS/Lambda", "Throttles"),
             {},
             periods=(5 * _MINUTE, 3),
-            limit=1,
         ),
-        "JournalTailIsLong": _alarm(
+        "JournalTailIsLong": _own_alarm(
             "A gallery's snapshot falls behind: searches get slower. Look into the build_index function's log",
-            NAMESPACE,
             JOURNAL_TAIL,
-            {"Stack": _STACK},
             periods=(_HOUR, 2),
-            limit=_MAX_TAIL,
-            statistic="Maximum",
+            most=_MAX_TAIL,
         ),
         **_failure_alarms(),
         **_queue_alarms(storage),
@@ -69,14 +62,11 @@ def alarms(storage: Template, functions: Mapping[str, str]) -> Template:
         **{f"{name}IsSlow": _slow_alarm(name, slow_ms) for name, slow_ms in _SLOW_MS.items()},
         "CanaryFails": _canary_alarm(),
         **{f"{name}Errors": _schedule_alarm(name) for name in functions.values() if name in _SCHEDULED},
-        "SweepIsLate": _alarm(
+        "SweepIsLate": _own_alarm(
             "A tenant's hourly sweep has not come to an end for three hours: look into the build_index function's log",
-            NAMESPACE,
             SWEEP_AGE,
-            {"Stack": _STACK},
             periods=(5 * _MINUTE, 3),
-            limit=_MAX_SWEEP_AGE_S,
-            statistic="Maximum",
+            most=_MAX_SWEEP_AGE_S,
         ),
     }
     told = {
@@ -103,14 +93,10 @@ def _failure_alarms() -> Template:
     fault = f"Requests or messages fail by a fault of the service itself: {log} ERROR, which has the traceback"
     busy = f"Many requests or messages are turned away, since others are at the same thing: {log} WARNING"
     return {
-        "StorageFails": _counted_alarm(fails, FAILURES_UNAVAILABLE, periods=2),
-        "Unexpected": _counted_alarm(fault, FAILURES_UNEXPECTED, periods=1),
-        "Busy": _counted_alarm(busy, FAILURES_BUSY, periods=3, limit=_MAX_BUSY),
+        "StorageFails": _own_alarm(fails, FAILURES_UNAVAILABLE, periods=(5 * _MINUTE, 2)),
+        "Unexpected": _own_alarm(fault, FAILURES_UNEXPECTED, periods=(5 * _MINUTE, 1)),
+        "Busy": _own_alarm(busy, FAILURES_BUSY, periods=(5 * _MINUTE, 3), limit=_MAX_BUSY),
     }
-
-
-def _counted_alarm(about: str, metric: str, *, periods: int, limit: int = 1) -> Template:
-    return _alarm(about, NAMESPACE, metric, {"Stack": _STACK}, periods=(5 * _MINUTE, periods), limit=limit)
 
 
 def _queue_alarms(storage: Template) -> Template:
@@ -118,23 +104,19 @@ def _queue_alarms(storage: Template) -> Template:
     for queue, dead_letters in queues(storage).items():
         if queue == _SEEN_BY_ERRORS:
             continue
-        made[f"{dead_letters}Arrive"] = _alarm(
+        made[f"{dead_letters}Arrive"] = _queue_alarm(
             f"Messages of {queue} could not be worked off: see docs/operations.md before they expire in 14 days",
-            "AWS/SQS",
             "ApproximateNumberOfMessagesVisible",
-            {"QueueName": {"Fn::GetAtt": [dead_letters, "QueueName"]}},
+            dead_letters,
             periods=(5 * _MINUTE, 1),
-            limit=1,
-            statistic="Maximum",
+            most=1,
         )
-        made[f"{queue}IsLate"] = _alarm(
+        made[f"{queue}IsLate"] = _queue_alarm(
             f"A message has waited in {queue} for {_MAX_AGE_S // 60} minutes: its function fails, or cannot keep up",
-            "AWS/SQS",
             "ApproximateAgeOfOldestMessage",
-            {"QueueName": {"Fn::GetAtt": [queue, "QueueName"]}},
+            queue,
             periods=(5 * _MINUTE, 3),
-            limit=_MAX_AGE_S,
-            statistic="Maximum",
+            most=_MAX_AGE_S,
         )
     return made
 
@@ -142,70 +124,65 @@ def _queue_alarms(storage: Template) -> Template:
 def _errors_alarm(function: str) -> Template:
     """Make the alarm for failed runs. A queue's message comes again after up to half an hour, so it counts an hour."""
     about = f"Two runs of {function} within an hour failed, crashed or took too long: look into its log"
-    return _alarm(about, "AWS/Lambda", "Errors", {"FunctionName": {"Ref": function}}, periods=(_HOUR, 1), limit=2)
+    return _function_alarm(about, "Errors", function, periods=(_HOUR, 1), limit=2)
 
 
 def _slow_alarm(function: str, slow_ms: int) -> Template:
-    return _alarm(
-        f"Runs of {function} take {slow_ms // 1000} s, four fifths of their time limit",
-        "AWS/Lambda",
-        "Duration",
-        {"FunctionName": {"Ref": function}},
-        periods=(_HOUR, 2),
-        limit=slow_ms,
-        statistic="Maximum",
-    )
+    about = f"Runs of {function} take {slow_ms // 1000} s, four fifths of their time limit"
+    return _function_alarm(about, "Duration", function, periods=(_HOUR, 2), most=slow_ms)
 
 
 def _canary_alarm() -> Template:
     """Make the alarm for a canary that fails or does not run; a run in time has a metric, too: no errors."""
     about = "The stage does not answer a signed search, or the canary does not run: look into the canary's log"
-    dimensions = {"FunctionName": {"Ref": "Canary"}}
-    periods = (5 * _MINUTE, 2)
-    alarm = _alarm(about, "AWS/Lambda", "Errors", dimensions, periods=periods, limit=1, missing="breaching")
+    alarm = _function_alarm(about, "Errors", "Canary", periods=(5 * _MINUTE, 2), missing="breaching")
     return {**alarm, "Condition": "HasCanary"}
 
 
 def _schedule_alarm(function: str) -> Template:
     about = f"{function} fails or does not run: what it does for the stores is not done until it succeeds"
-    return _alarm(
-        about,
-        "AWS/Lambda",
-        "Errors",
-        {"FunctionName": {"Ref": function}},
-        periods=(_HOUR, 2),
-        limit=1,
-        missing="breaching",
-    )
+    return _function_alarm(about, "Errors", function, periods=(_HOUR, 2), missing="breaching")
+
+
+def _own_alarm(about: str, metric: str, **rule: Any) -> Template:
+    return _alarm(about, (NAMESPACE, metric), {"Stack": _STACK}, **rule)
+
+
+def _function_alarm(about: str, metric: str, function: str, **rule: Any) -> Template:
+    return _alarm(about, ("AWS/Lambda", metric), {"FunctionName": {"Ref": function}}, **rule)
+
+
+def _queue_alarm(about: str, metric: str, queue: str, **rule: Any) -> Template:
+    return _alarm(about, ("AWS/SQS", metric), {"QueueName": {"Fn::GetAtt": [queue, "QueueName"]}}, **rule)
 
 
 def _alarm(
     about: str,
-    namespace: str,
-    metric: str,
+    metric: tuple[str, str],
     dimensions: Mapping[str, Any],
     *,
     periods: tuple[int, int],
-    limit: float,
-    statistic: str = "Sum",
+    limit: float = 1,
+    most: float | None = None,
     missing: str = "notBreaching",
 ) -> Template:
-    """Make an alarm for `metric` at `limit` or above in each of `periods`: one's length in seconds, and how many.
+    """Make an alarm for a metric (its namespace and name) in each of `periods`: one's length in s, and how many.
 
+    It goes off if the values of a period add up to `limit` or more; or if `most` is given, at a value from that on.
     `missing`: how a period without a value counts.
     """
-    seconds, count = periods
+    (namespace, measure), (seconds, count) = metric, periods
     return {
         "Type": "AWS::CloudWatch::Alarm",
         "Properties": {
             "AlarmDescription": about,
             "Namespace": namespace,
-            "MetricName": metric,
+            "MetricName": measure,
             "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
-            "Statistic": statistic,
+            "Statistic": "Sum" if most is None else "Maximum",
             "Period": seconds,
             "EvaluationPeriods": count,
-            "Threshold": limit,
+            "Threshold": limit if most is None else most,
             "ComparisonOperator": "GreaterThanOrEqualToThreshold",
             "TreatMissingData": missing,
             "AlarmActions": [{"Ref": "AlarmTopic"}],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,30 +37,30 @@ def _share(text: str) -> float | str:
         raise click.BadParameter(f"a share from 0 to 1, or `none`, not {text[:40]!r}") from None
 
 
+def _number(name: str, means: str) -> Callable[[Any], Any]:
+    """Make the option of a whole number, or of none."""
+    return click.option(name, type=_count, metavar="N", help=means)
+
+
+def _switch(names: str, means: str, called: str | None = None) -> Callable[[Any], Any]:
+    """Make the option of what is on or off, or as it was. `called`: the setting, if it is not called as the option."""
+    return click.option(names, *([called] if called else ()), default=None, help=means)
+
+
 _settings_options = together(
-    click.option(
-        "--requests-a-day",
-        type=_count,
-        metavar="N",
-        help="Most iCREDIT requests a day, or `none` for no limit (the initial setting).",
-    ),
-    click.option(
+    _number("--requests-a-day", "Most iCREDIT requests a day, or `none` for no limit (the initial setting)."),
+    _number(
         "--capture-mb-a-day",
-        type=_count,
-        metavar="N",
-        help="Most megabytes of captures that a camera may offer a day, or `none` for no limit. Initially 20000.",
+        "Most megabytes of captures that a camera may offer a day, or `none` for no limit. Initially 20000.",
     ),
     click.option(
         "--time-zone",
         metavar="ZONE",
         help="IANA time zone of its days, for limits a day and statistics. Initially Asia/Shanghai.",
     ),
-    click.option("--refuse-md5/--no-refuse-md5", default=None, help="Accept only signatures by HMAC-SHA256."),
-    click.option(
-        "--numeric-faceids/--no-numeric-faceids",
-        "numeric_faceids_only",
-        default=None,
-        help="Accept only faceids from 1 to 2^63 - 1.",
+    _switch("--refuse-md5/--no-refuse-md5", "Accept only signatures by HMAC-SHA256."),
+    _switch(
+        "--numeric-faceids/--no-numeric-faceids", "Accept only faceids from 1 to 2^63 - 1.", "numeric_faceids_only"
     ),
     click.option(
         "--attributes-off",
@@ -85,91 +86,42 @@ _settings_options = together(
         metavar="SCORE",
         help="Matches less than this above their threshold are for review, 0 (none) to 0.5. Initially 0.03.",
     ),
-    click.option(
-        "--learns/--no-learns",
-        default=None,
-        help="Let faces learn from their sure sightings. Initially they do (docs/visits.md).",
-    ),
-    click.option(
-        "--learnt-days",
-        type=_count,
-        metavar="N",
-        help="Remove learnt pictures N days after their capture, or `none` (the initial setting).",
-    ),
-    click.option(
+    _switch("--learns/--no-learns", "Let faces learn from their sure sightings. Initially they do (docs/visits.md)."),
+    _number("--learnt-days", "Remove learnt pictures N days after their capture, or `none` (the initial setting)."),
+    _switch(
         "--consent-required/--no-consent-required",
-        default=None,
-        help="Enrol nobody by hand without a record of consent (docs/tasks/consent.md).",
+        "Enrol nobody by hand without a record of consent (docs/tasks/consent.md).",
     ),
-    click.option(
+    _switch(
         "--expired-consent-erases/--no-expired-consent-erases",
-        default=None,
-        help="Erase faces whose consent has expired. Initially they are only listed.",
+        "Erase faces whose consent has expired. Initially they are only listed.",
     ),
-    click.option(
+    _switch(
         "--keeps-pictures/--no-pictures",
-        default=None,
-        help="Keep pictures of faces and captures. Else templates only, and stored pictures are removed.",
+        "Keep pictures of faces and captures. Else templates only, and stored pictures are removed.",
     ),
     click.option(
         "--controller", metavar="TEXT", help="Who is responsible for the data, as the notice says it, or `none`."
     ),
     click.option("--contact", metavar="TEXT", help="How to reach them about the data."),
     click.option("--purposes", metavar="TEXT", help="What faces are recognised for; empty for the usual words."),
-    click.option(
+    _number(
         "--capture-days",
-        type=_count,
-        metavar="N",
-        help="Delete pictures of captures after N days, or `none` (the initial setting): when the service does.",
+        "Delete pictures of captures after N days, or `none` (the initial setting): when the service does.",
     ),
-    click.option(
-        "--sighting-days",
-        type=_count,
-        metavar="N",
-        help="Delete records of captures after N days, or `none` (the initial setting): after 120.",
-    ),
-    click.option(
-        "--stranger-days",
-        type=_count,
-        metavar="N",
-        help="Delete strangers who were not seen for N days, or `none`: never. Initially 90.",
-    ),
-    click.option(
-        "--regular-days",
-        type=_count,
-        metavar="N",
-        help="Delete regulars who were not seen for N days, or `none` (the initial setting): never.",
-    ),
-    click.option(
-        "--observation-days",
-        type=_count,
-        metavar="N",
-        help="Delete observations after N days, or `none`: never. Initially 400.",
-    ),
-    click.option(
-        "--audit-days",
-        type=_count,
-        metavar="N",
-        help="Delete the audit after N days, or `none`: never. Initially 400.",
-    ),
+    _number("--sighting-days", "Delete records of captures after N days, or `none` (the initial setting): after 120."),
+    _number("--stranger-days", "Delete strangers who were not seen for N days, or `none`: never. Initially 90."),
+    _number("--regular-days", "Delete regulars who were not seen for N days, or `none` (the initial setting): never."),
+    _number("--observation-days", "Delete observations after N days, or `none`: never. Initially 400."),
+    _number("--audit-days", "Delete the audit after N days, or `none`: never. Initially 400."),
     click.option(
         "--picture-buckets",
         type=_names,
         metavar="PLACES",
         help="S3 buckets, or bucket/prefix, of its S3Objects, or `none` (the initial setting; docs/rekognition.md).",
     ),
-    click.option(
-        "--faces",
-        type=_count,
-        metavar="N",
-        help="Most faces, or `none` for its profile's limit. For more than a million see docs/search.md.",
-    ),
-    click.option(
-        "--groups",
-        type=_count,
-        metavar="N",
-        help="Most groups, or `none` for its profile's limit.",
-    ),
+    _number("--faces", "Most faces, or `none` for its profile's limit. For more than a million see docs/search.md."),
+    _number("--groups", "Most groups, or `none` for its profile's limit."),
     click.option("--shards", type=int, metavar="N", help="Cut its search gallery into N shards (docs/search.md)."),
 )
 
