@@ -19,9 +19,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.core.cohorts import COHORT_LOOKED_AT
 from chalicelib.core.decision import DEFAULT_FPIR, OperatingPoint
 from chalicelib.vision.packs import packs
+from regulars.evaluate.open_set import nearest
 
 OWN_MEAN, OWN_SPREAD = 0.70, 0.14
 SEARCHES_A_GALLERY = 2_000
@@ -132,13 +132,6 @@ def drawn(
     excess = random.exponential(1 / population.rate, int(tail.sum()))
     scores[tail] = population.tail_at + random.normal(0, tail_body, len(excess)) + excess
     return scores
-
-
-def nearest(scores: NDArray[np.float32]) -> list[list[float]]:
-    """Return the best 1 + COHORT_LOOKED_AT scores of each row, falling."""
-    kept = 1 + COHORT_LOOKED_AT
-    falling: list[list[float]] = (-np.sort(np.partition(-scores, kept, axis=1)[:, :kept], axis=1)).tolist()
-    return falling
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from regulars_edge.picture import rfc3339
 from regulars_edge.spool import schema
 from regulars_edge.spool import spool as spools
 
-from bench.measuring import memory_bytes, parser, timed, write
+from bench.measuring import memory_bytes, parser, processor_s, timed, write
 from regulars.serve.service import Service
 from regulars.serve.service import running as running_service
 from regulars.tenants import credentials
@@ -148,13 +148,13 @@ def steady(folder: Path, service: Service, seconds: int) -> dict[str, Any]:
     write_pictures(source, seconds + 2, seed="steady")
     with running(folder, service, folder / "steady-spool", drop) as pid:
         time.sleep(2)
-        before = cpu_s(pid)
+        before = processor_s(pid)
         began = time.monotonic()
         for number, path in enumerate(sorted(source.iterdir())[:seconds]):
             time.sleep(max(0.0, began + number - time.monotonic()))
             path.rename(drop / path.name)
         time.sleep(max(0.0, began + seconds - time.monotonic()))
-        used = cpu_s(pid) - before
+        used = processor_s(pid) - before
         memory = memory_mb(pid)
     return {"seconds": seconds, "cpu_share_of_a_core": round(used / seconds, 4), **memory}
 
@@ -232,11 +232,6 @@ def running(folder: Path, service: Service, spool: Path, drop: Path) -> Iterator
     finally:
         process.terminate()
         process.wait(30)
-
-
-def cpu_s(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def memory_mb(pid: int) -> dict[str, float]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -20,6 +19,7 @@ from typing import Any
 
 import boto3
 
+from bench.measuring import free_port
 from bench.synthetic import segment, write_snapshot
 from bench.vectors import Maker
 from chalicelib import bootstrap
@@ -61,9 +61,7 @@ class Account:
 
 @contextmanager
 def account() -> Iterator[Account]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     quiet = subprocess.DEVNULL
     server = subprocess.Popen([sys.executable, "-m", "moto.server", "-p", str(port)], stdout=quiet, stderr=quiet)

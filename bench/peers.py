@@ -29,10 +29,10 @@ class Numpy:
     name = "numpy"
 
     def build(self, folder: Path, vectors: NDArray[np.float32]) -> None:
-        np.save(folder / "numpy.npy", vectors)
+        np.save(folder / f"{self.name}.npy", vectors)
 
     def load(self, folder: Path) -> None:
-        self._vectors = np.load(folder / "numpy.npy")
+        self._vectors = np.load(folder / f"{self.name}.npy")
 
     def search(self, probe: NDArray[np.float32], limit: int) -> list[int]:
         scores = self._vectors @ probe
@@ -72,25 +72,16 @@ class Faiss:
         return float(self._bytes)
 
 
-class Usearch:
-    """usearch's exact search, which needs no index."""
+class Usearch(Numpy):
+    """usearch's exact search over the same matrix: it needs no index."""
 
     name = "usearch-exact"
-
-    def build(self, folder: Path, vectors: NDArray[np.float32]) -> None:
-        np.save(folder / "usearch.npy", vectors)
-
-    def load(self, folder: Path) -> None:
-        self._vectors = np.load(folder / "usearch.npy")
 
     def search(self, probe: NDArray[np.float32], limit: int) -> list[int]:
         from usearch.index import MetricKind, search
 
         found = search(self._vectors, probe, limit, MetricKind.IP, exact=True, threads=1)
         return [int(key) for key in found.keys]
-
-    def bytes_per_face(self) -> float:
-        return self._vectors.nbytes / len(self._vectors)
 
 
 class SqliteVec:

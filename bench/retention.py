@@ -13,7 +13,6 @@ import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from pathlib import Path
 
 from bench.metering import Meter, metered
@@ -21,6 +20,7 @@ from bench.stand_ins import Eyes, SteppedClock
 from chalicelib import bootstrap
 from chalicelib.core import keys
 from chalicelib.core.captures import capture_id, sighting_id
+from chalicelib.core.items import write_in_parts
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import NO_LABELS, STRANGER, Decision, Face, Picture, Profile, Template
 from chalicelib.core.observations import Observation, ObservationKind
@@ -75,14 +75,14 @@ def measured(folder: Path, faces: int, observations: int) -> Iterable[tuple[str,
 def fill(items: ItemStore, faces: int, observations: int) -> None:
     """Store strangers of 90 days, and observations of 400 days; the oldest of both are due tomorrow."""
     puts: list[Action] = [Put(keys.FACES, face_item(TENANT, a_face(number, faces))) for number in range(faces)]
-    in_parts(items, puts)
+    write_in_parts(items, puts)
     group = (TENANT, keys.group_item(STRANGER))
     there = (exists("group"),)
     items.transact([Update(keys.DIRECTORY, group, there, add={"count": faces, "free": 0})])
     a_day = observations // DAYS
     first = milliseconds(NOW) // DAY_MS - DAYS
     Calendar(items).include(TENANT, range(first, first + DAYS))
-    in_parts(
+    write_in_parts(
         items,
         (
             Put(keys.OBSERVATIONS, an_observation(first + day, number, a_day))
@@ -90,12 +90,6 @@ def fill(items: ItemStore, faces: int, observations: int) -> None:
             for number in range(a_day)
         ),
     )
-
-
-def in_parts(items: ItemStore, actions: Iterable[Action]) -> None:
-    rest = iter(actions)
-    while some := list(islice(rest, 100)):
-        items.transact(some)
 
 
 def a_face(number: int, faces: int) -> Face:

@@ -25,6 +25,7 @@ from bench.metering import Meter, metered
 from bench.stand_ins import SteppedClock
 from chalicelib.adapters.clock import SystemClock
 from chalicelib.core import keys
+from chalicelib.core.items import write_in_parts
 from chalicelib.core.local_time import Granularity, Span
 from chalicelib.core.model import Decision, Labels, Profile, Tenant
 from chalicelib.core.observations import EVERYTHING, Measure, Observation, ObservationFilter, ObservationKind, Split
@@ -42,7 +43,6 @@ from chalicelib.storage import opened
 ZONE = ZoneInfo("Asia/Shanghai")
 FIRST = datetime(2025, 1, 1, tzinfo=ZONE)
 TENANT = Tenant("bench", Profile.CLOUD, "BENCH", FIRST, "none", time_zone=ZONE.key)
-BATCH = 100
 PERSONS = 60_000
 REGULAR = 4_242
 """Number of a person whose few observations are looked for."""
@@ -82,19 +82,13 @@ def measured(folder: Path, days: int, per_day: int) -> dict[str, Any]:
 
 def fill(items: ItemStore, days: int, per_day: int) -> None:
     calendar, random = Calendar(items), np.random.default_rng(1)
-    batch: list[Put] = []
     for day in range(days):
         begin = FIRST + timedelta(days=day)
         calendar.include(
             TENANT.name, Span(*(int(t.timestamp() * 1000) for t in (begin, begin + timedelta(days=1)))).utc_days
         )
-        for one in visits(begin, per_day, random, first_id=day * per_day):
-            batch.append(Put(keys.OBSERVATIONS, observation_item(TENANT.name, one)))
-            if len(batch) == BATCH:
-                items.transact(batch)
-                batch = []
-    if batch:
-        items.transact(batch)
+        seen = visits(begin, per_day, random, first_id=day * per_day)
+        write_in_parts(items, (Put(keys.OBSERVATIONS, observation_item(TENANT.name, one)) for one in seen))
 
 
 def visits(begin: datetime, count: int, random: np.random.Generator, first_id: int) -> Iterator[Observation]:

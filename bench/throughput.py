@@ -16,7 +16,6 @@ import math
 import os
 import random
 import re
-import socket
 import tempfile
 import threading
 import time
@@ -33,7 +32,7 @@ from urllib.parse import urlsplit
 import numpy as np
 
 from bench.ingest import seen
-from bench.measuring import memory_bytes, pack, parser, processor_s, timed, write
+from bench.measuring import free_port, memory_bytes, pack, parser, processor_s, timed, write
 from chalicelib.vision.cpu_slots import cores
 from chalicelib.vision.pipeline import FacePipeline
 from regulars.clients.client import Connection
@@ -96,11 +95,6 @@ def bare(scenes: Sequence[bytes]) -> float:
     seen(vision, scenes[0])
     with ThreadPoolExecutor(cores()) as pool:
         return timed(lambda: list(pool.map(partial(seen, vision), scenes)), time.process_time)[1] / len(scenes)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return int(taken.getsockname()[1])
 
 
 class Hook(ThreadingHTTPServer):
