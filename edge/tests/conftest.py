@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from rig.camera import Camera
+from rig.clock import FakeClock
 from rig.real import Regulars
 from rig.standin import StandIn
 
@@ -35,6 +37,19 @@ def stand_in() -> Iterator[StandIn]:
     service = StandIn()
     yield service
     service.stop()
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def camera() -> Iterator[Camera]:
+    """A camera that asks for no password."""
+    camera = Camera()
+    yield camera
+    camera.stop()
 
 
 @pytest.fixture(scope="session")

@@ -15,13 +15,12 @@ from regulars_edge.errors import Misconfigured
 from regulars_edge.http import Http
 from regulars_edge.lane import SPENT_WAIT_S, Lane
 from regulars_edge.pace import Bandwidth
-from regulars_edge.picture import content_of
 from regulars_edge.service import Service
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.allowance import BLOCK_BYTES, Allowance
-from regulars_edge.spool.model import Origin, Stamp
-from rig import pictures
+from regulars_edge.spool.model import Stamp
 from rig.clock import FakeClock
+from rig.spooled import add
 from rig.standin import StandIn
 
 MIB = 2**20
@@ -65,10 +64,7 @@ def test_pictures_wait_for_the_next_month(stand_in: StandIn, tmp_path: Path) -> 
     stand_in.now_ms = clock.wall_ms
     with spools.opened(tmp_path / "spool", clock=clock) as spool:
         for number in range(40):
-            data = pictures.jpeg(number, PICTURE_BYTES)
-            content = content_of(data)
-            assert content is not None
-            spool.intake.add(Origin("door", "test"), data, content, Stamp(clock.moment()))
+            add(spool, number, Stamp(clock.moment()), size=PICTURE_BYTES)
         allowance = Allowance(spool.books, MIB, clock.wall_ms, UTC)
         service_time = ServiceTime(clock)
         lane = Lane(

@@ -20,7 +20,6 @@ from regulars_edge.choose.chooser import Everything, Moving
 from regulars_edge.errors import SourceFailed
 from regulars_edge.http import Http, Timeouts
 from regulars_edge.pace import PerMinute
-from regulars_edge.picture import content_of
 from regulars_edge.sources.folder import QUIET_MS, FolderSource
 from regulars_edge.sources.snapshot import Address, SnapshotSource
 from regulars_edge.sources.source import EncodedFrame, Frame
@@ -30,6 +29,7 @@ from rig import pictures
 from rig.camera import Camera
 from rig.clock import FakeClock
 from rig.server import Handler, Served
+from rig.spooled import add
 from rig.standin import StandIn
 from test_run import SNAPSHOT, Box, box, until
 
@@ -136,19 +136,18 @@ def test_a_head_that_never_ends_is_given_up() -> None:
 
 
 @pytest.mark.parametrize("tail", [b"", b"\0\0\0", b"its maker's own bytes"])
-def test_half_a_snapshot_is_not_taken(tail: bytes) -> None:
-    camera, clock = Camera(), FakeClock()
+def test_half_a_snapshot_is_not_taken(tail: bytes, camera: Camera, clock: FakeClock) -> None:
     source = SnapshotSource(Http(clock), Address.of(f"http://{camera.host}/"), clock, 1)
     camera.gives = lambda number: pictures.jpeg(number)[:700]
     with pytest.raises(SourceFailed, match="was cut off"):
         source.take()
     camera.gives = lambda number: pictures.jpeg(number) + tail
     assert source.take().encoded() == pictures.jpeg(2) + tail
-    camera.stop()
 
 
-def test_a_metrics_port_that_is_taken_stops_nothing_and_is_taken_when_it_is_free(box: Box, stand_in: StandIn) -> None:
-    camera = Camera()
+def test_a_metrics_port_that_is_taken_stops_nothing_and_is_taken_when_it_is_free(
+    box: Box, stand_in: StandIn, camera: Camera
+) -> None:
     with socket.socket() as taken:
         taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         taken.bind(("127.0.0.1", 0))
@@ -168,18 +167,15 @@ def test_a_metrics_port_that_is_taken_stops_nothing_and_is_taken_when_it_is_free
 
     until(answers, said=box.log)
     assert box.stop() == 0
-    camera.stop()
 
 
-def test_pictures_of_a_camera_that_is_not_configured_any_more_hold_up_nobody(box: Box, stand_in: StandIn) -> None:
+def test_pictures_of_a_camera_that_is_not_configured_any_more_hold_up_nobody(
+    box: Box, stand_in: StandIn, camera: Camera
+) -> None:
     """With a key for each camera there is no key for what is left of it: it is kept, and said."""
-    camera = Camera()
     stand_in.books.cameras["door"] = {"id": "door", "name": "door", "api_key": "key-of-door", "enabled": True}
     with spools.opened(box.folder / "spool") as spool:
-        data = pictures.jpeg(7)
-        found = content_of(data)
-        assert found is not None
-        spool.intake.add(Origin("gone", "s"), data, found, Stamp(stated_ms=1_700_000_000_000))
+        add(spool, 7, origin=Origin("gone", "s"))
     own = box.folder / "door_key"
     own.write_text("key-of-door")
     own.chmod(0o600)
@@ -189,7 +185,6 @@ def test_pictures_of_a_camera_that_is_not_configured_any_more_hold_up_nobody(box
     until(lambda: len(stand_in.captures("door")) > 3, said=box.log)
     until(lambda: "gone: no API key" in box.log(), said=box.log)
     assert box.stop() == 0
-    camera.stop()
 
 
 @pytest.mark.parametrize("command", ["run", "upload"])
@@ -222,10 +217,7 @@ def test_a_disk_that_something_else_has_filled_goes_on_sending(disk: Path, box: 
     box.configure(f'[[camera]]\nname = "door"\nsource = "folder"\nfolder = "{box.folder}/ftp"\n')
     with spools.opened(disk, Limits(min_free_bytes=0)) as spool:
         for number in range(30):
-            data = pictures.jpeg(number, 40_000)
-            found = content_of(data)
-            assert found is not None
-            spool.intake.add(Origin("door", "s"), data, found, Stamp(stated_ms=1_700_000_000_000 + number))
+            add(spool, number, size=40_000)
     with (disk / "filler").open("wb", buffering=0) as stream, suppress(OSError):
         while True:
             stream.write(b"x" * 4096)

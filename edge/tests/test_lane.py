@@ -17,14 +17,10 @@ from regulars_edge.spool.spool import Spool
 from regulars_edge.tally import Dropped, Tally
 from rig import pictures
 from rig.clock import FakeClock
+from rig.spooled import add, content
 from rig.standin import StandIn
 from rig.weather import Weather
-from test_spool import DOOR, add, content, copies
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
+from test_spool import copies
 
 
 @pytest.fixture
@@ -258,8 +254,7 @@ def test_a_time_that_a_heartbeat_measured_is_good_for_pictures(
 ) -> None:
     """The wall clock is an hour off; the lane itself never had to ask."""
     clock.wall_error_ms = 3_600_000
-    data, found = content(1)
-    spool.intake.add(DOOR, data, found, Stamp(clock.moment()))
+    add(spool, 1, Stamp(clock.moment()))
     lane = lane_of(spool, stand_in, clock)
     lane._time.observe(clock.true_ms, clock.boot_ms(), clock.boot_ms())
     drain(lane, clock)
@@ -280,8 +275,7 @@ def test_a_line_too_slow_for_a_good_time_is_not_asked_for_it_each_round(
     stand_in.now_ms = slow_ms
     lane = lane_of(spool, stand_in, clock)
     for number in range(10):
-        data, found = content(number)
-        spool.intake.add(DOOR, data, found, Stamp(clock.moment()))
+        add(spool, number, Stamp(clock.moment()))
         lane.round()
     assert len(stand_in.captures()) == 10
     assert len(asked) < 10 * 2 + 12, "two for each offer of the stand-in's, and one measurement"
@@ -291,8 +285,7 @@ def test_a_pictures_track_goes_with_it_and_another_offer_of_it_is_the_same_captu
     spool: Spool, clock: FakeClock, stand_in: StandIn
 ) -> None:
     for number, track in ((1, "t-1"), (2, "")):
-        data, found = content(number)
-        spool.intake.add(DOOR, data, found, Stamp(clock.moment()), track=track)
+        add(spool, number, Stamp(clock.moment()), track=track)
     drain(lane_of(spool, stand_in, clock), clock)
     assert there(stand_in) == digests(1, 2)
     assert [stand_in.tracks.get(digest) for digest in digests(1, 2)] == ["t-1", None]

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from regulars_edge.capture import Capture
+from regulars_edge.choose.chooser import Everything
 from regulars_edge.clock import Moment
 from regulars_edge.pace import PerMinute
 from regulars_edge.sources.source import EncodedFrame, Frame
@@ -40,20 +41,14 @@ class Film:
             yield None
 
 
-class All:
-    held = 0
-
-    def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        yield from frames
-
-
 def filmed(folder: Path, worths: list[float], quiet_s: int = 0) -> tuple[Spool, list[int]]:
     """The spool afterwards, and the numbers of the frames in it."""
     clock = FakeClock()
     with spools.opened(folder, clock=clock) as spool:
         per_minute = PerMinute(PER_MINUTE, lambda: clock.boot_ms() / 1000)
         source = Film(worths, clock, quiet_s)
-        Capture(Origin("door", "film"), source, All(), spool, per_minute=per_minute, waits=False).run(threading.Event())
+        capture = Capture(Origin("door", "film"), source, Everything(), spool, per_minute=per_minute, waits=False)
+        capture.run(threading.Event())
         ((passed_over,),) = [(one.passed_over,) for one in spool.totals().values()]
         rows = [row[0] for row in spool.books.rows("SELECT boot_ms FROM pictures ORDER BY id")]
     assert passed_over == len(worths) - len(rows), "each is in the spool or counted"

@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from regulars_edge.clock import ServiceTime, SystemClock
+from regulars_edge.clock import ServiceTime, SystemClock, moment
 from regulars_edge.errors import SpoolFull
 from regulars_edge.http import Http
 from regulars_edge.lane import Lane
 from regulars_edge.pace import Backoff
-from regulars_edge.picture import content_of
 from regulars_edge.service import Service
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Limits, Origin, Stamp
@@ -24,6 +23,7 @@ from regulars_edge.spool.spool import Spool
 from rig import pictures
 from rig.clock import FakeClock
 from rig.real import Regulars
+from rig.spooled import add, content
 from rig.standin import StandIn
 from rig.uploader import upload
 from rig.weather import MISHAPS, Weather
@@ -37,11 +37,8 @@ DAY_MS = 86_400_000
 
 def take(spool: Spool, number: int, clock: FakeClock, camera: str = "door") -> str:
     """Take one picture now; returns its digest."""
-    data = pictures.jpeg(number)
-    content = content_of(data)
-    assert content is not None
-    spool.intake.add(Origin(camera, "test"), data, content, Stamp(clock.moment()))
-    return content.sha256.hex()
+    add(spool, number, Stamp(clock.moment()), Origin(camera, "test"))
+    return content(number)[1].sha256.hex()
 
 
 def lane_of(spool: Spool, url: str, key: str, clock: FakeClock | SystemClock, camera: str = "door") -> Lane:
@@ -168,12 +165,9 @@ def test_a_clock_that_is_stepped_back_and_forth_against_the_service(
         for number, step_ms in enumerate((0, 3_600_000, -3_600_000, 0)):
             clock.error_ms = step_ms
             for frame in range(5):
-                data = pictures.jpeg(700_000 + number * 5 + frame)
-                content = content_of(data)
-                assert content is not None
-                stamp = Stamp(FakeClock.moment(clock))  # type: ignore[arg-type]
-                spool.intake.add(Origin("stepped", "test"), data, content, stamp)
-                truth[content.sha256.hex()] = time.time_ns() // 1_000_000
+                stamp, which = Stamp(moment(clock)), 700_000 + number * 5 + frame
+                add(spool, which, stamp, Origin("stepped", "test"))
+                truth[content(which)[1].sha256.hex()] = time.time_ns() // 1_000_000
                 time.sleep(0.005)
         drain(lane_of(spool, service.url, service.key, clock, camera="stepped"))
     there = service.captures("stepped")
@@ -278,12 +272,9 @@ def test_a_full_disk_loses_nothing_that_was_taken(stand_in: StandIn, tiny_disk: 
     with spools.opened(tiny_disk / "spool", limits, clock) as spool:
         for number in range(100):
             clock.pass_(3000)
-            data = pictures.jpeg(number, size=40_000)
-            content = content_of(data)
-            assert content is not None
             try:
-                spool.intake.add(Origin("door", "test"), data, content, Stamp(clock.moment()))
-                taken.append(content.sha256.hex())
+                add(spool, number, Stamp(clock.moment()), size=40_000)
+                taken.append(content(number, 40_000)[1].sha256.hex())
             except SpoolFull:
                 turned_away += 1
     assert turned_away > 20

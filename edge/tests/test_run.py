@@ -16,12 +16,11 @@ from typing import Any
 
 import pytest
 from regulars_edge.config import parsed
-from regulars_edge.picture import content_of
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.model import Origin, Stamp
 from rig import pictures
 from rig.camera import Camera
 from rig.real import Regulars
+from rig.spooled import add
 from rig.standin import StandIn
 from rig.uploader import ENTRY
 
@@ -107,9 +106,10 @@ SNAPSHOT = """
 
 
 def test_a_snapshot_camera_and_an_ftp_drop_are_served_and_stop_when_told(
-    service: StandIn | Regulars, tmp_path: Path
+    service: StandIn | Regulars, tmp_path: Path, camera: Camera
 ) -> None:
-    camera, drop = Camera("Digest"), tmp_path / "ftp"
+    camera.asks_for = "Digest"
+    drop = tmp_path / "ftp"
     drop.mkdir()
     box = Box(tmp_path, service)
     box.configure(
@@ -125,7 +125,6 @@ def test_a_snapshot_camera_and_an_ftp_drop_are_served_and_stop_when_told(
     until(lambda: len(service.captures("run-yard")) >= 5 and len(service.captures("run-door")) >= 12, said=box.log)
     took_s = time.time() - began
     assert box.stop() == 0, box.log()
-    camera.stop()
     assert "p%40ss" not in box.log()
     assert service.key not in box.log()
     yard = pictures.there(service.captures("run-yard"))
@@ -138,8 +137,7 @@ def test_a_snapshot_camera_and_an_ftp_drop_are_served_and_stop_when_told(
     assert all(-2 < seconds < took_s + 2 for seconds in off)
 
 
-def test_heartbeats_say_how_the_camera_is_and_that_it_has_failed(box: Box, stand_in: StandIn) -> None:
-    camera = Camera()
+def test_heartbeats_say_how_the_camera_is_and_that_it_has_failed(box: Box, stand_in: StandIn, camera: Camera) -> None:
     box.configure(SNAPSHOT.format(host=camera.host) + "silent_after_s = 5\n")
     box.start()
     until(lambda: len(stand_in.books.heartbeats) >= 3)
@@ -179,8 +177,8 @@ def test_a_folder_without_new_files_is_dead_after_the_time_that_is_set(
     assert box.stop() == 0
 
 
-def test_what_is_dropped_is_counted_by_reason(box: Box, stand_in: StandIn) -> None:
-    camera, port = Camera(), free_port()
+def test_what_is_dropped_is_counted_by_reason(box: Box, stand_in: StandIn, camera: Camera) -> None:
+    port = free_port()
     box.configure(
         SNAPSHOT.format(host=camera.host).replace("per_minute = 600", "per_minute = 2")
         + SNAPSHOT.format(host=camera.host).replace('"door"', '"yard"')
@@ -198,7 +196,6 @@ def test_what_is_dropped_is_counted_by_reason(box: Box, stand_in: StandIn) -> No
     time.sleep(0.5)
     until(lambda: counted("door", "per_minute") >= 5 and counted("yard", "not_chosen") >= 5, said=box.log)
     assert counted("door", "not_chosen") == counted("yard", "per_minute") == 0
-    camera.stop()
     assert "door: 1 dropped since the start, since they were more than `per_minute` allows" in box.log()
     assert (
         "dropped_per_minute"
@@ -212,8 +209,7 @@ def test_what_grew_too_old_while_the_box_was_off_is_counted(box: Box, stand_in: 
     spool_table = f'folder = "{tmp_path / "spool"}"'
     box.toml.write_text(box.toml.read_text().replace(spool_table, f"{spool_table}\nunsent_days = 0.00001"))
     with spools.opened(tmp_path / "spool") as spool:
-        data = pictures.jpeg(1)
-        spool.intake.add(Origin("door", "test"), data, content_of(data), Stamp(stated_ms=1_760_000_000_000))  # type: ignore[arg-type]
+        add(spool, 1)
     time.sleep(1)
     box.start()
     until(lambda: "door: 1 dropped since the start, since they were not sent within" in box.log(), said=box.log)
@@ -221,8 +217,7 @@ def test_what_grew_too_old_while_the_box_was_off_is_counted(box: Box, stand_in: 
     assert stand_in.captures() == []
 
 
-def test_systemd_hears_that_it_is_ready_alive_and_stopping(box: Box, tmp_path: Path) -> None:
-    camera = Camera()
+def test_systemd_hears_that_it_is_ready_alive_and_stopping(box: Box, tmp_path: Path, camera: Camera) -> None:
     box.configure(SNAPSHOT.format(host=camera.host))
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         address = tmp_path / "n"
@@ -237,11 +232,9 @@ def test_systemd_hears_that_it_is_ready_alive_and_stopping(box: Box, tmp_path: P
         systemd.settimeout(10)
         while said != b"STOPPING=1":
             said = systemd.recv(1000)
-    camera.stop()
 
 
-def test_metrics_are_prometheus_text_on_localhost(box: Box, stand_in: StandIn) -> None:
-    camera = Camera()
+def test_metrics_are_prometheus_text_on_localhost(box: Box, stand_in: StandIn, camera: Camera) -> None:
     port = box.sends_with_page(camera, stand_in)
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as response:
         text = response.read().decode()
@@ -251,11 +244,9 @@ def test_metrics_are_prometheus_text_on_localhost(box: Box, stand_in: StandIn) -
     assert rows['regulars_edge_camera_alive{camera="door"}'] == "1"
     assert abs(float(rows["regulars_edge_clock_error_seconds"])) < 5
     assert box.stop() == 0
-    camera.stop()
 
 
-def test_the_page_shows_the_camera_and_its_last_picture(box: Box, stand_in: StandIn) -> None:
-    camera = Camera()
+def test_the_page_shows_the_camera_and_its_last_picture(box: Box, stand_in: StandIn, camera: Camera) -> None:
     port = box.sends_with_page(camera, stand_in)
 
     def got(path: str) -> bytes:
@@ -274,8 +265,7 @@ def test_the_page_shows_the_camera_and_its_last_picture(box: Box, stand_in: Stan
     assert box.stop() == 0
 
 
-def test_status_speaks_beside_a_running_uploader(box: Box, stand_in: StandIn) -> None:
-    camera = Camera()
+def test_status_speaks_beside_a_running_uploader(box: Box, stand_in: StandIn, camera: Camera) -> None:
     box.configure(SNAPSHOT.format(host=camera.host))
     assert box.call("status").returncode == 2, "there is no spool yet"
     box.start()
@@ -288,11 +278,9 @@ def test_status_speaks_beside_a_running_uploader(box: Box, stand_in: StandIn) ->
     assert "door" in text
     assert box.call("status", "--retry-refused").returncode == 5, "the uploader holds the spool"
     assert box.stop() == 0
-    camera.stop()
 
 
-def test_logs_are_json_lines_if_wanted(box: Box) -> None:
-    camera = Camera()
+def test_logs_are_json_lines_if_wanted(box: Box, camera: Camera) -> None:
     box.configure(SNAPSHOT.format(host=camera.host), '[metrics]\nport = 0\n[log]\nformat = "json"\n')
     box.start()
     until(lambda: "service http" in box.log())
@@ -329,12 +317,11 @@ def test_a_film_may_give_any_number_of_pictures_a_minute(tmp_path: Path) -> None
     assert camera.per_minute is None
 
 
-def test_check_says_what_is_good(box: Box, stand_in: StandIn, tmp_path: Path) -> None:
-    camera = Camera("Basic")
+def test_check_says_what_is_good(box: Box, stand_in: StandIn, tmp_path: Path, camera: Camera) -> None:
+    camera.asks_for = "Basic"
     stand_in.books.cameras["door"] = {"id": "door", "name": "door", "api_key": "x", "enabled": True}
     box.configure(SNAPSHOT.format(host=camera.host))
     done = box.call("check")
-    camera.stop()
     assert done.returncode == 0, done.stdout + done.stderr
     lines = dict(line.split(": ", 1) for line in done.stdout.splitlines())
     assert list(lines) == ["ok   disk", "ok   camera door", "ok   network", "ok   credential of door", "ok   clock"]
@@ -361,15 +348,13 @@ def test_check_says_what_to_do(box: Box, stand_in: StandIn, tmp_path: Path) -> N
     assert "chmod 600" in box.call("check").stdout
 
 
-def test_a_wrong_key_is_kept_trying_and_loses_nothing(box: Box, stand_in: StandIn) -> None:
-    camera = Camera()
+def test_a_wrong_key_is_kept_trying_and_loses_nothing(box: Box, stand_in: StandIn, camera: Camera) -> None:
     box.key_file.write_text("rk_wrong")
     box.configure(SNAPSHOT.format(host=camera.host))
     box.start()
     until(lambda: "please see to it" in box.log())
     until(lambda: json.loads(box.call("status", "--json").stdout)["cameras"]["door"]["unsent"] >= 3)
     assert box.stop() == 0
-    camera.stop()
     assert "rk_wrong" not in box.log()
 
 
@@ -394,8 +379,10 @@ def test_a_camera_that_never_gave_a_picture_is_there_to_fall_silent(box: Box, st
     assert box.stop() == 0
 
 
-def test_settings_of_the_service_are_taken_without_a_restart(started_regulars: Regulars, tmp_path: Path) -> None:
-    camera, name = Camera(), "run-settings"
+def test_settings_of_the_service_are_taken_without_a_restart(
+    started_regulars: Regulars, tmp_path: Path, camera: Camera
+) -> None:
+    name = "run-settings"
     box = Box(tmp_path, started_regulars)
     box.configure(
         SNAPSHOT.format(host=camera.host).replace('"door"', f'"{name}"').replace("per_minute = 600", "per_minute = 1"),
@@ -437,8 +424,7 @@ def test_settings_of_the_service_are_taken_without_a_restart(started_regulars: R
             box.running.wait()
 
 
-def test_settings_of_the_service_outlive_a_restart_without_network(box: Box, stand_in: StandIn) -> None:
-    camera = Camera()
+def test_settings_of_the_service_outlive_a_restart_without_network(box: Box, stand_in: StandIn, camera: Camera) -> None:
     box.configure(SNAPSHOT.format(host=camera.host).replace("per_minute = 600", "per_minute = 1"))
     stand_in.books.cameras["door"] = {
         "id": "door",
@@ -459,7 +445,6 @@ def test_settings_of_the_service_outlive_a_restart_without_network(box: Box, sta
     box.start()
     until(lambda: unsent() > before + 3, said=box.log)
     assert box.stop() == 0
-    camera.stop()
 
 
 def test_nobody_is_told_to_install_it_by_a_name_that_anybody_may_take() -> None:

@@ -58,12 +58,7 @@ class _Handler(Handler):
         self.rfile.read(int(self.headers.get("Content-Length") or 0))
         if scripted.hangs:
             scripted.silent.wait(10)
-        self.send_response(scripted.status)
-        for name, value in scripted.headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(scripted.body)))
-        self.end_headers()
-        self.wfile.write(scripted.body)
+        self.reply(scripted.status, scripted.body, scripted.headers)
 
 
 @pytest.fixture
@@ -244,9 +239,7 @@ class Proxy(Served):
 class _Proxies(Handler):
     def answer(self) -> None:
         self.server.owner.asked.append(f"{self.command} {self.path} {self.headers.get('Proxy-Authorization')}")
-        self.send_response(502 if self.command == "CONNECT" else 200)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+        self.reply(502 if self.command == "CONNECT" else 200)
 
 
 def test_a_proxy_of_the_environment_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -452,8 +452,7 @@ def test_eight_sources_misbehave_for_a_day_and_nothing_is_lost_double_or_untold(
     for first, last, drops_oldest in ((0, 7, False), (7, 13, True), (13, 19, False), (19, 24, True)):
         limits = Limits(room, 1, drops_oldest, unsent_days=2.2 * day.units_s / 86_400)
         day.life_ends_s = day.began_s + last * day.units_s
-        for left in (tmp_path / "drop").glob("*.cut.jpg"):
-            left.unlink()  # somebody tidies up
+        tidy(tmp_path / "drop")
         with Box(day, eight, service.key, tallies).alive(limits):
             for at in sorted({*range(first + 1, last + 1), *(at for at in happens if first <= at < last)}):
                 day.until(at)

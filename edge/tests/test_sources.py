@@ -23,15 +23,11 @@ from regulars_edge.tally import Dropped, Tally
 from rig import pictures
 from rig.camera import Camera
 from rig.clock import FakeClock
+from rig.film import encoded
 
 from tests.ports import free_port
 
 ORIGIN = Origin("door", "folder:door")
-
-
-@pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
 
 
 @pytest.fixture
@@ -206,13 +202,12 @@ def test_a_folder_that_is_not_there_is_said(tmp_path: Path, clock: FakeClock) ->
 
 @pytest.mark.parametrize("asks_for", ["", "Basic", "Digest"])
 def test_a_snapshot_is_fetched_with_the_authentication_that_the_camera_asks_for(
-    asks_for: str, clock: FakeClock
+    asks_for: str, clock: FakeClock, camera: Camera
 ) -> None:
-    camera = Camera(asks_for)
+    camera.asks_for = asks_for
     address = Address.of(f"http://admin:p%40ss%20word@{camera.host}/shot.jpg?channel=1")
     source = SnapshotSource(Http(clock), address, clock, 0.01)
     frames = [source.take() for _ in range(3)]
-    camera.stop()
     assert [frame.encoded() for frame in frames] == [pictures.jpeg(number) for number in (1, 2, 3)]
     assert camera.refused == (1 if asks_for else 0), "the challenge is remembered"
     assert frames[0].stamp.moment == clock.moment()
@@ -226,14 +221,13 @@ def test_a_snapshot_is_fetched_with_the_authentication_that_the_camera_asks_for(
     ],
 )
 def test_a_snapshot_that_fails_is_said_without_the_password(
-    url: str, broken: bool, said: str, clock: FakeClock
+    url: str, broken: bool, said: str, clock: FakeClock, camera: Camera
 ) -> None:
-    camera = Camera("Digest")
+    camera.asks_for = "Digest"
     camera.broken = broken
     source = SnapshotSource(Http(clock), Address.of(url.format(camera.host)), clock, 1)
     with pytest.raises(SourceFailed, match=said) as caught:
         source.take()
-    camera.stop()
     assert "wrong" not in str(caught.value)
     assert "p%40ss" not in str(caught.value)
 
@@ -243,19 +237,12 @@ def test_a_snapshot_that_fails_is_said_without_the_password(
 
 def video(path: Path, frames: int = 40, still: int = 10) -> Path:
     """Ten frames a second; a square moves after `still` frames."""
-    av = pytest.importorskip("av")
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=10)
-        stream.width, stream.height, stream.pix_fmt = 160, 120, "yuv420p"
-        for number in range(frames):
-            picture = Image.new("RGB", (160, 120), (60, 60, 60))
-            x = 20 if number < still else 20 + 4 * (number - still)
-            ImageDraw.Draw(picture).rectangle((x, 30, x + 30, 80), (220, 220, 220))
-            for packet in stream.encode(av.VideoFrame.from_image(picture)):
-                container.mux(packet)
-        for packet in stream.encode(None):
-            container.mux(packet)
-    return path
+    pytest.importorskip("av")
+    pictures = [Image.new("RGB", (160, 120), (60, 60, 60)) for _ in range(frames)]
+    for number, picture in enumerate(pictures):
+        x = 20 if number < still else 20 + 4 * (number - still)
+        ImageDraw.Draw(picture).rectangle((x, 30, x + 30, 80), (220, 220, 220))
+    return encoded(path, pictures)
 
 
 def test_a_video_file_gives_one_frame_an_interval_with_the_times_of_the_film(tmp_path: Path) -> None:
@@ -343,9 +330,8 @@ def test_video_sources_say_what_to_install_where_pyav_is_missing(tmp_path: Path)
 
 
 def test_a_stream_never_gives_more_than_the_number_a_minute_and_a_folder_gives_the_rest_later(
-    tmp_path: Path, clock: FakeClock
+    tmp_path: Path, clock: FakeClock, camera: Camera
 ) -> None:
-    camera = Camera()
     source = SnapshotSource(Http(clock), Address.of(f"http://{camera.host}/"), clock, 0.001)
     now = [0.0]
     with spools.opened(tmp_path / "spool", clock=clock) as spool:
@@ -358,11 +344,9 @@ def test_a_stream_never_gives_more_than_the_number_a_minute_and_a_folder_gives_t
         now[0] = 61
         capture.take(source.take(), threading.Event())
         assert spool.totals()["door"].unsent == 4
-    camera.stop()
 
 
-def test_a_camera_that_gives_the_same_picture_twice_gives_one(tmp_path: Path, clock: FakeClock) -> None:
-    camera = Camera()
+def test_a_camera_that_gives_the_same_picture_twice_gives_one(tmp_path: Path, clock: FakeClock, camera: Camera) -> None:
     source = SnapshotSource(Http(clock), Address.of(f"http://{camera.host}/"), clock, 0.001)
     with spools.opened(tmp_path / "spool", clock=clock) as spool:
         capture = Capture(Origin("door", "s"), source, Everything(), spool, per_minute=PerMinute(None), waits=False)
@@ -371,4 +355,3 @@ def test_a_camera_that_gives_the_same_picture_twice_gives_one(tmp_path: Path, cl
             capture.take(source.take(), threading.Event())
             clock.pass_(500)
         assert spool.totals()["door"].unsent == 1
-    camera.stop()

@@ -13,30 +13,18 @@ from pathlib import Path
 import pytest
 from regulars_edge.clock import Anchor, SystemClock, moment
 from regulars_edge.errors import BooksDamaged, SpoolDamaged, SpoolFull, SpoolInUse, Unreachable
-from regulars_edge.picture import Content, content_of
+from regulars_edge.picture import content_of
 from regulars_edge.spool import lock, rescue, schema
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import FileMark, Finding, Limits, Origin, Stamp, State, Taken
 from regulars_edge.spool.spool import Spool
 from rig import pictures
 from rig.clock import FakeClock
+from rig.spooled import DOOR, STATED_MS, add, content
 
 pytestmark = pytest.mark.disk
 
-DOOR = Origin("door", "test")
 DAY_MS = 86_400_000
-
-
-def content(number: int) -> tuple[bytes, Content]:
-    data = pictures.jpeg(number)
-    found = content_of(data)
-    assert found is not None
-    return data, found
-
-
-def add(spool: Spool, number: int, stated_ms: int = 1_700_000_000_000, origin: Origin = DOOR) -> Taken:
-    data, found = content(number)
-    return spool.intake.add(origin, data, found, Stamp(stated_ms=stated_ms + number))
 
 
 def ids(spool: Spool, camera: str = "door") -> list[int]:
@@ -113,14 +101,14 @@ def test_a_copy_of_what_is_done_goes_even_if_a_kill_came_before(tmp_path: Path) 
 def test_the_same_picture_at_the_same_time_is_one(tmp_path: Path) -> None:
     with spools.opened(tmp_path) as spool:
         first = add(spool, 1)
-        again = add(spool, 1, stated_ms=1_700_000_002_000)
+        again = add(spool, 1, Stamp(stated_ms=STATED_MS + 2_001))
         assert (again.id, again.is_new) == (first.id, False)
         assert len(copies(tmp_path)) == 1
 
 
 def test_the_same_picture_at_another_time_is_another_capture(tmp_path: Path) -> None:
     with spools.opened(tmp_path) as spool:
-        assert add(spool, 1).id != add(spool, 1, stated_ms=1_700_000_002_001).id
+        assert add(spool, 1).id != add(spool, 1, Stamp(stated_ms=STATED_MS + 2_002)).id
         assert add(spool, 1, origin=Origin("yard", "test")).is_new
 
 
@@ -135,21 +123,19 @@ def test_what_was_sent_long_ago_is_still_known_as_the_same(tmp_path: Path) -> No
 def test_the_boot_clock_decides_what_is_the_same_time_while_the_wall_clock_steps(tmp_path: Path) -> None:
     clock = FakeClock()
     with spools.opened(tmp_path, clock=clock) as spool:
-        data, found = content(1)
-        first = spool.intake.add(DOOR, data, found, Stamp(clock.moment()))
+        first = add(spool, 1, Stamp(clock.moment()))
         clock.wall_error_ms = 3_600_000
-        assert spool.intake.add(DOOR, data, found, Stamp(clock.moment())).id == first.id
+        assert add(spool, 1, Stamp(clock.moment())).id == first.id
         clock.wall_error_ms = -10_000
         clock.pass_(10_000)
-        assert spool.intake.add(DOOR, data, found, Stamp(clock.moment())).is_new
+        assert add(spool, 1, Stamp(clock.moment())).is_new
 
 
 def test_a_file_is_known_by_its_path_size_and_time(tmp_path: Path) -> None:
     name = os.fsdecode(b"caf\xe9 \xc3\xa9.jpg")  # no UTF-8: cameras write what they like
     mark = FileMark(tmp_path / name, len(pictures.jpeg(1)), 1_700_000_000_000_000_000)
     with spools.opened(tmp_path) as spool:
-        data, found = content(1)
-        taken = spool.intake.add(DOOR, data, found, Stamp(stated_ms=1_700_000_000_000), mark)
+        taken = add(spool, 1, mark=mark)
         assert spool.intake.known("door", mark) == Taken(taken.id, False, State.NEW)
         assert spool.intake.known("yard", mark) is None
         assert spool.intake.known("door", FileMark(mark.path, mark.size + 1, mark.mtime_ns)) is None
@@ -271,9 +257,8 @@ def test_rows_of_what_is_done_are_forgotten_after_their_days_and_still_counted(t
 def test_rows_of_what_is_done_leave_within_hours_but_those_of_files_that_could_come_again(tmp_path: Path) -> None:
     clock = FakeClock()
     with spools.opened(tmp_path, clock=clock) as spool:
-        data, found = content(99)
-        mark = FileMark(tmp_path / "a.jpg", len(data), 1)
-        of_file = spool.intake.add(DOOR, data, found, Stamp(stated_ms=5), mark)
+        mark = FileMark(tmp_path / "a.jpg", len(pictures.jpeg(99)), 1)
+        of_file = add(spool, 99, mark=mark)
         done = [of_file, *(add(spool, number) for number in range(5))]
         spool.outbox.record("door", [Finding(one.id, f"c{one.id}", True) for one in done])
         left = add(spool, 6)
@@ -379,8 +364,7 @@ def test_damaged_books_are_set_aside_and_the_pictures_are_taken_in_again(
         for number in range(30):
             add(spool, number, origin=yard if number % 2 else DOOR)
         clock.pass_(1_000)
-        data, found = content(100)
-        spool.intake.add(DOOR, data, found, Stamp(clock.moment()))
+        add(spool, 100, Stamp(clock.moment()))
         (tmp_path / "incoming" / "half.jpg").write_bytes(b"\xff\xd8\xff half")
         (tmp_path / "incoming" / "0_0___door.jpg").mkdir()  # as a sector that cannot be read
     damage(tmp_path, how)
@@ -428,9 +412,8 @@ def test_a_time_that_the_service_has_heard_stays_when_the_books_are_damaged(tmp_
     clock = FakeClock()
     with spools.opened(tmp_path, clock=clock) as spool:
         for number in range(60):
-            data, found = content(number)
             clock.pass_(3_000)
-            spool.intake.add(DOOR, data, found, Stamp(clock.moment()))
+            add(spool, number, Stamp(clock.moment()))
         spool.outbox.remember(Anchor(12_345, 1, 0))
         heard = [entry.captured_at_ms for entry in spool.outbox.next("door", 10, 10**9)]
     damage_index(tmp_path, "unsent")
@@ -457,8 +440,7 @@ def test_a_spool_of_an_earlier_version_is_opened_and_holds_tracks_from_then_on(t
     with closing(sqlite3.connect(tmp_path / "spool.sqlite")) as books:
         books.execute("ALTER TABLE pictures DROP COLUMN track")
     with spools.opened(tmp_path) as spool:
-        data, found = content(2)
-        spool.intake.add(DOOR, data, found, Stamp(stated_ms=1_700_000_000_000), track="t-1")
+        add(spool, 2, track="t-1")
         assert [entry.track for entry in spool.outbox.next("door", 10, 10**9)] == ["", "t-1"]
 
 

@@ -24,7 +24,7 @@ from regulars_edge.run import Box
 from regulars_edge.sources.source import DecodedFrame
 from regulars_edge.sources.video import LiveSource, Mailbox, VideoFileSource, _image
 from regulars_edge.spool import spool as spools
-from rig.film import RATE, SIZE_PX, number_of, numbered
+from rig.film import RATE, SIZE_PX, encoded, number_of, numbered
 
 from tests.ports import free_port
 
@@ -219,15 +219,8 @@ def test_a_frames_pixels_are_those_that_pyav_says_also_if_its_lines_are_padded()
 
 
 def film(path: Path, seconds: float, damaged: range = range(0)) -> Path:
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("mpeg4", rate=10)
-        (stream.width, stream.height), stream.pix_fmt = SIZE_PX, "yuv420p"
-        for number in range(round(seconds * 10)):
-            for packet in stream.encode(av.VideoFrame.from_image(numbered(number))):
-                container.mux(noise(packet) if number in damaged else packet)
-        for packet in stream.encode(None):
-            container.mux(packet)
-    return path
+    pictures = [numbered(number) for number in range(round(seconds * 10))]
+    return encoded(path, pictures, as_sent=lambda number, packet: noise(packet) if number in damaged else packet)
 
 
 def taken(file: Path, interval_s: float) -> list[int]:

@@ -18,7 +18,7 @@ from regulars_edge.spool.model import Finding, Limits, Stamp
 from regulars_edge.tally import SAY_EVERY_S, Dropped, Tally
 from rig import pictures
 from rig.clock import FakeClock
-from test_spool import DOOR
+from rig.spooled import DOOR
 
 
 def test_the_log_has_the_first_of_a_reason_and_then_how_many_now_and_then(caplog: pytest.LogCaptureFixture) -> None:

@@ -10,21 +10,17 @@ from hypothesis import strategies as st
 from regulars_edge.clock import Anchor, ServiceTime, StreamTime, moment
 from regulars_edge.config import parsed
 from regulars_edge.errors import Misconfigured
-from regulars_edge.picture import content_of
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Limits, Origin, Stamp
 from regulars_edge.spool.spool import Spool
-from rig import pictures
 from rig.clock import BOOTED_MS, FakeClock
+from rig.spooled import add
 
 DAY_MS = 86_400_000
 
 
 def take(spool: Spool, number: int, clock: FakeClock, source: str = "test") -> None:
-    data = pictures.jpeg(number)
-    content = content_of(data)
-    assert content is not None
-    spool.intake.add(Origin("door", source), data, content, Stamp(clock.moment()))
+    add(spool, number, Stamp(clock.moment()), Origin("door", source))
 
 
 def anchored(spool: Spool, clock: FakeClock) -> None:
@@ -152,11 +148,7 @@ def test_pictures_that_are_chosen_late_keep_the_times_when_they_were_taken(tmp_p
     with spools.opened(tmp_path, clock=clock) as spool:
         anchored(spool, clock)
         for number, after_ms in enumerate((5_000, 2_000, 3_500, 1_999, 5_000)):
-            data = pictures.jpeg(number)
-            content = content_of(data)
-            assert content is not None
-            stamp = Stamp(moment(clock, clock.boot_ms() + after_ms))
-            spool.intake.add(Origin("door", "test"), data, content, stamp)
+            add(spool, number, Stamp(moment(clock, clock.boot_ms() + after_ms)))
         assert [at - clock.true_ms for at in times(spool)] == [5_000, 2_000, 3_500, 1_999, 5_001]
 
 
@@ -210,10 +202,7 @@ def test_a_stated_time_is_never_corrected(tmp_path: Path) -> None:
     clock = FakeClock(wall_error_ms=5_000_000)
     with spools.opened(tmp_path, clock=clock) as spool:
         anchored(spool, clock)
-        data = pictures.jpeg(1)
-        content = content_of(data)
-        assert content is not None
-        spool.intake.add(Origin("door", "test"), data, content, Stamp(stated_ms=123_456_789))
+        add(spool, 1, Stamp(stated_ms=123_456_789))
         assert times(spool) == [123_456_789]
 
 

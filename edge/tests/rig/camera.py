@@ -43,10 +43,10 @@ class _Handler(Handler):
         if camera.asks_for and not self._is_right(camera.asks_for, header):
             camera.refused += 1
             challenge = {"Basic": 'Basic realm="cam"', "Digest": f'Digest realm="cam", nonce="{NONCE}", qop="auth"'}
-            self._send(401, b"", ("WWW-Authenticate", challenge[camera.asks_for]))
+            self.reply(401, headers={"WWW-Authenticate": challenge[camera.asks_for]})
             return
         camera.given += 1
-        self._send(200, b"<html>" if camera.broken else camera.gives(camera.given), ("Content-Type", "image/jpeg"))
+        self.reply(200, b"<html>" if camera.broken else camera.gives(camera.given), {"Content-Type": "image/jpeg"})
 
     def _is_right(self, kind: str, header: str) -> bool:
         if kind == "Basic":
@@ -57,14 +57,6 @@ class _Handler(Handler):
         secret = _md5(f"{USER}:cam:{self.server.owner.password}")
         what = _md5(f"GET:{self.path}")
         return fields["response"] == _md5(f"{secret}:{NONCE}:{fields['nc']}:{fields['cnonce']}:auth:{what}")
-
-    def _send(self, status: int, body: bytes, *headers: tuple[str, str]) -> None:
-        self.send_response(status)
-        for name, value in headers:
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
 
 
 def _md5(text: str) -> str:

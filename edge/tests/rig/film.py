@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
 from PIL import Image
 
 RATE = 15
@@ -13,6 +17,30 @@ def numbered(number: int) -> Image.Image:
     fields = Image.new("L", (_SIDE, _SIDE))
     fields.putdata([255 * (number >> bit & 1) for bit in range(_BITS)])
     return fields.resize(SIZE_PX, Image.Resampling.NEAREST).convert("RGB")
+
+
+def encoded(
+    path: Path,
+    pictures: Sequence[Image.Image],
+    rate: int = 10,
+    *,
+    codec: str = "mpeg4",
+    options: dict[str, str] | None = None,
+    as_sent: Callable[[int, Any], Any] = lambda _number, packet: packet,
+) -> Path:
+    """Make a film of these pictures. `as_sent` gets each picture's number and its packet, and gives what is written."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate)
+        (stream.width, stream.height), stream.pix_fmt = pictures[0].size, "yuv420p"
+        stream.options = options or {}
+        for number, picture in enumerate(pictures):
+            for packet in stream.encode(av.VideoFrame.from_image(picture)):
+                container.mux(as_sent(number, packet))
+        for packet in stream.encode(None):
+            container.mux(packet)
+    return path
 
 
 def number_of(image: Image.Image) -> int:

@@ -122,8 +122,4 @@ class _Handler(Handler):
             body = device.answers[call]
         else:
             body = _SOAP.format(f"<e:Body><{call}Response>{device.body(call, request)}</{call}Response></e:Body>")
-        data = body if isinstance(body, bytes) else body.encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
+        self.reply(status, body if isinstance(body, bytes) else body.encode())

@@ -19,6 +19,8 @@ from pathlib import Path
 import av
 from PIL import Image
 
+from rig.film import encoded
+
 _SDP = (
     "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=film\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
     "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\na=control:track\r\n"
@@ -31,17 +33,9 @@ def h264(path: Path, pictures: Sequence[Image.Image], rate: int, every: int | No
 
     `x.h264` is as cameras stream it, `x.mp4` has times.
     """
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=rate)
-        (stream.width, stream.height), stream.pix_fmt = pictures[0].size, "yuv420p"
-        keys = f"keyint={every or len(pictures)}:min-keyint={every or len(pictures)}:scenecut=0"
-        stream.options = {"preset": "ultrafast", "tune": "zerolatency", "x264-params": f"{keys}:repeat-headers=1"}
-        for picture in pictures:
-            for packet in stream.encode(av.VideoFrame.from_image(picture)):
-                container.mux(packet)
-        for packet in stream.encode(None):
-            container.mux(packet)
-    return path
+    keys = f"keyint={every or len(pictures)}:min-keyint={every or len(pictures)}:scenecut=0"
+    options = {"preset": "ultrafast", "tune": "zerolatency", "x264-params": f"{keys}:repeat-headers=1"}
+    return encoded(path, pictures, rate, codec="libx264", options=options)
 
 
 class Rtsp(socketserver.ThreadingTCPServer):

@@ -106,15 +106,9 @@ class _Handler(Handler):
             error = {"code": fault.code, "message": fault.message}
             status, answer = fault.status, {"error": error if fault.index is None else {**error, "index": fault.index}}
             headers = {name.replace("_", "-"): value for name, value in fault.headers.items()}
-        data = json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
         if not parts.path.startswith("/blobs/"):
-            self.send_header("X-Regulars-Time", str(self.server.owner.now_ms()))
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.end_headers()
-        self.wfile.write(data)
+            headers["X-Regulars-Time"] = str(self.server.owner.now_ms())
+        self.reply(status, json.dumps(answer).encode(), headers)
 
     def _v1(self, path: str, query: dict[str, list[str]], body: bytes) -> tuple[int, Any]:
         books = self.server.owner.books
