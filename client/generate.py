@@ -128,15 +128,13 @@ def codes() -> str:
         "from collections.abc import Mapping\n",
         "from regulars_client.errors import ApiError\n",
     ]
-    names = []
     for kind in _kinds(errors.RegularsError):
         (base,) = kind.__bases__
         about = inspect.cleandoc(kind.__doc__ or "").partition("\n\n")[0] if kind.__doc__ else ""
         body = f'\n    """{about.replace(chr(10), chr(10) + "    ")}"""\n' if about else " ...\n"
         parts.append(f"class {kind.__name__}({'ApiError' if base is errors.RegularsError else base.__name__}):{body}")
-        names.append(kind.__name__)
-    table = "".join(f'    "{name}": {name},\n' for name in names)
-    return "\n\n".join([*parts, f"BY_CODE: Mapping[str, type[ApiError]] = {{\n{table}}}\n"])
+    known = "for name, kind in [*vars().items()] if isinstance(kind, type) and issubclass(kind, ApiError)"
+    return "\n\n".join([*parts, f"BY_CODE: Mapping[str, type[ApiError]] = {{name: kind {known}}}\n"])
 
 
 def _kinds(kind: type[Exception]) -> Iterator[type[Exception]]:

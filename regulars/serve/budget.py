@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from ipaddress import ip_network
-from types import TracebackType
 
 from regulars.serve.lanes import Full
 
@@ -28,7 +27,7 @@ class Holding:
         self._budget.left -= self._size
         return self
 
-    def __exit__(self, _kind: type | None, _error: BaseException | None, _where: TracebackType | None) -> None:
+    def __exit__(self, *_: object) -> None:
         self._budget.left += self._size
         self._budget.held[self._lane] -= self._size
 
