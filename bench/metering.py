@@ -8,19 +8,23 @@ nothing costs the same, and so does all of a transaction that a condition cancel
 or removed is a write of its own, by its size ("Local Secondary Indexes": one that moves is two).
 
 S3, SQS and KMS charge by the call: `Meter.calls` counts those that the adapters make for what is asked of them.
+`Meter.waits` are those of them that somebody waits for: of calls side by side, those on the longer way.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from chalicelib.adapters.aws.expressions import alone
 from chalicelib.adapters.limits.items import attribute_size, index_entry_size
-from chalicelib.core.errors import ConditionFailed
+from chalicelib.core.errors import ConditionFailed, RegularsError
 from chalicelib.core.ports import Action, Item, ItemStore, Page, Storage, Table
+from regulars.cost.usage import waiting_ms
+
+_T = TypeVar("_T")
 
 UNIT_BYTES = 4096
 WRITE_UNIT_BYTES = 1024
@@ -79,17 +83,41 @@ class Meter:
     reads: Counter[str] = field(default_factory=Counter)
     writes: Counter[str] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)
+    waits: Counter[str] = field(default_factory=Counter)
 
     def clear(self) -> None:
-        for counter in (self.reads, self.writes, self.calls):
+        for counter in (self.reads, self.writes, self.calls, self.waits):
             counter.clear()
+
+    def called(self, kind: str) -> None:
+        self.calls[kind] += 1
+        self.waits[kind] += 1
+
+    def beside(self, work: Callable[[], _T], /) -> Callable[[], _T]:
+        """Do the work at once, and count as waits the longer way: this one, or what its caller does meanwhile."""
+        before = +self.waits
+        try:
+            found, failed = [work()], None
+        except RegularsError as error:
+            found, failed = [], error
+        aside = self.waits - before
+        self.waits = +before
+
+        def end() -> _T:
+            if waiting_ms(aside) > waiting_ms(self.waits - before):
+                self.waits = before + aside
+            if failed is not None:
+                raise failed
+            return found[0]
+
+        return end
 
 
 def metered(storage: Storage) -> tuple[Storage, Meter]:
     """Put a meter on all storage calls that are charged for."""
     meter = Meter()
     counted: dict[str, Any] = {port: Counted(getattr(storage, port), kinds, meter) for port, kinds in _KINDS.items()}
-    return replace(storage, items=MeteredItems(storage.items, meter), **counted), meter
+    return replace(storage, items=MeteredItems(storage.items, meter), beside=meter.beside, **counted), meter
 
 
 class MeteredItems:
@@ -132,7 +160,7 @@ class MeteredItems:
         each = 1 if alone(actions) else IN_A_TRANSACTION
         places = [(action.table, action.key) for action in actions]
         before = [self._items.get(table, key) for table, key in places]
-        self._meter.calls["dynamodb"] += 1
+        self._meter.called("dynamodb")
         try:
             self._items.transact(actions)
         except ConditionFailed:
@@ -144,7 +172,7 @@ class MeteredItems:
 
     def _read(self, what: str, units: int) -> None:
         self.spent[what] += units
-        self._meter.calls["dynamodb"] += 1
+        self._meter.called("dynamodb")
 
 
 class Counted:
@@ -161,7 +189,7 @@ class Counted:
             return call
 
         def counted(*args: Any, **named: Any) -> Any:
-            self._meter.calls[kind] += 1
+            self._meter.called(kind)
             return call(*args, **named)
 
         return counted

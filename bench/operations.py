@@ -50,7 +50,7 @@ def main() -> None:
 
 
 def measured(folder: Path) -> dict[str, Any]:
-    """By operation: `reads` and `writes` in DynamoDB's units, `calls` by service. Under `bytes`: items' sizes."""
+    """By operation: `reads` and `writes` in DynamoDB's units, `calls` and `waits` by service. Under `bytes`: items'."""
     with staged(folder, Eyes(), drawn) as stage:
         used = {name: stage.second_of(operation) for name, operation in stage.operations.items()}
         used["build_index"] = stage.snapshot()

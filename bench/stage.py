@@ -53,6 +53,7 @@ class Stage:
     clock: SteppedClock
     services: Any
     credentials: Credentials
+    camera_key: str
     transport: InProcess
     picture: Callable[[int | None, int], bytes]
     taken: int = 0
@@ -76,7 +77,6 @@ class Stage:
             "enrol": self.enrol,
             "list_faces": self.list_faces,
             "offer": self.offer,
-            "offer_within_a_minute": self.offer_at_once,
             "capture_new": self.capture_new,
             "capture_arrival": self.capture_arrival,
             "capture_within": self.capture_within,
@@ -114,6 +114,7 @@ class Stage:
             "reads": sum(self.meter.reads.values()),
             "writes": sum(self.meter.writes.values()),
             "calls": dict(sorted(self.meter.calls.items())),
+            "waits": dict(sorted(self.meter.waits.items())),
             "tables": len({what.partition(" ")[0] for what in self.meter.reads} | set(self.meter.writes)),
         }
 
@@ -136,13 +137,10 @@ class Stage:
         return lambda: require(self.camera_api.call("getFaceList", page).code == DONE)
 
     def offer(self) -> Callable[[], object]:
-        self.clock.at += timedelta(minutes=2)
-        return self.offer_at_once()
-
-    def offer_at_once(self) -> Callable[[], object]:
+        """Offer a picture within a minute of the camera's last heartbeat, as its uploader does."""
         one = Picture(CAMERA, self.clock.at, self.picture(1, self._next()))
         body = {"captures": [one.offer]}
-        return lambda: V1(self.transport, self.credentials.api_key).call("POST", "/v1/captures/uploads", body)
+        return lambda: V1(self.transport, self.camera_key).call("POST", "/v1/captures/uploads", body)
 
     # --- captures ---
 
@@ -208,7 +206,7 @@ class Stage:
         """Send a camera's, a minute after the last."""
         self.clock.at += timedelta(minutes=1)
         path, body = f"/v1/cameras/{CAMERA}/heartbeat", {"status": {"pictures": self._next()}}
-        return lambda: V1(self.transport, self.credentials.api_key).call("POST", path, body)
+        return lambda: V1(self.transport, self.camera_key).call("POST", path, body)
 
     def deliver(self) -> Callable[[], object]:
         """Tell a hook of one event. There is none before, which events of captures would go to."""
@@ -278,8 +276,8 @@ def staged(folder: Path, eyes: Vision, picture: Callable[[int | None, int], byte
         credentials = services.tenants.add("shop", Profile.CLOUD, TenantSettings(time_zone="UTC"))
         tenant = services.tenants.named("shop")
         services.groups.create(tenant, GROUP, None, "")
-        services.cameras.add(tenant, CAMERA, CAMERA)
-        stage = Stage(storage, meter, clock, services, credentials, InProcess(app), picture)
+        _, key = services.cameras.add(tenant, CAMERA, CAMERA)
+        stage = Stage(storage, meter, clock, services, credentials, key, InProcess(app), picture)
         for number in range(FACES):
             require(stage.camera_api.add_face(GROUP, f"person-{number}", picture(number, 0)).code == DONE)
         yield stage

@@ -56,6 +56,7 @@ def _aws(storage: AwsStorage, clock: Clock) -> Storage:
     from chalicelib.adapters.aws.clients import aws_client
     from chalicelib.adapters.aws.items import DynamoItemStore
     from chalicelib.adapters.aws.queue import SqsQueue
+    from chalicelib.adapters.aws.threads import in_a_thread
     from chalicelib.adapters.aws.uploads import S3UploadStore
     from chalicelib.adapters.aws.vault import KmsVault, ParameterVault
 
@@ -71,4 +72,5 @@ def _aws(storage: AwsStorage, clock: Clock) -> Storage:
         close=lambda: None,
         wipe=lambda: None,
         expires_items=True,
+        beside=in_a_thread,
     )

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
 
@@ -417,6 +417,21 @@ class Disk:
         return self.free_bytes < FULL_BYTES
 
 
+_T = TypeVar("_T")
+
+
+class Beside(Protocol):
+    """The way to begin a call to storage whose answer the caller does not need yet."""
+
+    def __call__(self, work: Callable[[], _T], /) -> Callable[[], _T]:
+        """Begin the work, and return what waits for its end: it gives what the work returns, or raises its error."""
+
+
+def when_asked(work: Callable[[], _T], /) -> Callable[[], _T]:
+    """Do the work when its end is asked for: on one box, storage answers sooner than a thread begins."""
+    return work
+
+
 @dataclass(frozen=True)
 class Storage:
     """The storage of all state, on one box or on AWS."""
@@ -436,5 +451,6 @@ class Storage:
     """Whether storage deletes items by itself after their `expires_at`."""
     scrub: Callable[[], None] = lambda: None
     """Does as `wipe`, whatever it costs: what an erasure ends with. Raises Busy, StorageUnavailable."""
+    beside: Beside = when_asked
     disk: Callable[[], Disk] | None = None
     """Measures the disk that all of it is on; None: storage has no end."""

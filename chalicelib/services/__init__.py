@@ -159,6 +159,7 @@ class Services:
 
         self._items, self._blobs, self._vault = AuditedItems(storage.items, ports.clock), storage.blobs, storage.vault
         self.uploads = storage.uploads
+        self._beside = storage.beside
         self.pictures = storage.blobs
         self.index_queue = storage.index_queue
         self.captures_queue = storage.captures_queue
@@ -345,7 +346,7 @@ class Services:
     def portraits(self) -> Portraits:
         from chalicelib.services.faces.portraits import Portraits
 
-        return Portraits(self.tenant_vision, self._blobs)
+        return Portraits(self.tenant_vision, self._blobs, self._beside)
 
     @once
     def recorder(self) -> Recorder:
@@ -357,7 +358,7 @@ class Services:
     def face_visits(self) -> FaceVisitsStore:
         from chalicelib.services.visits import FaceVisitsStore
 
-        return FaceVisitsStore(self._items, self.groups, self.recorder, self.writer)
+        return FaceVisitsStore(self._items, self.groups, self.recorder, self.writer, self._beside)
 
     @once
     def days(self) -> DayReader:
@@ -715,7 +716,7 @@ class Services:
     def cameras(self) -> Cameras:
         from chalicelib.services.captures.cameras import Cameras
 
-        return Cameras(self._items, self.tenants, self.groups, self.requests, clock=self.clock)
+        return Cameras(self._items, self.tenants, self.groups, self.requests, clock=self.clock, beside=self._beside)
 
     @once
     def captures(self) -> Captures:
@@ -826,6 +827,7 @@ class Services:
             learning=Learning(self.tenant_vision, self.portraits),
             unpictured=self.unpictured,
             clock=self.clock,
+            beside=self._beside,
         )
 
     @once

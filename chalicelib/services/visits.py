@@ -16,7 +16,7 @@ from chalicelib.core.items import every, write
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import REGULAR, STRANGER, Edit, Face, Group, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
-from chalicelib.core.ports import Action, ItemStore, Put, Update, absent, equals
+from chalicelib.core.ports import Action, Beside, ItemStore, Put, Update, absent, equals
 from chalicelib.core.records.faces import face_from, face_item, picture_fields
 from chalicelib.core.records.observations import observation_from
 from chalicelib.core.records.visits import visits_from, visits_item
@@ -130,16 +130,18 @@ class FaceVisitsStore:
     groups: Groups
     recorder: Recorder
     writer: GalleryWriter
+    beside: Beside
 
     def read(self, tenant: Tenant, faceid: str) -> FaceVisits | None:
         """Read a face; None if there is none, or its group is just being deleted. Raises TenantNotFound."""
+        awaited = self.beside(lambda: self.groups.defaults(tenant))
         # The visits come first, so that the face is never older than the version of its visits.
         stored = self.items.get(keys.ARRIVALS, (tenant.name, faceid))
         item = self.items.get(keys.FACES, (tenant.name, faceid))
         if item is None:
             return None
-        face = face_from(item)
-        defaults, group = self.groups.defaults_and(tenant, face.group_id)
+        face, defaults = face_from(item), awaited()
+        group = defaults.of_id(face.group_id) or self.groups.of_id(tenant, face.group_id)
         return None if group is None else FaceVisits(face, visits_from(stored), defaults, group)
 
     def regrouped(self, tenant: str, held: FaceVisits, plan: VisitPlan) -> tuple[FaceVisits, list[ChangedObservation]]:

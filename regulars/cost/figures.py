@@ -15,12 +15,13 @@ FILE = Path(__file__).with_name("figures.json")
 class Use:
     """Use by one operation: DynamoDB's units, and calls by service (`dynamodb`, `s3 put`, `s3 get`, `sqs`, `kms`).
 
-    `tables`: how many tables it reads or writes.
+    `waits`: those calls that are waited for, one after the other. `tables`: how many tables it reads or writes.
     """
 
     reads: int
     writes: int
     calls: Mapping[str, int]
+    waits: Mapping[str, int]
     tables: int
 
 

@@ -30,6 +30,12 @@ WAIT_MS: Mapping[str, float] = {
 }
 """Assumed: how long a function waits for one call of a service in its region. Lambda charges for the wait."""
 
+
+def waiting_ms(calls: Mapping[str, int]) -> float:
+    """Return how long these calls take, one after the other."""
+    return sum(WAIT_MS[service] * count for service, count in calls.items())
+
+
 CHARGED_CALLS = {"s3 put": "s3_puts", "s3 get": "s3_gets", "sqs": "sqs_requests", "kms": "kms_requests"}
 
 INVOKE_MS = 8.0
@@ -158,14 +164,15 @@ class Model:
     def capture(self, outcome: str, offered_together: int = 1) -> Quantities:
         """Return the quantities of one capture with one face: its share of the offer, upload, message, resolution.
 
-        Cameras offer at the function URL (the stack's output CameraEndpoint), which costs nothing besides Lambda.
+        Cameras offer at the function URL (the stack's output CameraEndpoint), which costs nothing besides Lambda. Their
+        heartbeats note when they were seen last, so offers need not (`camera`).
         """
         a_day = self.load.captures_a_day
-        offer = self._run("api_handler", "offer_within_a_minute", a_day / offered_together)
+        offer = self._run("api_handler", "offer", a_day / offered_together)
         # Each capture pays for its own record, twice as much in the transaction of several; those offered together
         # share the rest of the offer.
         record = Quantities(dynamodb_write_units=math.ceil(self.figures.bytes["capture"] / 1024))
-        shared = (offer + record.times(-1)).times(1 / offered_together) + self._seen()
+        shared = (offer + record.times(-1)).times(1 / offered_together)
         # The camera's bytes are counted ahead, a part of its limit by a write, and anew by a function that starts.
         counts = PICTURE_BYTES * PARTS / (DEFAULT_CAPTURE_MB_A_DAY * MB) + self.cold_share(a_day) / offered_together
         own = record.times(min(offered_together, 2)) + Quantities(
@@ -311,12 +318,6 @@ class Model:
         found = hourly.times(24 * DAYS) + nightly.times(DAYS) + listed
         return found + Quantities(dynamodb_read_units=self.load.faces)
 
-    def _seen(self) -> Quantities:
-        """Return a capture's share of what notes the camera's last contact, at most once a minute."""
-        used = self.figures.used
-        units = used["offer"].writes - used["offer_within_a_minute"].writes
-        return Quantities(dynamodb_write_units=units / max(1.0, self._a_minute(self.load.captures_a_day)))
-
     def _api(self, operation: str, a_day: float, searches: int = 0) -> Quantities:
         return Quantities(api_requests=1) + self._run("api_handler", operation, a_day, searches=searches)
 
@@ -335,12 +336,11 @@ class Model:
         `besides_ms`: how long each waits for others besides.
         """
         used = self.figures.used[operation]
-        waiting_ms = sum(WAIT_MS[service] * count for service, count in used.calls.items())
-        waiting_ms += besides_ms + searches * self._waiting_for_search_ms(a_day)
+        waited_ms = waiting_ms(used.waits) + besides_ms + searches * self._waiting_for_search_ms(a_day)
         busy_ms = self.figures.here_ms[operation] * self._stretch(function)
         calls = {what: float(used.calls.get(service, 0)) for service, what in CHARGED_CALLS.items()}
         once = Quantities(dynamodb_write_units=used.writes, dynamodb_read_units=used.reads, **calls)
-        return self._charged(function, a_day, repeats * (busy_ms + waiting_ms)) + once.times(repeats)
+        return self._charged(function, a_day, repeats * (busy_ms + waited_ms)) + once.times(repeats)
 
     def _searched(self, a_day: float) -> Quantities:
         """Return the quantities of the search function's own run, if any. Its reads count among the caller's."""

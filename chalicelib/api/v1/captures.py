@@ -204,7 +204,7 @@ def offer_captures(call: Call, body: Offers) -> Uploads:
     for index, one in enumerate(body.captures):
         with concerning(index):
             offers.append(_offer(call, one, f"captures[{index}]"))
-    uploads = call.services.captures.offer(call.tenant, offers)
+    uploads = call.services.captures.offer(call.tenant, offers, call.caller.camera)
     now = call.services.clock.now()
     return Uploads(uploads=[_upload(call, upload) for upload in uploads], server_time=times.text(now))
 

@@ -21,7 +21,21 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.items import attempts, every, write
 from chalicelib.core.model import Tenant
-from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, absent, at_least, equals, exists
+from chalicelib.core.ports import (
+    Action,
+    Beside,
+    Clock,
+    Delete,
+    Item,
+    ItemStore,
+    Put,
+    Update,
+    absent,
+    at_least,
+    equals,
+    exists,
+    when_asked,
+)
 from chalicelib.core.records.captures import camera_from, camera_item, setting_fields, status_text
 from chalicelib.core.values import milliseconds
 from chalicelib.services.captures.camera_settings import CameraSettings, id_of_name, legal_camera_name, require_status
@@ -39,8 +53,19 @@ _NO_SETTINGS = CameraSettings()
 
 
 class Cameras:
-    def __init__(self, items: ItemStore, tenants: Tenants, groups: Groups, requests: Requests, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        items: ItemStore,
+        tenants: Tenants,
+        groups: Groups,
+        requests: Requests,
+        *,
+        clock: Clock,
+        beside: Beside = when_asked,
+    ) -> None:
         self._items = items
+        self._beside = beside
+        self._owners: dict[str, Item] = {}
         self._tenants = tenants
         self._groups = groups
         self._requests = requests
@@ -109,14 +134,13 @@ class Cameras:
         if not api_keys.is_key(api_key, api_keys.OF_CAMERA):
             return None
         hashed = api_keys.digest(api_key)
-        pointer = self._items.get(keys.TENANTS, keys.api_key_item(hashed))
-        if pointer is None:
+        owner = self._owners.get(hashed) or self._items.get(keys.TENANTS, keys.api_key_item(hashed))
+        if owner is None:
             return None
-        tenant = self._tenants.named(pointer["tenant"])
-        with suppress(CameraNotFound):  # deleted meanwhile
-            item = self._item(tenant, pointer["camera"])
-            return (tenant, camera_from(item)) if item["key_digest"] == hashed else None
-        return None
+        self._owners[hashed] = owner  # a secret never changes its owner
+        awaited = self._beside(lambda: self._tenants.named(owner["tenant"]))
+        item = self._items.get(keys.CAMERAS, (owner["tenant"], owner["camera"]))
+        return (awaited(), camera_from(item)) if item is not None and item["key_digest"] == hashed else None
 
     def change(
         self,

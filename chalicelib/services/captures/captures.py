@@ -100,16 +100,17 @@ class Captures:
     clock: Clock
     clock_tolerance_s: int
 
-    def offer(self, tenant: Tenant, offers: Sequence[Offer]) -> list[OfferedUpload]:
+    def offer(self, tenant: Tenant, offers: Sequence[Offer], by: Camera | None = None) -> list[OfferedUpload]:
         """Record offered captures, all or none; return one answer for each offer, in their order.
 
-        The same capture offered again has the same id and is written once. Raises InvalidInput, CameraNotFound and
-        CameraDisabled with the bad offer's `index`; DailyLimitReached, Busy.
+        `by`: the camera that offers them, as it was just read. The same capture offered again has the same id and is
+        written once. Raises InvalidInput, CameraNotFound and CameraDisabled with the bad offer's `index`;
+        DailyLimitReached, Busy.
         """
         if len(offers) not in OFFERS:
             raise InvalidInput(f"offer {OFFERS[0]} to {OFFERS[-1]} captures at a time, not {len(offers)}")
         now = self.clock.now()
-        cameras: dict[str, Camera] = {}
+        cameras = {} if by is None else {by.id: by, by.name: by}
         offered = []
         for index, offer in enumerate(offers):
             with concerning(index):

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from chalicelib.core.errors import RegularsError, StorageUnavailable, Unusable
 from chalicelib.core.ids import nonce, photo_id
 from chalicelib.core.model import Face, Picture, Template, Tenant
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, Found, PictureRules, Quality, Sides
-from chalicelib.core.ports import BlobStore, Vision
+from chalicelib.core.ports import Beside, BlobStore, Vision
 from chalicelib.core.telemetry import stage
 from chalicelib.core.templates import canonical, vector
 from chalicelib.services.commit.gallery import GalleryMoved
@@ -81,9 +82,10 @@ def unpictured(tenant: Tenant, face: Face) -> Face:
 class Portraits:
     """The maker of portraits, which also keeps them in blob storage."""
 
-    def __init__(self, tenant_vision: TenantVision, blobs: BlobStore) -> None:
+    def __init__(self, tenant_vision: TenantVision, blobs: BlobStore, beside: Beside) -> None:
         self._tenant_vision = tenant_vision
         self._blobs = blobs
+        self._beside = beside
 
     def of_largest(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
         """Return the portrait of the clearly largest face.
@@ -167,11 +169,15 @@ class Portraits:
         with stage("store"):
             while True:
                 key = keys.face_picture(tenant.name, face.faceid, nonce())
-                if self._blobs.put_if_absent(key, jpeg.data, "image/jpeg"):
+                awaited = self._beside(partial(self._is_put, keys.thumbnail(key), jpeg.thumbnail))
+                if self._is_put(key, jpeg.data):
                     break
-            if jpeg.thumbnail:
-                self._blobs.put_if_absent(keys.thumbnail(key), jpeg.thumbnail, "image/jpeg")
+            awaited()
             return replace(picture, key=key, sides=jpeg.sides)
+
+    def _is_put(self, key: str, jpeg: bytes) -> bool:
+        """Store a JPEG if there is one. Return False if the key is taken."""
+        return not jpeg or self._blobs.put_if_absent(key, jpeg, "image/jpeg")
 
     def load(self, picture: Picture) -> FaceJpeg | None:
         """Return a picture's JPEG and thumbnail; None if it is not kept, or its face was deleted meanwhile."""

@@ -95,6 +95,10 @@ class DefaultGroups:
         is_regular = promotion_ms is not None and at_ms >= promotion_ms
         return self.regular.name if is_regular else self.stranger.name
 
+    def of_id(self, group_id: str) -> Group | None:
+        """Return the group of that id if it is one of the two."""
+        return {STRANGER: self.stranger, REGULAR: self.regular}.get(group_id)
+
 
 def events_of_full(
     items: ItemStore, tenant: str, group: Group, camera: str, now: datetime
@@ -282,23 +286,16 @@ class Groups:
 
     def defaults(self, tenant: Tenant) -> DefaultGroups:
         """Return the two default groups. Raises TenantNotFound: every tenant has them and cannot delete them."""
-        return self.defaults_and(tenant, STRANGER)[0]
-
-    def defaults_and(self, tenant: Tenant, group_id: str) -> tuple[DefaultGroups, Group | None]:
-        """Return the two default groups, and the group of that id or None, by one read. Raises TenantNotFound."""
         from chalicelib.core.visits import MigrationRule  # not at the cold start of a list
 
-        names = [*map(keys.group_item, (STRANGER, REGULAR)), keys.TENANT_ITEM, keys.group_item(group_id)]
-        stranger, regular, directory, group = self._items.get_many(
-            keys.DIRECTORY, [(tenant.name, name) for name in names]
-        )
+        names = [*map(keys.group_item, (STRANGER, REGULAR)), keys.TENANT_ITEM]
+        stranger, regular, directory = self._items.get_many(keys.DIRECTORY, [(tenant.name, name) for name in names])
         if stranger is None or regular is None or directory is None:
             raise TenantNotFound(f"there is no tenant {tenant.name!r}")
         migration = _migration(directory)
         rule = MigrationRule(migration.arrive_times, migration.period_days * DAY_MS)
         left, seq = int(directory[FACES_LEFT]), int(directory["seq"])
-        defaults = DefaultGroups(group_from(stranger), group_from(regular), rule, left, seq)
-        return defaults, group_from(group) if group else None
+        return DefaultGroups(group_from(stranger), group_from(regular), rule, left, seq)
 
     def named(self, tenant: Tenant, name: str) -> Group:
         """Return the group of that name. Raises GroupNotFound."""

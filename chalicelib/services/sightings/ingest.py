@@ -31,7 +31,7 @@ from chalicelib.core.errors import (
 from chalicelib.core.items import attempts, write
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.pictures import FaceJpeg, Quality
-from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Update, equals, exists
+from chalicelib.core.ports import Beside, BlobStore, Clock, Item, ItemStore, Update, equals, exists
 from chalicelib.core.records.captures import capture_from, capture_key, seen_from, seen_item, sides_fields
 from chalicelib.core.reviews import NearFace
 from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
@@ -81,6 +81,7 @@ class Ingest:
     learning: Learning
     unpictured: Unpictured
     clock: Clock
+    beside: Beside
 
     def message(self, body: str, receive_count: int = 1) -> None:
         """Resolve the captures of an S3 event, as SQS carries it. `receive_count`: how often SQS has given it out.
@@ -122,29 +123,32 @@ class Ingest:
         telemetry.of_tenant(tenant_name)
         act = Act("sighting", f"camera {camera_id}", kind_of("sighting"), tenant_name, {"of": capture_id})
         for _ in attempts():
+            picture = self.beside(partial(self.uploads.get, keys.capture_picture(tenant_name, camera_id, capture_id)))
             tenant = self.tenants.named(tenant_name)  # each time, since its model may be another
             try:
                 with acts.begun(act):
-                    capture = self._as_it_is(tenant, camera_id, capture_id)
+                    capture = self._as_it_is(tenant, camera_id, capture_id, picture)
             except (Overtaken, WrongModel):
                 continue
             self.unpictured.forget(tenant, capture)
             return capture
         raise Busy("another worker is at this capture: deliver it again in a moment")
 
-    def _as_it_is(self, tenant: Tenant, camera_id: str, capture_id: str) -> Capture:
-        """Continue where the last worker stopped. Raises Overtaken, WrongModel."""
+    def _as_it_is(
+        self, tenant: Tenant, camera_id: str, capture_id: str, awaited: Callable[[], bytes | None]
+    ) -> Capture:
+        """Continue where the last worker stopped. `awaited`: gives the picture. Raises Overtaken, WrongModel."""
         item = self.items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id))
         if item is None:
             raise CaptureNotFound(f"there is no capture {capture_id!r} of camera {camera_id!r}")
         capture = capture_from(item)
         if capture.state in (CaptureState.RESOLVED, CaptureState.PARKED):
             return capture
-        picture = self.uploads.get(keys.capture_picture(tenant.name, camera_id, capture_id))
+        camera, picture = self._camera(tenant, camera_id), awaited()
         if picture is None:
             return capture
         try:
-            return _measured(self._resolve(tenant, self._camera(tenant, camera_id), capture, item, picture))
+            return _measured(self._resolve(tenant, camera, capture, item, picture))
         except Unusable as error:
             return self._park(tenant, capture, str(error))
 

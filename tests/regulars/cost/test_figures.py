@@ -10,11 +10,11 @@ from types import SimpleNamespace
 import pytest
 
 from bench import operations
-from bench.metering import MeteredItems
+from bench.metering import Meter, MeteredItems
 from bench.stage import staged
 from bench.stand_ins import Eyes, drawn
 from chalicelib.api.observability import observer
-from chalicelib.core.errors import ConditionFailed
+from chalicelib.core.errors import ConditionFailed, StorageUnavailable
 from chalicelib.core.keys import FACES, HOOKS
 from chalicelib.core.ports import Delete, Put, Update, absent, equals, exists
 from chalicelib.settings import Settings
@@ -113,3 +113,39 @@ def test_a_consistent_read_is_a_unit_for_four_kilobytes_begun(items: MeteredItem
     items.transact([Put(HOOKS, item(size))])
     items.get(HOOKS, ("shop", "7"))
     assert items.spent["hooks get"] == units
+
+
+def test_of_what_is_called_side_by_side_the_longer_way_is_waited_for() -> None:
+    meter = Meter()
+
+    def calls(*kinds: str) -> None:
+        for kind in kinds:
+            meter.called(kind)
+
+    longer = meter.beside(lambda: calls("s3 get"))
+    shorter = meter.beside(lambda: calls("dynamodb"))
+    calls("dynamodb", "dynamodb")
+    shorter()
+    assert meter.waits == {"dynamodb": 2}
+    longer()
+    assert meter.waits == {"s3 get": 1}
+    calls("dynamodb")
+    assert meter.waits == {"s3 get": 1, "dynamodb": 1}
+    assert meter.calls == {"s3 get": 1, "dynamodb": 4}
+
+
+def test_what_fails_beside_its_caller_fails_when_its_end_is_asked_for() -> None:
+    def away() -> None:
+        raise StorageUnavailable("storage does not answer: try again")
+
+    end = Meter().beside(away)
+    with pytest.raises(StorageUnavailable):
+        end()
+
+
+def test_a_picture_is_fetched_while_the_capture_is_read() -> None:
+    """And a new face's two pictures are put side by side, and groups are read beside a face."""
+    for name in ("capture_new", "capture_arrival", "capture_within"):
+        used = figures.load().used[name]
+        assert used.calls["dynamodb"] - used.waits["dynamodb"] >= 3
+        assert (used.waits["s3 get"], used.waits.get("s3 put", 0)) == (1, used.calls.get("s3 put", 0) // 2)

@@ -94,6 +94,23 @@ def test_cameras_of_two_tenants_have_nothing_to_do_with_each_other(services: Ser
     assert (known[0].name, known[1].id) == ("cloud", "door")
 
 
+def test_a_known_key_stops_at_once_if_another_takes_its_place_or_its_camera_goes(
+    services: Services, cloud: Tenant
+) -> None:
+    _, old = services.cameras.add(cloud, None, "door")
+    assert services.cameras.by_api_key(old) is not None
+    new = services.cameras.new_key(cloud, "door")
+    assert services.cameras.by_api_key(old) is None
+    assert services.cameras.by_api_key(new) is not None
+    services.tenants.disable(cloud.name)
+    known = services.cameras.by_api_key(new)
+    assert known is not None
+    assert known[0].disabled
+    services.cameras.delete(cloud, "door")
+    services.cameras.add(cloud, None, "door")
+    assert services.cameras.by_api_key(new) is None
+
+
 def test_a_first_camera_is_added_though_another_is_first_meanwhile(
     services: Services, cloud: Tenant, slow: Cameras, meanwhile: Meanwhile
 ) -> None:

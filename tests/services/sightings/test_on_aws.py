@@ -13,10 +13,11 @@ import pytest
 from chalicelib.adapters.aws.blobs import S3BlobStore
 from chalicelib.adapters.aws.items import DynamoItemStore
 from chalicelib.adapters.aws.queue import SqsQueue
+from chalicelib.adapters.aws.threads import in_a_thread
 from chalicelib.adapters.aws.uploads import S3UploadStore
 from chalicelib.adapters.aws.vault import KmsVault
 from chalicelib.core.model import Migration
-from chalicelib.core.ports import Clock, Storage
+from chalicelib.core.ports import Beside, Clock, Storage, when_asked
 from chalicelib.settings import Settings
 from tests.adapters.emulated import Aws, storage_stack
 from tests.services.sightings.book import Book, shot
@@ -30,7 +31,7 @@ def aws() -> Iterator[Aws]:
 
 
 def storage_on(
-    aws: Aws, listened: Callable[[Any], Any] = lambda client: client
+    aws: Aws, listened: Callable[[Any], Any] = lambda client: client, beside: Beside = when_asked
 ) -> Callable[[Settings, Clock], Storage]:
     def kept(_settings: Settings, _clock: Clock) -> Storage:
         def client(service: str) -> Any:
@@ -50,6 +51,7 @@ def storage_on(
             close=lambda: None,
             wipe=lambda: None,
             expires_items=True,
+            beside=beside,
         )
 
     return kept
@@ -57,7 +59,7 @@ def storage_on(
 
 def test_shuffled_and_doubled_captures_on_aws_make_the_same_book(aws: Aws, tmp_path: Path) -> None:
     shots = [shot(0, 1, 2), shot(40, 1), shot(60, 2), shot(20, 1), shot(24 * 60, 1), shot(30 * 60, 3, 1)]
-    with closing(Book(tmp_path / "data", kept=storage_on(aws))) as book:
+    with closing(Book(tmp_path / "data", kept=storage_on(aws, beside=in_a_thread))) as book:
         book.services.groups.set_migration(book.tenant, Migration(RULE.arrive_times, RULE.period_days))
         captures = [book.put(one) for one in shots] * 2
         for capture in random.Random(3).sample(captures, len(captures)):
