@@ -78,7 +78,7 @@ def shows(what: str) -> None:
         act.shown[what] = None
 
 
-def says(**about: str) -> None:
+def says(**about: Any) -> None:
     """Add to what the act's entries say, such as the reason that somebody gives for it."""
     if (act := _current.get()) is not None:
         act.about = {**act.about, **about}
@@ -159,6 +159,7 @@ _ACTS = {
         regulars tenants add
         regulars tenants set
         regulars tenants rotate
+        regulars tenants renew-signing
         regulars tenants disable
         regulars tenants enable
         regulars tenants keys add

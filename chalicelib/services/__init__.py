@@ -262,7 +262,7 @@ class Services:
     def audit_verifying(self) -> Verifying:
         from chalicelib.services.audit.verify import Verifying
 
-        return Verifying(self.audit_chain, self.audit_pending, self.signing.public_key)
+        return Verifying(self.audit_chain, self.audit_pending, self.signing.public_keys)
 
     @once
     def tenants(self) -> Tenants:
@@ -286,7 +286,7 @@ class Services:
     def signing(self) -> Signing:
         from chalicelib.services.tenants.signing import Signing
 
-        return Signing(self._items, self._vault, self.clock)
+        return Signing(self._items, self._vault, self.clock, self.audit_chain)
 
     @once
     def rates(self) -> Rates:

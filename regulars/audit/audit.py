@@ -10,10 +10,12 @@ from pathlib import Path
 
 from chalicelib.core.audit import Document, head_of
 from chalicelib.core.errors import InvalidInput
+from chalicelib.core.signing import fingerprint
 from chalicelib.core.values import moment, time_text
 from chalicelib.services import Services
 from chalicelib.services.audit.reading import Wanted
 from chalicelib.settings import Settings
+from regulars.receipt import earlier
 from regulars.tenants import tenants
 
 _A_PAGE = 500
@@ -34,6 +36,8 @@ def verify(settings: Settings, tenant: str, kept: Path | None) -> int:
         seen = services.audit_verifying.tenant(tenant, document)
     for finding in seen.findings:
         print(f"{tenant}: {finding}")
+    for renewal in seen.renewals:
+        print(f"{tenant}: after hour {renewal.heads} key {fingerprint(renewal.new)} signs; before {earlier(renewal)}")
     counts = f"{seen.hours} hours, {seen.entries} entries, {seen.erased} erased, {seen.trimmed} hours no longer kept"
     print(f"{tenant}: {f'{len(seen.findings)} findings' if seen.findings else 'nothing was changed'} ({counts})")
     if seen.last is not None and kept is None:

@@ -219,6 +219,27 @@ def rotate(name: str, data: Path | None, stage: str | None) -> None:
     tenants.rotate(settings_of(data=data, stage=stage), name)
 
 
+@tenants.command("renew-signing")
+@click.argument("name")
+@click.option(
+    "--lost", is_flag=True, help="Go on if the old key cannot be read any more, and so cannot sign the new one."
+)
+@storage_options
+def renew_signing(name: str, *, lost: bool, data: Path | None, stage: str | None) -> None:
+    """Give a tenant a new key that signs receipts and the audit.
+
+    What the old key signed stays as good as it was. What waits for a key is signed by the next sweep.
+
+    \b
+    Examples:
+      regulars tenants renew-signing shop-12
+      regulars tenants renew-signing shop-12 --lost --stage prod
+    """
+    from regulars.tenants import tenants
+
+    tenants.renew_signing(settings_of(data=data, stage=stage), name, is_lost=lost)
+
+
 @tenants.command()
 @click.argument("name")
 @storage_options

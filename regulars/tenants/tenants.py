@@ -12,13 +12,16 @@ from typing import Any
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Credentials, Profile, Tenant
+from chalicelib.core.renewals import renewal_of
 from chalicelib.core.retention import RETENTION
+from chalicelib.core.signing import fingerprint
 from chalicelib.services import Services
 from chalicelib.services.tenants.accounts import Tenants
 from chalicelib.services.tenants.settings import SAID, TenantSettings
 from chalicelib.settings import Settings
 from chalicelib.storage import DATABASE
 from regulars.errors import NotWrittenDown, OperatorError
+from regulars.receipt import earlier
 from regulars.serve import folder
 from regulars.tenants.credentials import CredentialsFile
 
@@ -43,6 +46,17 @@ def change(settings: Settings, name: str, changes: Mapping[str, Any]) -> None:
 def rotate(settings: Settings, name: str) -> None:
     """Give a tenant new keys and a new code, and print them; the old ones stop working."""
     _change(settings, _tenants(settings), lambda book: book.rotate(name))
+
+
+def renew_signing(settings: Settings, name: str, *, is_lost: bool) -> None:
+    """Give a tenant a new signing key and print its fingerprint. Raises what `Signing.renew` does."""
+    services = opened(settings)
+    renewal = renewal_of(services.signing.renew(services.tenants.named(name).name, is_lost=is_lost))
+    print(f"fingerprint  {fingerprint(renewal.new)}")
+    print(f"before that  {earlier(renewal)}")
+    print(
+        "hand out the new fingerprint, and keep the audit's next head elsewhere; what waits is signed by the next sweep"
+    )
 
 
 def set_disabled(settings: Settings, name: str, *, disabled: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from contextlib import closing
 from pathlib import Path
@@ -23,7 +24,8 @@ from tests.fakes import FakeVision, Person, picture
 
 RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs/operations.md").read_text()
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = (ROOT / "docs/operations.md").read_text()
 
 
 def rows(heading: str) -> set[str]:
@@ -75,6 +77,33 @@ def test_fsck_says_what_the_page_shows(
     for command, printed in shown:
         assert main(command.split()) == 1
         assert capsys.readouterr().out == printed
+
+
+def test_the_commands_about_a_lost_signing_key_do_what_the_pages_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REGULARS_DATA", str(tmp_path / "shop"))
+    with closing(bootstrap.build(Settings(storage=tmp_path / "shop"), vision=FakeVision)) as services:
+        services.tenants.add("shop-12", Profile.CAMERA)
+        receipt = services.signing.sign("shop-12", {"kind": "erasure", "done_at": "2026-11-21T09:00:00.000Z"})
+        (tmp_path / "receipt.json").write_text(json.dumps(receipt), encoding="utf-8")
+        key = keys.signing_key("shop-12")
+        lost = Update(keys.TENANTS, key, (exists("there"),), set={"sealed": b"lost"})
+        services.ports.storage.items.transact([lost])
+    assert main(["receipt", "key", "--tenant", "shop-12"]) == 0
+    fingerprint = capsys.readouterr().out.split()[-1]
+    renew, *others = commands_below("A signing key that is lost", PAGE)
+    assert main(renew.removesuffix(" --lost").split()) == 1
+    assert [main(command.split()) for command in (renew, *others)] == [0] * 3
+    assert f"before that  {fingerprint}" in capsys.readouterr().out
+    [verify] = commands_below("After another key", (ROOT / "docs/tasks/forget.md").read_text())
+    assert main(verify.replace("FINGERPRINT", fingerprint).split()) == 0
+
+
+def commands_below(heading: str, page: str) -> list[str]:
+    block = page.partition(f"\n### {heading}\n")[2].partition("```\n")[2].partition("```")[0]
+    return re.findall(r"^regulars (.*)$", block, re.MULTILINE)
 
 
 def test_the_commands_about_retention_do_what_the_page_says(

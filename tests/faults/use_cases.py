@@ -25,7 +25,10 @@ from chalicelib.api.icredit import routes as icredit
 from chalicelib.api.rekognition import routes as rekognition
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import routes as v1
+from chalicelib.core import acts
+from chalicelib.core.acts import Act, Kind
 from chalicelib.core.model import Profile
+from chalicelib.core.renewals import renewal_of
 from chalicelib.core.search import SearchRequest
 from chalicelib.services.sweep import LOST_CAPTURES_HOUR
 from regulars.book.printing import print_today
@@ -500,6 +503,13 @@ def _rotated(box: Box) -> Any:
     return [tenant and tenant.name for tenant in (known(new.api_key), known(box.credentials.api_key))]
 
 
+def _renewed_signing(box: Box) -> Any:
+    """Whether the old key signed the new one. What verifies the audit afterwards asks for the entry."""
+    box.services.signing.public_keys("shop")  # makes the first
+    with acts.begun(Act("regulars tenants renew-signing", "operator", Kind.CHANGE)):
+        return renewal_of(box.services.signing.renew("shop")).is_vouched
+
+
 def _added(box: Box) -> Any:
     made = box.services.tenants.by_api_key(_file(box).add("shop-2", Profile.CAMERA).api_key)
     return made and made.name
@@ -601,6 +611,7 @@ CHORES = (
     UseCase("tenants show", _shown),
     UseCase("tenants set", _changed),
     UseCase("tenants rotate", _rotated),
+    UseCase("tenants renew-signing", _renewed_signing),
     UseCase("tenants keys", lambda box: key_table(box.services.keys.all(box.tenant))),
     UseCase("tenants disable", lambda box: box.services.tenants.disable("shop")),
     UseCase("tenants enable", lambda box: box.services.tenants.enable("shop")),

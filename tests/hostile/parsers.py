@@ -68,7 +68,7 @@ from chalicelib.api.v1.pictures import NewPicture
 from chalicelib.api.v1.reading import finite_object, read_body
 from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.bootstrap import build
-from chalicelib.core import audit, keys, signing
+from chalicelib.core import audit, keys, renewals, signing
 from chalicelib.core.errors import (
     Busy,
     FaceNotFound,
@@ -1155,6 +1155,12 @@ PARSERS = {
         plain(lambda data: signing.verified(json.loads(data))), (InvalidInput, ValueError, RecursionError),
         ("chalicelib.core.signing", "regulars.receipt", "regulars.erase"),
         [as_json(signing.signed({"id": "7"}, signing.new_key()[0]))],
+        json_values,
+    ),
+    "renewals of a signing key": Parser(
+        plain(lambda data: renewals.renewal_of(json.loads(data))), (InvalidInput, ValueError, RecursionError),
+        ("chalicelib.core.renewals",),
+        [as_json(signing.signed({"kind": "renewal of the signing key", "heads": 7}, signing.new_key()[0]))],
         json_values,
     ),
     "answers to the client": Parser(

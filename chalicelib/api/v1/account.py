@@ -223,9 +223,22 @@ class Usage(Answer):
     limits: Limits
 
 
+class EarlierKey(Answer):
+    """A key that was renewed. What it signed while it was in use stays good."""
+
+    public_key: str
+    fingerprint: str
+    since: Time
+    until: Annotated[Time, Meta(description="When it was renewed: trust nothing of a later time that it signed.")]
+    signed_next: Annotated[
+        bool, Meta(description="Whether it signed the key after it, too; false: nobody could read it any more.")
+    ]
+
+
 class SigningKey(Answer):
     public_key: Annotated[str, Meta(description="Of Ed25519: 32 bytes in base64.")]
     fingerprint: Annotated[str, Meta(description="SHA-256 of these bytes, in hexadecimal, which people compare.")]
+    earlier: Annotated[list[EarlierKey], Meta(description="The keys before it, the oldest first.")]
 
 
 def get_settings(call: Call) -> Settings:
@@ -256,14 +269,18 @@ def get_usage(call: Call) -> Usage:
 
 
 def get_signing_key(call: Call) -> SigningKey:
-    """Read the public half of the key that signs this tenant's receipts, to check them with.
+    """Read the public keys that this tenant's receipts are checked with: the one in use, and those before it.
 
-    It never changes. The first call makes it.
+    It changes only if the operator renews it. The first call makes it.
     """
-    from chalicelib.core import signing  # not at the other routes' cold starts
+    from chalicelib.core.renewals import renewal_of  # not at the other routes' cold starts
 
-    public_key = call.services.signing.public_key(call.tenant.name)
-    return SigningKey(public_key=base64.b64encode(public_key).decode(), fingerprint=signing.fingerprint(public_key))
+    keys = call.services.signing.public_keys(call.tenant.name)
+    earlier = [
+        EarlierKey(**_public(one.old), since=one.since, until=one.until, signed_next=one.is_vouched)
+        for one in map(renewal_of, keys.renewals)
+    ]
+    return SigningKey(**_public(keys.current), earlier=earlier)
 
 
 OPERATIONS = (
@@ -284,6 +301,12 @@ OPERATIONS = (
 def _settings(tenant: Tenant, migration: Migration, groups: list[str]) -> Settings:
     off = sorted(tenant.attributes_off)
     return Settings.made_of(tenant, **vars(migration), attributes_off=off, no_pictures_of=groups)
+
+
+def _public(key: bytes) -> dict[str, str]:
+    from chalicelib.core.signing import fingerprint
+
+    return {"public_key": base64.b64encode(key).decode(), "fingerprint": fingerprint(key)}
 
 
 def _usage(tenant: Tenant, used: usage.Usage) -> Usage:

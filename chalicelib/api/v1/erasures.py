@@ -58,7 +58,9 @@ class Receipt(Answer):
     """A statement that the tenant signs: save it as it is. `regulars receipt verify` checks it without the service."""
 
     statement: ReceiptStatement
-    public_key: Annotated[str, Meta(description="Of Ed25519, in base64: `GET /v1/signing-key` has the same.")]
+    public_key: Annotated[
+        str, Meta(description="Of Ed25519, in base64: `GET /v1/signing-key` has it, perhaps among the earlier ones.")
+    ]
     signature: Annotated[str, Meta(description="Over the statement in canonical JSON, in base64.")]
 
 

@@ -117,9 +117,12 @@ class Chain:
     def hold_up(self, tenant: str) -> None:
         """Make each closing that has begun fail, since what it read may be about to be erased."""
         while True:
-            end = self.end(tenant)
             with suppress(ConditionFailed):
-                return write(self._items, [_end_put(tenant, end, replace(end, version=end.version + 1))])
+                return write(self._items, [self.held_up(tenant, self.end(tenant))])
+
+    def held_up(self, tenant: str, end: End) -> Put:
+        """Return the action that makes each closing fail that has read this end. It requires that nobody was first."""
+        return _end_put(tenant, end, replace(end, version=end.version + 1))
 
     def rewrite(self, element: Element, leaves: Sequence[Leaf] | None) -> None:
         """Put other leaves in the place of an hour's, or none of them; the old ones are deleted."""

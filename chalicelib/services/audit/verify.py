@@ -1,7 +1,8 @@
 """Verification: is the chain what was closed? What was changed, dropped or swapped is found, and said which.
 
 What it cannot find: changes of the hours that are not closed yet; and a chain that somebody made anew who has the
-tenant's key, the table and the blobs, unless a head was kept elsewhere (`kept`).
+tenant's key, the table and the blobs, unless a head was kept elsewhere (`kept`). Each hour must be signed by the key of
+its time: a renewal says up to which head an old key signed, and an entry must say that there was one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from chalicelib.core import signing
 from chalicelib.core.audit import HOUR_MS, Document, Head, Leaf, head_of, root
 from chalicelib.core.errors import InvalidInput
+from chalicelib.core.renewals import PublicKeys, Renewal, renewal_of
 from chalicelib.core.values import milliseconds, moment, time_text
 from chalicelib.services.audit.chain import Chain, Element, End
 from chalicelib.services.audit.erasing import ERASED, TRIMMED
@@ -21,15 +23,14 @@ from chalicelib.services.audit.pending import Pending
 
 _HOURS_AT_ONCE = 100
 
-PublicKey = Callable[[str], bytes]
-"""Gives the public half of a tenant's signing key."""
-
 
 @dataclass
 class Verified:
-    """The result of a check. `findings`: faults, none if it is empty; `last`: the newest head; `entries`: all there."""
+    """The result of a check. `findings`: faults, none if it is empty; `last`: the newest head; `entries`: all there;
+    `renewals`: those of the signing key, the oldest first."""
 
     findings: list[str] = field(default_factory=list)
+    renewals: list[Renewal] = field(default_factory=list)
     last: Document | None = None
     hours: int = 0
     entries: int = 0
@@ -39,13 +40,16 @@ class Verified:
 
 @dataclass
 class _Told:
-    """Statements of entries about entries: which leaves were erased, and up to which hour all were let go."""
+    """Statements of entries: which leaves were erased, up to which hour all were let go, how the key was renewed."""
 
     leaves: set[str] = field(default_factory=set)
     upto: int = 0
+    renewals: list[Document] = field(default_factory=list)
 
     def note(self, leaf: Leaf) -> None:
         entry = leaf.content or {}
+        if "renewal" in entry:
+            self.renewals.append(entry["renewal"])
         if entry.get("what") == ERASED:
             self.leaves.update(entry.get("leaves", ()))
         elif entry.get("what") == TRIMMED:
@@ -56,7 +60,7 @@ class _Told:
 class Verifying:
     chain: Chain
     pending: Pending
-    public_key: PublicKey
+    public_keys: Callable[[str], PublicKeys]
 
     def tenant(self, tenant: str, kept: Document | None = None) -> Verified:
         """Verify a tenant's chain. `kept`: a head that was kept elsewhere, which must be in the chain as it is.
@@ -68,8 +72,9 @@ class Verifying:
             told.note(one.leaf)
         try:
             elements = [one for one in self.chain.elements(tenant) if one.head]
+            public_keys = self.public_keys(tenant) if elements else PublicKeys(b"")
         except (InvalidInput, ValueError, KeyError, TypeError) as error:
-            seen.findings.append(f"a head cannot be read: {error}")
+            seen.findings.append(f"a head, or the record of the signing keys, cannot be read: {error}")
             return seen
         bare = self._entries(elements, seen, told)
         seen.findings += [
@@ -83,16 +88,16 @@ class Verifying:
                 seen.trimmed += 1
                 if element.head.number > told.upto:
                     seen.findings.append(f"{_named(element.head)}: its entries are gone, and no entry says so")
-        seen.findings += self._heads(tenant, elements, seen)
+        seen.findings += _renewals(tenant, public_keys, seen, told)
+        seen.findings += self._heads(tenant, elements, seen, public_keys.current)
         seen.findings += self._anchors(tenant, elements)
         if kept is not None:
             seen.findings += _kept(tenant, elements, kept)
         return seen
 
-    def _heads(self, tenant: str, elements: list[Element], seen: Verified) -> Iterator[str]:
+    def _heads(self, tenant: str, elements: list[Element], seen: Verified, current: bytes) -> Iterator[str]:
         """Follow the heads from the first to the end."""
         before: Head | None = None
-        key = self.public_key(tenant) if elements else b""
         for element in elements:
             head, number = element.head, before.number + 1 if before else 1
             if head.number != number:
@@ -103,6 +108,7 @@ class Verifying:
                 yield f"{_named(head)}: is not later than the hour before it"
             if head.tenant != tenant:
                 yield f"{_named(head)}: is of another tenant"
+            key = next((one.old for one in seen.renewals if head.number <= one.heads), current)
             if why := _signed_otherwise(element.document, key):
                 yield f"{_named(head)}: {why}"
             before = head
@@ -152,6 +158,22 @@ class Verifying:
                 yield f"{_named(element.head)}: its anchor is gone"
 
 
+def _renewals(tenant: str, public_keys: PublicKeys, seen: Verified, told: _Told) -> Iterator[str]:
+    """Follow the signing key from the first to the one in use. An entry that retention let go cannot be asked for."""
+    try:
+        seen.renewals = [renewal_of(one) for one in public_keys.renewals]
+    except InvalidInput as error:
+        yield f"a renewal of the signing key cannot be read: {error}"
+        return
+    followers = [*(one.old for one in seen.renewals), public_keys.current][1:]
+    for document, one, follower in zip(public_keys.renewals, seen.renewals, followers, strict=True):
+        renewal = f"the renewal of the signing key after hour {one.heads}"
+        if (one.tenant, one.new) != (tenant, follower):
+            yield f"{renewal} does not lead to the next key: {signing.fingerprint(follower)[:16]}"
+        if document not in told.renewals and told.upto <= one.heads:
+            yield f"{renewal} has no entry"
+
+
 def _judged(head: Head, leaves: list[Leaf], ids: dict[str, int]) -> Iterator[str]:
     if len(leaves) != head.count:
         yield f"{_named(head)}: has {len(leaves)} entries, not {head.count}"
@@ -187,11 +209,13 @@ def _kept(tenant: str, elements: list[Element], kept: Document) -> Iterator[str]
     head = head_of(kept)
     if head.tenant != tenant:
         raise InvalidInput(f"the head that was kept is of tenant {head.tenant!r}, not of {tenant!r}")
-    here = next((one.head for one in elements if one.head.number == head.number), None)
+    here = next((one for one in elements if one.head.number == head.number), None)
     if here is None:
         yield f"{_named(head)}: was kept elsewhere, and the chain does not reach it: it was cut off"
-    elif here.hash != head.hash:
+    elif here.head.hash != head.hash:
         yield f"{_named(head)}: is not the one that was kept elsewhere: the chain was made anew"
+    elif here.document != kept:
+        yield f"{_named(head)}: is signed by another key than the one that was kept elsewhere"
 
 
 def _named(head: Head) -> str:

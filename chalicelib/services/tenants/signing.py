@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import json
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from chalicelib.core import keys, signing
-from chalicelib.core.errors import Busy, ConditionFailed
-from chalicelib.core.items import attempts, write
+from chalicelib.core import acts, keys, signing
+from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, StorageUnavailable
+from chalicelib.core.items import attempts, write, write_unless_changed
 from chalicelib.core.ports import Clock, Item, ItemStore, Put, Vault, absent
-from chalicelib.core.values import milliseconds
+from chalicelib.core.renewals import Document, PublicKeys, renewed
+from chalicelib.core.values import milliseconds, moment, time_text
+from chalicelib.services.audit.chain import Chain
+
+_RENEWALS = "renewals"
 
 
 @dataclass
@@ -21,24 +27,71 @@ class Signing:
     items: ItemStore
     vault: Vault
     clock: Clock
+    chain: Chain
 
-    def public_key(self, tenant: str) -> bytes:
-        """Return the public half, 32 bytes. Raises Busy, StorageUnavailable."""
-        return bytes(self._key(tenant)["public_key"])
+    def public_keys(self, tenant: str) -> PublicKeys:
+        """Return the public half, 32 bytes, and the renewals of those before. Raises Busy, StorageUnavailable."""
+        item = self._key(tenant)
+        return PublicKeys(bytes(item["public_key"]), [json.loads(one) for one in item.get(_RENEWALS, ())])
 
     def sign(self, tenant: str, statement: Mapping[str, Any]) -> dict[str, Any]:
         """Return the signed statement (core/signing). Raises Busy, StorageUnavailable."""
-        return signing.signed(statement, self.vault.unseal(bytes(self._key(tenant)["sealed"]), _context(tenant)))
+        return signing.signed(statement, self._private(tenant, self._key(tenant)))
+
+    def renew(self, tenant: str, *, is_lost: bool = False) -> Document:
+        """Replace the key; return the signed renewal, which the public keys and the act's entry hold, too.
+
+        Closings that have begun begin again: so the old key signs no head after those that the renewal counts.
+        `is_lost`: the renewal may go without the old key's signature, if that key cannot be read. Raises InvalidInput
+        if there is no key, StorageUnavailable if it cannot be read and is not said to be lost, Busy.
+        """
+        for _ in attempts():
+            end = self.chain.end(tenant)  # before the key: another renewal moves it
+            before = self.items.get(keys.TENANTS, keys.signing_key(tenant))
+            if before is None:
+                raise InvalidInput(f"tenant {tenant!r} has no signing key to renew: it gets one when it first signs")
+            private, after = self._new(tenant)
+            statement = {
+                "tenant": tenant,
+                "old": base64.b64encode(bytes(before["public_key"])).decode(),
+                "new": base64.b64encode(after["public_key"]).decode(),
+                "since": time_text(moment(before["created_at"])),
+                "until": time_text(moment(after["created_at"])),
+                "heads": end.number,
+            }
+            document = renewed(statement, self._old(tenant, before, is_lost=is_lost), private)
+            after[_RENEWALS] = [*before.get(_RENEWALS, ()), signing.canonical(document).decode()]
+            acts.says(renewal=document)
+            if write_unless_changed(self.items, [Put(keys.TENANTS, after), self.chain.held_up(tenant, end)]):
+                return document
+        raise Busy("the audit of this tenant changes all the time: try again in a moment")
+
+    def _old(self, tenant: str, item: Item, *, is_lost: bool) -> str | None:
+        """Return the private half that is about to be replaced; None if it is lost."""
+        try:
+            return self._private(tenant, item)
+        except StorageUnavailable as error:
+            if is_lost:
+                return None
+            raise StorageUnavailable(
+                f"the signing key of tenant {tenant!r} cannot be read: {error}. If that passes, as an outage or a "
+                "missing permission does, wait. If what sealed it is gone, say so with --lost: nothing of the old key "
+                "then signs the new one, and the audit says so"
+            ) from error
+
+    def _private(self, tenant: str, item: Item) -> str:
+        return self.vault.unseal(bytes(item["sealed"]), _context(tenant))
 
     def _key(self, tenant: str) -> Item:
         for _ in attempts():
             if found := self.items.get(keys.TENANTS, keys.signing_key(tenant)):
                 return found
             with suppress(ConditionFailed):  # another process was first
-                write(self.items, [self._new(tenant)])
+                write(self.items, [Put(keys.TENANTS, self._new(tenant)[1], (absent("none-yet"),))])
         raise Busy("the tenant's signing key is being made: send the request again in a moment")
 
-    def _new(self, tenant: str) -> Put:
+    def _new(self, tenant: str) -> tuple[str, dict[str, Any]]:
+        """Make a key: its private half, and the item that holds it sealed."""
         private, public_key = signing.new_key()
         kind, id_ = keys.signing_key(tenant)
         item = {
@@ -48,7 +101,7 @@ class Signing:
             "public_key": public_key,
             "created_at": milliseconds(self.clock.now()),
         }
-        return Put(keys.TENANTS, item, (absent("none-yet"),))
+        return private, item
 
 
 def _context(tenant: str) -> str:

@@ -78,6 +78,16 @@ class Disk(Struct, kw_only=True):
     total_bytes: int
 
 
+class EarlierKey(Struct, kw_only=True):
+    """A key that was renewed. What it signed while it was in use stays good."""
+
+    public_key: str
+    fingerprint: str
+    since: datetime
+    until: datetime
+    signed_next: bool
+
+
 class Edge(Struct, kw_only=True):
     """
     Settings that the edge uploader takes in place of those in its edge.toml, without a restart: at the first frame
@@ -490,6 +500,7 @@ class SightingsPage(Struct, kw_only=True):
 class SigningKey(Struct, kw_only=True):
     public_key: str
     fingerprint: str
+    earlier: list[EarlierKey]
 
 
 class Statistics(Struct, kw_only=True):

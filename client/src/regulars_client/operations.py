@@ -971,7 +971,7 @@ class Operations(Connection):
         )
 
     def get_signing_key(self) -> models.SigningKey:
-        """Read the public half of the key that signs this tenant's receipts, to check them with."""
+        """Read the public keys that this tenant's receipts are checked with: the one in use, and those before it."""
         return self._call("GET", "/v1/signing-key", models.SigningKey)
 
     def get_statistics_csv(

@@ -22,7 +22,7 @@ from chalicelib.vision.packs import packs
 from tests.api.v1.client import V1Client, document
 from tests.fakes import FakeClock, Person, picture
 
-SETTINGS, USAGE = "/v1/settings", "/v1/usage"
+SETTINGS, USAGE, SIGNING_KEY = "/v1/settings", "/v1/usage", "/v1/signing-key"
 RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
 FIRST = {
     "time_zone": "Asia/Shanghai",
@@ -217,6 +217,19 @@ def test_captures_that_are_kept_are_counted_once_a_day(
     clock.advance(timedelta(hours=2))
     services.sweep.tenant(services.tenants.named(shop.tenant), clock.now())
     assert v1.done("GET", USAGE)["captures_kept"]["captures"] == 4
+
+
+def test_the_signing_keys_before_the_one_in_use_are_told_with_their_times(
+    v1: V1Client, services: Services, shop: Credentials, clock: FakeClock
+) -> None:
+    first = v1.done("GET", SIGNING_KEY)
+    clock.advance(timedelta(days=1))
+    services.signing.renew(shop.tenant)
+    second = v1.done("GET", SIGNING_KEY)
+    times = {"since": "2026-03-01T12:00:00.000Z", "until": "2026-03-02T12:00:00.000Z"}
+    same = {name: first[name] for name in ("public_key", "fingerprint")}
+    assert (first["earlier"], second["earlier"]) == ([], [{**same, **times, "signed_next": True}])
+    assert second["public_key"] != first["public_key"]
 
 
 def test_the_document_has_the_bounds_and_the_names_of_the_settings() -> None:

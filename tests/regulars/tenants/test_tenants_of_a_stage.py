@@ -78,6 +78,14 @@ def test_what_an_operator_looks_after_is_the_stages(
     assert "anna" not in capsys.readouterr().err
 
 
+def test_a_stages_tenant_gets_another_signing_key(stage: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["tenants", "add", "anna", "--stage", stage]) == 0
+    assert main(["receipt", "key", "--tenant", "anna", "--stage", stage]) == 0
+    old = capsys.readouterr().out.split()[-1]
+    assert main(["tenants", "renew-signing", "anna", "--stage", stage]) == 0
+    assert f"before that  {old}" in capsys.readouterr().out
+
+
 def test_a_stage_is_backed_up_and_restored_to_another_only_if_that_is_empty(
     stage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

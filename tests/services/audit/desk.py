@@ -13,29 +13,26 @@ from typing import Any
 
 from chalicelib.adapters.embedded.blobs import FolderBlobStore
 from chalicelib.adapters.embedded.items import SqliteItemStore
-from chalicelib.core import keys, signing
+from chalicelib.adapters.embedded.vault import PlainVault
+from chalicelib.core import acts, keys, signing
+from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.audit import Document, Head, Leaf, leaf_of, root
 from chalicelib.core.items import every, write
 from chalicelib.core.ports import BlobStore, Delete, Item, ItemStore, Put
 from chalicelib.core.signing import canonical
 from chalicelib.services.audit.chain import Chain, Element
 from chalicelib.services.audit.closing import Closing, Sign
-from chalicelib.services.audit.entries import entry_put, new_entry
+from chalicelib.services.audit.entries import AuditedItems, entry_put, new_entry
 from chalicelib.services.audit.erasing import AuditErasing
 from chalicelib.services.audit.pending import Pending
 from chalicelib.services.audit.verify import Verified, Verifying
+from chalicelib.services.tenants.signing import Signing
 from tests.fakes import FakeClock
 
 TENANT = "shop"
 HEADS = keys.audit_heads(TENANT)
 HOUR = timedelta(hours=1)
-
-
-PRIVATE, PUBLIC = signing.new_key()
-
-
-def signed(_tenant: str, statement: Mapping[str, Any]) -> Document:
-    return signing.signed(statement, PRIVATE)
+RENEW = "regulars tenants renew-signing"
 
 
 def signed_by_another(_tenant: str, statement: Mapping[str, Any]) -> Document:
@@ -51,7 +48,8 @@ class Desk:
     def __post_init__(self) -> None:
         self.chain = Chain(self.items, self.blobs, self.clock)
         self.pending = Pending(self.items)
-        self.closing = Closing(self.items, self.chain, self.pending, self.clock, signed)
+        self.signing = Signing(AuditedItems(self.items, self.clock), PlainVault(), self.clock, self.chain)
+        self.closing = Closing(self.items, self.chain, self.pending, self.clock, self.signing.sign)
         self.erasing = AuditErasing(self.items, self.chain, self.pending, self.clock)
 
     def act(self, *faces: str, what: str = "PATCH /v1/faces/{id}", late: timedelta = timedelta(0)) -> str:
@@ -65,7 +63,14 @@ class Desk:
         return self.closing.tenant(TENANT)
 
     def verify(self, kept: Document | None = None) -> Verified:
-        return Verifying(self.chain, self.pending, lambda _tenant: PUBLIC).tenant(TENANT, kept)
+        return Verifying(self.chain, self.pending, self.signing.public_keys).tenant(TENANT, kept)
+
+    def lose_key(self) -> None:
+        self.put_key({**self.key_item(), "sealed": b"damaged"})
+
+    def renew(self, *, is_lost: bool = False) -> None:
+        with acts.begun(Act(RENEW, "operator", kind_of(RENEW))):
+            self.signing.renew(TENANT, is_lost=is_lost)
 
     @property
     def elements(self) -> list[Element]:
@@ -87,6 +92,15 @@ class Desk:
     def put_blob(self, key: str, data: bytes) -> None:
         self.blobs.delete(key)
         self.blobs.put_if_absent(key, data, "application/json")
+
+    def key_item(self) -> Item:
+        self.signing.public_keys(TENANT)
+        item = self.items.get(keys.TENANTS, keys.signing_key(TENANT))
+        assert item is not None
+        return item
+
+    def put_key(self, item: Item) -> None:
+        write(self.items, [Put(keys.TENANTS, item)])
 
     def head_item(self, number: int) -> Item:
         item = self.items.get(keys.AUDIT, (HEADS, keys.audit_number(number)))
@@ -110,7 +124,7 @@ class Desk:
         item = {**(self.items.get(*((keys.AUDIT, key))) or {}), "number": head.number, "hour": head.hour}
         return write(self.items, [Put(keys.AUDIT, {**item, "hash": head.hash})])
 
-    def make_anew(self, number: int, leaves: Sequence[Leaf], sign: Sign = signed) -> None:
+    def make_anew(self, number: int, leaves: Sequence[Leaf], sign: Sign | None = None) -> None:
         """Put other entries into an hour, and make all heads from there on fit, anchors included."""
         before = self.elements[number - 2].head.hash if number > 1 else ""
         for element in self.elements[number - 1 :]:
@@ -118,7 +132,7 @@ class Desk:
             if head.number == number:
                 self.overwrite(element, leaves)
                 head = replace(head, count=len(leaves), root=root(one.hash for one in leaves))
-            document = sign(TENANT, head.statement)
+            document = (sign or self.signing.sign)(TENANT, head.statement)
             self.put_head(head.number, document)
             self.put_blob(keys.audit_anchor(TENANT, head.number), canonical(document))
             before = head.hash

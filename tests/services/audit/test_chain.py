@@ -18,7 +18,7 @@ from chalicelib.core.audit import Document, leaf_of, root
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.signing import canonical
 from tests.examples import examples
-from tests.services.audit.desk import HOUR, TENANT, Desk, desk, forged, open_items, signed, signed_by_another
+from tests.services.audit.desk import HOUR, TENANT, Desk, desk, forged, open_items, signed_by_another
 
 FACES = ("anna", "ben", "carl")
 EXAMPLES_TRIED, ALL_EXAMPLES = 40, 2_000
@@ -32,6 +32,7 @@ STEPS = st.lists(
         st.tuples(st.just("close"), st.just(0)),
         st.tuples(st.just("erase"), st.integers(0, len(FACES) - 1)),
         st.tuples(st.just("trim"), st.integers(1, 10)),
+        st.tuples(st.just("renew"), st.integers(0, 1)),
     ),
     max_size=40,
 )
@@ -54,6 +55,9 @@ def play(made: Desk, steps: list[Step]) -> set[str]:
                 made.erasing.erase(TENANT, [FACES[value]])
             case "trim":
                 made.erasing.trim(TENANT, made.clock.now() - value * HOUR)
+            case "renew":
+                made.lose_key() if value else made.key_item()
+                made.renew(is_lost=bool(value))
     return written
 
 
@@ -76,7 +80,7 @@ def test_whatever_is_done_the_chain_verifies_and_no_entry_is_lost_or_stands_twic
     with desk() as made:
         written = play(made, [step for step in steps if step[0] not in ("erase", "trim")])
         settle(made)
-        found = Counter(str(entry["id"]) for entry in made.entries())
+        found = Counter(str(entry["id"]) for entry in made.entries() if "renewal" not in entry)
         assert made.verify().findings == []
         assert found == Counter(written)
         assert open_items(made) == []
@@ -120,7 +124,7 @@ def makes_the_head_fit_a_forged_entry(made: Desk, number: int, place: int) -> No
     hashes_a_forged_entry(made, number, place)
     element = made.elements[number - 1]
     head = replace(element.head, root=root(one.hash for one in made.chain.leaves(element)))
-    made.put_head(number, signed(TENANT, head.statement))
+    made.put_head(number, made.signing.sign(TENANT, head.statement))
 
 
 def signs_all_anew_by_another_key(made: Desk, number: int, place: int) -> None:

@@ -36,7 +36,7 @@ def read(made: Desk, wanted: Wanted, limit: int, between: int = 0, hours_a_page:
 @given(STEPS, st.integers(1, 7), st.sampled_from((0, 30, 180)))
 def test_pages_of_any_size_hold_every_entry_once(steps: list[Step], limit: int, between: int) -> None:
     with desk() as made:
-        written = play(made, [step for step in steps if step[0] not in ("erase", "trim")])
+        written = play(made, [step for step in steps if step[0] not in ("erase", "trim", "renew")])
         found = read(made, Wanted(), limit, between)
         assert sorted(found) == sorted(written)
 

@@ -34,7 +34,7 @@ def test_nothing_of_the_person_is_left_anywhere_and_a_receipt_says_what_went(boo
     erasure = book.services.erasures.get("shop", id_)
     assert erasure.next_step is None
     statement, key = signing.verified(erasure.receipt)
-    assert key == book.services.signing.public_key("shop")
+    assert key == book.services.signing.public_keys("shop").current
     assert statement["counts"] == {"captures_deleted": 4, "captures_hidden": 3, "observations": 7}
     assert statement["by"] == "first"
     assert book.observed() == before, "counts are as they were"
