@@ -12,7 +12,7 @@ import pytest
 from rig import pictures
 from rig.real import Regulars
 from rig.standin import StandIn
-from rig.uploader import ENTRY, environment, upload
+from rig.uploader import ENTRY, called, environment, upload
 
 
 def test_a_folder_with_all_that_people_have_in_folders(service: StandIn | Regulars, tmp_path: Path) -> None:
@@ -160,14 +160,7 @@ def test_a_refused_picture_is_exit_1_and_the_others_are_there(stand_in: StandIn,
     assert done.returncode == 1
     assert "1 pictures were refused" in done.stderr
     assert len(stand_in.captures()) == 4
-    shown = subprocess.run(
-        [ENTRY, "status", "--refused"],
-        env={**os.environ, **environment("", tmp_path / "spool")},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "a bad picture" in shown.stdout
+    assert "a bad picture" in called("status", "--refused", key="", spool=tmp_path / "spool").stdout
     stand_in.refuse_sha256.clear()
     assert upload(tmp_path / "in", stand_in.url, stand_in.key, tmp_path / "spool").returncode == 0
 

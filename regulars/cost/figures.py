@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 FILE = Path(__file__).with_name("figures.json")
 
 
@@ -46,15 +48,7 @@ class Figures:
 def load() -> Figures:
     document = read_json()
     used = document["used"]
-    return Figures(
-        used={name: Use(**by_one) for name, by_one in used["operations"].items()},
-        bytes=used["bytes"],
-        here_ms=document["here_ms"],
-        cold_ms=document["cold_ms"],
-        memory_mb=used["memory_mb"],
-        disk_mb=used["disk_mb"],
-        standing=used["standing"],
-    )
+    return msgspec.convert({**document, **used, "used": used["operations"]}, Figures)
 
 
 def read_json() -> dict[str, Any]:

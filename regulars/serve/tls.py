@@ -60,11 +60,6 @@ class Certificate:
     def _loaded(self) -> ssl.SSLContext:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
-        for path in (self._chain, self._key):
-            try:
-                path.read_bytes()
-            except OSError as error:
-                raise OperatorError(f"{path} cannot be read: {error.strerror}") from error
         try:
             context.load_cert_chain(self._chain, self._key, _no_passphrase)
         except _Locked as error:

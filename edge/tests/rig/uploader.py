@@ -21,9 +21,15 @@ def environment(key: str, spool: Path) -> dict[str, str]:
 def upload(
     folder: Path, url: str, key: str, spool: Path, *more: str, camera: str = "door"
 ) -> subprocess.CompletedProcess[str]:
+    """Send a folder's pictures."""
+    argv = ["upload", str(folder), "--url", url, "--camera", camera, "--no-progress", *more]
+    return called(*argv, key=key, spool=spool)
+
+
+def called(*argv: str, key: str, spool: Path) -> subprocess.CompletedProcess[str]:
     """The installed command itself, to its end."""
     return subprocess.run(
-        [ENTRY, "upload", str(folder), "--url", url, "--camera", camera, "--no-progress", *more],
+        [ENTRY, *argv],
         env={**os.environ, **environment(key, spool)},
         capture_output=True,
         text=True,
