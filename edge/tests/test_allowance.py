@@ -59,8 +59,7 @@ def test_the_count_outlives_the_process_and_is_never_too_low(tmp_path: Path) -> 
             sent += 2 * MIB + 1007
 
 
-def test_pictures_wait_for_the_next_month(stand_in: StandIn, tmp_path: Path) -> None:
-    clock = FakeClock()
+def test_pictures_wait_for_the_next_month(stand_in: StandIn, tmp_path: Path, clock: FakeClock) -> None:
     stand_in.now_ms = clock.wall_ms
     with spools.opened(tmp_path / "spool", clock=clock) as spool:
         for number in range(40):

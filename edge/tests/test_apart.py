@@ -87,9 +87,8 @@ def test_a_thread_that_fails_begins_again_and_the_box_goes_on(
     good.stop()
 
 
-def test_a_film_in_a_drop_is_not_read(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_film_in_a_drop_is_not_read(tmp_path: Path, caplog: pytest.LogCaptureFixture, clock: FakeClock) -> None:
     """Cameras drop films beside their pictures. 600 MB that were read at each look ended the box."""
-    clock = FakeClock()
     drop = tmp_path / "ftp"
     drop.mkdir()
     for name, head in (("clip.mp4", b"\0\0\0\x20ftypisom"), ("huge.jpg", pictures.jpeg(1)[:100])):

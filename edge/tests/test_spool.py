@@ -222,8 +222,7 @@ def test_refused_pictures_are_offered_again_when_somebody_says_so(tmp_path: Path
         assert ids(spool) == [taken.id]
 
 
-def test_what_cannot_be_sent_for_days_is_set_aside_with_the_reason(tmp_path: Path) -> None:
-    clock = FakeClock()
+def test_what_cannot_be_sent_for_days_is_set_aside_with_the_reason(tmp_path: Path, clock: FakeClock) -> None:
     with spools.opened(tmp_path, Limits(unsent_days=3), clock) as spool:
         old = add(spool, 1)
         clock.pass_(2 * DAY_MS)
@@ -356,9 +355,8 @@ def damage(folder: Path, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["is gone", "is something else", "has damaged pages"])
 def test_damaged_books_are_set_aside_and_the_pictures_are_taken_in_again(
-    tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, how: str, caplog: pytest.LogCaptureFixture, clock: FakeClock
 ) -> None:
-    clock = FakeClock()
     yard = Origin("50 % / yard_é", "test")
     with spools.opened(tmp_path, clock=clock) as spool:
         for number in range(30):
@@ -407,9 +405,8 @@ def test_books_that_turn_out_damaged_while_they_are_used_are_set_aside_for_the_n
     assert list(tmp_path.glob("damaged-*")) == [], "what was taken in does not take room twice"
 
 
-def test_a_time_that_the_service_has_heard_stays_when_the_books_are_damaged(tmp_path: Path) -> None:
+def test_a_time_that_the_service_has_heard_stays_when_the_books_are_damaged(tmp_path: Path, clock: FakeClock) -> None:
     """With another time, the same picture would be another capture."""
-    clock = FakeClock()
     with spools.opened(tmp_path, clock=clock) as spool:
         for number in range(60):
             clock.pass_(3_000)

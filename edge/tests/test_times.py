@@ -31,8 +31,7 @@ def times(spool: Spool) -> list[int]:
     return [entry.captured_at_ms for entry in spool.outbox.next("door", 100, 10**9)]
 
 
-def test_the_anchor_is_the_middle_of_the_round_trip() -> None:
-    clock = FakeClock()
+def test_the_anchor_is_the_middle_of_the_round_trip(clock: FakeClock) -> None:
     time = ServiceTime(clock)
     time.observe(service_ms=1_000_000, sent_boot_ms=100, received_boot_ms=300)
     assert time.anchor == Anchor(offset_ms=999_800, uncertainty_ms=101, at_boot_ms=300)
@@ -57,8 +56,7 @@ def test_one_odd_answer_moves_nothing_and_two_that_agree_do() -> None:
     assert time.anchor.offset_ms == 4_599_995
 
 
-def test_an_anchor_grows_less_sure_with_its_age() -> None:
-    clock = FakeClock()
+def test_an_anchor_grows_less_sure_with_its_age(clock: FakeClock) -> None:
     time = ServiceTime(clock)
     time.observe(clock.true_ms, clock.boot_ms(), clock.boot_ms())
     assert time.good()
@@ -66,8 +64,7 @@ def test_an_anchor_grows_less_sure_with_its_age() -> None:
     assert not time.good(), "100 ppm of two hours are 0.72 s"
 
 
-def test_pictures_wait_until_the_service_s_time_is_known(tmp_path: Path) -> None:
-    clock = FakeClock()
+def test_pictures_wait_until_the_service_s_time_is_known(tmp_path: Path, clock: FakeClock) -> None:
     with spools.opened(tmp_path, clock=clock) as spool:
         take(spool, 1, clock)
         assert spool.outbox.needs_time("door")
@@ -142,9 +139,8 @@ def test_frames_without_presentation_times_were_taken_when_they_came() -> None:
 # the spool
 
 
-def test_pictures_that_are_chosen_late_keep_the_times_when_they_were_taken(tmp_path: Path) -> None:
+def test_pictures_that_are_chosen_late_keep_the_times_when_they_were_taken(tmp_path: Path, clock: FakeClock) -> None:
     """best_shot gives a face's best frame when the face is gone: that of the face that stays longest comes last."""
-    clock = FakeClock()
     with spools.opened(tmp_path, clock=clock) as spool:
         anchored(spool, clock)
         for number, after_ms in enumerate((5_000, 2_000, 3_500, 1_999, 5_000)):
@@ -152,8 +148,7 @@ def test_pictures_that_are_chosen_late_keep_the_times_when_they_were_taken(tmp_p
         assert [at - clock.true_ms for at in times(spool)] == [5_000, 2_000, 3_500, 1_999, 5_001]
 
 
-def test_two_sources_of_a_camera_do_not_hold_up_each_others_times(tmp_path: Path) -> None:
-    clock = FakeClock()
+def test_two_sources_of_a_camera_do_not_hold_up_each_others_times(tmp_path: Path, clock: FakeClock) -> None:
     with spools.opened(tmp_path, clock=clock) as spool:
         anchored(spool, clock)
         take(spool, 1, clock, "rtsp")
