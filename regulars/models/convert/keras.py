@@ -18,7 +18,6 @@ from regulars.models.convert.graph import Graph
 
 PRODUCER = "face-pack-convert"
 SIZE = 64
-EMOTIONS = 7
 BLOCKS = 4
 EPSILON = 0.001
 SAME, VALID = "SAME_UPPER", "VALID"
