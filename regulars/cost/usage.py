@@ -65,7 +65,9 @@ LEAST_COLD = 0.01
 
 DAYS = 30.4
 POLLS_A_MINUTE = 15
-"""Requests to one queue that a function listens to: Lambda has five pollers, each asking for 20 seconds at a time."""
+LEAST_POLLS_A_MINUTE = 6
+"""Requests to one queue that a function listens to: Lambda has five pollers, each asking for 20 seconds at a time. AWS
+says that it goes down to two if the queue is idle and has no limit of runs (QueueLimits off)."""
 
 LOG_BYTES = 350
 """Log of one run, a line of ours (190 to 580 bytes with CloudWatch's 26 a line): Lambda logs failures only."""
@@ -235,9 +237,8 @@ class Model:
     def idle(self) -> Quantities:
         """Return the quantities of a month without visitors: standing resources and scheduled runs."""
         standing = self.figures.standing
-        polls = standing["pollers"] * POLLS_A_MINUTE * 60 * 24 * DAYS
         found = Quantities({name: standing[name] for name in ("keys", "alarms", "dashboards")})
-        found += Quantities(sqs_requests=polls, metrics=len(IDLE_METRICS))
+        found += self._polled(POLLS_A_MINUTE) + Quantities(metrics=len(IDLE_METRICS))
         for name, (operation, runs) in SCHEDULES.items():
             # Each run counts as cold. For `watch` that is an upper bound: it runs every five minutes, so may stay warm.
             found += self._run(name, operation, 0.0, repeats=self.load.tenants).times(runs)
@@ -270,6 +271,14 @@ class Model:
     def without_key(self, quantities: Quantities) -> Quantities:
         """Return what is taken off these quantities if a parameter of SSM seals the secrets: KMS is not asked then."""
         return Quantities({name: -quantities[name] for name in ("keys", "kms_requests")})
+
+    def without_limits(self) -> Quantities:
+        """Return what is taken off a month in which nobody comes if queues have no limits of runs (QueueLimits off)."""
+        return self._polled(LEAST_POLLS_A_MINUTE - POLLS_A_MINUTE)
+
+    def _polled(self, a_minute: float) -> Quantities:
+        """Return a month's requests to all queues that functions listen to, of so many a minute to each."""
+        return Quantities(sqs_requests=self.figures.standing["pollers"] * a_minute * 60 * 24 * DAYS)
 
     def _table_keys(self) -> float:
         """Return how often DynamoDB asks KMS for tables' keys in a month, if a customer's key encrypts them."""

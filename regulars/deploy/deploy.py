@@ -75,7 +75,8 @@ class Plan:
         """
         properties = (one.get("Properties", {}) for one in self.template["Resources"].values())
         sources = (source["Properties"] for one in properties for source in one.get("Events", {}).values())
-        names = [one["ScalingConfig"]["MaximumConcurrency"]["Ref"] for one in sources if "ScalingConfig" in one]
+        limits = [one["ScalingConfig"]["Fn::If"][1] for one in sources if "ScalingConfig" in one]
+        names = [limit["MaximumConcurrency"]["Ref"] for limit in limits]
         most = {name: int(self.template["Parameters"][name]["Default"]) for name in names}
         return {name: str(max(_LEAST_RUNS, min(runs, concurrency // 5))) for name, runs in most.items()}
 
@@ -118,6 +119,8 @@ class Plan:
         """Yield what the account's concurrency means for a new stack as lines to print."""
         runs = ", ".join(f"{name} {count}" for name, count in self.runs(concurrency).items())
         yield f"limits      the account runs {concurrency:,} functions at once, so a new stack gets {runs}"
+        if self.parameters.get("QueueLimits") == "off":
+            yield "            with QueueLimits off these limits do not hold: a burst may take all runs of the account"
         if concurrency < ORDINARY_CONCURRENCY // 10:
             yield (
                 f"            too few for traffic: ask AWS for {ORDINARY_CONCURRENCY:,} (Service Quotas, AWS Lambda, "

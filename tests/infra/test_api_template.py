@@ -136,7 +136,17 @@ def test_a_queue_starts_no_more_runs_than_its_parameter_says(
 ) -> None:
     # The event source's limit, not the function's own: a poller that is turned away uses up a message's receives.
     assert "ReservedConcurrentExecutions" not in packaged["Resources"][function]["Properties"]
-    assert source_of(packaged, function)["ScalingConfig"] == {"MaximumConcurrency": {"Ref": f"{function}Concurrency"}}
+    # Without a limit, Lambda asks an idle queue six times a minute, with one fifteen times (docs/cost.md).
+    limit = {"MaximumConcurrency": {"Ref": f"{function}Concurrency"}}
+    assert source_of(packaged, function)["ScalingConfig"] == {
+        "Fn::If": ["HasQueueLimits", limit, {"Ref": "AWS::NoValue"}]
+    }
     parameter = packaged["Parameters"][f"{function}Concurrency"]
     assert (parameter["Default"], parameter["MinValue"], parameter["MaxValue"]) == (most, 2, 1000)
     assert function in QUEUES
+
+
+def test_queues_have_limits_unless_the_operator_says_otherwise(packaged: dict[str, Any]) -> None:
+    limits = packaged["Parameters"]["QueueLimits"]
+    assert (limits["Default"], limits["AllowedValues"]) == ("on", ["on", "off"])
+    assert packaged["Conditions"]["HasQueueLimits"] == {"Fn::Equals": [{"Ref": "QueueLimits"}, "on"]}

@@ -90,7 +90,15 @@ def test_without_a_key_of_its_own_an_idle_stage_pays_nothing_to_kms() -> None:
     idle = model(Load(faces=1_000, captures_a_day=0, searches_a_day=0)).idle()
     without = idle + model().without_key(idle)
     assert bill(without, prices.load(), with_free=True)["kms"] == 0
-    assert sum(bill(without, prices.load(), with_free=True).values()) < 0.5  # the aim is 0.10: see docs/cost.md
+    assert sum(bill(without, prices.load(), with_free=True).values()) < 0.5
+
+
+def test_an_idle_stage_without_a_key_and_without_limits_of_its_queues_costs_less_than_a_dime() -> None:
+    idle = model(Load(faces=1_000, captures_a_day=0, searches_a_day=0)).idle()
+    without = idle + model().without_key(idle) + model().without_limits()
+    made = bill(without, prices.load(), with_free=True)
+    assert made["sqs"] == 0
+    assert sum(made.values()) <= 0.10
 
 
 def test_the_rarer_the_requests_the_more_of_them_start_cold() -> None:
@@ -129,6 +137,7 @@ def test_the_command_prints_the_bill_by_service_and_the_peers_price(capsys: pyte
         "CloudWatch",
         "Rekognition",
         "nobody comes",
+        "QueueLimits off",
         "a second stage",
     ):
         assert word in said
