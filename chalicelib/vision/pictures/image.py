@@ -230,7 +230,7 @@ def _rgb(picture: Image.Image, step: int) -> NDArray[np.uint8]:
         picture = Image.new("RGB", picture.size, BACKGROUND)
         picture.paste(layer, mask=layer.getchannel("A"))
     picture = picture if picture.mode == "RGB" else picture.convert("RGB")
-    return np.array(picture if step == 1 else picture.reduce(step))
+    return np.asarray(picture if step == 1 else picture.reduce(step))
 
 
 def _upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
