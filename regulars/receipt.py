@@ -65,7 +65,7 @@ def verify(file: Path, key: str | None, until: datetime | None) -> None:
         raise OperatorError(f"{file} is as it was signed, but with another key: its fingerprint is {found}")
 
 
-@receipt.command()
+@receipt.command(short_help="Print a tenant's public keys.")
 @click.option("--tenant", required=True, metavar="NAME", help="Whose key.")
 @storage_options
 def key(tenant: str, data: Path | None, stage: str | None) -> None:

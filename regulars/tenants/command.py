@@ -181,7 +181,7 @@ def list_all(data: Path | None, stage: str | None) -> None:
     tenants.show_all(settings_of(data=data, stage=stage))
 
 
-@tenants.command()
+@tenants.command(short_help="Show all settings of a tenant.")
 @click.argument("name")
 @storage_options
 def show(name: str, data: Path | None, stage: str | None) -> None:
@@ -209,7 +209,7 @@ def change(name: str, data: Path | None, stage: str | None, **given: Any) -> Non
     tenants.change(settings_of(data=data, stage=stage), name, _changes(given))
 
 
-@tenants.command()
+@tenants.command(short_help="Give a tenant new keys and a new code.")
 @click.argument("name")
 @storage_options
 def rotate(name: str, data: Path | None, stage: str | None) -> None:

@@ -273,7 +273,7 @@ PAGES = [
 ]
 
 
-_ACTIONS = "add|list|set|rotate|renew|delete|disable|enable|verify|pull"
+_ACTIONS = "add|list|set|rotate|renew-signing|renew|delete|disable|enable|verify|pull"
 
 
 def named(tool: str) -> set[str]:
