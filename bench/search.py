@@ -7,9 +7,10 @@ For each size and kind of vectors (bench/vectors.py says how they are made): a s
 an identification (`identify`: the best face at or above the threshold of the gallery's size; a peer has no such thing,
 so it looks for the best one), each over the same probes, half of them of enrolled persons; recall@10 against float64;
 bytes in memory for a face; the time to load what was stored; and the median by the time of merely reading the gallery
-as int8. The engines take turns, round by round, so that what else the machine does meets all of them. `least` is the
-median over the probes of each one's quickest search, and `x faiss` by how much that of faiss's Flat is longer: what a
-machine with other work hardly changes.
+as int8. Every search ends with the names of the faces: a peer gives numbers, which are looked up in a list. The engines
+take turns, round by round, so that what else the machine does meets all of them. `least` is the median over the probes
+of each one's quickest search, and `x faiss` by how much that of faiss's Flat is longer: what a machine with other work
+hardly changes.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ from numpy.typing import NDArray
 
 from bench import cold_search
 from bench.peers import Engine, peers
-from bench.synthetic import segment
+from bench.synthetic import faceids, segment
 from bench.vectors import DIMENSIONS, KINDS, Maker
 from chalicelib.adapters.embedded.blobs import FolderBlobStore
 from chalicelib.core.decision import OperatingPoint
@@ -67,14 +68,14 @@ class Regulars:
     def load(self, folder: Path) -> None:
         self._gallery = Gallery("bench", fetch(FolderBlobStore(folder / "blobs"), "snapshot", Scratch(folder).file))
 
-    def search(self, probe: NDArray[np.float32], limit: int) -> list[int]:
+    def search(self, probe: NDArray[np.float32], limit: int) -> list[str]:
         found = self._gallery.view.search(SearchRequest("bench", probe[None], limit=limit)).candidates[0]
-        return [int(candidate.faceid[5:]) for candidate in found]
+        return [candidate.faceid for candidate in found]
 
-    def identify(self, probe: NDArray[np.float32]) -> list[int]:
+    def identify(self, probe: NDArray[np.float32]) -> list[str]:
         request = SearchRequest("bench", probe[None], operating_point=self._decides)
         found = self._gallery.view.search(request).candidates[0]
-        return [int(candidate.faceid[5:]) for candidate in found]
+        return [candidate.faceid for candidate in found]
 
     def bytes_per_face(self) -> float:
         return self._gallery.hot_bytes / self._gallery.view.faces
@@ -104,26 +105,27 @@ def main() -> None:
     write(figures, arguments.json)
 
 
-def measured(folder: Path, rows: int, kind: str, engines: list[Engine]) -> Figures:
+def measured(folder: Path, rows: int, kind: str, engines: list[Engine | Regulars]) -> Figures:
     maker = Maker(kind, seed=rows)
     vectors = maker.vectors(rows).astype(np.float16).astype(np.float32)
     half = min(PROBES // 2, rows)
     probes = np.concatenate((maker.mates(vectors[:: rows // half][:half]), maker.vectors(PROBES - half)))
-    truth = brute_force(vectors, probes)
+    names = faceids(rows)
+    truth = [[names[row] for row in best] for best in brute_force(vectors, probes)]
     figures: dict[str, Figures] = {}
     for engine in engines:
         engine.build(folder, vectors)
     del vectors
     for engine in engines:
         figures[engine.name] = {"load_ms": timed(partial(engine.load, folder))[1]}
-        found = [engine.search(probe, LIMIT) for probe in probes[: 10 if engine.name == "sqlite-vec" else None]]
+        found = [named(engine, probe, LIMIT, names) for probe in probes[: 10 if engine.name == "sqlite-vec" else None]]
         right = sum(len(set(mine) & set(best)) for mine, best in zip(found, truth, strict=False))
         figures[engine.name] |= {"recall": right / LIMIT / len(found), "bytes_per_face": engine.bytes_per_face()}
         if isinstance(engine, Regulars):
             figures[engine.name]["same_order"] = found == truth
     read_ms = reading_ms(rows)
-    top = turns(engines, probes, lambda engine, probe: engine.search(probe, LIMIT))
-    best = turns(engines, probes, identified)
+    top = turns(engines, probes, lambda engine, probe: named(engine, probe, LIMIT, names))
+    best = turns(engines, probes, lambda engine, probe: identified(engine, probe, names))
     for engine in engines:
         searches, identified_ms = np.concatenate(top[engine.name]), np.concatenate(best[engine.name])
         least, identify_least = _least(top[engine.name]), _least(best[engine.name])
@@ -145,12 +147,21 @@ def _least(times: list[list[float]]) -> float:
     return float(np.median([min(of_probe) for of_probe in times if of_probe]))
 
 
-def identified(engine: Engine, probe: NDArray[np.float32]) -> list[int]:
-    return engine.identify(probe) if isinstance(engine, Regulars) else engine.search(probe, 1)
+def named(engine: Engine | Regulars, probe: NDArray[np.float32], limit: int, names: list[str]) -> list[str]:
+    """Search for faceids, as who searches needs them: a peer gives numbers, so its user looks the names up."""
+    if isinstance(engine, Regulars):
+        return engine.search(probe, limit)
+    return [names[row] for row in engine.search(probe, limit)]
+
+
+def identified(engine: Engine | Regulars, probe: NDArray[np.float32], names: list[str]) -> list[str]:
+    return engine.identify(probe) if isinstance(engine, Regulars) else named(engine, probe, 1, names)
 
 
 def turns(
-    engines: Sequence[Engine], probes: NDArray[np.float32], search: Callable[[Engine, NDArray[np.float32]], list[int]]
+    engines: Sequence[Engine | Regulars],
+    probes: NDArray[np.float32],
+    search: Callable[[Engine | Regulars, NDArray[np.float32]], list[str]],
 ) -> dict[str, list[list[float]]]:
     """Return the milliseconds of each engine's searches, by probe."""
     times: dict[str, list[list[float]]] = {engine.name: [[] for _ in probes] for engine in engines}

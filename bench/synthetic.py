@@ -59,14 +59,18 @@ def _face(tenant: Tenant, group: Group, number: int, model: str, dimensions: int
     return Face(faceid=faceid, group_id=group.id, enrolled_at=enrolled_at, pictures=(picture,))
 
 
+def faceids(count: int) -> list[str]:
+    return [f"face-{number:07d}" for number in range(count)]
+
+
 def segment(
     templates: NDArray[Any], ids: Sequence[str] | None = None, *, model: str = "bench", seq: int = 1, group: str = "g"
 ) -> Segment:
     """Make a gallery of these templates, (faces, dimensions), in one group. `ids`: face-0000000 and so on if None."""
     rows = len(templates)
     groups, times = np.zeros(rows, dtype=np.uint32), np.ones(rows, dtype=np.int64)
-    faceids = [f"face-{number:07d}" for number in range(rows)] if ids is None else list(ids)
-    return build_segment.from_rows(model, seq, faceids, [group], groups, times, templates.astype(np.float16))
+    named = faceids(rows) if ids is None else list(ids)
+    return build_segment.from_rows(model, seq, named, [group], groups, times, templates.astype(np.float16))
 
 
 def write_snapshot(items: ItemStore, blobs: BlobStore, tenant: str, gallery: Segment) -> None:

@@ -92,6 +92,21 @@ def test_view_taken_before_a_change_does_not_show_it() -> None:
     assert [candidate.faceid for candidate in found] == ["f1"]
 
 
+@pytest.mark.parametrize("limit", [2, 4, 9])
+def test_faces_that_tie_come_in_the_order_of_their_faceids_wherever_they_are(limit: int) -> None:
+    same = (canonical("m", embedding_of(1)),)
+    gallery = Gallery("m", None)
+    gallery.apply([JournalEntry(Edit.PUT, faceid, "g", same) for faceid in ("f2", "f8", "f4")], 1)
+    gallery = Gallery("m", gallery.segment())
+    gallery.apply([JournalEntry(Edit.PUT, faceid, "h", same) for faceid in ("f7", "f1", "f3")], 2)
+
+    (found,) = gallery.view.search(SearchRequest("m", embedding_of(1)[None], limit=limit)).candidates
+
+    wanted = [("f1", "h"), ("f2", "g"), ("f3", "h"), ("f4", "g"), ("f7", "h"), ("f8", "g")]
+    assert [(one.faceid, one.group_id) for one in found] == wanted[:limit]
+    assert len({one.score for one in found}) == 1
+
+
 def test_probe_of_other_dimensions_is_refused() -> None:
     gallery = Gallery("m", None)
     gallery.apply([entry(Edit.PUT, 1, "g", 1, 1)], 1)

@@ -435,7 +435,9 @@ static void look(search *s, int64_t begin, int64_t end) {
         stop = end - begin < TILE ? end : begin + TILE;
         const int64_t count = likely(s, begin, stop, numbers, sums);
         if (!begin && count > 4 * s->limit) raise_cut(s, numbers, sums, count);
+        const int32_t least = least_sum(s);
         for (int64_t at = 0; at < count; at++) {
+            if (sums[at] < least) continue;
             if (s->tier_count > 1 && at + AHEAD < count) prefetch(&s->tiers[1], numbers[at + AHEAD]);
             consider(s, numbers[at], sums[at]);
         }

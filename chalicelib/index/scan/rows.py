@@ -56,7 +56,8 @@ class Rows:
 class BestFaces:
     """The `limit` faces with the highest scores, and all that tie with the last one.
 
-    Faces are numbers; the caller knows their names. Only scores of at least `least` are kept.
+    Faces are numbers; the caller knows their names. Only scores of at least `least` are kept. The best face is first,
+    and of those that tie the one with the lowest number.
     """
 
     def __init__(self, limit: int, least: float = -math.inf) -> None:
@@ -81,7 +82,7 @@ class BestFaces:
             return
         faces = np.concatenate((self.faces, faces[good]))
         scores = np.concatenate((self.scores, scores[good]))
-        order = np.argsort(-scores, kind="stable")
+        order = np.lexsort((faces, -scores))
         _, first = np.unique(faces[order], return_index=True)
         kept = order[np.sort(first)]
         if len(kept) >= self.limit:
