@@ -16,6 +16,7 @@ setup: .venv/installed
 
 .venv/installed: pyproject.toml requirements.txt edge/pyproject.toml client/pyproject.toml regulars/libraries.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
+	@echo "setting up .venv, which takes some minutes ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "python3 -m venv failed: on Debian, apt-get install python3-venv"; exit 1; }
 	@$(BIN)/python -m pip install -qq --upgrade "pip>=25.1,<26.3" || { $(NO_REGISTRY) }
 	@$(BIN)/python -m pip install -qq --editable '.[box]' --editable './edge[detector,video]' --editable './client[pictures]' --group dev || { $(NO_REGISTRY) }

@@ -174,7 +174,7 @@ class LocalTime:
                 return sorted(found)
         raise InvalidInput(
             f"from start to end there are over {MAX_BUCKETS} buckets of one {granularity}: "
-            "choose a shorter time, longer buckets, or leave out the empty ones"
+            "choose a shorter time or longer buckets"
         )
 
 

@@ -16,6 +16,8 @@ from regulars.book.reading import Visit, VisitorBook
 
 _AWAY = 5
 _DAYS = 7
+_NAMES = ("who", "visitor", "group")
+"""Columns that others' texts fill. They go on in the next line if there is no room, so that no time is cut off."""
 
 
 @dataclass(frozen=True)
@@ -118,5 +120,5 @@ def _midnight(zone: ZoneInfo, day: date) -> datetime:
 def _table(*columns: str) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, no_wrap=True)
+        table.add_column(column, no_wrap=column not in _NAMES, overflow="fold")
     return table

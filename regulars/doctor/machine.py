@@ -159,19 +159,23 @@ def is_set_by_network() -> bool | None:
 def check_ports(serving: ServeSettings, running: Served | None) -> Iterator[Finding]:
     """Check that each port is free, or is that of the service that serves this folder."""
     own = running is not None and urlsplit(running.url).port == serving.port
-    yield _port("port", serving.host, serving.port, own=own)
+    yield _port("port", serving.host, serving.port, own=own, has_another=running is not None and bool(running.url))
     if serving.metrics_port is not None:
         own = running is not None and _tells_metrics(serving.metrics_host, serving.metrics_port)
         yield _port("metrics_port", serving.metrics_host, serving.metrics_port, own=own)
 
 
-def _port(setting: str, host: str, port: int, *, own: bool) -> Finding:
+def _port(setting: str, host: str, port: int, *, own: bool, has_another: bool = False) -> Finding:
     if own:
         return well("port", f"{host}:{port} is the service's own")
     try:
         listening(host, port).close()
     except PortTaken as error:
         reason = str(error).partition(": choose")[0]
+        if has_another:
+            return warning(
+                "port", f"{reason}, but the service has another: run this with the `--port` that it was given"
+            )
         return failed("port", f"{reason}: choose another with `{setting}`, or stop what has it")
     return well("port", f"{host}:{port} is free")
 

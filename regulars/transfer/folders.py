@@ -25,22 +25,32 @@ def read(folder: Path) -> Source:
             return Source(f"{folder}, {about}", _people(_by_folder(folder / inner), folder / inner))
     by_folder = _by_folder(folder)
     if by_folder:
-        beside = len(pictures(folder))
-        left = f", without the {beside:,} pictures beside the folders" if beside else ""
+        nobodys = len(pictures(folder)) + _deeper(folder)
+        left = f", without the {nobodys:,} pictures beside the folders or deeper" if nobodys else ""
         source = Source(f"{folder}, a folder a person{left}", _people(by_folder, folder))
     else:
         source = Source(f"{folder}, by file name", _people(_by_prefix(pictures(folder)), folder))
     if not source.people:
         raise NoPictures(
-            f"{folder} has no pictures ({', '.join(sorted(SUFFIXES))}): name a folder that has one for each person, "
-            "or files NAME_1.jpg"
+            f"{folder} has no pictures ({', '.join(sorted(SUFFIXES))}), nor has a folder right in it: "
+            "name a folder that has one for each person, or files NAME_1.jpg"
         )
     return source
 
 
 def pictures(folder: Path) -> list[Path]:
     """List the pictures in a folder by name, without those in folders below it."""
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+    return sorted(path for path in folder.iterdir() if _is_picture(path))
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.is_file()
+
+
+def _deeper(folder: Path) -> int:
+    """Count the pictures in folders within people's folders."""
+    below = (path.relative_to(folder) for path in folder.glob("*/*/**/*") if _is_picture(path))
+    return sum(not any(part.startswith(".") for part in path.parts) for path in below)
 
 
 def _by_folder(folder: Path) -> dict[str, list[Path]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -58,9 +59,9 @@ def named(book: Book, seed_faces: dict[str, str]) -> None:
         book.services.face_update.of_id(book.tenant, faceid, FaceChanges(name=name))
 
 
-def printed(how, book: VisitorBook, now: datetime = NOW) -> str:
+def printed(how, book: VisitorBook, now: datetime = NOW, width: int = 120) -> str:
     out = io.StringIO()
-    how(book, Console(file=out, width=120), now)
+    how(book, Console(file=out, width=width), now)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
@@ -121,6 +122,15 @@ def test_a_name_is_shown_as_it_is(week: Book) -> None:
     daily, _, _ = ids(week)
     named(week, {daily: "[red]李安[/red]"})
     assert "\n[red]李安[/red]     regular   13:00" in printed(print_today, own(week))
+
+
+def test_a_long_name_takes_more_lines_and_no_other_column(week: Book) -> None:
+    daily, _, new = ids(week)
+    named(week, {daily: "W" * 100})
+    today, of_week = (printed(how, own(week), width=80) for how in (print_today, print_week))
+    assert today.count("W") == 200
+    assert re.search(rf"{new[:10]}.* 10:00  10:15  2     new", today)
+    assert re.search(r"WW .* 8         09:00  09:00  09:00  09:00  09:00  09:00  09:00$", of_week, re.MULTILINE)
 
 
 def test_no_terminal_obeys_what_a_group_is_called(week: Book) -> None:

@@ -176,6 +176,8 @@ def test_a_port_that_another_has_is_told(tmp_path: Path) -> None:
         level, says = only(check_ports(ServeSettings(port=port), None))
         assert (level, "choose another with `port`" in says) == (FAILED, True)
         assert only(check_ports(ServeSettings(port=port), Served("1", f"http://127.0.0.1:{port}")))[0] is OK
+        elsewhere = only(check_ports(ServeSettings(port=port), Served("1", "http://127.0.0.1:1")))
+        assert (elsewhere[0], "`--port` that it was given" in elsewhere[1]) == (WARNING, True)
         both = list(check_ports(ServeSettings(port=0, metrics_port=port), None))
         assert levels(both) == [OK, FAILED]
         assert "`metrics_port`" in both[1].says

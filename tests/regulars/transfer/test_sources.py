@@ -40,7 +40,14 @@ def test_pictures_beside_each_other_are_named_by_what_comes_before_the_last_unde
 def test_pictures_beside_the_folders_are_nobodys_and_are_counted(tmp_path: Path) -> None:
     source = folders.read(pictures(tmp_path, "Ann/1.jpg", "IMG_1.jpg", "IMG_2.HEIC", "notes.txt"))
     assert people(source) == {"Ann": ["Ann/1.jpg"]}
-    assert source.about == f"{tmp_path}, a folder a person, without the 2 pictures beside the folders"
+    assert source.about == f"{tmp_path}, a folder a person, without the 2 pictures beside the folders or deeper"
+
+
+def test_pictures_in_deeper_folders_are_nobodys_and_are_counted(tmp_path: Path) -> None:
+    hidden = ("Ann/.thumbnails/1.jpg", ".cache/Ann/1/1.jpg")
+    source = folders.read(pictures(tmp_path, "Ann/1.jpg", "staff/Bo/1.jpg", "staff/2026/Cy/1.jpg", *hidden))
+    assert people(source) == {"Ann": ["Ann/1.jpg"]}
+    assert source.about == f"{tmp_path}, a folder a person, without the 2 pictures beside the folders or deeper"
 
 
 def test_names_that_are_no_utf8_are_shown_with_their_bytes(tmp_path: Path) -> None:
@@ -66,7 +73,7 @@ def test_the_faces_of_double_take(tmp_path: Path) -> None:
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
     pictures(tmp_path, "notes.txt", "deep/er/a.jpg")
-    with pytest.raises(NoPictures, match="a folder that has one for each person"):
+    with pytest.raises(NoPictures, match="nor has a folder right in it: name a folder that has one for each person"):
         folders.read(tmp_path)
 
 
