@@ -158,7 +158,7 @@ function Visit({ one, camera, rename, reject, isNew }) {
 
 function Cameras({ cameras }) {
   if (!cameras?.length) return null;
-  return html`<aside aria-label=${t("cameras")}><h2>${t("cameras")}</h2><ul class="cameras">${cameras.map((one, index) => html`
+  return html`<aside aria-label=${t("cameras")}><h2>${t("cameras")}</h2><ul class="cameras" tabindex="0" aria-label=${t("cameras")}>${cameras.map((one, index) => html`
     <li key=${one.id}>${index < PICTURED_CAMERAS && html`<${Newest} camera=${one} />`}
       <p><strong>${one.name || one.id}</strong><span class=${`state ${one.health.state}`}>${t(`camera.${one.health.state}`)}</span></p>
       <p class="soft small">${one.last_seen_at ? t("camera.seen", { ago: ago(one.last_seen_at) }) : t("camera.never")}</p>

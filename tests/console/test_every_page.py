@@ -87,6 +87,10 @@ def shop(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
         with shop.book.client() as client:
             group = client.add_group(name=NAMES[0], capacity=100, description=NAMES[1], attributes=[NAMES[2]]).name
             client.add_camera(id="back", name=NAMES[0], labels={"a": NAMES[2]})
+            client.add_group(name=NAMES[-1], capacity=1)
+            client.add_camera(id="long", name=NAMES[-1], labels={"a": NAMES[-1]})
+            client.add_key(name=NAMES[-1], role="viewer")
+            client.take_capture(picture=portrait(Person(1), again=True), camera="long")
             client.change_camera("door", name=NAMES[1])
             client.add_key(name=NAMES[0], role="viewer")
             client.add_hook(url=f"https://hooks.example/{in_a_url(NAMES[0])}", groups=[group])
@@ -179,5 +183,6 @@ def test_all_that_is_touched_on_a_phone_is_as_large_as_a_finger(shop: Shop, brow
     page = opened(visitor, shop, name)
     small = page.evaluate(TOO_SMALL, LEAST_PX)
     assert small == [], small
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"], "it scrolls sideways"
     visitor.check()
     context.close()
