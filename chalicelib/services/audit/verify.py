@@ -2,7 +2,7 @@
 
 What it cannot find: changes of the hours that are not closed yet; and a chain that somebody made anew who has the
 tenant's key, the table and the blobs, unless a head was kept elsewhere (`kept`). Each hour must be signed by the key of
-its time: a renewal says up to which head an old key signed, and an entry must say that there was one.
+its time: a renewal says up to which head an old key signed. A renewal must have an entry, and an entry its renewal.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ class Verifying:
             told.note(one.leaf)
         try:
             elements = [one for one in self.chain.elements(tenant) if one.head]
-            public_keys = self.public_keys(tenant) if elements else PublicKeys(b"")
+            public_keys = self.public_keys(tenant) if elements or told.renewals else PublicKeys(b"")
         except (InvalidInput, ValueError, KeyError, TypeError) as error:
             seen.findings.append(f"a head, or the record of the signing keys, cannot be read: {error}")
             return seen
@@ -172,6 +172,8 @@ def _renewals(tenant: str, public_keys: PublicKeys, seen: Verified, told: _Told)
             yield f"{renewal} does not lead to the next key: {signing.fingerprint(follower)[:16]}"
         if document not in told.renewals and told.upto <= one.heads:
             yield f"{renewal} has no entry"
+    if any(one not in public_keys.renewals for one in told.renewals):
+        yield "an entry tells of a renewal of the signing key that the record of the keys lacks"
 
 
 def _judged(head: Head, leaves: list[Leaf], ids: dict[str, int]) -> Iterator[str]:

@@ -167,6 +167,14 @@ def puts_the_old_key_back(made: Desk, _stolen: str) -> None:
     record(made, public_key=renewal_of(json.loads(made.key_item()["renewals"][0])).old)
 
 
+def signs_all_by_the_old_key_again(made: Desk, stolen: str) -> None:
+    puts_the_old_key_back(made, stolen)
+    for one in made.elements:
+        document = signing.signed(one.head.statement, stolen)
+        made.put_head(one.head.number, document)
+        made.put_blob(keys.audit_anchor(TENANT, one.head.number), canonical(document))
+
+
 def puts_its_own_key_behind_the_renewal(made: Desk, _stolen: str) -> None:
     made.put_key({**made.key_item(), "public_key": OWN_PUBLIC})
     made.make_anew(3, made.chain.leaves(made.elements[2]), by(OWN))
@@ -196,6 +204,7 @@ ATTACKS = {
     stretches_the_old_keys_time: "signed by another key than the new one",
     takes_the_renewal_away: "hour 1 .* is signed by another key",
     puts_the_old_key_back: "hour 3 .* is signed by another key",
+    signs_all_by_the_old_key_again: "an entry tells of a renewal of the signing key that the record of the keys lacks",
     puts_its_own_key_behind_the_renewal: "after hour 2 does not lead to the next key",
     lets_the_old_key_vouch_for_a_key_of_its_own: "the renewal of the signing key after hour 2 has no entry",
     says_that_another_tenants_key_was_renewed: "does not lead to the next key",
@@ -241,9 +250,10 @@ def test_a_key_that_somebody_puts_in_the_tenants_place_is_shown_as_one_for_which
     with desk() as made:
         a_chain(made, 2)
         made.renew()
-        own = base64.b64encode(OWN_PUBLIC).decode()
-        forged = renewed(said(made, new=own), None, OWN)
-        record(made, forged, public_key=OWN_PUBLIC)
+        genuine = json.loads(made.key_item()["renewals"][0])
+        old, own = genuine["statement"]["new"], base64.b64encode(OWN_PUBLIC).decode()
+        forged = renewed(said(made, old=old, new=own), None, OWN)
+        record(made, genuine, forged, public_key=OWN_PUBLIC)
         write(made.items, [entry_put(TENANT, new_entry(made.clock, RENEW, "operator", renewal=forged))])
         seen = made.verify()
-        assert (seen.findings, [one.is_vouched for one in seen.renewals]) == ([], [False])
+        assert (seen.findings, [one.is_vouched for one in seen.renewals]) == ([], [True, False])
