@@ -148,7 +148,7 @@ def _least(times: list[list[float]]) -> float:
 
 
 def named(engine: Engine | Regulars, probe: NDArray[np.float32], limit: int, names: list[str]) -> list[str]:
-    """Search for faceids, as who searches needs them: a peer gives numbers, so its user looks the names up."""
+    """Search for faceids, which callers need. A peer gives numbers, so its caller looks the names up."""
     if isinstance(engine, Regulars):
         return engine.search(probe, limit)
     return [names[row] for row in engine.search(probe, limit)]

@@ -1,4 +1,4 @@
-"""Renewals of a tenant's signing key: which key signed what, and who vouches for the key after it.
+"""Renewals of a tenant's signing key: which key signed what, and if it signed the next key, too.
 
 A renewal is a statement that the new key signs (core/signing). It holds the old key's signature, too, unless nobody
 could read the old key any more. So a thief of the old key alone cannot make its time longer.

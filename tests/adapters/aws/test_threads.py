@@ -27,7 +27,7 @@ def test_work_is_under_way_while_its_caller_goes_on() -> None:
 
 
 @pytest.mark.parametrize("beside", [in_a_thread, when_asked])
-def test_an_error_is_raised_to_who_asks_for_the_end(beside: object) -> None:
+def test_an_error_is_raised_when_the_end_is_asked_for(beside: object) -> None:
     def work() -> None:
         raise StorageUnavailable("storage does not answer: try again")
 
