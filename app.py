@@ -19,10 +19,11 @@ from chalicelib.api.v1 import blueprint as v1
 
 ahead.imported()
 provide = bootstrap.Provider()
+vision_ahead = bootstrap.VisionAhead(provide, os.environ)
 console_files = console.Console(provide)
 
 observability.log_as_json(os.environ)
-app = Application("regulars")
+app = Application("regulars", partial(vision_ahead.begin, describes=False))
 app.register_middleware(observability.observer(os.environ), "all")
 for routes in (health, sunmi, icredit, v1):
     app.register_blueprint(routes.blueprint(provide))
@@ -56,16 +57,15 @@ def build_index(event: SQSEvent) -> None:
 @app.on_sqs_message(queue_arn="CapturesQueue", batch_size=5, name="ingest")
 def ingest(event: SQSEvent) -> dict[str, Any]:
     """Resolve the faces in stored pictures. A second delivery of a message counts nothing twice."""
-    services = provide()
-    return batches.one_by_one(event, services.ingest.message, services.captures_queue)
+    vision_ahead.begin(describes=True)
+    return batches.one_by_one(event, provide().ingest.message, provide().captures_queue)
 
 
 @app.on_sqs_message(queue_arn="DeliveriesQueue", batch_size=10, name="deliver")
 def deliver(event: SQSEvent) -> dict[str, Any]:
     """Send events to the hooks that want them."""
-    services = provide()
-    failed = services.deliveries.deliver_all(batches.bodies(event))
-    return batches.all_but(event, failed, services.deliveries_queue)
+    failed = provide().deliveries.deliver_all(batches.bodies(event))
+    return batches.all_but(event, failed, provide().deliveries_queue)
 
 
 @app.schedule(Rate(5, unit=Rate.MINUTES), name="watch")

@@ -9,7 +9,7 @@ https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -20,6 +20,9 @@ from chalicelib.api.rekognition.routes import METHOD, PATH
 
 CAMERAS_PATHS = ("/v1/captures/uploads", "/v1/cameras", "/v1/cameras/{id}", "/v1/cameras/{id}/heartbeat")
 """Routes that an uploader calls: the only ones besides the Rekognition dialect's that the function URL leads to."""
+
+PICTURE_CHARACTERS = 32_000
+"""Length of a body, encoded, from which on it is expected to have a picture. A camera's hundred offers are shorter."""
 
 
 class Routes:
@@ -57,14 +60,20 @@ def _is_parameter(segment: str) -> bool:
 
 
 class Application(Chalice):
-    """A Chalice app that gets uploads as bytes, and takes events of a function URL, too."""
+    """A Chalice app that gets uploads as bytes, and takes events of a function URL, too.
 
-    def __init__(self, name: str) -> None:
+    `expect_picture` is called before a request with so large a body that a picture is in it, whatever the dialect.
+    """
+
+    def __init__(self, name: str, expect_picture: Callable[[], object] = lambda: None) -> None:
         # Without `env`, each app that is made lengthens the process's AWS_EXECUTION_ENV, which botocore sends on.
         super().__init__(name, configure_logs=False, env={})
+        self._expect_picture = expect_picture
         self.api.binary_types += [one for one in (*FORMS, *IMAGES) if one not in self.api.binary_types]
 
     def __call__(self, event: Any, context: Any) -> dict[str, Any]:
+        if len(event.get("body") or "") >= PICTURE_CHARACTERS:
+            self._expect_picture()
         if event.get("version") != "2.0":
             return super().__call__(event, context)
         method = event["requestContext"]["http"]["method"]

@@ -15,7 +15,7 @@ _making = threading.RLock()
 
 
 @contextmanager
-def _uncollected() -> Iterator[None]:
+def uncollected() -> Iterator[None]:
     """Keep the garbage collector from looking through what imports make, which stays."""
     was_enabled = gc.isenabled()
     gc.disable()
@@ -33,7 +33,7 @@ class once(Generic[_T]):  # noqa: N801 -- a decorator, as functools.cached_prope
         self._make, self._name = make, make.__name__
 
     def __get__(self, owner: Any, _class: type | None = None) -> _T:
-        with _making, _uncollected():
+        with _making, uncollected():
             if self._name not in owner.__dict__:
                 owner.__dict__[self._name] = self._make(owner)
         made: _T = owner.__dict__[self._name]  # Python finds it before this descriptor from now on

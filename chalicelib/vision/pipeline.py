@@ -61,9 +61,10 @@ class FacePipeline:
     def impostor_curve(self) -> ImpostorCurve:
         return self._manifest.impostor_curve
 
-    def load(self) -> None:
-        """Load all models now instead of at the first picture. Raises MissingModel."""
-        for file in self._files:
+    def load(self, *, describes: bool = True) -> None:
+        """Load all models now instead of at the first picture, or those that find and embed. Raises MissingModel."""
+        needed = (*self._manifest.detector.files, self._manifest.embedding.file)
+        for file in self._files if describes else needed:
             self._sessions.load(file)
 
     def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:

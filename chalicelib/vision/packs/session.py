@@ -48,6 +48,8 @@ with _in_the_log():  # on arm64 it writes of what it misses in /sys, as soon as 
 _ERRORS_ONLY = 3
 
 
+_sharing = threading.Lock()
+
 LARGE = 2_000_000
 """Values of a picture whose run, 20 ms of a core, is worth several threads. In 8 ms, waking them takes half of that."""
 
@@ -89,7 +91,8 @@ class Sessions:
 
 def session_of(model: bytes, threads: int = 1) -> Any:
     """Create a session of an ONNX file; its threads sleep between runs."""
-    _share_memory()
+    with _sharing:
+        _share_memory()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
