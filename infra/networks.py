@@ -8,6 +8,7 @@ layout of convolutions, stays for the load: so the answers are the same to the l
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 from pathlib import Path
 
@@ -17,7 +18,6 @@ from chalicelib.vision.packs import manifest as manifests
 from chalicelib.vision.packs.packs import PACKS, Pack
 from chalicelib.vision.packs.prelu import without_prelu
 
-MANIFEST = "manifest.toml"
 _LARGER = 1.1
 """How much larger an optimised file may be: weights kept in 16 bits become 32."""
 _ERRORS_ONLY = 3
@@ -26,24 +26,18 @@ _ERRORS_ONLY = 3
 def ready(pack: Pack, folder: Path) -> Pack:
     """Write what is at hand of the pack, optimised, and its manifest into `folder`; return the pack of these.
 
-    Raises MissingModel, ValueError.
+    Raises MissingModel.
     """
     made = folder / pack.manifest.name
     shutil.rmtree(made, ignore_errors=True)
     shutil.copytree(PACKS / pack.manifest.name, made, ignore=shutil.ignore_patterns("*.onnx"))
-    text = (made / MANIFEST).read_text(encoding="utf-8")
+    table = manifests.table(made)
+    entries = {entry["name"]: entry for entry in table["file"]}
     for file in filter(pack.has, pack.files):
         content = _optimised(pack.content(file.name), made / file.name)
-        old, new = _entry(file.sha256, file.size_bytes), _entry(hashlib.sha256(content).hexdigest(), len(content))
-        if old not in text:
-            raise ValueError(f"the size of {file.name} does not follow its sha256 in the manifest of {made.name}")
-        text = text.replace(old, new)
-    (made / MANIFEST).write_text(f"checked = true\n{text}", encoding="utf-8")
+        entries[file.name] |= {"sha256": hashlib.sha256(content).hexdigest(), "size_bytes": len(content)}
+    (made / manifests.CHECKED).write_text(json.dumps(table), encoding="utf-8")
     return Pack(manifests.read(made), (folder,), pack.measured)
-
-
-def _entry(sha256: str, size_bytes: int) -> str:
-    return f'sha256 = "{sha256}"\nsize_bytes = {size_bytes}\n'
 
 
 def _optimised(model: bytes, file: Path) -> bytes:

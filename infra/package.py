@@ -19,6 +19,7 @@ from pathlib import Path
 
 from chalicelib.index.scan import build_kernel
 from chalicelib.index.scan.kernel import library_path
+from chalicelib.vision.packs import manifest as manifests
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
 from infra import archive, bundle, console, dependencies, interpreter, networks, sbom, template
@@ -205,7 +206,7 @@ def _models(pack: Pack) -> Iterator[tuple[str, Path]]:
         right = (path for path in pack.candidates(file) if path.stat().st_size == file.size_bytes)
         yield f"{folder}/{file.name}", next(right)
     if pack.manifest.checked:
-        yield f"{folder}/{networks.MANIFEST}", pack.places[0] / pack.manifest.name / networks.MANIFEST
+        yield f"{folder}/{manifests.CHECKED}", pack.places[0] / pack.manifest.name / manifests.CHECKED
     if pack.measured is not None:
         yield f"{folder}/{packs.CALIBRATION}", pack.measured
 

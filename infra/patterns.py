@@ -41,13 +41,22 @@ for one in [] if _sre.MAGIC != {_re._constants.MAGIC} or not hasattr(re, "_cache
 """
 
 
+_OF_PICTURES = (
+    "chalicelib.api.multipart",
+    "chalicelib.services.recognition.identify",
+    "chalicelib.services.sightings.ingest",
+    "chalicelib.vision.pictures.containers",
+)
+"""What a first picture needs beside, as far as it needs no numpy: that of another processor cannot be imported here."""
+
+
 def import_all() -> None:
     """Import what most cold starts import, and make the clients."""
     clients = importlib.import_module("chalicelib.adapters.aws.clients")
     adapters = importlib.import_module("chalicelib.adapters.aws")
     for found in pkgutil.iter_modules(adapters.__path__, "chalicelib.adapters.aws."):
         importlib.import_module(found.name)
-    for name in ("app", "chalicelib.search_function"):
+    for name in ("app", "chalicelib.search_function", *_OF_PICTURES):
         importlib.import_module(name)
     for service in clients.SERVICES:
         clients.aws_client(service).meta  # noqa: B018 -- the client is made when it is first read

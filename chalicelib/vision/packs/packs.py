@@ -170,8 +170,10 @@ def require_folder(models: Path | None) -> None:
 def chosen(models: Path | None, name: str | None = None, *, places: Sequence[Path] | None = None) -> Pack:
     """Choose the pack that `find` would return or complain about. Raises UnknownPack."""
     where = default_places(models) if places is None else places
-    tried = [at(where, each) for each in (NAMES if name is None else (name,))]
-    return next((pack for pack in tried if not _absent(pack)), tried[0])
+    for each in NAMES if name is None else (name,):
+        if not _absent(pack := at(where, each)):
+            return pack
+    return at(where, name or DEFAULT_PACK)
 
 
 def of_model(model: str, models: Path | None, *, places: Sequence[Path] | None = None) -> Pack:
