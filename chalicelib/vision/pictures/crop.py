@@ -175,9 +175,15 @@ def thumbnail(picture: Image.Image) -> bytes:
     return _encoded(small, quality=THUMBNAIL_QUALITY)
 
 
+class _Jpeg(io.BytesIO):
+    """A file whose name tells Pillow the format. Told by the word JPEG, it imports four others, too."""
+
+    name = "face.jpg"
+
+
 def _encoded(picture: Image.Image, **options: Any) -> bytes:
-    target = io.BytesIO()
-    picture.save(target, "JPEG", **options)
+    target = _Jpeg()
+    picture.save(target, **options)
     return target.getvalue()
 
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import io
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
-from PIL.BmpImagePlugin import BmpImageFile
 from PIL.ImageFile import ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
-from PIL.WebPImagePlugin import WebPImageFile
 
 from chalicelib.core.errors import Unusable
 from chalicelib.core.pictures import PictureRules
@@ -30,27 +27,26 @@ from chalicelib.vision.pictures.containers import (
     with_noise,
 )
 
+_DECODERS = {
+    "JPEG": ("PIL.JpegImagePlugin", "JpegImageFile"),
+    "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
+    "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
+    "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
+    **({} if importlib.util.find_spec("pi_heif") is None else {"HEIC": ("pi_heif", "HeifImageFile")}),
+}
+"""The decoders at hand. That of HEIC is a library of its own, the extra `heic`."""
 
-def _decoders() -> Mapping[str, Callable[[io.BytesIO], ImageFile]]:
-    """Find the decoders at hand. That of HEIC is a library of its own, the extra `heic`.
+
+def _decoder(file_format: str) -> Callable[[io.BytesIO], ImageFile]:
+    """Import a decoder, at the first picture of its kind.
 
     They are called directly. `Image.open` would try other formats, hand some JPEGs to another decoder, and warn of big
     pictures.
     """
-    always = {"JPEG": JpegImageFile, "PNG": PngImageFile, "BMP": BmpImageFile, "WEBP": WebPImageFile}
-    if importlib.util.find_spec("pi_heif") is None:
-        return always
-    return {**always, "HEIC": _heic}
+    module, name = _DECODERS[file_format]
+    decoder: Callable[[io.BytesIO], ImageFile] = getattr(importlib.import_module(module), name)
+    return decoder
 
-
-def _heic(data: io.BytesIO) -> ImageFile:
-    from pi_heif import HeifImageFile  # at the first picture of this kind: few services ever get one
-
-    opened: ImageFile = HeifImageFile(data)
-    return opened
-
-
-_DECODERS = _decoders()
 
 _DECODING_ERRORS = (
     OSError,
@@ -78,8 +74,8 @@ MAX_SCANS = 40
 """Largest number of scans in a JPEG; a progressive one has about ten. Each scan costs a pass over the whole picture,
 however few bytes it has: a megabyte of scans would keep a core busy for a quarter of an hour."""
 
-_RLE = (BmpImageFile.COMPRESSIONS["RLE8"], BmpImageFile.COMPRESSIONS["RLE4"])
-"""Compressions of BMP files that Pillow decodes pixel by pixel in Python: 17 KB of them take three seconds."""
+_RLE = (1, 2)
+"""RLE8 and RLE4, compressions of BMP files that Pillow decodes pixel by pixel in Python: 17 KB take three seconds."""
 
 _MIDDLE_GREY = (127, 128)
 """Value of each channel; the lower one of channels that are stored inverted (CMYK)."""
@@ -108,12 +104,12 @@ def read(data: bytes, rules: PictureRules, decoding: Room = _no_limit) -> NDArra
         whole = picture.size
         step = _step(whole, rules)
         reduced = whole[0] // step, whole[1] // step
-        if isinstance(picture, JpegImageFile):
+        if picture.format == "JPEG":
             picture.draft(None, reduced)
             step = 1
         with decoding(_bytes_needed(picture, pixels, whole)):
             picture.load()
-            if isinstance(picture, JpegImageFile) and _is_cut_short(picture, pixels, reduced):
+            if picture.format == "JPEG" and _is_cut_short(picture, pixels, reduced):
                 raise ValueError("the data ends before the picture does")
             return _upright(_rgb(picture, step), orientation)
 
@@ -139,7 +135,7 @@ def _opened(data: bytes, rules: PictureRules) -> Iterator[_Opened]:
             raise Unusable(f"the JPG file has {count} scans; save it anew with at most {MAX_SCANS}, as all programs do")
         if file_format == "WEBP":  # the decoder takes memory for its canvas before it tells the size
             _check_sides(webp_size(pixels), rules)
-        with _DECODERS[file_format](io.BytesIO(pixels)) as picture:
+        with _decoder(file_format)(io.BytesIO(pixels)) as picture:
             _check_sides(picture.size, rules)
             if picture.info.get("compression") in _RLE:
                 raise Unusable("the BMP file is compressed (RLE); save it without compression, or as PNG")
@@ -213,7 +209,7 @@ def _is_cut_short(picture: Image.Image, jpeg: bytes, reduced: tuple[int, int]) -
     last = picture.getpixel((picture.width - 1, picture.height - 1))
     if any(value not in _MIDDLE_GREY for value in (last if isinstance(last, tuple) else (last,))):
         return False
-    with JpegImageFile(io.BytesIO(with_noise(jpeg))) as noisy:
+    with _decoder("JPEG")(io.BytesIO(with_noise(jpeg))) as noisy:
         noisy.draft(None, reduced)
         noisy.load()
         strips = ((0, top, picture.width, top + _STRIP_ROWS) for top in range(0, picture.height, _STRIP_ROWS))
