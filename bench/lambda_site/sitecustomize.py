@@ -64,11 +64,17 @@ _import = _timed("imports", bootstrap._find_and_load)
 def _find_and_load(name: str, importer: Any) -> Any:
     module = _import(name, importer)
     if not _doing or _doing[-1] != "imports":
-        for known in [known for known in _CALLS if known in sys.modules]:
+        for known in filter(_is_imported, list(_CALLS)):
             _watch(known, *_CALLS.pop(known))
         _watch_stages()
         _watch_answers()
     return module
+
+
+def _is_imported(module: str) -> bool:
+    """Tell whether it is all there: another thread may just be importing it."""
+    found = sys.modules.get(module)
+    return found is not None and not getattr(found.__spec__, "_initializing", False)
 
 
 def _watch_stages() -> None:
