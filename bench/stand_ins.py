@@ -41,13 +41,13 @@ class Eyes:
         rows = np.random.default_rng(int(image.tobytes())).standard_normal((1, _DIMENSIONS)).astype(np.float32)
         return np.asarray(rows / np.linalg.norm(rows), np.float32)[: len(faces)]
 
-    def qualities(self, image: NDArray[np.uint8], faces: list[DetectedFace]) -> list[Quality]:  # noqa: ARG002 -- the port's
+    def qualities(self, image: NDArray[np.uint8], faces: list[DetectedFace]) -> list[Quality]:  # noqa: ARG002 -- the port's signature
         return [Quality(81.4, "too blurred", 81.4) for _ in faces]
 
-    def describe(self, image: NDArray[np.uint8], faces: list[DetectedFace], wanted: object) -> list[Estimates]:  # noqa: ARG002 -- the port's
+    def describe(self, image: NDArray[np.uint8], faces: list[DetectedFace], wanted: object) -> list[Estimates]:  # noqa: ARG002 -- the port's signature
         return [Estimates(33.4, Gender.FEMALE, 0.912, "neutral", 0.834, Pose(-12.3, 4.7, 1.2), 81.4) for _ in faces]
 
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:  # noqa: ARG002 -- the port's
+    def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:  # noqa: ARG002 -- the port's signature
         return FaceJpeg(image.tobytes(), image.tobytes(), Sides(1, 1))
 
 

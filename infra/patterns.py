@@ -47,7 +47,7 @@ _OF_PICTURES = (
     "chalicelib.services.sightings.ingest",
     "chalicelib.vision.pictures.containers",
 )
-"""What a first picture needs beside, as far as it needs no numpy: that of another processor cannot be imported here."""
+"""Modules of a first picture that import no numpy: that of another processor cannot be imported here."""
 
 
 def import_all() -> None:

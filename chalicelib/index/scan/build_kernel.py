@@ -49,9 +49,9 @@ def build(machine: str) -> Path | None:
 def compile_with(compiler: list[str], target: Path) -> bool:
     """Compile the library by this command; tell if it could."""
     command = [*compiler, *_FLAGS, "-o", str(target), str(Path(__file__).with_name("kernel.c"))]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own command
+    done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 -- the compilers are named in this module
     if done.returncode:
-        print(f"{' '.join(command)}: {done.stderr.strip()[:2000]}", file=sys.stderr)  # noqa: T201 - a command
+        print(f"{' '.join(command)}: {done.stderr.strip()[:2000]}", file=sys.stderr)  # noqa: T201 -- people who run this module read it
     return not done.returncode
 
 
@@ -60,7 +60,7 @@ def main() -> int:
     parser.add_argument("--target", default=platform.machine(), choices=["x86_64", "aarch64", platform.machine()])
     machine: str = parser.parse_args().target
     built = build(machine)
-    print(built or f"nothing compiled for {machine} (it needs cc, or ziglang): searches are slow")  # noqa: T201 - a command
+    print(built or f"nothing compiled for {machine} (it needs cc, or ziglang): searches are slow")  # noqa: T201 -- people who run this module read it
     return 0 if built else 1
 
 

@@ -20,7 +20,7 @@ class Box:
         self.folder, self._capsys = folder, capsys
 
     def run(self, *command: str, code: int = 0) -> str:
-        """What a command says."""
+        """Run a command, and return what it says."""
         assert main([*command, "--data", str(self.folder)]) == code
         return "".join(self._capsys.readouterr())
 
@@ -28,7 +28,7 @@ class Box:
         return self.run("receipt", "key", "--tenant", "shop").split()[4]
 
     def signs(self, done_at: str) -> str:
-        """A receipt that the present key signs; returns its file."""
+        """Sign a receipt by the present key, and return its file."""
         with closing(bootstrap.build(Settings(storage=self.folder))) as services:
             document = services.signing.sign("shop", {"kind": "erasure", "done_at": done_at})
         path = self.folder.parent / "receipt.json"

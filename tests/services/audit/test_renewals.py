@@ -135,7 +135,7 @@ def record(made: Desk, *renewals: Mapping[str, Any], **fields: Any) -> None:
 
 
 def said(made: Desk, **fields: Any) -> dict[str, Any]:
-    """What the first renewal says, with other fields."""
+    """Return the first renewal's statement with other fields."""
     statement = json.loads(made.key_item()["renewals"][0])["statement"]
     return {**{name: statement[name] for name in ("tenant", "old", "new", "since", "until", "heads")}, **fields}
 
