@@ -30,7 +30,10 @@ class once(Generic[_T]):  # noqa: N801 -- a decorator, as functools.cached_prope
     """A functools.cached_property with a lock, which that one lacks since Python 3.12."""
 
     def __init__(self, make: Callable[[Any], _T]) -> None:
-        self._make, self._name = make, make.__name__
+        self._make = make
+
+    def __set_name__(self, _class: type, name: str) -> None:
+        self._name = name
 
     def __get__(self, owner: Any, _class: type | None = None) -> _T:
         with _making, uncollected():

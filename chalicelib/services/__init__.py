@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from datetime import timedelta
+from importlib import import_module
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.once import once
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from chalicelib.services.audit.pending import Pending
     from chalicelib.services.audit.reading import AuditReading
     from chalicelib.services.audit.verify import Verifying
+    from chalicelib.services.captures.attempts import Attempts
     from chalicelib.services.captures.cameras import Cameras
     from chalicelib.services.captures.captures import Captures
     from chalicelib.services.captures.crops import Crops
@@ -46,11 +49,16 @@ if TYPE_CHECKING:
     from chalicelib.services.enrolment.many import ManyFaces
     from chalicelib.services.enrolment.pictures import FacePictures
     from chalicelib.services.enrolment.update import FaceUpdate
+    from chalicelib.services.erasure.captures import CaptureExpiry
+    from chalicelib.services.erasure.consents import ConsentExpiry
     from chalicelib.services.erasure.erasing import Erasing, Erasures
     from chalicelib.services.erasure.faces import Deletion
     from chalicelib.services.erasure.groups import GroupDeletion
+    from chalicelib.services.erasure.learnt import LearntExpiry
     from chalicelib.services.erasure.pictures import OrphanedPictures
+    from chalicelib.services.erasure.pictures_off import PicturesOff
     from chalicelib.services.erasure.retention import Retention
+    from chalicelib.services.erasure.shown import Shown
     from chalicelib.services.erasure.traces import Traces
     from chalicelib.services.everything.archive import Archives
     from chalicelib.services.faces.faces import Faces
@@ -62,9 +70,11 @@ if TYPE_CHECKING:
     from chalicelib.services.joining.chore import JoiningChore
     from chalicelib.services.joining.joining import Joining
     from chalicelib.services.joining.likeness import Likeness
+    from chalicelib.services.joining.same_visit import JoiningOfVisits
+    from chalicelib.services.merges.chores import MergeChores
     from chalicelib.services.merges.duplicates import Duplicates
     from chalicelib.services.merges.merge import Merging
-    from chalicelib.services.merges.observations import ObservationMover
+    from chalicelib.services.merges.observations import FaceObservations, ObservationMover
     from chalicelib.services.merges.records import Merges
     from chalicelib.services.merges.undo import MergeUndo
     from chalicelib.services.model_change.reembedding import Reembedding
@@ -81,12 +91,16 @@ if TYPE_CHECKING:
     from chalicelib.services.replay import Replay
     from chalicelib.services.sightings.arrivals import ArrivalBook
     from chalicelib.services.sightings.ingest import Ingest
+    from chalicelib.services.sightings.learning import Learning
     from chalicelib.services.sightings.rejection import Rejection
     from chalicelib.services.sightings.rejections import Rejections
     from chalicelib.services.sightings.reviews import Reviews
+    from chalicelib.services.sightings.sighting import SightingCommit
+    from chalicelib.services.sightings.strangers import Strangers
     from chalicelib.services.sightings.timeline import Sightings
     from chalicelib.services.statistics.amounts import Statistics
     from chalicelib.services.statistics.days import DayReader
+    from chalicelib.services.statistics.expiry import ObservationExpiry
     from chalicelib.services.statistics.observations import Observations
     from chalicelib.services.statistics.recorder import Recorder
     from chalicelib.services.statistics.sealing import Sealing
@@ -104,6 +118,8 @@ if TYPE_CHECKING:
     from chalicelib.services.webhooks.hooks import Hooks
     from chalicelib.services.webhooks.outbox import Outbox
     from chalicelib.settings import Settings
+
+_T = TypeVar("_T")
 
 INDEX_EVERY = 256
 """Commits between two calls of the index builder. The schedule calls it too, so a lost message does no harm."""
@@ -149,18 +165,205 @@ class Ports(Protocol):
         """Make the adapter that reads what clients keep in S3."""
 
 
+class wired(once[_T]):  # noqa: N801 -- as once
+    """A use case that is made, at its first use, of those attributes of Services that its parameters are called as.
+
+    `place`: its module and class, below chalicelib.services. `others`: the attributes for parameters with other names.
+    A parameter keeps its default if no attribute is called as it is. tests/services/test_wiring.py compares the types.
+    """
+
+    def __init__(self, place: str, **others: str) -> None:
+        super().__init__(lambda services: self.kind(**self.given(services)))
+        self._place, self._others = place, others
+
+    @property
+    def kind(self) -> Callable[..., _T]:
+        """The use case's class, whose module is imported."""
+        module, _, name = self._place.rpartition(".")
+        kind: Callable[..., _T] = getattr(import_module(f"{__name__}.{module}"), name)
+        return kind
+
+    def given(self, services: Services) -> dict[str, Any]:
+        """Return what the use case is made of, by its parameters."""
+        code = self.kind.__init__.__code__
+        parameters = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
+        paths = {parameter: self._others.get(parameter, parameter) for parameter in parameters}
+        there = vars(Services).keys() | vars(services).keys()
+        return {name: attrgetter(path)(services) for name, path in paths.items() if path.partition(".")[0] in there}
+
+
 class Services:
     """All use cases, as attributes. Set an attribute to replace a use case."""
+
+    reads: wired[Reads] = wired("audit.entries.Reads")
+    audit_chain: wired[Chain] = wired("audit.chain.Chain")
+    audit_pending: wired[Pending] = wired("audit.pending.Pending")
+    audit_closing: wired[Closing] = wired(
+        "audit.closing.Closing", chain="audit_chain", pending="audit_pending", sign="signing.sign"
+    )
+    audit_erasing: wired[AuditErasing] = wired(
+        "audit.erasing.AuditErasing", chain="audit_chain", pending="audit_pending"
+    )
+    audit_reading: wired[AuditReading] = wired(
+        "audit.reading.AuditReading", chain="audit_chain", pending="audit_pending"
+    )
+    audit_verifying: wired[Verifying] = wired(
+        "audit.verify.Verifying", chain="audit_chain", pending="audit_pending", public_keys="signing.public_keys"
+    )
+    replay: wired[Replay] = wired(
+        "replay.Replay", reading="audit_reading", past="ports.past", fpir_target="settings.fpir_target"
+    )
+    tenants: wired[Tenants] = wired(
+        "tenants.accounts.Tenants", model="ports.model", capture_days="settings.capture_days"
+    )
+    keys: wired[KeyRing] = wired("tenants.key_ring.KeyRing")
+    sessions: wired[Sessions] = wired("tenants.sessions.Sessions", ring="keys")
+    signing: wired[Signing] = wired("tenants.signing.Signing", chain="audit_chain")
+    rates: wired[Rates] = wired(
+        "tenants.rates.Rates",
+        requests_a_second="settings.requests_a_second",
+        searches_a_second="settings.searches_a_second",
+    )
+    quotas: wired[Quotas] = wired("tenants.quotas.Quotas")
+    tenant_vision: wired[TenantVision] = wired(
+        "models.tenant_vision.TenantVision", default="ports.vision", of_model="ports.vision_of"
+    )
+    writer: wired[GalleryWriter] = wired("commit.gallery.GalleryWriter", on_commit="_announce_index")
+    groups: wired[Groups] = wired("groups.groups.Groups")
+    faces: wired[Faces] = wired("faces.faces.Faces")
+    holds: wired[Holds] = wired("faces.holds.Holds")
+    face_lists: wired[FaceLists] = wired("faces.lists.FaceLists")
+    names: wired[Names] = wired("faces.names.Names")
+    portraits: wired[Portraits] = wired("faces.portraits.Portraits")
+    recorder: wired[Recorder] = wired("statistics.recorder.Recorder")
+    face_visits: wired[FaceVisitsStore] = wired("visits.FaceVisitsStore")
+    days: wired[DayReader] = wired("statistics.days.DayReader")
+    observations: wired[Observations] = wired("statistics.observations.Observations")
+    statistics: wired[Statistics] = wired("statistics.amounts.Statistics")
+    sealing: wired[Sealing] = wired("statistics.sealing.Sealing")
+    recognition: wired[Recognition] = wired(
+        "recognition.recognition.Recognition", search="late_search", fpir_target="settings.fpir_target"
+    )
+    same_visit: wired[SameVisit] = wired("recognition.same_visit.SameVisit")
+    known_faces: wired[KnownFaces] = wired("recognition.known.KnownFaces", search="late_search")
+    identify: wired[Identify] = wired("recognition.identify.Identify")
+    ranking: wired[Ranking] = wired(
+        "recognition.ranking.Ranking", search="late_search", fpir_target="settings.fpir_target"
+    )
+    looking: wired[Looking] = wired("recognition.looking.Looking", search="late_search")
+    verification: wired[Verification] = wired(
+        "recognition.verification.Verification", fpir_target="settings.fpir_target"
+    )
+    absorbing: wired[Absorbing] = wired("enrolment.absorbing.Absorbing", joining="late_joining")
+    consents: wired[Consents] = wired("consents.Consents")
+    enrolment: wired[Enrolment] = wired("enrolment.enrolment.Enrolment", known="known_faces")
+    indexing: wired[Indexing] = wired("enrolment.indexing.Indexing")
+    group_enrolment: wired[GroupEnrolment] = wired("enrolment.everybody.GroupEnrolment", known="known_faces")
+    face_update: wired[FaceUpdate] = wired("enrolment.update.FaceUpdate")
+    many_faces: wired[ManyFaces] = wired("enrolment.many.ManyFaces", update="face_update")
+    sighted_faces: wired[SightedFaces] = wired("captures.reading.SightedFaces")
+    face_pictures: wired[FacePictures] = wired("enrolment.pictures.FacePictures", sighted="sighted_faces")
+    merges: wired[Merges] = wired("merges.records.Merges")
+    observation_mover: wired[ObservationMover] = wired("merges.observations.ObservationMover")
+    face_observations: wired[FaceObservations] = wired("merges.observations.FaceObservations")
+    merging: wired[Merging] = wired("merges.merge.Merging", mover="observation_mover")
+    merge_undo: wired[MergeUndo] = wired("merges.undo.MergeUndo", mover="observation_mover")
+    merge_chores: wired[MergeChores] = wired("merges.chores.MergeChores", mover="observation_mover")
+    duplicates: wired[Duplicates] = wired("merges.duplicates.Duplicates")
+    likeness: wired[Likeness] = wired("joining.likeness.Likeness", search="late_search")
+    joining: wired[Joining] = wired(
+        "joining.joining.Joining", mover="observation_mover", observations="face_observations"
+    )
+    joining_of_visits: wired[JoiningOfVisits] = wired("joining.same_visit.JoiningOfVisits")
+    joining_chore: wired[JoiningChore] = wired(
+        "joining.chore.JoiningChore", visits="joining_of_visits", tail="ports.journal"
+    )
+    deletion: wired[Deletion] = wired("erasure.faces.Deletion", mover="observation_mover")
+    users: wired[Users] = wired("users.users.Users", fpir_target="settings.fpir_target")
+    group_deletion: wired[GroupDeletion] = wired(
+        "erasure.groups.GroupDeletion", mover="observation_mover", queue="index_queue"
+    )
+    traces: wired[Traces] = wired("erasure.traces.Traces")
+    erasures: wired[Erasures] = wired("erasure.erasing.Erasures", queue="index_queue")
+    shown: wired[Shown] = wired("erasure.shown.Shown")
+    erasing: wired[Erasing] = wired(
+        "erasure.erasing.Erasing",
+        observations="face_observations",
+        wipe="ports.storage.scrub",
+        forget_entries="audit_erasing.erase",
+    )
+    reembedding: wired[Reembedding] = wired("model_change.reembedding.Reembedding", tail="ports.journal")
+    cameras: wired[Cameras] = wired("captures.cameras.Cameras")
+    captures: wired[Captures] = wired("captures.captures.Captures", clock_tolerance_s="settings.clock_tolerance_s")
+    one_step: wired[OneStep] = wired("captures.one_step.OneStep")
+    kept: wired[KeptCaptures] = wired("captures.kept.KeptCaptures")
+    own_settings: wired[OwnSettings] = wired("account.settings.OwnSettings")
+    usage: wired[UsageReader] = wired("account.usage.UsageReader", disk="ports.storage.disk", standing="ports.standing")
+    crops: wired[Crops] = wired("captures.crops.Crops")
+    redrive: wired[Redrive] = wired("captures.redrive.Redrive", queue="captures_queue")
+    hooks: wired[Hooks] = wired("webhooks.hooks.Hooks", postman="late_postman")
+    outbox: wired[Outbox] = wired("webhooks.outbox.Outbox", queue="deliveries_queue")
+    deliveries: wired[Deliveries] = wired("webhooks.deliveries.Deliveries", postman="late_postman")
+    unpictured: wired[Unpictured] = wired("captures.unpictured.Unpictured")
+    attempts: wired[Attempts] = wired("captures.attempts.Attempts")
+    sighting_commit: wired[SightingCommit] = wired("sightings.sighting.SightingCommit", faces="face_visits")
+    strangers: wired[Strangers] = wired("sightings.strangers.Strangers", commit="sighting_commit")
+    learning: wired[Learning] = wired("sightings.learning.Learning")
+    ingest: wired[Ingest] = wired("sightings.ingest.Ingest", commit="sighting_commit")
+    rejection: wired[Rejection] = wired(
+        "sightings.rejection.Rejection", sighted="sighted_faces", pictures="face_pictures", mover="observation_mover"
+    )
+    rejections: wired[Rejections] = wired("sightings.rejections.Rejections")
+    sightings: wired[Sightings] = wired("sightings.timeline.Sightings")
+    reviews: wired[Reviews] = wired("sightings.reviews.Reviews", capture_days="settings.capture_days")
+    arrivals: wired[ArrivalBook] = wired("sightings.arrivals.ArrivalBook")
+    archives: wired[Archives] = wired(
+        "everything.archive.Archives",
+        observations="face_observations",
+        audit="audit_erasing",
+        capture_days="settings.capture_days",
+    )
+    readiness: wired[Readiness] = wired(
+        "readiness.Readiness",
+        model="ports.model",
+        vision_of="tenant_vision.of",
+        search="late_search",
+        disk="ports.storage.disk",
+    )
+    orphans: wired[OrphanedPictures] = wired("erasure.pictures.OrphanedPictures")
+    capture_expiry: wired[CaptureExpiry] = wired("erasure.captures.CaptureExpiry", capture_days="settings.capture_days")
+    observation_expiry: wired[ObservationExpiry] = wired("statistics.expiry.ObservationExpiry")
+    retention: wired[Retention] = wired(
+        "erasure.retention.Retention",
+        captures="capture_expiry",
+        observations="observation_expiry",
+        in_review="reviews.faces",
+        expires_items="ports.storage.expires_items",
+    )
+    pictures_off: wired[PicturesOff] = wired("erasure.pictures_off.PicturesOff")
+    consent_expiry: wired[ConsentExpiry] = wired("erasure.consents.ConsentExpiry")
+    learnt_expiry: wired[LearntExpiry] = wired("erasure.learnt.LearntExpiry", pictures="face_pictures")
+    sweep: wired[Sweep] = wired(
+        "sweep.Sweep",
+        queue="index_queue",
+        consents="consent_expiry",
+        learnt="learnt_expiry",
+        groups="group_deletion",
+        merges="merge_chores",
+        joining="joining_chore",
+        audit="audit_closing",
+        expires_items="ports.storage.expires_items",
+        wipe="ports.storage.wipe",
+    )
 
     def __init__(self, settings: Settings, ports: Ports) -> None:
         self.settings, self.ports, self.clock = settings, ports, ports.clock
         storage = ports.storage
         from chalicelib.services.audit.entries import AuditedItems  # not when the application is imported
 
-        self._items, self._blobs, self._vault = AuditedItems(storage.items, ports.clock), storage.blobs, storage.vault
+        self.items, self.blobs, self.vault = AuditedItems(storage.items, ports.clock), storage.blobs, storage.vault
         self.uploads = storage.uploads
-        self._beside = storage.beside
-        self.pictures = storage.blobs
+        self.beside = storage.beside
         self.index_queue = storage.index_queue
         self.captures_queue = storage.captures_queue
         self.deliveries_queue = storage.deliveries_queue
@@ -182,6 +385,10 @@ class Services:
         return self.ports.index(self.orphans.delete_of)
 
     @once
+    def postman(self) -> Postman:
+        return self.ports.postman()
+
+    @once
     def pictures_by_url(self) -> PictureFetcher:
         return self.ports.pictures_by_url()
 
@@ -194,715 +401,16 @@ class Services:
         return StoredPictures(self.ports.objects, own)
 
     @once
-    def _postman(self) -> Postman:
-        return self.ports.postman()
-
-    @once
     def requests(self) -> Requests:
         from chalicelib.services.commit.idempotency import Requests
 
         valid = timedelta(seconds=2 * self.settings.clock_tolerance_s)  # a time stamp may be as far ahead as behind
         if not isinstance(self.settings.storage, Path):
-            return Requests(self._items, self.clock, valid)
+            return Requests(self.items, self.clock, valid)
         from chalicelib.services.commit.reads import SignedReads
 
         # Only on one box may there be plain http, and one process that hears all requests.
-        return Requests(self._items, self.clock, valid, SignedReads(self.clock, valid))
-
-    @once
-    def reads(self) -> Reads:
-        from chalicelib.services.audit.entries import Reads
-
-        return Reads(self._items, self.clock)
-
-    @once
-    def audit_chain(self) -> Chain:
-        from chalicelib.services.audit.chain import Chain
-
-        return Chain(self._items, self._blobs, self.clock)
-
-    @once
-    def audit_pending(self) -> Pending:
-        from chalicelib.services.audit.pending import Pending
-
-        return Pending(self._items)
-
-    @once
-    def audit_closing(self) -> Closing:
-        from chalicelib.services.audit.closing import Closing
-
-        return Closing(self._items, self.audit_chain, self.audit_pending, self.clock, self.signing.sign)
-
-    @once
-    def audit_erasing(self) -> AuditErasing:
-        from chalicelib.services.audit.erasing import AuditErasing
-
-        return AuditErasing(self._items, self.audit_chain, self.audit_pending, self.clock)
-
-    @once
-    def audit_reading(self) -> AuditReading:
-        from chalicelib.services.audit.reading import AuditReading
-
-        return AuditReading(self.audit_chain, self.audit_pending, self.clock)
-
-    @once
-    def replay(self) -> Replay:
-        from chalicelib.services.replay import Replay
-
-        return Replay(
-            self.audit_reading,
-            self.cameras,
-            self.uploads,
-            self.tenant_vision,
-            past=self.ports.past,
-            fpir_target=self.settings.fpir_target,
-        )
-
-    @once
-    def audit_verifying(self) -> Verifying:
-        from chalicelib.services.audit.verify import Verifying
-
-        return Verifying(self.audit_chain, self.audit_pending, self.signing.public_keys)
-
-    @once
-    def tenants(self) -> Tenants:
-        from chalicelib.services.tenants.accounts import Tenants
-
-        return Tenants(self._items, self._vault, self.clock, self.ports.model, self.settings.capture_days)
-
-    @once
-    def keys(self) -> KeyRing:
-        from chalicelib.services.tenants.key_ring import KeyRing
-
-        return KeyRing(self._items, self.requests, self.clock)
-
-    @once
-    def sessions(self) -> Sessions:
-        from chalicelib.services.tenants.sessions import Sessions
-
-        return Sessions(self._items, self.keys, self.clock)
-
-    @once
-    def signing(self) -> Signing:
-        from chalicelib.services.tenants.signing import Signing
-
-        return Signing(self._items, self._vault, self.clock, self.audit_chain)
-
-    @once
-    def rates(self) -> Rates:
-        from chalicelib.services.tenants.rates import Rates
-
-        return Rates(self.settings.requests_a_second, self.settings.searches_a_second)
-
-    @once
-    def quotas(self) -> Quotas:
-        from chalicelib.services.tenants.quotas import Quotas
-
-        return Quotas(self._items, self.clock)
-
-    @once
-    def tenant_vision(self) -> TenantVision:
-        from chalicelib.services.models.tenant_vision import TenantVision
-
-        return TenantVision(self.ports.vision, self.ports.vision_of)
-
-    @once
-    def writer(self) -> GalleryWriter:
-        from chalicelib.services.commit.gallery import GalleryWriter
-
-        return GalleryWriter(self._items, self.clock, self._announce_index)
-
-    @once
-    def groups(self) -> Groups:
-        from chalicelib.services.groups.groups import Groups
-
-        return Groups(self._items, self.requests, self.clock)
-
-    @once
-    def faces(self) -> Faces:
-        from chalicelib.services.faces.faces import Faces
-
-        return Faces(self._items, self.groups)
-
-    @once
-    def holds(self) -> Holds:
-        from chalicelib.services.faces.holds import Holds
-
-        return Holds(self._items, self.faces, self.requests, self.writer, self.clock)
-
-    @once
-    def face_lists(self) -> FaceLists:
-        from chalicelib.services.faces.lists import FaceLists
-
-        return FaceLists(self._items, self.groups)
-
-    @once
-    def names(self) -> Names:
-        from chalicelib.services.faces.names import Names
-
-        return Names(self._items, self.faces)
-
-    @once
-    def portraits(self) -> Portraits:
-        from chalicelib.services.faces.portraits import Portraits
-
-        return Portraits(self.tenant_vision, self._blobs, self._beside)
-
-    @once
-    def recorder(self) -> Recorder:
-        from chalicelib.services.statistics.recorder import Recorder
-
-        return Recorder(self._items, self.clock)
-
-    @once
-    def face_visits(self) -> FaceVisitsStore:
-        from chalicelib.services.visits import FaceVisitsStore
-
-        return FaceVisitsStore(self._items, self.groups, self.recorder, self.writer, self._beside)
-
-    @once
-    def days(self) -> DayReader:
-        from chalicelib.services.statistics.days import DayReader
-
-        return DayReader(self._items, self._blobs, self.clock)
-
-    @once
-    def observations(self) -> Observations:
-        from chalicelib.services.statistics.observations import Observations
-
-        return Observations(self._items, self.days)
-
-    @once
-    def statistics(self) -> Statistics:
-        from chalicelib.services.statistics.amounts import Statistics
-
-        return Statistics(self.days)
-
-    @once
-    def sealing(self) -> Sealing:
-        from chalicelib.services.statistics.sealing import Sealing
-
-        return Sealing(self._items, self._blobs, self.clock)
-
-    @once
-    def recognition(self) -> Recognition:
-        from chalicelib.services.recognition.recognition import Recognition
-
-        return Recognition(
-            self._items, self.tenant_vision, lambda: self.search, self.faces, fpir_target=self.settings.fpir_target
-        )
-
-    @once
-    def same_visit(self) -> SameVisit:
-        from chalicelib.services.recognition.same_visit import SameVisit
-
-        return SameVisit(self._items, self.faces, self.tenant_vision)
-
-    @once
-    def known_faces(self) -> KnownFaces:
-        from chalicelib.services.recognition.known import KnownFaces
-
-        return KnownFaces(self._items, self.faces, self.tenant_vision, lambda: self.search)
-
-    @once
-    def identify(self) -> Identify:
-        from chalicelib.services.recognition.identify import Identify
-
-        return Identify(
-            self.tenant_vision, self.recognition, self.faces, self.groups, recorder=self.recorder, clock=self.clock
-        )
-
-    @once
-    def ranking(self) -> Ranking:
-        from chalicelib.services.recognition.ranking import Ranking
-
-        return Ranking(
-            self._items,
-            self.tenant_vision,
-            lambda: self.search,
-            self.faces,
-            fpir_target=self.settings.fpir_target,
-        )
-
-    @once
-    def looking(self) -> Looking:
-        from chalicelib.services.recognition.looking import Looking
-
-        return Looking(
-            self.tenant_vision,
-            self.recognition,
-            lambda: self.search,
-            self.faces,
-            groups=self.groups,
-            recorder=self.recorder,
-            requests=self.requests,
-            clock=self.clock,
-        )
-
-    @once
-    def verification(self) -> Verification:
-        from chalicelib.services.recognition.verification import Verification
-
-        return Verification(self.tenant_vision, self.faces, self.settings.fpir_target)
-
-    @once
-    def absorbing(self) -> Absorbing:
-        from chalicelib.services.enrolment.absorbing import Absorbing
-
-        return Absorbing(self.faces, self.merges, lambda: self.joining)
-
-    @once
-    def consents(self) -> Consents:
-        from chalicelib.services.consents import Consents
-
-        return Consents(self._items, self.faces, self.merges, self.requests, self.clock)
-
-    @once
-    def enrolment(self) -> Enrolment:
-        from chalicelib.services.enrolment.enrolment import Enrolment
-
-        return Enrolment(
-            self.groups,
-            self.faces,
-            self.portraits,
-            self.writer,
-            known=self.known_faces,
-            absorbing=self.absorbing,
-            recorder=self.recorder,
-            requests=self.requests,
-            clock=self.clock,
-        )
-
-    @once
-    def indexing(self) -> Indexing:
-        from chalicelib.services.enrolment.indexing import Indexing
-
-        return Indexing(
-            self.groups,
-            self.faces,
-            self.portraits,
-            self.looking,
-            self.writer,
-            recorder=self.recorder,
-            clock=self.clock,
-        )
-
-    @once
-    def group_enrolment(self) -> GroupEnrolment:
-        from chalicelib.services.enrolment.everybody import GroupEnrolment
-
-        return GroupEnrolment(
-            self.groups,
-            self.faces,
-            self.portraits,
-            self.writer,
-            recorder=self.recorder,
-            tenant_vision=self.tenant_vision,
-            known=self.known_faces,
-            absorbing=self.absorbing,
-            clock=self.clock,
-        )
-
-    @once
-    def face_update(self) -> FaceUpdate:
-        from chalicelib.services.enrolment.update import FaceUpdate
-
-        return FaceUpdate(
-            self._items,
-            self.groups,
-            self.faces,
-            self.portraits,
-            writer=self.writer,
-            requests=self.requests,
-            clock=self.clock,
-        )
-
-    @once
-    def many_faces(self) -> ManyFaces:
-        from chalicelib.services.enrolment.many import ManyFaces
-
-        return ManyFaces(self._items, self.face_update, self.requests)
-
-    @once
-    def sighted_faces(self) -> SightedFaces:
-        from chalicelib.services.captures.reading import SightedFaces
-
-        return SightedFaces(self._items, self.uploads, self.tenant_vision)
-
-    @once
-    def face_pictures(self) -> FacePictures:
-        from chalicelib.services.enrolment.pictures import FacePictures
-
-        return FacePictures(
-            self._items,
-            self.faces,
-            self.portraits,
-            self.sighted_faces,
-            recognition=self.recognition,
-            writer=self.writer,
-            requests=self.requests,
-            clock=self.clock,
-        )
-
-    @once
-    def merges(self) -> Merges:
-        from chalicelib.services.merges.records import Merges
-
-        return Merges(self._items)
-
-    @once
-    def observation_mover(self) -> ObservationMover:
-        from chalicelib.services.merges.observations import ObservationMover
-
-        return ObservationMover(self._items, self.face_visits, self.recorder, self.days)
-
-    @once
-    def merging(self) -> Merging:
-        from chalicelib.services.merges.merge import Merging
-
-        return Merging(
-            self._items,
-            self.face_visits,
-            self.writer,
-            mover=self.observation_mover,
-            portraits=self.portraits,
-            requests=self.requests,
-            outbox=self.outbox,
-            clock=self.clock,
-        )
-
-    @once
-    def merge_undo(self) -> MergeUndo:
-        from chalicelib.services.merges.undo import MergeUndo
-
-        return MergeUndo(
-            self._items,
-            self.groups,
-            self.face_visits,
-            self.days,
-            writer=self.writer,
-            mover=self.observation_mover,
-            tenant_vision=self.tenant_vision,
-            portraits=self.portraits,
-            requests=self.requests,
-            clock=self.clock,
-        )
-
-    @once
-    def duplicates(self) -> Duplicates:
-        from chalicelib.services.merges.duplicates import Duplicates
-
-        return Duplicates(self._items, self.faces, self.requests, self.clock)
-
-    @once
-    def likeness(self) -> Likeness:
-        from chalicelib.services.joining.likeness import Likeness
-
-        return Likeness(self.faces, self.tenant_vision, lambda: self.search)
-
-    @once
-    def joining_chore(self) -> JoiningChore:
-        from chalicelib.services.joining.chore import JoiningChore
-        from chalicelib.services.joining.same_visit import JoiningOfVisits
-
-        visits = JoiningOfVisits(self._items, self.cameras, self.same_visit, self.joining)
-        return JoiningChore(
-            self._items, self.faces, self.likeness, self.joining, visits=visits, tail=self.ports.journal
-        )
-
-    @once
-    def joining(self) -> Joining:
-        from chalicelib.services.joining.joining import Joining
-        from chalicelib.services.merges.observations import FaceObservations
-
-        return Joining(
-            self._items,
-            self.faces,
-            self.face_visits,
-            self.likeness,
-            merging=self.merging,
-            mover=self.observation_mover,
-            observations=FaceObservations(self._items, self.days),
-            duplicates=self.duplicates,
-        )
-
-    @once
-    def deletion(self) -> Deletion:
-        from chalicelib.services.erasure.faces import Deletion
-
-        return Deletion(
-            self._items,
-            self.groups,
-            self.faces,
-            self.portraits,
-            writer=self.writer,
-            requests=self.requests,
-            mover=self.observation_mover,
-            erasures=self.erasures,
-        )
-
-    @once
-    def users(self) -> Users:
-        from chalicelib.services.users.users import Users
-
-        return Users(
-            self._items,
-            self.faces,
-            self.writer,
-            self.requests,
-            tenant_vision=self.tenant_vision,
-            fpir_target=self.settings.fpir_target,
-        )
-
-    @once
-    def group_deletion(self) -> GroupDeletion:
-        from chalicelib.services.erasure.groups import GroupDeletion
-
-        return GroupDeletion(
-            self._items,
-            self.groups,
-            self.holds,
-            self.writer,
-            requests=self.requests,
-            erasures=self.erasures,
-            traces=self.traces,
-            mover=self.observation_mover,
-            index=self.index,
-            queue=self.index_queue,
-        )
-
-    @once
-    def traces(self) -> Traces:
-        from chalicelib.services.erasure.traces import Traces
-
-        return Traces(self._items, self._blobs)
-
-    @once
-    def erasures(self) -> Erasures:
-        from chalicelib.services.erasure.erasing import Erasures
-
-        return Erasures(self._items, self._blobs, self.index_queue, self.clock)
-
-    @once
-    def erasing(self) -> Erasing:
-        from chalicelib.services.erasure.erasing import Erasing
-        from chalicelib.services.erasure.shown import Shown
-        from chalicelib.services.merges.observations import FaceObservations
-
-        return Erasing(
-            self._items,
-            self.erasures,
-            self.traces,
-            Shown(self._items, self.uploads, self.tenant_vision),
-            observations=FaceObservations(self._items, self.days),
-            recorder=self.recorder,
-            sealing=self.sealing,
-            index=self.index,
-            signing=self.signing,
-            clock=self.clock,
-            wipe=self.ports.storage.scrub,
-            forget_entries=self.audit_erasing.erase,
-        )
-
-    @once
-    def reembedding(self) -> Reembedding:
-        from chalicelib.services.model_change.reembedding import Reembedding
-
-        return Reembedding(
-            self._items, self._blobs, self.uploads, self.writer, index=self.index, tail=self.ports.journal
-        )
-
-    @once
-    def cameras(self) -> Cameras:
-        from chalicelib.services.captures.cameras import Cameras
-
-        return Cameras(self._items, self.tenants, self.groups, self.requests, clock=self.clock, beside=self._beside)
-
-    @once
-    def captures(self) -> Captures:
-        from chalicelib.services.captures.captures import Captures
-
-        return Captures(
-            self._items,
-            self.uploads,
-            self.cameras,
-            self.quotas,
-            self.clock,
-            clock_tolerance_s=self.settings.clock_tolerance_s,
-        )
-
-    @once
-    def one_step(self) -> OneStep:
-        from chalicelib.services.captures.one_step import OneStep
-
-        return OneStep(self._items, self.captures, self.uploads, self.requests, self.clock)
-
-    @once
-    def kept(self) -> KeptCaptures:
-        from chalicelib.services.captures.kept import KeptCaptures
-
-        return KeptCaptures(self._items, self.uploads, self.clock)
-
-    @once
-    def own_settings(self) -> OwnSettings:
-        from chalicelib.services.account.settings import OwnSettings
-
-        return OwnSettings(self.tenants, self.groups, self.requests)
-
-    @once
-    def usage(self) -> UsageReader:
-        from chalicelib.services.account.usage import UsageReader
-
-        return UsageReader(
-            self._items,
-            self.cameras,
-            self.hooks,
-            self.quotas,
-            self.kept,
-            disk=self.ports.storage.disk,
-            standing=self.ports.standing,
-        )
-
-    @once
-    def crops(self) -> Crops:
-        from chalicelib.services.captures.crops import Crops
-
-        return Crops(self.captures, self.uploads, self.tenant_vision)
-
-    @once
-    def redrive(self) -> Redrive:
-        from chalicelib.services.captures.redrive import Redrive
-
-        return Redrive(self._items, self.uploads, self.captures_queue, self.clock)
-
-    @once
-    def hooks(self) -> Hooks:
-        from chalicelib.services.webhooks.hooks import Hooks
-
-        return Hooks(self._items, self._vault, lambda: self._postman, self.requests, clock=self.clock)
-
-    @once
-    def outbox(self) -> Outbox:
-        from chalicelib.services.webhooks.outbox import Outbox
-
-        return Outbox(self._items, self.hooks, self.deliveries_queue, self.clock)
-
-    @once
-    def deliveries(self) -> Deliveries:
-        from chalicelib.services.webhooks.deliveries import Deliveries
-
-        return Deliveries(
-            self._items, self.hooks, self.outbox, self.requests, postman=lambda: self._postman, clock=self.clock
-        )
-
-    @once
-    def unpictured(self) -> Unpictured:
-        from chalicelib.services.captures.unpictured import Unpictured
-
-        return Unpictured(self._items, self.uploads)
-
-    @once
-    def ingest(self) -> Ingest:
-        from chalicelib.services.captures.attempts import Attempts
-        from chalicelib.services.sightings.ingest import Ingest
-        from chalicelib.services.sightings.learning import Learning
-        from chalicelib.services.sightings.sighting import SightingCommit
-        from chalicelib.services.sightings.strangers import Strangers
-
-        commit = SightingCommit(self._items, self.face_visits, self.recorder, self.outbox)
-        strangers = Strangers(
-            self._items, self.groups, self.faces, self.portraits, commit=commit, writer=self.writer, outbox=self.outbox
-        )
-        return Ingest(
-            self._items,
-            self.uploads,
-            self.tenants,
-            self.cameras,
-            attempts=Attempts(self._items),
-            tenant_vision=self.tenant_vision,
-            recognition=self.recognition,
-            same_visit=self.same_visit,
-            commit=commit,
-            strangers=strangers,
-            learning=Learning(self.tenant_vision, self.portraits),
-            unpictured=self.unpictured,
-            clock=self.clock,
-            beside=self._beside,
-        )
-
-    @once
-    def rejection(self) -> Rejection:
-        from chalicelib.services.sightings.rejection import Rejection
-
-        return Rejection(
-            self._items,
-            self.faces,
-            self.face_visits,
-            self.sighted_faces,
-            pictures=self.face_pictures,
-            recorder=self.recorder,
-            mover=self.observation_mover,
-            ingest=self.ingest,
-            merging=self.merging,
-            requests=self.requests,
-            clock=self.clock,
-        )
-
-    @once
-    def rejections(self) -> Rejections:
-        from chalicelib.services.sightings.rejections import Rejections
-
-        return Rejections(self._items, self.faces, self.requests)
-
-    @once
-    def sightings(self) -> Sightings:
-        from chalicelib.services.sightings.timeline import Sightings
-
-        return Sightings(self._items, self.faces, self.uploads)
-
-    @once
-    def reviews(self) -> Reviews:
-        from chalicelib.services.sightings.reviews import Reviews
-
-        return Reviews(self._items, self.requests, self.clock, self.settings.capture_days)
-
-    @once
-    def arrivals(self) -> ArrivalBook:
-        from chalicelib.services.sightings.arrivals import ArrivalBook
-
-        return ArrivalBook(self._items, self.faces, self.days)
-
-    @once
-    def archives(self) -> Archives:
-        from chalicelib.services.everything.archive import Archives
-        from chalicelib.services.merges.observations import FaceObservations
-
-        return Archives(
-            self._items,
-            self._blobs,
-            self.uploads,
-            self.faces,
-            self.groups,
-            FaceObservations(self._items, self.days),
-            self.tenant_vision,
-            self.audit_erasing,
-            self.clock,
-            capture_days=self.settings.capture_days,
-        )
-
-    @once
-    def readiness(self) -> Readiness:
-        from chalicelib.services.readiness import Readiness
-
-        return Readiness(
-            self._items,
-            self._blobs,
-            self.ports.model,
-            self.tenant_vision.of,
-            search=lambda: self.search,
-            clock=self.clock,
-            disk=self.ports.storage.disk,
-        )
+        return Requests(self.items, self.clock, valid, SignedReads(self.clock, valid))
 
     @once
     def watch(self) -> Watch:
@@ -910,75 +418,13 @@ class Services:
 
         is_box = isinstance(self.settings.storage, Path)
         return Watch(
-            self._items,
+            self.items,
             self.tenants,
             self.cameras,
             self.outbox,
             redrive=self.redrive,
             joining=self.joining_chore if is_box else None,
             clock=self.clock,
-        )
-
-    @once
-    def orphans(self) -> OrphanedPictures:
-        from chalicelib.services.erasure.pictures import OrphanedPictures
-
-        return OrphanedPictures(self._items, self._blobs, self.clock)
-
-    @once
-    def retention(self) -> Retention:
-        from chalicelib.services.erasure.captures import CaptureExpiry
-        from chalicelib.services.erasure.retention import Retention
-        from chalicelib.services.statistics.expiry import ObservationExpiry
-
-        return Retention(
-            self.groups,
-            self.faces,
-            self.holds,
-            self.deletion,
-            captures=CaptureExpiry(self._items, self.uploads, self.settings.capture_days),
-            observations=ObservationExpiry(self._items, self._blobs, self.recorder),
-            in_review=self.reviews.faces,
-            clock=self.clock,
-            expires_items=self.ports.storage.expires_items,
-        )
-
-    @once
-    def sweep(self) -> Sweep:
-        from chalicelib.services.erasure.consents import ConsentExpiry
-        from chalicelib.services.erasure.learnt import LearntExpiry
-        from chalicelib.services.erasure.pictures_off import PicturesOff
-        from chalicelib.services.merges.chores import MergeChores
-        from chalicelib.services.sweep import Sweep
-
-        merges = MergeChores(self._items, self.observation_mover, self.portraits, self.clock)
-        return Sweep(
-            self._items,
-            self.tenants,
-            self.index_queue,
-            self.index,
-            requests=self.requests,
-            sessions=self.sessions,
-            redrive=self.redrive,
-            outbox=self.outbox,
-            orphans=self.orphans,
-            pictures_off=PicturesOff(self._items, self.uploads, self.portraits, self.unpictured, self.holds),
-            consents=ConsentExpiry(self.consents, self.deletion, self.clock),
-            retention=self.retention,
-            learnt=LearntExpiry(self._items, self.face_pictures, self.clock),
-            groups=self.group_deletion,
-            erasing=self.erasing,
-            merges=merges,
-            joining=self.joining_chore,
-            duplicates=self.duplicates,
-            sealing=self.sealing,
-            reviews=self.reviews,
-            kept=self.kept,
-            audit=self.audit_closing,
-            audit_erasing=self.audit_erasing,
-            clock=self.clock,
-            expires_items=self.ports.storage.expires_items,
-            wipe=self.ports.storage.wipe,
         )
 
     @once
@@ -995,18 +441,28 @@ class Services:
             visits,
         )
 
-        items = self._items
+        items = self.items
         subjects = (
             gallery.GalleryRecords(items, self.groups, self.writer, self.ports.indexed),
             users.UserRecords(items, self.writer),
             names.NameRecords(items),
-            pictures.PictureRecords(items, self._blobs, self.orphans),
+            pictures.PictureRecords(items, self.blobs, self.orphans),
             visits.VisitRecords(items, self.observation_mover, self.clock),
             captures.CaptureRecords(items, self.uploads, self.clock),
             statistics.StatisticsRecords(items, self.statistics, self.sealing, self.clock),
             pointers.PointerRecords(items),
         )
         return consistency.Consistency(self.tenants, subjects)
+
+    def late_search(self) -> FaceSearch:
+        """Return the search, for use cases that are made before it, and may never need it."""
+        return self.search
+
+    def late_postman(self) -> Postman:
+        return self.postman
+
+    def late_joining(self) -> Joining:
+        return self.joining
 
     def _announce_index(self, tenant: str, seq: int) -> None:
         if seq % INDEX_EVERY == 0:

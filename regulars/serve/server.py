@@ -201,7 +201,7 @@ def feed(app: ModuleType, services: Services, background: events.Background) -> 
 
 def site(app: Chalice, services: Services) -> Site:
     """Make the handler of requests: the app behind its gateway, and beside it the signed URLs and the API's page."""
-    captures, pictures = services.uploads, services.pictures
+    captures, pictures = services.uploads, services.blobs
     assert isinstance(captures, FolderUploadStore)  # noqa: S101 -- what is served are folders
     assert isinstance(pictures, FolderUploadStore)  # noqa: S101
     others = (SignedBlobs(captures), SignedBlobs(pictures), DocumentPage())

@@ -384,7 +384,7 @@ def _hook(services: Services, v1: V1Client, tenant: str, word: str) -> tuple[str
         Event(f"group.full-{number}", EventKind.GROUP_FULL, services.clock.now(), f"{word}-club", data={"of": word})
         for number in range(2)
     ]
-    services._items.transact(outbox.actions(tenant, events))
+    services.items.transact(outbox.actions(tenant, events))
     for one in services.deliveries.page(tenant, hook["id"], parked=False, limit=10).rows:
         outbox.park(one, attempts=3, last_error=f"{word} answered 500")
     return hook["id"], hook["secret"]

@@ -353,7 +353,7 @@ def pictures_off(account: Account) -> None:
     shop.see(picture(Person(89)), 3)
     account.tick("sweep")
     assert list(every_blob(account.services.uploads, keys.capture_pictures(shop.name))) == []
-    assert list(every_blob(account.services.pictures, keys.face_pictures(shop.name))) == []
+    assert list(every_blob(account.services.blobs, keys.face_pictures(shop.name))) == []
 
 
 def _consent_for_a_day(account: Account, shop: Shop) -> None:
