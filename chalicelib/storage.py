@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from chalicelib.core import keys
@@ -23,6 +25,7 @@ def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
     """Open a folder on one box: a database file for items and queues, folders for pictures, snapshots and captures."""
     from chalicelib.adapters.embedded.disk import disk_of
     from chalicelib.adapters.embedded.items import SqliteItemStore
+    from chalicelib.adapters.embedded.leftovers import remove_killed_backup
     from chalicelib.adapters.embedded.queue import SqliteQueue
     from chalicelib.adapters.embedded.signed_paths import PICTURES_PREFIX, SignedPaths, signing_secret
     from chalicelib.adapters.embedded.uploads import FolderUploadStore
@@ -35,17 +38,27 @@ def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
     )
     secret = signing_secret(folder)
     captures = SignedPaths(secret, clock)
+    blobs = FolderUploadStore(folder / "blobs", SignedPaths(secret, clock, PICTURES_PREFIX), public_url)
+    uploads = FolderUploadStore(folder / "captures", captures, public_url, announce=captures_queue.send)
+
+    def leave_nothing(of_items: Callable[[], None]) -> None:
+        """Remove what killed processes left, too."""
+        blobs.remove_leftovers()
+        uploads.remove_leftovers()
+        remove_killed_backup(folder)
+        of_items()
+
     return Storage(
         items=items,
-        blobs=FolderUploadStore(folder / "blobs", SignedPaths(secret, clock, PICTURES_PREFIX), public_url),
-        uploads=FolderUploadStore(folder / "captures", captures, public_url, announce=captures_queue.send),
+        blobs=blobs,
+        uploads=uploads,
         index_queue=index_queue,
         captures_queue=captures_queue,
         deliveries_queue=deliveries_queue,
         vault=PlainVault(),
         close=items.close,
-        wipe=items.wipe,
-        scrub=items.scrub,
+        wipe=partial(leave_nothing, items.wipe),
+        scrub=partial(leave_nothing, items.scrub),
         expires_items=False,
         disk=lambda: disk_of(folder),
     )

@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from chalicelib.adapters.embedded.items import SqliteItemStore
+from chalicelib.adapters.embedded.leftovers import BACKUP, BACKUP_LOCK
 from chalicelib.core import keys
 from chalicelib.core.items import every
 from chalicelib.core.model import Picture
@@ -33,8 +34,6 @@ from regulars.tenants import credentials
 OBJECTS = ("blobs", "captures", "secrets")
 """Folders of objects. Names of half-written files begin with a dot; the backup leaves those out."""
 
-_STAGE = ".backup"
-"""On the objects' own disk, so that they can be linked."""
 _TRIES = 5
 
 
@@ -51,8 +50,10 @@ def backup(settings: Settings, to: Path) -> Path:
     if not (data / DATABASE).is_file():
         raise OperatorError(f"{data} holds no service's data: name its folder with --data")
     folder.require_writable(data)
-    # A killed backup leaves its folder behind; the next one removes it first.
-    with folder.locked(data / "backup.lock"), scratch(data / _STAGE) as stage:
+    # A killed backup leaves its folder behind; the next one, or the sweep, removes it.
+    with folder.locked(data / BACKUP_LOCK), scratch(data / BACKUP) as place:
+        stage = place / "copy"
+        stage.mkdir(mode=0o700)
         _take_complete(data, stage)
         with archive.writing(path) as writer:
             for file in sorted(stage.rglob("*")):
@@ -127,7 +128,7 @@ def _copy_database(source: Path, target: Path) -> None:
 def _missing(stage: Path) -> list[str]:
     """List the blobs that the copied database names and the stage lacks: pictures, snapshots and sealed days."""
     # Opened in a copy of the copy: the store writes SQLite's log beside its file.
-    with scratch(stage.with_name(f"{_STAGE}-look")) as place:
+    with scratch(stage.with_name("look")) as place:
         shutil.copyfile(stage / DATABASE, place / DATABASE)
         with closing(SqliteItemStore(place / DATABASE, keys.TABLES)) as items:
             return [key for key in _named(items) if not (stage / "blobs" / key).is_file()]

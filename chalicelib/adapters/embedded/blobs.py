@@ -39,7 +39,7 @@ class FolderBlobStore:
         with _translated():
             root.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._temporary.mkdir(mode=0o700, exist_ok=True)
-            self._remove_leftovers()
+        self.remove_leftovers()
 
     def get(self, key: str) -> bytes | None:
         path = self._path(key)
@@ -103,6 +103,15 @@ class FolderBlobStore:
             while parent != self._root and _removed_if_empty(parent):
                 parent = parent.parent
             self._sync_nearest(parent)
+
+    def remove_leftovers(self) -> None:
+        """Remove files that a crash left between writing and naming. Young ones may be another process's and stay."""
+        oldest = time.time() - _TEMPORARY_AGE_S
+        with _translated():
+            for path in self._temporary.iterdir():
+                with suppress(FileNotFoundError):
+                    if path.stat().st_mtime < oldest:
+                        path.unlink()
 
     def _path(self, key: str) -> Path:
         return self._root.joinpath(*require_key(key))
@@ -183,14 +192,6 @@ class FolderBlobStore:
                 with suppress(FileNotFoundError):
                     status = entry.stat()
                     yield BlobInfo(key, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
-
-    def _remove_leftovers(self) -> None:
-        """Remove files that a crash left between writing and naming. Young ones may be another process's and stay."""
-        oldest = time.time() - _TEMPORARY_AGE_S
-        for path in self._temporary.iterdir():
-            with suppress(FileNotFoundError):
-                if path.stat().st_mtime < oldest:
-                    path.unlink()
 
 
 def _read(descriptor: int, begin: int, length: int) -> bytes:

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import base64
+import os
 from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
 import app
+from chalicelib.adapters.embedded.leftovers import BACKUP_LOCK
+from regulars.serve import folder
 from regulars.serve.events import hand_over
 from regulars.serve.gateway import Context
 from tests.fakes import Person, picture
@@ -34,3 +37,25 @@ def test_three_hours_after_its_deletion_template_and_name_are_in_no_file_of_a_bo
         texts = (b"Zacharias", b"zacharias", b"theremin")
         needles = (face.templates[0].vector, base64.b64encode(face.templates[0].vector), *texts)
         assert [path.name for path in files if any(needle in path.read_bytes() for needle in needles)] == []
+
+
+def test_what_killed_processes_left_goes_with_the_next_sweep(tmp_path: Path) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        left = [book.folder / place for place in ("blobs/.temporary/a", "captures/.temporary/b", ".backup/copy/c")]
+        for path in left:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"Zacharias")
+            os.utime(path, (0, 0))
+        with folder.locked(book.folder / BACKUP_LOCK):
+            book.storage.wipe()
+            assert [path for path in left if path.exists()] == [left[-1]]  # of a backup that is under way
+        book.storage.wipe()
+        assert [path for path in left if path.exists()] == []
+
+
+def test_an_erasure_ends_without_what_a_killed_backup_copied(tmp_path: Path) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        with folder.locked(book.folder / BACKUP_LOCK):  # as the backup held it until it was killed
+            (book.folder / ".backup").mkdir()
+        book.storage.scrub()
+        assert not (book.folder / ".backup").exists()
