@@ -6,9 +6,10 @@ The schedule sends a message for each tenant, so that no tenant waits for anothe
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.acts import chore
@@ -18,7 +19,7 @@ from chalicelib.core.items import write
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Clock, ItemStore, Put, Queue
 from chalicelib.core.search import IndexBuilder
-from chalicelib.core.values import milliseconds, moment
+from chalicelib.core.values import milliseconds, moment, time_text
 from chalicelib.services.audit.closing import Closing
 from chalicelib.services.audit.erasing import AuditErasing
 from chalicelib.services.captures.kept import KeptCaptures
@@ -40,10 +41,17 @@ from chalicelib.services.tenants.accounts import Tenants
 from chalicelib.services.tenants.sessions import Sessions
 from chalicelib.services.webhooks.outbox import Outbox
 
+_log = logging.getLogger(__name__)
+
 LOST_CAPTURES_HOUR = 3
 """The hour, in UTC, whose sweep searches all captures for lost events, all reviews for those that are over, and all
 faces for what they learnt too long ago. On AWS it also deletes what a tenant keeps no longer; on one box, each does.
 `watch` searches only the newest captures."""
+
+TRUSTED = timedelta(days=1)
+"""On one box, a clock that is so far from the last sweep may be wrong. A sweep then does only what no clock decides,
+and the next one, an hour later, all: until then somebody, or the network, may have set the clock."""
+_BY_NO_CLOCK = ("groups", "erasures", "snapshots", "files")
 
 
 @dataclass
@@ -85,7 +93,7 @@ class Sweep:
         """Send a message for each tenant. `hour`: when the schedule called."""
         for tenant in self.tenants.all():
             try:
-                self._send(tenant, hour, list(self._chores(tenant, hour)))
+                self._send(tenant, hour, self._due(tenant, hour))
             except RegularsError as error:
                 report_failure(error, f"tenant {tenant.name} is swept in the next hour")
 
@@ -150,6 +158,22 @@ class Sweep:
             raise Busy(f"the sweep of tenant {tenant.name} did not do all: {', '.join(failed)}")
         swept = {"tenant": tenant.name, "item": keys.SWEPT_ITEM, "at": milliseconds(self.clock.now())}
         write(self.items, [Put(keys.DIRECTORY, swept)])
+
+    def _due(self, tenant: Tenant, hour: datetime) -> list[str]:
+        """Return the names of this hour's chores. Storage that expires items has a clock that can be trusted."""
+        chores, now = list(self._chores(tenant, hour)), self.clock.now()
+        swept = None if self.expires_items else self.items.get(keys.DIRECTORY, (tenant.name, keys.SWEPT_ITEM))
+        at = now if swept is None else moment(int(swept["at"]))
+        if abs(now - at) <= TRUSTED:
+            return chores
+        _log.warning(
+            "tenant %s was swept at %s, and the clock says %s: set it if it is wrong. "
+            "The next sweep deletes what is kept no longer",
+            tenant.name,
+            time_text(at),
+            time_text(now),
+        )
+        return [name for name in chores if name in _BY_NO_CLOCK]
 
     def _chores(
         self, tenant: Tenant, hour: datetime, after: str = "", left_s: Callable[[], float] = lambda: 0.0

@@ -343,3 +343,36 @@ def test_a_sweep_of_30_000_faces_without_changes_reads_50_units_at_most_and_as_m
     assert many.calls["s3 get"] == 0
     assert few.writes == many.writes
     assert many.calls["s3 put"] - few.calls["s3 put"] == 30, "a thousand pictures are listed by a call"
+
+
+@pytest.mark.parametrize("years", [10, -3])
+def test_a_clock_that_jumped_deletes_nothing_by_it_until_the_next_hour(
+    years: int, hour: Hour, caplog: pytest.LogCaptureFixture
+) -> None:
+    tenant = hour.services.tenants.named("shop")
+    stranger = hour.services.enrolment.of_largest_face(tenant, "stranger", picture(Person(1)), RULES)
+    hour.tick()
+    right = hour.clock.now()
+    hour.clock.advance(timedelta(days=365 * years))
+    hour.tick()
+    assert hour.services.faces.find(tenant, stranger.faceid)
+    assert "was swept at 2026-03-02" in caplog.text
+    hour.clock.advance(right + timedelta(hours=1) - hour.clock.now())
+    hour.tick()
+    assert hour.services.faces.find(tenant, stranger.faceid)
+    hour.clock.advance(timedelta(days=100))
+    hour.tick()
+    assert hour.services.faces.find(tenant, stranger.faceid)
+    hour.clock.advance(timedelta(hours=1))
+    hour.tick()
+    assert hour.services.faces.find(tenant, stranger.faceid) is None
+
+
+def test_a_deletion_is_swept_whatever_the_clock_says(hour: Hour) -> None:
+    tenant = hour.services.tenants.named("shop")
+    face = hour.services.enrolment.of_largest_face(tenant, "regular", picture(Person(1)), RULES)
+    hour.tick()
+    hour.services.deletion.of_faces(tenant, [face.faceid], by="first", erase=True)
+    hour.clock.advance(timedelta(days=400))
+    hour.tick()
+    assert [one.done_at is not None for one in hour.services.erasures.page("shop", 1).rows] == [True]
