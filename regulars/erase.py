@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,6 +50,7 @@ def erase(
         raise click.UsageError("name the person by --face, or by the receipts of erasures of before, with --again")
     if receipt is not None and again:
         raise click.UsageError("--receipt goes with --face: --again may find several people, each with a receipt")
+    _require_place(receipt)
     with services_of(data, stage) as services:
         tenant = services.tenants.named(name)
         faceids = [faceid] if faceid is not None else _known(services, tenant, again)
@@ -56,6 +58,17 @@ def erase(
             _erase(services, tenant, one, receipt, stage is not None)
         if not faceids:
             print("nobody of these receipts is in the book")
+
+
+def _require_place(receipt: Path | None) -> None:
+    """Raise OperatorError unless a receipt can be written: afterwards there is no face that a second try could name."""
+    if receipt is not None and receipt.exists():
+        raise OperatorError(f"{receipt} is there already, and nothing is written over it: name a new file")
+    folder = Path() if receipt is None else receipt.parent
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise OperatorError(
+            f"no receipt can be written into {folder.absolute()}, so nobody is erased: name a file by --receipt"
+        )
 
 
 def _erase(services: Services, tenant: Tenant, faceid: str, receipt: Path | None, is_stage: bool) -> None:

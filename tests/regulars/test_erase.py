@@ -119,3 +119,14 @@ def test_what_cannot_be_done_is_said_and_nobody_is_erased(
     assert said in capsys.readouterr().err
     with closing(Book(data)) as book:
         assert {face.faceid for face in book.faces()} == {"ann", "bob"}
+
+
+def test_nobody_is_erased_if_the_receipt_cannot_be_written(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    there = data.parent / "another.json"
+    there.write_text("another receipt")
+    for receipt, said in ((there, "is there already"), (data.parent / "none" / "r.json", "nobody is erased")):
+        assert run(data, "--face", "ann", "--receipt", str(receipt)) == 1
+        assert said in capsys.readouterr().err
+    assert there.read_text() == "another receipt"
+    with closing(Book(data)) as book:
+        assert book.services.faces.find(book.tenant, "ann")
