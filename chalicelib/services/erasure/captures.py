@@ -37,6 +37,8 @@ class CaptureExpiry:
         for blob in self._taken_until(tenant.name, at - kept):
             is_crop = blob.key.startswith(keys.crops(tenant.name))  # stored later than its capture
             since = _taken_at(blob) if is_crop else blob.stored_at
+            if since + kept > at:  # or written anew since, by a restore or by an erasure that hid somebody
+                since = min(since, self._offered_at(tenant.name, blob.key) or since)
             if since + kept <= at and not self._shows(tenant, blob.key, held):
                 yield Due(since, since + kept, blob.key)
 
@@ -71,6 +73,12 @@ class CaptureExpiry:
                 if _taken_at(blob) > limit:
                     break
                 yield blob
+
+    def _offered_at(self, tenant: str, key: str) -> datetime | None:
+        """Return when the capture of a picture was offered; None if that is not known any more."""
+        _, camera_id, capture_id = key.split("/")
+        item = self.items.get(keys.CAPTURES, (keys.captures(tenant, camera_id), capture_id))
+        return None if item is None else moment(item["offered_at"])
 
     def _shows(self, tenant: Tenant, key: str, held: Collection[str]) -> bool:
         """Tell whether a capture shows one of these faces."""

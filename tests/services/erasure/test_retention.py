@@ -212,6 +212,20 @@ def test_a_day_whose_last_observation_comes_late_is_sealed_anew(book: Book) -> N
     assert observed(book) == []
 
 
+def test_a_picture_that_was_written_anew_is_kept_no_longer_for_that(book: Book) -> None:
+    sets(book, stranger_days=None, capture_days=5, sighting_days=7)
+    seen(book, 1)
+    book.clock.advance(4 * DAY)
+    restored = book.clock.now().timestamp()  # from a backup, or on another disk
+    for picture in (book.folder / "captures/shop/door").iterdir():
+        os.utime(picture, (restored, restored))
+    swept(book)
+    assert pictures(book) == 1
+    book.clock.advance(2 * DAY)
+    swept(book)
+    assert pictures(book) == 0
+
+
 def test_records_of_captures_go_after_their_own_days(book: Book) -> None:
     sets(book, stranger_days=None, capture_days=5, sighting_days=7)
     seen(book, 1)
