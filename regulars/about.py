@@ -49,7 +49,7 @@ def about(
         raise click.UsageError("say who it is: --face ID, or --photo FILE")
     with services_of(data, stage) as services:
         book = services.tenants.named(tenant)
-        found = face if photo is None else face_of_photo(services, book, photo)
+        found = face_of_photo(services, book, photo) if photo else services.faces.get(book, face or "").faceid
         if found is None:
             print(
                 f"nobody in the book of {tenant} looks like the photo; nothing was written, and the photo is not kept"

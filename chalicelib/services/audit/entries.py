@@ -85,14 +85,15 @@ class Reads:
     def of(self, act: Act) -> Iterator[None]:
         """Begin the act, and write its entry at the end if it has none yet and needs one.
 
-        Dialects say by an error that nobody was found, so that is an end, too. Raises Busy, StorageUnavailable: then
-        nobody gets the answer.
+        Dialects say by an error that nobody was found, so that is an end, too; with one, nothing was exported. Raises
+        Busy, StorageUnavailable: then nobody gets the answer.
         """
         with acts.begun(act):
             try:
                 yield
             except RegularsError:
-                self._close(act)
+                if act.kind is not Kind.EXPORT:
+                    self._close(act)
                 raise
             self._close(act)
 

@@ -217,6 +217,16 @@ def test_all_that_is_held_about_a_person_is_given_out_with_an_entry(shop: Shop, 
     assert (entry["what"], entry["by"], entry["faces"]) == ("regulars about", "operator", ["anna"])
 
 
+def test_who_asks_for_all_about_a_face_that_is_not_there_leaves_no_trace_of_its_id(shop: Shop, tmp_path: Path) -> None:
+    from regulars.cli import main
+
+    before = shop.open()
+    assert shop.v1.send("GET", "/v1/faces/erased/everything").status == 404
+    out = tmp_path / "erased.zip"
+    assert main(["about", "--tenant", "shop", "--face", "erased", "--out", str(out), "--data", str(tmp_path)]) == 1
+    assert shop.open() == before
+
+
 def test_an_answer_is_not_given_if_its_entry_cannot_be_written(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     from chalicelib.core.errors import StorageUnavailable
     from chalicelib.services.audit.entries import Reads
