@@ -185,8 +185,8 @@ def _failed(value: object, place: str, what: str) -> str:
 
 
 def _wrong_type(place: str, value: object, wanted: str) -> Failure:
-    kinds = {str: "a string", bool: "true or false", list: "a list", dict: "an object"}
-    return Failure("SerializationException", f"{place} is {wanted}, not {kinds.get(type(value), 'a number')}")
+    kinds = {str: "a string", bool: "true or false", list: "a list", dict: "an object", type(None): "null"}
+    return Failure("SerializationException", f"{place} is {wanted}, not {kinds.get(type(value), str(value)[:20])}")
 
 
 def _is_text(value: str) -> bool:

@@ -124,6 +124,18 @@ def test_another_json_type_is_a_serialization_exception(body: bytes) -> None:
     assert refused("ListCollections", body).name == "SerializationException"
 
 
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b'{"MaxResults": 5.5}', "maxResults is a whole number, not 5.5"),
+        (b'{"NextToken": 5}', "nextToken is a string, not 5"),
+        (b"null", "the body is an object, not null"),
+    ],
+)
+def test_what_was_sent_in_place_of_another_type_is_named(body: bytes, text: str) -> None:
+    assert refused("ListCollections", body).text == text
+
+
 @pytest.mark.parametrize("data", ["====", "YQ", "Y Q=", "_-8=", "ä"])
 def test_a_blob_is_in_padded_standard_base64(data: str) -> None:
     assert refused("DetectFaces", {"Image": {"Bytes": data}}).name == "SerializationException"
