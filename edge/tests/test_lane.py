@@ -256,7 +256,7 @@ def test_a_time_that_a_heartbeat_measured_is_good_for_pictures(
     clock.wall_error_ms = 3_600_000
     add(spool, 1, Stamp(clock.moment()))
     lane = lane_of(spool, stand_in, clock)
-    lane._time.observe(clock.true_ms, clock.boot_ms(), clock.boot_ms())
+    lane.service_time.observe(clock.true_ms, clock.boot_ms(), clock.boot_ms())
     drain(lane, clock)
     (row,) = stand_in.captures()
     assert row["captured_at"] == pictures.text(clock.true_ms)

@@ -12,7 +12,7 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BufferedReader
 from typing import NoReturn
 
@@ -76,54 +76,42 @@ class _Put:
     again: int
 
 
+@dataclass
 class Lane:
     """One camera's uploads; used by one thread. `run`: the upload run whose pictures are meant, None for the others.
 
     `is_spent`: whether no more may be put now. What was put is confirmed even then.
     """
 
-    def __init__(
-        self,
-        spool: Spool,
-        service: Service,
-        camera: str,
-        service_time: ServiceTime,
-        *,
-        bandwidth: Bandwidth | None = None,
-        backoff: Backoff | None = None,
-        run: int | None = None,
-        make_camera: bool = False,
-        silent_after_s: int | None = None,
-        dropped: Tally | None = None,
-        is_spent: Callable[[], bool] = lambda: False,
-        now: Callable[[], float] = time.monotonic,
-    ) -> None:
-        self.camera = camera
-        self._spool = spool
-        self._service = service
-        self._time = service_time
-        self._bandwidth = bandwidth or Bandwidth(None)
-        self._backoff = backoff or Backoff()
-        self._run = run
-        self._make_camera = make_camera
-        self._silent_after_s = silent_after_s
-        self._dropped = dropped or Tally(camera)
-        self._is_spent = is_spent
-        self._now = now
-        self._limit = PUTS_A_ROUND
-        self._put: dict[int, _Put] = {}
-        self._tries: dict[int, int] = {}
-        self._aside: dict[int, float] = {}
-        self._asides: dict[int, int] = {}
-        self._confirmed_late = 0
-        self._time_asked_at: float | None = None
+    spool: Spool
+    service: Service
+    camera: str
+    service_time: ServiceTime
+    bandwidth: Bandwidth = field(default_factory=lambda: Bandwidth(None))
+    backoff: Backoff = field(default_factory=Backoff)
+    run: int | None = None
+    make_camera: bool = False
+    silent_after_s: int | None = None
+    dropped: Tally | None = None
+    is_spent: Callable[[], bool] = lambda: False
+    now: Callable[[], float] = time.monotonic
+    _limit: int = field(default=PUTS_A_ROUND, init=False)
+    _put: dict[int, _Put] = field(default_factory=dict, init=False)
+    _tries: dict[int, int] = field(default_factory=dict, init=False)
+    _aside: dict[int, float] = field(default_factory=dict, init=False)
+    _asides: dict[int, int] = field(default_factory=dict, init=False)
+    _confirmed_late: int = field(default=0, init=False)
+    _time_asked_at: float | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._tally = self.dropped or Tally(self.camera)
 
     def round(self) -> Round:
         """One round. Raises SpoolDamaged."""
         try:
             result = self._round()
         except (Busy, Unreachable, SpoolFull) as error:
-            wait_s = self._backoff.failed(getattr(error, "retry_after_s", None))
+            wait_s = self.backoff.failed(getattr(error, "retry_after_s", None))
             log.warning("%s: %s; next try in %.1f s", self.camera, error, wait_s)
             return Round(wait_s=wait_s, trouble=str(error))
         except NotAllowed as error:
@@ -132,7 +120,7 @@ class Lane:
         return result
 
     def _round(self) -> Round:
-        if self._spool.outbox.needs_time(self.camera):
+        if self.spool.outbox.needs_time(self.camera):
             self._measure_time()
         entries = self._entries()
         if not entries:
@@ -143,7 +131,7 @@ class Lane:
         findings = [
             Finding(entry.id, offer.id, offer.state in THERE) for entry, offer in zip(entries, offers, strict=True)
         ]
-        done = self._spool.outbox.record(self.camera, findings)
+        done = self.spool.outbox.record(self.camera, findings)
         for finding in findings:
             if finding.is_there:
                 self._forget(finding.id)
@@ -154,37 +142,37 @@ class Lane:
             if offer.state not in THERE and self._may_put(entry)
         ]
         for entry, offer in wanted:
-            if self._is_spent():
+            if self.is_spent():
                 break
             self._put_one(entry, offer)
         if done:
-            self._backoff.worked()
-        rest = not self._spool.outbox.has_more(self.camera, len(self._put) + len(self._aside), run=self._run)
-        if self._is_spent():
+            self.backoff.worked()
+        rest = not self.spool.outbox.has_more(self.camera, len(self._put) + len(self._aside), run=self.run)
+        if self.is_spent():
             wanted = []
             if not self._put:
                 return Round(done=done, wait_s=SPENT_WAIT_S)
         return Round(done=done, rest=rest, wait_s=self._pause(done, wanted))
 
     def _entries(self) -> list[Entry]:
-        now = self._now()
+        now = self.now()
         self._aside = {row_id: until for row_id, until in self._aside.items() if until > now}
         asked = list(self._put)[: MAX_OFFERED - PUTS_A_ROUND]
-        waiting = self._spool.outbox.entries(asked)
+        waiting = self.spool.outbox.entries(asked)
         for row_id in set(asked) - {entry.id for entry in waiting}:
             del self._put[row_id]  # set aside meanwhile, by a limit of days
         fresh = []
         if len(self._put) < 10 * MAX_OFFERED:
             most = ROUND_BYTES
-            if self._bandwidth.bytes_per_s is not None:
-                most = min(most, int(self._bandwidth.bytes_per_s * ROUND_S))
-            fresh = self._spool.outbox.next(
-                self.camera, self._limit, most, run=self._run, skip={*self._put, *self._aside}
+            if self.bandwidth.bytes_per_s is not None:
+                most = min(most, int(self.bandwidth.bytes_per_s * ROUND_S))
+            fresh = self.spool.outbox.next(
+                self.camera, self._limit, most, run=self.run, skip={*self._put, *self._aside}
             )
         return [*waiting, *fresh]
 
     def _until_back(self) -> float:
-        return max(0.01, min(self._aside.values()) - self._now()) if self._aside else 0.0
+        return max(0.01, min(self._aside.values()) - self.now()) if self._aside else 0.0
 
     def _pause(self, done: int, wanted: Sequence[object]) -> float:
         """Ask less often each time if all that is left is to be confirmed."""
@@ -199,7 +187,7 @@ class Lane:
         put = self._put.get(entry.id)
         if put is None:
             return True
-        if self._now() - put.at < min(LONGEST_PUT_AGAIN_S, PUT_AGAIN_S * 2**put.again):
+        if self.now() - put.at < min(LONGEST_PUT_AGAIN_S, PUT_AGAIN_S * 2**put.again):
             return False
         log.warning("%s: picture %d was put, but is not there; it is put once more", self.camera, entry.id)
         return True
@@ -210,22 +198,22 @@ class Lane:
 
     def _measure_time(self) -> None:
         """Settle times by the anchor in the spool. Over a line too slow for a good anchor, do not ask each round."""
-        recently = self._time_asked_at is not None and self._now() - self._time_asked_at < ASK_TIME_S
-        if not self._time.good() and not (recently and self._time.anchor):
+        recently = self._time_asked_at is not None and self.now() - self._time_asked_at < ASK_TIME_S
+        if not self.service_time.good() and not (recently and self.service_time.anchor):
             for _ in range(TIME_SAMPLES):
-                self._service.ask_time(self.camera)
-                if self._time.good():
+                self.service.ask_time(self.camera)
+                if self.service_time.good():
                     break
-            self._time_asked_at = self._now()
-        anchor = self._time.anchor
-        if anchor is not None and anchor != self._spool.outbox.anchor():
-            self._spool.outbox.remember(anchor)
+            self._time_asked_at = self.now()
+        anchor = self.service_time.anchor
+        if anchor is not None and anchor != self.spool.outbox.anchor():
+            self.spool.outbox.remember(anchor)
 
     def _offer(self, entries: Sequence[Entry]) -> list[Offer] | None:
         """None where another round has to be made first: a bad picture was set aside, or the batch made smaller."""
         captures = [Capture(entry.camera, entry.content, entry.captured_at_ms, entry.track) for entry in entries]
         try:
-            return self._service.offer(captures)
+            return self.service.offer(captures)
         except Refused as error:
             if error.index is not None and 0 <= error.index < len(entries):
                 self._refuse(entries[error.index], str(error))
@@ -236,10 +224,10 @@ class Lane:
                 self._put.clear()  # they are offered again, in batches that isolate the bad one
             return None
         except NotAllowed as error:
-            if not (self._make_camera and error.code == "CameraNotFound"):
+            if not (self.make_camera and error.code == "CameraNotFound"):
                 raise
-            self._service.make_camera(self.camera, self._silent_after_s)
-            self._make_camera = False
+            self.service.make_camera(self.camera, self.silent_after_s)
+            self.make_camera = False
             log.info("%s: the camera was not there and has been made", self.camera)
             return None
 
@@ -248,7 +236,7 @@ class Lane:
         if offer.state != WANTED or offer.url is None:
             raise Unreachable(f"the service says {offer.state!r} of a picture, which this program does not know")
         try:
-            stream = self._spool.outbox.opened(entry)
+            stream = self.spool.outbox.opened(entry)
         except Gone as error:
             self._refuse(entry, str(error))
             return
@@ -256,7 +244,7 @@ class Lane:
             self._failed(entry, Busy(f"picture {entry.id} cannot be read now: {error}"))
         with stream:
             try:
-                was_there = self._service.put(offer, Throttled(stream, self._bandwidth), entry.content.size)
+                was_there = self.service.put(offer, Throttled(stream, self.bandwidth), entry.content.size)
             except Refused as error:
                 self._refuse(entry, str(error))
                 return
@@ -273,30 +261,30 @@ class Lane:
                 self._was_put(entry, offer, was_there)
 
     def _was_put(self, entry: Entry, offer: Offer, was_there: bool) -> None:
-        self._backoff.worked()
+        self.backoff.worked()
         self._tries.pop(entry.id, None)
         before = self._put.get(entry.id)
         if was_there and before is not None:
             # Put twice, the second time to hear that it is there: the store has said it in two ways, while what lists
             # the captures is far behind.
-            self._spool.outbox.record(self.camera, [Finding(entry.id, offer.id, True)])
+            self.spool.outbox.record(self.camera, [Finding(entry.id, offer.id, True)])
             self._forget(entry.id)
         else:
-            self._put[entry.id] = _Put(self._now(), 0 if before is None else before.again + 1)
+            self._put[entry.id] = _Put(self.now(), 0 if before is None else before.again + 1)
 
     def _failed(self, entry: Entry, error: Exception) -> NoReturn:
         tries = self._tries[entry.id] = self._tries.get(entry.id, 0) + 1
         if tries >= TRIES_IN_TURN:
             times = self._asides[entry.id] = self._asides.get(entry.id, -1) + 1
-            self._aside[entry.id] = self._now() + min(LONGEST_ASIDE_S, ASIDE_S * 2**times)
+            self._aside[entry.id] = self.now() + min(LONGEST_ASIDE_S, ASIDE_S * 2**times)
             self._tries.pop(entry.id)
             log.error("%s: picture %d failed %d times and steps aside for a while", self.camera, entry.id, tries)
         raise error
 
     def _refuse(self, entry: Entry, reason: str) -> None:
         log.error("%s: picture %d is set aside: %s", self.camera, entry.id, reason)
-        self._spool.outbox.refuse(entry.id, reason)
-        self._dropped.add(Dropped.REFUSED)
+        self.spool.outbox.refuse(entry.id, reason)
+        self._tally.add(Dropped.REFUSED)
         self._forget(entry.id)
 
 

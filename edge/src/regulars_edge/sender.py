@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from regulars_edge.clock import Clock, ServiceTime
 from regulars_edge.errors import NotAllowed, ServiceError
@@ -54,61 +55,51 @@ class Sender:
                 self.wake.wait(CONFIRM_S)
 
 
+@dataclass
 class Heart:
     """A heartbeat says whether the camera gives pictures, not just that this box runs: else it never fell silent."""
 
-    def __init__(
-        self,
-        service: Service,
-        camera: str,
-        is_alive: Callable[[], bool],
-        status: Callable[[], Mapping[str, object]],
-        every_s: float,
-        *,
-        make_camera: bool = False,
-        take_settings: Callable[[Mapping[str, object]], object] = dict,
-    ) -> None:
-        self._service = service
-        self._camera = camera
-        self._is_alive = is_alive
-        self._status = status
-        self._every_s = every_s
-        self._make_camera = make_camera
-        self._take_settings = take_settings
-        self._id: str | None = None
-        self._last_trouble: str | None = None
+    service: Service
+    camera: str
+    is_alive: Callable[[], bool]
+    status: Callable[[], Mapping[str, object]]
+    every_s: float
+    make_camera: bool = False
+    take_settings: Callable[[Mapping[str, object]], object] = dict
+    _id: str | None = field(default=None, init=False)
+    _last_trouble: str | None = field(default=None, init=False)
 
     def run(self, stop: threading.Event) -> None:
         while not stop.is_set():
             sent = self.beat()
-            stop.wait(self._every_s if sent else min(self._every_s, BEGIN_S))
+            stop.wait(self.every_s if sent else min(self.every_s, BEGIN_S))
 
     def beat(self) -> bool:
         """Send one heartbeat, if it is known how the camera is; return whether. What goes wrong is logged once."""
         try:
             if self._id is None:
                 self._id = self._found_or_made()
-            working, status = self._is_alive(), self._status()
+            working, status = self.is_alive(), self.status()
             self._last_trouble = None
             if not working and "error" not in status:
                 return False  # it has only begun
-            self._take_settings(self._service.heartbeat(self._id, status, working=working))
+            self.take_settings(self.service.heartbeat(self._id, status, working=working))
         except ServiceError as error:
             if str(error) != self._last_trouble:
-                log.warning("%s: no heartbeat: %s", self._camera, error)
+                log.warning("%s: no heartbeat: %s", self.camera, error)
             self._last_trouble = str(error)
         return True
 
     def _found_or_made(self) -> str:
         """Make the camera before its first picture: one that never gives any is missed only if it is there."""
         try:
-            return self._service.camera_id(self._camera)
+            return self.service.camera_id(self.camera)
         except NotAllowed as error:
-            if not (self._make_camera and error.code == "CameraNotFound"):
+            if not (self.make_camera and error.code == "CameraNotFound"):
                 raise
-        self._service.make_camera(self._camera, silent_after_s(self._every_s))
-        log.info("%s: the camera was not there and has been made", self._camera)
-        return self._service.camera_id(self._camera)
+        self.service.make_camera(self.camera, silent_after_s(self.every_s))
+        log.info("%s: the camera was not there and has been made", self.camera)
+        return self.service.camera_id(self.camera)
 
 
 def silent_after_s(heartbeat_s: float) -> int:

@@ -51,28 +51,17 @@ class Report:
         return not (self.refused or self.unsent or self.unreadable or self.trouble)
 
 
+@dataclass
 class Upload:
-    def __init__(
-        self,
-        folder: Path,
-        spool: Spool,
-        camera: str,
-        *,
-        run: int,
-        zone: tzinfo | None = None,
-        time_in_name: NameTime | None = None,
-        sleep: Callable[[float], object] = time.sleep,
-        progress: Callable[[Report], object] = id,
-    ) -> None:
-        self._folder = folder
-        self._spool = spool
-        self._camera = camera
-        self._run = run
-        self._zone = zone
-        self._time_in_name = time_in_name
-        self._sleep = sleep
-        self._progress = progress
-        self.report = Report()
+    folder: Path
+    spool: Spool
+    camera: str
+    run: int
+    zone: tzinfo | None = None
+    time_in_name: NameTime | None = None
+    sleep: Callable[[float], object] = time.sleep
+    progress: Callable[[Report], object] = id
+    report: Report = field(default_factory=Report, init=False)
 
     def upload(self, lane: Lane, give_up_after_s: float) -> Report:
         """Look through the folder and send, until all is there, an operator is needed, or nothing moves any more."""
@@ -88,13 +77,13 @@ class Upload:
                 due = time.monotonic() + result.wait_s
                 moved = time.monotonic() if result.done else moved
                 self._note(result)
-                if not looking and result.idle and not self._spool.intake.doubt(self._run):
+                if not looking and result.idle and not self.spool.intake.doubt(self.run):
                     break
                 if result.needs_operator or (result.trouble and time.monotonic() - moved > give_up_after_s):
                     break
             elif not looking:
-                self._sleep(max(0.0, min(due - time.monotonic(), 1.0)))
-            self._progress(self.report)
+                self.sleep(max(0.0, min(due - time.monotonic(), 1.0)))
+            self.progress(self.report)
         return self._counted()
 
     def _note(self, result: Round) -> None:
@@ -104,9 +93,9 @@ class Upload:
 
     def _counted(self) -> Report:
         """Read from the books what became of the run."""
-        with self._spool.books.reading() as db:
-            states = dict(db.execute("SELECT state, count(*) FROM pictures WHERE run = ? GROUP BY state", (self._run,)))
-            (doubted,) = db.execute("SELECT count(*) FROM pictures WHERE run < 0 AND run = -?", (self._run,)).fetchone()
+        with self.spool.books.reading() as db:
+            states = dict(db.execute("SELECT state, count(*) FROM pictures WHERE run = ? GROUP BY state", (self.run,)))
+            (doubted,) = db.execute("SELECT count(*) FROM pictures WHERE run < 0 AND run = -?", (self.run,)).fetchone()
         self.report.there = states.get(State.DONE, 0)
         self.report.refused = states.get(State.REFUSED, 0)
         self.report.unsent = states.get(State.NEW, 0) + states.get(State.UPLOADING, 0) + doubted
@@ -114,7 +103,7 @@ class Upload:
 
     def _steps(self) -> Iterator[int]:
         """Take the folder's files into the books, some at a time; return how many."""
-        found = scan.files(self._folder, self._spool.folder.resolve())
+        found = scan.files(self.folder, self.spool.folder.resolve())
         while step := list(itertools.islice(found, _FILES_A_STEP)):
             self._take(step)
             yield len(step)
@@ -136,18 +125,18 @@ class Upload:
                 fresh.append(one)
             else:
                 again.append(one)
-        self._spool.intake.again(again, self._run)
-        taken = self._spool.intake.refer(
-            Origin(self._camera, SOURCE),
+        self.spool.intake.again(again, self.run)
+        taken = self.spool.intake.refer(
+            Origin(self.camera, SOURCE),
             [(one.content, one.stamp, one.mark) for one in fresh],
-            self._run,
+            self.run,
         )
         twins = [(one, picture) for one, picture in zip(taken, fresh, strict=True) if not one.is_new]
         for twin, picture in twins:
-            if twin.run in (self._run, -self._run):
+            if twin.run in (self.run, -self.run):
                 self.report.twins += 1
                 log.info("%s holds a picture that another file holds, too", picture.mark.path)
-        self._spool.intake.again([(one.id, picture.mark) for one, picture in twins], self._run)
+        self.spool.intake.again([(one.id, picture.mark) for one, picture in twins], self.run)
         self.report.found += len(again) + len(fresh)
 
     def _show(self, one: Skipped | Unreadable, number: int) -> None:
@@ -160,10 +149,10 @@ class Upload:
         mark = scan.mark_of(path.absolute())
         if not isinstance(mark, FileMark):
             return mark
-        known = self._spool.intake.known(self._camera, mark)
+        known = self.spool.intake.known(self.camera, mark)
         if known is not None:
             return known.id, mark
-        return scan.read(path.absolute(), self._zone, self._spool.clock.wall_ms(), self._time_in_name)
+        return scan.read(path.absolute(), self.zone, self.spool.clock.wall_ms(), self.time_in_name)
 
 
 def summary(report: Report) -> list[str]:

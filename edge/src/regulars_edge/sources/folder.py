@@ -13,7 +13,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import tzinfo
 from functools import partial
 from io import BytesIO
@@ -71,30 +71,20 @@ class FileFrame(EncodedFrame):
         self._leave(why)
 
 
+@dataclass
 class FolderSource:
     """`after`: the folder that files are moved to when the spool has them; None: they are removed."""
 
-    def __init__(
-        self,
-        folder: Path,
-        clock: Clock,
-        *,
-        interval_s: float = 1.0,
-        after: Path | None = None,
-        zone: tzinfo | None = None,
-        time_in_name: NameTime | None = None,
-        leave_out: Path | None = None,
-    ) -> None:
-        self._folder = folder
-        self._clock = clock
-        self._interval_s = interval_s
-        self._after = after
-        self._zone = zone
-        self._time_in_name = time_in_name
-        self._leave_out = (leave_out or folder / "\0").absolute()
-        self._seen: dict[Path, _Seen] = {}
-        self._left_alone: set[FileMark] = set()
-        self._last_look: Moment | None = None
+    folder: Path
+    clock: Clock
+    interval_s: float = 1.0
+    after: Path | None = None
+    zone: tzinfo | None = None
+    time_in_name: NameTime | None = None
+    leave_out: Path | None = None
+    _seen: dict[Path, _Seen] = field(default_factory=dict, init=False)
+    _left_alone: set[FileMark] = field(default_factory=set, init=False)
+    _last_look: Moment | None = field(default=None, init=False)
 
     def frames(self, stop: threading.Event) -> Iterator[FileFrame | None]:
         while not stop.is_set():
@@ -106,13 +96,13 @@ class FolderSource:
                     return
             yield None
             if not found or len(self._seen) < AT_ONCE:
-                stop.wait(self._interval_s)
+                stop.wait(self.interval_s)
 
     def look(self) -> Iterator[FileFrame]:
         """Those files that are whole now, oldest first. Raises SourceFailed."""
-        if not self._folder.is_dir():
-            raise SourceFailed(f"the folder {self._folder} is not there")
-        now = moment(self._clock)
+        if not self.folder.is_dir():
+            raise SourceFailed(f"the folder {self.folder} is not there")
+        now = moment(self.clock)
         marks = heapq.nsmallest(AT_ONCE, self._marks(), key=lambda mark: (mark.mtime_ns, str(mark.path)))
         last, self._last_look = self._last_look, now if len(marks) < AT_ONCE else None
         self._note(marks, now, last)
@@ -125,9 +115,9 @@ class FolderSource:
                 yield frame
 
     def _marks(self) -> Iterator[FileMark]:
-        for path in scan.files(self._folder, self._leave_out):
+        for path in scan.files(self.folder, (self.leave_out or self.folder / "\0").absolute()):
             if isinstance(path, Path) and not path.name.startswith(".") and path.suffix.lower() not in _UNFINISHED:
-                if self._after is not None and self._after in path.parents:
+                if self.after is not None and self.after in path.parents:
                     continue
                 mark = scan.mark_of(path)
                 if isinstance(mark, FileMark) and mark not in self._left_alone:
@@ -180,9 +170,9 @@ class FolderSource:
 
     def _stamp(self, seen: _Seen, data: bytes) -> Stamp:
         """Return what the picture says; else the file's time, which a clock gave it that may have been set since."""
-        now = moment(self._clock)
+        now = moment(self.clock)
         mark, first, before = seen.mark, seen.first, seen.looked_before
-        said = stated_time(data, mark.path, self._time_in_name, self._zone, now.wall_ms)
+        said = stated_time(data, mark.path, self.time_in_name, self.zone, now.wall_ms)
         if said is not None:
             return Stamp(stated_ms=said[0], by=said[1])
         mtime_ms = mark.mtime_ns // 1_000_000
@@ -194,7 +184,7 @@ class FolderSource:
             if mtime_ms >= EARLIEST_MS:  # from before this boot: no clock of this boot can correct it
                 return Stamp(stated_ms=mtime_ms, by="file")
             at_ms = first.boot_ms
-        return Stamp(moment(self._clock, at_ms if at_ms <= latest else first.boot_ms), by="file")
+        return Stamp(moment(self.clock, at_ms if at_ms <= latest else first.boot_ms), by="file")
 
     def _leave_alone(self, mark: FileMark, why: str) -> None:
         log.warning("%s %s; it stays where it is", mark.path, why)
@@ -204,10 +194,10 @@ class FolderSource:
         try:
             if scan.mark_of(mark.path) != mark:
                 return  # written anew meanwhile: that is another picture
-            if self._after is None:
+            if self.after is None:
                 mark.path.unlink()
             else:
-                self._move(mark.path, self._after / mark.path.relative_to(self._folder))
+                self._move(mark.path, self.after / mark.path.relative_to(self.folder))
         except OSError as error:
             self._leave_alone(mark, f"is spooled, but cannot be taken away: {error.strerror}")
 
