@@ -37,7 +37,7 @@ from chalicelib.services.commit.gallery import (
     GalleryWriter,
     limited_groups,
 )
-from chalicelib.services.commit.idempotency import OK, RECORDED, Answer, RequestId, Requests
+from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.enrolment.absorbing import Absorbing
 from chalicelib.services.enrolment.plan import EnrolledFace
 from chalicelib.services.faces.faces import Faces, require_faceid
@@ -142,22 +142,18 @@ class Enrolment:
         """Write the picture, then commit. Delete the picture if the commit was refused."""
         for _ in attempts():
             try:
-                if not new.refuses_known:
-                    return self._try(tenant, new, request)
-                with self.writer.exclusive(tenant.name):
-                    return self._try(tenant, new, request, self._require_unknown(tenant, new.portrait))
+                with self.requests.answering(tenant.name, request):
+                    if not new.refuses_known:
+                        return self._try(tenant, new, request)
+                    with self.writer.exclusive(tenant.name):
+                        return self._try(tenant, new, request, self._require_unknown(tenant, new.portrait))
             except GalleryMoved:
                 continue
             except ConditionFailed as error:
-                if RECORDED in error.names:
-                    self.requests.raise_if_answered(tenant.name, request)
                 if _FACE_FREE in error.names and not new.chosen:
                     new = replace(new, face=replace(new.face, faceid=time_ordered_id(self.clock.now())))
                     continue
                 self._raise_refused(tenant, new.face, error)
-            except StorageUnavailable:
-                self.requests.raise_if_answered(tenant.name, request)
-                raise
         raise StorageUnavailable("no free faceid was found: send the request again")
 
     def _try(self, tenant: Tenant, new: _New, request: RequestId | None, seq: int | None = None) -> Face:
@@ -195,10 +191,8 @@ class Enrolment:
             Put(keys.FACES, face_item(tenant.name, face), (absent(_FACE_FREE),)),
             *name_puts(tenant.name, face),
             *self.recorder.actions(tenant.name, [enrolled.observation(face.enrolled_at, face.labels)]),
+            *self.requests.recorded(tenant.name, request, {"faceid": face.faceid}),
         ]
-        if request is not None:
-            answer = Answer(OK, {"faceid": face.faceid})
-            actions.append(self.requests.record(tenant.name, request, answer))
         return Change(
             tuple(actions),
             (JournalEntry(Edit.PUT, face.faceid, face.group_id, face.templates),),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from chalicelib.core import keys
-from chalicelib.core.errors import Busy, ConditionFailed, FaceNotFound, StorageUnavailable, require_revision
+from chalicelib.core.errors import Busy, ConditionFailed, FaceNotFound, require_revision
 from chalicelib.core.items import attempts, write
 from chalicelib.core.model import Face, Group, Tenant
 from chalicelib.core.names import face_name, face_note
@@ -16,7 +16,7 @@ from chalicelib.core.ports import Action, Clock, ItemStore, Put
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.visits import visits_from
 from chalicelib.services.commit.gallery import GROUP_ROOM, Change, GalleryWriter, edited, limited_groups
-from chalicelib.services.commit.idempotency import NO_BODY, OK, RECORDED, Answer, RequestId, Requests, WentOn
+from chalicelib.services.commit.idempotency import RECORDED, RequestId, Requests, WentOn
 from chalicelib.services.enrolment.enrolment import attribute_values, require_age, require_attributes, require_room
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.names import renamed
@@ -168,31 +168,25 @@ class FaceUpdate:
         """Commit; return the face as it is stored. None if the face or a group was changed meanwhile: read again."""
         old = held.face
         put = face_put(tenant.name, old, new)
-        if request is not None and record is None:
-            record = self.requests.record(tenant.name, request, Answer(OK, NO_BODY))
         actions: list[Action] = [
             put,
             *renamed(tenant.name, old, new),
             *self._placed_by_hand(tenant, old, new),
-            *([record] if record else []),
+            *([record] if record else self.requests.recorded(tenant.name, request)),
         ]
         added = [new.picture_key] if new.picture_key != old.picture_key else []
         try:
-            with self.portraits.discarded_if_refused(added):
+            with self.requests.answering(tenant.name, request), self.portraits.discarded_if_refused(added):
                 if new.templates == old.templates and new.group_id == old.group_id:
                     write(self.items, actions)
                 else:
                     self.writer.commit(tenant.name, _change(actions, new, held))
         except ConditionFailed as error:
-            self.requests.raise_if_answered(tenant.name, request)
             if RECORDED in error.names:
                 raise WentOn from error
             if f"{GROUP_ROOM}:{new.group_id}" in error.names:
                 require_room(self.groups.of_id(tenant, new.group_id))
             return None
-        except StorageUnavailable:
-            self.requests.raise_if_answered(tenant.name, request)
-            raise
         return face_from(put.item)
 
     def _placed_by_hand(self, tenant: Tenant, old: Face, new: Face) -> list[Action]:

@@ -165,20 +165,17 @@ class Deletion:
             deleted = Deleted([*before.success, *done], [], [*before.not_exist, *missing], [*before.erasures, *ids])
             record = self._record(tenant, request, deleted, before, is_last=len(chunk) == len(left))
             try:
-                if erasure is not None:
-                    groups |= self._groups_of(tenant, faces, groups)
-                    record = [*record, self.erasures.put(tenant, erasure)]
-                    self.writer.commit(tenant.name, _deletion(tenant, groups, faces, record))
-                elif record:
-                    write(self.items, record)
+                with self.requests.answering(tenant.name, request):
+                    if erasure is not None:
+                        groups |= self._groups_of(tenant, faces, groups)
+                        record = [*record, self.erasures.put(tenant, erasure)]
+                        self.writer.commit(tenant.name, _deletion(tenant, groups, faces, record))
+                    elif record:
+                        write(self.items, record)
             except ConditionFailed as error:
-                self.requests.raise_if_answered(tenant.name, request)
                 if RECORDED in error.names and (progress := self.requests.progress(tenant.name, request)):
                     return Deleted(**progress)  # the same request, sent twice at once, got further elsewhere
                 groups = {}
-            except StorageUnavailable:
-                self.requests.raise_if_answered(tenant.name, request)
-                raise
             else:
                 if erasure is not None:
                     self._forget_traces(tenant, faces, erasure)
