@@ -21,36 +21,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from chalicelib.services.account.settings import OF_MIGRATION, OF_TENANT
 from regulars.backup import archive
 from regulars.errors import DamagedFile
 from regulars.transfer.people import Person, Photo, Source
 
 FORMAT = "export-1"
 RULES, GROUPS, FACES = "rules.json", "groups.jsonl", "faces.jsonl"
-RULES_KEPT = (
-    "time_zone",
-    "arrive_times",
-    "period_days",
-    "attributes_off",
-    "least_liveness",
-    "enrol_quality",
-    "review_margin",
-    "learns",
-    "learnt_days",
-    "deletes_erase",
-    "capture_days",
-    "sighting_days",
-    "stranger_days",
-    "regular_days",
-    "observation_days",
-    "audit_days",
-    "consent_required",
-    "expired_consent_erases",
-    "controller",
-    "contact",
-    "purposes",
-    "keeps_pictures",
-)
+RULES_KEPT = tuple(name for name in (*OF_TENANT, *OF_MIGRATION) if name != "no_pictures_of")
 """Settings that are a tenant's own choice, and mean the same elsewhere. `no_pictures_of` names groups, made later."""
 
 Line = TypeVar("Line")
