@@ -309,10 +309,8 @@ def _kind(query: StatisticsWanted) -> ObservationKind | None:
 def _observation(call: Call, one: observations.Observation, face: Face | None) -> Observation:
     is_sighting = one.kind is ObservationKind.SIGHTING and not is_erased(one.faceid)
     age = one.estimates.age
-    return Observation(
-        id=one.id,
-        at=times.text(one.at),
-        kind=one.kind,
+    return Observation.made_of(
+        one,
         face=one.faceid,
         name=None if face is None else face.name,
         portrait=None if face is None else portrait_of(call, face),

@@ -386,14 +386,13 @@ def sighting_of(
     call: Call, capture: captures.Capture, sighting: captures.Sighting, names: Mapping[str, str]
 ) -> Sighting:
     id_ = sighting_id(capture.id, sighting.number)
-    return Sighting(
+    return Sighting.made_of(
+        sighting,
         id=id_,
-        resolution=sighting.resolution,
         face=sighting.faceid,
         name=names.get(sighting.faceid or ""),
         box=Box.of(sighting.box),
         **decided(sighting.decision),
-        quality=sighting.quality,
         reason=sighting.reason or None,
         crop_url=crop_url(call, capture.camera_id, id_),
     )

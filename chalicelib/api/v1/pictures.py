@@ -168,9 +168,8 @@ def _picture(call: Call, picture: model.Picture) -> Picture:
     estimates = picture.estimates
     url, thumb_url = links(call, picture)
     learnt = picture.learnt
-    return Picture(
-        id=picture.id,
-        added_at=times.text(picture.added_at),
+    return Picture.made_of(
+        picture,
         quality=estimates.quality,
         pose=pose_of(estimates),
         url=url,
