@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -52,24 +52,15 @@ _SAME, _KEY_SAME = "as-it-was-read", "key-as-it-was-read"
 _NO_SETTINGS = CameraSettings()
 
 
+@dataclass
 class Cameras:
-    def __init__(
-        self,
-        items: ItemStore,
-        tenants: Tenants,
-        groups: Groups,
-        requests: Requests,
-        *,
-        clock: Clock,
-        beside: Beside = when_asked,
-    ) -> None:
-        self._items = items
-        self._beside = beside
-        self._owners: dict[str, Item] = {}
-        self._tenants = tenants
-        self._groups = groups
-        self._requests = requests
-        self._clock = clock
+    items: ItemStore
+    tenants: Tenants
+    groups: Groups
+    requests: Requests
+    clock: Clock
+    beside: Beside = when_asked
+    _owners: dict[str, Item] = field(default_factory=dict, init=False)
 
     def add(
         self,
@@ -95,12 +86,12 @@ class Cameras:
             camera = Camera(
                 id=id_ or self._free_id(tenant, id_of_name(name)),
                 name=name,
-                created_at=self._clock.now(),
+                created_at=self.clock.now(),
                 group_ids=group_ids,
                 **{field: getattr(settings, field) for field in vars(settings) if field != "groups"},
             )
             try:
-                self._requests.write(tenant.name, self._addition(tenant, camera, key), request, {"id": camera.id})
+                self.requests.write(tenant.name, self._addition(tenant, camera, key), request, {"id": camera.id})
                 return camera, key
             except ConditionFailed as error:
                 self._raise_refused(camera, error, may_choose_id=id_ is None and camera.id != name)
@@ -108,11 +99,11 @@ class Cameras:
 
     def all(self, tenant: Tenant) -> list[Camera]:
         """Return all cameras, by id."""
-        return [camera_from(item) for item in every(self._items, keys.CAMERAS, tenant.name, low=keys.FIRST_CAMERA)]
+        return [camera_from(item) for item in every(self.items, keys.CAMERAS, tenant.name, low=keys.FIRST_CAMERA)]
 
     def count(self, tenant: Tenant) -> int:
         """Return the number of cameras, from one item."""
-        counted = self._items.get(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT))
+        counted = self.items.get(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT))
         return 0 if counted is None else MAX_CAMERAS - int(counted["left"])
 
     def get(self, tenant: Tenant, id_: str) -> Camera:
@@ -124,7 +115,7 @@ class Cameras:
         with suppress(CameraNotFound):
             return self.get(tenant, id_or_name)
         with suppress(InvalidInput):
-            claim = self._items.get(keys.CAMERAS, (tenant.name, keys.camera_name(legal_camera_name(id_or_name))))
+            claim = self.items.get(keys.CAMERAS, (tenant.name, keys.camera_name(legal_camera_name(id_or_name))))
             if claim is not None:
                 return self.get(tenant, claim["camera"])
         raise CameraNotFound(f"there is no camera {id_or_name[:100]!r}: make it first, or see the list of cameras")
@@ -134,12 +125,12 @@ class Cameras:
         if not api_keys.is_key(api_key, api_keys.OF_CAMERA):
             return None
         hashed = api_keys.digest(api_key)
-        owner = self._owners.get(hashed) or self._items.get(keys.TENANTS, keys.api_key_item(hashed))
+        owner = self._owners.get(hashed) or self.items.get(keys.TENANTS, keys.api_key_item(hashed))
         if owner is None:
             return None
         self._owners[hashed] = owner  # a secret never changes its owner
-        awaited = self._beside(lambda: self._tenants.named(owner["tenant"]))
-        item = self._items.get(keys.CAMERAS, (owner["tenant"], owner["camera"]))
+        awaited = self.beside(lambda: self.tenants.named(owner["tenant"]))
+        item = self.items.get(keys.CAMERAS, (owner["tenant"], owner["camera"]))
         return (awaited(), camera_from(item)) if item is not None and item["key_digest"] == hashed else None
 
     def change(
@@ -160,11 +151,11 @@ class Cameras:
             require_revision("the camera", camera, camera.version, revision)
             changed = self._changed(tenant, camera, changes)
             if changed == camera:
-                self._requests.note(tenant.name, request)
+                self.requests.note(tenant.name, request)
                 return camera
             changed = replace(changed, version=camera.version + 1)
             try:
-                self._requests.write(tenant.name, _change(tenant.name, camera, changed), request)
+                self.requests.write(tenant.name, _change(tenant.name, camera, changed), request)
                 return changed
             except ConditionFailed as error:
                 if _NAME_FREE in error.names:
@@ -187,7 +178,7 @@ class Cameras:
                 Put(keys.CAMERAS, {"tenant": tenant.name, "id": keys.past_camera(id_), "camera": id_}),
             ]
             with suppress(ConditionFailed):  # changed meanwhile
-                return self._requests.write(tenant.name, actions, request)
+                return self.requests.write(tenant.name, actions, request)
         raise _busy()
 
     def new_key(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> str:
@@ -199,7 +190,7 @@ class Cameras:
             change = Update(keys.CAMERAS, (tenant.name, id_), when, set={"key_digest": api_keys.digest(key)})
             with suppress(ConditionFailed):
                 let_in = api_keys.let_in(key, tenant.name, camera_id=id_)
-                self._requests.write(tenant.name, [change, api_keys.shut_out(old), let_in], request, {"id": id_})
+                self.requests.write(tenant.name, [change, api_keys.shut_out(old), let_in], request, {"id": id_})
                 return key
         raise _busy()
 
@@ -216,7 +207,7 @@ class Cameras:
         `is_working` False: what stands beside the camera says that it gives nothing, so it was not seen.
         Raises CameraNotFound, InvalidInput.
         """
-        camera, now = self.get(tenant, id_), self._clock.now()
+        camera, now = self.get(tenant, id_), self.clock.now()
         fields: dict[str, Any] = {}
         if status is not None and status != camera.status:
             require_status(status)
@@ -235,7 +226,7 @@ class Cameras:
         return [camera for camera in self.all(tenant) if camera.silent_since is None and is_silent(camera, now)]
 
     def _item(self, tenant: Tenant, id_: str) -> Item:
-        item = self._items.get(keys.CAMERAS, (tenant.name, id_)) if is_camera_id(id_) else None
+        item = self.items.get(keys.CAMERAS, (tenant.name, id_)) if is_camera_id(id_) else None
         if item is None:
             raise CameraNotFound(f"there is no camera {id_[:100]!r}: make it first, or see the list of cameras")
         return item
@@ -243,12 +234,12 @@ class Cameras:
     def _note(self, tenant: Tenant, id_: str, fields: Item, *, no_more: Sequence[str] = ()) -> None:
         there, key = (exists("camera-there"),), (tenant.name, id_)
         with suppress(ConditionFailed):  # deleted meanwhile
-            write(self._items, [Update(keys.CAMERAS, key, there, set=fields, remove=tuple(no_more), twice=True)])
+            write(self.items, [Update(keys.CAMERAS, key, there, set=fields, remove=tuple(no_more), twice=True)])
 
     def _group_ids(self, tenant: Tenant, names: Sequence[str] | None) -> tuple[str, ...] | None:
         if names is None:
             return None
-        return tuple(dict.fromkeys(self._groups.named(tenant, name).id for name in names))
+        return tuple(dict.fromkeys(self.groups.named(tenant, name).id for name in names))
 
     def _changed(self, tenant: Tenant, camera: Camera, changes: Mapping[str, Any]) -> Camera:
         fields = {name: value for name, value in changes.items() if name not in ("name", "labels", "groups")}
@@ -267,7 +258,7 @@ class Cameras:
         ids = [wanted, *(f"{wanted}-{number}" for number in range(2, MAX_CAMERAS + 2))]
         for begin in range(0, len(ids), 100):
             some = ids[begin : begin + 100]
-            claims = self._items.get_many(keys.CAMERAS, [(tenant.name, keys.camera_name(id_)) for id_ in some])
+            claims = self.items.get_many(keys.CAMERAS, [(tenant.name, keys.camera_name(id_)) for id_ in some])
             free = [id_ for id_, claim in zip(some, claims, strict=True) if claim is None]
             if free:
                 return free[0]
@@ -285,7 +276,7 @@ class Cameras:
 
     def _one_less(self, tenant: Tenant) -> Action:
         """Return the action that takes one from the cameras left; a tenant's first camera begins that count."""
-        if self._items.get(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT)) is None:
+        if self.items.get(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT)) is None:
             first = {"tenant": tenant.name, "id": keys.CAMERAS_LEFT, "left": MAX_CAMERAS - 1}
             return Put(keys.CAMERAS, first, (absent(_COUNTED),))
         when = (at_least("left", 1, _ROOM),)
