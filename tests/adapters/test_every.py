@@ -55,7 +55,7 @@ def counted(items: ItemStore, tenant: str) -> CountedReads:
 def test_every_item_comes_once_and_in_order_whatever_the_size_of_a_page(
     counted: CountedReads, tenant: str, page_size: int | None, reverse: bool
 ) -> None:
-    found = every(counted, DIRECTORY, tenant, reverse=reverse, page_size=page_size)  # type: ignore[arg-type]
+    found = every(counted, DIRECTORY, tenant, reverse=reverse, page_size=page_size)
     assert [item["item"] for item in found] == (SORTS[::-1] if reverse else SORTS)
 
 
@@ -63,14 +63,14 @@ def test_both_bounds_are_included_and_bounds_with_nothing_between_them_yield_not
     counted: CountedReads, tenant: str
 ) -> None:
     def found(low: str, high: str) -> list[str]:
-        return [item["item"] for item in every(counted, DIRECTORY, tenant, low=low, high=high, page_size=2)]  # type: ignore[arg-type]
+        return [item["item"] for item in every(counted, DIRECTORY, tenant, low=low, high=high, page_size=2)]
 
     assert found("03", "09") == SORTS[3:10]
     assert found("09", "03") == found("031", "032") == []
 
 
 def test_a_page_is_read_when_its_first_item_is_asked_for(counted: CountedReads, tenant: str) -> None:
-    found = every(counted, DIRECTORY, tenant, page_size=5)  # type: ignore[arg-type]
+    found = every(counted, DIRECTORY, tenant, page_size=5)
     assert counted.pages == 0
     assert len(list(islice(found, 5))) == 5
     assert counted.pages == 1
@@ -83,7 +83,7 @@ def test_items_that_are_deleted_as_they_come_cost_no_other_item(
     counted: CountedReads, tenant: str, page_size: int | None
 ) -> None:
     met = []
-    for item in every(counted, DIRECTORY, tenant, page_size=page_size):  # type: ignore[arg-type]
+    for item in every(counted, DIRECTORY, tenant, page_size=page_size):
         counted.transact([Delete(DIRECTORY, (tenant, item["item"]))])
         met.append(item["item"])
     assert met == SORTS
@@ -94,8 +94,8 @@ def test_every_object_below_a_prefix_comes_once_and_in_order(blobs: BlobStore, t
     for key in [*keys, f"{tenant}-not-below"]:
         blobs.put_if_absent(key, b"x", "image/jpeg")
     short = ShortLists(blobs)
-    assert [blob.key for blob in every_blob(short, f"{tenant}/")] == keys  # type: ignore[arg-type]
-    assert [blob.key for blob in every_blob(short, f"{tenant}/", after=keys[1])] == keys[2:]  # type: ignore[arg-type]
+    assert [blob.key for blob in every_blob(short, f"{tenant}/")] == keys
+    assert [blob.key for blob in every_blob(short, f"{tenant}/", after=keys[1])] == keys[2:]
 
 
 def test_the_directory_of_no_tenant_is_not_found(items: ItemStore, tenant: str) -> None:

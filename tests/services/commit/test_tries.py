@@ -85,7 +85,7 @@ def test_the_first_try_is_made_at_once_and_no_pause_follows_the_last(pauses: lis
 
 def test_a_write_is_tried_again_while_storage_is_busy(failing: Failing, pauses: list[float]) -> None:
     failing.failures = [Busy("throttled")] * 3
-    write(failing, [PUT])  # type: ignore[arg-type]
+    write(failing, [PUT])
     assert failing.get(keys.DIRECTORY, ("shop", "one"))
     assert (len(failing.sizes), len(pauses)) == (4, 3)
 
@@ -93,29 +93,29 @@ def test_a_write_is_tried_again_while_storage_is_busy(failing: Failing, pauses: 
 def test_a_write_to_storage_that_stays_busy_ends_busy_within_seconds(failing: Failing, pauses: list[float]) -> None:
     failing.failures = [Busy("throttled")] * 1000
     with pytest.raises(Busy, match="throttled"):
-        write(failing, [PUT])  # type: ignore[arg-type]
+        write(failing, [PUT])
     assert len(failing.sizes) < 20
     assert sum(pauses) < 3
     assert failing.get(keys.DIRECTORY, ("shop", "one")) is None
 
 
 def test_a_condition_that_does_not_hold_is_told_at_once(failing: Failing, pauses: list[float]) -> None:
-    write(failing, [PUT])  # type: ignore[arg-type]
+    write(failing, [PUT])
     with pytest.raises(ConditionFailed, match="free"):
-        write(failing, [PUT])  # type: ignore[arg-type]
+        write(failing, [PUT])
     assert pauses == []
 
 
 @pytest.mark.parametrize("count", [0, 1, 50, 51, 120])
 def test_parts_are_written_fifty_at_a_time_and_counted(failing: Failing, count: int) -> None:
     puts = [Put(keys.OUTBOX, {"tenant": "shop", "id": f"{number:03}"}) for number in range(count)]
-    assert write_in_parts(failing, iter(puts)) == count  # type: ignore[arg-type]
-    assert len(list(every(failing, keys.OUTBOX, "shop"))) == count  # type: ignore[arg-type]
+    assert write_in_parts(failing, iter(puts)) == count
+    assert len(list(every(failing, keys.OUTBOX, "shop"))) == count
     assert failing.sizes == [min(50, count - begin) for begin in range(0, count, 50)]
-    read = every(failing, keys.OUTBOX, "shop", page_size=7)  # type: ignore[arg-type]
+    read = every(failing, keys.OUTBOX, "shop", page_size=7)
     deletes = (Delete(keys.OUTBOX, ("shop", item["id"])) for item in read)
-    assert write_in_parts(failing, deletes) == count  # type: ignore[arg-type]
-    assert not list(every(failing, keys.OUTBOX, "shop"))  # type: ignore[arg-type]
+    assert write_in_parts(failing, deletes) == count
+    assert not list(every(failing, keys.OUTBOX, "shop"))
 
 
 class Contended:

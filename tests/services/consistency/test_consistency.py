@@ -460,7 +460,7 @@ def test_a_tenant_that_is_served_meanwhile_is_not_called_wrong(
 
         def wrapped(storage: Storage, into: list[Interrupted] = watched) -> Storage:
             into.append(Interrupted(storage.items))
-            return replace(storage, items=into[0])  # type: ignore[arg-type]
+            return replace(storage, items=into[0])
 
         with closing(Book(folder)) as served, closing(Book(folder, wrap=wrapped)) as operator:
             (items,) = watched

@@ -230,7 +230,7 @@ def test_one_tenants_keys_are_none_of_anothers(services: Services, shop: Tenant)
     assert [one.id for one in services.keys.all(other)] == [FIRST]
     for act in (services.keys.get, services.keys.renew, services.keys.delete):
         with pytest.raises(KeyNotFound):
-            act(other, key.id)  # type: ignore[operator]
+            act(other, key.id)
 
 
 class Counted:
@@ -253,7 +253,7 @@ def test_the_hour_of_use_is_noted_once_an_hour_even_if_many_requests_come_at_onc
 ) -> None:
     _, secret = services.keys.add(shop, "one")
     items = Counted(services.ports.storage.items)
-    ring = KeyRing(items, services.requests, clock)  # type: ignore[arg-type]
+    ring = KeyRing(items, services.requests, clock)
     for _ in range(3):
         known = [found for one in (secret, credentials.api_key) if (found := ring.by_api_key(one))]
         items.written = 0
