@@ -115,12 +115,19 @@ def _raise_unless_missing(error: OSError) -> None:
 
 
 def _copy_database(source: Path, target: Path) -> None:
-    """Copy the database as it is at one moment, and check the copy. Raises DamagedFile if SQLite finds it damaged."""
+    """Copy the database as it is at one moment, and check the copy.
+
+    Raises DamagedFile if SQLite finds it damaged, OperatorError if it cannot be copied.
+    """
     target.unlink(missing_ok=True)
-    with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(target)) as copy:
-        live.backup(copy, pages=-1)  # in one step: between steps, a write by the service would restart the copy
-        copy.execute("PRAGMA journal_mode = DELETE")
-        (found,) = copy.execute("PRAGMA quick_check").fetchone()
+    try:
+        with closing(sqlite3.connect(source)) as live, closing(sqlite3.connect(target)) as copy:
+            live.backup(copy, pages=-1)  # in one step: between steps, a write by the service would restart the copy
+            copy.execute("PRAGMA journal_mode = DELETE")
+            (found,) = copy.execute("PRAGMA quick_check").fetchone()
+    except sqlite3.Error as error:
+        why = "its disk needs room for one more copy of it, and `regulars doctor` says how much is free"
+        raise OperatorError(f"the database {source} cannot be copied ({error}): {why}") from error
     if found != "ok":
         raise DamagedFile(f"the database {source} is damaged: {found}")
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import fcntl
 import io
 import json
+import resource
 import shutil
+import signal
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -273,6 +275,20 @@ def test_a_folder_that_cannot_be_read_makes_no_backup(book: Book, tmp_path: Path
     with pytest.raises(NotADirectoryError):
         backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
     assert not (tmp_path / "shop.tar").exists()
+
+
+def test_a_database_that_cannot_be_copied_is_named(book: Book, tmp_path: Path) -> None:
+    smallest = 50_000
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (smallest, before[1]))  # as a full disk: a write fails in its middle
+    try:
+        with pytest.raises(OperatorError, match=r"regulars\.sqlite cannot be copied"):
+            backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert not (tmp_path / "data" / ".backup").exists()
 
 
 def test_what_a_killed_backup_left_is_removed_by_the_next_one(book: Book, tmp_path: Path) -> None:
