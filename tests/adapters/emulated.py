@@ -43,12 +43,25 @@ class Aws:
 def storage_stack(region: str = "eu-central-1", stack: str = STACK) -> Iterator[Aws]:
     import boto3
     from moto import mock_aws
+    from moto.core import DEFAULT_ACCOUNT_ID
+    from moto.sqs.models import sqs_backends
 
     whole = template.load(template.STORAGE)
     known = {name: r for name, r in whole["Resources"].items() if r["Type"] not in _UNKNOWN_TO_MOTO}
     resources = {name: {k: v for k, v in r.items() if k != "DependsOn"} for name, r in known.items()}
     with mock_aws():
+        _answer_at_once(sqs_backends[DEFAULT_ACCOUNT_ID][region])
         formation = boto3.client("cloudformation", region_name=region)
         formation.create_stack(StackName=stack, TemplateBody=json.dumps({**whole, "Resources": resources}))
         made = formation.list_stack_resources(StackName=stack)["StackResourceSummaries"]
         yield Aws(region, {r["LogicalResourceId"]: r["PhysicalResourceId"] for r in made}, stack)
+
+
+def _answer_at_once(sqs: Any) -> None:
+    """Let nobody wait for messages of an empty queue: what is sent to it is sent before it is asked."""
+    receive = sqs.receive_message
+
+    def receive_message(queue: str, count: int, _wait_s: int, *others: Any) -> Any:
+        return receive(queue, count, 0, *others)
+
+    sqs.receive_message = receive_message

@@ -7,18 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from infra import package, template
-from tests.adapters.emulated import storage_stack
-from tests.fakes import FakeClock, FakeVision
-from tests.infra import scenarios
-from tests.infra.account import Account, account
 
 # The functions of app.py, without what they do.
 APPLICATION = """
@@ -94,14 +88,3 @@ def packaged_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def packaged(packaged_path: Path) -> dict[str, Any]:
     whole: dict[str, Any] = json.loads(packaged_path.read_text())
     return whole
-
-
-@pytest.fixture(scope="package")
-def played() -> Iterator[Account]:
-    """An account in which the functions did all that tests/infra/scenarios.py knows; gone when this folder is."""
-    with pytest.MonkeyPatch.context() as environment:
-        environment.setenv("AWS_DEFAULT_REGION", "eu-central-1")
-        clock = FakeClock(datetime.now(UTC))
-        with storage_stack() as aws, account(aws, clock, FakeVision()) as made:
-            scenarios.play(made)
-            yield made

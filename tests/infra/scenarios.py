@@ -54,6 +54,7 @@ class Shop:
         self.market = MarketClient(account.api, self.credentials.appcode)
         self.v1 = V1Client(account.api, self.credentials.api_key)
         account.secrets += [self.credentials.app_key, self.credentials.appcode, self.credentials.api_key]
+        account.playing.add(name)
 
     @property
     def tenant(self) -> Tenant:
@@ -101,6 +102,7 @@ def play(account: Account) -> None:
         collections,
         failures,
     ):
+        account.playing.clear()
         part(account)
 
 
