@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import pickle
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -40,11 +42,15 @@ class Seen:
 
 
 class Album:
-    """Labels by file name, and the pictures as seen, looked at when first asked for."""
+    """Labels by file name, and the pictures as seen, looked at when first asked for.
 
-    def __init__(self, vision: FacePipeline, folder: Path) -> None:
+    `kept`: what is seen is kept there, so that other processes with the same models need not look again.
+    """
+
+    def __init__(self, vision: FacePipeline, folder: Path, kept: Path | None = None) -> None:
         self._vision = vision
         self._folder = folder
+        self._kept = kept
         self.labels = labels(folder)
         self.seen = cache(self._look)
 
@@ -57,8 +63,19 @@ class Album:
 
     def _look(self, file: str) -> Seen:
         image = self._vision.read(self.data(file), ANY_PICTURE)
+        if self._kept is None:
+            return Seen(image, *self._found(image))
+        place = self._kept / f"{file}.pickle"
+        if not place.exists():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=place.parent, delete=False) as part:
+                pickle.dump(self._found(image), part)
+            Path(part.name).rename(place)  # whole, for those who look meanwhile
+        return Seen(image, *pickle.loads(place.read_bytes()))
+
+    def _found(self, image: NDArray[np.uint8]) -> tuple[list[DetectedFace], NDArray[np.float32], list[Estimates]]:
         faces = self._vision.detect(image)
-        return Seen(image, faces, self._vision.embed(image, faces), self._vision.describe(image, faces))
+        return faces, self._vision.embed(image, faces), self._vision.describe(image, faces)
 
 
 def labels(folder: Path) -> list[Label]:
