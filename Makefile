@@ -4,8 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Compiled modules stay, whatever the caller's environment says: tests start the service often.
 export PYTHONDONTWRITEBYTECODE :=
-# Tests run on all cores of a small machine, and on four of a large one.
-WORKERS := $(shell n=$$(nproc); echo $$((n < 2 ? 2 : n > 4 ? 4 : n)))
+# Tests run on all cores of a small machine, and on four of a large one. A third of a worker's time it waits for processes
+# and clocks, so there are half as many workers more than cores.
+WORKERS := $(shell n=$$(nproc); echo $$(((n < 2 ? 2 : n > 4 ? 4 : n) * 3 / 2)))
 NO_REGISTRY := echo "make $(MAKECMDGOALS) needs a package registry once: let pip (and npm, for face models) reach one" >&2; exit 1;
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
@@ -44,20 +45,19 @@ serve: setup  ## The service on this machine
 test: packs  ## All tests of the gate; TESTS='-m alone tests' for some of them
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || echo "there is no Chromium, so the flows through the console are skipped: on Debian, apt-get install chromium"
 	@# A test that hangs fails, and shows what all its threads do; if it holds Python's lock, its worker is ended a little
-	@# later. The longest test takes a minute on one busy core.
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile --timeout 600 --max-worker-restart 2 \
+	@# later. The longest test takes a minute on one busy core. Files come in the order of tests/order.py.
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --timeout 600 --max-worker-restart 2 \
 		-o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true $(TESTS)
 
 alone: setup  ## Demo and tests of the last commit in a new clone, with an empty home and nothing beside it; TESTS= as for test
 	.ci/alone $(TESTS)
 
-check: setup site  ## Format, lint, types, layers, template, docs
+check: setup site  ## Format, lint, types, layers, template; what the docs say is checked by `make test`
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/cfn-lint infra/storage.yaml
-	$(BIN)/pytest -q tests/docs
 
 site: setup  ## docs/ as a site in build/site; its search needs a server: python3 -m http.server --directory build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --config-file infra/mkdocs.yml

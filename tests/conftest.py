@@ -17,6 +17,7 @@ from regulars.errors import NoPictures
 from tests.examples import LONG
 from tests.fakes import UNHURRIED, FakeClock, FakeVision
 from tests.folders import pytest_configure, tmp_path
+from tests.order import ordered
 
 __all__ = ["pytest_configure", "tmp_path"]
 
@@ -51,7 +52,8 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what runs on other models or pictures in a clone that stands alone."""
+    """Order files by tests/order.py, and mark what runs on other models or pictures in a clone that stands alone."""
+    items[:] = ordered(items)
     for item in items:
         if {"photos", "models", "pack", "pipeline", "registry"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker("alone")
