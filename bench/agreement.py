@@ -108,7 +108,7 @@ def _crops(models: Pack, shown: Sequence[Shown]) -> Mapping[str, float]:
     role = models.manifest.crops["age"]
     roles = {f"{factor}, {below}": _with_crop(role, factor, below) for factor in FACTORS for below in BELOW}
     crops = attributes.CropModels(Sessions(models))
-    outputs = [crops.outputs(one.image, [one.face], roles)[0] for one in shown]
+    outputs = [crops.outputs(one.image, [one.face], roles).done()[0] for one in shown]
     persons = [one.person for one in shown]
     figures: dict[str, float] = {}
     for name in roles:

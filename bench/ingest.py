@@ -144,8 +144,7 @@ def warm(services: Services, tenant: Tenant, vision: Vision, shots: Sequence[Sho
     for _, data in shots[:WARM_UP]:
         image = vision.read(data, RULES)
         faces = vision.detect(image)
-        probes = vision.embed(image, faces)
-        vision.describe(image, faces)
+        probes = vision.examine(image, faces).embeddings
         if len(probes):
             services.search.search(tenant.name, SearchRequest(vision.model, probes))
 
@@ -159,9 +158,7 @@ def seen(vision: Vision, picture: bytes) -> None:
     """Do all that the models do with a capture's picture."""
     image = vision.read(picture, RULES)
     faces = vision.detect(image)
-    vision.embed(image, faces)
-    vision.qualities(image, faces)
-    vision.describe(image, faces)
+    vision.examine(image, faces)
 
 
 def ingested(services: Services, tenant: Tenant, captures: Sequence[Capture]) -> tuple[Counter[str], float]:

@@ -11,6 +11,7 @@ from PIL import Image
 
 from chalicelib.core.decision import ImpostorCurve
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, Gender, PictureRules, Pose, Quality, Sides
+from chalicelib.core.ports import Examined
 from regulars.demo import run
 from regulars.demo.pictures import jpeg, opened, upright
 
@@ -34,6 +35,12 @@ class Eyes:
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         box = Box(312.4, 188.7, 201.3, 243.9)
         return [DetectedFace(box, _LANDMARKS, 0.9312)] if image.tobytes().strip() else []
+
+    def examine(
+        self, image: NDArray[np.uint8], faces: list[DetectedFace], wanted: object, *, crops: bool = False
+    ) -> Examined:
+        jpegs = [self.crop(image, face) for face in faces if crops]
+        return Examined(self.embed(image, faces), self.describe(image, faces, wanted), jpegs)
 
     def embed(self, image: NDArray[np.uint8], faces: list[DetectedFace]) -> NDArray[np.float32]:
         if not faces:

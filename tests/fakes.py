@@ -27,6 +27,7 @@ from chalicelib.core.pictures import (
     Quality,
     Sides,
 )
+from chalicelib.core.ports import Examined
 
 DIMENSIONS = 256
 CURVE = ImpostorCurve(((0.1, 0.1), (0.3, 0.001), (0.5, 1e-6)), tail_above=0.3, tail_fmr=0.001, tail_rate=35.0)
@@ -120,6 +121,17 @@ class FakeVision:
             for n, p in sorted(enumerate(people), key=lambda entry: -entry[1].side_px)
         ]
 
+    def examine(
+        self,
+        image: NDArray[np.uint8],
+        faces: Sequence[DetectedFace],
+        wanted: Collection[str] = ATTRIBUTES,
+        *,
+        crops: bool = False,
+    ) -> Examined:
+        jpegs = [self.crop(image, face) for face in faces if crops]
+        return Examined(self.embed(image, faces), self.describe(image, faces, wanted), jpegs)
+
     def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
         rows = []
         for face in faces:
@@ -134,11 +146,9 @@ class FakeVision:
         return [Quality(quality, "too blurred", quality) for quality in found]
 
     def describe(
-        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] | None = None
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] = ATTRIBUTES
     ) -> list[Estimates]:
-        left_out = frozenset(
-            {"age", "gender", "emotion", "liveness"}.difference(ATTRIBUTES if wanted is None else wanted)
-        )
+        left_out = frozenset({"age", "gender", "emotion", "liveness"}.difference(wanted))
         return [
             Estimates(
                 33.4,
@@ -191,7 +201,7 @@ class SeesNobody(FakeVision):
 
 class KnowsNoLiveness(FakeVision):
     def describe(
-        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] | None = None
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] = ATTRIBUTES
     ) -> list[Estimates]:
         return [replace(one, liveness=None) for one in super().describe(image, faces, wanted)]
 
@@ -201,7 +211,7 @@ class FindsAllBlurred(FakeVision):
         return [Quality(21.0, "too blurred", 21.0) for _ in faces]
 
     def describe(
-        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] | None = None
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] = ATTRIBUTES
     ) -> list[Estimates]:
         return [replace(one, quality=21.0) for one in super().describe(image, faces, wanted)]
 

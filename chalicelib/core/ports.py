@@ -12,7 +12,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
+from chalicelib.core.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
 
 if TYPE_CHECKING:
     import numpy as np
@@ -346,6 +346,15 @@ class Standing:
     best_missed: float
 
 
+@dataclass(frozen=True, eq=False)
+class Examined:
+    """Findings about some faces, in their order. `embeddings`: (n, dimensions) unit rows."""
+
+    embeddings: NDArray[np.float32]
+    estimates: list[Estimates]
+    jpegs: list[FaceJpeg]
+
+
 class Vision(Protocol):
     """Image bytes to faces. Pictures are (height, width, 3) uint8 RGB, upright.
 
@@ -380,6 +389,16 @@ class Vision(Protocol):
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         """Find all faces, the largest box first."""
 
+    def examine(
+        self,
+        image: NDArray[np.uint8],
+        faces: Sequence[DetectedFace],
+        wanted: Collection[str] = ATTRIBUTES,
+        *,
+        crops: bool = False,
+    ) -> Examined:
+        """Do what `embed`, `describe` and, with `crops`, `crop` do, side by side on cores that are free."""
+
     def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
         """Embed each face, in order: (n, dimensions) unit rows; n may be 0."""
 
@@ -387,11 +406,11 @@ class Vision(Protocol):
         """Measure each face's quality without its pose, in order, from the pixels: no model runs."""
 
     def describe(
-        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] | None = None
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] = ATTRIBUTES
     ) -> list[Estimates]:
         """Estimate each face's attributes, pose and quality, in order.
 
-        `wanted`: names of ATTRIBUTES; pose and quality are always estimated, other models do not run. None: all do.
+        `wanted`: names of ATTRIBUTES; pose and quality are always estimated, and other models do not run.
         """
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:

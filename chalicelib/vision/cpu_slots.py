@@ -9,12 +9,24 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from chalicelib.core import telemetry
 
 Part = TypeVar("Part")
 Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True)
+class Work(Generic[Answer]):
+    """Parts that do not depend on each other, and what makes one answer of theirs."""
+
+    parts: Sequence[Callable[[], Any]]
+    answer: Callable[[list[Any]], Answer]
+
+    def done(self) -> Answer:
+        """Do all parts in this thread."""
+        return self.answer([part() for part in self.parts])
 
 
 @dataclass(eq=False)
@@ -85,21 +97,26 @@ class CpuSlots:
             helper.result()
         return [answers[at] for at in range(len(parts))]
 
+    def done(self, works: Sequence[Work[Any]]) -> list[Any]:
+        """Do the parts of all these works as `spread` does, the first ones first, and return each work's answer."""
+        found = iter(self.spread(lambda part: part(), [part for work in works for part in work.parts]))
+        return [work.answer([next(found) for _ in work.parts]) for work in works]
+
     @contextmanager
-    def all_others(self) -> Iterator[bool]:
-        """Take all slots but the caller's, if nobody holds or awaits one and there are any; yield whether it did."""
-        tenant, others = telemetry.tenant(), self.count - 1
-        taken = self._take_spare(tenant, others, least=others)
+    def one_more(self) -> Iterator[int]:
+        """Take a slot for a second thread of the caller's work, if one is free now; yield how many were taken."""
+        tenant = telemetry.tenant()
+        taken = self._take_spare(tenant, 1)
         try:
-            yield taken > 0
+            yield taken
         finally:
             self._give_back(tenant, taken)
 
-    def _take_spare(self, tenant: str, most: int, least: int = 0) -> int:
-        """Take up to `most` slots on cores that nobody uses, or none if fewer than `least` are; return how many."""
+    def _take_spare(self, tenant: str, most: int) -> int:
+        """Take up to `most` slots on cores that nobody uses, none if somebody waits; return how many."""
         with self._changed:
             spare = 0 if self._waiting else self.count - max(self._held.total(), 1)
-            taken = max(min(spare, most), 0) if spare >= least else 0
+            taken = max(min(spare, most), 0)
             self._free -= taken
             self._held[tenant] += taken
             return taken

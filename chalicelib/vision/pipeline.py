@@ -7,14 +7,17 @@ import weakref
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.core.decision import ImpostorCurve
-from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
+from chalicelib.core.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
+from chalicelib.core.ports import Examined
 from chalicelib.core.telemetry import stage
-from chalicelib.vision.cpu_slots import CpuSlots, cores
+from chalicelib.vision.cpu_slots import CpuSlots, Work, cores
 from chalicelib.vision.describe import attributes, beauty, embed, liveness, pose, quality
 from chalicelib.vision.detect import align
 from chalicelib.vision.detect.detect import Detector
@@ -66,6 +69,8 @@ class FacePipeline:
         needed = (*self._manifest.detector.files, self._manifest.embedding.file)
         for file in self._files if describes else needed:
             self._sessions.load(file)
+        if self._slots.count > 1:
+            self._sessions.load(self._manifest.detector.file, threads=2)  # for large pictures
 
     def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
         return image.read(picture, rules, self._decoding)
@@ -77,27 +82,43 @@ class FacePipeline:
         with self._slots.slot(), stage("detect"):
             return self._detector.faces(image)
 
+    def examine(
+        self,
+        image: NDArray[np.uint8],
+        faces: Sequence[DetectedFace],
+        wanted: Collection[str] = ATTRIBUTES,
+        *,
+        crops: bool = False,
+    ) -> Examined:
+        roles = self._wanted(faces, wanted)
+        with self._slots.slot():
+            jpegs, embeddings, outputs, qualities = self._done(
+                "examine",  # the longest parts first
+                Work([partial(crop.jpeg, image, face.box) for face in faces if crops], list),
+                self._embeddings(image, faces),
+                self._attributes.outputs(image, faces, roles),
+                self._qualities(image, faces),
+            )
+        return Examined(embeddings, _estimates(roles, faces, qualities, outputs), jpegs)
+
     def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
         with self._slots.slot():
-            aligned = self._aligned(image, faces, self._manifest.embedding)
-            with stage("embed"):
-                return embed.embeddings(self._sessions, self._manifest.embedding, aligned)
+            (embeddings,) = self._done("embed", self._embeddings(image, faces))
+        return np.asarray(embeddings)
 
     def qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Quality]:
         with self._slots.slot():
-            return self._qualities(image, faces)
+            (qualities,) = self._done("quality", self._qualities(image, faces))
+        return list(qualities)
 
     def describe(
-        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] | None = None
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] = ATTRIBUTES
     ) -> list[Estimates]:
-        if not faces:
-            return []
-        roles = self._roles if wanted is None else {n: r for n, r in self._roles.items() if n in {*wanted, _POSE}}
+        roles = self._wanted(faces, wanted)
         with self._slots.slot():
-            qualities = self._qualities(image, faces)
-            with stage("attributes"):
-                outputs = self._attributes.outputs(image, faces, roles)
-                return [_estimates(roles, *face) for face in zip(faces, qualities, outputs, strict=True)]
+            works = self._attributes.outputs(image, faces, roles), self._qualities(image, faces)
+            outputs, qualities = self._done("attributes", *works)
+        return _estimates(roles, faces, qualities, outputs)
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:
         with self._slots.slot(), stage("crop"):
@@ -114,13 +135,26 @@ class FacePipeline:
         with room, self._slots.slot(to_open=True), stage("decode"):
             yield
 
-    def _qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Quality]:
+    def _done(self, name: str, *works: Work[Any]) -> list[Any]:
+        with stage(name):
+            return self._slots.done(works)
+
+    def _wanted(self, faces: Sequence[DetectedFace], wanted: Collection[str]) -> Mapping[str, CropRole]:
+        return {name: role for name, role in self._roles.items() if faces and name in {*wanted, _POSE}}
+
+    def _embeddings(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> Work[NDArray[np.float32]]:
+        role = self._manifest.embedding
+        return embed.embeddings(self._sessions, role, self._aligned(image, faces, role))
+
+    def _qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> Work[list[Quality]]:
         aligned, known = self._aligned(image, faces, self._manifest.quality), self._last.of(image).qualities
-        with stage("quality"):
-            for face, crop_of_it in zip(faces, aligned, strict=True):
-                if face not in known:
-                    known[face] = quality.quality(image, face, crop_of_it)
+        new = {face: aligned[at] for at, face in enumerate(faces) if face not in known}
+
+        def with_known(measured: list[Quality]) -> list[Quality]:
+            known.update(zip(new, measured, strict=True))
             return [known[face] for face in faces]
+
+        return Work([partial(quality.quality, image, *each) for each in new.items()], with_known)
 
     def _aligned(
         self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], role: EmbeddingRole | QualityRole
@@ -135,6 +169,15 @@ class FacePipeline:
 
 
 def _estimates(
+    roles: Mapping[str, CropRole],
+    faces: Sequence[DetectedFace],
+    qualities: Sequence[Quality],
+    outputs: Sequence[Mapping[str, Sequence[attributes.Looks]]],
+) -> list[Estimates]:
+    return [_estimated(roles, *each) for each in zip(faces, qualities, outputs, strict=True)]
+
+
+def _estimated(
     roles: Mapping[str, CropRole],
     face: DetectedFace,
     known: Quality,

@@ -23,7 +23,7 @@ from chalicelib.core import keys
 from chalicelib.core.captures import sighting_id
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.observations import ObservationFilter
-from chalicelib.core.pictures import DetectedFace
+from chalicelib.core.pictures import ATTRIBUTES, DetectedFace
 from chalicelib.core.ports import Vision
 from chalicelib.services import Services
 from chalicelib.services.captures.camera_settings import CameraSettings
@@ -106,6 +106,16 @@ class RememberedVision:
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         return list(self._once("detect", image))
 
+    def examine(
+        self,
+        image: NDArray[np.uint8],
+        faces: Sequence[DetectedFace],
+        wanted: Collection[str] = ATTRIBUTES,
+        *,
+        crops: bool = False,
+    ) -> Any:
+        return self._once("examine", image, faces, sorted(wanted), crops=crops)
+
     def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> Any:
         return self._once("embed", image, faces)
 
@@ -113,17 +123,17 @@ class RememberedVision:
         return self._once("qualities", image, faces)
 
     def describe(
-        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] | None = None
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] = ATTRIBUTES
     ) -> Any:
-        return self._once("describe", image, faces, wanted)
+        return self._once("describe", image, faces, sorted(wanted))
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> Any:
         return self._once("crop", image, face)
 
-    def _once(self, step: str, image: NDArray[np.uint8], *faces: Any) -> Any:
-        key = step, hashlib.sha256(image.tobytes()).digest(), repr(faces)
+    def _once(self, step: str, image: NDArray[np.uint8], *faces: Any, **named: Any) -> Any:
+        key = step, hashlib.sha256(image.tobytes()).digest(), repr((faces, named))
         if key not in self._known:
-            self._known[key] = getattr(self._vision, step)(image, *faces)
+            self._known[key] = getattr(self._vision, step)(image, *faces, **named)
         return self._known[key]
 
 

@@ -328,9 +328,7 @@ def warm(services: Any) -> set[str]:
     for vision in visions:
         vision.load()
         vision.detect(picture)
-        probes[vision.model] = vision.embed(picture, [face])
-        vision.describe(picture, [face])
-        vision.crop(picture, face)
+        probes[vision.model] = vision.examine(picture, [face], crops=True).embeddings
     for tenant, vision in tenants.items():
         services.search.search(tenant, SearchRequest(vision.model, probes[vision.model]))
     return {vision.pack for vision in visions}

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, Gender, Pose
-from chalicelib.vision.cpu_slots import CpuSlots
 from chalicelib.vision.describe.attributes import CropModels, emotions
 from chalicelib.vision.packs.manifest import Crop, CropModel, CropRole
 from chalicelib.vision.pipeline import FacePipeline
@@ -157,7 +156,6 @@ class FixedSessions:
 
     def __init__(self) -> None:
         self.batches: list[tuple[str, tuple[int, ...]]] = []
-        self.spread = CpuSlots(1).spread
 
     def run(self, file: str, batch: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         self.batches.append((file, batch.shape))
@@ -172,7 +170,7 @@ class TestCropModels:
     def outputs(self, *models: CropModel) -> tuple[Sequence[NDArray[np.float32]], FixedSessions]:
         sessions = FixedSessions()
         role = CropRole(models)
-        (told,) = CropModels(sessions).outputs(self.IMAGE, [self.FACE], {"emotion": role})  # type: ignore[arg-type]
+        (told,) = CropModels(sessions).outputs(self.IMAGE, [self.FACE], {"emotion": role}).done()  # type: ignore[arg-type]
         return told["emotion"], sessions
 
     def test_a_models_answers_come_in_the_order_of_the_roles_labels(self) -> None:
@@ -195,7 +193,7 @@ class TestCropModels:
         model = CropModel("f", ("o",), CROP)
         sessions = FixedSessions()
         roles = {"age": CropRole((model,)), "gender": CropRole((replace(model, labels=("a", "b", "c")),))}
-        CropModels(sessions).outputs(self.IMAGE, [self.FACE, self.FACE], roles)  # type: ignore[arg-type]
+        CropModels(sessions).outputs(self.IMAGE, [self.FACE, self.FACE], roles).done()  # type: ignore[arg-type]
         assert sessions.batches == [("f", (2, 3, 16, 16))]
 
 

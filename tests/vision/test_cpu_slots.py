@@ -5,11 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import pytest
 
 from chalicelib.core import telemetry
-from chalicelib.vision.cpu_slots import CpuSlots
+from chalicelib.vision.cpu_slots import CpuSlots, Work
 
 SLOTS = 2
 REQUESTS = 24
@@ -203,29 +204,43 @@ class TestSpread:
         assert found == [[number * part for number in range(9)] for part in range(9)]
 
 
-class TestAllOthers:
-    """The slots for a run that uses all cores."""
+class TestDone:
+    """Several works, whose parts are spread together."""
 
-    def test_they_are_taken_if_nobody_else_computes_and_given_back(self) -> None:
+    def test_each_work_gets_the_answers_of_its_own_parts(self) -> None:
+        slots = CpuSlots(4)
+        works = [Work([partial(pow, number, 2) for number in range(count)], list) for count in (3, 0, 5)]
+        with slots.slot():
+            assert slots.done(works) == [[0, 1, 4], [], [0, 1, 4, 9, 16]]
+        assert works[0].done() == [0, 1, 4]
+
+    def test_parts_of_two_works_go_side_by_side(self) -> None:
+        slots, both_at_once = CpuSlots(2), threading.Barrier(2)
+        with slots.slot():
+            slots.done([Work([partial(both_at_once.wait, 30)], list) for _ in range(2)])
+
+
+class TestOneMore:
+    """The slot for a second thread of one run."""
+
+    def test_it_is_taken_while_a_core_is_free_and_given_back(self) -> None:
         slots = CpuSlots(3)
         for _ in range(10):
-            with slots.slot(), slots.all_others() as is_alone:
-                assert is_alone
-                with slots.all_others() as inner:
-                    assert not inner
+            with slots.slot(), slots.one_more() as first, slots.one_more() as second, slots.one_more() as third:
+                assert (first, second, third) == (1, 1, 0)
 
-    def test_they_are_not_taken_from_anybody(self) -> None:
-        slots, begun, end = CpuSlots(3), threading.Event(), threading.Event()
+    def test_it_is_not_taken_from_anybody(self) -> None:
+        slots, begun, end = CpuSlots(2), threading.Event(), threading.Event()
         other = of_tenant("other", slots, begun, end)
         try:
             assert begun.wait(30)
-            with slots.slot(), slots.all_others() as is_alone:
-                assert not is_alone
+            with slots.slot(), slots.one_more() as more:
+                assert more == 0
         finally:
             end.set()
             other.join()
 
-    def test_one_core_has_no_others(self) -> None:
+    def test_one_core_has_no_other(self) -> None:
         slots = CpuSlots(1)
-        with slots.slot(), slots.all_others() as is_alone:
-            assert not is_alone
+        with slots.slot(), slots.one_more() as more:
+            assert more == 0

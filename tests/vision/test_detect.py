@@ -138,7 +138,7 @@ class TestManyFaces:
         picture = np.asarray(whole)
         vision.detect(album.seen(PORTRAIT).image)  # loads the networks
         found = []
-        assert peak_mb(lambda: found.extend(vision.detect(picture))) < 60
+        assert peak_mb(lambda: found.extend(vision.detect(picture))) < 75  # both looks at once, of which one takes 40
         assert 1 <= len(found) <= MAX_PROPOSALS
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import threading
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chalicelib.core.errors import Unusable
-from chalicelib.core.pictures import DetectedFace, Gender
+from chalicelib.core.pictures import ATTRIBUTES, DetectedFace, Gender
 from chalicelib.core.ports import Vision
 from chalicelib.core.telemetry import collected
 from chalicelib.vision.cpu_slots import cores
@@ -41,7 +42,8 @@ def test_every_stage_is_timed(vision: FacePipeline, album: Album) -> None:
         vision.embed(image, faces)
         vision.describe(image, faces)
         vision.crop(image, faces[0])
-    assert set(stages) == {"decode", "detect", "align", "quality", "embed", "attributes", "crop"}
+        vision.examine(image, faces)
+    assert set(stages) == {"decode", "detect", "align", "quality", "embed", "attributes", "crop", "examine"}
 
 
 def test_limits_are_the_callers(vision: FacePipeline, album: Album) -> None:
@@ -77,6 +79,21 @@ def test_no_faces_are_no_rows(album: Album, vision: FacePipeline, pack: Pack) ->
     assert vision.embed(image, []).shape == (0, pack.manifest.embedding.dimensions)
     assert vision.describe(image, []) == []
     assert vision.qualities(image, []) == []
+    none = vision.examine(image, [], crops=True)
+    assert (len(none.embeddings), none.estimates, none.jpegs) == (0, [], [])
+
+
+@pytest.mark.parametrize("wanted", [ATTRIBUTES, ("liveness",), ()])
+def test_faces_are_examined_as_each_call_alone_would_see_them(
+    wanted: Collection[str], album: Album, vision: FacePipeline
+) -> None:
+    seen = album.seen(GROUP)
+    for faces in (seen.faces[:1], seen.faces):
+        both = vision.examine(seen.image.copy(), faces, wanted, crops=True)
+        assert np.array_equal(both.embeddings, vision.embed(seen.image, faces))
+        assert both.estimates == vision.describe(seen.image, faces, wanted)
+        assert both.jpegs == [vision.crop(seen.image, face) for face in faces]
+    assert vision.examine(seen.image, seen.faces, wanted).jpegs == []
 
 
 def test_every_face_has_every_estimate(album: Album) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
@@ -35,6 +36,14 @@ def test_they_are_resized_as_pillow_does_it(size: tuple[int, int], image: NDArra
     ours = picture_of(resized(image, size))
     assert ours.shape == (size[1], size[0], 3)
     assert far(ours, np.asarray(theirs)) < (1.5 if STUDIO else 2)  # finer detail than in a studio
+
+
+def test_the_order_of_the_colours_changes_nothing(image: NDArray[np.uint8]) -> None:
+    def backwards(work: Callable[[int], None], colours: Sequence[int]) -> None:
+        for colour in reversed(colours):
+            work(colour)
+
+    assert np.array_equal(resized(image, (500, 400), backwards), interpolated(planes_of(image), (500, 400)))
 
 
 def test_at_half_the_size_all_pixels_count_alike(image: NDArray[np.uint8]) -> None:

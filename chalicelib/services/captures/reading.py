@@ -15,7 +15,7 @@ from chalicelib.core.pictures import MAX_PICTURE_BYTES, Box, FaceJpeg, PictureRu
 from chalicelib.core.ports import BlobStore, ItemStore, Vision
 from chalicelib.core.records.observations import observation_from
 from chalicelib.core.templates import canonical
-from chalicelib.services.models.estimation import estimated, whole
+from chalicelib.services.models.estimation import examined, whole
 from chalicelib.services.models.tenant_vision import TenantVision
 
 if TYPE_CHECKING:
@@ -66,17 +66,17 @@ class Reading:
         found = vision.detect(image)[:MAX_FACES]
         if not found:
             return []
-        embeddings = vision.embed(image, found)
+        seen, estimated = examined(vision, self._tenant, image, found)
         qualities = vision.qualities(image, found)
         return [
             SeenFace(
                 face,
-                canonical(vision.model, embeddings[i]),
+                canonical(vision.model, seen.embeddings[i]),
                 one.estimates,
                 whole(qualities[i], one.estimates).flaw,
                 one.spoof or "",
             )
-            for i, (face, one) in enumerate(zip(found, estimated(vision, self._tenant, image, found), strict=True))
+            for i, (face, one) in enumerate(zip(found, estimated, strict=True))
         ]
 
 

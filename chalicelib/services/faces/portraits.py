@@ -23,7 +23,7 @@ from chalicelib.core.ports import Beside, BlobStore, Vision
 from chalicelib.core.telemetry import stage
 from chalicelib.core.templates import canonical, vector
 from chalicelib.services.commit.gallery import GalleryMoved
-from chalicelib.services.models.estimation import estimated, whole
+from chalicelib.services.models.estimation import examined, whole
 from chalicelib.services.models.tenant_vision import TenantVision
 
 if TYPE_CHECKING:
@@ -240,18 +240,17 @@ def _portraits(
     faces: Sequence[DetectedFace],
     photo: str,
 ) -> list[Portrait]:
-    seen = estimated(vision, tenant, image, faces)
+    found, seen = examined(vision, tenant, image, faces, crops=True)
     for one in seen:
         if one.spoof:
             raise Unusable(one.spoof)
-    embeddings = vision.embed(image, faces)
     return [
         Portrait(
             face.box,
-            embeddings[i],
-            canonical(vision.model, embeddings[i]),
+            found.embeddings[i],
+            canonical(vision.model, found.embeddings[i]),
             seen[i].estimates,
-            vision.crop(image, face),
+            found.jpegs[i],
             photo,
             Found.of(face, Sides(*image.shape[1::-1])),
         )

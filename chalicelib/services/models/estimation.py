@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core.model import Tenant
 from chalicelib.core.pictures import ATTRIBUTES, DetectedFace, Estimates, Quality
-from chalicelib.core.ports import Vision
+from chalicelib.core.ports import Examined, Vision
 from chalicelib.core.records.faces import as_stored
 
 if TYPE_CHECKING:
@@ -28,18 +28,32 @@ class Estimated:
 
 
 def estimated(
-    vision: Vision,
-    tenant: Tenant,
-    image: NDArray[np.uint8],
-    faces: Sequence[DetectedFace],
-    wanted: Collection[str] = ATTRIBUTES,
+    vision: Vision, tenant: Tenant, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
 ) -> list[Estimated]:
     """Return one Estimated for each face, in order, rounded to the digits that are stored.
 
-    `wanted`: of ATTRIBUTES. What the tenant switched off is not computed, liveness if it is required.
+    What the tenant switched off is not computed, liveness if it is required.
     """
-    described = vision.describe(image, faces, computed(tenant, wanted))
+    described = vision.describe(image, faces, computed(tenant, ATTRIBUTES))
     return [judged(tenant, as_stored(one)) for one in described]
+
+
+def examined(
+    vision: Vision, tenant: Tenant, image: NDArray[np.uint8], faces: Sequence[DetectedFace], *, crops: bool = False
+) -> tuple[Examined, list[Estimated]]:
+    """Return what `estimated` does, and beside it the faces' embeddings and, with `crops`, their JPEGs."""
+    found = vision.examine(image, faces, computed(tenant, ATTRIBUTES), crops=crops)
+    return found, [judged(tenant, as_stored(one)) for one in found.estimates]
+
+
+def embedded(
+    vision: Vision, tenant: Tenant, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
+) -> tuple[NDArray[np.float32], list[str | None]]:
+    """Embed each face, and say why it is refused as a picture of a face, as in Estimated."""
+    if tenant.least_liveness is None:
+        return vision.embed(image, faces), [None] * len(faces)
+    found = vision.examine(image, faces, computed(tenant, ()))
+    return found.embeddings, [spoof(tenant, as_stored(one).liveness) for one in found.estimates]
 
 
 def computed(tenant: Tenant, wanted: Collection[str]) -> set[str]:
@@ -50,13 +64,6 @@ def computed(tenant: Tenant, wanted: Collection[str]) -> set[str]:
 
 def judged(tenant: Tenant, estimates: Estimates) -> Estimated:
     return Estimated(tenant.visible(estimates), spoof(tenant, estimates.liveness))
-
-
-def spoofs(vision: Vision, tenant: Tenant, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[str | None]:
-    """Return for each face why it is refused as a picture of a face, as in Estimated."""
-    if tenant.least_liveness is None:
-        return [None] * len(faces)
-    return [one.spoof for one in estimated(vision, tenant, image, faces, wanted=())]
 
 
 def whole(quality: Quality, estimates: Estimates) -> Quality:

@@ -18,7 +18,7 @@ from chalicelib.core.templates import vector
 from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.groups.groups import Groups
-from chalicelib.services.models.estimation import estimated, spoofs
+from chalicelib.services.models.estimation import embedded, examined
 from chalicelib.services.models.tenant_vision import TenantVision
 from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition, settled, template_of
 from chalicelib.services.statistics.recorder import Recorder, new_id, observed_estimates
@@ -102,9 +102,9 @@ class Identify:
         faces = vision.detect(image)[:1]
         if not faces:
             raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
-        if why := spoofs(vision, tenant, image, faces)[0]:
+        probes, (why,) = embedded(vision, tenant, image, faces)
+        if why:
             raise Unusable(why)
-        probes = vision.embed(image, faces)
         estimates = [Estimates(quality=quality.total) for quality in vision.qualities(image, faces)]
         found = self._identify(tenant, vision, probes, None, [faces[0].box], estimates)[0]
         self._observe(tenant, [found.match] if found.match else [], labels)
@@ -122,13 +122,14 @@ class Identify:
         image = vision.read(picture, rules)
         faces = vision.detect(image)
         group = self.groups.find(tenant, group_name)
-        seen = zip(faces, estimated(vision, tenant, image, faces), strict=True) if group and faces else ()
-        live = [(face, one.estimates) for face, one in seen if not one.spoof]
-        if group is None or not live:
+        if group is None or not faces:
             return PictureSearch([], len(faces))
-        probes = vision.embed(image, [face for face, _ in live])
-        boxes, estimates = [face.box for face, _ in live], [one for _, one in live]
-        searches = self._identify(tenant, vision, probes, group, boxes, estimates)
+        found, seen = examined(vision, tenant, image, faces)
+        live = [number for number, one in enumerate(seen) if not one.spoof]
+        if not live:
+            return PictureSearch([], len(faces))
+        boxes, estimates = [faces[number].box for number in live], [seen[number].estimates for number in live]
+        searches = self._identify(tenant, vision, found.embeddings[live], group, boxes, estimates)
         matches = [search.match for search in searches if search.match]
         self._observe(tenant, matches, labels)
         return PictureSearch(matches, len(faces))

@@ -31,7 +31,7 @@ from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId, Requests
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.groups.groups import Groups
-from chalicelib.services.models.estimation import Estimated, computed, estimated, judged, spoofs, whole
+from chalicelib.services.models.estimation import Estimated, computed, embedded, estimated, judged, whole
 from chalicelib.services.models.tenant_vision import TenantVision
 from chalicelib.services.recognition.identify import Match, search_observation
 from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition, settled, template_of
@@ -176,9 +176,8 @@ def probes_of(vision: Vision, tenant: Tenant, picture: bytes, rules: PictureRule
     faces = vision.detect(image)[:most]
     if not faces:
         return ProbePicture(width, height, vision.model, ())
-    vectors = vision.embed(image, faces)
+    vectors, refused = embedded(vision, tenant, image, faces)
     qualities = vision.qualities(image, faces)
-    refused = spoofs(vision, tenant, image, faces)
     probes = tuple(
         Probe(_scaled(face.box, scale), qualities[i], vectors[i], refused[i] or "") for i, face in enumerate(faces)
     )
@@ -261,9 +260,13 @@ class Looking:
         found = vision.detect(image)[:most]
         judge = tenant if live else replace(tenant, least_liveness=None)
         names = computed(judge, ATTRIBUTES if wanted is None else wanted)
-        estimates = vision.describe(image, found, names) if poses or names else [NO_ESTIMATES] * len(found)
+        if embeds and (poses or names):
+            both = vision.examine(image, found, names)
+            estimates, embeddings = both.estimates, both.embeddings
+        else:
+            estimates = vision.describe(image, found, names) if poses or names else [NO_ESTIMATES] * len(found)
+            embeddings = vision.embed(image, found if embeds else [])
         described = _described(sides, scale, vision, image, found, [judged(judge, one) for one in estimates])
-        embeddings = vision.embed(image, found if embeds else [])
         return SeenPicture(described, vision.model, embeddings, lambda number: vision.crop(image, found[number]))
 
     def identify(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.core.pictures import DetectedFace, Gender
+from chalicelib.vision.cpu_slots import Work
 from chalicelib.vision.detect import align
 from chalicelib.vision.packs.manifest import WHITE, Crop, CropModel, CropRole
 from chalicelib.vision.packs.session import Sessions
@@ -34,25 +36,32 @@ class CropModels:
 
     def outputs(
         self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], roles: Mapping[str, CropRole]
-    ) -> list[Mapping[str, Sequence[Looks]]]:
-        """Run these roles' models; return, by face and role, each model's outputs in the order of the role's labels."""
+    ) -> Work[list[Mapping[str, Sequence[Looks]]]]:
+        """Run these roles' models; answer, by face and role, each model's outputs in the order of the role's labels."""
         runs = list(dict.fromkeys((model.file, model.crop) for role in roles.values() for model in role.models))
         groups = [faces[start : start + FACES] for start in range(0, len(faces), FACES)]
 
-        def run(part: tuple[_Run, Sequence[DetectedFace]]) -> Mapping[str, NDArray[np.float32]]:
-            (file, crop), group = part
+        def run(file: str, crop: Crop, group: Sequence[DetectedFace]) -> Mapping[str, NDArray[np.float32]]:
             return self._sessions.run(file, _crops(image, group, crop))
 
-        parts = iter(self._sessions.spread(run, [(each, group) for each in runs for group in groups]))
-        found = {each: _joined([next(parts) for _ in groups]) for each in runs}
-        answers: dict[str, list[NDArray[np.float32]]] = {}
-        for name, role in roles.items():
-            for model in role.models:
-                values = np.concatenate([found[model.file, model.crop][output] for output in model.outputs], axis=1)
-                if model.labels != role.labels:
-                    values = values[:, [model.labels.index(label) for label in role.labels]]
-                answers.setdefault(name, []).append(values.reshape(len(faces), -1, values.shape[1]))
-        return [{name: [rows[face] for rows in each] for name, each in answers.items()} for face in range(len(faces))]
+        def by_face(ran: list[Mapping[str, NDArray[np.float32]]]) -> list[Mapping[str, Sequence[Looks]]]:
+            parts = iter(ran)
+            found = {each: _joined([next(parts) for _ in groups]) for each in runs}
+            answers = {name: _of_role(role, found, len(faces)) for name, role in roles.items()}
+            return [{name: [rows[at] for rows in each] for name, each in answers.items()} for at in range(len(faces))]
+
+        return Work([partial(run, *each, group) for each in runs for group in groups], by_face)
+
+
+def _of_role(role: CropRole, found: Mapping[_Run, Mapping[str, NDArray[np.float32]]], faces: int) -> list[Looks]:
+    """Return the outputs of each of the role's models: (faces, looks, values), in the order of the role's labels."""
+    outputs = []
+    for model in role.models:
+        values = np.concatenate([found[model.file, model.crop][output] for output in model.outputs], axis=1)
+        if model.labels != role.labels:
+            values = values[:, [model.labels.index(label) for label in role.labels]]
+        outputs.append(values.reshape(faces, -1, values.shape[1]))
+    return outputs
 
 
 def _joined(parts: Sequence[Mapping[str, NDArray[np.float32]]]) -> Mapping[str, NDArray[np.float32]]:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
+from chalicelib.vision.cpu_slots import Work
 from chalicelib.vision.packs.manifest import EmbeddingRole
 from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pictures.crop import batch
 
 
-def embeddings(sessions: Sessions, role: EmbeddingRole, aligned: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+def embeddings(
+    sessions: Sessions, role: EmbeddingRole, aligned: Sequence[NDArray[np.uint8]]
+) -> Work[NDArray[np.float32]]:
     """Embed (size, size, 3) aligned faces: (n, role.dimensions) unit rows, in order.
 
     With `role.mirrored`, the embeddings of the face and its mirror image are added. Identity is in both; light and turn
@@ -23,9 +27,12 @@ def embeddings(sessions: Sessions, role: EmbeddingRole, aligned: Sequence[NDArra
     def run(face: NDArray[np.uint8]) -> NDArray[np.float32]:
         return _unit(sessions.run(role.file, batch([face], role.channels))[role.output])
 
+    def together(rows: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+        shape = (len(aligned), len(looks), role.dimensions)
+        return _unit(np.array(rows, np.float32).reshape(shape).sum(axis=1))
+
     faces = [np.asarray(face[:, ::-1]) if mirror else face for face in aligned for mirror in looks]
-    rows = np.array(sessions.spread(run, faces), np.float32)
-    return _unit(rows.reshape(len(aligned), len(looks), role.dimensions).sum(axis=1))
+    return Work([partial(run, face) for face in faces], together)
 
 
 def _looks(role: EmbeddingRole) -> Sequence[bool]:

@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.core.pictures import Box, DetectedFace
+from chalicelib.vision.cpu_slots import Work
 from chalicelib.vision.detect.frame import frame_of
 from chalicelib.vision.detect.networks import MAX_PROPOSALS, network_of
 from chalicelib.vision.detect.yunet import iou, suppress, surest
@@ -98,7 +100,7 @@ class Detector:
 
     def __init__(self, sessions: Sessions, role: DetectorRole) -> None:
         self._network = network_of(sessions, role)
-        self._spread = sessions.spread
+        self._spread, self._done = sessions.spread, sessions.done
         self._role = role
 
     def faces(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
@@ -116,39 +118,50 @@ class Detector:
         height, width = image.shape[:2]
         long_side = max(height, width)
         # a smaller copy, from which the first look is quickly made
-        base = resized(image, _size_within(image.shape[:2], min(self._role.fine_px, long_side)))
+        base = resized(image, _size_within(image.shape[:2], min(self._role.fine_px, long_side)), self._spread)
+        zoom = min(self._role.fine_px / max(base.shape[1:]), LARGEST_ZOOM)
+        finer = self._fine_look(
+            _tiles(base.shape[1:], zoom, TILE_PX), zoom, lambda tile, size: interpolated(base[:, *tile], size)
+        )
         canvas_px = min(self._role.canvas_px, round(self._role.first_zoom * long_side))
-        coarse = self._first_look(base, canvas_px)
-        if len(coarse) == 0:
-            coarse = self._first_look(base, max(canvas_px // 2, 1))  # blurred faces are sharp there
-        fine, zoom = coarse[:0], min(self._role.fine_px / max(base.shape[1:]), LARGEST_ZOOM)
-        if long_side >= TWICE * self._role.canvas_px or len(coarse) == 0:
-            tiles = _tiles(base.shape[1:], zoom, TILE_PX)
-            fine = self._fine_look(tiles, zoom, lambda tile, size: interpolated(base[:, *tile], size))
+        if long_side >= TWICE * self._role.canvas_px:
+            fine, coarse = self._done([finer, self._first_look(base, canvas_px)])  # the one that takes longer first
+        else:
+            coarse = self._first_look(base, canvas_px).done()
+            fine = coarse[:0] if len(coarse) else self._done([finer])[0]
         across, down = width / base.shape[2], height / base.shape[1]
         rows = _scaled(np.concatenate([coarse, _small(fine, zoom)]), across, down)
         if long_side > HUGE_PX:
             zoom = self._role.huge_zoom
             tiles = _tiles(image.shape[:2], zoom, self._role.huge_tile_px)
-            huge = self._fine_look(tiles, zoom, lambda tile, size: resized(image[tile], size))
+            (huge,) = self._done([self._fine_look(tiles, zoom, lambda tile, size: resized(image[tile], size))])
             rows = np.concatenate([rows, _small(huge, zoom)])
         sensible = (rows[:, 2:4].min(axis=1) >= MIN_FACE_PX) & (rows[:, 2:4].max(axis=1) <= MAX_FACE * long_side)
         proposals = suppress(rows[sensible], self._role.nms_iou, MAX_PROPOSALS)
         looks = [_scaled(look, across, down) for look in (coarse, fine)]
         return _seen_twice(proposals, looks, SURE_PX * long_side / self._role.canvas_px)
 
-    def _first_look(self, base: Planes, long_side: int) -> NDArray[np.float32]:
-        _, height, width = base.shape
-        size = _size_within(base.shape[1:], long_side)
-        (rows,) = self._network.rows([interpolated(base, size)], PROPOSAL_SCORE)
-        return _scaled(surest(rows, MAX_ROWS), width / size[0], height / size[1])
+    def _first_look(self, base: Planes, canvas_px: int) -> Work[NDArray[np.float32]]:
+        """Run the detector over the whole picture; if it proposes nothing, at half the size: blurs are sharp there."""
+
+        def look(long_side: int) -> NDArray[np.float32]:
+            _, height, width = base.shape
+            size = _size_within(base.shape[1:], long_side)
+            (rows,) = self._network.rows([interpolated(base, size)], PROPOSAL_SCORE)
+            return _scaled(surest(rows, MAX_ROWS), width / size[0], height / size[1])
+
+        def either() -> NDArray[np.float32]:
+            rows = look(canvas_px)
+            return rows if len(rows) else look(max(canvas_px // 2, 1))
+
+        return Work([either], lambda found: found[0])
 
     def _fine_look(
         self, tiles: Sequence[_Tile], zoom: float, planes: Callable[[_Tile, tuple[int, int]], Planes]
-    ) -> NDArray[np.float32]:
+    ) -> Work[NDArray[np.float32]]:
         """Run the detector over the picture enlarged by `zoom`, tile by tile.
 
-        Faces in two tiles are returned twice, or in part. `planes` returns a tile's planes in a given size.
+        Faces in two tiles are answered twice, or in part. `planes` returns a tile's planes in a given size.
         """
 
         def look(tile: _Tile) -> NDArray[np.float32]:
@@ -160,7 +173,7 @@ class Detector:
             rows[:, [1, *range(5, 14, 2)]] += tile[0].start
             return rows
 
-        return surest(np.concatenate(self._spread(look, tiles)), MAX_ROWS)
+        return Work([partial(look, tile) for tile in tiles], lambda found: surest(np.concatenate(found), MAX_ROWS))
 
     def confirm(
         self, image: NDArray[np.uint8], proposals: NDArray[np.float32], sure: NDArray[np.bool_]

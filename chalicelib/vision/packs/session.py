@@ -50,21 +50,22 @@ _ERRORS_ONLY = 3
 
 _sharing = threading.Lock()
 
-LARGE = 2_000_000
-"""Values of a picture whose run, 20 ms of a core, is worth several threads. In 8 ms, waking them takes half of that."""
+LARGE = 700_000
+"""Values of a picture whose run, 7 ms of a core, is worth a second thread. More threads gain next to nothing: a large
+picture's layers wait for memory."""
 
 
 class Sessions:
     """Sessions by model file, each created at its first use and shared by all threads.
 
-    A picture's runs go side by side on cores that are free: `spread` is that of the CpuSlots. A run uses one thread,
-    or all cores if the picture in it is large and nobody else computes. Its answer does not depend on that.
+    A picture's runs go side by side on cores that are free: `done` is that of the CpuSlots. A run uses one thread, or
+    two if the picture in it is large and a core is free. Its answer does not depend on that.
     """
 
     def __init__(self, pack: Pack, slots: CpuSlots | None = None) -> None:
         self._pack = pack
         self._slots = slots or CpuSlots(1)
-        self.spread = self._slots.spread
+        self.spread, self.done = self._slots.spread, self._slots.done
         self._sessions: dict[tuple[str, int], Any] = {}
         self._making = threading.Lock()
 
@@ -73,8 +74,8 @@ class Sessions:
 
         Raises MissingModel.
         """
-        with self._slots.all_others() if batch[0].size >= LARGE else nullcontext(False) as is_alone:
-            session = self.load(file, self._slots.count if is_alone else 1)
+        with self._slots.one_more() if batch[0].size >= LARGE else nullcontext(0) as more:
+            session = self.load(file, 1 + more)
             outputs = session.run(None, {session.get_inputs()[0].name: batch})
         return dict(zip((output.name for output in session.get_outputs()), outputs, strict=True))
 

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from chalicelib.bootstrap import build
 from chalicelib.core.errors import InvalidInput, Unusable
 from chalicelib.core.model import Labels, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter
-from chalicelib.core.pictures import ATTRIBUTES, DetectedFace, Estimates
+from chalicelib.core.pictures import ATTRIBUTES, DetectedFace, Estimates, FaceJpeg
 from chalicelib.services import Services
-from chalicelib.services.models.estimation import estimated, spoofs
+from chalicelib.services.captures.reading import Reading
+from chalicelib.services.models.estimation import embedded, estimated
 from tests.fakes import FakeVision, Person, picture
 from tests.services.conftest import RULES
 
@@ -98,10 +100,19 @@ class NotesWhatIsWanted(FakeVision):
         self.wanted: list[set[str]] = []
 
     def describe(
-        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] | None = None
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] = ATTRIBUTES
     ) -> list[Estimates]:
-        self.wanted.append(set(ATTRIBUTES if wanted is None else wanted))
+        self.wanted.append(set(wanted))
         return super().describe(image, faces, wanted)
+
+
+class NotesWhatIsCutOut(FakeVision):
+    def __init__(self) -> None:
+        self.cut_out: list[DetectedFace] = []
+
+    def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:
+        self.cut_out.append(face)
+        return super().crop(image, face)
 
 
 class TestWhatIsComputed:
@@ -130,8 +141,25 @@ class TestWhatIsComputed:
     ) -> None:
         vision, tenant = NotesWhatIsWanted(), replace(cloud, least_liveness=least_liveness)
         image = vision.read(picture(SOMEBODY), RULES)
-        assert spoofs(vision, tenant, image, vision.detect(image)) == [None]
+        assert embedded(vision, tenant, image, vision.detect(image))[1] == [None]
         assert vision.wanted == wanted
+
+    @pytest.mark.parametrize("person", [Person(1, side_px=20), Person(1, quality=10)])
+    def test_a_face_too_small_or_poor_to_enrol_is_refused_before_a_network_runs(
+        self, person: Person, services: Services, cloud: Tenant
+    ) -> None:
+        vision = NotesWhatIsWanted()
+        idle = build(services.settings, vision=lambda: vision)
+        with pytest.raises(Unusable, match=r"too (small|poor) to enrol"):
+            idle.enrolment.of_largest_face(cloud, "regular", picture(person), RULES)
+        assert vision.wanted == []
+
+    def test_a_captures_faces_are_cut_out_when_they_are_asked_for(self, cloud: Tenant) -> None:
+        vision = NotesWhatIsCutOut()
+        reading = Reading(vision, cloud, picture(Person(1), Person(2)))
+        assert vision.cut_out == []
+        reading.crop(reading.faces[1])
+        assert vision.cut_out == [reading.faces[1].detected]
 
 
 class TestLiveness:
