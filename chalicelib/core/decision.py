@@ -272,7 +272,7 @@ class OperatingPoint:
 
     def open_ones(self, found: Sequence[Sequence[Candidate]], gallery_size: int) -> list[int]:
         """Return the indices of the probes whose best score lies between floor and ceiling, so that cohorts decide."""
-        if not self.normalises(gallery_size):
+        if not any(found) or not self.normalises(gallery_size):
             return []
         low, high = self.floor(gallery_size), self.ceiling(gallery_size)
         return [number for number, candidates in enumerate(found) if candidates and low <= candidates[0].score < high]

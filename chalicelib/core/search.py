@@ -6,8 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from chalicelib.core.model import Candidate
 from chalicelib.core.shards import WHOLE, Shard
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from chalicelib.core.decision import OperatingPoint, Verdict
 
 
-@dataclass(frozen=True, eq=False)
-class SearchRequest:
+class SearchRequest(NamedTuple):
     """Probes, and the faces to search for each of them.
 
     `probes`: (n, dimensions) float32 unit rows of `model`. `group_ids`: only faces of these groups (None: all).
@@ -40,8 +38,7 @@ class SearchRequest:
     """If given, only the sample is searched in which the cohorts of a gallery of so many faces are found."""
 
 
-@dataclass(frozen=True)
-class SearchAnswer:
+class SearchAnswer(NamedTuple):
     """The answer of a search: the gallery's seq, the number of faces compared, each probe's candidates, best first."""
 
     seq: int

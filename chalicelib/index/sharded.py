@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
@@ -64,7 +63,7 @@ class ShardedSearch:
             return answer
 
         def nearest(rows: NDArray[np.float32]) -> list[list[float]]:
-            wide = replace(request, probes=rows, limit=WIDER, operating_point=None, sample_of=answer.gallery_size)
+            wide = request._replace(probes=rows, limit=WIDER, operating_point=None, sample_of=answer.gallery_size)
             return [[one.score for one in near] for near in self._all(tenant, wide, number).candidates]
 
         # The probes that need cohorts are known only now, so the shards are asked again. A change meanwhile alters a
@@ -73,7 +72,7 @@ class ShardedSearch:
 
     def _all(self, tenant: str, request: SearchRequest, number: int) -> SearchAnswer:
         """Ask all shards of `number` side by side and merge their answers."""
-        parts = [replace(request, shard=part) for part in shards(number)]
+        parts = [request._replace(shard=part) for part in shards(number)]
         answers = self._threads.map(lambda part: self._search.search(tenant, part), parts)
         return merged(list(answers), request.limit, request.operating_point)
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +25,6 @@ from chalicelib.index.snapshots import build_segment
 from chalicelib.index.snapshots.segment import Segment
 
 NOBODY = -1
-_CANDIDATE = partial(tuple.__new__, Candidate)  # half of the time of Candidate._make
 _FEW = 8
 """Rows are looked up one by one if fewer than one in so many faces is searched."""
 _REMEMBERED = 4
@@ -38,8 +37,6 @@ class Chosen:
 
     size: int
     rows: Rows
-    numbers: NDArray[np.int32] | None
-    """the base's rows to look at, if they are few; None: all"""
 
 
 @dataclass(frozen=True)
@@ -96,20 +93,19 @@ class View:
         cut = -math.inf if point is None else (point.lowest_floor if part else point.floor)(gallery_size)
         level = 0 if request.sample_of is None else sample_level(request.sample_of)
         best = self._best(probes, chosen, (request.limit, cut), level)
-        ranked = [self._ranked(one) for one in best]
-        answer = SearchAnswer(self.seq, gallery_size, tuple([tuple([one for one, _ in found]) for found in ranked]))
+        answer = SearchAnswer(self.seq, gallery_size, tuple([self._candidates(one) for one in best]))
         if point is None:
             return answer
 
         def templates(number: int) -> tuple[bytes, ...]:
-            return tuple(self._template(face) for _, face in ranked[number])
+            return tuple(map(self._template, best[number].faces))
 
         if part:
-            return replace(answer, templates=tuple(map(templates, range(len(probes)))))
+            return answer._replace(templates=tuple(map(templates, range(len(probes)))))
 
-        def nearest(rows: NDArray[np.float32]) -> list[list[float]]:
+        def nearest(rows: NDArray[np.float32]) -> list[Sequence[float]]:
             wider = self._best(rows, chosen, (WIDER, -math.inf), sample_level(gallery_size))
-            return [np.sort(near.scores)[::-1][:WIDER].tolist() for near in wider]
+            return [near.scores[:WIDER] for near in wider]
 
         return with_cohorts(answer, probes, templates, point, nearest)
 
@@ -119,14 +115,14 @@ class View:
         if chosen := self._chosen.get(key):
             return chosen
         named = self.groups if asked is None else [group_id for group_id in asked if group_id in self.groups]
-        numbers = {self.groups[group_id] for group_id in named if asked is not None or not is_users(group_id)}
-        size = sum(self.sizes.get(number, 0) for number in numbers)
+        searched = {self.groups[group_id] for group_id in named if asked is not None or not is_users(group_id)}
+        size = sum(self.sizes.get(number, 0) for number in searched)
         taken = np.zeros(len(self.groups) + 1, dtype=bool)  # the last one is that of NOBODY, -1
-        taken[list(numbers)] = True
+        taken[list(searched)] = True
         base, group = self.base, self.base_group
         few = size * _FEW < len(base.ids)
-        rows = Rows(base.templates, base.coder, base.codes, base.first_row, group, taken)
-        chosen = Chosen(size, rows, self._rows_of(taken[group]) if few else None)
+        numbers = self._rows_of(taken[group]) if few else None
+        chosen = Chosen(size, Rows(base.templates, base.coder, base.codes, base.first_row, group, taken, numbers))
         if len(self._chosen) >= _REMEMBERED:
             self._chosen.clear()
         self._chosen[key] = chosen
@@ -138,10 +134,10 @@ class View:
         """Find each probe's best faces among the chosen ones that are in the sample of this level."""
         found = [(probe, BestFaces(*limit_and_cut)) for probe in probes]
         if chosen.size and found:
-            if self.tail.rows:
-                self._search_tail(found, chosen.rows.taken, level)
             if len(self.base.templates):
                 self._search_base(found, chosen, level)
+            if self.tail.rows:  # afterwards, since few of its rows then have a score that counts
+                self._search_tail(found, chosen.rows.taken, level)
         return [best for _, best in found]
 
     def _search_tail(self, found: Found, taken: NDArray[np.bool_], level: int) -> None:
@@ -153,7 +149,7 @@ class View:
 
     def _search_base(self, found: Found, chosen: Chosen, level: int) -> None:
         if not level:
-            scan(chosen.rows, found, chosen.numbers)
+            scan(chosen.rows, found)
             return
         sample = self.base.sample(level)
         faces = np.where(chosen.rows.taken[self.base_group[sample.faces]], sample.faces, NOBODY)
@@ -166,20 +162,23 @@ class View:
             return np.flatnonzero(of_face).astype(np.int32)
         return np.flatnonzero(np.repeat(of_face, np.diff(self.base.first_row))).astype(np.int32)
 
-    def _ranked(self, best: BestFaces) -> list[tuple[Candidate, int]]:
-        """Turn the best faces into candidates, the best first, with the numbers of their faces."""
-        ids, behind, held, faces = self.base.ids, self.tail.faceids, len(self.base.ids), best.faces.tolist()
-        groups, of_base, of_tail = self._group_ids, self.base_group.item, self.tail.row_group.item
-        of_face = [groups[of_base(face) if face < held else of_tail(face - held)] for face in faces]
+    def _candidates(self, best: BestFaces) -> tuple[Candidate, ...]:
+        """Put the best faces into the order of an answer, and name them."""
+        if self.tail.rows or len(best.faces) > best.limit:  # else they are, since numbers are in the order of faceids
+            best.rank(self._faceid)
+        found, groups = zip(best.faces, best.scores, strict=True), self._group_ids
         if self.tail.rows:
-            faceids = [ids[face] if face < held else behind[face - held] for face in faces]
-        else:
-            faceids = ids.several(faces)
-        candidates = map(_CANDIDATE, zip(faceids, of_face, best.scores.tolist(), strict=True))
-        ranked = list(zip(candidates, faces, strict=True))
-        if self.tail.rows:  # else they are ranked by their numbers, which are in the order of the faceids
-            ranked.sort(key=lambda one: (-one[0].score, one[0].faceid))
-        return ranked[: best.limit]
+            return tuple([Candidate(self._faceid(face), groups[self._group(face)], score) for face, score in found])
+        names, group, new = self.base.ids.names, self.base_group.data, tuple.__new__  # half of Candidate's time
+        return tuple([new(Candidate, (names[face], groups[group[face]], score)) for face, score in found])
+
+    def _faceid(self, face: int) -> str:
+        behind = face - len(self.base.ids)
+        return self.base.ids.names[face] if behind < 0 else self.tail.faceids[behind]
+
+    def _group(self, face: int) -> int:
+        behind = face - len(self.base.ids)
+        return int(self.base_group[face] if behind < 0 else self.tail.row_group[behind])
 
     @cached_property
     def _group_ids(self) -> dict[int, str]:
@@ -198,9 +197,14 @@ class View:
         return np.asarray(row, dtype="<f2").tobytes()
 
     def _require_dimensions(self, probes: NDArray[np.float32]) -> None:
-        held = self.base.templates if len(self.base.templates) else self.tail.templates
-        if self.rows and probes.shape[1] != held.shape[1]:
-            raise InvalidInput(f"the gallery's templates have {held.shape[1]} dimensions, the probes {probes.shape[1]}")
+        if probes.shape[1] != self._dimensions and self.rows:
+            raise InvalidInput(
+                f"the gallery's templates have {self._dimensions} dimensions, the probes {probes.shape[1]}"
+            )
+
+    @cached_property
+    def _dimensions(self) -> int:
+        return int((self.base.templates if len(self.base.templates) else self.tail.templates).shape[1])
 
     def segment(self, model: str) -> Segment:
         """Make a new segment of this view's faces."""
@@ -232,7 +236,7 @@ class View:
     def _templates(self, rows: NDArray[np.int64]) -> NDArray[np.float16]:
         """Copy the templates of these rows, (rows, dimensions). The tail's rows are numbered after the base's."""
         base = self.base.templates
-        made = np.empty((len(rows), (base if len(base) else self.tail.templates).shape[1]), dtype=np.float16)
+        made = np.empty((len(rows), self._dimensions), dtype=np.float16)
         behind = rows >= len(base)
         made[~behind] = base[rows[~behind]] if len(base) else 0
         made[behind] = self.tail.templates[rows[behind] - len(base)]

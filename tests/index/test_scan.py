@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -43,7 +44,7 @@ def brute_force(
 
 
 def answer(best: BestFaces) -> Found:
-    found = zip(best.faces.tolist(), best.scores.tolist(), strict=True)
+    found = zip(best.faces, best.scores, strict=True)
     return sorted(found, key=lambda one: (-one[1], one[0]))[: best.limit]
 
 
@@ -123,7 +124,7 @@ def test_the_answer_equals_float64_brute_force_in_ids_order_and_scores(
 
     scanned, picked, plain, among_others = (BestFaces(limit, least) for _ in range(4))
     scan_rows(rows, [(probe, scanned)])
-    scan_rows(rows, [(probe, picked)], np.flatnonzero(searched).astype(np.int32))
+    scan_rows(replace(rows, numbers=np.flatnonzero(searched).astype(np.int32)), [(probe, picked)])
     norm = float(np.linalg.norm(rows.templates.astype(np.float64), axis=1).max())
     scan_plain(rows.templates.astype(np.float32), norm, np.where(searched, faces, -1), probe, plain)
     others = [(-probe, BestFaces(3)), (probe, among_others), (probe, BestFaces(1))]

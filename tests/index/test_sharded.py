@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -76,7 +75,7 @@ def test_shards_give_the_answer_of_the_whole(number: int, limit: int, least: Ope
     for group_ids in (None, ["g"], ["nowhere"]):
         request = SearchRequest("m", probes, group_ids, limit, least)
         whole, split = (ShardedSearch(Split(), lambda _, of=of: of).search("t", request) for of in (1, number))
-        assert split == replace(whole, seq=3)
+        assert split == whole._replace(seq=3)
 
 
 def test_the_merged_seq_is_the_lowest() -> None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.exceptions import ConnectionClosedError
@@ -68,13 +68,15 @@ class LambdaSearch:
 
 def event_of(tenant: str, request: SearchRequest) -> dict[str, Any]:
     """Make the function's event for a search, as JSON values."""
-    rows = _text(request.probes.astype(_PROBE_TYPE).tobytes())
+    point = request.operating_point
     return {
-        **asdict(request),
+        **request._asdict(),
         "version": VERSION,
         "tenant": tenant,
         "shape": list(request.probes.shape),
-        "probes": rows,
+        "probes": _text(request.probes.astype(_PROBE_TYPE).tobytes()),
+        "operating_point": point and asdict(point),
+        "shard": asdict(request.shard),
     }
 
 
@@ -92,7 +94,7 @@ def answer(event: Mapping[str, Any], search: FaceSearch) -> dict[str, Any]:
     # Lambda's Python writes a named tuple as an object, and not as a list as json does.
     candidates = [list(map(list, theirs)) for theirs in found.candidates]
     templates = [list(map(_text, theirs)) for theirs in found.templates]
-    return {**vars(found), "version": VERSION, "candidates": candidates, "templates": templates}
+    return {**found._asdict(), "version": VERSION, "candidates": candidates, "templates": templates}
 
 
 def _require_version(sent: Mapping[str, Any]) -> None:
@@ -102,8 +104,8 @@ def _require_version(sent: Mapping[str, Any]) -> None:
 
 
 def _of_known(kind: type[Made], sent: Mapping[str, Any], **read: Any) -> Made:
-    """Make the dataclass from what was sent, without what it does not know; `read`: fields that were read already."""
-    known = {field.name: sent[field.name] for field in fields(kind) if field.name in sent}
+    """Make an object from what was sent, without what it does not know; `read`: fields that were read already."""
+    known = {field: sent[field] for field in kind.__annotations__ if field in sent}
     return kind(**{**known, **read})
 
 

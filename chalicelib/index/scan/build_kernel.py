@@ -17,7 +17,7 @@ from pathlib import Path
 
 from chalicelib.index.scan.kernel import library_path
 
-_FLAGS = ("-O3", "-ffp-contract=off", "-fPIC", "-shared", "-Wall", "-lm")
+_FLAGS = ("-O3", "-ffp-contract=off", "-fPIC", "-shared", "-Wall", "-fopenmp-simd", "-lm")
 
 
 def compilers(machine: str) -> list[list[str]]:

@@ -28,11 +28,11 @@ class Call(ctypes.Structure):
     """The struct `search`. Its maker keeps the arrays that it points at."""
 
     _fields_ = (
-        ("tiers", Tier * 2), ("tier_count", _WHOLE), ("dimensions", _WHOLE), ("rows", _WHOLE),
+        ("tiers", Tier * 2), ("tier_count", _WHOLE), ("dimensions", _WHOLE), ("rows", _WHOLE), ("room", _WHOLE),
         ("off", _REAL), ("templates", _POINTER), ("first_row", _POINTER), ("faces", _WHOLE),
         ("group", _POINTER), ("taken", _POINTER), ("numbers", _POINTER),
-        ("probe", ctypes.c_char_p), ("turned", ctypes.c_char_p), ("wide", _POINTER), ("cut", _REAL),
-        ("best", _POINTER), ("limit", _WHOLE), ("held", _WHOLE), ("face", _WHOLE), ("score", _REAL),
+        ("probe", _POINTER), ("turned", _POINTER), ("wide", _POINTER), ("cut", _REAL),
+        ("best", _POINTER), ("limit", _WHOLE), ("face", _WHOLE), ("score", _REAL), ("held", _WHOLE),
     )  # fmt: skip
 
 
@@ -42,6 +42,7 @@ def of_coder(coder: Coder) -> Call:
     for told, tier in zip(call.tiers, coder.tiers, strict=False):
         for name in ("begin", "end", "columns", "width", "scale", "unit", "code_norm", "error_norm"):
             setattr(told, name, getattr(tier, name))
+    call.room = ctypes.sizeof(call) + 8 * coder.dimensions + sum(tier.width for tier in coder.tiers)
     return call
 
 

@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define VERSION 3
+#define VERSION 4
 #define TINY 1e-9      /* bound of all float64 rounding errors on numbers of this size, relative to |q| |x| */
 #define SMALLEST 1e-30 /* more than what floats lose that are too small for their exponent */
 
@@ -52,6 +52,7 @@ static int64_t scan_plain(const tier *t, int64_t begin, int64_t end, int32_t cut
 }
 
 typedef double (*exact_path)(const uint16_t *, const double *, int64_t);
+typedef double four __attribute__((vector_size(32)));
 typedef double eight __attribute__((vector_size(64)));
 
 static double half(uint16_t bits) {
@@ -70,40 +71,44 @@ static inline void halves(const uint16_t *bits, eight *out) {
 }
 
 /* A dot product in float64, summed in numpy's order: pairs of halves down to 128 terms, eight sums side by side there.
- * So a score is the same bits here as by scan.exact_scores. */
-#define EXACT(name, target, convert)                                                            \
+ * So a score is the same bits here as by scan.exact_scores. With AVX2 `vector` is as wide as a register: gcc keeps the
+ * sums of wider ones in memory, which takes nearly twice as long. */
+#define EXACT(name, target, vector, convert)                                                    \
     target static double name(const uint16_t *a, const double *b, int64_t n) {                  \
+        enum { lanes = sizeof(vector) / sizeof(double) };                                       \
         if (n > 128) {                                                                          \
             const int64_t part = n / 2 - n / 2 % 8;                                             \
             return name(a, b, part) + name(a + part, b + part, n - part);                       \
         }                                                                                       \
-        eight terms, factors, sums;                                                             \
-        double sum = 0;                                                                         \
+        vector sums[8 / lanes];                                                                 \
+        double sum = 0, of[8];                                                                  \
         int64_t at = 0;                                                                         \
-        for (; at + 8 <= n; at += 8) {                                                          \
-            convert(a + at, &terms);                                                            \
-            memcpy(&factors, b + at, sizeof factors);                                           \
-            terms *= factors;                                                                   \
-            sums = at ? sums + terms : terms;                                                   \
-        }                                                                                       \
-        if (at)                                                                                 \
-            sum = ((sums[0] + sums[1]) + (sums[2] + sums[3])) +                                 \
-                  ((sums[4] + sums[5]) + (sums[6] + sums[7]));                                  \
+        for (; at + 8 <= n; at += 8)                                                            \
+            for (int part = 0; part < 8 / lanes; part++) {                                      \
+                vector terms, factors;                                                          \
+                convert(a + at + part * lanes, &terms);                                         \
+                memcpy(&factors, b + at + part * lanes, sizeof factors);                        \
+                terms *= factors;                                                               \
+                sums[part] = at ? sums[part] + terms : terms;                                   \
+            }                                                                                   \
+        memcpy(of, sums, sizeof of);                                                            \
+        if (at) sum = ((of[0] + of[1]) + (of[2] + of[3])) + ((of[4] + of[5]) + (of[6] + of[7])); \
         for (; at < n; at++) sum += half(a[at]) * b[at];                                        \
         return sum;                                                                             \
     }
 
-EXACT(exact_plain, , halves)
+EXACT(exact_plain, , eight, halves)
 
 #if defined(__x86_64__)
 #include <cpuid.h>
 #include <immintrin.h>
 
-#define HALVES(bits, out) \
+#define HALVES_4(bits, out) *(out) = (four)_mm256_cvtps_pd(_mm_cvtph_ps(_mm_loadl_epi64((const __m128i *)(bits))))
+#define HALVES_8(bits, out) \
     *(out) = __builtin_convertvector(_mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)(bits))), eight)
 
-EXACT(exact_avx2, __attribute__((target("avx2,f16c"))), HALVES)
-EXACT(exact_avx512, __attribute__((target("avx512f,avx512vl,f16c"))), HALVES)
+EXACT(exact_avx2, __attribute__((target("avx2,f16c"))), four, HALVES_4)
+EXACT(exact_avx512, __attribute__((target("avx512f,avx512vl,f16c"))), eight, HALVES_8)
 
 /* Four rows at a time; behind the last row it stands in for those that are missing. vpmaddubsw multiplies unsigned by
  * signed bytes, so it gets |query|, and codes with the query's signs: two products are at most 2 * 127 * 127, which
@@ -128,7 +133,15 @@ __attribute__((target("avx2"))) static int64_t scan_avx2(const tier *t, int64_t 
         const __m256i all = _mm256_hadd_epi32(_mm256_hadd_epi32(of_row[0], of_row[1]),
                                               _mm256_hadd_epi32(of_row[2], of_row[3]));
         const __m128i four = _mm_add_epi32(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
-        if (_mm_movemask_epi8(_mm_cmpgt_epi32(_mm_set1_epi32(cut), four)) == 0xffff) continue;
+        const int low = _mm_movemask_epi8(_mm_cmpgt_epi32(_mm_set1_epi32(cut), four));
+        if (low == 0xffff) continue;
+        if (!low) { /* as in a first tile */
+            const __m128i these = _mm_add_epi32(_mm_set1_epi32((int32_t)row), _mm_setr_epi32(0, 1, 2, 3));
+            _mm_storeu_si128((__m128i *)(numbers + found), these);
+            _mm_storeu_si128((__m128i *)(sums + found), four);
+            found += rows;
+            continue;
+        }
         int32_t sum[4];
         memcpy(sum, &four, sizeof sum);
         for (int n = 0; n < rows; n++) {
@@ -252,10 +265,12 @@ typedef struct {
     int64_t face;
 } scored;
 
-/* What is searched for, where, and what was found. call.py's Call names the same members. */
+/* What is searched for, where, and what was found. call.py's Call names the same members, and tells those up to
+ * `numbers` once for all searches in the rows. */
 typedef struct {
     tier tiers[2];
     int64_t tier_count, dimensions, rows; /* rows: how many to look at */
+    int64_t room;                         /* bytes that a search needs, besides those for what it finds */
     double off;                           /* times |probe|: by how much rotation and rounding change a score at most */
     const uint16_t *templates;            /* (rows, dimensions), float16 */
     const uint32_t *first_row;            /* (faces + 1,); NULL: row n is face n */
@@ -267,33 +282,42 @@ typedef struct {
     double *wide;                /* the probe in float64; it lies behind `best`, and the queries behind it */
     double cut;                  /* lower scores cannot change the answer */
     scored *best;                /* the best faces so far, `limit` at most: a heap, the worst first; then sorted */
-    int64_t limit, held, face;   /* face: whose rows are being looked at, -1: nobody's */
+    int64_t limit, face;         /* face: whose rows are being looked at, -1: nobody's */
     double score;                /* its best so far */
+    int64_t held;                /* how many faces are in `best`, which lies behind */
 } search;
+
+/* What is wanted of one probe's search. */
+typedef struct {
+    double cut;
+    int64_t limit;
+} wanted;
 
 /* Code the rotated probe for one tier, as coder.py derives it. */
 static void code_tier(tier *t, const float *turned, int64_t dimensions, double off) {
     const int64_t numbers = t->end - t->begin;
+    const float *own = turned + t->begin;
     double largest = 0, length = 0, behind = 0, lost = 0;
-    for (int64_t at = t->begin; at < dimensions; at++) {
-        const double number = turned[at];
-        if (at >= t->end) behind += number * number;
-        else length += number * number;
-        if (at < t->end && fabs(number) > largest) largest = fabs(number);
-    }
+    for (int64_t at = 0; at < numbers; at++) largest = fabs(own[at]) > largest ? fabs(own[at]) : largest;
+#pragma omp simd reduction(+ : length)
+    for (int64_t at = 0; at < numbers; at++) length += (double)own[at] * own[at];
+    for (int64_t at = numbers; at < dimensions - t->begin; at++) behind += (double)own[at] * own[at];
     double step = fmax(largest / 127, SMALLEST);
     behind = sqrt(behind) * t->unit / t->scale;
     if (t->columns) step = fmax(step, behind / (127 * t->columns - 1));
     t->weight = t->columns ? (int32_t)ceil(behind / step * (1 + TINY)) : 0;
-    t->total = t->weight;
     memset(t->query, 0, t->width);
+    int8_t *query = t->query;
+    int32_t total = 0;
+#pragma omp simd reduction(+ : lost, total)
     for (int64_t at = 0; at < numbers; at++) {
-        const double number = turned[t->begin + at], exact = number / step;
+        const double number = own[at], exact = number / step;
         const int32_t whole = (int32_t)(exact < 0 ? exact - 0.5 : exact + 0.5);
-        t->query[at] = (int8_t)whole;
-        t->total += whole;
+        query[at] = (int8_t)whole;
+        total += whole;
         lost += (number - step * whole) * (number - step * whole);
     }
+    t->total = t->weight + total;
     for (int64_t n = 0; n < t->columns; n++)
         t->query[numbers + n] = (int8_t)(t->weight / t->columns + (n < t->weight % t->columns));
     t->step = step * t->scale;
@@ -301,12 +325,14 @@ static void code_tier(tier *t, const float *turned, int64_t dimensions, double o
 }
 
 /* Code the probe. The first tier's slack covers the errors of rotation and rounding. */
-void regulars_code(search *s) {
+static void code(search *s) {
     double length = 0;
     s->wide = (double *)(s->best + s->limit);
+#pragma omp simd reduction(+ : length)
     for (int64_t at = 0; at < s->dimensions; at++) {
-        s->wide[at] = s->probe[at];
-        length += s->wide[at] * s->wide[at];
+        const double number = s->probe[at];
+        s->wide[at] = number;
+        length += number * number;
     }
     int8_t *room = (int8_t *)(s->wide + s->dimensions);
     for (tier *t = s->tiers; t < s->tiers + s->tier_count; room += t++->width) {
@@ -444,14 +470,25 @@ static void look(search *s, int64_t begin, int64_t end) {
     }
 }
 
-/* Search for several probes in the same rows: some rows for all of them, few enough to stay in the second cache. */
-void regulars_search(search *searches, int64_t count) {
-    const int64_t rows = searches->rows, step = count > 1 ? 8 * TILE : rows;
-    for (search *s = searches; s < searches + count; s++) regulars_code(s);
-    for (int64_t begin = 0; begin < rows; begin += step)
-        for (search *s = searches; s < searches + count; s++)
-            look(s, begin, rows - begin < step ? rows : begin + step);
-    for (search *s = searches; s < searches + count; s++) {
+/* Search for `count` probes in the same rows: some rows for all of them, few enough to stay in the second cache. Each one's
+ * part of `room` has its search and, behind it, what it found. */
+void regulars_search(const search *rows, int64_t count, const float *probes, const float *turned, const wanted *wants,
+                     char *room) {
+    int64_t each = 0;
+    for (int64_t n = 0; n < count; n++) each = wants[n].limit > each ? wants[n].limit : each;
+    each = rows->room + each * sizeof(scored);
+#define EACH for (search *s = (search *)room; (char *)s < room + count * each; s = (search *)((char *)s + each))
+    EACH {
+        *s = *rows;
+        s->probe = probes, s->turned = turned, s->cut = wants->cut, s->limit = wants->limit;
+        s->best = (scored *)(s + 1);
+        probes += s->dimensions, turned += s->dimensions, wants++;
+        code(s);
+    }
+    const int64_t end = rows->rows, step = count > 1 ? 8 * TILE : end;
+    for (int64_t begin = 0; begin < end; begin += step)
+        EACH look(s, begin, end - begin < step ? end : begin + step);
+    EACH {
         settle(s);
         for (int64_t held = s->held; held--;) {
             const scored worst = s->best[0];

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 
 from chalicelib.index.scan.call import Call, at, of_coder
 from chalicelib.index.scan.coder import CodedRows, Coder
-
-_NO_FACES, _NO_SCORES = np.empty(0, dtype=np.int64), np.empty(0, dtype=np.float64)
 
 
 @dataclass(frozen=True)
@@ -31,6 +29,8 @@ class Rows:
     """(faces,) group number, -1: the face is gone"""
     taken: NDArray[np.bool_]
     """by group number: whether it is searched"""
+    numbers: NDArray[np.int32] | None = None
+    """the rows to look at, ascending, if they are few: a small group of a large gallery; None: all"""
 
     def searched(self, numbers: NDArray[np.integer]) -> NDArray[np.int64]:
         """Return the faces of these rows, (rows,); -1 if a face is not searched."""
@@ -50,6 +50,8 @@ class Rows:
         call.rows, call.faces = len(self.templates), len(self.first_row) - 1
         call.templates, call.group, call.taken = at(self.templates), at(self.group), at(self.taken)
         call.first_row = None if alone else at(self.first_row)
+        if self.numbers is not None:
+            call.numbers, call.rows = at(self.numbers), len(self.numbers)
         return call
 
 
@@ -60,27 +62,30 @@ class BestFaces:
     and of those that tie the one with the lowest number.
     """
 
+    __slots__ = ("cut", "faces", "limit", "scores")
+
     def __init__(self, limit: int, least: float = -math.inf) -> None:
         self.limit = limit
         self.cut = least
         """Rows with a lower score cannot change the answer; one with this score may, by its faceid."""
-        self.faces, self.scores = _NO_FACES, _NO_SCORES
+        self.faces: Sequence[int] = ()
+        self.scores: Sequence[float] = ()
 
-    def add_ranked(self, faces: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
+    def add_ranked(self, faces: Sequence[int], scores: Sequence[float]) -> None:
         """Add faces of which each is there once, the best first, `limit` at most."""
-        if len(self.faces):
-            self.add(faces, scores)
+        if self.faces:
+            self.add(np.array(faces, np.int64), np.array(scores))
             return
         self.faces, self.scores = faces, scores
         if len(faces) == self.limit:
-            self.cut = max(self.cut, float(scores[-1]))
+            self.cut = max(self.cut, scores[-1])
 
     def add(self, faces: NDArray[np.int64], scores: NDArray[np.float64]) -> None:
         """Add faces with their scores, (n,) each; a face keeps its best score."""
         good = scores >= self.cut
         if not good.any():
             return
-        faces = np.concatenate((self.faces, faces[good]))
+        faces = np.concatenate((np.array(self.faces, np.int64), faces[good]))
         scores = np.concatenate((self.scores, scores[good]))
         order = np.lexsort((faces, -scores))
         _, first = np.unique(faces[order], return_index=True)
@@ -88,7 +93,14 @@ class BestFaces:
         if len(kept) >= self.limit:
             self.cut = max(self.cut, float(scores[kept[self.limit - 1]]))
             kept = kept[scores[kept] >= self.cut]
-        self.faces, self.scores = faces[kept], scores[kept]
+        self.faces, self.scores = faces[kept].tolist(), scores[kept].tolist()
+
+    def rank(self, name_of: Callable[[int], str]) -> None:
+        """Keep only `limit` faces, those that tie in the order of their names."""
+        order = sorted(zip(self.scores, self.faces, strict=True), key=lambda found: (-found[0], name_of(found[1])))[
+            : self.limit
+        ]
+        self.scores, self.faces = [score for score, _ in order], [face for _, face in order]
 
 
 Found = Sequence[tuple[NDArray[np.float32], BestFaces]]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.index.scan.coder import row_norms
-from chalicelib.index.scan.kernel import Kernel, kernel
+from chalicelib.index.scan.kernel import kernel
 from chalicelib.index.scan.rows import BestFaces, Found, Rows, exact_scores
 
 MAX_LIMIT = 4_097
@@ -34,29 +34,25 @@ def require_probes(probes: NDArray[np.float32], limit: int) -> None:
         raise InvalidInput(f"a search returns 1 to {MAX_LIMIT} candidates, not {limit}")
 
 
-def scan(rows: Rows, probes: Found, numbers: NDArray[np.int32] | None = None) -> None:
-    """Scan the rows in one pass, or only those that `numbers` lists, ascending: a small group of a large gallery."""
+def scan(rows: Rows, probes: Found) -> None:
+    """Scan the rows in one pass."""
     compiled = kernel()
     if compiled is None:
-        scan_without_kernel(rows, probes, numbers)
-    else:
-        scan_by_kernel(compiled, rows, probes, numbers)
-
-
-def scan_by_kernel(compiled: Kernel, rows: Rows, probes: Found, numbers: NDArray[np.int32] | None = None) -> None:
-    """Do the same by codes."""
-    compiled.search(rows, probes, numbers)
-    loose = rows.codes.loose if numbers is None else np.intersect1d(rows.codes.loose, numbers)
+        scan_without_kernel(rows, probes)
+        return
+    compiled.search(rows, probes)
+    loose = rows.codes.loose
     if len(loose):
+        loose = loose if rows.numbers is None else np.intersect1d(loose, rows.numbers)
         faces = rows.searched(loose)
         templates = rows.templates[loose[faces >= 0]]
         for probe, best in probes:
             best.add(faces[faces >= 0], exact_scores(templates, probe))
 
 
-def scan_without_kernel(rows: Rows, probes: Found, numbers: NDArray[np.int32] | None = None) -> None:
+def scan_without_kernel(rows: Rows, probes: Found) -> None:
     """Do the same by the templates themselves: slowly, on a machine for which no kernel was compiled."""
-    every = np.arange(len(rows.templates)) if numbers is None else numbers
+    every = np.arange(len(rows.templates)) if rows.numbers is None else rows.numbers
     for begin in range(0, len(every), _TILE_ROWS):
         some = every[begin : begin + _TILE_ROWS]
         templates, faces = rows.templates[some].astype(np.float32), rows.searched(some)

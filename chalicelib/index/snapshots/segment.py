@@ -71,9 +71,8 @@ class Segment:
     @property
     def hot_bytes(self) -> int:
         """Bytes of memory that every search needs."""
-        arrays: tuple[NDArray[Any], ...] = (
-            self.ids.text,
-            self.ids.offsets,
+        held: tuple[FaceIds | NDArray[Any], ...] = (
+            self.ids,
             self.face_group,
             self.first_row,
             *self.codes.tiers,
@@ -81,7 +80,7 @@ class Segment:
             *(() if self.coder.rotation is None else (self.coder.rotation,)),
         )
         samples = sum(sample.templates.nbytes for sample in self._samples.values())
-        return sum(array.nbytes for array in arrays) + samples + (0 if self.on_disk else self.templates.nbytes)
+        return sum(one.nbytes for one in held) + samples + (0 if self.on_disk else self.templates.nbytes)
 
     def sample(self, level: int) -> Sample:
         """Return the faces in the sample of this level."""

@@ -103,7 +103,7 @@ def question(asked: SearchRequest) -> tuple[str, SearchRequest]:
 
 def told(request: SearchRequest) -> dict[str, Any]:
     """The request, its probes as bytes: arrays have no one equality."""
-    return {**vars(request), "probes": (request.probes.shape, request.probes.tobytes())}
+    return {**request._asdict(), "probes": (request.probes.shape, request.probes.tobytes())}
 
 
 def test_the_answer_comes_back_bit_for_bit() -> None:
