@@ -47,6 +47,7 @@ def installed(target: Target, python: Path) -> Path:
     run([python, "-m", "pip", "install", *quiet, "--target", folder, *platforms, *wanted, *locked(FUNCTIONS)])
     prune(folder)
     compile_modules(folder, python)
+    compile_records(folder, python, "werkzeug/sansio")
     stamp.write_text(inputs)
     return folder
 
@@ -64,9 +65,9 @@ def compile_modules(folder: Path, python: Path) -> None:
     run([python, "-m", "compileall", "-q", "-j0", "--invalidation-mode", "unchecked-hash", *where, folder])
 
 
-def compile_records(folder: Path, python: Path) -> None:
-    """Compile our own modules once more, with the methods of dataclasses written out (infra/compiled.py)."""
-    run([python, Path(compiled.__file__), folder / "chalicelib", f"{FUNCTION_ROOT}/chalicelib"])
+def compile_records(folder: Path, python: Path, part: str) -> None:
+    """Compile the modules of a part of `folder` once more, with dataclasses written out (infra/compiled.py)."""
+    run([python, Path(compiled.__file__), folder / part, f"{FUNCTION_ROOT}/{part}"])
 
 
 def write_patterns(folder: Path, libraries: Path, python: Path) -> None:
@@ -87,6 +88,6 @@ def run(command: Sequence[str | Path], *, cwd: Path = ROOT, more: dict[str, str]
 
 def _digest(target: Target, python: Path) -> str:
     digest = hashlib.sha256(f"{target} {python} {SERVICES} {OPERATIONS}".encode())
-    for path in (FUNCTIONS, Path(__file__), Path(__file__).with_name("prune.py")):
+    for path in (FUNCTIONS, *map(Path, (__file__, compiled.__file__, prune.__code__.co_filename))):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -139,7 +139,7 @@ def _assemble(target: Target, python: Path, out: Path, shipped: Sequence[Pack]) 
     application = _packaged_by_chalice(target, chalice, libraries)
     dependencies.write_patterns(application, libraries, python)
     dependencies.compile_modules(application, python)
-    dependencies.compile_records(application, python)
+    dependencies.compile_records(application, python, "chalicelib")
     sbom.write(application / sbom.NAME, libraries, _packages_beside(chalice), shipped, of_console())
     models = {name: path for pack in shipped for name, path in _models(pack)}
     files = {**archive.files_below(libraries), **archive.files_below(application), **models, **console.files()}
