@@ -64,14 +64,60 @@ _MADE_EMPTY = (
 )
 """Modules that import, at each cold start, what no function calls: 9, 5, 12 and 28 ms of processor time."""
 
-_DOCSTRINGS = """\
+_WRITTEN = {
+    # the methods of clients have no docstrings
+    "botocore/docs/docstring.py": """\
 def _none(*_arguments, **_named):
     return None
 
 
 ClientMethodDocstring = PaginatorDocstring = WaiterDocstring = _none
-"""
-"""In place of botocore/docs/docstring.py: the methods of clients have no docstrings."""
+""",
+    # of a form's parts, headers are read, and no cookies, ranges, caches' rules or kinds that a client accepts
+    "werkzeug/datastructures/__init__.py": "from .headers import Headers as Headers\n",
+}
+"""Modules of which other texts take the place."""
+
+_ADDED = {
+    # botocore looks at the signature of each of its own handlers, and loads `inspect` for that
+    "botocore/compat.py": """
+
+def accepts_kwargs(func):
+    return True
+""",
+    # neither does it need `inspect` to know the functions of a query
+    "jmespath/compat.py": """
+
+def get_methods(cls):
+    for name in dir(cls):
+        if type(getattr(cls, name)) is type(get_methods):
+            yield name, getattr(cls, name)
+""",
+    # numpy's decorator compares the signatures of a pair of functions, 300 times, and gives those in C docstrings
+    "numpy/_core/overrides.py": """
+
+def array_function_dispatch(dispatcher=None, module=None, verify=True, docs_from_dispatcher=False):
+    def decorator(implementation):
+        public_api = _ArrayFunctionDispatcher(dispatcher, implementation)
+        functools.update_wrapper(public_api, implementation)
+        if module is not None:
+            public_api.__module__ = module
+        ARRAY_FUNCTIONS.add(public_api)
+        return public_api
+
+    return decorator
+""",
+}
+"""Texts behind a module's own."""
+
+_CHANGED = {
+    # a plain array has no mask: `unique`, and so `percentile`, would load the 7,000 lines of numpy.ma to ask
+    "numpy/lib/_arraysetops_impl.py": (
+        "not np.ma.is_masked(ar)",
+        "(type(ar) is np.ndarray or not np.ma.is_masked(ar))",
+    ),
+}
+"""Texts of modules, and what takes their place."""
 
 _BOTOCORE_CALLS = {"create_session", "head_bucket"}
 """Operations that botocore calls by itself: of express buckets, and to find out a bucket's region."""
@@ -90,10 +136,16 @@ OPERATIONS = sorted(
 def prune(folder: Path) -> None:
     """Delete, below a folder that packages were installed into, what no function uses."""
     _prune_services(folder / "botocore" / "data")
-    for name in filter(lambda name: (folder / name).is_file(), _MADE_EMPTY):
-        (folder / name).write_text("", encoding="utf-8")
-    if (docstrings := folder / "botocore" / "docs" / "docstring.py").is_file():
-        docstrings.write_text(_DOCSTRINGS, encoding="utf-8")
+    for name, text in {**dict.fromkeys(_MADE_EMPTY, ""), **_WRITTEN}.items():
+        if (folder / name).is_file():
+            (folder / name).write_text(text, encoding="utf-8")
+    for name in filter(lambda name: (folder / name).is_file(), _ADDED):
+        with (folder / name).open("a", encoding="utf-8") as module:
+            module.write(_ADDED[name])
+    for name in filter(lambda name: (folder / name).is_file(), _CHANGED):
+        (folder / name).write_text((folder / name).read_text(encoding="utf-8").replace(*_CHANGED[name]), "utf-8")
+    if (tags := folder / "PIL" / "ExifTags.py").is_file():
+        _prune_tags(tags)
     for path in sorted(folder.rglob("*")):
         if path.is_file() and _is_dead(path.relative_to(folder)):
             path.unlink()
@@ -102,6 +154,14 @@ def prune(folder: Path) -> None:
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
+
+
+def _prune_tags(module: Path) -> None:
+    """Leave those tags of Exif that Pillow names itself: an enumeration of all 260 takes 4 ms."""
+    named = {tag for one in module.parent.glob("*.py") for tag in re.findall(r"Base\.(\w+)", one.read_text("utf-8"))}
+    tags, rest = module.read_text(encoding="utf-8").split("\nTAGS = ", 1)
+    lines = [line for line in tags.split("\n") if not (found := re.match(r" +(\w+) = 0x", line)) or found[1] in named]
+    module.write_text("\n".join([*lines, "TAGS = " + rest]), encoding="utf-8")
 
 
 def _prune_services(data: Path) -> None:

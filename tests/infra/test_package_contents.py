@@ -5,15 +5,19 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import runpy
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import botocore
+import numpy
+import PIL
 import pytest
 import urllib3
 import werkzeug
+from PIL import ExifTags
 
 from chalicelib.adapters.aws.clients import SERVICES
 from infra import archive, interpreter, prune
@@ -120,7 +124,7 @@ def test_a_name_on_the_path_that_does_not_run_is_no_interpreter(tmp_path: Path) 
 
 def test_clients_and_forms_work_with_what_is_left_of_their_libraries(tmp_path: Path) -> None:
     for library in (botocore, urllib3, werkzeug):
-        source = Path(library.__file__).parent
+        source = Path(str(library.__file__)).parent
         others = {folder.name for folder in (source / "data").glob("*/")} - set(SERVICES)
         shutil.copytree(source, tmp_path / source.name, ignore=shutil.ignore_patterns("__pycache__", *others))
     texts = gzip.decompress(next(tmp_path.glob("botocore/data/s3/*/service-2.json.gz")).read_bytes())
@@ -139,3 +143,18 @@ def test_clients_and_forms_work_with_what_is_left_of_their_libraries(tmp_path: P
     assert set(json.loads(left)["operations"]) == operations
     environ = {"PYTHONPATH": f"{tmp_path}{os.pathsep}{prune.__file__.rsplit('/infra/')[0]}", **AWS}
     subprocess.run([sys.executable, "-c", LEFT, tmp_path], env=environ, check=True)
+
+
+def test_tags_and_checks_that_no_function_needs_are_left_out_of_what_an_import_runs(tmp_path: Path) -> None:
+    for library in (PIL, numpy):
+        source = Path(str(library.__file__)).parent
+        shutil.copytree(source, tmp_path / source.name, ignore=shutil.ignore_patterns("__pycache__", "*.so", "tests"))
+    for name, (text, _) in prune._CHANGED.items():
+        assert (tmp_path / name).read_text().count(text) == 1
+    prune.prune(tmp_path)
+    tags = runpy.run_path(str(tmp_path / "PIL" / "ExifTags.py"))
+    assert {one.name for one in tags["Base"]} >= {"Orientation", "Software"}
+    assert len(tags["Base"]) < 20
+    assert len(tags["GPS"]) == len(ExifTags.GPS)
+    for name, (_, text) in prune._CHANGED.items():
+        assert text in (tmp_path / name).read_text()
