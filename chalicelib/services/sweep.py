@@ -49,8 +49,8 @@ faces for what they learnt too long ago. On AWS it also deletes what a tenant ke
 `watch` searches only the newest captures."""
 
 TRUSTED = timedelta(days=1)
-"""On one box, a clock that is so far from the last sweep may be wrong. A sweep then does only what no clock decides,
-and the next one, an hour later, all: until then somebody, or the network, may have set the clock."""
+"""On one box, a clock that is so far from that of the last sweep may be wrong. A sweep then does only what no clock
+decides, and the next one all: until then somebody, or the network, may have set the clock."""
 _BY_NO_CLOCK = ("groups", "erasures", "snapshots", "files")
 
 
@@ -123,6 +123,8 @@ class Sweep:
         chores = asked["chores"]
         turn = (received - 1) % max(1, len(chores))
         tenant, hour = self.tenants.named(asked["tenant"]), moment(asked["hour"])
+        if not self.expires_items and abs(self.clock.now() - hour) > TRUSTED:
+            return  # it waited while the box was off, or the clock has jumped: the next call of the schedule asks anew
         self.tenant(tenant, hour, [*chores[turn:], *chores[:turn]], asked["after"], left_s)
 
     def tenant(
@@ -160,20 +162,33 @@ class Sweep:
         write(self.items, [Put(keys.DIRECTORY, swept)])
 
     def _due(self, tenant: Tenant, hour: datetime) -> list[str]:
-        """Return the names of this hour's chores. Storage that expires items has a clock that can be trusted."""
-        chores, now = list(self._chores(tenant, hour)), self.clock.now()
-        swept = None if self.expires_items else self.items.get(keys.DIRECTORY, (tenant.name, keys.SWEPT_ITEM))
-        at = now if swept is None else moment(int(swept["at"]))
-        if abs(now - at) <= TRUSTED:
-            return chores
-        _log.warning(
-            "tenant %s was swept at %s, and the clock says %s: set it if it is wrong. "
-            "The next sweep deletes what is kept no longer",
-            tenant.name,
-            time_text(at),
-            time_text(now),
-        )
-        return [name for name in chores if name in _BY_NO_CLOCK]
+        """Return the names of this hour's chores, if the clock is wrong perhaps those only that it does not decide."""
+        doubted = self._doubts(tenant)
+        return [name for name in self._chores(tenant, hour) if name in _BY_NO_CLOCK or not doubted]
+
+    def _doubts(self, tenant: Tenant) -> bool:
+        """Note the call of the schedule, and tell whether the clock has jumped since the one before.
+
+        Two calls in a row do not doubt it: a box that is on for less than an hour at a time deletes with every second
+        one. Storage that expires items has a clock that can be trusted.
+        """
+        if self.expires_items:
+            return False
+        now = self.clock.now()
+        called = self.items.get(keys.DIRECTORY, (tenant.name, keys.CALLED_ITEM))
+        at = moment(called["at"]) if called and not called["doubted"] else now
+        doubted = abs(now - at) > TRUSTED
+        call = {"tenant": tenant.name, "item": keys.CALLED_ITEM, "at": milliseconds(now), "doubted": doubted}
+        write(self.items, [Put(keys.DIRECTORY, call)])
+        if doubted:
+            _log.warning(
+                "tenant %s was to be swept at %s last, and the clock says %s: set it if it is wrong. "
+                "The next sweep deletes what is kept no longer",
+                tenant.name,
+                time_text(at),
+                time_text(now),
+            )
+        return doubted
 
     def _chores(
         self, tenant: Tenant, hour: datetime, after: str = "", left_s: Callable[[], float] = lambda: 0.0

@@ -186,7 +186,7 @@ def _failed(value: object, place: str, what: str) -> str:
 
 def _wrong_type(place: str, value: object, wanted: str) -> Failure:
     kinds = {str: "a string", bool: "true or false", list: "a list", dict: "an object", type(None): "null"}
-    return Failure("SerializationException", f"{place} is {wanted}, not {kinds.get(type(value), str(value)[:20])}")
+    return Failure("SerializationException", f"{place} is {wanted}, not {kinds.get(type(value)) or str(value)[:20]}")
 
 
 def _is_text(value: str) -> bool:
