@@ -12,6 +12,7 @@ import sys
 import threading
 from contextlib import suppress
 from importlib import import_module
+from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any
 
@@ -36,11 +37,16 @@ _looking = threading.Lock()
 def later(name: str, **known: object) -> None:
     """Let `import` give a module in place of this one, which imports it when it is first asked for something.
 
-    `known`: what it answers by itself.
+    `known`: what it answers by itself. What the whole binds anew later, the one in its place does not see.
     """
     module: Any = ModuleType(name)
 
     def of_the_whole(attribute: str) -> Any:
+        if attribute == "__path__":  # an import of a part of it asks: the whole would import that part, too, as another
+            spec = PathFinder.find_spec(name)
+            if spec and spec.submodule_search_locations:
+                return spec.submodule_search_locations
+            raise AttributeError(attribute)
         with _looking:
             if sys.modules.get(name) is module:
                 del sys.modules[name]

@@ -139,11 +139,12 @@ def prune(folder: Path) -> None:
     for name, text in {**dict.fromkeys(_MADE_EMPTY, ""), **_WRITTEN}.items():
         if (folder / name).is_file():
             (folder / name).write_text(text, encoding="utf-8")
-    for name in filter(lambda name: (folder / name).is_file(), _ADDED):
-        with (folder / name).open("a", encoding="utf-8") as module:
-            module.write(_ADDED[name])
-    for name in filter(lambda name: (folder / name).is_file(), _CHANGED):
-        (folder / name).write_text((folder / name).read_text(encoding="utf-8").replace(*_CHANGED[name]), "utf-8")
+    for name, text in _ADDED.items():
+        if (module := folder / name).is_file():
+            module.write_text(_read(module, text.strip().partition("(")[0]) + text, "utf-8")
+    for name, (text, other) in _CHANGED.items():
+        if (module := folder / name).is_file():
+            module.write_text(_read(module, text).replace(text, other), "utf-8")
     if (tags := folder / "PIL" / "ExifTags.py").is_file():
         _prune_tags(tags)
     for path in sorted(folder.rglob("*")):
@@ -154,6 +155,14 @@ def prune(folder: Path) -> None:
     for path in sorted(folder.rglob("*"), reverse=True):
         if path.is_dir() and not any(path.iterdir()):
             path.rmdir()
+
+
+def _read(module: Path, text: str) -> str:
+    """Read a module. Raises ValueError if this text is not in it: then its library has another version."""
+    whole = module.read_text(encoding="utf-8")
+    if text not in whole:
+        raise ValueError(f"{module} has no {text!r} any more: look at what infra/prune.py writes there")
+    return whole
 
 
 def _prune_tags(module: Path) -> None:

@@ -187,9 +187,9 @@ class wired(once[_T]):  # noqa: N801 -- as once
         """Return what the use case is made of, by its parameters."""
         code = self.kind.__init__.__code__
         parameters = code.co_varnames[1 : code.co_argcount + code.co_kwonlyargcount]
-        paths = {parameter: self._others.get(parameter, parameter) for parameter in parameters}
         there = vars(Services).keys() | vars(services).keys()
-        return {name: attrgetter(path)(services) for name, path in paths.items() if path.partition(".")[0] in there}
+        paths = {name: name for name in parameters if name in there} | self._others
+        return {name: attrgetter(path)(services) for name, path in paths.items()}
 
 
 class Services:

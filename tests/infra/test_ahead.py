@@ -27,6 +27,8 @@ assert not {"dis", "_compat_pickle", "bz2"} & (set(sys.modules) - before)
         "class Told: a: 'int'\nassert inspect.get_annotations(Told, eval_str=True) == {'a': int}",
         "class Told: a: int\nassert inspect.get_annotations(Told) == {'a': int}\nassert 'dis' not in sys.modules",
         "import jmespath.exceptions; assert jmespath.search('a.b', {'a': {'b': 3}}) == 3",
+        "from jmespath.exceptions import JMESPathError as told; import jmespath.compat\n"
+        "try: jmespath.compile('a[')\nexcept told: pass",
         "with ThreadPoolExecutor(8) as pool: assert len({*pool.map(lambda _: id(pickle.dumps), 8 * '.')}) == 1",
     ],
 )

@@ -12,6 +12,7 @@ import pytest
 from chalicelib.bootstrap import build
 from chalicelib.core import ports, search
 from chalicelib.services import Services, wired
+from chalicelib.services.tenants.accounts import Tenants
 from chalicelib.settings import Settings
 from tests.fakes import FakeVision
 
@@ -33,6 +34,15 @@ def test_what_a_use_case_is_made_of_is_what_its_parameters_say(made: Services, n
     for parameter, value in WIRED[name].given(made).items():
         said = eval(kind.__init__.__annotations__[parameter], names)
         assert fits(value, said), f"{parameter} of {name} is {said}, not {value}"
+
+
+@pytest.mark.parametrize("others", [{"capture_days": "setings.capture_days"}, {"capture_day": "settings.capture_days"}])
+def test_a_misspelt_parameter_or_attribute_is_told_and_not_left_to_its_default(
+    others: dict[str, str], made: Services
+) -> None:
+    misspelt: wired[Tenants] = wired("tenants.accounts.Tenants", model="ports.model", **others)
+    with pytest.raises((AttributeError, TypeError), match=r"setings|capture_day"):
+        misspelt.kind(**misspelt.given(made))
 
 
 def fits(value: object, said: Any) -> bool:
