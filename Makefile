@@ -5,8 +5,9 @@ BIN := .venv/bin
 # Compiled modules stay, whatever the caller's environment says: tests start the service often.
 export PYTHONDONTWRITEBYTECODE :=
 # Tests run on all cores of a small machine, and on four of a large one. A third of a worker's time it waits for processes
-# and clocks, so there are half as many workers more than cores.
-WORKERS := $(shell n=$$(nproc); echo $$(((n < 2 ? 2 : n > 4 ? 4 : n) * 3 / 2)))
+# and clocks, so there are half as many workers more than cores. Each has 2 GB: it may hold two packs of models.
+ROOM := $(shell awk '/MemAvailable/ {print int($$2 / 2e6)}' /proc/meminfo 2>/dev/null || echo 6)
+WORKERS := $(shell n=$$(nproc); n=$$(((n < 2 ? 2 : n > 4 ? 4 : n) * 3 / 2)); echo $$((n < $(ROOM) ? n : $(ROOM) < 2 ? 2 : $(ROOM))))
 NO_REGISTRY := echo "make $(MAKECMDGOALS) needs a package registry once: let pip (and npm, for face models) reach one" >&2; exit 1;
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
