@@ -2,12 +2,23 @@ from __future__ import annotations
 
 import ctypes
 import platform
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from chalicelib.index.scan import build_kernel
 from chalicelib.index.scan.kernel import Kernel, kernel, library_path
+
+AGREES = """
+import sys
+from pathlib import Path
+
+from chalicelib.index.scan.kernel import Kernel, _agrees
+
+sys.exit(not _agrees(Kernel(Path(sys.argv[1]))))
+"""
 
 
 @pytest.mark.skipif(not library_path().is_file(), reason="no compiler made this machine's kernel")
@@ -28,6 +39,17 @@ def test_a_kernel_takes_the_best_path_of_the_processor_whatever_compiled_it(
     able = set(cpuinfo.read_text().split())
     paths = {"vnni": {"avx512bw", "avx512vl", "avx512_vnni"}, "avx2": {"avx2"}, "dotprod": {"asimddp"}, "plain": set()}
     assert path().decode() == next(name for name, needed in paths.items() if needed <= able)
+
+
+@pytest.mark.parametrize("watched", [[], ["-fstack-protector-all"]], ids=["", "watched"])
+@pytest.mark.parametrize("compiler", build_kernel.compilers(platform.machine()), ids=lambda one: Path(one[0]).name)
+def test_a_kernel_computes_as_numpy_does_whatever_compiled_it(
+    compiler: list[str], watched: list[str], tmp_path: Path
+) -> None:
+    """In a process of its own, which ends if the kernel writes past its memory."""
+    assert build_kernel.compile_with([*compiler, *watched], tmp_path / "kernel.so")
+    done = subprocess.run([sys.executable, "-c", AGREES, str(tmp_path / "kernel.so")], check=False)
+    assert done.returncode == 0
 
 
 def test_what_is_no_kernel_is_refused(tmp_path: Path) -> None:

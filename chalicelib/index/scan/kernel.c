@@ -9,7 +9,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#define VERSION 4
+#define VERSION 5
 #define TINY 1e-9      /* bound of all float64 rounding errors on numbers of this size, relative to |q| |x| */
 #define SMALLEST 1e-30 /* more than what floats lose that are too small for their exponent */
 
@@ -80,7 +80,7 @@ static inline void halves(const uint16_t *bits, eight *out) {
             const int64_t part = n / 2 - n / 2 % 8;                                             \
             return name(a, b, part) + name(a + part, b + part, n - part);                       \
         }                                                                                       \
-        vector sums[8 / lanes];                                                                 \
+        vector sums[8 / lanes] = {0};                                                           \
         double sum = 0, of[8];                                                                  \
         int64_t at = 0;                                                                         \
         for (; at + 8 <= n; at += 8)                                                            \
@@ -231,7 +231,7 @@ static scan_path path = scan_plain;
 static exact_path exact = exact_plain;
 
 static void pick_plain(const tier *t, const int32_t *numbers, int64_t count, int32_t *sums) {
-    int32_t number[2], sum[2];
+    int32_t number[4], sum[4]; /* a scan may write three behind what it finds */
     for (int64_t at = 0; at < count; at++) {
         if (at + AHEAD < count) prefetch(t, numbers[at + AHEAD]);
         path(t, numbers[at], (int64_t)numbers[at] + 1, INT32_MIN, number, sum);

@@ -19,7 +19,7 @@ from chalicelib.index.scan.call import Call, of_coder
 from chalicelib.index.scan.coder import COLUMNS, CodedRows, Coder, Query, Tier
 from chalicelib.index.scan.rows import BestFaces, Found, Rows, exact_scores
 
-VERSION = 4
+VERSION = 5
 
 _FOUND = ctypes.sizeof(Call)
 """Where a search's best faces lie in its room: behind how many they are, the last number of Call."""
