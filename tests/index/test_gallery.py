@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -10,6 +13,7 @@ from chalicelib.core.model import Edit, JournalEntry
 from chalicelib.core.search import SearchAnswer, SearchRequest
 from chalicelib.core.templates import canonical
 from chalicelib.index.gallery import Gallery
+from chalicelib.index.snapshots import build_segment
 from chalicelib.index.snapshots.segment import DamagedSnapshot, decode, encode
 from tests.fakes import embedding_of
 
@@ -105,6 +109,35 @@ def test_faces_that_tie_come_in_the_order_of_their_faceids_wherever_they_are(lim
     wanted = [("f1", "h"), ("f2", "g"), ("f3", "h"), ("f4", "g"), ("f7", "h"), ("f8", "g")]
     assert [(one.faceid, one.group_id) for one in found] == wanted[:limit]
     assert len({one.score for one in found}) == 1
+
+
+def test_more_faces_that_tie_in_a_snapshot_than_are_wanted_come_in_the_order_of_their_faceids() -> None:
+    """The two are far longer than all others, so no code's bounds hold for them and both are computed."""
+    random = np.random.default_rng(1)
+    templates = random.standard_normal((5_000, 32)).astype(np.float16)
+    templates[[50, 77]] = templates[0] * 1_000
+    faces = [(f"f{n:04}", "g", [row.tobytes()]) for n, row in enumerate(templates)]
+    view = Gallery("m", build_segment.from_faces("m", 7, faces)).view
+
+    (found,) = view.search(SearchRequest("m", templates[:1].astype(np.float32), limit=1)).candidates
+
+    assert view.base.codes.loose.tolist() == [50, 77]
+    assert [one.faceid for one in found] == ["f0050"]
+
+
+@pytest.mark.parametrize("count", [4_095, 4_097])
+def test_a_gallery_that_is_let_go_leaves_memory_without_a_collection_of_garbage(count: int) -> None:
+    template = np.eye(1, 32, dtype=np.float16).tobytes()
+    segment = build_segment.from_faces("m", 7, [(f"f{n:04}", "g", [template]) for n in range(count)])
+    gallery = Gallery("m", segment)
+    kept = [weakref.ref(segment), weakref.ref(segment.ids), weakref.ref(gallery.view)]
+    gc.disable()
+    try:
+        gallery.view.search(SearchRequest("m", np.ones((1, 32), np.float32), limit=3))
+        del segment, gallery
+        assert [one() for one in kept] == [None, None, None]
+    finally:
+        gc.enable()
 
 
 def test_probe_of_other_dimensions_is_refused() -> None:
