@@ -43,10 +43,10 @@ def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
 
     def leave_nothing(of_items: Callable[[], None]) -> None:
         """Remove what killed processes left, too."""
+        of_items()
         blobs.remove_leftovers()
         uploads.remove_leftovers()
         remove_killed_backup(folder)
-        of_items()
 
     return Storage(
         items=items,

@@ -51,7 +51,7 @@ class Erasure:
     """Who asked for it: id of a key, or a word for another way."""
     erases: bool
     faceids: tuple[str, ...]
-    """The faces, and those that were merged into them; () once it is done."""
+    """The faces, and those that were merged into them; () once the receipt alone is left to do."""
     number: int
     """How many faces were deleted."""
     step: int = 0
@@ -59,7 +59,7 @@ class Erasure:
     seq: int | None = None
     """A change of the gallery after which the faces are gone; None: not looked up yet."""
     pseudonym: str = ""
-    """What stands for the person in observations, and nowhere else; "" once it is done."""
+    """What stands for the person in observations, and nowhere else; "" once the receipt alone is left to do."""
     salt: str = ""
     faces: tuple[str, ...] = ()
     """A hash of each faceid with the salt (`face_hash`)."""

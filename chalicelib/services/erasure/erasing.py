@@ -26,7 +26,7 @@ from chalicelib.core.local_time import Span
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
-from chalicelib.core.ports import Action, BlobStore, Clock, Delete, ItemStore, Put, Queue, Update, absent, equals
+from chalicelib.core.ports import BlobStore, Clock, Delete, ItemStore, Put, Queue, Update, absent, equals
 from chalicelib.core.records.erasures import COUNT, erasure_from, erasure_item
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.search import IndexBuilder
@@ -281,11 +281,13 @@ class Erasing:
         now = self.clock.now()
         said = statement(tenant.name, erasure, time_text(now), time_text(erasure.at))
         receipt = self.signing.sign(tenant.name, said)
-        done = replace(erasure, faceids=(), pseudonym="", step=len(erasure.steps), done_at=now, receipt=receipt)
-        action: Action = Put(keys.ERASURES, erasure_item(tenant.name, done), same)
-        with suppress(ConditionFailed):
-            write(self.items, [action])
-        self.wipe()
+        # The ids go first, so that nothing has to be wiped once it is done: nobody would try again.
+        wiped = replace(erasure, faceids=(), pseudonym="", step=erasure.steps.index(Step.RECEIPT))
+        done = replace(wiped, step=len(erasure.steps), done_at=now, receipt=receipt)
+        with suppress(ConditionFailed):  # another worker did it
+            write(self.items, [Put(keys.ERASURES, erasure_item(tenant.name, wiped), same)])
+            self.wipe()
+            write(self.items, [Put(keys.ERASURES, erasure_item(tenant.name, done), same)])
 
 
 def _sighted(observations: Iterable[Observation]) -> Iterator[tuple[str, str, int]]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from chalicelib.core import signing
+from chalicelib.core.errors import StorageUnavailable
+from chalicelib.core.ports import Storage
 from chalicelib.services.commit.idempotency import RequestId
 from tests.services.erasure import person
 from tests.services.sightings.book import Book
@@ -39,3 +42,26 @@ def test_nothing_of_the_person_is_left_anywhere_and_a_receipt_says_what_went(boo
     assert statement["by"] == "first"
     assert book.observed() == before, "counts are as they were"
     assert book.services.requests.find("shop", asked).body["erasures"] == [id_]
+
+
+def test_an_erasure_is_done_when_files_are_wiped_and_not_before(tmp_path: Path) -> None:
+    broken = True
+
+    def wrap(storage: Storage) -> Storage:
+        def scrub() -> None:
+            if broken:
+                raise StorageUnavailable("the disk is full")
+            storage.scrub()
+
+        return replace(storage, scrub=scrub)
+
+    with closing(Book(tmp_path / "data", wrap=wrap)) as book:
+        face, wanted = person.live(book)
+        [id_] = book.services.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
+        with pytest.raises(StorageUnavailable):
+            person.worked_off(book)
+        assert book.services.erasures.get("shop", id_).done_at is None
+        broken = False
+        book.services.erasing.tenant(book.tenant)
+        assert book.services.erasures.get("shop", id_).receipt
+        assert person.left(book, wanted) == []

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
 import base64
+import logging
 import os
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
+import pytest
+
 import app
-from chalicelib.adapters.embedded.leftovers import BACKUP_LOCK
+from chalicelib.adapters.embedded.leftovers import BACKUP, BACKUP_LOCK, remove_killed_backup
+from chalicelib.core.errors import StorageUnavailable
 from regulars.serve import folder
 from regulars.serve.events import hand_over
 from regulars.serve.gateway import Context
@@ -59,3 +64,46 @@ def test_an_erasure_ends_without_what_a_killed_backup_copied(tmp_path: Path) -> 
             (book.folder / ".backup").mkdir()
         book.storage.scrub()
         assert not (book.folder / ".backup").exists()
+
+
+def test_what_was_deleted_leaves_the_database_even_if_leftovers_cannot_be_looked_at(tmp_path: Path) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        (book.folder / "blobs" / ".temporary").rmdir()
+        log = book.folder / "regulars.sqlite-wal"
+        assert log.stat().st_size > 0
+        with pytest.raises(StorageUnavailable):
+            book.storage.wipe()
+        assert log.stat().st_size == 0
+
+
+@contextmanager
+def nobody() -> Iterator[None]:
+    """Let root have no more rights than another user."""
+    before = os.geteuid()
+    os.seteuid(65_534 if before == 0 else before)
+    try:
+        yield
+    finally:
+        os.seteuid(before)
+
+
+@pytest.mark.parametrize("is_locked_to_all", [False, True])
+def test_what_another_user_left_of_a_backup_stops_nothing_and_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, is_locked_to_all: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)  # what is above is its owner's only
+    tmp_path.chmod(0o755)
+    lock, left = Path(BACKUP_LOCK), Path(BACKUP)
+    lock.touch()
+    lock.chmod(0 if is_locked_to_all else 0o644)
+    with nobody(), caplog.at_level(logging.WARNING):
+        remove_killed_backup(Path())
+    assert caplog.messages == []
+    (left / "copy").mkdir(parents=True)
+    left.chmod(0)
+    with nobody(), caplog.at_level(logging.WARNING):
+        remove_killed_backup(Path())
+    left.chmod(0o700)
+    [said] = caplog.messages
+    assert f"{left} cannot be deleted" in said
+    assert f"user {left.stat().st_uid}" in said
