@@ -126,10 +126,19 @@ def _copy_database(source: Path, target: Path) -> None:
             copy.execute("PRAGMA journal_mode = DELETE")
             (found,) = copy.execute("PRAGMA quick_check").fetchone()
     except sqlite3.Error as error:
-        why = "its disk needs room for one more copy of it, and `regulars doctor` says how much is free"
-        raise OperatorError(f"the database {source} cannot be copied ({error}): {why}") from error
+        raise not_copied(source, error) from error
     if found != "ok":
         raise DamagedFile(f"the database {source} is damaged: {found}")
+
+
+def not_copied(source: Path, error: sqlite3.Error) -> OperatorError:
+    """Say why SQLite did not copy a database: the disk, a lock and the like are its errors of operation."""
+    if not isinstance(error, sqlite3.OperationalError):
+        return DamagedFile(f"the database {source} is damaged: {error}")
+    is_full = error.sqlite_errorcode == sqlite3.SQLITE_FULL
+    # One copy is for the backup, one is looked into (`_missing`).
+    why = ": its disk needs room for two more copies of it, and `regulars doctor` says how much is free"
+    return OperatorError(f"the database {source} cannot be copied ({error}){why if is_full else ''}")
 
 
 def _missing(stage: Path) -> list[str]:

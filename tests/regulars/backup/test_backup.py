@@ -8,6 +8,7 @@ import json
 import resource
 import shutil
 import signal
+import sqlite3
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -27,9 +28,9 @@ from chalicelib.core.search import SearchRequest
 from chalicelib.services import Services
 from chalicelib.services.enrolment.update import FaceChanges
 from chalicelib.settings import Settings
-from chalicelib.storage import opened
+from chalicelib.storage import DATABASE, opened
 from regulars.backup import archive
-from regulars.backup.backup import backup
+from regulars.backup.backup import backup, not_copied
 from regulars.backup.restore import restore
 from regulars.cli import main
 from regulars.clients.client import Connection, Sunmi
@@ -289,6 +290,30 @@ def test_a_database_that_cannot_be_copied_is_named(book: Book, tmp_path: Path) -
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, ignored)
     assert not (tmp_path / "data" / ".backup").exists()
+
+
+def test_a_disk_without_room_for_a_copy_is_told_and_another_failure_is_none(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "full.sqlite")) as small:
+        small.execute("PRAGMA max_page_count = 1")
+        with pytest.raises(sqlite3.OperationalError) as full:
+            small.execute("CREATE TABLE more (one)")
+        with pytest.raises(sqlite3.OperationalError) as other:
+            small.execute("SELECT * FROM nothing")
+    assert "needs room for two more copies" in str(not_copied(Path("a.sqlite"), full.value))
+    assert "needs room" not in str(not_copied(Path("a.sqlite"), other.value))
+
+
+@pytest.mark.parametrize("place", [0, 4_096])
+def test_a_damaged_database_is_told_as_damaged(tmp_path: Path, place: int) -> None:
+    data = tmp_path / "data"
+    with closing(Book(data)):
+        pass
+    with (data / DATABASE).open("r+b") as file:
+        file.seek(place)
+        file.write(b"\xff" * 4_096)
+    with pytest.raises(DamagedFile, match=r"regulars\.sqlite is damaged") as found:
+        backup(settings(data), tmp_path / "shop.tar")
+    assert "room" not in str(found.value)
 
 
 def test_what_a_killed_backup_left_is_removed_by_the_next_one(book: Book, tmp_path: Path) -> None:
