@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
+import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -50,7 +52,6 @@ def erase(
         raise click.UsageError("name the person by --face, or by the receipts of erasures of before, with --again")
     if receipt is not None and again:
         raise click.UsageError("--receipt goes with --face: --again may find several people, each with a receipt")
-    _require_place(receipt)
     with services_of(data, stage) as services:
         tenant = services.tenants.named(name)
         faceids = [faceid] if faceid is not None else _known(services, tenant, again)
@@ -60,32 +61,59 @@ def erase(
             print("nobody of these receipts is in the book")
 
 
-def _require_place(receipt: Path | None) -> None:
-    """Raise OperatorError unless a receipt can be written: afterwards there is no face that a second try could name."""
-    if receipt is not None and receipt.exists():
-        raise OperatorError(f"{receipt} is there already, and nothing is written over it: name a new file")
-    folder = Path() if receipt is None else receipt.parent
-    if not os.access(folder, os.W_OK | os.X_OK):
+@contextmanager
+def _reserved(receipt: Path | None) -> Iterator[TextIO]:
+    """Make the file of a receipt: after the erasure there is no face that a second try could name.
+
+    A device or a pipe is opened as it is. A file goes again if the block raises.
+    """
+    path = receipt or Path(f".erasure-{secrets.token_hex(8)}.json")
+    is_new = not path.exists() or path.is_file()
+    try:
+        stream = path.open("x" if is_new else "w", encoding="utf-8")
+    except FileExistsError:
+        raise OperatorError(f"{path} is there already, and nothing is written over it: name a new file") from None
+    except OSError as error:
         raise OperatorError(
-            f"no receipt can be written into {folder.absolute()}, so nobody is erased: name a file by --receipt"
-        )
+            f"no receipt can be written into {path.absolute().parent} ({error.strerror}), so nobody is erased: name a "
+            "file by --receipt"
+        ) from error
+    try:
+        yield stream
+    except BaseException:
+        with suppress(OSError):  # what could not be written is tried once more
+            stream.close()
+        if is_new:
+            path.unlink(missing_ok=True)
+        raise
 
 
 def _erase(services: Services, tenant: Tenant, faceid: str, receipt: Path | None, is_stage: bool) -> None:
-    is_there = bool(services.faces.by_id(tenant, [faceid]))
-    deletion = services.deletion
-    deleted = (
-        deletion.of_faces(tenant, [faceid], by="operator", erase=True)
-        if is_there
-        else deletion.of_gone(tenant, faceid, by="operator")
-    )
-    if deleted.not_exist:
-        raise FaceNotFound(f"there is no face {faceid!r}, and none that was deleted has left anything")
-    [id_] = deleted.erasures
-    path = receipt or Path(f"erasure-{id_}.json")
-    print(f"the face is deleted; erasure {id_} goes on", flush=True)
-    done = _waited(services, tenant, id_, is_stage)
-    path.write_text(json.dumps(done.receipt, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    with _reserved(receipt) as stream:
+        is_there = bool(services.faces.by_id(tenant, [faceid]))
+        deletion = services.deletion
+        deleted = (
+            deletion.of_faces(tenant, [faceid], by="operator", erase=True)
+            if is_there
+            else deletion.of_gone(tenant, faceid, by="operator")
+        )
+        if deleted.not_exist:
+            raise FaceNotFound(f"there is no face {faceid!r}, and none that was deleted has left anything")
+        [id_] = deleted.erasures
+        path = receipt or Path(f"erasure-{id_}.json")
+        print(f"the face is deleted; erasure {id_} goes on", flush=True)
+        text = json.dumps(_waited(services, tenant, id_, is_stage).receipt, indent=2, ensure_ascii=False)
+        try:
+            with stream:
+                stream.write(f"{text}\n")
+            if receipt is None:
+                Path(stream.name).rename(path)
+        except OSError as error:
+            print(text)
+            raise OperatorError(
+                f"the person is erased, and {path} cannot be written ({error.strerror}): the receipt is what is "
+                "printed, and no command gives it again, so keep it"
+            ) from error
     print(f"erased: {path} is the receipt; `regulars receipt verify {path}` checks it")
 
 

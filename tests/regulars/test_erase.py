@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -30,7 +31,7 @@ def data(tmp_path: Path) -> Path:
 
 
 @contextmanager
-def served(folder: Path) -> Iterator[Book]:
+def served(folder: Path, at_each_erasure: Callable[[], None] = lambda: None) -> Iterator[Book]:
     """A service that has the steps done, and whose clock is ahead: nothing has to be waited for."""
     with closing(Book(folder)) as book:
         book.clock.advance(datetime.now(UTC) - book.clock.now() + timedelta(minutes=5))
@@ -38,7 +39,9 @@ def served(folder: Path) -> Iterator[Book]:
 
         def serve() -> None:
             while not is_over.wait(0.1):
-                book.services.erasing.tenant(book.tenant)
+                for erasure in book.services.erasures.unfinished("shop"):
+                    at_each_erasure()
+                    book.services.erasing.go_on(book.tenant, erasure.id)
 
         worker = threading.Thread(target=serve)
         worker.start()
@@ -130,3 +133,49 @@ def test_nobody_is_erased_if_the_receipt_cannot_be_written(data: Path, capsys: p
     assert there.read_text() == "another receipt"
     with closing(Book(data)) as book:
         assert book.services.faces.find(book.tenant, "ann")
+
+
+def test_a_receipt_goes_into_a_pipe(data: Path) -> None:
+    reads, writes = os.pipe()
+    with served(data):
+        assert run(data, "--face", "ann", "--receipt", f"/dev/fd/{writes}") == 0
+    os.close(writes)
+    with os.fdopen(reads) as pipe:
+        assert json.load(pipe)["statement"]["kind"] == "erasure"
+
+
+def test_a_receipt_that_the_disk_has_no_room_for_is_printed(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with served(data):
+        assert run(data, "--face", "ann", "--receipt", "/dev/full") == 1
+    said = capsys.readouterr()
+    assert "cannot be written" in said.err
+    receipt = data.parent / "kept.json"
+    receipt.write_text(said.out.partition("\n")[2])
+    assert main(["receipt", "verify", str(receipt)]) == 0
+
+
+def test_the_place_of_a_receipt_is_taken_before_the_face_goes(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    places, taken = data.parent / "places", list[list[int]]()
+    places.mkdir()
+    monkeypatch.chdir(places)
+
+    def look() -> None:
+        taken.append([path.stat().st_size for path in places.iterdir()])
+
+    with served(data, at_each_erasure=look):
+        assert run(data, "--face", "ann") == 0
+        assert run(data, "--face", "bob", "--receipt", "receipt.json") == 0
+    assert {len(sizes) for sizes in taken} == {1, 2}
+    assert all(0 in sizes for sizes in taken)
+    assert len(list(places.glob("erasure-*.json"))) == 1
+    assert len(list(places.iterdir())) == 2
+
+
+@pytest.mark.parametrize("options", [[], ["--receipt", "receipt.json"]])
+def test_a_place_that_was_taken_for_a_receipt_is_free_again_if_nobody_is_erased(
+    data: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    monkeypatch.chdir(data.parent)
+    before = sorted(data.parent.iterdir())
+    assert run(data, "--face", "nobody", *options) == 1
+    assert sorted(data.parent.iterdir()) == before
