@@ -84,7 +84,9 @@ class CpuSlots:
 
         def help_out() -> None:
             try:
-                go_on(lambda: self._waiting)
+                with telemetry.begun("", ""):
+                    telemetry.of_tenant(tenant)
+                    go_on(lambda: self._waiting)
             finally:
                 self._give_back(tenant)
 

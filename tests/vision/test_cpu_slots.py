@@ -197,6 +197,18 @@ class TestSpread:
         with slots.slot():
             slots.spread(lambda _: all_at_once.wait(30), range(4))
 
+    def test_a_helper_works_for_the_tenant_that_it_helps(self) -> None:
+        slots, both_at_once = CpuSlots(2), threading.Barrier(2)
+
+        def tenant(_: int) -> str:
+            both_at_once.wait(30)
+            return telemetry.tenant()
+
+        with telemetry.begun("test", ""):
+            telemetry.of_tenant("shop")
+            with slots.slot():
+                assert slots.spread(tenant, range(2)) == ["shop", "shop"]
+
     def test_parts_may_have_parts(self) -> None:
         slots = CpuSlots(3)
         with slots.slot():
