@@ -11,7 +11,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chalicelib.vision.pictures.crop import Square, cut, cut_turned
-from chalicelib.vision.pictures.planes import canvas, interpolated, picture_of, planes_of, resized, square_of
+from chalicelib.vision.pictures.planes import (
+    _interpolation,
+    canvas,
+    interpolated,
+    picture_of,
+    planes_of,
+    resized,
+    square_of,
+)
 from tests.photos import PORTRAIT, STUDIO
 from tests.vision.album import Album
 
@@ -44,6 +52,13 @@ def test_the_order_of_the_colours_changes_nothing(image: NDArray[np.uint8]) -> N
             work(colour)
 
     assert np.array_equal(resized(image, (500, 400), backwards), interpolated(planes_of(image), (500, 400)))
+
+
+def test_a_colour_alone_is_resized_as_all_three_at_once(image: NDArray[np.uint8]) -> None:
+    planes, sides = planes_of(image), (1, 3, 400, 500)
+    inputs = {"planes": planes[None], "sides": np.array(sides, np.int64)}
+    (at_once,) = _interpolation(b"sides").run(None, inputs)
+    assert np.array_equal(interpolated(planes, (500, 400)), at_once[0])
 
 
 def test_at_half_the_size_all_pixels_count_alike(image: NDArray[np.uint8]) -> None:

@@ -8,7 +8,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
+
+from chalicelib.vision.cpu_slots import CpuSlots
 from chalicelib.vision.packs.packs import Pack
+from chalicelib.vision.packs.session import LARGE, Sessions
 
 LOADS = """
 import sys
@@ -28,6 +32,18 @@ def test_it_leaves_nothing_in_the_home_folder_and_calls_nobody(pack: Pack, tmp_p
     command = [sys.executable, "-c", LOADS, pack.manifest.name, *map(str, pack.places)]
     subprocess.run(command, env={k: v for k, v in home.items() if k != "ORT_DISABLE_TELEMETRY"}, check=True)
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_run_on_two_threads_has_the_answer_of_a_run_on_one(pack: Pack) -> None:
+    file, two = pack.manifest.detector.file, CpuSlots(2)
+    batch = np.random.default_rng(1).uniform(0, 255, (1, 3, 640, 640)).astype(np.float32)
+    assert batch.size >= LARGE
+    alone, together = Sessions(pack), Sessions(pack, two)
+    with two.slot():
+        answers = together.run(file, batch)
+    assert [threads for _, threads in together._sessions] == [2]
+    for name, one in alone.run(file, batch).items():
+        assert np.array_equal(answers[name], one)
 
 
 def test_what_the_runtime_writes_at_its_start_is_in_the_log_of_a_function_as_json(tmp_path: Path) -> None:
