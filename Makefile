@@ -4,10 +4,8 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Compiled modules stay, whatever the caller's environment says: tests start the service often.
 export PYTHONDONTWRITEBYTECODE :=
-# Tests run on all cores of a small machine, and on four of a large one. A third of a worker's time it waits for processes
-# and clocks, so there are half as many workers more than cores. Each has 2 GB: it may hold two packs of models.
-ROOM := $(shell awk '/MemAvailable/ {print int($$2 / 2e6)}' /proc/meminfo 2>/dev/null || echo 6)
-WORKERS := $(shell n=$$(nproc); n=$$(((n < 2 ? 2 : n > 4 ? 4 : n) * 3 / 2)); echo $$((n < $(ROOM) ? n : $(ROOM) < 2 ? 2 : $(ROOM))))
+# Tests run on all cores of a small machine, and on four of a large one.
+WORKERS := $(shell n=$$(nproc); echo $$((n < 2 ? 2 : n > 4 ? 4 : n)))
 NO_REGISTRY := echo "make $(MAKECMDGOALS) needs a package registry once: let pip (and npm, for face models) reach one" >&2; exit 1;
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
@@ -46,8 +44,8 @@ serve: setup  ## The service on this machine
 test: packs  ## All tests of the gate; TESTS='-m alone tests' for some of them
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || echo "there is no Chromium, so the flows through the console are skipped: on Debian, apt-get install chromium"
 	@# A test that hangs fails, and shows what all its threads do; if it holds Python's lock, its worker is ended a little
-	@# later. The longest test takes a minute on one busy core. Files come in the order of tests/order.py.
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --timeout 600 --max-worker-restart 2 \
+	@# later. The longest test takes a minute on one busy core.
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --timeout 600 --max-worker-restart 2 \
 		-o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true $(TESTS)
 
 alone: setup  ## Demo and tests of the last commit in a new clone, with an empty home and nothing beside it; TESTS= as for test

@@ -17,7 +17,6 @@ from regulars.errors import NoPictures
 from tests.examples import LONG
 from tests.fakes import UNHURRIED, FakeClock, FakeVision
 from tests.folders import pytest_configure, tmp_path
-from tests.order import ordered
 
 __all__ = ["pytest_configure", "tmp_path"]
 
@@ -52,8 +51,7 @@ def pytest_sessionstart() -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Order files by tests/order.py, and mark what runs on other models or pictures in a clone that stands alone."""
-    items[:] = ordered(items)
+    """Mark what runs on other models or pictures in a clone that stands alone."""
     for item in items:
         if {"photos", "models", "pack", "pipeline", "registry"} & {*getattr(item, "fixturenames", ())}:
             item.add_marker("alone")
