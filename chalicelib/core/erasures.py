@@ -59,7 +59,7 @@ class Erasure:
     seq: int | None = None
     """A change of the gallery after which the faces are gone; None: not looked up yet."""
     pseudonym: str = ""
-    """What stands for the person in observations, and nowhere else; "" once the receipt alone is left to do."""
+    """A name for the person in observations, and nowhere else; "" once the receipt alone is left to do."""
     salt: str = ""
     faces: tuple[str, ...] = ()
     """A hash of each faceid with the salt (`face_hash`)."""

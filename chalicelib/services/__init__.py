@@ -165,7 +165,7 @@ class Ports(Protocol):
         """Make the adapter that reads what clients keep in S3."""
 
 
-class wired(once[_T]):  # noqa: N801 -- as once
+class wired(once[_T]):  # noqa: N801 -- in lower case as `once` and functools.cached_property, which it is a kind of
     """A use case that is made, at its first use, of those attributes of Services that its parameters are called as.
 
     `place`: its module and class, below chalicelib.services. `others`: the attributes for parameters with other names.

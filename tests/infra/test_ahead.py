@@ -1,4 +1,4 @@
-"""What a cold start is spared (chalicelib/ahead.py), in a process of its own."""
+"""Modules that wait until a cold start needs them (chalicelib/ahead.py), each tried in a process of its own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the functions do in a shop's life: each may do what it was seen to do, and nothing else; and what they log.
+"""Rights and logs of the functions in a shop's life: each may do what it was seen to do, and nothing else.
 
 app.py's own handlers run in an emulated account, which asks nobody for leave; botocore says what they call, and that is
 held beside .chalice/policies. Logs are JSON: whose they are, what they count, and never what must not be there. It

@@ -1,4 +1,4 @@
-"""What a killed backup left in a data folder: links to pictures, and the database, with what is deleted since."""
+"""Removal of what a killed backup left in a data folder: links to pictures, and a copy of the database."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from chalicelib.index.scan.rows import BestFaces, Found, Rows, exact_scores
 VERSION = 5
 
 _FOUND = ctypes.sizeof(Call)
-"""Where a search's best faces lie in its room: behind how many they are, the last number of Call."""
+"""The place of a search's best faces in its room: behind their count, which is the last number of Call."""
 _HELD, _WANTED = Struct("q"), Struct("dq")
 _POINTER = ctypes.c_void_p
 
