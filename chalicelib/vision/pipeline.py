@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.core.decision import ImpostorCurve
+from chalicelib.core.once import once
 from chalicelib.core.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
+from chalicelib.core.population import Population
 from chalicelib.core.ports import Examined
 from chalicelib.core.telemetry import stage
 from chalicelib.vision.cpu_slots import CpuSlots, Work, cores
@@ -63,6 +65,10 @@ class FacePipeline:
     @property
     def impostor_curve(self) -> ImpostorCurve:
         return self._manifest.impostor_curve
+
+    @once
+    def population(self) -> Population:
+        return self._manifest.population()
 
     def load(self, *, describes: bool = True) -> None:
         """Load all models now instead of at the first picture, or those that find and embed. Raises MissingModel."""

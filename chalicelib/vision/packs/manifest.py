@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.core.decision import ImpostorCurve
+from chalicelib.core.population import Population
 from chalicelib.vision.packs import calibration
+from chalicelib.vision.packs.calibration import Measured
 from chalicelib.vision.packs.pack_files import Package, PackFile, Source, made
 
 SCHEMA = 1
@@ -171,9 +173,17 @@ class Manifest:
     embedding: EmbeddingRole
     quality: QualityRole
     crops: Mapping[str, CropRole]
-    impostor_curve: ImpostorCurve
+    measured: Measured
     checked: Path | None = None
     """Folder of the manifest, if the files in it were checked when a package was made of them (infra/networks.py)."""
+
+    @property
+    def impostor_curve(self) -> ImpostorCurve:
+        return self.measured.curve
+
+    def population(self) -> Population:
+        """Read the population by which scores are judged. Raises DamagedCalibration, OSError."""
+        return calibration.population(self.measured.rows, self.measured.usual, self.embedding.dimensions)
 
 
 def table(folder: Path) -> dict[str, Any]:
@@ -197,8 +207,8 @@ def read(folder: Path) -> Manifest:
         _require_channels(name, roles[name], CHANNELS[:2])
     embedding = made(EmbeddingRole, roles["embedding"])
     calibration_file = folder / data["calibration"]
-    curve = calibration.curve(calibration_file, embedding.model)
-    if curve is None:
+    measured = calibration.read(calibration_file, embedding.model)
+    if measured is None:
         raise ValueError(f"the embedding {embedding.model} has no curve in {calibration_file}")
     quality = roles.get("quality")
     manifest = Manifest(
@@ -213,7 +223,7 @@ def read(folder: Path) -> Manifest:
         embedding=embedding,
         quality=made(QualityRole, quality) if quality else QualityRole(embedding.size_px, embedding.points),
         crops={name: _crop_role(name, role) for name, role in roles.items() if name not in NO_CROPS},
-        impostor_curve=curve,
+        measured=measured,
         checked=folder if (folder / CHECKED).is_file() else None,
     )
     _require_whole(manifest, folder)
@@ -236,18 +246,20 @@ def _require_whole(manifest: Manifest, folder: Path) -> None:
 
 
 def calibrated(manifest: Manifest, file: Path) -> Manifest:
-    """Return the manifest with the curve that `file` has of its model; warn and leave it as it is if there is none.
+    """Return the manifest with what `file` has of its model; warn and leave it as it is if there is nothing.
+
+    Without a population beside it, the curve was measured with the pack's own.
 
     Raises DamagedCalibration, OSError.
     """
     model = manifest.embedding.model
-    measured = calibration.curve(file, model)
+    measured = calibration.read(file, model)
     if measured is None:
         _log.warning(
             "%s has no curve of %s and is passed over: measure it again with `regulars calibrate`", file, model
         )
         return manifest
-    return replace(manifest, impostor_curve=measured)
+    return replace(manifest, measured=replace(measured, rows=measured.rows or manifest.measured.rows))
 
 
 def _detector(role: Mapping[str, Any]) -> DetectorRole:

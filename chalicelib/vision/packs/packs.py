@@ -18,7 +18,7 @@ from pathlib import Path
 
 from chalicelib.core.ports import Standing
 from chalicelib.vision.packs import manifest as manifests
-from chalicelib.vision.packs.calibration import DamagedCalibration
+from chalicelib.vision.packs.calibration import POPULATION, DamagedCalibration
 from chalicelib.vision.packs.manifest import Manifest
 from chalicelib.vision.packs.pack_files import PackFile
 
@@ -27,6 +27,7 @@ NAMES = ("face-pack-1", "registry")
 
 DEFAULT_PACK = NAMES[0]
 CALIBRATION = "calibration.json"
+BESIDE_A_CURVE = POPULATION
 PACKS = Path(__file__).resolve().parents[2] / "model_packs"
 """Folder of the manifests."""
 
