@@ -71,7 +71,7 @@ export default function Traffic({ place }) {
   const found = loaded.value ?? last.current; // it stays while the next is read
   last.current = found;
   const slow = useSlow(loaded.waits && !found);
-  const isEmpty = found && !total(found.all.sum) && !total(found.all.sumBefore || []);
+  const isEmpty = found && !total(found.all.sum) && !total(found.all.earlier || []);
   return html`<div class="page traffic" aria-busy=${loaded.waits}>
     <header class="top"><h1>${t("page.traffic")}</h1>
       <${Choices} label=${t("traffic.measure")} text=${(one) => t(`traffic.measure.${one}`)} options=${MEASURES} chosen=${measure} choose=${(one) => set({ measure: one })} /></header>
