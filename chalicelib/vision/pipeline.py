@@ -191,7 +191,8 @@ def _estimated(
 ) -> Estimates:
     looks = {name: attributes.together(each) for name, each in outputs.items()}
     age = attributes.age(looks["age"], roles["age"].scale) if "age" in roles else None
-    gender, gender_score = attributes.gender(looks["gender"], roles["gender"].labels) if "gender" in roles else NONE
+    genders = attributes.genders(looks["gender"], roles["gender"]) if "gender" in roles else ()
+    gender, gender_score = genders[0] if genders and genders[0][1] >= roles["gender"].least_score else NONE
     emotions = attributes.emotions(outputs["emotion"], roles["emotion"].models) if "emotion" in roles else ()
     emotion, emotion_score = emotions[0] if emotions else NONE
     head = pose.pose(looks[_POSE]) if _POSE in roles else pose.from_landmarks(face.landmarks)
@@ -201,6 +202,7 @@ def _estimated(
         age=age,
         gender=gender,
         gender_score=gender_score,
+        genders=genders,
         emotion=emotion,
         emotion_score=emotion_score,
         emotions=emotions,

@@ -169,7 +169,7 @@ function Parts({ found, asTable, choose }) {
   return html`<section><header><h2>${t("traffic.parts")}</h2>
       <select aria-label=${t("traffic.split")} value=${split} onChange=${(event) => choose(event.target.value)}>
         ${splits.filter((one) => !off.value?.includes(one)).map((one) => html`<option key=${one} value=${one}>${one.startsWith("labels.") ? t("label", { name: one.slice(7).toUpperCase() }) : t(`traffic.split.${one}`)}</option>`)}</select>
-      ${["age", "gender"].includes(split) && html`<p class="soft">${t("traffic.estimated")}</p>`}
+      ${["age", "gender"].includes(split) && html`<p class="soft">${t(`traffic.estimated.${split}`)}</p>`}
       ${measure === "persons" && html`<p class="soft">${t("traffic.persons.parts")}</p>`}</header>
     ${split !== "none" && html`<ul class="parts">${charts.map(({ value, chart }) => html`<li key=${value} class="panel"><h3>${nameOfValue(value)}</h3>
       <${Amount} found=${found} now=${now(value)} before=${before(value)} />

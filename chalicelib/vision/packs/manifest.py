@@ -147,6 +147,10 @@ class CropRole:
     """One model, or several with the same labels whose outputs are fused."""
     scale: float = 1.0
     """For ages: factor of the models' years."""
+    least_score: float = 0.0
+    """For genders: the score below which the gender is unknown."""
+    odds_a_year: float = 0.0
+    """For genders: term added, for each year of the age, to the logarithm of the odds of the first label."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -271,8 +275,9 @@ def _detector(role: Mapping[str, Any]) -> DetectorRole:
 
 
 def _crop_role(name: str, role: Mapping[str, Any]) -> CropRole:
-    """Read a role of one model, which is the role's own table without `scale`, or of a list of them."""
-    alone = {key: value for key, value in role.items() if key != "scale"}
+    """Read a role of one model, which is the table without the role's own `settings`, or of a list of them."""
+    settings = {key: role[key] for key in ("scale", "least_score", "odds_a_year") if key in role}
+    alone = {key: value for key, value in role.items() if key not in settings}
     models = tuple(made(CropModel, table, crop=_crop(name, table["crop"])) for table in role.get("model", [alone]))
     for model in models:
         if sorted(model.labels) != sorted(models[0].labels):
@@ -280,7 +285,7 @@ def _crop_role(name: str, role: Mapping[str, Any]) -> CropRole:
                 f"models of one role have the same labels; of {name}, {models[0].file} has "
                 f"{', '.join(models[0].labels)} and {model.file} {', '.join(model.labels)}"
             )
-    return CropRole(models, role.get("scale", 1.0))
+    return CropRole(models, **settings)
 
 
 def _crop(name: str, table: Mapping[str, Any]) -> Crop:
