@@ -59,7 +59,7 @@ class FakeClock:
 class Person:
     """Somebody in a fake picture: who (any number), how large, how well seen; `likeness` of the pose to the person.
 
-    `liveness` None: vision has no model for it.
+    `liveness` or `age` None: vision has no model for it.
     """
 
     seed: int
@@ -67,6 +67,7 @@ class Person:
     quality: float = 80.0
     likeness: float = 0.9
     liveness: float | None = 0.9
+    age: float | None = 33.4
 
 
 HIDDEN = Person(0, quality=0.0)
@@ -154,7 +155,7 @@ class FakeVision:
         left_out = frozenset({"age", "gender", "emotion", "liveness"}.difference(wanted))
         return [
             Estimates(
-                33.4,
+                person.age,
                 Gender.FEMALE,
                 0.9,
                 "happy",

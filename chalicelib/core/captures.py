@@ -137,7 +137,7 @@ class Capture:
 class SeenFace:
     """A face that vision found in a capture, before it is searched for.
 
-    `flaw`: its worst defect, in words. `spoof`: why it is refused as a picture of a face; "": it is not.
+    `flaw`: its worst defect, in words. `spoof`: why the face is refused; "": it is not.
     """
 
     detected: DetectedFace

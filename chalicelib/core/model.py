@@ -70,6 +70,8 @@ class StoredSettings:
     """Names of ATTRIBUTES that are neither stored nor answered."""
     least_liveness: float | None = None
     """0..1: faces of lower liveness are neither enrolled nor identified; None: liveness is only reported."""
+    min_age: float | None = None
+    """Years, 1..21: cameras do not enrol, and searches do not identify, faces that look younger; None: they do."""
     faces: int | None = None
     """Faces that it may hold; None: as many as its profile says."""
     groups: int | None = None

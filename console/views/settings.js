@@ -19,6 +19,7 @@ const RULE = { arrive_times: { kind: "number", min: 1, max: 10 }, period_days: {
 const RECOGNITION = {
   enrol_quality: { kind: "number", min: 20, max: 100, step: "any", none: "set.enrol_quality.none" },
   least_liveness: { kind: "number", min: 0.01, max: 1, step: 0.01, none: "set.least_liveness.none" },
+  min_age: { kind: "number", min: 1, max: 21, step: "any", none: "set.min_age.none" },
   review_margin: { kind: "number", min: 0, max: 0.5, step: 0.01 },
   attributes_off: { kind: "some", options: ATTRIBUTES, off: true },
   learns: { kind: "switch" },

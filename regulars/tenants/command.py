@@ -30,11 +30,11 @@ def _names(text: str) -> frozenset[str]:
     return frozenset() if names == {_NONE} else names
 
 
-def _share(text: str) -> float | str:
+def _amount(text: str) -> float | str:
     try:
         return text if text == _NONE else float(text)
     except ValueError:
-        raise click.BadParameter(f"a share from 0 to 1, or `none`, not {text[:40]!r}") from None
+        raise click.BadParameter(f"a number, or `none`, not {text[:40]!r}") from None
 
 
 def _number(name: str, means: str) -> Callable[[Any], Any]:
@@ -70,9 +70,15 @@ _settings_options = together(
     ),
     click.option(
         "--least-liveness",
-        type=_share,
+        type=_amount,
         metavar="SHARE",
         help="Refuse faces with a lower liveness, 0 to 1, or `none` (the initial setting; docs/vision.md).",
+    ),
+    click.option(
+        "--min-age",
+        type=_amount,
+        metavar="YEARS",
+        help="Leave faces that look younger, 1 to 21, out of captures and searches, or `none` (the initial setting).",
     ),
     click.option(
         "--enrol-quality",

@@ -76,7 +76,7 @@ def show(settings: Settings, name: str) -> None:
 
 def described(tenant: Tenant, shards: int) -> dict[str, str]:
     """Describe a tenant's settings in words, by the options' names."""
-    least_liveness, enrol_quality = tenant.least_liveness, tenant.enrol_quality
+    least_liveness, min_age, enrol_quality = tenant.least_liveness, tenant.min_age, tenant.enrol_quality
     return {
         "tenant": tenant.name,
         "profile": tenant.profile.value,
@@ -90,6 +90,7 @@ def described(tenant: Tenant, shards: int) -> dict[str, str]:
         "numeric-faceids": "yes" if tenant.numeric_faceids_only else "no",
         "attributes-off": ",".join(sorted(tenant.attributes_off)) or "none",
         "least-liveness": "none" if least_liveness is None else f"{least_liveness:g}",
+        "min-age": "none" if min_age is None else f"{min_age:g}",
         "enrol-quality": f"{MIN_QUALITY if enrol_quality is None else enrol_quality:g}",
         "review-margin": f"{tenant.review_margin:g}",
         "learns": "yes" if tenant.learns else "no",

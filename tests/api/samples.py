@@ -266,6 +266,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
                 "period_days": 8,
                 "attributes_off": ["age"],
                 "least_liveness": 0.2,
+                "min_age": 13,
                 "enrol_quality": 30,
                 "review_margin": 0.05,
                 "learns": False,

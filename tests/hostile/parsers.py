@@ -837,6 +837,7 @@ tenant_settings = st.fixed_dictionaries(
         "time_zone": texts | st.sampled_from(["Europe/Berlin", "../etc", "Factory"]),
         "attributes_off": st.frozensets(texts, max_size=2).map(sorted),
         "least_liveness": st.none() | st.floats(),
+        "min_age": st.none() | st.floats(),
         "enrol_quality": st.none() | st.floats(),
         "learnt_days": st.none() | st.integers(),
         "controller": texts,

@@ -37,6 +37,13 @@ LeastLiveness = Annotated[
     Annotated[float, Meta(gt=0, le=1)] | None,
     Meta(description="Faces that look less alive are neither enrolled nor identified; null: any."),
 ]
+MinAge = Annotated[
+    Annotated[float, Meta(ge=1, le=21)] | None,
+    Meta(
+        description="Faces that are estimated to be younger, in years, are neither enrolled by cameras nor identified; "
+        "null: any. The estimate is 2 to 4 years too high for children, whom recognition does not tell apart reliably."
+    ),
+]
 EnrolQuality = Annotated[
     Annotated[float, Meta(ge=20, le=100)] | None,
     Meta(description="Least quality of a picture to enrol; null: 20, the least with which faces can be compared."),
@@ -112,6 +119,7 @@ class SettingsChanges(Changes):
     period_days: PeriodDays | UnsetType = UNSET
     attributes_off: Off | UnsetType = UNSET
     least_liveness: LeastLiveness | UnsetType = UNSET
+    min_age: MinAge | UnsetType = UNSET
     enrol_quality: EnrolQuality | UnsetType = UNSET
     review_margin: ReviewMargin | UnsetType = UNSET
     learns: Learns | UnsetType = UNSET
@@ -138,6 +146,7 @@ class Settings(Answer):
     period_days: PeriodDays
     attributes_off: Off
     least_liveness: LeastLiveness
+    min_age: MinAge
     enrol_quality: EnrolQuality
     review_margin: ReviewMargin
     learns: Learns

@@ -55,7 +55,7 @@ def tenant_from(item: Item) -> Tenant:
 _SETTINGS = tuple(field.name for field in fields(StoredSettings))
 _NUMBERS: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("requests_a_day", "capture_mb_a_day", "learnt_days", "faces", "groups", *RETENTION), int),
-    **dict.fromkeys(("least_liveness", "enrol_quality", "review_margin"), float),
+    **dict.fromkeys(("least_liveness", "min_age", "enrol_quality", "review_margin"), float),
 }
 """Settings that are numbers, and what they are read as."""
 _SETS = ("attributes_off", "no_pictures_of", "picture_buckets")

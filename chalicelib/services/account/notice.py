@@ -54,7 +54,7 @@ def notice(tenant: Tenant, language: Language, capture_days: int) -> Notice:
     own = {name: getattr(tenant, name) for name in ("controller", "contact")}
     filled = {name: value or BLANK for name, value in own.items()}
     purposes = tenant.purposes or words["purposes"]
-    seen = [words["template"], *_estimated(tenant, language)]
+    seen = [words["template"], *_estimated(tenant, language), words["children"], *_left_out(tenant, language)]
     sections = [
         Section(words["who"], [words["controller"].format(**filled), words["reach"].format(**filled)]),
         Section(words["why"], [purposes]),
@@ -69,6 +69,10 @@ def _estimated(tenant: Tenant, language: Language) -> list[str]:
     names = [word for name, word in ATTRIBUTES[language].items() if name not in tenant.attributes_off]
     words = WORDS[language]
     return [words["estimates"].format(names=words["and"].join(names))] if names else []
+
+
+def _left_out(tenant: Tenant, language: Language) -> list[str]:
+    return [] if tenant.min_age is None else [WORDS[language]["young"].format(years=f"{tenant.min_age:g}")]
 
 
 def _kept(tenant: Tenant, language: Language, capture_days: int) -> list[str]:

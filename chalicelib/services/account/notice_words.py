@@ -28,6 +28,9 @@ WORDS = {
         "template": "Cameras take pictures of people who come in. Software turns each face into numbers, and compares "
         "them with those of the faces that it knows. So it tells who has been here before, and when.",
         "estimates": "It estimates {names} from the picture. That may be wrong.",
+        "children": "It does not tell small children apart reliably.",
+        "young": "It leaves out people whom it estimates to be younger than {years}. It estimates children 2 to 4 "
+        "years too old.",
         "and": ", ",
         "long": "How long it is kept",
         "captures": "Pictures of the cameras: {days} days.",
@@ -56,6 +59,8 @@ WORDS = {
         "template": "摄像头拍摄进入人员的照片。软件将每张人脸转换为一组数字，并与已知人脸的数字比对，"
         "从而得知谁曾来过、何时来过。",
         "estimates": "软件会根据照片推测{names}，结果可能有误。",
+        "children": "软件不能可靠地区分幼儿。",
+        "young": "软件不记录也不识别推测不满 {years} 岁的人员。儿童的年龄会被高估 2 至 4 岁。",
         "and": "、",
         "long": "保存期限",
         "captures": "摄像头照片：{days} 天。",

@@ -21,6 +21,7 @@ OF_TENANT = (
     "time_zone",
     "attributes_off",
     "least_liveness",
+    "min_age",
     "enrol_quality",
     "review_margin",
     "learns",

@@ -15,7 +15,7 @@ from chalicelib.core.pictures import MAX_PICTURE_BYTES, Box, FaceJpeg, PictureRu
 from chalicelib.core.ports import BlobStore, ItemStore, Vision
 from chalicelib.core.records.observations import observation_from
 from chalicelib.core.templates import canonical
-from chalicelib.services.models.estimation import examined, whole
+from chalicelib.services.models.estimation import examined, of_any_age, whole
 from chalicelib.services.models.tenant_vision import TenantVision
 
 if TYPE_CHECKING:
@@ -118,7 +118,7 @@ class SightedFaces:
             off = "" if tenant.keeps_pictures else ": this tenant keeps none (its setting keeps_pictures)"
             raise Conflict(f"the picture of this sighting is not kept any more{off}")
         try:
-            reading = Reading(self._tenant_vision.of(tenant.model), tenant, picture)
+            reading = Reading(self._tenant_vision.of(tenant.model), of_any_age(tenant), picture)
         except (Unusable, InvalidInput) as error:
             raise Conflict(f"the picture of this sighting cannot be read any more: {error}") from error
         if not reading.faces:

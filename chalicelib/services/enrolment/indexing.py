@@ -33,6 +33,7 @@ from chalicelib.services.enrolment.plan import EnrolledFace
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.portraits import Portrait, Portraits, keys_of
 from chalicelib.services.groups.groups import Groups
+from chalicelib.services.models.estimation import of_any_age
 from chalicelib.services.recognition.looking import DescribedFace, Looking, SeenPicture
 from chalicelib.services.statistics.recorder import Recorder
 
@@ -98,7 +99,7 @@ class Indexing:
         TenantFull, Busy.
         """
         require_consent(None, is_required=tenant.consent_required)
-        seen = self.looking.seen(tenant, picture, rules, None, most=MOST_FACES, embeds=True, live=True)
+        seen = self.looking.seen(of_any_age(tenant), picture, rules, None, most=MOST_FACES, embeds=True, live=True)
         reasons = {number: _unfit(tenant, one, judge) for number, one in enumerate(seen.described.faces)}
         fit = [number for number, reason in reasons.items() if not reason]
         unindexed = {number: reason for number, reason in reasons.items() if reason}

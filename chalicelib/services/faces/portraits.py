@@ -23,7 +23,7 @@ from chalicelib.core.ports import Beside, BlobStore, Vision
 from chalicelib.core.telemetry import stage
 from chalicelib.core.templates import canonical, vector
 from chalicelib.services.commit.gallery import GalleryMoved
-from chalicelib.services.models.estimation import examined, whole
+from chalicelib.services.models.estimation import examined, of_any_age, whole
 from chalicelib.services.models.tenant_vision import TenantVision
 
 if TYPE_CHECKING:
@@ -240,7 +240,7 @@ def _portraits(
     faces: Sequence[DetectedFace],
     photo: str,
 ) -> list[Portrait]:
-    found, seen = examined(vision, tenant, image, faces, crops=True)
+    found, seen = examined(vision, of_any_age(tenant), image, faces, crops=True)
     for one in seen:
         if one.spoof:
             raise Unusable(one.spoof)

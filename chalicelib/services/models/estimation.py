@@ -1,4 +1,4 @@
-"""A tenant's attribute and liveness settings, applied to the estimates that vision makes of a picture's faces."""
+"""A tenant's settings of attributes, liveness and age, applied to vision's estimates of a picture's faces."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Estimated:
     """The estimates of a face, without those that the tenant switched off.
 
-    `spoof`: why the face is refused as a picture of a face; None: it is not refused, or no liveness is required.
+    `spoof`: why the face is refused (`refused`); None: it is not.
     """
 
     estimates: Estimates
@@ -32,7 +32,7 @@ def estimated(
 ) -> list[Estimated]:
     """Return one Estimated for each face, in order, rounded to the digits that are stored.
 
-    What the tenant switched off is not computed, liveness if it is required.
+    What the tenant switched off is not computed, unless liveness or an age is required.
     """
     described = vision.describe(image, faces, computed(tenant, ATTRIBUTES))
     return [judged(tenant, as_stored(one)) for one in described]
@@ -49,21 +49,22 @@ def examined(
 def embedded(
     vision: Vision, tenant: Tenant, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
 ) -> tuple[NDArray[np.float32], list[str | None]]:
-    """Embed each face, and say why it is refused as a picture of a face, as in Estimated."""
-    if tenant.least_liveness is None:
+    """Embed each face, and say why it is refused, as in Estimated."""
+    names = computed(tenant, ())
+    if not names:
         return vision.embed(image, faces), [None] * len(faces)
-    found = vision.examine(image, faces, computed(tenant, ()))
-    return found.embeddings, [spoof(tenant, as_stored(one).liveness) for one in found.estimates]
+    found = vision.examine(image, faces, names)
+    return found.embeddings, [refused(tenant, as_stored(one)) for one in found.estimates]
 
 
 def computed(tenant: Tenant, wanted: Collection[str]) -> set[str]:
-    """Return which attributes to compute for a tenant that requires liveness or not, if `wanted` are to be shown."""
-    required = set() if tenant.least_liveness is None else {"liveness"}
-    return ({*wanted} - tenant.attributes_off) | required
+    """Return which attributes to compute if `wanted` are to be shown: these, and those that the tenant requires."""
+    required = {"liveness": tenant.least_liveness, "age": tenant.min_age}
+    return ({*wanted} - tenant.attributes_off) | {name for name, least in required.items() if least is not None}
 
 
 def judged(tenant: Tenant, estimates: Estimates) -> Estimated:
-    return Estimated(tenant.visible(estimates), spoof(tenant, estimates.liveness))
+    return Estimated(tenant.visible(estimates), refused(tenant, estimates))
 
 
 def whole(quality: Quality, estimates: Estimates) -> Quality:
@@ -78,12 +79,20 @@ def whole(quality: Quality, estimates: Estimates) -> Quality:
     return replace(quality, total=estimates.quality)
 
 
-def spoof(tenant: Tenant, liveness: float | None) -> str | None:
-    """Return why a face of this liveness is refused, or None.
+def of_any_age(tenant: Tenant) -> Tenant:
+    """Return the tenant as an enrolment by a person sees it: `min_age` is for cameras and searches alone."""
+    return replace(tenant, min_age=None)
 
-    If the tenant requires liveness and it is not known, every face is refused.
+
+def refused(tenant: Tenant, estimates: Estimates) -> str | None:
+    """Return why a face is refused, or None.
+
+    If the tenant requires liveness and it is not known, every face is refused. A face of unknown age is not. The
+    estimated age is not told, since the tenant may have switched it off.
     """
-    least = tenant.least_liveness
+    if estimates.age is not None and tenant.min_age is not None and estimates.age < tenant.min_age:
+        return f"the face is estimated to be younger than {tenant.min_age:g}, and such faces are left out (min_age)"
+    least, liveness = tenant.least_liveness, estimates.liveness
     if least is None:
         return None
     if liveness is None:

@@ -95,7 +95,7 @@ class Identify:
     def by_picture(self, tenant: Tenant, picture: bytes, rules: PictureRules, labels: Labels = NO_LABELS) -> Search:
         """Search all groups for the picture's largest face.
 
-        Raises Unusable if the picture cannot be read, shows no face, or fails the tenant's liveness check.
+        Raises Unusable if the picture cannot be read, shows no face, or fails the tenant's check of liveness or age.
         """
         vision = self.tenant_vision.of(tenant.model)
         image = vision.read(picture, rules)
@@ -115,8 +115,8 @@ class Identify:
     ) -> PictureSearch:
         """Search one group for every face of the picture.
 
-        An unknown group gives no matches. Faces that fail the tenant's liveness check are treated as unknown.
-        Raises Unusable if the picture cannot be read.
+        An unknown group gives no matches. Faces that fail the tenant's check of liveness or age are treated as
+        unknown. Raises Unusable if the picture cannot be read.
         """
         vision = self.tenant_vision.of(tenant.model)
         image = vision.read(picture, rules)
@@ -125,11 +125,11 @@ class Identify:
         if group is None or not faces:
             return PictureSearch([], len(faces))
         found, seen = examined(vision, tenant, image, faces)
-        live = [number for number, one in enumerate(seen) if not one.spoof]
-        if not live:
+        fit = [number for number, one in enumerate(seen) if not one.spoof]
+        if not fit:
             return PictureSearch([], len(faces))
-        boxes, estimates = [faces[number].box for number in live], [seen[number].estimates for number in live]
-        searches = self._identify(tenant, vision, found.embeddings[live], group, boxes, estimates)
+        boxes, estimates = [faces[number].box for number in fit], [seen[number].estimates for number in fit]
+        searches = self._identify(tenant, vision, found.embeddings[fit], group, boxes, estimates)
         matches = [search.match for search in searches if search.match]
         self._observe(tenant, matches, labels)
         return PictureSearch(matches, len(faces))

@@ -52,7 +52,7 @@ MAX_FACES = 80
 class DescribedFace:
     """A face with its quality, pose included, and its estimates. Its places are in pixels of the picture as sent.
 
-    `spoof`: why it is refused as a picture of a face; None: it is not, or that was not asked.
+    `spoof`: why the face is refused; None: it is not, or that was not asked.
     """
 
     detected: DetectedFace
@@ -92,7 +92,7 @@ class SeenPicture:
 class Probe:
     """A face that is compared. `vector`: (dimensions,) float32, unit. `box`: in pixels of the picture as sent.
 
-    `spoof`: why it is refused as a picture of a face; "": it is not.
+    `spoof`: why the face is refused; "": it is not.
     """
 
     box: Box
@@ -252,13 +252,13 @@ class Looking:
         """Describe the `most` largest faces as they are estimated: nothing is rounded, and only `wanted` is computed.
 
         `wanted`: of ATTRIBUTES, None for all; quality is always there, and pose, unless nothing else is wanted and
-        `poses` is False. `embeds`: with embeddings; `live`: with the tenant's check of liveness. Raises Unusable if the
-        picture cannot be read.
+        `poses` is False. `embeds`: with embeddings; `live`: with the tenant's checks of liveness and age. Raises
+        Unusable if the picture cannot be read.
         """
         vision = self.tenant_vision.of(tenant.model)
         image, sides, scale = _read(vision, picture, rules)
         found = vision.detect(image)[:most]
-        judge = tenant if live else replace(tenant, least_liveness=None)
+        judge = tenant if live else replace(tenant, least_liveness=None, min_age=None)
         names = computed(judge, ATTRIBUTES if wanted is None else wanted)
         if embeds and (poses or names):
             both = vision.examine(image, found, names)

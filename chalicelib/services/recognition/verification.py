@@ -109,8 +109,8 @@ class Verification:
     def _judged(self, tenant: Tenant, probes: list[Probe], template: Template, faceid: str | None = None) -> Comparison:
         """Judge the first probe's score with a template, as a search does."""
         pair = self._compared(tenant, probes[0].vector, template, [probe.quality.total for probe in probes])
-        is_live = not any(probe.spoof for probe in probes)
-        pair = pair._replace(match=pair.match and is_live)
+        is_fit = not any(probe.spoof for probe in probes)
+        pair = pair._replace(match=pair.match and is_fit)
         acts.decided([{**known({"face": faceid}), **_said(tenant.model, pair)}])
         return Comparison(pair.score, pair.threshold, pair.match, pair.curve.fmr_at(pair.judged), tuple(probes))
 

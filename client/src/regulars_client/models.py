@@ -449,6 +449,7 @@ class Settings(Struct, kw_only=True):
     period_days: int
     attributes_off: list[str]
     least_liveness: float | None
+    min_age: float | None
     enrol_quality: float | None
     review_margin: float
     learns: bool

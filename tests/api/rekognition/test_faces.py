@@ -265,6 +265,16 @@ def test_people_who_look_less_alive_than_the_tenant_asks_are_found_by_no_search(
     assert staff.search_faces_by_image(CollectionId="staff", Image=shown, FaceMatchThreshold=0)["FaceMatches"] == []
 
 
+def test_children_are_indexed_but_found_by_no_search_if_the_tenant_leaves_them_out(
+    staff: Any, services: Services
+) -> None:
+    services.tenants.change("shop", {"min_age": 13.0, "attributes_off": frozenset({"age"})})
+    assert staff.index_faces(CollectionId="staff", Image=image(Person(1, age=5.0)))["FaceRecords"]
+    assert staff.search_faces_by_image(CollectionId="staff", Image=image(Person(1, age=13.0)))["FaceMatches"]
+    child = image(Person(1, age=5.0))
+    assert staff.search_faces_by_image(CollectionId="staff", Image=child, FaceMatchThreshold=0)["FaceMatches"] == []
+
+
 def test_a_collection_that_is_not_there_is_named_before_the_picture_is_read(rekognition: Any) -> None:
     missing = ("ResourceNotFoundException", "The collection id: nobody does not exist")
     broken = {"Bytes": b"no picture"}

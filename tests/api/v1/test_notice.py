@@ -30,6 +30,14 @@ def test_what_is_not_set_is_a_blank_to_fill_in(v1: V1Client) -> None:
     assert v1.done("GET", "/v1/notice")["missing"] == ["controller"]
 
 
+def test_it_says_what_holds_for_small_children_and_who_is_left_out(v1: V1Client) -> None:
+    assert "It does not tell small children apart reliably" in v1.done("GET", "/v1/notice")["text"]
+    assert "younger than" not in v1.done("GET", "/v1/notice")["text"]
+    v1.done("PATCH", "/v1/settings", {"min_age": 12.5})
+    assert "estimates to be younger than 12.5" in v1.done("GET", "/v1/notice")["text"]
+    assert "12.5 岁" in v1.done("GET", "/v1/notice", language="zh")["text"]
+
+
 def test_own_words_are_text_on_the_page_and_no_markup(v1: V1Client) -> None:
     v1.done("PATCH", "/v1/settings", {**OWN, "purposes": "<script>alert(1)</script>"})
     html = v1.done("GET", "/v1/notice")["html"]

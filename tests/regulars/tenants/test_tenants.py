@@ -114,6 +114,7 @@ def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.Capture
         "capture-mb-a-day": "20000",
         "attributes-off": "none",
         "least-liveness": "none",
+        "min-age": "none",
         "enrol-quality": "20",
         "review-margin": "0.03",
         "learns": "yes",
@@ -128,6 +129,7 @@ def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.Capture
     options = {
         "attributes-off": "age,gender",
         "least-liveness": "0.25",
+        "min-age": "12.5",
         "enrol-quality": "33.5",
         "review-margin": "0",
         "learnt-days": "90",

@@ -211,6 +211,38 @@ class TestLiveness:
             services.tenants.change(cloud.name, {"least_liveness": least})
 
 
+class TestMinAge:
+    def test_a_search_knows_nobody_who_looks_younger(self, services: Services, cloud: Tenant) -> None:
+        adult, child = picture(Person(1, age=13.0)), picture(Person(1, age=12.9))
+        services.enrolment.of_largest_face(cloud, "regular", adult, RULES)
+        assert services.identify.by_picture(cloud, child, RULES).match is not None
+        services.tenants.change(cloud.name, {"min_age": 13, "attributes_off": {"age"}})
+        tenant = again(services, cloud)
+        assert services.identify.by_picture(tenant, adult, RULES).match is not None
+        assert services.identify.all_in_picture(tenant, child, "regular", RULES).matches == []
+        with pytest.raises(Unusable, match="estimated to be younger than 13, and such faces are left out"):
+            services.identify.by_picture(tenant, child, RULES)
+
+    def test_a_capture_neither_remembers_nor_recognises_who_looks_younger(self, cloud: Tenant) -> None:
+        people = picture(Person(1, 90, age=12.9), Person(2, 80, age=13.0), Person(3, 70, age=None))
+        for off in (frozenset[str](), frozenset({"age"})):
+            seen = Reading(FakeVision(), replace(cloud, min_age=13.0, attributes_off=off), people).faces
+            assert ["younger than 13" in one.spoof for one in seen] == [True, False, False]
+            assert [one.estimates.age for one in seen] == ([None] * 3 if off else [12.9, 13.0, None])
+
+    def test_a_child_can_be_enrolled_by_hand(self, services: Services, cloud: Tenant) -> None:
+        services.tenants.change(cloud.name, {"min_age": 13})
+        tenant = again(services, cloud)
+        assert enrolled(services, tenant, Person(1, age=4.0)).age == 4.0
+        both = picture(Person(2, 90, age=4.0), Person(3, 80))
+        assert len(services.group_enrolment.all_in_picture(tenant, "group", both, RULES, NO_LABELS)) == 2
+
+    @pytest.mark.parametrize("least", [0, 0.9, 21.1, float("nan")])
+    def test_what_is_no_such_age_is_refused(self, least: float, services: Services, cloud: Tenant) -> None:
+        with pytest.raises(InvalidInput, match="1 to 21 years"):
+            services.tenants.change(cloud.name, {"min_age": least})
+
+
 class TestEnrolQuality:
     def test_a_picture_below_it_is_refused_with_the_reason(self, services: Services, cloud: Tenant) -> None:
         services.tenants.change(cloud.name, {"enrol_quality": 30})

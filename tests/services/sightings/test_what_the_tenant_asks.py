@@ -80,6 +80,16 @@ def test_liveness_is_asked_of_a_face_whose_liveness_is_not_told(book: Book) -> N
     assert kinds == [Resolution.SKIPPED, Resolution.STRANGER]
 
 
+def test_faces_below_the_least_age_are_neither_remembered_nor_recognised(book: Book) -> None:
+    seen(book, 0, Person(1))
+    book.services.tenants.change("shop", {"min_age": 13})
+    reason = "the face is estimated to be younger than 13, and such faces are left out (min_age)"
+    assert seen(book, 1, Person(1, age=12.9)) == [(Resolution.SKIPPED, reason)]
+    assert seen(book, 2, Person(2, age=5.0)) == [(Resolution.SKIPPED, reason)]
+    assert seen(book, 3, Person(1, age=13.0)) == [(Resolution.MATCHED, "")]
+    assert [face.arrive_count for face in book.faces()] == [1]
+
+
 def test_what_is_switched_off_is_kept_neither_of_strangers_nor_of_sightings(book: Book) -> None:
     book.services.tenants.change("shop", {"attributes_off": {"age", "gender", "emotion", "pose", "beauty", "liveness"}})
     seen(book, 0, Person(1), Person(2, side_px=90.0))

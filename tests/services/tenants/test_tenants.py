@@ -116,6 +116,7 @@ OTHER = TenantSettings(
     numeric_faceids_only=True,
     attributes_off=frozenset({"age", "pose"}),
     least_liveness=0.3,
+    min_age=12.5,
     enrol_quality=33.5,
     review_margin=0.05,
     learns=False,
