@@ -61,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--persons", type=int, default=1_000, help="enrolled (default: %(default)s)")
     parser.add_argument("--searches", type=int, default=20_000, help="of strangers, and of regulars")
     arguments = parser.parse_args(argv)
-    decides = OperatingPoint(packs.at(()).manifest.impostor_curve)
+    decides = OperatingPoint(packs.at().manifest.impostor_curve)
     print(f"{arguments.persons} enrolled; FNIR at FPIR {DEFAULT_FPIR:g} and 0.01; FPIR at the threshold of the service")
     print(f"{'probes':>7}{'enrolled':>9}{'own':>5}{'plain':>19}{'by the probe':>21}{'by both':>21}")
     for population in POPULATIONS:

@@ -40,10 +40,10 @@ _TRIALS = 20
 _MEANING = "fmr(t) = fmr_at * exp(-rate * (t - above)) beyond the last point"
 
 
-def calibrate(images: Path, models: Path | None, pack_name: str | None, *, out: Path, to: Path | None) -> int:
-    """Measure a pack's curve and write it to the folder `to`; None: the pack's own folder among the models.
+def calibrate(images: Path, models: Path | None, pack_name: str, *, out: Path, to: Path) -> int:
+    """Measure a pack's curve and write it to the folder `to`.
 
-    `pack_name` None: the first complete pack. Return the exit code. Raises OperatorError, OSError.
+    Return the exit code. Raises OperatorError, OSError.
     """
     console = Console()
     folder = labelled.read(images)
@@ -53,14 +53,13 @@ def calibrate(images: Path, models: Path | None, pack_name: str | None, *, out: 
         entry, left_out = measured(faces, folder.persons)
     for one, other, score in left_out.pairs:
         console.print(f"left out, since they look like one person: {one} and {other}, {score:.3f}", markup=False)
-    target = to or (models or pack.places[-1]) / pack.manifest.name
-    target.mkdir(parents=True, exist_ok=True)
+    to.mkdir(parents=True, exist_ok=True)
     document = {
         "source": f"{len(folder.files)} pictures of {len(folder.persons)} persons, one picture a person compared",
         "pipeline": f"{pack.manifest.name}: the face that the picture is of, as `regulars evaluate` takes it",
         pack.manifest.embedding.model: entry,
     }
-    file = target / packs.CALIBRATION
+    file = to / packs.CALIBRATION
     write_durably(file, json.dumps(document, indent=1) + "\n", mode=0o666)
     curve = ImpostorCurve.from_calibration(entry)
     decides = OperatingPoint(curve)
