@@ -74,4 +74,5 @@ def faces() -> Path:
 def portraits(faces: Path) -> list[Path]:
     """A picture of each person, up to twelve."""
     people = faces / "people"
-    return sorted(people.glob("london_*_neutral.jpg"))[:12] or sorted(people.glob("*_1.jpg"))
+    others = (file for file in people.glob("*_1.jpg") if "partial" not in file.name)
+    return sorted(people.glob("london_*_neutral.jpg"))[:12] or sorted(others)

@@ -201,6 +201,8 @@ def test_best_shots_of_a_real_film(detector: Detector, faces: Path) -> None:
 
     pytest.importorskip("av")
     film = faces / "video" / "face-demographics-walking.mp4"
+    if not film.is_file():
+        pytest.skip("the films are in no package registry")
     looked = [frame for frame in VideoFileSource(film, 0.5, begins_ms=0).frames(threading.Event()) if frame]
     chosen = list(BestShot(Counting(detector, 20), 10.0).choose(looked))
     assert 1 <= len(chosen) < len(looked) / 3

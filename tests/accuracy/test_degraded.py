@@ -17,7 +17,7 @@ from chalicelib.core.decision import DUPLICATE_FPIR, MIN_QUALITY, SAME_PICTURE, 
 from chalicelib.services.faces.portraits import MIN_SIDE_PX
 from chalicelib.vision.pipeline import FacePipeline
 from tests.accuracy.degrade import WAYS
-from tests.photos import PAIRS
+from tests.photos import PAIRS, of_24_people
 from tests.vision.album import Album
 
 PERSONS = len(PAIRS)
@@ -95,6 +95,7 @@ def strangers_hit(level: Level, threshold: float) -> Iterator[tuple[int, int]]:
         yield int(level.persons[enrolled]), int(level.persons[probe])
 
 
+@of_24_people
 def test_what_is_enrolled_is_found_again(
     levels: list[Level], sharp: NDArray[np.float32], threshold: float, figures: list[str]
 ) -> None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from chalicelib.core.pictures import Pose
 from chalicelib.vision.describe.pose import MEAN_FACE, from_landmarks
-from tests.photos import STUDIO
+from tests.photos import of_24_people
 from tests.vision.album import Album
 
 LEAST_FACE_PX = 40
@@ -67,6 +67,7 @@ def test_a_point_or_a_line_has_none(points: tuple[tuple[float, float], ...]) -> 
     assert from_landmarks(points) is None
 
 
+@of_24_people
 def test_it_is_near_the_models(album: Album) -> None:
     """Of faces of 40 pixels and more: the mean difference in degrees from the pack's model, on the same faces."""
     off = []
@@ -77,7 +78,7 @@ def test_it_is_near_the_models(album: Album) -> None:
                 off.append(np.subtract(angles(from_landmarks(face.landmarks)), angles(estimates.pose)))
                 assert estimates.source("pose") == "model"
     yaw, pitch, roll = np.abs(off).mean(axis=0)
-    assert len(off) > (70 if STUDIO else 7)
+    assert len(off) > 70
     assert yaw < 3
     assert pitch < 9
     assert roll < 4
