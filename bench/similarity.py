@@ -2,7 +2,7 @@
 
     python -m bench.similarity [--images FOLDER] [--each 2] [--json FILE]
 
-All pairs of pictures are compared as in collections of each size, before cohorts and quality have their say.
+All pairs of pictures are compared as in collections of each size, before quality has its say.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def main() -> None:
                 rows.append(embedding)
                 owners.append(person.name)
     unit = np.array(rows)
-    scores, names = unit @ unit.T, np.array(owners)
+    scores, names = unit @ unit.T - vision.population.demands(unit, unit), np.array(owners)
     once = np.triu(np.ones_like(scores, dtype=bool), 1)
     mated = once & (names[:, None] == names)
     print(f"{len(unit)} pictures of {len(set(owners))} people; similarity: lowest, median, highest; share from 80 on")

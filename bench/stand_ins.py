@@ -11,6 +11,7 @@ from PIL import Image
 
 from chalicelib.core.decision import ImpostorCurve
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, Gender, PictureRules, Pose, Quality, Sides
+from chalicelib.core.population import Population
 from chalicelib.core.ports import Examined
 from regulars.demo import run
 from regulars.demo.pictures import jpeg, opened, upright
@@ -28,6 +29,7 @@ class Eyes:
     impostor_curve = ImpostorCurve(
         ((0.1, 0.1), (0.3, 0.001), (0.5, 1e-6)), tail_above=0.3, tail_fmr=0.001, tail_rate=35.0
     )
+    population = Population(np.zeros((0, _DIMENSIONS), np.float32), 0.0)
 
     def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:  # noqa: ARG002 -- the port's signature
         return np.frombuffer(picture, np.uint8).reshape(1, -1, 1)

@@ -191,6 +191,8 @@ def _models(pack: Pack, out: Path) -> dict[str, Path]:
     names = ("manifest.toml", curve, *licences, *(file.name for file in pack.files))
     files = {name: pack.folder / name for name in names}
     files |= {manifests.CHECKED: written, curve: pack.measured or files[curve]}
+    if rows := pack.manifest.measured.rows:
+        files[packs.BESIDE_A_CURVE] = rows
     return {f"{bundle.PACKS}/{pack.manifest.name}/{name}": path for name, path in files.items()}
 
 

@@ -27,9 +27,11 @@ from chalicelib.core.pictures import (
     Quality,
     Sides,
 )
+from chalicelib.core.population import Population
 from chalicelib.core.ports import Examined
 
 DIMENSIONS = 256
+NO_POPULATION = Population(np.zeros((0, 1), np.float32), 0.0)
 CURVE = ImpostorCurve(((0.1, 0.1), (0.3, 0.001), (0.5, 1e-6)), tail_above=0.3, tail_fmr=0.001, tail_rate=35.0)
 
 
@@ -99,6 +101,7 @@ class FakeVision:
     pack = "fake-pack"
     dimensions = DIMENSIONS
     impostor_curve = CURVE
+    population = NO_POPULATION
 
     def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
         if len(picture) > rules.max_bytes:

@@ -25,7 +25,7 @@ def own_pack(models: Path, *, without: tuple[str, ...] = ()) -> Path:
     )
     (folder / "manifest.toml").write_text(_without(embeds.replace("\nmirrored = true\noutput", "\noutput"), without))
     curve = json.loads((product / "calibration.json").read_text())[packs.at().manifest.embedding.model]
-    (folder / "calibration.json").write_text(json.dumps({MODEL: {**curve, "normalised": None}}))
+    (folder / "calibration.json").write_text(json.dumps({MODEL: {**curve, "usual": None}}))
     for file in packs.at().files:
         (folder / file.name).symlink_to(product / file.name)
     return folder

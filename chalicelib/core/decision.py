@@ -7,14 +7,11 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
-from chalicelib.core import cohorts
-from chalicelib.core.cohorts import COHORT, LARGEST_DEMAND, LARGEST_RELIEF, SMALLEST_COHORT_GALLERY, sample_level
 from chalicelib.core.model import Candidate, Decision
 
 DEFAULT_FPIR = 0.003
@@ -42,8 +39,9 @@ JOIN_PICTURES = 2
 show that it should have matched: one photo misses a person four times as often as three do."""
 
 MIN_QUALITY = 20.0
-"""Of 100: a face below this is too poor to be compared. Its template shows the blur more than the person: two such
-faces score up to 0.97. So it is identified as nobody, and enrolled only if every face of a picture is as poor."""
+"""Of 100: a face below this is too poor to be remembered. Its template shows the blur more than the person, and two
+such faces may score high by that alone. So it becomes no stranger, teaches nothing, is compared with no face as poor,
+and is enrolled only if every face of a picture is as poor."""
 
 RELIABLE_PAIRS = 30
 """Pairs of different persons on which a measured point rests that counts by itself: three standard errors of so many
@@ -73,8 +71,12 @@ def faces_in_visit(*, same_track: bool) -> int:
 
 
 def is_match(score: float, threshold: float, *qualities: float | None) -> bool:
-    """Return whether a score means one person. If a quality is below MIN_QUALITY, only the same picture matches."""
-    return score >= threshold and (score >= SAME_PICTURE or all(map(comparable, qualities)))
+    """Return whether a score means one person. If all qualities are below MIN_QUALITY, only the same picture matches.
+
+    A poor probe scores lower with everybody, strangers too, so the threshold holds for it (docs/accuracy.md). Two poor
+    faces may be alike by their blur.
+    """
+    return score >= threshold and (score >= SAME_PICTURE or not qualities or any(map(comparable, qualities)))
 
 
 def comparable(quality: float | None) -> bool:
@@ -111,17 +113,14 @@ def is_one_person(decision: Decision, fewer: int, more: int, *, given: bool, lea
 class ImpostorCurve:
     """False match rate against score, measured on pairs of different persons, with an exponential tail.
 
-    `points`: (score, FMR), scores rising and rates falling. Above `tail_above` the fitted tail is
-    FMR(t) = tail_fmr * exp(-tail_rate * (t - tail_above)).
-
-    `normalised`: the curve of scores less their pair's `offset`; None: it was not measured.
+    The scores are less their pair's demand (core/population.py). `points`: (score, FMR), scores rising and rates
+    falling. Above `tail_above` the fitted tail is FMR(t) = tail_fmr * exp(-tail_rate * (t - tail_above)).
     """
 
     points: tuple[tuple[float, float], ...]
     tail_above: float
     tail_fmr: float
     tail_rate: float
-    normalised: ImpostorCurve | None = None
 
     def __post_init__(self) -> None:
         scores = [score for score, _ in self.points]
@@ -139,19 +138,13 @@ class ImpostorCurve:
         were measured, it begins at the score that the file names.
         """
         points = tuple(sorted((float(p["threshold"]), float(p["fmr"])) for p in curve["points"]))
-        tail, normalised = curve["tail"], curve.get("normalised")
+        tail = curve["tail"]
         pairs = float(curve.get("pairs", curve.get("impostor_pairs", 0)))
         begins = [(float(tail["above"]), float(tail["fmr_at"])), *points]
         above, fmr_at = min(
             (one for one in begins[1:] if one[1] * pairs >= RELIABLE_PAIRS), key=itemgetter(1), default=begins[0]
         )
-        return cls(
-            points,
-            above,
-            fmr_at,
-            float(tail["rate"]),
-            None if normalised is None else cls.from_calibration(normalised),
-        )
+        return cls(points, above, fmr_at, float(tail["rate"]))
 
     def threshold_at(self, fmr: float) -> float:
         """Return the lowest score whose false match rate is at most `fmr`. Raises ValueError unless 0 < fmr < 1.
@@ -196,10 +189,6 @@ class ImpostorCurve:
         """Return the score that decides: `identify_threshold` of a gallery of at least SMALLEST_GALLERY faces."""
         return self.identify_threshold(max(gallery_size, SMALLEST_GALLERY), fpir_target)
 
-    def expected_cohort(self, gallery_size: int) -> float:
-        """Return the expected mean of a stranger's COHORT best scores in a gallery of COHORT + 1 or more faces."""
-        return _expected_cohort(self, gallery_size)
-
     def _interpolated(self, fmr: float) -> float:
         rates = [-rate for _, rate in self.points]
         right = bisect_left(rates, -fmr)
@@ -212,119 +201,45 @@ class ImpostorCurve:
         return low + share * (high - low)
 
 
-@lru_cache(maxsize=256)
-def _expected_cohort(curve: ImpostorCurve, gallery_size: int) -> float:
-    ranks = [(rank + 0.5) / max(gallery_size, COHORT + 1) for rank in range(COHORT)]
-    return sum(map(curve.threshold_at, ranks)) / COHORT
-
-
 @dataclass(frozen=True)
 class OperatingPoint:
-    """The rule for a match, for galleries of any size: a threshold for the size, which cohorts raise or lower if the
-    gallery is large enough for them (core/cohorts.py).
-    """
+    """The rule for a match in galleries of any size: a threshold for the size, which a pair's demand raises."""
 
     curve: ImpostorCurve
     fpir_target: float = DEFAULT_FPIR
 
-    def threshold(self, gallery_size: int, cohort: Sequence[float] = (), of_candidate: Sequence[float] = ()) -> float:
-        """Return the score that a candidate must reach.
+    def threshold(self, gallery_size: int, demand: float = 0.0) -> float:
+        """Return the score that a candidate must reach. `demand`: the pair's (core/population.py), 0 or more.
 
-        `cohort`: the probe's; if it is empty, the curve of plain scores decides. `of_candidate`: the candidate's.
+        It is SAME_PICTURE at most, so that a picture always matches itself.
         """
-        if not cohort or self.curve.normalised is None or not self.normalises(gallery_size):
-            return self.curve.operating_threshold(gallery_size, self.fpir_target)
-        return self.threshold_by(gallery_size, self.offset(cohort, of_candidate, gallery_size))
-
-    def normalises(self, gallery_size: int) -> bool:
-        """Return whether faces have cohorts in a gallery of this size."""
-        return self.curve.normalised is not None and gallery_size >= SMALLEST_COHORT_GALLERY
-
-    def floor(self, gallery_size: int) -> float:
-        """Return the score below which nothing matches, whatever the cohorts are."""
-        return self.threshold_by(gallery_size, -LARGEST_RELIEF)
-
-    def lowest_floor(self, gallery_size: int) -> float:
-        """Return the lowest floor of this gallery and of any larger one that it is a part of."""
-        return min(self.floor(gallery_size), self.floor(max(gallery_size, SMALLEST_COHORT_GALLERY)))
-
-    def ceiling(self, gallery_size: int) -> float:
-        """Return the score from which on everything matches, whatever the cohorts are."""
-        return self.threshold_by(gallery_size, LARGEST_DEMAND)
-
-    def threshold_by(self, gallery_size: int, offset: float) -> float:
-        """Return the threshold of a pair with this offset; the offset counts only if scores are normalised."""
-        if self.curve.normalised is None or not self.normalises(gallery_size):
-            return self.threshold(gallery_size)
-        return self.curve.normalised.operating_threshold(gallery_size, self.fpir_target) + offset
+        usual = self.curve.operating_threshold(gallery_size, self.fpir_target)
+        return max(usual, min(usual + demand, SAME_PICTURE))
 
     def threshold_of_leader(self, gallery_size: int, next_best: float) -> float:
         """Return the score from which on two faces are one person, judged by how like the third ones are.
 
-        `next_best`: the best score of either with any third face, in the sample in which cohorts are found. Of two
-        strangers it is as good as a stranger's best score in both galleries, so the median of that is usual. What is
-        below it lowers the threshold, and what is above raises it, by half of the difference: then the score and its
-        lead over the next best count the same.
+        `next_best`: the best score of either with any third face; like the score, less its demand. Of two strangers it
+        is as good as a stranger's best score in both galleries, so the median of that is usual. What is below it lowers
+        the threshold, and what is above raises it, by half of the difference: then the score and its lead over the
+        next best count the same.
         """
-        sampled = gallery_size >> sample_level(gallery_size)
-        usual = self.curve.threshold_at(math.log(2) / (2 * max(sampled, 1)))
-        return self.threshold_by(gallery_size, (next_best - usual) / 2)
+        usual = self.curve.threshold_at(math.log(2) / (2 * max(gallery_size, 1)))
+        return self.threshold(gallery_size) + (next_best - usual) / 2
 
-    def open_ones(self, found: Sequence[Sequence[Candidate]], gallery_size: int) -> list[int]:
-        """Return the indices of the probes whose best score lies between floor and ceiling, so that cohorts decide."""
-        if not any(found) or not self.normalises(gallery_size):
-            return []
-        low, high = self.floor(gallery_size), self.ceiling(gallery_size)
-        return [number for number, candidates in enumerate(found) if candidates and low <= candidates[0].score < high]
-
-    def cohort(self, best: float, nearest: Sequence[float], gallery_size: int) -> tuple[float, ...]:
-        """Return a probe's cohort among its `nearest` scores, falling; empty if there are fewer than COHORT.
-
-        It holds only scores below the best and below the threshold. Higher ones may be those of the same person: a
-        person who is enrolled several times would seem to look like anybody.
-        """
-        return cohorts.chosen(nearest, min(best, self.threshold(gallery_size)))
-
-    def candidates_cohort(self, nearest: Sequence[float], gallery_size: int) -> tuple[float, ...]:
-        """Return a candidate's cohort, as `cohort` does, among its template's `nearest` scores, its own included."""
-        return cohorts.chosen(nearest, self.threshold(gallery_size))
-
-    def expected(self, gallery_size: int) -> float:
-        """Return the expected mean of a cohort."""
-        return self.curve.expected_cohort(gallery_size >> sample_level(gallery_size))
-
-    def offset(self, cohort: Sequence[float], of_candidate: Sequence[float], gallery_size: int) -> float:
-        """Return by how much the threshold of a pair is raised; an empty cohort changes nothing."""
-        usual = self.expected(gallery_size)
-        return cohorts.offset(cohorts.difference(cohort, usual), cohorts.difference(of_candidate, usual))
-
-    def verdict(
-        self,
-        best: Candidate | None,
-        cohort: Sequence[float],
-        gallery_size: int,
-        quality: float | None,
-        of_candidate: Sequence[float] = (),
-    ) -> Verdict:
-        """Judge a probe of this quality by a candidate, `best`, and the cohorts of both."""
+    def verdict(self, best: Candidate | None, gallery_size: int, demand: float = 0.0) -> Verdict:
+        """Judge a probe by a candidate, `best`, and the demand of the two."""
+        threshold = self.threshold(gallery_size, demand)
         if best is None:
-            return Verdict(None, False, Decision(None, self.threshold(gallery_size), gallery_size))
-        curve, offset = self.curve, 0.0
-        normalised = self.curve.normalised if self.normalises(gallery_size) else None
-        if normalised is not None and cohort:
-            curve, offset = normalised, self.offset(cohort, of_candidate, gallery_size)
-        elif normalised is not None and best.score >= self.ceiling(gallery_size):
-            # the cohorts were not searched for, so the most demanding ones are assumed
-            curve, offset = normalised, LARGEST_DEMAND
-        chance = -math.expm1(max(gallery_size, 1) * math.log1p(-curve.fmr_at(best.score - offset)))
-        threshold = curve.operating_threshold(gallery_size, self.fpir_target) + offset
+            return Verdict(None, False, Decision(None, threshold, gallery_size))
+        chance = -math.expm1(max(gallery_size, 1) * math.log1p(-self.curve.fmr_at(best.score - demand)))
         decision = Decision(min(best.score, 1.0), threshold, gallery_size, chance)
-        return Verdict(best, is_match(best.score, threshold, quality), decision)
+        return Verdict(best, best.score >= threshold, decision)
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """The judgement of one probe and one candidate.
+    """The judgement of one probe and one candidate by their score. Two poor faces match by `is_match` alone.
 
     `candidate`: None if no face was near enough; else its score is the decision's, which is at most 1: a rounded
     template may be a little longer than 1.
@@ -336,14 +251,15 @@ class Verdict:
 
 
 def visit_verdict(
-    curve: ImpostorCurve, candidate: Candidate, *, same_track: bool, beside: str, gallery_size: int
+    curve: ImpostorCurve, candidate: Candidate, demand: float, *, same_track: bool, beside: str, gallery_size: int
 ) -> Verdict:
     """Judge a candidate that was surely seen in the same visit, as in a gallery of those faces only.
 
-    `beside`: the sighting that was surely the candidate; `gallery_size`: how many faces were searched before.
+    `demand`: that of the pair; `beside`: the sighting that was surely the candidate; `gallery_size`: how many faces
+    were searched before.
     """
     few = faces_in_visit(same_track=same_track)
-    threshold = curve.identify_threshold(few)
-    chance = -math.expm1(few * math.log1p(-curve.fmr_at(candidate.score)))
+    threshold = curve.identify_threshold(few) + demand
+    chance = -math.expm1(few * math.log1p(-curve.fmr_at(candidate.score - demand)))
     decision = Decision(min(candidate.score, 1.0), threshold, gallery_size, chance, beside)
     return Verdict(candidate, candidate.score >= threshold, decision)

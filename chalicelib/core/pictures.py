@@ -56,7 +56,7 @@ class Pose(NamedTuple):
 
 @dataclass(frozen=True)
 class Estimates:
-    """Estimates of the attribute models for one face; None: the pack has no model for it."""
+    """Estimates of the attribute models for one face; None: the pack has no model for it, or it is too unsure."""
 
     age: float | None = None
     gender: Gender | None = None
@@ -77,6 +77,8 @@ class Estimates:
     """Names of the attributes that a formula estimated instead of a model."""
     emotions: tuple[tuple[str, float], ...] = ()
     """Every emotion with its probability, the most probable first. They are not stored."""
+    genders: tuple[tuple[Gender, float], ...] = ()
+    """Likewise both genders, also if `gender` is None because the model is too unsure."""
 
     def source(self, name: str) -> str | None:
         """Return the source of an attribute, of ATTRIBUTES: "model", "heuristic", or None if it is not known."""
@@ -88,7 +90,8 @@ class Estimates:
         """Return the estimates without the attributes of these names, of ATTRIBUTES."""
         fields: dict[str, Any] = {field: None for name in names for field in ATTRIBUTES[name]}
         emotions = () if "emotion" in names else self.emotions
-        return replace(self, **fields, heuristics=self.heuristics - names, emotions=emotions)
+        genders = () if "gender" in names else self.genders
+        return replace(self, **fields, heuristics=self.heuristics - names, emotions=emotions, genders=genders)
 
 
 NO_ESTIMATES = Estimates()

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from chalicelib.core.decision import ImpostorCurve
+    from chalicelib.core.population import Population
 
 Item = Mapping[str, Any]
 """Attribute values: None, bool, int, Decimal, str, bytes, and lists and string-keyed maps of them; no floats."""
@@ -366,6 +367,10 @@ class Vision(Protocol):
     @property
     def impostor_curve(self) -> ImpostorCurve:
         """The embedding's measured impostor-score curve."""
+
+    @property
+    def population(self) -> Population:
+        """The population by which scores of this embedding are judged."""
 
     def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
         """Decode a picture and turn it upright. Raises Unusable; a broken limit is found before decoding."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from chalicelib.core.decision import OperatingPoint, Verdict
+    from chalicelib.core.population import Population
 
 
 class SearchRequest(NamedTuple):
@@ -30,12 +31,11 @@ class SearchRequest(NamedTuple):
     group_ids: Sequence[str] | None = None
     limit: int = 1
     operating_point: OperatingPoint | None = None
-    """If given, only faces that reach its floor are found, which is much less work if nobody does. The answer then has
-    cohorts among the same faces, for `core.decision.verdicts`."""
+    """If given, only faces that reach its threshold are found, which is much less work if nobody does."""
     shard: Shard = WHOLE
-    """Only this part of the gallery is searched; the answer of a part has templates in place of cohorts."""
-    sample_of: int | None = None
-    """If given, only the sample is searched in which the cohorts of a gallery of so many faces are found."""
+    """Only this part of the gallery is searched."""
+    templates: bool = False
+    """Whether the answer has the candidates' templates, by which their scores are judged (`verdicts`)."""
 
 
 class SearchAnswer(NamedTuple):
@@ -44,36 +44,36 @@ class SearchAnswer(NamedTuple):
     seq: int
     gallery_size: int
     candidates: tuple[tuple[Candidate, ...], ...]
-    cohorts: tuple[tuple[float, ...], ...] = ()
-    """With an `operating_point`: each probe's scores with other faces, by which its candidates are judged."""
-    candidate_cohorts: tuple[tuple[tuple[float, ...], ...], ...] = ()
-    """With an `operating_point`: the scores of each candidate's template with other faces; empty if they decide
-    nothing."""
     templates: tuple[tuple[bytes, ...], ...] = ()
-    """Of a shard with an `operating_point`: each candidate's template, so that its cohort can be found in the other
-    shards."""
+    """If they were asked for, the template of each candidate, or the mean if it has several."""
 
 
-def verdicts(answer: SearchAnswer, decides: OperatingPoint, qualities: Sequence[float | None]) -> list[list[Verdict]]:
-    """Judge every probe by the answer of a search with `operating_point=decides` and by the probes' qualities.
+def demands(answer: SearchAnswer, probes: NDArray[np.float32], population: Population) -> list[list[float]]:
+    """Return the demand of each probe with each of its candidates. The answer is that of a search with `templates`."""
+    from chalicelib.core.templates import rows
 
-    Each probe gets a verdict for every candidate, the best first, or one verdict if it has no candidate. If the best
-    matches whatever the cohorts are, no cohorts were searched for. The other candidates, which count if the best is
-    turned down, are then judged by their plain scores.
+    return [
+        population.demands(probe[None], rows(theirs))[0].tolist() if theirs else []
+        for probe, theirs in zip(probes, answer.templates, strict=True)
+    ]
+
+
+def verdicts(
+    answer: SearchAnswer,
+    decides: OperatingPoint,
+    population: Population,
+    probes: NDArray[np.float32],
+) -> list[list[Verdict]]:
+    """Judge every probe by the answer of a search with `templates`.
+
+    Each probe gets a verdict for every candidate, the best first, or one verdict if it has no candidate.
     """
-    nobody_looked: tuple[tuple[float, ...], ...] = ()
     return [
         [
-            decides.verdict(one, cohort, answer.gallery_size, quality, of_candidate)
-            for one, of_candidate in zip(found or (None,), theirs or ((),) * max(len(found), 1), strict=True)
+            decides.verdict(one, answer.gallery_size, demand)
+            for one, demand in zip(found or (None,), asked or (0.0,), strict=True)
         ]
-        for found, cohort, theirs, quality in zip(
-            answer.candidates,
-            answer.cohorts,
-            answer.candidate_cohorts or (nobody_looked,) * len(answer.candidates),
-            qualities,
-            strict=True,
-        )
+        for found, asked in zip(answer.candidates, demands(answer, probes, population), strict=True)
     ]
 
 

@@ -25,9 +25,15 @@ def canonical(model: str, embedding: NDArray[np.float32]) -> Template:
 
 def vector(template: Template) -> NDArray[np.float32]:
     """Read the (dimensions,) float32 of a canonical template."""
+    read: NDArray[np.float32] = rows([template.vector])[0]
+    return read
+
+
+def rows(vectors: Sequence[bytes]) -> NDArray[np.float32]:
+    """Read the (n, dimensions) float32 of canonical templates' bytes, one or more."""
     import numpy as np  # here, so that importing a use case that compares does not load it
 
-    return np.frombuffer(template.vector, dtype=_FLOAT16).astype(np.float32)
+    return np.frombuffer(b"".join(vectors), dtype=_FLOAT16).astype(np.float32).reshape(len(vectors), -1)
 
 
 def compared(templates: Sequence[Template]) -> tuple[Template, ...]:

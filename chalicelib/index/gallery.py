@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from chalicelib.core.model import Edit, JournalEntry
 from chalicelib.core.shards import WHOLE, Shard
 from chalicelib.core.templates import vector
-from chalicelib.index.sample import mix
 from chalicelib.index.snapshots import build_segment
 from chalicelib.index.snapshots.segment import Segment
 from chalicelib.index.view import NOBODY, Tail, View
@@ -99,7 +98,6 @@ class Gallery:
         self._rows_of: dict[str, range] = {}
         self._first_row = np.empty(0, dtype=np.int64)
         self._row_group = np.empty(0, dtype=np.int32)
-        self._mixes = np.empty(0, dtype=np.uint64)
         self._templates = np.empty((0, segment.templates.shape[1]), dtype=np.float32)
         self._largest_norm = 0.0
         self.view = self._publish(segment.seq)
@@ -110,7 +108,6 @@ class Gallery:
             self._templates,
             self._faceids,
             self._first_row,
-            self._mixes,
             self._row_group,
             self._largest_norm,
         )
@@ -125,7 +122,6 @@ class Gallery:
         self._reserve(rows.stop, len(vectors[0]))
         self._templates[begin : rows.stop] = vectors
         self._first_row[begin : rows.stop] = begin
-        self._mixes[begin : rows.stop] = mix(faceid)
         self._row_group = np.append(self._row_group, np.full(len(vectors), number, dtype=np.int32))
         self._faceids += [faceid] * len(vectors)
         self._rows_of[faceid] = rows
@@ -183,6 +179,4 @@ class Gallery:
             grown[:held] = self._templates[:held].reshape(-1, dimensions)
             firsts = np.empty(room, dtype=np.int64)
             firsts[:held] = self._first_row[:held]
-            hashes = np.empty(room, dtype=np.uint64)
-            hashes[:held] = self._mixes[:held]
-            self._templates, self._first_row, self._mixes = grown, firsts, hashes
+            self._templates, self._first_row = grown, firsts

@@ -10,15 +10,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.core.cohorts import sample_level
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Candidate
 from chalicelib.core.search import SearchAnswer, SearchRequest
-from chalicelib.core.shards import WHOLE
 from chalicelib.core.templates import fused
 from chalicelib.core.users import is_users
-from chalicelib.index.cohorts import WIDER, with_cohorts
-from chalicelib.index.sample import in_sample
 from chalicelib.index.scan.rows import BestFaces, Found, Rows
 from chalicelib.index.scan.scan import scan, scan_plain
 from chalicelib.index.snapshots import build_segment
@@ -50,8 +46,6 @@ class Tail:
     """one for each row, valid up to `rows`"""
     first_row: NDArray[np.int64]
     """(capacity,) the first row of each row's face, valid up to `rows`"""
-    mixes: NDArray[np.uint64]
-    """(capacity,) the hash of each row's faceid (index/sample.py), valid up to `rows`"""
     row_group: NDArray[np.int32]
     """(rows,) group number, -1: the row's face is gone or has newer templates"""
     largest_norm: float
@@ -89,25 +83,12 @@ class View:
         self._require_dimensions(probes)
         chosen = self._choose(request.group_ids)
         gallery_size = chosen.size
-        part = point is not None and request.shard != WHOLE
-        cut = -math.inf if point is None else (point.lowest_floor if part else point.floor)(gallery_size)
-        level = 0 if request.sample_of is None else sample_level(request.sample_of)
-        best = self._best(probes, chosen, (request.limit, cut), level)
-        answer = SearchAnswer(self.seq, gallery_size, tuple([self._candidates(one) for one in best]))
-        if point is None:
-            return answer
-
-        def templates(number: int) -> tuple[bytes, ...]:
-            return tuple(map(self._template, best[number].faces))
-
-        if part:
-            return answer._replace(templates=tuple(map(templates, range(len(probes)))))
-
-        def nearest(rows: NDArray[np.float32]) -> list[Sequence[float]]:
-            wider = self._best(rows, chosen, (WIDER, -math.inf), sample_level(gallery_size))
-            return [near.scores[:WIDER] for near in wider]
-
-        return with_cohorts(answer, probes, templates, point, nearest)
+        # A part of a gallery asks for less than the whole one, so it holds back nobody whom the whole one would find.
+        cut = -math.inf if point is None else point.threshold(gallery_size)
+        best = self._best(probes, chosen, (request.limit, cut))
+        candidates = tuple([self._candidates(one) for one in best])
+        templates = tuple([tuple(map(self._template, one.faces)) for one in best]) if request.templates else ()
+        return SearchAnswer(self.seq, gallery_size, candidates, templates)
 
     def _choose(self, asked: Sequence[str] | None) -> Chosen:
         """Find the faces in these groups; None: in all but those of users."""
@@ -128,33 +109,21 @@ class View:
         self._chosen[key] = chosen
         return chosen
 
-    def _best(
-        self, probes: NDArray[np.float32], chosen: Chosen, limit_and_cut: tuple[int, float], level: int
-    ) -> list[BestFaces]:
-        """Find each probe's best faces among the chosen ones that are in the sample of this level."""
+    def _best(self, probes: NDArray[np.float32], chosen: Chosen, limit_and_cut: tuple[int, float]) -> list[BestFaces]:
+        """Find each probe's best faces among the chosen ones."""
         found = [(probe, BestFaces(*limit_and_cut)) for probe in probes]
         if chosen.size and found:
             if len(self.base.templates):
-                self._search_base(found, chosen, level)
+                scan(chosen.rows, found)
             if self.tail.rows:  # afterwards, since few of its rows then have a score that counts
-                self._search_tail(found, chosen.rows.taken, level)
+                self._search_tail(found, chosen.rows.taken)
         return [best for _, best in found]
 
-    def _search_tail(self, found: Found, taken: NDArray[np.bool_], level: int) -> None:
+    def _search_tail(self, found: Found, taken: NDArray[np.bool_]) -> None:
         tail = self.tail
-        chosen = taken[tail.row_group] & in_sample(tail.mixes[: tail.rows], level)
-        faces = np.where(chosen, tail.first_row[: tail.rows] + len(self.base.ids), NOBODY)
+        faces = np.where(taken[tail.row_group], tail.first_row[: tail.rows] + len(self.base.ids), NOBODY)
         for probe, best in found:
             scan_plain(tail.templates[: tail.rows], tail.largest_norm, faces, probe, best)
-
-    def _search_base(self, found: Found, chosen: Chosen, level: int) -> None:
-        if not level:
-            scan(chosen.rows, found)
-            return
-        sample = self.base.sample(level)
-        faces = np.where(chosen.rows.taken[self.base_group[sample.faces]], sample.faces, NOBODY)
-        for probe, best in found:
-            scan_plain(sample.templates, sample.largest_norm, faces, probe, best)
 
     def _rows_of(self, of_face: NDArray[np.bool_]) -> NDArray[np.int32]:
         """List the base's rows whose faces are searched, in order."""

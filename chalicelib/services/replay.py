@@ -82,8 +82,8 @@ class Replay:
             return None
         seen, decides = faces[number], OperatingPoint(vision.impostor_curve, self.fpir_target)
         probe, groups = vector(seen.template)[None, :], searched(self._camera(tenant, camera))
-        answer = gallery.search(SearchRequest(entry["model"], probe, groups, operating_point=decides))
-        return verdicts(answer, decides, [seen.estimates.quality])[0][0]
+        answer = gallery.search(SearchRequest(entry["model"], probe, groups, 1, decides, templates=True))
+        return verdicts(answer, decides, vision.population, probe)[0][0]
 
     def _camera(self, tenant: Tenant, id_: str) -> Camera:
         """Read the camera; one that was deleted searched all groups, as far as anybody knows."""

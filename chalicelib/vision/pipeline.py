@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.core.decision import ImpostorCurve
+from chalicelib.core.once import once
 from chalicelib.core.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
+from chalicelib.core.population import Population
 from chalicelib.core.ports import Examined
 from chalicelib.core.telemetry import stage
 from chalicelib.vision.cpu_slots import CpuSlots, Work, cores
@@ -58,6 +60,10 @@ class FacePipeline:
     @property
     def impostor_curve(self) -> ImpostorCurve:
         return self._manifest.impostor_curve
+
+    @once
+    def population(self) -> Population:
+        return self._manifest.population()
 
     def load(self, *, describes: bool = True) -> None:
         """Load all models now instead of at the first picture, or those that find and embed. Raises MissingModel."""
@@ -180,7 +186,8 @@ def _estimated(
 ) -> Estimates:
     looks = {name: attributes.together(each) for name, each in outputs.items()}
     age = attributes.age(looks["age"], roles["age"].scale) if "age" in roles else None
-    gender, gender_score = attributes.gender(looks["gender"], roles["gender"].labels) if "gender" in roles else NONE
+    genders = attributes.genders(looks["gender"], roles["gender"]) if "gender" in roles else ()
+    gender, gender_score = genders[0] if genders and genders[0][1] >= roles["gender"].least_score else NONE
     emotions = attributes.emotions(outputs["emotion"], roles["emotion"].models) if "emotion" in roles else ()
     emotion, emotion_score = emotions[0] if emotions else NONE
     head = pose.pose(looks[_POSE]) if _POSE in roles else pose.from_landmarks(face.landmarks)
@@ -190,6 +197,7 @@ def _estimated(
         age=age,
         gender=gender,
         gender_score=gender_score,
+        genders=genders,
         emotion=emotion,
         emotion_score=emotion_score,
         emotions=emotions,

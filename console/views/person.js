@@ -141,7 +141,7 @@ function Facts({ face, noted, set, operator }) {
   const [open, setOpen] = useState(false);
   const { age, gender } = face.estimates;
   const isAge = age != null && Math.round(age.value) === face.age;
-  const isGender = gender != null && gender.value === face.gender;
+  const isGender = face.gender === (gender?.value ?? "unknown");
   const estimated = html`<small class="soft"> ${t("estimated")}</small>`;
   const row = (name, content) => html`<div key=${name}><dt>${titled(name)}</dt><dd>${content}</dd></div>`;
   const lines = [...new Set([...noted, ...Object.keys(face.attributes)])].map((name) => ["attributes", name, face.attributes[name] ?? "", 50]);

@@ -71,7 +71,7 @@ export default function Traffic({ place }) {
   const found = loaded.value ?? last.current; // it stays while the next is read
   last.current = found;
   const slow = useSlow(loaded.waits && !found);
-  const isEmpty = found && !total(found.all.sum) && !total(found.all.sumBefore || []);
+  const isEmpty = found && !total(found.all.sum) && !total(found.all.earlier || []);
   return html`<div class="page traffic" aria-busy=${loaded.waits}>
     <header class="top"><h1>${t("page.traffic")}</h1>
       <${Choices} label=${t("traffic.measure")} text=${(one) => t(`traffic.measure.${one}`)} options=${MEASURES} chosen=${measure} choose=${(one) => set({ measure: one })} /></header>
@@ -169,7 +169,7 @@ function Parts({ found, asTable, choose }) {
   return html`<section><header><h2>${t("traffic.parts")}</h2>
       <select aria-label=${t("traffic.split")} value=${split} onChange=${(event) => choose(event.target.value)}>
         ${splits.filter((one) => !off.value?.includes(one)).map((one) => html`<option key=${one} value=${one}>${one.startsWith("labels.") ? t("label", { name: one.slice(7).toUpperCase() }) : t(`traffic.split.${one}`)}</option>`)}</select>
-      ${["age", "gender"].includes(split) && html`<p class="soft">${t("traffic.estimated")}</p>`}
+      ${["age", "gender"].includes(split) && html`<p class="soft">${t(`traffic.estimated.${split}`)}</p>`}
       ${measure === "persons" && html`<p class="soft">${t("traffic.persons.parts")}</p>`}</header>
     ${split !== "none" && html`<ul class="parts">${charts.map(({ value, chart }) => html`<li key=${value} class="panel"><h3>${nameOfValue(value)}</h3>
       <${Amount} found=${found} now=${now(value)} before=${before(value)} />

@@ -99,7 +99,7 @@ class RememberedVision:
     def __init__(self, vision: Vision) -> None:
         self._vision = vision
         self._known: dict[Hashable, Any] = {}
-        self.model, self.impostor_curve = vision.model, vision.impostor_curve
+        self.model, self.impostor_curve, self.population = vision.model, vision.impostor_curve, vision.population
         self.dimensions, self.pack = vision.dimensions, vision.pack
         self.read, self.size, self.hidden = vision.read, vision.size, vision.hidden
 

@@ -29,7 +29,7 @@ _options = together(
 )
 @_options
 @click.option("--pairs", type=PATH, help="Pairs for verification, as LFW's pairs.txt.  [default: drawn]")
-@click.option("--labels", type=PATH, help="CSV of groups by person or file, to compare the groups.")
+@click.option("--groups", type=PATH, help="CSV of groups by person or file, to compare the groups.")
 @click.option("--json", type=PATH, help="Write the figures to this file, too.")
 def evaluate(
     images: Path | None,
@@ -39,7 +39,7 @@ def evaluate(
     pack: str | None,
     models: Path | None,
     pairs: Path | None,
-    labels: Path | None,
+    groups: Path | None,
     json: Path | None,
 ) -> int:
     """Measure how well people are told apart, on a folder that holds a folder of pictures for each person.
@@ -47,7 +47,7 @@ def evaluate(
     \b
     Examples:
       regulars evaluate --images lfw/
-      regulars evaluate --images people/ --labels groups.csv --json figures.json
+      regulars evaluate --images people/ --groups groups.csv --json figures.json
       regulars evaluate --book people/
     """
     from regulars.evaluate import run
@@ -64,7 +64,7 @@ def evaluate(
         settings.fpir_target,
         out=out,
         pairs_file=pairs,
-        labels_file=labels,
+        labels_file=groups,
         json_file=json,
     )
 
@@ -83,7 +83,17 @@ def _evaluate_book(
 @_images(required=True)
 @_options
 @click.option("--to", type=PATH, help="Folder for the curve.  [default: the pack's in --models, which uses it]")
-def calibrate(images: Path, out: Path, pack: str | None, models: Path | None, to: Path | None) -> int:
+@click.option("--groups", type=PATH, help="CSV of groups by person or file: strangers of one kind are told apart, too.")
+@click.option("--population", type=PATH, help="Folder of many other people, balanced, to make the population of.")
+def calibrate(
+    images: Path,
+    out: Path,
+    pack: str | None,
+    models: Path | None,
+    to: Path | None,
+    groups: Path | None,
+    population: Path | None,
+) -> int:
     """Measure the scores of different persons, and write the curve from which the service takes its thresholds.
 
     The folder of images holds a folder of pictures for each person.
@@ -91,6 +101,7 @@ def calibrate(images: Path, out: Path, pack: str | None, models: Path | None, to
     \b
     Examples:
       regulars calibrate --images people/ --to curves/
+      regulars calibrate --images people/ --groups ages.csv --population others/
     """
     from chalicelib.vision.packs.packs import DEFAULT_PACK
     from regulars.evaluate import calibrate
@@ -100,4 +111,4 @@ def calibrate(images: Path, out: Path, pack: str | None, models: Path | None, to
     folder = to or (settings.models / name if settings.models else None)
     if folder is None:
         raise click.UsageError("name a folder for the curve: --models, from which the service takes it, or --to")
-    return calibrate.calibrate(images, settings.models, name, out=out, to=folder)
+    return calibrate.calibrate(images, settings.models, name, out=out, to=folder, groups=groups, population=population)

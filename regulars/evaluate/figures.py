@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from chalicelib.core.decision import OperatingPoint
 from regulars.evaluate import open_set, verification
+from regulars.evaluate.kinds import Kind, kinds
 from regulars.evaluate.labelled import LabelledFolder, Pair
 from regulars.evaluate.memory import PictureResult
-from regulars.evaluate.open_set import Searches
+from regulars.evaluate.open_set import Rule, Searches
 from regulars.evaluate.suspects import Suspects, one_each, suspects
 from regulars.evaluate.verification import Accuracy, Faces, PairScores
 
@@ -50,8 +50,9 @@ class Figures:
     pairs: PairScores
     searches: Mapping[int, Searches]
     """By the number of pictures that a person is enrolled from (PHOTOS)."""
-    decides: OperatingPoint
+    decides: Rule
     groups: tuple[Group, ...]
+    kinds: tuple[Kind, ...]
     stages_ms: Mapping[str, float]
 
     @property
@@ -79,8 +80,9 @@ class Figures:
             "fnmr": {str(fmr): self.pairs.fnmr_at(fmr) for fmr in FMRS},
             "fnir": {str(fpir): one.fnir_at(fpir) for fpir in FPIRS},
             "identification": {str(photos): _identification(found) for photos, found in self.searches.items()},
-            "fpir_target": self.decides.fpir_target,
+            "fpir_target": self.decides.point.fpir_target,
             "groups": [vars(group) for group in self.groups],
+            "kinds": [vars(kind) for kind in self.kinds],
             "stages_ms": dict(self.stages_ms),
         }
 
@@ -101,7 +103,7 @@ def _identification(found: Searches) -> dict[str, Any]:
 def measured(
     labelled: LabelledFolder,
     seen: Sequence[PictureResult],
-    decides: OperatingPoint,
+    decides: Rule,
     pairs: Sequence[Pair] | None,
     groups: Mapping[str, Sequence[str | None]],
 ) -> Figures:
@@ -120,6 +122,7 @@ def measured(
         searches={photos: open_set.searches(faces, decides, photos) for photos in PHOTOS},
         decides=decides,
         groups=tuple(_groups(faces, scores, groups)),
+        kinds=tuple(kinds_of(faces, groups, decides)),
         stages_ms={
             stage: float(np.mean([one.stages_ms[stage] for one in seen if stage in one.stages_ms])) for stage in stages
         },
@@ -137,6 +140,17 @@ def faces_of(labelled: LabelledFolder, seen: Sequence[PictureResult]) -> Faces:
         if one.embedding is not None:
             row[:] = one.embedding
     return Faces(rows, found, np.array(labelled.person_of, np.intp))
+
+
+def kinds_of(faces: Faces, labels: Mapping[str, Sequence[str | None]], decides: Rule) -> list[Kind]:
+    """Measure the FPIR of each kind of people, by each person's first picture. `labels`: by column, of each picture."""
+    found = np.flatnonzero(faces.found)
+    if not len(found):
+        return []
+    _, first = np.unique(faces.person_of[found], return_index=True)
+    chosen = found[first]
+    own = {column: [values[picture] for picture in chosen.tolist()] for column, values in labels.items()}
+    return kinds(faces.embeddings[chosen], own, decides)
 
 
 def _groups(faces: Faces, scores: PairScores, groups: Mapping[str, Sequence[str | None]]) -> list[Group]:

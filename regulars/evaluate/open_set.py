@@ -1,9 +1,9 @@
 """1:N figures: half of the persons are enrolled, the others are strangers, and pictures of all are searched for.
 
-Scores and decisions are the service's: the best face of the gallery, its score compared with both cohorts
-(core/decision.py), over templates as they are stored. FNIR counts a mated search if its best face is another person's,
-if its score is too low, or if its picture shows no face. FPIR counts a non-mated search if it finds somebody (ISO/IEC
-19795-1).
+Scores and decisions are the service's: the best face of the gallery, its score less the demand of the two
+(core/population.py), over templates as they are stored. FNIR counts a mated search if its best face is another
+person's, if its score is too low, or if its picture shows no face. FPIR counts a non-mated search if it finds somebody
+(ISO/IEC 19795-1).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.core.cohorts import COHORT_LOOKED_AT, sample_level
 from chalicelib.core.decision import OperatingPoint
+from chalicelib.core.population import Population
 from chalicelib.core.templates import fused
 from regulars.evaluate.verification import Faces
 
@@ -31,8 +31,16 @@ NEVER = -4.0
 
 
 @dataclass(frozen=True)
+class Rule:
+    """The rule by which the service decides: an operating point, and the population by which scores are judged."""
+
+    point: OperatingPoint
+    population: Population
+
+
+@dataclass(frozen=True)
 class Searches:
-    """Scores of searches: less the offset, and as they are (`_plain`). `_accepted`: whether the service matches."""
+    """Scores of searches: less the demand, and as they are (`_plain`). `_accepted`: whether the service matches."""
 
     gallery_size: int
     mated: NDArray[np.float64]
@@ -73,7 +81,7 @@ def threshold_at(non_mated: NDArray[np.float64], fpir: float) -> float:
     return float(falling[min(int(fpir * len(falling)), len(falling) - 1)])
 
 
-def searches(faces: Faces, decides: OperatingPoint, photos: int, trials: int = TRIALS) -> Searches:
+def searches(faces: Faces, decides: Rule, photos: int, trials: int = TRIALS) -> Searches:
     """Enrol half of the persons from `photos` pictures each; search for the strangers' and their own other pictures.
 
     A known person with `photos` pictures or fewer is enrolled from all but one of them, or from the only one, and is
@@ -86,7 +94,7 @@ def searches(faces: Faces, decides: OperatingPoint, photos: int, trials: int = T
     )
 
 
-def _one(faces: Faces, decides: OperatingPoint, photos: int, seed: int) -> Searches:
+def _one(faces: Faces, decides: Rule, photos: int, seed: int) -> Searches:
     random = np.random.default_rng(seed)
     persons = random.permutation(np.unique(faces.person_of))
     known = set(persons[: len(persons) // 2].tolist())
@@ -112,7 +120,7 @@ def _one(faces: Faces, decides: OperatingPoint, photos: int, seed: int) -> Searc
 
 def _searched(
     faces: Faces,
-    decides: OperatingPoint,
+    decides: Rule,
     held: tuple[NDArray[np.float32], NDArray[np.intp]],
     mated: NDArray[np.intp],
     strangers: NDArray[np.intp],
@@ -125,7 +133,7 @@ def _searched(
     for begin in range(0, len(seen), _BLOCK):
         block = seen[begin : begin + _BLOCK]
         answer = search(gallery, faces.embeddings[probes[block]], decides)
-        plain[block], scores[block] = answer.scores, answer.scores - answer.offsets
+        plain[block], scores[block] = answer.scores, answer.scores - answer.demands
         accepted[block] = answer.matches
         right[block] = owners[answer.best] == faces.person_of[probes[block]]
     own, other = slice(0, len(mated)), slice(len(mated), None)
@@ -143,37 +151,18 @@ def _searched(
 
 @dataclass(frozen=True)
 class Answer:
-    """Results by probe: the best row of the gallery, its score, the pair's offset, and whether it is a match."""
+    """Results by probe: the best row of the gallery, its score, the pair's demand, and whether it is a match."""
 
     best: NDArray[np.intp]
     scores: NDArray[np.float64]
-    offsets: NDArray[np.float64]
+    demands: NDArray[np.float64]
     matches: NDArray[np.bool_]
 
 
-def search(gallery: NDArray[np.float32], probes: NDArray[np.float32], decides: OperatingPoint) -> Answer:
-    """Search for the probes (rows) in the gallery (rows) and decide as the service does.
-
-    The rows of the gallery must be in random order, since a cohort is a sample of every so many rows.
-    """
+def search(gallery: NDArray[np.float32], probes: NDArray[np.float32], decides: Rule) -> Answer:
+    """Search for the probes (rows) in the gallery (rows) and decide as the service does."""
     scores = probes @ gallery.T
-    size, best = len(gallery), scores.argmax(axis=1)
-    top = scores.max(axis=1).astype(np.float64)
-    offsets, thresholds = np.zeros(len(probes)), np.full(len(probes), decides.threshold(size))
-    if decides.normalises(size):
-        step = 2 ** sample_level(size)
-        found, place_of = np.unique(best, return_inverse=True)
-        of_found = [decides.candidates_cohort(row, size) for row in nearest(gallery[found] @ gallery[::step].T)]
-        for place, row in enumerate(nearest(scores[:, ::step])):
-            cohort, of_candidate = decides.cohort(float(top[place]), row, size), of_found[place_of[place]]
-            if cohort:
-                offsets[place] = decides.offset(cohort, of_candidate, size)
-                thresholds[place] = decides.threshold(size, cohort, of_candidate)
-    return Answer(best, top, offsets, top >= thresholds)
-
-
-def nearest(scores: NDArray[np.floating]) -> list[list[float]]:
-    """Return the highest scores of each row, falling. A cohort is chosen among these."""
-    kept = min(1 + COHORT_LOOKED_AT, scores.shape[1])
-    falling: list[list[float]] = np.sort(np.partition(scores, -kept, axis=1)[:, -kept:], axis=1)[:, ::-1].tolist()
-    return falling
+    best, top = scores.argmax(axis=1), scores.max(axis=1).astype(np.float64)
+    demands = np.take_along_axis(decides.population.demands(probes, gallery), best[:, None], axis=1)[:, 0]
+    thresholds = [decides.point.threshold(len(gallery), demand) for demand in demands.tolist()]
+    return Answer(best, top, demands, top >= thresholds)

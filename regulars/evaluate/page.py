@@ -38,7 +38,7 @@ def _charts(figures: Figures) -> str:
 <h2>Scores of pairs</h2>
 {histogram(figures.pairs)}
 <h2>Best scores of searches</h2>
-<p>From one photo a person, less the probe's offset; the mark is the threshold of the service.</p>
+<p>From one photo a person, less the pair's demand; the mark is the threshold of the service.</p>
 {search_histogram(figures)}"""
 
 
@@ -57,7 +57,7 @@ def det(pairs: PairScores) -> str:
 
 
 def open_set_det(figures: Figures) -> str:
-    """Draw FNIR over FPIR, with the score less its offset and with the plain one."""
+    """Draw FNIR over FPIR, with the score less its demand and with the plain one."""
     one, three = figures.searches[1], figures.searches[3]
     curves = {
         "one photo a person": _trade(one.mated, one.non_mated),
@@ -86,7 +86,7 @@ def search_histogram(figures: Figures) -> str:
     """Draw densities of searches' best scores, and the service's threshold for a gallery of this size."""
     one: Searches = figures.searches[1]
     strangers, _ = np.histogram(one.non_mated, bins=_WIDE_BINS, range=(-1, 1))
-    threshold = figures.decides.threshold_by(one.gallery_size, 0.0)
+    threshold = figures.decides.point.threshold(one.gallery_size)
     return chart.densities("best scores of searches", _counts(strangers, one.mated), [(threshold, "threshold")])
 
 

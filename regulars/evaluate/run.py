@@ -16,6 +16,7 @@ from regulars.errors import OperatorError
 from regulars.evaluate import chart, faces, figures, labelled, page, table
 from regulars.evaluate.labelled import LabelledFolder
 from regulars.evaluate.memory import PictureResult
+from regulars.evaluate.open_set import Rule
 from regulars.evaluate.text import readable
 
 MEMORY = "embeddings.sqlite"
@@ -43,7 +44,7 @@ def evaluate(
     groups = {} if labels_file is None else labelled.read_groups(labels_file, folder)
     pack = pack_in(models, pack_name)
     seen = seen_in(folder, pack, out, console)
-    decides = OperatingPoint(pack.manifest.impostor_curve, fpir_target)
+    decides = Rule(OperatingPoint(pack.manifest.impostor_curve, fpir_target), pack.manifest.population())
     with console.status("comparing"):
         found = figures.measured(folder, seen, decides, pairs, groups)
     counts = f"{len(folder.files)} pictures of {len(folder.persons)} persons"

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from regulars.evaluate.figures import FMRS, FPIRS, Figures
+from regulars.evaluate.kinds import Kind
 from regulars.evaluate.open_set import Searches
 
 Rows = list[tuple[str, str]]
@@ -27,6 +28,8 @@ def sections(figures: Figures) -> list[tuple[str, Rows]]:
     ]
     if figures.suspects.pairs:
         found.insert(1, ("Likely label errors: different names, one face", _suspects(figures)))
+    if figures.kinds:
+        found.insert(-1, kinds(figures.kinds))
     if figures.groups:
         found.insert(-1, (f"By group, at the threshold of FMR {FMRS[0]:g}", _groups(figures)))
     return found
@@ -91,6 +94,18 @@ def _identification(searches: Searches) -> Rows:
         rows.append((f"FNIR at FPIR {fpir:g}", rate(searches.fnir_at(fpir)) + with_plain))
     rows.append(("as the service decides", f"FPIR {rate(searches.fpir)}, FNIR {rate(searches.fnir)}"))
     return rows
+
+
+def kinds(found: Sequence[Kind]) -> tuple[str, Rows]:
+    """Return the section of FPIRs in galleries of one kind of people, the highest first."""
+    rows = [
+        (
+            f"{one.column} {one.value}",
+            f"{one.people} people, {one.gallery_size} enrolled: FPIR {one.fpir:.4f} ({one.low:.4f} to {one.high:.4f})",
+        )
+        for one in found
+    ]
+    return "Strangers of one kind, as the service decides, 95 % interval", _some(rows)
 
 
 def _groups(figures: Figures) -> Rows:

@@ -27,13 +27,14 @@ class Group:
 
     years: list[float]
     genders: list[bool]
+    """Whether those that were told are right."""
     expressions: list[bool]
 
     def line(self, name: str) -> str:
         age = f"age off by {self.age_error:4.1f} (mean {np.mean(self.years):+5.1f}), " if self.years else ""
         return (
-            f"{name:22} {len(self.genders):3} pictures: {age}gender {np.mean(self.genders):4.0%}, "
-            f"neutral or happy {np.mean(self.expressions):4.0%}"
+            f"{name:22} {len(self.expressions):3} pictures: {age}gender told of {len(self.genders):2}, "
+            f"wrong of {self.genders.count(False)}, neutral or happy {np.mean(self.expressions):4.0%}"
         )
 
     @property
@@ -98,7 +99,8 @@ def names(label: Label) -> list[str]:
 def add(group: Group, label: Label, estimates: Estimates) -> None:
     if "age" in label.notes:
         group.years.append((estimates.age or 0) - int(label.notes["age"]))
-    group.genders.append(estimates.gender is Gender(label.notes["gender"]))
+    if estimates.gender is not None:
+        group.genders.append(estimates.gender is Gender(label.notes["gender"]))
     group.expressions.append(estimates.emotion == {"neutral": "neutral", "smiling": "happy"}[label.notes["expression"]])
 
 
@@ -107,6 +109,7 @@ def test_the_figures(groups: dict[str, Group], figures: list[str]) -> None:
     everybody = groups["all"]
     assert everybody.age_error < 5.2
     assert np.mean(everybody.genders) >= 0.95
+    assert len(everybody.genders) >= len(everybody.expressions) / 2
     assert np.mean(groups["neutral"].expressions) >= 0.95
     assert np.mean(groups["smiling"].expressions) >= 0.75
 
@@ -114,20 +117,20 @@ def test_the_figures(groups: dict[str, Group], figures: list[str]) -> None:
 def test_no_group_is_far_behind(groups: dict[str, Group]) -> None:
     """Of ten pictures and more."""
     for name, group in groups.items():
-        if len(group.genders) >= 10:
+        if len(group.expressions) >= 10:
             assert group.age_error < 8, name
-            assert np.mean(group.genders) >= 0.85, name
+            assert group.genders.count(False) <= 0.15 * len(group.genders), name
 
 
 def test_changed_pictures_are_read_nearly_as_well(
     changed: dict[str, Group], groups: dict[str, Group], figures: list[str]
 ) -> None:
     figures += [group.line(way) for way, group in changed.items()]
-    pictures, worst = len(groups["all"].genders), groups["all"].age_error + 1.0
+    pictures, worst = len(groups["all"].expressions), groups["all"].age_error + 1.0
     for way, group in changed.items():
-        assert len(group.genders) >= pictures / 2, way
+        assert len(group.expressions) >= pictures / 2, way
         assert group.age_error < worst, way
-        assert np.mean(group.genders) >= 0.89, way
+        assert group.genders.count(False) <= 0.11 * len(group.genders), way
         assert np.mean(group.expressions) >= 0.75, way
 
 

@@ -68,6 +68,18 @@ def test_age_gender_and_labels_are_changed_in_place_and_taken_back(shop: Shop) -
         assert client.get_face(face.id).labels.c == ""
 
 
+def test_a_gender_that_is_not_known_is_set_and_taken_back(shop: Shop) -> None:
+    shop.box.services.tenants.change("shop", {"attributes_off": {"gender"}})
+    page = shop.person("Dmitri")
+    gender = page.get_by_label("Gender")
+    expect(gender.locator("option:checked")).to_have_text("–")
+    gender.select_option("male")
+    becomes(page, lambda: shop.face("Dmitri").gender == "male")
+    page.get_by_role("button", name="Undo").click()
+    becomes(page, lambda: shop.face("Dmitri").gender == "unknown")
+    assert shop.box.services.faces.get(shop.tenant, shop.face("Dmitri").id).gender is None, "it is not set"
+
+
 def test_viewers_begin_with_blurred_faces_and_the_browser_keeps_what_they_choose(shop: Shop) -> None:
     with shop.box.client() as client:
         key = client.add_key(name="Screen at the desk", role="viewer").api_key

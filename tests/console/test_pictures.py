@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from PIL import Image
@@ -50,12 +51,11 @@ OPENS, CLOSES = 9, 19
 def fill(shop: Shop) -> None:
     """Let people come for two weeks, the last of them a few minutes ago."""
     services = shop.services
-    services.tenants.change(shop.name, {"time_zone": "Etc/UTC"})
     services.cameras.add(shop.tenant, "counter", CAMERAS["counter"], CameraSettings())
     for number, name in enumerate(NAMES):
         group = "regular" if number % 4 else "VIP"
         services.enrolment.of_largest_face(shop.tenant, group, drawn.portrait(Person(number)), RULES, name=name)
-    rng, now = random.Random(7), services.clock.now()
+    rng, now = random.Random(7), services.clock.now().astimezone(ZoneInfo(shop.tenant.time_zone))
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     for day in range(DAYS, 0, -1):
         people = [*rng.sample(range(len(NAMES)), A_DAY - day % 4), *(NEW_REGULARS if day < 4 else ())]

@@ -12,6 +12,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.console.conftest import DESK, PHONE, Book, Visitor, press_pair, shoot
 from tests.console.test_flows import assert_accessible, heading
+from tests.photos import FOLDER, PORTRAIT
 
 VALUES: dict[str, tuple[str, Any, Any]] = {
     "Visits that make a regular": ("arrive_times", "3", 3),
@@ -93,11 +94,14 @@ def test_each_setting_is_changed_in_place_and_taken_back(
 
 
 def test_what_goes_by_the_days_is_said_before_it_goes(page: Page, book: Book) -> None:
-    page.goto(f"{book.url}/console#/settings")
-    section = page.get_by_role("main").locator("section").filter(has=page.get_by_role("heading", name="How long data"))
-    expect(section.get_by_text("Nothing goes within seven days.")).to_be_visible()
     with book.client() as client:
+        stranger = client.enrol_face(picture=FOLDER / PORTRAIT, group="stranger")
         strangers = len(list(client.list_faces(group="stranger")))
+        page.goto(f"{book.url}/console#/settings")
+        section = (
+            page.get_by_role("main").locator("section").filter(has=page.get_by_role("heading", name="How long data"))
+        )
+        expect(section.get_by_text("Nothing goes within seven days.")).to_be_visible()
         field(page, "Strangers who do not come").fill("1")
         field(page, "Strangers who do not come").press("Enter")
         row = section.get_by_role("row").filter(has=page.get_by_role("rowheader", name="Strangers"))
@@ -105,6 +109,7 @@ def test_what_goes_by_the_days_is_said_before_it_goes(page: Page, book: Book) ->
         assert_accessible(page)
         shoot(page, "settings-kept", whole=True)
         assert len(list(client.list_faces(group="stranger"))) == strangers
+        client.delete_face(stranger.id)
 
 
 def test_what_no_setting_can_be_is_told_beside_it_and_not_sent(

@@ -366,7 +366,7 @@ def test_only_faces_that_reach_the_threshold_of_what_is_compared_are_found(servi
             found = cold(services).search(
                 tenant.name, SearchRequest("fake", probe[None], limit=100, operating_point=point)
             )
-            wanted = tuple(one for one in every.candidates[0] if one.score >= point.floor(20))
+            wanted = tuple(one for one in every.candidates[0] if one.score >= point.threshold(20))
             assert found.candidates == (wanted,)
             assert found.gallery_size == 20
     assert len(faces) == 20

@@ -79,7 +79,8 @@ def test_shards_give_the_answer_of_the_whole(number: int, limit: int, least: Ope
 
 
 def test_the_merged_seq_is_the_lowest() -> None:
-    assert merged([SearchAnswer(9, 1, ((),)), SearchAnswer(7, 2, ((),))], 1, None) == SearchAnswer(7, 3, ((),))
+    request = SearchRequest("m", np.zeros((1, 2), np.float32))
+    assert merged([SearchAnswer(9, 1, ((),)), SearchAnswer(7, 2, ((),))], request) == SearchAnswer(7, 3, ((),))
 
 
 def test_a_shard_that_fails_fails_the_search() -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from chalicelib.vision.packs import manifest, packs
@@ -173,18 +175,27 @@ def unpacked(shipped: dict[str, Path], folder: Path) -> Path:
     return folder / "chalicelib" / "model_packs"
 
 
-def test_a_pack_is_shipped_whole_with_its_manifest_as_json_and_the_curve_that_was_measured_here(tmp_path: Path) -> None:
+def test_a_pack_is_shipped_whole_with_its_manifest_as_json_and_what_was_measured_here(tmp_path: Path) -> None:
     curve = own_pack(tmp_path / "models") / packs.CALIBRATION
     (beside := tmp_path / "models" / packs.DEFAULT_PACK).mkdir()
-    product = packs.at().manifest.embedding.model
-    (beside / packs.CALIBRATION).write_text(curve.read_text().replace(f'"{OWN_MODEL}"', f'"{product}"'))
-    for name in (NAME, packs.DEFAULT_PACK):
+    product = packs.at().manifest
+    entry = {**json.loads(curve.read_text())[OWN_MODEL], "usual": 0.5}
+    (beside / packs.CALIBRATION).write_text(json.dumps({product.embedding.model: entry}))
+    np.save(beside / packs.BESIDE_A_CURVE, product.population().rows[:20])
+    for name, people in ((NAME, 0), (packs.DEFAULT_PACK, 20)):
         pack = packs.find(tmp_path / "models", name)
         folder = unpacked(package._models(pack, tmp_path / "out"), tmp_path / "zip") / name
         found = manifest.read(folder)
         assert found.checked
-        assert found == replace(pack.manifest, checked=True)
+        assert replace(found, measured=pack.manifest.measured) == replace(pack.manifest, checked=True)
+        assert (found.impostor_curve, found.measured.usual) == (
+            pack.manifest.impostor_curve,
+            pack.manifest.measured.usual,
+        )
+        assert len(found.population().rows) == people
         assert all((folder / file.name).read_bytes() == pack.content(file.name) for file in pack.files)
+    folder = unpacked(package._models(packs.at(), tmp_path / "out"), tmp_path / "again") / packs.DEFAULT_PACK
+    assert len(manifest.read(folder).population().rows) == 256
 
 
 def test_the_programs_pack_is_always_shipped_and_those_that_are_named_before_it(

@@ -6,14 +6,12 @@ import json
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from chalicelib.core.cohorts import COHORT
-from chalicelib.core.decision import OperatingPoint
-from chalicelib.core.model import Candidate
 from chalicelib.core.ports import Vision
-from chalicelib.core.search import SearchAnswer, verdicts
 from chalicelib.vision.packs import manifest, packs
+from chalicelib.vision.packs.calibration import DamagedCalibration
 from chalicelib.vision.packs.packs import MissingModel, Pack, State, UnknownPack
 from chalicelib.vision.pipeline import FacePipeline
 from regulars.cli import main
@@ -258,14 +256,20 @@ def test_a_damaged_curve_is_one_line_that_names_its_file_and_the_way_out(
     assert "Move the file away" in line
 
 
-def test_a_pack_whose_curve_knows_nothing_of_cohorts_decides_by_the_plain_score(models: Path) -> None:
-    curve = packs.at(models, NAME).manifest.impostor_curve
-    decides = OperatingPoint(curve)
-    assert curve.normalised is None
-    for size in (0, 199, 200, 30_000):
-        plain = curve.operating_threshold(size)
-        assert decides.floor(size) == decides.threshold(size, (0.9,) * COHORT) == decides.ceiling(size) == plain
-    found = Candidate("7", "vip", curve.operating_threshold(1_000))
-    ((verdict,),) = verdicts(SearchAnswer(1, 1_000, ((found,),), ((),)), decides, [80.0])
-    assert verdict.match
-    assert verdict.decision.false_match_probability == pytest.approx(0.003, rel=0.01)
+def test_the_pack_brings_a_population_and_an_operators_own_counts_with_its_curve(tmp_path: Path) -> None:
+    shipped = packs.at().manifest
+    assert shipped.population().rows.shape == (256, shipped.embedding.dimensions)
+    model, folder = shipped.embedding.model, tmp_path / "face-pack-1"
+    folder.mkdir()
+    entry = json.loads((packs.PACKS / "face-pack-1" / "calibration.json").read_text())[model]
+    (folder / "calibration.json").write_text(json.dumps({model: {**entry, "usual": 0.5}}))
+    with_the_packs = packs.at(tmp_path).manifest.population()
+    assert (with_the_packs.usual, len(with_the_packs.rows)) == (0.5, 256)
+    np.save(folder / "population.npy", shipped.population().rows[:20])
+    assert len(packs.at(tmp_path).manifest.population().rows) == 20
+    np.save(folder / "population.npy", shipped.population().rows[:20, :5])
+    with pytest.raises(DamagedCalibration, match="10 rows or more of 256 numbers"):
+        packs.at(tmp_path).manifest.population()
+    del entry["usual"]
+    (folder / "calibration.json").write_text(json.dumps({model: entry}))
+    assert len(packs.at(tmp_path).manifest.population().rows) == 0

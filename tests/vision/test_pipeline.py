@@ -95,20 +95,29 @@ def test_faces_are_examined_as_each_call_alone_would_see_them(
     assert vision.examine(seen.image, seen.faces, wanted).jpegs == []
 
 
-def test_every_face_has_every_estimate(album: Album) -> None:
+def test_every_face_has_every_estimate(album: Album, pack: Pack) -> None:
     for label in album.of("multi"):
         for estimates in album.seen(label.file).estimates:
             assert estimates.age is not None
             assert 0 <= estimates.age <= 120
-            assert estimates.gender in (Gender.MALE, Gender.FEMALE)
-            assert estimates.gender_score is not None
-            assert 0.5 <= estimates.gender_score <= 1
+            (gender, score), (other, rest) = estimates.genders
+            assert {gender, other} == {Gender.MALE, Gender.FEMALE}
+            assert 1 >= score >= rest == pytest.approx(1 - score)
+            is_told = score >= pack.manifest.crops["gender"].least_score
+            assert (estimates.gender, estimates.gender_score) == ((gender, score) if is_told else (None, None))
             assert estimates.emotion in EMOTIONS
             assert estimates.emotion_score is not None
             assert 0 < estimates.emotion_score <= 1
             assert estimates.quality is not None
             assert 0 <= estimates.quality <= 100
             assert estimates.pose is not None or estimates.quality == 0
+
+
+def test_a_gender_that_is_switched_off_is_not_told_in_any_way(album: Album) -> None:
+    (estimates,) = album.seen(PORTRAIT).estimates
+    off = estimates.without(frozenset({"gender"}))
+    assert (off.gender, off.gender_score, off.genders) == (None, None, ())
+    assert off.emotions == estimates.emotions != ()
 
 
 def test_roles_that_a_pack_lacks_stay_unknown(pack: Pack, album: Album) -> None:

@@ -38,7 +38,7 @@ Made = TypeVar("Made", SearchRequest, OperatingPoint, ImpostorCurve, Shard)
 _SERVICE = "the search function"
 _PROBE_TYPE = "<f4"
 
-VERSION = 1
+VERSION = 2
 """Version of events and answers. It grows when an earlier one would misunderstand them."""
 
 
@@ -132,9 +132,7 @@ def _operating_point(sent: Mapping[str, Any] | None) -> OperatingPoint | None:
 
 
 def _curve(sent: Mapping[str, Any]) -> ImpostorCurve:
-    points = tuple((score, rate) for score, rate in sent["points"])
-    plain = sent.get("normalised")
-    return _of_known(ImpostorCurve, sent, points=points, normalised=plain and _curve(plain))
+    return _of_known(ImpostorCurve, sent, points=tuple((score, rate) for score, rate in sent["points"]))
 
 
 def _answer_from_wire(payload: bytes) -> SearchAnswer:
@@ -145,8 +143,6 @@ def _answer_from_wire(payload: bytes) -> SearchAnswer:
             reply["seq"],
             reply["gallery_size"],
             tuple(tuple(Candidate(*candidate[:3]) for candidate in theirs) for theirs in reply["candidates"]),
-            tuple(map(tuple, reply.get("cohorts", ()))),
-            tuple(tuple(map(tuple, theirs)) for theirs in reply.get("candidate_cohorts", ())),
             tuple(tuple(map(_bytes, theirs)) for theirs in reply.get("templates", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:

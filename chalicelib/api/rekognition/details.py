@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from chalicelib.core.decision import MIN_QUALITY
-from chalicelib.core.pictures import Estimates, Found, Gender, Sides
+from chalicelib.core.pictures import Estimates, Found, Sides
 from chalicelib.services.recognition.looking import DescribedFace
 
 Members = dict[str, Any]
@@ -106,10 +106,11 @@ def _age_range(estimates: Estimates) -> Members | None:
 
 
 def _gender(estimates: Estimates) -> Members | None:
-    names = {Gender.MALE: "Male", Gender.FEMALE: "Female"}
-    if estimates.gender not in names or estimates.gender_score is None:
+    """Return the likelier gender, however unsure it is: Amazon always tells it, and programs read the member."""
+    if not estimates.genders:
         return None
-    return {"Value": names[estimates.gender], "Confidence": 100 * estimates.gender_score}
+    gender, score = estimates.genders[0]
+    return {"Value": gender.capitalize(), "Confidence": 100 * score}
 
 
 def _emotions(estimates: Estimates) -> list[Members] | None:

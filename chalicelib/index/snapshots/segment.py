@@ -15,13 +15,12 @@ import json
 import struct
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.index.sample import Sample, in_sample, mixes
 from chalicelib.index.scan.coder import CodedRows, Coder, Tier
 from chalicelib.index.snapshots.face_ids import FaceIds
 
@@ -61,8 +60,6 @@ class Segment:
     codes: CodedRows
     on_disk: bool = False
     """whether the templates are in a file that is mapped into memory"""
-    _samples: dict[int, Sample] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """samples by level, each made at its first use"""
 
     @property
     def faceids(self) -> list[str]:
@@ -79,16 +76,7 @@ class Segment:
             self.codes.loose,
             *(() if self.coder.rotation is None else (self.coder.rotation,)),
         )
-        samples = sum(sample.templates.nbytes for sample in self._samples.values())
-        return sum(one.nbytes for one in held) + samples + (0 if self.on_disk else self.templates.nbytes)
-
-    def sample(self, level: int) -> Sample:
-        """Return the faces in the sample of this level."""
-        if level not in self._samples:
-            chosen = np.repeat(in_sample(mixes(self.ids), level), np.diff(self.first_row))
-            rows = np.flatnonzero(chosen).astype(np.int64)
-            self._samples[level] = Sample.of(self.face_of(rows), self.templates[rows])
-        return self._samples[level]
+        return sum(one.nbytes for one in held) + (0 if self.on_disk else self.templates.nbytes)
 
     def face_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         if len(self.templates) == len(self.ids):

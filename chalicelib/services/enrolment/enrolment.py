@@ -179,7 +179,7 @@ class Enrolment:
                 "picture to it, or enrol it without if_known",
                 face=known.face.faceid,
                 score=known.score,
-                threshold=found.threshold,
+                threshold=known.threshold,
             )
         return found.seq
 

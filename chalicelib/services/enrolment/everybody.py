@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.core.consent import Consent, require_consent
-from chalicelib.core.decision import DUPLICATE_FPIR, is_match
+from chalicelib.core.decision import DUPLICATE_FPIR, OperatingPoint, is_match
 from chalicelib.core.errors import (
     Busy,
     ConditionFailed,
@@ -167,10 +167,12 @@ class GroupEnrolment:
     def _among_new(self, portrait: Portrait, plan: EnrolmentPlan) -> Face | None:
         """Find a new face of the same picture that shows the same person (a mirror, a collage)."""
         vision = self.tenant_vision.of(portrait.template.model)
-        threshold = vision.impostor_curve.operating_threshold(len(plan.enrolled), DUPLICATE_FPIR)
+        point = OperatingPoint(vision.impostor_curve, DUPLICATE_FPIR)
         for new in (other.face for other in plan.enrolled if not other.known):
-            score = float(vector(new.templates[0]) @ portrait.embedding)
-            if _is_same(score, threshold, portrait, new):
+            template = vector(new.templates[0])
+            demand = vision.population.demand(portrait.embedding, template)
+            threshold = point.threshold(len(plan.enrolled), demand)
+            if _is_same(float(template @ portrait.embedding), threshold, portrait, new):
                 return new
         return None
 

@@ -209,8 +209,9 @@ class FacePictures:
             return
         _require_like_no_other(score, found)
         turned_down = Negatives(self.items).turn_down(tenant.name, face, probe, model, score)
-        if turned_down or score < found.decision.threshold:
-            raise _not_this_person(score, found.decision.threshold, turned_down=turned_down)
+        threshold = self.recognition.threshold(model, found.decision.gallery_size, probe, vector(own))
+        if turned_down or score < threshold:
+            raise _not_this_person(score, threshold, turned_down=turned_down)
 
 
 def _known(face: Face, photo: str, portrait: Portrait | None) -> Picture | None:

@@ -1,4 +1,4 @@
-"""How like is a face to the others of its gallery? The means of their pictures are compared, and both cohorts count.
+"""How like is a face to the others of its gallery? The means of their pictures are compared.
 
 A search compares a picture with faces; this compares faces with each other. So neither is the probe, and a pair has the
 same decision from either side.
@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.core.cohorts import COHORT_LOOKED_AT
-from chalicelib.core.decision import DEFAULT_FPIR, JOIN_FPIR, SUGGEST_FPIR, OperatingPoint
+from chalicelib.core.decision import DEFAULT_FPIR, JOIN_FPIR, SUGGEST_FPIR, OperatingPoint, comparable
 from chalicelib.core.model import Candidate, Decision, Face, Tenant
-from chalicelib.core.search import FaceSearch, SearchRequest
+from chalicelib.core.search import FaceSearch, SearchRequest, demands
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.models.tenant_vision import TenantVision
 
@@ -50,54 +49,78 @@ class Likeness:
 
         Raises WrongModel if the tenant's model was changed, and the errors of a search.
         """
-        means = _means(tenant, faces)
-        if not means:
-            return []
+        near = self._near(tenant, faces)
         suggests = OperatingPoint(self.tenant_vision.of(tenant.model).impostor_curve, SUGGEST_FPIR)
-        request = SearchRequest(tenant.model, _rows(means), limit=_CANDIDATES + 1, operating_point=suggests)
-        answer = self.search().search(tenant.name, request)
         known = {face.faceid: face for face in faces}
         found = [
             (known[faceid], one)
-            for faceid, candidates in zip(means, answer.candidates, strict=True)
-            for one in candidates
-            if one.faceid != faceid
+            for faceid, others in near.faces.items()
+            for one in others
+            if one.score >= suggests.threshold(near.gallery_size, one.demand)
         ]
-        known |= self.faces.by_id(tenant, [one.faceid for _, one in found])
-        pairs = [(face, known[one.faceid], one.score) for face, one in found if one.faceid in known]
-        return self._judged(tenant, pairs, answer.gallery_size)
+        others = self.faces.by_id(tenant, {one.faceid for _, one in found} - known.keys())
+        both = _Nearest(near.gallery_size, {**self._near(tenant, list(others.values())).faces, **near.faces})
+        known |= others
+        pairs = [
+            self._judged(tenant, (face, known[one.faceid]), one, both) for face, one in found if one.faceid in known
+        ]
+        return sorted(filter(None, pairs), key=lambda pair: pair.decision.threshold - (pair.decision.score or 0.0))
 
-    def _judged(self, tenant: Tenant, found: Sequence[tuple[Face, Face, float]], gallery_size: int) -> list[Pair]:
-        """Judge pairs of faces by their score, and return those that reach the threshold of SUGGEST_FPIR."""
-        curve = self.tenant_vision.of(tenant.model).impostor_curve
-        joins, suggests, searches = (OperatingPoint(curve, fpir) for fpir in (JOIN_FPIR, SUGGEST_FPIR, DEFAULT_FPIR))
-        both = [face for face, other, _ in found for face in (face, other)]
-        nearest = self._nearest(tenant, both, gallery_size) if suggests.normalises(gallery_size) else {}
-        pairs = []
-        for face, other, score in found:
-            best, quality = Candidate(other.faceid, other.group_id, score), min(_quality(face), _quality(other))
-            near = [nearest.get(one.faceid, []) for one in (face, other)]
-            own, theirs = (suggests.cohort(score, [one.score for one in each], gallery_size) for each in near)
-            if suggests.verdict(best, own, gallery_size, quality, theirs).match:
-                decision = joins.verdict(best, own, gallery_size, quality, theirs).decision
-                third = [one.score for each in near for one in each if one.faceid not in (face.faceid, other.faceid)]
-                pairs.append(Pair(face, other, decision, leads=_leads(searches, score, third, gallery_size)))
-        return sorted(pairs, key=lambda pair: pair.decision.threshold - (pair.decision.score or 0.0))
+    def _judged(self, tenant: Tenant, both: tuple[Face, Face], near: _Near, nearest: _Nearest) -> Pair | None:
+        """Judge two faces, the second by what it is to the first; None if they are too poor to be compared."""
+        curve, quality = self.tenant_vision.of(tenant.model).impostor_curve, min(map(_quality, both))
+        if not comparable(quality):
+            return None
+        joins, searches = (OperatingPoint(curve, fpir) for fpir in (JOIN_FPIR, DEFAULT_FPIR))
+        candidate, size = Candidate(near.faceid, both[1].group_id, near.score), nearest.gallery_size
+        decision, ids = joins.verdict(candidate, size, near.demand).decision, [one.faceid for one in both]
+        third = [one.judged for faceid in ids for one in nearest.faces.get(faceid, ()) if one.faceid not in ids]
+        return Pair(*both, decision, leads=_leads(searches, near.judged, third, size))
 
-    def _nearest(self, tenant: Tenant, faces: Sequence[Face], gallery_size: int) -> dict[str, list[Candidate]]:
-        """Return the faces most like each face, best first, in the sample in which cohorts are found."""
+    def _near(self, tenant: Tenant, faces: Sequence[Face]) -> _Nearest:
+        """Return the faces most like each face, itself left out."""
         means = _means(tenant, faces)
         if not means:
-            return {}
-        rows, limit = _rows(means), COHORT_LOOKED_AT + 1
-        answer = self.search().search(
-            tenant.name, SearchRequest(tenant.model, rows, limit=limit, sample_of=gallery_size)
-        )
-        return dict(zip(means, map(list, answer.candidates), strict=True))
+            return _Nearest(0, {})
+        probes = _rows(means)
+        request = SearchRequest(tenant.model, probes, limit=_CANDIDATES + 1, templates=True)
+        answer = self.search().search(tenant.name, request)
+        asked = demands(answer, probes, self.tenant_vision.of(tenant.model).population)
+        found = {
+            faceid: [
+                _Near(one.faceid, one.score, demand)
+                for one, demand in zip(candidates, theirs, strict=True)
+                if one.faceid != faceid
+            ]
+            for faceid, candidates, theirs in zip(means, answer.candidates, asked, strict=True)
+        }
+        return _Nearest(answer.gallery_size, found)
+
+
+class _Near(NamedTuple):
+    """A face that is like another one, their score, and by how much their threshold is raised."""
+
+    faceid: str
+    score: float
+    demand: float
+
+    @property
+    def judged(self) -> float:
+        return self.score - self.demand
+
+
+class _Nearest(NamedTuple):
+    """The faces nearest to each of some, by faceid, in a gallery of so many."""
+
+    gallery_size: int
+    faces: Mapping[str, list[_Near]]
 
 
 def _leads(point: OperatingPoint, score: float, third: Sequence[float], gallery_size: int) -> bool:
-    """Return whether a pair is one person by its lead. `third`: the scores of either with other faces."""
+    """Return whether a pair is one person by its lead. `third`: the scores of either with other faces.
+
+    All scores are less their demands.
+    """
     return bool(third) and score > max(third) and score >= point.threshold_of_leader(gallery_size, max(third))
 
 

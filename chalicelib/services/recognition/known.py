@@ -9,10 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chalicelib.core.decision import DUPLICATE_FPIR, is_match
+from chalicelib.core.decision import DUPLICATE_FPIR, OperatingPoint, is_match
 from chalicelib.core.model import Candidate, Face, Group, Tenant
 from chalicelib.core.ports import ItemStore
-from chalicelib.core.search import FaceSearch, SearchRequest
+from chalicelib.core.search import FaceSearch, SearchRequest, verdicts
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.models.tenant_vision import TenantVision
 from chalicelib.services.recognition.negatives import CANDIDATES, Negatives
@@ -25,10 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KnownFace:
-    """A face that is enrolled already, and the score of the probe that is its."""
+    """A face that is enrolled already, the score of the probe that is its, and the threshold that this reached."""
 
     face: Face
     score: float
+    threshold: float
+
+    def is_probe(self, quality: float | None) -> bool:
+        """Return whether a probe of this quality is so surely the face."""
+        return is_match(self.score, self.threshold, quality, self.face.estimates.quality)
 
 
 @dataclass(frozen=True)
@@ -37,7 +42,6 @@ class Known:
 
     faces: list[KnownFace | None]
     seq: int
-    threshold: float
 
 
 @dataclass
@@ -52,31 +56,32 @@ class KnownFaces:
 
         Raises GalleryMoved if a candidate was deleted or moved after the search (search again), WrongModel.
         """
-        vision = self.tenant_vision.of(probes.model)
-        limit = 1
+        vision, limit = self.tenant_vision.of(probes.model), 1
+        decides = OperatingPoint(vision.impostor_curve, DUPLICATE_FPIR)
+        group_ids = None if group is None else [group.id]
         while True:
-            group_ids = None if group is None else [group.id]
-            request = SearchRequest(probes.model, probes.vectors, group_ids, limit=limit)
+            request = SearchRequest(probes.model, probes.vectors, group_ids, limit, decides, templates=True)
             answer = self.search().search(tenant.name, request)
-            threshold = vision.impostor_curve.operating_threshold(answer.gallery_size, DUPLICATE_FPIR)
-            above = [[one for one in found if one.score >= threshold] for found in answer.candidates]
-            faces = read_faces(self.faces, tenant, (one for found in above for one in found))
+            judged = verdicts(answer, decides, vision.population, probes.vectors)
+            above = [[(c, one) for one in theirs if (c := one.candidate) and one.match] for theirs in judged]
+            faces = read_faces(self.faces, tenant, (one for found in above for one, _ in found))
             left = [
-                [one for one in found if not self._turned_down(tenant, faces[one.faceid], probes.model, probe, one)]
+                [
+                    KnownFace(face, one.score, verdict.decision.threshold)
+                    for one, verdict in found
+                    if not self._turned_down(tenant, face := faces[one.faceid], probes.model, probe, one)
+                ]
                 for found, probe in zip(above, probes.vectors, strict=True)
             ]
-            if limit == CANDIDATES or left == above:
+            if limit == CANDIDATES or list(map(len, left)) == list(map(len, above)):
                 break
             limit = CANDIDATES
         return Known(
             [
-                KnownFace(faces[found[0].faceid], found[0].score)
-                if found and is_match(found[0].score, threshold, quality, faces[found[0].faceid].estimates.quality)
-                else None
+                found[0] if found and found[0].is_probe(quality) else None
                 for found, quality in zip(left, probes.qualities, strict=True)
             ],
             answer.seq,
-            threshold,
         )
 
     def _turned_down(

@@ -25,7 +25,7 @@ from chalicelib.core.pictures import (
     Quality,
 )
 from chalicelib.core.ports import Clock, Vision
-from chalicelib.core.search import FaceSearch, SearchRequest
+from chalicelib.core.search import FaceSearch, SearchRequest, verdicts
 from chalicelib.core.templates import vector
 from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId, Requests
@@ -106,10 +106,10 @@ class Probe:
 
     @property
     def reason(self) -> str:
-        """Say why it cannot be compared; "" if it can."""
+        """Say why nobody may have been found for it; "" if its picture is good."""
         if self.spoof or comparable(self.quality.total):
             return self.spoof
-        return f"too poor to be compared, {self.quality.short_of(MIN_QUALITY)}"
+        return f"too poor to tell who it is, {self.quality.short_of(MIN_QUALITY)}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -304,22 +304,21 @@ class Looking:
         if most not in SIMILAR:
             raise InvalidInput(f"limit is {SIMILAR[0]} to {SIMILAR[-1]}, not {most}")
         own = vector(template_of(self.faces.get(tenant, faceid), tenant.model))
-        point = self._operating_point(tenant.model)
+        vision = self.tenant_vision.of(tenant.model)
+        point = OperatingPoint(vision.impostor_curve, self.recognition.fpir_target)
+        request = SearchRequest(tenant.model, own[None], None, most + 1, templates=True)
 
         def found() -> SimilarFaces:
-            answer = self.search().search(tenant.name, SearchRequest(tenant.model, own[None], None, most + 1))
-            threshold = point.threshold(answer.gallery_size)
-            others = [one for one in answer.candidates[0] if one.faceid != faceid][:most]
-            faces = self.faces.by_id(tenant, [one.faceid for one in others])
+            answer = self.search().search(tenant.name, request)
+            (judged,) = verdicts(answer, point, vision.population, own[None])
+            others = [(c, one) for one in judged if (c := one.candidate) and c.faceid != faceid][:most]
+            faces = self.faces.by_id(tenant, [one.faceid for one, _ in others])
             if len(faces) < len(others):
                 raise GalleryMoved
-            rated = (_rated(faces[one.faceid], one.score, match=one.score >= threshold) for one in others)
-            return SimilarFaces(threshold, answer.gallery_size, tuple(rated))
+            rated = (_rated(faces[one.faceid], one.score, match=verdict.match) for one, verdict in others)
+            return SimilarFaces(point.threshold(answer.gallery_size), answer.gallery_size, tuple(rated))
 
         return settled(found)
-
-    def _operating_point(self, model: str) -> OperatingPoint:
-        return OperatingPoint(self.tenant_vision.of(model).impostor_curve, self.recognition.fpir_target)
 
     def _identified(
         self, tenant: Tenant, seen: ProbePicture, group_ids: Sequence[str] | None, most: int

@@ -11,16 +11,15 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from chalicelib.core import acts
-from chalicelib.core.decision import OperatingPoint
+from chalicelib.core.decision import OperatingPoint, is_match
 from chalicelib.core.model import Candidate, Face, Group, Tenant
 from chalicelib.core.ports import ItemStore
-from chalicelib.core.search import FaceSearch, SearchAnswer, SearchRequest, verdicts
+from chalicelib.core.search import FaceSearch, SearchRequest, demands, verdicts
 from chalicelib.core.similarity import MATCH, judged, similarity
 from chalicelib.core.templates import vector
 from chalicelib.core.users import User, gallery_group, id_of, is_users
 from chalicelib.core.values import known
 from chalicelib.services.audit.sightings import decision_said
-from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.models.tenant_vision import TenantVision
 from chalicelib.services.recognition.negatives import Negatives
@@ -78,9 +77,10 @@ class Ranking:
         faces: dict[str, Face] = {}
 
         def turns_down(one: Candidate) -> bool:
-            return Negatives(self.items).turn_down(
-                tenant.name, faces[one.faceid], wanted.probe, tenant.model, one.score
-            )
+            face, negatives = faces[one.faceid], Negatives(self.items)
+            if not is_match(one.score, -1.0, wanted.quality, face.estimates.quality):
+                return True
+            return negatives.turn_down(tenant.name, face, wanted.probe, tenant.model, one.score)
 
         def read(candidates: Sequence[Candidate]) -> Callable[[Candidate], bool]:
             faces.update(read_faces(self.faces, tenant, candidates))
@@ -125,34 +125,27 @@ class Ranking:
 
         Raises GalleryMoved: search again.
         """
-        curve = self.tenant_vision.of(tenant.model).impostor_curve
-        decides = OperatingPoint(curve, self.fpir_target)
-        answer = self._found(tenant, group_id, wanted, decides)
-        judgements = verdicts(answer, decides, [wanted.quality])[0]
-        matches = {one.candidate.faceid for one in judgements if one.candidate and one.match}
-        found = answer.candidates[0]
-        if wanted.least < MATCH:  # with an operating point, a search finds only what may match
-            nearest = self._found(tenant, group_id, wanted, None)
-            if nearest.seq != answer.seq:
-                raise GalleryMoved
-            found = nearest.candidates[0]
-        candidates = [one for one in found if one.faceid != wanted.besides][: wanted.most]
-        turns_down = read(candidates)
+        vision = self.tenant_vision.of(tenant.model)
+        decides = OperatingPoint(vision.impostor_curve, self.fpir_target)
+        limit = wanted.most if wanted.besides is None else wanted.most + 1
+        point = decides if wanted.least >= MATCH else None  # with it, a search finds only what may match
+        request = SearchRequest(tenant.model, wanted.probe[None], [group_id], limit, point, templates=True)
+        answer = self.search().search(tenant.name, request)
+        (asked,) = demands(answer, wanted.probe[None], vision.population)
+        (judgements,) = verdicts(answer, decides, vision.population, wanted.probe[None])
+        found = list(zip(answer.candidates[0], asked, judgements, strict=False))
+        candidates = [one for one in found if one[0].faceid != wanted.besides][: wanted.most]
+        turns_down = read([one for one, _, _ in candidates])
         ranked: list[tuple[str, float]] = []
-        for one in candidates:
-            match = one.faceid in matches and not turns_down(one)
-            similar = judged(similarity(one.score, curve, answer.gallery_size, self.fpir_target), match=match)
-            if similar >= wanted.least:
-                ranked.append((one.faceid, similar))
+        for one, demand, verdict in candidates:
+            match = verdict.match and not turns_down(one)
+            likeness = similarity(one.score - demand, decides.curve, answer.gallery_size, self.fpir_target)
+            if judged(likeness, match=match) >= wanted.least:
+                ranked.append((one.faceid, judged(likeness, match=match)))
         best = ranked[0][0] if ranked and not is_users(ranked[0][0]) else None
         said = {"face": best, "model": tenant.model, "found": len(ranked)}
         acts.decided([known({**said, **decision_said(replace(judgements[0].decision, seq=answer.seq))})])
         return sorted(ranked, key=lambda one: -one[1])  # stable: then by score, then by id
-
-    def _found(self, tenant: Tenant, group_id: str, wanted: Wanted, decides: OperatingPoint | None) -> SearchAnswer:
-        limit = wanted.most if wanted.besides is None else wanted.most + 1
-        request = SearchRequest(tenant.model, wanted.probe[None], [group_id], limit, operating_point=decides)
-        return self.search().search(tenant.name, request)
 
 
 def _like(tenant: Tenant, face: Face, least: float, most: int) -> Wanted:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from chalicelib.core import acts
 from chalicelib.core.captures import Camera, SeenFace
-from chalicelib.core.decision import OperatingPoint, Verdict
+from chalicelib.core.decision import OperatingPoint, Verdict, is_match
 from chalicelib.core.errors import Busy, FaceNotFound
 from chalicelib.core.items import attempts
 from chalicelib.core.model import DEFAULT_GROUPS, Candidate, Decision, Face, Template, Tenant
@@ -91,23 +91,31 @@ class Recognition:
         WrongModel (embed again).
         """
         find = find or self.faces.find
-        decides = OperatingPoint(self.tenant_vision.of(probes.model).impostor_curve, self.fpir_target)
+        vision = self.tenant_vision.of(probes.model)
+        decides = OperatingPoint(vision.impostor_curve, self.fpir_target)
         limit = 1 if besides is None else CANDIDATES
         while True:
             with stage("search"):
-                request = SearchRequest(probes.model, probes.vectors, group_ids, limit, operating_point=decides)
+                request = SearchRequest(probes.model, probes.vectors, group_ids, limit, decides, templates=True)
                 answer = self.search().search(tenant.name, request)
+            judgements = verdicts(answer, decides, vision.population, probes.vectors)
             found = [
-                self._first(tenant, probes.model, probe, judged, besides, find=find)
-                for probe, judged in zip(probes.vectors, verdicts(answer, decides, probes.qualities), strict=True)
+                self._first(tenant, probes, number, judged, besides, find=find)
+                for number, judged in enumerate(judgements)
             ]
             if limit == CANDIDATES or None not in found:
                 break
             limit = CANDIDATES
-        nobody = decides.verdict(None, (), answer.gallery_size, None)
+        nobody = decides.verdict(None, answer.gallery_size)
         recognised = [Recognised(*(one or (None, nobody)), answer.seq) for one in found]
         acts.decided([_said(probes.model, one) for one in recognised])
         return recognised
+
+    def threshold(self, model: str, gallery_size: int, one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+        """Return the score that two templates must reach to be one person's in a gallery of this size."""
+        vision = self.tenant_vision.of(model)
+        point = OperatingPoint(vision.impostor_curve, self.fpir_target)
+        return point.threshold(gallery_size, vision.population.demand(one, other))
 
     def of_seen_face(
         self, tenant: Tenant, camera: Camera, seen: SeenFace, *, besides: str | None, find: Find
@@ -132,14 +140,14 @@ class Recognition:
     def _first(
         self,
         tenant: Tenant,
-        model: str,
-        probe: NDArray[np.float32],
+        probes: Probes,
+        number: int,
         judged: Sequence[Verdict],
         besides: str | None,
         *,
         find: Find,
     ) -> tuple[Face | None, Verdict] | None:
-        """Return the face that the probe is, or None if the best candidate left does not match; and its verdict.
+        """Return the face that a probe is, or None if the best candidate left does not match; and its verdict.
 
         Return None if all candidates were turned down.
         """
@@ -150,7 +158,10 @@ class Recognition:
             face = find(tenant, candidate.faceid)
             if face is None or face.group_id != candidate.group_id:
                 raise GalleryMoved
-            turned_down = Negatives(self.items).turn_down(tenant.name, face, probe, model, candidate.score)
+            probe, quality = probes.vectors[number], probes.qualities[number]
+            if not is_match(candidate.score, verdict.decision.threshold, quality, face.estimates.quality):
+                return None, replace(verdict, match=False)
+            turned_down = Negatives(self.items).turn_down(tenant.name, face, probe, probes.model, candidate.score)
             if face.faceid != besides and not turned_down:
                 return face, verdict
         return None

@@ -127,10 +127,16 @@ class SameVisit:
         return {one.sighting_id: item["faceid"] for one, item in zip(shown, items, strict=True) if item is not None}
 
     def _verdict(self, seen: SeenFace, face: Face, score: float, shown: Shown, found: Recognised) -> Verdict:
-        curve = self.tenant_vision.of(seen.template.model).impostor_curve
-        candidate = Candidate(face.faceid, face.group_id, score)
-        size = found.verdict.decision.gallery_size
-        return visit_verdict(curve, candidate, same_track=shown.same_track, beside=shown.sighting_id, gallery_size=size)
+        vision, own = self.tenant_vision.of(seen.template.model), of_model(face.templates, seen.template.model)
+        demand = 0.0 if own is None else vision.population.demand(vector(seen.template), vector(own))
+        return visit_verdict(
+            vision.impostor_curve,
+            Candidate(face.faceid, face.group_id, score),
+            demand,
+            same_track=shown.same_track,
+            beside=shown.sighting_id,
+            gallery_size=found.verdict.decision.gallery_size,
+        )
 
     def _is_turned_down(self, tenant: Tenant, face: Face, seen: SeenFace, score: float) -> bool:
         probe, model = vector(seen.template), seen.template.model

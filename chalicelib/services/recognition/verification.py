@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.core import acts
-from chalicelib.core.decision import OperatingPoint, is_match
+from chalicelib.core.decision import ImpostorCurve, OperatingPoint, is_match
 from chalicelib.core.errors import Unusable, WrongModel
 from chalicelib.core.model import Decision, Template, Tenant
 from chalicelib.core.pictures import PictureRules
@@ -73,17 +74,30 @@ class Verification:
         """
         if not (source.model == target.model == tenant.model):
             raise WrongModel(f"tenant {tenant.name!r} is searched with another model by now: send the request again")
-        curve = self.tenant_vision.of(tenant.model).impostor_curve
-        threshold = OperatingPoint(curve, self.fpir_target).threshold(1)
-        quality = source.described.faces[0].quality.total
-        scores = [_score(source.embeddings[0], canonical(target.model, one)) for one in target.embeddings]
-        matches = [
-            is_match(score, threshold, quality, face.quality.total)
-            for score, face in zip(scores, target.described.faces, strict=True)
+        pairs = [
+            self._compared(
+                tenant,
+                source.embeddings[0],
+                canonical(target.model, other),
+                (source.described.faces[0].quality.total, face.quality.total),
+            )
+            for other, face in zip(target.embeddings, target.described.faces, strict=True)
         ]
-        judgements = list(zip(scores, matches, strict=True))
-        acts.decided([_said(tenant.model, score, threshold, match=match) for score, match in judgements])
-        return [judged(similarity(score, curve, 1, self.fpir_target), match=match) for score, match in judgements]
+        acts.decided([_said(tenant.model, pair) for pair in pairs])
+        return [judged(similarity(one.judged, one.curve, 1, self.fpir_target), match=one.match) for one in pairs]
+
+    def _compared(
+        self, tenant: Tenant, one: NDArray[np.float32], other: Template, qualities: Sequence[float]
+    ) -> _Compared:
+        """Judge a pair as a search does: its score is computed in float64, with the canonical template."""
+        import numpy as np
+
+        vision, template = self.tenant_vision.of(tenant.model), vector(other)
+        score = float(one.astype(np.float64) @ template.astype(np.float64))
+        demand = vision.population.demand(one, template)
+        threshold = OperatingPoint(vision.impostor_curve, self.fpir_target).threshold(1, demand)
+        match = is_match(score, threshold, *qualities)
+        return _Compared(min(score, 1.0), threshold, match, score - demand, vision.impostor_curve)
 
     def _largest(self, tenant: Tenant, picture: bytes, rules: PictureRules, which: str) -> Probe:
         vision = self.tenant_vision.of(tenant.model)
@@ -94,22 +108,23 @@ class Verification:
 
     def _judged(self, tenant: Tenant, probes: list[Probe], template: Template, faceid: str | None = None) -> Comparison:
         """Judge the first probe's score with a template, as a search does."""
-        curve = self.tenant_vision.of(tenant.model).impostor_curve
-        score = _score(probes[0].vector, template)
-        threshold = OperatingPoint(curve, self.fpir_target).threshold(1)
-        is_one = is_match(score, threshold, *(probe.quality.total for probe in probes))
+        pair = self._compared(tenant, probes[0].vector, template, [probe.quality.total for probe in probes])
         is_live = not any(probe.spoof for probe in probes)
-        acts.decided([{**known({"face": faceid}), **_said(tenant.model, score, threshold, match=is_one and is_live)}])
-        return Comparison(min(score, 1.0), threshold, is_one and is_live, curve.fmr_at(score), tuple(probes))
+        pair = pair._replace(match=pair.match and is_live)
+        acts.decided([{**known({"face": faceid}), **_said(tenant.model, pair)}])
+        return Comparison(pair.score, pair.threshold, pair.match, pair.curve.fmr_at(pair.judged), tuple(probes))
 
 
-def _said(model: str, score: float, threshold: float, *, match: bool) -> dict[str, Any]:
+class _Compared(NamedTuple):
+    """A pair's score, the threshold that it asks for, whether it matches, and the score less its demand."""
+
+    score: float
+    threshold: float
+    match: bool
+    judged: float
+    curve: ImpostorCurve
+
+
+def _said(model: str, pair: _Compared) -> dict[str, Any]:
     """Describe a judgement for the audit."""
-    return {"model": model, "match": match, **decision_said(Decision(min(score, 1.0), threshold, 1))}
-
-
-def _score(probe: NDArray[np.float32], template: Template) -> float:
-    """Return the score as a search computes it: in float64, with the canonical template."""
-    import numpy as np
-
-    return float(probe.astype(np.float64) @ vector(template).astype(np.float64))
+    return {"model": model, "match": pair.match, **decision_said(Decision(pair.score, pair.threshold, 1))}

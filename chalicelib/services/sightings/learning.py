@@ -74,5 +74,8 @@ class Learning:
 
         (template,) = new.templates
         mean = anchor(own, template.model)
-        limit = anchor_threshold(self.tenant_vision.of(template.model).impostor_curve)
-        return mean is not None and float(vector(template) @ mean) >= limit
+        if mean is None:
+            return False
+        vision, probe = self.tenant_vision.of(template.model), vector(template)
+        limit = anchor_threshold(vision.impostor_curve) + vision.population.demand(probe, mean)
+        return float(probe @ mean) >= limit

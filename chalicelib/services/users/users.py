@@ -257,10 +257,11 @@ class Users:
         ]
         if len(rows) < 2:
             return 0.0
-        point = OperatingPoint(self.tenant_vision.of(tenant.model).impostor_curve, self.fpir_target)
-        score = float(rows[0] @ rows[1])
-        match = is_match(score, point.threshold(1), face.estimates.quality)
-        return judged(similarity(score, point.curve, 1, self.fpir_target), match=match)
+        vision = self.tenant_vision.of(tenant.model)
+        point = OperatingPoint(vision.impostor_curve, self.fpir_target)
+        score, demand = float(rows[0] @ rows[1]), vision.population.demand(*rows)
+        match = is_match(score, point.threshold(1, demand), face.estimates.quality)
+        return judged(similarity(score - demand, point.curve, 1, self.fpir_target), match=match)
 
 
 def _not_free(user: User, faceids: Sequence[str], faces: Mapping[str, Face]) -> list[Refusal]:

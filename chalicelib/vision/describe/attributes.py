@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 
@@ -95,11 +96,17 @@ def age(looks: Looks, scale: float = 1.0) -> float:
     return min(max(float(looks.mean()) * scale, 0.0), OLDEST)
 
 
-def gender(looks: Looks, labels: Sequence[str]) -> tuple[Gender, float]:
-    """Return the more probable gender and its probability."""
-    probabilities = looks.mean(axis=0)
-    best = int(np.argmax(probabilities))
-    return Gender(labels[best]), float(probabilities[best])
+def genders(looks: Looks, role: CropRole) -> tuple[tuple[Gender, float], ...]:
+    """Return both genders and their probabilities, falling.
+
+    A look has the probabilities of the role's two labels and, if `odds_a_year` changes them, the years behind them.
+    """
+    first, second, *years = looks.mean(axis=0).tolist()
+    first *= math.exp(role.odds_a_year * sum(years))
+    shares = [
+        (Gender(label), each / (first + second)) for label, each in zip(role.labels, (first, second), strict=True)
+    ]
+    return tuple(sorted(shares, key=lambda share: -share[1]))
 
 
 def emotions(looks: Sequence[Looks], models: Sequence[CropModel]) -> tuple[tuple[str, float], ...]:

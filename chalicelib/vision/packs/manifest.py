@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from chalicelib.core.decision import ImpostorCurve
+from chalicelib.core.population import Population
 from chalicelib.vision.packs import calibration
+from chalicelib.vision.packs.calibration import Measured
 
 SCHEMA = 1
 CHECKED = "manifest.json"
@@ -134,6 +136,10 @@ class CropRole:
     """One model, or several with the same labels whose outputs are fused."""
     scale: float = 1.0
     """For ages: factor of the models' years."""
+    least_score: float = 0.0
+    """For genders: the score below which the gender is unknown."""
+    odds_a_year: float = 0.0
+    """For genders: term added, for each year of the age, to the logarithm of the odds of the first label."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -156,9 +162,17 @@ class Manifest:
     embedding: EmbeddingRole
     quality: QualityRole
     crops: Mapping[str, CropRole]
-    impostor_curve: ImpostorCurve
+    measured: Measured
     checked: bool = False
     """Whether its files were checked when a package was made of them (infra/package.py)."""
+
+    @property
+    def impostor_curve(self) -> ImpostorCurve:
+        return self.measured.curve
+
+    def population(self) -> Population:
+        """Read the population by which scores are judged. Raises DamagedCalibration, OSError."""
+        return calibration.population(self.measured.rows, self.measured.usual, self.embedding.dimensions)
 
 
 def table(folder: Path) -> dict[str, Any]:
@@ -182,8 +196,8 @@ def read(folder: Path) -> Manifest:
         _require_channels(name, roles[name], CHANNELS[:2])
     embedding = _made(EmbeddingRole, roles["embedding"])
     calibration_file = folder / data["calibration"]
-    curve = calibration.curve(calibration_file, embedding.model)
-    if curve is None:
+    measured = calibration.read(calibration_file, embedding.model)
+    if measured is None:
         raise ValueError(f"the embedding {embedding.model} has no curve in {calibration_file}")
     quality = roles.get("quality")
     manifest = Manifest(
@@ -195,7 +209,7 @@ def read(folder: Path) -> Manifest:
         embedding=embedding,
         quality=_made(QualityRole, quality) if quality else QualityRole(embedding.size_px, embedding.points),
         crops={name: _crop_role(name, role) for name, role in roles.items() if name not in NO_CROPS},
-        impostor_curve=curve,
+        measured=measured,
         checked=(folder / CHECKED).is_file(),
     )
     _require_files(manifest, folder)
@@ -211,18 +225,20 @@ def _require_files(manifest: Manifest, folder: Path) -> None:
 
 
 def calibrated(manifest: Manifest, file: Path) -> Manifest:
-    """Return the manifest with the curve that `file` has of its model; warn and leave it as it is if there is none.
+    """Return the manifest with what `file` has of its model; warn and leave it as it is if there is nothing.
+
+    Without a population beside it, the curve was measured with the pack's own.
 
     Raises DamagedCalibration, OSError.
     """
     model = manifest.embedding.model
-    measured = calibration.curve(file, model)
+    measured = calibration.read(file, model)
     if measured is None:
         _log.warning(
             "%s has no curve of %s and is passed over: measure it again with `regulars calibrate`", file, model
         )
         return manifest
-    return replace(manifest, impostor_curve=measured)
+    return replace(manifest, measured=replace(measured, rows=measured.rows or manifest.measured.rows))
 
 
 def _detector(role: Mapping[str, Any]) -> DetectorRole:
@@ -232,8 +248,9 @@ def _detector(role: Mapping[str, Any]) -> DetectorRole:
 
 
 def _crop_role(name: str, role: Mapping[str, Any]) -> CropRole:
-    """Read a role of one model, which is the role's own table without `scale`, or of a list of them."""
-    alone = {key: value for key, value in role.items() if key != "scale"}
+    """Read a role of one model, which is the table without the role's own `settings`, or of a list of them."""
+    settings = {key: role[key] for key in ("scale", "least_score", "odds_a_year") if key in role}
+    alone = {key: value for key, value in role.items() if key not in settings}
     models = tuple(_made(CropModel, table, crop=_crop(name, table["crop"])) for table in role.get("model", [alone]))
     for model in models:
         if sorted(model.labels) != sorted(models[0].labels):
@@ -241,7 +258,7 @@ def _crop_role(name: str, role: Mapping[str, Any]) -> CropRole:
                 f"models of one role have the same labels; of {name}, {models[0].file} has "
                 f"{', '.join(models[0].labels)} and {model.file} {', '.join(model.labels)}"
             )
-    return CropRole(models, role.get("scale", 1.0))
+    return CropRole(models, **settings)
 
 
 def _crop(name: str, table: Mapping[str, Any]) -> Crop:

@@ -18,11 +18,12 @@ from functools import cache
 from pathlib import Path
 
 from chalicelib.vision.packs import manifest as manifests
-from chalicelib.vision.packs.calibration import DamagedCalibration
+from chalicelib.vision.packs.calibration import POPULATION, DamagedCalibration
 from chalicelib.vision.packs.manifest import Manifest, PackFile
 
 DEFAULT_PACK = "face-pack-1"
 CALIBRATION = "calibration.json"
+BESIDE_A_CURVE = POPULATION
 PACKS = Path(__file__).resolve().parents[2] / "model_packs"
 """Folder of the packs that are part of the program."""
 

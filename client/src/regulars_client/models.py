@@ -617,7 +617,7 @@ class Estimates(Struct, kw_only=True):
     """
     Estimates from the face's portrait, its first picture.
 
-    Null if no model of the pack says so, or if the tenant switched it off.
+    Null if no model of the pack says so, if its gender is too unsure, or if the tenant switched it off.
     """
 
     age: EstimatedNumber | None

@@ -29,8 +29,6 @@ FOUND = SearchAnswer(
         (),
         (Candidate("f2", "g2", -5e-324),),
     ),
-    cohorts=((0.1 + 0.2, float(np.nextafter(1.0, 2.0))), (), (-5e-324,)),
-    candidate_cohorts=(((1 / 3,), ()), (), ((0.1, -0.0),)),
     templates=((bytes(range(256)) * 2, b""), (), (b"\0\xff",)),
 )
 
@@ -115,7 +113,7 @@ def test_the_answer_comes_back_bit_for_bit() -> None:
 @pytest.mark.parametrize("count", [0, 1, 40])
 def test_the_question_arrives_bit_for_bit(count: int) -> None:
     probes = rows(count)
-    asked = SearchRequest("m", probes, ["b", "a"], 7, OperatingPoint(CURVE, 0.003), Shard(2, 5), 9_000)
+    asked = SearchRequest("m", probes, ["b", "a"], 7, OperatingPoint(CURVE, 0.003), Shard(2, 5), templates=True)
     tenant, arrived = question(asked)
     assert (tenant, told(arrived)) == ("t", told(asked))
     assert (arrived.probes.dtype, arrived.probes.flags.writeable) == (np.float32, True)
@@ -213,7 +211,7 @@ EVENT: dict[str, Any] = {
     "limit": 1,
     "operating_point": None,
     "shard": {"number": 0, "of": 1},
-    "sample_of": None,
+    "templates": False,
 }
 
 
@@ -258,7 +256,7 @@ def test_what_an_earlier_sender_did_not_know_has_its_default() -> None:
 
 def test_what_a_later_sender_adds_under_the_same_version_is_passed_over() -> None:
     search = FakeSearch()
-    asked = SearchRequest("m", rows(1), ["a"], 7, OperatingPoint(CURVE, 0.003), Shard(2, 5), 9_000)
+    asked = SearchRequest("m", rows(1), ["a"], 7, OperatingPoint(CURVE, 0.003), Shard(2, 5), templates=True)
     event = event_of("t", asked)
     event |= {"hint": "x", "shard": event["shard"] | {"hint": 1}}
     point = event["operating_point"]

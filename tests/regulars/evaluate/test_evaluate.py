@@ -49,7 +49,7 @@ def out(people: Path, pack: Pack, tmp_path_factory: pytest.TempPathFactory) -> P
         "person,gender\n"
         + "".join(f"{path.name},{'m' if path.name < 'london' else 'f'}\n" for path in people.iterdir())
     )
-    options = ["--pairs", str(folder / "pairs.txt"), "--labels", str(folder / "labels.csv")]
+    options = ["--pairs", str(folder / "pairs.txt"), "--groups", str(folder / "labels.csv")]
     json_and_out = ["--json", str(folder / "figures.json"), "--out", str(folder)]
     pack_and_images = ["--pack", pack.manifest.name, "--images", str(people)]
     assert main(["evaluate", *pack_and_images, *options, *json_and_out]) == 0

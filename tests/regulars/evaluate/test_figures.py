@@ -10,15 +10,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core.decision import ImpostorCurve, OperatingPoint
+from chalicelib.core.population import Population
 from chalicelib.core.search import SearchRequest, verdicts
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.snapshots.build_segment import from_faces
 from regulars.evaluate import calibrate, open_set
 from regulars.evaluate.labelled import Pair
+from regulars.evaluate.open_set import Rule
 from regulars.evaluate.verification import NO_FACE, Faces, accuracy, all_pairs, best_threshold, drawn_pairs, pair_scores
 
+NO_ROWS = np.zeros((0, 64), np.float32)
 SHAPE = ((0.1, 0.1), (0.25, 1e-2), (0.33, 1e-3), (0.4, 1e-4))
-CURVE = ImpostorCurve(SHAPE, 0.33, 1e-3, 30.0, ImpostorCurve(SHAPE, 0.33, 1e-3, 30.0))
+CURVE = ImpostorCurve(SHAPE, 0.33, 1e-3, 30.0)
+
+
+@pytest.fixture(scope="module")
+def decides(faces: Faces) -> Rule:
+    rows = calibrate.population_of(faces.embeddings[3:1200:4])
+    return Rule(OperatingPoint(CURVE), Population(rows, float(np.median(Population(rows, 0.0).nearness(rows)))))
 
 
 def small(faces: Faces, persons: int) -> Faces:
@@ -108,17 +117,16 @@ def test_a_picture_without_a_face_is_one_of_nobody(faces: Faces) -> None:
     assert scores[2] == pytest.approx(float(few.embeddings[1] @ few.embeddings[2]), abs=1e-6)
 
 
-def test_a_search_of_the_evaluation_is_the_search_of_the_service(faces: Faces) -> None:
+def test_a_search_of_the_evaluation_is_the_search_of_the_service(faces: Faces, decides: Rule) -> None:
     """The same best face, and the same decision, from plain numpy and from the index."""
-    decides = OperatingPoint(CURVE)
     gallery = faces.embeddings[: 4 * 400 : 4].astype(np.float16).astype(np.float32)
     stored = [(f"f{n:04d}", "g", [row.astype(np.float16).tobytes()]) for n, row in enumerate(gallery)]
     probes = np.concatenate((faces.embeddings[1:400:4], faces.embeddings[-200:]))
     view = Gallery("m", from_faces("m", 1, stored)).view
-    answer = view.search(SearchRequest("m", probes, operating_point=decides))
+    answer = view.search(SearchRequest("m", probes, operating_point=decides.point, templates=True))
     found = open_set.search(gallery, probes, decides)
-    decided = verdicts(answer, decides, [None] * len(probes))
-    assert any(answer.candidate_cohorts)
+    decided = verdicts(answer, decides.point, decides.population, probes)
+    assert (found.demands > 0).any()
     for number in range(len(probes)):
         verdict = decided[number][0]
         assert verdict.match == found.matches[number]
@@ -128,8 +136,8 @@ def test_a_search_of_the_evaluation_is_the_search_of_the_service(faces: Faces) -
     assert 50 < found.matches.sum() < 150
 
 
-def test_half_of_the_persons_are_strangers(faces: Faces) -> None:
-    found = open_set.searches(faces, OperatingPoint(CURVE), photos=1, trials=2)
+def test_half_of_the_persons_are_strangers(faces: Faces, decides: Rule) -> None:
+    found = open_set.searches(faces, decides, photos=1, trials=2)
     assert found.gallery_size == 300
     assert len(found.mated) == len(found.non_mated) == 2 * 300 * 3
     fnirs = [found.fnir_at(fpir) for fpir in (0.003, 0.01, 0.1)]
@@ -139,17 +147,16 @@ def test_half_of_the_persons_are_strangers(faces: Faces) -> None:
     assert found.fpir < 0.01
 
 
-def test_rates_are_counted_at_the_threshold_that_so_many_strangers_pass(faces: Faces) -> None:
-    found = open_set.searches(faces, OperatingPoint(CURVE), photos=1, trials=1)
+def test_rates_are_counted_at_the_threshold_that_so_many_strangers_pass(faces: Faces, decides: Rule) -> None:
+    found = open_set.searches(faces, decides, photos=1, trials=1)
     threshold = open_set.threshold_at(found.non_mated, 0.01)
     assert np.mean(found.non_mated > threshold) <= 0.01 < np.mean(found.non_mated >= threshold)
     assert found.fnir_at(0.01) == np.mean(found.mated <= threshold)
     assert found.fnir_at(1e-4) is None
 
 
-def test_a_rate_that_too_few_pictures_of_strangers_could_show_is_not_told(faces: Faces) -> None:
+def test_a_rate_that_too_few_pictures_of_strangers_could_show_is_not_told(faces: Faces, decides: Rule) -> None:
     """Ten draws search for the same few pictures again and again; that makes them no more."""
-    decides = OperatingPoint(CURVE)
     two = open_set.searches(small(faces, 2), decides, photos=1)
     assert len(two.non_mated) == 30
     assert two.stranger_pictures <= 8
@@ -159,8 +166,9 @@ def test_a_rate_that_too_few_pictures_of_strangers_could_show_is_not_told(faces:
     assert three.fnir_at(0.1) is not None
 
 
-def test_three_photos_are_better_than_one_and_whoever_has_too_few_is_not_searched_for(faces: Faces) -> None:
-    decides = OperatingPoint(CURVE)
+def test_three_photos_are_better_than_one_and_whoever_has_too_few_is_not_searched_for(
+    faces: Faces, decides: Rule
+) -> None:
     one, three = (open_set.searches(faces, decides, photos, trials=1) for photos in (1, 3))
     assert len(three.mated) == 300
     assert np.median(three.mated) > np.median(one.mated) + 0.05
@@ -168,17 +176,17 @@ def test_three_photos_are_better_than_one_and_whoever_has_too_few_is_not_searche
     assert len(open_set.searches(few, decides, 3, trials=1).mated) == 0
 
 
-def test_a_person_whose_pictures_show_no_face_is_missed(faces: Faces) -> None:
+def test_a_person_whose_pictures_show_no_face_is_missed(faces: Faces, decides: Rule) -> None:
     few = small(faces, 40)
     blind = without(few, *range(len(few.found)))
-    found = open_set.searches(blind, OperatingPoint(CURVE), 1, trials=1)
+    found = open_set.searches(blind, decides, 1, trials=1)
     assert found.fnir == 1.0
     assert found.fpir == 0.0
 
 
 class TestCalibration:
     def test_the_measured_curve_has_the_measured_rates(self, faces: Faces) -> None:
-        entry, suspects = calibrate.measured(faces, [f"p{n}" for n in range(600)])
+        entry, suspects = calibrate.measured(faces, [f"p{n}" for n in range(600)], NO_ROWS)
         curve = ImpostorCurve.from_calibration(entry)
         first = faces.embeddings[::4]
         others = (first @ first.T)[np.triu_indices(len(first), 1)]
@@ -191,22 +199,35 @@ class TestCalibration:
         assert curve.tail_rate == pytest.approx(1 / tail.mean(), rel=0.02)
         assert entry["points"][-1]["fmr"] * entry["impostor_pairs"] >= 10
 
-    def test_strangers_pass_the_normalised_curve_no_more_often_than_aimed_at(self, faces: Faces) -> None:
-        """Calibrated on half of the persons, searched with the other half; a tenth, since there are few to count."""
-        curve = ImpostorCurve.from_calibration(calibrate.measured(faces, [str(n) for n in range(600)])[0])
-        assert curve.normalised is not None
-        found = open_set.searches(faces, OperatingPoint(curve, 0.1), 1, trials=4)
+    def test_strangers_pass_the_curve_no_more_often_than_aimed_at(self, faces: Faces) -> None:
+        """A tenth, since there are few to count."""
+        rows = calibrate.population_of(faces.embeddings[3:1200:4])
+        entry, _ = calibrate.measured(faces, [str(n) for n in range(600)], rows)
+        rule = Rule(OperatingPoint(ImpostorCurve.from_calibration(entry), 0.1), Population(rows, entry["usual"]))
+        found = open_set.searches(faces, rule, 1, trials=4)
         counted = open_set.threshold_at(found.non_mated, 0.1)
-        assert curve.normalised.identify_threshold(300, 0.1) == pytest.approx(counted, abs=0.02)
+        assert rule.point.curve.identify_threshold(300, 0.1) == pytest.approx(counted, abs=0.02)
+
+    def test_a_population_is_of_nobody(self, faces: Faces) -> None:
+        """Each row is the mean of twenty people, and no person is nearer to it than the twenty are."""
+        people = faces.embeddings[:1600:4]
+        rows = calibrate.population_of(people)
+        assert len(rows) == len(people) // 2
+        assert (rows == calibrate.population_of(people)).all()
+        others = np.sort(people @ (rows / np.linalg.norm(rows, axis=1, keepdims=True)).T, axis=0)[::-1]
+        assert (others[0] - others[19] < 0.5).all()
+        assert (others[0] < 0.9).all()
 
     def test_one_person_under_two_names_is_left_out_and_named(self, faces: Faces) -> None:
         rows = faces.embeddings.copy()
         rows[4] = rows[0]
-        entry, suspects = calibrate.measured(Faces(rows, faces.found, faces.person_of), [f"p{n}" for n in range(600)])
+        entry, suspects = calibrate.measured(
+            Faces(rows, faces.found, faces.person_of), [f"p{n}" for n in range(600)], NO_ROWS
+        )
         assert [pair[:2] for pair in suspects.pairs] == [("p0", "p1")]
         assert entry["left_out_as_label_errors"] == 1
         assert entry["impostor_pairs"] == 600 * 599 // 2 - 1
 
     def test_too_few_persons_make_no_curve(self, faces: Faces) -> None:
         with pytest.raises(calibrate.NoPictures, match="of 149 persons"):
-            calibrate.measured(small(faces, 149), [str(n) for n in range(149)])
+            calibrate.measured(small(faces, 149), [str(n) for n in range(149)], NO_ROWS)

@@ -11,12 +11,14 @@ import pytest
 from rich.console import Console
 
 from chalicelib.core.decision import OperatingPoint
+from chalicelib.core.population import Population
 from regulars.evaluate import figures, page, table
 from regulars.evaluate.figures import Figures
 from regulars.evaluate.labelled import LabelledFolder
 from regulars.evaluate.memory import PictureResult
+from regulars.evaluate.open_set import Rule
 from regulars.evaluate.verification import Faces
-from tests.regulars.evaluate.test_figures import CURVE, small
+from tests.regulars.evaluate.test_figures import CURVE, NO_ROWS, small
 
 PERSONS = ("Ann", "Bo", "Ann again", "[red]y[/]", *(f"p{n}" for n in range(4, 30)))
 
@@ -31,7 +33,8 @@ def measured(faces: Faces) -> Figures:
     folder = LabelledFolder(Path("people"), PERSONS, files, tuple(few.person_of.tolist()))
     seen = [PictureResult("", 1, 80.0, {"embed": 1.0}, row) for row in rows]
     seen[13] = PictureResult("no face was found", 0, 0.0, {}, None)
-    return figures.measured(folder, seen, OperatingPoint(CURVE), None, {})
+    decides = Rule(OperatingPoint(CURVE), Population(NO_ROWS, 0.0))
+    return figures.measured(folder, seen, decides, None, {})
 
 
 def test_one_person_under_two_names_is_named_and_nobody_else(measured: Figures) -> None:

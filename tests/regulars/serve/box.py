@@ -16,7 +16,7 @@ from chalicelib.services import Services
 from chalicelib.settings import Settings
 from regulars.serve.server import Front, listening, site
 from tests.api.conftest import make_stage
-from tests.fakes import FakeVision
+from tests.fakes import FakeClock, FakeVision
 
 MANY = 1_000_000
 
@@ -34,10 +34,10 @@ class Box:
 
 
 @contextmanager
-def serving(data: Path, vision: FakeVision | None = None) -> Iterator[Box]:
+def serving(data: Path, vision: FakeVision | None = None, clock: FakeClock | None = None) -> Iterator[Box]:
     vision, stop = vision or FakeVision(), threading.Event()
     settings = Settings(storage=data, requests_a_second=MANY, searches_a_second=MANY)
-    with closing(build(settings, vision=lambda: vision)) as services, listening("127.0.0.1", 0) as sock:
+    with closing(build(settings, clock=clock, vision=lambda: vision)) as services, listening("127.0.0.1", 0) as sock:
         key = services.tenants.add("shop", Profile.CAMERA).api_key
         front = Front(site(make_stage(services).app, services), sock)
         thread = threading.Thread(target=front.run, args=(stop,))

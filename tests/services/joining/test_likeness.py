@@ -5,24 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from chalicelib.bootstrap import build
 from chalicelib.core.decision import OperatingPoint
-from chalicelib.core.model import Face, Profile, Tenant
+from chalicelib.core.model import Face, Labels, Profile, Tenant
+from chalicelib.core.population import Population
 from chalicelib.core.templates import compared, vector
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from tests.fakes import FakeClock, Person, picture
+from tests.fakes import CURVE, FakeClock, FakeVision, Person, embedding_of, picture
 from tests.services.conftest import RULES, add_tenant
-from tests.services.crowd import CROWD, NORMALISED, CalibratedVision, enrol_crowd
 
 ANN = 1_000
+CROWD = 210
+
+
+class JudgingVision(FakeVision):
+    population = Population(np.stack([embedding_of(5_000 + n) for n in range(300)]), 0.2)
 
 
 @pytest.fixture
 def services(tmp_path: Path, clock: FakeClock) -> Iterator[Services]:
-    vision = CalibratedVision()
+    vision = JudgingVision()
     built = build(Settings(storage=tmp_path / "data"), clock=clock, vision=lambda: vision)
     yield built
     built.close()
@@ -31,15 +37,18 @@ def services(tmp_path: Path, clock: FakeClock) -> Iterator[Services]:
 @pytest.fixture
 def tenant(services: Services) -> Tenant:
     tenant = add_tenant(services, "cloud", Profile.CLOUD)
-    enrol_crowd(services, tenant)
+    for first in range(0, CROWD, 35):
+        crowd = picture(*(Person(n, 100.0 + n) for n in range(first, first + 35)))
+        services.group_enrolment.all_in_picture(tenant, "regular", crowd, RULES, Labels())
     for name in ("one", "other"):
         services.groups.create(tenant, name, None, "")
     return tenant
 
 
 def score(one: Face, other: Face) -> float:
+    """The score of two faces, less their demand."""
     [own], [theirs] = (map(vector, compared(face.templates)) for face in (one, other))
-    return float(own @ theirs)
+    return float(own @ theirs) - JudgingVision.population.demand(own, theirs)
 
 
 @pytest.mark.parametrize("likeness", [0.55, 0.62, 0.66, 0.7, 0.75, 0.8])
@@ -54,7 +63,7 @@ def test_a_pair_leads_if_its_score_counts_for_more_than_all_third_faces(
     assert len(third) == CROWD
     found = score(one, other)
     next_best = max(score(face, each) for face in (one, other) for each in third)
-    point = OperatingPoint(NORMALISED)
+    point = OperatingPoint(CURVE)
     leads = found > next_best and found >= point.threshold_of_leader(CROWD + 2, next_best)
     said = [pair.leads for pair in services.joining.likeness.of(tenant, [one]) if pair.other.faceid == other.faceid]
     assert said == [leads] if leads else not any(said)

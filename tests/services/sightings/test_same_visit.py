@@ -128,7 +128,7 @@ def test_evidence_is_not_evidence_for_others(book: Book) -> None:
 
 
 def test_a_picture_too_poor_to_be_compared_has_no_evidence(book: Book) -> None:
-    blurred = Person(ANN, side_px=NEARLY.side_px, quality=19.0, likeness=0.8)
+    blurred = poor(ANN, (GALLERY + IN_A_MINUTE) / 2, quality=19.0)
     _, second = resolved(book, seen(0, GOOD), seen(1, blurred))
     assert second.resolution is Resolution.SKIPPED
 

@@ -241,3 +241,5 @@ def test_row_that_is_counted_agrees_with_the_observation(clock: FakeClock) -> No
     assert (moment(row.at_ms), row.id, row.faceid) == (one.at, one.id, one.faceid)
     assert row.dimensions == ("a", "b", "", "", "stranger", "door", "sighting")
     assert (row.gender, row.decade, row.gap_s) == (Gender.FEMALE, 4, 1_800)
+    unsure = replace(one, estimates=replace(one.estimates, gender=None))
+    assert row_from(observation_item("camera", unsure)).gender is Gender.UNKNOWN
