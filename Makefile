@@ -6,11 +6,11 @@ BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE :=
 # Tests run on all cores of a small machine, and on four of a large one.
 WORKERS := $(shell n=$$(nproc); echo $$((n < 2 ? 2 : n > 4 ? 4 : n)))
-NO_REGISTRY := echo "make $(MAKECMDGOALS) needs a package registry once: let pip (and npm, for face models) reach one" >&2; exit 1;
+NO_REGISTRY := echo "make $(MAKECMDGOALS) needs a package registry once: let pip reach one" >&2; exit 1;
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
-.PHONY: setup models packs demo week serve test alone check format package dist container bench load bench-book bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance fuzz fuzz-api fuzz-rekognition soak stale faults crash crash-import crash-index crash-edge clips-edge memory-edge soak-edge lag-edge clean
+.PHONY: setup demo week serve test check format package dist container bench load bench-book bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance fuzz fuzz-api fuzz-rekognition soak stale faults crash crash-import crash-index crash-edge clips-edge memory-edge soak-edge lag-edge clean
 
 setup: .venv/installed
 
@@ -25,31 +25,21 @@ setup: .venv/installed
 	@$(BIN)/python -m regulars.libraries || true
 	@touch $@
 
-models: setup  ## A pack of models: the one at hand, else the best that can be had
-	@$(BIN)/regulars models pull --any
-
-packs: setup  ## Every pack that can be had, so that tests run on each
-	@$(BIN)/regulars models pull --any || { $(NO_REGISTRY) }
-	-@$(BIN)/regulars models verify --pack registry >/dev/null 2>&1 || $(BIN)/regulars models pull --pack registry
-
-demo: models  ## The main job on real pictures; PHOTOS=folder, PORT=8001, ONCE=1 to stop after it
+demo: setup  ## The main job on real pictures; PHOTOS=folder, PORT=8001, ONCE=1 to stop after it
 	$(BIN)/regulars demo $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(PORT),--port $(PORT)) $(if $(ONCE),--once)
 
-week: models  ## A week of captures, from presigned upload to visitor book, against its timeline; STAY=1 to look at it then
+week: setup  ## A week of captures, from presigned upload to visitor book, against its timeline; STAY=1 to look at it then
 	$(BIN)/regulars week $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(STAY),--stay)
 
 serve: setup  ## The service on this machine
 	$(BIN)/regulars serve
 
-test: packs  ## All tests of the gate; TESTS='-m alone tests' for some of them
+test: setup  ## All tests of the gate; TESTS='tests/core' for some of them
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || echo "there is no Chromium, so the flows through the console are skipped: on Debian, apt-get install chromium"
 	@# A test that hangs fails, and shows what all its threads do; if it holds Python's lock, its worker is ended a little
 	@# later. The longest test takes a minute on one busy core.
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --timeout 600 --max-worker-restart 2 \
 		-o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true $(TESTS)
-
-alone: setup  ## Demo and tests of the last commit in a new clone, with an empty home and nothing beside it; TESTS= as for test
-	.ci/alone $(TESTS)
 
 check: setup site  ## Format, lint, types, layers, template; what the docs say is checked by `make test`
 	$(BIN)/ruff format --check .
@@ -112,7 +102,7 @@ bench: setup .venv/peers  ## Time by stage, with ratios to a peer in the same ru
 	$(BIN)/python -m bench.statistics --days 60 --per-day 2000
 	$(BIN)/python -m bench.lists --days 10
 
-load: models  ## Mixed traffic at rising load until the service refuses, then the first load again; MINUTES=2 for a short run
+load: setup  ## Mixed traffic at rising load until the service refuses, then the first load again; MINUTES=2 for a short run
 	$(BIN)/python -m bench.load $(if $(MINUTES),--minutes $(MINUTES))
 
 bench-book: setup  ## How true the book of strangers is, on labelled faces beside the checkout; FACES=, ORDERS=
@@ -122,13 +112,13 @@ bench-cold: setup .venv/peers  ## Cold starts of the packaged functions, split; 
 	$(BIN)/python -m pip install -qq --group kernel
 	$(BIN)/python -m bench.cold_start
 
-bench-throughput: models  ## Captures a second of a box on two cores, its memory, and PUT to hook; CAPTURES=, CAMERAS=, RATE=
+bench-throughput: setup  ## Captures a second of a box on two cores, its memory, and PUT to hook; CAPTURES=, CAMERAS=, RATE=
 	$(BIN)/python -m bench.throughput $(if $(CAPTURES),--captures $(CAPTURES)) $(if $(CAMERAS),--cameras $(CAMERAS)) $(if $(RATE),--rate $(RATE))
 
 slow: setup  ## All examples of the properties of which the gate tries a few
 	$(BIN)/python -m pytest -q -m slow --hypothesis-profile long tests
 
-acceptance: models  ## A hundred checks of the Rekognition dialect by boto3, on a box of its own; URL= of one that runs, keys in AWS's variables
+acceptance: setup  ## A hundred checks of the Rekognition dialect by boto3, on a box of its own; URL= of one that runs, keys in AWS's variables
 	$(BIN)/python -m pytest -q tests/acceptance $(if $(URL),--rekognition $(URL))
 
 fuzz: setup  ## A million hostile inputs to all parsers; INPUTS=number, SEED= as a run printed it, PARSER= for one of them
@@ -155,7 +145,7 @@ crash: setup  ## kill -9 during enrolments, 50 times
 crash-import: setup  ## kill -9 during an import of 1,000 pictures, 50 times
 	$(BIN)/python -m pytest -q -s tests/faults/test_import.py --import-kills 50 --import-pictures 1000
 
-crash-index: models  ## kill -9 while eight programs index 1,000 pictures by boto3, 10 times
+crash-index: setup  ## kill -9 while eight programs index 1,000 pictures by boto3, 10 times
 	$(BIN)/python -m pytest -q -s tests/faults/test_index_faces_killed.py --index-kills 10 --index-pictures 1000
 
 pictures: setup  ## README's pictures, of drawn people, in docs/pictures; needs Chromium

@@ -158,7 +158,7 @@ class _Caught:
 
 
 def _search_event() -> Any:
-    model = packs.at(()).manifest.embedding
+    model = packs.at().manifest.embedding
     probe = np.random.default_rng(1).standard_normal((1, model.dimensions)).astype(np.float32)
     probe /= np.linalg.norm(probe)
     return event_of(CAMERA, SearchRequest(model.model, probe))

@@ -46,11 +46,11 @@ def one_thread() -> None:
 
 
 def pack() -> Pack:
-    """Find the models in the places that the service looks in. Raises MissingModel."""
+    """Find the pack that the service would use. Raises MissingModel."""
     from chalicelib.vision.packs import packs
 
     models = os.environ.get("REGULARS_MODELS")
-    return packs.find(Path(models) if models else None)
+    return packs.find(Path(models) if models else None, os.environ.get("REGULARS_PACK"))
 
 
 def timed(call: Callable[[], T], clock: Callable[[], float] = time.perf_counter) -> tuple[T, float]:

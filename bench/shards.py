@@ -63,7 +63,7 @@ def measured(rows: int, number: int) -> dict[str, Any]:
     templates = maker.vectors(rows).astype(np.float16)
     probes = np.concatenate((maker.mates(templates[:20].astype(np.float32)), maker.vectors(PROBES - 20)))
     ids = [f"face-{n:08d}" for n in range(rows)]
-    decides = OperatingPoint(packs.at(()).manifest.impostor_curve)
+    decides = OperatingPoint(packs.at().manifest.impostor_curve)
     gallery = _gallery(templates, ids, WHOLE)
     whole = [asked(gallery, probe, decides) for probe in probes]
     parts = [_gallery(templates, ids, shard) for shard in shards(number)]

@@ -40,7 +40,8 @@ from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pipeline import FacePipeline
 
-OPENCV_MODEL = "face_detection_yunet_2023mar.onnx"
+BESIDE = Path(__file__).parents[2] / "shared" / "models" / "face-pack-1"
+OPENCV_MODEL = BESIDE / "face_detection_yunet_2023mar.onnx"
 OPENCV_SCORE, NMS_IOU, MOST_FACES = 0.6, 0.3, 5000
 SIZE = (1920, 1080)
 CROWDS = {1: (320, (1, 1)), 5: (180, (5, 1)), 20: (110, (7, 3))}
@@ -65,7 +66,7 @@ def main() -> None:
     pictures = {"portrait 720x720": sorted((arguments.photos / "people").glob("london_*"))[0].read_bytes()}
     pictures |= {f"1920x1080, {count:2} faces": _jpeg_of_crowd(house, heads[:count], SIZE) for count in CROWDS}
     figures: dict[str, dict[str, float]] = {
-        name: measured(vision, models, peers(models), data, arguments.repeat) for name, data in pictures.items()
+        name: measured(vision, models, peers(), data, arguments.repeat) for name, data in pictures.items()
     }
     figures["4096x4096, 20 faces"] = memory(_jpeg_of_crowd(house, heads[:20], (LARGE_PX, LARGE_PX)))
     figures["loading, by role"] = loading(models)
@@ -84,21 +85,19 @@ Peer = Callable[[Picture], int]
 """Looks at an RGB picture and says how many faces it found."""
 
 
-def peers(pack: Pack) -> dict[str, Peer]:
-    found = {"opencv": _opencv(pack), "face_recognition": _face_recognition()}
+def peers() -> dict[str, Peer]:
+    found = {"opencv": _opencv(), "face_recognition": _face_recognition()}
     return {name: peer for name, peer in found.items() if peer is not None}
 
 
-def _opencv(pack: Pack) -> Peer | None:
+def _opencv() -> Peer | None:
     """None without its packaging of the weights."""
     import cv2
 
-    paths = [place / pack.manifest.name / OPENCV_MODEL for place in pack.places]
-    model = next((path for path in paths if path.is_file()), None)
-    if model is None:
+    if not OPENCV_MODEL.is_file():
         return None
     cv2.setNumThreads(1)
-    detector = cv2.FaceDetectorYN.create(str(model), "", SIZE, OPENCV_SCORE, NMS_IOU, MOST_FACES)
+    detector = cv2.FaceDetectorYN.create(str(OPENCV_MODEL), "", SIZE, OPENCV_SCORE, NMS_IOU, MOST_FACES)
 
     def look(image: Picture) -> int:
         detector.setInputSize((image.shape[1], image.shape[0]))
@@ -209,7 +208,7 @@ def loading(pack: Pack) -> dict[str, float]:
     """Milliseconds to load what each role needs, which is done at its first use."""
     roles = {"detector": pack.manifest.detector.file, "embedding": pack.manifest.embedding.file}
     files = ((name, model.file) for name, role in pack.manifest.crops.items() for model in role.models)
-    roles |= {f"{name}: {file}": file for name, file in files if pack.has(pack.file(file))}
+    roles |= {f"{name}: {file}": file for name, file in files}
     figures = {}
     for name, file in roles.items():
         _, figures[name] = timed(partial(Sessions(pack).load, file))

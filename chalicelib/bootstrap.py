@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from chalicelib.core.items import directory_of
 from chalicelib.core.model import JournalEntry
 from chalicelib.core.once import once, uncollected
-from chalicelib.core.ports import Clock, ObjectReader, PictureFetcher, Postman, Standing, Storage, Vision
+from chalicelib.core.ports import Clock, ObjectReader, PictureFetcher, Postman, Storage, Vision
 from chalicelib.core.search import FaceSearch, IndexBuilder, PastGallery
 from chalicelib.core.shards import shards
 from chalicelib.services import Services
@@ -154,15 +154,10 @@ class Adapters:
             cold = Galleries(self.storage.items, self.storage.blobs)
             yield from faces_of(cold.current(tenant, model, shard).segment())
 
-    def standing(self, model: str) -> Standing | None:
-        from chalicelib.vision.packs import packs
-
-        return packs.standing(model)
-
     def model_number(self, model: str) -> int:
         from chalicelib.vision.packs import packs
 
-        return packs.number_of(model)
+        return packs.number_of(model, self._settings.models)
 
     def postman(self) -> Postman:
         from chalicelib.adapters.web.post import SafePostman
@@ -195,7 +190,7 @@ class Adapters:
         """Read the id of new tenants' embedding model from their pack's manifest, which loads no weights."""
         from chalicelib.vision.packs import packs
 
-        return packs.chosen(self._settings.models, self._settings.pack).manifest.embedding.model
+        return packs.at(self._settings.models, self._settings.pack).manifest.embedding.model
 
     @once
     def _vision(self) -> Vision:

@@ -156,12 +156,8 @@ class Settings:
     storage: Path | AwsStorage = setting(
         "folder that keeps everything of one box", key="data", read=Path, shown="regulars-data"
     )
-    models: Path | None = setting(
-        "folder of the model packs", None, read=Path, shown="../shared/models, then ~/.cache/regulars/models"
-    )
-    pack: str | None = setting(
-        "model pack of new tenants; existing tenants keep theirs", None, shown="the first that is complete"
-    )
+    models: Path | None = setting("folder of model packs of your own, and of curves", None, read=Path, shown="none")
+    pack: str | None = setting("model pack of new tenants; existing tenants keep theirs", None, shown="face-pack-1")
     clock_tolerance_s: int = number("how far a signed request's time may be off, each way, in s", 300, 1, 86_400)
     fpir_target: float = number(
         "share of searches by strangers that may return somebody", DEFAULT_FPIR, 1e-9, 0.5, key="fpir"

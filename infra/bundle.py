@@ -121,8 +121,6 @@ def _require_models(archive: zipfile.ZipFile, pack: Pack) -> None:
     for file in pack.files:
         name = f"{PACKS}/{pack.manifest.name}/{file.name}"
         if name not in archive.NameToInfo:
-            if file.optional:
-                continue
             raise BundleError(f"the zip lacks the model {name}")
         if hashlib.sha256(archive.read(name)).hexdigest() != file.sha256:
             raise BundleError(f"the zip's {name} is not the file that its manifest names")

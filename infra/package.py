@@ -22,7 +22,7 @@ from chalicelib.index.scan.kernel import library_path
 from chalicelib.vision.packs import manifest as manifests
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
-from infra import archive, bundle, console, dependencies, interpreter, networks, sbom, template
+from infra import archive, bundle, console, dependencies, interpreter, sbom, template
 from infra.checkout import copy_parts
 from infra.dependencies import REQUIREMENTS, ROOT, CommandFailed
 from infra.target import ARCHITECTURES, PYTHONS, Target
@@ -62,8 +62,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--architecture", choices=ARCHITECTURES, default=ARCHITECTURES[0])
     parser.add_argument("--python", choices=PYTHONS, default=PYTHONS[0])
     parser.add_argument("--out", type=Path, default=BUILD, help="folder (default: build)")
-    parser.add_argument("--models", type=Path, help="folder of the model packs (default: as the service finds them)")
-    parser.add_argument("--pack", action="append", default=[], metavar="NAME", help="model pack; again for several")
+    parser.add_argument("--models", type=Path, help="folder of packs of one's own (default: $REGULARS_MODELS)")
+    parser.add_argument("--pack", action="append", default=[], metavar="NAME", help="pack to ship, too; repeat it")
     wanted = parser.parse_args(arguments)
     target = Target(wanted.architecture, wanted.python)
     try:
@@ -83,17 +83,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def make(target: Target, out: Path = BUILD, models: Path | None = None, names: Sequence[str] = ()) -> Package:
     """Return the package of this checkout; make it unless it is there from the same inputs. Raises PackagingError.
 
-    `models`: folder of the model packs; None: that of the environment, if any, before the usual ones. `names`: of the
-    packs; none: that of the environment, or the first complete one, unless a better one is there in part.
+    `models`: folder of packs of one's own; None: that of the environment, if any. `names`: of those to ship beside
+    face-pack-1; none: that of the environment, if any. The first one is that of new tenants.
     """
     python = interpreter.find(target.python)
     if python is None:
         raise NoInterpreter(f"there is no Python {target.python} on PATH or in pyenv")
     zipped, stamp = out / ZIP, out / "inputs"
     try:
-        shipped = tuple(networks.ready(pack, out / "networks") for pack in _packs(_places(models), names))
+        shipped = _packs(models, names)
         _require_kernel(target)
-        inputs = _digest(target, python, shipped)
+        inputs = _digest(target, python, shipped, out)
         fresh = not (zipped.is_file() and stamp.is_file() and stamp.read_text() == inputs)
         if fresh:
             stamp.unlink(missing_ok=True)
@@ -105,32 +105,12 @@ def make(target: Target, out: Path = BUILD, models: Path | None = None, names: S
     return Package(zipped, out / TEMPLATE, sizes, fresh, shipped)
 
 
-def _places(models: Path | None) -> tuple[Path, ...]:
-    """Return the folders to search for packs, as the service does: first `models`, or that of the environment.
-
-    Raises MissingModel if that folder is not there.
-    """
+def _packs(models: Path | None, names: Sequence[str]) -> tuple[Pack, ...]:
+    """Find the packs to ship: those that are named, and the program's own. Raises MissingModel."""
     folder = os.environ.get("REGULARS_MODELS")
-    named = models or (Path(folder) if folder else None)
-    packs.require_folder(named)
-    return packs.default_places(named)
-
-
-def _packs(places: Sequence[Path], names: Sequence[str]) -> tuple[Pack, ...]:
-    """Find the packs to ship. Raises MissingModel, also if a better one than that found is there in part."""
-    if wanted := names or tuple(filter(None, [os.environ.get("REGULARS_PACK")])):
-        return tuple(packs.find(None, name, places=places) for name in wanted)
-    found = packs.find(None, places=places)
-    shared = {file.name for file in found.files}
-    for better in packs.NAMES[: packs.NAMES.index(found.manifest.name)]:
-        pack = packs.at(places, better)
-        if any(pack.candidates(file) for file in pack.files if file.name not in shared):
-            try:
-                packs.find(None, better, places=places)
-            except packs.MissingModel as error:
-                weaker = found.manifest.name
-                raise packs.MissingModel(f"{error}; or ship the weaker pack by its name: --pack {weaker}") from error
-    return (found,)
+    wanted = names or filter(None, [os.environ.get("REGULARS_PACK")])
+    found = dict.fromkeys([*wanted, packs.DEFAULT_PACK])
+    return tuple(packs.find(models or (Path(folder) if folder else None), name) for name in found)
 
 
 def _assemble(target: Target, python: Path, out: Path, shipped: Sequence[Pack]) -> None:
@@ -141,7 +121,7 @@ def _assemble(target: Target, python: Path, out: Path, shipped: Sequence[Pack]) 
     dependencies.compile_modules(application, python)
     dependencies.compile_records(application, python, "chalicelib")
     sbom.write(application / sbom.NAME, libraries, _packages_beside(chalice), shipped, of_console())
-    models = {name: path for pack in shipped for name, path in _models(pack)}
+    models = {name: path for pack in shipped for name, path in _models(pack, out).items()}
     files = {**archive.files_below(libraries), **archive.files_below(application), **models, **console.files()}
     archive.write(out / ZIP, files)
     shutil.copyfile(STAGE / "out" / TEMPLATE, out / TEMPLATE)
@@ -185,10 +165,10 @@ def _packages_beside(command: Path) -> Path:
 
 
 def _stage(target: Target) -> None:
-    """Copy what is shipped and nothing else, for the target's processor. Requirements come beside, not in it."""
+    """Copy what is shipped and nothing else, for the target's processor. Requirements and packs come beside it."""
     shutil.rmtree(STAGE, ignore_errors=True)
     kernels = {library_path(Target(name).machine).name for name in ARCHITECTURES} - {library_path(target.machine).name}
-    left_out = shutil.ignore_patterns("__pycache__", "*.part", *kernels)
+    left_out = shutil.ignore_patterns("__pycache__", "*.part", "model_packs", *kernels)
     copy_parts(_STAGED, STAGE, left_out)
     settings = STAGE / ".chalice" / "config.json"
     config = json.loads(settings.read_text(encoding="utf-8"))
@@ -197,18 +177,23 @@ def _stage(target: Target) -> None:
     (STAGE / "requirements.txt").touch()
 
 
-def _models(pack: Pack) -> Iterator[tuple[str, Path]]:
-    """Names in the zip, and where what is at hand of the pack lies; its content is checked in the finished zip. A curve
-    that was measured here goes in the place of the pack's own.
+def _models(pack: Pack, out: Path) -> dict[str, Path]:
+    """Return the pack's files by their names in the zip; their content is checked there, when it is finished.
+
+    The manifest is written as JSON, too: TOML is read in Python, and slowly. A curve that was measured here goes in the
+    place of the pack's own.
     """
-    folder = f"{bundle.PACKS}/{pack.manifest.name}"
-    for file in filter(pack.has, pack.files):
-        right = (path for path in pack.candidates(file) if path.stat().st_size == file.size_bytes)
-        yield f"{folder}/{file.name}", next(right)
-    if pack.manifest.checked:
-        yield f"{folder}/{manifests.CHECKED}", pack.places[0] / pack.manifest.name / manifests.CHECKED
-    if pack.measured is not None:
-        yield f"{folder}/{packs.CALIBRATION}", pack.measured
+    table, written = manifests.table(pack.folder), out / f"{pack.manifest.name}.json"
+    out.mkdir(parents=True, exist_ok=True)
+    written.write_text(json.dumps(table), encoding="utf-8")
+    curve = table["calibration"]
+    licences = [file.name for file in pack.folder.glob("LICENSE*")]
+    names = ("manifest.toml", curve, *licences, *(file.name for file in pack.files))
+    files = {name: pack.folder / name for name in names}
+    files |= {manifests.CHECKED: written, curve: pack.measured or files[curve]}
+    if rows := pack.manifest.measured.rows:
+        files[packs.BESIDE_A_CURVE] = rows
+    return {f"{bundle.PACKS}/{pack.manifest.name}/{name}": path for name, path in files.items()}
 
 
 def _require_kernel(target: Target) -> None:
@@ -219,9 +204,9 @@ def _require_kernel(target: Target) -> None:
         raise PackagingError(f"the search kernel was not compiled for {target.machine}: pip install --group kernel")
 
 
-def _digest(target: Target, python: Path, shipped: Sequence[Pack]) -> str:
+def _digest(target: Target, python: Path, shipped: Sequence[Pack], out: Path) -> str:
     digest = hashlib.sha256(f"{target} {python}".encode())
-    for name, path in (model for pack in shipped for model in _models(pack)):
+    for name, path in (model for pack in shipped for model in _models(pack, out).items()):
         digest.update(f"\n{name} {hashlib.sha256(path.read_bytes()).hexdigest()}".encode())
     own = {str(file.relative_to(ROOT)): file for file in _inputs()}
     for name, file in {**own, **console.files()}.items():

@@ -58,7 +58,7 @@ def _library(one: Library) -> Component:
 
 def _models(packs: Sequence[Pack]) -> Iterator[Component]:
     for pack in packs:
-        for file in filter(pack.has, pack.files):
+        for file in pack.files:
             yield Component(
                 name=file.name,
                 group=pack.manifest.name,

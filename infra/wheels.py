@@ -1,7 +1,8 @@
 """`make dist`: the wheels of regulars, regulars-edge and regulars-client, which work outside of a checkout.
 
 They are built from a copy that holds what goes into them and nothing else, so nothing of an earlier build gets in. The
-wheel of regulars carries what `make setup` fetched and compiled: the pages' libraries and the search kernels.
+wheel of regulars carries the face models, and what `make setup` fetched and compiled: the pages' libraries and the
+search kernels.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ PROJECTS = {
     "regulars_client": ("client/pyproject.toml", "client/src"),
 }
 LICENCES = ("LICENSE", "NOTICE")
-_LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.egg-info", "node_modules", "*.part", "*.onnx")
+_LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.egg-info", "node_modules", "*.part")
 
 
 def build(out: Path = OUT) -> list[Path]:

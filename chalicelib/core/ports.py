@@ -337,16 +337,6 @@ class ObjectReader(Protocol):
         """Read an object of S3; None if it cannot be read, for whatever reason. Raises Unusable if it is larger."""
 
 
-@dataclass(frozen=True)
-class Standing:
-    """A pack of face models beside the best one. `missed`: share of visits by people enrolled with one photo (FNIR)."""
-
-    pack: str
-    missed: float
-    best: str
-    best_missed: float
-
-
 @dataclass(frozen=True, eq=False)
 class Examined:
     """Findings about some faces, in their order. `embeddings`: (n, dimensions) unit rows."""

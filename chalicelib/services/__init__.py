@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from chalicelib.core.model import JournalEntry
-    from chalicelib.core.ports import Clock, ObjectReader, PictureFetcher, Postman, Standing, Storage, Vision
+    from chalicelib.core.ports import Clock, ObjectReader, PictureFetcher, Postman, Storage, Vision
     from chalicelib.core.search import FaceSearch, IndexBuilder, PastGallery
     from chalicelib.services.account.settings import OwnSettings
     from chalicelib.services.account.usage import UsageReader
@@ -148,9 +148,6 @@ class Ports(Protocol):
 
     def indexed(self, tenant: str) -> Iterable[IndexedFace]:
         """Read each face that a search process finds which has just started."""
-
-    def standing(self, model: str) -> Standing | None:
-        """Compare the model's pack with the best one; None: no pack has the model."""
 
     def model_number(self, model: str) -> int:
         """Return the number that clients know an embedding model by."""
@@ -298,7 +295,7 @@ class Services:
     one_step: wired[OneStep] = wired("captures.one_step.OneStep")
     kept: wired[KeptCaptures] = wired("captures.kept.KeptCaptures")
     own_settings: wired[OwnSettings] = wired("account.settings.OwnSettings")
-    usage: wired[UsageReader] = wired("account.usage.UsageReader", disk="ports.storage.disk", standing="ports.standing")
+    usage: wired[UsageReader] = wired("account.usage.UsageReader", disk="ports.storage.disk")
     crops: wired[Crops] = wired("captures.crops.Crops")
     redrive: wired[Redrive] = wired("captures.redrive.Redrive", queue="captures_queue")
     hooks: wired[Hooks] = wired("webhooks.hooks.Hooks", postman="late_postman")

@@ -20,7 +20,7 @@ REMEMBERED = timedelta(seconds=5)
 _NO_OBJECT = keys.face_picture("-", "-", "none")
 _STORAGE = "the storage does not answer"
 _DISK = "the disk is full"
-_MODELS = "a model pack is not complete: `regulars models verify` says which file"
+_MODELS = "a model pack is not complete: `regulars models` says which file"
 _GALLERY = "the gallery does not answer"
 
 

@@ -6,7 +6,6 @@ import threading
 import weakref
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -24,7 +23,6 @@ from chalicelib.vision.describe import attributes, beauty, embed, liveness, pose
 from chalicelib.vision.detect import align
 from chalicelib.vision.detect.detect import Detector
 from chalicelib.vision.memory import PictureMemory
-from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.manifest import CropRole, EmbeddingRole, QualityRole
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.packs.session import Sessions
@@ -43,9 +41,6 @@ class FacePipeline:
         self._slots = CpuSlots(cores())
         self._sessions = Sessions(pack, self._slots)
         self._detector = Detector(self._sessions, pack.manifest.detector)
-        used = {file.name for file in pack.files} - {file.name for file in packs.lacking(pack)}
-        self._roles = _roles(pack, used)
-        self._files = [file.name for file in pack.files if file.name in used]
         self._attributes = attributes.CropModels(self._sessions)
         self._memory = memory
         self._last = _LastPicture()
@@ -72,8 +67,8 @@ class FacePipeline:
 
     def load(self, *, describes: bool = True) -> None:
         """Load all models now instead of at the first picture, or those that find and embed. Raises MissingModel."""
-        needed = (*self._manifest.detector.files, self._manifest.embedding.file)
-        for file in self._files if describes else needed:
+        needed = (self._manifest.detector.file, self._manifest.embedding.file)
+        for file in [file.name for file in self._manifest.files] if describes else needed:
             self._sessions.load(file)
         if self._slots.count > 1:
             self._sessions.load(self._manifest.detector.file, threads=2)  # for large pictures
@@ -146,7 +141,7 @@ class FacePipeline:
             return self._slots.done(works)
 
     def _wanted(self, faces: Sequence[DetectedFace], wanted: Collection[str]) -> Mapping[str, CropRole]:
-        return {name: role for name, role in self._roles.items() if faces and name in {*wanted, _POSE}}
+        return {name: role for name, role in self._manifest.crops.items() if faces and name in {*wanted, _POSE}}
 
     def _embeddings(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> Work[NDArray[np.float32]]:
         role = self._manifest.embedding
@@ -212,15 +207,6 @@ def _estimated(
         liveness=(liveness.liveness(looks["liveness"], roles["liveness"].labels) if "liveness" in roles else None),
         heuristics=frozenset(name for name, is_given in computed.items() if is_given),
     )
-
-
-def _roles(pack: Pack, used: Collection[str]) -> dict[str, CropRole]:
-    """Return the roles that have models among the files used, each with those models only."""
-    found = {
-        name: replace(role, models=tuple(model for model in role.models if model.file in used))
-        for name, role in pack.manifest.crops.items()
-    }
-    return {name: role for name, role in found.items() if role.models}
 
 
 class _Known:

@@ -145,15 +145,14 @@ function NewKey({ close, made }) {
   </form><//>`;
 }
 
-const percent = (share) => `${number(share * 100)} %`;
 const sized = (bytes) => (bytes < GB ? `${number(bytes / MB)} MB` : `${number(bytes / GB, 1)} GB`);
 
-/** What is used of what there may be, whether the disk of one box is nearly full, and what the face models miss. */
+/** What is used of what there may be, and whether the disk of one box is nearly full. */
 function Usage() {
   const loaded = useLoaded((signal) => get("usage", {}, { signal }), []);
   const used = loaded.value;
   if (!used) return loaded.problem ? html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />` : null;
-  const { limits, disk, models, captures_kept: captures } = used;
+  const { limits, disk, captures_kept: captures } = used;
   const isFull = disk && disk.free_bytes < Math.min(10 * GB, disk.total_bytes / 10);
   const meters = [...["faces", "groups", "cameras", "hooks"].map((name) => [t(`usage.${name}`), used[name], limits[name], number]),
     used.requests_today !== null && [t("usage.requests"), used.requests_today, limits.requests_a_day, number],
@@ -162,8 +161,6 @@ function Usage() {
     ${isFull && html`<p class="notice" role="alert">${t("usage.full", { free: sized(disk.free_bytes) })}</p>`}
     <dl class="facts">${meters.map(([name, now, most, text]) => html`<div key=${name}><dt>${name}</dt><dd class="score"><span class="bar"><span class="fill" style=${{ width: `${Math.min(1, now / most) * 100}%` }}></span></span>${t("usage.of", { used: text(now), most: text(most) })}</dd></div>`)}
       <div><dt>${t("usage.captures")}</dt><dd>${captures ? t("usage.kept", { count: captures.captures, size: sized(captures.bytes), when: ago(captures.counted_at) }) : t("usage.uncounted")}</dd></div>
-      ${models && html`<div><dt>${t("usage.models")}</dt><dd>${models.pack}</dd></div>`}
     </dl>
-    ${models && models.missed > models.best_missed && html`<p class="notice" role="note">${t("usage.weak", { ...models, missed: percent(models.missed), best_missed: percent(models.best_missed) })}<br /><code>regulars models pull --pack ${models.best}</code><br /><code>regulars reembed --pack ${models.best}</code></p>`}
   </section>`;
 }

@@ -11,7 +11,6 @@ from rig.clock import FakeClock
 from rig.real import Regulars
 from rig.standin import StandIn
 
-from chalicelib.vision.packs import packs
 from regulars.demo.run import labelled_folder
 from tests.folders import pytest_configure, tmp_path
 from tests.second_try import second_try
@@ -19,8 +18,6 @@ from tests.second_try import second_try
 __all__ = ["pytest_configure", "tmp_path"]
 
 pytest_itemcollected = second_try("service", "started_regulars", "stand_in")
-
-DETECTOR = "yunet_s_dynamic.onnx"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -77,13 +74,5 @@ def faces() -> Path:
 def portraits(faces: Path) -> list[Path]:
     """A picture of each person, up to twelve."""
     people = faces / "people"
-    return sorted(people.glob("london_*_neutral.jpg"))[:12] or sorted(people.glob("*_1.jpg"))
-
-
-@pytest.fixture
-def models() -> Path:
-    """A folder that holds the uploader's detector."""
-    found = [folder for folder in packs.default_places(None) if (folder / "face-pack-1" / DETECTOR).is_file()]
-    if not found:
-        pytest.skip(f"{DETECTOR} is at hand nowhere, and no package registry carries it")
-    return found[0]
+    others = (file for file in people.glob("*_1.jpg") if "partial" not in file.name)
+    return sorted(people.glob("london_*_neutral.jpg"))[:12] or sorted(others)

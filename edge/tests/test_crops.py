@@ -13,7 +13,7 @@ from PIL import Image
 from regulars_edge import config
 from regulars_edge.choose.best_shot import BestShot
 from regulars_edge.choose.crops import parts
-from regulars_edge.choose.faces import Counting, Detector, Face, model_file
+from regulars_edge.choose.faces import Counting, Detector, Face
 from regulars_edge.choose.with_faces import WithFaces
 from regulars_edge.errors import Misconfigured
 from regulars_edge.sources.source import DecodedFrame, Frame
@@ -90,9 +90,9 @@ def test_crops_need_faces() -> None:
 
 
 @pytest.fixture
-def detector(models: Path) -> Counting:
+def detector() -> Counting:
     pytest.importorskip("onnxruntime")
-    return Counting(Detector(model_file(models)), 40)
+    return Counting(Detector(), 40)
 
 
 def scene(portrait: Path, number: int) -> DecodedFrame:

@@ -53,7 +53,7 @@ def playing(films: Sequence[Path]) -> Iterator[list[str]]:
 
 
 def test_four_rtsp_cameras_one_of_them_4k_with_faces_chosen_stay_below_the_units_memory(
-    box: Box, stand_in: StandIn, models: Path, portraits: list[Path], tmp_path: Path, request: pytest.FixtureRequest
+    box: Box, stand_in: StandIn, portraits: list[Path], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     most_mb = int(re.findall(r"^MemoryMax=(\d+)M$", UNIT.read_text(), re.MULTILINE)[0])
     films = [film(tmp_path / f"{name}.h264", size, portraits[:4]) for name, size in SIZES_PX.items()]
@@ -63,7 +63,6 @@ def test_four_rtsp_cameras_one_of_them_4k_with_faces_chosen_stay_below_the_units
                 f'[[camera]]\nname = "{name}"\nsource = "rtsp"\nurl = "{url}"\nsend = "{send}"\ntrack_s = 2\n'
                 for (name, send), url in zip(SENDS.items(), urls, strict=True)
             ),
-            f'[metrics]\nport = 0\n[detector]\nmodels = "{models}"\n',
         )
         box.start()
         assert box.running is not None

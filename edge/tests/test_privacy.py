@@ -103,10 +103,9 @@ def camera(**more: object) -> CameraConfig:
 
 
 @pytest.mark.parametrize("send", ["all", "motion", "faces", "best_shot"])
-def test_whatever_is_chosen_was_masked_before(send: str, request: pytest.FixtureRequest) -> None:
-    models = None if send in ("all", "motion") else request.getfixturevalue("models")
+def test_whatever_is_chosen_was_masked_before(send: str) -> None:
     frames = [DecodedFrame(split(right="lime" if number else "black"), STAMP) for number in range(2)]
-    chosen = list(chooser_of(camera(send=send), models).choose(frames))
+    chosen = list(chooser_of(camera(send=send)).choose(frames))
     assert len(chosen) == {"all": 2, "motion": 1}.get(send, 0)
     assert all(is_hidden(frame.encoded()) for frame in chosen[-1:])
 
@@ -123,7 +122,7 @@ def test_files_are_spooled_without_what_is_masked_and_a_broken_one_stays(tmp_pat
         capture = Capture(
             Origin("yard", "folder:yard"),
             source,
-            masking := chooser_of(camera(), None),
+            masking := chooser_of(camera()),
             spool,
             per_minute=PerMinute(None),
             waits=True,
@@ -203,7 +202,7 @@ def test_the_services_settings_leave_masks_zones_and_crops_as_they_are() -> None
         before.place,
     )
     assert after.send == "best_shot"
-    assert isinstance(chooser_of(camera().with_settings({"send": "motion"}), None), Masked)
+    assert isinstance(chooser_of(camera().with_settings({"send": "motion"})), Masked)
 
 
 def test_areas_are_rectangles_and_polygons() -> None:

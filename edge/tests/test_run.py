@@ -385,9 +385,11 @@ def test_settings_of_the_service_are_taken_without_a_restart(
     name = "run-settings"
     box = Box(tmp_path, started_regulars)
     box.configure(
-        SNAPSHOT.format(host=camera.host).replace('"door"', f'"{name}"').replace("per_minute = 600", "per_minute = 1"),
-        f'[metrics]\nport = 0\n[detector]\nmodels = "{tmp_path}"\n',
+        SNAPSHOT.format(host=camera.host).replace('"door"', f'"{name}"').replace("per_minute = 600", "per_minute = 1")
     )
+    (tmp_path / "lacking").mkdir()  # a box without the extra `detector`
+    (tmp_path / "lacking" / "onnxruntime.py").write_text('raise ImportError("it is not installed")')
+    path = os.pathsep.join([str(tmp_path / "lacking"), os.environ.get("PYTHONPATH", "")])
 
     def there() -> int:
         return len(started_regulars.captures(name))
@@ -401,14 +403,14 @@ def test_settings_of_the_service_are_taken_without_a_restart(
         )
         urllib.request.urlopen(request, timeout=30).close()
 
-    box.start()
+    box.start({"PYTHONPATH": path})
     try:
         until(lambda: "has been made" in box.log(), said=box.log)
         until(lambda: there() == 1, said=box.log)
         set_to(per_minute=600)
         until(lambda: there() > 5, said=box.log)
         set_to(send="faces")
-        until(lambda: "the service's settings cannot be used" in box.log(), said=box.log)
+        until(lambda: "the service's settings cannot be used: choosing faces needs" in box.log(), said=box.log)
         sent = there()
         until(lambda: there() > sent, said=box.log)
         set_to(interval_s=60)

@@ -2,9 +2,6 @@
 
 They are official portraits of two presidents and an astronaut of the United States. The packages face_recognition (its
 source archive, which pip fetches) and scikit-image carry them. The user's cache keeps them, never the repository.
-
-The archive's obama2.jpg is left out: he speaks with his head turned, and the pack that registries give does not match
-this picture with the portrait.
 """
 
 from __future__ import annotations
@@ -18,13 +15,11 @@ from pathlib import Path
 
 from PIL import Image, ImageEnhance, ImageOps
 
-from chalicelib.vision.packs import packs
-from chalicelib.vision.packs.pack_files import Package, Source
 from regulars import packages
 from regulars.demo.album import LABELS
 from regulars.demo.pictures import jpeg, opened, side_by_side, upright
 from regulars.errors import NoPictures
-from regulars.packages import PackageUnavailable
+from regulars.packages import Package, PackageUnavailable, Source
 
 FOLDER = "registry-2"
 """Raise the number when the content changes, so that an older cached folder is not used."""
@@ -78,7 +73,7 @@ def folder() -> Path:
 
     It has the layout of a demo's folder with a labels.csv: `people`, `multi`, `noface`. Raises NoPictures.
     """
-    target = packs.cache_folder().parent / "photos" / FOLDER
+    target = _cache() / FOLDER
     if not target.is_dir():
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
@@ -90,6 +85,13 @@ def folder() -> Path:
                 if not target.is_dir():  # else another process was first
                     raise
     return target
+
+
+def _cache() -> Path:
+    try:
+        return Path.home() / ".cache" / "regulars" / "photos"
+    except RuntimeError:  # no home folder, as in a bare container
+        return Path("photos").absolute()
 
 
 def _from_package(scratch: Path) -> dict[str, bytes]:

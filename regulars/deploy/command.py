@@ -26,7 +26,9 @@ def _pair(text: str) -> tuple[str, str]:
 @click.option("--architecture", type=click.Choice(["arm64", "x86_64"]), default="arm64")
 @click.option("--python", type=click.Choice(["3.13", "3.12"]), default="3.13", help="Lambda's Python version.")
 @models_option
-@click.option("--pack", "packs", multiple=True, metavar="NAME", help="Model pack to ship; repeat for several.")
+@click.option(
+    "--pack", "packs", multiple=True, metavar="NAME", help="Model pack of your own to ship; repeat for several."
+)
 @click.option("--domain", metavar="NAME", help="Domain of yours that serves the API; ACM has its certificate.")
 @click.option("--parameter", "parameters", type=_pair, multiple=True, metavar="NAME=VALUE", help="See docs/deploy.md.")
 def deploy(

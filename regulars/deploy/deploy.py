@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.errors import InvalidInput
-from chalicelib.vision.packs.packs import NAMES, Pack, weakness
+from chalicelib.vision.packs.packs import Pack
 from regulars.cost import report
 from regulars.cost.usage import Load
 from regulars.deploy.stack import WATCHED_MINUTES
@@ -83,28 +83,24 @@ class Plan:
     def template_with_code(self, address: str) -> str:
         """Write the template as JSON, with its functions' code at `address` (s3://...).
 
-        An output names the best pack of the package: the one that `regulars tenants add --stage` gives to new tenants.
+        An output names the first pack, which `regulars tenants add --stage` gives to new tenants. Functions know it.
         """
-        resources = {
-            name: {**resource, "Properties": {**resource["Properties"], "CodeUri": address}}
-            if resource["Type"] == "AWS::Serverless::Function"
-            else resource
-            for name, resource in self.template["Resources"].items()
-        }
-        shipped = [pack.manifest.name for pack in self.packs]
-        pack = {"Pack": {"Value": min(shipped, key=NAMES.index)}} if shipped else {}
-        outputs = {**self.template.get("Outputs", {}), **pack}
-        return json.dumps({**self.template, "Resources": resources, "Outputs": outputs}, separators=(",", ":"))
+        whole: dict[str, Any] = json.loads(json.dumps(self.template))
+        for resource in whole["Resources"].values():
+            if resource["Type"] == "AWS::Serverless::Function":
+                resource["Properties"]["CodeUri"] = address
+        if self.packs:
+            name = self.packs[0].manifest.name
+            whole.setdefault("Outputs", {})["Pack"] = {"Value": name}
+            whole["Globals"]["Function"]["Environment"]["Variables"]["REGULARS_PACK"] = name
+        return json.dumps(whole, separators=(",", ":"))
 
     def lines(self) -> Iterator[str]:
         """Yield the plan as lines to print."""
         yield f"stack       {self.stack}"
         yield f"package     {self.archive}, {self.archive.stat().st_size / 1e6:.1f} MB, sha256 {self.digest[:12]}"
         for pack in self.packs:
-            folders = sorted({str(pack.candidates(file)[0].parent) for file in pack.files if pack.has(file)})
-            yield f"pack        {pack.manifest.name}, model {pack.manifest.embedding.model}, of {', '.join(folders)}"
-            if weak := weakness(pack):
-                yield f"            warning: {weak}"
+            yield f"pack        {pack.manifest.name}, model {pack.manifest.embedding.model}, of {pack.folder}"
         yield "parameters"
         for name, rules in sorted(self.template.get("Parameters", {}).items()):
             default = f"as it is, or {rules.get('Default', '')!r}"

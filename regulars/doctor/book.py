@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import datetime
@@ -19,8 +18,7 @@ from chalicelib.services.captures.cameras import is_silent
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import MissingModel, Pack, State
-from regulars.doctor.findings import Finding, Level, failed, warning, well
-from regulars.models import announcement
+from regulars.doctor.findings import Finding, failed, warning, well
 from regulars.tenants.tenants import opened
 
 MOST = 1000
@@ -30,22 +28,21 @@ MOST = 1000
 def check_models(settings: Settings, tenants: list[Tenant]) -> Iterator[Finding]:
     """Check each file of the packs that tenants have, and that new ones get, by its sha256."""
     try:
-        found = {packs.find(settings.models, settings.pack).manifest.name}
-        found |= {packs.of_model(tenant.model, settings.models).manifest.name for tenant in tenants}
-        for name in found:
-            yield from check_files(packs.find(settings.models, name))
-        for level, line in announcement.lines(settings.models, found):
-            yield Finding(Level.OK if level == logging.INFO else Level.WARNING, "models", line)
+        of_new = packs.find(settings.models, settings.pack)
+        used = [of_new, *(packs.of_model(tenant.model, settings.models) for tenant in tenants)]
+        for pack in {pack.manifest.name: pack for pack in used}.values():
+            yield from check_files(pack)
     except MissingModel as error:
         yield failed("models", str(error))
 
 
 def check_files(pack: Pack) -> Iterator[Finding]:
-    """Check each file that the pack needs by its sha256."""
-    for one in packs.verify(pack):
-        if one.state is not State.OK and not one.file.optional:
-            said = f"{one.path or one.file.name} is {one.state}, by its sha256"
-            yield failed("models", f"{said}: `{packs.pull_command(pack.manifest.name)}`")
+    """Check each file of the pack by its sha256."""
+    wrong = {file: state for file, state in packs.verify(pack).items() if state is not State.OK}
+    for file, state in wrong.items():
+        yield failed("models", f"{pack.folder / file.name} is {state}, by its sha256. {packs.remedy(pack)}")
+    if not wrong:
+        yield well("models", f"face models: {pack.about}")
 
 
 def check_book(settings: Settings) -> Iterator[Finding]:

@@ -54,17 +54,17 @@ _MEANING = "fmr(t) = fmr_at * exp(-rate * (t - above)) beyond the last point"
 def calibrate(
     images: Path,
     models: Path | None,
-    pack_name: str | None,
+    pack_name: str,
     *,
     out: Path,
-    to: Path | None,
+    to: Path,
     groups: Path | None = None,
     population: Path | None = None,
 ) -> int:
-    """Measure a pack's curve and write it to the folder `to`; None: the pack's own folder among the models.
+    """Measure a pack's curve and write it to the folder `to`.
 
-    `pack_name` None: the first complete pack. `groups`: a CSV of kinds of people; `population`: a folder of pictures
-    of many other people, from which the population is made anew. Return the exit code. Raises OperatorError, OSError.
+    `groups`: a CSV of kinds of people; `population`: a folder of pictures of many other people, from which the
+    population is made anew. Return the exit code. Raises OperatorError, OSError.
     """
     console = Console()
     folder = labelled.read(images)
@@ -75,16 +75,15 @@ def calibrate(
         entry, left_out = measured(faces, folder.persons, pack.manifest.population().rows if made is None else made)
     for one, other, score in left_out.pairs:
         console.print(f"left out, since they look like one person: {one} and {other}, {score:.3f}", markup=False)
-    target = to or (models or pack.places[-1]) / pack.manifest.name
-    target.mkdir(parents=True, exist_ok=True)
+    to.mkdir(parents=True, exist_ok=True)
     document = {
         "source": f"{len(folder.files)} pictures of {len(folder.persons)} persons, one picture a person compared",
         "pipeline": f"{pack.manifest.name}: the face that the picture is of, as `regulars evaluate` takes it",
         pack.manifest.embedding.model: entry,
     }
     if made is not None:
-        np.save(target / packs.BESIDE_A_CURVE, made.astype(np.float16))
-    file = target / packs.CALIBRATION
+        np.save(to / packs.BESIDE_A_CURVE, made.astype(np.float16))
+    file = to / packs.CALIBRATION
     write_durably(file, json.dumps(document, indent=1) + "\n", mode=0o666)
     rows = pack.manifest.population().rows if made is None else made
     decides = Rule(OperatingPoint(ImpostorCurve.from_calibration(entry)), Population(rows, entry["usual"]))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _images = partial(click.option, "--images", type=PATH, help="Folder of Person_Name/picture.jpg.")
 _options = together(
     click.option("--out", type=PATH, default=DATA / "evaluation", help="Folder for the page and results to reuse."),
-    click.option("--pack", metavar="NAME", help="Model pack.  [default: $REGULARS_PACK, or the first complete one]"),
+    click.option("--pack", metavar="NAME", help="Model pack.  [default: $REGULARS_PACK, or face-pack-1]"),
     models_option,
 )
 
@@ -82,7 +82,7 @@ def _evaluate_book(
 @click.command(short_help="Measure the curve for a pack's thresholds.")
 @_images(required=True)
 @_options
-@click.option("--to", type=PATH, help="Folder for the curve.  [default: the pack's, which uses it]")
+@click.option("--to", type=PATH, help="Folder for the curve.  [default: the pack's in --models, which uses it]")
 @click.option("--groups", type=PATH, help="CSV of groups by person or file: strangers of one kind are told apart, too.")
 @click.option("--population", type=PATH, help="Folder of many other people, balanced, to make the population of.")
 def calibrate(
@@ -103,9 +103,12 @@ def calibrate(
       regulars calibrate --images people/ --to curves/
       regulars calibrate --images people/ --groups ages.csv --population others/
     """
+    from chalicelib.vision.packs.packs import DEFAULT_PACK
     from regulars.evaluate import calibrate
 
     settings = settings_of(models=models, here=True)
-    return calibrate.calibrate(
-        images, settings.models, pack or settings.pack, out=out, to=to, groups=groups, population=population
-    )
+    name = pack or settings.pack or DEFAULT_PACK
+    folder = to or (settings.models / name if settings.models else None)
+    if folder is None:
+        raise click.UsageError("name a folder for the curve: --models, from which the service takes it, or --to")
+    return calibrate.calibrate(images, settings.models, name, out=out, to=folder, groups=groups, population=population)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import shlex
 import sys
 from collections.abc import Collection, Sequence
 from contextlib import closing
@@ -57,10 +56,7 @@ def run(settings: Settings, pack_name: str, names: Sequence[str] | None, *, esti
     """
     lost = 0
     with closing(tenants.opened(settings)) as services:
-        pack = packs.find(settings.models, pack_name)
-        if isinstance(settings.storage, Path) and packs.only_cached(pack):
-            print(f"regulars: warning: {_out_of_reach(pack_name, settings.models)}", file=sys.stderr, flush=True)
-        new = FacePipeline(pack)
+        new = FacePipeline(packs.find(settings.models, pack_name))
         new.load()
         for name in tenants.chosen(services, names):
             old = services.tenant_vision.of(services.tenants.named(name).model)
@@ -71,18 +67,6 @@ def run(settings: Settings, pack_name: str, names: Sequence[str] | None, *, esti
                 _print(name, outcome)
                 lost += len(outcome.lost)
     return 1 if lost else 0
-
-
-def _out_of_reach(pack: str, models: Path | None) -> str:
-    """Write the warning that another user's server cannot read a pack in this user's cache: its searches would fail."""
-    cached = packs.cache_folder()
-    folder = shlex.quote(str(models)) if models else "DIR"
-    named = "" if models else f", serve with `--models {folder}`"
-    return (
-        f"the pack {pack} is in {cached} only, where a server that another user or home runs does not look; once "
-        "searches go by it, such a server could answer none. For one, stop this now, put the pack into its folder of "
-        f"models (`mkdir -p {folder} && cp -r {shlex.quote(str(cached / pack))} {folder}/`){named}, and begin again"
-    )
 
 
 def _to_do(services: Services, tenant: str, old: Vision, new: FacePipeline) -> str | None:

@@ -39,10 +39,10 @@ from chalicelib.core.search import SearchRequest
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.vision.cpu_slots import cores
+from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import MissingModel
 from regulars import libraries
 from regulars.errors import OperatorError, PortTaken
-from regulars.models import announcement
 from regulars.serve import arenas, events, folder, logs, metrics
 from regulars.serve.address import url_of
 from regulars.serve.asgi import Application
@@ -118,11 +118,11 @@ def serve(
             services = bootstrap.build(settings)
             for complaint in CredentialsFile(data, services.tenants).provide():
                 logs.summary.warning("%s", complaint)
-            packs = warm(services)
+            used = warm(services)
             for line in beginning(data, services, config):
                 logs.summary.info("%s", line)
-            for level, line in announcement.lines(settings.models, packs):
-                logs.summary.log(level, "%s", line)
+            for pack in sorted(used):
+                logs.summary.info("face models: %s", packs.at(settings.models, pack).about)
             services.watch.start()
         except MissingModel as error:
             raise OperatorError(str(error)) from error

@@ -52,7 +52,7 @@ class Tenant:
 
 
 @pytest.fixture(scope="session")
-def tenants(models: None, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Any]:
+def tenants(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[Any]:
     """Two tenants; only one of a box that runs elsewhere."""
     if url := pytestconfig.getoption("--rekognition"):
         yield [Tenant(url.rstrip("/"), os.environ["AWS_ACCESS_KEY_ID"], os.environ["AWS_SECRET_ACCESS_KEY"])]

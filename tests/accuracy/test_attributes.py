@@ -13,8 +13,10 @@ from PIL import Image
 from chalicelib.core.pictures import DetectedFace, Estimates, Gender
 from chalicelib.vision.pipeline import FacePipeline
 from tests.accuracy.degrade import Picture, blurred, lit, shrunk
-from tests.photos import PORTRAITS, STUDIO
-from tests.vision.album import Album, Label, expression
+from tests.photos import PORTRAITS, of_24_people
+from tests.vision.album import Album, Label
+
+pytestmark = of_24_people
 
 DECADES = (20, 30, 40, 50)
 
@@ -87,7 +89,7 @@ def groups(album: Album) -> dict[str, Group]:
 
 
 def names(label: Label) -> list[str]:
-    kinds = ["all", expression(label), *(label.notes[kind] for kind in ("gender", "ethnicity") if kind in label.notes)]
+    kinds = ["all", *(label.notes[kind] for kind in ("expression", "gender", "ethnicity") if kind in label.notes)]
     if "age" in label.notes:
         low = max(decade for decade in DECADES if decade <= int(label.notes["age"]))
         kinds.append(f"{low} to {low + 9} years")
@@ -99,7 +101,7 @@ def add(group: Group, label: Label, estimates: Estimates) -> None:
         group.years.append((estimates.age or 0) - int(label.notes["age"]))
     if estimates.gender is not None:
         group.genders.append(estimates.gender is Gender(label.notes["gender"]))
-    group.expressions.append(estimates.emotion == {"neutral": "neutral", "smiling": "happy"}[expression(label)])
+    group.expressions.append(estimates.emotion == {"neutral": "neutral", "smiling": "happy"}[label.notes["expression"]])
 
 
 def test_the_figures(groups: dict[str, Group], figures: list[str]) -> None:
@@ -107,16 +109,15 @@ def test_the_figures(groups: dict[str, Group], figures: list[str]) -> None:
     everybody = groups["all"]
     assert everybody.age_error < 5.2
     assert np.mean(everybody.genders) >= 0.95
-    if STUDIO:  # all others smile
-        assert len(everybody.genders) >= len(everybody.expressions) / 2
-        assert np.mean(groups["neutral"].expressions) >= 0.95
+    assert len(everybody.genders) >= len(everybody.expressions) / 2
+    assert np.mean(groups["neutral"].expressions) >= 0.95
     assert np.mean(groups["smiling"].expressions) >= 0.75
 
 
 def test_no_group_is_far_behind(groups: dict[str, Group]) -> None:
-    """Of ten pictures and more, if as many people are at hand."""
+    """Of ten pictures and more."""
     for name, group in groups.items():
-        if len(group.expressions) >= (10 if STUDIO else 2):
+        if len(group.expressions) >= 10:
             assert group.age_error < 8, name
             assert group.genders.count(False) <= 0.15 * len(group.genders), name
 
@@ -129,7 +130,7 @@ def test_changed_pictures_are_read_nearly_as_well(
     for way, group in changed.items():
         assert len(group.expressions) >= pictures / 2, way
         assert group.age_error < worst, way
-        assert group.genders.count(False) <= (0.11 if STUDIO else 0.25) * len(group.genders), way
+        assert group.genders.count(False) <= 0.11 * len(group.genders), way
         assert np.mean(group.expressions) >= 0.75, way
 
 

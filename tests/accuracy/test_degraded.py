@@ -15,20 +15,14 @@ from numpy.typing import NDArray
 
 from chalicelib.core.decision import DUPLICATE_FPIR, MIN_QUALITY, SAME_PICTURE, ImpostorCurve
 from chalicelib.services.faces.portraits import MIN_SIDE_PX
-from chalicelib.vision.packs import packs
-from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline
 from tests.accuracy.degrade import WAYS
-from tests.photos import PAIRS
+from tests.photos import PAIRS, of_24_people
 from tests.vision.album import Album
-from tests.vision.conftest import packs_at_hand
 
 PERSONS = len(PAIRS)
 LARGE_PX = 200
 """Side of a face that hardly suffers from a few pixels of blur; all are as large in a studio."""
-
-pytestmark = pytest.mark.parametrize("pack", packs_at_hand()[:1], indirect=True, scope="session")
-"""What refuses poor faces was measured on the default pack's embedding; the other is held to it if that is missing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,14 +95,11 @@ def strangers_hit(level: Level, threshold: float) -> Iterator[tuple[int, int]]:
         yield int(level.persons[enrolled]), int(level.persons[probe])
 
 
+@of_24_people
 def test_what_is_enrolled_is_found_again(
-    levels: list[Level], sharp: NDArray[np.float32], threshold: float, pack: Pack, figures: list[str]
+    levels: list[Level], sharp: NDArray[np.float32], threshold: float, figures: list[str]
 ) -> None:
-    """Of all poor pictures that are let in, 5 % at most are not; most of them were small and have been enlarged.
-
-    The registries' pack finds a third of them, at a threshold that keeps its strangers apart.
-    """
-    default = pack.manifest.name == packs.DEFAULT_PACK
+    """Of all poor pictures that are let in, 5 % at most are not; most of them were small and have been enlarged."""
     lost, enrolled = 0, 0
     for way in WAYS:
         ours = [level for level in levels if level.way == way]
@@ -120,9 +111,9 @@ def test_what_is_enrolled_is_found_again(
             f"{way:10} {faces:3} faces seen, {let_in:3} enrolled, of these not found again {missed}; "
             f"refused though they would have been {refused}"
         )
-        assert not default or missed <= (0.25 if way == "enlarged" else 0.04) * let_in, way
+        assert missed <= (0.25 if way == "enlarged" else 0.04) * let_in, way
         lost, enrolled = lost + missed, enrolled + let_in
-    assert lost <= (0.05 if default else 0.7) * enrolled
+    assert lost <= 0.05 * enrolled
 
 
 def test_what_is_enrolled_is_nearest_to_the_same_persons_sharp_photo(

@@ -269,38 +269,3 @@ def test_a_disk_that_is_nearly_full_is_warned_of(page: Page, book: Book) -> None
     expect(page.get_by_text("63.2 GB of 64.0 GB")).to_be_visible()
     assert_accessible(page)
     shoot(page, "settings-full", whole=True)
-
-
-@pytest.mark.parametrize(
-    ("locale", "says"),
-    [
-        (
-            "en-GB",
-            "The face models registry miss 69 % of the visits by people enrolled with one photo;",
-        ),
-        ("zh-CN", "人脸模型registry会漏认69 %的到访"),
-    ],
-)
-def test_face_models_are_named_and_weak_ones_with_what_they_cost_and_the_commands_for_better_ones(
-    locale: str, says: str, book: Book, browser: Browser
-) -> None:
-    weak = {"pack": "registry", "missed": 0.69, "best": "face-pack-1", "best_missed": 0.084}
-    visitor = Visitor(browser.new_context(viewport=DESK, locale=locale), book).sign_in()
-    page = visitor.open("#/settings")
-    shown: dict[str, Any] = {}
-    page.route("**/v1/usage", lambda route: route.fulfill(json={**route.fetch().json(), **shown}))
-    for models in (weak, {**weak, "pack": "face-pack-1", "missed": 0.084}, None):
-        shown["models"] = models
-        page.reload()
-        expect(page.locator("dl.facts")).to_be_visible()
-        named = page.locator("dl.facts").get_by_text(models["pack"] if models else "face-pack-1", exact=True)
-        expect(named).to_have_count(1 if models else 0)
-        expect(page.get_by_role("note")).to_have_count(int(models is weak))
-        if models is weak:
-            expect(page.get_by_role("note")).to_contain_text(says)
-            for command in ("regulars models pull --pack face-pack-1", "regulars reembed --pack face-pack-1"):
-                expect(page.get_by_role("note").get_by_text(command)).to_be_visible()
-            assert_accessible(page)
-            shoot(page, f"settings-weak-{locale}", whole=True)
-    visitor.check()
-    visitor.context.close()

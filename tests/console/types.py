@@ -19,9 +19,8 @@ from typing import Any
 
 from chalicelib.api.v1.document import document
 from chalicelib.api.v1.routes import OPERATIONS
-from chalicelib.vision.packs.pack_files import Package
 from regulars.libraries import libraries
-from regulars.packages import PackageUnavailable, archive
+from regulars.packages import Package, PackageUnavailable, archive
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "types"

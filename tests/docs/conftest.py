@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.vision.packs import packs
 from tests.faults.server import Server
 from tests.second_try import second_try
 
@@ -15,10 +14,6 @@ pytest_itemcollected = second_try("server")
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
     """`regulars serve --data shop` as README says, in the folder that a session runs in."""
-    try:
-        packs.find(None)
-    except packs.MissingModel as error:
-        pytest.skip(str(error))
     server = Server(tmp_path / "shop")
     yield server
     assert server.stop() == 0

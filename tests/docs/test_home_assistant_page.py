@@ -109,7 +109,7 @@ def test_the_entities_are_those_of_the_page_and_in_home_assistants_form(tmp_path
 
 
 def test_a_hook_starts_the_automation_and_is_signed(
-    models: None, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one = automation("By a webhook")
     posted: list[tuple[str, str, bytes]] = []

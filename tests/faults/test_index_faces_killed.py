@@ -77,7 +77,7 @@ class Program:
         raise AssertionError("no answer")
 
 
-def test_what_eight_programs_index_is_there_once_after_kill_9(tmp_path: Path, models: None, request: Any) -> None:
+def test_what_eight_programs_index_is_there_once_after_kill_9(tmp_path: Path, request: Any) -> None:
     kills, count = (request.config.getoption(name) for name in ("--index-kills", "--index-pictures"))
     pictures, answers = album(count), dict[int, list[str]]()
     server = Server(tmp_path / "data")

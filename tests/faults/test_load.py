@@ -44,7 +44,7 @@ def test_without_an_answer_a_request_was_too_late_or_cut_off() -> None:
 
 
 def test_a_short_run_rises_and_falls_and_counts_every_request(
-    models: None, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     figures = tmp_path / "load.json"
     few = ["--minutes", "0.1", "--shops", "2", "--faces", "3", "--first", "10", "--requests", "60"]
@@ -63,6 +63,6 @@ def test_a_short_run_rises_and_falls_and_counts_every_request(
     assert ("NOT recovered" in shown) != recovered
 
 
-def test_a_service_that_takes_more_memory_than_it_may_is_stopped(models: None, photos: Path) -> None:
+def test_a_service_that_takes_more_memory_than_it_may_is_stopped(photos: Path) -> None:
     with pytest.raises(SystemExit, match=r"took .* MB, more than --memory-mb, and was killed"):
         load.main(["--minutes", "0.1", "--shops", "1", "--faces", "1", "--requests", "9", "--memory-mb", "50"])

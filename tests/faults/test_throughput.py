@@ -9,7 +9,7 @@ from bench import throughput
 from tests.photos import STUDIO
 
 
-def test_a_short_run_resolves_every_capture_and_hears_of_half(models: None, photos: Path, tmp_path: Path) -> None:
+def test_a_short_run_resolves_every_capture_and_hears_of_half(photos: Path, tmp_path: Path) -> None:
     file = tmp_path / "throughput.json"
     throughput.main(["--captures", "8", "--cameras", "2", "--json", str(file)])
     figures = json.loads(file.read_text())

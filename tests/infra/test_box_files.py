@@ -22,7 +22,7 @@ from tests.ports import free_port
 from tests.regulars.serve.test_front import until
 
 BOX = ROOT / "infra" / "box"
-SERVICES = ("models", "service", "caddy", "edge")
+SERVICES = ("service", "caddy", "edge")
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,7 @@ def test_every_container_has_a_root_that_is_read_only_and_no_rights(name: str, c
 
 def test_the_service_keeps_all_in_one_volume_and_is_asked_for_its_health(compose: dict[str, Any]) -> None:
     service = compose["services"]["service"]
-    assert service["volumes"] == ["data:/data", "models:/models:ro"]
+    assert service["volumes"] == ["data:/data"]
     assert "http://127.0.0.1:8000/health" in service["healthcheck"]["test"]
     assert {volume.split(":")[0] for one in compose["services"].values() for volume in one["volumes"]} <= {
         *compose["volumes"],
@@ -108,7 +108,7 @@ PROJECTS = ("pyproject.toml", "edge/pyproject.toml", "client/pyproject.toml")
 
 
 def test_caddy_before_the_service_gives_sunmis_session_over_https(
-    models: None, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By our own Caddyfile, with a certificate of Caddy's own authority."""
     caddy = shutil.which("caddy")

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import shutil
 import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from chalicelib.vision.packs import packs
+from chalicelib.vision.packs import manifest, packs
 from chalicelib.vision.packs.packs import Pack
 from infra import bundle, package
 from infra.bundle import BundleError
 from infra.target import Target
+from tests.own_pack import MODEL as OWN_MODEL
+from tests.own_pack import NAME, own_pack
 
 REQUIREMENTS = """
 # what is shipped
@@ -47,9 +52,9 @@ def modules(*names: str) -> dict[str, bytes]:
 @pytest.fixture
 def pack() -> Pack:
     """The pack with one small file in place of its own."""
-    real = packs.at(())
+    real = packs.at()
     small = replace(real.files[0], name="small.onnx", sha256=hashlib.sha256(MODEL).hexdigest(), size_bytes=len(MODEL))
-    return Pack(replace(real.manifest, files=(small,)), ())
+    return Pack(replace(real.manifest, files=(small,)), real.folder)
 
 
 @pytest.fixture
@@ -153,11 +158,8 @@ def test_our_own_requirements_are_understood(tmp_path: Path, whole: dict[str, by
         bundle.checked(zipped(tmp_path, whole), ours, ARM, [pack])
 
 
-def test_every_pack_that_is_shipped_is_whole_but_for_what_a_pack_may_lack(
-    tmp_path: Path, whole: dict[str, bytes], pack: Pack
-) -> None:
-    may_lack = replace(pack.files[0], name="liveness.onnx", optional=True)
-    other = Pack(replace(pack.manifest, name="other", files=(*pack.files, may_lack)), ())
+def test_every_pack_that_is_shipped_is_whole(tmp_path: Path, whole: dict[str, bytes], pack: Pack) -> None:
+    other = Pack(replace(pack.manifest, name="other"), pack.folder)
     with pytest.raises(BundleError, match=r"chalicelib/model_packs/other/small\.onnx"):
         bundle.checked(zipped(tmp_path, whole), REQUIREMENTS, ARM, [pack, other])
     both = zipped(tmp_path, whole | {"chalicelib/model_packs/other/small.onnx": MODEL})
@@ -165,57 +167,54 @@ def test_every_pack_that_is_shipped_is_whole_but_for_what_a_pack_may_lack(
     assert limit.zipped_bytes == bundle.MAX_ZIPPED_BYTES + bundle.ANOTHER_PACK_BYTES
 
 
-def test_what_is_at_hand_of_a_pack_is_shipped_and_the_curve_that_was_measured_here(tmp_path: Path, pack: Pack) -> None:
-    folder = tmp_path / pack.manifest.name
-    folder.mkdir()
-    (folder / "small.onnx").write_bytes(MODEL)
-    curve = folder / packs.CALIBRATION
-    curve.write_text("{}")
-    may_lack = replace(pack.files[0], name="liveness.onnx", optional=True)
-    manifest = replace(pack.manifest, files=(*pack.files, may_lack))
-    inside = f"chalicelib/model_packs/{pack.manifest.name}"
-    assert dict(package._models(Pack(manifest, (tmp_path,)))) == {f"{inside}/small.onnx": folder / "small.onnx"}
-    shipped = dict(package._models(Pack(manifest, (tmp_path,), curve)))
-    assert shipped[f"{inside}/calibration.json"] == curve
+def unpacked(shipped: dict[str, Path], folder: Path) -> Path:
+    """The packs as a function finds them; return their folder."""
+    for name, file in shipped.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, folder / name)
+    return folder / "chalicelib" / "model_packs"
 
 
-def of_sizes(folder: Path, name: str, *, lacking: str = "") -> None:
-    """Files of a pack, as far as their sizes go."""
-    (folder / name).mkdir(parents=True)
-    for file in packs.at((), name).files:
-        if file.name != lacking:
-            with (folder / name / file.name).open("wb") as stream:
-                stream.truncate(file.size_bytes)
+def test_a_pack_is_shipped_whole_with_its_manifest_as_json_and_what_was_measured_here(tmp_path: Path) -> None:
+    curve = own_pack(tmp_path / "models") / packs.CALIBRATION
+    (beside := tmp_path / "models" / packs.DEFAULT_PACK).mkdir()
+    product = packs.at().manifest
+    entry = {**json.loads(curve.read_text())[OWN_MODEL], "usual": 0.5}
+    (beside / packs.CALIBRATION).write_text(json.dumps({product.embedding.model: entry}))
+    np.save(beside / packs.BESIDE_A_CURVE, product.population().rows[:20])
+    for name, people in ((NAME, 0), (packs.DEFAULT_PACK, 20)):
+        pack = packs.find(tmp_path / "models", name)
+        folder = unpacked(package._models(pack, tmp_path / "out"), tmp_path / "zip") / name
+        found = manifest.read(folder)
+        assert found.checked
+        assert replace(found, measured=pack.manifest.measured) == replace(pack.manifest, checked=True)
+        assert (found.impostor_curve, found.measured.usual) == (
+            pack.manifest.impostor_curve,
+            pack.manifest.measured.usual,
+        )
+        assert len(found.population().rows) == people
+        assert all((folder / file.name).read_bytes() == pack.content(file.name) for file in pack.files)
+    folder = unpacked(package._models(packs.at(), tmp_path / "out"), tmp_path / "again") / packs.DEFAULT_PACK
+    assert len(manifest.read(folder).population().rows) == 256
 
 
-def test_the_best_complete_pack_is_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("REGULARS_PACK", raising=False)
-    of_sizes(tmp_path, "registry")
-    assert [pack.manifest.name for pack in package._packs([tmp_path], [])] == ["registry"]
-    of_sizes(tmp_path, "face-pack-1")
-    assert [pack.manifest.name for pack in package._packs([tmp_path], [])] == ["face-pack-1"]
-
-
-def test_a_weaker_pack_is_not_shipped_in_place_of_one_that_is_there_in_part_unless_it_is_named(
+def test_the_programs_pack_is_always_shipped_and_those_that_are_named_before_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("REGULARS_PACK", raising=False)
-    of_sizes(tmp_path, "registry")
-    of_sizes(tmp_path, "face-pack-1", lacking="face_reid_0095.onnx")
-    with pytest.raises(packs.MissingModel, match=r"face_reid_0095\.onnx is missing.*--pack registry"):
-        package._packs([tmp_path], [])
-    assert [pack.manifest.name for pack in package._packs([tmp_path], ["registry"])] == ["registry"]
-    monkeypatch.setenv("REGULARS_PACK", "registry")
-    assert [pack.manifest.name for pack in package._packs([tmp_path], [])] == ["registry"]
+    own_pack(tmp_path)
 
+    def shipped(models: Path | None, *names: str) -> list[str]:
+        return [pack.manifest.name for pack in package._packs(models, names)]
 
-def test_packs_are_looked_for_as_the_service_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("environment", "option"):
-        (tmp_path / name).mkdir()
-    monkeypatch.setenv("REGULARS_MODELS", str(tmp_path / "environment"))
-    assert package._places(None)[0] == tmp_path / "environment"
-    assert package._places(tmp_path / "option")[0] == tmp_path / "option"
+    assert shipped(None) == shipped(tmp_path) == ["face-pack-1"]
+    assert shipped(tmp_path, NAME) == [NAME, "face-pack-1"]
+    assert shipped(tmp_path, "face-pack-1", NAME) == ["face-pack-1", NAME]
+    with pytest.raises(packs.UnknownPack, match=f"no model pack '{NAME}'"):
+        shipped(None, NAME)
+    monkeypatch.setenv("REGULARS_MODELS", str(tmp_path))
+    monkeypatch.setenv("REGULARS_PACK", NAME)
+    assert shipped(None) == [NAME, "face-pack-1"]
+    monkeypatch.setenv("REGULARS_MODELS", str(tmp_path / "nope"))
     with pytest.raises(packs.MissingModel, match="no folder of models"):
-        package._places(tmp_path / "nope")
-    monkeypatch.delenv("REGULARS_MODELS")
-    assert package._places(None) == packs.default_places(None)
+        shipped(None)

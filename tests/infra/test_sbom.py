@@ -33,10 +33,9 @@ def bill(tmp_path: Path) -> Path:
     model = tmp_path / "models" / "small.onnx"
     model.parent.mkdir()
     model.write_bytes(b"weights")
-    real = packs.at(())
+    real = packs.at()
     file = replace(real.files[0], name="small.onnx", sha256=hashlib.sha256(b"weights").hexdigest(), size_bytes=7)
-    absent = replace(file, name="absent.onnx", optional=True)
-    pack = Pack(replace(real.manifest, files=(file, absent)), (model.parent,))
+    pack = Pack(replace(real.manifest, files=(file,)), model.parent)
     pages = of_console()
     sbom.write(tmp_path / sbom.NAME, libraries, chalice, [pack], pages)
     again = tmp_path / "again.json"

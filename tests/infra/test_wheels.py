@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -21,11 +20,6 @@ from chalicelib.vision.packs import packs
 from infra import wheels
 from infra.console import NoLibraries
 from infra.dependencies import ROOT, CommandFailed
-from tests.adapters.web.certificates import Authority
-from tests.regulars.models.conftest import given_models
-from tests.regulars.models.upstream import Hosts, proxy
-
-__all__ = ["given_models"]
 
 COMMANDS = ("regulars", "regulars-edge")
 
@@ -121,50 +115,22 @@ def test_only_a_checkout_is_deployed(installed: Path, tmp_path: Path, environ: d
     assert "only a checkout can be deployed" in done.stderr
 
 
-def test_models_are_looked_for_beside_a_checkout_only(installed: Path, tmp_path: Path, environ: dict[str, str]) -> None:
-    done = run([installed / "regulars", "models", "list"], tmp_path, environ)
-    places = done.stdout.splitlines()[-1].removeprefix("looked in ").split(", ")
-    assert [Path(place).name for place in places] == ["model_packs", "models"]
-    assert places[1] == str(tmp_path / ".cache" / "regulars" / "models")
-
-
-def test_a_start_without_models_makes_nothing_and_says_how_to_get_them(
-    installed: Path, tmp_path: Path, environ: dict[str, str]
-) -> None:
-    """Tenants would get the model of a pack that may not be the one that is pulled then."""
-    done = run([installed / "regulars", "serve", "--port", "0", "--data", tmp_path / "shop"], tmp_path, environ)
-    assert done.returncode == 1
-    assert done.stderr.endswith("Run: regulars models pull --pack face-pack-1\n")
-    assert done.stderr.count("\n") == 1
-    assert not (tmp_path / "shop").exists()
+def test_the_models_are_inside_and_nothing_is_fetched(installed: Path, tmp_path: Path, environ: dict[str, str]) -> None:
+    done = run([installed / "regulars", "models"], tmp_path, environ)
+    assert done.returncode == 0, done.stderr
+    assert f"of {installed.parent}/" in done.stdout.splitlines()[0]
+    assert done.stdout.count("\n  ok  ") == len(packs.at().files) == 7
+    site = next(installed.parent.glob("lib/python*/site-packages"))
+    licences = {file.name for file in (site / "chalicelib" / "model_packs" / "face-pack-1").glob("LICENSE.*")}
+    assert licences == {file.name for file in packs.at().folder.glob("LICENSE.*")}
+    detector = site / "regulars_edge" / "choose" / "yunet_s_dynamic.onnx"
+    assert not detector.is_symlink()
+    assert detector.read_bytes() == packs.at().content("yunet_s_dynamic.onnx")
 
 
 @pytest.fixture
-def pulled(installed: Path, tmp_path: Path, environ: dict[str, str], given_models: Path) -> Path:
-    """A folder that `regulars models pull` filled, from upstream hosts that are played here."""
-    models = tmp_path / "models"
-    upstream = models / packs.DEFAULT_PACK / "upstream"
-    upstream.mkdir(parents=True)
-    manifest = packs.at([]).manifest
-    for source in manifest.sources.values():
-        if source.package:  # as if npm had given its package before
-            shutil.copy(given_models / "upstream" / source.name, upstream)
-    files = {file.url: given_models / file.name for file in manifest.files if file.exact_upstream_bytes}
-    sources = {one.url: given_models / "upstream" / one.name for one in manifest.sources.values() if one.url}
-    pages = {url: path.read_bytes() for url, path in {**files, **sources}.items()}
-    authority = Authority(tmp_path)
-    (tmp_path / "authority.pem").write_bytes(authority.pem)
-    with proxy(Hosts(authority, pages)) as address:
-        played = {**environ, "https_proxy": address, "SSL_CERT_FILE": str(tmp_path / "authority.pem")}
-        done = run([installed / "regulars", "models", "pull", "--models", models], tmp_path, played)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "7 of 7 files are complete" in done.stdout
-    return models
-
-
-@pytest.fixture
-def served(installed: Path, tmp_path: Path, environ: dict[str, str], pulled: Path) -> Iterator[str]:
-    command = [installed / "regulars", "serve", "--port", "0", "--data", tmp_path / "shop", "--models", pulled]
+def served(installed: Path, tmp_path: Path, environ: dict[str, str]) -> Iterator[str]:
+    command = [installed / "regulars", "serve", "--port", "0", "--data", tmp_path / "shop"]
     with (
         (tmp_path / "log").open("w") as log,
         subprocess.Popen(command, cwd=tmp_path, env=environ, stdout=subprocess.PIPE, stderr=log, text=True) as process,
@@ -177,7 +143,7 @@ def served(installed: Path, tmp_path: Path, environ: dict[str, str], pulled: Pat
         assert process.wait(60) == 0
 
 
-def test_models_are_pulled_and_the_service_shows_its_pages(served: str) -> None:
+def test_the_service_starts_and_shows_its_pages(served: str) -> None:
     assert json.loads(read(f"{served}/ready"))["pack"] == packs.DEFAULT_PACK
     page = read(f"{served}/console").decode()
     files = set(re.findall(r"\./console/[\w/-]+\.[0-9a-f]{12}\.\w+", page))

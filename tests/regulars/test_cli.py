@@ -13,7 +13,6 @@ import pytest
 
 from chalicelib import bootstrap
 from chalicelib.settings import AwsStorage, SettingError, Settings
-from chalicelib.vision.packs import packs
 from regulars.cli import main
 from regulars.options import settings_of
 
@@ -40,8 +39,6 @@ AWS = {
         ["tenants", "add"],
         ["tenants", "set"],
         ["models"],
-        ["models", "pull"],
-        ["models", "verify"],
         ["reembed"],
         ["demo"],
         ["week"],
@@ -73,12 +70,10 @@ def test_every_command_has_help_with_examples(
     assert main([*command, option]) == 0
     said = capsys.readouterr().out
     assert said.startswith(f"Usage: regulars {' '.join(command)}".rstrip())
-    assert f"\n  {'Examples' if command else 'Start here'}:\n    regulars" in said or command == ["models", "verify"]
+    assert f"\n  {'Examples' if command else 'Start here'}:\n    regulars" in said
 
 
-@pytest.mark.parametrize(
-    "group", [[], ["tenants"], ["tenants", "keys"], ["models"], ["captures"], ["hold"], ["receipt"]]
-)
+@pytest.mark.parametrize("group", [[], ["tenants"], ["tenants", "keys"], ["captures"], ["hold"], ["receipt"]])
 def test_no_command_is_told_in_half_a_sentence(
     group: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,20 +245,6 @@ def test_a_resource_of_aws_that_is_not_named_is_told(name: str) -> None:
         Settings.from_environment({key: value for key, value in AWS.items() if key != name})
 
 
-def test_models_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["models", "list"]) == 0
-    assert "face-pack-1" in capsys.readouterr().out
-
-
-def test_models_at_hand_pass_the_verification(capsys: pytest.CaptureFixture[str], models: None) -> None:
-    at_hand = packs.find(None)
-    states = [status.state for status in packs.verify(at_hand)]
-    assert main(["models", "verify"]) == 0
-    said = capsys.readouterr().out
-    assert f"{at_hand.manifest.name}\n" in said
-    assert f"{states.count(packs.State.OK)} of {len(states)} files are complete" in said
-
-
 ROOT = Path(__file__).parents[2]
 PAGES = [
     *ROOT.glob("regulars/**/*.py"),
@@ -273,7 +254,7 @@ PAGES = [
 ]
 
 
-_ACTIONS = "add|list|set|rotate|renew-signing|renew|delete|disable|enable|verify|pull"
+_ACTIONS = "add|list|set|rotate|renew-signing|renew|delete|disable|enable|verify"
 
 
 def named(tool: str) -> set[str]:

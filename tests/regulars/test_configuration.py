@@ -105,7 +105,7 @@ def test_a_variable_that_begins_as_ours_and_is_none_is_refused_without_its_value
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("REGULARS_HOOK_NETWORK", "hush")
-    for command in (["tenants", "list"], ["serve"], ["models", "list"], ["config"]):
+    for command in (["tenants", "list"], ["serve"], ["models"], ["config"]):
         assert main(command) == 2
         said = capsys.readouterr().err
         assert "REGULARS_HOOK_NETWORK in the environment: no such setting; did you mean REGULARS_HOOK_NETWORKS?" in said
@@ -123,7 +123,7 @@ def test_every_variable_that_our_files_name_is_known() -> None:
     assert named <= set(VARIABLES)
 
 
-def test_a_service_takes_its_settings_from_a_file_and_says_so(models: None, tmp_path: Path) -> None:
+def test_a_service_takes_its_settings_from_a_file_and_says_so(tmp_path: Path) -> None:
     file = written(tmp_path, 'log_format = "json"\nlog_level = "warning"')
     server = Server(tmp_path / "shop", "--config", str(file))
     assert server.stop() == 0
@@ -166,7 +166,7 @@ def test_what_is_in_force_is_printed_as_a_file_of_all_settings(
         "capture_days = 7  # REGULARS_CAPTURE_DAYS",
         "port = 8443  # --port",
         '#host = "127.0.0.1"',
-        "#pack =  # if not set: the first that is complete",
+        "#pack =  # if not set: face-pack-1",
     ):
         assert f"\n{line}\n" in printed
     for row in TABLE.values():

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from chalicelib.core.pictures import DetectedFace, Estimates, PictureRules
 from chalicelib.vision.pipeline import FacePipeline
-from tests.photos import STUDIO
 
 ANY_PICTURE = PictureRules(frozenset({"JPEG", "PNG", "BMP"}), 1 << 24, 8192, 8192)
 
@@ -91,11 +90,6 @@ def labels(folder: Path) -> list[Label]:
         )
         for row in rows
     ]
-
-
-def expression(label: Label) -> str:
-    """Neutral or smiling, as all people in the registries' pictures do."""
-    return label.notes["expression"] if STUDIO else "smiling"
 
 
 def reading_order(faces: Sequence[DetectedFace]) -> list[int]:

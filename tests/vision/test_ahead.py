@@ -43,9 +43,9 @@ def ended() -> None:
 def test_it_loads_what_the_first_picture_needs(pack: Pack, album: Album, tmp_path: Path, describes: bool) -> None:
     folder = tmp_path / pack.manifest.name
     folder.mkdir()
-    for file in filter(pack.has, pack.files):
+    for file in pack.files:
         (folder / file.name).write_bytes(pack.content(file.name))
-    pipeline = FacePipeline(Pack(pack.manifest, (tmp_path,)))
+    pipeline = FacePipeline(Pack(pack.manifest, folder))
     VisionAhead(Provided(tmp_path / "data", lambda: pipeline), LAMBDA).begin(describes=describes)
     ended()
     shutil.rmtree(folder)

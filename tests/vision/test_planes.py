@@ -57,7 +57,7 @@ def test_the_order_of_the_colours_changes_nothing(image: NDArray[np.uint8]) -> N
 def test_a_colour_alone_is_resized_as_all_three_at_once(image: NDArray[np.uint8]) -> None:
     planes, sides = planes_of(image), (1, 3, 400, 500)
     inputs = {"planes": planes[None], "sides": np.array(sides, np.int64)}
-    (at_once,) = _interpolation(b"sides").run(None, inputs)
+    (at_once,) = _interpolation("sides").run(None, inputs)
     assert np.array_equal(interpolated(planes, (500, 400)), at_once[0])
 
 

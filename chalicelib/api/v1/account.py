@@ -199,15 +199,6 @@ class Disk(Answer):
     total_bytes: Annotated[int, Meta(ge=0)]
 
 
-class Models(Answer):
-    """A pack of face models beside the best one, by the share of visits that they miss."""
-
-    pack: str
-    missed: Annotated[float, Meta(description="Of people enrolled with one photo (FNIR at FPIR 0.003).")]
-    best: Annotated[str, Meta(description="Name of the best pack. Its operator changes to it.")]
-    best_missed: float
-
-
 class Usage(Answer):
     groups: int
     faces: int
@@ -221,9 +212,6 @@ class Usage(Answer):
     disk: Annotated[
         Disk | None,
         Meta(description="The disk of the box that keeps everything; null: storage without an end, on AWS."),
-    ]
-    models: Annotated[
-        Models | None, Meta(description="The tenant's face models; null: no pack of this version has them.")
     ]
     changes: Annotated[int, Meta(description="How many changes the gallery has seen.")]
     snapshot_lag: Annotated[
@@ -324,7 +312,6 @@ def _usage(tenant: Tenant, used: usage.Usage) -> Usage:
         used,
         captures_kept=None if kept is None else KeptCaptures.made_of(kept, bytes=kept.size),
         disk=None if used.disk is None else Disk.made_of(used.disk),
-        models=None if used.standing is None else Models.made_of(used.standing),
         limits=_limits(tenant),
     )
 

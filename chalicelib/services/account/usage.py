@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from chalicelib.core import keys
 from chalicelib.core.items import directory_of, every
 from chalicelib.core.model import Tenant
-from chalicelib.core.ports import Disk, ItemStore, Standing
+from chalicelib.core.ports import Disk, ItemStore
 from chalicelib.services.captures.cameras import Cameras
 from chalicelib.services.captures.kept import Kept, KeptCaptures
 from chalicelib.services.tenants.accounts import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
@@ -34,8 +34,6 @@ class Usage:
     """How many changes its gallery has seen."""
     disk: Disk | None
     """The disk that everything is on; None: storage has no end."""
-    standing: Standing | None
-    """The face models that it goes by; None: no pack has them."""
     snapshot_lag: int
     """How many of the last changes a search function that starts cold has to read beside the snapshot."""
 
@@ -48,7 +46,6 @@ class UsageReader:
     quotas: Quotas
     kept: KeptCaptures
     disk: Callable[[], Disk] | None
-    standing: Callable[[str], Standing | None]
 
     def of(self, tenant: Tenant) -> Usage:
         """Return what the tenant uses now. Raises TenantNotFound."""
@@ -64,7 +61,6 @@ class UsageReader:
             kept=self.kept.get(tenant.name),
             changes=changes,
             disk=None if self.disk is None else self.disk(),
-            standing=self.standing(directory["model"]),
             snapshot_lag=changes - self._snapshot(tenant.name, directory["model"]),
         )
 

@@ -21,8 +21,7 @@ from numpy.typing import NDArray
 from chalicelib.core.pictures import Box, DetectedFace
 from chalicelib.vision.cpu_slots import Work
 from chalicelib.vision.detect.frame import frame_of
-from chalicelib.vision.detect.networks import MAX_PROPOSALS, network_of
-from chalicelib.vision.detect.yunet import iou, suppress, surest
+from chalicelib.vision.detect.yunet import YuNet, iou, suppress, surest
 from chalicelib.vision.packs.manifest import DetectorRole
 from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pictures.planes import Planes, interpolated, planes_of, resized
@@ -50,6 +49,9 @@ the memory. Those of huge pictures have `role.huge_tile_px`."""
 
 PROPOSAL_SCORE = 0.4
 """Low, because the second look decides: a face that is not proposed is lost."""
+
+MAX_PROPOSALS = 128
+"""Most faces that are proposed to the second look, the surest."""
 
 LOOK_IOU = 0.4
 """Smallest overlap with the proposal at which a look has found the same face."""
@@ -99,14 +101,14 @@ class Detector:
     """Two-look face detection with the pack's detector."""
 
     def __init__(self, sessions: Sessions, role: DetectorRole) -> None:
-        self._network = network_of(sessions, role)
+        self._network = YuNet(sessions, role)
         self._spread, self._done = sessions.spread, sessions.done
         self._role = role
 
     def faces(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         """Find all faces of a (height, width, 3) RGB picture, largest box first."""
         confirmed = self.confirm(image, *self.propose(image))
-        found = self._network.settled(image, suppress(confirmed, self._role.nms_iou))
+        found = suppress(confirmed, self._role.nms_iou)
         return [_face(row) for row in sorted(found, key=lambda row: -row[2] * row[3])]
 
     def propose(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

@@ -1,4 +1,4 @@
-"""Decoding of YuNet's outputs to faces (libfacedetection.train; the same decoding as OpenCV's FaceDetectorYN).
+"""YuNet, and the decoding of its outputs to faces (libfacedetection.train; as OpenCV's FaceDetectorYN decodes them).
 
 A face is a row of 15: x, y, width, height, five landmarks x, y (eye, eye, nose tip, mouth corner, mouth corner; image
 left before right), score.
@@ -11,8 +11,29 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from chalicelib.vision.packs.manifest import DetectorRole
+from chalicelib.vision.packs.session import Sessions
+from chalicelib.vision.pictures.planes import Planes, canvas
+
+GRID = 32
+"""Canvas sides are multiples of this, the detector's coarsest stride."""
+
 LARGEST = 10.0
 """Largest log of a box's side in strides. Larger values are nonsense, and the limit prevents overflow."""
+
+
+class YuNet:
+    """The pack's detector, on pictures of any size."""
+
+    def __init__(self, sessions: Sessions, role: DetectorRole) -> None:
+        self._sessions = sessions
+        self._role = role
+
+    def rows(self, pictures: Sequence[Planes], score: float) -> list[NDArray[np.float32]]:
+        """Return the (n, 15) rows that reach `score` for each of the pictures of one size, in their own pixels."""
+        filled = canvas(pictures, self._role.channels, GRID)
+        outputs = self._sessions.run(self._role.file, filled)
+        return decode(outputs, filled.shape[3], self._role.strides, score)
 
 
 def decode(

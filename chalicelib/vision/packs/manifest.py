@@ -5,21 +5,21 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from chalicelib.core.decision import ImpostorCurve
 from chalicelib.core.population import Population
 from chalicelib.vision.packs import calibration
 from chalicelib.vision.packs.calibration import Measured
-from chalicelib.vision.packs.pack_files import Package, PackFile, Source, made
 
 SCHEMA = 1
 CHECKED = "manifest.json"
-"""In a package: the manifest of the files in this folder, which were checked when it was made (infra/networks.py)."""
-DECODES = ("yunet", "ssd_mobilenet_v1")
+"""In a package: the manifest, whose files were checked when it was made (infra/package.py)."""
+DECODE = "yunet"
+"""How a detector's outputs are read (vision/detect/yunet.py)."""
 
 NO_CROPS = ("detector", "embedding", "quality")
 """Roles that do not take a square crop."""
@@ -31,26 +31,26 @@ CHANNELS = ("RGB", "BGR", "L")
 """Orders of a picture's colours as models take them. L is the luminance alone; only crops may use it."""
 _log = logging.getLogger(__name__)
 
+Record = TypeVar("Record")
+
 
 @dataclass(frozen=True)
-class LandmarksRole:
-    """A landmark model for a detector that gives boxes only (vision/detect/landmarks.py)."""
+class PackFile:
+    """A file of a pack."""
 
-    file: str
-    size_px: int
-    crop_factor: float
-    """Side of the first run's square, over the box's longer side."""
-    crop_below: float
-    """How far the centre of that square lies below the box's, over the box's longer side."""
-    again_factor: float
-    """Side of the last run's square, over the longer side of all points that the run before found."""
+    name: str
+    sha256: str
+    size_bytes: int
+    licence: str
+    upstream: str
+    """Who published the weights in it."""
 
 
 @dataclass(frozen=True)
 class DetectorRole:
     file: str
     decode: str
-    """One of DECODES, which reads its outputs."""
+    """DECODE, which reads its outputs."""
     channels: str
     nms_iou: float
     canvas_px: int
@@ -60,25 +60,14 @@ class DetectorRole:
     fine_px: int
     """Longer side of the finer look, for pictures of twice the canvas or more and for those without proposals."""
     huge_zoom: float
+    """How much a very large picture is enlarged for the finest look."""
     huge_tile_px: int
     """Longer side of that look's tiles, of which several run side by side."""
-    """How much a very large picture is enlarged for the finest look."""
     looks_px: tuple[int, int]
     """Sides of the second look's two squares (vision/detect/detect.py); the face takes half of each."""
     turns: tuple[float, ...]
     """Radians, clockwise, by which the smaller square is turned if the face was not found with certainty."""
-    strides: tuple[int, ...] = ()
-    score_scale: tuple[tuple[float, float], ...] = ()
-    """(raw, score) points that map the detector's own scores to the scale of the thresholds in
-    vision/detect/detect.py."""
-    box_fit: tuple[float, float, float] = (0.0, 1.0, 1.0)
-    """Correction from the detector's boxes to boxes of faces: how far they move down (over the height), and the factors
-    of width and height."""
-    landmarks: LandmarksRole | None = None
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        return (self.file, self.landmarks.file) if self.landmarks else (self.file,)
+    strides: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -168,18 +157,14 @@ class Manifest:
     name: str
     version: str
     licence: str
-    fnir: float
-    """Share of searches for people enrolled by one photo that miss them, at FPIR 0.003 (docs/models.md)."""
     files: tuple[PackFile, ...]
-    sources: Mapping[str, Source]
-    packages: Mapping[str, Package]
     detector: DetectorRole
     embedding: EmbeddingRole
     quality: QualityRole
     crops: Mapping[str, CropRole]
     measured: Measured
-    checked: Path | None = None
-    """Folder of the manifest, if the files in it were checked when a package was made of them (infra/networks.py)."""
+    checked: bool = False
+    """Whether its files were checked when a package was made of them (infra/package.py)."""
 
     @property
     def impostor_curve(self) -> ImpostorCurve:
@@ -209,7 +194,7 @@ def read(folder: Path) -> Manifest:
     roles: Mapping[str, Mapping[str, Any]] = data["role"]
     for name in ("detector", "embedding"):
         _require_channels(name, roles[name], CHANNELS[:2])
-    embedding = made(EmbeddingRole, roles["embedding"])
+    embedding = _made(EmbeddingRole, roles["embedding"])
     calibration_file = folder / data["calibration"]
     measured = calibration.read(calibration_file, embedding.model)
     if measured is None:
@@ -219,34 +204,24 @@ def read(folder: Path) -> Manifest:
         name=data["pack"],
         version=data["version"],
         licence=data["licence"],
-        fnir=data["fnir"],
-        files=tuple(made(PackFile, entry) for entry in data["file"]),
-        sources={entry["name"]: made(Source, entry) for entry in data.get("source", ())},
-        packages={entry["name"]: made(Package, entry) for entry in data.get("package", ())},
+        files=tuple(_made(PackFile, entry) for entry in data["file"]),
         detector=_detector(roles["detector"]),
         embedding=embedding,
-        quality=made(QualityRole, quality) if quality else QualityRole(embedding.size_px, embedding.points),
+        quality=_made(QualityRole, quality) if quality else QualityRole(embedding.size_px, embedding.points),
         crops={name: _crop_role(name, role) for name, role in roles.items() if name not in NO_CROPS},
         measured=measured,
-        checked=folder if (folder / CHECKED).is_file() else None,
+        checked=(folder / CHECKED).is_file(),
     )
-    _require_whole(manifest, folder)
+    _require_files(manifest, folder)
     return manifest
 
 
-def _require_whole(manifest: Manifest, folder: Path) -> None:
-    """Raise ValueError unless everything named exists: files of roles, sources of files, packages of sources."""
-    known = {file.name for file in manifest.files}
+def _require_files(manifest: Manifest, folder: Path) -> None:
+    """Raise ValueError unless each file that a role names is one of the pack's."""
     of_crops = {model.file for role in manifest.crops.values() for model in role.models}
-    wanted = {*manifest.detector.files, manifest.embedding.file, *of_crops}
-    sought = [
-        ("file", wanted - known),
-        ("source", {name for file in manifest.files for name in file.sources} - set(manifest.sources)),
-        ("package", {s.package for s in manifest.sources.values() if s.package} - set(manifest.packages)),
-    ]
-    for kind, missing in sought:
-        if missing:
-            raise ValueError(f"the manifest names {', '.join(sorted(missing))} and has no [[{kind}]] for it: {folder}")
+    missing = {manifest.detector.file, manifest.embedding.file, *of_crops} - {file.name for file in manifest.files}
+    if missing:
+        raise ValueError(f"the manifest names {', '.join(sorted(missing))} and has no [[file]] for it: {folder}")
 
 
 def calibrated(manifest: Manifest, file: Path) -> Manifest:
@@ -267,18 +242,16 @@ def calibrated(manifest: Manifest, file: Path) -> Manifest:
 
 
 def _detector(role: Mapping[str, Any]) -> DetectorRole:
-    if role["decode"] not in DECODES:
-        raise ValueError(f"the detector's outputs are decoded as {' or '.join(DECODES)}, not {role['decode']}")
-    turns = tuple(math.radians(degrees) for degrees in role["turns"])
-    landmarks = made(LandmarksRole, role["landmarks"]) if "landmarks" in role else None
-    return made(DetectorRole, role, turns=turns, landmarks=landmarks)
+    if role["decode"] != DECODE:
+        raise ValueError(f"the detector's outputs are decoded as {DECODE}, not {role['decode']}")
+    return _made(DetectorRole, role, turns=tuple(math.radians(degrees) for degrees in role["turns"]))
 
 
 def _crop_role(name: str, role: Mapping[str, Any]) -> CropRole:
     """Read a role of one model, which is the table without the role's own `settings`, or of a list of them."""
     settings = {key: role[key] for key in ("scale", "least_score", "odds_a_year") if key in role}
     alone = {key: value for key, value in role.items() if key not in settings}
-    models = tuple(made(CropModel, table, crop=_crop(name, table["crop"])) for table in role.get("model", [alone]))
+    models = tuple(_made(CropModel, table, crop=_crop(name, table["crop"])) for table in role.get("model", [alone]))
     for model in models:
         if sorted(model.labels) != sorted(models[0].labels):
             raise ValueError(
@@ -292,9 +265,25 @@ def _crop(name: str, table: Mapping[str, Any]) -> Crop:
     if table["kind"] not in CROPS:
         raise ValueError(f"a crop is one of {', '.join(CROPS)}, not {table['kind']}")
     _require_channels(name, table, CHANNELS)
-    return made(Crop, table)
+    return _made(Crop, table)
 
 
 def _require_channels(name: str, table: Mapping[str, Any], allowed: Sequence[str]) -> None:
     if table["channels"] not in allowed:
         raise ValueError(f"the channels of role {name} are {' or '.join(allowed)}, not {table['channels']}")
+
+
+def _made(kind: Callable[..., Record], table: Mapping[str, Any], **given: Any) -> Record:
+    """Make a record from a table that has its fields' names. `given`: fields that are not as the table has them.
+
+    Raises ValueError if the table lacks a field, or has one that the record has not.
+    """
+    try:
+        return kind(**{name: _frozen(value) for name, value in table.items() if name not in given}, **given)
+    except TypeError as error:
+        raise ValueError(f"an entry of the manifest is wrong: {error}") from error
+
+
+def _frozen(value: Any) -> Any:
+    """Turn lists, also nested ones, into tuples."""
+    return tuple(map(_frozen, value)) if isinstance(value, list) else value

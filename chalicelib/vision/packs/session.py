@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 
 from chalicelib.vision.cpu_slots import CpuSlots
 from chalicelib.vision.packs.packs import Pack
-from chalicelib.vision.packs.prelu import without_prelu
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 """Else it keeps a device's id and events in the home folder, and sends them to its makers (1.31, on Linux too). Its own
@@ -86,7 +85,7 @@ class Sessions:
     def _make(self, file: str, threads: int) -> Any:
         with self._making:
             if (file, threads) not in self._sessions:
-                self._sessions[file, threads] = session_of(without_prelu(self._pack.content(file)), threads)
+                self._sessions[file, threads] = session_of(self._pack.content(file), threads)
             return self._sessions[file, threads]
 
 

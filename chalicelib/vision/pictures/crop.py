@@ -74,22 +74,8 @@ def cut_turned(image: NDArray[np.uint8], square: Square, turn: float, size_px: i
     return np.asarray(turned)
 
 
-LIT = 230
-DIM = 128
 LARGEST_GAIN = 10.0
-"""Largest gain of `lit` and `brightened`: beyond it only the camera's noise gets brighter."""
-
-
-def lit(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Brighten the picture so that some pixels reach LIT, if hardly any is brighter than DIM.
-
-    For networks that were trained on well lit pictures only.
-    """
-    peak = float(np.percentile(picture[::4, ::4], 99))
-    if peak >= DIM:
-        return picture
-    gain = min(LIT / max(peak, 1.0), LARGEST_GAIN)
-    return np.asarray(np.minimum(picture * np.float32(gain), 255)).astype(np.uint8)
+"""Largest gain of `brightened`: beyond it only the camera's noise gets brighter."""
 
 
 def cut_out(image: NDArray[np.uint8], x0: int, y0: int, x1: int, y1: int) -> NDArray[np.uint8]:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from chalicelib.vision.packs import protobuf, session
-from chalicelib.vision.packs.protobuf import message, of_text
+from chalicelib.vision.packs import session
 from chalicelib.vision.pictures.crop import Square, cut, cut_out
 
 Planes = NDArray[np.float32]
@@ -76,7 +76,7 @@ def interpolated(planes: Planes, size: tuple[int, int]) -> Planes:
 
 
 def _interpolated(planes: Planes | NDArray[np.uint8], size: tuple[int, int], spread: Spread) -> Planes:
-    session, sides = _interpolation(b"sides"), (1, 1, size[1], size[0])
+    session, sides = _interpolation("sides"), (1, 1, size[1], size[0])
     resized = np.empty((3, *sides[2:]), np.float32)
 
     def fill(colour: int) -> None:
@@ -106,7 +106,7 @@ def square_of(image: NDArray[np.uint8], square: Square, size_px: int) -> Planes:
     left, top, side = int(square.x), int(square.y), math.ceil(square.side) + 1
     scales = np.array([1, 1, *[size_px / square.side] * 2], np.float32)
     region = planes_of(cut_out(image, left, top, left + side, top + side))
-    (answer,) = _interpolation(b"scales").run(None, {"planes": region[None], "scales": scales})
+    (answer,) = _interpolation("scales").run(None, {"planes": region[None], "scales": scales})
     return np.asarray(answer[0, :, :size_px, :size_px], np.float32)
 
 
@@ -125,16 +125,6 @@ def canvas(pictures: Sequence[Planes], channels: str, multiple_of: int) -> NDArr
 
 
 @cache
-def _interpolation(by: bytes) -> Any:
-    """Create a session of one linear Resize by `sides` or `scales`, which maps pixel centres to pixel centres."""
-    inputs = [b"planes", b"", *([b"scales"] if by == b"scales" else [b"", b"sides"])]
-    resize = protobuf.node(b"Resize", inputs, b"resized", [of_text(b"mode", b"linear")])
-    asked = _value(11, by, 1 if by == b"scales" else 7)
-    graph = b"".join([resize, message(2, b"resize"), _value(11, b"planes", 1), asked, _value(12, b"resized", 1)])
-    opset = message(8, protobuf.integer(2, 13))
-    return session.session_of(protobuf.integer(1, 8) + message(7, graph) + opset)
-
-
-def _value(number: int, name: bytes, kind: int) -> bytes:
-    """Encode an input or output of the graph; `kind` 1 is float32, 7 int64."""
-    return message(number, message(1, name) + message(2, message(1, protobuf.integer(1, kind))))
+def _interpolation(by: str) -> Any:
+    """Create the session of a linear resize by `sides` or `scales` (lab/resize.py wrote the files)."""
+    return session.session_of(Path(__file__).with_name(f"resize_by_{by}.onnx").read_bytes())

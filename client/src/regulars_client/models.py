@@ -341,15 +341,6 @@ class Limits(Struct, kw_only=True):
 MergeState: TypeAlias = Annotated[str, Meta(description="")]
 
 
-class Models(Struct, kw_only=True):
-    """A pack of face models beside the best one, by the share of visits that they miss."""
-
-    pack: str
-    missed: float
-    best: str
-    best_missed: float
-
-
 class NearFace(Struct, kw_only=True):
     face: str
     score: float
@@ -531,7 +522,6 @@ class Usage(Struct, kw_only=True):
     requests_today: int | None
     captures_kept: KeptCaptures | None
     disk: Disk | None
-    models: Models | None
     changes: int
     snapshot_lag: int
     limits: Limits

@@ -96,7 +96,7 @@ def _writable(folder: Path) -> bool:
 
 def _camera(what: str, camera: CameraConfig, config: Config, clock: Clock) -> Line:
     try:
-        chooser_of(camera, config.models)
+        chooser_of(camera)
         stop = threading.Event()
         timer = threading.Timer(FIRST_FRAME_S, stop.set)
         timer.start()

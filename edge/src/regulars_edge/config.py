@@ -110,7 +110,6 @@ class Config:
     make_cameras: bool = False
     tenant_key: bool = False
     """Whether the tenant's own key may lie on this box."""
-    models: Path | None = None
     log_form: str = "text"
     log_level: str = "info"
 
@@ -140,7 +139,7 @@ def parsed(raw: dict[str, Any], name: str = "edge.toml", environment: Mapping[st
     """Check and convert a parsed configuration; `name` stands in messages. Raises Misconfigured."""
     top = _Table(raw, name)
     server, spool, upload = top.table("server"), top.table("spool"), top.table("upload")
-    log, metrics, detector = top.table("log"), top.table("metrics"), top.table("detector")
+    log, metrics = top.table("log"), top.table("metrics")
     zone = _zone(top)
     cameras = tuple(
         _camera(_Table(row, f"{name} [[camera]] {at + 1}"), zone) for at, row in enumerate(top.rows("camera"))
@@ -160,11 +159,10 @@ def parsed(raw: dict[str, Any], name: str = "edge.toml", environment: Mapping[st
         zone=zone,
         hours=_hours(upload, "hours", zone),
         metrics_port=metrics.whole("port", DEFAULT_METRICS_PORT, 0, 65_535),
-        models=_path(detector, "models"),
         log_form=log.one_of("format", ("text", "json"), "text"),
         log_level=log.one_of("level", ("debug", "info", "warning", "error"), "info"),
     )
-    for table in (server, spool, upload, log, metrics, detector, top):
+    for table in (server, spool, upload, log, metrics, top):
         table.end()
     if len({(camera.name, camera.place) for camera in cameras}) != len(cameras):
         raise Misconfigured(f"{name}: a camera has the same source twice")

@@ -215,7 +215,7 @@ class Box:
     def _wired(self, camera: CameraConfig) -> Wiring:
         return (
             source_of(camera, self._config, self._spool.clock),
-            chooser_of(camera, self._config.models),
+            chooser_of(camera),
             PerMinute(camera.per_minute),
         )
 

@@ -36,7 +36,7 @@ class Late:
 
     @cached_property
     def _chooser(self) -> Chooser:
-        return chooser_of(self._camera, self._config.models)
+        return chooser_of(self._camera)
 
     def frames(self, stop: threading.Event) -> Iterator[Frame | None]:
         """Raise what `source_of` raises, and what the source does."""
@@ -93,7 +93,7 @@ def _gate(camera: CameraConfig, clock: Clock) -> MotionGate | None:
     from regulars_edge.sources.video import LiveSource
 
     url = address_of(small).with_credentials()
-    return MotionGate(LiveSource.rtsp(url, clock, small.interval_s), chooser_of(small, None))
+    return MotionGate(LiveSource.rtsp(url, clock, small.interval_s), chooser_of(small))
 
 
 def address_of(camera: CameraConfig) -> Address:
@@ -105,21 +105,21 @@ def address_of(camera: CameraConfig) -> Address:
     return Address.of(camera.place, camera.user, password)
 
 
-def chooser_of(camera: CameraConfig, models: Path | None) -> Chooser:
+def chooser_of(camera: CameraConfig) -> Chooser:
     """Make the choice of frames that a camera's configuration names. Raises Misconfigured."""
-    chooser = _choice(camera, models)
+    chooser = _choice(camera)
     return Masked(chooser, camera.masks) if camera.masks else chooser
 
 
-def _choice(camera: CameraConfig, models: Path | None) -> Chooser:
+def _choice(camera: CameraConfig) -> Chooser:
     if camera.send == "all":
         return Everything()
     if camera.send == "motion":
         return Moving(camera.motion_share, camera.zones)
-    from regulars_edge.choose.faces import Counting, Detector, model_file
+    from regulars_edge.choose.faces import Counting, Detector
     from regulars_edge.choose.still import Still
 
-    detector = Counting(Still(Detector(model_file(models), camera.face_score)), camera.min_face_px, camera.zones)
+    detector = Counting(Still(Detector(camera.face_score)), camera.min_face_px, camera.zones)
     if camera.send == "faces":
         from regulars_edge.choose.with_faces import WithFaces
 

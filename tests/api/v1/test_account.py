@@ -18,7 +18,6 @@ from chalicelib.services.account.settings import OF_MIGRATION, OF_TENANT
 from chalicelib.services.captures.cameras import MAX_CAMERAS
 from chalicelib.services.groups.groups import ARRIVE_TIMES, PERIOD_DAYS
 from chalicelib.services.tenants.settings import MOST_REVIEW_MARGIN
-from chalicelib.vision.packs import packs
 from tests.api.v1.client import V1Client, document
 from tests.fakes import FakeClock, Person, picture
 
@@ -174,14 +173,6 @@ def test_usage_counts_what_there_is_and_names_every_limit(
     assert after["changes"] == after["snapshot_lag"] == before["changes"] + 1
     services.index.build(shop.tenant)
     assert v1.done("GET", USAGE)["snapshot_lag"] in (0, 1)
-
-
-def test_usage_names_the_face_models_and_what_the_best_ones_miss(v1: V1Client, services: Services) -> None:
-    assert v1.done("GET", USAGE)["models"] is None  # of no pack: a fake
-    services.usage.standing = lambda _: packs.standing(packs.at((), "registry").manifest.embedding.model)
-    models = v1.done("GET", USAGE)["models"]
-    assert (models["pack"], models["best"]) == ("registry", "face-pack-1")
-    assert 0 < models["best_missed"] < models["missed"] < 1
 
 
 def test_usage_tells_how_much_of_the_disk_is_free(v1: V1Client, services: Services) -> None:

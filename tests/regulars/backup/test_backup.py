@@ -375,7 +375,7 @@ def test_a_folder_without_a_service_is_told_what_to_do(tmp_path: Path) -> None:
         backup(settings(tmp_path), tmp_path / "shop.tar")
 
 
-def test_a_box_that_was_wiped_answers_as_before(models: None, photos: Path, tmp_path: Path) -> None:
+def test_a_box_that_was_wiped_answers_as_before(photos: Path, tmp_path: Path) -> None:
     """With the real models, over HTTP, backed up while it serves."""
     data, file = tmp_path / "data", tmp_path / "box.tar"
     portrait = run.find_pictures(photos).people[-1].photos[-1].read()

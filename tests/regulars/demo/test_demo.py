@@ -49,7 +49,6 @@ def test_names_that_are_guessed_from_files_call_no_answer_right_or_wrong() -> No
     assert "right" not in show.summary(STEPS, labelled=False)
 
 
-@pytest.mark.usefixtures("models")
 def test_the_demo_runs_once_over_http_and_every_answer_is_right(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -18,6 +18,7 @@ from regulars.deploy import deploy
 from regulars.deploy.deploy import Plan
 from regulars.deploy.stack import Account
 from regulars.errors import NotDeployed
+from tests.own_pack import NAME, own_pack
 from tests.regulars.deploy.cloud import REGION, Emulated, Session
 
 STACK, SECRETS = "regulars-test", "SecretsParameter"
@@ -173,20 +174,20 @@ def test_a_plan_tells_parameters_and_resources(archive: Path) -> None:
 
 
 def test_a_plan_names_the_packs_and_their_folder_and_what_a_month_costs(archive: Path, tmp_path: Path) -> None:
-    weaker, best = (packs.at([tmp_path], name) for name in ("registry", "face-pack-1"))
-    (tmp_path / best.files[0].name).write_bytes(bytes(best.files[0].size_bytes))
-    plan = Plan(STACK, archive, small_template("Work"), {}, (weaker, best))
+    own_pack(tmp_path)
+    both = tuple(packs.find(tmp_path, name) for name in (NAME, "face-pack-1"))
+    whole = {**small_template("Work"), "Globals": template.load(template.FUNCTIONS)["Globals"]}
+    plan = Plan(STACK, archive, whole, {}, both)
     lines = list(plan.lines())
-    assert [line.split()[1] for line in lines if line.startswith("pack  ")] == ["registry,", "face-pack-1,"]
-    assert any(
-        "face-pack-1" in line and best.manifest.embedding.model in line and str(tmp_path) in line for line in lines
-    )
-    (warning,) = [line for line in lines if "warning: " in line]
-    assert "registry miss 69% of the visits" in warning
-    assert lines.index(warning) == next(n for n, line in enumerate(lines) if "registry," in line) + 1
+    assert [line.split() for line in lines if line.startswith("pack  ")] == [
+        ["pack", f"{pack.manifest.name},", "model", f"{pack.manifest.embedding.model},", "of", str(pack.folder)]
+        for pack in both
+    ]
     (cost,) = [line for line in lines if line.startswith("costs")]
     assert re.search(r"[0-9]+\.[0-9]{2} USD a month", cost)
-    assert json.loads(plan.template_with_code("s3://b/k"))["Outputs"]["Pack"] == {"Value": "face-pack-1"}
+    made = json.loads(plan.template_with_code("s3://b/k"))
+    assert made["Outputs"]["Pack"] == {"Value": NAME}
+    assert made["Globals"]["Function"]["Environment"]["Variables"]["REGULARS_PACK"] == NAME
 
 
 def test_a_parameter_without_a_value_is_a_mistake_of_the_caller(capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,6 +32,7 @@ from regulars.serve.folder import Served
 from regulars.serve.settings import ServeSettings
 from tests.fakes import FakeClock, FakeVision
 from tests.faults.server import Server
+from tests.own_pack import NAME, own_pack
 from tests.regulars.serve.certificate import certificate
 
 NOW = datetime.now(UTC)
@@ -65,7 +66,7 @@ def book(data: Path, clock: FakeClock | None = None) -> Services:
 
 
 def test_before_the_first_start_all_is_well_and_nothing_is_made(
-    models: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["doctor", "--port", "0"]) == 0
@@ -80,7 +81,7 @@ def test_before_the_first_start_all_is_well_and_nothing_is_made(
 
 
 def test_a_service_that_runs_and_one_that_was_stopped_are_well_and_stay_as_they_are(
-    models: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server = Server(tmp_path / "shop", "--metrics-port", "0")
     port = server.url.rpartition(":")[2]
@@ -107,7 +108,7 @@ def test_settings_that_are_wrong_are_the_only_line(tmp_path: Path, capsys: pytes
     )
 
 
-def test_a_book_that_is_damaged_is_told(models: None, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_book_that_is_damaged_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     tmp_path.chmod(0o700)
     (tmp_path / "regulars.sqlite").write_bytes(b"no database" * 1000)
     assert main(["doctor", "--data", str(tmp_path), "--port", "0"]) == 1
@@ -244,23 +245,20 @@ def test_plain_http_that_others_reach_is_told_unless_a_proxy_speaks_tls() -> Non
 # --- models and book --------------------------------------------------------------------------------------------------
 
 
-def test_a_damaged_file_of_a_pack_is_told_with_the_command_that_mends_it(tmp_path: Path) -> None:
-    pack = packs.at((tmp_path,), "registry")
-    needed = [file for file in pack.files if not file.optional]
-    for file in needed:
-        with (tmp_path / file.name).open("wb") as stream:
-            stream.truncate(file.size_bytes)
-    found = list(check_files(pack))
-    assert levels(found) == [FAILED] * len(needed)
-    assert f"{tmp_path / needed[0].name} is damaged, by its sha256: `regulars models pull --pack registry`" in (
-        one.says for one in found
-    )
+def test_a_damaged_file_of_a_pack_is_told_with_what_mends_it(tmp_path: Path) -> None:
+    own_pack(tmp_path)
+    pack = packs.at(tmp_path, NAME)
+    assert levels(check_files(pack)) == [OK]
+    damaged = tmp_path / NAME / pack.files[0].name
+    damaged.unlink()
+    damaged.write_bytes(bytes(pack.files[0].size_bytes))
+    assert only(check_files(pack)) == (FAILED, f"{damaged} is damaged, by its sha256. Copy it there again")
 
 
 def test_a_model_that_no_pack_has_is_told(tmp_path: Path) -> None:
     with closing(book(tmp_path)) as services:
         found = list(check_models(Settings(storage=tmp_path), services.tenants.all()))
-    assert "no model pack of this version makes embeddings of the model" in found[-1].says
+    assert "no model pack here makes embeddings of the model" in found[-1].says
     assert found[-1].level is FAILED
 
 

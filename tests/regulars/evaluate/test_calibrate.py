@@ -36,7 +36,7 @@ def options(faces: Faces, pack: Pack, tmp_path: Path) -> list[str]:
     memory = Memory(tmp_path / "out" / MEMORY, looked_by(pack))
     memory.keep(seen)
     memory.close()
-    folders = {"images": tmp_path / "people", "out": tmp_path / "out", "to": tmp_path / "to"}
+    folders = {"images": tmp_path / "people", "out": tmp_path / "out"}
     named = [word for name, folder in folders.items() for word in (f"--{name}", str(folder))]
     return ["calibrate", "--pack", pack.manifest.name, *named]
 
@@ -49,7 +49,7 @@ def test_the_curve_is_written_beside_and_renamed(
     file.parent.mkdir()
     file.write_text("the former curve")
     os.link(file, tmp_path / "former")
-    assert main(options) == 0
+    assert main([*options, "--to", str(file.parent)]) == 0
     assert (tmp_path / "former").read_text() == "the former curve"
     entry = json.loads(file.read_text())[pack.manifest.embedding.model]
     assert ImpostorCurve.from_calibration(entry).points
@@ -59,3 +59,19 @@ def test_the_curve_is_written_beside_and_renamed(
     assert file.stat().st_mode & 0o777 == 0o666 & ~umask  # the service that reads it may be another user's
     told = " ".join(capsys.readouterr().out.split())
     assert "they look like one person: [b]p001 and p000," in told
+
+
+def test_among_the_models_the_curve_is_the_one_that_the_service_uses(options: list[str], tmp_path: Path) -> None:
+    (models := tmp_path / "models").mkdir()
+    before = packs.at(models).manifest.impostor_curve
+    assert main([*options, "--models", str(models)]) == 0
+    used = packs.at(models)
+    assert used.measured == models / packs.DEFAULT_PACK / packs.CALIBRATION
+    assert used.manifest.impostor_curve != before
+
+
+def test_without_a_folder_for_the_curve_nothing_is_measured(
+    options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(options) == 2
+    assert "name a folder for the curve: --models, from which the service takes it, or --to" in capsys.readouterr().err

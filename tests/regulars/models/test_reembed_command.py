@@ -1,10 +1,8 @@
-"""`regulars reembed` with the real packs, on real pictures."""
+"""`regulars reembed` from the program's pack to one of one's own and back, on real pictures."""
 
 from __future__ import annotations
 
-import re
-import shlex
-import subprocess
+import shutil
 from contextlib import closing
 from pathlib import Path
 
@@ -17,10 +15,10 @@ from chalicelib.services import Services
 from chalicelib.services.enrolment.update import FaceChanges
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
-from chalicelib.vision.packs.packs import Pack, State
 from regulars.cli import main
 from regulars.models import reembed
 from tests import photos as at_hand
+from tests.own_pack import MODEL, NAME, own_pack
 from tests.vision.album import ANY_PICTURE
 
 PEOPLE = {Path(first).stem.partition("_neutral")[0]: pair for pair in at_hand.PAIRS[:5] for first in pair[:1]}
@@ -28,10 +26,18 @@ PEOPLE = {Path(first).stem.partition("_neutral")[0]: pair for pair in at_hand.PA
 *_, LAST = PEOPLE
 
 
+@pytest.fixture(autouse=True)
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of models with a pack of one's own, which the environment names."""
+    own_pack(tmp_path / "models")
+    monkeypatch.setenv("REGULARS_MODELS", str(tmp_path / "models"))
+    return tmp_path / "models"
+
+
 @pytest.fixture
-def shop(default_pack: Pack, registry: Pack, photos: Path, tmp_path: Path) -> Path:
-    """A data folder of five people, enrolled neutral by the default pack; one of them has lost the picture."""
-    with closing(bootstrap.build(Settings(storage=tmp_path / "shop", pack="face-pack-1"))) as services:
+def shop(photos: Path, tmp_path: Path) -> Path:
+    """A data folder of five people, enrolled neutral by the program's pack; one of them has lost the picture."""
+    with closing(bootstrap.build(Settings(storage=tmp_path / "shop"))) as services:
         services.tenants.add("shop", Profile.CLOUD)
         for person in PEOPLE:
             data = (photos / PEOPLE[person][0]).read_bytes()
@@ -52,31 +58,29 @@ def who(services: Services, photos: Path, person: str) -> str | None:
 
 
 def test_who_smiles_is_found_by_either_model_and_who_lost_the_picture_is_named(
-    shop: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+    shop: Path, models: Path, photos: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with closing(bootstrap.build(Settings(storage=shop, pack="face-pack-1"))) as serving:
+    with closing(bootstrap.build(Settings(storage=shop, models=models))) as serving:
         assert [who(serving, photos, person) for person in PEOPLE] == [*PEOPLE]
-        assert main(["reembed", "--pack", "registry", "--data", str(shop)]) == 1, "somebody is not found"
+        assert main(["reembed", "--pack", NAME, "--data", str(shop)]) == 1, "somebody is not found"
         said = capsys.readouterr().out
         assert f"shop: {len(PEOPLE)} faces, about " in said
-        assert (
-            f"shop: {len(PEOPLE) - 1} faces embedded by dlib_resnet_v1_on_sphere; searches go by it from now on" in said
-        )
+        assert f"shop: {len(PEOPLE) - 1} faces embedded by {MODEL}; searches go by it from now on" in said
         assert f"  {LAST}  its picture is gone" in said
         assert [who(serving, photos, person) for person in PEOPLE] == [*list(PEOPLE)[:-1], None]
-        assert serving.tenants.named("shop").model == "dlib_resnet_v1_on_sphere"
+        assert serving.tenants.named("shop").model == MODEL
 
 
-def test_who_is_found_again_makes_it_succeed(shop: Path, photos: Path) -> None:
-    assert main(["reembed", "--pack", "registry", "--data", str(shop)]) == 1
-    with closing(bootstrap.build(Settings(storage=shop))) as services:
+def test_who_is_found_again_makes_it_succeed(shop: Path, models: Path, photos: Path) -> None:
+    assert main(["reembed", "--pack", NAME, "--data", str(shop)]) == 1
+    with closing(bootstrap.build(Settings(storage=shop, models=models))) as services:
         changes = FaceChanges(picture=(photos / PEOPLE[LAST][1]).read_bytes())
         services.face_update.of_face(tenant(services), "regular", LAST, changes, ANY_PICTURE)
-    assert main(["reembed", "--pack", "registry", "--data", str(shop)]) == 0
+    assert main(["reembed", "--pack", NAME, "--data", str(shop)]) == 0
 
 
 def test_an_estimate_counts_what_is_not_embedded_yet(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(["reembed", "--pack", "registry", "--data", str(shop)])
+    main(["reembed", "--pack", NAME, "--data", str(shop)])
     capsys.readouterr()
     back = ["reembed", "--pack", "face-pack-1", "--data", str(shop)]
     assert main([*back, "--estimate"]) == 0
@@ -86,35 +90,8 @@ def test_an_estimate_counts_what_is_not_embedded_yet(shop: Path, capsys: pytest.
     assert "already\nshop: 0 faces embedded by face_reid_0095+flip; searches go by it from now on" in said
 
 
-def cached_only(pack: Pack, home: Path) -> Path:
-    """The pack in the cache of a user whose home that is."""
-    folder = home / ".cache" / "regulars" / "models" / pack.manifest.name
-    folder.mkdir(parents=True)
-    for file in pack.files:
-        (folder / file.name).write_bytes(pack.content(file.name))
-    return folder
-
-
-def test_a_pack_that_a_server_of_another_user_lacks_is_warned_of_with_the_command_that_mends_it(
-    shop: Path, registry: Pack, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    cached = cached_only(registry, tmp_path / "home")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    command = ["reembed", "--pack", "registry", "--data", str(shop), "--estimate"]
-    (models := tmp_path / "models of it").mkdir()
-    for options, folder in (([], "DIR"), (["--models", str(models)], shlex.quote(str(models)))):
-        assert main([*command, *options]) == 0
-        warning = capsys.readouterr().err
-        assert f"warning: the pack registry is in {cached.parent} only" in warning
-        assert f"`mkdir -p {folder} && cp -r {cached} {folder}/`" in warning
-        assert ("serve with `--models DIR`" in warning) == (not options)
-    subprocess.run(re.search("`(mkdir.*?)`", warning)[1], shell=True, check=True)  # type: ignore[index]
-    assert main([*command, *options]) == 0
-    assert capsys.readouterr().err == ""
-
-
 def test_an_estimate_changes_nothing(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["reembed", "--pack", "registry", "--data", str(shop), "--estimate"]) == 0
+    assert main(["reembed", "--pack", NAME, "--data", str(shop), "--estimate"]) == 0
     assert capsys.readouterr().out.count("\n") == 1
     with closing(bootstrap.build(Settings(storage=shop))) as services:
         assert services.reembedding.current("shop") == "face_reid_0095+flip"
@@ -124,7 +101,7 @@ def test_an_estimate_changes_nothing(shop: Path, capsys: pytest.CaptureFixture[s
     ("arguments", "said"),
     [
         (["--pack", "nope"], "there is no model pack 'nope'"),
-        (["--pack", "registry", "--tenant", "nobody"], "there is no tenant 'nobody'"),
+        (["--pack", NAME, "--tenant", "nobody"], "there is no tenant 'nobody'"),
     ],
 )
 def test_a_mistake_is_one_line(arguments: list[str], said: str, shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -141,17 +118,17 @@ def test_the_cost_in_the_cloud_is_said() -> None:
 
 
 def test_a_folder_that_does_not_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["reembed", "--pack", "registry", "--data", str(tmp_path / "nothing")]) == 1
+    assert main(["reembed", "--pack", NAME, "--data", str(tmp_path / "nothing")]) == 1
     assert "there is no data folder" in capsys.readouterr().err
 
 
 def test_a_server_whose_pack_knows_no_liveness_enrols_who_looks_alive_once_another_does(
-    default_pack: Pack, registry: Pack, photos: Path, tmp_path: Path
+    models: Path, photos: Path, tmp_path: Path
 ) -> None:
-    if any(s.state is not State.OK for s in packs.verify(default_pack)):
-        pytest.skip("liveness needs the optional file of face-pack-1")
+    shutil.rmtree(models)
+    own_pack(models, without=("liveness",))
     data = (photos / at_hand.PORTRAIT).read_bytes()
-    with closing(bootstrap.build(Settings(storage=tmp_path / "shop", pack="registry"))) as serving:
+    with closing(bootstrap.build(Settings(storage=tmp_path / "shop", models=models, pack=NAME))) as serving:
         serving.tenants.add("shop", Profile.CLOUD)
         serving.tenants.change("shop", {"least_liveness": 0.01})
         with pytest.raises(Unusable, match="has no model for it"):
@@ -159,3 +136,10 @@ def test_a_server_whose_pack_knows_no_liveness_enrols_who_looks_alive_once_anoth
         assert main(["reembed", "--pack", "face-pack-1", "--data", str(tmp_path / "shop")]) == 0
         face = serving.enrolment.of_largest_face(tenant(serving), "regular", data, ANY_PICTURE)
         assert who(serving, photos, next(iter(PEOPLE))) == face.faceid
+
+
+def test_a_server_that_was_not_told_of_the_pack_says_which_model_it_lacks(shop: Path, photos: Path) -> None:
+    main(["reembed", "--pack", NAME, "--data", str(shop)])
+    said = f"no model pack here makes embeddings of the model '{MODEL}'"
+    with closing(bootstrap.build(Settings(storage=shop))) as serving, pytest.raises(packs.UnknownPack, match=said):
+        who(serving, photos, next(iter(PEOPLE)))

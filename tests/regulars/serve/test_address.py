@@ -31,7 +31,7 @@ def test_everywhere_is_no_place_to_go_to(host: str) -> None:
     assert urlsplit(url_of(host, 8000, tls=False)).hostname not in ("0.0.0.0", "::", None)
 
 
-def test_a_service_that_listens_everywhere_is_reached_at_what_it_prints(models: None, tmp_path: Path) -> None:
+def test_a_service_that_listens_everywhere_is_reached_at_what_it_prints(tmp_path: Path) -> None:
     server = Server(tmp_path / "shop", "--host", "0.0.0.0")
     try:
         running = folder.served(server.data)

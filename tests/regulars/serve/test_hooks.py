@@ -19,8 +19,6 @@ from regulars.serve.service import Service
 from regulars.tenants import credentials
 from tests.services.webhooks.receiver import Receiver, answers, receiving
 
-pytestmark = pytest.mark.usefixtures("models")
-
 PATIENCE_S = 120.0
 
 COMMIT_AND_BE_KILLED = """

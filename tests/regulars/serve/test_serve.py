@@ -25,8 +25,7 @@ from regulars.serve import server, service
 from regulars.serve.server import zones_text
 from regulars.serve.service import Service
 from regulars.tenants import credentials
-
-pytestmark = pytest.mark.usefixtures("models")
+from tests.own_pack import NAME, own_pack
 
 
 def regulars(*arguments: str, data: Path) -> subprocess.CompletedProcess[str]:
@@ -174,13 +173,11 @@ def test_lost_credentials_are_told_at_the_start_and_can_be_had_again(
 
 
 def test_a_damaged_model_is_named_before_the_first_picture(tmp_path: Path) -> None:
-    pack = packs.find(None)
-    for file in pack.files:
-        (tmp_path / file.name).symlink_to(pack.candidates(file)[0])
-    damaged = tmp_path / pack.files[0].name
+    file = packs.at().files[0]
+    damaged = own_pack(tmp_path) / file.name
     damaged.unlink()
-    damaged.write_bytes(bytes(pack.files[0].size_bytes))
-    pipeline = FacePipeline(packs.find(None, places=[tmp_path]))
+    damaged.write_bytes(bytes(file.size_bytes))
+    pipeline = FacePipeline(packs.find(tmp_path, NAME))
     services = bootstrap.build(Settings(storage=tmp_path / "data"), vision=lambda: pipeline)
     with pytest.raises(packs.MissingModel, match=f"{damaged.name} is damaged"):
         server.warm(services)

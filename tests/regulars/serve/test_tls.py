@@ -98,7 +98,7 @@ def test_one_of_the_two_files_is_not_enough(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_sunmis_session_works_over_https_by_another_host_alone(
-    models: None, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The very block of docs/sunmi.md; curl is told to trust the certificate, as a device's own store is."""
     chain, key = certificate(tmp_path)

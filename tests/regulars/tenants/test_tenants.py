@@ -109,7 +109,7 @@ def shown(data: Path, capsys: pytest.CaptureFixture[str], *command: str) -> dict
 def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert tenants(data, "add", "shop") == 0
     at_first = shown(data, capsys, "show", "shop")
-    new = packs.chosen(None).manifest.embedding.model
+    new = packs.at().manifest.embedding.model
     beginning = {
         "capture-mb-a-day": "20000",
         "attributes-off": "none",

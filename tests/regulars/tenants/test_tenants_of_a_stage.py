@@ -13,6 +13,7 @@ from chalicelib.vision.packs import packs
 from infra import template
 from regulars.cli import main
 from tests.adapters.emulated import Aws, storage_stack
+from tests.own_pack import MODEL, NAME, own_pack
 
 
 def value(output: Any, aws: Aws) -> str:
@@ -33,14 +34,16 @@ def value(output: Any, aws: Aws) -> str:
 
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
-    """A stage whose package holds the weaker pack."""
+    """A stage whose package holds a pack of one's own, too, which is that of new tenants."""
+    own_pack(tmp_path / "models")
+    monkeypatch.setenv("REGULARS_MODELS", str(tmp_path / "models"))
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-central-1")
     monkeypatch.setenv("REGULARS_DATA", str(tmp_path / "not this one"))
     outputs = template.load(template.FUNCTIONS)["Outputs"]
     with storage_stack(stack="regulars-storage") as aws:
         made = {name: {"Value": value(one, aws)} for name, one in outputs.items() if "Condition" not in one}
         queue = {"Queue": {"Type": "AWS::SQS::Queue", "Properties": {}}}
-        whole = {"Resources": queue, "Outputs": {**made, "Pack": {"Value": "registry"}}}
+        whole = {"Resources": queue, "Outputs": {**made, "Pack": {"Value": NAME}}}
         aws.client("cloudformation").create_stack(StackName="regulars-shop", TemplateBody=json.dumps(whole))
         yield "shop"
 
@@ -52,7 +55,7 @@ def test_a_tenant_is_made_in_the_stage_with_the_model_that_the_stage_has(
     assert json.loads(capsys.readouterr().out)["tenant"] == "anna"
     assert main(["tenants", "show", "anna", "--stage", stage]) == 0
     shown = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
-    assert shown["model"] == packs.at((), "registry").manifest.embedding.model
+    assert shown["model"] == MODEL
 
 
 def test_an_operator_who_names_a_pack_gets_it(
@@ -62,12 +65,12 @@ def test_an_operator_who_names_a_pack_gets_it(
     assert main(["tenants", "add", "anna", "--stage", stage]) == 0
     capsys.readouterr()
     assert main(["tenants", "show", "anna", "--stage", stage]) == 0
-    assert packs.at((), "face-pack-1").manifest.embedding.model in capsys.readouterr().out
+    assert packs.at().manifest.embedding.model in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     "command",
-    [["captures", "parked"], ["captures", "redrive"], ["fsck"], ["reembed", "--pack", "registry", "--estimate"]],
+    [["captures", "parked"], ["captures", "redrive"], ["fsck"], ["reembed", "--pack", NAME, "--estimate"]],
     ids=" ".join,
 )
 def test_what_an_operator_looks_after_is_the_stages(

@@ -18,8 +18,6 @@ from tests import photos as at_hand
 
 PAIRS = at_hand.PAIRS[:4]
 
-pytestmark = pytest.mark.usefixtures("models")
-
 
 @pytest.fixture
 def people(photos: Path, tmp_path: Path) -> Path:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import pytest
-
 from regulars.clients.client import Connection, Sunmi
 from regulars.clients.v1 import V1
 from regulars.demo.week import run, timeline
@@ -17,7 +15,6 @@ from regulars.tenants import credentials
 MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
 
 
-@pytest.mark.usefixtures("models")
 def test_the_visitor_book_equals_the_timeline(photos: Path, tmp_path: Path) -> None:
     files = run.draw(photos, tmp_path / "week", run.last_week(datetime.now(UTC)))
     with service.running(tmp_path / "data") as running, Connection(running.url) as connection:

@@ -6,7 +6,6 @@ libfacedetection.train's (the same as OpenCV's FaceDetectorYN).
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -24,10 +23,8 @@ if TYPE_CHECKING:
 
     from regulars_edge.choose.areas import Areas
 
-MODEL = "yunet_s_dynamic.onnx"
-MODEL_SHA256 = "daede24002cc8590f457998cc5e6c9e8b82f45f6bd969506a8913cd4ed10a2d3"
-PACK = "face-pack-1"
-MODELS_VARIABLE = "REGULARS_MODELS"
+MODEL = Path(__file__).with_name("yunet_s_dynamic.onnx")
+"""In a checkout it is a link to the file of the service's pack; the wheel has the file."""
 
 ENOUGH_FACE_PX = 112
 """Shorter side beyond which more pixels do not help: what embeddings look at."""
@@ -53,31 +50,11 @@ class FaceDetector(Protocol):
     def faces(self, image: Image) -> list[Face]: ...
 
 
-def model_file(setting: Path | None, environment: Mapping[str, str] = os.environ) -> Path:
-    """Find the detector's file in the places that the service looks in too. Raises Misconfigured."""
-    named = environment.get(MODELS_VARIABLE)
-    home = Path(environment.get("HOME", "~")).expanduser()
-    places = [place for place in (setting, Path(named) if named else None) if place] or [
-        home / ".cache" / "regulars" / "models"
-    ]
-    for place in places:
-        for file in (place / MODEL, place / PACK / MODEL):
-            if file.is_file():
-                with file.open("rb") as stream:
-                    if hashlib.file_digest(stream, "sha256").hexdigest() == MODEL_SHA256:
-                        return file
-                raise Misconfigured(f"{file} is damaged: its SHA-256 is not that of the pack; copy it anew")
-    raise Misconfigured(
-        f"the face detector {MODEL} was not found in {', '.join(map(str, places))}: name its folder "
-        f"([detector] models, or {MODELS_VARIABLE})"
-    )
-
-
 class Detector:
     """One thread; faces of up to the whole picture, from about 10 pixels on a canvas of 640."""
 
-    def __init__(self, file: Path, score: float = 0.7) -> None:
-        self._session = _session(file)
+    def __init__(self, score: float = 0.7) -> None:
+        self._session = _session()
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
         self._score = score
@@ -102,7 +79,7 @@ class Detector:
 
 
 @cache
-def _session(file: Path) -> Any:
+def _session() -> Any:
     """Load the model, once for all cameras (twice, if two begin at the same moment)."""
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # else it writes to the home folder and to its makers
     try:
@@ -114,7 +91,7 @@ def _session(file: Path) -> Any:
     options.inter_op_num_threads = 1
     options.enable_cpu_mem_arena = False  # it would keep what the largest picture took
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(str(MODEL), options, providers=["CPUExecutionProvider"])
 
 
 class Counting:

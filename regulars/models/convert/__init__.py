@@ -1,1 +1,0 @@
-"""Converters of published weights to ONNX. Lambda does not get them, only the converted models."""

@@ -1,0 +1,37 @@
+"""A pack of one's own: the product's under another name, whose embeddings are those of the face without its mirror
+image.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+from chalicelib.vision.packs import packs
+
+NAME, MODEL = "ours", "face_reid_0095"
+
+
+def own_pack(models: Path, *, without: tuple[str, ...] = ()) -> Path:
+    """Make the pack in the folder `models`, and return its folder. `without`: roles that it lacks."""
+    product = packs.PACKS / packs.DEFAULT_PACK
+    folder = models / NAME
+    folder.mkdir(parents=True)
+    text = (product / "manifest.toml").read_text()
+    named = text.replace(f'pack = "{packs.DEFAULT_PACK}"', f'pack = "{NAME}"')
+    embeds = named.replace('model = "face_reid_0095+flip"', f'model = "{MODEL}"').replace(
+        "\nnumber = 1\n", "\nnumber = 2\n"
+    )
+    (folder / "manifest.toml").write_text(_without(embeds.replace("\nmirrored = true\noutput", "\noutput"), without))
+    curve = json.loads((product / "calibration.json").read_text())[packs.at().manifest.embedding.model]
+    (folder / "calibration.json").write_text(json.dumps({MODEL: {**curve, "usual": None}}))
+    for file in packs.at().files:
+        (folder / file.name).symlink_to(product / file.name)
+    return folder
+
+
+def _without(manifest: str, roles: tuple[str, ...]) -> str:
+    head, *tables = re.split(r"(?m)^(?=\[)", manifest)
+    gone = tuple(f"{bracket}role.{role}{end}" for role in roles for bracket in ("[", "[[") for end in ("]", "."))
+    return "".join([head, *(table for table in tables if not table.startswith(gone))])
