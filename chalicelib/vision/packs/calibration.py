@@ -22,8 +22,9 @@ class DamagedCalibration(ValueError):
 
 @dataclass(frozen=True)
 class Measured:
-    """The curve of a model, and the population that it was measured with. `usual`: see core/population.py; None if scores were not judged by a population.
+    """The curve of a model, and the population that it was measured with.
 
+    `usual`: see core/population.py; None if scores were not judged by a population.
     `rows`: the file of the population beside the curve; None if there is none, and the pack's own counts.
     """
 
