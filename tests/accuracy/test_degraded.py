@@ -165,7 +165,7 @@ def test_a_poor_stranger_is_nobody_among_sharp_photos(
 def test_a_blurred_stranger_is_nobody_among_equally_blurred_photos(
     first: int, levels: list[Level], threshold: float
 ) -> None:
-    """Half of the persons enrolled, the others searched for. Two women whose mouths are covered are just alike enough."""
+    """Half of the persons enrolled, the others searched for. Two women with covered mouths are just alike enough."""
     enrolled = range(first, first + PERSONS // 2)
     hits = [
         (level.way, level.level, one, other)
