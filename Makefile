@@ -105,8 +105,8 @@ bench: setup .venv/peers  ## Time by stage, with ratios to a peer in the same ru
 load: setup  ## Mixed traffic at rising load until the service refuses, then the first load again; MINUTES=2 for a short run
 	$(BIN)/python -m bench.load $(if $(MINUTES),--minutes $(MINUTES))
 
-bench-book: setup  ## How true the book of strangers is, on labelled faces beside the checkout; FACES=, ORDERS=
-	$(BIN)/python -m bench.book $(if $(FACES),--faces "$(FACES)") $(if $(ORDERS),--orders $(ORDERS))
+bench-book: setup  ## How true the book of strangers is, on labelled faces beside the checkout; MORE="--scene backlog --draw 1 2"
+	$(BIN)/python -m bench.book $(MORE)
 
 bench-cold: setup .venv/peers  ## Cold starts of the packaged functions, split; needs Python 3.13
 	$(BIN)/python -m pip install -qq --group kernel

@@ -10,11 +10,12 @@ import hashlib
 import random
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,6 @@ from chalicelib.core import keys
 from chalicelib.core.captures import sighting_id
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.observations import ObservationFilter
-from chalicelib.core.pictures import ATTRIBUTES, DetectedFace
 from chalicelib.core.ports import Vision
 from chalicelib.services import Services
 from chalicelib.services.captures.camera_settings import CameraSettings
@@ -38,14 +38,28 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-APART = timedelta(minutes=10)
-"""The time between two captures."""
-
-CHORES_EVERY = 100
-"""Captures after which the hourly chores run."""
-
 BEGINS = datetime(2026, 1, 1, tzinfo=UTC)
 _CAMERA, _TENANT = "door", "book"
+_LOOKS = frozenset({"detect", "examine", "embed", "qualities", "describe", "crop"})
+
+
+@dataclass(frozen=True)
+class Scene:
+    """How captures of one camera come. `apart`: the time between two. `chores_every`: captures after which chores run.
+
+    None: the first is processed after the last was taken, as after an outage, and chores run when all are.
+    """
+
+    apart: timedelta
+    chores_every: int | None = None
+
+
+SCENES = {
+    "spread": Scene(timedelta(minutes=10), 100),
+    "door": Scene(timedelta(minutes=1), 5),
+    "backlog": Scene(timedelta(minutes=1)),
+    "rush": Scene(timedelta(seconds=1)),
+}
 
 
 @dataclass(frozen=True)
@@ -94,46 +108,21 @@ def trueness(sightings: Iterable[Sighting]) -> Trueness:
 
 
 class RememberedVision:
-    """A Vision that looks at each picture once, however often it is played."""
+    """A core.ports.Vision that looks at each picture once, however often it is played."""
 
     def __init__(self, vision: Vision) -> None:
         self._vision = vision
         self._known: dict[Hashable, Any] = {}
-        self.model, self.impostor_curve, self.population = vision.model, vision.impostor_curve, vision.population
-        self.dimensions, self.pack = vision.dimensions, vision.pack
-        self.read, self.size, self.hidden = vision.read, vision.size, vision.hidden
 
-    def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
-        return list(self._once("detect", image))
+    def __getattr__(self, name: str) -> Any:
+        known = getattr(self._vision, name)
+        return partial(self._once, name) if name in _LOOKS else known
 
-    def examine(
-        self,
-        image: NDArray[np.uint8],
-        faces: Sequence[DetectedFace],
-        wanted: Collection[str] = ATTRIBUTES,
-        *,
-        crops: bool = False,
-    ) -> Any:
-        return self._once("examine", image, faces, sorted(wanted), crops=crops)
-
-    def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> Any:
-        return self._once("embed", image, faces)
-
-    def qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> Any:
-        return self._once("qualities", image, faces)
-
-    def describe(
-        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] = ATTRIBUTES
-    ) -> Any:
-        return self._once("describe", image, faces, sorted(wanted))
-
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> Any:
-        return self._once("crop", image, face)
-
-    def _once(self, step: str, image: NDArray[np.uint8], *faces: Any, **named: Any) -> Any:
-        key = step, hashlib.sha256(image.tobytes()).digest(), repr((faces, named))
+    def _once(self, look: str, image: NDArray[np.uint8], *asked: Any, **named: Any) -> Any:
+        what = tuple(sorted(one) if isinstance(one, set) else one for one in asked)
+        key = look, hashlib.sha256(image.tobytes()).digest(), repr((what, named))
         if key not in self._known:
-            self._known[key] = getattr(self._vision, step)(image, *faces, **named)
+            self._known[key] = getattr(self._vision, look)(image, *asked, **named)
         return self._known[key]
 
 
@@ -153,9 +142,11 @@ class Player:
     `persons`: of each picture, by number.
     """
 
-    def __init__(self, files: Sequence[Path], persons: Sequence[int], vision: Vision, fpir_target: float) -> None:
-        self._files, self._persons = files, persons
-        self._vision = RememberedVision(vision)
+    def __init__(
+        self, files: Sequence[Path], persons: Sequence[int], vision: RememberedVision, fpir_target: float
+    ) -> None:
+        self.files, self._persons = files, persons
+        self._vision = vision
         self._fpir_target = fpir_target
 
     def look(self, advance: Callable[[], object]) -> None:
@@ -167,21 +158,22 @@ class Player:
             advance()
 
         with ThreadPoolExecutor(cores()) as pool:
-            list(pool.map(look_at, range(len(self._files))))
+            list(pool.map(look_at, range(len(self.files))))
 
-    def play(self, seed: int, advance: Callable[[], object], *, learns: bool) -> list[Sighting]:
+    def play(self, seed: int, scene: Scene, advance: Callable[[], object], *, learns: bool) -> list[Sighting]:
         """Play all pictures into an empty book, in an order of their own; return whose they are then.
 
         `learns`: faces learn from their sightings, and those that are one person are joined.
         """
-        order = random.Random(seed).sample(range(len(self._files)), len(self._files))
+        order = random.Random(seed).sample(range(len(self.files)), len(self.files))
         with tempfile.TemporaryDirectory() as folder:
-            return self._played(Path(folder), order, advance, learns=learns)
+            return self._played(Path(folder), order, scene, advance, learns=learns)
 
     def _played(
         self,
         folder: Path,
         order: Sequence[int],
+        scene: Scene = SCENES["spread"],
         advance: Callable[[], object] = lambda: None,
         *,
         learns: bool = False,
@@ -194,21 +186,22 @@ class Player:
             services.cameras.add(tenant, _CAMERA, _CAMERA, CameraSettings())
             main: dict[int, str | None] = {}
             for count, number in enumerate(order, 1):
-                clock.at += APART
-                main[number] = self._seen(services, tenant, number)
-                if count % CHORES_EVERY == 0:
+                taken = BEGINS + count * scene.apart
+                clock.at = BEGINS + (count if scene.chores_every else len(order)) * scene.apart
+                main[number] = self._seen(services, tenant, number, taken)
+                if scene.chores_every and count % scene.chores_every == 0:
                     services.sweep.tenant(tenant, clock.at)
                 advance()
             services.sweep.tenant(tenant, clock.at)
             faces = _faces(services, tenant)
         return [Sighting(one, self._persons[one], faces.get(id_ or "")) for one, id_ in main.items()]
 
-    def _seen(self, services: Services, tenant: Tenant, number: int) -> str | None:
+    def _seen(self, services: Services, tenant: Tenant, number: int, taken: datetime) -> str | None:
         """Upload the picture and have it resolved; return the id of the main face's sighting, None if there is none."""
-        picture = self._files[number].read_bytes()
+        picture = self.files[number].read_bytes()
         kind = "image/png" if picture.startswith(b"\x89PNG") else "image/jpeg"
         sha256 = hashlib.sha256(picture).hexdigest()
-        offer = Offer(_CAMERA, sha256, len(picture), kind, services.clock.now())
+        offer = Offer(_CAMERA, sha256, len(picture), kind, taken)
         capture = services.captures.offer(tenant, [offer])[0].capture
         services.uploads.put_if_absent(keys.capture_picture(tenant.name, _CAMERA, capture.id), picture, kind)
         resolved = services.ingest.capture(tenant.name, _CAMERA, capture.id)

@@ -18,7 +18,7 @@ from rich.table import Table
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline
 from regulars import page
-from regulars.evaluate.book import Player, Sighting, Trueness, trueness
+from regulars.evaluate.book import SCENES, Player, RememberedVision, Sighting, Trueness, trueness
 from regulars.evaluate.labelled import LabelledFolder
 from regulars.evaluate.text import readable
 
@@ -37,54 +37,83 @@ _COLUMNS = {
     "split": "split",
     "mixed": "mixed",
 }
+_PLAYED = "scene, learning"
 _SHARES = ("precision", "recall", "f1")
 _LEARNED = "on"
 _LEARNING = {"off": False, _LEARNED: True}
 
+Kind = tuple[str, str]
+"""Scene, and whether faces learn."""
+
 
 def evaluate_book(
-    folder: LabelledFolder,
+    folders: Sequence[LabelledFolder],
     pack: Pack,
     fpir_target: float,
     *,
     orders: int,
     out: Path,
     json_file: Path | None,
+    scenes: Sequence[str] = ("spread",),
     console: Console | None = None,
-) -> dict[str, list[Trueness]]:
-    """Play the folder in several orders, with learning off and on. Show the figures; write the page and the file."""
+) -> dict[Kind, list[Trueness]]:
+    """Play each folder in several orders and scenes, with learning off and on; show and write the figures."""
     console = console or Console()
-    player = Player(folder.files, folder.person_of, FacePipeline(pack), fpir_target)
-    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
-        looking = bar.add_task("looking at pictures", total=len(folder.files))
-        player.look(lambda: bar.advance(looking))
-        playing = bar.add_task("playing captures", total=len(_LEARNING) * orders * len(folder.files))
-        played = {
-            learning: [player.play(seed, lambda: bar.advance(playing), learns=learns) for seed in range(orders)]
-            for learning, learns in _LEARNING.items()
-        }
-    found = {learning: [trueness(sightings) for sightings in of_orders] for learning, of_orders in played.items()}
-    about = f"{readable(str(folder.folder))}: {len(folder.files)} pictures of {len(folder.persons)} persons"
+    vision = RememberedVision(FacePipeline(pack))
+    players = [Player(folder.files, folder.person_of, vision, fpir_target) for folder in folders]
+    played = _played(players, orders, scenes, console)
+    found = {kind: [trueness(sightings) for sightings in of_orders] for kind, of_orders in played.items()}
+    about = ", ".join(
+        f"{readable(str(one.folder))}: {len(one.files)} pictures of {len(one.persons)} persons" for one in folders
+    )
     about += f", {pack.manifest.name}, {orders} orders"
     console.print(about)
     console.print(_table(found))
     console.print("split: people in several faces; mixed: faces of several people")
     console.print("learning: with the order's number; on: faces learn, and those that are one person are joined")
+    for (scene, learning), of_orders in played.items():
+        for number, sightings in enumerate(of_orders):
+            for parts in _cases(sightings, by_person=False):
+                people = ", ".join(folders[number // orders].name(part[0].picture) for part in parts)
+                console.print(f"mixed in {scene}, {learning}, {number + 1}: {people}", soft_wrap=True)
     out.mkdir(parents=True, exist_ok=True)
     file = (out / PAGE).resolve()
-    file.write_text(html(folder, played[_LEARNED][0], found, about), encoding="utf-8")
+    file.write_text(html(folders[0], played[scenes[0], _LEARNED][0], found, about), encoding="utf-8")
     console.print(f"\nworst cases: {file.as_uri()}", soft_wrap=True)
     if json_file is not None:
         figures = [
-            {"learning": learning, **asdict(one), "f1": one.f1} for learning, ones in found.items() for one in ones
+            {"scene": scene, "learning": learning, **asdict(one), "f1": one.f1}
+            for (scene, learning), ones in found.items()
+            for one in ones
         ]
         json_file.write_text(json.dumps({"pack": pack.manifest.name, "orders": figures}, indent=2) + "\n", "utf-8")
     return found
 
 
-def _table(found: Mapping[str, Sequence[Trueness]]) -> Table:
+def _played(
+    players: Sequence[Player], orders: int, scenes: Sequence[str], console: Console
+) -> dict[Kind, list[list[Sighting]]]:
+    """Look at all pictures, then play them in each order, scene by scene, and show how far it is."""
+    pictures = sum(len(player.files) for player in players)
+    kinds = [(scene, learning) for scene in scenes for learning in _LEARNING]
+    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
+        looking = bar.add_task("looking at pictures", total=pictures)
+        for player in players:
+            player.look(lambda: bar.advance(looking))
+        playing = bar.add_task("playing captures", total=len(kinds) * orders * pictures)
+        return {
+            (scene, learning): [
+                player.play(seed, SCENES[scene], lambda: bar.advance(playing), learns=_LEARNING[learning])
+                for player in players
+                for seed in range(orders)
+            ]
+            for scene, learning in kinds
+        }
+
+
+def _table(found: Mapping[Kind, Sequence[Trueness]]) -> Table:
     shown = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
-    shown.add_column("learning")
+    shown.add_column(_PLAYED, no_wrap=True)
     for title in _COLUMNS.values():
         shown.add_column(title, justify="right")
     for row in _rows(found):
@@ -92,11 +121,11 @@ def _table(found: Mapping[str, Sequence[Trueness]]) -> Table:
     return shown
 
 
-def _rows(found: Mapping[str, Sequence[Trueness]]) -> list[list[str]]:
+def _rows(found: Mapping[Kind, Sequence[Trueness]]) -> list[list[str]]:
     """Write the figures of each order without learning, and their means; then those with it."""
     return [
-        [f"{learning}, {'mean' if number > len(ones) else number}", *row]
-        for learning, ones in found.items()
+        [f"{', '.join(kind)}, {'mean' if number > len(ones) else number}", *row]
+        for kind, ones in found.items()
         for number, row in enumerate(_figures(ones), 1)
     ]
 
@@ -113,13 +142,13 @@ def _figures(found: Sequence[Trueness]) -> list[list[str]]:
 
 
 def html(
-    folder: LabelledFolder, played: Sequence[Sighting], found: Mapping[str, Sequence[Trueness]], about: str
+    folder: LabelledFolder, played: Sequence[Sighting], found: Mapping[Kind, Sequence[Trueness]], about: str
 ) -> str:
     """Write the page: the figures, and of one order the people in several faces and the faces of several people.
 
     `played`: the sightings of that order. The pictures are in the page itself: it is as private as they are.
     """
-    head = "".join(f"<th>{escape(title)}</th>" for title in ("learning", *_COLUMNS.values()))
+    head = "".join(f"<th>{escape(title)}</th>" for title in (_PLAYED, *_COLUMNS.values()))
     rows = "".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in _rows(found))
     split = _cases(played, by_person=True)
     mixed = _cases(played, by_person=False)

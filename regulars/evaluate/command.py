@@ -75,7 +75,7 @@ def _evaluate_book(
     from regulars.evaluate import book_run, labelled, run
 
     found = run.pack_in(settings.models, pack or settings.pack)
-    book_run.evaluate_book(labelled.read(book), found, settings.fpir_target, orders=orders, out=out, json_file=json)
+    book_run.evaluate_book([labelled.read(book)], found, settings.fpir_target, orders=orders, out=out, json_file=json)
     return 0
 
 

@@ -26,6 +26,10 @@ MINUTE_MS = 60_000
 TRACK_MS = 300_000
 """Captures of one track that are further apart are no evidence: a camera may use a track's name again."""
 
+NEAREST = 4
+"""Faces that a picture is compared with: those on its track, then those seen nearest in time. More do not stand before
+one camera at one moment, and in a stream of people each would be one more chance of a false match."""
+
 _MOST_CAPTURES = 100
 
 
@@ -87,8 +91,8 @@ class SameVisit:
     def beside(self, tenant: Tenant, capture: Capture, *, alone: bool) -> dict[str, tuple[Face, Shown]]:
         """Return the faces that other captures of the same visit surely show, by id, each with its best evidence.
 
-        A sighting surely shows a face if its score was enough by itself, or if the face was made from it. `alone`:
-        whether the capture shows one face only. A track says whose it is only if both captures do.
+        They are the NEAREST at most. A sighting surely shows a face if its score was enough by itself, or if the face
+        was made from it. `alone`: whether the capture shows one face only. A track says whose it is only if both do.
         """
         shown = sorted(self._shown(tenant.name, capture, alone), key=lambda one: (not one.same_track, one.apart_ms))
         if not shown:
@@ -101,7 +105,7 @@ class SameVisit:
             faces |= self.faces.by_id(tenant, shown_now.values())
         best: dict[str, tuple[Face, Shown]] = {}
         for one in shown:
-            if one.faceid in faces:
+            if one.faceid in faces and len(best) < NEAREST:
                 best.setdefault(one.faceid, (faces[one.faceid], one))
         return best
 

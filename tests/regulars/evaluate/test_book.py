@@ -11,9 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.core.decision import DEFAULT_FPIR
 from chalicelib.vision.packs.packs import Pack
 from regulars.cli import main
+from regulars.evaluate import labelled
 from regulars.evaluate.book import Sighting, trueness
+from regulars.evaluate.book_run import evaluate_book
 
 
 def sightings(*pairs: tuple[int, str | None]) -> list[Sighting]:
@@ -66,10 +69,32 @@ def test_a_folder_is_played_as_captures(
     assert min(first["precision"], second["precision"]) > 0.95
     printed = capsys.readouterr().out
     assert "split: people in several faces" in printed
-    assert re.search(r"^on, mean ", printed, re.MULTILINE)
+    assert re.search(r"^spread, on, mean ", printed, re.MULTILINE)
     shown = (tmp_path / "book.html").read_text()
     assert not re.search(r"https?://|<script|<link", shown)
     assert shown.count("<img") >= first["split"] + first["mixed"]
+
+
+def test_scenes_are_played_in_each_order_of_each_folder_and_whom_the_book_mixes_is_named(
+    people: Path, pack: Pack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In the second folder, one person's pictures are two people's."""
+    for number, file in enumerate(sorted((people / "obama").glob("*.jpg"))):
+        folder = tmp_path / "two" / f"obama {number % 2}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / file.name).symlink_to(file)
+    figures, folders = tmp_path / "figures.json", [labelled.read(one) for one in (people, tmp_path / "two")]
+    scenes = ("door", "backlog")
+    evaluate_book(folders, pack, DEFAULT_FPIR, orders=1, out=tmp_path, json_file=figures, scenes=scenes)
+    played = json.loads(figures.read_text())["orders"]
+    assert [(one["scene"], one["learning"]) for one in played] == [
+        (scene, learning) for scene in scenes for learning in ("off", "on") for _ in folders
+    ]
+    assert [one["mixed"] for one in played] == [0, 1] * 4
+    printed = capsys.readouterr().out
+    assert re.findall(r"^mixed in (\w+, \w+, \d): obama \d/\S+, obama \d/\S+$", printed, re.MULTILINE) == [
+        f"{scene}, {learning}, 2" for scene in scenes for learning in ("off", "on")
+    ]
 
 
 @pytest.mark.parametrize("options", [[], ["--images", "a", "--book", "b"]])

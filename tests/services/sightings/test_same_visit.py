@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from chalicelib.core.captures import Resolution, Sighting, sighting_id
 from chalicelib.core.decision import FACES_IN_A_MINUTE, FACES_IN_A_TRACK, SMALLEST_GALLERY
 from chalicelib.services.enrolment.update import FaceChanges
+from chalicelib.services.recognition.same_visit import NEAREST
 from tests.examples import examples
 from tests.fakes import CURVE, FakeVision, Person, picture
 from tests.faults.ports import DONE_KILLED, KILLED, Calls, Fault, Killed
@@ -117,6 +118,22 @@ def test_of_two_people_in_one_picture_the_one_who_is_more_alike_is_the_face(book
     ann, other, again = resolved(book, seen(0, GOOD), seen(1, NEARLY, smaller))
     assert other.resolution is Resolution.STRANGER
     assert again.faceid == ann.faceid
+
+
+@pytest.mark.parametrize(("others", "is_ann"), [(NEAREST - 1, True), (NEAREST, False)])
+def test_in_a_stream_of_people_only_those_seen_nearest_in_time_are_compared(
+    book: Book, others: int, is_ann: bool
+) -> None:
+    ann, *_ = resolved(book, seen(0, GOOD), *(seen(2 + other, Person(BOB + other)) for other in range(others)))
+    [again] = resolved(book, seen(20, NEARLY))
+    assert (again.faceid == ann.faceid) is is_ann
+
+
+def test_the_chore_compares_with_those_seen_nearest_in_time_too(book: Book) -> None:
+    resolved(book, seen(-DAY_S, GOOD), seen(20, NEARLY), *(seen(18 - other, Person(BOB + other)) for other in range(4)))
+    resolved(book, seen(0, GOOD))
+    book.services.joining_chore.tenant(book.tenant)
+    assert len(book.faces()) == 2 + NEAREST
 
 
 def test_evidence_is_not_evidence_for_others(book: Book) -> None:
