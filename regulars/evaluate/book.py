@@ -45,7 +45,7 @@ _LOOKS = frozenset({"detect", "examine", "embed", "qualities", "describe", "crop
 
 @dataclass(frozen=True)
 class Scene:
-    """How captures of one camera come. `apart`: the time between two. `chores_every`: captures after which chores run.
+    """Arrival of one camera's captures. `apart`: the time between two. `chores_every`: captures after which chores run.
 
     None: the first is processed after the last was taken, as after an outage, and chores run when all are.
     """

@@ -74,7 +74,7 @@ def test_the_figures_of_readme_are_those_of_the_page_on_accuracy() -> None:
     assert f"{100 * float(fnir):.1f} % are missed, and {100 * float(fpir):.2f} % of strangers' searches" in readme
     [highest] = re.findall(r"^\| 100 of each of .* \| 0.000 to ([\d.]+) \(at most", accuracy, re.MULTILINE)
     assert f"whom the model takes to be alike 0 to {100 * float(highest):.1f} %" in readme
-    [before] = re.findall(r"^\| without learning \| .* \| (\d+) \| [\d.]+ \|$", accuracy, re.MULTILINE)
+    [before] = re.findall(r"^\| without learning \| .* \| ([\d.]+) \| [\d.]+ \|$", accuracy, re.MULTILINE)
     [row] = re.findall(r"^\| with learning and joining \| (.*) \|$", accuracy, re.MULTILINE)
     precision, recall, _, split, _ = row.split(" | ")
     assert f"{split} are split in the end, where {before} were" in readme
