@@ -48,7 +48,7 @@ async function figures(asked, signal) {
   const isPersons = measure === "persons";
   const whole = { by: span === "year" ? "month" : span };
   const isOver = begin(now.end) <= Date.now();
-  const same = isOver ? begin(before.end) : begin(before.first) + Date.now() - begin(now.first);
+  const same = isOver ? begin(before.end) : Math.min(begin(before.end), begin(before.first) + Date.now() - begin(now.first));
   const read = async (more) => {
     const [series, earlier, sum, sumBefore] = await Promise.all([counted(asked, now, { by, ...more }, signal), beside && counted(asked, before, { by, ...more }, signal),
       isPersons && counted(asked, now, { ...whole, ...more }, signal), beside && counted(asked, before, { ...whole, ...more }, signal, same)]);

@@ -16,6 +16,7 @@ from regulars_client import Regulars
 
 from regulars.serve import service
 from regulars.tenants import credentials
+from tests.noon import zone_at_noon
 from tests.photos import FOLDER, GROUP, PAIRS
 from tests.second_try import second_try
 
@@ -99,8 +100,7 @@ def book(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bo
 
 def fill(client: Regulars) -> None:
     now = datetime.now(UTC)
-    # Wherever it is noon now: no visit of a test falls on the day before.
-    client.change_settings(time_zone=f"Etc/GMT{now.hour - 12:+d}")
+    client.change_settings(time_zone=zone_at_noon())
     client.add_group(name="VIP", capacity=100)
     for camera, name in (("door", "Front door"), ("counter", "Counter")):
         client.add_camera(id=camera, name=name, labels={})

@@ -24,6 +24,7 @@ from chalicelib.services.tenants.settings import TenantSettings
 from tests.console import conftest
 from tests.fakes import FakeVision, Person
 from tests.fakes import picture as told
+from tests.noon import zone_at_noon
 from tests.photos import FOLDER, PAIRS
 from tests.regulars.serve import box
 
@@ -126,9 +127,7 @@ class Mall:
     def shop(self) -> Shop:
         self.shops += 1
         services, name = self.served.services, f"shop-{self.shops}"
-        # Wherever it is noon now: no visit of a test falls on the day before.
-        noon = TenantSettings(time_zone=f"Etc/GMT{services.clock.now().hour - 12:+d}")
-        key = services.tenants.add(name, Profile.CAMERA, noon).api_key
+        key = services.tenants.add(name, Profile.CAMERA, TenantSettings(time_zone=zone_at_noon())).api_key
         shop = Shop(conftest.Book(self.served.url, self.data, key, key), services, name)
         services.cameras.add(shop.tenant, "door", "Front door", CameraSettings())
         services.groups.set_migration(shop.tenant, Migration(3, 7))

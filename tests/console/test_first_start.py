@@ -20,6 +20,7 @@ from regulars_client import Regulars
 from regulars.serve.service import stop
 from regulars.tenants import credentials
 from tests.console.conftest import PHONE, Book, Visitor, settle, shoot
+from tests.noon import zone_at_noon
 from tests.photos import FOLDER, PAIRS
 
 MOST_S = 300.0
@@ -32,7 +33,10 @@ def started_by_a_person(data: Path) -> Iterator[tuple[str, str, str]]:
     """Start the service in a terminal, which it prints links to; give the first one's tenant, URL and code."""
     ours, its = pty.openpty()
     command = [sys.executable, "-m", "regulars", "serve", "--data", str(data), "--port", "0"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=its, text=True, start_new_session=True)
+    around = {**os.environ, "TZ": zone_at_noon()}
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=its, text=True, start_new_session=True, env=around
+    )
     os.close(its)
     try:
         with os.fdopen(ours, encoding="utf-8") as terminal:

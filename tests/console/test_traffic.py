@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal
+from urllib.parse import parse_qsl, urlsplit
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -158,6 +159,16 @@ def test_a_week_in_which_nobody_came_yet_stands_beside_the_last_all_the_same(vis
     expect(page.locator("canvas")).to_have_count(0)
     saturday = MONDAY - timedelta(days=2)
     assert [*shown(page).values()][saturday.weekday()] == ["no figure", str(shop.count(saturday, saturday).total())]
+
+
+def test_on_the_31st_of_a_month_it_stands_beside_no_more_than_the_month_before(visitor: Visitor) -> None:
+    visitor.context.clock.set_fixed_time(datetime(2026, 3, 31, 15, tzinfo=ZONE))
+    page = visitor.open("#/traffic?span=month")
+    expect(page.locator(".amount.sum")).to_contain_text("February 2026")
+    asked = [dict(parse_qsl(urlsplit(one.url).query)) for one in visitor.requests if "/v1/statistics" in one.url]
+    february, march = (datetime(2026, month, 1, tzinfo=ZONE) for month in (2, 3))
+    compared = [one["to"] for one in asked if datetime.fromisoformat(one["from"]) == february]
+    assert {datetime.fromisoformat(one) for one in compared} == {march}
 
 
 SPLITS: dict[str, tuple[dict[str, str], Callable[[Observation], object]]] = {

@@ -6,14 +6,16 @@ from pathlib import Path
 import pytest
 
 from tests.faults.server import Server
+from tests.noon import zone_at_noon
 from tests.second_try import second_try
 
 pytest_itemcollected = second_try("server")
 
 
 @pytest.fixture
-def server(tmp_path: Path) -> Iterator[Server]:
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     """`regulars serve --data shop` as README says, in the folder that a session runs in."""
+    monkeypatch.setenv("TZ", zone_at_noon())
     server = Server(tmp_path / "shop")
     yield server
     assert server.stop() == 0

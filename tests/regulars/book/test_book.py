@@ -23,6 +23,7 @@ from regulars.clients.v1 import V1
 from regulars.errors import WrongAnswer
 from tests.api.conftest import make_stage
 from tests.api.gateway import send
+from tests.noon import zone_at_noon
 from tests.services.sightings.book import MINUTE, MONDAY, Book, shot
 
 HOURS, DAYS = 60, 24 * 60
@@ -160,6 +161,7 @@ def test_the_command_prints_every_tenants_book(tmp_path: Path, capsys: pytest.Ca
     with closing(Book(tmp_path / "data")) as book:
         now = datetime.now(UTC).replace(microsecond=0)
         book.clock.advance(now - book.clock.now())
+        book.services.tenants.change("shop", {"time_zone": zone_at_noon()})
         book.see(replace(shot(0, 1), at=now))
     began = time.monotonic()
     for command, count in (
