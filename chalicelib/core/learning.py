@@ -30,6 +30,9 @@ MAX_LEARNT = 3
 QUALITY_STEP = 20.0
 """Of 100: a picture of the same step is no better, and pushes out no earlier one."""
 
+SAME_VIEW = 0.75
+"""Score from which on a picture of the hour that made a stranger shows no more than the one that it was made from."""
+
 _Choice = tuple[float, datetime, str]
 """The lowest one is chosen first."""
 
@@ -59,11 +62,11 @@ def kept(pictures: Iterable[Picture]) -> tuple[Picture, ...]:
 def adds_to(pictures: Iterable[Picture], new: Picture, captured_at: datetime) -> bool:
     """Return whether a picture of this time is more than a copy of those that strangers were made from.
 
-    A copy is of the same hour and no better step of quality.
+    A copy is of the same hour, of no better step of quality, and the same view.
     """
     hour = _hour(captured_at)
     founding = [one for one in pictures if one.founded_at is not None and _hour(one.founded_at) == hour]
-    return all(_step(one) < _step(new) for one in founding)
+    return all(_step(one) < _step(new) or _is_another_view(new, one) for one in founding)
 
 
 def with_room(pictures: tuple[Picture, ...]) -> tuple[Picture, ...]:
@@ -127,6 +130,14 @@ def _by_choice(learnt: Iterable[tuple[Learnt, Picture]]) -> list[Picture]:
         ranked.append((of_day[day], choice, picture))
         of_day[day] += 1
     return [picture for *_, picture in sorted(ranked, key=itemgetter(0, 1))]
+
+
+def _is_another_view(new: Picture, known: Picture) -> bool:
+    from chalicelib.core.templates import of_model, vector
+
+    (seen,) = new.templates
+    own = of_model(known.templates, seen.model)
+    return own is not None and float(vector(own) @ vector(seen)) < SAME_VIEW
 
 
 def _step(picture: Picture) -> float:

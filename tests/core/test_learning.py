@@ -124,16 +124,22 @@ def test_faces_merged_in_any_grouping_keep_the_same(
     assert [one for one in groups[0] if one.learnt] == [one for one in everything if one.learnt]
 
 
-def test_the_visit_that_made_a_stranger_teaches_only_a_better_picture() -> None:
+def test_the_hour_that_made_a_stranger_teaches_a_better_picture_or_another_view() -> None:
     first = replace(owned(1), estimates=Estimates(quality=45), founded_at=FIRST + timedelta(hours=0.1))
 
-    def adds(to: Picture, hours: float, quality: float) -> bool:
-        return learning.adds_to([to], learnt(2, hours, quality), FIRST + timedelta(hours=hours))
+    def adds(to: Picture, hours: float, quality: float, likeness: float = 0.8) -> bool:
+        row = likeness * embedding_of(1001) + np.sqrt(1 - likeness**2) * embedding_of(2)
+        seen = (canonical("fake", (row / np.linalg.norm(row)).astype(np.float32)),)
+        new = replace(learnt(2, hours, quality), templates=seen)
+        return learning.adds_to([to], new, FIRST + timedelta(hours=hours))
 
     assert not adds(first, 0.9, 59)
     assert adds(first, 0.9, 60), "a better one"
+    assert adds(first, 0.9, 59, likeness=0.7), "another view"
     assert adds(first, 1.0, 59), "of another hour"
-    assert adds(owned(3), 0.9, 59), "nobody was made from this one"
+    assert adds(owned(1), 0.9, 59), "nobody was made from this one"
+    unknown = replace(first, templates=(replace(first.templates[0], model="other"),))
+    assert not adds(unknown, 0.9, 59, likeness=0.7), "they cannot be compared"
 
 
 def test_of_good_pictures_those_of_the_first_three_days_are_kept_for_good() -> None:

@@ -128,6 +128,13 @@ def test_the_visit_that_made_a_stranger_teaches_nothing_but_a_better_picture(boo
     assert learnt(only_face(book)) == {f"{capture.id}-0"}
 
 
+def test_another_view_is_learnt_in_the_hour_that_made_a_stranger_and_the_next_one_is_not(book: Book) -> None:
+    views = [Shot(MONDAY + number * MINUTE, (Person(1, quality=60.0 + number, likeness=0.7),)) for number in (1, 2)]
+    [first, second] = book.see(*views)
+    assert {one.sightings[0].faceid for one in (first, second)} == {only_face(book).faceid}
+    assert learnt(only_face(book)) == {f"{first.id}-0"}
+
+
 def test_a_visit_teaches_once_unless_a_later_picture_is_better(book: Book) -> None:
     [first, *_] = book.see(visit(DAY, 50), visit(DAY + 1, 55), visit(DAY + 2, 59))
     assert learnt(only_face(book)) == {f"{first.id}-0"}
