@@ -79,6 +79,11 @@ def is_match(score: float, threshold: float, *qualities: float | None) -> bool:
     return score >= threshold and (score >= SAME_PICTURE or not qualities or any(map(comparable, qualities)))
 
 
+def judged_score(score: float, demand: float) -> float:
+    """Return a score less its pair's demand; that of the same picture as it is."""
+    return score if score >= SAME_PICTURE else score - demand
+
+
 def comparable(quality: float | None) -> bool:
     """Return whether a face of this quality can be compared; one that was not measured (None) can."""
     return quality is None or quality >= MIN_QUALITY

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from chalicelib.core import acts
-from chalicelib.core.decision import OperatingPoint, is_match
+from chalicelib.core.decision import OperatingPoint, is_match, judged_score
 from chalicelib.core.model import Candidate, Face, Group, Tenant
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.search import FaceSearch, SearchRequest, demands, verdicts
@@ -139,7 +139,7 @@ class Ranking:
         ranked: list[tuple[str, float]] = []
         for one, demand, verdict in candidates:
             match = verdict.match and not turns_down(one)
-            likeness = similarity(one.score - demand, decides.curve, answer.gallery_size, self.fpir_target)
+            likeness = similarity(judged_score(one.score, demand), decides.curve, answer.gallery_size, self.fpir_target)
             if judged(likeness, match=match) >= wanted.least:
                 ranked.append((one.faceid, judged(likeness, match=match)))
         best = ranked[0][0] if ranked and not is_users(ranked[0][0]) else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.core import acts
-from chalicelib.core.decision import ImpostorCurve, OperatingPoint, is_match
+from chalicelib.core.decision import ImpostorCurve, OperatingPoint, is_match, judged_score
 from chalicelib.core.errors import Unusable, WrongModel
 from chalicelib.core.model import Decision, Template, Tenant
 from chalicelib.core.pictures import PictureRules
@@ -97,7 +97,7 @@ class Verification:
         demand = vision.population.demand(one, template)
         threshold = OperatingPoint(vision.impostor_curve, self.fpir_target).threshold(1, demand)
         match = is_match(score, threshold, *qualities)
-        return _Compared(min(score, 1.0), threshold, match, score - demand, vision.impostor_curve)
+        return _Compared(min(score, 1.0), threshold, match, judged_score(score, demand), vision.impostor_curve)
 
     def _largest(self, tenant: Tenant, picture: bytes, rules: PictureRules, which: str) -> Probe:
         vision = self.tenant_vision.of(tenant.model)

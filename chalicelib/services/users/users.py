@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from chalicelib.core import keys
-from chalicelib.core.decision import OperatingPoint, is_match
+from chalicelib.core.decision import OperatingPoint, is_match, judged_score
 from chalicelib.core.errors import Busy, ConditionFailed, GroupNotFound, TooManyFaces, UserExists, UserNotFound
 from chalicelib.core.items import attempts, every
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
@@ -261,7 +261,7 @@ class Users:
         point = OperatingPoint(vision.impostor_curve, self.fpir_target)
         score, demand = float(rows[0] @ rows[1]), vision.population.demand(*rows)
         match = is_match(score, point.threshold(1, demand), face.estimates.quality)
-        return judged(similarity(score - demand, point.curve, 1, self.fpir_target), match=match)
+        return judged(similarity(judged_score(score, demand), point.curve, 1, self.fpir_target), match=match)
 
 
 def _not_free(user: User, faceids: Sequence[str], faces: Mapping[str, Face]) -> list[Refusal]:
