@@ -43,7 +43,7 @@ class PackFile:
     size_bytes: int
     licence: str
     upstream: str
-    """Who published the weights in it."""
+    """Publisher of the weights in it."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a pair asks for is told and decides, in a search and in a comparison, from the first enrolled face on."""
+"""The demand of a pair decides and is told, in a search and in a comparison, from the first enrolled face on."""
 
 from __future__ import annotations
 
