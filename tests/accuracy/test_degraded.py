@@ -175,7 +175,7 @@ def test_a_blurred_stranger_is_nobody_among_equally_blurred_photos(
         if one in enrolled and other not in enrolled
     ]
     assert [hit for hit in hits if hit[0] != "covered"] == []
-    assert len(hits) <= 1
+    assert {tuple(sorted(hit[2:])) for hit in hits} <= {(9, 14)}
 
 
 def test_two_equally_poor_people_are_never_one_face(levels: list[Level], curve: ImpostorCurve) -> None:
