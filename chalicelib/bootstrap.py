@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chalicelib.core.items import directory_of
+from chalicelib.core.lazy import lazy, uncollected
 from chalicelib.core.model import JournalEntry
-from chalicelib.core.once import once, uncollected
 from chalicelib.core.ports import Clock, ObjectReader, PictureFetcher, Postman, Storage, Vision
 from chalicelib.core.search import FaceSearch, IndexBuilder, PastGallery
 from chalicelib.core.shards import shards
@@ -67,7 +67,7 @@ class VisionAhead:
 
     def _load(self, describes: bool) -> None:
         with suppress(Exception):
-            with uncollected():  # and without the lock of `once`, which the request needs meanwhile
+            with uncollected():  # and without the lock of `lazy`, which the request needs meanwhile
                 from chalicelib.vision.pipeline import FacePipeline
             vision = self._provide().ports.vision()
             if isinstance(vision, FacePipeline):
@@ -175,7 +175,7 @@ class Adapters:
 
         return S3Objects(aws_client("s3", WAIT_S, of_others=True))
 
-    @once
+    @lazy
     def _galleries(self) -> Galleries:
         from chalicelib.index.galleries import Galleries
 
@@ -185,14 +185,14 @@ class Adapters:
         disk = None if settings.search_disk_mb is None else settings.search_disk_mb * 1024 * 1024
         return Galleries(self.storage.items, self.storage.blobs, memory, scratch, disk)
 
-    @once
+    @lazy
     def _model(self) -> str:
         """Read the id of new tenants' embedding model from their pack's manifest, which loads no weights."""
         from chalicelib.vision.packs import packs
 
         return packs.at(self._settings.models, self._settings.pack).manifest.embedding.model
 
-    @once
+    @lazy
     def _vision(self) -> Vision:
         from chalicelib.vision.packs import packs
         from chalicelib.vision.pipeline import FacePipeline
@@ -205,7 +205,7 @@ class Adapters:
 
         return FacePipeline(packs.of_model(model, self._settings.models), self._picture_memory)
 
-    @once
+    @lazy
     def _picture_memory(self) -> PictureMemory | None:
         from chalicelib.vision.memory import PictureMemory
 

@@ -74,7 +74,7 @@ function Page({ page, place: here }) {
   const [problem, setProblem] = useState(null);
   const load = () => {
     setProblem(null);
-    Promise.all([page.load(), ...(page.part ? [loadMore(page.part), styled(`./later/${page.part}.css`)] : [])]).then(([module]) => setView(() => module.default), () => setProblem({ code: "Offline" }));
+    Promise.all([page.load(), ...(page.part ? [loadMore(page.part), styled(`./parts/${page.part}.css`)] : [])]).then(([module]) => setView(() => module.default), () => setProblem({ code: "Offline" }));
   };
   useEffect(load, []);
   useEffect(() => {

@@ -1,5 +1,5 @@
 // The pages: a line and a file in views/ each. `key`: the letter after `g` that leads there; `role`: who sees it.
-// `part`: the texts in words/ and the stylesheet in later/ that it needs, too.
+// `part`: the texts in words/ and the stylesheet in parts/ that it needs, too.
 // A phone has room for the first four; the others are behind "More".
 export const PAGES = [
   { name: "live", icon: "live", key: "l", role: "viewer", load: () => import("./views/live.js") },

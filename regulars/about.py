@@ -14,7 +14,7 @@ from regulars.options import PATH, services_of, storage_options
 if TYPE_CHECKING:
     from chalicelib.core.model import Tenant
     from chalicelib.services import Services
-    from chalicelib.services.everything.words import Language
+    from chalicelib.services.subject_access.words import Language
 
 
 @click.command(short_help="Write all that is held about one person.")

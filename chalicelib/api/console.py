@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from chalice.app import Blueprint, Response
 
 from chalicelib.api.http import Answer, HttpRequest, Refused, route
-from chalicelib.core.once import once
+from chalicelib.core.lazy import lazy
 
 if TYPE_CHECKING:
     from chalicelib.api.console_files import File
@@ -38,20 +38,20 @@ class Console:
         """Set where the libraries lie, by the names that modules import; otherwise they are the package's."""
         self._libraries = libraries
 
-    @once
+    @lazy
     def _paths(self) -> Mapping[str, Path]:
         from chalicelib.api import console_files
 
         libraries = console_files.packaged() if self._libraries is None else self._libraries
         return console_files.paths(console_files.folder(), libraries) if libraries else {}
 
-    @once
+    @lazy
     def _files(self) -> Mapping[str, File]:
         from chalicelib.api import console_files
 
         return console_files.files(self._paths)
 
-    @once
+    @lazy
     def _page(self) -> File:
         from chalicelib.api import console_files
 

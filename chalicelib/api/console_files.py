@@ -28,7 +28,7 @@ _KINDS = {
 }
 """All of them are text, which the gateway passes as it is."""
 
-_LATER = ("uplot", *(f"./console/{folder}/" for folder in ("views", "later", "words")))
+_LATER = ("uplot", *(f"./console/{folder}/" for folder in ("views", "parts", "words")))
 """Beginnings of the names of files that only some pages need. A browser asks for them when such a page is opened."""
 
 _PICTURES = ("'self'", "blob:")

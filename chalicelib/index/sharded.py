@@ -12,8 +12,8 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from chalicelib.core import keys
+from chalicelib.core.lazy import lazy
 from chalicelib.core.model import Candidate
-from chalicelib.core.once import once
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.search import FaceSearch, SearchAnswer, SearchRequest
 from chalicelib.core.shards import MAX_SHARDS, WHOLE, shards
@@ -54,7 +54,7 @@ class ShardedSearch:
         parts = [request._replace(shard=part) for part in shards(number)]
         return merged(list(self._threads.map(lambda part: self._search.search(tenant, part), parts)), request)
 
-    @once
+    @lazy
     def _threads(self) -> ThreadPoolExecutor:
         return ThreadPoolExecutor(MAX_SHARDS, thread_name_prefix="shard")
 

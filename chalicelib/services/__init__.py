@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from chalicelib.core.errors import RegularsError
-from chalicelib.core.once import once
+from chalicelib.core.lazy import lazy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -60,7 +60,6 @@ if TYPE_CHECKING:
     from chalicelib.services.erasure.retention import Retention
     from chalicelib.services.erasure.shown import Shown
     from chalicelib.services.erasure.traces import Traces
-    from chalicelib.services.everything.archive import Archives
     from chalicelib.services.faces.faces import Faces
     from chalicelib.services.faces.holds import Holds
     from chalicelib.services.faces.lists import FaceLists
@@ -104,6 +103,7 @@ if TYPE_CHECKING:
     from chalicelib.services.statistics.observations import Observations
     from chalicelib.services.statistics.recorder import Recorder
     from chalicelib.services.statistics.sealing import Sealing
+    from chalicelib.services.subject_access.archive import Archives
     from chalicelib.services.sweep import Sweep
     from chalicelib.services.tenants.accounts import Tenants
     from chalicelib.services.tenants.key_ring import KeyRing
@@ -162,7 +162,7 @@ class Ports(Protocol):
         """Make the adapter that reads what clients keep in S3."""
 
 
-class wired(once[_T]):  # noqa: N801 -- in lower case as `once` and functools.cached_property, which it is a kind of
+class wired(lazy[_T]):  # noqa: N801 -- in lower case as `lazy` and functools.cached_property, which it is a kind of
     """A use case that is made, at its first use, of those attributes of Services that its parameters are called as.
 
     `place`: its module and class, below chalicelib.services. `others`: the attributes for parameters with other names.
@@ -315,7 +315,7 @@ class Services:
     reviews: wired[Reviews] = wired("sightings.reviews.Reviews", capture_days="settings.capture_days")
     arrivals: wired[ArrivalBook] = wired("sightings.arrivals.ArrivalBook")
     archives: wired[Archives] = wired(
-        "everything.archive.Archives",
+        "subject_access.archive.Archives",
         observations="face_observations",
         audit="audit_erasing",
         capture_days="settings.capture_days",
@@ -373,23 +373,23 @@ class Services:
         """Return the number that clients know an embedding model by; 0 if no pack of this version has it."""
         return self.ports.model_number(model)
 
-    @once
+    @lazy
     def search(self) -> FaceSearch:
         return self.ports.search()
 
-    @once
+    @lazy
     def index(self) -> IndexBuilder:
         return self.ports.index(self.orphans.delete_of)
 
-    @once
+    @lazy
     def postman(self) -> Postman:
         return self.ports.postman()
 
-    @once
+    @lazy
     def pictures_by_url(self) -> PictureFetcher:
         return self.ports.pictures_by_url()
 
-    @once
+    @lazy
     def stored_pictures(self) -> StoredPictures:
         from chalicelib.services.recognition.stored import StoredPictures
 
@@ -397,7 +397,7 @@ class Services:
         own = () if isinstance(storage, Path) else (storage.bucket, storage.captures_bucket)
         return StoredPictures(self.ports.objects, own)
 
-    @once
+    @lazy
     def requests(self) -> Requests:
         from chalicelib.services.commit.idempotency import Requests
 
@@ -409,7 +409,7 @@ class Services:
         # Only on one box may there be plain http, and one process that hears all requests.
         return Requests(self.items, self.clock, valid, SignedReads(self.clock, valid))
 
-    @once
+    @lazy
     def watch(self) -> Watch:
         from chalicelib.services.watch import Watch
 
@@ -424,7 +424,7 @@ class Services:
             clock=self.clock,
         )
 
-    @once
+    @lazy
     def consistency(self) -> Consistency:
         from chalicelib.services.consistency import (
             captures,

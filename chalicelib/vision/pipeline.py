@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.core.decision import ImpostorCurve
-from chalicelib.core.once import once
+from chalicelib.core.lazy import lazy
 from chalicelib.core.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, FaceJpeg, PictureRules, Quality
 from chalicelib.core.population import Population
 from chalicelib.core.ports import Examined
@@ -61,7 +61,7 @@ class FacePipeline:
     def impostor_curve(self) -> ImpostorCurve:
         return self._manifest.impostor_curve
 
-    @once
+    @lazy
     def population(self) -> Population:
         return self._manifest.population()
 

@@ -1,10 +1,10 @@
 // Everybody who is enrolled or was seen: groups, a grid or table of any length, and changes of many at once.
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get } from "../api.js";
-import { Grid } from "../later/grid.js";
-import { GroupDialog } from "../later/group.js";
-import { AT_ONCE, changeMany, download, gone, readFaces, removeLater } from "../later/many.js";
-import { Merging, MOST_MERGED } from "../later/merging.js";
+import { Grid } from "../parts/grid.js";
+import { GroupDialog } from "../parts/group.js";
+import { AT_ONCE, changeMany, download, gone, readFaces, removeLater } from "../parts/many.js";
+import { Merging, MOST_MERGED } from "../parts/merging.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { useKeys } from "../keys.js";

@@ -3,7 +3,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { send } from "../api.js";
 import { html } from "../html.js";
 import { groupName, nameOf, Portrait, Score, Shapes, Trouble, useSlow } from "../parts.js";
-import { base64, Drop, placed, shrunk } from "../later/pictures.js";
+import { base64, Drop, placed, shrunk } from "../parts/pictures.js";
 import { to } from "../router.js";
 import { ago, number, t } from "../words.js";
 

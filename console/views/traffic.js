@@ -1,8 +1,8 @@
 // Who came when: a period beside the one before it, split by camera, age and more, and the week by the hour.
 import { useRef, useState } from "preact/hooks";
 import { address, get } from "../api.js";
-import { Chart, useMedia } from "../later/chart.js";
-import { before as earlier, begin, bucketName, buckets, isDay, period, periodName, SPANS, tick, weekdayName, weekdayOf } from "../later/periods.js";
+import { Chart, useMedia } from "../parts/chart.js";
+import { before as earlier, begin, bucketName, buckets, isDay, period, periodName, SPANS, tick, weekdayName, weekdayOf } from "../parts/periods.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { useKeys } from "../keys.js";

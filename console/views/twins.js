@@ -1,7 +1,7 @@
 // Pairs of people who may be one: merge them, or say that they are two.
 import { useState } from "preact/hooks";
 import { get, send } from "../api.js";
-import { Merging } from "../later/merging.js";
+import { Merging } from "../parts/merging.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { Empty, groupName, nameOf, Portrait, Score, Shapes, Trouble, useLoaded, useSlow } from "../parts.js";

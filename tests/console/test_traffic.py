@@ -363,7 +363,7 @@ def test_days_begin_by_the_clocks_of_the_tenants_zone(visitor: Visitor, zone: st
     begun = page.evaluate(
         """async ([zone, days]) => {
           const { session } = await import("./console/store.js");
-          const { begin } = await import("./console/later/periods.js");
+          const { begin } = await import("./console/parts/periods.js");
           session.set({ ...session.now, time_zone: zone });
           return days.map(begin);
         }""",

@@ -9,7 +9,7 @@ from functools import cache
 
 import pytest
 
-from chalicelib.services.everything.places import NOBODYS, PLACES
+from chalicelib.services.subject_access.places import NOBODYS, PLACES
 from chalicelib.settings import Settings
 from tests.docs.session import ROOT
 

@@ -109,7 +109,7 @@ OURS = {
     "chalicelib.core.values": "texts of its own: `time_text` wrote them",
     "chalicelib.services.audit": "entries that it has written itself; verifying tells those that cannot be read",
     "chalicelib.services.tenants.signing": "renewals that it has stored itself; verifying tells what cannot be read",
-    "chalicelib.services.everything": "answers and items that it has stored itself",
+    "chalicelib.services.subject_access": "answers and items that it has stored itself",
     "chalicelib.core.records.erasures": "receipts that it has signed itself",
     "chalicelib.services.erasure.traces": "events and answers that it has stored itself",
     "chalicelib.services.commit.idempotency": "answers that it has stored itself",

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.bootstrap import build
-from chalicelib.core.once import once
+from chalicelib.core.lazy import lazy
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from tests.fakes import FakeVision
@@ -109,7 +109,7 @@ def test_the_application_itself_loads_no_client_and_no_use_case(tmp_path: Path) 
 
 def test_every_use_case_can_be_wired(tmp_path: Path) -> None:
     """Each by itself: with nothing wired before it."""
-    names = [name for name, value in vars(Services).items() if isinstance(value, once)]
+    names = [name for name, value in vars(Services).items() if isinstance(value, lazy)]
     assert len(names) > 40
     for name in names:
         alone = build(Settings(storage=tmp_path / "alone"), vision=FakeVision)
@@ -121,7 +121,7 @@ class Desk:
     def __init__(self) -> None:
         self.made = 0
 
-    @once
+    @lazy
     def drawer(self) -> list[str]:
         self.made += 1
         if self.made == 1:

@@ -21,7 +21,7 @@ from chalicelib.adapters.limits.blobs import (
     require_range,
     signed_from,
 )
-from chalicelib.core.once import once
+from chalicelib.core.lazy import lazy
 from chalicelib.core.ports import BlobInfo
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ class S3BlobStore:
             cached = {"response-cache-control": CACHE_CONTROL}
             return signer.get(url, signed_from(self._now()), SIGNED_S, cached)
 
-    @once
+    @lazy
     def _root_url(self) -> str:
         """Return what all objects' URLs begin with, as botocore forms it for this bucket and region."""
         signed = self._client.generate_presigned_url("get_object", Params={"Bucket": self._bucket, "Key": _ANY_KEY})

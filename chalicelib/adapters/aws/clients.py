@@ -11,7 +11,7 @@ from collections.abc import Callable
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.core.once import once
+from chalicelib.core.lazy import lazy
 
 if TYPE_CHECKING:
     from botocore.config import Config
@@ -56,7 +56,7 @@ class _Client:
     def __getattr__(self, operation: str) -> Any:
         return getattr(self._made, operation)
 
-    @once  # with its lock: a session is not safe to make clients from in several threads
+    @lazy  # with its lock: a session is not safe to make clients from in several threads
     def _made(self) -> Any:
         return _session().create_client(self._service, config=self._config())
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.adapters.aws.errors import translated
 from chalicelib.adapters.limits.vault import require_secret
 from chalicelib.core.errors import StorageUnavailable
-from chalicelib.core.once import once
+from chalicelib.core.lazy import lazy
 
 if TYPE_CHECKING:
     from mypy_boto3_kms import KMSClient
@@ -67,7 +67,7 @@ class ParameterVault:
             ) from error
         return data.decode()
 
-    @once
+    @lazy
     def _cipher(self) -> Any:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 

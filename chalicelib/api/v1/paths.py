@@ -23,7 +23,7 @@ PATHS = {
     "/v1/faces": ("faces",),
     "/v1/faces/{id}": ("faces",),
     "/v1/faces/{id}/consent": ("consents",),
-    "/v1/faces/{id}/everything": ("everything",),
+    "/v1/faces/{id}/everything": ("subject_access",),
     "/v1/faces/{id}/hold": ("holds",),
     "/v1/faces/{id}/merge": ("merges",),
     "/v1/faces/{id}/pictures": ("pictures",),

@@ -26,7 +26,7 @@ def uncollected() -> Iterator[None]:
             gc.enable()
 
 
-class once(Generic[_T]):  # noqa: N801 -- a decorator, as functools.cached_property
+class lazy(Generic[_T]):  # noqa: N801 -- a decorator, as functools.cached_property
     """A functools.cached_property with a lock, which that one lacks since Python 3.12."""
 
     def __init__(self, make: Callable[[Any], _T]) -> None:

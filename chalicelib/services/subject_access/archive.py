@@ -41,13 +41,13 @@ from chalicelib.core.retention import captures_kept, sightings_kept, unseen_kept
 from chalicelib.core.values import milliseconds, time_text
 from chalicelib.services.audit.erasing import AuditErasing
 from chalicelib.services.captures.reading import RULES
-from chalicelib.services.everything import page
-from chalicelib.services.everything.places import PLACES, Subject, holdings
-from chalicelib.services.everything.words import Language
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.groups.groups import Groups
 from chalicelib.services.merges.observations import FaceObservations
 from chalicelib.services.models.tenant_vision import TenantVision
+from chalicelib.services.subject_access import page
+from chalicelib.services.subject_access.places import PLACES, Subject, holdings
+from chalicelib.services.subject_access.words import Language
 
 FORMAT = "everything-1"
 DATA, PAGE = "everything.json", "index.html"

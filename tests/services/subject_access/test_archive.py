@@ -25,7 +25,7 @@ from chalicelib.core.model import Face
 from chalicelib.core.ports import Item, Table
 from chalicelib.core.webhooks import EventKind
 from chalicelib.services.enrolment.update import FaceChanges
-from chalicelib.services.everything.places import PLACES
+from chalicelib.services.subject_access.places import PLACES
 from tests.fakes import HIDDEN, Person, picture
 from tests.services.conftest import RULES
 from tests.services.sightings.book import MONDAY, Book, Shot, shot

@@ -12,8 +12,8 @@ from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.consent import Consent
 from chalicelib.core.observations import Observation
 from chalicelib.core.values import moment
-from chalicelib.services.everything.places import PLACES, Subject, visits_of
-from chalicelib.services.everything.words import CHINESE, CHINESE_PLACES, ENGLISH, Language
+from chalicelib.services.subject_access.places import PLACES, Subject, visits_of
+from chalicelib.services.subject_access.words import CHINESE, CHINESE_PLACES, ENGLISH, Language
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem; color: #1d1f21 }

@@ -6,21 +6,21 @@ import gc
 
 import pytest
 
-from chalicelib.core.once import once
+from chalicelib.core.lazy import lazy
 
 
 class Made:
     """An object whose attributes say whether garbage was collected when they were made."""
 
-    @once
+    @lazy
     def inner(self) -> bool:
         return gc.isenabled()
 
-    @once
+    @lazy
     def outer(self) -> list[bool]:
         return [self.inner, gc.isenabled()]
 
-    @once
+    @lazy
     def broken(self) -> None:
         raise ValueError("it cannot be made")
 
