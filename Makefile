@@ -1,57 +1,88 @@
-# What a person types. `make demo` and `make test` set up all they need in .venv.
+# What a person types. Each target sets up what it needs in .venv, and no more: `make demo` what the box runs with,
+# `make test` the tests' tools besides, `make check` the linters, `make lab` and the benches the lab (lab/).
 
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check
 # Compiled modules stay, whatever the caller's environment says: tests start the service often.
 export PYTHONDONTWRITEBYTECODE :=
 # Tests run on all cores of a small machine, and on four of a large one.
 WORKERS := $(shell n=$$(nproc); echo $$((n < 2 ? 2 : n > 4 ? 4 : n)))
+# A test that hangs fails, and shows what all its threads do; if it holds Python's lock, its worker is ended a little
+# later. The longest test takes a minute on one busy core.
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --timeout 600 --max-worker-restart 2 \
+	-o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
 NO_REGISTRY := echo "make $(MAKECMDGOALS) needs a package registry once: let pip reach one" >&2; exit 1;
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
-.PHONY: setup demo week serve test check format package dist container bench load bench-book bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance fuzz fuzz-api fuzz-rekognition soak stale faults crash crash-import crash-index crash-edge clips-edge memory-edge soak-edge lag-edge clean
+.PHONY: setup demo week serve test quick lab check format package dist container bench load bench-book bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance fuzz fuzz-api fuzz-rekognition soak stale faults crash crash-import crash-index crash-edge clips-edge memory-edge soak-edge lag-edge clean
 
-setup: .venv/installed
+setup: .venv/box  ## What the box runs with, in .venv: also for `make demo` and `make serve`
 
-.venv/installed: pyproject.toml requirements.txt edge/pyproject.toml client/pyproject.toml regulars/libraries.toml
+.venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
-	@echo "setting up .venv, which takes some minutes ..."
+	@echo "== making .venv"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "python3 -m venv failed: on Debian, apt-get install python3-venv"; exit 1; }
 	@$(BIN)/python -m pip install -qq --upgrade "pip>=25.1,<26.3" || { $(NO_REGISTRY) }
-	@$(BIN)/python -m pip install -qq --editable '.[box]' --editable './edge[detector,video]' --editable './client[pictures]' --group dev || { $(NO_REGISTRY) }
-	@command -v $${CC:-cc} > /dev/null || $(BIN)/python -m pip install -qq --group kernel || true # brings a C compiler
+	@touch $@
+
+.venv/box: .venv/python pyproject.toml requirements.txt client/pyproject.toml regulars/libraries.toml
+	@echo "== installing what the box runs with: about 50 packages"
+	@$(PIP) --editable '.[box]' --editable './client[pictures]' || { $(NO_REGISTRY) }
+	@echo "== compiling the search kernel"
+	@command -v $${CC:-cc} > /dev/null || { echo "   with a compiler from PyPI, since there is none here"; $(PIP) --group kernel || true; }
 	@$(BIN)/python -m chalicelib.index.scan.build_kernel || true
+	@command -v $${CC:-cc} > /dev/null || $(BIN)/python -m pip uninstall -qq --yes ziglang || true # it has 300 MB
+	@echo "== fetching the libraries of the console and of the API's page"
 	@$(BIN)/python -m regulars.libraries || true
+	@touch $@
+
+.venv/test: .venv/box edge/pyproject.toml
+	@echo "== installing the tests' tools, and what the uploader runs with"
+	@$(PIP) --editable './edge[detector,video]' --group test || { $(NO_REGISTRY) }
+	@touch $@
+
+.venv/check: .venv/test
+	@echo "== installing the linters"
+	@$(PIP) --group lint || { $(NO_REGISTRY) }
+	@touch $@
+
+.venv/lab: .venv/test lab/pyproject.toml
+	@echo "== installing the lab"
+	@$(PIP) --editable ./lab || { $(NO_REGISTRY) }
 	@touch $@
 
 demo: setup  ## The main job on real pictures; PHOTOS=folder, PORT=8001, ONCE=1 to stop after it
 	$(BIN)/regulars demo $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(PORT),--port $(PORT)) $(if $(ONCE),--once)
 
-week: setup  ## A week of captures, from presigned upload to visitor book, against its timeline; STAY=1 to look at it then
+week: .venv/lab  ## A week of captures, from presigned upload to visitor book, against its timeline; STAY=1 to look at it then
 	$(BIN)/regulars week $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(STAY),--stay)
 
 serve: setup  ## The service on this machine
 	$(BIN)/regulars serve
 
-test: setup  ## All tests of the gate; TESTS='tests/core' for some of them
+test: .venv/test  ## All tests of the gate; TESTS='tests/core' for some of them
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || echo "there is no Chromium, so the flows through the console are skipped: on Debian, apt-get install chromium"
-	@# A test that hangs fails, and shows what all its threads do; if it holds Python's lock, its worker is ended a little
-	@# later. The longest test takes a minute on one busy core.
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile --timeout 600 --max-worker-restart 2 \
-		-o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true $(TESTS)
+	$(PYTEST) $(TESTS)
 
-check: setup site  ## Format, lint, types, layers, template; what the docs say is checked by `make test`
+quick: .venv/test  ## The rules, the use cases and the dialects, in two minutes
+	$(PYTEST) tests/core tests/services tests/api
+
+lab: .venv/lab  ## The lab's own tests: evaluations, the drawn week, benchmarks in short
+	$(PYTEST) lab/tests
+
+check: .venv/check site  ## Format, lint, types, layers, template; what the docs say is checked by `make test`
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/cfn-lint infra/storage.yaml
 
-site: setup  ## docs/ as a site in build/site; its search needs a server: python3 -m http.server --directory build/site
+site: .venv/test  ## docs/ as a site in build/site; its search needs a server: python3 -m http.server --directory build/site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --config-file infra/mkdocs.yml
 
-format: setup
+format: .venv/check
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
@@ -65,25 +96,25 @@ dist: kernels  ## Wheels that work outside of a checkout: dist/*.whl, with the c
 container: dist  ## The images of infra/box, built on Debian's own packages and run; needs root, buildah and debootstrap
 	$(BIN)/python -m tests.infra.container
 
-lock: setup  ## Locks of what goes to Lambda: as few changes as requirements.txt asks for; UPGRADE=1 for the newest versions
+lock: .venv/test  ## Locks of what goes to Lambda: as few changes as requirements.txt asks for; UPGRADE=1 for the newest versions
 	$(BIN)/python -m pip install -qq --group lock
 	$(LOCK) requirements.txt --output-file infra/locks/functions.txt
 	$(LOCK) infra/locks/chalice.in --output-file infra/locks/chalice.txt
 
-client: setup  ## What the client has from docs/api/v1.yaml and core/errors.py: its models, operations and codes
+client: .venv/test  ## What the client has from docs/api/v1.yaml and core/errors.py: its models, operations and codes
 	$(BIN)/python -m client.generate
 
 emulated: package  ## The arm64 package under emulation: imports, the kernel's self-check, two faces; needs root and debootstrap
 	$(BIN)/python -m tests.infra.emulated
 
-packaged: setup  ## The package for this processor, called by boto3 through a function URL; needs Python 3.13
-	$(BIN)/python -m pip install -qq --group kernel --group packaged
-	$(BIN)/python -m tests.infra.packaged
+packaged: .venv/lab  ## The package for this processor, called by boto3 through a function URL; needs Python 3.13
+	$(BIN)/python -m pip install -qq --group kernel --group lab/pyproject.toml:packaged
+	$(BIN)/python -m lab.tests.packaged
 
-.venv/peers: setup pyproject.toml
-	$(BIN)/python -m pip install -qq --group bench
+.venv/peers: .venv/lab
+	$(BIN)/python -m pip install -qq --group lab/pyproject.toml:peers --group lab/pyproject.toml:packaged
 	@# without what they depend on, which is dlib by its other name
-	$(BIN)/python -m pip install -qq --no-deps "face_recognition==1.3.0" "face_recognition_models==0.3.0" || echo "face_recognition is not to be had: bench.vision leaves it out"
+	$(BIN)/python -m pip install -qq --no-deps "face_recognition==1.3.0" "face_recognition_models==0.3.0" || echo "face_recognition is not to be had: regulars_lab.bench.vision leaves it out"
 	@touch $@
 
 kernels: setup  ## The search kernel for this machine and for the functions' arm64; without, searches are slow
@@ -91,86 +122,86 @@ kernels: setup  ## The search kernel for this machine and for the functions' arm
 	$(BIN)/python -m chalicelib.index.scan.build_kernel
 	$(BIN)/python -m chalicelib.index.scan.build_kernel --target aarch64
 
-bench: setup .venv/peers  ## Time by stage, with ratios to a peer in the same run
-	$(BIN)/python -W ignore -m bench.vision
-	$(BIN)/python -m bench.detection
-	$(BIN)/python -m bench.request
-	$(BIN)/python -m bench.ingest
-	$(BIN)/python -m bench.new_faces
-	$(BIN)/python -m bench.search --rows 1000,30000,300000
-	$(BIN)/python -m bench.tenants
-	$(BIN)/python -m bench.statistics --days 60 --per-day 2000
-	$(BIN)/python -m bench.lists --days 10
+bench: .venv/peers  ## Time by stage, with ratios to a peer in the same run
+	$(BIN)/python -W ignore -m regulars_lab.bench.vision
+	$(BIN)/python -m regulars_lab.bench.detection
+	$(BIN)/python -m regulars_lab.bench.request
+	$(BIN)/python -m regulars_lab.bench.ingest
+	$(BIN)/python -m regulars_lab.bench.new_faces
+	$(BIN)/python -m regulars_lab.bench.search --rows 1000,30000,300000
+	$(BIN)/python -m regulars_lab.bench.tenants
+	$(BIN)/python -m regulars_lab.bench.statistics --days 60 --per-day 2000
+	$(BIN)/python -m regulars_lab.bench.lists --days 10
 
-load: setup  ## Mixed traffic at rising load until the service refuses, then the first load again; MINUTES=2 for a short run
-	$(BIN)/python -m bench.load $(if $(MINUTES),--minutes $(MINUTES))
+load: .venv/lab  ## Mixed traffic at rising load until the service refuses, then the first load again; MINUTES=2 for a short run
+	$(BIN)/python -m regulars_lab.bench.load $(if $(MINUTES),--minutes $(MINUTES))
 
-bench-book: setup  ## How true the book of strangers is, on labelled faces beside the checkout; MORE="--scene backlog --draw 1 2"
-	$(BIN)/python -m bench.book $(MORE)
+bench-book: .venv/lab  ## How true the book of strangers is, on labelled faces beside the checkout; MORE="--scene backlog --draw 1 2"
+	$(BIN)/python -m regulars_lab.bench.book $(MORE)
 
-bench-cold: setup .venv/peers  ## Cold starts of the packaged functions, split; needs Python 3.13
+bench-cold: .venv/peers  ## Cold starts of the packaged functions, split; needs Python 3.13
 	$(BIN)/python -m pip install -qq --group kernel
-	$(BIN)/python -m bench.cold_start
+	$(BIN)/python -m regulars_lab.bench.cold_start
 
-bench-throughput: setup  ## Captures a second of a box on two cores, its memory, and PUT to hook; CAPTURES=, CAMERAS=, RATE=
-	$(BIN)/python -m bench.throughput $(if $(CAPTURES),--captures $(CAPTURES)) $(if $(CAMERAS),--cameras $(CAMERAS)) $(if $(RATE),--rate $(RATE))
+bench-throughput: .venv/lab  ## Captures a second of a box on two cores, its memory, and PUT to hook; CAPTURES=, CAMERAS=, RATE=
+	$(BIN)/python -m regulars_lab.bench.throughput $(if $(CAPTURES),--captures $(CAPTURES)) $(if $(CAMERAS),--cameras $(CAMERAS)) $(if $(RATE),--rate $(RATE))
 
-slow: setup  ## All examples of the properties of which the gate tries a few
+slow: .venv/test  ## All examples of the properties of which the gate tries a few
 	$(BIN)/python -m pytest -q -m slow --hypothesis-profile long tests
 
-acceptance: setup  ## A hundred checks of the Rekognition dialect by boto3, on a box of its own; URL= of one that runs, keys in AWS's variables
+acceptance: .venv/test  ## A hundred checks of the Rekognition dialect by boto3, on a box of its own; URL= of one that runs, keys in AWS's variables
 	$(BIN)/python -m pytest -q tests/acceptance $(if $(URL),--rekognition $(URL))
 
-fuzz: setup  ## A million hostile inputs to all parsers; INPUTS=number, SEED= as a run printed it, PARSER= for one of them
+fuzz: .venv/test  ## A million hostile inputs to all parsers; INPUTS=number, SEED= as a run printed it, PARSER= for one of them
 	$(BIN)/python -m tests.hostile.fuzz $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED)) $(if $(PARSER),--parser "$(PARSER)")
 
-fuzz-api: setup  ## Schemathesis against v1 as one box serves it, 200 examples an operation; EXAMPLES=number, MORE='--include-path /v1/hooks'
+fuzz-api: .venv/test  ## Schemathesis against v1 as one box serves it, 200 examples an operation; EXAMPLES=number, MORE='--include-path /v1/hooks'
 	$(BIN)/python -m tests.hostile.fuzz_api --examples $(or $(EXAMPLES),200) $(MORE)
 
-fuzz-rekognition: setup  ## 100,000 hostile requests to the Rekognition dialect of a box; REQUESTS=number, SEED= as a run printed it
+fuzz-rekognition: .venv/test  ## 100,000 hostile requests to the Rekognition dialect of a box; REQUESTS=number, SEED= as a run printed it
 	$(BIN)/python -m tests.hostile.fuzz_rekognition $(if $(REQUESTS),--requests $(REQUESTS)) $(if $(SEED),--seed $(SEED))
 
-soak: setup  ## 16 threads enrol, delete and search for a minute
+soak: .venv/test  ## 16 threads enrol, delete and search for a minute
 	$(BIN)/python -m pytest -q -s tests/faults/test_soak.py --soak-seconds 60
 
-stale: setup  ## 100,000 writes and searches side by side: no answer is stale
+stale: .venv/test  ## 100,000 writes and searches side by side: no answer is stale
 	$(BIN)/python -m pytest -q -s tests/faults/test_stale.py --operations 100000
 
-faults: setup  ## Every use case, backup and restore, failed and killed at every call to storage, and with others between any two calls
+faults: .venv/test  ## Every use case, backup and restore, failed and killed at every call to storage, and with others between any two calls
 	$(BIN)/python -m pytest -q -n 2 tests/faults/test_every_call.py tests/faults/test_rivals.py tests/faults/test_backup.py tests/faults/test_on_aws.py --every-fault
 
-crash: setup  ## kill -9 during enrolments, 50 times
+crash: .venv/test  ## kill -9 during enrolments, 50 times
 	$(BIN)/python -m pytest -q -s tests/faults/test_kill.py --kills 50
 
-crash-import: setup  ## kill -9 during an import of 1,000 pictures, 50 times
+crash-import: .venv/test  ## kill -9 during an import of 1,000 pictures, 50 times
 	$(BIN)/python -m pytest -q -s tests/faults/test_import.py --import-kills 50 --import-pictures 1000
 
-crash-index: setup  ## kill -9 while eight programs index 1,000 pictures by boto3, 10 times
+crash-index: .venv/test  ## kill -9 while eight programs index 1,000 pictures by boto3, 10 times
 	$(BIN)/python -m pytest -q -s tests/faults/test_index_faces_killed.py --index-kills 10 --index-pictures 1000
 
-pictures: setup  ## README's pictures, of drawn people, in docs/pictures; needs Chromium
+pictures: .venv/test  ## README's pictures, of drawn people, in docs/pictures; needs Chromium
 	CONSOLE_PICTURES=docs/pictures $(BIN)/python -m pytest -q tests/console/test_pictures.py
 
-bench-console: setup  ## 30,000 people in the console beside a plain list of them, and what the first page weighs; needs Chromium
+bench-console: .venv/test  ## 30,000 people in the console beside a plain list of them, and what the first page weighs; needs Chromium
 	$(BIN)/python -m pytest -q -rP tests/console/test_many.py tests/console/test_flows.py -k "30_000 or first_page"
 
-bench-edge: setup  ## The edge uploader: memory, opening, CPU, throughput against the local server
+bench-edge: .venv/lab  ## The edge uploader: memory, opening, CPU, throughput against the local server
 	$(BIN)/python -m pytest -q -s edge/tests/test_killed.py
-	$(BIN)/python -m bench.edge
+	$(BIN)/python -m regulars_lab.bench.edge
 
-lag-edge: setup  ## A camera's stream and a slow consumer for ten minutes: no time of capture is off by more than 0.3 s
+lag-edge: .venv/test  ## A camera's stream and a slow consumer for ten minutes: no time of capture is off by more than 0.3 s
 	$(BIN)/python -m pytest -q -s edge/tests/test_streams.py -k slower --edge-stream-s 600
 
-crash-edge: setup  ## kill -9 during uploads, 10,000 times, in PARTS=4 side by side; KILLS=number
+crash-edge: .venv/test  ## kill -9 during uploads, 10,000 times, in PARTS=4 side by side; KILLS=number
 	$(BIN)/python -m pytest -q -rP -n $(or $(PARTS),4) edge/tests/test_killed.py --edge-kills $(or $(KILLS),10000)
 
-clips-edge: setup  ## Films of people through the uploader to the service: the table in docs/edge.md
-	$(BIN)/python -m bench.clips --write docs/edge.md
+clips-edge: .venv/lab  ## Films of people through the uploader to the service: the table in docs/edge.md
+	$(BIN)/python -m regulars_lab.bench.clips --write docs/edge.md
 
-memory-edge: setup  ## Four RTSP cameras, one of them 4K with faces chosen, for two minutes: below the unit's MemoryMax
+memory-edge: .venv/test  ## Four RTSP cameras, one of them 4K with faces chosen, for two minutes: below the unit's MemoryMax
 	$(BIN)/python -m pytest -q -s edge/tests/test_memory.py --edge-memory-s 120
 
-soak-edge: setup  ## Eight sources misbehave for 24 simulated hours: nothing lost, nothing double, every drop told; HOURS=number
+soak-edge: .venv/test  ## Eight sources misbehave for 24 simulated hours: nothing lost, nothing double, every drop told; HOURS=number
 	$(BIN)/python -m pytest -q -s edge/tests/test_soak.py --edge-soak-hours $(or $(HOURS),24)
 
 clean:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import metadata
 from typing import Any
 
 import click
@@ -23,7 +24,6 @@ from regulars.demo import command as demo
 from regulars.deploy import command as deploy
 from regulars.doctor import command as doctor
 from regulars.errors import OperatorError
-from regulars.evaluate import command as evaluate
 from regulars.fsck import command as fsck
 from regulars.models import command as models
 from regulars.mqtt import command as mqtt
@@ -35,6 +35,9 @@ from regulars.transfer import command as transfer
 
 FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 """Exit codes."""
+
+GROUP = "regulars.commands"
+"""Entry points of other distributions whose commands are ours, too; one with a name of ours takes its place."""
 
 
 @click.group(
@@ -99,14 +102,12 @@ for command in (
     models.models,
     models.reembed,
     demo.demo,
-    demo.week,
     book.today,
+    book.week,
     captures.captures,
     hold.hold,
     retention.retention,
     notice.notice,
-    evaluate.evaluate,
-    evaluate.calibrate,
     deploy.deploy,
     cost.cost,
     audit.audit,
@@ -124,6 +125,9 @@ for command in (
     completion,
 ):
     commands.add_command(command)
+
+for entry in metadata.entry_points(group=GROUP):
+    commands.add_command(entry.load())
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""The command line of `regulars today`, and what `regulars week` does with data of one's own."""
+"""The command lines of `regulars today` and `regulars week`."""
 
 from __future__ import annotations
 
@@ -46,6 +46,21 @@ def today(data: Path | None, stage: str | None, url: str | None, tenant: str | N
     with books(data, stage, url, tenant) as found:
         for book in found:
             print_today(book, Console(soft_wrap=True), datetime.now(UTC))
+
+
+@click.command(short_help="Print who came in the last seven days.")
+@book_options
+def week(data: Path | None, stage: str | None, url: str | None, tenant: str | None) -> None:
+    """Print who came in the last seven days, of a data folder, a stage or a service.
+
+    \b
+    Examples:
+      regulars week --data shop
+      REGULARS_API_KEY=rk_... regulars week --url http://127.0.0.1:8000
+    """
+    if all(named is None for named in (data, stage, url, tenant)):
+        raise click.UsageError("say whose week: --data, --stage or --url (`make week` in a checkout draws one)")
+    print_own_week(data, stage, url, tenant)
 
 
 def print_own_week(data: Path | None, stage: str | None, url: str | None, tenant: str | None) -> None:

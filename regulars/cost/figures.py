@@ -1,4 +1,4 @@
-"""Measured use of each operation. `python -m bench.operations` writes the file; a test compares it with the code."""
+"""Measured use of each operation, as `python -m tests.metering.operations` writes it; a test holds the code to it."""
 
 from __future__ import annotations
 

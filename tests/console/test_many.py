@@ -9,11 +9,11 @@ from statistics import median
 import pytest
 from playwright.sync_api import Browser, Dialog, Page, Route, expect
 
-from bench.synthetic import write_faces
 from chalicelib.core.model import Profile
 from tests.console.conftest import DESK, Book, Visitor, becomes
 from tests.fakes import FakeVision
 from tests.regulars.serve.box import serving
+from tests.synthetic import write_faces
 
 PEOPLE = 30_000
 MOST_ELEMENTS = 800

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from bench.statistics import visits
 from chalicelib.core import keys
 from chalicelib.core.captures import sighting_id
 from chalicelib.core.items import write_in_parts
@@ -32,6 +31,7 @@ from tests.console.conftest import DESK, PHONE, Book, Visitor, press_pair, shoot
 from tests.console.test_flows import assert_accessible, heading
 from tests.fakes import FakeClock
 from tests.regulars.serve.box import Box, serving
+from tests.synthetic import visits
 
 ZONE = ZoneInfo("Asia/Shanghai")
 ELSEWHERE = "America/New_York"

@@ -12,8 +12,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench.measuring import unnamed_bytes
-from bench.synthetic import segment, write_snapshot
 from chalicelib.adapters.embedded.blobs import FolderBlobStore
 from chalicelib.adapters.embedded.items import SqliteItemStore
 from chalicelib.core import keys
@@ -22,6 +20,7 @@ from chalicelib.core.ports import Put
 from chalicelib.core.search import SearchRequest
 from chalicelib.index.galleries import Galleries
 from chalicelib.index.snapshots.segment import Segment
+from tests.synthetic import segment, unnamed_bytes, write_snapshot
 
 FACES = 6_000
 """Few, and yet more than a snapshot holds that stays in memory."""
@@ -109,7 +108,7 @@ def shops(tmp_path: Path, vectors: NDArray[np.float32]) -> Iterator[Shops]:
 
 
 def test_200_tenants_go_through_a_process_whose_disk_holds_20(shops: Shops, gallery: Segment) -> None:
-    """Scaled: 6,000 faces each. `python -m bench.tenants` does the same with 30,000."""
+    """Scaled: 6,000 faces each. `python -m regulars_lab.bench.tenants` does the same with 30,000."""
     names = [f"shop-{number}" for number in range(200)]
     shops.alike(names, gallery)
     galleries, draw = shops.galleries(20 * ON_DISK), random.Random(1)

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.synthetic import segment, write_snapshot
 from chalicelib.core import keys
 from chalicelib.core.decision import ImpostorCurve, OperatingPoint
 from chalicelib.core.errors import InvalidInput, TenantNotFound
@@ -26,6 +25,7 @@ from chalicelib.index.sharded import ShardedSearch
 from chalicelib.services import Services
 from tests.fakes import FakeClock, Person, embedding_of, picture
 from tests.services.conftest import RULES, add_tenant
+from tests.synthetic import segment, write_snapshot
 
 
 @pytest.fixture

@@ -17,12 +17,12 @@ from pathlib import Path
 
 import numpy as np
 
-from bench.stand_ins import portraits
 from chalicelib.services.models.embedder import KEPT_PICTURE
 from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
 from infra import package
 from infra.dependencies import CommandFailed, run
+from tests.metering.stand_ins import portraits
 
 WORK = package.BUILD / "emulated"
 RELEASE = "trixie"

@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 import app
-from bench.metering import Meter, metered
 from chalicelib import bootstrap
 from chalicelib.core import keys
 from chalicelib.core.errors import StorageUnavailable
@@ -29,6 +28,7 @@ from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars.serve.gateway import Context
 from tests.fakes import FakeClock, FakeVision, Person, picture
+from tests.metering.meter import Meter, metered
 from tests.services.conftest import RULES, add_tenant
 
 LONG_AGO = timedelta(hours=7)

@@ -14,7 +14,6 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from bench.detection import Portrait, Tally, crowd, head_of
 from chalicelib.core.pictures import DetectedFace
 from chalicelib.vision.detect.detect import FINE_FACE_PX, MAX_PROPOSALS, TILE_PX, Detector, _tiles
 from chalicelib.vision.detect.yunet import iou, suppress, surest
@@ -24,6 +23,7 @@ from chalicelib.vision.pictures.crop import about_box, cut
 from chalicelib.vision.pipeline import FacePipeline
 from tests.photos import CROWD, CROWD_SIZE, NOBODY, PAIRS, PORTRAIT, PORTRAITS, STUDIO, of_24_people
 from tests.vision.album import ANY_PICTURE, Album
+from tests.vision.crowds import Portrait, Tally, crowd, head_of
 
 
 @pytest.fixture(scope="session")

@@ -126,5 +126,5 @@ def canvas(pictures: Sequence[Planes], channels: str, multiple_of: int) -> NDArr
 
 @cache
 def _interpolation(by: str) -> Any:
-    """Create the session of a linear resize by `sides` or `scales` (lab/resize.py wrote the files)."""
+    """Create the session of a linear resize by `sides` or `scales` (regulars_lab.models.resize wrote the files)."""
     return session.session_of(Path(__file__).with_name(f"resize_by_{by}.onnx").read_bytes())

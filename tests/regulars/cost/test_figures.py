@@ -9,10 +9,6 @@ from types import SimpleNamespace
 
 import pytest
 
-from bench import operations
-from bench.metering import Meter, MeteredItems
-from bench.stage import staged
-from bench.stand_ins import Eyes, drawn
 from chalicelib.api.observability import observer
 from chalicelib.core.errors import ConditionFailed, StorageUnavailable
 from chalicelib.core.keys import FACES, HOOKS
@@ -22,10 +18,14 @@ from chalicelib.storage import opened
 from regulars.cost import figures
 from regulars.cost.usage import IDLE_METRICS
 from tests.fakes import FakeClock
+from tests.metering import operations
+from tests.metering.meter import Meter, MeteredItems
+from tests.metering.stage import staged
+from tests.metering.stand_ins import Eyes, drawn
 
 
 def test_the_committed_figures_are_those_of_this_code(tmp_path: Path) -> None:
-    """Where code changed what an operation uses, `python -m bench.operations --write` commits it for all to see."""
+    """If code changed what an operation uses, `python -m tests.metering.operations --write` commits that."""
     said, found = figures.read_json()["used"], operations.measured(tmp_path)
     # A moment's number takes a byte more or less by its last zeros.
     assert said.pop("bytes") == pytest.approx(found.pop("bytes"), rel=0.02)

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from bench.metering import MeteredItems
-from bench.synthetic import write_faces
 from chalicelib.bootstrap import build
 from chalicelib.core import keys
 from chalicelib.core.errors import (
@@ -32,8 +30,10 @@ from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from tests.fakes import FakeClock, FakeVision, Person, picture
 from tests.faults.recount import disagreements
+from tests.metering.meter import MeteredItems
 from tests.services.conftest import RULES, add_tenant
 from tests.services.meanwhile import Meanwhile
+from tests.synthetic import write_faces
 
 
 def enrol(services: Services, tenant: Tenant, seed: int, group: str = "regular", **more: object) -> str:

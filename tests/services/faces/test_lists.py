@@ -10,8 +10,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench.metering import MeteredItems
-from bench.synthetic import write_faces
 from chalicelib.core.errors import GroupNotFound, InvalidInput, TooMany
 from chalicelib.core.face_order import FaceOrder
 from chalicelib.core.model import Face, ListedFace, Tenant
@@ -20,6 +18,8 @@ from chalicelib.services.enrolment.update import FaceChanges
 from chalicelib.services.faces.lists import FaceLists
 from tests.fakes import FakeClock, FakeVision
 from tests.faults.recount import every_face
+from tests.metering.meter import MeteredItems
+from tests.synthetic import write_faces
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 GROUPS = ("regular", "stranger", "vip", "gold")

@@ -1,0 +1,107 @@
+"""From a cold process to its first answer out of blob storage: what takes how long. Run by `bench.search`.
+
+The process that is measured begins like a search function: Python, numpy and the index, then the directory, the
+snapshot, the search. The snapshot lies in a folder and in the page cache: what S3 adds is its own transfer time.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from regulars_lab.bench.measuring import memory_bytes, timed
+
+TENANT = "cold"
+MODEL = "bench"
+
+
+def measured(rows: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        prepare(Path(folder), rows)
+        command = [sys.executable, "-m", "regulars_lab.bench.cold_search", folder, str(time.time())]
+        figures: dict[str, Any] = {}
+        for _ in range(2):  # the first one warms the page cache
+            command[-1] = str(time.time())
+            done = subprocess.run(command, capture_output=True, text=True, check=True)
+            figures = json.loads(done.stdout)
+    return {"rows": rows, **figures}
+
+
+def report(start: dict[str, Any]) -> None:
+    phases = ", ".join(f"{name} {ms:.0f}" for name, ms in start["phases_ms"].items())
+    print(
+        f"\ncold start with {start['rows']} faces: {start['total_ms']:.0f} ms to the first answer ({phases}); "
+        f"the next takes {start['warm_ms']:.1f} ms; resident {start['resident_bytes_per_face']:.0f} bytes a face, "
+        f"of which {start['anonymous_bytes_per_face']:.0f} cannot be given back to the page cache"
+    )
+
+
+def prepare(folder: Path, rows: int) -> None:
+    """Make a tenant whose gallery is one snapshot, without a tail."""
+    import numpy as np
+
+    from chalicelib.adapters.embedded.blobs import FolderBlobStore
+    from chalicelib.adapters.embedded.items import SqliteItemStore
+    from chalicelib.core import keys
+    from chalicelib.core.ports import Put
+    from regulars_lab.bench.vectors import Maker
+    from tests.synthetic import segment, write_snapshot
+
+    maker = Maker("face-like", seed=rows)
+    gallery = segment(maker.vectors(rows), model=MODEL)
+    np.save(folder / "probe.npy", maker.vectors(1))
+    with closing(SqliteItemStore(folder / "regulars.sqlite", keys.TABLES)) as items:
+        write_snapshot(items, FolderBlobStore(folder / "blobs"), TENANT, gallery)
+        items.transact([Put(keys.DIRECTORY, {"tenant": TENANT, "item": keys.TENANT_ITEM, "seq": 1, "model": MODEL})])
+
+
+def answer_once(folder: Path, started_at: float) -> dict[str, Any]:
+    """In the cold process: its phases in milliseconds."""
+    begun = time.time()
+    import numpy as np
+
+    from chalicelib.adapters.embedded.blobs import FolderBlobStore
+    from chalicelib.adapters.embedded.items import SqliteItemStore
+    from chalicelib.core import keys
+    from chalicelib.core.search import SearchRequest
+    from chalicelib.core.telemetry import collected
+    from chalicelib.index.galleries import Galleries
+    from chalicelib.index.scan.kernel import kernel
+
+    kernel()
+    imported = time.time()
+    before = memory_bytes()
+    items = SqliteItemStore(folder / "regulars.sqlite", keys.TABLES)
+    galleries = Galleries(items, FolderBlobStore(folder / "blobs"), scratch=folder)
+    request = SearchRequest(MODEL, np.load(folder / "probe.npy"), limit=10)
+    opened = time.time()
+    with collected() as spent:
+        galleries.search(TENANT, request)
+    answered = time.time()
+    load_ms, scan_ms = (spent.get(name, 0.0) for name in ("load", "scan"))
+    warm = [timed(lambda: galleries.search(TENANT, request))[1] for _ in range(5)]
+    after, faces = memory_bytes(), galleries.current(TENANT, MODEL).view.faces
+    return {
+        "total_ms": 1e3 * (answered - started_at),
+        "phases_ms": {
+            "python": 1e3 * (begun - started_at),
+            "imports": 1e3 * (imported - begun),
+            "storage": 1e3 * (opened - imported),
+            "directory": 1e3 * (answered - opened) - load_ms - scan_ms,
+            "load": load_ms,
+            "first scan": scan_ms,
+        },
+        "warm_ms": sorted(warm)[2],
+        "resident_bytes_per_face": (after["VmRSS"] - before["VmRSS"]) / faces,
+        "anonymous_bytes_per_face": (after["RssAnon"] - before["RssAnon"]) / faces,
+    }
+
+
+if __name__ == "__main__":
+    print(json.dumps(answer_once(Path(sys.argv[1]), float(sys.argv[2]))))

@@ -1,0 +1,264 @@
+"""Cold starts of the packaged functions: from the start of the process to the first answer.
+
+    python -m regulars_lab.bench.cold_start [--json FILE] [--repeat N] [--faces N]
+
+Packages for this machine's processor, unpacks, and starts each function as Lambda does: the runtime interface client
+in the folder of the package, boto3 beside it, a Runtime API that hands it one event. AWS is emulated by moto in a
+process of its own. The page cache is warm: what Lambda's own start and the fetching of the package add is not here.
+A start is measured whole; others, with the same function, are split (bench/lambda_site). Beside them the least that any
+function takes in the same run (bench/lambda_peers): one that does nothing, and one that reads an item with boto3.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from chalicelib.adapters.aws.search import event_of
+from chalicelib.core.model import Credentials
+from chalicelib.core.search import SearchRequest
+from chalicelib.settings import Settings
+from chalicelib.vision.packs import packs
+from regulars.clients.client import Icredit, Reply, Sunmi
+from regulars.errors import WrongAnswer
+from regulars_lab.bench.lambda_account import CAMERA, CLOUD, GROUP, Account, account, populate, put_by_camera
+from regulars_lab.bench.lambda_package import WORK, Unpacked, unpacked
+from regulars_lab.bench.lambda_runtime import Function, environment
+from regulars_lab.bench.measuring import parser, write
+from tests.metering.stand_ins import portraits
+
+SITE = Path(__file__).resolve().parent / "lambda_site"
+PEERS = Path(__file__).resolve().parent / "lambda_peers"
+PEER = "peer: one read, boto3"
+SPLIT = ("python", "imports", "clients", "session load", "index load", "AWS calls")
+AIMS = {"api: groups": 0.9, "search": 1.0, "api: first recognition": 1.8, "ingest: first picture": 2.0}
+"""Times the peer's milliseconds; the search function's is without the load of its index."""
+
+Event = Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A function's first event, made anew for each start: a signed request may be sent once."""
+
+    name: str
+    handler: str
+    environ: Mapping[str, str]
+    event: Event
+    task: Path
+
+
+@dataclass(frozen=True)
+class Start:
+    """The time to the first answer, and the processor time that the process took."""
+
+    elapsed_ms: float
+    cpu_ms: float
+
+
+def main() -> None:
+    options = parser("cold_start", __doc__)
+    options.add_argument("--repeat", type=int, default=7, help="starts of each kind (default: %(default)s)")
+    options.add_argument("--faces", type=int, default=10_000, help="in the gallery (default: %(default)s)")
+    options.add_argument("--only", default="", help="cases whose name begins with this")
+    arguments = options.parse_args()
+    made = unpacked()
+    with account() as aws, ExitStack() as stack:
+        cases = list(_cases(aws, made, arguments.faces, stack))
+        wanted = [case for case in cases if case.name == PEER or case.name.startswith(arguments.only)]
+        rows = _measured(wanted, made.python, arguments.repeat)
+    _report(rows)
+    write(rows, arguments.json)
+
+
+def _cases(aws: Account, made: Unpacked, faces: int, stack: ExitStack) -> Iterator[Case]:
+    functions, task = made.functions, made.task
+
+    def environ(name: str) -> dict[str, str]:
+        return made.environ(aws, name)
+
+    picture = portraits()[-1]
+    settings = Settings.from_environment(environ("Search"))
+    credentials = populate(settings, faces, picture)
+    search = stack.enter_context(made.started("Search", environ("Search")))
+    search.call(_search_event())  # warm from here on
+    api_environ = stack.enter_context(made.searching(aws, search))
+    yield Case("peer: nothing", "peers.nothing", {}, dict, PEERS)
+    yield Case(PEER, "peers.one_read", environ("Search"), dict, PEERS)
+    for name, event in _requests(credentials, picture).items():
+        yield Case(f"api: {name}", functions["APIHandler"]["Handler"], api_environ, event, task)
+    yield Case("search", functions["Search"]["Handler"], environ("Search"), _search_event, task)
+    for name, function in functions.items():
+        if name not in ("APIHandler", "Search", "Canary"):  # the canary waits for the stage's URL
+            (source,) = function["Events"].values()
+            yield Case(_snake(name), function["Handler"], environ(name), partial(_event_of, source["Type"], name), task)
+    ingest = {**api_environ, **environ("Ingest")}
+    first = partial(_of_a_picture, settings, picture)
+    yield Case("ingest: first picture", functions["Ingest"]["Handler"], ingest, first, task)
+
+
+def _requests(credentials: Mapping[str, Credentials], picture: bytes) -> dict[str, Event]:
+    def sunmi(name: str, picture: bytes | None = None) -> Any:
+        caught = _Caught()
+        with suppress(WrongAnswer):
+            Sunmi(caught, credentials[CAMERA]).call(name, {}, picture)
+        return caught.event
+
+    def icredit() -> Any:
+        caught = _Caught()
+        with suppress(WrongAnswer):
+            Icredit(caught, credentials[CLOUD]).manage("3", GROUP, b"", {"PERSON_TOKEN": "nobody"})
+        return caught.event
+
+    def v1() -> Any:
+        caught = _Caught()
+        caught.request("GET", "/v1/groups", b"", {"Authorization": f"Bearer {credentials[CAMERA].api_key}"})
+        return caught.event
+
+    return {
+        "groups": lambda: sunmi("getGroupList"),
+        "appcode": icredit,
+        "v1 groups": v1,
+        "first recognition": lambda: sunmi("getFaceByPicture", picture),
+    }
+
+
+class _Caught:
+    """A transport that keeps the request, as the gateway's event, in place of sending it."""
+
+    event: Any = None
+
+    def request(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        sent = {"Host": "bench", **headers}
+        self.event = {
+            "resource": path,
+            "path": path,
+            "httpMethod": method,
+            "headers": sent,
+            "multiValueHeaders": {name: [value] for name, value in sent.items()},
+            "queryStringParameters": None,
+            "multiValueQueryStringParameters": None,
+            "pathParameters": None,
+            "stageVariables": None,
+            "requestContext": {"resourcePath": path, "httpMethod": method, "path": path, "identity": {}},
+            "body": base64.b64encode(body).decode("ascii"),
+            "isBase64Encoded": True,
+        }
+        return Reply(0, {}, None, 0.0)
+
+
+def _search_event() -> Any:
+    model = packs.at().manifest.embedding
+    probe = np.random.default_rng(1).standard_normal((1, model.dimensions)).astype(np.float32)
+    probe /= np.linalg.norm(probe)
+    return event_of(CAMERA, SearchRequest(model.model, probe))
+
+
+def _event_of(kind: str, function: str) -> Any:
+    """Return the event of a function that no client calls. Only the index builder's queue message has a body."""
+    if kind != "SQS":
+        return {
+            "version": "0",
+            "id": "bench",
+            "detail-type": "Scheduled Event",
+            "source": "aws.events",
+            "account": "123456789012",
+            "time": "2026-01-01T00:00:00Z",
+            "region": "eu-central-1",
+            "resources": [],
+            "detail": {},
+        }
+    return _of_queue([json.dumps({"tenant": CAMERA})] if function == "BuildIndex" else [])
+
+
+def _of_a_picture(settings: Settings, picture: bytes) -> Any:
+    return _of_queue([put_by_camera(settings, picture)])
+
+
+def _of_queue(bodies: Sequence[str]) -> Any:
+    records = [
+        {
+            "messageId": str(number),
+            "receiptHandle": "bench",
+            "attributes": {"ApproximateReceiveCount": "1"},
+            "body": body,
+        }
+        for number, body in enumerate(bodies)
+    ]
+    return {"Records": records}
+
+
+def _measured(cases: Sequence[Case], python: Path, repeat: int) -> list[dict[str, Any]]:
+    """Each case once a round, so that all have the machine in the same state; the first round warms the page cache."""
+    starts: dict[str, list[Start]] = {case.name: [] for case in cases}
+    splits: dict[str, list[dict[str, float]]] = {case.name: [] for case in cases}
+    for number in range(repeat + 1):
+        for case in cases:
+            start, split = _started(case, python, None), _split(case, python)
+            if number:
+                starts[case.name].append(start)
+                splits[case.name].append(split)
+    peers = starts[PEER]
+    return [
+        {
+            "name": name,
+            "best_ms": min(start.elapsed_ms for start in of_case),
+            "median_ms": statistics.median(start.elapsed_ms for start in of_case),
+            "cpu_ms": min(start.cpu_ms for start in of_case),
+            "of_peer": statistics.median(
+                (start.elapsed_ms - split["index load"]) / peer.elapsed_ms
+                for start, split, peer in zip(of_case, splits[name], peers, strict=True)
+            ),
+            "split_ms": {kind: statistics.median(one[kind] for one in splits[name]) for kind in (*SPLIT, "rest")},
+        }
+        for name, of_case in starts.items()
+    ]
+
+
+def _split(case: Case, python: Path) -> dict[str, float]:
+    told = WORK / "split.json"
+    start = _started(case, python, told)
+    spent = json.loads(told.read_text())
+    split = {kind: spent.get(kind, 0.0) for kind in SPLIT}
+    return {**split, "rest": start.elapsed_ms - sum(split.values())}
+
+
+def _started(case: Case, python: Path, split: Path | None) -> Start:
+    environ = {**environment(case.task, SITE if split else None), **case.environ}
+    if split:
+        environ["BENCH_SPLIT"] = str(split)
+    with Function(python, case.handler, case.task, environ) as function:
+        answer, elapsed_ms = function.call(case.event())
+    if isinstance(answer, dict) and (answer.get("statusCode", 200) != 200 or answer.get("batchItemFailures")):
+        raise SystemExit(f"{case.name} answered {answer}")
+    return Start(elapsed_ms, function.cpu_ms)
+
+
+def _report(rows: Sequence[Mapping[str, Any]]) -> None:
+    kinds = (*SPLIT, "rest")
+    head = f"{'milliseconds':<24}{'best':>6}{'median':>8}{'CPU':>6}{'x peer':>8}{'aim':>6} |"
+    print(head + "".join(f"{kind:>13}" for kind in kinds))
+    for row in rows:
+        aim = AIMS.get(row["name"], "")
+        whole = f"{row['best_ms']:>6.0f}{row['median_ms']:>8.0f}{row['cpu_ms']:>6.0f}{row['of_peer']:>8.2f}{aim:>6}"
+        print(f"{row['name']:<24}{whole} |" + "".join(f"{row['split_ms'][kind]:>13.0f}" for kind in kinds))
+    print("best: of the starts measured; CPU: the process's own, the least")
+    print("x peer: median of the rounds' ratios, without the index load")
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", name).lower()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""Captures a second through ingest, split into vision, search and storage, with a small gallery and a large one.
+
+    python -m regulars_lab.bench.ingest [--json FILE] [--galleries 1000,29000]
+
+The week of `regulars week` is ingested by as many threads as there are cores, on the embedded storage, beside synthetic
+faces. The peer is the bare pipeline (decode, detect, embed, describe) over the same pictures with as many threads: the
+ratio says what the visitor book adds to the models. Units are what DynamoDB would charge (tests/metering).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from chalicelib import bootstrap
+from chalicelib.adapters.clock import SystemClock
+from chalicelib.core import keys
+from chalicelib.core.captures import Capture, CaptureState
+from chalicelib.core.model import Profile, Tenant
+from chalicelib.core.ports import Storage, Vision
+from chalicelib.core.search import SearchRequest
+from chalicelib.core.telemetry import collected, stage
+from chalicelib.services import Services
+from chalicelib.services.captures.captures import Offer
+from chalicelib.services.captures.reading import RULES
+from chalicelib.settings import Settings
+from chalicelib.storage import opened
+from chalicelib.vision.pipeline import FacePipeline
+from regulars_lab.bench.measuring import numbers, pack, parser, timed, write
+from regulars_lab.week import run, timeline
+from tests.metering.meter import MeteredItems
+from tests.synthetic import write_faces
+
+GROUP = "bench"
+VISION = ("decode", "detect", "align", "examine", "quality", "crop")
+WARM_UP = 6
+
+
+def main() -> None:
+    options = parser("ingest", __doc__)
+    options.add_argument("--galleries", default="1000,29000", help="synthetic faces enrolled (default: %(default)s)")
+    arguments = options.parse_args()
+    vision = FacePipeline(pack())
+    with tempfile.TemporaryDirectory() as folder:
+        week = run.draw(None, Path(folder), run.last_week(datetime.now(UTC)))
+        pictures = {file: (capture, file.read_bytes()) for file, capture in week.items()}
+    shots = list(pictures.values())
+    figures = {
+        "captures": len(shots),
+        "threads": os.cpu_count() or 1,
+        "galleries": [measured(vision, shots, size) for size in numbers(arguments.galleries)],
+    }
+    report(figures)
+    write(figures, arguments.json)
+
+
+Shot = tuple[timeline.Capture, bytes]
+
+
+class TimedItems(MeteredItems):
+    """Metered, and its time counted as the stage `storage`."""
+
+    def __getattribute__(self, name: str) -> Any:
+        found = super().__getattribute__(name)
+        if name not in ("get", "get_many", "query", "transact"):
+            return found
+
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with stage("storage"):
+                return found(*args, **kwargs)
+
+        return call
+
+
+def measured(vision: Vision, shots: Sequence[Shot], gallery_size: int) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(storage=Path(folder))
+        storage = opened(settings, SystemClock())
+        services, tenant = prepared(settings, storage, vision, gallery_size)
+        captures = offered(services, storage, tenant, shots)
+        items = TimedItems(storage.items)
+        timed = bootstrap.build(settings, vision=lambda: vision, storage=replace(storage, items=items))
+        with closing(timed):
+            warm(timed, tenant, vision, shots)
+            items.spent.clear()
+            bare_s = bare(vision, shots)
+            stages, elapsed_s = ingested(timed, tenant, captures)
+            faces = sum(len(timed.captures.get(tenant, one.camera_id, one.id).sightings) for one in captures)
+    units = {"reads": sum(items.spent.values()), "writes": sum(items.written.values())}
+    shares = {
+        "vision": sum(stages[name] for name in VISION),
+        "search": stages["search"],
+        "storage": stages["storage"],
+    }
+    total_ms = stages["total"]
+    return {
+        "gallery": gallery_size,
+        "captures_a_second": round(len(captures) / elapsed_s, 1),
+        "ratio_to_bare_pipeline": round(elapsed_s / bare_s, 2),
+        "ms_a_capture": {name: round(ms / len(captures), 2) for name, ms in shares.items()}
+        | {"all": round(total_ms / len(captures), 2)},
+        "faces": faces,
+        "units_a_capture": {name: round(count / len(captures), 1) for name, count in units.items()},
+    }
+
+
+def prepared(settings: Settings, storage: Storage, vision: Vision, size: int) -> tuple[Services, Tenant]:
+    services = bootstrap.build(settings, vision=lambda: vision, storage=storage)
+    services.tenants.add("bench", Profile.CLOUD)
+    tenant = services.tenants.named("bench")
+    services.groups.create(tenant, GROUP, None, "")
+    write_faces(storage.items, tenant, services.groups.named(tenant, GROUP), size, vision)
+    for camera in (timeline.DOOR, timeline.TILL):
+        services.cameras.add(tenant, camera, camera)
+    return services, tenant
+
+
+def offered(services: Services, storage: Storage, tenant: Tenant, shots: Sequence[Shot]) -> list[Capture]:
+    offers = [
+        Offer(shot.camera, hashlib.sha256(data).hexdigest(), len(data), "image/jpeg", shot.at) for shot, data in shots
+    ]
+    uploads = [
+        upload
+        for begin in range(0, len(offers), 100)
+        for upload in services.captures.offer(tenant, offers[begin : begin + 100])
+    ]
+    for upload, (shot, data) in zip(uploads, shots, strict=True):
+        key = keys.capture_picture(tenant.name, shot.camera, upload.capture.id)
+        storage.uploads.put_if_absent(key, data, "image/jpeg")
+    return [replace(upload.capture, state=CaptureState.WANTED) for upload in uploads]
+
+
+def warm(services: Services, tenant: Tenant, vision: Vision, shots: Sequence[Shot]) -> None:
+    """Load models and gallery."""
+    for _, data in shots[:WARM_UP]:
+        image = vision.read(data, RULES)
+        faces = vision.detect(image)
+        probes = vision.examine(image, faces).embeddings
+        if len(probes):
+            services.search.search(tenant.name, SearchRequest(vision.model, probes))
+
+
+def bare(vision: Vision, shots: Sequence[Shot]) -> float:
+    """Seconds for all pictures."""
+    return _seconds(lambda shot: seen(vision, shot[1]), shots)
+
+
+def seen(vision: Vision, picture: bytes) -> None:
+    """Do all that the models do with a capture's picture."""
+    image = vision.read(picture, RULES)
+    faces = vision.detect(image)
+    vision.examine(image, faces)
+
+
+def ingested(services: Services, tenant: Tenant, captures: Sequence[Capture]) -> tuple[dict[str, float], float]:
+    """Milliseconds by stage, of all threads together, and seconds in all."""
+    found: list[dict[str, float]] = []
+
+    def one(capture: Capture) -> None:
+        with collected() as stages:
+            _, total_ms = timed(lambda: services.ingest.capture(tenant.name, capture.camera_id, capture.id))
+        found.append({**stages, "total": total_ms})
+
+    elapsed_s = _seconds(one, captures)
+    sums: Counter[str] = Counter()
+    for stages in found:
+        sums.update(stages)
+    return dict(sums), elapsed_s  # a stage that is not there is no 0
+
+
+def _seconds(work: Callable[[Any], None], over: Sequence[Any]) -> float:
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return timed(lambda: list(pool.map(work, over)))[1] / 1e3
+
+
+def report(figures: dict[str, Any]) -> None:
+    print(f"{figures['captures']} captures, {figures['threads']} threads, storage embedded (SQLite, synchronous=FULL)")
+    print(
+        f"{'gallery':>8} {'captures/s':>11} {'x bare':>7} "
+        f"{'vision':>8} {'search':>8} {'storage':>8} {'all':>8} ms a capture"
+    )
+    for row in figures["galleries"]:
+        ms = row["ms_a_capture"]
+        print(
+            f"{row['gallery']:>8} {row['captures_a_second']:>11} {row['ratio_to_bare_pipeline']:>7} "
+            f"{ms['vision']:>8} {ms['search']:>8} {ms['storage']:>8} {ms['all']:>8}"
+        )
+    small, large = figures["galleries"][0], figures["galleries"][-1]
+    for name in ("search", "storage", "all"):
+        ratio = large["ms_a_capture"][name] / max(small["ms_a_capture"][name], 0.01)
+        print(f"{name}: x {ratio:.2f} from {small['gallery']} to {large['gallery']} faces")
+    units = large["units_a_capture"]
+    print(f"DynamoDB units a capture: {units['reads']} read, {units['writes']} write")
+
+
+if __name__ == "__main__":
+    main()

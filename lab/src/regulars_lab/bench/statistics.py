@@ -1,0 +1,187 @@
+"""A year of observations: what counting it takes from sealed days, and how that grows from one month to one year.
+
+    python -m regulars_lab.bench.statistics [--days 365] [--per-day 10000] [--json FILE] [--data FOLDER]
+
+Fills an embedded store with synthetic observations, seals every day, then measures analysis and query: time, the
+read units that the same reads would cost on DynamoDB, and objects read from blob storage. The peer is counting the
+raw observations one by one, which is what every amount must equal: the ratio says how often a sealed answer is faster.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections import Counter
+from collections.abc import Callable
+from contextlib import closing, nullcontext
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import numpy as np
+
+from chalicelib.adapters.clock import SystemClock
+from chalicelib.core import keys
+from chalicelib.core.items import write_in_parts
+from chalicelib.core.local_time import Granularity, Span
+from chalicelib.core.model import Labels, Profile, Tenant
+from chalicelib.core.observations import EVERYTHING, Measure, ObservationFilter, ObservationKind, Split
+from chalicelib.core.ports import ItemStore, Put, Storage
+from chalicelib.core.records.observations import observation_item
+from chalicelib.services.statistics.amounts import Bucket, Question, Statistics
+from chalicelib.services.statistics.calendar import Calendar
+from chalicelib.services.statistics.days import DayReader, RawObservations
+from chalicelib.services.statistics.observations import Observations
+from chalicelib.services.statistics.sealing import Sealing
+from chalicelib.settings import Settings
+from chalicelib.storage import opened
+from regulars_lab.bench.measuring import parser, timed, write
+from tests.metering.meter import Meter, metered
+from tests.metering.stand_ins import SteppedClock
+from tests.synthetic import visits
+
+ZONE = ZoneInfo("Asia/Shanghai")
+FIRST = datetime(2025, 1, 1, tzinfo=ZONE)
+TENANT = Tenant("bench", Profile.CLOUD, "BENCH", FIRST, "none", time_zone=ZONE.key)
+REGULAR = 4_242
+"""Number of a person whose few observations are looked for."""
+
+BRAND, STORE = Labels("brand-2"), Labels("brand-2", "store-07")
+LIMIT_S = 10.0
+LONG_AFTER = FIRST + timedelta(days=20_000)
+"""When the questions are asked, all seals are of the past."""
+
+
+def main() -> None:
+    options = parser("statistics", __doc__)
+    options.add_argument("--days", type=int, default=365, help="days of history (default: %(default)s)")
+    options.add_argument("--per-day", type=int, default=10_000, help="observations a day (default: %(default)s)")
+    options.add_argument("--data", type=Path, help="folder to fill and keep, or to use again if it is filled")
+    arguments = options.parse_args()
+    with tempfile.TemporaryDirectory() if arguments.data is None else nullcontext(arguments.data) as folder:
+        figures = measured(Path(folder), arguments.days, arguments.per_day)
+    report(figures)
+    write(figures, arguments.json)
+
+
+def measured(folder: Path, days: int, per_day: int) -> dict[str, Any]:
+    storage = opened(Settings(storage=folder), SystemClock())
+    with closing(storage):
+        figures: dict[str, Any] = {"days": days, "per_day": per_day, "observations": days * per_day}
+        if not storage.items.query(keys.SUMMARIES, keys.calendar(TENANT.name)).items:
+            figures["fill_s"] = timed(lambda: fill(storage.items, days, per_day))[1] / 1e3
+        sealing = Sealing(storage.items, storage.blobs, SteppedClock(FIRST + timedelta(days=days + 1, hours=1)))
+        sealed, seal_ms = timed(lambda: sealing.tenant(TENANT))
+        figures |= {"seal_s": seal_ms / 1e3, "days_sealed": len(sealed)}
+        figures["sweep_of_sealed_s"] = timed(lambda: sealing.tenant(TENANT))[1] / 1e3
+        spans = {"1 month": min(31, days), f"{days} days": days}
+        return figures | {"spans": {name: of_span(storage, length) for name, length in spans.items()}}
+
+
+def fill(items: ItemStore, days: int, per_day: int) -> None:
+    calendar, random = Calendar(items), np.random.default_rng(1)
+    for day in range(days):
+        begin = FIRST + timedelta(days=day)
+        calendar.include(
+            TENANT.name, Span(*(int(t.timestamp() * 1000) for t in (begin, begin + timedelta(days=1)))).utc_days
+        )
+        seen = visits(begin, per_day, random, first_id=day * per_day)
+        write_in_parts(items, (Put(keys.OBSERVATIONS, observation_item(TENANT.name, one)) for one in seen))
+
+
+def of_span(storage: Storage, days: int) -> dict[str, Any]:
+    """Figures of every kind of question about the first `days` days."""
+    end = FIRST + timedelta(days=days)
+    start, last = int(FIRST.timestamp()), int(end.timestamp()) - 1
+    on_meter, meter = metered(storage)
+    reader = DayReader(on_meter.items, on_meter.blobs, SteppedClock(LONG_AFTER))
+    statistics, observations = Statistics(reader), Observations(on_meter.items, reader)
+    face = f"{1_000_000_000_000_000_000 + REGULAR}"
+
+    def analysis(granularity: Granularity, wanted: ObservationFilter = EVERYTHING, **how: bool) -> Callable[[], Any]:
+        return lambda: statistics.analysis(TENANT, wanted, start, last, granularity, **how)
+
+    def split(measure: Measure, by: Split | None = None) -> Callable[[], Any]:
+        wanted = ObservationFilter(kind=ObservationKind.SIGHTING)
+        question = Question(Span.of_seconds(start, last), Granularity.DAY, measure, by, wanted)
+        return lambda: statistics.amounts(TENANT, question, fill=True)
+
+    def query(wanted: ObservationFilter = EVERYTHING) -> Callable[[], Any]:
+        return lambda: observations.query(TENANT, wanted, start, last, 1000).total
+
+    asked: dict[str, Callable[[], Any]] = {
+        f"by {granularity}{about}": analysis(granularity, wanted)
+        for granularity in (Granularity.MONTH, Granularity.DAY, Granularity.HOUR)
+        for about, wanted in (
+            ("", EVERYTHING),
+            (", one label", ObservationFilter(BRAND)),
+            (", two labels and group", ObservationFilter(STORE, "regular")),
+        )
+    }
+    asked |= {
+        "by month, one face": analysis(Granularity.MONTH, ObservationFilter(faceid=face)),
+        "DISTINCT by month": analysis(Granularity.MONTH, distinct=True),
+        "DISTINCT by day, one label": analysis(Granularity.DAY, ObservationFilter(BRAND), distinct=True),
+        "DISTINCT by hour": analysis(Granularity.HOUR, distinct=True),
+        "sightings by day": split(Measure.OBSERVATIONS),
+        "sightings by day and camera": split(Measure.OBSERVATIONS, Split.CAMERA),
+        "sightings by day and gender": split(Measure.OBSERVATIONS, Split.GENDER),
+        "persons by day and group": split(Measure.PERSONS, Split.GROUP),
+        "arrivals by day": split(Measure.ARRIVALS),
+        "arrivals by day and camera": split(Measure.ARRIVALS, Split.CAMERA),
+        "arrivals by day and age": split(Measure.ARRIVALS, Split.AGE),
+        "query, page of 1000 and TOTAL": query(),
+        "query, two labels and group": query(ObservationFilter(STORE, "regular")),
+        "query, one face": query(ObservationFilter(faceid=face)),
+    }
+    raw = answer_of(lambda: recount(on_meter.items, start, last), meter)
+    figures: dict[str, Any] = {"counting raw (peer)": {key: raw[key] for key in raw if key != "answer"}}
+    for name, ask in asked.items():
+        answer = min((answer_of(ask, meter) for _ in range(2)), key=lambda figure: figure["s"])
+        found = answer.pop("answer")
+        if name == "by month" and found != raw["answer"]:
+            raise SystemExit(f"bench.statistics: sealed days say {found}, a recount {raw['answer']}")
+        figures[name] = {**answer, "times_faster_than_raw": round(raw["s"] / max(answer["s"], 1e-6), 1)}
+    return figures
+
+
+def recount(items: ItemStore, start: int, end: int) -> list[Bucket]:
+    """By month, from the raw observations alone."""
+    span = Span.of_seconds(start, end)
+    observed = Calendar(items).read(TENANT.name, span.utc_days)
+    amounts: Counter[str] = Counter()
+    for item in RawObservations(items).between(span, observed):
+        at_ms, _ = keys.parts_of_observation(item["time_id"])
+        amounts[datetime.fromtimestamp(at_ms / 1000, ZONE).strftime("%Y%m")] += 1
+    return [Bucket(month, amount) for month, amount in sorted(amounts.items())]
+
+
+def answer_of(ask: Callable[[], Any], meter: Meter) -> dict[str, Any]:
+    meter.clear()
+    answer, elapsed_ms = timed(ask)
+    units, objects = sum(meter.reads.values()), meter.calls["s3 get"]
+    return {"s": round(elapsed_ms / 1e3, 4), "read_units": units, "objects": objects, "answer": answer}
+
+
+def report(figures: dict[str, Any]) -> None:
+    print(f"{figures['observations']:,} observations: {figures['days']} days of {figures['per_day']:,}")
+    for name in ("fill_s", "seal_s", "sweep_of_sealed_s"):
+        if name in figures:
+            print(f"  {name}: {figures[name]:.1f}")
+    short, long = figures["spans"].values()
+    for span, asked in figures["spans"].items():
+        print(f"\n{span:30} {'s':>9} {'units':>9} {'objects':>8} {'x faster':>9}")
+        for name, one in asked.items():
+            faster = one.get("times_faster_than_raw", 1.0)
+            print(f"{name:30} {one['s']:>9.3f} {one['read_units']:>9,} {one['objects']:>8} {faster:>9.1f}")
+    print("\ngrowth from the first span to the second, time and units:")
+    for name, one in long.items():
+        before = short[name]
+        slower = one["s"] / max(before["s"], 1e-6)
+        print(f"  {name:30} {slower:>7.1f} {one['read_units'] / max(before['read_units'], 1):>7.1f}")
+    slow = [name for name, one in long.items() if "times_faster_than_raw" in one and one["s"] > LIMIT_S]
+    print(f"\nover {LIMIT_S:.0f} s: {slow or 'none'}")
+
+
+if __name__ == "__main__":
+    main()

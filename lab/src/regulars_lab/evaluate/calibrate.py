@@ -1,0 +1,185 @@
+"""`regulars calibrate`: a pack's curves of scores of different persons, measured on a labelled folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+
+from chalicelib.core.decision import DEFAULT_FPIR, SMALLEST_GALLERY, ImpostorCurve, OperatingPoint
+from chalicelib.core.population import Population
+from chalicelib.vision.packs import packs
+from chalicelib.vision.packs.packs import Pack
+from regulars.errors import NoPictures
+from regulars.serve.folder import write_durably
+from regulars_lab.evaluate import labelled, run, table, verification
+from regulars_lab.evaluate.figures import faces_of, kinds_of
+from regulars_lab.evaluate.labelled import LabelledFolder
+from regulars_lab.evaluate.open_set import Rule
+from regulars_lab.evaluate.suspects import Suspects, one_each, suspects
+from regulars_lab.evaluate.text import readable
+from regulars_lab.evaluate.verification import Faces
+
+RATES = (0.1, 0.03, 0.01, 0.003, 0.001, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6, 3e-7, 1e-7)
+FEWEST_ABOVE = 10
+"""Pairs that must score above a point of the curve."""
+
+TAIL_FMRS, TAIL_PAIRS = (1e-4, 1e-3), 100
+"""False match rates at which the exponential tail may begin: the lowest that so many pairs show.
+
+The tail's rate is 1 / (mean excess over that score), the maximum likelihood estimate. Scores fall faster the higher
+they are, so a tail from 1e-3 asks for more than strangers reach.
+"""
+
+FEWEST_PERSONS = 150
+"""Persons that a curve needs: they make some 11,000 pairs, about ten of them in the tail."""
+
+MIXED = 20
+"""People of whom a row of a population is the mean."""
+
+MOST_ROWS = 256
+
+USUAL = 0.25
+"""Share of the folder's people who are no nearer to the population than is usual: half of a quarter of all pairs."""
+
+_BLOCK = 512
+_MEANING = "fmr(t) = fmr_at * exp(-rate * (t - above)) beyond the last point"
+
+
+def calibrate(
+    images: Path,
+    models: Path | None,
+    pack_name: str,
+    *,
+    out: Path,
+    to: Path,
+    groups: Path | None = None,
+    population: Path | None = None,
+) -> int:
+    """Measure a pack's curve and write it to the folder `to`.
+
+    `groups`: a CSV of kinds of people; `population`: a folder of pictures of many other people, from which the
+    population is made anew. Return the exit code. Raises OperatorError, OSError.
+    """
+    console = Console()
+    folder = labelled.read(images)
+    pack = run.pack_in(models, pack_name)
+    faces = faces_of(folder, run.seen_in(folder, pack, out, console))
+    made = None if population is None else _made(labelled.read(population), pack, out, console)
+    with console.status("comparing"):
+        entry, left_out = measured(faces, folder.persons, pack.manifest.population().rows if made is None else made)
+    for one, other, score in left_out.pairs:
+        console.print(f"left out, since they look like one person: {one} and {other}, {score:.3f}", markup=False)
+    to.mkdir(parents=True, exist_ok=True)
+    document = {
+        "source": f"{len(folder.files)} pictures of {len(folder.persons)} persons, one picture a person compared",
+        "pipeline": f"{pack.manifest.name}: the face that the picture is of, as `regulars evaluate` takes it",
+        pack.manifest.embedding.model: entry,
+    }
+    if made is not None:
+        np.save(to / packs.BESIDE_A_CURVE, made.astype(np.float16))
+    file = to / packs.CALIBRATION
+    write_durably(file, json.dumps(document, indent=1) + "\n", mode=0o666)
+    rows = pack.manifest.population().rows if made is None else made
+    decides = Rule(OperatingPoint(ImpostorCurve.from_calibration(entry)), Population(rows, entry["usual"]))
+    for size in (SMALLEST_GALLERY, 30_000):
+        threshold = decides.point.threshold(size)
+        console.print(f"threshold of {size} faces at FPIR {DEFAULT_FPIR:g}: {threshold:.4f}")
+    labels = {} if groups is None else labelled.read_groups(groups, folder)
+    console.print(table.shown([table.kinds(kinds_of(faces, labels, decides))]))
+    console.print(f"the curve is in {readable(str(file.resolve()))}", markup=False, soft_wrap=True)
+    return 0
+
+
+def _made(folder: LabelledFolder, pack: Pack, out: Path, console: Console) -> NDArray[np.float32]:
+    """Make a population of a folder's people. Raises NoPictures if they are too few."""
+    rows, _ = one_each(faces_of(folder, run.seen_in(folder, pack, out, console)), folder.persons)
+    if len(rows) < FEWEST_PERSONS:
+        raise NoPictures(f"a face was found of {len(rows)} persons; a population needs {FEWEST_PERSONS} or more")
+    return population_of(rows)
+
+
+def population_of(people: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Make a population's rows of templates (n, dimensions), one a person: about half as many, in random order.
+
+    A row is the mean of MIXED people who are near to each other: the nearest of somebody who is not among them. So it
+    tells of nobody, and since there are fewer rows than people, none can be computed back from all of them.
+    """
+    centred = people - people.mean(axis=0)
+    centred /= np.linalg.norm(centred, axis=1, keepdims=True)
+    scores = centred @ centred.T
+    np.fill_diagonal(scores, -2.0)
+    nearest = np.argsort(-scores, axis=1, kind="stable")[:, :MIXED]
+    chosen = np.random.default_rng(0).permutation(len(people))[: min(len(people) // 2, MOST_ROWS)]
+    rows: NDArray[np.float32] = people[nearest[chosen]].mean(axis=1)
+    return rows.astype(np.float16).astype(np.float32)
+
+
+def measured(faces: Faces, persons: Sequence[str], population: NDArray[np.float32]) -> tuple[dict[str, Any], Suspects]:
+    """Compute a model's entry of calibration.json, and the pairs that it leaves out as likely label errors.
+
+    Raises NoPictures if fewer than FEWEST_PERSONS have a picture with a face.
+    """
+    mated = verification.all_pairs(faces).mated
+    rows, names = one_each(faces, persons)
+    if len(rows) < FEWEST_PERSONS:
+        raise NoPictures(
+            f"a face was found of {len(rows)} persons; a curve needs {FEWEST_PERSONS} or more, and thousands to be good"
+        )
+    left_out = suspects(rows, names, mated)
+    usual = float(np.quantile(Population(population, 0.0).nearness(rows), USUAL)) if len(population) else 0.0
+    plain, above = _non_mated(rows, left_out.limit, Population(population, round(usual, 4)))
+    entry: dict[str, Any] = {
+        "score": "cosine, less the demand of the pair",
+        "usual": round(usual, 4),
+        "persons": len(rows),
+        "impostor_pairs": len(above),
+        "left_out_as_label_errors": len(left_out.pairs),
+        "impostor_mean": round(float(plain.mean()), 4),
+        "impostor_std": round(float(plain.std()), 4),
+        "mated_pairs": len(mated),
+        "mated_mean": round(float(mated[mated > verification.NO_FACE].mean()), 4) if len(mated) else None,
+        **_curve(above),
+    }
+    return entry, left_out
+
+
+def _non_mated(
+    rows: NDArray[np.float32], limit: float, population: Population
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the scores of all pairs of different persons below `limit`, and less their demands, the highest first."""
+    plain, judged = [], []
+    for begin in range(0, len(rows), _BLOCK):
+        block, later = rows[begin : begin + _BLOCK], rows[begin:]
+        scores = (block @ later.T).astype(np.float64)
+        counts = np.triu(scores < limit, 1)
+        plain.append(scores[counts])
+        judged.append((scores - population.demands(block, later))[counts])
+    return np.concatenate(plain), np.sort(np.concatenate(judged))[::-1]
+
+
+def _curve(falling: NDArray[np.float64]) -> dict[str, Any]:
+    """Compute points and tail of scores of different persons. `falling`: the highest first."""
+    points: list[dict[str, float]] = []
+    for rate in RATES:
+        place = int(rate * len(falling))
+        if place < FEWEST_ABOVE:
+            break
+        threshold = round(float(falling[place]), 4)
+        if not points or threshold > points[-1]["threshold"]:
+            points.append({"fmr": rate, "threshold": threshold})
+    tail_fmr = next((fmr for fmr in TAIL_FMRS if fmr * len(falling) >= TAIL_PAIRS), TAIL_FMRS[-1])
+    begin = falling[int(tail_fmr * len(falling))]
+    excess = falling[falling > begin] - begin
+    tail = {
+        "above": round(float(begin), 4),
+        "fmr_at": tail_fmr,
+        "rate": round(float(1 / excess.mean()), 2),
+        "meaning": _MEANING,
+    }
+    return {"points": points, "tail": tail}

@@ -1,0 +1,114 @@
+"""The command lines of `regulars evaluate` and `regulars calibrate`."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from regulars.options import DATA, PATH, models_option, settings_of, together
+
+if TYPE_CHECKING:
+    from chalicelib.settings import Settings
+
+_images = partial(click.option, "--images", type=PATH, help="Folder of Person_Name/picture.jpg.")
+_options = together(
+    click.option("--out", type=PATH, default=DATA / "evaluation", help="Folder for the page and results to reuse."),
+    click.option("--pack", metavar="NAME", help="Model pack.  [default: $REGULARS_PACK, or face-pack-1]"),
+    models_option,
+)
+
+
+@click.command(short_help="Measure how well people are told apart.")
+@_images()
+@click.option("--book", type=PATH, help="The same kind of folder, to play as captures: how true is the book then?")
+@click.option(
+    "--orders", type=click.IntRange(1, 100), default=5, show_default=True, help="Orders to play, with --book."
+)
+@_options
+@click.option("--pairs", type=PATH, help="Pairs for verification, as LFW's pairs.txt.  [default: drawn]")
+@click.option("--groups", type=PATH, help="CSV of groups by person or file, to compare the groups.")
+@click.option("--json", type=PATH, help="Write the figures to this file, too.")
+def evaluate(
+    images: Path | None,
+    book: Path | None,
+    orders: int,
+    out: Path,
+    pack: str | None,
+    models: Path | None,
+    pairs: Path | None,
+    groups: Path | None,
+    json: Path | None,
+) -> int:
+    """Measure how well people are told apart, on a folder that holds a folder of pictures for each person.
+
+    \b
+    Examples:
+      regulars evaluate --images lfw/
+      regulars evaluate --images people/ --groups groups.csv --json figures.json
+      regulars evaluate --book people/
+    """
+    from regulars_lab.evaluate import run
+
+    settings = settings_of(models=models, here=True)
+    if book is not None and images is None:
+        return _evaluate_book(book, settings, orders, out=out, pack=pack, json=json)
+    if book is not None or images is None:
+        raise click.UsageError("name --images, or --book to play the folder as captures, and not both")
+    return run.evaluate(
+        images,
+        settings.models,
+        pack or settings.pack,
+        settings.fpir_target,
+        out=out,
+        pairs_file=pairs,
+        labels_file=groups,
+        json_file=json,
+    )
+
+
+def _evaluate_book(
+    book: Path, settings: Settings, orders: int, *, out: Path, pack: str | None, json: Path | None
+) -> int:
+    from regulars_lab.evaluate import book_run, labelled, run
+
+    found = run.pack_in(settings.models, pack or settings.pack)
+    book_run.evaluate_book([labelled.read(book)], found, settings.fpir_target, orders=orders, out=out, json_file=json)
+    return 0
+
+
+@click.command(short_help="Measure the curve for a pack's thresholds.")
+@_images(required=True)
+@_options
+@click.option("--to", type=PATH, help="Folder for the curve.  [default: the pack's in --models, which uses it]")
+@click.option("--groups", type=PATH, help="CSV of groups by person or file: strangers of one kind are told apart, too.")
+@click.option("--population", type=PATH, help="Folder of many other people, balanced, to make the population of.")
+def calibrate(
+    images: Path,
+    out: Path,
+    pack: str | None,
+    models: Path | None,
+    to: Path | None,
+    groups: Path | None,
+    population: Path | None,
+) -> int:
+    """Measure the scores of different persons, and write the curve from which the service takes its thresholds.
+
+    The folder of images holds a folder of pictures for each person.
+
+    \b
+    Examples:
+      regulars calibrate --images people/ --to curves/
+      regulars calibrate --images people/ --groups ages.csv --population others/
+    """
+    from chalicelib.vision.packs.packs import DEFAULT_PACK
+    from regulars_lab.evaluate import calibrate
+
+    settings = settings_of(models=models, here=True)
+    name = pack or settings.pack or DEFAULT_PACK
+    folder = to or (settings.models / name if settings.models else None)
+    if folder is None:
+        raise click.UsageError("name a folder for the curve: --models, from which the service takes it, or --to")
+    return calibrate.calibrate(images, settings.models, name, out=out, to=folder, groups=groups, population=population)

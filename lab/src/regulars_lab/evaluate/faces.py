@@ -1,0 +1,176 @@
+"""The pictures of a folder, each looked at once: its person's embedding and quality, and the time of each stage."""
+
+from __future__ import annotations
+
+import hashlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+from chalicelib.core.errors import Unusable
+from chalicelib.core.pictures import Box, PictureRules
+from chalicelib.core.ports import Vision
+from chalicelib.core.telemetry import collected
+from chalicelib.vision.cpu_slots import cores
+from chalicelib.vision.packs import packs
+from chalicelib.vision.packs.packs import Pack
+from chalicelib.vision.pipeline import FacePipeline
+from regulars.errors import OperatorError
+from regulars_lab.evaluate.memory import Memory, PictureResult
+
+ANY_PICTURE = PictureRules(frozenset({"JPEG", "PNG", "BMP"}), 1 << 26, 8192, 8192)
+KEPT_EVERY = 32
+"""Number of pictures after which the results are saved."""
+
+
+class _Placed(Protocol):
+    @property
+    def box(self) -> Box: ...
+
+
+_Face = TypeVar("_Face", bound=_Placed)
+
+
+def person_in(faces: Sequence[_Face], width_px: int, height_px: int) -> _Face:
+    """Choose the picture's main face: the largest area - 2 (distance of its middle from the picture's)^2, in pixels.
+
+    InsightFace's own examples choose this way. In a picture cropped around a face, as LFW's are, it is that face unless
+    another is much larger.
+    """
+
+    def weight(face: _Face) -> float:
+        x = face.box.x + face.box.width / 2 - width_px / 2
+        y = face.box.y + face.box.height / 2 - height_px / 2
+        return face.box.area - 2 * (x * x + y * y)
+
+    return max(faces, key=weight)
+
+
+def look(vision: Vision, picture: bytes) -> PictureResult:
+    with collected() as stages:
+        try:
+            image = vision.read(picture, ANY_PICTURE)
+        except Unusable as error:
+            return PictureResult(str(error), 0, 0.0, {}, None)
+        found = vision.detect(image)
+        if not found:
+            return PictureResult("no face was found", 0, 0.0, dict(stages), None)
+        face = [person_in(found, image.shape[1], image.shape[0])]
+        embedding = vision.embed(image, face)[0]
+        quality = vision.qualities(image, face)[0].total
+    return PictureResult("", len(found), quality, dict(stages), embedding)
+
+
+class Looker:
+    """Viewer of one picture after the other, with times that leave out the loading of models.
+
+    Models load at their first use. So until one picture with a face has passed all of them, each picture is looked at
+    twice, and the second look counts.
+    """
+
+    def __init__(self, vision: Vision) -> None:
+        self._vision = vision
+        self._warm = False
+
+    def at(self, picture: bytes) -> PictureResult:
+        seen = look(self._vision, picture)
+        if self._warm:
+            return seen
+        self._warm = seen.embedding is not None
+        return look(self._vision, picture)
+
+
+def looked_by(pack: Pack) -> str:
+    """Return a digest of all that a result depends on: the models, their parameters, and the program."""
+    manifest = pack.manifest
+    roles = (manifest.detector, manifest.embedding)
+    names = [manifest.detector.file, manifest.embedding.file]
+    digest = hashlib.sha256(repr((roles, [pack.file(name).sha256 for name in names if name])).encode())
+    for source in sorted(Path(packs.__file__).parents[1].rglob("*.py")):
+        digest.update(source.read_bytes())
+    return digest.hexdigest()
+
+
+def see_all(
+    pack: Pack, files: Sequence[Path], memory_file: Path, advance: Callable[[int], None], workers: int | None = None
+) -> list[PictureResult]:
+    """Look at each file, in `workers` processes (None: one a core), and return the results in the files' order.
+
+    `memory_file` holds the results of earlier runs. `advance` gets the number of further pictures done. Raises
+    OperatorError or OSError; the results until then are saved.
+    """
+    with closing(Memory(memory_file, looked_by(pack))) as memory:
+        digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in files]
+        seen = {digest: found for digest in set(digests) if (found := memory.find(digest))}
+        missing = {digest: file for digest, file in zip(digests, files, strict=True) if digest not in seen}
+        advance(sum(digest in seen for digest in digests))
+        times = Counter(digests)
+        unwritten: list[tuple[str, PictureResult]] = []
+        try:
+            for digest, found in _looked(pack, missing, workers or cores()):
+                seen[digest] = found
+                unwritten.append((digest, found))
+                advance(times[digest])
+                if len(unwritten) >= KEPT_EVERY:
+                    memory.keep(unwritten)
+                    unwritten.clear()
+        finally:
+            memory.keep(unwritten)
+        return [seen[digest] for digest in digests]
+
+
+def _looked(pack: Pack, missing: dict[str, Path], workers: int) -> Iterator[tuple[str, PictureResult]]:
+    """Look at the missing files in parallel; yield digests and results as they come.
+
+    Processes rather than threads: Python's own code takes half of a small picture's time, and holds the lock.
+    """
+    if not missing:
+        return
+    context = multiprocessing.get_context("spawn")  # a fork would copy onnxruntime's locks
+    workers = min(workers, len(missing))
+    with ProcessPoolExecutor(workers, mp_context=context, initializer=_begin, initargs=(pack,)) as pool:
+        try:
+            running = {pool.submit(_look_at, file): digest for digest, file in missing.items()}
+            for done in as_completed(running):
+                yield running.pop(done), done.result()
+        except BrokenProcessPool as error:
+            raise OperatorError(
+                "a process that looks at pictures was ended from outside, as the system does when memory runs out: "
+                "leave it more memory and run the same command again, which goes on where this one was"
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+_looker: Looker | None = None
+"""The worker process's own."""
+
+
+def _begin(pack: Pack) -> None:
+    global _looker
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends the pool
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _looker = Looker(FacePipeline(pack))
+
+
+def _end_with_parent() -> None:
+    """End this worker with its parent.
+
+    A worker waits for work on a pipe that it holds open itself, so it would outlive a killed parent.
+    """
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
+
+
+def _look_at(file: Path) -> PictureResult:
+    assert _looker is not None  # noqa: S101 -- every worker begins with `_begin`
+    return _looker.at(file.read_bytes())

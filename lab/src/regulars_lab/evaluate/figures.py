@@ -1,0 +1,169 @@
+"""All figures of one folder, as plain values for the table, the page and the JSON file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from regulars_lab.evaluate import open_set, verification
+from regulars_lab.evaluate.kinds import Kind, kinds
+from regulars_lab.evaluate.labelled import LabelledFolder, Pair
+from regulars_lab.evaluate.memory import PictureResult
+from regulars_lab.evaluate.open_set import Rule, Searches
+from regulars_lab.evaluate.suspects import Suspects, one_each, suspects
+from regulars_lab.evaluate.verification import Accuracy, Faces, PairScores
+
+FMRS = (1e-3, 1e-4)
+FPIRS = (0.003, 0.01, 0.1)
+PHOTOS = (1, 3)
+"""Numbers of pictures that a person is enrolled from."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rates of the pictures with one value in one column of the labels, at the whole folder's threshold of FMR 1e-3.
+
+    `failures`: share of pictures without a face. A rate is None if there are too few pictures to say.
+    """
+
+    column: str
+    value: str
+    pictures: int
+    failures: float
+    fnmr: float | None
+    fmr: float | None
+    """Rate among pairs of different persons who both belong to the group."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    pictures: int
+    persons: int
+    failed: tuple[tuple[str, str], ...]
+    """Name and reason of each picture that gave no face."""
+    suspects: Suspects
+    accuracy: Accuracy | None
+    own_pairs: bool
+    pairs: PairScores
+    searches: Mapping[int, Searches]
+    """By the number of pictures that a person is enrolled from (PHOTOS)."""
+    decides: Rule
+    groups: tuple[Group, ...]
+    kinds: tuple[Kind, ...]
+    stages_ms: Mapping[str, float]
+
+    @property
+    def failures(self) -> float:
+        return len(self.failed) / self.pictures
+
+    def json(self) -> dict[str, Any]:
+        """Return the figures for the JSON file. Rates are fractions, and None if there are too few pictures to say."""
+        one = self.searches[PHOTOS[0]]
+        return {
+            "pictures": self.pictures,
+            "persons": self.persons,
+            "failures": self.failures,
+            "failed_pictures": [{"picture": name, "reason": reason} for name, reason in self.failed],
+            "likely_label_errors": [
+                {"persons": [one, other], "score": score} for one, other, score in self.suspects.pairs
+            ],
+            "verification_accuracy": self.accuracy.mean if self.accuracy else None,
+            "verification_standard_error": self.accuracy.standard_error if self.accuracy else None,
+            "verification_folds": self.accuracy.folds if self.accuracy else 0,
+            "verification_pairs": self.accuracy.pairs if self.accuracy else 0,
+            "pairs_from": "file" if self.own_pairs else "drawn",
+            "mated_pairs": len(self.pairs.mated),
+            "non_mated_pairs": self.pairs.non_mated_pairs,
+            "fnmr": {str(fmr): self.pairs.fnmr_at(fmr) for fmr in FMRS},
+            "fnir": {str(fpir): one.fnir_at(fpir) for fpir in FPIRS},
+            "identification": {str(photos): _identification(found) for photos, found in self.searches.items()},
+            "fpir_target": self.decides.point.fpir_target,
+            "groups": [vars(group) for group in self.groups],
+            "kinds": [vars(kind) for kind in self.kinds],
+            "stages_ms": dict(self.stages_ms),
+        }
+
+
+def _identification(found: Searches) -> dict[str, Any]:
+    rates = {"fnir": False, "fnir_plain_score": True}
+    by_rate = {name: {str(fpir): found.fnir_at(fpir, plain=plain) for fpir in FPIRS} for name, plain in rates.items()}
+    return {
+        "gallery_size": found.gallery_size,
+        "mated_searches": len(found.mated),
+        "non_mated_searches": len(found.non_mated),
+        "stranger_pictures": found.stranger_pictures,
+        **by_rate,
+        "as_the_service_decides": {"fpir": found.fpir, "fnir": found.fnir},
+    }
+
+
+def measured(
+    labelled: LabelledFolder,
+    seen: Sequence[PictureResult],
+    decides: Rule,
+    pairs: Sequence[Pair] | None,
+    groups: Mapping[str, Sequence[str | None]],
+) -> Figures:
+    faces = faces_of(labelled, seen)
+    scores = verification.all_pairs(faces)
+    called = list(pairs) if pairs is not None else verification.drawn_pairs(faces)
+    stages = sorted({stage for one in seen for stage in one.stages_ms}, key=_ORDER.index)
+    return Figures(
+        pictures=len(seen),
+        persons=len(labelled.persons),
+        failed=tuple((labelled.name(i), one.failure) for i, one in enumerate(seen) if one.embedding is None),
+        suspects=suspects(*one_each(faces, labelled.persons), scores.mated),
+        accuracy=verification.accuracy(verification.pair_scores(faces, called), called),
+        own_pairs=pairs is not None,
+        pairs=scores,
+        searches={photos: open_set.searches(faces, decides, photos) for photos in PHOTOS},
+        decides=decides,
+        groups=tuple(_groups(faces, scores, groups)),
+        kinds=tuple(kinds_of(faces, groups, decides)),
+        stages_ms={
+            stage: float(np.mean([one.stages_ms[stage] for one in seen if stage in one.stages_ms])) for stage in stages
+        },
+    )
+
+
+_ORDER = ("decode", "detect", "align", "embed", "quality")
+
+
+def faces_of(labelled: LabelledFolder, seen: Sequence[PictureResult]) -> Faces:
+    found = np.array([one.embedding is not None for one in seen], bool)
+    dimensions = next((len(one.embedding) for one in seen if one.embedding is not None), 1)
+    rows = np.zeros((len(seen), dimensions), np.float32)
+    for row, one in zip(rows, seen, strict=True):
+        if one.embedding is not None:
+            row[:] = one.embedding
+    return Faces(rows, found, np.array(labelled.person_of, np.intp))
+
+
+def kinds_of(faces: Faces, labels: Mapping[str, Sequence[str | None]], decides: Rule) -> list[Kind]:
+    """Measure the FPIR of each kind of people, by each person's first picture. `labels`: by column, of each picture."""
+    found = np.flatnonzero(faces.found)
+    if not len(found):
+        return []
+    _, first = np.unique(faces.person_of[found], return_index=True)
+    chosen = found[first]
+    own = {column: [values[picture] for picture in chosen.tolist()] for column, values in labels.items()}
+    return kinds(faces.embeddings[chosen], own, decides)
+
+
+def _groups(faces: Faces, scores: PairScores, groups: Mapping[str, Sequence[str | None]]) -> list[Group]:
+    threshold = scores.threshold_at(FMRS[0])
+    found = []
+    for column, values in groups.items():
+        for value in sorted({value for value in values if value}):
+            own = faces.subset(np.array([one == value for one in values], bool))
+            pairs = verification.all_pairs(own)
+            fnmr = fmr = None
+            if threshold is not None:
+                fnmr = float(np.mean(pairs.mated < threshold)) if len(pairs.mated) else None
+                edge = int(np.searchsorted(verification.edges(), threshold))
+                fmr = float(pairs.fmr()[edge]) if pairs.non_mated_pairs else None
+            found.append(Group(column, value, len(own.found), float(1 - np.mean(own.found)), fnmr, fmr))
+    return found

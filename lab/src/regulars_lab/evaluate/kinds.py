@@ -1,0 +1,107 @@
+"""FPIR in galleries of one kind of people: the rate of an ordinary folder says little of people who look alike.
+
+A kind is a value of a label (an age group, a gender), or a cluster of templates: those whom the model puts close
+together. Half of a kind are enrolled, ONE_KIND at most, and the others are strangers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regulars_lab.evaluate import open_set
+from regulars_lab.evaluate.open_set import Rule
+
+ONE_KIND = 100
+"""Faces of a gallery of one kind, at most."""
+
+FEWEST = 40
+"""People of a kind of which a rate is told."""
+
+A_CLUSTER = 250
+"""People for each of whom there is one cluster more: fewer would make clusters of whom nothing can be measured."""
+
+_DRAWS = 20
+_ROUNDS = 50
+_STARTS = 5
+_RESAMPLED = 200
+
+
+@dataclass(frozen=True)
+class Kind:
+    """The FPIR as the service decides, in galleries of `gallery_size` people of one kind, each by one picture.
+
+    `low`, `high`: 95 % interval, by drawing people again with replacement (bootstrap); it is (0, 3 / strangers) if no
+    stranger was taken for anybody (the rule of three).
+    """
+
+    column: str
+    value: str
+    people: int
+    gallery_size: int
+    fpir: float
+    low: float
+    high: float
+
+
+def kinds(rows: NDArray[np.float32], labels: Mapping[str, Sequence[str | None]], decides: Rule) -> list[Kind]:
+    """Measure each kind, the highest rate first. `rows`: a picture of each person; `labels`: by column, of each row."""
+    found = [
+        _measured(column, value, rows[np.array(members)], decides)
+        for column, values in {**labels, "cluster": clusters(rows)}.items()
+        for value, members in _by_value(values)
+        if len(members) >= FEWEST
+    ]
+    return sorted(found, key=lambda one: -one.fpir)
+
+
+def clusters(rows: NDArray[np.float32]) -> list[str]:
+    """Return the cluster of each row, "1" to "n": k-means on the sphere (Dhillon and Modha 2001), less the mean."""
+    count = max(len(rows) // A_CLUSTER, 2)
+    unit = _unit(rows - rows.mean(axis=0))
+    best, numbers = -np.inf, np.zeros(len(rows), np.intp)
+    for seed in range(_STARTS):
+        centres = unit[np.random.default_rng(seed).choice(len(unit), min(count, len(unit)), replace=False)]
+        for _ in range(_ROUNDS):
+            nearest = (unit @ centres.T).argmax(axis=1)
+            sums = [unit[nearest == number].sum(axis=0) for number in range(len(centres))]
+            centres = _unit(np.array([one if one.any() else old for one, old in zip(sums, centres, strict=True)]))
+        total = float((unit @ centres.T).max(axis=1).sum())
+        if total > best:
+            best, numbers = total, (unit @ centres.T).argmax(axis=1)
+    return [str(number + 1) for number in numbers.tolist()]
+
+
+def _measured(column: str, value: str, rows: NDArray[np.float32], decides: Rule) -> Kind:
+    size = min(ONE_KIND, len(rows) // 2)
+    searches = list(_searches(rows, size, decides))
+    people, matched = (np.concatenate(each) for each in zip(*searches, strict=True))
+    rate, random = float(matched.mean()), np.random.default_rng(0)
+    if not matched.any():
+        return Kind(column, value, len(rows), size, 0.0, 0.0, min(3 / len(rows), 1.0))
+    of_person = np.bincount(people, matched, len(rows)), np.bincount(people, minlength=len(rows))
+    drawn = (random.integers(len(rows), size=len(rows)) for _ in range(_RESAMPLED))
+    rates = [of_person[0][one].sum() / max(of_person[1][one].sum(), 1) for one in drawn]
+    low, high = np.quantile(rates, (0.025, 0.975))
+    return Kind(column, value, len(rows), size, rate, float(low), float(high))
+
+
+def _searches(
+    rows: NDArray[np.float32], size: int, decides: Rule
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.bool_]]]:
+    """Yield each draw's strangers, and whether each was taken for somebody."""
+    for seed in range(_DRAWS):
+        order = np.random.default_rng(seed).permutation(len(rows))
+        yield order[size:], open_set.search(rows[order[:size]], rows[order[size:]], decides).matches
+
+
+def _by_value(values: Sequence[str | None]) -> Iterator[tuple[str, list[int]]]:
+    for value in sorted({value for value in values if value}):
+        yield value, [number for number, own in enumerate(values) if own == value]
+
+
+def _unit(rows: NDArray[np.floating]) -> NDArray[np.floating]:
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float32).tiny))

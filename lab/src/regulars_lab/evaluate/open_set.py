@@ -1,0 +1,168 @@
+"""1:N figures: half of the persons are enrolled, the others are strangers, and pictures of all are searched for.
+
+Scores and decisions are the service's: the best face of the gallery, its score less the demand of the two
+(core/population.py), over templates as they are stored. FNIR counts a mated search if its best face is another
+person's, if its score is too low, or if its picture shows no face. FPIR counts a non-mated search if it finds somebody
+(ISO/IEC 19795-1).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from chalicelib.core.decision import OperatingPoint
+from chalicelib.core.population import Population
+from chalicelib.core.templates import fused
+from regulars_lab.evaluate.verification import Faces
+
+TRIALS = 10
+"""Random choices of the enrolled persons; the searches of all trials count together."""
+
+PROBES_A_PERSON = 3
+"""Limit, so that a person with many pictures does not dominate the figures."""
+
+_BLOCK = 512
+
+NEVER = -4.0
+"""The score of a mated search that found nobody, or somebody else."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """The rule by which the service decides: an operating point, and the population by which scores are judged."""
+
+    point: OperatingPoint
+    population: Population
+
+
+@dataclass(frozen=True)
+class Searches:
+    """Scores of searches: less the demand, and as they are (`_plain`). `_accepted`: whether the service matches."""
+
+    gallery_size: int
+    mated: NDArray[np.float64]
+    non_mated: NDArray[np.float64]
+    mated_plain: NDArray[np.float64]
+    non_mated_plain: NDArray[np.float64]
+    mated_accepted: NDArray[np.bool_]
+    non_mated_accepted: NDArray[np.bool_]
+    strangers: NDArray[np.intp]
+    """Index of the picture of each non-mated search. Several trials may search for the same picture."""
+
+    @property
+    def stranger_pictures(self) -> int:
+        """Number of different pictures among the non-mated searches."""
+        return len(np.unique(self.strangers))
+
+    @property
+    def fpir(self) -> float | None:
+        """Rate as the service decides; None if there are no such searches."""
+        return float(np.mean(self.non_mated_accepted)) if len(self.non_mated_accepted) else None
+
+    @property
+    def fnir(self) -> float | None:
+        """Rate as the service decides; None if there are no such searches."""
+        return float(1 - np.mean(self.mated_accepted)) if len(self.mated_accepted) else None
+
+    def fnir_at(self, fpir: float, *, plain: bool = False) -> float | None:
+        """Return the FNIR at the threshold that gives this FPIR; None if there are too few strangers to say."""
+        mated, non_mated = (self.mated_plain, self.non_mated_plain) if plain else (self.mated, self.non_mated)
+        if not len(mated) or self.stranger_pictures * fpir < 1:
+            return None
+        return float(np.mean(mated <= threshold_at(non_mated, fpir)))
+
+
+def threshold_at(non_mated: NDArray[np.float64], fpir: float) -> float:
+    """Return the score that at most a share `fpir` of the strangers exceed."""
+    falling = np.sort(non_mated)[::-1]
+    return float(falling[min(int(fpir * len(falling)), len(falling) - 1)])
+
+
+def searches(faces: Faces, decides: Rule, photos: int, trials: int = TRIALS) -> Searches:
+    """Enrol half of the persons from `photos` pictures each; search for the strangers' and their own other pictures.
+
+    A known person with `photos` pictures or fewer is enrolled from all but one of them, or from the only one, and is
+    not searched for.
+    """
+    parts = [_one(faces, decides, photos, seed) for seed in range(trials)]
+    return Searches(
+        round(float(np.mean([part.gallery_size for part in parts]))),
+        *(np.concatenate([getattr(part, name) for part in parts]) for name in list(Searches.__dataclass_fields__)[1:]),
+    )
+
+
+def _one(faces: Faces, decides: Rule, photos: int, seed: int) -> Searches:
+    random = np.random.default_rng(seed)
+    persons = random.permutation(np.unique(faces.person_of))
+    known = set(persons[: len(persons) // 2].tolist())
+    gallery: list[NDArray[np.float32]] = []
+    owners: list[int] = []
+    mated: list[int] = []
+    strangers: list[int] = []
+    for person in persons.tolist():
+        own = random.permutation(np.flatnonzero(faces.person_of == person))
+        if person not in known:
+            strangers += own[:PROBES_A_PERSON].tolist()
+            continue
+        good = own[faces.found[own]]
+        enrolled = good[: min(photos, max(len(own) - 1, 1))]
+        if len(enrolled):
+            gallery.append(fused(faces.embeddings[enrolled]).astype(np.float16).astype(np.float32))
+            owners.append(person)
+        if len(own) > photos:
+            mated += [index for index in own.tolist() if index not in enrolled][:PROBES_A_PERSON]
+    held = (np.stack(gallery), np.array(owners)) if gallery else (np.zeros((0, 1), np.float32), np.zeros(0, np.intp))
+    return _searched(faces, decides, held, np.array(mated, np.intp), np.array(strangers, np.intp))
+
+
+def _searched(
+    faces: Faces,
+    decides: Rule,
+    held: tuple[NDArray[np.float32], NDArray[np.intp]],
+    mated: NDArray[np.intp],
+    strangers: NDArray[np.intp],
+) -> Searches:
+    gallery, owners = held
+    probes = np.concatenate((mated, strangers))
+    scores, plain = np.full(len(probes), NEVER), np.full(len(probes), NEVER)
+    accepted, right = np.zeros(len(probes), bool), np.zeros(len(probes), bool)
+    seen = np.flatnonzero(faces.found[probes]) if len(gallery) else np.zeros(0, np.intp)
+    for begin in range(0, len(seen), _BLOCK):
+        block = seen[begin : begin + _BLOCK]
+        answer = search(gallery, faces.embeddings[probes[block]], decides)
+        plain[block], scores[block] = answer.scores, answer.scores - answer.demands
+        accepted[block] = answer.matches
+        right[block] = owners[answer.best] == faces.person_of[probes[block]]
+    own, other = slice(0, len(mated)), slice(len(mated), None)
+    return Searches(
+        len(gallery),
+        np.where(right[own], scores[own], NEVER),
+        scores[other],
+        np.where(right[own], plain[own], NEVER),
+        plain[other],
+        accepted[own] & right[own],
+        accepted[other],
+        strangers,
+    )
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Results by probe: the best row of the gallery, its score, the pair's demand, and whether it is a match."""
+
+    best: NDArray[np.intp]
+    scores: NDArray[np.float64]
+    demands: NDArray[np.float64]
+    matches: NDArray[np.bool_]
+
+
+def search(gallery: NDArray[np.float32], probes: NDArray[np.float32], decides: Rule) -> Answer:
+    """Search for the probes (rows) in the gallery (rows) and decide as the service does."""
+    scores = probes @ gallery.T
+    best, top = scores.argmax(axis=1), scores.max(axis=1).astype(np.float64)
+    demands = np.take_along_axis(decides.population.demands(probes, gallery), best[:, None], axis=1)[:, 0]
+    thresholds = [decides.point.threshold(len(gallery), demand) for demand in demands.tolist()]
+    return Answer(best, top, demands, top >= thresholds)

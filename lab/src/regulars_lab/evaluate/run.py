@@ -1,0 +1,76 @@
+"""`regulars evaluate`, from a folder to a table, a page and a JSON file."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress
+
+from chalicelib.core.decision import OperatingPoint
+from chalicelib.vision.packs import packs
+from chalicelib.vision.packs.packs import MissingModel, Pack
+from regulars.errors import OperatorError
+from regulars_lab.evaluate import chart, faces, figures, labelled, page, table
+from regulars_lab.evaluate.labelled import LabelledFolder
+from regulars_lab.evaluate.memory import PictureResult
+from regulars_lab.evaluate.open_set import Rule
+from regulars_lab.evaluate.text import readable
+
+MEMORY = "embeddings.sqlite"
+PAGE = "index.html"
+
+
+def evaluate(
+    images: Path,
+    models: Path | None,
+    pack_name: str | None,
+    fpir_target: float,
+    *,
+    out: Path,
+    pairs_file: Path | None,
+    labels_file: Path | None,
+    json_file: Path | None,
+) -> int:
+    """Measure the figures, and show them in a table, a page and, if one is named, a JSON file.
+
+    `pack_name` None: face-pack-1. Return the exit code. Raises OperatorError, OSError.
+    """
+    console = Console()
+    folder = labelled.read(images)
+    pairs = None if pairs_file is None else labelled.read_pairs(pairs_file, folder)
+    groups = {} if labels_file is None else labelled.read_groups(labels_file, folder)
+    pack = pack_in(models, pack_name)
+    seen = seen_in(folder, pack, out, console)
+    decides = Rule(OperatingPoint(pack.manifest.impostor_curve, fpir_target), pack.manifest.population())
+    with console.status("comparing"):
+        found = figures.measured(folder, seen, decides, pairs, groups)
+    counts = f"{len(folder.files)} pictures of {len(folder.persons)} persons"
+    about = f"{readable(str(folder.folder))}: {counts}, {pack.manifest.name}"
+    console.print(table.shown(table.sections(found)))
+    file = (out / PAGE).resolve()
+    file.write_text(page.html(found, about), encoding="utf-8")
+    console.print(f"\n{'curves and histograms' if chart.can_draw() else 'page'}: {file.as_uri()}", soft_wrap=True)
+    if not chart.can_draw():
+        print(f"regulars: warning: {page.MISSING}", file=sys.stderr)
+    if json_file is not None:
+        document = {"pack": pack.manifest.name, "model": pack.manifest.embedding.model, **found.json()}
+        json_file.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+def pack_in(models: Path | None, name: str | None) -> Pack:
+    """Find the named pack, or face-pack-1. Raises OperatorError if a model is missing."""
+    try:
+        return packs.find(models, name)
+    except MissingModel as error:
+        raise OperatorError(str(error)) from error
+
+
+def seen_in(folder: LabelledFolder, pack: Pack, out: Path, console: Console) -> list[PictureResult]:
+    """Look at every picture, with a progress bar. The folder `out` keeps the results for the next run."""
+    with Progress(*Progress.get_default_columns(), MofNCompleteColumn(), console=console) as bar:
+        task = bar.add_task("looking at pictures", total=len(folder.files))
+        return faces.see_all(pack, folder.files, out / MEMORY, lambda more: bar.advance(task, more))

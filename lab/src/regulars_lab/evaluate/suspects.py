@@ -1,0 +1,46 @@
+"""Likely label errors: one person under two names. Such a mated score would count among the highest non-mated ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from regulars_lab.evaluate.verification import NO_FACE, Faces
+
+_BLOCK = 1024
+
+
+@dataclass(frozen=True)
+class Suspects:
+    """Pairs of different names that look like one person: (person, person, score), the highest score first.
+
+    `limit`: the least score of such a pair. Without mated pairs to estimate it, it is above every cosine.
+    """
+
+    pairs: tuple[tuple[str, str, float], ...]
+    limit: float
+
+
+def one_each(faces: Faces, persons: Sequence[str]) -> tuple[NDArray[np.float32], list[str]]:
+    """Return the embedding and name of every person's first picture with a face.
+
+    With one picture each, all persons are in equally many pairs.
+    """
+    found = np.flatnonzero(faces.found)
+    owners, first = np.unique(faces.person_of[found], return_index=True)
+    return faces.embeddings[found[first]], [persons[owner] for owner in owners.tolist()]
+
+
+def suspects(rows: NDArray[np.float32], names: Sequence[str], mated: NDArray[np.float32]) -> Suspects:
+    """Find the pairs that score at least the median of the mated ones: probably one person under two names."""
+    known = mated[mated > NO_FACE]
+    limit = float(np.median(known)) if len(known) else 2.0
+    pairs: list[tuple[str, str, float]] = []
+    for begin in range(0, len(rows), _BLOCK):
+        scores = rows[begin : begin + _BLOCK] @ rows[begin:].T
+        for one, other in np.argwhere(np.triu(scores >= limit, 1)).tolist():
+            pairs.append((names[begin + one], names[begin + other], float(scores[one, other])))
+    return Suspects(tuple(sorted(pairs, key=lambda pair: -pair[2])), limit)

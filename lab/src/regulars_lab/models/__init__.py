@@ -1,0 +1,1 @@
+"""How were the files of the face pack made?"""

@@ -1,0 +1,77 @@
+"""`regulars calibrate`, from pictures that were seen to the file that it writes."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from chalicelib.core.decision import ImpostorCurve
+from chalicelib.vision.packs import packs
+from chalicelib.vision.packs.packs import Pack
+from regulars.cli import main
+from regulars_lab.evaluate.faces import looked_by
+from regulars_lab.evaluate.memory import Memory, PictureResult
+from regulars_lab.evaluate.run import MEMORY
+from regulars_lab.evaluate.verification import Faces
+
+PERSONS = 200
+
+
+@pytest.fixture
+def options(faces: Faces, pack: Pack, tmp_path: Path) -> list[str]:
+    """Two pictures a person which were all seen already; the second person is the first under another name."""
+    seen = []
+    for person in range(PERSONS):
+        folder = tmp_path / "people" / ("[b]p001" if person == 1 else f"p{person:03d}")
+        folder.mkdir(parents=True)
+        for number in range(2):
+            content = f"{person} {number}".encode()
+            (folder / f"{number}.jpg").write_bytes(content)
+            row = faces.embeddings[4 * (person if person != 1 else 0) + number]
+            seen.append((hashlib.sha256(content).hexdigest(), PictureResult("", 1, 80.0, {}, row)))
+    memory = Memory(tmp_path / "out" / MEMORY, looked_by(pack))
+    memory.keep(seen)
+    memory.close()
+    folders = {"images": tmp_path / "people", "out": tmp_path / "out"}
+    named = [word for name, folder in folders.items() for word in (f"--{name}", str(folder))]
+    return ["calibrate", "--pack", pack.manifest.name, *named]
+
+
+def test_the_curve_is_written_beside_and_renamed(
+    options: list[str], pack: Pack, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A file that is overwritten in place is torn for whoever reads it then, and after a kill for good."""
+    file = tmp_path / "to" / packs.CALIBRATION
+    file.parent.mkdir()
+    file.write_text("the former curve")
+    os.link(file, tmp_path / "former")
+    assert main([*options, "--to", str(file.parent)]) == 0
+    assert (tmp_path / "former").read_text() == "the former curve"
+    entry = json.loads(file.read_text())[pack.manifest.embedding.model]
+    assert ImpostorCurve.from_calibration(entry).points
+    assert [path.name for path in file.parent.iterdir()] == [file.name]
+    umask = os.umask(0)
+    os.umask(umask)
+    assert file.stat().st_mode & 0o777 == 0o666 & ~umask  # the service that reads it may be another user's
+    told = " ".join(capsys.readouterr().out.split())
+    assert "they look like one person: [b]p001 and p000," in told
+
+
+def test_among_the_models_the_curve_is_the_one_that_the_service_uses(options: list[str], tmp_path: Path) -> None:
+    (models := tmp_path / "models").mkdir()
+    before = packs.at(models).manifest.impostor_curve
+    assert main([*options, "--models", str(models)]) == 0
+    used = packs.at(models)
+    assert used.measured == models / packs.DEFAULT_PACK / packs.CALIBRATION
+    assert used.manifest.impostor_curve != before
+
+
+def test_without_a_folder_for_the_curve_nothing_is_measured(
+    options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(options) == 2
+    assert "name a folder for the curve: --models, from which the service takes it, or --to" in capsys.readouterr().err

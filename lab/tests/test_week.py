@@ -1,0 +1,34 @@
+"""A week on real pictures, uploaded in any order by presigned PUTs: the visitor book is the stated timeline."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from regulars.clients.client import Connection, Sunmi
+from regulars.clients.v1 import V1
+from regulars.serve import service
+from regulars.tenants import credentials
+from regulars_lab.week import run, timeline
+from regulars_lab.week.timeline import Capture
+
+MONDAY = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def test_the_visitor_book_equals_the_timeline(photos: Path, tmp_path: Path) -> None:
+    files = run.draw(photos, tmp_path / "week", run.last_week(datetime.now(UTC)))
+    with service.running(tmp_path / "data") as running, Connection(running.url) as connection:
+        known = credentials.read(running.data)["camera"]
+        week = run.played(files, Sunmi(connection, known), V1(connection, known.api_key))
+    assert week.differences == {}
+    assert {one.group for one in week.expected} == {"stranger", "regular"}
+    assert len(week.entries) == len(week.expected) >= 3
+
+
+def test_a_book_that_differs_from_the_timeline_is_seen_to() -> None:
+    week = {"1": Capture(MONDAY, "door", ("ann",)), "2": Capture(MONDAY + timedelta(hours=2), "door", ("ann",))}
+    expected = timeline.expected(list(week.values()))
+    assert [(one.group, len(one.arrivals)) for one in expected] == [("stranger", 2)]
+    entry = run.book.BookEntry("7", "stranger", 1, MONDAY, (MONDAY,), (MONDAY,), frozenset({"1"}))
+    assert len(run.book.differences(week, [entry], expected)["ann"]) == 4
+    assert run.book.differences(week, [], expected) == {"ann": ["ann has 0 faces in the book"]}

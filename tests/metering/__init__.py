@@ -1,0 +1,1 @@
+"""What does AWS charge for, an operation?"""

@@ -1,0 +1,290 @@
+"""The application as it stands on AWS, on a metered storage, and each operation that is charged for."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from chalice.app import Chalice
+
+from chalicelib import bootstrap
+from chalicelib.adapters.limits.items import index_entry_size
+from chalicelib.api.sunmi import routes as sunmi
+from chalicelib.api.v1 import blueprint as v1
+from chalicelib.core import keys
+from chalicelib.core.captures import Resolution
+from chalicelib.core.model import Credentials, Profile, Tenant
+from chalicelib.core.ports import Storage, Vision
+from chalicelib.core.records.captures import capture_from
+from chalicelib.services.tenants.settings import TenantSettings
+from chalicelib.settings import Settings
+from chalicelib.storage import opened
+from regulars.clients.client import DONE, NO_MATCH, Reply, Sunmi
+from regulars.clients.v1 import V1, Picture
+from regulars.serve.gateway import Gateway
+from regulars.serve.messages import Request
+from tests.metering.meter import Meter, metered, stored_bytes
+from tests.metering.stand_ins import Postman, SteppedClock
+
+GROUP = "staff"
+CAMERA = "door"
+FACES = 3
+"""Enrolled beforehand. What an operation uses does not depend on how many there are, but for the search's memory and a
+sweep's list of pictures, which regulars/cost counts by itself."""
+
+_BEGIN = (datetime.now(UTC) - timedelta(days=1)).replace(hour=9, minute=0, second=0, microsecond=0)
+"""A morning, so that the operations' hours stay within a day. Of yesterday, so that storage's own times, which are the
+machine's, are never hours ago by this clock."""
+
+
+@dataclass
+class Stage:
+    """The application with all that is measured through it; each operation can be done again and again."""
+
+    storage: Storage
+    meter: Meter
+    clock: SteppedClock
+    services: Any
+    credentials: Credentials
+    camera_key: str
+    transport: InProcess
+    picture: Callable[[int | None, int], bytes]
+    taken: int = 0
+    known: int = 0
+    due: Callable[[], None] = lambda: None
+    """What is to be looked at when the operation was measured: whether it did what it is called."""
+
+    @property
+    def tenant(self) -> Tenant:
+        return self.services.tenants.named(self.credentials.tenant)
+
+    @property
+    def camera_api(self) -> Sunmi:
+        return Sunmi(self.transport, self.credentials)
+
+    @property
+    def operations(self) -> dict[str, Callable[[], Callable[[], object]]]:
+        return {
+            "search_match": self.search_match,
+            "search_nobody": self.search_nobody,
+            "enrol": self.enrol,
+            "list_faces": self.list_faces,
+            "offer": self.offer,
+            "capture_new": self.capture_new,
+            "capture_arrival": self.capture_arrival,
+            "capture_within": self.capture_within,
+            "capture_empty": self.capture_empty,
+            "watch": self.watch,
+            "sweep": self.sweep,
+            "send_sweeps": self.send_sweeps,
+            "retention": self.retention,
+            "heartbeat": self.heartbeat,
+            "deliver": self.deliver,
+        }
+
+    def least_ms(self, operation: Callable[[], Callable[[], object]], repeat: int) -> float:
+        spent = []
+        for _ in range(repeat):
+            work = operation()
+            began = time.process_time()
+            work()
+            spent.append((time.process_time() - began) * 1000)
+            self.due()
+        return round(min(spent), 1)
+
+    def second_of(self, operation: Callable[[], Callable[[], object]]) -> dict[str, Any]:
+        """`operation` gets everything ready and returns what is measured."""
+        operation()()
+        work = operation()
+        self.meter.clear()
+        work()
+        used = self.used()
+        self.due()
+        return used
+
+    def used(self) -> dict[str, Any]:
+        return {
+            "reads": sum(self.meter.reads.values()),
+            "writes": sum(self.meter.writes.values()),
+            "calls": dict(sorted(self.meter.calls.items())),
+            "waits": dict(sorted(self.meter.waits.items())),
+            "tables": len({what.partition(" ")[0] for what in self.meter.reads} | set(self.meter.writes)),
+        }
+
+    # --- the API ---
+
+    def search_match(self) -> Callable[[], object]:
+        return lambda: require(self.camera_api.search(self.picture(0, self._next())).code == DONE)
+
+    def search_nobody(self) -> Callable[[], object]:
+        return lambda: require(self.camera_api.search(self.picture(999_999, 0)).code == NO_MATCH)
+
+    def enrol(self) -> Callable[[], object]:
+        number = 100 + self._next()
+        return lambda: require(
+            self.camera_api.add_face(GROUP, f"person-{number}", self.picture(number, 0)).code == DONE
+        )
+
+    def list_faces(self) -> Callable[[], object]:
+        page = {"group_name": GROUP, "page_num": 1, "page_size": 10}
+        return lambda: require(self.camera_api.call("getFaceList", page).code == DONE)
+
+    def offer(self) -> Callable[[], object]:
+        """Offer a picture within a minute of the camera's last heartbeat, as its uploader does."""
+        one = Picture(CAMERA, self.clock.at, self.picture(1, self._next()))
+        body = {"captures": [one.offer]}
+        return lambda: V1(self.transport, self.camera_key).call("POST", "/v1/captures/uploads", body)
+
+    # --- captures ---
+
+    def capture_new(self) -> Callable[[], object]:
+        self.known = 10_000 + self._next()
+        return self._ingest(self.known, timedelta(hours=1), Resolution.STRANGER)
+
+    def capture_arrival(self) -> Callable[[], object]:
+        return self._ingest(self.known, timedelta(hours=1), Resolution.MATCHED)
+
+    def capture_within(self) -> Callable[[], object]:
+        return self._ingest(self.known, timedelta(minutes=5), Resolution.MATCHED)
+
+    def capture_empty(self) -> Callable[[], object]:
+        return self._ingest(None, timedelta(minutes=5), None)
+
+    def _ingest(self, person: int | None, later: timedelta, outcome: Resolution | None) -> Callable[[], object]:
+        self.clock.at += later
+        data = self.picture(person, self._next())
+        body = {"captures": [Picture(CAMERA, self.clock.at, data).offer]}
+        offered = V1(self.transport, self.credentials.api_key).call("POST", "/v1/captures/uploads", body)
+        id_ = offered["uploads"][0]["id"]
+        key = keys.capture_picture(self.tenant.name, CAMERA, id_)
+        self.storage.uploads.put_if_absent(key, data, "image/jpeg")
+        message = json.dumps({"Records": [{"s3": {"object": {"key": key}}}]})
+
+        self.due = partial(self._require_outcome, id_, outcome)
+        return lambda: self.services.ingest.message(message)
+
+    def _require_outcome(self, id_: str, outcome: Resolution | None) -> None:
+        item = self.storage.items.get(keys.CAPTURES, (keys.captures(self.tenant.name, CAMERA), id_))
+        found = [one.resolution for one in capture_from(item or {}).sightings]
+        require(found == ([outcome] if outcome else []))
+
+    # --- schedules ---
+
+    def watch(self) -> Callable[[], object]:
+        self.clock.at += timedelta(minutes=5)
+        return self.services.watch.run
+
+    def sweep(self) -> Callable[[], object]:
+        """Sweep one tenant, with nothing to do, in an hour without special chores."""
+        self.clock.at += timedelta(seconds=5)
+        self.services.sweep.all(self.clock.at.replace(hour=8))
+        (message,) = self.storage.index_queue.receive(10, 60)
+        self.storage.index_queue.delete(message.receipt)
+        return lambda: self.services.sweep.message(message.body, 1, lambda: 300.0)
+
+    def send_sweeps(self) -> Callable[[], object]:
+        """Send the message of one tenant, as the schedule does."""
+        return lambda: self.services.sweep.all(self.clock.at)
+
+    def retention(self) -> Callable[[], object]:
+        """Look for what is kept no longer, as a sweep does at night, while nothing is."""
+        days = {"capture_days": 20, "sighting_days": 60, "regular_days": 3_650}
+        self.services.tenants.change(self.tenant.name, days)
+        tenant = self.tenant
+        return lambda: require(self.services.retention.tenant(tenant, lambda: 300.0))
+
+    # --- beside the captures ---
+
+    def heartbeat(self) -> Callable[[], object]:
+        """Send a camera's, a minute after the last."""
+        self.clock.at += timedelta(minutes=1)
+        path, body = f"/v1/cameras/{CAMERA}/heartbeat", {"status": {"pictures": self._next()}}
+        return lambda: V1(self.transport, self.camera_key).call("POST", path, body)
+
+    def deliver(self) -> Callable[[], object]:
+        """Tell a hook of one event. There is none before, which events of captures would go to."""
+        hooks, deliveries, tenant = self.services.hooks, self.services.deliveries, self.tenant.name
+        hook = next(iter(hooks.all(tenant)), None) or hooks.add(tenant, "https://hook.example/")[0]
+        deliveries.postman = Postman
+        deliveries.test(tenant, hook.id)
+        (message,) = self.storage.deliveries_queue.receive(10, 60)
+        self.storage.deliveries_queue.delete(message.receipt)
+        return lambda: require(not deliveries.deliver_all({"message": message.body}))
+
+    def snapshot(self) -> dict[str, Any]:
+        """Of a gallery that changed; the journal behind the one before is not yet trimmed."""
+        self.camera_api.delete_faces(GROUP, ["person-0"])
+        self.meter.clear()
+        require(self.services.index.build(self.tenant.name))
+        return self.used()
+
+    def bytes(self) -> dict[str, int]:
+        """Of an item each, with its index entries, as DynamoDB counts and stores it."""
+        items, tenant = self.storage.items, self.tenant.name
+        face = self._last(keys.FACES, tenant)
+        captures = items.query(keys.CAPTURES, keys.captures(tenant, CAMERA)).items
+        observation = self._last(keys.OBSERVATIONS, keys.observations(tenant, int(self.clock.at.timestamp()) // 86_400))
+        arrivals = self._last(keys.ARRIVALS, tenant)
+        entries = sum(index_entry_size(keys.FACES, index, face) for index in keys.FACES.indexes)
+        require(items.get(keys.FACES, (tenant, face["faceid"])) is not None)
+        return {
+            "face": stored_bytes(face) + entries + stored_bytes(arrivals),
+            "capture": max(stored_bytes(capture) for capture in captures),
+            "observation": stored_bytes(observation),
+        }
+
+    def _last(self, table: Any, partition: str) -> Mapping[str, Any]:
+        return self.storage.items.query(table, partition, reverse=True, limit=1).items[0]
+
+    def _next(self) -> int:
+        self.taken += 1
+        return self.taken
+
+
+class InProcess:
+    """regulars.clients.client.Transport without the network."""
+
+    def __init__(self, app: Chalice) -> None:
+        self._gateway = Gateway(app)
+
+    def request(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> Reply:
+        lower = {"host": "box.example", **{name.lower(): value for name, value in headers.items()}}
+        response = self._gateway.answer(Request(method, path, headers=lower, body=body))
+        return Reply(response.status, dict(response.headers), json.loads(response.body), 0.0)
+
+
+@contextmanager
+def staged(folder: Path, eyes: Vision, picture: Callable[[int | None, int], bytes]) -> Iterator[Stage]:
+    # Two days' tolerance: clients sign with the machine's time, and the operations' clock makes hours pass.
+    settings, clock = Settings(storage=folder, clock_tolerance_s=2 * 86_400), SteppedClock(_BEGIN)
+    storage = opened(settings, clock)
+    # As DynamoDB does, storage forgets by itself what has expired.
+    on_meter, meter = metered(replace(storage, expires_items=True))
+    services = bootstrap.build(settings, clock=clock, vision=lambda: eyes, storage=on_meter)
+    try:
+        app = Chalice("operations", configure_logs=False)
+        app.api.binary_types += ["multipart/form-data", "application/x-www-form-urlencoded"]
+        for dialect in (sunmi, v1):
+            app.register_blueprint(dialect.blueprint(lambda: services))
+        credentials = services.tenants.add("shop", Profile.CLOUD, TenantSettings(time_zone="UTC"))
+        tenant = services.tenants.named("shop")
+        services.groups.create(tenant, GROUP, None, "")
+        _, key = services.cameras.add(tenant, CAMERA, CAMERA)
+        stage = Stage(storage, meter, clock, services, credentials, key, InProcess(app), picture)
+        for number in range(FACES):
+            require(stage.camera_api.add_face(GROUP, f"person-{number}", picture(number, 0)).code == DONE)
+        yield stage
+    finally:
+        services.close()
+
+
+def require(right: bool) -> None:
+    if not right:
+        raise SystemExit("tests.metering.operations: an operation had another outcome than the one that is measured")
