@@ -1,4 +1,4 @@
-"""`make dist`: the wheels of regulars, regulars-edge and regulars-client, which work outside of a checkout.
+"""`make dist`: the wheels of regulars, its uploader, its client and its lab, which work outside of a checkout.
 
 They are built from a copy that holds what goes into them and nothing else, so nothing of an earlier build gets in. The
 wheel of regulars carries the face models, and what `make setup` fetched and compiled: the pages' libraries and the
@@ -22,6 +22,7 @@ PROJECTS = {
     "regulars": ("app.py", "chalicelib", "console", "pyproject.toml", "regulars", "requirements.txt", "README.md"),
     "regulars_edge": ("edge/pyproject.toml", "edge/src"),
     "regulars_client": ("client/pyproject.toml", "client/src"),
+    "regulars_lab": ("lab/pyproject.toml", "lab/src"),
 }
 LICENCES = ("LICENSE", "NOTICE")
 _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.egg-info", "node_modules", "*.part")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from tests.regulars_lab.evaluate.test_figures import CURVE, NO_ROWS, small
+from test_figures import CURVE, NO_ROWS, small
 
 from chalicelib.core.decision import OperatingPoint
 from chalicelib.core.population import Population

@@ -91,7 +91,6 @@ OURS = {
     "regulars.demo": "answers of the service that it has started itself",
     "regulars.deploy": "a template that it has made itself",
     "regulars.doctor": "answers of the service on its own machine, and URLs that were checked when they were set",
-    "regulars_lab.evaluate": "a file of templates that it has written itself",
     "regulars.libraries": "a list that is a file of the package",
     "regulars.models": "packs, whose files are checked by SHA-256 before they are read",
     "regulars.mqtt.broker": "an option of the operator",

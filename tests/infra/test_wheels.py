@@ -88,6 +88,12 @@ def test_each_command_says_its_version(command: str, installed: Path, tmp_path: 
     assert (done.returncode, done.stdout) == (0, f"{command} 0.1.0\n"), done.stderr
 
 
+@pytest.mark.parametrize("command", ["evaluate", "calibrate", "week"])
+def test_the_lab_adds_its_commands(command: str, installed: Path, tmp_path: Path, environ: dict[str, str]) -> None:
+    done = run([installed / "regulars", command, "--help"], tmp_path, environ)
+    assert (done.returncode, "--out" in done.stdout) == (0, True), done.stderr
+
+
 def test_the_compiled_kernel_is_inside(installed: Path, tmp_path: Path, environ: dict[str, str]) -> None:
     if not library_path().is_file():
         pytest.skip("no compiler made this machine's kernel: searches are slow")

@@ -11,10 +11,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import click
 import pytest
 from rich.console import Console
 
 from chalicelib.services.enrolment.update import FaceChanges
+from regulars.book import command
 from regulars.book.printing import print_today, print_week
 from regulars.book.reading import OwnBook, ServedBook, VisitorBook
 from regulars.cli import main
@@ -164,17 +166,22 @@ def test_the_command_prints_every_tenants_book(tmp_path: Path, capsys: pytest.Ca
         book.services.tenants.change("shop", {"time_zone": zone_at_noon()})
         book.see(replace(shot(0, 1), at=now))
     began = time.monotonic()
-    for command, count in (
+    for name, count in (
         ("today", "1 person came, 1 of them for the first time"),
         ("week", "1 person came, 1 times"),
     ):
-        assert main([command, "--data", str(tmp_path / "data")]) == 0
+        assert main([name, "--data", str(tmp_path / "data")]) == 0
         said = capsys.readouterr().out
         assert said.startswith("shop: ")
         assert count in said
     assert time.monotonic() - began < 60
     assert main(["today", "--data", str(tmp_path / "data"), "--tenant", "nobody"]) == 1
     assert "no tenant 'nobody'" in capsys.readouterr().err
+
+
+def test_a_week_of_nobody_named_is_refused() -> None:
+    with pytest.raises(click.UsageError, match="say whose week: --data, --stage or --url"):
+        command.week.main([], standalone_mode=False)
 
 
 def test_a_service_needs_a_key_and_has_one_tenant(
