@@ -60,13 +60,13 @@ from chalicelib.api.rekognition.signature import read as read_signature
 from chalicelib.api.sunmi.parameters import Parameters
 from chalicelib.api.sunmi.request import SignedForm
 from chalicelib.api.sunmi.sign import is_signed
-from chalicelib.api.v1 import cookies, times
+from chalicelib.api.v1.auth import require_own_page, session_token
 from chalicelib.api.v1.cameras import NewCamera
 from chalicelib.api.v1.captures import Offers
 from chalicelib.api.v1.hooks import NewHook
 from chalicelib.api.v1.pictures import NewPicture
-from chalicelib.api.v1.reading import finite_object, read_body
 from chalicelib.api.v1.routes import OPERATIONS
+from chalicelib.api.v1.wire import finite_object, read_body, read_time, read_time_parameter
 from chalicelib.bootstrap import build
 from chalicelib.core import audit, keys, renewals, signing
 from chalicelib.core.errors import (
@@ -266,8 +266,8 @@ def icredit_parameters_of(data: bytes) -> object:
 
 def time_of(data: bytes) -> object:
     text = data.decode("utf-8", "replace")
-    times.read(one_of([text, float(zlib.crc32(data)) * 1e9, zlib.crc32(data) - 2**31], data))
-    return times.read_parameter(text)
+    read_time(one_of([text, float(zlib.crc32(data)) * 1e9, zlib.crc32(data) - 2**31], data))
+    return read_time_parameter(text)
 
 
 def cookie_of(data: bytes) -> object:
@@ -276,8 +276,8 @@ def cookie_of(data: bytes) -> object:
     sent = {"cookie": cookie, "sec-fetch-site": site, "origin": origin, "host": host, "content-type": JSON}
     request = HttpRequest("POST", "/v1/keys", {name: value for name, value in sent.items() if value}, {}, b"", False)
     with suppress(NotAllowed):
-        cookies.require_own_page(request, "https://box.example")
-    return cookies.token_of(request, None)
+        require_own_page(request, "https://box.example")
+    return session_token(request, None)
 
 
 # --- whole requests ---------------------------------------------------------------------------------------------------
