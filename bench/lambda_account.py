@@ -23,7 +23,7 @@ from bench.measuring import free_port
 from bench.synthetic import segment, write_snapshot
 from bench.vectors import Maker
 from chalicelib import bootstrap
-from chalicelib.api.sunmi.faces import PICTURES
+from chalicelib.api.sunmi.views import PICTURES
 from chalicelib.core import keys
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.services.captures.captures import Offer

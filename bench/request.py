@@ -29,7 +29,7 @@ from bench.measuring import numbers, pack, parser, timed, write
 from bench.stand_ins import SIDE_PX, portraits
 from bench.synthetic import write_faces
 from chalicelib import bootstrap
-from chalicelib.api.sunmi.faces import PICTURES
+from chalicelib.api.sunmi.views import PICTURES
 from chalicelib.api.v1.picture_bodies import PICTURES as LOOKED_AT
 from chalicelib.core.model import Credentials
 from chalicelib.core.ports import Vision

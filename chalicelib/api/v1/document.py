@@ -1,4 +1,4 @@
-"""The OpenAPI document of v1, made of the operations, their types and their docstrings; and the route that answers it."""
+"""The OpenAPI document of v1, made of the operations, their types and their docstrings; and its route."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from chalicelib.api.errors import nearest
-from chalicelib.api.http import IMAGES, JSON, MULTIPART
+from chalicelib.api.http import IMAGES, JSON, MULTIPART, nearest
 from chalicelib.api.v1 import errors
 from chalicelib.api.v1.endpoint import HEADER, Operation, Redirect, Text
 from chalicelib.api.v1.wire import Changes, Instant, Sent

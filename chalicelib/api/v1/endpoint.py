@@ -16,8 +16,7 @@ import msgspec
 from chalice.app import Response
 from msgspec import Struct
 
-from chalicelib.api.errors import report_answer
-from chalicelib.api.http import JSON, MAX_BODY_BYTES, Answer, HttpRequest, Refused
+from chalicelib.api.http import JSON, MAX_BODY_BYTES, Answer, HttpRequest, Refused, report_answer
 from chalicelib.api.v1 import errors
 from chalicelib.api.v1.auth import Caller, caller
 from chalicelib.api.v1.wire import Sent, WithPicture, read_body, read_query

@@ -15,7 +15,7 @@ from PIL import Image
 
 from chalicelib.adapters.web import fetch
 from chalicelib.adapters.web.fetch import IMAGE_TYPES
-from chalicelib.api.icredit.manage import PICTURES_BY_URL
+from chalicelib.api.icredit.views import PICTURES_BY_URL
 from chalicelib.bootstrap import build
 from chalicelib.core.pictures import PictureRules
 from chalicelib.vision.pictures.image import read

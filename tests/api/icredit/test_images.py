@@ -11,8 +11,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from chalicelib.api.icredit.manage import PICTURES
 from chalicelib.api.icredit.request import MAX_ENCODED, decoded
+from chalicelib.api.icredit.views import PICTURES
 from chalicelib.core.errors import Unusable
 from tests.api.icredit.client import MarketClient, failure, persons
 from tests.fakes import Person, picture

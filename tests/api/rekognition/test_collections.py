@@ -10,7 +10,7 @@ import pytest
 from botocore.exceptions import ClientError
 from chalice.app import Chalice
 
-from chalicelib.api.icredit.manage import PICTURES
+from chalicelib.api.icredit.views import PICTURES
 from chalicelib.api.rekognition.operation import Call
 from chalicelib.core.errors import GroupExists
 from chalicelib.core.model import NO_LABELS, Credentials, Profile

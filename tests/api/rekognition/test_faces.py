@@ -11,7 +11,7 @@ import pytest
 from botocore.exceptions import ClientError
 from chalice.app import Chalice
 
-from chalicelib.api.icredit.manage import PICTURES
+from chalicelib.api.icredit.views import PICTURES
 from chalicelib.core import keys
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.core.ports import Item
