@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from chalicelib.api.sunmi.errors import DONE, NO_MATCH
+from chalicelib.api.sunmi.request import SignType, sign
 from chalicelib.api.sunmi.routes import PREFIX
-from chalicelib.api.sunmi.sign import SignType, sign
 from chalicelib.core import telemetry
 from chalicelib.core.errors import StorageUnavailable
 

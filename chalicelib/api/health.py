@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalice.app import Blueprint, Response
 
-from chalicelib.api.errors import report_answer
-from chalicelib.api.http import HttpRequest, json_response, route
+from chalicelib.api.http import HttpRequest, json_response, report_answer, route
 
 if TYPE_CHECKING:
     from chalicelib.services import Services

@@ -1,7 +1,8 @@
-"""HTTP for all dialects: requests with limits, responses with timings, and refusals that need no dialect.
+"""HTTP for all dialects: requests with limits, responses with timings, refusals that need no dialect, and errors.
 
 Chalice accepts every method and content type, so that the gateway passes them and we answer. 405 comes first, then the
-dialect's own checks; 415 and 413 come when it reads the content type and the body.
+dialect's own checks; 415 and 413 come when it reads the content type and the body. Each dialect has a table of the
+core's errors, in which `nearest` looks; `report_answer` counts and logs.
 """
 
 from __future__ import annotations
@@ -12,12 +13,13 @@ import re
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from chalice.app import Blueprint, Request, Response
 
 from chalicelib.core import telemetry
-from chalicelib.core.errors import RegularsError, WrongModel
+from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable, WrongModel
+from chalicelib.core.failures import report_failure
 from chalicelib.core.model import Decision
 
 ONE_BOX, FUNCTION_URL = "box", "$default"
@@ -245,3 +247,26 @@ def _parsed_content_type(header: str) -> tuple[str, dict[str, str]]:
 def _is_latin1(header: str) -> bool:
     """Return whether a header can hold these characters."""
     return all(character <= "\xff" for character in header)
+
+
+Entry = TypeVar("Entry")
+
+LONGEST_SENTENCE = 400
+
+
+def nearest(table: Mapping[type[RegularsError], Entry], error: type[RegularsError]) -> Entry:
+    """Return the entry of the error's class, or of its nearest base that has one. RegularsError must have one."""
+    return next(table[base] for base in error.__mro__ if base in table)
+
+
+def sentence(error: RegularsError) -> str:
+    """Return the error's sentence, cut if a caller's own text made it long: it is sent back, and may be stored."""
+    text = str(error)
+    return text if len(text) <= LONGEST_SENTENCE else f"{text[:LONGEST_SENTENCE]}..."
+
+
+def report_answer(error: Exception, code: int | str, what: str) -> None:
+    """Report that `what`, a request, was answered with an error's code. A failure of ours is logged and counted."""
+    telemetry.answered(code, type(error).__name__)
+    if not isinstance(error, RegularsError) or isinstance(error, StorageUnavailable | Busy):
+        report_failure(error, f"{what} was answered {code}")

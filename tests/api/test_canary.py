@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from chalicelib.api import canary
-from chalicelib.api.sunmi.faces import PICTURES
+from chalicelib.api.sunmi.views import PICTURES
 from chalicelib.core.errors import StorageUnavailable, TenantNotFound
 from chalicelib.core.model import Profile
 from chalicelib.services import Services

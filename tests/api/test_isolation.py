@@ -20,8 +20,8 @@ import pytest
 import app as application
 from chalicelib.adapters.embedded.uploads import FolderUploadStore
 from chalicelib.api import console
-from chalicelib.api.icredit import manage
 from chalicelib.api.icredit import routes as icredit
+from chalicelib.api.icredit import views
 from chalicelib.api.rekognition import requests
 from chalicelib.api.rekognition import routes as rekognition
 from chalicelib.api.sunmi import routes as sunmi
@@ -99,7 +99,7 @@ def declared() -> Iterator[tuple[tuple[str, str], Collection[str]]]:
         yield ("POST", sunmi.PREFIX + endpoint.name), endpoint.parameters - ITEMS
     for operation, members in requests.REQUESTS.items():
         yield ("POST", REKOGNITION + operation), members.members
-    yield ("POST", f"{icredit.PREFIX}manage"), {f"CONTROL_TYPE={control}" for control in manage._CONTROLS}
+    yield ("POST", f"{icredit.PREFIX}manage"), {f"CONTROL_TYPE={control}" for control in views._CONTROLS}
 
 
 def test_the_samples_send_all_that_can_be_sent() -> None:

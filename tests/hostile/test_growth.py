@@ -18,12 +18,10 @@ from chalicelib.api.http import JSON, MediaType
 from chalicelib.api.icredit.request import Parameters, decoded, read_parameters
 from chalicelib.api.sunmi.parameters import Parameters as SunmiParameters
 from chalicelib.api.sunmi.parameters import read_list
-from chalicelib.api.sunmi.request import SignedForm
-from chalicelib.api.sunmi.sign import is_signed
-from chalicelib.api.v1 import times
+from chalicelib.api.sunmi.request import SignedForm, is_signed
 from chalicelib.api.v1.cameras import NewCamera
 from chalicelib.api.v1.captures import CapturesWanted
-from chalicelib.api.v1.reading import finite_object, read_body, read_query
+from chalicelib.api.v1.wire import finite_object, read_body, read_query, read_time, read_time_parameter
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.names import composed
 from chalicelib.core.observations import ObservationFilter
@@ -117,10 +115,10 @@ CASES: dict[str, tuple[int, Callable[[int], Callable[[], object]]]] = {
     "a timestamp of digits": (100_000, lambda n: lambda: form(n)),
     "a sign": (100_000, lambda n: partial(is_signed, [("a", "b")], "key", "x" * n)),
     "a name of blanks": (20_000, lambda n: lambda: form(n, "+" * n + "a", "+")),
-    "a time of digits": (100_000, lambda n: lambda: times.read("2" * n)),
-    "a number as time": (1_000, lambda n: partial(times.read, 10**n)),
+    "a time of digits": (100_000, lambda n: lambda: read_time("2" * n)),
+    "a number as time": (1_000, lambda n: partial(read_time, 10**n)),
     "a query's number": (100_000, lambda n: lambda: read_query({"limit": ["9" * n]}, CapturesWanted)),
-    "a query's time": (100_000, lambda n: lambda: times.read_parameter("9" * n)),
+    "a query's time": (100_000, lambda n: lambda: read_time_parameter("9" * n)),
     # tokens
     "a token": (100_000, lambda n: lambda: TOKENS.place("A" * n, str)),
     "a token without padding": (100_000, lambda n: lambda: TOKENS.place("=" * n, str)),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from chalicelib.api.errors import nearest
+from chalicelib.api.http import nearest
 from chalicelib.core import errors
 
 INTERNAL = "INTERNAL_ERROR"

@@ -1,4 +1,7 @@
-"""One operation: authenticate, count against the quota, run, and answer in the dialect's form."""
+"""One operation: authenticate by the app code, count against the quota, run, and answer in the dialect's form.
+
+The API market sends an app code with each call; who may not call is refused in the words of its gateway.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,20 @@ from typing import TYPE_CHECKING
 
 from chalice.app import Response
 
-from chalicelib.api.errors import report_answer, sentence
-from chalicelib.api.http import FORMS, JSON, HttpRequest, Refused, json_response
-from chalicelib.api.icredit import auth, wire
+from chalicelib.api.http import FORMS, JSON, HttpRequest, Refused, json_response, report_answer, sentence
+from chalicelib.api.icredit import wire
 from chalicelib.api.icredit.errors import INTERNAL, code_of
 from chalicelib.api.icredit.request import Parameters, read_parameters
 from chalicelib.core import telemetry
 from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.model import Tenant
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
+
+
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -52,7 +60,7 @@ class Operation:
         headers: dict[str, str] = {}
         try:
             services = provide()
-            tenant = auth.caller(request, services)
+            tenant = caller(request, services)
             telemetry.of_tenant(tenant.name)
             media_type, body = request.media_type((*FORMS, JSON)), request.body()
             call = Call(services, tenant, read_parameters(media_type, body), headers)
@@ -76,3 +84,36 @@ class Operation:
     def _failure(self, error: Exception, code: str, message: str) -> Response:
         report_answer(error, code, self.name)
         return json_response(wire.failure(code, message, self.failed_lists))
+
+
+_SCHEME = "appcode"
+_QUERY_NAME = "appcode"
+
+
+def caller(request: HttpRequest, services: Services) -> Tenant:
+    """Return the tenant with the app code of the request, and count the request against its quota, whatever its result.
+
+    Raises Refused: 400 missing or unknown, 403 disabled, 403 quota used up.
+    """
+    appcode = _sent(request)
+    tenant = services.tenants.by_appcode(appcode) if appcode else None
+    if tenant is None:
+        raise _refusal(400, "Invalid AppCode", "A400AC")
+    if tenant.disabled:
+        raise _refusal(403, "Unauthorized", "A403AU")
+    if not request.is_second_try and not services.quotas.take(tenant):
+        raise _refusal(403, "Quota Exhausted", "A403QE")
+    return tenant
+
+
+def _sent(request: HttpRequest) -> str | None:
+    """Read the app code from `Authorization: APPCODE <code>`, else from the query, where the name may have any case."""
+    scheme, _, code = request.headers.get("authorization", "").strip().partition(" ")
+    if scheme.lower() == _SCHEME:
+        return code.strip()
+    codes = {value for name, values in request.query.items() if name.lower() == _QUERY_NAME for value in values}
+    return codes.pop().strip() if len(codes) == 1 else None
+
+
+def _refusal(status: int, message: str, code: str) -> Refused:
+    return Refused(status, "", {"X-Ca-Error-Message": message, "X-Ca-Error-Code": code})

@@ -10,9 +10,8 @@ from chalice.app import Blueprint
 
 from chalicelib.api.http import route
 from chalicelib.api.icredit import wire
-from chalicelib.api.icredit.manage import manage
-from chalicelib.api.icredit.observed import analysis, query
 from chalicelib.api.icredit.operation import Operation
+from chalicelib.api.icredit.views import analysis, manage, query
 
 if TYPE_CHECKING:
     from chalicelib.services import Services

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from chalice.app import Response
 
-from chalicelib.api.errors import nearest, sentence
+from chalicelib.api.http import nearest, sentence
 from chalicelib.core import errors
 
 CONTENT_TYPE = "application/x-amz-json-1.1"

@@ -9,10 +9,18 @@ from functools import partial
 from typing import Any
 
 from chalicelib.api.rekognition.collections import LARGEST_PAGE, collection, model_version, place
-from chalicelib.api.rekognition.details import face_detail, placed, reason_of
 from chalicelib.api.rekognition.errors import Failure
 from chalicelib.api.rekognition.operation import Call, Members
-from chalicelib.api.rekognition.pictures import MOST_FACES, RULES, judged, picture_of, require_one
+from chalicelib.api.rekognition.pictures import (
+    MOST_FACES,
+    RULES,
+    face_detail,
+    judged,
+    picture_of,
+    placed,
+    reason_of,
+    require_one,
+)
 from chalicelib.core.errors import FaceNotFound, StorageUnavailable
 from chalicelib.core.model import Face, Group
 from chalicelib.core.page_tokens import PageTokens

@@ -18,11 +18,9 @@ from urllib.parse import urlsplit
 
 from chalice.app import Response
 
-from chalicelib.api.errors import report_answer
-from chalicelib.api.http import FUNCTION_URL, MAX_BODY_BYTES, ONE_BOX, HttpRequest, Refused
+from chalicelib.api.http import FUNCTION_URL, MAX_BODY_BYTES, ONE_BOX, HttpRequest, Refused, report_answer
 from chalicelib.api.rekognition import errors, requests, signature
 from chalicelib.api.rekognition.errors import CONTENT_TYPE, Failure
-from chalicelib.api.rekognition.routes import view_of
 from chalicelib.core import telemetry
 from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.errors import RegularsError
@@ -76,8 +74,8 @@ class Call:
 View = Callable[[Call, Members], Members]
 
 
-def answer(provide: Callable[[], Services], request: HttpRequest) -> Response:
-    """Answer a request. Raises WrongModel once."""
+def answer(provide: Callable[[], Services], request: HttpRequest, view_of: Callable[[str], View | None]) -> Response:
+    """Answer a request by the view of its operation. Raises WrongModel once."""
     sent = {name.lower(): value for name, value in request.headers.items()}
     operation = sent.get("x-amz-target", "").removeprefix(TARGET)
     this = telemetry.current()
@@ -87,7 +85,7 @@ def answer(provide: Callable[[], Services], request: HttpRequest) -> Response:
     try:
         services = provide()
         headers["Date"] = format_datetime(services.clock.now(), usegmt=True)
-        view, call, members = _asked(services, request, sent, operation)
+        view, call, members = _asked(services, request, sent, operation, view_of(operation))
         what = f"rekognition {operation}"
         with services.reads.of(Act(what, "access key", kind_of(what), call.tenant.name)):
             answer = view(call, members)
@@ -106,10 +104,10 @@ def answer(provide: Callable[[], Services], request: HttpRequest) -> Response:
 
 
 def _asked(
-    services: Services, request: HttpRequest, sent: Mapping[str, str], operation: str
+    services: Services, request: HttpRequest, sent: Mapping[str, str], operation: str, view: View | None
 ) -> tuple[View, Call, Members]:
     """Return the view, and its arguments. Raises Failure."""
-    body, view = _body(request), view_of(operation)
+    body = _body(request)
     is_ours = sent.get("x-amz-target", "").startswith(TARGET)
     if not is_ours or (view is None and operation not in requests.OTHER_OPERATIONS):
         raise Failure("UnknownOperationException", f"X-Amz-Target names no operation of {TARGET.rstrip('.')}")

@@ -1,17 +1,24 @@
-"""Image members: the picture that was sent, and what is wrong with it in Rekognition's words."""
+"""What is in a picture, in Rekognition's words: Image members, FaceDetail, quality filters; and the views that look."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
-from chalicelib.api.errors import sentence
+from chalicelib.api.http import sentence
 from chalicelib.api.rekognition.errors import BAD_REQUEST, Failure
 from chalicelib.api.rekognition.operation import Call
+from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import Unusable
-from chalicelib.core.pictures import PictureRules
+from chalicelib.core.pictures import Estimates, Found, PictureRules, Sides
+from chalicelib.core.similarity import MATCH
+from chalicelib.services.recognition.looking import DescribedFace
 from chalicelib.services.recognition.stored import MOST_BYTES
+
+Members = dict[str, Any]
 
 RULES = PictureRules(frozenset({"JPEG", "PNG"}), MOST_BYTES, 8_192, 8_192, min_short_side_px=80)
 
@@ -63,3 +70,154 @@ def _failure(error: Unusable) -> Failure:
     if error.breaks == "least side":
         return Failure("InvalidParameterException", f"{BAD_REQUEST}: {sentence(error)}")
     return Failure("InvalidImageFormatException", "Request has invalid image format")
+
+
+MODELS: Mapping[str, str] = MappingProxyType(
+    {"AGE_RANGE": "age", "GENDER": "gender", "EMOTIONS": "emotion", "SMILE": "emotion"}
+)
+"""The attribute of core.pictures.ATTRIBUTES that each of Rekognition's needs. Of the others we have no model."""
+
+_LANDMARKS = ("eyeLeft", "eyeRight", "nose", "mouthLeft", "mouthRight")
+"""In the order of the core's."""
+
+_EMOTIONS = {
+    "happy": "HAPPY",
+    "sad": "SAD",
+    "angry": "ANGRY",
+    "surprise": "SURPRISED",
+    "fear": "FEAR",
+    "disgust": "DISGUSTED",
+    "neutral": "CALM",
+    "contempt": "UNKNOWN",
+}
+
+_LEAST_QUALITY = {"NONE": 0.0, "AUTO": MIN_QUALITY, "LOW": MIN_QUALITY, "MEDIUM": 40.0, "HIGH": 60.0}
+_LEAST_SIDE_PX = 32.0
+
+_REASONS = {
+    "size": "SMALL_BOUNDING_BOX",
+    "sharpness": "LOW_SHARPNESS",
+    "compression": "LOW_SHARPNESS",
+    "exposure": "LOW_BRIGHTNESS",
+    "detector": "LOW_CONFIDENCE",
+    "pose": "EXTREME_POSE",
+}
+"""By Quality.aspect; for what is none of these, LOW_FACE_QUALITY."""
+
+
+def wanted_models(attributes: Sequence[str]) -> frozenset[str]:
+    """Return the attributes of the core that are asked for. An empty list asks for Rekognition's default members."""
+    asked = MODELS if "ALL" in attributes else attributes
+    return frozenset(MODELS[name] for name in asked if name in MODELS)
+
+
+def placed(found: Found) -> Members:
+    """Return a face's box as shares of the picture's sides, over which it may reach, and the detector's confidence."""
+    return {
+        "BoundingBox": {"Width": found.width, "Height": found.height, "Left": found.x, "Top": found.y},
+        "Confidence": max(50.0, 100 - 160 * (1 - min(found.score, 1.0)) ** 2),
+    }
+
+
+def reason_of(face: DescribedFace, quality_filter: str) -> str:
+    """Return why a face does not pass a filter; "" if it does."""
+    box = face.detected.box
+    if quality_filter != "NONE" and min(box.width, box.height) < _LEAST_SIDE_PX:
+        return "SMALL_BOUNDING_BOX"
+    if face.quality.total < _LEAST_QUALITY[quality_filter]:
+        return _REASONS.get(face.quality.aspect, "LOW_FACE_QUALITY")
+    return ""
+
+
+def compared_face(face: DescribedFace, width: int, height: int) -> Members:
+    """Return the members that every face of a picture has. `width`, `height`: those of the picture."""
+    detected, quality, pose = face.detected, face.quality, face.estimates.pose
+    detail: Members = {
+        **placed(Found.of(detected, Sides(width, height))),
+        "Landmarks": [
+            {"Type": name, "X": x / width, "Y": y / height}
+            for name, (x, y) in zip(_LANDMARKS, detected.landmarks, strict=False)
+        ],
+        "Quality": {"Brightness": 100 * quality.brightness**0.5, "Sharpness": 100 * quality.sharpness},
+    }
+    if pose is not None:
+        detail["Pose"] = {"Roll": pose.roll, "Yaw": pose.yaw, "Pitch": -pose.pitch}  # theirs is positive looking up
+    return detail
+
+
+def face_detail(face: DescribedFace, width: int, height: int, attributes: Collection[str]) -> Members:
+    """Return a FaceDetail with the attributes that were asked for and are known."""
+    asked = MODELS if "ALL" in attributes else attributes
+    made = {
+        "AgeRange": _age_range(face.estimates) if "AGE_RANGE" in asked else None,
+        "Smile": _smile(face.estimates) if "SMILE" in asked else None,
+        "Gender": _gender(face.estimates) if "GENDER" in asked else None,
+        "Emotions": _emotions(face.estimates) if "EMOTIONS" in asked else None,
+    }
+    known = {name: value for name, value in made.items() if value is not None}
+    return {**compared_face(face, width, height), **known}
+
+
+def _age_range(estimates: Estimates) -> Members | None:
+    if estimates.age is None:
+        return None
+    either_way = max(3.0, 0.15 * estimates.age)
+    return {"Low": max(0, round(estimates.age - either_way)), "High": round(estimates.age + either_way)}
+
+
+def _gender(estimates: Estimates) -> Members | None:
+    """Return the likelier gender, however unsure it is: Amazon always tells it, and programs read the member."""
+    if not estimates.genders:
+        return None
+    gender, score = estimates.genders[0]
+    return {"Value": gender.capitalize(), "Confidence": 100 * score}
+
+
+def _emotions(estimates: Estimates) -> list[Members] | None:
+    return [{"Type": _EMOTIONS[name], "Confidence": 100 * one} for name, one in estimates.emotions] or None
+
+
+def _smile(estimates: Estimates) -> Members | None:
+    if not estimates.emotions:
+        return None
+    happy = dict(estimates.emotions).get("happy", 0.0)
+    smiles = estimates.emotions[0][0] == "happy"
+    return {"Value": smiles, "Confidence": 100 * (happy if smiles else 1 - happy)}
+
+
+def detect_faces(call: Call, asked: Members) -> Members:
+    attributes = asked.get("Attributes", [])
+    require_one(asked["Image"])
+    picture, looking = picture_of(call, asked["Image"]), call.services.looking
+    with judged():
+        seen = looking.seen(call.tenant, picture, RULES, wanted_models(attributes), most=MOST_FACES).described
+    return {"FaceDetails": [face_detail(one, seen.width, seen.height, attributes) for one in seen.faces]}
+
+
+def compare_faces(call: Call, asked: Members) -> Members:
+    names = ("SourceImage", "TargetImage")
+    for name in names:
+        require_one(asked[name])
+    looked = partial(call.services.looking.seen, rules=RULES, most=MOST_FACES, embeds=True)
+    with judged():
+        both = [looked(call.tenant, picture_of(call, asked[name])) for name in names]
+    unfit = partial(reason_of, quality_filter=asked.get("QualityFilter", "NONE"))
+    source, target = (seen.without(unfit) for seen in both)
+    for name, seen in zip(names, (source, target), strict=True):
+        if not seen.described.faces:
+            text = f"{BAD_REQUEST}: there is no face in {name} that can be compared"
+            raise Failure("InvalidParameterException", text)
+    similar = call.services.verification.similarities(call.tenant, source, target)
+    least = asked.get("SimilarityThreshold", MATCH)
+    sides = target.described.width, target.described.height
+    compared = [
+        (similarity, compared_face(face, *sides))
+        for similarity, face in zip(similar, target.described.faces, strict=True)
+    ]
+    matches = sorted((one for one in compared if one[0] >= least), key=lambda one: -one[0])
+    largest = source.described.faces[0].detected
+    return {
+        "SourceImageFace": placed(Found.of(largest, Sides(source.described.width, source.described.height))),
+        "FaceMatches": [{"Similarity": similarity, "Face": face} for similarity, face in matches],
+        "UnmatchedFaces": [face for similarity, face in compared if similarity < least],
+    }

@@ -221,124 +221,69 @@ _MOST_USERS = Number(1, 500, whole=True)
 _FILTER = Text(choices=("NONE", "AUTO", "LOW", "MEDIUM", "HIGH"))
 _S3_OBJECT = Members({"Bucket": Text(3, 255, r"[0-9A-Za-z\.\-_]*"), "Name": Text(1, 1_024), "Version": Text(1, 1_024)})
 _IMAGE = Members({"Bytes": Blob(1, MAX_BLOB), "S3Object": _S3_OBJECT})
-_ATTRIBUTES = ListOf(
-    Text(
-        choices=(
-            "DEFAULT",
-            "ALL",
-            "AGE_RANGE",
-            "BEARD",
-            "EMOTIONS",
-            "EYE_DIRECTION",
-            "EYEGLASSES",
-            "EYES_OPEN",
-            "GENDER",
-            "MOUTH_OPEN",
-            "MUSTACHE",
-            "FACE_OCCLUDED",
-            "SMILE",
-            "SUNGLASSES",
-        )
-    )
-)
+_ATTRIBUTE_NAMES = """
+DEFAULT ALL AGE_RANGE BEARD EMOTIONS EYE_DIRECTION EYEGLASSES EYES_OPEN GENDER MOUTH_OPEN MUSTACHE FACE_OCCLUDED SMILE
+SUNGLASSES
+"""
+_ATTRIBUTES = ListOf(Text(choices=tuple(_ATTRIBUTE_NAMES.split())))
 
 
-def _needs(*required: str, **members: Kind) -> Members:
-    return Members(members, required)
+_COLLECTION_ID = {"CollectionId": _COLLECTION}
+_USER_ID = {**_COLLECTION_ID, "UserId": _USER}
 
 
-_IN_COLLECTION = {"CollectionId": _COLLECTION}
-_OF_USER = {**_IN_COLLECTION, "UserId": _USER}
+def _asks(required: Mapping[str, Kind], /, **others: Kind) -> Members:
+    return Members({**required, **others}, tuple(required))
+
 
 REQUESTS: Mapping[str, Members] = {
-    "CreateCollection": _needs("CollectionId", **_IN_COLLECTION, Tags=_TAGS),
-    "DeleteCollection": _needs("CollectionId", **_IN_COLLECTION),
-    "ListCollections": _needs(NextToken=_NEXT, MaxResults=_PAGE),
-    "DescribeCollection": _needs("CollectionId", **_IN_COLLECTION),
-    "TagResource": _needs("ResourceArn", "Tags", ResourceArn=_ARN, Tags=_TAGS),
-    "UntagResource": _needs("ResourceArn", "TagKeys", ResourceArn=_ARN, TagKeys=ListOf(_TAG_KEY, 0, 200)),
-    "ListTagsForResource": _needs("ResourceArn", ResourceArn=_ARN),
-    "IndexFaces": _needs(
-        "CollectionId",
-        "Image",
-        **_IN_COLLECTION,
-        Image=_IMAGE,
+    "CreateCollection": _asks(_COLLECTION_ID, Tags=_TAGS),
+    "DeleteCollection": _asks(_COLLECTION_ID),
+    "ListCollections": _asks({}, NextToken=_NEXT, MaxResults=_PAGE),
+    "DescribeCollection": _asks(_COLLECTION_ID),
+    "TagResource": _asks({"ResourceArn": _ARN, "Tags": _TAGS}),
+    "UntagResource": _asks({"ResourceArn": _ARN, "TagKeys": ListOf(_TAG_KEY, 0, 200)}),
+    "ListTagsForResource": _asks({"ResourceArn": _ARN}),
+    "IndexFaces": _asks(
+        {**_COLLECTION_ID, "Image": _IMAGE},
         ExternalImageId=_EXTERNAL_IMAGE,
         DetectionAttributes=_ATTRIBUTES,
         MaxFaces=Number(1, whole=True),
         QualityFilter=_FILTER,
     ),
-    "ListFaces": _needs(
-        "CollectionId",
-        **_IN_COLLECTION,
-        NextToken=_NEXT,
-        MaxResults=_PAGE,
-        UserId=_USER,
-        FaceIds=ListOf(_FACE, 1, 4_096),
+    "ListFaces": _asks(
+        _COLLECTION_ID, NextToken=_NEXT, MaxResults=_PAGE, UserId=_USER, FaceIds=ListOf(_FACE, 1, 4_096)
     ),
-    "DeleteFaces": _needs("CollectionId", "FaceIds", **_IN_COLLECTION, FaceIds=ListOf(_FACE, 1, 4_096)),
-    "SearchFaces": _needs(
-        "CollectionId", "FaceId", **_IN_COLLECTION, FaceId=_FACE, MaxFaces=_MOST, FaceMatchThreshold=_PERCENT
+    "DeleteFaces": _asks({**_COLLECTION_ID, "FaceIds": ListOf(_FACE, 1, 4_096)}),
+    "SearchFaces": _asks({**_COLLECTION_ID, "FaceId": _FACE}, MaxFaces=_MOST, FaceMatchThreshold=_PERCENT),
+    "SearchFacesByImage": _asks(
+        {**_COLLECTION_ID, "Image": _IMAGE}, MaxFaces=_MOST, FaceMatchThreshold=_PERCENT, QualityFilter=_FILTER
     ),
-    "SearchFacesByImage": _needs(
-        "CollectionId",
-        "Image",
-        **_IN_COLLECTION,
-        Image=_IMAGE,
-        MaxFaces=_MOST,
-        FaceMatchThreshold=_PERCENT,
-        QualityFilter=_FILTER,
+    "CompareFaces": _asks(
+        {"SourceImage": _IMAGE, "TargetImage": _IMAGE}, SimilarityThreshold=_PERCENT, QualityFilter=_FILTER
     ),
-    "CompareFaces": _needs(
-        "SourceImage",
-        "TargetImage",
-        SourceImage=_IMAGE,
-        TargetImage=_IMAGE,
-        SimilarityThreshold=_PERCENT,
-        QualityFilter=_FILTER,
+    "DetectFaces": _asks({"Image": _IMAGE}, Attributes=_ATTRIBUTES),
+    "CreateUser": _asks(_USER_ID, ClientRequestToken=_TOKEN),
+    "DeleteUser": _asks(_USER_ID, ClientRequestToken=_TOKEN),
+    "ListUsers": _asks(_COLLECTION_ID, MaxResults=_MOST_USERS, NextToken=_NEXT),
+    "AssociateFaces": _asks(
+        {**_USER_ID, "FaceIds": ListOf(_FACE, 1, 100)}, UserMatchThreshold=_PERCENT, ClientRequestToken=_TOKEN
     ),
-    "DetectFaces": _needs("Image", Image=_IMAGE, Attributes=_ATTRIBUTES),
-    "CreateUser": _needs("CollectionId", "UserId", **_OF_USER, ClientRequestToken=_TOKEN),
-    "DeleteUser": _needs("CollectionId", "UserId", **_OF_USER, ClientRequestToken=_TOKEN),
-    "ListUsers": _needs("CollectionId", **_IN_COLLECTION, MaxResults=_MOST_USERS, NextToken=_NEXT),
-    "AssociateFaces": _needs(
-        "CollectionId",
-        "UserId",
-        "FaceIds",
-        **_OF_USER,
-        FaceIds=ListOf(_FACE, 1, 100),
-        UserMatchThreshold=_PERCENT,
-        ClientRequestToken=_TOKEN,
+    "DisassociateFaces": Members(
+        {**_USER_ID, "ClientRequestToken": _TOKEN, "FaceIds": ListOf(_FACE, 1, 100)}, (*_USER_ID, "FaceIds")
     ),
-    "DisassociateFaces": _needs(
-        "CollectionId", "UserId", "FaceIds", **_OF_USER, ClientRequestToken=_TOKEN, FaceIds=ListOf(_FACE, 1, 100)
-    ),
-    "SearchUsers": _needs("CollectionId", **_OF_USER, FaceId=_FACE, UserMatchThreshold=_PERCENT, MaxUsers=_MOST_USERS),
-    "SearchUsersByImage": _needs(
-        "CollectionId",
-        "Image",
-        **_IN_COLLECTION,
-        Image=_IMAGE,
-        UserMatchThreshold=_PERCENT,
-        MaxUsers=_MOST_USERS,
-        QualityFilter=_FILTER,
+    "SearchUsers": _asks(_COLLECTION_ID, UserId=_USER, FaceId=_FACE, UserMatchThreshold=_PERCENT, MaxUsers=_MOST_USERS),
+    "SearchUsersByImage": _asks(
+        {**_COLLECTION_ID, "Image": _IMAGE}, UserMatchThreshold=_PERCENT, MaxUsers=_MOST_USERS, QualityFilter=_FILTER
     ),
 }
-"""The members of each operation that is answered."""
+"""The members of each operation that is answered, those that must be there first."""
 
-CHANGES = frozenset(
-    {
-        "CreateCollection",
-        "DeleteCollection",
-        "TagResource",
-        "UntagResource",
-        "DeleteFaces",
-        "CreateUser",
-        "DeleteUser",
-        "AssociateFaces",
-        "DisassociateFaces",
-    }
-)
+_CHANGES = """
+CreateCollection DeleteCollection TagResource UntagResource DeleteFaces CreateUser DeleteUser AssociateFaces
+DisassociateFaces
+"""
+CHANGES = frozenset(_CHANGES.split())
 """The operations of which the answer is stored, so that a repeat is done once (IndexFaces derives ids)."""
 
 _OTHERS = """

@@ -29,7 +29,7 @@ MODULES = {
         "ListTagsForResource",
     ),
     "faces": ("IndexFaces", "ListFaces", "DeleteFaces", "SearchFaces", "SearchFacesByImage"),
-    "looking": ("DetectFaces", "CompareFaces"),
+    "pictures": ("DetectFaces", "CompareFaces"),
     "users": (
         "CreateUser",
         "DeleteUser",
@@ -65,4 +65,4 @@ class Dialect:
         """Answer an operation. Raises WrongModel once."""
         from chalicelib.api.rekognition import operation  # not at the cold starts of other dialects
 
-        return operation.answer(self.provide, request)
+        return operation.answer(self.provide, request, view_of)

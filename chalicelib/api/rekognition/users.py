@@ -7,11 +7,18 @@ from dataclasses import asdict
 from typing import Any
 
 from chalicelib.api.rekognition.collections import collection, model_version, place
-from chalicelib.api.rekognition.details import face_detail, reason_of
 from chalicelib.api.rekognition.errors import BAD_REQUEST, Failure
 from chalicelib.api.rekognition.faces import face_of, shown_id, taken
 from chalicelib.api.rekognition.operation import Call, Members
-from chalicelib.api.rekognition.pictures import MOST_FACES, RULES, judged, picture_of, require_one
+from chalicelib.api.rekognition.pictures import (
+    MOST_FACES,
+    RULES,
+    face_detail,
+    judged,
+    picture_of,
+    reason_of,
+    require_one,
+)
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.similarity import MATCH
 from chalicelib.services.recognition.ranking import SimilarUser, Wanted

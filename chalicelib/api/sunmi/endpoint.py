@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from chalice.app import Response
 
-from chalicelib.api.errors import report_answer, sentence
 from chalicelib.api.forms import Form, read_form
-from chalicelib.api.http import FORMS, MAX_BODY_BYTES, URLENCODED, HttpRequest, json_response
+from chalicelib.api.http import FORMS, MAX_BODY_BYTES, URLENCODED, HttpRequest, json_response, report_answer, sentence
 from chalicelib.api.sunmi.errors import DONE, INTERNAL, NEVER_STORED, code_of
 from chalicelib.api.sunmi.parameters import Parameters
 from chalicelib.api.sunmi.request import SignedForm

@@ -17,13 +17,17 @@ from typing import TYPE_CHECKING
 from chalicelib.api.forms import Form
 from chalicelib.api.named import each_once
 from chalicelib.api.sunmi.parameters import PUBLIC, own_name
-from chalicelib.api.sunmi.sign import SignType, is_signed
 from chalicelib.core.errors import InvalidInput, StaleRequest, TenantDisabled, WrongCredentials
 from chalicelib.core.model import Tenant
 from chalicelib.services.commit.idempotency import RequestId
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
+
+
+import hmac
+from collections.abc import Iterable
+from enum import StrEnum
 
 _REQUIRED = ("app_id", "random", "timestamp", "sign")
 _RANDOM = re.compile(r"[0-9A-Za-z]{6,10}")
@@ -126,3 +130,29 @@ def _sign_type(sent: str) -> SignType:
 
 def _digest(parts: list[object]) -> str:
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+Pairs = Iterable[tuple[str, str]]
+"""(name, value) of every parameter except `sign` and the files; the values are raw and decoded."""
+
+
+class SignType(StrEnum):
+    MD5 = "MD5"
+    HMAC_SHA256 = "HMAC-SHA256"
+
+
+def sign(pairs: Pairs, app_key: str, sign_type: SignType = SignType.MD5) -> str:
+    """Sign the pairs: upper-case hex over `k=v` joined with `&`, names in ASCII order."""
+    text = "&".join(f"{name}={value}" for name, value in sorted(pairs, key=lambda pair: pair[0]))
+    if sign_type is SignType.HMAC_SHA256:
+        return hmac.new(app_key.encode(), text.encode(), hashlib.sha256).hexdigest().upper()
+    return hashlib.md5(f"{text}&key={app_key}".encode(), usedforsecurity=False).hexdigest().upper()
+
+
+def is_signed(pairs: Pairs, app_key: str, claimed: str, sign_type: SignType = SignType.MD5) -> bool:
+    """Tell, in constant time, whether `claimed`, hex in either case, signs the pairs with or without the empty ones."""
+    kept = list(pairs)
+    left = [pair for pair in kept if pair[1]]
+    wanted = claimed.encode().upper()
+    matches = [hmac.compare_digest(sign(each, app_key, sign_type).encode(), wanted) for each in (kept, left)]
+    return any(matches)

@@ -10,7 +10,7 @@ from chalice.app import Blueprint
 
 from chalicelib.api.forms import Form
 from chalicelib.api.http import route
-from chalicelib.api.sunmi import faces, groups, wire
+from chalicelib.api.sunmi import views, wire
 from chalicelib.api.sunmi.endpoint import Endpoint
 
 if TYPE_CHECKING:
@@ -22,35 +22,35 @@ ALIASES = {"getFaceIDList": "getFaceList"}
 _GROUP = frozenset({"name", "capacity", "description"})
 _ATTRIBUTES = frozenset({"num", "group_name", "name_list"})
 
-_UPDATE_FACE = Endpoint("updateFace", faces.update_face, faces.UPDATE_FACE, changes=True)
+_UPDATE_FACE = Endpoint("updateFace", views.update_face, views.UPDATE_FACE, changes=True)
 
 
 def _update_in_disguise(form: Form) -> Endpoint | None:
-    return _UPDATE_FACE if faces.is_update(form) else None
+    return _UPDATE_FACE if views.is_update(form) else None
 
 
 ENDPOINTS = (
-    Endpoint("createGroup", groups.create_group, _GROUP, changes=True),
-    Endpoint("updateGroup", groups.update_group, _GROUP | {"old_name"}, changes=True),
-    Endpoint("updateMigration", groups.update_migration, frozenset({"arrive_times", "period"}), changes=True),
-    Endpoint("deleteGroup", groups.delete_group, frozenset({"name"}), changes=True),
-    Endpoint("getGroupList", groups.get_group_list),
-    Endpoint("addFaceInfoItem", groups.add_face_info_item, _ATTRIBUTES, changes=True),
-    Endpoint("removeFaceInfoItem", groups.remove_face_info_item, _ATTRIBUTES, changes=True),
-    Endpoint("getFaceInfoItem", groups.get_face_info_item, frozenset({"group_name"})),
-    Endpoint("addFace", faces.add_face, faces.ADD_FACE, changes=True, means=_update_in_disguise),
+    Endpoint("createGroup", views.create_group, _GROUP, changes=True),
+    Endpoint("updateGroup", views.update_group, _GROUP | {"old_name"}, changes=True),
+    Endpoint("updateMigration", views.update_migration, frozenset({"arrive_times", "period"}), changes=True),
+    Endpoint("deleteGroup", views.delete_group, frozenset({"name"}), changes=True),
+    Endpoint("getGroupList", views.get_group_list),
+    Endpoint("addFaceInfoItem", views.add_face_info_item, _ATTRIBUTES, changes=True),
+    Endpoint("removeFaceInfoItem", views.remove_face_info_item, _ATTRIBUTES, changes=True),
+    Endpoint("getFaceInfoItem", views.get_face_info_item, frozenset({"group_name"})),
+    Endpoint("addFace", views.add_face, views.ADD_FACE, changes=True, means=_update_in_disguise),
     Endpoint(
         "deleteFace",
-        faces.delete_face,
+        views.delete_face,
         frozenset({"num", "group_name", "faceid_list"}),
         changes=True,
         render=wire.deleted,
     ),
     _UPDATE_FACE,
-    Endpoint("getFace", faces.get_face, frozenset({"faceid"})),
-    Endpoint("getFaceList", faces.get_face_list, frozenset({"group_name", "page_num", "page_size"})),
-    Endpoint("getFaceByArrival", faces.get_face_by_arrival, frozenset({"group_name", "num"})),
-    Endpoint("getFaceByPicture", faces.get_face_by_picture, frozenset({"pic"})),
+    Endpoint("getFace", views.get_face, frozenset({"faceid"})),
+    Endpoint("getFaceList", views.get_face_list, frozenset({"group_name", "page_num", "page_size"})),
+    Endpoint("getFaceByArrival", views.get_face_by_arrival, frozenset({"group_name", "num"})),
+    Endpoint("getFaceByPicture", views.get_face_by_picture, frozenset({"pic"})),
 )
 
 

@@ -1,4 +1,4 @@
-"""A tenant's own settings and what it uses, over v1."""
+"""A tenant's own settings, what it uses, what retention deletes next, the audit, and the notice to post at cameras."""
 
 from __future__ import annotations
 
@@ -8,16 +8,25 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.http import MAX_BODY_BYTES
-from chalicelib.api.v1 import repeats
-from chalicelib.api.v1.endpoint import Call, Operation
+from chalicelib.api.v1.endpoint import Call, Operation, answer_of
 from chalicelib.api.v1.wire import Answer, Changes, Text, Time, sent
 from chalicelib.core.errors import GroupNotFound
 from chalicelib.core.model import MAX_PICTURES, Migration, Tenant
 from chalicelib.core.pictures import MAX_PICTURE_BYTES
 from chalicelib.core.roles import Role
+from chalicelib.core.values import time_text
 
 if TYPE_CHECKING:
     from chalicelib.services.account import usage
+
+
+from typing import Any
+
+from msgspec import field
+
+from chalicelib.api.v1.wire import Instant, NextToken, Sent, Token
+from chalicelib.core.retention import Kind
+from chalicelib.core.values import milliseconds, moment_of_text
 
 TimeZone = Annotated[
     str,
@@ -280,21 +289,6 @@ def get_signing_key(call: Call) -> SigningKey:
     return SigningKey(**_public(keys.current), earlier=earlier)
 
 
-OPERATIONS = (
-    Operation("GET", "/v1/signing-key", get_signing_key, Role.VIEWER),
-    Operation("GET", "/v1/settings", get_settings, Role.VIEWER),
-    Operation(
-        "PATCH",
-        "/v1/settings",
-        change_settings,
-        Role.ADMIN,
-        errors=(GroupNotFound,),
-        again=repeats.answer_of(get_settings),
-    ),
-    Operation("GET", "/v1/usage", get_usage, Role.VIEWER),
-)
-
-
 def _settings(tenant: Tenant, migration: Migration, groups: list[str]) -> Settings:
     off = sorted(tenant.attributes_off)
     return Settings.made_of(tenant, **vars(migration), attributes_off=off, no_pictures_of=groups)
@@ -332,3 +326,139 @@ def _limits(tenant: Tenant) -> Limits:
         capture_bytes=MAX_PICTURE_BYTES,
         body_bytes=MAX_BODY_BYTES,
     )
+
+
+class NoticeWanted(Sent):
+    language: Literal["en", "zh"] = "en"
+
+
+class NoticeSection(Answer):
+    heading: str
+    lines: list[str]
+
+
+class Notice(Answer):
+    """The same three times: in parts, as plain text, and as a page of its own to print on A4."""
+
+    language: Literal["en", "zh"]
+    title: str
+    sections: list[NoticeSection]
+    text: str
+    html: str
+    missing: Annotated[
+        list[Literal["controller", "contact"]],
+        Meta(description="Settings that are empty: the notice has a blank to fill in by hand for each."),
+    ]
+
+
+def get_notice(call: Call, query: NoticeWanted) -> Notice:
+    """Write the notice to post where the cameras look, with the tenant's own name, contact, purposes and retention."""
+    from chalicelib.services.account.notice import notice  # not at the other routes' cold starts
+    from chalicelib.services.account.notice_words import Language
+
+    tenant = call.services.tenants.named(call.tenant.name)
+    made = notice(tenant, Language(query.language), call.services.settings.capture_days)
+    return Notice(
+        language=query.language,
+        title=made.title,
+        sections=[NoticeSection(heading=one.heading, lines=one.lines) for one in made.sections],
+        text=made.text(),
+        html=made.html(),
+        missing=[name for name in ("controller", "contact") if name in made.missing],
+    )
+
+
+class Kept(Answer):
+    """One kind of data, and of faces one group."""
+
+    kind: Kind
+    group: Annotated[str | None, Meta(description="The name of a group of faces; null for the other kinds.")]
+    days: Annotated[int | None, Meta(description="For how long it is kept; null: for ever.")]
+    now: Annotated[int, Meta(ge=0, description="How many go with the next sweep.")]
+    within_7_days: Annotated[int, Meta(ge=0, description="How many are gone within seven days, those of `now` too.")]
+    more: Annotated[bool, Meta(description="There are more: each is read, so no more than 10,000 are counted.")]
+    oldest: Annotated[Time | None, Meta(description="Since when the oldest of them is kept; null: nothing goes.")]
+
+
+class Retention(Answer):
+    kinds: list[Kept]
+    held: Annotated[int, Meta(ge=0, description="How many faces are under legal hold, and so not among those that go.")]
+
+
+def get_retention(call: Call) -> Retention:
+    """Say what the sweep deletes next and within seven days, by the settings as they are. Nothing is deleted.
+
+    Faces under legal hold, and what shows them, are not counted.
+    """
+    planned = call.services.retention.plan(call.tenant)
+    kinds = [Kept.made_of(one, within_7_days=one.soon) for one in planned]
+    return Retention(kinds=kinds, held=len(call.services.holds.all(call.tenant.name)))
+
+
+Name = Annotated[str, Meta(max_length=200)]
+
+
+class EntriesWanted(Sent):
+    """Of a time, a face, an act or somebody; all that is given must fit."""
+
+    since: Annotated[Instant | None, Meta(description="From this time on.")] = field(default=None, name="from")
+    until: Annotated[Instant | None, Meta(description="Before this time.")] = field(default=None, name="to")
+    face: Annotated[Name | None, Meta(description="Only entries that name this face.")] = None
+    what: Annotated[Name | None, Meta(description="Only this act, such as `PATCH /v1/settings` or `sighting`.")] = None
+    by: Annotated[Name | None, Meta(description="Only who acted so: `key first`, `camera door`, `operator`.")] = None
+    limit: Annotated[int, Meta(ge=1, le=500)] = 100
+    token: Token | None = None
+
+
+class Entry(Answer):
+    """One act, decision, export or read of pictures."""
+
+    id: str
+    at: Time
+    what: Annotated[str, Meta(description="A route, a command, a chore of the service, or `sighting`.")]
+    by: Annotated[
+        str, Meta(description="A key's or a camera's id, a dialect's credential, the operator or `regulars`.")
+    ]
+    hour: Annotated[
+        int | None, Meta(description="Number of the closed hour that holds it; null: it is not closed yet.")
+    ]
+    details: Annotated[
+        dict[str, Any],
+        Meta(
+            description="What else it says: `faces`, `deleted`, `shown`, the gallery's `seq`, the `request`, and of a "
+            "decision the model, score and threshold."
+        ),
+    ]
+
+
+class EntriesPage(Answer):
+    entries: list[Entry]
+    next_token: NextToken
+
+
+def list_entries(call: Call, query: EntriesWanted) -> EntriesPage:
+    """List the audit's entries, newest first. A page may be short, or empty, and still have a `next_token`."""
+    from chalicelib.services.audit.reading import Wanted  # not at the other routes' cold starts
+
+    first, last = (None if one is None else milliseconds(one) for one in (query.since, query.until))
+    wanted = Wanted(first, last, query.face, query.what, query.by)
+    page = call.services.audit_reading.page(call.tenant.name, wanted, query.limit, query.token)
+    return EntriesPage(entries=[_entry(hour, dict(entry)) for hour, entry in page.rows], next_token=page.next_token)
+
+
+def _entry(hour: int | None, said: dict[str, Any]) -> Entry:
+    id_, at, what, by = (said.pop(name) for name in ("id", "at", "what", "by"))
+    return Entry(id=id_, at=time_text(moment_of_text(at)), what=what, by=by, hour=hour, details=said)
+
+
+OPERATIONS = (
+    Operation("GET", "/v1/signing-key", get_signing_key, Role.VIEWER),
+    Operation("GET", "/v1/settings", get_settings, Role.VIEWER),
+    Operation(
+        "PATCH", "/v1/settings", change_settings, Role.ADMIN, errors=(GroupNotFound,), again=answer_of(get_settings)
+    ),
+    Operation("GET", "/v1/usage", get_usage, Role.VIEWER),
+    Operation("GET", "/v1/notice", get_notice, Role.VIEWER),
+    Operation("GET", "/v1/retention", get_retention, Role.OPERATOR),
+    Operation("GET", "/v1/audit", list_entries, Role.ADMIN),
+)

@@ -11,11 +11,22 @@ from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, field
 
-from chalicelib.api.v1 import endpoint, times
+from chalicelib.api.v1 import endpoint
 from chalicelib.api.v1.captures import crop_url
 from chalicelib.api.v1.endpoint import Call, Operation
-from chalicelib.api.v1.shapes import Box, By, FalseMatchProbability, GallerySize, Labels, Score, Threshold, decided
-from chalicelib.api.v1.shown import Portrait, portrait_of, shown_capture
+from chalicelib.api.v1.shapes import (
+    Box,
+    By,
+    FalseMatchProbability,
+    GallerySize,
+    Labels,
+    Portrait,
+    Score,
+    Threshold,
+    decided,
+    portrait_of,
+    shown_capture,
+)
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Text, Time, Token
 from chalicelib.core import observations
 from chalicelib.core.captures import parts_of_sighting
@@ -27,7 +38,7 @@ from chalicelib.core.model import Face
 from chalicelib.core.observations import Measure, ObservationFilter, ObservationKind, Split
 from chalicelib.core.pictures import Gender
 from chalicelib.core.roles import Role
-from chalicelib.core.values import milliseconds, moment
+from chalicelib.core.values import milliseconds, moment, time_text
 
 if TYPE_CHECKING:
     from chalicelib.services.sightings import arrivals
@@ -286,7 +297,7 @@ def _span(call: Call, first: datetime | None, end: datetime | None, otherwise: d
         if not 0 <= ms <= 1000 * LAST_SECOND:
             raise InvalidInput(f"{name} is a time of the years 1970 to 9998")
     if last_ms < milliseconds(first):
-        raise InvalidInput(f"to ({times.text(moment(last_ms + 1))}) is not behind from ({times.text(first)})")
+        raise InvalidInput(f"to ({time_text(moment(last_ms + 1))}) is not behind from ({time_text(first)})")
     return Span(milliseconds(first), last_ms)
 
 
@@ -336,13 +347,13 @@ def _arrival(call: Call, one: arrivals.FaceArrival) -> FaceArrival:
         group=first.group_name,
         camera=first.camera,
         sighting=first.id,
-        first=times.text(first.at),
-        last=times.text(one.last_at),
+        first=time_text(first.at),
+        last=time_text(one.last_at),
         sightings=one.sightings,
         picture_url=_picture_url(call, first),
         crop_url=None if is_erased(first.faceid) else crop_url(call, first.camera, first.id),
         visit=one.number,
-        before=None if one.before_at is None else times.text(one.before_at),
+        before=None if one.before_at is None else time_text(one.before_at),
         **decided(first.decision),
     )
 

@@ -8,20 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from msgspec import UNSET, Meta, UnsetType
 
-from chalicelib.api.v1.endpoint import Call, Operation
-from chalicelib.api.v1.repeats import answer_of, describing_present, nothing, secret_not_kept
+from chalicelib.api.v1.endpoint import Call, Operation, answer_of, describing_present, nothing, secret_not_kept
 from chalicelib.api.v1.shapes import Labels
 from chalicelib.api.v1.wire import Answer, Changes, Revision, Sent, Time, sent
-from chalicelib.core import captures, model
-from chalicelib.core.errors import (
-    CameraExists,
-    CameraNotFound,
-    Changed,
-    GroupNotFound,
-    InvalidInput,
-    SecretNotKept,
-    TooManyCameras,
-)
+from chalicelib.core import captures, errors, model
 from chalicelib.core.roles import Role
 
 if TYPE_CHECKING:
@@ -245,25 +235,25 @@ OPERATIONS = (
         add_camera,
         Role.ADMIN,
         status=201,
-        errors=(CameraExists, GroupNotFound, TooManyCameras, SecretNotKept),
+        errors=(errors.CameraExists, errors.GroupNotFound, errors.TooManyCameras, errors.SecretNotKept),
         again=secret_not_kept("camera", "ask for another key of it"),
     ),
-    Operation("GET", "/v1/cameras/{id}", get_camera, Role.VIEWER, errors=(CameraNotFound,), of_cameras=True),
+    Operation("GET", "/v1/cameras/{id}", get_camera, Role.VIEWER, errors=(errors.CameraNotFound,), of_cameras=True),
     Operation(
         "PATCH",
         "/v1/cameras/{id}",
         change_camera,
         Role.ADMIN,
-        errors=(CameraNotFound, CameraExists, GroupNotFound, Changed),
+        errors=(errors.CameraNotFound, errors.CameraExists, errors.GroupNotFound, errors.Changed),
         again=answer_of(get_camera),
     ),
-    Operation("DELETE", "/v1/cameras/{id}", delete_camera, Role.ADMIN, errors=(CameraNotFound,), again=nothing),
+    Operation("DELETE", "/v1/cameras/{id}", delete_camera, Role.ADMIN, errors=(errors.CameraNotFound,), again=nothing),
     Operation(
         "POST",
         "/v1/cameras/{id}/heartbeat",
         send_heartbeat,
         Role.OPERATOR,
-        errors=(CameraNotFound,),
+        errors=(errors.CameraNotFound,),
         of_cameras=True,
     ),
     Operation(
@@ -271,7 +261,7 @@ OPERATIONS = (
         "/v1/cameras/{id}/key",
         renew_camera_key,
         Role.ADMIN,
-        errors=(CameraNotFound, SecretNotKept),
+        errors=(errors.CameraNotFound, errors.SecretNotKept),
         again=secret_not_kept("a key of camera", "ask for one once more"),
     ),
 )
@@ -294,7 +284,7 @@ def _labels(changes: LabelChanges) -> dict[str, str]:
     found, labels = sent(changes), {}
     for letter in _LETTERS:
         if letter in found and letter.upper() in found:
-            raise InvalidInput(f"labels.{letter} and labels.{letter.upper()} are one label: send one of them")
+            raise errors.InvalidInput(f"labels.{letter} and labels.{letter.upper()} are one label: send one of them")
         for name in (letter, letter.upper()):
             if name in found:
                 labels[letter] = found[name] or ""

@@ -1,4 +1,4 @@
-"""Captures over v1: offer for upload, send in one step, list, read."""
+"""Captures: offer for upload, send in one step, list, read; and reviews, what somebody should look at in them."""
 
 from __future__ import annotations
 
@@ -9,30 +9,33 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from chalicelib.api.v1 import times
 from chalicelib.api.v1.cameras import CameraId
-from chalicelib.api.v1.endpoint import Call, Operation, Redirect
-from chalicelib.api.v1.shapes import Box, By, FalseMatchProbability, GallerySize, Score, Threshold, decided
-from chalicelib.api.v1.shown import shown_capture
-from chalicelib.api.v1.wire import Answer, Instant, NextToken, PictureFile, Sent, Text, Time, Token, WithPicture
-from chalicelib.core import captures, keys
-from chalicelib.core.captures import CaptureState, Resolution, parts_of_sighting, sighting_id
-from chalicelib.core.errors import (
-    CameraDisabled,
-    CameraNotFound,
-    CaptureNotFound,
-    Conflict,
-    DailyLimitReached,
-    InvalidInput,
-    NotAllowed,
-    concerning,
+from chalicelib.api.v1.endpoint import Call, Operation, Redirect, nothing
+from chalicelib.api.v1.shapes import (
+    Box,
+    By,
+    FalseMatchProbability,
+    GallerySize,
+    Score,
+    Threshold,
+    decided,
+    shown_capture,
 )
+from chalicelib.api.v1.wire import Answer, Instant, NextToken, PictureFile, Sent, Text, Time, Token, WithPicture
+from chalicelib.core import captures, errors, keys
+from chalicelib.core.captures import CaptureState, Resolution, parts_of_sighting, sighting_id
 from chalicelib.core.roles import Role
+from chalicelib.core.values import time_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from chalicelib.services.captures.captures import Offer, OfferedUpload
+
+
+from chalicelib.core import reviews
+from chalicelib.core.errors import ReviewNotFound
+from chalicelib.core.reviews import ReviewKind
 
 _NUMBER = re.compile(r"[0-9]{1,3}", re.ASCII)
 
@@ -202,11 +205,11 @@ def offer_captures(call: Call, body: Offers) -> Uploads:
     """
     offers = []
     for index, one in enumerate(body.captures):
-        with concerning(index):
+        with errors.concerning(index):
             offers.append(_offer(call, one, f"captures[{index}]"))
     uploads = call.services.captures.offer(call.tenant, offers, call.caller.camera)
     now = call.services.clock.now()
-    return Uploads(uploads=[_upload(call, upload) for upload in uploads], server_time=times.text(now))
+    return Uploads(uploads=[_upload(call, upload) for upload in uploads], server_time=time_text(now))
 
 
 def take_capture(call: Call, body: CaptureTaken) -> Capture:
@@ -221,7 +224,7 @@ def take_capture(call: Call, body: CaptureTaken) -> Capture:
 
     camera = _camera(call, body.camera)
     if camera is None:
-        raise InvalidInput("camera is missing: say whose capture this is")
+        raise errors.InvalidInput("camera is missing: say whose capture this is")
     shot = Shot(camera, body.picture, type_of(body.picture), body.captured_at, body.track or "")
     return _one(call, call.services.one_step.take(call.tenant, shot, call.request))
 
@@ -261,10 +264,10 @@ def _of_camera(call: Call, query: CaptureWanted) -> str:
     """Return the id of the camera that a capture is of. Raises InvalidInput, NotAllowed."""
     named = _camera(call, query.camera)
     if named is None:
-        raise InvalidInput("camera is missing: say whose capture this is")
+        raise errors.InvalidInput("camera is missing: say whose capture this is")
     try:
         return call.services.cameras.named(call.tenant, named).id
-    except CameraNotFound:
+    except errors.CameraNotFound:
         return named  # the camera may have been deleted; its captures stay
 
 
@@ -275,39 +278,12 @@ def get_crop(call: Call, query: CaptureWanted) -> Redirect:
     Conflict if the capture's picture is not kept any more.
     """
     if not call.caller.sees_pictures:
-        raise NotAllowed("this key sees no pictures: use one that does")
+        raise errors.NotAllowed("this key sees no pictures: use one that does")
     camera, number = _of_camera(call, query), call.path["n"]
     if not _NUMBER.fullmatch(number):
-        raise InvalidInput(f"n is a whole number from 0 on, not {number[:40]!r}")
+        raise errors.InvalidInput(f"n is a whole number from 0 on, not {number[:40]!r}")
     url = call.services.crops.url(call.tenant, camera, call.path["id"], int(number))
     return Redirect(shown_capture(call, camera, call.path["id"], url) or "")
-
-
-OPERATIONS = (
-    Operation(
-        "POST",
-        "/v1/captures/uploads",
-        offer_captures,
-        Role.OPERATOR,
-        errors=(CameraNotFound, CameraDisabled, DailyLimitReached),
-        of_cameras=True,
-    ),
-    Operation(
-        "POST",
-        "/v1/captures",
-        take_capture,
-        Role.OPERATOR,
-        status=202,
-        errors=(CameraNotFound, CameraDisabled, DailyLimitReached),
-        of_cameras=True,
-    ),
-    Operation("GET", "/v1/captures", list_captures, Role.VIEWER, errors=(CameraNotFound,), of_cameras=True),
-    Operation("GET", "/v1/captures/{id}", get_capture, Role.VIEWER, errors=(CaptureNotFound,), of_cameras=True),
-    Operation("POST", "/v1/captures/{id}/redrive", redrive_capture, Role.OPERATOR, errors=(CaptureNotFound,)),
-    Operation(
-        "GET", "/v1/captures/{id}/crops/{n}", get_crop, Role.VIEWER, status=302, errors=(CaptureNotFound, Conflict)
-    ),
-)
 
 
 def _camera(call: Call, named: str | None) -> str | None:
@@ -321,7 +297,7 @@ def _offer(call: Call, one: OfferedCapture, place: str) -> Offer:
 
     camera = _camera(call, None if one.camera is UNSET else one.camera)
     if camera is None:
-        raise InvalidInput(f"{place}.camera is missing: it is required")
+        raise errors.InvalidInput(f"{place}.camera is missing: it is required")
     return Offer(
         camera=camera,
         sha256=one.sha256,
@@ -396,3 +372,115 @@ def sighting_of(
         reason=sighting.reason or None,
         crop_url=crop_url(call, capture.camera_id, id_),
     )
+
+
+class ReviewsWanted(Sent):
+    kind: Annotated[
+        ReviewKind | None,
+        Meta(
+            description="promoted: a stranger became a regular, who is it? uncertain: a match little above its "
+            "threshold, is it this face?"
+        ),
+    ] = None
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    token: Token | None = None
+
+
+class NearFace(Answer):
+    face: Annotated[str, Meta(description="Its id.")]
+    score: Annotated[float, Meta(le=1)]
+
+
+class Review(Answer):
+    id: Annotated[str, Meta(extra_json_schema={"pattern": "^(promoted|uncertain)-[A-Za-z0-9_-]{1,70}$"})]
+    kind: ReviewKind
+    at: Annotated[Time, Meta(description="When the picture was taken.")]
+    face: str
+    camera: CameraId
+    capture: CaptureId
+    sighting: str
+    box: Annotated[Box | None, Meta(description="The place of the face in the capture.")]
+    picture_url: PictureUrl
+    crop_url: CropUrl
+    score: Score
+    threshold: Threshold
+    gallery_size: GallerySize
+    false_match_probability: FalseMatchProbability
+    by: By
+    near: Annotated[
+        list[NearFace],
+        Meta(
+            description="Of an uncertain match: the five faces that the sighting was most like when it was decided, "
+            "best first. Some may be gone since."
+        ),
+    ]
+
+
+class ReviewsPage(Answer):
+    reviews: list[Review]
+    next_token: NextToken
+
+
+def list_reviews(call: Call, query: ReviewsWanted) -> ReviewsPage:
+    """List what somebody should look at: uncertain matches newest first, then regulars whom nobody has named.
+
+    A review is over when it is done, and by itself when the face is deleted, merged into another, named or moved to
+    another group, when its sighting is rejected, and when the picture is not kept any more. A page may have fewer than
+    `limit` and not be the last: go on until `next_token` is null.
+    """
+    found = call.services.reviews.page(call.tenant, query.kind, query.limit, query.token)
+    return ReviewsPage(reviews=[_review(call, one) for one in found.rows], next_token=found.next_token)
+
+
+def finish_review(call: Call) -> None:
+    """Say that nobody needs to look at this any more. Nothing else is changed."""
+    call.services.reviews.done(call.tenant, call.path["id"], call.request)
+
+
+def _review(call: Call, review: reviews.Review) -> Review:
+    url = call.services.sightings.picture_url(call.tenant, review.camera, review.sighting_id)
+    return Review.made_of(
+        review,
+        face=review.faceid,
+        capture=parts_of_sighting(review.sighting_id)[0],
+        sighting=review.sighting_id,
+        box=None if review.box is None else Box.of(review.box),
+        picture_url=shown_capture(call, review.camera, parts_of_sighting(review.sighting_id)[0], url),
+        crop_url=crop_url(call, review.camera, review.sighting_id),
+        **decided(review.decision),
+        near=[NearFace(face=one.faceid, score=one.score) for one in review.near],
+    )
+
+
+OPERATIONS = (
+    Operation(
+        "POST",
+        "/v1/captures/uploads",
+        offer_captures,
+        Role.OPERATOR,
+        errors=(errors.CameraNotFound, errors.CameraDisabled, errors.DailyLimitReached),
+        of_cameras=True,
+    ),
+    Operation(
+        "POST",
+        "/v1/captures",
+        take_capture,
+        Role.OPERATOR,
+        status=202,
+        errors=(errors.CameraNotFound, errors.CameraDisabled, errors.DailyLimitReached),
+        of_cameras=True,
+    ),
+    Operation("GET", "/v1/captures", list_captures, Role.VIEWER, errors=(errors.CameraNotFound,), of_cameras=True),
+    Operation("GET", "/v1/captures/{id}", get_capture, Role.VIEWER, errors=(errors.CaptureNotFound,), of_cameras=True),
+    Operation("POST", "/v1/captures/{id}/redrive", redrive_capture, Role.OPERATOR, errors=(errors.CaptureNotFound,)),
+    Operation(
+        "GET",
+        "/v1/captures/{id}/crops/{n}",
+        get_crop,
+        Role.VIEWER,
+        status=302,
+        errors=(errors.CaptureNotFound, errors.Conflict),
+    ),
+    Operation("GET", "/v1/reviews", list_reviews, Role.VIEWER),
+    Operation("POST", "/v1/reviews/{id}/done", finish_review, Role.OPERATOR, errors=(ReviewNotFound,), again=nothing),
+)

@@ -1,4 +1,4 @@
-"""The OpenAPI document of v1, made of the operations, their types and their docstrings."""
+"""The OpenAPI document of v1, made of the operations, their types and their docstrings; and its route."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ from typing import Any, get_args
 
 import msgspec
 
-from chalicelib.api.errors import nearest
-from chalicelib.api.http import IMAGES, JSON, MULTIPART
+from chalicelib.api.http import IMAGES, JSON, MULTIPART, nearest
 from chalicelib.api.v1 import errors
-from chalicelib.api.v1.endpoint import Operation, Redirect, Text
-from chalicelib.api.v1.repeats import HEADER
+from chalicelib.api.v1.endpoint import HEADER, Operation, Redirect, Text
 from chalicelib.api.v1.wire import Changes, Instant, Sent
 from chalicelib.core.errors import InvalidInput
 
@@ -272,3 +270,14 @@ def _failure(status: int, codes: Sequence[str]) -> dict[str, Any]:
         "description": f"{HTTPStatus(status).phrase}: {', '.join(codes)}.",
         "content": {errors.PROBLEM: {"schema": {**problem, "properties": {"code": {"enum": [*codes]}}}}},
     }
+
+
+def get_document() -> dict[str, Any]:
+    """Read this document, in JSON."""
+    from chalicelib.api.v1.document import document  # not at the other routes' cold starts
+    from chalicelib.api.v1.routes import OPERATIONS
+
+    return document(OPERATIONS)
+
+
+OPERATIONS = (Operation("GET", "/v1/openapi.json", get_document, None),)

@@ -1,4 +1,7 @@
-"""One operation: authenticate, read the request, run, and answer in JSON or with the error's status."""
+"""One operation: authenticate, read the request, run, and answer in JSON or with the error's status.
+
+A request that comes again with its Idempotency-Key is answered, and not done a second time.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,10 @@ import msgspec
 from chalice.app import Response
 from msgspec import Struct
 
-from chalicelib.api.errors import report_answer
-from chalicelib.api.http import JSON, MAX_BODY_BYTES, Answer, HttpRequest, Refused
-from chalicelib.api.v1 import errors, reading, repeats
+from chalicelib.api.http import JSON, MAX_BODY_BYTES, Answer, HttpRequest, Refused, report_answer
+from chalicelib.api.v1 import errors
 from chalicelib.api.v1.auth import Caller, caller
-from chalicelib.api.v1.wire import Sent, WithPicture
+from chalicelib.api.v1.wire import Sent, WithPicture, read_body, read_query
 from chalicelib.core import acts, telemetry
 from chalicelib.core.acts import Act, Kind, kind_of
 from chalicelib.core.errors import RegularsError
@@ -28,6 +30,20 @@ from chalicelib.core.values import milliseconds
 if TYPE_CHECKING:
     from chalicelib.services import Services
     from chalicelib.services.commit.idempotency import RequestId
+
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import NoReturn
+
+from msgspec import to_builtins
+
+from chalicelib.core.errors import Changed, InvalidInput, SecretNotKept
+from chalicelib.services.commit.idempotency import OK, AnsweredAlready, RequestId, Requests
+from chalicelib.services.commit.idempotency import Answer as Stored
 
 Provide = Callable[[], "Services"]
 
@@ -204,13 +220,13 @@ class Operation(Struct, frozen=True, dict=True):
         who.require_role(self.role, of_cameras=self.of_cameras)
         limit = services.rates.searches if self.searches else services.rates.requests
         headers = dict(limit.take(f"{who.tenant.name}#{who.id}"))
-        id_ = repeats.request_id(request, who.id, self.most_bytes)
+        id_ = request_id(request, who.id, self.most_bytes)
         call = Call(services, who, request.parameters, _origin(request), headers, http=request, request=id_)
         do = partial(self.view, call, **self._sent(request))
         again = None if self.again is None else partial(self.again, call)
         keeps = id_ is not None and not self.only_looks
         with services.reads.of(self._act(who, request)):
-            answer = repeats.answered(services.requests, who.tenant.name, id_, do, again=again) if keeps else do()
+            answer = answered(services.requests, who.tenant.name, id_, do, again=again) if keeps else do()
         return _response(answer, self.status, call.headers)
 
     def _act(self, who: Caller, request: HttpRequest) -> Act:
@@ -236,14 +252,14 @@ class Operation(Struct, frozen=True, dict=True):
 
             return {"body": picture_bodies.read(request, self.types["body"])}
         sent: dict[str, Any] = {}
-        query = reading.read_query(request.query, self.query or Sent, self.lists)
+        query = read_query(request.query, self.query or Sent, self.lists)
         if self.query is not None:
             sent["query"] = query
         if self.body is not None:
             sent["body"] = self._body(request, self.body)
         elif self.method not in ("GET", "DELETE") and request.body().strip():
             request.media_type((JSON,))
-            reading.read_body(request.body(), Sent)
+            read_body(request.body(), Sent)
         return sent
 
     def _body(self, request: HttpRequest, kind: type[Any]) -> Sent:
@@ -251,7 +267,7 @@ class Operation(Struct, frozen=True, dict=True):
         data = request.body()
         if data.strip():
             request.media_type((JSON,))
-        read: Sent = reading.read_body(data, kind)
+        read: Sent = read_body(data, kind)
         return read
 
 
@@ -305,3 +321,92 @@ def _stamped(provide: Provide, answer: Callable[[_Asked], Response]) -> Callable
         return response
 
     return stamped
+
+
+HEADER = "Idempotency-Key"
+KEPT = timedelta(hours=24)
+
+_KEY = re.compile(r"[!-~]{1,64}")
+_REUSED = (
+    f"this {HEADER} came with another method, path, query or body within the last 24 hours: take a new one for each "
+    "new request"
+)
+
+
+def request_id(request: HttpRequest, caller_id: str, most_bytes: int) -> RequestId | None:
+    """Identify a request that changes something; None: it came without an Idempotency-Key.
+
+    The key is stored as a hash, since it may hold what must be forgotten: a name, a face's id. `most_bytes`: that the
+    body may have. Raises InvalidInput, Refused.
+    """
+    sent = request.headers.get(HEADER.lower())
+    if sent is None or request.method == "GET":
+        return None
+    if not _KEY.fullmatch(sent):
+        raise InvalidInput(f"{HEADER} has 1 to 64 visible ASCII characters, not {sent[:64]!r}")
+    told = [request.method, request.path, sorted(request.parameters.items()), sorted(request.query.items())]
+    digest = hashlib.sha256(json.dumps(told).encode() + b"\n" + request.body(most_bytes))
+    key = hashlib.sha256(sent.encode()).hexdigest()
+    return RequestId(f"v1#{caller_id}#{key}", digest.hexdigest(), _REUSED, KEPT)
+
+
+def answered(
+    requests: Requests,
+    tenant: str,
+    request: RequestId | None,
+    do: Callable[[], Any],
+    *,
+    again: Callable[[Mapping[str, Any]], Any] | None,
+) -> Any:
+    """Do what is asked, or answer it `again` from what was stored when it was done.
+
+    `again` None: it can be done as often as it comes. What failed changed nothing, and is tried anew.
+    """
+    if request is None:
+        return do()
+    stored = requests.find(tenant, request)
+    if stored is None:
+        try:
+            answer = do()
+        except AnsweredAlready as already:
+            stored = already.answer
+        except RegularsError:
+            stored = requests.find(tenant, request)  # its twin, at the same time, may have done it
+            if stored is None:
+                raise
+        else:
+            if again is None:
+                requests.store(tenant, request, Stored(OK, {}))
+            return answer
+    return do() if again is None else again(stored.body)
+
+
+def secret_not_kept(what: str, instead: str) -> Callable[..., NoReturn]:
+    """Return an `again` for an operation whose answer has a secret. `what`: was made; `instead`: how to go on."""
+
+    def again(_call: object, body: Mapping[str, Any]) -> NoReturn:
+        raise SecretNotKept(
+            f"this request was done before: {what} {body['id']!r} is made, and its secret was shown once: {instead}",
+            id=str(body["id"]),
+        )
+
+    return again
+
+
+def answer_of(view: Callable[[Any], Any]) -> Callable[..., Any]:
+    """Return an `again` that answers as `view` does: what was changed, as it is now."""
+    return lambda call, _body: view(call)
+
+
+@contextmanager
+def describing_present(describe: Callable[[Any], Struct]) -> Iterator[None]:
+    """Add to an error that something was changed meanwhile how that is now, as `describe` answers it."""
+    try:
+        yield
+    except Changed as error:
+        error.details["present"] = to_builtins(describe(error.present))
+        raise
+
+
+def nothing(_call: object, _body: Mapping[str, Any]) -> None:
+    """Answer a repeat of what is answered without a body."""

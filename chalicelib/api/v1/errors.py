@@ -11,8 +11,7 @@ from typing import Annotated, Any
 from chalice.app import Response
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from chalicelib.api.errors import nearest, sentence
-from chalicelib.api.http import Refused
+from chalicelib.api.http import Refused, nearest, sentence
 from chalicelib.core import errors, telemetry
 
 PROBLEM = "application/problem+json"

@@ -1,4 +1,4 @@
-"""Faces over v1."""
+"""Faces: enrol, list, read, change, delete, one or many at once."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType, field, structs
 
-from chalicelib.api.v1 import times
 from chalicelib.api.v1.captures import CropUrl, PictureUrl, Sighting, crop_url, names_of, sighting_of
-from chalicelib.api.v1.consents import NewConsent, record_of
-from chalicelib.api.v1.endpoint import Call, Operation
-from chalicelib.api.v1.erasures import Erasure, erasure_of
-from chalicelib.api.v1.repeats import answer_of, describing_present
+from chalicelib.api.v1.data_protection import Erasure, NewConsent, erasure_of, record_of
+from chalicelib.api.v1.endpoint import Call, Operation, answer_of, describing_present
 from chalicelib.api.v1.shapes import (
     Box,
     By,
@@ -21,11 +18,13 @@ from chalicelib.api.v1.shapes import (
     FalseMatchProbability,
     GallerySize,
     Labels,
+    Portrait,
     Score,
     Threshold,
     decided,
+    portrait_of,
+    shown_capture,
 )
-from chalicelib.api.v1.shown import Portrait, portrait_of, shown_capture
 from chalicelib.api.v1.wire import (
     Answer,
     Changes,
@@ -39,34 +38,21 @@ from chalicelib.api.v1.wire import (
     WithPicture,
     sent,
 )
-from chalicelib.core import model
-from chalicelib.core.errors import (
-    AttributeNotFound,
-    CaptureNotFound,
-    Changed,
-    Conflict,
-    ConsentMissing,
-    FaceExists,
-    FaceHeld,
-    FaceKnown,
-    FaceNotFound,
-    GroupFull,
-    GroupNotFound,
-    InvalidInput,
-    LastPicture,
-    SightingNotFound,
-    TenantFull,
-    TooMany,
-    Unusable,
-)
+from chalicelib.core import errors, model
 from chalicelib.core.face_order import FaceOrder
 from chalicelib.core.pictures import Gender
 from chalicelib.core.roles import Role
-from chalicelib.core.values import moment
+from chalicelib.core.values import moment, time_text
 
 if TYPE_CHECKING:
     from chalicelib.services.sightings import rejection
     from chalicelib.services.sightings.timeline import TimelineSighting
+
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from chalicelib.services.erasure.faces import Deleted
 
 
 FaceId = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
@@ -370,7 +356,7 @@ def delete_face(call: Call, query: FaceDeletion) -> Erasure | None:
         call.services.faces.get(call.tenant, faceid)
         deleted = deletion.of_faces(call.tenant, [faceid], call.request, by=by, erase=query.erase)
     if deleted.not_exist:
-        raise FaceNotFound(f"there is no face {faceid!r} any more")
+        raise errors.FaceNotFound(f"there is no face {faceid!r} any more")
     return _erasure(call, deleted.erasures)
 
 
@@ -434,66 +420,13 @@ def _rejected(call: Call, rejected: rejection.Rejected) -> Rejected:
     return Rejected(sighting=sighting, face=face_of(call, rejected.face))
 
 
-OPERATIONS = (
-    Operation("GET", "/v1/faces", list_faces, Role.VIEWER, errors=(GroupNotFound,)),
-    Operation("GET", "/v1/face-ids", list_face_ids, Role.VIEWER, errors=(GroupNotFound, TooMany)),
-    Operation(
-        "POST",
-        "/v1/faces",
-        enrol_face,
-        Role.OPERATOR,
-        status=201,
-        errors=(
-            GroupNotFound,
-            AttributeNotFound,
-            FaceNotFound,
-            FaceExists,
-            FaceKnown,
-            GroupFull,
-            TenantFull,
-            Unusable,
-            ConsentMissing,
-        ),
-        again=_enrolled_before,
-        searches=True,
-    ),
-    Operation("GET", "/v1/faces/{id}", get_face, Role.VIEWER, errors=(FaceNotFound,)),
-    Operation(
-        "PATCH",
-        "/v1/faces/{id}",
-        change_face,
-        Role.OPERATOR,
-        errors=(FaceNotFound, GroupNotFound, AttributeNotFound, Changed, GroupFull),
-        again=answer_of(get_face),
-    ),
-    Operation(
-        "DELETE",
-        "/v1/faces/{id}",
-        delete_face,
-        Role.OPERATOR,
-        status=202,
-        errors=(FaceNotFound, FaceHeld),
-        again=_deleted_before,
-    ),
-    Operation("GET", "/v1/faces/{id}/sightings", list_sightings, Role.VIEWER, errors=(FaceNotFound,)),
-    Operation(
-        "POST",
-        "/v1/faces/{id}/sightings/{sighting}/reject",
-        reject_sighting,
-        Role.OPERATOR,
-        errors=(FaceNotFound, SightingNotFound, CaptureNotFound, Conflict, LastPicture),
-        again=_rejected_before,
-    ),
-)
-
-
 def _sighting(call: Call, seen: TimelineSighting) -> FaceSighting:
     observation, box = seen.observation, seen.observation.box
     return FaceSighting(
         id=observation.id,
         capture=seen.capture_id,
         camera=observation.camera,
-        captured_at=times.text(observation.at),
+        captured_at=time_text(observation.at),
         group=observation.group_name,
         box=None if box is None else Box.of(box),
         **decided(observation.decision),
@@ -503,7 +436,7 @@ def _sighting(call: Call, seen: TimelineSighting) -> FaceSighting:
 
 
 def _moment(ms: int) -> str:
-    return times.text(moment(ms))
+    return time_text(moment(ms))
 
 
 def face_of(call: Call, face: model.Face) -> Face:
@@ -533,7 +466,7 @@ def _described(call: Call, face: model.Face | model.ListedFace, group: model.Gro
         gender=face.gender or estimates.gender or Gender.UNKNOWN,
         attributes={names[id_]: value for id_, value in face.attributes.items() if id_ in names},
         labels=Labels.of(face.labels),
-        arrive_time=None if face.last_arrival_at is None else times.text(face.last_arrival_at),
+        arrive_time=None if face.last_arrival_at is None else time_text(face.last_arrival_at),
         quality=estimates.quality,
         estimates=Estimates.of(estimates),
         portrait=portrait_of(call, face),
@@ -546,7 +479,135 @@ def _require_one_list(query: FacesWanted) -> None:
     """Raise InvalidInput if the query asks for two kinds of lists at once."""
     asked = {"group": query.group is not None, "order": query.order is not None, "desc": query.desc}
     if query.ids is not None and (query.name is not None or query.token is not None or any(asked.values())):
-        raise InvalidInput("ids are answered all at once, in their order: send them without any other parameter")
+        raise errors.InvalidInput("ids are answered all at once, in their order: send them without any other parameter")
     if query.name is not None and any(asked.values()):
         names = ", ".join(name for name, is_sent in asked.items() if is_sent)
-        raise InvalidInput(f"names are searched in all groups, in the order of the names: leave out {names}")
+        raise errors.InvalidInput(f"names are searched in all groups, in the order of the names: leave out {names}")
+
+
+class FaceSelection(Sent):
+    """Some faces, and one of `group`, `labels` and `delete`."""
+
+    ids: Annotated[list[FaceId], Meta(min_length=1, max_length=100)]
+    group: Annotated[Text, Meta(description="The group that they move to.")] | UnsetType = UNSET
+    labels: FaceLabels | UnsetType = UNSET
+    delete: bool = False
+
+
+class FailedFace(Answer):
+    """A face that stays as it was."""
+
+    id: str
+    code: Annotated[str, Meta(description="The error's name, as if this face alone had been changed.")]
+    message: str
+
+
+class FacesChanged(Answer):
+    """Each id is in one of the lists."""
+
+    done: list[str]
+    failed: list[FailedFace]
+
+
+def change_faces(call: Call, body: FaceSelection) -> FacesChanged:
+    """Move, label or delete up to 100 faces of any groups: each by itself, so that one that fails stops no other.
+
+    But 409 FaceHeld, and nothing is changed, if one that is to be deleted is under legal hold.
+    """
+    if (body.group is not UNSET) + (body.labels is not UNSET) + body.delete != 1:
+        raise errors.InvalidInput("send one of group, labels and delete (true): one kind of change at a time")
+    if body.delete:
+        return _deleted(call.services.deletion.of_faces(call.tenant, body.ids, call.request, by=call.caller.id))
+    from chalicelib.services.enrolment.update import FaceChanges  # not at the other routes' cold starts
+
+    if isinstance(body.group, str):
+        call.services.groups.named(call.tenant, body.group)
+        changes = FaceChanges(new_group_name=body.group)
+    else:
+        changes = FaceChanges(labels={} if isinstance(body.labels, UnsetType) else sent(body.labels))
+    changed = call.services.many_faces.change(call.tenant, body.ids, changes, call.request)
+    return FacesChanged.made_of(changed, failed=[FailedFace.made_of(one) for one in changed.failed])
+
+
+def _changed_before(_call: Call, body: Mapping[str, Any]) -> FacesChanged:
+    if "done" in body:
+        return FacesChanged(done=body["done"], failed=[FailedFace(**one) for one in body["failed"]])
+    from chalicelib.services.erasure.faces import Deleted
+
+    return _deleted(Deleted(**body))
+
+
+def _deleted(deleted: Deleted) -> FacesChanged:
+    missing = [
+        FailedFace(id=id_, code="FaceNotFound", message=f"there is no face {id_!r}") for id_ in deleted.not_exist
+    ]
+    busy = "storage was busy, and the face is still there: send it again in a moment"
+    left = [FailedFace(id=id_, code="Busy", message=busy) for id_ in deleted.failed]
+    return FacesChanged(done=deleted.success, failed=[*missing, *left])
+
+
+OPERATIONS = (
+    Operation("GET", "/v1/faces", list_faces, Role.VIEWER, errors=(errors.GroupNotFound,)),
+    Operation("GET", "/v1/face-ids", list_face_ids, Role.VIEWER, errors=(errors.GroupNotFound, errors.TooMany)),
+    Operation(
+        "POST",
+        "/v1/faces",
+        enrol_face,
+        Role.OPERATOR,
+        status=201,
+        errors=(
+            errors.GroupNotFound,
+            errors.AttributeNotFound,
+            errors.FaceNotFound,
+            errors.FaceExists,
+            errors.FaceKnown,
+            errors.GroupFull,
+            errors.TenantFull,
+            errors.Unusable,
+            errors.ConsentMissing,
+        ),
+        again=_enrolled_before,
+        searches=True,
+    ),
+    Operation("GET", "/v1/faces/{id}", get_face, Role.VIEWER, errors=(errors.FaceNotFound,)),
+    Operation(
+        "PATCH",
+        "/v1/faces/{id}",
+        change_face,
+        Role.OPERATOR,
+        errors=(errors.FaceNotFound, errors.GroupNotFound, errors.AttributeNotFound, errors.Changed, errors.GroupFull),
+        again=answer_of(get_face),
+    ),
+    Operation(
+        "DELETE",
+        "/v1/faces/{id}",
+        delete_face,
+        Role.OPERATOR,
+        status=202,
+        errors=(errors.FaceNotFound, errors.FaceHeld),
+        again=_deleted_before,
+    ),
+    Operation("GET", "/v1/faces/{id}/sightings", list_sightings, Role.VIEWER, errors=(errors.FaceNotFound,)),
+    Operation(
+        "POST",
+        "/v1/faces/{id}/sightings/{sighting}/reject",
+        reject_sighting,
+        Role.OPERATOR,
+        errors=(
+            errors.FaceNotFound,
+            errors.SightingNotFound,
+            errors.CaptureNotFound,
+            errors.Conflict,
+            errors.LastPicture,
+        ),
+        again=_rejected_before,
+    ),
+    Operation(
+        "POST",
+        "/v1/face-changes",
+        change_faces,
+        Role.OPERATOR,
+        errors=(errors.GroupNotFound, errors.FaceHeld),
+        again=_changed_before,
+    ),
+)

@@ -7,22 +7,9 @@ from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType, field
 
-from chalicelib.api.v1.endpoint import Call, Operation
-from chalicelib.api.v1.repeats import answer_of, describing_present, nothing
+from chalicelib.api.v1.endpoint import Call, Operation, answer_of, describing_present, nothing
 from chalicelib.api.v1.wire import Answer, Changes, NextToken, Revision, Sent, Text, sent
-from chalicelib.core import model
-from chalicelib.core.errors import (
-    Changed,
-    DefaultGroup,
-    GroupExists,
-    GroupNotEmpty,
-    GroupNotFound,
-    IllegalAttribute,
-    IllegalCapacity,
-    IllegalGroupName,
-    TooManyGroups,
-    WrongAttributeCount,
-)
+from chalicelib.core import errors, model
 from chalicelib.core.roles import Role
 
 GroupName = Annotated[
@@ -127,7 +114,7 @@ def delete_group(call: Call) -> None:
     call.services.groups.delete_id(call.tenant, call.path["id"], call.request)
 
 
-_ILLEGAL = (IllegalGroupName, IllegalCapacity, IllegalAttribute, WrongAttributeCount)
+_ILLEGAL = (errors.IllegalGroupName, errors.IllegalCapacity, errors.IllegalAttribute, errors.WrongAttributeCount)
 
 OPERATIONS = (
     Operation("GET", "/v1/groups", list_groups, Role.VIEWER),
@@ -137,16 +124,16 @@ OPERATIONS = (
         add_group,
         Role.OPERATOR,
         status=201,
-        errors=(*_ILLEGAL, GroupExists, TooManyGroups, GroupNotFound),
+        errors=(*_ILLEGAL, errors.GroupExists, errors.TooManyGroups, errors.GroupNotFound),
         again=_made_before,
     ),
-    Operation("GET", "/v1/groups/{id}", get_group, Role.VIEWER, errors=(GroupNotFound,)),
+    Operation("GET", "/v1/groups/{id}", get_group, Role.VIEWER, errors=(errors.GroupNotFound,)),
     Operation(
         "PATCH",
         "/v1/groups/{id}",
         change_group,
         Role.OPERATOR,
-        errors=(GroupNotFound, *_ILLEGAL, DefaultGroup, GroupExists, Changed),
+        errors=(errors.GroupNotFound, *_ILLEGAL, errors.DefaultGroup, errors.GroupExists, errors.Changed),
         again=answer_of(get_group),
     ),
     Operation(
@@ -154,7 +141,7 @@ OPERATIONS = (
         "/v1/groups/{id}",
         delete_group,
         Role.OPERATOR,
-        errors=(GroupNotFound, DefaultGroup, GroupNotEmpty),
+        errors=(errors.GroupNotFound, errors.DefaultGroup, errors.GroupNotEmpty),
         again=nothing,
     ),
 )

@@ -8,15 +8,13 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from chalicelib.api.v1 import reading, times
 from chalicelib.api.v1.cameras import CameraId
-from chalicelib.api.v1.endpoint import Call, Operation
-from chalicelib.api.v1.repeats import answer_of, nothing, secret_not_kept
-from chalicelib.api.v1.wire import Answer, Changes, NextToken, Sent, Time, Token, sent
+from chalicelib.api.v1.endpoint import Call, Operation, answer_of, nothing, secret_not_kept
+from chalicelib.api.v1.wire import Answer, Changes, NextToken, Sent, Time, Token, look_into, sent
 from chalicelib.core import webhooks
 from chalicelib.core.errors import Conflict, HookNotFound, IllegalGroupName, SecretNotKept, TooManyHooks
 from chalicelib.core.roles import Role
-from chalicelib.core.values import moment
+from chalicelib.core.values import moment, time_text
 from chalicelib.core.webhooks import EventKind
 
 _KINDS = [kind.value for kind in EventKind if kind is not EventKind.TEST]
@@ -320,7 +318,7 @@ def _state(hook: webhooks.Hook) -> Literal["ok", "failing", "disabled"]:
 
 
 def _event(payload: str) -> Event:
-    reading.look_into(Event)
+    look_into(Event)
     return msgspec.json.decode(payload, type=Event)
 
 
@@ -330,6 +328,6 @@ def _delivery(one: webhooks.Delivery) -> Delivery:
         one,
         event=_event(one.payload),
         state="parked" if one.parked else "pending",
-        next_at=None if one.parked or one.in_mailbox else times.text(one.next_at),
-        parked_at=times.text(one.next_at) if one.parked else None,
+        next_at=None if one.parked or one.in_mailbox else time_text(one.next_at),
+        parked_at=time_text(one.next_at) if one.parked else None,
     )

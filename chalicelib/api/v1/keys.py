@@ -7,8 +7,7 @@ from typing import Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType
 
-from chalicelib.api.v1.endpoint import Call, Operation
-from chalicelib.api.v1.repeats import nothing, secret_not_kept
+from chalicelib.api.v1.endpoint import Call, Operation, nothing, secret_not_kept
 from chalicelib.api.v1.wire import Answer, Changes, Instant, Sent, Time, sent
 from chalicelib.core.errors import KeyNotFound, LastAdminKey, SecretNotKept, TooManyKeys
 from chalicelib.core.roles import Role
@@ -121,12 +120,7 @@ OPERATIONS = (
         again=secret_not_kept("key", "renew the key, or delete it and make another"),
     ),
     Operation(
-        "PATCH",
-        "/v1/keys/{id}",
-        change_key,
-        Role.ADMIN,
-        errors=(KeyNotFound, LastAdminKey),
-        again=_changed_before,
+        "PATCH", "/v1/keys/{id}", change_key, Role.ADMIN, errors=(KeyNotFound, LastAdminKey), again=_changed_before
     ),
     Operation("DELETE", "/v1/keys/{id}", delete_key, Role.ADMIN, errors=(KeyNotFound, LastAdminKey), again=nothing),
     Operation(

@@ -1,4 +1,4 @@
-"""Merges of two faces over v1: do, list, undo."""
+"""Merges of two faces: do, list, undo; and duplicates, pairs of faces that may be one person."""
 
 from __future__ import annotations
 
@@ -6,15 +6,24 @@ from typing import Annotated
 
 from msgspec import Meta
 
-from chalicelib.api.v1 import times
-from chalicelib.api.v1.endpoint import Call, Operation
-from chalicelib.api.v1.faces import Face, FaceId, face_of
-from chalicelib.api.v1.shown import Portrait, portrait_of
+from chalicelib.api.v1.endpoint import Call, Operation, nothing
+from chalicelib.api.v1.faces import Face, FaceId, face_of, faces_of
+from chalicelib.api.v1.shapes import (
+    FalseMatchProbability,
+    GallerySize,
+    Portrait,
+    Score,
+    Threshold,
+    decided,
+    portrait_of,
+)
 from chalicelib.api.v1.wire import Answer, NextToken, Sent, Text, Time, Token
 from chalicelib.core import merges, model
-from chalicelib.core.errors import Conflict, FaceNotFound, GroupFull, MergeNotFound, TenantFull
+from chalicelib.core.errors import Conflict, DuplicateNotFound, FaceNotFound, GroupFull, MergeNotFound, TenantFull
 from chalicelib.core.merges import MergeState
 from chalicelib.core.roles import Role
+from chalicelib.core.values import time_text
+from chalicelib.services.merges.duplicates import Suggestion
 
 State = Annotated[
     MergeState,
@@ -90,27 +99,6 @@ def undo_merge(call: Call) -> Merged:
     return _merged(call, call.services.merge_undo.undo(call.tenant, call.path["id"], call.request))
 
 
-OPERATIONS = (
-    Operation(
-        "POST",
-        "/v1/faces/{id}/merge",
-        merge_faces,
-        Role.OPERATOR,
-        errors=(FaceNotFound, MergeNotFound, Conflict),
-        again=lambda call, body: _continued(call, body["merge"]),
-    ),
-    Operation("GET", "/v1/merges", list_merges, Role.VIEWER),
-    Operation(
-        "POST",
-        "/v1/merges/{id}/undo",
-        undo_merge,
-        Role.OPERATOR,
-        errors=(MergeNotFound, FaceNotFound, Conflict, GroupFull, TenantFull),
-        again=lambda call, _body: _continued(call, call.path["id"]),
-    ),
-)
-
-
 def _continued(call: Call, merge_id: str) -> Merged:
     return _merged(call, call.services.merging.finish(call.tenant, merge_id))
 
@@ -130,5 +118,87 @@ def _merge(call: Call, merge: merges.Merge, face: model.Face | None) -> Merge:
         portrait=portrait_of(call, face) if face else None,
         other_name=other.name if other else "",
         other_portrait=portrait_of(call, other) if other else None,
-        merged_at=times.text(merge.at),
+        merged_at=time_text(merge.at),
     )
+
+
+class DuplicatesWanted(Sent):
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    token: Token | None = None
+
+
+class Duplicate(Answer):
+    """Two faces that may be one person. `threshold` is what the score would have needed to join them at once."""
+
+    id: Annotated[str, Meta(extra_json_schema={"pattern": "^[A-Za-z0-9_-]{1,64}[.][A-Za-z0-9_-]{1,64}$"})]
+    at: Annotated[Time, Meta(description="When the two were last compared.")]
+    face: Annotated[Face, Meta(description="The one with the lower id, which is the older of two strangers.")]
+    other: Face
+    score: Score
+    threshold: Threshold
+    gallery_size: GallerySize
+    false_match_probability: FalseMatchProbability
+
+
+class DuplicatesPage(Answer):
+    duplicates: list[Duplicate]
+    next_token: NextToken
+
+
+def list_duplicates(call: Call, query: DuplicatesWanted) -> DuplicatesPage:
+    """List the pairs of faces that may be one person, by the lower id.
+
+    The service itself joins two faces that are surely one person; `GET /v1/merges` shows them. Decide about these:
+    merge the two (`POST /v1/faces/{id}/merge`), or say that they are two (`POST /v1/duplicates/{id}/done`). A pair is
+    over when one of its faces is gone. A page may have fewer than `limit` and not be the last: go on until `next_token`
+    is null.
+    """
+    found = call.services.duplicates.page(call.tenant, query.limit, query.token)
+    described = iter(faces_of(call, [face for one in found.rows for face in one.faces]))
+    return DuplicatesPage(
+        duplicates=[_duplicate(one, next(described), next(described)) for one in found.rows],
+        next_token=found.next_token,
+    )
+
+
+def finish_duplicate(call: Call) -> None:
+    """Say that the two are two people. They are neither suggested nor joined any more, as long as both exist."""
+    call.services.duplicates.are_two(call.tenant, call.path["id"], call.request)
+
+
+def _duplicate(suggestion: Suggestion, face: Face, other: Face) -> Duplicate:
+    duplicate = suggestion.duplicate
+    figures = decided(duplicate.decision)
+    figures.pop("by")
+    return Duplicate(
+        id=f"{duplicate.first}.{duplicate.second}",
+        at=time_text(duplicate.at),
+        face=face,
+        other=other,
+        **figures,
+    )
+
+
+OPERATIONS = (
+    Operation(
+        "POST",
+        "/v1/faces/{id}/merge",
+        merge_faces,
+        Role.OPERATOR,
+        errors=(FaceNotFound, MergeNotFound, Conflict),
+        again=lambda call, body: _continued(call, body["merge"]),
+    ),
+    Operation("GET", "/v1/merges", list_merges, Role.VIEWER),
+    Operation(
+        "POST",
+        "/v1/merges/{id}/undo",
+        undo_merge,
+        Role.OPERATOR,
+        errors=(MergeNotFound, FaceNotFound, Conflict, GroupFull, TenantFull),
+        again=lambda call, _body: _continued(call, call.path["id"]),
+    ),
+    Operation("GET", "/v1/duplicates", list_duplicates, Role.VIEWER),
+    Operation(
+        "POST", "/v1/duplicates/{id}/done", finish_duplicate, Role.OPERATOR, errors=(DuplicateNotFound,), again=nothing
+    ),
+)

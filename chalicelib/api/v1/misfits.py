@@ -14,7 +14,7 @@ import msgspec
 from msgspec import inspect as types
 
 from chalicelib.api.named import described
-from chalicelib.api.v1 import times
+from chalicelib.api.v1.wire import TIME_SAID
 from chalicelib.core.errors import InvalidInput
 
 _SHOWN = 40
@@ -143,7 +143,7 @@ def _said(kind: types.Type) -> str:
         case types.ListType():
             return f"a list{_length(kind, _many(kind.item_type))}"
         case types.CustomType():
-            return times.SAID
+            return TIME_SAID
     return "an object"
 
 

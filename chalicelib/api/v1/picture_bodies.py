@@ -25,8 +25,7 @@ from typing import Any, TypeVar, get_args, get_origin
 import msgspec
 
 from chalicelib.api.http import IMAGES, JSON, MULTIPART, HttpRequest
-from chalicelib.api.v1 import reading
-from chalicelib.api.v1.wire import Sent, WithPicture
+from chalicelib.api.v1.wire import Sent, WithPicture, converted, finite_object, read_body, read_query
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.pictures import MAX_PICTURE_BYTES, PictureRules
 
@@ -57,13 +56,13 @@ def read(request: HttpRequest, struct: type[_Body]) -> _Body:
         return _of_texts(texts, [(picture, data)], struct)
     if media_type is None and request.query:
         raise InvalidInput("the body is empty: send the picture there, with everything else in the query")
-    reading.read_query(request.query, Sent)
+    read_query(request.query, Sent)
     if media_type is not None and media_type.name == MULTIPART:
         from chalicelib.api.forms import read_form  # at the first form: it takes a while to load
 
         form = read_form(media_type, data)
         return _of_texts(form.fields, [(one.name, one.data) for one in form.uploads], struct)
-    return reading.read_body(data, struct)
+    return read_body(data, struct)
 
 
 def _of_texts(texts: Iterable[tuple[str, str]], files: Sequence[tuple[str, bytes]], struct: type[_Body]) -> _Body:
@@ -80,12 +79,12 @@ def _of_texts(texts: Iterable[tuple[str, str]], files: Sequence[tuple[str, bytes
             raise InvalidInput(f"{name[:40]!r} was sent twice: send each name once")
         else:
             value[name] = _object(name, sent) if kinds.get(name) is dict and isinstance(sent, str) else sent
-    return reading.converted(value, struct)
+    return converted(value, struct)
 
 
 def _object(name: str, text: str) -> Any:
     try:
-        return reading.finite_object(text.encode())
+        return finite_object(text.encode())
     except InvalidInput as error:
         raise InvalidInput(f"{name} is an object in JSON: {error}") from error
 

@@ -1,4 +1,4 @@
-"""The pictures of a face over v1: list, add, remove."""
+"""The pictures of a face: list, add, remove; and rejections, the sightings that it is not: list, take back."""
 
 from __future__ import annotations
 
@@ -7,27 +7,14 @@ from typing import Annotated, Any, ClassVar
 
 from msgspec import UNSET, Meta, UnsetType
 
-from chalicelib.api.v1 import times
-from chalicelib.api.v1.endpoint import Call, Operation
+from chalicelib.api.v1.endpoint import Call, Operation, nothing
 from chalicelib.api.v1.picture_bodies import PICTURES
-from chalicelib.api.v1.repeats import nothing
-from chalicelib.api.v1.shapes import Pose, pose_of
-from chalicelib.api.v1.shown import Link, Thumbnail, links
-from chalicelib.api.v1.wire import Answer, PictureFile, Time, WithPicture
-from chalicelib.core import model
-from chalicelib.core.errors import (
-    AnotherFace,
-    Conflict,
-    FaceNotFound,
-    InvalidInput,
-    LastPicture,
-    NotThisPerson,
-    PictureNotFound,
-    SightingNotFound,
-    TooManyPictures,
-    Unusable,
-)
+from chalicelib.api.v1.shapes import Link, Pose, Thumbnail, links, pose_of
+from chalicelib.api.v1.wire import Answer, NextToken, PictureFile, Time, WithPicture
+from chalicelib.core import errors, model
+from chalicelib.core.captures import captured_ms, parts_of_sighting
 from chalicelib.core.roles import Role
+from chalicelib.core.values import moment, time_text
 
 
 class NewPicture(WithPicture):
@@ -111,7 +98,7 @@ def add_picture(call: Call, body: NewPicture) -> Picture:
             call, use.add_sighting(call.tenant, faceid, body.sighting, is_vouched_for=body.trust, request=call.request)
         )
     if isinstance(body.sighting, str) or isinstance(body.picture, UnsetType):
-        raise InvalidInput("send either picture, a file, or sighting, the id of one of the face's sightings")
+        raise errors.InvalidInput("send either picture, a file, or sighting, the id of one of the face's sightings")
     added = use.add(call.tenant, faceid, body.picture, PICTURES, is_vouched_for=body.trust, request=call.request)
     return _picture(call, added)
 
@@ -120,7 +107,7 @@ def _added_before(call: Call, body: Mapping[str, Any]) -> Picture:
     for picture in call.services.faces.get(call.tenant, call.path["id"]).pictures:
         if picture.id == body["picture"]:
             return _picture(call, picture)
-    raise PictureNotFound(f"this picture was added, as {body['picture']!r}, and taken away since")
+    raise errors.PictureNotFound(f"this picture was added, as {body['picture']!r}, and taken away since")
 
 
 def delete_picture(call: Call) -> None:
@@ -130,38 +117,6 @@ def delete_picture(call: Call) -> None:
     the face and can come back keeps its own copy.
     """
     call.services.face_pictures.remove(call.tenant, call.path["id"], call.path["picture"], call.request)
-
-
-OPERATIONS = (
-    Operation("GET", "/v1/faces/{id}/pictures", list_pictures, Role.VIEWER, errors=(FaceNotFound,)),
-    Operation(
-        "POST",
-        "/v1/faces/{id}/pictures",
-        add_picture,
-        Role.OPERATOR,
-        status=201,
-        errors=(
-            FaceNotFound,
-            SightingNotFound,
-            Conflict,
-            TooManyPictures,
-            Unusable,
-            NotThisPerson,
-            AnotherFace,
-            PictureNotFound,
-        ),
-        again=_added_before,
-        searches=True,
-    ),
-    Operation(
-        "DELETE",
-        "/v1/faces/{id}/pictures/{picture}",
-        delete_picture,
-        Role.OPERATOR,
-        errors=(FaceNotFound, PictureNotFound, LastPicture),
-        again=nothing,
-    ),
-)
 
 
 def _picture(call: Call, picture: model.Picture) -> Picture:
@@ -177,5 +132,80 @@ def _picture(call: Call, picture: model.Picture) -> Picture:
         kept=picture.key != "",
         learnt=None
         if learnt is None
-        else Learnt(sighting=learnt.sighting_id, camera=learnt.camera, captured_at=times.text(learnt.captured_at)),
+        else Learnt(sighting=learnt.sighting_id, camera=learnt.camera, captured_at=time_text(learnt.captured_at)),
     )
+
+
+class Rejection(Answer):
+    """A sighting that somebody said is not this face."""
+
+    sighting: str
+    capture: str
+    camera: str
+    captured_at: Time
+
+
+class Rejections(Answer):
+    rejections: Annotated[list[Rejection], Meta(max_length=20)]
+    next_token: Annotated[NextToken, Meta(description="Null: all are in one answer.")]
+
+
+def list_rejections(call: Call) -> Rejections:
+    """List the sightings that were rejected for the face, newest first."""
+    found = call.services.rejections.of_face(call.tenant, call.path["id"])
+    return Rejections(rejections=[_rejection(one) for one in found], next_token=None)
+
+
+def delete_rejection(call: Call) -> None:
+    """Take a rejection back: pictures like this one may be the face again.
+
+    The sighting stays what it was resolved to when it was rejected: merge that face, if this is the same person.
+    """
+    call.services.rejections.take_back(call.tenant, call.path["id"], call.path["sighting"], call.request)
+
+
+def _rejection(negative: model.Negative) -> Rejection:
+    capture_id, _ = parts_of_sighting(negative.sighting_id)
+    at = time_text(moment(captured_ms(capture_id)))
+    return Rejection(sighting=negative.sighting_id, capture=capture_id, camera=negative.camera, captured_at=at)
+
+
+OPERATIONS = (
+    Operation("GET", "/v1/faces/{id}/pictures", list_pictures, Role.VIEWER, errors=(errors.FaceNotFound,)),
+    Operation(
+        "POST",
+        "/v1/faces/{id}/pictures",
+        add_picture,
+        Role.OPERATOR,
+        status=201,
+        errors=(
+            errors.FaceNotFound,
+            errors.SightingNotFound,
+            errors.Conflict,
+            errors.TooManyPictures,
+            errors.Unusable,
+            errors.NotThisPerson,
+            errors.AnotherFace,
+            errors.PictureNotFound,
+        ),
+        again=_added_before,
+        searches=True,
+    ),
+    Operation(
+        "DELETE",
+        "/v1/faces/{id}/pictures/{picture}",
+        delete_picture,
+        Role.OPERATOR,
+        errors=(errors.FaceNotFound, errors.PictureNotFound, errors.LastPicture),
+        again=nothing,
+    ),
+    Operation("GET", "/v1/faces/{id}/rejections", list_rejections, Role.OPERATOR, errors=(errors.FaceNotFound,)),
+    Operation(
+        "DELETE",
+        "/v1/faces/{id}/rejections/{sighting}",
+        delete_rejection,
+        Role.OPERATOR,
+        errors=(errors.FaceNotFound, errors.RejectionNotFound),
+        again=nothing,
+    ),
+)

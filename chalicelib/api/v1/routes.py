@@ -8,8 +8,7 @@ from chalicelib.api.v1 import picture_bodies
 from chalicelib.api.v1.endpoint import Operation
 
 _MODULES = """
-    about sessions keys book captures cameras groups faces subject_access face_changes erasures holds consents pictures
-    looking rejections merges duplicates hooks reviews account audit retention notice
+    document sessions keys book captures cameras groups faces data_protection pictures looking merges hooks account
 """
 
 OPERATIONS: tuple[Operation, ...] = tuple(

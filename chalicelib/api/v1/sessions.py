@@ -7,21 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
 
-from chalicelib.api.v1 import cookies, times
-from chalicelib.api.v1.auth import Caller
+from chalicelib.api.v1.auth import Caller, cookie_of, is_secure, no_cookie, require_no_other_site, session_token
 from chalicelib.api.v1.endpoint import Call, Door, Operation
 from chalicelib.api.v1.wire import Answer, Sent, Time
-from chalicelib.core import telemetry
-from chalicelib.core.errors import (
-    Busy,
-    InvalidInput,
-    NotAllowed,
-    StorageUnavailable,
-    TenantDisabled,
-    TooManyRequests,
-    WrongCredentials,
-)
+from chalicelib.core import errors, telemetry
 from chalicelib.core.roles import Role
+from chalicelib.core.values import time_text
 from chalicelib.core.version import VERSION
 
 if TYPE_CHECKING:
@@ -67,13 +58,13 @@ def begin_session(door: Door, body: NewSession) -> CurrentSession:
     send ten wrong keys or codes a minute.
     """
     if (body.api_key is None) == (body.code is None):
-        raise InvalidInput("send either api_key or code")
+        raise errors.InvalidInput("send either api_key or code")
     services, public_url = door.services, door.services.settings.public_url
-    cookies.require_no_other_site(door.request, public_url)
+    require_no_other_site(door.request, public_url)
     token, session = _signed_in(services, body, _network(door.request.address))
     telemetry.of_tenant(session.tenant.name)
-    now, secure = services.clock.now(), cookies.is_secure(door.request, public_url)
-    door.headers["Set-Cookie"] = cookies.setting(token, session.expires_at, now, secure=secure)
+    now, secure = services.clock.now(), is_secure(door.request, public_url)
+    door.headers["Set-Cookie"] = cookie_of(token, session.expires_at, now, secure=secure)
     return _described(services, Caller(session.tenant, key=session.key, session=session))
 
 
@@ -84,14 +75,21 @@ def get_session(call: Call) -> CurrentSession:
 
 def end_session(call: Call) -> None:
     """Sign out: end the session of the cookie. A key that came in place of one stays good."""
-    session = cookies.token_of(call.http, call.services.settings.public_url)
+    session = session_token(call.http, call.services.settings.public_url)
     if session is not None:
         call.services.sessions.end(session)
-    secure = cookies.is_secure(call.http, call.services.settings.public_url)
-    call.headers["Set-Cookie"] = cookies.clearing(secure=secure)
+    secure = is_secure(call.http, call.services.settings.public_url)
+    call.headers["Set-Cookie"] = no_cookie(secure=secure)
 
 
-_ERRORS = (WrongCredentials, TenantDisabled, NotAllowed, TooManyRequests, Busy, StorageUnavailable)
+_ERRORS = (
+    errors.WrongCredentials,
+    errors.TenantDisabled,
+    errors.NotAllowed,
+    errors.TooManyRequests,
+    errors.Busy,
+    errors.StorageUnavailable,
+)
 
 OPERATIONS = (
     Operation("POST", "/v1/session", begin_session, None, status=201, errors=_ERRORS),
@@ -109,7 +107,7 @@ def _signed_in(services: Services, body: NewSession, address: str) -> tuple[str,
         if body.api_key is not None:
             return services.sessions.of_key(body.api_key)
         return services.sessions.of_code(body.code or "")
-    except WrongCredentials:
+    except errors.WrongCredentials:
         is_wrong = True
         raise
     finally:
@@ -137,5 +135,5 @@ def _described(services: Services, caller: Caller) -> CurrentSession:
         time_zone=caller.tenant.time_zone,
         limits=RateLimits(requests_a_second=settings.requests_a_second, searches_a_second=settings.searches_a_second),
         version=VERSION,
-        expires_at=None if expires_at is None else times.text(expires_at),
+        expires_at=None if expires_at is None else time_text(expires_at),
     )

@@ -1,4 +1,7 @@
-"""Parts of several answers: boxes, labels, estimates, and what was decided about a face's identity."""
+"""Parts of several answers: boxes, labels, estimates, what was decided about a face's identity, and links to pictures.
+
+A browser opens such a link without a key; only callers who may see pictures get one.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,9 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
+from chalicelib.api.v1.endpoint import Call
 from chalicelib.api.v1.wire import Answer
-from chalicelib.core import model, pictures
+from chalicelib.core import keys, model, pictures
 from chalicelib.core.pictures import ATTRIBUTES
 
 Score = Annotated[
@@ -140,3 +144,47 @@ class Estimates(Answer):
 def pose_of(estimates: pictures.Estimates) -> Pose | None:
     source: Any = estimates.source("pose")
     return None if estimates.pose is None else Pose(**estimates.pose._asdict(), source=source)
+
+
+Link = Annotated[
+    str | None,
+    Meta(
+        description="A JPEG, good for an hour or two and the same for an hour. Null: it is not kept, or the key sees "
+        "no pictures."
+    ),
+]
+Thumbnail = Annotated[
+    str | None, Meta(description="The same of up to 160 pixels; the whole picture if there is no smaller one.")
+]
+
+
+class Portrait(Answer):
+    """The face's first picture."""
+
+    picture: Annotated[str, Meta(description="Its id, as in the list of the face's pictures.")]
+    url: Link
+    thumb_url: Thumbnail
+    width: Annotated[int | None, Meta(description="Pixels; null if nobody noted them.")]
+    height: int | None
+
+
+def portrait_of(call: Call, face: model.Face | model.ListedFace) -> Portrait:
+    picture = face.portrait
+    width, height = picture.sides or (None, None)
+    url, thumb_url = links(call, picture)
+    return Portrait(picture=picture.id, url=url, thumb_url=thumb_url, width=width, height=height)
+
+
+def links(call: Call, picture: model.Picture) -> tuple[str | None, str | None]:
+    """Return the links to a picture and to its thumbnail."""
+    if not picture.key or not call.caller.is_shown_pictures:
+        return None, None
+    sign = call.services.blobs.signed_get
+    of = f"face {keys.faceid_of_picture(call.tenant.name, picture.key)}"
+    url = call.shown(sign(picture.key), of)
+    return url, call.shown(sign(keys.thumbnail(picture.key)), of) if picture.sides else url
+
+
+def shown_capture(call: Call, camera: str, capture: str, url: str) -> str | None:
+    """Return the link to a capture's picture, or to a part of it."""
+    return call.shown(url, f"capture {camera} {capture}")

@@ -1,17 +1,26 @@
-"""Types that bodies, queries and answers of v1 are made of. A Struct names its members; the document follows from it.
+"""Types that bodies, queries and answers of v1 are made of, and how they are read: what does not fit gets a sentence.
 
-msgspec reads a Struct's annotations at its first use, so bounds are numbers here; tests compare them with the code's.
+A Struct names its members; the document follows from it. msgspec reads a Struct's annotations at its first use, so
+bounds are numbers here; tests compare them with the code's. Times are written as RFC 3339 in UTC with milliseconds;
+numbers are read too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Annotated, Any, ClassVar, Self
+import math
+import re
+import threading
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, ClassVar, Self, TypeVar
 
+import msgspec
 from msgspec import UNSET, Meta, Struct
 
-from chalicelib.core.values import time_text
+from chalicelib.api.named import read_object
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.values import moment, time_text
 
 
 class Sent(Struct, kw_only=True, forbid_unknown_fields=True):
@@ -64,7 +73,7 @@ Time = Annotated[
         extra_json_schema={"format": "date-time"},
     ),
 ]
-"""A time in an answer: `times.text` writes it."""
+"""A time in an answer: `time_text` writes it."""
 
 Text = Annotated[str, Meta(max_length=1000)]
 Token = Annotated[str, Meta(description="The `next_token` of the page before; good for the same query only.")]
@@ -75,3 +84,161 @@ def sent(struct: Struct) -> dict[str, Any]:
     """Return the members that were sent, by name."""
     values = ((name, getattr(struct, name)) for name in struct.__struct_fields__)
     return {name: value for name, value in values if value is not UNSET}
+
+
+MILLISECONDS_FROM = 100_000_000_000
+"""Numbers from here on are milliseconds since 1970, smaller ones seconds: as seconds this is the year 5138."""
+
+_RFC_3339 = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_LOST_PLUS = re.compile(r"(?<=\d) (?=\d\d:\d\d$)", re.ASCII)
+_NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,20})?", re.ASCII)
+TIME_SAID = (
+    "a time such as 2026-11-20T10:22:40.123Z (RFC 3339, any offset), or a number: UNIX seconds, or from "
+    f"{MILLISECONDS_FROM} on milliseconds"
+)
+
+
+def read_time(value: Any) -> datetime:
+    """Read a time that was sent, in UTC, to the millisecond. Raises ValueError."""
+    if isinstance(value, str):
+        return _of_text(value)
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return _of_number(repr(value))
+    raise ValueError("neither a text nor a number")
+
+
+def read_time_parameter(text: str) -> datetime:
+    """Read a time from a parameter of a query, in which a number is a text, too. Raises ValueError.
+
+    The plus of an offset comes as a space if nobody wrote it as %2B.
+    """
+    return _of_number(text) if _NUMBER.fullmatch(text) else _of_text(_LOST_PLUS.sub("+", text))
+
+
+def _of_number(digits: str) -> datetime:
+    """Read a number and cut it by its digits, as a text is, so that one time always identifies the same capture."""
+    try:
+        sent = Decimal(digits)
+        return moment(math.floor(sent if abs(sent) >= MILLISECONDS_FROM else sent * 1000))
+    except (OverflowError, InvalidOperation) as error:
+        raise ValueError("no time of the calendar") from error
+
+
+def _of_text(value: str) -> datetime:
+    """Parse RFC 3339. Raises ValueError."""
+    parts = _RFC_3339.fullmatch(value)
+    if parts is None:
+        raise ValueError("not RFC 3339")
+    day, clock, fraction, offset = parts.groups()
+    try:
+        at = datetime.fromisoformat(f"{day}T{clock}{'+00:00' if offset in 'Zz' else offset}").astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("no year of the calendar in UTC") from error
+    return at + timedelta(milliseconds=int((fraction or "0")[:3].ljust(3, "0")))
+
+
+_Struct = TypeVar("_Struct", bound=Sent)
+
+_SHOWN = 40
+_WHOLE_TO = 2.0**53
+
+_looking, _looked_into = threading.Lock(), set[Any]()
+
+
+def look_into(kind: type[msgspec.Struct]) -> None:
+    """Let msgspec look into a type, as it does at the type's first use: in one thread.
+
+    A second thread that uses a type meanwhile finds it half done, and the process crashes.
+    """
+    if kind not in _looked_into:
+        with _looking:
+            msgspec.json.Decoder(kind)
+            _looked_into.add(kind)
+
+
+def read_body(body: bytes, struct: type[_Struct]) -> _Struct:
+    """Read a JSON object as `struct`; no bytes are an empty object.
+
+    Raises InvalidInput that names the member, such as `labels.a`, and for changes that change nothing.
+    """
+    value = finite_object(body) if body.strip() else {}
+    if not value and issubclass(struct, Changes):
+        raise InvalidInput(f"send what to change: {', '.join(sorted(struct.__struct_encode_fields__))}")
+    look_into(struct)
+    try:
+        return msgspec.convert(value, struct, dec_hook=_instant_of_json)
+    except msgspec.ValidationError as error:
+        from chalicelib.api.v1.misfits import misfit  # not at a cold start: it looks into all types
+
+        raise misfit(value, struct, error) from error
+
+
+def read_query(sent: Mapping[str, Sequence[str]], struct: type[_Struct], lists: Collection[str] = ()) -> _Struct:
+    """Read the parameters of a query, each sent at most once, except `lists`. An empty one counts as not sent.
+
+    Raises InvalidInput.
+    """
+    known = struct.__struct_encode_fields__
+    value: dict[str, Any] = {}
+    for name, values in sent.items():
+        if name not in known:
+            can = ", ".join(sorted(known)) if known else "none"
+            raise InvalidInput(f"there is no parameter {name[:_SHOWN]!r} here: {can} can be sent")
+        if name in lists:
+            value[name] = [one for one in values if one]
+        elif len(values) > 1:
+            raise InvalidInput(f"{name} was sent {len(values)} times: send each parameter once")
+        elif values and values[0]:
+            value[name] = values[0]
+    return converted(value, struct)
+
+
+def converted(value: Mapping[str, Any], struct: type[_Struct]) -> _Struct:
+    """Read texts by name, and what is not text already, as `struct`. Raises InvalidInput."""
+    look_into(struct)
+    try:
+        read = msgspec.convert(value, struct, strict=False, dec_hook=_instant_of_text)
+        for name, attribute in zip(struct.__struct_encode_fields__, struct.__struct_fields__, strict=True):
+            if name in value and getattr(read, attribute) is None:
+                raise msgspec.ValidationError(f"the word null is no null - at `$.{name}`")
+        return read
+    except msgspec.ValidationError as error:
+        from chalicelib.api.v1.misfits import misfit  # not at a cold start: it looks into all types
+
+        raise misfit(value, struct, error, has_null=False) from error
+
+
+def finite_object(body: bytes) -> dict[str, Any]:
+    """Parse a body that is a JSON object. Raises InvalidInput as `read_object` does, and for infinite numbers."""
+    return read_object(body, parse_int=_bounded, parse_float=_finite, parse_constant=_no_constant)
+
+
+def _bounded(text: str) -> int:
+    """Read a whole number. One of thousands of digits takes time with their square, and no other request goes on."""
+    if len(text) > _SHOWN:
+        raise InvalidInput(f"{text[:_SHOWN]}... is too large for a number")
+    return int(text)
+
+
+def _finite(text: str) -> float | int:
+    """Read a number; 3.0 is the whole number 3, as JSON Schema has it."""
+    value = float(text)
+    if not math.isfinite(value):
+        raise InvalidInput(f"{text[:_SHOWN]} is too large for a number")
+    return int(value) if value.is_integer() and abs(value) < _WHOLE_TO else value
+
+
+def _no_constant(name: str) -> Any:
+    raise InvalidInput(f"{name} is no JSON value: send a number, or null")
+
+
+def _instant_of_json(kind: type[Any], value: Any) -> Any:
+    if kind is Instant:
+        return Instant.of(read_time(value))
+    raise NotImplementedError(f"nobody reads {kind}")
+
+
+def _instant_of_text(kind: type[Any], value: Any) -> Any:
+    if kind is Instant:
+        return Instant.of(read_time_parameter(value))
+    raise NotImplementedError(f"nobody reads {kind}")

@@ -7,7 +7,6 @@ from chalice.app import Chalice
 
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.model import Credentials, Tenant
-from chalicelib.services import Services
 from tests.api.conftest import Stage
 from tests.api.gateway import Reply, send
 from tests.api.icredit.client import MANAGE
@@ -55,14 +54,6 @@ def test_two_different_codes_in_the_query_are_400(app: Chalice, shop: Credential
 def test_the_header_counts_where_both_are_sent(app: Chalice, shop: Credentials) -> None:
     reply = send(app, MANAGE, headers={"Authorization": "APPCODE wrong"}, query={"AppCode": [shop.appcode]})
     assert reply.status == 400
-
-
-def test_a_disabled_tenant_is_403_with_an_empty_body(app: Chalice, shop: Credentials, services: Services) -> None:
-    services.tenants.disable("shop")
-    reply = authorized(app, f"APPCODE {shop.appcode}")
-    assert (reply.status, reply.body) == (403, "")
-    assert reply.headers["x-ca-error-message"] == "Unauthorized"
-    assert reply.headers["x-ca-error-code"]
 
 
 def test_the_camera_key_is_no_app_code(app: Chalice, shop: Credentials) -> None:

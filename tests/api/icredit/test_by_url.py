@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from chalicelib.api.icredit.manage import PICTURES, PICTURES_BY_URL
+from chalicelib.api.icredit.views import PICTURES, PICTURES_BY_URL
 from chalicelib.bootstrap import build
 from chalicelib.core.errors import Busy, StorageUnavailable, Unusable
 from chalicelib.core.pictures import PictureRules

@@ -14,10 +14,7 @@ from tests.api.icredit import (
     test_any_request,
     test_app_code,
     test_by_url,
-    test_contract_limits,
-    test_contract_manage,
-    test_contract_observed,
-    test_contract_requests,
+    test_contract,
     test_manage,
     test_paging,
     test_parameters,
@@ -60,7 +57,7 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
     "if both come, they are the same": test_parameters.test_two_different_spellings_of_one_label_fail,
     "IMAGE holds what IMAGE_TYPE says:": test_parameters.test_other_image_types_fail,
     "Enrol (0):": test_manage.TestEnrol.test_every_field_is_there_and_every_scalar_is_a_text,
-    "A label that is not sent stays.": test_manage.TestEnrol.test_a_known_face_keeps_its_token_and_gets_the_new_labels,
+    "A label that is not sent stays.": test_contract.test_contract,
     "A picture without a face is a failure.": test_manage.TestEnrol.test_a_picture_that_cannot_be_used_fails,
     "A poor face is enrolled with its QUALITY": (
         test_manage.TestEnrol.test_a_poor_face_is_enrolled_with_its_quality_where_nobody_asks
@@ -72,10 +69,10 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
     "A search that finds somebody has the headers": (
         test_manage.TestSearch.test_headers_tell_what_matches_were_decided_by
     ),
-    "Delete (3):": test_manage.TestDelete.test_a_deletion_answers_its_status_alone,
+    "Delete (3):": test_manage.TestDelete.test_the_token_may_stand_in_either_place,
     'the last page has NEXT_PAGE_TOKEN ""': test_paging.test_pages_hold_each_observation_once_newest_first,
 }
-"""Statements beside those that the rules of test_contract_* quote."""
+"""Statements beside those that the rules of test_contract quote."""
 
 HEADINGS = {
     "`PERSON_ENTITY` is the list of an enrolment, a search or a query, and has in each entity:",
@@ -87,9 +84,7 @@ HEADINGS = {
 
 
 def test_no_statement_of_the_page_is_left_out() -> None:
-    modules = (test_contract_requests, test_contract_manage, test_contract_observed, test_contract_limits)
-    quotes = [quote for module in modules for quote in module.RULES.checks]
-    assert unquoted(PAGE, [*quotes, *SHOWN_BY, *HEADINGS]) == []
+    assert unquoted(PAGE, [*test_contract.RULES.checks, *SHOWN_BY, *HEADINGS]) == []
 
 
 def enrolled(market: MarketClient) -> dict[str, Any]:

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from chalicelib.api.icredit.manage import PICTURES
 from chalicelib.api.icredit.request import MAX_ENCODED, decoded
+from chalicelib.api.icredit.views import PICTURES
 from chalicelib.core.errors import Unusable
-from tests.api.icredit.client import MarketClient, failure, persons
+from tests.api.icredit.client import MarketClient, persons
 from tests.fakes import Person, picture
 
 BYTES = bytes(range(256)) * 3 + b"\xfb\xff\xbf"
@@ -80,13 +80,6 @@ def test_the_size_is_counted_in_characters_of_base64_after_url_decoding() -> Non
 def test_the_documented_rules_of_pictures() -> None:
     assert PICTURES.formats == {"JPEG", "PNG", "BMP"}
     assert (PICTURES.min_short_side_px, PICTURES.max_long_side_px, PICTURES.max_short_side_px) == (15, 4096, 4096)
-
-
-@pytest.mark.parametrize("control", ["0", "1"])
-def test_a_picture_that_is_too_large_fails(market: MarketClient, control: str) -> None:
-    image = "A" * (MAX_ENCODED + 4)
-    answer = market.manage(CONTROL_TYPE=control, IMAGE_TYPE="0", IMAGE=image, PERSON_GROUP_LABEL="vip")
-    assert failure(answer) == "UNUSABLE_IMAGE"
 
 
 @pytest.mark.parametrize("times", [0, 1])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from datetime import timedelta
 from typing import Any
@@ -11,17 +10,13 @@ import pytest
 from botocore.exceptions import ClientError
 from chalice.app import Chalice
 
-from chalicelib.api.icredit.manage import PICTURES
+from chalicelib.api.icredit.views import PICTURES
 from chalicelib.core import keys
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.core.ports import Item
 from chalicelib.services import Services
-from tests import photos
 from tests.api.rekognition.client import client
-from tests.api.rekognition.test_looking import bytes_of
 from tests.fakes import FakeClock, Person, picture
-
-UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 
 
 def image(*people: Person) -> dict[str, bytes]:
@@ -50,45 +45,6 @@ def staff(rekognition: Any) -> Any:
     """The client, with an empty collection `staff`."""
     rekognition.create_collection(CollectionId="staff")
     return rekognition
-
-
-def test_each_face_of_a_photo_is_indexed_with_what_is_known_of_it(staff: Any) -> None:
-    answer = staff.index_faces(
-        CollectionId="staff",
-        Image=image(Person(1, 200), Person(2, 100)),
-        ExternalImageId="team:1",
-        DetectionAttributes=["ALL"],
-    )
-    first, second = answer["FaceRecords"]
-    assert first["Face"]["BoundingBox"] == first["FaceDetail"]["BoundingBox"]
-    assert first["Face"]["Confidence"] == first["FaceDetail"]["Confidence"]
-    assert first["Face"]["BoundingBox"]["Width"] > second["Face"]["BoundingBox"]["Width"]
-    assert all(UUID.fullmatch(one["Face"][name]) for one in (first, second) for name in ("FaceId", "ImageId"))
-    assert first["Face"]["ImageId"] == second["Face"]["ImageId"]
-    assert first["Face"]["FaceId"] != second["Face"]["FaceId"]
-    assert first["Face"]["ExternalImageId"] == "team:1"
-    assert first["Face"]["IndexFacesModelVersion"] == answer["FaceModelVersion"]
-    assert "AgeRange" in first["FaceDetail"]
-    assert answer["UnindexedFaces"] == []
-    assert staff.describe_collection(CollectionId="staff")["FaceCount"] == 2
-
-
-def test_the_same_photo_gives_the_same_ids_and_adds_nothing(staff: Any) -> None:
-    sent = {"CollectionId": "staff", "Image": image(Person(1), Person(2, 150)), "ExternalImageId": "a"}
-    first, again = staff.index_faces(**sent), staff.index_faces(**sent)
-    assert ids(first) == ids(again)
-    assert staff.describe_collection(CollectionId="staff")["FaceCount"] == 2
-    assert set(ids(staff.index_faces(**{**sent, "ExternalImageId": "b"}))) & set(ids(first)) == set()
-    assert staff.describe_collection(CollectionId="staff")["FaceCount"] == 4
-    staff.create_collection(CollectionId="other")
-    assert set(ids(staff.index_faces(**{**sent, "CollectionId": "other"}))) & set(ids(first)) == set()
-
-
-def test_a_face_that_was_deleted_gets_its_id_again(staff: Any) -> None:
-    sent = {"CollectionId": "staff", "Image": image(Person(1))}
-    first = ids(staff.index_faces(**sent))
-    assert staff.delete_faces(CollectionId="staff", FaceIds=first)["DeletedFaces"] == first
-    assert ids(staff.index_faces(**sent)) == first
 
 
 def test_a_call_that_was_cut_off_is_completed_by_the_same_call(staff: Any) -> None:
@@ -136,11 +92,6 @@ def test_the_tenants_own_limits_hold_whatever_the_filter_is(
     assert [one["Reasons"] for one in answer["UnindexedFaces"]] == [["LOW_FACE_QUALITY"]] * 2
 
 
-def test_a_photo_without_a_face_is_no_error(staff: Any) -> None:
-    answer = staff.index_faces(CollectionId="staff", Image=image())
-    assert (answer["FaceRecords"], answer["UnindexedFaces"]) == ([], [])
-
-
 def test_nothing_of_a_transaction_is_indexed_if_the_collection_is_full(
     app: Chalice, services: Services, now: None
 ) -> None:
@@ -167,15 +118,6 @@ def test_faces_are_listed_by_enrolment_in_pages_and_by_id(staff: Any, clock: Fak
     staff.delete_faces(CollectionId="staff", FaceIds=[found[1]])
     rest = staff.list_faces(CollectionId="staff", NextToken=first["NextToken"])
     assert [one["FaceId"] for one in rest["Faces"]] == found[2:]
-
-
-def test_deletions_are_told_apart_from_what_was_not_there(staff: Any) -> None:
-    one, two = ids(staff.index_faces(CollectionId="staff", Image=image(Person(1), Person(2))))
-    absent = "11111111-1111-1111-1111-111111111111"
-    answer = staff.delete_faces(CollectionId="staff", FaceIds=[two, absent, one, two])
-    assert answer["DeletedFaces"] == [two, one]
-    assert answer["UnsuccessfulFaceDeletions"] == [{"FaceId": absent, "Reasons": ["FACE_NOT_FOUND"]}]
-    assert staff.describe_collection(CollectionId="staff")["FaceCount"] == 0
 
 
 def test_a_deletion_that_is_sent_again_is_answered_as_the_first_time(
@@ -217,27 +159,6 @@ def test_tenants_with_numbers_as_ids_get_numbers(staff: Any, services: Services)
     assert int(services.face_lists.ids(services.tenants.named("shop"), "staff", "enrolled").ids[0]) < 2**63
 
 
-def test_a_search_by_face_leaves_itself_out_and_finds_it_at_once(staff: Any) -> None:
-    sent = [image(Person(1, quality=80 + n)) for n in range(3)]
-    one, two, three = (ids(staff.index_faces(CollectionId="staff", Image=each))[0] for each in sent)
-    staff.index_faces(CollectionId="staff", Image=image(Person(2)))
-    answer = staff.search_faces(CollectionId="staff", FaceId=one)
-    assert answer["SearchedFaceId"] == one
-    assert {match["Face"]["FaceId"] for match in answer["FaceMatches"]} == {two, three}
-    similar = [match["Similarity"] for match in answer["FaceMatches"]]
-    assert similar == sorted(similar, reverse=True)
-    assert min(similar) >= 80
-    assert len(staff.search_faces(CollectionId="staff", FaceId=one, MaxFaces=1)["FaceMatches"]) == 1
-    everybody = staff.search_faces(CollectionId="staff", FaceId=one, FaceMatchThreshold=0)["FaceMatches"]
-    assert len(everybody) == 3
-    assert everybody[-1]["Similarity"] < 80
-    absent = "11111111-1111-1111-1111-111111111111"
-    assert refused(staff.search_faces, CollectionId="staff", FaceId=absent) == (
-        "InvalidParameterException",
-        "faceId was not found in the collection.",
-    )
-
-
 def test_a_search_by_image_takes_the_largest_face_and_writes_nothing(staff: Any, services: Services) -> None:
     (one,) = ids(staff.index_faces(CollectionId="staff", Image=image(Person(1))))
     before = observed(services)
@@ -273,25 +194,3 @@ def test_children_are_indexed_but_found_by_no_search_if_the_tenant_leaves_them_o
     assert staff.search_faces_by_image(CollectionId="staff", Image=image(Person(1, age=13.0)))["FaceMatches"]
     child = image(Person(1, age=5.0))
     assert staff.search_faces_by_image(CollectionId="staff", Image=child, FaceMatchThreshold=0)["FaceMatches"] == []
-
-
-def test_a_collection_that_is_not_there_is_named_before_the_picture_is_read(rekognition: Any) -> None:
-    missing = ("ResourceNotFoundException", "The collection id: nobody does not exist")
-    broken = {"Bytes": b"no picture"}
-    assert refused(rekognition.index_faces, CollectionId="nobody", Image=broken) == missing
-    assert refused(rekognition.search_faces_by_image, CollectionId="nobody", Image=broken) == missing
-    assert refused(rekognition.list_faces, CollectionId="nobody") == missing
-    assert refused(rekognition.delete_faces, CollectionId="nobody", FaceIds=["1"]) == missing
-
-
-def test_real_people_are_found_on_other_photos(real: Any) -> None:
-    real.create_collection(CollectionId="staff")
-    indexed = {}
-    for number, (first, _) in enumerate(photos.PAIRS):
-        (faceid,) = ids(real.index_faces(CollectionId="staff", Image=bytes_of(first), ExternalImageId=f"p{number}"))
-        indexed[faceid] = number
-    for number, (_, second) in enumerate(photos.PAIRS):
-        matches = real.search_faces_by_image(CollectionId="staff", Image=bytes_of(second))["FaceMatches"]
-        assert [indexed[one["Face"]["FaceId"]] for one in matches] == [number]
-        compared = real.compare_faces(SourceImage=bytes_of(second), TargetImage=bytes_of(photos.PAIRS[number][0]))
-        assert matches[0]["Similarity"] == pytest.approx(compared["FaceMatches"][0]["Similarity"], abs=0.5)

@@ -6,12 +6,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from chalice.app import Chalice
 
 from chalicelib.core.errors import GroupNotEmpty
-from chalicelib.core.model import Credentials, Profile
+from chalicelib.core.model import Credentials
 from chalicelib.services import Services
-from tests.api.rekognition.client import client
 from tests.api.rekognition.test_faces import ids, image, refused
 from tests.fakes import FakeClock, Person
 
@@ -47,40 +45,6 @@ def user_of(staff: Any, faceid: str) -> str | None:
     return found
 
 
-def test_users_are_listed_by_the_bytes_of_their_ids_in_pages(staff: Any) -> None:
-    for name in ("Zed", "a:1", "a.b", "a-c", "_x"):
-        staff.create_user(CollectionId="staff", UserId=name)
-    found = ["Zed", "_x", "a-c", "a.b", "a:1", "ann", "bob"]
-    assert list(shown_users(staff)) == found
-    pages = staff.get_paginator("list_users").paginate(CollectionId="staff", PaginationConfig={"PageSize": 3})
-    assert [[one["UserId"] for one in page["Users"]] for page in pages] == [found[:3], found[3:6], found[6:]]
-    assert staff.describe_collection(CollectionId="staff")["UserCount"] == 7
-    refusal = refused(staff.list_users, CollectionId="staff", NextToken="AAAA")
-    assert refusal == ("InvalidPaginationTokenException", "Invalid Pagination Token")
-
-
-def test_a_user_is_made_once_and_deleted_once(staff: Any) -> None:
-    assert refused(staff.create_user, **ANN) == ("ConflictException", "The user id: ann already exists")
-    staff.delete_user(**ANN)
-    gone = ("ResourceNotFoundException", "The user id: ann does not exist")
-    assert refused(staff.delete_user, **ANN) == gone
-    assert refused(staff.associate_faces, **ANN, FaceIds=[ABSENT]) == gone
-    assert refused(staff.disassociate_faces, **ANN, FaceIds=[ABSENT]) == gone
-    assert refused(staff.list_faces, **ANN) == gone
-    assert shown_users(staff) == {"bob": "CREATED"}
-    assert staff.describe_collection(CollectionId="staff")["UserCount"] == 1
-
-
-def test_a_collection_that_is_not_there_comes_before_its_users(staff: Any) -> None:
-    missing = ("ResourceNotFoundException", "The collection id: nobody does not exist")
-    nobody = {"CollectionId": "nobody", "UserId": "ann"}
-    assert refused(staff.create_user, **nobody) == missing
-    assert refused(staff.delete_user, **nobody) == missing
-    assert refused(staff.list_users, CollectionId="nobody") == missing
-    assert refused(staff.associate_faces, **nobody, FaceIds=[ABSENT]) == missing
-    assert refused(staff.disassociate_faces, **nobody, FaceIds=[ABSENT]) == missing
-
-
 def test_a_user_gets_faces_and_each_answer_names_it(staff: Any, clock: FakeClock) -> None:
     faces = []
     for one in photos(1, 3):
@@ -112,52 +76,11 @@ def test_a_user_counts_neither_as_a_face_nor_towards_the_limit(staff: Any, servi
     assert [one.face.faceid for one in services.looking.similar(tenant, faces[0]).faces] == faces[1:]
 
 
-def test_faces_that_cannot_be_associated_are_told_one_by_one(staff: Any) -> None:
-    own, other, stranger, free = indexed(staff, Person(1), Person(2), Person(3), Person(1, quality=60))
-    staff.associate_faces(**ANN, FaceIds=[own])
-    staff.associate_faces(**BOB, FaceIds=[other])
-    answer = staff.associate_faces(**ANN, FaceIds=[ABSENT, other, own, stranger, free])
-    assert [one["FaceId"] for one in answer["AssociatedFaces"]] == [free]
-    missing, taken, unlike = answer["UnsuccessfulFaceAssociations"]
-    assert missing == {"FaceId": ABSENT, "Reasons": ["FACE_NOT_FOUND"]}
-    assert taken == {"FaceId": other, "UserId": "bob", "Reasons": ["ASSOCIATED_TO_A_DIFFERENT_USER"]}
-    assert (unlike["FaceId"], unlike["Reasons"]) == (stranger, ["LOW_MATCH_CONFIDENCE"])
-    assert 0 <= unlike["Confidence"] < 75
-    assert [user_of(staff, one) for one in (own, other, stranger, free)] == ["ann", "bob", None, "ann"]
-
-
 def test_any_faces_are_the_first_of_a_user_and_a_threshold_of_zero_takes_all(staff: Any) -> None:
     faces = indexed(staff, Person(1), Person(2), Person(3))
     assert len(staff.associate_faces(**ANN, FaceIds=faces[:2])["AssociatedFaces"]) == 2
     assert staff.associate_faces(**ANN, FaceIds=faces[2:], UserMatchThreshold=100)["AssociatedFaces"] == []
     assert len(staff.associate_faces(**ANN, FaceIds=faces[2:], UserMatchThreshold=0)["AssociatedFaces"]) == 1
-
-
-def test_faces_are_taken_away_and_free_again(staff: Any) -> None:
-    own, other, nobodys = indexed(staff, Person(1), Person(2), Person(3))
-    staff.associate_faces(**ANN, FaceIds=[own])
-    staff.associate_faces(**BOB, FaceIds=[other])
-    answer = staff.disassociate_faces(**ANN, FaceIds=[nobodys, other, ABSENT, own])
-    assert [one["FaceId"] for one in answer["DisassociatedFaces"]] == [own]
-    assert answer["UnsuccessfulFaceDisassociations"] == [
-        {"FaceId": other, "UserId": "bob", "Reasons": ["ASSOCIATED_TO_A_DIFFERENT_USER"]},
-        {"FaceId": ABSENT, "Reasons": ["FACE_NOT_FOUND"]},
-    ]
-    assert answer["UserStatus"] == "CREATED"
-    assert user_of(staff, own) is None
-    assert len(staff.associate_faces(**BOB, FaceIds=[own], UserMatchThreshold=0)["AssociatedFaces"]) == 1
-
-
-def test_a_face_of_a_user_is_deleted_only_when_it_is_free(staff: Any) -> None:
-    own, free = indexed(staff, Person(1), Person(2))
-    staff.associate_faces(**ANN, FaceIds=[own])
-    answer = staff.delete_faces(CollectionId="staff", FaceIds=[own, free])
-    assert answer["DeletedFaces"] == [free]
-    reasons = ["ASSOCIATED_TO_AN_EXISTING_USER"]
-    assert answer["UnsuccessfulFaceDeletions"] == [{"FaceId": own, "UserId": "ann", "Reasons": reasons}]
-    staff.delete_user(**ANN)
-    assert user_of(staff, own) is None
-    assert staff.delete_faces(CollectionId="staff", FaceIds=[own])["DeletedFaces"] == [own]
 
 
 def test_a_user_has_a_hundred_faces_at_most_and_a_call_past_that_does_nothing(staff: Any) -> None:
@@ -175,43 +98,6 @@ def test_a_user_has_a_hundred_faces_at_most_and_a_call_past_that_does_nothing(st
     staff.associate_faces(**ANN, FaceIds=faces[:100])
     staff.delete_user(**ANN)
     assert {one.get("UserId") for one in staff.list_faces(CollectionId="staff")["Faces"]} == {None}
-
-
-def test_a_call_that_is_sent_again_with_its_token_is_answered_as_the_first_time(staff: Any) -> None:
-    faces = indexed(staff, *photos(1, 2))
-    eve = {"CollectionId": "staff", "UserId": "eve", "ClientRequestToken": "t-1"}
-    for _ in range(2):
-        staff.create_user(**eve)
-    first, again = (staff.associate_faces(**ANN, FaceIds=faces, ClientRequestToken="t-1") for _ in range(2))
-    assert first["AssociatedFaces"] == again["AssociatedFaces"] != []
-    assert staff.associate_faces(**ANN, FaceIds=faces)["AssociatedFaces"] == []
-    first, again = (staff.disassociate_faces(**ANN, FaceIds=faces, ClientRequestToken="t-1") for _ in range(2))
-    assert first["DisassociatedFaces"] == again["DisassociatedFaces"] != []
-    for _ in range(2):
-        staff.delete_user(**eve)
-    assert refused(staff.delete_user, **{**eve, "UserId": "ann"}) == (
-        "IdempotentParameterMismatchException",
-        "The ClientRequestToken: t-1 you have supplied is already in use.",
-    )
-    assert shown_users(staff) == {"ann": "CREATED", "bob": "CREATED"}
-
-
-def test_another_tenant_sees_none_of_the_users(app: Chalice, staff: Any, services: Services) -> None:
-    faces = indexed(staff, *photos(1, 2))
-    staff.associate_faces(**ANN, FaceIds=faces)
-    other = client(app, services.tenants.add("other", Profile.CLOUD))
-    other.create_collection(CollectionId="staff")
-    assert other.list_users(CollectionId="staff")["Users"] == []
-    assert refused(other.associate_faces, **ANN, FaceIds=faces)[0] == "ResourceNotFoundException"
-    other.create_user(**ANN)
-    refusals = other.associate_faces(**ANN, FaceIds=faces)["UnsuccessfulFaceAssociations"]
-    assert [one["Reasons"] for one in refusals] == [["FACE_NOT_FOUND"]] * 2
-    probe = {"CollectionId": "staff", "Image": image(*photos(1, 1)), "UserMatchThreshold": 0}
-    assert other.search_users_by_image(**probe)["UserMatches"] == []
-    assert other.search_users(**ANN, UserMatchThreshold=0)["UserMatches"] == []
-    assert refused(other.search_users, CollectionId="staff", FaceId=faces[0])[0] == "InvalidParameterException"
-    other.delete_user(**ANN)
-    assert len(staff.list_faces(**ANN)["Faces"]) == 2
 
 
 def test_a_group_that_is_deleted_takes_its_users_with_it(staff: Any, services: Services, shop: Credentials) -> None:
@@ -238,25 +124,6 @@ def people(staff: Any) -> list[str]:
     return faces
 
 
-def test_users_are_found_by_face_by_user_and_by_image(staff: Any, people: list[str]) -> None:
-    by_face = staff.search_users(CollectionId="staff", FaceId=people[2])
-    assert (matches(by_face), by_face["SearchedFace"]) == (["ann"], {"FaceId": people[2]})
-    assert matches(staff.search_users(CollectionId="staff", FaceId=people[0])) == ["ann"]
-    by_image = staff.search_users_by_image(CollectionId="staff", Image=image(Person(2)))
-    assert matches(by_image) == ["bob"]
-    assert by_image["UserMatches"][0]["Similarity"] >= 80
-    assert set(by_image["SearchedFace"]["FaceDetail"]) >= {"BoundingBox", "Confidence", "Quality"}
-    everybody = staff.search_users(**ANN, UserMatchThreshold=0)
-    assert (matches(everybody), everybody["SearchedUser"]) == (["bob"], {"UserId": "ann"})
-    assert matches(staff.search_users(**ANN)) == []
-    assert matches(staff.search_users(CollectionId="staff", UserId="eve", UserMatchThreshold=0)) == []
-    everybody = staff.search_users(CollectionId="staff", FaceId=people[2], UserMatchThreshold=0)
-    assert matches(everybody) == ["ann", "bob"]
-    assert matches(staff.search_users(CollectionId="staff", FaceId=people[2], UserMatchThreshold=0, MaxUsers=1)) == [
-        "ann"
-    ]
-
-
 def test_a_user_is_searched_by_the_mean_of_its_faces(staff: Any, people: list[str]) -> None:
     """The noise of each photo is half gone in the mean of two, so that it is nearer to a third than either."""
     (user,) = staff.search_users(CollectionId="staff", FaceId=people[2])["UserMatches"]
@@ -281,16 +148,6 @@ def test_other_faces_of_an_image_are_told_with_why_they_are_not_searched(staff: 
     nobody = staff.search_users_by_image(CollectionId="staff", Image=image())
     assert "SearchedFace" not in nobody
     assert (nobody["UserMatches"], nobody["UnsearchedFaces"]) == ([], [])
-
-
-def test_a_search_of_users_names_one_of_face_and_user(staff: Any, people: list[str]) -> None:
-    for sent in ({}, {"UserId": "ann", "FaceId": people[0]}):
-        assert refused(staff.search_users, CollectionId="staff", **sent)[0] == "InvalidParameterException"
-    gone = ("ResourceNotFoundException", "The user id: nobody does not exist")
-    assert refused(staff.search_users, CollectionId="staff", UserId="nobody") == gone
-    missing = ("InvalidParameterException", "faceId was not found in the collection.")
-    assert refused(staff.search_users, CollectionId="staff", FaceId=ABSENT) == missing
-    assert refused(staff.search_users, CollectionId="nobody", FaceId=ABSENT)[0] == "ResourceNotFoundException"
 
 
 @pytest.mark.parametrize("off", [frozenset[str](), frozenset({"liveness"})])

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
@@ -37,17 +39,42 @@ def furnished(tmp_path_factory: pytest.TempPathFactory) -> Furnished:
     return Furnished(folder, credentials)
 
 
-@pytest.fixture
-def furnished_services(furnished: Furnished, tmp_path: Path, clock: FakeClock) -> Iterator[Services]:
-    folder = shutil.copytree(furnished.folder, tmp_path / "furnished")
+@contextmanager
+def copy_of(furnished: Furnished, folder: Path, clock: FakeClock) -> Iterator[tuple[CameraClient, Services]]:
     vision = FakeVision()
+    shutil.copytree(furnished.folder, folder)
     services = build(Settings(storage=folder), clock=clock, vision=lambda: vision)
-    yield services
+    app = make_stage(services).app
+    yield CameraClient(app, furnished.credentials.app_id, furnished.credentials.app_key, clock), services
     services.close()
 
 
 @pytest.fixture
-def shop_front(furnished: Furnished, furnished_services: Services, clock: FakeClock) -> CameraClient:
+def furnished_shop(furnished: Furnished, tmp_path: Path, clock: FakeClock) -> Iterator[tuple[CameraClient, Services]]:
+    with copy_of(furnished, tmp_path / "furnished", clock) as shop:
+        yield shop
+
+
+@pytest.fixture
+def shop_front(furnished_shop: tuple[CameraClient, Services]) -> CameraClient:
     """The camera of a furnished shop."""
-    app = make_stage(furnished_services).app
-    return CameraClient(app, furnished.credentials.app_id, furnished.credentials.app_key, clock)
+    return furnished_shop[0]
+
+
+@pytest.fixture
+def furnished_services(furnished_shop: tuple[CameraClient, Services]) -> Services:
+    return furnished_shop[1]
+
+
+@pytest.fixture
+def new_shop(furnished: Furnished, tmp_path: Path, clock: FakeClock) -> Iterator[Callable[[], CameraClient]]:
+    """Opens another furnished shop at each call."""
+    with ExitStack() as shops:
+        yield lambda: shops.enter_context(copy_of(furnished, tmp_path / token_hex(8), clock))[0]
+
+
+@pytest.fixture(scope="module")
+def desk(furnished: Furnished, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CameraClient]:
+    """The camera of a furnished shop that no test changes: requests are refused, or only read."""
+    with copy_of(furnished, tmp_path_factory.mktemp("desk") / "data", FakeClock()) as (camera, _):
+        yield camera

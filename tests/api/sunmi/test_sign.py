@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.api.sunmi.sign import SignType, is_signed, sign
+from chalicelib.api.sunmi.request import SignType, is_signed, sign
 from tests.api.sunmi.client import hmac_sign, md5_sign
 
 DEVICE = {"app_id": "JO83UNV983U9OR", "random": "289192", "sn": "FS101D8BS00106", "timestamp": "1593029283"}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -134,12 +133,6 @@ def test_what_no_setting_can_be_is_refused_and_nothing_is_changed(
     for body in (changes, {**OTHER, **changes} if changes else {}):
         assert says in v1.failed(400, "PATCH", SETTINGS, body)["message"]
     assert v1.done("GET", SETTINGS) == FIRST
-
-
-def test_settings_that_many_change_at_once_are_all_kept(v1: V1Client) -> None:
-    with ThreadPoolExecutor(7) as pool:
-        list(pool.map(lambda one: v1.done("PATCH", SETTINGS, dict([one])), OTHER.items()))
-    assert v1.done("GET", SETTINGS) == {**FIRST, **OTHER}
 
 
 def test_usage_counts_what_there_is_and_names_every_limit(

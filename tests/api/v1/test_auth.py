@@ -5,10 +5,7 @@ from __future__ import annotations
 import pytest
 
 from chalicelib.api.v1.routes import OPERATIONS
-from chalicelib.core.errors import StorageUnavailable
-from chalicelib.core.model import Credentials, Profile, Tenant
 from chalicelib.services import Services
-from tests.api.conftest import Stage
 from tests.api.gateway import send
 from tests.api.v1.client import V1Client, offer_of, require_as_documented
 from tests.fakes import FakeClock
@@ -47,32 +44,10 @@ def test_a_missing_malformed_or_unknown_key_is_401(v1: V1Client, value: str | No
     assert authorized(v1, value) == 401
 
 
-def test_other_dialects_codes_are_no_keys(v1: V1Client, shop: Credentials) -> None:
-    assert authorized(v1, f"Bearer {shop.appcode}") == 401
-    assert authorized(v1, f"Bearer {shop.app_key}") == 401
-
-
-def test_a_disabled_tenant_is_403_with_either_kind_of_key(v1: V1Client, services: Services) -> None:
-    camera = v1.add_camera()
-    services.tenants.disable("shop")
-    assert v1.failed(403, "GET", CAMERAS)["code"] == "TenantDisabled"
-    assert v1.with_key(camera["api_key"]).failed(403, "GET", "/v1/cameras/door")["code"] == "TenantDisabled"
-
-
 def test_the_key_is_checked_before_anything_that_was_sent(v1: V1Client) -> None:
     stranger = v1.with_key("rk_" + "0" * 32)
     assert stranger.failed(401, "POST", CAMERAS, b"{")["code"] == "WrongCredentials"
     assert stranger.failed(401, "GET", CAMERAS, unknown="x")["code"] == "WrongCredentials"
-
-
-def test_one_tenant_sees_nothing_of_another(v1: V1Client, services: Services, clock: FakeClock) -> None:
-    v1.add_camera()
-    v1.offer(offer_of(b"x", clock.now()))
-    other = v1.with_key(services.tenants.add("other", Profile.CLOUD).api_key)
-    assert other.done("GET", CAMERAS)["cameras"] == []
-    assert other.failed(404, "GET", "/v1/cameras/door")["code"] == "CameraNotFound"
-    assert other.done("GET", "/v1/captures")["captures"] == []
-    assert other.failed(404, "POST", "/v1/captures/uploads", {"captures": [offer_of(b"x", clock.now())]})["index"] == 0
 
 
 def test_a_camera_may_upload_and_look_at_itself(v1: V1Client, clock: FakeClock) -> None:
@@ -144,15 +119,3 @@ def test_a_cameras_key_stops_when_it_is_renewed_and_when_the_camera_is_deleted(v
     assert new.send("GET", "/v1/cameras/door").status == 401
     v1.add_camera("door")
     assert new.send("GET", "/v1/cameras/door").status == 401
-
-
-class KeysAway:
-    def by_api_key(self, api_key: str) -> Tenant | None:
-        raise StorageUnavailable("storage does not answer: try again")
-
-
-def test_storage_that_fails_at_the_key_is_503(v1: V1Client, stage: Stage) -> None:
-    stage.services.keys = KeysAway()  # type: ignore[assignment]
-    reply = v1.send("GET", CAMERAS)
-    assert (reply.status, reply.headers["retry-after"]) == (503, "1")
-    assert reply.json["error"]["message"] == "storage does not answer: try again"

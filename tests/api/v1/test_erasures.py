@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import json
 
-from chalicelib.api.v1.erasures import erasure_of
+from chalicelib.api.v1.data_protection import erasure_of
 from chalicelib.core import erasures, signing
 
 AT, NOW = datetime(2026, 3, 1, 12, tzinfo=UTC), "2026-03-01T12:03:00.000Z"

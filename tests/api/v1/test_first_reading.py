@@ -9,14 +9,14 @@ READ_BY_MANY = """
 import json, sys, threading
 from contextlib import suppress
 import msgspec
-from chalicelib.api.v1 import hooks, reading
+from chalicelib.api.v1 import hooks
 from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.core.errors import InvalidInput
 
 def read(struct, all_members):
     barrier.wait()
     with suppress(InvalidInput, msgspec.ValidationError):
-        hooks._event(all_members) if struct is hooks.Event else reading.read_body(all_members.encode(), struct)
+        hooks._event(all_members) if struct is hooks.Event else read_body(all_members.encode(), struct)
 
 sys.setswitchinterval(1e-6)
 kinds = {kind for one in OPERATIONS for kind in (one.body, one.query) if isinstance(kind, type)}

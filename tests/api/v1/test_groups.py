@@ -90,7 +90,3 @@ def test_the_default_groups_keep_their_names_and_have_no_attributes(v1: V1Client
         assert v1.failed(400, "PATCH", "/v1/groups/stranger", changes)["code"] == "DefaultGroup"
     assert v1.failed(400, "DELETE", "/v1/groups/stranger")["code"] == "DefaultGroup"
     assert v1.done("PATCH", "/v1/groups/stranger", {"capacity": 9})["capacity"] == 9
-
-
-def test_a_change_of_nothing_is_refused(v1: V1Client, vip: str) -> None:
-    assert "send what to change" in v1.failed(400, "PATCH", f"/v1/groups/{vip}", {})["message"]

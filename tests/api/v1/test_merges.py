@@ -83,15 +83,6 @@ def test_a_merge_that_cannot_be_says_why(door: V1Client, services: Services, clo
     assert door.failed(404, "POST", "/v1/merges/7.7/undo")["code"] == "MergeNotFound"
 
 
-def test_merges_are_listed_page_by_page(door: V1Client, services: Services, clock: FakeClock) -> None:
-    first, *others = [see(door, services, clock, 90 - seed, Person(seed))[0] for seed in range(4)]
-    merges = [door.done("POST", f"/v1/faces/{first}/merge", {"other": other})["merge"] for other in others]
-    page = door.done("GET", "/v1/merges", limit=2)
-    rest = door.done("GET", "/v1/merges", limit=2, token=page["next_token"])
-    assert [one["id"] for one in (*page["merges"], *rest["merges"])] == merges
-    assert rest["next_token"] is None
-
-
 def test_the_merges_into_one_face_are_listed_page_by_page(door: V1Client, services: Services, clock: FakeClock) -> None:
     people = [see(door, services, clock, 90 - seed, Person(seed))[0] for seed in range(5)]
     into = [(people[0], people[1]), (people[2], people[3]), (people[0], people[4])]

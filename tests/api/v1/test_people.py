@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import base64
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from chalicelib.services import Services
-from tests.api.conftest import make_stage
 from tests.api.v1.client import V1Client
 from tests.fakes import FakeClock, Person, picture
-from tests.faults.recount import disagreements
 
 
 def photo(seed: int, **how: float) -> str:
@@ -103,15 +99,6 @@ def test_an_enrolment_that_cannot_be_changes_nothing(
     assert error["code"] == code
     assert says in error["message"]
     assert v1.done("GET", "/v1/faces") == before
-
-
-def test_a_full_group_is_409(v1: V1Client, vip: str) -> None:
-    for seed in (1, 2, 3):
-        enrol(v1, seed, "VIP")
-    error = v1.failed(409, "POST", "/v1/faces", {"group": "VIP", "picture": photo(4)})
-    assert error["code"] == "GroupFull"
-    enrol(v1, 5)
-    assert v1.failed(409, "PATCH", "/v1/faces/p5", {"group": "VIP"})["code"] == "GroupFull"
 
 
 def test_what_is_sent_is_changed_and_the_rest_stays(v1: V1Client, vip: str) -> None:
@@ -240,48 +227,6 @@ def test_a_change_of_many_that_cannot_be_changes_nobody(
     before = enrol(v1, 1)
     assert says in v1.failed(status, "POST", "/v1/face-changes", body)["message"]
     assert v1.done("GET", "/v1/faces/p1") == before
-
-
-REPEATED = {"Idempotency-Key": "the-same"}
-
-
-def writes(vip: str) -> dict[str, tuple[str, str, Any]]:
-    return {
-        "enrol": ("POST", "/v1/faces", {"group": "VIP", "picture": photo(9), "name": "New"}),
-        "change": ("PATCH", "/v1/faces/p1", {"name": "Bea", "group": "VIP", "revision": 1}),
-        "delete": ("DELETE", "/v1/faces/p1", None),
-        "move": ("POST", "/v1/face-changes", {"ids": ["p1", "gone", "p2"], "group": "VIP"}),
-        "label": ("POST", "/v1/face-changes", {"ids": ["p1", "gone", "p2"], "labels": {"a": "x"}}),
-        "delete many": ("POST", "/v1/face-changes", {"ids": ["p1", "gone", "p2"], "delete": True}),
-        "make a group": ("POST", "/v1/groups", {"name": "new", "capacity": 1}),
-        "change a group": ("PATCH", f"/v1/groups/{vip}", {"name": "Gold", "revision": 1}),
-        "delete a group": ("DELETE", f"/v1/groups/{vip}", None),
-    }
-
-
-@pytest.mark.parametrize("write", [*writes("")])
-def test_a_write_that_comes_again_with_its_key_happens_once(v1: V1Client, vip: str, write: str) -> None:
-    for seed in (1, 2):
-        enrol(v1, seed, name="Ann")
-    first, *others = [v1.send(*writes(vip)[write], headers=REPEATED) for _ in range(3)]
-    assert first.status < 300
-    assert {(one.status, one.body) for one in others} == {(first.status, first.body)}
-    faces = v1.done("GET", "/v1/faces")["faces"]
-    assert all(face["revision"] <= 2 for face in faces)
-    assert len(faces) == {"enrol": 3, "delete": 1, "delete many": 0}.get(write, 2)
-    assert len(v1.done("GET", "/v1/groups")["groups"]) == {"make a group": 4, "delete a group": 2}.get(write, 3)
-
-
-@pytest.mark.parametrize("write", [*writes("")])
-def test_of_eight_at_once_with_one_key_one_happens(v1: V1Client, services: Services, vip: str, write: str) -> None:
-    for seed in (1, 2):
-        enrol(v1, seed, name="Ann")
-    stages = [V1Client(make_stage(services).app, v1.api_key) for _ in range(8)]
-    with ThreadPoolExecutor(8) as threads:
-        sent = list(threads.map(lambda one: one.send(*writes(vip)[write], headers=REPEATED), stages))
-    assert len({(one.status, one.body) for one in sent}) == 1
-    assert sent[0].status < 300
-    assert disagreements(services, services.tenants.named("shop")) == []
 
 
 def test_a_picture_is_sent_as_it_is_with_the_rest_in_the_query(v1: V1Client) -> None:

@@ -13,92 +13,49 @@ from chalicelib.core.roles import Role
 from chalicelib.services import Services
 from tests.api.v1.client import V1Client
 
-VIEWERS = {
-    "GET /v1/session",
-    "DELETE /v1/session",
-    "GET /v1/captures",
-    "GET /v1/captures/{id}",
-    "GET /v1/cameras",
-    "GET /v1/cameras/{id}",
-    "GET /v1/groups",
-    "GET /v1/groups/{id}",
-    "GET /v1/faces",
-    "GET /v1/face-ids",
-    "GET /v1/faces/{id}",
-    "GET /v1/faces/{id}/sightings",
-    "GET /v1/consents",
-    "GET /v1/faces/{id}/consent",
-    "GET /v1/faces/{id}/pictures",
-    "GET /v1/merges",
-    "GET /v1/duplicates",
-    "GET /v1/faces/{id}/similar",
-    "GET /v1/captures/{id}/crops/{n}",
-    "GET /v1/reviews",
-    "GET /v1/settings",
-    "GET /v1/statistics",
-    "GET /v1/usage",
-    "GET /v1/notice",
-    "GET /v1/signing-key",
-    "GET /v1/arrivals",
-    "GET /v1/observations",
-}
-OPERATORS = {
-    "GET /v1/erasures/{id}",
-    "GET /v1/erasures",
-    "GET /v1/faces/{id}/hold",
-    "GET /v1/holds",
-    "POST /v1/captures",
-    "POST /v1/captures/uploads",
-    "POST /v1/captures/{id}/redrive",
-    "POST /v1/cameras/{id}/heartbeat",
-    "POST /v1/groups",
-    "PATCH /v1/groups/{id}",
-    "DELETE /v1/groups/{id}",
-    "POST /v1/faces",
-    "PATCH /v1/faces/{id}",
-    "DELETE /v1/faces/{id}",
-    "PUT /v1/faces/{id}/consent",
-    "DELETE /v1/faces/{id}/consent",
-    "POST /v1/face-changes",
-    "GET /v1/faces/{id}/rejections",
-    "DELETE /v1/faces/{id}/rejections/{sighting}",
-    "POST /v1/faces/{id}/sightings/{sighting}/reject",
-    "POST /v1/faces/{id}/pictures",
-    "DELETE /v1/faces/{id}/pictures/{picture}",
-    "POST /v1/faces/{id}/merge",
-    "POST /v1/merges/{id}/undo",
-    "POST /v1/duplicates/{id}/done",
-    "POST /v1/detect",
-    "POST /v1/verify",
-    "POST /v1/identify",
-    "POST /v1/reviews/{id}/done",
-    "GET /v1/retention",
-}
-ADMINS = {
-    "GET /v1/keys",
-    "POST /v1/keys",
-    "PATCH /v1/keys/{id}",
-    "DELETE /v1/keys/{id}",
-    "POST /v1/keys/{id}/renew",
-    "PUT /v1/faces/{id}/hold",
-    "POST /v1/cameras",
-    "PATCH /v1/cameras/{id}",
-    "DELETE /v1/cameras/{id}",
-    "POST /v1/cameras/{id}/key",
-    "GET /v1/hooks",
-    "POST /v1/hooks",
-    "GET /v1/hooks/{id}",
-    "PATCH /v1/hooks/{id}",
-    "DELETE /v1/hooks/{id}",
-    "POST /v1/hooks/{id}/secret",
-    "GET /v1/hooks/{id}/deliveries",
-    "POST /v1/hooks/{id}/redeliver",
-    "POST /v1/hooks/{id}/test",
-    "POST /v1/hooks/{id}/ack",
-    "PATCH /v1/settings",
-    "GET /v1/faces/{id}/everything",
-    "GET /v1/audit",
-}
+
+def routes(table: str) -> set[str]:
+    """Routes by methods: `GET: groups faces/{id}` is `GET /v1/groups` and `GET /v1/faces/{id}`."""
+    found, method = set(), ""
+    for word in table.split():
+        if word.endswith(":"):
+            method = word.removesuffix(":")
+        else:
+            found.add(f"{method} /v1/{word}")
+    return found
+
+
+VIEWERS = routes(
+    """
+    GET: session captures captures/{id} cameras cameras/{id} groups groups/{id} faces face-ids faces/{id}
+        faces/{id}/sightings consents faces/{id}/consent faces/{id}/pictures merges duplicates
+        faces/{id}/similar captures/{id}/crops/{n} reviews settings statistics usage notice signing-key arrivals
+        observations
+    DELETE: session
+    """
+)
+OPERATORS = routes(
+    """
+    GET: erasures/{id} erasures faces/{id}/hold holds faces/{id}/rejections retention
+    POST: captures captures/uploads captures/{id}/redrive cameras/{id}/heartbeat groups faces face-changes
+        faces/{id}/sightings/{sighting}/reject faces/{id}/pictures faces/{id}/merge merges/{id}/undo
+        duplicates/{id}/done detect verify identify reviews/{id}/done
+    PATCH: groups/{id} faces/{id}
+    DELETE: groups/{id} faces/{id} faces/{id}/consent faces/{id}/rejections/{sighting}
+        faces/{id}/pictures/{picture}
+    PUT: faces/{id}/consent
+    """
+)
+ADMINS = routes(
+    """
+    GET: keys hooks hooks/{id} hooks/{id}/deliveries faces/{id}/everything audit
+    POST: keys keys/{id}/renew cameras cameras/{id}/key hooks hooks/{id}/secret hooks/{id}/redeliver
+        hooks/{id}/test hooks/{id}/ack
+    PATCH: keys/{id} cameras/{id} hooks/{id} settings
+    DELETE: keys/{id} cameras/{id} hooks/{id}
+    PUT: faces/{id}/hold
+    """
+)
 NEEDED = {
     **dict.fromkeys(VIEWERS, Role.VIEWER),
     **dict.fromkeys(OPERATORS, Role.OPERATOR),

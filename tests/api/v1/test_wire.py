@@ -14,13 +14,12 @@ from hypothesis import strategies as st
 from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.named import read_object
-from chalicelib.api.v1 import times
 from chalicelib.api.v1.captures import CapturesWanted
 from chalicelib.api.v1.endpoint import TIME_HEADER
-from chalicelib.api.v1.reading import read_body, read_query
-from chalicelib.api.v1.wire import Instant, Sent
+from chalicelib.api.v1.wire import Instant, Sent, read_body, read_query, read_time
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.pictures import Gender
+from chalicelib.core.values import time_text
 from tests.api.gateway import send
 from tests.api.v1.client import V1Client
 from tests.fakes import FakeClock
@@ -156,7 +155,7 @@ def test_a_path_that_nobody_declared_is_not_ours(app: Chalice) -> None:
     ],
 )
 def test_times_are_read_in_any_offset_and_as_numbers(sent: Any, expected: datetime) -> None:
-    assert times.read(sent) == expected
+    assert read_time(sent) == expected
 
 
 @pytest.mark.parametrize(
@@ -169,7 +168,7 @@ def test_times_are_read_in_any_offset_and_as_numbers(sent: Any, expected: dateti
 )
 def test_what_is_no_time_is_told_so(sent: Any) -> None:
     with pytest.raises(ValueError, match=r".*"):
-        times.read(sent)
+        read_time(sent)
     with pytest.raises(InvalidInput, match=r"at is a time such as 2026-11-20T10:22:40.123Z") as caught:
         convert({"at": sent}, When)
     assert len(str(caught.value)) < 300
@@ -195,8 +194,8 @@ def test_a_plus_that_came_as_a_space_in_a_query_is_the_offsets() -> None:
 )
 def test_a_time_that_is_written_is_read_as_the_same_millisecond(at: datetime, minutes: int) -> None:
     local = at.replace(microsecond=at.microsecond // 1000 * 1000, tzinfo=timezone(timedelta(minutes=minutes)))
-    assert times.read(times.text(local)) == local
-    assert times.read(local.isoformat()) == local
+    assert read_time(time_text(local)) == local
+    assert read_time(local.isoformat()) == local
 
 
 class Inner(Sent):

@@ -1,0 +1,306 @@
+"""What the law asks for: records of consent, legal holds, receipts of erasures, and all that is held about a person."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, convert, field
+
+from chalicelib.api.v1.endpoint import Call, Operation, answer_of, nothing
+from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Text, Time, Token
+from chalicelib.core import consent, erasures, model
+from chalicelib.core.consent import Basis
+from chalicelib.core.errors import ConsentNotFound, ErasureNotFound, FaceNotFound, InvalidInput, NotAllowed, TooMany
+from chalicelib.core.model import Face
+from chalicelib.core.roles import Role
+from chalicelib.core.values import time_text
+
+LegalBasis = Annotated[
+    Basis,
+    Meta(
+        description="By the GDPR. `consent`: Articles 6(1)(a) and 9(2)(a). `contract`: 6(1)(b). `legal_obligation`: "
+        "6(1)(c). `vital_interest`: 6(1)(d), 9(2)(c). `public_interest`: 6(1)(e), 9(2)(g). `legitimate_interest`: "
+        "6(1)(f). `employment`: 9(2)(b). `legal_claims`: 9(2)(f). Those of Article 6 alone do not allow biometric data "
+        "by themselves."
+    ),
+]
+Evidence = Annotated[
+    str, Meta(max_length=500, description="What shows it, such as where the signed form lies. It is no file.")
+]
+
+
+class NewConsent(Sent):
+    """On what basis somebody is in the book."""
+
+    basis: LegalBasis
+    given_at: Annotated[Instant, Meta(description="When it was given, or when the basis began; at most now.")]
+    evidence: Evidence = ""
+    expires_at: Annotated[Instant | None, Meta(description="In the future; null: it does not end.")] = None
+
+
+class Consent(Answer):
+    face: str
+    name: Annotated[str, Meta(description="The face's.")]
+    basis: LegalBasis
+    given_at: Time
+    evidence: Evidence
+    expires_at: Time | None
+
+
+class ConsentsWanted(Sent):
+    expires_before: Annotated[
+        Instant | None, Meta(description="Only those that expire before then, and that have already; else all.")
+    ] = None
+    face: Annotated[Text | None, Meta(description="Only that of this face, or none; without any other parameter.")] = (
+        None
+    )
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    token: Token | None = None
+
+
+class ConsentsPage(Answer):
+    consents: list[Consent]
+    next_token: NextToken
+
+
+def list_consents(call: Call, query: ConsentsWanted) -> ConsentsPage:
+    """List the records of all faces, the one that expires first at the beginning; last those that do not expire."""
+    if query.face is not None:
+        if query.expires_before is not None or query.token is not None:
+            raise InvalidInput("face is one record at most: leave out expires_before and token")
+        found = call.services.faces.get(call.tenant, query.face)
+        return ConsentsPage(consents=[_answer(found, found.consent)] if found.consent else [], next_token=None)
+    page = call.services.consents.page(call.tenant, query.expires_before, query.limit, query.token)
+    records = [_answer(face, face.consent) for face in page.rows if face.consent]
+    return ConsentsPage(consents=records, next_token=page.next_token)
+
+
+def get_consent(call: Call) -> Consent:
+    """Read a face's record of consent."""
+    face, record = call.services.consents.of_face(call.tenant, call.path["id"])
+    return _answer(face, record)
+
+
+def set_consent(call: Call, body: NewConsent) -> Consent:
+    """Write down on what basis a face is in the book, in place of what was written before."""
+    call.services.consents.set(call.tenant, call.path["id"], record_of(body), call.request)
+    return get_consent(call)
+
+
+def withdraw_consent(call: Call) -> None:
+    """Take a face's record away. No undo of a merge brings it back.
+
+    The face itself stays: erase it if nothing else allows you to keep it.
+    """
+    call.services.consents.withdraw(call.tenant, call.path["id"], call.request)
+
+
+def record_of(body: NewConsent) -> consent.Consent:
+    return consent.Consent(body.basis, body.given_at, body.evidence, body.expires_at)
+
+
+def _answer(face: Face, record: consent.Consent) -> Consent:
+    return Consent.made_of(record, face=face.faceid, name=face.name)
+
+
+Reason = Annotated[str, Meta(min_length=1, max_length=500)]
+
+
+class HoldChange(Sent):
+    held: Annotated[bool, Meta(description="True sets the hold, false lifts it.")]
+    reason: Annotated[Reason, Meta(description="Why: the number of a case, the letter of an authority.")]
+
+
+class Hold(Answer):
+    """The legal hold of a face. A face on hold is neither deleted nor erased, and retention leaves it as it is."""
+
+    face: Annotated[str, Meta(description="Its id.")]
+    held: bool
+    reason: Annotated[str | None, Meta(description="Null if it is not held; likewise the time.")]
+    since: Time | None
+
+
+class Holds(Answer):
+    holds: Annotated[list[Hold], Meta(max_length=1000)]
+    next_token: Annotated[NextToken, Meta(description="Null: all are in one answer.")]
+
+
+def list_holds(call: Call) -> Holds:
+    """List the faces under legal hold, by their ids. It reads these only, however many faces there are."""
+    return Holds(holds=[_hold(*one) for one in call.services.holds.all(call.tenant.name)], next_token=None)
+
+
+def get_hold(call: Call) -> Hold:
+    """Read whether a face is under legal hold."""
+    face = call.services.faces.get(call.tenant, call.path["id"])
+    return _hold(face.faceid, face.hold)
+
+
+def change_hold(call: Call, body: HoldChange) -> Hold:
+    """Set or lift the legal hold of a face.
+
+    While it is held, whatever would delete or erase it is answered 409 FaceHeld and changes nothing, and retention
+    leaves the face and its observations, and the captures that show it. A face that it is merged into is held as well,
+    and if that merge is undone, both are. Of a held face only the reason changes. 409 TooMany if 1,000 are held.
+    """
+    holds, faceid = call.services.holds, call.path["id"]
+    if body.held:
+        holds.set(call.tenant, faceid, body.reason, call.request)
+    else:
+        holds.lift(call.tenant, faceid, body.reason, call.request)
+    return get_hold(call)
+
+
+def _hold(faceid: str, hold: model.Hold | None) -> Hold:
+    if hold is None:
+        return Hold(face=faceid, held=False, reason=None, since=None)
+    return Hold(face=faceid, held=True, reason=hold.reason, since=time_text(hold.at))
+
+
+class ErasuresWanted(Sent):
+    limit: Annotated[int, Meta(ge=1, le=100)] = 50
+    token: Token | None = None
+
+
+class ErasedFaces(Answer):
+    """The faces as hashes: SHA-256 of the salt, a line break and the face's id, in hexadecimal."""
+
+    salt: str
+    sha256: list[str]
+
+
+class Removed(Answer):
+    """SHA-256 of each template and each picture that was removed, in hexadecimal."""
+
+    templates: list[str] = field(default_factory=list)
+    pictures: list[str] = field(default_factory=list)
+
+
+class ErasedCounts(Answer):
+    """Counts of what the book held. `captures_hidden`: pictures that show others, and the person not any more."""
+
+    observations: int = 0
+    captures_deleted: int = 0
+    captures_hidden: int = 0
+
+
+class ReceiptStatement(Answer):
+    kind: Literal["erasure"]
+    tenant: str
+    id: str
+    asked_at: Time
+    done_at: Time
+    by: Annotated[str, Meta(description="Id of the key that asked for it, or a word for another way.")]
+    faces: ErasedFaces
+    removed: Removed
+    counts: ErasedCounts
+    left: Annotated[str, Meta(description="What is left, in words.")]
+
+
+class Receipt(Answer):
+    """A statement that the tenant signs: save it as it is. `regulars receipt verify` checks it without the service."""
+
+    statement: ReceiptStatement
+    public_key: Annotated[
+        str, Meta(description="Of Ed25519, in base64: `GET /v1/signing-key` has it, perhaps among the earlier ones.")
+    ]
+    signature: Annotated[str, Meta(description="Over the statement in canonical JSON, in base64.")]
+
+
+class Erasure(Answer):
+    """An erasure. It knows no face any more once it is done."""
+
+    id: str
+    state: Literal["running", "done"]
+    faces: Annotated[int, Meta(description="How many faces were deleted.")]
+    asked_at: Time
+    done_at: Time | None
+    step: Annotated[int, Meta(description="How many of its steps are done.")]
+    steps: int
+    counts: ErasedCounts
+    receipt: Receipt | None
+
+
+class ErasuresPage(Answer):
+    erasures: list[Erasure]
+    next_token: NextToken
+
+
+def list_erasures(call: Call, query: ErasuresWanted) -> ErasuresPage:
+    """List the erasures, newest first, with their receipts."""
+    found = call.services.erasures.page(call.tenant.name, query.limit, query.token)
+    return ErasuresPage(erasures=[erasure_of(one) for one in found.rows], next_token=found.next_token)
+
+
+def get_erasure(call: Call) -> Erasure:
+    """Read how far an erasure is, and its receipt once it is done.
+
+    The face is gone before the erasure is answered at all. The rest takes minutes: requests that were under way end
+    first, and a service that was stopped goes on within the hour.
+    """
+    return erasure_of(call.services.erasures.get(call.tenant.name, call.path["id"]))
+
+
+def erasure_of(erasure: erasures.Erasure) -> Erasure:
+    return Erasure.made_of(
+        erasure,
+        state="running" if erasure.done_at is None else "done",
+        faces=erasure.number,
+        asked_at=time_text(erasure.at),
+        steps=len(erasure.steps),
+        counts=ErasedCounts(**erasure.counts),
+        receipt=None if erasure.receipt is None else convert(erasure.receipt, Receipt),
+    )
+
+
+class EverythingWanted(Sent):
+    language: Annotated[Literal["en", "zh"], Meta(description="Of the page in it that people read.")] = "en"
+    part: Annotated[Text | None, Meta(description="The `next_part` of the answer before; not sent, the first.")] = None
+
+
+class Everything(Answer):
+    url: Annotated[str, Meta(description="The zip file, for an hour. The URL needs no key: give it to nobody else.")]
+    size: Annotated[int, Meta(ge=0, description="Bytes.")]
+    next_part: Annotated[str | None, Meta(description="Ask for the next part with it; null: this is the last.")]
+
+
+def get_everything(call: Call, query: EverythingWanted) -> Everything:
+    """Get all that is held about a person, as a zip file: `everything.json`, `index.html` to read, and pictures.
+
+    Captures that show others, too, come with the faces of these others hidden. An archive of over 24 MB comes in parts:
+    ask until `next_part` is null, and unpack all into one folder. The key must see pictures.
+    """
+    if not call.caller.sees_pictures:
+        raise NotAllowed("this key sees no pictures, and all that is held about a person has them: use another key")
+    part = call.services.archives.part(call.tenant, call.path["id"], query.language, query.part)
+    return Everything.made_of(part, url=call.absolute(part.url))
+
+
+OPERATIONS = (
+    Operation("GET", "/v1/consents", list_consents, Role.VIEWER, errors=(FaceNotFound,)),
+    Operation("GET", "/v1/faces/{id}/consent", get_consent, Role.VIEWER, errors=(FaceNotFound, ConsentNotFound)),
+    Operation(
+        "PUT",
+        "/v1/faces/{id}/consent",
+        set_consent,
+        Role.OPERATOR,
+        errors=(FaceNotFound, ConsentNotFound),
+        again=answer_of(get_consent),
+    ),
+    Operation(
+        "DELETE",
+        "/v1/faces/{id}/consent",
+        withdraw_consent,
+        Role.OPERATOR,
+        errors=(FaceNotFound, ConsentNotFound),
+        again=nothing,
+    ),
+    Operation("GET", "/v1/holds", list_holds, Role.OPERATOR),
+    Operation("GET", "/v1/faces/{id}/hold", get_hold, Role.OPERATOR, errors=(FaceNotFound,)),
+    Operation(
+        "PUT", "/v1/faces/{id}/hold", change_hold, Role.ADMIN, errors=(FaceNotFound, TooMany), again=answer_of(get_hold)
+    ),
+    Operation("GET", "/v1/erasures", list_erasures, Role.OPERATOR),
+    Operation("GET", "/v1/erasures/{id}", get_erasure, Role.OPERATOR, errors=(ErasureNotFound,)),
+    Operation("GET", "/v1/faces/{id}/everything", get_everything, Role.ADMIN, errors=(FaceNotFound,)),
+)
