@@ -22,7 +22,9 @@ FUNCTIONS = FOLDER / "functions.yaml"
 
 def load(path: Path) -> dict[str, Any]:
     """Read a template that uses the long forms of CloudFormation's functions, so that it is plain YAML."""
-    template: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    # libyaml reads it ten times as fast, and every wheel of PyYAML has it.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    template: dict[str, Any] = yaml.load(path.read_text(encoding="utf-8"), loader)  # noqa: S506 -- a safe one
     return template
 
 

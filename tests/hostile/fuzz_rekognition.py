@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from http.client import HTTPException, HTTPResponse
 from io import BytesIO
 from pathlib import Path
@@ -217,7 +218,7 @@ def broken_member(attack: Attack, rng: random.Random) -> None:
 
 
 def hostile_picture(attack: Attack, rng: random.Random) -> None:
-    text = base64.b64encode(next(mutated(PICTURES, rng)) if rng.random() < 0.7 else rng.choice(HUGE)).decode()
+    text = base64.b64encode(next(mutated(PICTURES, rng)) if rng.random() < 0.7 else rng.choice(huge())).decode()
     if rng.random() < 0.3:
         text = rng.choice((text[:-1], text.replace("A", "-"), f" {text}", text + "====", text + "\n", "A" * 6_990_512))
     place = rng.choice(("Image", "SourceImage", "TargetImage"))
@@ -306,17 +307,22 @@ def _page(width: int, height: int, form: str = "PNG") -> bytes:
 
 
 PICTURES = [one for one in PARSERS["pictures"].corpus if len(one) < LARGEST]
-HUGE = (
-    _page(20_000, 20_000),
-    _page(8_192, 8_192),
-    _page(8_193, 80),
-    _page(1, 1),
-    _page(80, 80),
-    _page(60_000, 1, "JPEG"),
-    b"\x89PNG\r\n\x1a\n",
-    b"\xff\xd8\xff",
-    b"",
-)
+
+
+@cache
+def huge() -> tuple[bytes, ...]:
+    """Pictures of every size that is refused, and what only begins as one."""
+    return (
+        _page(20_000, 20_000),
+        _page(8_192, 8_192),
+        _page(8_193, 80),
+        _page(1, 1),
+        _page(80, 80),
+        _page(60_000, 1, "JPEG"),
+        b"\x89PNG\r\n\x1a\n",
+        b"\xff\xd8\xff",
+        b"",
+    )
 
 
 # --- judging ----------------------------------------------------------------------------------------------------------

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 from chalice.app import Chalice
-from jsonschema import ValidationError
-from openapi_spec_validator import validate
 
 from chalicelib.api.v1 import errors
 from chalicelib.api.v1.routes import OPERATIONS
@@ -46,6 +44,8 @@ def test_it_is_served_without_a_key(v1: V1Client) -> None:
 
 
 def test_it_is_a_legal_openapi_document() -> None:
+    from openapi_spec_validator import validate  # this and jsonschema: their imports take a second
+
     validate(document().all)
 
 
@@ -106,6 +106,8 @@ def test_its_words_are_the_codes() -> None:
 
 
 def test_an_error_that_an_operation_does_not_name_is_not_as_documented() -> None:
+    from jsonschema import ValidationError
+
     for error, path in ((Busy("busy"), "/v1/cameras"), (CameraNotFound("none"), "/v1/cameras/door")):
         answer = errors.failure(error)
         document().require_answer("GET", path, answer.status_code, json.loads(answer.body))
@@ -115,6 +117,8 @@ def test_an_error_that_an_operation_does_not_name_is_not_as_documented() -> None
 
 
 def test_an_answer_with_a_member_too_many_or_too_few_is_not_as_documented() -> None:
+    from jsonschema import ValidationError
+
     good = errors.problem(503, "Busy", "busy")
     document().require_answer("GET", "/v1/cameras", 503, good)
     few = {name: value for name, value in good.items() if name != "code"}
