@@ -34,7 +34,7 @@ from chalicelib.core.model import Credentials
 from chalicelib.core.search import SearchRequest
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
-from regulars.clients.client import Icredit, Reply, Sunmi
+from regulars.clients import Icredit, Reply, Sunmi
 from regulars.errors import WrongAnswer
 
 SITE = Path(__file__).resolve().parent / "lambda_site"

@@ -35,9 +35,8 @@ from bench.ingest import seen
 from bench.measuring import free_port, memory_bytes, pack, parser, processor_s, timed, write
 from chalicelib.vision.cpu_slots import cores
 from chalicelib.vision.pipeline import FacePipeline
-from regulars.clients.client import Connection
-from regulars.clients.v1 import STORED, V1, Picture
-from regulars.demo.pictures import jpeg, opened
+from regulars.clients import STORED, V1, Connection, Picture
+from regulars.demo.album import jpeg, opened
 from regulars.demo.run import find_pictures
 from regulars.demo.week.scenes import WIDTH, Scenes
 from regulars.demo.week.timeline import GAP, Capture

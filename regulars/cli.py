@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 import click
 from click.shell_completion import get_completion_class
@@ -14,21 +13,15 @@ from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.errors import InvalidInput, RegularsError
 from chalicelib.settings import SettingError
 from chalicelib.vision.packs.packs import MissingModel
-from regulars import about, captures, erase, hold, notice, receipt, retention
-from regulars.audit import command as audit
-from regulars.backup import command as backup
+from regulars import audit, box, privacy
 from regulars.book import command as book
 from regulars.cost import command as cost
 from regulars.demo import command as demo
 from regulars.deploy import command as deploy
-from regulars.doctor import command as doctor
 from regulars.errors import OperatorError
 from regulars.evaluate import command as evaluate
-from regulars.fsck import command as fsck
 from regulars.models import command as models
 from regulars.mqtt import command as mqtt
-from regulars.options import configured, data_option, models_option, serve_options
-from regulars.serve import command as serve
 from regulars.tenants import command as tenants
 from regulars.tenants import keys
 from regulars.transfer import command as transfer
@@ -76,24 +69,8 @@ def completion(shell: str) -> None:
     print(found(commands, {}, "regulars", "_REGULARS_COMPLETE").source())
 
 
-@click.command(short_help="Print the settings in force, and what set them.")
-@data_option
-@models_option
-@serve_options
-def config(**options: Any) -> None:
-    """Print all settings of one box, as regulars.toml has them: those in force with what set them, and the rest.
-
-    \b
-    Examples:
-      regulars config
-      regulars config --port 443 > regulars.toml
-    """
-    for line in configured(**options).lines():
-        print(line)
-
-
 for command in (
-    serve.serve,
+    box.serve,
     tenants.tenants,
     keys.console,
     models.models,
@@ -101,26 +78,26 @@ for command in (
     demo.demo,
     demo.week,
     book.today,
-    captures.captures,
-    hold.hold,
-    retention.retention,
-    notice.notice,
+    box.captures,
+    privacy.hold,
+    privacy.retention,
+    privacy.notice,
     evaluate.evaluate,
     evaluate.calibrate,
     deploy.deploy,
     cost.cost,
     audit.audit,
-    backup.backup,
-    backup.restore,
+    box.backup,
+    box.restore,
     transfer.import_,
     transfer.export,
     mqtt.mqtt,
-    about.about,
-    fsck.fsck,
-    doctor.doctor,
-    config,
-    receipt.receipt,
-    erase.erase,
+    privacy.about,
+    box.fsck,
+    box.doctor,
+    box.config,
+    privacy.receipt,
+    privacy.erase,
     completion,
 ):
     commands.add_command(command)

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from regulars.clients.client import DONE, NO_MATCH, UNUSABLE, Icredit, Reply, Sunmi, SunmiReply
-from regulars.demo import pictures
+from regulars.clients import DONE, NO_MATCH, UNUSABLE, Icredit, Reply, Sunmi, SunmiReply
+from regulars.demo import album
 from regulars.demo.album import Plan, Probe
 
 GROUP, LOBBY = "vip", "lobby"
@@ -71,7 +71,7 @@ class Story:
         for probe in plan.nobody:
             self._search(Part.NOBODY, probe)
         for one in plan.several:
-            self._search_several(one.photo.name, pictures.prepared(one.photo.read()), one.names)
+            self._search_several(one.photo.name, album.prepared(one.photo.read()), one.names)
         self._compose(plan)
         if plan.removed is not None:
             self._delete(plan.removed, ids[plan.removed.person or ""])
@@ -82,7 +82,7 @@ class Story:
         self._tell(Step(Part.GROUP, "createGroup", GROUP, answer, made.code == DONE, made.reply.elapsed_ms))
 
     def _enrol(self, probe: Probe, faceid: str) -> None:
-        done = self._camera.add_face(GROUP, faceid, pictures.prepared(probe.photo.read()))
+        done = self._camera.add_face(GROUP, faceid, album.prepared(probe.photo.read()))
         if done.code == DONE:
             self._names[faceid] = probe.person or faceid
         answer = f"enrolled as {faceid}" if done.code == DONE else _refusal(done)
@@ -90,7 +90,7 @@ class Story:
         self._tell(Step(Part.ENROL, "addFace", probe.photo.name, answer, right, ms))
 
     def _search(self, part: Part, probe: Probe) -> None:
-        found = self._camera.search(pictures.prepared(probe.photo.read()))
+        found = self._camera.search(album.prepared(probe.photo.read()))
         faceid = str(found.data.get("faceid", ""))
         if found.code == DONE:
             name = self._names.get(faceid, faceid)
@@ -141,7 +141,7 @@ class Story:
     def _compose(self, plan: Plan) -> None:
         """Put people side by side, search them in the camera's gallery, then enrol and find them in the cloud's."""
         chosen = {probe.person: probe for probe in [*plan.known[:3], *plan.strangers[:1]] or plan.enrolments[:1]}
-        strip = pictures.side_by_side([probe.photo.read() for probe in [*chosen.values(), *plan.nobody[:1]]])
+        strip = album.side_by_side([probe.photo.read() for probe in [*chosen.values(), *plan.nobody[:1]]])
         self._search_several("side by side", strip, {person for person in chosen if person})
         enrolled = self._cloud.enrol(LOBBY, strip, {"LABLE_A": "visitor"})
         tokens = {entity.token for entity in enrolled.entities}
@@ -149,7 +149,7 @@ class Story:
         right = not enrolled.failed and len(tokens) == len(chosen)
         ms = enrolled.reply.elapsed_ms
         self._tell(Step(Part.LOBBY, "manage, enrol", "side by side", answer, right, ms))
-        self._search_lobby(pictures.darkened(strip), tokens)
+        self._search_lobby(album.darkened(strip), tokens)
 
     def _search_lobby(self, picture: bytes, tokens: set[str]) -> None:
         again = self._cloud.search(LOBBY, picture)

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Profile
-from regulars.options import settings_of, storage_options, together
+from regulars.options import opened, settings_of, storage_options, together, with_services
 from regulars.tenants import keys
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
 
 _NONE = "none"
 
@@ -173,36 +178,40 @@ def add(name: str, profile: str, data: Path | None, stage: str | None, **given: 
       regulars tenants add chain --profile cloud --faces 10000000 --shards 10
       regulars tenants add shop-12 --stage prod
     """
-    from regulars.tenants import tenants
+    from chalicelib.services.tenants.settings import TenantSettings
+    from regulars.tenants.tenants import print_new
 
-    tenants.add(settings_of(data=data, stage=stage), name, Profile(profile), _changes(given))
+    chosen = TenantSettings(**_changes(given))
+    with closing(opened(settings_of(data=data, stage=stage), new=True)) as services:
+        print_new(services, lambda book: book.add(name, Profile(profile), chosen))
 
 
 @tenants.command("list")
-@storage_options
-def list_all(data: Path | None, stage: str | None) -> None:
+@with_services
+def list_all(services: Services) -> None:
     """List all tenants."""
-    from regulars.tenants import tenants
+    from regulars.tenants.tenants import table
 
-    tenants.show_all(settings_of(data=data, stage=stage))
+    for line in table(services.tenants.all()):
+        print(line)
 
 
 @tenants.command(short_help="Show all settings of a tenant.")
 @click.argument("name")
-@storage_options
-def show(name: str, data: Path | None, stage: str | None) -> None:
+@with_services
+def show(services: Services, name: str) -> None:
     """Show all settings of a tenant, and the model of its searches."""
     from regulars.tenants import tenants
 
-    tenants.show(settings_of(data=data, stage=stage), name)
+    tenants.show(services, name)
 
 
 @tenants.command("set")
 @click.argument("name")
 @_settings_options
-@storage_options
-def change(name: str, data: Path | None, stage: str | None, **given: Any) -> None:
-    """Change settings of a tenant, also while the service runs.
+@with_services
+def change(services: Services, name: str, **given: Any) -> None:
+    """Change settings of a tenant, also while the service runs. They hold from its next request on.
 
     \b
     Examples:
@@ -212,17 +221,21 @@ def change(name: str, data: Path | None, stage: str | None, **given: Any) -> Non
     """
     from regulars.tenants import tenants
 
-    tenants.change(settings_of(data=data, stage=stage), name, _changes(given))
+    changes = _changes(given)
+    if not changes:
+        raise InvalidInput("say what to set; `regulars tenants set --help` lists what there is")
+    services.tenants.change(name, changes)
+    tenants.show(services, name)
 
 
 @tenants.command(short_help="Give a tenant new keys and a new code.")
 @click.argument("name")
-@storage_options
-def rotate(name: str, data: Path | None, stage: str | None) -> None:
+@with_services
+def rotate(services: Services, name: str) -> None:
     """Give a tenant new keys and a new code; the old ones stop working."""
-    from regulars.tenants import tenants
+    from regulars.tenants.tenants import print_new
 
-    tenants.rotate(settings_of(data=data, stage=stage), name)
+    print_new(services, lambda book: book.rotate(name))
 
 
 @tenants.command("renew-signing")
@@ -230,8 +243,8 @@ def rotate(name: str, data: Path | None, stage: str | None) -> None:
 @click.option(
     "--lost", is_flag=True, help="Go on if the old key cannot be read any more, and so cannot sign the new one."
 )
-@storage_options
-def renew_signing(name: str, *, lost: bool, data: Path | None, stage: str | None) -> None:
+@with_services
+def renew_signing(services: Services, name: str, *, lost: bool) -> None:
     """Give a tenant a new key that signs receipts and the audit.
 
     What the old key signed stays as good as it was. What waits for a key is signed by the next sweep.
@@ -241,29 +254,34 @@ def renew_signing(name: str, *, lost: bool, data: Path | None, stage: str | None
       regulars tenants renew-signing shop-12
       regulars tenants renew-signing shop-12 --lost --stage prod
     """
-    from regulars.tenants import tenants
+    from chalicelib.core.renewals import renewal_of
+    from chalicelib.core.signing import fingerprint
+    from regulars.tenants.tenants import earlier
 
-    tenants.renew_signing(settings_of(data=data, stage=stage), name, is_lost=lost)
+    renewal = renewal_of(services.signing.renew(services.tenants.named(name).name, is_lost=lost))
+    print(f"fingerprint  {fingerprint(renewal.new)}")
+    print(f"before that  {earlier(renewal)}")
+    print(
+        "hand out the new fingerprint, and keep the audit's next head elsewhere; what waits is signed by the next sweep"
+    )
 
 
 @tenants.command()
 @click.argument("name")
-@storage_options
-def disable(name: str, data: Path | None, stage: str | None) -> None:
+@with_services
+def disable(services: Services, name: str) -> None:
     """Refuse a tenant's requests; its data stays."""
-    from regulars.tenants import tenants
-
-    tenants.set_disabled(settings_of(data=data, stage=stage), name, disabled=True)
+    services.tenants.disable(name)
+    print(f"{name} is disabled: its requests are refused, its data stays")
 
 
 @tenants.command()
 @click.argument("name")
-@storage_options
-def enable(name: str, data: Path | None, stage: str | None) -> None:
+@with_services
+def enable(services: Services, name: str) -> None:
     """Accept a disabled tenant's requests again."""
-    from regulars.tenants import tenants
-
-    tenants.set_disabled(settings_of(data=data, stage=stage), name, disabled=False)
+    services.tenants.enable(name)
+    print(f"{name} is enabled")
 
 
 tenants.add_command(keys.keys)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench import load
-from regulars.clients.client import Reply
+from regulars.clients import Reply
 
 
 def reply(status: int = 200, answer: Any = None, **headers: str) -> Reply:

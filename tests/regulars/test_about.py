@@ -9,8 +9,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-
 from regulars.about import face_of_photo
+
 from regulars.cli import main
 from regulars.errors import OperatorError
 from tests.fakes import Person, picture

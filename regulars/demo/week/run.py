@@ -14,10 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from regulars.book.printing import WeekRow, week_table
-from regulars.clients.client import Connection, Sunmi
-from regulars.clients.v1 import V1, Picture
-from regulars.demo.console import TENANT, name, wait_until_resolved
-from regulars.demo.run import ended_by_signals, find_pictures, scratch_folder, stay
+from regulars.clients import V1, Connection, Picture, Sunmi
+from regulars.demo.run import TENANT, ended_by_signals, find_pictures, name, scratch_folder, stay, wait_until_resolved
 from regulars.demo.week import book, timeline
 from regulars.demo.week.scenes import Scenes
 from regulars.demo.week.timeline import Capture, ExpectedEntry

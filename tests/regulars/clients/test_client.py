@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from chalicelib.core.model import Credentials, Profile
-from regulars.clients.client import Connection, Reply, Sunmi, signature
+from regulars.clients import Connection, Reply, Sunmi, signature
 from tests.adapters.web.servers import head, says, serving
 
 PICTURE = b"\xff\xd8\r\n--x\x00"

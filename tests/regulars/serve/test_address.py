@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from regulars.serve import folder
-from regulars.serve.address import url_of
+from regulars.serve.settings import url_of
 from tests.faults.server import Server
 
 

@@ -19,7 +19,7 @@ from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
 from regulars.cli import main
-from regulars.clients.client import DONE, Connection, Icredit, Sunmi
+from regulars.clients import DONE, Connection, Icredit, Sunmi
 from regulars.errors import WrongAnswer
 from regulars.serve import server, service
 from regulars.serve.server import zones_text

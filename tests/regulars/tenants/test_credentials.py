@@ -139,7 +139,7 @@ def test_first_tenants_whose_making_was_cut_off_take_the_zone_of_the_machine_too
     ],
 )
 def test_the_zone_of_the_machine_is_read_from_it_and_utc_if_it_has_no_name(machine: str, zone: str) -> None:
-    program = "from regulars.tenants.zone import zone_of_machine; print(zone_of_machine())"
+    program = "from regulars.tenants.credentials import zone_of_machine; print(zone_of_machine())"
     asked = [sys.executable, "-W", "error", "-c", program]
     done = subprocess.run(asked, capture_output=True, text=True, check=True, env={**os.environ, "TZ": machine})
     assert done.stdout.strip() == zone

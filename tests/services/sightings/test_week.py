@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from regulars.clients.client import Connection, Sunmi
-from regulars.clients.v1 import V1
+from regulars.clients import V1, Connection, Sunmi
 from regulars.demo.week import run, timeline
 from regulars.demo.week.timeline import Capture
 from regulars.serve import service
