@@ -15,7 +15,7 @@ from regulars_client import models
 
 from chalicelib.core.model import Tenant
 from chalicelib.services.captures.one_step import Shot
-from tests.console.conftest import DESK, PHONE, Book, Visitor, becomes, settle, shoot
+from tests.console.conftest import TOUCH, Book, Visitor, becomes, settle, shoot, visiting
 from tests.console.test_flows import assert_accessible
 from tests.fakes import Person, picture
 from tests.regulars.serve.box import Box, serving
@@ -65,10 +65,8 @@ def shop(browser: Browser, tmp_path: Path) -> Iterator[Shop]:
             client.add_camera(id="door", name="Front door", labels={})
             for seed, name in enumerate(NAMES):
                 client.enrol_face(picture=picture(Person(seed)), group="regular", name=name)
-        visitor = Visitor(browser.new_context(viewport=DESK, locale="en-GB"), Book(box.url, tmp_path, box.key, box.key))
-        yield Shop(box, visitor)
-        visitor.check()
-        visitor.context.close()
+        with visiting(browser, Book(box.url, tmp_path, box.key, box.key)) as visitor:
+            yield Shop(box, visitor)
 
 
 def test_people_are_chosen_in_a_table_and_labelled_and_the_labels_are_taken_back(shop: Shop) -> None:
@@ -160,7 +158,7 @@ def test_a_group_is_made_noted_renamed_and_deleted_on_the_page(shop: Shop) -> No
         page.get_by_role("button", name="Delete the group").click()
         expect(page.get_by_role("button", name="Deliveries")).to_have_count(0)
         assert "Deliveries" not in {one.name for one in client.list_groups()}
-    shop.visitor.complaints[:] = [one for one in shop.visitor.complaints if "409" not in one]
+    shop.visitor.forgive("409")
 
 
 def test_the_table_for_spreadsheets_has_everybody_and_no_formula(shop: Shop) -> None:
@@ -178,18 +176,15 @@ def test_the_table_for_spreadsheets_has_everybody_and_no_formula(shop: Shop) -> 
 
 
 def test_a_phone_selects_and_moves_by_touch(shop: Shop, browser: Browser) -> None:
-    context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True, locale="en-GB")
-    phone = Visitor(context, shop.visitor.book)
-    page = phone.sign_in().open("#/people")
-    cells = page.get_by_role("gridcell")
-    for name in ("Ann Lee", "Dmitri"):
-        cells.filter(has_text=name).get_by_role("checkbox").tap()
-    page.get_by_label("Move to").select_option("VIP")
-    expect(page.get_by_text("2 moved to VIP")).to_be_visible()
-    page.get_by_role("button", name="Undo").tap()
-    becomes(page, lambda: shop.groups()["VIP"] == 0)
-    phone.check()
-    context.close()
+    with visiting(browser, shop.visitor.book, None, **TOUCH) as phone:
+        page = phone.open("#/people")
+        cells = page.get_by_role("gridcell")
+        for name in ("Ann Lee", "Dmitri"):
+            cells.filter(has_text=name).get_by_role("checkbox").tap()
+        page.get_by_label("Move to").select_option("VIP")
+        expect(page.get_by_text("2 moved to VIP")).to_be_visible()
+        page.get_by_role("button", name="Undo").tap()
+        becomes(page, lambda: shop.groups()["VIP"] == 0)
 
 
 def test_who_is_deleted_is_gone_from_every_page_at_once_and_comes_back_when_undone(shop: Shop) -> None:
@@ -217,9 +212,7 @@ def test_who_signs_out_while_a_deletion_waits_has_deleted(shop: Shop) -> None:
     expect(page.get_by_label("Key", exact=True)).to_be_visible()
     with shop.box.client() as client:
         assert not [*client.list_faces(name="Dmitri")]
-    shop.visitor.complaints[:] = [
-        one for one in shop.visitor.complaints if "401" not in one
-    ]  # lists that come too late
+    shop.visitor.forgive("401")
 
 
 def test_of_pairs_that_look_alike_one_is_merged_and_one_is_said_to_be_two_people(shop: Shop) -> None:
