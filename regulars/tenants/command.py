@@ -42,9 +42,13 @@ def _amount(text: str) -> float | str:
         raise click.BadParameter(f"a number, or `none`, not {text[:40]!r}") from None
 
 
+def _given(name: str, kind: Any, metavar: str, means: str) -> Callable[[Any], Any]:
+    return click.option(name, type=kind, metavar=metavar, help=means)
+
+
 def _number(name: str, means: str) -> Callable[[Any], Any]:
     """Make the option of a whole number, or of none."""
-    return click.option(name, type=_count, metavar="N", help=means)
+    return _given(name, _count, "N", means)
 
 
 def _switch(names: str, means: str, called: str | None = None) -> Callable[[Any], Any]:
@@ -58,44 +62,40 @@ _settings_options = together(
         "--capture-mb-a-day",
         "Most megabytes of captures that a camera may offer a day, or `none` for no limit. Initially 20000.",
     ),
-    click.option(
+    _given(
         "--time-zone",
-        metavar="ZONE",
-        help="IANA time zone of its days, for limits a day and statistics. Initially Asia/Shanghai.",
+        str,
+        "ZONE",
+        "IANA time zone of its days, for limits a day and statistics. Initially Asia/Shanghai.",
     ),
     _switch("--refuse-md5/--no-refuse-md5", "Accept only signatures by HMAC-SHA256."),
     _switch(
         "--numeric-faceids/--no-numeric-faceids", "Accept only faceids from 1 to 2^63 - 1.", "numeric_faceids_only"
     ),
-    click.option(
+    _given(
         "--attributes-off",
-        type=_names,
-        metavar="NAMES",
-        help="Attributes not to store or answer, of age,gender,emotion,pose,beauty,liveness; `none` turns all on.",
+        _names,
+        "NAMES",
+        "Attributes not to store or answer, of age,gender,emotion,pose,beauty,liveness; `none` turns all on.",
     ),
-    click.option(
+    _given(
         "--least-liveness",
-        type=_amount,
-        metavar="SHARE",
-        help="Refuse faces with a lower liveness, 0 to 1, or `none` (the initial setting; docs/vision.md).",
+        _amount,
+        "SHARE",
+        "Refuse faces with a lower liveness, 0 to 1, or `none` (the initial setting; docs/vision.md).",
     ),
-    click.option(
+    _given(
         "--min-age",
-        type=_amount,
-        metavar="YEARS",
-        help="Leave faces that look younger, 1 to 21, out of captures and searches, or `none` (the initial setting).",
+        _amount,
+        "YEARS",
+        "Leave faces that look younger, 1 to 21, out of captures and searches, or `none` (the initial setting).",
     ),
-    click.option(
-        "--enrol-quality",
-        type=float,
-        metavar="SCORE",
-        help="Least quality of a picture to enrol, 20 (the initial setting) to 100.",
-    ),
-    click.option(
+    _given("--enrol-quality", float, "SCORE", "Least quality of a picture to enrol, 20 (the initial setting) to 100."),
+    _given(
         "--review-margin",
-        type=float,
-        metavar="SCORE",
-        help="Matches less than this above their threshold are for review, 0 (none) to 0.5. Initially 0.03.",
+        float,
+        "SCORE",
+        "Matches less than this above their threshold are for review, 0 (none) to 0.5. Initially 0.03.",
     ),
     _switch("--learns/--no-learns", "Let faces learn from their sure sightings. Initially they do (docs/visits.md)."),
     _number("--learnt-days", "Remove learnt pictures N days after their capture, or `none` (the initial setting)."),
@@ -111,11 +111,9 @@ _settings_options = together(
         "--keeps-pictures/--no-pictures",
         "Keep pictures of faces and captures. Else templates only, and stored pictures are removed.",
     ),
-    click.option(
-        "--controller", metavar="TEXT", help="Who is responsible for the data, as the notice says it, or `none`."
-    ),
-    click.option("--contact", metavar="TEXT", help="How to reach them about the data."),
-    click.option("--purposes", metavar="TEXT", help="What faces are recognised for; empty for the usual words."),
+    _given("--controller", str, "TEXT", "Who is responsible for the data, as the notice says it, or `none`."),
+    _given("--contact", str, "TEXT", "How to reach them about the data."),
+    _given("--purposes", str, "TEXT", "What faces are recognised for; empty for the usual words."),
     _number(
         "--capture-days",
         "Delete pictures of captures after N days, or `none` (the initial setting): when the service does.",
@@ -125,15 +123,15 @@ _settings_options = together(
     _number("--regular-days", "Delete regulars who were not seen for N days, or `none` (the initial setting): never."),
     _number("--observation-days", "Delete observations after N days, or `none`: never. Initially 400."),
     _number("--audit-days", "Delete the audit after N days, or `none`: never. Initially 400."),
-    click.option(
+    _given(
         "--picture-buckets",
-        type=_names,
-        metavar="PLACES",
-        help="S3 buckets, or bucket/prefix, of its S3Objects, or `none` (the initial setting; docs/rekognition.md).",
+        _names,
+        "PLACES",
+        "S3 buckets, or bucket/prefix, of its S3Objects, or `none` (the initial setting; docs/rekognition.md).",
     ),
     _number("--faces", "Most faces, or `none` for its profile's limit. For more than a million see docs/search.md."),
     _number("--groups", "Most groups, or `none` for its profile's limit."),
-    click.option("--shards", type=int, metavar="N", help="Cut its search gallery into N shards (docs/search.md)."),
+    _given("--shards", int, "N", "Cut its search gallery into N shards (docs/search.md)."),
 )
 
 
@@ -211,7 +209,7 @@ def show(services: Services, name: str) -> None:
 @_settings_options
 @with_services
 def change(services: Services, name: str, **given: Any) -> None:
-    """Change settings of a tenant, also while the service runs. They hold from its next request on.
+    """Change settings of a tenant, also while the service runs.
 
     \b
     Examples:
