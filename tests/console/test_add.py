@@ -10,11 +10,11 @@ from regulars.serve import service
 from regulars.tenants import credentials
 from tests.console.conftest import CHROMIUM, DESK, Book, Visitor, becomes, shoot
 from tests.console.test_flows import assert_accessible
-from tests.console.test_people import NAMES, Shop, shop
+from tests.console.test_people import NAMES, Shop, box, shop
 from tests.fakes import Person, picture
 from tests.photos import FOLDER, PORTRAIT, of_24_people
 
-__all__ = ["shop"]
+__all__ = ["box", "shop"]
 FRAMES = 30
 
 

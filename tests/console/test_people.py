@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from regulars_client import models
 
-from chalicelib.core.model import Tenant
+from chalicelib.core.model import Profile, Tenant
 from chalicelib.services.captures.one_step import Shot
 from tests.console.conftest import TOUCH, Book, Visitor, becomes, settle, shoot, visiting
 from tests.console.test_flows import assert_accessible
@@ -26,9 +26,10 @@ NAMES = ("Ann Lee", HOSTILE, "Ann Other", "王芳", "", "Dmitri")
 
 @dataclass(frozen=True)
 class Shop:
-    """A small book of its own, so that a flow may change whatever it likes."""
+    """A tenant of its own with a small book, so that a flow may change whatever it likes. `box`: with its key."""
 
     box: Box
+    name: str
     visitor: Visitor
 
     def open(self, path: str = "#/people") -> Page:
@@ -46,27 +47,34 @@ class Shop:
         services = self.box.services
         at = services.clock.now() - timedelta(minutes=minutes_ago)
         capture = services.one_step.take(self.tenant, Shot("door", picture(person), "image/jpeg", at))
-        services.ingest.capture(self.tenant.name, "door", capture.id)
+        services.ingest.capture(self.name, "door", capture.id)
 
     @property
     def tenant(self) -> Tenant:
-        return self.box.services.tenants.named("shop")
+        return self.box.services.tenants.named(self.name)
 
     def groups(self) -> dict[str, int]:
         with self.box.client() as client:
             return {one.name: one.count for one in client.list_groups()}
 
 
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    with serving(tmp_path_factory.mktemp("people")) as made:
+        yield made
+
+
 @pytest.fixture
-def shop(browser: Browser, tmp_path: Path) -> Iterator[Shop]:
-    with serving(tmp_path) as box:
-        with box.client() as client:
-            client.add_group(name="VIP", capacity=10)
-            client.add_camera(id="door", name="Front door", labels={})
-            for seed, name in enumerate(NAMES):
-                client.enrol_face(picture=picture(Person(seed)), group="regular", name=name)
-        with visiting(browser, Book(box.url, tmp_path, box.key, box.key)) as visitor:
-            yield Shop(box, visitor)
+def shop(box: Box, browser: Browser, tmp_path: Path) -> Iterator[Shop]:
+    name = f"shop-{len(box.services.tenants.all())}"
+    own = replace(box, key=box.services.tenants.add(name, Profile.CAMERA).api_key)
+    with own.client() as client:
+        client.add_group(name="VIP", capacity=10)
+        client.add_camera(id="door", name="Front door", labels={})
+        for seed, person in enumerate(NAMES):
+            client.enrol_face(picture=picture(Person(seed)), group="regular", name=person)
+    with visiting(browser, Book(box.url, tmp_path, own.key, own.key)) as visitor:
+        yield Shop(own, name, visitor)
 
 
 def test_people_are_chosen_in_a_table_and_labelled_and_the_labels_are_taken_back(shop: Shop) -> None:

@@ -15,10 +15,10 @@ from chalicelib.core.erasures import SETTLED
 from regulars import cli
 from tests.console.conftest import becomes, shoot
 from tests.console.test_flows import assert_accessible
-from tests.console.test_people import Shop, shop
+from tests.console.test_people import Shop, box, shop
 from tests.fakes import FakeClock, Person, picture
 
-__all__ = ["shop"]
+__all__ = ["box", "shop"]
 ANN, DMITRI, SOMEBODY_ELSE = 0, 5, 77
 """By these numbers the fake eyes know people: the first two are in the book."""
 
@@ -69,7 +69,7 @@ def test_age_gender_and_labels_are_changed_in_place_and_taken_back(shop: Shop) -
 
 
 def test_a_gender_that_is_not_known_is_set_and_taken_back(shop: Shop) -> None:
-    shop.box.services.tenants.change("shop", {"attributes_off": {"gender"}})
+    shop.box.services.tenants.change(shop.name, {"attributes_off": {"gender"}})
     page = shop.person("Dmitri")
     gender = page.get_by_label("Gender")
     expect(gender.locator("option:checked")).to_have_text("–")
@@ -112,11 +112,12 @@ def test_what_a_group_notes_is_changed_in_place_and_taken_back(shop: Shop) -> No
 
 
 def test_a_sighting_becomes_a_photo_and_a_photo_of_somebody_else_only_if_it_is_vouched_for(shop: Shop) -> None:
-    shop.box.services.tenants.change("shop", {"learns": False})  # else the service takes the photo by itself
+    shop.box.services.tenants.change(shop.name, {"learns": False})  # else the service takes the photo by itself
     shop.see(Person(DMITRI, side_px=300, likeness=0.8))
     page = shop.person("Dmitri")
     photos = page.get_by_role("img", name="Photo, added")
     expect(photos).to_have_count(1)
+    expect(page.get_by_role("img", name=re.compile(r"^Visits of the last \d+ weeks: \d+ visit"))).to_be_visible()
     page.get_by_role("button", name="Use as a photo").click()
     expect(photos).to_have_count(2)
     stranger = {"name": "she.jpg", "mimeType": "image/jpeg", "buffer": picture(Person(SOMEBODY_ELSE))}

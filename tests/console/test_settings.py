@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.console.conftest import DESK, TOUCH, Book, Visitor, becomes, heading, press_pair, shoot, visiting
+from tests.console.conftest import DESK, Book, Visitor, becomes, heading, press_pair, shoot
 from tests.console.test_flows import assert_accessible
 from tests.photos import FOLDER, PORTRAIT
 
@@ -226,15 +226,6 @@ def test_a_key_that_is_deleted_ends_its_session(visitor: Visitor, book: Book) ->
     page.get_by_role("link", name="Cameras", exact=True).click()
     expect(page.get_by_label("Key", exact=True)).to_be_visible()
     visitor.forgive("401")
-
-
-def test_settings_are_changed_by_touch_on_a_phone(book: Book, browser: Browser) -> None:
-    with visiting(browser, book, None, **TOUCH) as visitor:
-        page = visitor.open("#/settings")
-        page.get_by_role("switch", name="Learns").tap()
-        holds(page, book, "learns", value=False)
-        page.get_by_role("button", name="Undo").tap()
-        holds(page, book, "learns", value=True)
 
 
 def test_a_disk_that_is_nearly_full_is_warned_of(page: Page, book: Book) -> None:
