@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from importlib import metadata
-from typing import Any
 
 import click
 from click.shell_completion import get_completion_class
@@ -15,20 +14,14 @@ from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.errors import InvalidInput, RegularsError
 from chalicelib.settings import SettingError
 from chalicelib.vision.packs.packs import MissingModel
-from regulars import about, captures, erase, hold, notice, receipt, retention
-from regulars.audit import command as audit
-from regulars.backup import command as backup
+from regulars import audit, box, privacy
 from regulars.book import command as book
 from regulars.cost import command as cost
 from regulars.demo import command as demo
 from regulars.deploy import command as deploy
-from regulars.doctor import command as doctor
 from regulars.errors import OperatorError
-from regulars.fsck import command as fsck
 from regulars.models import command as models
 from regulars.mqtt import command as mqtt
-from regulars.options import configured, data_option, models_option, serve_options
-from regulars.serve import command as serve
 from regulars.tenants import command as tenants
 from regulars.tenants import keys
 from regulars.transfer import command as transfer
@@ -79,24 +72,8 @@ def completion(shell: str) -> None:
     print(found(commands, {}, "regulars", "_REGULARS_COMPLETE").source())
 
 
-@click.command(short_help="Print the settings in force, and what set them.")
-@data_option
-@models_option
-@serve_options
-def config(**options: Any) -> None:
-    """Print all settings of one box, as regulars.toml has them: those in force with what set them, and the rest.
-
-    \b
-    Examples:
-      regulars config
-      regulars config --port 443 > regulars.toml
-    """
-    for line in configured(**options).lines():
-        print(line)
-
-
 for command in (
-    serve.serve,
+    box.serve,
     tenants.tenants,
     keys.console,
     models.models,
@@ -104,24 +81,24 @@ for command in (
     demo.demo,
     book.today,
     book.week,
-    captures.captures,
-    hold.hold,
-    retention.retention,
-    notice.notice,
+    box.captures,
+    privacy.hold,
+    privacy.retention,
+    privacy.notice,
     deploy.deploy,
     cost.cost,
     audit.audit,
-    backup.backup,
-    backup.restore,
+    box.backup,
+    box.restore,
     transfer.import_,
     transfer.export,
     mqtt.mqtt,
-    about.about,
-    fsck.fsck,
-    doctor.doctor,
-    config,
-    receipt.receipt,
-    erase.erase,
+    privacy.about,
+    box.fsck,
+    box.doctor,
+    box.config,
+    privacy.receipt,
+    privacy.erase,
     completion,
 ):
     commands.add_command(command)

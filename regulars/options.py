@@ -1,19 +1,22 @@
-"""Options of several commands, and the settings made from them."""
+"""Options of several commands, the settings made from them, and the services that these settings name."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
-from functools import reduce
+from functools import reduce, wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from chalicelib.settings import Setting, Settings, table
+from chalicelib.storage import DATABASE
 from regulars import configuration
 from regulars.configuration import FILE, FILE_VARIABLE, TABLE, Configuration
+from regulars.errors import OperatorError
+from regulars.serve import folder
 from regulars.serve.settings import ServeSettings
 
 if TYPE_CHECKING:
@@ -112,11 +115,45 @@ def settings_of(
     return Settings.from_environment(values)
 
 
+def opened(settings: Settings, *, new: bool = False) -> Services:
+    """Open the services over what is stored. `new`: make the data folder if there is none, else raise OperatorError."""
+    from chalicelib import bootstrap  # `regulars --help` need not load storage
+
+    if isinstance(settings.storage, Path):
+        if new:
+            folder.prepare(settings.storage)
+        elif not (settings.storage / DATABASE).is_file():
+            raise OperatorError(
+                f"there is no data folder {settings.storage}: `regulars serve` makes one, --data names another"
+            )
+        folder.require_writable(settings.storage)
+    return bootstrap.build(settings)
+
+
 def services_of(data: Path | None, stage: str | None) -> AbstractContextManager[Services]:
     """Open, while a block lasts, what the `storage_options` name. Raises OperatorError if there is no such folder."""
-    from regulars.tenants.tenants import opened
-
     return closing(opened(settings_of(data=data, stage=stage)))
+
+
+def with_services(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the `storage_options`, and pass it the open services that they name in place of them."""
+
+    @storage_options
+    @wraps(command)
+    def run(*, data: Path | None, stage: str | None, **given: Any) -> Any:
+        with services_of(data, stage) as services:
+            return command(services, **given)
+
+    return run
+
+
+def chosen(services: Services, names: Sequence[str] | None) -> list[str]:
+    """Return these names of tenants, each once, or all. Raises OperatorError if there is no such tenant."""
+    known = [tenant.name for tenant in services.tenants.all()]
+    for name in names or ():
+        if name not in known:
+            raise OperatorError(f"there is no tenant {name!r}; `regulars tenants list` shows all")
+    return known if names is None else list(dict.fromkeys(names))
 
 
 def _named() -> Path | None:

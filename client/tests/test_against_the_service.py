@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from regulars_client import Regulars, codes
+from regulars_client import codes
+from regulars_client.client import Regulars
 
 from tests.fakes import Person, picture
 from tests.regulars.serve.box import serving

@@ -10,7 +10,8 @@ import time
 
 import pytest
 from answering import Service, answer, problem
-from regulars_client import Regulars, codes
+from regulars_client import codes
+from regulars_client.client import Regulars
 from regulars_client.errors import ApiError, NoAnswer, NotConfigured, WrongAnswer
 
 CAMERA_KEY = {"id": "door", "api_key": "ck_0"}

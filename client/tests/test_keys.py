@@ -7,7 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
-from regulars_client import Regulars
+from regulars_client.client import Regulars
 from regulars_client.errors import NotConfigured, RegularsError
 from regulars_client.keys import VARIABLE, api_key
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from regulars.clients.client import Reply
+from regulars.clients import Reply
 from regulars_lab.bench import load
 
 

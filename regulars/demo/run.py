@@ -1,28 +1,36 @@
-"""`regulars demo`, from finding pictures to Ctrl-C."""
+"""`regulars demo`, from finding pictures to Ctrl-C: the story in a terminal, then the console on its people."""
 
 from __future__ import annotations
 
 import signal
 import tempfile
-from collections.abc import Iterator
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from statistics import median
 from types import FrameType
 
 from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
-from regulars.clients.client import Connection, Icredit, Sunmi
-from regulars.clients.v1 import V1
-from regulars.demo import album, registry_photos, show
-from regulars.demo.album import Album, Plan
-from regulars.demo.console import TENANT, fill, invitation
-from regulars.demo.story import Step, Story, steps_of
+from chalicelib.core.access import FIRST
+from chalicelib.settings import Settings
+from regulars.clients import V1, Connection, Icredit, Picture, Sunmi
+from regulars.demo import album, registry_photos
+from regulars.demo.album import Album, Plan, Probe
+from regulars.demo.story import Part, Step, Story, faceids, steps_of
 from regulars.errors import OperatorError, PortTaken
+from regulars.options import opened
 from regulars.serve import service
 from regulars.serve.server import listening
 from regulars.serve.service import Service
 from regulars.tenants import credentials
+from regulars.tenants.keys import link
 
 PICTURES_BESIDE = Path("shared", "data", "faces")
 """Place of the pictures, in the folder that holds the checkout."""
@@ -43,8 +51,8 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path 
         with service.running(data, host, port, models, log_level="error") as running:
             console.print(f"the service is at {running.url}", soft_wrap=True)
             steps = _played(running, plan, console)
-            console.print(show.table(steps, labelled=shown.labelled))
-            console.print(f"\n{show.summary(steps, labelled=shown.labelled)}", style="bold")
+            console.print(table(steps, labelled=shown.labelled))
+            console.print(f"\n{summary(steps, labelled=shown.labelled)}", style="bold")
             if not once:
                 _fill(running, plan, console)
                 stay(running, console)
@@ -65,7 +73,7 @@ def labelled_folder() -> Path:
 def _played(running: Service, plan: Plan, console: Console) -> list[Step]:
     known = credentials.read(running.data)
     steps: list[Step] = []
-    with Connection(running.url) as connection, show.progress(console, steps_of(plan)) as advance:
+    with Connection(running.url) as connection, progress(console, steps_of(plan)) as advance:
 
         def tell(step: Step) -> None:
             steps.append(step)
@@ -120,3 +128,120 @@ def ended_by_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def progress(console: Console, steps: int) -> Iterator[Callable[[Step], None]]:
+    """Show a progress bar, and give a function to call with each finished step."""
+    columns = (TextColumn("{task.description:<40.40}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("starting", total=steps)
+        yield lambda step: bar.update(task, advance=1, description=escape(f"{step.part}: {step.subject}"))
+
+
+def table(steps: Sequence[Step], *, labelled: bool = True) -> Table:
+    """Make a table of the steps by chapter: picture, answer, score against threshold, time.
+
+    Only answers about `labelled` pictures are marked as right or wrong; names that are guessed judge nothing.
+    """
+    shown = Table(box=None, pad_edge=False, header_style="bold")
+    shown.add_column("picture", width=30, overflow="ellipsis", no_wrap=True)
+    shown.add_column("answer", min_width=20)
+    shown.add_column("score", no_wrap=True)
+    shown.add_column("time", justify="right", no_wrap=True)
+    part: Part | None = None
+    for step in steps:
+        if step.part is not part:
+            part = step.part
+            shown.add_row(f"[bold cyan]{part}[/]", f"[dim]{step.api}[/]", "")
+        shown.add_row(*_cells(step, labelled=labelled))
+    return shown
+
+
+def summary(steps: Sequence[Step], *, labelled: bool = True) -> str:
+    """Say in one line how many answers were right, and the median time of a search."""
+    truth = "right" if labelled else "as the files' names say"
+    right = sum(step.right for step in steps)
+    searches = [step.elapsed_ms for step in steps if step.api == "getFaceByPicture"]
+    usual = f", a search took {median(searches):.0f} ms (median, over HTTP)" if searches else ""
+    return f"{right} of {len(steps)} answers are {truth}{usual}"
+
+
+def _cells(step: Step, *, labelled: bool) -> tuple[str, ...]:
+    colour, mark = ("green", "✓ ") if step.right else ("red", "✗ wrong: ")
+    if not labelled:
+        colour, mark = "default", ""
+    score = ""
+    if step.score is None and step.threshold is not None:
+        score = f"below {step.threshold:.2f}"
+    elif step.score is not None and step.threshold is not None:
+        score = f"{step.score:.2f} {'≥' if step.score >= step.threshold else '<'} {step.threshold:.2f}"
+    subject, answer = escape(f"  {step.subject}"), f"[{colour}]{mark}{escape(step.answer)}[/]"
+    return subject, answer, score, f"{step.elapsed_ms:.0f} ms"
+
+
+TENANT = "camera"
+DOOR = "door"
+SETTLED_S = 300.0
+_EVERY = timedelta(minutes=1)
+_BEFORE_STRANGERS = 3
+"""Pictures of the known that are newer than those of strangers, so that one sees both without scrolling."""
+_BETWEEN, _MOST_BEFORE = timedelta(days=2), 3
+"""Time between the visits of a person, and how many of them were before today: all of them are of this week."""
+
+
+def fill(v1: V1, plan: Plan, now: datetime) -> None:
+    """Name the enrolled, and let them and the strangers come before a camera, on the pictures that are not enrolled."""
+    gone = plan.removed.person if plan.removed else None
+    ids = faceids(probe.person or "" for probe in plan.enrolments)
+    name(v1, {faceid: person for person, faceid in ids.items() if person != gone})
+    v1.add_camera(DOOR, name="Front door")
+    newest = [*plan.known[:_BEFORE_STRANGERS], *plan.strangers, *plan.known[_BEFORE_STRANGERS:]]
+    came = _visits([probe for probe in newest if probe.person != gone], now)
+    v1.upload(came)
+    wait_until_resolved(v1, [DOOR], len(came))
+
+
+def name(v1: V1, people: Mapping[str, str]) -> None:
+    """Give each face the name of its person. A label without capitals, `ann_lee`, is written as names are."""
+    for faceid, person in people.items():
+        shown = person.replace("_", " ").title() if person.islower() else person
+        v1.call("PATCH", f"/v1/faces/{faceid}", {"name": shown[:100]})
+
+
+def wait_until_resolved(v1: V1, cameras: Iterable[str], count: int) -> None:
+    """Wait for the captures of these cameras. Raises OperatorError if one is parked, or they take too long."""
+    deadline = time.monotonic() + SETTLED_S
+    while time.monotonic() < deadline:
+        listed = [one for camera in cameras for one in v1.captures(camera)["captures"]]
+        if sum(one["state"] == "resolved" for one in listed) == count:
+            return
+        if parked := [one for one in listed if one["state"] == "parked"]:
+            raise OperatorError(f"{len(parked)} captures were parked: {parked[0]}")
+        time.sleep(0.2)
+    raise OperatorError(f"the captures were not resolved within {SETTLED_S:.0f} s")
+
+
+def invitation(running: Service) -> str:
+    """Make a link that signs in, and say how to get another."""
+    services = opened(Settings(storage=running.data))
+    try:
+        made = link(services, services.tenants.named(TENANT), FIRST, running.url)
+    finally:
+        services.close()
+    another = f"regulars console --tenant {TENANT} --data {running.data}"
+    return (
+        f"see who came, in the console (the link signs in once, within ten minutes):\n  {made}\nanother link: {another}"
+    )
+
+
+def _visits(probes: Iterable[Probe], now: datetime) -> list[Picture]:
+    """Make a capture of each picture. Each person's first one is of today, the others are of the days before."""
+    people: dict[str | None, list[Probe]] = defaultdict(list)
+    for probe in probes:
+        people[probe.person].append(probe)
+    return [
+        Picture(DOOR, now - (place + 1) * _EVERY - before * _BETWEEN, album.wide(probe.photo.read()))
+        for place, visits in enumerate(people.values())
+        for before, probe in enumerate(visits[: _MOST_BEFORE + 1])
+    ]

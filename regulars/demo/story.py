@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from regulars.clients.client import DONE, NO_MATCH, UNUSABLE, Icredit, Reply, Sunmi, SunmiReply
-from regulars.demo import pictures
+from regulars.clients import DONE, NO_MATCH, UNUSABLE, Icredit, Reply, Sunmi, SunmiReply
+from regulars.demo import album
 from regulars.demo.album import Plan, Probe
 
 GROUP, LOBBY = "vip", "lobby"
@@ -71,26 +71,30 @@ class Story:
         for probe in plan.nobody:
             self._search(Part.NOBODY, probe)
         for one in plan.several:
-            self._search_several(one.photo.name, pictures.prepared(one.photo.read()), one.names)
+            self._search_several(one.photo.name, album.prepared(one.photo.read()), one.names)
         self._compose(plan)
         if plan.removed is not None:
             self._delete(plan.removed, ids[plan.removed.person or ""])
 
+    def _step(
+        self, part: Part, api: str, subject: str, answer: str, right: bool, reply: Reply, **scores: float | None
+    ) -> None:
+        self._tell(Step(part, api, subject, answer, right, reply.elapsed_ms, **scores))
+
     def _make_group(self) -> None:
         made = self._camera.create_group(GROUP, 1000, "made by the demo")
-        answer = "made" if made.code == DONE else _refusal(made)
-        self._tell(Step(Part.GROUP, "createGroup", GROUP, answer, made.code == DONE, made.reply.elapsed_ms))
+        is_made = made.code == DONE
+        self._step(Part.GROUP, "createGroup", GROUP, "made" if is_made else _refusal(made), is_made, made.reply)
 
     def _enrol(self, probe: Probe, faceid: str) -> None:
-        done = self._camera.add_face(GROUP, faceid, pictures.prepared(probe.photo.read()))
+        done = self._camera.add_face(GROUP, faceid, album.prepared(probe.photo.read()))
         if done.code == DONE:
             self._names[faceid] = probe.person or faceid
         answer = f"enrolled as {faceid}" if done.code == DONE else _refusal(done)
-        right, ms = done.code == DONE, done.reply.elapsed_ms
-        self._tell(Step(Part.ENROL, "addFace", probe.photo.name, answer, right, ms))
+        self._step(Part.ENROL, "addFace", probe.photo.name, answer, done.code == DONE, done.reply)
 
     def _search(self, part: Part, probe: Probe) -> None:
-        found = self._camera.search(pictures.prepared(probe.photo.read()))
+        found = self._camera.search(album.prepared(probe.photo.read()))
         faceid = str(found.data.get("faceid", ""))
         if found.code == DONE:
             name = self._names.get(faceid, faceid)
@@ -98,18 +102,8 @@ class Story:
         else:
             answer = {NO_MATCH: "nobody known", UNUSABLE: "no usable face"}.get(found.code) or _refusal(found)
             right = self._expected_code(part, probe) == found.code
-        self._tell(
-            Step(
-                part,
-                "getFaceByPicture",
-                probe.photo.name,
-                answer,
-                right,
-                found.reply.elapsed_ms,
-                score=_number(found.reply, "x-regulars-score"),
-                threshold=_number(found.reply, "x-regulars-threshold"),
-            )
-        )
+        scores = {name: _number(found.reply, f"x-regulars-{name}") for name in ("score", "threshold")}
+        self._step(part, "getFaceByPicture", probe.photo.name, answer, right, found.reply, **scores)
 
     def _expected_code(self, part: Part, probe: Probe) -> int:
         if probe.person is None:
@@ -123,47 +117,30 @@ class Story:
         expected = set(names) & set(self._names.values())
         seen = {self._names.get(entity.token, entity.token) for entity in found.entities}
         answer = ", ".join(sorted(seen)) or ("nobody known" if not found.failed else found.message)
-        right = seen == expected and not found.failed
         scores = [entity.similarity / 100 for entity in found.entities if entity.similarity is not None]
-        self._tell(
-            Step(
-                Part.SEVERAL,
-                "manage, search",
-                subject,
-                answer,
-                right,
-                found.reply.elapsed_ms,
-                score=min(scores, default=None),
-                threshold=_number(found.reply, "x-regulars-threshold"),
-            )
-        )
+        least = {"score": min(scores, default=None), "threshold": _number(found.reply, "x-regulars-threshold")}
+        right = seen == expected and not found.failed
+        self._step(Part.SEVERAL, "manage, search", subject, answer, right, found.reply, **least)
 
     def _compose(self, plan: Plan) -> None:
         """Put people side by side, search them in the camera's gallery, then enrol and find them in the cloud's."""
         chosen = {probe.person: probe for probe in [*plan.known[:3], *plan.strangers[:1]] or plan.enrolments[:1]}
-        strip = pictures.side_by_side([probe.photo.read() for probe in [*chosen.values(), *plan.nobody[:1]]])
+        strip = album.side_by_side([probe.photo.read() for probe in [*chosen.values(), *plan.nobody[:1]]])
         self._search_several("side by side", strip, {person for person in chosen if person})
         enrolled = self._cloud.enrol(LOBBY, strip, {"LABLE_A": "visitor"})
         tokens = {entity.token for entity in enrolled.entities}
         answer = f"{len(tokens)} enrolled" if not enrolled.failed else enrolled.message
         right = not enrolled.failed and len(tokens) == len(chosen)
-        ms = enrolled.reply.elapsed_ms
-        self._tell(Step(Part.LOBBY, "manage, enrol", "side by side", answer, right, ms))
-        self._search_lobby(pictures.darkened(strip), tokens)
-
-    def _search_lobby(self, picture: bytes, tokens: set[str]) -> None:
-        again = self._cloud.search(LOBBY, picture)
+        self._step(Part.LOBBY, "manage, enrol", "side by side", answer, right, enrolled.reply)
+        again = self._cloud.search(LOBBY, album.darkened(strip))
         found = {entity.token for entity in again.entities}
         answer = f"{len(found)} found" if not again.failed else again.message
-        ms = again.reply.elapsed_ms
-        subject = "side by side, darkened"
-        self._tell(Step(Part.LOBBY, "manage, search", subject, answer, found == tokens, ms))
+        self._step(Part.LOBBY, "manage, search", "side by side, darkened", answer, found == tokens, again.reply)
 
     def _delete(self, probe: Probe, faceid: str) -> None:
         done = self._camera.delete_faces(GROUP, [faceid])
         right = done.code == DONE and done.data.get("success_list") == [faceid]
-        answer = "deleted" if right else _refusal(done)
-        self._tell(Step(Part.DELETE, "deleteFace", faceid, answer, right, done.reply.elapsed_ms))
+        self._step(Part.DELETE, "deleteFace", faceid, "deleted" if right else _refusal(done), right, done.reply)
         self._names.pop(faceid, None)
         self._search(Part.DELETE, probe)
 

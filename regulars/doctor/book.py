@@ -18,8 +18,8 @@ from chalicelib.services.captures.cameras import is_silent
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import MissingModel, Pack, State
-from regulars.doctor.findings import Finding, failed, warning, well
-from regulars.tenants.tenants import opened
+from regulars.doctor.machine import Finding, failed, warning, well
+from regulars.options import opened
 
 MOST = 1000
 """Deliveries of a hook that are counted."""

@@ -10,9 +10,18 @@ from chalicelib.settings import SettingError, Settings
 from chalicelib.storage import DATABASE
 from regulars.configuration import FILE, Configuration
 from regulars.doctor.book import check_book, check_models
-from regulars.doctor.certificate import check_certificate
-from regulars.doctor.findings import Finding, Level, failed, well
-from regulars.doctor.machine import check_clock, check_disk, check_folder, check_ports, check_service
+from regulars.doctor.machine import (
+    Finding,
+    Level,
+    check_certificate,
+    check_clock,
+    check_disk,
+    check_folder,
+    check_ports,
+    check_service,
+    failed,
+    well,
+)
 from regulars.serve import folder
 from regulars.serve.settings import ServeSettings
 

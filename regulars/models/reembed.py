@@ -21,7 +21,7 @@ from chalicelib.vision.cpu_slots import cores
 from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
 from regulars.cost import prices
-from regulars.tenants import tenants
+from regulars.options import chosen, opened
 
 FACE_BYTES = 900
 """Size of the record of a face with one picture, without its templates."""
@@ -55,10 +55,10 @@ def run(settings: Settings, pack_name: str, names: Sequence[str] | None, *, esti
     data folder or tenant.
     """
     lost = 0
-    with closing(tenants.opened(settings)) as services:
+    with closing(opened(settings)) as services:
         new = FacePipeline(packs.find(settings.models, pack_name))
         new.load()
-        for name in tenants.chosen(services, names):
+        for name in chosen(services, names):
             old = services.tenant_vision.of(services.tenants.named(name).model)
             if old.model != new.model and (line := _to_do(services, name, old, new)):
                 print(line, flush=True)

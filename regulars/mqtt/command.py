@@ -19,7 +19,7 @@ from regulars.errors import OperatorError
 from regulars.options import PATH, together
 
 if TYPE_CHECKING:
-    from regulars_client import Regulars
+    from regulars_client.client import Regulars
 
     from regulars.mqtt.broker import Broker
     from regulars.mqtt.discovery import Topics
@@ -72,7 +72,8 @@ def mqtt(
     """
     if mailbox is None and frigate is None:
         raise click.UsageError("there is nothing to do: --mailbox, --frigate or both")
-    from regulars_client import Regulars, errors, keys
+    from regulars_client import errors, keys
+    from regulars_client.client import Regulars
 
     from regulars.mqtt.bridge import run
     from regulars.mqtt.broker import Address, Broker, Login

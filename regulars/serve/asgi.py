@@ -12,9 +12,8 @@ from typing import Any
 from chalicelib.core import telemetry
 from chalicelib.core.telemetry import Invocation
 from regulars.serve import logs
-from regulars.serve.budget import Budget, Holding, lane_of_sender
 from regulars.serve.connections import Connection, Phase
-from regulars.serve.lanes import Full
+from regulars.serve.lanes import Budget, Full, Holding, lane_of_sender
 from regulars.serve.messages import BAD_REQUEST, BUSY, Request, Response, message
 
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl
 
 from chalicelib.adapters.embedded.signed_paths import PICTURES_PREFIX, PREFIX
@@ -20,6 +20,7 @@ from chalicelib.core.errors import RegularsError
 from regulars.serve.messages import Request
 
 if TYPE_CHECKING:
+    from chalicelib.core.model import Tenant
     from chalicelib.services import Services
 
 STRANGERS = ""
@@ -73,12 +74,13 @@ class Tenants:
         self._services = services
         self._known: dict[tuple[str, str], str] = {}
         self._until = 0.0
-        self._find: Mapping[str, Callable[[str], str | None]] = {
-            "appcode": self._by_appcode,
-            "bearer": self._by_api_key,
-            "access_key": self._by_access_key,
-            "app_id": self._by_app_id,
-            "session": self._by_session,
+        tenants, keys, cameras = services.tenants, services.keys, services.cameras
+        self._find: Mapping[str, Callable[[str], Tenant | tuple[Tenant, *tuple[Any, ...]] | None]] = {
+            "appcode": tenants.by_appcode,
+            "bearer": lambda key: keys.by_api_key(key) or cameras.by_api_key(key),
+            "access_key": tenants.by_access_key,
+            "app_id": tenants.by_app_id,
+            "session": services.sessions.find,
         }
 
     def at_head(self, head: Request) -> Claim:
@@ -121,29 +123,11 @@ class Tenants:
     def _found(self, kind: str, secret: str) -> str | None:
         """Look the tenant up. If the storage fails, the sender is a stranger, and the application answers it."""
         try:
-            tenant = self._find[kind](secret) if secret else None
+            found = self._find[kind](secret) if secret else None
         except RegularsError:
             return STRANGERS
-        if tenant is not None:
-            self._known[kind, secret] = tenant
-        return tenant
-
-    def _by_appcode(self, appcode: str) -> str | None:
-        tenant = self._services.tenants.by_appcode(appcode)
-        return tenant.name if tenant else None
-
-    def _by_api_key(self, key: str) -> str | None:
-        known = self._services.keys.by_api_key(key) or self._services.cameras.by_api_key(key)
-        return known[0].name if known else None
-
-    def _by_access_key(self, id_: str) -> str | None:
-        known = self._services.tenants.by_access_key(id_)
-        return known[0].name if known else None
-
-    def _by_session(self, token: str) -> str | None:
-        session = self._services.sessions.find(token)
-        return session.tenant.name if session else None
-
-    def _by_app_id(self, app_id: str) -> str | None:
-        known = self._services.tenants.by_app_id(app_id)
-        return known[0].name if known else None
+        if found is None:
+            return None
+        tenant = found[0] if isinstance(found, tuple) else found
+        self._known[kind, secret] = tenant.name
+        return tenant.name

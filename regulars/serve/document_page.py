@@ -7,9 +7,8 @@ from pathlib import Path
 from chalicelib.core import telemetry
 from regulars import libraries
 from regulars.libraries import COMMAND, FOLDER
-from regulars.serve import unknown
-from regulars.serve.compression import compressed
-from regulars.serve.messages import Refused, Request, Response, message
+from regulars.serve import refusals
+from regulars.serve.messages import Refused, Request, Response, compressed, message
 
 _LIBRARY = "swagger-ui-dist"
 _OURS = Path(__file__).with_name("documentation")
@@ -47,7 +46,7 @@ class DocumentPage:
             refusal = message(405, "Send this with GET or HEAD.")
             raise Refused(Response(405, (*refusal.headers, ("Allow", "GET, HEAD")), refusal.body))
         if self._name(head) not in self._files:
-            raise Refused(unknown.answer(head.path))
+            raise Refused(refusals.unknown(head.path))
         telemetry.of_route(head.method, self.prefix)
         return 0
 

@@ -24,9 +24,8 @@ from chalicelib.api.application import Routes
 from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX
 from chalicelib.core import telemetry
 from chalicelib.core.values import milliseconds
-from regulars.serve import busy, unknown
-from regulars.serve.compression import compressed
-from regulars.serve.messages import NO_SUCH_PATH, TOO_LONG, Refused, Request, Response, message
+from regulars.serve import refusals
+from regulars.serve.messages import NO_SUCH_PATH, TOO_LONG, Refused, Request, Response, compressed, message
 
 _log = logging.getLogger(__name__)
 _OWN_HEADERS = frozenset({"connection", "content-length", "date", "keep-alive", "transfer-encoding", "upgrade"})
@@ -105,7 +104,7 @@ class Gateway:
         matched = self._routes.match(head.method, head.path)
         if matched is None:
             telemetry.answered(NO_SUCH_PATH, NO_SUCH_PATH)
-            raise Refused(unknown.answer(head.path))
+            raise Refused(refusals.unknown(head.path))
         telemetry.of_route(head.method, matched[0])
         limit = self._larger.get((head.method, matched[0]), MAX_BODY_BYTES)
         if head.announced_bytes > limit:
@@ -114,10 +113,10 @@ class Gateway:
         return limit
 
     def too_long(self, head: Request) -> Response:
-        return unknown.too_long(head.path)
+        return refusals.too_long(head.path)
 
     def busy(self, head: Request) -> Response:
-        return busy.answer(head.path)
+        return refusals.busy(head.path)
 
     def answer(self, request: Request) -> Response:
         """Answer one request by the app. It never raises: an error of the app becomes the gateway's 502."""

@@ -44,13 +44,12 @@ from chalicelib.vision.packs.packs import MissingModel
 from regulars import libraries
 from regulars.errors import OperatorError, PortTaken
 from regulars.serve import arenas, events, folder, logs, metrics
-from regulars.serve.address import url_of
 from regulars.serve.asgi import Application
 from regulars.serve.callers import Tenants
 from regulars.serve.connections import LOOK_EVERY_S, Connection, Doorkeeper, Patience, places
 from regulars.serve.document_page import DocumentPage
 from regulars.serve.gateway import Gateway
-from regulars.serve.settings import ServeSettings
+from regulars.serve.settings import ServeSettings, url_of
 from regulars.serve.site import Site
 from regulars.serve.tls import Certificate, refuse_plain
 from regulars.serve.uploads import SignedBlobs

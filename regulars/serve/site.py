@@ -10,9 +10,8 @@ from typing import Protocol
 from chalicelib.core import telemetry
 from chalicelib.vision.cpu_slots import cores
 from regulars.serve.asgi import Take, TooLong
-from regulars.serve.budget import Budget, Holding, lane_of_sender
 from regulars.serve.callers import STRANGERS, Anybody, Callers, Claim
-from regulars.serve.lanes import Full, Lanes
+from regulars.serve.lanes import Budget, Full, Holding, Lanes, lane_of_sender
 from regulars.serve.messages import BUSY, TOO_LONG, Refused, Request, Response
 
 THREADS = cores() + 30

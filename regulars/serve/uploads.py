@@ -24,6 +24,14 @@ from regulars.serve.messages import Refused, Request, Response
 
 _KINDS = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"))
 
+_UNAVAILABLE = (HTTPStatus.SERVICE_UNAVAILABLE, "ServiceUnavailable")
+_CODES = {
+    StaleRequest: (HTTPStatus.FORBIDDEN, "AccessDenied"),
+    WrongCredentials: (HTTPStatus.FORBIDDEN, "SignatureDoesNotMatch"),
+    Busy: (HTTPStatus.SERVICE_UNAVAILABLE, "SlowDown"),
+}
+"""S3's answers to our errors; to any other, it is unavailable. The first that fits holds."""
+
 _log = logging.getLogger(__name__)
 _Result = TypeVar("_Result")
 
@@ -81,15 +89,11 @@ class SignedBlobs:
             raise
         except _WithCode as refused:
             answer = _error(refused.status, refused.code, str(refused), key)
-        except StaleRequest as error:
-            answer = _error(HTTPStatus.FORBIDDEN, "AccessDenied", str(error), key)
-        except WrongCredentials as error:
-            answer = _error(HTTPStatus.FORBIDDEN, "SignatureDoesNotMatch", str(error), key)
-        except Busy as error:
-            answer = _error(HTTPStatus.SERVICE_UNAVAILABLE, "SlowDown", str(error), key)
         except RegularsError as error:
-            _log.warning("the object %s could not be served: %s", key, error)
-            answer = _error(HTTPStatus.SERVICE_UNAVAILABLE, "ServiceUnavailable", str(error), key)
+            status, code = next((found for kind, found in _CODES.items() if isinstance(error, kind)), _UNAVAILABLE)
+            if code == _UNAVAILABLE[1]:
+                _log.warning("the object %s could not be served: %s", key, error)
+            answer = _error(status, code, str(error), key)
         except Exception:
             _log.exception("the request for the object %s failed", key)
             answer = _error(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", "the server failed: try again", key)

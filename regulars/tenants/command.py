@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Profile
-from regulars.options import settings_of, storage_options, together
+from regulars.options import opened, settings_of, storage_options, together, with_services
 from regulars.tenants import keys
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
 
 _NONE = "none"
 
@@ -37,9 +42,13 @@ def _amount(text: str) -> float | str:
         raise click.BadParameter(f"a number, or `none`, not {text[:40]!r}") from None
 
 
+def _given(name: str, kind: Any, metavar: str, means: str) -> Callable[[Any], Any]:
+    return click.option(name, type=kind, metavar=metavar, help=means)
+
+
 def _number(name: str, means: str) -> Callable[[Any], Any]:
     """Make the option of a whole number, or of none."""
-    return click.option(name, type=_count, metavar="N", help=means)
+    return _given(name, _count, "N", means)
 
 
 def _switch(names: str, means: str, called: str | None = None) -> Callable[[Any], Any]:
@@ -53,44 +62,40 @@ _settings_options = together(
         "--capture-mb-a-day",
         "Most megabytes of captures that a camera may offer a day, or `none` for no limit. Initially 20000.",
     ),
-    click.option(
+    _given(
         "--time-zone",
-        metavar="ZONE",
-        help="IANA time zone of its days, for limits a day and statistics. Initially Asia/Shanghai.",
+        str,
+        "ZONE",
+        "IANA time zone of its days, for limits a day and statistics. Initially Asia/Shanghai.",
     ),
     _switch("--refuse-md5/--no-refuse-md5", "Accept only signatures by HMAC-SHA256."),
     _switch(
         "--numeric-faceids/--no-numeric-faceids", "Accept only faceids from 1 to 2^63 - 1.", "numeric_faceids_only"
     ),
-    click.option(
+    _given(
         "--attributes-off",
-        type=_names,
-        metavar="NAMES",
-        help="Attributes not to store or answer, of age,gender,emotion,pose,beauty,liveness; `none` turns all on.",
+        _names,
+        "NAMES",
+        "Attributes not to store or answer, of age,gender,emotion,pose,beauty,liveness; `none` turns all on.",
     ),
-    click.option(
+    _given(
         "--least-liveness",
-        type=_amount,
-        metavar="SHARE",
-        help="Refuse faces with a lower liveness, 0 to 1, or `none` (the initial setting; docs/vision.md).",
+        _amount,
+        "SHARE",
+        "Refuse faces with a lower liveness, 0 to 1, or `none` (the initial setting; docs/vision.md).",
     ),
-    click.option(
+    _given(
         "--min-age",
-        type=_amount,
-        metavar="YEARS",
-        help="Leave faces that look younger, 1 to 21, out of captures and searches, or `none` (the initial setting).",
+        _amount,
+        "YEARS",
+        "Leave faces that look younger, 1 to 21, out of captures and searches, or `none` (the initial setting).",
     ),
-    click.option(
-        "--enrol-quality",
-        type=float,
-        metavar="SCORE",
-        help="Least quality of a picture to enrol, 20 (the initial setting) to 100.",
-    ),
-    click.option(
+    _given("--enrol-quality", float, "SCORE", "Least quality of a picture to enrol, 20 (the initial setting) to 100."),
+    _given(
         "--review-margin",
-        type=float,
-        metavar="SCORE",
-        help="Matches less than this above their threshold are for review, 0 (none) to 0.5. Initially 0.03.",
+        float,
+        "SCORE",
+        "Matches less than this above their threshold are for review, 0 (none) to 0.5. Initially 0.03.",
     ),
     _switch("--learns/--no-learns", "Let faces learn from their sure sightings. Initially they do (docs/visits.md)."),
     _number("--learnt-days", "Remove learnt pictures N days after their capture, or `none` (the initial setting)."),
@@ -106,11 +111,9 @@ _settings_options = together(
         "--keeps-pictures/--no-pictures",
         "Keep pictures of faces and captures. Else templates only, and stored pictures are removed.",
     ),
-    click.option(
-        "--controller", metavar="TEXT", help="Who is responsible for the data, as the notice says it, or `none`."
-    ),
-    click.option("--contact", metavar="TEXT", help="How to reach them about the data."),
-    click.option("--purposes", metavar="TEXT", help="What faces are recognised for; empty for the usual words."),
+    _given("--controller", str, "TEXT", "Who is responsible for the data, as the notice says it, or `none`."),
+    _given("--contact", str, "TEXT", "How to reach them about the data."),
+    _given("--purposes", str, "TEXT", "What faces are recognised for; empty for the usual words."),
     _number(
         "--capture-days",
         "Delete pictures of captures after N days, or `none` (the initial setting): when the service does.",
@@ -120,15 +123,15 @@ _settings_options = together(
     _number("--regular-days", "Delete regulars who were not seen for N days, or `none` (the initial setting): never."),
     _number("--observation-days", "Delete observations after N days, or `none`: never. Initially 400."),
     _number("--audit-days", "Delete the audit after N days, or `none`: never. Initially 400."),
-    click.option(
+    _given(
         "--picture-buckets",
-        type=_names,
-        metavar="PLACES",
-        help="S3 buckets, or bucket/prefix, of its S3Objects, or `none` (the initial setting; docs/rekognition.md).",
+        _names,
+        "PLACES",
+        "S3 buckets, or bucket/prefix, of its S3Objects, or `none` (the initial setting; docs/rekognition.md).",
     ),
     _number("--faces", "Most faces, or `none` for its profile's limit. For more than a million see docs/search.md."),
     _number("--groups", "Most groups, or `none` for its profile's limit."),
-    click.option("--shards", type=int, metavar="N", help="Cut its search gallery into N shards (docs/search.md)."),
+    _given("--shards", int, "N", "Cut its search gallery into N shards (docs/search.md)."),
 )
 
 
@@ -173,35 +176,39 @@ def add(name: str, profile: str, data: Path | None, stage: str | None, **given: 
       regulars tenants add chain --profile cloud --faces 10000000 --shards 10
       regulars tenants add shop-12 --stage prod
     """
-    from regulars.tenants import tenants
+    from chalicelib.services.tenants.settings import TenantSettings
+    from regulars.tenants.tenants import print_new
 
-    tenants.add(settings_of(data=data, stage=stage), name, Profile(profile), _changes(given))
+    chosen = TenantSettings(**_changes(given))
+    with closing(opened(settings_of(data=data, stage=stage), new=True)) as services:
+        print_new(services, lambda book: book.add(name, Profile(profile), chosen))
 
 
 @tenants.command("list")
-@storage_options
-def list_all(data: Path | None, stage: str | None) -> None:
+@with_services
+def list_all(services: Services) -> None:
     """List all tenants."""
-    from regulars.tenants import tenants
+    from regulars.tenants.tenants import table
 
-    tenants.show_all(settings_of(data=data, stage=stage))
+    for line in table(services.tenants.all()):
+        print(line)
 
 
 @tenants.command(short_help="Show all settings of a tenant.")
 @click.argument("name")
-@storage_options
-def show(name: str, data: Path | None, stage: str | None) -> None:
+@with_services
+def show(services: Services, name: str) -> None:
     """Show all settings of a tenant, and the model of its searches."""
     from regulars.tenants import tenants
 
-    tenants.show(settings_of(data=data, stage=stage), name)
+    tenants.show(services, name)
 
 
 @tenants.command("set")
 @click.argument("name")
 @_settings_options
-@storage_options
-def change(name: str, data: Path | None, stage: str | None, **given: Any) -> None:
+@with_services
+def change(services: Services, name: str, **given: Any) -> None:
     """Change settings of a tenant, also while the service runs.
 
     \b
@@ -212,17 +219,21 @@ def change(name: str, data: Path | None, stage: str | None, **given: Any) -> Non
     """
     from regulars.tenants import tenants
 
-    tenants.change(settings_of(data=data, stage=stage), name, _changes(given))
+    changes = _changes(given)
+    if not changes:
+        raise InvalidInput("say what to set; `regulars tenants set --help` lists what there is")
+    services.tenants.change(name, changes)
+    tenants.show(services, name)
 
 
 @tenants.command(short_help="Give a tenant new keys and a new code.")
 @click.argument("name")
-@storage_options
-def rotate(name: str, data: Path | None, stage: str | None) -> None:
+@with_services
+def rotate(services: Services, name: str) -> None:
     """Give a tenant new keys and a new code; the old ones stop working."""
-    from regulars.tenants import tenants
+    from regulars.tenants.tenants import print_new
 
-    tenants.rotate(settings_of(data=data, stage=stage), name)
+    print_new(services, lambda book: book.rotate(name))
 
 
 @tenants.command("renew-signing")
@@ -230,8 +241,8 @@ def rotate(name: str, data: Path | None, stage: str | None) -> None:
 @click.option(
     "--lost", is_flag=True, help="Go on if the old key cannot be read any more, and so cannot sign the new one."
 )
-@storage_options
-def renew_signing(name: str, *, lost: bool, data: Path | None, stage: str | None) -> None:
+@with_services
+def renew_signing(services: Services, name: str, *, lost: bool) -> None:
     """Give a tenant a new key that signs receipts and the audit.
 
     What the old key signed stays as good as it was. What waits for a key is signed by the next sweep.
@@ -241,29 +252,34 @@ def renew_signing(name: str, *, lost: bool, data: Path | None, stage: str | None
       regulars tenants renew-signing shop-12
       regulars tenants renew-signing shop-12 --lost --stage prod
     """
-    from regulars.tenants import tenants
+    from chalicelib.core.renewals import renewal_of
+    from chalicelib.core.signing import fingerprint
+    from regulars.tenants.tenants import earlier
 
-    tenants.renew_signing(settings_of(data=data, stage=stage), name, is_lost=lost)
+    renewal = renewal_of(services.signing.renew(services.tenants.named(name).name, is_lost=lost))
+    print(f"fingerprint  {fingerprint(renewal.new)}")
+    print(f"before that  {earlier(renewal)}")
+    print(
+        "hand out the new fingerprint, and keep the audit's next head elsewhere; what waits is signed by the next sweep"
+    )
 
 
 @tenants.command()
 @click.argument("name")
-@storage_options
-def disable(name: str, data: Path | None, stage: str | None) -> None:
+@with_services
+def disable(services: Services, name: str) -> None:
     """Refuse a tenant's requests; its data stays."""
-    from regulars.tenants import tenants
-
-    tenants.set_disabled(settings_of(data=data, stage=stage), name, disabled=True)
+    services.tenants.disable(name)
+    print(f"{name} is disabled: its requests are refused, its data stays")
 
 
 @tenants.command()
 @click.argument("name")
-@storage_options
-def enable(name: str, data: Path | None, stage: str | None) -> None:
+@with_services
+def enable(services: Services, name: str) -> None:
     """Accept a disabled tenant's requests again."""
-    from regulars.tenants import tenants
-
-    tenants.set_disabled(settings_of(data=data, stage=stage), name, disabled=False)
+    services.tenants.enable(name)
+    print(f"{name} is enabled")
 
 
 tenants.add_command(keys.keys)

@@ -20,15 +20,21 @@ from chalicelib.core.errors import RegularsError, StorageUnavailable, TenantNotF
 from chalicelib.core.model import Credentials, Profile, Tenant
 from regulars.errors import DamagedFile, NotWrittenDown
 from regulars.serve import folder
-from regulars.tenants.zone import zone_of_machine
 
 if TYPE_CHECKING:
     from chalicelib.services.tenants.accounts import Tenants
     from chalicelib.services.tenants.settings import TenantSettings
 
+
+from zoneinfo import ZoneInfoNotFoundError
+
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.local_time import require_zone
+
 FILE = "credentials.json"
 PENDING = "credentials.pending"
 LOCK = "credentials.lock"
+_UTC = "Etc/UTC"
 
 FIRST_TENANTS = (("camera", Profile.CAMERA), ("cloud", Profile.CLOUD))
 """Tenants that the first start of a data folder makes, even if others were added before.
@@ -36,6 +42,16 @@ FIRST_TENANTS = (("camera", Profile.CAMERA), ("cloud", Profile.CLOUD))
 They take the machine's time zone. Tenants are never removed, so a folder that has neither of these has never been
 served.
 """
+
+
+def zone_of_machine() -> str:
+    """Return the IANA name of the zone by which this machine shows the time; UTC if it has no zone with a name."""
+    import tzlocal
+
+    try:
+        return require_zone(tzlocal.get_localzone_name())
+    except (InvalidInput, ZoneInfoNotFoundError, OSError, ValueError):
+        return _UTC
 
 
 class CredentialsFile:

@@ -12,7 +12,7 @@ import click
 from chalicelib.core.access import FIRST
 from chalicelib.core.roles import Role
 from regulars.errors import OperatorError
-from regulars.options import configured, services_of, storage_options
+from regulars.options import configured, with_services
 from regulars.serve import folder
 
 if TYPE_CHECKING:
@@ -38,12 +38,11 @@ def keys() -> None:
 
 @keys.command("list")
 @click.argument("name")
-@storage_options
-def show(name: str, data: Path | None, stage: str | None) -> None:
+@with_services
+def show(services: Services, name: str) -> None:
     """List the keys: id, role, last use, end, name."""
-    with services_of(data, stage) as services:
-        for line in table(services.keys.all(services.tenants.named(name))):
-            print(line)
+    for line in table(services.keys.all(services.tenants.named(name))):
+        print(line)
 
 
 @keys.command()
@@ -52,15 +51,12 @@ def show(name: str, data: Path | None, stage: str | None) -> None:
 @click.option("--role", type=click.Choice(["viewer", "operator", "admin"]), default="viewer", help="What it may do.")
 @click.option("--pictures/--no-pictures", default=True, help="Whether it sees pictures of people.")
 @click.option("--days", type=click.IntRange(1, 36_500), metavar="N", help="Days until it ends.  [default: no end]")
-@storage_options
-def add(
-    name: str, key_name: str, role: str, *, pictures: bool, days: int | None, data: Path | None, stage: str | None
-) -> None:
+@with_services
+def add(services: Services, name: str, key_name: str, role: str, *, pictures: bool, days: int | None) -> None:
     """Make a key and print its secret, which is shown nowhere else."""
-    with services_of(data, stage) as services:
-        expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
-        tenant = services.tenants.named(name)
-        key, secret = services.keys.add(tenant, key_name, Role(role), pictures=pictures, expires_at=expires_at)
+    expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    tenant = services.tenants.named(name)
+    key, secret = services.keys.add(tenant, key_name, Role(role), pictures=pictures, expires_at=expires_at)
     print(secret)
     print(f"key {key.id} of {name}; only a hash of it is kept: note it now", file=sys.stderr)
 
@@ -68,29 +64,27 @@ def add(
 @keys.command(short_help="Give a key another secret; the old one stops.")
 @click.argument("name")
 @click.argument("key_id", metavar="ID")
-@storage_options
-def renew(name: str, key_id: str, data: Path | None, stage: str | None) -> None:
+@with_services
+def renew(services: Services, name: str, key_id: str) -> None:
     """Give a key another secret and print that; the old one stops at once. For the first: `regulars tenants rotate`."""
-    with services_of(data, stage) as services:
-        print(services.keys.renew(services.tenants.named(name), key_id))
+    print(services.keys.renew(services.tenants.named(name), key_id))
 
 
 @keys.command()
 @click.argument("name")
 @click.argument("key_id", metavar="ID")
-@storage_options
-def delete(name: str, key_id: str, data: Path | None, stage: str | None) -> None:
+@with_services
+def delete(services: Services, name: str, key_id: str) -> None:
     """Delete a key; it and the sessions that it began stop at once."""
-    with services_of(data, stage) as services:
-        services.keys.delete(services.tenants.named(name), key_id)
+    services.keys.delete(services.tenants.named(name), key_id)
 
 
 @click.command(short_help="Print a link that signs a browser in.")
 @click.option("--tenant", metavar="NAME", help="Tenant to sign in to.  [default: the only one]")
 @click.option("--key", "key_id", metavar="ID", default=FIRST, help="Key whose rights the session has.")
 @click.option("--url", help="Beginning of the service's URLs.  [default: public_url, or where the service listens]")
-@storage_options
-def console(tenant: str | None, key_id: str, url: str | None, data: Path | None, stage: str | None) -> None:
+@with_services
+def console(services: Services, tenant: str | None, key_id: str, url: str | None) -> None:
     """Print a link that signs a browser in, once, within ten minutes.
 
     The code stands behind `#`, so that it gets into no log.
@@ -100,9 +94,8 @@ def console(tenant: str | None, key_id: str, url: str | None, data: Path | None,
       regulars console --tenant camera
       regulars console --tenant shop-12 --url https://box.example
     """
-    with services_of(data, stage) as services:
-        at = url or services.settings.public_url or _listens(services.settings.storage)
-        print(link(services, _chosen(services, tenant), key_id, at))
+    at = url or services.settings.public_url or _listens(services.settings.storage)
+    print(link(services, _chosen(services, tenant), key_id, at))
 
 
 def link(services: Services, tenant: Tenant, key_id: str, url: str) -> str:
@@ -121,13 +114,14 @@ def _listens(storage: Path | AwsStorage) -> str:
 
 def table(held: Iterable[ApiKey]) -> list[str]:
     """Format a heading and a line for each key, in aligned columns."""
+    from regulars.tenants.tenants import aligned
+
     rows = [("ID", "ROLE", "PICTURES", "LAST USED", "UNTIL", "NAME")]
     for key in held:
         used = "never" if key.last_used_at is None else f"{key.last_used_at:%Y-%m-%d %H:00}"
         until = "no end" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d %H:%M}"
         rows.append((key.id, key.role.value, "yes" if key.pictures else "no", used, until, key.name))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return aligned(rows)
 
 
 def _chosen(services: Services, name: str | None) -> Tenant:

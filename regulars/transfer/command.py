@@ -17,7 +17,7 @@ from regulars.options import PATH, together
 if TYPE_CHECKING:
     from regulars_client.client import Regulars
 
-    from regulars.transfer.people import Source
+    from regulars.transfer.sources import Source
 
 URL = "http://127.0.0.1:8000"
 
@@ -135,22 +135,21 @@ def import_(  # the options are the command's, a name each
       regulars import staff.csv --group Staff --dry-run
       regulars import shop.tar --data regulars-data --tenant shop-12
     """
-    from regulars.transfer import reports
-    from regulars.transfer.importing import Import
+    from regulars.transfer.importing import Import, bar, rehearsed
+    from regulars.transfer.importing import report as reported
     from regulars.transfer.journal import opened
-    from regulars.transfer.rehearsal import rehearsed
 
     into = Access(**access)
     with into.opened() as service, read(source) as people:
         _require_groups(people, group)
-        with reports.bar(sum(len(person.photos) for person in people.people)) as told:
+        with bar(sum(len(person.photos) for person in people.people)) as told:
             if dry_run:
                 fates = rehearsed(service, people.people, told)
             else:
                 about = {"from": str(source.resolve()), "into": into.name, "group": group or ""}
                 with opened(journal or source.with_name(f"{source.name}.import"), about) as kept:
                     fates = Import(service, kept, group, if_known, trust).run(people, told, with_rules=rules)
-    return reports.report(people.about, fates, report, dry_run=dry_run)
+    return reported(people.about, fates, report, dry_run=dry_run)
 
 
 @click.command(short_help="Write a tenant's people into one file.")
@@ -167,22 +166,22 @@ def export(*, file: Path, history: bool, **access: Any) -> None:
       regulars export shop.tar
       regulars export shop.tar --history --data regulars-data --tenant shop-12
     """
-    from regulars.transfer import exporting, reports
+    from regulars.transfer import exports, importing
 
-    with Access(**access).opened() as service, reports.bar(None) as told:
-        count = exporting.export(service, file, history=history, told=told)
+    with Access(**access).opened() as service, importing.bar(None) as told:
+        count = exports.export(service, file, history=history, told=told)
     print(f"{file}  {count:,} faces, {file.stat().st_size:,} bytes; it holds pictures and names: keep it safe")
 
 
 def read(source: Path) -> AbstractContextManager[Source]:
     """Read whatever the source is. Raises OperatorError."""
-    from regulars.transfer import exports, folders, tables
+    from regulars.transfer import exports, sources
 
     if source.is_dir():
-        return nullcontext(folders.read(source))
+        return nullcontext(sources.of_folder(source))
     if not source.is_file():
         raise OperatorError(f"there is no {source}: name a folder, a table (.csv), or the file of an export")
-    return exports.opened(source) if exports.is_export(source) else nullcontext(tables.read(source))
+    return exports.opened(source) if exports.is_export(source) else nullcontext(sources.of_table(source))
 
 
 def _require_groups(source: Source, group: str | None) -> None:

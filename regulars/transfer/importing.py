@@ -1,30 +1,43 @@
-"""Import of people over v1: four at a time, the best picture first, each once whatever happens meanwhile."""
+"""Import of people over v1: four at a time, the best picture first, each once whatever happens meanwhile.
+
+With it: what an import would do, which looks at every picture and changes nothing, and what it says while it runs and
+at its end.
+"""
 
 from __future__ import annotations
 
+import csv
 import hashlib
+import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Literal
 
 from regulars_client import codes
 from regulars_client.client import Regulars
 from regulars_client.errors import PictureTooLarge
 from regulars_client.pictures import fitting, is_webp, shrunk
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
+from rich.table import Table
 
+from chalicelib.core.cells import one_line, plain_cell
+from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.model import MAX_PICTURES
 from regulars.errors import OperatorError
-from regulars.transfer.exports import RULES_KEPT
+from regulars.transfer.exports import IN_FLIGHT, RULES_KEPT
 from regulars.transfer.journal import KEPT, LEFT_OUT, REFUSED, Journal, Outcome, Progress
-from regulars.transfer.people import Person, Photo, Source, photo_id
-
-IN_FLIGHT = 4
+from regulars.transfer.sources import Person, Photo, Source, photo_id
 
 _LEAST_ROOM = 1000
 """Room in a group that is made for an import, if it must be limited."""
@@ -218,3 +231,64 @@ def in_turn(people: Iterable[Person], look: Callable[[Person], list[Fate]], told
                 told(len(future.result()))
             running |= {pool.submit(look, person) for person in islice(waiting, len(done))}
     return sorted(fates, key=lambda fate: (fate.person, fate.outcome.name))
+
+
+def rehearsed(service: Regulars, people: Sequence[Person], told: Told) -> list[Fate]:
+    """Return what would become of each photo. Whether people are known, or alike, shows only when they come in."""
+    least = service.get_settings().enrol_quality or MIN_QUALITY
+
+    def look(person: Person) -> list[Fate]:
+        flaws = ((photo.name, _flaw(service, photo, least)) for photo in person.photos)
+        return [Fate(person.key, Outcome(name, REFUSED if why else KEPT, why)) for name, why in flaws]
+
+    return in_turn(people, look, told)
+
+
+def _flaw(service: Regulars, photo: Photo, least: float) -> str:
+    """Say why the photo would be refused, or nothing."""
+    try:
+        faces = service.detect(picture=readied(photo).data).faces
+    except (OSError, PictureTooLarge, codes.Unusable) as error:
+        return str(error)
+    if not faces:
+        return "no face was found in the picture"
+    best = max(faces, key=lambda face: face.quality)
+    return f"{best.flaw}: {math.floor(best.quality)} of {least:g}" if best.quality < least else ""
+
+
+HEADER = ("person", "picture", "reason")
+
+
+@contextmanager
+def bar(total: int | None) -> Iterator[Callable[[int], object]]:
+    """Show a bar on stderr if that is a terminal; yield what moves it on."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    console = Console(stderr=True)
+    with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("pictures" if total is not None else "faces", total=total)
+        yield lambda count: progress.advance(task, count)
+
+
+def report(about: str, fates: Sequence[Fate], file: Path | None, *, dry_run: bool) -> int:
+    """Print what became of the pictures, the refused ones with their reasons; return the exit code."""
+    counts = Counter(fate.outcome.state for fate in fates)
+    people = len({fate.person for fate in fates if fate.outcome.state == KEPT})
+    refused = [(fate.person, fate.outcome.name, fate.outcome.why) for fate in fates if fate.outcome.state == REFUSED]
+    if file is not None:
+        _write(file, refused)
+    if refused:
+        table = Table(*HEADER)
+        for row in refused:
+            table.add_row(*(escape(one_line(text)) for text in row))
+        Console().print(table)
+    verb = "would come in" if dry_run else "are in"
+    left = f", {counts[LEFT_OUT]:,} not needed" if counts[LEFT_OUT] else ""
+    print(f"{about}: {people:,} people with {counts[KEPT]:,} pictures {verb}, {len(refused):,} refused{left}")
+    return 1 if refused else 0
+
+
+def _write(file: Path, rows: Sequence[tuple[str, str, str]]) -> None:
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(HEADER)
+        writer.writerows(map(plain_cell, row) for row in rows)

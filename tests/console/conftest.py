@@ -9,10 +9,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
-from regulars_client import Regulars
+from regulars_client.client import Regulars
 
 from regulars.serve import service
 from regulars.tenants import credentials
@@ -46,6 +47,7 @@ HOSTILE = NAMES[6]
 """Names of those who are enrolled; one of them would be markup if anything took it for that."""
 
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
+TOUCH: dict[str, Any] = {"viewport": PHONE, "has_touch": True, "is_mobile": True}
 CAME = 6
 """How many of the enrolled were seen today, before strangers."""
 
@@ -155,6 +157,10 @@ class Visitor:
         assert answer.status == 201, answer.text()
         return self
 
+    def forgive(self, *texts: str) -> None:
+        """Forget complaints with such a text: Chromium tells every request that fails."""
+        self.complaints[:] = [one for one in self.complaints if not any(text in one for text in texts)]
+
     def check(self) -> None:
         """Assert that nothing went wrong, and that nobody else was asked anything."""
         foreign = [one.url for one in self.requests if not one.url.startswith((self.book.url, "blob:", "data:"))]
@@ -162,13 +168,19 @@ class Visitor:
         assert (self.complaints, foreign, secrets) == ([], [], [])
 
 
+@contextlib.contextmanager
+def visiting(browser: Browser, book: Book, key: str | None = "", **context: Any) -> Iterator[Visitor]:
+    """Give a visitor in a context of its own, signed in by `key`; "": not yet; None: by the book's own."""
+    visitor = Visitor(browser.new_context(**{"viewport": DESK, "locale": "en-GB", **context}), book)
+    yield visitor if key == "" else visitor.sign_in(key)
+    visitor.check()
+    visitor.context.close()
+
+
 @pytest.fixture
 def visitor(book: Book, browser: Browser) -> Iterator[Visitor]:
-    context = browser.new_context(viewport=DESK, locale="en-GB")
-    visitor = Visitor(context, book)
-    yield visitor
-    visitor.check()
-    context.close()
+    with visiting(browser, book) as visitor:
+        yield visitor
 
 
 @pytest.fixture
@@ -182,7 +194,11 @@ def press_pair(page: Page, first: str, second: str) -> None:
     page.evaluate(PRESS, [first, second])
 
 
-def becomes(page: Page, holds: Callable[[], bool]) -> None:
+def heading(page: Page, text: str) -> None:
+    expect(page.get_by_role("heading", level=1, name=text, exact=True)).to_be_visible()
+
+
+def becomes(page: Page, holds: Callable[[], object]) -> None:
     """Wait until something holds, of the book for example."""
     for _ in range(TRIES):
         if holds():

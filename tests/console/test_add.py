@@ -10,11 +10,11 @@ from regulars.serve import service
 from regulars.tenants import credentials
 from tests.console.conftest import CHROMIUM, DESK, Book, Visitor, becomes, shoot
 from tests.console.test_flows import assert_accessible
-from tests.console.test_people import NAMES, Shop, shop
+from tests.console.test_people import NAMES, Shop, box, shop
 from tests.fakes import Person, picture
 from tests.photos import FOLDER, PORTRAIT, of_24_people
 
-__all__ = ["shop"]
+__all__ = ["box", "shop"]
 FRAMES = 30
 
 
@@ -50,7 +50,7 @@ def test_who_waits_is_there_after_a_reload_and_nobody_is_added_twice(shop: Shop)
     page.reload()
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     assert page.get_by_text("Nina").count() == 0
-    shop.visitor.complaints[:] = [one for one in shop.visitor.complaints if "ERR_FAILED" not in one]
+    shop.visitor.forgive("ERR_FAILED")
 
 
 def test_what_is_no_picture_is_said_and_what_the_browser_cannot_show_is_no_broken_picture(shop: Shop) -> None:
@@ -68,7 +68,7 @@ def test_what_is_no_picture_is_said_and_what_the_browser_cannot_show_is_no_broke
     expect(page.get_by_text("No usable photo")).to_be_visible()
     expect(page.get_by_role("alert")).to_have_count(0)
     assert page.locator(".shot img").count() == 0
-    shop.visitor.complaints[:] = [one for one in shop.visitor.complaints if "422" not in one]
+    shop.visitor.forgive("422")
 
 
 @of_24_people

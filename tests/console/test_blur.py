@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.console.conftest import DESK, Visitor, settle, shoot
+from tests.console.conftest import settle, shoot, visiting
 from tests.console.portraits import Shop, mall, portrait
 from tests.console.test_every_page import PAGES, ready
 from tests.fakes import Person
@@ -45,14 +45,12 @@ def shop(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
 
 @pytest.fixture
 def page(shop: Shop, browser: Browser) -> Iterator[Page]:
-    visitor = Visitor(browser.new_context(viewport=DESK, locale="en-GB"), shop.book).sign_in()
-    page = visitor.open()
-    ready(page)
-    page.keyboard.press("b")
-    expect(page.locator("html")).to_have_attribute("data-blur", "on")
-    yield page
-    visitor.check()
-    visitor.context.close()
+    with visiting(browser, shop.book, None) as visitor:
+        page = visitor.open()
+        ready(page)
+        page.keyboard.press("b")
+        expect(page.locator("html")).to_have_attribute("data-blur", "on")
+        yield page
 
 
 def assert_blurred(page: Page) -> None:

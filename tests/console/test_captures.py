@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from regulars_client import Regulars
+from regulars_client.client import Regulars
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState, capture_id
 from chalicelib.core.ports import Put
 from chalicelib.core.records.captures import capture_item
-from tests.console.conftest import CAME, DESK, PHONE, Book, Visitor, shoot
-from tests.console.test_flows import assert_accessible, heading, settle
+from tests.console.conftest import CAME, DESK, TOUCH, Book, Visitor, heading, settle, shoot, visiting
+from tests.console.test_flows import assert_accessible
 from tests.photos import FOLDER, PORTRAIT, of_24_people
 from tests.regulars.serve.box import serving
 
@@ -54,7 +54,6 @@ def wait_until(client: Regulars, id_: str, state: str) -> None:
 def test_a_capture_is_looked_at_in_large_and_leads_to_who_is_on_it(cells: Page, book: Book) -> None:
     page = cells
     settle(page)
-    assert_accessible(page)
     shoot(page, "captures")
     with book.client() as client:
         newest = next(iter(client.list_captures()))
@@ -130,32 +129,20 @@ def test_captures_are_chosen_by_camera_and_day(cells: Page, book: Book) -> None:
     expect(cell.nth(CAME)).to_be_visible()
 
 
-def test_a_book_without_captures_says_what_would_fill_it(visitor: Visitor, book: Book) -> None:
-    visitor.sign_in(book.empty_key)
-    page = visitor.open("#/captures")
-    expect(page.get_by_role("heading", name="No camera has sent anything yet")).to_be_visible()
-    assert_accessible(page)
-    shoot(page, "captures-empty")
-
-
 def test_a_viewer_looks_on_a_phone_by_touch_in_chinese_and_sends_nothing_again(
     book: Book, browser: Browser, parked: str
 ) -> None:
     with book.client() as client:
         key = client.add_key(name="Screen of captures", role="viewer").api_key
-    context = browser.new_context(viewport=PHONE, locale="zh-CN", has_touch=True, is_mobile=True)
-    visitor = Visitor(context, book).sign_in(key)
-    page = visitor.open("#/captures?state=parked")
-    expect(page.get_by_role("heading", name="抓拍")).to_be_visible()
-    page.get_by_role("gridcell").first.tap()
-    dialog = page.get_by_role("dialog")
-    expect(dialog).to_be_visible()
-    assert page.get_by_role("button", name=re.compile("重新处理")).count() == 0
-    dialog.get_by_role("button", name="关闭").tap()
-    expect(dialog).to_have_count(0)
-    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways"
-    visitor.check()
-    context.close()
+    with visiting(browser, book, key, **TOUCH, locale="zh-CN") as visitor:
+        page = visitor.open("#/captures?state=parked")
+        expect(page.get_by_role("heading", name="抓拍")).to_be_visible()
+        page.get_by_role("gridcell").first.tap()
+        dialog = page.get_by_role("dialog")
+        expect(dialog).to_be_visible()
+        assert page.get_by_role("button", name=re.compile("重新处理")).count() == 0
+        dialog.get_by_role("button", name="关闭").tap()
+        expect(dialog).to_have_count(0)
 
 
 @pytest.fixture

@@ -8,17 +8,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 from regulars_client import models
 
 from chalicelib.api.console_files import folder
-from tests.console.conftest import DESK, PHONE, Visitor, settle, shoot
+from tests.console.conftest import PHONE, TOUCH, Book, Visitor, settle, shoot, visiting
 from tests.console.portraits import Shop, mall, portrait
 from tests.console.test_flows import assert_accessible
 from tests.fakes import Person
 from tests.photos import of_24_people
+from tests.regulars.serve.box import serving
 
 pytestmark = of_24_people
 
@@ -108,12 +111,15 @@ def shop(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
 
 @pytest.fixture
 def visitor(shop: Shop, browser: Browser) -> Iterator[Visitor]:
-    context = browser.new_context(viewport=DESK, locale="en-GB")
-    context.on("dialog", lambda dialog: pytest.fail(f"a text was run: {dialog.message}"))
-    visitor = Visitor(context, shop.book).sign_in()
-    yield visitor
-    visitor.check()
-    context.close()
+    with visiting(browser, shop.book, None) as visitor:
+        visitor.context.on("dialog", lambda dialog: pytest.fail(f"a text was run: {dialog.message}"))
+        yield visitor
+
+
+@pytest.fixture(scope="module")
+def phone(shop: Shop, browser: Browser) -> Iterator[Visitor]:
+    with visiting(browser, shop.book, None, **TOUCH) as visitor:
+        yield visitor
 
 
 def opened(visitor: Visitor, shop: Shop, name: str) -> Page:
@@ -152,14 +158,17 @@ def test_what_others_wrote_is_text_and_the_page_is_accessible_in_both_languages(
     visitor: Visitor, shop: Shop, name: str
 ) -> None:
     page = opened(visitor, shop, name)
-    for language in ("en", "zh"):
-        page.evaluate("language => localStorage.setItem('regulars.language', language)", language)
-        page.reload()
-        ready(page)
-        expect(page.locator("html")).to_have_attribute("lang", language)
-        assert_texts(page, some=name not in SAY_NOTHING_OF_OTHERS)
-        assert_accessible(page)
-        shoot(page, f"page-{name}-{language}")
+    expect(page.locator("html")).to_have_attribute("lang", "en")
+    assert_texts(page, some=name not in SAY_NOTHING_OF_OTHERS)
+    assert_accessible(page)
+    shoot(page, f"page-{name}-en")
+    page.evaluate("localStorage.setItem('regulars.language', 'zh')")
+    page.reload()
+    ready(page)
+    expect(page.locator("html")).to_have_attribute("lang", "zh")
+    assert_texts(page, some=name not in SAY_NOTHING_OF_OTHERS)
+    assert_accessible(page, ["light"])  # its colours are those of the other language
+    shoot(page, f"page-{name}-zh")
 
 
 @pytest.mark.parametrize("name", ["add", "search"])
@@ -177,12 +186,60 @@ def test_a_files_name_is_text(visitor: Visitor, shop: Shop, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_all_that_is_touched_on_a_phone_is_as_large_as_a_finger(shop: Shop, browser: Browser, name: str) -> None:
-    context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True, locale="en-GB")
-    visitor = Visitor(context, shop.book).sign_in()
-    page = opened(visitor, shop, name)
+def test_all_that_is_touched_on_a_phone_is_as_large_as_a_finger(phone: Visitor, shop: Shop, name: str) -> None:
+    page = opened(phone, shop, name)
     small = page.evaluate(TOO_SMALL, LEAST_PX)
     assert small == [], small
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"], "it scrolls sideways"
-    visitor.check()
-    context.close()
+    page.close()
+
+
+MAY_NOT: tuple[tuple[str, str, str, dict[str, str], dict[str, str]], ...] = (
+    ("viewer", "people", "main", {"link": "^Add$", "checkbox": ""}, {}),
+    ("viewer", "person", "main", {"button": "Delete|Erase|Merge|^Not "}, {}),
+    ("viewer", "live", ".visits > li", {"button": "", "textbox": ""}, {}),
+    ("viewer", "privacy", "main", {}, {"switch": "Ask for consent"}),
+    ("operator", "cameras", "main", {"button": "New camera"}, {}),
+    ("operator", "cameras/door", "main", {"button": "Delete this camera"}, {"switch": "Keeps strangers"}),
+    ("operator", "settings", "body", {"button": "New key", "link": "Hooks"}, {"textbox": "Time zone"}),
+)
+"""Role of a key, page, and in a part of it what is not offered, and what is there and cannot be changed."""
+
+
+@pytest.mark.parametrize(("role", "name", "part", "absent", "disabled"), MAY_NOT, ids=[one[1] for one in MAY_NOT])
+def test_what_a_key_may_not_change_is_not_offered(
+    browser: Browser, shop: Shop, role: str, name: str, part: str, absent: dict[str, str], disabled: dict[str, str]
+) -> None:
+    with shop.book.client() as client:
+        key = client.add_key(name=f"{role} of {name}", role=role).api_key
+    with visiting(browser, shop.book, key) as visitor:
+        page = opened(visitor, shop, name)
+        shown: Any = page.locator(part)
+        expect(shown.first).to_be_visible()
+        for kind, named in disabled.items():
+            expect(shown.get_by_role(kind, name=named)).to_be_disabled()
+        for kind, named in absent.items():
+            assert shown.get_by_role(kind, name=re.compile(named)).count() == 0, kind
+        if disabled:
+            assert_accessible(page)
+        shoot(page, f"{role}-{name.partition('/')[0]}")
+
+
+EMPTY = {
+    "live": "Nobody yet today",
+    "people": "Nobody is in the book yet",
+    "cameras": "There is no camera yet",
+    "captures": "No camera has sent anything yet",
+    "hooks": "There is no hook yet",
+    "traffic": "Nobody has come yet",
+}
+
+
+def test_a_book_in_which_nothing_is_yet_says_what_would_fill_it(browser: Browser, tmp_path: Path) -> None:
+    with serving(tmp_path) as box, visiting(browser, Book(box.url, tmp_path, box.key, ""), None) as visitor:
+        for name, says in EMPTY.items():
+            page = visitor.open(f"#/{name}")
+            expect(page.get_by_text(says)).to_be_visible()
+            assert_accessible(page)
+            shoot(page, f"{name}-empty")
+            page.close()

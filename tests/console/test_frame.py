@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.console.conftest import PHONE, Book, Visitor, shoot
+from tests.console.conftest import PHONE, TOUCH, Book, shoot, visiting
 from tests.console.test_flows import assert_accessible
 
 MOST = 5
@@ -13,11 +13,8 @@ MOST = 5
 
 @pytest.fixture
 def phone(book: Book, browser: Browser):
-    context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True, locale="en-GB")
-    visitor = Visitor(context, book)
-    yield visitor.sign_in().open()
-    visitor.check()
-    context.close()
+    with visiting(browser, book, None, **TOUCH) as visitor:
+        yield visitor.open()
 
 
 def test_a_phone_shows_five_sections_of_which_the_last_leads_to_the_rest(phone: Page) -> None:

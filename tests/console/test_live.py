@@ -9,10 +9,10 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.console.conftest import PHONE, Visitor, shoot
+from tests.console.conftest import TOUCH, Visitor, becomes, heading, settle, shoot
 from tests.console.portraits import Mall, Shop, mall
-from tests.console.test_flows import assert_accessible, heading, settle
-from tests.console.test_review import PEOPLE, becomes, reviewing
+from tests.console.test_flows import assert_accessible
+from tests.console.test_review import PEOPLE, reviewing
 from tests.photos import of_24_people
 
 pytestmark = of_24_people
@@ -166,7 +166,7 @@ def test_who_it_is_is_said_by_touch(browser: Browser, shop: Shop) -> None:
     shop.see(5001, 0.005, like=0.9)
     with (
         shop.book.client() as client,
-        reviewing(browser, shop, viewport=PHONE, has_touch=True, is_mobile=True) as visitor,
+        reviewing(browser, shop, **TOUCH) as visitor,
     ):
         page = visitor.open()
         expect(visits(page)).to_have_count(2)
@@ -210,17 +210,6 @@ def reach(page: Page, wanted: Locator) -> None:
             return
         page.keyboard.press("Tab")
     pytest.fail("the keyboard does not get there")
-
-
-def test_viewers_see_who_comes_and_no_button_that_changes_anything(browser: Browser, shop: Shop) -> None:
-    shop.see(5001, 0.005, like=0.9)
-    with shop.book.client() as client:
-        key = client.add_key(name="Screen at the desk", role="viewer").api_key
-    with reviewing(browser, shop, key) as visitor:
-        page = visitor.open()
-        expect(visits(page)).to_have_count(2)
-        assert visits(page).get_by_role("button").count() == 0
-        assert visits(page).get_by_role("textbox").count() == 0
 
 
 def test_live_keeps_fifty_rows(browser: Browser, shop: Shop) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,9 +13,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from regulars_client import models
 
-from chalicelib.core.model import Tenant
+from chalicelib.core.model import Profile, Tenant
 from chalicelib.services.captures.one_step import Shot
-from tests.console.conftest import DESK, PHONE, Book, Visitor, becomes, settle, shoot
+from tests.console.conftest import TOUCH, Book, Visitor, becomes, settle, shoot, visiting
 from tests.console.test_flows import assert_accessible
 from tests.fakes import Person, picture
 from tests.regulars.serve.box import Box, serving
@@ -26,9 +26,10 @@ NAMES = ("Ann Lee", HOSTILE, "Ann Other", "王芳", "", "Dmitri")
 
 @dataclass(frozen=True)
 class Shop:
-    """A small book of its own, so that a flow may change whatever it likes."""
+    """A tenant of its own with a small book, so that a flow may change whatever it likes. `box`: with its key."""
 
     box: Box
+    name: str
     visitor: Visitor
 
     def open(self, path: str = "#/people") -> Page:
@@ -46,29 +47,34 @@ class Shop:
         services = self.box.services
         at = services.clock.now() - timedelta(minutes=minutes_ago)
         capture = services.one_step.take(self.tenant, Shot("door", picture(person), "image/jpeg", at))
-        services.ingest.capture(self.tenant.name, "door", capture.id)
+        services.ingest.capture(self.name, "door", capture.id)
 
     @property
     def tenant(self) -> Tenant:
-        return self.box.services.tenants.named("shop")
+        return self.box.services.tenants.named(self.name)
 
     def groups(self) -> dict[str, int]:
         with self.box.client() as client:
             return {one.name: one.count for one in client.list_groups()}
 
 
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Box]:
+    with serving(tmp_path_factory.mktemp("people")) as made:
+        yield made
+
+
 @pytest.fixture
-def shop(browser: Browser, tmp_path: Path) -> Iterator[Shop]:
-    with serving(tmp_path) as box:
-        with box.client() as client:
-            client.add_group(name="VIP", capacity=10)
-            client.add_camera(id="door", name="Front door", labels={})
-            for seed, name in enumerate(NAMES):
-                client.enrol_face(picture=picture(Person(seed)), group="regular", name=name)
-        visitor = Visitor(browser.new_context(viewport=DESK, locale="en-GB"), Book(box.url, tmp_path, box.key, box.key))
-        yield Shop(box, visitor)
-        visitor.check()
-        visitor.context.close()
+def shop(box: Box, browser: Browser, tmp_path: Path) -> Iterator[Shop]:
+    name = f"shop-{len(box.services.tenants.all())}"
+    own = replace(box, key=box.services.tenants.add(name, Profile.CAMERA).api_key)
+    with own.client() as client:
+        client.add_group(name="VIP", capacity=10)
+        client.add_camera(id="door", name="Front door", labels={})
+        for seed, person in enumerate(NAMES):
+            client.enrol_face(picture=picture(Person(seed)), group="regular", name=person)
+    with visiting(browser, Book(box.url, tmp_path, own.key, own.key)) as visitor:
+        yield Shop(own, name, visitor)
 
 
 def test_people_are_chosen_in_a_table_and_labelled_and_the_labels_are_taken_back(shop: Shop) -> None:
@@ -160,7 +166,7 @@ def test_a_group_is_made_noted_renamed_and_deleted_on_the_page(shop: Shop) -> No
         page.get_by_role("button", name="Delete the group").click()
         expect(page.get_by_role("button", name="Deliveries")).to_have_count(0)
         assert "Deliveries" not in {one.name for one in client.list_groups()}
-    shop.visitor.complaints[:] = [one for one in shop.visitor.complaints if "409" not in one]
+    shop.visitor.forgive("409")
 
 
 def test_the_table_for_spreadsheets_has_everybody_and_no_formula(shop: Shop) -> None:
@@ -178,18 +184,15 @@ def test_the_table_for_spreadsheets_has_everybody_and_no_formula(shop: Shop) -> 
 
 
 def test_a_phone_selects_and_moves_by_touch(shop: Shop, browser: Browser) -> None:
-    context = browser.new_context(viewport=PHONE, has_touch=True, is_mobile=True, locale="en-GB")
-    phone = Visitor(context, shop.visitor.book)
-    page = phone.sign_in().open("#/people")
-    cells = page.get_by_role("gridcell")
-    for name in ("Ann Lee", "Dmitri"):
-        cells.filter(has_text=name).get_by_role("checkbox").tap()
-    page.get_by_label("Move to").select_option("VIP")
-    expect(page.get_by_text("2 moved to VIP")).to_be_visible()
-    page.get_by_role("button", name="Undo").tap()
-    becomes(page, lambda: shop.groups()["VIP"] == 0)
-    phone.check()
-    context.close()
+    with visiting(browser, shop.visitor.book, None, **TOUCH) as phone:
+        page = phone.open("#/people")
+        cells = page.get_by_role("gridcell")
+        for name in ("Ann Lee", "Dmitri"):
+            cells.filter(has_text=name).get_by_role("checkbox").tap()
+        page.get_by_label("Move to").select_option("VIP")
+        expect(page.get_by_text("2 moved to VIP")).to_be_visible()
+        page.get_by_role("button", name="Undo").tap()
+        becomes(page, lambda: shop.groups()["VIP"] == 0)
 
 
 def test_who_is_deleted_is_gone_from_every_page_at_once_and_comes_back_when_undone(shop: Shop) -> None:
@@ -217,9 +220,7 @@ def test_who_signs_out_while_a_deletion_waits_has_deleted(shop: Shop) -> None:
     expect(page.get_by_label("Key", exact=True)).to_be_visible()
     with shop.box.client() as client:
         assert not [*client.list_faces(name="Dmitri")]
-    shop.visitor.complaints[:] = [
-        one for one in shop.visitor.complaints if "401" not in one
-    ]  # lists that come too late
+    shop.visitor.forgive("401")
 
 
 def test_of_pairs_that_look_alike_one_is_merged_and_one_is_said_to_be_two_people(shop: Shop) -> None:

@@ -19,7 +19,7 @@ from chalicelib.services.captures.camera_settings import CameraSettings
 from chalicelib.services.captures.one_step import Shot
 from chalicelib.services.captures.reading import RULES
 from tests.console import drawn
-from tests.console.conftest import Visitor, settle
+from tests.console.conftest import settle, visiting
 from tests.console.portraits import Mall, Shop
 from tests.fakes import Person
 from tests.regulars.serve import box
@@ -88,10 +88,8 @@ def shop(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sh
 
 @pytest.fixture
 def page(shop: Shop, browser: Browser) -> Iterator[Page]:
-    visitor = Visitor(browser.new_context(viewport=SIZE, locale="en-GB", reduced_motion="reduce"), shop.book).sign_in()
-    yield visitor.open()
-    visitor.check()
-    visitor.context.close()
+    with visiting(browser, shop.book, None, viewport=SIZE, reduced_motion="reduce") as visitor:
+        yield visitor.open()
 
 
 def shot(page: Page, name: str) -> None:

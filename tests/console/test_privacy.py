@@ -7,11 +7,11 @@ from datetime import UTC, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 from regulars_client import models
 
-from tests.console.conftest import DESK, Book, Visitor, becomes, shoot
-from tests.console.test_flows import assert_accessible, heading
+from tests.console.conftest import Book, becomes, heading, shoot
+from tests.console.test_flows import assert_accessible
 from tests.photos import of_24_people
 
 pytestmark = of_24_people
@@ -134,18 +134,3 @@ def test_pictures_are_switched_off_and_people_have_shapes_in_their_place(page: P
     becomes(page, lambda: settings(book).no_pictures_of == ["VIP"])
     page.get_by_role("button", name="Remove VIP").click()
     becomes(page, lambda: settings(book).no_pictures_of == [])
-
-
-def test_who_may_not_change_it_sees_it(book: Book, browser: Browser) -> None:
-    with book.client() as client:
-        made = client.add_key(name="viewer", role="viewer")
-    context = browser.new_context(viewport=DESK, locale="en-GB")
-    visitor = Visitor(context, book).sign_in(made.api_key)
-    page = visitor.open("#/privacy")
-    heading(page, "Privacy")
-    expect(page.get_by_role("switch", name="Ask for consent")).to_be_disabled()
-    expect(page.get_by_role("article")).to_be_visible()
-    visitor.check()
-    context.close()
-    with book.client() as client:
-        client.delete_key(made.id)

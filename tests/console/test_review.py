@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.console.conftest import DESK, HOSTILE, NAMES, PHONE, Visitor, becomes, press_pair, shoot
+from tests.console.conftest import HOSTILE, NAMES, TOUCH, Visitor, becomes, heading, press_pair, settle, shoot, visiting
 from tests.console.portraits import Mall, Shop, mall
-from tests.console.test_flows import assert_accessible, heading, settle
+from tests.console.test_flows import assert_accessible
 from tests.photos import of_24_people
 
 pytestmark = of_24_people
@@ -36,10 +36,8 @@ def shop(shops: Mall) -> Shop:
 
 @contextmanager
 def reviewing(browser: Browser, shop: Shop, key: str | None = None, **context: Any) -> Iterator[Visitor]:
-    visitor = Visitor(browser.new_context(**{"viewport": DESK, "locale": "en-GB", **context}), shop.book)
-    yield visitor.sign_in(key)
-    visitor.check()
-    visitor.context.close()
+    with visiting(browser, shop.book, key, **context) as visitor:
+        yield visitor
 
 
 def opened(visitor: Visitor) -> Page:
@@ -71,11 +69,6 @@ def sighting(page: Page) -> str:
 def in_sight(page: Page, shown: str) -> None:
     """Wait until the card of the sighting `shown` is in sight: after an undo it comes back with the answer."""
     expect(card(page).locator(f'img[src*="{shown.rpartition("-")[0]}"]').first).to_be_visible()
-
-
-def nothing_failed_but(visitor: Visitor, *statuses: str) -> None:
-    """Forget that Chromium tells every failed request."""
-    visitor.complaints[:] = [one for one in visitor.complaints if not any(status in one for status in statuses)]
 
 
 WATCH = """
@@ -254,7 +247,7 @@ def test_strangers_are_gone_through_by_touch(browser: Browser, shop: Shop) -> No
     shop.ask(strangers=3, names=PEOPLE[:1])
     with (
         shop.book.client() as client,
-        reviewing(browser, shop, viewport=PHONE, has_touch=True, is_mobile=True) as visitor,
+        reviewing(browser, shop, **TOUCH) as visitor,
     ):
         page = opened(visitor)
         page.get_by_role("button", name="Look at strangers").tap()
@@ -298,7 +291,7 @@ def test_what_somebody_else_decided_meanwhile_goes_with_a_sentence(browser: Brow
         asked(page, "A new regular: who is it?")
         expect(page.get_by_role("main")).to_contain_text("0 decided today · 1 left")
         assert [*client.list_faces(name="Already")]
-        nothing_failed_but(visitor, "404", "409")
+        visitor.forgive("404", "409")
 
 
 def test_a_card_comes_back_if_the_service_was_away(browser: Browser, shop: Shop) -> None:
@@ -321,7 +314,7 @@ def test_a_card_comes_back_if_the_service_was_away(browser: Browser, shop: Shop)
         page.keyboard.insert_text("Zoe")
         page.keyboard.press("Enter")
         becomes(page, lambda: bool([*client.list_faces(name="Zoe")]))
-        nothing_failed_but(visitor, "ERR_INTERNET_DISCONNECTED")
+        visitor.forgive("ERR_INTERNET_DISCONNECTED")
 
 
 def test_viewers_see_the_cards_and_no_button_that_decides(browser: Browser, shop: Shop) -> None:

@@ -19,8 +19,7 @@ from typing import Any
 
 from chalicelib.api.v1.document import document
 from chalicelib.api.v1.routes import OPERATIONS
-from regulars.libraries import libraries
-from regulars.packages import Package, PackageUnavailable, archive
+from regulars.libraries import Package, PackageUnavailable, archive, libraries
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "build" / "types"

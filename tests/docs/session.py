@@ -16,9 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from regulars.clients.client import Connection
-from regulars.clients.v1 import V1, Picture
-from regulars.demo.console import wait_until_resolved
+from regulars.clients import V1, Connection, Picture
+from regulars.demo.run import wait_until_resolved
 from tests.faults.server import Server
 
 ROOT = Path(__file__).resolve().parents[2]

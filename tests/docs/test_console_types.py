@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from regulars.packages import PackageUnavailable
+from regulars.libraries import PackageUnavailable
 from tests.console import types
 
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from regulars.clients.client import Connection
-from regulars.clients.v1 import V1
+from regulars.clients import V1, Connection
 from tests import photos as at_hand
 from tests.docs.session import ROOT, Session
 from tests.faults.server import Server

@@ -18,8 +18,7 @@ import pytest
 import yaml
 from jinja2 import Environment, StrictUndefined
 
-from regulars.clients.client import Connection
-from regulars.clients.v1 import V1
+from regulars.clients import V1, Connection
 from tests import photos as at_hand
 from tests.docs.session import ROOT, Session, sees
 from tests.faults.server import Server

@@ -14,9 +14,8 @@ from pathlib import Path
 
 from regulars_edge import config
 
-from regulars.clients.client import Connection
-from regulars.clients.v1 import V1
-from regulars.demo.console import wait_until_resolved
+from regulars.clients import V1, Connection
+from regulars.demo.run import wait_until_resolved
 from tests import photos as at_hand
 from tests.docs.session import ROOT, Session, sees
 from tests.faults.server import Server

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from chalicelib.core.model import Credentials, Profile
-from regulars.clients.client import Connection, Sunmi
+from regulars.clients import Connection, Sunmi
 
 
 class Server:

@@ -23,8 +23,7 @@ import pytest
 
 from chalicelib.core.errors import RegularsError
 from chalicelib.settings import Settings
-from regulars.backup.backup import backup
-from regulars.backup.restore import restore
+from regulars.backup.backup import backup, restore
 from regulars.errors import OperatorError
 from regulars.tenants.credentials import CredentialsFile
 from tests.faults.conftest import Points

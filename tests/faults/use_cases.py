@@ -217,20 +217,24 @@ def _v1(
     shop: str = "shop",
     or_says: str = "",
     counts_again: str = "",
-    defect: str = "",
+    of: str = "",
     path: str | None = None,
     **query: str,
 ) -> UseCase:
-    """`path`: with names of ids in braces; `body`: its text may be such a name too. A repeat has the same key."""
+    """`of`: the name of the path's `{id}`, or the id; `path`: another path, with names of ids in braces.
+
+    `body`: its text may be such a name, too. A repeat has the same key.
+    """
     method, pattern = route.split()
     headers = {} if method == "GET" else {"Idempotency-Key": "the-same"}
 
     def do(box: Box) -> Any:
         sent = {key: box.ids.get(str(value), value) for key, value in body.items()} if body else body
-        reply = box.v1.send(method, (path or pattern).format(**box.ids), sent, query=query, headers=headers)
+        place = (path or pattern).format(**box.ids | {"id": box.ids.get(of, of)})
+        reply = box.v1.send(method, place, sent, query=query, headers=headers)
         return {"status": reply.status, **(reply.json if reply.body else {})}
 
-    return UseCase(route, do, name, shop, or_says, counts_again, defect=defect)
+    return UseCase(route, do, name, shop, or_says, counts_again)
 
 
 def _photo(seed: int, side_px: float) -> str:
@@ -295,13 +299,8 @@ def _many(name: str, **change: Any) -> UseCase:
 
 
 _CONSENT = {"basis": "employment", "given_at": "2026-03-02T00:00:00Z", "expires_at": None}
-_NEW_FACE = {
-    "group": "regular",
-    "picture": _photo(61, 100.0),
-    "name": "Ann \u674e\u660e",
-    "note": "new",
-    "consent": _CONSENT,
-}
+_NAMED = {"name": "Ann \u674e\u660e", "note": "new"}
+_NEW_FACE = {"group": "regular", "picture": _photo(61, 100.0), **_NAMED, "consent": _CONSENT}
 
 OFFER = offer_of(picture(Person(41)), MONDAY + 5 * DAY * MINUTE)
 
@@ -320,115 +319,101 @@ V1 = (
     _v1("GET /v1/captures", camera="door"),
     _v1("GET /v1/captures", name="of a time and a state", state="stored", to="2026-03-05T00:00:00Z"),
     _v1("GET /v1/captures", name="of all cameras"),
-    _v1("GET /v1/captures/{id}", path="/v1/captures/{capture}", camera="door"),
-    _v1("POST /v1/captures/{id}/redrive", {"camera": "door"}, shop="stuck", path="/v1/captures/{capture}/redrive"),
+    _v1("GET /v1/captures/{id}", of="capture", camera="door"),
+    _v1("POST /v1/captures/{id}/redrive", {"camera": "door"}, shop="stuck", of="capture"),
     UseCase("POST /v1/session", lambda box: _signed_in(box, {"api_key": box.credentials.api_key}), "with a key"),
     UseCase("POST /v1/session", lambda box: _signed_in(box, {"code": _code(box)}), "with a code"),
     _v1("GET /v1/session"),
     UseCase("DELETE /v1/session", lambda box: _signed_out(box)),
     _v1("GET /v1/keys"),
     _v1("POST /v1/keys", {"name": "Ben", "role": "admin"}, or_says="SecretNotKept"),
-    _v1("PATCH /v1/keys/{id}", {"name": "Anna", "role": "operator"}, path="/v1/keys/{key}"),
-    _v1("DELETE /v1/keys/{id}", path="/v1/keys/{key}"),
-    _v1("POST /v1/keys/{id}/renew", path="/v1/keys/{key}/renew", or_says="SecretNotKept"),
+    _v1("PATCH /v1/keys/{id}", {"name": "Anna", "role": "operator"}, of="key"),
+    _v1("DELETE /v1/keys/{id}", of="key"),
+    _v1("POST /v1/keys/{id}/renew", of="key", or_says="SecretNotKept"),
     _v1("GET /v1/captures/{id}/crops/{n}", path="/v1/captures/{capture}/crops/0", camera="door"),
     _v1("GET /v1/cameras"),
     _v1("POST /v1/cameras", {"id": "back", "name": "Back door"}, or_says="SecretNotKept"),
-    _v1("GET /v1/cameras/{id}", path="/v1/cameras/door"),
-    _v1("PATCH /v1/cameras/{id}", {"name": "The till"}, path="/v1/cameras/till"),
-    _v1("DELETE /v1/cameras/{id}", path="/v1/cameras/till"),
-    _v1("POST /v1/cameras/{id}/heartbeat", {"status": {"disk": 3}}, path="/v1/cameras/till/heartbeat"),
-    _v1("POST /v1/cameras/{id}/key", path="/v1/cameras/till/key", or_says="SecretNotKept"),
+    _v1("GET /v1/cameras/{id}", of="door"),
+    _v1("PATCH /v1/cameras/{id}", {"name": "The till"}, of="till"),
+    _v1("DELETE /v1/cameras/{id}", of="till"),
+    _v1("POST /v1/cameras/{id}/heartbeat", {"status": {"disk": 3}}, of="till"),
+    _v1("POST /v1/cameras/{id}/key", of="till", or_says="SecretNotKept"),
     _v1("GET /v1/groups"),
     _v1("POST /v1/groups", {"name": "new", "capacity": 5, "attributes": ["seat"]}),
-    _v1("GET /v1/groups/{id}", path="/v1/groups/stranger"),
-    _v1("PATCH /v1/groups/{id}", {"capacity": 99, "description": "nobody we know"}, path="/v1/groups/stranger"),
-    _v1("DELETE /v1/groups/{id}", path="/v1/groups/{empty}"),
+    _v1("GET /v1/groups/{id}", of="stranger"),
+    _v1("PATCH /v1/groups/{id}", {"capacity": 99, "description": "nobody we know"}, of="stranger"),
+    _v1("DELETE /v1/groups/{id}", of="empty"),
     _v1("GET /v1/faces", order="arrived", limit="3"),
     UseCase("GET /v1/faces", _named, "by name"),
     _v1("GET /v1/face-ids"),
     _v1("POST /v1/faces", {**_NEW_FACE, "id": "61"}),
     _v1("POST /v1/faces", {**_NEW_FACE, "id": "61", "if_known": "refuse"}, "unless known"),
-    _v1("PATCH /v1/faces/{id}", {"name": "Eva Novak", "group": "regular"}, path="/v1/faces/{finn}"),
-    _v1("PATCH /v1/faces/{id}", {"name": "", "labels": {"a": "x"}}, "its name away", path="/v1/faces/{eva}"),
-    _v1("DELETE /v1/faces/{id}", path="/v1/faces/{eva}"),
-    _v1("DELETE /v1/faces/{id}", path="/v1/faces/{eva}", shop="merged"),
+    _v1("PATCH /v1/faces/{id}", {"name": "Eva Novak", "group": "regular"}, of="finn"),
+    _v1("PATCH /v1/faces/{id}", {"name": "", "labels": {"a": "x"}}, "its name away", of="eva"),
+    _v1("DELETE /v1/faces/{id}", of="eva"),
+    _v1("DELETE /v1/faces/{id}", of="eva", shop="merged"),
     _v1("GET /v1/holds"),
     _v1("GET /v1/audit", or_says="GET /v1/audit"),  # which the first call has left an entry of
     _v1("GET /v1/audit", name="of a face", face="nobody"),
-    _v1("GET /v1/faces/{id}/hold", path="/v1/faces/{eva}/hold"),
-    _v1("PUT /v1/faces/{id}/hold", {"held": True, "reason": "case 7"}, path="/v1/faces/{eva}/hold"),
-    _v1("PUT /v1/faces/{id}/hold", {"held": False, "reason": "closed"}, path="/v1/faces/{eva}/hold", shop="held"),
+    _v1("GET /v1/faces/{id}/hold", of="eva"),
+    _v1("PUT /v1/faces/{id}/hold", {"held": True, "reason": "case 7"}, of="eva"),
+    _v1("PUT /v1/faces/{id}/hold", {"held": False, "reason": "closed"}, of="eva", shop="held"),
     _v1("GET /v1/consents", shop="consented"),
-    _v1("GET /v1/faces/{id}/consent", path="/v1/faces/{eva}/consent", shop="consented"),
-    _v1("PUT /v1/faces/{id}/consent", _CONSENT, path="/v1/faces/{eva}/consent", shop="consented"),
-    _v1("DELETE /v1/faces/{id}/consent", path="/v1/faces/{eva}/consent", shop="consented"),
+    _v1("GET /v1/faces/{id}/consent", of="eva", shop="consented"),
+    _v1("PUT /v1/faces/{id}/consent", _CONSENT, of="eva", shop="consented"),
+    _v1("DELETE /v1/faces/{id}/consent", of="eva", shop="consented"),
     _many("moved", group="regular"),
     _many("labelled", labels={"b": "x"}),
     _many("deleted", delete=True),
-    _v1("GET /v1/faces/{id}/rejections", path="/v1/faces/{eva}/rejections", shop="rejected"),
-    _v1(
-        "DELETE /v1/faces/{id}/rejections/{sighting}",
-        path="/v1/faces/{eva}/rejections/{sighting}",
-        shop="rejected",
-    ),
-    _v1("GET /v1/faces/{id}", path="/v1/faces/{eva}"),
-    _v1("GET /v1/faces/{id}/sightings", path="/v1/faces/{eva}/sightings"),
+    _v1("GET /v1/faces/{id}/rejections", of="eva", shop="rejected"),
+    _v1("DELETE /v1/faces/{id}/rejections/{sighting}", of="eva", shop="rejected"),
+    _v1("GET /v1/faces/{id}", of="eva"),
+    _v1("GET /v1/faces/{id}/sightings", of="eva"),
     UseCase("GET /v1/faces/{id}/everything", lambda box: _everything(box)),
-    _v1("POST /v1/faces/{id}/sightings/{sighting}/reject", path="/v1/faces/{eva}/sightings/{sighting}/reject"),
-    _v1(
-        "POST /v1/faces/{id}/sightings/{sighting}/reject",
-        {"other": "finn"},
-        "for another",
-        path="/v1/faces/{eva}/sightings/{sighting}/reject",
-    ),
-    _v1("GET /v1/faces/{id}/pictures", path="/v1/faces/{eva}/pictures"),
-    _v1("POST /v1/faces/{id}/pictures", {"picture": _photo(EVA, 60.0)}, path="/v1/faces/{eva}/pictures"),
-    _v1(
-        "POST /v1/faces/{id}/pictures",
-        {"sighting": "sighting", "trust": True},
-        "of a sighting",
-        path="/v1/faces/{eva}/pictures",
-    ),
-    _v1("DELETE /v1/faces/{id}/pictures/{picture}", path="/v1/faces/{eva}/pictures/{picture}"),
+    _v1("POST /v1/faces/{id}/sightings/{sighting}/reject", of="eva"),
+    _v1("POST /v1/faces/{id}/sightings/{sighting}/reject", {"other": "finn"}, "for another", of="eva"),
+    _v1("GET /v1/faces/{id}/pictures", of="eva"),
+    _v1("POST /v1/faces/{id}/pictures", {"picture": _photo(EVA, 60.0)}, of="eva"),
+    _v1("POST /v1/faces/{id}/pictures", {"sighting": "sighting", "trust": True}, "of a sighting", of="eva"),
+    _v1("DELETE /v1/faces/{id}/pictures/{picture}", of="eva"),
     _v1("POST /v1/identify", {"picture": _photo(EVA, 60.0), "k": 3}),
     _v1("POST /v1/identify", {"picture": _photo(EVA, 60.0), "record": True}, "recorded", counts_again="observed"),
     _v1("POST /v1/verify", {"picture": _photo(EVA, 60.0), "face": "eva"}),
     _v1("POST /v1/verify", {"picture": _photo(EVA, 60.0), "other": _photo(EVA, 50.0)}, "of two pictures"),
     _v1("POST /v1/detect", {"picture": _photo(EVA, 60.0)}),
-    _v1("GET /v1/faces/{id}/similar", path="/v1/faces/{eva}/similar"),
-    _v1("POST /v1/faces/{id}/merge", {"other": "finn"}, path="/v1/faces/{eva}/merge"),
-    _v1("POST /v1/faces/{id}/merge", {"other": "eva"}, "the other way", path="/v1/faces/{finn}/merge"),
-    _v1("POST /v1/faces/{id}/merge", {"other": "finn"}, path="/v1/faces/{eva}/merge", shop="merging"),
+    _v1("GET /v1/faces/{id}/similar", of="eva"),
+    _v1("POST /v1/faces/{id}/merge", {"other": "finn"}, of="eva"),
+    _v1("POST /v1/faces/{id}/merge", {"other": "eva"}, "the other way", of="finn"),
+    _v1("POST /v1/faces/{id}/merge", {"other": "finn"}, of="eva", shop="merging"),
     _v1("GET /v1/merges", shop="merged"),
     _v1("GET /v1/duplicates", shop="alike"),
-    _v1("POST /v1/duplicates/{id}/done", path="/v1/duplicates/{duplicate}/done", shop="alike"),
-    _v1("POST /v1/merges/{id}/undo", path="/v1/merges/{merge}/undo", shop="merged"),
-    _v1("POST /v1/merges/{id}/undo", path="/v1/merges/{merge}/undo", shop="undoing"),
+    _v1("POST /v1/duplicates/{id}/done", of="duplicate", shop="alike"),
+    _v1("POST /v1/merges/{id}/undo", of="merge", shop="merged"),
+    _v1("POST /v1/merges/{id}/undo", of="merge", shop="undoing"),
     _v1("GET /v1/settings"),
     _v1("PATCH /v1/settings", {"enrol_quality": 25, "arrive_times": 3}),
     _v1("GET /v1/usage"),
     _v1("GET /v1/retention"),
     _v1("GET /v1/notice", language="zh"),
     _v1("GET /v1/signing-key"),
-    _v1("DELETE /v1/faces/{id}", name="erased", path="/v1/faces/{eva}", erase="true"),
-    _v1("DELETE /v1/faces/{id}", name="erased", path="/v1/faces/{eva}", shop="merged", erase="true"),
-    _v1("DELETE /v1/faces/{id}", name="erased", path="/v1/faces/{eva}", shop="deleted", erase="true"),
+    _v1("DELETE /v1/faces/{id}", name="erased", of="eva", erase="true"),
+    _v1("DELETE /v1/faces/{id}", name="erased", of="eva", shop="merged", erase="true"),
+    _v1("DELETE /v1/faces/{id}", name="erased", of="eva", shop="deleted", erase="true"),
     _v1("GET /v1/erasures"),
     UseCase("GET /v1/erasures/{id}", _read_erasure, shop="erasing"),
     _v1("GET /v1/reviews"),
     _v1("POST /v1/reviews/{id}/done", path="/v1/reviews/promoted-{eva}/done"),
     _v1("GET /v1/hooks"),
     _v1("POST /v1/hooks", {"url": "https://shop.example/"}, or_says="SecretNotKept"),
-    _v1("GET /v1/hooks/{id}", path="/v1/hooks/{hook}"),
-    _v1("PATCH /v1/hooks/{id}", {"enabled": False}, path="/v1/hooks/{hook}"),
-    _v1("DELETE /v1/hooks/{id}", path="/v1/hooks/{hook}"),
-    _v1("POST /v1/hooks/{id}/secret", path="/v1/hooks/{hook}/secret", or_says="SecretNotKept"),
-    _v1("POST /v1/hooks/{id}/test", path="/v1/hooks/{hook}/test"),
+    _v1("GET /v1/hooks/{id}", of="hook"),
+    _v1("PATCH /v1/hooks/{id}", {"enabled": False}, of="hook"),
+    _v1("DELETE /v1/hooks/{id}", of="hook"),
+    _v1("POST /v1/hooks/{id}/secret", of="hook", or_says="SecretNotKept"),
+    _v1("POST /v1/hooks/{id}/test", of="hook"),
     _v1("POST /v1/hooks", {"url": None}, "a mailbox"),
-    _v1("POST /v1/hooks/{id}/ack", {"ids": ["test-1"]}, path="/v1/hooks/{mailbox}/ack"),
-    _v1("GET /v1/hooks/{id}/deliveries", path="/v1/hooks/{hook}/deliveries", shop="parked"),
-    _v1("POST /v1/hooks/{id}/redeliver", path="/v1/hooks/{hook}/redeliver", shop="parked", or_says='"redelivered": 0'),
+    _v1("POST /v1/hooks/{id}/ack", {"ids": ["test-1"]}, of="mailbox"),
+    _v1("GET /v1/hooks/{id}/deliveries", of="hook", shop="parked"),
+    _v1("POST /v1/hooks/{id}/redeliver", of="hook", shop="parked", or_says='"redelivered": 0'),
 )
 
 # --- the functions of app.py, and the operator's chores ---------------------------------------------------------------
@@ -618,12 +603,4 @@ CHORES = (
     UseCase("reembed", _reembedded),
 )
 
-USE_CASES = (
-    *SUNMI,
-    *ICREDIT,
-    *REKOGNITION,
-    *V1,
-    *FUNCTIONS,
-    *ERASURE,
-    *CHORES,
-)
+USE_CASES = (*SUNMI, *ICREDIT, *REKOGNITION, *V1, *FUNCTIONS, *ERASURE, *CHORES)

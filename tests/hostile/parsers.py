@@ -100,7 +100,7 @@ from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
 from regulars.mqtt import frigate
 from regulars.serve.server import site
-from regulars.transfer import exports, tables
+from regulars.transfer import exports, sources
 from regulars.transfer import journal as imports
 from tests.adapters.aws.test_remote_search import FOUND, FakeSearch
 from tests.api.conftest import make_stage
@@ -584,7 +584,7 @@ def tables_of_people(folder: Path) -> Iterator[Read]:
     def read(data: bytes) -> object:
         path = folder / "people.csv"
         path.write_bytes(data)
-        return tables.read(path).people
+        return sources.of_table(path).people
 
     (folder / "1.jpg").write_bytes(b"photo")
     yield read
@@ -1128,7 +1128,7 @@ PARSERS = {
         exported, (DamagedFile, OperatorError), ("regulars.transfer.exports",), [EXPORT], any_bytes, share=4
     ),
     "tables of people": Parser(
-        tables_of_people, (DamagedFile,), ("regulars.transfer.tables",),
+        tables_of_people, (DamagedFile,), ("regulars.transfer.sources",),
         [b"path,name,age,label_a,hobby\n1.jpg,Ann,34,x,tennis\n", b"path;id\n1.jpg;7\n1.jpg;7\n"], any_bytes,
     ),
     "journals of imports": Parser(
@@ -1147,13 +1147,13 @@ PARSERS = {
     ),
     "heads of an audit": Parser(
         plain(lambda data: audit.head_of(json.loads(data))), (InvalidInput, ValueError, RecursionError),
-        ("chalicelib.core.audit", "regulars.audit.audit"),
+        ("chalicelib.core.audit", "regulars.audit"),
         [as_json({"statement": {"tenant": "a", "hour": 1, "number": 1, "root": "00", "before": "", "entries": 0}})],
         json_values,
     ),
     "receipts": Parser(
         plain(lambda data: signing.verified(json.loads(data))), (InvalidInput, ValueError, RecursionError),
-        ("chalicelib.core.signing", "regulars.receipt", "regulars.erase"),
+        ("chalicelib.core.signing", "regulars.privacy"),
         [as_json(signing.signed({"id": "7"}, signing.new_key()[0]))],
         json_values,
     ),

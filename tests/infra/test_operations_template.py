@@ -18,8 +18,8 @@ from chalicelib.core.telemetry import UNITS
 from infra import operations, template
 from infra.alarms import queues
 from regulars.deploy.deploy import rollback_alarms
-from regulars.serve import unknown
-from regulars.serve.compression import LEAST_BYTES
+from regulars.serve import refusals
+from regulars.serve.messages import LEAST_BYTES
 from tests.infra.test_packaged_template import actions, resources, statements
 
 STORAGE = template.load(template.STORAGE)
@@ -218,7 +218,7 @@ UNKNOWN_PATH = ("MISSING_AUTHENTICATION_TOKEN", "INVALID_SIGNATURE")
 def test_the_gateway_answers_an_unknown_path_as_one_box_does(packaged: dict[str, Any], name: str) -> None:
     definition = packaged["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
     answer = definition["x-amazon-apigateway-gateway-responses"][name]
-    on_one_box = unknown.answer("/no/such/path")
+    on_one_box = refusals.unknown("/no/such/path")
     expected = json.loads(on_one_box.body)
     read = json.loads(answer["responseTemplates"]["application/json"])
     assert {member: read[member] for member in expected} == expected

@@ -26,8 +26,7 @@ from chalicelib.core.records.captures import capture_from
 from chalicelib.services.tenants.settings import TenantSettings
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
-from regulars.clients.client import DONE, NO_MATCH, Reply, Sunmi
-from regulars.clients.v1 import V1, Picture
+from regulars.clients import DONE, NO_MATCH, V1, Picture, Reply, Sunmi
 from regulars.serve.gateway import Gateway
 from regulars.serve.messages import Request
 from tests.metering.meter import Meter, metered, stored_bytes
@@ -249,7 +248,7 @@ class Stage:
 
 
 class InProcess:
-    """regulars.clients.client.Transport without the network."""
+    """regulars.clients.Transport without the network."""
 
     def __init__(self, app: Chalice) -> None:
         self._gateway = Gateway(app)

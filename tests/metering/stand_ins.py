@@ -14,7 +14,7 @@ from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, Gen
 from chalicelib.core.population import Population
 from chalicelib.core.ports import Examined
 from regulars.demo import run
-from regulars.demo.pictures import jpeg, opened, upright
+from regulars.demo.album import jpeg, opened, upright
 
 SIDE_PX = 720
 

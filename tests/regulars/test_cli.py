@@ -16,59 +16,28 @@ from chalicelib.settings import AwsStorage, SettingError, Settings
 from regulars.cli import main
 from regulars.options import settings_of
 
-AWS = {
-    "REGULARS_TABLE_PREFIX": "regulars-",
-    "REGULARS_BUCKET": "b",
-    "REGULARS_INDEX_QUEUE_URL": "q",
-    "REGULARS_INDEX_DEAD_LETTER_URL": "d",
-    "REGULARS_CAPTURES_BUCKET": "c",
-    "REGULARS_CAPTURES_QUEUE_URL": "cq",
-    "REGULARS_CAPTURES_DEAD_LETTER_URL": "cd",
-    "REGULARS_DELIVERIES_QUEUE_URL": "dq",
-    "REGULARS_DELIVERIES_DEAD_LETTER_URL": "dd",
-    "REGULARS_SECRETS_KEY": "k",
-}
+Captured = pytest.CaptureFixture[str]
+
+_RESOURCES = ["BUCKET", "CAPTURES_BUCKET", "SECRETS_KEY"]
+_QUEUES = [f"{name}_{end}_URL" for name in ("INDEX", "CAPTURES", "DELIVERIES") for end in ("QUEUE", "DEAD_LETTER")]
+AWS = {"REGULARS_TABLE_PREFIX": "regulars-", **{f"REGULARS_{name}": name.lower() for name in (*_RESOURCES, *_QUEUES)}}
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        [],
-        ["serve"],
-        ["tenants"],
-        ["tenants", "add"],
-        ["tenants", "set"],
-        ["models"],
-        ["reembed"],
-        ["demo"],
-        ["week"],
-        ["today"],
-        ["captures"],
-        ["hold"],
-        ["retention"],
-        ["notice"],
-        ["deploy"],
-        ["cost"],
-        ["backup"],
-        ["restore"],
-        ["import"],
-        ["export"],
-        ["about"],
-        ["mqtt"],
-        ["fsck"],
-        ["doctor"],
-        ["config"],
-        ["console"],
-    ],
-)
-@pytest.mark.parametrize("option", ["--help", "-h"])
-def test_every_command_has_help_with_examples(
-    command: list[str], option: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main([*command, option]) == 0
-    said = capsys.readouterr().out
-    assert said.startswith(f"Usage: regulars {' '.join(command)}".rstrip())
-    assert f"\n  {'Examples' if command else 'Start here'}:\n    regulars" in said
+COMMANDS = (
+    "", "serve", "tenants", "tenants add", "tenants set", "models", "reembed", "demo", "week", "today", "captures",
+    "hold", "retention", "notice", "deploy", "cost", "backup", "restore", "import", "export",
+    "about", "mqtt", "fsck", "doctor", "config", "console", "audit", "erase", "receipt", "completion",
+    "tenants keys",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help_with_examples(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for option in ("--help", "-h"):
+        assert main([*command.split(), option]) == 0
+        said = capsys.readouterr().out
+        assert said.startswith(f"Usage: regulars {command}".rstrip())
+        assert f"\n  {'Examples' if command else 'Start here'}:\n    regulars" in said
 
 
 @pytest.mark.parametrize("group", [[], ["tenants"], ["tenants", "keys"], ["captures"], ["hold"], ["receipt"]])
@@ -98,11 +67,7 @@ def test_no_command_is_told_in_half_a_sentence(
         (["demo", "--photos", "nowhere"], 1, "there is no folder nowhere"),
         (["serve", "--data", "file"], 1, "file is a file: name a folder with --data"),
         (["serve", "--data", "pictures"], 1, "holds pictures (ann.JPG) and no data of a service: name a new one"),
-        (
-            ["serve", "--data", "file/x"],
-            1,
-            "the data folder file/x cannot be made (Not a directory): name one with --data",
-        ),
+        (["serve", "--data", "file/x"], 1, "the data folder file/x cannot be made (Not a directory): name one with"),
         (["serve", "--data", "/proc/x"], 1, "the data folder /proc/x cannot be made (No such file or directory)"),
         (["serve", "--data", "/proc"], 1, "the data folder /proc cannot be written"),
         (["tenants", "add", "shop", "--data", "file"], 1, "file is a file"),
@@ -122,12 +87,7 @@ def test_no_command_is_told_in_half_a_sentence(
     ],
 )
 def test_a_mistake_is_one_line_on_stderr(
-    command: list[str],
-    code: int,
-    says: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    command: list[str], code: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     monkeypatch.chdir(tmp_path)
     bootstrap.build(Settings(storage=tmp_path / "here")).close()
@@ -244,13 +204,8 @@ def test_a_resource_of_aws_that_is_not_named_is_told(name: str) -> None:
 
 
 ROOT = Path(__file__).parents[2]
-PAGES = [
-    *ROOT.glob("regulars/**/*.py"),
-    *ROOT.glob("chalicelib/**/*.py"),
-    *ROOT.glob("docs/**/*.md"),
-    ROOT / "README.md",
-]
-
+_OURS = ("regulars/**/*.py", "chalicelib/**/*.py", "docs/**/*.md", "README.md")
+PAGES = [page for pattern in _OURS for page in ROOT.glob(pattern)]
 
 OF_THE_LAB = {"calibrate", "evaluate"}
 """What the lab adds is tried with its wheel (tests/infra/test_wheels.py)."""

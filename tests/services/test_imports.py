@@ -21,12 +21,12 @@ ASK = """
 import json, sys
 import app
 from chalicelib.core.model import Profile
-from regulars.clients.client import Sunmi
+from regulars.clients import Sunmi
 from tests.api.gateway import FORM, send
 
 class Direct:
     def request(self, method, path, body, headers):
-        from regulars.clients.client import Reply
+        from regulars.clients import Reply
         reply = send(app.app, path, body, content_type=FORM)
         return Reply(reply.status, {}, reply.json, 0.0)
 

@@ -274,7 +274,6 @@ def _failure(status: int, codes: Sequence[str]) -> dict[str, Any]:
 
 def get_document() -> dict[str, Any]:
     """Read this document, in JSON."""
-    from chalicelib.api.v1.document import document  # not at the other routes' cold starts
     from chalicelib.api.v1.routes import OPERATIONS
 
     return document(OPERATIONS)

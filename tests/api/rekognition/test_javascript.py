@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 import playwright
 import pytest
 
-from regulars.packages import npm
+from regulars.libraries import npm
 from tests import photos
 from tests.api.rekognition.client import environment
 from tests.faults.server import Server

@@ -30,10 +30,9 @@ from chalicelib.services.enrolment.update import FaceChanges
 from chalicelib.settings import Settings
 from chalicelib.storage import DATABASE, opened
 from regulars.backup import archive
-from regulars.backup.backup import backup, not_copied
-from regulars.backup.restore import restore
+from regulars.backup.backup import backup, not_copied, restore
 from regulars.cli import main
-from regulars.clients.client import Connection, Sunmi
+from regulars.clients import Connection, Sunmi
 from regulars.demo import run
 from regulars.errors import DamagedFile, OperatorError, UnusableFolder
 from regulars.tenants import credentials

@@ -17,8 +17,7 @@ from chalicelib.core.ports import Vision
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
 from infra import template
-from regulars.backup.backup import backup
-from regulars.backup.restore import restore
+from regulars.backup.backup import backup, restore
 from regulars.errors import DamagedFile, OperatorError
 from tests.adapters.emulated import storage_stack
 from tests.fakes import FakeClock, FakeVision, Person, picture

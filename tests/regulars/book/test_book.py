@@ -20,8 +20,7 @@ from regulars.book import command
 from regulars.book.printing import print_today, print_week
 from regulars.book.reading import OwnBook, ServedBook, VisitorBook
 from regulars.cli import main
-from regulars.clients.client import Reply
-from regulars.clients.v1 import V1
+from regulars.clients import V1, Reply
 from regulars.errors import WrongAnswer
 from tests.api.conftest import make_stage
 from tests.api.gateway import send

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from regulars.demo import album, pictures, registry_photos
+from regulars.demo import album, registry_photos
 from regulars.demo.album import Album, Person, Photo, plan
 from regulars.demo.story import faceids
 from regulars.errors import NoPictures
@@ -118,13 +118,13 @@ def test_the_people_of_the_registries_are_two_who_are_enrolled_and_a_stranger() 
 
 
 def test_pictures_are_made_to_fit_the_cameras_api() -> None:
-    assert pictures.prepared(small := jpeg(1080, 1920)) is small
-    fitted = pictures.opened(pictures.prepared(jpeg(4000, 3000)))
+    assert album.prepared(small := jpeg(1080, 1920)) is small
+    fitted = album.opened(album.prepared(jpeg(4000, 3000)))
     assert fitted.format == "JPEG"
     assert max(fitted.size) <= 1920
     assert min(fitted.size) <= 1080
     with pytest.raises(NoPictures):
-        pictures.prepared(b"no picture")
+        album.prepared(b"no picture")
 
 
 def test_faceids_are_names_where_the_dialect_takes_them_and_unique_always() -> None:

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from regulars.cli import main
-from regulars.demo import registry_photos, show
+from regulars.demo import registry_photos, run
 from regulars.demo.story import Part, Step
 from regulars.errors import NoPictures
 from tests.vision.album import labels
@@ -32,21 +32,21 @@ STEPS = [
 
 def test_the_table_fits_an_ordinary_terminal_and_names_what_was_wrong() -> None:
     console = Console(width=80, record=True, file=StringIO())
-    console.print(show.table(STEPS))
+    console.print(run.table(STEPS))
     text = console.export_text()
     assert "0.71 ≥ 0.40" in text
     assert "✗ wrong: ann" in text
     assert "<b>&.jpg" in text
     assert max(len(line) for line in text.splitlines()) <= 80
-    assert show.summary(STEPS).startswith("2 of 3 answers are right")
+    assert run.summary(STEPS).startswith("2 of 3 answers are right")
 
 
 def test_names_that_are_guessed_from_files_call_no_answer_right_or_wrong() -> None:
     console = Console(width=80, record=True, file=StringIO())
-    console.print(show.table(STEPS, labelled=False))
+    console.print(run.table(STEPS, labelled=False))
     text = console.export_text(styles=True)
     assert not any(sign in text for sign in ("✓", "✗", "wrong", "\x1b[31m", "\x1b[32m"))
-    assert "right" not in show.summary(STEPS, labelled=False)
+    assert "right" not in run.summary(STEPS, labelled=False)
 
 
 def test_the_demo_runs_once_over_http_and_every_answer_is_right(

@@ -24,9 +24,17 @@ from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from regulars.cli import main
 from regulars.doctor.book import check_cameras, check_files, check_hooks, check_models
-from regulars.doctor.certificate import check_certificate
-from regulars.doctor.findings import Finding, Level
-from regulars.doctor.machine import check_clock, check_folder, check_ports, check_service, file_system, room
+from regulars.doctor.machine import (
+    Finding,
+    Level,
+    check_certificate,
+    check_clock,
+    check_folder,
+    check_ports,
+    check_service,
+    file_system,
+    room,
+)
 from regulars.serve import folder
 from regulars.serve.folder import Served
 from regulars.serve.settings import ServeSettings

@@ -13,43 +13,29 @@ from urllib.parse import parse_qs, urlsplit
 
 from tests.regulars.mqtt.mosquitto import Listener
 
+TRACKED = json.loads("""{
+    "id": "", "camera": "", "frame_time": 0.0, "start_time": 0.0, "end_time": null, "label": "person",
+    "snapshot": {"frame_time": 0.0, "box": [415, 489, 528, 700], "area": 12728, "region": [260, 446, 660, 846],
+                 "score": 0.77546, "attributes": []},
+    "sub_label": null, "top_score": 0.958984375, "false_positive": false, "score": 0.7890625,
+    "box": [424, 500, 536, 712], "area": 23744, "ratio": 2.113207, "region": [264, 450, 667, 853],
+    "current_zones": ["driveway"], "entered_zones": ["yard", "driveway"], "thumbnail": null, "has_snapshot": true,
+    "has_clip": false, "active": true, "stationary": false, "motionless_count": 0, "position_changes": 2,
+    "attributes": {"face": 0.64}, "current_attributes": []
+}""")
+"""What Frigate follows, as the documentation shows it."""
+
 
 def message(event: str, at: float, kind: str = "update", camera: str = "front_door", **after: Any) -> dict[str, Any]:
     """A message at frigate/events, as the documentation shows it. `at`: when its best picture was taken."""
     tracked = {
+        **TRACKED,
         "id": event,
         "camera": camera,
         "frame_time": at + 0.2,
-        "snapshot": {
-            "frame_time": at,
-            "box": [415, 489, 528, 700],
-            "area": 12728,
-            "region": [260, 446, 660, 846],
-            "score": 0.77546,
-            "attributes": [],
-        },
-        "label": "person",
-        "sub_label": None,
-        "top_score": 0.958984375,
-        "false_positive": False,
         "start_time": at - 1,
+        "snapshot": {**TRACKED["snapshot"], "frame_time": at},
         "end_time": at + 3 if kind == "end" else None,
-        "score": 0.7890625,
-        "box": [424, 500, 536, 712],
-        "area": 23744,
-        "ratio": 2.113207,
-        "region": [264, 450, 667, 853],
-        "current_zones": ["driveway"],
-        "entered_zones": ["yard", "driveway"],
-        "thumbnail": None,
-        "has_snapshot": True,
-        "has_clip": False,
-        "active": True,
-        "stationary": False,
-        "motionless_count": 0,
-        "position_changes": 2,
-        "attributes": {"face": 0.64},
-        "current_attributes": [],
     }
     return {"type": kind, "before": tracked, "after": tracked | after}
 
@@ -78,15 +64,9 @@ class FakeFrigate:
     def keeps(self, event: str, at: float, picture: bytes, camera: str = "front_door") -> None:
         """What its database has of somebody who has gone."""
         self.pictures[event] = picture
-        row = {
-            "id": event,
-            "camera": camera,
-            "label": "person",
-            "start_time": at,
-            "end_time": at + 4,
-            "has_snapshot": True,
-        }
-        self.listed.append(row | {"sub_label": None, "zones": [], "data": {"box": [0.1, 0.2, 0.3, 0.4], "score": 0.8}})
+        row = {"id": event, "camera": camera, "label": "person", "start_time": at, "end_time": at + 4}
+        more = {"sub_label": None, "zones": [], "data": {"box": [0.1, 0.2, 0.3, 0.4], "score": 0.8}}
+        self.listed.append(row | {"has_snapshot": True} | more)
 
 
 @contextmanager

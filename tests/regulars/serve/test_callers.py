@@ -14,7 +14,7 @@ from chalicelib.api.sunmi.endpoint import MAX_URLENCODED_BYTES
 from chalicelib.core.model import Profile
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from regulars.serve import busy
+from regulars.serve import refusals
 from regulars.serve.callers import STRANGERS, Claim, Tenants
 from regulars.serve.messages import Request
 from tests.regulars.serve.box import serving
@@ -107,7 +107,7 @@ def test_a_form_tells_its_tenant_wherever_its_app_id_stands(services: Services) 
 
 def test_every_route_can_say_that_there_is_no_room() -> None:
     for path in app.app.routes:
-        answer = busy.answer(path)
+        answer = refusals.busy(path)
         body = json.loads(answer.body)
         assert dict(answer.headers)["Retry-After"] == "1"
         if path.startswith("/openapi/"):

@@ -7,8 +7,7 @@ import gzip
 import pytest
 
 from chalicelib.api.console_files import folder
-from regulars.serve.compression import LEAST_BYTES, compressed
-from regulars.serve.messages import Response
+from regulars.serve.messages import LEAST_BYTES, Response, compressed
 
 LONG = b"{" + b" " * LEAST_BYTES + b"}"
 JSON = ("Content-Type", "application/json; charset=utf-8")

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from regulars.libraries import COMMAND, libraries
-from regulars.packages import PackageUnavailable
+from regulars.libraries import COMMAND, PackageUnavailable, libraries
 from regulars.serve.document_page import DocumentPage
 from regulars.serve.messages import Refused, Request, Response
 

@@ -7,19 +7,17 @@ import hmac
 import json
 import subprocess
 import sys
-import time
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import pytest
+from regulars_client import codes
+from regulars_client.client import Regulars
 
 from regulars.serve import service
 from regulars.serve.service import Service
 from regulars.tenants import credentials
-from tests.services.webhooks.receiver import Receiver, answers, receiving
-
-PATIENCE_S = 120.0
+from tests.regulars.serve.test_front import until
+from tests.services.webhooks.receiver import answers, receiving
 
 COMMIT_AND_BE_KILLED = """
 import os, signal, sys
@@ -38,23 +36,8 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def api(running: Service, method: str, path: str, body: object = None) -> object:
-    key = credentials.read(running.data)["cloud"].api_key
-    request = urllib.request.Request(
-        running.url + path,
-        None if body is None else json.dumps(body).encode(),
-        {"Authorization": f"Bearer {key}", "Content-Type": "application/json"},
-        method=method,
-    )
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.load(answer)
-
-
-def wait_for(receiver: Receiver, count: int) -> None:
-    end = time.monotonic() + PATIENCE_S
-    while len(receiver.heard) < count and time.monotonic() < end:
-        time.sleep(0.02)
-    assert len(receiver.heard) == count
+def client(running: Service) -> Regulars:
+    return Regulars(running.url, api_key=credentials.read(running.data)["cloud"].api_key)
 
 
 def test_event_of_a_killed_process_is_told_when_the_service_runs_again(
@@ -63,18 +46,18 @@ def test_event_of_a_killed_process_is_told_when_the_service_runs_again(
     monkeypatch.setenv("REGULARS_HOOK_NETWORKS", "127.0.0.0/8")
     data = tmp_path / "data"
     with receiving(answers(503), answers(200)) as receiver:
-        with service.running(data) as first:
-            hook = api(first, "POST", "/v1/hooks", {"url": receiver.url, "groups": ["vip"]})
+        with service.running(data) as first, client(first) as cloud:
+            hook = cloud.add_hook(url=receiver.url, groups=["vip"])
         killed = subprocess.run([sys.executable, "-c", COMMIT_AND_BE_KILLED, str(data)], check=False)
         assert killed.returncode == -9
         with service.running(data):
-            wait_for(receiver, 2)
+            until(lambda: len(receiver.heard) == 2)
     once, again = receiver.heard
     assert once.body == again.body
     assert json.loads(again.body)["data"] == {"capacity": 7}
     stamp, signature = again.headers["X-Regulars-Signature"].removeprefix("t=").split(",v1=")
-    assert isinstance(hook, dict)
-    signed = hmac.new(hook["secret"].encode(), stamp.encode() + b"." + again.body, hashlib.sha256)
+    assert hook.secret
+    signed = hmac.new(hook.secret.encode(), stamp.encode() + b"." + again.body, hashlib.sha256)
     assert signature == signed.hexdigest()
 
 
@@ -82,10 +65,6 @@ def test_hook_into_the_boxs_own_network_is_refused_unless_the_operator_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("REGULARS_HOOK_NETWORKS", raising=False)
-    with service.running(tmp_path / "data") as running, pytest.raises(urllib.error.HTTPError) as refused:
-        api(running, "POST", "/v1/hooks", {"url": "http://127.0.0.1:8000/"})
-    with refused.value as answer:
-        assert answer.status == 400
-        said = json.load(answer)["error"]["message"]
-        assert "not public" in said
-        assert "REGULARS_HOOK_NETWORKS" in said
+    refused = pytest.raises(codes.InvalidInput, match=r"not public.*REGULARS_HOOK_NETWORKS")
+    with service.running(tmp_path / "data") as running, client(running) as cloud, refused:
+        cloud.add_hook(url="http://127.0.0.1:8000/")

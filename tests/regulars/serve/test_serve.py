@@ -7,9 +7,11 @@ import os
 import signal
 import subprocess
 import sys
+import urllib.request
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -19,12 +21,14 @@ from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
 from regulars.cli import main
-from regulars.clients.client import DONE, Connection, Icredit, Sunmi
+from regulars.clients import DONE, Connection, Icredit, Sunmi
 from regulars.errors import WrongAnswer
-from regulars.serve import server, service
-from regulars.serve.server import zones_text
+from regulars.serve import folder, server, service
+from regulars.serve.server import LINKED_TENANTS, console_lines, zones_text
 from regulars.serve.service import Service
+from regulars.serve.settings import url_of
 from regulars.tenants import credentials
+from tests.faults.server import Server
 from tests.own_pack import NAME, own_pack
 
 
@@ -140,18 +144,17 @@ def test_a_folder_and_a_port_are_served_once(tmp_path: Path) -> None:
         assert second.stderr.count("\n") == third.stderr.count("\n") == 1
 
 
-@pytest.mark.parametrize("text", ["{broken", None])
 def test_lost_credentials_are_told_at_the_start_and_can_be_had_again(
-    text: str | None, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with service.running(tmp_path):
-        pass
+    """One damaged file for all ways to lose it, which test_credentials knows."""
+    assert regulars("tenants", "add", "camera", data=tmp_path).returncode == 0
+    assert regulars("tenants", "add", "cloud", "--profile", "cloud", data=tmp_path).returncode == 0
     file = tmp_path / credentials.FILE
-    file.unlink() if text is None else file.write_text(text)
-    if text is not None:
-        refused = regulars("tenants", "rotate", "camera", data=tmp_path)
-        assert (refused.returncode, refused.stdout) == (1, "")
-        assert file.read_text() == text
+    file.write_text("{broken")
+    refused = regulars("tenants", "rotate", "camera", data=tmp_path)
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert file.read_text() == "{broken"
     capfd.readouterr()
     with service.running(tmp_path) as running:
         warnings = capfd.readouterr().err
@@ -191,3 +194,50 @@ def test_a_folder_of_models_that_is_not_there_is_refused_and_nothing_is_made(
     assert main(["serve", "--data", str(data), "--models", str(nope)]) == 1
     assert capsys.readouterr().err.startswith(f"regulars: there is no folder of models {nope}, ")
     assert not data.exists()
+
+
+@pytest.mark.parametrize(
+    ("host", "tls", "url"),
+    [
+        ("127.0.0.1", False, "http://127.0.0.1:8000"),
+        ("::1", True, "https://[::1]:8000"),
+        ("box.local", True, "https://box.local:8000"),
+    ],
+)
+def test_the_host_is_the_one_that_is_listened_at(host: str, tls: bool, url: str) -> None:
+    assert url_of(host, 8000, tls=tls) == url
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_everywhere_is_no_place_to_go_to(host: str) -> None:
+    assert urlsplit(url_of(host, 8000, tls=False)).hostname not in ("0.0.0.0", "::", None)
+
+
+def test_a_service_that_listens_everywhere_is_reached_at_what_it_prints(tmp_path: Path) -> None:
+    server = Server(tmp_path / "shop", "--host", "0.0.0.0")
+    try:
+        running = folder.served(server.data)
+        assert (running and running.url, running and running.process) == (server.url, str(server.process.pid))
+        with urllib.request.urlopen(f"{server.url}/health", timeout=60) as answer:
+            assert json.load(answer) == {"alive": True}
+    finally:
+        assert server.stop() == 0
+    assert folder.served(server.data) is None
+
+
+def test_nobody_serves_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    assert folder.served(tmp_path / "nowhere") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_start_makes_links_only_for_somebody_who_sits_there(tmp_path: Path) -> None:
+    services = bootstrap.build(Settings(storage=tmp_path))
+    services.tenants.add("shop", Profile.CAMERA)
+    link = "console of tenant shop: http://box:8000/console#code="
+    [told] = console_lines(services, "http://box:8000", asks=True)
+    assert told.startswith(link)
+    assert services.sessions.of_code(told.removeprefix(link))[1].tenant.name == "shop"
+    assert "code=" not in str(console_lines(services, "http://box:8000", asks=False))
+    for number in range(LINKED_TENANTS):
+        services.tenants.add(f"shop-{number}", Profile.CAMERA)
+    assert "code=" not in str(console_lines(services, "http://box:8000", asks=True))

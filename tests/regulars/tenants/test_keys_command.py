@@ -40,21 +40,8 @@ def said(capsys: pytest.CaptureFixture[str], *command: str) -> str:
 
 
 def test_a_key_is_made_listed_renewed_and_deleted(data: str, capsys: pytest.CaptureFixture[str]) -> None:
-    made = said(
-        capsys,
-        "tenants",
-        "keys",
-        "add",
-        "shop-12",
-        "Ann's phone",
-        "--role",
-        "operator",
-        "--days",
-        "30",
-        "--no-pictures",
-        "--data",
-        data,
-    ).strip()
+    options = ("--role", "operator", "--days", "30", "--no-pictures", "--data", data)
+    made = said(capsys, "tenants", "keys", "add", "shop-12", "Ann's phone", *options).strip()
     with opened(data) as services:
         known = services.keys.by_api_key(made)
         assert known is not None

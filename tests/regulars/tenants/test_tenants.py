@@ -31,11 +31,24 @@ def listed(data: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, list[str
     return {row.split()[0]: row.split()[5:] for row in rows}
 
 
-def test_a_tenant_begins_with_any_number_of_requests_in_shanghai(
+def test_a_tenant_begins_without_limits_in_shanghai_and_each_setting_is_changed_by_itself(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert tenants(data, "add", "shop") == 0
-    assert listed(data, capsys)["shop"] == ["Asia/Shanghai", "any"]
+    assert tenants(data, "add", "other", "--requests-a-day", "500", "--time-zone", "Europe/Berlin") == 0
+    assert tenants(data, "add", "strict", "--refuse-md5") == 0
+    others = {"other": ["Europe/Berlin", "500"], "strict": ["Asia/Shanghai", "any", "HMAC-SHA256"]}
+    for options, shown in (
+        ((), ["Asia/Shanghai", "any"]),
+        (("--requests-a-day", "500"), ["Asia/Shanghai", "500"]),
+        (("--time-zone", "America/New_York"), ["America/New_York", "500"]),
+        (("--requests-a-day", "none"), ["America/New_York", "any"]),
+        (("--requests-a-day", "1", "--time-zone", "UTC"), ["UTC", "1"]),
+        (("--refuse-md5",), ["UTC", "1", "HMAC-SHA256"]),
+        (("--no-refuse-md5", "--numeric-faceids"), ["UTC", "1", "numeric", "faceids"]),
+    ):
+        assert not options or tenants(data, "set", "shop", *options) == 0
+        assert listed(data, capsys) == {**others, "shop": shown}
 
 
 def test_a_new_data_folder_is_kept_out_of_the_checkout_that_it_lies_in(tmp_path: Path) -> None:
@@ -45,31 +58,6 @@ def test_a_new_data_folder_is_kept_out_of_the_checkout_that_it_lies_in(tmp_path:
     assert main(["restore", str(tmp_path / ".git/kept.tar"), "--data", str(tmp_path / "again")]) == 0
     seen = subprocess.run(["git", "status", "--porcelain"], cwd=tmp_path, check=True, capture_output=True, text=True)
     assert seen.stdout == ""
-
-
-def test_a_quota_and_a_time_zone_may_be_given_at_once(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert tenants(data, "add", "shop", "--requests-a-day", "500", "--time-zone", "Europe/Berlin") == 0
-    assert listed(data, capsys)["shop"] == ["Europe/Berlin", "500"]
-
-
-def test_each_is_changed_by_itself(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert tenants(data, "add", "shop") == 0
-    assert tenants(data, "add", "other") == 0
-    for options, shown in (
-        (("--requests-a-day", "500"), ["Asia/Shanghai", "500"]),
-        (("--time-zone", "America/New_York"), ["America/New_York", "500"]),
-        (("--requests-a-day", "none"), ["America/New_York", "any"]),
-        (("--requests-a-day", "1", "--time-zone", "UTC"), ["UTC", "1"]),
-    ):
-        assert tenants(data, "set", "shop", *options) == 0
-        assert listed(data, capsys) == {"other": ["Asia/Shanghai", "any"], "shop": shown}
-
-
-def test_a_tenant_may_be_stricter_than_the_camera(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert tenants(data, "add", "shop", "--refuse-md5") == 0
-    assert listed(data, capsys)["shop"] == ["Asia/Shanghai", "any", "HMAC-SHA256"]
-    assert tenants(data, "set", "shop", "--no-refuse-md5", "--numeric-faceids") == 0
-    assert listed(data, capsys)["shop"] == ["Asia/Shanghai", "any", "numeric", "faceids"]
 
 
 @pytest.mark.parametrize(
@@ -111,15 +99,12 @@ def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.Capture
     at_first = shown(data, capsys, "show", "shop")
     new = packs.at().manifest.embedding.model
     beginning = {
+        **dict.fromkeys(("attributes-off", "least-liveness", "min-age", "picture-buckets"), "none"),
         "capture-mb-a-day": "20000",
-        "attributes-off": "none",
-        "least-liveness": "none",
-        "min-age": "none",
         "enrol-quality": "20",
         "review-margin": "0.03",
         "learns": "yes",
         "learnt-days": "any",
-        "picture-buckets": "none",
         "faces": "30000",
         "groups": "10",
         "shards": "1",
@@ -145,11 +130,14 @@ def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.Capture
     said = shown(data, capsys, "set", "shop", "--refuse-md5", "--no-learns", *valued)
     assert said == at_first | options | {"refuse-md5": "yes", "learns": "no"}
     assert shown(data, capsys, "show", "shop") == said
-    assert shown(data, capsys, "set", "shop", "--attributes-off", "none")["attributes-off"] == "none"
-    assert shown(data, capsys, "set", "shop", "--picture-buckets", "none")["picture-buckets"] == "none"
-    assert shown(data, capsys, "set", "shop", "--faces", "none")["faces"] == "30000"
-    assert shown(data, capsys, "set", "shop", "--contact", "at the till")["contact"] == "at the till"
-    assert shown(data, capsys, "set", "shop", "--contact", "none")["contact"] == "none"
+    for name, value, now in (
+        ("attributes-off", "none", "none"),
+        ("picture-buckets", "none", "none"),
+        ("faces", "none", "30000"),
+        ("contact", "at the till", "at the till"),
+        ("contact", "none", "none"),
+    ):
+        assert shown(data, capsys, "set", "shop", f"--{name}", value)[name] == now
     assert shown(data, capsys, "show", "shop")["contact"] == "none"
 
 

@@ -10,15 +10,14 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from regulars_client import Regulars, models
+from regulars_client import models
+from regulars_client.client import Regulars
 
 from regulars.backup import archive
 from regulars.cli import main
-from regulars.clients.client import Connection
-from regulars.clients.v1 import V1
-from regulars.clients.v1 import Picture as Capture
-from regulars.transfer.exporting import export
-from regulars.transfer.exports import FACES, FORMAT, GROUPS, RULES, RULES_KEPT, opened
+from regulars.clients import V1, Connection
+from regulars.clients import Picture as Capture
+from regulars.transfer.exports import FACES, FORMAT, GROUPS, RULES, RULES_KEPT, export, opened
 from tests.fakes import Person, picture
 from tests.regulars.serve.box import Box
 from tests.regulars.transfer.album import state

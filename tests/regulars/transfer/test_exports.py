@@ -12,8 +12,7 @@ import pytest
 from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
 from regulars.transfer.command import read
-from regulars.transfer.exporting import write_table
-from regulars.transfer.exports import FACES, FORMAT, GROUPS, RULES, opened
+from regulars.transfer.exports import FACES, FORMAT, GROUPS, RULES, opened, write_table
 
 GROUP = b'{"name": "VIP", "capacity": 9, "attributes": ["hobby"]}'
 FACE = b'{"id": "7", "group": "VIP", "name": "Ann", "age": 34, "labels": {"a": "x"}, "pictures": ["pictures/0/0.jpg"]}'

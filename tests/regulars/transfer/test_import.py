@@ -15,7 +15,7 @@ from chalicelib.core.items import every, write_in_parts
 from chalicelib.core.ports import Delete
 from regulars.cli import main
 from regulars.transfer.importing import readied
-from regulars.transfer.people import Photo
+from regulars.transfer.sources import Photo
 from tests.fakes import Person, picture
 from tests.regulars.serve.box import Box
 from tests.regulars.transfer.album import people, state

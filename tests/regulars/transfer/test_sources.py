@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from regulars.errors import DamagedFile, NoPictures
-from regulars.transfer import folders, tables
-from regulars.transfer.people import Source
+from regulars.transfer import sources
+from regulars.transfer.sources import Source
 
 
 def pictures(folder: Path, *names: str) -> Path:
@@ -25,7 +25,7 @@ def people(source: Source) -> dict[str, list[str]]:
 
 
 def test_a_folder_a_person(tmp_path: Path) -> None:
-    source = folders.read(
+    source = sources.of_folder(
         pictures(tmp_path, "Ann Lee/b.JPG", "Ann Lee/a.png", "Bo/x.webp", "Bo/notes.txt", "Cy/no.txt")
     )
     assert people(source) == {"Ann Lee": ["Ann Lee/a.png", "Ann Lee/b.JPG"], "Bo": ["Bo/x.webp"]}
@@ -33,19 +33,19 @@ def test_a_folder_a_person(tmp_path: Path) -> None:
 
 
 def test_pictures_beside_each_other_are_named_by_what_comes_before_the_last_underscore(tmp_path: Path) -> None:
-    source = folders.read(pictures(tmp_path, "ann_lee_1.jpg", "ann_lee_2.jpg", "bo.jpg", "README.md"))
+    source = sources.of_folder(pictures(tmp_path, "ann_lee_1.jpg", "ann_lee_2.jpg", "bo.jpg", "README.md"))
     assert people(source) == {"ann_lee": ["ann_lee_1.jpg", "ann_lee_2.jpg"], "bo": ["bo.jpg"]}
 
 
 def test_pictures_beside_the_folders_are_nobodys_and_are_counted(tmp_path: Path) -> None:
-    source = folders.read(pictures(tmp_path, "Ann/1.jpg", "IMG_1.jpg", "IMG_2.HEIC", "notes.txt"))
+    source = sources.of_folder(pictures(tmp_path, "Ann/1.jpg", "IMG_1.jpg", "IMG_2.HEIC", "notes.txt"))
     assert people(source) == {"Ann": ["Ann/1.jpg"]}
     assert source.about == f"{tmp_path}, a folder a person, without the 2 pictures beside the folders or deeper"
 
 
 def test_pictures_in_deeper_folders_are_nobodys_and_are_counted(tmp_path: Path) -> None:
     hidden = ("Ann/.thumbnails/1.jpg", ".cache/Ann/1/1.jpg")
-    source = folders.read(pictures(tmp_path, "Ann/1.jpg", "staff/Bo/1.jpg", "staff/2026/Cy/1.jpg", *hidden))
+    source = sources.of_folder(pictures(tmp_path, "Ann/1.jpg", "staff/Bo/1.jpg", "staff/2026/Cy/1.jpg", *hidden))
     assert people(source) == {"Ann": ["Ann/1.jpg"]}
     assert source.about == f"{tmp_path}, a folder a person, without the 2 pictures beside the folders or deeper"
 
@@ -54,7 +54,7 @@ def test_names_that_are_no_utf8_are_shown_with_their_bytes(tmp_path: Path) -> No
     inside = tmp_path / os.fsdecode(b"J\xfcrgen")
     inside.mkdir()
     (inside / os.fsdecode(b"b\xe4d.jpg")).write_bytes(b"picture")
-    source = folders.read(tmp_path)
+    source = sources.of_folder(tmp_path)
     assert people(source) == {r"J\xfcrgen": [r"J\xfcrgen/b\xe4d.jpg"]}
     assert source.people[0].photos[0].read() == b"picture"
 
@@ -63,18 +63,18 @@ def test_names_that_are_no_utf8_are_shown_with_their_bytes(tmp_path: Path) -> No
 def test_the_faces_of_frigate_without_those_that_nobody_named(tmp_path: Path, place: str) -> None:
     inside = "clips/faces"
     pictures(tmp_path, f"{inside}/ann/1.webp", f"{inside}/train/17-0.9-unknown.webp", "recordings/x/1.jpg")
-    assert people(folders.read(tmp_path / place)) == {"ann": ["ann/1.webp"]}
+    assert people(sources.of_folder(tmp_path / place)) == {"ann": ["ann/1.webp"]}
 
 
 def test_the_faces_of_double_take(tmp_path: Path) -> None:
     pictures(tmp_path, ".storage/train/ann/1.jpg", ".storage/matches/2.jpg", "other/3.jpg")
-    assert people(folders.read(tmp_path)) == {"ann": ["ann/1.jpg"]}
+    assert people(sources.of_folder(tmp_path)) == {"ann": ["ann/1.jpg"]}
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path: Path) -> None:
     pictures(tmp_path, "notes.txt", "deep/er/a.jpg")
     with pytest.raises(NoPictures, match="nor has a folder right in it: name a folder that has one for each person"):
-        folders.read(tmp_path)
+        sources.of_folder(tmp_path)
 
 
 def table(folder: Path, *lines: str) -> Path:
@@ -85,7 +85,7 @@ def table(folder: Path, *lines: str) -> Path:
 
 def test_a_table_says_everything_of_a_person_once_or_in_each_line(tmp_path: Path) -> None:
     pictures(tmp_path, "p/1.jpg", "p/2.jpg", "p/3.jpg", "p/4.jpg")
-    source = tables.read(
+    source = sources.of_table(
         table(
             tmp_path,
             "path;name;id;group;age;gender;note;label_a;hobby",
@@ -105,7 +105,7 @@ def test_a_table_says_everything_of_a_person_once_or_in_each_line(tmp_path: Path
 
 def test_people_of_one_name_in_two_groups_are_two(tmp_path: Path) -> None:
     pictures(tmp_path, "1.jpg")
-    source = tables.read(table(tmp_path, "path,name,group", "1.jpg,Ann,VIP", "1.jpg,Ann,Staff", "1.jpg,Ann,VIP"))
+    source = sources.of_table(table(tmp_path, "path,name,group", "1.jpg,Ann,VIP", "1.jpg,Ann,Staff", "1.jpg,Ann,VIP"))
     assert [(person.group, len(person.photos)) for person in source.people] == [("VIP", 2), ("Staff", 1)]
     assert len({person.key for person in source.people}) == 2
 
@@ -127,11 +127,11 @@ def test_people_of_one_name_in_two_groups_are_two(tmp_path: Path) -> None:
 def test_a_table_that_cannot_be_read_is_refused_with_its_line(tmp_path: Path, lines: list[str], says: str) -> None:
     pictures(tmp_path, "1.jpg")
     with pytest.raises(DamagedFile, match=says):
-        tables.read(table(tmp_path, *lines))
+        sources.of_table(table(tmp_path, *lines))
 
 
 def test_bytes_that_are_no_text_are_no_table(tmp_path: Path) -> None:
     file = tmp_path / "x.csv"
     file.write_bytes(b"path,name\n\xff\xfe\x00,\x00")
     with pytest.raises(DamagedFile, match="no table"):
-        tables.read(file)
+        sources.of_table(file)

@@ -25,7 +25,7 @@ from chalicelib.core.ports import Delete, Item, ItemStore, Put, Storage, Table, 
 from chalicelib.core.records.visits import visits_from, visits_item
 from chalicelib.core.roles import Role
 from chalicelib.core.values import milliseconds
-from chalicelib.services.captures.cameras import CameraSettings
+from chalicelib.services.captures.camera_settings import CameraSettings
 from chalicelib.services.commit.gallery import Change
 from chalicelib.services.erasure.pictures import PICTURE_GRACE
 from tests.fakes import Person, picture

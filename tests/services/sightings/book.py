@@ -19,7 +19,7 @@ from chalicelib.core.observations import ObservationFilter
 from chalicelib.core.ports import Clock, Put, Storage
 from chalicelib.core.records.captures import capture_item, capture_key
 from chalicelib.services import Services
-from chalicelib.services.captures.cameras import CameraSettings
+from chalicelib.services.captures.camera_settings import CameraSettings
 from chalicelib.services.erasure.pictures import LISTED
 from chalicelib.services.tenants.settings import TenantSettings
 from chalicelib.settings import Settings

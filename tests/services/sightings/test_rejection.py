@@ -13,7 +13,7 @@ from chalicelib.core.errors import Conflict, FaceNotFound, LimitReached, Sightin
 from chalicelib.core.items import every
 from chalicelib.core.model import Face, Migration, Profile
 from chalicelib.core.pictures import PictureRules
-from chalicelib.services.captures.cameras import CameraSettings
+from chalicelib.services.captures.camera_settings import CameraSettings
 from chalicelib.services.recognition.negatives import MAX_NEGATIVES
 from chalicelib.services.sightings.rejection import Rejected
 from tests.fakes import Person, picture

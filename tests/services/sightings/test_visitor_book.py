@@ -14,7 +14,7 @@ from chalicelib.core.captures import CaptureState, Resolution, sighting_id
 from chalicelib.core.model import Migration, Profile
 from chalicelib.core.ports import Put
 from chalicelib.core.records.captures import capture_item
-from chalicelib.services.captures.cameras import CameraSettings
+from chalicelib.services.captures.camera_settings import CameraSettings
 from chalicelib.services.enrolment.update import FaceChanges
 from tests.fakes import Person, picture, with_thumbnails
 from tests.services.conftest import RULES

@@ -23,8 +23,7 @@ from typing import Any
 import av
 from PIL import Image
 
-from regulars.clients.client import DONE, Connection, Sunmi
-from regulars.clients.v1 import V1
+from regulars.clients import DONE, V1, Connection, Sunmi
 from regulars.demo.run import labelled_folder
 from regulars.serve.service import Service, running
 from regulars.tenants import credentials

@@ -29,7 +29,7 @@ from chalicelib.core.model import Credentials
 from chalicelib.core.search import SearchRequest
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
-from regulars.clients.client import Icredit, Reply, Sunmi
+from regulars.clients import Icredit, Reply, Sunmi
 from regulars.errors import WrongAnswer
 from regulars_lab.bench.lambda_account import CAMERA, CLOUD, GROUP, Account, account, populate, put_by_camera
 from regulars_lab.bench.lambda_package import WORK, Unpacked, unpacked

@@ -33,8 +33,7 @@ from chalicelib import bootstrap
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.settings import Settings
 from chalicelib.vision.pipeline import FacePipeline
-from regulars.clients.client import DONE, NO_MATCH, Connection, Icredit, Reply, Sunmi
-from regulars.clients.v1 import ALREADY_THERE, V1, Picture
+from regulars.clients import ALREADY_THERE, DONE, NO_MATCH, V1, Connection, Icredit, Picture, Reply, Sunmi
 from regulars.errors import WrongAnswer
 from regulars.serve import service
 from regulars.tenants import credentials

@@ -33,7 +33,7 @@ from chalicelib.core.ports import Vision
 from chalicelib.settings import Settings
 from chalicelib.vision.pictures import crop
 from chalicelib.vision.pipeline import FacePipeline
-from regulars.clients.client import DONE, Connection, Reply, Sunmi, SunmiReply
+from regulars.clients import DONE, Connection, Reply, Sunmi, SunmiReply
 from regulars.serve import service
 from regulars.tenants import credentials
 from regulars_lab.bench.measuring import numbers, pack, parser, timed, write

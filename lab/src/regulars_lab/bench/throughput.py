@@ -34,9 +34,8 @@ import numpy as np
 
 from chalicelib.vision.cpu_slots import cores
 from chalicelib.vision.pipeline import FacePipeline
-from regulars.clients.client import Connection
-from regulars.clients.v1 import STORED, V1, Picture
-from regulars.demo.pictures import jpeg, opened
+from regulars.clients import STORED, V1, Connection, Picture
+from regulars.demo.album import jpeg, opened
 from regulars.demo.run import find_pictures
 from regulars.serve import service
 from regulars.tenants import credentials

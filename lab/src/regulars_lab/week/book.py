@@ -7,8 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from regulars.clients.client import Sunmi
-from regulars.clients.v1 import V1
+from regulars.clients import V1, Sunmi
 from regulars_lab.week.timeline import Capture, ExpectedEntry
 
 GROUPS = ("stranger", "regular")

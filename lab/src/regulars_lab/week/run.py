@@ -14,10 +14,8 @@ from rich.console import Console
 from rich.table import Table
 
 from regulars.book.printing import WeekRow, week_table
-from regulars.clients.client import Connection, Sunmi
-from regulars.clients.v1 import V1, Picture
-from regulars.demo.console import TENANT, name, wait_until_resolved
-from regulars.demo.run import ended_by_signals, find_pictures, scratch_folder, stay
+from regulars.clients import V1, Connection, Picture, Sunmi
+from regulars.demo.run import TENANT, ended_by_signals, find_pictures, name, scratch_folder, stay, wait_until_resolved
 from regulars.serve import service
 from regulars.tenants import credentials
 from regulars_lab.week import book, timeline

@@ -9,8 +9,7 @@ from datetime import datetime
 
 from PIL import Image, ImageEnhance, ImageFilter
 
-from regulars.demo.album import Person
-from regulars.demo.pictures import opened, upright
+from regulars.demo.album import Person, opened, upright
 from regulars_lab.week.timeline import Capture
 
 WIDTH, HEIGHT = 1280, 720

@@ -1,4 +1,7 @@
-"""The answers to a path that nobody declared and to a body that is too long, in the words of the path's dialect."""
+"""The front's own answers, in each dialect's words, made without the application.
+
+A path that nobody declared, a body that is too long, a server that is full.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +13,10 @@ from chalicelib.api.icredit.routes import PREFIX as ICREDIT
 from chalicelib.api.rekognition import errors as rekognition
 from chalicelib.api.rekognition.routes import PATH as REKOGNITION
 from chalicelib.api.sunmi import errors as sunmi_errors
-from chalicelib.api.sunmi.routes import ENDPOINTS
+from chalicelib.api.sunmi.routes import ALIASES, ENDPOINTS
 from chalicelib.api.sunmi.routes import PREFIX as SUNMI
 from chalicelib.api.v1 import errors as v1_errors
-from chalicelib.core.errors import NotFound
+from chalicelib.core.errors import Busy, NotFound
 from regulars.serve.messages import Response, message, of_app, of_json
 
 _TOO_LONG = "the body is larger than this operation takes: 4 MiB, or 27 MiB if it has a picture; send a smaller one"
@@ -23,7 +26,7 @@ _SUNMI_CALLS = [endpoint.name for endpoint in ENDPOINTS]
 _ICREDIT_CALLS = [operation.name for operation in OPERATIONS]
 
 
-def answer(path: str) -> Response:
+def unknown(path: str) -> Response:
     """Answer what has no route, in v1's words unless it has another dialect's prefix."""
     if path.startswith(SUNMI):
         return of_json(404, {"code": sunmi_errors.MALFORMED, "msg": _NO_SUCH_CALL.format(", ".join(_SUNMI_CALLS))})
@@ -40,3 +43,21 @@ def too_long(path: str) -> Response:
     if path == REKOGNITION:
         return of_app(rekognition.refusal(rekognition.too_long(rekognition.ONE_BOX_BODY_BYTES)))
     return message(413, "Request Too Long")
+
+
+_ERROR = Busy("the service has no room for this request now: send it again in a second")
+_RETRY = ("Retry-After", "1")
+_FAILED_LISTS = {operation.name: operation.failed_lists for operation in OPERATIONS}
+
+
+def busy(path: str) -> Response:
+    """Answer a request to `path`, a route of the application: 220, BUSY, ThrottlingException, or 503."""
+    name, sentence = path.rstrip("/").rpartition("/")[2], str(_ERROR)
+    if path.startswith(SUNMI):
+        body = {"code": sunmi_errors.code_of(_ERROR, ALIASES.get(name, name)), "msg": sentence}
+        return of_json(200, body, _RETRY)
+    if path.startswith(ICREDIT):
+        return of_json(200, wire.failure(icredit_errors.code_of(_ERROR), sentence, _FAILED_LISTS[name]), _RETRY)
+    if path == REKOGNITION:
+        return of_app(rekognition.refusal(rekognition.failure_of(_ERROR), dict([_RETRY])))
+    return of_app(v1_errors.failure(_ERROR))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import email.parser
 import email.policy
-import socket
 import threading
 from collections.abc import Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -12,8 +11,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from chalicelib.core.model import Credentials, Profile
-from regulars.clients.client import Connection, Reply, Sunmi, signature
+from regulars.clients import Connection, Reply, Sunmi, signature
 from tests.adapters.web.servers import head, says, serving
+from tests.ports import free_port
 
 PICTURE = b"\xff\xd8\r\n--x\x00"
 
@@ -102,27 +102,19 @@ def test_an_answer_that_is_no_json_has_none() -> None:
         assert connection.request("GET", "/", b"", {}).json is None
 
 
-def test_nobody_there_is_a_connection_error() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        nobody = f"http://127.0.0.1:{free.getsockname()[1]}"
-        with Connection(nobody) as connection, pytest.raises(ConnectionError):
-            connection.request("GET", "/", b"", {})
+HALF = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"
 
 
-@pytest.mark.parametrize("answer", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nab"])
-def test_an_answer_that_ends_early_is_a_connection_error(answer: bytes) -> None:
-    with (
-        serving(says(answer)) as port,
-        Connection(f"http://127.0.0.1:{port}") as connection,
-        pytest.raises(ConnectionError),
-    ):
-        connection.request("GET", "/", b"", {})
-
-
-def test_a_service_that_says_nothing_is_given_up_in_time() -> None:
+@pytest.mark.parametrize("answer", [b"", HALF, None], ids=["nothing", "half of it", "nothing in time"])
+def test_without_a_whole_answer_it_is_a_connection_error(answer: bytes | None) -> None:
     done = threading.Event()
-    with serving(lambda *_: done.wait(10)) as port, Connection(f"http://127.0.0.1:{port}", timeout_s=0.1) as connection:
+    says_it = says(answer) if answer is not None else lambda *_: done.wait(10)
+    with serving(says_it) as port, Connection(f"http://127.0.0.1:{port}", timeout_s=0.3) as connection:
         with pytest.raises(ConnectionError):
             connection.request("GET", "/", b"", {})
         done.set()
+
+
+def test_nobody_there_is_a_connection_error() -> None:
+    with Connection(f"http://127.0.0.1:{free_port()}") as connection, pytest.raises(ConnectionError):
+        connection.request("GET", "/", b"", {})

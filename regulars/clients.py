@@ -1,4 +1,5 @@
-"""Small client of the two dialects, written from their contracts: for the demo, the benchmarks, and as an example.
+"""Small clients of the two dialects and of v1, written from their documents: for the demo, the benchmarks, and as an
+example.
 
 It shares no code with the server, so that a mistake in one shows up against the other.
 """
@@ -11,8 +12,9 @@ import json
 import secrets
 import time
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 import urllib3
@@ -198,3 +200,80 @@ def _multipart(parameters: Mapping[str, str], picture: bytes) -> tuple[bytes, st
     """Encode a form with the picture as its file `pic`; return the body and its content type."""
     kind = "image/png" if picture.startswith(b"\x89PNG") else "image/jpeg"
     return urllib3.encode_multipart_formdata({**parameters, "pic": ("picture", picture, kind)})
+
+
+MOST_OFFERED = 100
+STORED, ALREADY_THERE = 200, 412
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A camera's picture to upload. `data`: a JPEG."""
+
+    camera: str
+    captured_at: datetime
+    data: bytes
+
+    @property
+    def offer(self) -> dict[str, Any]:
+        return {
+            "camera": self.camera,
+            "sha256": hashlib.sha256(self.data).hexdigest(),
+            "size": len(self.data),
+            "content_type": "image/jpeg",
+            "captured_at": self.captured_at.astimezone(UTC).isoformat(timespec="milliseconds"),
+        }
+
+
+@dataclass(frozen=True)
+class V1:
+    connection: Transport
+    api_key: str
+
+    def call(self, method: str, path: str, sent: Mapping[str, Any] | None = None) -> Any:
+        """Send a request and return the answer's JSON. Raises WrongAnswer if the status is 300 or more."""
+        body = b"" if sent is None else json.dumps(sent).encode()
+        headers = {"Authorization": f"Bearer {self.api_key}"}
+        if sent is not None:
+            headers["Content-Type"] = "application/json"
+        reply: Reply = self.connection.request(method, path, body, headers)
+        if reply.status >= 300:
+            why = reply.json.get("detail") if isinstance(reply.json, dict) else None
+            raise WrongAnswer(f"{method} {path} answered HTTP {reply.status}: {why or reply.json}")
+        return reply.json
+
+    def add_camera(self, id_: str, **settings: Any) -> Any:
+        return self.call("POST", "/v1/cameras", {"id": id_, "name": id_, **settings})
+
+    def upload(self, pictures: Sequence[Picture]) -> list[str]:
+        """Offer pictures and upload those that the service wants; return the captures' ids, in order."""
+        ids: list[str] = []
+        for begin in range(0, len(pictures), MOST_OFFERED):
+            some = pictures[begin : begin + MOST_OFFERED]
+            answer = self.call("POST", "/v1/captures/uploads", {"captures": [one.offer for one in some]})
+            for picture, upload in zip(some, answer["uploads"], strict=True):
+                ids.append(upload["id"])
+                if upload["url"]:
+                    put(upload["method"], upload["url"], upload["headers"], picture.data)
+        return ids
+
+    def captures(self, camera: str, limit: int = 1000) -> Any:
+        query = urllib.parse.urlencode({"camera": camera, "limit": limit})
+        return self.call("GET", f"/v1/captures?{query}")
+
+    def sightings(self, faceid: str, limit: int = 100) -> Any:
+        return self.call("GET", f"/v1/faces/{faceid}/sightings?limit={limit}")
+
+
+def put(method: str, url: str, headers: Mapping[str, str], data: bytes) -> None:
+    """Upload a picture by a presigned request.
+
+    Raises ConnectionError, and WrongAnswer if the service neither stored the picture nor had it already.
+    """
+    try:
+        with urllib3.PoolManager(timeout=30, retries=False) as pool:
+            response = pool.request(method, url, body=data, headers=headers, redirect=False)
+    except urllib3.exceptions.HTTPError as error:
+        raise ConnectionError(str(error)) from error
+    if response.status not in (STORED, ALREADY_THERE):
+        raise WrongAnswer(f"the upload was answered with HTTP {response.status}: {response.data[:300]!r}")

@@ -1,0 +1,152 @@
+"""`regulars audit`: who did what, verified, listed, exported, searched again."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from chalicelib.core.errors import InvalidInput
+from regulars.options import chosen, together, with_services
+
+if TYPE_CHECKING:
+    from chalicelib.core.audit import Document
+    from chalicelib.services import Services
+
+_A_PAGE = 500
+
+_options = together(
+    click.option("--tenant", metavar="NAME", required=True, help="The tenant whose audit it is."),
+    with_services,
+)
+
+
+@click.group(no_args_is_help=False, short_help="Verify, list and export who did what.")
+def audit() -> None:
+    """Show who did what, and that nobody changed it afterwards (docs/audit.md).
+
+    \b
+    Examples:
+      regulars audit list --tenant shop-12 --face 21
+      regulars audit head --tenant shop-12 > head.json     keep it elsewhere
+      regulars audit verify --tenant shop-12 --head head.json
+      regulars audit export --tenant shop-12 audit.jsonl
+    """
+
+
+@audit.command()
+@click.option("--head", type=click.Path(path_type=Path, dir_okay=False), help="A head that you kept elsewhere.")
+@_options
+def verify(services: Services, tenant: str, head: Path | None) -> int:
+    """Verify the chain of closed hours. The exit code is 1 if anything was changed, dropped or swapped."""
+    from chalicelib.core.audit import head_of
+    from chalicelib.core.signing import fingerprint
+    from chalicelib.core.values import moment, time_text
+    from regulars.tenants.tenants import earlier
+
+    chosen(services, [tenant])
+    seen = services.audit_verifying.tenant(tenant, None if head is None else _read(head))
+    for finding in seen.findings:
+        print(f"{tenant}: {finding}")
+    for renewal in seen.renewals:
+        print(f"{tenant}: after hour {renewal.heads} key {fingerprint(renewal.new)} signs; before {earlier(renewal)}")
+    counts = f"{seen.hours} hours, {seen.entries} entries, {seen.erased} erased, {seen.trimmed} hours no longer kept"
+    print(f"{tenant}: {f'{len(seen.findings)} findings' if seen.findings else 'nothing was changed'} ({counts})")
+    if seen.last is not None and head is None:
+        last = head_of(seen.last)
+        print(f"{tenant}: the newest is hour {last.number}, {time_text(moment(last.hour))[:13]}, {last.hash}")
+    return 1 if seen.findings else 0
+
+
+@audit.command()
+@_options
+def head(services: Services, tenant: str) -> None:
+    """Print the newest head, signed. Keep it elsewhere: by it `verify` finds a chain that was cut off or made anew."""
+    chosen(services, [tenant])
+    newest = next(services.audit_chain.elements(tenant, newest_first=True), None)
+    if newest is None:
+        raise InvalidInput(f"no hour of tenant {tenant!r} is closed yet: the next sweep closes the hours that are over")
+    print(json.dumps(dict(newest.document), ensure_ascii=False))
+
+
+@audit.command("list")
+@click.option("--since", type=click.DateTime(), help="From this time on, in UTC.")
+@click.option("--until", type=click.DateTime(), help="Up to this time, in UTC.")
+@click.option("--face", metavar="ID", help="Only entries that name this face.")
+@click.option("--what", metavar="ACT", help='Only this act, as "PATCH /v1/settings" or "sighting".')
+@click.option("--by", metavar="WHO", help='Only who acted so, as "key first", "camera door" or "operator".')
+@click.option("--most", type=click.IntRange(1), default=100, help="So many entries at most.")
+@_options
+def list_all(
+    services: Services,
+    tenant: str,
+    since: datetime | None,
+    until: datetime | None,
+    *,
+    face: str | None,
+    what: str | None,
+    by: str | None,
+    most: int,
+) -> None:
+    """List entries, the newest first, a line of JSON each. `hour`: the closed hour's number; none is open."""
+    from chalicelib.core.values import milliseconds
+    from chalicelib.services.audit.reading import Wanted
+
+    chosen(services, [tenant])
+    first, last = (None if one is None else milliseconds(one.replace(tzinfo=UTC)) for one in (since, until))
+    services.reads.exported(tenant)
+    token, left = None, most
+    while left:
+        page = services.audit_reading.page(tenant, Wanted(first, last, face, what, by), min(left, _A_PAGE), token)
+        for hour, entry in page.rows:
+            print(json.dumps({"hour": hour, **entry}, ensure_ascii=False))
+        token, left = page.next_token, left - len(page.rows)
+        if token is None:
+            return
+
+
+@audit.command()
+@click.argument("entry", metavar="ENTRY")
+@_options
+def replay(services: Services, tenant: str, entry: str) -> int:
+    """Search again for the face of a sighting in the gallery as it was; ENTRY is the `id` that `list` prints.
+
+    The capture's picture and the gallery of that time must still be kept, which it says. The exit code is 1 if the
+    answer is another one.
+    """
+    chosen(services, [tenant])
+    same, said = services.replay.entry(services.tenants.named(tenant), entry)
+    print({True: "the same: ", False: "other: ", None: "cannot be replayed: "}[same] + said)
+    return 1 if same is False else 0
+
+
+@audit.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@_options
+def export(services: Services, tenant: str, file: Path) -> None:
+    """Write all closed hours to a new FILE: for each hour its signed head, then its entries with salts and hashes."""
+    from dataclasses import asdict
+
+    chosen(services, [tenant])
+    with file.open("x", encoding="utf-8") as out:
+        services.reads.exported(tenant)
+        hours = 0
+        for element in services.audit_chain.elements(tenant):
+            lines = [dict(element.document), *(asdict(leaf) for leaf in services.audit_chain.leaves(element))]
+            out.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+            hours += 1
+    print(f"{hours} hours are in {file}")
+
+
+def _read(kept: Path) -> Document:
+    from chalicelib.core.audit import head_of
+
+    try:
+        document = json.loads(kept.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InvalidInput(f"{kept} is no head of an audit: `regulars audit head` prints one") from error
+    head_of(document)
+    return dict(document)

@@ -1,0 +1,210 @@
+"""The command lines that run one box and look after what it stores: serve, doctor, fsck, backup, restore, captures.
+
+Their work is in the packages of their names; that of fsck is in chalicelib/services/consistency.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from regulars.options import (
+    PATH,
+    chosen,
+    configured,
+    data_option,
+    models_option,
+    serve_options,
+    settings_of,
+    storage_options,
+    together,
+    with_services,
+)
+
+if TYPE_CHECKING:
+    from chalicelib.core.captures import Capture
+    from chalicelib.core.model import Tenant
+    from chalicelib.services import Services
+    from chalicelib.services.consistency.disagreement import Disagreement
+
+
+@click.command(short_help="Serve a data folder over HTTP.")
+@data_option
+@models_option
+@serve_options
+def serve(**options: Any) -> None:
+    """Serve a data folder over HTTP or https, until Ctrl-C. The log, a line for each request, goes to stderr.
+
+    \b
+    Examples:
+      regulars serve
+      regulars serve --host 0.0.0.0 --port 80 --data /srv/regulars
+      regulars serve --host 0.0.0.0 --port 443 --tls-cert chain.pem --tls-key key.pem
+      regulars serve --config /etc/regulars/regulars.toml
+    """
+    configuration = configured(**options)
+    settings, serving = configuration.settings, configuration.serving
+    from chalicelib.vision.packs import packs
+    from regulars.serve import folder, server
+    from regulars.serve.tls import Certificate
+
+    tls = Certificate(serving.tls_cert, serving.tls_key) if serving.tls_cert and serving.tls_key else None
+    packs.find(settings.models, settings.pack)  # before a new folder's tenants get the model of a pack that is not here
+    assert isinstance(settings.storage, Path)  # noqa: S101 -- it is of one box
+    server.serve(settings, serving, folder.prepare(settings.storage), tls=tls, config=configuration.file)
+
+
+@click.command(short_help="Say what stops this box, or will, and what mends it.")
+@data_option
+@models_option
+@serve_options
+def doctor(**options: Any) -> int:
+    """Check settings, folder, disk, clock, ports, TLS, models, cameras and hooks: a line each, with what mends it.
+
+    Give it the options that `serve` gets. The service may run or not; nothing is changed. The exit code is 1 if a line
+    says `failed`, and 0 if all is `ok` or there are warnings only.
+
+    \b
+    Examples:
+      regulars doctor
+      regulars doctor --config /etc/regulars/regulars.toml
+    """
+    from regulars.doctor import doctor
+
+    return doctor.run(lambda: configured(**options))
+
+
+@click.command(short_help="Check that what is stored agrees with itself.")
+@click.option("--tenant", "tenants", multiple=True, metavar="NAME", help="Only this tenant; repeat for several.")
+@click.option("--repair", is_flag=True, help="Mend what can be mended.")
+@with_services
+def fsck(services: Services, tenants: tuple[str, ...], repair: bool) -> int:
+    """Count everything again and say what does not agree: faces, pictures, index, visits, statistics, credentials.
+
+    The service may run meanwhile. The exit code is 1 if anything is left that does not agree (docs/operations.md).
+
+    \b
+    Examples:
+      regulars fsck
+      regulars fsck --tenant shop-12 --repair --data /srv/regulars
+      regulars fsck --stage prod
+    """
+    anything = False
+    for name in chosen(services, tenants or None):
+        consistency = services.consistency
+        mended, left = consistency.repair(name) if repair else ([], consistency.disagreements(name))
+        for line in _report(name, mended, left, repair=repair):
+            print(line, flush=True)
+        anything = anything or bool(left)
+    return 1 if anything else 0
+
+
+def _report(name: str, mended: Sequence[Disagreement], left: Sequence[Disagreement], *, repair: bool) -> list[str]:
+    """Write the lines about one tenant. `left`: what still does not agree."""
+    lines = [f"{name}: {one}: mended" for one in mended]
+    if not left:
+        return [*lines, f"{name}: all that is stored agrees"]
+    if repair:
+        return [*lines, *(f"{name}: {one}: {_why(one)}" for one in left)]
+    mendable = sum(one.mend is not None for one in left)
+    return [*(f"{name}: {one}" for one in left), f"{name}: `--repair` can mend {mendable} of {len(left)}"]
+
+
+def _why(one: Disagreement) -> str:
+    return "cannot be mended from what is stored" if one.mend is None else "changed meanwhile, try again"
+
+
+@click.command(short_help="Write the data folder into one file.")
+@click.argument("to", type=PATH, metavar="FILE|DIR")
+@storage_options
+def backup(to: Path, data: Path | None, stage: str | None) -> None:
+    """Write the data folder into one file, also while it is served: records, pictures, captures, credentials.
+
+    FILE is a new file. In a folder, DIR, the command makes a file that is named after the time.
+
+    \b
+    Examples:
+      regulars backup /mnt/backups
+      regulars backup monday.tar --data /srv/regulars
+    """
+    from regulars.backup import backup
+
+    path = backup.backup(settings_of(data=data, stage=stage), to)
+    print(f"{path}  {path.stat().st_size:,} bytes; it holds pictures, templates and keys: keep it safe")
+
+
+@click.command(short_help="Make a data folder from a backup.")
+@click.argument("file", type=PATH)
+@storage_options
+def restore(file: Path, data: Path | None, stage: str | None) -> None:
+    """Make a data folder from a backup's file: all of it, or nothing if it fails.
+
+    \b
+    Examples:
+      regulars restore monday.tar --data /srv/regulars
+    """
+    from regulars.backup import backup
+
+    settings = settings_of(data=data, stage=stage)
+    manifest = backup.restore(settings, file)
+    print(f"{settings.storage} is as it was on {manifest.created_at}: {len(manifest.entries):,} files")
+
+
+_captures_options = together(
+    click.option("--tenant", metavar="NAME", help="Only captures of this tenant.  [default: all]"),
+    click.option("--camera", metavar="ID", help="Only captures of this camera.  [default: all]"),
+    with_services,
+)
+
+
+@click.group(no_args_is_help=False, short_help="List and redrive parked captures.")
+def captures() -> None:
+    """List captures that could not be resolved (they are parked, with the reason), and send them again.
+
+    \b
+    Examples:
+      regulars captures parked
+      regulars captures redrive --tenant shop-12 --camera door
+      regulars captures redrive --stage prod
+    """
+
+
+@captures.command(short_help="List the parked captures.")
+@_captures_options
+def parked(services: Services, tenant: str | None, camera: str | None) -> None:
+    """List the parked captures, a line each: tenant, camera, time, id, reason."""
+    for of, capture in _parked(services, tenant, camera):
+        at = f"{capture.captured_at:%Y-%m-%d %H:%M:%S}"
+        print(f"{of.name}  {capture.camera_id}  {at}  {capture.id}  {capture.reason}")
+
+
+@captures.command()
+@_captures_options
+def redrive(services: Services, tenant: str | None, camera: str | None) -> None:
+    """Send the parked captures again, once you have mended the cause. A running service resolves them."""
+    sent = sum(services.redrive.redrive(of, [capture]) for of, capture in _parked(services, tenant, camera))
+    print(f"{sent} captures are sent again")
+
+
+def _parked(services: Services, tenant: str | None, camera: str | None) -> list[tuple[Tenant, Capture]]:
+    tenants = [services.tenants.named(tenant)] if tenant is not None else services.tenants.all()
+    return [(of, capture) for of in tenants for capture in services.redrive.parked(of, camera)]
+
+
+@click.command(short_help="Print the settings in force, and what set them.")
+@data_option
+@models_option
+@serve_options
+def config(**options: Any) -> None:
+    """Print all settings of one box, as regulars.toml has them: those in force with what set them, and the rest.
+
+    \b
+    Examples:
+      regulars config
+      regulars config --port 443 > regulars.toml
+    """
+    for line in configured(**options).lines():
+        print(line)

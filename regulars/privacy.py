@@ -1,0 +1,396 @@
+"""The commands by which an operator answers people about their data: about, erase, receipt, hold, notice, retention."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+from chalicelib.core.errors import FaceNotFound, InvalidInput
+from regulars.errors import DamagedFile, OperatorError
+from regulars.options import PATH, chosen, services_of, storage_options, together, with_services
+
+if TYPE_CHECKING:
+    from chalicelib.core.erasures import Erasure
+    from chalicelib.core.model import Tenant
+    from chalicelib.services import Services
+    from chalicelib.services.subject_access.words import Language
+
+PATIENCE_S = 10.0
+"""After so long without a step of an erasure, nobody serves this folder: the command does the steps itself."""
+LONG_PATIENCE_S = 600.0
+_PAUSE_S = 1.0
+
+_hold_options = together(
+    click.option("--tenant", metavar="NAME", required=True, help="The tenant of the face."),
+    with_services,
+)
+
+
+@click.command(short_help="Write all that is held about one person.")
+@click.option("--tenant", metavar="NAME", required=True, help="In whose book.")
+@click.option("--face", metavar="ID", help="The person's face.")
+@click.option("--photo", type=PATH, metavar="FILE", help="A photo of the person alone, in place of --face.")
+@click.option("--out", type=PATH, metavar="FILE", required=True, help="The zip file to write; it must not exist.")
+@click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="Of the page in it that people read.")
+@storage_options
+def about(
+    *,
+    tenant: str,
+    face: str | None,
+    photo: Path | None,
+    out: Path,
+    language: Language,
+    data: Path | None,
+    stage: str | None,
+) -> int:
+    """Write all that is held about one person into a zip file: a page to read, data for programs, pictures.
+
+    Other people in the pictures are made unrecognisable. A photo is compared and not kept, and no visit is counted.
+    The exit code is 1 if nobody in the book looks like it. The service may run meanwhile.
+
+    \b
+    Examples:
+      regulars about --tenant shop-12 --face 42 --out answer.zip
+      regulars about --tenant shop-12 --photo letter.jpg --out answer.zip --language zh
+      regulars about --tenant shop-12 --face 42 --out answer.zip --stage prod
+    """
+    if (face is None) == (photo is None):
+        raise click.UsageError("say who it is: --face ID, or --photo FILE")
+    with services_of(data, stage) as services:
+        book = services.tenants.named(tenant)
+        found = face_of_photo(services, book, photo) if photo else services.faces.get(book, face or "").faceid
+        if found is None:
+            print(
+                f"nobody in the book of {tenant} looks like the photo; nothing was written, and the photo is not kept"
+            )
+            return 1
+        services.reads.exported(tenant, found)
+        write(services, book, found, out, language)
+    print(f"{out}  face {found}, {out.stat().st_size:,} bytes; it is about this person: hand it to nobody else")
+    return 0
+
+
+def face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str | None:
+    """Return the face that a photo's only face is; None if it is nobody's. Raises OperatorError, Unusable."""
+    from chalicelib.services.captures.reading import RULES
+
+    faces = services.looking.identify(tenant, photo.read_bytes(), RULES).faces
+    if len(faces) != 1:
+        raise OperatorError(f"{photo} shows {len(faces)} faces: send a photo of one person alone")
+    [seen] = faces
+    if seen.reason:
+        raise OperatorError(f"the face in {photo} cannot be compared: {seen.reason}")
+    return seen.match.face.faceid if seen.match else None
+
+
+def write(services: Services, tenant: Tenant, faceid: str, out: Path, language: Language) -> None:
+    """Write the archive into a new file that only its owner may read; leave none if that fails."""
+    descriptor = os.open(out, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w+b") as file:
+            services.archives.write(tenant, faceid, file, language)
+    except BaseException:
+        out.unlink()
+        raise
+
+
+@click.command(short_help="Leave nothing of a person; write the receipt.")
+@click.option("--tenant", "name", metavar="NAME", required=True, help="The tenant of the face.")
+@click.option("--face", "faceid", metavar="ID", help="The face of the person.")
+@click.option(
+    "--again", type=PATH, multiple=True, metavar="RECEIPT", help="Erase again who a restored backup has brought back."
+)
+@click.option("--receipt", type=PATH, help="Where the receipt of --face is written.  [default: erasure-ID.json]")
+@storage_options
+def erase(
+    name: str, faceid: str | None, again: tuple[Path, ...], receipt: Path | None, data: Path | None, stage: str | None
+) -> None:
+    """Erase a person: face, pictures, templates, names, sightings, and the face in the captures that show it.
+
+    Counts stay. It takes some minutes, since requests under way end first; the face is gone at once. A service that
+    runs does the steps, else the command.
+
+    \b
+    Examples:
+      regulars erase --tenant shop-12 --face 21
+      regulars erase --tenant shop-12 --again receipts/erasure-1.json
+    """
+    if (faceid is None) is not bool(again):
+        raise click.UsageError("name the person by --face, or by the receipts of erasures of before, with --again")
+    if receipt is not None and again:
+        raise click.UsageError("--receipt goes with --face: --again may find several people, each with a receipt")
+    with services_of(data, stage) as services:
+        tenant = services.tenants.named(name)
+        faceids = [faceid] if faceid is not None else _known(services, tenant, again)
+        for one in faceids:
+            _erase(services, tenant, one, receipt, stage is not None)
+        if not faceids:
+            print("nobody of these receipts is in the book")
+
+
+@contextmanager
+def _reserved(receipt: Path | None) -> Iterator[TextIO]:
+    """Make the file of a receipt: after the erasure there is no face that a second try could name.
+
+    A device or a pipe is opened as it is. A file goes again if the block raises.
+    """
+    path = receipt or Path(f".erasure-{secrets.token_hex(8)}.json")
+    is_new = not path.exists() or path.is_file()
+    try:
+        stream = path.open("x" if is_new else "w", encoding="utf-8")
+    except FileExistsError:
+        raise OperatorError(f"{path} is there already, and nothing is written over it: name a new file") from None
+    except OSError as error:
+        raise OperatorError(
+            f"no receipt can be written into {path.absolute().parent} ({error.strerror}), so nobody is erased: name a "
+            "file by --receipt"
+        ) from error
+    try:
+        yield stream
+    except BaseException:
+        with suppress(OSError):  # what could not be written is tried once more
+            stream.close()
+        if is_new:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _erase(services: Services, tenant: Tenant, faceid: str, receipt: Path | None, is_stage: bool) -> None:
+    with _reserved(receipt) as stream:
+        is_there = bool(services.faces.by_id(tenant, [faceid]))
+        deletion = services.deletion
+        deleted = (
+            deletion.of_faces(tenant, [faceid], by="operator", erase=True)
+            if is_there
+            else deletion.of_gone(tenant, faceid, by="operator")
+        )
+        if deleted.not_exist:
+            raise FaceNotFound(f"there is no face {faceid!r}, and none that was deleted has left anything")
+        [id_] = deleted.erasures
+        path = receipt or Path(f"erasure-{id_}.json")
+        print(f"the face is deleted; erasure {id_} goes on", flush=True)
+        text = json.dumps(_waited(services, tenant, id_, is_stage).receipt, indent=2, ensure_ascii=False)
+        try:
+            with stream:
+                stream.write(f"{text}\n")
+            if receipt is None:
+                Path(stream.name).rename(path)
+        except OSError as error:
+            print(text)
+            raise OperatorError(
+                f"the person is erased, and {path} cannot be written ({error.strerror}): the receipt is what is "
+                "printed, and no command gives it again, so keep it"
+            ) from error
+    print(f"erased: {path} is the receipt; `regulars receipt verify {path}` checks it")
+
+
+def _waited(services: Services, tenant: Tenant, id_: str, is_stage: bool) -> Erasure:
+    """Wait until the erasure is done; do its steps if nobody else does, unless a stage's functions have to."""
+    begun, ours = time.monotonic(), False
+    while True:
+        erasure = services.erasures.get(tenant.name, id_)
+        if erasure.done_at is not None:
+            return erasure
+        patience_s = LONG_PATIENCE_S if is_stage or erasure.step else PATIENCE_S
+        ours = ours or (not is_stage and time.monotonic() > begun + patience_s)
+        if ours and services.clock.now() >= erasure.goes_on_at:
+            services.erasing.go_on(tenant, id_)
+        time.sleep(_PAUSE_S)
+
+
+def _known(services: Services, tenant: Tenant, receipts: tuple[Path, ...]) -> list[str]:
+    """Return the tenant's faces that these receipts say were erased. Raises OperatorError for what is no receipt."""
+    from chalicelib.core import signing
+    from chalicelib.core.erasures import face_hash
+    from chalicelib.core.face_order import FaceOrder
+
+    found: list[str] = []
+    ids = services.face_lists.ids(tenant, None, FaceOrder.ID).ids
+    for path in receipts:
+        try:
+            statement, _ = signing.verified(json.loads(path.read_bytes()))
+            salt, hashes = statement["faces"]["salt"], set(statement["faces"]["sha256"])
+        except (InvalidInput, ValueError, KeyError, TypeError, RecursionError) as error:
+            raise OperatorError(f"{path} is no receipt of an erasure: {error}") from error
+        found += [faceid for faceid in ids if face_hash(salt, faceid) in hashes]
+    return list(dict.fromkeys(found))
+
+
+@click.group(no_args_is_help=False, short_help="Check signed receipts of erasures.")
+def receipt() -> None:
+    """Check the receipt of an erasure, and print the key that receipts are checked with.
+
+    \b
+    Examples:
+      regulars receipt key --tenant shop-12
+      regulars receipt verify erasure.json --key 3f0c...
+    """
+
+
+@receipt.command(short_help="Check a receipt, offline.")
+@click.argument("file", type=PATH)
+@click.option("--key", metavar="KEY", help="The signer's public key in base64, or its fingerprint.")
+@click.option(
+    "--until",
+    type=click.DateTime(["%Y-%m-%dT%H:%M:%S.%f%z"]),
+    metavar="TIME",
+    help="When that key was renewed, as `regulars receipt key` prints it.",
+)
+def verify(file: Path, key: str | None, until: datetime | None) -> None:
+    """Check a receipt, offline: that it is as it was signed and, with --key, by whom.
+
+    The exit code is 1 if it was changed, signed with another key, or says a time after --until.
+    """
+    from chalicelib.core import signing
+    from chalicelib.core.values import time_text
+
+    try:
+        statement, public_key = signing.verified(json.loads(file.read_bytes()))
+    except (ValueError, RecursionError) as error:
+        raise DamagedFile(f"{file} is no receipt: it is not JSON") from error
+    except InvalidInput as error:
+        raise DamagedFile(f"{file}: {error}") from error
+    print(json.dumps(statement, indent=2, ensure_ascii=False, sort_keys=True))
+    found = signing.fingerprint(public_key)
+    if until is not None and str(statement.get("done_at", "~")) > time_text(until):
+        raise OperatorError(f"{file} says a time after {time_text(until)}, when its key was renewed: do not trust it")
+    if key is None:
+        print(f"it is as it was signed, with the key of this fingerprint: {found}")
+        print("whose key that is, `regulars receipt key --tenant NAME` or GET /v1/signing-key of the signer says")
+    elif _fingerprint(key) == found:
+        print("it is as it was signed, with the key that you gave")
+    else:
+        raise OperatorError(f"{file} is as it was signed, but with another key: its fingerprint is {found}")
+
+
+@receipt.command(short_help="Print a tenant's public keys.")
+@click.option("--tenant", required=True, metavar="NAME", help="Whose key.")
+@with_services
+def key(services: Services, tenant: str) -> None:
+    """Print a tenant's public key and its fingerprint, and those of the keys before it, the newest first.
+
+    Hand them to those who will check receipts.
+    """
+    from chalicelib.core.renewals import renewal_of
+    from chalicelib.core.signing import fingerprint
+    from regulars.tenants.tenants import earlier
+
+    keys = services.signing.public_keys(services.tenants.named(tenant).name)
+    print(f"public key   {base64.b64encode(keys.current).decode()}")
+    print(f"fingerprint  {fingerprint(keys.current)}")
+    for document in reversed(keys.renewals):
+        print(f"before that  {earlier(renewal_of(document))}")
+
+
+def _fingerprint(text: str) -> str:
+    from chalicelib.core import signing
+
+    is_fingerprint = len(text) == 64 and set(text.lower()) <= set("0123456789abcdef")
+    return text.lower() if is_fingerprint else signing.fingerprint(signing.public_key_from(text))
+
+
+@click.group(no_args_is_help=False, short_help="Set, lift and list legal holds of faces.")
+def hold() -> None:
+    """Keep faces from being deleted, erased, or forgotten by retention (docs/privacy.md).
+
+    \b
+    Examples:
+      regulars hold set 21 --tenant shop-12 --reason "case 7"
+      regulars hold list --tenant shop-12
+      regulars hold lift 21 --tenant shop-12 --reason "closed"
+    """
+
+
+@hold.command("set")
+@click.argument("face")
+@click.option("--reason", required=True, help="Why: the number of a case, the letter of an authority.")
+@_hold_options
+def set_(services: Services, face: str, reason: str, tenant: str) -> None:
+    """Hold the face of this id; of one that is held, change the reason."""
+    services.holds.set(services.tenants.named(tenant), face, reason)
+    print(f"{face} is held")
+
+
+@hold.command()
+@click.argument("face")
+@click.option("--reason", required=True, help="Why it is over. The audit has it.")
+@_hold_options
+def lift(services: Services, face: str, reason: str, tenant: str) -> None:
+    """End the hold of the face of this id."""
+    services.holds.lift(services.tenants.named(tenant), face, reason)
+    print(f"{face} is not held")
+
+
+@hold.command("list")
+@_hold_options
+def list_all(services: Services, tenant: str) -> None:
+    """List the held faces, a line each: id, since when, reason."""
+    for faceid, held in services.holds.all(services.tenants.named(tenant).name):
+        print(f"{faceid}  {held.at:%Y-%m-%d}  {held.reason}")
+
+
+@click.command(short_help="Print the notice to post where cameras look.")
+@click.option("--tenant", metavar="NAME", required=True, help="Whose name, contact, purposes and retention it says.")
+@click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="English or Chinese.")
+@click.option("--html", "as_page", is_flag=True, help="A page to print on A4, in place of plain text.")
+@with_services
+def notice(services: Services, tenant: str, language: str, *, as_page: bool) -> None:
+    """Print the notice to post where cameras look (docs/tasks/consent.md).
+
+    \b
+    Examples:
+      regulars tenants set shop-12 --controller "Ann Lee Ltd, 1 High Street" --contact privacy@shop.example
+      regulars notice --tenant shop-12
+      regulars notice --tenant shop-12 --language zh --html > notice.html
+    """
+    from chalicelib.services.account.notice import notice as written
+    from chalicelib.services.account.notice_words import Language
+
+    made = written(services.tenants.named(tenant), Language(language), services.settings.capture_days)
+    print(made.html() if as_page else made.text(), end="")
+    if made.missing:
+        click.echo(
+            f"fill in the blanks by hand, or set them: regulars tenants set {tenant} "
+            + " ".join(f"--{name} TEXT" for name in made.missing),
+            err=True,
+        )
+
+
+@click.command(short_help="Say or delete what tenants keep no longer.")
+@click.option("--tenant", "tenants", multiple=True, metavar="NAME", help="Only this tenant; repeat for several.")
+@click.option("--dry-run", is_flag=True, help="Only say what goes now and within seven days.")
+@with_services
+def retention(services: Services, tenants: tuple[str, ...], dry_run: bool) -> None:
+    """Delete what tenants keep no longer, as the sweep does, or say what would go (docs/operations.md).
+
+    \b
+    Examples:
+      regulars retention --dry-run
+      regulars retention --dry-run --tenant shop-12 --stage prod
+      regulars retention --tenant shop-12
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(soft_wrap=True)
+    for name in chosen(services, tenants or None):
+        tenant = services.tenants.named(name)
+        table = Table("kind", "group", "days", "now", "in 7 days", "oldest", title=name, title_justify="left")
+        for one in services.retention.plan(tenant):
+            most = "+" if one.more else ""
+            counts = (f"{one.now}", f"{one.soon}{most}", f"{one.oldest:%Y-%m-%d}" if one.oldest else "-")
+            table.add_row(one.kind, one.group or "", "any" if one.days is None else str(one.days), *counts)
+        console.print(table)
+        if not dry_run:
+            services.retention.tenant(tenant, lambda: float("inf"))
+            console.print(f"{name}: what goes now is deleted", markup=False)

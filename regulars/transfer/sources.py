@@ -1,0 +1,214 @@
+"""People to import, whatever says who they are.
+
+A folder: a folder a person, `name_1.jpg` beside each other, or what Frigate and Double Take keep. A table: CSV with a
+line a picture. An archive: the file of an export (exports).
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from regulars.errors import DamagedFile, NoPictures
+
+
+@dataclass(frozen=True)
+class Photo:
+    """One picture. `name`: what reports call it."""
+
+    name: str
+    read: Callable[[], bytes]
+
+    @classmethod
+    def of(cls, file: Path, folder: Path) -> Photo:
+        """Make the photo of a file, named by its place below the folder."""
+        name = file.relative_to(folder) if file.is_relative_to(folder) else file
+        return cls(shown(str(name)), file.read_bytes)
+
+
+@dataclass(frozen=True)
+class Person:
+    """One face to be.
+
+    `key`: what the journal calls it, unique within a source. `id` None: any. `group` None: the one that the import
+    names. `more`: further members of the request, such as age. `is_vouched_for`: the photos were one face already, so
+    their order stays and their likeness is not judged.
+    """
+
+    key: str
+    name: str
+    photos: tuple[Photo, ...]
+    id: str | None = None
+    group: str | None = None
+    more: Mapping[str, Any] = field(default_factory=dict)
+    is_vouched_for: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """All people of a source, and the groups that it describes. `about`: what it was taken for."""
+
+    about: str
+    people: Sequence[Person]
+    groups: Sequence[Mapping[str, Any]] = ()
+    rules: Mapping[str, Any] = field(default_factory=dict)
+
+
+def shown(name: str) -> str:
+    """Return a file's name as a text that can be written; bytes that are no UTF-8 become `\\xfc`."""
+    return os.fsencode(name).decode(errors="backslashreplace")
+
+
+def photo_id(data: bytes) -> str:
+    """Return the id that the service gives this photo: the same bytes have the same id."""
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".heic", ".heif"})
+
+FRIGATE, DOUBLE_TAKE = Path("clips/faces"), Path(".storage/train")
+UNNAMED = "train"
+"""Frigate keeps the faces that nobody has named yet in a folder of this name, beside those of people."""
+
+
+def of_folder(folder: Path) -> Source:
+    """Read a folder. Raises NoPictures if it has no pictures of people.
+
+    In a file's name, the part before the last `_` is the person's.
+    """
+    for inner, about in ((FRIGATE, "Frigate's faces"), (DOUBLE_TAKE, "Double Take's faces")):
+        if (folder / inner).is_dir():
+            return Source(f"{folder}, {about}", _people(_by_folder(folder / inner), folder / inner))
+    by_folder = _by_folder(folder)
+    if by_folder:
+        nobodys = len(pictures(folder)) + _deeper(folder)
+        left = f", without the {nobodys:,} pictures beside the folders or deeper" if nobodys else ""
+        source = Source(f"{folder}, a folder a person{left}", _people(by_folder, folder))
+    else:
+        source = Source(f"{folder}, by file name", _people(_by_prefix(pictures(folder)), folder))
+    if not source.people:
+        raise NoPictures(
+            f"{folder} has no pictures ({', '.join(sorted(SUFFIXES))}), nor has a folder right in it: "
+            "name a folder that has one for each person, or files NAME_1.jpg"
+        )
+    return source
+
+
+def pictures(folder: Path) -> list[Path]:
+    """List the pictures in a folder by name, without those in folders below it."""
+    return sorted(path for path in folder.iterdir() if _is_picture(path))
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.is_file()
+
+
+def _deeper(folder: Path) -> int:
+    """Count the pictures in folders within people's folders."""
+    below = (path.relative_to(folder) for path in folder.glob("*/*/**/*") if _is_picture(path))
+    return sum(not any(part.startswith(".") for part in path.parts) for path in below)
+
+
+def _by_folder(folder: Path) -> dict[str, list[Path]]:
+    inside = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    is_frigates = folder.parts[-2:] == FRIGATE.parts
+    return {
+        path.name: found for path in inside if not (is_frigates and path.name == UNNAMED) and (found := pictures(path))
+    }
+
+
+def _by_prefix(files: Iterable[Path]) -> dict[str, list[Path]]:
+    people: dict[str, list[Path]] = {}
+    for file in files:
+        people.setdefault(file.stem.rpartition("_")[0] or file.stem, []).append(file)
+    return people
+
+
+def _people(files: dict[str, list[Path]], folder: Path) -> list[Person]:
+    return [
+        Person(key=shown(name), name=shown(name), photos=tuple(Photo.of(file, folder) for file in found))
+        for name, found in files.items()
+    ]
+
+
+TEXTS = ("name", "id", "group", "note", "gender")
+LABELS = ("a", "b", "c", "d")
+_LABEL = "label_"
+
+Row = Mapping[str, str]
+
+
+def of_table(file: Path) -> Source:
+    """Read a table with the columns path, and as many as are wanted of name, id, group, age, gender, note, label_a to
+    label_d. Any other column is an attribute of that name.
+
+    Lines with the same id are one person, and so are those without id that have the same name and group. Raises
+    DamagedFile, which names the line.
+    """
+    rows: dict[tuple[str, str], list[tuple[int, Row]]] = {}
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as stream:
+            first = stream.readline()
+            stream.seek(0)
+            reader = csv.DictReader(stream, delimiter=";" if first.count(";") > first.count(",") else ",", strict=True)
+            if "path" not in (reader.fieldnames or ()):
+                raise DamagedFile(
+                    f"{file} has no column `path`: its first line names the columns, with path among them"
+                )
+            for row in reader:
+                if None in row or None in row.values():
+                    raise DamagedFile(f"line {reader.line_num} of {file} has not as many cells as the first line")
+                cells = {name: value.strip() for name, value in row.items()}
+                rows.setdefault(_who(cells, reader.line_num), []).append((reader.line_num, cells))
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DamagedFile(f"{file} is no table in UTF-8: {error}") from error
+    return Source(f"{file}, a line a picture", [_person_of(file, key, lines) for key, lines in rows.items()])
+
+
+def _who(cells: Row, line: int) -> tuple[str, str]:
+    """Tell whose line it is. A line without id and name is a person of its own."""
+    if cells.get("id"):
+        return ("id", cells["id"])
+    return (cells.get("group", ""), cells["name"]) if cells.get("name") else ("line", str(line))
+
+
+def _person_of(file: Path, key: tuple[str, str], lines: list[tuple[int, Row]]) -> Person:
+    said: dict[str, str] = {}
+    for line, cells in lines:
+        for name, value in cells.items():
+            if name != "path" and value and said.setdefault(name, value) != value:
+                raise DamagedFile(
+                    f"line {line} of {file} says {name} {value[:40]!r}, a line before {said[name][:40]!r}: "
+                    "all lines of a person say the same, or nothing"
+                )
+    photos = []
+    for line, cells in lines:
+        picture = file.parent / cells["path"]
+        if not cells["path"] or not picture.is_file():
+            raise DamagedFile(f"line {line} of {file}: there is no picture {cells['path']!r}")
+        photos.append(Photo.of(picture, file.parent))
+    return Person(
+        key=":".join(key),
+        name=said.get("name", ""),
+        photos=tuple(photos),
+        id=said.get("id"),
+        group=said.get("group"),
+        more=_more(file, lines[0][0], said),
+    )
+
+
+def _more(file: Path, line: int, said: Row) -> dict[str, Any]:
+    more: dict[str, Any] = {name: said[name] for name in ("note", "gender") if name in said}
+    if "age" in said:
+        if not said["age"].isascii() or not said["age"].isdigit():
+            raise DamagedFile(f"line {line} of {file} says age {said['age'][:40]!r}: an age is a whole number of years")
+        more["age"] = int(said["age"])
+    labels = {letter: said[_LABEL + letter] for letter in LABELS if _LABEL + letter in said}
+    known = {*TEXTS, "path", "age", *(_LABEL + letter for letter in LABELS)}
+    attributes = {name: value for name, value in said.items() if name not in known}
+    return {**more, **({"labels": labels} if labels else {}), **({"attributes": attributes} if attributes else {})}

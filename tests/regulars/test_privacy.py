@@ -1,0 +1,332 @@
+"""The commands that answer people about their data: about, erase beside a service that runs, receipt, notice."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from chalicelib.core import signing
+from regulars.cli import main
+from regulars.errors import OperatorError
+from regulars.privacy import face_of_photo
+from tests.fakes import Person, picture
+from tests.services.conftest import RULES
+from tests.services.sightings.book import Book, shot
+
+Captured = pytest.CaptureFixture[str]
+PRIVATE, PUBLIC = signing.new_key()
+PRINT = signing.fingerprint(PUBLIC)
+
+
+# --- about ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def anns_book(tmp_path: Path) -> Iterator[Book]:
+    """Somebody is enrolled and seen, and so is somebody else."""
+    with closing(Book(tmp_path / "data")) as book:
+        book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(1)), RULES, faceid="ann")
+        book.see(shot(0, 1), shot(60, 2))
+        yield book
+
+
+def about(anns_book: Book, *options: str) -> int:
+    return main(["about", "--tenant", "shop", "--data", str(anns_book.folder), *options])
+
+
+def photo(anns_book: Book, *people: Person) -> Path:
+    file = anns_book.folder.parent / "photo.jpg"
+    file.write_bytes(picture(*people))
+    return file
+
+
+def test_the_file_is_about_the_person_and_for_its_owner_only(anns_book: Book, tmp_path: Path) -> None:
+    out = tmp_path / "ann.zip"
+    assert about(anns_book, "--face", "ann", "--out", str(out)) == 0
+    with zipfile.ZipFile(out) as archive:
+        assert json.loads(archive.read("everything.json"))["face"] == "ann"
+        assert archive.testzip() is None
+    assert out.stat().st_mode & 0o777 == 0o600
+
+
+def test_a_photo_finds_the_person_and_is_no_visit(anns_book: Book) -> None:
+    before = anns_book.observed()
+    assert face_of_photo(anns_book.services, anns_book.tenant, photo(anns_book, Person(1, side_px=98.0))) == "ann"
+    assert face_of_photo(anns_book.services, anns_book.tenant, photo(anns_book, Person(77))) is None
+    assert anns_book.observed() == before
+
+
+@pytest.mark.parametrize(
+    ("people", "said"),
+    [
+        ([Person(1), Person(2)], "shows 2 faces: send a photo of one person alone"),
+        ([], "shows 0 faces"),
+        ([Person(55, quality=3.0)], "cannot be compared: too poor"),
+    ],
+)
+def test_a_photo_that_cannot_be_compared_is_refused_with_the_reason(
+    anns_book: Book, people: list[Person], said: str
+) -> None:
+    with pytest.raises(OperatorError, match=said):
+        face_of_photo(anns_book.services, anns_book.tenant, photo(anns_book, *people))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ([], "say who it is"),
+        (["--face", "ann", "--photo", "x.jpg"], "say who it is"),
+        (["--face", "nobody"], "'nobody'"),
+    ],
+)
+def test_what_cannot_be_answered_is_said_and_leaves_no_file(
+    anns_book: Book, tmp_path: Path, capsys: Captured, options: list[str], said: str
+) -> None:
+    out = tmp_path / "none.zip"
+    assert about(anns_book, *options, "--out", str(out)) != 0
+    assert said in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_a_file_that_is_there_is_not_written_over(anns_book: Book, tmp_path: Path) -> None:
+    out = tmp_path / "there.zip"
+    out.write_text("mine")
+    assert about(anns_book, "--face", "ann", "--out", str(out)) == 1
+    assert out.read_text() == "mine"
+
+
+# --- erase ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """The folder of a shop where Ann and Bob are enrolled and were seen, and a backup of it beside."""
+    with closing(Book(tmp_path / "data")) as book:
+        for seed, faceid in ((1, "ann"), (2, "bob")):
+            book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(seed)), RULES, faceid=faceid)
+        book.see(shot(0, 1), shot(60, 1, 2))
+    shutil.copytree(tmp_path / "data", tmp_path / "restored")
+    return tmp_path / "data"
+
+
+@contextmanager
+def served(folder: Path, at_each_erasure: Callable[[], None] = lambda: None) -> Iterator[Book]:
+    """A service that has the steps done, and whose clock is ahead: nothing has to be waited for."""
+    with closing(Book(folder)) as book:
+        book.clock.advance(datetime.now(UTC) - book.clock.now() + timedelta(minutes=5))
+        is_over = threading.Event()
+
+        def serve() -> None:
+            while not is_over.wait(0.1):
+                for erasure in book.services.erasures.unfinished("shop"):
+                    at_each_erasure()
+                    book.services.erasing.go_on(book.tenant, erasure.id)
+
+        worker = threading.Thread(target=serve)
+        worker.start()
+        try:
+            yield book
+        finally:
+            is_over.set()
+            worker.join()
+
+
+def erase(folder: Path, *options: str) -> int:
+    return main(["erase", "--tenant", "shop", "--data", str(folder), *options])
+
+
+def erased(data: Path) -> Path:
+    """Erase Ann; returns the receipt."""
+    receipt = data.parent / "receipt.json"
+    with served(data) as book:
+        assert erase(data, "--face", "ann", "--receipt", str(receipt)) == 0
+        assert [face.faceid for face in book.faces()] == ["bob"]
+    return receipt
+
+
+def test_a_face_is_erased_and_its_receipt_verified(data: Path, capsys: Captured) -> None:
+    receipt = erased(data)
+    assert f"regulars receipt verify {receipt}" in capsys.readouterr().out
+    assert main(["receipt", "key", "--tenant", "shop", "--data", str(data)]) == 0
+    fingerprint = capsys.readouterr().out.split()[-1]
+    assert main(["receipt", "verify", str(receipt), "--key", fingerprint]) == 0
+    out = capsys.readouterr().out
+    assert '"captures_hidden": 1' in out
+    assert "ann" not in receipt.read_text()
+
+
+def test_nobody_is_erased_by_a_receipt_in_which_something_was_changed(data: Path, capsys: Captured) -> None:
+    receipt = written(data.parent, signing.signed({"id": "7"}, PRIVATE) | {"statement": {"id": "8"}})
+    assert erase(data, "--again", str(receipt)) == 1
+    assert "was changed" in capsys.readouterr().err
+
+
+def test_whom_a_restored_backup_brings_back_is_erased_again(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    receipt, restored = erased(data), data.parent / "restored"
+    monkeypatch.chdir(data.parent)
+    with served(restored) as book:
+        assert {face.faceid for face in book.faces()} == {"ann", "bob"}
+        assert erase(restored, "--again", str(receipt), "--again", str(receipt)) == 0
+        assert {face.faceid for face in book.faces()} == {"bob"}
+        assert not book.services.consistency.disagreements("shop")
+        capsys.readouterr()
+        assert erase(restored, "--again", str(receipt)) == 0
+        assert "nobody of these receipts is in the book" in capsys.readouterr().out
+    [again] = data.parent.glob("erasure-*.json")
+    assert main(["receipt", "verify", str(again)]) == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "said"),
+    [
+        ([], 2, "name the person by --face, or by the receipts"),
+        (["--face", "ann", "--again", "receipt.json"], 2, "name the person by --face, or by the receipts"),
+        (["--again", "a.json", "--receipt", "b.json"], 2, "--receipt goes with --face"),
+        (["--face", "nobody"], 1, "there is no face 'nobody'"),
+        (["--again", "missing.json"], 1, "missing.json"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_nobody_is_erased(
+    data: Path, capsys: Captured, options: list[str], code: int, said: str
+) -> None:
+    assert erase(data, *options) == code
+    assert said in capsys.readouterr().err
+    with closing(Book(data)) as book:
+        assert {face.faceid for face in book.faces()} == {"ann", "bob"}
+
+
+def test_nobody_is_erased_if_the_receipt_cannot_be_written(data: Path, capsys: Captured) -> None:
+    there = data.parent / "another.json"
+    there.write_text("another receipt")
+    for receipt, said in ((there, "is there already"), (data.parent / "none" / "r.json", "nobody is erased")):
+        assert erase(data, "--face", "ann", "--receipt", str(receipt)) == 1
+        assert said in capsys.readouterr().err
+    assert there.read_text() == "another receipt"
+    with closing(Book(data)) as book:
+        assert book.services.faces.find(book.tenant, "ann")
+
+
+def test_a_receipt_goes_into_a_pipe(data: Path) -> None:
+    reads, writes = os.pipe()
+    with served(data):
+        assert erase(data, "--face", "ann", "--receipt", f"/dev/fd/{writes}") == 0
+    os.close(writes)
+    with os.fdopen(reads) as pipe:
+        assert json.load(pipe)["statement"]["kind"] == "erasure"
+
+
+def test_a_receipt_that_the_disk_has_no_room_for_is_printed(data: Path, capsys: Captured) -> None:
+    with served(data):
+        assert erase(data, "--face", "ann", "--receipt", "/dev/full") == 1
+    said = capsys.readouterr()
+    assert "cannot be written" in said.err
+    receipt = data.parent / "kept.json"
+    receipt.write_text(said.out.partition("\n")[2])
+    assert main(["receipt", "verify", str(receipt)]) == 0
+
+
+def test_the_place_of_a_receipt_is_taken_before_the_face_goes(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    places, taken = data.parent / "places", list[list[int]]()
+    places.mkdir()
+    monkeypatch.chdir(places)
+
+    def look() -> None:
+        taken.append([path.stat().st_size for path in places.iterdir()])
+
+    with served(data, at_each_erasure=look):
+        assert erase(data, "--face", "ann") == 0
+        assert erase(data, "--face", "bob", "--receipt", "receipt.json") == 0
+    assert {len(sizes) for sizes in taken} == {1, 2}
+    assert all(0 in sizes for sizes in taken)
+    assert len(list(places.glob("erasure-*.json"))) == 1
+    assert len(list(places.iterdir())) == 2
+
+
+@pytest.mark.parametrize("options", [[], ["--receipt", "receipt.json"]])
+def test_a_place_that_was_taken_for_a_receipt_is_free_again_if_nobody_is_erased(
+    data: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    monkeypatch.chdir(data.parent)
+    before = sorted(data.parent.iterdir())
+    assert erase(data, "--face", "nobody", *options) == 1
+    assert sorted(data.parent.iterdir()) == before
+
+
+# --- receipt, notice ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def receipt(tmp_path: Path) -> Path:
+    return written(tmp_path, signing.signed({"id": "7", "said": "\u674e"}, PRIVATE))
+
+
+def written(folder: Path, document: Any) -> Path:
+    path = folder / "receipt.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return path
+
+
+def test_a_receipt_is_checked_offline_and_shown(receipt: Path, capsys: Captured) -> None:
+    assert main(["receipt", "verify", str(receipt)]) == 0
+    out = capsys.readouterr().out
+    assert '"said": "\u674e"' in out
+    assert PRINT in out
+
+
+def test_the_signer_is_compared_with_a_key_or_its_fingerprint(receipt: Path, capsys: Captured) -> None:
+    public = json.loads(receipt.read_text())["public_key"]
+    for given in (public, PRINT, PRINT.upper()):
+        assert main(["receipt", "verify", str(receipt), "--key", given]) == 0
+    _, another = signing.new_key()
+    assert main(["receipt", "verify", str(receipt), "--key", signing.fingerprint(another)]) == 1
+    assert PRINT in capsys.readouterr().err
+    assert main(["receipt", "verify", str(receipt), "--key", "nonsense"]) == 2
+
+
+def test_a_receipt_that_was_changed_is_refused(receipt: Path, capsys: Captured) -> None:
+    document = json.loads(receipt.read_text())
+    document["statement"]["id"] = "8"
+    assert main(["receipt", "verify", str(written(receipt.parent, document))]) == 1
+    assert "was changed" in capsys.readouterr().err
+    receipt.write_text("no json")
+    assert main(["receipt", "verify", str(receipt)]) == 1
+
+
+def test_the_key_of_a_tenant_is_printed(tmp_path: Path, capsys: Captured) -> None:
+    data = str(tmp_path / "data")
+    assert main(["tenants", "add", "shop", "--data", data]) == 0
+    capsys.readouterr()
+    assert main(["receipt", "key", "--tenant", "shop", "--data", data]) == 0
+    first = capsys.readouterr().out
+    assert "fingerprint" in first
+    assert main(["receipt", "key", "--tenant", "shop", "--data", data]) == 0
+    assert capsys.readouterr().out == first
+
+
+def test_the_notice_is_printed_as_text_and_as_a_page(tmp_path: Path, capsys: Captured) -> None:
+    data = str(tmp_path / "data")
+    assert main(["tenants", "add", "shop", "--data", data, "--controller", "Ann Lee Ltd"]) == 0
+    capsys.readouterr()
+    assert main(["notice", "--tenant", "shop", "--data", data]) == 0
+    printed = capsys.readouterr()
+    assert "Ann Lee Ltd" in printed.out
+    assert "regulars tenants set shop --contact TEXT" in printed.err
+    assert main(["tenants", "set", "shop", "--data", data, "--contact", "at the till"]) == 0
+    capsys.readouterr()
+    assert main(["notice", "--tenant", "shop", "--language", "zh", "--html", "--data", data]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith('<!doctype html><html lang="zh">')
+    assert "at the till" in printed.out
+    assert printed.err == ""
