@@ -23,7 +23,7 @@ from PIL import Image
 
 from bench.measuring import pack, parser, write
 from chalicelib.core.pictures import DetectedFace, PictureRules
-from chalicelib.vision.detect.yunet import iou
+from chalicelib.vision.detect.detect import iou
 from chalicelib.vision.pipeline import FacePipeline
 
 PHOTOS = Path(__file__).resolve().parents[2] / "shared" / "data" / "faces"

@@ -25,7 +25,7 @@ from bench.measuring import numbers, pack, parser, timed, write
 from bench.metering import MeteredItems
 from bench.synthetic import write_faces
 from chalicelib import bootstrap
-from chalicelib.adapters.clock import SystemClock
+from chalicelib.adapters.in_process import SystemClock
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState
 from chalicelib.core.model import Profile, Tenant

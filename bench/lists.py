@@ -27,7 +27,7 @@ from bench.stand_ins import Eyes, SteppedClock
 from bench.statistics import FIRST, TENANT, fill, visits
 from bench.synthetic import write_faces
 from chalicelib import bootstrap
-from chalicelib.adapters.clock import SystemClock
+from chalicelib.adapters.in_process import SystemClock
 from chalicelib.core import keys
 from chalicelib.core.face_order import FaceOrder
 from chalicelib.core.items import write_in_parts

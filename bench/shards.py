@@ -27,7 +27,7 @@ from chalicelib.core.decision import OperatingPoint
 from chalicelib.core.search import SearchAnswer, SearchRequest
 from chalicelib.core.shards import WHOLE, Shard, shards
 from chalicelib.index.gallery import Gallery
-from chalicelib.index.sharded import merged
+from chalicelib.index.routing import merged
 from chalicelib.index.snapshots.segment import encode
 from chalicelib.vision.packs import packs
 

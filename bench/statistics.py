@@ -23,7 +23,7 @@ import numpy as np
 from bench.measuring import parser, timed, write
 from bench.metering import Meter, metered
 from bench.stand_ins import SteppedClock
-from chalicelib.adapters.clock import SystemClock
+from chalicelib.adapters.in_process import SystemClock
 from chalicelib.core import keys
 from chalicelib.core.items import write_in_parts
 from chalicelib.core.local_time import Granularity, Span

@@ -33,7 +33,7 @@ import numpy as np
 
 from bench.ingest import seen
 from bench.measuring import free_port, memory_bytes, pack, parser, processor_s, timed, write
-from chalicelib.vision.cpu_slots import cores
+from chalicelib.vision.machine import cores
 from chalicelib.vision.pipeline import FacePipeline
 from regulars.clients.client import Connection
 from regulars.clients.v1 import STORED, V1, Picture

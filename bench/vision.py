@@ -34,8 +34,7 @@ from PIL import Image
 from bench.detection import PHOTOS, RULES, Portrait, crowd, head_of, portraits_of
 from bench.measuring import memory_bytes, pack, parser, timed, write
 from chalicelib.vision.detect.align import aligned
-from chalicelib.vision.detect.detect import Detector
-from chalicelib.vision.detect.yunet import suppress
+from chalicelib.vision.detect.detect import Detector, suppress
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pipeline import FacePipeline

@@ -1,4 +1,4 @@
-"""Writing of the two graphs that resize planes (chalicelib/vision/pictures/planes.py): `python lab/resize.py`.
+"""Writing of the two graphs that resize planes (chalicelib/vision/pictures/crop.py): `python lab/resize.py`.
 
 Each is one linear Resize, which maps pixel centres to pixel centres, by `sides` or by `scales`. It needs onnx, as
 face_pack.py beside it does.

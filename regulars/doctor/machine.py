@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from chalicelib.adapters.embedded.disk import disk_of
+from chalicelib.adapters.embedded.blobs import disk_of
 from chalicelib.core.ports import Disk
 from chalicelib.storage import DATABASE
 from regulars.doctor.findings import Finding, failed, warning, well

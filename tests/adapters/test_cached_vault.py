@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from chalicelib.adapters.cached_vault import CachedVault
 from chalicelib.adapters.embedded.vault import PlainVault
+from chalicelib.adapters.in_process import CachedVault
 from chalicelib.core.errors import StorageUnavailable
 
 

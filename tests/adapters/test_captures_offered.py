@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.adapters.embedded.signed_paths import SignedPaths
-from chalicelib.adapters.embedded.uploads import FolderUploadStore
+from chalicelib.adapters.embedded.uploads import FolderUploadStore, SignedPaths
 from chalicelib.adapters.embedded.vault import PlainVault
 from chalicelib.core import keys
 from chalicelib.core.errors import CameraExists, CameraNotFound

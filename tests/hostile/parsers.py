@@ -41,8 +41,8 @@ from regulars_edge.spool import names
 from urllib3 import HTTPHeaderDict
 
 from chalicelib.adapters.aws import search as remote_search
-from chalicelib.adapters.embedded.signed_paths import SignedPaths
-from chalicelib.adapters.limits.attributes import item_from_json, item_to_json
+from chalicelib.adapters.embedded.uploads import SignedPaths
+from chalicelib.adapters.limits.items import item_from_json, item_to_json
 from chalicelib.adapters.limits.span import Span
 from chalicelib.adapters.web.fetch import SafeFetcher
 from chalicelib.adapters.web.post import SafePostman
@@ -1052,7 +1052,7 @@ PARSERS = {
     "journal items": Parser(
         # Rows of our own table: no damage to them is provided for, so any plain error will do.
         plain(journal_of), (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError),
-        ("chalicelib.core.records.faces", "chalicelib.adapters.limits.attributes"), JOURNAL, json_values,
+        ("chalicelib.core.records.faces", "chalicelib.adapters.limits.items"), JOURNAL, json_values,
     ),
     "sealed days": Parser(plain(day_of), (DamagedData,), ("chalicelib.core.records.packing",
         "chalicelib.core.records.columns", "chalicelib.core.records.label_counts"), DAYS, any_bytes),
@@ -1061,7 +1061,7 @@ PARSERS = {
         [PAGE_TOKENS._tokens.token('["a", null]').encode(), b'["a", "b"]', b'[1, "b"]', b"[["], any_bytes | json_values,
     ),
     "signed paths": Parser(
-        plain(signed_path_of), (WrongCredentials, StaleRequest), ("chalicelib.adapters.embedded.signed_paths",),
+        plain(signed_path_of), (WrongCredentials, StaleRequest), ("chalicelib.adapters.embedded.uploads",),
         [SIGNED_PATH], any_bytes,
     ),
     "S3 events": Parser(

@@ -101,7 +101,7 @@ OURS = {
     "regulars_edge.setup.written": "a file that it has written itself",
     "regulars_edge.spool.spool": "settings that it has stored itself, in a file of the box's user",
     "regulars_edge.sources": "URLs and credentials of the operator's configuration, and films",
-    "chalicelib.adapters.aws.signed_urls": "URLs that it signs itself",
+    "chalicelib.adapters.aws.blobs": "URLs that it signs itself",
     "chalicelib.adapters.aws.vault": "secrets that it has sealed itself, and a parameter of the operator's",
     "chalicelib.index.scan.kernel": "what its own C has written into its own memory",
     "chalicelib.vision.packs": "packs, as regulars.models",

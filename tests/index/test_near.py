@@ -12,7 +12,7 @@ from chalicelib.core.model import STRANGER, Profile, Tenant
 from chalicelib.core.ports import Update, exists
 from chalicelib.core.search import SearchAnswer, SearchRequest
 from chalicelib.core.shards import Shard
-from chalicelib.index.near import REMEMBERED_S, NearSearch
+from chalicelib.index.routing import COUNT_REMEMBERED_S, NearSearch
 from chalicelib.services import Services
 from tests.services.conftest import add_tenant
 
@@ -86,9 +86,9 @@ def test_the_faces_are_counted_again_after_a_quarter_of_an_hour(services: Servic
     both.has(MOST)
     assert both.places(WHOLE) == "n"
     both.has(MOST + 1)
-    both.now = REMEMBERED_S - 1
+    both.now = COUNT_REMEMBERED_S - 1
     assert both.places(WHOLE) == "n"
-    both.now = REMEMBERED_S
+    both.now = COUNT_REMEMBERED_S
     assert both.places(WHOLE) == "f"
 
 

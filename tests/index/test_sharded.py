@@ -17,7 +17,7 @@ from chalicelib.core.shards import MAX_SHARDS, Shard, shards
 from chalicelib.index.compact import TAIL_LENGTH, Compactor
 from chalicelib.index.galleries import Galleries
 from chalicelib.index.journal import GRACE
-from chalicelib.index.sharded import ShardedSearch, ShardNumbers, merged
+from chalicelib.index.routing import ShardedSearch, ShardNumbers, merged
 from chalicelib.services import Services
 from tests.fakes import FakeClock, Person, embedding_of, picture
 from tests.services.conftest import RULES, add_tenant

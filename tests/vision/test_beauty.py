@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core.pictures import Box, DetectedFace, Pose
-from chalicelib.vision.describe.beauty import beauty
+from chalicelib.vision.describe.attributes import beauty
 from tests.photos import of_24_people
 from tests.vision.album import Album
 

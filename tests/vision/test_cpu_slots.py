@@ -10,7 +10,7 @@ from functools import partial
 import pytest
 
 from chalicelib.core import telemetry
-from chalicelib.vision.cpu_slots import CpuSlots, Work
+from chalicelib.vision.machine import CpuSlots, Work
 
 SLOTS = 2
 REQUESTS = 24

@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.core import telemetry
 from chalicelib.core.errors import Busy
-from chalicelib.vision.memory import PictureMemory, resident_bytes
+from chalicelib.vision.machine import PictureMemory, resident_bytes
 
 ONE = 18_000_000
 

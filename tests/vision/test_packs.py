@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.core.ports import Vision
 from chalicelib.vision.packs import manifest, packs
-from chalicelib.vision.packs.calibration import DamagedCalibration
+from chalicelib.vision.packs.manifest import DamagedCalibration
 from chalicelib.vision.packs.packs import MissingModel, Pack, State, UnknownPack
 from chalicelib.vision.pipeline import FacePipeline
 from regulars.cli import main

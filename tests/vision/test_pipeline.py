@@ -18,7 +18,7 @@ from chalicelib.core.errors import Unusable
 from chalicelib.core.pictures import ATTRIBUTES, DetectedFace, Gender
 from chalicelib.core.ports import Vision
 from chalicelib.core.telemetry import collected
-from chalicelib.vision.cpu_slots import cores
+from chalicelib.vision.machine import cores
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline
 from tests.photos import CROWD, CUT_OFF, GROUP, GROUP_SIZE, PORTRAIT

@@ -10,10 +10,12 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from chalicelib.vision.pictures.crop import Square, cut, cut_turned
-from chalicelib.vision.pictures.planes import (
+from chalicelib.vision.pictures.crop import (
+    Square,
     _interpolation,
     canvas,
+    cut,
+    cut_turned,
     interpolated,
     picture_of,
     planes_of,

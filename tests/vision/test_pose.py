@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from chalicelib.core.pictures import Pose
-from chalicelib.vision.describe.pose import MEAN_FACE, from_landmarks
+from chalicelib.vision.describe.attributes import MEAN_FACE, from_landmarks
 from tests.photos import of_24_people
 from tests.vision.album import Album
 

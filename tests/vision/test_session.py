@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from chalicelib.vision.cpu_slots import CpuSlots
+from chalicelib.vision.machine import CpuSlots
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.packs.session import LARGE, Sessions
 

@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError, NoCredenti
 from botocore.response import StreamingBody
 from moto import mock_aws
 
+from chalicelib.adapters.aws.blobs import WAIT_S, S3Objects
 from chalicelib.adapters.aws.clients import client_config
-from chalicelib.adapters.aws.objects import WAIT_S, S3Objects
 from chalicelib.core.errors import Unusable
 from tests.adapters.aws.test_s3 import BrokenStream
 
@@ -88,7 +88,7 @@ class OneAnswer:
 def test_what_cannot_be_read_is_nothing_and_the_log_says_why_without_its_name(
     caplog: pytest.LogCaptureFixture, answer: Any, said: str
 ) -> None:
-    with caplog.at_level(logging.WARNING, "chalicelib.adapters.aws.objects"):
+    with caplog.at_level(logging.WARNING, "chalicelib.adapters.aws.blobs"):
         assert S3Objects(OneAnswer(answer)).read("photos", "ann.jpg", None, 10) is None  # type: ignore[arg-type] # a fake of the client
     assert said in caplog.text
     assert "ann" not in caplog.text

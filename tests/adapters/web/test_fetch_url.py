@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from chalicelib.adapters.web.address import is_public
 from chalicelib.adapters.web.connection import dial
 from chalicelib.adapters.web.fetch import OF_TENANT, SafeFetcher
+from chalicelib.adapters.web.url import is_public
 from chalicelib.core.errors import Busy, Unusable
 from chalicelib.core.ports import PictureFetcher
 from tests.adapters.web.hostile_urls import (
