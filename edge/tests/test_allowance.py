@@ -17,8 +17,8 @@ from regulars_edge.lane import SPENT_WAIT_S, Lane
 from regulars_edge.pace import Bandwidth
 from regulars_edge.service import Service
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.allowance import BLOCK_BYTES, Allowance
 from regulars_edge.spool.model import Stamp
+from regulars_edge.spool.totals import BLOCK_BYTES, Allowance
 from rig.clock import FakeClock
 from rig.spooled import add
 from rig.standin import StandIn

@@ -15,14 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from regulars_edge import cli, config
-from regulars_edge.credentials import api_key, secret_in
+from regulars_edge.config import api_key, secret_in
 from regulars_edge.errors import Misconfigured
-from regulars_edge.logs import JsonLines
+from regulars_edge.logs import JsonLines, Redaction, redacted
 from regulars_edge.pace import Backoff, Bandwidth, Hours, PerMinute, Throttled
 from regulars_edge.picture import JPEG, PNG, content_type, ends_whole, exif_ms, rfc3339
-from regulars_edge.redact import Redaction, redacted
-from regulars_edge.sources.digest import Credentials
-from regulars_edge.sources.snapshot import Address
+from regulars_edge.sources.snapshot import Address, Credentials
 from rig import pictures
 
 NOW_MS = 1_790_000_000_000
