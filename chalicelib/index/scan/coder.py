@@ -44,7 +44,6 @@ COLUMNS = 4
 _TOP = 127
 _FLOAT64 = 1e-9
 """Bound of all float64 rounding errors on numbers of this size, relative to |q| |x|."""
-_SMALLEST = 1e-30
 
 
 @dataclass(frozen=True)
