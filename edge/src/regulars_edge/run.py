@@ -40,8 +40,12 @@ from regulars_edge.spool.totals import Allowance, Totals
 from regulars_edge.tally import Dropped
 from regulars_edge.wiring import Late, chooser_of, source_of
 
+log = logging.getLogger(__name__)
+
 
 class Systemd:
+    """Hears how it goes (sd_notify(3)), by a datagram to the socket that it names. Without one, nothing is sent."""
+
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address
@@ -88,8 +92,6 @@ def give_back_what_is_freed() -> None:
         library.mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)
         library.mallopt(_M_ARENA_MAX, ARENAS)
 
-
-log = logging.getLogger(__name__)
 
 TICK_S, LAST_TICK_S = 5.0, 0.5
 SWEEP_S = 3600.0
