@@ -199,7 +199,7 @@ clips-edge: .venv/lab  ## Films of people through the uploader to the service: t
 	$(BIN)/python -m regulars_lab.bench.clips --write docs/edge.md
 
 memory-edge: .venv/test  ## Four RTSP cameras, one of them 4K with faces chosen, for two minutes: below the unit's MemoryMax
-	$(BIN)/python -m pytest -q -s edge/tests/test_memory.py --edge-memory-s 120
+	$(BIN)/python -m pytest -q -s edge/tests/test_whole_box.py -k memory --edge-memory-s 120
 
 soak-edge: .venv/test  ## Eight sources misbehave for 24 simulated hours: nothing lost, nothing double, every drop told; HOURS=number
 	$(BIN)/python -m pytest -q -s edge/tests/test_soak.py --edge-soak-hours $(or $(HOURS),24)

@@ -25,7 +25,7 @@ from chalicelib.storage import opened
 
 if TYPE_CHECKING:
     from chalicelib.index.galleries import Galleries
-    from chalicelib.vision.memory import PictureMemory
+    from chalicelib.vision.machine import PictureMemory
 
 
 class Provider:
@@ -84,7 +84,7 @@ def build(
 ) -> Services:
     """Wire the services. `clock`, `vision`, `vision_of` (by the model's id) and `storage`, if given, replace those of
     the settings."""
-    from chalicelib.adapters.clock import SystemClock
+    from chalicelib.adapters.in_process import SystemClock
 
     clock = clock or SystemClock()
     return Services(settings, Adapters(settings, clock, storage or opened(settings, clock), vision, vision_of))
@@ -101,7 +101,7 @@ class Adapters:
         vision: Callable[[], Vision] | None,
         vision_of: Callable[[str], Vision] | None,
     ) -> None:
-        from chalicelib.adapters.cached_vault import CachedVault
+        from chalicelib.adapters.in_process import CachedVault
 
         self._settings = settings
         self.clock = clock
@@ -111,13 +111,13 @@ class Adapters:
         self.vision_of: Callable[[str], Vision] = vision_of or self._vision_of
 
     def search(self) -> FaceSearch:
-        from chalicelib.index.sharded import ShardedSearch, ShardNumbers
+        from chalicelib.index.routing import ShardedSearch, ShardNumbers
 
         aws = self._settings.storage
         if isinstance(aws, AwsStorage) and aws.search_function:
             from chalicelib.adapters.aws.clients import aws_client
             from chalicelib.adapters.aws.search import LambdaSearch
-            from chalicelib.index.near import NearSearch
+            from chalicelib.index.routing import NearSearch
 
             remote = LambdaSearch(aws_client("lambda", aws.search_wait_s), aws.search_function)
             items = self.storage.items
@@ -127,7 +127,7 @@ class Adapters:
 
     def index(self, forget: Callable[[str, set[str]], object]) -> IndexBuilder:
         from chalicelib.index.compact import Compactor
-        from chalicelib.index.sharded import ShardNumbers
+        from chalicelib.index.routing import ShardNumbers
 
         items, blobs = self.storage.items, self.storage.blobs
         return Compactor(items, blobs, self._galleries, self.clock, ShardNumbers(items), forget=forget)
@@ -138,15 +138,15 @@ class Adapters:
         return journal.tail(self.storage.items, tenant, held, wanted)
 
     def past(self, tenant: str, model: str, seq: int) -> PastGallery | int:
-        from chalicelib.index.snapshots import past
+        from chalicelib.index.snapshots import loading
 
         items = self.storage.items
-        view = past.past(items, self.storage.blobs, tenant, model, seq)
-        return past.earliest(items, tenant, model) if view is None else view
+        view = loading.past(items, self.storage.blobs, tenant, model, seq)
+        return loading.earliest(items, tenant, model) if view is None else view
 
     def indexed(self, tenant: str) -> Iterator[tuple[str, str, list[bytes]]]:
         from chalicelib.index.galleries import Galleries
-        from chalicelib.index.sharded import ShardNumbers
+        from chalicelib.index.routing import ShardNumbers
         from chalicelib.index.snapshots.loading import faces_of
 
         model = directory_of(self.storage.items, tenant)["model"]
@@ -170,8 +170,8 @@ class Adapters:
         return SafeFetcher()
 
     def objects(self) -> ObjectReader:
+        from chalicelib.adapters.aws.blobs import WAIT_S, S3Objects
         from chalicelib.adapters.aws.clients import aws_client
-        from chalicelib.adapters.aws.objects import WAIT_S, S3Objects
 
         return S3Objects(aws_client("s3", WAIT_S, of_others=True))
 
@@ -207,7 +207,7 @@ class Adapters:
 
     @lazy
     def _picture_memory(self) -> PictureMemory | None:
-        from chalicelib.vision.memory import PictureMemory
+        from chalicelib.vision.machine import PictureMemory
 
         settings = self._settings
         return PictureMemory(settings.memory_mb * 1024 * 1024) if isinstance(settings.storage, Path) else None

@@ -23,12 +23,10 @@ def opened(settings: Settings, clock: Clock) -> Storage:
 
 def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
     """Open a folder on one box: a database file for items and queues, folders for pictures, snapshots and captures."""
-    from chalicelib.adapters.embedded.disk import disk_of
+    from chalicelib.adapters.embedded.blobs import disk_of, remove_killed_backup
     from chalicelib.adapters.embedded.items import SqliteItemStore
-    from chalicelib.adapters.embedded.leftovers import remove_killed_backup
     from chalicelib.adapters.embedded.queue import SqliteQueue
-    from chalicelib.adapters.embedded.signed_paths import PICTURES_PREFIX, SignedPaths, signing_secret
-    from chalicelib.adapters.embedded.uploads import FolderUploadStore
+    from chalicelib.adapters.embedded.uploads import PICTURES_PREFIX, FolderUploadStore, SignedPaths, signing_secret
     from chalicelib.adapters.embedded.vault import PlainVault
 
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -65,12 +63,10 @@ def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
 
 
 def _aws(storage: AwsStorage, clock: Clock) -> Storage:
-    from chalicelib.adapters.aws.blobs import S3BlobStore
-    from chalicelib.adapters.aws.clients import aws_client
+    from chalicelib.adapters.aws.blobs import S3BlobStore, S3UploadStore
+    from chalicelib.adapters.aws.clients import aws_client, in_a_thread
     from chalicelib.adapters.aws.items import DynamoItemStore
     from chalicelib.adapters.aws.queue import SqsQueue
-    from chalicelib.adapters.aws.threads import in_a_thread
-    from chalicelib.adapters.aws.uploads import S3UploadStore
     from chalicelib.adapters.aws.vault import KmsVault, ParameterVault
 
     key, s3, sqs = storage.secrets_key, aws_client("s3"), aws_client("sqs")

@@ -247,8 +247,7 @@ class _Writer:
             "from __future__ import annotations\n",
             "from datetime import datetime\nfrom typing import Any, Literal\n",
             "from msgspec import UNSET, UnsetType\n",
-            "from regulars_client import models\nfrom regulars_client.connection import Connection, quoted\n",
-            "from regulars_client.pages import Pages\n",
+            "from regulars_client import models\nfrom regulars_client.connection import Connection, Pages, quoted\n",
             "from regulars_client.pictures import Picture, as_body, in_base64\n",
             'class Operations(Connection):\n    """The operations of the service."""\n',
         ]

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.adapters.clock import SystemClock
+from chalicelib.adapters.in_process import SystemClock
 from chalicelib.core import keys
 from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.model import Decision, Edit, Face, Group, JournalEntry, Labels, Picture, Tenant

@@ -72,7 +72,7 @@ class Estimates:
     beauty: float | None = None
     """0..100"""
     liveness: float | None = None
-    """0..1: 1 is a face before the camera, 0 a picture of one (vision/describe/liveness.py)."""
+    """0..1: 1 is a face before the camera, 0 a picture of one (vision/describe/attributes.py)."""
     heuristics: frozenset[str] = frozenset()
     """Names of the attributes that a formula estimated instead of a model."""
     emotions: tuple[tuple[str, float], ...] = ()

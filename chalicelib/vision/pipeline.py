@@ -18,11 +18,10 @@ from chalicelib.core.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, F
 from chalicelib.core.population import Population
 from chalicelib.core.ports import Examined
 from chalicelib.core.telemetry import stage
-from chalicelib.vision.cpu_slots import CpuSlots, Work, cores
-from chalicelib.vision.describe import attributes, beauty, embed, liveness, pose, quality
+from chalicelib.vision.describe import attributes, embed, quality
 from chalicelib.vision.detect import align
 from chalicelib.vision.detect.detect import Detector
-from chalicelib.vision.memory import PictureMemory
+from chalicelib.vision.machine import CpuSlots, PictureMemory, Work, cores
 from chalicelib.vision.packs.manifest import CropRole, EmbeddingRole, QualityRole
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.packs.session import Sessions
@@ -190,8 +189,8 @@ def _estimated(
     gender, gender_score = genders[0] if genders and genders[0][1] >= roles["gender"].least_score else NONE
     emotions = attributes.emotions(outputs["emotion"], roles["emotion"].models) if "emotion" in roles else ()
     emotion, emotion_score = emotions[0] if emotions else NONE
-    head = pose.pose(looks[_POSE]) if _POSE in roles else pose.from_landmarks(face.landmarks)
-    proportions = beauty.beauty(face, head)
+    head = attributes.pose(looks[_POSE]) if _POSE in roles else attributes.from_landmarks(face.landmarks)
+    proportions = attributes.beauty(face, head)
     computed = {"beauty": proportions is not None, "pose": head is not None and _POSE not in roles}
     return Estimates(
         age=age,
@@ -204,7 +203,7 @@ def _estimated(
         pose=head,
         quality=known.total * (quality.frontality(head) if head else 1),
         beauty=proportions,
-        liveness=(liveness.liveness(looks["liveness"], roles["liveness"].labels) if "liveness" in roles else None),
+        liveness=(attributes.liveness(looks["liveness"], roles["liveness"].labels) if "liveness" in roles else None),
         heuristics=frozenset(name for name, is_given in computed.items() if is_given),
     )
 

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from regulars_client import codes
-from regulars_client.client import Regulars
+from regulars_client import Regulars, codes
 
 from tests.fakes import Person, picture
 from tests.regulars.serve.box import serving

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import socketserver
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
+import httpx
 import pytest
 from answering import Service, answer, problem
-from regulars_client import codes
-from regulars_client.client import Regulars
-from regulars_client.errors import ApiError, NoAnswer, NotConfigured, WrongAnswer
+from regulars_client import Regulars, codes
+from regulars_client.connection import VARIABLE, chosen_key
+from regulars_client.errors import ApiError, NoAnswer, NotConfigured, RegularsError, WrongAnswer
 
 CAMERA_KEY = {"id": "door", "api_key": "ck_0"}
 
@@ -166,3 +169,89 @@ def test_a_crop_is_asked_for_with_the_key_at_the_own_service_only() -> None:
 def test_what_is_no_url_of_a_service_is_refused(url: str) -> None:
     with pytest.raises(NotConfigured, match="http"):
         Regulars(url, api_key="rk_test")
+
+
+KEY = "rk_0123456789abcdef0123456789abcdef"
+
+
+def test_a_given_key_comes_before_a_file_and_a_file_before_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text("rk_file\n")
+    file.chmod(0o600)
+    environment = {VARIABLE: "rk_environment"}
+    assert header_of(chosen_key("rk_given", file, environment)) == "Bearer rk_given"
+    assert header_of(chosen_key(None, file, environment)) == "Bearer rk_file"
+    assert header_of(chosen_key(None, None, environment)) == "Bearer rk_environment"
+
+
+def header_of(key: httpx.Auth) -> str:
+    request = httpx.Request("GET", "http://box/")
+    next(key.sync_auth_flow(request))
+    return request.headers["Authorization"]
+
+
+def test_without_a_key_it_says_where_to_put_one() -> None:
+    with pytest.raises(NotConfigured, match=VARIABLE):
+        chosen_key(None, None, {})
+
+
+@pytest.mark.parametrize("text", ["", "two words", "rk_x\r\nX-Other: 1", "clé"])
+def test_what_is_no_key_is_refused_and_not_shown(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "key"
+    file.write_text(text)
+    file.chmod(0o600)
+    with pytest.raises(NotConfigured) as caught:
+        chosen_key(None, file, {})
+    assert not text or text not in str(caught.value)
+
+
+def test_a_file_that_others_may_read_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "key"
+    file.write_text(KEY)
+    file.chmod(0o644)
+    with pytest.raises(NotConfigured, match="chmod 600"):
+        chosen_key(None, file, {})
+
+
+def test_no_text_and_no_log_shows_the_key(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG), Regulars("http://127.0.0.1:1", api_key=KEY, patience_s=0.3) as regulars:
+        with pytest.raises(RegularsError) as caught:
+            regulars.get_camera("door")
+        shown = [repr(regulars), repr(vars(regulars)), repr(caught.value), str(caught.value), caplog.text]
+    assert len(caplog.records) > 3  # the libraries say much at this level
+    assert not any(KEY in text for text in shown)
+
+
+READ_BY_MANY = """
+import sys, threading
+from contextlib import suppress
+import httpx, msgspec
+from regulars_client import models
+from regulars_client.connection import read_answer
+from regulars_client.errors import WrongAnswer
+
+def read(struct, answer):
+    barrier.wait()
+    with suppress(WrongAnswer):
+        read_answer(answer, struct)
+
+sys.setswitchinterval(1e-6)
+request = httpx.Request("GET", "http://box/v1/x")
+kinds = [kind for kind in vars(models).values() if isinstance(kind, type) and issubclass(kind, msgspec.Struct)]
+assert len(kinds) > 30
+for kind in kinds:
+    barrier = threading.Barrier(8)
+    answer = httpx.Response(200, json=dict.fromkeys(kind.__struct_encode_fields__, "a"), request=request)
+    threads = [threading.Thread(target=read, args=(kind, answer)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+"""
+
+
+def test_many_threads_may_be_the_first_to_read_an_answer() -> None:
+    """msgspec looks into a type when it is first used; a thread that used it meanwhile crashed the process."""
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", READ_BY_MANY], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")

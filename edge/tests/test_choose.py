@@ -10,11 +10,9 @@ from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw, ImageFilter
-from regulars_edge.choose.best_shot import BestShot
+from regulars_edge.choose.by_face import BestShot, WithFaces
 from regulars_edge.choose.chooser import Moving
-from regulars_edge.choose.faces import Counting, Detector, Face, worth
-from regulars_edge.choose.still import Still
-from regulars_edge.choose.with_faces import WithFaces
+from regulars_edge.choose.faces import Counting, Detector, Face, Still, worth
 from regulars_edge.clock import Moment
 from regulars_edge.sources.source import DecodedFrame, EncodedFrame, Frame
 from regulars_edge.spool.model import Stamp

@@ -11,10 +11,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 from regulars_edge import config
-from regulars_edge.choose.best_shot import BestShot
-from regulars_edge.choose.crops import parts
+from regulars_edge.choose.by_face import BestShot, WithFaces, parts
 from regulars_edge.choose.faces import Counting, Detector, Face
-from regulars_edge.choose.with_faces import WithFaces
 from regulars_edge.errors import Misconfigured
 from regulars_edge.sources.source import DecodedFrame, Frame
 from regulars_edge.spool.model import Stamp

@@ -16,11 +16,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
+from prometheus_client import CollectorRegistry
 from regulars_edge import page
 from regulars_edge.capture import Shot
 from regulars_edge.lane import Round
-from regulars_edge.metrics import Endpoint
-from regulars_edge.page import Seen
+from regulars_edge.page import Endpoint, Seen
 from regulars_edge.spool.totals import Totals
 from rig import pictures
 
@@ -135,7 +135,10 @@ def test_nothing_else_is_there(path: str) -> None:
 def port() -> Iterator[int]:
     """The port of an endpoint that is served."""
     port = free_port()
-    endpoint, stop = Endpoint(port, list, lambda path: page.answer(path, [DOOR], NOW_MS)), threading.Event()
+    endpoint, stop = (
+        Endpoint(port, CollectorRegistry(), lambda path: page.answer(path, [DOOR], NOW_MS)),
+        threading.Event(),
+    )
     thread = threading.Thread(target=endpoint.run, args=(stop,))
     thread.start()
     while not answers(port):

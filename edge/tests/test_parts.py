@@ -15,14 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from regulars_edge import cli, config
-from regulars_edge.credentials import api_key, secret_in
+from regulars_edge.config import api_key, secret_in
 from regulars_edge.errors import Misconfigured
-from regulars_edge.logs import JsonLines
+from regulars_edge.logs import JsonLines, Redaction, redacted
 from regulars_edge.pace import Backoff, Bandwidth, Hours, PerMinute, Throttled
 from regulars_edge.picture import JPEG, PNG, content_type, ends_whole, exif_ms, rfc3339
-from regulars_edge.redact import Redaction, redacted
-from regulars_edge.sources.digest import Credentials
-from regulars_edge.sources.snapshot import Address
+from regulars_edge.sources.snapshot import Address, Credentials
 from rig import pictures
 
 NOW_MS = 1_790_000_000_000
@@ -289,7 +287,12 @@ def test_user_and_password_come_out_of_a_cameras_url() -> None:
 # configuration
 
 CAMERA = {"name": "door", "source": "snapshot", "url": "http://cam/shot.jpg"}
+FOLDER = {"name": "d", "source": "folder", "folder": "/f"}
 SERVER = {"url": "https://regulars.example/"}
+
+
+def of(**more: object) -> dict[str, object]:
+    return {"camera": [{**CAMERA, **more}]}
 
 
 def test_a_small_configuration_has_sensible_defaults(tmp_path: Path) -> None:
@@ -302,35 +305,29 @@ def test_a_small_configuration_has_sensible_defaults(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("raw", "complaint"),
     [
-        ({}, r"\[server\]: url is missing"),
+        ({"server": {}}, r"\[server\]: url is missing"),
         ({"server": {"url": "regulars.example"}}, "no URL of a service"),
         ({"server": {"url": "https://u:p@regulars.example"}}, "the key goes into a file"),
-        ({"server": SERVER, "camera": [{**CAMERA, "source": "ftp"}]}, "one of folder, snapshot"),
-        (
-            {"server": SERVER, "camera": [{**CAMERA, "intervall_s": 3}]},
-            "intervall_s: no such setting; did you mean interval_s?",
-        ),
-        ({"server": SERVER, "camera": [{**CAMERA, "interval_s": "3"}]}, "should be of type float"),
-        ({"server": SERVER, "camera": [{**CAMERA, "interval_s": 0}]}, "more than 0"),
-        ({"server": SERVER, "spool": {"max_mib": float("nan")}}, r"max_mib: should be a number of at most 1,000"),
-        ({"server": SERVER, "spool": {"min_free_mib": 10**400}}, "min_free_mib: should be a number of at most"),
-        ({"server": SERVER, "spool": {"max_mib": -1}}, "max_mib: should be more than 0"),
-        ({"server": SERVER, "spool": {"unsent_days": 0}}, "unsent_days: should be more than 0"),
-        ({"server": SERVER, "spool": {"drop": "all"}}, "one of newest, oldest"),
-        ({"server": SERVER, "upload": {"kib_per_s": 0}}, "kib_per_s: should be more than 0"),
-        ({"server": SERVER, "metrics": {"port": 99_999}}, "port: should be 0 to 65535"),
-        ({"server": SERVER, "metrics": {"port": -1}}, "port: should be 0 to 65535"),
-        ({"server": SERVER, "camera": [{**CAMERA, "per_minute": 0}]}, "per_minute: should be 1 or more"),
-        ({"server": SERVER, "camera": [{**CAMERA, "min_face_px": 0}]}, "min_face_px: should be 1 or more"),
-        (
-            {"server": SERVER, "camera": [{**CAMERA, "face_score": 70}]},
-            "face_score: should be more than 0 and at most 1",
-        ),
-        ({"server": SERVER, "camera": [{**CAMERA, "name": "\u95e8" * 51}]}, "at most 150 bytes: use the id"),
-        ({"server": SERVER, "camera": CAMERA}, r"write \[\[camera\]\]"),
-        ({"server": SERVER, "camera": [CAMERA, CAMERA]}, "the same source twice"),
-        ({"server": SERVER, "upload": {"hours": ["8-18"]}}, "22:00-06:00"),
-        ({"server": SERVER, "camera": [{**CAMERA, "capture_hours": ["8-18"]}]}, "capture_hours: '8' is no time of day"),
+        (of(source="ftp"), "one of folder, snapshot"),
+        (of(intervall_s=3), "intervall_s: no such setting; did you mean interval_s?"),
+        (of(interval_s="3"), "should be of type float"),
+        (of(interval_s=0), "more than 0"),
+        ({"spool": {"max_mib": float("nan")}}, r"max_mib: should be a number of at most 1,000"),
+        ({"spool": {"min_free_mib": 10**400}}, "min_free_mib: should be a number of at most"),
+        ({"spool": {"max_mib": -1}}, "max_mib: should be more than 0"),
+        ({"spool": {"unsent_days": 0}}, "unsent_days: should be more than 0"),
+        ({"spool": {"drop": "all"}}, "one of newest, oldest"),
+        ({"upload": {"kib_per_s": 0}}, "kib_per_s: should be more than 0"),
+        ({"metrics": {"port": 99_999}}, "port: should be 0 to 65535"),
+        ({"metrics": {"port": -1}}, "port: should be 0 to 65535"),
+        (of(per_minute=0), "per_minute: should be 1 or more"),
+        (of(min_face_px=0), "min_face_px: should be 1 or more"),
+        (of(face_score=70), "face_score: should be more than 0 and at most 1"),
+        (of(name="\u95e8" * 51), "at most 150 bytes: use the id"),
+        ({"camera": CAMERA}, r"write \[\[camera\]\]"),
+        ({"camera": [CAMERA, CAMERA]}, "the same source twice"),
+        ({"upload": {"hours": ["8-18"]}}, "22:00-06:00"),
+        (of(capture_hours=["8-18"]), "capture_hours: '8' is no time of day"),
         (
             {
                 "server": SERVER,
@@ -338,17 +335,14 @@ def test_a_small_configuration_has_sensible_defaults(tmp_path: Path) -> None:
             },
             "of cameras that are asked",
         ),
-        ({"server": SERVER, "zone": "Berlin"}, "Europe/Berlin"),
-        ({"server": SERVER, "spol": {}}, "spol: no such setting; did you mean spool?"),
-        (
-            {"server": SERVER, "camera": [{"name": "d", "source": "folder", "folder": "/f", "send": "faces"}]},
-            "leave out `send`",
-        ),
+        ({"zone": "Berlin"}, "Europe/Berlin"),
+        ({"spol": {}}, "spol: no such setting; did you mean spool?"),
+        ({"camera": [{**FOLDER, "send": "faces"}]}, "leave out `send`"),
     ],
 )
 def test_a_wrong_configuration_is_told_with_the_place(raw: dict[str, object], complaint: str) -> None:
     with pytest.raises(Misconfigured, match=complaint):
-        config.parsed(raw, environment={"HOME": "/nowhere"})
+        config.parsed({"server": SERVER, **raw}, environment={"HOME": "/nowhere"})
 
 
 def test_importing_the_command_line_is_cheap() -> None:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from regulars_edge import config
 from regulars_edge.capture import Capture
-from regulars_edge.choose.areas import Areas, Masked, MaskedFrame
-from regulars_edge.choose.chooser import Moving
+from regulars_edge.choose.areas import Areas, MaskedFrame
+from regulars_edge.choose.chooser import Masked, Moving
 from regulars_edge.choose.faces import Counting, Face
 from regulars_edge.clock import Moment, SystemClock
 from regulars_edge.config import CameraConfig

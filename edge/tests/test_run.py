@@ -241,7 +241,7 @@ def test_metrics_are_prometheus_text_on_localhost(box: Box, stand_in: StandIn, c
         assert response.headers["Content-Type"].startswith("text/plain; version=0.0.4")
     rows = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
     assert float(rows['regulars_edge_sent_pictures_total{camera="door"}']) > 0
-    assert rows['regulars_edge_camera_alive{camera="door"}'] == "1"
+    assert rows['regulars_edge_camera_alive{camera="door"}'] == "1.0"
     assert abs(float(rows["regulars_edge_clock_error_seconds"])) < 5
     assert box.stop() == 0
 

@@ -18,9 +18,9 @@ from regulars_edge import config
 from regulars_edge.clock import SystemClock
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Http, Timeouts
-from regulars_edge.setup import search, written
+from regulars_edge.setup import command, search
 from regulars_edge.setup.onvif import Camera, Talk
-from regulars_edge.setup.strangers import is_at, parsed
+from regulars_edge.setup.search import is_at, parsed
 from rig.camera import PASSWORD, USER
 from rig.onvif import GROUP, Device
 from rig.uploader import ENTRY
@@ -112,7 +112,7 @@ def test_a_file_that_is_there_stays_until_told_otherwise(device: Device, tmp_pat
     assert config.load(toml).cameras[0].user is None
     assert stat.S_IMODE(toml.stat().st_mode) == 0o600
     with pytest.raises(Misconfigured, match="File exists"):
-        written.save_new(toml, "another that came meanwhile")
+        command.save_new(toml, "another that came meanwhile")
 
 
 def test_without_a_service_it_only_shows(device: Device, tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_each_channel_of_a_recorder_is_a_camera(device: Device) -> None:
     device.channels = 3
     found = asked(device)
     assert [camera.stream for camera in found] == [f"rtsp://127.0.0.1:554/live{n}?a=1&b=2" for n in range(3)]
-    assert written.names(found) == ["it-1", "it-2", "it-3"]
+    assert command.names(found) == ["it-1", "it-2", "it-3"]
 
 
 def test_names_are_the_devices_own_and_differ() -> None:
@@ -165,7 +165,7 @@ def test_names_are_the_devices_own_and_differ() -> None:
         camera("10.0.0.11", "Küche"),
         camera("10.0.0.12", "门"),
     ]
-    assert written.names(cameras) == ["ipc-10-0-0-9", "ipc-10-0-0-10", "k-che", "camera"]
+    assert command.names(cameras) == ["ipc-10-0-0-9", "ipc-10-0-0-10", "k-che", "camera"]
 
 
 def test_the_search_asks_its_group_on_the_networks_that_it_is_told(device: Device) -> None:
@@ -277,8 +277,8 @@ def test_a_url_of_another_host_is_never_at_this_one(text: str) -> None:
 def test_the_file_is_valid_whatever_a_device_calls_itself(name: str, path: str) -> None:
     camera = Camera(search.Device("10.0.0.9", "", name), 1, stream="rtsp://10.0.0.9/a")
     try:
-        text = written.toml(
-            URL, [(written.names([camera])[0], camera)], key_file=None, user=path, password_file=Path("p")
+        text = command.toml(
+            URL, [(command.names([camera])[0], camera)], key_file=None, user=path, password_file=Path("p")
         )
     except Misconfigured:
         assert not path.isprintable()

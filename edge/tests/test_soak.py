@@ -24,16 +24,15 @@ from typing import Any
 import pytest
 from PIL import Image
 from regulars_edge.capture import Capture
-from regulars_edge.choose.areas import Areas, Masked
-from regulars_edge.choose.best_shot import BestShot
-from regulars_edge.choose.chooser import Chooser, Everything, Moving
+from regulars_edge.choose.areas import Areas
+from regulars_edge.choose.by_face import BestShot
+from regulars_edge.choose.chooser import Chooser, Everything, Masked, Moving
 from regulars_edge.choose.faces import Face
 from regulars_edge.clock import ServiceTime, moment
 from regulars_edge.errors import SourceFailed
 from regulars_edge.http import Http
-from regulars_edge.lane import Lane
+from regulars_edge.lane import Heart, Lane, Sender
 from regulars_edge.pace import ALWAYS, Backoff, PerMinute
-from regulars_edge.sender import Heart, Sender
 from regulars_edge.service import Service
 from regulars_edge.sources.folder import FolderSource
 from regulars_edge.sources.snapshot import Address, SnapshotSource

@@ -120,23 +120,6 @@ def test_a_files_time_is_corrected_with_the_clock_that_gave_it(drop: Path, clock
         frame.kept()
 
 
-def test_a_file_from_before_the_boot_keeps_its_own_time(drop: Path, clock: FakeClock) -> None:
-    write(drop / "old.jpg", pictures.jpeg(1), clock)
-    os.utime(drop / "old.jpg", ns=(1_600_000_000_123_000_000,) * 2)
-    source = FolderSource(drop, clock)
-    names(source, clock)
-    (frame,) = source.look()
-    assert frame.stamp.stated_ms == 1_600_000_000_123
-
-
-def test_exif_time_comes_before_the_files(drop: Path, clock: FakeClock) -> None:
-    write(drop / "a.jpg", pictures.jpeg_with_exif(1, "2026:03:04 05:06:07", "+00:00"), clock)
-    source = FolderSource(drop, clock)
-    names(source, clock)
-    (frame,) = source.look()
-    assert frame.stamp.stated_ms == 1_772_600_767_000
-
-
 def test_a_file_goes_only_when_the_spool_has_it(drop: Path, clock: FakeClock, tmp_path: Path) -> None:
     write(drop / "a.jpg", pictures.jpeg(1), clock)
     write(drop / "b.jpg", pictures.jpeg(2), clock)

@@ -14,7 +14,7 @@ import pytest
 from regulars_edge.clock import Anchor, SystemClock, moment
 from regulars_edge.errors import BooksDamaged, SpoolDamaged, SpoolFull, SpoolInUse, Unreachable
 from regulars_edge.picture import content_of
-from regulars_edge.spool import lock, rescue, schema
+from regulars_edge.spool import rescue, schema
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import FileMark, Finding, Limits, Origin, Stamp, State, Taken
 from regulars_edge.spool.spool import Spool
@@ -324,7 +324,7 @@ def test_the_card_is_written_little_more_than_the_pictures(tmp_path: Path, kind:
 
 
 def test_a_second_holder_of_the_spool_is_refused(tmp_path: Path) -> None:
-    with spools.opened(tmp_path), pytest.raises(SpoolInUse), lock.held(tmp_path, patience_s=0.1):
+    with spools.opened(tmp_path), pytest.raises(SpoolInUse), spools.held(tmp_path, patience_s=0.1):
         pass
 
 
@@ -442,9 +442,9 @@ def test_a_spool_of_an_earlier_version_is_opened_and_holds_tracks_from_then_on(t
 
 
 def test_a_new_spool_keeps_its_pictures_out_of_git(tmp_path: Path) -> None:
-    with lock.held(tmp_path / "spool"):
+    with spools.held(tmp_path / "spool"):
         assert (tmp_path / "spool" / ".gitignore").read_text() == "*\n"
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes").touch()
-    with lock.held(tmp_path / "mine"):
+    with spools.held(tmp_path / "mine"):
         assert not (tmp_path / "mine" / ".gitignore").exists()

@@ -19,7 +19,6 @@ from PIL import Image
 from regulars_edge.clock import SystemClock
 from regulars_edge.config import parsed
 from regulars_edge.errors import SourceFailed
-from regulars_edge.metrics import label
 from regulars_edge.run import Box
 from regulars_edge.sources.source import DecodedFrame
 from regulars_edge.sources.video import LiveSource, Mailbox, VideoFileSource, _image
@@ -144,10 +143,10 @@ def test_how_far_a_stream_is_behind_is_a_metric(tmp_path: Path, monkeypatch: pyt
     with spools.opened(tmp_path / "spool") as spool:
         box = Box(parsed(raw), spool, str)
         name = "regulars_edge_camera_lag_seconds"
-        assert name not in [metric.name for metric in box.metrics()]
+        assert name not in [metric.name for metric in box.collect()]
         box.stations[0].capture.lag_s = 2.5
-        (found,) = [metric.values for metric in box.metrics() if metric.name == name]
-    assert found == {label("camera", "yard"): 2.5}
+        (found,) = [metric.samples for metric in box.collect() if metric.name == name]
+    assert [(sample.labels, sample.value) for sample in found] == [({"camera": "yard"}, 2.5)]
 
 
 def test_damaged_packets_of_a_stream_are_left_out_and_it_goes_on(tmp_path: Path) -> None:

@@ -8,8 +8,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from regulars_edge.clock import Anchor, ServiceTime, StreamTime, moment
-from regulars_edge.config import parsed
-from regulars_edge.errors import Misconfigured
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Limits, Origin, Stamp
 from regulars_edge.spool.spool import Spool
@@ -250,9 +248,3 @@ def test_a_picture_is_as_old_as_the_machine_has_run_since(tmp_path: Path, boots:
         clock.pass_(DAY_MS + 1)
         spool.outbox.sweep()
         assert states(spool) == []
-
-
-@pytest.mark.parametrize("days", [0, -1])
-def test_pictures_cannot_be_set_aside_at_once(days: int) -> None:
-    with pytest.raises(Misconfigured, match=r"unsent_days.*more than 0"):
-        parsed({"server": {"url": "http://127.0.0.1"}, "spool": {"unsent_days": days}})

@@ -16,8 +16,8 @@ from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from chalicelib.adapters.embedded.blobs import BACKUP, BACKUP_LOCK
 from chalicelib.adapters.embedded.items import SqliteItemStore
-from chalicelib.adapters.embedded.leftovers import BACKUP, BACKUP_LOCK
 from chalicelib.core import keys
 from chalicelib.core.items import every
 from chalicelib.core.model import Picture

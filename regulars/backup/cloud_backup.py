@@ -14,8 +14,8 @@ from pathlib import Path
 
 from chalicelib.adapters.aws.clients import aws_client
 from chalicelib.adapters.aws.items import DynamoItemStore
-from chalicelib.adapters.clock import SystemClock
-from chalicelib.adapters.limits.attributes import item_from_json, item_to_json
+from chalicelib.adapters.in_process import SystemClock
+from chalicelib.adapters.limits.items import item_from_json, item_to_json
 from chalicelib.core import keys
 from chalicelib.core.items import every_blob
 from chalicelib.core.ports import Action, BlobStore, Put, Table, absent

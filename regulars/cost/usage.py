@@ -47,8 +47,8 @@ SEARCH_MS_PER_FACE = 2e-5
 
 SCAN_MS = 1.0
 LOAD_MS = 60.0
-"""Time of one search in a small gallery (index/near.py) in the process that asks; its read counts among the caller's.
-And time to load it, mostly waiting for storage."""
+"""Time of one search in a small gallery (index/routing.py) in the process that asks; its read counts among the
+caller's. And time to load it, mostly waiting for storage."""
 
 CORE_MB = 1769
 """Memory at which Lambda gives a function one whole core. The models run on one core."""

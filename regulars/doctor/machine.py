@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from chalicelib.adapters.embedded.disk import disk_of
+from chalicelib.adapters.embedded.blobs import disk_of
 from chalicelib.core.ports import Disk
 from chalicelib.storage import DATABASE
 from regulars.errors import OperatorError, PortTaken

@@ -17,7 +17,7 @@ from chalicelib.core.ports import Vision
 from chalicelib.services import Services
 from chalicelib.services.model_change.reembedding import CHUNK, Outcome, Progress, Remaining, Sample
 from chalicelib.settings import Settings
-from chalicelib.vision.cpu_slots import cores
+from chalicelib.vision.machine import cores
 from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
 from regulars.cost import prices

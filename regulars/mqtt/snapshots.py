@@ -15,8 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from regulars_client import codes, models
-from regulars_client.client import Regulars
+from regulars_client import Regulars, codes, models
 from regulars_client.errors import ApiError
 
 from regulars.mqtt.frigate import Away, Frigate, NotFrigates, Refused, Seen, read_event

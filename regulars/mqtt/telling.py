@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 
-from regulars_client.client import Regulars
+from regulars_client import Regulars
 from regulars_client.models import Event, Face
 
 from regulars.mqtt import discovery

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl
 
-from chalicelib.adapters.embedded.signed_paths import PICTURES_PREFIX, PREFIX
+from chalicelib.adapters.embedded.uploads import PICTURES_PREFIX, PREFIX
 from chalicelib.api.sunmi.endpoint import MAX_URLENCODED_BYTES
 from chalicelib.api.sunmi.routes import PREFIX as SUNMI
 from chalicelib.core.errors import RegularsError

@@ -38,7 +38,7 @@ from chalicelib.core.pictures import Box, DetectedFace
 from chalicelib.core.search import SearchRequest
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from chalicelib.vision.cpu_slots import cores
+from chalicelib.vision.machine import cores
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import MissingModel
 from regulars import libraries

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Protocol
 
 from chalicelib.core import telemetry
-from chalicelib.vision.cpu_slots import cores
+from chalicelib.vision.machine import cores
 from regulars.serve.asgi import Take, TooLong
 from regulars.serve.callers import STRANGERS, Anybody, Callers, Claim
 from regulars.serve.lanes import Budget, Full, Holding, Lanes, lane_of_sender

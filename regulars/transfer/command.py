@@ -15,7 +15,7 @@ from regulars.errors import OperatorError
 from regulars.options import PATH, together
 
 if TYPE_CHECKING:
-    from regulars_client.client import Regulars
+    from regulars_client import Regulars
 
     from regulars.transfer.sources import Source
 
@@ -67,7 +67,7 @@ class Access:
 
     @contextmanager
     def _opened(self) -> Iterator[Regulars]:
-        from regulars_client.client import Regulars
+        from regulars_client import Regulars
 
         if self.data is None:
             if self.tenant is not None:

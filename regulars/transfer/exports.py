@@ -28,8 +28,7 @@ from pathlib import Path
 from typing import IO, Any, TypeVar
 
 import msgspec
-from regulars_client import codes, models
-from regulars_client.client import Regulars
+from regulars_client import Regulars, codes, models
 from regulars_client.errors import ApiError
 
 from chalicelib.core.cells import plain_cell

@@ -20,8 +20,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Literal
 
-from regulars_client import codes
-from regulars_client.client import Regulars
+from regulars_client import Regulars, codes
 from regulars_client.errors import PictureTooLarge
 from regulars_client.pictures import fitting, is_webp, shrunk
 from rich.console import Console

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from chalicelib.vision.describe.liveness import liveness
+from chalicelib.vision.describe.attributes import liveness
 from chalicelib.vision.pipeline import FacePipeline
 from tests.accuracy.spoof import ATTACKS, LIVE
 from tests.photos import of_24_people

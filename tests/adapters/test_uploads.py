@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.adapters.aws.blobs import S3UploadStore
 from chalicelib.adapters.aws.clients import client_config
-from chalicelib.adapters.aws.uploads import S3UploadStore
-from chalicelib.adapters.embedded.signed_paths import SignedPaths
-from chalicelib.adapters.embedded.uploads import FolderUploadStore
+from chalicelib.adapters.embedded.uploads import FolderUploadStore, SignedPaths
 from chalicelib.adapters.limits.blobs import MAX_UPLOAD_BYTES
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.ports import Upload, UploadStore

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, Request, expect, sync_playwright
-from regulars_client.client import Regulars
+from regulars_client import Regulars
 
 from regulars.serve import service
 from regulars.tenants import credentials

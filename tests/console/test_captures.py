@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from regulars_client.client import Regulars
+from regulars_client import Regulars
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState, capture_id

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from playwright.sync_api import Browser, expect
-from regulars_client.client import Regulars
+from regulars_client import Regulars
 
 from regulars.serve.service import stop
 from regulars.tenants import credentials

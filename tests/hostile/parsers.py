@@ -29,7 +29,7 @@ from regulars_client.connection import read_answer, refusal
 from regulars_client.errors import RegularsError as ClientError
 from regulars_client.models import CameraKeyMade
 from regulars_edge import config as edge_config
-from regulars_edge import metrics
+from regulars_edge import page
 from regulars_edge import picture as edge_picture
 from regulars_edge.clock import ServiceTime, SystemClock
 from regulars_edge.errors import Misconfigured, ServiceError, SourceFailed
@@ -37,12 +37,12 @@ from regulars_edge.http import Answer
 from regulars_edge.service import Capture, Offer
 from regulars_edge.service import Service as EdgeService
 from regulars_edge.setup import search
-from regulars_edge.spool import names
+from regulars_edge.spool import files
 from urllib3 import HTTPHeaderDict
 
 from chalicelib.adapters.aws import search as remote_search
-from chalicelib.adapters.embedded.signed_paths import SignedPaths
-from chalicelib.adapters.limits.attributes import item_from_json, item_to_json
+from chalicelib.adapters.embedded.uploads import SignedPaths
+from chalicelib.adapters.limits.items import item_from_json, item_to_json
 from chalicelib.adapters.limits.span import Span
 from chalicelib.adapters.web.fetch import SafeFetcher
 from chalicelib.adapters.web.post import SafePostman
@@ -808,11 +808,11 @@ def probe_answer_of(data: bytes) -> None:
 
 
 def spooled_name_of(data: bytes) -> None:
-    names.read(data.decode("latin-1"))
+    files.read_name(data.decode("latin-1"))
 
 
 def asked_host_of(data: bytes) -> None:
-    metrics.is_ours(data.decode("latin-1"))
+    page.is_ours(data.decode("latin-1"))
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------
@@ -1051,7 +1051,7 @@ PARSERS = {
     "journal items": Parser(
         # Rows of our own table: no damage to them is provided for, so any plain error will do.
         plain(journal_of), (ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError),
-        ("chalicelib.core.records.faces", "chalicelib.adapters.limits.attributes"), JOURNAL, json_values,
+        ("chalicelib.core.records.faces", "chalicelib.adapters.limits.items"), JOURNAL, json_values,
     ),
     "sealed days": Parser(plain(day_of), (DamagedData,), ("chalicelib.core.records.packing",
         "chalicelib.core.records.columns", "chalicelib.core.records.label_counts"), DAYS, any_bytes),
@@ -1060,7 +1060,7 @@ PARSERS = {
         [PAGE_TOKENS._tokens.token('["a", null]').encode(), b'["a", "b"]', b'[1, "b"]', b"[["], any_bytes | json_values,
     ),
     "signed paths": Parser(
-        plain(signed_path_of), (WrongCredentials, StaleRequest), ("chalicelib.adapters.embedded.signed_paths",),
+        plain(signed_path_of), (WrongCredentials, StaleRequest), ("chalicelib.adapters.embedded.uploads",),
         [SIGNED_PATH], any_bytes,
     ),
     "S3 events": Parser(
@@ -1109,15 +1109,15 @@ PARSERS = {
         [b'data = "shop"\nport = 8443\nhook_networks = ["192.168.7.0/24"]\n# comment\nfpir = 1e-3'], any_bytes,
     ),
     "cameras' answers to a probe": Parser(
-        plain(probe_answer_of), (SourceFailed,), ("regulars_edge.setup.search", "regulars_edge.setup.strangers"),
+        plain(probe_answer_of), (SourceFailed,), ("regulars_edge.setup.search", "regulars_edge.setup.search"),
         [PROBE_MATCH], any_bytes,
     ),
     "names of spooled pictures": Parser(
-        plain(spooled_name_of), (), ("regulars_edge.spool.names",),
+        plain(spooled_name_of), (), ("regulars_edge.spool.files",),
         [b"00ff_1772366400000_5000_boot_door.jpg", b"00ff_1772366400000___a%2fb.png"], any_bytes,
     ),
     "hosts of the edge's page": Parser(
-        plain(asked_host_of), (), ("regulars_edge.metrics",), [b"127.0.0.1:9109", b"[::1]:80", b"a@b"], any_bytes
+        plain(asked_host_of), (), ("regulars_edge.page",), [b"127.0.0.1:9109", b"[::1]:80", b"a@b"], any_bytes
     ),
     "edge.toml": Parser(edge_files, (Misconfigured,), ("regulars_edge.config",), EDGE, edge_numbers),
     "backups": Parser(

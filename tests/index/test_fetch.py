@@ -9,7 +9,7 @@ from chalicelib.adapters.embedded.blobs import FolderBlobStore
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.search import SearchRequest
 from chalicelib.index.gallery import Gallery
-from chalicelib.index.snapshots import build_segment, fetch
+from chalicelib.index.snapshots import build_segment, loading
 from chalicelib.index.snapshots.scratch import Scratch
 from chalicelib.index.snapshots.segment import PART, DamagedSnapshot, Segment, encode
 
@@ -35,7 +35,7 @@ def stored(folder: Path, data: bytes) -> FolderBlobStore:
 
 
 def test_a_large_snapshot_comes_back_with_its_templates_on_disk(large: Segment, tmp_path: Path) -> None:
-    got = fetch.fetch(stored(tmp_path / "blobs", encode(large)), KEY, Scratch(tmp_path).file)
+    got = loading.fetch(stored(tmp_path / "blobs", encode(large)), KEY, Scratch(tmp_path).file)
 
     assert got is not None
     assert got.on_disk
@@ -51,7 +51,7 @@ def test_a_large_snapshot_comes_back_with_its_templates_on_disk(large: Segment, 
 
 def test_answers_do_not_change_when_the_stored_object_is_deleted(large: Segment, tmp_path: Path) -> None:
     blobs = stored(tmp_path / "blobs", encode(large))
-    gallery = Gallery("m", fetch.fetch(blobs, KEY, Scratch(tmp_path).file))
+    gallery = Gallery("m", loading.fetch(blobs, KEY, Scratch(tmp_path).file))
     blobs.delete(KEY)
     probe = large.templates[:1].astype(np.float32)
     request = SearchRequest("m", probe, limit=3)
@@ -59,14 +59,14 @@ def test_answers_do_not_change_when_the_stored_object_is_deleted(large: Segment,
 
 
 def test_a_small_snapshot_stays_in_memory(tmp_path: Path) -> None:
-    got = fetch.fetch(stored(tmp_path, encode(segment(20))), KEY, Scratch().file)
+    got = loading.fetch(stored(tmp_path, encode(segment(20))), KEY, Scratch().file)
     assert got is not None
     assert not got.on_disk
     assert got.seq == 7
 
 
 def test_what_is_not_there_is_none(tmp_path: Path) -> None:
-    assert fetch.fetch(FolderBlobStore(tmp_path), KEY, Scratch().file) is None
+    assert loading.fetch(FolderBlobStore(tmp_path), KEY, Scratch().file) is None
 
 
 @pytest.mark.parametrize("at", [9, 100, PART, 2 * PART + 12345, -1])
@@ -74,15 +74,15 @@ def test_a_flipped_bit_anywhere_is_found(large: Segment, tmp_path: Path, at: int
     data = bytearray(encode(large))
     data[at] ^= 4
     with pytest.raises(DamagedSnapshot):
-        fetch.fetch(stored(tmp_path / "blobs", bytes(data)), KEY, Scratch(tmp_path).file)
+        loading.fetch(stored(tmp_path / "blobs", bytes(data)), KEY, Scratch(tmp_path).file)
 
 
 @pytest.mark.parametrize("length", [0, 5, 17, PART, 2 * PART + 12345, -1])
 def test_a_truncated_snapshot_is_refused(large: Segment, tmp_path: Path, length: int) -> None:
     with pytest.raises(DamagedSnapshot):
-        fetch.fetch(stored(tmp_path / "blobs", encode(large)[:length]), KEY, Scratch(tmp_path).file)
+        loading.fetch(stored(tmp_path / "blobs", encode(large)[:length]), KEY, Scratch(tmp_path).file)
 
 
 def test_a_scratch_folder_that_cannot_be_used_is_said_so(large: Segment, tmp_path: Path) -> None:
     with pytest.raises(StorageUnavailable, match="no room for"):
-        fetch.fetch(stored(tmp_path / "blobs", encode(large)), KEY, Scratch(tmp_path / "missing").file)
+        loading.fetch(stored(tmp_path / "blobs", encode(large)), KEY, Scratch(tmp_path / "missing").file)

@@ -21,7 +21,7 @@ from chalicelib.index.compact import TAIL_AGE, TAIL_LENGTH, Compactor
 from chalicelib.index.galleries import Galleries
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.journal import GRACE
-from chalicelib.index.sharded import ShardedSearch
+from chalicelib.index.routing import ShardedSearch
 from chalicelib.services import Services
 from tests.fakes import FakeClock, Person, embedding_of, picture
 from tests.services.conftest import RULES, add_tenant

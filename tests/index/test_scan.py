@@ -14,8 +14,8 @@ from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Candidate
 from chalicelib.core.search import SearchRequest
 from chalicelib.index.gallery import Gallery
-from chalicelib.index.scan import fit
-from chalicelib.index.scan.coder import Coder, Tier, encode
+from chalicelib.index.scan.coder import Coder, Query, Tier, _cap, _with_tiers, encode, fit, row_norms
+from chalicelib.index.scan.kernel import kernel
 from chalicelib.index.scan.rows import BestFaces, Rows
 from chalicelib.index.scan.scan import require_probes, scan, scan_plain, scan_without_kernel
 from chalicelib.index.snapshots import build_segment
@@ -25,6 +25,12 @@ from chalicelib.index.snapshots.segment import encode as to_bytes
 DIMENSIONS = 24
 KINDS = ["random", "turned", "copies", "near ties", "zeros", "constant", "outlier", "lengths", "tiny"]
 Found = list[tuple[int, float]]
+
+
+def queries(coder: Coder, probe: NDArray[np.float32]) -> tuple[Query, ...]:
+    compiled = kernel()
+    assert compiled is not None, "no kernel was compiled, which codes probes: make kernels"
+    return compiled.queries(coder, probe)
 
 
 def brute_force(
@@ -76,16 +82,16 @@ def vectors(random: np.random.Generator, kind: str, rows: int) -> NDArray[np.flo
 def coder_for(random: np.random.Generator, choice: str, templates: NDArray[np.float16]) -> Coder:
     """One that fits; one with two tiers and a rotation, good or bad; one that was made for other templates."""
     if choice == "fitted":
-        return fit.fit(templates)
+        return fit(templates)
     if choice == "of others":
         templates = (random.standard_normal((50, DIMENSIONS)) * 0.3).astype(np.float16)
     rotation = np.linalg.qr(random.standard_normal((DIMENSIONS, DIMENSIONS)))[0].astype(np.float32)
     if choice == "skewed":
         rotation += (random.standard_normal(rotation.shape) * 0.02).astype(np.float32)
     sample = templates.astype(np.float32)
-    largest = fit._cap(fit.row_norms(sample))
+    largest = _cap(row_norms(sample))
     ends = sorted(random.integers(1, DIMENSIONS + 1, 2).tolist())
-    return fit._with_tiers(Coder(DIMENSIONS, rotation, (), largest), sample, [(0, ends[0]), (ends[0], ends[1])])
+    return _with_tiers(Coder(DIMENSIONS, rotation, (), largest), sample, [(0, ends[0]), (ends[0], ends[1])])
 
 
 @st.composite
@@ -142,7 +148,7 @@ def test_no_row_scores_above_its_bound(
     scores = rows.templates.astype(np.float64) @ probe.astype(np.float64)
     bound = np.zeros(len(scores))
     column = 0
-    for tier, query, codes in zip(rows.coder.tiers, rows.coder.queries(probe), rows.codes.tiers, strict=True):
+    for tier, query, codes in zip(rows.coder.tiers, queries(rows.coder, probe), rows.codes.tiers, strict=True):
         bound -= column
         sums = codes.astype(np.int64) @ query.codes.astype(np.int64)
         bound += sums * query.step + query.slack
@@ -158,7 +164,7 @@ def test_ordinary_rows_are_never_loose_and_an_outlier_is() -> None:
     random = np.random.default_rng(3)
     templates = vectors(random, "random", 5_000)
     templates[77] *= 1_000
-    assert encode(coder := fit.fit(templates), templates).loose.tolist() == [77]
+    assert encode(coder := fit(templates), templates).loose.tolist() == [77]
     assert coder.rotation is None, "random vectors have no direction that is worth a rotation"
 
 
@@ -195,7 +201,7 @@ def one_picture_each(templates: NDArray[np.float16], coder: Coder) -> Rows:
 @pytest.mark.parametrize("limit", [1, 10, 50, 100, 4_097])
 def test_a_large_gallery_is_turned_and_equals_brute_force(limit: int) -> None:
     templates = turned_gallery(20_000)
-    coder = fit.fit(templates)
+    coder = fit(templates)
     assert coder.rotation is not None
     assert len(coder.tiers) == 2
     everyone = np.ones(20_000, dtype=bool)
@@ -208,9 +214,9 @@ def test_a_large_gallery_is_turned_and_equals_brute_force(limit: int) -> None:
 
 def test_a_threshold_leaves_almost_nothing_to_compute() -> None:
     templates = turned_gallery(20_000)
-    coder = fit.fit(templates)
+    coder = fit(templates)
     codes = encode(coder, templates)
-    query = coder.queries(templates[5].astype(np.float32))[0]
+    query = queries(coder, templates[5].astype(np.float32))[0]
     sums = codes.tiers[0].astype(np.int64) @ query.codes.astype(np.int64)
     assert (sums >= query.cut(0.9)).sum() < 200
 
@@ -221,7 +227,7 @@ def test_more_faces_than_the_kernel_has_room_for_are_found(order: int) -> None:
     lengths = np.sort(np.linspace(0.1, 1, 20_000).round(3))[::order]
     templates = (np.full((20_000, 32), 1 / 32**0.5) * lengths[:, None]).astype(np.float16)
     probe = np.full(32, 1 / 32**0.5, np.float32)
-    rows = one_picture_each(templates, fit.fit(templates))
+    rows = one_picture_each(templates, fit(templates))
     for limit in (1, 30):
         best = BestFaces(limit)
         scan(rows, [(probe, best)])

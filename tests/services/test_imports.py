@@ -79,7 +79,7 @@ def test_the_endpoints_of_groups_load_neither_numbers_nor_models_nor_pictures(tm
     loaded = modules_after(ASK, tmp_path)
     assert "chalicelib.services.groups.groups" in loaded
     assert not (HEAVY | SLOW) & loaded
-    manifests = {f"chalicelib.vision.packs.{name}" for name in ("calibration", "manifest", "packs")}
+    manifests = {f"chalicelib.vision.packs.{name}" for name in ("manifest", "packs")}
     naming = {"chalicelib.vision", "chalicelib.vision.packs", *manifests}
     """Of the model that a new tenant is searched with."""
     assert {name for name in loaded if name.startswith(("chalicelib.vision", "chalicelib.index"))} <= naming

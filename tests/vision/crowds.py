@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chalicelib.core.pictures import DetectedFace
-from chalicelib.vision.detect.yunet import iou
+from chalicelib.vision.detect.detect import iou
 
 FOUND_IOU = 0.5
 GRID = (8, 3)

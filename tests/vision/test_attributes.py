@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import cmath
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, Gender, Pose
-from chalicelib.vision.describe.attributes import CropModels, emotions, genders
+from chalicelib.vision.describe.attributes import MEAN_FACE, CropModels, beauty, emotions, from_landmarks, genders
 from chalicelib.vision.packs.manifest import Crop, CropModel, CropRole
 from chalicelib.vision.pipeline import FacePipeline
 from tests.photos import OTHER, PORTRAIT, PORTRAITS, STUDIO, of_24_people
@@ -270,3 +272,145 @@ def test_roll_is_clockwise(degrees: int, album: Album, vision: FacePipeline) -> 
     tilted = np.asarray(image.rotate(-degrees, Image.Resampling.BICUBIC, fillcolor=(128, 128, 128)))
     (estimates,) = vision.describe(tilted, vision.detect(tilted))
     assert pose(estimates).roll == pytest.approx(degrees, abs=6)
+
+
+LEAST_FACE_PX = 40
+
+
+def seen_from(pose: Pose, scale: float = 60.0, shift: float = 100.0) -> tuple[tuple[float, float], ...]:
+    """Where the average face's five points lie in a picture: turned by roll, then pitch, then yaw."""
+    yaw, pitch, roll = (math.radians(angle) for angle in (pose.yaw, pose.pitch, pose.roll))
+    about_depth = [[math.cos(roll), -math.sin(roll), 0], [math.sin(roll), math.cos(roll), 0], [0, 0, 1]]
+    about_across = [[1, 0, 0], [0, math.cos(pitch), math.sin(pitch)], [0, -math.sin(pitch), math.cos(pitch)]]
+    about_down = [[math.cos(yaw), 0, math.sin(yaw)], [0, 1, 0], [-math.sin(yaw), 0, math.cos(yaw)]]
+    turned = MEAN_FACE @ (np.array(about_down) @ np.array(about_across) @ np.array(about_depth)).T
+    return tuple((float(x) * scale + shift, float(y) * scale + shift) for x, y, _ in turned)
+
+
+def angles(pose: Pose | None) -> tuple[float, float, float]:
+    assert pose is not None
+    return pose.yaw, pose.pitch, pose.roll
+
+
+TURNS = st.builds(Pose, st.floats(-75, 75), st.floats(-60, 60), st.floats(-170, 170))
+
+
+@given(TURNS, st.floats(10, 500), st.floats(-1e4, 1e4))
+def test_the_average_faces_pose_is_found_whatever_its_size_and_place(pose: Pose, scale: float, shift: float) -> None:
+    assert angles(from_landmarks(seen_from(pose, scale, shift))) == pytest.approx(angles(pose), abs=1e-4)
+
+
+@given(TURNS)
+def test_a_mirrored_face_looks_and_leans_the_other_way(pose: Pose) -> None:
+    left, right, nose, one, other = ((-x, y) for x, y in seen_from(pose))
+    mirrored = from_landmarks((right, left, nose, other, one))
+    assert angles(mirrored) == pytest.approx((-pose.yaw, pose.pitch, -pose.roll), abs=1e-4)
+
+
+@given(TURNS, st.integers(0, 2**32 - 1))
+def test_landmarks_that_are_a_little_off_change_it_little(pose: Pose, seed: int) -> None:
+    """By 2 % of the eyes' distance, as much as landmarks move with the box: by 8 degrees at most."""
+    off = np.random.default_rng(seed).uniform(-0.02, 0.02, (5, 2)) * 60
+    moved = tuple((x + float(dx), y + float(dy)) for (x, y), (dx, dy) in zip(seen_from(pose), off, strict=True))
+    assert facing(from_landmarks(moved)) @ facing(pose) > math.cos(math.radians(8))
+
+
+def facing(pose: Pose | None) -> NDArray[np.float64]:
+    """Where the nose points."""
+    yaw, pitch, _ = (math.radians(angle) for angle in angles(pose))
+    return np.array([math.cos(pitch) * math.sin(yaw), math.sin(pitch), math.cos(pitch) * math.cos(yaw)])
+
+
+@pytest.mark.parametrize("points", [((5.0, 5.0),) * 5, tuple((float(x), 2.0 * x) for x in range(5))])
+def test_a_point_or_a_line_has_none(points: tuple[tuple[float, float], ...]) -> None:
+    assert from_landmarks(points) is None
+
+
+@of_24_people
+def test_it_is_near_the_models(album: Album) -> None:
+    """Of faces of 40 pixels and more: the mean difference in degrees from the pack's model, on the same faces."""
+    off = []
+    for label in [*album.of("people"), *album.of("multi")]:
+        seen = album.seen(label.file)
+        for face, estimates in zip(seen.faces, seen.estimates, strict=True):
+            if face.box.width >= LEAST_FACE_PX:
+                off.append(np.subtract(angles(from_landmarks(face.landmarks)), angles(estimates.pose)))
+                assert estimates.source("pose") == "model"
+    yaw, pitch, roll = np.abs(off).mean(axis=0)
+    assert len(off) > 70
+    assert yaw < 3
+    assert pitch < 9
+    assert roll < 4
+
+
+FRONTAL = Pose(0, 0, 0)
+BOX = Box(-50, -50, 100, 130)
+LITTLE = st.floats(-0.2, 0.2)
+
+
+def face(
+    *, eyes: float = 46, mouth: float = 47, aside: float = 0.0, slant: float = 0.0, nose: float = 0.0
+) -> DetectedFace:
+    """`eyes` pixels apart, the mouth `mouth` below them; the others in distances of the eyes: how far mouth and nose
+    lie beside the axis, and the mouth's right corner below its left."""
+    x, half = aside * eyes, slant * eyes / 2
+    corners = ((x - 20, mouth - half), (x + 20, mouth + half))
+    return DetectedFace(BOX, ((-eyes / 2, 0.0), (eyes / 2, 0.0), (nose * eyes, mouth / 2), *corners), 0.9)
+
+
+@given(st.floats(20, 90), st.floats(20, 90), LITTLE)
+def test_equal_halves_score_a_hundred_whatever_proportions_and_nose(eyes: float, mouth: float, nose: float) -> None:
+    assert beauty(face(eyes=eyes, mouth=mouth, nose=nose), FRONTAL) == pytest.approx(100)
+
+
+@pytest.mark.parametrize("part", ["aside", "slant"])
+def test_a_larger_asymmetry_costs_more(part: str) -> None:
+    scores = [beauty(face(**{part: step}), FRONTAL) for step in (0, 0.02, 0.05, 0.1)]
+    assert scores == sorted(scores, reverse=True)
+    assert len(set(scores)) == len(scores)
+
+
+@given(LITTLE, LITTLE)
+def test_a_face_and_its_mirror_image_score_alike(aside: float, slant: float) -> None:
+    mirrored = face(aside=-aside, slant=-slant)
+    assert beauty(face(aside=aside, slant=slant), FRONTAL) == pytest.approx(beauty(mirrored, FRONTAL))
+
+
+@given(st.floats(0.2, 20), st.floats(-30, 30), st.floats(-1e4, 1e4), LITTLE, LITTLE)
+def test_size_tilt_and_place_change_nothing(
+    scale: float, degrees: float, shift: float, aside: float, slant: float
+) -> None:
+    one = face(aside=aside, slant=slant)
+    turn = cmath.rect(scale, math.radians(degrees))
+    moved = tuple((p.real + shift, p.imag) for p in (complex(*point) * turn for point in one.landmarks))
+    assert beauty(DetectedFace(BOX, moved, 0.9), FRONTAL) == pytest.approx(beauty(one, FRONTAL), abs=1e-3)
+
+
+@pytest.mark.parametrize("pose", [Pose(40, 0, 0), Pose(-40, 0, 0), Pose(0, 40, 0)])
+def test_nothing_is_said_of_a_turned_head(pose: Pose) -> None:
+    assert beauty(face(), pose) is None
+
+
+def test_nothing_is_said_of_landmarks_on_one_spot() -> None:
+    assert beauty(DetectedFace(Box(0, 0, 10, 10), ((1.0, 1.0),) * 5, 0.9), FRONTAL) is None
+
+
+def test_it_is_named_as_a_formula_where_it_is_given(album: Album) -> None:
+    for label in album.of("people"):
+        estimates = album.seen(label.file).estimates[0]
+        assert estimates.source("beauty") == ("heuristic" if estimates.beauty is not None else None)
+        assert estimates.beauty is None or 0 <= estimates.beauty <= 100
+
+
+@of_24_people
+def test_it_favours_no_group_of_people(album: Album) -> None:
+    """Means by what people said of themselves differ by less than their spread."""
+    scores: dict[str, list[float]] = {}
+    for label in album.of("people"):
+        score = album.seen(label.file).estimates[0].beauty
+        for group in ("gender", "ethnicity"):
+            if group in label.notes and score is not None and "/" not in label.notes[group]:
+                scores.setdefault(label.notes[group], []).append(score)
+    means = {group: float(np.mean(found)) for group, found in scores.items()}
+    spread = float(np.std([score for found in scores.values() for score in found]))
+    assert max(means.values()) - min(means.values()) < spread, means

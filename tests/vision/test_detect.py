@@ -15,8 +15,16 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chalicelib.core.pictures import DetectedFace
-from chalicelib.vision.detect.detect import FINE_FACE_PX, MAX_PROPOSALS, TILE_PX, Detector, _tiles
-from chalicelib.vision.detect.yunet import iou, suppress, surest
+from chalicelib.vision.detect.detect import (
+    FINE_FACE_PX,
+    MAX_PROPOSALS,
+    TILE_PX,
+    Detector,
+    _tiles,
+    iou,
+    suppress,
+    surest,
+)
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pictures.crop import about_box, cut

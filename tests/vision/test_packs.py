@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
+import threading
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from chalicelib.bootstrap import AHEAD, VisionAhead, build
 from chalicelib.core.ports import Vision
+from chalicelib.services import Services
+from chalicelib.settings import Settings
+from chalicelib.vision.machine import CpuSlots
 from chalicelib.vision.packs import manifest, packs
-from chalicelib.vision.packs.calibration import DamagedCalibration
+from chalicelib.vision.packs.manifest import DamagedCalibration
 from chalicelib.vision.packs.packs import MissingModel, Pack, State, UnknownPack
+from chalicelib.vision.packs.session import LARGE, Sessions
 from chalicelib.vision.pipeline import FacePipeline
 from regulars.cli import main
 from tests.own_pack import MODEL, NAME, own_pack
@@ -273,3 +284,118 @@ def test_the_pack_brings_a_population_and_an_operators_own_counts_with_its_curve
     del entry["usual"]
     (folder / "calibration.json").write_text(json.dumps({model: entry}))
     assert len(packs.at(tmp_path).manifest.population().rows) == 0
+
+
+LOADS = """
+from chalicelib.vision.packs import packs
+from chalicelib.vision.packs.session import Sessions
+
+pack = packs.at()
+Sessions(pack).load(pack.manifest.detector.file)
+"""
+
+
+def test_it_leaves_nothing_in_the_home_folder_and_calls_nobody(tmp_path: Path) -> None:
+    """onnxruntime would keep a device's id and a queue of events there, and send them to its makers."""
+    home = {**os.environ, "HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    subprocess.run(
+        [sys.executable, "-c", LOADS], env={k: v for k, v in home.items() if k != "ORT_DISABLE_TELEMETRY"}, check=True
+    )
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+def test_a_run_on_two_threads_has_the_answer_of_a_run_on_one(pack: Pack) -> None:
+    file, two = pack.manifest.detector.file, CpuSlots(2)
+    batch = np.random.default_rng(1).uniform(0, 255, (1, 3, 640, 640)).astype(np.float32)
+    assert batch.size >= LARGE
+    alone, together = Sessions(pack), Sessions(pack, two)
+    with two.slot():
+        answers = together.run(file, batch)
+    assert [threads for _, threads in together._sessions] == [2]
+    for name, one in alone.run(file, batch).items():
+        assert np.array_equal(answers[name], one)
+
+
+def test_what_the_runtime_writes_at_its_start_is_in_the_log_of_a_function_as_json(tmp_path: Path) -> None:
+    """On arm64 in Lambda, onnxruntime's C code writes of what is not in /sys. This runtime does nothing else."""
+    (tmp_path / "onnxruntime.py").write_text(r"import os; os.write(2, b'Error in cpuinfo: no list\nand no other')")
+    program = """
+import logging, os
+logging.basicConfig()
+from chalicelib.api import observability
+observability.log_as_json(os.environ)
+import chalicelib.vision.packs.session
+os.write(2, b'the end')
+"""
+    environ = {**os.environ, "AWS_LAMBDA_FUNCTION_NAME": "ingest", "PYTHONPATH": f"{tmp_path}:{Path.cwd()}"}
+    done = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=True)
+    *lines, end = done.stderr.split("\n")
+    assert [json.loads(line)["message"] for line in lines if line] == [
+        "onnxruntime: Error in cpuinfo: no list",
+        "onnxruntime: and no other",
+    ]
+    assert end == "the end"
+
+
+LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "ingest"}
+
+
+class Provided:
+    """A provider that counts its calls."""
+
+    def __init__(self, folder: Path, vision: Callable[[], Vision]) -> None:
+        self.services, self.calls = build(Settings(storage=folder), vision=vision), 0
+
+    def __call__(self) -> Services:
+        self.calls += 1
+        return self.services
+
+
+def ended() -> None:
+    for thread in threading.enumerate():
+        if thread.name == AHEAD:
+            thread.join()
+
+
+@pytest.mark.parametrize("describes", [True, False])
+def test_it_loads_what_the_first_picture_needs(pack: Pack, album: Album, tmp_path: Path, describes: bool) -> None:
+    folder = tmp_path / pack.manifest.name
+    folder.mkdir()
+    for file in pack.files:
+        (folder / file.name).write_bytes(pack.content(file.name))
+    pipeline = FacePipeline(Pack(pack.manifest, folder))
+    VisionAhead(Provided(tmp_path / "data", lambda: pipeline), LAMBDA).begin(describes=describes)
+    ended()
+    shutil.rmtree(folder)
+    seen = album.seen(PORTRAIT)
+    assert pipeline.detect(seen.image) == seen.faces
+    assert np.array_equal(pipeline.embed(seen.image, seen.faces), seen.embeddings)
+    if describes:
+        assert pipeline.describe(seen.image, seen.faces) == seen.estimates
+    else:
+        with pytest.raises(MissingModel, match="missing"):
+            pipeline.describe(seen.image, seen.faces)
+
+
+def test_a_fault_is_told_to_the_request_that_needs_the_models(tmp_path: Path) -> None:
+    def missing() -> Vision:
+        raise MissingModel("a file is missing")
+
+    provide = Provided(tmp_path, missing)
+    VisionAhead(provide, LAMBDA).begin(describes=True)
+    ended()
+    with pytest.raises(MissingModel, match="a file is missing"):
+        provide.services.tenant_vision.of("any")
+
+
+def test_it_happens_once_and_only_in_a_function(tmp_path: Path) -> None:
+    def missing() -> Vision:
+        raise MissingModel("a file is missing")
+
+    provide = Provided(tmp_path, missing)
+    for environ, calls in (({}, 0), (LAMBDA, 1)):
+        ahead = VisionAhead(provide, environ)
+        for _ in range(2):
+            ahead.begin(describes=True)
+            ended()
+        assert provide.calls == calls

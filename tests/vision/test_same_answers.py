@@ -23,12 +23,9 @@ from tests.vision.album import Album, Seen
 
 ANSWERS = Path(__file__).with_name("answers.json")
 FILES = (
-    "people/london_005_neutral.jpg",
-    "people/obama_partial_1.jpg",
-    "multi/two_people.jpg",
-    "multi/corridor_walk.jpg",
+    "people/london_005_neutral.jpg", "people/obama_partial_1.jpg", "multi/two_people.jpg", "multi/corridor_walk.jpg",
     "multi/montage_6.jpg",
-)
+)  # fmt: skip
 """A portrait, a face at the border, large, tiny and many faces."""
 
 VALUES = 16

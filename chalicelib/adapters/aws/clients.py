@@ -3,6 +3,9 @@
 Clients are botocore's: boto3 would add features that nothing here uses, and 50 ms. Importing botocore takes as much
 again, and creating a client 20 to 50 ms. So each client is created at its first call: most functions' first requests
 need only one or two of them.
+
+`in_a_thread` makes calls to storage beside the caller's own: each answer takes milliseconds, in which nothing is
+computed.
 """
 
 from __future__ import annotations
@@ -15,6 +18,13 @@ from chalicelib.core.lazy import lazy
 
 if TYPE_CHECKING:
     from botocore.config import Config
+
+
+from contextvars import copy_context
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 _CONNECT_TIMEOUT_S = 2
 _CONNECTIONS = 50
@@ -96,3 +106,21 @@ def _session() -> Any:
     from botocore.session import Session
 
     return Session()
+
+
+_T = TypeVar("_T")
+
+_AT_ONCE = 4
+"""More than one invocation of a function begins. What finds no thread free, waits for one."""
+
+
+def in_a_thread(work: Callable[[], _T], /) -> Callable[[], _T]:
+    """Begin the work in a thread, as core.ports.Beside says. The work begins none itself."""
+    return _threads().submit(copy_context().run, work).result
+
+
+@cache
+def _threads() -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor
+
+    return ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="beside")

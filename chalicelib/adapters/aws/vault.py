@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.adapters.aws.errors import translated
-from chalicelib.adapters.limits.vault import require_secret
+from chalicelib.adapters.limits.texts import require_secret
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.lazy import lazy
 

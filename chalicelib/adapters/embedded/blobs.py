@@ -2,11 +2,17 @@
 
 An object's path is its key, so a folder can be copied to S3, or back, as it is. Unlike S3, a folder cannot hold both
 `a` and `a/b`: storing the second raises InvalidInput.
+
+Also what else is to be known of a data folder: its disk, and what a killed backup left in it (links to pictures, and a
+copy of the database).
 """
 
 from __future__ import annotations
 
+import fcntl
+import logging
 import os
+import shutil
 import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,7 +24,7 @@ from tempfile import mkstemp
 
 from chalicelib.adapters.limits.blobs import require_key, require_listing_limit, require_prefix, require_range
 from chalicelib.core.errors import Busy, InvalidInput, StorageUnavailable
-from chalicelib.core.ports import BlobInfo
+from chalicelib.core.ports import BlobInfo, Disk
 
 _NO_OBJECT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _TEMPORARY = ".temporary"
@@ -226,3 +232,36 @@ def _translated() -> Iterator[None]:
         yield
     except OSError as error:
         raise StorageUnavailable(f"the folder of objects cannot be used: {error.strerror}") from error
+
+
+def disk_of(folder: Path) -> Disk:
+    """Measure the disk that the folder is on. Raises StorageUnavailable."""
+    try:
+        found = shutil.disk_usage(folder)
+    except OSError as error:
+        raise StorageUnavailable(f"the data folder cannot be measured: {error.strerror}") from error
+    return Disk(found.free, found.total)
+
+
+_log = logging.getLogger(__name__)
+
+BACKUP = ".backup"
+"""Folder in which a backup is put together: on the objects' own disk, so that they can be linked."""
+BACKUP_LOCK = "backup.lock"
+"""File that a backup locks while it has that folder."""
+
+
+def remove_killed_backup(folder: Path) -> None:
+    """Remove the folder of a backup in the data folder, unless one is under way. Log if only another user may."""
+    left = folder / BACKUP
+    try:
+        with (folder / BACKUP_LOCK).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(left, ignore_errors=True)
+    except (FileNotFoundError, BlockingIOError):
+        return
+    except PermissionError:
+        pass  # root backs up what a service of another user has: its lock and its folder are root's
+    with suppress(FileNotFoundError):
+        user = left.stat().st_uid
+        _log.warning("%s cannot be deleted: if no backup goes on, one was killed; delete it as user %d", left, user)

@@ -13,8 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.adapters.embedded.file import SqliteFile
-from chalicelib.adapters.limits.attributes import EXACT, item_from_json, item_to_json
-from chalicelib.adapters.limits.items import failed, is_number, item_size, refuse_illegal, require_key
+from chalicelib.adapters.limits.items import (
+    EXACT,
+    failed,
+    is_number,
+    item_from_json,
+    item_size,
+    item_to_json,
+    refuse_illegal,
+    require_key,
+)
 from chalicelib.adapters.limits.span import Position, Queries, Span
 from chalicelib.core.errors import ConditionFailed, InvalidInput, StorageUnavailable
 from chalicelib.core.ports import Action, Check, Delete, Item, Put, Table, Update

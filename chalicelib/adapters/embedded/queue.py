@@ -8,7 +8,7 @@ import uuid
 from pathlib import Path
 
 from chalicelib.adapters.embedded.file import SqliteFile
-from chalicelib.adapters.limits.queue import require_message, require_receive, require_visibility
+from chalicelib.adapters.limits.texts import require_message, require_receive, require_visibility
 from chalicelib.core.ports import Clock, Message
 from chalicelib.core.values import milliseconds
 

@@ -20,8 +20,7 @@ from socket import AF_INET, AF_INET6, IPPROTO_TCP, SOCK_STREAM, getaddrinfo, soc
 from threading import BoundedSemaphore, Thread
 from typing import TYPE_CHECKING
 
-from chalicelib.adapters.web.address import Address, is_public
-from chalicelib.adapters.web.url import PORTS, Target
+from chalicelib.adapters.web.url import PORTS, Address, Target, is_public
 from chalicelib.core.errors import Busy, Unusable
 
 if TYPE_CHECKING:

@@ -9,7 +9,6 @@ from functools import partial
 from http.client import HTTPException
 from ipaddress import IPv4Network, IPv6Network
 
-from chalicelib.adapters.web.address import Address, is_public
 from chalicelib.adapters.web.connection import (
     MAX_HEAD_BYTES,
     Connector,
@@ -20,7 +19,7 @@ from chalicelib.adapters.web.connection import (
     dial,
     resolve,
 )
-from chalicelib.adapters.web.url import Target, read_url
+from chalicelib.adapters.web.url import Address, Target, is_public, read_url
 from chalicelib.core.errors import InvalidInput, Unusable
 
 LIMIT_S = 10.0

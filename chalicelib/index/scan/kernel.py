@@ -15,8 +15,7 @@ from struct import Struct, unpack_from
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.index.scan.call import Call, of_coder
-from chalicelib.index.scan.coder import COLUMNS, CodedRows, Coder, Query, Tier
+from chalicelib.index.scan.coder import COLUMNS, Call, CodedRows, Coder, Query, Tier, of_coder
 from chalicelib.index.scan.rows import BestFaces, Found, Rows, exact_scores
 
 VERSION = 5
@@ -63,7 +62,10 @@ class Kernel:
         self._search.argtypes = [_POINTER, ctypes.c_int64, *[ctypes.c_char_p] * 3, _POINTER]
 
     def queries(self, coder: Coder, probe: NDArray[np.float32]) -> tuple[Query, ...]:
-        """Code the probe for each tier."""
+        """Code the probe for each tier, as every search does.
+
+        The first query's slack covers the errors of rotation and rounding.
+        """
         told = of_coder(coder)
         room, _ = self._searched(told, coder, [(probe, BestFaces(0))])
         call = Call.from_buffer(room)

@@ -10,8 +10,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.index.scan.call import Call, at, of_coder
-from chalicelib.index.scan.coder import CodedRows, Coder
+from chalicelib.index.scan.coder import Call, CodedRows, Coder, at, of_coder
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,8 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.index.scan.coder import CodedRows, Coder, encode
-from chalicelib.index.scan.fit import fit
-from chalicelib.index.snapshots.face_ids import FaceIds
-from chalicelib.index.snapshots.segment import Segment
+from chalicelib.index.scan.coder import CodedRows, Coder, encode, fit
+from chalicelib.index.snapshots.segment import FaceIds, Segment
 
 
 def empty(model: str) -> Segment:

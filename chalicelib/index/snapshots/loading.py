@@ -1,10 +1,21 @@
-"""Start of a gallery in memory: the newest undamaged snapshot or, if none is left, the faces themselves."""
+"""Start of a gallery in memory: the newest undamaged snapshot or, if none is left, the faces themselves.
+
+A snapshot's parts are downloaded side by side, each checked and put in its place. The sections that every search reads
+go into memory. A search looks at few rows of the templates, so these go into a file that is mapped into memory; a face
+then takes a third of the memory. A snapshot of one part stays in memory as it came.
+
+`past` gives a gallery as it was at an earlier seq, as long as a snapshot and the journal reach back to it.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
+
+import numpy as np
 
 from chalicelib.core import keys
 from chalicelib.core.errors import WrongModel
@@ -16,10 +27,75 @@ from chalicelib.core.shards import WHOLE, Shard
 from chalicelib.core.templates import compared
 from chalicelib.core.users import gallery_group
 from chalicelib.index.gallery import Gallery
+from chalicelib.index.journal import tail
 from chalicelib.index.snapshots import build_segment
-from chalicelib.index.snapshots.fetch import fetch
-from chalicelib.index.snapshots.scratch import Place
-from chalicelib.index.snapshots.segment import DamagedSnapshot, Segment
+from chalicelib.index.snapshots.scratch import Place, Scratch
+from chalicelib.index.snapshots.segment import (
+    PART,
+    PREFIX,
+    DamagedSnapshot,
+    Layout,
+    Segment,
+    assemble,
+    check_part,
+    decode,
+    header_length,
+    read_layout,
+)
+from chalicelib.index.view import View
+
+SIDE_BY_SIDE = 8
+"""Requests at once: one S3 connection is slower than a function's network."""
+
+
+def fetch(blobs: BlobStore, key: str, place: Place) -> Segment | None:
+    """Download the snapshot; None if there is no such object. Raises DamagedSnapshot, StorageUnavailable, Busy."""
+    size = blobs.size(key)
+    if size is None:
+        return None
+    head = _range(blobs, key, 0, min(max(size, 1), PART))
+    if len(head) == size:
+        return decode(head)
+    length = header_length(head[:PREFIX])
+    if length > size:
+        raise DamagedSnapshot(f"its header is longer than its {size} bytes")
+    if length > len(head):
+        head = _range(blobs, key, 0, length)
+    return _loaded(blobs, key, read_layout(head[:length], size), place)
+
+
+def _loaded(blobs: BlobStore, key: str, layout: Layout, place: Place) -> Segment:
+    hot_bytes, cold_bytes = layout.cold_at - layout.body_at, layout.size - layout.cold_at
+    with place(hot_bytes, cold_bytes) as (descriptor, mapped):
+        hot = np.empty(hot_bytes, dtype=np.uint8)
+
+        def load(number: int) -> None:
+            begin = number * PART
+            part = _range(blobs, key, layout.body_at + begin, min(PART, layout.size - layout.body_at - begin))
+            check_part(layout, number, part)
+            split = min(max(len(hot) - begin, 0), len(part))
+            hot[begin : begin + split] = np.frombuffer(part, np.uint8, split)
+            _write(descriptor, memoryview(part)[split:], begin + split - len(hot))
+
+        with ThreadPoolExecutor(SIDE_BY_SIDE) as threads:
+            for _ in threads.map(load, range(len(layout.checksums))):
+                pass
+    return assemble(layout, hot.data, memoryview(mapped), on_disk=True)
+
+
+def _write(descriptor: int, data: memoryview, at: int) -> None:
+    """Write all of the data: one call may write less."""
+    while data:
+        written = os.pwrite(descriptor, data, at)
+        at, data = at + written, data[written:]
+
+
+def _range(blobs: BlobStore, key: str, begin: int, length: int) -> bytes:
+    part = blobs.get_range(key, begin, length)
+    if part is None:
+        raise DamagedSnapshot("it was deleted while it was read")
+    return part
+
 
 _log = logging.getLogger(__name__)
 
@@ -134,3 +210,36 @@ def from_faces(items: ItemStore, tenant: str, model: str, shard: Shard = WHOLE) 
         if shard.holds(id_)
     )
     return Gallery(model, build_segment.from_faces(model, seq, held), shard)
+
+
+def past(items: ItemStore, blobs: BlobStore, tenant: str, model: str, seq: int) -> View | None:
+    """Return a tenant's whole gallery as it was at `seq`; None if what it was made of is no longer kept."""
+    pointer = pointer_of(items, tenant, model)
+    names = [key for key in (pointer["snapshots"] if pointer else ()) if keys.seq_of_snapshot(key) <= seq]
+    for key in reversed(names):
+        segment = _read(blobs, key)
+        if segment is not None and (view := _followed(items, tenant, Gallery(model, segment), seq)) is not None:
+            return view
+    return _followed(items, tenant, Gallery(model, None), seq)
+
+
+def earliest(items: ItemStore, tenant: str, model: str) -> int:
+    """Return the lowest seq from which on the gallery can be made as it was."""
+    pointer = pointer_of(items, tenant, model)
+    kept = [0, *(keys.seq_of_snapshot(key) for key in (pointer["snapshots"] if pointer else ()))]
+    return next((seq for seq in kept if tail(items, tenant, seq, kept[-1]) is not None), kept[-1])
+
+
+def _followed(items: ItemStore, tenant: str, gallery: Gallery, seq: int) -> View | None:
+    entries = tail(items, tenant, gallery.view.seq, seq)
+    if entries is None:
+        return None
+    with gallery.changing:
+        return gallery.apply(entries, seq)
+
+
+def _read(blobs: BlobStore, key: str) -> Segment | None:
+    try:
+        return fetch(blobs, key, Scratch().file)
+    except DamagedSnapshot:
+        return None

@@ -1,4 +1,18 @@
-"""Age, gender and emotion from the pack's models."""
+"""Age, gender, emotion, liveness and head pose from the pack's models; beauty and pose from landmarks.
+
+Liveness is presentation attack detection, passive, from one picture: does a face look like one before the camera, or
+like a picture of one? In ISO/IEC 30107-3's terms, an attack that passes counts for APCER, and a live face that is
+rejected for BPCER. docs/vision.md has what is known of both. In short: mostly the edge of the paper or screen about the
+face reveals an attack, and an attack that fills the picture passes. Advice, not proof. services/models/estimation
+applies the tenant's limit.
+
+Beauty is how squarely a face's mouth stands under its eyes: a figure of symmetry and nothing else, which does not say
+how attractive anybody finds the face (docs/vision.md). The tip of the nose does not count: it stands before the other
+landmarks, so that it shows how the head is turned.
+
+Pose: yaw > 0, the nose points to the image's right; pitch > 0, it points down; roll > 0, the head is tilted clockwise
+in the image.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +23,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.core.pictures import DetectedFace, Gender
-from chalicelib.vision.cpu_slots import Work
+from chalicelib.core.pictures import DetectedFace, Gender, Pose
 from chalicelib.vision.detect import align
+from chalicelib.vision.detect.align import Points
+from chalicelib.vision.machine import Work
 from chalicelib.vision.packs.manifest import WHITE, Crop, CropModel, CropRole
 from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pictures.crop import about_box, batch, brightened, cut, cut_inside
@@ -131,3 +146,78 @@ def emotions(looks: Sequence[Looks], models: Sequence[CropModel]) -> tuple[tuple
         probabilities[happy] = both - probabilities[neutral]
     falling = np.argsort(-probabilities, kind="stable")
     return tuple((labels[index], float(probabilities[index])) for index in falling)
+
+
+LIVE = "live"
+
+
+def liveness(logits: NDArray[np.float32], labels: Sequence[str]) -> float:
+    """Return the probability, 0..1, of the labels "live", from (looks, labels) logits."""
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    probabilities = (shifted / shifted.sum(axis=1, keepdims=True)).mean(axis=0)
+    return float(sum(value for value, label in zip(probabilities, labels, strict=True) if label == LIVE))
+
+
+ASYMMETRY_SPREAD = 0.06
+"""How far the mouth's middle lies beside the face's axis, and one of its corners below the other, over the distance of
+the eyes. Half of all portraits have less than 0.03."""
+
+LARGEST_YAW_DEG = 12.0
+LARGEST_PITCH_DEG = 20.0
+"""Largest turn of the head: beyond it the picture does not show the face's own symmetry."""
+
+
+def beauty(face: DetectedFace, pose: Pose | None) -> float | None:
+    """Score the symmetry, 0..100; None if the head is turned too far or the landmarks cannot be measured.
+
+    100 exp(-(a^2 + b^2) / 2), each letter an asymmetry over its spread.
+    """
+    if pose is not None and (abs(pose.yaw) > LARGEST_YAW_DEG or abs(pose.pitch) > LARGEST_PITCH_DEG):
+        return None
+    left_eye, right_eye, _, left_corner, right_corner = (complex(x, y) for x, y in face.landmarks)
+    across = right_eye - left_eye
+    if abs(across) < 1:
+        return None
+    # relative to the middle of the eyes, which then lie level and 1 apart
+    left, right = ((corner - (left_eye + right_eye) / 2) / across for corner in (left_corner, right_corner))
+    aside, slant = (left + right).real / 2, (right - left).imag
+    return 100 * math.exp(-(aside**2 + slant**2) / ASYMMETRY_SPREAD**2 / 2)
+
+
+MEAN_FACE = np.array([[-0.5, 0.0, 0.0], [0.5, 0.0, 0.0], [0.0, 0.55, 0.5], [-0.42, 1.075, 0.0], [0.42, 1.075, 0.0]])
+"""Eyes, nose tip and mouth corners of the average face: right, down and forward, in eye distances. Right and down are
+the means of the labelled portraits that look ahead. Forward, the nose tip lies about 32 mm before eyes and mouth; the
+eyes are 63 mm apart."""
+
+LEAST_SCALE_PX = 1.0
+"""Fewest pixels of the eye distance, and of the face's other direction, that can be measured."""
+
+
+def pose(looks: NDArray[np.float32]) -> Pose:
+    """Make the pose from a model's (1, 3) yaw, pitch and roll."""
+    yaw, pitch, roll = (float(value) for value in looks[0])
+    return Pose(yaw, pitch, roll)
+
+
+def from_landmarks(landmarks: Points) -> Pose | None:
+    """Find the pose of the average face that fits the landmarks best; None if they are a point or a line.
+
+    Weak perspective: the affine map from MEAN_FACE to the landmarks by least squares (the first step of POSIT,
+    DeMenthon & Davis 1995, doi 10.1007/BF01450852), then the rotation nearest to it, by its singular vectors. It is
+    exact for the average face at any pose. A person's own proportions, such as a low nose, show up as pitch.
+    """
+    points = np.array(landmarks, np.float64)
+    affine = _FROM_MEAN_FACE @ (points - points.mean(axis=0))
+    left, scales, right = np.linalg.svd(affine.T, full_matrices=False)
+    if scales[1] < LEAST_SCALE_PX:
+        return None
+    across, down = left @ right
+    forward = np.cross(across, down)
+    pitch = math.asin(min(max(float(down[2]), -1.0), 1.0))
+    # In the rotation yaw after pitch after roll, column three is the nose's direction; row two has the rest.
+    yaw = math.atan2(float(across[2]), float(forward[2]))
+    roll = math.atan2(float(down[0]), float(down[1]))
+    return Pose(math.degrees(yaw), math.degrees(pitch), math.degrees(roll))
+
+
+_FROM_MEAN_FACE = np.linalg.pinv(MEAN_FACE - MEAN_FACE.mean(axis=0))

@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.vision.cpu_slots import Work
+from chalicelib.vision.machine import Work
 from chalicelib.vision.packs.manifest import EmbeddingRole
 from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pictures.crop import batch

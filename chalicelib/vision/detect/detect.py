@@ -7,24 +7,36 @@ The second look decides. It cuts out each proposal and shows it to the detector 
 most certain. A real face is found at every scale; flags, foliage and wheels look like one at a single scale only and
 are dropped. The second look also gives the final box and landmarks, so they do not depend on the face's size in the
 picture.
+
+YuNet's outputs are decoded to faces as libfacedetection.train and OpenCV's FaceDetectorYN do. A face is a row of 15: x,
+y, width, height, five landmarks x, y (eye, eye, nose tip, mouth corner, mouth corner; image left before right), score.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.core.pictures import Box, DetectedFace
-from chalicelib.vision.cpu_slots import Work
-from chalicelib.vision.detect.frame import frame_of
-from chalicelib.vision.detect.yunet import YuNet, iou, suppress, surest
+from chalicelib.vision.machine import Work
 from chalicelib.vision.packs.manifest import DetectorRole
 from chalicelib.vision.packs.session import Sessions
-from chalicelib.vision.pictures.planes import Planes, interpolated, planes_of, resized
+from chalicelib.vision.pictures.crop import (
+    Planes,
+    Square,
+    canvas,
+    cut_turned,
+    interpolated,
+    is_plain,
+    planes_of,
+    resized,
+    square_of,
+)
 
 LARGEST_ZOOM = 4
 """How much a small picture without proposals is enlarged for the finer look, at most: beyond it is only blur."""
@@ -114,7 +126,7 @@ class Detector:
     def propose(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Propose faces: rows, most certain first, and a mask of those found with certainty by both whole looks.
 
-        The rows are (n, 15) as in vision/detect/yunet.py, in the picture's pixels. A row in the mask is the mean of
+        The rows are (n, 15) as in vision/detect/detect.py, in the picture's pixels. A row in the mask is the mean of
         both looks.
         """
         height, width = image.shape[:2]
@@ -299,3 +311,128 @@ def _face(row: NDArray[np.float32]) -> DetectedFace:
         landmarks=tuple((values[at], values[at + 1]) for at in range(4, 14, 2)),
         score=min(values[14], 1.0),
     )
+
+
+GRID = 32
+"""Canvas sides are multiples of this, the detector's coarsest stride."""
+
+LARGEST = 10.0
+"""Largest log of a box's side in strides. Larger values are nonsense, and the limit prevents overflow."""
+
+
+class YuNet:
+    """The pack's detector, on pictures of any size."""
+
+    def __init__(self, sessions: Sessions, role: DetectorRole) -> None:
+        self._sessions = sessions
+        self._role = role
+
+    def rows(self, pictures: Sequence[Planes], score: float) -> list[NDArray[np.float32]]:
+        """Return the (n, 15) rows that reach `score` for each of the pictures of one size, in their own pixels."""
+        filled = canvas(pictures, self._role.channels, GRID)
+        outputs = self._sessions.run(self._role.file, filled)
+        return decode(outputs, filled.shape[3], self._role.strides, score)
+
+
+def decode(
+    outputs: Mapping[str, NDArray[np.float32]], width_px: int, strides: Sequence[int], score: float
+) -> list[NDArray[np.float32]]:
+    """Decode all cells that reach `score`: (n, 15) for each picture of the batch, without suppressing overlaps."""
+    levels = [_level(outputs, width_px, stride, score) for stride in strides]
+    pictures, rows = (np.concatenate(parts) for parts in zip(*levels, strict=True))
+    return [rows[pictures == picture] for picture in range(len(outputs[f"cls_{strides[0]}"]))]
+
+
+def _level(
+    outputs: Mapping[str, NDArray[np.float32]], width_px: int, stride: int, score: float
+) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+    """Decode one level of all pictures: the rows, and the index of each row's picture."""
+    squares = outputs[f"cls_{stride}"][:, :, 0] * outputs[f"obj_{stride}"][:, :, 0]  # each of 0..1
+    pictures, cells = np.nonzero(squares >= score**2)
+    scores = np.sqrt(squares[pictures, cells])
+    at = np.stack([cells % (width_px // stride), cells // (width_px // stride)], axis=1).astype(np.float32)
+    box = outputs[f"bbox_{stride}"][pictures, cells]
+    centre = (at + box[:, :2]) * stride
+    size = np.exp(np.minimum(box[:, 2:4], LARGEST)) * stride
+    landmarks = (np.tile(at, 5) + outputs[f"kps_{stride}"][pictures, cells]) * stride
+    return pictures, np.concatenate([centre - size / 2, size, landmarks, scores[:, None]], axis=1)
+
+
+def iou(box: NDArray[np.float32], boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return intersection over union of rows that begin with x, y, width, height, broadcast against each other."""
+    left_top = np.maximum(box[..., :2], boxes[..., :2])
+    right_bottom = np.minimum(box[..., :2] + box[..., 2:4], boxes[..., :2] + boxes[..., 2:4])
+    sides = np.maximum(right_bottom - left_top, 0)
+    both = sides[..., 0] * sides[..., 1]
+    return np.asarray(both / (box[..., 2] * box[..., 3] + boxes[..., 2] * boxes[..., 3] - both))
+
+
+def surest(rows: NDArray[np.float32], most: int) -> NDArray[np.float32]:
+    """Return the `most` rows of highest score, that first; all of them as they are if there are no more."""
+    return rows if len(rows) <= most else np.asarray(rows[np.argsort(-rows[:, 14], kind="stable")[:most]])
+
+
+def suppress(rows: NDArray[np.float32], limit: float, most: int | None = None) -> NDArray[np.float32]:
+    """Drop rows that overlap a better one by more than `limit`: greedy non-maximum suppression, highest score first.
+
+    It ends when it has kept `most` rows.
+    """
+    rest = rows[np.argsort(-rows[:, 14], kind="stable")]
+    kept: list[NDArray[np.float32]] = []
+    while len(rest) and len(kept) != most:
+        kept.append(rest[0].copy())  # a view would keep all of this round's rows
+        rest = rest[1:][iou(rest[0], rest[1:]) <= limit]
+    return np.stack(kept) if kept else rows[:0]
+
+
+LOOK_FACTOR = 2.0
+"""Side of the second look's square over the box's longer side. The square is shown in the two sizes of the manifest's
+`looks`: a model is sometimes mistaken at one size, seldom at both."""
+
+LEVEL_RADIANS = math.radians(10)
+"""Eyes that slope more than this are made level for a look. The detector works best up to about twice that slope."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A square of the picture for a second look, turned clockwise about its centre by `turn` radians."""
+
+    square: Square
+    turn: float
+
+    def seen(self, image: NDArray[np.uint8], size: int) -> Planes:
+        """Return the square's planes, `size` pixels a side; black outside the picture."""
+        if self.turn:
+            return planes_of(cut_turned(image, self.square, self.turn, size))
+        return square_of(image, self.square, size)
+
+    def back(self, rows: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+        """Convert rows found in the look of `size` pixels to the picture's pixels.
+
+        A turned box becomes the upright box about the ellipse that it holds, because heads are round.
+        """
+        scale, half = self.square.side / size, self.square.side / 2
+        cos, sin = math.cos(self.turn), math.sin(self.turn)
+        turned = np.array([[cos, sin], [-sin, cos]], np.float32)
+        centre = np.array([self.square.x + half, self.square.y + half], np.float32)
+        sides = rows[:, 2:4] * scale
+        size_back = np.sqrt(sides**2 @ turned.T**2)
+        middle = ((rows[:, :2] + rows[:, 2:4] / 2) * scale - half) @ turned + centre
+        landmarks = ((rows[:, 4:14].reshape(-1, 5, 2) * scale - half) @ turned + centre).reshape(-1, 10)
+        return np.concatenate([middle - size_back / 2, size_back, landmarks, rows[:, 14:]], axis=1, dtype=np.float32)
+
+
+def frame_of(row: NDArray[np.float32], turn: float | None, size: int) -> Frame:
+    """Make the frame about the row's box, turned by `turn` radians or, with None, so that the eyes are level.
+
+    It begins at a whole pixel if a look of `size` needs that (`is_plain`).
+    """
+    x, y, width, height = (float(value) for value in row[:4])
+    side = LOOK_FACTOR * max(width, height)
+    left, top = x + (width - side) / 2, y + (height - side) / 2
+    if turn is None:
+        level = math.atan2(row[7] - row[5], row[6] - row[4])
+        turn = level if abs(level) > LEVEL_RADIANS else 0.0
+    if turn or not is_plain(side, size):
+        return Frame(Square(left, top, side), turn)
+    return Frame(Square(round(left), round(top), side), turn)

@@ -1,4 +1,7 @@
-"""A model pack's manifest: its files, and which file each role of the pipeline uses, and how."""
+"""A model pack's manifest: its files, and which file each role of the pipeline uses, and how.
+
+Also the files of impostor-score curves and populations: a pack's own, and those that `regulars calibrate` measured.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +14,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from chalicelib.core.decision import ImpostorCurve
-from chalicelib.core.population import Population
-from chalicelib.vision.packs import calibration
-from chalicelib.vision.packs.calibration import Measured
+from chalicelib.core.population import NEAREST, Population
 
 SCHEMA = 1
 CHECKED = "manifest.json"
 """In a package: the manifest, whose files were checked when it was made (infra/package.py)."""
 DECODE = "yunet"
-"""How a detector's outputs are read (vision/detect/yunet.py)."""
+"""How a detector's outputs are read (vision/detect/detect.py)."""
 
 NO_CROPS = ("detector", "embedding", "quality")
 """Roles that do not take a square crop."""
@@ -151,7 +152,7 @@ class CropRole:
 class Manifest:
     """Contents of a pack. `crops` holds the optional roles by name: age, gender, emotion, head_pose, liveness.
 
-    Without head_pose the pose is computed from the landmarks (vision/describe/pose.py).
+    Without head_pose the pose is computed from the landmarks (vision/describe/attributes.py).
     """
 
     name: str
@@ -172,7 +173,7 @@ class Manifest:
 
     def population(self) -> Population:
         """Read the population by which scores are judged. Raises DamagedCalibration, OSError."""
-        return calibration.population(self.measured.rows, self.measured.usual, self.embedding.dimensions)
+        return population(self.measured.rows, self.measured.usual, self.embedding.dimensions)
 
 
 def table(folder: Path) -> dict[str, Any]:
@@ -196,7 +197,7 @@ def read(folder: Path) -> Manifest:
         _require_channels(name, roles[name], CHANNELS[:2])
     embedding = _made(EmbeddingRole, roles["embedding"])
     calibration_file = folder / data["calibration"]
-    measured = calibration.read(calibration_file, embedding.model)
+    measured = measured_of(calibration_file, embedding.model)
     if measured is None:
         raise ValueError(f"the embedding {embedding.model} has no curve in {calibration_file}")
     quality = roles.get("quality")
@@ -232,7 +233,7 @@ def calibrated(manifest: Manifest, file: Path) -> Manifest:
     Raises DamagedCalibration, OSError.
     """
     model = manifest.embedding.model
-    measured = calibration.read(file, model)
+    measured = measured_of(file, model)
     if measured is None:
         _log.warning(
             "%s has no curve of %s and is passed over: measure it again with `regulars calibrate`", file, model
@@ -287,3 +288,61 @@ def _made(kind: Callable[..., Record], table: Mapping[str, Any], **given: Any) -
 def _frozen(value: Any) -> Any:
     """Turn lists, also nested ones, into tuples."""
     return tuple(map(_frozen, value)) if isinstance(value, list) else value
+
+
+POPULATION = "population.npy"
+"""File of a population's rows beside its curve: (n, dimensions) float16."""
+
+_WRONG = (ValueError, TypeError, AttributeError, RecursionError)
+"""Errors for bytes that are not text, text that is not JSON, and JSON without a curve in its place."""
+
+
+class DamagedCalibration(ValueError):
+    """Error for a file whose curves cannot be read; the message names it."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The curve of a model, and the population that it was measured with.
+
+    `usual`: see core/population.py; None if scores were not judged by a population.
+    `rows`: the file of the population beside the curve; None if there is none, and the pack's own counts.
+    """
+
+    curve: ImpostorCurve
+    usual: float | None
+    rows: Path | None
+
+
+def measured_of(file: Path, model: str) -> Measured | None:
+    """Read what was measured of the model; None if the file has nothing of it. Raises DamagedCalibration, OSError."""
+    try:
+        entries = json.loads(file.read_bytes())
+        if not isinstance(entries, dict):
+            raise TypeError("it holds no curves by model")
+        if model not in entries:
+            return None
+        usual, rows = entries[model].get("usual"), file.parent / POPULATION
+        curve = ImpostorCurve.from_calibration(entries[model])
+        return Measured(curve, None if usual is None else float(usual), rows if rows.is_file() else None)
+    except KeyError as error:
+        raise DamagedCalibration(f"{file} is damaged: a curve in it lacks {error}") from error
+    except _WRONG as error:
+        raise DamagedCalibration(f"{file} is damaged: {error}") from error
+
+
+def population(file: Path | None, usual: float | None, dimensions: int) -> Population:
+    """Read a population's rows; one of no rows without a file or `usual`. Raises DamagedCalibration, OSError."""
+    import numpy as np
+
+    if file is None or usual is None:
+        return Population(np.zeros((0, dimensions), np.float32), 0.0)
+    try:
+        rows = np.load(file, allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise DamagedCalibration(f"{file} is damaged: {error}") from error
+    if rows.ndim != 2 or rows.shape[1] != dimensions or len(rows) < NEAREST or not np.isfinite(rows).all():
+        raise DamagedCalibration(
+            f"{file} is damaged: a population has {NEAREST} rows or more of {dimensions} numbers, not {rows.shape}"
+        )
+    return Population(rows.astype(np.float32), usual)

@@ -18,8 +18,7 @@ from functools import cache
 from pathlib import Path
 
 from chalicelib.vision.packs import manifest as manifests
-from chalicelib.vision.packs.calibration import POPULATION, DamagedCalibration
-from chalicelib.vision.packs.manifest import Manifest, PackFile
+from chalicelib.vision.packs.manifest import POPULATION, DamagedCalibration, Manifest, PackFile
 
 DEFAULT_PACK = "face-pack-1"
 CALIBRATION = "calibration.json"

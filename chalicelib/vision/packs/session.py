@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from chalicelib.vision.cpu_slots import CpuSlots
+from chalicelib.vision.machine import CpuSlots
 from chalicelib.vision.packs.packs import Pack
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"

@@ -1,16 +1,22 @@
-"""Requests to the service: sent again if it is busy or the connection broke, and done once all the same."""
+"""Requests to the service: sent again if it is busy or the connection broke, and done once all the same.
+
+The API key is given, in a file that only its owner can read, or in the environment. No text and no log shows it. Lists
+come page by page.
+"""
 
 from __future__ import annotations
 
 import logging
+import os
 import random
 import re
+import stat
 import threading
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -19,8 +25,83 @@ import stamina
 
 from regulars_client import codes
 from regulars_client.errors import ApiError, NoAnswer, NotConfigured, WrongAnswer
-from regulars_client.keys import api_key as chosen_key
-from regulars_client.pages import Item, Page, Pages
+
+Page = TypeVar("Page")
+Item = TypeVar("Item")
+
+
+class Pages(Generic[Page, Item]):
+    """All items of a list, over all its pages; each page is asked for when it is needed.
+
+    Iterate over `pages()` if you want what a page says beside its items.
+    """
+
+    def __init__(
+        self, ask: Callable[[str | None], Page], items: Callable[[Page], list[Item]], token: str | None
+    ) -> None:
+        self._ask = ask
+        self._items = items
+        self._first = token
+
+    def pages(self) -> Iterator[Page]:
+        """Yield the pages from the first on, or from the one that the given token names."""
+        token = self._first
+        while True:
+            page = self._ask(token)
+            yield page
+            token = getattr(page, "next_token", None)
+            if not token:
+                return
+
+    def __iter__(self) -> Iterator[Item]:
+        for page in self.pages():
+            yield from self._items(page)
+
+
+VARIABLE = "REGULARS_API_KEY"
+_LONGEST = 4096
+
+
+class ApiKey(httpx.Auth):
+    """A key that signs requests. Its text is not its value."""
+
+    def __init__(self, key: str, place: str) -> None:
+        if not key or not key.isascii() or not key.isprintable() or " " in key:
+            raise NotConfigured(f"what {place} holds is no key: it should be one word of printable ASCII")
+        self._key = key
+
+    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+        request.headers["Authorization"] = f"Bearer {self._key}"
+        yield request
+
+    def __repr__(self) -> str:
+        return "ApiKey(...)"
+
+
+def chosen_key(given: str | None, file: Path | None, environment: Mapping[str, str] = os.environ) -> ApiKey:
+    """Choose the key: the one given, else the file's, else REGULARS_API_KEY. Raises NotConfigured."""
+    if given is not None:
+        return ApiKey(given.strip(), "api_key")
+    if file is not None:
+        return ApiKey(secret_in(file), str(file))
+    found = environment.get(VARIABLE, "").strip()
+    if not found:
+        raise NotConfigured(f"no API key: set {VARIABLE}, or name a file that holds it")
+    return ApiKey(found, VARIABLE)
+
+
+def secret_in(file: Path) -> str:
+    """Read a file that only its owner may read. Raises NotConfigured."""
+    try:
+        with file.open(encoding="utf-8") as stream:
+            mode = stat.S_IMODE(os.fstat(stream.fileno()).st_mode)
+            text = stream.read(_LONGEST).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise NotConfigured(f"the key in {file} cannot be read: {error}") from error
+    if os.name == "posix" and mode & 0o077:
+        raise NotConfigured(f"others may read {file}, which holds a key: chmod 600 {file}")
+    return text
+
 
 AGAIN = frozenset({429, 502, 503, 504})
 """Statuses that are tried again: the service is busy, or a gateway before it is."""

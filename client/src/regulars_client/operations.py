@@ -11,8 +11,7 @@ from typing import Any, Literal
 from msgspec import UNSET, UnsetType
 
 from regulars_client import models
-from regulars_client.connection import Connection, quoted
-from regulars_client.pages import Pages
+from regulars_client.connection import Connection, Pages, quoted
 from regulars_client.pictures import Picture, in_base64
 
 

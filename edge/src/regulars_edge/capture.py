@@ -1,7 +1,8 @@
-"""Takes one source's pictures into the spool."""
+"""Takes one source's pictures into the spool; chosen frames that come too fast wait for their turn."""
 
 from __future__ import annotations
 
+import heapq
 import logging
 import threading
 import time
@@ -11,14 +12,54 @@ from dataclasses import dataclass
 from functools import partial
 
 from regulars_edge.choose.chooser import Chooser
-from regulars_edge.choose.waiting import WaitingRoom
 from regulars_edge.errors import SourceFailed, SpoolFull
 from regulars_edge.pace import Backoff, PerMinute
 from regulars_edge.picture import Content, content_of
-from regulars_edge.sources.source import Frame, Source
+from regulars_edge.sources.source import EncodedFrame, Frame, Source
 from regulars_edge.spool.model import Origin, Stamp, Taken
 from regulars_edge.spool.spool import Spool
 from regulars_edge.tally import Dropped, Tally
+
+SEATS = 8
+"""Each holds a JPEG in memory."""
+
+
+class WaitingRoom:
+    """The best frames wait for their turn; the others are passed over, and counted."""
+
+    def __init__(self) -> None:
+        self._seated: list[tuple[float, int, Frame]] = []
+        self._came = 0
+        self.passed_over = 0
+
+    def add(self, frame: Frame) -> None:
+        """Seat the frame if a seat is free, or if another one is worth less. Raises OSError for what is no picture."""
+        self._came += 1
+        full = len(self._seated) == SEATS
+        if full:
+            self.passed_over += 1
+        if full and frame.worth <= self._seated[0][0]:
+            return
+        one = (frame.worth, -self._came, EncodedFrame(frame.encoded(), frame.stamp, frame.track))
+        if full:
+            heapq.heapreplace(self._seated, one)
+        else:
+            heapq.heappush(self._seated, one)
+
+    def best(self) -> Frame | None:
+        """Take out the frame that is worth most, of equal ones the oldest."""
+        if not self._seated:
+            return None
+        one = max(self._seated)
+        self._seated.remove(one)
+        heapq.heapify(self._seated)
+        return one[2]
+
+    def leave(self) -> None:
+        """Count those that wait as passed over: nobody will call them any more."""
+        self.passed_over += len(self._seated)
+        self._seated.clear()
+
 
 log = logging.getLogger(__name__)
 

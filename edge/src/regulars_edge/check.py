@@ -11,11 +11,10 @@ from pathlib import Path
 
 from regulars_edge import logs
 from regulars_edge.clock import Clock, ServiceTime, SystemClock
-from regulars_edge.config import CameraConfig, Config, shows_the_key
-from regulars_edge.credentials import api_key
+from regulars_edge.config import CameraConfig, Config, api_key, shows_the_key
 from regulars_edge.errors import EdgeError, NotAllowed
 from regulars_edge.http import Http, Timeouts, proxies_of_environment
-from regulars_edge.redact import redacted
+from regulars_edge.logs import redacted
 from regulars_edge.service import Service
 from regulars_edge.wiring import chooser_of, small_stream, source_of
 

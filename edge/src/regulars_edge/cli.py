@@ -184,9 +184,9 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _upload(arguments: argparse.Namespace) -> int:
-    from regulars_edge import oneshot
+    from regulars_edge import upload
 
-    return oneshot.upload_command(arguments)
+    return upload.upload_command(arguments)
 
 
 def _status(arguments: argparse.Namespace) -> int:

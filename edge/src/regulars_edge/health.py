@@ -13,8 +13,8 @@ from regulars_edge.capture import Capture, Wiring
 from regulars_edge.clock import ServiceTime
 from regulars_edge.config import CameraConfig
 from regulars_edge.errors import Misconfigured, SpoolFull
-from regulars_edge.redact import redacted
-from regulars_edge.sender import Sender
+from regulars_edge.lane import Sender
+from regulars_edge.logs import redacted
 from regulars_edge.spool.spool import Spool
 from regulars_edge.tally import Tally
 

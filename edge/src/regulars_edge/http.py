@@ -21,7 +21,7 @@ from urllib3.connection import HTTPConnection
 from regulars_edge import __version__
 from regulars_edge.clock import Clock
 from regulars_edge.errors import Misconfigured, Unreachable
-from regulars_edge.redact import redacted
+from regulars_edge.logs import redacted
 
 LARGEST_ANSWER_BYTES = 8 * 2**20
 _READ_BYTES = 65_536

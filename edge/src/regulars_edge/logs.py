@@ -1,13 +1,55 @@
-"""Logs on stderr, as text or as JSON lines, without secrets."""
+"""Logs on stderr, as text or as JSON lines; and no secrets in whatever is shown or logged."""
 
 from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 
 from regulars_edge.picture import rfc3339
-from regulars_edge.redact import Redaction
+
+_USERINFO = re.compile(r"(?<=://)[^/@\s'\"]+(?:@[^/@\s'\"]+)*@")
+_BEARER = re.compile(r"(?i)\b(bearer|basic|digest)\s+[^\s,'\"]+")
+_SIGNED = re.compile(r"(?i)\b(x-amz-(?:signature|credential|security-token)|signature|token|password|pwd)=[^&\s'\"]+")
+
+HIDDEN = "***"
+
+
+def redacted(text: str) -> str:
+    """`text` without the user part of URLs, without authorization values and signatures of presigned URLs.
+
+    >>> redacted("rtsp://admin:pa@ss@10.0.0.9/live?password=x")
+    'rtsp://***@10.0.0.9/live?password=***'
+    """
+    text = _USERINFO.sub(f"{HIDDEN}@", text)
+    text = _BEARER.sub(rf"\1 {HIDDEN}", text)
+    return _SIGNED.sub(rf"\1={HIDDEN}", text)
+
+
+class Redaction(logging.Filter):
+    """Redacts each log record whole, exceptions included, and the secrets it was told of by their value."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._secrets: set[str] = set()
+
+    def hide(self, secret: str) -> None:
+        if secret:
+            self._secrets.add(secret)
+
+    def text(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(secret, HIDDEN)
+        return redacted(text)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = self.text(record.getMessage()), None
+        if record.exc_info and not record.exc_text:
+            record.exc_text = logging.Formatter().formatException(record.exc_info)
+        if record.exc_text:
+            record.exc_text = self.text(record.exc_text)
+        return True
 
 
 class JsonLines(logging.Formatter):

@@ -1,6 +1,7 @@
-"""The page at the local port: each camera with its last picture, its figures, what failed and what to do.
+"""The local port: the page of the cameras, and figures for Prometheus. On localhost only.
 
-It has no script, loads nothing from elsewhere, and renews itself.
+The page has each camera with its last picture, its figures, what failed and what to do. It has no script, loads
+nothing from elsewhere, and renews itself.
 """
 
 from __future__ import annotations
@@ -8,13 +9,20 @@ from __future__ import annotations
 import io
 import re
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import urlsplit
+
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.registry import Collector
 
 from regulars_edge.capture import Shot
+from regulars_edge.errors import EdgeError
 from regulars_edge.lane import Round
-from regulars_edge.redact import redacted
+from regulars_edge.logs import redacted
 from regulars_edge.spool.totals import Totals
 from regulars_edge.status import age
 
@@ -133,3 +141,77 @@ def _figures(one: Seen) -> Iterator[tuple[str, str]]:
 
 def _text(text: str) -> str:
     return escape(redacted(text))
+
+
+_TURN_S = 0.2
+SILENCE_S = 10.0
+_OURS = ("localhost", "127.0.0.1", "::1")
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; img-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'none'",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+class Endpoint:
+    """GET /metrics and `page` on 127.0.0.1.
+
+    `page` gives type and bytes of a path, or None. It shows people, so it answers only who asks for this machine by
+    a name of its own: else any website could have its name point here and read it in a browser of this machine.
+    """
+
+    def __init__(
+        self,
+        port: int,
+        figures: Collector,
+        page: Callable[[str], tuple[str, bytes] | None],
+    ) -> None:
+        class Handler(BaseHTTPRequestHandler):
+            timeout = SILENCE_S
+
+            def do_GET(self) -> None:
+                path = self.path.partition("?")[0]
+                if path == "/metrics":
+                    found: tuple[str, bytes] | None = (CONTENT_TYPE_PLAIN_0_0_4, generate_latest(figures))
+                elif is_ours(self.headers.get("Host", "")):
+                    found = page(path)
+                else:
+                    self.send_error(403, "Ask for 127.0.0.1 or localhost")
+                    return
+                if found is None:
+                    self.send_error(404)
+                    return
+                kind, body = found
+                self.send_response(200)
+                for name, value in {"Content-Type": kind, "Content-Length": str(len(body)), **_HEADERS}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: Any) -> None:
+                pass
+
+        self._port = port
+        self._handler = Handler
+
+    def run(self, stop: threading.Event) -> None:
+        """Serve until `stop`. Raises EdgeError if the port is taken."""
+        try:
+            server = ThreadingHTTPServer(("127.0.0.1", self._port), self._handler)
+        except OSError as error:
+            raise EdgeError(f"[metrics] port {self._port} is taken: choose another, or 0 for none") from error
+        server.daemon_threads = True
+        server.timeout = _TURN_S
+        with server:
+            while not stop.is_set():
+                server.handle_request()
+
+
+def is_ours(host: str) -> bool:
+    """Tell whether a Host header names this machine itself."""
+    try:
+        return urlsplit(f"//{host}").hostname in _OURS
+    except ValueError:
+        return False

@@ -1,40 +1,97 @@
-"""`regulars-edge run`: takes pictures and sends them, until it is told to stop."""
+"""`regulars-edge run`: takes pictures and sends them, until it is told to stop; systemd hears how it goes."""
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import os
 import signal
+import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 from types import FrameType
+from typing import TypeVar
 
-from regulars_edge import logs, memory, page, scan
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from regulars_edge import logs, page
 from regulars_edge.capture import Capture, Wiring
 from regulars_edge.clock import Clock, ServiceTime, SystemClock
-from regulars_edge.config import CameraConfig, Config, shows_the_key
-from regulars_edge.credentials import api_key
+from regulars_edge.config import CameraConfig, Config, api_key, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SpoolDamaged, SpoolFull
 from regulars_edge.health import Health, Station
 from regulars_edge.http import Http, proxies_of_environment
-from regulars_edge.lane import Lane
-from regulars_edge.metrics import Endpoint, Metric, label
-from regulars_edge.notify import Systemd
+from regulars_edge.lane import Heart, Lane, Sender, silent_after_s
 from regulars_edge.pace import Backoff, Bandwidth, PerMinute
-from regulars_edge.sender import Heart, Sender, silent_after_s
+from regulars_edge.page import Endpoint
 from regulars_edge.service import Service
-from regulars_edge.spool import ballast, rescue
+from regulars_edge.sources.folder import mark_of
+from regulars_edge.spool import rescue
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.allowance import Allowance
+from regulars_edge.spool.books import load_ballast
 from regulars_edge.spool.model import FileMark, Origin
 from regulars_edge.spool.spool import Spool
-from regulars_edge.spool.totals import Totals
+from regulars_edge.spool.totals import Allowance, Totals
 from regulars_edge.tally import Dropped
 from regulars_edge.wiring import Late, chooser_of, source_of
 
 log = logging.getLogger(__name__)
+
+
+class Systemd:
+    """Hears how it goes (sd_notify(3)), by a datagram to the socket that it names. Without one, nothing is sent."""
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        address = environment.get("NOTIFY_SOCKET", "")
+        self._address = "\0" + address[1:] if address.startswith("@") else address
+        period = environment.get("WATCHDOG_USEC", "")
+        ours = environment.get("WATCHDOG_PID", str(os.getpid())) == str(os.getpid())
+        self.watchdog_s = int(period) / 1e6 / 2 if period.isdigit() and ours else None
+        """How often the watchdog wants to hear of us, with room to spare; None: there is none."""
+
+    @property
+    def listens(self) -> bool:
+        return bool(self._address)
+
+    def ready(self) -> None:
+        self._send("READY=1")
+
+    def stopping(self) -> None:
+        self._send("STOPPING=1")
+
+    def alive(self, status: str) -> None:
+        self._send(f"WATCHDOG=1\nSTATUS={status}")
+
+    def _send(self, text: str) -> None:
+        if not self._address:
+            return
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+                sock.sendto(text.encode(), self._address)
+        except OSError:
+            pass  # systemd will act on the silence
+
+
+_M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
+LARGE_BYTES, ARENAS = 2**17, 2
+
+
+def give_back_what_is_freed() -> None:
+    """Let large blocks go back to the system when they are freed.
+
+    glibc keeps them, for each thread apart, once a program has freed some: pictures in 4K take 25 MB each. Other C
+    libraries have no such setting, and no such habit.
+    """
+    with suppress(AttributeError):
+        library = ctypes.CDLL(None)
+        library.mallopt(_M_MMAP_THRESHOLD, LARGE_BYTES)
+        library.mallopt(_M_ARENA_MAX, ARENAS)
+
 
 TICK_S, LAST_TICK_S = 5.0, 0.5
 SWEEP_S = 3600.0
@@ -45,7 +102,34 @@ AGAIN_BASE_S, AGAIN_CAP_S, LIVED_S = 1.0, 60.0, 300.0
 """Between two starts of a thread that failed; one that has lived for so long begins with the shortest wait again."""
 
 
-class Box:
+_Labels = TypeVar("_Labels", bound=tuple[str, ...])
+
+_OF_THE_SPOOL: tuple[tuple[type[CounterMetricFamily | GaugeMetricFamily], str, str, Callable[[Totals], float]], ...] = (
+    (GaugeMetricFamily, "unsent_pictures", "Spooled and not yet seen at the service.", lambda one: one.unsent),
+    (GaugeMetricFamily, "unsent_bytes", "Bytes of the unsent pictures.", lambda one: one.unsent_bytes),
+    (CounterMetricFamily, "sent_pictures_total", "Seen at the service.", lambda one: one.sent),
+    (GaugeMetricFamily, "refused_pictures", "Refused for good and set aside.", lambda one: one.refused),
+    (
+        GaugeMetricFamily,
+        "oldest_unsent_seconds",
+        "How long the oldest unsent picture has been waiting.",
+        lambda one: one.oldest_unsent_s or 0,
+    ),
+)
+
+
+def _metric(
+    kind: type[CounterMetricFamily | GaugeMetricFamily], name: str, about: str, values: Mapping[_Labels, float]
+) -> Metric:
+    """Make a metric of values by camera, or by camera and reason."""
+    labels = ("camera", "reason")[: max(map(len, values), default=0)]
+    metric = kind(f"regulars_edge_{name}", about, labels=labels)
+    for key, value in values.items():
+        metric.add_metric(key, value)
+    return metric
+
+
+class Box(Collector):
     """All threads of one uploader."""
 
     def __init__(self, config: Config, spool: Spool, hide: Callable[[str], None]) -> None:
@@ -79,7 +163,7 @@ class Box:
         for name, heart in self._hearts.items():
             self._begin(f"beat {name}", heart.run)
         if self._config.metrics_port:
-            self._begin("metrics", Endpoint(self._config.metrics_port, self.metrics, self.page).run)
+            self._begin("metrics", Endpoint(self._config.metrics_port, self, self.page).run)
         self._begin("rescue", partial(rescue.take_in, self._spool.folder, self._spool.intake))
         systemd.ready()
         swept = time.monotonic()
@@ -91,7 +175,7 @@ class Box:
             try:
                 if time.monotonic() - swept > SWEEP_S:
                     swept = time.monotonic()
-                    ballast.load(self._spool.folder)
+                    load_ballast(self._spool.folder)
                     self._spool.outbox.sweep()
                 while self._spool.outbox.expired:  # also those of the sweep with which the spool was opened
                     self._count(Dropped.TOO_OLD, self._spool.outbox.expired.pop())
@@ -121,41 +205,29 @@ class Box:
             and not any(station.capture.hangs(now) for station in self.stations)
         )
 
-    def metrics(self) -> Iterator[Metric]:
-        totals = self._spool.totals()
-        rows: tuple[tuple[str, str, str, Callable[[Totals], float]], ...] = (
-            ("unsent_pictures", "gauge", "Spooled and not yet seen at the service.", lambda one: one.unsent),
-            ("unsent_bytes", "gauge", "Bytes of the unsent pictures.", lambda one: one.unsent_bytes),
-            ("sent_pictures_total", "counter", "Seen at the service.", lambda one: one.sent),
-            ("refused_pictures", "gauge", "Refused for good and set aside.", lambda one: one.refused),
-            (
-                "oldest_unsent_seconds",
-                "gauge",
-                "How long the oldest unsent picture has been waiting.",
-                lambda one: one.oldest_unsent_s or 0,
-            ),
-        )
-        for name, kind, about, value in rows:
-            values = {label("camera", camera): float(value(one)) for camera, one in totals.items()}
-            yield Metric(f"regulars_edge_{name}", kind, about, values)
+    def collect(self) -> Iterator[Metric]:
+        """Give the figures that Prometheus is told at the local port."""
+        totals = self._spool.totals().items()
+        for kind, name, about, value in _OF_THE_SPOOL:
+            yield _metric(kind, name, about, {(camera,): value(one) for camera, one in totals})
         dropped = {
-            f"{label('camera', camera)},{label('reason', reason)}": float(number)
+            (camera, reason): number
             for camera, health in self._healths.items()
             for reason, number in health.dropped.counts().items()
         }
-        yield Metric("regulars_edge_dropped_pictures_total", "counter", "Not sent, by reason.", dropped)
-        alive = {label("camera", one.config.name): float(one.is_alive()) for one in self.stations}
-        yield Metric("regulars_edge_camera_alive", "gauge", "1 while the camera gives pictures.", alive)
+        yield _metric(CounterMetricFamily, "dropped_pictures_total", "Not sent, by reason.", dropped)
+        alive = {(one.config.name,): one.is_alive() for one in self.stations}
+        yield _metric(GaugeMetricFamily, "camera_alive", "1 while the camera gives pictures.", alive)
         lags = [(one.config.name, one.capture.lag_s) for one in self.stations]
-        behind = {label("camera", camera): lag_s for camera, lag_s in lags if lag_s is not None}
+        behind = {(camera,): lag_s for camera, lag_s in lags if lag_s is not None}
         if behind:
-            yield Metric("regulars_edge_camera_lag_seconds", "gauge", "How far its last frame was behind.", behind)
-        month = {"": float(self._allowance.spent())}
-        yield Metric("regulars_edge_month_bytes", "gauge", "Bytes of pictures that went out this month.", month)
+            yield _metric(GaugeMetricFamily, "camera_lag_seconds", "How far its last frame was behind.", behind)
+        month = {(): self._allowance.spent()}
+        yield _metric(GaugeMetricFamily, "month_bytes", "Bytes of pictures that went out this month.", month)
         error_ms = self.service_time.wall_error_ms()
         if error_ms is not None:
             about = "By how much this machine's clock is ahead of the service's."
-            yield Metric("regulars_edge_clock_error_seconds", "gauge", about, {"": error_ms / 1000})
+            yield _metric(GaugeMetricFamily, "clock_error_seconds", about, {(): error_ms / 1000})
 
     def page(self, path: str) -> tuple[str, bytes] | None:
         """Return what the page at the local port has at `path` (`page.answer`)."""
@@ -203,7 +275,7 @@ class Box:
             dropped=health.dropped,
             is_open=lambda: camera.capture_hours.open_at(self._now_ms()),
         )
-        mark = scan.mark_of(Path(camera.place)) if camera.source == "video" else None
+        mark = mark_of(Path(camera.place)) if camera.source == "video" else None
         film = f"film {camera.name}: {mark!r}" if isinstance(mark, FileMark) else None
         if film is not None and self._spool.noted(film):
             log.info("%s: %s was read to its end before; touch it to have it read again", camera.name, camera.place)
@@ -310,7 +382,7 @@ class Box:
 def run(config: Config, clock: Clock | None = None) -> int:
     """Run until a signal comes; return the exit code. Raises Misconfigured, SpoolInUse, SpoolFull, SpoolDamaged."""
     redaction = logs.to_stderr(config.log_form, config.log_level)
-    memory.give_back_what_is_freed()
+    give_back_what_is_freed()
     if not config.cameras:
         raise Misconfigured("no [[camera]] is configured")
     with spools.opened(config.spool, config.limits, clock or SystemClock()) as spool:

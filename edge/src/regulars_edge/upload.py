@@ -7,18 +7,29 @@ what the spool believes.
 
 from __future__ import annotations
 
+import argparse
 import itertools
 import logging
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import tzinfo
+from functools import partial
 from pathlib import Path
+from typing import TextIO
 
-from regulars_edge import scan
+from regulars_edge import exits, logs
+from regulars_edge.clock import ServiceTime, SystemClock
+from regulars_edge.config import Config, api_key, checked_url, default_spool, load, time_in_name, zone_named
+from regulars_edge.errors import Misconfigured
+from regulars_edge.http import Http, proxies_of_environment
 from regulars_edge.lane import Lane, Round
+from regulars_edge.pace import Backoff, Bandwidth
 from regulars_edge.picture import NameTime
-from regulars_edge.scan import Picture, Skipped, Unreadable
+from regulars_edge.service import Service
+from regulars_edge.sources.folder import Picture, Skipped, Unreadable, files_in, mark_of, read_picture
+from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import FileMark, Origin, State
 from regulars_edge.spool.spool import Spool
 
@@ -103,7 +114,7 @@ class Upload:
 
     def _steps(self) -> Iterator[int]:
         """Take the folder's files into the books, some at a time; return how many."""
-        found = scan.files(self.folder, self.spool.folder.resolve())
+        found = files_in(self.folder, self.spool.folder.resolve())
         while step := list(itertools.islice(found, _FILES_A_STEP)):
             self._take(step)
             yield len(step)
@@ -146,13 +157,13 @@ class Upload:
     def _looked_at(self, path: Path | Unreadable) -> tuple[int, FileMark] | Picture | Skipped | Unreadable:
         if isinstance(path, Unreadable):
             return path
-        mark = scan.mark_of(path.absolute())
+        mark = mark_of(path.absolute())
         if not isinstance(mark, FileMark):
             return mark
         known = self.spool.intake.known(self.camera, mark)
         if known is not None:
             return known.id, mark
-        return scan.read(path.absolute(), self.zone, self.spool.clock.wall_ms(), self.time_in_name)
+        return read_picture(path.absolute(), self.zone, self.spool.clock.wall_ms(), self.time_in_name)
 
 
 def summary(report: Report) -> list[str]:
@@ -172,3 +183,110 @@ def summary(report: Report) -> list[str]:
     if report.trouble:
         lines.append(f"last trouble: {report.trouble}")
     return lines
+
+
+_WIDTH = 30
+_EVERY_S = 0.2
+
+
+class Bar:
+    """Draws on a terminal only."""
+
+    def __init__(self, stream: TextIO = sys.stderr) -> None:
+        self._stream = stream
+        self._began = time.monotonic()
+        self._next = 0.0
+        self._drawn = False
+
+    def show(self, report: Report) -> None:
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next = now + _EVERY_S
+        share = min(1.0, report.there / report.found) if report.found else 0.0
+        bar = ("#" * round(share * _WIDTH)).ljust(_WIDTH, "-")
+        rate = report.there / max(now - self._began, 0.001)
+        self._stream.write(f"\r[{bar}] {report.there} of {report.found} pictures, {rate:.1f}/s \033[K")
+        self._stream.flush()
+        self._drawn = True
+
+    def close(self) -> None:
+        if self._drawn:
+            self._stream.write("\n")
+
+
+FIRST_WAIT_S, LONGEST_WAIT_S = 0.25, 30.0
+"""Somebody waits for this command, or a script does: it tries more often than the service beside a camera."""
+
+WRONG_CLOCK_MS = 60_000
+
+
+def upload_folder(arguments: argparse.Namespace, config: Config | None) -> Report:
+    """Upload a folder once. Raises Misconfigured, SpoolInUse, SpoolFull, SpoolDamaged."""
+    folder = arguments.folder
+    if not folder.is_dir():
+        raise Misconfigured(f"{folder} is no folder")
+    if config and any(camera.masks and camera.name == arguments.camera for camera in config.cameras):
+        raise Misconfigured(
+            f"{arguments.camera} has masks, and `upload` sends files as they are: let `run` watch their folder"
+        )
+    redaction = logs.to_stderr(arguments.log)
+    key = api_key(arguments.key_file or (config.api_key_file if config else None))
+    redaction.hide(key)
+    url = checked_url(arguments.url, "--url") if arguments.url else config.url if config else None
+    if url is None:
+        raise Misconfigured("which service? Give --url, or --config")
+    zone = zone_named(arguments.zone, "--zone") if arguments.zone else None
+    in_name = time_in_name(arguments.time_in_name, "--time-in-name") if arguments.time_in_name else None
+    clock = SystemClock()
+    service_time = ServiceTime(clock)
+    http = Http(clock, ca_file=config.ca_file if config else None, proxies=proxies_of_environment())
+    service = Service(http, url, partial(str, key), service_time)
+    bar = None if arguments.no_progress or not sys.stderr.isatty() else Bar()
+    with spools.opened(config.spool if config else default_spool(), config.limits if config else None, clock) as spool:
+        run = spool.new_run()
+        lane = Lane(
+            spool,
+            service,
+            arguments.camera,
+            service_time,
+            run=run,
+            make_camera=True,
+            bandwidth=Bandwidth(config.bandwidth_bytes_s if config else None),
+            backoff=Backoff(base_s=FIRST_WAIT_S, cap_s=LONGEST_WAIT_S),
+        )
+        work = Upload(
+            folder,
+            spool,
+            arguments.camera,
+            run=run,
+            zone=zone,
+            time_in_name=in_name,
+            progress=bar.show if bar else id,
+        )
+        report = work.upload(lane, arguments.give_up_after * 60)
+    if bar:
+        bar.close()
+    error_ms = service_time.wall_error_ms()
+    if error_ms is not None and abs(error_ms) > WRONG_CLOCK_MS:
+        print(
+            f"this machine's clock is {error_ms / 1000:+.0f} s off the service's; times of files without EXIF data are "
+            "those that the files have",
+            file=sys.stderr,
+        )
+    return report
+
+
+def upload_code(report: Report) -> int:
+    if report.is_complete:
+        return exits.OK
+    if report.needs_operator:
+        return exits.OPERATOR
+    return exits.GAVE_UP if report.unsent else exits.INCOMPLETE
+
+
+def upload_command(arguments: argparse.Namespace) -> int:
+    report = upload_folder(arguments, load(arguments.config) if arguments.config else None)
+    code = upload_code(report)
+    print("\n".join(summary(report)), file=sys.stdout if code == exits.OK else sys.stderr)
+    return code

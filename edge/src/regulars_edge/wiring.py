@@ -8,11 +8,9 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from regulars_edge.choose.areas import Masked
-from regulars_edge.choose.chooser import Chooser, Everything, Moving
+from regulars_edge.choose.chooser import Chooser, Everything, Masked, Moving
 from regulars_edge.clock import Clock
-from regulars_edge.config import CameraConfig, Config
-from regulars_edge.credentials import secret_in
+from regulars_edge.config import CameraConfig, Config, secret_in
 from regulars_edge.errors import Misconfigured
 from regulars_edge.http import Http, Timeouts
 from regulars_edge.sources.folder import FolderSource
@@ -116,14 +114,13 @@ def _choice(camera: CameraConfig) -> Chooser:
         return Everything()
     if camera.send == "motion":
         return Moving(camera.motion_share, camera.zones)
-    from regulars_edge.choose.faces import Counting, Detector
-    from regulars_edge.choose.still import Still
+    from regulars_edge.choose.faces import Counting, Detector, Still
 
     detector = Counting(Still(Detector(camera.face_score)), camera.min_face_px, camera.zones)
     if camera.send == "faces":
-        from regulars_edge.choose.with_faces import WithFaces
+        from regulars_edge.choose.by_face import WithFaces
 
         return WithFaces(detector, camera.crop_room)
-    from regulars_edge.choose.best_shot import BestShot
+    from regulars_edge.choose.by_face import BestShot
 
     return BestShot(detector, camera.track_s, camera.crop_room)

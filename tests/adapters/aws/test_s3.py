@@ -1,16 +1,21 @@
-"""S3 when it does not answer as it should."""
+"""S3 when it does not answer as it should, and objects of others' buckets, read by version and up to a size."""
 
 from __future__ import annotations
 
 import io
+import logging
+from collections.abc import Iterator
 from typing import Any
 
+import boto3
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import ClientError, EndpointConnectionError, NoCredentialsError, ReadTimeoutError
 from botocore.response import StreamingBody
+from moto import mock_aws
 
-from chalicelib.adapters.aws.blobs import S3BlobStore
-from chalicelib.core.errors import Busy, StorageUnavailable
+from chalicelib.adapters.aws.blobs import WAIT_S, S3BlobStore, S3Objects
+from chalicelib.adapters.aws.clients import client_config
+from chalicelib.core.errors import Busy, StorageUnavailable, Unusable
 
 LOST = EndpointConnectionError(endpoint_url="https://s3")
 
@@ -81,3 +86,91 @@ def test_a_body_that_breaks_off_is_unavailable() -> None:
 def test_a_retried_put_that_meets_its_own_first_attempt_has_stored(retries: int, held: bytes, stored: bool) -> None:
     blobs = store(failure("PreconditionFailed", retries), io.BytesIO(held))
     assert blobs.put_if_absent("k", b"mine", "image/jpeg") is stored
+
+
+KEY = "staff/\u00e4nn +1%2f.jpg"
+
+
+@pytest.fixture
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    with mock_aws():
+        client = boto3.client("s3", region_name="eu-central-1", config=client_config("s3", WAIT_S, of_others=True))
+        where: Any = {"LocationConstraint": "eu-central-1"}
+        client.create_bucket(Bucket="photos", CreateBucketConfiguration=where)
+        client.put_bucket_versioning(Bucket="photos", VersioningConfiguration={"Status": "Enabled"})
+        yield client
+
+
+def test_an_object_is_read_by_its_exact_key_and_version(s3: Any) -> None:
+    first = s3.put_object(Bucket="photos", Key=KEY, Body=b"older")["VersionId"]
+    s3.put_object(Bucket="photos", Key=KEY, Body=b"newer")
+    objects = S3Objects(s3)
+    assert objects.read("photos", KEY, None, 10) == b"newer"
+    assert objects.read("photos", KEY, first, 10) == b"older"
+    assert objects.read("photos", KEY.replace("%2f", "/"), None, 10) is None
+
+
+def test_an_object_may_be_as_large_as_was_asked_for_and_no_larger(s3: Any) -> None:
+    s3.put_object(Bucket="photos", Key="a", Body=b"12345")
+    assert S3Objects(s3).read("photos", "a", None, 5) == b"12345"
+    with pytest.raises(Unusable, match="up to 4 bytes") as caught:
+        S3Objects(s3).read("photos", "a", None, 4)
+    assert caught.value.breaks == "bytes"
+
+
+@pytest.mark.parametrize(
+    ("bucket", "key", "version"),
+    [
+        ("photos", "absent", None),
+        ("photos", "a", "no version\n"),
+        ("absent", "a", None),
+        ("..bad", "a", None),
+        ("photos", "x" * 1_025, None),
+        ("photos", "\u0000", None),
+    ],
+)
+def test_what_is_not_there_or_can_not_be_is_nothing(s3: Any, bucket: str, key: str, version: str | None) -> None:
+    s3.put_object(Bucket="photos", Key="a", Body=b"a")
+    assert S3Objects(s3).read(bucket, key, version, 10) is None
+
+
+class AnswerOfAnother:
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+
+    def get_object(self, **_asked: str) -> Any:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (ClientError({"Error": {"Code": "AccessDenied"}}, "GetObject"), "AccessDenied"),
+        (EndpointConnectionError(endpoint_url="https://secret.example"), "EndpointConnectionError"),
+        (NoCredentialsError(), "set AWS_ACCESS_KEY_ID"),
+        ({"ContentLength": 3, "Body": StreamingBody(BrokenStream(), 3)}, "ReadTimeoutError"),
+    ],
+)
+def test_what_cannot_be_read_is_nothing_and_the_log_says_why_without_its_name(
+    caplog: pytest.LogCaptureFixture, answer: Any, said: str
+) -> None:
+    with caplog.at_level(logging.WARNING, "chalicelib.adapters.aws.blobs"):
+        assert S3Objects(AnswerOfAnother(answer)).read("photos", "ann.jpg", None, 10) is None  # type: ignore[arg-type] # a fake of the client
+    assert said in caplog.text
+    assert "ann" not in caplog.text
+    assert "secret" not in caplog.text
+
+
+def test_a_server_that_says_too_little_of_the_length_is_not_believed() -> None:
+    answer = {"ContentLength": 3, "Body": io.BytesIO(bytes(20))}
+    with pytest.raises(Unusable):
+        S3Objects(AnswerOfAnother(answer)).read("photos", "a", None, 10)  # type: ignore[arg-type] # a fake of the client
+
+
+def test_others_buckets_have_the_addresses_that_the_environment_says() -> None:
+    assert client_config("s3", of_others=True).s3 is None
+    assert client_config("s3").s3 is not None

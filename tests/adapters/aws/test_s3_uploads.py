@@ -11,8 +11,8 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 import pytest
 
+from chalicelib.adapters.aws.blobs import S3UploadStore
 from chalicelib.adapters.aws.clients import client_config
-from chalicelib.adapters.aws.uploads import S3UploadStore
 from chalicelib.core.ports import Upload
 from tests.fakes import FakeClock
 

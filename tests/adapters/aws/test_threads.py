@@ -7,7 +7,7 @@ from contextvars import ContextVar
 
 import pytest
 
-from chalicelib.adapters.aws.threads import in_a_thread
+from chalicelib.adapters.aws.clients import in_a_thread
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.ports import when_asked
 

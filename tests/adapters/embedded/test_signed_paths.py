@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.adapters.embedded.signed_paths import PREFIX, SignedPaths, signing_secret
+from chalicelib.adapters.embedded.uploads import PREFIX, SignedPaths, signing_secret
 from chalicelib.core.errors import StaleRequest, StorageUnavailable, WrongCredentials
 from tests.fakes import FakeClock
 

@@ -5,24 +5,27 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 import pytest
 
-from chalicelib.adapters.web.address import is_public
-from chalicelib.adapters.web.connection import dial
+from chalicelib.adapters.web.connection import Connector, Deadline, dial
 from chalicelib.adapters.web.fetch import OF_TENANT, SafeFetcher
+from chalicelib.adapters.web.url import Target, is_public, read_url, redirected
 from chalicelib.core.errors import Busy, Unusable
 from chalicelib.core.ports import PictureFetcher
 from tests.adapters.web.hostile_urls import (
     A_FEW_NOT_PUBLIC,
+    HOSTILE_URLS,
     NEARLY_NOT_PUBLIC,
     NOT_PUBLIC,
     ONE_OF_EACH_KIND,
     OTHER_PUBLIC,
     PUBLIC,
+    SPELLINGS,
     Internet,
     is_sentence,
 )
@@ -293,3 +296,45 @@ def test_dialer_closes_what_it_could_not_connect() -> None:
         pass
     with pytest.raises(OSError, match="refused"):
         dial(ip_address("127.0.0.1"), port, 1.0)
+
+
+OWN_PORTS = {"http://public.example:443/", "http://public.example:8080/", "https://public.example:80/"}
+"""What pictures are not fetched from; of these, hooks may use ports from 1024 on."""
+
+ORIGIN = read_url("http://public.example/here")
+RELATIVE = {
+    *("", "//", "http:", "http://", "http:///", "http:///picture.jpg", "http://?picture.jpg"),
+    *("http:public.example/", "public.example/picture.jpg"),
+}
+"""A redirect to one of these stays with the host that sent it."""
+
+
+def readers(url: str) -> Iterator[Callable[[], Target]]:
+    """All ways in which such a URL comes to us: a picture's, a hook's, a redirect's."""
+    yield lambda: read_url(url)
+    if url not in OWN_PORTS:
+        yield lambda: read_url(url, user_ports=True)
+    if url not in RELATIVE:
+        yield lambda: redirected(ORIGIN, url.encode(errors="surrogatepass").decode("latin-1"))
+
+
+@pytest.mark.parametrize("url", HOSTILE_URLS, ids=ascii)
+def test_every_hostile_url_is_refused_however_it_comes(url: str) -> None:
+    internet = Internet()
+    connector = Connector(internet.resolve, internet.dial, tls=None, at_once=1)
+    for read in readers(url):
+        with pytest.raises(Unusable) as refusal:
+            connector.connected(read(), Deadline(5))
+        assert is_sentence(str(refusal.value))
+    assert internet.dialled == []
+    assert url not in SPELLINGS or internet.resolved == [], "no spelling of an address is taken for a name"
+
+
+@pytest.mark.parametrize("url", sorted(RELATIVE))
+def test_redirect_without_a_host_stays_with_the_one_it_came_from(url: str) -> None:
+    assert redirected(ORIGIN, url).host == ORIGIN.host
+
+
+def test_hostile_urls_are_many_and_none_is_there_twice() -> None:
+    assert len(HOSTILE_URLS) == len(set(HOSTILE_URLS)) > 150
+    assert set(ONE_OF_EACH_KIND) <= set(HOSTILE_URLS)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.adapters.web.address import Address
 from chalicelib.adapters.web.fetch import MAX_BYTES, SafeFetcher
+from chalicelib.adapters.web.url import Address
 from chalicelib.core.errors import Unusable
 from tests.adapters.web.certificates import Authority
 from tests.adapters.web.hostile_urls import OTHER_PUBLIC, PUBLIC, Internet

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from chalice.app import Chalice
 
-from chalicelib.adapters.clock import SystemClock
+from chalicelib.adapters.in_process import SystemClock
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.services import Services
 from chalicelib.vision.pipeline import FacePipeline

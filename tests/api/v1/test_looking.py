@@ -24,7 +24,7 @@ from tests.api.v1.client import HOST, V1Client, offer_of
 from tests.fakes import FakeClock
 from tests.photos import GROUP, GROUP_SIZE, NOBODY, OTHER, PORTRAIT, PORTRAIT_AGAIN
 from tests.services.statistics.recount import items_of
-from tests.vision.test_picture_kinds import RULES
+from tests.vision.test_image import RULES
 
 FORMS = ("json", "bare", "multipart")
 

@@ -21,7 +21,7 @@ from tests.api.conftest import make_stage
 from tests.api.v1.client import V1Client, offer_of
 from tests.fakes import FakeClock
 from tests.photos import OTHER, OTHER_AGAIN, PORTRAIT, PORTRAIT_AGAIN, TWO
-from tests.vision.test_picture_kinds import RULES
+from tests.vision.test_image import RULES
 
 OF_TWO = ("people/obama_2.jpg", "people/biden_2.jpg")
 """Other photos of the two people in TWO."""

@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from regulars_client import models
-from regulars_client.client import Regulars
+from regulars_client import Regulars, models
 
 from regulars.mqtt import bridge
 from regulars.mqtt.broker import Address, Broker

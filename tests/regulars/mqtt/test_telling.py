@@ -7,8 +7,7 @@ import socket
 from datetime import datetime, timedelta
 from typing import Any
 
-from regulars_client import models
-from regulars_client.client import Regulars
+from regulars_client import Regulars, models
 from regulars_client.errors import NoAnswer
 
 from regulars.mqtt.discovery import Topics

@@ -8,7 +8,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from regulars_client.client import Regulars
+from regulars_client import Regulars
 
 from chalicelib.bootstrap import build
 from chalicelib.core.model import Profile

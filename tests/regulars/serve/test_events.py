@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 from chalice.app import Chalice, Cron, Rate
 
-from chalicelib.adapters.clock import SystemClock
 from chalicelib.adapters.embedded.queue import SqliteQueue
+from chalicelib.adapters.in_process import SystemClock
 from regulars.serve.events import IDLE_S, VISIBILITY_S, Background, feed, hand_over, interval_s
 from tests.fakes import FakeClock
 from tests.regulars.serve.test_front import until

@@ -10,8 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from regulars_client import codes
-from regulars_client.client import Regulars
+from regulars_client import Regulars, codes
 
 from regulars.serve import service
 from regulars.serve.service import Service

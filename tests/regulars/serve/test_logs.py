@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from regulars_client.client import Regulars
+from regulars_client import Regulars
 from regulars_client.errors import ApiError, RegularsError
 
 from chalicelib.api.observability import JsonLines

@@ -53,7 +53,7 @@ def make_group(running: Service, name: str, tenant: str = "camera") -> None:
 _STOPPED_AT_WORK = """
 import threading, time
 import numpy as np
-from chalicelib.vision.pictures.planes import interpolated
+from chalicelib.vision.pictures.crop import interpolated
 from regulars.serve.server import end_at_once
 
 def compute():

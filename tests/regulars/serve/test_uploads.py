@@ -17,8 +17,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.adapters.embedded.signed_paths import PICTURES_PREFIX, PREFIX, SignedPaths
-from chalicelib.adapters.embedded.uploads import FolderUploadStore
+from chalicelib.adapters.embedded.uploads import PICTURES_PREFIX, PREFIX, FolderUploadStore, SignedPaths
 from chalicelib.adapters.limits.blobs import MAX_UPLOAD_BYTES
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.ports import PresignedRequest, Upload

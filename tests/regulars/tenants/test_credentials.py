@@ -12,9 +12,9 @@ from typing import TypeVar
 
 import pytest
 
-from chalicelib.adapters.clock import SystemClock
 from chalicelib.adapters.embedded.items import SqliteItemStore
 from chalicelib.adapters.embedded.vault import PlainVault
+from chalicelib.adapters.in_process import SystemClock
 from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput, TenantExists, TenantNotFound
 from chalicelib.core.model import Credentials, Profile

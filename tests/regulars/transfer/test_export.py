@@ -10,8 +10,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from regulars_client import models
-from regulars_client.client import Regulars
+from regulars_client import Regulars, models
 
 from regulars.backup import archive
 from regulars.cli import main

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import app
-from chalicelib.adapters.embedded.leftovers import BACKUP, BACKUP_LOCK, remove_killed_backup
+from chalicelib.adapters.embedded.blobs import BACKUP, BACKUP_LOCK, remove_killed_backup
 from chalicelib.core.errors import StorageUnavailable
 from regulars.serve import folder
 from regulars.serve.events import hand_over

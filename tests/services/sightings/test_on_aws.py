@@ -10,11 +10,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib.adapters.aws.blobs import S3BlobStore
+from chalicelib.adapters.aws.blobs import S3BlobStore, S3UploadStore
+from chalicelib.adapters.aws.clients import in_a_thread
 from chalicelib.adapters.aws.items import DynamoItemStore
 from chalicelib.adapters.aws.queue import SqsQueue
-from chalicelib.adapters.aws.threads import in_a_thread
-from chalicelib.adapters.aws.uploads import S3UploadStore
 from chalicelib.adapters.aws.vault import KmsVault
 from chalicelib.core.model import Migration
 from chalicelib.core.ports import Beside, Clock, Storage, when_asked

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from regulars_edge.choose.chooser import Chooser
 from regulars_edge.sources.source import Frame, jpeg
 
 if TYPE_CHECKING:
@@ -96,21 +94,6 @@ class MaskedFrame:
         grey = self._frame.grey(size_px)
         self._masks.paint(grey, 0)
         return grey
-
-
-class Masked:
-    """Hides the masks before anything is chosen, and so before anything is written."""
-
-    def __init__(self, chooser: Chooser, masks: Areas) -> None:
-        self._chooser = chooser
-        self._masks = masks
-
-    @property
-    def held(self) -> int:
-        return self._chooser.held
-
-    def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        return self._chooser.choose(MaskedFrame(frame, self._masks) for frame in frames)
 
 
 def _is_share(number: object) -> bool:

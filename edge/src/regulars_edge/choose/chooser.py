@@ -1,14 +1,12 @@
-"""What a chooser is, and the simplest ones."""
+"""What a chooser is, and the simplest ones: everything, what moves, and any other with areas hidden from it."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from regulars_edge.choose.areas import Areas, MaskedFrame
 from regulars_edge.sources.source import Frame
-
-if TYPE_CHECKING:
-    from regulars_edge.choose.areas import Areas
 
 
 class Chooser(Protocol):
@@ -67,3 +65,18 @@ class Moving:
             if sum(changed) >= needed:
                 frame.worth = float(sum(changed))
                 yield frame
+
+
+class Masked:
+    """Hides the masks before anything is chosen, and so before anything is written."""
+
+    def __init__(self, chooser: Chooser, masks: Areas) -> None:
+        self._chooser = chooser
+        self._masks = masks
+
+    @property
+    def held(self) -> int:
+        return self._chooser.held
+
+    def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
+        return self._chooser.choose(MaskedFrame(frame, self._masks) for frame in frames)

@@ -1,22 +1,23 @@
-"""`regulars-edge setup`: finds cameras, shows a picture of each, writes edge.toml."""
+"""`regulars-edge setup`: finds cameras, shows a picture of each, writes edge.toml, for its owner's eyes only."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+import os
+import re
+import tempfile
+import tomllib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from regulars_edge import exits, logs
+from regulars_edge import config, exits, logs
 from regulars_edge.clock import SystemClock
-from regulars_edge.config import checked_url
-from regulars_edge.credentials import secret_in
+from regulars_edge.config import checked_url, secret_in
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Http, Timeouts
-from regulars_edge.redact import redacted
-from regulars_edge.setup import written
+from regulars_edge.logs import redacted
 from regulars_edge.setup.onvif import Camera, Talk
-from regulars_edge.setup.search import GROUP, Device, search
-from regulars_edge.setup.strangers import printable
+from regulars_edge.setup.search import GROUP, Device, printable, search
 
 _LONGEST_WAIT_S = 300
 
@@ -38,18 +39,18 @@ def setup(arguments: argparse.Namespace) -> int:
         )
         return exits.INCOMPLETE
     cameras = [camera for device in devices for camera in _asked(device, user, password)]
-    found = list(zip(written.names(cameras), cameras, strict=True))
+    found = list(zip(names(cameras), cameras, strict=True))
     for name, camera in found:
         _show(name, camera, arguments.pictures or file.parent / "cameras")
     usable = [(name, camera) for name, camera in found if camera.picture is not None or camera.stream is not None]
     if url is None:
         _say("nothing was written: --url names the service and writes the file")
     elif usable:
-        text = written.toml(url, usable, key_file=arguments.key_file, user=user, password_file=arguments.password_file)
+        text = toml(url, usable, key_file=arguments.key_file, user=user, password_file=arguments.password_file)
         if arguments.replace:
-            written.save(file, text.encode())
+            save(file, text.encode())
         else:
-            written.save_new(file, text)
+            save_new(file, text)
         _say(f"{file} has {len(usable)} cameras; `regulars-edge check --config {file}` tries it")
     seen = {camera.device.address for _, camera in usable}
     return exits.OK if len(usable) == len(found) and len(seen) == len(devices) else exits.INCOMPLETE
@@ -76,7 +77,7 @@ def _show(name: str, camera: Camera, pictures: Path) -> None:
             _say(f"  {what} {said}")
     if camera.picture is not None:
         file = pictures / f"{name}.setup.jpg"
-        written.save(file, camera.picture)
+        save(file, camera.picture)
         _say(f"  picture {file}")
     for why in camera.said:
         _say(f"  {why}")
@@ -86,3 +87,76 @@ def _say(text: str) -> None:
     """Print a line: parts of it come from the network, and URLs may hold passwords."""
     indent = len(text) - len(text.lstrip())
     print(" " * indent + printable(redacted(text)))
+
+
+_LONGEST_NAME = 48
+
+
+def names(cameras: Sequence[Camera]) -> list[str]:
+    """Name each camera by what its device calls itself, with the address and channel where that is not enough."""
+    words = [re.sub(r"[^a-z0-9]+", "-", camera.device.name.lower()).strip("-")[:_LONGEST_NAME] for camera in cameras]
+    named = []
+    for word, camera in zip(words, cameras, strict=True):
+        address = camera.device.address
+        parts = [word or "camera"]
+        if any(word == other and address != one.device.address for other, one in zip(words, cameras, strict=True)):
+            parts.append(address.replace(".", "-"))
+        if sum(address == one.device.address for one in cameras) > 1:
+            parts.append(str(camera.channel))
+        named.append("-".join(parts))
+    return named
+
+
+def toml(
+    url: str,
+    cameras: Sequence[tuple[str, Camera]],
+    *,
+    key_file: Path | None,
+    user: str | None,
+    password_file: Path | None,
+) -> str:
+    """Return the text of an edge.toml with these cameras, by name. Raises Misconfigured."""
+    lines = ["[server]", f"url = {_quoted(url)}"]
+    if key_file is not None:
+        lines.append(f"api_key_file = {_quoted(key_file.absolute())}")
+    lines.append("make_cameras = true                  # make a camera that is not there")
+    for name, camera in cameras:
+        lines += ["", "[[camera]]", f"name = {_quoted(name)}"]
+        if camera.picture is not None and camera.snapshot is not None:
+            lines += ['source = "snapshot"', f"url = {_quoted(camera.snapshot)}"]
+            if camera.stream is not None:
+                lines.append(f'# its stream: source = "rtsp", url = {_quoted(camera.stream)}')
+        elif camera.stream is not None:
+            lines += ['source = "rtsp"', f"url = {_quoted(camera.stream)}"]
+        if user is not None and password_file is not None:
+            lines += [f"user = {_quoted(user)}", f"password_file = {_quoted(password_file.absolute())}"]
+    text = "\n".join(lines) + "\n"
+    config.parsed(tomllib.loads(text))
+    return text
+
+
+def save_new(file: Path, text: str) -> None:
+    """Write a file that is not there yet, mode 600: cameras put secrets into URLs. Raises Misconfigured."""
+    try:
+        with open(file, "x", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o600)) as stream:
+            stream.write(text)
+    except OSError as error:
+        raise Misconfigured(f"{file} cannot be written: {error.strerror}") from error
+
+
+def save(file: Path, data: bytes) -> None:
+    """Write a file at once, mode 600, in place of one that is there. Raises Misconfigured."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as stream:
+            stream.write(data)
+        Path(stream.name).replace(file)
+    except OSError as error:
+        raise Misconfigured(f"{file} cannot be written: {error.strerror}") from error
+
+
+def _quoted(value: object) -> str:
+    text = str(value)
+    if not text.isprintable():
+        raise Misconfigured(f"{text!r} has characters that no line of edge.toml can hold")
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

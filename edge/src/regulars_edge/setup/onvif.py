@@ -19,10 +19,8 @@ from html import escape
 from regulars_edge.errors import SourceFailed, Unreachable
 from regulars_edge.http import Answer, Http
 from regulars_edge.picture import HEAD_BYTES, content_type
-from regulars_edge.setup.search import Device
-from regulars_edge.setup.strangers import is_at, parsed, text_of
-from regulars_edge.sources.digest import Credentials
-from regulars_edge.sources.snapshot import Address
+from regulars_edge.setup.search import Device, is_at, parsed, text_of
+from regulars_edge.sources.snapshot import Address, Credentials
 from regulars_edge.sources.source import LARGEST_BYTES
 
 LARGEST_ANSWER_BYTES = 2**20

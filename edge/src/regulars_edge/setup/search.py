@@ -1,4 +1,7 @@
-"""Finds cameras by WS-Discovery (2005/04), as ONVIF's core specification wants it: one question, many answers."""
+"""Finds cameras by WS-Discovery (2005/04), as ONVIF's core specification wants it: one question, many answers.
+
+XML and URLs in answers may have been written by anything in the network.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +14,47 @@ import uuid
 import xml.etree.ElementTree as ET
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 from regulars_edge.errors import Misconfigured, SourceFailed
-from regulars_edge.setup.strangers import is_at, parsed, printable
+
+_LONGEST_TEXT, _LONGEST_URL = 200, 500
+
+
+def parsed(data: bytes) -> ET.Element:
+    """Parse XML without a document type, so that there are no entities. Raises SourceFailed.
+
+    What is no UTF-8 is read as such all the same: cameras put names of any encoding into their answers.
+    """
+    text = data.decode("utf-8", "replace")
+    if "<!DOCTYPE" in text:
+        raise SourceFailed("its answer is XML with a document type, which SOAP forbids")
+    try:
+        return ET.fromstring(text)  # noqa: S314 - only a document type can declare what makes XML dangerous
+    except ET.ParseError as error:
+        raise SourceFailed(f"its answer is no XML: {error}") from error
+
+
+def text_of(element: ET.Element, path: str) -> str:
+    """Return the text at `path`, "" if there is none: one line without control characters, at most 200 characters."""
+    return printable(element.findtext(path) or "")[:_LONGEST_TEXT]
+
+
+def printable(text: str) -> str:
+    """One line: a terminal obeys control characters."""
+    return "".join(one if one.isprintable() else " " for one in text).strip()
+
+
+def is_at(url: str, address: str, *schemes: str) -> bool:
+    """Tell whether this is a URL of one of these schemes at this address itself."""
+    if len(url) > _LONGEST_URL or not url.isascii() or not url.isprintable() or set(url) & set(' "\\<>'):
+        return False
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in schemes and parts.hostname == address and parts.port != 0
+    except ValueError:
+        return False
+
 
 GROUP = ("239.255.255.250", 3702)
 WAIT_S = 4.0

@@ -3,6 +3,8 @@
 A file is taken when it is whole: it ends as its format does and has not changed between two looks, or it has been quiet
 for long and can be decoded to its end. It is removed (or moved) only when the spool has it durably; if a kill falls in
 between, the spool knows it by its path, size and time when it is seen again.
+
+`files_in` finds the pictures of a folder and its sub-folders, in the order of their names.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import heapq
 import logging
 import os
 import shutil
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,12 +22,99 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 
-from regulars_edge import scan
 from regulars_edge.clock import Clock, Moment, moment
 from regulars_edge.errors import SourceFailed
-from regulars_edge.picture import EARLIEST_MS, HEAD_BYTES, NameTime, content_type, ends_whole, is_whole, stated_time
+from regulars_edge.picture import (
+    EARLIEST_MS,
+    HEAD_BYTES,
+    Content,
+    NameTime,
+    content_of_file,
+    content_type,
+    ends_whole,
+    is_whole,
+    stated_time,
+)
 from regulars_edge.sources.source import LARGEST_BYTES, EncodedFrame
 from regulars_edge.spool.model import FileMark, Stamp
+
+_READS = 3
+_DAY_MS = 86_400_000
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A file that is no picture that the service takes."""
+
+    path: Path
+    why: str
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """A file or folder that may hold pictures and cannot be read."""
+
+    path: Path
+    why: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    mark: FileMark
+    content: Content
+    stamp: Stamp
+
+
+def files_in(folder: Path, leave_out: Path) -> Iterator[Path | Unreadable]:
+    """All files below `folder`, but those below `leave_out`; links to folders are not followed."""
+    errors: list[OSError] = []
+    for where, folders, names in os.walk(folder, onerror=errors.append):
+        yield from (Unreadable(Path(error.filename), error.strerror or "?") for error in errors)
+        errors.clear()
+        folders[:] = sorted(name for name in folders if Path(where, name).resolve() != leave_out)
+        yield from (Path(where, name) for name in sorted(names))
+    yield from (Unreadable(Path(error.filename), error.strerror or "?") for error in errors)
+
+
+def mark_of(path: Path) -> FileMark | Skipped | Unreadable:
+    """Return the file's state as it is now, links followed."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return Skipped(path, "a link to nothing" if path.is_symlink() else "gone")
+    except OSError as error:
+        return Unreadable(path, error.strerror or str(error))
+    if not stat.S_ISREG(found.st_mode):
+        return Skipped(path, "no regular file")
+    if found.st_size == 0:
+        return Skipped(path, "empty")
+    return FileMark(path, found.st_size, found.st_mtime_ns)
+
+
+def read_picture(
+    path: Path, zone: tzinfo | None, now_ms: int, in_name: NameTime | None = None
+) -> Picture | Skipped | Unreadable:
+    """Read the file with its digest and time; try again if it changes meanwhile."""
+    for _ in range(_READS):
+        before = mark_of(path)
+        if not isinstance(before, FileMark):
+            return before
+        try:
+            with path.open("rb") as stream:
+                kind = content_type(stream.read(HEAD_BYTES))
+                if kind is None:
+                    return Skipped(path, "neither JPEG nor PNG")
+                if not is_whole(stream, kind) and mark_of(path) == before:
+                    return Skipped(path, "cut off")
+                content = content_of_file(stream, kind)
+                said = stated_time(stream, path, in_name, zone, now_ms)
+        except OSError as error:
+            return Unreadable(path, error.strerror or str(error))
+        if mark_of(path) == before and content.size == before.size:
+            at_ms, by = said or (before.mtime_ns // 1_000_000, "file")
+            return Picture(before, content, Stamp(stated_ms=at_ms, by=by))
+    return Unreadable(path, "it is being written")
+
 
 log = logging.getLogger(__name__)
 
@@ -115,11 +205,11 @@ class FolderSource:
                 yield frame
 
     def _marks(self) -> Iterator[FileMark]:
-        for path in scan.files(self.folder, (self.leave_out or self.folder / "\0").absolute()):
+        for path in files_in(self.folder, (self.leave_out or self.folder / "\0").absolute()):
             if isinstance(path, Path) and not path.name.startswith(".") and path.suffix.lower() not in _UNFINISHED:
                 if self.after is not None and self.after in path.parents:
                     continue
-                mark = scan.mark_of(path)
+                mark = mark_of(path)
                 if isinstance(mark, FileMark) and mark not in self._left_alone:
                     yield mark
 
@@ -133,7 +223,7 @@ class FolderSource:
                 seen.looks += 1
             self._seen[mark.path] = seen
         if len(self._left_alone) > AT_ONCE:
-            self._left_alone = {mark for mark in self._left_alone if scan.mark_of(mark.path) == mark}
+            self._left_alone = {mark for mark in self._left_alone if mark_of(mark.path) == mark}
 
     def _read(self, seen: _Seen, now: int) -> FileFrame | None:
         mark, quiet = seen.mark, now - seen.first.boot_ms >= QUIET_MS
@@ -143,7 +233,7 @@ class FolderSource:
             if quiet:
                 self._leave_alone(mark, f"cannot be read: {error.strerror}")
             return None
-        if scan.mark_of(mark.path) != mark:
+        if mark_of(mark.path) != mark:
             return None
         if quiet and kind is None:
             self._leave_alone(mark, "is neither JPEG nor PNG")
@@ -192,7 +282,7 @@ class FolderSource:
 
     def _let_go(self, mark: FileMark) -> None:
         try:
-            if scan.mark_of(mark.path) != mark:
+            if mark_of(mark.path) != mark:
                 return  # written anew meanwhile: that is another picture
             if self.after is None:
                 mark.path.unlink()

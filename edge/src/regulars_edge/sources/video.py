@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from regulars_edge.clock import Clock, StreamTime, moment
 from regulars_edge.errors import Misconfigured, SourceFailed
-from regulars_edge.redact import redacted
+from regulars_edge.logs import redacted
 from regulars_edge.sources.gate import MotionGate
 from regulars_edge.sources.source import DecodedFrame
 from regulars_edge.spool.model import Stamp

@@ -1,7 +1,14 @@
-"""The spool's one connection: transactions by one thread at a time, and what went wrong in the spool's own words."""
+"""The spool's one connection: transactions by one thread at a time, and what went wrong in the spool's own words.
+
+The ballast is room that is given up on the day when the disk is full. Books that cannot grow cannot say that a picture
+is sent, so no picture would ever go, and the disk would stay full.
+"""
 
 from __future__ import annotations
 
+import logging
+import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -11,7 +18,34 @@ from typing import Any
 
 from regulars_edge.clock import Clock
 from regulars_edge.errors import BooksDamaged, SpoolDamaged, SpoolFull
-from regulars_edge.spool import ballast, schema, times
+from regulars_edge.spool import schema, times
+
+log = logging.getLogger(__name__)
+
+BALLAST = "ballast"
+BALLAST_BYTES = 8 * 2**20
+"""Twice what the books' journal grows to before it begins anew."""
+
+
+def load_ballast(folder: Path) -> None:
+    """Take the room, if the disk has plenty; give it up if there is hardly any left."""
+    free = shutil.disk_usage(folder).free
+    if free < BALLAST_BYTES:
+        drop_ballast(folder)
+    elif free > 4 * BALLAST_BYTES and not (folder / BALLAST).exists():
+        with suppress(OSError), (folder / BALLAST).open("xb") as stream:
+            os.posix_fallocate(stream.fileno(), 0, BALLAST_BYTES)
+
+
+def drop_ballast(folder: Path) -> None:
+    with suppress(OSError):
+        (folder / BALLAST).unlink()
+        log.error(
+            "the disk of %s is full: %d bytes that were kept for this are given up, and sending goes on",
+            folder,
+            BALLAST_BYTES,
+        )
+
 
 _FULL_CODES = {
     sqlite3.SQLITE_FULL,
@@ -86,7 +120,7 @@ class Books:
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", None)
             if code in _FULL_CODES:
-                ballast.drop(self._folder)
+                drop_ballast(self._folder)
                 raise SpoolFull(f"the disk of the spool {self._folder} is full: free some space") from error
             damaged = code is not None and (code & 0xFF in _DAMAGED_CODES or code in _UNREADABLE_CODES)
             kind = BooksDamaged if damaged else SpoolDamaged

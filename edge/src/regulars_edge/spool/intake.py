@@ -11,7 +11,7 @@ from pathlib import Path
 
 from regulars_edge.errors import SpoolFull
 from regulars_edge.picture import Content
-from regulars_edge.spool import names, totals
+from regulars_edge.spool import files, totals
 from regulars_edge.spool.books import Books
 from regulars_edge.spool.files import Files
 from regulars_edge.spool.model import FileMark, Limits, Origin, Stamp, State, Taken
@@ -76,7 +76,7 @@ class Intake:
             if twin is not None:
                 return twin
             self._make_room(origin.camera, content.size)
-            name = names.name_of(origin.camera, stamp, content.content_type)
+            name = files.name_of(origin.camera, stamp, content.content_type)
             try:
                 self._files.write(data, name)
             except OSError as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from regulars_edge.errors import SpoolFull
 from regulars_edge.picture import content_of
-from regulars_edge.spool import names, schema
+from regulars_edge.spool import files, schema
 from regulars_edge.spool.files import FOLDERS
 from regulars_edge.spool.intake import Intake
 from regulars_edge.spool.model import Origin, Stamp
@@ -61,7 +61,7 @@ def _take(path: Path, settled: dict[str, int], intake: Intake, stop: threading.E
     except OSError as error:
         log.error("%s cannot be read: %s", path, error.strerror)
         return False
-    said, content = names.read(path.name), content_of(data)
+    said, content = files.read_name(path.name), content_of(data)
     if said is None or content is None:
         return False
     camera, stamp = said
@@ -81,7 +81,7 @@ def _copies(aside: Path) -> Iterator[Path]:
     """All copies, in the order in which they were taken, as far as their names say it."""
 
     def at_ms(path: Path) -> int:
-        said = names.read(path.name)
+        said = files.read_name(path.name)
         return 0 if said is None else said[1].moment.wall_ms if said[1].moment else said[1].stated_ms or 0
 
     return iter(sorted((path for name in FOLDERS for path in (aside / name).rglob("*.???")), key=at_ms))

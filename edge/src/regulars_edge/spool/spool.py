@@ -1,17 +1,23 @@
-"""The spool, opened."""
+"""The spool, opened by one uploader at a time.
+
+The kernel keeps the lock and lets go of it when the process is gone, however it went.
+"""
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from regulars_edge.clock import Clock, SystemClock
-from regulars_edge.errors import BooksDamaged, SpoolFull
-from regulars_edge.spool import ballast, lock, rescue, schema, totals
-from regulars_edge.spool.books import Books
+from regulars_edge.errors import BooksDamaged, SpoolFull, SpoolInUse
+from regulars_edge.spool import rescue, schema, totals
+from regulars_edge.spool.books import Books, load_ballast
 from regulars_edge.spool.files import Files
 from regulars_edge.spool.intake import Intake
 from regulars_edge.spool.model import Limits
@@ -69,8 +75,8 @@ def opened(folder: Path, limits: Limits | None = None, clock: Clock | None = Non
     Raises SpoolInUse, SpoolDamaged, SpoolFull.
     """
     limits, clock = limits or Limits(), clock or SystemClock()
-    with lock.held(folder):
-        ballast.load(folder)
+    with held(folder):
+        load_ballast(folder)
         try:
             spool = _opened(folder, limits, clock)
         except BooksDamaged as error:
@@ -105,3 +111,51 @@ def _opened(folder: Path, limits: Limits, clock: Clock) -> Spool:
         books.close()
         raise
     return Spool(folder, clock, books, intake, outbox)
+
+
+LOCK = "lock"
+_RETRY_S = 0.05
+
+
+@contextmanager
+def held(folder: Path, patience_s: float = 2.0) -> Iterator[None]:
+    """Hold the spool `folder`, made if there is none. Raises SpoolInUse after `patience_s`, SpoolFull.
+
+    The patience is for a predecessor that was killed a moment ago and has not quite gone.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        _keep_out_of_git(folder)
+        handle = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise SpoolFull(f"the spool {folder} cannot be written: {error.strerror}") from error
+    try:
+        _lock(handle, folder, patience_s)
+        with suppress(OSError):  # for the operator's eyes only; a full disk must not keep us from sending
+            os.ftruncate(handle, 0)
+            os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _keep_out_of_git(folder: Path) -> None:
+    """Have git ignore a new spool, which may lie in a checkout: it holds pictures."""
+    if not any(folder.iterdir()):
+        with suppress(OSError):  # a full disk must not keep us from sending
+            (folder / ".gitignore").write_text("*\n", encoding="ascii")
+
+
+def _lock(handle: int, folder: Path, patience_s: float) -> None:
+    deadline = time.monotonic() + patience_s
+    while True:
+        try:
+            return fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if time.monotonic() >= deadline:
+                who = os.pread(handle, 32, 0).decode("ascii", "replace").strip() or "unknown"
+                raise SpoolInUse(
+                    f"the spool {folder} is in use by another uploader (process {who}): stop it, or give this one a "
+                    "spool of its own (REGULARS_EDGE_SPOOL)"
+                ) from error
+            time.sleep(_RETRY_S)

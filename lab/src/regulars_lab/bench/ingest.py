@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib import bootstrap
-from chalicelib.adapters.clock import SystemClock
+from chalicelib.adapters.in_process import SystemClock
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState
 from chalicelib.core.model import Profile, Tenant

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from chalicelib import bootstrap
-from chalicelib.adapters.clock import SystemClock
+from chalicelib.adapters.in_process import SystemClock
 from chalicelib.core import keys
 from chalicelib.core.face_order import FaceOrder
 from chalicelib.core.items import write_in_parts

@@ -31,7 +31,7 @@ from chalicelib.core.errors import Busy
 from chalicelib.core.model import Profile
 from chalicelib.core.ports import Action, ItemStore, Storage
 from chalicelib.core.search import FaceSearch, SearchAnswer, SearchRequest
-from chalicelib.index.sharded import ShardedSearch, ShardNumbers
+from chalicelib.index.routing import ShardedSearch, ShardNumbers
 from chalicelib.services import Services
 from chalicelib.services.captures.captures import Offer
 from chalicelib.settings import Settings

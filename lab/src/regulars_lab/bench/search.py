@@ -34,7 +34,7 @@ from chalicelib.core.decision import OperatingPoint
 from chalicelib.core.search import SearchRequest
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.scan.kernel import kernel
-from chalicelib.index.snapshots.fetch import fetch
+from chalicelib.index.snapshots.loading import fetch
 from chalicelib.index.snapshots.scratch import Scratch
 from chalicelib.index.snapshots.segment import encode
 from chalicelib.vision.packs import packs

@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from chalicelib.adapters.clock import SystemClock
+from chalicelib.adapters.in_process import SystemClock
 from chalicelib.core import keys
 from chalicelib.core.items import write_in_parts
 from chalicelib.core.local_time import Granularity, Span

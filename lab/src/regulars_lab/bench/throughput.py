@@ -32,7 +32,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
-from chalicelib.vision.cpu_slots import cores
+from chalicelib.vision.machine import cores
 from chalicelib.vision.pipeline import FacePipeline
 from regulars.clients import STORED, V1, Connection, Picture
 from regulars.demo.album import jpeg, opened

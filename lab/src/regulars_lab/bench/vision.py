@@ -32,8 +32,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from chalicelib.vision.detect.align import aligned
-from chalicelib.vision.detect.detect import Detector
-from chalicelib.vision.detect.yunet import suppress
+from chalicelib.vision.detect.detect import Detector, suppress
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pipeline import FacePipeline

@@ -31,7 +31,7 @@ from chalicelib.services.captures.captures import Offer
 from chalicelib.services.captures.reading import RULES
 from chalicelib.services.tenants.settings import TenantSettings
 from chalicelib.settings import Settings
-from chalicelib.vision.cpu_slots import cores
+from chalicelib.vision.machine import cores
 from regulars_lab.evaluate.faces import person_in
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from chalicelib.core.errors import Unusable
 from chalicelib.core.pictures import Box, PictureRules
 from chalicelib.core.ports import Vision
 from chalicelib.core.telemetry import collected
-from chalicelib.vision.cpu_slots import cores
+from chalicelib.vision.machine import cores
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline

@@ -1,4 +1,4 @@
-"""Writing of the two graphs of chalicelib/vision/pictures/planes.py: `python -m regulars_lab.models.resize`.
+"""Writing of the two graphs that resize planes (vision/pictures/crop.py): `python -m regulars_lab.models.resize`.
 
 Each is one linear Resize, which maps pixel centres to pixel centres, by `sides` or by `scales`. It needs onnx, as
 face_pack.py beside it does.

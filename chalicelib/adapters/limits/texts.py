@@ -1,4 +1,4 @@
-"""Messages that every Queue accepts: the limits of SQS, which every adapter applies."""
+"""Texts that every Queue and every Vault accepts: the limits of SQS and KMS, which every adapter applies."""
 
 from __future__ import annotations
 
@@ -34,3 +34,15 @@ def require_visibility(visibility_s: int) -> None:
     """Raise InvalidInput if SQS would not hide a message for so long."""
     if not 0 <= visibility_s <= MAX_VISIBILITY_S:
         raise InvalidInput(f"messages are hidden for 0 to {MAX_VISIBILITY_S} seconds, not {visibility_s}")
+
+
+MAX_SECRET_BYTES = 4096
+"""KMS encrypts no more than this directly."""
+
+
+def require_secret(secret: str) -> bytes:
+    """Return the secret's UTF-8 bytes. Raises InvalidInput unless there are 1 to 4096 of them."""
+    data = secret.encode()
+    if not 1 <= len(data) <= MAX_SECRET_BYTES:
+        raise InvalidInput(f"a secret has 1 to {MAX_SECRET_BYTES} bytes, not {len(data)}")
+    return data

@@ -1,4 +1,4 @@
-"""Memory of a whole box."""
+"""A whole box with streams: its memory, and how its process ends while cameras still send."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
+from rig.film import RATE as FILM_RATE
+from rig.film import numbered
 from rig.standin import StandIn
 from test_run import Box, box, until
 
 pytest.importorskip("av")
-from rig.rtsp import h264
+from rig.rtsp import Rtsp, h264
 
 __all__ = ["box"]
 
@@ -74,3 +76,28 @@ def test_four_rtsp_cameras_one_of_them_4k_with_faces_chosen_stay_below_the_units
     count = {name: sum(row["camera"] == name for row in stand_in.captures()) for name in SENDS}
     print(f"\n{peak_mb:.0f} MB at most, of {most_mb}; pictures: {count}")
     assert peak_mb < most_mb
+
+
+SLOW_TO_LEAVE = """
+import ctypes, sys
+libc = ctypes.CDLL(None)
+libc.__cxa_atexit(libc.usleep, 1_000_000, None)  # as a library that takes long to clean up behind Python's back
+from regulars_edge.cli import command
+command()
+"""
+
+
+@pytest.fixture
+def camera(tmp_path: Path) -> Iterator[Rtsp]:
+    camera = Rtsp(h264(tmp_path / "film.h264", [numbered(number) for number in range(FILM_RATE)], FILM_RATE), FILM_RATE)
+    yield camera
+    camera.stop()
+
+
+def test_it_ends_in_peace_while_a_stream_is_read_and_a_library_takes_long_to_clean_up(
+    camera: Rtsp, stand_in: StandIn, box: Box
+) -> None:
+    box.configure(f'[[camera]]\nname = "door"\nsource = "rtsp"\nurl = "{camera.url}"\ninterval_s = 0.2\n')
+    box.start(entry=[sys.executable, "-c", SLOW_TO_LEAVE])
+    until(lambda: len(stand_in.captures()) > 2, said=box.log)
+    assert box.stop() == 0, box.log()

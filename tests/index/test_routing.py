@@ -1,6 +1,9 @@
+"""Which process searches: near in small galleries, far in others, and in shards with the answers of the whole."""
+
 from __future__ import annotations
 
 import threading
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import numpy as np
@@ -11,13 +14,14 @@ from hypothesis import strategies as st
 from chalicelib.core import keys
 from chalicelib.core.decision import ImpostorCurve, OperatingPoint
 from chalicelib.core.errors import Busy, InvalidInput, TenantNotFound
-from chalicelib.core.model import Profile, Tenant
+from chalicelib.core.model import STRANGER, Profile, Tenant
+from chalicelib.core.ports import Update, exists
 from chalicelib.core.search import SearchAnswer, SearchRequest
 from chalicelib.core.shards import MAX_SHARDS, Shard, shards
 from chalicelib.index.compact import TAIL_LENGTH, Compactor
 from chalicelib.index.galleries import Galleries
 from chalicelib.index.journal import GRACE
-from chalicelib.index.sharded import ShardedSearch, ShardNumbers, merged
+from chalicelib.index.routing import COUNT_REMEMBERED_S, NearSearch, ShardedSearch, ShardNumbers, merged
 from chalicelib.services import Services
 from tests.fakes import FakeClock, Person, embedding_of, picture
 from tests.services.conftest import RULES, add_tenant
@@ -171,3 +175,78 @@ def test_the_snapshots_of_another_number_of_shards_are_dropped_after_the_grace_t
     cold = ShardedSearch(galleries(services), lambda _: 3)
     answer = cold.search(tenant.name, SearchRequest("fake", embedding_of(9)[None]))
     assert (answer.candidates[0][0].faceid, answer.gallery_size) == (faces[9], TAIL_LENGTH)
+
+
+MOST = 100
+WHOLE = SearchRequest("m", np.zeros((1, 4), np.float32))
+IN_A_GROUP = SearchRequest("m", np.zeros((1, 4), np.float32), ["staff"])
+IN_A_SHARD = SearchRequest("m", np.zeros((1, 4), np.float32), shard=Shard(1, 2))
+
+
+@dataclass
+class Asked:
+    """A search that finds nobody, and counts."""
+
+    times: int = 0
+
+    def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
+        self.times += 1
+        return SearchAnswer(1, 0, ((),))
+
+
+@dataclass
+class Both:
+    services: Services
+    tenant: Tenant
+    most: int = MOST
+    now: float = 0.0
+    near: Asked = field(default_factory=Asked)
+    far: Asked = field(default_factory=Asked)
+
+    def __post_init__(self) -> None:
+        items = self.services.requests._items
+        self.search = NearSearch(lambda: self.near, self.far, items, self.most, lambda: self.now)
+
+    def has(self, faces: int) -> None:
+        """Make the tenant's groups count so many faces."""
+        place = (self.tenant.name, keys.group_item(STRANGER))
+        there = (exists("group"),)
+        self.services.requests._items.transact([Update(keys.DIRECTORY, place, there, set={"count": faces})])
+
+    def places(self, *requests: SearchRequest) -> str:
+        """Search, and say of each request whether that was near or far."""
+        said = ""
+        for request in requests:
+            before = self.near.times
+            self.search.search(self.tenant.name, request)
+            said += "n" if self.near.times > before else "f"
+        return said
+
+
+def test_a_small_gallery_is_searched_here_and_a_part_of_one_never(services: Services, tenant: Tenant) -> None:
+    both = Both(services, tenant)
+    both.has(MOST)
+    assert both.places(WHOLE, IN_A_GROUP, IN_A_SHARD, WHOLE) == "nnfn"
+
+
+def test_a_large_gallery_is_searched_by_the_function_whatever_is_asked_of_it(
+    services: Services, tenant: Tenant
+) -> None:
+    both = Both(services, tenant)
+    both.has(MOST + 1)
+    assert both.places(WHOLE, IN_A_GROUP, IN_A_SHARD) == "fff"
+
+
+def test_the_faces_are_counted_again_after_a_quarter_of_an_hour(services: Services, tenant: Tenant) -> None:
+    both = Both(services, tenant)
+    both.has(MOST)
+    assert both.places(WHOLE) == "n"
+    both.has(MOST + 1)
+    both.now = COUNT_REMEMBERED_S - 1
+    assert both.places(WHOLE) == "n"
+    both.now = COUNT_REMEMBERED_S
+    assert both.places(WHOLE) == "f"
+
+
+def test_a_limit_of_none_searches_everything_by_the_function(services: Services, tenant: Tenant) -> None:
+    assert Both(services, tenant, most=0).places(WHOLE, WHOLE) == "ff"

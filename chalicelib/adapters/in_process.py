@@ -1,11 +1,20 @@
-"""A Vault around a Vault: it keeps decrypted secrets in memory for a few minutes, so that not every use asks KMS."""
+"""What each process has itself: the machine's time, and secrets that a Vault decrypted, kept for a few minutes."""
 
 from __future__ import annotations
 
 import threading
 import time
+from datetime import UTC, datetime
 
 from chalicelib.core.ports import Vault
+
+
+class SystemClock:
+    """The Clock port: the operating system's time, UTC."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
 
 KEPT_S = 300
 

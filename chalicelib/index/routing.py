@@ -1,7 +1,9 @@
-"""A search over a gallery that is too large for one function: it asks the shards side by side and merges their answers.
+"""Which process searches a gallery: this one, the search function, or a function a shard. All answer alike.
 
-It is exact for any number of shards, and while that changes: every face is in one of the shards, and each shard answers
-with everything that was committed before it was asked.
+Small galleries are searched in the process that asks: a call of the search function takes longer than a search in a few
+thousand faces, and is a run of its own. A gallery that is too large for one function is searched in shards side by
+side, whose answers are merged. That is exact for any number of shards, and while the number changes: every face is in
+one of the shards, and each shard answers with everything that was committed before it was asked.
 """
 
 from __future__ import annotations
@@ -12,13 +14,14 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from chalicelib.core import keys
+from chalicelib.core.items import every
 from chalicelib.core.lazy import lazy
 from chalicelib.core.model import Candidate
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.search import FaceSearch, SearchAnswer, SearchRequest
 from chalicelib.core.shards import MAX_SHARDS, WHOLE, shards
 
-REMEMBERED_S = 60.0
+SHARDS_REMEMBERED_S = 60.0
 """Time that a tenant's number of shards is remembered: an old number costs memory for a while, never a wrong answer."""
 
 
@@ -32,8 +35,8 @@ class ShardNumbers:
 
     def __call__(self, tenant: str) -> int:
         now = self._monotonic()
-        read_at, number = self._known.get(tenant, (-REMEMBERED_S, 1))
-        if now - read_at >= REMEMBERED_S:
+        read_at, number = self._known.get(tenant, (-SHARDS_REMEMBERED_S, 1))
+        if now - read_at >= SHARDS_REMEMBERED_S:
             item = self._items.get(keys.DIRECTORY, (tenant, keys.TENANT_ITEM)) or {}
             number = int(item.get("shards") or 1)
             self._known[tenant] = (now, number)
@@ -85,3 +88,40 @@ def merged(answers: Sequence[SearchAnswer], request: SearchRequest) -> SearchAns
 def _with_templates(answer: SearchAnswer, probe: int) -> list[tuple[Candidate, bytes]]:
     found = answer.candidates[probe]
     return list(zip(found, answer.templates[probe] if answer.templates else (b"",) * len(found), strict=True))
+
+
+COUNT_REMEMBERED_S = 900.0
+"""Time that a count of a tenant's faces is remembered: a gallery grows by some ten thousand faces in it at most."""
+
+
+class NearSearch:
+    """The FaceSearch port over two others: `near` searches whole galleries of up to `most` faces, `far` all else."""
+
+    def __init__(
+        self,
+        near: Callable[[], FaceSearch],
+        far: FaceSearch,
+        items: ItemStore,
+        most: int,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._near = near
+        self._far = far
+        self._items = items
+        self._most = most
+        self._monotonic = monotonic
+        self._known: dict[str, tuple[float, bool]] = {}
+
+    def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
+        is_near = self._most > 0 and request.shard == WHOLE and self._is_small(tenant)
+        return (self._near() if is_near else self._far).search(tenant, request)
+
+    def _is_small(self, tenant: str) -> bool:
+        now = self._monotonic()
+        read_at, is_small = self._known.get(tenant, (now - COUNT_REMEMBERED_S, False))
+        if now - read_at >= COUNT_REMEMBERED_S:
+            low, high = keys.GROUP_PREFIX, keys.GROUP_PREFIX[:-1] + "$"
+            groups = every(self._items, keys.DIRECTORY, tenant, low=low, high=high)
+            is_small = sum(int(group["count"]) for group in groups) <= self._most
+            self._known[tenant] = now, is_small
+        return is_small

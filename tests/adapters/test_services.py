@@ -1,0 +1,123 @@
+"""Services that rest on conditional writes: the same on every pair of stores."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from chalicelib.adapters.embedded.uploads import FolderUploadStore, SignedPaths
+from chalicelib.adapters.embedded.vault import PlainVault
+from chalicelib.core import keys
+from chalicelib.core.errors import CameraExists, CameraNotFound, ConditionFailed
+from chalicelib.core.local_time import Granularity
+from chalicelib.core.model import Labels, Profile, Tenant
+from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
+from chalicelib.core.ports import BlobStore, ItemStore
+from chalicelib.services.captures.cameras import Cameras
+from chalicelib.services.captures.captures import Captures, Offer
+from chalicelib.services.commit.idempotency import Requests
+from chalicelib.services.groups.groups import Groups
+from chalicelib.services.statistics.amounts import Bucket, Statistics
+from chalicelib.services.statistics.days import DayReader
+from chalicelib.services.statistics.observations import Observations
+from chalicelib.services.statistics.recorder import Recorder
+from chalicelib.services.statistics.sealing import Sealing
+from chalicelib.services.tenants.accounts import Tenants
+from chalicelib.services.tenants.quotas import Quotas
+from tests.fakes import FakeClock
+
+NOON = datetime(2026, 2, 28, 4, 0, tzinfo=UTC)
+
+
+def test_days_are_recorded_sealed_and_counted(items: ItemStore, blobs: BlobStore, tenant: str) -> None:
+    owner, clock = Tenant(tenant, Profile.CLOUD, "APP", NOON, "fake"), FakeClock(NOON)
+    recorder, sealing = Recorder(items, clock), Sealing(items, blobs, clock)
+    reader = DayReader(items, blobs, clock)
+    statistics, observations = Statistics(reader), Observations(items, reader)
+
+    def record(at: datetime, id_: str, label: str) -> None:
+        one = Observation(at, id_, f"face-{label}", "VIP会员", Labels(label), ObservationKind.SIGHTING)
+        recorder.record(tenant, [one])
+
+    def days(wanted: ObservationFilter, *, distinct: bool = False) -> list[Bucket]:
+        return statistics.analysis(owner, wanted, 0, 10**10, Granularity.DAY, distinct=distinct)
+
+    for number in range(7):
+        record(NOON + timedelta(hours=5 * number), f"{number}", "ab"[number % 2])
+    with pytest.raises(ConditionFailed):
+        record(NOON, "0", "a")
+    raw = days(EVERYTHING)
+    clock.advance(timedelta(days=4))
+    assert len(sealing.tenant(owner)) == 3
+    record(NOON + timedelta(hours=1), "late", "a")
+    dirty = days(EVERYTHING)
+    assert sealing.tenant(owner)
+    assert sealing.tenant(owner) == []
+
+    assert raw == [Bucket("20260228", 3), Bucket("20260301", 4)]
+    assert dirty == days(EVERYTHING) == [Bucket("20260228", 4), Bucket("20260301", 4)]
+    assert days(ObservationFilter(Labels("a"))) == [Bucket("20260228", 3), Bucket("20260301", 2)]
+    assert days(EVERYTHING, distinct=True) == [Bucket("20260228", 2), Bucket("20260301", 2)]
+    seen, token = [], None
+    while True:
+        page = observations.query(owner, ObservationFilter(faceid="face-a"), 0, 10**10, 2, token)
+        seen += [one.id for one in page.observations]
+        token = page.next_token
+        if token is None:
+            break
+    assert (seen, page.total) == (["6", "4", "2", "late", "0"], 5)
+
+
+def test_a_quota_is_counted_alike_on_every_item_store(items: ItemStore, tenant: str, clock: FakeClock) -> None:
+    shop = Tenant(tenant, Profile.CLOUD, "A", datetime(2026, 1, 1, tzinfo=UTC), "fake", requests_a_day=3)
+    first, second = Quotas(items, clock), Quotas(items, clock)
+    for _ in range(2):
+        assert [quotas.take(shop) for quotas in (first, second) * 3] == [True] * 3 + [False] * 3
+        clock.advance(timedelta(days=1))
+
+
+def test_a_shops_cameras_and_captures_are_alike_on_every_item_store(
+    items: ItemStore, tenant: str, clock: FakeClock, tmp_path: Path
+) -> None:
+    tenants = Tenants(items, PlainVault(), clock, lambda: "fake")
+    name = f"t{tenant}"
+    old = tenants.add(name, Profile.CLOUD).api_key
+    shop = tenants.named(name)
+    assert tenants.by_api_key(tenants.rotate(name).api_key) == shop
+    assert tenants.by_api_key(old) is None
+    requests = Requests(items, clock)
+    cameras = Cameras(items, tenants, Groups(items, requests, clock), requests, clock=clock)
+
+    door, first_key = cameras.add(shop, None, "Front door")
+    with pytest.raises(CameraExists):
+        cameras.add(shop, None, "Front-door")
+    key = cameras.new_key(shop, door.id)
+    assert cameras.by_api_key(first_key) is None
+    assert cameras.change(shop, door.id, {"name": "Door", "stranger_quality": 55.5}) == cameras.named(shop, "Door")
+    cameras.heartbeat(shop, door.id, {"temperature": 41.5})
+    assert cameras.silent(shop, clock.now() + timedelta(days=9)) == []
+
+    uploads = FolderUploadStore(tmp_path / "captures", SignedPaths(b"x" * 32, clock))
+    captures = Captures(items, uploads, cameras, Quotas(items, clock), clock, 300)
+    offers = [
+        Offer("Door", hashlib.sha256(bytes([number])).hexdigest(), 1, "image/jpeg", clock.now() - timedelta(number))
+        for number in range(100)
+    ]
+    answers = captures.offer(shop, offers)
+    assert [one.capture for one in captures.offer(shop, offers)] == [one.capture for one in answers]
+    for one in answers[:5]:
+        uploads.put_if_absent(keys.capture_picture(name, door.id, one.capture.id), b"x", "image/jpeg")
+    page = captures.page(shop, None, limit=3)
+    rest = captures.page(shop, None, limit=3, token=page.next_token)
+    listed = [capture.id for capture in (*page.rows, *rest.rows)]
+    assert listed == [one.capture.id for one in answers[:5]]
+
+    cameras.delete(shop, door.id)
+    assert cameras.by_api_key(key) is None
+    assert cameras.all(shop) == []
+    with pytest.raises(CameraNotFound):
+        cameras.named(shop, "Door")
+    assert len(captures.page(shop, door.id).rows) == 5
