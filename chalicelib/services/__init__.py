@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from chalicelib.services.faces.lists import FaceLists
     from chalicelib.services.faces.names import Names
     from chalicelib.services.faces.portraits import Portraits
+    from chalicelib.services.faces.visits import FaceVisitsStore
     from chalicelib.services.groups.groups import Groups
     from chalicelib.services.joining.chore import JoiningChore
     from chalicelib.services.joining.joining import Joining
@@ -90,13 +91,12 @@ if TYPE_CHECKING:
     from chalicelib.services.replay import Replay
     from chalicelib.services.sightings.arrivals import ArrivalBook
     from chalicelib.services.sightings.ingest import Ingest
-    from chalicelib.services.sightings.learning import Learning
+    from chalicelib.services.sightings.reading import SightingReader
     from chalicelib.services.sightings.rejection import Rejection
     from chalicelib.services.sightings.rejections import Rejections
     from chalicelib.services.sightings.reviews import Reviews
-    from chalicelib.services.sightings.sighting import SightingCommit
-    from chalicelib.services.sightings.strangers import Strangers
     from chalicelib.services.sightings.timeline import Sightings
+    from chalicelib.services.sightings.writing import SightingWriter
     from chalicelib.services.statistics.amounts import Statistics
     from chalicelib.services.statistics.days import DayReader
     from chalicelib.services.statistics.expiry import ObservationExpiry
@@ -112,7 +112,6 @@ if TYPE_CHECKING:
     from chalicelib.services.tenants.sessions import Sessions
     from chalicelib.services.tenants.signing import Signing
     from chalicelib.services.users.users import Users
-    from chalicelib.services.visits import FaceVisitsStore
     from chalicelib.services.watch import Watch
     from chalicelib.services.webhooks.deliveries import Deliveries
     from chalicelib.services.webhooks.hooks import Hooks
@@ -233,7 +232,7 @@ class Services:
     names: wired[Names] = wired("faces.names.Names")
     portraits: wired[Portraits] = wired("faces.portraits.Portraits")
     recorder: wired[Recorder] = wired("statistics.recorder.Recorder")
-    face_visits: wired[FaceVisitsStore] = wired("visits.FaceVisitsStore")
+    face_visits: wired[FaceVisitsStore] = wired("faces.visits.FaceVisitsStore")
     days: wired[DayReader] = wired("statistics.days.DayReader")
     observations: wired[Observations] = wired("statistics.observations.Observations")
     statistics: wired[Statistics] = wired("statistics.amounts.Statistics")
@@ -303,10 +302,9 @@ class Services:
     deliveries: wired[Deliveries] = wired("webhooks.deliveries.Deliveries", postman="late_postman")
     unpictured: wired[Unpictured] = wired("captures.unpictured.Unpictured")
     attempts: wired[Attempts] = wired("captures.attempts.Attempts")
-    sighting_commit: wired[SightingCommit] = wired("sightings.sighting.SightingCommit", faces="face_visits")
-    strangers: wired[Strangers] = wired("sightings.strangers.Strangers", commit="sighting_commit")
-    learning: wired[Learning] = wired("sightings.learning.Learning")
-    ingest: wired[Ingest] = wired("sightings.ingest.Ingest", commit="sighting_commit")
+    sighting_reader: wired[SightingReader] = wired("sightings.reading.SightingReader", visits="face_visits")
+    sighting_writer: wired[SightingWriter] = wired("sightings.writing.SightingWriter", visits="face_visits")
+    ingest: wired[Ingest] = wired("sightings.ingest.Ingest", reader="sighting_reader", writer="sighting_writer")
     rejection: wired[Rejection] = wired(
         "sightings.rejection.Rejection", sighted="sighted_faces", pictures="face_pictures", mover="observation_mover"
     )

@@ -21,8 +21,8 @@ from chalicelib.services.enrolment.enrolment import attribute_values, require_ag
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.names import renamed
 from chalicelib.services.faces.portraits import Portrait, Portraits, unpictured
+from chalicelib.services.faces.visits import face_put, visits_put
 from chalicelib.services.groups.groups import Groups
-from chalicelib.services.visits import face_put, visits_put
 
 _Value = TypeVar("_Value")
 

@@ -24,7 +24,7 @@ from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.items import directory_of, every, write
 from chalicelib.core.local_time import Span
 from chalicelib.core.model import Face, Tenant
-from chalicelib.core.observations import Observation, ObservationKind
+from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import BlobStore, Clock, Delete, ItemStore, Put, Queue, Update, absent, equals
 from chalicelib.core.records.erasures import COUNT, erasure_from, erasure_item
@@ -37,7 +37,7 @@ from chalicelib.services.erasure.traces import Traces
 from chalicelib.services.merges.observations import IN_FLIGHT, FaceObservations
 from chalicelib.services.merges.records import Merges
 from chalicelib.services.statistics.days import STORABLE
-from chalicelib.services.statistics.recorder import ChangedObservation, Recorder
+from chalicelib.services.statistics.recorder import Recorder
 from chalicelib.services.statistics.sealing import Sealing
 from chalicelib.services.tenants.signing import Signing
 

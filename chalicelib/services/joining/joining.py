@@ -17,14 +17,15 @@ from chalicelib.core.merges import Merge
 from chalicelib.core.model import REGULAR, STRANGER, Tenant
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.templates import compared, vector
+from chalicelib.core.visits import FaceVisits
 from chalicelib.services.faces.faces import Faces
+from chalicelib.services.faces.visits import FaceVisitsStore
 from chalicelib.services.joining.likeness import Likeness, Pair
 from chalicelib.services.merges.duplicates import Duplicates, still_one
 from chalicelib.services.merges.merge import Merging
 from chalicelib.services.merges.observations import FaceObservations, ObservationMover
 from chalicelib.services.merges.records import MAX_MERGES
 from chalicelib.services.recognition.negatives import Negatives
-from chalicelib.services.visits import FaceVisits, FaceVisitsStore
 
 _FREE = frozenset({STRANGER, REGULAR})
 """Groups of faces that may be there without a person's word. Of two faces in others, none absorbs the other."""

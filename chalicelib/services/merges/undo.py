@@ -33,12 +33,13 @@ from chalicelib.core.records.merges import merge_item
 from chalicelib.core.records.visits import visits_item
 from chalicelib.core.templates import compared
 from chalicelib.core.values import milliseconds
-from chalicelib.core.visits import Arrivals, Visits
+from chalicelib.core.visits import Arrivals, FaceVisits, VisitPlan, Visits, arrived
 from chalicelib.services.commit.gallery import TENANT_ROOM, Change, GalleryWriter, edited, limited_groups
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.faces.holds import held_again
 from chalicelib.services.faces.names import name_puts, renamed
 from chalicelib.services.faces.portraits import Portraits
+from chalicelib.services.faces.visits import FaceVisitsStore, face_put, visits_put
 from chalicelib.services.groups.groups import Groups
 from chalicelib.services.merges.duplicates import said_two
 from chalicelib.services.merges.observations import REQUEST_S, FaceObservations, ObservationMover
@@ -48,7 +49,6 @@ from chalicelib.services.models.embedder import Embedder
 from chalicelib.services.models.tenant_vision import TenantVision
 from chalicelib.services.recognition.negatives import Negatives
 from chalicelib.services.statistics.days import STORABLE, DayReader
-from chalicelib.services.visits import FaceVisits, FaceVisitsStore, VisitPlan, arrived, face_put, visits_put
 
 _RETURNED = "merged-face-free"
 

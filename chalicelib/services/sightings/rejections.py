@@ -10,8 +10,8 @@ from chalicelib.core.model import Negative, Tenant
 from chalicelib.core.ports import ItemStore
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.faces.faces import Faces
+from chalicelib.services.faces.visits import face_put
 from chalicelib.services.recognition.negatives import Negatives
-from chalicelib.services.visits import face_put
 
 
 class Rejections:

@@ -15,7 +15,7 @@ from chalicelib.core.ports import ItemStore, UploadStore
 from chalicelib.core.records.visits import visits_from
 from chalicelib.core.visits import Arrival
 from chalicelib.services.faces.faces import Faces
-from chalicelib.services.visits import sightings_newest_first
+from chalicelib.services.faces.visits import sightings_newest_first
 
 
 @dataclass(frozen=True)
