@@ -68,9 +68,8 @@ if TYPE_CHECKING:
     from chalicelib.services.faces.visits import FaceVisitsStore
     from chalicelib.services.groups.groups import Groups
     from chalicelib.services.joining.chore import JoiningChore
-    from chalicelib.services.joining.joining import Joining
+    from chalicelib.services.joining.joining import Joining, JoiningOfVisits
     from chalicelib.services.joining.likeness import Likeness
-    from chalicelib.services.joining.same_visit import JoiningOfVisits
     from chalicelib.services.merges.chores import MergeChores
     from chalicelib.services.merges.duplicates import Duplicates
     from chalicelib.services.merges.merge import Merging
@@ -81,21 +80,16 @@ if TYPE_CHECKING:
     from chalicelib.services.models.tenant_vision import TenantVision
     from chalicelib.services.readiness import Readiness
     from chalicelib.services.recognition.identify import Identify
-    from chalicelib.services.recognition.known import KnownFaces
-    from chalicelib.services.recognition.looking import Looking
+    from chalicelib.services.recognition.looking import Looking, StoredPictures
     from chalicelib.services.recognition.ranking import Ranking
-    from chalicelib.services.recognition.recognition import Recognition
-    from chalicelib.services.recognition.same_visit import SameVisit
-    from chalicelib.services.recognition.stored import StoredPictures
+    from chalicelib.services.recognition.recognition import KnownFaces, Recognition, SameVisit
     from chalicelib.services.recognition.verification import Verification
     from chalicelib.services.replay import Replay
-    from chalicelib.services.sightings.arrivals import ArrivalBook
     from chalicelib.services.sightings.ingest import Ingest
     from chalicelib.services.sightings.reading import SightingReader
-    from chalicelib.services.sightings.rejection import Rejection
-    from chalicelib.services.sightings.rejections import Rejections
+    from chalicelib.services.sightings.rejection import Rejection, Rejections
     from chalicelib.services.sightings.reviews import Reviews
-    from chalicelib.services.sightings.timeline import Sightings
+    from chalicelib.services.sightings.timeline import ArrivalBook, Sightings
     from chalicelib.services.sightings.writing import SightingWriter
     from chalicelib.services.statistics.amounts import Statistics
     from chalicelib.services.statistics.days import DayReader
@@ -240,8 +234,8 @@ class Services:
     recognition: wired[Recognition] = wired(
         "recognition.recognition.Recognition", search="late_search", fpir_target="settings.fpir_target"
     )
-    same_visit: wired[SameVisit] = wired("recognition.same_visit.SameVisit")
-    known_faces: wired[KnownFaces] = wired("recognition.known.KnownFaces", search="late_search")
+    same_visit: wired[SameVisit] = wired("recognition.recognition.SameVisit")
+    known_faces: wired[KnownFaces] = wired("recognition.recognition.KnownFaces", search="late_search")
     identify: wired[Identify] = wired("recognition.identify.Identify")
     ranking: wired[Ranking] = wired(
         "recognition.ranking.Ranking", search="late_search", fpir_target="settings.fpir_target"
@@ -270,7 +264,7 @@ class Services:
     joining: wired[Joining] = wired(
         "joining.joining.Joining", mover="observation_mover", observations="face_observations"
     )
-    joining_of_visits: wired[JoiningOfVisits] = wired("joining.same_visit.JoiningOfVisits")
+    joining_of_visits: wired[JoiningOfVisits] = wired("joining.joining.JoiningOfVisits")
     joining_chore: wired[JoiningChore] = wired(
         "joining.chore.JoiningChore", visits="joining_of_visits", tail="ports.journal"
     )
@@ -308,10 +302,10 @@ class Services:
     rejection: wired[Rejection] = wired(
         "sightings.rejection.Rejection", sighted="sighted_faces", pictures="face_pictures", mover="observation_mover"
     )
-    rejections: wired[Rejections] = wired("sightings.rejections.Rejections")
+    rejections: wired[Rejections] = wired("sightings.rejection.Rejections")
     sightings: wired[Sightings] = wired("sightings.timeline.Sightings")
     reviews: wired[Reviews] = wired("sightings.reviews.Reviews", capture_days="settings.capture_days")
-    arrivals: wired[ArrivalBook] = wired("sightings.arrivals.ArrivalBook")
+    arrivals: wired[ArrivalBook] = wired("sightings.timeline.ArrivalBook")
     archives: wired[Archives] = wired(
         "subject_access.archive.Archives",
         observations="face_observations",
@@ -389,7 +383,7 @@ class Services:
 
     @lazy
     def stored_pictures(self) -> StoredPictures:
-        from chalicelib.services.recognition.stored import StoredPictures
+        from chalicelib.services.recognition.looking import StoredPictures
 
         storage = self.settings.storage
         own = () if isinstance(storage, Path) else (storage.bucket, storage.captures_bucket)

@@ -30,7 +30,6 @@ from chalicelib.core.roles import Role
 from chalicelib.core.values import milliseconds, moment
 
 if TYPE_CHECKING:
-    from chalicelib.services.sightings import arrivals
     from chalicelib.services.statistics.amounts import SplitBucket
 
 TOTAL = "total"
@@ -327,7 +326,7 @@ def _observation(call: Call, one: observations.Observation, face: Face | None) -
     )
 
 
-def _arrival(call: Call, one: arrivals.FaceArrival) -> FaceArrival:
+def _arrival(call: Call, one: timeline.FaceArrival) -> FaceArrival:
     first = one.first
     return FaceArrival(
         face=first.faceid,

@@ -44,8 +44,7 @@ from chalicelib.services.faces.faces import Faces, require_faceid
 from chalicelib.services.faces.names import name_puts
 from chalicelib.services.faces.portraits import Portrait, Portraits
 from chalicelib.services.groups.groups import Groups
-from chalicelib.services.recognition.known import KnownFaces
-from chalicelib.services.recognition.recognition import Probes
+from chalicelib.services.recognition.recognition import KnownFaces, Probes
 from chalicelib.services.statistics.recorder import Recorder
 
 MAX_AGE = 120

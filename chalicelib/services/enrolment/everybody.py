@@ -29,8 +29,7 @@ from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.portraits import NO_JPEG, Portrait, Portraits
 from chalicelib.services.groups.groups import Groups, legal_name
 from chalicelib.services.models.tenant_vision import TenantVision
-from chalicelib.services.recognition.known import KnownFaces
-from chalicelib.services.recognition.recognition import Probes
+from chalicelib.services.recognition.recognition import KnownFaces, Probes
 from chalicelib.services.statistics.recorder import Recorder
 from chalicelib.services.tenants.accounts import GROUPS_LEFT, NAME_FREE
 

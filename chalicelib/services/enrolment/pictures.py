@@ -38,8 +38,7 @@ from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.portraits import Portrait, Portraits, id_of, keys_of
 from chalicelib.services.faces.visits import face_put
-from chalicelib.services.recognition.negatives import Negatives
-from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition
+from chalicelib.services.recognition.recognition import Negatives, Probes, Recognised, Recognition
 
 _ROUNDING = 1e-5
 """How much two ways to compute one score may differ."""

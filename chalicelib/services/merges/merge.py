@@ -30,7 +30,7 @@ from chalicelib.services.faces.visits import FACE_SAME, VISITS_SAME, FaceVisitsS
 from chalicelib.services.merges.observations import REQUEST_S, ObservationMover
 from chalicelib.services.merges.plan import counts, merged, merged_pictures, renaming
 from chalicelib.services.merges.records import MAX_MERGES, Merges
-from chalicelib.services.recognition.negatives import MAX_NEGATIVES, Negatives
+from chalicelib.services.recognition.recognition import MAX_NEGATIVES, Negatives
 from chalicelib.services.webhooks.outbox import Outbox
 
 

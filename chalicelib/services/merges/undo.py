@@ -47,7 +47,7 @@ from chalicelib.services.merges.plan import arrivals_since, counts, open_since, 
 from chalicelib.services.merges.records import Merges
 from chalicelib.services.models.embedder import Embedder
 from chalicelib.services.models.tenant_vision import TenantVision
-from chalicelib.services.recognition.negatives import Negatives
+from chalicelib.services.recognition.recognition import Negatives
 from chalicelib.services.statistics.days import STORABLE, DayReader
 
 _RETURNED = "merged-face-free"

@@ -44,9 +44,7 @@ from chalicelib.services.captures.unpictured import Unpictured
 from chalicelib.services.commit.gallery import GalleryMoved
 from chalicelib.services.faces.faces import shown_to
 from chalicelib.services.models.tenant_vision import TenantVision
-from chalicelib.services.recognition.negatives import CANDIDATES
-from chalicelib.services.recognition.recognition import Recognised, Recognition
-from chalicelib.services.recognition.same_visit import SameVisit
+from chalicelib.services.recognition.recognition import CANDIDATES, Recognised, Recognition, SameVisit
 from chalicelib.services.sightings.reading import SightingReader, corrected
 from chalicelib.services.sightings.writing import STEP, Overtaken, Prepared, SightingWriter, progress_update
 from chalicelib.services.statistics.recorder import OBSERVATION_NEW

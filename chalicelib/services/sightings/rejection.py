@@ -19,6 +19,7 @@ from chalicelib.core.errors import (
     FaceNotFound,
     InvalidInput,
     LimitReached,
+    RejectionNotFound,
     WrongModel,
 )
 from chalicelib.core.ids import photo_id
@@ -38,7 +39,7 @@ from chalicelib.services.faces.faces import Faces, is_faceid
 from chalicelib.services.faces.visits import FaceVisitsStore, face_put, sightings_of_arrival, visits_put
 from chalicelib.services.merges.merge import Merging
 from chalicelib.services.merges.observations import ObservationMover
-from chalicelib.services.recognition.negatives import MAX_NEGATIVES, Negatives
+from chalicelib.services.recognition.recognition import MAX_NEGATIVES, Negatives
 from chalicelib.services.sightings.ingest import Ingest
 from chalicelib.services.sightings.reviews import rejected
 from chalicelib.services.sightings.writing import is_waiting_for, waiting
@@ -237,3 +238,34 @@ def _left(face: Face, seen: SeenFace, photo: str) -> tuple[Picture, ...]:
     from chalicelib.core.templates import vector
 
     return without(face.pictures, vector(seen.template), photo, seen.template.model)
+
+
+class Rejections:
+    def __init__(self, items: ItemStore, faces: Faces, requests: Requests) -> None:
+        self._faces = faces
+        self._requests = requests
+        self._negatives = Negatives(items)
+
+    def of_face(self, tenant: Tenant, faceid: str) -> list[Negative]:
+        """Return what the face is not, newest first. Raises FaceNotFound."""
+        face = self._faces.get(tenant, faceid)
+        return self._negatives.of_face(tenant.name, face.faceid)[::-1] if face.negatives else []
+
+    def take_back(self, tenant: Tenant, faceid: str, sighting_id: str, request: RequestId | None = None) -> None:
+        """Forget that the face is not this sighting. The sighting stays what it was resolved to since.
+
+        Raises FaceNotFound, RejectionNotFound, Busy, AnsweredAlready.
+        """
+        for _ in attempts():
+            face = self._faces.get(tenant, faceid)
+            if self._negatives.of_sighting(tenant.name, faceid, sighting_id) is None:
+                raise RejectionNotFound(f"sighting {sighting_id[:100]!r} is not rejected for face {faceid!r}")
+            actions = [
+                face_put(tenant.name, face, replace(face, negatives=face.negatives - 1)),
+                self._negatives.forgotten(tenant.name, faceid, sighting_id),
+            ]
+            try:
+                return self._requests.write(tenant.name, actions, request)
+            except ConditionFailed:
+                continue
+        raise Busy("this face is changed by others all the time: send the request again in a moment")

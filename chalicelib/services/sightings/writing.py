@@ -45,7 +45,7 @@ from chalicelib.services.faces.names import face_deletes
 from chalicelib.services.faces.portraits import Portraits, keys_of
 from chalicelib.services.faces.visits import FACE_SAME, FaceVisitsStore, face_update, visits_put
 from chalicelib.services.merges.records import Merges
-from chalicelib.services.recognition.negatives import Negatives
+from chalicelib.services.recognition.recognition import Negatives
 from chalicelib.services.statistics.recorder import Recorder
 from chalicelib.services.webhooks.outbox import Outbox
 
