@@ -14,14 +14,13 @@ from typing import Any
 
 from chalicelib.core.captures import Camera, Capture, CaptureState, Resolution, SeenFace, Sighting, sighting_id
 from chalicelib.core.decision import MIN_QUALITY, MIN_SIDE_PX, ImpostorCurve, anchor_threshold, is_sure
-from chalicelib.core.ids import photo_id
 from chalicelib.core.learning import adds_to, anchor, kept
 from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Group, Learnt, Picture, Tenant
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, observed_estimates
 from chalicelib.core.pictures import Quality
 from chalicelib.core.population import Population
 from chalicelib.core.reviews import NearFace, Review, ReviewKind, is_uncertain
-from chalicelib.core.values import milliseconds, time_text
+from chalicelib.core.values import milliseconds, photo_id, time_text
 from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, Visits, arrived, misnamed, with_sighting
 from chalicelib.core.webhooks import Event, EventKind
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from chalicelib.core import keys
-from chalicelib.core.consent import Consent, require_consent, require_legal
 from chalicelib.core.errors import (
     AttributeNotFound,
     ConditionFailed,
@@ -21,13 +20,14 @@ from chalicelib.core.errors import (
     StorageUnavailable,
     TenantFull,
 )
-from chalicelib.core.ids import first_version, time_ordered_id
 from chalicelib.core.items import attempts
 from chalicelib.core.model import NO_LABELS, NO_VALUES, Edit, Face, Group, JournalEntry, Labels, Tenant
 from chalicelib.core.names import face_name, face_note
 from chalicelib.core.pictures import Gender, PictureRules
 from chalicelib.core.ports import Action, Clock, Put, absent
 from chalicelib.core.records.faces import face_item
+from chalicelib.core.retention import Consent, require_consent, require_legal
+from chalicelib.core.values import first_version, time_ordered_id
 from chalicelib.services.commit.gallery import (
     GROUP_EXISTS,
     GROUP_ROOM,

@@ -14,7 +14,7 @@ from chalicelib.core.names import face_name, face_note
 from chalicelib.core.pictures import Gender, PictureRules
 from chalicelib.core.ports import Action, Clock, ItemStore, Put
 from chalicelib.core.records.faces import face_from
-from chalicelib.core.records.visits import visits_from
+from chalicelib.core.records.observations import visits_from
 from chalicelib.services.commit.gallery import GROUP_ROOM, Change, GalleryWriter, edited, limited_groups
 from chalicelib.services.commit.idempotency import RECORDED, RequestId, Requests, WentOn
 from chalicelib.services.enrolment.enrolment import attribute_values, require_age, require_attributes, require_room

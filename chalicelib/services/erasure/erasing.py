@@ -20,7 +20,6 @@ from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.erasures import ERASED, Erasure, Step, face_hash, statement
 from chalicelib.core.errors import ConditionFailed, ErasureNotFound, RegularsError
-from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.items import directory_of, every, write
 from chalicelib.core.local_time import Span
 from chalicelib.core.model import Face, Tenant
@@ -30,7 +29,7 @@ from chalicelib.core.ports import BlobStore, Clock, Delete, ItemStore, Put, Queu
 from chalicelib.core.records.erasures import COUNT, erasure_from, erasure_item
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.search import IndexBuilder
-from chalicelib.core.values import milliseconds, time_text
+from chalicelib.core.values import milliseconds, time_ordered_id, time_text
 from chalicelib.services.erasure.pictures import STOPS_AT_S
 from chalicelib.services.erasure.shown import Shown
 from chalicelib.services.erasure.traces import Traces

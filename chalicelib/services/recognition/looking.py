@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 import time
 
-from chalicelib.core.picture_buckets import allows
+from chalicelib.core.pictures import allows
 from chalicelib.core.ports import ObjectReader
 
 CANDIDATES = range(1, 21)
