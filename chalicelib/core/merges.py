@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from chalicelib.core.consent import Consent
 from chalicelib.core.model import Decision, Face, Negative
-from chalicelib.core.retention import Consent
 from chalicelib.core.visits import Visits
 
 UNDONE_WITHIN = timedelta(days=30)

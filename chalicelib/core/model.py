@@ -12,8 +12,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
 
+from chalicelib.core.consent import Consent
 from chalicelib.core.pictures import NO_ESTIMATES, Estimates, Found, Gender, Sides
-from chalicelib.core.retention import Consent
 
 NO_VALUES: Mapping[str, str] = MappingProxyType({})
 

@@ -130,7 +130,7 @@ class Judge:
 
 @dataclass(frozen=True)
 class Context:
-    """All that the decision about a sighting needs, as it was read.
+    """The facts that the decision about a sighting needs, as they were read.
 
     `held`: the face that it is; of somebody new that face, without visits. `decision`: why it is that face; for a new
     one, why it is no other. `evicted`: the face that goes to make room for a new one. `sightings`: the face's, of the
@@ -187,7 +187,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one sighting changes, all in one transaction.
+    """The changes that one sighting makes, all in one transaction.
 
     `held`: the face as it was read; `face`, `visits`: as they are afterwards. `learnt`: the one of the face's pictures
     that is new, and not stored yet. `renamed`: earlier sightings, which another promotion puts into another group.

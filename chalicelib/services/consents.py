@@ -1,4 +1,4 @@
-"""On what basis is somebody in the book, and until when? A record a face (core/retention).
+"""On what basis is somebody in the book, and until when? A record a face (core/consent).
 
 It is a part of the face's record: deleted, merged and restored with it. An index has the faces by the record's end.
 """
@@ -11,13 +11,13 @@ from datetime import datetime
 from itertools import islice
 
 from chalicelib.core import keys
+from chalicelib.core.consent import Consent, require_legal
 from chalicelib.core.errors import Busy, ConditionFailed, ConsentNotFound
 from chalicelib.core.items import attempts, every
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Action, Clock, ItemStore, Update, equals
 from chalicelib.core.records.merges import kept_item
-from chalicelib.core.retention import Consent, require_legal
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.visits import face_put

@@ -9,11 +9,11 @@ from msgspec import Meta
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.repeats import answer_of, nothing
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Text, Time, Token
-from chalicelib.core import retention
+from chalicelib.core import consent
 from chalicelib.core.access import Role
+from chalicelib.core.consent import Basis
 from chalicelib.core.errors import ConsentNotFound, FaceNotFound, InvalidInput
 from chalicelib.core.model import Face
-from chalicelib.core.retention import Basis
 
 LegalBasis = Annotated[
     Basis,
@@ -117,9 +117,9 @@ OPERATIONS = (
 )
 
 
-def record_of(body: NewConsent) -> retention.Consent:
-    return retention.Consent(body.basis, body.given_at, body.evidence, body.expires_at)
+def record_of(body: NewConsent) -> consent.Consent:
+    return consent.Consent(body.basis, body.given_at, body.evidence, body.expires_at)
 
 
-def _answer(face: Face, record: retention.Consent) -> Consent:
+def _answer(face: Face, record: consent.Consent) -> Consent:
     return Consent.made_of(record, face=face.faceid, name=face.name)

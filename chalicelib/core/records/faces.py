@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from chalicelib.core import keys
+from chalicelib.core.consent import Basis, Consent
 from chalicelib.core.model import (
     Attribute,
     Decision,
@@ -32,7 +33,7 @@ from chalicelib.core.model import (
 from chalicelib.core.pictures import ATTRIBUTES, FOUND_DIGITS, Box, Estimates, Found, Gender, Pose, Sides
 from chalicelib.core.ports import Item
 from chalicelib.core.records.access import require_format
-from chalicelib.core.retention import RETENTION, Basis, Consent
+from chalicelib.core.retention import RETENTION
 from chalicelib.core.users import User
 from chalicelib.core.values import decimal, decimals, known, milliseconds, moment, optional
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from chalicelib.core import keys
+from chalicelib.core.consent import Consent, require_consent, require_legal
 from chalicelib.core.errors import (
     AttributeNotFound,
     ConditionFailed,
@@ -26,7 +27,6 @@ from chalicelib.core.names import face_name, face_note
 from chalicelib.core.pictures import Gender, PictureRules
 from chalicelib.core.ports import Action, Clock, Put, absent
 from chalicelib.core.records.faces import face_item
-from chalicelib.core.retention import Consent, require_consent, require_legal
 from chalicelib.core.values import first_version, time_ordered_id
 from chalicelib.services.commit.gallery import (
     GROUP_EXISTS,

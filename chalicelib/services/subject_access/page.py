@@ -9,8 +9,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from chalicelib.core.captures import parts_of_sighting
+from chalicelib.core.consent import Consent
 from chalicelib.core.observations import Observation
-from chalicelib.core.retention import Consent
 from chalicelib.core.values import moment
 from chalicelib.services.subject_access.places import PLACES, Subject, visits_of
 from chalicelib.services.subject_access.words import CHINESE, CHINESE_PLACES, ENGLISH, Language

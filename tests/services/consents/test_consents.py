@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core import keys
+from chalicelib.core.consent import Basis, Consent
 from chalicelib.core.errors import (
     Conflict,
     ConsentMissing,
@@ -27,7 +28,6 @@ from chalicelib.core.items import every
 from chalicelib.core.model import NO_LABELS, Face, Tenant
 from chalicelib.core.page_tokens import ListPage
 from chalicelib.core.pictures import PictureRules
-from chalicelib.core.retention import Basis, Consent
 from chalicelib.services.consents import Consents
 from chalicelib.services.erasure.consents import ConsentExpiry
 from tests.examples import examples

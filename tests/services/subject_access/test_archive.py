@@ -18,11 +18,11 @@ import pytest
 from chalicelib.core import acts, keys
 from chalicelib.core.acts import Act, Kind
 from chalicelib.core.captures import sighting_id
+from chalicelib.core.consent import Basis, Consent
 from chalicelib.core.errors import FaceNotFound, InvalidInput
 from chalicelib.core.items import every
 from chalicelib.core.model import Face
 from chalicelib.core.ports import Item, Table
-from chalicelib.core.retention import Basis, Consent
 from chalicelib.core.webhooks import EventKind
 from chalicelib.services.enrolment.update import FaceChanges
 from chalicelib.services.subject_access.places import PLACES
