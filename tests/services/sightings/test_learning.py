@@ -101,63 +101,6 @@ def test_a_sure_sighting_becomes_a_picture_of_its_face(book: Book) -> None:
     assert disagreements(book.services, book.tenant) == []
 
 
-def test_learning_is_off_for_a_tenant_a_camera_or_a_group(book: Book) -> None:
-    book.services.tenants.change("shop", {"learns": False})
-    book.see(visit(DAY, 61))
-    book.services.tenants.change("shop", {"learns": True})
-    book.services.cameras.change(book.tenant, "till", {"learns": False})
-    book.see(visit(2 * DAY, 62, camera="till"))
-    book.services.groups.change(book.tenant, "stranger", {"learns": False})
-    book.see(visit(3 * DAY, 63))
-    assert learnt(only_face(book)) == set()
-    book.services.groups.change(book.tenant, "stranger", {"learns": True})
-    book.see(visit(4 * DAY, 64))
-    assert len(learnt(only_face(book))) == 1
-
-
-def test_nothing_is_learnt_from_poor_or_late_pictures_nor_from_the_same_photo(book: Book) -> None:
-    book.see(visit(DAY, 34.9), visit(-100 * DAY, 60), visit(DAY, 70.0))
-    assert only_face(book).arrive_count == 2
-    assert learnt(only_face(book)) == set()
-
-
-def test_the_visit_that_made_a_stranger_teaches_nothing_but_a_better_picture(book: Book) -> None:
-    book.see(visit(10, 79), visit(20, 75))
-    assert learnt(only_face(book)) == set()
-    [capture] = book.see(visit(30, 80))
-    assert learnt(only_face(book)) == {f"{capture.id}-0"}
-
-
-def test_another_view_is_learnt_in_the_hour_that_made_a_stranger_and_the_next_one_is_not(book: Book) -> None:
-    views = [Shot(MONDAY + number * MINUTE, (Person(1, quality=60.0 + number, likeness=0.7),)) for number in (1, 2)]
-    [first, second] = book.see(*views)
-    assert {one.sightings[0].faceid for one in (first, second)} == {only_face(book).faceid}
-    assert learnt(only_face(book)) == {f"{first.id}-0"}
-
-
-def test_a_visit_teaches_once_unless_a_later_picture_is_better(book: Book) -> None:
-    [first, *_] = book.see(visit(DAY, 50), visit(DAY + 1, 55), visit(DAY + 2, 59))
-    assert learnt(only_face(book)) == {f"{first.id}-0"}
-    [better] = book.see(visit(DAY + 3, 60))
-    assert learnt(only_face(book)) == {f"{better.id}-0"}
-
-
-def test_nothing_is_learnt_from_whom_only_the_learnt_pictures_look_like(book: Book) -> None:
-    """The face drifted: its mean is somebody else's by now, but its given picture is not."""
-    for number in range(4):
-        book.see(visit(DAY * (1 + number), 61 + number))
-    face = only_face(book)
-    other = Person(2, quality=60)
-    book.services.face_pictures.add(book.tenant, face.faceid, picture(other), RULES, is_vouched_for=True)
-    before = only_face(book)
-    book.services.face_pictures.remove(book.tenant, face.faceid, before.pictures[0].id)
-    given_one = only_face(book).pictures[0]
-    assert given_one.learnt is None
-    [capture] = book.see(visit(9 * DAY, 69.0))
-    assert capture.sightings[0].faceid == face.faceid
-    assert f"{capture.id}-0" not in learnt(only_face(book))
-
-
 def test_a_face_that_becomes_a_regular_by_a_sighting_learns_from_it_too(book: Book) -> None:
     book.services.groups.set_migration(book.tenant, Migration(2, 2))
     [capture] = book.see(visit(DAY))
