@@ -101,16 +101,6 @@ def test_a_sure_sighting_becomes_a_picture_of_its_face(book: Book) -> None:
     assert disagreements(book.services, book.tenant) == []
 
 
-def test_a_face_that_becomes_a_regular_by_a_sighting_learns_from_it_too(book: Book) -> None:
-    book.services.groups.set_migration(book.tenant, Migration(2, 2))
-    [capture] = book.see(visit(DAY))
-    face = only_face(book)
-    assert face.group_id == "regular"
-    assert learnt(face) == {f"{capture.id}-0"}
-    assert book.group_counts() == {"stranger": 0, "regular": 1}
-    assert disagreements(book.services, book.tenant) == []
-
-
 def test_what_a_person_adds_pushes_out_what_was_learnt_and_counts_alone(book: Book) -> None:
     book.see(*(visit(DAY * number, 40 + number) for number in range(1, 5)))
     faceid = only_face(book).faceid

@@ -81,18 +81,6 @@ def test_what_is_no_picture_is_parked_with_the_reason_and_redriven_when_asked(
     assert len(book.faces()) == 1
 
 
-def test_a_stranger_who_keeps_coming_is_a_regular_with_faceid_picture_and_counts(book: Book) -> None:
-    book.services.groups.set_migration(book.tenant, Migration(3, 7))
-    book.see(shot(0, 1), shot(DAY, 1))
-    [before] = book.faces()
-    assert before.group_id == "stranger"
-    book.see(shot(2 * DAY, 1))
-    [after] = book.faces()
-    assert (after.group_id, after.arrive_count) == ("regular", 3)
-    assert (after.faceid, after.picture_key) == (before.faceid, before.picture_key)
-    assert (book.group_counts()["stranger"], book.group_counts()["regular"]) == (0, 1)
-
-
 def test_a_full_group_of_strangers_lets_the_longest_unseen_go(tmp_path: Path) -> None:
     book = Book(tmp_path / "data", profile=Profile.CAMERA)
     book.services.groups.update(book.tenant, "stranger", "stranger", 2, "")
@@ -112,15 +100,6 @@ def test_a_sighting_of_over_a_hundred_days_ago_is_an_observation_and_no_arrival(
     [face] = book.faces()
     assert (face.arrive_count, face.last_arrival_at) == (1, MONDAY)
     assert sum(book.observed().values()) == 2
-
-
-def test_captures_delivered_again_change_nothing(book: Book) -> None:
-    shots = [shot(0, 1, 2), shot(50, 2), shot(100, 3)]
-    captures = book.see(*shots)
-    entries, observed = book.entries(), book.observed()
-    for capture in [*captures, *captures]:
-        book.deliver(capture)
-    assert (book.entries(), book.observed()) == (entries, observed)
 
 
 def test_a_deleted_face_leaves_no_arrivals_and_is_a_stranger_when_it_comes_again(book: Book) -> None:
@@ -153,20 +132,6 @@ def test_captures_of_a_camera_that_was_deleted_are_still_found_by_the_operator(b
     book.services.cameras.delete(book.tenant, "door")
     assert book.services.redrive.lost(book.tenant, after=timedelta(0)) == 1
     assert book.deliver(capture).state is CaptureState.RESOLVED
-
-
-def test_it_is_told_that_the_regulars_are_full_where_a_newcomer_should_be_one(tmp_path: Path) -> None:
-    book = Book(tmp_path / "data", profile=Profile.CAMERA)
-    book.services.groups.set_migration(book.tenant, Migration(1, 7))
-    book.services.groups.update(book.tenant, "regular", "regular", 1, "")
-    book.see(shot(0, 1))
-    book.services.hooks.add("shop", "https://hooks.example.com/in", ["group.full"])
-    book.clock.advance(timedelta(hours=2))
-    book.see(shot(60, 2))
-    [message] = book.storage.deliveries_queue.receive(10, 60)
-    assert "group.full" in message.body
-    assert sorted(face.group_id for face in book.faces()) == ["regular", "stranger"]
-    book.close()
 
 
 def test_a_new_face_whose_sighting_was_counted_before_is_skipped_and_no_portrait_stays(book: Book) -> None:
