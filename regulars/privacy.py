@@ -212,7 +212,7 @@ def _known(services: Services, tenant: Tenant, receipts: tuple[Path, ...]) -> li
     """Return the tenant's faces that these receipts say were erased. Raises OperatorError for what is no receipt."""
     from chalicelib.core import signing
     from chalicelib.core.erasures import face_hash
-    from chalicelib.core.face_order import FaceOrder
+    from chalicelib.core.page_tokens import FaceOrder
 
     found: list[str] = []
     ids = services.face_lists.ids(tenant, None, FaceOrder.ID).ids
@@ -281,8 +281,7 @@ def key(services: Services, tenant: str) -> None:
 
     Hand them to those who will check receipts.
     """
-    from chalicelib.core.renewals import renewal_of
-    from chalicelib.core.signing import fingerprint
+    from chalicelib.core.signing import fingerprint, renewal_of
     from regulars.tenants.tenants import earlier
 
     keys = services.signing.public_keys(services.tenants.named(tenant).name)

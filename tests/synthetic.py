@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from chalicelib.adapters.in_process import SystemClock
 from chalicelib.core import keys
-from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.model import Decision, Edit, Face, Group, JournalEntry, Labels, Picture, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Box, Estimates, Gender, Pose
 from chalicelib.core.ports import BlobStore, ItemStore, Put, Vision, absent
 from chalicelib.core.records.faces import face_item
 from chalicelib.core.templates import canonical
+from chalicelib.core.values import time_ordered_id
 from chalicelib.index.snapshots import build_segment
 from chalicelib.index.snapshots.segment import Segment, encode
 from chalicelib.services.commit.gallery import Change, GalleryWriter, limited_groups

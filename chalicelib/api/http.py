@@ -19,8 +19,8 @@ from chalice.app import Blueprint, Request, Response
 
 from chalicelib.core import telemetry
 from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable, WrongModel
-from chalicelib.core.failures import report_failure
 from chalicelib.core.model import Decision
+from chalicelib.core.telemetry import report_failure
 
 ONE_BOX, FUNCTION_URL = "box", "$default"
 """Stages of requests that do not come through API Gateway. Lambda names the second."""

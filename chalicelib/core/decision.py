@@ -1,14 +1,18 @@
 """Decisions from scores: the score that makes a match in a gallery of a given size.
 
 Terms and the relation FPIR = 1 - (1 - FMR)^N are those of ISO/IEC 19795-1; N is the number of enrolled faces searched.
+
+A similarity of 0..100 says the same on one scale for all sizes and models: 80 is the score that decides a match; above
+it, each step is an expected number of strangers who score as high.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
@@ -43,6 +47,9 @@ MIN_QUALITY = 20.0
 such faces may score high by that alone. So it becomes no stranger, teaches nothing, is compared with no face as poor,
 and is enrolled only if every face of a picture is as poor."""
 
+MIN_SIDE_PX = 32
+"""Shorter side of the smallest face box that is enrolled by itself: the template of a smaller one says little."""
+
 RELIABLE_PAIRS = 30
 """Pairs of different persons on which a measured point rests that counts by itself: three standard errors of so many
 are half of the rate, and the tail may be further off than that."""
@@ -63,6 +70,17 @@ FACES_IN_A_TRACK = 10
 """For a sighting beside one that is surely somebody's, in the same minute or on the same track: it is compared with
 the few faces that were surely seen there, so the threshold is that of a gallery of so many. Fewer than so many stand
 before one camera; the rest allows for people of one family, who are more alike than the pairs that were measured."""
+
+
+MATCH = 80.0
+
+_JUST_NO_MATCH = 79.9999
+
+_ALIKE = 0.1
+"""The false match rate below which two faces begin to look alike."""
+
+_STEPS = ((1.0, MATCH), (1 / 3, 90.0), (1 / 10, 95.0), (1 / 100, 99.0))
+"""Parts of the FPIR target, and the similarity at which so many strangers are expected."""
 
 
 def faces_in_visit(*, same_track: bool) -> int:
@@ -232,6 +250,13 @@ class OperatingPoint:
         usual = self.curve.threshold_at(math.log(2) / (2 * max(gallery_size, 1)))
         return self.threshold(gallery_size) + (next_best - usual) / 2
 
+    def leads(self, score: float, third: Sequence[float], gallery_size: int) -> bool:
+        """Return whether two faces are one person by their lead. `third`: the scores of either with other faces.
+
+        All scores are less their demands.
+        """
+        return bool(third) and score > max(third) and score >= self.threshold_of_leader(gallery_size, max(third))
+
     def verdict(self, best: Candidate | None, gallery_size: int, demand: float = 0.0) -> Verdict:
         """Judge a probe by a candidate, `best`, and the demand of the two."""
         threshold = self.threshold(gallery_size, demand)
@@ -268,3 +293,35 @@ def visit_verdict(
     chance = -math.expm1(few * math.log1p(-curve.fmr_at(candidate.score - demand)))
     decision = Decision(min(candidate.score, 1.0), threshold, gallery_size, chance, beside)
     return Verdict(candidate, candidate.score >= threshold, decision)
+
+
+def similarity(score: float, curve: ImpostorCurve, faces: int, fpir_target: float = DEFAULT_FPIR) -> float:
+    """Return the similarity of a score among so many faces, with four decimals.
+
+    `faces`: how many the probe was compared with; fewer than SMALLEST_GALLERY count as so many, as in decisions.
+    """
+    points = _points(curve, max(faces, SMALLEST_GALLERY), fpir_target)
+    right = bisect_right(points, (score, math.inf))
+    if right == 0:
+        return 0.0
+    if right == len(points):
+        return 100.0
+    (low, below), (high, above) = points[right - 1], points[right]
+    return round(below + (above - below) * (score - low) / (high - low), 4)
+
+
+def judged(similar: float, *, match: bool) -> float:
+    """Move a similarity to the side of MATCH on which the decision is, which knows more than the score."""
+    return max(similar, MATCH) if match else min(similar, _JUST_NO_MATCH)
+
+
+@lru_cache(maxsize=256)
+def _points(curve: ImpostorCurve, faces: int, fpir_target: float) -> Sequence[tuple[float, float]]:
+    """Return (score, similarity), both rising. Points at scores of 1 or more are left out."""
+    expected = [(curve.identify_threshold(faces, fpir_target * part), level) for part, level in _STEPS]
+    points = [(0.0, 0.0), (curve.threshold_at(_ALIKE), 10.0), (curve.threshold_at(1 / faces), 50.0), *expected]
+    rising = [points[0]]
+    for score, level in points[1:]:
+        if rising[-1][0] < score < 1:
+            rising.append((score, level))
+    return (*rising, (1.0, 100.0))

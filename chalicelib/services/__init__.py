@@ -65,11 +65,11 @@ if TYPE_CHECKING:
     from chalicelib.services.faces.lists import FaceLists
     from chalicelib.services.faces.names import Names
     from chalicelib.services.faces.portraits import Portraits
+    from chalicelib.services.faces.visits import FaceVisitsStore
     from chalicelib.services.groups.groups import Groups
     from chalicelib.services.joining.chore import JoiningChore
-    from chalicelib.services.joining.joining import Joining
+    from chalicelib.services.joining.joining import Joining, JoiningOfVisits
     from chalicelib.services.joining.likeness import Likeness
-    from chalicelib.services.joining.same_visit import JoiningOfVisits
     from chalicelib.services.merges.chores import MergeChores
     from chalicelib.services.merges.duplicates import Duplicates
     from chalicelib.services.merges.merge import Merging
@@ -80,23 +80,17 @@ if TYPE_CHECKING:
     from chalicelib.services.models.tenant_vision import TenantVision
     from chalicelib.services.readiness import Readiness
     from chalicelib.services.recognition.identify import Identify
-    from chalicelib.services.recognition.known import KnownFaces
-    from chalicelib.services.recognition.looking import Looking
+    from chalicelib.services.recognition.looking import Looking, StoredPictures
     from chalicelib.services.recognition.ranking import Ranking
-    from chalicelib.services.recognition.recognition import Recognition
-    from chalicelib.services.recognition.same_visit import SameVisit
-    from chalicelib.services.recognition.stored import StoredPictures
+    from chalicelib.services.recognition.recognition import KnownFaces, Recognition, SameVisit
     from chalicelib.services.recognition.verification import Verification
     from chalicelib.services.replay import Replay
-    from chalicelib.services.sightings.arrivals import ArrivalBook
     from chalicelib.services.sightings.ingest import Ingest
-    from chalicelib.services.sightings.learning import Learning
-    from chalicelib.services.sightings.rejection import Rejection
-    from chalicelib.services.sightings.rejections import Rejections
+    from chalicelib.services.sightings.reading import SightingReader
+    from chalicelib.services.sightings.rejection import Rejection, Rejections
     from chalicelib.services.sightings.reviews import Reviews
-    from chalicelib.services.sightings.sighting import SightingCommit
-    from chalicelib.services.sightings.strangers import Strangers
-    from chalicelib.services.sightings.timeline import Sightings
+    from chalicelib.services.sightings.timeline import ArrivalBook, Sightings
+    from chalicelib.services.sightings.writing import SightingWriter
     from chalicelib.services.statistics.amounts import Statistics
     from chalicelib.services.statistics.days import DayReader
     from chalicelib.services.statistics.expiry import ObservationExpiry
@@ -112,7 +106,6 @@ if TYPE_CHECKING:
     from chalicelib.services.tenants.sessions import Sessions
     from chalicelib.services.tenants.signing import Signing
     from chalicelib.services.users.users import Users
-    from chalicelib.services.visits import FaceVisitsStore
     from chalicelib.services.watch import Watch
     from chalicelib.services.webhooks.deliveries import Deliveries
     from chalicelib.services.webhooks.hooks import Hooks
@@ -233,7 +226,7 @@ class Services:
     names: wired[Names] = wired("faces.names.Names")
     portraits: wired[Portraits] = wired("faces.portraits.Portraits")
     recorder: wired[Recorder] = wired("statistics.recorder.Recorder")
-    face_visits: wired[FaceVisitsStore] = wired("visits.FaceVisitsStore")
+    face_visits: wired[FaceVisitsStore] = wired("faces.visits.FaceVisitsStore")
     days: wired[DayReader] = wired("statistics.days.DayReader")
     observations: wired[Observations] = wired("statistics.observations.Observations")
     statistics: wired[Statistics] = wired("statistics.amounts.Statistics")
@@ -241,8 +234,8 @@ class Services:
     recognition: wired[Recognition] = wired(
         "recognition.recognition.Recognition", search="late_search", fpir_target="settings.fpir_target"
     )
-    same_visit: wired[SameVisit] = wired("recognition.same_visit.SameVisit")
-    known_faces: wired[KnownFaces] = wired("recognition.known.KnownFaces", search="late_search")
+    same_visit: wired[SameVisit] = wired("recognition.recognition.SameVisit")
+    known_faces: wired[KnownFaces] = wired("recognition.recognition.KnownFaces", search="late_search")
     identify: wired[Identify] = wired("recognition.identify.Identify")
     ranking: wired[Ranking] = wired(
         "recognition.ranking.Ranking", search="late_search", fpir_target="settings.fpir_target"
@@ -271,7 +264,7 @@ class Services:
     joining: wired[Joining] = wired(
         "joining.joining.Joining", mover="observation_mover", observations="face_observations"
     )
-    joining_of_visits: wired[JoiningOfVisits] = wired("joining.same_visit.JoiningOfVisits")
+    joining_of_visits: wired[JoiningOfVisits] = wired("joining.joining.JoiningOfVisits")
     joining_chore: wired[JoiningChore] = wired(
         "joining.chore.JoiningChore", visits="joining_of_visits", tail="ports.journal"
     )
@@ -303,17 +296,16 @@ class Services:
     deliveries: wired[Deliveries] = wired("webhooks.deliveries.Deliveries", postman="late_postman")
     unpictured: wired[Unpictured] = wired("captures.unpictured.Unpictured")
     attempts: wired[Attempts] = wired("captures.attempts.Attempts")
-    sighting_commit: wired[SightingCommit] = wired("sightings.sighting.SightingCommit", faces="face_visits")
-    strangers: wired[Strangers] = wired("sightings.strangers.Strangers", commit="sighting_commit")
-    learning: wired[Learning] = wired("sightings.learning.Learning")
-    ingest: wired[Ingest] = wired("sightings.ingest.Ingest", commit="sighting_commit")
+    sighting_reader: wired[SightingReader] = wired("sightings.reading.SightingReader", visits="face_visits")
+    sighting_writer: wired[SightingWriter] = wired("sightings.writing.SightingWriter", visits="face_visits")
+    ingest: wired[Ingest] = wired("sightings.ingest.Ingest", reader="sighting_reader", writer="sighting_writer")
     rejection: wired[Rejection] = wired(
         "sightings.rejection.Rejection", sighted="sighted_faces", pictures="face_pictures", mover="observation_mover"
     )
-    rejections: wired[Rejections] = wired("sightings.rejections.Rejections")
+    rejections: wired[Rejections] = wired("sightings.rejection.Rejections")
     sightings: wired[Sightings] = wired("sightings.timeline.Sightings")
     reviews: wired[Reviews] = wired("sightings.reviews.Reviews", capture_days="settings.capture_days")
-    arrivals: wired[ArrivalBook] = wired("sightings.arrivals.ArrivalBook")
+    arrivals: wired[ArrivalBook] = wired("sightings.timeline.ArrivalBook")
     archives: wired[Archives] = wired(
         "subject_access.archive.Archives",
         observations="face_observations",
@@ -391,7 +383,7 @@ class Services:
 
     @lazy
     def stored_pictures(self) -> StoredPictures:
-        from chalicelib.services.recognition.stored import StoredPictures
+        from chalicelib.services.recognition.looking import StoredPictures
 
         storage = self.settings.storage
         own = () if isinstance(storage, Path) else (storage.bucket, storage.captures_bucket)

@@ -20,8 +20,8 @@ from chalicelib.core.ports import Action, Clock, ItemStore, Update, equals
 from chalicelib.core.records.merges import kept_item
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.faces.faces import Faces
+from chalicelib.services.faces.visits import face_put
 from chalicelib.services.merges.records import Merges
-from chalicelib.services.visits import face_put
 
 
 @dataclass

@@ -14,11 +14,11 @@ from datetime import datetime, timedelta
 from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.acts import chore
 from chalicelib.core.errors import Busy, RegularsError
-from chalicelib.core.failures import log_failure, report_failure
 from chalicelib.core.items import write
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Clock, ItemStore, Put, Queue
 from chalicelib.core.search import IndexBuilder
+from chalicelib.core.telemetry import log_failure, report_failure
 from chalicelib.core.values import milliseconds, moment, time_text
 from chalicelib.services.audit.closing import Closing
 from chalicelib.services.audit.erasing import AuditErasing

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 from chalicelib import bootstrap
 from chalicelib.api.http import MAX_BODY_BYTES
 from chalicelib.core.model import Profile
-from chalicelib.services.recognition.stored import FAILS_AFTER_S
+from chalicelib.services.recognition.looking import FAILS_AFTER_S
 from chalicelib.settings import Settings
 from infra import package
 from regulars_lab.bench.lambda_account import account

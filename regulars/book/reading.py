@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 from zoneinfo import ZoneInfo
 
 from chalicelib.core import keys
-from chalicelib.core.face_order import FaceOrder
 from chalicelib.core.local_time import Span
 from chalicelib.core.model import REGULAR, Tenant
 from chalicelib.core.observations import EVERYTHING
+from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.core.values import milliseconds
 from regulars.clients import V1
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
-    from chalicelib.services.sightings.arrivals import FaceArrival
+    from chalicelib.services.sightings.timeline import FaceArrival
 
 _PAGE = 100
 

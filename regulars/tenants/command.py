@@ -252,8 +252,7 @@ def renew_signing(services: Services, name: str, *, lost: bool) -> None:
       regulars tenants renew-signing shop-12
       regulars tenants renew-signing shop-12 --lost --stage prod
     """
-    from chalicelib.core.renewals import renewal_of
-    from chalicelib.core.signing import fingerprint
+    from chalicelib.core.signing import fingerprint, renewal_of
     from regulars.tenants.tenants import earlier
 
     renewal = renewal_of(services.signing.renew(services.tenants.named(name).name, is_lost=lost))

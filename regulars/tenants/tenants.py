@@ -10,9 +10,8 @@ from pathlib import Path
 
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.model import Credentials, Tenant
-from chalicelib.core.renewals import Renewal
 from chalicelib.core.retention import RETENTION
-from chalicelib.core.signing import fingerprint
+from chalicelib.core.signing import Renewal, fingerprint
 from chalicelib.services import Services
 from chalicelib.services.tenants.accounts import Tenants
 from chalicelib.services.tenants.settings import SAID

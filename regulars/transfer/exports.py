@@ -31,7 +31,7 @@ import msgspec
 from regulars_client import Regulars, codes, models
 from regulars_client.errors import ApiError
 
-from chalicelib.core.cells import plain_cell
+from chalicelib.core.values import plain_cell
 from chalicelib.services.account.settings import OF_MIGRATION, OF_TENANT
 from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError

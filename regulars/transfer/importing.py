@@ -29,10 +29,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from chalicelib.core.cells import one_line, plain_cell
 from chalicelib.core.decision import MIN_QUALITY
-from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.model import MAX_PICTURES
+from chalicelib.core.values import one_line, plain_cell, time_ordered_id
 from regulars.errors import OperatorError
 from regulars.transfer.exports import IN_FLIGHT, RULES_KEPT
 from regulars.transfer.journal import KEPT, LEFT_OUT, REFUSED, Journal, Outcome, Progress

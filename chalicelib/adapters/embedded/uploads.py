@@ -22,8 +22,8 @@ from urllib.parse import parse_qs, quote, quote_plus, urlencode
 from chalicelib.adapters.embedded.blobs import FolderBlobStore
 from chalicelib.adapters.limits.blobs import SIGNED_S, require_expiry, require_key, signed_from, upload_headers
 from chalicelib.core.errors import RegularsError, StaleRequest, StorageUnavailable, WrongCredentials
-from chalicelib.core.failures import report_failure
 from chalicelib.core.ports import Clock, PresignedRequest, Upload
+from chalicelib.core.telemetry import report_failure
 
 PREFIX = "/_blobs/"
 PICTURES_PREFIX = "/_pictures/"

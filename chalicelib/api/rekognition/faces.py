@@ -21,11 +21,11 @@ from chalicelib.api.rekognition.pictures import (
     reason_of,
     require_one,
 )
+from chalicelib.core.decision import MATCH
 from chalicelib.core.errors import FaceNotFound, StorageUnavailable
 from chalicelib.core.model import Face, Group
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.pictures import Found, Sides
-from chalicelib.core.similarity import MATCH
 from chalicelib.services.erasure.faces import MAX_DELETED
 from chalicelib.services.recognition.ranking import Wanted
 

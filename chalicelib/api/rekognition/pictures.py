@@ -11,12 +11,10 @@ from typing import Any
 from chalicelib.api.http import sentence
 from chalicelib.api.rekognition.errors import BAD_REQUEST, Failure
 from chalicelib.api.rekognition.operation import Call
-from chalicelib.core.decision import MIN_QUALITY
+from chalicelib.core.decision import MATCH, MIN_QUALITY
 from chalicelib.core.errors import Unusable
 from chalicelib.core.pictures import Estimates, Found, PictureRules, Sides
-from chalicelib.core.similarity import MATCH
-from chalicelib.services.recognition.looking import DescribedFace
-from chalicelib.services.recognition.stored import MOST_BYTES
+from chalicelib.services.recognition.looking import MOST_BYTES, DescribedFace
 
 Members = dict[str, Any]
 

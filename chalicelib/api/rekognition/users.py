@@ -19,8 +19,8 @@ from chalicelib.api.rekognition.pictures import (
     reason_of,
     require_one,
 )
+from chalicelib.core.decision import MATCH
 from chalicelib.core.page_tokens import PageTokens
-from chalicelib.core.similarity import MATCH
 from chalicelib.services.recognition.ranking import SimilarUser, Wanted
 from chalicelib.services.users.users import Outcome, Refusal
 

@@ -29,19 +29,18 @@ from chalicelib.api.v1.shapes import (
 )
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Text, Time, Token
 from chalicelib.core import observations
+from chalicelib.core.access import Role
 from chalicelib.core.captures import parts_of_sighting
-from chalicelib.core.cells import plain_cell
 from chalicelib.core.erasures import is_erased
 from chalicelib.core.errors import CameraNotFound, InvalidInput
 from chalicelib.core.local_time import LAST_SECOND, Granularity, LocalTime, Span
 from chalicelib.core.model import Face
 from chalicelib.core.observations import Measure, ObservationFilter, ObservationKind, Split
 from chalicelib.core.pictures import Gender
-from chalicelib.core.roles import Role
-from chalicelib.core.values import milliseconds, moment, time_text
+from chalicelib.core.values import milliseconds, moment, plain_cell, time_text
 
 if TYPE_CHECKING:
-    from chalicelib.services.sightings import arrivals
+    from chalicelib.services.sightings import timeline
     from chalicelib.services.statistics.amounts import SplitBucket
 
 TOTAL = "total"
@@ -338,7 +337,7 @@ def _observation(call: Call, one: observations.Observation, face: Face | None) -
     )
 
 
-def _arrival(call: Call, one: arrivals.FaceArrival) -> FaceArrival:
+def _arrival(call: Call, one: timeline.FaceArrival) -> FaceArrival:
     first = one.first
     return FaceArrival(
         face=first.faceid,

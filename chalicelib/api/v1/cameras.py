@@ -12,7 +12,7 @@ from chalicelib.api.v1.endpoint import Call, Operation, answer_of, describing_pr
 from chalicelib.api.v1.shapes import Labels
 from chalicelib.api.v1.wire import Answer, Changes, Revision, Sent, Time, sent
 from chalicelib.core import captures, errors, model
-from chalicelib.core.roles import Role
+from chalicelib.core.access import Role
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -23,8 +23,8 @@ from chalicelib.api.v1.shapes import (
 )
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, PictureFile, Sent, Text, Time, Token, WithPicture
 from chalicelib.core import captures, errors, keys
+from chalicelib.core.access import Role
 from chalicelib.core.captures import CaptureState, Resolution, parts_of_sighting, sighting_id
-from chalicelib.core.roles import Role
 from chalicelib.core.values import time_text
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from msgspec import Meta, convert, field
 from chalicelib.api.v1.endpoint import Call, Operation, answer_of, nothing
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Text, Time, Token
 from chalicelib.core import consent, erasures, model
+from chalicelib.core.access import Role
 from chalicelib.core.consent import Basis
 from chalicelib.core.errors import ConsentNotFound, ErasureNotFound, FaceNotFound, InvalidInput, NotAllowed, TooMany
 from chalicelib.core.model import Face
-from chalicelib.core.roles import Role
 from chalicelib.core.values import time_text
 
 LegalBasis = Annotated[

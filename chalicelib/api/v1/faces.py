@@ -39,9 +39,9 @@ from chalicelib.api.v1.wire import (
     sent,
 )
 from chalicelib.core import errors, model
-from chalicelib.core.face_order import FaceOrder
+from chalicelib.core.access import Role
+from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.core.pictures import Gender
-from chalicelib.core.roles import Role
 from chalicelib.core.values import moment, time_text
 
 if TYPE_CHECKING:

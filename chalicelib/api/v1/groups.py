@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType, field
 from chalicelib.api.v1.endpoint import Call, Operation, answer_of, describing_present, nothing
 from chalicelib.api.v1.wire import Answer, Changes, NextToken, Revision, Sent, Text, sent
 from chalicelib.core import errors, model
-from chalicelib.core.roles import Role
+from chalicelib.core.access import Role
 
 GroupName = Annotated[
     Text, Meta(description="1 to 96 characters; it does not begin with a space.", extra_json_schema={"minLength": 1})

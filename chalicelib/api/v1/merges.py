@@ -19,9 +19,9 @@ from chalicelib.api.v1.shapes import (
 )
 from chalicelib.api.v1.wire import Answer, NextToken, Sent, Text, Time, Token
 from chalicelib.core import merges, model
+from chalicelib.core.access import Role
 from chalicelib.core.errors import Conflict, DuplicateNotFound, FaceNotFound, GroupFull, MergeNotFound, TenantFull
 from chalicelib.core.merges import MergeState
-from chalicelib.core.roles import Role
 from chalicelib.core.values import time_text
 from chalicelib.services.merges.duplicates import Suggestion
 

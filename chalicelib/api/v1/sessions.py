@@ -11,7 +11,7 @@ from chalicelib.api.v1.auth import Caller, cookie_of, is_secure, no_cookie, requ
 from chalicelib.api.v1.endpoint import Call, Door, Operation
 from chalicelib.api.v1.wire import Answer, Sent, Time
 from chalicelib.core import errors, telemetry
-from chalicelib.core.roles import Role
+from chalicelib.core.access import Role
 from chalicelib.core.values import time_text
 from chalicelib.core.version import VERSION
 

@@ -16,10 +16,10 @@ from datetime import timedelta
 from chalicelib.core import keys
 from chalicelib.core.audit import Document, Head, Leaf, head_of
 from chalicelib.core.errors import ConditionFailed, StorageUnavailable
-from chalicelib.core.ids import nonce
 from chalicelib.core.items import every, every_blob, write, write_unless_changed
 from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Put, absent, equals
 from chalicelib.core.signing import canonical
+from chalicelib.core.values import nonce
 
 _JSON = "application/json"
 _AT_ONCE = 8

@@ -12,8 +12,7 @@ from types import MappingProxyType
 from chalicelib.core import keys
 from chalicelib.core.model import Edit, JournalEntry
 from chalicelib.core.ports import Action, ItemStore, Put
-from chalicelib.core.records.faces import face_from
-from chalicelib.core.records.users import user_from, user_item
+from chalicelib.core.records.faces import face_from, user_from, user_item
 from chalicelib.core.templates import compared
 from chalicelib.core.users import User, gallery_group, mean_of
 

@@ -14,8 +14,7 @@ from chalicelib.core import keys
 from chalicelib.core.items import directory_of, every, every_face, every_user, gone_of, write, write_in_parts
 from chalicelib.core.model import Edit, Group, JournalEntry, Template, Tenant
 from chalicelib.core.ports import Check, Delete, Item, ItemStore, Update, absent, equals, exists
-from chalicelib.core.records.faces import face_from
-from chalicelib.core.records.users import user_from
+from chalicelib.core.records.faces import face_from, user_from
 from chalicelib.core.templates import compared
 from chalicelib.core.users import gallery_group, is_users
 from chalicelib.services.commit.gallery import Change, GalleryWriter

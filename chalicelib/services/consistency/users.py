@@ -11,8 +11,7 @@ from chalicelib.core import keys
 from chalicelib.core.items import directory_of, every, every_face, every_user, write, write_in_parts
 from chalicelib.core.model import Edit, JournalEntry, Tenant
 from chalicelib.core.ports import Action, Delete, ItemStore, Update, equals, exists
-from chalicelib.core.records.faces import face_from
-from chalicelib.core.records.users import user_from
+from chalicelib.core.records.faces import face_from, user_from
 from chalicelib.core.users import User, gallery_group, user_of
 from chalicelib.services.commit.gallery import Change, GalleryWriter
 from chalicelib.services.commit.users import having, written

@@ -14,14 +14,14 @@ from chalicelib.core.model import Face, Tenant
 from chalicelib.core.observations import ObservationKind
 from chalicelib.core.ports import Action, Check, Clock, Delete, ItemStore, Update, absent, equals
 from chalicelib.core.records.faces import face_from
-from chalicelib.core.records.visits import visits_from
+from chalicelib.core.records.observations import visits_from
 from chalicelib.core.values import milliseconds, moment, optional
-from chalicelib.core.visits import KEPT_MS, Arrival, Arrivals, Visits
+from chalicelib.core.visits import KEPT_MS, Arrival, Arrivals, VisitPlan, Visits, arrived
 from chalicelib.services.consistency.disagreement import Disagreement
 from chalicelib.services.consistency.observed import every_observation
+from chalicelib.services.faces.visits import face_update, visits_put
 from chalicelib.services.merges.observations import ObservationMover
 from chalicelib.services.merges.records import Merges
-from chalicelib.services.visits import VisitPlan, arrived, face_update, visits_put
 
 _SAME = "as-it-was-read"
 _MOVING = (MergeState.MOVING, MergeState.UNDOING)

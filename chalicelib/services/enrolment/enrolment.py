@@ -21,13 +21,13 @@ from chalicelib.core.errors import (
     StorageUnavailable,
     TenantFull,
 )
-from chalicelib.core.ids import first_version, time_ordered_id
 from chalicelib.core.items import attempts
 from chalicelib.core.model import NO_LABELS, NO_VALUES, Edit, Face, Group, JournalEntry, Labels, Tenant
 from chalicelib.core.names import face_name, face_note
 from chalicelib.core.pictures import Gender, PictureRules
 from chalicelib.core.ports import Action, Clock, Put, absent
 from chalicelib.core.records.faces import face_item
+from chalicelib.core.values import first_version, time_ordered_id
 from chalicelib.services.commit.gallery import (
     GROUP_EXISTS,
     GROUP_ROOM,
@@ -44,8 +44,7 @@ from chalicelib.services.faces.faces import Faces, require_faceid
 from chalicelib.services.faces.names import name_puts
 from chalicelib.services.faces.portraits import Portrait, Portraits
 from chalicelib.services.groups.groups import Groups
-from chalicelib.services.recognition.known import KnownFaces
-from chalicelib.services.recognition.recognition import Probes
+from chalicelib.services.recognition.recognition import KnownFaces, Probes
 from chalicelib.services.statistics.recorder import Recorder
 
 MAX_AGE = 120

@@ -16,12 +16,12 @@ from chalicelib.core.errors import (
     TooManyGroups,
     Unusable,
 )
-from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.items import attempts
 from chalicelib.core.model import NO_LABELS, Face, Group, Labels, Tenant
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Clock
 from chalicelib.core.templates import of_model, vector
+from chalicelib.core.values import time_ordered_id
 from chalicelib.services.commit.gallery import GROUP_ROOM, TENANT_ROOM, GalleryMoved, GalleryWriter
 from chalicelib.services.enrolment.absorbing import Absorbing
 from chalicelib.services.enrolment.plan import EnrolledFace, EnrolmentPlan
@@ -29,8 +29,7 @@ from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.portraits import NO_JPEG, Portrait, Portraits
 from chalicelib.services.groups.groups import Groups, legal_name
 from chalicelib.services.models.tenant_vision import TenantVision
-from chalicelib.services.recognition.known import KnownFaces
-from chalicelib.services.recognition.recognition import Probes
+from chalicelib.services.recognition.recognition import KnownFaces, Probes
 from chalicelib.services.statistics.recorder import Recorder
 from chalicelib.services.tenants.accounts import GROUPS_LEFT, NAME_FREE
 

@@ -24,7 +24,6 @@ from chalicelib.core.errors import (
     PictureNotFound,
     TooManyPictures,
 )
-from chalicelib.core.ids import photo_id
 from chalicelib.core.items import attempts
 from chalicelib.core.learning import given, kept, with_a_given_one, with_room
 from chalicelib.core.model import MAX_PICTURES, Face, Picture, Tenant
@@ -32,14 +31,14 @@ from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Action, Clock, ItemStore
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.templates import of_model, vector
+from chalicelib.core.values import photo_id
 from chalicelib.services.captures.reading import SightedFaces, not_found
 from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter, edited
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.portraits import Portrait, Portraits, id_of, keys_of
-from chalicelib.services.recognition.negatives import Negatives
-from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition
-from chalicelib.services.visits import face_put
+from chalicelib.services.faces.visits import face_put
+from chalicelib.services.recognition.recognition import Negatives, Probes, Recognised, Recognition
 
 _ROUNDING = 1e-5
 """How much two ways to compute one score may differ."""

@@ -9,16 +9,16 @@ from datetime import datetime
 from chalicelib.core import keys
 from chalicelib.core.errors import GroupFull
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Labels
-from chalicelib.core.observations import Observation, ObservationKind
+from chalicelib.core.observations import Observation, ObservationKind, observed_estimates
 from chalicelib.core.pictures import Box, Estimates
 from chalicelib.core.ports import Action, Put, absent
 from chalicelib.core.records.faces import face_item, group_item
 from chalicelib.core.templates import compared
 from chalicelib.services.commit.gallery import Change, edited, limited_groups
 from chalicelib.services.faces.portraits import Portrait
-from chalicelib.services.statistics.recorder import new_id, observed_estimates
+from chalicelib.services.faces.visits import face_put
+from chalicelib.services.statistics.recorder import new_id
 from chalicelib.services.tenants.accounts import CAPACITY_LEFT, GROUPS_LEFT, name_put
-from chalicelib.services.visits import face_put
 
 
 @dataclass(frozen=True)

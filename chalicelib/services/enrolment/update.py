@@ -14,15 +14,15 @@ from chalicelib.core.names import face_name, face_note
 from chalicelib.core.pictures import Gender, PictureRules
 from chalicelib.core.ports import Action, Clock, ItemStore, Put
 from chalicelib.core.records.faces import face_from
-from chalicelib.core.records.visits import visits_from
+from chalicelib.core.records.observations import visits_from
 from chalicelib.services.commit.gallery import GROUP_ROOM, Change, GalleryWriter, edited, limited_groups
 from chalicelib.services.commit.idempotency import RECORDED, RequestId, Requests, WentOn
 from chalicelib.services.enrolment.enrolment import attribute_values, require_age, require_attributes, require_room
 from chalicelib.services.faces.faces import Faces
 from chalicelib.services.faces.names import renamed
 from chalicelib.services.faces.portraits import Portrait, Portraits, unpictured
+from chalicelib.services.faces.visits import face_put, visits_put
 from chalicelib.services.groups.groups import Groups
-from chalicelib.services.visits import face_put, visits_put
 
 _Value = TypeVar("_Value")
 

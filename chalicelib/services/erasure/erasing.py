@@ -20,24 +20,23 @@ from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.erasures import ERASED, Erasure, Step, face_hash, statement
 from chalicelib.core.errors import ConditionFailed, ErasureNotFound, RegularsError
-from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.items import directory_of, every, write
 from chalicelib.core.local_time import Span
 from chalicelib.core.model import Face, Tenant
-from chalicelib.core.observations import Observation, ObservationKind
+from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import BlobStore, Clock, Delete, ItemStore, Put, Queue, Update, absent, equals
 from chalicelib.core.records.erasures import COUNT, erasure_from, erasure_item
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.search import IndexBuilder
-from chalicelib.core.values import milliseconds, time_text
+from chalicelib.core.values import milliseconds, time_ordered_id, time_text
 from chalicelib.services.erasure.pictures import STOPS_AT_S
 from chalicelib.services.erasure.shown import Shown
 from chalicelib.services.erasure.traces import Traces
 from chalicelib.services.merges.observations import IN_FLIGHT, FaceObservations
 from chalicelib.services.merges.records import Merges
 from chalicelib.services.statistics.days import STORABLE
-from chalicelib.services.statistics.recorder import ChangedObservation, Recorder
+from chalicelib.services.statistics.recorder import Recorder
 from chalicelib.services.statistics.sealing import Sealing
 from chalicelib.services.tenants.signing import Signing
 

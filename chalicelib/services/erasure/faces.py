@@ -23,7 +23,7 @@ from chalicelib.services.faces.portraits import Portraits
 from chalicelib.services.groups.groups import Groups
 from chalicelib.services.merges.observations import ObservationMover
 from chalicelib.services.merges.records import Merges
-from chalicelib.services.recognition.negatives import Negatives
+from chalicelib.services.recognition.recognition import Negatives
 
 MAX_DELETED = 100
 

@@ -25,8 +25,8 @@ from chalicelib.services.captures.unpictured import Unpictured, shown_faces
 from chalicelib.services.erasure.pictures import STOPS_AT_S
 from chalicelib.services.faces.holds import Holds
 from chalicelib.services.faces.portraits import Portraits, unpictured
+from chalicelib.services.faces.visits import face_put
 from chalicelib.services.merges.records import Merges
-from chalicelib.services.visits import face_put
 
 _FACES_AT_ONCE, _MERGES_AT_ONCE, _BLOBS_AT_ONCE = 100, 10, 1_000
 _DONE = "done"

@@ -20,7 +20,7 @@ from chalicelib.core.records.faces import hold_fields, hold_from
 from chalicelib.services.commit.gallery import Change, GalleryWriter
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.faces.faces import Faces
-from chalicelib.services.visits import face_put
+from chalicelib.services.faces.visits import face_put
 
 MAX_HOLDS = 1_000
 """Most held faces of a tenant. The list is one answer, and each retention reads all of them."""

@@ -16,10 +16,9 @@ from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput, TooMany
-from chalicelib.core.face_order import FaceOrder
 from chalicelib.core.items import directory_of, every
 from chalicelib.core.model import Face, Group, ListedFace, Tenant
-from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
+from chalicelib.core.page_tokens import FaceOrder, ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Item, ItemStore
 from chalicelib.services.faces.faces import listed, visible
 from chalicelib.services.groups.groups import Groups

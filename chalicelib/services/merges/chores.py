@@ -7,11 +7,11 @@ from datetime import timedelta
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, RegularsError
-from chalicelib.core.failures import log_failure
 from chalicelib.core.items import write
 from chalicelib.core.merges import UNDONE_WITHIN, Merge, MergeState
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Update, at_least, equals
+from chalicelib.core.telemetry import log_failure
 from chalicelib.services.faces.portraits import Portraits
 from chalicelib.services.merges.observations import ObservationMover
 from chalicelib.services.merges.records import Merges

@@ -11,14 +11,13 @@ from dataclasses import dataclass, replace
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, FaceNotFound, InvalidInput, LimitReached
-from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.items import attempts
 from chalicelib.core.merges import Merge, MergeBackup, MergeState
 from chalicelib.core.model import Face, Negative, Picture, Tenant
 from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Put, absent, equals
 from chalicelib.core.records.merges import merge_item
-from chalicelib.core.values import milliseconds
-from chalicelib.core.visits import Visits
+from chalicelib.core.values import milliseconds, time_ordered_id
+from chalicelib.core.visits import FaceVisits, VisitPlan, Visits, arrived
 from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services.commit.gallery import Change, GalleryWriter, deleted, edited
 from chalicelib.services.commit.idempotency import RequestId, Requests
@@ -26,20 +25,11 @@ from chalicelib.services.faces.faces import is_faceid
 from chalicelib.services.faces.holds import held_again
 from chalicelib.services.faces.names import name_deletes, renamed
 from chalicelib.services.faces.portraits import Portraits, keys_of
+from chalicelib.services.faces.visits import FACE_SAME, VISITS_SAME, FaceVisitsStore, face_put, visits_put
 from chalicelib.services.merges.observations import REQUEST_S, ObservationMover
 from chalicelib.services.merges.plan import counts, merged, merged_pictures, renaming
 from chalicelib.services.merges.records import MAX_MERGES, Merges
-from chalicelib.services.recognition.negatives import MAX_NEGATIVES, Negatives
-from chalicelib.services.visits import (
-    FACE_SAME,
-    VISITS_SAME,
-    FaceVisits,
-    FaceVisitsStore,
-    VisitPlan,
-    arrived,
-    face_put,
-    visits_put,
-)
+from chalicelib.services.recognition.recognition import MAX_NEGATIVES, Negatives
 from chalicelib.services.webhooks.outbox import Outbox
 
 

@@ -19,15 +19,16 @@ from chalicelib.core.items import attempts, write
 from chalicelib.core.local_time import Span
 from chalicelib.core.merges import Merge, MergeState
 from chalicelib.core.model import Face, Tenant
-from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind, Passage
+from chalicelib.core.observations import ChangedObservation, Observation, ObservationFilter, ObservationKind, Passage
 from chalicelib.core.ports import Action, Check, ItemStore, Update, equals
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import observation_from
 from chalicelib.core.values import milliseconds
+from chalicelib.core.visits import FaceVisits, named_by
+from chalicelib.services.faces.visits import FaceVisitsStore, visits_put
 from chalicelib.services.merges.records import Merges
 from chalicelib.services.statistics.days import STORABLE, DayReader
-from chalicelib.services.statistics.recorder import ChangedObservation, Recorder
-from chalicelib.services.visits import FaceVisits, FaceVisitsStore, named_by, visits_put
+from chalicelib.services.statistics.recorder import Recorder
 
 REQUEST_S = 15.0
 """How long a request moves observations. The next request, or the sweep, moves the rest."""

@@ -14,8 +14,7 @@ from chalicelib.core.learning import given, kept
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.merges import MergeBackup
 from chalicelib.core.model import MAX_PICTURES, REGULAR, STRANGER, Face, Picture
-from chalicelib.core.visits import KEPT_MS, Arrivals, MigrationRule, Promotion, Visits
-from chalicelib.services.visits import FaceVisits, VisitPlan
+from chalicelib.core.visits import KEPT_MS, Arrivals, FaceVisits, MigrationRule, Promotion, VisitPlan, Visits
 
 
 def merged_pictures(survivor: Face, other: Face) -> tuple[Picture, ...]:

@@ -9,7 +9,6 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from chalicelib.core import keys
-from chalicelib.core.duplicates import Duplicate
 from chalicelib.core.errors import (
     Busy,
     ConditionFailed,
@@ -24,21 +23,22 @@ from chalicelib.core.errors import (
 from chalicelib.core.items import attempts
 from chalicelib.core.learning import given, with_a_given_one
 from chalicelib.core.local_time import Span
-from chalicelib.core.merges import UNDONE_WITHIN, Merge, MergeBackup, MergeState
+from chalicelib.core.merges import UNDONE_WITHIN, Duplicate, Merge, MergeBackup, MergeState
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Picture, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.ports import Action, Clock, ItemStore, Put, absent, equals
 from chalicelib.core.records.faces import face_item
 from chalicelib.core.records.merges import merge_item
-from chalicelib.core.records.visits import visits_item
+from chalicelib.core.records.observations import visits_item
 from chalicelib.core.templates import compared
 from chalicelib.core.values import milliseconds
-from chalicelib.core.visits import Arrivals, Visits
+from chalicelib.core.visits import Arrivals, FaceVisits, VisitPlan, Visits, arrived
 from chalicelib.services.commit.gallery import TENANT_ROOM, Change, GalleryWriter, edited, limited_groups
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.faces.holds import held_again
 from chalicelib.services.faces.names import name_puts, renamed
 from chalicelib.services.faces.portraits import Portraits
+from chalicelib.services.faces.visits import FaceVisitsStore, face_put, visits_put
 from chalicelib.services.groups.groups import Groups
 from chalicelib.services.merges.duplicates import said_two
 from chalicelib.services.merges.observations import REQUEST_S, FaceObservations, ObservationMover
@@ -46,9 +46,8 @@ from chalicelib.services.merges.plan import arrivals_since, counts, open_since, 
 from chalicelib.services.merges.records import Merges
 from chalicelib.services.models.embedder import Embedder
 from chalicelib.services.models.tenant_vision import TenantVision
-from chalicelib.services.recognition.negatives import Negatives
+from chalicelib.services.recognition.recognition import Negatives
 from chalicelib.services.statistics.days import STORABLE, DayReader
-from chalicelib.services.visits import FaceVisits, FaceVisitsStore, VisitPlan, arrived, face_put, visits_put
 
 _RETURNED = "merged-face-free"
 

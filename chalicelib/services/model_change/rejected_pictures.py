@@ -11,7 +11,7 @@ from chalicelib.core.model import Negative, Template
 from chalicelib.core.ports import BlobStore, ItemStore
 from chalicelib.services.captures.reading import RULES
 from chalicelib.services.models.embedder import Embedder
-from chalicelib.services.recognition.negatives import Negatives
+from chalicelib.services.recognition.recognition import Negatives
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,13 @@ from chalicelib.core.errors import ConditionFailed
 from chalicelib.core.items import every, every_blob, write
 from chalicelib.core.local_time import DAY_MS, LocalTime, Span
 from chalicelib.core.model import Tenant
-from chalicelib.core.observations import Observation
+from chalicelib.core.observations import ChangedObservation, Observation
 from chalicelib.core.ports import BlobStore, ItemStore, Update, equals
 from chalicelib.core.records.observations import observation_from
 from chalicelib.core.retention import Due
 from chalicelib.core.values import milliseconds, moment
 from chalicelib.services.statistics.calendar import LATE_SAME, Calendar
-from chalicelib.services.statistics.recorder import ChangedObservation, Recorder
+from chalicelib.services.statistics.recorder import Recorder
 from chalicelib.services.statistics.seals import Seals
 
 

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
 from chalicelib.core.errors import ConditionFailed
-from chalicelib.core.ids import nonce
 from chalicelib.core.items import attempts, every_blob, write
 from chalicelib.core.local_time import DAY_MS, LocalTime, Piece, Span
 from chalicelib.core.model import Tenant
@@ -21,7 +20,7 @@ from chalicelib.core.ports import BlobStore, Clock, ItemStore
 from chalicelib.core.records import columns as codec
 from chalicelib.core.records import label_counts
 from chalicelib.core.records.label_counts import LabelCounts
-from chalicelib.core.values import milliseconds, moment
+from chalicelib.core.values import milliseconds, moment, nonce
 from chalicelib.services.statistics.calendar import Calendar
 from chalicelib.services.statistics.days import STORABLE, RawObservations, raw_columns
 from chalicelib.services.statistics.seals import CHUNK_BYTES, MAX_CHUNKS, Seal, Seals, touched

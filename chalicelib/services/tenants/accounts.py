@@ -37,9 +37,8 @@ from chalicelib.core.ports import (
     equals,
     exists,
 )
-from chalicelib.core.records.access import first_key
+from chalicelib.core.records.access import FORMAT, first_key, require_format
 from chalicelib.core.records.faces import group_item, tenant_from, tenant_setting_fields
-from chalicelib.core.records.format import FORMAT, require_format
 from chalicelib.core.retention import RETENTION
 from chalicelib.core.values import milliseconds
 from chalicelib.services.tenants import api_keys

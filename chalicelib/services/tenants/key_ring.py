@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from chalicelib.core import keys
-from chalicelib.core.access import FIRST, ApiKey
+from chalicelib.core.access import FIRST, ApiKey, Role
 from chalicelib.core.errors import (
     Busy,
     ConditionFailed,
@@ -23,15 +23,13 @@ from chalicelib.core.errors import (
     TooManyKeys,
     WrongCredentials,
 )
-from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.items import attempts, every
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, absent, equals
 from chalicelib.core.records.access import first_key, first_key_item, key_fields, key_from, key_item
 from chalicelib.core.records.faces import tenant_from
-from chalicelib.core.roles import Role
-from chalicelib.core.values import milliseconds, optional
+from chalicelib.core.values import milliseconds, optional, time_ordered_id
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.tenants import api_keys
 

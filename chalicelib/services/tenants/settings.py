@@ -8,8 +8,7 @@ from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.local_time import require_zone
 from chalicelib.core.model import DEFAULT_GROUPS, StoredSettings, Tenant
-from chalicelib.core.picture_buckets import require_places
-from chalicelib.core.pictures import ATTRIBUTES
+from chalicelib.core.pictures import ATTRIBUTES, require_places
 from chalicelib.core.retention import (
     AUDIT_DAYS,
     OBSERVATION_DAYS,
@@ -19,7 +18,7 @@ from chalicelib.core.retention import (
     captures_kept,
     sightings_kept,
 )
-from chalicelib.core.shards import FACES_OF_SHARD, MAX_SHARDS
+from chalicelib.core.search import FACES_OF_SHARD, MAX_SHARDS
 
 MAX_FACES = MAX_SHARDS * FACES_OF_SHARD
 MAX_GROUPS = 5_000

@@ -17,12 +17,11 @@ from datetime import datetime, timedelta
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, Conflict, InvalidInput, Unusable
-from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.items import write_unless_changed
 from chalicelib.core.page_tokens import ListPage
 from chalicelib.core.ports import Clock, ItemStore, Postman, Update, equals, exists
 from chalicelib.core.records.webhooks import delivery_from, is_event_id
-from chalicelib.core.values import milliseconds
+from chalicelib.core.values import milliseconds, time_ordered_id
 from chalicelib.core.webhooks import FAILING_FROM, Delivery, Event, EventKind, Hook, signature, test_event
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.webhooks.hooks import Hooks, require_url

@@ -11,10 +11,10 @@ from typing import Any
 from chalicelib.core import keys
 from chalicelib.core.captures import require_camera_id
 from chalicelib.core.errors import Busy, ConditionFailed, Conflict, HookNotFound, InvalidInput, TooManyHooks
-from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.items import attempts, every, write_in_parts
 from chalicelib.core.ports import Clock, Delete, Item, ItemStore, Postman, Put, Update, Vault, absent, equals, exists
 from chalicelib.core.records.webhooks import hook_fields, hook_from, hook_item
+from chalicelib.core.values import time_ordered_id
 from chalicelib.core.webhooks import EventKind, Hook
 from chalicelib.services.commit.idempotency import RequestId, Requests
 from chalicelib.services.groups.groups import legal_name

@@ -15,10 +15,10 @@ from datetime import datetime, timedelta
 
 from chalicelib.core import keys
 from chalicelib.core.errors import ConditionFailed, RegularsError
-from chalicelib.core.failures import report_failure
 from chalicelib.core.items import every, write, write_in_parts, write_unless_changed
 from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Page, Put, Queue, Update, equals
 from chalicelib.core.records.webhooks import delivery_from, delivery_item, delivery_key
+from chalicelib.core.telemetry import report_failure
 from chalicelib.core.values import milliseconds, moment
 from chalicelib.core.webhooks import Delivery, Event, Hook, payload
 from chalicelib.services.webhooks.hooks import Hooks

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chalicelib.core.errors import GroupNotFound, InvalidInput, TooMany
-from chalicelib.core.face_order import FaceOrder
 from chalicelib.core.model import Face, ListedFace, Tenant
+from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.services import Services
 from chalicelib.services.enrolment.update import FaceChanges
 from chalicelib.services.faces.lists import FaceLists
