@@ -22,7 +22,7 @@ from chalicelib.core import keys
 from chalicelib.core.items import every
 from chalicelib.core.model import NO_LABELS, Profile
 from chalicelib.core.records.faces import face_from
-from chalicelib.services.enrolment.plan import EnrolledFace
+from chalicelib.services.enrolment.enrolment import EnrolledFace
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 
@@ -53,12 +53,12 @@ def run(folder: Path, faces: int) -> None:
             storage.blobs.put_if_absent(keys.thumbnail(face.portrait.key), bytes(4_000), "image/jpeg")
         enrolled = [EnrolledFace(face, staff, None, False, face.estimates) for face in some]
         observed = [one.observation(one.face.enrolled_at, NO_LABELS) for one in enrolled]
-        storage.items.transact(services.recorder.actions(tenant.name, observed))
-    services.sealing.tenant(tenant)
+        storage.items.transact(services.statistics.recorder.actions(tenant.name, observed))
+    services.statistics.sealing.tenant(tenant)
     services.index.build(tenant.name)
     meter.clear()
     begin = time.monotonic()
-    services.group_deletion.delete(tenant, "staff")
+    services.erasure.of_groups.delete(tenant, "staff")
     print(
         f"{faces} faces: answered in {1000 * (time.monotonic() - begin):.0f} ms, calls {dict(meter.calls)}", flush=True
     )

@@ -30,7 +30,7 @@ from chalicelib.core.records.faces import face_item
 from chalicelib.core.records.observations import observation_item
 from chalicelib.core.values import milliseconds
 from chalicelib.services.statistics.calendar import Calendar
-from chalicelib.services.tenants.settings import TenantSettings
+from chalicelib.services.tenants import TenantSettings
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 
@@ -67,7 +67,7 @@ def measured(folder: Path, faces: int, observations: int) -> Iterable[tuple[str,
     for what in ("a night on which nothing is due", "a night on which a day is due"):
         clock.at += timedelta(0) if what.endswith("nothing is due") else timedelta(days=1)
         meter.clear()
-        services.retention.tenant(services.tenants.named(TENANT), lambda: 300.0)
+        services.erasure.retention.tenant(services.tenants.named(TENANT), lambda: 300.0)
         yield what, meter
     services.close()
 

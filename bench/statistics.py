@@ -32,11 +32,10 @@ from chalicelib.core.observations import EVERYTHING, Measure, Observation, Obser
 from chalicelib.core.pictures import Box, Estimates, Gender
 from chalicelib.core.ports import ItemStore, Put, Storage
 from chalicelib.core.records.observations import observation_item
-from chalicelib.services.statistics.amounts import Bucket, Question, Statistics
 from chalicelib.services.statistics.calendar import Calendar
 from chalicelib.services.statistics.days import DayReader, RawObservations
-from chalicelib.services.statistics.observations import Observations
 from chalicelib.services.statistics.sealing import Sealing
+from chalicelib.services.statistics.statistics import Bucket, Observations, Question, Statistics
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 

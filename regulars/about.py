@@ -14,7 +14,7 @@ from regulars.options import PATH, services_of, storage_options
 if TYPE_CHECKING:
     from chalicelib.core.model import Tenant
     from chalicelib.services import Services
-    from chalicelib.services.subject_access.words import Language
+    from chalicelib.services.subject_access.subject_access import Language
 
 
 @click.command(short_help="Write all that is held about one person.")
@@ -55,7 +55,7 @@ def about(
                 f"nobody in the book of {tenant} looks like the photo; nothing was written, and the photo is not kept"
             )
             return 1
-        services.reads.exported(tenant, found)
+        services.audit.reads.exported(tenant, found)
         write(services, book, found, out, language)
     print(f"{out}  face {found}, {out.stat().st_size:,} bytes; it is about this person: hand it to nobody else")
     return 0
@@ -63,9 +63,9 @@ def about(
 
 def face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str | None:
     """Return the face that a photo's only face is; None if it is nobody's. Raises OperatorError, Unusable."""
-    from chalicelib.services.captures.reading import RULES
+    from chalicelib.services.captures.captures import RULES
 
-    faces = services.looking.identify(tenant, photo.read_bytes(), RULES).faces
+    faces = services.recognition.looking.identify(tenant, photo.read_bytes(), RULES).faces
     if len(faces) != 1:
         raise OperatorError(f"{photo} shows {len(faces)} faces: send a photo of one person alone")
     [seen] = faces

@@ -48,10 +48,12 @@ def parked(tenant: str | None, camera: str | None, data: Path | None, stage: str
 def redrive(tenant: str | None, camera: str | None, data: Path | None, stage: str | None) -> None:
     """Send the parked captures again, once you have mended the cause. A running service resolves them."""
     with services_of(data, stage) as services:
-        sent = sum(services.redrive.redrive(of, [capture]) for of, capture in _parked(services, tenant, camera))
+        sent = sum(
+            services.captures.redrive.redrive(of, [capture]) for of, capture in _parked(services, tenant, camera)
+        )
     print(f"{sent} captures are sent again")
 
 
 def _parked(services: Services, tenant: str | None, camera: str | None) -> list[tuple[Tenant, Capture]]:
     tenants = [services.tenants.named(tenant)] if tenant is not None else services.tenants.all()
-    return [(of, capture) for of in tenants for capture in services.redrive.parked(of, camera)]
+    return [(of, capture) for of in tenants for capture in services.captures.redrive.parked(of, camera)]

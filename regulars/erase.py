@@ -91,7 +91,7 @@ def _reserved(receipt: Path | None) -> Iterator[TextIO]:
 def _erase(services: Services, tenant: Tenant, faceid: str, receipt: Path | None, is_stage: bool) -> None:
     with _reserved(receipt) as stream:
         is_there = bool(services.faces.by_id(tenant, [faceid]))
-        deletion = services.deletion
+        deletion = services.erasure.deletion
         deleted = (
             deletion.of_faces(tenant, [faceid], by="operator", erase=True)
             if is_there
@@ -121,13 +121,13 @@ def _waited(services: Services, tenant: Tenant, id_: str, is_stage: bool) -> Era
     """Wait until the erasure is done; do its steps if nobody else does, unless a stage's functions have to."""
     begun, ours = time.monotonic(), False
     while True:
-        erasure = services.erasures.get(tenant.name, id_)
+        erasure = services.erasure.records.get(tenant.name, id_)
         if erasure.done_at is not None:
             return erasure
         patience_s = LONG_PATIENCE_S if is_stage or erasure.step else PATIENCE_S
         ours = ours or (not is_stage and time.monotonic() > begun + patience_s)
         if ours and services.clock.now() >= erasure.goes_on_at:
-            services.erasing.go_on(tenant, id_)
+            services.erasure.steps.go_on(tenant, id_)
         time.sleep(_PAUSE_S)
 
 
@@ -139,7 +139,7 @@ def _known(services: Services, tenant: Tenant, receipts: tuple[Path, ...]) -> li
     from chalicelib.core.face_order import FaceOrder
 
     found: list[str] = []
-    ids = services.face_lists.ids(tenant, None, FaceOrder.ID).ids
+    ids = services.faces.lists.ids(tenant, None, FaceOrder.ID).ids
     for path in receipts:
         try:
             statement, _ = signing.verified(json.loads(path.read_bytes()))

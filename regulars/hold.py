@@ -33,7 +33,7 @@ def hold() -> None:
 def set_(face: str, reason: str, tenant: str, data: Path | None, stage: str | None) -> None:
     """Hold the face of this id; of one that is held, change the reason."""
     with services_of(data, stage) as services:
-        services.holds.set(services.tenants.named(tenant), face, reason)
+        services.faces.holds.set(services.tenants.named(tenant), face, reason)
     print(f"{face} is held")
 
 
@@ -44,7 +44,7 @@ def set_(face: str, reason: str, tenant: str, data: Path | None, stage: str | No
 def lift(face: str, reason: str, tenant: str, data: Path | None, stage: str | None) -> None:
     """End the hold of the face of this id."""
     with services_of(data, stage) as services:
-        services.holds.lift(services.tenants.named(tenant), face, reason)
+        services.faces.holds.lift(services.tenants.named(tenant), face, reason)
     print(f"{face} is not held")
 
 
@@ -53,5 +53,5 @@ def lift(face: str, reason: str, tenant: str, data: Path | None, stage: str | No
 def list_all(tenant: str, data: Path | None, stage: str | None) -> None:
     """List the held faces, a line each: id, since when, reason."""
     with services_of(data, stage) as services:
-        for faceid, held in services.holds.all(services.tenants.named(tenant).name):
+        for faceid, held in services.faces.holds.all(services.tenants.named(tenant).name):
             print(f"{faceid}  {held.at:%Y-%m-%d}  {held.reason}")

@@ -23,8 +23,8 @@ def notice(tenant: str, language: str, *, as_page: bool, data: Path | None, stag
       regulars notice --tenant shop-12
       regulars notice --tenant shop-12 --language zh --html > notice.html
     """
-    from chalicelib.services.account.notice import notice as written
-    from chalicelib.services.account.notice_words import Language
+    from chalicelib.services.account import Language
+    from chalicelib.services.account import notice as written
 
     with services_of(data, stage) as services:
         made = written(services.tenants.named(tenant), Language(language), services.settings.capture_days)

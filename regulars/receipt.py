@@ -77,7 +77,7 @@ def key(tenant: str, data: Path | None, stage: str | None) -> None:
     from chalicelib.core.signing import fingerprint
 
     with services_of(data, stage) as services:
-        keys = services.signing.public_keys(services.tenants.named(tenant).name)
+        keys = services.audit.signing.public_keys(services.tenants.named(tenant).name)
     print(f"public key   {base64.b64encode(keys.current).decode()}")
     print(f"fingerprint  {fingerprint(keys.current)}")
     for document in reversed(keys.renewals):

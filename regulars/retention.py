@@ -32,11 +32,11 @@ def retention(tenants: tuple[str, ...], dry_run: bool, data: Path | None, stage:
         for name in chosen(services, list(tenants) or None):
             tenant = services.tenants.named(name)
             table = Table("kind", "group", "days", "now", "in 7 days", "oldest", title=name, title_justify="left")
-            for one in services.retention.plan(tenant):
+            for one in services.erasure.retention.plan(tenant):
                 most = "+" if one.more else ""
                 counts = (f"{one.now}", f"{one.soon}{most}", f"{one.oldest:%Y-%m-%d}" if one.oldest else "-")
                 table.add_row(one.kind, one.group or "", "any" if one.days is None else str(one.days), *counts)
             console.print(table)
             if not dry_run:
-                services.retention.tenant(tenant, lambda: float("inf"))
+                services.erasure.retention.tenant(tenant, lambda: float("inf"))
                 console.print(f"{name}: what goes now is deleted", markup=False)

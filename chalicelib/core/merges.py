@@ -10,6 +10,10 @@ from chalicelib.core.consent import Consent
 from chalicelib.core.model import Face, Negative
 from chalicelib.core.visits import Visits
 
+IN_FLIGHT = timedelta(hours=1)
+"""A search that found a face before its merge writes its observation within this time."""
+
+
 UNDONE_WITHIN = timedelta(days=30)
 """How long a merge can be undone. Then the sweep deletes the merge, and with it the other face's pictures."""
 

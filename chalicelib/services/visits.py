@@ -22,9 +22,9 @@ from chalicelib.core.records.observations import observation_from
 from chalicelib.core.records.visits import visits_from, visits_item
 from chalicelib.core.values import milliseconds, moment
 from chalicelib.core.visits import Arrival, Visits
-from chalicelib.services.commit.gallery import Change, GalleryWriter, edited, limited_groups
-from chalicelib.services.groups.groups import DefaultGroups, Groups
-from chalicelib.services.statistics.recorder import ChangedObservation, Recorder
+from chalicelib.services.commit import Change, GalleryWriter, edited, limited_groups
+from chalicelib.services.groups import DefaultGroups, Groups
+from chalicelib.services.statistics.statistics import ChangedObservation, Recorder
 
 VISITS_SAME = "visits-same"
 FACE_SAME = "face-same"

@@ -13,7 +13,7 @@ from chalicelib.core.errors import InvalidInput
 from chalicelib.core.signing import fingerprint
 from chalicelib.core.values import moment, time_text
 from chalicelib.services import Services
-from chalicelib.services.audit.reading import Wanted
+from chalicelib.services.audit.audit import Wanted
 from chalicelib.settings import Settings
 from regulars.receipt import earlier
 from regulars.tenants import tenants
@@ -33,7 +33,7 @@ def verify(settings: Settings, tenant: str, kept: Path | None) -> int:
     """Print what is wrong, a line each, and what was looked at. Return the exit code."""
     document = None if kept is None else _read(kept)
     with _opened(settings, tenant) as services:
-        seen = services.audit_verifying.tenant(tenant, document)
+        seen = services.audit.verifying.tenant(tenant, document)
     for finding in seen.findings:
         print(f"{tenant}: {finding}")
     for renewal in seen.renewals:
@@ -48,7 +48,7 @@ def verify(settings: Settings, tenant: str, kept: Path | None) -> int:
 
 def head(settings: Settings, tenant: str) -> None:
     with _opened(settings, tenant) as services:
-        newest = next(services.audit_chain.elements(tenant, newest_first=True), None)
+        newest = next(services.audit.chain.elements(tenant, newest_first=True), None)
         if newest is None:
             raise InvalidInput(
                 f"no hour of tenant {tenant!r} is closed yet: the next sweep closes the hours that are over"
@@ -59,10 +59,10 @@ def head(settings: Settings, tenant: str) -> None:
 def list_all(settings: Settings, tenant: str, wanted: Wanted, most: int) -> None:
     """Print entries, the newest first."""
     with _opened(settings, tenant) as services:
-        services.reads.exported(tenant)
+        services.audit.reads.exported(tenant)
         token, left = None, most
         while left:
-            page = services.audit_reading.page(tenant, wanted, min(left, _A_PAGE), token)
+            page = services.audit.reading.page(tenant, wanted, min(left, _A_PAGE), token)
             for hour, entry in page.rows:
                 print(json.dumps({"hour": hour, **entry}, ensure_ascii=False))
             token, left = page.next_token, left - len(page.rows)
@@ -73,10 +73,10 @@ def list_all(settings: Settings, tenant: str, wanted: Wanted, most: int) -> None
 def export(settings: Settings, tenant: str, file: Path) -> None:
     """Write the chain to a new file, a line of JSON for each head and entry."""
     with _opened(settings, tenant) as services, file.open("x", encoding="utf-8") as out:
-        services.reads.exported(tenant)
+        services.audit.reads.exported(tenant)
         hours = 0
-        for element in services.audit_chain.elements(tenant):
-            lines = [dict(element.document), *(asdict(leaf) for leaf in services.audit_chain.leaves(element))]
+        for element in services.audit.chain.elements(tenant):
+            lines = [dict(element.document), *(asdict(leaf) for leaf in services.audit.chain.leaves(element))]
             out.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
             hours += 1
     print(f"{hours} hours are in {file}")
@@ -85,7 +85,7 @@ def export(settings: Settings, tenant: str, file: Path) -> None:
 def replay(settings: Settings, tenant: str, entry: str) -> int:
     """Print whether a search of that time gives the same answer. Return the exit code."""
     with _opened(settings, tenant) as services:
-        same, said = services.replay.entry(services.tenants.named(tenant), entry)
+        same, said = services.sightings.replay.entry(services.tenants.named(tenant), entry)
     print({True: "the same: ", False: "other: ", None: "cannot be replayed: "}[same] + said)
     return 1 if same is False else 0
 

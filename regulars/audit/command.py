@@ -69,7 +69,7 @@ def list_all(
 ) -> None:
     """List entries, the newest first, a line of JSON each. `hour`: the closed hour's number; none is open."""
     from chalicelib.core.values import milliseconds
-    from chalicelib.services.audit.reading import Wanted
+    from chalicelib.services.audit.audit import Wanted
     from regulars.audit import audit as reports
 
     first, last = (None if one is None else milliseconds(one.replace(tzinfo=UTC)) for one in (since, until))

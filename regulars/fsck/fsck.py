@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import closing
 
-from chalicelib.services.consistency.disagreement import Disagreement
+from chalicelib.services.consistency.consistency import Disagreement
 from chalicelib.settings import Settings
 from regulars.tenants import tenants
 

@@ -133,7 +133,7 @@ class Tenants:
         return tenant.name if tenant else None
 
     def _by_api_key(self, key: str) -> str | None:
-        known = self._services.keys.by_api_key(key) or self._services.cameras.by_api_key(key)
+        known = self._services.access.keys.by_api_key(key) or self._services.cameras.by_api_key(key)
         return known[0].name if known else None
 
     def _by_access_key(self, id_: str) -> str | None:
@@ -141,7 +141,7 @@ class Tenants:
         return known[0].name if known else None
 
     def _by_session(self, token: str) -> str | None:
-        session = self._services.sessions.find(token)
+        session = self._services.access.sessions.find(token)
         return session.tenant.name if session else None
 
     def _by_app_id(self, app_id: str) -> str | None:

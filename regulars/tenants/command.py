@@ -134,7 +134,7 @@ _settings_options = together(
 
 def _changes(given: dict[str, Any]) -> dict[str, Any]:
     """Pick the given settings, by their names in TenantSettings; `none` becomes None, or no text."""
-    from chalicelib.services.tenants.settings import SAID  # not for --help
+    from chalicelib.services.tenants import SAID  # not for --help
 
     nothing = dict.fromkeys(SAID, "")
     return {name: nothing.get(name) if value == _NONE else value for name, value in given.items() if value is not None}

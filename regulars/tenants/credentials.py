@@ -23,8 +23,7 @@ from regulars.serve import folder
 from regulars.tenants.zone import zone_of_machine
 
 if TYPE_CHECKING:
-    from chalicelib.services.tenants.accounts import Tenants
-    from chalicelib.services.tenants.settings import TenantSettings
+    from chalicelib.services.tenants import Tenants, TenantSettings
 
 FILE = "credentials.json"
 PENDING = "credentials.pending"
@@ -136,7 +135,7 @@ class CredentialsFile:
 
     def _made(self, name: str, profile: Profile) -> Credentials:
         """Make a tenant with the initial settings; one of the first tenants gets `first_zone`."""
-        from chalicelib.services.tenants.settings import TenantSettings
+        from chalicelib.services.tenants import TenantSettings
 
         is_first = (name, profile) in FIRST_TENANTS
         return self._tenants.add(name, profile, TenantSettings(time_zone=self._first_zone()) if is_first else None)

@@ -42,7 +42,7 @@ def keys() -> None:
 def show(name: str, data: Path | None, stage: str | None) -> None:
     """List the keys: id, role, last use, end, name."""
     with services_of(data, stage) as services:
-        for line in table(services.keys.all(services.tenants.named(name))):
+        for line in table(services.access.keys.all(services.tenants.named(name))):
             print(line)
 
 
@@ -60,7 +60,7 @@ def add(
     with services_of(data, stage) as services:
         expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
         tenant = services.tenants.named(name)
-        key, secret = services.keys.add(tenant, key_name, Role(role), pictures=pictures, expires_at=expires_at)
+        key, secret = services.access.keys.add(tenant, key_name, Role(role), pictures=pictures, expires_at=expires_at)
     print(secret)
     print(f"key {key.id} of {name}; only a hash of it is kept: note it now", file=sys.stderr)
 
@@ -72,7 +72,7 @@ def add(
 def renew(name: str, key_id: str, data: Path | None, stage: str | None) -> None:
     """Give a key another secret and print that; the old one stops at once. For the first: `regulars tenants rotate`."""
     with services_of(data, stage) as services:
-        print(services.keys.renew(services.tenants.named(name), key_id))
+        print(services.access.keys.renew(services.tenants.named(name), key_id))
 
 
 @keys.command()
@@ -82,7 +82,7 @@ def renew(name: str, key_id: str, data: Path | None, stage: str | None) -> None:
 def delete(name: str, key_id: str, data: Path | None, stage: str | None) -> None:
     """Delete a key; it and the sessions that it began stop at once."""
     with services_of(data, stage) as services:
-        services.keys.delete(services.tenants.named(name), key_id)
+        services.access.keys.delete(services.tenants.named(name), key_id)
 
 
 @click.command(short_help="Print a link that signs a browser in.")
@@ -107,7 +107,7 @@ def console(tenant: str | None, key_id: str, url: str | None, data: Path | None,
 
 def link(services: Services, tenant: Tenant, key_id: str, url: str) -> str:
     """Make a code for the key, and the link that brings it to the console. Raises KeyNotFound."""
-    code = services.sessions.code(tenant, services.keys.get(tenant, key_id))
+    code = services.access.sessions.code(tenant, services.access.keys.get(tenant, key_id))
     return f"{url.rstrip('/')}/console#code={code}"
 
 

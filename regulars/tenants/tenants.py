@@ -16,8 +16,7 @@ from chalicelib.core.renewals import renewal_of
 from chalicelib.core.retention import RETENTION
 from chalicelib.core.signing import fingerprint
 from chalicelib.services import Services
-from chalicelib.services.tenants.accounts import Tenants
-from chalicelib.services.tenants.settings import SAID, TenantSettings
+from chalicelib.services.tenants import SAID, Tenants, TenantSettings
 from chalicelib.settings import Settings
 from chalicelib.storage import DATABASE
 from regulars.errors import NotWrittenDown, OperatorError
@@ -51,7 +50,7 @@ def rotate(settings: Settings, name: str) -> None:
 def renew_signing(settings: Settings, name: str, *, is_lost: bool) -> None:
     """Give a tenant a new signing key and print its fingerprint. Raises what `Signing.renew` does."""
     services = opened(settings)
-    renewal = renewal_of(services.signing.renew(services.tenants.named(name).name, is_lost=is_lost))
+    renewal = renewal_of(services.audit.signing.renew(services.tenants.named(name).name, is_lost=is_lost))
     print(f"fingerprint  {fingerprint(renewal.new)}")
     print(f"before that  {earlier(renewal)}")
     print(

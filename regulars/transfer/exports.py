@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from chalicelib.services.account.settings import OF_MIGRATION, OF_TENANT
+from chalicelib.services.account import OF_MIGRATION, OF_TENANT
 from regulars.backup import archive
 from regulars.errors import DamagedFile
 from regulars.transfer.people import Person, Photo, Source

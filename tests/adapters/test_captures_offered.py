@@ -15,12 +15,12 @@ from chalicelib.core import keys
 from chalicelib.core.errors import CameraExists, CameraNotFound
 from chalicelib.core.model import Profile
 from chalicelib.core.ports import ItemStore
-from chalicelib.services.captures.cameras import Cameras
+from chalicelib.services.access.quotas import Quotas
+from chalicelib.services.cameras import Cameras
 from chalicelib.services.captures.captures import Captures, Offer
-from chalicelib.services.commit.idempotency import Requests
-from chalicelib.services.groups.groups import Groups
-from chalicelib.services.tenants.accounts import Tenants
-from chalicelib.services.tenants.quotas import Quotas
+from chalicelib.services.groups import Groups
+from chalicelib.services.idempotency import Requests
+from chalicelib.services.tenants import Tenants
 from tests.fakes import FakeClock
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.ports import ItemStore
-from chalicelib.services.tenants.quotas import Quotas
+from chalicelib.services.access.quotas import Quotas
 from tests.fakes import FakeClock
 
 

@@ -11,11 +11,9 @@ from chalicelib.core.local_time import Granularity
 from chalicelib.core.model import Labels, Profile, Tenant
 from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
 from chalicelib.core.ports import BlobStore, ItemStore
-from chalicelib.services.statistics.amounts import Bucket, Statistics
 from chalicelib.services.statistics.days import DayReader
-from chalicelib.services.statistics.observations import Observations
-from chalicelib.services.statistics.recorder import Recorder
 from chalicelib.services.statistics.sealing import Sealing
+from chalicelib.services.statistics.statistics import Bucket, Observations, Recorder, Statistics
 from tests.fakes import FakeClock
 
 NOON = datetime(2026, 2, 28, 4, 0, tzinfo=UTC)

@@ -24,7 +24,8 @@ from chalicelib.core.model import Profile
 from chalicelib.core.ports import Put, Storage
 from chalicelib.core.values import milliseconds
 from chalicelib.services import Services
-from chalicelib.services.erasure.pictures import LISTED, OrphanedPictures
+from chalicelib.services.erasure.erasure import LISTED
+from chalicelib.services.erasure.pictures import OrphanedPictures
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars.serve.gateway import Context
@@ -254,7 +255,7 @@ def test_pictures_that_a_cut_off_deletion_left_are_gone_with_the_journals_last_w
         hour.services.enrolment.of_largest_face(tenant, "regular", picture(Person(n)), RULES).faceid for n in range(3)
     ]
     kept = [face.picture_key for face in map(partial(hour.services.faces.get, tenant), faces[1:])]
-    hour.services.deletion.of_group(tenant, "regular", faces[:1])
+    hour.services.erasure.deletion.of_group(tenant, "regular", faces[:1])
     left = [hour.leave_picture("shop", faceid, timedelta(days=700)) for faceid in faces[:2]]
     for key in kept:
         hour.age(key, timedelta(days=700))
@@ -290,9 +291,9 @@ def test_pictures_of_many_pages_are_each_found(hour: Hour) -> None:
 def test_an_old_picture_that_nobody_names_goes_on_the_first_of_the_month(hour: Hour) -> None:
     key = hour.leave_picture("shop", age=timedelta(days=40))
     for at in (datetime(2026, 3, 31, 3, tzinfo=UTC), datetime(2026, 4, 1, 2, tzinfo=UTC)):
-        hour.services.orphans.delete("shop", at)
+        hour.services.erasure.pictures.delete("shop", at)
         assert hour.storage.blobs.size(key)
-    hour.services.orphans.delete("shop", datetime(2026, 4, 1, 3, tzinfo=UTC))
+    hour.services.erasure.pictures.delete("shop", datetime(2026, 4, 1, 3, tzinfo=UTC))
     assert hour.storage.blobs.size(key) is None
 
 
@@ -372,10 +373,10 @@ def test_a_deletion_is_swept_whatever_the_clock_says(hour: Hour) -> None:
     tenant = hour.services.tenants.named("shop")
     face = hour.services.enrolment.of_largest_face(tenant, "regular", picture(Person(1)), RULES)
     hour.tick()
-    hour.services.deletion.of_faces(tenant, [face.faceid], by="first", erase=True)
+    hour.services.erasure.deletion.of_faces(tenant, [face.faceid], by="first", erase=True)
     hour.clock.advance(timedelta(days=400))
     hour.tick()
-    assert [one.done_at is not None for one in hour.services.erasures.page("shop", 1).rows] == [True]
+    assert [one.done_at is not None for one in hour.services.erasure.records.page("shop", 1).rows] == [True]
 
 
 def test_a_message_that_waited_while_the_clock_jumped_deletes_nothing(hour: Hour) -> None:

@@ -35,7 +35,7 @@ def manage(call: Call) -> wire.Body:
 
 
 def enrol(call: Call) -> wire.Body:
-    parameters, enrolment = call.parameters, call.services.group_enrolment
+    parameters, enrolment = call.parameters, call.services.enrolment.everybody
     group, labels = parameters.required("PERSON_GROUP_LABEL"), parameters.labels()
     if _is_token(parameters):
         return wire.enrolled([enrolment.stored(call.tenant, group, parameters.token("IMAGE"), labels)])
@@ -45,7 +45,7 @@ def enrol(call: Call) -> wire.Body:
 
 def search(call: Call) -> wire.Body:
     """Search; the answer carries the stored labels, and the observations those of the call."""
-    parameters, identify = call.parameters, call.services.identify
+    parameters, identify = call.parameters, call.services.recognition.identify
     group, labels = parameters.required("PERSON_GROUP_LABEL"), parameters.labels()
     if _is_token(parameters):
         match = identify.by_face(call.tenant, parameters.token("IMAGE"), group, labels)
@@ -62,7 +62,7 @@ def delete(call: Call) -> wire.Body:
     parameters = call.parameters
     group = parameters.required("PERSON_GROUP_LABEL")
     token = _token_to_delete(parameters)
-    deleted = call.services.deletion.of_group(call.tenant, group, [token], by="icredit")
+    deleted = call.services.erasure.deletion.of_group(call.tenant, group, [token], by="icredit")
     if deleted.failed:
         raise Busy("the face is in use and was not deleted: try again")
     if deleted.not_exist:
@@ -95,7 +95,7 @@ def _picture(call: Call) -> tuple[bytes, PictureRules]:
         return call.parameters.picture("IMAGE"), PICTURES
     url = call.parameters.required("IMAGE")
     with stage("fetch"):
-        return call.services.pictures_by_url.fetch(url, call.tenant.name), PICTURES_BY_URL
+        return call.services.ports.pictures_by_url.fetch(url, call.tenant.name), PICTURES_BY_URL
 
 
 def _token_to_delete(parameters: Parameters) -> str:

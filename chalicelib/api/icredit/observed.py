@@ -24,11 +24,11 @@ _GRANULARITIES: Mapping[str, Granularity] = {
 
 def query(call: Call) -> wire.Body:
     """Return a page of the observations that match the filters, newest first."""
-    from chalicelib.services.statistics.observations import PAGE_SIZES  # keeps the other routes' cold starts short
+    from chalicelib.services.statistics.statistics import PAGE_SIZES  # keeps the other routes' cold starts short
 
     parameters = call.parameters
     start, end = _span(parameters)
-    page = call.services.observations.query(
+    page = call.services.statistics.observations.query(
         call.tenant,
         _filter(parameters),
         start,
@@ -67,7 +67,7 @@ def _filter(parameters: Parameters) -> ObservationFilter:
     A token that no face has now is no mistake, because observations outlive faces.
     """
     from chalicelib.core.observations import ObservationFilter
-    from chalicelib.services.faces.faces import is_faceid
+    from chalicelib.services.faces import is_faceid
 
     token = parameters.text("PERSON_TOKEN")
     if token is not None and not is_faceid(token := token.strip()):

@@ -56,7 +56,7 @@ class Operation:
             telemetry.of_tenant(tenant.name)
             media_type, body = request.media_type((*FORMS, JSON)), request.body()
             call = Call(services, tenant, read_parameters(media_type, body), headers)
-            with services.reads.of(self._act(call)):
+            with services.audit.reads.of(self._act(call)):
                 answer = self.view(call)
             return json_response(answer, headers=headers)
         except Refused:

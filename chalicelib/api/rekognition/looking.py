@@ -15,7 +15,7 @@ from chalicelib.core.similarity import MATCH
 def detect_faces(call: Call, asked: Members) -> Members:
     attributes = asked.get("Attributes", [])
     require_one(asked["Image"])
-    picture, looking = picture_of(call, asked["Image"]), call.services.looking
+    picture, looking = picture_of(call, asked["Image"]), call.services.recognition.looking
     with judged():
         seen = looking.seen(call.tenant, picture, RULES, wanted_models(attributes), most=MOST_FACES).described
     return {"FaceDetails": [face_detail(one, seen.width, seen.height, attributes) for one in seen.faces]}
@@ -25,7 +25,7 @@ def compare_faces(call: Call, asked: Members) -> Members:
     names = ("SourceImage", "TargetImage")
     for name in names:
         require_one(asked[name])
-    looked = partial(call.services.looking.seen, rules=RULES, most=MOST_FACES, embeds=True)
+    looked = partial(call.services.recognition.looking.seen, rules=RULES, most=MOST_FACES, embeds=True)
     with judged():
         both = [looked(call.tenant, picture_of(call, asked[name])) for name in names]
     unfit = partial(reason_of, quality_filter=asked.get("QualityFilter", "NONE"))
@@ -34,7 +34,7 @@ def compare_faces(call: Call, asked: Members) -> Members:
         if not seen.described.faces:
             text = f"{BAD_REQUEST}: there is no face in {name} that can be compared"
             raise Failure("InvalidParameterException", text)
-    similar = call.services.verification.similarities(call.tenant, source, target)
+    similar = call.services.recognition.verification.similarities(call.tenant, source, target)
     least = asked.get("SimilarityThreshold", MATCH)
     sides = target.described.width, target.described.height
     compared = [

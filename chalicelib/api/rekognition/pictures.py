@@ -35,7 +35,9 @@ def picture_of(call: Call, image: Mapping[str, Any]) -> bytes:
         return sent
     place = image["S3Object"]
     with judged():
-        found = call.services.stored_pictures.read(call.tenant, place["Bucket"], place["Name"], place.get("Version"))
+        found = call.services.recognition.stored_pictures.read(
+            call.tenant, place["Bucket"], place["Name"], place.get("Version")
+        )
     if found is None:
         raise Failure(
             "InvalidS3ObjectException",

@@ -20,7 +20,7 @@ from chalicelib.api.sunmi.parameters import PUBLIC, own_name
 from chalicelib.api.sunmi.sign import SignType, is_signed
 from chalicelib.core.errors import InvalidInput, StaleRequest, TenantDisabled, WrongCredentials
 from chalicelib.core.model import Tenant
-from chalicelib.services.commit.idempotency import RequestId
+from chalicelib.services.idempotency import RequestId
 
 if TYPE_CHECKING:
     from chalicelib.services import Services

@@ -17,7 +17,7 @@ from chalicelib.core.pictures import MAX_PICTURE_BYTES
 from chalicelib.core.roles import Role
 
 if TYPE_CHECKING:
-    from chalicelib.services.account import usage
+    from chalicelib.services import account as usage
 
 TimeZone = Annotated[
     str,
@@ -240,7 +240,7 @@ class SigningKey(Answer):
 
 def get_settings(call: Call) -> Settings:
     """Read the tenant's settings."""
-    tenant, migration = call.services.own_settings.get(call.tenant)
+    tenant, migration = call.services.account.settings.get(call.tenant)
     groups = call.services.groups.all(tenant) if tenant.no_pictures_of else []
     return _settings(tenant, migration, [one.name for one in groups if one.id in tenant.no_pictures_of])
 
@@ -256,13 +256,13 @@ def change_settings(call: Call, body: SettingsChanges) -> Settings:
     if "no_pictures_of" in changes:
         named = call.services.groups.named
         changes["no_pictures_of"] = frozenset(named(call.tenant, name).id for name in changes["no_pictures_of"])
-    call.services.own_settings.change(call.tenant, changes, call.request)
+    call.services.account.settings.change(call.tenant, changes, call.request)
     return get_settings(call)
 
 
 def get_usage(call: Call) -> Usage:
     """Read what the tenant has and used, and the most that it may."""
-    return _usage(call.tenant, call.services.usage.of(call.tenant))
+    return _usage(call.tenant, call.services.account.usage.of(call.tenant))
 
 
 def get_signing_key(call: Call) -> SigningKey:
@@ -272,7 +272,7 @@ def get_signing_key(call: Call) -> SigningKey:
     """
     from chalicelib.core.renewals import renewal_of  # not at the other routes' cold starts
 
-    keys = call.services.signing.public_keys(call.tenant.name)
+    keys = call.services.audit.signing.public_keys(call.tenant.name)
     earlier = [
         EarlierKey(**_public(one.old), since=one.since, until=one.until, signed_next=one.is_vouched)
         for one in map(renewal_of, keys.renewals)
@@ -317,9 +317,9 @@ def _usage(tenant: Tenant, used: usage.Usage) -> Usage:
 
 
 def _limits(tenant: Tenant) -> Limits:
-    from chalicelib.services.captures.cameras import MAX_CAMERAS  # not at the other routes' cold starts
-    from chalicelib.services.tenants.key_ring import MAX_KEYS
-    from chalicelib.services.webhooks.hooks import MAX_HOOKS
+    from chalicelib.services.access.access import MAX_KEYS
+    from chalicelib.services.cameras import MAX_CAMERAS  # not at the other routes' cold starts
+    from chalicelib.services.webhooks import MAX_HOOKS
 
     return Limits.made_of(
         tenant,

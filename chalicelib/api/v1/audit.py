@@ -55,11 +55,11 @@ class EntriesPage(Answer):
 
 def list_entries(call: Call, query: EntriesWanted) -> EntriesPage:
     """List the audit's entries, newest first. A page may be short, or empty, and still have a `next_token`."""
-    from chalicelib.services.audit.reading import Wanted  # not at the other routes' cold starts
+    from chalicelib.services.audit.audit import Wanted
 
     first, last = (None if one is None else milliseconds(one) for one in (query.since, query.until))
     wanted = Wanted(first, last, query.face, query.what, query.by)
-    page = call.services.audit_reading.page(call.tenant.name, wanted, query.limit, query.token)
+    page = call.services.audit.reading.page(call.tenant.name, wanted, query.limit, query.token)
     return EntriesPage(entries=[_entry(hour, dict(entry)) for hour, entry in page.rows], next_token=page.next_token)
 
 

@@ -217,13 +217,13 @@ def take_capture(call: Call, body: CaptureTaken) -> Capture:
     The same picture of the same camera and `captured_at` is one capture, however often and in whatever way it is sent.
     Without `captured_at`, a repeat is another capture, unless it has the same `Idempotency-Key`.
     """
-    from chalicelib.services.captures.one_step import Shot, type_of  # not at the other routes' cold starts
+    from chalicelib.services.captures.captures import Shot, type_of  # not at the other routes' cold starts
 
     camera = _camera(call, body.camera)
     if camera is None:
         raise InvalidInput("camera is missing: say whose capture this is")
     shot = Shot(camera, body.picture, type_of(body.picture), body.captured_at, body.track or "")
-    return _one(call, call.services.one_step.take(call.tenant, shot, call.request))
+    return _one(call, call.services.captures.one_step.take(call.tenant, shot, call.request))
 
 
 def list_captures(call: Call, query: CapturesWanted) -> CapturesPage:
@@ -233,7 +233,7 @@ def list_captures(call: Call, query: CapturesWanted) -> CapturesPage:
     A page reads a thousand captures at most, also those that do not pass the filters, and offered ones that never came.
     So it may have fewer than `limit`, even none, and not be the last: go on until `next_token` is null.
     """
-    from chalicelib.services.captures.pages import CaptureFilter  # not at the other routes' cold starts
+    from chalicelib.services.captures.captures import CaptureFilter  # not at the other routes' cold starts
 
     camera = _camera(call, query.camera)
     only = CaptureFilter(query.since, query.until, None if query.state is None else CaptureState(query.state))
@@ -253,7 +253,7 @@ def redrive_capture(call: Call, body: CaptureWanted) -> Capture:
     One that is not parked stays as it is.
     """
     camera, id_ = _of_camera(call, body), call.path["id"]
-    call.services.redrive.redrive(call.tenant, [call.services.captures.get(call.tenant, camera, id_)])
+    call.services.captures.redrive.redrive(call.tenant, [call.services.captures.get(call.tenant, camera, id_)])
     return _one(call, call.services.captures.get(call.tenant, camera, id_))
 
 
@@ -279,7 +279,7 @@ def get_crop(call: Call, query: CaptureWanted) -> Redirect:
     camera, number = _of_camera(call, query), call.path["n"]
     if not _NUMBER.fullmatch(number):
         raise InvalidInput(f"n is a whole number from 0 on, not {number[:40]!r}")
-    url = call.services.crops.url(call.tenant, camera, call.path["id"], int(number))
+    url = call.services.captures.crops.url(call.tenant, camera, call.path["id"], int(number))
     return Redirect(shown_capture(call, camera, call.path["id"], url) or "")
 
 
@@ -379,7 +379,7 @@ def crop_url(call: Call, camera: str, sighting: str) -> str | None:
 
 
 def _url(call: Call, capture: captures.Capture, key: str) -> str | None:
-    return shown_capture(call, capture.camera_id, capture.id, call.services.uploads.signed_get(key))
+    return shown_capture(call, capture.camera_id, capture.id, call.services.ports.storage.uploads.signed_get(key))
 
 
 def sighting_of(

@@ -13,7 +13,7 @@ from chalicelib.api.v1.shapes import FalseMatchProbability, GallerySize, Score, 
 from chalicelib.api.v1.wire import Answer, NextToken, Sent, Time, Token
 from chalicelib.core.errors import DuplicateNotFound
 from chalicelib.core.roles import Role
-from chalicelib.services.merges.duplicates import Suggestion
+from chalicelib.services.merges.records import Suggestion
 
 
 class DuplicatesWanted(Sent):
@@ -47,7 +47,7 @@ def list_duplicates(call: Call, query: DuplicatesWanted) -> DuplicatesPage:
     over when one of its faces is gone. A page may have fewer than `limit` and not be the last: go on until `next_token`
     is null.
     """
-    found = call.services.duplicates.page(call.tenant, query.limit, query.token)
+    found = call.services.merges.duplicates.page(call.tenant, query.limit, query.token)
     described = iter(faces_of(call, [face for one in found.rows for face in one.faces]))
     return DuplicatesPage(
         duplicates=[_duplicate(one, next(described), next(described)) for one in found.rows],
@@ -57,7 +57,7 @@ def list_duplicates(call: Call, query: DuplicatesWanted) -> DuplicatesPage:
 
 def finish_duplicate(call: Call) -> None:
     """Say that the two are two people. They are neither suggested nor joined any more, as long as both exist."""
-    call.services.duplicates.are_two(call.tenant, call.path["id"], call.request)
+    call.services.merges.duplicates.are_two(call.tenant, call.path["id"], call.request)
 
 
 OPERATIONS = (

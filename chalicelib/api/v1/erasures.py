@@ -85,7 +85,7 @@ class ErasuresPage(Answer):
 
 def list_erasures(call: Call, query: ErasuresWanted) -> ErasuresPage:
     """List the erasures, newest first, with their receipts."""
-    found = call.services.erasures.page(call.tenant.name, query.limit, query.token)
+    found = call.services.erasure.records.page(call.tenant.name, query.limit, query.token)
     return ErasuresPage(erasures=[erasure_of(one) for one in found.rows], next_token=found.next_token)
 
 
@@ -95,7 +95,7 @@ def get_erasure(call: Call) -> Erasure:
     The face is gone before the erasure is answered at all. The rest takes minutes: requests that were under way end
     first, and a service that was stopped goes on within the hour.
     """
-    return erasure_of(call.services.erasures.get(call.tenant.name, call.path["id"]))
+    return erasure_of(call.services.erasure.records.get(call.tenant.name, call.path["id"]))
 
 
 def erasure_of(erasure: erasures.Erasure) -> Erasure:

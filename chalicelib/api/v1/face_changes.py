@@ -14,7 +14,7 @@ from chalicelib.core.errors import FaceHeld, GroupNotFound, InvalidInput
 from chalicelib.core.roles import Role
 
 if TYPE_CHECKING:
-    from chalicelib.services.erasure.faces import Deleted
+    from chalicelib.services.erasure.erasure import Deleted
 
 
 class FaceSelection(Sent):
@@ -49,22 +49,22 @@ def change_faces(call: Call, body: FaceSelection) -> FacesChanged:
     if (body.group is not UNSET) + (body.labels is not UNSET) + body.delete != 1:
         raise InvalidInput("send one of group, labels and delete (true): one kind of change at a time")
     if body.delete:
-        return _deleted(call.services.deletion.of_faces(call.tenant, body.ids, call.request, by=call.caller.id))
-    from chalicelib.services.enrolment.update import FaceChanges  # not at the other routes' cold starts
+        return _deleted(call.services.erasure.deletion.of_faces(call.tenant, body.ids, call.request, by=call.caller.id))
+    from chalicelib.services.enrolment.enrolment import FaceChanges
 
     if isinstance(body.group, str):
         call.services.groups.named(call.tenant, body.group)
         changes = FaceChanges(new_group_name=body.group)
     else:
         changes = FaceChanges(labels={} if isinstance(body.labels, UnsetType) else sent(body.labels))
-    changed = call.services.many_faces.change(call.tenant, body.ids, changes, call.request)
+    changed = call.services.enrolment.many.change(call.tenant, body.ids, changes, call.request)
     return FacesChanged.made_of(changed, failed=[FailedFace.made_of(one) for one in changed.failed])
 
 
 def _changed_before(_call: Call, body: Mapping[str, Any]) -> FacesChanged:
     if "done" in body:
         return FacesChanged(done=body["done"], failed=[FailedFace(**one) for one in body["failed"]])
-    from chalicelib.services.erasure.faces import Deleted
+    from chalicelib.services.erasure.erasure import Deleted
 
     return _deleted(Deleted(**body))
 

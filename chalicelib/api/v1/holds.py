@@ -38,7 +38,7 @@ class Holds(Answer):
 
 def list_holds(call: Call) -> Holds:
     """List the faces under legal hold, by their ids. It reads these only, however many faces there are."""
-    return Holds(holds=[_hold(*one) for one in call.services.holds.all(call.tenant.name)], next_token=None)
+    return Holds(holds=[_hold(*one) for one in call.services.faces.holds.all(call.tenant.name)], next_token=None)
 
 
 def get_hold(call: Call) -> Hold:
@@ -54,7 +54,7 @@ def change_hold(call: Call, body: HoldChange) -> Hold:
     leaves the face and its observations, and the captures that show it. A face that it is merged into is held as well,
     and if that merge is undone, both are. Of a held face only the reason changes. 409 TooMany if 1,000 are held.
     """
-    holds, faceid = call.services.holds, call.path["id"]
+    holds, faceid = call.services.faces.holds, call.path["id"]
     if body.held:
         holds.set(call.tenant, faceid, body.reason, call.request)
     else:

@@ -141,7 +141,7 @@ def identify(call: Call, body: PictureToIdentify) -> IdentifiedPicture:
     A face that is too poor to be compared, or is refused as a picture of a face, has no candidates, and `reason` says
     why. JPEG, PNG, BMP, WebP and HEIC are read, up to 8192 pixels a side (422 Unusable).
     """
-    found = call.services.looking.identify(
+    found = call.services.recognition.looking.identify(
         call.tenant,
         body.picture,
         PICTURES,
@@ -161,7 +161,7 @@ def verify(call: Call, body: PicturesToVerify) -> Verified:
     """
     if (body.face is None) == (body.other is None):
         raise InvalidInput("send either face, the id of an enrolled face, or other, another picture")
-    use = call.services.verification
+    use = call.services.recognition.verification
     if body.face is not None:
         return _verified(use.with_face(call.tenant, body.picture, PICTURES, body.face))
     return _verified(use.with_picture(call.tenant, body.picture, body.other or b"", PICTURES))
@@ -169,7 +169,7 @@ def verify(call: Call, body: PicturesToVerify) -> Verified:
 
 def detect(call: Call, body: PictureToDetect) -> DetectedPicture:
     """Find the faces of a picture, and say how good each is and what it shows. Nobody is looked for."""
-    found = call.services.looking.detect(call.tenant, body.picture, PICTURES)
+    found = call.services.recognition.looking.detect(call.tenant, body.picture, PICTURES)
     return DetectedPicture.made_of(found, faces=[_detected(face) for face in found.faces])
 
 
@@ -178,7 +178,7 @@ def list_similar(call: Call, query: SimilarWanted) -> SimilarFaces:
 
     Those that match look like one person, and may be merged. Nothing is recorded.
     """
-    found = call.services.looking.similar(call.tenant, call.path["id"], query.limit)
+    found = call.services.recognition.looking.similar(call.tenant, call.path["id"], query.limit)
     return SimilarFaces.made_of(found, faces=_candidates(call, found.faces))
 
 

@@ -69,12 +69,12 @@ def merge_faces(call: Call, body: Absorbed) -> Merged:
     Many observations take a while to move: then `state` is `moving`, the same call goes on, and so does the sweep;
     until then a count of persons may count both. The same call again answers with the same merge.
     """
-    return _merged(call, call.services.merging.merge(call.tenant, call.path["id"], body.other, call.request))
+    return _merged(call, call.services.merges.merging.merge(call.tenant, call.path["id"], body.other, call.request))
 
 
 def list_merges(call: Call, query: MergesWanted) -> MergesPage:
     """List the merges of the last 30 days, by the face that absorbed the other, oldest first."""
-    found = call.services.merges.page(call.tenant, query.limit, query.token, query.face)
+    found = call.services.merges.records.page(call.tenant, query.limit, query.token, query.face)
     faces = call.services.faces.by_id(call.tenant, [one.survivor for one in found.rows])
     merged = [_merge(call, one, faces.get(one.survivor)) for one in found.rows]
     return MergesPage(merges=merged, next_token=found.next_token)
@@ -87,7 +87,7 @@ def undo_merge(call: Call) -> Merged:
     if the face was itself merged into another one since: undo that first, the message says which. 409 GroupFull or
     TenantFull if the other has no place: nothing is changed. Undone again, it is answered the same.
     """
-    return _merged(call, call.services.merge_undo.undo(call.tenant, call.path["id"], call.request))
+    return _merged(call, call.services.merges.undoing.undo(call.tenant, call.path["id"], call.request))
 
 
 OPERATIONS = (
@@ -112,7 +112,7 @@ OPERATIONS = (
 
 
 def _continued(call: Call, merge_id: str) -> Merged:
-    return _merged(call, call.services.merging.finish(call.tenant, merge_id))
+    return _merged(call, call.services.merges.merging.finish(call.tenant, merge_id))
 
 
 def _merged(call: Call, merge: merges.Merge) -> Merged:

@@ -36,8 +36,10 @@ class Notice(Answer):
 
 def get_notice(call: Call, query: NoticeWanted) -> Notice:
     """Write the notice to post where the cameras look, with the tenant's own name, contact, purposes and retention."""
-    from chalicelib.services.account.notice import notice  # not at the other routes' cold starts
-    from chalicelib.services.account.notice_words import Language
+    from chalicelib.services.account import (
+        Language,
+        notice,  # not at the other routes' cold starts
+    )
 
     tenant = call.services.tenants.named(call.tenant.name)
     made = notice(tenant, Language(query.language), call.services.settings.capture_days)

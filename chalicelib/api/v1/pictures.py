@@ -105,7 +105,7 @@ def add_picture(call: Call, body: NewPicture) -> Picture:
     TooManyPictures if people gave it eight. Nobody arrives by this, and statistics do not count it. Searches know the
     picture at once.
     """
-    use, faceid = call.services.face_pictures, call.path["id"]
+    use, faceid = call.services.enrolment.pictures, call.path["id"]
     if isinstance(body.sighting, str) and isinstance(body.picture, UnsetType):
         return _picture(
             call, use.add_sighting(call.tenant, faceid, body.sighting, is_vouched_for=body.trust, request=call.request)
@@ -129,7 +129,7 @@ def delete_picture(call: Call) -> None:
     If it is the portrait, the next one is. 409 LastPicture if there is no other: delete the face. What was merged into
     the face and can come back keeps its own copy.
     """
-    call.services.face_pictures.remove(call.tenant, call.path["id"], call.path["picture"], call.request)
+    call.services.enrolment.pictures.remove(call.tenant, call.path["id"], call.path["picture"], call.request)
 
 
 OPERATIONS = (

@@ -33,7 +33,7 @@ class Rejections(Answer):
 
 def list_rejections(call: Call) -> Rejections:
     """List the sightings that were rejected for the face, newest first."""
-    found = call.services.rejections.of_face(call.tenant, call.path["id"])
+    found = call.services.sightings.rejections.of_face(call.tenant, call.path["id"])
     return Rejections(rejections=[_rejection(one) for one in found], next_token=None)
 
 
@@ -42,7 +42,7 @@ def delete_rejection(call: Call) -> None:
 
     The sighting stays what it was resolved to when it was rejected: merge that face, if this is the same person.
     """
-    call.services.rejections.take_back(call.tenant, call.path["id"], call.path["sighting"], call.request)
+    call.services.sightings.rejections.take_back(call.tenant, call.path["id"], call.path["sighting"], call.request)
 
 
 OPERATIONS = (

@@ -14,7 +14,7 @@ from msgspec import Struct, to_builtins
 
 from chalicelib.api.http import HttpRequest
 from chalicelib.core.errors import Changed, InvalidInput, RegularsError, SecretNotKept
-from chalicelib.services.commit.idempotency import OK, Answer, AnsweredAlready, RequestId, Requests
+from chalicelib.services.idempotency import OK, Answer, AnsweredAlready, RequestId, Requests
 
 HEADER = "Idempotency-Key"
 KEPT = timedelta(hours=24)

@@ -34,9 +34,9 @@ def get_retention(call: Call) -> Retention:
 
     Faces under legal hold, and what shows them, are not counted.
     """
-    planned = call.services.retention.plan(call.tenant)
+    planned = call.services.erasure.retention.plan(call.tenant)
     kinds = [Kept.made_of(one, within_7_days=one.soon) for one in planned]
-    return Retention(kinds=kinds, held=len(call.services.holds.all(call.tenant.name)))
+    return Retention(kinds=kinds, held=len(call.services.faces.holds.all(call.tenant.name)))
 
 
 OPERATIONS = (Operation("GET", "/v1/retention", get_retention, Role.OPERATOR),)

@@ -74,13 +74,13 @@ def list_reviews(call: Call, query: ReviewsWanted) -> ReviewsPage:
     another group, when its sighting is rejected, and when the picture is not kept any more. A page may have fewer than
     `limit` and not be the last: go on until `next_token` is null.
     """
-    found = call.services.reviews.page(call.tenant, query.kind, query.limit, query.token)
+    found = call.services.sightings.reviews.page(call.tenant, query.kind, query.limit, query.token)
     return ReviewsPage(reviews=[_review(call, one) for one in found.rows], next_token=found.next_token)
 
 
 def finish_review(call: Call) -> None:
     """Say that nobody needs to look at this any more. Nothing else is changed."""
-    call.services.reviews.done(call.tenant, call.path["id"], call.request)
+    call.services.sightings.reviews.done(call.tenant, call.path["id"], call.request)
 
 
 OPERATIONS = (

@@ -89,7 +89,7 @@ KEPT = timedelta(days=SIGHTING_DAYS)
 
 
 ATTEMPTS, SENT_AT = "attempts", "sent_at"
-"""Attributes of a capture without an outcome: how often it was tried again (services/captures/attempts), and when it
+"""Attributes of a capture without an outcome: how often it was tried again (services/captures/redrive), and when it
 was last sent again (redrive), in ms since 1970."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chalicelib.core import keys
+from chalicelib.core.local_time import Span
 from chalicelib.core.model import NO_LABELS, Labels
 from chalicelib.core.observations import Dimensions, Observation, ObservationKind, Passage
 from chalicelib.core.pictures import NO_ESTIMATES, Gender
@@ -10,6 +11,9 @@ from chalicelib.core.ports import Item
 from chalicelib.core.records.columns import Row, decade_of
 from chalicelib.core.records.faces import box_from, decision_fields, decision_from, estimates_from, estimates_item
 from chalicelib.core.values import decimals, known, milliseconds, moment, optional
+
+STORABLE = Span(0, keys.LAST_MS)
+"""The times that an observation may have."""
 
 
 def observation_item(tenant: str, observation: Observation) -> Item:

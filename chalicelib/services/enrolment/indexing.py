@@ -21,7 +21,7 @@ from chalicelib.core.pictures import Found, PictureRules, Sides
 from chalicelib.core.ports import Action, Clock, Put, absent
 from chalicelib.core.records.faces import as_stored, face_item
 from chalicelib.core.templates import canonical
-from chalicelib.services.commit.gallery import (
+from chalicelib.services.commit import (
     GROUP_EXISTS,
     GROUP_ROOM,
     TENANT_ROOM,
@@ -29,13 +29,13 @@ from chalicelib.services.commit.gallery import (
     GalleryWriter,
     limited_groups,
 )
-from chalicelib.services.enrolment.plan import EnrolledFace
-from chalicelib.services.faces.faces import Faces
-from chalicelib.services.faces.portraits import Portrait, Portraits, keys_of
-from chalicelib.services.groups.groups import Groups
-from chalicelib.services.models.estimation import of_any_age
+from chalicelib.services.enrolment.enrolment import EnrolledFace
+from chalicelib.services.faces import Faces
+from chalicelib.services.groups import Groups
+from chalicelib.services.models import of_any_age
+from chalicelib.services.portraits import Portrait, Portraits, keys_of
 from chalicelib.services.recognition.looking import DescribedFace, Looking, SeenPicture
-from chalicelib.services.statistics.recorder import Recorder
+from chalicelib.services.statistics.statistics import Recorder
 
 MOST_FACES = 100
 """Faces of one photo that are looked at: the largest ones."""

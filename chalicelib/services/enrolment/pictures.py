@@ -32,11 +32,11 @@ from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Action, Clock, ItemStore
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.templates import of_model, vector
-from chalicelib.services.captures.reading import SightedFaces, not_found
-from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter, edited
-from chalicelib.services.commit.idempotency import RequestId, Requests
-from chalicelib.services.faces.faces import Faces
-from chalicelib.services.faces.portraits import Portrait, Portraits, id_of, keys_of
+from chalicelib.services.captures.captures import SightedFaces, not_found
+from chalicelib.services.commit import Change, GalleryMoved, GalleryWriter, edited
+from chalicelib.services.faces import Faces
+from chalicelib.services.idempotency import RequestId, Requests
+from chalicelib.services.portraits import Portrait, Portraits, id_of, keys_of
 from chalicelib.services.recognition.negatives import Negatives
 from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition
 from chalicelib.services.visits import face_put

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from chalicelib.core import keys
+from chalicelib.core.chores import STOPS_AT_S
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, RegularsError
 from chalicelib.core.items import attempts, every, write
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
@@ -21,17 +22,15 @@ from chalicelib.core.ports import ItemStore, Queue
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.search import IndexBuilder
 from chalicelib.core.users import gallery_group
-from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter
-from chalicelib.services.commit.idempotency import RequestId, Requests
+from chalicelib.services.commit import Change, GalleryMoved, GalleryWriter
 from chalicelib.services.erasure.erasing import Erasures
 from chalicelib.services.erasure.faces import CHUNK, fitting
-from chalicelib.services.erasure.pictures import STOPS_AT_S
 from chalicelib.services.erasure.traces import Traces
-from chalicelib.services.faces.holds import Holds, require_free
-from chalicelib.services.faces.names import face_deletes
-from chalicelib.services.groups.groups import Groups, changed_all_the_time, group_deletes, require_own
+from chalicelib.services.faces import Holds, face_deletes, require_free
+from chalicelib.services.groups import Groups, changed_all_the_time, group_deletes, require_own
+from chalicelib.services.idempotency import RequestId, Requests
 from chalicelib.services.merges.observations import ObservationMover
-from chalicelib.services.tenants.accounts import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
+from chalicelib.services.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
 
 BY = "group"
 """The word in records of erasures for a deletion of a group, as the one that asked for it."""

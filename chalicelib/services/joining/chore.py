@@ -21,7 +21,7 @@ from chalicelib.core.model import Edit, Face, JournalEntry, Tenant
 from chalicelib.core.ports import Item, ItemStore, Put
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.values import known
-from chalicelib.services.faces.faces import Faces
+from chalicelib.services.faces import Faces
 from chalicelib.services.joining.joining import Joining
 from chalicelib.services.joining.likeness import Likeness
 from chalicelib.services.joining.same_visit import JoiningOfVisits

@@ -9,22 +9,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import permutations
+from typing import TYPE_CHECKING
 
+from chalicelib.core.chores import Chore, unless
 from chalicelib.core.decision import is_one_person
 from chalicelib.core.errors import Busy, ConditionFailed, LimitReached
 from chalicelib.core.items import attempts
+from chalicelib.core.lazy import lazy
 from chalicelib.core.merges import Merge
 from chalicelib.core.model import REGULAR, STRANGER, Tenant
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.templates import compared, vector
-from chalicelib.services.faces.faces import Faces
+from chalicelib.services.faces import Faces
 from chalicelib.services.joining.likeness import Likeness, Pair
-from chalicelib.services.merges.duplicates import Duplicates, still_one
-from chalicelib.services.merges.merge import Merging
-from chalicelib.services.merges.observations import FaceObservations, ObservationMover
-from chalicelib.services.merges.records import MAX_MERGES
+from chalicelib.services.merges.records import MAX_MERGES, still_one
 from chalicelib.services.recognition.negatives import Negatives
 from chalicelib.services.visits import FaceVisits, FaceVisitsStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chalicelib.core.model import JournalEntry
+    from chalicelib.services.cameras import Cameras
+    from chalicelib.services.joining.chore import JoiningChore
+    from chalicelib.services.merges.merges import Merges
+    from chalicelib.services.recognition.recognition import Recognition
 
 _FREE = frozenset({STRANGER, REGULAR})
 """Groups of faces that may be there without a person's word. Of two faces in others, none absorbs the other."""
@@ -32,14 +41,27 @@ _FREE = frozenset({STRANGER, REGULAR})
 
 @dataclass
 class Joining:
+    """`tail`: as in JoiningChore."""
+
     items: ItemStore
     faces: Faces
     face_visits: FaceVisitsStore
-    likeness: Likeness
-    merging: Merging
-    mover: ObservationMover
-    observations: FaceObservations
-    duplicates: Duplicates
+    merges: Merges
+    cameras: Cameras
+    recognition: Recognition
+    tail: Callable[[str, int, int], list[JournalEntry] | None]
+
+    @lazy
+    def likeness(self) -> Likeness:
+        return Likeness(self.faces, self.recognition.tenant_vision, self.recognition.search)
+
+    @lazy
+    def chore(self) -> JoiningChore:
+        from chalicelib.services.joining.chore import JoiningChore
+        from chalicelib.services.joining.same_visit import JoiningOfVisits
+
+        visits = JoiningOfVisits(self.items, self.cameras, self.recognition.same_visit, self)
+        return JoiningChore(self.items, self.faces, self.likeness, self, visits=visits, tail=self.tail)
 
     def look(self, tenant: Tenant, faceid: str) -> tuple[Merge, ...]:
         """Join the face with those that are surely the same person, and say which merges that were, in their order.
@@ -74,7 +96,7 @@ class Joining:
                 return None
             if one.face.moving or other.face.moving:
                 for each in (one, other):
-                    self.mover.settle(tenant, each.face)
+                    self.merges.mover.settle(tenant, each.face)
                 continue
             if (one.face.templates, other.face.templates) != (pair.face.templates, pair.other.templates):
                 return None
@@ -82,19 +104,19 @@ class Joining:
             sure = both is not None and _is_sure(pair, both)
             if not (sure or suggests):
                 return None
-            known = self.duplicates.between(tenant, one.face, other.face)
+            known = self.merges.duplicates.between(tenant, one.face, other.face)
             # What is suggested already was looked at; to look at all captures again would find nothing new.
             if any(two.are_two for two in known) or ((sure or not known) and self._are_two(tenant, (one, other))):
                 return None
             if both is not None and sure:
                 try:
-                    return self.merging.join(tenant, *both, still_one(tenant.name, one.face, other.face, known))
+                    return self.merges.merging.join(tenant, *both, still_one(tenant.name, one.face, other.face, known))
                 except ConditionFailed:
                     continue
                 except LimitReached:
                     pass  # one of them comes from too many faces already: somebody has to look
             if suggests:
-                self.duplicates.suggest(tenant, one.face, other.face, pair.decision)
+                self.merges.duplicates.suggest(tenant, one.face, other.face, pair.decision)
             return None
         raise Busy("these faces are changed by others all the time: send the request again in a moment")
 
@@ -102,7 +124,7 @@ class Joining:
         """Return whether the faces were seen in one picture, or a rejection speaks against their being one."""
         if any(self._turned_down(tenant, one, other) for one, other in permutations(both)):
             return True
-        seen, seen_too = (self.observations.captures(tenant, held.face.faceid) for held in both)
+        seen, seen_too = (self.merges.observations.captures(tenant, held.face.faceid) for held in both)
         return not seen.isdisjoint(seen_too)
 
     def _turned_down(self, tenant: Tenant, held: FaceVisits, other: FaceVisits) -> bool:
@@ -115,6 +137,9 @@ class Joining:
         rows = [vector(template) for template in probes if template.model == tenant.model]
         negatives = Negatives(self.items)
         return any(negatives.turn_down(tenant.name, held.face, row, tenant.model, float(own @ row)) for row in rows)
+
+    def chores(self) -> tuple[Chore, ...]:
+        return (Chore("joining", lambda one: unless(self.chore.tenant(one.tenant, one.left_s))),)
 
 
 def _is_sure(pair: Pair, both: Sequence[FaceVisits]) -> bool:

@@ -22,7 +22,7 @@ from chalicelib.core.ports import ItemStore
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.records.observations import observation_from
 from chalicelib.core.values import milliseconds
-from chalicelib.services.captures.cameras import Cameras
+from chalicelib.services.cameras import Cameras
 from chalicelib.services.joining.joining import Joining
 from chalicelib.services.joining.likeness import Pair
 from chalicelib.services.recognition.recognition import Recognised

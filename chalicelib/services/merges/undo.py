@@ -30,24 +30,22 @@ from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.ports import Action, Clock, ItemStore, Put, absent, equals
 from chalicelib.core.records.faces import face_item
 from chalicelib.core.records.merges import merge_item
+from chalicelib.core.records.observations import STORABLE
 from chalicelib.core.records.visits import visits_item
 from chalicelib.core.templates import compared
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import Arrivals, Visits
-from chalicelib.services.commit.gallery import TENANT_ROOM, Change, GalleryWriter, edited, limited_groups
-from chalicelib.services.commit.idempotency import RequestId, Requests
-from chalicelib.services.faces.holds import held_again
-from chalicelib.services.faces.names import name_puts, renamed
-from chalicelib.services.faces.portraits import Portraits
-from chalicelib.services.groups.groups import Groups
-from chalicelib.services.merges.duplicates import said_two
+from chalicelib.services.commit import TENANT_ROOM, Change, GalleryWriter, edited, limited_groups
+from chalicelib.services.faces import held_again, name_puts, renamed
+from chalicelib.services.groups import Groups
+from chalicelib.services.idempotency import RequestId, Requests
+from chalicelib.services.merges.merging import arrivals_since, counts, open_since, renaming, returned, unmerged
 from chalicelib.services.merges.observations import REQUEST_S, FaceObservations, ObservationMover
-from chalicelib.services.merges.plan import arrivals_since, counts, open_since, renaming, returned, unmerged
-from chalicelib.services.merges.records import Merges
-from chalicelib.services.models.embedder import Embedder
-from chalicelib.services.models.tenant_vision import TenantVision
+from chalicelib.services.merges.records import MergeRecords, said_two
+from chalicelib.services.models import Embedder, TenantVision
+from chalicelib.services.portraits import Portraits
 from chalicelib.services.recognition.negatives import Negatives
-from chalicelib.services.statistics.days import STORABLE, DayReader
+from chalicelib.services.statistics.days import DayReader
 from chalicelib.services.visits import FaceVisits, FaceVisitsStore, VisitPlan, arrived, face_put, visits_put
 
 _RETURNED = "merged-face-free"
@@ -87,7 +85,7 @@ class MergeUndo:
         AnsweredAlready: Merging.finish continues it.
         """
         for _ in attempts():
-            merge = Merges(self.items).get(tenant.name, merge_id)
+            merge = MergeRecords(self.items).get(tenant.name, merge_id)
             if not merge.is_active:
                 self.requests.note(tenant.name, request)
                 return self.mover.finish(tenant, merge.id, REQUEST_S)
@@ -116,7 +114,7 @@ class MergeUndo:
         return merge.kept
 
     def _gone(self, tenant: Tenant, merge: Merge) -> Exception:
-        into = Merges(self.items).into(tenant.name, merge.survivor)
+        into = MergeRecords(self.items).into(tenant.name, merge.survivor)
         if into is None:
             return MergeNotFound(f"face {merge.survivor!r} was deleted, and with it what was merged into it")
         return Conflict(
@@ -210,9 +208,9 @@ class MergeUndo:
     def _faces_after(
         self, tenant: Tenant, merge: Merge, kept: MergeBackup, survivor: FaceVisits, plan: _UndoPlan
     ) -> tuple[Face, Face]:
-        below = [one for one in Merges(self.items).below(tenant.name, merge.other) if one.is_active]
+        below = [one for one in MergeRecords(self.items).below(tenant.name, merge.other) if one.is_active]
         now = self.clock.now()
-        all_below = [one for one in Merges(self.items).below(tenant.name, merge.survivor) if one.is_active]
+        all_below = [one for one in MergeRecords(self.items).below(tenant.name, merge.survivor) if one.is_active]
         face = replace(
             arrived(survivor.face, plan.survivor),
             name=_own(survivor.face.name, kept.name),

@@ -15,13 +15,12 @@ from chalicelib.core.pictures import Box, Estimates, PictureRules
 from chalicelib.core.ports import Clock, Vision
 from chalicelib.core.telemetry import stage
 from chalicelib.core.templates import vector
-from chalicelib.services.commit.gallery import GalleryMoved
-from chalicelib.services.faces.faces import Faces
-from chalicelib.services.groups.groups import Groups
-from chalicelib.services.models.estimation import embedded, examined
-from chalicelib.services.models.tenant_vision import TenantVision
+from chalicelib.services.commit import GalleryMoved
+from chalicelib.services.faces import Faces
+from chalicelib.services.groups import Groups
+from chalicelib.services.models import TenantVision, embedded, examined
 from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition, settled, template_of
-from chalicelib.services.statistics.recorder import Recorder, new_id, observed_estimates
+from chalicelib.services.statistics.statistics import Recorder, new_id, observed_estimates
 
 if TYPE_CHECKING:
     import numpy as np

@@ -13,8 +13,8 @@ from chalicelib.core.decision import DUPLICATE_FPIR, OperatingPoint, is_match
 from chalicelib.core.model import Candidate, Face, Group, Tenant
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.search import FaceSearch, SearchRequest, verdicts
-from chalicelib.services.faces.faces import Faces
-from chalicelib.services.models.tenant_vision import TenantVision
+from chalicelib.services.faces import Faces
+from chalicelib.services.models import TenantVision
 from chalicelib.services.recognition.negatives import CANDIDATES, Negatives
 from chalicelib.services.recognition.recognition import Probes, read_faces
 

@@ -27,15 +27,14 @@ from chalicelib.core.pictures import (
 from chalicelib.core.ports import Clock, Vision
 from chalicelib.core.search import FaceSearch, SearchRequest, verdicts
 from chalicelib.core.templates import vector
-from chalicelib.services.commit.gallery import GalleryMoved
-from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId, Requests
-from chalicelib.services.faces.faces import Faces
-from chalicelib.services.groups.groups import Groups
-from chalicelib.services.models.estimation import Estimated, computed, embedded, estimated, judged, whole
-from chalicelib.services.models.tenant_vision import TenantVision
+from chalicelib.services.commit import GalleryMoved
+from chalicelib.services.faces import Faces
+from chalicelib.services.groups import Groups
+from chalicelib.services.idempotency import AnsweredAlready, RequestId, Requests
+from chalicelib.services.models import Estimated, TenantVision, computed, embedded, estimated, judged, whole
 from chalicelib.services.recognition.identify import Match, search_observation
 from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition, settled, template_of
-from chalicelib.services.statistics.recorder import Recorder
+from chalicelib.services.statistics.statistics import Recorder
 
 if TYPE_CHECKING:
     import numpy as np

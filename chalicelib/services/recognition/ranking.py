@@ -14,14 +14,14 @@ from chalicelib.core import acts
 from chalicelib.core.decision import OperatingPoint, is_match, judged_score
 from chalicelib.core.model import Candidate, Face, Group, Tenant
 from chalicelib.core.ports import ItemStore
+from chalicelib.core.records.sighting_entries import decision_said
 from chalicelib.core.search import FaceSearch, SearchRequest, demands, verdicts
 from chalicelib.core.similarity import MATCH, judged, similarity
 from chalicelib.core.templates import vector
 from chalicelib.core.users import User, gallery_group, id_of, is_users
 from chalicelib.core.values import known
-from chalicelib.services.audit.sightings import decision_said
-from chalicelib.services.faces.faces import Faces
-from chalicelib.services.models.tenant_vision import TenantVision
+from chalicelib.services.faces import Faces
+from chalicelib.services.models import TenantVision
 from chalicelib.services.recognition.negatives import Negatives
 from chalicelib.services.recognition.recognition import read_faces, settled, template_of
 

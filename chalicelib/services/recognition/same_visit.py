@@ -17,8 +17,8 @@ from chalicelib.core.model import Candidate, Face, Template, Tenant
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.records.captures import capture_from
 from chalicelib.core.templates import of_model, vector
-from chalicelib.services.faces.faces import Faces
-from chalicelib.services.models.tenant_vision import TenantVision
+from chalicelib.services.faces import Faces
+from chalicelib.services.models import TenantVision
 from chalicelib.services.recognition.negatives import Negatives
 from chalicelib.services.recognition.recognition import Recognised, searched
 

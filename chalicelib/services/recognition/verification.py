@@ -11,12 +11,12 @@ from chalicelib.core.decision import ImpostorCurve, OperatingPoint, is_match, ju
 from chalicelib.core.errors import Unusable, WrongModel
 from chalicelib.core.model import Decision, Template, Tenant
 from chalicelib.core.pictures import PictureRules
+from chalicelib.core.records.sighting_entries import decision_said
 from chalicelib.core.similarity import judged, similarity
 from chalicelib.core.templates import canonical, vector
 from chalicelib.core.values import known
-from chalicelib.services.audit.sightings import decision_said
-from chalicelib.services.faces.faces import Faces
-from chalicelib.services.models.tenant_vision import TenantVision
+from chalicelib.services.faces import Faces
+from chalicelib.services.models import TenantVision
 from chalicelib.services.recognition.looking import Probe, SeenPicture, probes_of
 from chalicelib.services.recognition.recognition import template_of
 

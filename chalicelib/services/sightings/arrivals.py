@@ -23,10 +23,9 @@ from chalicelib.core.records.observations import observation_from, row_from
 from chalicelib.core.records.visits import visits_from
 from chalicelib.core.values import milliseconds, moment
 from chalicelib.core.visits import Arrival, Arrivals
-from chalicelib.services.faces.faces import Faces
-from chalicelib.services.statistics.amounts import normal
-from chalicelib.services.statistics.arrivals import arrivals_begun, looking_back
-from chalicelib.services.statistics.days import DayReader, RawObservations
+from chalicelib.services.faces import Faces
+from chalicelib.services.statistics.days import DayReader, RawObservations, arrivals_begun, looking_back
+from chalicelib.services.statistics.statistics import normal
 
 _MOST_READ = 5_000
 """Observations that a page reads at most. So a page may be short, and not be the last."""

@@ -15,7 +15,7 @@ from urllib.parse import unquote_plus
 
 from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.acts import Act, kind_of
-from chalicelib.core.captures import Camera, Capture, CaptureState, Resolution, SeenFace
+from chalicelib.core.captures import SENT_AGAIN, Camera, Capture, CaptureState, Resolution, SeenFace
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import (
     Busy,
@@ -35,15 +35,14 @@ from chalicelib.core.ports import Beside, BlobStore, Clock, Item, ItemStore, Upd
 from chalicelib.core.records.captures import capture_from, capture_key, seen_from, seen_item, sides_fields
 from chalicelib.core.reviews import NearFace
 from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
-from chalicelib.services.captures.attempts import Attempts
-from chalicelib.services.captures.cameras import Cameras
-from chalicelib.services.captures.reading import Reading
-from chalicelib.services.captures.redrive import SENT_AGAIN
-from chalicelib.services.captures.unpictured import Unpictured
-from chalicelib.services.commit.gallery import GalleryMoved
-from chalicelib.services.faces.faces import shown_to
-from chalicelib.services.faces.portraits import MIN_SIDE_PX
-from chalicelib.services.models.tenant_vision import TenantVision
+from chalicelib.services.cameras import Cameras
+from chalicelib.services.captures.captures import Reading
+from chalicelib.services.captures.kept import Unpictured
+from chalicelib.services.captures.redrive import Attempts
+from chalicelib.services.commit import GalleryMoved
+from chalicelib.services.faces import shown_to
+from chalicelib.services.models import TenantVision
+from chalicelib.services.portraits import MIN_SIDE_PX
 from chalicelib.services.recognition.negatives import CANDIDATES
 from chalicelib.services.recognition.recognition import Recognised, Recognition
 from chalicelib.services.recognition.same_visit import SameVisit
@@ -57,8 +56,8 @@ from chalicelib.services.sightings.sighting import (
     progress_update,
 )
 from chalicelib.services.sightings.strangers import NoRoom, Strangers
-from chalicelib.services.statistics.recorder import OBSERVATION_NEW
-from chalicelib.services.tenants.accounts import Tenants
+from chalicelib.services.statistics.statistics import OBSERVATION_NEW
+from chalicelib.services.tenants import Tenants
 from chalicelib.services.visits import FaceVisits
 
 _log = logging.getLogger(__name__)

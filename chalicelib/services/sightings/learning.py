@@ -16,8 +16,8 @@ from chalicelib.core.learning import adds_to, anchor, kept
 from chalicelib.core.model import Decision, Learnt, Picture
 from chalicelib.core.pictures import FaceJpeg
 from chalicelib.core.records.faces import as_stored
-from chalicelib.services.faces.portraits import Portraits, keys_of
-from chalicelib.services.models.tenant_vision import TenantVision
+from chalicelib.services.models import TenantVision
+from chalicelib.services.portraits import Portraits, keys_of
 from chalicelib.services.sightings.sighting import OpenSighting
 from chalicelib.services.visits import FaceVisits
 

@@ -28,20 +28,20 @@ from chalicelib.core.model import STRANGER, Face, Negative, Picture, Tenant
 from chalicelib.core.observations import Observation
 from chalicelib.core.ports import Action, Check, Clock, Item, ItemStore, equals
 from chalicelib.core.records.captures import capture_from, capture_key
+from chalicelib.core.records.sighting_entries import rejected_put
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import KEPT_MS, Arrival
-from chalicelib.services.audit.sightings import rejected_put
-from chalicelib.services.captures.reading import SightedFaces, not_found
-from chalicelib.services.commit.idempotency import RequestId, Requests
+from chalicelib.services.captures.captures import SightedFaces, not_found
 from chalicelib.services.enrolment.pictures import FacePictures
-from chalicelib.services.faces.faces import Faces, is_faceid
-from chalicelib.services.merges.merge import Merging
+from chalicelib.services.faces import Faces, is_faceid
+from chalicelib.services.idempotency import RequestId, Requests
+from chalicelib.services.merges.merging import Merging
 from chalicelib.services.merges.observations import ObservationMover
 from chalicelib.services.recognition.negatives import MAX_NEGATIVES, Negatives
 from chalicelib.services.sightings.ingest import Ingest
 from chalicelib.services.sightings.reviews import rejected
 from chalicelib.services.sightings.sighting import is_waiting_for, waiting
-from chalicelib.services.statistics.recorder import ChangedObservation, Recorder
+from chalicelib.services.statistics.statistics import ChangedObservation, Recorder
 from chalicelib.services.visits import (
     FaceVisits,
     FaceVisitsStore,

@@ -8,8 +8,8 @@ from chalicelib.core.errors import Busy, ConditionFailed, RejectionNotFound
 from chalicelib.core.items import attempts
 from chalicelib.core.model import Negative, Tenant
 from chalicelib.core.ports import ItemStore
-from chalicelib.services.commit.idempotency import RequestId, Requests
-from chalicelib.services.faces.faces import Faces
+from chalicelib.services.faces import Faces
+from chalicelib.services.idempotency import RequestId, Requests
 from chalicelib.services.recognition.negatives import Negatives
 from chalicelib.services.visits import face_put
 

@@ -33,15 +33,15 @@ from chalicelib.core.records.captures import (
     sides_fields,
     sighting_item,
 )
+from chalicelib.core.records.sighting_entries import sighting_put
 from chalicelib.core.reviews import NearFace, Review, ReviewKind, is_uncertain
 from chalicelib.core.values import milliseconds, time_text
 from chalicelib.core.visits import KEPT_MS
 from chalicelib.core.webhooks import Event, EventKind
-from chalicelib.services.audit.sightings import sighting_put
-from chalicelib.services.commit.gallery import GalleryMoved
-from chalicelib.services.groups.groups import events_of_full
+from chalicelib.services.commit import GalleryMoved
+from chalicelib.services.groups import events_of_full
 from chalicelib.services.sightings.reviews import review_put
-from chalicelib.services.statistics.recorder import OBSERVATION_NEW, ChangedObservation, Recorder, observed_estimates
+from chalicelib.services.statistics.statistics import OBSERVATION_NEW, ChangedObservation, Recorder, observed_estimates
 from chalicelib.services.visits import (
     FACE_SAME,
     FaceVisits,
@@ -51,7 +51,7 @@ from chalicelib.services.visits import (
     visits_put,
     with_sighting,
 )
-from chalicelib.services.webhooks.outbox import Outbox
+from chalicelib.services.webhooks import Outbox
 
 STEP = "capture-step"
 """The name of the condition that this face of the capture is the next one to be resolved."""

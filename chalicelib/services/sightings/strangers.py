@@ -21,18 +21,17 @@ from chalicelib.core.records.faces import face_item
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import Visits
 from chalicelib.core.webhooks import EventKind
-from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter, deleted, limited_groups
-from chalicelib.services.faces.faces import Faces
-from chalicelib.services.faces.names import face_deletes
-from chalicelib.services.faces.portraits import Portraits
-from chalicelib.services.groups.groups import DefaultGroups, Groups
-from chalicelib.services.merges.records import Merges
+from chalicelib.services.commit import Change, GalleryMoved, GalleryWriter, deleted, limited_groups
+from chalicelib.services.faces import Faces, face_deletes
+from chalicelib.services.groups import DefaultGroups, Groups
+from chalicelib.services.merges.records import MergeRecords
+from chalicelib.services.portraits import Portraits
 from chalicelib.services.recognition.negatives import Negatives
 from chalicelib.services.recognition.recognition import Recognised
 from chalicelib.services.sightings.sighting import STEP, OpenSighting, Overtaken, SightingCommit
-from chalicelib.services.statistics.recorder import OBSERVATION_NEW
+from chalicelib.services.statistics.statistics import OBSERVATION_NEW
 from chalicelib.services.visits import VisitPlan, arrived, visits_put, with_sighting
-from chalicelib.services.webhooks.outbox import Outbox
+from chalicelib.services.webhooks import Outbox
 
 
 class NoRoom(Exception):
@@ -134,7 +133,7 @@ class Strangers:
         evicted = None
         if group.is_full or groups.faces_left < 1:
             evicted = self._longest_unseen(tenant, groups.stranger, open_sighting.not_face)
-        merges = Merges(self.items).deletes(tenant.name, evicted) if evicted else ([], [])
+        merges = MergeRecords(self.items).deletes(tenant.name, evicted) if evicted else ([], [])
         full = plan.refused or (group if evicted or group.room == 1 else None)
         face = arrived(new, plan)
         events = self._event_actions(open_sighting, face, group, full)

@@ -3,7 +3,7 @@
 Passive, from one picture, by the pack's model. In ISO/IEC 30107-3's terms, an attack that passes counts for APCER, and
 a live face that is rejected for BPCER. docs/vision.md has what is known of both. In short: mostly the edge of the paper
 or screen about the face reveals an attack, and an attack that fills the picture passes. Advice, not proof.
-services/models/estimation applies the tenant's limit.
+services/models applies the tenant's limit.
 """
 
 from __future__ import annotations

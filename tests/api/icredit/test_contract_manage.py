@@ -307,7 +307,7 @@ def _(shop: Shop) -> None:
 def _(shop: Shop) -> None:
     vision = Guessing()
     guessing = build(shop.services.settings, clock=shop.clock, vision=lambda: vision)
-    shop.use(group_enrolment=guessing.group_enrolment)
+    shop.use(group_enrolment=guessing.enrolment.everybody)
     for emotion in ("happy", "sad", "angry", "fear", "surprise", "disgust", "neutral", "contempt", None):
         vision.estimates = Estimates(emotion=emotion)
         assert persons(shop.market.enrol("vip", ANN))[0]["EMOTION_TYPE"] == (emotion or "").upper()

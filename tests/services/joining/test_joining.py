@@ -14,7 +14,7 @@ from chalicelib.core.items import every
 from chalicelib.core.merges import MergeState
 from chalicelib.core.model import Migration
 from chalicelib.core.records.webhooks import delivery_from
-from chalicelib.services.enrolment.update import FaceChanges
+from chalicelib.services.enrolment.enrolment import FaceChanges
 from tests.fakes import picture
 from tests.faults.recount import disagreements
 from tests.services.joining.people import (
@@ -58,7 +58,7 @@ def test_two_strangers_are_one_when_a_picture_shows_it_and_the_older_stays(book:
     assert look(book, second) == [(first, second)]
     assert ids(book) == {first}
     assert (face(book, first).arrive_count, len(face(book, first).pictures)) == (2, 3)
-    [merge] = book.services.merges.page(book.tenant, 10).rows
+    [merge] = book.services.merges.records.page(book.tenant, 10).rows
     assert merge.joined
     assert merge.state is MergeState.DONE
 
@@ -101,7 +101,7 @@ def test_an_enrolled_face_absorbs_a_stranger_by_its_only_photo(book: Book) -> No
 
 def test_a_named_stranger_stays_though_it_is_younger(book: Book) -> None:
     first, second = two_strangers(book)
-    book.services.face_update.of_id(book.tenant, second, FaceChanges(name="Ann"))
+    book.services.enrolment.update.of_id(book.tenant, second, FaceChanges(name="Ann"))
     with_good_picture(book, first)
     assert look(book, first) == [(second, first)]
 
@@ -109,7 +109,7 @@ def test_a_named_stranger_stays_though_it_is_younger(book: Book) -> None:
 def test_two_names_are_two_people(book: Book) -> None:
     first, second = two_strangers(book)
     for faceid, name in ((first, "Ann"), (second, "Eve")):
-        book.services.face_update.of_id(book.tenant, faceid, FaceChanges(name=name))
+        book.services.enrolment.update.of_id(book.tenant, faceid, FaceChanges(name=name))
     with_good_picture(book, first)
     assert look(book, first) == []
 
@@ -118,7 +118,7 @@ def test_two_faces_that_a_person_put_into_groups_stay_two(book: Book) -> None:
     first, second = two_strangers(book)
     for faceid, group in ((first, "staff"), (second, "guests")):
         book.services.groups.create(book.tenant, group, None, "")
-        book.services.face_update.of_id(book.tenant, faceid, FaceChanges(new_group_name=group))
+        book.services.enrolment.update.of_id(book.tenant, faceid, FaceChanges(new_group_name=group))
     with_good_picture(book, first)
     assert look(book, first) == look(book, second) == []
 
@@ -126,7 +126,7 @@ def test_two_faces_that_a_person_put_into_groups_stay_two(book: Book) -> None:
 def test_two_faces_of_one_picture_are_two_people(book: Book) -> None:
     first, second = seen(book, 0, poor(ANN), poor(ANN, 1))
     book.clock.advance(timedelta(days=1))
-    book.services.sealing.tenant(book.tenant)
+    book.services.statistics.sealing.tenant(book.tenant)
     with_good_picture(book, first)
     assert look(book, first) == look(book, second) == []
 
@@ -142,7 +142,7 @@ def test_a_rejection_keeps_two_faces_apart(book: Book) -> None:
     [first] = seen(book, 0, good(ANN, 1))
     with_good_picture(book, first, ANN)
     assert seen(book, 60, poor(ANN)) == [first]
-    rejected = book.services.rejection.reject(book.tenant, first, last_sighting(book, first))
+    rejected = book.services.sightings.rejection.reject(book.tenant, first, last_sighting(book, first))
     second = rejected.sighting.faceid or ""
     assert second != first
     assert look(book, first) == look(book, second) == []
@@ -160,12 +160,12 @@ def told(book: Book) -> list[dict[str, object]]:
 
 
 def test_hooks_are_told_of_joins_and_of_merges_by_hand(book: Book) -> None:
-    book.services.hooks.add(book.tenant.name, None)
+    book.services.webhooks.hooks.add(book.tenant.name, None)
     first, second = two_strangers(book)
     [third] = seen(book, 3 * DAY, good(7))
     with_good_picture(book, second)
     [joined] = book.services.joining.look(book.tenant, first)
-    by_hand = book.services.merging.merge(book.tenant, first, third)
+    by_hand = book.services.merges.merging.merge(book.tenant, first, third)
     common = {"faceid": first, "name": "", "other": second, "arrive_count": 2, "merge": joined.id, "joined": True}
     assert told(book) == [
         {**common, "group": "stranger"},
@@ -178,6 +178,6 @@ def test_a_join_is_undone_like_any_merge(book: Book) -> None:
     with_good_picture(book, second)
     before = {one.faceid: (one.arrive_count, len(one.pictures)) for one in book.faces()}
     [merge] = book.services.joining.look(book.tenant, first)
-    book.services.merge_undo.undo(book.tenant, merge.id)
+    book.services.merges.undoing.undo(book.tenant, merge.id)
     assert {one.faceid: (one.arrive_count, len(one.pictures)) for one in book.faces()} == before
-    assert [one.joined for one in book.services.merges.page(book.tenant, 10).rows] == [True]
+    assert [one.joined for one in book.services.merges.records.page(book.tenant, 10).rows] == [True]
