@@ -33,9 +33,9 @@ from chalicelib.core.pictures import Box, Estimates, Gender
 from chalicelib.core.ports import ItemStore, Put, Storage
 from chalicelib.core.records.observations import observation_item
 from chalicelib.services.statistics.calendar import Calendar
-from chalicelib.services.statistics.days import DayReader, RawObservations
+from chalicelib.services.statistics.days import RawObservations
 from chalicelib.services.statistics.sealing import Sealing
-from chalicelib.services.statistics.statistics import Bucket, Observations, Question, Statistics
+from chalicelib.services.statistics.statistics import Bucket, Question, Statistics
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 
@@ -116,8 +116,8 @@ def of_span(storage: Storage, days: int) -> dict[str, Any]:
     end = FIRST + timedelta(days=days)
     start, last = int(FIRST.timestamp()), int(end.timestamp()) - 1
     on_meter, meter = metered(storage)
-    reader = DayReader(on_meter.items, on_meter.blobs, SteppedClock(LONG_AFTER))
-    statistics, observations = Statistics(reader), Observations(on_meter.items, reader)
+    statistics = Statistics(on_meter.items, on_meter.blobs, SteppedClock(LONG_AFTER))
+    observations = statistics.observations
     face = f"{1_000_000_000_000_000_000 + REGULAR}"
 
     def analysis(granularity: Granularity, wanted: ObservationFilter = EVERYTHING, **how: bool) -> Callable[[], Any]:

@@ -181,7 +181,7 @@ class Services:
             self.items,
             self.ports.storage.uploads,
             self.cameras,
-            self.access.quotas,
+            self.access,
             clock=self.clock,
             clock_tolerance_s=self.settings.clock_tolerance_s,
             requests=self.requests,

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.adapters.embedded.queue import SqliteQueue
 from chalicelib.adapters.embedded.signed_paths import SignedPaths
 from chalicelib.adapters.embedded.uploads import FolderUploadStore
 from chalicelib.adapters.embedded.vault import PlainVault
@@ -15,13 +16,14 @@ from chalicelib.core import keys
 from chalicelib.core.errors import CameraExists, CameraNotFound
 from chalicelib.core.model import Profile
 from chalicelib.core.ports import ItemStore
-from chalicelib.services.access.quotas import Quotas
+from chalicelib.services.access.access import Access
 from chalicelib.services.cameras import Cameras
 from chalicelib.services.captures.captures import Captures, Offer
 from chalicelib.services.groups import Groups
 from chalicelib.services.idempotency import Requests
+from chalicelib.services.models import TenantVision
 from chalicelib.services.tenants import Tenants
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, FakeVision
 
 
 def test_a_shops_cameras_and_captures_are_alike_on_every_item_store(
@@ -46,7 +48,12 @@ def test_a_shops_cameras_and_captures_are_alike_on_every_item_store(
     assert cameras.silent(shop, clock.now() + timedelta(days=9)) == []
 
     uploads = FolderUploadStore(tmp_path / "captures", SignedPaths(b"x" * 32, clock))
-    captures = Captures(items, uploads, cameras, Quotas(items, clock), clock, 300)
+    access = Access(items, requests, clock, 10, 10)
+    vision, queue = (
+        TenantVision(FakeVision, lambda _: FakeVision()),
+        SqliteQueue(tmp_path / "queue.db", "captures", clock),
+    )
+    captures = Captures(items, uploads, cameras, access, clock, 300, requests, vision, queue)
     offers = [
         Offer("Door", hashlib.sha256(bytes([number])).hexdigest(), 1, "image/jpeg", clock.now() - timedelta(number))
         for number in range(100)

@@ -11,9 +11,8 @@ from chalicelib.core.local_time import Granularity
 from chalicelib.core.model import Labels, Profile, Tenant
 from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
 from chalicelib.core.ports import BlobStore, ItemStore
-from chalicelib.services.statistics.days import DayReader
 from chalicelib.services.statistics.sealing import Sealing
-from chalicelib.services.statistics.statistics import Bucket, Observations, Recorder, Statistics
+from chalicelib.services.statistics.statistics import Bucket, Recorder, Statistics
 from tests.fakes import FakeClock
 
 NOON = datetime(2026, 2, 28, 4, 0, tzinfo=UTC)
@@ -22,8 +21,8 @@ NOON = datetime(2026, 2, 28, 4, 0, tzinfo=UTC)
 def test_days_are_recorded_sealed_and_counted(items: ItemStore, blobs: BlobStore, tenant: str) -> None:
     owner, clock = Tenant(tenant, Profile.CLOUD, "APP", NOON, "fake"), FakeClock(NOON)
     recorder, sealing = Recorder(items, clock), Sealing(items, blobs, clock)
-    reader = DayReader(items, blobs, clock)
-    statistics, observations = Statistics(reader), Observations(items, reader)
+    statistics = Statistics(items, blobs, clock)
+    observations = statistics.observations
 
     def record(at: datetime, id_: str, label: str) -> None:
         one = Observation(at, id_, f"face-{label}", "VIP会员", Labels(label), ObservationKind.SIGHTING)

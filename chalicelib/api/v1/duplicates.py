@@ -13,7 +13,7 @@ from chalicelib.api.v1.shapes import FalseMatchProbability, GallerySize, Score, 
 from chalicelib.api.v1.wire import Answer, NextToken, Sent, Time, Token
 from chalicelib.core.errors import DuplicateNotFound
 from chalicelib.core.roles import Role
-from chalicelib.services.merges.records import Suggestion
+from chalicelib.services.merges.merges import Suggestion
 
 
 class DuplicatesWanted(Sent):

@@ -67,7 +67,7 @@ from chalicelib.core.records.captures import capture_from, capture_item, capture
 from chalicelib.core.records.observations import observation_from
 from chalicelib.core.templates import canonical
 from chalicelib.core.values import milliseconds, moment
-from chalicelib.services.access.quotas import Quotas
+from chalicelib.services.access.access import Access
 from chalicelib.services.cameras import Cameras
 from chalicelib.services.idempotency import PARTIAL, Answer, RequestId, Requests
 from chalicelib.services.models import TenantVision, examined, of_any_age, whole
@@ -172,7 +172,7 @@ class Captures:
     items: ItemStore
     uploads: UploadStore
     cameras: Cameras
-    quotas: Quotas
+    access: Access
     clock: Clock
     clock_tolerance_s: int
     requests: Requests
@@ -329,11 +329,11 @@ class Captures:
         for capture in captures:
             sizes[capture.camera_id] += max(capture.size, LEAST_CHARGED_BYTES)
         for camera_id, size in sizes.items():
-            if not self.quotas.take_captures(tenant, camera_id, size):
+            if not self.access.quotas.take_captures(tenant, camera_id, size):
                 raise DailyLimitReached(
                     f"these captures are more than is left today of the {tenant.capture_mb_a_day} MB that camera "
                     f"{camera_id!r} may offer a day: offer fewer, or again tomorrow",
-                    self.quotas.day_ends_in_s(tenant),
+                    self.access.quotas.day_ends_in_s(tenant),
                 )
 
     def _answer(self, tenant: Tenant, capture: Capture) -> OfferedUpload:

@@ -468,6 +468,9 @@ class Absorbing:
         return [merge.other for merge in merges if merge.joined and merge.is_active]
 
 
+AGE, GENDER = "age", "gender"
+
+
 @dataclass(frozen=True)
 class FaceChanges:
     """The values to set; None leaves one as it is.

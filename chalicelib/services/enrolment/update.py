@@ -25,6 +25,8 @@ from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.visits import visits_from
 from chalicelib.services.commit import GROUP_ROOM, Change, GalleryWriter, edited, limited_groups
 from chalicelib.services.enrolment.enrolment import (
+    AGE,
+    GENDER,
     FaceChanges,
     attribute_values,
     require_age,
@@ -39,7 +41,6 @@ from chalicelib.services.visits import face_put, visits_put
 
 _Value = TypeVar("_Value")
 
-AGE, GENDER = "age", "gender"
 """Values that can be taken back, so that the estimates hold again."""
 
 

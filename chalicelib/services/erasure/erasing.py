@@ -36,8 +36,7 @@ from chalicelib.core.search import IndexBuilder
 from chalicelib.core.values import milliseconds, time_text
 from chalicelib.services.audit.audit import Audit
 from chalicelib.services.erasure.traces import Shown, Traces
-from chalicelib.services.merges.observations import FaceObservations
-from chalicelib.services.merges.records import MergeRecords
+from chalicelib.services.merges.merges import Merges
 from chalicelib.services.statistics.statistics import ChangedObservation, Statistics
 
 _A_TRANSACTION = 20
@@ -49,17 +48,19 @@ _APART_S = 60
 class Erasures:
     """The records of erasures, and of what follows deletions."""
 
-    def __init__(self, items: ItemStore, blobs: BlobStore, queue: Queue, clock: Clock) -> None:
+    def __init__(self, items: ItemStore, blobs: BlobStore, queue: Queue, merges: Merges, clock: Clock) -> None:
         self._items = items
         self._blobs = blobs
         self._queue = queue
         self._clock = clock
-        self._merges = MergeRecords(items)
+        self._merges = merges
 
     def of(self, tenant: Tenant, faces: Sequence[Face], by: str, *, erases: bool) -> Erasure:
         """Make the record of faces that are about to be deleted: of all that later nobody could find by them."""
         now = self._clock.now()
-        absorbed = [one for face in faces if face.merges for one in self._merges.below(tenant.name, face.faceid)]
+        absorbed = [
+            one for face in faces if face.merges for one in self._merges.records.below(tenant.name, face.faceid)
+        ]
         faceids = (*(face.faceid for face in faces), *(one.other for one in absorbed if one.is_active))
         erasure = Erasure(time_ordered_id(now), now, by, erases, tuple(dict.fromkeys(faceids)), len(faces))
         if not erases:
@@ -127,7 +128,7 @@ class Erasing:
     erasures: Erasures
     traces: Traces
     shown: Shown
-    observations: FaceObservations
+    merges: Merges
     statistics: Statistics
     index: IndexBuilder
     audit: Audit
@@ -200,7 +201,7 @@ class Erasing:
 
     def _sightings(self, tenant: Tenant, erasure: Erasure, span: Span, left_s: Callable[[], float]) -> bool:
         rejected = self.traces.rejected_elsewhere(tenant) if erasure.erases else {}
-        for observations in self.observations.chunks(tenant, {*erasure.faceids}, span, _A_TRANSACTION):
+        for observations in self.merges.observations.chunks(tenant, {*erasure.faceids}, span, _A_TRANSACTION):
             own = self._without_others(tenant, observations)
             if not erasure.erases:
                 own = [one for one in own if _ageless(one) != one]

@@ -80,7 +80,7 @@ class Deletions:
     def records(self) -> Erasures:
         from chalicelib.services.erasure.erasing import Erasures
 
-        return Erasures(self.items, self.storage.blobs, self.storage.index_queue, self.clock)
+        return Erasures(self.items, self.storage.blobs, self.storage.index_queue, self.merges, self.clock)
 
     @lazy
     def traces(self) -> Traces:
@@ -98,7 +98,7 @@ class Deletions:
             self.records,
             self.traces,
             Shown(self.items, self.storage.uploads, self.tenant_vision),
-            observations=self.merges.observations,
+            merges=self.merges,
             statistics=self.statistics,
             index=self.index(),
             audit=self.audit,
@@ -117,7 +117,7 @@ class Deletions:
             self.portraits,
             writer=self.writer,
             requests=self.requests,
-            mover=self.merges.mover,
+            merges=self.merges,
             erasures=self.records,
         )
 
@@ -133,7 +133,7 @@ class Deletions:
             requests=self.requests,
             erasures=self.records,
             traces=self.traces,
-            mover=self.merges.mover,
+            merges=self.merges,
             index=self.index(),
             queue=self.storage.index_queue,
         )
@@ -142,14 +142,14 @@ class Deletions:
     def pictures(self) -> OrphanedPictures:
         from chalicelib.services.erasure.pictures import OrphanedPictures
 
-        return OrphanedPictures(self.items, self.storage.blobs, self.clock)
+        return OrphanedPictures(self.items, self.storage.blobs, self.merges, self.clock)
 
     @lazy
     def pictures_off(self) -> PicturesOff:
         from chalicelib.services.erasure.pictures import PicturesOff
 
         return PicturesOff(
-            self.items, self.storage.uploads, self.portraits, self.captures.unpictured, holds=self.faces.holds
+            self.items, self.storage.uploads, self.portraits, self.captures, merges=self.merges, holds=self.faces.holds
         )
 
     @lazy
@@ -162,7 +162,7 @@ class Deletions:
             self.faces.holds,
             self.deletion,
             captures=CaptureExpiry(self.items, self.storage.uploads, self.capture_days),
-            observations=self.statistics.expiry,
+            statistics=self.statistics,
             in_review=self.in_review,
             clock=self.clock,
             expires_items=self.storage.expires_items,
@@ -178,7 +178,7 @@ class Deletions:
     def of_learnt(self) -> LearntExpiry:
         from chalicelib.services.erasure.retention import LearntExpiry
 
-        return LearntExpiry(self.items, self.enrolment().pictures, self.clock)
+        return LearntExpiry(self.items, self.enrolment(), self.clock)
 
     def chores(self) -> tuple[Chore, ...]:
         """Return the chores: what was begun first, and what is kept no longer."""

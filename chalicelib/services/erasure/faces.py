@@ -19,8 +19,7 @@ from chalicelib.services.erasure.erasure import MAX_DELETED, Deleted
 from chalicelib.services.faces import Faces, face_deletes, require_free
 from chalicelib.services.groups import Groups
 from chalicelib.services.idempotency import OK, PARTIAL, RECORDED, Answer, RequestId, Requests
-from chalicelib.services.merges.observations import ObservationMover
-from chalicelib.services.merges.records import MergeRecords
+from chalicelib.services.merges.merges import Merges
 from chalicelib.services.portraits import Portraits
 from chalicelib.services.recognition.negatives import Negatives
 
@@ -51,7 +50,7 @@ class Deletion:
     portraits: Portraits
     writer: GalleryWriter
     requests: Requests
-    mover: ObservationMover
+    merges: Merges
     erasures: Erasures
 
     def of_group(
@@ -100,7 +99,7 @@ class Deletion:
 
         `not_exist` names it if it left nothing. Raises Busy, AnsweredAlready.
         """
-        if next(self.mover.observed(tenant, faceid), None) is None:
+        if next(self.merges.mover.observed(tenant, faceid), None) is None:
             return Deleted([], [], [faceid])
         erasure = self.erasures.of_gone(faceid, by)
         deleted = Deleted([faceid], [], [], [erasure.id])
@@ -140,7 +139,7 @@ class Deletion:
             require_free(found.values())
             if any(face.moving for face in found.values()):
                 for face in found.values():
-                    self.mover.settle(tenant, face)
+                    self.merges.mover.settle(tenant, face)
                 continue
             chunk = fitting(tenant.name, left[:CHUNK], found)
             faces = [found[faceid] for faceid in chunk if faceid in found]
@@ -192,7 +191,7 @@ class Deletion:
         pictures = [key for face in faces for key in face.picture_keys]
         with suppress(RegularsError):
             Negatives(self.items).forget(tenant.name, [face for face in faces if face.negatives])
-            pictures += MergeRecords(self.items).forget(tenant.name, [face for face in faces if face.merges])
+            pictures += self.merges.records.forget(tenant.name, [face for face in faces if face.merges])
         self.portraits.discard(pictures)
         self.erasures.announce(tenant.name, erasure)
 

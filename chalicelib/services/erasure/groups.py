@@ -29,7 +29,7 @@ from chalicelib.services.erasure.traces import Traces
 from chalicelib.services.faces import Holds, face_deletes, require_free
 from chalicelib.services.groups import Groups, changed_all_the_time, group_deletes, require_own
 from chalicelib.services.idempotency import RequestId, Requests
-from chalicelib.services.merges.observations import ObservationMover
+from chalicelib.services.merges.merges import Merges
 from chalicelib.services.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
 
 BY = "group"
@@ -51,7 +51,7 @@ class GroupDeletion:
     requests: Requests
     erasures: Erasures
     traces: Traces
-    mover: ObservationMover
+    merges: Merges
     index: IndexBuilder
     queue: Queue
     a_record: int = 5_000
@@ -130,7 +130,7 @@ class GroupDeletion:
         """Finish the merges and undoings of these faces, which leave a mark on the faces of other groups, too."""
         there = replace(tenant, gone=frozenset())
         for face in faces:
-            self.mover.settle(there, face)
+            self.merges.mover.settle(there, face)
 
     def _erase(self, tenant: Tenant, faces: Sequence[Face]) -> None:
         """Note the faces, then delete them and their pictures. After a kill, those that are left are noted again."""

@@ -25,11 +25,10 @@ from chalicelib.core.ports import BlobInfo, BlobStore, Clock, ItemStore, Put, Up
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.merges import kept_item
-from chalicelib.services.captures.captures import shown_faces
-from chalicelib.services.captures.kept import Unpictured
+from chalicelib.services.captures.captures import Captures, shown_faces
 from chalicelib.services.erasure.erasure import LISTED
 from chalicelib.services.faces import Holds
-from chalicelib.services.merges.records import MergeRecords
+from chalicelib.services.merges.merges import Merges
 from chalicelib.services.portraits import Portraits, unpictured
 from chalicelib.services.visits import face_put
 
@@ -45,8 +44,11 @@ In the first LISTED hour of a month it looks at all, whatever became of the swee
 
 
 class OrphanedPictures:
-    def __init__(self, items: ItemStore, blobs: BlobStore, clock: Clock, page_size: int = 1_000) -> None:
+    def __init__(
+        self, items: ItemStore, blobs: BlobStore, merges: Merges, clock: Clock, *, page_size: int = 1_000
+    ) -> None:
         self._items = items
+        self._merges = merges
         self._blobs = blobs
         self._clock = clock
         self._page_size = page_size
@@ -103,7 +105,7 @@ class OrphanedPictures:
         """Return the keys that are named by no face, and by no merge that can be undone."""
         left = self._without_named(tenant, picture_keys)
         if left:
-            kept = {key for merge in MergeRecords(self._items).all(tenant) for key in merge.picture_keys}
+            kept = {key for merge in self._merges.records.all(tenant) for key in merge.picture_keys}
             left = [key for key in left if keys.picture_of_thumbnail(key) not in kept]
         # Check the faces again: an undo in between may have brought one back.
         return self._without_named(tenant, left)
@@ -126,7 +128,8 @@ class PicturesOff:
     items: ItemStore
     uploads: UploadStore
     portraits: Portraits
-    unpictured: Unpictured
+    captures: Captures
+    merges: Merges
     holds: Holds
 
     def tenant(self, tenant: Tenant, hour: datetime, left_s: Callable[[], float]) -> bool:
@@ -168,7 +171,7 @@ class PicturesOff:
 
     def _merges(self, tenant: Tenant, after: str) -> Iterator[str]:
         """Do the same for the faces that merges keep for their undo."""
-        merges = (one for one in MergeRecords(self.items).all(tenant.name, after or None) if one.id != after)
+        merges = (one for one in self.merges.records.all(tenant.name, after or None) if one.id != after)
         while part := list(islice(merges, _MERGES_AT_ONCE)):
             for merge in part:
                 if merge.kept is None or (face := unpictured(tenant, merge.kept.face)) == merge.kept.face:
@@ -196,7 +199,7 @@ class PicturesOff:
         captures = [capture_from(item) for item in found if item]
         hidden = {
             (one.camera_id, one.id)
-            for one in self.unpictured.among(tenant, captures)
+            for one in self.captures.unpictured.among(tenant, captures)
             if not held or held.isdisjoint(shown_faces(self.items, tenant.name, one.id))
         }
         for key, place in places.items():

@@ -25,12 +25,12 @@ from chalicelib.core.retention import Due, Kind, captures_kept, sightings_kept, 
 from chalicelib.core.values import milliseconds, moment
 from chalicelib.services.captures.captures import shown_faces
 from chalicelib.services.consents import Consents
-from chalicelib.services.enrolment.pictures import FacePictures
+from chalicelib.services.enrolment.enrolment import Enrolment
 from chalicelib.services.erasure.erasure import MAX_DELETED
 from chalicelib.services.erasure.faces import Deletion
 from chalicelib.services.faces import Faces, Holds
 from chalicelib.services.groups import Groups
-from chalicelib.services.statistics.sealing import ObservationExpiry
+from chalicelib.services.statistics.statistics import Statistics
 
 SOON = timedelta(days=7)
 """How far ahead a dry run looks."""
@@ -79,7 +79,7 @@ class Retention:
     holds: Holds
     deletion: Deletion
     captures: CaptureExpiry
-    observations: ObservationExpiry
+    statistics: Statistics
     in_review: Callable[[Tenant], Collection[str]]
     clock: Clock
     expires_items: bool
@@ -98,7 +98,7 @@ class Retention:
                 kept.delete(some)
                 if left_s() < STOPS_AT_S:
                     return False
-        self.observations.forget_days(tenant, now)
+        self.statistics.expiry.forget_days(tenant, now)
         return True
 
     def plan(self, tenant: Tenant) -> list[Planned]:
@@ -122,7 +122,7 @@ class Retention:
         )
 
     def _kinds(self, tenant: Tenant, held: Collection[str]) -> Iterator[_Kept]:
-        captures, observations = self.captures, self.observations
+        captures, observations = self.captures, self.statistics.expiry
         days = captures_kept(tenant, captures.capture_days)
         pictures = partial(captures.pictures, tenant, held=held)
         yield _Kept(Kind.CAPTURES, None, days, pictures, captures.delete_pictures)
@@ -199,7 +199,7 @@ class ConsentExpiry:
 @dataclass
 class LearntExpiry:
     items: ItemStore
-    pictures: FacePictures
+    enrolment: Enrolment
     clock: Clock
 
     def tenant(self, tenant: Tenant) -> None:
@@ -215,7 +215,7 @@ class LearntExpiry:
             face = face_from(item)
             if face.hold is None and left(face) != face.pictures:
                 with suppress(FaceNotFound):  # it was deleted meanwhile
-                    self.pictures.keep(tenant, face.faceid, left)
+                    self.enrolment.pictures.keep(tenant, face.faceid, left)
 
 
 @dataclass

@@ -22,7 +22,7 @@ from chalicelib.core.ports import ItemStore
 from chalicelib.core.templates import compared, vector
 from chalicelib.services.faces import Faces
 from chalicelib.services.joining.likeness import Likeness, Pair
-from chalicelib.services.merges.records import MAX_MERGES, still_one
+from chalicelib.services.merges.merges import MAX_MERGES, Merges
 from chalicelib.services.recognition.negatives import Negatives
 from chalicelib.services.visits import FaceVisits, FaceVisitsStore
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from chalicelib.core.model import JournalEntry
     from chalicelib.services.cameras import Cameras
     from chalicelib.services.joining.chore import JoiningChore
-    from chalicelib.services.merges.merges import Merges
     from chalicelib.services.recognition.recognition import Recognition
 
 _FREE = frozenset({STRANGER, REGULAR})
@@ -110,7 +109,8 @@ class Joining:
                 return None
             if both is not None and sure:
                 try:
-                    return self.merges.merging.join(tenant, *both, still_one(tenant.name, one.face, other.face, known))
+                    still_one = self.merges.duplicates.still_one(tenant.name, one.face, other.face, known)
+                    return self.merges.merging.join(tenant, *both, still_one)
                 except ConditionFailed:
                     continue
                 except LimitReached:

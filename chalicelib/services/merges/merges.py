@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chalicelib.core.chores import Chore
+from chalicelib.core.duplicates import Duplicate
 from chalicelib.core.lazy import lazy
+from chalicelib.core.model import Face
 from chalicelib.core.ports import Clock, ItemStore
 from chalicelib.services.commit import GalleryWriter
 from chalicelib.services.faces import Faces
@@ -23,6 +25,17 @@ if TYPE_CHECKING:
     from chalicelib.services.merges.observations import FaceObservations, MergeChores, ObservationMover
     from chalicelib.services.merges.records import Duplicates, MergeRecords
     from chalicelib.services.merges.undo import MergeUndo
+
+MAX_MERGES = 20
+"""The most merges that a face may come from and that can be undone, including those of the faces merged into it."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A pair of faces that may be one person: the lower id first."""
+
+    duplicate: Duplicate
+    faces: tuple[Face, Face]
 
 
 @dataclass
@@ -55,13 +68,13 @@ class Merges:
     def observations(self) -> FaceObservations:
         from chalicelib.services.merges.observations import FaceObservations
 
-        return FaceObservations(self.items, self.statistics.days)
+        return FaceObservations(self.items, self.statistics)
 
     @lazy
     def mover(self) -> ObservationMover:
         from chalicelib.services.merges.observations import ObservationMover
 
-        return ObservationMover(self.items, self.face_visits, self.statistics.recorder, self.statistics.days)
+        return ObservationMover(self.items, self.face_visits, self.statistics)
 
     @lazy
     def merging(self) -> Merging:
@@ -86,7 +99,7 @@ class Merges:
             self.items,
             self.groups,
             self.face_visits,
-            self.statistics.days,
+            self.statistics,
             writer=self.writer,
             mover=self.mover,
             tenant_vision=self.tenant_vision,

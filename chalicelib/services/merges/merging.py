@@ -27,8 +27,9 @@ from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services.commit import Change, GalleryWriter, deleted, edited
 from chalicelib.services.faces import held_again, is_faceid, name_deletes, renamed
 from chalicelib.services.idempotency import RequestId, Requests
+from chalicelib.services.merges.merges import MAX_MERGES
 from chalicelib.services.merges.observations import REQUEST_S, ObservationMover
-from chalicelib.services.merges.records import MAX_MERGES, MergeRecords
+from chalicelib.services.merges.records import MergeRecords
 from chalicelib.services.portraits import Portraits, keys_of
 from chalicelib.services.recognition.negatives import MAX_NEGATIVES, Negatives
 from chalicelib.services.visits import (

@@ -28,8 +28,7 @@ from chalicelib.core.records.observations import STORABLE, observation_from
 from chalicelib.core.values import milliseconds
 from chalicelib.services.merges.records import MergeRecords
 from chalicelib.services.portraits import Portraits
-from chalicelib.services.statistics.days import DayReader
-from chalicelib.services.statistics.statistics import ChangedObservation, Recorder
+from chalicelib.services.statistics.statistics import ChangedObservation, Statistics
 from chalicelib.services.visits import FaceVisits, FaceVisitsStore, named_by, visits_put
 
 REQUEST_S = 15.0
@@ -64,9 +63,9 @@ class FaceObservations:
     raw observations of the other days. It costs as much as counting persons over the same time.
     """
 
-    def __init__(self, items: ItemStore, days: DayReader) -> None:
+    def __init__(self, items: ItemStore, statistics: Statistics) -> None:
         self._items = items
-        self._days = days
+        self._days = statistics.days
 
     def chunks(
         self, tenant: Tenant, faceids: Set[str], span: Span = STORABLE, size: int = _A_TRANSACTION
@@ -103,11 +102,11 @@ class FaceObservations:
 
 
 class ObservationMover:
-    def __init__(self, items: ItemStore, face_visits: FaceVisitsStore, recorder: Recorder, days: DayReader) -> None:
+    def __init__(self, items: ItemStore, face_visits: FaceVisitsStore, statistics: Statistics) -> None:
         self._items = items
         self._faces = face_visits
-        self._observations = FaceObservations(items, days)
-        self._recorder = recorder
+        self._observations = FaceObservations(items, statistics)
+        self._recorder = statistics.recorder
         self._merges = MergeRecords(items)
 
     def observed(self, tenant: Tenant, faceid: str) -> Iterator[Observation]:

@@ -19,9 +19,7 @@ from chalicelib.core.records.duplicates import duplicate_from, duplicate_item
 from chalicelib.core.records.merges import merge_from
 from chalicelib.services.faces import Faces, is_faceid
 from chalicelib.services.idempotency import RequestId, Requests
-
-MAX_MERGES = 20
-"""The most merges that a face may come from and that can be undone, including those of the faces merged into it."""
+from chalicelib.services.merges.merges import Suggestion
 
 
 class MergeRecords:
@@ -104,14 +102,6 @@ _AT_ONCE = 100
 _MOST_READ = 1_000
 """Suggestions that a page reads at most. Many may be over."""
 _SAME = "duplicate-same"
-
-
-@dataclass(frozen=True)
-class Suggestion:
-    """A pair of faces that may be one person: the lower id first."""
-
-    duplicate: Duplicate
-    faces: tuple[Face, Face]
 
 
 @dataclass
@@ -222,22 +212,22 @@ class Duplicates:
     def _there(self, tenant: Tenant, duplicates: Sequence[Duplicate]) -> set[str]:
         return {*self.faces.by_id(tenant, _ids(duplicates))}
 
+    @staticmethod
+    def still_one(tenant: str, face: Face, other: Face, known: Iterable[Duplicate]) -> Action:
+        """Return the action that ends a suggestion, for the join of its faces: nobody may say meanwhile they are two.
+
+        `known`: what was read of the two.
+        """
+        place = (tenant, keys.duplicate(face.faceid, other.faceid))
+        when: Condition = equals("are_two", None, _SAME)
+        if any(_id(one) == place[1] for one in known):
+            return Delete(keys.DUPLICATES, place, (when,))
+        return Check(keys.DUPLICATES, place, (absent(_SAME),))
+
 
 def said_two(tenant: str, duplicate: Duplicate) -> Put:
     """Return the action that notes that two faces are two people."""
     return Put(keys.DUPLICATES, duplicate_item(tenant, replace(duplicate, are_two=True)))
-
-
-def still_one(tenant: str, face: Face, other: Face, known: Iterable[Duplicate]) -> Action:
-    """Return the action that ends a suggestion, for the join of its faces: nobody may say meanwhile that they are two.
-
-    `known`: what was read of the two.
-    """
-    place = (tenant, keys.duplicate(face.faceid, other.faceid))
-    when: Condition = equals("are_two", None, _SAME)
-    if any(_id(one) == place[1] for one in known):
-        return Delete(keys.DUPLICATES, place, (when,))
-    return Check(keys.DUPLICATES, place, (absent(_SAME),))
 
 
 def _id(duplicate: Duplicate) -> str:

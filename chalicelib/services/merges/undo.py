@@ -45,7 +45,7 @@ from chalicelib.services.merges.records import MergeRecords, said_two
 from chalicelib.services.models import Embedder, TenantVision
 from chalicelib.services.portraits import Portraits
 from chalicelib.services.recognition.negatives import Negatives
-from chalicelib.services.statistics.days import DayReader
+from chalicelib.services.statistics.statistics import Statistics
 from chalicelib.services.visits import FaceVisits, FaceVisitsStore, VisitPlan, arrived, face_put, visits_put
 
 _RETURNED = "merged-face-free"
@@ -68,7 +68,7 @@ class MergeUndo:
     items: ItemStore
     groups: Groups
     face_visits: FaceVisitsStore
-    days: DayReader
+    statistics: Statistics
     writer: GalleryWriter
     mover: ObservationMover
     tenant_vision: TenantVision
@@ -193,7 +193,7 @@ class MergeUndo:
         went: list[tuple[int, int]] = []
         learnt = (one.learnt for one in kept.face.pictures if one.learnt)
         rejected = {one.sighting_id for one in learnt if milliseconds(one.captured_at) >= span.first_ms}
-        for chunk in FaceObservations(self.items, self.days).chunks(tenant, {merge.survivor}, span):
+        for chunk in FaceObservations(self.items, self.statistics).chunks(tenant, {merge.survivor}, span):
             for one in chunk:
                 if one.kind is ObservationKind.SIGHTING and one.gap_s is not None:
                     goes = _came_by(one, merge)

@@ -24,8 +24,7 @@ from chalicelib.core.records.visits import visits_from
 from chalicelib.core.values import milliseconds, moment
 from chalicelib.core.visits import Arrival, Arrivals
 from chalicelib.services.faces import Faces
-from chalicelib.services.statistics.days import DayReader, RawObservations, arrivals_begun, looking_back
-from chalicelib.services.statistics.statistics import normal
+from chalicelib.services.statistics.statistics import Statistics, normal
 
 _MOST_READ = 5_000
 """Observations that a page reads at most. So a page may be short, and not be the last."""
@@ -53,11 +52,10 @@ class FaceArrival:
 
 
 class ArrivalBook:
-    def __init__(self, items: ItemStore, faces: Faces, days: DayReader, *, most_read: int = _MOST_READ) -> None:
+    def __init__(self, items: ItemStore, faces: Faces, statistics: Statistics, *, most_read: int = _MOST_READ) -> None:
         self._items = items
         self._faces = faces
-        self._days = days
-        self._raw = RawObservations(items)
+        self._statistics = statistics
         self._most_read = most_read
 
     def page(
@@ -73,12 +71,13 @@ class ArrivalBook:
         wanted = normal(wanted)
         pages = PageTokens(json.dumps(["arrivals", tenant.name, asdict(wanted), asdict(span)]))
         below = pages.place(token, _time_id) if token is not None else None
-        reading = _Reading(self._items, self._days, tenant)
-        observed = self._days.open(tenant, span, EVERYTHING)
+        reading = _Reading(self._items, self._statistics, tenant)
+        days = self._statistics.days
+        observed = days.open(tenant, span, EVERYTHING)
         found: list[Observation] = []
         read, more = 0, None
         at_once = max(limit + 1, _LEAST_AT_ONCE)
-        for items in _by_instants(self._raw.newest_first(span, observed.observed, at_once, below), at_once):
+        for items in _by_instants(days.raw.newest_first(span, observed.observed, at_once, below), at_once):
             if len(found) > limit or read >= self._most_read:
                 break
             read, more = read + len(items), items[-1]["time_id"]
@@ -111,9 +110,9 @@ class ArrivalBook:
 class _Reading:
     """The arrivals that one request has read."""
 
-    def __init__(self, items: ItemStore, days: DayReader, tenant: Tenant) -> None:
+    def __init__(self, items: ItemStore, statistics: Statistics, tenant: Tenant) -> None:
         self._items = items
-        self._days = days
+        self._days = statistics.days
         self._tenant = tenant
         self._visits: dict[str, Arrivals] = {}
 
@@ -162,10 +161,10 @@ class _Reading:
     def _worked_out(self, sightings: Sequence[_Begin]) -> set[_Begin]:
         """Return those of these sightings at which an arrival begins, by all sightings of the day before."""
         times = [at_ms for at_ms, _ in sightings]
-        observed = self._days.open(self._tenant, looking_back(Span(min(times), max(times))), EVERYTHING)
+        observed = self._days.looking_back(self._tenant, Span(min(times), max(times)), EVERYTHING)
         return {
             (int(columns.at_ms[row]), columns.faceids[columns.face[row]])
-            for _, columns, rows in arrivals_begun(observed)
+            for _, columns, rows in observed.arrivals_begun()
             for row in rows.tolist()
         }
 

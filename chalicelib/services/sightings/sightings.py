@@ -172,7 +172,7 @@ class Sightings:
     def arrivals(self) -> ArrivalBook:
         from chalicelib.services.sightings.arrivals import ArrivalBook
 
-        return ArrivalBook(self.items, self.faces, self.statistics.days)
+        return ArrivalBook(self.items, self.faces, self.statistics)
 
     def timeline(self, tenant: Tenant, faceid: str, limit: int = 50, token: str | None = None) -> Timeline:
         """Read a page of a face's sightings, as far back as its arrivals are kept.

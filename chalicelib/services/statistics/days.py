@@ -44,7 +44,7 @@ class DayReader:
         self._clock = clock
         self._calendar = Calendar(items)
         self._seals = Seals(items)
-        self._raw = RawObservations(items)
+        self.raw = RawObservations(items)
         self._blobs = blobs
 
     def open(
@@ -70,7 +70,11 @@ class DayReader:
             seals = read(tenant.name, tenant.time_zone, local_days[0], local_days[-1])
         now = self._clock.now()
         holding = {day: seals[day] for day in local_days if day in seals and seals[day].holds(observed, local, now)}
-        return ObservedSpan(span, wanted, split, local, local_days, observed, holding, self._raw, self._blobs)
+        return ObservedSpan(span, wanted, split, local, local_days, observed, holding, self.raw, self._blobs)
+
+    def looking_back(self, tenant: Tenant, span: Span, wanted: ObservationFilter) -> ObservedSpan:
+        """Read as `open` does, and the sightings before, which decide which sightings of `span` begin an arrival."""
+        return self.open(tenant, Span(max(span.first_ms - LONGEST_GAP_MS, 0), span.last_ms), wanted)
 
 
 @dataclass
@@ -156,6 +160,29 @@ class ObservedSpan:
         span = self.span.cut(Span(pieces[0].first_ms, pieces[-1].last_ms))
         return raw_columns(self.raw, self.observed, self.local, day, span)
 
+    def arrivals_begun(self) -> Iterator[tuple[int, Columns, NDArray[np.intp]]]:
+        """Yield local days with the rows of sightings at which arrivals begin.
+
+        The span is one with its day of looking back. Local days may overlap if clocks go back at midnight: a day's
+        sightings that lie behind the next day's begin are told with those, and then a day is yielded again.
+        """
+        import numpy as np
+
+        presence, held = Presence(), {}
+        left: _Sightings | None = None
+        for place, (day, columns) in enumerate(self.columns(self.days)):
+            held[day] = columns
+            seen = presence.sightings(day, columns)
+            seen = seen if left is None else left.joined(seen)
+            following = self.days[place + 1 : place + 2]
+            whole_ms = min((self.local.pieces_of(next_)[0].first_ms for next_ in following), default=None)
+            now = seen.at_ms < whole_ms if whole_ms is not None else np.ones(len(seen.at_ms), bool)
+            left, told = seen.part(~now), seen.part(now)
+            begun = told.part(presence.begun(told))
+            for of_day in np.unique(begun.day).tolist():
+                yield of_day, held[of_day], np.sort(begun.row[begun.day == of_day])
+            held = {of_day: held[of_day] for of_day in np.unique(left.day).tolist()}
+
 
 def _summed(counts: Iterable[tuple[str, Sequence[int] | NDArray[np.int64]]]) -> CountsByHour:
     import numpy as np
@@ -219,11 +246,6 @@ class RawObservations:
 
 LONGEST_GAP_MS = DAY_MS
 """No camera has a longer gap. So a sighting begins an arrival if none of the day before it reaches it."""
-
-
-def looking_back(span: Span) -> Span:
-    """Return the span in which the sightings lie that decide which sightings of `span` begin an arrival."""
-    return Span(max(span.first_ms - LONGEST_GAP_MS, 0), span.last_ms)
 
 
 @dataclass(frozen=True)
@@ -294,27 +316,3 @@ class Presence:
         last = np.r_[first[1:], True]
         self._until_ms[face[last]] = latest[last]
         return begun
-
-
-def arrivals_begun(observed: ObservedSpan) -> Iterator[tuple[int, Columns, NDArray[np.intp]]]:
-    """Yield local days with the rows of sightings at which arrivals begin.
-
-    `observed` is of a span with its day of looking back. Local days may overlap if clocks go back at midnight: a day's
-    sightings that lie behind the next day's begin are told with those, and then a day is yielded again.
-    """
-    import numpy as np
-
-    presence, held = Presence(), {}
-    left: _Sightings | None = None
-    for place, (day, columns) in enumerate(observed.columns(observed.days)):
-        held[day] = columns
-        seen = presence.sightings(day, columns)
-        seen = seen if left is None else left.joined(seen)
-        following = observed.days[place + 1 : place + 2]
-        whole_ms = min((observed.local.pieces_of(next_)[0].first_ms for next_ in following), default=None)
-        now = seen.at_ms < whole_ms if whole_ms is not None else np.ones(len(seen.at_ms), bool)
-        left, told = seen.part(~now), seen.part(now)
-        begun = told.part(presence.begun(told))
-        for of_day in np.unique(begun.day).tolist():
-            yield of_day, held[of_day], np.sort(begun.row[begun.day == of_day])
-        held = {of_day: held[of_day] for of_day in np.unique(left.day).tolist()}

@@ -27,11 +27,11 @@ from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, U
 from chalicelib.core.records.observations import observation_from, observation_item, row_from
 from chalicelib.core.values import milliseconds
 from chalicelib.services.statistics.calendar import Calendar
-from chalicelib.services.statistics.days import DayReader, ObservedSpan, RawObservations, arrivals_begun, looking_back
 
 if TYPE_CHECKING:
     from chalicelib.core.ports import BlobStore
     from chalicelib.core.records.columns import CountsByHour
+    from chalicelib.services.statistics.days import DayReader, ObservedSpan
     from chalicelib.services.statistics.sealing import ObservationExpiry, Sealing
 
 MAX_AMOUNTS = 100_000
@@ -79,10 +79,18 @@ class Statistics:
     def __init__(self, items: ItemStore, blobs: BlobStore, clock: Clock, *, most_amounts: int = MAX_AMOUNTS) -> None:
         self._items, self._blobs, self._clock = items, blobs, clock
         self._most_amounts = most_amounts
-        self.days = self._days = DayReader(items, blobs, clock)
         self.recorder = Recorder(items, clock)
         self.calendar = Calendar(items)
-        self.observations = Observations(items, self.days)
+
+    @lazy
+    def days(self) -> DayReader:
+        from chalicelib.services.statistics.days import DayReader
+
+        return DayReader(self._items, self._blobs, self._clock)
+
+    @lazy
+    def observations(self) -> Observations:
+        return Observations(self._items, self.days)
 
     @lazy
     def sealing(self) -> Sealing:
@@ -141,11 +149,11 @@ class Statistics:
         span, wanted, split = question.span, question.wanted, question.split
         match question.measure:
             case Measure.OBSERVATIONS:
-                return _observations(self._days.open(tenant, span, wanted, split, counts=True), question)
+                return _observations(self.days.open(tenant, span, wanted, split, counts=True), question)
             case Measure.PERSONS:
-                return Counter(dict(_persons(self._days.open(tenant, span, wanted), question)))
+                return Counter(dict(_persons(self.days.open(tenant, span, wanted), question)))
             case Measure.ARRIVALS:
-                return _arrivals(self._days.open(tenant, looking_back(span), wanted), question)
+                return _arrivals(self.days.looking_back(tenant, span, wanted), question)
 
     def chores(self) -> tuple[Chore, ...]:
         return (Chore("seals", lambda one: self.sealing.tenant(one.tenant)),)
@@ -167,7 +175,7 @@ def _arrivals(observed: ObservedSpan, question: Question) -> Amounts:
     import numpy as np
 
     amounts: Amounts = Counter()
-    for day, columns, begun in arrivals_begun(observed):
+    for day, columns, begun in observed.arrivals_begun():
         rows = np.intersect1d(begun, columns.select(question.wanted, question.span), assume_unique=True)
         hours = observed.local.hours(columns.at_ms[rows]) - day * HOURS
         amounts.update(_by_bucket(question.granularity, day, columns.counts_by_hour(rows, hours, question.split)))
@@ -330,7 +338,7 @@ class Observations:
     def __init__(self, items: ItemStore, days: DayReader) -> None:
         self._items = items
         self._days = days
-        self._raw = RawObservations(items)
+        self._raw = days.raw
 
     def query(
         self,

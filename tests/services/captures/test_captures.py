@@ -67,7 +67,7 @@ def records(services: Services, tenant: Tenant, camera: str = "door") -> list[Ca
 
 def through(meanwhile: Meanwhile, services: Services, clock: FakeClock) -> Captures:
     """Captures as another process has them."""
-    return Captures(meanwhile, services.ports.storage.uploads, services.cameras, services.access.quotas, clock, 300)  # type: ignore[arg-type]
+    return replace(services.captures, items=meanwhile, clock=clock)  # type: ignore[arg-type]
 
 
 def test_many_who_offer_the_same_write_it_once(services: Services, shop: Tenant, clock: FakeClock) -> None:

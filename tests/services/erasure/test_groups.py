@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from chalicelib.services.merges.records.observations import ObservationMover
 
 from chalicelib.core import keys
 from chalicelib.core.errors import (
@@ -30,6 +29,7 @@ from chalicelib.core.search import SearchRequest
 from chalicelib.core.users import gallery_group
 from chalicelib.services.commit import Change
 from chalicelib.services.idempotency import RequestId
+from chalicelib.services.merges.observations import ObservationMover
 from tests.fakes import OtherVision, Person, embedding_of, picture
 from tests.services.conftest import RULES
 from tests.services.erasure import person

@@ -217,7 +217,7 @@ def test_pages_are_in_order_of_enrolment_from_both_ends(services: Services, came
 def test_ends_of_a_long_list_cost_what_a_short_list_costs(services: Services, camera: Tenant) -> None:
     items = MeteredItems(services.ports.storage.items)
     write_faces(items, camera, services.groups.named(camera, "regular"), 300, FakeVision())
-    faces = Faces(items, services.groups)
+    faces = Faces(items, services.groups, services.requests, services.writer, services.clock)
 
     def read_units(list_faces: Callable[[], FacePage]) -> int:
         items.spent.clear()

@@ -9,7 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from chalicelib.services.merges.records.observations import MergeChores, ObservationMover
 
 from chalicelib.core import keys
 from chalicelib.core.errors import (
@@ -30,7 +29,8 @@ from chalicelib.core.merges import Merge, MergeState
 from chalicelib.core.model import MAX_PICTURES, Face, Labels, Migration, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.pictures import PictureRules
-from chalicelib.services.merges.records import MAX_MERGES
+from chalicelib.services.merges.merges import MAX_MERGES
+from chalicelib.services.merges.observations import MergeChores, ObservationMover
 from chalicelib.services.statistics.statistics import new_id
 from tests.fakes import Person, picture, with_thumbnails
 from tests.faults.recount import disagreements

@@ -77,7 +77,7 @@ def at_noon(services: Services, tenant: Tenant, clock: FakeClock) -> None:
 
 
 def days(items: ItemStore, services: Services, tenant: Tenant, wanted: ObservationFilter = EVERYTHING) -> list[Bucket]:
-    statistics = Statistics(DayReader(items, blobs_of(services), services.clock))
+    statistics = Statistics(items, blobs_of(services), services.clock)
     return statistics.analysis(tenant, wanted, 0, 10**10, Granularity.DAY)
 
 
@@ -319,7 +319,7 @@ def test_year_of_sealed_days_is_read_in_under_400_items_and_empty_centuries_in_n
             record(services, camera, begin + timedelta(days=day, hours=7 * n), f"{n}", label="ab"[n % 2])
     services.statistics.sealing.tenant(camera)
     start, end = int(begin.timestamp()), int((begin + timedelta(days=365)).timestamp()) - 1
-    statistics = Statistics(DayReader(watched, blobs_of(services), clock))
+    statistics = Statistics(watched, blobs_of(services), clock)
 
     for wanted, amount in ((EVERYTHING, 365 * 3), (ObservationFilter(Labels("a")), 365 * 2)):
         watched.read.clear()
