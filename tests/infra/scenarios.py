@@ -14,7 +14,7 @@ from chalicelib.adapters.aws.items import DynamoItemStore
 from chalicelib.core import keys
 from chalicelib.core.captures import captured_ms
 from chalicelib.core.items import every_blob
-from chalicelib.core.model import Credentials, Decision, Labels, Profile, Tenant
+from chalicelib.core.model import Credentials, Decision, Labels, Negative, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Box
 from chalicelib.core.ports import Update, exists
@@ -22,7 +22,7 @@ from chalicelib.core.reviews import NearFace, Review, ReviewKind
 from chalicelib.core.templates import canonical
 from chalicelib.core.values import moment
 from chalicelib.services import INDEX_EVERY
-from chalicelib.services.recognition.negatives import Negative, Negatives
+from chalicelib.services.recognition.negatives import Negatives
 from chalicelib.services.sightings.reviews import review_put
 from chalicelib.services.tenants import TenantSettings
 from tests.adapters.emulated import PREFIX

@@ -20,7 +20,7 @@ from chalicelib.core.observations import ObservationKind
 from tests.examples import examples
 from tests.fakes import picture
 from tests.services.joining.people import ANN, RULES, good, poor
-from tests.services.merges.records.test_merging_any_order import (
+from tests.services.merges.test_merging_any_order import (
     REFUSED,
     Deed,
     eight_at_once,

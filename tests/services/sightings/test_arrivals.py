@@ -21,7 +21,7 @@ from chalicelib.core.values import milliseconds
 from chalicelib.services.sightings.arrivals import ArrivalBook, FaceArrival
 from chalicelib.services.statistics.statistics import Question
 from tests.examples import examples
-from tests.services.merges.records.test_merging_any_order import RULE, Deed, deeds, faceid_of, find, merge, right, see
+from tests.services.merges.test_merging_any_order import RULE, Deed, deeds, faceid_of, find, merge, right, see
 from tests.services.sightings.book import MINUTE, MONDAY, Book, shot
 from tests.services.sightings.recount import every_observation
 
