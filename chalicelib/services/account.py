@@ -1,4 +1,10 @@
-"""The settings that a tenant changes itself. All others are its operator's (tenants/accounts)."""
+"""What may a tenant set itself, and how much of its limits does it use?
+
+All other settings are its operator's (tenants).
+
+Usage comes from counts that are kept anyway, so that an answer reads a few items. The notice to post where cameras look
+says what the software does. What it cannot know is for the operator to add (docs/tasks/consent.md).
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Cameras: the sources of captures, each with settings and a bearer key of its own; and when one is silent."""
+"""Which cameras are there, and when is one silent?
+
+Cameras are the sources of captures, each with settings and a bearer key of its own.
+"""
 
 from __future__ import annotations
 

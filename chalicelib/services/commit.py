@@ -2,6 +2,9 @@
 
 `seq` serialises a tenant's gallery. A process commits one change of a tenant at a time. If another process commits
 first, it tries again with the new seq.
+
+A user changes with the gallery's seq only, after its faces. So what is read at a seq holds if a commit that is based on
+it succeeds. core/items has all other writes, and the pauses between tries.
 """
 
 from __future__ import annotations

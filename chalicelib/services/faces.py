@@ -1,4 +1,15 @@
-"""Stored faces: reading one, some, or a group's."""
+"""Which faces does a tenant have? One, some or a group's, found by their names, and held.
+
+Lists: a group's faces are in two indexes, by enrolment and by arrival. The latter carries all that a list shows of a
+face, so that a page is one run of it, whatever its number: storage itself keeps what an index carries as the face is.
+
+Names: the transaction that changes a face writes and deletes the terms of its name (core/names). So a name that was
+given is found at once, and one that was erased is gone with its face.
+
+Holds: a face under legal hold is neither deleted nor erased, and retention leaves it. The face itself says so, so that
+each transaction that would delete it sees it. Beside it stands an item in the directory, so that the list of holds
+reads the held faces only.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Groups: galleries with a name, a capacity and attributes.
+"""Which groups does a tenant have, and which attributes do their faces have?
 
 If a group is full, GalleryWriter refuses a face more (GROUP_ROOM). An enrolment then fails, a face that should become a
 regular stays a stranger (visits), and a new stranger takes the place of the one last seen longest ago

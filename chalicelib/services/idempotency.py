@@ -1,4 +1,7 @@
-"""Stored answers of requests that change something: a repeated request gets its answer and is not done twice."""
+"""Stored answers of requests that change something: a repeated request gets its answer and is not done twice.
+
+On one box, a request that changes something may not come with the signature of a read, either.
+"""
 
 from __future__ import annotations
 

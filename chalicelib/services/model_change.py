@@ -1,9 +1,13 @@
-"""Change of a tenant's model: all faces are embedded again from their pictures, then searches switch to the new model.
+"""How does a tenant change to another embedding model while the service runs?
+
+All faces are embedded again from their pictures, then searches switch to the new model.
 
 Templates of the new model are stored beside the old ones and written to the journal, from which the new model's gallery
 is built. Searches use the old model until the tenant's directory item names the new one. That switch requires that all
 changes up to its seq are covered. The faces themselves hold the progress, so a run that was killed is simply started
 again.
+
+Negatives are embedded from the pictures of their captures.
 """
 
 from __future__ import annotations

@@ -1,4 +1,9 @@
-"""A tenant's settings of attributes, liveness and age, applied to vision's estimates of a picture's faces."""
+"""Which embedding model does a tenant use, and what does it say of a picture?
+
+A tenant's settings of attributes, liveness and age, applied to vision's estimates of a picture's faces.
+
+Beside it the vision of each model that a tenant may name, and templates by another model, made from kept pictures.
+"""
 
 from __future__ import annotations
 

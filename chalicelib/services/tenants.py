@@ -1,4 +1,4 @@
-"""Tenants and their credentials.
+"""Who are the customers, with which settings and credentials?
 
 Storage holds app_keys and secret access keys encrypted, and appcodes and bearer keys as hashes only.
 """

@@ -1,4 +1,6 @@
-"""Users of a group: made and deleted, listed, and given faces or rid of them.
+"""Which faces are one user, whom a search finds by all of them together?
+
+Users of a group are made and deleted, listed, and given faces or rid of them.
 
 The face's field, the user's list and the mean change in one commit, which is based on the seq that they were read at.
 """

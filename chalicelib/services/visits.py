@@ -1,6 +1,6 @@
 """When is a face a regular? A face's arrivals, the changes of group that follow from them, and how both are stored.
 
-When a stranger is promoted: `MigrationRule` and `Visits` in core/visits; a tenant's numbers for it: groups/groups. A
+When a stranger is promoted: `MigrationRule` and `Visits` in core/visits; a tenant's numbers for it: groups. A
 face is a stranger until its promotion and a regular from then on, by the times of its sightings and not by the order in
 which they were processed. An observation names the group of its time. So if a late sighting moves the promotion, the
 observations between are renamed.
@@ -277,7 +277,7 @@ def face_update(tenant: str, before: Face, after: Face) -> Update:
 def face_put(tenant: str, before: Face, after: Face) -> Put:
     """Return the write of a whole face that a caller changed, if it is still as it was read (condition FACE_SAME).
 
-    If another name is set, the same transaction needs `renamed` of faces/names.
+    If another name is set, the same transaction needs `renamed` of faces.
     """
     revision = before.revision + (after != before)
     item = face_item(tenant, replace(after, revision=revision, version=before.version + 1))

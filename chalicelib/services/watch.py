@@ -2,7 +2,7 @@
 
 On one box also: join faces that are one person.
 
-captures/cameras decides when a camera is silent, captures/redrive how often a capture is tried.
+cameras decides when a camera is silent, captures/redrive how often a capture is tried.
 """
 
 from __future__ import annotations

@@ -1,4 +1,15 @@
-"""Hooks: URLs that a tenant's events are posted to, each with a secret that signs the posts."""
+"""Who is told of an event, and how often is it tried?
+
+Hooks: URLs that a tenant's events are posted to, each with a secret that signs the posts.
+
+Outbox: a delivery is written in the transaction of its event, so that no crash loses it. It waits as an item; a message
+in the queue only says that it is time to look at it. `announce_overdue` replaces a lost message, and one that comes
+twice or too late finds nothing to do. See docs/decisions/0014.
+
+Deliveries: one attempt a message, repeated later if it fails, parked after a day. A hook that keeps failing gets a
+pause, and then one delivery that tries it before the others follow. So a slow receiver costs us little, and one that
+was down is not flooded when it is back.
+"""
 
 from __future__ import annotations
 

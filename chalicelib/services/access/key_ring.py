@@ -1,6 +1,9 @@
 """The keys of a tenant: each has a name, a role and perhaps an end, so that people and programs have keys of their own.
 
 Storage holds a hash of each secret. The tenant's first key stands in the tenant's record, every other has its own.
+
+Sessions: a browser signs in with a key, or with a code that is good once, and gets a token for its cookie. Storage
+holds hashes of tokens and codes. A session ends with the secret of its key, so a renewed key ends it at once.
 """
 
 from __future__ import annotations

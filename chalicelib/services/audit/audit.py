@@ -2,7 +2,7 @@
 
 So both are there or neither, and no use case can forget its entry. An entry that waits to be closed is an item of its
 own: the key begins with the time and ends at random, so no two writers meet at one. Sightings are the exception: what
-their entries say stands in the capture, which their transaction writes anyway (pending.py reads it).
+their entries say stands in the capture, which their transaction writes anyway (Pending in chain.py reads it).
 """
 
 from __future__ import annotations

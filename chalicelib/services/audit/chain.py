@@ -2,6 +2,8 @@
 
 A head's item names the blob of its entries, which is written anew when entries are erased; the head never changes. The
 copy of each head among the blobs is its anchor: who drops the newest items of the table does not reach it.
+
+What is not closed yet is pending: entries that wait as items, and sightings that their captures tell of.
 """
 
 from __future__ import annotations

@@ -1,4 +1,9 @@
-"""Offers of captures: which pictures are wanted, and where to upload them."""
+"""Offers of captures: which pictures are wanted, and where to upload them.
+
+An upload writes no record; only resolving the capture does. So the store of uploads is asked which pictures are there.
+Beside it: how the faces on a capture's picture are read, and captures in one request, for clients that cannot do two
+steps.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,8 @@
-"""How many pictures of captures a tenant keeps, and how many bytes: counted by the sweep, since only a list knows."""
+"""How many pictures of captures a tenant keeps, and how many bytes: counted by the sweep, since only a list knows.
+
+Beside it: pictures that are not kept, since their tenant or the group of somebody in them keeps none, and the crops of
+faces, cut out when somebody first looks at one.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Captures are sent again: when their event was lost, when a box starts, and when an operator asks for parked ones.
 
-Sending parks nothing: a capture may only wait behind others. Who works on it counts that: attempts.
+Sending parks nothing: a capture may only wait behind others. Attempts counts how often it was tried, before its picture
+is opened, so that it survives a kill.
 """
 
 from __future__ import annotations

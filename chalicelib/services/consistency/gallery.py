@@ -1,6 +1,8 @@
 """Counts, rest of the limits, lists, journal and index against the faces themselves.
 
 All of it changes with the gallery's seq, except the capacities of groups, which change together with what is left.
+
+Beside it users against their faces, and the terms and holds that stand beside faces.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Items that only lead to others: credentials to tenants and cameras, names to groups and cameras."""
+"""Items that only lead to others: credentials to tenants and cameras, names to groups and cameras.
+
+And pictures: no face without its own, and none without its face.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,9 @@
 """Enrolment of one person: the largest face of a picture becomes a face of a group.
 
-How good the picture must be: faces/portraits.
+How good the picture must be: portraits.
+
+The changes that enrol the faces of a picture are gathered face by face and committed at once. Of somebody whom cameras
+know already, the new face absorbs the strangers who surely are that person.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ One that is added pushes out what the face learnt by itself (core/learning), if 
 
 Searches compare with the mean of a face's photos, so a photo of somebody else would spoil it. A new photo must
 therefore reach the threshold of a search with the face, and must not be more like another face. A user who knows better
-may vouch for it. How good a picture must be is in faces/portraits.
+may vouch for it. How good a picture must be is in portraits.
 """
 
 from __future__ import annotations

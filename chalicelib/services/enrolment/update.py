@@ -1,4 +1,7 @@
-"""Changes of a face: another name, group or picture, other attributes or labels. Its id and its arrivals stay."""
+"""Changes of a face: another name, group or picture, other attributes or labels. Its id and its arrivals stay.
+
+A change of many faces changes each by itself, so that one that cannot be changed stops no other.
+"""
 
 from __future__ import annotations
 

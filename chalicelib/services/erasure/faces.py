@@ -84,7 +84,7 @@ class Deletion:
         """Delete faces with their templates, pictures and names; then age, gender and crops of their sightings go.
 
         `only`: those of whom this is true count as there. With `erase`, or if the tenant's setting says so, nothing is
-        left of the people: the erasures in the answer say how far that is (erasure/erasing).
+        left of the people: the erasures in the answer say how far that is (erasing).
 
         Chunks of up to 40 are deleted all or nothing and recorded, so that a retry after a crash continues where it
         stopped. `failed`: the ids of the first chunk that storage refused, and of all after it. A repeated id counts

@@ -3,8 +3,12 @@
 A thumbnail goes with its picture.
 
 With its face (erasure/faces), by its own removal (enrolment/pictures), when it was stored for a change that was refused
-(faces/portraits), or here: pictures that a crash left behind. Of a deletion, or a change of a face, that was cut off
+(portraits), or here: pictures that a crash left behind. Of a deletion, or a change of a face, that was cut off
 behind its commit, the journal tells. Of one that was cut off before it, only the picture's age tells.
+
+Beside it the removal of pictures that were stored before a tenant, or one of its groups, ceased to keep any. What comes
+later is not stored (portraits, captures/kept). But a face may move to such a group, and a crash may leave a picture
+behind, so all is looked through once a day.
 """
 
 from __future__ import annotations

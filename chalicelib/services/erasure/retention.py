@@ -1,6 +1,10 @@
 """Retention: what a tenant keeps no longer, deleted in steps by the sweep, or told beforehand by a dry run.
 
 Both read the same lists of what is due: captures, observations, unseen. Faces leave by the ordinary deletion.
+
+Captures: on AWS, S3 deletes pictures after the deployment's days and DynamoDB records after 120, whatever is said here:
+a tenant may want it sooner. On one box nothing else deletes them. Faces whose consent has expired are erased if the
+tenant says so, and learnt pictures go `learnt_days` after their capture.
 """
 
 from __future__ import annotations

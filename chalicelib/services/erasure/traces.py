@@ -1,4 +1,7 @@
-"""Traces of faces beside their records: pictures, rejected ones, merges, reviews, events, stored answers."""
+"""Traces of faces beside their records: pictures, rejected ones, merges, reviews, events, stored answers.
+
+What captures show of somebody is deleted if they show nobody else, else made unrecognisable in the stored picture.
+"""
 
 from __future__ import annotations
 

@@ -1,7 +1,9 @@
 """Merge of two faces of one person: pictures, arrivals, negatives and observations of one become the other's.
 
 One transaction changes the faces and keeps a record of the other face for as long as the merge can be undone. Then its
-observations follow (services/merges/observations.py).
+observations follow (observations.py).
+
+The plan of it (`merged` and what follows) reads nothing and changes nothing.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 The transaction that changed the faces marked them (`moving`), and the merge's record. The observations follow in chunks
 of one transaction each. If a request is cut off, the next request for one of the faces continues, or the sweep. A
 repeated chunk changes nothing. Several may move at once, so each chunk requires that the merge has not gone on since.
+
+Scheduled chores finish merges that were cut off, and delete those too old to be undone.
 """
 
 from __future__ import annotations

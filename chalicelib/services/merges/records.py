@@ -1,4 +1,8 @@
-"""Records of the merges that can be undone: found by survivor, listed, and deleted with it."""
+"""Records of the merges that can be undone: found by survivor, listed, and deleted with it.
+
+Beside them pairs of faces that may be one person: suggested to somebody, who merges them or says that they are two. A
+suggestion is over when one of its faces is gone. That is read from the faces each time; a sweep deletes what is over.
+"""
 
 from __future__ import annotations
 

@@ -2,6 +2,10 @@
 
 It has one item a UTC month. So a century without observations costs nothing to skip, and a year's late counts are 12
 items to read.
+
+Beside it the seals of local days as they are stored: counts by hour, counts by hour and labels, and when they are
+valid. Each time zone has two partitions, which are written together: the small totals, for counts of everything or of a
+kind, and label counts in chunks, for counts by a filter. Each of them shows by itself whether it is still valid.
 """
 
 from __future__ import annotations

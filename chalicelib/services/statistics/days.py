@@ -1,4 +1,7 @@
-"""The observations of each local day: from the day's seal while that is valid, else from the raw ones, one by one."""
+"""The observations of each local day: from the day's seal while that is valid, else from the raw ones, one by one.
+
+When arrivals began is worked out from the sightings themselves, so that it holds for faces that are deleted, too.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,9 @@
-"""When a local day is final: it is sealed an hour after its end, and again if observations came late (recorder).
+"""When a local day is final: it is sealed an hour after its end, and again if observations came late (Recorder).
 
 A seal holds the day's counts. The raw observations stay the truth.
+
+Expiry takes observations away, with the seals and the days of the calendar that hold none any more. An observation
+leaves by its recorder, which counts that as late for its day: no seal stays valid after it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,8 @@
-"""Numbers of observations, persons or arrivals by month, week, day or hour of the tenant's time zone."""
+"""Numbers of observations, persons or arrivals by month, week, day or hour of the tenant's time zone.
+
+Beside it the recorder of observations, in the transaction of the event that is observed or on their own, and their
+lists, newest first.
+"""
 
 from __future__ import annotations
 

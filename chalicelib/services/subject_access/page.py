@@ -1,4 +1,7 @@
-"""The page of an archive that people read. It needs nothing but the files beside it."""
+"""The page of an archive that people read. It needs nothing but the files beside it.
+
+Its words are in English and Chinese.
+"""
 
 from __future__ import annotations
 
