@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -130,6 +130,11 @@ class Capture:
     """The camera's name for a face's way through its pictures; "": none. No part of the capture's identity."""
     sides: Sides | None = None
     """Those of the upright picture, in which the boxes of sightings lie. None: it was not read yet, or cannot be."""
+
+    def with_sighting(self, sighting: Sighting, state: CaptureState) -> Capture:
+        """Return the capture with the sighting at its number: replaced, or appended."""
+        before, later = self.sightings[: sighting.number], self.sightings[sighting.number + 1 :]
+        return replace(self, sightings=(*before, sighting, *later), state=state)
 
     @property
     def is_erased(self) -> bool:

@@ -43,6 +43,9 @@ MIN_QUALITY = 20.0
 such faces may score high by that alone. So it becomes no stranger, teaches nothing, is compared with no face as poor,
 and is enrolled only if every face of a picture is as poor."""
 
+MIN_SIDE_PX = 32
+"""Shorter side of the smallest face box that is enrolled by itself: the template of a smaller one says little."""
+
 RELIABLE_PAIRS = 30
 """Pairs of different persons on which a measured point rests that counts by itself: three standard errors of so many
 are half of the rate, and the tail may be further off than that."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from chalicelib.core.model import NO_LABELS, Decision, Labels
+from chalicelib.core.model import NO_LABELS, Decision, Face, Labels
 from chalicelib.core.pictures import NO_ESTIMATES, Box, Estimates
 
 
@@ -88,6 +88,27 @@ class Observation:
     """Gap by which a sighting was counted among the arrivals; None: it was not counted there."""
     passages: tuple[Passage, ...] = ()
     """Merges that moved it to its present face, the last one last."""
+
+
+@dataclass(frozen=True)
+class ChangedObservation:
+    """A change of a stored observation. `after`: the new one, with the same time and id; None: it is removed."""
+
+    before: Observation
+    after: Observation | None
+
+
+def observed_estimates(face: Face, seen: Estimates) -> Estimates:
+    """Return the estimates of the picture for an observation.
+
+    Age and gender are those that the user set, else those of the picture, else those stored with the face.
+    """
+    own = face.estimates
+    return replace(
+        seen,
+        age=face.age if face.age is not None else own.age if seen.age is None else seen.age,
+        gender=face.gender or seen.gender or own.gender,
+    )
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,12 @@
-"""Visits of a face: sightings closer than the gap are one arrival, in whatever order they are added.
+"""When is a face a regular? Sightings closer than the gap are one arrival, in whatever order they are added.
 
 A sighting at t keeps its face present for the gap of its camera: [t, t + gap). Presences that overlap are one arrival.
 So an arrival is a connected piece of their union, which does not depend on the order. Two sightings of cameras with the
 same gap are one arrival if they are less than the gap apart.
+
+A face is a stranger until its promotion and a regular from then on, by the times of its sightings and not by the order
+in which they were processed. An observation names the group of its time. So if a late sighting moves the promotion, the
+observations between are renamed. A tenant's numbers for the rule: services/groups; how it is stored: faces/visits.
 """
 
 from __future__ import annotations
@@ -10,9 +14,12 @@ from __future__ import annotations
 import struct
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chalicelib.core.local_time import DAY_MS
+from chalicelib.core.model import REGULAR, STRANGER, Face, Group
+from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind
+from chalicelib.core.values import milliseconds, moment
 
 KEPT_MS = 100 * DAY_MS
 """A sighting that is processed later than this after its capture is only an observation, not an arrival."""
@@ -185,3 +192,187 @@ class Visits:
             return promotion
         at_ms = promotion.rule.met_at(self.arrivals.recent)
         return None if at_ms is None else Promotion(at_ms, promotion.rule)
+
+
+@dataclass(frozen=True)
+class DefaultGroups:
+    """The two groups that every tenant has.
+
+    `rule`: when a stranger becomes a regular; `faces_left`: how many faces the tenant may still enrol; `seq`: that of
+    the gallery as they were read.
+    """
+
+    stranger: Group
+    regular: Group
+    rule: MigrationRule
+    faces_left: int
+    seq: int
+
+    def name_at(self, promotion_ms: int | None, at_ms: int) -> str:
+        """Return the name of the group that a face was in at `at_ms`. `promotion_ms`: its promotion; None: never."""
+        is_regular = promotion_ms is not None and at_ms >= promotion_ms
+        return self.regular.name if is_regular else self.stranger.name
+
+    def of_id(self, group_id: str) -> Group | None:
+        """Return the group of that id if it is one of the two."""
+        return {STRANGER: self.stranger, REGULAR: self.regular}.get(group_id)
+
+
+@dataclass(frozen=True)
+class FaceVisits:
+    """A face as it was read, with its visits and the groups that it may be in."""
+
+    face: Face
+    visits: Visits
+    groups: DefaultGroups
+    group: Group
+    """The group that the face is in."""
+
+    @property
+    def limited_groups(self) -> frozenset[str]:
+        """Return the ids of the groups with a capacity that the face can leave or enter."""
+        groups = (self.group, self.groups.stranger, self.groups.regular)
+        return frozenset(group.id for group in groups if group.capacity is not None)
+
+    @property
+    def is_promoted(self) -> bool:
+        """Return whether the face is a regular because it came often enough."""
+        return self.face.group_id == REGULAR and self.visits.promotion is not None
+
+    @property
+    def is_grouped_by_visits(self) -> bool:
+        """Return whether the face's arrivals decide which default group it is in; else a person put it there."""
+        return self.face.group_id == STRANGER or self.is_promoted
+
+    def name_of(self, group_id: str) -> str:
+        """Return the name of a group that the face may be in after its visits changed."""
+        names = {group.id: group.name for group in (self.groups.stranger, self.groups.regular)}
+        return names.get(group_id, self.group.name)
+
+    def name_at(self, visits: Visits, group_id: str, at_ms: int) -> str:
+        """Return the group's name for an observation of that time, if the face is in `group_id` with these visits."""
+        if visits.promotion is not None:
+            return self.groups.name_at(visits.promotion.at_ms, at_ms)
+        return self.groups.stranger.name if group_id == STRANGER else self.group.name
+
+
+@dataclass(frozen=True)
+class VisitPlan:
+    """A face's new visits. `group_id`: the group that it is in then. `refused`: a full group that it should be in."""
+
+    visits: Visits
+    group_id: str
+    refused: Group | None = None
+
+
+def with_sighting(
+    group_id: str, visits: Visits, at_ms: int, gap_ms: int, now_ms: int, groups: DefaultGroups
+) -> VisitPlan:
+    """Plan a face's visits and group after one more sighting.
+
+    A stranger with enough arrivals becomes a regular. A regular that was promoted becomes a stranger again if its
+    arrivals are not enough any more.
+    """
+    before, arrivals = visits.arrivals, visits.arrivals.with_sighting(at_ms, gap_ms)
+    visits = replace(visits, arrivals=arrivals, regrouping=False)
+    # Rules only ask when arrivals begin. A sighting within an arrival does not change that, so it promotes nobody.
+    joined = None if arrivals.began == before.began else arrivals.around(at_ms)
+    plan = settled(group_id, visits, now_ms, groups, joined)
+    promotion = plan.visits.promotion
+    period_ms = groups.rule.period_ms
+    if promotion:
+        period_ms = max(period_ms, promotion.rule.period_ms)
+    return replace(plan, visits=replace(plan.visits, arrivals=arrivals.folded_before(now_ms, period_ms)))
+
+
+def settled(
+    group_id: str,
+    visits: Visits,
+    now_ms: int,
+    groups: DefaultGroups,
+    joined: Arrival | None = None,
+) -> VisitPlan:
+    """Plan the group and promotion that a face's arrivals lead to.
+
+    `joined`: the arrival that just got a sighting; a stranger is only promoted by it. If the group that a face should
+    go to is full, the face stays in its group; a stranger is tried again at its next arrival.
+    """
+    if group_id == STRANGER:
+        promotion = visits.promotion_of_stranger(groups.rule, joined) if joined else None
+        if promotion and groups.regular.is_full:
+            return VisitPlan(replace(visits, promotion=None), STRANGER, groups.regular)
+        return VisitPlan(replace(visits, promotion=promotion), REGULAR if promotion else STRANGER)
+    if group_id == REGULAR and visits.promotion:
+        promotion = visits.promotion_of_promoted(now_ms)
+        if promotion is None and groups.stranger.is_full:
+            return VisitPlan(visits, REGULAR, groups.stranger)
+        return VisitPlan(replace(visits, promotion=promotion), REGULAR if promotion else STRANGER)
+    return VisitPlan(replace(visits, promotion=None), group_id)
+
+
+def without_sighting(
+    held: FaceVisits, arrival: Arrival, remaining: Iterable[tuple[int, int]], now_ms: int
+) -> VisitPlan:
+    """Plan a face's visits without one sighting. `remaining`: (at_ms, gap_ms) of the other sightings of its `arrival`.
+
+    A promoted face may become a stranger again. A stranger may be promoted, since one arrival may become two.
+    """
+    before = held.visits.arrivals
+    arrivals = before.recounted(arrival, remaining)
+    visits = replace(held.visits, arrivals=arrivals, regrouping=False)
+    plan = settled(held.face.group_id, visits, now_ms, held.groups)
+    if held.face.group_id != STRANGER:
+        return plan
+    parts = [one for one in arrivals.recent if one not in before.recent]
+    plans = [settled(STRANGER, visits, now_ms, held.groups, part) for part in parts]
+    promoted = [(one.visits.promotion.at_ms, one) for one in plans if one.visits.promotion is not None]
+    return min(promoted, key=lambda entry: entry[0])[1] if promoted else plan
+
+
+def touched(before: Visits, after: Visits) -> tuple[Arrival, ...]:
+    """Return the arrivals whose sightings may have the wrong group's name when a face's visits change so.
+
+    They lie between the two promotions, unless a change was cut off before.
+    """
+    old, new = (None if v.promotion is None else v.promotion.at_ms for v in (before, after))
+    if old == new and not before.regrouping:
+        return ()
+    first = 0 if before.regrouping else min(at for at in (old, new) if at is not None)
+    behind = None if before.regrouping or old is None or new is None else max(old, new)
+    return tuple(
+        arrival
+        for arrival in before.arrivals.recent
+        if arrival.last_ms >= first and (behind is None or arrival.first_ms < behind)
+    )
+
+
+def misnamed(groups: DefaultGroups, visits: Visits, sightings: Iterable[Observation]) -> list[ChangedObservation]:
+    """Return the sightings that do not have the group's name by these visits, each with the right name."""
+    promotion_ms = None if visits.promotion is None else visits.promotion.at_ms
+    both = ((one, named_by(groups, promotion_ms, one)) for one in sightings)
+    return [ChangedObservation(one, renamed) for one, renamed in both if renamed != one]
+
+
+def named_by(groups: DefaultGroups, promotion_ms: int | None, observation: Observation) -> Observation:
+    """Return a sighting with the name of the default group that the face was in by this promotion.
+
+    Other observations, and sightings with the name of a user's own group, stay as they are.
+    """
+    if observation.kind is not ObservationKind.SIGHTING:
+        return observation
+    if observation.group_name not in (groups.stranger.name, groups.regular.name):
+        return observation
+    return replace(observation, group_name=groups.name_at(promotion_ms, milliseconds(observation.at)))
+
+
+def arrived(face: Face, plan: VisitPlan) -> Face:
+    """Return the face with the plan's group, number of arrivals and last arrival."""
+    arrivals = plan.visits.arrivals
+    last_ms = arrivals.last_arrival_ms
+    return replace(
+        face,
+        group_id=plan.group_id,
+        user=face.user if plan.group_id == face.group_id else "",
+        arrive_count=arrivals.count,
+        last_arrival_at=None if last_ms is None else moment(last_ms),
+    )

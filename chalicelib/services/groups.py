@@ -1,15 +1,14 @@
 """Which groups does a tenant have, and which attributes do their faces have?
 
 If a group is full, GalleryWriter refuses a face more (GROUP_ROOM). An enrolment then fails, a face that should become a
-regular stays a stranger (visits), and a new stranger takes the place of the one last seen longest ago
-(sightings/strangers). An event says so, at most once an hour.
+regular stays a stranger (core/visits), and a new stranger takes the place of the one last seen longest ago. An event
+says so, at most once an hour (core/sighting).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core import keys
@@ -34,10 +33,9 @@ from chalicelib.core.items import attempts, directory_of, every, write_in_parts
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import DEFAULT_GROUPS, NO_VALUES, REGULAR, STRANGER, Group, Migration, Tenant
 from chalicelib.core.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, composed
-from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, at_least, equals, exists
+from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Update, at_least, equals, exists
 from chalicelib.core.records.faces import attribute_items, group_from, group_item
 from chalicelib.core.retention import UNSEEN_DAYS
-from chalicelib.core.values import milliseconds, moment
 from chalicelib.services.idempotency import NO_BODY, RequestId, Requests
 from chalicelib.services.tenants import (
     CAPACITY_LEFT,
@@ -49,8 +47,7 @@ from chalicelib.services.tenants import (
 )
 
 if TYPE_CHECKING:
-    from chalicelib.core.visits import MigrationRule
-    from chalicelib.core.webhooks import Event
+    from chalicelib.core.visits import DefaultGroups
 
 DESCRIPTION_LENGTH = 150
 MAX_TAGS = 200
@@ -58,8 +55,6 @@ _LONGEST_ID = 64
 GROUP_SAME = "group-same"
 """Name of the condition that a group is as it was read."""
 
-FULL_AGAIN_AFTER = timedelta(hours=1)
-"""The shortest time between two events that one group is full."""
 
 ARRIVE_TIMES = range(1, 11)
 PERIOD_DAYS = range(1, 101)
@@ -74,48 +69,6 @@ def legal_name(name: str, longest: int = GROUP_NAME_LENGTH) -> str:
             f"this one has {len(normal)}: {normal[:GROUP_NAME_LENGTH]!r}"
         )
     return normal
-
-
-@dataclass(frozen=True)
-class DefaultGroups:
-    """The two groups that every tenant has.
-
-    `rule`: when a stranger becomes a regular; `faces_left`: how many faces the tenant may still enrol; `seq`: that of
-    the gallery as they were read.
-    """
-
-    stranger: Group
-    regular: Group
-    rule: MigrationRule
-    faces_left: int
-    seq: int
-
-    def name_at(self, promotion_ms: int | None, at_ms: int) -> str:
-        """Return the name of the group that a face was in at `at_ms`. `promotion_ms`: its promotion; None: never."""
-        is_regular = promotion_ms is not None and at_ms >= promotion_ms
-        return self.regular.name if is_regular else self.stranger.name
-
-    def of_id(self, group_id: str) -> Group | None:
-        """Return the group of that id if it is one of the two."""
-        return {STRANGER: self.stranger, REGULAR: self.regular}.get(group_id)
-
-
-def events_of_full(
-    items: ItemStore, tenant: str, group: Group, camera: str, now: datetime
-) -> tuple[list[Event], list[Action]]:
-    """Return the event that a group is full, and the action that notes it; neither if one was sent within the hour.
-
-    Both belong into one transaction.
-    """
-    from chalicelib.core.webhooks import Event, EventKind  # not at the cold start of a list
-
-    item = items.get(keys.DIRECTORY, (tenant, keys.full_item(group.id)))
-    if item is not None and now - moment(item["at"]) < FULL_AGAIN_AFTER:
-        return [], []
-    at_ms = milliseconds(now)
-    id_ = f"{EventKind.GROUP_FULL}-{group.id}-{at_ms}"
-    event = Event(id_, EventKind.GROUP_FULL, now, group.name, camera, {"capacity": group.capacity})
-    return [event], [Put(keys.DIRECTORY, {"tenant": tenant, "item": keys.full_item(group.id), "at": at_ms})]
 
 
 class Groups:
@@ -286,7 +239,7 @@ class Groups:
 
     def defaults(self, tenant: Tenant) -> DefaultGroups:
         """Return the two default groups. Raises TenantNotFound: every tenant has them and cannot delete them."""
-        from chalicelib.core.visits import MigrationRule  # not at the cold start of a list
+        from chalicelib.core.visits import DefaultGroups, MigrationRule  # not at the cold start of a list
 
         names = [*map(keys.group_item, (STRANGER, REGULAR)), keys.TENANT_ITEM]
         stranger, regular, directory = self._items.get_many(keys.DIRECTORY, [(tenant.name, name) for name in names])

@@ -33,7 +33,7 @@ from chalicelib.core.users import is_users, user_of
 from chalicelib.services.captures.captures import RULES
 from chalicelib.services.commit import Change, GalleryMoved, GalleryWriter
 from chalicelib.services.models import Embedder
-from chalicelib.services.recognition.negatives import Negatives
+from chalicelib.services.recognition.recognition import Negatives
 
 CHUNK = 16
 """Faces in one transaction, and so the most work that a kill loses."""

@@ -14,7 +14,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
-from chalicelib.core.decision import MIN_QUALITY
+from chalicelib.core.decision import MIN_QUALITY, MIN_SIDE_PX
 from chalicelib.core.errors import RegularsError, StorageUnavailable, Unusable
 from chalicelib.core.ids import nonce, photo_id
 from chalicelib.core.model import Face, Picture, Template, Tenant
@@ -39,9 +39,6 @@ MAX_FACES = 40
 
 NO_JPEG = FaceJpeg(b"")
 """Of a picture of which the template alone is kept."""
-
-MIN_SIDE_PX = 32
-"""Shorter side of the smallest face box that is enrolled by itself: the template of a smaller one says little."""
 
 
 @dataclass(frozen=True)

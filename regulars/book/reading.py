@@ -20,7 +20,7 @@ from regulars.clients.v1 import V1
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
-    from chalicelib.services.sightings.arrivals import FaceArrival
+    from chalicelib.services.sightings.sightings import FaceArrival
 
 _PAGE = 100
 

@@ -13,9 +13,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from chalicelib.core.decision import DUPLICATE_FPIR, MIN_QUALITY, SAME_PICTURE, ImpostorCurve
+from chalicelib.core.decision import DUPLICATE_FPIR, MIN_QUALITY, MIN_SIDE_PX, SAME_PICTURE, ImpostorCurve
 from chalicelib.core.population import Population
-from chalicelib.services.portraits import MIN_SIDE_PX
 from chalicelib.vision.pipeline import FacePipeline
 from tests.accuracy.degrade import WAYS
 from tests.photos import PAIRS, of_24_people

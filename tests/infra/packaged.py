@@ -20,7 +20,7 @@ from bench.stand_ins import portraits
 from chalicelib import bootstrap
 from chalicelib.api.http import MAX_BODY_BYTES
 from chalicelib.core.model import Profile
-from chalicelib.services.recognition.stored import FAILS_AFTER_S
+from chalicelib.services.recognition.looking import FAILS_AFTER_S
 from chalicelib.settings import Settings
 from infra import package
 from tests.api.function_url import function_url, rekognition

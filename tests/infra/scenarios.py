@@ -22,7 +22,7 @@ from chalicelib.core.reviews import NearFace, Review, ReviewKind
 from chalicelib.core.templates import canonical
 from chalicelib.core.values import moment
 from chalicelib.services import INDEX_EVERY
-from chalicelib.services.recognition.negatives import Negatives
+from chalicelib.services.recognition.recognition import Negatives
 from chalicelib.services.sightings.reviews import review_put
 from chalicelib.services.tenants import TenantSettings
 from tests.adapters.emulated import PREFIX

@@ -30,7 +30,7 @@ from chalicelib.core.roles import Role
 from chalicelib.core.values import milliseconds, moment
 
 if TYPE_CHECKING:
-    from chalicelib.services.sightings import arrivals
+    from chalicelib.services.sightings import sightings
     from chalicelib.services.statistics.statistics import SplitBucket
 
 TOTAL = "total"
@@ -327,7 +327,7 @@ def _observation(call: Call, one: observations.Observation, face: Face | None) -
     )
 
 
-def _arrival(call: Call, one: arrivals.FaceArrival) -> FaceArrival:
+def _arrival(call: Call, one: sightings.FaceArrival) -> FaceArrival:
     first = one.first
     return FaceArrival(
         face=first.faceid,

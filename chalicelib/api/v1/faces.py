@@ -65,7 +65,7 @@ from chalicelib.core.roles import Role
 from chalicelib.core.values import moment
 
 if TYPE_CHECKING:
-    from chalicelib.services.sightings import rejection
+    from chalicelib.services.sightings import sightings
     from chalicelib.services.sightings.sightings import TimelineSighting
 
 
@@ -428,7 +428,7 @@ def _rejected_before(call: Call, body: Mapping[str, Any]) -> Rejected:
     )
 
 
-def _rejected(call: Call, rejected: rejection.Rejected) -> Rejected:
+def _rejected(call: Call, rejected: sightings.Rejected) -> Rejected:
     seen = rejected.sighting
     sighting = sighting_of(call, rejected.capture, seen, names_of(call, [seen]))
     return Rejected(sighting=sighting, face=face_of(call, rejected.face))

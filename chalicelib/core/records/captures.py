@@ -88,6 +88,9 @@ KEPT = timedelta(days=SIGHTING_DAYS)
 """Time that a capture's record is kept after the offer. A delivery after it is only an observation."""
 
 
+AGAIN = "again"
+"""The attribute of a capture that holds the sighting to be resolved again, since it was rejected."""
+
 ATTEMPTS, SENT_AT = "attempts", "sent_at"
 """Attributes of a capture without an outcome: how often it was tried again (services/captures/redrive), and when it
 was last sent again (redrive), in ms since 1970."""

@@ -2,3 +2,5 @@
 
 access. Inside: key_ring (keys, and the sessions of browsers), quotas (a day's), rates (a second's).
 """
+
+from __future__ import annotations

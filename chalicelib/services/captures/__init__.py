@@ -2,3 +2,5 @@
 
 captures: offered, listed, read. Inside: redrive (sent again, and how often one is tried), kept (how many there are).
 """
+
+from __future__ import annotations

@@ -2,3 +2,5 @@
 
 consistency: all checks of a tenant, and their repairs. Inside, a module for each subject.
 """
+
+from __future__ import annotations

@@ -16,13 +16,12 @@ from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Update, equals
-from chalicelib.core.records.captures import capture_from, capture_key
+from chalicelib.core.records.captures import AGAIN, capture_from, capture_key
 from chalicelib.core.retention import sightings_kept
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import KEPT_MS
 from chalicelib.services.consistency.consistency import Disagreement
 from chalicelib.services.consistency.statistics import every_observation
-from chalicelib.services.sightings.sighting import AGAIN
 from chalicelib.services.statistics.statistics import Statistics
 
 _AT_ONCE = 100

@@ -16,12 +16,12 @@ from chalicelib.core.ports import Action, Check, Clock, Delete, ItemStore, Updat
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.visits import visits_from
 from chalicelib.core.values import milliseconds, moment, optional
-from chalicelib.core.visits import KEPT_MS, Arrival, Arrivals, Visits
+from chalicelib.core.visits import KEPT_MS, Arrival, Arrivals, VisitPlan, Visits, arrived
 from chalicelib.services.consistency.consistency import Disagreement
 from chalicelib.services.consistency.statistics import every_observation
 from chalicelib.services.merges.merges import Merges
 from chalicelib.services.statistics.statistics import Statistics
-from chalicelib.services.visits import VisitPlan, arrived, face_update, visits_put
+from chalicelib.services.visits import face_update, visits_put
 
 _SAME = "as-it-was-read"
 _MOVING = (MergeState.MOVING, MergeState.UNDOING)

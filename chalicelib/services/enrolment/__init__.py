@@ -2,3 +2,5 @@
 
 enrolment: of one person. Inside: everybody, indexing, update, pictures.
 """
+
+from __future__ import annotations

@@ -34,7 +34,7 @@ from chalicelib.core.items import attempts
 from chalicelib.core.lazy import lazy
 from chalicelib.core.model import NO_LABELS, NO_VALUES, STRANGER, Edit, Face, Group, JournalEntry, Labels, Tenant
 from chalicelib.core.names import face_name, face_note
-from chalicelib.core.observations import Observation, ObservationKind
+from chalicelib.core.observations import Observation, ObservationKind, observed_estimates
 from chalicelib.core.pictures import Box, Estimates, Gender, PictureRules
 from chalicelib.core.ports import Action, Clock, Put, absent
 from chalicelib.core.records.faces import face_item, group_item
@@ -54,7 +54,7 @@ from chalicelib.services.groups import Groups
 from chalicelib.services.idempotency import RequestId, Requests
 from chalicelib.services.portraits import Portrait, Portraits
 from chalicelib.services.recognition.recognition import Probes
-from chalicelib.services.statistics.statistics import new_id, observed_estimates
+from chalicelib.services.statistics.statistics import new_id
 from chalicelib.services.tenants import CAPACITY_LEFT, GROUPS_LEFT, name_put
 from chalicelib.services.visits import face_put
 

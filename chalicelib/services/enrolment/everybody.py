@@ -28,8 +28,7 @@ from chalicelib.services.faces import Faces
 from chalicelib.services.groups import Groups, legal_name
 from chalicelib.services.models import TenantVision
 from chalicelib.services.portraits import NO_JPEG, Portrait, Portraits
-from chalicelib.services.recognition.known import KnownFaces
-from chalicelib.services.recognition.recognition import Probes
+from chalicelib.services.recognition.recognition import KnownFaces, Probes
 from chalicelib.services.statistics.statistics import Recorder
 from chalicelib.services.tenants import GROUPS_LEFT, NAME_FREE
 

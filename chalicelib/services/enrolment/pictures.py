@@ -37,8 +37,7 @@ from chalicelib.services.commit import Change, GalleryMoved, GalleryWriter, edit
 from chalicelib.services.faces import Faces
 from chalicelib.services.idempotency import RequestId, Requests
 from chalicelib.services.portraits import Portrait, Portraits, id_of, keys_of
-from chalicelib.services.recognition.negatives import Negatives
-from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition
+from chalicelib.services.recognition.recognition import Negatives, Probes, Recognised, Recognition
 from chalicelib.services.visits import face_put
 
 _ROUNDING = 1e-5

@@ -26,7 +26,7 @@ from chalicelib.core.items import directory_of, every, write
 from chalicelib.core.local_time import Span
 from chalicelib.core.merges import IN_FLIGHT
 from chalicelib.core.model import Face, Tenant
-from chalicelib.core.observations import Observation, ObservationKind
+from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import BlobStore, Clock, Delete, ItemStore, Put, Queue, Update, absent, equals
 from chalicelib.core.records.erasures import COUNT, erasure_from, erasure_item
@@ -37,7 +37,7 @@ from chalicelib.core.values import milliseconds, time_text
 from chalicelib.services.audit.audit import Audit
 from chalicelib.services.erasure.traces import Shown, Traces
 from chalicelib.services.merges.merges import Merges
-from chalicelib.services.statistics.statistics import ChangedObservation, Statistics
+from chalicelib.services.statistics.statistics import Statistics
 
 _A_TRANSACTION = 20
 """Observations that get another name in one transaction: each is deleted and put anew."""

@@ -21,7 +21,7 @@ from chalicelib.services.groups import Groups
 from chalicelib.services.idempotency import OK, PARTIAL, RECORDED, Answer, RequestId, Requests
 from chalicelib.services.merges.merges import Merges
 from chalicelib.services.portraits import Portraits
-from chalicelib.services.recognition.negatives import Negatives
+from chalicelib.services.recognition.recognition import Negatives
 
 CHUNK = 40
 _ACTIONS = 90

@@ -2,3 +2,5 @@
 
 joining. Inside: likeness, which compares faces and decides nothing.
 """
+
+from __future__ import annotations

@@ -22,9 +22,8 @@ from chalicelib.core.ports import Item, ItemStore, Put
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.values import known
 from chalicelib.services.faces import Faces
-from chalicelib.services.joining.joining import Joining
+from chalicelib.services.joining.joining import Joining, JoiningOfVisits
 from chalicelib.services.joining.likeness import Likeness
-from chalicelib.services.joining.same_visit import JoiningOfVisits
 
 STOPS_AT_S = 20.0
 """Time that must be left to look at some more faces."""

@@ -2,29 +2,42 @@
 
 A face whose pictures are few is often not found by its next picture, which then becomes a face of its own. When either
 has more pictures, their means show that they are one.
+
+A poor picture that a camera took before the better one of the same visit is a stranger, too, where Ingest would have
+taken it for the face that the visit surely shows (SameVisit in recognition). It is compared in the same way afterwards.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 from typing import TYPE_CHECKING
 
+from chalicelib.core import keys
+from chalicelib.core.captures import Camera, Capture, SeenFace, parts_of_sighting
 from chalicelib.core.chores import Chore, unless
-from chalicelib.core.decision import is_one_person
-from chalicelib.core.errors import Busy, ConditionFailed, LimitReached
+from chalicelib.core.decision import Verdict, is_one_person
+from chalicelib.core.errors import Busy, CameraNotFound, ConditionFailed, LimitReached
 from chalicelib.core.items import attempts
 from chalicelib.core.lazy import lazy
+from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.merges import Merge
-from chalicelib.core.model import REGULAR, STRANGER, Tenant
+from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Tenant
+from chalicelib.core.observations import Observation, ObservationKind
+from chalicelib.core.pictures import Box, DetectedFace
 from chalicelib.core.ports import ItemStore
+from chalicelib.core.records.captures import capture_from, capture_key
+from chalicelib.core.records.observations import observation_from
 from chalicelib.core.templates import compared, vector
+from chalicelib.core.values import milliseconds
+from chalicelib.core.visits import FaceVisits
+from chalicelib.services.cameras import Cameras
 from chalicelib.services.faces import Faces
 from chalicelib.services.joining.likeness import Likeness, Pair
 from chalicelib.services.merges.merges import MAX_MERGES, Merges
-from chalicelib.services.recognition.negatives import Negatives
-from chalicelib.services.visits import FaceVisits, FaceVisitsStore
+from chalicelib.services.recognition.recognition import Negatives, Recognised, SameVisit
+from chalicelib.services.visits import FaceVisitsStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,6 +45,7 @@ if TYPE_CHECKING:
     from chalicelib.core.model import JournalEntry
     from chalicelib.services.cameras import Cameras
     from chalicelib.services.joining.chore import JoiningChore
+    from chalicelib.services.merges.merges import Merges
     from chalicelib.services.recognition.recognition import Recognition
 
 _FREE = frozenset({STRANGER, REGULAR})
@@ -57,10 +71,12 @@ class Joining:
     @lazy
     def chore(self) -> JoiningChore:
         from chalicelib.services.joining.chore import JoiningChore
-        from chalicelib.services.joining.same_visit import JoiningOfVisits
 
         visits = JoiningOfVisits(self.items, self.cameras, self.recognition.same_visit, self)
         return JoiningChore(self.items, self.faces, self.likeness, self, visits=visits, tail=self.tail)
+
+    def chores(self) -> tuple[Chore, ...]:
+        return (Chore("joining", lambda one: unless(self.chore.tenant(one.tenant, one.left_s))),)
 
     def look(self, tenant: Tenant, faceid: str) -> tuple[Merge, ...]:
         """Join the face with those that are surely the same person, and say which merges that were, in their order.
@@ -138,9 +154,6 @@ class Joining:
         negatives = Negatives(self.items)
         return any(negatives.turn_down(tenant.name, held.face, row, tenant.model, float(own @ row)) for row in rows)
 
-    def chores(self) -> tuple[Chore, ...]:
-        return (Chore("joining", lambda one: unless(self.chore.tenant(one.tenant, one.left_s))),)
-
 
 def _is_sure(pair: Pair, both: Sequence[FaceVisits]) -> bool:
     if pair.decision.by is not None:
@@ -164,3 +177,53 @@ def _survivor_first(one: FaceVisits, other: FaceVisits) -> tuple[FaceVisits, Fac
         key=lambda held: (held.is_grouped_by_visits, not held.face.name, held.face.enrolled_at, held.face.faceid),
     )
     return first, second
+
+
+_NOBODY = Recognised(None, Verdict(None, False, Decision(None, 1.0, 0)), 0)
+
+
+@dataclass
+class JoiningOfVisits:
+    items: ItemStore
+    cameras: Cameras
+    same_visit: SameVisit
+    joining: Joining
+
+    def look(self, tenant: Tenant, face: Face) -> Merge | None:
+        """Join a face that was seen only once with the face that the same visit surely shows. Raises Busy."""
+        if face.arrive_count != 1 or len(face.pictures) != 1 or face.last_arrival_at is None:
+            return None
+        sightings = list(self._began(tenant.name, face))
+        if len(sightings) != 1:
+            return None
+        capture = self._capture(tenant.name, sightings[0])
+        template = next((one for one in face.templates if one.model == tenant.model), None)
+        if capture is None or template is None:
+            return None
+        nowhere = DetectedFace(Box(0, 0, 0, 0), (), 0.0)
+        seen = SeenFace(nowhere, template, face.estimates, "")
+        camera = self._camera(tenant, capture)
+        found = self.same_visit.recognise(tenant, camera, capture, seen, others=(), found=_NOBODY)
+        if found.face is None:
+            return None
+        return self.joining.decide(tenant, Pair(face, found.face, found.decision))
+
+    def _began(self, tenant: str, face: Face) -> Iterator[Observation]:
+        """Yield the face's sightings at the moment when its last arrival began."""
+        at_ms = milliseconds(face.last_arrival_at) if face.last_arrival_at else 0
+        low, high = keys.observation_range(at_ms, at_ms)
+        page = self.items.query(keys.OBSERVATIONS, keys.observations(tenant, at_ms // DAY_MS), low=low, high=high)
+        for one in map(observation_from, page.items):
+            if one.faceid == face.faceid and one.kind is ObservationKind.SIGHTING:
+                yield one
+
+    def _capture(self, tenant: str, sighting: Observation) -> Capture | None:
+        capture_id, _ = parts_of_sighting(sighting.id)
+        item = self.items.get(keys.CAPTURES, capture_key(tenant, sighting.camera, capture_id))
+        return None if item is None else capture_from(item)
+
+    def _camera(self, tenant: Tenant, capture: Capture) -> Camera:
+        try:
+            return self.cameras.get(tenant, capture.camera_id)
+        except CameraNotFound:
+            return Camera(capture.camera_id, capture.camera_id, capture.captured_at)

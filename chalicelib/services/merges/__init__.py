@@ -2,3 +2,5 @@
 
 merges. Inside: merging, undo, observations (what happens to statistics), records (and suggestions).
 """
+
+from __future__ import annotations

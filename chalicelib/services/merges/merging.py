@@ -24,7 +24,7 @@ from chalicelib.core.model import MAX_PICTURES, REGULAR, STRANGER, Face, Negativ
 from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Put, absent, equals
 from chalicelib.core.records.merges import merge_item
 from chalicelib.core.values import milliseconds
-from chalicelib.core.visits import KEPT_MS, Arrivals, MigrationRule, Promotion, Visits
+from chalicelib.core.visits import KEPT_MS, Arrivals, FaceVisits, MigrationRule, Promotion, VisitPlan, Visits, arrived
 from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services.commit import Change, GalleryWriter, deleted, edited
 from chalicelib.services.faces import held_again, is_faceid, name_deletes, renamed
@@ -33,17 +33,8 @@ from chalicelib.services.merges.merges import MAX_MERGES
 from chalicelib.services.merges.observations import REQUEST_S, ObservationMover
 from chalicelib.services.merges.records import MergeRecords
 from chalicelib.services.portraits import Portraits, keys_of
-from chalicelib.services.recognition.negatives import MAX_NEGATIVES, Negatives
-from chalicelib.services.visits import (
-    FACE_SAME,
-    VISITS_SAME,
-    FaceVisits,
-    FaceVisitsStore,
-    VisitPlan,
-    arrived,
-    face_put,
-    visits_put,
-)
+from chalicelib.services.recognition.recognition import MAX_NEGATIVES, Negatives
+from chalicelib.services.visits import FACE_SAME, VISITS_SAME, FaceVisitsStore, face_put, visits_put
 from chalicelib.services.webhooks import Outbox
 
 

@@ -23,15 +23,16 @@ from chalicelib.core.items import attempts, write
 from chalicelib.core.local_time import Span
 from chalicelib.core.merges import IN_FLIGHT, UNDONE_WITHIN, Merge, MergeState
 from chalicelib.core.model import Face, Tenant
-from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind, Passage
+from chalicelib.core.observations import ChangedObservation, Observation, ObservationFilter, ObservationKind, Passage
 from chalicelib.core.ports import Action, Check, Clock, Delete, ItemStore, Update, at_least, equals
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import STORABLE, observation_from
 from chalicelib.core.values import milliseconds
+from chalicelib.core.visits import FaceVisits, named_by
 from chalicelib.services.merges.records import MergeRecords
 from chalicelib.services.portraits import Portraits
-from chalicelib.services.statistics.statistics import ChangedObservation, Statistics
-from chalicelib.services.visits import FaceVisits, FaceVisitsStore, named_by, visits_put
+from chalicelib.services.statistics.statistics import Statistics
+from chalicelib.services.visits import FaceVisitsStore, visits_put
 
 REQUEST_S = 15.0
 """How long a request moves observations. The next request, or the sweep, moves the rest."""

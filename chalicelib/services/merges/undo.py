@@ -34,7 +34,7 @@ from chalicelib.core.records.observations import STORABLE
 from chalicelib.core.records.visits import visits_item
 from chalicelib.core.templates import compared
 from chalicelib.core.values import milliseconds
-from chalicelib.core.visits import Arrivals, Visits
+from chalicelib.core.visits import Arrivals, FaceVisits, VisitPlan, Visits, arrived
 from chalicelib.services.commit import TENANT_ROOM, Change, GalleryWriter, edited, limited_groups
 from chalicelib.services.faces import held_again, name_puts, renamed
 from chalicelib.services.groups import Groups
@@ -44,9 +44,9 @@ from chalicelib.services.merges.observations import REQUEST_S, FaceObservations,
 from chalicelib.services.merges.records import MergeRecords, said_two
 from chalicelib.services.models import Embedder, TenantVision
 from chalicelib.services.portraits import Portraits
-from chalicelib.services.recognition.negatives import Negatives
+from chalicelib.services.recognition.recognition import Negatives
 from chalicelib.services.statistics.statistics import Statistics
-from chalicelib.services.visits import FaceVisits, FaceVisitsStore, VisitPlan, arrived, face_put, visits_put
+from chalicelib.services.visits import FaceVisitsStore, face_put, visits_put
 
 _RETURNED = "merged-face-free"
 

@@ -1,4 +1,6 @@
 """Who is it? A search finds candidates for each probe; the threshold and the negatives decide.
 
-recognition, identify, negatives
+recognition (with negatives, and evidence of the same visit), identify, looking, ranking, verification
 """
+
+from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from chalicelib.core.decision import comparable
 from chalicelib.core.errors import Unusable
 from chalicelib.core.model import NO_LABELS, Decision, Face, Group, Labels, Tenant
-from chalicelib.core.observations import Observation, ObservationKind
+from chalicelib.core.observations import Observation, ObservationKind, observed_estimates
 from chalicelib.core.pictures import Box, Estimates, PictureRules
 from chalicelib.core.ports import Clock, Vision
 from chalicelib.core.telemetry import stage
@@ -20,7 +20,7 @@ from chalicelib.services.faces import Faces
 from chalicelib.services.groups import Groups
 from chalicelib.services.models import TenantVision, embedded, examined
 from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition, settled, template_of
-from chalicelib.services.statistics.statistics import Recorder, new_id, observed_estimates
+from chalicelib.services.statistics.statistics import Recorder, new_id
 
 if TYPE_CHECKING:
     import numpy as np

@@ -22,8 +22,7 @@ from chalicelib.core.users import User, gallery_group, id_of, is_users
 from chalicelib.core.values import known
 from chalicelib.services.faces import Faces
 from chalicelib.services.models import TenantVision
-from chalicelib.services.recognition.negatives import Negatives
-from chalicelib.services.recognition.recognition import read_faces, settled, template_of
+from chalicelib.services.recognition.recognition import Negatives, read_faces, settled, template_of
 
 if TYPE_CHECKING:
     import numpy as np

@@ -1,23 +1,33 @@
 """The decision whose face a probe is. Searches and sightings both take it from here.
 
-When a score is a match: core/decision. Which face a candidate is not: negatives.
+When a score is a match: core/decision. Beside the search itself:
+
+- Negatives: pictures a user rejected for a face. A probe closer to a negative than to the face does not match it.
+- KnownFaces: whether somebody is enrolled already. A face that would be enrolled twice is worse than a missed search,
+  so this needs more likeness: DUPLICATE_FPIR.
+- SameVisit: a face that was surely seen a moment before or after is recognised by a lower score. A search compares with
+  the whole gallery, so a poor picture of a known person may miss the threshold that so many faces ask for. If the same
+  camera surely saw that person within a minute, or on the same track, only the few faces that were seen there are in
+  question, and the threshold is that of so small a gallery (core/decision).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from chalicelib.core import acts
-from chalicelib.core.captures import Camera, SeenFace
-from chalicelib.core.decision import OperatingPoint, Verdict, is_match
+from chalicelib.core import acts, keys
+from chalicelib.core.captures import Camera, Capture, CaptureState, SeenFace, captured_ms, sighting_id
+from chalicelib.core.decision import DUPLICATE_FPIR, OperatingPoint, Verdict, comparable, is_match, visit_verdict
 from chalicelib.core.errors import Busy, FaceNotFound
-from chalicelib.core.items import attempts
+from chalicelib.core.items import attempts, every, write, write_in_parts
 from chalicelib.core.lazy import lazy
-from chalicelib.core.model import DEFAULT_GROUPS, Candidate, Decision, Face, Template, Tenant
-from chalicelib.core.ports import ItemStore
+from chalicelib.core.model import DEFAULT_GROUPS, Candidate, Decision, Face, Group, Negative, Template, Tenant
+from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, Update, exists
+from chalicelib.core.records.captures import capture_from
+from chalicelib.core.records.faces import template_items, templates_from
 from chalicelib.core.records.sighting_entries import decision_said
 from chalicelib.core.search import FaceSearch, SearchRequest, verdicts
 from chalicelib.core.telemetry import stage
@@ -25,7 +35,6 @@ from chalicelib.core.templates import of_model, vector
 from chalicelib.services.commit import GalleryMoved
 from chalicelib.services.faces import Faces
 from chalicelib.services.models import TenantVision
-from chalicelib.services.recognition.negatives import CANDIDATES, Negatives
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -37,11 +46,8 @@ if TYPE_CHECKING:
     from chalicelib.services.groups import Groups
     from chalicelib.services.idempotency import Requests
     from chalicelib.services.recognition.identify import Identify
-    from chalicelib.services.recognition.known import KnownFaces
-    from chalicelib.services.recognition.looking import Looking
+    from chalicelib.services.recognition.looking import Looking, StoredPictures
     from chalicelib.services.recognition.ranking import Ranking
-    from chalicelib.services.recognition.same_visit import SameVisit
-    from chalicelib.services.recognition.stored import StoredPictures
     from chalicelib.services.recognition.verification import Verification
     from chalicelib.services.statistics.statistics import Statistics
 
@@ -49,6 +55,24 @@ Find = Callable[[Tenant, str], Face | None]
 _Found = TypeVar("_Found")
 
 _TRIES = 5
+
+
+CANDIDATES = 5
+"""Candidates that a search asks for, so that another one is left if a negative turns the best down."""
+
+MAX_NEGATIVES = 20
+"""The most negatives of one face. A face that is mistaken more often needs a better picture."""
+
+MINUTE_MS = 60_000
+
+TRACK_MS = 300_000
+"""Captures of one track that are further apart are no evidence: a camera may use a track's name again."""
+
+NEAREST = 4
+"""Faces that a picture is compared with: those on its track, then those seen nearest in time. More do not stand before
+one camera at one moment, and in a stream of people each would be one more chance of a false match."""
+
+_MOST_CAPTURES = 100
 
 
 @dataclass(frozen=True)
@@ -100,14 +124,10 @@ class Recognition:
 
     @lazy
     def same_visit(self) -> SameVisit:
-        from chalicelib.services.recognition.same_visit import SameVisit
-
         return SameVisit(self.items, self.faces, self.tenant_vision)
 
     @lazy
     def known(self) -> KnownFaces:
-        from chalicelib.services.recognition.known import KnownFaces
-
         return KnownFaces(self.items, self.faces, self.tenant_vision, self.search)
 
     @lazy
@@ -147,7 +167,7 @@ class Recognition:
 
     @lazy
     def stored_pictures(self) -> StoredPictures:
-        from chalicelib.services.recognition.stored import StoredPictures
+        from chalicelib.services.recognition.looking import StoredPictures
 
         return StoredPictures(self.objects, self.own)
 
@@ -282,3 +302,264 @@ def searched(camera: Camera) -> list[str] | None:
     if camera.group_ids is None:
         return None
     return list(dict.fromkeys([*camera.group_ids, *DEFAULT_GROUPS]))
+
+
+class Negatives:
+    def __init__(self, items: ItemStore) -> None:
+        self._items = items
+
+    def turn_down(self, tenant: str, face: Face, probe: NDArray[np.float32], model: str, score: float) -> bool:
+        """Return whether the probe is closer to one of the face's negatives than to the face.
+
+        `probe`: a unit vector of `model`; `score`: its score with the face.
+        """
+        if not face.negatives:
+            return False
+        return any(
+            float(vector(template) @ probe) > score
+            for one in self.of_face(tenant, face.faceid)
+            for template in one.templates
+            if template.model == model
+        )
+
+    def of_face(self, tenant: str, faceid: str) -> list[Negative]:
+        """Read the face's negatives in the order of their sightings, oldest first."""
+        return [_negative_from(item) for item in self._stored(tenant, *keys.negatives_range(faceid))]
+
+    def every(self, tenant: str) -> Iterator[tuple[str, Negative]]:
+        """Yield (faceid, negative) for all negatives of the tenant."""
+        for item in self._stored(tenant):
+            yield keys.parts_of_negative(item["id"])[0], _negative_from(item)
+
+    def add_template(self, tenant: str, faceid: str, negative: Negative, template: Template) -> None:
+        """Add a template of one more model. Raises ConditionFailed if the negative was deleted meanwhile."""
+        key = (tenant, keys.negative(faceid, negative.sighting_id))
+        templates = template_items((*negative.templates, template))
+        write(self._items, [Update(keys.NEGATIVES, key, (exists("negative-there"),), set={"templates": templates})])
+
+    def of_sighting(self, tenant: str, faceid: str, sighting_id: str) -> Negative | None:
+        return next((one for one in self.of_face(tenant, faceid) if one.sighting_id == sighting_id), None)
+
+    def deletes(self, tenant: str, face: Face) -> list[Action]:
+        """Return the actions that delete the face's negatives, for the transaction that deletes the face."""
+        if not face.negatives:
+            return []
+        return [self.forgotten(tenant, face.faceid, one.sighting_id) for one in self.of_face(tenant, face.faceid)]
+
+    def forget(self, tenant: str, faces: Iterable[Face]) -> None:
+        """Delete the negatives of faces that are about to be deleted."""
+        for face in faces:
+            write_in_parts(self._items, self.deletes(tenant, face))
+
+    def remembered(self, tenant: str, faceid: str, negative: Negative) -> Action:
+        """Return the action that stores a negative. The same transaction must raise the face's `negatives` by 1."""
+        item: Item = {
+            "tenant": tenant,
+            "id": keys.negative(faceid, negative.sighting_id),
+            "templates": template_items(negative.templates),
+            "camera": negative.camera,
+        }
+        return Put(keys.NEGATIVES, item)
+
+    def forgotten(self, tenant: str, faceid: str, sighting_id: str) -> Action:
+        """Return the action that deletes a negative. The same transaction must lower the face's `negatives` by 1."""
+        return Delete(keys.NEGATIVES, (tenant, keys.negative(faceid, sighting_id)))
+
+    def _stored(self, tenant: str, low: str | None = None, high: str | None = None) -> Iterator[Item]:
+        return every(self._items, keys.NEGATIVES, tenant, low=low, high=high)
+
+
+def _negative_from(item: Item) -> Negative:
+    sighting_id = keys.parts_of_negative(item["id"])[1]
+    return Negative(sighting_id, templates_from(item["templates"]), item["camera"])
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A sighting that surely shows a face, beside a capture."""
+
+    faceid: str
+    sighting_id: str
+    same_track: bool
+    apart_ms: int
+
+
+@dataclass
+class SameVisit:
+    items: ItemStore
+    faces: Faces
+    tenant_vision: TenantVision
+
+    def recognise(
+        self,
+        tenant: Tenant,
+        camera: Camera,
+        capture: Capture,
+        seen: SeenFace,
+        *,
+        others: Sequence[SeenFace],
+        found: Recognised,
+        not_face: str | None = None,
+    ) -> Recognised:
+        """Return `found`, what a search says of a seen face; if that is nobody, the face of the same visit that it is.
+
+        `others`: the picture's other faces. If one of them is more like that face, or is that face already, this one
+        is not. Nor is it if the search found a face that it is more like, nor `not_face`, nor against a negative.
+        """
+        if found.face is not None or not comparable(seen.estimates.quality):
+            return found
+        taken = {not_face, *(one.faceid for one in capture.sightings)}
+        beside = self.beside(tenant, capture, alone=not others and len(capture.sightings) <= 1)
+        groups = searched(camera)
+        rated = [
+            (score, face.faceid, face)
+            for face, _ in beside.values()
+            if face.faceid not in taken
+            and (groups is None or face.group_id in groups)
+            and (score := score_with(face, seen.template)) is not None
+        ]
+        nearest = found.verdict.candidate
+        if not rated or (nearest is not None and nearest.faceid not in {max(rated)[1], *taken}):
+            return found
+        score, _, face = max(rated)
+        verdict = self._verdict(seen, face, score, beside[face.faceid][1], found)
+        if not verdict.match or any((score_with(face, one.template) or 0.0) > score for one in others):
+            return found
+        if self._is_turned_down(tenant, face, seen, score):
+            return found
+        return Recognised(face, verdict, found.seq)
+
+    def beside(self, tenant: Tenant, capture: Capture, *, alone: bool) -> dict[str, tuple[Face, Shown]]:
+        """Return the faces that other captures of the same visit surely show, by id, each with its best evidence.
+
+        They are the NEAREST at most. A sighting surely shows a face if its score was enough by itself, or if the face
+        was made from it. `alone`: whether the capture shows one face only. A track says whose it is only if both do.
+        """
+        shown = sorted(self._shown(tenant.name, capture, alone), key=lambda one: (not one.same_track, one.apart_ms))
+        if not shown:
+            return {}
+        faces = self.faces.by_id(tenant, (one.faceid for one in shown))
+        merged = [one for one in shown if one.faceid not in faces]
+        if merged:  # a capture keeps what it was resolved to, an observation follows its face
+            shown_now = self._observed(tenant.name, merged)
+            shown = [replace(one, faceid=shown_now.get(one.sighting_id, one.faceid)) for one in shown]
+            faces |= self.faces.by_id(tenant, shown_now.values())
+        best: dict[str, tuple[Face, Shown]] = {}
+        for one in shown:
+            if one.faceid in faces and len(best) < NEAREST:
+                best.setdefault(one.faceid, (faces[one.faceid], one))
+        return best
+
+    def _shown(self, tenant: str, capture: Capture, alone: bool) -> Iterator[Shown]:
+        """Yield what the camera's captures of the same visit surely show."""
+        at_ms, reach_ms = captured_ms(capture.id), TRACK_MS if capture.track and alone else MINUTE_MS
+        low, high = keys.capture_range(max(at_ms - reach_ms, 0), min(at_ms + reach_ms, keys.LAST_MS))
+        partition = keys.captures(tenant, capture.camera_id)
+        page = self.items.query(keys.CAPTURES, partition, low=low, high=high, reverse=True, limit=_MOST_CAPTURES)
+        for other in map(capture_from, page.items):
+            apart_ms = abs(captured_ms(other.id) - at_ms)
+            same_track = alone and capture.track == other.track != "" and _shows_one_face(other)
+            if other.id == capture.id or not (same_track or apart_ms <= MINUTE_MS):
+                continue
+            for one in other.sightings:
+                if one.faceid is not None and (one.decision is None or one.decision.by is None):
+                    yield Shown(one.faceid, sighting_id(other.id, one.number), same_track, apart_ms)
+
+    def _observed(self, tenant: str, shown: Sequence[Shown]) -> dict[str, str]:
+        """Return the faces that these sightings are of now, by the sightings' ids."""
+        places = [keys.observation(tenant, captured_ms(one.sighting_id), one.sighting_id) for one in shown]
+        items = self.items.get_many(keys.OBSERVATIONS, places)
+        return {one.sighting_id: item["faceid"] for one, item in zip(shown, items, strict=True) if item is not None}
+
+    def _verdict(self, seen: SeenFace, face: Face, score: float, shown: Shown, found: Recognised) -> Verdict:
+        vision, own = self.tenant_vision.of(seen.template.model), of_model(face.templates, seen.template.model)
+        demand = 0.0 if own is None else vision.population.demand(vector(seen.template), vector(own))
+        return visit_verdict(
+            vision.impostor_curve,
+            Candidate(face.faceid, face.group_id, score),
+            demand,
+            same_track=shown.same_track,
+            beside=shown.sighting_id,
+            gallery_size=found.verdict.decision.gallery_size,
+        )
+
+    def _is_turned_down(self, tenant: Tenant, face: Face, seen: SeenFace, score: float) -> bool:
+        probe, model = vector(seen.template), seen.template.model
+        return Negatives(self.items).turn_down(tenant.name, face, probe, model, score)
+
+
+def score_with(face: Face, template: Template) -> float | None:
+    """Return the score of a template with a face; None if the face has none of its model."""
+    own = of_model(face.templates, template.model)
+    return None if own is None else float(vector(own) @ vector(template))
+
+
+def _shows_one_face(capture: Capture) -> bool:
+    return capture.state is CaptureState.RESOLVED and len(capture.sightings) == 1
+
+
+@dataclass(frozen=True)
+class KnownFace:
+    """A face that is enrolled already, the score of the probe that is its, and the threshold that this reached."""
+
+    face: Face
+    score: float
+    threshold: float
+
+    def is_probe(self, quality: float | None) -> bool:
+        """Return whether a probe of this quality is so surely the face."""
+        return is_match(self.score, self.threshold, quality, self.face.estimates.quality)
+
+
+@dataclass(frozen=True)
+class Known:
+    """For each probe the face that it is, or None. They hold while the gallery is at `seq`."""
+
+    faces: list[KnownFace | None]
+    seq: int
+
+
+@dataclass
+class KnownFaces:
+    items: ItemStore
+    faces: Faces
+    tenant_vision: TenantVision
+    search: Callable[[], FaceSearch]
+
+    def of(self, tenant: Tenant, probes: Probes, group: Group | None = None) -> Known:
+        """Find for each probe the face of the group, or of any group, that it is, if no negative turns it down.
+
+        Raises GalleryMoved if a candidate was deleted or moved after the search (search again), WrongModel.
+        """
+        vision, limit = self.tenant_vision.of(probes.model), 1
+        decides = OperatingPoint(vision.impostor_curve, DUPLICATE_FPIR)
+        group_ids = None if group is None else [group.id]
+        while True:
+            request = SearchRequest(probes.model, probes.vectors, group_ids, limit, decides, templates=True)
+            answer = self.search().search(tenant.name, request)
+            judged = verdicts(answer, decides, vision.population, probes.vectors)
+            above = [[(c, one) for one in theirs if (c := one.candidate) and one.match] for theirs in judged]
+            faces = read_faces(self.faces, tenant, (one for found in above for one, _ in found))
+            left = [
+                [
+                    KnownFace(face, one.score, verdict.decision.threshold)
+                    for one, verdict in found
+                    if not self._turned_down(tenant, face := faces[one.faceid], probes.model, probe, one)
+                ]
+                for found, probe in zip(above, probes.vectors, strict=True)
+            ]
+            if limit == CANDIDATES or list(map(len, left)) == list(map(len, above)):
+                break
+            limit = CANDIDATES
+        return Known(
+            [
+                found[0] if found and found[0].is_probe(quality) else None
+                for found, quality in zip(left, probes.qualities, strict=True)
+            ],
+            answer.seq,
+        )
+
+    def _turned_down(
+        self, tenant: Tenant, face: Face, model: str, probe: NDArray[np.float32], candidate: Candidate
+    ) -> bool:
+        return Negatives(self.items).turn_down(tenant.name, face, probe, model, candidate.score)

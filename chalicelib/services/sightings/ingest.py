@@ -1,6 +1,6 @@
 """Resolution of stored captures: each face is matched, remembered as a stranger, or skipped, exactly once.
 
-How often a capture is tried before it is parked: captures/redrive.
+How often a capture is tried before it is parked: captures/attempts.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from urllib.parse import unquote_plus
 from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.captures import SENT_AGAIN, Camera, Capture, CaptureState, Resolution, SeenFace
-from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import (
     Busy,
     CameraNotFound,
@@ -30,35 +29,23 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.items import attempts, write
 from chalicelib.core.model import Face, Tenant
-from chalicelib.core.pictures import FaceJpeg, Quality
+from chalicelib.core.pictures import FaceJpeg
 from chalicelib.core.ports import Beside, BlobStore, Clock, Item, ItemStore, Update, equals, exists
-from chalicelib.core.records.captures import capture_from, capture_key, seen_from, seen_item, sides_fields
+from chalicelib.core.records.captures import AGAIN, capture_from, capture_key, seen_from, seen_item, sides_fields
 from chalicelib.core.reviews import NearFace
+from chalicelib.core.sighting import NoRoom, OpenSighting, resolve
 from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
+from chalicelib.core.visits import FaceVisits
 from chalicelib.services.cameras import Cameras
-from chalicelib.services.captures.captures import Reading
-from chalicelib.services.captures.kept import Unpictured
-from chalicelib.services.captures.redrive import Attempts
+from chalicelib.services.captures.captures import Captures, Reading
 from chalicelib.services.commit import GalleryMoved
 from chalicelib.services.faces import shown_to
 from chalicelib.services.models import TenantVision
-from chalicelib.services.portraits import MIN_SIDE_PX
-from chalicelib.services.recognition.negatives import CANDIDATES
-from chalicelib.services.recognition.recognition import Recognised, Recognition
-from chalicelib.services.recognition.same_visit import SameVisit
-from chalicelib.services.sightings.learning import Learning
-from chalicelib.services.sightings.sighting import (
-    AGAIN,
-    OpenSighting,
-    Overtaken,
-    SightingCommit,
-    corrected,
-    progress_update,
-)
-from chalicelib.services.sightings.strangers import NoRoom, Strangers
+from chalicelib.services.recognition.recognition import CANDIDATES, Recognised, Recognition, SameVisit
+from chalicelib.services.sightings.reading import SightingReader, corrected
+from chalicelib.services.sightings.writing import STEP, Overtaken, Prepared, SightingWriter, progress_update
 from chalicelib.services.statistics.statistics import OBSERVATION_NEW
 from chalicelib.services.tenants import Tenants
-from chalicelib.services.visits import FaceVisits
 
 _log = logging.getLogger(__name__)
 
@@ -71,14 +58,12 @@ class Ingest:
     uploads: BlobStore
     tenants: Tenants
     cameras: Cameras
-    attempts: Attempts
+    captures: Captures
     tenant_vision: TenantVision
     recognition: Recognition
     same_visit: SameVisit
-    commit: SightingCommit
-    strangers: Strangers
-    learning: Learning
-    unpictured: Unpictured
+    reader: SightingReader
+    writer: SightingWriter
     clock: Clock
     beside: Beside
 
@@ -104,12 +89,12 @@ class Ingest:
     def _counted(self, tenant_name: str, camera_id: str, capture_id: str) -> None:
         """Resolve the capture, and count the attempt unless an error of core.errors ended it: that is no fault of the
         picture, which parks the capture instead."""
-        if not self.attempts.begin(tenant_name, camera_id, capture_id):
+        if not self.captures.attempts.begin(tenant_name, camera_id, capture_id):
             return
         try:
             self.capture(tenant_name, camera_id, capture_id)
         except RegularsError:
-            self.attempts.give_back(tenant_name, camera_id, capture_id)
+            self.captures.attempts.give_back(tenant_name, camera_id, capture_id)
             raise
 
     def capture(self, tenant_name: str, camera_id: str, capture_id: str) -> Capture:
@@ -129,7 +114,7 @@ class Ingest:
                     capture = self._as_it_is(tenant, camera_id, capture_id, picture)
             except (Overtaken, WrongModel):
                 continue
-            self.unpictured.forget(tenant, capture)
+            self.captures.unpictured.forget(tenant, capture)
             return capture
         raise Busy("another worker is at this capture: deliver it again in a moment")
 
@@ -199,39 +184,93 @@ class Ingest:
         except ConditionFailed as error:
             raise Overtaken from error
 
-    def _face(self, open_sighting: OpenSighting, reading: Reading) -> Capture:
-        """Search and commit. Search again if the gallery changed in between."""
-        if open_sighting.seen.spoof:
-            return self.commit.skipped(open_sighting, open_sighting.seen.spoof)
+    def _face(self, one: OpenSighting, reading: Reading) -> Capture:
+        """Search, decide and write. Search again if the gallery changed in between."""
+        if one.seen.spoof:
+            return self.writer.skipped(one, one.seen.spoof)
 
         held: dict[str, FaceVisits] = {}
-        search = self._search(open_sighting, [one for one in reading.faces if one is not open_sighting.seen], held)
-
-        def crop() -> FaceJpeg:
-            return reading.crop(open_sighting.seen)
-
+        search = self._search(one, [other for other in reading.faces if other is not one.seen], held)
+        crop = partial(reading.crop, one.seen)
         for _ in attempts():
             try:
                 found = search()
                 if found.face is not None:
-                    if open_sighting.is_uncertain(found.decision):
-                        open_sighting = replace(open_sighting, near=self._near(open_sighting))
-                    taught = partial(self.learning.taught, open_sighting, found.decision, crop)
-                    faceid = found.face.faceid
-                    return self.commit.matched(open_sighting, faceid, found.decision, taught, held.get(faceid))
-                reason = _unworthy(open_sighting)
-                if reason:
-                    return self.commit.skipped(open_sighting, reason, found.decision)
-                return self.strangers.create(open_sighting, crop(), search)
+                    return self._known(one, found, held.get(found.face.faceid), crop)
+                if one.unworthy:
+                    return self.writer.skipped(one, one.unworthy, found.decision)
+                return self._new(one, crop(), search)
             except GalleryMoved:
                 continue
             except NoRoom:
-                return self.commit.skipped(open_sighting, "the group of strangers is full, and nobody could go for it")
+                return self.writer.skipped(one, "the group of strangers is full, and nobody could go for it")
             except ConditionFailed as error:
+                if STEP in error.names:
+                    raise Overtaken from error
                 if OBSERVATION_NEW not in error.names:
                     raise
-                return self.commit.skipped(open_sighting, "this sighting was counted before")
+                return self.writer.skipped(one, "this sighting was counted before")
         raise Busy("the faces that this one is like are changed all the time: deliver this capture again in a moment")
+
+    def _known(
+        self, one: OpenSighting, found: Recognised, held: FaceVisits | None, crop: Callable[[], FaceJpeg]
+    ) -> Capture:
+        """Record a sighting of a known face. `held`: the face as it was read.
+
+        Raises GalleryMoved if the face was deleted meanwhile, ConditionFailed (STEP, OBSERVATION_NEW), Busy; WrongModel
+        if it is to learn.
+        """
+        assert found.face is not None  # noqa: S101 -- the caller has looked
+        if one.is_uncertain(found.decision):
+            one = replace(one, near=self._near(one))
+        for _ in attempts():
+            held = held or self.reader.visits.read(one.tenant, found.face.faceid)
+            if held is None:
+                raise GalleryMoved
+            outcome = resolve(self.reader.of_known(one, held, found.decision))
+            try:
+                self.writer.known(outcome, crop)
+            except ConditionFailed as error:
+                if STEP in error.names or OBSERVATION_NEW in error.names:
+                    raise
+                held = None  # it was changed since
+            else:
+                return one.resolved_capture(outcome.sighting)
+        raise Busy("many sightings of one face arrive at once: deliver this one again in a moment")
+
+    def _new(self, one: OpenSighting, jpeg: FaceJpeg, search: Callable[[], Recognised]) -> Capture:
+        """Make a face, if the gallery is still at the seq of a `search` that finds nobody.
+
+        Another process may change the gallery in between: the less lies in between, the fewer do. So all is read before
+        the search, and again only if the gallery moved up to the search. Raises GalleryMoved if the search finds
+        somebody; NoRoom, Busy, StorageUnavailable, ConditionFailed (STEP, OBSERVATION_NEW).
+        """
+        with self.writer.portrayed(one, jpeg) as face:
+            new = self._committed(one, face, search)
+        self.writer.announce(new)
+        return one.resolved_capture(new.outcome.sighting)
+
+    def _committed(self, one: OpenSighting, face: Face, search: Callable[[], Recognised]) -> Prepared:
+        for _ in attempts():
+            new = self._prepared(one, face)
+            with self.writer.exclusive(one.tenant.name):
+                found = search()
+                if found.face is not None:
+                    raise GalleryMoved
+                if new.seq != found.seq:
+                    new = self._prepared(one, face)
+                try:
+                    return self.writer.new(new, found.decision, found.seq)
+                except GalleryMoved:
+                    continue
+                except ConditionFailed as error:
+                    if STEP in error.names or OBSERVATION_NEW in error.names:
+                        raise
+                    continue  # room and faces can only fail if the gallery has moved
+        raise Busy("many faces of this tenant are made at once: deliver this capture again in a moment")
+
+    def _prepared(self, one: OpenSighting, face: Face) -> Prepared:
+        return self.writer.prepared(resolve(self.reader.of_new(one, face)))
 
     def _search(
         self, one: OpenSighting, others: Sequence[SeenFace], held: dict[str, FaceVisits]
@@ -244,7 +283,7 @@ class Ingest:
         looked_at: set[int] = set()
 
         def find(tenant: Tenant, faceid: str) -> Face | None:
-            read = self.commit.faces.read(tenant, faceid)
+            read = self.reader.visits.read(tenant, faceid)
             if read is None:
                 return None
             held[faceid] = read
@@ -292,24 +331,6 @@ def _measured(capture: Capture) -> Capture:
 
 def _detection(item: Item) -> list[SeenFace] | None:
     return [seen_from(one) for one in item["detection"]] if "detection" in item else None
-
-
-def _unworthy(open_sighting: OpenSighting) -> str:
-    """Return why a face without a match is not remembered; "" if it is.
-
-    Its quality must satisfy the camera's limit for strangers as well as the tenant's limit for all enrolments.
-    """
-    camera, seen = open_sighting.camera, open_sighting.seen
-    box, quality = seen.detected.box, seen.estimates.quality
-    side = min(box.width, box.height)
-    if not camera.keeps_strangers:
-        return "nobody; this camera keeps no strangers"
-    if side < MIN_SIDE_PX:
-        return f"nobody, and too small to be remembered: {int(side)} of {MIN_SIDE_PX} px"
-    least = max(camera.stranger_quality, open_sighting.tenant.enrol_quality or 0.0, MIN_QUALITY)
-    if quality is not None and quality < least:
-        return f"nobody, and too poor to be remembered, {Quality(quality, seen.flaw, quality).short_of(least)}"
-    return ""
 
 
 def _stored_keys(body: str) -> list[tuple[str, bool]]:

@@ -5,13 +5,13 @@ A rejected sighting leaves its face, its picture becomes a negative of that face
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 
 from chalicelib.core import keys
-from chalicelib.core.captures import Capture, CaptureState, Resolution, SeenFace, Sighting, parts_of_sighting
+from chalicelib.core.captures import Capture, CaptureState, Resolution, SeenFace, parts_of_sighting
 from chalicelib.core.errors import (
     Busy,
     ConditionFailed,
@@ -19,50 +19,33 @@ from chalicelib.core.errors import (
     FaceNotFound,
     InvalidInput,
     LimitReached,
+    RejectionNotFound,
     WrongModel,
 )
 from chalicelib.core.ids import photo_id
 from chalicelib.core.items import attempts
 from chalicelib.core.learning import without
-from chalicelib.core.model import STRANGER, Face, Negative, Picture, Tenant
-from chalicelib.core.observations import Observation
+from chalicelib.core.model import Face, Negative, Picture, Tenant
+from chalicelib.core.observations import ChangedObservation, Observation
 from chalicelib.core.ports import Action, Check, Clock, Item, ItemStore, equals
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.records.sighting_entries import rejected_put
 from chalicelib.core.values import milliseconds
-from chalicelib.core.visits import KEPT_MS, Arrival
-from chalicelib.services.captures.captures import SightedFaces, not_found
-from chalicelib.services.enrolment.pictures import FacePictures
+from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, arrived, without_sighting
+from chalicelib.services.captures.captures import Captures, not_found
+from chalicelib.services.enrolment.enrolment import Enrolment
 from chalicelib.services.faces import Faces, is_faceid
 from chalicelib.services.idempotency import RequestId, Requests
-from chalicelib.services.merges.merging import Merging
-from chalicelib.services.merges.observations import ObservationMover
-from chalicelib.services.recognition.negatives import MAX_NEGATIVES, Negatives
+from chalicelib.services.merges.merges import Merges
+from chalicelib.services.recognition.recognition import MAX_NEGATIVES, Negatives
 from chalicelib.services.sightings.ingest import Ingest
 from chalicelib.services.sightings.reviews import rejected
-from chalicelib.services.sightings.sighting import is_waiting_for, waiting
-from chalicelib.services.statistics.statistics import ChangedObservation, Recorder
-from chalicelib.services.visits import (
-    FaceVisits,
-    FaceVisitsStore,
-    VisitPlan,
-    arrived,
-    face_put,
-    settled,
-    sightings_of_arrival,
-    visits_put,
-)
+from chalicelib.services.sightings.sightings import Rejected
+from chalicelib.services.sightings.writing import is_waiting_for, waiting
+from chalicelib.services.statistics.statistics import Recorder
+from chalicelib.services.visits import FaceVisitsStore, face_put, sightings_of_arrival, visits_put
 
 _MODEL_SAME = "model-same"
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """The outcome of a rejection: the sighting as it is now, and the face that it was detached from."""
-
-    capture: Capture
-    sighting: Sighting
-    face: Face
 
 
 @dataclass(frozen=True)
@@ -81,12 +64,11 @@ class Rejection:
     items: ItemStore
     faces: Faces
     face_visits: FaceVisitsStore
-    sighted: SightedFaces
-    pictures: FacePictures
+    captures: Captures
+    enrolment: Enrolment
     recorder: Recorder
-    mover: ObservationMover
+    merges: Merges
     ingest: Ingest
-    merging: Merging
     requests: Requests
     clock: Clock
 
@@ -120,18 +102,18 @@ class Rejection:
             if held is None:
                 raise FaceNotFound(f"there is no face {faceid[:70]!r}")
             if held.face.moving:
-                self.mover.settle(tenant, held.face)
+                self.merges.mover.settle(tenant, held.face)
                 continue
-            observation = self.sighted.observation(tenant, faceid, sighting_id)
+            observation = self.captures.sighted.observation(tenant, faceid, sighting_id)
             if observation is None:
                 return self._went_on(tenant, faceid, sighting_id, other)
             found = self._rejected_sighting(tenant, held, observation)
             if seen is None:
                 box = found.capture.sightings[found.number].box
-                seen = self.sighted.of(tenant, found.capture.camera_id, found.capture.id, box).seen
+                seen = self.captures.sighted.of(tenant, found.capture.camera_id, found.capture.id, box).seen
             left = partial(_left, seen=seen, photo=photo_id(found.capture.sha256))
             if left(held.face) != held.face.pictures:
-                self.pictures.keep(tenant, faceid, left)
+                self.enrolment.pictures.keep(tenant, faceid, left)
                 continue
             try:
                 with self.requests.answering(tenant.name, request):
@@ -171,7 +153,7 @@ class Rejection:
         sighting = capture.sightings[number]
         if other is not None and sighting.resolution is Resolution.STRANGER and sighting.faceid is not None:
             with suppress(FaceNotFound):  # one of them was deleted, or somebody merged the stranger into another
-                self.merging.merge(tenant, other, sighting.faceid)
+                self.merges.merging.merge(tenant, other, sighting.faceid)
         return Rejected(capture, sighting, self.faces.get(tenant, faceid))
 
     def _rejected_sighting(self, tenant: Tenant, held: FaceVisits, observation: Observation) -> _RejectedSighting:
@@ -199,7 +181,7 @@ class Rejection:
     def _leave(self, tenant: Tenant, found: _RejectedSighting, seen: SeenFace, record: Iterable[Action]) -> None:
         """Detach the sighting, and have its capture wait. Raises ConditionFailed: read all again."""
         held, observation = found.held, found.observation
-        renamed: list[ChangedObservation] = []
+        renamed: Sequence[ChangedObservation] = ()
         plan = VisitPlan(held.visits, held.face.group_id)
         if observation.gap_s is not None:
             plan = self._plan(tenant, held, observation)
@@ -248,20 +230,32 @@ def _left(face: Face, seen: SeenFace, photo: str) -> tuple[Picture, ...]:
     return without(face.pictures, vector(seen.template), photo, seen.template.model)
 
 
-def without_sighting(
-    held: FaceVisits, arrival: Arrival, remaining: Iterable[tuple[int, int]], now_ms: int
-) -> VisitPlan:
-    """Plan a face's visits without one sighting. `remaining`: (at_ms, gap_ms) of the other sightings of its `arrival`.
+class Rejections:
+    def __init__(self, items: ItemStore, faces: Faces, requests: Requests) -> None:
+        self._faces = faces
+        self._requests = requests
+        self._negatives = Negatives(items)
 
-    A promoted face may become a stranger again. A stranger may be promoted, since one arrival may become two.
-    """
-    before = held.visits.arrivals
-    arrivals = before.recounted(arrival, remaining)
-    visits = replace(held.visits, arrivals=arrivals, regrouping=False)
-    plan = settled(held.face.group_id, visits, now_ms, held.groups)
-    if held.face.group_id != STRANGER:
-        return plan
-    parts = [one for one in arrivals.recent if one not in before.recent]
-    plans = [settled(STRANGER, visits, now_ms, held.groups, part) for part in parts]
-    promoted = [(one.visits.promotion.at_ms, one) for one in plans if one.visits.promotion is not None]
-    return min(promoted, key=lambda entry: entry[0])[1] if promoted else plan
+    def of_face(self, tenant: Tenant, faceid: str) -> list[Negative]:
+        """Return what the face is not, newest first. Raises FaceNotFound."""
+        face = self._faces.get(tenant, faceid)
+        return self._negatives.of_face(tenant.name, face.faceid)[::-1] if face.negatives else []
+
+    def take_back(self, tenant: Tenant, faceid: str, sighting_id: str, request: RequestId | None = None) -> None:
+        """Forget that the face is not this sighting. The sighting stays what it was resolved to since.
+
+        Raises FaceNotFound, RejectionNotFound, Busy, AnsweredAlready.
+        """
+        for _ in attempts():
+            face = self._faces.get(tenant, faceid)
+            if self._negatives.of_sighting(tenant.name, faceid, sighting_id) is None:
+                raise RejectionNotFound(f"sighting {sighting_id[:100]!r} is not rejected for face {faceid!r}")
+            actions = [
+                face_put(tenant.name, face, replace(face, negatives=face.negatives - 1)),
+                self._negatives.forgotten(tenant.name, faceid, sighting_id),
+            ]
+            try:
+                return self._requests.write(tenant.name, actions, request)
+            except ConditionFailed:
+                continue
+        raise Busy("this face is changed by others all the time: send the request again in a moment")

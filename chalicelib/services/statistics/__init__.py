@@ -2,3 +2,5 @@
 
 statistics: numbers, lists and the recorder. Inside: days, calendar, sealing (days that are final).
 """
+
+from __future__ import annotations

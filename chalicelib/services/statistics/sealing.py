@@ -20,7 +20,7 @@ from chalicelib.core.ids import nonce
 from chalicelib.core.items import attempts, every, every_blob, write
 from chalicelib.core.local_time import DAY_MS, LocalTime, Piece, Span
 from chalicelib.core.model import Tenant
-from chalicelib.core.observations import EVERYTHING, Observation, Split
+from chalicelib.core.observations import EVERYTHING, ChangedObservation, Observation, Split
 from chalicelib.core.ports import BlobStore, Clock, ItemStore, Update, equals
 from chalicelib.core.records import columns as codec
 from chalicelib.core.records import label_counts
@@ -30,7 +30,7 @@ from chalicelib.core.retention import Due
 from chalicelib.core.values import milliseconds, moment
 from chalicelib.services.statistics.calendar import CHUNK_BYTES, LATE_SAME, MAX_CHUNKS, Calendar, Seal, Seals, touched
 from chalicelib.services.statistics.days import RawObservations, raw_columns
-from chalicelib.services.statistics.statistics import ChangedObservation, Recorder
+from chalicelib.services.statistics.statistics import Recorder
 
 if TYPE_CHECKING:
     from chalicelib.core.records.columns import Columns

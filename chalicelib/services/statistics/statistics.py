@@ -22,11 +22,18 @@ from chalicelib.core.errors import InvalidInput
 from chalicelib.core.items import write
 from chalicelib.core.lazy import lazy
 from chalicelib.core.local_time import DAY_MS, HOURS, Granularity, LocalTime, Span, bucket_of, time_key
-from chalicelib.core.model import Face, Tenant
+from chalicelib.core.model import Tenant
 from chalicelib.core.names import LONGEST_GROUP_NAME, composed
-from chalicelib.core.observations import EVERYTHING, Measure, Observation, ObservationFilter, ObservationKind, Split
+from chalicelib.core.observations import (
+    EVERYTHING,
+    ChangedObservation,
+    Measure,
+    Observation,
+    ObservationFilter,
+    ObservationKind,
+    Split,
+)
 from chalicelib.core.page_tokens import PageTokens
-from chalicelib.core.pictures import Estimates
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, absent, equals
 from chalicelib.core.records.observations import observation_from, observation_item, row_from
 from chalicelib.core.values import milliseconds
@@ -239,30 +246,9 @@ _ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
 _A_TRANSACTION = 80
 
 
-@dataclass(frozen=True)
-class ChangedObservation:
-    """A change of a stored observation. `after`: the new one, with the same time and id; None: it is removed."""
-
-    before: Observation
-    after: Observation | None
-
-
 def new_id() -> str:
     """Return 48 random bits: two ids of one tenant in one millisecond are the same once in 10^14 times."""
     return secrets.token_hex(6)
-
-
-def observed_estimates(face: Face, seen: Estimates) -> Estimates:
-    """Return the estimates of the picture for an observation.
-
-    Age and gender are those that the user set, else those of the picture, else those stored with the face.
-    """
-    own = face.estimates
-    return replace(
-        seen,
-        age=face.age if face.age is not None else own.age if seen.age is None else seen.age,
-        gender=face.gender or seen.gender or own.gender,
-    )
 
 
 class Recorder:

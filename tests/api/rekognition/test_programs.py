@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 from PIL import Image
 
 from chalicelib.services import Services
-from chalicelib.services.recognition.stored import StoredPictures
+from chalicelib.services.recognition.looking import StoredPictures
 from tests import photos
 from tests.api.rekognition.test_looking import bytes_of, refused
 from tests.fakes import FakeClock, FakeObjects

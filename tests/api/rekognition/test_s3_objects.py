@@ -11,7 +11,7 @@ from chalice.app import Chalice
 from chalicelib.core.errors import Unusable
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.services import Services
-from chalicelib.services.recognition.stored import StoredPictures
+from chalicelib.services.recognition.looking import StoredPictures
 from tests.api.rekognition.client import client
 from tests.fakes import FakeObjects, Person, picture
 

@@ -9,7 +9,7 @@ import pytest
 from chalicelib.core.errors import Unusable
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.services import Services
-from chalicelib.services.recognition.stored import FAILS_AFTER_S, StoredPictures
+from chalicelib.services.recognition.looking import FAILS_AFTER_S, StoredPictures
 from tests.fakes import FakeObjects
 
 AT = {("photos", "ann.jpg"): b"ann", ("photos", "ann.jpg", "v1"): b"ann, younger", ("photos", "big"): Unusable("big")}

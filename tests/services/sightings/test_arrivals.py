@@ -18,7 +18,7 @@ from chalicelib.core.errors import InvalidInput
 from chalicelib.core.local_time import DAY_MS, Granularity, Span
 from chalicelib.core.observations import EVERYTHING, Measure, Observation, ObservationFilter, ObservationKind
 from chalicelib.core.values import milliseconds
-from chalicelib.services.sightings.arrivals import ArrivalBook, FaceArrival
+from chalicelib.services.sightings.sightings import ArrivalBook, FaceArrival
 from chalicelib.services.statistics.statistics import Question
 from tests.examples import examples
 from tests.services.merges.test_merging_any_order import RULE, Deed, deeds, faceid_of, find, merge, right, see

@@ -14,8 +14,8 @@ from chalicelib.core.items import every
 from chalicelib.core.model import Face, Migration, Profile
 from chalicelib.core.pictures import PictureRules
 from chalicelib.services.cameras import CameraSettings
-from chalicelib.services.recognition.negatives import MAX_NEGATIVES
-from chalicelib.services.sightings.rejection import Rejected
+from chalicelib.services.recognition.recognition import MAX_NEGATIVES
+from chalicelib.services.sightings.sightings import Rejected
 from tests.fakes import Person, picture
 from tests.faults.recount import disagreements
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot

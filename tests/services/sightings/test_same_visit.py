@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from chalicelib.core.captures import Resolution, Sighting, sighting_id
 from chalicelib.core.decision import FACES_IN_A_MINUTE, FACES_IN_A_TRACK, SMALLEST_GALLERY
 from chalicelib.services.enrolment.enrolment import FaceChanges
-from chalicelib.services.recognition.same_visit import NEAREST
+from chalicelib.services.recognition.recognition import NEAREST
 from tests.examples import examples
 from tests.fakes import CURVE, FakeVision, Person, picture
 from tests.faults.ports import DONE_KILLED, KILLED, Calls, Fault, Killed

@@ -1,0 +1,358 @@
+"""What does a sighting change? One detected face of a capture, and what follows for the book from whose it is.
+
+services/sightings reads a `Context`, `resolve` decides, and services/sightings writes the `Outcome`, whole or not at
+all. Whose face it is: core/decision. When a face is a regular: core/visits. Which pictures a face keeps: core/learning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any
+
+from chalicelib.core.captures import Camera, Capture, CaptureState, Resolution, SeenFace, Sighting, sighting_id
+from chalicelib.core.decision import MIN_QUALITY, MIN_SIDE_PX, ImpostorCurve, anchor_threshold, is_sure
+from chalicelib.core.ids import photo_id
+from chalicelib.core.learning import adds_to, anchor, kept
+from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Group, Learnt, Picture, Tenant
+from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, observed_estimates
+from chalicelib.core.pictures import Quality
+from chalicelib.core.population import Population
+from chalicelib.core.reviews import NearFace, Review, ReviewKind, is_uncertain
+from chalicelib.core.values import milliseconds, time_text
+from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, Visits, arrived, misnamed, with_sighting
+from chalicelib.core.webhooks import Event, EventKind
+
+FULL_AGAIN_AFTER = timedelta(hours=1)
+"""The shortest time between two events that one group is full."""
+
+
+class NoRoom(Exception):
+    """A full group of strangers, or a full tenant, without a stranger that could be deleted for the new one."""
+
+
+@dataclass(frozen=True)
+class OpenSighting:
+    """One detected face of a capture, while it is being resolved.
+
+    `capture.sightings`: the faces resolved already; `number`: its place among them; `total`: the faces detected.
+    `correction`: how many sightings of the capture were rejected so far, this one last; 0: it is resolved for the first
+    time. `not_face`: the face that it was rejected for. `near`: the nearest faces, if the match is uncertain.
+    """
+
+    tenant: Tenant
+    camera: Camera
+    capture: Capture
+    seen: SeenFace
+    number: int
+    total: int
+    now: datetime
+    correction: int = 0
+    not_face: str | None = None
+    near: tuple[NearFace, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The id of the sighting and of its observation."""
+        return sighting_id(self.capture.id, self.number)
+
+    @property
+    def event_id(self) -> str:
+        """The id for this sighting's events. Retries keep it; a rejection changes it."""
+        return f"{self.id}-again{self.correction}" if self.correction else self.id
+
+    @property
+    def at_ms(self) -> int:
+        return milliseconds(self.capture.captured_at)
+
+    @property
+    def arrives(self) -> bool:
+        """True if the sighting belongs to an arrival. One resolved over 100 days late is only an observation."""
+        return self.at_ms >= milliseconds(self.now) - KEPT_MS
+
+    @property
+    def unworthy(self) -> str:
+        """Say why a face without a match is not remembered; "" if it is.
+
+        Its quality must satisfy the camera's limit for strangers as well as the tenant's limit for all enrolments.
+        """
+        camera, quality = self.camera, self.seen.estimates.quality
+        side = min(self.seen.detected.box.width, self.seen.detected.box.height)
+        if not camera.keeps_strangers:
+            return "nobody; this camera keeps no strangers"
+        if side < MIN_SIDE_PX:
+            return f"nobody, and too small to be remembered: {int(side)} of {MIN_SIDE_PX} px"
+        least = max(camera.stranger_quality, self.tenant.enrol_quality or 0.0, MIN_QUALITY)
+        if quality is not None and quality < least:
+            short = Quality(quality, self.seen.flaw, quality).short_of(least)
+            return f"nobody, and too poor to be remembered, {short}"
+        return ""
+
+    def is_uncertain(self, decision: Decision | None) -> bool:
+        """Return whether somebody should look at a match."""
+        return decision is not None and is_uncertain(decision, self.tenant.review_margin)
+
+    def sighting(
+        self,
+        resolution: Resolution,
+        faceid: str | None = None,
+        decision: Decision | None = None,
+        reason: str = "",
+    ) -> Sighting:
+        return Sighting(
+            number=self.number,
+            resolution=resolution,
+            box=self.seen.detected.box,
+            faceid=faceid,
+            quality=self.seen.estimates.quality,
+            reason=reason,
+            decision=decision,
+            resolved_at=self.now,
+            model=self.seen.template.model,
+            correction=self.correction,
+        )
+
+    def resolved_capture(self, sighting: Sighting) -> Capture:
+        """Return the capture with this face resolved."""
+        done = max(len(self.capture.sightings), self.number + 1)
+        state = CaptureState.RESOLVED if done == self.total else CaptureState.STORED
+        return self.capture.with_sighting(sighting, state)
+
+
+@dataclass(frozen=True)
+class Judge:
+    """The means to tell by a model whether a sighting looks like a face's given pictures."""
+
+    curve: ImpostorCurve
+    population: Population
+
+
+@dataclass(frozen=True)
+class Context:
+    """All that the decision about a sighting needs, as it was read.
+
+    `held`: the face that it is; of somebody new that face, without visits. `decision`: why it is that face; for a new
+    one, why it is no other. `evicted`: the face that goes to make room for a new one. `sightings`: the face's, of the
+    arrivals that the plan touches (core/visits). `told_at`: when it was last told that the group `full` is full.
+    """
+
+    sighted: OpenSighting
+    held: FaceVisits
+    decision: Decision | None = None
+    is_new: bool = False
+    judge: Judge | None = None
+    evicted: Face | None = None
+    sightings: Sequence[Observation] = ()
+    told_at: datetime | None = None
+
+    @cached_property
+    def plan(self) -> VisitPlan:
+        """The face's visits with the sighting: as they were, if it comes too late to be part of an arrival."""
+        one, held = self.sighted, self.held
+        if not one.arrives:
+            return VisitPlan(held.visits, held.face.group_id)
+        gap_ms, now_ms = one.camera.gap_s * 1000, milliseconds(one.now)
+        return with_sighting(held.face.group_id, held.visits, one.at_ms, gap_ms, now_ms, held.groups)
+
+    @property
+    def is_promoted(self) -> bool:
+        return (self.held.face.group_id, self.plan.group_id) == (STRANGER, REGULAR)
+
+    @property
+    def entered(self) -> Group | None:
+        """The default group that the face enters; None: it stays where it is, or is a stranger again."""
+        if self.is_promoted:
+            return self.held.groups.regular
+        return self.held.groups.stranger if self.is_new else None
+
+    @property
+    def has_room(self) -> bool:
+        """Return whether the group that a new face enters and the tenant have room for it."""
+        return self.entered is None or not (self.entered.is_full or self.held.groups.faces_left < 1)
+
+    @property
+    def full(self) -> Group | None:
+        """The group that refuses the face, or has no room left after it; None: there is none."""
+        entered = self.entered
+        if self.plan.refused or entered is None:
+            return self.plan.refused
+        return entered if self.evicted or entered.room == 1 else None
+
+    @property
+    def tells_full(self) -> bool:
+        """Return whether an event says that a group is full: it does so once an hour."""
+        return self.full is not None and (self.told_at is None or self.sighted.now - self.told_at >= FULL_AGAIN_AFTER)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one sighting changes, all in one transaction.
+
+    `held`: the face as it was read; `face`, `visits`: as they are afterwards. `learnt`: the one of the face's pictures
+    that is new, and not stored yet. `renamed`: earlier sightings, which another promotion puts into another group.
+    """
+
+    context: Context
+    face: Face
+    visits: Visits
+    sighting: Sighting
+    observation: Observation
+    renamed: Sequence[ChangedObservation] = ()
+    events: Sequence[Event] = ()
+    reviews: Sequence[Review] = ()
+    learnt: Picture | None = None
+
+    @property
+    def held(self) -> FaceVisits:
+        return self.context.held
+
+    @property
+    def sighted(self) -> OpenSighting:
+        return self.context.sighted
+
+
+def resolve(context: Context) -> Outcome:
+    """Decide what a sighting of a face, known or new, changes."""
+    one, held, plan = context.sighted, context.held, context.plan
+    face = arrived(held.face, plan) if one.arrives else held.face
+    if not context.is_new:
+        face = replace(face, pictures=pictures_after(context))
+    learnt = next((picture for picture in face.pictures if picture not in held.face.pictures), None)
+    resolution = Resolution.STRANGER if context.is_new else Resolution.MATCHED
+    sighting = one.sighting(resolution, face.faceid, context.decision)
+    return Outcome(
+        context,
+        face,
+        plan.visits,
+        sighting,
+        _observation(context, face, sighting),
+        renamed=misnamed(held.groups, plan.visits, context.sightings),
+        events=_events(context, face, sighting),
+        reviews=_reviews(context, face, sighting),
+        learnt=learnt,
+    )
+
+
+def founding_picture(one: OpenSighting) -> Picture:
+    """Return the picture that a new face is made from."""
+    photo, seen = photo_id(one.capture.sha256), one.seen
+    return Picture(photo, "", one.now, (seen.template,), seen.estimates, founded_at=one.capture.captured_at)
+
+
+def pictures_after(context: Context) -> tuple[Picture, ...]:
+    """Return the pictures of a known face after a sighting, and among them the sighting's if the face learns it.
+
+    Learning is off if the tenant, the camera, or the group that the face is in says so.
+    """
+    one, own, decision = context.sighted, context.held.face.pictures, context.decision
+    tenant, quality = one.tenant, one.seen.estimates.quality
+    learns = tenant.learns and one.camera.learns and context.held.group.learns and one.arrives
+    if not learns or decision is None or not is_sure(decision, quality):
+        return own
+    if (quality or 0) < (tenant.enrol_quality or 0):
+        return own
+    new = Picture(
+        photo_id(one.capture.sha256),
+        "",
+        one.now,
+        (one.seen.template,),
+        one.seen.estimates,
+        learnt=Learnt(one.id, one.camera.id, one.capture.captured_at),
+    )
+    after = own if any(picture.id == new.id for picture in own) else kept((*own, new))
+    adds = new in after and adds_to(own, new, one.capture.captured_at)
+    return after if adds and _is_like_given(context.judge, new, own) else own
+
+
+def _is_like_given(judge: Judge | None, new: Picture, own: tuple[Picture, ...]) -> bool:
+    """Return whether the picture looks like the given ones. False if the tenant's model knows none of those."""
+    from chalicelib.core.templates import vector
+
+    (template,) = new.templates
+    mean = anchor(own, template.model)
+    if mean is None or judge is None:
+        return False
+    probe = vector(template)
+    limit = anchor_threshold(judge.curve) + judge.population.demand(probe, mean)
+    return float(probe @ mean) >= limit
+
+
+def _observation(context: Context, face: Face, sighting: Sighting) -> Observation:
+    one, plan = context.sighted, context.plan
+    return Observation(
+        at=one.capture.captured_at,
+        id=one.id,
+        faceid=face.faceid,
+        group_name=context.held.name_at(plan.visits, plan.group_id, one.at_ms),
+        labels=one.camera.labels,
+        kind=ObservationKind.SIGHTING,
+        camera=one.camera.id,
+        box=one.seen.detected.box,
+        estimates=observed_estimates(face, one.seen.estimates),
+        decision=sighting.decision if sighting.resolution is Resolution.MATCHED else None,
+        gap_s=one.camera.gap_s if one.arrives else None,
+    )
+
+
+def _events(context: Context, face: Face, sighting: Sighting) -> tuple[Event, ...]:
+    kinds = [EventKind.STRANGER_CREATED] if context.is_new else []
+    if context.plan.visits.arrivals.count > context.held.visits.arrivals.count:
+        kinds.append(EventKind.FACE_ARRIVED)
+    if context.is_promoted:
+        kinds.append(EventKind.STRANGER_PROMOTED)
+    events = [_event(kind, context, face, sighting) for kind in kinds]
+    full, one = context.full, context.sighted
+    if full is not None and context.tells_full:
+        id_ = f"{EventKind.GROUP_FULL}-{full.id}-{milliseconds(one.now)}"
+        data = {"capacity": full.capacity}
+        events.append(Event(id_, EventKind.GROUP_FULL, one.now, full.name, one.camera.id, data))
+    return tuple(events)
+
+
+def _event(kind: EventKind, context: Context, face: Face, sighting: Sighting) -> Event:
+    """Return an event of a sighting, with the score and the threshold of its decision if it has a score."""
+    one, decision = context.sighted, sighting.decision
+    at, capture, camera = one.capture.captured_at, one.capture.id, one.camera.id
+    data: dict[str, Any] = {
+        "faceid": face.faceid,
+        "name": face.name,
+        "arrive_count": face.arrive_count,
+        "capture": capture,
+        "sighting": one.id,
+        "crop_url": f"/v1/captures/{capture}/crops/{one.number}?camera={camera}",
+        "captured_at": time_text(at),
+    }
+    if decision is not None and decision.score is not None:
+        data |= {
+            "score": round(decision.score, 6),
+            "threshold": round(decision.threshold, 6),
+            "gallery_size": decision.gallery_size,
+        }
+        if decision.false_match_probability is not None:
+            data["false_match_probability"] = float(f"{decision.false_match_probability:.3g}")
+    return Event(f"{kind}-{one.event_id}", kind, at, context.held.name_of(face.group_id), camera, data)
+
+
+def _reviews(context: Context, face: Face, sighting: Sighting) -> tuple[Review, ...]:
+    """Return what somebody should look at: a close match, and a stranger who became a regular."""
+    one, kinds = context.sighted, []
+    matched = sighting.resolution is Resolution.MATCHED
+    if matched and one.is_uncertain(sighting.decision):
+        kinds.append(ReviewKind.UNCERTAIN)
+    if context.is_promoted:
+        kinds.append(ReviewKind.PROMOTED)
+    return tuple(
+        Review(
+            kind=kind,
+            at=one.capture.captured_at,
+            faceid=face.faceid,
+            camera=one.camera.id,
+            sighting_id=one.id,
+            decision=sighting.decision if matched else None,
+            box=sighting.box,
+            near=one.near if kind is ReviewKind.UNCERTAIN else (),
+        )
+        for kind in kinds
+    )

@@ -1,0 +1,77 @@
+"""What the decision about a sighting needs is read here, all of it, before core/sighting decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from chalicelib.core import keys
+from chalicelib.core.captures import Camera, Capture
+from chalicelib.core.model import Decision, Face, Group, Labels, Tenant
+from chalicelib.core.ports import Item, ItemStore
+from chalicelib.core.records.captures import AGAIN, seen_from
+from chalicelib.core.sighting import Context, Judge, NoRoom, OpenSighting
+from chalicelib.core.values import moment
+from chalicelib.core.visits import FaceVisits, Visits
+from chalicelib.services.faces import Faces
+from chalicelib.services.groups import Groups
+from chalicelib.services.models import TenantVision
+from chalicelib.services.visits import FaceVisitsStore
+
+
+@dataclass
+class SightingReader:
+    items: ItemStore
+    groups: Groups
+    faces: Faces
+    visits: FaceVisitsStore
+    tenant_vision: TenantVision
+
+    def of_known(self, one: OpenSighting, held: FaceVisits, decision: Decision) -> Context:
+        """Read the rest about a sighting of a known face. `held`: the face as it was read."""
+        vision = self.tenant_vision.of(one.seen.template.model)
+        judge = Judge(vision.impostor_curve, vision.population)
+        return self._completed(Context(one, held, decision, judge=judge))
+
+    def of_new(self, one: OpenSighting, face: Face) -> Context:
+        """Read what the sighting that makes a new face changes, and who goes for it. Raises NoRoom, TenantNotFound."""
+        groups = self.groups.defaults(one.tenant)
+        context = Context(one, FaceVisits(face, Visits(), groups, groups.stranger), is_new=True)
+        if not context.has_room:
+            context = replace(context, evicted=self._longest_unseen(one.tenant, groups.stranger, one.not_face))
+        return self._completed(context)
+
+    def _completed(self, context: Context) -> Context:
+        """Read what the plan of the face's visits asks for: the sightings that it may rename, and who was told."""
+        one, full = context.sighted, context.full
+        between = self.visits.between(one.tenant.name, context.held, context.plan) if one.arrives else ()
+        told = full and self.items.get(keys.DIRECTORY, (one.tenant.name, keys.full_item(full.id)))
+        return replace(context, sightings=tuple(between), told_at=moment(told["at"]) if told else None)
+
+    def _longest_unseen(self, tenant: Tenant, strangers: Group, besides: str | None) -> Face:
+        """Find the stranger last seen longest ago, but not `besides`, nor one that is held or whose observations move.
+
+        Raises NoRoom.
+        """
+        found = self.faces.by_arrival(tenant, strangers)
+        face = next((one for one in found if one.faceid != besides and not one.moving and one.hold is None), None)
+        if face is None:
+            raise NoRoom
+        return face
+
+
+def corrected(tenant: Tenant, camera: Camera, capture: Capture, item: Item, now: datetime) -> OpenSighting:
+    """Return the open sighting of a waiting capture, with the gap and the labels of the first time."""
+    again = item[AGAIN]
+    gap_s = camera.gap_s if again["gap_s"] is None else int(again["gap_s"])
+    return OpenSighting(
+        tenant,
+        replace(camera, gap_s=gap_s, labels=Labels(*again["labels"])),
+        capture,
+        seen_from(again["seen"]),
+        number=int(again["n"]),
+        total=len(capture.sightings),
+        now=now,
+        correction=int(item["corrections"]),
+        not_face=again["faceid"],
+    )
