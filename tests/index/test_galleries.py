@@ -304,7 +304,7 @@ def test_a_builder_killed_at_any_step_leaves_every_search_exact(
 
 def stored(services: Services, tenant: Tenant, faces: int, seq: int) -> None:
     """Make a gallery of so many faces, in the snapshot at `seq` and nowhere else."""
-    blobs, items = services.sweep.orphans._blobs, services.requests._items
+    blobs, items = services.erasure.pictures._blobs, services.requests._items
     vectors = np.array([embedding_of(n) for n in range(faces)])
     write_snapshot(items, blobs, tenant.name, segment(vectors, model="fake", seq=seq))
 

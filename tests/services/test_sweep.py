@@ -120,7 +120,7 @@ def hour(tmp_path: Path) -> Iterator[Hour]:
 
 
 def small_pages(hour: Hour, size: int) -> OrphanedPictures:
-    return OrphanedPictures(hour.storage.items, hour.storage.blobs, hour.clock, page_size=size)
+    return OrphanedPictures(hour.storage.items, hour.storage.blobs, hour.services.merges, hour.clock, page_size=size)
 
 
 def swept_at(hour: Hour, tenant: str) -> int | None:
@@ -181,13 +181,13 @@ def test_a_chore_that_never_ends_does_not_hold_up_the_others_for_ever(hour: Hour
 
 def test_a_sweep_whose_time_is_short_goes_on_with_the_next_message(hour: Hour) -> None:
     messages = hour.tick(left_s=30.0)
-    assert messages == len(hour.services.sweep._chores(hour.services.tenants.named("shop"), hour.clock.now()))
+    assert messages == len(hour.services.sweep._chores(hour.clock.now()))
     assert swept_at(hour, "shop") == milliseconds(hour.clock.now())
     assert hour.failed == []
 
 
 def test_the_look_at_pictures_goes_on_where_its_time_ran_out(hour: Hour) -> None:
-    hour.services.sweep.orphans = small_pages(hour, 2)
+    hour.services.erasure.pictures = small_pages(hour, 2)
     left = [hour.leave_picture("shop", str(number)) for number in range(5)]
     seen: list[int] = []
     body = {"tenant": "shop", "hour": milliseconds(hour.clock.now()), "chores": ["pictures"], "after": ""}
@@ -229,7 +229,7 @@ def test_lost_captures_are_searched_in_the_hour_of_the_schedule_however_late_the
             asked.append(tenant.name)
             return 0
 
-    hour.services.sweep.redrive = Asked()
+    hour.services.captures.redrive = Asked()
     at_three = datetime(2026, 3, 2, 3, tzinfo=UTC)
     hour.tick(at=at_three)
     assert asked == ["shop"]
@@ -271,7 +271,7 @@ def test_a_deletion_of_many_faces_lists_no_more_pages_than_there_are(hour: Hour)
     for number in range(30):
         hour.leave_picture("shop", f"{number:02d}", timedelta(days=700))
     on_meter, meter = metered(hour.storage)
-    orphans = OrphanedPictures(on_meter.items, on_meter.blobs, hour.clock)
+    orphans = OrphanedPictures(on_meter.items, on_meter.blobs, hour.services.merges, hour.clock)
     orphans.delete_of("shop", [f"{number:02d}" for number in range(0, 30, 2)])
     left = sorted(keys.faceid_of_picture("shop", blob.key) for blob in hour.storage.blobs.list("shop/faces/"))
     assert left == [f"{number:02d}" for number in range(1, 30, 2)]

@@ -208,7 +208,8 @@ def test_chore_that_fails_holds_up_no_other_and_no_other_tenant(services: Servic
 
     clock.advance(QUARTER)
     with telemetry.begun("watch", "r") as this:
-        replace(services.watch, redrive=Failing(**vars(services.captures.redrive))).run()
+        services.captures.redrive = Failing(**vars(services.captures.redrive))
+        services.watch.run()
     assert (this.measured[FAILURES_UNAVAILABLE], this.measured[FAILURES_UNEXPECTED]) == (1, 1)
     assert asked == ["one", "other", "third"]
     assert all(services.cameras.get(tenant, "door").silent_since for tenant in tenants)

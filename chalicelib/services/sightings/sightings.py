@@ -15,7 +15,7 @@ from itertools import groupby, islice
 from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
-from chalicelib.core.captures import parts_of_sighting
+from chalicelib.core.captures import Capture, Sighting, parts_of_sighting
 from chalicelib.core.chores import Chore
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.lazy import lazy

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -299,10 +298,11 @@ def test_a_merge_whose_chores_fail_holds_up_no_other_and_its_sweep_is_not_whole(
             return super().finish(tenant, merge_id)
 
     services = book.services
-    mover = Failing(book.storage.items, services.face_visits, services.statistics.recorder, services.statistics.days)
+    mover = Failing(book.storage.items, services.face_visits, services.statistics)
     chores = MergeChores(book.storage.items, mover, services.portraits, book.clock)
+    services.merges.upkeep = chores
     with pytest.raises(Busy, match="merges"):
-        replace(services.sweep, merges=chores).tenant(book.tenant, book.clock.now())
+        services.sweep.tenant(book.tenant, book.clock.now())
     assert [item["id"] for item in every(book.storage.items, keys.MERGES, "shop")] == [ill]
     assert book.storage.items.get(keys.DIRECTORY, ("shop", keys.SWEPT_ITEM)) is None
 
