@@ -29,14 +29,14 @@ from bench.synthetic import write_faces
 from chalicelib import bootstrap
 from chalicelib.adapters.clock import SystemClock
 from chalicelib.core import keys
-from chalicelib.core.face_order import FaceOrder
 from chalicelib.core.items import write_in_parts
 from chalicelib.core.local_time import Span
 from chalicelib.core.model import REGULAR, Face, Picture, Profile, Template
 from chalicelib.core.observations import EVERYTHING, ObservationFilter, ObservationKind
+from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.core.ports import ItemStore, Put
 from chalicelib.core.records.faces import face_item
-from chalicelib.core.records.visits import visits_item
+from chalicelib.core.records.observations import visits_item
 from chalicelib.core.values import milliseconds, moment
 from chalicelib.core.visits import Arrivals, Visits
 from chalicelib.services import Services

@@ -24,8 +24,7 @@ from bench import cold_search
 from bench.synthetic import segment
 from bench.vectors import Maker
 from chalicelib.core.decision import OperatingPoint
-from chalicelib.core.search import SearchAnswer, SearchRequest
-from chalicelib.core.shards import WHOLE, Shard, shards
+from chalicelib.core.search import WHOLE, SearchAnswer, SearchRequest, Shard, shards
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.sharded import merged
 from chalicelib.index.snapshots.segment import encode

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from bench.measuring import pack, parser, write
-from chalicelib.core.similarity import MATCH, similarity
+from chalicelib.core.decision import MATCH, similarity
 from chalicelib.vision.pipeline import FacePipeline
 from regulars.demo import album
 from regulars.evaluate.faces import look

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 
 from chalicelib.adapters.clock import SystemClock
 from chalicelib.core import keys
-from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Picture, Tenant
 from chalicelib.core.pictures import Estimates, Gender, Pose
 from chalicelib.core.ports import BlobStore, ItemStore, Put, Vision, absent
 from chalicelib.core.records.faces import face_item
 from chalicelib.core.templates import canonical
+from chalicelib.core.values import time_ordered_id
 from chalicelib.index.snapshots import build_segment
 from chalicelib.index.snapshots.segment import Segment, encode
 from chalicelib.services.commit import Change, GalleryWriter, limited_groups

@@ -17,8 +17,7 @@ from chalicelib.core.items import directory_of
 from chalicelib.core.lazy import lazy, uncollected
 from chalicelib.core.model import JournalEntry
 from chalicelib.core.ports import Clock, ObjectReader, PictureFetcher, Postman, Storage, Vision
-from chalicelib.core.search import FaceSearch, IndexBuilder, PastGallery
-from chalicelib.core.shards import shards
+from chalicelib.core.search import FaceSearch, IndexBuilder, PastGallery, shards
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
 from chalicelib.storage import opened

@@ -136,7 +136,7 @@ def _known(services: Services, tenant: Tenant, receipts: tuple[Path, ...]) -> li
     from chalicelib.core import signing
     from chalicelib.core.erasures import face_hash
     from chalicelib.core.errors import InvalidInput
-    from chalicelib.core.face_order import FaceOrder
+    from chalicelib.core.page_tokens import FaceOrder
 
     found: list[str] = []
     ids = services.faces.lists.ids(tenant, None, FaceOrder.ID).ids

@@ -15,7 +15,7 @@ from regulars.errors import DamagedFile, OperatorError
 from regulars.options import PATH, services_of, storage_options
 
 if TYPE_CHECKING:
-    from chalicelib.core.renewals import Renewal
+    from chalicelib.core.signing import Renewal
 
 
 @click.group(no_args_is_help=False, short_help="Check signed receipts of erasures.")
@@ -73,8 +73,7 @@ def key(tenant: str, data: Path | None, stage: str | None) -> None:
 
     Hand them to those who will check receipts.
     """
-    from chalicelib.core.renewals import renewal_of
-    from chalicelib.core.signing import fingerprint
+    from chalicelib.core.signing import fingerprint, renewal_of
 
     with services_of(data, stage) as services:
         keys = services.audit.signing.public_keys(services.tenants.named(tenant).name)

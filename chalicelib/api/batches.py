@@ -9,8 +9,8 @@ from typing import Any
 from chalice.app import SQSEvent
 
 from chalicelib.core.errors import RegularsError
-from chalicelib.core.failures import report_failure
 from chalicelib.core.ports import Queue
+from chalicelib.core.telemetry import report_failure
 
 LONGEST_S = 60
 """Seconds that the worst message of `one_by_one` takes: a picture of a hundred faces, and a search that hangs."""

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from chalicelib.core import telemetry
 from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
-from chalicelib.core.failures import report_failure
+from chalicelib.core.telemetry import report_failure
 
 Entry = TypeVar("Entry")
 

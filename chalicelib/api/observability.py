@@ -17,8 +17,7 @@ from datetime import UTC, datetime
 from typing import Any, TextIO
 
 from chalicelib.core import telemetry
-from chalicelib.core.failures import log_failure
-from chalicelib.core.telemetry import SEARCH_MS, UNITS, Invocation
+from chalicelib.core.telemetry import SEARCH_MS, UNITS, Invocation, log_failure
 
 NAMESPACE = "Regulars"
 """Namespace of the metrics. Their only dimension is the stack, since AWS charges for each further one."""

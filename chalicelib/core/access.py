@@ -1,13 +1,13 @@
-"""Keys of a tenant, and the sessions that stand for them."""
+"""Keys of a tenant, their roles, and the sessions that stand for them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import NamedTuple
 
 from chalicelib.core.model import Tenant
-from chalicelib.core.roles import Role
 
 FIRST = "first"
 """Id and name of the key that a tenant has from its first day."""
@@ -45,3 +45,23 @@ class Session(NamedTuple):
     tenant: Tenant
     key: ApiKey
     expires_at: datetime
+
+
+class Role(StrEnum):
+    VIEWER = "viewer"
+    """Reads the book."""
+    OPERATOR = "operator"
+    """Also enrols, edits, moves, merges, rejects, deletes, searches and reviews."""
+    ADMIN = "admin"
+    """Also has cameras, hooks, settings, keys and the export."""
+    CAMERA = "camera"
+    """Uploads one camera's captures; it includes no other role, and none includes it."""
+
+    def includes(self, needed: Role) -> bool:
+        """Tell whether a key of this role may do what `needed` may."""
+        if Role.CAMERA in (self, needed):
+            return self is needed
+        return _RANKS[self] >= _RANKS[needed]
+
+
+_RANKS = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}

@@ -1,14 +1,18 @@
 """Decisions from scores: the score that makes a match in a gallery of a given size.
 
 Terms and the relation FPIR = 1 - (1 - FMR)^N are those of ISO/IEC 19795-1; N is the number of enrolled faces searched.
+
+A similarity of 0..100 says the same on one scale for all sizes and models: 80 is the score that decides a match; above
+it, each step is an expected number of strangers who score as high.
 """
 
 from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
@@ -66,6 +70,17 @@ FACES_IN_A_TRACK = 10
 """For a sighting beside one that is surely somebody's, in the same minute or on the same track: it is compared with
 the few faces that were surely seen there, so the threshold is that of a gallery of so many. Fewer than so many stand
 before one camera; the rest allows for people of one family, who are more alike than the pairs that were measured."""
+
+
+MATCH = 80.0
+
+_JUST_NO_MATCH = 79.9999
+
+_ALIKE = 0.1
+"""The false match rate below which two faces begin to look alike."""
+
+_STEPS = ((1.0, MATCH), (1 / 3, 90.0), (1 / 10, 95.0), (1 / 100, 99.0))
+"""Parts of the FPIR target, and the similarity at which so many strangers are expected."""
 
 
 def faces_in_visit(*, same_track: bool) -> int:
@@ -271,3 +286,35 @@ def visit_verdict(
     chance = -math.expm1(few * math.log1p(-curve.fmr_at(candidate.score - demand)))
     decision = Decision(min(candidate.score, 1.0), threshold, gallery_size, chance, beside)
     return Verdict(candidate, candidate.score >= threshold, decision)
+
+
+def similarity(score: float, curve: ImpostorCurve, faces: int, fpir_target: float = DEFAULT_FPIR) -> float:
+    """Return the similarity of a score among so many faces, with four decimals.
+
+    `faces`: how many the probe was compared with; fewer than SMALLEST_GALLERY count as so many, as in decisions.
+    """
+    points = _points(curve, max(faces, SMALLEST_GALLERY), fpir_target)
+    right = bisect_right(points, (score, math.inf))
+    if right == 0:
+        return 0.0
+    if right == len(points):
+        return 100.0
+    (low, below), (high, above) = points[right - 1], points[right]
+    return round(below + (above - below) * (score - low) / (high - low), 4)
+
+
+def judged(similar: float, *, match: bool) -> float:
+    """Move a similarity to the side of MATCH on which the decision is, which knows more than the score."""
+    return max(similar, MATCH) if match else min(similar, _JUST_NO_MATCH)
+
+
+@lru_cache(maxsize=256)
+def _points(curve: ImpostorCurve, faces: int, fpir_target: float) -> Sequence[tuple[float, float]]:
+    """Return (score, similarity), both rising. Points at scores of 1 or more are left out."""
+    expected = [(curve.identify_threshold(faces, fpir_target * part), level) for part, level in _STEPS]
+    points = [(0.0, 0.0), (curve.threshold_at(_ALIKE), 10.0), (curve.threshold_at(1 / faces), 50.0), *expected]
+    rising = [points[0]]
+    for score, level in points[1:]:
+        if rising[-1][0] < score < 1:
+            rising.append((score, level))
+    return (*rising, (1.0, 100.0))

@@ -1,4 +1,4 @@
-"""Merges of two faces, and the data that undoing them needs."""
+"""Merges of two faces, the data that undoing them needs, and pairs that may be one person."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from chalicelib.core.consent import Consent
-from chalicelib.core.model import Face, Negative
+from chalicelib.core.model import Decision, Face, Negative
 from chalicelib.core.visits import Visits
 
 IN_FLIGHT = timedelta(hours=1)
@@ -75,3 +75,22 @@ class Merge:
     def picture_keys(self) -> tuple[str, ...]:
         """Keys of the other face's pictures, which must stay while the face can come back; else none."""
         return self.kept.face.picture_keys if self.is_active and self.kept is not None else ()
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """Two faces. `first` is the lower id, which is the older of two strangers."""
+
+    first: str
+    second: str
+    at: datetime
+    """When they were last compared, or said to be two."""
+    decision: Decision | None = None
+    """On their score; None: a person said that they are two, before anybody was asked."""
+    are_two: bool = False
+    """A person said so: they are neither joined nor suggested as long as both exist."""
+
+    @classmethod
+    def of(cls, one: str, other: str, at: datetime, decision: Decision | None = None) -> Duplicate:
+        """Make the duplicate of two faces, in whatever order they come."""
+        return cls(min(one, other), max(one, other), at, decision)

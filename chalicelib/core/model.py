@@ -109,7 +109,7 @@ class StoredSettings:
     deletes_erase: bool = False
     """True if deleting a face erases it, in all dialects."""
     picture_buckets: frozenset[str] = frozenset()
-    """Buckets of S3, or prefixes in them, from which its pictures may be read (core/picture_buckets)."""
+    """Buckets of S3, or prefixes in them, from which its pictures may be read (core/pictures)."""
 
 
 @dataclass(frozen=True)
@@ -232,7 +232,7 @@ class Picture:
     """One photo of a face. `templates`: one for each model that embedded it."""
 
     id: str
-    """Id of the photo (core/ids.py): a face has no photo twice, and a merge keeps the id."""
+    """Id of the photo (core/values.py): a face has no photo twice, and a merge keeps the id."""
     key: str
     """Key of the cropped photo among the face's own pictures in blob storage; "": it is not kept."""
     added_at: datetime

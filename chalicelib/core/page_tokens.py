@@ -1,4 +1,7 @@
-"""Pages of lists, and tokens for the next page: a place, with a checksum of it and of its query. They do not expire."""
+"""Orders and pages of lists, and tokens for the next page: a place, with a checksum of it and of its query.
+
+They do not expire.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import base64
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Generic, TypeVar
 
 from chalicelib.core.errors import InvalidInput
@@ -67,3 +71,10 @@ class PageTokens:
 
     def _check(self, payload: bytes) -> bytes:
         return hashlib.blake2b(self._query + payload, digest_size=_CHECK_BYTES).digest()
+
+
+class FaceOrder(StrEnum):
+    ENROLLED = "enrolled"
+    ARRIVED = "arrived"
+    """By the last arrival or, without one, the enrolment: ascending, who has stayed away longest comes first."""
+    ID = "id"

@@ -6,13 +6,29 @@ Boxes are `xywh` in pixels of the upright picture.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, NamedTuple
+from urllib.parse import unquote
+
+from chalicelib.core.errors import InvalidInput
 
 MAX_PICTURE_BYTES = 20 * 1024 * 1024
+
+
+FOUND_DIGITS = 6
+
+MOST_PLACES = 20
+
+_LONGEST = 512
+
+_PLACE = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](?:/[A-Za-z0-9_.=+@-]+)*/?")
+"""A bucket's name in S3, and segments without signs that mean something in a policy of AWS or in a URL."""
+
+_SEGMENTS = re.compile(r"[/\\]")
 
 
 class Gender(StrEnum):
@@ -110,9 +126,6 @@ ATTRIBUTES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """The attributes that a tenant may switch off, each with its fields of Estimates. Quality stays: enrolment needs it."""
 
 
-FOUND_DIGITS = 6
-
-
 class Found(NamedTuple):
     """The place of a face in a photo, in shares of the photo's sides, and the detector's score."""
 
@@ -195,3 +208,30 @@ class PictureRules:
     min_short_side_px: int = 1
     most_pixels: int | None = None
     """A picture with more is reduced, so that it takes little time, and a JPEG little memory; None: none is."""
+
+
+def require_places(places: Collection[str]) -> None:
+    """Raise InvalidInput unless these are buckets, or prefixes in them."""
+    if len(places) > MOST_PLACES:
+        raise InvalidInput(f"picture buckets are {MOST_PLACES} at most, not {len(places)}")
+    for place in sorted(places):
+        if not _PLACE.fullmatch(place) or len(place) > _LONGEST or _leads_elsewhere(place):
+            raise InvalidInput(
+                "a picture bucket is as `bucket` or `bucket/prefix`: a bucket's name, for a prefix whole segments of "
+                f"letters, digits and _.=+@-, not {place[:100]!r}"
+            )
+
+
+def allows(places: Collection[str], bucket: str, key: str) -> bool:
+    """Tell whether an object may be read: it is in one of the buckets, and below the prefix, segment by segment.
+
+    `bucket`: without a slash. A key with a segment `.` or `..`, escaped or not, is in none: S3 takes it as it is, a
+    server before it may not.
+    """
+    if _leads_elsewhere(key):
+        return False
+    return any(f"{bucket}/{key}".startswith(f"{place.rstrip('/')}/") for place in places)
+
+
+def _leads_elsewhere(key: str) -> bool:
+    return any(segment in (".", "..") for segment in _SEGMENTS.split(unquote(key)))

@@ -17,6 +17,16 @@ from chalicelib.core.model import REGULAR, STRANGER, Face, Group, Tenant
 What = TypeVar("What")
 
 
+SIGHTING_DAYS = 120
+"""Most days that the record of a capture is kept: storage itself expires it then."""
+
+STRANGER_DAYS, OBSERVATION_DAYS, AUDIT_DAYS = 90, 400, 400
+"""What new tenants begin with. The rest they keep as long as the deployment does, or for ever.
+
+Regulars are not among these: somebody enrolled them, or they came often enough, on purpose.
+"""
+
+
 class Kind(StrEnum):
     """A kind of data that is kept for so many days."""
 
@@ -36,9 +46,6 @@ class Due(NamedTuple, Generic[What]):
     what: What
 
 
-SIGHTING_DAYS = 120
-"""Most days that the record of a capture is kept: storage itself expires it then."""
-
 RETENTION: Mapping[str, range] = MappingProxyType(
     {
         "capture_days": range(1, 36_501),
@@ -56,12 +63,6 @@ Visits are counted again from the observations of 100 days (core/visits), and on
 
 UNSEEN_DAYS = RETENTION["stranger_days"]
 """Bounds of a group's own setting."""
-
-STRANGER_DAYS, OBSERVATION_DAYS, AUDIT_DAYS = 90, 400, 400
-"""What new tenants begin with. The rest they keep as long as the deployment does, or for ever.
-
-Regulars are not among these: somebody enrolled them, or they came often enough, on purpose.
-"""
 
 
 def captures_kept(tenant: Tenant, most: int) -> int:

@@ -14,14 +14,13 @@ from typing import Any
 
 from chalicelib.core.captures import Camera, Capture, CaptureState, Resolution, SeenFace, Sighting, sighting_id
 from chalicelib.core.decision import MIN_QUALITY, MIN_SIDE_PX, ImpostorCurve, anchor_threshold, is_sure
-from chalicelib.core.ids import photo_id
 from chalicelib.core.learning import adds_to, anchor, kept
 from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Group, Learnt, Picture, Tenant
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, observed_estimates
 from chalicelib.core.pictures import Quality
 from chalicelib.core.population import Population
 from chalicelib.core.reviews import NearFace, Review, ReviewKind, is_uncertain
-from chalicelib.core.values import milliseconds, time_text
+from chalicelib.core.values import milliseconds, photo_id, time_text
 from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, Visits, arrived, misnamed, with_sighting
 from chalicelib.core.webhooks import Event, EventKind
 
@@ -131,7 +130,7 @@ class Judge:
 
 @dataclass(frozen=True)
 class Context:
-    """All that the decision about a sighting needs, as it was read.
+    """The facts that the decision about a sighting needs, as they were read.
 
     `held`: the face that it is; of somebody new that face, without visits. `decision`: why it is that face; for a new
     one, why it is no other. `evicted`: the face that goes to make room for a new one. `sightings`: the face's, of the
@@ -188,7 +187,7 @@ class Context:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one sighting changes, all in one transaction.
+    """The changes that one sighting makes, all in one transaction.
 
     `held`: the face as it was read; `face`, `visits`: as they are afterwards. `learnt`: the one of the face's pictures
     that is new, and not stored yet. `renamed`: earlier sightings, which another promotion puts into another group.

@@ -14,14 +14,13 @@ from itertools import islice, takewhile
 
 from chalicelib.core import keys, telemetry
 from chalicelib.core.errors import Busy, ConditionFailed, StorageUnavailable
-from chalicelib.core.ids import nonce
 from chalicelib.core.items import every, every_blob
 from chalicelib.core.model import Edit
 from chalicelib.core.ports import BlobStore, Clock, Delete, Item, ItemStore, Put, absent, equals
 from chalicelib.core.records.faces import journal_entries
-from chalicelib.core.shards import Shard, shards
+from chalicelib.core.search import Shard, shards
 from chalicelib.core.telemetry import JOURNAL_TAIL
-from chalicelib.core.values import milliseconds
+from chalicelib.core.values import milliseconds, nonce
 from chalicelib.index.galleries import Galleries
 from chalicelib.index.journal import GRACE, tail
 from chalicelib.index.snapshots.loading import models_of, pointer_of, pointers, seq_of

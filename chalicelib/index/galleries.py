@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core.errors import Busy
 from chalicelib.core.ports import BlobStore, ItemStore
-from chalicelib.core.search import SearchAnswer, SearchRequest
-from chalicelib.core.shards import WHOLE, Shard
+from chalicelib.core.search import WHOLE, SearchAnswer, SearchRequest, Shard
 from chalicelib.core.telemetry import stage
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.journal import tail

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.core.model import Edit, JournalEntry
-from chalicelib.core.shards import WHOLE, Shard
+from chalicelib.core.search import WHOLE, Shard
 from chalicelib.core.templates import vector
 from chalicelib.index.snapshots import build_segment
 from chalicelib.index.snapshots.segment import Segment

@@ -11,8 +11,7 @@ from collections.abc import Callable
 from chalicelib.core import keys
 from chalicelib.core.items import every
 from chalicelib.core.ports import ItemStore
-from chalicelib.core.search import FaceSearch, SearchAnswer, SearchRequest
-from chalicelib.core.shards import WHOLE
+from chalicelib.core.search import WHOLE, FaceSearch, SearchAnswer, SearchRequest
 
 REMEMBERED_S = 900.0
 """Time that a count of a tenant's faces is remembered: a gallery grows by some ten thousand faces in it at most."""

@@ -15,8 +15,7 @@ from chalicelib.core import keys
 from chalicelib.core.lazy import lazy
 from chalicelib.core.model import Candidate
 from chalicelib.core.ports import ItemStore
-from chalicelib.core.search import FaceSearch, SearchAnswer, SearchRequest
-from chalicelib.core.shards import MAX_SHARDS, WHOLE, shards
+from chalicelib.core.search import MAX_SHARDS, WHOLE, FaceSearch, SearchAnswer, SearchRequest, shards
 
 REMEMBERED_S = 60.0
 """Time that a tenant's number of shards is remembered: an old number costs memory for a while, never a wrong answer."""

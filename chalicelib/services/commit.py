@@ -34,8 +34,7 @@ from chalicelib.core.ports import (
     equals,
     exists,
 )
-from chalicelib.core.records.faces import face_from, journal_item
-from chalicelib.core.records.users import user_from, user_item
+from chalicelib.core.records.faces import face_from, journal_item, user_from, user_item
 from chalicelib.core.telemetry import stage
 from chalicelib.core.templates import compared
 from chalicelib.core.users import User, gallery_group, mean_of, user_of

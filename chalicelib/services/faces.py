@@ -25,11 +25,10 @@ from typing import Any, NamedTuple
 
 from chalicelib.core import acts, keys
 from chalicelib.core.errors import Busy, ConditionFailed, FaceHeld, FaceNotFound, InvalidInput, TooMany
-from chalicelib.core.face_order import FaceOrder
 from chalicelib.core.items import attempts, directory_of, every
 from chalicelib.core.model import Face, Group, Hold, ListedFace, Tenant
 from chalicelib.core.names import composed, is_found, prefix, terms, words
-from chalicelib.core.page_tokens import PAGE_SIZES, ListPage, PageTokens, require_page_size
+from chalicelib.core.page_tokens import PAGE_SIZES, FaceOrder, ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, equals
 from chalicelib.core.records.faces import face_from, hold_fields, hold_from, listed_face_from
 from chalicelib.services.commit import Change, GalleryWriter

@@ -28,7 +28,6 @@ from chalicelib.core.errors import (
     TooManyTags,
     require_revision,
 )
-from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.items import attempts, directory_of, every, write_in_parts
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import DEFAULT_GROUPS, NO_VALUES, REGULAR, STRANGER, Group, Migration, Tenant
@@ -36,15 +35,9 @@ from chalicelib.core.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, compose
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Update, at_least, equals, exists
 from chalicelib.core.records.faces import attribute_items, group_from, group_item
 from chalicelib.core.retention import UNSEEN_DAYS
+from chalicelib.core.values import time_ordered_id
 from chalicelib.services.idempotency import NO_BODY, RequestId, Requests
-from chalicelib.services.tenants import (
-    CAPACITY_LEFT,
-    FACES_LEFT,
-    GROUPS_LEFT,
-    NAME_FREE,
-    group_puts,
-    name_put,
-)
+from chalicelib.services.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT, NAME_FREE, group_puts, name_put
 
 if TYPE_CHECKING:
     from chalicelib.core.visits import DefaultGroups

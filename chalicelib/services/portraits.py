@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING
 from chalicelib.core import keys
 from chalicelib.core.decision import MIN_QUALITY, MIN_SIDE_PX
 from chalicelib.core.errors import RegularsError, StorageUnavailable, Unusable
-from chalicelib.core.ids import nonce, photo_id
 from chalicelib.core.model import Face, Picture, Template, Tenant
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, Found, PictureRules, Quality, Sides
 from chalicelib.core.ports import Beside, BlobStore, Vision
 from chalicelib.core.telemetry import stage
 from chalicelib.core.templates import canonical, vector
+from chalicelib.core.values import nonce, photo_id
 from chalicelib.services.commit import GalleryMoved
 from chalicelib.services.models import TenantVision, examined, of_any_age, whole
 
@@ -51,7 +51,7 @@ class Portrait:
     estimates: Estimates
     jpeg: FaceJpeg
     photo_id: str
-    """The id of the photo as it was sent (core/ids.py)."""
+    """The id of the photo as it was sent (core/values.py)."""
     found: Found | None = None
     """The place of the face in that photo."""
 

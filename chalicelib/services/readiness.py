@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from chalicelib.core import keys
-from chalicelib.core.failures import log_failure
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import BlobStore, Clock, Disk, ItemStore, Vision
 from chalicelib.core.records.faces import tenant_from
 from chalicelib.core.search import FaceSearch, SearchRequest
+from chalicelib.core.telemetry import log_failure
 
 REMEMBERED = timedelta(seconds=5)
 """How long an answer is given again, so that people who ask often cost little."""

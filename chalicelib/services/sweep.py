@@ -15,11 +15,11 @@ from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.acts import chore
 from chalicelib.core.chores import STOPS_AT_S, Chore, Chores, Rest, Round
 from chalicelib.core.errors import Busy, RegularsError
-from chalicelib.core.failures import log_failure, report_failure
 from chalicelib.core.items import write
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Clock, ItemStore, Put, Storage
 from chalicelib.core.search import IndexBuilder
+from chalicelib.core.telemetry import log_failure, report_failure
 from chalicelib.core.values import milliseconds, moment, time_text
 from chalicelib.services.erasure.erasure import Deletions
 from chalicelib.services.joining.joining import Joining

@@ -26,8 +26,7 @@ from chalicelib.core.model import (
     StoredSettings,
     Tenant,
 )
-from chalicelib.core.picture_buckets import require_places
-from chalicelib.core.pictures import ATTRIBUTES
+from chalicelib.core.pictures import ATTRIBUTES, require_places
 from chalicelib.core.ports import (
     Action,
     Clock,
@@ -42,9 +41,8 @@ from chalicelib.core.ports import (
     equals,
     exists,
 )
-from chalicelib.core.records.access import first_key
+from chalicelib.core.records.access import FORMAT, first_key, require_format
 from chalicelib.core.records.faces import group_item, tenant_from, tenant_setting_fields
-from chalicelib.core.records.format import FORMAT, require_format
 from chalicelib.core.retention import (
     AUDIT_DAYS,
     OBSERVATION_DAYS,
@@ -54,7 +52,7 @@ from chalicelib.core.retention import (
     captures_kept,
     sightings_kept,
 )
-from chalicelib.core.shards import FACES_OF_SHARD, MAX_SHARDS
+from chalicelib.core.search import FACES_OF_SHARD, MAX_SHARDS
 from chalicelib.core.values import milliseconds
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")

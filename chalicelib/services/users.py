@@ -13,13 +13,12 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from chalicelib.core import keys
-from chalicelib.core.decision import OperatingPoint, is_match, judged_score
+from chalicelib.core.decision import OperatingPoint, is_match, judged, judged_score, similarity
 from chalicelib.core.errors import Busy, ConditionFailed, GroupNotFound, TooManyFaces, UserExists, UserNotFound
 from chalicelib.core.items import attempts, every
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.ports import Action, Check, Delete, ItemStore, Put, Update, absent, equals, exists
-from chalicelib.core.records.users import user_from, user_item
-from chalicelib.core.similarity import judged, similarity
+from chalicelib.core.records.faces import user_from, user_item
 from chalicelib.core.templates import compared, vector
 from chalicelib.core.users import MAX_FACES, User, gallery_group
 from chalicelib.services.commit import GROUP_EXISTS, Change, GalleryMoved, GalleryWriter, having, written

@@ -15,8 +15,7 @@ from chalicelib.core.model import Edit, Face, Tenant
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind
 from chalicelib.core.ports import Action, Beside, ItemStore, Put, Update, absent, equals
 from chalicelib.core.records.faces import face_from, face_item, picture_fields
-from chalicelib.core.records.observations import observation_from
-from chalicelib.core.records.visits import visits_from, visits_item
+from chalicelib.core.records.observations import observation_from, visits_from, visits_item
 from chalicelib.core.visits import Arrival, FaceVisits, VisitPlan, Visits, misnamed, touched
 from chalicelib.services.commit import Change, GalleryWriter, edited
 from chalicelib.services.groups import Groups

@@ -16,11 +16,10 @@ from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.acts import chore as audited
 from chalicelib.core.captures import Camera
 from chalicelib.core.errors import ConditionFailed
-from chalicelib.core.failures import report_failure
 from chalicelib.core.items import write
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Clock, ItemStore, Update, equals
-from chalicelib.core.telemetry import SWEEP_AGE
+from chalicelib.core.telemetry import SWEEP_AGE, report_failure
 from chalicelib.core.values import milliseconds, moment, time_text
 from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services.cameras import Cameras

@@ -40,8 +40,6 @@ from chalicelib.core.errors import (
     TooManyHooks,
     Unusable,
 )
-from chalicelib.core.failures import report_failure
-from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.items import attempts, every, write, write_in_parts, write_unless_changed
 from chalicelib.core.page_tokens import ListPage
 from chalicelib.core.ports import (
@@ -69,7 +67,8 @@ from chalicelib.core.records.webhooks import (
     hook_item,
     is_event_id,
 )
-from chalicelib.core.values import milliseconds, moment
+from chalicelib.core.telemetry import report_failure
+from chalicelib.core.values import milliseconds, moment, time_ordered_id
 from chalicelib.core.webhooks import FAILING_FROM, Delivery, Event, EventKind, Hook, payload, signature, test_event
 from chalicelib.services.groups import legal_name
 from chalicelib.services.idempotency import RequestId, Requests

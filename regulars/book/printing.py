@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from chalicelib.core.cells import one_line
+from chalicelib.core.values import one_line
 from regulars.book.reading import Visit, VisitorBook
 
 _AWAY = 5

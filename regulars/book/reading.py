@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 from zoneinfo import ZoneInfo
 
 from chalicelib.core import keys
-from chalicelib.core.face_order import FaceOrder
 from chalicelib.core.local_time import Span
 from chalicelib.core.model import REGULAR, Tenant
 from chalicelib.core.observations import EVERYTHING
+from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.core.values import milliseconds
 from regulars.clients.v1 import V1
 

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chalicelib.core.access import FIRST
-from chalicelib.core.roles import Role
+from chalicelib.core.access import FIRST, Role
 from regulars.errors import OperatorError
 from regulars.options import configured, services_of, storage_options
 from regulars.serve import folder

@@ -12,9 +12,8 @@ from typing import Any
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Credentials, Profile, Tenant
-from chalicelib.core.renewals import renewal_of
 from chalicelib.core.retention import RETENTION
-from chalicelib.core.signing import fingerprint
+from chalicelib.core.signing import fingerprint, renewal_of
 from chalicelib.services import Services
 from chalicelib.services.tenants import SAID, Tenants, TenantSettings
 from chalicelib.settings import Settings

@@ -18,7 +18,7 @@ from regulars_client import codes, models
 from regulars_client.client import Regulars
 from regulars_client.errors import ApiError
 
-from chalicelib.core.cells import plain_cell
+from chalicelib.core.values import plain_cell
 from regulars.backup import archive
 from regulars.errors import OperatorError
 from regulars.transfer.exports import FACES, FORMAT, GROUPS, RULES, RULES_KEPT, FaceLine, GroupLine

@@ -17,8 +17,8 @@ from regulars_client.client import Regulars
 from regulars_client.errors import PictureTooLarge
 from regulars_client.pictures import fitting, is_webp, shrunk
 
-from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.model import MAX_PICTURES
+from chalicelib.core.values import time_ordered_id
 from regulars.errors import OperatorError
 from regulars.transfer.exports import RULES_KEPT
 from regulars.transfer.journal import KEPT, LEFT_OUT, REFUSED, Journal, Outcome, Progress

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from chalicelib.core.cells import one_line, plain_cell
+from chalicelib.core.values import one_line, plain_cell
 from regulars.transfer.importing import Fate
 from regulars.transfer.journal import KEPT, LEFT_OUT, REFUSED
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core.local_time import DAY_MS
-from chalicelib.core.records.visits import visits_from, visits_item
+from chalicelib.core.records.observations import visits_from, visits_item
 from chalicelib.core.visits import KEPT_MS, Arrival, Arrivals, MigrationRule, Promotion, Visits
 
 MINUTE = 60_000

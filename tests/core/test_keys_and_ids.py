@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core import keys
-from chalicelib.core.ids import time_ordered_id
-from chalicelib.core.values import milliseconds, moment
+from chalicelib.core.values import milliseconds, moment, time_ordered_id
 
 moments = st.datetimes(datetime(2000, 1, 1), datetime(2200, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001
 faceids = st.from_regex(r"[A-Za-z0-9_-]{1,64}", fullmatch=True)

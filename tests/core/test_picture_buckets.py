@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.picture_buckets import MOST_PLACES, allows, require_places
+from chalicelib.core.pictures import MOST_PLACES, allows, require_places
 
 PLACES = frozenset({"photos", "archive/2026/staff", "slashed/faces/"})
 KEYS = st.text(st.sampled_from("ab/.%2eE5cCfF\\ ?*#"), max_size=12)

@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib.core import signing
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.renewals import Renewal, renewal_of, renewed
+from chalicelib.core.signing import Renewal, renewal_of, renewed
 
 (OLD, OLD_PUBLIC), (NEW, NEW_PUBLIC) = signing.new_key(), signing.new_key()
 SINCE, UNTIL = "2026-03-02T09:00:00.000Z", "2026-03-16T09:00:00.000Z"

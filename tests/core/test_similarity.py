@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core.decision import DEFAULT_FPIR, ImpostorCurve
-from chalicelib.core.similarity import MATCH, judged, similarity
+from chalicelib.core.decision import DEFAULT_FPIR, MATCH, ImpostorCurve, judged, similarity
 
 CURVE = ImpostorCurve(((0.1, 0.2), (0.3, 1e-2), (0.45, 1e-4), (0.55, 1e-6)), 0.45, 1e-4, 46.0)
 sizes = st.integers(0, 5_000_000)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from chalicelib.core import failures
+from chalicelib.core import telemetry
 from chalicelib.core.local_time import Granularity
 from chalicelib.core.observations import ObservationFilter
 from tests.faults.recount import disagreements
@@ -24,7 +24,7 @@ class Errors(logging.Handler):
         self._records: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.name == failures.__name__ and not record.exc_info:
+        if record.name == telemetry.__name__ and not record.exc_info:
             return  # a failure that the service expects, told without a traceback
         cause = record.exc_info[1] if record.exc_info else None
         self._records.append(f"logged {record.getMessage()}: {cause!r}")

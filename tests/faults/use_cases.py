@@ -28,8 +28,8 @@ from chalicelib.api.v1 import routes as v1
 from chalicelib.core import acts
 from chalicelib.core.acts import Act, Kind
 from chalicelib.core.model import Profile
-from chalicelib.core.renewals import renewal_of
 from chalicelib.core.search import SearchRequest
+from chalicelib.core.signing import renewal_of
 from chalicelib.services.sweep import LOST_CAPTURES_HOUR
 from regulars.book.printing import print_today
 from regulars.book.reading import OwnBook

@@ -68,7 +68,7 @@ from chalicelib.api.v1.pictures import NewPicture
 from chalicelib.api.v1.reading import finite_object, read_body
 from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.bootstrap import build
-from chalicelib.core import audit, keys, renewals, signing
+from chalicelib.core import audit, keys, signing
 from chalicelib.core.errors import (
     Busy,
     FaceNotFound,
@@ -83,8 +83,7 @@ from chalicelib.core.errors import (
 from chalicelib.core.model import Edit, JournalEntry, Profile, Template
 from chalicelib.core.observations import Dimensions, ObservationFilter
 from chalicelib.core.page_tokens import PageTokens
-from chalicelib.core.picture_buckets import allows
-from chalicelib.core.pictures import PictureRules
+from chalicelib.core.pictures import PictureRules, allows
 from chalicelib.core.records import columns, label_counts
 from chalicelib.core.records.faces import journal_entries, journal_item
 from chalicelib.core.records.packing import DamagedData
@@ -1008,7 +1007,7 @@ PARSERS = {
         plain(function_url_of), (), (f"{API}.application",), [b"/\nX-Amz-Signature=00&a=%zz&=&;\n{}"], any_bytes
     ),
     "places of pictures": Parser(
-        plain(picture_place_of), (), ("chalicelib.core.picture_buckets",),
+        plain(picture_place_of), (), ("chalicelib.core.pictures",),
         [b"archive\nstaff/%2e%2E/x", b"archive\nstaff/..\\x", b"photos\n%"], any_bytes,
     ),
     "SUNMI signatures": Parser(
@@ -1159,8 +1158,8 @@ PARSERS = {
         json_values,
     ),
     "renewals of a signing key": Parser(
-        plain(lambda data: renewals.renewal_of(json.loads(data))), (InvalidInput, ValueError, RecursionError),
-        ("chalicelib.core.renewals",),
+        plain(lambda data: signing.renewal_of(json.loads(data))), (InvalidInput, ValueError, RecursionError),
+        ("chalicelib.core.signing",),
         [as_json(signing.signed({"kind": "renewal of the signing key", "heads": 7}, signing.new_key()[0]))],
         json_values,
     ),

@@ -10,8 +10,7 @@ import pytest
 from chalicelib.core import keys
 from chalicelib.core.model import STRANGER, Profile, Tenant
 from chalicelib.core.ports import Update, exists
-from chalicelib.core.search import SearchAnswer, SearchRequest
-from chalicelib.core.shards import Shard
+from chalicelib.core.search import SearchAnswer, SearchRequest, Shard
 from chalicelib.index.near import REMEMBERED_S, NearSearch
 from chalicelib.services import Services
 from tests.services.conftest import add_tenant

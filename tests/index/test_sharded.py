@@ -12,8 +12,7 @@ from chalicelib.core import keys
 from chalicelib.core.decision import ImpostorCurve, OperatingPoint
 from chalicelib.core.errors import Busy, InvalidInput, TenantNotFound
 from chalicelib.core.model import Profile, Tenant
-from chalicelib.core.search import SearchAnswer, SearchRequest
-from chalicelib.core.shards import MAX_SHARDS, Shard, shards
+from chalicelib.core.search import MAX_SHARDS, SearchAnswer, SearchRequest, Shard, shards
 from chalicelib.index.compact import TAIL_LENGTH, Compactor
 from chalicelib.index.galleries import Galleries
 from chalicelib.index.journal import GRACE

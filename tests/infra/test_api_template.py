@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.picture_buckets import require_places
+from chalicelib.core.pictures import require_places
 from tests.infra.test_packaged_template import QUEUES, actions, resources, source_of, statements
 
 

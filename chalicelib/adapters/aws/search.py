@@ -24,8 +24,7 @@ from chalicelib.core import errors
 from chalicelib.core.decision import ImpostorCurve, OperatingPoint
 from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.core.model import Candidate
-from chalicelib.core.search import FaceSearch, SearchAnswer, SearchRequest
-from chalicelib.core.shards import WHOLE, Shard
+from chalicelib.core.search import WHOLE, FaceSearch, SearchAnswer, SearchRequest, Shard
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,8 +15,8 @@ from chalicelib.adapters.embedded.blobs import FolderBlobStore
 from chalicelib.adapters.embedded.signed_paths import SignedPaths
 from chalicelib.adapters.limits.blobs import upload_headers
 from chalicelib.core.errors import RegularsError
-from chalicelib.core.failures import report_failure
 from chalicelib.core.ports import PresignedRequest, Upload
+from chalicelib.core.telemetry import report_failure
 
 BUCKET = "captures"
 

@@ -13,11 +13,11 @@ from chalicelib.api.rekognition.details import face_detail, placed, reason_of
 from chalicelib.api.rekognition.errors import Failure
 from chalicelib.api.rekognition.operation import Call, Members
 from chalicelib.api.rekognition.pictures import MOST_FACES, RULES, judged, picture_of, require_one
+from chalicelib.core.decision import MATCH
 from chalicelib.core.errors import FaceNotFound, StorageUnavailable
 from chalicelib.core.model import Face, Group
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.pictures import Found, Sides
-from chalicelib.core.similarity import MATCH
 from chalicelib.services.erasure.erasure import MAX_DELETED
 from chalicelib.services.recognition.ranking import Wanted
 

@@ -8,8 +8,8 @@ from chalicelib.api.rekognition.details import compared_face, face_detail, place
 from chalicelib.api.rekognition.errors import BAD_REQUEST, Failure
 from chalicelib.api.rekognition.operation import Call, Members
 from chalicelib.api.rekognition.pictures import MOST_FACES, RULES, judged, picture_of, require_one
+from chalicelib.core.decision import MATCH
 from chalicelib.core.pictures import Found, Sides
-from chalicelib.core.similarity import MATCH
 
 
 def detect_faces(call: Call, asked: Members) -> Members:

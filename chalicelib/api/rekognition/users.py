@@ -12,8 +12,8 @@ from chalicelib.api.rekognition.errors import BAD_REQUEST, Failure
 from chalicelib.api.rekognition.faces import face_of, shown_id, taken
 from chalicelib.api.rekognition.operation import Call, Members
 from chalicelib.api.rekognition.pictures import MOST_FACES, RULES, judged, picture_of, require_one
+from chalicelib.core.decision import MATCH
 from chalicelib.core.page_tokens import PageTokens
-from chalicelib.core.similarity import MATCH
 from chalicelib.services.recognition.ranking import SimilarUser, Wanted
 from chalicelib.services.users import Outcome, Refusal
 

@@ -11,10 +11,10 @@ from chalicelib.api.http import MAX_BODY_BYTES
 from chalicelib.api.v1 import repeats
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.wire import Answer, Changes, Text, Time, sent
+from chalicelib.core.access import Role
 from chalicelib.core.errors import GroupNotFound
 from chalicelib.core.model import MAX_PICTURES, Migration, Tenant
 from chalicelib.core.pictures import MAX_PICTURE_BYTES
-from chalicelib.core.roles import Role
 
 if TYPE_CHECKING:
     from chalicelib.services import account as usage
@@ -270,7 +270,7 @@ def get_signing_key(call: Call) -> SigningKey:
 
     It changes only if the operator renews it. The first call makes it.
     """
-    from chalicelib.core.renewals import renewal_of  # not at the other routes' cold starts
+    from chalicelib.core.signing import renewal_of  # not at the other routes' cold starts
 
     keys = call.services.audit.signing.public_keys(call.tenant.name)
     earlier = [

@@ -9,7 +9,7 @@ from msgspec import Meta, field
 from chalicelib.api.v1 import times
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Time, Token
-from chalicelib.core.roles import Role
+from chalicelib.core.access import Role
 from chalicelib.core.values import milliseconds, moment_of_text
 
 Name = Annotated[str, Meta(max_length=200)]

@@ -8,10 +8,9 @@ from msgspec import Struct
 
 from chalicelib.api.http import HttpRequest
 from chalicelib.api.v1 import cookies
-from chalicelib.core.access import ApiKey, Session
+from chalicelib.core.access import ApiKey, Role, Session
 from chalicelib.core.errors import NotAllowed, TenantDisabled, WrongCredentials
 from chalicelib.core.model import Tenant
-from chalicelib.core.roles import Role
 
 if TYPE_CHECKING:
     from chalicelib.core.captures import Camera

@@ -18,16 +18,15 @@ from chalicelib.api.v1.shapes import Box, By, FalseMatchProbability, GallerySize
 from chalicelib.api.v1.shown import Portrait, portrait_of, shown_capture
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Text, Time, Token
 from chalicelib.core import observations
+from chalicelib.core.access import Role
 from chalicelib.core.captures import parts_of_sighting
-from chalicelib.core.cells import plain_cell
 from chalicelib.core.erasures import is_erased
 from chalicelib.core.errors import CameraNotFound, InvalidInput
 from chalicelib.core.local_time import LAST_SECOND, Granularity, LocalTime, Span
 from chalicelib.core.model import Face
 from chalicelib.core.observations import Measure, ObservationFilter, ObservationKind, Split
 from chalicelib.core.pictures import Gender
-from chalicelib.core.roles import Role
-from chalicelib.core.values import milliseconds, moment
+from chalicelib.core.values import milliseconds, moment, plain_cell
 
 if TYPE_CHECKING:
     from chalicelib.services.sightings import sightings

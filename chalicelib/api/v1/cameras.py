@@ -13,6 +13,7 @@ from chalicelib.api.v1.repeats import answer_of, describing_present, nothing, se
 from chalicelib.api.v1.shapes import Labels
 from chalicelib.api.v1.wire import Answer, Changes, Revision, Sent, Time, sent
 from chalicelib.core import captures, model
+from chalicelib.core.access import Role
 from chalicelib.core.errors import (
     CameraExists,
     CameraNotFound,
@@ -22,7 +23,6 @@ from chalicelib.core.errors import (
     SecretNotKept,
     TooManyCameras,
 )
-from chalicelib.core.roles import Role
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -16,6 +16,7 @@ from chalicelib.api.v1.shapes import Box, By, FalseMatchProbability, GallerySize
 from chalicelib.api.v1.shown import shown_capture
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, PictureFile, Sent, Text, Time, Token, WithPicture
 from chalicelib.core import captures, keys
+from chalicelib.core.access import Role
 from chalicelib.core.captures import CaptureState, Resolution, parts_of_sighting, sighting_id
 from chalicelib.core.errors import (
     CameraDisabled,
@@ -27,7 +28,6 @@ from chalicelib.core.errors import (
     NotAllowed,
     concerning,
 )
-from chalicelib.core.roles import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

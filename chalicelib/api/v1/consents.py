@@ -10,10 +10,10 @@ from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.repeats import answer_of, nothing
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Text, Time, Token
 from chalicelib.core import consent
+from chalicelib.core.access import Role
 from chalicelib.core.consent import Basis
 from chalicelib.core.errors import ConsentNotFound, FaceNotFound, InvalidInput
 from chalicelib.core.model import Face
-from chalicelib.core.roles import Role
 
 LegalBasis = Annotated[
     Basis,

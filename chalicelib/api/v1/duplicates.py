@@ -11,8 +11,8 @@ from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.faces import Face, faces_of
 from chalicelib.api.v1.shapes import FalseMatchProbability, GallerySize, Score, Threshold, decided
 from chalicelib.api.v1.wire import Answer, NextToken, Sent, Time, Token
+from chalicelib.core.access import Role
 from chalicelib.core.errors import DuplicateNotFound
-from chalicelib.core.roles import Role
 from chalicelib.services.merges.merges import Suggestion
 
 

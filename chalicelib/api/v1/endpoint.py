@@ -19,10 +19,10 @@ from chalicelib.api.v1 import errors, reading, repeats
 from chalicelib.api.v1.auth import Caller, caller
 from chalicelib.api.v1.wire import Sent, WithPicture
 from chalicelib.core import acts, telemetry
+from chalicelib.core.access import Role
 from chalicelib.core.acts import Act, Kind, kind_of
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.model import Tenant
-from chalicelib.core.roles import Role
 from chalicelib.core.values import milliseconds
 
 if TYPE_CHECKING:

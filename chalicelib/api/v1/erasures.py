@@ -10,8 +10,8 @@ from chalicelib.api.v1 import times
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.wire import Answer, NextToken, Sent, Time, Token
 from chalicelib.core import erasures
+from chalicelib.core.access import Role
 from chalicelib.core.errors import ErasureNotFound
-from chalicelib.core.roles import Role
 
 
 class ErasuresWanted(Sent):

@@ -10,8 +10,8 @@ from msgspec import UNSET, Meta, UnsetType
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.faces import FaceId, FaceLabels
 from chalicelib.api.v1.wire import Answer, Sent, Text, sent
+from chalicelib.core.access import Role
 from chalicelib.core.errors import FaceHeld, GroupNotFound, InvalidInput
-from chalicelib.core.roles import Role
 
 if TYPE_CHECKING:
     from chalicelib.services.erasure.erasure import Deleted

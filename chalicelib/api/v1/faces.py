@@ -40,6 +40,7 @@ from chalicelib.api.v1.wire import (
     sent,
 )
 from chalicelib.core import model
+from chalicelib.core.access import Role
 from chalicelib.core.errors import (
     AttributeNotFound,
     CaptureNotFound,
@@ -59,9 +60,8 @@ from chalicelib.core.errors import (
     TooMany,
     Unusable,
 )
-from chalicelib.core.face_order import FaceOrder
+from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.core.pictures import Gender
-from chalicelib.core.roles import Role
 from chalicelib.core.values import moment
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.repeats import answer_of, describing_present, nothing
 from chalicelib.api.v1.wire import Answer, Changes, NextToken, Revision, Sent, Text, sent
 from chalicelib.core import model
+from chalicelib.core.access import Role
 from chalicelib.core.errors import (
     Changed,
     DefaultGroup,
@@ -23,7 +24,6 @@ from chalicelib.core.errors import (
     TooManyGroups,
     WrongAttributeCount,
 )
-from chalicelib.core.roles import Role
 
 GroupName = Annotated[
     Text, Meta(description="1 to 96 characters; it does not begin with a space.", extra_json_schema={"minLength": 1})

@@ -11,8 +11,8 @@ from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.repeats import answer_of
 from chalicelib.api.v1.wire import Answer, NextToken, Sent, Time
 from chalicelib.core import model
+from chalicelib.core.access import Role
 from chalicelib.core.errors import FaceNotFound, TooMany
-from chalicelib.core.roles import Role
 
 Reason = Annotated[str, Meta(min_length=1, max_length=500)]
 

@@ -14,8 +14,8 @@ from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.repeats import answer_of, nothing, secret_not_kept
 from chalicelib.api.v1.wire import Answer, Changes, NextToken, Sent, Time, Token, sent
 from chalicelib.core import webhooks
+from chalicelib.core.access import Role
 from chalicelib.core.errors import Conflict, HookNotFound, IllegalGroupName, SecretNotKept, TooManyHooks
-from chalicelib.core.roles import Role
 from chalicelib.core.values import moment
 from chalicelib.core.webhooks import EventKind
 

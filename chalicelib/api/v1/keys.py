@@ -10,8 +10,8 @@ from msgspec import UNSET, Meta, UnsetType
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.repeats import nothing, secret_not_kept
 from chalicelib.api.v1.wire import Answer, Changes, Instant, Sent, Time, sent
+from chalicelib.core.access import Role
 from chalicelib.core.errors import KeyNotFound, LastAdminKey, SecretNotKept, TooManyKeys
-from chalicelib.core.roles import Role
 
 Name = Annotated[
     str,

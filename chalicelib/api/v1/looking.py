@@ -12,8 +12,8 @@ from chalicelib.api.v1.faces import Face, faces_of
 from chalicelib.api.v1.picture_bodies import PICTURES
 from chalicelib.api.v1.shapes import Box, Estimates, FalseMatchProbability
 from chalicelib.api.v1.wire import Answer, PictureFile, Sent, Text, WithPicture
+from chalicelib.core.access import Role
 from chalicelib.core.errors import FaceNotFound, GroupNotFound, InvalidInput, Unusable
-from chalicelib.core.roles import Role
 
 if TYPE_CHECKING:
     from chalicelib.core import pictures

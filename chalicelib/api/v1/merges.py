@@ -12,9 +12,9 @@ from chalicelib.api.v1.faces import Face, FaceId, face_of
 from chalicelib.api.v1.shown import Portrait, portrait_of
 from chalicelib.api.v1.wire import Answer, NextToken, Sent, Text, Time, Token
 from chalicelib.core import merges, model
+from chalicelib.core.access import Role
 from chalicelib.core.errors import Conflict, FaceNotFound, GroupFull, MergeNotFound, TenantFull
 from chalicelib.core.merges import MergeState
-from chalicelib.core.roles import Role
 
 State = Annotated[
     MergeState,

@@ -8,7 +8,7 @@ from msgspec import Meta
 
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.wire import Answer, Sent
-from chalicelib.core.roles import Role
+from chalicelib.core.access import Role
 
 
 class NoticeWanted(Sent):

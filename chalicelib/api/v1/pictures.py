@@ -15,6 +15,7 @@ from chalicelib.api.v1.shapes import Pose, pose_of
 from chalicelib.api.v1.shown import Link, Thumbnail, links
 from chalicelib.api.v1.wire import Answer, PictureFile, Time, WithPicture
 from chalicelib.core import model
+from chalicelib.core.access import Role
 from chalicelib.core.errors import (
     AnotherFace,
     Conflict,
@@ -27,7 +28,6 @@ from chalicelib.core.errors import (
     TooManyPictures,
     Unusable,
 )
-from chalicelib.core.roles import Role
 
 
 class NewPicture(WithPicture):

@@ -11,9 +11,9 @@ from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.repeats import nothing
 from chalicelib.api.v1.wire import Answer, NextToken, Time
 from chalicelib.core import model
+from chalicelib.core.access import Role
 from chalicelib.core.captures import captured_ms, parts_of_sighting
 from chalicelib.core.errors import FaceNotFound, RejectionNotFound
-from chalicelib.core.roles import Role
 from chalicelib.core.values import moment
 
 

@@ -14,10 +14,10 @@ from chalicelib.api.v1.shapes import Box, By, FalseMatchProbability, GallerySize
 from chalicelib.api.v1.shown import shown_capture
 from chalicelib.api.v1.wire import Answer, NextToken, Sent, Time, Token
 from chalicelib.core import reviews
+from chalicelib.core.access import Role
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.errors import ReviewNotFound
 from chalicelib.core.reviews import ReviewKind
-from chalicelib.core.roles import Role
 
 
 class ReviewsWanted(Sent):

@@ -12,6 +12,7 @@ from chalicelib.api.v1.auth import Caller
 from chalicelib.api.v1.endpoint import Call, Door, Operation
 from chalicelib.api.v1.wire import Answer, Sent, Time
 from chalicelib.core import telemetry
+from chalicelib.core.access import Role
 from chalicelib.core.errors import (
     Busy,
     InvalidInput,
@@ -21,7 +22,6 @@ from chalicelib.core.errors import (
     TooManyRequests,
     WrongCredentials,
 )
-from chalicelib.core.roles import Role
 from chalicelib.core.version import VERSION
 
 if TYPE_CHECKING:

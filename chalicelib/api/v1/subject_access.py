@@ -8,8 +8,8 @@ from msgspec import Meta
 
 from chalicelib.api.v1.endpoint import Call, Operation
 from chalicelib.api.v1.wire import Answer, Sent, Text
+from chalicelib.core.access import Role
 from chalicelib.core.errors import FaceNotFound, NotAllowed
-from chalicelib.core.roles import Role
 
 
 class EverythingWanted(Sent):

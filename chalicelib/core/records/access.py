@@ -9,10 +9,13 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.core import keys
-from chalicelib.core.access import FIRST, ApiKey
+from chalicelib.core.access import FIRST, ApiKey, Role
+from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.ports import Item
-from chalicelib.core.roles import Role
 from chalicelib.core.values import milliseconds, moment, optional
+
+FORMAT = 2
+"""The format of this version. A change that makes an older version misread the data takes the next number."""
 
 
 def key_item(tenant: str, key: ApiKey) -> Item:
@@ -90,3 +93,24 @@ def sign_in_item(place: tuple[str, str], tenant: str, key: ApiKey, expires_at: d
         "digest": key.digest,
         "expires_at": int(expires_at.timestamp()),
     }
+
+
+def require_format(tenant: Item) -> None:
+    """Raise StorageUnavailable if a tenant's data are of another format, by the number in the tenant's record."""
+    if complaint := wrong_format(f"the data of tenant {tenant['id']}", tenant.get("format")):
+        raise StorageUnavailable(complaint)
+
+
+def wrong_format(data: str, found: object) -> str | None:
+    """Say why this version cannot read `data` with the number `found` (None: it has none); None if it can."""
+    if found == FORMAT:
+        return None
+    if found is None:
+        return (
+            f"{data} has no format number, so a version before 0.1.0 wrote it, and this one reads format {FORMAT}: "
+            "go on with the version that wrote it, or begin anew in an empty folder, on AWS in a new stage"
+        )
+    return (
+        f"{data} has format {found}, and this version reads format {FORMAT}: install the version that wrote it, "
+        "whose CHANGELOG names that format"
+    )

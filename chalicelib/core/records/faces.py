@@ -32,9 +32,18 @@ from chalicelib.core.model import (
 )
 from chalicelib.core.pictures import ATTRIBUTES, FOUND_DIGITS, Box, Estimates, Found, Gender, Pose, Sides
 from chalicelib.core.ports import Item
-from chalicelib.core.records.format import require_format
+from chalicelib.core.records.access import require_format
 from chalicelib.core.retention import RETENTION
+from chalicelib.core.users import User
 from chalicelib.core.values import decimal, decimals, known, milliseconds, moment, optional
+
+_SETTINGS = tuple(field.name for field in fields(StoredSettings))
+
+_SETS = ("attributes_off", "no_pictures_of", "picture_buckets")
+"""Settings that are sets, and stored as lists."""
+
+_RARE = ("name", "note", "external_id", "user", "negatives", "merges", "moving")
+"""Fields of a face that its item has only if they say something."""
 
 
 def tenant_from(item: Item) -> Tenant:
@@ -52,14 +61,11 @@ def tenant_from(item: Item) -> Tenant:
     )
 
 
-_SETTINGS = tuple(field.name for field in fields(StoredSettings))
 _NUMBERS: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("requests_a_day", "capture_mb_a_day", "learnt_days", "faces", "groups", *RETENTION), int),
     **dict.fromkeys(("least_liveness", "min_age", "enrol_quality", "review_margin"), float),
 }
 """Settings that are numbers, and what they are read as."""
-_SETS = ("attributes_off", "no_pictures_of", "picture_buckets")
-"""Settings that are sets, and stored as lists."""
 
 
 def tenant_setting_fields(settings: StoredSettings) -> dict[str, Any]:
@@ -128,10 +134,6 @@ def group_from(item: Item) -> Group:
 
 
 # --- faces ------------------------------------------------------------------------------------------------------------
-
-
-_RARE = ("name", "note", "external_id", "user", "negatives", "merges", "moving")
-"""Fields of a face that its item has only if they say something."""
 
 
 def face_item(tenant: str, face: Face) -> Item:
@@ -397,3 +399,18 @@ def journal_entries(item: Item) -> tuple[JournalEntry, ...]:
         )
         for c in item["changes"]
     )
+
+
+def user_item(tenant: str, user: User) -> Item:
+    return {
+        "tenant": tenant,
+        "item": keys.user_item(user.entry),
+        "group": user.group_id,
+        "id": user.id,
+        "faces": list(user.faceids),
+        "templates": template_items(user.templates),
+    }
+
+
+def user_from(item: Item) -> User:
+    return User(item["group"], item["id"], tuple(item["faces"]), templates_from(item["templates"]))

@@ -1,21 +1,24 @@
-"""Merges of two faces to items and back."""
+"""Merges of two faces, and those that may be one person, to items and back."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chalicelib.core.merges import Merge, MergeBackup, MergeState
+from chalicelib.core import keys
+from chalicelib.core.merges import Duplicate, Merge, MergeBackup, MergeState
 from chalicelib.core.model import Negative
 from chalicelib.core.ports import Item
 from chalicelib.core.records.faces import (
     consent_from,
     consent_item,
+    decision_fields,
+    decision_from,
     face_from,
     face_item,
     template_items,
     templates_from,
 )
-from chalicelib.core.records.visits import visits_from, visits_item
+from chalicelib.core.records.observations import visits_from, visits_item
 from chalicelib.core.values import known, milliseconds, moment, optional
 
 
@@ -86,3 +89,18 @@ def _kept_from(item: Item) -> MergeBackup:
         note=item.get("note", ""),
         consent=optional(consent_from, item.get("consent")),
     )
+
+
+def duplicate_item(tenant: str, duplicate: Duplicate) -> Item:
+    return {
+        "tenant": tenant,
+        "id": keys.duplicate(duplicate.first, duplicate.second),
+        "at": milliseconds(duplicate.at),
+        **decision_fields(duplicate.decision),
+        **known({"are_two": duplicate.are_two or None}),
+    }
+
+
+def duplicate_from(item: Item) -> Duplicate:
+    first, second = keys.parts_of_duplicate(item["id"])
+    return Duplicate(first, second, moment(item["at"]), decision_from(item), bool(item.get("are_two")))

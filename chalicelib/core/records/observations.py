@@ -1,6 +1,8 @@
-"""Observations to items and back, and the row of an observation for counting."""
+"""Observations, visits and reviews to items and back, and the row of an observation for counting."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from chalicelib.core import keys
 from chalicelib.core.local_time import Span
@@ -10,7 +12,9 @@ from chalicelib.core.pictures import NO_ESTIMATES, Gender
 from chalicelib.core.ports import Item
 from chalicelib.core.records.columns import Row, decade_of
 from chalicelib.core.records.faces import box_from, decision_fields, decision_from, estimates_from, estimates_item
-from chalicelib.core.values import decimals, known, milliseconds, moment, optional
+from chalicelib.core.reviews import NearFace, Review, ReviewKind
+from chalicelib.core.values import decimal, decimals, known, milliseconds, moment, optional
+from chalicelib.core.visits import Arrivals, MigrationRule, Promotion, Visits
 
 STORABLE = Span(0, keys.LAST_MS)
 """The times that an observation may have."""
@@ -67,4 +71,66 @@ def row_from(item: Item) -> Row:
         Gender(seen.get("gender") or Gender.UNKNOWN),
         None if age is None else decade_of(float(age)),
         int(item.get("gap_s", 0)),
+    )
+
+
+def visits_item(tenant: str, faceid: str, visits: Visits) -> Item:
+    arrivals, promotion = visits.arrivals, visits.promotion
+    fields = {
+        "tenant": tenant,
+        "faceid": faceid,
+        "recent": arrivals.packed(),
+        "folded": arrivals.folded,
+        "folded_sightings": arrivals.folded_sightings,
+        "version": visits.version,
+        "promotion": promotion and [promotion.at_ms, promotion.rule.arrive_times, promotion.rule.period_ms],
+        "regrouping": visits.regrouping or None,
+    }
+    return known(fields)
+
+
+def visits_from(item: Item | None) -> Visits:
+    """Read a face's visits; None: the face has no item, since it never arrived."""
+    if item is None:
+        return Visits()
+    return Visits(
+        Arrivals.unpacked(bytes(item["recent"]), int(item["folded"]), int(item["folded_sightings"])),
+        optional(_promotion, item.get("promotion")),
+        bool(item.get("regrouping", False)),
+        int(item["version"]),
+    )
+
+
+def _promotion(item: Sequence[int]) -> Promotion:
+    at_ms, arrive_times, period_ms = map(int, item)
+    return Promotion(at_ms, MigrationRule(arrive_times, period_ms))
+
+
+def review_item(tenant: str, review: Review) -> Item:
+    near = [[one.faceid, decimal(one.score, 6)] for one in review.near]
+    held = {
+        "tenant": tenant,
+        "id": review.id,
+        "kind": review.kind,
+        "at": milliseconds(review.at),
+        "faceid": review.faceid,
+        "camera": review.camera,
+        "sighting": review.sighting_id,
+        "box": optional(decimals, review.box),
+        "near": near or None,
+        **decision_fields(review.decision),
+    }
+    return known(held)
+
+
+def review_from(item: Item) -> Review:
+    return Review(
+        kind=ReviewKind(item["kind"]),
+        at=moment(item["at"]),
+        faceid=item["faceid"],
+        camera=item["camera"],
+        sighting_id=item["sighting"],
+        decision=decision_from(item),
+        box=optional(box_from, item.get("box")),
+        near=tuple(NearFace(faceid, float(score)) for faceid, score in item.get("near", ())),
     )

@@ -10,9 +10,8 @@ from chalicelib.core import keys
 from chalicelib.core.errors import WrongModel
 from chalicelib.core.items import directory_of, every, every_face, every_user
 from chalicelib.core.ports import BlobStore, Item, ItemStore
-from chalicelib.core.records.faces import face_from
-from chalicelib.core.records.users import user_from
-from chalicelib.core.shards import WHOLE, Shard
+from chalicelib.core.records.faces import face_from, user_from
+from chalicelib.core.search import WHOLE, Shard
 from chalicelib.core.templates import compared
 from chalicelib.core.users import gallery_group
 from chalicelib.index.gallery import Gallery

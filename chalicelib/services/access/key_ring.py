@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from chalicelib.core import api_keys, keys
-from chalicelib.core.access import FIRST, ApiKey, Session
+from chalicelib.core.access import FIRST, ApiKey, Role, Session
 from chalicelib.core.errors import (
     Busy,
     ConditionFailed,
@@ -29,15 +29,13 @@ from chalicelib.core.errors import (
     TooManyKeys,
     WrongCredentials,
 )
-from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.items import attempts, every, write, write_in_parts
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, absent, equals, exists
 from chalicelib.core.records.access import first_key, first_key_item, key_fields, key_from, key_item, sign_in_item
 from chalicelib.core.records.faces import tenant_from
-from chalicelib.core.roles import Role
-from chalicelib.core.values import milliseconds, moment, optional
+from chalicelib.core.values import milliseconds, moment, optional, time_ordered_id
 from chalicelib.services.access.access import MAX_KEYS
 from chalicelib.services.idempotency import RequestId, Requests
 

@@ -18,13 +18,12 @@ from datetime import timedelta
 from chalicelib.core import keys
 from chalicelib.core.audit import HOUR_MS, Document, Head, Leaf, head_of, leaf_of
 from chalicelib.core.errors import ConditionFailed, StorageUnavailable
-from chalicelib.core.ids import nonce
 from chalicelib.core.items import camera_ids, every, every_blob, write, write_unless_changed
 from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Put, absent, equals
 from chalicelib.core.records.captures import capture_from
 from chalicelib.core.records.sighting_entries import CLOSED_WITH, has_item, sighting_entry
 from chalicelib.core.signing import canonical
-from chalicelib.core.values import milliseconds
+from chalicelib.core.values import milliseconds, nonce
 
 _JSON = "application/json"
 _AT_ONCE = 8

@@ -13,7 +13,7 @@ from chalicelib.core import acts, keys, signing
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, StorageUnavailable
 from chalicelib.core.items import attempts, write, write_unless_changed
 from chalicelib.core.ports import Clock, Item, ItemStore, Put, Vault, absent
-from chalicelib.core.renewals import Document, PublicKeys, renewed
+from chalicelib.core.signing import Document, PublicKeys, renewed
 from chalicelib.core.values import milliseconds, moment, time_text
 from chalicelib.services.audit.chain import Chain
 

@@ -17,8 +17,7 @@ from chalicelib.core.items import directory_of, every, every_face, every_user, g
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Template, Tenant
 from chalicelib.core.names import terms
 from chalicelib.core.ports import Action, Check, Delete, Item, ItemStore, Put, Update, absent, equals, exists
-from chalicelib.core.records.faces import face_from, hold_from
-from chalicelib.core.records.users import user_from
+from chalicelib.core.records.faces import face_from, hold_from, user_from
 from chalicelib.core.search import IndexedFace
 from chalicelib.core.templates import compared
 from chalicelib.core.users import User, gallery_group, is_users, user_of

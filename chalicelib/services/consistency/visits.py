@@ -14,7 +14,7 @@ from chalicelib.core.model import Face, Tenant
 from chalicelib.core.observations import ObservationKind
 from chalicelib.core.ports import Action, Check, Clock, Delete, ItemStore, Update, absent, equals
 from chalicelib.core.records.faces import face_from
-from chalicelib.core.records.visits import visits_from
+from chalicelib.core.records.observations import visits_from
 from chalicelib.core.values import milliseconds, moment, optional
 from chalicelib.core.visits import KEPT_MS, Arrival, Arrivals, VisitPlan, Visits, arrived
 from chalicelib.services.consistency.consistency import Disagreement

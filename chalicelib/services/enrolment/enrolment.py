@@ -29,7 +29,6 @@ from chalicelib.core.errors import (
     TenantFull,
     WrongModel,
 )
-from chalicelib.core.ids import first_version, time_ordered_id
 from chalicelib.core.items import attempts
 from chalicelib.core.lazy import lazy
 from chalicelib.core.model import NO_LABELS, NO_VALUES, STRANGER, Edit, Face, Group, JournalEntry, Labels, Tenant
@@ -39,6 +38,7 @@ from chalicelib.core.pictures import Box, Estimates, Gender, PictureRules
 from chalicelib.core.ports import Action, Clock, Put, absent
 from chalicelib.core.records.faces import face_item, group_item
 from chalicelib.core.templates import compared
+from chalicelib.core.values import first_version, time_ordered_id
 from chalicelib.services.commit import (
     GROUP_EXISTS,
     GROUP_ROOM,

@@ -16,12 +16,12 @@ from chalicelib.core.errors import (
     TooManyGroups,
     Unusable,
 )
-from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.items import attempts
 from chalicelib.core.model import NO_LABELS, Face, Group, Labels, Tenant
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Clock
 from chalicelib.core.templates import of_model, vector
+from chalicelib.core.values import time_ordered_id
 from chalicelib.services.commit import GROUP_ROOM, TENANT_ROOM, GalleryMoved, GalleryWriter
 from chalicelib.services.enrolment.enrolment import Absorbing, EnrolledFace, EnrolmentPlan
 from chalicelib.services.faces import Faces

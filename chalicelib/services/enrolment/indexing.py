@@ -14,21 +14,14 @@ from uuid import NAMESPACE_OID, uuid5
 from chalicelib.core import keys
 from chalicelib.core.consent import require_consent
 from chalicelib.core.errors import Busy, ConditionFailed, GroupFull, GroupNotFound, TenantFull
-from chalicelib.core.ids import first_version, photo_id
 from chalicelib.core.items import attempts
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.pictures import Found, PictureRules, Sides
 from chalicelib.core.ports import Action, Clock, Put, absent
 from chalicelib.core.records.faces import as_stored, face_item
 from chalicelib.core.templates import canonical
-from chalicelib.services.commit import (
-    GROUP_EXISTS,
-    GROUP_ROOM,
-    TENANT_ROOM,
-    Change,
-    GalleryWriter,
-    limited_groups,
-)
+from chalicelib.core.values import first_version, photo_id
+from chalicelib.services.commit import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change, GalleryWriter, limited_groups
 from chalicelib.services.enrolment.enrolment import EnrolledFace
 from chalicelib.services.faces import Faces
 from chalicelib.services.groups import Groups

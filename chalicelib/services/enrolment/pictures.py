@@ -24,7 +24,6 @@ from chalicelib.core.errors import (
     PictureNotFound,
     TooManyPictures,
 )
-from chalicelib.core.ids import photo_id
 from chalicelib.core.items import attempts
 from chalicelib.core.learning import given, kept, with_a_given_one, with_room
 from chalicelib.core.model import MAX_PICTURES, Face, Picture, Tenant
@@ -32,6 +31,7 @@ from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Action, Clock, ItemStore
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.templates import of_model, vector
+from chalicelib.core.values import photo_id
 from chalicelib.services.captures.captures import SightedFaces, not_found
 from chalicelib.services.commit import Change, GalleryMoved, GalleryWriter, edited
 from chalicelib.services.faces import Faces

@@ -25,7 +25,7 @@ from chalicelib.core.names import face_name, face_note
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Action, Clock, ItemStore, Put
 from chalicelib.core.records.faces import face_from
-from chalicelib.core.records.visits import visits_from
+from chalicelib.core.records.observations import visits_from
 from chalicelib.services.commit import GROUP_ROOM, Change, GalleryWriter, edited, limited_groups
 from chalicelib.services.enrolment.enrolment import (
     AGE,

@@ -21,7 +21,6 @@ from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.chores import STOPS_AT_S
 from chalicelib.core.erasures import ERASED, Erasure, Step, face_hash, statement
 from chalicelib.core.errors import ConditionFailed, ErasureNotFound, RegularsError
-from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.items import directory_of, every, write
 from chalicelib.core.local_time import Span
 from chalicelib.core.merges import IN_FLIGHT
@@ -33,7 +32,7 @@ from chalicelib.core.records.erasures import COUNT, erasure_from, erasure_item
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import STORABLE
 from chalicelib.core.search import IndexBuilder
-from chalicelib.core.values import milliseconds, time_text
+from chalicelib.core.values import milliseconds, time_ordered_id, time_text
 from chalicelib.services.audit.audit import Audit
 from chalicelib.services.erasure.traces import Shown, Traces
 from chalicelib.services.merges.merges import Merges

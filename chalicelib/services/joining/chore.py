@@ -15,11 +15,11 @@ from itertools import islice
 from chalicelib.core import keys
 from chalicelib.core.decision import JOIN_PICTURES
 from chalicelib.core.errors import Busy
-from chalicelib.core.failures import report_failure
 from chalicelib.core.items import directory_of, every, write
 from chalicelib.core.model import Edit, Face, JournalEntry, Tenant
 from chalicelib.core.ports import Item, ItemStore, Put
 from chalicelib.core.records.faces import face_from
+from chalicelib.core.telemetry import report_failure
 from chalicelib.core.values import known
 from chalicelib.services.faces import Faces
 from chalicelib.services.joining.joining import Joining, JoiningOfVisits

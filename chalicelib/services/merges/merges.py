@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chalicelib.core.chores import Chore
-from chalicelib.core.duplicates import Duplicate
 from chalicelib.core.lazy import lazy
+from chalicelib.core.merges import Duplicate
 from chalicelib.core.model import Face
 from chalicelib.core.ports import Clock, ItemStore
 from chalicelib.services.commit import GalleryWriter

@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, FaceNotFound, InvalidInput, LimitReached
-from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.items import attempts
 from chalicelib.core.keys import LAST_MS
 from chalicelib.core.learning import given, kept
@@ -23,7 +22,7 @@ from chalicelib.core.merges import Merge, MergeBackup, MergeState
 from chalicelib.core.model import MAX_PICTURES, REGULAR, STRANGER, Face, Negative, Picture, Tenant
 from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Put, absent, equals
 from chalicelib.core.records.merges import merge_item
-from chalicelib.core.values import milliseconds
+from chalicelib.core.values import milliseconds, time_ordered_id
 from chalicelib.core.visits import KEPT_MS, Arrivals, FaceVisits, MigrationRule, Promotion, VisitPlan, Visits, arrived
 from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services.commit import Change, GalleryWriter, deleted, edited

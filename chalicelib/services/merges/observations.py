@@ -18,7 +18,6 @@ from datetime import timedelta
 from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.errors import Busy, ConditionFailed, RegularsError
-from chalicelib.core.failures import log_failure
 from chalicelib.core.items import attempts, write
 from chalicelib.core.local_time import Span
 from chalicelib.core.merges import IN_FLIGHT, UNDONE_WITHIN, Merge, MergeState
@@ -27,6 +26,7 @@ from chalicelib.core.observations import ChangedObservation, Observation, Observ
 from chalicelib.core.ports import Action, Check, Clock, Delete, ItemStore, Update, at_least, equals
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import STORABLE, observation_from
+from chalicelib.core.telemetry import log_failure
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import FaceVisits, named_by
 from chalicelib.services.merges.records import MergeRecords

@@ -12,15 +12,13 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from chalicelib.core import keys
-from chalicelib.core.duplicates import Duplicate
 from chalicelib.core.errors import ConditionFailed, DuplicateNotFound, MergeNotFound
 from chalicelib.core.items import every, write, write_in_parts
-from chalicelib.core.merges import Merge
+from chalicelib.core.merges import Duplicate, Merge
 from chalicelib.core.model import Decision, Face, Tenant
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Action, Check, Clock, Condition, Delete, ItemStore, Put, absent, equals
-from chalicelib.core.records.duplicates import duplicate_from, duplicate_item
-from chalicelib.core.records.merges import merge_from
+from chalicelib.core.records.merges import duplicate_from, duplicate_item, merge_from
 from chalicelib.services.faces import Faces, is_faceid
 from chalicelib.services.idempotency import RequestId, Requests
 from chalicelib.services.merges.merges import Suggestion

@@ -9,7 +9,6 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 
 from chalicelib.core import keys
-from chalicelib.core.duplicates import Duplicate
 from chalicelib.core.errors import (
     Busy,
     ConditionFailed,
@@ -24,14 +23,13 @@ from chalicelib.core.errors import (
 from chalicelib.core.items import attempts
 from chalicelib.core.learning import given, with_a_given_one
 from chalicelib.core.local_time import Span
-from chalicelib.core.merges import UNDONE_WITHIN, Merge, MergeBackup, MergeState
+from chalicelib.core.merges import UNDONE_WITHIN, Duplicate, Merge, MergeBackup, MergeState
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Picture, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.ports import Action, Clock, ItemStore, Put, absent, equals
 from chalicelib.core.records.faces import face_item
 from chalicelib.core.records.merges import merge_item
-from chalicelib.core.records.observations import STORABLE
-from chalicelib.core.records.visits import visits_item
+from chalicelib.core.records.observations import STORABLE, visits_item
 from chalicelib.core.templates import compared
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import Arrivals, FaceVisits, VisitPlan, Visits, arrived

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from chalicelib.core.decision import MIN_QUALITY, OperatingPoint, comparable
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import NO_LABELS, Decision, Face, Tenant
-from chalicelib.core.picture_buckets import allows
 from chalicelib.core.pictures import (
     ATTRIBUTES,
     NO_ESTIMATES,
@@ -26,6 +25,7 @@ from chalicelib.core.pictures import (
     FaceJpeg,
     PictureRules,
     Quality,
+    allows,
 )
 from chalicelib.core.ports import Clock, ObjectReader, Vision
 from chalicelib.core.search import FaceSearch, SearchRequest, verdicts

@@ -1,7 +1,7 @@
 """The faces or users of a group that are most similar to one, above a similarity that the caller chooses.
 
 Which of them are the same person is decided in recognition's way (core/decision, negatives); the scale is
-core/similarity.
+core/decision.
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from chalicelib.core import acts
-from chalicelib.core.decision import OperatingPoint, is_match, judged_score
+from chalicelib.core.decision import MATCH, OperatingPoint, is_match, judged, judged_score, similarity
 from chalicelib.core.model import Candidate, Face, Group, Tenant
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.records.sighting_entries import decision_said
 from chalicelib.core.search import FaceSearch, SearchRequest, demands, verdicts
-from chalicelib.core.similarity import MATCH, judged, similarity
 from chalicelib.core.templates import vector
 from chalicelib.core.users import User, gallery_group, id_of, is_users
 from chalicelib.core.values import known

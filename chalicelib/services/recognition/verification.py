@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.core import acts
-from chalicelib.core.decision import ImpostorCurve, OperatingPoint, is_match, judged_score
+from chalicelib.core.decision import ImpostorCurve, OperatingPoint, is_match, judged, judged_score, similarity
 from chalicelib.core.errors import Unusable, WrongModel
 from chalicelib.core.model import Decision, Template, Tenant
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.records.sighting_entries import decision_said
-from chalicelib.core.similarity import judged, similarity
 from chalicelib.core.templates import canonical, vector
 from chalicelib.core.values import known
 from chalicelib.services.faces import Faces
@@ -68,7 +67,7 @@ class Verification:
         return self._judged(tenant, probes, canonical(tenant.model, probes[1].vector))
 
     def similarities(self, tenant: Tenant, source: SeenPicture, target: SeenPicture) -> list[float]:
-        """Return how similar the source's first face is to each of the target's, 0..100 (core/similarity).
+        """Return how similar the source's first face is to each of the target's, 0..100 (core/decision).
 
         Both pictures were embedded by the tenant's model. Raises WrongModel if it was changed meanwhile.
         """

@@ -22,7 +22,6 @@ from chalicelib.core.errors import (
     RejectionNotFound,
     WrongModel,
 )
-from chalicelib.core.ids import photo_id
 from chalicelib.core.items import attempts
 from chalicelib.core.learning import without
 from chalicelib.core.model import Face, Negative, Picture, Tenant
@@ -30,7 +29,7 @@ from chalicelib.core.observations import ChangedObservation, Observation
 from chalicelib.core.ports import Action, Check, Clock, Item, ItemStore, equals
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.records.sighting_entries import rejected_put
-from chalicelib.core.values import milliseconds
+from chalicelib.core.values import milliseconds, photo_id
 from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, arrived, without_sighting
 from chalicelib.services.captures.captures import Captures, not_found
 from chalicelib.services.enrolment.enrolment import Enrolment

@@ -21,7 +21,7 @@ from chalicelib.core.model import REGULAR, Tenant
 from chalicelib.core.observations import ObservationKind
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Clock, Delete, Item, ItemStore, Put, Table, exists
-from chalicelib.core.records.reviews import review_from, review_item
+from chalicelib.core.records.observations import review_from, review_item
 from chalicelib.core.retention import captures_kept
 from chalicelib.core.reviews import Review, ReviewKind, review_id
 from chalicelib.core.values import milliseconds

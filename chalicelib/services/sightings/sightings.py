@@ -24,8 +24,7 @@ from chalicelib.core.model import Face, Tenant
 from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Item, ItemStore, UploadStore
-from chalicelib.core.records.observations import observation_from, row_from
-from chalicelib.core.records.visits import visits_from
+from chalicelib.core.records.observations import observation_from, row_from, visits_from
 from chalicelib.core.values import milliseconds, moment
 from chalicelib.core.visits import Arrival, Arrivals
 from chalicelib.services.faces import Faces

@@ -20,7 +20,6 @@ from dataclasses import dataclass, replace
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState, Resolution, SeenFace, Sighting
 from chalicelib.core.errors import ConditionFailed
-from chalicelib.core.ids import time_ordered_id
 from chalicelib.core.items import write
 from chalicelib.core.model import STRANGER, Decision, Edit, Face, JournalEntry
 from chalicelib.core.observations import ChangedObservation, Observation
@@ -36,10 +35,10 @@ from chalicelib.core.records.captures import (
     sighting_item,
 )
 from chalicelib.core.records.faces import face_item
-from chalicelib.core.records.reviews import review_item
+from chalicelib.core.records.observations import review_item
 from chalicelib.core.records.sighting_entries import sighting_put
 from chalicelib.core.sighting import NoRoom, OpenSighting, Outcome, founding_picture
-from chalicelib.core.values import milliseconds
+from chalicelib.core.values import milliseconds, time_ordered_id
 from chalicelib.services.commit import Change, GalleryWriter, deleted
 from chalicelib.services.faces import face_deletes
 from chalicelib.services.merges.merges import Merges

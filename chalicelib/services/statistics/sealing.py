@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
 from chalicelib.core.errors import ConditionFailed
-from chalicelib.core.ids import nonce
 from chalicelib.core.items import attempts, every, every_blob, write
 from chalicelib.core.local_time import DAY_MS, LocalTime, Piece, Span
 from chalicelib.core.model import Tenant
@@ -27,7 +26,7 @@ from chalicelib.core.records import label_counts
 from chalicelib.core.records.label_counts import LabelCounts
 from chalicelib.core.records.observations import STORABLE, observation_from
 from chalicelib.core.retention import Due
-from chalicelib.core.values import milliseconds, moment
+from chalicelib.core.values import milliseconds, moment, nonce
 from chalicelib.services.statistics.calendar import CHUNK_BYTES, LATE_SAME, MAX_CHUNKS, Calendar, Seal, Seals, touched
 from chalicelib.services.statistics.days import RawObservations, raw_columns
 from chalicelib.services.statistics.statistics import Recorder

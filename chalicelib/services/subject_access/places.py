@@ -22,8 +22,7 @@ from chalicelib.core.names import terms
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.ports import Item, ItemStore
 from chalicelib.core.records.merges import merge_from
-from chalicelib.core.records.observations import observation_item
-from chalicelib.core.records.visits import visits_from
+from chalicelib.core.records.observations import observation_item, visits_from
 from chalicelib.core.users import user_of
 from chalicelib.core.visits import Visits
 

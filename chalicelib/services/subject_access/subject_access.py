@@ -28,7 +28,6 @@ from urllib.parse import urlsplit
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, parts_of_sighting
 from chalicelib.core.errors import InvalidInput, Unusable
-from chalicelib.core.ids import nonce
 from chalicelib.core.items import every
 from chalicelib.core.merges import UNDONE_WITHIN
 from chalicelib.core.model import Group, Tenant
@@ -38,7 +37,7 @@ from chalicelib.core.ports import Clock, ItemStore, PictureStore, UploadStore
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.records.webhooks import KEPT_FOR
 from chalicelib.core.retention import captures_kept, sightings_kept, unseen_kept
-from chalicelib.core.values import milliseconds, time_text
+from chalicelib.core.values import milliseconds, nonce, time_text
 from chalicelib.services.audit.audit import Audit
 from chalicelib.services.captures.captures import RULES
 from chalicelib.services.faces import Faces

@@ -16,8 +16,7 @@ from chalicelib.core import errors
 from chalicelib.core.decision import ImpostorCurve, OperatingPoint
 from chalicelib.core.errors import Busy, InvalidInput, RegularsError, StorageUnavailable
 from chalicelib.core.model import Candidate
-from chalicelib.core.search import SearchAnswer, SearchRequest
-from chalicelib.core.shards import Shard
+from chalicelib.core.search import SearchAnswer, SearchRequest, Shard
 
 CURVE = ImpostorCurve(((0.1, 0.1 + 0.2), (0.3, 1 / 3e5)), 0.1, 1e-3, 29.55)
 

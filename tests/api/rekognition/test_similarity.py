@@ -8,7 +8,7 @@ import pytest
 
 from bench.synthetic import write_faces
 from chalicelib.api.v1.picture_bodies import PICTURES
-from chalicelib.core.similarity import MATCH
+from chalicelib.core.decision import MATCH
 from chalicelib.services import Services
 from tests.api.rekognition.test_faces import ids, image
 from tests.fakes import FakeVision, Person, picture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from chalicelib.core.roles import Role
+from chalicelib.core.access import Role
 from chalicelib.services import Services
 from tests.api.v1.client import V1Client
 from tests.api.v1.test_merges import see

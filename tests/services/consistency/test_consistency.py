@@ -15,15 +15,14 @@ from typing import Any
 import pytest
 
 from chalicelib.core import keys
-from chalicelib.core.access import FIRST
+from chalicelib.core.access import FIRST, Role
 from chalicelib.core.captures import CaptureState
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.merges import MergeState
 from chalicelib.core.model import Edit, Face, JournalEntry, Migration
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Delete, Item, ItemStore, Put, Storage, Table, Update, exists
-from chalicelib.core.records.visits import visits_from, visits_item
-from chalicelib.core.roles import Role
+from chalicelib.core.records.observations import visits_from, visits_item
 from chalicelib.core.values import milliseconds
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.commit import Change

@@ -11,7 +11,7 @@ import pytest
 from chalicelib.core import keys
 from chalicelib.core.model import STRANGER
 from chalicelib.core.ports import Action, Delete, Put, Update, exists
-from chalicelib.core.records.users import user_from, user_item
+from chalicelib.core.records.faces import user_from, user_item
 from chalicelib.core.users import User
 from tests.services.sightings.book import Book, shot
 

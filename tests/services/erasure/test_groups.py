@@ -21,9 +21,9 @@ from chalicelib.core.errors import (
     GroupNotFound,
     InvalidInput,
 )
-from chalicelib.core.face_order import FaceOrder
 from chalicelib.core.items import every
 from chalicelib.core.model import Edit, JournalEntry
+from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.core.ports import Action, ItemStore, Put
 from chalicelib.core.search import SearchRequest
 from chalicelib.core.users import gallery_group

@@ -15,7 +15,7 @@ from chalicelib.core import acts, keys, signing
 from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.errors import Busy, StorageUnavailable
 from chalicelib.core.ports import Put, Storage
-from chalicelib.core.renewals import renewal_of
+from chalicelib.core.signing import renewal_of
 from tests.adapters.emulated import storage_stack
 from tests.fakes import Person, picture
 from tests.services.conftest import RULES

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from bench.metering import MeteredItems
 from bench.synthetic import write_faces
 from chalicelib.core.errors import GroupNotFound, InvalidInput, TooMany
-from chalicelib.core.face_order import FaceOrder
 from chalicelib.core.model import Face, ListedFace, Tenant
+from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.services import Services
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.faces import FaceLists

@@ -12,8 +12,7 @@ from chalicelib.core.learning import MAX_LEARNT
 from chalicelib.core.local_time import Granularity
 from chalicelib.core.model import MAX_PICTURES
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
-from chalicelib.core.records.observations import observation_from
-from chalicelib.core.records.visits import visits_from
+from chalicelib.core.records.observations import observation_from, visits_from
 from tests.services.sightings.book import Book
 
 DAYS = timedelta(days=1)

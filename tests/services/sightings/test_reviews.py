@@ -16,7 +16,7 @@ from chalicelib.core.errors import InvalidInput, ReviewNotFound
 from chalicelib.core.items import every
 from chalicelib.core.model import Decision, Migration
 from chalicelib.core.pictures import Box
-from chalicelib.core.records.reviews import review_from, review_item
+from chalicelib.core.records.observations import review_from, review_item
 from chalicelib.core.reviews import NearFace, Review, ReviewKind, is_uncertain, review_id
 from chalicelib.core.values import moment
 from chalicelib.services.idempotency import AnsweredAlready, RequestId

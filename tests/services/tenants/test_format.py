@@ -17,7 +17,7 @@ from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.items import every
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.core.ports import Update, exists
-from chalicelib.core.records.format import FORMAT
+from chalicelib.core.records.access import FORMAT
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from chalicelib.storage import opened

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from chalicelib.core.access import FIRST
+from chalicelib.core.access import FIRST, Role
 from chalicelib.core.errors import (
     InvalidInput,
     KeyNotFound,
@@ -25,7 +25,6 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.model import Credentials, Profile, Tenant
 from chalicelib.core.ports import Action, ItemStore
-from chalicelib.core.roles import Role
 from chalicelib.services import Services
 from chalicelib.services.access.access import MAX_KEYS
 from chalicelib.services.access.key_ring import KeyRing

@@ -19,7 +19,7 @@ from chalicelib.core import keys
 from chalicelib.core.errors import Conflict, LimitReached, NotFound
 from chalicelib.core.items import every
 from chalicelib.core.model import REGULAR, STRANGER, Face, Group, Migration
-from chalicelib.core.records.users import user_from
+from chalicelib.core.records.faces import user_from
 from chalicelib.core.search import SearchRequest
 from chalicelib.core.templates import compared, fused, vector
 from chalicelib.core.users import User, gallery_group
