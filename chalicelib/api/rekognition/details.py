@@ -8,7 +8,7 @@ from typing import Any
 
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.pictures import Estimates, Found, Sides
-from chalicelib.services.recognition.looking import DescribedFace
+from chalicelib.core.recognised import DescribedFace
 
 Members = dict[str, Any]
 

@@ -18,8 +18,8 @@ from chalicelib.core.errors import FaceNotFound, StorageUnavailable
 from chalicelib.core.model import Face, Group
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.pictures import Found, Sides
+from chalicelib.core.recognised import Wanted
 from chalicelib.services.erasure.erasure import MAX_DELETED
-from chalicelib.services.recognition.ranking import Wanted
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,18}")
 _OF_NUMBER = re.compile(r"00000000-0000-0000-([0-9a-f]{4})-([0-9a-f]{12})")

@@ -11,7 +11,7 @@ from chalicelib.api.rekognition.errors import BAD_REQUEST, Failure
 from chalicelib.api.rekognition.operation import Call
 from chalicelib.core.errors import Unusable
 from chalicelib.core.pictures import PictureRules
-from chalicelib.services.recognition.looking import MOST_BYTES
+from chalicelib.core.recognised import MOST_BYTES
 
 RULES = PictureRules(frozenset({"JPEG", "PNG"}), MOST_BYTES, 8_192, 8_192, min_short_side_px=80)
 

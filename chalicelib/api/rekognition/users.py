@@ -14,7 +14,7 @@ from chalicelib.api.rekognition.operation import Call, Members
 from chalicelib.api.rekognition.pictures import MOST_FACES, RULES, judged, picture_of, require_one
 from chalicelib.core.decision import MATCH
 from chalicelib.core.page_tokens import PageTokens
-from chalicelib.services.recognition.ranking import SimilarUser, Wanted
+from chalicelib.core.recognised import SimilarUser, Wanted
 from chalicelib.services.users import Outcome, Refusal
 
 MOST_USERS = 500

@@ -16,9 +16,8 @@ from chalicelib.core.access import Role
 from chalicelib.core.errors import FaceNotFound, GroupNotFound, InvalidInput, Unusable
 
 if TYPE_CHECKING:
-    from chalicelib.core import pictures
-    from chalicelib.services.recognition import looking
-    from chalicelib.services.recognition.verification import Comparison
+    from chalicelib.core import pictures, recognised
+    from chalicelib.core.recognised import Comparison
 
 Quality = Annotated[float, Meta(ge=0, le=100, description="0 to 100: how fit the picture is for recognition.")]
 Flaw = Annotated[
@@ -190,7 +189,7 @@ OPERATIONS = (
 )
 
 
-def _identified(call: Call, face: looking.IdentifiedFace) -> IdentifiedFace:
+def _identified(call: Call, face: recognised.IdentifiedFace) -> IdentifiedFace:
     probe = face.probe
     return IdentifiedFace.made_of(
         face.decision,
@@ -203,7 +202,7 @@ def _identified(call: Call, face: looking.IdentifiedFace) -> IdentifiedFace:
     )
 
 
-def _candidates(call: Call, rated: Sequence[looking.RatedFace]) -> list[Candidate]:
+def _candidates(call: Call, rated: Sequence[recognised.RatedFace]) -> list[Candidate]:
     described = faces_of(call, [one.face for one in rated])
     pairs = zip(rated, described, strict=True)
     return [Candidate(face=face, score=one.score, match=one.match) for one, face in pairs]
@@ -220,7 +219,7 @@ def _verified(found: Comparison) -> Verified:
     )
 
 
-def _detected(face: looking.DescribedFace) -> DetectedFace:
+def _detected(face: recognised.DescribedFace) -> DetectedFace:
     return DetectedFace(
         box=Box.of(face.detected.box),
         landmarks=[Point(x=x, y=y) for x, y in face.detected.landmarks],

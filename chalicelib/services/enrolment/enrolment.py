@@ -136,7 +136,7 @@ class Enrolment:
             self.groups,
             self.faces,
             self.portraits,
-            self.recognition.looking,
+            self.recognition,
             writer=self.writer,
             recorder=self.statistics.recorder,
             clock=self.clock,

@@ -19,11 +19,10 @@ from chalicelib.core.errors import FaceNotFound, GroupNotFound, InvalidInput, Un
 from chalicelib.core.model import Labels, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.pictures import Box, PictureRules
+from chalicelib.core.recognised import Comparison, IdentifiedFace
 from chalicelib.core.templates import compared, vector
 from chalicelib.services import Services
 from chalicelib.services.idempotency import RequestId
-from chalicelib.services.recognition.looking import IdentifiedFace
-from chalicelib.services.recognition.verification import Comparison
 from chalicelib.settings import Settings
 from tests.examples import examples
 from tests.fakes import CURVE, FakeClock, FakeVision, Person, picture
