@@ -101,10 +101,7 @@ def test_the_application_itself_loads_no_client_and_no_use_case(tmp_path: Path) 
     assert not (HEAVY | {"botocore", "sqlite3", "msgspec"}) & loaded
     assert "chalicelib.api.v1.endpoint" not in loaded, "the modules of v1 are loaded by the first request to them"
     # whose types the dialects' requests are made of
-    types = {
-        "chalicelib.services.commit",
-        "chalicelib.services.idempotency",
-    }
+    types = {"chalicelib.services.idempotency"}
     assert {name for name in loaded if name.startswith("chalicelib.services.")} <= types
 
 

@@ -103,12 +103,12 @@ def test_a_wiped_folder_is_restored_as_it_was(book: Book, tmp_path: Path) -> Non
         tenant = again.tenants.named("shop")
         assert disagreements(again, tenant) == []
         assert every_face(again, tenant) == faces
-        assert {face.faceid for face in again.names.page(tenant, "lee", 10).rows} == faces.keys()
+        assert {face.faceid for face in again.faces.names.page(tenant, "lee", 10).rows} == faces.keys()
         assert {group.name: group.count for group in again.groups.all(tenant)} == counts
-        assert again.identify.by_picture(tenant, picture(Person(1)), RULES).match
-        assert not again.identify.by_picture(tenant, picture(Person(7)), RULES).match
+        assert again.recognition.identify.by_picture(tenant, picture(Person(1)), RULES).match
+        assert not again.recognition.identify.by_picture(tenant, picture(Person(7)), RULES).match
         span = (int(MONDAY.timestamp()) - 10**7, int(MONDAY.timestamp()) + 10**7)
-        found = again.observations.query(tenant, ObservationFilter(), *span).observations
+        found = again.statistics.observations.query(tenant, ObservationFilter(), *span).observations
         assert len(found) == sum(observed.values()) + 1  # the search above
         assert CredentialsFile(data, again.tenants).provide() == complaints
 
@@ -126,9 +126,9 @@ def test_a_capture_whose_event_was_not_told_is_resolved_after_the_restore(book: 
     with closing(services_on(tmp_path / "again", book.clock)) as again:
         tenant = again.tenants.named("shop")
         before = len(every_face(again, tenant))
-        assert again.redrive.lost(tenant, after=timedelta(0)) == 1  # as the server does when it starts
-        [message] = again.captures_queue.receive(10, 60)
-        again.ingest.message(message.body)
+        assert again.captures.redrive.lost(tenant, after=timedelta(0)) == 1  # as the server does when it starts
+        [message] = again.ports.storage.captures_queue.receive(10, 60)
+        again.sightings.ingest.message(message.body)
         assert len(every_face(again, tenant)) == before + 1
 
 
@@ -165,9 +165,9 @@ def test_backups_of_a_busy_service_are_each_one_moment_of_it(tmp_path: Path) -> 
             assert disagreements(restored, tenant) == []
             faces = every_face(restored, tenant)
             assert set(kept) <= set(faces)
-            assert restored.identify.by_picture(tenant, picture(Person(100)), RULES).match
+            assert restored.recognition.identify.by_picture(tenant, picture(Person(100)), RULES).match
             nobody = SearchRequest("fake", FakeVision().embed(_image(1), []))
-            seqs.append(restored.search.search("shop", nobody).seq)
+            seqs.append(restored.ports.search.search("shop", nobody).seq)
     assert seqs == sorted(seqs)
     assert seqs[0] < seqs[-1]
     assert not list(data.glob(".backup*"))

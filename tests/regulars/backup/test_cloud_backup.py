@@ -87,10 +87,10 @@ def test_another_stage_made_from_the_file_answers_and_counts_the_same(
     tenant = again.tenants.named("shop")
     assert disagreements(again, tenant) == []
     assert every_face(again, tenant) == every_face(services, tenant)
-    found = again.identify.by_picture(tenant, picture(Person(7)), RULES)
+    found = again.recognition.identify.by_picture(tenant, picture(Person(7)), RULES)
     assert found.match
     assert found.match.face.faceid == "f-7"
-    assert not again.identify.by_picture(tenant, picture(Person(3)), RULES).match
+    assert not again.recognition.identify.by_picture(tenant, picture(Person(3)), RULES).match
     known = again.tenants.by_app_id(credentials.app_id)
     assert known
     assert known[1] == credentials.app_key

@@ -94,6 +94,6 @@ def test_a_process_that_knew_the_old_model_adds_by_the_new_one(
     change(shop, tenant)
     add(other, tenant, people[1], 1, 0)
     photo = picture(Person(2, side_px=60))
-    other.face_pictures.add(other.tenants.named(tenant.name), people[1], photo, RULES, is_vouched_for=True)
+    other.enrolment.pictures.add(other.tenants.named(tenant.name), people[1], photo, RULES, is_vouched_for=True)
     assert models(shop, tenant, people[1]) == [["fake", "other"], ["other"], ["other"]]
     other.close()
