@@ -250,6 +250,13 @@ class OperatingPoint:
         usual = self.curve.threshold_at(math.log(2) / (2 * max(gallery_size, 1)))
         return self.threshold(gallery_size) + (next_best - usual) / 2
 
+    def leads(self, score: float, third: Sequence[float], gallery_size: int) -> bool:
+        """Return whether two faces are one person by their lead. `third`: the scores of either with other faces.
+
+        All scores are less their demands.
+        """
+        return bool(third) and score > max(third) and score >= self.threshold_of_leader(gallery_size, max(third))
+
     def verdict(self, best: Candidate | None, gallery_size: int, demand: float = 0.0) -> Verdict:
         """Judge a probe by a candidate, `best`, and the demand of the two."""
         threshold = self.threshold(gallery_size, demand)

@@ -1,14 +1,16 @@
-"""Merges of two faces, the data that undoing them needs, and pairs that may be one person."""
+"""Merges of two faces, the data that undoing them needs, and pairs that are, or may be, one person."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from chalicelib.core.consent import Consent
+from chalicelib.core.decision import is_one_person
 from chalicelib.core.model import Decision, Face, Negative
-from chalicelib.core.visits import Visits
+from chalicelib.core.visits import FaceVisits, Visits
 
 IN_FLIGHT = timedelta(hours=1)
 """A search that found a face before its merge writes its observation within this time."""
@@ -94,3 +96,31 @@ class Duplicate:
     def of(cls, one: str, other: str, at: datetime, decision: Decision | None = None) -> Duplicate:
         """Make the duplicate of two faces, in whatever order they come."""
         return cls(min(one, other), max(one, other), at, decision)
+
+
+def are_one(decision: Decision, both: Sequence[FaceVisits], *, leads: bool) -> bool:
+    """Return whether two faces are so surely one person that the service joins them by itself.
+
+    `decision`, `leads`: as in `is_one_person` (core/decision). In one visit one photo of each is enough.
+    """
+    if decision.by is not None:
+        return True
+    fewer, more = sorted(len(held.face.pictures) for held in both)
+    given = any(not held.is_grouped_by_visits for held in both)
+    return is_one_person(decision, fewer, more, given=given, leads=leads)
+
+
+def survivor_first(one: FaceVisits, other: FaceVisits) -> tuple[FaceVisits, FaceVisits] | None:
+    """Return the pair with the face first that keeps its id; None: a person has to decide.
+
+    A face stays that a person put into its group, or else named; of two strangers the older one.
+    """
+    if not (one.is_grouped_by_visits or other.is_grouped_by_visits):
+        return None
+    if one.face.name and other.face.name and one.face.name != other.face.name:
+        return None
+    first, second = sorted(
+        (one, other),
+        key=lambda held: (held.is_grouped_by_visits, not held.face.name, held.face.enrolled_at, held.face.faceid),
+    )
+    return first, second

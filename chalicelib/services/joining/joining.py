@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING
 from chalicelib.core import keys
 from chalicelib.core.captures import Camera, Capture, SeenFace, parts_of_sighting
 from chalicelib.core.chores import Chore, unless
-from chalicelib.core.decision import Verdict, is_one_person
+from chalicelib.core.decision import Verdict
 from chalicelib.core.errors import Busy, CameraNotFound, ConditionFailed, LimitReached
 from chalicelib.core.items import attempts
 from chalicelib.core.lazy import lazy
 from chalicelib.core.local_time import DAY_MS
-from chalicelib.core.merges import Merge
+from chalicelib.core.merges import Merge, are_one, survivor_first
 from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Box, DetectedFace
@@ -115,8 +115,8 @@ class Joining:
                 continue
             if (one.face.templates, other.face.templates) != (pair.face.templates, pair.other.templates):
                 return None
-            both = _survivor_first(one, other)
-            sure = both is not None and _is_sure(pair, both)
+            both = survivor_first(one, other)
+            sure = both is not None and are_one(pair.decision, both, leads=pair.leads)
             if not (sure or suggests):
                 return None
             known = self.merges.duplicates.between(tenant, one.face, other.face)
@@ -153,30 +153,6 @@ class Joining:
         rows = [vector(template) for template in probes if template.model == tenant.model]
         negatives = Negatives(self.items)
         return any(negatives.turn_down(tenant.name, held.face, row, tenant.model, float(own @ row)) for row in rows)
-
-
-def _is_sure(pair: Pair, both: Sequence[FaceVisits]) -> bool:
-    if pair.decision.by is not None:
-        return True  # one photo each is enough in one visit
-    fewer, more = sorted(len(held.face.pictures) for held in both)
-    given = any(not held.is_grouped_by_visits for held in both)
-    return is_one_person(pair.decision, fewer, more, given=given, leads=pair.leads)
-
-
-def _survivor_first(one: FaceVisits, other: FaceVisits) -> tuple[FaceVisits, FaceVisits] | None:
-    """Return the pair with the face first that keeps its id; None: a person has to decide.
-
-    A face stays that a person put into its group, or else named; of two strangers the older one.
-    """
-    if not (one.is_grouped_by_visits or other.is_grouped_by_visits):
-        return None
-    if one.face.name and other.face.name and one.face.name != other.face.name:
-        return None
-    first, second = sorted(
-        (one, other),
-        key=lambda held: (held.is_grouped_by_visits, not held.face.name, held.face.enrolled_at, held.face.faceid),
-    )
-    return first, second
 
 
 _NOBODY = Recognised(None, Verdict(None, False, Decision(None, 1.0, 0)), 0)

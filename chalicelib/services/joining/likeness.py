@@ -75,7 +75,7 @@ class Likeness:
         candidate, size = Candidate(near.faceid, both[1].group_id, near.score), nearest.gallery_size
         decision, ids = joins.verdict(candidate, size, near.demand).decision, [one.faceid for one in both]
         third = [one.judged for faceid in ids for one in nearest.faces.get(faceid, ()) if one.faceid not in ids]
-        return Pair(*both, decision, leads=_leads(searches, near.judged, third, size))
+        return Pair(*both, decision, leads=searches.leads(near.judged, third, size))
 
     def _near(self, tenant: Tenant, faces: Sequence[Face]) -> _Nearest:
         """Return the faces most like each face, itself left out."""
@@ -114,14 +114,6 @@ class _Nearest(NamedTuple):
 
     gallery_size: int
     faces: Mapping[str, list[_Near]]
-
-
-def _leads(point: OperatingPoint, score: float, third: Sequence[float], gallery_size: int) -> bool:
-    """Return whether a pair is one person by its lead. `third`: the scores of either with other faces.
-
-    All scores are less their demands.
-    """
-    return bool(third) and score > max(third) and score >= point.threshold_of_leader(gallery_size, max(third))
 
 
 def _means(tenant: Tenant, faces: Sequence[Face]) -> dict[str, NDArray[np.float32]]:

@@ -229,7 +229,7 @@ class Ingest:
                 raise GalleryMoved
             outcome = resolve(self.reader.of_known(one, held, found.decision))
             try:
-                self.writer.known(outcome, crop)
+                self.writer.write_known(outcome, crop)
             except ConditionFailed as error:
                 if STEP in error.names or OBSERVATION_NEW in error.names:
                     raise
@@ -260,7 +260,7 @@ class Ingest:
                 if new.seq != found.seq:
                     new = self._prepared(one, face)
                 try:
-                    return self.writer.new(new, found.decision, found.seq)
+                    return self.writer.write_new(new, found.decision, found.seq)
                 except GalleryMoved:
                     continue
                 except ConditionFailed as error:

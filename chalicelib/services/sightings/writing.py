@@ -93,7 +93,7 @@ class SightingWriter:
             raise Overtaken from error
         return one.resolved_capture(sighting)
 
-    def known(self, outcome: Outcome, crop: Callable[[], FaceJpeg]) -> None:
+    def write_known(self, outcome: Outcome, crop: Callable[[], FaceJpeg]) -> None:
         """Write the sighting of a known face, which may learn it. `crop`: cuts the face out of its capture.
 
         Raises ConditionFailed if anything was changed meanwhile, WrongModel if the face is to learn.
@@ -151,7 +151,7 @@ class SightingWriter:
         merges = self.merges.records.deletes(tenant, evicted) if evicted else ([], [])
         return Prepared(outcome, self._told(outcome), merges)
 
-    def new(self, new: Prepared, decision: Decision, seq: int) -> Prepared:
+    def write_new(self, new: Prepared, decision: Decision, seq: int) -> Prepared:
         """Write the sighting that makes a new face, if the gallery is still at the seq of the search that found nobody.
 
         Return it with the `decision` of that search. Raises GalleryMoved, ConditionFailed.

@@ -14,7 +14,6 @@ from chalicelib.core.items import every
 from chalicelib.core.merges import MergeState
 from chalicelib.core.model import Migration
 from chalicelib.core.records.webhooks import delivery_from
-from chalicelib.services.enrolment.enrolment import FaceChanges
 from tests.fakes import picture
 from tests.faults.recount import disagreements
 from tests.services.joining.people import (
@@ -63,12 +62,6 @@ def test_two_strangers_are_one_when_a_picture_shows_it_and_the_older_stays(book:
     assert merge.state is MergeState.DONE
 
 
-def test_either_side_finds_the_other(book: Book) -> None:
-    first, second = two_strangers(book)
-    with_good_picture(book, second)
-    assert look(book, first) == [(first, second)]
-
-
 def test_one_photo_each_is_not_enough(book: Book) -> None:
     two_strangers(book)
     assert [look(book, one) for one in ids(book)] == [[], []]
@@ -97,30 +90,6 @@ def test_an_enrolled_face_absorbs_a_stranger_by_its_only_photo(book: Book) -> No
     assert look(book, stranger) == [(enrolled, stranger)]
     assert face(book, enrolled).group_id != "stranger"
     assert face(book, enrolled).arrive_count == 1
-
-
-def test_a_named_stranger_stays_though_it_is_younger(book: Book) -> None:
-    first, second = two_strangers(book)
-    book.services.enrolment.update.of_id(book.tenant, second, FaceChanges(name="Ann"))
-    with_good_picture(book, first)
-    assert look(book, first) == [(second, first)]
-
-
-def test_two_names_are_two_people(book: Book) -> None:
-    first, second = two_strangers(book)
-    for faceid, name in ((first, "Ann"), (second, "Eve")):
-        book.services.enrolment.update.of_id(book.tenant, faceid, FaceChanges(name=name))
-    with_good_picture(book, first)
-    assert look(book, first) == []
-
-
-def test_two_faces_that_a_person_put_into_groups_stay_two(book: Book) -> None:
-    first, second = two_strangers(book)
-    for faceid, group in ((first, "staff"), (second, "guests")):
-        book.services.groups.create(book.tenant, group, None, "")
-        book.services.enrolment.update.of_id(book.tenant, faceid, FaceChanges(new_group_name=group))
-    with_good_picture(book, first)
-    assert look(book, first) == look(book, second) == []
 
 
 def test_two_faces_of_one_picture_are_two_people(book: Book) -> None:

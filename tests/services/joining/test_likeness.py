@@ -51,7 +51,7 @@ def score(one: Face, other: Face) -> float:
     return float(own @ theirs) - JudgingVision.population.demand(own, theirs)
 
 
-@pytest.mark.parametrize("likeness", [0.55, 0.62, 0.66, 0.7, 0.75, 0.8])
+@pytest.mark.parametrize("likeness", [0.62, 0.7])
 def test_a_pair_leads_if_its_score_counts_for_more_than_all_third_faces(
     services: Services, tenant: Tenant, likeness: float
 ) -> None:

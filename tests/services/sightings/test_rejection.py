@@ -136,17 +136,6 @@ def test_a_regular_may_be_a_stranger_again_and_its_sightings_say_so(book: Book) 
     assert later
 
 
-def test_a_visit_that_falls_in_two_may_make_a_regular(book: Book) -> None:
-    first, _ = seen_as(book, 0, Person(1))
-    seen_as(book, DAY, Person(1))
-    _, between = seen_as(book, DAY + 25)
-    seen_as(book, DAY + 50, Person(1, side_px=70))
-    assert (faces(book)[first].group_id, faces(book)[first].arrive_count) == ("stranger", 2)
-    reject(book, first, between)
-    assert (faces(book)[first].group_id, faces(book)[first].arrive_count) == ("regular", 3)
-    assert book.group_counts() == {"stranger": 1, "regular": 1}
-
-
 def test_rejecting_again_changes_nothing(book: Book) -> None:
     first, _ = seen_as(book, 0, Person(1))
     _, sighting = seen_as(book, DAY)

@@ -21,7 +21,7 @@ from chalicelib.core.reviews import NearFace, Review, ReviewKind, is_uncertain, 
 from chalicelib.core.values import moment
 from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from tests.fakes import Person
-from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
+from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
 
 DAY = 24 * 60
 LOOKALIKE = Person(1, side_px=90.0)
@@ -72,28 +72,6 @@ def _seen_on(day: int, seed: int) -> Shot:
 # --- what is asked ----------------------------------------------------------------------------------------------------
 
 
-def test_a_stranger_who_becomes_a_regular_is_asked_about_once(book: Book) -> None:
-    faceid = promoted(book)
-    book.see(shot(3 * DAY, 7))
-    [review] = reviews(book)
-    assert (review.kind, review.faceid, review.camera) == (ReviewKind.PROMOTED, faceid, "door")
-    assert review.at == MONDAY + 2 * DAY * MINUTE
-    assert review.decision is not None
-
-
-def test_a_match_little_above_its_threshold_is_asked_about_with_its_score(book: Book) -> None:
-    all_matches_are_close(book)
-    faceid, _ = seen_as(book, 0, Person(1))
-    again, sighting = seen_as(book, 10)
-    assert again == faceid
-    [review] = reviews(book, ReviewKind.UNCERTAIN)
-    assert (review.faceid, review.sighting_id) == (faceid, sighting)
-    assert review.decision is not None
-    assert is_uncertain(review.decision, 0.5)
-    assert review.box is not None
-    assert review.near[0] == (faceid, review.decision.score)
-
-
 def test_a_close_match_comes_with_the_faces_that_it_was_most_like(book: Book) -> None:
     all_matches_are_close(book)
     for seed in range(2, 9):
@@ -104,14 +82,6 @@ def test_a_close_match_comes_with_the_faces_that_it_was_most_like(book: Book) ->
     assert review.near[0].faceid == faceid
     assert len({one.faceid for one in review.near}) == 5
     assert [one.score for one in review.near] == sorted((one.score for one in review.near), reverse=True)
-
-
-def test_matches_far_above_the_threshold_and_new_faces_are_not_asked_about(book: Book) -> None:
-    book.services.tenants.change("shop", {"review_margin": 0})
-    for minutes in (0, 60, 120):
-        seen_as(book, minutes, Person(1))
-        seen_as(book, minutes + 1)
-    assert reviews(book, ReviewKind.UNCERTAIN) == []
 
 
 @given(score=st.floats(0, 1) | st.none(), threshold=st.floats(0.1, 0.9), margin=st.floats(0, 0.5))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,6 @@ from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.recognition.recognition import NEAREST
 from tests.examples import examples
 from tests.fakes import CURVE, FakeVision, Person, picture
-from tests.faults.ports import DONE_KILLED, KILLED, Calls, Fault, Killed
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
 from tests.services.sightings.recount import disagreements_of_visits
 from tests.services.sightings.test_any_order import RULE, deliver, outcome
@@ -311,35 +309,3 @@ def test_the_chore_leaves_somebody_alone_who_was_seen_beside_them_in_one_picture
     book.see(seen(-DAY_S, GOOD), seen(0, GOOD, NEARLY), seen(1, GOOD))
     book.services.joining.chore.tenant(book.tenant)
     assert len(book.faces()) == 2
-
-
-STORY = [seen(0, GOOD), seen(10, NEARLY), seen(-10, poor(ANN, 0.44, 60.0), Person(BOB, 50.0))]
-
-
-@pytest.mark.parametrize(("at", "fault"), [(at, DONE_KILLED if at % 2 == 0 else KILLED) for at in range(1, 56)])
-def test_killed_at_any_storage_call_and_delivered_again_the_book_is_the_same(
-    tmp_path: Path, at: int, fault: Fault
-) -> None:
-    with closing(Book(tmp_path / "data")) as book:
-        captures = [book.put(one) for one in STORY]
-    calls = Calls()
-    with closing(Book(tmp_path / "data", wrap=calls.wrap)) as book:
-        calls.fail(at, fault)
-        with suppress(Killed):
-            for capture in captures:
-                book.deliver(capture)
-    with closing(Book(tmp_path / "data")) as book:
-        for capture in captures:
-            book.deliver(capture)
-        assert Counter(face.arrive_count for face in book.faces()) == {1: 2}
-        assert disagreements_of_visits(book) == []
-
-
-def test_the_story_has_as_many_storage_calls_as_are_cut(tmp_path: Path) -> None:
-    calls = Calls()
-    with closing(Book(tmp_path / "data", wrap=calls.wrap)) as book:
-        captures = [book.put(one) for one in STORY]
-        calls.names.clear()
-        for capture in captures:
-            book.deliver(capture)
-        assert 40 < len(calls.names) < 56

@@ -14,7 +14,6 @@ from chalicelib.core.captures import CaptureState, Resolution, sighting_id
 from chalicelib.core.model import Migration, Profile
 from chalicelib.core.ports import Put
 from chalicelib.core.records.captures import capture_item
-from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from tests.fakes import Person, picture, with_thumbnails
 from tests.services.conftest import RULES
@@ -40,12 +39,6 @@ def test_somebody_new_is_a_stranger_with_one_arrival_and_a_picture(book: Book) -
     assert book.storage.blobs.get(face.picture_key)
 
 
-def test_sightings_within_the_gap_are_one_arrival_and_after_it_another(book: Book) -> None:
-    book.see(shot(0, 1), shot(29, 1), shot(58, 1), shot(90, 1))
-    [face] = book.faces()
-    assert (face.arrive_count, face.last_arrival_at) == (2, MONDAY + 90 * MINUTE)
-
-
 def test_every_face_of_a_capture_is_resolved_the_largest_first(book: Book) -> None:
     book.see(shot(0, 1))
     [capture] = book.see(shot(100, 2, 1, 3))
@@ -65,11 +58,6 @@ def test_a_face_too_poor_to_be_remembered_is_skipped_with_the_reason(book: Book)
     assert sighting.resolution is Resolution.SKIPPED
     assert "too poor to be remembered, too blurred: 12 of 40" in sighting.reason
     assert book.faces() == []
-
-
-def test_a_face_too_small_to_be_remembered_is_skipped_with_the_reason(book: Book) -> None:
-    [capture] = book.see(Shot(MONDAY, (Person(1, side_px=20.0),)))
-    assert "too small" in capture.sightings[0].reason
 
 
 def test_what_is_no_picture_is_parked_with_the_reason_and_redriven_when_asked(
@@ -93,53 +81,6 @@ def test_what_is_no_picture_is_parked_with_the_reason_and_redriven_when_asked(
     assert len(book.faces()) == 1
 
 
-def test_a_stranger_who_keeps_coming_is_a_regular_with_faceid_picture_and_counts(book: Book) -> None:
-    book.services.groups.set_migration(book.tenant, Migration(3, 7))
-    book.see(shot(0, 1), shot(DAY, 1))
-    [before] = book.faces()
-    assert before.group_id == "stranger"
-    book.see(shot(2 * DAY, 1))
-    [after] = book.faces()
-    assert (after.group_id, after.arrive_count) == ("regular", 3)
-    assert (after.faceid, after.picture_key) == (before.faceid, before.picture_key)
-    assert (book.group_counts()["stranger"], book.group_counts()["regular"]) == (0, 1)
-
-
-def test_the_period_of_the_migration_rolls_to_the_second(book: Book) -> None:
-    book.services.groups.set_migration(book.tenant, Migration(3, 7))
-    book.see(shot(0, 1), shot(DAY, 1), Shot(MONDAY + timedelta(days=7, seconds=1), (Person(1),)))
-    assert [face.group_id for face in book.faces()] == ["stranger"]
-    book.see(shot(8 * DAY + 1, 1))
-    assert [face.group_id for face in book.faces()] == ["stranger"]
-    book.see(shot(8 * DAY + 60, 1))
-    assert [face.group_id for face in book.faces()] == ["regular"]
-
-
-def test_a_changed_rule_counts_from_the_faces_next_arrival_on(book: Book) -> None:
-    book.see(shot(0, 1), shot(DAY, 1))
-    book.services.groups.set_migration(book.tenant, Migration(2, 7))
-    assert [face.group_id for face in book.faces()] == ["stranger"]
-    book.see(shot(3 * DAY, 1))
-    assert [face.group_id for face in book.faces()] == ["regular"]
-
-
-def test_a_rule_of_one_arrival_makes_a_newcomer_a_regular_at_once(book: Book) -> None:
-    book.services.groups.set_migration(book.tenant, Migration(1, 7))
-    book.see(shot(0, 1))
-    assert [face.group_id for face in book.faces()] == ["regular"]
-
-
-def test_two_arrivals_that_a_late_sighting_joins_are_one_and_the_promotion_is_undone(book: Book) -> None:
-    book.services.groups.set_migration(book.tenant, Migration(2, 7))
-    book.see(shot(0, 1), shot(40, 1))
-    assert [face.group_id for face in book.faces()] == ["regular"]
-    assert book.observed() == {(MONDAY, "", "stranger"): 1, (MONDAY + 40 * MINUTE, "", "regular"): 1}
-    book.see(shot(20, 1))
-    [face] = book.faces()
-    assert (face.group_id, face.arrive_count) == ("stranger", 1)
-    assert {group for _, _, group in book.observed()} == {"stranger"}
-
-
 def test_a_full_group_of_strangers_lets_the_longest_unseen_go(tmp_path: Path) -> None:
     book = Book(tmp_path / "data", profile=Profile.CAMERA)
     book.services.groups.update(book.tenant, "stranger", "stranger", 2, "")
@@ -154,40 +95,11 @@ def test_a_full_group_of_strangers_lets_the_longest_unseen_go(tmp_path: Path) ->
     book.close()
 
 
-def test_a_full_group_of_regulars_leaves_a_stranger_one_who_is_tried_again(tmp_path: Path) -> None:
-    book = Book(tmp_path / "data", profile=Profile.CAMERA)
-    book.services.groups.set_migration(book.tenant, Migration(2, 7))
-    book.services.groups.update(book.tenant, "regular", "regular", 1, "")
-    book.see(shot(0, 1), shot(60, 1), shot(0, 2), shot(60, 2))
-    assert sorted(face.group_id for face in book.faces()) == ["regular", "stranger"]
-    book.services.groups.update(book.tenant, "regular", "regular", 2, "")
-    book.see(shot(120, 2))
-    assert [face.group_id for face in book.faces()] == ["regular", "regular"]
-    book.close()
-
-
 def test_a_sighting_of_over_a_hundred_days_ago_is_an_observation_and_no_arrival(book: Book) -> None:
     book.see(shot(0, 1), shot(-101 * DAY, 1))
     [face] = book.faces()
     assert (face.arrive_count, face.last_arrival_at) == (1, MONDAY)
     assert sum(book.observed().values()) == 2
-
-
-def test_a_camera_that_keeps_no_strangers_counts_those_who_are_known(book: Book) -> None:
-    book.services.cameras.add(book.tenant, "till", "till", CameraSettings(keeps_strangers=False))
-    book.see(shot(0, 1))
-    known, unknown = book.see(shot(60, 1, camera="till"), shot(60, 2, camera="till"))
-    assert known.sightings[0].resolution is Resolution.MATCHED
-    assert unknown.sightings[0].resolution is Resolution.SKIPPED
-
-
-def test_captures_delivered_again_change_nothing(book: Book) -> None:
-    shots = [shot(0, 1, 2), shot(50, 2), shot(100, 3)]
-    captures = book.see(*shots)
-    entries, observed = book.entries(), book.observed()
-    for capture in [*captures, *captures]:
-        book.deliver(capture)
-    assert (book.entries(), book.observed()) == (entries, observed)
 
 
 def test_a_deleted_face_leaves_no_arrivals_and_is_a_stranger_when_it_comes_again(book: Book) -> None:
@@ -215,50 +127,11 @@ def test_a_hand_move_changes_nothing_of_what_was_sighted_before(book: Book) -> N
     assert [group for _, group in names] == ["stranger", "regular", "regular", "vip"]
 
 
-def test_a_regular_by_hand_is_not_undone_by_late_sightings(book: Book) -> None:
-    book.services.groups.create(book.tenant, "vip", None, "")
-    book.services.groups.set_migration(book.tenant, Migration(2, 7))
-    book.see(shot(0, 1), shot(40, 1))
-    [face] = book.faces()
-    moved(book, face.faceid, "regular", "vip")
-    moved(book, face.faceid, "vip", "regular")
-    book.see(shot(20, 1))
-    [face] = book.faces()
-    assert (face.group_id, face.arrive_count) == ("regular", 1)
-
-
-def test_a_sighting_within_an_arrival_promotes_nobody(book: Book) -> None:
-    """An easier rule takes effect with the next arrival, and so does being put among the strangers."""
-    book.see(shot(0, 1), shot(60, 1))
-    book.services.groups.set_migration(book.tenant, Migration(2, 7))
-    book.see(shot(70, 1))
-    assert [face.group_id for face in book.faces()] == ["stranger"]
-    book.see(shot(120, 1))
-    assert [face.group_id for face in book.faces()] == ["regular"]
-    moved(book, book.faces()[0].faceid, "regular", "stranger")
-    book.see(shot(130, 1))
-    assert [face.group_id for face in book.faces()] == ["stranger"]
-
-
 def test_captures_of_a_camera_that_was_deleted_are_still_found_by_the_operator(book: Book) -> None:
     capture = book.put(shot(0, 1))
     book.services.cameras.delete(book.tenant, "door")
     assert book.services.captures.redrive.lost(book.tenant, after=timedelta(0)) == 1
     assert book.deliver(capture).state is CaptureState.RESOLVED
-
-
-def test_it_is_told_that_the_regulars_are_full_where_a_newcomer_should_be_one(tmp_path: Path) -> None:
-    book = Book(tmp_path / "data", profile=Profile.CAMERA)
-    book.services.groups.set_migration(book.tenant, Migration(1, 7))
-    book.services.groups.update(book.tenant, "regular", "regular", 1, "")
-    book.see(shot(0, 1))
-    book.services.webhooks.hooks.add("shop", "https://hooks.example.com/in", ["group.full"])
-    book.clock.advance(timedelta(hours=2))
-    book.see(shot(60, 2))
-    [message] = book.storage.deliveries_queue.receive(10, 60)
-    assert "group.full" in message.body
-    assert sorted(face.group_id for face in book.faces()) == ["regular", "stranger"]
-    book.close()
 
 
 def test_a_new_face_whose_sighting_was_counted_before_is_skipped_and_no_portrait_stays(book: Book) -> None:

@@ -40,12 +40,6 @@ def test_a_stranger_is_as_good_as_what_is_enrolled_has_to_be(book: Book) -> None
     assert seen(book, 1, Person(1, quality=60)) == [(Resolution.STRANGER, "")]
 
 
-def test_a_camera_may_ask_for_more_than_its_tenant(book: Book) -> None:
-    book.services.tenants.change("shop", {"enrol_quality": 25})
-    reason = "nobody, and too poor to be remembered, too blurred: 39 of 40"
-    assert seen(book, 0, Person(1, quality=39)) == [(Resolution.SKIPPED, reason)]
-
-
 def test_a_known_face_is_sighted_on_a_picture_too_poor_to_be_enrolled(book: Book) -> None:
     book.services.tenants.change("shop", {"enrol_quality": 60})
     seen(book, 0, Person(1))
@@ -67,10 +61,6 @@ def test_where_liveness_is_asked_and_not_known_the_reason_says_so(book: Book) ->
     book.services.tenants.change("shop", {"least_liveness": 0.5})
     [(resolution, reason)] = seen(book, 0, Person(1, liveness=None))
     assert (resolution, "the model pack has no model for it" in reason) == (Resolution.SKIPPED, True)
-
-
-def test_where_nobody_asks_a_picture_of_a_face_is_a_stranger_like_any(book: Book) -> None:
-    assert seen(book, 0, Person(1, liveness=0.0)) == [(Resolution.STRANGER, "")]
 
 
 def test_liveness_is_asked_of_a_face_whose_liveness_is_not_told(book: Book) -> None:
