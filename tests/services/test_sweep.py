@@ -120,9 +120,7 @@ def hour(tmp_path: Path) -> Iterator[Hour]:
 
 
 def small_pages(hour: Hour, size: int) -> OrphanedPictures:
-    return OrphanedPictures(
-        hour.storage.items, hour.storage.blobs, hour.services.merges.records, hour.clock, page_size=size
-    )
+    return OrphanedPictures(hour.storage.items, hour.storage.blobs, hour.services.merges, hour.clock, page_size=size)
 
 
 def swept_at(hour: Hour, tenant: str) -> int | None:
@@ -273,7 +271,7 @@ def test_a_deletion_of_many_faces_lists_no_more_pages_than_there_are(hour: Hour)
     for number in range(30):
         hour.leave_picture("shop", f"{number:02d}", timedelta(days=700))
     on_meter, meter = metered(hour.storage)
-    orphans = OrphanedPictures(on_meter.items, on_meter.blobs, hour.services.merges.records, hour.clock)
+    orphans = OrphanedPictures(on_meter.items, on_meter.blobs, hour.services.merges, hour.clock)
     orphans.delete_of("shop", [f"{number:02d}" for number in range(0, 30, 2)])
     left = sorted(keys.faceid_of_picture("shop", blob.key) for blob in hour.storage.blobs.list("shop/faces/"))
     assert left == [f"{number:02d}" for number in range(1, 30, 2)]
