@@ -160,7 +160,7 @@ def test_a_record_that_is_renewed_while_the_sweep_looks_keeps_its_face(book: Boo
             return page
 
     services = book.services
-    renewing = Renewing(book.storage.items, services.faces, services.merges.records, services.requests, book.clock)
+    renewing = Renewing(book.storage.items, services.faces, services.merges, services.requests, book.clock)
     ConsentExpiry(renewing, services.erasure.deletion, book.clock).tenant(book.tenant, lambda: 900.0)
     assert [one.faceid for one in book.faces()] == [face]
 
