@@ -58,14 +58,14 @@ def build_index(event: SQSEvent) -> None:
 def ingest(event: SQSEvent) -> dict[str, Any]:
     """Resolve the faces in stored pictures. A second delivery of a message counts nothing twice."""
     vision_ahead.begin(describes=True)
-    return batches.one_by_one(event, provide().ingest.message, provide().captures_queue)
+    return batches.one_by_one(event, provide().sightings.ingest.message, provide().ports.storage.captures_queue)
 
 
 @app.on_sqs_message(queue_arn="DeliveriesQueue", batch_size=10, name="deliver")
 def deliver(event: SQSEvent) -> dict[str, Any]:
     """Send events to the hooks that want them."""
-    failed = provide().deliveries.deliver_all(batches.bodies(event))
-    return batches.all_but(event, failed, provide().deliveries_queue)
+    failed = provide().webhooks.deliveries.deliver_all(batches.bodies(event))
+    return batches.all_but(event, failed, provide().ports.storage.deliveries_queue)
 
 
 @app.schedule(Rate(5, unit=Rate.MINUTES), name="watch")

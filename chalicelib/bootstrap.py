@@ -109,6 +109,7 @@ class Adapters:
         self.vision: Callable[[], Vision] = vision or (lambda: self._vision)
         self.vision_of: Callable[[str], Vision] = vision_of or self._vision_of
 
+    @lazy
     def search(self) -> FaceSearch:
         from chalicelib.index.routing import ShardedSearch, ShardNumbers
 
@@ -158,11 +159,13 @@ class Adapters:
 
         return packs.number_of(model, self._settings.models)
 
+    @lazy
     def postman(self) -> Postman:
         from chalicelib.adapters.web.post import SafePostman
 
         return SafePostman(networks=self._settings.hook_networks)
 
+    @lazy
     def pictures_by_url(self) -> PictureFetcher:
         from chalicelib.adapters.web.fetch import SafeFetcher
 

@@ -23,4 +23,4 @@ def search(event: dict[str, Any], context: object) -> Any:
     """Search exactly in the galleries that this function holds; other functions invoke it (adapters/aws/search.py)."""
     from chalicelib.adapters.aws import search as remote_search
 
-    return _observed(SimpleNamespace(context=context), lambda _: remote_search.answer(event, provide().search))
+    return _observed(SimpleNamespace(context=context), lambda _: remote_search.answer(event, provide().ports.search))

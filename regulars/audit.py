@@ -48,7 +48,7 @@ def verify(services: Services, tenant: str, head: Path | None) -> int:
     from regulars.tenants.tenants import earlier
 
     chosen(services, [tenant])
-    seen = services.audit_verifying.tenant(tenant, None if head is None else _read(head))
+    seen = services.audit.verifying.tenant(tenant, None if head is None else _read(head))
     for finding in seen.findings:
         print(f"{tenant}: {finding}")
     for renewal in seen.renewals:
@@ -66,7 +66,7 @@ def verify(services: Services, tenant: str, head: Path | None) -> int:
 def head(services: Services, tenant: str) -> None:
     """Print the newest head, signed. Keep it elsewhere: by it `verify` finds a chain that was cut off or made anew."""
     chosen(services, [tenant])
-    newest = next(services.audit_chain.elements(tenant, newest_first=True), None)
+    newest = next(services.audit.chain.elements(tenant, newest_first=True), None)
     if newest is None:
         raise InvalidInput(f"no hour of tenant {tenant!r} is closed yet: the next sweep closes the hours that are over")
     print(json.dumps(dict(newest.document), ensure_ascii=False))
@@ -93,14 +93,14 @@ def list_all(
 ) -> None:
     """List entries, the newest first, a line of JSON each. `hour`: the closed hour's number; none is open."""
     from chalicelib.core.values import milliseconds
-    from chalicelib.services.audit.reading import Wanted
+    from chalicelib.services.audit.audit import Wanted
 
     chosen(services, [tenant])
     first, last = (None if one is None else milliseconds(one.replace(tzinfo=UTC)) for one in (since, until))
-    services.reads.exported(tenant)
+    services.audit.reads.exported(tenant)
     token, left = None, most
     while left:
-        page = services.audit_reading.page(tenant, Wanted(first, last, face, what, by), min(left, _A_PAGE), token)
+        page = services.audit.reading.page(tenant, Wanted(first, last, face, what, by), min(left, _A_PAGE), token)
         for hour, entry in page.rows:
             print(json.dumps({"hour": hour, **entry}, ensure_ascii=False))
         token, left = page.next_token, left - len(page.rows)
@@ -118,7 +118,7 @@ def replay(services: Services, tenant: str, entry: str) -> int:
     answer is another one.
     """
     chosen(services, [tenant])
-    same, said = services.replay.entry(services.tenants.named(tenant), entry)
+    same, said = services.sightings.replay.entry(services.tenants.named(tenant), entry)
     print({True: "the same: ", False: "other: ", None: "cannot be replayed: "}[same] + said)
     return 1 if same is False else 0
 
@@ -132,10 +132,10 @@ def export(services: Services, tenant: str, file: Path) -> None:
 
     chosen(services, [tenant])
     with file.open("x", encoding="utf-8") as out:
-        services.reads.exported(tenant)
+        services.audit.reads.exported(tenant)
         hours = 0
-        for element in services.audit_chain.elements(tenant):
-            lines = [dict(element.document), *(asdict(leaf) for leaf in services.audit_chain.leaves(element))]
+        for element in services.audit.chain.elements(tenant):
+            lines = [dict(element.document), *(asdict(leaf) for leaf in services.audit.chain.leaves(element))]
             out.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
             hours += 1
     print(f"{hours} hours are in {file}")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from chalicelib.core.captures import Capture
     from chalicelib.core.model import Tenant
     from chalicelib.services import Services
-    from chalicelib.services.consistency.disagreement import Disagreement
+    from chalicelib.services.consistency.consistency import Disagreement
 
 
 @click.command(short_help="Serve a data folder over HTTP.")
@@ -185,13 +185,13 @@ def parked(services: Services, tenant: str | None, camera: str | None) -> None:
 @_captures_options
 def redrive(services: Services, tenant: str | None, camera: str | None) -> None:
     """Send the parked captures again, once you have mended the cause. A running service resolves them."""
-    sent = sum(services.redrive.redrive(of, [capture]) for of, capture in _parked(services, tenant, camera))
+    sent = sum(services.captures.redrive.redrive(of, [capture]) for of, capture in _parked(services, tenant, camera))
     print(f"{sent} captures are sent again")
 
 
 def _parked(services: Services, tenant: str | None, camera: str | None) -> list[tuple[Tenant, Capture]]:
     tenants = [services.tenants.named(tenant)] if tenant is not None else services.tenants.all()
-    return [(of, capture) for of in tenants for capture in services.redrive.parked(of, camera)]
+    return [(of, capture) for of in tenants for capture in services.captures.redrive.parked(of, camera)]
 
 
 @click.command(short_help="Print the settings in force, and what set them.")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from chalicelib.core.erasures import Erasure
     from chalicelib.core.model import Tenant
     from chalicelib.services import Services
-    from chalicelib.services.subject_access.words import Language
+    from chalicelib.services.subject_access.subject_access import Language
 
 PATIENCE_S = 10.0
 """After so long without a step of an erasure, nobody serves this folder: the command does the steps itself."""
@@ -74,7 +74,7 @@ def about(
                 f"nobody in the book of {tenant} looks like the photo; nothing was written, and the photo is not kept"
             )
             return 1
-        services.reads.exported(tenant, found)
+        services.audit.reads.exported(tenant, found)
         write(services, book, found, out, language)
     print(f"{out}  face {found}, {out.stat().st_size:,} bytes; it is about this person: hand it to nobody else")
     return 0
@@ -82,9 +82,9 @@ def about(
 
 def face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str | None:
     """Return the face that a photo's only face is; None if it is nobody's. Raises OperatorError, Unusable."""
-    from chalicelib.services.captures.reading import RULES
+    from chalicelib.services.captures.captures import RULES
 
-    faces = services.looking.identify(tenant, photo.read_bytes(), RULES).faces
+    faces = services.recognition.looking.identify(tenant, photo.read_bytes(), RULES).faces
     if len(faces) != 1:
         raise OperatorError(f"{photo} shows {len(faces)} faces: send a photo of one person alone")
     [seen] = faces
@@ -168,7 +168,7 @@ def _reserved(receipt: Path | None) -> Iterator[TextIO]:
 def _erase(services: Services, tenant: Tenant, faceid: str, receipt: Path | None, is_stage: bool) -> None:
     with _reserved(receipt) as stream:
         is_there = bool(services.faces.by_id(tenant, [faceid]))
-        deletion = services.deletion
+        deletion = services.erasure.deletion
         deleted = (
             deletion.of_faces(tenant, [faceid], by="operator", erase=True)
             if is_there
@@ -198,13 +198,13 @@ def _waited(services: Services, tenant: Tenant, id_: str, is_stage: bool) -> Era
     """Wait until the erasure is done; do its steps if nobody else does, unless a stage's functions have to."""
     begun, ours = time.monotonic(), False
     while True:
-        erasure = services.erasures.get(tenant.name, id_)
+        erasure = services.erasure.records.get(tenant.name, id_)
         if erasure.done_at is not None:
             return erasure
         patience_s = LONG_PATIENCE_S if is_stage or erasure.step else PATIENCE_S
         ours = ours or (not is_stage and time.monotonic() > begun + patience_s)
         if ours and services.clock.now() >= erasure.goes_on_at:
-            services.erasing.go_on(tenant, id_)
+            services.erasure.steps.go_on(tenant, id_)
         time.sleep(_PAUSE_S)
 
 
@@ -215,7 +215,7 @@ def _known(services: Services, tenant: Tenant, receipts: tuple[Path, ...]) -> li
     from chalicelib.core.page_tokens import FaceOrder
 
     found: list[str] = []
-    ids = services.face_lists.ids(tenant, None, FaceOrder.ID).ids
+    ids = services.faces.lists.ids(tenant, None, FaceOrder.ID).ids
     for path in receipts:
         try:
             statement, _ = signing.verified(json.loads(path.read_bytes()))
@@ -284,7 +284,7 @@ def key(services: Services, tenant: str) -> None:
     from chalicelib.core.signing import fingerprint, renewal_of
     from regulars.tenants.tenants import earlier
 
-    keys = services.signing.public_keys(services.tenants.named(tenant).name)
+    keys = services.audit.signing.public_keys(services.tenants.named(tenant).name)
     print(f"public key   {base64.b64encode(keys.current).decode()}")
     print(f"fingerprint  {fingerprint(keys.current)}")
     for document in reversed(keys.renewals):
@@ -316,7 +316,7 @@ def hold() -> None:
 @_hold_options
 def set_(services: Services, face: str, reason: str, tenant: str) -> None:
     """Hold the face of this id; of one that is held, change the reason."""
-    services.holds.set(services.tenants.named(tenant), face, reason)
+    services.faces.holds.set(services.tenants.named(tenant), face, reason)
     print(f"{face} is held")
 
 
@@ -326,7 +326,7 @@ def set_(services: Services, face: str, reason: str, tenant: str) -> None:
 @_hold_options
 def lift(services: Services, face: str, reason: str, tenant: str) -> None:
     """End the hold of the face of this id."""
-    services.holds.lift(services.tenants.named(tenant), face, reason)
+    services.faces.holds.lift(services.tenants.named(tenant), face, reason)
     print(f"{face} is not held")
 
 
@@ -334,7 +334,7 @@ def lift(services: Services, face: str, reason: str, tenant: str) -> None:
 @_hold_options
 def list_all(services: Services, tenant: str) -> None:
     """List the held faces, a line each: id, since when, reason."""
-    for faceid, held in services.holds.all(services.tenants.named(tenant).name):
+    for faceid, held in services.faces.holds.all(services.tenants.named(tenant).name):
         print(f"{faceid}  {held.at:%Y-%m-%d}  {held.reason}")
 
 
@@ -352,8 +352,8 @@ def notice(services: Services, tenant: str, language: str, *, as_page: bool) -> 
       regulars notice --tenant shop-12
       regulars notice --tenant shop-12 --language zh --html > notice.html
     """
-    from chalicelib.services.account.notice import notice as written
-    from chalicelib.services.account.notice_words import Language
+    from chalicelib.services.account import Language
+    from chalicelib.services.account import notice as written
 
     made = written(services.tenants.named(tenant), Language(language), services.settings.capture_days)
     print(made.html() if as_page else made.text(), end="")
@@ -385,11 +385,11 @@ def retention(services: Services, tenants: tuple[str, ...], dry_run: bool) -> No
     for name in chosen(services, tenants or None):
         tenant = services.tenants.named(name)
         table = Table("kind", "group", "days", "now", "in 7 days", "oldest", title=name, title_justify="left")
-        for one in services.retention.plan(tenant):
+        for one in services.erasure.retention.plan(tenant):
             most = "+" if one.more else ""
             counts = (f"{one.now}", f"{one.soon}{most}", f"{one.oldest:%Y-%m-%d}" if one.oldest else "-")
             table.add_row(one.kind, one.group or "", "any" if one.days is None else str(one.days), *counts)
         console.print(table)
         if not dry_run:
-            services.retention.tenant(tenant, lambda: float("inf"))
+            services.erasure.retention.tenant(tenant, lambda: float("inf"))
             console.print(f"{name}: what goes now is deleted", markup=False)

@@ -21,7 +21,7 @@ from chalicelib.core.templates import canonical
 from chalicelib.core.values import time_ordered_id
 from chalicelib.index.snapshots import build_segment
 from chalicelib.index.snapshots.segment import Segment, encode
-from chalicelib.services.commit.gallery import Change, GalleryWriter, limited_groups
+from chalicelib.services.commit import Change, GalleryWriter, limited_groups
 
 BATCH = 97
 """Faces of one transaction: with counts, seq and journal 100 actions."""

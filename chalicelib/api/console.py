@@ -56,7 +56,9 @@ class Console:
         from chalicelib.api import console_files
 
         services = self._provide()
-        pictures = [store.signed_get(_ANY_KEY) for store in (services.blobs, services.uploads)]
+        pictures = [
+            store.signed_get(_ANY_KEY) for store in (services.ports.storage.blobs, services.ports.storage.uploads)
+        ]
         return console_files.page(console_files.folder(), self._paths, pictures)
 
     def start(self, request: HttpRequest) -> Response:

@@ -15,6 +15,10 @@ from chalicelib.core.model import NO_LABELS, Decision, Labels, Template
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, Sides
 from chalicelib.core.values import milliseconds
 
+SENT_AGAIN = "SentAgain"
+"""The name of our events. Who receives one counts the attempt, since there may have been one before."""
+
+
 DEFAULT_GAP_S = 1_800
 DEFAULT_STRANGER_QUALITY = 40.0
 """Of 100. All later pictures are compared with a stranger's first one, so it must be better than a probe."""

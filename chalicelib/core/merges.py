@@ -12,6 +12,10 @@ from chalicelib.core.decision import is_one_person
 from chalicelib.core.model import Decision, Face, Negative
 from chalicelib.core.visits import FaceVisits, Visits
 
+IN_FLIGHT = timedelta(hours=1)
+"""A search that found a face before its merge writes its observation within this time."""
+
+
 UNDONE_WITHIN = timedelta(days=30)
 """How long a merge can be undone. Then the sweep deletes the merge, and with it the other face's pictures."""
 

@@ -134,3 +134,7 @@ class IndexBuilder(Protocol):
 
     def purge(self, tenant: str, seq: int) -> None:
         """Leave no snapshot of before this change of the gallery, and nothing in the journal up to it. Raises Busy."""
+
+
+IndexedFace = tuple[str, str, list[bytes]]
+"""A face as the index holds it: faceid, group id, and the vectors that probes are compared with."""

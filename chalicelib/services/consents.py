@@ -18,10 +18,10 @@ from chalicelib.core.model import Face, Tenant
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Action, Clock, ItemStore, Update, equals
 from chalicelib.core.records.merges import kept_item
-from chalicelib.services.commit.idempotency import RequestId, Requests
-from chalicelib.services.faces.faces import Faces
-from chalicelib.services.faces.visits import face_put
-from chalicelib.services.merges.records import Merges
+from chalicelib.services.faces import Faces
+from chalicelib.services.idempotency import RequestId, Requests
+from chalicelib.services.merges.merges import Merges
+from chalicelib.services.visits import face_put
 
 
 @dataclass
@@ -97,7 +97,7 @@ class Consents:
                 (equals("state", merge.state, "merge-state"),),
                 set={"kept": kept_item(tenant, merge.survivor, without)},
             )
-            for merge in (self.merges.below(tenant, face.faceid) if face.merges else [])
+            for merge in (self.merges.records.below(tenant, face.faceid) if face.merges else [])
             if merge.kept is not None
             and (without := replace(merge.kept, face=replace(merge.kept.face, consent=None), consent=None))
             != merge.kept

@@ -13,33 +13,17 @@ from datetime import datetime, timedelta
 
 from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.acts import chore
+from chalicelib.core.chores import STOPS_AT_S, Chore, Chores, Rest, Round
 from chalicelib.core.errors import Busy, RegularsError
 from chalicelib.core.items import write
 from chalicelib.core.model import Tenant
-from chalicelib.core.ports import Clock, ItemStore, Put, Queue
+from chalicelib.core.ports import Clock, ItemStore, Put, Storage
 from chalicelib.core.search import IndexBuilder
 from chalicelib.core.telemetry import log_failure, report_failure
 from chalicelib.core.values import milliseconds, moment, time_text
-from chalicelib.services.audit.closing import Closing
-from chalicelib.services.audit.erasing import AuditErasing
-from chalicelib.services.captures.kept import KeptCaptures
-from chalicelib.services.captures.redrive import Redrive
-from chalicelib.services.commit.idempotency import Requests
-from chalicelib.services.erasure.consents import ConsentExpiry
-from chalicelib.services.erasure.erasing import Erasing
-from chalicelib.services.erasure.groups import GroupDeletion
-from chalicelib.services.erasure.learnt import LearntExpiry
-from chalicelib.services.erasure.pictures import STOPS_AT_S, OrphanedPictures
-from chalicelib.services.erasure.pictures_off import PicturesOff
-from chalicelib.services.erasure.retention import Retention
-from chalicelib.services.joining.chore import JoiningChore
-from chalicelib.services.merges.chores import MergeChores
-from chalicelib.services.merges.duplicates import Duplicates
-from chalicelib.services.sightings.reviews import Reviews
-from chalicelib.services.statistics.sealing import Sealing
-from chalicelib.services.tenants.accounts import Tenants
-from chalicelib.services.tenants.sessions import Sessions
-from chalicelib.services.webhooks.outbox import Outbox
+from chalicelib.services.erasure.erasure import Deletions
+from chalicelib.services.joining.joining import Joining
+from chalicelib.services.tenants import Tenants
 
 _log = logging.getLogger(__name__)
 
@@ -51,43 +35,20 @@ faces for what they learnt too long ago. On AWS it also deletes what a tenant ke
 TRUSTED = timedelta(days=1)
 """On one box, a clock that is so far from that of the last sweep may be wrong. A sweep then does only what no clock
 decides, and the next one all: until then somebody, or the network, may have set the clock."""
-_BY_NO_CLOCK = ("groups", "erasures", "snapshots", "files")
 
 
 @dataclass
 class Sweep:
-    """The hourly chores.
-
-    `expires_items`: storage itself deletes items after their `expires_at` (DynamoDB does). `wipe`: takes what was
-    deleted out of the files of a storage that does not (core.ports.Storage).
-    """
+    """The hourly chores of all rooms that have some. `items`: those of `storage`, audited."""
 
     items: ItemStore
+    storage: Storage
     tenants: Tenants
-    queue: Queue
     index: IndexBuilder
-    requests: Requests
-    sessions: Sessions
-    redrive: Redrive
-    outbox: Outbox
-    orphans: OrphanedPictures
-    consents: ConsentExpiry
-    pictures_off: PicturesOff
-    retention: Retention
-    learnt: LearntExpiry
-    groups: GroupDeletion
-    erasing: Erasing
-    merges: MergeChores
-    joining: JoiningChore
-    duplicates: Duplicates
-    sealing: Sealing
-    reviews: Reviews
-    kept: KeptCaptures
-    audit: Closing
-    audit_erasing: AuditErasing
+    erasure: Deletions
+    joining: Joining
+    rooms: Sequence[Chores]
     clock: Clock
-    expires_items: bool
-    wipe: Callable[[], None]
 
     def all(self, hour: datetime) -> None:
         """Send a message for each tenant. `hour`: when the schedule called."""
@@ -108,22 +69,22 @@ class Sweep:
         asked = json.loads(body)
         telemetry.of_tenant(asked["tenant"])
         if "erasure" in asked:
-            self.erasing.go_on(self.tenants.named(asked["tenant"]), asked["erasure"], left_s)
+            self.erasure.steps.go_on(self.tenants.named(asked["tenant"]), asked["erasure"], left_s)
             return
         if "group" in asked:
             tenant = self.tenants.named(asked["tenant"])
             if asked["group"] in tenant.gone:  # else an earlier run, or the sweep, has erased it
-                self.groups.go_on(tenant, asked["group"], left_s)
+                self.erasure.of_groups.go_on(tenant, asked["group"], left_s)
             return
         if "hour" not in asked:
             self.index.build(asked["tenant"])
             with acts.begun(chore("index joining", asked["tenant"])):
-                self.joining.tenant(self.tenants.named(asked["tenant"]), left_s)
+                self.joining.chore.tenant(self.tenants.named(asked["tenant"]), left_s)
             return
         chores = asked["chores"]
         turn = (received - 1) % max(1, len(chores))
         tenant, hour = self.tenants.named(asked["tenant"]), moment(asked["hour"])
-        if not self.expires_items and abs(self.clock.now() - hour) > TRUSTED:
+        if not self.storage.expires_items and abs(self.clock.now() - hour) > TRUSTED:
             return  # it waited while the box was off, or the clock has jumped: the next call of the schedule asks anew
         self.tenant(tenant, hour, [*chores[turn:], *chores[:turn]], asked["after"], left_s)
 
@@ -140,7 +101,7 @@ class Sweep:
         `after`: the key of the picture after which the look at pictures goes on. Raises Busy if a chore failed. If the
         time runs out before one does, a message is sent for the rest, which comes at once. So each has done something.
         """
-        all_chores = self._chores(tenant, hour, after, left_s)
+        all_chores, this = self._chores(hour), Round(tenant, hour, left_s, after)
         failed: list[str] = []
         todo = [name for name in chores if name in all_chores] or list(all_chores)  # another version may have others
         for number, name in enumerate(todo):
@@ -152,7 +113,9 @@ class Sweep:
                 return
             try:
                 with acts.begun(chore(f"sweep {name}", tenant.name)):
-                    all_chores[name]()
+                    rest = all_chores[name].do(this)
+                    if isinstance(rest, Rest):
+                        self._send(tenant, hour, [name], rest.after)
             except Exception as error:
                 log_failure(error, f"the {name} of tenant {tenant.name} are swept again")
                 failed.append(name)
@@ -164,7 +127,7 @@ class Sweep:
     def _due(self, tenant: Tenant, hour: datetime) -> list[str]:
         """Return the names of this hour's chores, if the clock is wrong perhaps those only that it does not decide."""
         doubted = self._doubts(tenant)
-        return [name for name in self._chores(tenant, hour) if name in _BY_NO_CLOCK or not doubted]
+        return [name for name, one in self._chores(hour).items() if one.by_no_clock or not doubted]
 
     def _doubts(self, tenant: Tenant) -> bool:
         """Note the call of the schedule, and tell whether the clock has jumped since the one before.
@@ -172,7 +135,7 @@ class Sweep:
         Two calls in a row do not doubt it: a box that is on for less than an hour at a time deletes with every second
         one. Storage that expires items has a clock that can be trusted.
         """
-        if self.expires_items:
+        if self.storage.expires_items:
             return False
         now = self.clock.now()
         called = self.items.get(keys.DIRECTORY, (tenant.name, keys.CALLED_ITEM))
@@ -190,55 +153,19 @@ class Sweep:
             )
         return doubted
 
-    def _chores(
-        self, tenant: Tenant, hour: datetime, after: str = "", left_s: Callable[[], float] = lambda: 0.0
-    ) -> dict[str, Callable[[], object]]:
-        """Return the chores by name, in their order: first what erases."""
-        chores: dict[str, Callable[[], object]] = {
-            "groups": lambda: self.groups.tenant(tenant, left_s),
-            "erasures": lambda: self.erasing.tenant(tenant, left_s),
-            "snapshots": lambda: self.index.build(tenant.name),
-            "merges": lambda: self.merges.tenant(tenant),
-            "pictures": lambda: self._pictures(tenant, hour, after, left_s),
-            "pictures off": lambda: self._pictures_off(tenant, hour, left_s),
-            "consents": lambda: self.consents.tenant(tenant, left_s),
-            "seals": lambda: self.sealing.tenant(tenant),
-            "usage": lambda: self.kept.count(tenant.name),
-            "audit": lambda: self.audit.tenant(tenant.name),
+    def _chores(self, hour: datetime) -> dict[str, Chore]:
+        """Return this hour's chores by name, in their order: first what erases."""
+        own = Chore("snapshots", lambda this: self.index.build(this.tenant.name), by_no_clock=True)
+        wiping = Chore("files", lambda _: self.storage.wipe(), of_expired=True, by_no_clock=True)
+        of_rooms = [one for room in self.rooms for one in room.chores()]
+        chores = sorted([*of_rooms, own], key=lambda one: not one.by_no_clock)
+        return {
+            one.name: one
+            for one in [*chores, wiping]
+            if (not one.nightly or hour.hour == LOST_CAPTURES_HOUR)
+            and not (one.of_expired and self.storage.expires_items)
         }
-        if hour.hour == LOST_CAPTURES_HOUR:
-            chores["lost captures"] = lambda: self.redrive.lost(tenant)
-            chores["audit retention"] = lambda: self.audit_erasing.nightly(tenant.name, tenant.audit_days)
-            chores["reviews"] = lambda: self.reviews.tidy(tenant)
-            chores["duplicates"] = lambda: self.duplicates.tidy(tenant)
-            chores["learnt pictures"] = lambda: self.learnt.tenant(tenant)
-        if hour.hour == LOST_CAPTURES_HOUR or not self.expires_items:
-            chores["retention"] = lambda: self._retention(tenant, hour, left_s)
-        if not self.expires_items:
-            chores["requests"] = lambda: self.requests.forget_expired(tenant.name)
-            chores["sessions"] = lambda: self.sessions.forget_expired(tenant.name)
-            chores["events"] = lambda: self.outbox.forget_expired(tenant.name)
-            chores["files"] = self.wipe
-        chores["joining"] = lambda: self._joining(tenant, hour, left_s)
-        return chores
-
-    def _pictures(self, tenant: Tenant, hour: datetime, after: str, left_s: Callable[[], float]) -> None:
-        place = self.orphans.delete(tenant.name, hour, after, left_s)
-        if place:
-            self._send(tenant, hour, ["pictures"], place)
-
-    def _retention(self, tenant: Tenant, hour: datetime, left_s: Callable[[], float]) -> None:
-        if not self.retention.tenant(tenant, left_s):
-            self._send(tenant, hour, ["retention"])
-
-    def _pictures_off(self, tenant: Tenant, hour: datetime, left_s: Callable[[], float]) -> None:
-        if not self.pictures_off.tenant(tenant, hour, left_s):
-            self._send(tenant, hour, ["pictures off"])
-
-    def _joining(self, tenant: Tenant, hour: datetime, left_s: Callable[[], float]) -> None:
-        if not self.joining.tenant(tenant, left_s):
-            self._send(tenant, hour, ["joining"])
 
     def _send(self, tenant: Tenant, hour: datetime, chores: Sequence[str], after: str = "") -> None:
         body = {"tenant": tenant.name, "hour": milliseconds(hour), "chores": chores, "after": after}
-        self.queue.send(json.dumps(body))
+        self.storage.index_queue.send(json.dumps(body))

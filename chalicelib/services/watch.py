@@ -2,7 +2,7 @@
 
 On one box also: join faces that are one person.
 
-captures/cameras decides when a camera is silent, captures/redrive how often a capture is tried.
+cameras decides when a camera is silent, captures/redrive how often a capture is tried.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from chalicelib.core.ports import Clock, ItemStore, Update, equals
 from chalicelib.core.telemetry import SWEEP_AGE, report_failure
 from chalicelib.core.values import milliseconds, moment, time_text
 from chalicelib.core.webhooks import Event, EventKind
-from chalicelib.services.captures.cameras import Cameras
-from chalicelib.services.captures.redrive import Redrive
-from chalicelib.services.joining.chore import JoiningChore
-from chalicelib.services.tenants.accounts import Tenants
-from chalicelib.services.webhooks.outbox import Outbox
+from chalicelib.services.cameras import Cameras
+from chalicelib.services.captures.captures import Captures
+from chalicelib.services.joining.joining import Joining
+from chalicelib.services.tenants import Tenants
+from chalicelib.services.webhooks import Outbox
 
 _log = logging.getLogger(__name__)
 
@@ -45,8 +45,8 @@ class Watch:
     tenants: Tenants
     cameras: Cameras
     outbox: Outbox
-    redrive: Redrive
-    joining: JoiningChore | None
+    captures: Captures
+    joining: Joining | None
     clock: Clock
 
     def run(self) -> None:
@@ -57,10 +57,10 @@ class Watch:
         tenants = self.tenants.all()
         for tenant in tenants:
             self._do("cameras", tenant, self._report_silent)
-            self._do("captures", tenant, lambda known: self.redrive.lost(known, captured_in=WATCHED_CAPTURES))
+            self._do("captures", tenant, lambda known: self.captures.redrive.lost(known, captured_in=WATCHED_CAPTURES))
             self._do("outbox", tenant, lambda known: self.outbox.announce_overdue(known.name))
             if self.joining is not None:
-                self._do("faces", tenant, self.joining.tenant)
+                self._do("faces", tenant, self.joining.chore.tenant)
         self._report_sweeps(tenants)
 
     def start(self) -> None:
@@ -69,7 +69,7 @@ class Watch:
         A message that a killed process held comes again by itself, when the time is over for which it is hidden.
         """
         for tenant in self.tenants.all():
-            self._do("captures", tenant, lambda known: self.redrive.lost(known, after=timedelta(0)))
+            self._do("captures", tenant, lambda known: self.captures.redrive.lost(known, after=timedelta(0)))
             self._do("outbox", tenant, lambda known: self.outbox.announce_overdue(known.name, timedelta(0)))
 
     def _do(self, subject: str, tenant: Tenant, chore: Callable[[Tenant], object]) -> None:

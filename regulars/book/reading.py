@@ -20,7 +20,7 @@ from regulars.clients import V1
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
-    from chalicelib.services.sightings.timeline import FaceArrival
+    from chalicelib.services.sightings.sightings import FaceArrival
 
 _PAGE = 100
 
@@ -84,14 +84,14 @@ class OwnBook:
     def visits(self, since: datetime) -> Iterator[Visit]:
         span, token = Span(milliseconds(since), keys.LAST_MS), None
         while True:
-            page = self.services.arrivals.page(self.tenant, EVERYTHING, span, _PAGE, token)
+            page = self.services.sightings.arrivals.page(self.tenant, EVERYTHING, span, _PAGE, token)
             yield from map(_visit, page.rows)
             token = page.next_token
             if token is None:
                 return
 
     def longest_away(self, count: int) -> list[Absent]:
-        page = self.services.face_lists.page(self.tenant, REGULAR, FaceOrder.ARRIVED, count)
+        page = self.services.faces.lists.page(self.tenant, REGULAR, FaceOrder.ARRIVED, count)
         return [Absent(face.name or face.faceid, face.last_arrival_at) for face in page.rows]
 
 

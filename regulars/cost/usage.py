@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from chalicelib.core import telemetry
 from chalicelib.core.model import DEFAULT_CAPTURE_MB_A_DAY
 from chalicelib.core.records.captures import KEPT
-from chalicelib.services.erasure.pictures import LISTED
-from chalicelib.services.tenants.quotas import MB, PARTS
+from chalicelib.services.access.access import MB, PARTS
+from chalicelib.services.erasure.erasure import LISTED
 from chalicelib.settings import NEAR_FACES
 from regulars.cost.figures import Figures
 

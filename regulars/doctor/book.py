@@ -14,7 +14,7 @@ from chalicelib.core.records.webhooks import delivery_from
 from chalicelib.core.values import time_text
 from chalicelib.core.webhooks import Hook
 from chalicelib.services import Services
-from chalicelib.services.captures.cameras import is_silent
+from chalicelib.services.cameras import is_silent
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import MissingModel, Pack, State
@@ -77,7 +77,7 @@ def check_cameras(services: Services, tenants: list[Tenant], now: datetime) -> I
 
 def check_hooks(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
     """Check that hooks may be reached by the settings, and that their events arrive."""
-    hooks = [(tenant, hook) for tenant in tenants for hook in services.hooks.all(tenant.name) if hook.enabled]
+    hooks = [(tenant, hook) for tenant in tenants for hook in services.webhooks.hooks.all(tenant.name) if hook.enabled]
     found = [finding for tenant, hook in hooks for finding in _of_hook(services, tenant, hook)]
     yield from found
     if not found:
@@ -90,12 +90,12 @@ def _of_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Finding
         return
     named = f"hook {hook.id} of tenant {tenant.name} (to {urlsplit(hook.url).hostname})"
     try:
-        services.ports.postman().require_url(hook.url)
+        services.ports.postman.require_url(hook.url)
     except InvalidInput as error:
         yield failed("hooks", f"{named}: {error}")
     counts, last = {}, ""
     for state, prefix in (("wait to be sent again", ""), ("are given up", keys.PARKED_PREFIX)):
-        page = services.outbox.page(tenant.name, hook.id, prefix, limit=MOST, token=None)
+        page = services.webhooks.outbox.page(tenant.name, hook.id, prefix, limit=MOST, token=None)
         tried = [one for item in page.items if (one := delivery_from(item)).attempts]
         counts[state] = len(tried)
         last = max(((one.next_at, one.last_error) for one in tried), default=(None, last))[1]

@@ -15,7 +15,7 @@ from rich.progress import Progress as Bar
 
 from chalicelib.core.ports import Vision
 from chalicelib.services import Services
-from chalicelib.services.model_change.reembedding import CHUNK, Outcome, Progress, Remaining, Sample
+from chalicelib.services.model_change import CHUNK, Outcome, Progress, Remaining, Sample
 from chalicelib.settings import Settings
 from chalicelib.vision.machine import cores
 from chalicelib.vision.packs import packs

@@ -74,13 +74,13 @@ class Tenants:
         self._services = services
         self._known: dict[tuple[str, str], str] = {}
         self._until = 0.0
-        tenants, keys, cameras = services.tenants, services.keys, services.cameras
+        tenants, keys, cameras = services.tenants, services.access.keys, services.cameras
         self._find: Mapping[str, Callable[[str], Tenant | tuple[Tenant, *tuple[Any, ...]] | None]] = {
             "appcode": tenants.by_appcode,
             "bearer": lambda key: keys.by_api_key(key) or cameras.by_api_key(key),
             "access_key": tenants.by_access_key,
             "app_id": tenants.by_app_id,
-            "session": services.sessions.find,
+            "session": services.access.sessions.find,
         }
 
     def at_head(self, head: Request) -> Claim:

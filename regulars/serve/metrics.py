@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.telemetry import JOURNAL_TAIL, SEARCH_MS, SWEEP_AGE, UNITS, Invocation
 from chalicelib.services import Services
-from chalicelib.services.captures.cameras import is_silent
+from chalicelib.services.cameras import is_silent
 from regulars.errors import PortTaken
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -121,7 +121,7 @@ class Stored(Collector):
             "regulars_camera_alive", "0 if a camera is silent for longer than it may be.", labels=["tenant", "camera"]
         )
         for tenant in services.tenants.all():
-            faces.add_metric([tenant.name], services.usage.of(tenant).faces)
+            faces.add_metric([tenant.name], services.account.usage.of(tenant).faces)
             for camera in services.cameras.all(tenant):
                 alive.add_metric([tenant.name, camera.id], not is_silent(camera, services.watch.clock.now()))
         yield from (faces, alive)

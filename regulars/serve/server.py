@@ -156,7 +156,7 @@ def end_at_once() -> NoReturn:
 def beginning(data: Path, services: Services, config: Path | None) -> Iterator[str]:
     """Yield what a start says of itself and its folder."""
     tenants = services.tenants.all()
-    faces = sum(services.usage.of(tenant).faces for tenant in tenants)
+    faces = sum(services.account.usage.of(tenant).faces for tenant in tenants)
     yield f"regulars {version('regulars')}, data in {data}, keys of its tenants in {data / FILE}"
     if config is not None:
         yield f"settings of {config}; `regulars config` prints what is in force"
@@ -190,9 +190,9 @@ def feed(app: ModuleType, services: Services, background: events.Background) -> 
     """Start the threads that call the event handlers of app.py. Schedules run once at the start."""
     handlers = {name: getattr(app, name) for name in ("build_index", "ingest", "deliver", "watch", "sweep")}
     queues = {
-        "build_index": services.index_queue,
-        "ingest": services.captures_queue,
-        "deliver": services.deliveries_queue,
+        "build_index": services.ports.storage.index_queue,
+        "ingest": services.ports.storage.captures_queue,
+        "deliver": services.ports.storage.deliveries_queue,
     }
     threads = {"ingest": cores(), "deliver": DELIVERING_THREADS}
     events.feed(app.app, handlers, queues, background, threads)
@@ -200,7 +200,7 @@ def feed(app: ModuleType, services: Services, background: events.Background) -> 
 
 def site(app: Chalice, services: Services) -> Site:
     """Make the handler of requests: the app behind its gateway, and beside it the signed URLs and the API's page."""
-    captures, pictures = services.uploads, services.blobs
+    captures, pictures = services.ports.storage.uploads, services.ports.storage.blobs
     assert isinstance(captures, FolderUploadStore)  # noqa: S101 -- what is served are folders
     assert isinstance(pictures, FolderUploadStore)  # noqa: S101
     others = (SignedBlobs(captures), SignedBlobs(pictures), DocumentPage())
@@ -329,5 +329,5 @@ def warm(services: Any) -> set[str]:
         vision.detect(picture)
         probes[vision.model] = vision.examine(picture, [face], crops=True).embeddings
     for tenant, vision in tenants.items():
-        services.search.search(tenant, SearchRequest(vision.model, probes[vision.model]))
+        services.ports.search.search(tenant, SearchRequest(vision.model, probes[vision.model]))
     return {vision.pack for vision in visions}

@@ -137,7 +137,7 @@ _settings_options = together(
 
 def _changes(given: dict[str, Any]) -> dict[str, Any]:
     """Pick the given settings, by their names in TenantSettings; `none` becomes None, or no text."""
-    from chalicelib.services.tenants.settings import SAID  # not for --help
+    from chalicelib.services.tenants import SAID  # not for --help
 
     nothing = dict.fromkeys(SAID, "")
     return {name: nothing.get(name) if value == _NONE else value for name, value in given.items() if value is not None}
@@ -176,7 +176,7 @@ def add(name: str, profile: str, data: Path | None, stage: str | None, **given: 
       regulars tenants add chain --profile cloud --faces 10000000 --shards 10
       regulars tenants add shop-12 --stage prod
     """
-    from chalicelib.services.tenants.settings import TenantSettings
+    from chalicelib.services.tenants import TenantSettings
     from regulars.tenants.tenants import print_new
 
     chosen = TenantSettings(**_changes(given))
@@ -255,7 +255,7 @@ def renew_signing(services: Services, name: str, *, lost: bool) -> None:
     from chalicelib.core.signing import fingerprint, renewal_of
     from regulars.tenants.tenants import earlier
 
-    renewal = renewal_of(services.signing.renew(services.tenants.named(name).name, is_lost=lost))
+    renewal = renewal_of(services.audit.signing.renew(services.tenants.named(name).name, is_lost=lost))
     print(f"fingerprint  {fingerprint(renewal.new)}")
     print(f"before that  {earlier(renewal)}")
     print(

@@ -22,8 +22,7 @@ from regulars.errors import DamagedFile, NotWrittenDown
 from regulars.serve import folder
 
 if TYPE_CHECKING:
-    from chalicelib.services.tenants.accounts import Tenants
-    from chalicelib.services.tenants.settings import TenantSettings
+    from chalicelib.services.tenants import Tenants, TenantSettings
 
 
 from zoneinfo import ZoneInfoNotFoundError
@@ -152,7 +151,7 @@ class CredentialsFile:
 
     def _made(self, name: str, profile: Profile) -> Credentials:
         """Make a tenant with the initial settings; one of the first tenants gets `first_zone`."""
-        from chalicelib.services.tenants.settings import TenantSettings
+        from chalicelib.services.tenants import TenantSettings
 
         is_first = (name, profile) in FIRST_TENANTS
         return self._tenants.add(name, profile, TenantSettings(time_zone=self._first_zone()) if is_first else None)

@@ -40,7 +40,7 @@ def keys() -> None:
 @with_services
 def show(services: Services, name: str) -> None:
     """List the keys: id, role, last use, end, name."""
-    for line in table(services.keys.all(services.tenants.named(name))):
+    for line in table(services.access.keys.all(services.tenants.named(name))):
         print(line)
 
 
@@ -55,7 +55,7 @@ def add(services: Services, name: str, key_name: str, role: str, *, pictures: bo
     """Make a key and print its secret, which is shown nowhere else."""
     expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
     tenant = services.tenants.named(name)
-    key, secret = services.keys.add(tenant, key_name, Role(role), pictures=pictures, expires_at=expires_at)
+    key, secret = services.access.keys.add(tenant, key_name, Role(role), pictures=pictures, expires_at=expires_at)
     print(secret)
     print(f"key {key.id} of {name}; only a hash of it is kept: note it now", file=sys.stderr)
 
@@ -66,7 +66,7 @@ def add(services: Services, name: str, key_name: str, role: str, *, pictures: bo
 @with_services
 def renew(services: Services, name: str, key_id: str) -> None:
     """Give a key another secret and print that; the old one stops at once. For the first: `regulars tenants rotate`."""
-    print(services.keys.renew(services.tenants.named(name), key_id))
+    print(services.access.keys.renew(services.tenants.named(name), key_id))
 
 
 @keys.command()
@@ -75,7 +75,7 @@ def renew(services: Services, name: str, key_id: str) -> None:
 @with_services
 def delete(services: Services, name: str, key_id: str) -> None:
     """Delete a key; it and the sessions that it began stop at once."""
-    services.keys.delete(services.tenants.named(name), key_id)
+    services.access.keys.delete(services.tenants.named(name), key_id)
 
 
 @click.command(short_help="Print a link that signs a browser in.")
@@ -99,7 +99,7 @@ def console(services: Services, tenant: str | None, key_id: str, url: str | None
 
 def link(services: Services, tenant: Tenant, key_id: str, url: str) -> str:
     """Make a code for the key, and the link that brings it to the console. Raises KeyNotFound."""
-    code = services.sessions.code(tenant, services.keys.get(tenant, key_id))
+    code = services.access.sessions.code(tenant, services.access.keys.get(tenant, key_id))
     return f"{url.rstrip('/')}/console#code={code}"
 
 

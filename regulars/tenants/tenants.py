@@ -13,8 +13,7 @@ from chalicelib.core.model import Credentials, Tenant
 from chalicelib.core.retention import RETENTION
 from chalicelib.core.signing import Renewal, fingerprint
 from chalicelib.services import Services
-from chalicelib.services.tenants.accounts import Tenants
-from chalicelib.services.tenants.settings import SAID
+from chalicelib.services.tenants import SAID, Tenants
 from regulars.errors import NotWrittenDown
 from regulars.tenants.credentials import CredentialsFile
 

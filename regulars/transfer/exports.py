@@ -32,7 +32,7 @@ from regulars_client import Regulars, codes, models
 from regulars_client.errors import ApiError
 
 from chalicelib.core.values import plain_cell
-from chalicelib.services.account.settings import OF_MIGRATION, OF_TENANT
+from chalicelib.services.account import OF_MIGRATION, OF_TENANT
 from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
 from regulars.transfer.sources import Person, Photo, Source

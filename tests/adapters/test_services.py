@@ -16,17 +16,15 @@ from chalicelib.core.local_time import Granularity
 from chalicelib.core.model import Labels, Profile, Tenant
 from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
 from chalicelib.core.ports import BlobStore, ItemStore
-from chalicelib.services.captures.cameras import Cameras
+from chalicelib.services.access.quotas import Quotas
+from chalicelib.services.cameras import Cameras
 from chalicelib.services.captures.captures import Captures, Offer
-from chalicelib.services.commit.idempotency import Requests
-from chalicelib.services.groups.groups import Groups
-from chalicelib.services.statistics.amounts import Bucket, Statistics
+from chalicelib.services.groups import Groups
+from chalicelib.services.idempotency import Requests
 from chalicelib.services.statistics.days import DayReader
-from chalicelib.services.statistics.observations import Observations
-from chalicelib.services.statistics.recorder import Recorder
 from chalicelib.services.statistics.sealing import Sealing
-from chalicelib.services.tenants.accounts import Tenants
-from chalicelib.services.tenants.quotas import Quotas
+from chalicelib.services.statistics.statistics import Bucket, Observations, Recorder, Statistics
+from chalicelib.services.tenants import Tenants
 from tests.fakes import FakeClock
 
 NOON = datetime(2026, 2, 28, 4, 0, tzinfo=UTC)

@@ -118,7 +118,9 @@ class Walk:
             vision = FakeVision()
             services = build(Settings(storage=self._here, **UNHURRIED), clock=self.clock, vision=lambda: vision)
             known = [ids for shop in self.street.shops.values() for ids in (shop.ids, shop.nobodys)]
-            services.pictures_by_url = FakePictures({ids["photo_url"]: base64.b64decode(ids["photo"]) for ids in known})
+            services.ports.pictures_by_url = FakePictures(
+                {ids["photo_url"]: base64.b64decode(ids["photo"]) for ids in known}
+            )
             self._stage = make_stage(services)
         return self._stage.app
 
@@ -262,11 +264,11 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
     key = v1.done("POST", "/v1/keys", {"name": f"{word} key"})
     gate = {"camera": f"{word}-gate"}
     reviews = [_uncertain(face, f"{word}-gate", capture) for capture in seen]
-    services.reviews.items.transact([review_put(tenant, one) for one in reviews])
+    services.sightings.reviews.items.transact([review_put(tenant, one) for one in reviews])
     customer = services.tenants.named(tenant)
     alike = services.faces.by_id(customer, [face, f"{word}-2", f"{word}-3"])
     for one, other in pairwise(alike.values()):
-        services.duplicates.suggest(customer, one, other, Decision(0.4, 0.5, 9, 0.02))
+        services.merges.duplicates.suggest(customer, one, other, Decision(0.4, 0.5, 9, 0.02))
     for n in (8, 9):
         v1.done("POST", "/v1/faces", {"id": f"{word}-{n}", "group": club, "picture": _text(_photo(seed + n))})
         erasure = v1.done("DELETE", f"/v1/faces/{word}-{n}", erase="true")["id"]
@@ -371,21 +373,21 @@ def _seen(
     """The id of a capture that was taken and resolved."""
     (upload,) = v1.offer(offer_of(photo, clock.now() - timedelta(minutes=minutes_ago), camera))
     key = keys.capture_picture(tenant, camera, upload["id"])
-    services.uploads.put_if_absent(key, photo, "image/jpeg")
-    services.ingest.capture(tenant, camera, upload["id"])
+    services.ports.storage.uploads.put_if_absent(key, photo, "image/jpeg")
+    services.sightings.ingest.capture(tenant, camera, upload["id"])
     return str(upload["id"])
 
 
 def _hook(services: Services, v1: V1Client, tenant: str, word: str) -> tuple[str, str]:
     """A hook that could not be told of two events, and its secret."""
     hook = v1.done("POST", "/v1/hooks", {"url": f"https://8.8.8.8/{word}", "events": ["group.full"]})
-    outbox = services.outbox
+    outbox = services.webhooks.outbox
     events = [
         Event(f"group.full-{number}", EventKind.GROUP_FULL, services.clock.now(), f"{word}-club", data={"of": word})
         for number in range(2)
     ]
     services.items.transact(outbox.actions(tenant, events))
-    for one in services.deliveries.page(tenant, hook["id"], parked=False, limit=10).rows:
+    for one in services.webhooks.deliveries.page(tenant, hook["id"], parked=False, limit=10).rows:
         outbox.park(one, attempts=3, last_error=f"{word} answered 500")
     return hook["id"], hook["secret"]
 

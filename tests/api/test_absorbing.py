@@ -32,8 +32,8 @@ def see(v1: V1Client, services: Services, clock: FakeClock, minutes_ago: int, pe
     """Return the face that somebody is taken for on a capture."""
     data = picture(person)
     (upload,) = v1.offer(offer_of(data, clock.now() - timedelta(minutes=minutes_ago)))
-    services.uploads.put_if_absent(keys.capture_picture("shop", "door", upload["id"]), data, "image/jpeg")
-    return services.ingest.capture("shop", "door", upload["id"]).sightings[0].faceid or ""
+    services.ports.storage.uploads.put_if_absent(keys.capture_picture("shop", "door", upload["id"]), data, "image/jpeg")
+    return services.sightings.ingest.capture("shop", "door", upload["id"]).sightings[0].faceid or ""
 
 
 def test_sunmi_answers_the_new_faceid_which_cameras_and_searches_find_from_then_on(

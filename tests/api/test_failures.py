@@ -142,7 +142,7 @@ class TroubledWalk(Walk):
             failing = {name: Failing(getattr(whole, name), self._trouble) for name in PORTS}
             services = build(settings, clock=self.clock, vision=FakeVision, storage=replace(whole, **failing))
             ids = self.street.shops[ALPHA].ids
-            services.pictures_by_url = FakePictures({ids["photo_url"]: base64.b64decode(ids["photo"])})
+            services.ports.pictures_by_url = FakePictures({ids["photo_url"]: base64.b64decode(ids["photo"])})
             self._stage = make_stage(services)
             self._app = self._stage.app
             self._app.register_middleware(observability.observer(LAMBDA, self.out), "all")

@@ -27,8 +27,8 @@ from chalicelib.api.rekognition import routes as rekognition
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.sunmi.parameters import ITEMS
 from chalicelib.api.v1 import routes as v1
+from chalicelib.core.api_keys import digest
 from chalicelib.core.ports import Upload
-from chalicelib.services.tenants.api_keys import digest
 from tests.api.gateway import Reply
 from tests.api.neighbours import (
     ALPHA,

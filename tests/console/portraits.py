@@ -17,10 +17,9 @@ from PIL import Image
 from chalicelib.core.model import Migration, Profile, Tenant
 from chalicelib.core.pictures import Box, DetectedFace, FaceJpeg, PictureRules, Sides
 from chalicelib.services import Services
-from chalicelib.services.captures.camera_settings import CameraSettings
-from chalicelib.services.captures.one_step import Shot
-from chalicelib.services.captures.reading import RULES
-from chalicelib.services.tenants.settings import TenantSettings
+from chalicelib.services.cameras import CameraSettings
+from chalicelib.services.captures.captures import RULES, Shot
+from chalicelib.services.tenants import TenantSettings
 from tests.console import conftest
 from tests.fakes import FakeVision, Person
 from tests.fakes import picture as told
@@ -92,8 +91,8 @@ class Shop:
         person = Person(number, side_px=300.0 + hours_ago, likeness=like)
         at = self.services.clock.now() - timedelta(hours=hours_ago)
         shot = Shot("door", portrait(person, again=True), "image/jpeg", at)
-        capture = self.services.one_step.take(self.tenant, shot)
-        self.services.ingest.capture(self.name, "door", capture.id)
+        capture = self.services.captures.one_step.take(self.tenant, shot)
+        self.services.sightings.ingest.capture(self.name, "door", capture.id)
 
     def ask(self, *, uncertain: int = 0, promoted: int = 0, strangers: int = 0, names: tuple[str, ...] = ()) -> Shop:
         """Fill the queues: matches of those enrolled, strangers who came on three days, and strangers who came once."""

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect
 from regulars_client import models
 
 from chalicelib.core.model import Profile, Tenant
-from chalicelib.services.captures.one_step import Shot
+from chalicelib.services.captures.captures import Shot
 from tests.console.conftest import TOUCH, Book, Visitor, becomes, settle, shoot, visiting
 from tests.console.test_flows import assert_accessible
 from tests.fakes import Person, picture
@@ -46,8 +46,8 @@ class Shop:
         """Let the camera see somebody, and the service resolve it."""
         services = self.box.services
         at = services.clock.now() - timedelta(minutes=minutes_ago)
-        capture = services.one_step.take(self.tenant, Shot("door", picture(person), "image/jpeg", at))
-        services.ingest.capture(self.name, "door", capture.id)
+        capture = services.captures.one_step.take(self.tenant, Shot("door", picture(person), "image/jpeg", at))
+        services.sightings.ingest.capture(self.name, "door", capture.id)
 
     @property
     def tenant(self) -> Tenant:
@@ -251,7 +251,7 @@ def test_of_pairs_that_look_alike_one_is_merged_and_one_is_said_to_be_two_people
             "Sam": 1,
             "Samuel": 1,
         }
-        assert shop.box.services.joining_chore.tenant(shop.tenant)
+        assert shop.box.services.joining.chore.tenant(shop.tenant)
         assert list(client.list_duplicates()) == []
 
 
@@ -261,4 +261,4 @@ def look_alikes(shop: Shop, **people: int) -> None:
         for side, (name, seed) in enumerate(people.items()):
             alike = picture(Person(seed, side_px=100.0 - 10 * (side % 2), likeness=0.6))
             client.enrol_face(picture=alike, group="regular", name=name)
-    assert shop.box.services.joining_chore.tenant(shop.tenant)
+    assert shop.box.services.joining.chore.tenant(shop.tenant)

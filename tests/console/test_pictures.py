@@ -15,9 +15,8 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from chalicelib.services.captures.camera_settings import CameraSettings
-from chalicelib.services.captures.one_step import Shot
-from chalicelib.services.captures.reading import RULES
+from chalicelib.services.cameras import CameraSettings
+from chalicelib.services.captures.captures import RULES, Shot
 from tests.console import drawn
 from tests.console.conftest import settle, visiting
 from tests.console.portraits import Mall, Shop
@@ -69,10 +68,10 @@ def fill(shop: Shop) -> None:
 def see(shop: Shop, number: int, ago: timedelta, likeness: float) -> None:
     camera = list(CAMERAS)[number % 3 == 2]
     picture = drawn.portrait(Person(number, likeness=likeness), again=True)
-    capture = shop.services.one_step.take(
+    capture = shop.services.captures.one_step.take(
         shop.tenant, Shot(camera, picture, "image/jpeg", shop.services.clock.now() - ago)
     )
-    shop.services.ingest.capture(shop.name, camera, capture.id)
+    shop.services.sightings.ingest.capture(shop.name, camera, capture.id)
 
 
 @pytest.fixture(scope="module")

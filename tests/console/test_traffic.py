@@ -26,7 +26,7 @@ from chalicelib.core.ports import ItemStore, Put
 from chalicelib.core.records.observations import observation_item
 from chalicelib.core.values import milliseconds
 from chalicelib.services.statistics.calendar import Calendar
-from chalicelib.services.tenants.settings import TenantSettings
+from chalicelib.services.tenants import TenantSettings
 from tests.console.conftest import PHONE, TOUCH, Book, Visitor, heading, press_pair, shoot, visiting
 from tests.console.test_flows import assert_accessible
 from tests.fakes import FakeClock

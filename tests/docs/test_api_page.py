@@ -5,9 +5,9 @@ import re
 from pathlib import Path
 
 from chalicelib.core.model import LIMITS, MAX_PICTURES, Profile
-from chalicelib.services.captures.cameras import MAX_CAMERAS
-from chalicelib.services.tenants.key_ring import MAX_KEYS
-from chalicelib.services.webhooks.hooks import MAX_HOOKS
+from chalicelib.services.access.access import MAX_KEYS
+from chalicelib.services.cameras import MAX_CAMERAS
+from chalicelib.services.webhooks import MAX_HOOKS
 from tests import photos as at_hand
 from tests.docs.session import ROOT, Session
 from tests.faults.server import Server

@@ -180,13 +180,13 @@ class Box(Book):
             "groups": {(g.name, g.capacity, g.count) for g in self.services.groups.all(self.tenant)},
             "captures": Counter(str(one.state) for page in captures for one in page),
             "pictures": sorted(len(face.pictures) for face in self.faces()),
-            "merges": Counter(str(one.state) for one in self.services.merges.all("shop")),
+            "merges": Counter(str(one.state) for one in self.services.merges.records.all("shop")),
             "duplicates": Counter(
                 bool(one.get("are_two")) for one in every(self.storage.items, keys.DUPLICATES, "shop")
             ),
             "cameras": len(self.services.cameras.all(self.tenant)),
-            "hooks": len(self.services.hooks.all("shop")),
-            "keys": [(one.name, one.role) for one in self.services.keys.all(self.tenant)],
+            "hooks": len(self.services.webhooks.hooks.all("shop")),
+            "keys": [(one.name, one.role) for one in self.services.access.keys.all(self.tenant)],
             "events": len({one.headers["X-Regulars-Delivery"] for one in self._receiver.heard}),
             "deliveries": len(self.storage.items.query(keys.OUTBOX, "shop").items),
             "tenants": [(one.name, one.disabled, one.model) for one in self.services.tenants.all()],
@@ -215,7 +215,7 @@ def prepared(root: Path) -> Iterator[dict[str, Shop]]:
                 with suppress(Killed):
                     do(box)
             with closing(Box(root / name, known)) as box:
-                ids = {"merge": one.id} if (one := next(iter(box.services.merges.all("shop")), None)) else {}
+                ids = {"merge": one.id} if (one := next(iter(box.services.merges.records.all("shop")), None)) else {}
                 found = {face.faceid: [one.vector for one in face.templates] for face in box.faces()}
             templates = {**found, **known.templates}
             shops[name] = replace(known, folder=root / name, ids={**known.ids, **ids}, templates=templates)
@@ -226,13 +226,13 @@ def prepared(root: Path) -> Iterator[dict[str, Shop]]:
         after("rejected", "shop", _rejected)
         after("indexed", "shop", _indexed)
         after("erasing", "shop", _erasing)
-        after("deleted", "shop", lambda box: box.services.deletion.of_faces(box.tenant, [box.ids["eva"]]))
+        after("deleted", "shop", lambda box: box.services.erasure.deletion.of_faces(box.tenant, [box.ids["eva"]]))
         after("alike", "shop", _alike)
         after("full", "shop", _full)
         after("unwanted", "shop", _unwanted)
         after("learnt", "shop", _learnt)
         after("old", "shop", _kept_shortly)
-        after("held", "shop", lambda box: box.services.holds.set(box.tenant, box.ids["eva"], "case 7"))
+        after("held", "shop", lambda box: box.services.faces.holds.set(box.tenant, box.ids["eva"], "case 7"))
         after("unpictured", "merged", lambda box: box.services.tenants.change("shop", {"keeps_pictures": False}))
         after("consented", "merged", _consented)
         after("stuck", "shop", _stuck)
@@ -243,7 +243,7 @@ def prepared(root: Path) -> Iterator[dict[str, Shop]]:
 
 
 def _merged(box: Box) -> None:
-    box.services.merging.merge(box.tenant, box.ids["eva"], box.ids["finn"])
+    box.services.merges.merging.merge(box.tenant, box.ids["eva"], box.ids["finn"])
 
 
 def _delivered(box: Box) -> None:
@@ -251,11 +251,11 @@ def _delivered(box: Box) -> None:
 
 
 def _undone(box: Box) -> None:
-    box.services.merge_undo.undo(box.tenant, box.ids["merge"])
+    box.services.merges.undoing.undo(box.tenant, box.ids["merge"])
 
 
 def _rejected(box: Box) -> None:
-    box.services.rejection.reject(box.tenant, box.ids["eva"], box.ids["sighting"])
+    box.services.sightings.rejection.reject(box.tenant, box.ids["eva"], box.ids["sighting"])
 
 
 def _indexed(box: Box) -> None:
@@ -273,7 +273,7 @@ def _indexed(box: Box) -> None:
 
 
 def _erasing(box: Box) -> None:
-    box.services.deletion.of_faces(box.tenant, [box.ids["finn"]], erase=True)
+    box.services.erasure.deletion.of_faces(box.tenant, [box.ids["finn"]], erase=True)
 
 
 def _alike(box: Box) -> None:
@@ -281,7 +281,7 @@ def _alike(box: Box) -> None:
     _, second = two_strangers(box)
     with_good_picture(box, second)
     eva, finn = (box.services.faces.get(box.tenant, box.ids[name]) for name in ("eva", "finn"))
-    box.services.duplicates.suggest(box.tenant, eva, finn, Decision(0.4, 0.5, 9, 0.02))
+    box.services.merges.duplicates.suggest(box.tenant, eva, finn, Decision(0.4, 0.5, 9, 0.02))
 
 
 def _full(box: Box) -> None:
@@ -312,7 +312,7 @@ def _consented(box: Box) -> None:
 
 def _kept_shortly(box: Box) -> None:
     """Nothing is kept for long, but of Eva, whom nobody may delete."""
-    box.services.holds.set(box.tenant, box.ids["eva"], "case 7")
+    box.services.faces.holds.set(box.tenant, box.ids["eva"], "case 7")
     days = {"capture_days": 3, "sighting_days": 4, "stranger_days": 10, "regular_days": 20, "observation_days": 150}
     box.services.tenants.change("shop", days)
 
@@ -346,7 +346,9 @@ def furnished(folder: Path, receiver: Receiver, make: Callable[..., Shop] = Shop
         shop.ids["eva"], shop.ids["finn"] = eva.sightings[0].faceid or "", finn.sightings[0].faceid or ""
         shop.ids["duplicate"] = keys.duplicate(shop.ids["eva"], shop.ids["finn"])
         shop.ids["sighting"], shop.ids["capture"] = f"{late.id}-0", late.id
-        added = box.services.face_pictures.add(box.tenant, shop.ids["eva"], picture(Person(EVA, side_px=50.0)), RULES)
+        added = box.services.enrolment.pictures.add(
+            box.tenant, shop.ids["eva"], picture(Person(EVA, side_px=50.0)), RULES
+        )
         shop.ids["picture"] = added.id
         box.v1.add_camera("till", id="till")
         shop.ids["hook"] = box.v1.done("POST", "/v1/hooks", {"url": receiver.url})["id"]

@@ -57,14 +57,16 @@ class Book:
             enrolled = self.services.enrolment.of_largest_face(self.tenant, "regular", picture(Person(one.seed)), RULES)
             one.faceid = enrolled.faceid
         else:
-            self.services.deletion.of_group(self.tenant, "regular", [one.faceid])
+            self.services.erasure.deletion.of_group(self.tenant, "regular", [one.faceid])
             one.faceid = None
         one.changes += 1
 
     def search(self, chance: random.Random) -> None:
         one = chance.choice(self.visitors)
         changes, faceid = one.changes, one.faceid
-        answer = self.services.search.search(self.tenant.name, SearchRequest("fake", embedding_of(one.seed)[None]))
+        answer = self.services.ports.search.search(
+            self.tenant.name, SearchRequest("fake", embedding_of(one.seed)[None])
+        )
         best = answer.candidates[0][0] if answer.candidates[0] else None
         found = best.faceid if best and best.score > 0.6 else None
         if changes % 2 == 0 and one.changes == changes and found != faceid:

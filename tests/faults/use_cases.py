@@ -249,7 +249,7 @@ def _taken(box: Box, at: str | None = "2026-03-07T09:00:00Z") -> Any:
 
 
 def _code(box: Box) -> str:
-    return box.services.sessions.code(box.tenant, box.services.keys.get(box.tenant, "first"))
+    return box.services.access.sessions.code(box.tenant, box.services.access.keys.get(box.tenant, "first"))
 
 
 def _signed_in(box: Box, body: dict[str, str]) -> Any:
@@ -261,9 +261,9 @@ def _signed_in(box: Box, body: dict[str, str]) -> Any:
 
 
 def _signed_out(box: Box) -> Any:
-    token, _ = box.services.sessions.of_key(box.credentials.api_key)
+    token, _ = box.services.access.sessions.of_key(box.credentials.api_key)
     done = _asked(box, "DELETE", f"regulars={token}")
-    return {**done, "is over": box.services.sessions.find(token) is None}
+    return {**done, "is over": box.services.access.sessions.find(token) is None}
 
 
 def _asked(box: Box, method: str, cookie: str) -> Any:
@@ -284,7 +284,7 @@ def _everything(box: Box) -> Any:
 
 
 def _read_erasure(box: Box) -> Any:
-    [erasure] = box.services.erasures.page("shop", 1).rows
+    [erasure] = box.services.erasure.records.page("shop", 1).rows
     reply = box.v1.send("GET", f"/v1/erasures/{erasure.id}")
     return {"status": reply.status, **reply.json}
 
@@ -490,9 +490,9 @@ def _rotated(box: Box) -> Any:
 
 def _renewed_signing(box: Box) -> Any:
     """Whether the old key signed the new one. What verifies the audit afterwards asks for the entry."""
-    box.services.signing.public_keys("shop")  # makes the first
+    box.services.audit.signing.public_keys("shop")  # makes the first
     with acts.begun(Act("regulars tenants renew-signing", "operator", Kind.CHANGE)):
-        return renewal_of(box.services.signing.renew("shop")).is_vouched
+        return renewal_of(box.services.audit.signing.renew("shop")).is_vouched
 
 
 def _added(box: Box) -> Any:
@@ -550,7 +550,7 @@ def _forgotten(box: Box) -> Any:
         return {"status": reply.status, **reply.json}
 
     def left() -> list[str]:
-        erasure = box.services.erasures.get("shop", reply.json["id"])
+        erasure = box.services.erasure.records.get("shop", reply.json["id"])
         files = [path for path in box.folder.rglob("*") if path.is_file() and not path.name.endswith("-shm")]
         named = [path.name for path in files if box.ids["eva"].encode() in path.read_bytes()]
         return [*named, *_traces(box, [box.ids["eva"]]), *([] if erasure.receipt else ["there is no receipt"])]
@@ -563,7 +563,7 @@ def _all_erased(box: Box) -> Any:
     for group in box.services.groups.all(box.tenant):
         page = box.services.faces.page(box.tenant, group.name, 1, 100)
         if faceids := [face.faceid for face in page.faces]:
-            box.services.deletion.of_group(box.tenant, group.name, faceids)
+            box.services.erasure.deletion.of_group(box.tenant, group.name, faceids)
     now = box.clock.now().timestamp()
 
     def pictures() -> list[Path]:
@@ -597,7 +597,7 @@ CHORES = (
     UseCase("tenants set", _changed),
     UseCase("tenants rotate", _rotated),
     UseCase("tenants renew-signing", _renewed_signing),
-    UseCase("tenants keys", lambda box: key_table(box.services.keys.all(box.tenant))),
+    UseCase("tenants keys", lambda box: key_table(box.services.access.keys.all(box.tenant))),
     UseCase("tenants disable", lambda box: box.services.tenants.disable("shop")),
     UseCase("tenants enable", lambda box: box.services.tenants.enable("shop")),
     UseCase("reembed", _reembedded),

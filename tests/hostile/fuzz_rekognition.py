@@ -95,7 +95,7 @@ class Stage:
     def state(self) -> object:
         """All that the other tenant has."""
         services, tenant = self.box.services, self.box.services.tenants.named("victim")
-        faces = services.face_lists.enrolled(tenant, services.groups.named(tenant, VAULT), 100, None, None)[0]
+        faces = services.faces.lists.enrolled(tenant, services.groups.named(tenant, VAULT), 100, None, None)[0]
         return [*map(repr, services.groups.all(tenant))], sorted(map(repr, faces)), disagreements(services, tenant)
 
 

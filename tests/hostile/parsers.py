@@ -90,8 +90,8 @@ from chalicelib.core.search import SearchRequest
 from chalicelib.index.snapshots import build_segment, segment
 from chalicelib.index.snapshots.segment import DamagedSnapshot
 from chalicelib.services import Services
-from chalicelib.services.captures.camera_settings import CameraSettings, legal_camera_name, require_status
-from chalicelib.services.tenants.settings import TenantSettings
+from chalicelib.services.cameras import CameraSettings, legal_camera_name, require_status
+from chalicelib.services.tenants import TenantSettings
 from chalicelib.settings import SettingError, Settings
 from chalicelib.vision.pictures import image
 from regulars import configuration
@@ -324,7 +324,7 @@ def shop(folder: Path) -> Iterator[tuple[Services, Any]]:
     """Services with the tenant `shop`, and its credentials."""
     vision = SeesWhole()
     services = build(Settings(storage=folder / "data"), clock=FakeClock(), vision=lambda: vision)
-    services.pictures_by_url = FakePictures(any_icredit.URLS)
+    services.ports.pictures_by_url = FakePictures(any_icredit.URLS)
     try:
         yield services, services.tenants.add("shop", Profile.CAMERA)
     finally:
@@ -1063,14 +1063,14 @@ PARSERS = {
         [SIGNED_PATH], any_bytes,
     ),
     "S3 events": Parser(
-        message(lambda services, body: services.ingest.message(body)), (InvalidInput, Busy, StorageUnavailable),
-        ("chalicelib.services.sightings.ingest",), S3_EVENTS,
+        message(lambda services, body: services.sightings.ingest.message(body)),
+        (InvalidInput, Busy, StorageUnavailable), ("chalicelib.services.sightings.ingest",), S3_EVENTS,
         json_values | values.map(lambda key: as_json(event_of(key))), share=4,
     ),
     "delivery messages": Parser(
-        message(lambda services, body: services.deliveries.deliver(body)),
+        message(lambda services, body: services.webhooks.deliveries.deliver(body)),
         (ValueError, InvalidInput, Busy, StorageUnavailable),
-        ("chalicelib.services.webhooks.outbox",), NOTICES,
+        ("chalicelib.services.webhooks",), NOTICES,
         st.fixed_dictionaries({"tenant": values, "id": values | texts, "due": values}).map(as_json), share=4,
     ),
     "index messages": Parser(
@@ -1097,7 +1097,7 @@ PARSERS = {
     ),
     "settings": Parser(
         plain(settings_of), (),
-        ("chalicelib.services.captures.camera_settings", "chalicelib.services.tenants.settings"),
+        ("chalicelib.services.cameras", "chalicelib.services.tenants"),
         strategy=all_settings.map(as_json),
     ),
     "operator's settings": Parser(

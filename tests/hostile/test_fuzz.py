@@ -106,11 +106,11 @@ OURS = {
     "chalicelib.core.records.captures": "items that it has written itself",
     "chalicelib.core.values": "texts of its own: `time_text` wrote them",
     "chalicelib.services.audit": "entries that it has written itself; verifying tells those that cannot be read",
-    "chalicelib.services.tenants.signing": "renewals that it has stored itself; verifying tells what cannot be read",
+    "chalicelib.services.audit.signing": "renewals that it has stored itself; verifying tells what cannot be read",
     "chalicelib.services.subject_access": "answers and items that it has stored itself",
     "chalicelib.core.records.erasures": "receipts that it has signed itself",
     "chalicelib.services.erasure.traces": "events and answers that it has stored itself",
-    "chalicelib.services.commit.idempotency": "answers that it has stored itself",
+    "chalicelib.services.idempotency": "answers that it has stored itself",
     "chalicelib.services.captures.captures": "a digest that is read from a request, in v1's requests",
 }
 """Modules that read what nobody else writes, or that others read first: whose words they are."""

@@ -26,9 +26,9 @@ from chalicelib.core.errors import RegularsError
 from chalicelib.core.names import composed
 from chalicelib.core.observations import ObservationFilter
 from chalicelib.core.page_tokens import PageTokens
-from chalicelib.services.captures.camera_settings import legal_camera_name
-from chalicelib.services.groups.groups import legal_name
-from chalicelib.services.statistics.amounts import normal
+from chalicelib.services.cameras import legal_camera_name
+from chalicelib.services.groups import legal_name
+from chalicelib.services.statistics.statistics import normal
 from chalicelib.vision.pictures.containers import pixels_and_orientation, with_noise
 
 MOST = 6

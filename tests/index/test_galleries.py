@@ -38,7 +38,7 @@ def enrol(services: Services, tenant: Tenant, seeds: range) -> dict[int, str]:
 
 
 def cold(services: Services, memory_bytes: int = 2**30) -> Galleries:
-    return Galleries(services.requests._items, services.orphans._blobs, memory_bytes)
+    return Galleries(services.requests._items, services.erasure.pictures._blobs, memory_bytes)
 
 
 def best(galleries: Galleries, tenant: Tenant, seed: int) -> tuple[str, int]:
@@ -54,7 +54,7 @@ def test_cold_gallery_finds_what_is_in_the_snapshot_and_behind_it(services: Serv
     early = enrol(services, tenant, range(TAIL_LENGTH))
     assert services.index.build(tenant.name)
     late = enrol(services, tenant, range(1000, 1003))
-    services.deletion.of_group(tenant, "regular", [early[5]])
+    services.erasure.deletion.of_group(tenant, "regular", [early[5]])
 
     galleries = cold(services)
 
@@ -112,7 +112,7 @@ def test_template_of_a_deleted_face_is_gone_from_journal_and_snapshots(
     gone = services.enrolment.of_largest_face(tenant, "regular", picture(Person(9)), RULES)
     for _ in range(2):
         services.index.build(tenant.name)
-    services.deletion.of_group(tenant, "regular", [gone.faceid])
+    services.erasure.deletion.of_group(tenant, "regular", [gone.faceid])
 
     assert services.index.build(tenant.name), "a deletion makes a snapshot worth it"
     for _ in range(2):
@@ -130,10 +130,12 @@ def test_template_of_a_deleted_face_is_gone_from_journal_and_snapshots(
 def test_replaced_picture_makes_a_snapshot_worth_it_and_a_new_face_does_not(services: Services, tenant: Tenant) -> None:
     enrol(services, tenant, range(3))
     assert not services.index.build(tenant.name)
-    face = services.group_enrolment.all_in_picture(tenant, "g", picture(Person(7, quality=40)), RULES, Labels())[0].face
+    face = services.enrolment.everybody.all_in_picture(tenant, "g", picture(Person(7, quality=40)), RULES, Labels())[
+        0
+    ].face
     assert not services.index.build(tenant.name)
 
-    services.group_enrolment.all_in_picture(tenant, "g", picture(Person(7, quality=90)), RULES, Labels())
+    services.enrolment.everybody.all_in_picture(tenant, "g", picture(Person(7, quality=90)), RULES, Labels())
 
     assert services.index.build(tenant.name)
     assert services.faces.get(tenant, face.faceid).version == 2
@@ -214,7 +216,7 @@ def test_search_never_misses_a_face_that_was_acknowledged_before_it_began(servic
     missed, errors = [], []
 
     def work(worker: int) -> None:
-        galleries = services.search
+        galleries = services.ports.search
         try:
             for n in range(8):
                 seed = 100 * worker + n
@@ -222,7 +224,7 @@ def test_search_never_misses_a_face_that_was_acknowledged_before_it_began(servic
                 answer = galleries.search(tenant.name, SearchRequest("fake", embedding_of(seed)[None]))
                 if answer.candidates[0][0].faceid != faceid:
                     missed.append(seed)
-                services.deletion.of_group(tenant, "regular", [faceid])
+                services.erasure.deletion.of_group(tenant, "regular", [faceid])
                 answer = galleries.search(tenant.name, SearchRequest("fake", embedding_of(seed)[None], limit=100))
                 if faceid in {candidate.faceid for candidate in answer.candidates[0]}:
                     missed.append(-seed)
@@ -262,10 +264,10 @@ def test_a_builder_killed_at_any_step_leaves_every_search_exact(
     services: Services, tenant: Tenant, clock: FakeClock, step: int
 ) -> None:
     """At each change that it makes to storage: snapshots, pointers, what it trims. The next one carries on."""
-    items, blobs = services.requests._items, services.orphans._blobs
+    items, blobs = services.requests._items, services.erasure.pictures._blobs
     faces = enrol(services, tenant, range(TAIL_LENGTH))
     services.index.build(tenant.name)
-    services.deletion.of_group(tenant, "regular", [faces.pop(7)])
+    services.erasure.deletion.of_group(tenant, "regular", [faces.pop(7)])
     faces |= enrol(services, tenant, range(3000, 3002))
     left = [step]
     broken = Compactor(
@@ -302,7 +304,7 @@ def test_a_builder_killed_at_any_step_leaves_every_search_exact(
 
 def stored(services: Services, tenant: Tenant, faces: int, seq: int) -> None:
     """Make a gallery of so many faces, in the snapshot at `seq` and nowhere else."""
-    blobs, items = services.sweep.orphans._blobs, services.requests._items
+    blobs, items = services.erasure.pictures._blobs, services.requests._items
     vectors = np.array([embedding_of(n) for n in range(faces)])
     write_snapshot(items, blobs, tenant.name, segment(vectors, model="fake", seq=seq))
 
@@ -390,7 +392,7 @@ def test_template_of_a_deleted_face_is_gone_in_three_hours_from_a_gallery_that_a
     faces = enrol(services, tenant, range(6))
     gone = services.faces.get(tenant, faces[0])
     for seed in range(4):
-        services.deletion.of_group(tenant, "regular", [faces[seed]])
+        services.erasure.deletion.of_group(tenant, "regular", [faces[seed]])
         services.index.build(tenant.name)
         clock.advance(timedelta(hours=1))
     services.close()
@@ -402,9 +404,9 @@ def test_builds_that_follow_each_other_closely_keep_few_snapshots(
 ) -> None:
     faces = enrol(services, tenant, range(40))
     for seed in range(36):
-        services.deletion.of_group(tenant, "regular", [faces[seed]])
+        services.erasure.deletion.of_group(tenant, "regular", [faces[seed]])
         services.index.build(tenant.name)
         clock.advance(timedelta(minutes=4))
-    assert len(services.orphans._blobs.list(keys.snapshots(tenant.name, "fake"))) <= 10
+    assert len(services.erasure.pictures._blobs.list(keys.snapshots(tenant.name, "fake"))) <= 10
     assert journal_length(services, tenant) < 25
     assert best(cold(services), tenant, 39) == (faces[39], 4)

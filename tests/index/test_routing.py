@@ -38,7 +38,7 @@ def enrol(services: Services, tenant: Tenant, seeds: range) -> dict[int, str]:
 
 
 def galleries(services: Services) -> Galleries:
-    return Galleries(services.requests._items, services.orphans._blobs)
+    return Galleries(services.requests._items, services.erasure.pictures._blobs)
 
 
 @given(st.text(max_size=60), st.integers(1, MAX_SHARDS))
@@ -121,7 +121,7 @@ def test_the_number_of_shards_changes_while_searches_run(services: Services, ten
     number = [1]
     held = galleries(services)
     search = ShardedSearch(held, lambda _: number[0])
-    compactor = Compactor(services.requests._items, services.orphans._blobs, held, clock, lambda _: number[0])
+    compactor = Compactor(services.requests._items, services.erasure.pictures._blobs, held, clock, lambda _: number[0])
     faces = enrol(services, tenant, range(TAIL_LENGTH))
     stop, wrong, searches = threading.Event(), [], [0]
 
@@ -143,7 +143,7 @@ def test_the_number_of_shards_changes_while_searches_run(services: Services, ten
             for _ in range(3):
                 compactor.build(tenant.name)
                 clock.advance(GRACE + timedelta(seconds=1))
-            services.deletion.of_group(tenant, "regular", list(more.values()))
+            services.erasure.deletion.of_group(tenant, "regular", list(more.values()))
     finally:
         stop.set()
         for thread in asking:
@@ -156,7 +156,7 @@ def test_the_number_of_shards_changes_while_searches_run(services: Services, ten
 def test_the_snapshots_of_another_number_of_shards_are_dropped_after_the_grace_time(
     services: Services, tenant: Tenant, clock: FakeClock
 ) -> None:
-    items, blobs, number = services.requests._items, services.orphans._blobs, [1]
+    items, blobs, number = services.requests._items, services.erasure.pictures._blobs, [1]
     compactor = Compactor(items, blobs, galleries(services), clock, lambda _: number[0])
     faces = enrol(services, tenant, range(TAIL_LENGTH))
     compactor.build(tenant.name)

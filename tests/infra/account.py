@@ -102,7 +102,7 @@ class Account:
 
     def work_off(self, function: str) -> int:
         """Give a function what is in its queue now; returns how many messages."""
-        queue: Queue = getattr(self.services, _QUEUES[function])
+        queue: Queue = getattr(self.services.ports.storage, _QUEUES[function])
         messages = queue.receive(10, 60)
         bodies = [one.body for one in messages if json.loads(one.body).get("tenant", "") in {"", *self.playing}]
         if bodies:

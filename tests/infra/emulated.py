@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from chalicelib.services.models.embedder import KEPT_PICTURE
+from chalicelib.services.models import KEPT_PICTURE
 from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
 from infra import package

@@ -24,7 +24,7 @@ from chalicelib.core.values import moment
 from chalicelib.services import INDEX_EVERY
 from chalicelib.services.recognition.recognition import Negatives
 from chalicelib.services.sightings.reviews import review_put
-from chalicelib.services.tenants.settings import TenantSettings
+from chalicelib.services.tenants import TenantSettings
 from tests.adapters.emulated import PREFIX
 from tests.api.gateway import send
 from tests.api.icredit.client import MarketClient
@@ -70,7 +70,7 @@ class Shop:
         at = self.account.clock.now() - timedelta(minutes=minutes_ago)
         [upload] = self.v1.offer(offer_of(data, at, camera))
         key = keys.capture_picture(self.name, camera, upload["id"])
-        self.account.services.uploads.put_if_absent(key, data, "image/jpeg")
+        self.account.services.ports.storage.uploads.put_if_absent(key, data, "image/jpeg")
         return key
 
     def see(self, data: bytes, minutes_ago: float = 0, camera: str = "door") -> dict[str, Any]:
@@ -354,8 +354,8 @@ def pictures_off(account: Account) -> None:
     shop.v1.done("PATCH", "/v1/settings", {"keeps_pictures": False})
     shop.see(picture(Person(89)), 3)
     account.tick("sweep")
-    assert list(every_blob(account.services.uploads, keys.capture_pictures(shop.name))) == []
-    assert list(every_blob(account.services.blobs, keys.face_pictures(shop.name))) == []
+    assert list(every_blob(account.services.ports.storage.uploads, keys.capture_pictures(shop.name))) == []
+    assert list(every_blob(account.services.ports.storage.blobs, keys.face_pictures(shop.name))) == []
 
 
 def _consent_for_a_day(account: Account, shop: Shop) -> None:
@@ -501,14 +501,14 @@ def erasures(account: Account) -> None:
     shop.v1.done("POST", f"/v1/faces/{ann}/merge", {"other": other})
     bob = next(one["id"] for one in shop.v1.done("GET", "/v1/faces")["faces"] if one["id"] != ann)
     known = [account.services.faces.get(shop.tenant, one) for one in (ann, bob)]
-    account.services.duplicates.suggest(shop.tenant, *known, Decision(0.4, 0.5, 9, 0.02))
+    account.services.merges.duplicates.suggest(shop.tenant, *known, Decision(0.4, 0.5, 9, 0.02))
     taken_for_bob = Negative(alone[1]["id"], (canonical("fake", embedding_of(1)),), "door")
     shop.items.transact([Negatives(shop.items).remembered(shop.name, bob, taken_for_bob)])
     account.services.tenants.change(shop.name, {"time_zone": "Asia/Shanghai"})
     again = {"Idempotency-Key": "once"}
     shop.v1.send("PATCH", f"/v1/faces/{ann}", {"name": "Ann"}, headers=again)
     shop.v1.send("POST", "/v1/face-changes", {"ids": [ann], "group": "regular"}, headers={"Idempotency-Key": "2nd"})
-    account.services.reviews.items.transact([review_put(shop.name, _compared_with(ann, bob, alone[2]["id"]))])
+    account.services.sightings.reviews.items.transact([review_put(shop.name, _compared_with(ann, bob, alone[2]["id"]))])
     query = {"erase": "true"}
     id_ = shop.v1.send("DELETE", f"/v1/faces/{ann}", query=query, headers={"Idempotency-Key": "3rd"}).json["id"]
     shop.v1.done("GET", "/v1/erasures")
@@ -570,7 +570,7 @@ def _observe(shop: Shop, at: Any, count: int, faceid: str | None = None) -> None
         )
         for number in range(count)
     ]
-    shop.account.services.recorder.record(shop.name, made)
+    shop.account.services.statistics.recorder.record(shop.name, made)
 
 
 @contextmanager

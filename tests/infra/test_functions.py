@@ -27,7 +27,7 @@ from chalicelib.core.telemetry import (
     UNITS,
 )
 from chalicelib.core.templates import canonical
-from chalicelib.services.captures.reading import RULES
+from chalicelib.services.captures.captures import RULES
 from tests.adapters.emulated import storage_stack
 from tests.fakes import FakeClock, FakeVision, Person, picture
 from tests.infra import scenarios

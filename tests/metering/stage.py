@@ -23,7 +23,7 @@ from chalicelib.core.captures import Resolution
 from chalicelib.core.model import Credentials, Profile, Tenant
 from chalicelib.core.ports import Storage, Vision
 from chalicelib.core.records.captures import capture_from
-from chalicelib.services.tenants.settings import TenantSettings
+from chalicelib.services.tenants import TenantSettings
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars.clients import DONE, NO_MATCH, V1, Picture, Reply, Sunmi
@@ -167,7 +167,7 @@ class Stage:
         message = json.dumps({"Records": [{"s3": {"object": {"key": key}}}]})
 
         self.due = partial(self._require_outcome, id_, outcome)
-        return lambda: self.services.ingest.message(message)
+        return lambda: self.services.sightings.ingest.message(message)
 
     def _require_outcome(self, id_: str, outcome: Resolution | None) -> None:
         item = self.storage.items.get(keys.CAPTURES, (keys.captures(self.tenant.name, CAMERA), id_))
@@ -197,7 +197,7 @@ class Stage:
         days = {"capture_days": 20, "sighting_days": 60, "regular_days": 3_650}
         self.services.tenants.change(self.tenant.name, days)
         tenant = self.tenant
-        return lambda: require(self.services.retention.tenant(tenant, lambda: 300.0))
+        return lambda: require(self.services.erasure.retention.tenant(tenant, lambda: 300.0))
 
     # --- beside the captures ---
 
@@ -209,7 +209,7 @@ class Stage:
 
     def deliver(self) -> Callable[[], object]:
         """Tell a hook of one event. There is none before, which events of captures would go to."""
-        hooks, deliveries, tenant = self.services.hooks, self.services.deliveries, self.tenant.name
+        hooks, deliveries, tenant = self.services.webhooks.hooks, self.services.webhooks.deliveries, self.tenant.name
         hook = next(iter(hooks.all(tenant)), None) or hooks.add(tenant, "https://hook.example/")[0]
         deliveries.postman = Postman
         deliveries.test(tenant, hook.id)

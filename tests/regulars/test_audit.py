@@ -36,11 +36,11 @@ def test_a_chain_that_nobody_touched_is_verified_with_the_newest_head(
     assert run(shop, "verify") == 0
     said = capsys.readouterr().out
     assert "nothing was changed" in said
-    assert f"the newest is hour {shop.services.audit_chain.end('shop').number}" in said
+    assert f"the newest is hour {shop.services.audit.chain.end('shop').number}" in said
 
 
 def test_a_changed_entry_is_said_and_the_exit_code_is_1(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
-    chain = shop.services.audit_chain
+    chain = shop.services.audit.chain
     element = next(chain.elements("shop"))
     leaves = chain.leaves(element)
     chain.rewrite(element, [forged(leaves[0]), *leaves[1:]])

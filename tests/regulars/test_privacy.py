@@ -128,9 +128,9 @@ def served(folder: Path, at_each_erasure: Callable[[], None] = lambda: None) -> 
 
         def serve() -> None:
             while not is_over.wait(0.1):
-                for erasure in book.services.erasures.unfinished("shop"):
+                for erasure in book.services.erasure.records.unfinished("shop"):
                     at_each_erasure()
-                    book.services.erasing.go_on(book.tenant, erasure.id)
+                    book.services.erasure.steps.go_on(book.tenant, erasure.id)
 
         worker = threading.Thread(target=serve)
         worker.start()

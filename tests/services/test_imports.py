@@ -77,14 +77,15 @@ def modules_after(code: str, folder: Path) -> set[str]:
 
 def test_the_endpoints_of_groups_load_neither_numbers_nor_models_nor_pictures(tmp_path: Path) -> None:
     loaded = modules_after(ASK, tmp_path)
-    assert "chalicelib.services.groups.groups" in loaded
+    assert "chalicelib.services.groups" in loaded
     assert not (HEAVY | SLOW) & loaded
     manifests = {f"chalicelib.vision.packs.{name}" for name in ("manifest", "packs")}
     naming = {"chalicelib.vision", "chalicelib.vision.packs", *manifests}
     """Of the model that a new tenant is searched with."""
     assert {name for name in loaded if name.startswith(("chalicelib.vision", "chalicelib.index"))} <= naming
     assert (
-        not {f"chalicelib.services.{name}" for name in ("recognition.identify", "statistics.amounts", "sweep")} & loaded
+        not {f"chalicelib.services.{name}" for name in ("recognition.identify", "statistics.statistics", "sweep")}
+        & loaded
     )
 
 
@@ -100,21 +101,26 @@ def test_the_application_itself_loads_no_client_and_no_use_case(tmp_path: Path) 
     assert not (HEAVY | {"botocore", "sqlite3", "msgspec"}) & loaded
     assert "chalicelib.api.v1.endpoint" not in loaded, "the modules of v1 are loaded by the first request to them"
     # whose types the dialects' requests are made of
-    types = {
-        "chalicelib.services.commit",
-        "chalicelib.services.commit.idempotency",
-    }
+    types = {"chalicelib.services.idempotency"}
     assert {name for name in loaded if name.startswith("chalicelib.services.")} <= types
 
 
-def test_every_use_case_can_be_wired(tmp_path: Path) -> None:
-    """Each by itself: with nothing wired before it."""
-    names = [name for name, value in vars(Services).items() if isinstance(value, lazy)]
-    assert len(names) > 40
-    for name in names:
-        alone = build(Settings(storage=tmp_path / "alone"), vision=FakeVision)
-        assert getattr(alone, name) is getattr(alone, name)
-        alone.close()
+def made_later(kind: type) -> list[str]:
+    return [name for name, value in vars(kind).items() if isinstance(value, lazy)]
+
+
+@pytest.mark.parametrize("name", made_later(Services))
+def test_each_room_and_all_that_is_in_it_can_be_made_first(tmp_path: Path, name: str) -> None:
+    alone = build(Settings(storage=tmp_path / "alone"), vision=FakeVision)
+    room = getattr(alone, name)
+    assert getattr(alone, name) is room
+    for inner in made_later(type(room)):
+        assert getattr(room, inner) is getattr(room, inner)
+    alone.close()
+
+
+def test_a_new_use_case_enlarges_its_room_and_not_the_hall() -> None:
+    assert len(made_later(Services)) <= 30
 
 
 class Desk:

@@ -35,23 +35,23 @@ def test_each_decision_is_the_same_again_though_the_gallery_has_grown_since(shop
     entries = sightings(shop)
     assert [one["resolution"] for one in entries] == ["stranger", "stranger", "matched", "stranger"]
     for entry in entries:
-        same, said = shop.services.replay.entry(shop.tenant, entry["id"])
+        same, said = shop.services.sightings.replay.entry(shop.tenant, entry["id"])
         assert same is True, said
-    assert f"face {entries[0]['faces'][0]} by" in shop.services.replay.entry(shop.tenant, entries[2]["id"])[1]
+    assert f"face {entries[0]['faces'][0]} by" in shop.services.sightings.replay.entry(shop.tenant, entries[2]["id"])[1]
 
 
 def test_an_entry_is_replayed_from_a_snapshot_and_the_journal_behind_it(shop: Shop) -> None:
     entries = sightings(shop)
-    shop.services.deletion.of_group(shop.tenant, "stranger", [entries[1]["faces"][0]])
+    shop.services.erasure.deletion.of_group(shop.tenant, "stranger", [entries[1]["faces"][0]])
     assert shop.services.index.build("shop")
     seq = shop.services.writer.seq("shop")
     shop.see(shot(125, 1))
     (entry,) = [one for one in sightings(shop) if one["seq"] == seq and one["id"] not in {e["id"] for e in entries}]
-    assert shop.services.replay.entry(shop.tenant, entry["id"])[0] is True
+    assert shop.services.sightings.replay.entry(shop.tenant, entry["id"])[0] is True
     shop.clock.advance(timedelta(hours=3))
     shop.services.index.build("shop")
-    assert shop.services.replay.entry(shop.tenant, entry["id"])[0] is True
-    same, said = shop.services.replay.entry(shop.tenant, entries[1]["id"])
+    assert shop.services.sightings.replay.entry(shop.tenant, entry["id"])[0] is True
+    same, said = shop.services.sightings.replay.entry(shop.tenant, entries[1]["id"])
     assert (same, said) == (None, f"the gallery at seq 1 is no longer kept: only from seq {seq} on")
 
 
@@ -59,14 +59,14 @@ def test_a_sighting_whose_picture_is_gone_cannot_be_replayed(shop: Shop) -> None
     entry = sightings(shop)[0]
     capture = str(entry["sighting"]).rpartition("-")[0]
     shop.storage.uploads.delete(keys.capture_picture("shop", "door", capture))
-    same, said = shop.services.replay.entry(shop.tenant, entry["id"])
+    same, said = shop.services.sightings.replay.entry(shop.tenant, entry["id"])
     assert (same, said) == (None, "the capture's picture is no longer kept")
 
 
 def test_what_is_no_search_of_a_camera_cannot_be_replayed_and_an_unknown_entry_is_an_error(shop: Shop) -> None:
     shop.enrol(9, "nine")
     entry = shop.last()
-    assert shop.services.replay.entry(shop.tenant, entry["id"])[0] is None
+    assert shop.services.sightings.replay.entry(shop.tenant, entry["id"])[0] is None
     for unknown in ("0000000000000-x", "no id"):
         with pytest.raises(InvalidInput, match="entry"):
-            shop.services.replay.entry(shop.tenant, unknown)
+            shop.services.sightings.replay.entry(shop.tenant, unknown)

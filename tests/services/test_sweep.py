@@ -23,7 +23,8 @@ from chalicelib.core.model import Profile
 from chalicelib.core.ports import Put, Storage
 from chalicelib.core.values import milliseconds
 from chalicelib.services import Services
-from chalicelib.services.erasure.pictures import LISTED, OrphanedPictures
+from chalicelib.services.erasure.erasure import LISTED
+from chalicelib.services.erasure.pictures import OrphanedPictures
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars.serve.gateway import Context
@@ -119,7 +120,7 @@ def hour(tmp_path: Path) -> Iterator[Hour]:
 
 
 def small_pages(hour: Hour, size: int) -> OrphanedPictures:
-    return OrphanedPictures(hour.storage.items, hour.storage.blobs, hour.clock, page_size=size)
+    return OrphanedPictures(hour.storage.items, hour.storage.blobs, hour.services.merges, hour.clock, page_size=size)
 
 
 def swept_at(hour: Hour, tenant: str) -> int | None:
@@ -180,13 +181,13 @@ def test_a_chore_that_never_ends_does_not_hold_up_the_others_for_ever(hour: Hour
 
 def test_a_sweep_whose_time_is_short_goes_on_with_the_next_message(hour: Hour) -> None:
     messages = hour.tick(left_s=30.0)
-    assert messages == len(hour.services.sweep._chores(hour.services.tenants.named("shop"), hour.clock.now()))
+    assert messages == len(hour.services.sweep._chores(hour.clock.now()))
     assert swept_at(hour, "shop") == milliseconds(hour.clock.now())
     assert hour.failed == []
 
 
 def test_the_look_at_pictures_goes_on_where_its_time_ran_out(hour: Hour) -> None:
-    hour.services.sweep.orphans = small_pages(hour, 2)
+    hour.services.erasure.pictures = small_pages(hour, 2)
     left = [hour.leave_picture("shop", str(number)) for number in range(5)]
     seen: list[int] = []
     body = {"tenant": "shop", "hour": milliseconds(hour.clock.now()), "chores": ["pictures"], "after": ""}
@@ -228,7 +229,7 @@ def test_lost_captures_are_searched_in_the_hour_of_the_schedule_however_late_the
             asked.append(tenant.name)
             return 0
 
-    hour.services.sweep.redrive = Asked()
+    hour.services.captures.redrive = Asked()
     at_three = datetime(2026, 3, 2, 3, tzinfo=UTC)
     hour.tick(at=at_three)
     assert asked == ["shop"]
@@ -254,7 +255,7 @@ def test_pictures_that_a_cut_off_deletion_left_are_gone_with_the_journals_last_w
         hour.services.enrolment.of_largest_face(tenant, "regular", picture(Person(n)), RULES).faceid for n in range(3)
     ]
     kept = [face.picture_key for face in map(partial(hour.services.faces.get, tenant), faces[1:])]
-    hour.services.deletion.of_group(tenant, "regular", faces[:1])
+    hour.services.erasure.deletion.of_group(tenant, "regular", faces[:1])
     left = [hour.leave_picture("shop", faceid, timedelta(days=700)) for faceid in faces[:2]]
     for key in kept:
         hour.age(key, timedelta(days=700))
@@ -270,7 +271,7 @@ def test_a_deletion_of_many_faces_lists_no_more_pages_than_there_are(hour: Hour)
     for number in range(30):
         hour.leave_picture("shop", f"{number:02d}", timedelta(days=700))
     on_meter, meter = metered(hour.storage)
-    orphans = OrphanedPictures(on_meter.items, on_meter.blobs, hour.clock)
+    orphans = OrphanedPictures(on_meter.items, on_meter.blobs, hour.services.merges, hour.clock)
     orphans.delete_of("shop", [f"{number:02d}" for number in range(0, 30, 2)])
     left = sorted(keys.faceid_of_picture("shop", blob.key) for blob in hour.storage.blobs.list("shop/faces/"))
     assert left == [f"{number:02d}" for number in range(1, 30, 2)]
@@ -290,9 +291,9 @@ def test_pictures_of_many_pages_are_each_found(hour: Hour) -> None:
 def test_an_old_picture_that_nobody_names_goes_on_the_first_of_the_month(hour: Hour) -> None:
     key = hour.leave_picture("shop", age=timedelta(days=40))
     for at in (datetime(2026, 3, 31, 3, tzinfo=UTC), datetime(2026, 4, 1, 2, tzinfo=UTC)):
-        hour.services.orphans.delete("shop", at)
+        hour.services.erasure.pictures.delete("shop", at)
         assert hour.storage.blobs.size(key)
-    hour.services.orphans.delete("shop", datetime(2026, 4, 1, 3, tzinfo=UTC))
+    hour.services.erasure.pictures.delete("shop", datetime(2026, 4, 1, 3, tzinfo=UTC))
     assert hour.storage.blobs.size(key) is None
 
 
@@ -372,10 +373,10 @@ def test_a_deletion_is_swept_whatever_the_clock_says(hour: Hour) -> None:
     tenant = hour.services.tenants.named("shop")
     face = hour.services.enrolment.of_largest_face(tenant, "regular", picture(Person(1)), RULES)
     hour.tick()
-    hour.services.deletion.of_faces(tenant, [face.faceid], by="first", erase=True)
+    hour.services.erasure.deletion.of_faces(tenant, [face.faceid], by="first", erase=True)
     hour.clock.advance(timedelta(days=400))
     hour.tick()
-    assert [one.done_at is not None for one in hour.services.erasures.page("shop", 1).rows] == [True]
+    assert [one.done_at is not None for one in hour.services.erasure.records.page("shop", 1).rows] == [True]
 
 
 def test_a_message_that_waited_while_the_clock_jumped_deletes_nothing(hour: Hour) -> None:

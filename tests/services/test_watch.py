@@ -15,9 +15,9 @@ from chalicelib.core.records.webhooks import delivery_from
 from chalicelib.core.telemetry import FAILURES_UNAVAILABLE, FAILURES_UNEXPECTED, SWEEP_AGE
 from chalicelib.core.webhooks import Delivery, Event, EventKind
 from chalicelib.services import Services
-from chalicelib.services.captures.camera_settings import CameraSettings
+from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.captures.redrive import Redrive
-from chalicelib.services.webhooks.outbox import Outbox
+from chalicelib.services.webhooks import Outbox
 from tests.fakes import FakeClock
 from tests.services.conftest import add_tenant
 
@@ -38,7 +38,7 @@ def add_camera(services: Services, tenant: Tenant, id_: str = "door", silent_aft
 def test_silent_camera_is_told_once(
     services: Services, cloud: Tenant, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    hook, _ = services.hooks.add(cloud.name, URL)
+    hook, _ = services.webhooks.hooks.add(cloud.name, URL)
     add_camera(services, cloud)
     clock.advance(timedelta(minutes=5))
     services.cameras.seen(cloud, services.cameras.get(cloud, "door"), clock.now())
@@ -62,7 +62,7 @@ def test_silent_camera_is_told_once(
         "data": {"name": "the door", "last_seen_at": "2026-03-01T12:05:00.000Z", "silent_after_s": 900, "error": None},
     }
     assert services.cameras.get(cloud, "door").silent_since == clock.now()
-    (message,) = services.deliveries_queue.receive(10, 30)
+    (message,) = services.ports.storage.deliveries_queue.receive(10, 30)
     assert json.loads(message.body)["id"] == keys.delivery(hook.id, told.event_id)
 
 
@@ -85,7 +85,7 @@ def test_the_age_of_the_oldest_sweep_is_reported(services: Services, clock: Fake
 
 
 def test_camera_that_was_heard_again_may_fall_silent_again(services: Services, cloud: Tenant, clock: FakeClock) -> None:
-    services.hooks.add(cloud.name, URL)
+    services.webhooks.hooks.add(cloud.name, URL)
     add_camera(services, cloud)
     for _ in range(2):
         clock.advance(QUARTER)
@@ -96,7 +96,7 @@ def test_camera_that_was_heard_again_may_fall_silent_again(services: Services, c
 
 
 def test_camera_that_never_came_is_silent_too(services: Services, cloud: Tenant, clock: FakeClock) -> None:
-    services.hooks.add(cloud.name, URL)
+    services.webhooks.hooks.add(cloud.name, URL)
     add_camera(services, cloud)
     clock.advance(QUARTER)
     services.watch.run()
@@ -106,7 +106,7 @@ def test_camera_that_never_came_is_silent_too(services: Services, cloud: Tenant,
 
 @pytest.mark.parametrize("why", ["no limit", "disabled camera", "disabled tenant"])
 def test_camera_may_be_silent(services: Services, cloud: Tenant, clock: FakeClock, why: str) -> None:
-    services.hooks.add(cloud.name, URL)
+    services.webhooks.hooks.add(cloud.name, URL)
     add_camera(services, cloud, silent_after_s=None if why == "no limit" else 900)
     if why == "disabled camera":
         services.cameras.change(cloud, "door", {"enabled": False})
@@ -120,7 +120,7 @@ def test_camera_may_be_silent(services: Services, cloud: Tenant, clock: FakeCloc
 def test_camera_that_is_heard_while_its_silence_is_told_is_not_silent(
     services: Services, cloud: Tenant, clock: FakeClock
 ) -> None:
-    services.hooks.add(cloud.name, URL)
+    services.webhooks.hooks.add(cloud.name, URL)
     add_camera(services, cloud)
     clock.advance(QUARTER)
 
@@ -130,7 +130,7 @@ def test_camera_that_is_heard_while_its_silence_is_told_is_not_silent(
             return super().actions(tenant, events)
 
     ready = services.watch
-    outbox = HeardMeanwhile(ready.items, services.hooks, services.deliveries_queue, clock)
+    outbox = HeardMeanwhile(ready.items, services.webhooks.hooks, services.ports.storage.deliveries_queue, clock)
     replace(ready, outbox=outbox).run()
     assert pending(services, cloud) == []
     assert services.cameras.get(cloud, "door").silent_since is None
@@ -139,7 +139,7 @@ def test_camera_that_is_heard_while_its_silence_is_told_is_not_silent(
 def test_silence_that_another_tells_meanwhile_is_not_told_again(
     services: Services, cloud: Tenant, clock: FakeClock
 ) -> None:
-    services.hooks.add(cloud.name, URL)
+    services.webhooks.hooks.add(cloud.name, URL)
     add_camera(services, cloud)
     clock.advance(QUARTER)
     told_at = clock.now()
@@ -151,14 +151,14 @@ def test_silence_that_another_tells_meanwhile_is_not_told_again(
             return super().actions(tenant, events)
 
     ready = services.watch
-    outbox = ToldMeanwhile(ready.items, services.hooks, services.deliveries_queue, clock)
+    outbox = ToldMeanwhile(ready.items, services.webhooks.hooks, services.ports.storage.deliveries_queue, clock)
     replace(ready, outbox=outbox).run()
     assert [one.created_at for one in pending(services, cloud)] == [told_at]
     assert services.cameras.get(cloud, "door").silent_since == told_at
 
 
 def test_what_is_told_of_a_silent_camera_says_why(services: Services, cloud: Tenant, clock: FakeClock) -> None:
-    services.hooks.add(cloud.name, URL)
+    services.webhooks.hooks.add(cloud.name, URL)
     add_camera(services, cloud)
     services.cameras.heartbeat(cloud, "door", {"error": "no route to it"}, is_working=False)
     clock.advance(QUARTER)
@@ -168,7 +168,7 @@ def test_what_is_told_of_a_silent_camera_says_why(services: Services, cloud: Ten
 
 
 def test_silence_is_noted_where_no_hook_wants_it(services: Services, cloud: Tenant, clock: FakeClock) -> None:
-    services.hooks.add(cloud.name, URL, ["face.arrived"])
+    services.webhooks.hooks.add(cloud.name, URL, ["face.arrived"])
     add_camera(services, cloud)
     clock.advance(QUARTER)
     services.watch.run()
@@ -177,21 +177,21 @@ def test_silence_is_noted_where_no_hook_wants_it(services: Services, cloud: Tena
 
 
 def test_what_is_overdue_in_the_outbox_is_announced(services: Services, cloud: Tenant, clock: FakeClock) -> None:
-    services.hooks.add(cloud.name, URL)
+    services.webhooks.hooks.add(cloud.name, URL)
     event = Event("group.full-1", EventKind.GROUP_FULL, clock.now(), "vip")
     services.watch.items.transact(services.watch.outbox.actions(cloud.name, [event]))
     services.watch.run()
-    assert services.deliveries_queue.receive(10, 30) == []
+    assert services.ports.storage.deliveries_queue.receive(10, 30) == []
     clock.advance(timedelta(seconds=61))
     services.watch.run()
-    assert len(services.deliveries_queue.receive(10, 30)) == 1
+    assert len(services.ports.storage.deliveries_queue.receive(10, 30)) == 1
 
 
 def test_chore_that_fails_holds_up_no_other_and_no_other_tenant(services: Services, clock: FakeClock) -> None:
     """Captures come between cameras and outbox; the first tenant's fail in our words, the second's in nobody's."""
     tenants = [add_tenant(services, name, Profile.CLOUD) for name in ("one", "other", "third")]
     for tenant in tenants:
-        services.hooks.add(tenant.name, URL)
+        services.webhooks.hooks.add(tenant.name, URL)
         add_camera(services, tenant)
         event = Event("group.full-1", EventKind.GROUP_FULL, clock.now(), "vip")
         services.watch.items.transact(services.watch.outbox.actions(tenant.name, [event]))
@@ -208,8 +208,9 @@ def test_chore_that_fails_holds_up_no_other_and_no_other_tenant(services: Servic
 
     clock.advance(QUARTER)
     with telemetry.begun("watch", "r") as this:
-        replace(services.watch, redrive=Failing(**vars(services.redrive))).run()
+        services.captures.redrive = Failing(**vars(services.captures.redrive))
+        services.watch.run()
     assert (this.measured[FAILURES_UNAVAILABLE], this.measured[FAILURES_UNEXPECTED]) == (1, 1)
     assert asked == ["one", "other", "third"]
     assert all(services.cameras.get(tenant, "door").silent_since for tenant in tenants)
-    assert len(services.deliveries_queue.receive(10, 30)) == 3 + 3
+    assert len(services.ports.storage.deliveries_queue.receive(10, 30)) == 3 + 3

@@ -64,7 +64,7 @@ class Operation:
             telemetry.of_tenant(tenant.name)
             media_type, body = request.media_type((*FORMS, JSON)), request.body()
             call = Call(services, tenant, read_parameters(media_type, body), headers)
-            with services.reads.of(self._act(call)):
+            with services.audit.reads.of(self._act(call)):
                 answer = self.view(call)
             return json_response(answer, headers=headers)
         except Refused:
@@ -101,7 +101,7 @@ def caller(request: HttpRequest, services: Services) -> Tenant:
         raise _refusal(400, "Invalid AppCode", "A400AC")
     if tenant.disabled:
         raise _refusal(403, "Unauthorized", "A403AU")
-    if not request.is_second_try and not services.quotas.take(tenant):
+    if not request.is_second_try and not services.access.quotas.take(tenant):
         raise _refusal(403, "Quota Exhausted", "A403QE")
     return tenant
 

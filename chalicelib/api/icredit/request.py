@@ -36,7 +36,7 @@ class Parameters(Texts):
 
     def token(self, name: str) -> str:
         """Read a PERSON_TOKEN. Raises FaceNotFound for a text that cannot be one."""
-        from chalicelib.services.faces.faces import is_faceid  # keeps the other routes' cold starts short
+        from chalicelib.services.faces import is_faceid  # keeps the other routes' cold starts short
 
         token = self.required(name).strip()
         if not is_faceid(token):

@@ -40,7 +40,7 @@ def manage(call: Call) -> wire.Body:
 
 
 def enrol(call: Call) -> wire.Body:
-    parameters, enrolment = call.parameters, call.services.group_enrolment
+    parameters, enrolment = call.parameters, call.services.enrolment.everybody
     group, labels = parameters.required("PERSON_GROUP_LABEL"), parameters.labels()
     if _is_token(parameters):
         return wire.enrolled([enrolment.stored(call.tenant, group, parameters.token("IMAGE"), labels)])
@@ -50,7 +50,7 @@ def enrol(call: Call) -> wire.Body:
 
 def search(call: Call) -> wire.Body:
     """Search; the answer carries the stored labels, and the observations those of the call."""
-    parameters, identify = call.parameters, call.services.identify
+    parameters, identify = call.parameters, call.services.recognition.identify
     group, labels = parameters.required("PERSON_GROUP_LABEL"), parameters.labels()
     if _is_token(parameters):
         match = identify.by_face(call.tenant, parameters.token("IMAGE"), group, labels)
@@ -67,7 +67,7 @@ def delete(call: Call) -> wire.Body:
     parameters = call.parameters
     group = parameters.required("PERSON_GROUP_LABEL")
     token = _token_to_delete(parameters)
-    deleted = call.services.deletion.of_group(call.tenant, group, [token], by="icredit")
+    deleted = call.services.erasure.deletion.of_group(call.tenant, group, [token], by="icredit")
     if deleted.failed:
         raise Busy("the face is in use and was not deleted: try again")
     if deleted.not_exist:
@@ -100,7 +100,7 @@ def _picture(call: Call) -> tuple[bytes, PictureRules]:
         return call.parameters.picture("IMAGE"), PICTURES
     url = call.parameters.required("IMAGE")
     with stage("fetch"):
-        return call.services.pictures_by_url.fetch(url, call.tenant.name), PICTURES_BY_URL
+        return call.services.ports.pictures_by_url.fetch(url, call.tenant.name), PICTURES_BY_URL
 
 
 def _token_to_delete(parameters: Parameters) -> str:
@@ -127,11 +127,11 @@ _GRANULARITIES: Mapping[str, Granularity] = {
 
 def query(call: Call) -> wire.Body:
     """Return a page of the observations that match the filters, newest first."""
-    from chalicelib.services.statistics.observations import PAGE_SIZES  # keeps the other routes' cold starts short
+    from chalicelib.services.statistics.statistics import PAGE_SIZES
 
     parameters = call.parameters
     start, end = _span(parameters)
-    page = call.services.observations.query(
+    page = call.services.statistics.observations.query(
         call.tenant,
         _filter(parameters),
         start,
@@ -170,7 +170,7 @@ def _filter(parameters: Parameters) -> ObservationFilter:
     A token that no face has now is no mistake, because observations outlive faces.
     """
     from chalicelib.core.observations import ObservationFilter
-    from chalicelib.services.faces.faces import is_faceid
+    from chalicelib.services.faces import is_faceid
 
     token = parameters.text("PERSON_TOKEN")
     if token is not None and not is_faceid(token := token.strip()):

@@ -12,10 +12,9 @@ from chalicelib.core.pictures import Box, Estimates, Gender, Pose
 
 if TYPE_CHECKING:
     from chalicelib.core.observations import Observation
-    from chalicelib.services.enrolment.plan import EnrolledFace
-    from chalicelib.services.recognition.identify import Match
-    from chalicelib.services.statistics.amounts import Bucket
-    from chalicelib.services.statistics.observations import ObservationPage
+    from chalicelib.core.recognised import Match
+    from chalicelib.services.enrolment.enrolment import EnrolledFace
+    from chalicelib.services.statistics.statistics import Bucket, ObservationPage
 
 Body = Mapping[str, Any]
 

@@ -33,7 +33,7 @@ def create_collection(call: Call, asked: Members) -> Members:
 
 
 def delete_collection(call: Call, asked: Members) -> Members:
-    call.once(lambda: call.services.group_deletion.delete(call.tenant, asked["CollectionId"], call.request))
+    call.once(lambda: call.services.erasure.of_groups.delete(call.tenant, asked["CollectionId"], call.request))
     return {"StatusCode": 200}
 
 
@@ -92,7 +92,7 @@ def arn(call: Call, name: str) -> str:
 
 def model_version(call: Call) -> str:
     """Return the number of the tenant's embedding model, in the form of Rekognition's versions."""
-    return f"7.{call.services.model_number(call.tenant.model)}"
+    return f"7.{call.services.ports.model_number(call.tenant.model)}"
 
 
 def place(tokens: PageTokens, token: str | None) -> str | None:

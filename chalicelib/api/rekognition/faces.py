@@ -26,8 +26,8 @@ from chalicelib.core.errors import FaceNotFound, StorageUnavailable
 from chalicelib.core.model import Face, Group
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.pictures import Found, Sides
-from chalicelib.services.erasure.faces import MAX_DELETED
-from chalicelib.services.recognition.ranking import Wanted
+from chalicelib.core.recognised import Wanted
+from chalicelib.services.erasure.erasure import MAX_DELETED
 
 _NUMBER = re.compile(r"[1-9][0-9]{0,18}")
 _OF_NUMBER = re.compile(r"00000000-0000-0000-([0-9a-f]{4})-([0-9a-f]{12})")
@@ -39,7 +39,7 @@ def index_faces(call: Call, asked: Members) -> Members:
     picture = picture_of(call, asked["Image"])
     attributes = asked.get("DetectionAttributes", [])
     with judged():
-        indexed = call.services.indexing.index(
+        indexed = call.services.enrolment.indexing.index(
             call.tenant,
             group,
             picture,
@@ -72,7 +72,7 @@ def list_faces(call: Call, asked: Members) -> Members:
         wanted = [one for one in own if wanted is None or one in wanted]
     tokens = PageTokens(f"faces {call.tenant.name} {group.id}")
     behind = place(tokens, asked.get("NextToken"))
-    faces, following = call.services.face_lists.enrolled(call.tenant, group, most, behind, wanted)
+    faces, following = call.services.faces.lists.enrolled(call.tenant, group, most, behind, wanted)
     version = model_version(call)
     answer = {"Faces": [shown(one, version) for one in faces], "FaceModelVersion": version}
     return answer if following is None else {**answer, "NextToken": tokens.token(following)}
@@ -96,7 +96,7 @@ def delete_faces(call: Call, asked: Members) -> Members:
 def search_faces(call: Call, asked: Members) -> Members:
     group, faceid = collection(call, asked["CollectionId"]), taken(asked["FaceId"])
     face = face_of(call, group, faceid)
-    found = call.services.ranking.of_face(
+    found = call.services.recognition.ranking.of_face(
         call.tenant, group, face, least=asked.get("FaceMatchThreshold", MATCH), most=asked.get("MaxFaces", LARGEST_PAGE)
     )
     version = model_version(call)
@@ -115,7 +115,7 @@ def search_faces_by_image(call: Call, asked: Members) -> Members:
     filters = quality_filter != "NONE"
     looked_at = MOST_FACES if filters else 1
     with judged():
-        seen = call.services.looking.seen(
+        seen = call.services.recognition.looking.seen(
             call.tenant, picture, RULES, most=looked_at, embeds=True, poses=filters, live=True
         )
     fit = seen.without(partial(reason_of, quality_filter=quality_filter))
@@ -126,7 +126,7 @@ def search_faces_by_image(call: Call, asked: Members) -> Members:
     found = (
         []
         if largest.spoof
-        else call.services.ranking.of_probe(
+        else call.services.recognition.ranking.of_probe(
             call.tenant, group, Wanted(fit.embeddings[0], largest.quality.total, least, most)
         )
     )
@@ -177,7 +177,7 @@ def _deleted(call: Call, group: Group, faceids: list[str], first: int) -> set[st
     """Delete up to MAX_DELETED faces and return those that were there. Raises StorageUnavailable if some are left."""
     request = call.request and replace(call.request, key=f"{call.request.key}-{first}")
     of_call = replace(call, request=request)
-    of_group = partial(call.services.deletion.of_group, only=lambda face: not face.user)
+    of_group = partial(call.services.erasure.deletion.of_group, only=lambda face: not face.user)
     deleted = of_call.once(lambda: vars(of_group(call.tenant, group.name, faceids, request)))
     if deleted["failed"]:
         raise StorageUnavailable(f"{len(deleted['failed'])} faces are left: send the request again")

@@ -25,7 +25,7 @@ from chalicelib.core import telemetry
 from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.model import Tenant
-from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId
+from chalicelib.services.idempotency import AnsweredAlready, RequestId
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -87,7 +87,7 @@ def answer(provide: Callable[[], Services], request: HttpRequest, view_of: Calla
         headers["Date"] = format_datetime(services.clock.now(), usegmt=True)
         view, call, members = _asked(services, request, sent, operation, view_of(operation))
         what = f"rekognition {operation}"
-        with services.reads.of(Act(what, "access key", kind_of(what), call.tenant.name)):
+        with services.audit.reads.of(Act(what, "access key", kind_of(what), call.tenant.name)):
             answer = view(call, members)
         body = json.dumps(answer, ensure_ascii=False, separators=(",", ":"))
         return Response(body, {**headers, **call.headers})

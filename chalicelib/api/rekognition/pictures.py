@@ -14,7 +14,7 @@ from chalicelib.api.rekognition.operation import Call
 from chalicelib.core.decision import MATCH, MIN_QUALITY
 from chalicelib.core.errors import Unusable
 from chalicelib.core.pictures import Estimates, Found, PictureRules, Sides
-from chalicelib.services.recognition.looking import MOST_BYTES, DescribedFace
+from chalicelib.core.recognised import MOST_BYTES, DescribedFace
 
 Members = dict[str, Any]
 
@@ -40,7 +40,9 @@ def picture_of(call: Call, image: Mapping[str, Any]) -> bytes:
         return sent
     place = image["S3Object"]
     with judged():
-        found = call.services.stored_pictures.read(call.tenant, place["Bucket"], place["Name"], place.get("Version"))
+        found = call.services.recognition.stored_pictures.read(
+            call.tenant, place["Bucket"], place["Name"], place.get("Version")
+        )
     if found is None:
         raise Failure(
             "InvalidS3ObjectException",
@@ -186,7 +188,7 @@ def _smile(estimates: Estimates) -> Members | None:
 def detect_faces(call: Call, asked: Members) -> Members:
     attributes = asked.get("Attributes", [])
     require_one(asked["Image"])
-    picture, looking = picture_of(call, asked["Image"]), call.services.looking
+    picture, looking = picture_of(call, asked["Image"]), call.services.recognition.looking
     with judged():
         seen = looking.seen(call.tenant, picture, RULES, wanted_models(attributes), most=MOST_FACES).described
     return {"FaceDetails": [face_detail(one, seen.width, seen.height, attributes) for one in seen.faces]}
@@ -196,7 +198,7 @@ def compare_faces(call: Call, asked: Members) -> Members:
     names = ("SourceImage", "TargetImage")
     for name in names:
         require_one(asked[name])
-    looked = partial(call.services.looking.seen, rules=RULES, most=MOST_FACES, embeds=True)
+    looked = partial(call.services.recognition.looking.seen, rules=RULES, most=MOST_FACES, embeds=True)
     with judged():
         both = [looked(call.tenant, picture_of(call, asked[name])) for name in names]
     unfit = partial(reason_of, quality_filter=asked.get("QualityFilter", "NONE"))
@@ -205,7 +207,7 @@ def compare_faces(call: Call, asked: Members) -> Members:
         if not seen.described.faces:
             text = f"{BAD_REQUEST}: there is no face in {name} that can be compared"
             raise Failure("InvalidParameterException", text)
-    similar = call.services.verification.similarities(call.tenant, source, target)
+    similar = call.services.recognition.verification.similarities(call.tenant, source, target)
     least = asked.get("SimilarityThreshold", MATCH)
     sides = target.described.width, target.described.height
     compared = [

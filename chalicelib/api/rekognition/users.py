@@ -21,8 +21,8 @@ from chalicelib.api.rekognition.pictures import (
 )
 from chalicelib.core.decision import MATCH
 from chalicelib.core.page_tokens import PageTokens
-from chalicelib.services.recognition.ranking import SimilarUser, Wanted
-from chalicelib.services.users.users import Outcome, Refusal
+from chalicelib.core.recognised import SimilarUser, Wanted
+from chalicelib.services.users import Outcome, Refusal
 
 MOST_USERS = 500
 _LEAST = 75.0
@@ -84,7 +84,7 @@ def search_users(call: Call, asked: Members) -> Members:
     if len(names) != 1:
         which = "not both" if names else "one of them is needed"
         raise Failure("InvalidParameterException", f"{BAD_REQUEST}: a search has UserId or FaceId, {which}")
-    group, ranking = collection(call, asked["CollectionId"]), call.services.ranking
+    group, ranking = collection(call, asked["CollectionId"]), call.services.recognition.ranking
     least, most = asked.get("UserMatchThreshold", MATCH), asked.get("MaxUsers", MOST_USERS)
     if "UserId" in asked:
         one = call.services.users.get(call.tenant, group, asked["UserId"])
@@ -100,7 +100,9 @@ def search_users_by_image(call: Call, asked: Members) -> Members:
     group = collection(call, asked["CollectionId"])
     picture = picture_of(call, asked["Image"])
     with judged():
-        seen = call.services.looking.seen(call.tenant, picture, RULES, most=MOST_FACES, embeds=True, live=True)
+        seen = call.services.recognition.looking.seen(
+            call.tenant, picture, RULES, most=MOST_FACES, embeds=True, live=True
+        )
     described = seen.described
     reasons = [reason_of(face, asked.get("QualityFilter", "NONE")) for face in described.faces]
     details = [face_detail(face, described.width, described.height, []) for face in described.faces]
@@ -113,7 +115,7 @@ def search_users_by_image(call: Call, asked: Members) -> Members:
         if not largest.spoof:
             least, most = asked.get("UserMatchThreshold", MATCH), asked.get("MaxUsers", MOST_USERS)
             like = Wanted(seen.embeddings[fit[0]], largest.quality.total, least, most)
-            found = call.services.ranking.users_of_probe(call.tenant, group, like)
+            found = call.services.recognition.ranking.users_of_probe(call.tenant, group, like)
     answer["UnsearchedFaces"] = [
         {"FaceDetails": details[number], "Reasons": [reason or "FACE_NOT_LARGEST"]}
         for number, reason in enumerate(reasons)

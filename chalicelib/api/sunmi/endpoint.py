@@ -17,7 +17,7 @@ from chalicelib.core import telemetry
 from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.model import Tenant
-from chalicelib.services.commit.idempotency import OK, Answer, AnsweredAlready, RequestId
+from chalicelib.services.idempotency import OK, Answer, AnsweredAlready, RequestId
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -83,7 +83,7 @@ class Endpoint:
         if request_id is None:
             services.requests.read(signed.key)
         what = f"sunmi {self.name}"
-        with services.reads.of(Act(what, "app_id", kind_of(what), caller.name)):
+        with services.audit.reads.of(Act(what, "app_id", kind_of(what), caller.name)):
             answer = self._answered(Call(services, caller, form, request_id, headers))
         return self._envelope(answer)
 

@@ -19,7 +19,7 @@ from chalicelib.api.named import each_once
 from chalicelib.api.sunmi.parameters import PUBLIC, own_name
 from chalicelib.core.errors import InvalidInput, StaleRequest, TenantDisabled, WrongCredentials
 from chalicelib.core.model import Tenant
-from chalicelib.services.commit.idempotency import RequestId
+from chalicelib.services.idempotency import RequestId
 
 if TYPE_CHECKING:
     from chalicelib.services import Services

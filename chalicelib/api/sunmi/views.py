@@ -51,7 +51,7 @@ def add_face(call: Call, parameters: Parameters) -> Body:
 
 
 def update_face(call: Call, parameters: Parameters) -> Body:
-    from chalicelib.services.enrolment.update import FaceChanges  # keeps the other routes' cold starts short
+    from chalicelib.services.enrolment.enrolment import FaceChanges
 
     changes = FaceChanges(
         new_group_name=parameters.text("new_group_name"),
@@ -61,7 +61,7 @@ def update_face(call: Call, parameters: Parameters) -> Body:
         values=parameters.others(),
     )
     group_name, faceid = parameters.required("group_name"), parameters.required("faceid")
-    call.services.face_update.of_face(call.tenant, group_name, faceid, changes, PICTURES, request=call.request)
+    call.services.enrolment.update.of_face(call.tenant, group_name, faceid, changes, PICTURES, request=call.request)
     return {}
 
 
@@ -72,7 +72,7 @@ def delete_face(call: Call, parameters: Parameters) -> Body:
         raise InvalidInput(
             f"num is the length of faceid_list, 1 to 100; it is {number} and the list has {len(faceids)}"
         )
-    return asdict(call.services.deletion.of_group(call.tenant, group_name, faceids, call.request, by="sunmi"))
+    return asdict(call.services.erasure.deletion.of_group(call.tenant, group_name, faceids, call.request, by="sunmi"))
 
 
 def get_face(call: Call, parameters: Parameters) -> Body:
@@ -93,7 +93,7 @@ def get_face_by_arrival(call: Call, parameters: Parameters) -> Body:
 
 
 def get_face_by_picture(call: Call, parameters: Parameters) -> Body:
-    search = call.services.identify.by_picture(call.tenant, parameters.required_file("pic"), PICTURES)
+    search = call.services.recognition.identify.by_picture(call.tenant, parameters.required_file("pic"), PICTURES)
     call.headers.update(search_headers([search.decision]))
     if search.match is None:
         raise FaceNotFound("no enrolled face matches the one in the picture")

@@ -10,7 +10,7 @@ from chalicelib.core.model import STRANGER, Face, Group, Migration, Tenant
 from chalicelib.core.pictures import Gender
 
 if TYPE_CHECKING:
-    from chalicelib.services.faces.faces import FacePage
+    from chalicelib.services.faces import FacePage
 
 Data = Mapping[str, Any]
 

@@ -17,7 +17,7 @@ from chalicelib.core.pictures import MAX_PICTURE_BYTES
 from chalicelib.core.values import time_text
 
 if TYPE_CHECKING:
-    from chalicelib.services.account import usage
+    from chalicelib.services import account as usage
 
 
 from typing import Any
@@ -249,7 +249,7 @@ class SigningKey(Answer):
 
 def get_settings(call: Call) -> Settings:
     """Read the tenant's settings."""
-    tenant, migration = call.services.own_settings.get(call.tenant)
+    tenant, migration = call.services.account.settings.get(call.tenant)
     groups = call.services.groups.all(tenant) if tenant.no_pictures_of else []
     return _settings(tenant, migration, [one.name for one in groups if one.id in tenant.no_pictures_of])
 
@@ -265,13 +265,13 @@ def change_settings(call: Call, body: SettingsChanges) -> Settings:
     if "no_pictures_of" in changes:
         named = call.services.groups.named
         changes["no_pictures_of"] = frozenset(named(call.tenant, name).id for name in changes["no_pictures_of"])
-    call.services.own_settings.change(call.tenant, changes, call.request)
+    call.services.account.settings.change(call.tenant, changes, call.request)
     return get_settings(call)
 
 
 def get_usage(call: Call) -> Usage:
     """Read what the tenant has and used, and the most that it may."""
-    return _usage(call.tenant, call.services.usage.of(call.tenant))
+    return _usage(call.tenant, call.services.account.usage.of(call.tenant))
 
 
 def get_signing_key(call: Call) -> SigningKey:
@@ -281,7 +281,7 @@ def get_signing_key(call: Call) -> SigningKey:
     """
     from chalicelib.core.signing import renewal_of  # not at the other routes' cold starts
 
-    keys = call.services.signing.public_keys(call.tenant.name)
+    keys = call.services.audit.signing.public_keys(call.tenant.name)
     earlier = [
         EarlierKey(**_public(one.old), since=one.since, until=one.until, signed_next=one.is_vouched)
         for one in map(renewal_of, keys.renewals)
@@ -311,9 +311,9 @@ def _usage(tenant: Tenant, used: usage.Usage) -> Usage:
 
 
 def _limits(tenant: Tenant) -> Limits:
-    from chalicelib.services.captures.cameras import MAX_CAMERAS  # not at the other routes' cold starts
-    from chalicelib.services.tenants.key_ring import MAX_KEYS
-    from chalicelib.services.webhooks.hooks import MAX_HOOKS
+    from chalicelib.services.access.access import MAX_KEYS
+    from chalicelib.services.cameras import MAX_CAMERAS  # not at the other routes' cold starts
+    from chalicelib.services.webhooks import MAX_HOOKS
 
     return Limits.made_of(
         tenant,
@@ -353,8 +353,7 @@ class Notice(Answer):
 
 def get_notice(call: Call, query: NoticeWanted) -> Notice:
     """Write the notice to post where the cameras look, with the tenant's own name, contact, purposes and retention."""
-    from chalicelib.services.account.notice import notice  # not at the other routes' cold starts
-    from chalicelib.services.account.notice_words import Language
+    from chalicelib.services.account import Language, notice
 
     tenant = call.services.tenants.named(call.tenant.name)
     made = notice(tenant, Language(query.language), call.services.settings.capture_days)
@@ -390,9 +389,9 @@ def get_retention(call: Call) -> Retention:
 
     Faces under legal hold, and what shows them, are not counted.
     """
-    planned = call.services.retention.plan(call.tenant)
+    planned = call.services.erasure.retention.plan(call.tenant)
     kinds = [Kept.made_of(one, within_7_days=one.soon) for one in planned]
-    return Retention(kinds=kinds, held=len(call.services.holds.all(call.tenant.name)))
+    return Retention(kinds=kinds, held=len(call.services.faces.holds.all(call.tenant.name)))
 
 
 Name = Annotated[str, Meta(max_length=200)]
@@ -438,11 +437,11 @@ class EntriesPage(Answer):
 
 def list_entries(call: Call, query: EntriesWanted) -> EntriesPage:
     """List the audit's entries, newest first. A page may be short, or empty, and still have a `next_token`."""
-    from chalicelib.services.audit.reading import Wanted  # not at the other routes' cold starts
+    from chalicelib.services.audit.audit import Wanted
 
     first, last = (None if one is None else milliseconds(one) for one in (query.since, query.until))
     wanted = Wanted(first, last, query.face, query.what, query.by)
-    page = call.services.audit_reading.page(call.tenant.name, wanted, query.limit, query.token)
+    page = call.services.audit.reading.page(call.tenant.name, wanted, query.limit, query.token)
     return EntriesPage(entries=[_entry(hour, dict(entry)) for hour, entry in page.rows], next_token=page.next_token)
 
 

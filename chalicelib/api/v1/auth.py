@@ -106,7 +106,7 @@ def caller(request: HttpRequest, services: Services) -> Caller:
     if found.tenant.disabled:
         raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
     if found.key is not None:
-        services.keys.used(found.tenant, found.key)
+        services.access.keys.used(found.tenant, found.key)
     return found
 
 
@@ -115,7 +115,7 @@ def _of_bearer(header: str, services: Services) -> Caller:
     key = key.strip()
     if scheme.lower() != _SCHEME or not key:
         raise _without_key()
-    if named := services.keys.by_api_key(key):
+    if named := services.access.keys.by_api_key(key):
         return Caller(named[0], key=named[1])
     if of_camera := services.cameras.by_api_key(key):
         return Caller(of_camera[0], camera=of_camera[1])
@@ -123,7 +123,7 @@ def _of_bearer(header: str, services: Services) -> Caller:
 
 
 def _of_session(token: str, services: Services) -> Caller:
-    session = services.sessions.find(token)
+    session = services.access.sessions.find(token)
     if session is None:
         raise WrongCredentials("this session is over: sign in again")
     return Caller(session.tenant, key=session.key, session=session)

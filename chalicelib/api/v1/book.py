@@ -40,8 +40,8 @@ from chalicelib.core.pictures import Gender
 from chalicelib.core.values import milliseconds, moment, plain_cell, time_text
 
 if TYPE_CHECKING:
-    from chalicelib.services.sightings import timeline
-    from chalicelib.services.statistics.amounts import SplitBucket
+    from chalicelib.services.sightings import sightings
+    from chalicelib.services.statistics.statistics import SplitBucket
 
 TOTAL = "total"
 _CSV = "text/csv; charset=utf-8"
@@ -229,7 +229,7 @@ def list_observations(call: Call, query: ObservationsWanted) -> ObservationsPage
     Enrolments and searches are no visits: `kind` says what an observation is.
     """
     span, wanted = _span(call, query.from_, query.to, moment(0)), _filter(call, query, query.kind)
-    page = call.services.observations.page(call.tenant, wanted, span, query.limit, query.token)
+    page = call.services.statistics.observations.page(call.tenant, wanted, span, query.limit, query.token)
     faces = call.services.faces.by_id(call.tenant, {one.faceid for one in page.observations})
     return ObservationsPage(
         observations=[_observation(call, one, faces.get(one.faceid)) for one in page.observations],
@@ -244,7 +244,7 @@ def list_arrivals(call: Call, query: ArrivalsWanted) -> ArrivalsPage:
     may have fewer than `limit`, even none, and not be the last: go on until `next_token` is null.
     """
     span, wanted = _span(call, query.from_, query.to), _filter(call, query, None)
-    page = call.services.arrivals.page(call.tenant, wanted, span, query.limit, query.token)
+    page = call.services.sightings.arrivals.page(call.tenant, wanted, span, query.limit, query.token)
     return ArrivalsPage(
         arrivals=[_arrival(call, one) for one in page.rows],
         time_zone=call.tenant.time_zone,
@@ -259,7 +259,7 @@ def get_statistics(call: Call, query: StatisticsWanted) -> Statistics | endpoint
     amounts. With `format=csv` a line for each amount; a value that a spreadsheet would take for a formula begins
     with an apostrophe.
     """
-    from chalicelib.services.statistics.amounts import Question  # not at the other routes' cold starts
+    from chalicelib.services.statistics.statistics import Question  # not at the other routes' cold starts
 
     off = call.tenant.attributes_off
     if query.split is not None and query.split.value in off:
@@ -337,7 +337,7 @@ def _observation(call: Call, one: observations.Observation, face: Face | None) -
     )
 
 
-def _arrival(call: Call, one: timeline.FaceArrival) -> FaceArrival:
+def _arrival(call: Call, one: sightings.FaceArrival) -> FaceArrival:
     first = one.first
     return FaceArrival(
         face=first.faceid,

@@ -176,7 +176,7 @@ def add_camera(call: Call, body: NewCamera) -> CameraMade:
     Without an `id` the camera gets its name as its id, or what of the name is legal as one. Names and ids are one
     realm: a camera's name is no other camera's name or id.
     """
-    from chalicelib.services.captures import camera_settings as bounds  # not at the other routes' cold starts
+    from chalicelib.services import cameras as bounds  # not at the other routes' cold starts
 
     settings = _settings(body)
     del settings["id"], settings["name"]
@@ -317,7 +317,7 @@ def _members(camera: captures.Camera, group_names: Mapping[str, str], now: datet
 
 
 def _state(camera: captures.Camera, now: datetime) -> Literal["ok", "failing", "silent", "disabled", "never_seen"]:
-    from chalicelib.services.captures.cameras import is_silent  # not at the other routes' cold starts
+    from chalicelib.services.cameras import is_silent  # not at the other routes' cold starts
 
     if not camera.enabled:
         return "disabled"

@@ -220,13 +220,13 @@ def take_capture(call: Call, body: CaptureTaken) -> Capture:
     The same picture of the same camera and `captured_at` is one capture, however often and in whatever way it is sent.
     Without `captured_at`, a repeat is another capture, unless it has the same `Idempotency-Key`.
     """
-    from chalicelib.services.captures.one_step import Shot, type_of  # not at the other routes' cold starts
+    from chalicelib.services.captures.captures import Shot, type_of  # not at the other routes' cold starts
 
     camera = _camera(call, body.camera)
     if camera is None:
         raise errors.InvalidInput("camera is missing: say whose capture this is")
     shot = Shot(camera, body.picture, type_of(body.picture), body.captured_at, body.track or "")
-    return _one(call, call.services.one_step.take(call.tenant, shot, call.request))
+    return _one(call, call.services.captures.one_step.take(call.tenant, shot, call.request))
 
 
 def list_captures(call: Call, query: CapturesWanted) -> CapturesPage:
@@ -236,7 +236,7 @@ def list_captures(call: Call, query: CapturesWanted) -> CapturesPage:
     A page reads a thousand captures at most, also those that do not pass the filters, and offered ones that never came.
     So it may have fewer than `limit`, even none, and not be the last: go on until `next_token` is null.
     """
-    from chalicelib.services.captures.pages import CaptureFilter  # not at the other routes' cold starts
+    from chalicelib.services.captures.captures import CaptureFilter  # not at the other routes' cold starts
 
     camera = _camera(call, query.camera)
     only = CaptureFilter(query.since, query.until, None if query.state is None else CaptureState(query.state))
@@ -256,7 +256,7 @@ def redrive_capture(call: Call, body: CaptureWanted) -> Capture:
     One that is not parked stays as it is.
     """
     camera, id_ = _of_camera(call, body), call.path["id"]
-    call.services.redrive.redrive(call.tenant, [call.services.captures.get(call.tenant, camera, id_)])
+    call.services.captures.redrive.redrive(call.tenant, [call.services.captures.get(call.tenant, camera, id_)])
     return _one(call, call.services.captures.get(call.tenant, camera, id_))
 
 
@@ -282,7 +282,7 @@ def get_crop(call: Call, query: CaptureWanted) -> Redirect:
     camera, number = _of_camera(call, query), call.path["n"]
     if not _NUMBER.fullmatch(number):
         raise errors.InvalidInput(f"n is a whole number from 0 on, not {number[:40]!r}")
-    url = call.services.crops.url(call.tenant, camera, call.path["id"], int(number))
+    url = call.services.captures.crops.url(call.tenant, camera, call.path["id"], int(number))
     return Redirect(shown_capture(call, camera, call.path["id"], url) or "")
 
 
@@ -355,7 +355,7 @@ def crop_url(call: Call, camera: str, sighting: str) -> str | None:
 
 
 def _url(call: Call, capture: captures.Capture, key: str) -> str | None:
-    return shown_capture(call, capture.camera_id, capture.id, call.services.uploads.signed_get(key))
+    return shown_capture(call, capture.camera_id, capture.id, call.services.ports.storage.uploads.signed_get(key))
 
 
 def sighting_of(
@@ -428,13 +428,13 @@ def list_reviews(call: Call, query: ReviewsWanted) -> ReviewsPage:
     another group, when its sighting is rejected, and when the picture is not kept any more. A page may have fewer than
     `limit` and not be the last: go on until `next_token` is null.
     """
-    found = call.services.reviews.page(call.tenant, query.kind, query.limit, query.token)
+    found = call.services.sightings.reviews.page(call.tenant, query.kind, query.limit, query.token)
     return ReviewsPage(reviews=[_review(call, one) for one in found.rows], next_token=found.next_token)
 
 
 def finish_review(call: Call) -> None:
     """Say that nobody needs to look at this any more. Nothing else is changed."""
-    call.services.reviews.done(call.tenant, call.path["id"], call.request)
+    call.services.sightings.reviews.done(call.tenant, call.path["id"], call.request)
 
 
 def _review(call: Call, review: reviews.Review) -> Review:

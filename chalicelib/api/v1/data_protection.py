@@ -127,7 +127,7 @@ class Holds(Answer):
 
 def list_holds(call: Call) -> Holds:
     """List the faces under legal hold, by their ids. It reads these only, however many faces there are."""
-    return Holds(holds=[_hold(*one) for one in call.services.holds.all(call.tenant.name)], next_token=None)
+    return Holds(holds=[_hold(*one) for one in call.services.faces.holds.all(call.tenant.name)], next_token=None)
 
 
 def get_hold(call: Call) -> Hold:
@@ -143,7 +143,7 @@ def change_hold(call: Call, body: HoldChange) -> Hold:
     leaves the face and its observations, and the captures that show it. A face that it is merged into is held as well,
     and if that merge is undone, both are. Of a held face only the reason changes. 409 TooMany if 1,000 are held.
     """
-    holds, faceid = call.services.holds, call.path["id"]
+    holds, faceid = call.services.faces.holds, call.path["id"]
     if body.held:
         holds.set(call.tenant, faceid, body.reason, call.request)
     else:
@@ -228,7 +228,7 @@ class ErasuresPage(Answer):
 
 def list_erasures(call: Call, query: ErasuresWanted) -> ErasuresPage:
     """List the erasures, newest first, with their receipts."""
-    found = call.services.erasures.page(call.tenant.name, query.limit, query.token)
+    found = call.services.erasure.records.page(call.tenant.name, query.limit, query.token)
     return ErasuresPage(erasures=[erasure_of(one) for one in found.rows], next_token=found.next_token)
 
 
@@ -238,7 +238,7 @@ def get_erasure(call: Call) -> Erasure:
     The face is gone before the erasure is answered at all. The rest takes minutes: requests that were under way end
     first, and a service that was stopped goes on within the hour.
     """
-    return erasure_of(call.services.erasures.get(call.tenant.name, call.path["id"]))
+    return erasure_of(call.services.erasure.records.get(call.tenant.name, call.path["id"]))
 
 
 def erasure_of(erasure: erasures.Erasure) -> Erasure:

@@ -29,7 +29,7 @@ from chalicelib.core.values import milliseconds
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
-    from chalicelib.services.commit.idempotency import RequestId
+    from chalicelib.services.idempotency import RequestId
 
 
 import json
@@ -42,8 +42,8 @@ from typing import NoReturn
 from msgspec import to_builtins
 
 from chalicelib.core.errors import Changed, InvalidInput, SecretNotKept
-from chalicelib.services.commit.idempotency import OK, AnsweredAlready, RequestId, Requests
-from chalicelib.services.commit.idempotency import Answer as Stored
+from chalicelib.services.idempotency import OK, AnsweredAlready, RequestId, Requests
+from chalicelib.services.idempotency import Answer as Stored
 
 Provide = Callable[[], "Services"]
 
@@ -218,14 +218,14 @@ class Operation(Struct, frozen=True, dict=True):
         who = caller(request, services)
         telemetry.of_tenant(who.tenant.name)
         who.require_role(self.role, of_cameras=self.of_cameras)
-        limit = services.rates.searches if self.searches else services.rates.requests
+        limit = services.access.rates.searches if self.searches else services.access.rates.requests
         headers = dict(limit.take(f"{who.tenant.name}#{who.id}"))
         id_ = request_id(request, who.id, self.most_bytes)
         call = Call(services, who, request.parameters, _origin(request), headers, http=request, request=id_)
         do = partial(self.view, call, **self._sent(request))
         again = None if self.again is None else partial(self.again, call)
         keeps = id_ is not None and not self.only_looks
-        with services.reads.of(self._act(who, request)):
+        with services.audit.reads.of(self._act(who, request)):
             answer = answered(services.requests, who.tenant.name, id_, do, again=again) if keeps else do()
         return _response(answer, self.status, call.headers)
 

@@ -45,14 +45,14 @@ from chalicelib.core.pictures import Gender
 from chalicelib.core.values import moment, time_text
 
 if TYPE_CHECKING:
-    from chalicelib.services.sightings import rejection
-    from chalicelib.services.sightings.timeline import TimelineSighting
+    from chalicelib.services.sightings import sightings
+    from chalicelib.services.sightings.sightings import TimelineSighting
 
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from chalicelib.services.erasure.faces import Deleted
+    from chalicelib.services.erasure.erasure import Deleted
 
 
 FaceId = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
@@ -246,10 +246,10 @@ def list_faces(call: Call, query: FacesWanted) -> FacesPage:
             faces=faces_of(call, call.services.faces.by_id(call.tenant, query.ids).values()), next_token=None
         )
     if query.name is not None:
-        named = call.services.names.page(call.tenant, query.name, query.limit, query.token)
+        named = call.services.faces.names.page(call.tenant, query.name, query.limit, query.token)
         return FacesPage(faces=faces_of(call, named.rows), next_token=named.next_token)
     order = query.order or FaceOrder.ENROLLED
-    page = call.services.face_lists.page(
+    page = call.services.faces.lists.page(
         call.tenant, query.group, order, query.limit, query.token, descending=query.desc
     )
     return FacesPage(faces=faces_of(call, page.rows), next_token=page.next_token)
@@ -257,7 +257,7 @@ def list_faces(call: Call, query: FacesWanted) -> FacesPage:
 
 def list_face_ids(call: Call, query: FaceIdsWanted) -> FaceIds:
     """List the ids of all faces of a group, or of all groups, in one answer. 409 TooMany if there are over 100,000."""
-    found = call.services.face_lists.ids(call.tenant, query.group, query.order, descending=query.desc)
+    found = call.services.faces.lists.ids(call.tenant, query.group, query.order, descending=query.desc)
     return FaceIds(ids=found.ids, seq=found.seq)
 
 
@@ -298,12 +298,12 @@ def enrol_face(call: Call, body: NewFace) -> EnrolledFace:
 
 def _enrolled_before(call: Call, body: Mapping[str, Any]) -> EnrolledFace:
     face = call.services.faces.get(call.tenant, body["faceid"])
-    return _enrolled(call, call.services.absorbing.strangers(call.tenant, face))
+    return _enrolled(call, call.services.enrolment.absorbing.strangers(call.tenant, face))
 
 
 def _enrolled(call: Call, face: model.Face) -> EnrolledFace:
     return EnrolledFace(
-        **structs.asdict(face_of(call, face)), absorbed=call.services.absorbing.absorbed(call.tenant, face)
+        **structs.asdict(face_of(call, face)), absorbed=call.services.enrolment.absorbing.absorbed(call.tenant, face)
     )
 
 
@@ -319,10 +319,10 @@ def change_face(call: Call, body: FaceChanges) -> Face:
     are dropped. With `revision`, 409 Changed if another caller has changed the face since it was read; `present` is the
     face as it is now. That somebody walked in is no change.
     """
-    from chalicelib.services.enrolment import update  # not at the other routes' cold starts
+    from chalicelib.services.enrolment import enrolment  # not at the other routes' cold starts
 
     changes = sent(body)
-    taken_back = {name for name in (update.AGE, update.GENDER) if name in changes and changes[name] is None}
+    taken_back = {name for name in (enrolment.AGE, enrolment.GENDER) if name in changes and changes[name] is None}
     revision = changes.pop("revision", None)
     fields: dict[str, Any] = {
         **{name: changes[name] for name in ("name", "note", "age", "gender") if name in changes},
@@ -332,8 +332,8 @@ def change_face(call: Call, body: FaceChanges) -> Face:
         "taken_back": frozenset(taken_back),
     }
     with describing_present(partial(face_of, call)):
-        face = call.services.face_update.of_id(
-            call.tenant, call.path["id"], update.FaceChanges(**fields), revision=revision, request=call.request
+        face = call.services.enrolment.update.of_id(
+            call.tenant, call.path["id"], enrolment.FaceChanges(**fields), revision=revision, request=call.request
         )
     return face_of(call, face)
 
@@ -349,7 +349,7 @@ def delete_face(call: Call, query: FaceDeletion) -> Erasure | None:
     erasure, which takes some minutes: `GET /v1/erasures/{id}` says how far it is, and has the receipt at its end. It
     erases what a face has left, too, that was deleted without it.
     """
-    faceid, deletion, by = call.path["id"], call.services.deletion, call.caller.id
+    faceid, deletion, by = call.path["id"], call.services.erasure.deletion, call.caller.id
     if query.erase and not call.services.faces.by_id(call.tenant, [faceid]):
         deleted = deletion.of_gone(call.tenant, faceid, call.request, by=by)
     else:
@@ -365,7 +365,7 @@ def _deleted_before(call: Call, body: Mapping[str, Any]) -> Erasure | None:
 
 
 def _erasure(call: Call, ids: Sequence[str]) -> Erasure | None:
-    return erasure_of(call.services.erasures.get(call.tenant.name, ids[0])) if ids else None
+    return erasure_of(call.services.erasure.records.get(call.tenant.name, ids[0])) if ids else None
 
 
 def list_sightings(call: Call, query: SightingsWanted) -> SightingsPage:
@@ -399,7 +399,7 @@ def reject_sighting(call: Call, body: NotThisFace) -> Rejected:
     With `other`, it is that face instead: it absorbs the stranger who is made of the sighting, which is a merge and can
     be undone. A sighting that matches a third face, or nobody, stays what `sighting` says.
     """
-    done = call.services.rejection.reject(
+    done = call.services.sightings.rejection.reject(
         call.tenant, call.path["id"], call.path["sighting"], call.request, other=body.other
     )
     return _rejected(call, done)
@@ -408,13 +408,13 @@ def reject_sighting(call: Call, body: NotThisFace) -> Rejected:
 def _rejected_before(call: Call, body: Mapping[str, Any]) -> Rejected:
     return _rejected(
         call,
-        call.services.rejection.again(
+        call.services.sightings.rejection.again(
             call.tenant, call.path["id"], call.path["sighting"], body["camera"], body.get("other")
         ),
     )
 
 
-def _rejected(call: Call, rejected: rejection.Rejected) -> Rejected:
+def _rejected(call: Call, rejected: sightings.Rejected) -> Rejected:
     seen = rejected.sighting
     sighting = sighting_of(call, rejected.capture, seen, names_of(call, [seen]))
     return Rejected(sighting=sighting, face=face_of(call, rejected.face))
@@ -517,22 +517,22 @@ def change_faces(call: Call, body: FaceSelection) -> FacesChanged:
     if (body.group is not UNSET) + (body.labels is not UNSET) + body.delete != 1:
         raise errors.InvalidInput("send one of group, labels and delete (true): one kind of change at a time")
     if body.delete:
-        return _deleted(call.services.deletion.of_faces(call.tenant, body.ids, call.request, by=call.caller.id))
-    from chalicelib.services.enrolment.update import FaceChanges  # not at the other routes' cold starts
+        return _deleted(call.services.erasure.deletion.of_faces(call.tenant, body.ids, call.request, by=call.caller.id))
+    from chalicelib.services.enrolment.enrolment import FaceChanges
 
     if isinstance(body.group, str):
         call.services.groups.named(call.tenant, body.group)
         changes = FaceChanges(new_group_name=body.group)
     else:
         changes = FaceChanges(labels={} if isinstance(body.labels, UnsetType) else sent(body.labels))
-    changed = call.services.many_faces.change(call.tenant, body.ids, changes, call.request)
+    changed = call.services.enrolment.many.change(call.tenant, body.ids, changes, call.request)
     return FacesChanged.made_of(changed, failed=[FailedFace.made_of(one) for one in changed.failed])
 
 
 def _changed_before(_call: Call, body: Mapping[str, Any]) -> FacesChanged:
     if "done" in body:
         return FacesChanged(done=body["done"], failed=[FailedFace(**one) for one in body["failed"]])
-    from chalicelib.services.erasure.faces import Deleted
+    from chalicelib.services.erasure.erasure import Deleted
 
     return _deleted(Deleted(**body))
 

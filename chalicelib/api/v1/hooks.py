@@ -167,13 +167,13 @@ def add_hook(call: Call, body: NewHook) -> HookMade:
 
     What is sent to it, and how to check the signature, stands in docs/webhooks.md.
     """
-    hook, secret = call.services.hooks.add(call.tenant.name, **_settings(body), request=call.request)
+    hook, secret = call.services.webhooks.hooks.add(call.tenant.name, **_settings(body), request=call.request)
     return HookMade.made_of(hook, **_members(hook), secret=secret)
 
 
 def _added_before(call: Call, body: Mapping[str, Any]) -> HookMade:
     """Answer a repeat: a mailbox has no secret that would be lost."""
-    hook = call.services.hooks.get(call.tenant.name, body["id"])
+    hook = call.services.webhooks.hooks.get(call.tenant.name, body["id"])
     if not hook.is_mailbox:
         secret_not_kept("hook", "ask for another secret")(call, body)
     return HookMade.made_of(hook, **_members(hook), secret=None)
@@ -181,12 +181,12 @@ def _added_before(call: Call, body: Mapping[str, Any]) -> HookMade:
 
 def list_hooks(call: Call) -> Hooks:
     """List all hooks, by age."""
-    return Hooks(hooks=[_hook(one) for one in call.services.hooks.all(call.tenant.name)])
+    return Hooks(hooks=[_hook(one) for one in call.services.webhooks.hooks.all(call.tenant.name)])
 
 
 def get_hook(call: Call) -> Hook:
     """Read one hook."""
-    return _hook(call.services.hooks.get(call.tenant.name, call.path["id"]))
+    return _hook(call.services.webhooks.hooks.get(call.tenant.name, call.path["id"]))
 
 
 def change_hook(call: Call, body: HookChanges) -> Hook:
@@ -194,23 +194,23 @@ def change_hook(call: Call, body: HookChanges) -> Hook:
 
     A hook that was failing is tried again at once.
     """
-    return _hook(call.services.hooks.change(call.tenant.name, call.path["id"], _settings(body), call.request))
+    return _hook(call.services.webhooks.hooks.change(call.tenant.name, call.path["id"], _settings(body), call.request))
 
 
 def delete_hook(call: Call) -> None:
     """Forget a hook with all that waits for it."""
-    call.services.hooks.delete(call.tenant.name, call.path["id"], call.request)
+    call.services.webhooks.hooks.delete(call.tenant.name, call.path["id"], call.request)
 
 
 def renew_hook_secret(call: Call) -> HookSecretMade:
     """Make another secret; the old one signs nothing any more."""
     id_ = call.path["id"]
-    return HookSecretMade(id=id_, secret=call.services.hooks.new_secret(call.tenant.name, id_, call.request))
+    return HookSecretMade(id=id_, secret=call.services.webhooks.hooks.new_secret(call.tenant.name, id_, call.request))
 
 
 def list_deliveries(call: Call, query: DeliveriesWanted) -> DeliveriesPage:
     """List what could not be delivered, or is still to be; what was delivered is gone."""
-    page = call.services.deliveries.page(
+    page = call.services.webhooks.deliveries.page(
         call.tenant.name,
         call.path["id"],
         parked=query.state == "parked",
@@ -225,7 +225,7 @@ def redeliver(call: Call) -> Redelivered:
 
     Up to 500 in a call; call again until it answers 0.
     """
-    return Redelivered(redelivered=call.services.deliveries.redeliver(call.tenant.name, call.path["id"]))
+    return Redelivered(redelivered=call.services.webhooks.deliveries.redeliver(call.tenant.name, call.path["id"]))
 
 
 def acknowledge(call: Call, body: EventIds) -> Acknowledged:
@@ -233,7 +233,7 @@ def acknowledge(call: Call, body: EventIds) -> Acknowledged:
 
     Those that are not in it, or not any more, are passed over, so a call may be repeated.
     """
-    call.services.deliveries.acknowledge(call.tenant.name, call.path["id"], body.ids)
+    call.services.webhooks.deliveries.acknowledge(call.tenant.name, call.path["id"], body.ids)
     return Acknowledged(acknowledged=len(set(body.ids)))
 
 
@@ -242,7 +242,7 @@ def test_hook(call: Call) -> TestSent:
 
     It is sent like any other event: look at the deliveries that are pending to see whether it arrived.
     """
-    return _tested(call, call.services.deliveries.test(call.tenant.name, call.path["id"], call.request))
+    return _tested(call, call.services.webhooks.deliveries.test(call.tenant.name, call.path["id"], call.request))
 
 
 def _tested_before(call: Call, body: Mapping[str, Any]) -> TestSent:

@@ -66,7 +66,7 @@ class KeyRenewed(Answer):
 
 def add_key(call: Call, body: NewKey) -> KeyMade:
     """Make a key, so that each person and each program has its own; its secret is shown nowhere else."""
-    key, secret = call.services.keys.add(
+    key, secret = call.services.access.keys.add(
         call.tenant,
         body.name,
         Role(body.role),
@@ -79,7 +79,7 @@ def add_key(call: Call, body: NewKey) -> KeyMade:
 
 def list_keys(call: Call) -> Keys:
     """List all keys: the tenant's first one, then the others by age."""
-    return Keys(keys=[Key.made_of(key) for key in call.services.keys.all(call.tenant)])
+    return Keys(keys=[Key.made_of(key) for key in call.services.access.keys.all(call.tenant)])
 
 
 def change_key(call: Call, body: KeyChanges) -> Key:
@@ -90,22 +90,22 @@ def change_key(call: Call, body: KeyChanges) -> Key:
     changes: dict[str, Any] = sent(body)
     if "role" in changes:
         changes["role"] = Role(changes["role"])
-    return Key.made_of(call.services.keys.change(call.tenant, call.path["id"], changes, call.request))
+    return Key.made_of(call.services.access.keys.change(call.tenant, call.path["id"], changes, call.request))
 
 
 def delete_key(call: Call) -> None:
     """Delete a key; it and the sessions that it began stop at once."""
-    call.services.keys.delete(call.tenant, call.path["id"], call.request)
+    call.services.access.keys.delete(call.tenant, call.path["id"], call.request)
 
 
 def renew_key(call: Call) -> KeyRenewed:
     """Make another secret; the old one and the sessions that it began stop at once."""
     id_ = call.path["id"]
-    return KeyRenewed(id=id_, api_key=call.services.keys.renew(call.tenant, id_, call.request))
+    return KeyRenewed(id=id_, api_key=call.services.access.keys.renew(call.tenant, id_, call.request))
 
 
 def _changed_before(call: Call, _body: Mapping[str, Any]) -> Key:
-    return Key.made_of(call.services.keys.get(call.tenant, call.path["id"]))
+    return Key.made_of(call.services.access.keys.get(call.tenant, call.path["id"]))
 
 
 OPERATIONS = (

@@ -16,9 +16,8 @@ from chalicelib.core.access import Role
 from chalicelib.core.errors import FaceNotFound, GroupNotFound, InvalidInput, Unusable
 
 if TYPE_CHECKING:
-    from chalicelib.core import pictures
-    from chalicelib.services.recognition import looking
-    from chalicelib.services.recognition.verification import Comparison
+    from chalicelib.core import pictures, recognised
+    from chalicelib.core.recognised import Comparison
 
 Quality = Annotated[float, Meta(ge=0, le=100, description="0 to 100: how fit the picture is for recognition.")]
 Flaw = Annotated[
@@ -141,7 +140,7 @@ def identify(call: Call, body: PictureToIdentify) -> IdentifiedPicture:
     A face that is too poor to be compared, or is refused as a picture of a face, has no candidates, and `reason` says
     why. JPEG, PNG, BMP, WebP and HEIC are read, up to 8192 pixels a side (422 Unusable).
     """
-    found = call.services.looking.identify(
+    found = call.services.recognition.looking.identify(
         call.tenant,
         body.picture,
         PICTURES,
@@ -161,7 +160,7 @@ def verify(call: Call, body: PicturesToVerify) -> Verified:
     """
     if (body.face is None) == (body.other is None):
         raise InvalidInput("send either face, the id of an enrolled face, or other, another picture")
-    use = call.services.verification
+    use = call.services.recognition.verification
     if body.face is not None:
         return _verified(use.with_face(call.tenant, body.picture, PICTURES, body.face))
     return _verified(use.with_picture(call.tenant, body.picture, body.other or b"", PICTURES))
@@ -169,7 +168,7 @@ def verify(call: Call, body: PicturesToVerify) -> Verified:
 
 def detect(call: Call, body: PictureToDetect) -> DetectedPicture:
     """Find the faces of a picture, and say how good each is and what it shows. Nobody is looked for."""
-    found = call.services.looking.detect(call.tenant, body.picture, PICTURES)
+    found = call.services.recognition.looking.detect(call.tenant, body.picture, PICTURES)
     return DetectedPicture.made_of(found, faces=[_detected(face) for face in found.faces])
 
 
@@ -178,7 +177,7 @@ def list_similar(call: Call, query: SimilarWanted) -> SimilarFaces:
 
     Those that match look like one person, and may be merged. Nothing is recorded.
     """
-    found = call.services.looking.similar(call.tenant, call.path["id"], query.limit)
+    found = call.services.recognition.looking.similar(call.tenant, call.path["id"], query.limit)
     return SimilarFaces.made_of(found, faces=_candidates(call, found.faces))
 
 
@@ -190,7 +189,7 @@ OPERATIONS = (
 )
 
 
-def _identified(call: Call, face: looking.IdentifiedFace) -> IdentifiedFace:
+def _identified(call: Call, face: recognised.IdentifiedFace) -> IdentifiedFace:
     probe = face.probe
     return IdentifiedFace.made_of(
         face.decision,
@@ -203,7 +202,7 @@ def _identified(call: Call, face: looking.IdentifiedFace) -> IdentifiedFace:
     )
 
 
-def _candidates(call: Call, rated: Sequence[looking.RatedFace]) -> list[Candidate]:
+def _candidates(call: Call, rated: Sequence[recognised.RatedFace]) -> list[Candidate]:
     described = faces_of(call, [one.face for one in rated])
     pairs = zip(rated, described, strict=True)
     return [Candidate(face=face, score=one.score, match=one.match) for one, face in pairs]
@@ -220,7 +219,7 @@ def _verified(found: Comparison) -> Verified:
     )
 
 
-def _detected(face: looking.DescribedFace) -> DetectedFace:
+def _detected(face: recognised.DescribedFace) -> DetectedFace:
     return DetectedFace(
         box=Box.of(face.detected.box),
         landmarks=[Point(x=x, y=y) for x, y in face.detected.landmarks],

@@ -23,7 +23,7 @@ from chalicelib.core.access import Role
 from chalicelib.core.errors import Conflict, DuplicateNotFound, FaceNotFound, GroupFull, MergeNotFound, TenantFull
 from chalicelib.core.merges import MergeState
 from chalicelib.core.values import time_text
-from chalicelib.services.merges.duplicates import Suggestion
+from chalicelib.services.merges.merges import Suggestion
 
 State = Annotated[
     MergeState,
@@ -78,12 +78,12 @@ def merge_faces(call: Call, body: Absorbed) -> Merged:
     Many observations take a while to move: then `state` is `moving`, the same call goes on, and so does the sweep;
     until then a count of persons may count both. The same call again answers with the same merge.
     """
-    return _merged(call, call.services.merging.merge(call.tenant, call.path["id"], body.other, call.request))
+    return _merged(call, call.services.merges.merging.merge(call.tenant, call.path["id"], body.other, call.request))
 
 
 def list_merges(call: Call, query: MergesWanted) -> MergesPage:
     """List the merges of the last 30 days, by the face that absorbed the other, oldest first."""
-    found = call.services.merges.page(call.tenant, query.limit, query.token, query.face)
+    found = call.services.merges.records.page(call.tenant, query.limit, query.token, query.face)
     faces = call.services.faces.by_id(call.tenant, [one.survivor for one in found.rows])
     merged = [_merge(call, one, faces.get(one.survivor)) for one in found.rows]
     return MergesPage(merges=merged, next_token=found.next_token)
@@ -96,11 +96,11 @@ def undo_merge(call: Call) -> Merged:
     if the face was itself merged into another one since: undo that first, the message says which. 409 GroupFull or
     TenantFull if the other has no place: nothing is changed. Undone again, it is answered the same.
     """
-    return _merged(call, call.services.merge_undo.undo(call.tenant, call.path["id"], call.request))
+    return _merged(call, call.services.merges.undoing.undo(call.tenant, call.path["id"], call.request))
 
 
 def _continued(call: Call, merge_id: str) -> Merged:
-    return _merged(call, call.services.merging.finish(call.tenant, merge_id))
+    return _merged(call, call.services.merges.merging.finish(call.tenant, merge_id))
 
 
 def _merged(call: Call, merge: merges.Merge) -> Merged:
@@ -153,7 +153,7 @@ def list_duplicates(call: Call, query: DuplicatesWanted) -> DuplicatesPage:
     over when one of its faces is gone. A page may have fewer than `limit` and not be the last: go on until `next_token`
     is null.
     """
-    found = call.services.duplicates.page(call.tenant, query.limit, query.token)
+    found = call.services.merges.duplicates.page(call.tenant, query.limit, query.token)
     described = iter(faces_of(call, [face for one in found.rows for face in one.faces]))
     return DuplicatesPage(
         duplicates=[_duplicate(one, next(described), next(described)) for one in found.rows],
@@ -163,7 +163,7 @@ def list_duplicates(call: Call, query: DuplicatesWanted) -> DuplicatesPage:
 
 def finish_duplicate(call: Call) -> None:
     """Say that the two are two people. They are neither suggested nor joined any more, as long as both exist."""
-    call.services.duplicates.are_two(call.tenant, call.path["id"], call.request)
+    call.services.merges.duplicates.are_two(call.tenant, call.path["id"], call.request)
 
 
 def _duplicate(suggestion: Suggestion, face: Face, other: Face) -> Duplicate:

@@ -92,7 +92,7 @@ def add_picture(call: Call, body: NewPicture) -> Picture:
     TooManyPictures if people gave it eight. Nobody arrives by this, and statistics do not count it. Searches know the
     picture at once.
     """
-    use, faceid = call.services.face_pictures, call.path["id"]
+    use, faceid = call.services.enrolment.pictures, call.path["id"]
     if isinstance(body.sighting, str) and isinstance(body.picture, UnsetType):
         return _picture(
             call, use.add_sighting(call.tenant, faceid, body.sighting, is_vouched_for=body.trust, request=call.request)
@@ -116,7 +116,7 @@ def delete_picture(call: Call) -> None:
     If it is the portrait, the next one is. 409 LastPicture if there is no other: delete the face. What was merged into
     the face and can come back keeps its own copy.
     """
-    call.services.face_pictures.remove(call.tenant, call.path["id"], call.path["picture"], call.request)
+    call.services.enrolment.pictures.remove(call.tenant, call.path["id"], call.path["picture"], call.request)
 
 
 def _picture(call: Call, picture: model.Picture) -> Picture:
@@ -152,7 +152,7 @@ class Rejections(Answer):
 
 def list_rejections(call: Call) -> Rejections:
     """List the sightings that were rejected for the face, newest first."""
-    found = call.services.rejections.of_face(call.tenant, call.path["id"])
+    found = call.services.sightings.rejections.of_face(call.tenant, call.path["id"])
     return Rejections(rejections=[_rejection(one) for one in found], next_token=None)
 
 
@@ -161,7 +161,7 @@ def delete_rejection(call: Call) -> None:
 
     The sighting stays what it was resolved to when it was rejected: merge that face, if this is the same person.
     """
-    call.services.rejections.take_back(call.tenant, call.path["id"], call.path["sighting"], call.request)
+    call.services.sightings.rejections.take_back(call.tenant, call.path["id"], call.path["sighting"], call.request)
 
 
 def _rejection(negative: model.Negative) -> Rejection:

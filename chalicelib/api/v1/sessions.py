@@ -77,7 +77,7 @@ def end_session(call: Call) -> None:
     """Sign out: end the session of the cookie. A key that came in place of one stays good."""
     session = session_token(call.http, call.services.settings.public_url)
     if session is not None:
-        call.services.sessions.end(session)
+        call.services.access.sessions.end(session)
     secure = is_secure(call.http, call.services.settings.public_url)
     call.headers["Set-Cookie"] = no_cookie(secure=secure)
 
@@ -100,13 +100,13 @@ OPERATIONS = (
 
 def _signed_in(services: Services, body: NewSession, address: str) -> tuple[str, Session]:
     """Begin the session. Only wrong keys and codes count against the limit of the address."""
-    services.rates.requests.take(f"sign-ins of {address}")
-    wrong, is_wrong = services.rates.wrong_sign_ins, False
+    services.access.rates.requests.take(f"sign-ins of {address}")
+    wrong, is_wrong = services.access.rates.wrong_sign_ins, False
     wrong.take(address)
     try:
         if body.api_key is not None:
-            return services.sessions.of_key(body.api_key)
-        return services.sessions.of_code(body.code or "")
+            return services.access.sessions.of_key(body.api_key)
+        return services.access.sessions.of_code(body.code or "")
     except errors.WrongCredentials:
         is_wrong = True
         raise

@@ -179,7 +179,7 @@ def links(call: Call, picture: model.Picture) -> tuple[str | None, str | None]:
     """Return the links to a picture and to its thumbnail."""
     if not picture.key or not call.caller.is_shown_pictures:
         return None, None
-    sign = call.services.blobs.signed_get
+    sign = call.services.ports.storage.blobs.signed_get
     of = f"face {keys.faceid_of_picture(call.tenant.name, picture.key)}"
     url = call.shown(sign(picture.key), of)
     return url, call.shown(sign(keys.thumbnail(picture.key)), of) if picture.sides else url

@@ -92,7 +92,7 @@ AGAIN = "again"
 """The attribute of a capture that holds the sighting to be resolved again, since it was rejected."""
 
 ATTEMPTS, SENT_AT = "attempts", "sent_at"
-"""Attributes of a capture without an outcome: how often it was tried again (services/captures/attempts), and when it
+"""Attributes of a capture without an outcome: how often it was tried again (services/captures/redrive), and when it
 was last sent again (redrive), in ms since 1970."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chalicelib.core import keys
+from chalicelib.core.local_time import Span
 from chalicelib.core.model import NO_LABELS, Labels
 from chalicelib.core.observations import Dimensions, Observation, ObservationKind, Passage
 from chalicelib.core.pictures import NO_ESTIMATES, Gender
@@ -14,6 +15,9 @@ from chalicelib.core.records.faces import box_from, decision_fields, decision_fr
 from chalicelib.core.reviews import NearFace, Review, ReviewKind
 from chalicelib.core.values import decimal, decimals, known, milliseconds, moment, optional
 from chalicelib.core.visits import Arrivals, MigrationRule, Promotion, Visits
+
+STORABLE = Span(0, keys.LAST_MS)
+"""The times that an observation may have."""
 
 
 def observation_item(tenant: str, observation: Observation) -> Item:

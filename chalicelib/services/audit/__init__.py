@@ -1,5 +1,7 @@
 """Who did what, and can that be shown?
 
-entries: puts an act's entry into its transaction, as core/acts says; sightings: entries of captures. closing: closes
-hours into the chain; chain: how it is stored; pending: what is not closed yet. verify, erasing: what is done with it.
+audit puts an act's entry into its transaction, as core/acts says. Inside: chain (how it is stored, and what is not
+closed yet), closing (closes hours into it), signing, reading, verify, erasing.
 """
+
+from __future__ import annotations

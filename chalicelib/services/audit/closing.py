@@ -18,8 +18,7 @@ from chalicelib.core.audit import HOUR_MS, Document, Head, leaf_of, root
 from chalicelib.core.items import write_in_parts
 from chalicelib.core.ports import Clock, Delete, ItemStore
 from chalicelib.core.values import milliseconds
-from chalicelib.services.audit.chain import Chain, End
-from chalicelib.services.audit.pending import Open, Pending
+from chalicelib.services.audit.chain import Chain, End, Open, Pending
 
 CLOSED_AFTER = timedelta(minutes=10)
 """An hour is closed this long after its end: what is written later than that is late, and says so."""

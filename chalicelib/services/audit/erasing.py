@@ -17,10 +17,9 @@ from chalicelib.core.audit import HOUR_MS, Entry, Leaf
 from chalicelib.core.errors import ConditionFailed
 from chalicelib.core.items import write
 from chalicelib.core.ports import Clock, ItemStore, Put, equals
+from chalicelib.core.records.audit import entry_put, new_entry
 from chalicelib.core.values import milliseconds
-from chalicelib.services.audit.chain import Chain, Element
-from chalicelib.services.audit.entries import entry_put, new_entry
-from chalicelib.services.audit.pending import Open, Pending
+from chalicelib.services.audit.chain import Chain, Element, Open, Pending
 
 ERASED, TRIMMED = "audit erased", "audit trimmed"
 _IN_AN_ENTRY = 1_000

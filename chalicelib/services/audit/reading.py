@@ -5,37 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 
-from chalicelib.core.audit import HOUR_MS, Entry, faces_of
+from chalicelib.core.audit import HOUR_MS, Entry
 from chalicelib.core.page_tokens import ListPage, PageTokens
 from chalicelib.core.ports import Clock
 from chalicelib.core.values import milliseconds, moment_of_text
-from chalicelib.services.audit.chain import Chain, Element, End
-from chalicelib.services.audit.pending import Pending
+from chalicelib.services.audit.audit import Wanted
+from chalicelib.services.audit.chain import Chain, Element, End, Pending
 
 _HOURS_A_PAGE = 200
 _OPEN = 0
 _FIRST_DAYS_MS = 48 * HOUR_MS
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """A question to the audit; None: any. `face`: entries that name it; `by`: who acted, as `key first`."""
-
-    since_ms: int | None = None
-    until_ms: int | None = None
-    face: str | None = None
-    what: str | None = None
-    by: str | None = None
-
-    def takes(self, place: _Place, entry: Entry) -> bool:
-        at_ms = place.at_ms
-        return (
-            (self.since_ms is None or at_ms >= self.since_ms)
-            and (self.until_ms is None or at_ms < self.until_ms)
-            and self.what in (None, entry["what"])
-            and self.by in (None, entry["by"])
-            and (self.face is None or self.face in faces_of(entry))
-        )
 
 
 @dataclass(frozen=True)
@@ -77,7 +56,7 @@ class AuditReading:
         hours: set[int] = set()
         for place, entry in self._from(tenant, after, wanted):
             hours.add(place.hour)
-            if entry is not None and wanted.takes(place, entry):
+            if entry is not None and wanted.takes(place.at_ms, entry):
                 found.append((place.hour or None, entry))
             if len(found) == limit or len(hours) > self.hours_a_page:
                 return tokens.page(found, "/".join(map(str, astuple(place))))

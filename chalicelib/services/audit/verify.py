@@ -17,9 +17,8 @@ from chalicelib.core.audit import HOUR_MS, Document, Head, Leaf, head_of, root
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.signing import PublicKeys, Renewal, renewal_of
 from chalicelib.core.values import milliseconds, moment, time_text
-from chalicelib.services.audit.chain import Chain, Element, End
+from chalicelib.services.audit.chain import Chain, Element, End, Pending
 from chalicelib.services.audit.erasing import ERASED, TRIMMED
-from chalicelib.services.audit.pending import Pending
 
 _HOURS_AT_ONCE = 100
 

@@ -1,5 +1,6 @@
 """Which pictures did the cameras send, and can they be read?
 
-cameras (and when one is silent), camera_settings, captures, one_step (offered and uploaded at once), pages, reading,
-redrive (captures are sent again), attempts (how often one is tried), kept (how many there are)
+captures: offered, listed, read. Inside: redrive (sent again, and how often one is tried), kept (how many there are).
 """
+
+from __future__ import annotations

@@ -1,52 +1,89 @@
-"""Offers of captures: which pictures are wanted, and where to upload them."""
+"""Offers of captures: which pictures are wanted, and where to upload them.
+
+An upload writes no record; only resolving the capture does. So the store of uploads is asked which pictures are there.
+Beside it: how the faces on a capture's picture are read, and captures in one request, for clients that cannot do two
+steps.
+"""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import hashlib
+import heapq
+import json
 import re
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
+from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
 from chalicelib.core.captures import (
     Camera,
     Capture,
     CaptureState,
+    SeenFace,
     capture_id,
+    captured_ms,
     is_camera_id,
+    parts_of_sighting,
     require_track,
 )
+from chalicelib.core.chores import Chore
 from chalicelib.core.errors import (
     Busy,
     CameraDisabled,
+    CameraNotFound,
     CaptureNotFound,
     ConditionFailed,
+    Conflict,
     DailyLimitReached,
     InvalidInput,
+    SightingNotFound,
+    Unusable,
     concerning,
 )
-from chalicelib.core.items import attempts, write
+from chalicelib.core.items import attempts, every, every_blob, write
+from chalicelib.core.lazy import lazy
 from chalicelib.core.model import Tenant
-from chalicelib.core.page_tokens import ListPage
-from chalicelib.core.pictures import MAX_PICTURE_BYTES
+from chalicelib.core.observations import Observation, ObservationKind
+from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
+from chalicelib.core.pictures import MAX_PICTURE_BYTES, Box, FaceJpeg, PictureRules, Sides
 from chalicelib.core.ports import (
+    BlobStore,
     Clock,
+    Item,
     ItemStore,
     PresignedRequest,
     Put,
     Update,
     Upload,
     UploadStore,
+    Vision,
     absent,
     equals,
 )
 from chalicelib.core.records.captures import capture_from, capture_item, capture_key, track_fields
-from chalicelib.services.captures.cameras import Cameras
-from chalicelib.services.captures.pages import ALL, CaptureFilter, CapturePages, marked_if_stored
-from chalicelib.services.tenants.quotas import Quotas
+from chalicelib.core.records.observations import observation_from
+from chalicelib.core.templates import canonical
+from chalicelib.core.values import milliseconds, moment
+from chalicelib.services.access.access import Access
+from chalicelib.services.cameras import Cameras
+from chalicelib.services.idempotency import PARTIAL, Answer, RequestId, Requests
+from chalicelib.services.models import TenantVision, examined, of_any_age, whole
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from chalicelib.core.ports import Queue
+    from chalicelib.services.captures.kept import Crops, KeptCaptures, Unpictured
+    from chalicelib.services.captures.redrive import Attempts, Redrive
 
 OFFERS = range(1, 101)
 """Offers in one call. Each is one action, and a transaction has at most 100."""
@@ -89,6 +126,50 @@ class OfferedUpload:
     request: PresignedRequest | None
 
 
+PAGE_SIZES = range(1, 1001)
+
+
+_READ_AT_ONCE = 100
+"""Records that are read at once at least: their pictures are looked for together."""
+
+
+_MOST_READ = 1_001
+"""Records that a page reads at most, enough for the largest one. Thousands may have been offered and never sent."""
+
+
+STATES = (CaptureState.STORED, CaptureState.RESOLVED, CaptureState.PARKED)
+
+
+@dataclass(frozen=True)
+class CaptureFilter:
+    """The captures that a page lists: those taken from `since` on and before `until`, in this state; None: all."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    state: CaptureState | None = None
+
+    def __post_init__(self) -> None:
+        """Raise InvalidInput if the time ends before it begins, or no page lists this state."""
+        if self.since is not None and self.until is not None and self.until < self.since:
+            raise InvalidInput("the time ends before it begins: swap `from` and `to`")
+        if self.state not in (None, *STATES):
+            raise InvalidInput(f"state is {', '.join(STATES)}, not {self.state}")
+
+    @property
+    def ids(self) -> tuple[str, str]:
+        """The bounds around the ids of captures taken in this time."""
+        first_ms = 0 if self.since is None else milliseconds(self.since)
+        last_ms = keys.LAST_MS if self.until is None else milliseconds(self.until) - 1
+        return keys.capture_range(max(first_ms, 0), min(max(last_ms, 0), keys.LAST_MS))
+
+    def passes(self, capture: Capture) -> bool:
+        """Return whether a page lists the capture: its picture is there, and its state is wanted."""
+        return capture.state in STATES if self.state is None else capture.state is self.state
+
+
+ALL = CaptureFilter()
+
+
 @dataclass
 class Captures:
     """The captures. `uploads`: the store of their pictures; `clock_tolerance_s`: how fast a camera's clock may be."""
@@ -96,9 +177,50 @@ class Captures:
     items: ItemStore
     uploads: UploadStore
     cameras: Cameras
-    quotas: Quotas
+    access: Access
     clock: Clock
     clock_tolerance_s: int
+    requests: Requests
+    tenant_vision: TenantVision
+    queue: Queue
+
+    @lazy
+    def one_step(self) -> OneStep:
+        return OneStep(self.items, self, self.uploads, self.requests, self.clock)
+
+    @lazy
+    def sighted(self) -> SightedFaces:
+        return SightedFaces(self.items, self.uploads, self.tenant_vision)
+
+    @lazy
+    def crops(self) -> Crops:
+        from chalicelib.services.captures.kept import Crops
+
+        return Crops(self, self.uploads, self.tenant_vision)
+
+    @lazy
+    def kept(self) -> KeptCaptures:
+        from chalicelib.services.captures.kept import KeptCaptures
+
+        return KeptCaptures(self.items, self.uploads, self.clock)
+
+    @lazy
+    def unpictured(self) -> Unpictured:
+        from chalicelib.services.captures.kept import Unpictured
+
+        return Unpictured(self.items, self.uploads)
+
+    @lazy
+    def redrive(self) -> Redrive:
+        from chalicelib.services.captures.redrive import Redrive
+
+        return Redrive(self.items, self.uploads, self.queue, self.clock)
+
+    @lazy
+    def attempts(self) -> Attempts:
+        from chalicelib.services.captures.redrive import Attempts
+
+        return Attempts(self.items)
 
     def offer(self, tenant: Tenant, offers: Sequence[Offer], by: Camera | None = None) -> list[OfferedUpload]:
         """Record offered captures, all or none; return one answer for each offer, in their order.
@@ -212,11 +334,11 @@ class Captures:
         for capture in captures:
             sizes[capture.camera_id] += max(capture.size, LEAST_CHARGED_BYTES)
         for camera_id, size in sizes.items():
-            if not self.quotas.take_captures(tenant, camera_id, size):
+            if not self.access.quotas.take_captures(tenant, camera_id, size):
                 raise DailyLimitReached(
                     f"these captures are more than is left today of the {tenant.capture_mb_a_day} MB that camera "
                     f"{camera_id!r} may offer a day: offer fewer, or again tomorrow",
-                    self.quotas.day_ends_in_s(tenant),
+                    self.access.quotas.day_ends_in_s(tenant),
                 )
 
     def _answer(self, tenant: Tenant, capture: Capture) -> OfferedUpload:
@@ -225,6 +347,12 @@ class Captures:
         upload = Upload(capture.sha256, capture.size, capture.content_type)
         blob_key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
         return OfferedUpload(capture, self.uploads.presigned_put(blob_key, upload, URL_GOOD_S))
+
+    def chores(self) -> tuple[Chore, ...]:
+        return (
+            Chore("usage", lambda one: self.kept.count(one.tenant.name)),
+            Chore("lost captures", lambda one: self.redrive.lost(one.tenant), nightly=True),
+        )
 
 
 def _key(tenant: Tenant, capture: Capture) -> tuple[str, str]:
@@ -266,3 +394,299 @@ def _sha256(text: str) -> str:
     if len(data) != _SHA256_BYTES:
         raise InvalidInput(f"sha256 is 64 hexadecimal digits, or base64 of the 32 bytes, not {text[:70]!r}")
     return data.hex()
+
+
+class CapturePages:
+    def __init__(self, items: ItemStore, cameras: Cameras, uploads: UploadStore) -> None:
+        self._items = items
+        self._cameras = cameras
+        self._uploads = uploads
+
+    def page(
+        self, tenant: Tenant, camera: str | None, limit: int, token: str | None, only: CaptureFilter = ALL
+    ) -> ListPage[Capture]:
+        """Return a page of a camera's captures whose picture is there, or of all present cameras', newest first.
+
+        It ends early if a thousand captures were read and most do not pass the filter. A token marks a place
+        between two captures, and new captures do not shift it. Raises CameraNotFound, InvalidInput.
+        """
+        require_page_size(limit, PAGE_SIZES)
+        camera_id = None if camera is None else self._camera_id(tenant, camera)
+        tokens = PageTokens(json.dumps(["captures", tenant.name, camera_id, *only.ids, only.state]))
+        below = None if token is None else tokens.place(token, str)
+        at_once = max(limit + 1, _READ_AT_ONCE)
+        items = islice(self._newest_first(tenant, camera_id, only, below, at_once), _MOST_READ)
+        found: list[Capture] = []
+        read: list[Capture] = []
+        while len(found) <= limit and (batch := [capture_from(item) for item in islice(items, at_once)]):
+            read += batch
+            marked = marked_if_stored(self._uploads, tenant, batch)
+            found += [capture for capture in marked if only.passes(capture)]
+        end = found[limit - 1].id if len(found) > limit else read[-1].id if len(read) == _MOST_READ else None
+        return tokens.page(found[:limit], end)
+
+    def _camera_id(self, tenant: Tenant, camera: str) -> str:
+        """Return the id of a camera given by id or name, or of a deleted one with captures. Raises CameraNotFound."""
+        try:
+            return self._cameras.named(tenant, camera).id
+        except CameraNotFound:
+            if is_camera_id(camera) and next(self._of_camera(tenant, camera, ALL, None, 1), None) is not None:
+                return camera
+            raise
+
+    def _newest_first(
+        self, tenant: Tenant, camera_id: str | None, only: CaptureFilter, below: str | None, at_once: int
+    ) -> Iterator[Item]:
+        if camera_id is not None:
+            return self._of_camera(tenant, camera_id, only, below, at_once)
+        streams = [self._of_camera(tenant, camera.id, only, below, at_once) for camera in self._cameras.all(tenant)]
+        return heapq.merge(*streams, key=lambda item: str(item["capture"]), reverse=True)
+
+    def _of_camera(
+        self, tenant: Tenant, camera_id: str, only: CaptureFilter, below: str | None, at_once: int
+    ) -> Iterator[Item]:
+        partition = keys.captures(tenant.name, camera_id)
+        low, high = only.ids
+        if below is not None:
+            high = min(high, below)
+        found = every(self._items, keys.CAPTURES, partition, low=low, high=high, reverse=True, page_size=at_once)
+        return (item for item in found if item["capture"] != below)
+
+
+_ASKED_ONE_BY_ONE = 16
+"""Pictures that are looked up one by one. If there are more, the camera's are listed, a thousand at a time."""
+
+
+def marked_if_stored(uploads: UploadStore, tenant: Tenant, captures: Collection[Capture]) -> list[Capture]:
+    """Return the captures; those that were WANTED are STORED if their picture is there."""
+    wanted: dict[str, list[str]] = defaultdict(list)
+    for one in captures:
+        if one.state is CaptureState.WANTED:
+            wanted[one.camera_id].append(one.id)
+    there = {(camera, id_) for camera, ids in wanted.items() for id_ in _there(uploads, tenant, camera, ids)}
+    return [replace(one, state=CaptureState.STORED) if (one.camera_id, one.id) in there else one for one in captures]
+
+
+def _there(uploads: UploadStore, tenant: Tenant, camera_id: str, ids: list[str]) -> Iterable[str]:
+    """Return those of the ids whose picture is there."""
+    by_key = {keys.capture_picture(tenant.name, camera_id, id_): id_ for id_ in ids}
+    if len(by_key) > _ASKED_ONE_BY_ONE:
+        return [by_key[key] for key in _listed(uploads, tenant, camera_id, min(by_key), max(by_key)) if key in by_key]
+    with ThreadPoolExecutor(len(by_key)) as askers:
+        sizes = askers.map(uploads.size, by_key)
+        return [id_ for id_, size in zip(by_key.values(), sizes, strict=True) if size is not None]
+
+
+def _listed(uploads: UploadStore, tenant: Tenant, camera_id: str, first: str, last: str) -> Iterator[str]:
+    """Yield the keys of the camera's pictures from `first` to `last`, both included."""
+    prefix = keys.capture_picture(tenant.name, camera_id, "")
+    if uploads.size(first) is not None:
+        yield first
+    for blob in every_blob(uploads, prefix, after=first):
+        if blob.key <= last:
+            yield blob.key
+        if blob.key >= last:
+            return
+
+
+MAX_FACES = 100
+"""Faces of one capture at most: the largest ones."""
+
+RULES = PictureRules(frozenset({"JPEG", "PNG"}), MAX_PICTURE_BYTES, max_long_side_px=8_192, max_short_side_px=8_192)
+
+
+class Reading:
+    """A capture's faces, largest first, and their picture, which is decoded only when it is needed."""
+
+    def __init__(self, vision: Vision, tenant: Tenant, picture: bytes, faces: Sequence[SeenFace] | None = None) -> None:
+        self._vision = vision
+        self._tenant = tenant
+        self._picture = picture
+        self._image: NDArray[np.uint8] | None = None
+        self.faces: Sequence[SeenFace] = self._seen() if faces is None else self._of_model(faces)
+
+    @property
+    def sides(self) -> Sides | None:
+        """Those of the picture; None if it was not decoded, since its faces were known."""
+        return None if self._image is None else Sides(*self._image.shape[1::-1])
+
+    def crop(self, seen: SeenFace) -> FaceJpeg:
+        """Cut out the JPEG that a face will own if it is made from this sighting."""
+        return self._vision.crop(self._decoded(), seen.detected)
+
+    def _decoded(self) -> NDArray[np.uint8]:
+        if self._image is None:
+            self._image = self._vision.read(self._picture, RULES)
+        return self._image
+
+    def _of_model(self, faces: Sequence[SeenFace]) -> list[SeenFace]:
+        """Embed faces again, at their places in the picture, if they were found before the model was changed."""
+        vision = self._vision
+        if all(face.template.model == vision.model for face in faces):
+            return list(faces)
+        embeddings = vision.embed(self._decoded(), [face.detected for face in faces])
+        return [replace(face, template=canonical(vision.model, embeddings[i])) for i, face in enumerate(faces)]
+
+    def _seen(self) -> list[SeenFace]:
+        vision, image = self._vision, self._decoded()
+        found = vision.detect(image)[:MAX_FACES]
+        if not found:
+            return []
+        seen, estimated = examined(vision, self._tenant, image, found)
+        qualities = vision.qualities(image, found)
+        return [
+            SeenFace(
+                face,
+                canonical(vision.model, seen.embeddings[i]),
+                one.estimates,
+                whole(qualities[i], one.estimates).flaw,
+                one.spoof or "",
+            )
+            for i, (face, one) in enumerate(zip(found, estimated, strict=True))
+        ]
+
+
+@dataclass(frozen=True)
+class SightedFace:
+    """A face that a camera saw. `reading`: of the whole picture, from which the face can be cut out."""
+
+    reading: Reading
+    seen: SeenFace
+
+
+class SightedFaces:
+    def __init__(self, items: ItemStore, uploads: BlobStore, tenant_vision: TenantVision) -> None:
+        self._items = items
+        self._uploads = uploads
+        self._tenant_vision = tenant_vision
+
+    def observation(self, tenant: Tenant, faceid: str, sighting_id: str) -> Observation | None:
+        """Return the observation of a sighting; None if the face has no such sighting.
+
+        Raises SightingNotFound if the id does not have the form of a sighting's.
+        """
+        try:
+            at_ms = captured_ms(parts_of_sighting(sighting_id)[0])
+        except ValueError:
+            raise not_found(faceid, sighting_id) from None
+        item = self._items.get(keys.OBSERVATIONS, keys.observation(tenant.name, at_ms, sighting_id))
+        if item is None or item["faceid"] != faceid or item["kind"] != ObservationKind.SIGHTING:
+            return None
+        return observation_from(item)
+
+    def of(self, tenant: Tenant, camera_id: str, capture_id: str, box: Box) -> SightedFace:
+        """Return the face of the capture's picture that was sighted in this box, by the tenant's present model.
+
+        Raises Conflict if the picture is gone, cannot be read or shows no face any more.
+        """
+        picture = self._uploads.get(keys.capture_picture(tenant.name, camera_id, capture_id))
+        if picture is None:
+            off = "" if tenant.keeps_pictures else ": this tenant keeps none (its setting keeps_pictures)"
+            raise Conflict(f"the picture of this sighting is not kept any more{off}")
+        try:
+            reading = Reading(self._tenant_vision.of(tenant.model), of_any_age(tenant), picture)
+        except (Unusable, InvalidInput) as error:
+            raise Conflict(f"the picture of this sighting cannot be read any more: {error}") from error
+        if not reading.faces:
+            raise Conflict("no face is found any more on the picture of this sighting")
+        return SightedFace(reading, _nearest(reading.faces, box))
+
+
+def not_found(faceid: str, sighting_id: str) -> SightingNotFound:
+    return SightingNotFound(f"face {faceid[:70]!r} has no sighting {sighting_id[:100]!r}")
+
+
+def _nearest(seen: Sequence[SeenFace], box: Box) -> SeenFace:
+    """Return the face with the centre of its box nearest to that of `box`."""
+
+    def distance(face: SeenFace) -> float:
+        other = face.detected.box
+        across = (other.x + other.width / 2) - (box.x + box.width / 2)
+        down = (other.y + other.height / 2) - (box.y + box.height / 2)
+        return across * across + down * down
+
+    return min(seen, key=distance)
+
+
+_CAPTURED_AT = "captured_at"
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A picture with its camera (id or name) and its time; None: it is taken as it comes."""
+
+    camera: str
+    picture: bytes
+    content_type: str
+    captured_at: datetime | None = None
+    track: str = ""
+
+
+_BEGINNINGS = {
+    b"\x89PNG\r\n\x1a\n": "image/png",
+    b"RIFF": "image/webp",
+    b"GIF8": "image/gif",
+    b"BM": "image/bmp",
+}
+
+
+def type_of(picture: bytes) -> str:
+    """Return a picture's content type by its first bytes; a JPEG's if they say nothing."""
+    if picture[4:8] == b"ftyp":
+        return "image/heic"
+    return next((kind for beginning, kind in _BEGINNINGS.items() if picture.startswith(beginning)), "image/jpeg")
+
+
+@dataclass
+class OneStep:
+    items: ItemStore
+    captures: Captures
+    uploads: UploadStore
+    requests: Requests
+    clock: Clock
+
+    def take(self, tenant: Tenant, shot: Shot, request: RequestId | None = None) -> Capture:
+        """Offer the picture and store it; return the capture, which is resolved a moment later.
+
+        The same picture of the same camera and time is one capture, however often and in however many steps it comes.
+        Without a time, a repeat of `request` keeps the time of its first attempt. Raises InvalidInput, CameraNotFound,
+        CameraDisabled, DailyLimitReached, RequestReused, Busy, StorageUnavailable.
+        """
+        at = shot.captured_at or self._first_attempt(tenant.name, request)
+        sha256 = hashlib.sha256(shot.picture).hexdigest()
+        offer = Offer(shot.camera, sha256, len(shot.picture), shot.content_type, at, shot.track)
+        (offered,) = self.captures.offer(tenant, [offer])
+        capture = offered.capture
+        if offered.request is None:
+            return capture
+        key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
+        self.uploads.put_upload(key, shot.picture, capture.content_type)
+        return replace(capture, state=CaptureState.STORED)
+
+    def _first_attempt(self, tenant: str, request: RequestId | None) -> datetime:
+        """Return the time of the request's first attempt, which is now if there was none, and keep it."""
+        now = self.clock.now()
+        if request is None:
+            return now
+        kept = self.requests.record(tenant, request, Answer(PARTIAL, {_CAPTURED_AT: milliseconds(now)}))
+        with suppress(ConditionFailed):
+            write(self.items, [kept])
+        progress = self.requests.progress(tenant, request)
+        return now if progress is None else moment(progress[_CAPTURED_AT])
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The pictures of captures that were kept at a time."""
+
+    captures: int
+    size: int
+    """Bytes of all together, with the crops that were cut out of them."""
+    counted_at: datetime
+
+
+def shown_faces(items: ItemStore, tenant: str, capture_id: str) -> set[str]:
+    """Return the ids of the faces that a capture shows. Its observations say, since they move with a merge."""
+    partition, low = keys.observation(tenant, captured_ms(capture_id), capture_id)
+    seen = every(items, keys.OBSERVATIONS, partition, low=low, high=f"{low}.")  # "." is the byte after "-"
+    return {one["faceid"] for one in seen}

@@ -1,5 +1,6 @@
 """Does what is stored agree with itself?
 
-consistency: all checks of a tenant, and their repairs. A module for each subject: gallery, names, pictures, visits,
-captures, statistics, pointers.
+consistency: all checks of a tenant, and their repairs. Inside, a module for each subject.
 """
+
+from __future__ import annotations

@@ -20,8 +20,9 @@ from chalicelib.core.records.captures import AGAIN, capture_from, capture_key
 from chalicelib.core.retention import sightings_kept
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import KEPT_MS
-from chalicelib.services.consistency.disagreement import Disagreement
-from chalicelib.services.consistency.observed import every_observation
+from chalicelib.services.consistency.consistency import Disagreement
+from chalicelib.services.consistency.statistics import every_observation
+from chalicelib.services.statistics.statistics import Statistics
 
 _AT_ONCE = 100
 
@@ -30,6 +31,7 @@ _AT_ONCE = 100
 class CaptureRecords:
     items: ItemStore
     uploads: BlobStore
+    statistics: Statistics
     clock: Clock
 
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
@@ -40,7 +42,7 @@ class CaptureRecords:
                     yield from self._picture(tenant, item)
                 yield from self._observations(tenant, some)
         since_ms = milliseconds(self.clock.now()) - min(KEPT_MS, sightings_kept(tenant) * DAY_MS)
-        for _, observations in every_observation(self.items, self.clock, tenant):
+        for _, observations in every_observation(self.statistics, self.items, self.clock, tenant):
             yield from self._captures(tenant, (one for one in observations if milliseconds(one.at) > since_ms))
 
     def _picture(self, tenant: Tenant, item: Item) -> Iterator[Disagreement]:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.model import Tenant
-from chalicelib.services.commit.gallery import GalleryMoved
-from chalicelib.services.consistency.disagreement import Disagreement
-from chalicelib.services.tenants.accounts import Tenants
+from chalicelib.core.ports import Clock, ItemStore, Storage
+from chalicelib.core.search import IndexedFace
+from chalicelib.services.commit import GalleryMoved, GalleryWriter
+from chalicelib.services.erasure.erasure import Deletions
+from chalicelib.services.groups import Groups
+from chalicelib.services.merges.merges import Merges
+from chalicelib.services.statistics.statistics import Statistics
+from chalicelib.services.tenants import Tenants
 
 LOOKS = 5
 """How often a subject is looked at, at most, until two looks in a row find the same."""
@@ -21,6 +27,23 @@ ROUNDS = 5
 _log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class Disagreement:
+    """Two stored things that do not agree. Two looks found the same one if text and versions are equal.
+
+    `says`: an English sentence. `at`: the versions of what was compared, each read before the things that change with
+    it. `mend`: makes the two agree, if they are still as they were read, else raises a RegularsError; None: nobody can
+    know what would be right.
+    """
+
+    says: str
+    at: tuple[Any, ...] = ()
+    mend: Callable[[], object] | None = field(default=None, compare=False)
+
+    def __str__(self) -> str:
+        return self.says
+
+
 class Subject(Protocol):
     """One subject's records, which must agree."""
 
@@ -29,9 +52,35 @@ class Subject(Protocol):
 
 
 class Consistency:
-    def __init__(self, tenants: Tenants, subjects: Sequence[Subject]) -> None:
+    """The checks. `indexed`: reads each face that a search process finds which has just started."""
+
+    def __init__(
+        self,
+        items: ItemStore,
+        storage: Storage,
+        tenants: Tenants,
+        groups: Groups,
+        statistics: Statistics,
+        merges: Merges,
+        erasure: Deletions,
+        writer: GalleryWriter,
+        clock: Clock,
+        indexed: Callable[[str], Iterable[IndexedFace]],
+    ) -> None:
+        from chalicelib.services.consistency import captures, gallery, pointers, visits
+        from chalicelib.services.consistency import statistics as days
+
         self._tenants = tenants
-        self._subjects = subjects
+        self._subjects: Sequence[Subject] = (
+            gallery.GalleryRecords(items, groups, writer, indexed),
+            gallery.UserRecords(items, writer),
+            gallery.NameRecords(items),
+            pointers.PictureRecords(items, storage.blobs, erasure),
+            visits.VisitRecords(items, merges, statistics, clock),
+            captures.CaptureRecords(items, storage.uploads, statistics, clock),
+            days.StatisticsRecords(items, statistics, clock),
+            pointers.PointerRecords(items),
+        )
 
     def disagreements(self, tenant: str) -> list[Disagreement]:
         """Return what does not agree. Raises TenantNotFound, Busy, StorageUnavailable.

@@ -1,6 +1,8 @@
 """Counts, rest of the limits, lists, journal and index against the faces themselves.
 
 All of it changes with the gallery's seq, except the capacities of groups, which change together with what is left.
+
+Beside it users against their faces, and the terms and holds that stand beside faces.
 """
 
 from __future__ import annotations
@@ -12,18 +14,18 @@ from functools import partial
 
 from chalicelib.core import keys
 from chalicelib.core.items import directory_of, every, every_face, every_user, gone_of, write, write_in_parts
-from chalicelib.core.model import Edit, Group, JournalEntry, Template, Tenant
-from chalicelib.core.ports import Check, Delete, Item, ItemStore, Update, absent, equals, exists
-from chalicelib.core.records.faces import face_from, user_from
+from chalicelib.core.model import Edit, Face, Group, JournalEntry, Template, Tenant
+from chalicelib.core.names import terms
+from chalicelib.core.ports import Action, Check, Delete, Item, ItemStore, Put, Update, absent, equals, exists
+from chalicelib.core.records.faces import face_from, hold_from, user_from
+from chalicelib.core.search import IndexedFace
 from chalicelib.core.templates import compared
-from chalicelib.core.users import gallery_group, is_users
-from chalicelib.services.commit.gallery import Change, GalleryWriter
-from chalicelib.services.consistency.disagreement import Disagreement
-from chalicelib.services.groups.groups import Groups
-from chalicelib.services.tenants.accounts import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
-
-IndexedFace = tuple[str, str, list[bytes]]
-"""A face as the index holds it: faceid, group id, and the vectors that probes are compared with."""
+from chalicelib.core.users import User, gallery_group, is_users, user_of
+from chalicelib.services.commit import Change, GalleryWriter, having, written
+from chalicelib.services.consistency.consistency import Disagreement
+from chalicelib.services.faces import hold_delete, hold_put, name_item
+from chalicelib.services.groups import Groups
+from chalicelib.services.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
 
 _SAME = "as-it-was-read"
 
@@ -200,3 +202,98 @@ class GalleryRecords:
 
 def _seen(group_id: str, vectors: Iterable[bytes]) -> int:
     return hash((group_id, *vectors))
+
+
+@dataclass(frozen=True)
+class NameRecords:
+    items: ItemStore
+
+    def look(self, tenant: Tenant) -> Iterator[Disagreement]:
+        faces = {face.faceid: face for face in map(face_from, every(self.items, keys.FACES, tenant.name))}
+        stored = {item["term"] for item in every(self.items, keys.NAMES, tenant.name)}
+        for face in faces.values():
+            for term in terms(face.name):
+                if keys.name_term(term, face.faceid) not in stored:
+                    put = Put(keys.NAMES, name_item(tenant.name, face.faceid, term))
+                    text = f"face {face.faceid} is not found by {term!r} of its name"
+                    yield self._disagreement(tenant, face.faceid, face, text, put)
+        for place in sorted(stored):
+            term, faceid = keys.parts_of_name_term(place)
+            owner = faces.get(faceid)
+            if owner is None or term not in terms(owner.name):
+                delete = Delete(keys.NAMES, (tenant.name, place))
+                text = f"{term!r} finds face {faceid}, and no such face has such a name"
+                yield self._disagreement(tenant, faceid, owner, text, delete)
+        yield from self._holds(tenant, faces)
+
+    def _holds(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
+        low, high = keys.HOLDS
+        listed = {item["faceid"]: item for item in every(self.items, keys.DIRECTORY, tenant.name, low=low, high=high)}
+        for faceid in sorted({*listed, *(face.faceid for face in faces.values() if face.hold)}):
+            face, item = faces.get(faceid), listed.get(faceid)
+            if (face and face.hold) != (item and hold_from(item)):
+                held = hold_put(tenant.name, face) if face and face.hold else hold_delete(tenant.name, faceid)
+                text = f"the list of legal holds and face {faceid} do not say the same"
+                yield self._disagreement(tenant, faceid, face, text, held)
+
+    def _disagreement(
+        self, tenant: Tenant, faceid: str, face: Face | None, says: str, action: Put | Delete
+    ) -> Disagreement:
+        unchanged = absent(_SAME) if face is None else equals("version", face.version, _SAME)
+        same = Check(keys.FACES, (tenant.name, faceid), (unchanged,))
+        at = () if face is None else (face.version,)
+        return Disagreement(says, at, partial(write, self.items, [same, action]))
+
+
+@dataclass(frozen=True)
+class UserRecords:
+    items: ItemStore
+    writer: GalleryWriter
+
+    def look(self, tenant: Tenant) -> Iterator[Disagreement]:
+        seq = int(directory_of(self.items, tenant.name)["seq"])
+        users = {one.entry: one for one in map(user_from, every_user(self.items, tenant.name))}
+        named: dict[str, dict[str, int]] = {}
+        for face in map(face_from, every_face(self.items, tenant.name)):
+            if face.user:
+                named.setdefault(user_of(face), {})[face.faceid] = face.version
+        for entry in sorted(named.keys() - users.keys()):
+            free: list[Action] = [
+                Update(keys.FACES, (tenant.name, one), (equals("version", version, _SAME),), remove=("user",))
+                for one, version in named[entry].items()
+            ]
+            says = f"{len(named[entry])} faces name a user {entry}, which there is not"
+            yield Disagreement(says, (seq,), partial(write_in_parts, self.items, free))
+        yield from self._groups(tenant, users, seq)
+        for entry, user in users.items():
+            own = named.get(entry, {})
+            faceids = [*(one for one in user.faceids if one in own), *(one for one in own if one not in user.faceids)]
+            after = having(self.items, tenant.name, user, faceids)
+            if after != user:
+                actions, journal = written(tenant.name, user, after)
+                change = Change(tuple(actions), tuple(journal), based_on=seq, skips_model_check=True)
+                says = f"the user {entry} has other faces, or another mean, than the faces say"
+                yield Disagreement(says, (seq,), partial(self.writer.commit, tenant.name, change))
+
+    def _groups(self, tenant: Tenant, users: Mapping[str, User], seq: int) -> Iterator[Disagreement]:
+        held = Counter(user.group_id for user in users.values())
+        low, high = keys.GROUP_PREFIX, keys.GROUP_PREFIX[:-1] + "$"
+        groups = list(every(self.items, keys.DIRECTORY, tenant.name, low=low, high=high))
+        for item in groups:
+            said = int(item.get("users", 0))
+            if more := held[item["id"]] - said:
+                key, same = (
+                    (tenant.name, item["item"]),
+                    (equals("users", item.get("users"), _SAME), exists(_SAME)),
+                )
+                update = Update(keys.DIRECTORY, key, same, add={"users": more})
+                says = f"group {item['name']} says that it has {said} users, and has {held[item['id']]}"
+                yield Disagreement(says, (seq,), partial(write, self.items, [update]))
+        known = {item["id"] for item in groups}
+        for user in users.values():
+            if user.group_id not in known:
+                gone = Delete(keys.DIRECTORY, (tenant.name, keys.user_item(user.entry)))
+                entry = JournalEntry(Edit.DELETE, user.entry, gallery_group(user.group_id))
+                change = Change((gone,), (entry,), based_on=seq)
+                says = f"the user {user.entry} is in a group that there is not"
+                yield Disagreement(says, (seq,), partial(self.writer.commit, tenant.name, change))

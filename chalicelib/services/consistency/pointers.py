@@ -1,4 +1,7 @@
-"""Items that only lead to others: credentials to tenants and cameras, names to groups and cameras."""
+"""Items that only lead to others: credentials to tenants and cameras, names to groups and cameras.
+
+And pictures: no face without its own, and none without its face.
+"""
 
 from __future__ import annotations
 
@@ -9,11 +12,13 @@ from itertools import chain
 
 from chalicelib.core import keys
 from chalicelib.core.access import FIRST
-from chalicelib.core.items import every, write
+from chalicelib.core.items import every, every_blob, every_face, write
 from chalicelib.core.model import Tenant
-from chalicelib.core.ports import Check, Delete, Item, ItemStore, Put, Table, Update, equals
-from chalicelib.services.captures.cameras import MAX_CAMERAS
-from chalicelib.services.consistency.disagreement import Disagreement
+from chalicelib.core.ports import BlobStore, Check, Delete, Item, ItemStore, Put, Table, Update, equals
+from chalicelib.core.records.faces import face_from
+from chalicelib.services.cameras import MAX_CAMERAS
+from chalicelib.services.consistency.consistency import Disagreement
+from chalicelib.services.erasure.erasure import Deletions
 
 _SAME = "as-it-was-read"
 _CREDENTIALS = {
@@ -120,3 +125,24 @@ class PointerRecords:
 
 def _place(table: Table, item: Item) -> tuple[str, str, str]:
     return table.name, item[table.partition], item[table.sort]
+
+
+@dataclass(frozen=True)
+class PictureRecords:
+    items: ItemStore
+    blobs: BlobStore
+    erasure: Deletions
+
+    def look(self, tenant: Tenant) -> Iterator[Disagreement]:
+        faces = [face_from(item) for item in every_face(self.items, tenant.name)]
+        stored = {blob.key for blob in every_blob(self.blobs, keys.face_pictures(tenant.name))}
+        for face in faces:
+            for number, picture in enumerate(face.pictures, 1):
+                if picture.key and picture.key not in stored:
+                    text = f"picture {number} of {len(face.pictures)} of face {face.faceid} is gone"
+                    yield Disagreement(text, (face.version,))
+                elif picture.sides and keys.thumbnail(picture.key) not in stored:
+                    text = f"the thumbnail of picture {number} of {len(face.pictures)} of face {face.faceid} is gone"
+                    yield Disagreement(text, (face.version,))
+        for key in self.erasure.pictures.found(tenant.name):
+            yield Disagreement(f"picture {key} belongs to no face", (), partial(self.blobs.delete, key))

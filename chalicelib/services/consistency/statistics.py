@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
 
@@ -13,14 +14,12 @@ from chalicelib.core.errors import Busy
 from chalicelib.core.items import every, write
 from chalicelib.core.local_time import DAY_MS, Granularity, day_number, day_text
 from chalicelib.core.model import Tenant
-from chalicelib.core.observations import EVERYTHING, ObservationFilter
+from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter
 from chalicelib.core.ports import Clock, ItemStore
-from chalicelib.services.consistency.disagreement import Disagreement
-from chalicelib.services.consistency.observed import every_observation
-from chalicelib.services.statistics.amounts import Statistics
-from chalicelib.services.statistics.calendar import Calendar
-from chalicelib.services.statistics.days import STORABLE
-from chalicelib.services.statistics.sealing import Sealing
+from chalicelib.core.records.observations import STORABLE, observation_from
+from chalicelib.core.values import milliseconds
+from chalicelib.services.consistency.consistency import Disagreement
+from chalicelib.services.statistics.statistics import Statistics
 
 _HOUR = "%Y%m%d%H"
 _MARGIN_DAYS = 2
@@ -30,17 +29,16 @@ _MARGIN_DAYS = 2
 class StatisticsRecords:
     items: ItemStore
     statistics: Statistics
-    sealing: Sealing
     clock: Clock
 
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
-        calendar = Calendar(self.items).read(tenant.name, STORABLE.utc_days)
+        calendar = self.statistics.calendar.read(tenant.name, STORABLE.utc_days)
         totals = keys.totals(tenant.name, tenant.time_zone)
         sealed = {item["day"] for item in every(self.items, keys.SUMMARIES, totals)}
         zone = ZoneInfo(tenant.time_zone)
         hours: dict[str, list[tuple[str, str]]] = defaultdict(list)
         unknown = 0
-        for day, observations in every_observation(self.items, self.clock, tenant):
+        for day, observations in every_observation(self.statistics, self.items, self.clock, tenant):
             if day not in calendar:
                 unknown += 1
                 yield Disagreement(
@@ -83,12 +81,12 @@ class StatisticsRecords:
 
     def _include(self, tenant: Tenant, day: int) -> None:
         """Put the day into the calendar, and make invalid what was sealed without it."""
-        calendar = Calendar(self.items)
+        calendar = self.statistics.calendar
         calendar.include(tenant.name, [day])
         write(self.items, calendar.late(tenant.name, [day]))
 
     def _seal(self, tenant: Tenant, day: int) -> None:
-        if not self.sealing.day(tenant, day):
+        if not self.statistics.sealing.day(tenant, day):
             raise Busy(f"{day_text(day)} is not over, or observations of it keep coming: it is counted again later")
 
 
@@ -97,3 +95,21 @@ def _span(days: Iterable[str]) -> tuple[int, int]:
     numbers = sorted(map(day_number, days))
     first, last = numbers[0] - _MARGIN_DAYS, numbers[-1] + _MARGIN_DAYS
     return max(first, 0) * DAY_MS // 1000, last * DAY_MS // 1000
+
+
+def every_observation(
+    statistics: Statistics, items: ItemStore, clock: Clock, tenant: Tenant
+) -> Iterator[tuple[int, list[Observation]]]:
+    """Yield each UTC day that has observations, counted from 1970, with its observations, oldest first.
+
+    Days are looked for one by one from the day on which the tenant was made until tomorrow, since no read finds all
+    that there are. Earlier ones, of captures that a camera had kept, are found if the calendar names them.
+    """
+    first, last = tenant.created_at, clock.now() + timedelta(days=1)
+    days = {*range(milliseconds(first) // DAY_MS, milliseconds(last) // DAY_MS + 1)}
+    days.update(statistics.calendar.read(tenant.name, STORABLE.utc_days).within(STORABLE.utc_days))
+    for day in sorted(days):
+        stored = every(items, keys.OBSERVATIONS, keys.observations(tenant.name, day))
+        found = list(map(observation_from, stored))
+        if found:
+            yield day, found

@@ -17,11 +17,11 @@ from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import visits_from
 from chalicelib.core.values import milliseconds, moment, optional
 from chalicelib.core.visits import KEPT_MS, Arrival, Arrivals, VisitPlan, Visits, arrived
-from chalicelib.services.consistency.disagreement import Disagreement
-from chalicelib.services.consistency.observed import every_observation
-from chalicelib.services.faces.visits import face_update, visits_put
-from chalicelib.services.merges.observations import ObservationMover
-from chalicelib.services.merges.records import Merges
+from chalicelib.services.consistency.consistency import Disagreement
+from chalicelib.services.consistency.statistics import every_observation
+from chalicelib.services.merges.merges import Merges
+from chalicelib.services.statistics.statistics import Statistics
+from chalicelib.services.visits import face_update, visits_put
 
 _SAME = "as-it-was-read"
 _MOVING = (MergeState.MOVING, MergeState.UNDOING)
@@ -33,7 +33,8 @@ Sighted = list[tuple[int, int]]
 @dataclass(frozen=True)
 class VisitRecords:
     items: ItemStore
-    mover: ObservationMover
+    merges: Merges
+    statistics: Statistics
     clock: Clock
 
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
@@ -58,7 +59,7 @@ class VisitRecords:
         """Return the sightings of each face that count as arrivals, and the faceids that were enrolled by hand."""
         sighted: dict[str, Sighted] = defaultdict(list)
         enrolled: set[str] = set()
-        for _, observations in every_observation(self.items, self.clock, tenant):
+        for _, observations in every_observation(self.statistics, self.items, self.clock, tenant):
             for one in observations:
                 if one.kind is ObservationKind.SIGHTING and one.gap_s is not None:
                     sighted[one.faceid].append((milliseconds(one.at), one.gap_s * 1000))
@@ -126,7 +127,7 @@ class VisitRecords:
                 yield Disagreement(text, (), partial(write, self.items, actions))
 
     def _merges(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
-        merges = {merge.id: merge for merge in Merges(self.items).all(tenant.name)}
+        merges = {merge.id: merge for merge in self.merges.records.all(tenant.name)}
         of: dict[str, list[Merge]] = defaultdict(list)
         for merge in merges.values():
             if merge.is_active:
@@ -145,7 +146,7 @@ class VisitRecords:
             survivor = faces.get(merge.survivor)
             if merge.state in _MOVING and (survivor is None or survivor.moving != merge.id):
                 text = f"merge {merge.id} moves observations of face {merge.survivor}, which does not say so"
-                mend = partial(self.mover.finish, tenant, merge.id)
+                mend = partial(self.merges.mover.finish, tenant, merge.id)
                 yield Disagreement(text, (survivor and survivor.version,), mend)
 
     def _corrected(self, tenant: Tenant, face: Face, field: str, number: int, says: str) -> Disagreement:

@@ -1,4 +1,6 @@
 """How does a person get into the book by hand, and how are a face's pictures and data changed?
 
-enrolment, everybody, plan, update, many, pictures
+enrolment: of one person. Inside: everybody, indexing, update, pictures.
 """
+
+from __future__ import annotations

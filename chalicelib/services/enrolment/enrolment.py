@@ -1,17 +1,24 @@
 """Enrolment of one person: the largest face of a picture becomes a face of a group.
 
-How good the picture must be: faces/portraits.
+How good the picture must be: portraits.
+
+The changes that enrol the faces of a picture are gathered face by face and committed at once. Of somebody whom cameras
+know already, the new face absorbs the strangers who surely are that person.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
 from chalicelib.core.consent import Consent, require_consent, require_legal
 from chalicelib.core.errors import (
     AttributeNotFound,
+    Busy,
     ConditionFailed,
     FaceExists,
     FaceKnown,
@@ -20,32 +27,49 @@ from chalicelib.core.errors import (
     InvalidInput,
     StorageUnavailable,
     TenantFull,
+    WrongModel,
 )
 from chalicelib.core.items import attempts
-from chalicelib.core.model import NO_LABELS, NO_VALUES, Edit, Face, Group, JournalEntry, Labels, Tenant
+from chalicelib.core.lazy import lazy
+from chalicelib.core.model import NO_LABELS, NO_VALUES, STRANGER, Edit, Face, Group, JournalEntry, Labels, Tenant
 from chalicelib.core.names import face_name, face_note
-from chalicelib.core.pictures import Gender, PictureRules
+from chalicelib.core.observations import Observation, ObservationKind, observed_estimates
+from chalicelib.core.pictures import Box, Estimates, Gender, PictureRules
 from chalicelib.core.ports import Action, Clock, Put, absent
-from chalicelib.core.records.faces import face_item
+from chalicelib.core.records.faces import face_item, group_item
+from chalicelib.core.templates import compared
 from chalicelib.core.values import first_version, time_ordered_id
-from chalicelib.services.commit.gallery import (
+from chalicelib.services.commit import (
     GROUP_EXISTS,
     GROUP_ROOM,
     TENANT_ROOM,
     Change,
     GalleryMoved,
     GalleryWriter,
+    edited,
     limited_groups,
 )
-from chalicelib.services.commit.idempotency import RequestId, Requests
-from chalicelib.services.enrolment.absorbing import Absorbing
-from chalicelib.services.enrolment.plan import EnrolledFace
-from chalicelib.services.faces.faces import Faces, require_faceid
-from chalicelib.services.faces.names import name_puts
-from chalicelib.services.faces.portraits import Portrait, Portraits
-from chalicelib.services.groups.groups import Groups
-from chalicelib.services.recognition.recognition import KnownFaces, Probes
-from chalicelib.services.statistics.recorder import Recorder
+from chalicelib.services.faces import Faces, name_puts, require_faceid
+from chalicelib.services.groups import Groups
+from chalicelib.services.idempotency import RequestId, Requests
+from chalicelib.services.portraits import Portrait, Portraits
+from chalicelib.services.recognition.recognition import Probes
+from chalicelib.services.statistics.statistics import new_id
+from chalicelib.services.tenants import CAPACITY_LEFT, GROUPS_LEFT, name_put
+from chalicelib.services.visits import face_put
+
+if TYPE_CHECKING:
+    from chalicelib.core.ports import ItemStore
+    from chalicelib.services.captures.captures import Captures
+    from chalicelib.services.enrolment.everybody import GroupEnrolment
+    from chalicelib.services.enrolment.indexing import Indexing
+    from chalicelib.services.enrolment.pictures import FacePictures
+    from chalicelib.services.enrolment.update import FaceUpdate, ManyFaces
+    from chalicelib.services.joining.joining import Joining
+    from chalicelib.services.merges.merges import Merges
+    from chalicelib.services.models import TenantVision
+    from chalicelib.services.recognition.recognition import Recognition
+    from chalicelib.services.statistics.statistics import Statistics
 
 MAX_AGE = 120
 VALUE_LENGTH = 50
@@ -65,15 +89,93 @@ class _New:
 
 @dataclass
 class Enrolment:
+    """The enrolment of people by hand: of the largest face here, all other ways beside it.
+
+    `joining`: made only if a new face may absorb strangers.
+    """
+
+    items: ItemStore
     groups: Groups
     faces: Faces
     portraits: Portraits
     writer: GalleryWriter
-    known: KnownFaces
-    absorbing: Absorbing
-    recorder: Recorder
+    recognition: Recognition
+    merges: Merges
+    joining: Callable[[], Joining]
+    statistics: Statistics
+    captures: Captures
+    tenant_vision: TenantVision
     requests: Requests
     clock: Clock
+
+    @lazy
+    def absorbing(self) -> Absorbing:
+        return Absorbing(self.faces, self.merges, self.joining)
+
+    @lazy
+    def everybody(self) -> GroupEnrolment:
+        from chalicelib.services.enrolment.everybody import GroupEnrolment
+
+        return GroupEnrolment(
+            self.groups,
+            self.faces,
+            self.portraits,
+            self.writer,
+            recorder=self.statistics.recorder,
+            tenant_vision=self.tenant_vision,
+            known=self.recognition.known,
+            absorbing=self.absorbing,
+            clock=self.clock,
+        )
+
+    @lazy
+    def indexing(self) -> Indexing:
+        from chalicelib.services.enrolment.indexing import Indexing
+
+        return Indexing(
+            self.groups,
+            self.faces,
+            self.portraits,
+            self.recognition,
+            writer=self.writer,
+            recorder=self.statistics.recorder,
+            clock=self.clock,
+        )
+
+    @lazy
+    def update(self) -> FaceUpdate:
+        from chalicelib.services.enrolment.update import FaceUpdate
+
+        return FaceUpdate(
+            self.items,
+            self.groups,
+            self.faces,
+            self.portraits,
+            writer=self.writer,
+            requests=self.requests,
+            clock=self.clock,
+        )
+
+    @lazy
+    def many(self) -> ManyFaces:
+        from chalicelib.services.enrolment.update import ManyFaces
+
+        return ManyFaces(self.items, self.update, self.requests)
+
+    @lazy
+    def pictures(self) -> FacePictures:
+        from chalicelib.services.enrolment.pictures import FacePictures
+
+        return FacePictures(
+            self.items,
+            self.faces,
+            self.portraits,
+            self.captures.sighted,
+            recognition=self.recognition,
+            writer=self.writer,
+            requests=self.requests,
+            clock=self.clock,
+        )
 
     def of_largest_face(
         self,
@@ -170,7 +272,7 @@ class Enrolment:
     def _require_unknown(self, tenant: Tenant, portrait: Portrait) -> int:
         """Return the seq of the gallery in which nobody is known as this face. Raises FaceKnown."""
         probes = Probes(portrait.template.model, portrait.embedding[None], [portrait.estimates.quality])
-        found = self.known.of(tenant, probes)
+        found = self.recognition.known.of(tenant, probes)
         known = found.faces[0]
         if known is not None:
             raise FaceKnown(
@@ -189,7 +291,7 @@ class Enrolment:
         actions: list[Action] = [
             Put(keys.FACES, face_item(tenant.name, face), (absent(_FACE_FREE),)),
             *name_puts(tenant.name, face),
-            *self.recorder.actions(tenant.name, [enrolled.observation(face.enrolled_at, face.labels)]),
+            *self.statistics.recorder.actions(tenant.name, [enrolled.observation(face.enrolled_at, face.labels)]),
             *self.requests.recorded(tenant.name, request, {"faceid": face.faceid}),
         ]
         return Change(
@@ -250,3 +352,141 @@ def require_room(group: Group | None) -> None:
         raise GroupFull(
             f"group {group.name!r} is full: {group.count} of {group.capacity} faces; delete or move some first"
         )
+
+
+@dataclass(frozen=True)
+class EnrolledFace:
+    """One face of an enrolment, as stored.
+
+    `box`: its place in the picture, None for a stored face; `known`: it was in the group, or in the picture, before.
+    """
+
+    face: Face
+    group: Group
+    box: Box | None
+    known: bool
+    estimates: Estimates
+
+    def observation(self, now: datetime, labels: Labels) -> Observation:
+        return Observation(
+            at=now,
+            id=new_id(),
+            faceid=self.face.faceid,
+            group_name=self.group.name,
+            labels=labels,
+            kind=ObservationKind.ENROLMENT,
+            box=self.box,
+            estimates=observed_estimates(self.face, self.estimates),
+        )
+
+
+@dataclass
+class EnrolmentPlan:
+    """The changes of one enrolment, valid while the gallery is at `seq`. `makes_group`: the group is created too."""
+
+    tenant: str
+    group: Group
+    makes_group: bool
+    seq: int
+    enrolled: list[EnrolledFace] = field(default_factory=list)
+    replaced_pictures: list[str] = field(default_factory=list)
+    _actions: list[Action] = field(default_factory=list)
+    _journal: list[JournalEntry] = field(default_factory=list)
+    _gained: int = 0
+
+    def find(self, faceid: str) -> Face | None:
+        """Find the face with that id, as planned so far."""
+        return next((one.face for one in self.enrolled if one.face.faceid == faceid), None)
+
+    def add(self, face: Face, portrait: Portrait) -> None:
+        """Add a face that is not in the group yet."""
+        self._actions.append(Put(keys.FACES, face_item(self.tenant, face), (absent("face-free"),)))
+        self._journal.append(JournalEntry(Edit.PUT, face.faceid, self.group.id, compared(face.templates)))
+        self._gained += 1
+        self._answer(face, portrait, known=False)
+
+    def refresh(self, old: Face, face: Face, portrait: Portrait) -> None:
+        """Change a face of the group from `old` to `face`."""
+        self._actions.append(face_put(self.tenant, old, face))
+        self.replaced_pictures += [key for key in old.picture_keys if key not in face.picture_keys]
+        self._journal += edited(old, face)
+        self._answer(face, portrait, known=True)
+
+    def repeat(self, face: Face, portrait: Portrait) -> None:
+        """Report a face once more, since the picture shows it twice."""
+        self._answer(face, portrait, known=True)
+
+    def observations(self, now: datetime, labels: Labels) -> list[Observation]:
+        """Return one observation for each face of the picture, known or new, with the labels of the call."""
+        return [one.observation(now, labels) for one in self.enrolled]
+
+    def change(self, now: datetime, observed: Sequence[Action]) -> Change:
+        """Return the change to commit. `observed`: the actions that record the observations.
+
+        Raises GroupFull if the new group would be too small.
+        """
+        actions = (*self._actions, *observed)
+        if not self.makes_group:
+            counts = {self.group.id: self._gained}
+            return Change(actions, tuple(self._journal), counts, limited_groups(self.group), based_on=self.seq)
+        capacity = self.group.capacity
+        if capacity is not None and self._gained > capacity:
+            raise GroupFull(f"{self._gained} faces do not fit: a new group would have room for {capacity}")
+        return Change(
+            (*actions, name_put(self.tenant, self.group)),
+            tuple(self._journal),
+            new_group=group_item(self.tenant, replace(self.group, count=self._gained), now),
+            tenant={GROUPS_LEFT: -1, CAPACITY_LEFT: -(capacity or 0)},
+            based_on=self.seq,
+        )
+
+    def _answer(self, face: Face, portrait: Portrait, *, known: bool) -> None:
+        self.enrolled.append(EnrolledFace(face, self.group, portrait.box, known, portrait.estimates))
+
+
+@dataclass
+class Absorbing:
+    faces: Faces
+    merges: Merges
+    joining: Callable[[], Joining]
+
+    def strangers(self, tenant: Tenant, enrolled: Face) -> Face:
+        """Let a face that was just enrolled absorb strangers, and return it as it is then.
+
+        It is enrolled whatever becomes of this: what cannot be done now is done by the chore that joins faces. Somebody
+        enrolled as a stranger is left to that chore, too, since of two strangers the older one keeps its id.
+        """
+        if not tenant.learns or enrolled.group_id == STRANGER:
+            return enrolled
+        with suppress(Busy, StorageUnavailable, WrongModel):
+            if self.joining().look(tenant, enrolled.faceid):
+                return self.faces.find(tenant, enrolled.faceid) or enrolled
+        return enrolled
+
+    def absorbed(self, tenant: Tenant, face: Face) -> list[str]:
+        """Return the ids of the faces that the service has joined with this one by itself, oldest first."""
+        if not face.merges:
+            return []
+        merges = self.merges.records.of_survivor(tenant.name, face.faceid)
+        return [merge.other for merge in merges if merge.joined and merge.is_active]
+
+
+AGE, GENDER = "age", "gender"
+
+
+@dataclass(frozen=True)
+class FaceChanges:
+    """The values to set; None leaves one as it is.
+
+    `values`: attribute values by name or `itemN`; "" clears one. `labels`: by letter. `taken_back`: AGE, GENDER.
+    """
+
+    new_group_name: str | None = None
+    picture: bytes | None = None
+    age: int | None = None
+    gender: Gender | None = None
+    values: Mapping[str, str] = field(default_factory=dict)
+    name: str | None = None
+    note: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    taken_back: frozenset[str] = frozenset()

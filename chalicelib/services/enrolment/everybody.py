@@ -22,16 +22,15 @@ from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Clock
 from chalicelib.core.templates import of_model, vector
 from chalicelib.core.values import time_ordered_id
-from chalicelib.services.commit.gallery import GROUP_ROOM, TENANT_ROOM, GalleryMoved, GalleryWriter
-from chalicelib.services.enrolment.absorbing import Absorbing
-from chalicelib.services.enrolment.plan import EnrolledFace, EnrolmentPlan
-from chalicelib.services.faces.faces import Faces
-from chalicelib.services.faces.portraits import NO_JPEG, Portrait, Portraits
-from chalicelib.services.groups.groups import Groups, legal_name
-from chalicelib.services.models.tenant_vision import TenantVision
+from chalicelib.services.commit import GROUP_ROOM, TENANT_ROOM, GalleryMoved, GalleryWriter
+from chalicelib.services.enrolment.enrolment import Absorbing, EnrolledFace, EnrolmentPlan
+from chalicelib.services.faces import Faces
+from chalicelib.services.groups import Groups, legal_name
+from chalicelib.services.models import TenantVision
+from chalicelib.services.portraits import NO_JPEG, Portrait, Portraits
 from chalicelib.services.recognition.recognition import KnownFaces, Probes
-from chalicelib.services.statistics.recorder import Recorder
-from chalicelib.services.tenants.accounts import GROUPS_LEFT, NAME_FREE
+from chalicelib.services.statistics.statistics import Recorder
+from chalicelib.services.tenants import GROUPS_LEFT, NAME_FREE
 
 BETTER_PICTURE = 5.0
 """A new picture replaces that of a known face if its quality is higher by more than this, the noise of the score."""

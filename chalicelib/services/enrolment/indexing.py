@@ -18,24 +18,18 @@ from chalicelib.core.items import attempts
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.pictures import Found, PictureRules, Sides
 from chalicelib.core.ports import Action, Clock, Put, absent
+from chalicelib.core.recognised import DescribedFace, SeenPicture
 from chalicelib.core.records.faces import as_stored, face_item
 from chalicelib.core.templates import canonical
 from chalicelib.core.values import first_version, photo_id
-from chalicelib.services.commit.gallery import (
-    GROUP_EXISTS,
-    GROUP_ROOM,
-    TENANT_ROOM,
-    Change,
-    GalleryWriter,
-    limited_groups,
-)
-from chalicelib.services.enrolment.plan import EnrolledFace
-from chalicelib.services.faces.faces import Faces
-from chalicelib.services.faces.portraits import Portrait, Portraits, keys_of
-from chalicelib.services.groups.groups import Groups
-from chalicelib.services.models.estimation import of_any_age
-from chalicelib.services.recognition.looking import DescribedFace, Looking, SeenPicture
-from chalicelib.services.statistics.recorder import Recorder
+from chalicelib.services.commit import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change, GalleryWriter, limited_groups
+from chalicelib.services.enrolment.enrolment import EnrolledFace
+from chalicelib.services.faces import Faces
+from chalicelib.services.groups import Groups
+from chalicelib.services.models import of_any_age
+from chalicelib.services.portraits import Portrait, Portraits, keys_of
+from chalicelib.services.recognition.recognition import Recognition
+from chalicelib.services.statistics.statistics import Recorder
 
 MOST_FACES = 100
 """Faces of one photo that are looked at: the largest ones."""
@@ -76,7 +70,7 @@ class Indexing:
     groups: Groups
     faces: Faces
     portraits: Portraits
-    looking: Looking
+    recognition: Recognition
     writer: GalleryWriter
     recorder: Recorder
     clock: Clock
@@ -99,7 +93,9 @@ class Indexing:
         TenantFull, Busy.
         """
         require_consent(None, is_required=tenant.consent_required)
-        seen = self.looking.seen(of_any_age(tenant), picture, rules, None, most=MOST_FACES, embeds=True, live=True)
+        seen = self.recognition.looking.seen(
+            of_any_age(tenant), picture, rules, None, most=MOST_FACES, embeds=True, live=True
+        )
         reasons = {number: _unfit(tenant, one, judge) for number, one in enumerate(seen.described.faces)}
         fit = [number for number, reason in reasons.items() if not reason]
         unindexed = {number: reason for number, reason in reasons.items() if reason}

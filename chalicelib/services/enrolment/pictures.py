@@ -4,7 +4,7 @@ One that is added pushes out what the face learnt by itself (core/learning), if 
 
 Searches compare with the mean of a face's photos, so a photo of somebody else would spoil it. A new photo must
 therefore reach the threshold of a search with the face, and must not be more like another face. A user who knows better
-may vouch for it. How good a picture must be is in faces/portraits.
+may vouch for it. How good a picture must be is in portraits.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from chalicelib.core.ports import Action, Clock, ItemStore
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.templates import of_model, vector
 from chalicelib.core.values import photo_id
-from chalicelib.services.captures.reading import SightedFaces, not_found
-from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter, edited
-from chalicelib.services.commit.idempotency import RequestId, Requests
-from chalicelib.services.faces.faces import Faces
-from chalicelib.services.faces.portraits import Portrait, Portraits, id_of, keys_of
-from chalicelib.services.faces.visits import face_put
+from chalicelib.services.captures.captures import SightedFaces, not_found
+from chalicelib.services.commit import Change, GalleryMoved, GalleryWriter, edited
+from chalicelib.services.faces import Faces
+from chalicelib.services.idempotency import RequestId, Requests
+from chalicelib.services.portraits import Portrait, Portraits, id_of, keys_of
 from chalicelib.services.recognition.recognition import Negatives, Probes, Recognised, Recognition
+from chalicelib.services.visits import face_put
 
 _ROUNDING = 1e-5
 """How much two ways to compute one score may differ."""

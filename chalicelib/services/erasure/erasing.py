@@ -11,34 +11,32 @@ import hashlib
 import json
 import secrets
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
+from chalicelib.core.chores import STOPS_AT_S
 from chalicelib.core.erasures import ERASED, Erasure, Step, face_hash, statement
 from chalicelib.core.errors import ConditionFailed, ErasureNotFound, RegularsError
 from chalicelib.core.items import directory_of, every, write
 from chalicelib.core.local_time import Span
+from chalicelib.core.merges import IN_FLIGHT
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import BlobStore, Clock, Delete, ItemStore, Put, Queue, Update, absent, equals
 from chalicelib.core.records.erasures import COUNT, erasure_from, erasure_item
 from chalicelib.core.records.faces import face_from
+from chalicelib.core.records.observations import STORABLE
 from chalicelib.core.search import IndexBuilder
 from chalicelib.core.values import milliseconds, time_ordered_id, time_text
-from chalicelib.services.erasure.pictures import STOPS_AT_S
-from chalicelib.services.erasure.shown import Shown
-from chalicelib.services.erasure.traces import Traces
-from chalicelib.services.merges.observations import IN_FLIGHT, FaceObservations
-from chalicelib.services.merges.records import Merges
-from chalicelib.services.statistics.days import STORABLE
-from chalicelib.services.statistics.recorder import Recorder
-from chalicelib.services.statistics.sealing import Sealing
-from chalicelib.services.tenants.signing import Signing
+from chalicelib.services.audit.audit import Audit
+from chalicelib.services.erasure.traces import Shown, Traces
+from chalicelib.services.merges.merges import Merges
+from chalicelib.services.statistics.statistics import Statistics
 
 _A_TRANSACTION = 20
 """Observations that get another name in one transaction: each is deleted and put anew."""
@@ -49,17 +47,19 @@ _APART_S = 60
 class Erasures:
     """The records of erasures, and of what follows deletions."""
 
-    def __init__(self, items: ItemStore, blobs: BlobStore, queue: Queue, clock: Clock) -> None:
+    def __init__(self, items: ItemStore, blobs: BlobStore, queue: Queue, merges: Merges, clock: Clock) -> None:
         self._items = items
         self._blobs = blobs
         self._queue = queue
         self._clock = clock
-        self._merges = Merges(items)
+        self._merges = merges
 
     def of(self, tenant: Tenant, faces: Sequence[Face], by: str, *, erases: bool) -> Erasure:
         """Make the record of faces that are about to be deleted: of all that later nobody could find by them."""
         now = self._clock.now()
-        absorbed = [one for face in faces if face.merges for one in self._merges.below(tenant.name, face.faceid)]
+        absorbed = [
+            one for face in faces if face.merges for one in self._merges.records.below(tenant.name, face.faceid)
+        ]
         faceids = (*(face.faceid for face in faces), *(one.other for one in absorbed if one.is_active))
         erasure = Erasure(time_ordered_id(now), now, by, erases, tuple(dict.fromkeys(faceids)), len(faces))
         if not erases:
@@ -121,21 +121,18 @@ class Erasures:
 
 @dataclass
 class Erasing:
-    """The steps. `wipe`: takes what was deleted out of storage's own files (core.ports.Storage); `forget_entries`:
-    erases the audit's entries about faces of a tenant, for an erasure of this id."""
+    """The steps. `wipe`: takes what was deleted out of storage's own files (core.ports.Storage)."""
 
     items: ItemStore
     erasures: Erasures
     traces: Traces
     shown: Shown
-    observations: FaceObservations
-    recorder: Recorder
-    sealing: Sealing
+    merges: Merges
+    statistics: Statistics
     index: IndexBuilder
-    signing: Signing
+    audit: Audit
     clock: Clock
     wipe: Callable[[], None]
-    forget_entries: Callable[[str, Collection[str], str], object]
 
     def tenant(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> None:
         """Go on with all that is unfinished. What needs more time, or has to wait, gets a message."""
@@ -171,8 +168,8 @@ class Erasing:
                 if not self._sightings(tenant, erasure, STORABLE, left_s):
                     return False
             case Step.DAYS:
-                self.sealing.forget_other_zones(tenant)
-                self.sealing.tenant(tenant)
+                self.statistics.sealing.forget_other_zones(tenant)
+                self.statistics.sealing.tenant(tenant)
             case Step.LATE:
                 at_ms = milliseconds(erasure.at)
                 span = Span(at_ms - IN_FLIGHT // timedelta(milliseconds=1), milliseconds(self.clock.now()))
@@ -180,7 +177,7 @@ class Erasing:
                     return False
                 self._traces(tenant, erasure)
                 self.traces.answers(tenant, erasure.faceids)
-                self.forget_entries(tenant.name, erasure.faceids, erasure.id)
+                self.audit.erasing.erase(tenant.name, erasure.faceids, erasure.id)
             case Step.GALLERY:
                 self.index.purge(tenant.name, self._gone_at(tenant, erasure))
             case Step.RECEIPT | None:
@@ -203,7 +200,7 @@ class Erasing:
 
     def _sightings(self, tenant: Tenant, erasure: Erasure, span: Span, left_s: Callable[[], float]) -> bool:
         rejected = self.traces.rejected_elsewhere(tenant) if erasure.erases else {}
-        for observations in self.observations.chunks(tenant, {*erasure.faceids}, span, _A_TRANSACTION):
+        for observations in self.merges.observations.chunks(tenant, {*erasure.faceids}, span, _A_TRANSACTION):
             own = self._without_others(tenant, observations)
             if not erasure.erases:
                 own = [one for one in own if _ageless(one) != one]
@@ -248,14 +245,14 @@ class Erasing:
         counted = {f"{COUNT}{name}": n for name, n in (counts + Counter(observations=len(bare))).items()}
         progress = Update(keys.ERASURES, (tenant.name, erasure.id), (equals("done_at", None, "running"),), add=counted)
         with suppress(ConditionFailed):  # another worker did it, or a writer changed one: the next look finds it
-            write(self.items, [progress, *self.recorder.actions(tenant.name, bare, gone)])
+            write(self.items, [progress, *self.statistics.recorder.actions(tenant.name, bare, gone)])
 
     def _bare(self, tenant: Tenant, observations: Sequence[Observation]) -> None:
         for place in _sighted(observations):
             self.shown.delete_crop(tenant, *place)
         changed = [ChangedObservation(one, _ageless(one)) for one in observations]
         with suppress(ConditionFailed):
-            write(self.items, self.recorder.actions(tenant.name, [], changed))
+            write(self.items, self.statistics.recorder.actions(tenant.name, [], changed))
 
     def _gone_at(self, tenant: Tenant, erasure: Erasure) -> int:
         """Return a change of the gallery after which the faces are gone, the same for every try."""
@@ -279,7 +276,7 @@ class Erasing:
             return
         now = self.clock.now()
         said = statement(tenant.name, erasure, time_text(now), time_text(erasure.at))
-        receipt = self.signing.sign(tenant.name, said)
+        receipt = self.audit.signing.sign(tenant.name, said)
         # The ids go first, so that nothing has to be wiped once it is done: nobody would try again.
         wiped = replace(erasure, faceids=(), pseudonym="", step=erasure.steps.index(Step.RECEIPT))
         done = replace(wiped, step=len(erasure.steps), done_at=now, receipt=receipt)

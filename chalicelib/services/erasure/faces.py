@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 
 from chalicelib.core.erasures import Erasure
 from chalicelib.core.errors import Busy, ConditionFailed, FaceHeld, InvalidInput, RegularsError, StorageUnavailable
@@ -13,34 +13,19 @@ from chalicelib.core.items import attempts, write
 from chalicelib.core.model import Face, Group, Tenant
 from chalicelib.core.ports import Action, ItemStore
 from chalicelib.core.users import user_of
-from chalicelib.services.commit.gallery import Change, GalleryWriter, deleted, limited_groups
-from chalicelib.services.commit.idempotency import OK, PARTIAL, RECORDED, Answer, RequestId, Requests
+from chalicelib.services.commit import Change, GalleryWriter, deleted, limited_groups
 from chalicelib.services.erasure.erasing import Erasures
-from chalicelib.services.faces.faces import Faces
-from chalicelib.services.faces.holds import require_free
-from chalicelib.services.faces.names import face_deletes
-from chalicelib.services.faces.portraits import Portraits
-from chalicelib.services.groups.groups import Groups
-from chalicelib.services.merges.observations import ObservationMover
-from chalicelib.services.merges.records import Merges
+from chalicelib.services.erasure.erasure import MAX_DELETED, Deleted
+from chalicelib.services.faces import Faces, face_deletes, require_free
+from chalicelib.services.groups import Groups
+from chalicelib.services.idempotency import OK, PARTIAL, RECORDED, Answer, RequestId, Requests
+from chalicelib.services.merges.merges import Merges
+from chalicelib.services.portraits import Portraits
 from chalicelib.services.recognition.recognition import Negatives
-
-MAX_DELETED = 100
 
 CHUNK = 40
 _ACTIONS = 90
 """Actions on faces and groups in one transaction; DynamoDB takes 100, and the tenant, journal and answer need some."""
-
-
-@dataclass(frozen=True)
-class Deleted:
-    """The outcome of a deletion. Each id is in exactly one of the lists."""
-
-    success: list[str]
-    failed: list[str]
-    not_exist: list[str]
-    erasures: list[str] = field(default_factory=list)
-    """Ids of the erasures that follow; none of a plain deletion."""
 
 
 def _anybody(_face: Face) -> bool:
@@ -65,7 +50,7 @@ class Deletion:
     portraits: Portraits
     writer: GalleryWriter
     requests: Requests
-    mover: ObservationMover
+    merges: Merges
     erasures: Erasures
 
     def of_group(
@@ -99,7 +84,7 @@ class Deletion:
         """Delete faces with their templates, pictures and names; then age, gender and crops of their sightings go.
 
         `only`: those of whom this is true count as there. With `erase`, or if the tenant's setting says so, nothing is
-        left of the people: the erasures in the answer say how far that is (erasure/erasing).
+        left of the people: the erasures in the answer say how far that is (erasing).
 
         Chunks of up to 40 are deleted all or nothing and recorded, so that a retry after a crash continues where it
         stopped. `failed`: the ids of the first chunk that storage refused, and of all after it. A repeated id counts
@@ -114,7 +99,7 @@ class Deletion:
 
         `not_exist` names it if it left nothing. Raises Busy, AnsweredAlready.
         """
-        if next(self.mover.observed(tenant, faceid), None) is None:
+        if next(self.merges.mover.observed(tenant, faceid), None) is None:
             return Deleted([], [], [faceid])
         erasure = self.erasures.of_gone(faceid, by)
         deleted = Deleted([faceid], [], [], [erasure.id])
@@ -154,7 +139,7 @@ class Deletion:
             require_free(found.values())
             if any(face.moving for face in found.values()):
                 for face in found.values():
-                    self.mover.settle(tenant, face)
+                    self.merges.mover.settle(tenant, face)
                 continue
             chunk = fitting(tenant.name, left[:CHUNK], found)
             faces = [found[faceid] for faceid in chunk if faceid in found]
@@ -206,7 +191,7 @@ class Deletion:
         pictures = [key for face in faces for key in face.picture_keys]
         with suppress(RegularsError):
             Negatives(self.items).forget(tenant.name, [face for face in faces if face.negatives])
-            pictures += Merges(self.items).forget(tenant.name, [face for face in faces if face.merges])
+            pictures += self.merges.records.forget(tenant.name, [face for face in faces if face.merges])
         self.portraits.discard(pictures)
         self.erasures.announce(tenant.name, erasure)
 

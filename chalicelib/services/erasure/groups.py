@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from chalicelib.core import keys
+from chalicelib.core.chores import STOPS_AT_S
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, RegularsError
 from chalicelib.core.items import attempts, every, write
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
@@ -21,17 +22,15 @@ from chalicelib.core.ports import ItemStore, Queue
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.search import IndexBuilder
 from chalicelib.core.users import gallery_group
-from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter
-from chalicelib.services.commit.idempotency import RequestId, Requests
+from chalicelib.services.commit import Change, GalleryMoved, GalleryWriter
 from chalicelib.services.erasure.erasing import Erasures
 from chalicelib.services.erasure.faces import CHUNK, fitting
-from chalicelib.services.erasure.pictures import STOPS_AT_S
 from chalicelib.services.erasure.traces import Traces
-from chalicelib.services.faces.holds import Holds, require_free
-from chalicelib.services.faces.names import face_deletes
-from chalicelib.services.groups.groups import Groups, changed_all_the_time, group_deletes, require_own
-from chalicelib.services.merges.observations import ObservationMover
-from chalicelib.services.tenants.accounts import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
+from chalicelib.services.faces import Holds, face_deletes, require_free
+from chalicelib.services.groups import Groups, changed_all_the_time, group_deletes, require_own
+from chalicelib.services.idempotency import RequestId, Requests
+from chalicelib.services.merges.merges import Merges
+from chalicelib.services.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
 
 BY = "group"
 """The word in records of erasures for a deletion of a group, as the one that asked for it."""
@@ -52,7 +51,7 @@ class GroupDeletion:
     requests: Requests
     erasures: Erasures
     traces: Traces
-    mover: ObservationMover
+    merges: Merges
     index: IndexBuilder
     queue: Queue
     a_record: int = 5_000
@@ -131,7 +130,7 @@ class GroupDeletion:
         """Finish the merges and undoings of these faces, which leave a mark on the faces of other groups, too."""
         there = replace(tenant, gone=frozenset())
         for face in faces:
-            self.mover.settle(there, face)
+            self.merges.mover.settle(there, face)
 
     def _erase(self, tenant: Tenant, faces: Sequence[Face]) -> None:
         """Note the faces, then delete them and their pictures. After a kill, those that are left are noted again."""

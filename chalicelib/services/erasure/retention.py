@@ -1,28 +1,40 @@
 """Retention: what a tenant keeps no longer, deleted in steps by the sweep, or told beforehand by a dry run.
 
 Both read the same lists of what is due: captures, observations, unseen. Faces leave by the ordinary deletion.
+
+Captures: on AWS, S3 deletes pictures after the deployment's days and DynamoDB records after 120, whatever is said here:
+a tenant may want it sooner. On one box nothing else deletes them. Faces whose consent has expired are erased if the
+tenant says so, and learnt pictures go `learnt_days` after their capture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import islice
 from typing import Any
 
-from chalicelib.core.errors import Busy
-from chalicelib.core.model import Face, Group, Tenant
-from chalicelib.core.ports import Clock
+from chalicelib.core import keys
+from chalicelib.core.captures import capture_of, captured_ms
+from chalicelib.core.chores import STOPS_AT_S
+from chalicelib.core.errors import Busy, FaceNotFound
+from chalicelib.core.items import camera_ids, every, every_blob, write_in_parts
+from chalicelib.core.model import Face, Group, Picture, Tenant
+from chalicelib.core.ports import BlobInfo, Clock, Delete, ItemStore, UploadStore
+from chalicelib.core.records.faces import face_from
 from chalicelib.core.retention import Due, Kind, captures_kept, sightings_kept, unseen_kept, unseen_since
-from chalicelib.services.erasure.captures import CaptureExpiry
+from chalicelib.core.values import milliseconds, moment
+from chalicelib.services.captures.captures import shown_faces
+from chalicelib.services.consents import Consents
+from chalicelib.services.enrolment.enrolment import Enrolment
+from chalicelib.services.erasure.erasure import MAX_DELETED
 from chalicelib.services.erasure.faces import Deletion
-from chalicelib.services.erasure.pictures import STOPS_AT_S
-from chalicelib.services.faces.faces import Faces
-from chalicelib.services.faces.holds import Holds
-from chalicelib.services.groups.groups import Groups
-from chalicelib.services.statistics.expiry import ObservationExpiry
+from chalicelib.services.faces import Faces, Holds
+from chalicelib.services.groups import Groups
+from chalicelib.services.statistics.statistics import Statistics
 
 SOON = timedelta(days=7)
 """How far ahead a dry run looks."""
@@ -71,7 +83,7 @@ class Retention:
     holds: Holds
     deletion: Deletion
     captures: CaptureExpiry
-    observations: ObservationExpiry
+    statistics: Statistics
     in_review: Callable[[Tenant], Collection[str]]
     clock: Clock
     expires_items: bool
@@ -90,7 +102,7 @@ class Retention:
                 kept.delete(some)
                 if left_s() < STOPS_AT_S:
                     return False
-        self.observations.forget_days(tenant, now)
+        self.statistics.expiry.forget_days(tenant, now)
         return True
 
     def plan(self, tenant: Tenant) -> list[Planned]:
@@ -114,7 +126,7 @@ class Retention:
         )
 
     def _kinds(self, tenant: Tenant, held: Collection[str]) -> Iterator[_Kept]:
-        captures, observations = self.captures, self.observations
+        captures, observations = self.captures, self.statistics.expiry
         days = captures_kept(tenant, captures.capture_days)
         pictures = partial(captures.pictures, tenant, held=held)
         yield _Kept(Kind.CAPTURES, None, days, pictures, captures.delete_pictures)
@@ -158,3 +170,123 @@ class Retention:
     def _is_left_to_storage(self, tenant: Tenant, kind: Kind) -> bool:
         own = {Kind.CAPTURES: tenant.capture_days, Kind.SIGHTINGS: tenant.sighting_days}
         return kind in own and own[kind] is None
+
+
+@dataclass
+class ConsentExpiry:
+    consents: Consents
+    deletion: Deletion
+    clock: Clock
+
+    def tenant(self, tenant: Tenant, left_s: Callable[[], float]) -> None:
+        """Erase the faces whose consent has expired, 100 at a time, but those under legal hold.
+
+        What is left over when the time runs out is for the next hour.
+        """
+        if not tenant.expired_consent_erases:
+            return
+        token: str | None = None
+        while True:
+            page = self.consents.page(tenant, self.clock.now(), MAX_DELETED, token)
+            if expired := [face.faceid for face in page.rows if face.hold is None]:
+                self.deletion.of_faces(tenant, expired, by="expired consent", erase=True, only=self._has_expired)
+            token = page.next_token
+            if token is None or left_s() < STOPS_AT_S:
+                return
+
+    def _has_expired(self, face: Face) -> bool:
+        """Tell it of the face as it is deleted: somebody may have renewed the record since the list was read."""
+        end = None if face.consent is None else face.consent.expires_at
+        return end is not None and end <= self.clock.now()
+
+
+@dataclass
+class LearntExpiry:
+    items: ItemStore
+    enrolment: Enrolment
+    clock: Clock
+
+    def tenant(self, tenant: Tenant) -> None:
+        """Remove the tenant's learnt pictures that it keeps no longer, if it says for how long; not of held faces."""
+        if tenant.learnt_days is None:
+            return
+        limit = self.clock.now() - timedelta(days=tenant.learnt_days)
+
+        def left(face: Face) -> tuple[Picture, ...]:
+            return tuple(one for one in face.pictures if one.learnt is None or one.learnt.captured_at >= limit)
+
+        for item in every(self.items, keys.FACES, tenant.name):
+            face = face_from(item)
+            if face.hold is None and left(face) != face.pictures:
+                with suppress(FaceNotFound):  # it was deleted meanwhile
+                    self.enrolment.pictures.keep(tenant, face.faceid, left)
+
+
+@dataclass
+class CaptureExpiry:
+    """`capture_days`: the deployment's. `held`: faces; what shows one of them is not due."""
+
+    items: ItemStore
+    uploads: UploadStore
+    capture_days: int
+
+    def pictures(self, tenant: Tenant, at: datetime, held: Collection[str]) -> Iterator[Due[str]]:
+        """Yield the keys of pictures and crops that are over by then.
+
+        They lie by camera and time, so that of each camera only those are listed that are old enough.
+        """
+        kept = timedelta(days=captures_kept(tenant, self.capture_days))
+        for blob in self._taken_until(tenant.name, at - kept):
+            is_crop = blob.key.startswith(keys.crops(tenant.name))  # stored later than its capture
+            since = _taken_at(blob) if is_crop else blob.stored_at
+            if since + kept > at:  # or written anew since, by a restore or by an erasure that hid somebody
+                since = min(since, self._offered_at(tenant.name, blob.key) or since)
+            if since + kept <= at and not self._shows(tenant, blob.key, held):
+                yield Due(since, since + kept, blob.key)
+
+    def delete_pictures(self, picture_keys: Iterable[str]) -> None:
+        for key in picture_keys:
+            self.uploads.delete(key)
+
+    def records(self, tenant: Tenant, at: datetime, held: Collection[str]) -> Iterator[Due[Delete]]:
+        """Yield the deletions of the records of captures that were offered too long ago by then."""
+        kept = timedelta(days=sightings_kept(tenant))
+        low, high = keys.capture_range(0, max(milliseconds(at - kept), 0))
+        for camera_id in camera_ids(self.items, tenant.name):
+            partition = keys.captures(tenant.name, camera_id)
+            for item in every(self.items, keys.CAPTURES, partition, low=low, high=high):
+                since = moment(item["offered_at"])
+                if since + kept <= at and not self._shows(tenant, item["capture"], held):
+                    yield Due(since, since + kept, Delete(keys.CAPTURES, (partition, item["capture"])))
+
+    def delete_records(self, records: Iterable[Delete]) -> None:
+        write_in_parts(self.items, records)
+
+    def _taken_until(self, tenant: str, limit: datetime) -> Iterator[BlobInfo]:
+        """Yield the pictures and crops of captures that were taken until then. Two reads find that a camera has none.
+
+        Of a camera whose clock is ahead, those that were stored before may come later.
+        """
+        after: str | None = None
+        while found := self.uploads.list(keys.capture_pictures(tenant), after=after, limit=1):
+            folder = found[0].key.rpartition("/")[0] + "/"
+            after = folder + keys.BEHIND_CAPTURES
+            for blob in every_blob(self.uploads, folder):
+                if _taken_at(blob) > limit:
+                    break
+                yield blob
+
+    def _offered_at(self, tenant: str, key: str) -> datetime | None:
+        """Return when the capture of a picture was offered; None if that is not known any more."""
+        _, camera_id, capture_id = key.split("/")
+        item = self.items.get(keys.CAPTURES, (keys.captures(tenant, camera_id), capture_id))
+        return None if item is None else moment(item["offered_at"])
+
+    def _shows(self, tenant: Tenant, key: str, held: Collection[str]) -> bool:
+        """Tell whether a capture shows one of these faces."""
+        capture_id = capture_of(key.rpartition("/")[2])
+        return bool(held) and not shown_faces(self.items, tenant.name, capture_id).isdisjoint(held)
+
+
+def _taken_at(blob: BlobInfo) -> datetime:
+    return moment(captured_ms(blob.key.rpartition("/")[2]))

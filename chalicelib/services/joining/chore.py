@@ -21,7 +21,7 @@ from chalicelib.core.ports import Item, ItemStore, Put
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.telemetry import report_failure
 from chalicelib.core.values import known
-from chalicelib.services.faces.faces import Faces
+from chalicelib.services.faces import Faces
 from chalicelib.services.joining.joining import Joining, JoiningOfVisits
 from chalicelib.services.joining.likeness import Likeness
 

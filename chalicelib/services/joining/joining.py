@@ -12,12 +12,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
+from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Camera, Capture, SeenFace, parts_of_sighting
+from chalicelib.core.chores import Chore, unless
 from chalicelib.core.decision import Verdict
 from chalicelib.core.errors import Busy, CameraNotFound, ConditionFailed, LimitReached
 from chalicelib.core.items import attempts
+from chalicelib.core.lazy import lazy
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.merges import Merge, are_one, survivor_first
 from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Tenant
@@ -29,15 +32,21 @@ from chalicelib.core.records.observations import observation_from
 from chalicelib.core.templates import compared, vector
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import FaceVisits
-from chalicelib.services.captures.cameras import Cameras
-from chalicelib.services.faces.faces import Faces
-from chalicelib.services.faces.visits import FaceVisitsStore
+from chalicelib.services.cameras import Cameras
+from chalicelib.services.faces import Faces
 from chalicelib.services.joining.likeness import Likeness, Pair
-from chalicelib.services.merges.duplicates import Duplicates, still_one
-from chalicelib.services.merges.merge import Merging
-from chalicelib.services.merges.observations import FaceObservations, ObservationMover
-from chalicelib.services.merges.records import MAX_MERGES
+from chalicelib.services.merges.merges import MAX_MERGES, Merges
 from chalicelib.services.recognition.recognition import Negatives, Recognised, SameVisit
+from chalicelib.services.visits import FaceVisitsStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chalicelib.core.model import JournalEntry
+    from chalicelib.services.cameras import Cameras
+    from chalicelib.services.joining.chore import JoiningChore
+    from chalicelib.services.merges.merges import Merges
+    from chalicelib.services.recognition.recognition import Recognition
 
 _FREE = frozenset({STRANGER, REGULAR})
 """Groups of faces that may be there without a person's word. Of two faces in others, none absorbs the other."""
@@ -45,14 +54,29 @@ _FREE = frozenset({STRANGER, REGULAR})
 
 @dataclass
 class Joining:
+    """`tail`: as in JoiningChore."""
+
     items: ItemStore
     faces: Faces
     face_visits: FaceVisitsStore
-    likeness: Likeness
-    merging: Merging
-    mover: ObservationMover
-    observations: FaceObservations
-    duplicates: Duplicates
+    merges: Merges
+    cameras: Cameras
+    recognition: Recognition
+    tail: Callable[[str, int, int], list[JournalEntry] | None]
+
+    @lazy
+    def likeness(self) -> Likeness:
+        return Likeness(self.faces, self.recognition.tenant_vision, self.recognition.search)
+
+    @lazy
+    def chore(self) -> JoiningChore:
+        from chalicelib.services.joining.chore import JoiningChore
+
+        visits = JoiningOfVisits(self.items, self.cameras, self.recognition.same_visit, self)
+        return JoiningChore(self.items, self.faces, self.likeness, self, visits=visits, tail=self.tail)
+
+    def chores(self) -> tuple[Chore, ...]:
+        return (Chore("joining", lambda one: unless(self.chore.tenant(one.tenant, one.left_s))),)
 
     def look(self, tenant: Tenant, faceid: str) -> tuple[Merge, ...]:
         """Join the face with those that are surely the same person, and say which merges that were, in their order.
@@ -87,7 +111,7 @@ class Joining:
                 return None
             if one.face.moving or other.face.moving:
                 for each in (one, other):
-                    self.mover.settle(tenant, each.face)
+                    self.merges.mover.settle(tenant, each.face)
                 continue
             if (one.face.templates, other.face.templates) != (pair.face.templates, pair.other.templates):
                 return None
@@ -95,19 +119,20 @@ class Joining:
             sure = both is not None and are_one(pair.decision, both, leads=pair.leads)
             if not (sure or suggests):
                 return None
-            known = self.duplicates.between(tenant, one.face, other.face)
+            known = self.merges.duplicates.between(tenant, one.face, other.face)
             # What is suggested already was looked at; to look at all captures again would find nothing new.
             if any(two.are_two for two in known) or ((sure or not known) and self._are_two(tenant, (one, other))):
                 return None
             if both is not None and sure:
                 try:
-                    return self.merging.join(tenant, *both, still_one(tenant.name, one.face, other.face, known))
+                    still_one = self.merges.duplicates.still_one(tenant.name, one.face, other.face, known)
+                    return self.merges.merging.join(tenant, *both, still_one)
                 except ConditionFailed:
                     continue
                 except LimitReached:
                     pass  # one of them comes from too many faces already: somebody has to look
             if suggests:
-                self.duplicates.suggest(tenant, one.face, other.face, pair.decision)
+                self.merges.duplicates.suggest(tenant, one.face, other.face, pair.decision)
             return None
         raise Busy("these faces are changed by others all the time: send the request again in a moment")
 
@@ -115,7 +140,7 @@ class Joining:
         """Return whether the faces were seen in one picture, or a rejection speaks against their being one."""
         if any(self._turned_down(tenant, one, other) for one, other in permutations(both)):
             return True
-        seen, seen_too = (self.observations.captures(tenant, held.face.faceid) for held in both)
+        seen, seen_too = (self.merges.observations.captures(tenant, held.face.faceid) for held in both)
         return not seen.isdisjoint(seen_too)
 
     def _turned_down(self, tenant: Tenant, held: FaceVisits, other: FaceVisits) -> bool:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from chalicelib.core.decision import DEFAULT_FPIR, JOIN_FPIR, SUGGEST_FPIR, OperatingPoint, comparable
 from chalicelib.core.model import Candidate, Decision, Face, Tenant
 from chalicelib.core.search import FaceSearch, SearchRequest, demands
-from chalicelib.services.faces.faces import Faces
-from chalicelib.services.models.tenant_vision import TenantVision
+from chalicelib.services.faces import Faces
+from chalicelib.services.models import TenantVision
 
 if TYPE_CHECKING:
     import numpy as np

@@ -3,38 +3,40 @@
 The transaction that changed the faces marked them (`moving`), and the merge's record. The observations follow in chunks
 of one transaction each. If a request is cut off, the next request for one of the faces continues, or the sweep. A
 repeated chunk changes nothing. Several may move at once, so each chunk requires that the merge has not gone on since.
+
+Scheduled chores finish merges that were cut off, and delete those too old to be undone.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
-from chalicelib.core.errors import Busy, ConditionFailed
+from chalicelib.core.errors import Busy, ConditionFailed, RegularsError
 from chalicelib.core.items import attempts, write
 from chalicelib.core.local_time import Span
-from chalicelib.core.merges import Merge, MergeState
+from chalicelib.core.merges import IN_FLIGHT, UNDONE_WITHIN, Merge, MergeState
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationFilter, ObservationKind, Passage
-from chalicelib.core.ports import Action, Check, ItemStore, Update, equals
+from chalicelib.core.ports import Action, Check, Clock, Delete, ItemStore, Update, at_least, equals
 from chalicelib.core.records.faces import face_from
-from chalicelib.core.records.observations import observation_from
+from chalicelib.core.records.observations import STORABLE, observation_from
+from chalicelib.core.telemetry import log_failure
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import FaceVisits, named_by
-from chalicelib.services.faces.visits import FaceVisitsStore, visits_put
-from chalicelib.services.merges.records import Merges
-from chalicelib.services.statistics.days import STORABLE, DayReader
-from chalicelib.services.statistics.recorder import Recorder
+from chalicelib.services.merges.records import MergeRecords
+from chalicelib.services.portraits import Portraits
+from chalicelib.services.statistics.statistics import Statistics
+from chalicelib.services.visits import FaceVisitsStore, visits_put
 
 REQUEST_S = 15.0
 """How long a request moves observations. The next request, or the sweep, moves the rest."""
 
-IN_FLIGHT = timedelta(hours=1)
-"""A search that found a face before its merge writes its observation within this time."""
 
 _A_TRANSACTION = 40
 _MERGE_STATE = "merge-state"
@@ -64,9 +66,9 @@ class FaceObservations:
     raw observations of the other days. It costs as much as counting persons over the same time.
     """
 
-    def __init__(self, items: ItemStore, days: DayReader) -> None:
+    def __init__(self, items: ItemStore, statistics: Statistics) -> None:
         self._items = items
-        self._days = days
+        self._days = statistics.days
 
     def chunks(
         self, tenant: Tenant, faceids: Set[str], span: Span = STORABLE, size: int = _A_TRANSACTION
@@ -103,12 +105,12 @@ class FaceObservations:
 
 
 class ObservationMover:
-    def __init__(self, items: ItemStore, face_visits: FaceVisitsStore, recorder: Recorder, days: DayReader) -> None:
+    def __init__(self, items: ItemStore, face_visits: FaceVisitsStore, statistics: Statistics) -> None:
         self._items = items
         self._faces = face_visits
-        self._observations = FaceObservations(items, days)
-        self._recorder = recorder
-        self._merges = Merges(items)
+        self._observations = FaceObservations(items, statistics)
+        self._recorder = statistics.recorder
+        self._merges = MergeRecords(items)
 
     def observed(self, tenant: Tenant, faceid: str) -> Iterator[Observation]:
         """Yield the observations of a face, also of one that was deleted."""
@@ -258,3 +260,59 @@ def _released(tenant: str, face: Face, merge: Merge) -> Update:
 
 def _key(tenant: Tenant, observation: Observation) -> tuple[str, str]:
     return keys.observation(tenant.name, milliseconds(observation.at), observation.id)
+
+
+_LOOKED_AGAIN = (timedelta(minutes=5), timedelta(hours=6))
+"""The age of a merge, from and to, at which the sweep moves observations that a search under way wrote too late."""
+
+
+_FREE = "survivor-free"
+
+
+class MergeChores:
+    def __init__(self, items: ItemStore, mover: ObservationMover, portraits: Portraits, clock: Clock) -> None:
+        self._items = items
+        self._merges = MergeRecords(items)
+        self._mover = mover
+        self._portraits = portraits
+        self._clock = clock
+
+    def tenant(self, tenant: Tenant) -> None:
+        """Do all chores of the tenant's merges. If those of one fail, do the others', then raise Busy."""
+        failed: list[str] = []
+        for merge in list(self._merges.all(tenant.name)):
+            try:
+                self._one(tenant, merge)
+            except RegularsError as error:
+                log_failure(error, f"merge {merge.id} of tenant {tenant.name} is looked at again later")
+                failed.append(merge.id)
+        if failed:
+            raise Busy(f"these merges were not finished or deleted: {', '.join(failed)}")
+
+    def _one(self, tenant: Tenant, merge: Merge) -> None:
+        merge = self._mover.finish(tenant, merge.id)
+        age = self._clock.now() - merge.at
+        if age > UNDONE_WITHIN:
+            if self._deleted(tenant.name, merge):
+                self._portraits.discard(merge.picture_keys)
+        elif merge.state is MergeState.DONE and _LOOKED_AGAIN[0] <= age <= _LOOKED_AGAIN[1]:
+            self._mover.stragglers(tenant, merge)
+
+    def _deleted(self, tenant: str, merge: Merge) -> bool:
+        """Delete a merge and lower the survivor's count of merges; return False if that face is under legal hold.
+
+        If the survivor is gone (merged itself, or deleted just now), delete the merge only.
+        """
+        same = (equals("state", merge.state, "merge-state"),)
+        delete: Action = Delete(keys.MERGES, (tenant, merge.id), same)
+        counted = (at_least("merges", 1, "face-merged"), equals("hold", None, _FREE))
+        fewer = Update(keys.FACES, (tenant, merge.survivor), counted, add={"merges": -1, "version": 1})
+        try:
+            write(self._items, [delete, fewer] if merge.is_active else [delete])
+        except ConditionFailed as error:
+            survivor = self._items.get(keys.FACES, (tenant, merge.survivor)) if _FREE in error.names else None
+            if survivor is not None and "hold" in survivor:
+                return False
+            with suppress(ConditionFailed):
+                write(self._items, [delete])
+        return True

@@ -29,25 +29,22 @@ from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.ports import Action, Clock, ItemStore, Put, absent, equals
 from chalicelib.core.records.faces import face_item
 from chalicelib.core.records.merges import merge_item
-from chalicelib.core.records.observations import visits_item
+from chalicelib.core.records.observations import STORABLE, visits_item
 from chalicelib.core.templates import compared
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import Arrivals, FaceVisits, VisitPlan, Visits, arrived
-from chalicelib.services.commit.gallery import TENANT_ROOM, Change, GalleryWriter, edited, limited_groups
-from chalicelib.services.commit.idempotency import RequestId, Requests
-from chalicelib.services.faces.holds import held_again
-from chalicelib.services.faces.names import name_puts, renamed
-from chalicelib.services.faces.portraits import Portraits
-from chalicelib.services.faces.visits import FaceVisitsStore, face_put, visits_put
-from chalicelib.services.groups.groups import Groups
-from chalicelib.services.merges.duplicates import said_two
+from chalicelib.services.commit import TENANT_ROOM, Change, GalleryWriter, edited, limited_groups
+from chalicelib.services.faces import held_again, name_puts, renamed
+from chalicelib.services.groups import Groups
+from chalicelib.services.idempotency import RequestId, Requests
+from chalicelib.services.merges.merging import arrivals_since, counts, open_since, renaming, returned, unmerged
 from chalicelib.services.merges.observations import REQUEST_S, FaceObservations, ObservationMover
-from chalicelib.services.merges.plan import arrivals_since, counts, open_since, renaming, returned, unmerged
-from chalicelib.services.merges.records import Merges
-from chalicelib.services.models.embedder import Embedder
-from chalicelib.services.models.tenant_vision import TenantVision
+from chalicelib.services.merges.records import MergeRecords, said_two
+from chalicelib.services.models import Embedder, TenantVision
+from chalicelib.services.portraits import Portraits
 from chalicelib.services.recognition.recognition import Negatives
-from chalicelib.services.statistics.days import STORABLE, DayReader
+from chalicelib.services.statistics.statistics import Statistics
+from chalicelib.services.visits import FaceVisitsStore, face_put, visits_put
 
 _RETURNED = "merged-face-free"
 
@@ -69,7 +66,7 @@ class MergeUndo:
     items: ItemStore
     groups: Groups
     face_visits: FaceVisitsStore
-    days: DayReader
+    statistics: Statistics
     writer: GalleryWriter
     mover: ObservationMover
     tenant_vision: TenantVision
@@ -86,7 +83,7 @@ class MergeUndo:
         AnsweredAlready: Merging.finish continues it.
         """
         for _ in attempts():
-            merge = Merges(self.items).get(tenant.name, merge_id)
+            merge = MergeRecords(self.items).get(tenant.name, merge_id)
             if not merge.is_active:
                 self.requests.note(tenant.name, request)
                 return self.mover.finish(tenant, merge.id, REQUEST_S)
@@ -115,7 +112,7 @@ class MergeUndo:
         return merge.kept
 
     def _gone(self, tenant: Tenant, merge: Merge) -> Exception:
-        into = Merges(self.items).into(tenant.name, merge.survivor)
+        into = MergeRecords(self.items).into(tenant.name, merge.survivor)
         if into is None:
             return MergeNotFound(f"face {merge.survivor!r} was deleted, and with it what was merged into it")
         return Conflict(
@@ -194,7 +191,7 @@ class MergeUndo:
         went: list[tuple[int, int]] = []
         learnt = (one.learnt for one in kept.face.pictures if one.learnt)
         rejected = {one.sighting_id for one in learnt if milliseconds(one.captured_at) >= span.first_ms}
-        for chunk in FaceObservations(self.items, self.days).chunks(tenant, {merge.survivor}, span):
+        for chunk in FaceObservations(self.items, self.statistics).chunks(tenant, {merge.survivor}, span):
             for one in chunk:
                 if one.kind is ObservationKind.SIGHTING and one.gap_s is not None:
                     goes = _came_by(one, merge)
@@ -209,9 +206,9 @@ class MergeUndo:
     def _faces_after(
         self, tenant: Tenant, merge: Merge, kept: MergeBackup, survivor: FaceVisits, plan: _UndoPlan
     ) -> tuple[Face, Face]:
-        below = [one for one in Merges(self.items).below(tenant.name, merge.other) if one.is_active]
+        below = [one for one in MergeRecords(self.items).below(tenant.name, merge.other) if one.is_active]
         now = self.clock.now()
-        all_below = [one for one in Merges(self.items).below(tenant.name, merge.survivor) if one.is_active]
+        all_below = [one for one in MergeRecords(self.items).below(tenant.name, merge.survivor) if one.is_active]
         face = replace(
             arrived(survivor.face, plan.survivor),
             name=_own(survivor.face.name, kept.name),

@@ -9,56 +9,23 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core.decision import comparable
 from chalicelib.core.errors import Unusable
-from chalicelib.core.model import NO_LABELS, Decision, Face, Group, Labels, Tenant
+from chalicelib.core.model import NO_LABELS, Group, Labels, Tenant
 from chalicelib.core.observations import Observation, ObservationKind, observed_estimates
 from chalicelib.core.pictures import Box, Estimates, PictureRules
 from chalicelib.core.ports import Clock, Vision
+from chalicelib.core.recognised import Match, PictureSearch, Search
 from chalicelib.core.telemetry import stage
 from chalicelib.core.templates import vector
-from chalicelib.services.commit.gallery import GalleryMoved
-from chalicelib.services.faces.faces import Faces
-from chalicelib.services.groups.groups import Groups
-from chalicelib.services.models.estimation import embedded, examined
-from chalicelib.services.models.tenant_vision import TenantVision
+from chalicelib.services.commit import GalleryMoved
+from chalicelib.services.faces import Faces
+from chalicelib.services.groups import Groups
+from chalicelib.services.models import TenantVision, embedded, examined
 from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition, settled, template_of
-from chalicelib.services.statistics.recorder import Recorder, new_id
+from chalicelib.services.statistics.statistics import Recorder, new_id
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-
-@dataclass(frozen=True)
-class Match:
-    """The enrolled face that a probe was identified as.
-
-    `box`, `estimates`: those of the probe; the box is None if the probe was a stored face. `decision` has a score.
-    """
-
-    face: Face
-    group: Group
-    box: Box | None
-    estimates: Estimates
-    decision: Decision
-
-
-@dataclass(frozen=True)
-class Search:
-    """The answer for one probe.
-
-    `decision` has no score if no face reached the threshold, or if nothing matched a picture too poor to be compared.
-    """
-
-    match: Match | None
-    decision: Decision
-
-
-@dataclass(frozen=True)
-class PictureSearch:
-    """The matches of a picture's faces, largest face first. `faces_found` counts the others too."""
-
-    matches: list[Match]
-    faces_found: int
 
 
 def search_observation(match: Match, labels: Labels, now: datetime) -> Observation:

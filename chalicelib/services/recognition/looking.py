@@ -7,46 +7,51 @@ read with the service's rights, from places that the operator allows.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from chalicelib.core.decision import MIN_QUALITY, OperatingPoint, comparable
+from chalicelib.core.decision import OperatingPoint
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.model import NO_LABELS, Decision, Face, Tenant
+from chalicelib.core.model import NO_LABELS, Face, Tenant
 from chalicelib.core.pictures import (
     ATTRIBUTES,
     NO_ESTIMATES,
     Box,
     DetectedFace,
-    Estimates,
-    FaceJpeg,
     PictureRules,
-    Quality,
+    allows,
 )
-from chalicelib.core.ports import Clock, Vision
+from chalicelib.core.ports import Clock, ObjectReader, Vision
+from chalicelib.core.recognised import (
+    MOST_BYTES,
+    DescribedFace,
+    DescribedPicture,
+    IdentifiedFace,
+    IdentifiedPicture,
+    Match,
+    Probe,
+    ProbePicture,
+    RatedFace,
+    SeenPicture,
+    SimilarFaces,
+)
 from chalicelib.core.search import FaceSearch, SearchRequest, verdicts
 from chalicelib.core.templates import vector
-from chalicelib.services.commit.gallery import GalleryMoved
-from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId, Requests
-from chalicelib.services.faces.faces import Faces
-from chalicelib.services.groups.groups import Groups
-from chalicelib.services.models.estimation import Estimated, computed, embedded, estimated, judged, whole
-from chalicelib.services.models.tenant_vision import TenantVision
-from chalicelib.services.recognition.identify import Match, search_observation
+from chalicelib.services.commit import GalleryMoved
+from chalicelib.services.faces import Faces
+from chalicelib.services.groups import Groups
+from chalicelib.services.idempotency import AnsweredAlready, RequestId, Requests
+from chalicelib.services.models import Estimated, TenantVision, computed, embedded, estimated, judged, whole
+from chalicelib.services.recognition.identify import search_observation
 from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition, settled, template_of
-from chalicelib.services.statistics.recorder import Recorder
+from chalicelib.services.statistics.statistics import Recorder
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-
-import time
-
-from chalicelib.core.pictures import allows
-from chalicelib.core.ports import ObjectReader
 
 CANDIDATES = range(1, 21)
 SIMILAR = range(1, 51)
@@ -55,133 +60,9 @@ MAX_FACES = 80
 """Faces of one picture at most: the largest ones. Their observations fit one transaction."""
 
 
-MOST_BYTES = 15 * 1024 * 1024
-
 FAILS_AFTER_S = 2.0
 """Every failure takes this long, or a whole number of times as long: that S3 was asked, or what it said, is not heard
 from the time of the answer. S3 says no within it."""
-
-
-@dataclass(frozen=True)
-class DescribedFace:
-    """A face with its quality, pose included, and its estimates. Its places are in pixels of the picture as sent.
-
-    `spoof`: why the face is refused; None: it is not, or that was not asked.
-    """
-
-    detected: DetectedFace
-    quality: Quality
-    estimates: Estimates
-    spoof: str | None
-
-
-@dataclass(frozen=True)
-class DescribedPicture:
-    """A picture's faces, largest first. `width`, `height`: its pixels as sent, upright."""
-
-    width: int
-    height: int
-    faces: tuple[DescribedFace, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class SeenPicture:
-    """A picture's faces and, if they were asked for, their embeddings by `model`: (n, dimensions) float32 unit rows."""
-
-    described: DescribedPicture
-    model: str
-    embeddings: NDArray[np.float32]
-    crop: Callable[[int], FaceJpeg]
-    """Cuts out a face by its number."""
-
-    def without(self, unfit: Callable[[DescribedFace], object]) -> SeenPicture:
-        """Return the picture without the faces that are `unfit`."""
-        kept = [number for number, face in enumerate(self.described.faces) if not unfit(face)]
-        faces = tuple(self.described.faces[number] for number in kept)
-        described = replace(self.described, faces=faces)
-        return SeenPicture(described, self.model, self.embeddings[kept], lambda number: self.crop(kept[number]))
-
-
-@dataclass(frozen=True, eq=False)
-class Probe:
-    """A face that is compared. `vector`: (dimensions,) float32, unit. `box`: in pixels of the picture as sent.
-
-    `spoof`: why the face is refused; "": it is not.
-    """
-
-    box: Box
-    quality: Quality
-    vector: NDArray[np.float32]
-    spoof: str
-
-    @property
-    def estimates(self) -> Estimates:
-        return Estimates(quality=self.quality.total)
-
-    @property
-    def reason(self) -> str:
-        """Say why nobody may have been found for it; "" if its picture is good."""
-        if self.spoof or comparable(self.quality.total):
-            return self.spoof
-        return f"too poor to tell who it is, {self.quality.short_of(MIN_QUALITY)}"
-
-
-@dataclass(frozen=True, eq=False)
-class ProbePicture:
-    """A picture's faces as probes of `model`, largest first. `width`, `height`: its pixels as sent, upright."""
-
-    width: int
-    height: int
-    model: str
-    probes: tuple[Probe, ...]
-
-
-@dataclass(frozen=True)
-class RatedFace:
-    """An enrolled face and a probe's score with it, at most 1. `match`: whether the probe is this face."""
-
-    face: Face
-    score: float
-    match: bool
-
-
-@dataclass(frozen=True)
-class IdentifiedFace:
-    """A face of a picture, and the enrolled faces nearest to it, best first; none if it cannot be compared.
-
-    `decision`: on the face that matches, else on the best candidate.
-    """
-
-    probe: Probe
-    decision: Decision
-    candidates: tuple[RatedFace, ...]
-
-    @property
-    def match(self) -> RatedFace | None:
-        return next((one for one in self.candidates if one.match), None)
-
-    @property
-    def reason(self) -> str:
-        """Return why it was not compared; "" if it was. A poor picture may still be the very one that is enrolled."""
-        return "" if self.match else self.probe.reason
-
-
-@dataclass(frozen=True)
-class IdentifiedPicture:
-    """A picture's faces, largest first. `width`, `height`: its pixels as sent, upright."""
-
-    width: int
-    height: int
-    faces: tuple[IdentifiedFace, ...]
-
-
-@dataclass(frozen=True)
-class SimilarFaces:
-    """The faces most like one face, best first, and the score from which on two pictures are one person's."""
-
-    threshold: float
-    gallery_size: int
-    faces: tuple[RatedFace, ...]
 
 
 def probes_of(vision: Vision, tenant: Tenant, picture: bytes, rules: PictureRules, most: int) -> ProbePicture:

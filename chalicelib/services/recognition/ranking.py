@@ -14,49 +14,18 @@ from chalicelib.core import acts
 from chalicelib.core.decision import MATCH, OperatingPoint, is_match, judged, judged_score, similarity
 from chalicelib.core.model import Candidate, Face, Group, Tenant
 from chalicelib.core.ports import ItemStore
+from chalicelib.core.recognised import Similar, SimilarUser, Wanted
+from chalicelib.core.records.sighting_entries import decision_said
 from chalicelib.core.search import FaceSearch, SearchRequest, demands, verdicts
 from chalicelib.core.templates import vector
 from chalicelib.core.users import User, gallery_group, id_of, is_users
 from chalicelib.core.values import known
-from chalicelib.services.audit.sightings import decision_said
-from chalicelib.services.faces.faces import Faces
-from chalicelib.services.models.tenant_vision import TenantVision
+from chalicelib.services.faces import Faces
+from chalicelib.services.models import TenantVision
 from chalicelib.services.recognition.recognition import Negatives, read_faces, settled, template_of
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-
-@dataclass(frozen=True)
-class Similar:
-    """A face and its similarity to the probe, 0..100."""
-
-    face: Face
-    similarity: float
-
-
-@dataclass(frozen=True)
-class SimilarUser:
-    """A user's id and its similarity to the probe, 0..100."""
-
-    id: str
-    similarity: float
-
-
-@dataclass(frozen=True, eq=False)
-class Wanted:
-    """A probe, and what is wanted of its ranking: the `most` entries with a similarity of `least` or more.
-
-    `probe`: (dimensions,) float32, a unit vector of the tenant's model; `quality`: that of its picture, None if it was
-    not measured; `besides`: a face, or a user's entry, that is left out.
-    """
-
-    probe: NDArray[np.float32]
-    quality: float | None
-    least: float
-    most: int
-    besides: str | None = None
+    pass
 
 
 @dataclass

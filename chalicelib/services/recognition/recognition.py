@@ -13,56 +13,43 @@ When a score is a match: core/decision. Beside the search itself:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from chalicelib.core import acts
-from chalicelib.core.captures import Camera, SeenFace
-from chalicelib.core.decision import OperatingPoint, Verdict, is_match
+from chalicelib.core import acts, keys
+from chalicelib.core.captures import Camera, Capture, CaptureState, SeenFace, captured_ms, sighting_id
+from chalicelib.core.decision import DUPLICATE_FPIR, OperatingPoint, Verdict, comparable, is_match, visit_verdict
 from chalicelib.core.errors import Busy, FaceNotFound
-from chalicelib.core.items import attempts
-from chalicelib.core.model import DEFAULT_GROUPS, Candidate, Decision, Face, Template, Tenant
-from chalicelib.core.ports import ItemStore
+from chalicelib.core.items import attempts, every, write, write_in_parts
+from chalicelib.core.lazy import lazy
+from chalicelib.core.model import DEFAULT_GROUPS, Candidate, Decision, Face, Group, Negative, Template, Tenant
+from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, Update, exists
+from chalicelib.core.records.captures import capture_from
+from chalicelib.core.records.faces import template_items, templates_from
+from chalicelib.core.records.sighting_entries import decision_said
 from chalicelib.core.search import FaceSearch, SearchRequest, verdicts
 from chalicelib.core.telemetry import stage
 from chalicelib.core.templates import of_model, vector
-from chalicelib.services.audit.sightings import decision_said
-from chalicelib.services.commit.gallery import GalleryMoved
-from chalicelib.services.faces.faces import Faces
-from chalicelib.services.models.tenant_vision import TenantVision
+from chalicelib.services.commit import GalleryMoved
+from chalicelib.services.faces import Faces
+from chalicelib.services.models import TenantVision
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import numpy as np
     from numpy.typing import NDArray
 
-
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
-from chalicelib.core import keys
-from chalicelib.core.items import every, write, write_in_parts
-from chalicelib.core.model import Negative
-from chalicelib.core.ports import Action, Delete, Item, Put, Update, exists
-from chalicelib.core.records.faces import template_items, templates_from
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-
-from typing import TYPE_CHECKING
-
-from chalicelib.core.captures import Capture, CaptureState, captured_ms, sighting_id
-from chalicelib.core.decision import DUPLICATE_FPIR, comparable, visit_verdict
-from chalicelib.core.model import Group
-from chalicelib.core.records.captures import capture_from
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
+    from chalicelib.core.ports import Clock, ObjectReader
+    from chalicelib.services.groups import Groups
+    from chalicelib.services.idempotency import Requests
+    from chalicelib.services.recognition.identify import Identify
+    from chalicelib.services.recognition.looking import Looking, StoredPictures
+    from chalicelib.services.recognition.ranking import Ranking
+    from chalicelib.services.recognition.verification import Verification
+    from chalicelib.services.statistics.statistics import Statistics
 
 Find = Callable[[Tenant, str], Face | None]
 _Found = TypeVar("_Found")
@@ -120,11 +107,69 @@ class Recognised:
 
 @dataclass
 class Recognition:
+    """Whose face is it? `search`: made at the first search; `objects`: makes the reader of pictures that clients keep
+    in S3, of which `own` are the deployment's buckets."""
+
     items: ItemStore
     tenant_vision: TenantVision
     search: Callable[[], FaceSearch]
     faces: Faces
     fpir_target: float
+    groups: Groups
+    statistics: Statistics
+    requests: Requests
+    clock: Clock
+    objects: Callable[[], ObjectReader]
+    own: Collection[str] = ()
+
+    @lazy
+    def same_visit(self) -> SameVisit:
+        return SameVisit(self.items, self.faces, self.tenant_vision)
+
+    @lazy
+    def known(self) -> KnownFaces:
+        return KnownFaces(self.items, self.faces, self.tenant_vision, self.search)
+
+    @lazy
+    def identify(self) -> Identify:
+        from chalicelib.services.recognition.identify import Identify
+
+        return Identify(
+            self.tenant_vision, self, self.faces, self.groups, recorder=self.statistics.recorder, clock=self.clock
+        )
+
+    @lazy
+    def ranking(self) -> Ranking:
+        from chalicelib.services.recognition.ranking import Ranking
+
+        return Ranking(self.items, self.tenant_vision, self.search, self.faces, self.fpir_target)
+
+    @lazy
+    def looking(self) -> Looking:
+        from chalicelib.services.recognition.looking import Looking
+
+        return Looking(
+            self.tenant_vision,
+            self,
+            self.search,
+            self.faces,
+            groups=self.groups,
+            recorder=self.statistics.recorder,
+            requests=self.requests,
+            clock=self.clock,
+        )
+
+    @lazy
+    def verification(self) -> Verification:
+        from chalicelib.services.recognition.verification import Verification
+
+        return Verification(self.tenant_vision, self.faces, self.fpir_target)
+
+    @lazy
+    def stored_pictures(self) -> StoredPictures:
+        from chalicelib.services.recognition.looking import StoredPictures
+
+        return StoredPictures(self.objects, self.own)
 
     def of(
         self,

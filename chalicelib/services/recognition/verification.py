@@ -11,37 +11,18 @@ from chalicelib.core.decision import ImpostorCurve, OperatingPoint, is_match, ju
 from chalicelib.core.errors import Unusable, WrongModel
 from chalicelib.core.model import Decision, Template, Tenant
 from chalicelib.core.pictures import PictureRules
+from chalicelib.core.recognised import Comparison, Probe, SeenPicture
+from chalicelib.core.records.sighting_entries import decision_said
 from chalicelib.core.templates import canonical, vector
 from chalicelib.core.values import known
-from chalicelib.services.audit.sightings import decision_said
-from chalicelib.services.faces.faces import Faces
-from chalicelib.services.models.tenant_vision import TenantVision
-from chalicelib.services.recognition.looking import Probe, SeenPicture, probes_of
+from chalicelib.services.faces import Faces
+from chalicelib.services.models import TenantVision
+from chalicelib.services.recognition.looking import probes_of
 from chalicelib.services.recognition.recognition import template_of
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """The judgement of one pair. `score` is at most 1.
-
-    `threshold`: as of a search in a small gallery, so that both say the same. `false_match_probability`: the chance
-    that two strangers score as high. `probes`: the faces that were compared, of the picture and of the other one.
-    """
-
-    score: float
-    threshold: float
-    match: bool
-    false_match_probability: float
-    probes: tuple[Probe, ...]
-
-    @property
-    def reason(self) -> str:
-        """Say why the pair cannot be compared; "" if it can. The same picture twice always can."""
-        return "" if self.match else next((probe.reason for probe in self.probes if probe.reason), "")
 
 
 @dataclass

@@ -1,4 +1,5 @@
 """How does a capture get into the book? Each face in it is matched, remembered as a stranger, or skipped, once.
 
-ingest, rejection, reviews, timeline. Inside: reading and writing, before and after the decision (core/sighting).
+sightings: timelines and arrivals. Inside: ingest, rejection, reviews, replay, and reading and writing, before and after
+the decision (core/sighting).
 """

@@ -15,7 +15,7 @@ from urllib.parse import unquote_plus
 
 from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.acts import Act, kind_of
-from chalicelib.core.captures import Camera, Capture, CaptureState, Resolution, SeenFace
+from chalicelib.core.captures import SENT_AGAIN, Camera, Capture, CaptureState, Resolution, SeenFace
 from chalicelib.core.errors import (
     Busy,
     CameraNotFound,
@@ -36,19 +36,16 @@ from chalicelib.core.reviews import NearFace
 from chalicelib.core.sighting import NoRoom, OpenSighting, resolve
 from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
 from chalicelib.core.visits import FaceVisits
-from chalicelib.services.captures.attempts import Attempts
-from chalicelib.services.captures.cameras import Cameras
-from chalicelib.services.captures.reading import Reading
-from chalicelib.services.captures.redrive import SENT_AGAIN
-from chalicelib.services.captures.unpictured import Unpictured
-from chalicelib.services.commit.gallery import GalleryMoved
-from chalicelib.services.faces.faces import shown_to
-from chalicelib.services.models.tenant_vision import TenantVision
+from chalicelib.services.cameras import Cameras
+from chalicelib.services.captures.captures import Captures, Reading
+from chalicelib.services.commit import GalleryMoved
+from chalicelib.services.faces import shown_to
+from chalicelib.services.models import TenantVision
 from chalicelib.services.recognition.recognition import CANDIDATES, Recognised, Recognition, SameVisit
 from chalicelib.services.sightings.reading import SightingReader, corrected
 from chalicelib.services.sightings.writing import STEP, Overtaken, Prepared, SightingWriter, progress_update
-from chalicelib.services.statistics.recorder import OBSERVATION_NEW
-from chalicelib.services.tenants.accounts import Tenants
+from chalicelib.services.statistics.statistics import OBSERVATION_NEW
+from chalicelib.services.tenants import Tenants
 
 _log = logging.getLogger(__name__)
 
@@ -61,13 +58,12 @@ class Ingest:
     uploads: BlobStore
     tenants: Tenants
     cameras: Cameras
-    attempts: Attempts
+    captures: Captures
     tenant_vision: TenantVision
     recognition: Recognition
     same_visit: SameVisit
     reader: SightingReader
     writer: SightingWriter
-    unpictured: Unpictured
     clock: Clock
     beside: Beside
 
@@ -93,12 +89,12 @@ class Ingest:
     def _counted(self, tenant_name: str, camera_id: str, capture_id: str) -> None:
         """Resolve the capture, and count the attempt unless an error of core.errors ended it: that is no fault of the
         picture, which parks the capture instead."""
-        if not self.attempts.begin(tenant_name, camera_id, capture_id):
+        if not self.captures.attempts.begin(tenant_name, camera_id, capture_id):
             return
         try:
             self.capture(tenant_name, camera_id, capture_id)
         except RegularsError:
-            self.attempts.give_back(tenant_name, camera_id, capture_id)
+            self.captures.attempts.give_back(tenant_name, camera_id, capture_id)
             raise
 
     def capture(self, tenant_name: str, camera_id: str, capture_id: str) -> Capture:
@@ -118,7 +114,7 @@ class Ingest:
                     capture = self._as_it_is(tenant, camera_id, capture_id, picture)
             except (Overtaken, WrongModel):
                 continue
-            self.unpictured.forget(tenant, capture)
+            self.captures.unpictured.forget(tenant, capture)
             return capture
         raise Busy("another worker is at this capture: deliver it again in a moment")
 

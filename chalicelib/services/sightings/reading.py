@@ -13,10 +13,10 @@ from chalicelib.core.records.captures import AGAIN, seen_from
 from chalicelib.core.sighting import Context, Judge, NoRoom, OpenSighting
 from chalicelib.core.values import moment
 from chalicelib.core.visits import FaceVisits, Visits
-from chalicelib.services.faces.faces import Faces
-from chalicelib.services.faces.visits import FaceVisitsStore
-from chalicelib.services.groups.groups import Groups
-from chalicelib.services.models.tenant_vision import TenantVision
+from chalicelib.services.faces import Faces
+from chalicelib.services.groups import Groups
+from chalicelib.services.models import TenantVision
+from chalicelib.services.visits import FaceVisitsStore
 
 
 @dataclass

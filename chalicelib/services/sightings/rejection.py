@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from chalicelib.core import keys
-from chalicelib.core.captures import Capture, CaptureState, Resolution, SeenFace, Sighting, parts_of_sighting
+from chalicelib.core.captures import Capture, CaptureState, Resolution, SeenFace, parts_of_sighting
 from chalicelib.core.errors import (
     Busy,
     ConditionFailed,
@@ -28,32 +28,23 @@ from chalicelib.core.model import Face, Negative, Picture, Tenant
 from chalicelib.core.observations import ChangedObservation, Observation
 from chalicelib.core.ports import Action, Check, Clock, Item, ItemStore, equals
 from chalicelib.core.records.captures import capture_from, capture_key
+from chalicelib.core.records.sighting_entries import rejected_put
 from chalicelib.core.values import milliseconds, photo_id
 from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, arrived, without_sighting
-from chalicelib.services.audit.sightings import rejected_put
-from chalicelib.services.captures.reading import SightedFaces, not_found
-from chalicelib.services.commit.idempotency import RequestId, Requests
-from chalicelib.services.enrolment.pictures import FacePictures
-from chalicelib.services.faces.faces import Faces, is_faceid
-from chalicelib.services.faces.visits import FaceVisitsStore, face_put, sightings_of_arrival, visits_put
-from chalicelib.services.merges.merge import Merging
-from chalicelib.services.merges.observations import ObservationMover
+from chalicelib.services.captures.captures import Captures, not_found
+from chalicelib.services.enrolment.enrolment import Enrolment
+from chalicelib.services.faces import Faces, is_faceid
+from chalicelib.services.idempotency import RequestId, Requests
+from chalicelib.services.merges.merges import Merges
 from chalicelib.services.recognition.recognition import MAX_NEGATIVES, Negatives
 from chalicelib.services.sightings.ingest import Ingest
 from chalicelib.services.sightings.reviews import rejected
+from chalicelib.services.sightings.sightings import Rejected
 from chalicelib.services.sightings.writing import is_waiting_for, waiting
-from chalicelib.services.statistics.recorder import Recorder
+from chalicelib.services.statistics.statistics import Recorder
+from chalicelib.services.visits import FaceVisitsStore, face_put, sightings_of_arrival, visits_put
 
 _MODEL_SAME = "model-same"
-
-
-@dataclass(frozen=True)
-class Rejected:
-    """The outcome of a rejection: the sighting as it is now, and the face that it was detached from."""
-
-    capture: Capture
-    sighting: Sighting
-    face: Face
 
 
 @dataclass(frozen=True)
@@ -72,12 +63,11 @@ class Rejection:
     items: ItemStore
     faces: Faces
     face_visits: FaceVisitsStore
-    sighted: SightedFaces
-    pictures: FacePictures
+    captures: Captures
+    enrolment: Enrolment
     recorder: Recorder
-    mover: ObservationMover
+    merges: Merges
     ingest: Ingest
-    merging: Merging
     requests: Requests
     clock: Clock
 
@@ -111,18 +101,18 @@ class Rejection:
             if held is None:
                 raise FaceNotFound(f"there is no face {faceid[:70]!r}")
             if held.face.moving:
-                self.mover.settle(tenant, held.face)
+                self.merges.mover.settle(tenant, held.face)
                 continue
-            observation = self.sighted.observation(tenant, faceid, sighting_id)
+            observation = self.captures.sighted.observation(tenant, faceid, sighting_id)
             if observation is None:
                 return self._went_on(tenant, faceid, sighting_id, other)
             found = self._rejected_sighting(tenant, held, observation)
             if seen is None:
                 box = found.capture.sightings[found.number].box
-                seen = self.sighted.of(tenant, found.capture.camera_id, found.capture.id, box).seen
+                seen = self.captures.sighted.of(tenant, found.capture.camera_id, found.capture.id, box).seen
             left = partial(_left, seen=seen, photo=photo_id(found.capture.sha256))
             if left(held.face) != held.face.pictures:
-                self.pictures.keep(tenant, faceid, left)
+                self.enrolment.pictures.keep(tenant, faceid, left)
                 continue
             try:
                 with self.requests.answering(tenant.name, request):
@@ -162,7 +152,7 @@ class Rejection:
         sighting = capture.sightings[number]
         if other is not None and sighting.resolution is Resolution.STRANGER and sighting.faceid is not None:
             with suppress(FaceNotFound):  # one of them was deleted, or somebody merged the stranger into another
-                self.merging.merge(tenant, other, sighting.faceid)
+                self.merges.merging.merge(tenant, other, sighting.faceid)
         return Rejected(capture, sighting, self.faces.get(tenant, faceid))
 
     def _rejected_sighting(self, tenant: Tenant, held: FaceVisits, observation: Observation) -> _RejectedSighting:

@@ -25,7 +25,7 @@ from chalicelib.core.records.observations import review_from, review_item
 from chalicelib.core.retention import captures_kept
 from chalicelib.core.reviews import Review, ReviewKind, review_id
 from chalicelib.core.values import milliseconds
-from chalicelib.services.commit.idempotency import RequestId, Requests
+from chalicelib.services.idempotency import RequestId, Requests
 
 _AT_ONCE = 100
 _MOST_READ = 1_000

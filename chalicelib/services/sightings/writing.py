@@ -36,17 +36,17 @@ from chalicelib.core.records.captures import (
 )
 from chalicelib.core.records.faces import face_item
 from chalicelib.core.records.observations import review_item
+from chalicelib.core.records.sighting_entries import sighting_put
 from chalicelib.core.sighting import NoRoom, OpenSighting, Outcome, founding_picture
 from chalicelib.core.values import milliseconds, time_ordered_id
-from chalicelib.services.audit.sightings import sighting_put
-from chalicelib.services.commit.gallery import Change, GalleryWriter, deleted
-from chalicelib.services.faces.names import face_deletes
-from chalicelib.services.faces.portraits import Portraits, keys_of
-from chalicelib.services.faces.visits import FACE_SAME, FaceVisitsStore, face_update, visits_put
-from chalicelib.services.merges.records import Merges
+from chalicelib.services.commit import Change, GalleryWriter, deleted
+from chalicelib.services.faces import face_deletes
+from chalicelib.services.merges.merges import Merges
+from chalicelib.services.portraits import Portraits, keys_of
 from chalicelib.services.recognition.recognition import Negatives
-from chalicelib.services.statistics.recorder import Recorder
-from chalicelib.services.webhooks.outbox import Outbox
+from chalicelib.services.statistics.statistics import Recorder
+from chalicelib.services.visits import FACE_SAME, FaceVisitsStore, face_update, visits_put
+from chalicelib.services.webhooks import Outbox
 
 STEP = "capture-step"
 """The name of the condition that this face of the capture is the next one to be resolved."""
@@ -82,6 +82,7 @@ class SightingWriter:
     recorder: Recorder
     outbox: Outbox
     writer: GalleryWriter
+    merges: Merges
 
     def skipped(self, one: OpenSighting, reason: str, decision: Decision | None = None) -> Capture:
         """Record a face that is nobody's, in the capture only. Raises Overtaken."""
@@ -147,7 +148,7 @@ class SightingWriter:
     def prepared(self, outcome: Outcome) -> Prepared:
         """Read what the commit of a new face needs beside the outcome: whom to tell, and what goes with who goes."""
         tenant, evicted = outcome.sighted.tenant.name, outcome.context.evicted
-        merges = Merges(self.items).deletes(tenant, evicted) if evicted else ([], [])
+        merges = self.merges.records.deletes(tenant, evicted) if evicted else ([], [])
         return Prepared(outcome, self._told(outcome), merges)
 
     def write_new(self, new: Prepared, decision: Decision, seq: int) -> Prepared:

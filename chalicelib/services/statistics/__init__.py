@@ -1,4 +1,6 @@
 """Who came when, and how often? Every observation is recorded once and counted by hour and day.
 
-recorder, observations, amounts, days, sealing (days that are final). Inside: calendar, seals.
+statistics: numbers, lists and the recorder. Inside: days, calendar, sealing (days that are final).
 """
+
+from __future__ import annotations

@@ -2,19 +2,27 @@
 
 It has one item a UTC month. So a century without observations costs nothing to skip, and a year's late counts are 12
 items to read.
+
+Beside it the seals of local days as they are stored: counts by hour, counts by hour and labels, and when they are
+valid. Each time zone has two partitions, which are written together: the small totals, for counts of everything or of a
+kind, and label counts in chunks, for counts by a filter. Each of them shows by itself whether it is still valid.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy
 from chalicelib.core.items import attempts, every, write_unless_changed
-from chalicelib.core.ports import Check, Condition, Item, ItemStore, Put, Update, absent, equals, exists
+from chalicelib.core.local_time import LocalTime, Piece, Span, day_number, day_text
+from chalicelib.core.ports import Action, Check, Condition, Delete, Item, ItemStore, Put, Update, absent, equals, exists
+from chalicelib.core.values import milliseconds
 
 LATE_SAME = "late-same"
 """Name of the condition that no late observation has come."""
@@ -110,3 +118,144 @@ class Calendar:
 
 def _fields(item: Item) -> list[str]:
     return [name for name in item if name not in ("tenant_zone", "day")]
+
+
+SEAL_SAME = "seal-same"
+"""Name of the condition that nobody sealed the day meanwhile."""
+
+CHUNK_BYTES = 300 * 1024
+MAX_CHUNKS = 10
+"""A day with more label counts than fit is counted from its columns."""
+
+_LAYOUT = 2
+"""The number of the layout of seals and their columns. A day that was sealed with another one is counted from its
+observations until the sweep seals it anew."""
+
+
+@dataclass(frozen=True)
+class Seal:
+    """The counts of a local day. `late`: late counts of the UTC days that it touches, in order, when it was sealed.
+
+    `pieces`: the day's instants by the time zone's rules then. `columns_key`: the day's object in blob storage; None:
+    the day has no observations. `by_kind`: 24 counts of each kind, if read from totals. `label_chunks`: all the encoded
+    LabelCounts, if read from label counts; None: none were stored, or some are of another seal.
+    """
+
+    day: int
+    id: str
+    late: tuple[int, ...]
+    pieces: tuple[Piece, ...]
+    columns_key: str | None
+    chunks: int
+    sealed_at_ms: int
+    by_kind: Mapping[str, Sequence[int]] = field(default_factory=dict)
+    label_chunks: tuple[bytes, ...] | None = None
+    layout: int = _LAYOUT
+
+    def holds(self, observed: ObservedDays, local: LocalTime, now: datetime) -> bool:
+        """Return whether the seal is valid: of this layout, nothing came late, the zone's rules are the same.
+
+        A seal that was made while a clock was ahead is not valid either.
+        """
+        pieces = local.pieces_of(self.day)
+        unmoved = self.pieces == pieces and self.late == observed.late(touched(pieces))
+        return self.layout == _LAYOUT and unmoved and not self.was_ahead(now)
+
+    def was_ahead(self, now: datetime) -> bool:
+        """Return whether the seal was made at a time that is still to come: the day may not have been over."""
+        return self.sealed_at_ms > milliseconds(now)
+
+
+def touched(pieces: Sequence[Piece]) -> range:
+    """Return the UTC days that a local day touches."""
+    return Span(pieces[0].first_ms, pieces[-1].last_ms).utc_days if pieces else range(0)
+
+
+class Seals:
+    def __init__(self, items: ItemStore) -> None:
+        self._items = items
+
+    def get(self, tenant: str, zone: str, day: int) -> Seal | None:
+        item = self._items.get(keys.SUMMARIES, (keys.totals(tenant, zone), day_text(day)))
+        return _seal(item) if item else None
+
+    def totals(self, tenant: str, zone: str, first_day: int, last_day: int) -> dict[int, Seal]:
+        """Read seals with `by_kind`, by local day."""
+        items = self._query(keys.totals(tenant, zone), day_text(first_day), day_text(last_day))
+        return {seal.day: seal for seal in map(_seal, items)}
+
+    def label_counts(self, tenant: str, zone: str, first_day: int, last_day: int) -> dict[int, Seal]:
+        """Read seals with `label_chunks`, by local day."""
+        low, high = keys.label_chunk(first_day, 0), keys.label_chunk(last_day, MAX_CHUNKS)
+        by_day: dict[int, list[Item]] = defaultdict(list)
+        for item in self._query(keys.label_counts(tenant, zone), low, high):
+            by_day[_day(item)].append(item)
+        return {day: _with_labels(items) for day, items in by_day.items()}
+
+    def put(self, tenant: str, zone: str, seal: Seal, chunks: Sequence[bytes], old: Seal | None) -> list[Action]:
+        """Return the actions that store a seal in place of the one that was read (condition SEAL_SAME)."""
+        same = (absent(SEAL_SAME) if old is None else equals("seal", old.id, SEAL_SAME),)
+        about = {
+            "seal": seal.id,
+            "late": list(seal.late),
+            "pieces": [[piece.first_ms, piece.last_ms, piece.offset_ms] for piece in seal.pieces],
+            "columns": seal.columns_key,
+            "chunks": seal.chunks,
+            "sealed_at": seal.sealed_at_ms,
+            "layout": seal.layout,
+        }
+        totals: dict[str, Any] = {"tenant_zone": keys.totals(tenant, zone), "day": day_text(seal.day), **about}
+        actions: list[Action] = [Put(keys.SUMMARIES, {**totals, "by_kind": dict(seal.by_kind)}, same)]
+        partition = keys.label_counts(tenant, zone)
+        for number in range(max(seal.chunks, 1)):
+            item: dict[str, Any] = {
+                "tenant_zone": partition,
+                "day": keys.label_chunk(seal.day, number),
+                "seal": seal.id,
+            }
+            if number < seal.chunks:
+                item["counts"] = chunks[number]
+            actions.append(Put(keys.SUMMARIES, {**item, **about} if number == 0 else item))
+        for number in range(max(seal.chunks, 1), old.chunks if old else 0):
+            actions.append(Delete(keys.SUMMARIES, (partition, keys.label_chunk(seal.day, number))))
+        return actions
+
+    def delete(self, tenant: str, zone: str, seal: Seal) -> list[Action]:
+        """Return the actions that delete a seal that was read (condition SEAL_SAME)."""
+        totals, labels = keys.totals(tenant, zone), keys.label_counts(tenant, zone)
+        same = (equals("seal", seal.id, SEAL_SAME),)
+        return [
+            Delete(keys.SUMMARIES, (totals, day_text(seal.day)), same),
+            *(Delete(keys.SUMMARIES, (labels, keys.label_chunk(seal.day, n))) for n in range(max(seal.chunks, 1))),
+        ]
+
+    def _query(self, partition: str, low: str, high: str) -> list[Item]:
+        return list(every(self._items, keys.SUMMARIES, partition, low=low, high=high))
+
+
+def _day(item: Item) -> int:
+    return day_number(item["day"][:8])
+
+
+def _seal(item: Item) -> Seal:
+    return Seal(
+        day=_day(item),
+        id=item["seal"],
+        late=tuple(int(count) for count in item["late"]),
+        pieces=tuple(Piece(int(first), int(last), int(offset)) for first, last, offset in item["pieces"]),
+        columns_key=item["columns"],
+        chunks=int(item["chunks"]),
+        sealed_at_ms=int(item["sealed_at"]),
+        by_kind={kind: tuple(map(int, counts)) for kind, counts in item.get("by_kind", {}).items()},
+        layout=int(item.get("layout", 1)),
+    )
+
+
+def _with_labels(items: Sequence[Item]) -> Seal:
+    """Return the seal of a day's chunks, without them if some are of another seal.
+
+    That happens if the day is sealed again between two pages of the read.
+    """
+    seal = _seal(items[0])
+    chunks = tuple(bytes(item["counts"]) for item in items if item["seal"] == seal.id and "counts" in item)
+    return replace(seal, label_chunks=chunks if chunks and len(chunks) == seal.chunks else None)

@@ -1,4 +1,6 @@
 """What is held about one person?
 
-places: the list of all places; archive: the zip file; page: the part of it that people read.
+subject_access: the zip file. Inside: places, the list of all places; page, the part of it that people read.
 """
+
+from __future__ import annotations

@@ -15,5 +15,5 @@ ANN_URL = "https://pictures.example/ann.jpg"
 def floor(stage: Stage, market: MarketClient, camera: CameraClient, clock: FakeClock) -> Shop:
     """A shop whose only picture on the web is Ann's."""
     pictures = FakePictures({ANN_URL: picture(Person(1))})
-    stage.services.pictures_by_url = pictures
+    stage.services.ports.pictures_by_url = pictures
     return Shop(market, camera, stage, clock, pictures)

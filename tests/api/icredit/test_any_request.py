@@ -74,7 +74,7 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MarketClient]:
     folder: Path = tmp_path_factory.mktemp("any-request")
     vision, pictures = FakeVision(), FakePictures(URLS)
     services = build(Settings(storage=folder / "data"), clock=FakeClock(), vision=lambda: vision)
-    services.pictures_by_url = pictures
+    services.ports.pictures_by_url = pictures
     yield MarketClient(make_stage(services).app, services.tenants.add("shop", Profile.CAMERA).appcode)
     services.close()
 

@@ -646,7 +646,7 @@ def observe(shop: Shop, *moments: datetime, faceid: str = "7", label: str = "", 
         Observation(at, f"{place}.{at.timestamp()}", faceid, group, Labels(a=label), ObservationKind.SIGHTING)
         for place, at in enumerate(moments)
     ]
-    shop.services.recorder.record("shop", made)
+    shop.services.statistics.recorder.record("shop", made)
 
 
 # --- what is observed -------------------------------------------------------------------------------------------------
@@ -894,7 +894,7 @@ def _(shop: Shop) -> None:
     shanghai = ZoneInfo("Asia/Shanghai")
     for step in range(4):
         observe(shop, *(NOON + timedelta(hours=7 * n - 30 * step) for n in range(12)), label=str(step % 2))
-        shop.services.sealing.tenant(tenant(shop))
+        shop.services.statistics.sealing.tenant(tenant(shop))
         shop.clock.advance(timedelta(days=1))
         for fields in ({}, {"LABLE_A": "1"}):
             raw = [int(person["TIME"]) for person in persons(shop.market.query(**fields))]

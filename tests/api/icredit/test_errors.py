@@ -10,7 +10,7 @@ import pytest
 from chalicelib.api.icredit.errors import code_of
 from chalicelib.core.errors import Busy, Conflict, GroupFull, LimitReached, RegularsError, StorageUnavailable
 from chalicelib.core.model import Tenant
-from chalicelib.services.erasure.faces import Deleted
+from chalicelib.services.erasure.erasure import Deleted
 from tests.api.conftest import Stage
 from tests.api.icredit.client import MarketClient, failure
 from tests.api.sunmi.test_errors import Failing, instance, tree
@@ -37,7 +37,7 @@ def test_a_new_error_counts_as_its_nearest_ancestor() -> None:
 def test_a_failed_operation_tells_the_errors_own_sentence(
     market: MarketClient, stage: Stage, error: RegularsError, code: str
 ) -> None:
-    stage.services.identify = Failing(error)  # type: ignore[assignment]
+    stage.services.recognition.identify = Failing(error)  # type: ignore[assignment]
     answer = market.search("vip", b"{}")
     assert failure(answer) == code
     assert answer["ERROR_MSG"] == str(error)
@@ -46,7 +46,7 @@ def test_a_failed_operation_tells_the_errors_own_sentence(
 def test_a_fault_of_ours_tells_the_log_alone(
     market: MarketClient, stage: Stage, caplog: pytest.LogCaptureFixture
 ) -> None:
-    stage.services.group_enrolment = Failing(KeyError("secret detail"))  # type: ignore[assignment]
+    stage.services.enrolment.everybody = Failing(KeyError("secret detail"))  # type: ignore[assignment]
     with caplog.at_level(logging.ERROR):
         answer = market.enrol("vip", b"{}")
     assert failure(answer) == "INTERNAL_ERROR"
@@ -62,5 +62,5 @@ class NothingGoes:
 
 
 def test_a_deletion_that_did_not_come_through_fails(market: MarketClient, stage: Stage) -> None:
-    stage.services.deletion = NothingGoes()  # type: ignore[assignment]
+    stage.services.erasure.deletion = NothingGoes()  # type: ignore[assignment]
     assert failure(market.delete("vip", "7")) == "BUSY"

@@ -32,7 +32,7 @@ def observe(services: Services, clock: FakeClock, name: str, *hours_ago: float, 
         )
         for place, ago in enumerate(hours_ago)
     ]
-    services.recorder.record("shop", made)
+    services.statistics.recorder.record("shop", made)
 
 
 def pages(market: MarketClient, size: int, **fields: str) -> Any:
@@ -81,7 +81,7 @@ def test_what_is_observed_meanwhile_moves_nothing_from_page_to_page(
         clock.advance(timedelta(hours=5))
         observe(services, clock, f"new{turn}", 0, 0.001)
         observe(services, clock, f"late{turn}", 30 + turn, 200)
-        services.sealing.tenant(services.tenants.all()[0])
+        services.statistics.sealing.tenant(services.tenants.all()[0])
         found += next(asked, [])
     found += [token for page in asked for token in page]
     assert [token for token in found if token.startswith("there")] == [f"there-{n}" for n in range(24)]

@@ -9,7 +9,7 @@ import pytest
 from chalicelib.api.icredit import wire
 from chalicelib.core.model import Decision, Face, Group, Picture
 from chalicelib.core.pictures import Box, Estimates, Gender, Pose
-from chalicelib.services.enrolment.plan import EnrolledFace
+from chalicelib.services.enrolment.enrolment import EnrolledFace
 
 GROUP = Group("g1", "VIP会员", "", 1, 10)
 

@@ -14,7 +14,7 @@ from chalicelib.api.rekognition.operation import Call
 from chalicelib.core.errors import GroupExists
 from chalicelib.core.model import NO_LABELS, Credentials, Profile
 from chalicelib.services import Services
-from chalicelib.services.commit.idempotency import RequestId
+from chalicelib.services.idempotency import RequestId
 from tests.api.rekognition.client import client
 from tests.fakes import FakeClock, Person, picture
 
@@ -57,7 +57,7 @@ def test_the_default_groups_are_listed_while_they_hold_a_face_and_others_names_n
 ) -> None:
     tenant = services.tenants.named("shop")
     services.groups.create(tenant, "Stammgäste", None, "")
-    services.group_enrolment.all_in_picture(tenant, "regular", picture(Person(1)), PICTURES, NO_LABELS)
+    services.enrolment.everybody.all_in_picture(tenant, "regular", picture(Person(1)), PICTURES, NO_LABELS)
     assert rekognition.list_collections()["CollectionIds"] == ["regular"]
     assert rekognition.describe_collection(CollectionId="stranger")["FaceCount"] == 0
     assert refused(rekognition.create_collection, CollectionId="stranger")[0] == "ResourceAlreadyExistsException"
@@ -86,7 +86,7 @@ def test_default_groups_and_a_collection_with_a_held_face_are_not_deleted(rekogn
         )
     rekognition.create_collection(CollectionId="staff")
     [record] = rekognition.index_faces(CollectionId="staff", Image={"Bytes": picture(Person(1))})["FaceRecords"]
-    services.holds.set(services.tenants.named("shop"), record["Face"]["FaceId"], "case 7")
+    services.faces.holds.set(services.tenants.named("shop"), record["Face"]["FaceId"], "case 7")
     code, text = refused(rekognition.delete_collection, CollectionId="staff")
     assert code == "AccessDeniedException"
     assert "is under legal hold since" in text

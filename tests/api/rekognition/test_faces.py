@@ -156,7 +156,7 @@ def test_tenants_with_numbers_as_ids_get_numbers(staff: Any, services: Services)
     services.tenants.change("shop", {"numeric_faceids_only": True})
     (faceid,) = ids(staff.index_faces(CollectionId="staff", Image=image(Person(1))))
     assert faceid.startswith("00000000-0000-0000-")
-    assert int(services.face_lists.ids(services.tenants.named("shop"), "staff", "enrolled").ids[0]) < 2**63
+    assert int(services.faces.lists.ids(services.tenants.named("shop"), "staff", "enrolled").ids[0]) < 2**63
 
 
 def test_a_search_by_image_takes_the_largest_face_and_writes_nothing(staff: Any, services: Services) -> None:

@@ -27,7 +27,7 @@ def test_a_collection_that_goes_in_the_middle_of_a_call_is_told_like_one_that_wa
     stage: Stage, rekognition: Any
 ) -> None:
     rekognition.create_collection(CollectionId="staff")
-    stage.services.indexing = Failing(GroupNotFound("deleted meanwhile"))  # type: ignore[assignment] # a stand-in that fails
+    stage.services.enrolment.indexing = Failing(GroupNotFound("deleted meanwhile"))  # type: ignore[assignment] # a stand-in that fails
     error = error_of(rekognition.index_faces, CollectionId="staff", Image=IMAGE)["Error"]
     assert error == {"Code": "ResourceNotFoundException", "Message": "The collection id: staff does not exist"}
 
@@ -40,7 +40,7 @@ def test_every_error_of_the_core_has_an_answer(error: type[RegularsError]) -> No
 
 
 def test_a_fault_of_ours_is_told_without_its_inside(stage: Stage, rekognition: Any) -> None:
-    stage.services.looking = Failing(ZeroDivisionError("secret"))  # type: ignore[assignment] # a stand-in that fails
+    stage.services.recognition.looking = Failing(ZeroDivisionError("secret"))  # type: ignore[assignment] # a stand-in that fails
     error = error_of(rekognition.detect_faces, Image=IMAGE)
     assert error["Error"] == {"Code": "InternalServerError", "Message": "Internal server error"}
     assert error["ResponseMetadata"]["HTTPStatusCode"] == 500
@@ -48,7 +48,7 @@ def test_a_fault_of_ours_is_told_without_its_inside(stage: Stage, rekognition: A
 
 
 def test_storage_that_is_away_is_a_throttling_that_clients_send_again(stage: Stage, rekognition: Any) -> None:
-    stage.services.looking = Failing(StorageUnavailable("disk"))  # type: ignore[assignment] # a stand-in that fails
+    stage.services.recognition.looking = Failing(StorageUnavailable("disk"))  # type: ignore[assignment] # a stand-in that fails
     error = error_of(rekognition.detect_faces, Image=IMAGE)
     assert error["Error"] == {"Code": "ThrottlingException", "Message": "Service Unavailable"}
     assert error["ResponseMetadata"]["HTTPStatusCode"] == 500
@@ -70,5 +70,5 @@ def test_storage_that_is_away_is_a_throttling_that_clients_send_again(stage: Sta
 def test_what_is_wrong_with_a_picture_is_told_in_rekognitions_words(
     stage: Stage, rekognition: Any, unusable: Unusable, code: str, text: str
 ) -> None:
-    stage.services.looking = Failing(unusable)  # type: ignore[assignment] # a stand-in that fails
+    stage.services.recognition.looking = Failing(unusable)  # type: ignore[assignment] # a stand-in that fails
     assert error_of(rekognition.detect_faces, Image=IMAGE)["Error"] == {"Code": code, "Message": text}

@@ -130,7 +130,7 @@ def test_the_notebook_on_user_vectors(real: Any, real_services: Services) -> Non
     stored = {"dani.jpeg": photos.PORTRAIT, "dani_0.jpeg": photos.PORTRAIT_AGAIN, "jo.jpeg": photos.OTHER}
     held = FakeObjects({("idv", name): (photos.FOLDER / file).read_bytes() for name, file in stored.items()})
     real_services.tenants.change("shop", {"picture_buckets": {"idv"}})
-    real_services.stored_pictures = StoredPictures(lambda: held, sleep=lambda _seconds: None)
+    real_services.recognition.stored_pictures = StoredPictures(lambda: held, sleep=lambda _seconds: None)
     faces = {"CollectionId": "My_Face_Collection1"}
     assert real.create_collection(**faces)["StatusCode"] == 200
     assert real.list_collections(MaxResults=10)["CollectionIds"] == ["My_Face_Collection1"]

@@ -37,7 +37,7 @@ def objects(services: Services, shop: Credentials) -> FakeObjects:
             ("photos2", "ann.jpg"): ANN,
         }
     )
-    services.stored_pictures = StoredPictures(lambda: held, sleep=lambda _seconds: None)
+    services.recognition.stored_pictures = StoredPictures(lambda: held, sleep=lambda _seconds: None)
     return held
 
 

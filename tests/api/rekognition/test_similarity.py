@@ -53,7 +53,9 @@ def test_three_operations_agree_on_two_pictures(staff: Any, services: Services) 
         of_pair = compared["FaceMatches"][0]["Similarity"]
         sent = {"CollectionId": "staff", "Image": image(probe)}
         by_image = similarities(client.search_faces_by_image(**sent, FaceMatchThreshold=0), face)
-        (identified,) = services.looking.identify(tenant, picture(probe), PICTURES, most=1, group_names=["staff"]).faces
+        (identified,) = services.recognition.looking.identify(
+            tenant, picture(probe), PICTURES, most=1, group_names=["staff"]
+        ).faces
         indexed = ids(client.index_faces(**sent))
         by_face = similarities(client.search_faces(CollectionId="staff", FaceId=indexed[0], FaceMatchThreshold=0), face)
         client.delete_faces(CollectionId="staff", FaceIds=indexed)

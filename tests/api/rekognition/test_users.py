@@ -73,7 +73,7 @@ def test_a_user_counts_neither_as_a_face_nor_towards_the_limit(staff: Any, servi
     assert services.groups.defaults(tenant).faces_left == before
     everybody = staff.search_faces(CollectionId="staff", FaceId=faces[0], FaceMatchThreshold=0)["FaceMatches"]
     assert [one["Face"]["FaceId"] for one in everybody] == faces[1:]
-    assert [one.face.faceid for one in services.looking.similar(tenant, faces[0]).faces] == faces[1:]
+    assert [one.face.faceid for one in services.recognition.looking.similar(tenant, faces[0]).faces] == faces[1:]
 
 
 def test_any_faces_are_the_first_of_a_user_and_a_threshold_of_zero_takes_all(staff: Any) -> None:
@@ -135,7 +135,7 @@ def test_a_user_is_found_no_more_when_its_faces_are_gone(staff: Any, people: lis
     probe = {"CollectionId": "staff", "Image": image(Person(1))}
     staff.disassociate_faces(**ANN, FaceIds=people[:1])
     assert matches(staff.search_users_by_image(**probe)) == ["ann"]
-    services.deletion.of_faces(services.tenants.named("shop"), [people[1]])
+    services.erasure.deletion.of_faces(services.tenants.named("shop"), [people[1]])
     assert matches(staff.search_users_by_image(**probe)) == []
     assert shown_users(staff)["ann"] == "CREATED"
 

@@ -14,7 +14,7 @@ import pytest
 from chalicelib.bootstrap import build
 from chalicelib.core.errors import Busy, FaceExists, RegularsError, StorageUnavailable
 from chalicelib.core.model import Face, Profile, Tenant
-from chalicelib.services.commit.idempotency import Answer, AnsweredAlready, RequestId
+from chalicelib.services.idempotency import Answer, AnsweredAlready, RequestId
 from chalicelib.settings import Settings
 from regulars.serve.gateway import for_threads
 from tests.api.conftest import Stage, make_stage

@@ -13,10 +13,10 @@ from chalicelib.core.model import Credentials
 from chalicelib.core.pictures import ATTRIBUTES, PictureRules
 from chalicelib.core.retention import RETENTION
 from chalicelib.services import Services
-from chalicelib.services.account.settings import OF_MIGRATION, OF_TENANT
-from chalicelib.services.captures.cameras import MAX_CAMERAS
-from chalicelib.services.groups.groups import ARRIVE_TIMES, PERIOD_DAYS
-from chalicelib.services.tenants.settings import MOST_REVIEW_MARGIN
+from chalicelib.services.account import OF_MIGRATION, OF_TENANT
+from chalicelib.services.cameras import MAX_CAMERAS
+from chalicelib.services.groups import ARRIVE_TIMES, PERIOD_DAYS
+from chalicelib.services.tenants import MOST_REVIEW_MARGIN
 from tests.api.v1.client import V1Client, document
 from tests.fakes import FakeClock, Person, picture
 
@@ -171,7 +171,7 @@ def test_usage_counts_what_there_is_and_names_every_limit(
 def test_usage_tells_how_much_of_the_disk_is_free(v1: V1Client, services: Services) -> None:
     disk = v1.done("GET", USAGE)["disk"]
     assert 0 < disk["free_bytes"] < disk["total_bytes"]
-    services.usage.disk = None
+    services.account.usage.disk = None
     assert v1.done("GET", USAGE)["disk"] is None
 
 
@@ -181,7 +181,7 @@ def test_requests_of_today_are_counted_if_they_are_limited(
     services.tenants.change(shop.tenant, {"requests_a_day": 10, "time_zone": "UTC"})
     assert v1.done("GET", USAGE)["requests_today"] == 0
     for _ in range(3):
-        services.quotas.take(services.tenants.named(shop.tenant))
+        services.access.quotas.take(services.tenants.named(shop.tenant))
     assert v1.done("GET", USAGE)["requests_today"] == 3
     clock.advance(timedelta(days=1))
     assert v1.done("GET", USAGE)["requests_today"] == 0
@@ -193,14 +193,16 @@ def test_captures_that_are_kept_are_counted_once_a_day(
     v1.add_camera("door")
     for seed in range(3):
         v1.send("POST", "/v1/captures", picture(Person(seed)), query={"camera": "door"}, content_type="image/jpeg")
-    services.uploads.put_if_absent(keys.crop("shop", "door", "1772366400000-" + "0" * 24, 0), b"crop", "image/jpeg")
+    services.ports.storage.uploads.put_if_absent(
+        keys.crop("shop", "door", "1772366400000-" + "0" * 24, 0), b"crop", "image/jpeg"
+    )
     size = sum(len(picture(Person(seed))) for seed in range(3)) + len(b"crop")
-    services.kept.count(shop.tenant)
+    services.captures.kept.count(shop.tenant)
     counted = {"captures": 3, "bytes": size, "counted_at": "2026-03-01T12:00:00.000Z"}
     assert v1.done("GET", USAGE)["captures_kept"] == counted
     v1.send("POST", "/v1/captures", picture(Person(9)), query={"camera": "door"}, content_type="image/jpeg")
     clock.advance(timedelta(hours=19))
-    services.kept.count(shop.tenant)
+    services.captures.kept.count(shop.tenant)
     assert v1.done("GET", USAGE)["captures_kept"] == counted
     clock.advance(timedelta(hours=2))
     services.sweep.tenant(services.tenants.named(shop.tenant), clock.now())
@@ -212,7 +214,7 @@ def test_the_signing_keys_before_the_one_in_use_are_told_with_their_times(
 ) -> None:
     first = v1.done("GET", SIGNING_KEY)
     clock.advance(timedelta(days=1))
-    services.signing.renew(shop.tenant)
+    services.audit.signing.renew(shop.tenant)
     second = v1.done("GET", SIGNING_KEY)
     times = {"since": "2026-03-01T12:00:00.000Z", "until": "2026-03-02T12:00:00.000Z"}
     same = {name: first[name] for name in ("public_key", "fingerprint")}

@@ -68,7 +68,7 @@ def test_a_camera_that_names_none_lists_its_own_captures_only(
     door, till = v1.add_camera("door"), v1.add_camera("till")
     for name in ("door", "till"):
         (upload,) = v1.offer(offer_of(b"x", clock.now(), name))
-        services.uploads.put_if_absent(f"shop/{name}/{upload['id']}", b"x", "image/jpeg")
+        services.ports.storage.uploads.put_if_absent(f"shop/{name}/{upload['id']}", b"x", "image/jpeg")
     assert len(v1.done("GET", "/v1/captures")["captures"]) == 2
     for camera in (door, till):
         page = v1.with_key(camera["api_key"]).done("GET", "/v1/captures")

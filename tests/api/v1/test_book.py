@@ -10,7 +10,7 @@ import pytest
 
 from chalicelib.core import keys
 from chalicelib.services import Services
-from chalicelib.services.captures.reading import RULES
+from chalicelib.services.captures.captures import RULES
 from tests.api.icredit.client import MarketClient, tokens
 from tests.api.v1.client import V1Client, offer_of
 from tests.fakes import FakeClock, FakeVision, Person, picture
@@ -32,8 +32,10 @@ class Shop:
         data = picture(Person(seed))
         at = self.clock.now() - timedelta(minutes=minutes_ago)
         (upload,) = self.v1.offer(offer_of(data, at, camera))
-        self.services.uploads.put_if_absent(keys.capture_picture("shop", camera, upload["id"]), data, "image/jpeg")
-        capture = self.services.ingest.capture("shop", camera, upload["id"])
+        self.services.ports.storage.uploads.put_if_absent(
+            keys.capture_picture("shop", camera, upload["id"]), data, "image/jpeg"
+        )
+        capture = self.services.sightings.ingest.capture("shop", camera, upload["id"])
         return capture.sightings[0].faceid or ""
 
 
@@ -159,7 +161,7 @@ def test_observations_say_what_they_are_and_whose(v1: V1Client, at: Shop, market
 def test_a_name_comes_along_and_a_deleted_face_has_none(v1: V1Client, at: Shop, services: Services) -> None:
     ann = at.see(60, 1)
     tenant = services.tenants.named("shop")
-    services.deletion.of_group(tenant, "stranger", [ann])
+    services.erasure.deletion.of_group(tenant, "stranger", [ann])
     for path, members in (("/v1/observations", "observations"), ("/v1/arrivals", "arrivals")):
         [one] = v1.done("GET", path)[members]
         assert (one["face"], one["name"], one["portrait"]) == (ann, None, None)

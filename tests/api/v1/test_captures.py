@@ -36,7 +36,7 @@ def door(v1: V1Client) -> V1Client:
 
 def put(services: Services, id_: str, camera: str = "door", data: bytes = b"x") -> None:
     """As the camera does with the request that it was answered."""
-    services.uploads.put_if_absent(keys.capture_picture("shop", camera, id_), data, "image/jpeg")
+    services.ports.storage.uploads.put_if_absent(keys.capture_picture("shop", camera, id_), data, "image/jpeg")
 
 
 def test_an_offer_is_answered_with_the_request_that_stores_it(door: V1Client, clock: FakeClock) -> None:
@@ -347,14 +347,14 @@ def test_a_parked_capture_is_sent_again_and_another_stays_as_it_is(
     (upload,) = door.offer(offer_of(b"x", clock.now()))
     put(services, upload["id"])
     become(services, upload["id"], state=CaptureState.PARKED, reason="it cannot be decoded")
-    while messages := services.captures_queue.receive(10, 60):
+    while messages := services.ports.storage.captures_queue.receive(10, 60):
         for message in messages:
-            services.captures_queue.delete(message.receipt)
+            services.ports.storage.captures_queue.delete(message.receipt)
     path = f"/v1/captures/{upload['id']}/redrive"
     for _ in range(2):
         answer = door.done("POST", path, {"camera": "door"})
         assert (answer["state"], answer["reason"]) == ("stored", None)
-    (message,) = services.captures_queue.receive(10, 60)
+    (message,) = services.ports.storage.captures_queue.receive(10, 60)
     assert upload["id"] in message.body
     error = door.failed(404, "POST", f"/v1/captures/{'1' * 13}-{'0' * 24}/redrive", {"camera": "door"})
     assert error["code"] == "CaptureNotFound"

@@ -15,9 +15,9 @@ from chalicelib.core.captures import DEFAULT_GAP_S, DEFAULT_STRANGER_QUALITY, Ca
 from chalicelib.core.errors import Busy, CameraNotFound, FaceNotFound
 from chalicelib.core.model import MAX_PICTURES
 from chalicelib.core.page_tokens import PAGE_SIZES
-from chalicelib.services.captures import camera_settings as bounds
-from chalicelib.services.captures import pages as capture_pages
-from chalicelib.services.captures.cameras import MAX_CAMERAS
+from chalicelib.services import cameras as bounds
+from chalicelib.services.cameras import MAX_CAMERAS
+from chalicelib.services.captures import captures as capture_pages
 from chalicelib.services.captures.captures import CONTENT_TYPES, OFFERS, PICTURE_BYTES
 from regulars.openapi import PATH, PATHS, written, written_paths
 from tests.api.v1.client import V1Client, document

@@ -12,8 +12,7 @@ from chalicelib.core import keys
 from chalicelib.core.model import Credentials
 from chalicelib.core.webhooks import FAILING_FROM, Event, EventKind
 from chalicelib.services import Services
-from chalicelib.services.webhooks.hooks import FILTERS, MAX_HOOKS, MAX_NAMES
-from chalicelib.services.webhooks.outbox import MAX_ANNOUNCED
+from chalicelib.services.webhooks import FILTERS, MAX_ANNOUNCED, MAX_HOOKS, MAX_NAMES
 from tests.api.v1.client import V1Client, document
 from tests.fakes import FakeClock
 
@@ -37,7 +36,7 @@ def happen(services: Services, tenant: str, count: int) -> None:
 
 def park(services: Services, tenant: str, hook_id: str) -> None:
     outbox = services.watch.outbox
-    for one in services.deliveries.page(tenant, hook_id, parked=False, limit=1000).rows:
+    for one in services.webhooks.deliveries.page(tenant, hook_id, parked=False, limit=1000).rows:
         outbox.park(one, attempts=3, last_error="the receiver answered 500, not 200 to 299")
 
 
@@ -157,7 +156,7 @@ def test_parked_deliveries_are_sent_again(
     assert v1.done("POST", f"{HOOKS}/{hook['id']}/redeliver") == {"redelivered": 0}
     waiting = v1.done("GET", f"{HOOKS}/{hook['id']}/deliveries", state="pending")["deliveries"]
     assert [(one["attempts"], one["next_at"]) for one in waiting] == [(0, "2026-03-03T12:00:00.000Z")] * 3
-    messages = services.deliveries_queue.receive(10, 30)
+    messages = services.ports.storage.deliveries_queue.receive(10, 30)
     assert {json.loads(message.body)["id"] for message in messages} == {
         keys.delivery(hook["id"], f"group.full-{number:04}") for number in range(3)
     }

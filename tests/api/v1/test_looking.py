@@ -90,7 +90,7 @@ def test_a_picture_of_a_face_comes_in_each_form_and_as_webp(eyes: Eyes, form: st
 
 @pytest.mark.parametrize("form", FORMS)
 def test_somebody_known_is_identified_and_nothing_is_recorded(eyes: Eyes, form: str) -> None:
-    seen = eyes.services.observations.query(eyes.tenant, ObservationFilter(), 0, 10**10).observations
+    seen = eyes.services.statistics.observations.query(eyes.tenant, ObservationFilter(), 0, 10**10).observations
     answer = eyes.ask("/v1/identify", eyes.photo(PORTRAIT_AGAIN), form, k=3, groups=["vip", "staff"])
 
     (face,) = answer["faces"]
@@ -102,7 +102,7 @@ def test_somebody_known_is_identified_and_nothing_is_recorded(eyes: Eyes, form: 
     assert face["quality"] > 20
     with Image.open(io.BytesIO(eyes.photo(PORTRAIT_AGAIN))) as image:
         assert (answer["width"], answer["height"]) == image.size
-    after = eyes.services.observations.query(eyes.tenant, ObservationFilter(), 0, 10**10).observations
+    after = eyes.services.statistics.observations.query(eyes.tenant, ObservationFilter(), 0, 10**10).observations
     assert after == seen
 
 
@@ -120,7 +120,7 @@ def test_of_several_people_each_has_candidates(eyes: Eyes) -> None:
 def test_a_match_is_counted_if_that_is_asked_for(eyes: Eyes) -> None:
     eyes.ask("/v1/identify", eyes.photo(PORTRAIT_AGAIN), "bare", record="true")
     eyes.ask("/v1/identify", eyes.photo(PORTRAIT_AGAIN), "json", record=True)
-    found = eyes.services.observations.query(eyes.tenant, ObservationFilter(), 0, 10**10).observations
+    found = eyes.services.statistics.observations.query(eyes.tenant, ObservationFilter(), 0, 10**10).observations
     assert [one.kind.value for one in found].count("search") == 2
 
 
@@ -216,8 +216,8 @@ def test_pictures_thumbnails_and_crops_are_shown_to_keys_that_see_pictures(eyes:
     eyes.v1.add_camera("door")
     (upload,) = eyes.v1.offer(offer_of(eyes.photo(PORTRAIT_AGAIN), clock.now() - timedelta(minutes=1)))
     key = keys.capture_picture("shop", "door", upload["id"])
-    eyes.services.uploads.put_if_absent(key, eyes.photo(PORTRAIT_AGAIN), "image/jpeg")
-    eyes.services.ingest.capture("shop", "door", upload["id"])
+    eyes.services.ports.storage.uploads.put_if_absent(key, eyes.photo(PORTRAIT_AGAIN), "image/jpeg")
+    eyes.services.sightings.ingest.capture("shop", "door", upload["id"])
     (sighting,) = eyes.v1.done("GET", f"/v1/faces/{eyes.known}/sightings")["sightings"]
     path = sighting["crop_url"].removeprefix(f"http://{HOST}/api").partition("?")[0]
     assert path == f"/v1/captures/{upload['id']}/crops/0"

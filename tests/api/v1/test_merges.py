@@ -24,8 +24,8 @@ def see(v1: V1Client, services: Services, clock: FakeClock, minutes_ago: int, pe
     """Who somebody is taken for on a capture, and the sighting's id."""
     data = picture(person)
     (upload,) = v1.offer(offer_of(data, clock.now() - timedelta(minutes=minutes_ago)))
-    services.uploads.put_if_absent(keys.capture_picture("shop", "door", upload["id"]), data, "image/jpeg")
-    services.ingest.capture("shop", "door", upload["id"])
+    services.ports.storage.uploads.put_if_absent(keys.capture_picture("shop", "door", upload["id"]), data, "image/jpeg")
+    services.sightings.ingest.capture("shop", "door", upload["id"])
     (sighting,) = v1.done("GET", f"/v1/captures/{upload['id']}", camera="door")["sightings"]
     return sighting["face"], sighting["id"]
 

@@ -44,8 +44,8 @@ class Shop:
 
     def see(self, data: bytes) -> Capture:
         [upload] = self.v1.offer(offer_of(data, self.clock.now() - timedelta(minutes=1)))
-        self.services.uploads.put_if_absent(self.picture_key(upload["id"]), data, "image/jpeg")
-        return self.services.ingest.capture("shop", "door", upload["id"])
+        self.services.ports.storage.uploads.put_if_absent(self.picture_key(upload["id"]), data, "image/jpeg")
+        return self.services.sightings.ingest.capture("shop", "door", upload["id"])
 
     def picture_key(self, capture: str) -> str:
         return keys.capture_picture("shop", "door", capture)
@@ -54,13 +54,13 @@ class Shop:
         """Erase a person over v1, and let the steps be done; what the receipt counts."""
         id_ = self.v1.send("DELETE", f"/v1/faces/{faceid}", query={"erase": "true"}).json["id"]
         self.clock.advance(SETTLED)
-        self.services.erasing.tenant(self.tenant)
+        self.services.erasure.steps.tenant(self.tenant)
         counts: dict[str, int] = self.v1.done("GET", f"/v1/erasures/{id_}")["receipt"]["statement"]["counts"]
         return counts
 
     def known(self, picture: bytes) -> set[str]:
         """Who is recognised in a picture."""
-        faces = self.services.looking.identify(self.tenant, picture, RULES).faces
+        faces = self.services.recognition.looking.identify(self.tenant, picture, RULES).faces
         return {face.match.face.faceid for face in faces if face.match}
 
 
@@ -94,16 +94,16 @@ def test_the_other_is_still_known_in_the_picture_and_the_erased_one_is_not(
     assert set(number) == {gone, other}
     crops = {one: keys.crop("shop", "door", capture.id, number[one]) for one in faceids}
     for one in faceids:
-        shop.services.crops.url(shop.tenant, "door", capture.id, number[one])
+        shop.services.captures.crops.url(shop.tenant, "door", capture.id, number[one])
 
     assert shop.erase(gone) == {"observations": 2, "captures_deleted": 0, "captures_hidden": 1}
 
-    after = shop.services.uploads.get(shop.picture_key(capture.id))
+    after = shop.services.ports.storage.uploads.get(shop.picture_key(capture.id))
     assert after is not None
     assert shop.known(after) == {other}
-    assert shop.services.uploads.size(crops[gone]) is None
-    shop.services.crops.url(shop.tenant, "door", capture.id, number[other])
-    assert shop.services.uploads.size(crops[other])
+    assert shop.services.ports.storage.uploads.size(crops[gone]) is None
+    shop.services.captures.crops.url(shop.tenant, "door", capture.id, number[other])
+    assert shop.services.ports.storage.uploads.size(crops[other])
     enrolled_anew = shop.enrol(again[erased])
     assert shop.known(before) == {enrolled_anew, other}
     assert shop.known(after) == {other}
@@ -114,7 +114,10 @@ def test_the_other_is_still_known_in_the_picture_and_the_erased_one_is_not(
 
 
 def threshold(shop: Shop, picture: bytes) -> float:
-    return max(face.decision.threshold for face in shop.services.looking.identify(shop.tenant, picture, RULES).faces)
+    return max(
+        face.decision.threshold
+        for face in shop.services.recognition.looking.identify(shop.tenant, picture, RULES).faces
+    )
 
 
 def nearest(shop: Shop, before: bytes, after: bytes, photo: bytes) -> float:

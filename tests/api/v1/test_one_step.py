@@ -43,8 +43,8 @@ def test_a_picture_is_stored_and_answered_as_a_capture(door: V1Client, services:
     capture = reply.json
     assert (capture["camera"], capture["state"], capture["size"]) == ("door", "stored", len(PICTURE))
     assert capture["captured_at"] == "2026-03-01T12:00:00.000Z"
-    assert services.uploads.get(keys.capture_picture("shop", "door", capture["id"])) == PICTURE
-    assert len(services.captures_queue.receive(10, 60)) == 1
+    assert services.ports.storage.uploads.get(keys.capture_picture("shop", "door", capture["id"])) == PICTURE
+    assert len(services.ports.storage.captures_queue.receive(10, 60)) == 1
     assert [one["id"] for one in door.done("GET", CAPTURES)["captures"]] == [capture["id"]]
 
 
@@ -104,7 +104,7 @@ def test_a_form_that_is_none_is_refused_and_nothing_is_stored(
     refused = form(door, *parts, **query)
     assert (refused.status, refused.json["code"]) == (400, "InvalidInput")
     assert says in refused.json["detail"]
-    assert list(services.uploads.list("")) == []
+    assert list(services.ports.storage.uploads.list("")) == []
     assert door.done("GET", CAPTURES)["captures"] == []
 
 
@@ -135,7 +135,7 @@ def test_captures_are_listed_by_time_and_state(door: V1Client, services: Service
     for minute in range(3):
         at = clock.now() - timedelta(minutes=10 - minute)
         ids.append(take(door, camera="door", captured_at=at.isoformat()).json["id"])
-    services.ingest.capture("shop", "door", ids[1])
+    services.sightings.ingest.capture("shop", "door", ids[1])
 
     def listed(**query: Any) -> list[str]:
         return [one["id"] for one in door.done("GET", CAPTURES, **query)["captures"]]

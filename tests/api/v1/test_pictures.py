@@ -65,8 +65,8 @@ def pictures(v1: V1Client, faceid: str) -> list[dict[str, Any]]:
 def see(v1: V1Client, services: Services, clock: FakeClock, data: bytes) -> list[tuple[str, str]]:
     """Who is taken for whom on a capture of now, and the sightings' ids."""
     (upload,) = v1.offer(offer_of(data, clock.now()))
-    services.uploads.put_if_absent(keys.capture_picture("shop", "door", upload["id"]), data, "image/jpeg")
-    services.ingest.capture("shop", "door", upload["id"])
+    services.ports.storage.uploads.put_if_absent(keys.capture_picture("shop", "door", upload["id"]), data, "image/jpeg")
+    services.sightings.ingest.capture("shop", "door", upload["id"])
     sightings = v1.done("GET", f"/v1/captures/{upload['id']}", camera="door")["sightings"]
     return [(one["face"], one["id"]) for one in sightings]
 
@@ -161,7 +161,7 @@ def test_a_sighting_that_is_too_poor_or_not_the_faces_or_not_kept_is_refused(
     services.tenants.change(shop.tenant, {"least_liveness": 0.95})
     assert "picture of a face" in v1.failed(422, "POST", path, {"sighting": sighting})["message"]
     services.tenants.change(shop.tenant, {"least_liveness": None})
-    services.uploads.delete(keys.capture_picture("shop", "door", sighting.rpartition("-")[0]))
+    services.ports.storage.uploads.delete(keys.capture_picture("shop", "door", sighting.rpartition("-")[0]))
     assert v1.failed(409, "POST", path, {"sighting": sighting})["code"] == "Conflict"
     assert len(pictures(v1, faceid)) == len(pictures(v1, stranger)) == 1
 
@@ -285,7 +285,7 @@ def test_a_picture_is_taken_away_and_never_the_last(v1: V1Client, services: Serv
     v1.done_without_body("DELETE", f"/v1/faces/{faceid}/pictures/{first['id']}")
     assert pictures(v1, faceid) == [second]
     assert v1.done("GET", f"/v1/faces/{faceid}")["quality"] == 70, "the next one is the portrait"
-    assert len(services.orphans._blobs.list("shop/faces/")) == 2
+    assert len(services.erasure.pictures._blobs.list("shop/faces/")) == 2
     again = v1.failed(404, "DELETE", f"/v1/faces/{faceid}/pictures/{first['id']}")
     assert again["code"] == "PictureNotFound"
     last = v1.failed(409, "DELETE", f"/v1/faces/{faceid}/pictures/{second['id']}")
@@ -300,21 +300,23 @@ def test_nobody_arrives_and_nothing_is_counted_by_an_added_photo(
     before = v1.done("GET", f"/v1/faces/{faceid}")
     groups = services.groups.all(tenant)
     now = int(services.clock.now().timestamp())
-    observed = services.observations.query(tenant, ObservationFilter(), now - 9, now + 9).observations
+    observed = services.statistics.observations.query(tenant, ObservationFilter(), now - 9, now + 9).observations
     add(v1, faceid, photo(90))
     assert v1.done("GET", f"/v1/faces/{faceid}") == {**before, "pictures": 2, "revision": 2}
     assert services.groups.all(tenant) == groups
-    assert services.observations.query(tenant, ObservationFilter(), now - 9, now + 9).observations == observed
+    assert (
+        services.statistics.observations.query(tenant, ObservationFilter(), now - 9, now + 9).observations == observed
+    )
 
 
 def test_a_deleted_face_takes_all_its_pictures_along(
     v1: V1Client, services: Services, camera: CameraClient, faceid: str
 ) -> None:
     add(v1, faceid, photo(90))
-    assert len(services.orphans._blobs.list("shop/faces/")) == 4, "two pictures and their thumbnails"
+    assert len(services.erasure.pictures._blobs.list("shop/faces/")) == 4, "two pictures and their thumbnails"
     answer = camera.call("deleteFace", {"group_name": "vip", "num": "1", "faceid_list": f'["{faceid}"]'})
     assert answer["code"] == 0
-    assert services.orphans._blobs.list("shop/faces/") == []
+    assert services.erasure.pictures._blobs.list("shop/faces/") == []
     assert v1.failed(404, "GET", f"/v1/faces/{faceid}/pictures")["code"] == "FaceNotFound"
     assert refused(v1, 404, faceid, photo(90))["code"] == "FaceNotFound"
     assert v1.failed(404, "DELETE", f"/v1/faces/{faceid}/pictures/x")["code"] == "FaceNotFound"
@@ -333,7 +335,7 @@ def test_a_better_picture_of_a_known_person_takes_the_portraits_place_only(
 ) -> None:
     """Enrolled again by the dialect that enrols everybody in a picture."""
     tenant = services.tenants.named(shop.tenant)
-    enrol = services.group_enrolment.all_in_picture
+    enrol = services.enrolment.everybody.all_in_picture
     [first] = enrol(tenant, "shop", photo(100), RULES, Labels())
     added = add(v1, first.face.faceid, photo(90))
     enrol(tenant, "shop", photo(95, quality=99), RULES, Labels())

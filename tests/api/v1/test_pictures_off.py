@@ -14,8 +14,8 @@ from tests.fakes import FakeClock, Person, picture
 def seen(v1: V1Client, services: Services, shop: Credentials, clock: FakeClock) -> dict[str, str]:
     data = picture(Person(1))
     [upload] = v1.offer(offer_of(data, clock.now()))
-    services.uploads.put_if_absent(f"{shop.tenant}/door/{upload['id']}", data, "image/jpeg")
-    services.ingest.capture(shop.tenant, "door", upload["id"])
+    services.ports.storage.uploads.put_if_absent(f"{shop.tenant}/door/{upload['id']}", data, "image/jpeg")
+    services.sightings.ingest.capture(shop.tenant, "door", upload["id"])
     capture: dict[str, str] = v1.done("GET", f"/v1/captures/{upload['id']}", camera="door")
     return capture
 

@@ -130,7 +130,7 @@ class Shop:
         ids["capture"], _ = parts_of_sighting(ids["sighting"])
         ids["review"] = f"uncertain-{ids['sighting']}"
         alike = book.services.faces.by_id(book.tenant, (ids["ann"], ids["bob"]))
-        book.services.duplicates.suggest(book.tenant, *alike.values(), Decision(0.4, 0.5, 9, 0.02))
+        book.services.merges.duplicates.suggest(book.tenant, *alike.values(), Decision(0.4, 0.5, 9, 0.02))
         ids["duplicate"] = keys.duplicate(*alike)
         ids["offer"] = [offer_of(b"new", book.clock.now(), "till")]
         self.ids = ids

@@ -34,7 +34,7 @@ def test_a_dry_run_says_what_goes_and_deletes_nothing(tmp_path: Path, capsys: py
     assert [by_kind["faces", name]["days"] for name in ("regular", "staff")] == [None, None]
     assert [by_kind[kind, None]["days"] for kind in ("captures", "sightings", "observations")] == [30, 120, 400]
     assert (told["held"], len(book.faces())) == (0, 1)
-    book.services.holds.set(book.tenant, str(seen.sightings[0].faceid), "case 7")
+    book.services.faces.holds.set(book.tenant, str(seen.sightings[0].faceid), "case 7")
     told = v1.done("GET", "/v1/retention")
     assert told["held"] == 1
     assert next(one for one in told["kinds"] if one["group"] == "stranger")["within_7_days"] == 0

@@ -27,7 +27,7 @@ def see(v1: V1Client, services: Services, at: datetime, side_px: float) -> str:
     query = {"camera": "door", "captured_at": at.isoformat()}
     reply = v1.send("POST", "/v1/captures", data, query=query, content_type="image/jpeg")
     assert reply.json["sha256"] == hashlib.sha256(data).hexdigest()
-    services.ingest.capture("shop", "door", reply.json["id"])
+    services.sightings.ingest.capture("shop", "door", reply.json["id"])
     return str(reply.json["id"])
 
 

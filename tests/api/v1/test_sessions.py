@@ -12,7 +12,7 @@ import pytest
 
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.services import Services
-from chalicelib.services.tenants.rates import Rates
+from chalicelib.services.access.quotas import Rates
 from tests.api.gateway import Reply
 from tests.api.v1.client import HOST, V1Client
 from tests.fakes import FakeClock
@@ -89,8 +89,8 @@ def test_by_https_the_cookie_is_secure_and_of_this_host_only(
 
 def test_a_code_signs_in_once(browser: V1Client, services: Services, shop: Credentials) -> None:
     tenant = services.tenants.named("shop")
-    key, _ = services.keys.add(tenant, "Ann")
-    code = services.sessions.code(tenant, key)
+    key, _ = services.access.keys.add(tenant, "Ann")
+    code = services.access.sessions.code(tenant, key)
     reply = sign_in(browser, {"code": code})
     assert (reply.status, reply.json["key"], reply.json["role"]) == (201, "Ann", "viewer")
     assert sign_in(browser, {"code": code}).status == 401
@@ -139,7 +139,7 @@ def test_another_sites_page_writes_nothing_with_the_cookie(
     reply = with_cookie(browser, method, path, cookie, body, **headers)
     assert (reply.status, reply.json["code"]) == (403, "NotAllowed")
     assert "page of this host" in reply.json["detail"]
-    assert len(services.keys.all(services.tenants.named("shop"))) == 1
+    assert len(services.access.keys.all(services.tenants.named("shop"))) == 1
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data"])
@@ -150,7 +150,7 @@ def test_a_form_of_html_writes_nothing_with_the_cookie(
         headers = {"Cookie": cookie, "Sec-Fetch-Site": "same-origin", "Content-Type": content_type}
         reply = browser.send(method, path, b'{"name": "mine"}' if method == "POST" else None, headers=headers)
         assert (reply.status, reply.json["code"]) == (415, "UnsupportedMediaType")
-    assert len(services.keys.all(services.tenants.named("shop"))) == 1
+    assert len(services.access.keys.all(services.tenants.named("shop"))) == 1
 
 
 def test_what_has_no_body_needs_no_content_type_with_the_cookie(
@@ -163,7 +163,7 @@ def test_what_has_no_body_needs_no_content_type_with_the_cookie(
         assert browser.send("POST", f"{path}/renew", headers=sent).status == 403
         assert browser.send("DELETE", path, headers=sent).status == 403
     assert browser.send("POST", KEYS, b'{"name": "Ben"}', headers={**alone, "Content-Type": ""}).status == 415
-    assert len(services.keys.all(services.tenants.named("shop"))) == 2
+    assert len(services.access.keys.all(services.tenants.named("shop"))) == 2
     assert browser.send("POST", f"{path}/renew", headers=alone).status == 200
     assert browser.send("DELETE", path, headers=alone).status == 204
 
@@ -277,7 +277,7 @@ def test_ten_wrong_sign_ins_a_minute_are_answered_and_right_ones_are_not_counted
     browser: V1Client, services: Services, shop: Credentials
 ) -> None:
     now = 1000.0
-    services.rates = Rates(100, 10, lambda: now)
+    services.access.rates = Rates(100, 10, lambda: now)
     for _ in range(30):
         assert sign_in(browser, {"api_key": shop.api_key}).status == 201
     wrong = [{"api_key": "rk_" + "0" * 32}, {"code": "A" * 43}] * 6
@@ -305,11 +305,11 @@ def test_how_much_of_a_key_is_right_changes_nothing_in_how_it_is_looked_up(
     services: Services, shop: Credentials
 ) -> None:
     counted = Counting(services.ports.storage.items)
-    services.keys._items = counted
+    services.access.keys._items = counted
     looked: dict[int, list[str]] = {}
     for right in range(32):
         key = shop.api_key[: 3 + right] + "".join("1" if c == "0" else "0" for c in shop.api_key[3 + right :])
         counted.calls.clear()
-        assert services.keys.by_api_key(key) is None
+        assert services.access.keys.by_api_key(key) is None
         looked[right] = list(counted.calls)
     assert set(map(tuple, looked.values())) == {("get",)}

@@ -26,7 +26,7 @@ from chalicelib.core.pictures import PictureRules
 from chalicelib.core.records.access import FORMAT
 from chalicelib.core.search import SearchRequest
 from chalicelib.services import Services
-from chalicelib.services.enrolment.update import FaceChanges
+from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.settings import Settings
 from chalicelib.storage import DATABASE, opened
 from regulars.backup import archive
@@ -75,14 +75,14 @@ def book(tmp_path: Path) -> Iterator[Book]:
     """A shop in whose folder there is some of all: faces, captures, visits, seals, a snapshot, a hook's message."""
     book = Book(tmp_path / "data")
     CredentialsFile(tmp_path / "data", book.services.tenants).provide()
-    book.services.hooks.add("shop", "https://hooks.example.com/in", None, None, None)
+    book.services.webhooks.hooks.add("shop", "https://hooks.example.com/in", None, None, None)
     book.see(shot(0, 1), shot(40, 1, 2), shot(24 * 60, 1), shot(48 * 60))
     book.put(shot(49 * 60, 3))  # its event is not told yet
-    book.services.sealing.tenant(book.tenant)
+    book.services.statistics.sealing.tenant(book.tenant)
     book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(7)), RULES, faceid="seven")
-    book.services.deletion.of_group(book.tenant, "regular", ["seven"])
+    book.services.erasure.deletion.of_group(book.tenant, "regular", ["seven"])
     for face in book.faces():
-        book.services.face_update.of_id(book.tenant, face.faceid, FaceChanges(name="Ann Lee"))
+        book.services.enrolment.update.of_id(book.tenant, face.faceid, FaceChanges(name="Ann Lee"))
     assert book.services.index.build("shop")
     yield book
     book.close()
@@ -102,12 +102,12 @@ def test_a_wiped_folder_is_restored_as_it_was(book: Book, tmp_path: Path) -> Non
         tenant = again.tenants.named("shop")
         assert disagreements(again, tenant) == []
         assert every_face(again, tenant) == faces
-        assert {face.faceid for face in again.names.page(tenant, "lee", 10).rows} == faces.keys()
+        assert {face.faceid for face in again.faces.names.page(tenant, "lee", 10).rows} == faces.keys()
         assert {group.name: group.count for group in again.groups.all(tenant)} == counts
-        assert again.identify.by_picture(tenant, picture(Person(1)), RULES).match
-        assert not again.identify.by_picture(tenant, picture(Person(7)), RULES).match
+        assert again.recognition.identify.by_picture(tenant, picture(Person(1)), RULES).match
+        assert not again.recognition.identify.by_picture(tenant, picture(Person(7)), RULES).match
         span = (int(MONDAY.timestamp()) - 10**7, int(MONDAY.timestamp()) + 10**7)
-        found = again.observations.query(tenant, ObservationFilter(), *span).observations
+        found = again.statistics.observations.query(tenant, ObservationFilter(), *span).observations
         assert len(found) == sum(observed.values()) + 1  # the search above
         assert CredentialsFile(data, again.tenants).provide() == complaints
 
@@ -125,9 +125,9 @@ def test_a_capture_whose_event_was_not_told_is_resolved_after_the_restore(book: 
     with closing(services_on(tmp_path / "again", book.clock)) as again:
         tenant = again.tenants.named("shop")
         before = len(every_face(again, tenant))
-        assert again.redrive.lost(tenant, after=timedelta(0)) == 1  # as the server does when it starts
-        [message] = again.captures_queue.receive(10, 60)
-        again.ingest.message(message.body)
+        assert again.captures.redrive.lost(tenant, after=timedelta(0)) == 1  # as the server does when it starts
+        [message] = again.ports.storage.captures_queue.receive(10, 60)
+        again.sightings.ingest.message(message.body)
         assert len(every_face(again, tenant)) == before + 1
 
 
@@ -144,7 +144,7 @@ def test_backups_of_a_busy_service_are_each_one_moment_of_it(tmp_path: Path) -> 
                 number += 1
                 faceid = _enrolled(services, f"{worker}-{number}", 1000 * worker + number)
                 services.index.build("shop")
-                services.deletion.of_group(tenant, "regular", [faceid])
+                services.erasure.deletion.of_group(tenant, "regular", [faceid])
 
         threads = [threading.Thread(target=come_and_go, args=(worker,)) for worker in (1, 2, 3)]
         for thread in threads:
@@ -164,9 +164,9 @@ def test_backups_of_a_busy_service_are_each_one_moment_of_it(tmp_path: Path) -> 
             assert disagreements(restored, tenant) == []
             faces = every_face(restored, tenant)
             assert set(kept) <= set(faces)
-            assert restored.identify.by_picture(tenant, picture(Person(100)), RULES).match
+            assert restored.recognition.identify.by_picture(tenant, picture(Person(100)), RULES).match
             nobody = SearchRequest("fake", FakeVision().embed(_image(1), []))
-            seqs.append(restored.search.search("shop", nobody).seq)
+            seqs.append(restored.ports.search.search("shop", nobody).seq)
     assert seqs == sorted(seqs)
     assert seqs[0] < seqs[-1]
     assert not list(data.glob(".backup*"))
@@ -329,22 +329,22 @@ def test_all_pictures_of_a_face_and_of_what_was_merged_into_it_come_along(book: 
     for faceid, seeds in ((survivor, range(100, 103)), (other, range(103, 105))):
         for seed in seeds:
             photo = picture(Person(seed))
-            book.services.face_pictures.add(book.tenant, faceid, photo, RULES, is_vouched_for=True)
-    merge = book.services.merging.merge(book.tenant, survivor, other)
+            book.services.enrolment.pictures.add(book.tenant, faceid, photo, RULES, is_vouched_for=True)
+    merge = book.services.merges.merging.merge(book.tenant, survivor, other)
     before = {face.faceid: face.pictures for face in book.faces()}
     backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
     restore(settings(tmp_path / "again"), tmp_path / "shop.tar")
     with closing(Book(tmp_path / "again")) as restored:
         assert {face.faceid: face.pictures for face in restored.faces()} == before
         assert disagreements(restored.services, restored.tenant) == []
-        restored.services.merge_undo.undo(restored.tenant, merge.id)
+        restored.services.merges.undoing.undo(restored.tenant, merge.id)
         assert disagreements(restored.services, restored.tenant) == []
         assert len(restored.services.faces.get(restored.tenant, other).pictures) == 3
 
 
 def test_a_picture_of_a_merged_face_that_is_missing_makes_no_backup(book: Book, tmp_path: Path) -> None:
     survivor, other = book.faces()[:2]
-    book.services.merging.merge(book.tenant, survivor.faceid, other.faceid)
+    book.services.merges.merging.merge(book.tenant, survivor.faceid, other.faceid)
     (tmp_path / "data" / "blobs" / other.picture_key).unlink()
     with pytest.raises(OperatorError, match="is not there, 1 in all"):
         backup(settings(tmp_path / "data"), tmp_path / "shop.tar")

@@ -78,7 +78,7 @@ def test_another_stage_made_from_the_file_answers_and_counts_the_same(
     tenant = services.tenants.named("shop")
     for number in range(30):  # more than go into one transaction
         services.enrolment.of_largest_face(tenant, "regular", picture(Person(number)), RULES, faceid=f"f-{number}")
-    services.deletion.of_group(tenant, "regular", ["f-3"])
+    services.erasure.deletion.of_group(tenant, "regular", ["f-3"])
     assert services.index.build("shop")
     file = backup(first, tmp_path / "stage.tar")
     restore(second, file)
@@ -86,10 +86,10 @@ def test_another_stage_made_from_the_file_answers_and_counts_the_same(
     tenant = again.tenants.named("shop")
     assert disagreements(again, tenant) == []
     assert every_face(again, tenant) == every_face(services, tenant)
-    found = again.identify.by_picture(tenant, picture(Person(7)), RULES)
+    found = again.recognition.identify.by_picture(tenant, picture(Person(7)), RULES)
     assert found.match
     assert found.match.face.faceid == "f-7"
-    assert not again.identify.by_picture(tenant, picture(Person(3)), RULES).match
+    assert not again.recognition.identify.by_picture(tenant, picture(Person(3)), RULES).match
     known = again.tenants.by_app_id(credentials.app_id)
     assert known
     assert known[1] == credentials.app_key

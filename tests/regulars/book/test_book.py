@@ -15,7 +15,7 @@ import click
 import pytest
 from rich.console import Console
 
-from chalicelib.services.enrolment.update import FaceChanges
+from chalicelib.services.enrolment.enrolment import FaceChanges
 from regulars.book import command
 from regulars.book.printing import print_today, print_week
 from regulars.book.reading import OwnBook, ServedBook, VisitorBook
@@ -58,7 +58,7 @@ def week(tmp_path: Path) -> Iterator[Book]:
 
 def named(book: Book, seed_faces: dict[str, str]) -> None:
     for faceid, name in seed_faces.items():
-        book.services.face_update.of_id(book.tenant, faceid, FaceChanges(name=name))
+        book.services.enrolment.update.of_id(book.tenant, faceid, FaceChanges(name=name))
 
 
 def printed(how, book: VisitorBook, now: datetime = NOW, width: int = 120) -> str:
@@ -139,7 +139,7 @@ def test_no_terminal_obeys_what_a_group_is_called(week: Book) -> None:
     daily, _, _ = ids(week)
     hostile = "VIP\x1b[2J\x9b0m\n\u202e"
     week.services.groups.create(week.tenant, hostile, 9, "")
-    week.services.face_update.of_id(week.tenant, daily, FaceChanges(new_group_name=hostile))
+    week.services.enrolment.update.of_id(week.tenant, daily, FaceChanges(new_group_name=hostile))
     week.see(shot(6 * DAYS + 7 * HOURS, 1))
     for how in (print_today, print_week):
         shown = printed(how, own(week))

@@ -19,7 +19,7 @@ from chalicelib.core.ports import Disk
 from chalicelib.core.records.webhooks import delivery_from
 from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services import Services
-from chalicelib.services.captures.camera_settings import CameraSettings
+from chalicelib.services.cameras import CameraSettings
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from regulars.cli import main
@@ -285,13 +285,13 @@ def test_hooks_whose_events_wait_or_whose_address_is_refused_are_told(tmp_path: 
     with closing(book(tmp_path)) as services:
         tenant = services.tenants.named("shop")
         assert only(check_hooks(services, [tenant])) == (OK, "there are 0, and nothing waits to be sent again")
-        hook, _ = services.hooks.add("shop", "https://receiver.example/secret-path")
+        hook, _ = services.webhooks.hooks.add("shop", "https://receiver.example/secret-path")
         event = Event("group.full-1", EventKind.GROUP_FULL, NOW, "vip", data={"capacity": 7})
-        services.watch.items.transact(services.outbox.actions("shop", [event]))
+        services.watch.items.transact(services.webhooks.outbox.actions("shop", [event]))
         assert levels(check_hooks(services, [tenant])) == [OK]
-        [item] = services.outbox.page("shop", hook.id, "", limit=2, token=None).items
+        [item] = services.webhooks.outbox.page("shop", hook.id, "", limit=2, token=None).items
         delivery = delivery_from(item)
-        services.outbox.park(delivery, attempts=9, last_error="the receiver answered 503")
+        services.webhooks.outbox.park(delivery, attempts=9, last_error="the receiver answered 503")
         level, says = only(check_hooks(services, [tenant]))
         assert (level, "1 are given up (the last: the receiver answered 503)" in says) == (WARNING, True)
         assert "secret-path" not in says

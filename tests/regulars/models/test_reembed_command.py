@@ -12,7 +12,7 @@ from chalicelib import bootstrap
 from chalicelib.core.errors import Unusable
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.services import Services
-from chalicelib.services.enrolment.update import FaceChanges
+from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from regulars.cli import main
@@ -42,7 +42,7 @@ def shop(photos: Path, tmp_path: Path) -> Path:
         for person in PEOPLE:
             data = (photos / PEOPLE[person][0]).read_bytes()
             face = services.enrolment.of_largest_face(tenant(services), "regular", data, ANY_PICTURE, faceid=person)
-        services.orphans._blobs.delete(face.picture_key)
+        services.erasure.pictures._blobs.delete(face.picture_key)
     return tmp_path / "shop"
 
 
@@ -53,7 +53,7 @@ def tenant(services: Services) -> Tenant:
 
 def who(services: Services, photos: Path, person: str) -> str | None:
     data = (photos / PEOPLE[person][1]).read_bytes()
-    match = services.identify.by_picture(tenant(services), data, ANY_PICTURE).match
+    match = services.recognition.identify.by_picture(tenant(services), data, ANY_PICTURE).match
     return match.face.faceid if match else None
 
 
@@ -75,7 +75,7 @@ def test_who_is_found_again_makes_it_succeed(shop: Path, models: Path, photos: P
     assert main(["reembed", "--pack", NAME, "--data", str(shop)]) == 1
     with closing(bootstrap.build(Settings(storage=shop, models=models))) as services:
         changes = FaceChanges(picture=(photos / PEOPLE[LAST][1]).read_bytes())
-        services.face_update.of_face(tenant(services), "regular", LAST, changes, ANY_PICTURE)
+        services.enrolment.update.of_face(tenant(services), "regular", LAST, changes, ANY_PICTURE)
     assert main(["reembed", "--pack", NAME, "--data", str(shop)]) == 0
 
 

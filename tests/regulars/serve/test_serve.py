@@ -236,7 +236,7 @@ def test_a_start_makes_links_only_for_somebody_who_sits_there(tmp_path: Path) ->
     link = "console of tenant shop: http://box:8000/console#code="
     [told] = console_lines(services, "http://box:8000", asks=True)
     assert told.startswith(link)
-    assert services.sessions.of_code(told.removeprefix(link))[1].tenant.name == "shop"
+    assert services.access.sessions.of_code(told.removeprefix(link))[1].tenant.name == "shop"
     assert "code=" not in str(console_lines(services, "http://box:8000", asks=False))
     for number in range(LINKED_TENANTS):
         services.tenants.add(f"shop-{number}", Profile.CAMERA)

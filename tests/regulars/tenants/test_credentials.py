@@ -18,8 +18,7 @@ from chalicelib.adapters.in_process import SystemClock
 from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput, TenantExists, TenantNotFound
 from chalicelib.core.model import Credentials, Profile
-from chalicelib.services.tenants.accounts import Tenants
-from chalicelib.services.tenants.settings import TenantSettings
+from chalicelib.services.tenants import Tenants, TenantSettings
 from regulars.errors import DamagedFile, NotWrittenDown
 from regulars.tenants.credentials import FILE, PENDING, CredentialsFile, read
 

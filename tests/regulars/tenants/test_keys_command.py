@@ -43,7 +43,7 @@ def test_a_key_is_made_listed_renewed_and_deleted(data: str, capsys: pytest.Capt
     options = ("--role", "operator", "--days", "30", "--no-pictures", "--data", data)
     made = said(capsys, "tenants", "keys", "add", "shop-12", "Ann's phone", *options).strip()
     with opened(data) as services:
-        known = services.keys.by_api_key(made)
+        known = services.access.keys.by_api_key(made)
         assert known is not None
         tenant, key = known
         assert (tenant.name, key.name, key.role, key.pictures) == ("shop-12", "Ann's phone", Role.OPERATOR, False)
@@ -56,8 +56,8 @@ def test_a_key_is_made_listed_renewed_and_deleted(data: str, capsys: pytest.Capt
     renewed = said(capsys, "tenants", "keys", "renew", "shop-12", key.id, "--data", data).strip()
     said(capsys, "tenants", "keys", "delete", "shop-12", key.id, "--data", data)
     with opened(data) as services:
-        assert services.keys.by_api_key(renewed) is None
-        assert [one.id for one in services.keys.all(services.tenants.named("shop-12"))] == ["first"]
+        assert services.access.keys.by_api_key(renewed) is None
+        assert [one.id for one in services.access.keys.all(services.tenants.named("shop-12"))] == ["first"]
 
 
 def test_the_last_admins_key_cannot_go_and_the_first_is_renewed_by_rotating(
@@ -80,7 +80,7 @@ def test_the_console_is_opened_by_a_link_that_is_good_once(
     matched = re.fullmatch(r"https://box\.example/console#code=([A-Za-z0-9_-]{43})", link)
     assert matched
     with opened(data) as services:
-        _, session = services.sessions.of_code(matched[1])
+        _, session = services.access.sessions.of_code(matched[1])
         assert (session.tenant.name, session.key.id) == ("shop-12", "first")
     assert said(capsys, "console", "--data", data).startswith("http://127.0.0.1:8000/console#code=")
     monkeypatch.setenv("REGULARS_PORT", "8100")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.services.tenants.settings import TenantSettings
+from chalicelib.services.tenants import TenantSettings
 from chalicelib.vision.packs import packs
 from regulars.cli import main
 

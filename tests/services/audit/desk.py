@@ -19,14 +19,14 @@ from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.audit import Document, Head, Leaf, leaf_of, root
 from chalicelib.core.items import every, write
 from chalicelib.core.ports import BlobStore, Delete, Item, ItemStore, Put
+from chalicelib.core.records.audit import entry_put, new_entry
 from chalicelib.core.signing import canonical
-from chalicelib.services.audit.chain import Chain, Element
+from chalicelib.services.audit.audit import AuditedItems
+from chalicelib.services.audit.chain import Chain, Element, Pending
 from chalicelib.services.audit.closing import Closing, Sign
-from chalicelib.services.audit.entries import AuditedItems, entry_put, new_entry
 from chalicelib.services.audit.erasing import AuditErasing
-from chalicelib.services.audit.pending import Pending
+from chalicelib.services.audit.signing import Signing
 from chalicelib.services.audit.verify import Verified, Verifying
-from chalicelib.services.tenants.signing import Signing
 from tests.fakes import FakeClock
 
 TENANT = "shop"

@@ -15,11 +15,9 @@ from chalicelib.api.rekognition import routes as rekognition
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import routes as v1
 from chalicelib.core.acts import ACTS, Kind, kind_of
-from chalicelib.core.model import Profile
 from chalicelib.services import Services
 from chalicelib.services.sweep import LOST_CAPTURES_HOUR
 from regulars.cli import GROUP, commands
-from tests.services.conftest import add_tenant
 
 WATCHED = {"watch cameras", "watch captures", "watch outbox", "watch faces", "index joining", "sighting"}
 OVER_V1 = {"regulars import", "regulars export"}
@@ -140,9 +138,8 @@ def named(command: click.Command, path: str) -> Iterator[str]:
 
 
 def chores(services: Services) -> set[str]:
-    tenant = add_tenant(services, "shop", Profile.CLOUD)
     night = datetime(2026, 3, 2, LOST_CAPTURES_HOUR, tzinfo=UTC)
-    return {f"sweep {name}" for name in services.sweep._chores(tenant, night)}
+    return {f"sweep {name}" for name in services.sweep._chores(night)}
 
 
 def test_every_route_chore_and_command_has_its_line_and_no_other_has_one(services: Services) -> None:

@@ -36,7 +36,7 @@ class Shop(Book):
 
     def open(self) -> list[dict[str, Any]]:
         """The entries that wait as items."""
-        return [dict(one.leaf.content or {}) for one in self.services.audit_pending.items("shop")]
+        return [dict(one.leaf.content or {}) for one in self.services.audit.pending.items("shop")]
 
     def last(self) -> dict[str, Any]:
         return self.open()[-1]
@@ -44,10 +44,10 @@ class Shop(Book):
     def closed(self) -> list[dict[str, Any]]:
         """Close all hours so far; return all entries."""
         self.clock.advance(2 * HOUR)
-        self.services.audit_closing.tenant("shop")
-        chain = self.services.audit_chain
+        self.services.audit.closing.tenant("shop")
+        chain = self.services.audit.chain
         leaves = [leaf for one in chain.elements("shop") for leaf in chain.leaves(one)]
-        assert self.services.audit_verifying.tenant("shop").findings == []
+        assert self.services.audit.verifying.tenant("shop").findings == []
         return [dict(leaf.content or {}) for leaf in leaves]
 
     def enrol(self, seed: int, id_: str) -> None:
@@ -229,14 +229,14 @@ def test_who_asks_for_all_about_a_face_that_is_not_there_leaves_no_trace_of_its_
 
 def test_an_answer_is_not_given_if_its_entry_cannot_be_written(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     from chalicelib.core.errors import StorageUnavailable
-    from chalicelib.services.audit.entries import Reads
+    from chalicelib.services.audit.audit import Reads
 
     class Full(Reads):
         def _close(self, act: object) -> None:
             raise StorageUnavailable("the disk is full")
 
     shop.enrol(1, "anna")
-    shop.services.reads = Full(shop.storage.items, shop.clock)
+    shop.services.audit.reads = Full(shop.storage.items, shop.clock)
     assert shop.v1.send("GET", "/v1/faces/anna").status == 503
 
 
@@ -247,4 +247,4 @@ def test_the_sweep_closes_hours_and_what_it_does_itself_is_an_entry(shop: Shop) 
         shop.services.sweep.tenant(shop.tenant, shop.clock.now())
     except RegularsError as error:
         pytest.fail(str(error))
-    assert shop.services.audit_chain.end("shop").number >= 1
+    assert shop.services.audit.chain.end("shop").number >= 1

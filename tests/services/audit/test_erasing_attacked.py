@@ -6,7 +6,7 @@ import pytest
 
 from chalicelib.core.audit import faces_of
 from chalicelib.core.items import write
-from chalicelib.services.audit.entries import entry_put, new_entry
+from chalicelib.core.records.audit import entry_put, new_entry
 from tests.services.audit.desk import HOUR, TENANT, Desk, desk
 
 

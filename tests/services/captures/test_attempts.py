@@ -22,7 +22,7 @@ from chalicelib.core.errors import Busy, InvalidInput, RegularsError, StorageUna
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Item
 from chalicelib.core.records.captures import capture_key
-from chalicelib.services.captures.attempts import MAX_ATTEMPTS
+from chalicelib.services.captures.redrive import MAX_ATTEMPTS
 from regulars.serve.events import hand_over
 from tests.fakes import FakeVision, Person
 from tests.services.sightings.book import Book, Shot
@@ -79,7 +79,7 @@ def work_off(book: Book) -> Counter[str]:
         for message in messages:
             had[json.loads(message.body)["Records"][0]["s3"]["object"]["key"]] += 1
             try:
-                book.services.ingest.message(message.body, message.receive_count)
+                book.services.sightings.ingest.message(message.body, message.receive_count)
             except (RegularsError, MemoryError):
                 continue
             book.storage.captures_queue.delete(message.receipt)
@@ -108,7 +108,7 @@ def test_an_ingest_that_fails_for_two_days_parks_nothing_and_resolves_all_within
     queue, waiting = book.storage.captures_queue, []
 
     def ingest(event: Any, context: Any) -> Any:
-        return batches.one_by_one(SQSEvent(event, context), book.services.ingest.message, queue)
+        return batches.one_by_one(SQSEvent(event, context), book.services.sightings.ingest.message, queue)
 
     def five_minutes(minutes: int) -> None:
         book.services.watch.run()
@@ -187,10 +187,10 @@ def test_a_box_that_starts_again_and_again_sends_what_waits_once(book: Book) -> 
 def test_what_could_not_be_sent_is_not_taken_for_sent(book: Book) -> None:
     book.put(Shot(book.clock.now(), (Person(1),)))
     book.clock.advance(timedelta(minutes=15))
-    dumb = replace(book.services.redrive, queue=NoQueue())
+    dumb = replace(book.services.captures.redrive, queue=NoQueue())
     with pytest.raises(StorageUnavailable):
         dumb.lost(book.tenant)
-    assert book.services.redrive.lost(book.tenant) == 1
+    assert book.services.captures.redrive.lost(book.tenant) == 1
 
 
 def test_a_parked_capture_stays_parked_until_an_operator_sends_it_again(book: Book) -> None:
@@ -206,8 +206,8 @@ def test_a_parked_capture_stays_parked_until_an_operator_sends_it_again(book: Bo
     book.services.watch.start()
     work_off(book)
     assert stored(book, capture)["state"] == CaptureState.PARKED
-    [parked] = book.services.redrive.parked(book.tenant)
-    book.services.redrive.redrive(book.tenant, [parked])
+    [parked] = book.services.captures.redrive.parked(book.tenant)
+    book.services.captures.redrive.redrive(book.tenant, [parked])
     work_off(book)
     assert stored(book, capture)["state"] == CaptureState.RESOLVED
     assert not {"attempts", "sent_at", "reason"} & set(stored(book, capture))
@@ -218,5 +218,5 @@ def test_a_capture_whose_event_is_gone_is_sent_again_at_once_and_then_rarely(boo
     sent = []
     for _ in range(13 * 12):
         book.clock.advance(FIVE_MINUTES)
-        sent.append(book.services.redrive.lost(book.tenant))
+        sent.append(book.services.captures.redrive.lost(book.tenant))
     assert [number for number, one in enumerate(sent, 1) if one] == [3, 3 + 12 * 12]

@@ -10,17 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.core import keys
+from chalicelib.core import api_keys, keys
 from chalicelib.core.captures import Camera, is_camera_id
 from chalicelib.core.errors import CameraExists, CameraNotFound, InvalidInput, TooManyCameras
 from chalicelib.core.model import Labels, Profile, Tenant
 from chalicelib.core.ports import Update, exists
 from chalicelib.core.records.captures import camera_from, camera_item
 from chalicelib.services import Services
-from chalicelib.services.captures.camera_settings import CameraSettings, id_of_name, legal_camera_name
-from chalicelib.services.captures.cameras import MAX_CAMERAS, Cameras
-from chalicelib.services.commit.idempotency import Requests
-from chalicelib.services.tenants import api_keys
+from chalicelib.services.cameras import MAX_CAMERAS, Cameras, CameraSettings, id_of_name, legal_camera_name
+from chalicelib.services.idempotency import Requests
 from tests.fakes import FakeClock
 from tests.services.conftest import add_tenant
 from tests.services.meanwhile import Meanwhile, side_by_side

@@ -29,8 +29,7 @@ from chalicelib.core.page_tokens import ListPage
 from chalicelib.core.ports import ItemStore, Page, Update, exists
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.services import Services
-from chalicelib.services.captures.captures import Captures, Offer
-from chalicelib.services.captures.pages import STATES, CaptureFilter, CapturePages
+from chalicelib.services.captures.captures import STATES, CaptureFilter, CapturePages, Captures, Offer
 from chalicelib.settings import Settings
 from tests.fakes import FakeClock
 from tests.services.conftest import add_tenant
@@ -51,7 +50,9 @@ def offer(at: datetime, number: int = 0, camera: str = "door", **other: Any) -> 
 
 
 def put(services: Services, tenant: Tenant, id_: str, camera: str = "door") -> None:
-    services.uploads.put_if_absent(keys.capture_picture(tenant.name, camera, id_), b"picture", "image/jpeg")
+    services.ports.storage.uploads.put_if_absent(
+        keys.capture_picture(tenant.name, camera, id_), b"picture", "image/jpeg"
+    )
 
 
 def written(services: Services, tenant: Tenant, camera: str = "door") -> list[str]:
@@ -66,7 +67,7 @@ def records(services: Services, tenant: Tenant, camera: str = "door") -> list[Ca
 
 def through(meanwhile: Meanwhile, services: Services, clock: FakeClock) -> Captures:
     """Captures as another process has them."""
-    return Captures(meanwhile, services.uploads, services.cameras, services.quotas, clock, 300)  # type: ignore[arg-type]
+    return replace(services.captures, items=meanwhile, clock=clock)  # type: ignore[arg-type]
 
 
 def test_many_who_offer_the_same_write_it_once(services: Services, shop: Tenant, clock: FakeClock) -> None:
@@ -254,7 +255,7 @@ def test_a_page_reads_a_thousand_records_however_many_there_are(
     for begin in range(0, 3000, 100):
         services.captures.offer(shop, [offer(clock.now(), begin + number) for number in range(100)])
     counted = Counted(items_of(services))
-    listing = CapturePages(counted, services.cameras, services.uploads)  # type: ignore[arg-type]
+    listing = CapturePages(counted, services.cameras, services.ports.storage.uploads)  # type: ignore[arg-type]
     page = listing.page(shop, "door", 1, None)
     assert (page.rows, page.next_token is None) == ([], False)
     assert counted.read <= 1_200

@@ -15,9 +15,8 @@ from chalicelib.core.captures import Capture, CaptureState
 from chalicelib.core.errors import CameraDisabled, CameraNotFound, InvalidInput, RequestReused
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
-from chalicelib.services.captures.captures import Offer
-from chalicelib.services.captures.one_step import Shot
-from chalicelib.services.commit.idempotency import RequestId
+from chalicelib.services.captures.captures import Offer, Shot
+from chalicelib.services.idempotency import RequestId
 from tests.fakes import FakeClock, Person, picture
 from tests.services.captures.test_captures import written
 
@@ -35,10 +34,10 @@ def shop(services: Services, cloud: Tenant) -> Tenant:
 def resolved(services: Services) -> int:
     """Do what the queue asks for; return how many events that were."""
     done = 0
-    while messages := services.captures_queue.receive(10, 60):
+    while messages := services.ports.storage.captures_queue.receive(10, 60):
         for message in messages:
-            services.ingest.message(message.body)
-            services.captures_queue.delete(message.receipt)
+            services.sightings.ingest.message(message.body)
+            services.ports.storage.captures_queue.delete(message.receipt)
             done += 1
     return done
 
@@ -48,9 +47,9 @@ def pages(services: Services, shop: Tenant) -> list[Capture]:
 
 
 def test_a_picture_is_stored_announced_and_resolved(services: Services, shop: Tenant, clock: FakeClock) -> None:
-    capture = services.one_step.take(shop, SHOT)
+    capture = services.captures.one_step.take(shop, SHOT)
     assert (capture.state, capture.captured_at) == (CaptureState.STORED, clock.now())
-    assert services.uploads.get(keys.capture_picture(shop.name, "door", capture.id)) == PICTURE
+    assert services.ports.storage.uploads.get(keys.capture_picture(shop.name, "door", capture.id)) == PICTURE
     assert resolved(services) == 1
     (listed,) = pages(services, shop)
     assert (listed.id, listed.state, len(listed.sightings)) == (capture.id, CaptureState.RESOLVED, 1)
@@ -62,7 +61,7 @@ def test_a_capture_that_was_offered_and_uploaded_is_the_same_in_one_step(
     at = clock.now() - timedelta(minutes=5)
     offer = Offer("door", hashlib.sha256(PICTURE).hexdigest(), len(PICTURE), "image/jpeg", at)
     (offered,) = services.captures.offer(shop, [offer])
-    capture = services.one_step.take(shop, replace(SHOT, captured_at=at))
+    capture = services.captures.one_step.take(shop, replace(SHOT, captured_at=at))
     assert capture.id == offered.capture.id
     (again,) = services.captures.offer(shop, [offer])
     assert again.request is None
@@ -75,41 +74,41 @@ def test_the_same_picture_and_time_from_many_at_once_is_one_capture(
 ) -> None:
     shot = replace(SHOT, captured_at=clock.now())
     with ThreadPoolExecutor(8) as pool:
-        ids = {one.id for one in pool.map(lambda _: services.one_step.take(shop, shot), range(8))}
+        ids = {one.id for one in pool.map(lambda _: services.captures.one_step.take(shop, shot), range(8))}
     assert written(services, shop) == list(ids)
     assert resolved(services) == 1
-    assert services.one_step.take(shop, shot).state is CaptureState.RESOLVED
+    assert services.captures.one_step.take(shop, shot).state is CaptureState.RESOLVED
 
 
 def test_a_repeated_request_keeps_the_time_of_its_first_attempt(
     services: Services, shop: Tenant, clock: FakeClock
 ) -> None:
     request = RequestId("snapshot-7", "digest")
-    first = services.one_step.take(shop, SHOT, request)
+    first = services.captures.one_step.take(shop, SHOT, request)
     clock.advance(timedelta(minutes=3))
     with ThreadPoolExecutor(8) as pool:
-        again = {one.id for one in pool.map(lambda _: services.one_step.take(shop, SHOT, request), range(8))}
+        again = {one.id for one in pool.map(lambda _: services.captures.one_step.take(shop, SHOT, request), range(8))}
     assert again == {first.id}
-    other = services.one_step.take(shop, SHOT, RequestId("snapshot-8", "digest"))
+    other = services.captures.one_step.take(shop, SHOT, RequestId("snapshot-8", "digest"))
     assert other.captured_at == clock.now()
     with pytest.raises(RequestReused):
-        services.one_step.take(shop, SHOT, RequestId("snapshot-7", "other"))
+        services.captures.one_step.take(shop, SHOT, RequestId("snapshot-7", "other"))
 
 
 def test_a_request_that_died_before_its_picture_was_stored_stores_it_when_repeated(
     services: Services, shop: Tenant, clock: FakeClock
 ) -> None:
     request = RequestId("snapshot-7", "digest")
-    capture = services.one_step.take(shop, SHOT, request)
-    services.uploads.delete(keys.capture_picture(shop.name, "door", capture.id))
+    capture = services.captures.one_step.take(shop, SHOT, request)
+    services.ports.storage.uploads.delete(keys.capture_picture(shop.name, "door", capture.id))
     clock.advance(timedelta(minutes=3))
-    assert services.one_step.take(shop, SHOT, request) == capture
-    assert services.uploads.get(keys.capture_picture(shop.name, "door", capture.id)) == PICTURE
+    assert services.captures.one_step.take(shop, SHOT, request) == capture
+    assert services.ports.storage.uploads.get(keys.capture_picture(shop.name, "door", capture.id)) == PICTURE
 
 
 def test_the_event_is_that_of_an_upload(services: Services, shop: Tenant) -> None:
-    capture = services.one_step.take(shop, SHOT)
-    (message,) = services.captures_queue.receive(10, 60)
+    capture = services.captures.one_step.take(shop, SHOT)
+    (message,) = services.ports.storage.captures_queue.receive(10, 60)
     (record,) = json.loads(message.body)["Records"]
     assert record["eventName"] == "ObjectCreated:Put"
     assert record["s3"]["object"]["key"] == keys.capture_picture(shop.name, "door", capture.id)
@@ -127,14 +126,14 @@ def test_what_no_capture_can_be_is_refused_and_nothing_is_stored(
     services: Services, shop: Tenant, shot: Shot, error: type[Exception], says: str
 ) -> None:
     with pytest.raises(error, match=says):
-        services.one_step.take(shop, shot)
+        services.captures.one_step.take(shop, shot)
     assert written(services, shop) == []
-    assert list(services.uploads.list("")) == []
-    assert services.captures_queue.receive(10, 60) == []
+    assert list(services.ports.storage.uploads.list("")) == []
+    assert services.ports.storage.captures_queue.receive(10, 60) == []
 
 
 def test_a_disabled_camera_sends_nothing(services: Services, shop: Tenant) -> None:
     services.cameras.change(shop, "door", {"enabled": False})
     with pytest.raises(CameraDisabled):
-        services.one_step.take(shop, SHOT)
+        services.captures.one_step.take(shop, SHOT)
     assert written(services, shop) == []

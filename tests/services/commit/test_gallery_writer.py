@@ -10,7 +10,7 @@ from chalicelib.core.errors import Busy, ConditionFailed, StorageUnavailable, Te
 from chalicelib.core.model import Edit, JournalEntry, Tenant
 from chalicelib.core.ports import Action, ItemStore, Put, absent
 from chalicelib.services import Services
-from chalicelib.services.commit.gallery import Change, GalleryMoved, GalleryWriter
+from chalicelib.services.commit import Change, GalleryMoved, GalleryWriter
 from tests.fakes import FakeClock
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from chalicelib.services import Services
-from chalicelib.services.commit.idempotency import Answer, RequestId
+from chalicelib.services.idempotency import Answer, RequestId
 from tests.fakes import FakeClock
 
 

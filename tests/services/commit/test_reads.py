@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from chalicelib.services.commit.reads import SignedReads
+from chalicelib.services.idempotency import SignedReads
 from tests.fakes import FakeClock
 
 KEYS = [f"{number:064x}" for number in range(20)]

@@ -18,10 +18,10 @@ from chalicelib.core.items import TRIES, attempts, every, write, write_in_parts
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Action, Delete, ItemStore, Put, absent
 from chalicelib.services import Services
-from chalicelib.services.captures.cameras import Cameras
-from chalicelib.services.commit.idempotency import Requests
-from chalicelib.services.groups.groups import Groups
-from chalicelib.services.webhooks.hooks import Hooks
+from chalicelib.services.cameras import Cameras
+from chalicelib.services.groups import Groups
+from chalicelib.services.idempotency import Requests
+from chalicelib.services.webhooks import Hooks
 from tests.fakes import FakeClock
 
 PUT = Put(keys.DIRECTORY, {"tenant": "shop", "item": "one"}, (absent("free"),))

@@ -29,7 +29,7 @@ from chalicelib.core.model import NO_LABELS, Face, Tenant
 from chalicelib.core.page_tokens import ListPage
 from chalicelib.core.pictures import PictureRules
 from chalicelib.services.consents import Consents
-from chalicelib.services.erasure.consents import ConsentExpiry
+from chalicelib.services.erasure.retention import ConsentExpiry
 from tests.examples import examples
 from tests.fakes import Person, picture
 from tests.services.sightings.book import MONDAY, Book, shot
@@ -99,16 +99,18 @@ def test_a_tenant_that_asks_for_one_enrols_nobody_by_hand_without_and_strangers_
     with pytest.raises(ConsentMissing, match="consent_required"):
         enrol(book, 1)
     with pytest.raises(ConsentMissing):
-        book.services.group_enrolment.all_in_picture(book.tenant, "regular", picture(Person(1)), RULES, NO_LABELS)
+        book.services.enrolment.everybody.all_in_picture(book.tenant, "regular", picture(Person(1)), RULES, NO_LABELS)
     enrolled = enrol(book, 1, signed())
-    known = book.services.group_enrolment.all_in_picture(book.tenant, "regular", picture(Person(1)), RULES, NO_LABELS)
+    known = book.services.enrolment.everybody.all_in_picture(
+        book.tenant, "regular", picture(Person(1)), RULES, NO_LABELS
+    )
     assert [one.face.faceid for one in known] == [enrolled.faceid], "who is enrolled already is no enrolment"
-    copied = book.services.group_enrolment.stored(book.tenant, "stranger", enrolled.faceid, NO_LABELS)
+    copied = book.services.enrolment.everybody.stored(book.tenant, "stranger", enrolled.faceid, NO_LABELS)
     assert copied.face.consent == signed(), "the record goes with the person into another group"
     [seen] = book.see(shot(0, 2))
     assert seen.sightings[0].faceid, "a capture makes strangers: their basis is the notice on the wall"
     with pytest.raises(ConsentMissing):
-        book.services.group_enrolment.stored(book.tenant, "regular", seen.sightings[0].faceid, NO_LABELS)
+        book.services.enrolment.everybody.stored(book.tenant, "regular", seen.sightings[0].faceid, NO_LABELS)
 
 
 def test_records_are_listed_by_when_they_expire_and_page_by_page(book: Book) -> None:
@@ -159,38 +161,38 @@ def test_a_record_that_is_renewed_while_the_sweep_looks_keeps_its_face(book: Boo
 
     services = book.services
     renewing = Renewing(book.storage.items, services.faces, services.merges, services.requests, book.clock)
-    ConsentExpiry(renewing, services.deletion, book.clock).tenant(book.tenant, lambda: 900.0)
+    ConsentExpiry(renewing, services.erasure.deletion, book.clock).tenant(book.tenant, lambda: 900.0)
     assert [one.faceid for one in book.faces()] == [face]
 
 
 def test_a_face_under_legal_hold_outlives_its_record_and_stops_no_other(book: Book) -> None:
     held, _ = enrol(book, 1, signed(days=1)).faceid, enrol(book, 2, signed(days=2))
-    book.services.holds.set(book.tenant, held, "case 7")
+    book.services.faces.holds.set(book.tenant, held, "case 7")
     book.services.tenants.change("shop", {"expired_consent_erases": True})
     book.clock.advance(3 * DAY)
     sweep(book)
     assert [face.faceid for face in book.faces()] == [held]
-    book.services.holds.lift(book.tenant, held, "closed")
+    book.services.faces.holds.lift(book.tenant, held, "closed")
     sweep(book)
     assert book.faces() == []
 
 
 def test_a_merge_keeps_the_survivors_record_or_takes_the_others_and_its_undo_restores_both(book: Book) -> None:
     one, other, without = enrol(book, 1, signed("one")), enrol(book, 2, signed("other")), enrol(book, 3)
-    first = book.services.merging.merge(book.tenant, without.faceid, other.faceid)
+    first = book.services.merges.merging.merge(book.tenant, without.faceid, other.faceid)
     assert record(book, without.faceid) == signed("other")
-    second = book.services.merging.merge(book.tenant, one.faceid, without.faceid)
+    second = book.services.merges.merging.merge(book.tenant, one.faceid, without.faceid)
     assert record(book, one.faceid) == signed("one")
     for merge in (second, first):
-        book.services.merge_undo.undo(book.tenant, merge.id)
+        book.services.merges.undoing.undo(book.tenant, merge.id)
     assert [record(book, face.faceid) for face in (one, other, without)] == [signed("one"), signed("other"), None]
 
 
 def test_a_record_that_is_withdrawn_comes_back_by_no_undo(book: Book) -> None:
     one, other = enrol(book, 1, signed("one")), enrol(book, 2, signed("other"))
-    merge = book.services.merging.merge(book.tenant, one.faceid, other.faceid)
+    merge = book.services.merges.merging.merge(book.tenant, one.faceid, other.faceid)
     book.services.consents.withdraw(book.tenant, one.faceid)
-    book.services.merge_undo.undo(book.tenant, merge.id)
+    book.services.merges.undoing.undo(book.tenant, merge.id)
     assert [record(book, face.faceid) for face in (one, other)] == [None, None]
 
 
@@ -213,7 +215,7 @@ class Told:
         self.number = len(self.first)
 
     def below(self, book: Book, faceid: str) -> set[str]:
-        return {faceid, *(one.other for one in book.services.merges.below("shop", faceid) if one.is_active)}
+        return {faceid, *(one.other for one in book.services.merges.records.below("shop", faceid) if one.is_active)}
 
 
 def give(place: int) -> Deed:
@@ -240,23 +242,23 @@ def withdraw(place: int) -> Deed:
 def merge(first: int, second: int) -> Deed:
     def deed(book: Book, _told: Told) -> None:
         with suppress(*REFUSED):
-            book.services.merging.merge(book.tenant, str(first), str(second))
+            book.services.merges.merging.merge(book.tenant, str(first), str(second))
 
     return deed
 
 
 def undo(place: int) -> Deed:
     def deed(book: Book, _told: Told) -> None:
-        merges = book.services.merges.page(book.tenant, 100).rows
+        merges = book.services.merges.records.page(book.tenant, 100).rows
         with suppress(*REFUSED, IndexError, ZeroDivisionError):
-            book.services.merge_undo.undo(book.tenant, merges[place % len(merges)].id)
+            book.services.merges.undoing.undo(book.tenant, merges[place % len(merges)].id)
 
     return deed
 
 
 def evidence(book: Book, faceids: set[str]) -> set[str]:
     """All evidence that is stored with these faces: of themselves, and kept by merges for them."""
-    kept = [one.kept.face for one in book.services.merges.all("shop") if one.kept and one.other in faceids]
+    kept = [one.kept.face for one in book.services.merges.records.all("shop") if one.kept and one.other in faceids]
     return {
         face.consent.evidence for face in (*book.faces(), *kept) if face.faceid in faceids and face.consent is not None
     }
@@ -288,9 +290,9 @@ def test_in_any_order_lists_agree_what_is_withdrawn_is_nowhere_and_undos_restore
         left = len(told.first)
         while left:
             left -= 1
-            for merged in book.services.merges.page(book.tenant, 100).rows:
+            for merged in book.services.merges.records.page(book.tenant, 100).rows:
                 with suppress(*REFUSED):
-                    book.services.merge_undo.undo(book.tenant, merged.id)
+                    book.services.merges.undoing.undo(book.tenant, merged.id)
         assert {face.faceid for face in book.faces()} == set(told.first), "every merge was undone"
         assert {name: record(book, name) for name in told.untouched} == {
             name: told.first[name] for name in told.untouched

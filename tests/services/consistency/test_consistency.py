@@ -24,8 +24,8 @@ from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Delete, Item, ItemStore, Put, Storage, Table, Update, exists
 from chalicelib.core.records.observations import visits_from, visits_item
 from chalicelib.core.values import milliseconds
-from chalicelib.services.captures.camera_settings import CameraSettings
-from chalicelib.services.commit.gallery import Change
+from chalicelib.services.cameras import CameraSettings
+from chalicelib.services.commit import Change
 from chalicelib.services.erasure.pictures import PICTURE_GRACE
 from tests.fakes import Person, picture
 from tests.services.sightings.book import Book, shot
@@ -44,11 +44,11 @@ def book(tmp_path: Path) -> Iterator[Book]:
         book.services.groups.create(tenant, "guests", 100, "")
         book.see(shot(0, 1, 2), shot(40, 1), shot(DAY, 1, 3), shot(2 * DAY, 4), shot(2 * DAY + 60, 4, 2))
         of_two = next(f for f in ids(book) if len(sightings(book, f)) == 2)
-        book.services.rejection.reject(tenant, of_two, sightings(book, of_two)[0])
+        book.services.sightings.rejection.reject(tenant, of_two, sightings(book, of_two)[0])
         first, second, *_ = (f for f in ids(book) if f not in (of_two, regular(book).faceid))
-        book.services.merging.merge(tenant, first, second)
-        book.services.identify.by_picture(tenant, picture(Person(1)), RULES)
-        book.services.sealing.tenant(tenant)
+        book.services.merges.merging.merge(tenant, first, second)
+        book.services.recognition.identify.by_picture(tenant, picture(Person(1)), RULES)
+        book.services.statistics.sealing.tenant(tenant)
         assert said(book) == []
         yield book
 
@@ -159,14 +159,14 @@ def negative_of_nobody(book: Book) -> None:
 
 def of_merge(state: MergeState) -> Callable[[Book], None]:
     def done(book: Book) -> None:
-        (merge,) = book.services.merges.all("shop")
+        (merge,) = book.services.merges.records.all("shop")
         change(book, Update(keys.MERGES, ("shop", merge.id), (exists("there"),), set={"state": state}))
 
     return done
 
 
 def no_merges(book: Book) -> None:
-    (merge,) = book.services.merges.all("shop")
+    (merge,) = book.services.merges.records.all("shop")
     change(book, Update(keys.FACES, ("shop", merge.survivor), (exists("there"),), remove=("merges",)))
 
 
@@ -238,12 +238,12 @@ def no_camera_key(book: Book) -> None:
 
 
 def secret_of_no_key(book: Book) -> None:
-    key, _ = book.services.keys.add(book.tenant, "Ann")
+    key, _ = book.services.access.keys.add(book.tenant, "Ann")
     change(book, Delete(keys.TENANTS, keys.key_record("shop", key.id)))
 
 
 def no_secret_of_a_key(book: Book) -> None:
-    key, _ = book.services.keys.add(book.tenant, "Ann")
+    key, _ = book.services.access.keys.add(book.tenant, "Ann")
     change(book, Delete(keys.TENANTS, keys.api_key_item(key.digest)))
 
 
@@ -312,8 +312,8 @@ MENDED: list[tuple[Callable[[Book], None], str]] = [
 
 
 def test_a_tenant_without_its_first_key_agrees_with_itself(book: Book) -> None:
-    book.services.keys.add(book.tenant, "mine", Role.ADMIN)
-    book.services.keys.delete(book.tenant, FIRST)
+    book.services.access.keys.add(book.tenant, "mine", Role.ADMIN)
+    book.services.access.keys.delete(book.tenant, FIRST)
     assert not said(book)
 
 
@@ -364,10 +364,10 @@ def test_what_two_repairs_of_one_face_concern_is_mended_one_after_the_other(book
 def test_a_search_process_that_runs_already_finds_again_what_the_index_lacked(book: Book) -> None:
     face = regular(book)
     told(Edit.DELETE)(book)
-    assert book.services.identify.by_picture(book.tenant, picture(Person(1)), RULES).match is None
+    assert book.services.recognition.identify.by_picture(book.tenant, picture(Person(1)), RULES).match is None
     with closing(Book(book.folder)) as operator:
         operator.services.consistency.repair("shop")
-    found = book.services.identify.by_picture(book.tenant, picture(Person(1)), RULES).match
+    found = book.services.recognition.identify.by_picture(book.tenant, picture(Person(1)), RULES).match
     assert found is not None
     assert found.face.faceid == face.faceid
 
@@ -380,7 +380,7 @@ def test_an_id_that_another_face_had_before_is_not_taken_for_it(book: Book) -> N
         book.see(shot(at, 7))
         assert said(book) == []
         if at == 6 * DAY:
-            services.deletion.of_group(tenant, "guests", ["seven"])
+            services.erasure.deletion.of_group(tenant, "guests", ["seven"])
             book.clock.advance(timedelta(days=1))
     change(book, Delete(keys.ARRIVALS, ("shop", "seven")))
     _, left = services.consistency.repair("shop")
@@ -426,12 +426,12 @@ def is_deleted(book: Book) -> None:
     face = regular(book)
     group = book.services.groups.of_id(book.tenant, face.group_id)
     assert group is not None
-    book.services.deletion.of_group(book.tenant, group.name, [face.faceid])
+    book.services.erasure.deletion.of_group(book.tenant, group.name, [face.faceid])
 
 
 def is_undone(book: Book) -> None:
-    (merge,) = book.services.merges.all("shop")
-    book.services.merge_undo.undo(book.tenant, merge.id)
+    (merge,) = book.services.merges.records.all("shop")
+    book.services.merges.undoing.undo(book.tenant, merge.id)
 
 
 def gets_new_keys(book: Book) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from chalicelib.core import keys
 from chalicelib.core.model import Edit, JournalEntry
 from chalicelib.core.ports import Delete, Update, exists
-from chalicelib.services.commit.gallery import Change
+from chalicelib.services.commit import Change
 from tests.adapters.emulated import storage_stack
 from tests.services.sightings.book import Book, shot
 from tests.services.sightings.test_on_aws import storage_on
@@ -20,7 +20,7 @@ def test_what_does_not_agree_on_aws_is_named_and_mended(tmp_path: Path) -> None:
     with storage_stack(stack="fsck") as aws, closing(Book(tmp_path / "data", kept=storage_on(aws))) as book:
         consistency = book.services.consistency
         book.see(shot(0, 1, 2), shot(40, 1), shot(DAY, 1, 3))
-        book.services.sealing.tenant(book.tenant)
+        book.services.statistics.sealing.tenant(book.tenant)
         assert consistency.disagreements("shop") == []
         first, *_ = sorted(face.faceid for face in book.faces())
         book.services.writer.commit("shop", Change((), (JournalEntry(Edit.DELETE, first, ""),)))

@@ -45,7 +45,7 @@ def test_the_stranger_whom_a_camera_saw_is_part_of_the_enrolled_face(book: Book)
     first, *_ = with_group(book).see(shot(0, ANN), shot(DAY, ANN), shot(DAY, BOB))
     enrolled = enrol(book, faceid="77")
     assert (enrolled.faceid, enrolled.arrive_count, len(enrolled.pictures)) == ("77", 2, 2)
-    assert book.services.absorbing.absorbed(book.tenant, enrolled) == [first.sightings[0].faceid]
+    assert book.services.enrolment.absorbing.absorbed(book.tenant, enrolled) == [first.sightings[0].faceid]
     assert sorted(face.arrive_count for face in book.faces()) == [1, 2]
     [after] = book.see(shot(2 * DAY, ANN))
     assert after.sightings[0].faceid == "77"
@@ -62,16 +62,16 @@ def test_a_face_that_somebody_put_into_a_group_is_not_absorbed(book: Book) -> No
     with_group(book)
     one, other = enrol(book), enrol(book, Person(ANN))
     assert {face.faceid for face in book.faces()} == {one.faceid, other.faceid}
-    assert book.services.absorbing.absorbed(book.tenant, other) == []
+    assert book.services.enrolment.absorbing.absorbed(book.tenant, other) == []
 
 
 def test_what_may_be_one_person_is_suggested_by_the_chore_and_not_during_an_enrolment(book: Book) -> None:
     with_group(book)
     for number in range(3):
         enrol(book, Person(ANN, side_px=200.0 + number))
-    assert book.services.duplicates.page(book.tenant, 100).rows == []
-    assert book.services.joining_chore.tenant(book.tenant)
-    assert len(book.services.duplicates.page(book.tenant, 100).rows) == 3
+    assert book.services.merges.duplicates.page(book.tenant, 100).rows == []
+    assert book.services.joining.chore.tenant(book.tenant)
+    assert len(book.services.merges.duplicates.page(book.tenant, 100).rows) == 3
 
 
 def test_somebody_else_is_not_absorbed(book: Book) -> None:
@@ -95,14 +95,14 @@ def test_somebody_enrolled_as_a_stranger_keeps_the_id_that_was_answered(book: Bo
 def test_everybody_in_a_picture_absorbs_who_was_seen_and_a_stored_face_too(book: Book) -> None:
     book.see(shot(0, ANN), shot(0, BOB))
     data = picture(PASSPORT, Person(BOB, side_px=150.0), Person(3, side_px=140.0))
-    enrolled = book.services.group_enrolment.all_in_picture(book.tenant, "VIP", data, RULES, NO_LABELS)
+    enrolled = book.services.enrolment.everybody.all_in_picture(book.tenant, "VIP", data, RULES, NO_LABELS)
     assert len(enrolled) == 3
     faces = {face.faceid: face for face in book.faces()}
     assert faces.keys() == {one.face.faceid for one in enrolled}
     assert [faces[one.face.faceid].arrive_count for one in enrolled] == [1, 1, 0]
     [seen] = book.see(shot(DAY, 4))
     stranger = seen.sightings[0].faceid or ""
-    again = book.services.group_enrolment.stored(book.tenant, "gold", stranger, NO_LABELS)
+    again = book.services.enrolment.everybody.stored(book.tenant, "gold", stranger, NO_LABELS)
     assert [face.faceid for face in book.faces() if face.arrive_count == 1 and face.faceid == again.face.faceid]
     assert stranger not in {face.faceid for face in book.faces()}
 
@@ -110,8 +110,8 @@ def test_everybody_in_a_picture_absorbs_who_was_seen_and_a_stored_face_too(book:
 def test_the_stranger_comes_back_if_the_merge_is_undone(book: Book) -> None:
     [seen] = with_group(book).see(shot(0, ANN))
     enrolled = enrol(book)
-    [merge] = book.services.merges.of_survivor("shop", enrolled.faceid)
-    book.services.merge_undo.undo(book.tenant, merge.id)
+    [merge] = book.services.merges.records.of_survivor("shop", enrolled.faceid)
+    book.services.merges.undoing.undo(book.tenant, merge.id)
     assert {face.faceid: face.arrive_count for face in book.faces()} == {
         enrolled.faceid: 0,
         seen.sightings[0].faceid: 1,

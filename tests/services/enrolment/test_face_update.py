@@ -18,8 +18,8 @@ from chalicelib.core.errors import (
 from chalicelib.core.model import Labels, Tenant
 from chalicelib.core.pictures import Gender
 from chalicelib.services import Services
-from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId
-from chalicelib.services.enrolment.update import AGE, GENDER, FaceChanges
+from chalicelib.services.enrolment.enrolment import AGE, GENDER, FaceChanges
+from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from tests.fakes import Person, picture
 from tests.faults.recount import disagreements
 from tests.services.conftest import RULES
@@ -38,7 +38,7 @@ def face(services: Services, camera: Tenant) -> str:
 
 
 def update(services: Services, tenant: Tenant, changes: FaceChanges, group: str = "vip", faceid: str = "21") -> None:
-    services.face_update.of_face(tenant, group, faceid, changes, RULES)
+    services.enrolment.update.of_face(tenant, group, faceid, changes, RULES)
 
 
 def values(services: Services, tenant: Tenant, faceid: str) -> dict[str, str]:
@@ -58,7 +58,7 @@ def test_move_keeps_the_face_and_drops_what_the_new_group_lacks(services: Servic
     assert values(services, camera, face) == {"phone": "1234", "weight": "60"}
     assert (after.picture_key, after.templates, after.age) == (before.picture_key, before.templates, 30)
     assert [services.groups.named(camera, name).count for name in ("vip", "gold")] == [0, 1]
-    search = services.identify.by_picture(camera, picture(Person(1)), RULES)
+    search = services.recognition.identify.by_picture(camera, picture(Person(1)), RULES)
     assert search.match is not None
     assert search.match.group.name == "gold"
     assert disagreements(services, camera) == []
@@ -75,8 +75,8 @@ def test_empty_value_clears_and_what_is_not_sent_stays(services: Services, camer
 def test_new_picture_replaces_the_old_one_for_good(services: Services, camera: Tenant, face: str) -> None:
     update(services, camera, FaceChanges(picture=picture(Person(2))))
 
-    assert services.identify.by_picture(camera, picture(Person(1)), RULES).match is None
-    search = services.identify.by_picture(camera, picture(Person(2, quality=70)), RULES)
+    assert services.recognition.identify.by_picture(camera, picture(Person(1)), RULES).match is None
+    search = services.recognition.identify.by_picture(camera, picture(Person(2, quality=70)), RULES)
     assert search.match is not None
     assert search.match.face.faceid == face
     assert len(list((services.settings.storage / "blobs").rglob("*.jpg"))) == 2  # type: ignore[operator]
@@ -103,10 +103,10 @@ def test_checks_come_in_the_contracts_order_and_change_nothing(services: Service
 def test_retry_of_an_update_is_answered(services: Services, camera: Tenant, face: str) -> None:
     request = RequestId("k", "d")
     changes = FaceChanges(new_group_name="gold")
-    services.face_update.of_face(camera, "vip", face, changes, RULES, request)
+    services.enrolment.update.of_face(camera, "vip", face, changes, RULES, request)
 
     with pytest.raises(FaceNotFound):
-        services.face_update.of_face(camera, "vip", face, changes, RULES, request)
+        services.enrolment.update.of_face(camera, "vip", face, changes, RULES, request)
     answer = services.requests.find(camera.name, request)
     assert answer is not None
     assert answer.code == "ok"
@@ -114,10 +114,10 @@ def test_retry_of_an_update_is_answered(services: Services, camera: Tenant, face
 
 def test_same_update_twice_at_once_is_done_once(services: Services, camera: Tenant, face: str) -> None:
     request, before = RequestId("k", "d"), services.faces.get(camera, face).version
-    services.face_update.of_face(camera, "vip", face, FaceChanges(age=1), RULES, request)
+    services.enrolment.update.of_face(camera, "vip", face, FaceChanges(age=1), RULES, request)
 
     with pytest.raises(AnsweredAlready):
-        services.face_update.of_face(camera, "vip", face, FaceChanges(age=1), RULES, request)
+        services.enrolment.update.of_face(camera, "vip", face, FaceChanges(age=1), RULES, request)
     assert services.faces.get(camera, face).version == before + 1
 
 
@@ -137,7 +137,7 @@ def test_sixteen_threads_that_add_move_and_delete_leave_counts_equal_to_a_recoun
             try:
                 match chance.randrange(4):
                     case 0:
-                        services.deletion.of_group(camera, group, [faceid, f"f{chance.randrange(40)}"])
+                        services.erasure.deletion.of_group(camera, group, [faceid, f"f{chance.randrange(40)}"])
                     case 1:
                         update(services, camera, FaceChanges(new_group_name=other), group, faceid)
                     case 2:
@@ -170,13 +170,13 @@ def test_a_face_of_any_group_is_changed_and_answered_as_it_is_stored(
     services: Services, camera: Tenant, face: str
 ) -> None:
     changes = FaceChanges("gold", age=7, name=" Ann ", note="likes tea", labels={"b": "x"}, values={"phone": "1"})
-    answered = services.face_update.of_id(camera, face, changes)
+    answered = services.enrolment.update.of_id(camera, face, changes)
     stored = services.faces.get(camera, face)
     assert answered == stored
     assert (stored.name, stored.note, stored.labels, stored.age) == ("Ann", "likes tea", Labels(b="x"), 7)
     assert values(services, camera, face) == {"weight": "60", "phone": "1"}
     assert (stored.group_id, stored.revision) == (services.groups.named(camera, "gold").id, 2)
-    services.face_update.of_id(
+    services.enrolment.update.of_id(
         camera, face, FaceChanges(name="", labels={"a": "y"}, taken_back=frozenset({AGE, GENDER}))
     )
     stored = services.faces.get(camera, face)
@@ -187,16 +187,16 @@ def test_a_face_of_any_group_is_changed_and_answered_as_it_is_stored(
 def test_a_change_of_an_old_revision_is_refused_with_the_present_state(
     services: Services, camera: Tenant, face: str
 ) -> None:
-    services.face_update.of_id(camera, face, FaceChanges(name="Ann"), revision=1)
+    services.enrolment.update.of_id(camera, face, FaceChanges(name="Ann"), revision=1)
     with pytest.raises(Changed, match="revision 2, and 1") as refused:
-        services.face_update.of_id(camera, face, FaceChanges(name="Bea"), revision=1)
+        services.enrolment.update.of_id(camera, face, FaceChanges(name="Bea"), revision=1)
     assert refused.value.present == services.faces.get(camera, face)
-    assert services.face_update.of_id(camera, face, FaceChanges(name="Bea"), revision=2).revision == 3
+    assert services.enrolment.update.of_id(camera, face, FaceChanges(name="Bea"), revision=2).revision == 3
 
 
 def test_a_change_that_changes_nothing_keeps_the_revision(services: Services, camera: Tenant, face: str) -> None:
-    assert services.face_update.of_id(camera, face, FaceChanges(name="Ann")).revision == 2
-    assert services.face_update.of_id(camera, face, FaceChanges(name="Ann")).revision == 2
+    assert services.enrolment.update.of_id(camera, face, FaceChanges(name="Ann")).revision == 2
+    assert services.enrolment.update.of_id(camera, face, FaceChanges(name="Ann")).revision == 2
 
 
 @pytest.mark.parametrize(
@@ -215,14 +215,14 @@ def test_a_change_that_cannot_be_changes_nothing(
 ) -> None:
     before = services.faces.get(camera, face)
     with pytest.raises(error):
-        services.face_update.of_id(camera, face, changes)
+        services.enrolment.update.of_id(camera, face, changes)
     assert services.faces.get(camera, face) == before
 
 
 def test_a_repeated_change_happens_once(services: Services, camera: Tenant, face: str) -> None:
     request = RequestId("1", "a")
-    services.face_update.of_id(camera, face, FaceChanges(name="Ann"), request=request)
-    services.face_update.of_id(camera, face, FaceChanges(name="Bea"))
+    services.enrolment.update.of_id(camera, face, FaceChanges(name="Ann"), request=request)
+    services.enrolment.update.of_id(camera, face, FaceChanges(name="Bea"))
     with pytest.raises(AnsweredAlready):
-        services.face_update.of_id(camera, face, FaceChanges(name="Ann"), request=request)
+        services.enrolment.update.of_id(camera, face, FaceChanges(name="Ann"), request=request)
     assert services.faces.get(camera, face).name == "Bea"

@@ -14,7 +14,7 @@ NO_LABELS = Labels()
 
 
 def enrol(services: Services, tenant: Tenant, *people: Person, group: str = "VIP会员", labels: Labels = NO_LABELS):
-    return services.group_enrolment.all_in_picture(tenant, group, picture(*people), RULES, labels)
+    return services.enrolment.everybody.all_in_picture(tenant, group, picture(*people), RULES, labels)
 
 
 def test_every_face_of_the_picture_is_enrolled_largest_first_in_a_new_group(services: Services, cloud: Tenant) -> None:
@@ -47,10 +47,10 @@ def test_better_picture_replaces_that_of_a_known_face(services: Services, cloud:
 
     assert better.faceid == first.faceid
     assert better.picture_key != first.picture_key
-    stored = services.group_enrolment.stored(cloud, "others", better.faceid, NO_LABELS)
+    stored = services.enrolment.everybody.stored(cloud, "others", better.faceid, NO_LABELS)
     assert stored.face.picture_key != better.picture_key
     probe = picture(Person(1, quality=90))
-    match = services.identify.by_picture(cloud, probe, RULES).match
+    match = services.recognition.identify.by_picture(cloud, probe, RULES).match
     assert match is not None
     assert match.decision.score == pytest.approx(1, abs=1e-3)
 
@@ -104,16 +104,16 @@ def test_eleventh_group_is_refused(services: Services, camera: Tenant) -> None:
 def test_stored_face_is_enrolled_in_another_group_as_a_face_of_its_own(services: Services, cloud: Tenant) -> None:
     first = enrol(services, cloud, Person(1), labels=Labels("a", "b"))[0].face
 
-    copy = services.group_enrolment.stored(cloud, "others", first.faceid, Labels(b="B"))
-    again = services.group_enrolment.stored(cloud, "others", first.faceid, NO_LABELS)
+    copy = services.enrolment.everybody.stored(cloud, "others", first.faceid, Labels(b="B"))
+    again = services.enrolment.everybody.stored(cloud, "others", first.faceid, NO_LABELS)
 
     assert copy.face.faceid != first.faceid
     assert (copy.known, copy.box, copy.face.labels) == (False, None, Labels("a", "B"))
     assert (again.known, again.face.faceid) == (True, copy.face.faceid)
-    services.deletion.of_group(cloud, "VIP会员", [first.faceid])
-    assert services.group_enrolment.stored(cloud, "third", copy.face.faceid, NO_LABELS).known is False
+    services.erasure.deletion.of_group(cloud, "VIP会员", [first.faceid])
+    assert services.enrolment.everybody.stored(cloud, "third", copy.face.faceid, NO_LABELS).known is False
     with pytest.raises(FaceNotFound):
-        services.group_enrolment.stored(cloud, "others", first.faceid, NO_LABELS)
+        services.enrolment.everybody.stored(cloud, "others", first.faceid, NO_LABELS)
 
 
 def test_sixteen_enrolments_of_one_person_at_once_make_one_face(services: Services, cloud: Tenant) -> None:
@@ -142,12 +142,12 @@ def test_search_of_a_group_compares_with_that_group_only(services: Services, clo
     token = enrol(services, cloud, Person(1))[0].face.faceid
     enrol(services, cloud, Person(2), group="others")
 
-    found = services.identify.all_in_picture(cloud, picture(Person(2, 90), Person(1, 50)), "VIP会员", RULES)
+    found = services.recognition.identify.all_in_picture(cloud, picture(Person(2, 90), Person(1, 50)), "VIP会员", RULES)
 
     assert (found.faces_found, [match.face.faceid for match in found.matches]) == (2, [token])
     assert found.matches[0].decision.gallery_size == 1
-    assert services.identify.all_in_picture(cloud, picture(Person(1)), "unknown", RULES).matches == []
-    assert services.identify.by_face(cloud, token, "others") is None
-    by_face = services.identify.by_face(cloud, token, "VIP会员")
+    assert services.recognition.identify.all_in_picture(cloud, picture(Person(1)), "unknown", RULES).matches == []
+    assert services.recognition.identify.by_face(cloud, token, "others") is None
+    by_face = services.recognition.identify.by_face(cloud, token, "VIP会员")
     assert by_face is not None
     assert by_face.face.faceid == token

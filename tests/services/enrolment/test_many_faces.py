@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from chalicelib.core.errors import InvalidInput, StorageUnavailable
-from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId
-from chalicelib.services.enrolment.many import FailedFace, ManyChanged
-from chalicelib.services.enrolment.update import FaceChanges
+from chalicelib.services.enrolment.enrolment import FaceChanges
+from chalicelib.services.enrolment.update import FailedFace, ManyChanged
+from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from tests.fakes import Person, picture
 from tests.faults.ports import DONE_KILLED, KILLED, UNANSWERED, Calls, Fault, Killed
 from tests.faults.recount import disagreements
@@ -42,7 +42,7 @@ def folder(tmp_path: Path) -> Path:
 
 def changed(book: Book, request: RequestId | None = REQUEST) -> ManyChanged:
     try:
-        return book.services.many_faces.change(book.tenant, IDS, MOVED, request)
+        return book.services.enrolment.many.change(book.tenant, IDS, MOVED, request)
     except AnsweredAlready as answered:
         body = answered.answer.body
         return ManyChanged(body["done"], [FailedFace(**one) for one in body["failed"]])
@@ -52,7 +52,7 @@ def test_each_face_is_changed_or_fails_by_itself(folder: Path) -> None:
     with closing(opened(folder)) as book:
         assert changed(book, None) == OUTCOME
         assert {face.faceid: face.revision for face in book.faces()} == {"1": 2, "2": 2, "3": 2, "4": 1}
-        full = book.services.many_faces.change(book.tenant, ["4"], MOVED)
+        full = book.services.enrolment.many.change(book.tenant, ["4"], MOVED)
         assert [(one.id, one.code) for one in full.failed] == [("4", "GroupFull")]
         assert disagreements(book.services, book.tenant) == []
 
@@ -60,13 +60,13 @@ def test_each_face_is_changed_or_fails_by_itself(folder: Path) -> None:
 @pytest.mark.parametrize("faceids", [[], [str(number) for number in range(101)]])
 def test_no_faces_and_too_many_are_refused(folder: Path, faceids: list[str]) -> None:
     with closing(opened(folder)) as book, pytest.raises(InvalidInput, match="1 to 100"):
-        book.services.many_faces.change(book.tenant, faceids, MOVED)
+        book.services.enrolment.many.change(book.tenant, faceids, MOVED)
 
 
 def test_a_repeat_is_answered_and_changes_nothing(folder: Path) -> None:
     with closing(opened(folder)) as book:
         assert changed(book) == OUTCOME
-        book.services.face_update.of_id(book.tenant, "1", FaceChanges(new_group_name="regular"))
+        book.services.enrolment.update.of_id(book.tenant, "1", FaceChanges(new_group_name="regular"))
         assert changed(book) == OUTCOME
         assert book.group_counts() == {"stranger": 0, "regular": 2, "gold": 2}
 

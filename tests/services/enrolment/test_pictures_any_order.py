@@ -86,7 +86,7 @@ def add(place: int, number: int, seed: int) -> Deed:
         ids, data = faceids(book), photo(number, seed)
         faceid = ids[place % len(ids)]
         with suppress(*REFUSED):
-            book.services.face_pictures.add(book.tenant, faceid, data, RULES, is_vouched_for=True)
+            book.services.enrolment.pictures.add(book.tenant, faceid, data, RULES, is_vouched_for=True)
         expected.added(faceid, photo_id(data))
 
     return deed
@@ -101,7 +101,7 @@ def add_sighting(place: int, number: int) -> Deed:
             return
         seen = sightings[number % len(sightings)]
         with suppress(*REFUSED):
-            use = book.services.face_pictures
+            use = book.services.enrolment.pictures
             use.add_sighting(book.tenant, faceid, seen.observation.id, is_vouched_for=True)
         capture = book.services.captures.get(book.tenant, seen.observation.camera, seen.capture_id)
         expected.added(faceid, capture.sha256[:32])
@@ -115,7 +115,7 @@ def remove(place: int, number: int) -> Deed:
         faceid = ids[place % len(ids)]
         pictures = book.services.faces.get(book.tenant, faceid).pictures
         with suppress(*REFUSED):
-            book.services.face_pictures.remove(book.tenant, faceid, pictures[number % len(pictures)].id)
+            book.services.enrolment.pictures.remove(book.tenant, faceid, pictures[number % len(pictures)].id)
         expected.removed(faceid, number)
 
     return deed
@@ -126,7 +126,7 @@ def merge(first: int, second: int) -> Deed:
         ids = faceids(book)
         survivor, other = ids[first % len(ids)], ids[second % len(ids)]
         if survivor != other:
-            done = book.services.merging.merge(book.tenant, survivor, other)
+            done = book.services.merges.merging.merge(book.tenant, survivor, other)
             expected.merged(done.id, survivor, other)
 
     return deed
@@ -134,11 +134,11 @@ def merge(first: int, second: int) -> Deed:
 
 def undo(place: int) -> Deed:
     def deed(book: Book, expected: Expected) -> None:
-        merges = [one for one in book.services.merges.page(book.tenant, 100).rows if one.is_active]
+        merges = [one for one in book.services.merges.records.page(book.tenant, 100).rows if one.is_active]
         if merges:
             one = merges[place % len(merges)]
             with suppress(Conflict):  # to be undone after another one
-                book.services.merge_undo.undo(book.tenant, one.id)
+                book.services.merges.undoing.undo(book.tenant, one.id)
                 expected.undone(one.id)
 
     return deed
@@ -237,22 +237,22 @@ def face_of(book: Book, seed: int) -> str:
 
 
 def add_one(book: Book) -> None:
-    book.services.face_pictures.add(book.tenant, face_of(book, 1), photo(9), RULES)
+    book.services.enrolment.pictures.add(book.tenant, face_of(book, 1), photo(9), RULES)
 
 
 def remove_one(book: Book) -> None:
     faceid = face_of(book, 1)
     [wanted] = [one for one in book.services.faces.get(book.tenant, faceid).pictures if one.id == photo_id(photo(1))]
-    book.services.face_pictures.remove(book.tenant, faceid, wanted.id)
+    book.services.enrolment.pictures.remove(book.tenant, faceid, wanted.id)
 
 
 def merge_two(book: Book) -> None:
-    book.services.merging.merge(book.tenant, face_of(book, 1), face_of(book, 2))
+    book.services.merges.merging.merge(book.tenant, face_of(book, 1), face_of(book, 2))
 
 
 def undo_it(book: Book) -> None:
-    [one] = book.services.merges.page(book.tenant, 2).rows
-    assert book.services.merge_undo.undo(book.tenant, one.id).state is MergeState.UNDONE
+    [one] = book.services.merges.records.page(book.tenant, 2).rows
+    assert book.services.merges.undoing.undo(book.tenant, one.id).state is MergeState.UNDONE
 
 
 def prepared(folder: Path, *before: Callable[[Book], None]) -> Path:
@@ -262,7 +262,7 @@ def prepared(folder: Path, *before: Callable[[Book], None]) -> Path:
             book.see(shot(15 * seed, seed))
             for number in (1, 2):
                 faceid = face_of(book, seed)
-                book.services.face_pictures.add(book.tenant, faceid, photo(number, seed), RULES)
+                book.services.enrolment.pictures.add(book.tenant, faceid, photo(number, seed), RULES)
         for deed in before:
             deed(book)
     return folder

@@ -56,5 +56,5 @@ def test_pictures_on_aws_are_the_faces_and_nobody_elses(aws: Aws, tmp_path: Path
         v1.done_without_body("DELETE", f"/v1/faces/{one}/pictures/{ones[0]}")
         assert listed(one) == ones[1:]
         assert disagreements(book.services, book.tenant) == []
-        book.services.deletion.of_group(book.tenant, "stranger", [one])
+        book.services.erasure.deletion.of_group(book.tenant, "stranger", [one])
         assert len(book.storage.blobs.list("shop/faces/")) == 2 * len(others)

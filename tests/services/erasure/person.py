@@ -9,7 +9,7 @@ from typing import Any
 from chalicelib.core import keys
 from chalicelib.core.erasures import SETTLED
 from chalicelib.core.model import Decision, Face
-from chalicelib.services.commit.idempotency import RequestId
+from chalicelib.services.idempotency import RequestId
 from chalicelib.services.subject_access.places import Subject, holdings
 from tests.fakes import Person, picture
 from tests.services.conftest import RULES
@@ -26,7 +26,7 @@ def live(book: Book) -> tuple[Face, dict[str, bytes]]:
     Returns her face, and what must be nowhere once she is erased, by what it is.
     """
     services, tenant = book.services, book.tenant
-    services.hooks.add("shop", None)
+    services.webhooks.hooks.add("shop", None)
     alone = [shot(day * DAY, EVA) for day in range(3)]
     beside = [shot(day * DAY + 120, FINN, EVA) for day in range(3)]
     captures = book.see(*alone, *beside)
@@ -36,16 +36,18 @@ def live(book: Book) -> tuple[Face, dict[str, bytes]]:
     assert eva
     assert finn
     assert twice
-    services.face_pictures.add(tenant, eva, picture(Person(EVA, side_px=55.0)), RULES)
-    services.merging.merge(tenant, eva, twice)
+    services.enrolment.pictures.add(tenant, eva, picture(Person(EVA, side_px=55.0)), RULES)
+    services.merges.merging.merge(tenant, eva, twice)
     mistaken = book.see(Shot(shot(2 * DAY + 200).at, (Person(EVA, side_px=91.0),)))[0]
-    services.rejection.reject(tenant, eva, f"{mistaken.id}-0")
-    services.face_update.of_id(tenant, eva, changes(NAME, NOTE), request=RequestId("v1#first#1", "d"))
-    services.duplicates.suggest(tenant, *faces(book, eva, finn), Decision(0.4, 0.5, 9, 0.02))
+    services.sightings.rejection.reject(tenant, eva, f"{mistaken.id}-0")
+    services.enrolment.update.of_id(tenant, eva, changes(NAME, NOTE), request=RequestId("v1#first#1", "d"))
+    services.merges.duplicates.suggest(tenant, *faces(book, eva, finn), Decision(0.4, 0.5, 9, 0.02))
     for capture in (captures[0], captures[3]):
         for number in range(len(capture.sightings)):
-            services.crops.url(tenant, "door", capture.id, number)
-    services.identify.largest_face(tenant, picture(Person(EVA))) if hasattr(services.identify, "largest_face") else None
+            services.captures.crops.url(tenant, "door", capture.id, number)
+    services.recognition.identify.largest_face(tenant, picture(Person(EVA))) if hasattr(
+        services.recognition.identify, "largest_face"
+    ) else None
     services.sweep.tenant(tenant, book.clock.now())
     means = join_user(book, eva, finn)
     face = services.faces.get(tenant, eva)
@@ -66,7 +68,7 @@ def join_user(book: Book, eva: str, finn: str) -> dict[str, bytes]:
 
 
 def changes(name: str, note: str) -> Any:
-    from chalicelib.services.enrolment.update import FaceChanges
+    from chalicelib.services.enrolment.enrolment import FaceChanges
 
     return FaceChanges(name=name, note=note)
 
@@ -102,8 +104,8 @@ def left(book: Book, wanted: dict[str, bytes]) -> list[str]:
 
 def held(book: Book, face: Face) -> dict[str, int]:
     """How many items each place of the list holds about the person."""
-    observations = list(book.services.observation_mover.observed(book.tenant, face.faceid))
-    entries = book.services.audit_erasing.entries("shop", {face.faceid})
+    observations = list(book.services.merges.mover.observed(book.tenant, face.faceid))
+    entries = book.services.audit.erasing.entries("shop", {face.faceid})
     subject = Subject(book.storage.items, book.tenant, face, observations, entries)
     return {name: len(items) for name, items in holdings(subject).items() if items}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.core import keys
-from chalicelib.services.commit.idempotency import RequestId
+from chalicelib.services.idempotency import RequestId
 from tests.fakes import Person, picture
 from tests.services.conftest import RULES
 from tests.services.erasure import person
@@ -25,12 +25,12 @@ def book(tmp_path: Path) -> Iterator[Book]:
 
 
 def erase(book: Book, faceid: str) -> None:
-    deleted = book.services.deletion.of_faces(
+    deleted = book.services.erasure.deletion.of_faces(
         book.tenant, [faceid], RequestId("v1#first#9", "d"), by="first", erase=True
     )
     person.worked_off(book)
     [id_] = deleted.erasures
-    assert book.services.erasures.get("shop", id_).done_at is not None
+    assert book.services.erasure.records.get("shop", id_).done_at is not None
 
 
 def test_an_archive_that_somebody_asked_for_goes_with_the_person(book: Book) -> None:
@@ -51,22 +51,22 @@ def test_no_place_of_the_list_holds_anything_about_the_person_afterwards(book: B
 def test_a_merge_into_another_that_was_undone_names_nobody_any_more(book: Book) -> None:
     face, wanted = person.live(book)
     other = book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(77)), RULES, name="Otto")
-    merge = book.services.merging.merge(book.tenant, other.faceid, face.faceid)
-    book.services.merge_undo.undo(book.tenant, merge.id)
+    merge = book.services.merges.merging.merge(book.tenant, other.faceid, face.faceid)
+    book.services.merges.undoing.undo(book.tenant, merge.id)
     erase(book, face.faceid)
     assert person.left(book, wanted) == []
 
 
 def test_who_was_deleted_and_asks_later_is_erased_too(book: Book) -> None:
     face, wanted = person.live(book)
-    book.services.deletion.of_faces(book.tenant, [face.faceid])
+    book.services.erasure.deletion.of_faces(book.tenant, [face.faceid])
     person.worked_off(book)
     before = book.observed()
-    deleted = book.services.deletion.of_gone(book.tenant, face.faceid, by="first")
+    deleted = book.services.erasure.deletion.of_gone(book.tenant, face.faceid, by="first")
     person.worked_off(book)
     book.services.sweep.tenant(book.tenant, book.clock.now())
     [id_] = deleted.erasures
-    receipt = book.services.erasures.get("shop", id_).receipt
+    receipt = book.services.erasure.records.get("shop", id_).receipt
     assert receipt is not None
     assert receipt["statement"]["counts"]["captures_deleted"] == 4
     # Events in a mailbox about a face that was merged into it stay for their days: nothing says whose they were.
@@ -75,8 +75,8 @@ def test_who_was_deleted_and_asks_later_is_erased_too(book: Book) -> None:
 
 
 def test_nobody_is_erased_who_left_nothing(book: Book) -> None:
-    assert book.services.deletion.of_gone(book.tenant, "nobody").not_exist == ["nobody"]
-    assert list(book.services.erasures.unfinished("shop")) == []
+    assert book.services.erasure.deletion.of_gone(book.tenant, "nobody").not_exist == ["nobody"]
+    assert list(book.services.erasure.records.unfinished("shop")) == []
 
 
 def test_a_picture_that_its_camera_puts_once_more_is_not_kept(book: Book) -> None:

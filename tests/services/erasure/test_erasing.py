@@ -12,7 +12,7 @@ import pytest
 from chalicelib.core import signing
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.ports import Storage
-from chalicelib.services.commit.idempotency import RequestId
+from chalicelib.services.idempotency import RequestId
 from tests.services.erasure import person
 from tests.services.sightings.book import Book
 
@@ -30,14 +30,14 @@ def test_nothing_of_the_person_is_left_anywhere_and_a_receipt_says_what_went(boo
     before = book.observed()
     assert {one.partition(" in ")[0] for one in person.left(book, wanted)} >= {"faceid", "name", "note", "absorbed"}
     asked = RequestId("v1#first#9", "d")
-    deleted = book.services.deletion.of_faces(book.tenant, [face.faceid], asked, by="first", erase=True)
+    deleted = book.services.erasure.deletion.of_faces(book.tenant, [face.faceid], asked, by="first", erase=True)
     person.worked_off(book)
     assert person.left(book, wanted) == []
     [id_] = deleted.erasures
-    erasure = book.services.erasures.get("shop", id_)
+    erasure = book.services.erasure.records.get("shop", id_)
     assert erasure.next_step is None
     statement, key = signing.verified(erasure.receipt)
-    assert key == book.services.signing.public_keys("shop").current
+    assert key == book.services.audit.signing.public_keys("shop").current
     assert statement["counts"] == {"captures_deleted": 4, "captures_hidden": 3, "observations": 7}
     assert statement["by"] == "first"
     assert book.observed() == before, "counts are as they were"
@@ -57,11 +57,11 @@ def test_an_erasure_is_done_when_files_are_wiped_and_not_before(tmp_path: Path) 
 
     with closing(Book(tmp_path / "data", wrap=wrap)) as book:
         face, wanted = person.live(book)
-        [id_] = book.services.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
+        [id_] = book.services.erasure.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
         with pytest.raises(StorageUnavailable):
             person.worked_off(book)
-        assert book.services.erasures.get("shop", id_).done_at is None
+        assert book.services.erasure.records.get("shop", id_).done_at is None
         broken = False
-        book.services.erasing.tenant(book.tenant)
-        assert book.services.erasures.get("shop", id_).receipt
+        book.services.erasure.steps.tenant(book.tenant)
+        assert book.services.erasure.records.get("shop", id_).receipt
         assert person.left(book, wanted) == []

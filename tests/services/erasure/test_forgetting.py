@@ -26,7 +26,7 @@ from chalicelib.core.merges import UNDONE_WITHIN
 from chalicelib.core.model import Migration
 from chalicelib.core.observations import ObservationKind
 from chalicelib.core.values import milliseconds, moment
-from chalicelib.services.erasure.pictures import LISTED
+from chalicelib.services.erasure.erasure import LISTED
 from tests.examples import LONG
 from tests.fakes import Person, picture
 from tests.faults.ports import DONE_KILLED, KILLED, Calls, Killed
@@ -182,9 +182,9 @@ class Forgetting(RuleBasedStateMachine):
     def hold(self, place: int, held: bool) -> None:
         faceid = self.face(place)
         if held:
-            self.book.services.holds.set(self.book.tenant, faceid, "case 7")
+            self.book.services.faces.holds.set(self.book.tenant, faceid, "case 7")
         else:
-            self.book.services.holds.lift(self.book.tenant, faceid, "closed")
+            self.book.services.faces.holds.lift(self.book.tenant, faceid, "closed")
         if self.model.faces[faceid].held != held:
             self.model.faces[faceid] = Known(self.model.faces[faceid].group, self.now, held)
 
@@ -194,7 +194,7 @@ class Forgetting(RuleBasedStateMachine):
         faceid = self.face(place)
 
         def deed(book: Book) -> None:
-            book.services.deletion.of_faces(book.tenant, [faceid])
+            book.services.erasure.deletion.of_faces(book.tenant, [faceid])
 
         if self.model.faces[faceid].held:
             with pytest.raises(FaceHeld):
@@ -210,10 +210,10 @@ class Forgetting(RuleBasedStateMachine):
         faceid = self.face(place)
         if self.model.faces[faceid].held:
             return
-        [id_] = self.book.services.deletion.of_faces(self.book.tenant, [faceid], erase=True).erasures
-        nameless = self.book.services.erasures.get("shop", id_).pseudonym
+        [id_] = self.book.services.erasure.deletion.of_faces(self.book.tenant, [faceid], erase=True).erasures
+        nameless = self.book.services.erasure.records.get("shop", id_).pseudonym
         self.book.clock.advance(SETTLED)
-        self.do(lambda book: book.services.erasing.tenant(book.tenant), killed_at)
+        self.do(lambda book: book.services.erasure.steps.tenant(book.tenant), killed_at)
         self.model.forget(faceid)
         self.model.erase(faceid, nameless)
 
@@ -224,14 +224,14 @@ class Forgetting(RuleBasedStateMachine):
         if survivor == absorbed:
             return
         with suppress(LimitReached):
-            self.do(lambda book: book.services.merging.merge(book.tenant, survivor, absorbed), killed_at)
+            self.do(lambda book: book.services.merges.merging.merge(book.tenant, survivor, absorbed), killed_at)
             before = self.model.faces.pop(absorbed)
             known = self.model.faces[survivor]
             self.model.faces[survivor] = Known(known.group, self.now, known.held or before.held)
             moved = [one for one in self.model.seen if one.faceid == absorbed]
             for one in moved:
                 one.faceid = survivor
-            merge = self.book.services.merges.of_survivor("shop", survivor)[-1]
+            merge = self.book.services.merges.records.of_survivor("shop", survivor)[-1]
             self.model.merges.append(Merged(merge.id, survivor, absorbed, self.now, before, moved))
 
     @precondition(lambda self: self.model.merges)
@@ -239,7 +239,7 @@ class Forgetting(RuleBasedStateMachine):
     def undo(self, place: int, killed_at: int) -> None:
         merge = self.model.merges[place % len(self.model.merges)]
         try:
-            self.do(lambda book: book.services.merge_undo.undo(book.tenant, merge.id), killed_at)
+            self.do(lambda book: book.services.merges.undoing.undo(book.tenant, merge.id), killed_at)
         except (NotFound, Conflict):
             assert merge.survivor not in self.model.faces or self.now - merge.at > UNDONE_WITHIN
             return
@@ -253,12 +253,12 @@ class Forgetting(RuleBasedStateMachine):
 
     @rule(killed_at=st.integers(0, 120))
     def forget(self, killed_at: int) -> None:
-        self.do(lambda book: book.services.retention.tenant(book.tenant, lambda: 600.0), killed_at)
+        self.do(lambda book: book.services.erasure.retention.tenant(book.tenant, lambda: 600.0), killed_at)
         self.model.keep_to(self.now)
 
     @rule()
     def seal(self) -> None:
-        self.book.services.sealing.tenant(self.book.tenant)
+        self.book.services.statistics.sealing.tenant(self.book.tenant)
 
     @invariant()
     def nobody_is_there_who_should_be_gone(self) -> None:
@@ -271,7 +271,7 @@ class Forgetting(RuleBasedStateMachine):
         book, items = self.book, self.book.storage.items
         book.date_pictures(self.now - timedelta(hours=7))
         book.services.sweep.tenant(book.tenant, self.now.replace(hour=LISTED[0]), ["snapshots", "pictures"])
-        assert {one.faceid for one in book.services.holds.all("shop")} == {
+        assert {one.faceid for one in book.services.faces.holds.all("shop")} == {
             faceid for faceid, known in self.model.faces.items() if known.held
         }
         observed = Counter((one.at, one.faceid) for one in every_observation(book))

@@ -27,8 +27,8 @@ from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.core.ports import Action, ItemStore, Put
 from chalicelib.core.search import SearchRequest
 from chalicelib.core.users import gallery_group
-from chalicelib.services.commit.gallery import Change
-from chalicelib.services.commit.idempotency import RequestId
+from chalicelib.services.commit import Change
+from chalicelib.services.idempotency import RequestId
 from chalicelib.services.merges.observations import ObservationMover
 from tests.fakes import OtherVision, Person, embedding_of, picture
 from tests.services.conftest import RULES
@@ -59,7 +59,7 @@ def filled(book: Book, *seeds: int, group: str = "staff") -> list[str]:
 def searched(book: Book, seed: int) -> list[str]:
     """The ids of all faces that a search of all groups in this process finds, the most similar first."""
     probe = embedding_of(seed)[None, :]
-    answer = book.services.search.search("shop", SearchRequest(book.tenant.model, probe, limit=50))
+    answer = book.services.ports.search.search("shop", SearchRequest(book.tenant.model, probe, limit=50))
     return [one.faceid for one in answer.candidates[0]]
 
 
@@ -72,7 +72,7 @@ def stored(book: Book) -> set[str]:
 def test_a_deleted_group_is_gone_at_once_for_everybody_and_its_name_is_free(book: Book) -> None:
     services, gone = book.services, filled(book, 1, 2, 3)
     [left] = filled(book, 4, group="guests")
-    services.group_deletion.delete(book.tenant, "staff")
+    services.erasure.of_groups.delete(book.tenant, "staff")
     tenant = book.tenant
     assert stored(book) >= set(gone), "nothing of the faces is erased yet"
     assert services.groups.find(tenant, "staff") is None
@@ -80,9 +80,9 @@ def test_a_deleted_group_is_gone_at_once_for_everybody_and_its_name_is_free(book
         services.faces.get(tenant, gone[0])
     assert services.faces.by_id(tenant, gone) == {}
     for order in (FaceOrder.ENROLLED, FaceOrder.ARRIVED, FaceOrder.ID):
-        assert [one.faceid for one in services.face_lists.page(tenant, None, order, 10).rows] == [left]
-        assert services.face_lists.ids(tenant, None, order).ids == [left]
-    assert [one.faceid for one in services.names.page(tenant, NAME, 10).rows] == [left]
+        assert [one.faceid for one in services.faces.lists.page(tenant, None, order, 10).rows] == [left]
+        assert services.faces.lists.ids(tenant, None, order).ids == [left]
+    assert [one.faceid for one in services.faces.names.page(tenant, NAME, 10).rows] == [left]
     assert searched(book, 1) == [left]
     assert book.see(shot(0, 1))[0].sightings[0].faceid not in gone
     assert not services.consistency.disagreements("shop")
@@ -95,7 +95,7 @@ def test_a_process_that_holds_the_gallery_finds_nobody_of_the_group_any_more(boo
     filled(book, 9, group="guests")
     with closing(Book(tmp_path / "data")) as other:
         assert set(searched(other, 1)) >= set(gone)
-        book.services.group_deletion.delete(book.tenant, "staff")
+        book.services.erasure.of_groups.delete(book.tenant, "staff")
         assert set(gone).isdisjoint(searched(other, 1))
     with closing(Book(tmp_path / "data")) as late:
         assert set(gone).isdisjoint(searched(late, 1))
@@ -108,16 +108,16 @@ def test_a_process_that_holds_the_gallery_finds_nobody_of_the_group_any_more(boo
 
 
 def test_what_is_behind_is_erased_pictures_templates_and_ids(book: Book) -> None:
-    book.services.group_deletion.a_record = 2
+    book.services.erasure.of_groups.a_record = 2
     gone = filled(book, *range(1, 6))
     [left] = filled(book, 9, group="guests")
     wanted = {one: book.services.faces.get(book.tenant, one).templates[0].vector for one in gone}
     book.services.sweep.tenant(book.tenant, book.clock.now())
-    book.services.group_deletion.delete(book.tenant, "staff")
+    book.services.erasure.of_groups.delete(book.tenant, "staff")
     person.worked_off(book)
     assert stored(book) == {left}
     assert book.tenant.gone == frozenset()
-    assert not list(book.services.erasures.unfinished("shop"))
+    assert not list(book.services.erasure.records.unfinished("shop"))
     assert not book.services.consistency.disagreements("shop")
     book.storage.scrub()
     assert person.left(book, wanted) == []
@@ -127,16 +127,16 @@ def test_what_is_behind_is_erased_pictures_templates_and_ids(book: Book) -> None
 def test_a_tenant_whose_deletions_erase_has_receipts_of_all_faces(book: Book) -> None:
     book.services.tenants.change("shop", {"deletes_erase": True})
     filled(book, 1, 2, 3)
-    book.services.group_deletion.delete(book.tenant, "staff")
+    book.services.erasure.of_groups.delete(book.tenant, "staff")
     person.worked_off(book)
-    [erasure] = book.services.erasures.page("shop", 10).rows
+    [erasure] = book.services.erasure.records.page("shop", 10).rows
     assert (erasure.number, erasure.by, len(erasure.faces)) == (3, "group", 3)
     assert erasure.receipt is not None
 
 
 def test_without_messages_the_sweep_erases(book: Book) -> None:
     filled(book, 1, 2)
-    book.services.group_deletion.delete(book.tenant, "staff")
+    book.services.erasure.of_groups.delete(book.tenant, "staff")
     for message in book.storage.index_queue.receive(10, 1):
         book.storage.index_queue.delete(message.receipt)
     book.services.sweep.tenant(book.tenant, book.clock.now())
@@ -146,39 +146,39 @@ def test_without_messages_the_sweep_erases(book: Book) -> None:
 
 def test_a_group_of_which_a_face_is_held_stays_whole(book: Book) -> None:
     gone = filled(book, 1, 2)
-    book.services.holds.set(book.tenant, gone[1], "case 7")
+    book.services.faces.holds.set(book.tenant, gone[1], "case 7")
     with pytest.raises(FaceHeld, match=f"face {gone[1]!r} is under legal hold"):
-        book.services.group_deletion.delete(book.tenant, "staff")
+        book.services.erasure.of_groups.delete(book.tenant, "staff")
     assert book.services.groups.named(book.tenant, "staff").count == 2
     assert set(searched(book, 1)) == set(gone)
-    book.services.holds.lift(book.tenant, gone[1], "closed")
-    book.services.group_deletion.delete(book.tenant, "staff")
+    book.services.faces.holds.lift(book.tenant, gone[1], "closed")
+    book.services.erasure.of_groups.delete(book.tenant, "staff")
 
 
 def meanwhile(book: Book) -> Meanwhile:
     """Before whose next transaction something happens, in the deletion of a group."""
     items = Meanwhile(book.storage.items)
     writer = type(book.services.writer)(cast(ItemStore, items), book.clock, lambda tenant, seq: None)
-    book.services.group_deletion.writer = writer
+    book.services.erasure.of_groups.writer = writer
     return items
 
 
 def test_a_hold_that_comes_just_before_the_deletion_stops_it(book: Book) -> None:
     [face] = filled(book, 1)
-    meanwhile(book).first.append(lambda: book.services.holds.set(book.tenant, face, "case 7"))
+    meanwhile(book).first.append(lambda: book.services.faces.holds.set(book.tenant, face, "case 7"))
     with pytest.raises(FaceHeld):
-        book.services.group_deletion.delete(book.tenant, "staff")
+        book.services.erasure.of_groups.delete(book.tenant, "staff")
     assert book.services.faces.get(book.tenant, face).hold is not None
 
 
 def test_a_hold_that_comes_just_behind_the_deletion_finds_no_face(book: Book) -> None:
     [face] = filled(book, 1)
     before = book.tenant
-    book.services.group_deletion.delete(book.tenant, "staff")
+    book.services.erasure.of_groups.delete(book.tenant, "staff")
     with pytest.raises(ConditionFailed):
         book.services.writer.commit("shop", Change((), (), within=frozenset({group_of(book, face)})))
     with pytest.raises(FaceNotFound):
-        book.services.holds.set(book.tenant, face, "case 7")
+        book.services.faces.holds.set(book.tenant, face, "case 7")
     assert before.gone == frozenset()
 
 
@@ -193,7 +193,7 @@ def test_faces_that_come_and_go_meanwhile_are_deleted_with_the_group(book: Book)
     items = meanwhile(book)
     items.first.append(lambda: filled(book, 3))
     items.first.append(lambda: book.services.groups.tag(book.tenant, "staff", {"floor": "2"}))
-    book.services.group_deletion.delete(book.tenant, "staff")
+    book.services.erasure.of_groups.delete(book.tenant, "staff")
     person.worked_off(book)
     assert stored(book) == set()
     assert not book.services.consistency.disagreements("shop")
@@ -202,7 +202,7 @@ def test_faces_that_come_and_go_meanwhile_are_deleted_with_the_group(book: Book)
 def test_nobody_brings_a_face_of_the_group_back_into_a_gallery(book: Book) -> None:
     [gone] = filled(book, 1)
     face, tenant = book.services.faces.get(book.tenant, gone), book.tenant
-    book.services.group_deletion.delete(book.tenant, "staff")
+    book.services.erasure.of_groups.delete(book.tenant, "staff")
     for edit in (Edit.REPLACE, Edit.EMBED, Edit.PUT, Edit.MOVE):
         entry = JournalEntry(edit, gone, face.group_id, face.templates)
         with pytest.raises(ConditionFailed):
@@ -215,11 +215,11 @@ def test_nobody_brings_a_face_of_the_group_back_into_a_gallery(book: Book) -> No
 def test_default_groups_and_those_that_are_not_there_are_refused_and_empty_ones_leave_nothing(book: Book) -> None:
     filled(book)
     with pytest.raises(DefaultGroup):
-        book.services.group_deletion.delete(book.tenant, "stranger")
+        book.services.erasure.of_groups.delete(book.tenant, "stranger")
     with pytest.raises(GroupNotFound):
-        book.services.group_deletion.delete(book.tenant, "nobody")
+        book.services.erasure.of_groups.delete(book.tenant, "nobody")
     before = book.services.groups.capacity_left(book.tenant)
-    book.services.group_deletion.delete(book.tenant, "staff")
+    book.services.erasure.of_groups.delete(book.tenant, "staff")
     assert book.services.groups.capacity_left(book.tenant) == before
     person.worked_off(book)
     assert book.tenant.gone == frozenset()
@@ -232,10 +232,10 @@ def test_the_users_of_a_group_go_with_it(book: Book) -> None:
     group = services.groups.named(tenant, "staff")
     services.users.create(tenant, group, "ann")
     assert services.users.associate(tenant, group, "ann", [one, two], 0).held == 2
-    services.group_deletion.delete(tenant, "staff")
+    services.erasure.of_groups.delete(tenant, "staff")
     probe = embedding_of(1)[None, :]
     request = SearchRequest(tenant.model, probe, [gallery_group(group.id)], limit=5)
-    assert services.search.search("shop", request).candidates == ((),)
+    assert services.ports.search.search("shop", request).candidates == ((),)
     assert not services.consistency.disagreements("shop")
     with pytest.raises(GroupNotFound):
         services.users.create(tenant, group, "bob")
@@ -248,7 +248,7 @@ def test_the_users_of_a_group_go_with_it(book: Book) -> None:
 def test_the_same_request_deletes_a_group_once(book: Book) -> None:
     filled(book, 1)
     request = RequestId("the-same", "digest")
-    book.services.group_deletion.delete(book.tenant, "staff", request)
+    book.services.erasure.of_groups.delete(book.tenant, "staff", request)
     assert book.services.requests.find("shop", request) is not None
     filled(book, 1)
     assert book.services.groups.named(book.tenant, "staff").count == 1
@@ -256,12 +256,12 @@ def test_the_same_request_deletes_a_group_once(book: Book) -> None:
 
 def test_two_workers_at_once_erase_the_same(book: Book) -> None:
     filled(book, *range(1, 5))
-    book.services.group_deletion.delete(book.tenant, "staff")
+    book.services.erasure.of_groups.delete(book.tenant, "staff")
     [group_id] = book.tenant.gone
     items = Meanwhile(book.storage.items)
     tenant = book.tenant
-    slow = replace(book.services.group_deletion, items=cast(ItemStore, items))
-    items.first += [lambda: None, lambda: book.services.group_deletion.go_on(tenant, group_id, lambda: 600.0)]
+    slow = replace(book.services.erasure.of_groups, items=cast(ItemStore, items))
+    items.first += [lambda: None, lambda: book.services.erasure.of_groups.go_on(tenant, group_id, lambda: 600.0)]
     slow.go_on(tenant, group_id, lambda: 600.0)
     person.worked_off(book)
     assert stored(book) == set()
@@ -277,16 +277,16 @@ def test_a_face_that_takes_a_freed_id_in_another_group_is_not_deleted(book: Book
         services.enrolment.of_largest_face(book.tenant, group, picture(Person(seed)), RULES, faceid="emp-7")
 
     enrol("staff", 1)
-    services.group_deletion.delete(book.tenant, "staff")
+    services.erasure.of_groups.delete(book.tenant, "staff")
     before, [group_id] = book.tenant, book.tenant.gone
 
     def another_worker() -> None:
-        services.group_deletion.go_on(before, group_id, lambda: 600.0)
+        services.erasure.of_groups.go_on(before, group_id, lambda: 600.0)
         enrol("guests", 2)
 
     items = Meanwhile(book.storage.items)
     items.first += [lambda: None, another_worker]
-    replace(services.group_deletion, items=cast(ItemStore, items)).go_on(before, group_id, lambda: 600.0)
+    replace(services.erasure.of_groups, items=cast(ItemStore, items)).go_on(before, group_id, lambda: 600.0)
     assert services.faces.find(book.tenant, "emp-7") is not None
     assert not services.consistency.disagreements("shop")
 
@@ -311,30 +311,30 @@ class KilledMover:
 def test_an_undo_that_was_cut_off_leaves_the_other_face_whole(book: Book, dropped: str) -> None:
     services = book.services
     [staff], [guest] = filled(book, 1), filled(book, 2, group="guests")
-    merge = services.merging.merge(book.tenant, staff, guest)
-    undo = services.merge_undo
+    merge = services.merges.merging.merge(book.tenant, staff, guest)
+    undo = services.merges.undoing
     undo.mover = cast(ObservationMover, KilledMover(undo.mover))
     with pytest.raises(Killed):
         undo.undo(book.tenant, merge.id)
-    services.group_deletion.delete(book.tenant, dropped)
+    services.erasure.of_groups.delete(book.tenant, dropped)
     person.worked_off(book)
     left = guest if dropped == "staff" else staff
     assert not services.consistency.disagreements("shop")
-    assert services.deletion.of_faces(book.tenant, [left]).success == [left]
+    assert services.erasure.deletion.of_faces(book.tenant, [left]).success == [left]
 
 
 def test_no_receipt_is_signed_while_the_face_is_stored(book: Book) -> None:
     services = book.services
     [faceid] = filled(book, 1)
-    services.group_deletion.delete(book.tenant, "staff")
-    [id_] = services.deletion.of_gone(book.tenant, faceid).erasures
+    services.erasure.of_groups.delete(book.tenant, "staff")
+    [id_] = services.erasure.deletion.of_gone(book.tenant, faceid).erasures
     book.clock.advance(timedelta(hours=3))
     for _ in range(10):
-        services.erasing.tenant(book.tenant)
-    assert services.erasures.get("shop", id_).done_at is None
+        services.erasure.steps.tenant(book.tenant)
+    assert services.erasure.records.get("shop", id_).done_at is None
     person.worked_off(book)
-    services.erasing.tenant(book.tenant)
-    assert services.erasures.get("shop", id_).receipt
+    services.erasure.steps.tenant(book.tenant)
+    assert services.erasure.records.get("shop", id_).receipt
     assert not stored(book)
 
 
@@ -356,10 +356,10 @@ class TooLargeFor(Meanwhile):
 def test_a_record_that_would_be_too_large_is_cut(book: Book) -> None:
     services = book.services
     gone = filled(book, *range(1, 5))
-    services.group_deletion.delete(book.tenant, "staff")
+    services.erasure.of_groups.delete(book.tenant, "staff")
     [group_id] = book.tenant.gone
     refuses = TooLargeFor(book.storage.items, 2)
-    replace(services.group_deletion, items=cast(ItemStore, refuses)).go_on(book.tenant, group_id, lambda: 600.0)
+    replace(services.erasure.of_groups, items=cast(ItemStore, refuses)).go_on(book.tenant, group_id, lambda: 600.0)
     assert refuses.refused == 1
     assert stored(book).isdisjoint(gone)
 
@@ -370,7 +370,7 @@ def test_a_group_with_users_is_not_deleted_as_an_empty_one(book: Book) -> None:
     services.users.create(book.tenant, services.groups.named(book.tenant, "staff"), "ann.smith")
     with pytest.raises(GroupNotEmpty, match="1 users"):
         services.groups.delete(book.tenant, "staff")
-    services.group_deletion.delete(book.tenant, "staff")
+    services.erasure.of_groups.delete(book.tenant, "staff")
     person.worked_off(book)
     low, high = keys.USERS
     assert not list(every(book.storage.items, keys.DIRECTORY, "shop", low=low, high=high))

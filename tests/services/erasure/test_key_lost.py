@@ -59,7 +59,7 @@ def erased(book: Book, seed: int) -> str:
     """Enrol somebody and erase them; return the erasure's id."""
     with acts.begun(Act("POST /v1/faces", "key first", kind_of("POST /v1/faces"))):
         face = book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(seed)), RULES)
-    [id_] = book.services.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
+    [id_] = book.services.erasure.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
     return id_
 
 
@@ -70,30 +70,30 @@ def swept(book: Book) -> None:
 
 def renewed(book: Book, *, is_lost: bool) -> None:
     with acts.begun(Act(COMMAND, "operator", kind_of(COMMAND))):
-        book.services.signing.renew("shop", is_lost=is_lost)
+        book.services.audit.signing.renew("shop", is_lost=is_lost)
 
 
 def test_what_waits_is_signed_by_the_next_sweep_after_the_key_was_renewed(book: Book) -> None:
     services = book.services
-    first, before = services.erasures.page("shop", 1).rows[0], services.signing.public_keys("shop").current
-    id_, hours = erased(book, 2), services.audit_chain.end("shop").number
+    first, before = services.erasure.records.page("shop", 1).rows[0], services.audit.signing.public_keys("shop").current
+    id_, hours = erased(book, 2), services.audit.chain.end("shop").number
     for _ in range(3):
         with pytest.raises(Busy, match=r"erasures, audit$"):
             swept(book)
-    assert services.erasures.get("shop", id_).done_at is None
-    assert services.audit_chain.end("shop").number == hours
+    assert services.erasure.records.get("shop", id_).done_at is None
+    assert services.audit.chain.end("shop").number == hours
     with pytest.raises(StorageUnavailable, match="cannot be read"):
         renewed(book, is_lost=False)
 
     renewed(book, is_lost=True)
     swept(book)
-    statement, by = signing.verified(services.erasures.get("shop", id_).receipt)
-    [renewal] = map(renewal_of, services.signing.public_keys("shop").renewals)
+    statement, by = signing.verified(services.erasure.records.get("shop", id_).receipt)
+    [renewal] = map(renewal_of, services.audit.signing.public_keys("shop").renewals)
     assert statement["id"] == id_
     assert (before, by) == (renewal.old, renewal.new)
     assert not renewal.is_vouched
     assert signing.verified(first.receipt)[1] == renewal.old
     assert first.receipt["statement"]["done_at"] < renewal.until < statement["done_at"]
-    seen = services.audit_verifying.tenant("shop")
+    seen = services.audit.verifying.tenant("shop")
     assert (seen.findings, seen.renewals) == ([], [renewal])
-    assert services.audit_chain.end("shop").number > renewal.heads == hours
+    assert services.audit.chain.end("shop").number > renewal.heads == hours

@@ -46,11 +46,11 @@ def test_who_is_seen_meanwhile_leaves_nothing_under_the_old_id_and_comes_back_as
         old = face.faceid
         captures = [book.put(one) for one in shots()]
         seen = [book.deliver(one) for one in captures[:earlier]]
-        erase = partial(book.services.deletion.of_faces, book.tenant, [old], by="first", erase=True)
+        erase = partial(book.services.erasure.deletion.of_faces, book.tenant, [old], by="first", erase=True)
         deleted, *now = side_by_side([erase, *(partial(book.deliver, one) for one in captures[earlier:])])
         side_by_side([partial(person.worked_off, book), *(partial(book.deliver, one) for one in captures)])
 
-        assert book.services.erasures.get("shop", *deleted.erasures).done_at is not None
+        assert book.services.erasure.records.get("shop", *deleted.erasures).done_at is not None
         assert person.held(book, face) == {}
         assert person.left(book, wanted) == []
         assert shown_of(book, [*seen, *now], old) == []
@@ -74,8 +74,8 @@ def test_who_is_erased_between_two_writes_of_another_process_that_found_her_leav
         capture = book.put(taken) if way != "in a search" else None
 
         def erase() -> None:
-            book.services.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True)
-            book.services.erasing.tenant(book.tenant)
+            book.services.erasure.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True)
+            book.services.erasure.steps.tenant(book.tenant)
 
         def wrap(storage: Storage) -> Storage:
             items = Meanwhile(storage.items)
@@ -86,7 +86,7 @@ def test_who_is_erased_between_two_writes_of_another_process_that_found_her_leav
             if capture:
                 capture = other.deliver(capture)
             else:
-                other.services.identify.by_picture(other.tenant, taken.picture, RULES)
+                other.services.recognition.identify.by_picture(other.tenant, taken.picture, RULES)
         if book.services.faces.by_id(book.tenant, [face.faceid]):
             erase()  # it made fewer
         person.worked_off(book)
@@ -100,7 +100,7 @@ def lived(book: Book) -> tuple[Face, dict[str, bytes]]:
     """She came on three days and has a name: her face, and what must be nowhere once she is erased."""
     first = book.see(*(shot(day * person.DAY, person.EVA) for day in range(3)))[0]
     faceid = first.sightings[0].faceid or ""
-    book.services.face_update.of_id(book.tenant, faceid, person.changes(person.NAME, person.NOTE))
+    book.services.enrolment.update.of_id(book.tenant, faceid, person.changes(person.NAME, person.NOTE))
     book.services.sweep.tenant(book.tenant, book.clock.now())
     face = book.services.faces.get(book.tenant, faceid)
     return face, person.needles(book, face, faceid, [first.id])

@@ -25,15 +25,17 @@ def aws() -> Iterator[Aws]:
 
 def test_nothing_of_the_person_is_left_in_any_table_object_or_message(aws: Aws, tmp_path: Path) -> None:
     with closing(Book(tmp_path / "data", kept=storage_on(aws))) as book:
-        book.services.hooks.add("shop", "https://hooks.example.com/in", None, None, None)  # nobody calls it here
+        book.services.webhooks.hooks.add(
+            "shop", "https://hooks.example.com/in", None, None, None
+        )  # nobody calls it here
         face, wanted = person.live(book)
         before = found(aws, wanted)
         assert {one.rpartition(" in ")[0] for one in before} == {name for name in wanted if "base64" not in name}
         assert {one.rpartition(" in ")[2].partition(" ")[0] for one in before} >= {"table", "bucket"}
-        deleted = book.services.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True)
+        deleted = book.services.erasure.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True)
         person.worked_off(book)
         book.services.sweep.tenant(book.tenant, book.clock.now())
-        assert book.services.erasures.get("shop", *deleted.erasures).done_at is not None
+        assert book.services.erasure.records.get("shop", *deleted.erasures).done_at is not None
         assert found(aws, wanted) == []
         assert not book.services.consistency.disagreements("shop")
 

@@ -18,7 +18,7 @@ from chalicelib.core.errors import Conflict
 from chalicelib.core.items import every_blob
 from chalicelib.core.model import NO_LABELS, Migration
 from chalicelib.core.pictures import PictureRules
-from chalicelib.services.enrolment.update import FaceChanges
+from chalicelib.services.enrolment.enrolment import FaceChanges
 from tests.examples import examples
 from tests.fakes import FakeVision, OtherVision, Person, picture
 from tests.faults.recount import disagreements
@@ -59,11 +59,11 @@ def stored(book: Book) -> list[str]:
 def some_of_everything(book: Book) -> list[Capture]:
     """An enrolment, a second photo, strangers, what was learnt, a merge, and a face that was cut out of a capture."""
     ann = book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(ANN)), RULES)
-    book.services.face_pictures.add(book.tenant, ann.faceid, picture(Person(ANN, side_px=60.0)), RULES)
+    book.services.enrolment.pictures.add(book.tenant, ann.faceid, picture(Person(ANN, side_px=60.0)), RULES)
     seen = book.see(shot(0, BOB), shot(1, EVE), shot(DAY, ANN), Shot(shot(2 * DAY).at, (Person(ANN, side_px=90.0),)))
     bob, eve = (capture.sightings[0].faceid or "" for capture in seen[:2])
-    book.services.merging.merge(book.tenant, bob, eve)
-    book.services.crops.url(book.tenant, "door", seen[0].id, 0)
+    book.services.merges.merging.merge(book.tenant, bob, eve)
+    book.services.captures.crops.url(book.tenant, "door", seen[0].id, 0)
     return seen
 
 
@@ -73,7 +73,7 @@ def test_with_pictures_off_nothing_is_stored_and_everybody_is_known(book: Book) 
     assert stored(book) == []
     again = book.see(shot(3 * DAY, ANN), shot(3 * DAY + 1, BOB))
     assert [capture.sightings[0].faceid for capture in again] == first
-    found = book.services.identify.by_picture(book.tenant, picture(Person(BOB)), RULES)
+    found = book.services.recognition.identify.by_picture(book.tenant, picture(Person(BOB)), RULES)
     assert found.match is not None
     assert found.match.face.faceid == first[1]
     assert [len(face.pictures) > 0 for face in book.faces()] == [True] * len(book.faces())
@@ -81,13 +81,13 @@ def test_with_pictures_off_nothing_is_stored_and_everybody_is_known(book: Book) 
 
 def some_of_everything_without_pictures(book: Book) -> list[str]:
     ann = book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(ANN)), RULES)
-    book.services.face_pictures.add(book.tenant, ann.faceid, picture(Person(ANN, side_px=60.0)), RULES)
+    book.services.enrolment.pictures.add(book.tenant, ann.faceid, picture(Person(ANN, side_px=60.0)), RULES)
     seen = book.see(shot(0, BOB), shot(1, EVE), shot(DAY, ANN), Shot(shot(2 * DAY).at, (Person(ANN, side_px=90.0),)))
     bob, eve = (capture.sightings[0].faceid or "" for capture in seen[:2])
-    merge = book.services.merging.merge(book.tenant, bob, eve)
-    book.services.merge_undo.undo(book.tenant, merge.id)
-    copied = book.services.group_enrolment.stored(book.tenant, "vip", ann.faceid, NO_LABELS)
-    book.services.deletion.of_faces(book.tenant, [copied.face.faceid])
+    merge = book.services.merges.merging.merge(book.tenant, bob, eve)
+    book.services.merges.undoing.undo(book.tenant, merge.id)
+    copied = book.services.enrolment.everybody.stored(book.tenant, "vip", ann.faceid, NO_LABELS)
+    book.services.erasure.deletion.of_faces(book.tenant, [copied.face.faceid])
     return [ann.faceid, bob]
 
 
@@ -100,8 +100,8 @@ def test_what_was_stored_before_goes_with_the_next_sweep_also_in_merges(book: Bo
     assert stored(book) == []
     assert {face.faceid: face.templates for face in book.faces()} == before
     assert [key for face in book.faces() for key in face.picture_keys] == []
-    [merge] = book.services.merges.all("shop")
-    book.services.merge_undo.undo(book.tenant, merge.id)
+    [merge] = book.services.merges.records.all("shop")
+    book.services.merges.undoing.undo(book.tenant, merge.id)
     assert [key for face in book.faces() for key in face.picture_keys] == []
 
 
@@ -109,7 +109,7 @@ def test_the_sweep_goes_on_where_its_time_ran_out(book: Book) -> None:
     some_of_everything(book)
     switch(book)
     calls = 0
-    while not book.services.sweep.pictures_off.tenant(book.tenant, MONDAY, lambda: 0.0):
+    while not book.services.erasure.pictures_off.tenant(book.tenant, MONDAY, lambda: 0.0):
         calls += 1
         assert calls < 20
     assert calls >= 3
@@ -127,14 +127,14 @@ def test_of_a_group_its_faces_and_the_captures_that_show_them_lose_their_picture
     [one] = book.see(Shot(shot(4 * DAY).at, (Person(ANN), Person(BOB, side_px=90.0))))
     assert keys.capture_picture("shop", "door", one.id) not in stored(book)
     ann = next(face for face in book.faces() if face.group_id == "regular")
-    book.services.face_update.of_id(book.tenant, ann.faceid, FaceChanges(new_group_name="stranger"))
+    book.services.enrolment.update.of_id(book.tenant, ann.faceid, FaceChanges(new_group_name="stranger"))
     assert book.services.faces.get(book.tenant, ann.faceid).picture_keys == ()
 
 
 def test_a_face_under_legal_hold_keeps_what_it_has(book: Book) -> None:
     seen = some_of_everything(book)
     ann = next(face for face in book.faces() if face.group_id == "regular")
-    book.services.holds.set(book.tenant, ann.faceid, "case 7")
+    book.services.faces.holds.set(book.tenant, ann.faceid, "case 7")
     switch(book)
     sweep(book)
     assert book.services.faces.get(book.tenant, ann.faceid).picture_keys == ann.picture_keys
@@ -148,9 +148,9 @@ def test_what_needs_a_picture_says_that_there_is_none(book: Book) -> None:
     again = book.see(shot(DAY, ANN))[0]
     face = seen.sightings[0].faceid or ""
     with pytest.raises(Conflict, match="keeps_pictures"):
-        book.services.rejection.reject(book.tenant, face, f"{again.id}-0")
+        book.services.sightings.rejection.reject(book.tenant, face, f"{again.id}-0")
     with pytest.raises(Conflict, match="keeps_pictures"):
-        book.services.crops.url(book.tenant, "door", seen.id, 0)
+        book.services.captures.crops.url(book.tenant, "door", seen.id, 0)
     with pytest.raises(Conflict, match="keeps no pictures"):
         book.services.reembedding.run("shop", FakeVision(), OtherVision())
     assert book.services.reembedding.current("shop") == FakeVision.model
@@ -178,10 +178,10 @@ def test_in_any_order_a_sweep_with_pictures_off_leaves_none_and_everybody_is_fou
             elif what == "enrol":
                 book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(who + 10)), RULES)
             elif what == "merge" and len(ids) > 1 and ids[0] != ids[who % len(ids)]:
-                book.services.merging.merge(book.tenant, ids[0], ids[who % len(ids)])
+                book.services.merges.merging.merge(book.tenant, ids[0], ids[who % len(ids)])
             elif what == "undo":
-                for merge in [one for one in book.services.merges.all("shop") if one.is_active][-1:]:
-                    book.services.merge_undo.undo(book.tenant, merge.id)
+                for merge in [one for one in book.services.merges.records.all("shop") if one.is_active][-1:]:
+                    book.services.merges.undoing.undo(book.tenant, merge.id)
             elif what in ("off", "on"):
                 switch(book, keeps_pictures=what == "on")
             elif what == "sweep":
@@ -191,7 +191,7 @@ def test_in_any_order_a_sweep_with_pictures_off_leaves_none_and_everybody_is_fou
         sweep(book)
         assert stored(book) == []
         assert [key for face in book.faces() for key in face.picture_keys] == []
-        kept = [one.kept.face.picture_keys for one in book.services.merges.all("shop") if one.kept]
+        kept = [one.kept.face.picture_keys for one in book.services.merges.records.all("shop") if one.kept]
         assert [key for some in kept for key in some] == []
         assert wrong(book) == []
         assert all(face.templates for face in book.faces())

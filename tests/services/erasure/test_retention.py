@@ -14,7 +14,7 @@ from chalicelib.core import keys
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.items import every
 from chalicelib.core.retention import Kind
-from chalicelib.services.enrolment.update import FaceChanges
+from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.erasure.retention import Planned
 from tests.faults.shop import lookalike
 from tests.services.sightings.book import MONDAY, Book, shot
@@ -44,12 +44,14 @@ def sets(book: Book, **changes: Any) -> None:
 
 
 def swept(book: Book) -> None:
-    assert book.services.retention.tenant(book.tenant, lambda: 600.0)
+    assert book.services.erasure.retention.tenant(book.tenant, lambda: 600.0)
     assert not book.services.consistency.disagreements("shop")
 
 
 def plan(book: Book, kind: Kind, group: str | None = None) -> Planned:
-    return next(one for one in book.services.retention.plan(book.tenant) if (one.kind, one.group) == (kind, group))
+    return next(
+        one for one in book.services.erasure.retention.plan(book.tenant) if (one.kind, one.group) == (kind, group)
+    )
 
 
 def faces(book: Book) -> set[str]:
@@ -100,7 +102,7 @@ def test_of_regulars_and_of_own_groups_nobody_goes_unless_that_is_set(book: Book
     own = book.services.groups.create(book.tenant, "staff", 10, "")
     eva, finn, gus = (seen(book, seed) for seed in (1, 2, 3))
     for faceid, group in ((eva, "regular"), (finn, "staff")):
-        book.services.face_update.of_id(book.tenant, faceid, FaceChanges(new_group_name=group))
+        book.services.enrolment.update.of_id(book.tenant, faceid, FaceChanges(new_group_name=group))
     book.clock.advance(1_000 * DAY)
     swept(book)
     assert faces(book) == {eva, finn}, "strangers go after 90 days"
@@ -117,8 +119,8 @@ def test_what_a_person_changes_stays_as_long_as_if_it_had_been_seen(book: Book) 
     sets(book, stranger_days=10)
     eva, finn = seen(book, 1), seen(book, 2)
     book.clock.advance(8 * DAY)
-    book.services.face_update.of_id(book.tenant, eva, FaceChanges(note="asked for her bag"))
-    book.services.face_update.of_id(book.tenant, finn, FaceChanges(note=""))
+    book.services.enrolment.update.of_id(book.tenant, eva, FaceChanges(note="asked for her bag"))
+    book.services.enrolment.update.of_id(book.tenant, finn, FaceChanges(note=""))
     book.clock.advance(8 * DAY)
     swept(book)
     assert faces(book) == {eva}
@@ -130,7 +132,7 @@ def test_what_a_person_changes_stays_as_long_as_if_it_had_been_seen(book: Book) 
 def test_a_held_face_stays_with_its_observations_and_captures(book: Book) -> None:
     sets(book, stranger_days=10, observation_days=150, capture_days=20)
     eva, finn = seen(book, 1), seen(book, 2)
-    book.services.holds.set(book.tenant, eva, "case 7")
+    book.services.faces.holds.set(book.tenant, eva, "case 7")
     book.clock.advance(30 * DAY)
     swept(book)
     assert (faces(book), captures(book), pictures(book)) == ({eva}, 2, 1)
@@ -139,7 +141,7 @@ def test_a_held_face_stays_with_its_observations_and_captures(book: Book) -> Non
     assert (faces(book), captures(book), pictures(book)) == ({eva}, 1, 1)
     assert observed(book) == [eva]
 
-    book.services.holds.lift(book.tenant, eva, "closed")
+    book.services.faces.holds.lift(book.tenant, eva, "closed")
     swept(book)
     assert (faces(book), captures(book), pictures(book)) == ({eva}, 0, 0), "a person changed her just now"
     assert observed(book) == []
@@ -154,12 +156,12 @@ def test_a_face_that_somebody_is_to_look_at_stays(book: Book) -> None:
     eva = seen(book, 1)
     book.clock.advance(timedelta(hours=1))
     book.see(lookalike(60, 1))
-    assert book.services.reviews.faces(book.tenant) == {eva}
+    assert book.services.sightings.reviews.faces(book.tenant) == {eva}
     book.clock.advance(11 * DAY)
     swept(book)
     assert faces(book) == {eva}
-    [review] = book.services.reviews.page(book.tenant, None, 10).rows
-    book.services.reviews.done(book.tenant, review.id)
+    [review] = book.services.sightings.reviews.page(book.tenant, None, 10).rows
+    book.services.sightings.reviews.done(book.tenant, review.id)
     swept(book)
     assert faces(book) == set()
 
@@ -169,16 +171,16 @@ def test_observations_go_with_sealed_days_and_calendar_and_statistics_stay_right
     for number in range(5):
         seen(book, number)
         book.clock.advance(DAY)
-    book.services.sealing.tenant(book.tenant)
+    book.services.statistics.sealing.tenant(book.tenant)
     book.clock.advance(147 * DAY)
     assert plan(book, Kind.OBSERVATIONS) == Planned(Kind.OBSERVATIONS, None, 150, 2, 5, oldest=MONDAY)
     swept(book)
     assert len(observed(book)) == 3
-    book.services.sealing.tenant(book.tenant)
+    book.services.statistics.sealing.tenant(book.tenant)
     assert not book.services.consistency.disagreements("shop")
     book.clock.advance(10 * DAY)
     swept(book)
-    book.services.sealing.tenant(book.tenant)
+    book.services.statistics.sealing.tenant(book.tenant)
     assert observed(book) == []
     assert list(every(book.storage.items, keys.SUMMARIES, keys.totals("shop", "Asia/Tokyo"))) == []
     assert list(every(book.storage.items, keys.SUMMARIES, keys.label_counts("shop", "Asia/Tokyo"))) == []
@@ -189,9 +191,9 @@ def test_seals_of_an_earlier_time_zone_go_too(book: Book) -> None:
     sets(book, observation_days=150)
     seen(book, 1)
     book.clock.advance(3 * DAY)
-    book.services.sealing.tenant(book.tenant)
+    book.services.statistics.sealing.tenant(book.tenant)
     sets(book, time_zone="Europe/Berlin")
-    book.services.sealing.tenant(book.tenant)
+    book.services.statistics.sealing.tenant(book.tenant)
     assert len(book.storage.blobs.list(keys.zones_columns("shop"))) == 2
     book.clock.advance(200 * DAY)
     swept(book)
@@ -258,11 +260,13 @@ def test_the_sweep_goes_on_where_its_time_ran_out(book: Book) -> None:
         seen(book, seed)
     book.clock.advance(40 * DAY)
     times = iter([0.0, 0.0, 600.0, 600.0, 600.0])
-    assert not book.services.retention.tenant(book.tenant, lambda: next(times)), "the pictures took all its time"
+    assert not book.services.erasure.retention.tenant(book.tenant, lambda: next(times)), (
+        "the pictures took all its time"
+    )
     assert (pictures(book), len(faces(book))) == (0, 3)
-    assert not book.services.retention.tenant(book.tenant, lambda: next(times))
+    assert not book.services.erasure.retention.tenant(book.tenant, lambda: next(times))
     assert len(faces(book)) == 0
-    assert book.services.retention.tenant(book.tenant, lambda: next(times))
+    assert book.services.erasure.retention.tenant(book.tenant, lambda: next(times))
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ def test_three_hours_after_its_deletion_template_and_name_are_in_no_file_of_a_bo
         face = book.services.enrolment.of_largest_face(
             book.tenant, "regular", picture(Person(1)), RULES, name="Zacharias", note="Plays the theremin"
         )
-        book.services.deletion.of_group(book.tenant, "regular", [face.faceid])
+        book.services.erasure.deletion.of_group(book.tenant, "regular", [face.faceid])
         app.provide.use(book.services)
         for _ in range(3):
             book.clock.advance(timedelta(hours=1))

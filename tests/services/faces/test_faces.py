@@ -23,9 +23,9 @@ from chalicelib.core.errors import (
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.pictures import Gender
 from chalicelib.services import Services
-from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId
 from chalicelib.services.erasure.faces import Manner
-from chalicelib.services.faces.faces import FacePage, Faces
+from chalicelib.services.faces import FacePage, Faces
+from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from tests.fakes import FakeClock, FakeVision, Person, picture
@@ -41,7 +41,7 @@ def enrol(services: Services, tenant: Tenant, seed: int, group: str = "regular",
 
 
 def found(services: Services, tenant: Tenant, seed: int) -> str | None:
-    search = services.identify.by_picture(tenant, picture(Person(seed, quality=50)), RULES)
+    search = services.recognition.identify.by_picture(tenant, picture(Person(seed, quality=50)), RULES)
     return search.match.face.faceid if search.match else None
 
 
@@ -72,7 +72,7 @@ def test_deleted_face_is_never_a_candidate_and_its_picture_is_gone(services: Ser
     faceid = enrol(services, camera, 1)
     other = enrol(services, camera, 2)
 
-    deleted = services.deletion.of_group(camera, "regular", [faceid, faceid, "nobody", "not/legal"])
+    deleted = services.erasure.deletion.of_group(camera, "regular", [faceid, faceid, "nobody", "not/legal"])
 
     assert (deleted.success, deleted.failed, deleted.not_exist) == ([faceid], [], ["nobody", "not/legal"])
     assert found(services, camera, 1) is None
@@ -95,11 +95,11 @@ def test_a_face_that_was_made_anew_elsewhere_is_not_the_one_that_is_deleted(tmp_
     others.enrolment.of_largest_face(shop, "a", picture(Person(1)), RULES, faceid="7")
 
     def made_anew() -> None:
-        others.deletion.of_group(shop, "a", ["7"])
+        others.erasure.deletion.of_group(shop, "a", ["7"])
         others.enrolment.of_largest_face(shop, "b", picture(Person(2)), RULES, faceid="7")
 
     meanwhile.first = [made_anew]
-    deleted = ours.deletion.of_group(shop, "a", ["7"])
+    deleted = ours.erasure.deletion.of_group(shop, "a", ["7"])
     assert deleted.not_exist == ["7"]
     assert others.faces.get(shop, "7").group_id == others.groups.named(shop, "b").id
     assert disagreements(others, shop) == []
@@ -109,7 +109,7 @@ def test_a_face_that_was_made_anew_elsewhere_is_not_the_one_that_is_deleted(tmp_
 def test_face_of_another_group_is_not_deleted(services: Services, camera: Tenant) -> None:
     faceid = enrol(services, camera, 1)
 
-    assert services.deletion.of_group(camera, "stranger", [faceid]).not_exist == [faceid]
+    assert services.erasure.deletion.of_group(camera, "stranger", [faceid]).not_exist == [faceid]
     assert services.faces.get(camera, faceid).faceid == faceid
 
 
@@ -182,7 +182,7 @@ def test_deletion_of_a_hundred_faces_is_recorded_with_its_last_chunk(services: S
     faceids = [enrol(services, camera, seed) for seed in range(90)]
     request = RequestId("k", "digest")
 
-    deleted = services.deletion.of_group(camera, "regular", [*faceids, "x"], request)
+    deleted = services.erasure.deletion.of_group(camera, "regular", [*faceids, "x"], request)
 
     assert (deleted.success, deleted.not_exist) == (faceids, ["x"])
     answer = services.requests.find(camera.name, request)
@@ -194,7 +194,7 @@ def test_deletion_of_a_hundred_faces_is_recorded_with_its_last_chunk(services: S
 def test_deletion_that_was_cut_off_between_chunks_goes_on_where_it_was(services: Services, camera: Tenant) -> None:
     faceids = [enrol(services, camera, seed) for seed in range(60)]
     request = RequestId("k", "digest")
-    whole = services.deletion
+    whole = services.erasure.deletion
     group = services.groups.named(camera, "regular")
     nothing = type(whole.of_group(camera, "stranger", ["x"]))([], [], [])
     whole._chunk(camera, group, faceids, nothing, request, Manner("", erases=False))
@@ -217,7 +217,7 @@ def test_pages_are_in_order_of_enrolment_from_both_ends(services: Services, came
 def test_ends_of_a_long_list_cost_what_a_short_list_costs(services: Services, camera: Tenant) -> None:
     items = MeteredItems(services.ports.storage.items)
     write_faces(items, camera, services.groups.named(camera, "regular"), 300, FakeVision())
-    faces = Faces(items, services.groups)
+    faces = Faces(items, services.groups, services.requests, services.writer, services.clock)
 
     def read_units(list_faces: Callable[[], FacePage]) -> int:
         items.spent.clear()
@@ -238,7 +238,7 @@ def test_sixteen_threads_never_pass_a_capacity_or_leave_a_gap(services: Services
             try:
                 faceid = enrol(services, camera, 100 * worker + n, "vip")
                 if n % 2:
-                    services.deletion.of_group(camera, "vip", [faceid])
+                    services.erasure.deletion.of_group(camera, "vip", [faceid])
             except GroupFull:
                 full.append(worker)
             except Exception as error:

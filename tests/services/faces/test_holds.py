@@ -29,35 +29,35 @@ def seen(book: Book, minutes: float, seed: int) -> str:
 
 
 def held(book: Book) -> dict[str, str]:
-    return {one.faceid: one.hold.reason for one in book.services.holds.all("shop")}
+    return {one.faceid: one.hold.reason for one in book.services.faces.holds.all("shop")}
 
 
 def test_a_held_face_is_not_deleted_until_the_hold_is_lifted(book: Book) -> None:
     eva, finn = seen(book, 0, 1), seen(book, 5, 2)
-    book.services.holds.set(book.tenant, eva, " case 7 ")
+    book.services.faces.holds.set(book.tenant, eva, " case 7 ")
     with pytest.raises(FaceHeld, match=f"face {eva!r} is under legal hold since 2026-03-16"):
-        book.services.deletion.of_faces(book.tenant, [finn, eva])
+        book.services.erasure.deletion.of_faces(book.tenant, [finn, eva])
     assert {face.faceid for face in book.faces()} == {eva, finn}, "nothing is deleted"
     assert held(book) == {eva: "case 7"}
 
-    book.services.holds.lift(book.tenant, eva, "closed")
+    book.services.faces.holds.lift(book.tenant, eva, "closed")
     assert held(book) == {}
-    assert book.services.deletion.of_faces(book.tenant, [finn, eva]).success == [finn, eva]
+    assert book.services.erasure.deletion.of_faces(book.tenant, [finn, eva]).success == [finn, eva]
 
 
 def test_of_many_faces_none_is_deleted_if_one_is_held(book: Book) -> None:
     people = [seen(book, 5 * number, number) for number in range(1, 46)]
-    book.services.holds.set(book.tenant, people[-1], "case 7")
+    book.services.faces.holds.set(book.tenant, people[-1], "case 7")
     with pytest.raises(FaceHeld):
-        book.services.deletion.of_faces(book.tenant, people)
+        book.services.erasure.deletion.of_faces(book.tenant, people)
     assert len(book.faces()) == 45
 
 
 def test_another_reason_keeps_the_time_of_the_hold(book: Book) -> None:
     eva = seen(book, 0, 1)
-    first = book.services.holds.set(book.tenant, eva, "case 7").hold
+    first = book.services.faces.holds.set(book.tenant, eva, "case 7").hold
     book.clock.advance(timedelta(days=1))
-    second = book.services.holds.set(book.tenant, eva, "case 8").hold
+    second = book.services.faces.holds.set(book.tenant, eva, "case 8").hold
     assert (first and first.at) == (second and second.at) == book.clock.now() - timedelta(days=1)
     assert held(book) == {eva: "case 8"}
 
@@ -66,18 +66,18 @@ def test_another_reason_keeps_the_time_of_the_hold(book: Book) -> None:
 def test_a_hold_has_a_reason(book: Book, reason: str) -> None:
     eva = seen(book, 0, 1)
     with pytest.raises(InvalidInput, match="the reason of a hold has 1 to 500 characters"):
-        book.services.holds.set(book.tenant, eva, reason)
+        book.services.faces.holds.set(book.tenant, eva, reason)
     with pytest.raises(InvalidInput, match="the reason of a hold has 1 to 500 characters"):
-        book.services.holds.lift(book.tenant, eva, reason)
+        book.services.faces.holds.lift(book.tenant, eva, reason)
     assert held(book) == {}
 
 
 def test_the_audit_says_why_a_hold_was_set_and_lifted(book: Book) -> None:
     eva = seen(book, 0, 1)
     with acts.begun(Act("PUT /v1/faces/{id}/hold", "key 1", Kind.CHANGE, tenant="shop")):
-        book.services.holds.set(book.tenant, eva, "case 7")
+        book.services.faces.holds.set(book.tenant, eva, "case 7")
     with acts.begun(Act("PUT /v1/faces/{id}/hold", "key 1", Kind.CHANGE, tenant="shop")):
-        book.services.holds.lift(book.tenant, eva, "case 7 is closed")
+        book.services.faces.holds.lift(book.tenant, eva, "case 7 is closed")
     entries = [json.loads(item["entry"]) for item in every(book.storage.items, keys.AUDIT, "shop") if "entry" in item]
     said = sorted((one["faces"], one["reason"]) for one in entries if one["by"] == "key 1")
     assert said == [([eva], "case 7"), ([eva], "case 7 is closed")]
@@ -85,39 +85,39 @@ def test_the_audit_says_why_a_hold_was_set_and_lifted(book: Book) -> None:
 
 def test_nobody_is_held_who_is_not_there(book: Book) -> None:
     with pytest.raises(FaceNotFound):
-        book.services.holds.set(book.tenant, "nobody", "case 7")
+        book.services.faces.holds.set(book.tenant, "nobody", "case 7")
     with pytest.raises(FaceNotFound):
-        book.services.holds.lift(book.tenant, "nobody", "closed")
+        book.services.faces.holds.lift(book.tenant, "nobody", "closed")
 
 
 def test_a_merge_keeps_the_hold_and_its_undo_holds_both(book: Book) -> None:
     eva, finn = seen(book, 0, 1), seen(book, 5, 2)
-    book.services.holds.set(book.tenant, finn, "case 7")
-    merge = book.services.merging.merge(book.tenant, eva, finn)
+    book.services.faces.holds.set(book.tenant, finn, "case 7")
+    merge = book.services.merges.merging.merge(book.tenant, eva, finn)
     assert held(book) == {eva: "case 7"}
     with pytest.raises(FaceHeld):
-        book.services.deletion.of_faces(book.tenant, [eva])
-    book.services.merge_undo.undo(book.tenant, merge.id)
+        book.services.erasure.deletion.of_faces(book.tenant, [eva])
+    book.services.merges.undoing.undo(book.tenant, merge.id)
     assert held(book) == {eva: "case 7", finn: "case 7"}
     assert not book.services.consistency.disagreements("shop")
 
 
 def test_what_was_merged_into_a_held_face_is_not_forgotten_after_thirty_days(book: Book) -> None:
     eva, finn = seen(book, 0, 1), seen(book, 5, 2)
-    merge = book.services.merging.merge(book.tenant, eva, finn)
-    book.services.holds.set(book.tenant, eva, "case 7")
+    merge = book.services.merges.merging.merge(book.tenant, eva, finn)
+    book.services.faces.holds.set(book.tenant, eva, "case 7")
     book.clock.advance(timedelta(days=31))
     book.services.sweep.tenant(book.tenant, book.clock.now(), ["merges"])
-    assert [one.id for one in book.services.merges.all("shop")] == [merge.id]
-    book.services.holds.lift(book.tenant, eva, "closed")
+    assert [one.id for one in book.services.merges.records.all("shop")] == [merge.id]
+    book.services.faces.holds.lift(book.tenant, eva, "closed")
     book.services.sweep.tenant(book.tenant, book.clock.now(), ["merges"])
-    assert list(book.services.merges.all("shop")) == []
+    assert list(book.services.merges.records.all("shop")) == []
 
 
 def test_a_held_stranger_makes_room_for_nobody(book: Book) -> None:
     people = [seen(book, 5 * number, number) for number in range(1, 14)]
     for faceid in people[:11]:
-        book.services.holds.set(book.tenant, faceid, "case 7")
+        book.services.faces.holds.set(book.tenant, faceid, "case 7")
     group = book.services.groups.named(book.tenant, "stranger")
     book.services.groups.change(book.tenant, group.id, {"capacity": 13})
     new = seen(book, 100, 50)
@@ -126,7 +126,7 @@ def test_a_held_stranger_makes_room_for_nobody(book: Book) -> None:
 
 def test_fsck_finds_and_mends_a_list_of_holds_that_is_wrong(book: Book) -> None:
     eva, finn = seen(book, 0, 1), seen(book, 5, 2)
-    book.services.holds.set(book.tenant, eva, "case 7")
+    book.services.faces.holds.set(book.tenant, eva, "case 7")
     lost = Delete(keys.DIRECTORY, ("shop", keys.hold_item(eva)))
     other = {"tenant": "shop", "item": keys.hold_item(finn), "faceid": finn, "hold": ["case 8", 0]}
     book.storage.items.transact([lost, Put(keys.DIRECTORY, other)])

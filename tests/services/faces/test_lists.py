@@ -14,8 +14,8 @@ from chalicelib.core.errors import GroupNotFound, InvalidInput, TooMany
 from chalicelib.core.model import Face, ListedFace, Tenant
 from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.services import Services
-from chalicelib.services.enrolment.update import FaceChanges
-from chalicelib.services.faces.lists import FaceLists
+from chalicelib.services.enrolment.enrolment import FaceChanges
+from chalicelib.services.faces import FaceLists
 from tests.fakes import FakeClock, FakeVision
 from tests.faults.recount import every_face
 from tests.metering.meter import MeteredItems
@@ -45,7 +45,7 @@ def listed(
 ) -> list[str]:
     found, token = list[str](), None
     while True:
-        page = services.face_lists.page(tenant, group, order, limit, token, descending=descending)
+        page = services.faces.lists.page(tenant, group, order, limit, token, descending=descending)
         found += [face.faceid for face in page.rows]
         assert len(page.rows) == limit or page.next_token is None
         token = page.next_token
@@ -61,10 +61,10 @@ def test_the_pages_of_a_list_are_the_sorted_faces(
     wanted = None if group is None else services.groups.named(shop, group).id
     faces = [one for one in every_face(services, shop).values() if wanted in (None, one.group_id)]
     expected = [face.faceid for face in sorted(faces, key=KEYS[order], reverse=descending)]
-    assert services.face_lists.ids(shop, group, order, descending=descending).ids == expected
+    assert services.faces.lists.ids(shop, group, order, descending=descending).ids == expected
     if order is FaceOrder.ID and group is not None:
         with pytest.raises(InvalidInput, match="leave out group"):
-            services.face_lists.page(shop, group, order, limit, descending=descending)
+            services.faces.lists.page(shop, group, order, limit, descending=descending)
     else:
         assert listed(services, shop, group, order, limit, descending=descending) == expected
 
@@ -96,12 +96,12 @@ def test_a_page_by_arrival_reads_a_unit_for_some_faces_and_not_for_each(services
 
 def test_a_list_by_arrival_shows_each_face_as_it_is_now(services: Services, shop: Tenant) -> None:
     def shown() -> dict[str, ListedFace]:
-        page = services.face_lists.page(shop, "vip", FaceOrder.ARRIVED, 100)
+        page = services.faces.lists.page(shop, "vip", FaceOrder.ARRIVED, 100)
         return {face.faceid: face for face in page.rows}
 
     [faceid, *_] = shown()
     changes = FaceChanges(name="Ann Lee", note="left-handed", age=34, labels={"a": "x"})
-    services.face_update.of_id(shop, faceid, changes)
+    services.enrolment.update.of_id(shop, faceid, changes)
     face = services.faces.get(shop, faceid)
     after = shown()[faceid]
     for field in fields(ListedFace):
@@ -109,7 +109,7 @@ def test_a_list_by_arrival_shows_each_face_as_it_is_now(services: Services, shop
         assert getattr(after, field.name) == expected
     assert (after.name, after.note, after.age, after.revision) == ("Ann Lee", "left-handed", 34, 2)
     without = replace(shop, attributes_off=frozenset({"age"}))
-    [first, *_] = services.face_lists.page(without, "vip", FaceOrder.ARRIVED, 100).rows
+    [first, *_] = services.faces.lists.page(without, "vip", FaceOrder.ARRIVED, 100).rows
     assert (first.estimates.age, first.estimates.quality) == (None, face.estimates.quality)
 
 
@@ -118,13 +118,13 @@ def test_who_has_stayed_away_longest_comes_first_and_a_mover_is_in_the_new_group
 ) -> None:
     [first, *_] = listed(services, shop, "vip", FaceOrder.ARRIVED, 5, descending=False)
     clock.advance(timedelta(days=1))
-    services.face_update.of_id(shop, first, FaceChanges(new_group_name="gold"))
+    services.enrolment.update.of_id(shop, first, FaceChanges(new_group_name="gold"))
     assert listed(services, shop, "gold", FaceOrder.ARRIVED, 5, descending=False) == [first]
     assert first not in listed(services, shop, "vip", FaceOrder.ENROLLED, 5, descending=True)
 
 
 def test_ids_say_the_seq_of_the_gallery_before_they_were_read(services: Services, shop: Tenant) -> None:
-    assert services.face_lists.ids(shop, None, FaceOrder.ID).seq == services.writer.seq(shop.name) > 0
+    assert services.faces.lists.ids(shop, None, FaceOrder.ID).seq == services.writer.seq(shop.name) > 0
 
 
 def test_too_many_ids_for_one_answer_are_refused(services: Services, shop: Tenant) -> None:
@@ -136,7 +136,7 @@ def test_too_many_ids_for_one_answer_are_refused(services: Services, shop: Tenan
 
 
 def test_what_cannot_be_listed_is_refused(services: Services, shop: Tenant) -> None:
-    page = services.face_lists.page
+    page = services.faces.lists.page
     with pytest.raises(GroupNotFound):
         page(shop, "nowhere", FaceOrder.ENROLLED, 10)
     for limit in (0, 101):

@@ -18,8 +18,8 @@ from chalicelib.core.errors import InvalidInput
 from chalicelib.core.items import every
 from chalicelib.core.model import Face
 from chalicelib.core.ports import Delete, Put
-from chalicelib.services.enrolment.update import FaceChanges
-from chalicelib.services.faces.names import Names
+from chalicelib.services.enrolment.enrolment import FaceChanges
+from chalicelib.services.faces import Names
 from tests.examples import examples
 from tests.fakes import Person, picture
 from tests.faults.recount import disagreements, every_face
@@ -43,14 +43,14 @@ def enrol(book: Book, faceid: str, name: str = "", note: str = "") -> Face:
 
 
 def rename(book: Book, faceid: str, name: str) -> None:
-    book.services.face_update.of_id(book.tenant, faceid, FaceChanges(name=name))
+    book.services.enrolment.update.of_id(book.tenant, faceid, FaceChanges(name=name))
 
 
 def found(book: Book, name: str, limit: int = 100) -> list[str]:
     """All pages, each face once."""
     token, faceids = None, list[str]()
     while True:
-        page = book.services.names.page(book.tenant, name, limit, token)
+        page = book.services.faces.names.page(book.tenant, name, limit, token)
         assert len(page.rows) <= limit
         faceids += [face.faceid for face in page.rows]
         token = page.next_token
@@ -85,7 +85,7 @@ def test_a_search_finds_the_faces_that_a_recount_of_all_names_finds(
         for number, name in done:
             faceid = str(number)
             if name is None:
-                book.services.deletion.of_faces(book.tenant, [faceid])
+                book.services.erasure.deletion.of_faces(book.tenant, [faceid])
             elif book.services.faces.find(book.tenant, faceid):
                 rename(book, faceid, name)
             else:
@@ -121,28 +121,28 @@ def test_a_page_ends_early_if_most_names_that_begin_so_are_not_wanted(book: Book
 @pytest.mark.parametrize("name", ["", " - ", "★"])
 def test_a_search_without_a_letter_or_digit_is_refused(book: Book, name: str) -> None:
     with pytest.raises(InvalidInput, match="letter or digit"):
-        book.services.names.page(book.tenant, name, 10)
+        book.services.faces.names.page(book.tenant, name, 10)
 
 
 def test_a_token_of_another_search_is_refused(book: Book) -> None:
     for number in range(1, 4):
         enrol(book, str(number), "Ann")
-    token = book.services.names.page(book.tenant, "an", 1).next_token
+    token = book.services.faces.names.page(book.tenant, "an", 1).next_token
     with pytest.raises(InvalidInput, match="token"):
-        book.services.names.page(book.tenant, "ann", 1, token)
+        book.services.faces.names.page(book.tenant, "ann", 1, token)
 
 
 def test_names_of_other_tenants_are_not_found(book: Book) -> None:
     enrol(book, "1", "Ann")
     book.services.tenants.add("other", book.tenant.profile)
-    assert book.services.names.page(book.services.tenants.named("other"), "ann", 10).rows == []
+    assert book.services.faces.names.page(book.services.tenants.named("other"), "ann", 10).rows == []
 
 
 def test_a_merge_keeps_the_survivors_name_or_takes_the_others(book: Book) -> None:
     for faceid, name, note in [("1", "Ann", ""), ("2", "Bea", "likes tea"), ("3", "", ""), ("4", "Dora", "x")]:
         enrol(book, faceid, name, note)
-    book.services.merging.merge(book.tenant, "1", "2")
-    book.services.merging.merge(book.tenant, "3", "4")
+    book.services.merges.merging.merge(book.tenant, "1", "2")
+    book.services.merges.merging.merge(book.tenant, "3", "4")
     faces = every_face(book.services, book.tenant)
     assert {id_: (face.name, face.note) for id_, face in faces.items()} == {
         "1": ("Ann", "likes tea"),
@@ -155,8 +155,8 @@ def test_a_merge_keeps_the_survivors_name_or_takes_the_others(book: Book) -> Non
 def test_an_undone_merge_gives_names_back(book: Book) -> None:
     enrol(book, "1")
     enrol(book, "2", "Bea", "likes tea")
-    merge = book.services.merging.merge(book.tenant, "1", "2")
-    book.services.merge_undo.undo(book.tenant, merge.id)
+    merge = book.services.merges.merging.merge(book.tenant, "1", "2")
+    book.services.merges.undoing.undo(book.tenant, merge.id)
     faces = every_face(book.services, book.tenant)
     assert {id_: (face.name, face.note) for id_, face in faces.items()} == {"1": ("", ""), "2": ("Bea", "likes tea")}
     assert found(book, "bea") == ["2"]
@@ -165,9 +165,9 @@ def test_an_undone_merge_gives_names_back(book: Book) -> None:
 def test_a_name_that_was_given_after_the_merge_stays_when_it_is_undone(book: Book) -> None:
     enrol(book, "1")
     enrol(book, "2", "Bea")
-    merge = book.services.merging.merge(book.tenant, "1", "2")
+    merge = book.services.merges.merging.merge(book.tenant, "1", "2")
     rename(book, "1", "Ann")
-    book.services.merge_undo.undo(book.tenant, merge.id)
+    book.services.merges.undoing.undo(book.tenant, merge.id)
     assert (found(book, "ann"), found(book, "bea")) == (["1"], ["2"])
 
 
@@ -175,7 +175,7 @@ def test_a_deleted_face_leaves_no_term_of_its_name(book: Book) -> None:
     enrol(book, "1", "王小明 Ann Lee")
     enrol(book, "2", "Ann")
     assert len(terms_stored(book)) == 6
-    book.services.deletion.of_group(book.tenant, "regular", ["1"])
+    book.services.erasure.deletion.of_group(book.tenant, "regular", ["1"])
     assert terms_stored(book) == ["ann#2"]
 
 
@@ -183,7 +183,7 @@ def test_a_hundred_faces_with_long_names_are_deleted_at_once(book: Book) -> None
     faceids = [str(number) for number in range(1, 31)]
     for faceid in faceids:
         enrol(book, faceid, "a b c d e f g h i j")
-    assert book.services.deletion.of_faces(book.tenant, faceids).success == faceids
+    assert book.services.erasure.deletion.of_faces(book.tenant, faceids).success == faceids
     assert terms_stored(book) == []
 
 

@@ -11,7 +11,7 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
-from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId
+from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from tests.fakes import Person, picture
 from tests.services.conftest import RULES
 

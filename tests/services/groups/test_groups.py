@@ -21,7 +21,7 @@ from chalicelib.core.errors import (
 )
 from chalicelib.core.model import Migration, Tenant
 from chalicelib.services import Services
-from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId
+from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from tests.fakes import Person, picture
 from tests.services.conftest import RULES
 

@@ -12,7 +12,7 @@ from chalicelib.core import keys
 from chalicelib.core.errors import DuplicateNotFound, InvalidInput
 from chalicelib.core.items import every
 from chalicelib.core.model import Decision
-from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId
+from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from tests.services.joining.people import ANN, DAY, poor, seen, two_strangers, with_good_picture
 from tests.services.sightings.book import Book
 
@@ -25,11 +25,11 @@ def book(tmp_path: Path) -> Iterator[Book]:
 
 
 def look(book: Book) -> None:
-    assert book.services.joining_chore.tenant(book.tenant)
+    assert book.services.joining.chore.tenant(book.tenant)
 
 
 def suggested(book: Book) -> list[tuple[str, str]]:
-    page = book.services.duplicates.page(book.tenant, 100)
+    page = book.services.merges.duplicates.page(book.tenant, 100)
     assert page.next_token is None
     return [(one.duplicate.first, one.duplicate.second) for one in page.rows]
 
@@ -42,7 +42,7 @@ def test_a_less_sure_pair_is_suggested_with_what_it_would_have_needed(book: Book
     first, second = two_strangers(book)
     look(book)
     assert suggested(book) == [(first, second)]
-    [one] = book.services.duplicates.page(book.tenant, 1).rows
+    [one] = book.services.merges.duplicates.page(book.tenant, 1).rows
     assert [face.faceid for face in one.faces] == [first, second]
     decision = one.duplicate.decision
     assert decision is not None
@@ -76,7 +76,7 @@ def test_a_suggestion_is_over_when_its_faces_are_joined(book: Book) -> None:
 def test_two_who_are_said_to_be_two_are_neither_suggested_nor_joined_any_more(book: Book) -> None:
     first, second = two_strangers(book)
     look(book)
-    book.services.duplicates.are_two(book.tenant, f"{first}.{second}")
+    book.services.merges.duplicates.are_two(book.tenant, f"{first}.{second}")
     assert suggested(book) == []
     with_good_picture(book, second)
     look(book)
@@ -84,15 +84,15 @@ def test_two_who_are_said_to_be_two_are_neither_suggested_nor_joined_any_more(bo
     assert suggested(book) == []
     for again in (f"{first}.{second}", f"{second}.{first}", f"{first}.7", "7", "", "a b.c"):
         with pytest.raises(DuplicateNotFound):
-            book.services.duplicates.are_two(book.tenant, again)
+            book.services.merges.duplicates.are_two(book.tenant, again)
 
 
 def test_an_undone_join_is_not_done_again(book: Book) -> None:
     first, second = two_strangers(book)
     with_good_picture(book, second)
     look(book)
-    [merge] = book.services.merges.page(book.tenant, 10).rows
-    book.services.merge_undo.undo(book.tenant, merge.id)
+    [merge] = book.services.merges.records.page(book.tenant, 10).rows
+    book.services.merges.undoing.undo(book.tenant, merge.id)
     with_good_picture(book, first)
     look(book)
     assert {one.faceid for one in book.faces()} == {first, second}
@@ -103,12 +103,12 @@ def test_who_is_two_stays_so_when_one_of_them_is_merged_into_another_face(book: 
     first, second = two_strangers(book)
     [third] = seen(book, 120, poor(1))
     look(book)
-    book.services.duplicates.are_two(book.tenant, f"{first}.{second}")
-    book.services.merging.merge(book.tenant, third, second)
+    book.services.merges.duplicates.are_two(book.tenant, f"{first}.{second}")
+    book.services.merges.merging.merge(book.tenant, third, second)
     with_good_picture(book, first)
     look(book)
     assert {one.faceid for one in book.faces()} == {first, third}
-    book.services.duplicates.tidy(book.tenant)
+    book.services.merges.duplicates.tidy(book.tenant)
     assert stored(book) == sorted([f"{first}.{second}", f"{first}.{third}"])
     book.clock.advance(timedelta(days=40))
     book.services.sweep.tenant(book.tenant, book.clock.now().replace(hour=3))
@@ -118,7 +118,7 @@ def test_who_is_two_stays_so_when_one_of_them_is_merged_into_another_face(book: 
 def test_the_sweep_forgets_the_pairs_of_faces_that_are_gone(book: Book) -> None:
     first, second = two_strangers(book)
     look(book)
-    book.services.deletion.of_faces(book.tenant, [first])
+    book.services.erasure.deletion.of_faces(book.tenant, [first])
     assert suggested(book) == []
     assert stored(book) == [f"{first}.{second}"]
     book.services.sweep.tenant(book.tenant, book.clock.now().replace(hour=3))
@@ -129,29 +129,29 @@ def test_suggestions_are_listed_page_by_page(book: Book) -> None:
     pairs = [two_strangers(book, seed, number * DAY) for number, seed in enumerate((ANN, 22, 23, 24))]
     for number, pair in enumerate(pairs):
         faces = book.services.faces.by_id(book.tenant, pair).values()
-        book.services.duplicates.suggest(book.tenant, *faces, Decision(0.4, 0.5, 8, 0.02))
+        book.services.merges.duplicates.suggest(book.tenant, *faces, Decision(0.4, 0.5, 8, 0.02))
         if number == 2:
-            book.services.deletion.of_faces(book.tenant, [pair[0]])
+            book.services.erasure.deletion.of_faces(book.tenant, [pair[0]])
     expected = [pair for number, pair in enumerate(pairs) if number != 2]
     for limit in (1, 2, 3, 4):
         listed, token = [], None
         while True:
-            page = book.services.duplicates.page(book.tenant, limit, token)
+            page = book.services.merges.duplicates.page(book.tenant, limit, token)
             listed += [(one.duplicate.first, one.duplicate.second) for one in page.rows]
             token = page.next_token
             if token is None:
                 break
         assert listed == expected
     with pytest.raises(InvalidInput):
-        book.services.duplicates.page(book.tenant, 0)
+        book.services.merges.duplicates.page(book.tenant, 0)
     with pytest.raises(InvalidInput):
-        book.services.duplicates.page(book.tenant, 1, "nonsense")
+        book.services.merges.duplicates.page(book.tenant, 1, "nonsense")
 
 
 def test_the_same_request_is_answered_once(book: Book) -> None:
     first, second = two_strangers(book)
     look(book)
     request = RequestId("one", "same")
-    book.services.duplicates.are_two(book.tenant, f"{first}.{second}", request)
+    book.services.merges.duplicates.are_two(book.tenant, f"{first}.{second}", request)
     with pytest.raises(AnsweredAlready):
-        book.services.duplicates.are_two(book.tenant, f"{first}.{second}", request)
+        book.services.merges.duplicates.are_two(book.tenant, f"{first}.{second}", request)

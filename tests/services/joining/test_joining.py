@@ -57,7 +57,7 @@ def test_two_strangers_are_one_when_a_picture_shows_it_and_the_older_stays(book:
     assert look(book, second) == [(first, second)]
     assert ids(book) == {first}
     assert (face(book, first).arrive_count, len(face(book, first).pictures)) == (2, 3)
-    [merge] = book.services.merges.page(book.tenant, 10).rows
+    [merge] = book.services.merges.records.page(book.tenant, 10).rows
     assert merge.joined
     assert merge.state is MergeState.DONE
 
@@ -95,7 +95,7 @@ def test_an_enrolled_face_absorbs_a_stranger_by_its_only_photo(book: Book) -> No
 def test_two_faces_of_one_picture_are_two_people(book: Book) -> None:
     first, second = seen(book, 0, poor(ANN), poor(ANN, 1))
     book.clock.advance(timedelta(days=1))
-    book.services.sealing.tenant(book.tenant)
+    book.services.statistics.sealing.tenant(book.tenant)
     with_good_picture(book, first)
     assert look(book, first) == look(book, second) == []
 
@@ -111,7 +111,7 @@ def test_a_rejection_keeps_two_faces_apart(book: Book) -> None:
     [first] = seen(book, 0, good(ANN, 1))
     with_good_picture(book, first, ANN)
     assert seen(book, 60, poor(ANN)) == [first]
-    rejected = book.services.rejection.reject(book.tenant, first, last_sighting(book, first))
+    rejected = book.services.sightings.rejection.reject(book.tenant, first, last_sighting(book, first))
     second = rejected.sighting.faceid or ""
     assert second != first
     assert look(book, first) == look(book, second) == []
@@ -129,12 +129,12 @@ def told(book: Book) -> list[dict[str, object]]:
 
 
 def test_hooks_are_told_of_joins_and_of_merges_by_hand(book: Book) -> None:
-    book.services.hooks.add(book.tenant.name, None)
+    book.services.webhooks.hooks.add(book.tenant.name, None)
     first, second = two_strangers(book)
     [third] = seen(book, 3 * DAY, good(7))
     with_good_picture(book, second)
     [joined] = book.services.joining.look(book.tenant, first)
-    by_hand = book.services.merging.merge(book.tenant, first, third)
+    by_hand = book.services.merges.merging.merge(book.tenant, first, third)
     common = {"faceid": first, "name": "", "other": second, "arrive_count": 2, "merge": joined.id, "joined": True}
     assert told(book) == [
         {**common, "group": "stranger"},
@@ -147,6 +147,6 @@ def test_a_join_is_undone_like_any_merge(book: Book) -> None:
     with_good_picture(book, second)
     before = {one.faceid: (one.arrive_count, len(one.pictures)) for one in book.faces()}
     [merge] = book.services.joining.look(book.tenant, first)
-    book.services.merge_undo.undo(book.tenant, merge.id)
+    book.services.merges.undoing.undo(book.tenant, merge.id)
     assert {one.faceid: (one.arrive_count, len(one.pictures)) for one in book.faces()} == before
-    assert [one.joined for one in book.services.merges.page(book.tenant, 10).rows] == [True]
+    assert [one.joined for one in book.services.merges.records.page(book.tenant, 10).rows] == [True]

@@ -59,7 +59,7 @@ def add_good(place: int, seed: int) -> Deed:
         ids = sorted(face.faceid for face in book.faces())
         with suppress(*REFUSED):
             faceid = ids[place % len(ids)]
-            book.services.face_pictures.add(book.tenant, faceid, picture(good(seed)), RULES, is_vouched_for=True)
+            book.services.enrolment.pictures.add(book.tenant, faceid, picture(good(seed)), RULES, is_vouched_for=True)
 
     return deed
 
@@ -68,20 +68,20 @@ def two(place: int) -> Deed:
     """Somebody says of a suggested pair that it is two."""
 
     def deed(book: Book) -> None:
-        found = book.services.duplicates.page(book.tenant, 100).rows
+        found = book.services.merges.duplicates.page(book.tenant, 100).rows
         one = found[place % len(found)].duplicate
         with suppress(DuplicateNotFound):
-            book.services.duplicates.are_two(book.tenant, keys.duplicate(one.first, one.second))
+            book.services.merges.duplicates.are_two(book.tenant, keys.duplicate(one.first, one.second))
 
     return deed
 
 
 def join(book: Book) -> None:
-    assert book.services.joining_chore.tenant(book.tenant)
+    assert book.services.joining.chore.tenant(book.tenant)
 
 
 def tidy(book: Book) -> None:
-    book.services.duplicates.tidy(book.tenant)
+    book.services.merges.duplicates.tidy(book.tenant)
 
 
 deeds = st.one_of(
@@ -99,7 +99,7 @@ deeds = st.one_of(
 
 
 def by_itself(book: Book) -> set[str]:
-    return {merge.id for merge in book.services.merges.all("shop") if merge.joined and merge.is_active}
+    return {merge.id for merge in book.services.merges.records.all("shop") if merge.joined and merge.is_active}
 
 
 def joins_are_allowed(book: Book, joins: set[str]) -> None:
@@ -115,7 +115,7 @@ def joins_are_allowed(book: Book, joins: set[str]) -> None:
     said = {item["id"] for item in every(book.storage.items, keys.DUPLICATES, "shop") if item.get("are_two")}
     assert not said & {
         keys.duplicate(merge.survivor, merge.other)
-        for merge in book.services.merges.all("shop")
+        for merge in book.services.merges.records.all("shop")
         if merge.id in by_itself(book)
     }
 

@@ -39,7 +39,7 @@ def tenant(services: Services) -> Tenant:
     tenant = add_tenant(services, "cloud", Profile.CLOUD)
     for first in range(0, CROWD, 35):
         crowd = picture(*(Person(n, 100.0 + n) for n in range(first, first + 35)))
-        services.group_enrolment.all_in_picture(tenant, "regular", crowd, RULES, Labels())
+        services.enrolment.everybody.all_in_picture(tenant, "regular", crowd, RULES, Labels())
     for name in ("one", "other"):
         services.groups.create(tenant, name, None, "")
     return tenant

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -29,10 +28,9 @@ from chalicelib.core.merges import Merge, MergeState
 from chalicelib.core.model import MAX_PICTURES, Face, Labels, Migration, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.pictures import PictureRules
-from chalicelib.services.merges.chores import MergeChores
-from chalicelib.services.merges.observations import ObservationMover
-from chalicelib.services.merges.records import MAX_MERGES
-from chalicelib.services.statistics.recorder import new_id
+from chalicelib.services.merges.merges import MAX_MERGES
+from chalicelib.services.merges.observations import MergeChores, ObservationMover
+from chalicelib.services.statistics.statistics import new_id
 from tests.fakes import Person, picture, with_thumbnails
 from tests.faults.recount import disagreements
 from tests.services.sightings.book import MINUTE, MONDAY, Book, shot
@@ -54,19 +52,19 @@ def book(tmp_path: Path) -> Iterator[Book]:
 
 def face_of(book: Book, seed: int) -> Face:
     """Whom the person is taken for."""
-    found = book.services.identify.by_picture(book.tenant, picture(Person(seed)), RULES)
+    found = book.services.recognition.identify.by_picture(book.tenant, picture(Person(seed)), RULES)
     assert found.match is not None
     return found.match.face
 
 
 def merge(book: Book, survivor: Face, other: Face) -> str:
-    done = book.services.merging.merge(book.tenant, survivor.faceid, other.faceid)
+    done = book.services.merges.merging.merge(book.tenant, survivor.faceid, other.faceid)
     assert done.state is MergeState.DONE
     return done.id
 
 
 def undo(book: Book, merge_id: str) -> None:
-    assert book.services.merge_undo.undo(book.tenant, merge_id).state is MergeState.UNDONE
+    assert book.services.merges.undoing.undo(book.tenant, merge_id).state is MergeState.UNDONE
 
 
 def people_seen(book: Book) -> int:
@@ -97,7 +95,7 @@ def test_two_faces_that_are_one_person_come_as_one(book: Book) -> None:
 
 def observations(book: Book) -> list[Observation]:
     begin = int(MONDAY.timestamp())
-    page = book.services.observations.query(book.tenant, ObservationFilter(), begin - 10**7, begin + 10**7)
+    page = book.services.statistics.observations.query(book.tenant, ObservationFilter(), begin - 10**7, begin + 10**7)
     return page.observations
 
 
@@ -153,11 +151,11 @@ def test_what_was_sighted_since_the_merge_stays_with_the_survivor(book: Book) ->
 
 def test_a_merge_counts_one_person_and_its_undoing_two_in_sealed_days_too(book: Book) -> None:
     book.see(shot(0, 1), shot(60, 2), shot(DAY, 2))
-    book.services.sealing.tenant(book.tenant)
+    book.services.statistics.sealing.tenant(book.tenant)
     assert people_seen(book) == 2
     merge_id = merge(book, face_of(book, 1), face_of(book, 2))
     assert people_seen(book) == 1
-    book.services.sealing.tenant(book.tenant)
+    book.services.statistics.sealing.tenant(book.tenant)
     assert people_seen(book) == 1
     undo(book, merge_id)
     assert people_seen(book) == 2
@@ -180,7 +178,7 @@ def test_chained_merges_are_undone_in_reverse(book: Book) -> None:
     outer = merge(book, first, second)
     assert [face.arrive_count for face in book.faces()] == [3]
     with pytest.raises(Conflict, match=f"undo merge '{outer}' first"):
-        book.services.merge_undo.undo(book.tenant, inner)
+        book.services.merges.undoing.undo(book.tenant, inner)
     undo(book, outer)
     assert sorted(face.arrive_count for face in book.faces()) == [1, 2]
     undo(book, inner)
@@ -212,12 +210,12 @@ def test_only_two_faces_that_are_there_are_merged(book: Book) -> None:
     book.see(shot(0, 1))
     [face] = book.faces()
     with pytest.raises(InvalidInput, match="named twice"):
-        book.services.merging.merge(book.tenant, face.faceid, face.faceid)
+        book.services.merges.merging.merge(book.tenant, face.faceid, face.faceid)
     for pair in ((face.faceid, "7"), ("7", face.faceid), (face.faceid, "a/b")):
         with pytest.raises(FaceNotFound):
-            book.services.merging.merge(book.tenant, *pair)
+            book.services.merges.merging.merge(book.tenant, *pair)
     with pytest.raises(MergeNotFound):
-        book.services.merge_undo.undo(book.tenant, "7.7")
+        book.services.merges.undoing.undo(book.tenant, "7.7")
 
 
 def test_a_full_group_takes_nobody_back_and_nothing_is_changed(tmp_path: Path) -> None:
@@ -228,7 +226,7 @@ def test_a_full_group_takes_nobody_back_and_nothing_is_changed(tmp_path: Path) -
     book.see(shot(120, 3))
     entries = book.entries()
     with pytest.raises(GroupFull, match="'stranger' holds 2 of 2"):
-        book.services.merge_undo.undo(book.tenant, merge_id)
+        book.services.merges.undoing.undo(book.tenant, merge_id)
     assert book.entries() == entries
     book.services.groups.update(book.tenant, "stranger", "stranger", 3, "")
     undo(book, merge_id)
@@ -241,11 +239,11 @@ def test_a_deleted_survivor_takes_with_it_all_that_was_kept_of_the_others(book: 
     first, second, third = (face_of(book, seed) for seed in (1, 2, 3))
     inner = merge(book, second, third)
     merge(book, first, second)
-    book.services.deletion.of_group(book.tenant, "regular", [first.faceid])
+    book.services.erasure.deletion.of_group(book.tenant, "regular", [first.faceid])
     assert not list(every(book.storage.items, keys.MERGES, "shop"))
     assert [book.storage.blobs.get(face.picture_key) for face in (first, second, third)] == [None, None, None]
     with pytest.raises(MergeNotFound):
-        book.services.merge_undo.undo(book.tenant, inner)
+        book.services.merges.undoing.undo(book.tenant, inner)
 
 
 def test_an_evicted_survivor_takes_them_too(tmp_path: Path) -> None:
@@ -280,7 +278,7 @@ def test_after_thirty_days_a_merge_is_for_good(book: Book) -> None:
     assert book.services.faces.get(book.tenant, survivor.faceid).merges == 1
     book.clock.advance(timedelta(days=31))
     with pytest.raises(MergeNotFound, match="over 30 days"):
-        book.services.merge_undo.undo(book.tenant, merge_id)
+        book.services.merges.undoing.undo(book.tenant, merge_id)
     book.services.sweep.tenant(book.tenant, book.clock.now())
     assert not list(every(book.storage.items, keys.MERGES, "shop"))
     assert book.storage.blobs.get(other.picture_key) is None
@@ -300,10 +298,11 @@ def test_a_merge_whose_chores_fail_holds_up_no_other_and_its_sweep_is_not_whole(
             return super().finish(tenant, merge_id)
 
     services = book.services
-    mover = Failing(book.storage.items, services.face_visits, services.recorder, services.days)
+    mover = Failing(book.storage.items, services.face_visits, services.statistics)
     chores = MergeChores(book.storage.items, mover, services.portraits, book.clock)
+    services.merges.records.upkeep = chores
     with pytest.raises(Busy, match="merges"):
-        replace(services.sweep, merges=chores).tenant(book.tenant, book.clock.now())
+        services.sweep.tenant(book.tenant, book.clock.now())
     assert [item["id"] for item in every(book.storage.items, keys.MERGES, "shop")] == [ill]
     assert book.storage.items.get(keys.DIRECTORY, ("shop", keys.SWEPT_ITEM)) is None
 
@@ -314,8 +313,8 @@ def test_a_face_enrolled_under_the_others_id_stands_in_the_way_of_undoing(book: 
     merge_id = merge(book, face_of(book, 1), other)
     book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(9)), RULES, faceid=other.faceid)
     with pytest.raises(FaceExists, match="another face was enrolled"):
-        book.services.merge_undo.undo(book.tenant, merge_id)
-    book.services.deletion.of_group(book.tenant, "regular", [other.faceid])
+        book.services.merges.undoing.undo(book.tenant, merge_id)
+    book.services.erasure.deletion.of_group(book.tenant, "regular", [other.faceid])
     undo(book, merge_id)
 
 
@@ -324,7 +323,7 @@ def test_what_a_search_wrote_that_was_under_way_at_the_merge_follows(book: Book)
     survivor, other = face_of(book, 1), face_of(book, 2)
     merge(book, survivor, other)
     late = Observation(book.clock.now(), new_id(), other.faceid, "stranger", Labels(), ObservationKind.SEARCH)
-    book.services.recorder.record("shop", [late])
+    book.services.statistics.recorder.record("shop", [late])
     book.clock.advance(timedelta(minutes=10))
     book.services.sweep.tenant(book.tenant, book.clock.now())
     assert {one.faceid for one in observations(book)} == {survivor.faceid}
@@ -337,7 +336,7 @@ def test_a_face_whose_group_is_gone_does_not_come_back(book: Book) -> None:
     merge_id = merge(book, face_of(book, 1), other)
     book.services.groups.delete(book.tenant, "vip")
     with pytest.raises(GroupNotFound, match="cannot be undone"):
-        book.services.merge_undo.undo(book.tenant, merge_id)
+        book.services.merges.undoing.undo(book.tenant, merge_id)
 
 
 def test_a_face_that_somebody_put_into_a_group_stays_there_and_keeps_its_arrivals_names(book: Book) -> None:
@@ -392,9 +391,9 @@ def test_twenty_merges_of_a_face_can_be_undone_and_no_more_are_made(book: Book) 
     faces = [face_of(book, seed) for seed in range(people)]
     merges = [merge(book, faces[0], other) for other in faces[1:-1]]
     with pytest.raises(LimitReached, match="20 merges"):
-        book.services.merging.merge(book.tenant, faces[0].faceid, faces[-1].faceid)
-    page = book.services.merges.page(book.tenant, 12)
-    rest = book.services.merges.page(book.tenant, 12, page.next_token)
+        book.services.merges.merging.merge(book.tenant, faces[0].faceid, faces[-1].faceid)
+    page = book.services.merges.records.page(book.tenant, 12)
+    rest = book.services.merges.records.page(book.tenant, 12, page.next_token)
     assert [one.id for one in (*page.rows, *rest.rows)] == merges
     assert rest.next_token is None
 

@@ -28,7 +28,7 @@ from chalicelib.core.errors import (
 from chalicelib.core.merges import MergeState
 from chalicelib.core.model import Migration
 from chalicelib.core.pictures import PictureRules
-from chalicelib.services.enrolment.update import FaceChanges
+from chalicelib.services.enrolment.enrolment import FaceChanges
 from tests.examples import examples
 from tests.fakes import Person, picture
 from tests.faults.ports import DONE_KILLED, KILLED, Calls, Fault, Killed
@@ -56,16 +56,16 @@ def merge(first: int, second: int) -> Deed:
     def deed(book: Book) -> None:
         ids = sorted(face.faceid for face in book.faces())
         with suppress(*REFUSED):
-            book.services.merging.merge(book.tenant, ids[first % len(ids)], ids[second % len(ids)])
+            book.services.merges.merging.merge(book.tenant, ids[first % len(ids)], ids[second % len(ids)])
 
     return deed
 
 
 def undo(place: int) -> Deed:
     def deed(book: Book) -> None:
-        merges = book.services.merges.page(book.tenant, 100).rows
+        merges = book.services.merges.records.page(book.tenant, 100).rows
         with suppress(*REFUSED):
-            book.services.merge_undo.undo(book.tenant, merges[place % len(merges)].id)
+            book.services.merges.undoing.undo(book.tenant, merges[place % len(merges)].id)
 
     return deed
 
@@ -76,7 +76,9 @@ def reject(place: int, number: int) -> Deed:
         faceid = ids[place % len(ids)]
         with suppress(*REFUSED):
             sightings = book.services.sightings.timeline(book.tenant, faceid, 100).sightings
-            book.services.rejection.reject(book.tenant, faceid, sightings[number % len(sightings)].observation.id)
+            book.services.sightings.rejection.reject(
+                book.tenant, faceid, sightings[number % len(sightings)].observation.id
+            )
 
     return deed
 
@@ -84,20 +86,20 @@ def reject(place: int, number: int) -> Deed:
 def call(place: int, name: str) -> Deed:
     def deed(book: Book) -> None:
         ids = sorted(face.faceid for face in book.faces())
-        book.services.face_update.of_id(book.tenant, ids[place % len(ids)], FaceChanges(name=name))
+        book.services.enrolment.update.of_id(book.tenant, ids[place % len(ids)], FaceChanges(name=name))
 
     return deed
 
 
 def find(seed: int) -> Deed:
     def deed(book: Book) -> None:
-        book.services.identify.by_picture(book.tenant, picture(Person(seed)), RULES)
+        book.services.recognition.identify.by_picture(book.tenant, picture(Person(seed)), RULES)
 
     return deed
 
 
 def seal(book: Book) -> None:
-    book.services.sealing.tenant(book.tenant)
+    book.services.statistics.sealing.tenant(book.tenant)
 
 
 def sweep(book: Book) -> None:
@@ -175,14 +177,14 @@ def test_an_undone_merge_is_as_if_it_had_never_been(
     with tempfile.TemporaryDirectory() as folder, closing(opened(Path(folder) / "a")) as book:
         book.see(*shots)
         faceids = {seed: book.see(shot(-60 * 24 * 120, seed))[0].sightings[0].faceid for seed in (1, 2, 3)}
-        merging = book.services.merging
+        merging = book.services.merges.merging
         merges = [merging.merge(book.tenant, faceids[1] or "", faceids[2] or "")]
         if chained:
             merges.append(merging.merge(book.tenant, faceids[3] or "", faceids[1] or ""))
             merges.reverse()
         book.see(*(one for one in later if not chained or one.people[0].seed != 1))
         for one in merges:
-            assert book.services.merge_undo.undo(book.tenant, one.id).state is MergeState.UNDONE
+            assert book.services.merges.undoing.undo(book.tenant, one.id).state is MergeState.UNDONE
         right(book)
         with closing(opened(Path(folder) / "b")) as never:
             never.see(*shots, *(shot(-60 * 24 * 120, seed) for seed in (1, 2, 3)))
@@ -222,19 +224,19 @@ def faceid_of(book: Book, seed: int) -> str:
 
 def merged(book: Book) -> None:
     first, second = faceid_of(book, 1), faceid_of(book, 2)
-    book.services.merging.merge(book.tenant, first, second)
+    book.services.merges.merging.merge(book.tenant, first, second)
 
 
 def undone(book: Book) -> None:
-    [one] = book.services.merges.page(book.tenant, 2).rows
-    book.services.merge_undo.undo(book.tenant, one.id)
+    [one] = book.services.merges.records.page(book.tenant, 2).rows
+    book.services.merges.undoing.undo(book.tenant, one.id)
 
 
 def rejected(book: Book) -> None:
     first = faceid_of(book, 1)
     [capture] = book.see(ODD)
     with suppress(SightingNotFound, FaceNotFound):
-        book.services.rejection.reject(book.tenant, first, f"{capture.id}-0")
+        book.services.sightings.rejection.reject(book.tenant, first, f"{capture.id}-0")
 
 
 def nothing(book: Book) -> None:
@@ -303,7 +305,7 @@ def test_killed_anywhere_the_sweep_finishes_it(tmp_path: Path, before: list[Deed
         with closing(Book(folder)) as book:
             sweep(book)
             right(book)
-            outcomes.add((len(book.faces()), frozenset(m.state for m in book.services.merges.all("shop"))))
+            outcomes.add((len(book.faces()), frozenset(m.state for m in book.services.merges.records.all("shop"))))
         if not killed:
             break
     states = {state for _, found in outcomes for state in found}
@@ -324,9 +326,9 @@ def test_a_rejection_that_was_cut_off_is_finished_by_the_watch(tmp_path: Path) -
             waited += len(waiting)
             book.clock.advance(timedelta(hours=1))
             for _ in range(2):
-                book.services.redrive.lost(book.tenant)
+                book.services.captures.redrive.lost(book.tenant)
                 for message in book.storage.captures_queue.receive(10, 60):
-                    book.services.ingest.message(message.body)
+                    book.services.sightings.ingest.message(message.body)
             assert not [
                 one for one in book.services.captures.page(book.tenant, "door", 10).rows if one.state == "stored"
             ]

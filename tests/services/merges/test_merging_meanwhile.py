@@ -41,11 +41,11 @@ class Shop:
         return capture.sightings[0].faceid or ""
 
     def merge(self, survivor: str, other: str) -> Merge:
-        return self.book.services.merging.merge(self.book.tenant, survivor, other)
+        return self.book.services.merges.merging.merge(self.book.tenant, survivor, other)
 
     def undo(self) -> Merge:
-        [merge] = self.book.services.merges.page(self.book.tenant, 2).rows
-        return self.book.services.merge_undo.undo(self.book.tenant, merge.id)
+        [merge] = self.book.services.merges.records.page(self.book.tenant, 2).rows
+        return self.book.services.merges.undoing.undo(self.book.tenant, merge.id)
 
     def groups(self, faceid: str) -> list[str]:
         """The groups that the face's sightings name, oldest first."""
@@ -107,5 +107,5 @@ def test_a_face_enrolled_under_the_others_id_while_its_observations_move_keeps_i
 
     shop.meanwhile.first = [nothing, enrol_again]
     assert shop.merge(survivor, other).state is MergeState.DONE
-    left = shop.book.services.observations.query(tenant, ObservationFilter(faceid=other), 0, at).observations
+    left = shop.book.services.statistics.observations.query(tenant, ObservationFilter(faceid=other), 0, at).observations
     assert [one.kind for one in left] == [ObservationKind.ENROLMENT]

@@ -32,16 +32,16 @@ def test_corrections_on_aws_leave_an_exact_book(aws: Aws, tmp_path: Path) -> Non
         first, second = (captures[place].sightings[0].faceid or "" for place in (0, 1))
         entries, observed = book.entries(), book.observed()
 
-        merge = book.services.merging.merge(book.tenant, first, second)
+        merge = book.services.merges.merging.merge(book.tenant, first, second)
         assert (merge.state, disagreements_of_visits(book)) == (MergeState.DONE, [])
         assert [(face.group_id, face.arrive_count) for face in book.faces()] == [("regular", 4)]
-        book.services.sealing.tenant(book.tenant)
-        assert book.services.merge_undo.undo(book.tenant, merge.id).state is MergeState.UNDONE
+        book.services.statistics.sealing.tenant(book.tenant)
+        assert book.services.merges.undoing.undo(book.tenant, merge.id).state is MergeState.UNDONE
         assert (book.entries(), book.observed()) == (entries, observed)
 
-        rejected = book.services.rejection.reject(book.tenant, first, f"{captures[-1].id}-0")
+        rejected = book.services.sightings.rejection.reject(book.tenant, first, f"{captures[-1].id}-0")
         assert rejected.sighting.resolution is Resolution.STRANGER
         assert disagreements_of_visits(book) == []
         book.services.sweep.tenant(book.tenant, book.clock.now())
-        book.services.deletion.of_group(book.tenant, "stranger", [face.faceid for face in book.faces()])
+        book.services.erasure.deletion.of_group(book.tenant, "stranger", [face.faceid for face in book.faces()])
         assert book.faces() == []

@@ -57,7 +57,7 @@ def enrol(services: Services, tenant: Tenant, person: int) -> str:
 
 
 def found(services: Services, tenant: Tenant, person: int) -> str | None:
-    match = services.identify.by_picture(tenant, picture(Person(person, side_px=90)), RULES).match
+    match = services.recognition.identify.by_picture(tenant, picture(Person(person, side_px=90)), RULES).match
     return match.face.faceid if match else None
 
 
@@ -72,7 +72,9 @@ def test_everybody_is_found_from_the_first_search_on(services: Services, tenant:
 
 
 def test_who_is_enrolled_again_before_any_search_does_not_become_two(services: Services, tenant: Tenant) -> None:
-    again = services.group_enrolment.all_in_picture(tenant, "regular", picture(Person(3, side_px=90)), RULES, Labels())
+    again = services.enrolment.everybody.all_in_picture(
+        tenant, "regular", picture(Person(3, side_px=90)), RULES, Labels()
+    )
     assert [one.face.faceid for one in again] == ["3"]
     assert len(every_face(services, tenant)) == len(PEOPLE)
 
@@ -101,7 +103,7 @@ def test_changed_to_the_present_model_while_it_serves_everybody_is_found_by_it(f
 def test_snapshots_are_those_of_the_earlier_model(services: Services, tenant: Tenant, first: str) -> None:
     if first == "search":
         everybody(services, tenant)
-    services.deletion.of_group(tenant, "regular", ["4"])
+    services.erasure.deletion.of_group(tenant, "regular", ["4"])
     services.index.build("cloud")
     pointers = [one["item"] for one in every(services.requests._items, keys.DIRECTORY, "cloud")]
     assert keys.index_item(EARLIER.model) in pointers

@@ -13,9 +13,8 @@ from chalicelib.core.captures import Capture, Resolution, sighting_id
 from chalicelib.core.errors import WrongModel
 from chalicelib.core.model import Face
 from chalicelib.core.ports import Storage
-from chalicelib.services.model_change.reembedding import Outcome
-from chalicelib.services.model_change.rejected_pictures import ReembeddedNegatives
-from chalicelib.services.sightings.rejection import Rejected
+from chalicelib.services.model_change import Outcome, ReembeddedNegatives
+from chalicelib.services.sightings.sightings import Rejected
 from tests.fakes import REFUSING_VISIONS, FakeVision, OtherVision, Person
 from tests.services.meanwhile import Meanwhile
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
@@ -32,8 +31,8 @@ def change(book: Book) -> Outcome:
 def rejected(book: Book, capture: Capture, faceid: str) -> Rejected:
     """The capture's first sighting is rejected, as a route does it: once more if the model changes in the middle."""
     with suppress(WrongModel):
-        return book.services.rejection.reject(book.tenant, faceid, sighting_id(capture.id, 0))
-    return book.services.rejection.reject(book.tenant, faceid, sighting_id(capture.id, 0))
+        return book.services.sightings.rejection.reject(book.tenant, faceid, sighting_id(capture.id, 0))
+    return book.services.sightings.rejection.reject(book.tenant, faceid, sighting_id(capture.id, 0))
 
 
 def changed_elsewhere(folder: Path) -> None:
@@ -98,8 +97,8 @@ def test_a_process_that_knew_the_old_model_has_a_rejected_picture_remembered_by_
         [first, second] = book.see(shot(0, 1), Shot(MONDAY + 60 * MINUTE, (Person(1, 90.0),)))
         faceid = first.sightings[0].faceid or ""
         changed_elsewhere(tmp_path / "data")
-        new = book.services.rejection.reject(book.tenant, faceid, sighting_id(second.id, 0)).sighting.faceid
-        book.services.deletion.of_group(book.tenant, "stranger", [new or ""])
+        new = book.services.sightings.rejection.reject(book.tenant, faceid, sighting_id(second.id, 0)).sighting.faceid
+        book.services.erasure.deletion.of_group(book.tenant, "stranger", [new or ""])
         [again] = book.see(Shot(MONDAY + 120 * MINUTE, (Person(1, 90.0),)))
         assert again.sightings[0].resolution is Resolution.STRANGER
 
@@ -156,8 +155,8 @@ def test_a_face_is_told_from_a_rejected_picture_by_the_new_model_too(tmp_path: P
         lookalike = Person(1, 90.0)
         [first, second] = book.see(shot(0, 1), Shot(MONDAY + 60 * MINUTE, (lookalike,)))
         faceid = first.sightings[0].faceid or ""
-        new = book.services.rejection.reject(book.tenant, faceid, sighting_id(second.id, 0)).sighting.faceid
-        book.services.deletion.of_group(book.tenant, "stranger", [new or ""])
+        new = book.services.sightings.rejection.reject(book.tenant, faceid, sighting_id(second.id, 0)).sighting.faceid
+        book.services.erasure.deletion.of_group(book.tenant, "stranger", [new or ""])
         assert change(book).rejected == ReembeddedNegatives(embedded=1)
         assert change(book).rejected == ReembeddedNegatives()
         [again] = book.see(Shot(MONDAY + 120 * MINUTE, (lookalike,)))
@@ -169,7 +168,9 @@ def test_a_face_is_told_from_a_rejected_picture_by_the_new_model_too(tmp_path: P
 def test_a_rejected_picture_whose_capture_is_gone_is_counted(tmp_path: Path) -> None:
     with closing(Book(tmp_path / "data")) as book:
         [first, second] = book.see(shot(0, 1), Shot(MONDAY + 60 * MINUTE, (Person(1, 90.0),)))
-        book.services.rejection.reject(book.tenant, first.sightings[0].faceid or "", sighting_id(second.id, 0))
+        book.services.sightings.rejection.reject(
+            book.tenant, first.sightings[0].faceid or "", sighting_id(second.id, 0)
+        )
         book.storage.uploads.delete(f"shop/door/{second.id}")
         assert change(book).rejected == ReembeddedNegatives(left=1)
         assert change(book).left == {}
@@ -178,7 +179,7 @@ def test_a_rejected_picture_whose_capture_is_gone_is_counted(tmp_path: Path) -> 
 def test_a_merged_face_is_found_by_what_came_from_the_other_before_the_change_and_after(tmp_path: Path) -> None:
     with closing(Book(tmp_path / "data")) as book:
         [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
-        book.services.merging.merge(book.tenant, one, other)
+        book.services.merges.merging.merge(book.tenant, one, other)
         assert [faceids(capture) for capture in book.see(shot(120, 1), shot(121, 2))] == [[one], [one]]
         assert change(book).left == {}
         [face] = book.faces()
@@ -191,9 +192,9 @@ def test_a_merged_face_is_found_by_what_came_from_the_other_before_the_change_an
 def test_a_merge_is_undone_after_the_change_and_both_are_found(tmp_path: Path) -> None:
     with closing(Book(tmp_path / "data")) as book:
         [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
-        merge = book.services.merging.merge(book.tenant, one, other)
+        merge = book.services.merges.merging.merge(book.tenant, one, other)
         change(book)
-        book.services.merge_undo.undo(book.tenant, merge.id)
+        book.services.merges.undoing.undo(book.tenant, merge.id)
         assert {face.faceid: models(face) for face in book.faces()} == {
             one: {"fake", "other"},
             other: {"fake", "other"},
@@ -206,19 +207,19 @@ def test_a_merge_is_undone_after_the_change_and_the_rejected_picture_is_known_by
         [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
         [alike] = book.see(Shot(MONDAY + 120 * MINUTE, (Person(2, 90.0),)))
         rejected(book, alike, other)
-        merge = book.services.merging.merge(book.tenant, one, other)
+        merge = book.services.merges.merging.merge(book.tenant, one, other)
         assert change(book).rejected == ReembeddedNegatives(embedded=1)
-        book.services.merge_undo.undo(book.tenant, merge.id)
+        book.services.merges.undoing.undo(book.tenant, merge.id)
         assert change(book).rejected == ReembeddedNegatives()
 
 
 def test_a_merge_is_undone_after_the_change_even_if_the_pictures_are_gone(tmp_path: Path) -> None:
     with closing(Book(tmp_path / "data")) as book:
         [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
-        merge = book.services.merging.merge(book.tenant, one, other)
+        merge = book.services.merges.merging.merge(book.tenant, one, other)
         change(book)
         lose_pictures(book)
-        book.services.merge_undo.undo(book.tenant, merge.id)
+        book.services.merges.undoing.undo(book.tenant, merge.id)
         assert {face.faceid: models(face) for face in book.faces()} == {one: {"fake", "other"}, other: {"fake"}}
 
 
@@ -226,12 +227,12 @@ def test_a_merge_is_undone_after_the_change_even_if_the_survivors_own_picture_wa
     """Searches found it by the pictures that came from the other."""
     with closing(Book(tmp_path / "data")) as book:
         [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
-        merge = book.services.merging.merge(book.tenant, one, other)
+        merge = book.services.merges.merging.merge(book.tenant, one, other)
         [face] = book.faces()
         book.storage.blobs.delete(face.picture_key)
         outcome = change(book)
         assert (sorted(outcome.left), outcome.lost) == ([one], frozenset())
-        book.services.merge_undo.undo(book.tenant, merge.id)
+        book.services.merges.undoing.undo(book.tenant, merge.id)
         assert {face.faceid: models(face) for face in book.faces()} == {one: {"fake"}, other: {"fake", "other"}}
 
 
@@ -240,7 +241,7 @@ def test_two_faces_that_have_no_picture_for_the_new_model_can_still_be_merged(tm
         [one, other] = [capture.sightings[0].faceid or "" for capture in book.see(shot(0, 1), shot(60, 2))]
         lose_pictures(book)
         assert sorted(change(book).left) == sorted([one, other])
-        book.services.merging.merge(book.tenant, one, other)
+        book.services.merges.merging.merge(book.tenant, one, other)
         assert [face.faceid for face in book.faces()] == [one]
 
 

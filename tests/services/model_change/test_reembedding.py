@@ -25,9 +25,9 @@ from chalicelib.core.search import SearchRequest
 from chalicelib.index.compact import TAIL_AGE
 from chalicelib.index.galleries import Galleries
 from chalicelib.services import Services
-from chalicelib.services.commit.gallery import GalleryWriter
-from chalicelib.services.enrolment.update import FaceChanges
-from chalicelib.services.model_change.reembedding import (
+from chalicelib.services.commit import GalleryWriter
+from chalicelib.services.enrolment.enrolment import FaceChanges
+from chalicelib.services.model_change import (
     CHUNK,
     GONE,
     OtherChange,
@@ -85,7 +85,7 @@ def enrol(services: Services, tenant: Tenant, *seeds: int) -> dict[int, str]:
 
 def found(services: Services, tenant: Tenant, seed: int) -> str | None:
     sent = picture(Person(seed, side_px=90))
-    match = requested(services, tenant, lambda now: services.identify.by_picture(now, sent, RULES)).match
+    match = requested(services, tenant, lambda now: services.recognition.identify.by_picture(now, sent, RULES)).match
     return match.face.faceid if match else None
 
 
@@ -155,7 +155,7 @@ class TestOneChange:
         enrol(shop, tenant, 3)
         for side in (60.0, 70.0):
             now = shop.tenants.named(tenant.name)
-            shop.face_pictures.add(now, people[1], picture(Person(1, side_px=side)), RULES)
+            shop.enrolment.pictures.add(now, people[1], picture(Person(1, side_px=side)), RULES)
         assert shop.reembedding.remaining(tenant.name, "fake") == Remaining(faces=2, pictures=3)
         sample = shop.reembedding.sample(tenant.name, NEW, OLD)
         assert sample is not None
@@ -186,7 +186,7 @@ class TestFacesThatCannotBeEmbedded:
     def test_are_listed_and_kept(self, shop: Services, tenant: Tenant) -> None:
         people = enrol(shop, tenant, *range(4))
         gone = shop.faces.get(tenant, people[2])
-        shop.orphans._blobs.delete(gone.picture_key)
+        shop.erasure.pictures._blobs.delete(gone.picture_key)
         outcome = change(shop, tenant)
         assert outcome.switched
         assert outcome.left == {people[2]: GONE}
@@ -196,11 +196,11 @@ class TestFacesThatCannotBeEmbedded:
 
     def test_are_listed_again_and_found_once_they_have_a_picture(self, shop: Services, tenant: Tenant) -> None:
         people = enrol(shop, tenant, 1, 2)
-        shop.orphans._blobs.delete(shop.faces.get(tenant, people[2]).picture_key)
+        shop.erasure.pictures._blobs.delete(shop.faces.get(tenant, people[2]).picture_key)
         change(shop, tenant)
         assert change(shop, tenant).left == {people[2]: GONE}
         changes = FaceChanges(picture=picture(Person(2)))
-        shop.face_update.of_face(shop.tenants.named(tenant.name), "regular", people[2], changes, RULES)
+        shop.enrolment.update.of_face(shop.tenants.named(tenant.name), "regular", people[2], changes, RULES)
         assert change(shop, tenant).left == {}
         assert found(shop, tenant, 2) == people[2]
 
@@ -225,8 +225,8 @@ class TestFacesThatCannotBeEmbedded:
 
 
 def replace_picture(services: Services, face: Face, data: bytes) -> None:
-    services.orphans._blobs.delete(face.picture_key)
-    assert services.orphans._blobs.put_if_absent(face.picture_key, data, "image/jpeg")
+    services.erasure.pictures._blobs.delete(face.picture_key)
+    assert services.erasure.pictures._blobs.put_if_absent(face.picture_key, data, "image/jpeg")
 
 
 class TestWhatHappensMeanwhile:
@@ -240,11 +240,15 @@ class TestWhatHappensMeanwhile:
             if late:
                 return
             late.update(enrol(shop, tenant, 100, 101))
-            shop.face_update.of_face(tenant, "regular", people[0], FaceChanges(picture=picture(Person(500))), RULES)
+            shop.enrolment.update.of_face(
+                tenant, "regular", people[0], FaceChanges(picture=picture(Person(500))), RULES
+            )
             last = CHUNK + 3  # of the chunk that comes next
-            shop.face_update.of_face(tenant, "regular", people[last], FaceChanges(new_group_name="stranger"), RULES)
-            shop.face_update.of_face(tenant, "regular", people[last - 1], FaceChanges(age=40), RULES)
-            shop.deletion.of_group(tenant, "regular", [people[1], people[last - 2]])
+            shop.enrolment.update.of_face(
+                tenant, "regular", people[last], FaceChanges(new_group_name="stranger"), RULES
+            )
+            shop.enrolment.update.of_face(tenant, "regular", people[last - 1], FaceChanges(age=40), RULES)
+            shop.erasure.deletion.of_group(tenant, "regular", [people[1], people[last - 2]])
 
         assert change(shop, tenant, meanwhile).left == {}
         gone = {1, CHUNK + 1}
@@ -271,7 +275,7 @@ class TestWhatHappensMeanwhile:
         enrol(shop, tenant, 1)
         change(shop, tenant)
         with pytest.raises(WrongModel, match="'other'"):
-            shop.search.search(tenant.name, SearchRequest("fake", np.eye(1, 256, dtype=np.float32)))
+            shop.ports.search.search(tenant.name, SearchRequest("fake", np.eye(1, 256, dtype=np.float32)))
 
     def test_searches_side_by_side_find_everybody_at_every_moment(
         self, shop: Services, tenant: Tenant, tmp_path: Path, clock: FakeClock
@@ -330,7 +334,7 @@ def test_snapshots_of_the_old_model_go_with_it(shop: Services, tenant: Tenant, c
     people = enrol(shop, tenant, *range(5))
     clock.advance(TAIL_AGE + timedelta(hours=1))
     shop.index.build(tenant.name)
-    blobs = shop.orphans._blobs
+    blobs = shop.erasure.pictures._blobs
     assert blobs.list(keys.snapshots(tenant.name, "fake"))
     change(shop, tenant)
     for _ in range(3):
@@ -382,7 +386,7 @@ def test_cut_off_at_any_storage_call_and_begun_again_nobody_is_lost(
 
 def shop_is_whole(services: Services, tenant: Tenant, people: dict[int, str]) -> bool:
     """Everybody is found, in memory and from what is stored, and has one template of the new model."""
-    cold = Galleries(services.requests._items, services.orphans._blobs)
+    cold = Galleries(services.requests._items, services.erasure.pictures._blobs)
     return (
         all(found(services, tenant, seed) == faceid for seed, faceid in people.items())
         and cold.current(tenant.name, "other").view.faces == len(people)
@@ -392,10 +396,10 @@ def shop_is_whole(services: Services, tenant: Tenant, people: dict[int, str]) ->
 
 def test_a_stored_face_without_a_template_of_the_model_is_named(shop: Services, tenant: Tenant) -> None:
     people = enrol(shop, tenant, 1)
-    shop.orphans._blobs.delete(shop.faces.get(tenant, people[1]).picture_key)
+    shop.erasure.pictures._blobs.delete(shop.faces.get(tenant, people[1]).picture_key)
     change(shop, tenant)
     with pytest.raises(FaceNotFound, match="no template of the model 'other' yet"):
-        shop.identify.by_face(shop.tenants.named(tenant.name), people[1], "regular")
+        shop.recognition.identify.by_face(shop.tenants.named(tenant.name), people[1], "regular")
 
 
 def test_a_condition_that_fails_once_is_tried_face_by_face(shop: Services, tenant: Tenant) -> None:
@@ -414,7 +418,7 @@ def test_a_condition_that_fails_once_is_tried_face_by_face(shop: Services, tenan
     again = shop.reembedding
     writer = Refusing(shop.requests._items, FakeClock(), lambda tenant, seq: None)
     with suppress(StopIteration):
-        outcome = Reembedding(again.items, again.blobs, shop.uploads, writer, shop.index, again.tail).run(
+        outcome = Reembedding(again.items, again.blobs, shop.ports.storage.uploads, writer, shop.index, again.tail).run(
             tenant.name, OLD, NEW
         )
     assert writer.refused == 1
@@ -433,7 +437,7 @@ class TestUsers:
         ann = shop.users.get(now, regular, "ann")
         assert {one.model for one in ann.templates} == {"fake", "other"}
         face = shop.faces.get(now, people[1])
-        (near,) = shop.ranking.users_of_face(now, regular, face, least=0.0, most=9)
+        (near,) = shop.recognition.ranking.users_of_face(now, regular, face, least=0.0, most=9)
         assert near.id == "ann"
         assert shop.consistency.disagreements(tenant.name) == []
 

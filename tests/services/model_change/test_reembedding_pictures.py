@@ -6,7 +6,7 @@ from pathlib import Path
 
 from chalicelib.core.model import Tenant
 from chalicelib.services import Services
-from chalicelib.services.model_change.reembedding import CHUNK, GONE, Progress
+from chalicelib.services.model_change import CHUNK, GONE, Progress
 from tests.fakes import FakeClock, Person, picture
 from tests.faults.recount import disagreements
 from tests.services.conftest import RULES
@@ -20,7 +20,7 @@ def add(services: Services, tenant: Tenant, faceid: str, seed: int, *numbers: in
     """More photos of the person; their ids."""
     photos = [picture(Person(seed, side_px=40.0 + number)) for number in numbers]
     now = services.tenants.named(tenant.name)
-    return [services.face_pictures.add(now, faceid, photo, RULES).id for photo in photos]
+    return [services.enrolment.pictures.add(now, faceid, photo, RULES).id for photo in photos]
 
 
 def models(services: Services, tenant: Tenant, faceid: str) -> list[list[str]]:
@@ -42,7 +42,7 @@ def test_each_picture_is_embedded_anew_and_the_face_is_their_mean(shop: Services
 def test_a_picture_that_is_gone_is_named_and_the_face_is_found_by_the_others(shop: Services, tenant: Tenant) -> None:
     people = enrol(shop, tenant, 1, 2, 3)
     add(shop, tenant, people[1], 1, 0, 1)
-    blobs = shop.orphans._blobs
+    blobs = shop.erasure.pictures._blobs
     for faceid in (people[1], people[3]):
         blobs.delete(shop.faces.get(tenant, faceid).picture_key)
     outcome = change(shop, tenant)
@@ -58,9 +58,9 @@ def test_who_is_not_found_any_more_may_be_given_a_picture_that_somebody_vouches_
     shop: Services, tenant: Tenant
 ) -> None:
     people = enrol(shop, tenant, 1)
-    shop.orphans._blobs.delete(shop.faces.get(tenant, people[1]).picture_key)
+    shop.erasure.pictures._blobs.delete(shop.faces.get(tenant, people[1]).picture_key)
     change(shop, tenant)
-    shop.face_pictures.add(
+    shop.enrolment.pictures.add(
         shop.tenants.named(tenant.name), people[1], picture(Person(1, side_px=70)), RULES, is_vouched_for=True
     )
     assert found(shop, tenant, 1) == people[1]
@@ -77,7 +77,7 @@ def test_pictures_that_come_and_go_meanwhile_are_right_afterwards(shop: Services
             for faceid, seed in ((early, 0), (late, CHUNK + 3)):
                 add(shop, tenant, faceid, seed, 2, 3)
                 portrait, *_ = shop.faces.get(tenant, faceid).pictures
-                shop.face_pictures.remove(tenant, faceid, portrait.id)
+                shop.enrolment.pictures.remove(tenant, faceid, portrait.id)
 
     outcome = change(shop, tenant, meanwhile)
     assert outcome.left == {}
@@ -94,6 +94,6 @@ def test_a_process_that_knew_the_old_model_adds_by_the_new_one(
     change(shop, tenant)
     add(other, tenant, people[1], 1, 0)
     photo = picture(Person(2, side_px=60))
-    other.face_pictures.add(other.tenants.named(tenant.name), people[1], photo, RULES, is_vouched_for=True)
+    other.enrolment.pictures.add(other.tenants.named(tenant.name), people[1], photo, RULES, is_vouched_for=True)
     assert models(shop, tenant, people[1]) == [["fake", "other"], ["other"], ["other"]]
     other.close()

@@ -15,8 +15,8 @@ from chalicelib.core.model import Labels, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter
 from chalicelib.core.pictures import ATTRIBUTES, DetectedFace, Estimates, FaceJpeg
 from chalicelib.services import Services
-from chalicelib.services.captures.reading import Reading
-from chalicelib.services.models.estimation import embedded, estimated
+from chalicelib.services.captures.captures import Reading
+from chalicelib.services.models import embedded, estimated
 from tests.fakes import FakeVision, Person, picture
 from tests.services.conftest import RULES
 
@@ -37,7 +37,7 @@ def enrolled(services: Services, tenant: Tenant, person: Person = SOMEBODY) -> E
 
 
 def observed(services: Services, tenant: Tenant) -> Observation:
-    return services.observations.query(tenant, ObservationFilter(), *EVER).observations[0]
+    return services.statistics.observations.query(tenant, ObservationFilter(), *EVER).observations[0]
 
 
 def fields(estimates: Estimates, attribute: str) -> set[object]:
@@ -80,9 +80,11 @@ class TestAttributesOff:
         assert observed(services, tenant).estimates.age is None
 
     def test_it_is_off_in_what_a_search_says(self, services: Services, cloud: Tenant) -> None:
-        services.group_enrolment.all_in_picture(cloud, "group", picture(Person(1)), RULES, NO_LABELS)
+        services.enrolment.everybody.all_in_picture(cloud, "group", picture(Person(1)), RULES, NO_LABELS)
         services.tenants.change(cloud.name, {"attributes_off": {"gender"}})
-        (match,) = services.identify.all_in_picture(again(services, cloud), picture(Person(1)), "group", RULES).matches
+        (match,) = services.recognition.identify.all_in_picture(
+            again(services, cloud), picture(Person(1)), "group", RULES
+        ).matches
         assert (match.estimates.gender, match.estimates.gender_score) == (None, None)
 
     def test_it_can_be_switched_on_again(self, services: Services, cloud: Tenant) -> None:
@@ -177,8 +179,8 @@ class TestLiveness:
         false = picture(Person(1, liveness=liveness))
         for refused in (
             lambda: services.enrolment.of_largest_face(tenant, "regular", false, RULES),
-            lambda: services.group_enrolment.all_in_picture(tenant, "group", false, RULES, NO_LABELS),
-            lambda: services.identify.by_picture(tenant, false, RULES),
+            lambda: services.enrolment.everybody.all_in_picture(tenant, "group", false, RULES, NO_LABELS),
+            lambda: services.recognition.identify.by_picture(tenant, false, RULES),
         ):
             with pytest.raises(Unusable, match=complaint):
                 refused()
@@ -187,14 +189,16 @@ class TestLiveness:
         services.tenants.change(cloud.name, {"least_liveness": 0.5})
         tenant = again(services, cloud)
         assert enrolled(services, tenant, Person(1, liveness=0.5)).liveness == 0.5
-        assert services.identify.by_picture(tenant, picture(Person(1, liveness=0.5)), RULES).match is not None
+        assert (
+            services.recognition.identify.by_picture(tenant, picture(Person(1, liveness=0.5)), RULES).match is not None
+        )
 
     def test_among_several_faces_the_false_one_is_nobody(self, services: Services, cloud: Tenant) -> None:
         both = picture(Person(1, 90), Person(2, 80))
-        services.group_enrolment.all_in_picture(cloud, "group", both, RULES, NO_LABELS)
+        services.enrolment.everybody.all_in_picture(cloud, "group", both, RULES, NO_LABELS)
         services.tenants.change(cloud.name, {"least_liveness": 0.5})
         seen = picture(Person(1, 90), Person(2, 80, liveness=0.1))
-        found = services.identify.all_in_picture(again(services, cloud), seen, "group", RULES)
+        found = services.recognition.identify.all_in_picture(again(services, cloud), seen, "group", RULES)
         assert (len(found.matches), found.faces_found) == (1, 2)
 
     def test_it_is_required_even_where_it_is_not_told(self, services: Services, cloud: Tenant) -> None:
@@ -215,13 +219,13 @@ class TestMinAge:
     def test_a_search_knows_nobody_who_looks_younger(self, services: Services, cloud: Tenant) -> None:
         adult, child = picture(Person(1, age=13.0)), picture(Person(1, age=12.9))
         services.enrolment.of_largest_face(cloud, "regular", adult, RULES)
-        assert services.identify.by_picture(cloud, child, RULES).match is not None
+        assert services.recognition.identify.by_picture(cloud, child, RULES).match is not None
         services.tenants.change(cloud.name, {"min_age": 13, "attributes_off": {"age"}})
         tenant = again(services, cloud)
-        assert services.identify.by_picture(tenant, adult, RULES).match is not None
-        assert services.identify.all_in_picture(tenant, child, "regular", RULES).matches == []
+        assert services.recognition.identify.by_picture(tenant, adult, RULES).match is not None
+        assert services.recognition.identify.all_in_picture(tenant, child, "regular", RULES).matches == []
         with pytest.raises(Unusable, match="estimated to be younger than 13, and such faces are left out"):
-            services.identify.by_picture(tenant, child, RULES)
+            services.recognition.identify.by_picture(tenant, child, RULES)
 
     def test_a_capture_neither_remembers_nor_recognises_who_looks_younger(self, cloud: Tenant) -> None:
         people = picture(Person(1, 90, age=12.9), Person(2, 80, age=13.0), Person(3, 70, age=None))
@@ -235,7 +239,7 @@ class TestMinAge:
         tenant = again(services, cloud)
         assert enrolled(services, tenant, Person(1, age=4.0)).age == 4.0
         both = picture(Person(2, 90, age=4.0), Person(3, 80))
-        assert len(services.group_enrolment.all_in_picture(tenant, "group", both, RULES, NO_LABELS)) == 2
+        assert len(services.enrolment.everybody.all_in_picture(tenant, "group", both, RULES, NO_LABELS)) == 2
 
     @pytest.mark.parametrize("least", [0, 0.9, 21.1, float("nan")])
     def test_what_is_no_such_age_is_refused(self, least: float, services: Services, cloud: Tenant) -> None:

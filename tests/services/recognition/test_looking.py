@@ -19,11 +19,10 @@ from chalicelib.core.errors import FaceNotFound, GroupNotFound, InvalidInput, Un
 from chalicelib.core.model import Labels, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.pictures import Box, PictureRules
+from chalicelib.core.recognised import Comparison, IdentifiedFace
 from chalicelib.core.templates import compared, vector
 from chalicelib.services import Services
-from chalicelib.services.commit.idempotency import RequestId
-from chalicelib.services.recognition.looking import IdentifiedFace
-from chalicelib.services.recognition.verification import Comparison
+from chalicelib.services.idempotency import RequestId
 from chalicelib.settings import Settings
 from tests.examples import examples
 from tests.fakes import CURVE, FakeClock, FakeVision, Person, picture
@@ -35,11 +34,13 @@ NO_LABELS = Labels()
 
 def enrol(services: Services, tenant: Tenant, group: str, *people: Person) -> list[str]:
     shown = picture(*people)
-    return [one.face.faceid for one in services.group_enrolment.all_in_picture(tenant, group, shown, RULES, NO_LABELS)]
+    return [
+        one.face.faceid for one in services.enrolment.everybody.all_in_picture(tenant, group, shown, RULES, NO_LABELS)
+    ]
 
 
 def looked(services: Services, tenant: Tenant, *people: Person, **asked: object) -> Sequence[IdentifiedFace]:
-    return services.looking.identify(tenant, picture(*people), RULES, **asked).faces  # type: ignore[arg-type]
+    return services.recognition.looking.identify(tenant, picture(*people), RULES, **asked).faces  # type: ignore[arg-type]
 
 
 def brute_force(services: Services, tenant: Tenant, person: Person, groups: Sequence[str]) -> list[tuple[float, str]]:
@@ -97,7 +98,7 @@ def test_the_candidates_are_those_of_a_comparison_with_everybody(
 
 
 def recorded(services: Services, tenant: Tenant) -> list[Observation]:
-    return services.observations.query(tenant, ObservationFilter(), 0, 10**10).observations
+    return services.statistics.observations.query(tenant, ObservationFilter(), 0, 10**10).observations
 
 
 def test_a_match_is_the_one_of_a_search_and_nothing_is_recorded(services: Services, cloud: Tenant) -> None:
@@ -107,7 +108,7 @@ def test_a_match_is_the_one_of_a_search_and_nothing_is_recorded(services: Servic
     (first, second) = looked(services, cloud, Person(2, 90), Person(9, 50))
 
     assert len(recorded(services, cloud)) == before
-    search = services.identify.by_picture(cloud, picture(Person(2, 90)), RULES)
+    search = services.recognition.identify.by_picture(cloud, picture(Person(2, 90)), RULES)
     assert first.match is not None
     assert search.match is not None
     assert first.match.face.faceid == search.match.face.faceid
@@ -161,7 +162,7 @@ def test_a_face_that_the_picture_was_rejected_for_is_a_candidate_and_no_match(tm
         face = services.enrolment.of_largest_face(tenant, "vip", picture(Person(1)), RULES)
         lookalike = Person(1, side_px=90.0)
         [capture] = book.see(Shot(MONDAY, (lookalike,)))
-        services.rejection.reject(tenant, face.faceid, sighting_id(capture.id, 0))
+        services.sightings.rejection.reject(tenant, face.faceid, sighting_id(capture.id, 0))
         [stranger] = [one.faceid for one in book.faces() if one.group_id == "stranger"]
 
         (found,) = looked(services, tenant, lookalike)
@@ -174,7 +175,7 @@ def test_scores_are_at_most_one(services: Services, cloud: Tenant) -> None:
     enrol(services, cloud, "vip", *(Person(seed, 100.0 - seed) for seed in range(1, 30)))
     for seed in range(1, 30):
         (found,) = looked(services, cloud, Person(seed, 100.0 - seed), most=1)
-        search = services.identify.by_picture(cloud, picture(Person(seed, 100.0 - seed)), RULES)
+        search = services.recognition.identify.by_picture(cloud, picture(Person(seed, 100.0 - seed)), RULES)
         assert search.decision.score is not None
         assert 0.99 < found.candidates[0].score <= 1.0 >= search.decision.score
 
@@ -191,7 +192,7 @@ def test_what_cannot_be_asked_is_refused(services: Services, cloud: Tenant) -> N
     with pytest.raises(GroupNotFound, match="nowhere"):
         looked(services, cloud, Person(1), group_names=["nowhere"])
     with pytest.raises(Unusable):
-        services.looking.identify(cloud, b"no picture", RULES)
+        services.recognition.looking.identify(cloud, b"no picture", RULES)
 
 
 def test_similar_faces_are_all_others_best_first(services: Services, cloud: Tenant) -> None:
@@ -199,7 +200,7 @@ def test_similar_faces_are_all_others_best_first(services: Services, cloud: Tena
     twin = services.enrolment.of_largest_face(cloud, "regular", picture(Person(3, 50.0)), RULES).faceid
     (itself,) = looked(services, cloud, Person(3, 97.0), most=1)[0].candidates
 
-    found = services.looking.similar(cloud, itself.face.faceid, 4)
+    found = services.recognition.looking.similar(cloud, itself.face.faceid, 4)
 
     assert len(found.faces) == 4
     assert [one.score for one in found.faces] == sorted((one.score for one in found.faces), reverse=True)
@@ -208,19 +209,19 @@ def test_similar_faces_are_all_others_best_first(services: Services, cloud: Tena
     assert [one.match for one in found.faces[:2]] == [True, False]
     assert found.gallery_size == 9
     with pytest.raises(FaceNotFound):
-        services.looking.similar(cloud, "nobody")
+        services.recognition.looking.similar(cloud, "nobody")
     with pytest.raises(InvalidInput, match="limit is 1 to 50, not 0"):
-        services.looking.similar(cloud, twin, 0)
+        services.recognition.looking.similar(cloud, twin, 0)
 
 
 def test_a_picture_is_described_as_an_enrolment_sees_it(services: Services, cloud: Tenant) -> None:
-    found = services.looking.detect(
+    found = services.recognition.looking.detect(
         replace(cloud, attributes_off=frozenset({"age"})), picture(Person(1, 90, 55)), RULES
     )
     (face,) = found.faces
     assert (face.detected.box.width, face.quality.total, face.quality.flaw) == (90, 55, "too blurred")
     assert (face.estimates.age, face.estimates.emotion) == (None, "happy")
-    assert services.looking.detect(cloud, picture(), RULES).faces == ()
+    assert services.recognition.looking.detect(cloud, picture(), RULES).faces == ()
 
 
 class Halving(FakeVision):
@@ -235,26 +236,28 @@ def test_places_are_those_of_the_picture_as_it_was_sent(tmp_path: Path) -> None:
     with closing(build(Settings(storage=tmp_path), clock=FakeClock(), vision=Halving)) as services:
         tenant = add_tenant(services, "cloud", Profile.CLOUD)
         (face,) = looked(services, tenant, Person(1, 70))
-        (described,) = services.looking.detect(tenant, picture(Person(1, 70)), RULES).faces
+        (described,) = services.recognition.looking.detect(tenant, picture(Person(1, 70)), RULES).faces
         assert face.probe.box == described.detected.box == Box(20, 40, 140, 140)
 
 
 def test_a_picture_is_verified_against_a_face(services: Services, cloud: Tenant) -> None:
     (one, two) = enrol(services, cloud, "vip", Person(1), Person(2, 60))
-    same = services.verification.with_face(cloud, picture(Person(1, 90)), RULES, one)
-    other = services.verification.with_face(cloud, picture(Person(1, 90)), RULES, two)
-    search = services.identify.by_picture(cloud, picture(Person(1, 90)), RULES)
+    same = services.recognition.verification.with_face(cloud, picture(Person(1, 90)), RULES, one)
+    other = services.recognition.verification.with_face(cloud, picture(Person(1, 90)), RULES, two)
+    search = services.recognition.identify.by_picture(cloud, picture(Person(1, 90)), RULES)
     assert same.score == pytest.approx(search.decision.score)
     assert (same.match, other.match) == (True, False)
     assert same.threshold == other.threshold == search.decision.threshold
     assert same.false_match_probability == CURVE.fmr_at(same.score) < other.false_match_probability
     with pytest.raises(FaceNotFound):
-        services.verification.with_face(cloud, picture(Person(1)), RULES, "nobody")
+        services.recognition.verification.with_face(cloud, picture(Person(1)), RULES, "nobody")
 
 
 def test_two_pictures_are_verified_by_their_largest_faces(services: Services, cloud: Tenant) -> None:
     def compared(other: bytes) -> Comparison:
-        return services.verification.with_picture(cloud, picture(Person(1, 90), Person(2, 50)), other, RULES)
+        return services.recognition.verification.with_picture(
+            cloud, picture(Person(1, 90), Person(2, 50)), other, RULES
+        )
 
     assert compared(picture(Person(1, 80), Person(3, 40))).match
     assert not compared(picture(Person(2, 80))).match

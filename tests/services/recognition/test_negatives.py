@@ -36,12 +36,12 @@ def face(book: Book) -> Face:
     enrolled = book.services.enrolment.of_largest_face(book.tenant, group, picture(PERSON), RULES)
     [capture] = book.see(Shot(MONDAY, (LOOKALIKE,)))
     assert capture.sightings[0].faceid == enrolled.faceid
-    book.services.rejection.reject(book.tenant, enrolled.faceid, sighting_id(capture.id, 0))
+    book.services.sightings.rejection.reject(book.tenant, enrolled.faceid, sighting_id(capture.id, 0))
     return book.services.faces.get(book.tenant, enrolled.faceid)
 
 
 def found(book: Book, person: Person) -> str | None:
-    match = book.services.identify.by_picture(book.tenant, picture(person), RULES).match
+    match = book.services.recognition.identify.by_picture(book.tenant, picture(person), RULES).match
     return match.face.faceid if match else None
 
 
@@ -53,25 +53,25 @@ def test_a_search_by_picture_goes_on_to_the_next_candidate(book: Book, face: Fac
 
 def test_where_there_is_no_other_candidate_nobody_is_found(book: Book, face: Face) -> None:
     group = "vip"
-    searches = book.services.identify.all_in_picture(book.tenant, picture(LOOKALIKE, PERSON), group, RULES)
+    searches = book.services.recognition.identify.all_in_picture(book.tenant, picture(LOOKALIKE, PERSON), group, RULES)
     assert searches.faces_found == 2
     assert [match.face.faceid for match in searches.matches] == [face.faceid]
     [stranger] = [other for other in book.faces() if other.group_id == "stranger"]
-    book.services.deletion.of_group(book.tenant, "stranger", [stranger.faceid])
-    search = book.services.identify.by_picture(book.tenant, picture(LOOKALIKE), RULES)
+    book.services.erasure.deletion.of_group(book.tenant, "stranger", [stranger.faceid])
+    search = book.services.recognition.identify.by_picture(book.tenant, picture(LOOKALIKE), RULES)
     assert (search.match, search.decision.score) == (None, None)
 
 
 def test_a_search_by_face_is_turned_down_too_but_for_the_face_itself(book: Book, face: Face) -> None:
     [stranger] = [other for other in book.faces() if other.group_id == "stranger"]
-    assert book.services.identify.by_face(book.tenant, stranger.faceid, "vip") is None
-    itself = book.services.identify.by_face(book.tenant, face.faceid, "vip")
+    assert book.services.recognition.identify.by_face(book.tenant, stranger.faceid, "vip") is None
+    itself = book.services.recognition.identify.by_face(book.tenant, face.faceid, "vip")
     assert itself is not None
     assert itself.face.faceid == face.faceid
 
 
 def test_a_lookalike_is_enrolled_beside_the_face_and_not_as_it(book: Book, face: Face) -> None:
-    enrol = book.services.group_enrolment.all_in_picture
+    enrol = book.services.enrolment.everybody.all_in_picture
     [known] = enrol(book.tenant, "vip", picture(PERSON), RULES, NO_LABELS)
     [new] = enrol(book.tenant, "vip", picture(LOOKALIKE), RULES, NO_LABELS)
     [again] = enrol(book.tenant, "vip", picture(LOOKALIKE), RULES, NO_LABELS)
@@ -87,5 +87,5 @@ def test_a_capture_is_resolved_to_somebody_else(book: Book, face: Face) -> None:
 
 def test_a_deleted_face_leaves_no_pictures_that_it_was_not(book: Book, face: Face) -> None:
     assert len(list(every(book.storage.items, keys.NEGATIVES, "shop"))) == 1
-    book.services.deletion.of_group(book.tenant, "vip", [face.faceid])
+    book.services.erasure.deletion.of_group(book.tenant, "vip", [face.faceid])
     assert not list(every(book.storage.items, keys.NEGATIVES, "shop"))

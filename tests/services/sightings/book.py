@@ -19,9 +19,9 @@ from chalicelib.core.observations import ObservationFilter
 from chalicelib.core.ports import Clock, Put, Storage
 from chalicelib.core.records.captures import capture_item, capture_key
 from chalicelib.services import Services
-from chalicelib.services.captures.camera_settings import CameraSettings
-from chalicelib.services.erasure.pictures import LISTED
-from chalicelib.services.tenants.settings import TenantSettings
+from chalicelib.services.cameras import CameraSettings
+from chalicelib.services.erasure.erasure import LISTED
+from chalicelib.services.tenants import TenantSettings
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from tests.fakes import UNHURRIED, FakeClock, FakeVision, OtherVision, Person, picture, stored_of
@@ -107,7 +107,7 @@ class Book:
         return capture
 
     def deliver(self, capture: Capture) -> Capture:
-        return self.services.ingest.capture("shop", capture.camera_id, capture.id)
+        return self.services.sightings.ingest.capture("shop", capture.camera_id, capture.id)
 
     def see(self, *shots: Shot) -> list[Capture]:
         return [self.deliver(self.put(one)) for one in shots]
@@ -124,7 +124,7 @@ class Book:
 
     def observed(self) -> Counter[tuple[datetime, str, str]]:
         """All that statistics count: when, labels' A, group."""
-        page = self.services.observations.query(
+        page = self.services.statistics.observations.query(
             self.tenant, ObservationFilter(), int(MONDAY.timestamp()) - 10**7, int(MONDAY.timestamp()) + 10**7
         )
         assert page.next_token is None
@@ -137,7 +137,7 @@ class Book:
         """When the pictures are 7 hours old: every picture belongs to one face that is there, or can come back."""
         self.date_pictures(self.clock.now() - timedelta(hours=7))
         self.services.sweep.tenant(self.tenant, self.clock.now().replace(hour=LISTED[0]))
-        merges = self.services.merges.all("shop")
+        merges = self.services.merges.records.all("shop")
         faces = [*self.faces(), *(one.kept.face for one in merges if one.kept and one.is_active)]
         stored = stored_of(picture for face in faces for picture in face.pictures)
         return sorted(blob.key for blob in self.storage.blobs.list("shop/faces/")) == sorted(stored)

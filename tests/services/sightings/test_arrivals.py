@@ -18,8 +18,8 @@ from chalicelib.core.errors import InvalidInput
 from chalicelib.core.local_time import DAY_MS, Granularity, Span
 from chalicelib.core.observations import EVERYTHING, Measure, Observation, ObservationFilter, ObservationKind
 from chalicelib.core.values import milliseconds
-from chalicelib.services.sightings.timeline import ArrivalBook, FaceArrival
-from chalicelib.services.statistics.amounts import Question
+from chalicelib.services.sightings.sightings import ArrivalBook, FaceArrival
+from chalicelib.services.statistics.statistics import Question
 from tests.examples import examples
 from tests.services.merges.test_merging_any_order import RULE, Deed, deeds, faceid_of, find, merge, right, see
 from tests.services.sightings.book import MINUTE, MONDAY, Book, shot
@@ -65,7 +65,7 @@ def listed(
     found: list[FaceArrival] = []
     token: str | None = None
     while True:
-        page = book.services.arrivals.page(book.tenant, wanted, span, limit, token)
+        page = book.services.sightings.arrivals.page(book.tenant, wanted, span, limit, token)
         found += page.rows
         token = page.next_token
         if token is None:
@@ -106,7 +106,7 @@ def delete(place: int) -> Deed:
     def deed(book: Book) -> None:
         face = book.faces()[place % len(book.faces())]
         groups = {group.id: group.name for group in book.services.groups.all(book.tenant)}
-        book.services.deletion.of_group(book.tenant, groups[face.group_id], [face.faceid])
+        book.services.erasure.deletion.of_group(book.tenant, groups[face.group_id], [face.faceid])
 
     return deed
 
@@ -183,7 +183,7 @@ def test_arrivals_older_than_faces_keep_them_are_worked_out(tmp_path: Path) -> N
                 (MONDAY + 180 * MINUTE, MONDAY + 180 * MINUTE),
                 (MONDAY, MONDAY + 40 * MINUTE),
             ]
-            book.services.sealing.tenant(book.tenant)
+            book.services.statistics.sealing.tenant(book.tenant)
 
 
 def test_an_arrival_of_several_days_is_followed_to_its_end(tmp_path: Path) -> None:
@@ -206,7 +206,7 @@ def test_two_cameras_at_one_instant_begin_one_arrival_at_one_of_them(tmp_path: P
 def test_a_page_reads_so_many_observations_and_the_next_one_goes_on(tmp_path: Path) -> None:
     with closing(opened(tmp_path)) as book:
         book.see(*(shot(5 * number, 1) for number in range(450)), shot(5 * 450, 2))
-        arrivals = ArrivalBook(book.storage.items, book.services.faces, book.services.days, most_read=200)
+        arrivals = ArrivalBook(book.storage.items, book.services.faces, book.services.statistics, most_read=200)
         sizes, token = [], None
         while True:
             page = arrivals.page(book.tenant, EVERYTHING, ALWAYS, 10, token)
@@ -226,7 +226,7 @@ def test_pages_neither_skip_nor_repeat_while_people_arrive(tmp_path: Path) -> No
         got: list[str] = []
         token: str | None = None
         while True:
-            page = book.services.arrivals.page(book.tenant, EVERYTHING, ALWAYS, 3, token)
+            page = book.services.sightings.arrivals.page(book.tenant, EVERYTHING, ALWAYS, 3, token)
             got += [one.first.id for one in page.rows]
             token = page.next_token
             if token is None:
@@ -238,16 +238,16 @@ def test_pages_neither_skip_nor_repeat_while_people_arrive(tmp_path: Path) -> No
 def test_a_token_of_another_query_is_refused(tmp_path: Path) -> None:
     with closing(opened(tmp_path)) as book:
         book.see(shot(0, 1), shot(0, 2))
-        token = book.services.arrivals.page(book.tenant, EVERYTHING, ALWAYS, 1).next_token
+        token = book.services.sightings.arrivals.page(book.tenant, EVERYTHING, ALWAYS, 1).next_token
         for wanted, span, given in (
             (ObservationFilter(camera="door"), ALWAYS, token),
             (EVERYTHING, replace(ALWAYS, first_ms=DAY_MS), token),
             (EVERYTHING, ALWAYS, "nonsense"),
         ):
             with pytest.raises(InvalidInput, match="token"):
-                book.services.arrivals.page(book.tenant, wanted, span, 1, given)
+                book.services.sightings.arrivals.page(book.tenant, wanted, span, 1, given)
         with pytest.raises(InvalidInput, match="1 to 100, not 0"):
-            book.services.arrivals.page(book.tenant, EVERYTHING, ALWAYS, 0)
+            book.services.sightings.arrivals.page(book.tenant, EVERYTHING, ALWAYS, 0)
 
 
 def test_merged_and_brought_back_the_arrivals_are_those_of_the_faces(tmp_path: Path) -> None:
@@ -257,7 +257,7 @@ def test_merged_and_brought_back_the_arrivals_are_those_of_the_faces(tmp_path: P
         merge(0, 1)(book)
         assert [one.number for one in listed(book)] == [3, 2, 1]
         check(book)
-        [one] = book.services.merges.page(book.tenant, 2).rows
-        book.services.merge_undo.undo(book.tenant, one.id)
+        [one] = book.services.merges.records.page(book.tenant, 2).rows
+        book.services.merges.undoing.undo(book.tenant, one.id)
         assert [one.number for one in listed(book)] == [2, 2, 1, 1]
         check(book)

@@ -104,7 +104,7 @@ def test_a_sure_sighting_becomes_a_picture_of_its_face(book: Book) -> None:
 def test_what_a_person_adds_pushes_out_what_was_learnt_and_counts_alone(book: Book) -> None:
     book.see(*(visit(DAY * number, 40 + number) for number in range(1, 5)))
     faceid = only_face(book).faceid
-    add = book.services.face_pictures.add
+    add = book.services.enrolment.pictures.add
     for number in range(MAX_PICTURES - 1):
         assert len(learnt(only_face(book))) == min(MAX_LEARNT, MAX_PICTURES - 1 - number)
         add(book.tenant, faceid, picture(Person(1, side_px=50.0 + number)), RULES)
@@ -120,7 +120,7 @@ def test_what_a_person_adds_pushes_out_what_was_learnt_and_counts_alone(book: Bo
 def test_a_learnt_picture_that_a_person_adds_counts_as_given(book: Book) -> None:
     [capture] = book.see(visit(DAY))
     faceid = only_face(book).faceid
-    added = book.services.face_pictures.add_sighting(book.tenant, faceid, f"{capture.id}-0")
+    added = book.services.enrolment.pictures.add_sighting(book.tenant, faceid, f"{capture.id}-0")
     assert added.learnt is None
     assert [one.learnt for one in only_face(book).pictures] == [None, None]
     assert book.nothing_else_is_stored()
@@ -129,7 +129,7 @@ def test_a_learnt_picture_that_a_person_adds_counts_as_given(book: Book) -> None
 def test_without_the_given_picture_the_first_learnt_one_takes_its_place(book: Book) -> None:
     book.see(visit(DAY, 50), visit(2 * DAY, 65))
     face = only_face(book)
-    book.services.face_pictures.remove(book.tenant, face.faceid, face.pictures[0].id)
+    book.services.enrolment.pictures.remove(book.tenant, face.faceid, face.pictures[0].id)
     left = only_face(book).pictures
     assert [one.estimates.quality for one in left] == [65, 50]
     assert [one.learnt is None for one in left] == [True, False]
@@ -231,7 +231,7 @@ def test_the_picture_goes_with_its_rejected_sighting(book: Book) -> None:
     [capture] = book.see(visit(2 * DAY, 65))
     face = only_face(book)
     assert f"{capture.id}-0" in learnt(face)
-    book.services.rejection.reject(book.tenant, face.faceid, f"{capture.id}-0")
+    book.services.sightings.rejection.reject(book.tenant, face.faceid, f"{capture.id}-0")
     left = book.services.faces.get(book.tenant, face.faceid)
     assert f"{capture.id}-0" not in learnt(left)
     assert left.pictures[0] == face.pictures[0]
@@ -243,13 +243,13 @@ def test_a_merge_chooses_among_the_learnt_pictures_of_both_and_undoing_takes_the
     book.see(*(visit(DAY * number, 50 + number) for number in (1, 2, 3)))
     book.see(visit(60, 70, seed=2), *(visit(DAY * number + 60, 60 + number, seed=2) for number in (1, 2, 3)))
     one, two = sorted(book.faces(), key=lambda face: int(face.faceid))
-    merge = book.services.merging.merge(book.tenant, one.faceid, two.faceid)
+    merge = book.services.merges.merging.merge(book.tenant, one.faceid, two.faceid)
     merged = only_face(book)
     assert [picture.learnt is None for picture in merged.pictures] == [True, True, False, False, False]
     assert learnt(merged) == by_definition_of(learnt_of(one) + learnt_of(two))
     assert disagreements(book.services, book.tenant) == []
     book.see(visit(4 * DAY, 69))
-    book.services.merge_undo.undo(book.tenant, merge.id)
+    book.services.merges.undoing.undo(book.tenant, merge.id)
     left = book.services.faces.get(book.tenant, one.faceid)
     assert learnt(left) <= learnt(one), "neither the other's, nor what was learnt since"
     assert left.pictures[0] == one.pictures[0]
@@ -272,8 +272,8 @@ def test_undoing_a_merge_takes_what_the_other_had_learnt_of_the_same_photo(book:
         {f"{first.id}-0"},
         {f"{second.id}-0"},
     )
-    merge = book.services.merging.merge(book.tenant, stranger.faceid, staff.faceid)
-    book.services.merge_undo.undo(book.tenant, merge.id)
+    merge = book.services.merges.merging.merge(book.tenant, stranger.faceid, staff.faceid)
+    book.services.merges.undoing.undo(book.tenant, merge.id)
     assert learnt(book.services.faces.get(book.tenant, stranger.faceid)) <= {f"{second.id}-0"}
     assert learnt(book.services.faces.get(book.tenant, staff.faceid)) == {f"{first.id}-0"}
     assert disagreements(book.services, book.tenant) == []
@@ -285,9 +285,9 @@ def test_a_survivor_whose_own_photo_was_rejected_keeps_nothing_that_the_other_ha
     [again] = book.see(Shot(MONDAY + DAY * MINUTE, FIRST.people))
     book.see(visit(60, 70, seed=2), *(visit(DAY * number + 60, 60 + number, seed=2) for number in (1, 2, 3)))
     one, two = sorted(book.faces(), key=lambda face: int(face.faceid))
-    merge = book.services.merging.merge(book.tenant, one.faceid, two.faceid)
-    book.services.rejection.reject(book.tenant, one.faceid, f"{again.id}-0")
-    book.services.merge_undo.undo(book.tenant, merge.id)
+    merge = book.services.merges.merging.merge(book.tenant, one.faceid, two.faceid)
+    book.services.sightings.rejection.reject(book.tenant, one.faceid, f"{again.id}-0")
+    book.services.merges.undoing.undo(book.tenant, merge.id)
     left = book.services.faces.get(book.tenant, one.faceid)
     assert learnt(left) == set()
     assert [picture.id for picture in left.pictures] == [two.pictures[0].id], "a face has a picture at least"
@@ -376,7 +376,7 @@ def test_one_rejection_takes_all_that_was_learnt_of_a_look_alike(poisoned: tuple
     wrong = of_look_alike(book, before)
     sightings = book.services.sightings.timeline(book.tenant, faceid, 10).sightings
     one = next(seen for seen in sightings if seen.observation.at.hour == MONDAY.hour)
-    book.services.rejection.reject(book.tenant, faceid, one.observation.id)
+    book.services.sightings.rejection.reject(book.tenant, faceid, one.observation.id)
     after = book.services.faces.get(book.tenant, faceid)
     assert [one.id for one in after.pictures] == [one.id for one in before.pictures if one.id not in wrong]
     assert max(scores_of(book, faceid, LOOK_ALIKE, range(10_000, 10_100))) < 0.7

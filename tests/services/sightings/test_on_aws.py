@@ -64,7 +64,7 @@ def test_shuffled_and_doubled_captures_on_aws_make_the_same_book(aws: Aws, tmp_p
         for capture in random.Random(3).sample(captures, len(captures)):
             book.deliver(capture)
         assert book.entries() == outcome(shots)
-        book.services.hooks.add("shop", "https://hooks.example.com/in", None, None, None)
+        book.services.webhooks.hooks.add("shop", "https://hooks.example.com/in", None, None, None)
         book.see(shot(50 * 60, 4))
         [message, *_] = book.storage.deliveries_queue.receive(10, 60)
         assert "shop" in message.body

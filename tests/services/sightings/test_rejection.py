@@ -13,9 +13,9 @@ from chalicelib.core.errors import Conflict, FaceNotFound, LimitReached, Sightin
 from chalicelib.core.items import every
 from chalicelib.core.model import Face, Migration, Profile
 from chalicelib.core.pictures import PictureRules
-from chalicelib.services.captures.camera_settings import CameraSettings
+from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.recognition.recognition import MAX_NEGATIVES
-from chalicelib.services.sightings.rejection import Rejected
+from chalicelib.services.sightings.sightings import Rejected
 from tests.fakes import Person, picture
 from tests.faults.recount import disagreements
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
@@ -46,7 +46,7 @@ def seen_as(book: Book, minutes: float, person: Person = LOOKALIKE, camera: str 
 
 
 def reject(book: Book, faceid: str, sighting: str) -> Rejected:
-    return book.services.rejection.reject(book.tenant, faceid, sighting)
+    return book.services.sightings.rejection.reject(book.tenant, faceid, sighting)
 
 
 def faces(book: Book) -> dict[str, Face]:
@@ -101,7 +101,7 @@ def test_a_sighting_that_comes_back_by_a_merge_is_rejected_again_and_remembered_
     made = reject(book, first, seen_as(book, 2 * DAY)[1]).sighting.faceid
     assert made is not None
     assert reject(book, first, sighting).sighting.faceid == made
-    book.services.merging.merge(book.tenant, first, made)
+    book.services.merges.merging.merge(book.tenant, first, made)
     assert faces(book)[first].negatives == 2
     reject(book, first, sighting)
     assert faces(book)[first].negatives == 2
@@ -161,7 +161,7 @@ def test_the_sighting_that_a_face_was_made_from_stays_its(book: Book) -> None:
     with pytest.raises(Conflict, match="a face was made from this sighting"):
         reject(book, first, founding)
     second, other = seen_as(book, 60, Person(2))
-    book.services.merging.merge(book.tenant, first, second)
+    book.services.merges.merging.merge(book.tenant, first, second)
     with pytest.raises(Conflict, match="undo the merge"):
         reject(book, first, other)
 
@@ -192,7 +192,9 @@ def test_a_face_has_twenty_negatives_at_most(book: Book) -> None:
 def test_of_several_faces_the_one_that_is_meant_leaves(book: Book) -> None:
     book.see(shot(0, 1), shot(60, 2))
     [capture] = book.see(shot(DAY, 2, 1))
-    first = next(one.faceid for one in book.services.ingest.capture("shop", "door", capture.id).sightings if one.number)
+    first = next(
+        one.faceid for one in book.services.sightings.ingest.capture("shop", "door", capture.id).sightings if one.number
+    )
     assert first is not None
     rejected = reject(book, first, sighting_id(capture.id, 1))
     assert [one.resolution for one in rejected.capture.sightings] == [Resolution.MATCHED, Resolution.STRANGER]
@@ -205,11 +207,11 @@ def test_a_merged_face_is_told_from_what_either_was(book: Book) -> None:
     assert second != first
     _, sighting = seen_as(book, DAY)
     new = reject(book, first, sighting).sighting.faceid
-    merge = book.services.merging.merge(book.tenant, second, first)
+    merge = book.services.merges.merging.merge(book.tenant, second, first)
     assert faces(book)[second].negatives == 1
     assert seen_as(book, 2 * DAY)[0] == new
     assert seen_as(book, 2 * DAY, Person(1))[0] == second
-    book.services.merge_undo.undo(book.tenant, merge.id)
+    book.services.merges.undoing.undo(book.tenant, merge.id)
     assert (faces(book)[first].negatives, faces(book)[second].negatives) == (1, 0)
     assert len(list(every(book.storage.items, keys.NEGATIVES, "shop"))) == 1
     assert seen_as(book, 3 * DAY)[0] == new
@@ -219,9 +221,9 @@ def test_a_sighting_rejected_from_a_merged_face_does_not_come_back_with_the_othe
     first, _ = seen_as(book, 0, Person(1))
     second, _ = seen_as(book, 60, Person(2))
     _, sighting = seen_as(book, DAY, Person(2, side_px=90.0))
-    merge = book.services.merging.merge(book.tenant, first, second)
+    merge = book.services.merges.merging.merge(book.tenant, first, second)
     new = reject(book, first, sighting).sighting.faceid
-    book.services.merge_undo.undo(book.tenant, merge.id)
+    book.services.merges.undoing.undo(book.tenant, merge.id)
     counts = {faceid: face.arrive_count for faceid, face in faces(book).items()}
     assert counts == {first: 1, second: 1, new: 1}
 

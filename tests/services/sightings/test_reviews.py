@@ -19,7 +19,7 @@ from chalicelib.core.pictures import Box
 from chalicelib.core.records.observations import review_from, review_item
 from chalicelib.core.reviews import NearFace, Review, ReviewKind, is_uncertain, review_id
 from chalicelib.core.values import moment
-from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId
+from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from tests.fakes import Person
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot
 
@@ -37,7 +37,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
 
 
 def reviews(book: Book, kind: ReviewKind | None = None) -> list[Review]:
-    page = book.services.reviews.page(book.tenant, kind, 100)
+    page = book.services.sightings.reviews.page(book.tenant, kind, 100)
     assert page.next_token is None
     return page.rows
 
@@ -99,7 +99,7 @@ def test_a_capture_that_is_delivered_twice_asks_once_and_brings_no_review_back(b
     book.deliver(capture)
     book.deliver(capture)
     [review] = reviews(book)
-    book.services.reviews.done(book.tenant, review.id)
+    book.services.sightings.reviews.done(book.tenant, review.id)
     book.deliver(capture)
     assert reviews(book) == []
 
@@ -110,11 +110,11 @@ def test_a_capture_that_is_delivered_twice_asks_once_and_brings_no_review_back(b
 def test_a_review_that_is_done_is_gone_and_cannot_be_done_again(book: Book) -> None:
     promoted(book, 7)
     kept = promoted(book, 8)
-    book.services.reviews.done(book.tenant, next(one.id for one in reviews(book) if one.faceid != kept))
+    book.services.sightings.reviews.done(book.tenant, next(one.id for one in reviews(book) if one.faceid != kept))
     assert [one.faceid for one in reviews(book)] == [kept]
     for wrong in ("promoted-nobody", "promoted", "", "x" * 200, "promoted-\u00e9", "../x", "uncertain-1"):
         with pytest.raises(ReviewNotFound):
-            book.services.reviews.done(book.tenant, wrong)
+            book.services.sightings.reviews.done(book.tenant, wrong)
     assert [one.faceid for one in reviews(book)] == [kept]
 
 
@@ -122,16 +122,16 @@ def test_a_repeated_request_is_answered_though_the_review_is_gone(book: Book) ->
     promoted(book)
     [review] = reviews(book)
     request = RequestId("done-1", "same")
-    book.services.reviews.done(book.tenant, review.id, request)
+    book.services.sightings.reviews.done(book.tenant, review.id, request)
     with pytest.raises(AnsweredAlready):
-        book.services.reviews.done(book.tenant, review.id, request)
+        book.services.sightings.reviews.done(book.tenant, review.id, request)
 
 
 def test_a_rejected_sighting_is_not_asked_about_any_more(book: Book) -> None:
     all_matches_are_close(book)
     seen_as(book, 0, Person(1))
     faceid, sighting = seen_as(book, 10)
-    book.services.rejection.reject(book.tenant, faceid, sighting)
+    book.services.sightings.rejection.reject(book.tenant, faceid, sighting)
     assert reviews(book) == []
     assert stored(book) == []
 
@@ -145,7 +145,7 @@ def test_what_is_asked_about_a_face_goes_with_it_and_leaves_storage_with_the_swe
     for face in book.faces():
         group = book.services.groups.of_id(book.tenant, face.group_id)
         assert group is not None
-        book.services.deletion.of_group(book.tenant, group.name, [face.faceid])
+        book.services.erasure.deletion.of_group(book.tenant, group.name, [face.faceid])
     assert reviews(book) == []
     assert review_id(ReviewKind.PROMOTED, faceid) in stored(book)
     book.services.sweep.tenant(book.tenant, book.clock.now().replace(hour=3))
@@ -156,9 +156,9 @@ def test_a_regular_who_is_merged_into_another_face_is_asked_about_again_if_that_
     all_matches_are_close(book)
     one, other = promoted(book, 7), promoted(book, 8)
     before = {review.id for review in reviews(book)}
-    merge = book.services.merging.merge(book.tenant, one, other)
+    merge = book.services.merges.merging.merge(book.tenant, one, other)
     assert {review.faceid for review in reviews(book)} == {one}
-    book.services.merge_undo.undo(book.tenant, merge.id)
+    book.services.merges.undoing.undo(book.tenant, merge.id)
     assert {review.id for review in reviews(book)} == before
 
 
@@ -167,7 +167,7 @@ def test_a_face_that_is_no_regular_after_all_is_not_asked_about(book: Book) -> N
     [sighting] = [one for one in stored(book) if one.startswith("promoted-")]
     assert sighting == review_id(ReviewKind.PROMOTED, faceid)
     last = book.services.sightings.timeline(book.tenant, faceid, 1).sightings[0].observation.id
-    book.services.rejection.reject(book.tenant, faceid, last)
+    book.services.sightings.rejection.reject(book.tenant, faceid, last)
     assert reviews(book, ReviewKind.PROMOTED) == []
 
 
@@ -191,22 +191,22 @@ def test_pages_have_every_open_review_once_and_pass_over_the_others(book: Book) 
         seen_as(book, number * 10)
     expected = [one.id for one in reviews(book, ReviewKind.UNCERTAIN)]
     assert expected == sorted(expected, reverse=True)
-    book.services.reviews.done(book.tenant, expected.pop(3))
+    book.services.sightings.reviews.done(book.tenant, expected.pop(3))
     for limit in (1, 2, 3, 100):
         listed: list[str] = []
         token = None
         while True:
-            page = book.services.reviews.page(book.tenant, ReviewKind.UNCERTAIN, limit, token)
+            page = book.services.sightings.reviews.page(book.tenant, ReviewKind.UNCERTAIN, limit, token)
             listed += [one.id for one in page.rows]
             token = page.next_token
             if token is None:
                 break
         assert listed == expected
-    token = book.services.reviews.page(book.tenant, ReviewKind.UNCERTAIN, 1).next_token
+    token = book.services.sightings.reviews.page(book.tenant, ReviewKind.UNCERTAIN, 1).next_token
     with pytest.raises(InvalidInput, match="page token"):
-        book.services.reviews.page(book.tenant, None, 1, token)
+        book.services.sightings.reviews.page(book.tenant, None, 1, token)
     with pytest.raises(InvalidInput, match="limit is 1 to 100"):
-        book.services.reviews.page(book.tenant, None, 0)
+        book.services.sightings.reviews.page(book.tenant, None, 0)
 
 
 def test_both_kinds_are_listed_if_none_is_asked_for(book: Book) -> None:

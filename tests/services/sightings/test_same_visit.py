@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from chalicelib.core.captures import Resolution, Sighting, sighting_id
 from chalicelib.core.decision import FACES_IN_A_MINUTE, FACES_IN_A_TRACK, SMALLEST_GALLERY
-from chalicelib.services.enrolment.update import FaceChanges
+from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.recognition.recognition import NEAREST
 from tests.examples import examples
 from tests.fakes import CURVE, FakeVision, Person, picture
@@ -130,7 +130,7 @@ def test_in_a_stream_of_people_only_those_seen_nearest_in_time_are_compared(
 def test_the_chore_compares_with_those_seen_nearest_in_time_too(book: Book) -> None:
     resolved(book, seen(-DAY_S, GOOD), seen(20, NEARLY), *(seen(18 - other, Person(BOB + other)) for other in range(4)))
     resolved(book, seen(0, GOOD))
-    book.services.joining_chore.tenant(book.tenant)
+    book.services.joining.chore.tenant(book.tenant)
     assert len(book.faces()) == 2 + NEAREST
 
 
@@ -157,7 +157,7 @@ def test_one_too_poor_to_be_remembered_may_be_the_face_all_the_same(book: Book) 
 def test_a_face_in_a_group_that_the_camera_does_not_search_is_not_looked_at(book: Book) -> None:
     [ann] = resolved(book, seen(0, GOOD))
     book.services.groups.create(book.tenant, "VIP", None, "")
-    book.services.face_update.of_id(book.tenant, ann.faceid or "", FaceChanges(new_group_name="VIP"))
+    book.services.enrolment.update.of_id(book.tenant, ann.faceid or "", FaceChanges(new_group_name="VIP"))
     book.services.cameras.change(book.tenant, "door", {"groups": []})
     [other] = resolved(book, seen(1, NEARLY))
     assert other.faceid != ann.faceid
@@ -166,7 +166,7 @@ def test_a_face_in_a_group_that_the_camera_does_not_search_is_not_looked_at(book
 def test_a_rejected_sighting_is_not_the_face_by_evidence_either(book: Book) -> None:
     first, second = book.see(seen(0, GOOD), seen(1, NEARLY))
     ann, sighting = first.sightings[0].faceid or "", sighting_id(second.id, 0)
-    rejected = book.services.rejection.reject(book.tenant, ann, sighting)
+    rejected = book.services.sightings.rejection.reject(book.tenant, ann, sighting)
     assert rejected.sighting.resolution is Resolution.STRANGER
     [again] = resolved(book, seen(2, NEARLY))
     assert again.faceid == rejected.sighting.faceid
@@ -176,7 +176,7 @@ def test_a_rejected_sighting_is_not_the_face_by_evidence_either(book: Book) -> N
 def test_a_rejected_sighting_is_evidence_for_the_face_that_it_became(book: Book) -> None:
     [ann] = resolved(book, seen(-600, GOOD))
     [capture] = book.see(seen(0, Person(ANN, side_px=90.0)))
-    rejected = book.services.rejection.reject(book.tenant, ann.faceid or "", sighting_id(capture.id, 0))
+    rejected = book.services.sightings.rejection.reject(book.tenant, ann.faceid or "", sighting_id(capture.id, 0))
     [other] = resolved(book, seen(1, NEARLY))
     assert ann.faceid != other.faceid == rejected.sighting.faceid
 
@@ -184,13 +184,13 @@ def test_a_rejected_sighting_is_evidence_for_the_face_that_it_became(book: Book)
 def test_evidence_follows_a_face_through_a_merge_and_back(book: Book) -> None:
     [ann] = resolved(book, seen(0, GOOD))
     [bob] = resolved(book, seen(1, Person(BOB)))
-    merge = book.services.merging.merge(book.tenant, bob.faceid or "", ann.faceid or "")
+    merge = book.services.merges.merging.merge(book.tenant, bob.faceid or "", ann.faceid or "")
     with_both = poor(ANN, 0.66)  # the face is compared by the mean of two people now
     [again] = resolved(book, seen(2, with_both))
     assert again.faceid == bob.faceid
     assert again.decision is not None
     assert again.decision.by is not None
-    book.services.merge_undo.undo(book.tenant, merge.id)
+    book.services.merges.undoing.undo(book.tenant, merge.id)
     [after] = resolved(book, seen(3, NEARLY))
     assert after.faceid == ann.faceid
 
@@ -289,7 +289,7 @@ def test_after_the_chore_a_poor_picture_of_somebody_known_is_theirs_whatever_cam
         rng.shuffle(captures)
         deliver(book, captures, workers)
         for _ in range(2):
-            assert book.services.joining_chore.tenant(book.tenant)
+            assert book.services.joining.chore.tenant(book.tenant)
             check(book, [*known, *good, *poor_ones])
 
 
@@ -297,15 +297,15 @@ def test_the_chore_joins_a_stranger_with_who_was_seen_beside_and_not_again_if_th
     [known] = resolved(book, seen(-DAY_S, GOOD))
     [stranger, sure] = resolved(book, seen(0, NEARLY), seen(1, GOOD))
     assert sure.faceid == known.faceid != stranger.faceid
-    book.services.joining_chore.tenant(book.tenant)
-    [merge] = book.services.merges.of_survivor("shop", known.faceid or "")
+    book.services.joining.chore.tenant(book.tenant)
+    [merge] = book.services.merges.records.of_survivor("shop", known.faceid or "")
     assert (merge.other, merge.joined) == (stranger.faceid, True)
-    book.services.merge_undo.undo(book.tenant, merge.id)
-    book.services.joining_chore.tenant(book.tenant)
+    book.services.merges.undoing.undo(book.tenant, merge.id)
+    book.services.joining.chore.tenant(book.tenant)
     assert {face.faceid for face in book.faces()} == {known.faceid, stranger.faceid}
 
 
 def test_the_chore_leaves_somebody_alone_who_was_seen_beside_them_in_one_picture(book: Book) -> None:
     book.see(seen(-DAY_S, GOOD), seen(0, GOOD, NEARLY), seen(1, GOOD))
-    book.services.joining_chore.tenant(book.tenant)
+    book.services.joining.chore.tenant(book.tenant)
     assert len(book.faces()) == 2

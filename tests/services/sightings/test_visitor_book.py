@@ -14,7 +14,7 @@ from chalicelib.core.captures import CaptureState, Resolution, sighting_id
 from chalicelib.core.model import Migration, Profile
 from chalicelib.core.ports import Put
 from chalicelib.core.records.captures import capture_item
-from chalicelib.services.enrolment.update import FaceChanges
+from chalicelib.services.enrolment.enrolment import FaceChanges
 from tests.fakes import Person, picture, with_thumbnails
 from tests.services.conftest import RULES
 from tests.services.sightings.book import MINUTE, MONDAY, Book, Shot, shot
@@ -72,12 +72,12 @@ def test_what_is_no_picture_is_parked_with_the_reason_and_redriven_when_asked(
     assert parked.state is CaptureState.PARKED
     assert "decoded" in parked.reason
     assert caplog.messages == [f"capture {capture.id} of camera door is parked: {parked.reason}"]
-    assert [one.id for one in book.services.redrive.parked(book.tenant)] == [capture.id]
+    assert [one.id for one in book.services.captures.redrive.parked(book.tenant)] == [capture.id]
     book.storage.uploads.delete(key)
     book.storage.uploads.put_if_absent(key, picture(Person(1)), "image/jpeg")
-    assert book.services.redrive.redrive(book.tenant, [parked]) == 1
+    assert book.services.captures.redrive.redrive(book.tenant, [parked]) == 1
     [message] = book.storage.captures_queue.receive(10, 60)
-    book.services.ingest.message(message.body)
+    book.services.sightings.ingest.message(message.body)
     assert len(book.faces()) == 1
 
 
@@ -105,7 +105,7 @@ def test_a_sighting_of_over_a_hundred_days_ago_is_an_observation_and_no_arrival(
 def test_a_deleted_face_leaves_no_arrivals_and_is_a_stranger_when_it_comes_again(book: Book) -> None:
     book.see(shot(0, 1))
     [face] = book.faces()
-    book.services.deletion.of_group(book.tenant, "stranger", [face.faceid])
+    book.services.erasure.deletion.of_group(book.tenant, "stranger", [face.faceid])
     book.see(shot(60, 1))
     [again] = book.faces()
     assert again.faceid != face.faceid
@@ -113,7 +113,7 @@ def test_a_deleted_face_leaves_no_arrivals_and_is_a_stranger_when_it_comes_again
 
 
 def moved(book: Book, faceid: str, old: str, new: str) -> None:
-    book.services.face_update.of_face(book.tenant, old, faceid, FaceChanges(new_group_name=new), RULES)
+    book.services.enrolment.update.of_face(book.tenant, old, faceid, FaceChanges(new_group_name=new), RULES)
 
 
 def test_a_hand_move_changes_nothing_of_what_was_sighted_before(book: Book) -> None:
@@ -130,14 +130,14 @@ def test_a_hand_move_changes_nothing_of_what_was_sighted_before(book: Book) -> N
 def test_captures_of_a_camera_that_was_deleted_are_still_found_by_the_operator(book: Book) -> None:
     capture = book.put(shot(0, 1))
     book.services.cameras.delete(book.tenant, "door")
-    assert book.services.redrive.lost(book.tenant, after=timedelta(0)) == 1
+    assert book.services.captures.redrive.lost(book.tenant, after=timedelta(0)) == 1
     assert book.deliver(capture).state is CaptureState.RESOLVED
 
 
 def test_a_new_face_whose_sighting_was_counted_before_is_skipped_and_no_portrait_stays(book: Book) -> None:
     [capture] = book.see(shot(0, 1))
     [face] = book.faces()
-    book.services.deletion.of_group(book.tenant, "stranger", [face.faceid])
+    book.services.erasure.deletion.of_group(book.tenant, "stranger", [face.faceid])
     fresh = replace(capture, state=CaptureState.WANTED, sightings=())
     book.storage.items.transact([Put(keys.CAPTURES, capture_item("shop", fresh, book.clock.now()))])
     [sighting] = book.deliver(fresh).sightings
@@ -150,7 +150,7 @@ def test_a_new_face_that_nobody_could_go_for_is_skipped_and_no_portrait_stays(tm
     book.services.groups.update(book.tenant, "stranger", "stranger", 1, "")
     [_, capture] = book.see(shot(0, 1), Shot(MONDAY + 60 * MINUTE, (Person(1, quality=79),)))
     [face] = book.faces()
-    again = book.services.rejection.reject(book.tenant, face.faceid, sighting_id(capture.id, 0)).sighting
+    again = book.services.sightings.rejection.reject(book.tenant, face.faceid, sighting_id(capture.id, 0)).sighting
     assert again.reason == "the group of strangers is full, and nobody could go for it"
     assert [blob.key for blob in book.storage.blobs.list("shop/faces/")] == with_thumbnails([face.picture_key])
     book.close()

@@ -14,7 +14,7 @@ from chalicelib.core.observations import Observation, ObservationFilter, Observa
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.records.observations import observation_from
 from chalicelib.services import Services
-from chalicelib.services.statistics.amounts import Bucket, SplitBucket
+from chalicelib.services.statistics.statistics import Bucket, SplitBucket
 
 
 def items_of(services: Services) -> ItemStore:

@@ -22,7 +22,7 @@ FOREVER = (0, 10**10)
 
 
 def all_of(services: Services, tenant: Tenant) -> list[Observation]:
-    return services.observations.query(tenant, EVERYTHING, *FOREVER).observations
+    return services.statistics.observations.query(tenant, EVERYTHING, *FOREVER).observations
 
 
 def sighted(at: datetime, id_: str, faceid: str = "1", labels: Labels = NO_LABELS) -> Observation:
@@ -44,7 +44,7 @@ def test_observation_comes_back_as_it_was_written(services: Services, camera: Te
     )
     bare = sighted(clock.now() - timedelta(days=1), "1")
 
-    services.recorder.record(camera.name, [whole, bare])
+    services.statistics.recorder.record(camera.name, [whole, bare])
 
     assert all_of(services, camera) == [whole, bare]
 
@@ -52,7 +52,7 @@ def test_observation_comes_back_as_it_was_written(services: Services, camera: Te
 def test_every_enrolment_is_observed_with_the_labels_and_the_group_of_the_call(
     services: Services, cloud: Tenant, clock: FakeClock
 ) -> None:
-    enrolment, labels = services.group_enrolment, Labels("a", "b")
+    enrolment, labels = services.enrolment.everybody, Labels("a", "b")
     first = enrolment.all_in_picture(cloud, "VIP会员", picture(Person(1, 90), Person(2, 50)), RULES, labels)
     clock.advance(timedelta(seconds=1))
     known = enrolment.all_in_picture(cloud, "VIP会员", picture(Person(1, 90)), RULES, Labels("x"))
@@ -80,12 +80,12 @@ def test_every_search_hit_is_observed_and_a_search_that_finds_nobody_is_not(
     services: Services, cloud: Tenant, clock: FakeClock
 ) -> None:
     people = [Person(n, 100 - n) for n in range(5)]
-    services.group_enrolment.all_in_picture(cloud, "VIP会员", picture(*people), RULES, Labels("stored"))
+    services.enrolment.everybody.all_in_picture(cloud, "VIP会员", picture(*people), RULES, Labels("stored"))
     clock.advance(timedelta(hours=1))
 
-    found = services.identify.all_in_picture(cloud, picture(*people, Person(77, 30)), "VIP会员", RULES)
-    services.identify.all_in_picture(cloud, picture(Person(77)), "VIP会员", RULES)
-    services.identify.by_picture(cloud, picture(Person(77)), RULES)
+    found = services.recognition.identify.all_in_picture(cloud, picture(*people, Person(77, 30)), "VIP会员", RULES)
+    services.recognition.identify.all_in_picture(cloud, picture(Person(77)), "VIP会员", RULES)
+    services.recognition.identify.by_picture(cloud, picture(Person(77)), RULES)
 
     hits = [one for one in all_of(services, cloud) if one.kind is ObservationKind.SEARCH]
     assert {one.faceid for one in hits} == {match.face.faceid for match in found.matches}
@@ -103,8 +103,8 @@ def test_every_search_hit_is_observed_and_a_search_that_finds_nobody_is_not(
 
 
 def test_search_hit_has_the_labels_of_the_call_where_it_has_any(services: Services, cloud: Tenant) -> None:
-    (one,) = services.group_enrolment.all_in_picture(cloud, "g", picture(Person(1)), RULES, Labels("stored", "b"))
-    identify, called = services.identify, Labels(c="called")
+    (one,) = services.enrolment.everybody.all_in_picture(cloud, "g", picture(Person(1)), RULES, Labels("stored", "b"))
+    identify, called = services.recognition.identify, Labels(c="called")
 
     identify.by_picture(cloud, picture(Person(1)), RULES, called)
     identify.all_in_picture(cloud, picture(Person(1)), "g", RULES, called)
@@ -125,9 +125,9 @@ def test_enrolment_that_fails_is_not_observed(services: Services, camera: Tenant
 
 def test_deleted_face_keeps_its_observations(services: Services, camera: Tenant) -> None:
     face = services.enrolment.of_largest_face(camera, "regular", picture(Person(1)), RULES)
-    services.deletion.of_group(camera, "regular", [face.faceid])
+    services.erasure.deletion.of_group(camera, "regular", [face.faceid])
 
-    page = services.observations.query(camera, ObservationFilter(faceid=face.faceid), *FOREVER)
+    page = services.statistics.observations.query(camera, ObservationFilter(faceid=face.faceid), *FOREVER)
 
     assert [one.faceid for one in page.observations] == [face.faceid]
     assert page.total == 1
@@ -135,28 +135,28 @@ def test_deleted_face_keeps_its_observations(services: Services, camera: Tenant)
 
 def test_observation_is_stored_once(services: Services, camera: Tenant, clock: FakeClock) -> None:
     one = sighted(clock.now() - timedelta(days=2), "same")
-    services.recorder.record(camera.name, [one])
+    services.statistics.recorder.record(camera.name, [one])
     with pytest.raises(ConditionFailed):
-        services.recorder.record(camera.name, [one])
+        services.statistics.recorder.record(camera.name, [one])
     assert all_of(services, camera) == [one]
 
 
 @pytest.mark.parametrize("id_", ["", "a#b", "a\nb", "女", "x" * 101])
 def test_id_that_a_key_cannot_hold_is_refused(services: Services, camera: Tenant, clock: FakeClock, id_: str) -> None:
     with pytest.raises(InvalidInput):
-        services.recorder.record(camera.name, [sighted(clock.now(), id_)])
+        services.statistics.recorder.record(camera.name, [sighted(clock.now(), id_)])
 
 
 @pytest.mark.parametrize("at", [datetime(1969, 12, 31, tzinfo=UTC), datetime(2287, 1, 1, tzinfo=UTC)])
 def test_time_that_a_key_cannot_hold_is_refused(services: Services, camera: Tenant, at: datetime) -> None:
     with pytest.raises(InvalidInput, match="1970 to 2286"):
-        services.recorder.record(camera.name, [sighted(at, "1")])
+        services.statistics.recorder.record(camera.name, [sighted(at, "1")])
 
 
 def test_more_observations_than_a_transaction_holds_are_all_stored(
     services: Services, camera: Tenant, clock: FakeClock
 ) -> None:
-    services.recorder.record(camera.name, [sighted(clock.now(), f"{n}") for n in range(200)])
+    services.statistics.recorder.record(camera.name, [sighted(clock.now(), f"{n}") for n in range(200)])
     assert len(all_of(services, camera)) == 200
 
 
@@ -167,13 +167,13 @@ def test_paging_neither_skips_nor_repeats_while_observations_arrive(
 ) -> None:
     start = clock.now() - timedelta(days=3)
     before = [sighted(start + timedelta(minutes=50 * (n // 3)), f"{n}", labels=Labels("a")) for n in range(200)]
-    services.recorder.record(camera.name, before)
+    services.statistics.recorder.record(camera.name, before)
     if seal:
-        services.sealing.tenant(camera)
+        services.statistics.sealing.tenant(camera)
 
     seen, token = [], None
     while True:
-        page = services.observations.query(camera, wanted, *FOREVER, 23, token)
+        page = services.statistics.observations.query(camera, wanted, *FOREVER, 23, token)
         seen += page.observations
         token = page.next_token
         if token is None:
@@ -181,7 +181,7 @@ def test_paging_neither_skips_nor_repeats_while_observations_arrive(
         number = len(seen)
         newer = sighted(clock.now(), f"new{number}", labels=Labels("a"))
         passed = sighted(seen[-1].at, f"zz{number}", labels=Labels("a"))
-        services.recorder.record(camera.name, [newer, passed])
+        services.statistics.recorder.record(camera.name, [newer, passed])
 
     assert [one for one in seen if one in before] == sorted(before, key=lambda one: (one.at, one.id), reverse=True)
     assert len({one.id for one in seen}) == len(seen)
@@ -190,11 +190,11 @@ def test_paging_neither_skips_nor_repeats_while_observations_arrive(
 def test_page_of_a_rare_face_is_found_across_a_year(services: Services, camera: Tenant, clock: FakeClock) -> None:
     start = clock.now() - timedelta(days=300)
     many = [sighted(start + timedelta(days=n // 2, seconds=n), f"{n}", f"{n % 150}") for n in range(600)]
-    services.recorder.record(camera.name, many)
-    services.sealing.tenant(camera)
+    services.statistics.recorder.record(camera.name, many)
+    services.statistics.sealing.tenant(camera)
 
-    page = services.observations.query(camera, ObservationFilter(faceid="149"), *FOREVER, 3)
-    rest = services.observations.query(camera, ObservationFilter(faceid="149"), *FOREVER, 3, page.next_token)
+    page = services.statistics.observations.query(camera, ObservationFilter(faceid="149"), *FOREVER, 3)
+    rest = services.statistics.observations.query(camera, ObservationFilter(faceid="149"), *FOREVER, 3, page.next_token)
 
     assert [one.id for one in (*page.observations, *rest.observations)] == ["599", "449", "299", "149"]
     assert (page.total, rest.total, rest.next_token) == (4, 4, None)
@@ -204,30 +204,30 @@ def test_damaged_token_and_token_of_another_query_are_refused(
     services: Services, camera: Tenant, cloud: Tenant, clock: FakeClock
 ) -> None:
     for tenant in (camera, cloud):
-        services.recorder.record(tenant.name, [sighted(clock.now(), f"{n}") for n in range(3)])
-    token = services.observations.query(camera, EVERYTHING, *FOREVER, 1).next_token
+        services.statistics.recorder.record(tenant.name, [sighted(clock.now(), f"{n}") for n in range(3)])
+    token = services.statistics.observations.query(camera, EVERYTHING, *FOREVER, 1).next_token
     assert token is not None
 
     for damaged in ("", "x", "a" + token[1:], token[:-4], token + "AAAA", "女"):
         with pytest.raises(InvalidInput, match="token"):
-            services.observations.query(camera, EVERYTHING, *FOREVER, 1, damaged)
+            services.statistics.observations.query(camera, EVERYTHING, *FOREVER, 1, damaged)
     for tenant, wanted, end in ((cloud, EVERYTHING, 10**10), (camera, ObservationFilter(faceid="1"), 10**10)):
         with pytest.raises(InvalidInput, match="another query"):
-            services.observations.query(tenant, wanted, 0, end, 1, token)
+            services.statistics.observations.query(tenant, wanted, 0, end, 1, token)
     with pytest.raises(InvalidInput, match="another query"):
-        services.observations.query(camera, EVERYTHING, 0, 10**9, 1, token)
-    assert len(services.observations.query(camera, EVERYTHING, *FOREVER, 2, token).observations) == 2
+        services.statistics.observations.query(camera, EVERYTHING, 0, 10**9, 1, token)
+    assert len(services.statistics.observations.query(camera, EVERYTHING, *FOREVER, 2, token).observations) == 2
 
 
 @pytest.mark.parametrize("page_size", [0, -1, 1001])
 def test_page_size_is_1_to_1000(services: Services, camera: Tenant, page_size: int) -> None:
     with pytest.raises(InvalidInput, match="1 to 1000"):
-        services.observations.query(camera, EVERYTHING, *FOREVER, page_size)
+        services.statistics.observations.query(camera, EVERYTHING, *FOREVER, page_size)
 
 
 def test_end_before_start_is_refused(services: Services, camera: Tenant) -> None:
     with pytest.raises(InvalidInput, match="before the start"):
-        services.observations.query(camera, EVERYTHING, 2, 1)
+        services.statistics.observations.query(camera, EVERYTHING, 2, 1)
 
 
 def test_row_that_is_counted_agrees_with_the_observation(clock: FakeClock) -> None:

@@ -13,11 +13,9 @@ from chalicelib.core.model import Labels, Tenant
 from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
 from chalicelib.core.ports import Action, Item, ItemStore, Page, Put, Table
 from chalicelib.services import Services
-from chalicelib.services.statistics.amounts import Bucket, Statistics
 from chalicelib.services.statistics.days import DayReader
-from chalicelib.services.statistics.observations import Observations
-from chalicelib.services.statistics.recorder import LATE_AFTER
 from chalicelib.services.statistics.sealing import OBJECT_GRACE, SEAL_AFTER, Sealing
+from chalicelib.services.statistics.statistics import LATE_AFTER, Bucket, Observations, Statistics
 from tests.fakes import FakeClock
 from tests.services.statistics.recount import items_of
 
@@ -65,12 +63,12 @@ def watched(services: Services) -> Watched:
 
 
 def blobs_of(services: Services):
-    return services.orphans._blobs
+    return services.erasure.pictures._blobs
 
 
 def record(services: Services, tenant: Tenant, at: datetime, id_: str, label: str = "a") -> None:
     one = Observation(at, id_, "7", "stranger", Labels(label), ObservationKind.SIGHTING)
-    services.recorder.record(tenant.name, [one])
+    services.statistics.recorder.record(tenant.name, [one])
 
 
 def at_noon(services: Services, tenant: Tenant, clock: FakeClock) -> None:
@@ -79,7 +77,7 @@ def at_noon(services: Services, tenant: Tenant, clock: FakeClock) -> None:
 
 
 def days(items: ItemStore, services: Services, tenant: Tenant, wanted: ObservationFilter = EVERYTHING) -> list[Bucket]:
-    statistics = Statistics(DayReader(items, blobs_of(services), services.clock))
+    statistics = Statistics(items, blobs_of(services), services.clock)
     return statistics.analysis(tenant, wanted, 0, 10**10, Granularity.DAY)
 
 
@@ -96,12 +94,12 @@ def test_day_is_sealed_an_hour_after_it_ended_and_then_read_without_its_observat
 ) -> None:
     at_noon(services, camera, clock)
     clock.advance(MIDNIGHT + SEAL_AFTER - timedelta(seconds=1) - clock.now())
-    assert services.sealing.tenant(camera) == []
+    assert services.statistics.sealing.tenant(camera) == []
 
     clock.advance(timedelta(seconds=1))
 
-    assert services.sealing.tenant(camera) == [DAY]
-    assert services.sealing.tenant(camera) == []
+    assert services.statistics.sealing.tenant(camera) == [DAY]
+    assert services.statistics.sealing.tenant(camera) == []
     for wanted in (EVERYTHING, ObservationFilter(Labels("a")), ObservationFilter(faceid="7")):
         assert days(watched, services, camera, wanted) == [Bucket("20260210", 1)]
     assert days(watched, services, camera, ObservationFilter(Labels("b"))) == []
@@ -113,14 +111,14 @@ def test_late_observation_makes_its_day_raw_until_it_is_sealed_again(
 ) -> None:
     at_noon(services, camera, clock)
     clock.advance(timedelta(days=2))
-    services.sealing.tenant(camera)
+    services.statistics.sealing.tenant(camera)
     first_object = objects(services)
 
     record(services, camera, NOON + timedelta(hours=1), "late")
 
     assert days(watched, services, camera) == [Bucket("20260210", 2)]
     assert "observations" in {table for table, _ in watched.read}
-    assert services.sealing.tenant(camera) == BOTH
+    assert services.statistics.sealing.tenant(camera) == BOTH
     watched.read.clear()
     assert days(watched, services, camera) == [Bucket("20260210", 2)]
     assert {table for table, _ in watched.read} == {"summaries"}
@@ -198,7 +196,7 @@ def test_of_two_sealers_at_once_one_wins_and_nothing_is_left_over(
     def meanwhile(actions: Sequence[Action]) -> None:
         if not done:
             done.append([])
-            done[0] += services.sealing.tenant(camera)
+            done[0] += services.statistics.sealing.tenant(camera)
 
     watched.before = meanwhile
 
@@ -214,7 +212,7 @@ def test_day_whose_object_is_gone_or_damaged_is_counted_raw(
 ) -> None:
     at_noon(services, camera, clock)
     clock.advance(timedelta(days=2))
-    services.sealing.tenant(camera)
+    services.statistics.sealing.tenant(camera)
     (key,) = objects(services)
     wanted = ObservationFilter(faceid="7")
     assert isinstance(services.settings.storage, Path)
@@ -234,7 +232,7 @@ def test_day_that_was_sealed_in_another_layout_is_counted_raw_and_sealed_again(
 ) -> None:
     at_noon(services, camera, clock)
     clock.advance(timedelta(days=2))
-    services.sealing.tenant(camera)
+    services.statistics.sealing.tenant(camera)
     zone = camera.time_zone
     for partition in (keys.totals(camera.name, zone), keys.label_counts(camera.name, zone)):
         for item in items_of(services).query(keys.SUMMARIES, partition).items:
@@ -245,8 +243,8 @@ def test_day_that_was_sealed_in_another_layout_is_counted_raw_and_sealed_again(
         assert days(watched, services, camera, wanted) == [Bucket("20260210", 1)]
     assert {table for table, _ in watched.read} == {"summaries", "observations"}
 
-    assert services.sealing.tenant(camera) == BOTH
-    assert services.sealing.tenant(camera) == []
+    assert services.statistics.sealing.tenant(camera) == BOTH
+    assert services.statistics.sealing.tenant(camera) == []
     assert days(items_of(services), services, camera) == [Bucket("20260210", 1)]
 
 
@@ -255,7 +253,7 @@ def test_day_with_more_labels_than_fit_is_counted_from_its_columns(
 ) -> None:
     clock.advance(NOON - clock.now())
     labels = [Labels(*(f"{n * 31 + m:060x}" for m in range(4))) for n in range(20)]
-    services.recorder.record(
+    services.statistics.recorder.record(
         camera.name,
         [Observation(NOON, f"{n}", "7", "stranger", one, ObservationKind.SIGHTING) for n, one in enumerate(labels)],
     )
@@ -277,17 +275,17 @@ def test_objects_that_no_seal_names_are_removed_after_a_day(
 ) -> None:
     at_noon(services, camera, clock)
     clock.advance(timedelta(days=2))
-    services.sealing.tenant(camera)
+    services.statistics.sealing.tenant(camera)
     (named,) = objects(services)
     lost = keys.day_columns("camera", camera.time_zone, DAY, "lost")
     blobs_of(services).put_if_absent(lost, b"x", "")
     stored_at = blobs_of(services).list("camera/observations/")[0].stored_at
 
     clock.advance(stored_at - clock.now() + OBJECT_GRACE - timedelta(minutes=1))
-    services.sealing.tenant(camera)
+    services.statistics.sealing.tenant(camera)
     assert objects(services) == {named, lost}
     clock.advance(timedelta(minutes=2))
-    services.sealing.tenant(camera)
+    services.statistics.sealing.tenant(camera)
 
     assert objects(services) == {named}
 
@@ -297,15 +295,15 @@ def test_day_that_was_sealed_while_the_clock_was_ahead_is_counted_raw_and_sealed
 ) -> None:
     at_noon(services, camera, clock)
     clock.advance(timedelta(days=3))
-    assert services.sealing.tenant(camera) == BOTH
+    assert services.statistics.sealing.tenant(camera) == BOTH
     clock.advance(timedelta(days=-3, minutes=5))
     record(services, camera, clock.now(), "2")
 
     assert days(items_of(services), services, camera) == [Bucket("20260210", 2)]
-    assert services.sealing.tenant(camera) == []
+    assert services.statistics.sealing.tenant(camera) == []
     clock.advance(timedelta(days=5))
     assert days(items_of(services), services, camera) == [Bucket("20260210", 2)]
-    assert services.sealing.tenant(camera) == BOTH
+    assert services.statistics.sealing.tenant(camera) == BOTH
     assert days(items_of(services), services, camera) == [Bucket("20260210", 2)]
 
 
@@ -315,13 +313,13 @@ def test_year_of_sealed_days_is_read_in_under_400_items_and_empty_centuries_in_n
     begin = datetime(2024, 12, 31, 16, 0, tzinfo=UTC)
     clock.advance(datetime(2027, 1, 1, tzinfo=UTC) - clock.now())
     ancient = Observation(datetime(1971, 1, 1, tzinfo=UTC), "0", "7", "stranger", Labels(), ObservationKind.SIGHTING)
-    services.recorder.record(camera.name, [ancient])
+    services.statistics.recorder.record(camera.name, [ancient])
     for day in range(365):
         for n in range(3):
             record(services, camera, begin + timedelta(days=day, hours=7 * n), f"{n}", label="ab"[n % 2])
-    services.sealing.tenant(camera)
+    services.statistics.sealing.tenant(camera)
     start, end = int(begin.timestamp()), int((begin + timedelta(days=365)).timestamp()) - 1
-    statistics = Statistics(DayReader(watched, blobs_of(services), clock))
+    statistics = Statistics(watched, blobs_of(services), clock)
 
     for wanted, amount in ((EVERYTHING, 365 * 3), (ObservationFilter(Labels("a")), 365 * 2)):
         watched.read.clear()

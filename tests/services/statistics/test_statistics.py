@@ -14,7 +14,7 @@ from chalicelib.core.model import Labels, Profile, Tenant
 from chalicelib.core.observations import EVERYTHING, Measure, Observation, ObservationFilter, ObservationKind, Split
 from chalicelib.core.pictures import Estimates, Gender
 from chalicelib.services import Services
-from chalicelib.services.statistics.amounts import Bucket, Question, SplitBucket, Statistics
+from chalicelib.services.statistics.statistics import Bucket, Question, SplitBucket, Statistics
 from tests.fakes import FakeClock, Person, picture
 from tests.services.conftest import RULES, add_tenant
 from tests.services.statistics.recount import (
@@ -103,36 +103,38 @@ class History:
             estimates=Estimates(age=age, gender=gender),
             gap_s=gap_s,
         )
-        self.services.recorder.record(self.tenant.name, [one])
+        self.services.statistics.recorder.record(self.tenant.name, [one])
         self.written.append(one)
 
     def again(self, number: int) -> None:
         """The same message once more."""
         if self.written:
             with suppress(ConditionFailed):
-                self.services.recorder.record(self.tenant.name, [self.written[number % len(self.written)]])
+                self.services.statistics.recorder.record(self.tenant.name, [self.written[number % len(self.written)]])
 
     def seal(self, after: int) -> None:
         self.clock.advance(timedelta(minutes=after))
-        self.services.sealing.tenant(self.tenant)
+        self.services.statistics.sealing.tenant(self.tenant)
 
     def enrol(self, after: int, person: int) -> None:
         self.clock.advance(timedelta(minutes=after))
-        self.services.group_enrolment.all_in_picture(
+        self.services.enrolment.everybody.all_in_picture(
             self.tenant, GROUPS[person % 2], picture(Person(person)), RULES, LABELS[person]
         )
         self.made += 1
 
     def search(self, after: int, person: int) -> None:
         self.clock.advance(timedelta(minutes=after))
-        match = self.services.identify.by_picture(self.tenant, picture(Person(person, 90)), RULES).match
+        match = self.services.recognition.identify.by_picture(self.tenant, picture(Person(person, 90)), RULES).match
         self.made += match is not None
 
     def delete(self, after: int, person: int) -> None:
         self.clock.advance(timedelta(minutes=after))
         page = self.services.faces.page(self.tenant, "stranger", 1, 100)
         if page.faces:
-            self.services.deletion.of_group(self.tenant, "stranger", [page.faces[person % len(page.faces)].faceid])
+            self.services.erasure.deletion.of_group(
+                self.tenant, "stranger", [page.faces[person % len(page.faces)].faceid]
+            )
 
 
 def history_of(services: Services, clock: FakeClock, zone: str, day: str) -> History:
@@ -197,7 +199,7 @@ def check(data: st.DataObject, history: History, zone: str, tenant: Tenant, begi
 
         size, pages, token = draw(st.sampled_from([1, 3, 1000])), [], None
         while True:
-            page = services.observations.query(tenant, wanted, start, end, size, token)
+            page = services.statistics.observations.query(tenant, wanted, start, end, size, token)
             assert page.total == len(found)
             pages += page.observations
             token = page.next_token
@@ -212,7 +214,7 @@ def uncounted(
     found: list[Observation] = []
     token: str | None = None
     while True:
-        page = services.observations.page(tenant, wanted, span, size, token)
+        page = services.statistics.observations.page(tenant, wanted, span, size, token)
         assert page.total is None
         found += page.observations
         token = page.next_token
@@ -225,7 +227,7 @@ AT = datetime(2026, 2, 10, 3, 0, tzinfo=UTC)
 
 def observe(services: Services, tenant: Tenant, *observed: tuple[datetime, str], labels: Labels = LABELS[1]) -> None:
     number = len(every_observation(items_of(services), tenant, range(20_000, 21_000)))
-    services.recorder.record(
+    services.statistics.recorder.record(
         tenant.name,
         [
             Observation(at, f"{number + n}", faceid, "stranger", labels, ObservationKind.SIGHTING)
@@ -244,7 +246,7 @@ def sealed(services: Services, camera: Tenant, clock: FakeClock) -> Tenant:
     observe(services, camera, (AT, "a"), (AT, "b"), (AT + timedelta(minutes=10), "a"))
     observe(services, camera, (AT + timedelta(days=1), "a"), (AT + timedelta(days=1, hours=2), "c"))
     observe(services, camera, (AT + timedelta(days=9), "c"))
-    assert {day_text(day) for day in services.sealing.tenant(camera)} >= {"20260210", "20260211", "20260219"}
+    assert {day_text(day) for day in services.statistics.sealing.tenant(camera)} >= {"20260210", "20260211", "20260219"}
     return camera
 
 
@@ -295,7 +297,7 @@ def test_another_time_zone_counts_other_days_until_it_has_seals_of_its_own(servi
     moved = replace(sealed, time_zone="Pacific/Honolulu")
     raw = services.statistics.analysis(moved, EVERYTHING, 0, 10**10, Granularity.DAY)
 
-    services.sealing.tenant(moved)
+    services.statistics.sealing.tenant(moved)
 
     assert [bucket.time for bucket in raw] == ["20260209", "20260210", "20260218"]
     assert services.statistics.analysis(moved, EVERYTHING, 0, 10**10, Granularity.DAY) == raw
@@ -312,15 +314,15 @@ def test_local_days_that_overlap_in_utc_are_told_apart(
     for number, at in enumerate(utc):
         clock.advance(at - clock.now())
         one = Observation(at, f"{number}", "a", "stranger", LABELS[1], ObservationKind.SIGHTING)
-        services.recorder.record(tenant.name, [one])
+        services.statistics.recorder.record(tenant.name, [one])
     clock.advance(timedelta(days=3))
     if seal:
-        services.sealing.tenant(tenant)
+        services.statistics.sealing.tenant(tenant)
 
     for wanted in (EVERYTHING, ObservationFilter(LABELS[1]), ObservationFilter(faceid="a")):
         found = services.statistics.analysis(tenant, wanted, 0, 10**10, Granularity.DAY)
         assert found == [Bucket("20101106", 2), Bucket("20101107", 2)]
-        page = services.observations.query(tenant, wanted, 0, 10**10)
+        page = services.statistics.observations.query(tenant, wanted, 0, 10**10)
         assert [one.at for one in page.observations] == utc[::-1]
 
 
@@ -334,10 +336,10 @@ def test_an_arrival_goes_on_when_the_clocks_go_back_over_midnight(
         at = datetime(2010, 11, 7, hour, minute, tzinfo=UTC)
         clock.advance(at - clock.now())
         one = Observation(at, f"{number}", "a", "stranger", LABELS[1], ObservationKind.SIGHTING, gap_s=gap_s)
-        services.recorder.record(tenant.name, [one])
+        services.statistics.recorder.record(tenant.name, [one])
     clock.advance(timedelta(days=3))
     if seal:
-        services.sealing.tenant(tenant)
+        services.statistics.sealing.tenant(tenant)
     always = Span.of_seconds(0, 10**10)
 
     found = services.statistics.amounts(tenant, Question(always, Granularity.DAY, Measure.ARRIVALS))
@@ -350,7 +352,7 @@ def test_more_amounts_than_an_answer_holds_are_refused(services: Services, camer
         clock.advance(timedelta(hours=1))
         observe(services, camera, *[(clock.now(), "a")] * 1, labels=Labels(f"label {hour}"))
     always, split = Span.of_seconds(0, 10**10), Split.LABEL_A
-    statistics = Statistics(services.days, most_amounts=10)
+    statistics = Statistics(services.items, services.ports.storage.blobs, services.clock, most_amounts=10)
 
     with pytest.raises(InvalidInput, match=r"11 amounts, and 10 is the most.*labels\.a"):
         statistics.amounts(camera, Question(always, Granularity.HOUR, split=split))
@@ -359,7 +361,7 @@ def test_more_amounts_than_an_answer_holds_are_refused(services: Services, camer
 
 
 def test_group_is_the_one_of_the_call_in_its_one_unicode_form(services: Services, cloud: Tenant) -> None:
-    services.group_enrolment.all_in_picture(cloud, "Cafe\u0301", picture(Person(1)), RULES, Labels())
+    services.enrolment.everybody.all_in_picture(cloud, "Cafe\u0301", picture(Person(1)), RULES, Labels())
     for name, amounts in (("Cafe\u0301", [1]), ("Caf\u00e9", [1]), ("Cafe", [])):
         found = services.statistics.analysis(cloud, ObservationFilter(group_name=name), 0, 10**10, Granularity.MONTH)
         assert [bucket.amount for bucket in found] == amounts

@@ -24,7 +24,7 @@ from chalicelib.core.items import every
 from chalicelib.core.model import Face
 from chalicelib.core.ports import Item, Table
 from chalicelib.core.webhooks import EventKind
-from chalicelib.services.enrolment.update import FaceChanges
+from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.subject_access.places import PLACES
 from tests.fakes import HIDDEN, Person, picture
 from tests.services.conftest import RULES
@@ -70,9 +70,9 @@ def partitions(book: Book, table: Table) -> set[str]:
 
 def test_the_archive_names_every_item_that_names_the_face(book: Book) -> None:
     ann, ben = enrolled(book, ANN, "Ann Lee"), enrolled(book, BEN, "Ben")
-    book.services.holds.set(book.tenant, ann.faceid, "case 7")
+    book.services.faces.holds.set(book.tenant, ann.faceid, "case 7")
     book.services.consents.set(book.tenant, ann.faceid, Consent(Basis.CONSENT, MONDAY, "form 7, drawer 3"))
-    book.services.hooks.add("shop", None, kinds=(EventKind.FACE_ARRIVED,))
+    book.services.webhooks.hooks.add("shop", None, kinds=(EventKind.FACE_ARRIVED,))
     book.see(shot(0, ANN), shot(60, ANN, BEN), shot(120, BEN), shot(180, 3))
     regular = book.services.groups.get(book.tenant, "regular")
     book.services.users.create(book.tenant, regular, "a-1")
@@ -93,13 +93,13 @@ def test_the_archive_names_every_item_that_names_the_face(book: Book) -> None:
 def test_acts_on_the_person_are_in_it_without_the_others_whom_they_were_about(book: Book) -> None:
     ann, ben = enrolled(book, ANN, "Ann"), enrolled(book, BEN, "Ben")
     shown = [f"face {ann.faceid}", f"face {ben.faceid}"]
-    with book.services.reads.of(Act("GET /v1/faces", "key first", Kind.READ, tenant="shop")):
+    with book.services.audit.reads.of(Act("GET /v1/faces", "key first", Kind.READ, tenant="shop")):
         for one in shown:
             acts.shows(one)
     [entry] = document(opened(book, ann.faceid))["held"]["audit"]
     assert (entry["what"], entry["by"], entry["shown"]) == ("GET /v1/faces", "key first", shown[:1])
     book.clock.advance(timedelta(hours=2))
-    book.services.audit_closing.tenant("shop")
+    book.services.audit.closing.tenant("shop")
     assert document(opened(book, ann.faceid))["held"]["audit"] == [entry], "also of an hour that was closed"
 
 
@@ -117,8 +117,8 @@ def test_it_has_the_templates_and_the_pictures_as_they_are(book: Book) -> None:
 def test_others_are_hidden_in_captures_and_one_of_the_person_alone_is_given_as_it_came(book: Book) -> None:
     ann = enrolled(book, ANN, "Ann")
     alone, both = book.see(shot(0, ANN), shot(60, ANN, BEN))
-    book.services.crops.url(book.tenant, "door", alone.id, 0)
-    book.services.crops.url(book.tenant, "door", both.id, 0)
+    book.services.captures.crops.url(book.tenant, "door", alone.id, 0)
+    book.services.captures.crops.url(book.tenant, "door", both.id, 0)
     archive = opened(book, ann.faceid)
     assert archive.read(f"captures/door/{alone.id}.jpg") == shot(0, ANN).picture
     shown = [Person(**one) for one in json.loads(archive.read(f"captures/door/{both.id}.jpg"))]
@@ -157,8 +157,8 @@ def test_it_waits_at_a_url_and_is_deleted_within_hours(book: Book) -> None:
     [blob] = [one for one in book.storage.blobs.list("shop/faces/") if one.key.endswith(".zip")]
     assert blob.key in made.url
     book.clock.advance(blob.stored_at - book.clock.now() + timedelta(hours=7))
-    assert list(book.services.orphans.found("shop")) == [], "nothing that anybody has to mend"
-    book.services.orphans.delete("shop", book.clock.now().replace(hour=3))
+    assert list(book.services.erasure.pictures.found("shop")) == [], "nothing that anybody has to mend"
+    book.services.erasure.pictures.delete("shop", book.clock.now().replace(hour=3))
     assert not [one for one in book.storage.blobs.list("shop/faces/") if one.key.endswith(".zip")]
     assert book.storage.blobs.get(ann.picture_key) is not None
 
@@ -166,7 +166,7 @@ def test_it_waits_at_a_url_and_is_deleted_within_hours(book: Book) -> None:
 def test_faces_that_were_merged_into_it_are_the_person_too(book: Book) -> None:
     ann = enrolled(book, ANN, "Ann")
     other = enrolled(book, BEN, "Anna")
-    book.services.merging.merge(book.tenant, ann.faceid, other.faceid)
+    book.services.merges.merging.merge(book.tenant, ann.faceid, other.faceid)
     archive = opened(book, ann.faceid)
     [merge] = document(archive)["held"]["merges"]
     assert merge["kept"]["face"]["name"] == "Anna"
@@ -179,7 +179,7 @@ def test_a_rejected_picture_is_given_to_the_person_whom_it_shows_and_to_the_othe
     ann = enrolled(book, ANN, "Ann")
     [capture] = book.see(Shot(MONDAY, (Person(ANN, side_px=90.0),)))
     seen = sighting_id(capture.id, 0)
-    book.services.rejection.reject(book.tenant, ann.faceid, seen)
+    book.services.sightings.rejection.reject(book.tenant, ann.faceid, seen)
     [stranger] = [face for face in book.faces() if face.faceid != ann.faceid]
     [of_ann] = document(opened(book, ann.faceid))["held"]["negatives"]
     [of_stranger] = document(opened(book, stranger.faceid))["held"]["negatives"]
@@ -191,7 +191,7 @@ def test_a_rejected_picture_is_given_to_the_person_whom_it_shows_and_to_the_othe
 @pytest.mark.parametrize(("language", "said"), [("en", "All that is held"), ("zh", "所保存的关于此人的全部信息")])
 def test_the_page_says_it_in_words_and_runs_no_code_of_a_name(book: Book, language: Any, said: str) -> None:
     ann = enrolled(book, ANN, "<script>alert(1)</script>")
-    book.services.face_update.of_id(book.tenant, ann.faceid, FaceChanges(note='"><img src=x onerror=alert(2)>'))
+    book.services.enrolment.update.of_id(book.tenant, ann.faceid, FaceChanges(note='"><img src=x onerror=alert(2)>'))
     [capture] = book.see(shot(0, ANN))
     text = opened(book, ann.faceid, language).read("index.html").decode()
     assert said in text

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from chalicelib.core import keys
+from chalicelib.services.subject_access.page import CHINESE, CHINESE_PLACES, ENGLISH
 from chalicelib.services.subject_access.places import NOBODYS, PLACES
-from chalicelib.services.subject_access.words import CHINESE, CHINESE_PLACES, ENGLISH
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -26,8 +26,9 @@ from chalicelib.core.errors import (
 from chalicelib.core.model import Credentials, Profile, Tenant
 from chalicelib.core.ports import Action, ItemStore
 from chalicelib.services import Services
-from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId
-from chalicelib.services.tenants.key_ring import MAX_KEYS, KeyRing
+from chalicelib.services.access.access import MAX_KEYS
+from chalicelib.services.access.key_ring import KeyRing
+from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from tests.fakes import FakeClock
 
 DAY = timedelta(days=1)
@@ -45,27 +46,27 @@ def shop(services: Services, credentials: Credentials) -> Tenant:
 
 
 def test_the_tenants_own_key_is_listed_as_first(services: Services, shop: Tenant, credentials: Credentials) -> None:
-    (key,) = services.keys.all(shop)
+    (key,) = services.access.keys.all(shop)
     assert (key.id, key.name, key.role, key.pictures) == (FIRST, FIRST, Role.ADMIN, True)
     assert (key.created_at, key.expires_at, key.last_used_at) == (shop.created_at, None, None)
-    assert services.keys.by_api_key(credentials.api_key) == (shop, key)
+    assert services.access.keys.by_api_key(credentials.api_key) == (shop, key)
 
 
 def test_a_key_is_kept_as_it_was_made_and_lets_in(services: Services, shop: Tenant, clock: FakeClock) -> None:
     end = clock.now() + DAY
-    key, secret = services.keys.add(shop, "Ann's phone", Role.OPERATOR, pictures=False, expires_at=end)
+    key, secret = services.access.keys.add(shop, "Ann's phone", Role.OPERATOR, pictures=False, expires_at=end)
     assert secret.startswith("rk_")
-    assert services.keys.by_api_key(secret) == (shop, key)
-    assert services.keys.get(shop, key.id) == key == services.keys.all(shop)[1]
+    assert services.access.keys.by_api_key(secret) == (shop, key)
+    assert services.access.keys.get(shop, key.id) == key == services.access.keys.all(shop)[1]
     assert (key.name, key.role, key.pictures, key.expires_at) == ("Ann's phone", Role.OPERATOR, False, end)
     assert services.tenants.by_api_key(secret) is None, "this is asked for what only the first key may do"
 
 
 def test_no_secret_is_stored(services: Services, shop: Tenant, tmp_path: Path) -> None:
-    key, secret = services.keys.add(shop, "one")
-    new = services.keys.renew(shop, key.id)
-    code = services.sessions.code(shop, services.keys.get(shop, key.id))
-    token, _ = services.sessions.of_code(code)
+    key, secret = services.access.keys.add(shop, "one")
+    new = services.access.keys.renew(shop, key.id)
+    code = services.access.sessions.code(shop, services.access.keys.get(shop, key.id))
+    token, _ = services.access.sessions.of_code(code)
     for file in (tmp_path / "data").rglob("*.db*"):
         for one in (secret, new, code, token):
             assert one.removeprefix("rk_").encode() not in file.read_bytes()
@@ -75,101 +76,104 @@ def test_no_secret_is_stored(services: Services, shop: Tenant, tmp_path: Path) -
     "name", ["", " ", " x", "x ", "a\r\nSet-Cookie: x=1", "a\0", "\u202eadmin", "x" * 101, "a\u2028b"]
 )
 def test_an_illegal_name_is_refused_and_changes_nothing(services: Services, shop: Tenant, name: str) -> None:
-    key, _ = services.keys.add(shop, "one")
-    before = services.keys.all(shop)
+    key, _ = services.access.keys.add(shop, "one")
+    before = services.access.keys.all(shop)
     with pytest.raises(InvalidInput, match="a key's name has 1 to 100 printable characters"):
-        services.keys.add(shop, name)
+        services.access.keys.add(shop, name)
     with pytest.raises(InvalidInput, match="a key's name"):
-        services.keys.change(shop, key.id, {"name": name})
-    assert services.keys.all(shop) == before
+        services.access.keys.change(shop, key.id, {"name": name})
+    assert services.access.keys.all(shop) == before
 
 
 def test_an_end_lies_in_the_future_and_then_the_key_is_refused(
     services: Services, shop: Tenant, clock: FakeClock
 ) -> None:
     with pytest.raises(InvalidInput, match="expires_at lies in the future"):
-        services.keys.add(shop, "late", expires_at=clock.now())
-    key, secret = services.keys.add(shop, "guest", expires_at=clock.now() + DAY)
+        services.access.keys.add(shop, "late", expires_at=clock.now())
+    key, secret = services.access.keys.add(shop, "guest", expires_at=clock.now() + DAY)
     clock.advance(DAY - timedelta(seconds=1))
-    assert services.keys.by_api_key(secret) is not None
+    assert services.access.keys.by_api_key(secret) is not None
     clock.advance(timedelta(seconds=1))
     with pytest.raises(WrongCredentials, match="was good until"):
-        services.keys.by_api_key(secret)
-    services.keys.change(shop, key.id, {"expires_at": None})
-    assert services.keys.by_api_key(secret) is not None
+        services.access.keys.by_api_key(secret)
+    services.access.keys.change(shop, key.id, {"expires_at": None})
+    assert services.access.keys.by_api_key(secret) is not None
 
 
 def test_a_camera_has_no_key_of_a_tenant(services: Services, shop: Tenant) -> None:
     with pytest.raises(InvalidInput, match="role is viewer, operator, admin"):
-        services.keys.add(shop, "door", Role.CAMERA)
+        services.access.keys.add(shop, "door", Role.CAMERA)
     _, of_camera = services.cameras.add(shop, None, "door")
-    assert services.keys.by_api_key(of_camera) is None
+    assert services.access.keys.by_api_key(of_camera) is None
 
 
 def test_a_renewed_key_has_another_secret_and_the_same_rights(services: Services, shop: Tenant) -> None:
-    key, old = services.keys.add(shop, "one", Role.OPERATOR)
-    assert services.keys.by_api_key(old) is not None
-    new = services.keys.renew(shop, key.id)
-    assert services.keys.by_api_key(old) is None
-    known = services.keys.by_api_key(new)
+    key, old = services.access.keys.add(shop, "one", Role.OPERATOR)
+    assert services.access.keys.by_api_key(old) is not None
+    new = services.access.keys.renew(shop, key.id)
+    assert services.access.keys.by_api_key(old) is None
+    known = services.access.keys.by_api_key(new)
     assert known is not None
     assert (known[1].id, known[1].role) == (key.id, Role.OPERATOR)
 
 
 def test_a_deleted_key_is_refused_at_once(services: Services, shop: Tenant) -> None:
-    key, secret = services.keys.add(shop, "one")
-    assert services.keys.by_api_key(secret) is not None
-    services.keys.delete(shop, key.id)
-    assert services.keys.by_api_key(secret) is None
+    key, secret = services.access.keys.add(shop, "one")
+    assert services.access.keys.by_api_key(secret) is not None
+    services.access.keys.delete(shop, key.id)
+    assert services.access.keys.by_api_key(secret) is None
     with pytest.raises(KeyNotFound):
-        services.keys.delete(shop, key.id)
+        services.access.keys.delete(shop, key.id)
 
 
 def test_the_first_key_stays_as_it_is_but_can_be_deleted_and_comes_back_by_rotating(
     services: Services, shop: Tenant, credentials: Credentials
 ) -> None:
-    for change in (lambda: services.keys.renew(shop, FIRST), lambda: services.keys.change(shop, FIRST, {"name": "x"})):
+    for change in (
+        lambda: services.access.keys.renew(shop, FIRST),
+        lambda: services.access.keys.change(shop, FIRST, {"name": "x"}),
+    ):
         with pytest.raises(InvalidInput, match="the first key stays as it is"):
             change()
     with pytest.raises(LastAdminKey):
-        services.keys.delete(shop, FIRST)
-    services.keys.add(shop, "mine", Role.ADMIN)
-    services.keys.delete(shop, FIRST)
-    assert services.keys.by_api_key(credentials.api_key) is None
+        services.access.keys.delete(shop, FIRST)
+    services.access.keys.add(shop, "mine", Role.ADMIN)
+    services.access.keys.delete(shop, FIRST)
+    assert services.access.keys.by_api_key(credentials.api_key) is None
     assert services.tenants.by_api_key(credentials.api_key) is None
-    assert [key.name for key in services.keys.all(shop)] == ["mine"]
+    assert [key.name for key in services.access.keys.all(shop)] == ["mine"]
     assert not services.tenants.has_first_key("shop")
-    assert services.keys.by_api_key(services.tenants.rotate("shop").api_key) is not None
-    assert [key.name for key in services.keys.all(shop)] == [FIRST, "mine"]
+    assert services.access.keys.by_api_key(services.tenants.rotate("shop").api_key) is not None
+    assert [key.name for key in services.access.keys.all(shop)] == [FIRST, "mine"]
 
 
 def test_the_last_admins_key_without_an_end_neither_goes_nor_becomes_less(
     services: Services, shop: Tenant, clock: FakeClock
 ) -> None:
-    services.keys.add(shop, "guest", Role.ADMIN, expires_at=clock.now() + DAY)
-    key, _ = services.keys.add(shop, "mine", Role.ADMIN)
-    services.keys.delete(shop, FIRST)
+    services.access.keys.add(shop, "guest", Role.ADMIN, expires_at=clock.now() + DAY)
+    key, _ = services.access.keys.add(shop, "mine", Role.ADMIN)
+    services.access.keys.delete(shop, FIRST)
     for changes in ({"role": Role.OPERATOR}, {"expires_at": clock.now() + DAY}):
         with pytest.raises(LastAdminKey, match="'mine' is the last"):
-            services.keys.change(shop, key.id, changes)
+            services.access.keys.change(shop, key.id, changes)
     with pytest.raises(LastAdminKey):
-        services.keys.delete(shop, key.id)
-    assert services.keys.change(shop, key.id, {"name": "still mine"}).name == "still mine"
+        services.access.keys.delete(shop, key.id)
+    assert services.access.keys.change(shop, key.id, {"name": "still mine"}).name == "still mine"
 
 
 def test_two_admins_who_delete_each_other_at_once_leave_one(services: Services, shop: Tenant) -> None:
     for _ in range(5):
-        ids = [services.keys.add(shop, f"admin {number}", Role.ADMIN)[0].id for number in range(4)]
+        ids = [services.access.keys.add(shop, f"admin {number}", Role.ADMIN)[0].id for number in range(4)]
 
         def delete(id_: str) -> None:
             with suppress(LastAdminKey):
-                services.keys.delete(shop, id_)
+                services.access.keys.delete(shop, id_)
 
         with ThreadPoolExecutor(5) as pool:
             list(pool.map(delete, [FIRST, *ids] if services.tenants.has_first_key("shop") else ids))
-        assert len([key for key in services.keys.all(shop) if key.rules]) == 1
-        for key in services.keys.all(shop)[1:]:
-            services.keys.delete(shop, key.id)
+        assert len([key for key in services.access.keys.all(shop) if key.rules]) == 1
+        for key in services.access.keys.all(shop)[1:]:
+            services.access.keys.delete(shop, key.id)
 
 
 @given(
@@ -191,43 +195,43 @@ def test_whatever_is_done_an_admin_without_an_end_is_left(
     clock.advance(timedelta(seconds=5))
     tenant = services.tenants.named(services.tenants.add(name, Profile.CAMERA).tenant)
     for what, number, role, ends in steps:
-        held = services.keys.all(tenant)
+        held = services.access.keys.all(tenant)
         id_ = held[number % len(held)].id
         fields = {"role": role, "expires_at": clock.now() + DAY if ends else None}
         with suppress(RegularsError):
             match what:
                 case "add":
-                    services.keys.add(tenant, "one", role, expires_at=fields["expires_at"])  # type: ignore[arg-type]
+                    services.access.keys.add(tenant, "one", role, expires_at=fields["expires_at"])  # type: ignore[arg-type]
                 case "change":
-                    services.keys.change(tenant, id_, fields)
+                    services.access.keys.change(tenant, id_, fields)
                 case "renew":
-                    services.keys.renew(tenant, id_)
+                    services.access.keys.renew(tenant, id_)
                 case "delete":
-                    services.keys.delete(tenant, id_)
-        assert any(key.rules for key in services.keys.all(tenant))
+                    services.access.keys.delete(tenant, id_)
+        assert any(key.rules for key in services.access.keys.all(tenant))
 
 
 def test_there_is_an_end_to_the_number_of_keys_even_if_many_come_at_once(services: Services, shop: Tenant) -> None:
     for number in range(MAX_KEYS - 3):
-        services.keys.add(shop, f"{number}")
+        services.access.keys.add(shop, f"{number}")
 
     def add(number: int) -> bool:
         try:
-            services.keys.add(shop, f"late {number}")
+            services.access.keys.add(shop, f"late {number}")
         except TooManyKeys:
             return False
         return True
 
     with ThreadPoolExecutor(4) as pool:
         assert sum(pool.map(add, range(6))) == 2
-    assert len(services.keys.all(shop)) == MAX_KEYS
+    assert len(services.access.keys.all(shop)) == MAX_KEYS
 
 
 def test_one_tenants_keys_are_none_of_anothers(services: Services, shop: Tenant) -> None:
-    key, _ = services.keys.add(shop, "one")
+    key, _ = services.access.keys.add(shop, "one")
     other = services.tenants.named(services.tenants.add("shop-2", Profile.CLOUD).tenant)
-    assert [one.id for one in services.keys.all(other)] == [FIRST]
-    for act in (services.keys.get, services.keys.renew, services.keys.delete):
+    assert [one.id for one in services.access.keys.all(other)] == [FIRST]
+    for act in (services.access.keys.get, services.access.keys.renew, services.access.keys.delete):
         with pytest.raises(KeyNotFound):
             act(other, key.id)
 
@@ -250,7 +254,7 @@ class Counted:
 def test_the_hour_of_use_is_noted_once_an_hour_even_if_many_requests_come_at_once(
     services: Services, shop: Tenant, credentials: Credentials, clock: FakeClock
 ) -> None:
-    _, secret = services.keys.add(shop, "one")
+    _, secret = services.access.keys.add(shop, "one")
     items = Counted(services.ports.storage.items)
     ring = KeyRing(items, services.requests, clock)
     for _ in range(3):
@@ -270,20 +274,20 @@ def test_the_hour_of_use_is_noted_once_an_hour_even_if_many_requests_come_at_onc
 def test_a_write_repeated_with_its_request_is_done_once(services: Services, shop: Tenant) -> None:
     def made(name: str, request: RequestId) -> str:
         try:
-            return services.keys.add(shop, name, request=request)[0].id
+            return services.access.keys.add(shop, name, request=request)[0].id
         except AnsweredAlready as already:
             return str(already.answer.body["id"])
 
     with ThreadPoolExecutor(8) as pool:
         ids = set(pool.map(lambda _: made("one", RequestId("r1", "d1")), range(8)))
     assert len(ids) == 1
-    assert len(services.keys.all(shop)) == 2
+    assert len(services.access.keys.all(shop)) == 2
     with pytest.raises(RequestReused):
         made("two", RequestId("r1", "d2"))
     (id_,) = ids
-    old = services.keys.get(shop, id_).digest
-    services.keys.renew(shop, id_, RequestId("r2", "d"))
-    new = services.keys.get(shop, id_).digest
+    old = services.access.keys.get(shop, id_).digest
+    services.access.keys.renew(shop, id_, RequestId("r2", "d"))
+    new = services.access.keys.get(shop, id_).digest
     with pytest.raises(AnsweredAlready):
-        services.keys.renew(shop, id_, RequestId("r2", "d"))
-    assert old != new == services.keys.get(shop, id_).digest
+        services.access.keys.renew(shop, id_, RequestId("r2", "d"))
+    assert old != new == services.access.keys.get(shop, id_).digest

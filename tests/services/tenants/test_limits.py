@@ -10,7 +10,7 @@ import pytest
 from chalicelib.core.errors import Busy, GroupExists, IllegalCapacity, InvalidInput, TenantFull, TooManyGroups
 from chalicelib.core.model import NO_LABELS, Profile, Tenant
 from chalicelib.services import Services
-from chalicelib.services.tenants.settings import MAX_FACES, MAX_GROUPS, TenantSettings
+from chalicelib.services.tenants import MAX_FACES, MAX_GROUPS, TenantSettings
 from tests.fakes import Person, picture
 from tests.faults.recount import disagreements
 from tests.services.conftest import RULES
@@ -20,7 +20,7 @@ def enrol(services: Services, *people: int) -> None:
     """Enrol people in a group without a capacity."""
     shop = services.tenants.named("shop")
     for person in people:
-        services.group_enrolment.all_in_picture(shop, "vip", picture(Person(person)), RULES, NO_LABELS)
+        services.enrolment.everybody.all_in_picture(shop, "vip", picture(Person(person)), RULES, NO_LABELS)
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from chalicelib.core.errors import Busy, InvalidInput, TenantNotFound
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.ports import Action, Item, ItemStore, Page, Table
 from chalicelib.services import Services
-from chalicelib.services.tenants.quotas import MB, PARTS, Quotas
+from chalicelib.services.access.access import MB, PARTS
+from chalicelib.services.access.quotas import Quotas
 from chalicelib.settings import Settings
 from tests.fakes import FakeClock, FakeVision
 from tests.services.conftest import add_tenant
@@ -39,7 +40,7 @@ def taken(quotas: Quotas, tenant: Tenant, tries: int) -> int:
 
 def test_a_day_has_as_many_requests_as_the_quota_says(services: Services, shop: Tenant, clock: FakeClock) -> None:
     for _ in range(3):
-        assert [services.quotas.take(shop) for _ in range(5)] == [True] * 3 + [False] * 2
+        assert [services.access.quotas.take(shop) for _ in range(5)] == [True] * 3 + [False] * 2
         clock.advance(timedelta(days=1))
 
 
@@ -53,11 +54,11 @@ def test_a_day_lasts_from_midnight_to_midnight_of_the_zone_daylight_saving_or_no
     there = replace(shop, time_zone=zone)
     midnight = datetime(*day, tzinfo=ZoneInfo(zone))
     clock.advance(midnight - clock.now())
-    assert taken(services.quotas, there, 5) == 3
+    assert taken(services.access.quotas, there, 5) == 3
     clock.advance(midnight + timedelta(days=1) - clock.now() - timedelta(seconds=1))
-    assert taken(services.quotas, there, 5) == 0
+    assert taken(services.access.quotas, there, 5) == 0
     clock.advance(timedelta(seconds=1))
-    assert taken(services.quotas, there, 5) == 3
+    assert taken(services.access.quotas, there, 5) == 3
 
 
 def test_a_tenant_that_changes_its_time_zone_gets_no_day_twice(
@@ -65,15 +66,17 @@ def test_a_tenant_that_changes_its_time_zone_gets_no_day_twice(
 ) -> None:
     zones = ("Asia/Shanghai", "Europe/Berlin", "Pacific/Kiritimati", "Etc/GMT+12", "Asia/Shanghai", "Europe/Berlin")
     there = [replace(shop, time_zone=zone) for zone in zones]
-    assert [taken(services.quotas, one, 5) for one in there] == [3, 0, 3, 0, 0, 0], "only Kiritimati has tomorrow"
-    assert [services.quotas.used(one) for one in there] == [3] * len(zones)
+    assert [taken(services.access.quotas, one, 5) for one in there] == [3, 0, 3, 0, 0, 0], (
+        "only Kiritimati has tomorrow"
+    )
+    assert [services.access.quotas.used(one) for one in there] == [3] * len(zones)
     clock.advance(timedelta(days=1))
-    assert [taken(services.quotas, one, 5) for one in there] == [0, 0, 3, 0, 0, 0]
+    assert [taken(services.access.quotas, one, 5) for one in there] == [0, 0, 3, 0, 0, 0]
 
 
 def test_tenants_are_counted_apart(services: Services, shop: Tenant) -> None:
     other = replace(add_tenant(services, "other", Profile.CLOUD), requests_a_day=1)
-    assert (taken(services.quotas, shop, 5), taken(services.quotas, other, 5)) == (3, 1)
+    assert (taken(services.access.quotas, shop, 5), taken(services.access.quotas, other, 5)) == (3, 1)
 
 
 def test_clocks_that_differ_at_midnight_count_one_day_and_not_two(
@@ -82,14 +85,14 @@ def test_clocks_that_differ_at_midnight_count_one_day_and_not_two(
     midnight = datetime(2026, 3, 2, tzinfo=SHANGHAI)
     clock.advance(midnight - clock.now())
     slow = Quotas(services.requests._items, FakeClock(midnight - timedelta(seconds=1)))
-    assert [services.quotas.take(shop), slow.take(shop), services.quotas.take(shop)] == [True] * 3
-    assert [services.quotas.take(shop), slow.take(shop)] == [False] * 2
+    assert [services.access.quotas.take(shop), slow.take(shop), services.access.quotas.take(shop)] == [True] * 3
+    assert [services.access.quotas.take(shop), slow.take(shop)] == [False] * 2
 
 
 def test_a_clock_that_was_far_ahead_is_forgotten(services: Services, shop: Tenant, clock: FakeClock) -> None:
     ahead = Quotas(services.requests._items, FakeClock(clock.now() + timedelta(days=400)))
     assert taken(ahead, shop, 5) == 3
-    assert taken(services.quotas, shop, 5) == 3
+    assert taken(services.access.quotas, shop, 5) == 3
 
 
 def test_16_threads_in_two_processes_get_exactly_the_quota_also_as_a_day_begins(

@@ -36,75 +36,75 @@ def stored(services: Services) -> int:
 
 
 def test_a_key_begins_a_session_that_stands_for_it(services: Services, shop: Tenant, clock: FakeClock) -> None:
-    key, secret = services.keys.add(shop, "Ann")
-    token, session = services.sessions.of_key(secret)
+    key, secret = services.access.keys.add(shop, "Ann")
+    token, session = services.access.sessions.of_key(secret)
     assert len(token) == 43, "256 bits"
-    assert session == Session(shop, key, clock.now() + 12 * HOUR) == services.sessions.find(token)
+    assert session == Session(shop, key, clock.now() + 12 * HOUR) == services.access.sessions.find(token)
 
 
 def test_no_two_sessions_have_one_token(services: Services, credentials: Credentials) -> None:
-    tokens = {services.sessions.of_key(credentials.api_key)[0] for _ in range(20)}
+    tokens = {services.access.sessions.of_key(credentials.api_key)[0] for _ in range(20)}
     assert len(tokens) == 20
 
 
 @pytest.mark.parametrize("key", ["", "rk_", "rk_" + "0" * 32, "ck_" + "0" * 32, "x" * 5000, "\ud800"])
 def test_an_unknown_key_begins_none(services: Services, shop: Tenant, key: str) -> None:
     with pytest.raises(WrongCredentials):
-        services.sessions.of_key(key)
+        services.access.sessions.of_key(key)
     assert stored(services) == 0
 
 
 def test_a_cameras_key_begins_none(services: Services, shop: Tenant) -> None:
     _, key = services.cameras.add(shop, None, "door")
     with pytest.raises(WrongCredentials):
-        services.sessions.of_key(key)
+        services.access.sessions.of_key(key)
 
 
 def test_a_session_ends_after_twelve_hours_or_with_its_key(
     services: Services, shop: Tenant, credentials: Credentials, clock: FakeClock
 ) -> None:
-    _, guests = services.keys.add(shop, "guest", expires_at=clock.now() + HOUR)
-    long, _ = services.sessions.of_key(credentials.api_key)
-    short, session = services.sessions.of_key(guests)
+    _, guests = services.access.keys.add(shop, "guest", expires_at=clock.now() + HOUR)
+    long, _ = services.access.sessions.of_key(credentials.api_key)
+    short, session = services.access.sessions.of_key(guests)
     assert session.expires_at == clock.now() + HOUR
     clock.advance(HOUR)
-    assert services.sessions.find(short) is None
+    assert services.access.sessions.find(short) is None
     clock.advance(11 * HOUR - timedelta(seconds=1))
-    assert services.sessions.find(long) is not None
+    assert services.access.sessions.find(long) is not None
     clock.advance(timedelta(seconds=1))
-    assert services.sessions.find(long) is None
+    assert services.access.sessions.find(long) is None
 
 
 def test_signing_out_ends_this_session_and_no_other(services: Services, credentials: Credentials) -> None:
-    one, other = (services.sessions.of_key(credentials.api_key)[0] for _ in range(2))
+    one, other = (services.access.sessions.of_key(credentials.api_key)[0] for _ in range(2))
     for _ in range(2):
-        services.sessions.end(one)
-        assert services.sessions.find(one) is None
-    assert services.sessions.find(other) is not None
+        services.access.sessions.end(one)
+        assert services.access.sessions.find(one) is None
+    assert services.access.sessions.find(other) is not None
 
 
 def test_a_renewed_deleted_or_rotated_key_ends_its_sessions_and_codes_at_once(
     services: Services, shop: Tenant, credentials: Credentials
 ) -> None:
-    ann, anns = services.keys.add(shop, "Ann")
-    ben, bens = services.keys.add(shop, "Ben")
-    tokens = {key: services.sessions.of_key(key)[0] for key in (anns, bens, credentials.api_key)}
-    code = services.sessions.code(shop, ann)
-    services.keys.renew(shop, ann.id)
-    assert [services.sessions.find(token) is None for token in tokens.values()] == [True, False, False]
+    ann, anns = services.access.keys.add(shop, "Ann")
+    ben, bens = services.access.keys.add(shop, "Ben")
+    tokens = {key: services.access.sessions.of_key(key)[0] for key in (anns, bens, credentials.api_key)}
+    code = services.access.sessions.code(shop, ann)
+    services.access.keys.renew(shop, ann.id)
+    assert [services.access.sessions.find(token) is None for token in tokens.values()] == [True, False, False]
     with pytest.raises(WrongCredentials, match="not good any more"):
-        services.sessions.of_code(code)
-    services.keys.delete(shop, ben.id)
-    assert [services.sessions.find(token) is None for token in tokens.values()] == [True, True, False]
+        services.access.sessions.of_code(code)
+    services.access.keys.delete(shop, ben.id)
+    assert [services.access.sessions.find(token) is None for token in tokens.values()] == [True, True, False]
     services.tenants.rotate("shop")
-    assert [services.sessions.find(token) is None for token in tokens.values()] == [True, True, True]
+    assert [services.access.sessions.find(token) is None for token in tokens.values()] == [True, True, True]
 
 
 def test_a_changed_role_holds_in_sessions_that_are_under_way(services: Services, shop: Tenant) -> None:
-    key, secret = services.keys.add(shop, "Ann")
-    token, _ = services.sessions.of_key(secret)
-    changed = services.keys.change(shop, key.id, {"pictures": False})
-    session = services.sessions.find(token)
+    key, secret = services.access.keys.add(shop, "Ann")
+    token, _ = services.access.sessions.of_key(secret)
+    changed = services.access.keys.change(shop, key.id, {"pictures": False})
+    session = services.access.sessions.find(token)
     assert session is not None
     assert session.key == changed
 
@@ -112,38 +112,41 @@ def test_a_changed_role_holds_in_sessions_that_are_under_way(services: Services,
 def test_a_disabled_tenant_begins_no_session_and_its_own_say_so(
     services: Services, shop: Tenant, credentials: Credentials
 ) -> None:
-    token, _ = services.sessions.of_key(credentials.api_key)
-    code = services.sessions.code(shop, services.keys.get(shop, FIRST))
+    token, _ = services.access.sessions.of_key(credentials.api_key)
+    code = services.access.sessions.code(shop, services.access.keys.get(shop, FIRST))
     services.tenants.disable("shop")
-    session = services.sessions.find(token)
+    session = services.access.sessions.find(token)
     assert session is not None
     assert session.tenant.disabled
-    for begin, secret in ((services.sessions.of_key, credentials.api_key), (services.sessions.of_code, code)):
+    for begin, secret in (
+        (services.access.sessions.of_key, credentials.api_key),
+        (services.access.sessions.of_code, code),
+    ):
         with pytest.raises(TenantDisabled):
             begin(secret)
 
 
 def test_a_code_signs_in_once_within_ten_minutes(services: Services, shop: Tenant, clock: FakeClock) -> None:
-    first = services.keys.get(shop, FIRST)
-    code = services.sessions.code(shop, first)
+    first = services.access.keys.get(shop, FIRST)
+    code = services.access.sessions.code(shop, first)
     clock.advance(10 * MINUTE - timedelta(seconds=1))
-    token, session = services.sessions.of_code(code)
+    token, session = services.access.sessions.of_code(code)
     assert session.key == first
-    assert services.sessions.find(token) == session
-    late = services.sessions.code(shop, first)
+    assert services.access.sessions.find(token) == session
+    late = services.access.sessions.code(shop, first)
     clock.advance(10 * MINUTE)
     for wrong in (code, late, "", code[:-1], code + "0", "\ud800" * 43):
         with pytest.raises(WrongCredentials, match="this code is not good any more"):
-            services.sessions.of_code(wrong)
+            services.access.sessions.of_code(wrong)
 
 
 def test_a_code_that_many_send_at_once_signs_in_one_of_them(services: Services, shop: Tenant) -> None:
-    code = services.sessions.code(shop, services.keys.get(shop, FIRST))
+    code = services.access.sessions.code(shop, services.access.keys.get(shop, FIRST))
     tokens = []
 
     def sign_in(_: int) -> None:
         with suppress(WrongCredentials):
-            tokens.append(services.sessions.of_code(code)[0])
+            tokens.append(services.access.sessions.of_code(code)[0])
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(sign_in, range(8)))
@@ -151,25 +154,25 @@ def test_a_code_that_many_send_at_once_signs_in_one_of_them(services: Services, 
 
 
 def test_a_code_is_no_token_and_a_token_no_code_nor_key(services: Services, shop: Tenant) -> None:
-    code = services.sessions.code(shop, services.keys.get(shop, FIRST))
-    assert services.sessions.find(code) is None
-    token, _ = services.sessions.of_code(code)
-    for begin in (services.sessions.of_code, services.sessions.of_key):
+    code = services.access.sessions.code(shop, services.access.keys.get(shop, FIRST))
+    assert services.access.sessions.find(code) is None
+    token, _ = services.access.sessions.of_code(code)
+    for begin in (services.access.sessions.of_code, services.access.sessions.of_key):
         with pytest.raises(WrongCredentials):
             begin(token)
-    assert services.keys.by_api_key(token) is None
+    assert services.access.keys.by_api_key(token) is None
 
 
 def test_the_sweep_forgets_what_is_over_of_this_tenant_and_nothing_else(
     services: Services, shop: Tenant, credentials: Credentials, clock: FakeClock
 ) -> None:
     other = services.tenants.add("shop-2", Profile.CLOUD)
-    services.sessions.code(shop, services.keys.get(shop, FIRST))
+    services.access.sessions.code(shop, services.access.keys.get(shop, FIRST))
     for key in (credentials.api_key, other.api_key):
-        services.sessions.of_key(key)
+        services.access.sessions.of_key(key)
     clock.advance(12 * HOUR)
-    token, _ = services.sessions.of_key(credentials.api_key)
+    token, _ = services.access.sessions.of_key(credentials.api_key)
     services.sweep.tenant(shop, clock.now())
     assert stored(services) == 2
-    assert services.sessions.find(token) is not None
-    assert services.keys.by_api_key(credentials.api_key) is not None
+    assert services.access.sessions.find(token) is not None
+    assert services.access.keys.by_api_key(credentials.api_key) is not None

@@ -12,14 +12,14 @@ from chalicelib.services import Services
 
 def test_a_tenant_has_one_key_however_many_ask_for_it_first(services: Services) -> None:
     with ThreadPoolExecutor(8) as threads:
-        found = set(threads.map(lambda _: services.signing.public_keys("shop").current, range(16)))
+        found = set(threads.map(lambda _: services.audit.signing.public_keys("shop").current, range(16)))
     assert len(found) == 1
-    assert signing.verified(services.signing.sign("shop", {"a": 1})) == ({"a": 1}, *found)
-    assert services.signing.public_keys("market").current not in found
+    assert signing.verified(services.audit.signing.sign("shop", {"a": 1})) == ({"a": 1}, *found)
+    assert services.audit.signing.public_keys("market").current not in found
 
 
 def test_the_private_half_is_sealed_for_its_tenant(services: Services) -> None:
-    services.signing.public_keys("shop")
+    services.audit.signing.public_keys("shop")
     storage = services.ports.storage
     item = storage.items.get(keys.TENANTS, keys.signing_key("shop"))
     assert item is not None
@@ -30,5 +30,5 @@ def test_the_private_half_is_sealed_for_its_tenant(services: Services) -> None:
 
 def test_the_operators_own_act_may_be_the_first_that_needs_it(services: Services) -> None:
     with acts.begun(Act("regulars erase", "operator", Kind.CHANGE)):
-        services.signing.public_keys("shop")
-    assert [(one.leaf.content or {})["by"] for one in services.audit_pending.items("shop")] == ["operator"]
+        services.audit.signing.public_keys("shop")
+    assert [(one.leaf.content or {})["by"] for one in services.audit.pending.items("shop")] == ["operator"]

@@ -10,8 +10,8 @@ import pytest
 
 from chalicelib.core.errors import StorageUnavailable, UserNotFound
 from chalicelib.core.model import STRANGER, Group
-from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId
-from chalicelib.services.users.users import A_TRANSACTION, Outcome
+from chalicelib.services.idempotency import AnsweredAlready, RequestId
+from chalicelib.services.users import A_TRANSACTION, Outcome
 from tests.fakes import Person, picture
 from tests.faults.ports import DONE_KILLED, DONE_UNANSWERED, KILLED, Calls, Fault, Killed
 from tests.faults.recount import disagreements
@@ -35,7 +35,7 @@ def furnish(book: Book) -> None:
     """Index a hundred faces, and make the user `ann`."""
     for first in (0, 50):
         photo = picture(*(Person(n + 1, 40.0 + n) for n in range(first, first + 50)))
-        book.services.indexing.index(book.tenant, group_of(book), photo, RULES, lambda _: "")
+        book.services.enrolment.indexing.index(book.tenant, group_of(book), photo, RULES, lambda _: "")
     book.services.users.create(book.tenant, group_of(book), "ann")
 
 

@@ -23,7 +23,7 @@ from chalicelib.core.records.faces import user_from
 from chalicelib.core.search import SearchRequest
 from chalicelib.core.templates import compared, fused, vector
 from chalicelib.core.users import User, gallery_group
-from chalicelib.services.enrolment.update import FaceChanges
+from chalicelib.services.enrolment.enrolment import FaceChanges
 from tests.examples import examples
 from tests.fakes import Person, picture
 from tests.faults.recount import disagreements
@@ -116,7 +116,7 @@ def delete(places: list[int]) -> Deed:
     def deed(book: Book, _expected: Expected) -> None:
         if ids := some(book, places):
             with suppress(*REFUSED):
-                book.services.deletion.of_faces(book.tenant, ids)
+                book.services.erasure.deletion.of_faces(book.tenant, ids)
 
     return deed
 
@@ -125,7 +125,7 @@ def move(place: int, group_id: str) -> Deed:
     def deed(book: Book, _expected: Expected) -> None:
         for one in some(book, [place]):
             changes = FaceChanges(group_of(book, group_id).name)
-            book.services.face_update.of_id(book.tenant, one, changes)
+            book.services.enrolment.update.of_id(book.tenant, one, changes)
 
     return deed
 
@@ -135,7 +135,7 @@ def add_picture(place: int, number: int, seed: int) -> Deed:
         for one in some(book, [place]):
             photo = picture(Person(seed, side_px=40.0 + number))
             with suppress(*REFUSED):
-                book.services.face_pictures.add(book.tenant, one, photo, RULES, is_vouched_for=True)
+                book.services.enrolment.pictures.add(book.tenant, one, photo, RULES, is_vouched_for=True)
 
     return deed
 
@@ -145,7 +145,7 @@ def remove_picture(place: int) -> Deed:
         for one in some(book, [place]):
             with suppress(*REFUSED):
                 first = book.services.faces.get(book.tenant, one).pictures[0]
-                book.services.face_pictures.remove(book.tenant, one, first.id)
+                book.services.enrolment.pictures.remove(book.tenant, one, first.id)
 
     return deed
 
@@ -154,16 +154,16 @@ def merge(first: int, second: int) -> Deed:
     def deed(book: Book, _expected: Expected) -> None:
         if len(ids := some(book, [first, second])) == 2:
             with suppress(*REFUSED):
-                book.services.merging.merge(book.tenant, *ids)
+                book.services.merges.merging.merge(book.tenant, *ids)
 
     return deed
 
 
 def undo(place: int) -> Deed:
     def deed(book: Book, _expected: Expected) -> None:
-        if merges := [one for one in book.services.merges.page(book.tenant, 100).rows if one.is_active]:
+        if merges := [one for one in book.services.merges.records.page(book.tenant, 100).rows if one.is_active]:
             with suppress(*REFUSED):
-                book.services.merge_undo.undo(book.tenant, merges[place % len(merges)].id)
+                book.services.merges.undoing.undo(book.tenant, merges[place % len(merges)].id)
 
     return deed
 
@@ -179,8 +179,8 @@ def erase(places: list[int]) -> Deed:
     def deed(book: Book, _expected: Expected) -> None:
         if ids := some(book, places):
             with suppress(*REFUSED):
-                book.services.deletion.of_faces(book.tenant, ids, erase=True)
-                book.services.erasing.tenant(book.tenant)
+                book.services.erasure.deletion.of_faces(book.tenant, ids, erase=True)
+                book.services.erasure.steps.tenant(book.tenant)
 
     return deed
 
@@ -227,13 +227,13 @@ def right(book: Book, expected: Expected) -> None:
                 rows = [vector(compared(faces[one].templates)[0]) for one in user.faceids]
                 mean = fused(np.stack(rows)) if len(rows) > 1 else rows[0]
                 request = SearchRequest(tenant.model, mean[None], [gallery_group(group_id)], 500)
-                answer = book.services.search.search("shop", request)
+                answer = book.services.ports.search.search("shop", request)
                 found = {one.faceid: one.score for one in answer.candidates[0]}
                 assert found[user.entry] > 0.999
                 assert answer.gallery_size == sum(bool(one.faceids) for one in own)
     everybody = SearchRequest(tenant.model, np.eye(1, 512, dtype=np.float32)[:, : _dimensions(faces)], limit=4_096)
     if faces:
-        answer = book.services.search.search("shop", everybody)
+        answer = book.services.ports.search.search("shop", everybody)
         assert {one.faceid for one in answer.candidates[0]} == set(faces)
         assert answer.gallery_size == len(faces)
 

@@ -19,10 +19,8 @@ from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.ports import ItemStore, Message, Queue
 from chalicelib.core.records.webhooks import delivery_from
 from chalicelib.core.webhooks import Delivery, Event, EventKind
-from chalicelib.services.commit.idempotency import Requests
-from chalicelib.services.webhooks.deliveries import Deliveries
-from chalicelib.services.webhooks.hooks import Hooks
-from chalicelib.services.webhooks.outbox import Outbox
+from chalicelib.services.idempotency import Requests
+from chalicelib.services.webhooks import Deliveries, Hooks, Outbox
 from tests.fakes import FakeClock
 from tests.services.webhooks.receiver import Heard
 

@@ -14,8 +14,7 @@ import pytest
 
 from chalicelib.core import keys
 from chalicelib.core.webhooks import EventKind
-from chalicelib.services.webhooks.deliveries import longest_delay_s, pause_s
-from chalicelib.services.webhooks.outbox import MAX_ANNOUNCED
+from chalicelib.services.webhooks import MAX_ANNOUNCED, longest_delay_s, pause_s
 from tests.fakes import FakeClock
 from tests.faults.ports import Calls
 from tests.services.webhooks.hook_desk import TENANT, Desk, stores, told

@@ -7,7 +7,7 @@ from contextlib import ExitStack
 import pytest
 
 from chalicelib.core.errors import Busy
-from chalicelib.services.webhooks.deliveries import DeliverySlots
+from chalicelib.services.webhooks import DeliverySlots
 
 
 def test_a_hook_has_its_slots_and_no_more_and_others_have_theirs() -> None:

@@ -8,7 +8,7 @@ from chalicelib.core import keys
 from chalicelib.core.errors import HookNotFound, InvalidInput, TooManyHooks
 from chalicelib.core.ports import Update, exists
 from chalicelib.core.webhooks import EventKind
-from chalicelib.services.webhooks.hooks import MAX_HOOKS
+from chalicelib.services.webhooks import MAX_HOOKS
 from tests.services.webhooks.hook_desk import TENANT, Desk
 
 URL = "https://shop.example/hook"

@@ -9,8 +9,8 @@ import pytest
 
 from chalicelib.core.errors import Conflict, HookNotFound, InvalidInput
 from chalicelib.core.webhooks import EventKind
-from chalicelib.services.commit.idempotency import AnsweredAlready, RequestId
-from chalicelib.services.webhooks.deliveries import MAX_ACKNOWLEDGED
+from chalicelib.services.idempotency import AnsweredAlready, RequestId
+from chalicelib.services.webhooks import MAX_ACKNOWLEDGED
 from tests.services.webhooks.hook_desk import TENANT, Desk
 from tests.services.webhooks.receiver import answers, receiving
 

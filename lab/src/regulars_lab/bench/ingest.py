@@ -30,8 +30,7 @@ from chalicelib.core.ports import Storage, Vision
 from chalicelib.core.search import SearchRequest
 from chalicelib.core.telemetry import collected, stage
 from chalicelib.services import Services
-from chalicelib.services.captures.captures import Offer
-from chalicelib.services.captures.reading import RULES
+from chalicelib.services.captures.captures import RULES, Offer
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from chalicelib.vision.pipeline import FacePipeline
@@ -146,7 +145,7 @@ def warm(services: Services, tenant: Tenant, vision: Vision, shots: Sequence[Sho
         faces = vision.detect(image)
         probes = vision.examine(image, faces).embeddings
         if len(probes):
-            services.search.search(tenant.name, SearchRequest(vision.model, probes))
+            services.ports.search.search(tenant.name, SearchRequest(vision.model, probes))
 
 
 def bare(vision: Vision, shots: Sequence[Shot]) -> float:
@@ -167,7 +166,7 @@ def ingested(services: Services, tenant: Tenant, captures: Sequence[Capture]) ->
 
     def one(capture: Capture) -> None:
         with collected() as stages:
-            _, total_ms = timed(lambda: services.ingest.capture(tenant.name, capture.camera_id, capture.id))
+            _, total_ms = timed(lambda: services.sightings.ingest.capture(tenant.name, capture.camera_id, capture.id))
         found.append({**stages, "total": total_ms})
 
     elapsed_s = _seconds(one, captures)

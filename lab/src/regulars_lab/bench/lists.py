@@ -35,7 +35,7 @@ from chalicelib.core.records.observations import visits_item
 from chalicelib.core.values import milliseconds, moment
 from chalicelib.core.visits import Arrivals, Visits
 from chalicelib.services import Services
-from chalicelib.services.enrolment.update import FaceChanges
+from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars_lab.bench.measuring import parser, timed, write
@@ -88,7 +88,7 @@ def measured(folder: Path, days: int, per_day: int, pages: int, *, faces: int) -
     with closing(bootstrap.build(settings, clock=clock, storage=storage, vision=Eyes)) as services:
         fill(storage.items, days, per_day)
         fill_faces(storage.items, days, per_day)
-        services.sealing.tenant(TENANT)
+        services.statistics.sealing.tenant(TENANT)
         costs: dict[str, Cost] = {}
         for name, walk in {**lists(services), **lists_of_faces(services, faces)}.items():
             cost = Cost([], [])
@@ -130,10 +130,10 @@ def lists(services: Services) -> dict[str, Walk]:
     always = Span(0, keys.LAST_MS)
 
     def observations(wanted: ObservationFilter) -> Walk:
-        return lambda token: services.observations.page(TENANT, wanted, always, PAGE, token).next_token
+        return lambda token: services.statistics.observations.page(TENANT, wanted, always, PAGE, token).next_token
 
     def arrivals(wanted: ObservationFilter) -> Walk:
-        return lambda token: services.arrivals.page(TENANT, wanted, always, PAGE, token).next_token
+        return lambda token: services.sightings.arrivals.page(TENANT, wanted, always, PAGE, token).next_token
 
     camera = "camera-07"
     return {
@@ -152,19 +152,19 @@ def lists_of_faces(services: Services, number: int) -> dict[str, Walk]:
     for name, count in (("many", number - number // 10), ("few", number // 10)):
         group = services.groups.create(tenant, name, None, "")
         write_faces(services.ports.storage.items, tenant, group, count, Eyes())
-    for faceid in services.face_lists.ids(tenant, None, FaceOrder.ID).ids[:NAMED]:
-        services.face_update.of_id(tenant, faceid, FaceChanges(name="Ann Lee"))
+    for faceid in services.faces.lists.ids(tenant, None, FaceOrder.ID).ids[:NAMED]:
+        services.enrolment.update.of_id(tenant, faceid, FaceChanges(name="Ann Lee"))
 
     def faces(order: FaceOrder, limit: int = PAGE) -> Walk:
-        return lambda token: services.face_lists.page(tenant, None, order, limit, token).next_token
+        return lambda token: services.faces.lists.page(tenant, None, order, limit, token).next_token
 
     def ids(_token: str | None) -> None:
-        services.face_lists.ids(tenant, None, FaceOrder.ARRIVED)
+        services.faces.lists.ids(tenant, None, FaceOrder.ARRIVED)
 
     return {
         **{f"faces by {order}": faces(order) for order in FaceOrder},
         f"faces by arrived, {FEW} a page": faces(FaceOrder.ARRIVED, FEW),
-        "faces named an": lambda token: services.names.page(tenant, "an", PAGE, token).next_token,
+        "faces named an": lambda token: services.faces.names.page(tenant, "an", PAGE, token).next_token,
         "ids of all faces": ids,
     }
 

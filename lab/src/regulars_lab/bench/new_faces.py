@@ -255,13 +255,13 @@ class Shop:
         """Do as one function does, until the queue is empty. A message that is given back comes last."""
         storage = far(self.storage, self.network)
         services = self._services(storage, SlowEyes(self.waits))
-        search = FarSearch(self.services.search, self.network)
-        services.search = ShardedSearch(search, ShardNumbers(storage.items))
+        search = FarSearch(self.services.ports.search, self.network)
+        services.ports.search = ShardedSearch(search, ShardNumbers(storage.items))
         while queue:
             capture = queue.pop()
             search.answers_s.clear()
             try:
-                services.ingest.capture("shop", CAMERA, capture.id)
+                services.sightings.ingest.capture("shop", CAMERA, capture.id)
             except Busy:
                 self.network.calls["given back"] += 1
                 queue.insert(0, capture)
@@ -294,7 +294,7 @@ def backlog(folder: Path, workers: int, captures: int) -> dict[str, float]:
     shop = Shop(folder, workers)
     try:
         for capture in shop.put([drawn(person, 0) for person in range(captures)]):
-            shop.services.ingest.capture("shop", CAMERA, capture.id)
+            shop.services.sightings.ingest.capture("shop", CAMERA, capture.id)
         return shop.resolve(shop.put([drawn(person, 1) for person in range(captures)], age=_LATE))
     finally:
         shop.close()

@@ -28,11 +28,10 @@ from chalicelib.core.model import Labels, Profile, Tenant
 from chalicelib.core.observations import EVERYTHING, Measure, ObservationFilter, ObservationKind, Split
 from chalicelib.core.ports import ItemStore, Put, Storage
 from chalicelib.core.records.observations import observation_item
-from chalicelib.services.statistics.amounts import Bucket, Question, Statistics
 from chalicelib.services.statistics.calendar import Calendar
-from chalicelib.services.statistics.days import DayReader, RawObservations
-from chalicelib.services.statistics.observations import Observations
+from chalicelib.services.statistics.days import RawObservations
 from chalicelib.services.statistics.sealing import Sealing
+from chalicelib.services.statistics.statistics import Bucket, Question, Statistics
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars_lab.bench.measuring import parser, timed, write
@@ -94,8 +93,8 @@ def of_span(storage: Storage, days: int) -> dict[str, Any]:
     end = FIRST + timedelta(days=days)
     start, last = int(FIRST.timestamp()), int(end.timestamp()) - 1
     on_meter, meter = metered(storage)
-    reader = DayReader(on_meter.items, on_meter.blobs, SteppedClock(LONG_AFTER))
-    statistics, observations = Statistics(reader), Observations(on_meter.items, reader)
+    statistics = Statistics(on_meter.items, on_meter.blobs, SteppedClock(LONG_AFTER))
+    observations = statistics.observations
     face = f"{1_000_000_000_000_000_000 + REGULAR}"
 
     def analysis(granularity: Granularity, wanted: ObservationFilter = EVERYTHING, **how: bool) -> Callable[[], Any]:

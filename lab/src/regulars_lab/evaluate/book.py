@@ -26,10 +26,9 @@ from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.observations import ObservationFilter
 from chalicelib.core.ports import Vision
 from chalicelib.services import Services
-from chalicelib.services.captures.camera_settings import CameraSettings
-from chalicelib.services.captures.captures import Offer
-from chalicelib.services.captures.reading import RULES
-from chalicelib.services.tenants.settings import TenantSettings
+from chalicelib.services.cameras import CameraSettings
+from chalicelib.services.captures.captures import RULES, Offer
+from chalicelib.services.tenants import TenantSettings
 from chalicelib.settings import Settings
 from chalicelib.vision.machine import cores
 from regulars_lab.evaluate.faces import person_in
@@ -203,8 +202,10 @@ class Player:
         sha256 = hashlib.sha256(picture).hexdigest()
         offer = Offer(_CAMERA, sha256, len(picture), kind, taken)
         capture = services.captures.offer(tenant, [offer])[0].capture
-        services.uploads.put_if_absent(keys.capture_picture(tenant.name, _CAMERA, capture.id), picture, kind)
-        resolved = services.ingest.capture(tenant.name, _CAMERA, capture.id)
+        services.ports.storage.uploads.put_if_absent(
+            keys.capture_picture(tenant.name, _CAMERA, capture.id), picture, kind
+        )
+        resolved = services.sightings.ingest.capture(tenant.name, _CAMERA, capture.id)
         if not resolved.sightings:
             return None
         height, width, _ = self._vision.read(picture, RULES).shape
@@ -217,7 +218,7 @@ def _faces(services: Services, tenant: Tenant) -> dict[str, str]:
     start, end = (int(at.timestamp()) for at in (BEGINS, services.clock.now()))
     token: str | None = None
     while True:
-        page = services.observations.query(tenant, ObservationFilter(), start, end, page_token=token)
+        page = services.statistics.observations.query(tenant, ObservationFilter(), start, end, page_token=token)
         faces |= {one.id: one.faceid for one in page.observations}
         token = page.next_token
         if token is None:

@@ -1,0 +1,362 @@
+"""The keys of a tenant: each has a name, a role and perhaps an end, so that people and programs have keys of their own.
+
+Storage holds a hash of each secret. The tenant's first key stands in the tenant's record, every other has its own.
+
+Sessions: a browser signs in with a key, or with a code that is good once, and gets a token for its cookie. Storage
+holds hashes of tokens and codes. A session ends with the secret of its key, so a renewed key ends it at once.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+from chalicelib.core import api_keys, keys
+from chalicelib.core.access import FIRST, ApiKey, Role, Session
+from chalicelib.core.errors import (
+    Busy,
+    ConditionFailed,
+    InvalidInput,
+    KeyNotFound,
+    LastAdminKey,
+    StorageUnavailable,
+    TenantDisabled,
+    TooManyKeys,
+    WrongCredentials,
+)
+from chalicelib.core.items import attempts, every, write, write_in_parts
+from chalicelib.core.model import Tenant
+from chalicelib.core.names import printable_name
+from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, absent, equals, exists
+from chalicelib.core.records.access import first_key, first_key_item, key_fields, key_from, key_item, sign_in_item
+from chalicelib.core.records.faces import tenant_from
+from chalicelib.core.values import milliseconds, moment, optional, time_ordered_id
+from chalicelib.services.access.access import MAX_KEYS
+from chalicelib.services.idempotency import RequestId, Requests
+
+NAME_LENGTH = 100
+ROLES = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
+CHANGEABLE = frozenset({"name", "role", "pictures", "expires_at"})
+USED_EVERY = timedelta(hours=1)
+
+_SAME = "not-changed-meanwhile"
+_LAST_DAY = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+class _Held(NamedTuple):
+    """All keys of a tenant as they were read. `changes`: how often they were changed; None: never."""
+
+    keys: Sequence[ApiKey]
+    changes: int | None
+
+    def of_id(self, id_: str) -> ApiKey:
+        """Return the key of that id. Raises KeyNotFound."""
+        for key in self.keys:
+            if key.id == id_:
+                return key
+        raise KeyNotFound(f"there is no key {id_[:40]!r}: see the list of keys")
+
+
+class KeyRing:
+    def __init__(self, items: ItemStore, requests: Requests, clock: Clock) -> None:
+        self._items = items
+        self._requests = requests
+        self._clock = clock
+        self._owners: dict[str, Item] = {}
+
+    def add(
+        self,
+        tenant: Tenant,
+        name: str,
+        role: Role = Role.VIEWER,
+        *,
+        pictures: bool = True,
+        expires_at: datetime | None = None,
+        request: RequestId | None = None,
+    ) -> tuple[ApiKey, str]:
+        """Make a key; return it and its secret, which is shown nowhere else.
+
+        Raises InvalidInput, TooManyKeys, Busy, AnsweredAlready with the `id` of the key.
+        """
+        now = self._clock.now()
+        secret = api_keys.new_key(api_keys.OF_TENANT)
+        key = ApiKey(time_ordered_id(now), name, role, now, api_keys.digest(secret), pictures, expires_at)
+        key = self._checked(key)
+        for _ in attempts():
+            held = self._held(tenant.name)
+            if len(held.keys) >= MAX_KEYS:
+                raise TooManyKeys(f"there are {MAX_KEYS} keys already, the most that a tenant may have: delete one")
+            put = Put(keys.TENANTS, key_item(tenant.name, key), (absent("id-free"),))
+            if self._written(tenant.name, held, [put, _let_in(tenant.name, key)], request, key.id):
+                return key, secret
+        raise _busy()
+
+    def all(self, tenant: Tenant) -> list[ApiKey]:
+        """Return all keys, the tenant's first one before the others, these by age."""
+        return list(self._held(tenant.name).keys)
+
+    def get(self, tenant: Tenant, id_: str) -> ApiKey:
+        """Return the key of that id. Raises KeyNotFound."""
+        return self._held(tenant.name).of_id(id_)
+
+    def change(self, tenant: Tenant, id_: str, changes: Mapping[str, Any], request: RequestId | None = None) -> ApiKey:
+        """Set the fields in `changes` (of CHANGEABLE). They hold from the key's next request on.
+
+        The first key cannot be changed. Raises KeyNotFound, InvalidInput, LastAdminKey, Busy, AnsweredAlready.
+        """
+        for _ in attempts():
+            held = self._held(tenant.name)
+            before = _named(held, id_)
+            key = self._checked(replace(before, **changes, version=before.version + 1))
+            _require_ruler(held.keys, before, key)
+            update = Update(keys.TENANTS, keys.key_record(tenant.name, id_), _same(before), set=key_fields(key))
+            if self._written(tenant.name, held, [update], request, id_):
+                return key
+        raise _busy()
+
+    def renew(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> str:
+        """Replace the key's secret. The old one, and the sessions that it began, stop at once.
+
+        Raises KeyNotFound, InvalidInput for the first key, Busy, AnsweredAlready.
+        """
+        secret = api_keys.new_key(api_keys.OF_TENANT)
+        for _ in attempts():
+            held = self._held(tenant.name)
+            before = _named(held, id_)
+            key = replace(before, digest=api_keys.digest(secret), version=before.version + 1)
+            update = Update(keys.TENANTS, keys.key_record(tenant.name, id_), _same(before), set=key_fields(key))
+            actions: list[Action] = [update, api_keys.shut_out(before.digest), _let_in(tenant.name, key)]
+            if self._written(tenant.name, held, actions, request, id_):
+                return secret
+        raise _busy()
+
+    def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
+        """Delete the key. It, and the sessions that it began, stop at once.
+
+        Raises KeyNotFound, LastAdminKey, Busy, AnsweredAlready.
+        """
+        for _ in attempts():
+            held = self._held(tenant.name)
+            key = held.of_id(id_)
+            _require_ruler(held.keys, key, None)
+            if self._written(tenant.name, held, _deleted(tenant.name, key), request, id_):
+                return
+        raise _busy()
+
+    def by_api_key(self, api_key: str) -> tuple[Tenant, ApiKey] | None:
+        """Return the tenant, even a disabled one, and the key; None for a camera's key.
+
+        Raises WrongCredentials if the key's end has come.
+        """
+        if not api_keys.is_key(api_key, api_keys.OF_TENANT):
+            return None
+        hashed = api_keys.digest(api_key)
+        owner = self._owners.get(hashed) or self._items.get(keys.TENANTS, keys.api_key_item(hashed))
+        if owner is None:
+            return None
+        self._owners[hashed] = owner  # a secret never changes its owner
+        return self.standing(owner["tenant"], owner.get("key", FIRST), hashed)
+
+    def standing(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, ApiKey] | None:
+        """Return the tenant and its key of this id, as they are now; None if the key has another secret by now.
+
+        Raises WrongCredentials if the key's end has come.
+        """
+        places = [keys.tenant_item(tenant), keys.key_record(tenant, id_)]
+        record, own = self._items.get_many(keys.TENANTS, places)
+        if record is None:
+            return None
+        key = first_key(record, own) if id_ == FIRST else optional(key_from, own)
+        if key is None or key.digest != digest:
+            return None
+        if key.is_expired(self._clock.now()):
+            raise WrongCredentials(f"this key was good until {key.expires_at:%Y-%m-%d %H:%M} UTC: ask for a new one")
+        return tenant_from(record), key
+
+    def used(self, tenant: Tenant, key: ApiKey) -> None:
+        """Note the hour in which the key is used: one write an hour and key."""
+        now = self._clock.now()
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        if key.last_used_at is not None and hour - key.last_used_at < USED_EVERY:
+            return
+        with suppress(ConditionFailed, Busy, StorageUnavailable):  # a request is answered without this note, too
+            self._items.transact([_noted(tenant.name, key, hour)])
+
+    def _held(self, tenant: str) -> _Held:
+        places = [keys.tenant_item(tenant), keys.key_record(tenant, FIRST), keys.key_changes(tenant)]
+        record, own, changes = self._items.get_many(keys.TENANTS, places)
+        first = None if record is None else first_key(record, own)
+        low, high = keys.key_records(tenant)
+        named = map(key_from, every(self._items, keys.TENANTS, keys.key_record(tenant, "")[0], low=low, high=high))
+        by_age = sorted(named, key=lambda key: (key.created_at, key.id))
+        return _Held([*([first] if first else []), *by_age], int(changes["n"]) if changes else None)
+
+    def _written(
+        self, tenant: str, held: _Held, actions: Iterable[Action], request: RequestId | None, id_: str
+    ) -> bool:
+        """Do the actions if no key was changed since `held` was read; return whether they were done."""
+        kind, place = keys.key_changes(tenant)
+        when = absent(_SAME) if held.changes is None else equals("n", held.changes, _SAME)
+        counted = Put(keys.TENANTS, {"kind": kind, "id": place, "n": (held.changes or 0) + 1}, (when,))
+        with suppress(ConditionFailed):
+            self._requests.write(tenant, [*actions, counted], request, {"id": id_})
+            return True
+        return False
+
+    def _checked(self, key: ApiKey) -> ApiKey:
+        """Return the key in the form that is stored. Raises InvalidInput."""
+        if key.role not in ROLES:
+            raise InvalidInput(f"role is {', '.join(ROLES)}, not {key.role}: a camera's key is made with the camera")
+        if key.expires_at is not None and not self._clock.now() < key.expires_at < _LAST_DAY:
+            raise InvalidInput(
+                f"expires_at lies in the future, or is null for a key without an end; {key.expires_at.isoformat()} "
+                "does not"
+            )
+        return replace(key, name=printable_name(key.name, NAME_LENGTH, "a key's"))
+
+
+def _named(held: _Held, id_: str) -> ApiKey:
+    """Return a key that may change. Raises KeyNotFound, InvalidInput."""
+    if id_ == FIRST:
+        raise InvalidInput(
+            "the first key stays as it is, and `regulars tenants rotate` renews it: make another key, then delete this"
+        )
+    return held.of_id(id_)
+
+
+def _require_ruler(held: Sequence[ApiKey], before: ApiKey, after: ApiKey | None) -> None:
+    """Raise LastAdminKey if no admin's key without an end would be left. `after`: None: the key is deleted."""
+    others = [key for key in held if key.id != before.id]
+    if before.rules and not any(key.rules for key in [*others, *([after] if after else [])]):
+        raise LastAdminKey(
+            f"{before.name!r} is the last admin's key without an end: make another one before it goes or becomes less"
+        )
+
+
+def _let_in(tenant: str, key: ApiKey) -> Put:
+    kind, hashed = keys.api_key_item(key.digest)
+    return Put(keys.TENANTS, {"kind": kind, "id": hashed, "tenant": tenant, "key": key.id}, (absent("api-key-free"),))
+
+
+def _same(key: ApiKey) -> tuple[Any, ...]:
+    return (equals("version", key.version, _SAME),)
+
+
+def _deleted(tenant: str, key: ApiKey) -> list[Action]:
+    shut_out = api_keys.shut_out(key.digest)
+    if key.id == FIRST:
+        gone = first_key_item(tenant, used_at=key.last_used_at, deleted=key.digest)
+        return [Put(keys.TENANTS, gone), shut_out]
+    return [Delete(keys.TENANTS, keys.key_record(tenant, key.id), _same(key)), shut_out]
+
+
+def _noted(tenant: str, key: ApiKey, hour: datetime) -> Action:
+    """Return the write that notes the use of a key, on condition that nobody noted it meanwhile."""
+    noted = optional(milliseconds, key.last_used_at)
+    if key.id == FIRST:
+        when = absent("not-noted") if noted is None else equals("used_at", noted, "not-noted")
+        return Put(keys.TENANTS, first_key_item(tenant, used_at=hour), (when,))
+    when = equals("used_at", noted, "not-noted")
+    place = keys.key_record(tenant, key.id)
+    return Update(keys.TENANTS, place, (when,), set={"used_at": milliseconds(hour)})
+
+
+def _busy() -> Busy:
+    return Busy("the keys of this tenant are changed by others all the time: send the request again in a moment")
+
+
+GOOD_FOR = timedelta(hours=12)
+CODE_GOOD_FOR = timedelta(minutes=10)
+
+_TOKEN_BYTES = 32
+_SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
+
+
+class Sessions:
+    def __init__(self, items: ItemStore, ring: KeyRing, clock: Clock) -> None:
+        self._items = items
+        self._ring = ring
+        self._clock = clock
+
+    def code(self, tenant: Tenant, key: ApiKey) -> str:
+        """Make a code that signs in once, within ten minutes, with the rights of the key."""
+        code, until = secrets.token_urlsafe(_TOKEN_BYTES), self._clock.now() + CODE_GOOD_FOR
+        item = sign_in_item(keys.code_item(api_keys.digest(code)), tenant.name, key, until)
+        write(self._items, [Put(keys.TENANTS, item, (absent("code-free"),))])
+        return code
+
+    def of_key(self, api_key: str) -> tuple[str, Session]:
+        """Begin a session with a key; return its token. Raises WrongCredentials, TenantDisabled."""
+        known = self._ring.by_api_key(api_key)
+        if known is None:
+            raise WrongCredentials("this key is unknown: it was mistyped, or another has taken its place")
+        return self._begun(known, [])
+
+    def of_code(self, code: str) -> tuple[str, Session]:
+        """Begin a session with a code, which is used up then; return its token. Raises as `of_key`."""
+        if not _SECRET.fullmatch(code):
+            raise _unknown_code()
+        place = keys.code_item(api_keys.digest(code))
+        known = self._standing(place)
+        if known is None:
+            raise _unknown_code()
+        try:
+            return self._begun(known[0], [Delete(keys.TENANTS, place, (exists("code-unused"),))])
+        except ConditionFailed as error:
+            raise _unknown_code() from error
+
+    def find(self, token: str) -> Session | None:
+        """Return the session of a token, even of a disabled tenant; None: there is none, or it has ended.
+
+        Raises WrongCredentials if the end of its key has come.
+        """
+        found = self._standing(keys.session_item(api_keys.digest(token))) if _SECRET.fullmatch(token) else None
+        if found is None:
+            return None
+        (tenant, key), item = found
+        return Session(tenant, key, moment(item["expires_at"] * 1000))
+
+    def end(self, token: str) -> None:
+        """End the session of a token; one that has ended is no error."""
+        if _SECRET.fullmatch(token):
+            write(self._items, [Delete(keys.TENANTS, keys.session_item(api_keys.digest(token)))])
+
+    def forget_expired(self, tenant: str) -> int:
+        """Delete expired sessions and codes, on storage that does not do so itself; return how many."""
+        return write_in_parts(
+            self._items, (Delete(keys.TENANTS, (one["kind"], one["id"])) for one in self._old(tenant))
+        )
+
+    def _old(self, tenant: str) -> Iterator[Item]:
+        now = self._clock.now().timestamp()
+        for kind in (keys.session_item("")[0], keys.code_item("")[0]):
+            for item in every(self._items, keys.TENANTS, kind):
+                if item["tenant"] == tenant and item["expires_at"] <= now:
+                    yield item
+
+    def _standing(self, place: tuple[str, str]) -> tuple[tuple[Tenant, ApiKey], Item] | None:
+        """Read a session or a code, and its key; None if it is over, or its key has another secret by now."""
+        item = self._items.get(keys.TENANTS, place)
+        if item is None or item["expires_at"] <= self._clock.now().timestamp():
+            return None
+        known = self._ring.standing(item["tenant"], item["key"], item["digest"])
+        return None if known is None else (known, item)
+
+    def _begun(self, known: tuple[Tenant, ApiKey], actions: list[Action]) -> tuple[str, Session]:
+        tenant, key = known
+        if tenant.disabled:
+            raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
+        token, now = secrets.token_urlsafe(_TOKEN_BYTES), self._clock.now()
+        until = min(now + GOOD_FOR, key.expires_at or now + GOOD_FOR).replace(microsecond=0)
+        item = sign_in_item(keys.session_item(api_keys.digest(token)), tenant.name, key, until)
+        write(self._items, [*actions, Put(keys.TENANTS, item, (absent("token-free"),))])
+        return token, Session(tenant, key, until)
+
+
+def _unknown_code() -> WrongCredentials:
+    return WrongCredentials("this code is not good any more: it signs in once, within ten minutes; make another")

@@ -1,0 +1,320 @@
+"""What may a tenant set itself, and how much of its limits does it use?
+
+All other settings are its operator's (tenants).
+
+Usage comes from counts that are kept anyway, so that an answer reads a few items. The notice to post where cameras look
+says what the software does. What it cannot know is for the operator to add (docs/tasks/consent.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+from html import escape
+from typing import Any
+
+from chalicelib.core import keys
+from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput
+from chalicelib.core.items import attempts, directory_of, every
+from chalicelib.core.model import Migration, Tenant
+from chalicelib.core.ports import Action, Disk, ItemStore
+from chalicelib.core.retention import RETENTION, captures_kept
+from chalicelib.services.access.access import Access
+from chalicelib.services.cameras import Cameras
+from chalicelib.services.captures.captures import Captures, Kept
+from chalicelib.services.groups import Groups, migration_update
+from chalicelib.services.idempotency import RequestId, Requests
+from chalicelib.services.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT, SAID, Tenants
+from chalicelib.services.webhooks import Webhooks
+
+OF_TENANT = (
+    "time_zone",
+    "attributes_off",
+    "least_liveness",
+    "min_age",
+    "enrol_quality",
+    "review_margin",
+    "learns",
+    "learnt_days",
+    "consent_required",
+    "expired_consent_erases",
+    *SAID,
+    "keeps_pictures",
+    "no_pictures_of",
+    *RETENTION,
+    "deletes_erase",
+)
+"""Fields of TenantSettings."""
+OF_MIGRATION = ("arrive_times", "period_days")
+"""Fields of Migration."""
+
+
+@dataclass
+class OwnSettings:
+    tenants: Tenants
+    groups: Groups
+    requests: Requests
+
+    def get(self, tenant: Tenant) -> tuple[Tenant, Migration]:
+        """Return the tenant as it is now, and when a stranger becomes a regular. Raises TenantNotFound."""
+        return self.tenants.named(tenant.name), self.groups.migration(tenant)
+
+    def change(self, tenant: Tenant, changes: Mapping[str, Any], request: RequestId | None = None) -> None:
+        """Set the fields in `changes`, of OF_TENANT and OF_MIGRATION, all or none.
+
+        Raises InvalidInput, TenantNotFound, Busy, AnsweredAlready.
+        """
+        unknown = sorted(set(changes) - {*OF_TENANT, *OF_MIGRATION})
+        if unknown:
+            raise InvalidInput(f"{unknown[0]!r} cannot be set here: its operator sets it")
+        own = {name: changes[name] for name in OF_TENANT if name in changes}
+        rule = {name: changes[name] for name in OF_MIGRATION if name in changes}
+        for _ in attempts():
+            actions: list[Action] = []
+            if own:
+                actions.append(self.tenants.settings_update(self.tenants.named(tenant.name), own))
+            if rule:
+                actions.append(migration_update(tenant.name, rule))
+            with suppress(ConditionFailed):  # its operator changed its limits meanwhile
+                return self.requests.write(tenant.name, actions, request)
+        raise Busy("the settings of this tenant are changed all the time: send the request again in a moment")
+
+
+@dataclass(frozen=True)
+class Usage:
+    """The amounts that a tenant uses."""
+
+    groups: int
+    faces: int
+    capacity_left: int
+    """What the capacities of groups may still grow by, all together."""
+    cameras: int
+    hooks: int
+    requests_today: int | None
+    """None: they are not counted, since the tenant may send any number."""
+    kept: Kept | None
+    """None: the captures were not counted yet."""
+    changes: int
+    """How many changes its gallery has seen."""
+    disk: Disk | None
+    """The disk that everything is on; None: storage has no end."""
+    snapshot_lag: int
+    """How many of the last changes a search function that starts cold has to read beside the snapshot."""
+
+
+@dataclass
+class UsageReader:
+    items: ItemStore
+    cameras: Cameras
+    webhooks: Webhooks
+    access: Access
+    captures: Captures
+    disk: Callable[[], Disk] | None
+
+    def of(self, tenant: Tenant) -> Usage:
+        """Return what the tenant uses now. Raises TenantNotFound."""
+        directory, limits = directory_of(self.items, tenant.name), tenant.limits
+        changes = int(directory["seq"])
+        return Usage(
+            groups=limits.groups - int(directory[GROUPS_LEFT]),
+            faces=limits.faces - int(directory[FACES_LEFT]),
+            capacity_left=int(directory[CAPACITY_LEFT]),
+            cameras=self.cameras.count(tenant),
+            hooks=len(self.webhooks.hooks.all(tenant.name)),
+            requests_today=self.access.quotas.used(tenant),
+            kept=self.captures.kept.get(tenant.name),
+            changes=changes,
+            disk=None if self.disk is None else self.disk(),
+            snapshot_lag=changes - self._snapshot(tenant.name, directory["model"]),
+        )
+
+    def _snapshot(self, tenant: str, model: str) -> int:
+        """Return up to which change the snapshots of all shards are; 0 if there is none."""
+        low, high = keys.INDEX_RANGE
+        pointers = every(self.items, keys.DIRECTORY, tenant, low=low, high=high)
+        newest = [one["snapshots"][-1] for one in pointers if keys.model_of_index(one["item"]) == model]
+        return min(map(keys.seq_of_snapshot, newest), default=0)
+
+
+BLANK = "____________________"
+
+
+@dataclass(frozen=True)
+class Section:
+    heading: str
+    lines: list[str]
+
+
+@dataclass(frozen=True)
+class Notice:
+    """`missing`: the settings that a reader has to fill in by hand, since the tenant did not set them."""
+
+    language: Language
+    title: str
+    sections: list[Section]
+    missing: list[str]
+
+    def text(self) -> str:
+        parts = [f"{one.heading}\n" + "\n".join(f"- {line}" for line in one.lines) for one in self.sections]
+        return "\n\n".join([self.title, *parts]) + "\n"
+
+    def html(self) -> str:
+        """Return a page of its own, for a sheet of A4."""
+        sections = "".join(
+            f"<h2>{escape(one.heading)}</h2><ul>{''.join(f'<li>{escape(line)}</li>' for line in one.lines)}</ul>"
+            for one in self.sections
+        )
+        return (
+            f'<!doctype html><html lang="{self.language}"><meta charset="utf-8">'
+            f"<title>{escape(self.title)}</title><style>{_STYLE}</style>"
+            f"<h1>{escape(self.title)}</h1>{sections}</html>\n"
+        )
+
+
+def notice(tenant: Tenant, language: Language, capture_days: int) -> Notice:
+    """Write the tenant's notice. `capture_days`: for how long the service keeps the pictures of captures."""
+    words = WORDS[language]
+    own = {name: getattr(tenant, name) for name in ("controller", "contact")}
+    filled = {name: value or BLANK for name, value in own.items()}
+    purposes = tenant.purposes or words["purposes"]
+    seen = [words["template"], *_estimated(tenant, language), words["children"], *_left_out(tenant, language)]
+    sections = [
+        Section(words["who"], [words["controller"].format(**filled), words["reach"].format(**filled)]),
+        Section(words["why"], [purposes]),
+        Section(words["what"], seen),
+        Section(words["long"], _kept(tenant, language, capture_days)),
+        Section(words["rights"], [words["may"], words["ask"].format(**filled), words["complain"]]),
+    ]
+    return Notice(language, words["title"], sections, [name for name, value in own.items() if not value])
+
+
+def _estimated(tenant: Tenant, language: Language) -> list[str]:
+    names = [word for name, word in ATTRIBUTES[language].items() if name not in tenant.attributes_off]
+    words = WORDS[language]
+    return [words["estimates"].format(names=words["and"].join(names))] if names else []
+
+
+def _left_out(tenant: Tenant, language: Language) -> list[str]:
+    return [] if tenant.min_age is None else [WORDS[language]["young"].format(years=f"{tenant.min_age:g}")]
+
+
+def _kept(tenant: Tenant, language: Language, capture_days: int) -> list[str]:
+    """Say for how long each kind is kept."""
+    words = WORDS[language]
+    faces = "pictured" if tenant.keeps_pictures else "unpictured"
+    captures = words["captures"].format(days=captures_kept(tenant, capture_days))
+    return [
+        captures if tenant.keeps_pictures else words["no captures"],
+        words[faces],
+        _ended(words, "strangers", tenant.stranger_days, "unseen"),
+        _ended(words, "regulars", tenant.regular_days, "unseen"),
+        _ended(words, "visits", tenant.observation_days, "days"),
+    ]
+
+
+def _ended(words: Mapping[str, str], what: str, days: int | None, end: str) -> str:
+    return words[what].format(end=words["endless" if days is None else end].format(days=days))
+
+
+_STYLE = (
+    "@page{size:A4;margin:18mm}body{font:15pt/1.45 system-ui,sans-serif;max-width:174mm;margin:8mm auto;color:#111}"
+    "h1{font-size:28pt;line-height:1.2;margin:0 0 8mm}h2{font-size:17pt;margin:7mm 0 2mm}ul{margin:0;padding-left:6mm}"
+    "li{margin:1mm 0;overflow-wrap:anywhere}"
+)
+
+
+class Language(StrEnum):
+    EN = "en"
+    ZH = "zh"
+
+
+ATTRIBUTES = {
+    Language.EN: {"age": "age", "gender": "gender", "emotion": "expression"},
+    Language.ZH: {"age": "年龄", "gender": "性别", "emotion": "表情"},
+}
+"""Estimates that say something about a person. Pose and liveness say something about a picture."""
+
+WORDS = {
+    Language.EN: {
+        "title": "Cameras here recognise faces",
+        "who": "Who is responsible",
+        "controller": "{controller}",
+        "reach": "You reach us at {contact}.",
+        "why": "What for",
+        "purposes": "To count visits, and to recognise people who come again.",
+        "what": "What happens",
+        "template": "Cameras take pictures of people who come in. Software turns each face into numbers, and compares "
+        "them with those of the faces that it knows. So it tells who has been here before, and when.",
+        "estimates": "It estimates {names} from the picture. That may be wrong.",
+        "children": "It does not tell small children apart reliably.",
+        "young": "It leaves out people whom it estimates to be younger than {years}. It estimates children 2 to 4 "
+        "years too old.",
+        "and": ", ",
+        "long": "How long it is kept",
+        "captures": "Pictures of the cameras: {days} days.",
+        "no captures": "Pictures of the cameras: not kept; deleted as soon as the faces in them are compared.",
+        "pictured": "Of a face we keep the numbers and pictures.",
+        "unpictured": "Of a face we keep the numbers, and no picture.",
+        "strangers": "Faces of people who come rarely: {end}.",
+        "regulars": "Faces of people who come often: {end}.",
+        "visits": "Times of visits: {end}.",
+        "days": "{days} days",
+        "unseen": "{days} days after the last visit",
+        "endless": "until we delete them",
+        "rights": "Your rights",
+        "may": "You may see what is held about you, have it corrected or erased, and object.",
+        "ask": "Ask us: {contact}. We may need a picture of your face to find what is yours.",
+        "complain": "You may complain to the data protection authority.",
+    },
+    Language.ZH: {
+        "title": "本场所的摄像头使用人脸识别",
+        "who": "个人信息处理者",
+        "controller": "{controller}",
+        "reach": "联系方式：{contact}",
+        "why": "处理目的",
+        "purposes": "统计到访次数，并识别再次到访的人员。",
+        "what": "处理方式",
+        "template": "摄像头拍摄进入人员的照片。软件将每张人脸转换为一组数字，并与已知人脸的数字比对，"
+        "从而得知谁曾来过、何时来过。",
+        "estimates": "软件会根据照片推测{names}，结果可能有误。",
+        "children": "软件不能可靠地区分幼儿。",
+        "young": "软件不记录也不识别推测不满 {years} 岁的人员。儿童的年龄会被高估 2 至 4 岁。",
+        "and": "、",
+        "long": "保存期限",
+        "captures": "摄像头照片：{days} 天。",
+        "no captures": "摄像头照片：不保存，比对完成后立即删除。",
+        "pictured": "对每张人脸，我们保存其数字和照片。",
+        "unpictured": "对每张人脸，我们只保存其数字，不保存照片。",
+        "strangers": "偶尔到访者的人脸：{end}。",
+        "regulars": "经常到访者的人脸：{end}。",
+        "visits": "到访时间：{end}。",
+        "days": "{days} 天",
+        "unseen": "最后一次到访后 {days} 天",
+        "endless": "直至我们删除",
+        "rights": "您的权利",
+        "may": "您有权查阅我们保存的您的信息，要求更正或删除，也有权拒绝。",
+        "ask": "请联系我们：{contact}。为了找到您的信息，我们可能需要一张您的面部照片。",
+        "complain": "您也可以向履行个人信息保护职责的部门投诉。",
+    },
+}
+
+
+class Account:
+    """A tenant's own account: the settings that it may change itself, and how much of its limits it uses."""
+
+    def __init__(
+        self,
+        items: ItemStore,
+        tenants: Tenants,
+        groups: Groups,
+        cameras: Cameras,
+        access: Access,
+        captures: Captures,
+        webhooks: Webhooks,
+        requests: Requests,
+        disk: Callable[[], Disk] | None,
+    ) -> None:
+        self.settings = OwnSettings(tenants, groups, requests)
+        self.usage = UsageReader(items, cameras, webhooks, access, captures, disk)

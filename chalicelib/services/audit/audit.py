@@ -1,0 +1,263 @@
+"""Entries of acts. The store that all services write by puts an act's entry into the act's own transaction.
+
+So both are there or neither, and no use case can forget its entry. An entry that waits to be closed is an item of its
+own: the key begins with the time and ends at random, so no two writers meet at one. Sightings are the exception: what
+their entries say stands in the capture, which their transaction writes anyway (Pending in chain.py reads it).
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from chalicelib.core import acts, keys
+from chalicelib.core.acts import Act, Kind
+from chalicelib.core.audit import HOUR_MS, Entry, faces_of
+from chalicelib.core.chores import Chore
+from chalicelib.core.errors import RegularsError
+from chalicelib.core.items import write
+from chalicelib.core.lazy import lazy
+from chalicelib.core.ports import Action, Check, Clock, Delete, ItemStore, Put
+from chalicelib.core.records.audit import entry_put, new_entry, request_id
+from chalicelib.core.users import is_users
+from chalicelib.core.values import known, milliseconds
+
+if TYPE_CHECKING:
+    from chalicelib.core.ports import BlobStore, Vault
+    from chalicelib.services.audit.chain import Chain, Pending
+    from chalicelib.services.audit.closing import Closing
+    from chalicelib.services.audit.erasing import AuditErasing
+    from chalicelib.services.audit.reading import AuditReading
+    from chalicelib.services.audit.signing import Signing
+    from chalicelib.services.audit.verify import Verifying
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A question to the audit; None: any. `face`: entries that name it; `by`: who acted, as `key first`."""
+
+    since_ms: int | None = None
+    until_ms: int | None = None
+    face: str | None = None
+    what: str | None = None
+    by: str | None = None
+
+    def takes(self, at_ms: int, entry: Entry) -> bool:
+        return (
+            (self.since_ms is None or at_ms >= self.since_ms)
+            and (self.until_ms is None or at_ms < self.until_ms)
+            and self.what in (None, entry["what"])
+            and self.by in (None, entry["by"])
+            and (self.face is None or self.face in faces_of(entry))
+        )
+
+
+_MOST_REMEMBERED = 50_000
+_BESIDE = {table.name for table in (keys.REQUESTS, keys.OBSERVATIONS, keys.SUMMARIES, keys.ARRIVALS, keys.AUDIT)}
+"""Tables whose items alone are no change that somebody decided: they follow from one, or only count."""
+_OF_CHORES = {table.name for table in (keys.FACES, keys.JOURNAL, keys.NEGATIVES, keys.MERGES)}
+
+
+class AuditedItems:
+    """The ItemStore of all services: to a transaction of an act it adds the act's entry."""
+
+    def __init__(self, items: ItemStore, clock: Clock) -> None:
+        self.get, self.get_many, self.query = items.get, items.get_many, items.query
+        self._items = items
+        self._clock = clock
+
+    def transact(self, actions: Sequence[Action]) -> None:
+        act = acts.current()
+        if act is None or not _is_of_note(act, actions):
+            return self._items.transact(actions)
+        entry = entry_put(act.tenant or _tenant_of(actions), _entry(act, self._clock, actions))
+        self._items.transact([*actions, entry])
+        act.entered = True
+        return None
+
+
+class Reads:
+    """The writer of what stores nothing else: decisions, pictures that were shown, exports.
+
+    Who looks at the same pictures again and again, as an open console does, makes one entry an hour in each process.
+    """
+
+    def __init__(self, items: ItemStore, clock: Clock) -> None:
+        self._items = items
+        self._clock = clock
+        self._known: OrderedDict[tuple[str, ...], None] = OrderedDict()
+
+    @contextmanager
+    def of(self, act: Act) -> Iterator[None]:
+        """Begin the act, and write its entry at the end if it has none yet and needs one.
+
+        Dialects say by an error that nobody was found, so that is an end, too; with one, nothing was exported. Raises
+        Busy, StorageUnavailable: then nobody gets the answer.
+        """
+        with acts.begun(act):
+            try:
+                yield
+            except RegularsError:
+                if act.kind is not Kind.EXPORT:
+                    self._close(act)
+                raise
+            self._close(act)
+
+    def exported(self, tenant: str, face: str | None = None) -> None:
+        """Write the entry of an export by the command line, before it gives anything out. `face`: all that it is of."""
+        if (act := acts.current()) is not None and act.kind is Kind.EXPORT:
+            act.tenant, act.about, act.entered = tenant, known({"face": face}), False
+            self._close(act)
+
+    def _close(self, act: Act) -> None:
+        if act.entered or not act.tenant:
+            return
+        shown = self._new(act)
+        if shown or act.kind is Kind.EXPORT or (act.kind is Kind.DECISION and act.decided):
+            write(self._items, [entry_put(act.tenant, _entry(act, self._clock, (), shown))])
+            self._remember(act, shown)
+            act.entered = True
+
+    def _new(self, act: Act) -> list[str]:
+        hour = self._hour()
+        return [one for one in act.shown if (act.tenant, act.by, hour, one) not in self._known]
+
+    def _remember(self, act: Act, shown: Sequence[str]) -> None:
+        hour = self._hour()
+        self._known.update(((act.tenant, act.by, hour, one), None) for one in shown)
+        while len(self._known) > _MOST_REMEMBERED:
+            self._known.popitem(last=False)
+
+    def _hour(self) -> str:
+        return str(milliseconds(self._clock.now()) // HOUR_MS)
+
+
+def _is_of_note(act: Act, actions: Sequence[Action]) -> bool:
+    changes = [one for one in actions if not isinstance(one, Check)]
+    match act.kind:
+        case Kind.CHANGE:
+            return any(one.table.name not in _BESIDE and not _only_counts(one) for one in changes)
+        case Kind.DECISION:
+            return bool(act.decided) and not act.entered
+        case Kind.CHORE:
+            return any(one.table.name in _OF_CHORES for one in changes)
+        case Kind.SIGHTING:
+            return bool(_deleted(actions))
+        case _:
+            return False
+
+
+def _only_counts(action: Action) -> bool:
+    named = (keys.TENANT_ITEM, keys.GROUP_PREFIX, keys.name_item(""))
+    return action.table.name == keys.DIRECTORY.name and not action.key[1].startswith(named)
+
+
+def _entry(act: Act, clock: Clock, actions: Sequence[Action], shown: Sequence[str] | None = None) -> Entry:
+    """Make an act's entry, from what its transaction changes."""
+    journal = [one.item for one in actions if isinstance(one, Put) and one.table.name == keys.JOURNAL.name]
+    of_faces = [one.key[1] for one in actions if one.table.name == keys.FACES.name and not isinstance(one, Check)]
+    changed = [one["faceid"] for item in journal for one in item["changes"]]
+    edited = [faceid for faceid in changed if faceid and not is_users(faceid)]  # a group that is dropped has no faceid
+    about = {name: value for name, value in act.about.items() if name != "face"}
+    faces = [*([act.about["face"]] if "face" in act.about else []), *of_faces, *edited]
+    return new_entry(
+        clock,
+        act.what,
+        act.by,
+        request=request_id(),
+        faces=list(dict.fromkeys(faces)),
+        deleted=_deleted(actions),
+        seq=int(journal[0]["seq"]) if journal else None,
+        key=next((one.item["key"] for one in actions if isinstance(one, Put) and _is_sign_in(one)), None),
+        decided=list(act.decided) if act.kind is Kind.DECISION else None,
+        shown=list(act.shown if shown is None else shown),
+        **about,
+    )
+
+
+def _is_sign_in(put: Put) -> bool:
+    return put.table.name == keys.TENANTS.name and put.key[0] in (keys.session_item("")[0], keys.code_item("")[0])
+
+
+def _deleted(actions: Sequence[Action]) -> list[str]:
+    return [one.key[1] for one in actions if isinstance(one, Delete) and one.table.name == keys.FACES.name]
+
+
+def _tenant_of(actions: Sequence[Action]) -> str:
+    """Return whose items these are."""
+    return next(filter(None, map(_whose, actions)))
+
+
+def _whose(action: Action) -> str:
+    partition, sort = action.key
+    if action.table.name != keys.TENANTS.name:
+        return partition.partition("#")[0]
+    if isinstance(action, Put) and "tenant" in action.item:
+        return str(action.item["tenant"])
+    return sort.partition("#")[0] if partition in ("tenant", "key", "signing_key") else ""
+
+
+class Audit:
+    """The audit of all tenants: who did what, closed by the hour into a chain that a signature vouches for."""
+
+    def __init__(self, items: ItemStore, blobs: BlobStore, vault: Vault, clock: Clock) -> None:
+        self._items, self._blobs, self._vault, self._clock = items, blobs, vault, clock
+
+    @lazy
+    def reads(self) -> Reads:
+        return Reads(self._items, self._clock)
+
+    @lazy
+    def chain(self) -> Chain:
+        from chalicelib.services.audit.chain import Chain
+
+        return Chain(self._items, self._blobs, self._clock)
+
+    @lazy
+    def pending(self) -> Pending:
+        from chalicelib.services.audit.chain import Pending
+
+        return Pending(self._items)
+
+    @lazy
+    def signing(self) -> Signing:
+        from chalicelib.services.audit.signing import Signing
+
+        return Signing(self._items, self._vault, self._clock, self.chain)
+
+    @lazy
+    def closing(self) -> Closing:
+        from chalicelib.services.audit.closing import Closing
+
+        return Closing(self._items, self.chain, self.pending, self._clock, sign=self.signing.sign)
+
+    @lazy
+    def erasing(self) -> AuditErasing:
+        from chalicelib.services.audit.erasing import AuditErasing
+
+        return AuditErasing(self._items, self.chain, self.pending, self._clock)
+
+    @lazy
+    def reading(self) -> AuditReading:
+        from chalicelib.services.audit.reading import AuditReading
+
+        return AuditReading(self.chain, self.pending, self._clock)
+
+    @lazy
+    def verifying(self) -> Verifying:
+        from chalicelib.services.audit.verify import Verifying
+
+        return Verifying(self.chain, self.pending, self.signing.public_keys)
+
+    def chores(self) -> tuple[Chore, ...]:
+        return (
+            Chore("audit", lambda one: self.closing.tenant(one.tenant.name)),
+            Chore(
+                "audit retention",
+                lambda one: self.erasing.nightly(one.tenant.name, one.tenant.audit_days),
+                nightly=True,
+            ),
+        )

@@ -1,0 +1,448 @@
+"""Which cameras are there, and when is one silent?
+
+Cameras are the sources of captures, each with settings and a bearer key of its own.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from chalicelib.core import api_keys, keys
+from chalicelib.core.captures import Camera, CameraOptions, is_camera_id, require_camera_id
+from chalicelib.core.errors import (
+    Busy,
+    CameraExists,
+    CameraNotFound,
+    ConditionFailed,
+    InvalidInput,
+    TooManyCameras,
+    require_revision,
+)
+from chalicelib.core.items import attempts, every, write
+from chalicelib.core.model import Tenant
+from chalicelib.core.names import printable_name
+from chalicelib.core.ports import (
+    Action,
+    Beside,
+    Clock,
+    Delete,
+    Item,
+    ItemStore,
+    Put,
+    Update,
+    absent,
+    at_least,
+    equals,
+    exists,
+    when_asked,
+)
+from chalicelib.core.records.captures import camera_from, camera_item, setting_fields, status_text
+from chalicelib.core.values import milliseconds
+from chalicelib.services.groups import Groups
+from chalicelib.services.idempotency import RequestId, Requests
+from chalicelib.services.tenants import Tenants
+
+MAX_CAMERAS = 1_000
+SEEN_EVERY = timedelta(minutes=1)
+
+_ID_FREE, _NAME_FREE, _ROOM, _COUNTED = "id-free", "name-free", "room", "counted-as-read"
+_SAME, _KEY_SAME = "as-it-was-read", "key-as-it-was-read"
+NAME_LENGTH = 100
+
+
+LABEL_LENGTH = 100
+
+
+MAX_GROUPS = 100
+
+
+GAPS_S = range(1, 86_401)
+
+
+QUALITIES = (0.0, 100.0)
+
+
+SILENT_AFTER_S = range(300, 2_592_001)
+"""At least five minutes: `last_seen_at` is kept to the minute, and the watch looks every five."""
+
+
+EDGE_SENDS = ("all", "motion", "faces", "best_shot")
+
+
+EDGE_NUMBERS: dict[str, tuple[float, float]] = {
+    "interval_s": (0.05, 60),
+    "per_minute": (1, 6_000),
+    "motion_share": (0.0001, 1),
+    "min_face_px": (10, 2_000),
+}
+
+
+EDGE_WHOLE = ("per_minute", "min_face_px")
+
+
+MAX_STATUS = 32
+
+
+STATUS_NAME_LENGTH = 64
+
+
+STATUS_TEXT_LENGTH = 200
+
+
+_NOT_OF_ID = re.compile(r"[^A-Za-z0-9_.-]+", re.ASCII)
+
+
+_SLUG_LENGTH = 56
+
+
+_NAMELESS = "camera"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CameraSettings(CameraOptions):
+    """The settings of a core.captures.Camera, with the names of its groups in place of their ids."""
+
+    groups: tuple[str, ...] | None = None
+
+    def __post_init__(self) -> None:
+        """Raise InvalidInput if a setting is out of bounds."""
+        if (longest := max(map(len, self.labels))) > LABEL_LENGTH:
+            raise InvalidInput(f"a label has up to {LABEL_LENGTH} characters, not {longest}")
+        if self.groups is not None and len(self.groups) > MAX_GROUPS:
+            raise InvalidInput(f"a camera's groups are up to {MAX_GROUPS}, not {len(self.groups)}; none said: all")
+        if self.gap_s not in GAPS_S:
+            raise InvalidInput(f"gap_s is {GAPS_S[0]} to {GAPS_S[-1]} seconds, not {self.gap_s}")
+        if not QUALITIES[0] <= self.stranger_quality <= QUALITIES[1]:
+            raise InvalidInput(f"stranger_quality is 0 to 100, not {self.stranger_quality}")
+        if self.silent_after_s is not None and self.silent_after_s not in SILENT_AFTER_S:
+            raise InvalidInput(
+                f"silent_after_s is {SILENT_AFTER_S[0]} to {SILENT_AFTER_S[-1]} seconds, or none, "
+                f"not {self.silent_after_s}"
+            )
+        _require_edge(self.edge)
+
+
+def legal_camera_name(name: str) -> str:
+    """Return the name in the form in which it is stored (Unicode NFC). Raises InvalidInput."""
+    return printable_name(name, NAME_LENGTH, "a camera's")
+
+
+def id_of_name(name: str) -> str:
+    """Return the name if it is a legal id, else one made of its legal characters, or `camera` if it has none."""
+    if is_camera_id(name):
+        return name
+    plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode("ascii")
+    return _NOT_OF_ID.sub("-", plain).strip(".-")[:_SLUG_LENGTH].rstrip(".-") or _NAMELESS
+
+
+def require_status(status: Mapping[str, Any]) -> None:
+    """Raise InvalidInput unless this is up to 32 short texts, numbers, true, false or null by short names."""
+    if len(status) > MAX_STATUS:
+        raise InvalidInput(f"a status has up to {MAX_STATUS} entries, not {len(status)}")
+    for name, value in status.items():
+        if not 1 <= len(name) <= STATUS_NAME_LENGTH:
+            raise InvalidInput(f"a status entry's name has 1 to {STATUS_NAME_LENGTH} characters, not {len(name)}")
+        if isinstance(value, str) and len(value) > STATUS_TEXT_LENGTH:
+            raise InvalidInput(f"status.{name} has up to {STATUS_TEXT_LENGTH} characters, not {len(value)}")
+        if isinstance(value, int) and abs(value) >= 2**63:
+            raise InvalidInput(f"status.{name} is a number of up to 63 bits")
+        if value is not None and not isinstance(value, (str, int, float)):
+            raise InvalidInput(f"status.{name} is a text, a number, true, false or null")
+
+
+def _require_edge(settings: Mapping[str, Any]) -> None:
+    """Raise InvalidInput unless these are settings of the edge uploader, each within its bounds."""
+    for name, value in settings.items():
+        if name == "send":
+            if value not in EDGE_SENDS:
+                raise InvalidInput(f"edge.send is one of {', '.join(EDGE_SENDS)}, not {str(value)[:40]!r}")
+            continue
+        if name not in EDGE_NUMBERS:
+            known = ", ".join(sorted([*EDGE_NUMBERS, "send"]))
+            raise InvalidInput(f"there is no edge setting {name[:40]!r}: {known} can be set from here")
+        low, high = EDGE_NUMBERS[name]
+        kind = int if name in EDGE_WHOLE else (int, float)
+        if not isinstance(value, kind) or isinstance(value, bool) or not low <= value <= high:
+            what = "a whole number" if name in EDGE_WHOLE else "a number"
+            raise InvalidInput(f"edge.{name} is {what} from {low} to {high}, not {str(value)[:40]!r}")
+
+
+_NO_SETTINGS = CameraSettings()
+
+
+@dataclass
+class Cameras:
+    items: ItemStore
+    tenants: Tenants
+    groups: Groups
+    requests: Requests
+    clock: Clock
+    beside: Beside = when_asked
+    _owners: dict[str, Item] = field(default_factory=dict, init=False)
+
+    def add(
+        self,
+        tenant: Tenant,
+        id_: str | None,
+        name: str,
+        settings: CameraSettings = _NO_SETTINGS,
+        *,
+        request: RequestId | None = None,
+    ) -> tuple[Camera, str]:
+        """Add a camera; return it and its api_key, which is shown nowhere else.
+
+        `id_` None: the id is made of the legal characters of the name, and made unique. No camera's name or id may be
+        another camera's name or id. Raises InvalidInput, GroupNotFound, CameraExists, TooManyCameras, Busy,
+        AnsweredAlready with the `id` of the camera.
+        """
+        name = legal_camera_name(name)
+        group_ids = self._group_ids(tenant, settings.groups)
+        if id_ is not None:
+            require_camera_id(id_)
+        key = api_keys.new_key(api_keys.OF_CAMERA)
+        for _ in attempts():
+            camera = Camera(
+                id=id_ or self._free_id(tenant, id_of_name(name)),
+                name=name,
+                created_at=self.clock.now(),
+                group_ids=group_ids,
+                **{field: getattr(settings, field) for field in vars(settings) if field != "groups"},
+            )
+            try:
+                self.requests.write(tenant.name, self._addition(tenant, camera, key), request, {"id": camera.id})
+                return camera, key
+            except ConditionFailed as error:
+                self._raise_refused(camera, error, may_choose_id=id_ is None and camera.id != name)
+        raise Busy("many cameras of this tenant are added at once: send the request again in a moment")
+
+    def all(self, tenant: Tenant) -> list[Camera]:
+        """Return all cameras, by id."""
+        return [camera_from(item) for item in every(self.items, keys.CAMERAS, tenant.name, low=keys.FIRST_CAMERA)]
+
+    def count(self, tenant: Tenant) -> int:
+        """Return the number of cameras, from one item."""
+        counted = self.items.get(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT))
+        return 0 if counted is None else MAX_CAMERAS - int(counted["left"])
+
+    def get(self, tenant: Tenant, id_: str) -> Camera:
+        """Return the camera of that id. Raises CameraNotFound."""
+        return camera_from(self._item(tenant, id_))
+
+    def named(self, tenant: Tenant, id_or_name: str) -> Camera:
+        """Return the camera of that id, else of that name. Raises CameraNotFound."""
+        with suppress(CameraNotFound):
+            return self.get(tenant, id_or_name)
+        with suppress(InvalidInput):
+            claim = self.items.get(keys.CAMERAS, (tenant.name, keys.camera_name(legal_camera_name(id_or_name))))
+            if claim is not None:
+                return self.get(tenant, claim["camera"])
+        raise CameraNotFound(f"there is no camera {id_or_name[:100]!r}: make it first, or see the list of cameras")
+
+    def by_api_key(self, api_key: str) -> tuple[Tenant, Camera] | None:
+        """Return the tenant and the camera of a key, even if one is disabled; None for a tenant's key."""
+        if not api_keys.is_key(api_key, api_keys.OF_CAMERA):
+            return None
+        hashed = api_keys.digest(api_key)
+        owner = self._owners.get(hashed) or self.items.get(keys.TENANTS, keys.api_key_item(hashed))
+        if owner is None:
+            return None
+        self._owners[hashed] = owner  # a secret never changes its owner
+        awaited = self.beside(lambda: self.tenants.named(owner["tenant"]))
+        item = self.items.get(keys.CAMERAS, (owner["tenant"], owner["camera"]))
+        return (awaited(), camera_from(item)) if item is not None and item["key_digest"] == hashed else None
+
+    def change(
+        self,
+        tenant: Tenant,
+        id_: str,
+        changes: Mapping[str, Any],
+        revision: int | None = None,
+        request: RequestId | None = None,
+    ) -> Camera:
+        """Set the fields in `changes`: `name` and those of CameraSettings. `labels`: only those to set, by letter.
+
+        Captures that wait to be resolved are resolved by the new settings. `revision`: the one that the caller read.
+        Raises CameraNotFound, Changed, InvalidInput, GroupNotFound, CameraExists, Busy, AnsweredAlready.
+        """
+        for _ in attempts():
+            camera = self.get(tenant, id_)
+            require_revision("the camera", camera, camera.version, revision)
+            changed = self._changed(tenant, camera, changes)
+            if changed == camera:
+                self.requests.note(tenant.name, request)
+                return camera
+            changed = replace(changed, version=camera.version + 1)
+            try:
+                self.requests.write(tenant.name, _change(tenant.name, camera, changed), request)
+                return changed
+            except ConditionFailed as error:
+                if _NAME_FREE in error.names:
+                    raise _taken(changed.name) from error
+        raise _busy()
+
+    def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
+        """Delete the camera. Its key stops; its captures and sightings stay.
+
+        Raises CameraNotFound, Busy, AnsweredAlready.
+        """
+        for _ in attempts():
+            item = self._item(tenant, id_)
+            when = (equals("version", item["version"], _SAME), equals("key_digest", item["key_digest"], _KEY_SAME))
+            actions: list[Action] = [
+                Delete(keys.CAMERAS, (tenant.name, id_), when),
+                *(Delete(keys.CAMERAS, (tenant.name, claim)) for claim in sorted(_claims(id_, item["name"]))),
+                Update(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT), (exists(_COUNTED),), add={"left": 1}),
+                api_keys.shut_out(item["key_digest"]),
+                Put(keys.CAMERAS, {"tenant": tenant.name, "id": keys.past_camera(id_), "camera": id_}),
+            ]
+            with suppress(ConditionFailed):  # changed meanwhile
+                return self.requests.write(tenant.name, actions, request)
+        raise _busy()
+
+    def new_key(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> str:
+        """Replace the camera's api_key; the old one stops at once. Raises CameraNotFound, Busy, AnsweredAlready."""
+        key = api_keys.new_key(api_keys.OF_CAMERA)
+        for _ in attempts():
+            old = self._item(tenant, id_)["key_digest"]
+            when = (equals("key_digest", old, _KEY_SAME),)
+            change = Update(keys.CAMERAS, (tenant.name, id_), when, set={"key_digest": api_keys.digest(key)})
+            with suppress(ConditionFailed):
+                let_in = api_keys.let_in(key, tenant.name, camera_id=id_)
+                self.requests.write(tenant.name, [change, api_keys.shut_out(old), let_in], request, {"id": id_})
+                return key
+        raise _busy()
+
+    def seen(self, tenant: Tenant, camera: Camera, now: datetime) -> None:
+        """Note that the camera was seen, at most once a minute, and that it is not silent any more."""
+        if camera.last_seen_at is None or camera.silent_since or now - camera.last_seen_at >= SEEN_EVERY:
+            self._note(tenant, camera.id, {"last_seen_at": milliseconds(now)}, no_more=("silent_since",))
+
+    def heartbeat(
+        self, tenant: Tenant, id_: str, status: Mapping[str, Any] | None, *, is_working: bool = True
+    ) -> Camera:
+        """Note that the camera was seen, and its status (None: it sent none).
+
+        `is_working` False: what stands beside the camera says that it gives nothing, so it was not seen.
+        Raises CameraNotFound, InvalidInput.
+        """
+        camera, now = self.get(tenant, id_), self.clock.now()
+        fields: dict[str, Any] = {}
+        if status is not None and status != camera.status:
+            require_status(status)
+            fields["status"] = status_text(status)
+        if not is_working:
+            self._note(tenant, id_, {**fields, "failing_at": milliseconds(now)})
+        elif fields or camera.failing_at:
+            fields["last_seen_at"] = milliseconds(now)
+            self._note(tenant, id_, fields, no_more=("silent_since", "failing_at"))
+        else:
+            self.seen(tenant, camera, now)
+        return self.get(tenant, id_)
+
+    def silent(self, tenant: Tenant, now: datetime) -> list[Camera]:
+        """Return the cameras that are silent for longer than they may be, if that was not reported yet."""
+        return [camera for camera in self.all(tenant) if camera.silent_since is None and is_silent(camera, now)]
+
+    def _item(self, tenant: Tenant, id_: str) -> Item:
+        item = self.items.get(keys.CAMERAS, (tenant.name, id_)) if is_camera_id(id_) else None
+        if item is None:
+            raise CameraNotFound(f"there is no camera {id_[:100]!r}: make it first, or see the list of cameras")
+        return item
+
+    def _note(self, tenant: Tenant, id_: str, fields: Item, *, no_more: Sequence[str] = ()) -> None:
+        there, key = (exists("camera-there"),), (tenant.name, id_)
+        with suppress(ConditionFailed):  # deleted meanwhile
+            write(self.items, [Update(keys.CAMERAS, key, there, set=fields, remove=tuple(no_more), twice=True)])
+
+    def _group_ids(self, tenant: Tenant, names: Sequence[str] | None) -> tuple[str, ...] | None:
+        if names is None:
+            return None
+        return tuple(dict.fromkeys(self.groups.named(tenant, name).id for name in names))
+
+    def _changed(self, tenant: Tenant, camera: Camera, changes: Mapping[str, Any]) -> Camera:
+        fields = {name: value for name, value in changes.items() if name not in ("name", "labels", "groups")}
+        if "labels" in changes:
+            fields["labels"] = camera.labels._replace(**changes["labels"])
+        groups = changes.get("groups")
+        checked = replace(_NO_SETTINGS, **fields, groups=None if groups is None else tuple(groups))
+        fields = {name: getattr(checked, name) for name in fields}
+        if "groups" in changes:
+            fields["group_ids"] = self._group_ids(tenant, checked.groups)
+        if "name" in changes:
+            fields["name"] = legal_camera_name(changes["name"])
+        return replace(camera, **fields)
+
+    def _free_id(self, tenant: Tenant, wanted: str) -> str:
+        ids = [wanted, *(f"{wanted}-{number}" for number in range(2, MAX_CAMERAS + 2))]
+        for begin in range(0, len(ids), 100):
+            some = ids[begin : begin + 100]
+            claims = self.items.get_many(keys.CAMERAS, [(tenant.name, keys.camera_name(id_)) for id_ in some])
+            free = [id_ for id_, claim in zip(some, claims, strict=True) if claim is None]
+            if free:
+                return free[0]
+        return wanted
+
+    def _addition(self, tenant: Tenant, camera: Camera, key: str) -> list[Action]:
+        item = camera_item(tenant.name, camera, api_keys.digest(key))
+        names = {camera.id: _ID_FREE, camera.name: _NAME_FREE}
+        return [
+            Put(keys.CAMERAS, item, (absent(_ID_FREE),)),
+            *(_claim(tenant.name, name, camera.id, condition) for name, condition in names.items()),
+            self._one_less(tenant),
+            api_keys.let_in(key, tenant.name, camera_id=camera.id),
+        ]
+
+    def _one_less(self, tenant: Tenant) -> Action:
+        """Return the action that takes one from the cameras left; a tenant's first camera begins that count."""
+        if self.items.get(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT)) is None:
+            first = {"tenant": tenant.name, "id": keys.CAMERAS_LEFT, "left": MAX_CAMERAS - 1}
+            return Put(keys.CAMERAS, first, (absent(_COUNTED),))
+        when = (at_least("left", 1, _ROOM),)
+        return Update(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT), when, add={"left": -1})
+
+    def _raise_refused(self, camera: Camera, error: ConditionFailed, *, may_choose_id: bool) -> None:
+        """Raise the error that the failed conditions mean; return if another try may succeed."""
+        if _ROOM in error.names:
+            raise TooManyCameras(f"there are {MAX_CAMERAS} cameras already, the most that a tenant may have") from error
+        if _NAME_FREE in error.names:
+            raise _taken(camera.name) from error
+        if _ID_FREE in error.names and not may_choose_id:
+            raise _taken(camera.id) from error
+
+
+def is_silent(camera: Camera, now: datetime) -> bool:
+    """Return whether nothing came from an enabled camera for longer than it may be silent."""
+    if not camera.enabled or camera.silent_after_s is None:
+        return False
+    return now - (camera.last_seen_at or camera.created_at) >= timedelta(seconds=camera.silent_after_s)
+
+
+def _change(tenant: str, before: Camera, after: Camera) -> list[Action]:
+    when = (equals("version", before.version, _SAME),)
+    fields = {**setting_fields(after), "version": after.version}
+    actions: list[Action] = [Update(keys.CAMERAS, (tenant, after.id), when, set=fields)]
+    old, new = _claims(before.id, before.name), _claims(after.id, after.name)
+    actions += [Delete(keys.CAMERAS, (tenant, claim)) for claim in sorted(old - new)]
+    return actions + [_claim(tenant, after.name, after.id, _NAME_FREE) for _ in new - old]
+
+
+def _claims(id_: str, name: str) -> set[str]:
+    return {keys.camera_name(id_), keys.camera_name(name)}
+
+
+def _claim(tenant: str, name: str, id_: str, condition: str) -> Put:
+    return Put(keys.CAMERAS, {"tenant": tenant, "id": keys.camera_name(name), "camera": id_}, (absent(condition),))
+
+
+def _busy() -> Busy:
+    return Busy("this camera is changed by others all the time: send the request again in a moment")
+
+
+def _taken(name: str) -> CameraExists:
+    return CameraExists(f"there is a camera with the name or id {name!r} already: choose another")

@@ -1,0 +1,311 @@
+"""The only writer of galleries: one transaction changes faces, counts, seq and journal, and stores the answer.
+
+`seq` serialises a tenant's gallery. A process commits one change of a tenant at a time. If another process commits
+first, it tries again with the new seq.
+
+A user changes with the gallery's seq only, after its faces. So what is read at a seq holds if a commit that is based on
+it succeeds. core/items has all other writes, and the pauses between tries.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from chalicelib.core import keys
+from chalicelib.core.errors import Busy, ConditionFailed, RegularsError, WrongModel
+from chalicelib.core.items import attempts, directory_of, gone_of
+from chalicelib.core.model import Edit, Face, Group, JournalEntry
+from chalicelib.core.ports import (
+    Action,
+    Clock,
+    Condition,
+    Item,
+    ItemStore,
+    Put,
+    Update,
+    absent,
+    at_least,
+    equals,
+    exists,
+)
+from chalicelib.core.records.faces import face_from, journal_item, user_from, user_item
+from chalicelib.core.telemetry import stage
+from chalicelib.core.templates import compared
+from chalicelib.core.users import User, gallery_group, mean_of, user_of
+
+GROUP_EXISTS = "group-exists"
+GROUP_ROOM = "group-room"
+TENANT_ROOM = "tenant-room"
+NEXT = "next-model"
+_SEQ = "seq"
+
+
+class GalleryMoved(Exception):
+    """The gallery is no longer at the seq that the change was based on. Nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of a gallery that one use case asks for. It is done as a whole or not at all.
+
+    `counts`: faces gained by group id, negative if lost; the groups exist.
+    `limited_groups`: those of them that have a capacity.
+    `new_group`: the directory item of a group to create, with its `count`.
+    `tenant`: numbers to add to other fields of the tenant's directory item; a field must not fall below zero.
+    `based_on`: the seq that the gallery must be at, else GalleryMoved is raised.
+    `model`: the model of the new templates, if they are added to a face that has others.
+    `skips_model_check`: restores, merges or cuts down existing faces, so their templates may be of an older model.
+    `switch_to`: the model to search the gallery with from now on. It must be the tenant's `next_model`.
+    `within`: groups that must be there, beside those of the faces that the journal changes.
+    `dropped`: groups that are deleted with faces, which are erased later; `erased`: those of which they are.
+    """
+
+    actions: tuple[Action, ...]
+    journal: tuple[JournalEntry, ...]
+    counts: Mapping[str, int] = field(default_factory=dict)
+    limited_groups: frozenset[str] = frozenset()
+    new_group: Item | None = None
+    tenant: Mapping[str, int] = field(default_factory=dict)
+    based_on: int | None = None
+    model: str | None = None
+    skips_model_check: bool = False
+    switch_to: str | None = None
+    within: frozenset[str] = frozenset()
+    dropped: frozenset[str] = frozenset()
+    erased: frozenset[str] = frozenset()
+
+    @property
+    def gained(self) -> int:
+        return sum(self.counts.values()) + (int(self.new_group["count"]) if self.new_group else 0)
+
+
+def limited_groups(group: Group) -> frozenset[str]:
+    """Return the group's id if the group has a capacity, for a Change's `limited_groups`."""
+    return frozenset() if group.capacity is None else frozenset({group.id})
+
+
+def edited(before: Face, after: Face) -> tuple[JournalEntry, ...]:
+    """Return the journal's entry of a changed face: REPLACE if its templates changed, MOVE if only its group did."""
+    if after.templates != before.templates:
+        templates = compared(after.templates)
+        return (JournalEntry(Edit.REPLACE, after.faceid, after.group_id, templates, user=user_of(before)),)
+    if after.group_id != before.group_id:
+        return (JournalEntry(Edit.MOVE, after.faceid, after.group_id, user=user_of(before)),)
+    return ()
+
+
+def deleted(face: Face) -> JournalEntry:
+    """Return the journal's entry of a face that is deleted."""
+    return JournalEntry(Edit.DELETE, face.faceid, face.group_id, user=user_of(face))
+
+
+class _Lane:
+    """The lock of one tenant's commits, and the state of the gallery when this process last read or changed it."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.seq: int | None = None
+        self.model = ""
+        """The model that the gallery is searched with, as of `seq`."""
+        self.gone: frozenset[str] = frozenset()
+        """The deleted groups whose faces are still being erased, as of `seq`."""
+
+
+class GalleryWriter:
+    """The writer of galleries. It calls `on_commit(tenant, seq)` after every commit; that call must not raise."""
+
+    def __init__(self, items: ItemStore, clock: Clock, on_commit: Callable[[str, int], None]) -> None:
+        self._items = items
+        self._clock = clock
+        self._on_commit = on_commit
+        self._lanes: dict[str, _Lane] = {}
+        self._lanes_lock = threading.Lock()
+
+    def commit(self, tenant: str, change: Change) -> int:
+        """Commit a change and return the gallery's seq after it.
+
+        Raises ConditionFailed if a named condition does not hold (names about a group end in ":" + group id),
+        GalleryMoved if the gallery has left `based_on`, WrongModel if a face would have no template of the model that
+        searches use, Busy, StorageUnavailable, TenantNotFound.
+        """
+        lane = self._lane(tenant)
+        with stage("commit"), lane.lock:
+            return self._transact(tenant, lane, change)
+
+    @contextmanager
+    def exclusive(self, tenant: str) -> Iterator[None]:
+        """Hold up this process's other commits for the tenant while the caller prepares a change based on the seq."""
+        with self._lane(tenant).lock:
+            yield
+
+    def seq(self, tenant: str) -> int:
+        """Return the gallery's seq. Raises TenantNotFound."""
+        return int(directory_of(self._items, tenant)["seq"])
+
+    def _lane(self, tenant: str) -> _Lane:
+        with self._lanes_lock:
+            return self._lanes.setdefault(tenant, _Lane())
+
+    def _transact(self, tenant: str, lane: _Lane, change: Change) -> int:
+        for _ in attempts():
+            held = self._read(tenant, lane) if lane.seq is None else lane.seq
+            if not _is_of_model(change, lane.model):
+                held = self._read(tenant, lane)  # the caller may know of a new model before this lane does
+            based_on = held if change.based_on is None else change.based_on
+            if based_on != held and based_on != self._read(tenant, lane):
+                raise GalleryMoved
+            if not _is_of_model(change, lane.model):
+                raise WrongModel(
+                    f"tenant {tenant!r} is searched with the model {lane.model!r} by now: embed the picture with it"
+                )
+            if deleted := _needed(change) & lane.gone:
+                raise ConditionFailed(frozenset(f"{GROUP_EXISTS}:{group_id}" for group_id in deleted))
+            seq, gone = based_on + 1, (lane.gone | change.dropped) - change.erased
+            named = _named(change, gone)
+            try:
+                self._items.transact(_actions(tenant, seq, self._with_users(tenant, change), named, self._clock.now()))
+            except ConditionFailed as error:
+                lane.seq = None
+                if _SEQ not in error.names:
+                    raise
+            except Busy:
+                lane.seq = None
+            except RegularsError:
+                lane.seq = None
+                raise
+            else:
+                lane.seq = seq
+                lane.model = change.switch_to or lane.model
+                lane.gone = gone
+                self._on_commit(tenant, seq)
+                return seq
+        raise Busy("many changes of this tenant's gallery arrive at once: send the request again in a moment")
+
+    def _with_users(self, tenant: str, change: Change) -> Change:
+        actions, entries = followed(self._items, tenant, change.journal)
+        return replace(change, actions=(*change.actions, *actions), journal=(*change.journal, *entries))
+
+    def _read(self, tenant: str, lane: _Lane) -> int:
+        """Read the gallery's seq, model and deleted groups into the lane; return the seq."""
+        item = directory_of(self._items, tenant)
+        lane.seq, lane.model, lane.gone = int(item["seq"]), item["model"], gone_of(item)
+        return lane.seq
+
+
+def _is_of_model(change: Change, model: str) -> bool:
+    """Return whether every face that is put, and every picture that is added, has a template of this model.
+
+    A search would not find a face without one, nor find it by that picture.
+    """
+    entries = () if change.skips_model_check else change.journal
+    embedded = [
+        {template.model for template in entry.templates}
+        for entry in entries
+        if entry.edit in (Edit.PUT, Edit.REPLACE) and entry.templates
+    ]
+    if change.model is not None:
+        embedded.append({change.model})
+    return all(model in models for models in embedded)
+
+
+def _needed(change: Change) -> frozenset[str]:
+    """Return the groups that must not be deleted: galleries would find a face of theirs again."""
+    return change.within.union(one.group_id for one in change.journal if one.edit not in (Edit.DELETE, Edit.DROP))
+
+
+def _named(change: Change, gone: frozenset[str]) -> dict[str, Any]:
+    """Return what changes in the tenant's record, which each request reads, and in the directory alike."""
+    model = {"model": change.switch_to} if change.switch_to else {}
+    return {**model, "gone": sorted(gone)} if change.dropped or change.erased else model
+
+
+def _actions(tenant: str, seq: int, change: Change, named: Item, now: datetime) -> list[Action]:
+    gained, switch_to = change.gained, change.switch_to
+    room: tuple[Condition, ...] = (at_least("free", gained, TENANT_ROOM),) if gained > 0 else ()
+    room += tuple(at_least(name, -n, name) for name, n in change.tenant.items() if n < 0)
+    return [
+        *change.actions,
+        *_group_actions(tenant, change),
+        *([Update(keys.TENANTS, keys.tenant_item(tenant), (exists("tenant-exists"),), set=named)] if named else []),
+        Update(
+            keys.DIRECTORY,
+            (tenant, keys.TENANT_ITEM),
+            when=(equals("seq", seq - 1, _SEQ), *room, *([equals("next_model", switch_to, NEXT)] if switch_to else [])),
+            set={"seq": seq, **named},
+            add={"free": -gained, **change.tenant},
+            remove=("next_model",) if switch_to else (),
+        ),
+        Put(keys.JOURNAL, journal_item(tenant, seq, now, change.journal), (absent("journal-free"),)),
+    ]
+
+
+def _group_actions(tenant: str, change: Change) -> list[Action]:
+    actions: list[Action] = []
+    if change.new_group:
+        actions.append(Put(keys.DIRECTORY, change.new_group, (absent(f"{GROUP_EXISTS}:{change.new_group['id']}"),)))
+    for group_id, gained in change.counts.items():
+        when: list[Condition] = [exists(f"{GROUP_EXISTS}:{group_id}")]
+        added = {"count": gained}
+        if group_id in change.limited_groups:
+            added["free"] = -gained
+            when.append(at_least("free", max(gained, 0), f"{GROUP_ROOM}:{group_id}"))
+        else:
+            when.append(equals("free", None, f"{GROUP_ROOM}:{group_id}"))
+        actions.append(Update(keys.DIRECTORY, (tenant, keys.group_item(group_id)), tuple(when), add=added))
+    return actions
+
+
+Edited = tuple[list[Action], list[JournalEntry]]
+
+
+def having(
+    items: ItemStore,
+    tenant: str,
+    user: User,
+    faceids: Sequence[str],
+    changed: Mapping[str, JournalEntry] = MappingProxyType({}),
+) -> User:
+    """Return the user with these faces and their mean. `changed`: those of them whose templates the commit changes."""
+    stored = items.get_many(keys.FACES, [(tenant, faceid) for faceid in faceids]) if faceids else []
+    own = {face.faceid: compared(face.templates) for face in map(face_from, filter(None, stored))}
+    for faceid, entry in changed.items():
+        kept = own.get(faceid, ()) if entry.edit is Edit.EMBED else ()
+        by_model = {one.model: one for one in (*kept, *entry.templates)}
+        own[faceid] = tuple(by_model.values())
+    return replace(user, faceids=tuple(own), templates=mean_of(own.values()))
+
+
+def written(tenant: str, before: User, after: User, *, learnt: bool = False) -> Edited:
+    """Return the actions and the journal's entries that make a user another one. `learnt`: as in JournalEntry."""
+    put = Put(keys.DIRECTORY, user_item(tenant, after))
+    if not (before.templates or after.templates):
+        return [put], []
+    edit = Edit.REPLACE if after.templates else Edit.DELETE
+    return [put], [JournalEntry(edit, after.entry, gallery_group(after.group_id), after.templates, learnt=learnt)]
+
+
+def followed(items: ItemStore, tenant: str, journal: Sequence[JournalEntry]) -> Edited:
+    """Return what follows for users from changes of faces: a face that is deleted or moved leaves its user."""
+    by_user: dict[str, dict[str, JournalEntry]] = {}
+    for entry in journal:
+        if entry.user:
+            by_user.setdefault(entry.user, {})[entry.faceid] = entry
+    actions: list[Action] = []
+    entries: list[JournalEntry] = []
+    stored = items.get_many(keys.DIRECTORY, [(tenant, keys.user_item(one)) for one in by_user]) if by_user else []
+    for user in map(user_from, filter(None, stored)):
+        changes = by_user[user.entry]
+        left = {one for one, entry in changes.items() if entry.edit is Edit.DELETE or entry.group_id != user.group_id}
+        changed = {one: entry for one, entry in changes.items() if one not in left}
+        kept = [one for one in user.faceids if one not in left]
+        learnt = not left and all(entry.learnt or entry.edit is Edit.EMBED for entry in changed.values())
+        made = written(tenant, user, having(items, tenant, user, kept, changed), learnt=learnt)
+        actions += made[0]
+        entries += made[1]
+    return actions, entries

@@ -1,0 +1,556 @@
+"""Which faces does a tenant have? One, some or a group's, found by their names, and held.
+
+Lists: a group's faces are in two indexes, by enrolment and by arrival. The latter carries all that a list shows of a
+face, so that a page is one run of it, whatever its number: storage itself keeps what an index carries as the face is.
+
+Names: the transaction that changes a face writes and deletes the terms of its name (core/names). So a name that was
+given is found at once, and one that was erased is gone with its face.
+
+Holds: a face under legal hold is neither deleted nor erased, and retention leaves it. The face itself says so, so that
+each transaction that would delete it sees it. Beside it stands an item in the directory, so that the list of holds
+reads the held faces only.
+"""
+
+from __future__ import annotations
+
+import heapq
+import json
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import islice
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from chalicelib.core import acts, keys
+from chalicelib.core.errors import Busy, ConditionFailed, FaceHeld, FaceNotFound, InvalidInput, TooMany
+from chalicelib.core.items import attempts, directory_of, every
+from chalicelib.core.model import Face, Group, Hold, ListedFace, Tenant
+from chalicelib.core.names import composed, is_found, prefix, terms, words
+from chalicelib.core.page_tokens import PAGE_SIZES, FaceOrder, ListPage, PageTokens, require_page_size
+from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, equals
+from chalicelib.core.records.faces import face_from, hold_fields, hold_from, listed_face_from
+from chalicelib.services.commit import Change, GalleryWriter
+from chalicelib.services.groups import Groups
+from chalicelib.services.idempotency import RequestId, Requests
+from chalicelib.services.visits import face_put
+
+LONGEST_AWAY = range(1, 11)
+
+_FACEID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_NUMERIC_FACEID = re.compile(r"[0-9]{1,19}")
+_KEYS_A_READ = 1_000
+
+
+@dataclass(frozen=True)
+class FacePage:
+    """A page of a group's faces, in the order of the list that was asked for."""
+
+    group: Group
+    faces: list[Face]
+
+    @property
+    def total(self) -> int:
+        """Return the number of faces in the group."""
+        return self.group.count
+
+
+class Faces:
+    """The stored faces: one, some, or a group's. Beside it their lists, the search in their names, and legal holds."""
+
+    def __init__(
+        self, items: ItemStore, groups: Groups, requests: Requests, writer: GalleryWriter, clock: Clock
+    ) -> None:
+        self._items = items
+        self._groups = groups
+        self.lists = FaceLists(items, groups)
+        self.names = Names(items, self)
+        self.holds = Holds(items, self, requests, writer, clock)
+
+    def get(self, tenant: Tenant, faceid: str) -> Face:
+        """Return the face of that id. Raises FaceNotFound."""
+        face = self.find(tenant, faceid)
+        if face is None:
+            raise FaceNotFound(f"there is no face {faceid!r}")
+        return face
+
+    def find(self, tenant: Tenant, faceid: str) -> Face | None:
+        if not is_faceid(faceid):
+            return None
+        item = self._items.get(keys.FACES, (tenant.name, faceid))
+        return visible(tenant, item) if item and item["group"] not in tenant.gone else None
+
+    def page(self, tenant: Tenant, group_name: str, page_num: int, page_size: int) -> FacePage:
+        """Return page `page_num` (from 1) of `page_size` (1..100) faces by enrolment, oldest first.
+
+        It shows all changes that are done by now. Raises GroupNotFound, InvalidInput.
+        """
+        if page_num < 1 or page_size not in PAGE_SIZES:
+            raise InvalidInput(f"page_num begins at 1 and page_size is 1 to 100, not {page_num} and {page_size}")
+        group = self._groups.named(tenant, group_name)
+        skipped = (page_num - 1) * page_size
+        if skipped >= group.count:
+            return FacePage(group, [])
+        return self._page(tenant, group, self._listed(tenant, group, skipped, page_size))
+
+    def longest_away(self, tenant: Tenant, group_name: str, num: int) -> FacePage:
+        """Return the `num` (1..10) faces of a group whose last arrival is longest ago, longest first.
+
+        A face that never arrived counts from its enrolment. Raises GroupNotFound, InvalidInput.
+        """
+        if num not in LONGEST_AWAY:
+            raise InvalidInput(f"num is {LONGEST_AWAY.start} to {LONGEST_AWAY.stop - 1}, not {num}")
+        group = self._groups.named(tenant, group_name)
+        return FacePage(group, list(islice(self.by_arrival(tenant, group, at_once=num), num)))
+
+    def by_arrival(
+        self, tenant: Tenant, group: Group, until: datetime | None = None, at_once: int = 10
+    ) -> Iterator[Face]:
+        """Yield a group's faces, the one whose last arrival is longest ago first; `at_once` are read at once.
+
+        A face that never arrived counts from its enrolment. `until`: only those that count from then or before.
+        """
+        low, high = keys.group_range(group.id)
+        if until is not None:
+            high = keys.arrival_key(group.id, until, "~")  # behind all faceids
+        found = every(self._items, keys.FACES, tenant.name, index="by_arrival", low=low, high=high, page_size=at_once)
+        while some := [item["faceid"] for item in islice(found, at_once)]:
+            yield from self.by_id(tenant, some).values()
+
+    def by_id(self, tenant: Tenant, faceids: Iterable[str]) -> dict[str, Face]:
+        """Return those of these faces that exist, by id, in the ids' order."""
+        legal = dict.fromkeys(faceid for faceid in faceids if is_faceid(faceid))
+        items = self._items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in legal]) if legal else []
+        return {item["faceid"]: visible(tenant, item) for item in items if item and item["group"] not in tenant.gone}
+
+    def of_group(self, tenant: Tenant, group: Group, faceids: Sequence[str]) -> dict[str, Face]:
+        """Return those of these faces that are in the group, by id, in the ids' order."""
+        return {id_: face for id_, face in self.by_id(tenant, faceids).items() if face.group_id == group.id}
+
+    def _listed(self, tenant: Tenant, group: Group, skipped: int, wanted: int) -> list[str]:
+        """Return the ids at places skipped .. skipped + wanted by enrolment, read from the nearer end of the index."""
+        behind = max(group.count - skipped - wanted, 0)
+        if skipped <= behind:
+            return self._ids(tenant, group, "by_enrolment", skipped + wanted)[skipped:]
+        return self._ids(tenant, group, "by_enrolment", group.count - skipped, reverse=True)[behind:][::-1]
+
+    def _ids(self, tenant: Tenant, group: Group, index: str, count: int, *, reverse: bool = False) -> list[str]:
+        """Return the first `count` ids of the group in an index; with `reverse`, the last ones, last first."""
+        low, high = keys.group_range(group.id)
+        found = every(
+            self._items,
+            keys.FACES,
+            tenant.name,
+            index=index,
+            low=low,
+            high=high,
+            reverse=reverse,
+            page_size=min(count, _KEYS_A_READ),
+        )
+        return [item["faceid"] for item in islice(found, count)]
+
+    def _page(self, tenant: Tenant, group: Group, faceids: Sequence[str]) -> FacePage:
+        return FacePage(group, list(self.by_id(tenant, faceids).values()))
+
+
+def visible(tenant: Tenant, item: Item) -> Face:
+    """Return the stored face without estimates that were switched off since."""
+    return shown_to(tenant, face_from(item))
+
+
+def shown_to(tenant: Tenant, face: Face) -> Face:
+    """Return the face without estimates that were switched off since."""
+    if not tenant.attributes_off:
+        return face
+    return replace(face, pictures=tuple(replace(one, estimates=tenant.visible(one.estimates)) for one in face.pictures))
+
+
+def listed(tenant: Tenant, item: Item) -> ListedFace:
+    """Return what a list shows of a face, without estimates that were switched off since."""
+    face = listed_face_from(item)
+    portrait = replace(face.portrait, estimates=tenant.visible(face.estimates))
+    return replace(face, portrait=portrait) if tenant.attributes_off else face
+
+
+def is_faceid(text: str) -> bool:
+    """Return whether the text has the form of a faceid."""
+    return _FACEID.fullmatch(text) is not None
+
+
+def require_faceid(tenant: Tenant, faceid: str) -> None:
+    """Raise InvalidInput unless a face of this tenant may have this id."""
+    if tenant.numeric_faceids_only:
+        if not (_NUMERIC_FACEID.fullmatch(faceid) and 1 <= int(faceid) < 2**63):
+            raise InvalidInput(f"the id of a face is a whole number from 1 to {2**63 - 1}, not {faceid[:70]!r}")
+    elif not is_faceid(faceid):
+        raise InvalidInput(f"the id of a face is 1 to 64 letters, digits, `_` and `-`, not {faceid[:70]!r}")
+
+
+MAX_HOLDS = 1_000
+"""Most held faces of a tenant. The list is one answer, and each retention reads all of them."""
+
+REASON_LENGTH = 500
+
+
+class HeldFace(NamedTuple):
+    faceid: str
+    hold: Hold
+
+
+def require_free(faces: Iterable[Face]) -> None:
+    """Raise FaceHeld if one of these faces, which are about to be deleted, is held."""
+    for face in faces:
+        if face.hold is not None:
+            since = f"{face.hold.at:%Y-%m-%d}"
+            raise FaceHeld(f"face {face.faceid!r} is under legal hold since {since}: lift the hold first, if you may")
+
+
+def held_again(tenant: str, before: Face | None, after: Face | None) -> list[Action]:
+    """Return the actions that a face's hold needs beside it, for the transaction that changes the face.
+
+    None: the face was not there before, or is not there any more.
+    """
+    old, new = (None if face is None else face.hold for face in (before, after))
+    if old == new:
+        return []
+    if after is not None and new is not None:
+        return [hold_put(tenant, after)]
+    return [] if before is None else [hold_delete(tenant, before.faceid)]
+
+
+def hold_put(tenant: str, face: Face) -> Put:
+    """Return the action that lists a held face."""
+    item = {"tenant": tenant, "item": keys.hold_item(face.faceid), "faceid": face.faceid, **hold_fields(face.hold)}
+    return Put(keys.DIRECTORY, item)
+
+
+def hold_delete(tenant: str, faceid: str) -> Delete:
+    return Delete(keys.DIRECTORY, (tenant, keys.hold_item(faceid)))
+
+
+@dataclass
+class Holds:
+    items: ItemStore
+    faces: Faces
+    requests: Requests
+    writer: GalleryWriter
+    clock: Clock
+
+    def all(self, tenant: str) -> list[HeldFace]:
+        """Return all held faces, by id. Reads these only."""
+        low, high = keys.HOLDS
+        stored = every(self.items, keys.DIRECTORY, tenant, low=low, high=high)
+        return [HeldFace(item["faceid"], hold) for item in stored if (hold := hold_from(item))]
+
+    def set(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
+        """Hold a face; of one that is held, change the reason only. Return the face.
+
+        Raises InvalidInput, FaceNotFound, TooMany, Busy, AnsweredAlready.
+        """
+        reason = _said(reason)
+        if len(self.all(tenant.name)) >= MAX_HOLDS and self.faces.get(tenant, faceid).hold is None:
+            raise TooMany(f"{MAX_HOLDS} faces are held, the most of a tenant: lift the holds that are over")
+        return self._change(tenant, faceid, reason, request)
+
+    def lift(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
+        """End a face's hold, if it has one, for this reason, which the audit has. Return the face.
+
+        Raises InvalidInput, FaceNotFound, Busy, AnsweredAlready.
+        """
+        _said(reason)
+        return self._change(tenant, faceid, None, request)
+
+    def _change(self, tenant: Tenant, faceid: str, reason: str | None, request: RequestId | None) -> Face:
+        for _ in attempts():
+            face = self.faces.get(tenant, faceid)
+            since = face.hold.at if face.hold else self.clock.now()
+            after = replace(face, hold=None if reason is None else Hold(reason, since))
+            actions: list[Action] = []
+            if after != face:
+                after = replace(after, changed_at=self.clock.now())
+                actions = [face_put(tenant.name, face, after), *held_again(tenant.name, face, after)]
+            # As a change of the gallery: a group is deleted at a seq at which none of its faces is held.
+            actions += self.requests.recorded(tenant.name, request)
+            change = Change(tuple(actions), (), within=frozenset({face.group_id}))
+            try:
+                with self.requests.answering(tenant.name, request):
+                    if actions:
+                        self.writer.commit(tenant.name, change)
+            except ConditionFailed:
+                continue
+            return after
+        raise Busy("this face is changed by others all the time: send the request again in a moment")
+
+
+def _said(reason: str) -> str:
+    """Return the reason as it is stored, and tell the audit. Raises InvalidInput."""
+    reason = composed(reason, REASON_LENGTH).strip()
+    if not 1 <= len(reason) <= REASON_LENGTH:
+        raise InvalidInput(f"the reason of a hold has 1 to {REASON_LENGTH} characters, not {len(reason)}")
+    acts.says(reason=reason)
+    return reason
+
+
+_AT_ONCE = 100
+"""Terms that are read at once, with their faces."""
+_MOST_READ = 1_000
+"""Terms that a page reads at most. All names may begin with the same word, such as Visitor."""
+
+
+def name_puts(tenant: str, face: Face) -> list[Action]:
+    """Return the actions that make a new face found by its name, for the transaction that stores it."""
+    return [Put(keys.NAMES, name_item(tenant, face.faceid, term)) for term in terms(face.name)]
+
+
+def renamed(tenant: str, before: Face, after: Face) -> list[Action]:
+    """Return the actions that a changed name needs, for the transaction that stores the face."""
+    if after.name == before.name:
+        return []
+    old, new = terms(before.name), terms(after.name)
+    return [
+        *(Delete(keys.NAMES, _key(tenant, before.faceid, term)) for term in old if term not in new),
+        *(Put(keys.NAMES, name_item(tenant, after.faceid, term)) for term in new if term not in old),
+    ]
+
+
+def name_deletes(tenant: str, face: Face) -> list[Action]:
+    """Return the actions that delete a face's terms, for the transaction that deletes the face."""
+    return [Delete(keys.NAMES, _key(tenant, face.faceid, term)) for term in terms(face.name)]
+
+
+def face_deletes(tenant: str, face: Face) -> list[Action]:
+    """Return the actions that delete a face, its arrivals and its name, on condition that nobody changed the face."""
+    same = (equals("version", face.version, "face-same"), equals("group", face.group_id, "face-same"))
+    return [
+        Delete(keys.FACES, (tenant, face.faceid), same),
+        Delete(keys.ARRIVALS, (tenant, face.faceid)),
+        *name_deletes(tenant, face),
+    ]
+
+
+def name_item(tenant: str, faceid: str, term: str) -> Item:
+    """Make the item of one term of a face's name."""
+    return {"tenant": tenant, "term": keys.name_term(term, faceid), "faceid": faceid}
+
+
+class Names:
+    def __init__(self, items: ItemStore, faces: Faces, *, most_read: int = _MOST_READ) -> None:
+        self._items = items
+        self._faces = faces
+        self._most_read = most_read
+
+    def page(self, tenant: Tenant, name: str, limit: int, token: str | None = None) -> ListPage[Face]:
+        """Return a page of the faces in whose name each word of `name` begins a word, or is any part of a run of
+        Chinese, Japanese or Korean.
+
+        They come in the order of the term that the longest word finds. A page reads a thousand terms at most. Raises
+        InvalidInput if `name` has no letter and no digit, the limit is not 1 to 100, or the token is damaged.
+        """
+        require_page_size(limit)
+        wanted = words(name)
+        if not wanted:
+            raise InvalidInput(f"name has at least one letter or digit to search by, and {name[:40]!r} has none")
+        pages = PageTokens(json.dumps(["faces by name", tenant.name, wanted]))
+        behind = None if token is None else pages.place(token, _term_of)
+        found: list[Face] = []
+        last = ""
+        for read, (place, face) in enumerate(self._read(tenant, wanted, behind)):
+            if read == self._most_read or (face is not None and len(found) == limit):
+                return pages.page(found, _place_of(last))
+            last = place
+            if face is not None:
+                found.append(face)
+        return pages.page(found, None)
+
+    def _read(self, tenant: Tenant, wanted: list[str], behind: str | None) -> Iterator[tuple[str, Face | None]]:
+        """Yield the terms that the longest word finds. Each face that all words find is with the first of its own."""
+        begin = prefix(max(wanted, key=len))
+        low, high = keys.name_terms_range(begin)
+        low = low if behind is None else behind
+        rows = every(self._items, keys.NAMES, tenant.name, low=low, high=high, page_size=_AT_ONCE)
+        places = (row["term"] for row in rows if row["term"] != behind)
+        while some := list(islice(places, _AT_ONCE)):
+            leads = [(place, *keys.parts_of_name_term(place)) for place in some]
+            faces = self._faces.by_id(tenant, list(dict.fromkeys(faceid for _, _, faceid in leads)))
+            for place, term, faceid in leads:
+                face = faces.get(faceid)  # None, or of another name, if it was changed just now
+                is_wanted = face is not None and is_found(face.name, wanted) and term == _first(face, begin)
+                yield place, face if is_wanted else None
+
+
+def _first(face: Face, begin: str) -> str | None:
+    return min((term for term in terms(face.name) if term.startswith(begin)), default=None)
+
+
+def _key(tenant: str, faceid: str, term: str) -> tuple[str, str]:
+    return tenant, keys.name_term(term, faceid)
+
+
+def _place_of(key: str) -> str:
+    return key.encode().hex()
+
+
+def _term_of(place: str) -> str:
+    return bytes.fromhex(place).decode()
+
+
+MAX_IDS = 100_000
+"""About 2 MB of JSON."""
+
+MAX_MERGED = 100
+"""Most groups whose lists are merged: each page reads each of them."""
+
+_LEAST_OF_A_GROUP = 10
+"""Faces of each group that are read at once, of which most may stand behind the page's last."""
+
+_INDEXES = {FaceOrder.ENROLLED: "by_enrolment", FaceOrder.ARRIVED: "by_arrival"}
+
+
+@dataclass(frozen=True)
+class FaceIds:
+    """The ids of all faces of a list, and the gallery's seq before they were read."""
+
+    ids: list[str]
+    seq: int
+
+
+class FaceLists:
+    """`max_ids`: most ids of one answer."""
+
+    def __init__(self, items: ItemStore, groups: Groups, max_ids: int = MAX_IDS) -> None:
+        self._max_ids = max_ids
+        self._items = items
+        self._groups = groups
+
+    def page(
+        self,
+        tenant: Tenant,
+        group_name: str | None,
+        order: FaceOrder,
+        limit: int,
+        token: str | None = None,
+        *,
+        descending: bool = False,
+    ) -> ListPage[ListedFace]:
+        """Return a page of a group's faces, or of all groups'. Faces that come or move meanwhile may be missing.
+
+        Raises GroupNotFound; InvalidInput if the token is damaged, the limit is not 1 to 100, the order is FaceOrder.ID
+        for one group, or it is another one for all of over 100 groups.
+        """
+        require_page_size(limit)
+        pages = PageTokens(json.dumps(["faces", tenant.name, group_name, order, descending]))
+        behind = None if token is None else pages.place(token, str)
+        if order is FaceOrder.ID:
+            places, faces = self._by_id(tenant, group_name, behind, limit, descending=descending)
+        else:
+            groups = self._groups_of(tenant, group_name)
+            found = list(islice(self._merged(tenant, groups, order, behind, limit, descending=descending), limit + 1))
+            places = [place for place, _ in found]
+            rows: list[Item | None] = [row for _, row in found[:limit]]
+            if _INDEXES[order] not in keys.FACES.rows:
+                rows = self._items.get_many(keys.FACES, [(tenant.name, _faceid(place)) for place in places[:limit]])
+            faces = [listed(tenant, row) for row in rows if row]
+        return pages.page(faces, places[limit - 1] if len(places) > limit else None)
+
+    def enrolled(
+        self, tenant: Tenant, group: Group, limit: int, behind: str | None, wanted: Sequence[str] | None = None
+    ) -> tuple[list[Face], str | None]:
+        """Return `limit` faces of a group behind a place, by enrolment, oldest first; and the place of the next ones.
+
+        A face that is there throughout is listed once, whatever comes and goes. `behind`: None for the first page;
+        `wanted`: only faces of these ids.
+        """
+        if wanted is None:
+            merged = self._merged(tenant, [group], FaceOrder.ENROLLED, behind, limit, descending=False)
+            places = [place for place, _ in islice(merged, limit + 1)]
+        else:
+            some = self._items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in dict.fromkeys(wanted)])
+            mine = [_place(item, "by_enrolment") for item in some if item and item["group"] == group.id]
+            places = sorted(place for place in mine if behind is None or place > behind)[: limit + 1]
+        page = places[:limit]
+        items = self._items.get_many(keys.FACES, [(tenant.name, _faceid(place)) for place in page]) if page else []
+        faces = [visible(tenant, item) for item in items if item and item["group"] == group.id]
+        return faces, page[-1] if len(places) > limit else None
+
+    def ids(self, tenant: Tenant, group_name: str | None, order: FaceOrder, *, descending: bool = False) -> FaceIds:
+        """Return the ids of all faces of a group, or of all groups. Raises GroupNotFound, TooMany if over 100,000."""
+        groups = self._groups.all(tenant) if group_name is None else [self._groups.named(tenant, group_name)]
+        if (number := sum(group.count for group in groups)) > self._max_ids:
+            raise TooMany(f"these are {number} faces, and {self._max_ids} ids are answered at once: list them by pages")
+        seq = int(directory_of(self._items, tenant.name)["seq"])
+        index = _INDEXES.get(order, "by_enrolment")
+        low, high = (None, None) if group_name is None else keys.group_range(groups[0].id)
+        found = every(self._items, keys.FACES, tenant.name, index=index, low=low, high=high)
+        there = (item for item in found if item[keys.FACES.indexes[index]].partition("#")[0] not in tenant.gone)
+        places = sorted(
+            (item["faceid"] if order is FaceOrder.ID else _place(item, index) for item in there), reverse=descending
+        )
+        return FaceIds([_faceid(place) for place in places], seq)
+
+    def _by_id(
+        self, tenant: Tenant, group_name: str | None, behind: str | None, limit: int, *, descending: bool
+    ) -> tuple[list[str], list[ListedFace]]:
+        """Return the ids of a page and of the face after it, and the page's faces."""
+        if group_name is not None:
+            raise InvalidInput("order id lists the faces of all groups: leave out group, or take another order")
+        low, high = (None, behind) if descending else (behind, None)
+        stored = every(
+            self._items, keys.FACES, tenant.name, low=low, high=high, reverse=descending, page_size=limit + 2
+        )
+        there = (item for item in stored if item["faceid"] != behind and item["group"] not in tenant.gone)
+        items = list(islice(there, limit + 1))
+        return [item["faceid"] for item in items], [listed(tenant, item) for item in items[:limit]]
+
+    def _groups_of(self, tenant: Tenant, group_name: str | None) -> list[Group]:
+        if group_name is not None:
+            return [self._groups.named(tenant, group_name)]
+        groups = self._groups.all(tenant)
+        if len(groups) > MAX_MERGED:
+            raise InvalidInput(
+                f"there are {len(groups)} groups, and the lists of {MAX_MERGED} are merged at most: name a group, or "
+                "take order id"
+            )
+        return groups
+
+    def _merged(
+        self,
+        tenant: Tenant,
+        groups: Sequence[Group],
+        order: FaceOrder,
+        behind: str | None,
+        limit: int,
+        *,
+        descending: bool,
+    ) -> Iterator[tuple[str, Item]]:
+        """Yield the places of the groups' faces behind a place, in one order, each with what the index has of it."""
+        index = _INDEXES[order]
+        rows = index in keys.FACES.rows
+        groups = [group for group in groups if group.count]
+        at_once = max(limit // max(len(groups), 1), _LEAST_OF_A_GROUP) if rows else limit
+
+        def of_group(group: Group) -> Iterator[tuple[str, Item]]:
+            low, high = keys.group_range(group.id)
+            if behind is not None:
+                low, high = (low, f"{low}{behind}") if descending else (f"{low}{behind}", high)
+            how: dict[str, Any] = {
+                "low": low,
+                "high": high,
+                "reverse": descending,
+                "page_size": at_once + 2,
+                "rows": rows,
+            }
+            for item in every(self._items, keys.FACES, tenant.name, index=index, **how):
+                if (place := _place(item, index)) != behind:
+                    yield place, item
+
+        return heapq.merge(*map(of_group, groups), key=itemgetter(0), reverse=descending)
+
+
+def _place(item: Item, index: str) -> str:
+    """Return the place of a face in its group's list: the instant, and its id."""
+    return str(item[keys.FACES.indexes[index]]).partition("#")[2]
+
+
+def _faceid(place: str) -> str:
+    return place.rpartition("#")[2]

@@ -1,4 +1,0 @@
-"""Which groups does a tenant have, and which attributes do their faces have?
-
-groups
-"""

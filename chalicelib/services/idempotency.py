@@ -1,0 +1,225 @@
+"""Stored answers of requests that change something: a repeated request gets its answer and is not done twice.
+
+On one box, a request that changes something may not come with the signature of a read, either.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from types import MappingProxyType
+from typing import Any
+
+from chalicelib.core import keys
+from chalicelib.core.chores import Chore
+from chalicelib.core.errors import ConditionFailed, RequestReused, StorageUnavailable
+from chalicelib.core.items import every, write, write_in_parts
+from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, absent, equals
+
+RECORDED = "request-new"
+"""Name of the condition that no answer is stored under this request's key yet."""
+
+OK = "ok"
+"""Code of the answer to a request that was done."""
+
+NO_BODY: Mapping[str, Any] = MappingProxyType({})
+
+PARTIAL = "partial"
+"""Code of the record of a request that takes several transactions and is not finished. Its body lists what is done."""
+
+_KEPT_AT_LEAST = timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class RequestId:
+    """The identity of a request.
+
+    `key`: the same for a repeat of the request; `digest`: a hash of the whole content, files included. `reused`: the
+    sentence, in the dialect's own names, for a key that comes with other content. `kept`: how long the answer is kept
+    at least; None: as long as Requests says.
+    """
+
+    key: str
+    digest: str
+    reused: str = "this request's id was used for another request: take a new one"
+    kept: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to a request. `code`: OK or the error's name; `body`: JSON values that the dialect answers from."""
+
+    code: str
+    body: Mapping[str, Any]
+
+
+class AnsweredAlready(Exception):
+    """Another call with the same RequestId was done first. Its answer stands."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__("another call with the same request id was answered first")
+        self.answer = answer
+
+
+class WentOn(Exception):
+    """Another call with the same RequestId got further with it since this one read its progress: read it again."""
+
+
+class Requests:
+    """The stored answers. `valid`: how long after its arrival the same request may be accepted again; `reads`: the
+    signatures that reads came with, None: they are not remembered."""
+
+    def __init__(
+        self, items: ItemStore, clock: Clock, valid: timedelta = _KEPT_AT_LEAST, reads: SignedReads | None = None
+    ) -> None:
+        self._items = items
+        self._clock = clock
+        self._kept = max(_KEPT_AT_LEAST, valid + timedelta(seconds=1))  # expires_at has whole seconds
+        self._reads = reads
+
+    def find(self, tenant: str, request: RequestId) -> Answer | None:
+        """Return the stored answer; None if there is none.
+
+        Raises RequestReused if the request had other content, or came as a read.
+        """
+        record = self._read(tenant, request)
+        if record is None and self._reads is not None and request.key in self._reads:
+            raise RequestReused(request.reused)
+        return None if record is None or record.code == PARTIAL else record
+
+    def read(self, key: str) -> None:
+        """Remember, if reads are remembered, that a read came under this RequestId.key."""
+        if self._reads is not None:
+            self._reads.add(key)
+
+    def progress(self, tenant: str, request: RequestId | None) -> Mapping[str, Any] | None:
+        """Return what is done of a request that was cut off between its transactions; None if it was not.
+
+        Raises RequestReused if the request had other content.
+        """
+        record = self._read(tenant, request) if request else None
+        return record.body if record is not None and record.code == PARTIAL else None
+
+    def record(self, tenant: str, request: RequestId, answer: Answer, *, after: Mapping[str, Any] | None = None) -> Put:
+        """Return the action that stores an answer, for the transaction of the change that it answers.
+
+        Its condition is RECORDED: there is no record yet or, with `after`, a PARTIAL one that has this body.
+        """
+        expires_at = self._clock.now() + max(self._kept, request.kept or self._kept)
+        item: Item = {
+            "tenant": tenant,
+            "request": request.key,
+            "digest": request.digest,
+            "code": answer.code,
+            "body": _written(answer.body),
+            "expires_at": int(expires_at.timestamp()),
+        }
+        if after is None:
+            return Put(keys.REQUESTS, item, (absent(RECORDED),))
+        return Put(keys.REQUESTS, item, (equals("code", PARTIAL, RECORDED), equals("body", _written(after), RECORDED)))
+
+    def store(self, tenant: str, request: RequestId, answer: Answer) -> Answer:
+        """Store the answer of a request that changed nothing else. Return the answer that stands: the first one."""
+        try:
+            write(self._items, [self.record(tenant, request, answer)])
+        except ConditionFailed:
+            return self.find(tenant, request) or answer
+        return answer
+
+    def write(
+        self, tenant: str, actions: Sequence[Action], request: RequestId | None, body: Mapping[str, Any] = NO_BODY
+    ) -> None:
+        """Do all actions and store the answer with them, or do nothing.
+
+        Raises AnsweredAlready, ConditionFailed, Busy, StorageUnavailable.
+        """
+        with self.answering(tenant, request):
+            write(self._items, [*actions, *self.recorded(tenant, request, body)])
+
+    def note(self, tenant: str, request: RequestId | None, body: Mapping[str, Any] = NO_BODY) -> None:
+        """Store the answer OK of a request that found everything as it asks for. Raises AnsweredAlready."""
+        if request is not None:
+            self.write(tenant, [], request, body)
+
+    @contextmanager
+    def answering(self, tenant: str, request: RequestId | None) -> Iterator[None]:
+        """Raise AnsweredAlready if a transaction in the block fails, or may have, and an answer is stored."""
+        try:
+            yield
+        except (ConditionFailed, StorageUnavailable):
+            self.raise_if_answered(tenant, request)
+            raise
+
+    def recorded(self, tenant: str, request: RequestId | None, body: Mapping[str, Any] = NO_BODY) -> list[Action]:
+        """Return the action that stores the answer OK, for the transaction of the change; none without a request."""
+        return [] if request is None else [self.record(tenant, request, Answer(OK, body))]
+
+    def raise_if_answered(self, tenant: str, request: RequestId | None) -> None:
+        """Raise AnsweredAlready if an answer is stored. Call it after a transaction that failed or may have."""
+        answer = self.find(tenant, request) if request else None
+        if answer is not None:
+            raise AnsweredAlready(answer)
+
+    def _read(self, tenant: str, request: RequestId) -> Answer | None:
+        item = self._items.get(keys.REQUESTS, (tenant, request.key))
+        if item is None:
+            return None
+        if item["digest"] != request.digest:
+            raise RequestReused(request.reused)
+        return Answer(item["code"], json.loads(item["body"]))
+
+    def forget_expired(self, tenant: str) -> int:
+        """Delete expired answers, on storage that does not do so itself; return how many."""
+        now = self._clock.now().timestamp()
+        expired = (item["request"] for item in every(self._items, keys.REQUESTS, tenant) if item["expires_at"] <= now)
+        return write_in_parts(self._items, (Delete(keys.REQUESTS, (tenant, request)) for request in expired))
+
+    def chores(self) -> tuple[Chore, ...]:
+        return (Chore("requests", lambda one: self.forget_expired(one.tenant.name), of_expired=True),)
+
+
+def _written(body: Mapping[str, Any]) -> str:
+    return json.dumps(dict(body), ensure_ascii=False)
+
+
+MOST = 100_000
+"""Signatures that are remembered, the newest: 25 MB at most, and 160 reads a second at a tolerance of 300 s."""
+
+
+class SignedReads:
+    """The keys of signed reads in this process's memory. `kept`: for how long their signatures hold.
+
+    A signature covers neither the path nor a file, so somebody who overhears a read over plain http could send it as a
+    change, with a picture of their own.
+    """
+
+    def __init__(self, clock: Clock, kept: timedelta, most: int = MOST) -> None:
+        self._clock = clock
+        self._kept = kept
+        self._most = most
+        self._until: OrderedDict[str, datetime] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def add(self, key: str) -> None:
+        """Remember the key."""
+        now = self._clock.now()
+        with self._lock:
+            self._until.pop(key, None)
+            self._until[key] = now + self._kept
+            for oldest in list(islice(self._until, 2)):  # two for each that comes: those that have expired run out
+                if len(self._until) > self._most or self._until[oldest] < now:
+                    del self._until[oldest]
+
+    def __contains__(self, key: str) -> bool:
+        with self._lock:
+            until = self._until.get(key)
+        return until is not None and self._clock.now() <= until
+
+    def __len__(self) -> int:
+        return len(self._until)

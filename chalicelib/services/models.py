@@ -1,0 +1,184 @@
+"""Which embedding model does a tenant use, and what does it say of a picture?
+
+A tenant's settings of attributes, liveness and age, applied to vision's estimates of a picture's faces.
+
+Beside it the vision of each model that a tenant may name, and templates by another model, made from kept pictures.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from chalicelib.core.errors import Unusable
+from chalicelib.core.model import Template, Tenant
+from chalicelib.core.pictures import ATTRIBUTES, DetectedFace, Estimates, PictureRules, Quality
+from chalicelib.core.ports import Examined, Vision
+from chalicelib.core.records.faces import as_stored
+from chalicelib.core.templates import canonical, vector
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Estimated:
+    """The estimates of a face, without those that the tenant switched off.
+
+    `spoof`: why the face is refused (`refused`); None: it is not.
+    """
+
+    estimates: Estimates
+    spoof: str | None
+
+
+def estimated(
+    vision: Vision, tenant: Tenant, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
+) -> list[Estimated]:
+    """Return one Estimated for each face, in order, rounded to the digits that are stored.
+
+    What the tenant switched off is not computed, unless liveness or an age is required.
+    """
+    described = vision.describe(image, faces, computed(tenant, ATTRIBUTES))
+    return [judged(tenant, as_stored(one)) for one in described]
+
+
+def examined(
+    vision: Vision, tenant: Tenant, image: NDArray[np.uint8], faces: Sequence[DetectedFace], *, crops: bool = False
+) -> tuple[Examined, list[Estimated]]:
+    """Return what `estimated` does, and beside it the faces' embeddings and, with `crops`, their JPEGs."""
+    found = vision.examine(image, faces, computed(tenant, ATTRIBUTES), crops=crops)
+    return found, [judged(tenant, as_stored(one)) for one in found.estimates]
+
+
+def embedded(
+    vision: Vision, tenant: Tenant, image: NDArray[np.uint8], faces: Sequence[DetectedFace]
+) -> tuple[NDArray[np.float32], list[str | None]]:
+    """Embed each face, and say why it is refused, as in Estimated."""
+    names = computed(tenant, ())
+    if not names:
+        return vision.embed(image, faces), [None] * len(faces)
+    found = vision.examine(image, faces, names)
+    return found.embeddings, [refused(tenant, as_stored(one)) for one in found.estimates]
+
+
+def computed(tenant: Tenant, wanted: Collection[str]) -> set[str]:
+    """Return which attributes to compute if `wanted` are to be shown: these, and those that the tenant requires."""
+    required = {"liveness": tenant.least_liveness, "age": tenant.min_age}
+    return ({*wanted} - tenant.attributes_off) | {name for name, least in required.items() if least is not None}
+
+
+def judged(tenant: Tenant, estimates: Estimates) -> Estimated:
+    return Estimated(tenant.visible(estimates), refused(tenant, estimates))
+
+
+def whole(quality: Quality, estimates: Estimates) -> Quality:
+    """Return a face's quality with its pose. Only the estimates include the pose, in their product of all factors."""
+    if estimates.quality is None:
+        return quality
+    frontality = 100 * estimates.quality / quality.total if quality.total > 0 else 100.0
+    if frontality < quality.flaw_score:
+        return replace(
+            quality, total=estimates.quality, flaw="turned too far away", flaw_score=frontality, aspect="pose"
+        )
+    return replace(quality, total=estimates.quality)
+
+
+def of_any_age(tenant: Tenant) -> Tenant:
+    """Return the tenant as an enrolment by a person sees it: `min_age` is for cameras and searches alone."""
+    return replace(tenant, min_age=None)
+
+
+def refused(tenant: Tenant, estimates: Estimates) -> str | None:
+    """Return why a face is refused, or None.
+
+    If the tenant requires liveness and it is not known, every face is refused. A face of unknown age is not. The
+    estimated age is not told, since the tenant may have switched it off.
+    """
+    if estimates.age is not None and tenant.min_age is not None and estimates.age < tenant.min_age:
+        return f"the face is estimated to be younger than {tenant.min_age:g}, and such faces are left out (min_age)"
+    least, liveness = tenant.least_liveness, estimates.liveness
+    if least is None:
+        return None
+    if liveness is None:
+        return (
+            "liveness is required and the model pack has no model for it: get the pack's optional file, or "
+            "require none (`regulars tenants set NAME --least-liveness none`)"
+        )
+    if liveness < least:
+        return (
+            f"the face looks like a picture of a face: liveness {liveness:.2f} of {least:.2f}; "
+            "photograph the person, with some room about the head, and no screen or print"
+        )
+    return None
+
+
+KEPT_PICTURE = PictureRules(frozenset({"JPEG"}), 1 << 24, 8192, 8192)
+
+SAME_FACE_FMR = 1e-3
+"""FMR of the score at which a face in a kept picture is taken for the enrolled one.
+
+A face embedded again from its kept picture scores 0.85 or more, so this only has to rule out others in the picture.
+"""
+
+
+class Embedder:
+    """The step from one model to the next. `old`: the vision of the present model; `new`: that of the next one."""
+
+    def __init__(self, old: Vision, new: Vision) -> None:
+        self._old = old
+        self._new = new
+
+    @property
+    def model(self) -> str:
+        return self._new.model
+
+    def template(self, known: Sequence[Template], picture: bytes, rules: PictureRules = KEPT_PICTURE) -> Template:
+        """Return the new model's template of the face whose templates are `known`.
+
+        The present model decides which face of the picture it is. If the new model's detector finds no face, the
+        present one's looks for it. Raises Unusable if none is the face, or it is not clear which one is.
+        """
+        image = self._new.read(picture, rules)
+        found = self._new.detect(image) or self._old.detect(image)
+        if not found:
+            raise Unusable("no face is found in its picture any more")
+        same = self._whose(known, image, found)
+        return canonical(self.model, self._new.embed(image, [same])[0])
+
+    def _whose(
+        self, templates: Sequence[Template], image: NDArray[np.uint8], found: Sequence[DetectedFace]
+    ) -> DetectedFace:
+        import numpy as np
+
+        known = [vector(template) for template in templates if template.model == self._old.model]
+        if not known:
+            if len(found) > 1:
+                raise Unusable("its picture shows several faces, and it has no template that tells which it is")
+            return found[0]
+        likeness = (self._old.embed(image, found) @ np.stack(known).T).max(axis=1)
+        best = int(np.argmax(likeness))
+        if likeness[best] < self._old.impostor_curve.threshold_at(SAME_FACE_FMR):
+            raise Unusable("the face in its picture is not the one that was enrolled")
+        return found[best]
+
+
+class TenantVision:
+    """The visions, each made once. `default`: returns that of new tenants; `of_model`: makes that of another model."""
+
+    def __init__(self, default: Callable[[], Vision], of_model: Callable[[str], Vision]) -> None:
+        self._default = default
+        self._of_model = of_model
+        self._made: dict[str, Vision] = {}
+        self._making = threading.Lock()
+
+    def of(self, model: str) -> Vision:
+        """Return the vision that makes this model's embeddings; the default vision if it does."""
+        with self._making:
+            if model not in self._made:
+                default = self._default()
+                self._made[model] = default if default.model == model else self._of_model(model)
+            return self._made[model]

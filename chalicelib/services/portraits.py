@@ -1,0 +1,286 @@
+"""How good a picture must be to enrol a face, and what is taken from it: template, estimates and JPEG.
+
+The quality is the tenant's `enrol_quality`, else MIN_QUALITY (core/decision).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime
+from functools import partial
+from hashlib import sha256
+from typing import TYPE_CHECKING
+
+from chalicelib.core import keys
+from chalicelib.core.decision import MIN_QUALITY, MIN_SIDE_PX
+from chalicelib.core.errors import RegularsError, StorageUnavailable, Unusable
+from chalicelib.core.model import Face, Picture, Template, Tenant
+from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, Found, PictureRules, Quality, Sides
+from chalicelib.core.ports import Beside, BlobStore, Vision
+from chalicelib.core.telemetry import stage
+from chalicelib.core.templates import canonical, vector
+from chalicelib.core.values import nonce, photo_id
+from chalicelib.services.commit import GalleryMoved
+from chalicelib.services.models import TenantVision, examined, of_any_age, whole
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from chalicelib.services.captures.captures import SightedFace
+
+CLEARLY_LARGEST = 2.0
+"""The largest face is clearly the one meant if it has at least this many times the area of the next."""
+
+MAX_FACES = 40
+"""Faces of one picture at most, so that their enrolment fits one transaction."""
+
+NO_JPEG = FaceJpeg(b"")
+"""Of a picture of which the template alone is kept."""
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """A face to be enrolled, of a picture or stored (then without box). `embedding`: (dimensions,) float32, unit."""
+
+    box: Box | None
+    embedding: NDArray[np.float32]
+    template: Template
+    estimates: Estimates
+    jpeg: FaceJpeg
+    photo_id: str
+    """The id of the photo as it was sent (core/values.py)."""
+    found: Found | None = None
+    """The place of the face in that photo."""
+
+
+def id_of(photo: bytes) -> str:
+    return photo_id(sha256(photo).hexdigest())
+
+
+def keys_of(pictures: Iterable[Picture]) -> list[str]:
+    """Return the keys of the pictures whose JPEG is kept."""
+    return [picture.key for picture in pictures if picture.key]
+
+
+def unpictured(tenant: Tenant, face: Face) -> Face:
+    """Return the face as it is kept if its tenant or group keeps no pictures: with the templates of each alone.
+
+    A face under legal hold stays as it is.
+    """
+    if tenant.keeps_pictures_of(face.group_id) or face.hold is not None:
+        return face
+    return replace(face, pictures=tuple(replace(one, key="", sides=None) for one in face.pictures))
+
+
+class Portraits:
+    """The maker of portraits, which also keeps them in blob storage."""
+
+    def __init__(self, tenant_vision: TenantVision, blobs: BlobStore, beside: Beside) -> None:
+        self._tenant_vision = tenant_vision
+        self._blobs = blobs
+        self._beside = beside
+
+    def of_largest(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
+        """Return the portrait of the clearly largest face.
+
+        Raises Unusable if there is no picture or face, no face is clearly the largest, or that face is too small, too
+        poor or not alive.
+        """
+        vision = self._tenant_vision.of(tenant.model)
+        image, faces = _found(vision, picture, rules)
+        if len(faces) > 1 and faces[0].box.area < CLEARLY_LARGEST * faces[1].box.area:
+            raise Unusable(
+                f"{len(faces)} faces were found and none is clearly the largest (at least twice the next one's "
+                "area): crop the picture to the one that is meant"
+            )
+        return _enrollable(tenant, vision, image, faces[0], id_of(picture))
+
+    def of_only(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
+        """Return the portrait of the only face that could be enrolled.
+
+        Raises Unusable if there is no picture or face, several could be enrolled, or the face is too small, too poor or
+        not alive.
+        """
+        vision = self._tenant_vision.of(tenant.model)
+        image, faces = _found(vision, picture, rules)
+        large = [face for face in faces if _side(face) >= MIN_SIDE_PX]
+        qualities = vision.qualities(image, large) if len(large) > 1 else []
+        good = [face for face, one in zip(large, qualities, strict=False) if one.total >= _least_quality(tenant)]
+        if len(good) > 1:
+            raise Unusable(
+                f"{len(good)} faces were found that could be enrolled, and one may be on this picture: crop it to "
+                "the one that is meant"
+            )
+        return _enrollable(tenant, vision, image, (good or faces)[0], id_of(picture))
+
+    def of_seen(self, tenant: Tenant, sighted: SightedFace, photo: str) -> Portrait:
+        """Return the portrait of a face that a camera saw. Raises Unusable if it is too small, poor or not alive."""
+        seen = sighted.seen
+        _require_size(seen.detected)
+        if seen.spoof:
+            raise Unusable(seen.spoof)
+        quality = seen.estimates.quality or 0.0
+        _require_quality(Quality(quality, seen.flaw, quality), _least_quality(tenant))
+        jpeg = sighted.reading.crop(seen)
+        return Portrait(seen.detected.box, vector(seen.template), seen.template, seen.estimates, jpeg, photo)
+
+    def of_all(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> list[Portrait]:
+        """Return the portraits of all faces, largest first, poor ones too unless the tenant sets a quality.
+
+        Raises Unusable if there is no picture or face, there are over 40, or one is not alive or too poor for the
+        tenant.
+        """
+        vision = self._tenant_vision.of(tenant.model)
+        image, faces = _found(vision, picture, rules)
+        if len(faces) > MAX_FACES:
+            raise Unusable(
+                f"{len(faces)} faces were found, and at most {MAX_FACES} are enrolled at once: crop the picture"
+            )
+        portraits = _portraits(tenant, vision, image, faces, id_of(picture))
+        if tenant.enrol_quality is not None:
+            _require_all_good(tenant.enrol_quality, vision.qualities(image, faces), portraits)
+        return portraits
+
+    def stored(self, tenant: Tenant, face: Face, portrait: Portrait, now: datetime) -> Picture:
+        """Store a portrait as a picture of this face. Call it before the transaction that names the picture."""
+        picture = Picture(portrait.photo_id, "", now, (portrait.template,), portrait.estimates, found=portrait.found)
+        return self.kept(tenant, face, picture, portrait.jpeg)
+
+    def copied(self, tenant: Tenant, face: Face, picture: Picture) -> Picture:
+        """Store a copy of another face's picture for this face. Call it before the transaction that names the copy."""
+        jpeg = self.load(picture)
+        return self.kept(tenant, face, replace(picture, key="", sides=None), jpeg or NO_JPEG)
+
+    def kept(self, tenant: Tenant, face: Face, picture: Picture, jpeg: FaceJpeg) -> Picture:
+        """Store a picture's JPEG and thumbnail under new keys of this face; return the picture with them.
+
+        If pictures of the face's group are not kept, nothing is stored. Call it before the transaction that names the
+        picture.
+        """
+        if not jpeg.data or not tenant.keeps_pictures_of(face.group_id):
+            return picture
+        with stage("store"):
+            while True:
+                key = keys.face_picture(tenant.name, face.faceid, nonce())
+                awaited = self._beside(partial(self._is_put, keys.thumbnail(key), jpeg.thumbnail))
+                if self._is_put(key, jpeg.data):
+                    break
+            awaited()
+            return replace(picture, key=key, sides=jpeg.sides)
+
+    def _is_put(self, key: str, jpeg: bytes) -> bool:
+        """Store a JPEG if there is one. Return False if the key is taken."""
+        return not jpeg or self._blobs.put_if_absent(key, jpeg, "image/jpeg")
+
+    def load(self, picture: Picture) -> FaceJpeg | None:
+        """Return a picture's JPEG and thumbnail; None if it is not kept, or its face was deleted meanwhile."""
+        data = self._blobs.get(picture.key) if picture.key else None
+        if data is None or picture.sides is None:
+            return None if data is None else FaceJpeg(data)
+        thumbnail = self._blobs.get(keys.thumbnail(picture.key))
+        return FaceJpeg(data, thumbnail, picture.sides) if thumbnail else FaceJpeg(data)
+
+    def load_jpeg(self, picture: Picture) -> bytes | None:
+        """Return a picture's JPEG alone; None if it is not kept any more."""
+        return self._blobs.get(picture.key) if picture.key else None
+
+    @contextmanager
+    def discarded_if_refused(self, picture_keys: Sequence[str]) -> Iterator[None]:
+        """Delete these pictures if the commit in the block is refused.
+
+        They stay if its outcome is unknown (StorageUnavailable). The sweep removes them if no face names them.
+        """
+        try:
+            yield
+        except StorageUnavailable:
+            raise
+        except (RegularsError, GalleryMoved):
+            self.discard(picture_keys)
+            raise
+
+    def discard(self, picture_keys: Sequence[str]) -> None:
+        """Delete pictures that, as the caller knows, no face names. The sweep deletes those that fail now."""
+        for key in filter(None, picture_keys):
+            for stored in (keys.thumbnail(key), key):
+                with suppress(RegularsError):
+                    self._blobs.delete(stored)
+
+
+def _found(vision: Vision, picture: bytes, rules: PictureRules) -> tuple[NDArray[np.uint8], list[DetectedFace]]:
+    """Decode a picture and find its faces, largest first. Raises Unusable if there are none."""
+    image = vision.read(picture, rules)
+    faces = vision.detect(image)
+    if not faces:
+        raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
+    return image, faces
+
+
+def _enrollable(tenant: Tenant, vision: Vision, image: NDArray[np.uint8], face: DetectedFace, photo: str) -> Portrait:
+    """Return a face's portrait. Raises Unusable if it is too small, too poor or not alive."""
+    _require_size(face)
+    least = _least_quality(tenant)
+    quality = vision.qualities(image, [face])[0]
+    _require_quality(quality, least)
+    portrait = _portraits(tenant, vision, image, [face], photo)[0]
+    _require_quality(whole(quality, portrait.estimates), least)
+    return portrait
+
+
+def _portraits(
+    tenant: Tenant,
+    vision: Vision,
+    image: NDArray[np.uint8],
+    faces: Sequence[DetectedFace],
+    photo: str,
+) -> list[Portrait]:
+    found, seen = examined(vision, of_any_age(tenant), image, faces, crops=True)
+    for one in seen:
+        if one.spoof:
+            raise Unusable(one.spoof)
+    return [
+        Portrait(
+            face.box,
+            found.embeddings[i],
+            canonical(vision.model, found.embeddings[i]),
+            seen[i].estimates,
+            found.jpegs[i],
+            photo,
+            Found.of(face, Sides(*image.shape[1::-1])),
+        )
+        for i, face in enumerate(faces)
+    ]
+
+
+def _least_quality(tenant: Tenant) -> float:
+    """Return the quality that a face needs to be enrolled by itself."""
+    return MIN_QUALITY if tenant.enrol_quality is None else tenant.enrol_quality
+
+
+def _side(face: DetectedFace) -> float:
+    return min(face.box.width, face.box.height)
+
+
+def _require_size(face: DetectedFace) -> None:
+    if _side(face) < MIN_SIDE_PX:
+        raise Unusable(
+            f"the face is too small to enrol: {_side(face):.0f} pixels, at least {MIN_SIDE_PX} are needed; "
+            "send a closer picture"
+        )
+
+
+def _require_all_good(least: float, qualities: Sequence[Quality], portraits: Sequence[Portrait]) -> None:
+    """Raise Unusable if a portrait is too poor. `qualities`: one for each portrait, without the pose."""
+    for number, (quality, portrait) in enumerate(zip(qualities, portraits, strict=True), start=1):
+        which = "the face" if len(portraits) == 1 else f"face {number} of {len(portraits)}, the largest first,"
+        _require_quality(whole(quality, portrait.estimates), least, which)
+
+
+def _require_quality(quality: Quality, least: float, which: str = "the face") -> None:
+    if quality.total < least:
+        raise Unusable(
+            f"{which} is too poor to enrol, {quality.short_of(least)}; send a sharper, larger, evenly lit picture "
+            "that looks into the camera"
+        )

@@ -1,0 +1,426 @@
+"""Who was seen when: the timeline of a face with its pictures, and lists of arrivals, newest first.
+
+A face's visits (core/visits) tell when its arrivals began, ended, and which one it is. They keep those of the last
+hundred days or so, and go with the face. Older ones, and those of deleted faces, are worked out from the sightings.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from itertools import groupby, islice
+from typing import TYPE_CHECKING
+
+from chalicelib.core import keys
+from chalicelib.core.captures import Capture, Sighting, parts_of_sighting
+from chalicelib.core.chores import Chore
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.lazy import lazy
+from chalicelib.core.local_time import DAY_MS, Span
+from chalicelib.core.model import Face, Tenant
+from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
+from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
+from chalicelib.core.ports import Item, ItemStore, UploadStore
+from chalicelib.core.records.observations import observation_from, row_from, visits_from
+from chalicelib.core.values import milliseconds, moment
+from chalicelib.core.visits import Arrival, Arrivals
+from chalicelib.services.faces import Faces
+from chalicelib.services.statistics.statistics import Statistics, normal
+from chalicelib.services.visits import sightings_newest_first
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from chalicelib.core.ports import Beside, Clock
+    from chalicelib.core.search import PastGallery
+    from chalicelib.services.audit.audit import Audit
+    from chalicelib.services.cameras import Cameras
+    from chalicelib.services.captures.captures import Captures
+    from chalicelib.services.commit import GalleryWriter
+    from chalicelib.services.enrolment.enrolment import Enrolment
+    from chalicelib.services.groups import Groups
+    from chalicelib.services.idempotency import Requests
+    from chalicelib.services.merges.merges import Merges
+    from chalicelib.services.portraits import Portraits
+    from chalicelib.services.recognition.recognition import Recognition
+    from chalicelib.services.sightings.ingest import Ingest
+    from chalicelib.services.sightings.rejection import Rejection, Rejections
+    from chalicelib.services.sightings.replay import Replay
+    from chalicelib.services.sightings.reviews import Reviews
+    from chalicelib.services.statistics.statistics import Statistics
+    from chalicelib.services.tenants import Tenants
+    from chalicelib.services.visits import FaceVisitsStore
+    from chalicelib.services.webhooks import Webhooks
+
+_MOST_READ = 5_000
+"""Observations that a page reads at most. So a page may be short, and not be the last."""
+
+_LEAST_AT_ONCE = 20
+
+
+@dataclass(frozen=True)
+class TimelineSighting:
+    """A sighting, and the link to its picture, which works while the capture's picture is kept."""
+
+    observation: Observation
+    capture_id: str
+    picture_url: str
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A page of a face's sightings, newest first.
+
+    `total` and `arrivals`: those of the whole face; `next_token`: for the next page; None: this is the last.
+    """
+
+    face: Face
+    sightings: list[TimelineSighting]
+    arrivals: list[Arrival]
+    total: int
+    next_token: str | None
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """The outcome of a rejection: the sighting as it is now, and the face that it was detached from."""
+
+    capture: Capture
+    sighting: Sighting
+    face: Face
+
+
+@dataclass
+class Sightings:
+    """What cameras saw: how it gets into the book, and what a face's sightings were.
+
+    `enrolment`: made for the first sighting that becomes a picture of a face.
+    """
+
+    items: ItemStore
+    uploads: UploadStore
+    tenants: Tenants
+    cameras: Cameras
+    groups: Groups
+    faces: Faces
+    portraits: Portraits
+    face_visits: FaceVisitsStore
+    captures: Captures
+    recognition: Recognition
+    statistics: Statistics
+    merges: Merges
+    enrolment: Callable[[], Enrolment]
+    webhooks: Webhooks
+    writer: GalleryWriter
+    requests: Requests
+    clock: Clock
+    beside: Beside
+    audit: Audit
+    past: Callable[[str, str, int], PastGallery | int]
+    capture_days: int
+
+    @lazy
+    def ingest(self) -> Ingest:
+        from chalicelib.services.sightings.ingest import Ingest
+        from chalicelib.services.sightings.reading import SightingReader
+        from chalicelib.services.sightings.writing import SightingWriter
+
+        vision = self.recognition.tenant_vision
+        return Ingest(
+            self.items,
+            self.uploads,
+            self.tenants,
+            self.cameras,
+            captures=self.captures,
+            tenant_vision=vision,
+            recognition=self.recognition,
+            same_visit=self.recognition.same_visit,
+            reader=SightingReader(self.items, self.groups, self.faces, self.face_visits, vision),
+            writer=SightingWriter(
+                self.items,
+                self.face_visits,
+                self.portraits,
+                self.statistics.recorder,
+                outbox=self.webhooks.outbox,
+                writer=self.writer,
+                merges=self.merges,
+            ),
+            clock=self.clock,
+            beside=self.beside,
+        )
+
+    @lazy
+    def rejection(self) -> Rejection:
+        from chalicelib.services.sightings.rejection import Rejection
+
+        return Rejection(
+            self.items,
+            self.faces,
+            self.face_visits,
+            self.captures,
+            enrolment=self.enrolment(),
+            recorder=self.statistics.recorder,
+            merges=self.merges,
+            ingest=self.ingest,
+            requests=self.requests,
+            clock=self.clock,
+        )
+
+    @lazy
+    def rejections(self) -> Rejections:
+        from chalicelib.services.sightings.rejection import Rejections
+
+        return Rejections(self.items, self.faces, self.requests)
+
+    @lazy
+    def reviews(self) -> Reviews:
+        from chalicelib.services.sightings.reviews import Reviews
+
+        return Reviews(self.items, self.requests, self.clock, self.capture_days)
+
+    @lazy
+    def arrivals(self) -> ArrivalBook:
+        return ArrivalBook(self.items, self.faces, self.statistics)
+
+    @lazy
+    def replay(self) -> Replay:
+        from chalicelib.services.sightings.replay import Replay
+
+        recognition = self.recognition
+        return Replay(
+            self.audit, self.cameras, self.uploads, recognition.tenant_vision, self.past, recognition.fpir_target
+        )
+
+    def chores(self) -> tuple[Chore, ...]:
+        return (Chore("reviews", lambda one: self.reviews.tidy(one.tenant), nightly=True),)
+
+    def timeline(self, tenant: Tenant, faceid: str, limit: int = 50, token: str | None = None) -> Timeline:
+        """Read a page of a face's sightings, as far back as its arrivals are kept.
+
+        Raises FaceNotFound, InvalidInput.
+        """
+        require_page_size(limit)
+        face = self.faces.get(tenant, faceid)
+        visits = visits_from(self.items.get(keys.ARRIVALS, (tenant.name, faceid)))
+        below = None if token is None else _place(token)
+        found = list(islice(sightings_newest_first(self.items, tenant.name, faceid, visits, below), limit + 1))
+        page = found[:limit]
+        more = len(found) > limit
+        return Timeline(
+            face,
+            [self._seen(tenant, observation) for observation in page],
+            list(reversed(visits.arrivals.recent)),
+            visits.arrivals.sightings,
+            page[-1].id if more else None,
+        )
+
+    def picture_url(self, tenant: Tenant, camera_id: str, sighting_id: str) -> str:
+        """Make the link to the picture of a sighting's capture, which works while that is kept."""
+        capture_id, _ = parts_of_sighting(sighting_id)
+        return self.uploads.signed_get(keys.capture_picture(tenant.name, camera_id, capture_id))
+
+    def _seen(self, tenant: Tenant, observation: Observation) -> TimelineSighting:
+        capture_id, _ = parts_of_sighting(observation.id)
+        url = self.picture_url(tenant, observation.camera, observation.id)
+        return TimelineSighting(observation, capture_id, url)
+
+
+def _place(token: str) -> str:
+    """Return the place in the index that a token names: it is the last sighting's id. Raises InvalidInput."""
+    try:
+        capture_id, _ = parts_of_sighting(token)
+        at_ms = int(capture_id.partition("-")[0])
+    except ValueError as error:
+        raise InvalidInput("the token is damaged: start again without it") from error
+    return keys.observation("", at_ms, token)[1]
+
+
+_Begin = tuple[int, str]
+"""Begin of an arrival in ms, and faceid."""
+
+
+@dataclass(frozen=True)
+class FaceArrival:
+    """One visit of a face. Camera, group, labels, estimates and decision are those of its first sighting.
+
+    `number`: 7 for the seventh visit; None: nobody knows any more, since the face was deleted or the visit is older
+    than arrivals are kept. `before_at`: the last sighting of the visit before; None: there is none, or it is not kept
+    any more. `face`: None if it was deleted.
+    """
+
+    first: Observation
+    last_at: datetime
+    sightings: int
+    number: int | None
+    before_at: datetime | None
+    face: Face | None
+
+
+class ArrivalBook:
+    def __init__(self, items: ItemStore, faces: Faces, statistics: Statistics, *, most_read: int = _MOST_READ) -> None:
+        self._items = items
+        self._faces = faces
+        self._statistics = statistics
+        self._most_read = most_read
+
+    def page(
+        self, tenant: Tenant, wanted: ObservationFilter, span: Span, limit: int = 50, token: str | None = None
+    ) -> ListPage[FaceArrival]:
+        """Return the arrivals that began in the span and whose first sighting the filter takes, newest first.
+
+        A page reads 5,000 observations at most, so it may have fewer arrivals than `limit`, even none, and not be the
+        last. Arrivals that begin meanwhile do not shift the pages. Raises InvalidInput if a page has none or over 100,
+        or the token is damaged or of another query.
+        """
+        require_page_size(limit)
+        wanted = normal(wanted)
+        pages = PageTokens(json.dumps(["arrivals", tenant.name, asdict(wanted), asdict(span)]))
+        below = pages.place(token, _time_id) if token is not None else None
+        reading = _Reading(self._items, self._statistics, tenant)
+        days = self._statistics.days
+        observed = days.open(tenant, span, EVERYTHING)
+        found: list[Observation] = []
+        read, more = 0, None
+        at_once = max(limit + 1, _LEAST_AT_ONCE)
+        for items in _by_instants(days.raw.newest_first(span, observed.observed, at_once, below), at_once):
+            if len(found) > limit or read >= self._most_read:
+                break
+            read, more = read + len(items), items[-1]["time_id"]
+            found += map(observation_from, reading.begun(items, wanted))
+        else:
+            more = None
+        if len(found) > limit:
+            last = found[limit - 1]
+            more = keys.observation(tenant.name, milliseconds(last.at), last.id)[1]
+        return pages.page(self._arrivals(tenant, reading, found[:limit]), more)
+
+    def _arrivals(self, tenant: Tenant, reading: _Reading, begun: Sequence[Observation]) -> list[FaceArrival]:
+        faces = self._faces.by_id(tenant, {one.faceid for one in begun})
+        begins = [(milliseconds(one.at), one.faceid) for one in begun]
+        whole = reading.whole(begins)
+        return [
+            FaceArrival(
+                first=one,
+                last_at=moment(whole[begin].last_ms),
+                sightings=whole[begin].sightings,
+                number=number,
+                before_at=before_at,
+                face=faces.get(one.faceid),
+            )
+            for one, begin in zip(begun, begins, strict=True)
+            for number, before_at in [reading.place(begin)]
+        ]
+
+
+class _Reading:
+    """The arrivals that one request has read."""
+
+    def __init__(self, items: ItemStore, statistics: Statistics, tenant: Tenant) -> None:
+        self._items = items
+        self._days = statistics.days
+        self._tenant = tenant
+        self._visits: dict[str, Arrivals] = {}
+
+    def begun(self, items: Sequence[Item], wanted: ObservationFilter) -> Iterator[Item]:
+        """Yield the wanted ones of these observations at which an arrival begins.
+
+        They are all of their instants, newest first. Of two sightings of a face at the same time the one with the lower
+        id begins the arrival.
+        """
+        sightings = [item for item in items if item["kind"] == ObservationKind.SIGHTING and item.get("gap_s")]
+        first = {_begin_of(item): item for item in sightings}  # the last one stays, which has the lowest id
+        first = {begin: item for begin, item in first.items() if _takes(wanted, item)}
+        self._read({faceid for _, faceid in first})
+        untold = [begin for begin in first if self._kept(begin) is None]
+        worked_out = self._worked_out(untold) if untold else set()
+        for begin, item in sorted(first.items(), key=lambda entry: str(entry[1]["time_id"]), reverse=True):
+            kept = self._kept(begin)
+            if begin in worked_out if kept is None else kept.first_ms == begin[0]:
+                yield item
+
+    def whole(self, begins: Sequence[_Begin]) -> dict[_Begin, Arrival]:
+        """Return the arrivals that begin so."""
+        kept = {begin: self._kept(begin) for begin in begins}
+        rest = [begin for begin, arrival in kept.items() if arrival is None]
+        found = {begin: arrival for begin, arrival in kept.items() if arrival is not None}
+        return found | (self._followed(rest) if rest else {})
+
+    def place(self, begin: _Begin) -> tuple[int | None, datetime | None]:
+        """Return which of its face's arrivals it is, and the end of the one before; None for what is not known."""
+        arrivals, kept = self._visits[begin[1]], self._kept(begin)
+        if kept is None:
+            return None, None
+        place = arrivals.recent.index(kept)
+        return arrivals.folded + place + 1, moment(arrivals.recent[place - 1].last_ms) if place else None
+
+    def _read(self, faceids: Iterable[str]) -> None:
+        new = [faceid for faceid in faceids if faceid not in self._visits]
+        items = self._items.get_many(keys.ARRIVALS, [(self._tenant.name, faceid) for faceid in new]) if new else []
+        self._visits |= {faceid: visits_from(item).arrivals for faceid, item in zip(new, items, strict=True)}
+
+    def _kept(self, begin: _Begin) -> Arrival | None:
+        """Return the arrival, among those that are kept with the face, that a sighting belongs to."""
+        at_ms, faceid = begin
+        return self._visits[faceid].around(at_ms)
+
+    def _worked_out(self, sightings: Sequence[_Begin]) -> set[_Begin]:
+        """Return those of these sightings at which an arrival begins, by all sightings of the day before."""
+        times = [at_ms for at_ms, _ in sightings]
+        observed = self._days.looking_back(self._tenant, Span(min(times), max(times)), EVERYTHING)
+        return {
+            (int(columns.at_ms[row]), columns.faceids[columns.face[row]])
+            for _, columns, rows in observed.arrivals_begun()
+            for row in rows.tolist()
+        }
+
+    def _followed(self, begins: Sequence[_Begin]) -> dict[_Begin, Arrival]:
+        """Work out the arrivals that begin so from the sightings behind, until each has ended."""
+        faceids = {faceid for _, faceid in begins}
+        first_ms, days = min(at_ms for at_ms, _ in begins), 1
+        while True:
+            last_ms = max(at_ms for at_ms, _ in begins) + days * DAY_MS
+            arrivals = self._of_sightings(faceids, Span(first_ms, last_ms))
+            found = {begin: arrivals[begin[1]].around(begin[0]) for begin in begins}
+            if all(arrival is None or arrival.until_ms <= last_ms for arrival in found.values()):
+                # A sighting that was there a moment ago, and is not any more, is an arrival of its own.
+                return {begin: arrival or Arrival(begin[0], begin[0], begin[0]) for begin, arrival in found.items()}
+            days *= 2
+
+    def _of_sightings(self, faceids: set[str], span: Span) -> dict[str, Arrivals]:
+        observed = self._days.open(self._tenant, span, EVERYTHING)
+        found: dict[str, Arrivals] = defaultdict(Arrivals)
+        for _, columns in observed.columns(observed.days):
+            for row in columns.select(EVERYTHING, span).tolist():
+                faceid, gap_s = columns.faceids[columns.face[row]], int(columns.gap_s[row])
+                if gap_s and faceid in faceids:
+                    found[faceid] = found[faceid].with_sighting(int(columns.at_ms[row]), 1000 * gap_s)
+        return found
+
+
+def _by_instants(items: Iterator[Item], least: int) -> Iterator[list[Item]]:
+    """Divide items into lists of `least` or a few more, so that those of one instant are together."""
+    part: list[Item] = []
+    for _, together in groupby(items, key=lambda item: _begin_of(item)[0]):
+        part += together
+        if len(part) >= least:
+            yield part
+            part = []
+    if part:
+        yield part
+
+
+def _begin_of(item: Item) -> _Begin:
+    return keys.parts_of_observation(item["time_id"])[0], item["faceid"]
+
+
+def _takes(wanted: ObservationFilter, item: Item) -> bool:
+    return wanted.takes(row_from(item).dimensions) and wanted.faceid in (None, item["faceid"])
+
+
+def _time_id(text: str) -> str:
+    """Return the key of an observation. Raises ValueError if it is none."""
+    keys.parts_of_observation(text)
+    return text

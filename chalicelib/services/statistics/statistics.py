@@ -1,0 +1,438 @@
+"""Numbers of observations, persons or arrivals by month, week, day or hour of the tenant's time zone.
+
+Beside it the recorder of observations, in the transaction of the event that is observed or on their own, and their
+lists, newest first.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import asdict, dataclass, replace
+from datetime import timedelta
+from itertools import groupby, islice
+from typing import TYPE_CHECKING
+
+from chalicelib.core import keys
+from chalicelib.core.chores import Chore
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.items import write
+from chalicelib.core.lazy import lazy
+from chalicelib.core.local_time import DAY_MS, HOURS, Granularity, LocalTime, Span, bucket_of, time_key
+from chalicelib.core.model import Tenant
+from chalicelib.core.names import LONGEST_GROUP_NAME, composed
+from chalicelib.core.observations import (
+    EVERYTHING,
+    ChangedObservation,
+    Measure,
+    Observation,
+    ObservationFilter,
+    ObservationKind,
+    Split,
+)
+from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, absent, equals
+from chalicelib.core.records.observations import observation_from, observation_item, row_from
+from chalicelib.core.values import milliseconds
+from chalicelib.services.statistics.calendar import Calendar
+
+if TYPE_CHECKING:
+    from chalicelib.core.ports import BlobStore
+    from chalicelib.core.records.columns import CountsByHour
+    from chalicelib.services.statistics.days import DayReader, ObservedSpan
+    from chalicelib.services.statistics.sealing import ObservationExpiry, Sealing
+
+MAX_AMOUNTS = 100_000
+"""Most amounts of an answer: a split has a value for each camera, group or label."""
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """The amount of a month, week, day or hour. `time`: YYYYMM, the Monday's YYYYMMDD, YYYYMMDD or YYYYMMDDHH."""
+
+    time: str
+    amount: int
+
+
+@dataclass(frozen=True)
+class SplitBucket:
+    """The amounts of a month, week, day or hour by value of a split, "" without one; values with 0 are left out."""
+
+    time: str
+    amounts: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question to the statistics.
+
+    An arrival is in the camera, group and labels of its first sighting. A person is counted once for each value of the
+    split with which he was observed.
+    """
+
+    span: Span
+    granularity: Granularity
+    measure: Measure = Measure.OBSERVATIONS
+    split: Split | None = None
+    wanted: ObservationFilter = EVERYTHING
+
+
+Amounts = Counter[tuple[int, str]]
+"""Numbers by bucket and value of the split."""
+
+
+class Statistics:
+    """The numbers, and beside them the lists of observations and the recorder of new ones."""
+
+    def __init__(self, items: ItemStore, blobs: BlobStore, clock: Clock, *, most_amounts: int = MAX_AMOUNTS) -> None:
+        self._items, self._blobs, self._clock = items, blobs, clock
+        self._most_amounts = most_amounts
+        self.recorder = Recorder(items, clock)
+        self.calendar = Calendar(items)
+
+    @lazy
+    def days(self) -> DayReader:
+        from chalicelib.services.statistics.days import DayReader
+
+        return DayReader(self._items, self._blobs, self._clock)
+
+    @lazy
+    def observations(self) -> Observations:
+        return Observations(self._items, self.days)
+
+    @lazy
+    def sealing(self) -> Sealing:
+        from chalicelib.services.statistics.sealing import Sealing
+
+        return Sealing(self._items, self._blobs, self._clock)
+
+    @lazy
+    def expiry(self) -> ObservationExpiry:
+        from chalicelib.services.statistics.sealing import ObservationExpiry
+
+        return ObservationExpiry(self._items, self._blobs, self.recorder)
+
+    def analysis(
+        self,
+        tenant: Tenant,
+        wanted: ObservationFilter,
+        start: int,
+        end: int,
+        granularity: Granularity,
+        *,
+        fill: bool = False,
+        distinct: bool = False,
+    ) -> list[Bucket]:
+        """Return amounts from `start` to `end`, UNIX seconds, both included; ascending by time.
+
+        `distinct`: count persons (faceids) in place of observations. As `amounts` otherwise.
+        """
+        measure = Measure.PERSONS if distinct else Measure.OBSERVATIONS
+        question = Question(Span.of_seconds(start, end), granularity, measure, wanted=wanted)
+        return [
+            Bucket(bucket.time, sum(bucket.amounts.values())) for bucket in self.amounts(tenant, question, fill=fill)
+        ]
+
+    def amounts(self, tenant: Tenant, question: Question, *, fill: bool = False) -> list[SplitBucket]:
+        """Return the amounts asked for, ascending by time. They equal a recount of all observations as of this call.
+
+        If the span cuts a bucket, the bucket counts its part inside. `fill`: include empty buckets. Raises InvalidInput
+        if over 10,000 buckets are to be filled, or a split has too many values.
+        """
+        question = replace(question, wanted=normal(question.wanted))
+        granularity = question.granularity
+        every = LocalTime(tenant.time_zone).buckets(granularity, question.span) if fill else []
+        buckets: dict[int, dict[str, int]] = {number: {} for number in every}
+        counted = self._counted(tenant, question)
+        if len(counted) > self._most_amounts and question.split is not None:
+            raise InvalidInput(
+                f"these are {len(counted)} amounts, and {self._most_amounts} is the most: choose a shorter time, "
+                f"longer buckets, or do not split by {question.split}"
+            )
+        for (number, value), amount in sorted(counted.items()):
+            buckets.setdefault(number, {})[value] = amount
+        return [SplitBucket(time_key(granularity, number), buckets[number]) for number in sorted(buckets)]
+
+    def _counted(self, tenant: Tenant, question: Question) -> Amounts:
+        span, wanted, split = question.span, question.wanted, question.split
+        match question.measure:
+            case Measure.OBSERVATIONS:
+                return _observations(self.days.open(tenant, span, wanted, split, counts=True), question)
+            case Measure.PERSONS:
+                return Counter(dict(_persons(self.days.open(tenant, span, wanted), question)))
+            case Measure.ARRIVALS:
+                return _arrivals(self.days.looking_back(tenant, span, wanted), question)
+
+    def chores(self) -> tuple[Chore, ...]:
+        return (Chore("seals", lambda one: self.sealing.tenant(one.tenant)),)
+
+
+def normal(wanted: ObservationFilter) -> ObservationFilter:
+    """Return the filter with the group's name in the form in which names are stored."""
+    return replace(wanted, group_name=wanted.group_name and composed(wanted.group_name, LONGEST_GROUP_NAME))
+
+
+def _observations(observed: ObservedSpan, question: Question) -> Amounts:
+    amounts: Amounts = Counter()
+    for day, counts in observed.hour_counts():
+        amounts.update(_by_bucket(question.granularity, day, counts))
+    return amounts
+
+
+def _arrivals(observed: ObservedSpan, question: Question) -> Amounts:
+    import numpy as np
+
+    amounts: Amounts = Counter()
+    for day, columns, begun in observed.arrivals_begun():
+        rows = np.intersect1d(begun, columns.select(question.wanted, question.span), assume_unique=True)
+        hours = observed.local.hours(columns.at_ms[rows]) - day * HOURS
+        amounts.update(_by_bucket(question.granularity, day, columns.counts_by_hour(rows, hours, question.split)))
+    return amounts
+
+
+def _by_bucket(granularity: Granularity, day: int, counts: CountsByHour) -> Amounts:
+    amounts: Amounts = Counter()
+    for value, by_hour in counts.items():
+        for hour in by_hour.nonzero()[0].tolist():
+            amounts[bucket_of(granularity, day * HOURS + hour), value] += int(by_hour[hour])
+    return amounts
+
+
+def _persons(observed: ObservedSpan, question: Question) -> Iterator[tuple[tuple[int, str], int]]:
+    """Yield numbers of persons bucket by bucket, so that memory holds the persons of one bucket only."""
+    import numpy as np
+
+    by_hour = question.granularity is Granularity.HOUR
+
+    def bucket(day: int) -> int:
+        return day if by_hour else bucket_of(question.granularity, day * HOURS)
+
+    for _, days in groupby(observed.columns(observed.days), key=lambda entry: bucket(entry[0])):
+        persons: set[tuple[int, str, str]] = set()
+        for day, columns in days:
+            rows = columns.select(question.wanted, question.span)
+            hours = observed.local.hours(columns.at_ms[rows]) - day * HOURS if by_hour else np.zeros(len(rows), int)
+            places, names = columns.values(question.split)
+            faceids = columns.faceids
+            found = np.unique((hours * len(names) + places[rows]) * len(faceids) + columns.face[rows])
+            hour_and_place, face = np.divmod(found, max(len(faceids), 1))
+            hour, place = np.divmod(hour_and_place, max(len(names), 1))
+            times = (day * HOURS + hour).tolist() if by_hour else [bucket(day)] * len(found)
+            persons.update(
+                (time, names[p], faceids[f]) for time, p, f in zip(times, place.tolist(), face.tolist(), strict=True)
+            )
+        yield from Counter((time, value) for time, value, _ in persons).items()
+
+
+LATE_AFTER = timedelta(minutes=30)
+"""An observation that is written later than this after its own time counts as late for its UTC day.
+
+This is safe in any time zone. A local day is sealed 60 minutes after its end or later. An observation of that day that
+is not late is written at most 30 minutes after the day's end, so the seal, which is made 30 minutes later still,
+includes it. (These last 30 minutes allow for clocks that differ and for writes under way.) All other observations count
+as late for a UTC day that the local day touches, and a seal remembers the late counts of all UTC days that it touches.
+"""
+
+OBSERVATION_NEW = "observation-new"
+"""Name of the condition that this observation is not stored yet."""
+
+OBSERVATION_SAME = "observation-same"
+"""Name of the condition that this observation is still stored, with the same face and group."""
+
+_ID = re.compile(r"[A-Za-z0-9_.-]{1,100}")
+_A_TRANSACTION = 80
+
+
+def new_id() -> str:
+    """Return 48 random bits: two ids of one tenant in one millisecond are the same once in 10^14 times."""
+    return secrets.token_hex(6)
+
+
+class Recorder:
+    def __init__(self, items: ItemStore, clock: Clock) -> None:
+        self._items = items
+        self._calendar = Calendar(items)
+        self._clock = clock
+
+    def actions(
+        self, tenant: str, observations: Sequence[Observation], changed: Sequence[ChangedObservation] = ()
+    ) -> list[Action]:
+        """Return the actions that store and change observations, for a transaction that is committed at once.
+
+        It puts their days into the calendar. A change counts as late like a new observation, so that no seal stays
+        valid after it. Conditions: OBSERVATION_NEW, OBSERVATION_SAME. Raises InvalidInput if a time or an id cannot be
+        stored.
+        """
+        for one in observations:
+            _require_storable(one)
+        touched = [*observations, *(change.before for change in changed)]
+        days = [milliseconds(one.at) // DAY_MS for one in touched]
+        self._calendar.include(tenant, sorted(set(days)))
+        now = self._clock.now()
+        late = [day for day, one in zip(days, touched, strict=True) if now - one.at > LATE_AFTER]
+        new = (absent(OBSERVATION_NEW),)
+        puts = [Put(keys.OBSERVATIONS, observation_item(tenant, one), new) for one in observations]
+        return [*puts, *(_changing(tenant, change) for change in changed), *self._calendar.late(tenant, late)]
+
+    def record(self, tenant: str, observations: Sequence[Observation]) -> None:
+        """Store observations, up to 80 in one transaction. Raises ConditionFailed if one is stored already."""
+        for begin in range(0, len(observations), _A_TRANSACTION):
+            write(self._items, self.actions(tenant, observations[begin : begin + _A_TRANSACTION]))
+
+
+def _changing(tenant: str, change: ChangedObservation) -> Update | Delete:
+    before, after = change.before, change.after
+    key = keys.observation(tenant, milliseconds(before.at), before.id)
+    same = (equals("faceid", before.faceid, OBSERVATION_SAME), equals("group", before.group_name, OBSERVATION_SAME))
+    if after is None:
+        return Delete(keys.OBSERVATIONS, key, same)
+    old, new = observation_item(tenant, before), observation_item(tenant, after)
+    changed = {name: value for name, value in new.items() if value != old.get(name)}
+    return Update(keys.OBSERVATIONS, key, same, set=changed, remove=tuple(name for name in old if name not in new))
+
+
+def _require_storable(observation: Observation) -> None:
+    if not 0 <= milliseconds(observation.at) <= keys.LAST_MS:
+        raise InvalidInput(f"an observation is of the years 1970 to 2286, not of {observation.at:%Y-%m-%d}")
+    if not _ID.fullmatch(observation.id):
+        raise InvalidInput(f"an observation's id is 1 to 100 letters, digits, `_`, `.` and `-`: {observation.id!r}")
+
+
+PAGE_SIZES = range(1, 1001)
+
+_MOST_DAYS = 32
+_MORE_FILTERED = 4
+"""So many observations are read at once for each that is wanted, if most of them may not be."""
+
+
+def _visible(tenant: Tenant, item: Item) -> Observation:
+    """Return the stored observation without estimates that were switched off since."""
+    observation = observation_from(item)
+    return replace(observation, estimates=tenant.visible(observation.estimates))
+
+
+@dataclass(frozen=True)
+class ObservationPage:
+    """A page, newest first. `next_token`: for the next page; None: it is the last. `total`: of all pages, as of now."""
+
+    observations: list[Observation]
+    next_token: str | None
+    total: int | None
+    """None: nobody asked for it."""
+
+
+class Observations:
+    def __init__(self, items: ItemStore, days: DayReader) -> None:
+        self._items = items
+        self._days = days
+        self._raw = days.raw
+
+    def query(
+        self,
+        tenant: Tenant,
+        wanted: ObservationFilter,
+        start: int,
+        end: int,
+        page_size: int = 1000,
+        page_token: str | None = None,
+    ) -> ObservationPage:
+        """Return a page of the observations from `start` to `end`, UNIX seconds, both included.
+
+        A token marks a place between two observations, and new observations do not shift it. So the pages together hold
+        each observation that was there at the first page exactly once. Raises InvalidInput if the end is before the
+        start, a page has none or over 1000, or the token is damaged or of another query.
+        """
+        return self.page(tenant, wanted, Span.of_seconds(start, end), page_size, page_token, count=True)
+
+    def page(
+        self,
+        tenant: Tenant,
+        wanted: ObservationFilter,
+        span: Span,
+        page_size: int,
+        page_token: str | None = None,
+        *,
+        count: bool = False,
+    ) -> ObservationPage:
+        """Return a page as `query` does, but with the total only if it is asked for with `count`."""
+        if page_size not in PAGE_SIZES:
+            raise InvalidInput(f"a page has {PAGE_SIZES[0]} to {PAGE_SIZES[-1]} observations, not {page_size}")
+        wanted = normal(wanted)
+        pages = PageTokens(json.dumps([tenant.name, asdict(wanted), asdict(span)]))
+        below = pages.place(page_token, _time_id) if page_token is not None else None
+        observed = self._days.open(tenant, span, wanted, counts=count)
+        empty: set[int] = set()
+        total = None
+        if count:
+            counts = {day: sum(int(n.sum()) for n in by_hour.values()) for day, by_hour in observed.hour_counts()}
+            empty, total = {day for day in observed.days if not counts.get(day)}, sum(counts.values())
+        items = list(islice(self._newest_first(observed, empty, below, page_size + 1), page_size + 1))
+        more = len(items) > page_size
+        return ObservationPage(
+            [_visible(tenant, item) for item in items[:page_size]],
+            pages.token(items[page_size - 1]["time_id"]) if more else None,
+            total,
+        )
+
+    def _newest_first(self, observed: ObservedSpan, empty: Set[int], below: str | None, at_once: int) -> Iterator[Item]:
+        """Yield the wanted items whose `time_id` is less than `below`, newest first. `empty`: days without any."""
+        wanted = observed.wanted
+        for item in self._candidates(observed, empty, below, at_once):
+            row = row_from(item)
+            if wanted.takes(row.dimensions) and wanted.faceid in (None, row.faceid):
+                yield item
+
+    def _candidates(self, observed: ObservedSpan, empty: Set[int], below: str | None, at_once: int) -> Iterator[Item]:
+        """Yield the items of sealed days that the days' columns name, and all of other days."""
+        filtered, span = _is_rare(observed.wanted), observed.span
+        if below is not None:
+            span = span.cut(Span(0, keys.parts_of_observation(below)[0]))
+        utc_days = reversed(observed.observed.within(span.utc_days))
+        for sealed, group in groupby(utc_days, key=lambda day: filtered and observed.is_sealed(day)):
+            days = list(group)
+            part = span.cut(Span(days[-1] * DAY_MS, (days[0] + 1) * DAY_MS - 1))
+            if sealed:
+                found = (key for key in _keys(observed, empty, part, days[::-1]) if below is None or key[1] < below)
+                while batch := list(islice(found, at_once)):
+                    yield from (item for item in self._items.get_many(keys.OBSERVATIONS, batch) if item is not None)
+            else:
+                more = _MORE_FILTERED * at_once if filtered else at_once
+                yield from self._raw.newest_first(part, observed.observed, more, below)
+
+
+def _is_rare(wanted: ObservationFilter) -> bool:
+    """Return whether most observations may not be wanted. Most are sightings, or searches if there is no camera."""
+    return wanted.by_labels or wanted.faceid is not None or wanted.kind is ObservationKind.ENROLMENT
+
+
+def _time_id(text: str) -> str:
+    """Return the key of an observation. Raises ValueError if it is none."""
+    keys.parts_of_observation(text)
+    return text
+
+
+def _keys(observed: ObservedSpan, empty: Set[int], span: Span, left: list[int]) -> Iterator[tuple[str, str]]:
+    """Yield the keys of the wanted observations of the UTC days `left` in the span, newest first, by columns.
+
+    It goes UTC day by UTC day, since local days may overlap. It reads each local day once: first those of one UTC day,
+    then of twice as many each time, in parallel.
+    """
+    held: dict[int, list[tuple[int, str]]] = {}
+    at_once = 1
+    while left:
+        utc_days, left = left[-at_once:], left[:-at_once]
+        at_once = min(2 * at_once, _MOST_DAYS)
+        parts = {day: span.cut(Span(day * DAY_MS, (day + 1) * DAY_MS - 1)) for day in utc_days}
+        local = {day: [d for d in observed.local.days(parts[day]) if d not in empty] for day in utc_days}
+        needed = sorted({d for days in local.values() for d in days})
+        held = {day: rows for day, rows in held.items() if day in needed}
+        for day, columns in observed.columns([day for day in needed if day not in held]):
+            rows = columns.select(observed.wanted, span).tolist()
+            held[day] = [(int(columns.at_ms[row]), columns.ids[row]) for row in rows]
+        for utc_day in reversed(utc_days):
+            found = [(at, id_) for day in local[utc_day] for at, id_ in held[day] if at // DAY_MS == utc_day]
+            for at_ms, id_ in sorted(found, reverse=True):
+                yield keys.observation(observed.observed.tenant, at_ms, id_)

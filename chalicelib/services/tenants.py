@@ -1,0 +1,445 @@
+"""Who are the customers, with which settings and credentials?
+
+Storage holds app_keys and secret access keys encrypted, and appcodes and bearer keys as hashes only.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from chalicelib.core import api_keys, keys
+from chalicelib.core.access import FIRST
+from chalicelib.core.decision import MIN_QUALITY
+from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, TenantExists, TenantNotFound
+from chalicelib.core.items import directory_of, every, write
+from chalicelib.core.local_time import require_zone
+from chalicelib.core.model import (
+    DEFAULT_GROUPS,
+    Credentials,
+    Group,
+    Migration,
+    Profile,
+    StoredSettings,
+    Tenant,
+)
+from chalicelib.core.pictures import ATTRIBUTES, require_places
+from chalicelib.core.ports import (
+    Action,
+    Clock,
+    Delete,
+    Item,
+    ItemStore,
+    Put,
+    Update,
+    Vault,
+    absent,
+    at_least,
+    equals,
+    exists,
+)
+from chalicelib.core.records.access import FORMAT, first_key, require_format
+from chalicelib.core.records.faces import group_item, tenant_from, tenant_setting_fields
+from chalicelib.core.retention import (
+    AUDIT_DAYS,
+    OBSERVATION_DAYS,
+    RETENTION,
+    SIGHTING_DAYS,
+    STRANGER_DAYS,
+    captures_kept,
+    sightings_kept,
+)
+from chalicelib.core.search import FACES_OF_SHARD, MAX_SHARDS
+from chalicelib.core.values import milliseconds
+
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
+_DEFAULT_CAPACITY = 5_000
+_APP_ID_BYTES = 8
+_SHARDS = "shards"
+"""Kept in the directory, which searches read."""
+
+FACES_LEFT, GROUPS_LEFT, CAPACITY_LEFT = "free", "groups_left", "capacity_left"
+"""Fields of the directory: how much of a tenant's limits is left. Each also names the condition that it is enough."""
+
+_LIMITS_SAME = "limits-as-they-were-read"
+
+
+class Tenants:
+    """The tenants. `model`: returns the model of new ones; `capture_days`: days that the deployment keeps captures."""
+
+    def __init__(
+        self, items: ItemStore, vault: Vault, clock: Clock, model: Callable[[], str], capture_days: int = 36_500
+    ) -> None:
+        self._capture_days = capture_days
+        self._items = items
+        self._model = model
+        self._vault = vault
+        self._clock = clock
+        self._names: dict[tuple[str, str], str] = {}
+
+    def add(self, name: str, profile: Profile, settings: TenantSettings | None = None) -> Credentials:
+        """Make a tenant with its default groups. Raises TenantExists, InvalidInput."""
+        if not _NAME.fullmatch(name):
+            raise InvalidInput(
+                f"a tenant's name is 1 to 40 small letters, digits and inner hyphens, such as `shop-12`, not {name!r}"
+            )
+        for other in self._items.query(keys.TENANTS, keys.tenant_item("")[0], limit=1).items:
+            require_format(other)  # no tenant beside data that this version cannot read
+        settings = settings or TenantSettings()
+        credentials = _new_credentials(name, profile, secrets.token_hex(_APP_ID_BYTES).upper())
+        tenant = Tenant(name, profile, credentials.app_id, self._clock.now(), self._model())
+        tenant = self._with(tenant, vars(settings))
+        item = {
+            "kind": "tenant",
+            "id": name,
+            "format": FORMAT,
+            "profile": profile,
+            "app_id": tenant.app_id,
+            "created_at": milliseconds(tenant.created_at),
+            "model": tenant.model,
+            "disabled": tenant.disabled,
+            **tenant_setting_fields(tenant),
+            **self._sealed(credentials),
+        }
+        kind, app_id = keys.app_id_item(credentials.app_id)
+        actions = [
+            Put(keys.TENANTS, item, (absent("tenant-free"),)),
+            Put(keys.TENANTS, {"kind": kind, "id": app_id, "tenant": name}, (absent("app-id-free"),)),
+            _appcode_put(credentials),
+            _access_key_put(credentials),
+            api_keys.let_in(credentials.api_key, name),
+            *self._first_day(tenant, settings.shards),
+        ]
+        try:
+            write(self._items, actions)
+        except ConditionFailed as error:
+            raise TenantExists(
+                f"there is a tenant {name!r} already: choose another name, or rotate its keys"
+            ) from error
+        return credentials
+
+    def all(self) -> list[Tenant]:
+        """Return all tenants, by name."""
+        return [tenant_from(item) for item in every(self._items, keys.TENANTS, keys.tenant_item("")[0])]
+
+    def rotate(self, name: str) -> Credentials:
+        """Replace all secrets, and the id of the access key; the old ones stop at once. Raises TenantNotFound."""
+        item = self._item(name)
+        tenant = tenant_from(item)
+        credentials = _new_credentials(name, tenant.profile, tenant.app_id)
+        same = tuple(
+            equals(field, item[field], "not-rotated-meanwhile") for field in ("appcode_digest", "api_key_digest")
+        )
+        old = item.get("access_key_id")
+        write(
+            self._items,
+            [
+                Update(keys.TENANTS, keys.tenant_item(name), same, set=self._sealed(credentials)),
+                Delete(keys.TENANTS, keys.appcode_item(item["appcode_digest"])),
+                _appcode_put(credentials),
+                *([Delete(keys.TENANTS, keys.access_key_item(old))] if old else []),
+                _access_key_put(credentials),
+                api_keys.shut_out(item["api_key_digest"]),
+                api_keys.let_in(credentials.api_key, name),
+            ],
+        )
+        return credentials
+
+    def disable(self, name: str) -> None:
+        """Refuse the tenant's credentials from now on; nothing is deleted. Raises TenantNotFound."""
+        self._set(name, disabled=True)
+
+    def enable(self, name: str) -> None:
+        self._set(name, disabled=False)
+
+    def change(self, name: str, changes: Mapping[str, Any]) -> None:
+        """Set the fields in `changes`, of TenantSettings. They hold from the tenant's next request on.
+
+        Another number of shards takes about a minute. Raises TenantNotFound, InvalidInput (also for a limit below what
+        the tenant holds), Busy if another change of its limits came between.
+        """
+        settings, tenant = TenantSettings(**changes), self.named(name)
+        changed = self._with(tenant, changes)
+        actions: list[Action] = [self.settings_update(tenant, changes)]
+        shards, room = {_SHARDS: settings.shards} if _SHARDS in changes else {}, _room_gained(tenant, changed)
+        if shards or room:
+            enough = (at_least(left, -gained, left) for left, gained in room.items() if gained < 0)
+            when = (exists("tenant-exists"), *enough)
+            actions.append(Update(keys.DIRECTORY, (name, keys.TENANT_ITEM), when, set=shards, add=room))
+        try:
+            write(self._items, actions)
+        except ConditionFailed as error:
+            raise self._refused(tenant, changed, error) from error
+
+    def settings_update(self, tenant: Tenant, changes: Mapping[str, Any]) -> Update:
+        """Return the update that sets these fields of TenantSettings, unless the tenant's limits change meanwhile.
+
+        The number of shards is left out. Raises InvalidInput.
+        """
+        stored = tenant_setting_fields(self._with(tenant, changes))
+        same = tuple(equals(limit, getattr(tenant, limit), _LIMITS_SAME) for limit in ("faces", "groups"))
+        fields = {field: stored[field] for field in changes if field != _SHARDS}
+        return Update(keys.TENANTS, keys.tenant_item(tenant.name), same, set=fields)
+
+    def shards(self, name: str) -> int:
+        """Return the number of shards that the gallery is cut into. Raises TenantNotFound."""
+        return int(directory_of(self._items, name).get("shards", 1))
+
+    def by_app_id(self, app_id: str) -> tuple[Tenant, str] | None:
+        """Return the tenant of an app_id, even a disabled one, and its app_key."""
+        item = self._item_of_credential(keys.app_id_item(app_id))
+        return None if item is None else self._with_app_key(item)
+
+    def by_appcode(self, appcode: str) -> Tenant | None:
+        """Return the tenant of an appcode, even a disabled one."""
+        hashed = api_keys.digest(appcode)
+        item = self._item_of_credential(keys.appcode_item(hashed))
+        if item is None or item["appcode_digest"] != hashed:
+            return None
+        return tenant_from(item)
+
+    def by_access_key(self, access_key_id: str) -> tuple[Tenant, str] | None:
+        """Return the tenant of an access key's id, even a disabled one, and the key's secret."""
+        item = self._item_of_credential(keys.access_key_item(access_key_id))
+        if item is None or item.get("access_key_id") != access_key_id:
+            return None
+        return tenant_from(item), self._vault.unseal(bytes(item["secret_access_key"]), item["id"])
+
+    def by_api_key(self, api_key: str) -> Tenant | None:
+        """Return the tenant of an api_key, even a disabled one; None for a camera's key."""
+        if not api_keys.is_key(api_key, api_keys.OF_TENANT):
+            return None
+        hashed = api_keys.digest(api_key)
+        item = self._item_of_credential(keys.api_key_item(hashed))
+        if item is None or item["api_key_digest"] != hashed:
+            return None
+        return tenant_from(item)
+
+    def has_first_key(self, name: str) -> bool:
+        """Return whether the tenant's first key was not deleted. Raises TenantNotFound."""
+        return first_key(self._item(name), self._items.get(keys.TENANTS, keys.key_record(name, FIRST))) is not None
+
+    def named(self, name: str) -> Tenant:
+        """Return the tenant of that name, even a disabled one. Raises TenantNotFound."""
+        return tenant_from(self._item(name))
+
+    def signing_as(self, name: str) -> tuple[Tenant, str]:
+        """Return the tenant of that name, even a disabled one, and its app_key. Raises TenantNotFound."""
+        return self._with_app_key(self._item(name))
+
+    def _with_app_key(self, item: Item) -> tuple[Tenant, str]:
+        return tenant_from(item), self._vault.unseal(bytes(item["app_key"]), item["id"])
+
+    def _item(self, name: str) -> Item:
+        item = self._items.get(keys.TENANTS, keys.tenant_item(name))
+        if item is None:
+            raise TenantNotFound(f"there is no tenant {name!r}; `regulars tenants list` shows all")
+        return item
+
+    def _refused(self, tenant: Tenant, changed: Tenant, error: ConditionFailed) -> Exception:
+        if _LIMITS_SAME in error.names:
+            return Busy(f"the limits of {tenant.name} were changed meanwhile: try again")
+        directory = directory_of(self._items, tenant.name)
+        now, wanted = tenant.limits, changed.limits
+        if FACES_LEFT in error.names:
+            held = now.faces - int(directory[FACES_LEFT])
+            return InvalidInput(f"{tenant.name} holds {held} faces, more than {wanted.faces}: delete some first")
+        if CAPACITY_LEFT in error.names:
+            given = now.faces - int(directory[CAPACITY_LEFT])
+            return InvalidInput(
+                f"the capacities of {tenant.name}'s groups sum to {given}, more than {wanted.faces}: lower some first"
+            )
+        there = now.groups - int(directory[GROUPS_LEFT])
+        return InvalidInput(f"{tenant.name} has {there} groups, more than {wanted.groups}: delete some first")
+
+    def _item_of_credential(self, key: tuple[str, str]) -> Item | None:
+        """Read the tenant of a credential. Its name is remembered, since a credential never changes its tenant."""
+        if not 0 < len(key[1]) <= 200:
+            return None
+        name = self._names.get(key)
+        if name is None:
+            pointer = self._items.get(keys.TENANTS, key)
+            if pointer is None:
+                return None
+            name = self._names[key] = pointer["tenant"]
+        return self._items.get(keys.TENANTS, keys.tenant_item(name))
+
+    def _sealed(self, credentials: Credentials) -> dict[str, Any]:
+        return {
+            "app_key": self._vault.seal(credentials.app_key, credentials.tenant),
+            "appcode_digest": api_keys.digest(credentials.appcode),
+            "api_key_digest": api_keys.digest(credentials.api_key),
+            "access_key_id": credentials.access_key_id,
+            "secret_access_key": self._vault.seal(credentials.secret_access_key, credentials.tenant),
+        }
+
+    def _with(self, tenant: Tenant, changes: Mapping[str, Any]) -> Tenant:
+        """Return the tenant with these fields of TenantSettings. Raises InvalidInput."""
+        settings = TenantSettings(**changes)
+        after = replace(tenant, **{name: getattr(settings, name) for name in changes if name != _SHARDS})
+        if not RETENTION.keys().isdisjoint(changes):
+            require_retention(after, self._capture_days)
+        return after
+
+    def _set(self, name: str, **fields: Any) -> None:
+        self.named(name)
+        there = exists("tenant-exists")
+        write(self._items, [Update(keys.TENANTS, keys.tenant_item(name), (there,), set=fields)])
+
+    def _first_day(self, tenant: Tenant, shards: int) -> list[Action]:
+        name, limits, migration = tenant.name, tenant.limits, Migration()
+        capacity = min(_DEFAULT_CAPACITY, limits.faces // len(DEFAULT_GROUPS))
+        directory: Item = {
+            "tenant": name,
+            "item": keys.TENANT_ITEM,
+            "seq": 0,
+            "model": tenant.model,
+            _SHARDS: shards,
+            FACES_LEFT: limits.faces,
+            GROUPS_LEFT: limits.groups - len(DEFAULT_GROUPS),
+            CAPACITY_LEFT: limits.faces - capacity * len(DEFAULT_GROUPS),
+            "arrive_times": migration.arrive_times,
+            "period_days": migration.period_days,
+        }
+        actions: list[Action] = [Put(keys.DIRECTORY, directory, (absent("directory-free"),))]
+        for group_name in DEFAULT_GROUPS:
+            group = Group(group_name, group_name, f"this is {group_name} group", 0, capacity)
+            actions += group_puts(name, group, group_item(name, group, self._clock.now()))
+        return actions
+
+
+def group_puts(tenant: str, group: Group, item: Item) -> list[Action]:
+    """Return the actions that make a group: its record and its name, which must be free (condition NAME_FREE)."""
+    return [Put(keys.DIRECTORY, item, (absent("group-free"),)), name_put(tenant, group)]
+
+
+NAME_FREE = "name-free"
+
+
+def name_put(tenant: str, group: Group) -> Put:
+    item: Item = {"tenant": tenant, "item": keys.name_item(group.name), "group": group.id}
+    return Put(keys.DIRECTORY, item, (absent(NAME_FREE),))
+
+
+def _room_gained(before: Tenant, after: Tenant) -> dict[str, int]:
+    """Return how much a change of limits adds to the rest of each that the directory holds."""
+    faces, groups = after.limits.faces - before.limits.faces, after.limits.groups - before.limits.groups
+    gained = {FACES_LEFT: faces, CAPACITY_LEFT: faces, GROUPS_LEFT: groups}
+    return {left: more for left, more in gained.items() if more}
+
+
+def _new_credentials(name: str, profile: Profile, app_id: str) -> Credentials:
+    access_key_id, secret_access_key = api_keys.new_access_key()
+    return Credentials(
+        name,
+        profile,
+        app_id,
+        app_key=api_keys.new_secret(),
+        appcode=api_keys.new_secret(),
+        api_key=api_keys.new_key(api_keys.OF_TENANT),
+        access_key_id=access_key_id,
+        secret_access_key=secret_access_key,
+    )
+
+
+def _appcode_put(credentials: Credentials) -> Put:
+    kind, hashed = keys.appcode_item(api_keys.digest(credentials.appcode))
+    return Put(keys.TENANTS, {"kind": kind, "id": hashed, "tenant": credentials.tenant}, (absent("appcode-free"),))
+
+
+def _access_key_put(credentials: Credentials) -> Put:
+    kind, id_ = keys.access_key_item(credentials.access_key_id)
+    return Put(keys.TENANTS, {"kind": kind, "id": id_, "tenant": credentials.tenant}, (absent("access-key-free"),))
+
+
+MAX_FACES = MAX_SHARDS * FACES_OF_SHARD
+MAX_GROUPS = 5_000
+"""A list of groups is one answer of up to about 1 KB a group, and Lambda's answers have up to 6 MB."""
+
+LEAST_CAPTURE_MB = 21
+MOST_REVIEW_MARGIN = 0.5
+LEARNT_DAYS = range(1, 3_651)
+SAID = {"controller": 200, "contact": 200, "purposes": 500}
+"""What the notice says of the tenant in its own words, and the most characters of each."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TenantSettings(StoredSettings):
+    """The settings that a new tenant begins with, and the number of shards, which belongs to its gallery."""
+
+    stranger_days: int | None = STRANGER_DAYS
+    observation_days: int | None = OBSERVATION_DAYS
+    audit_days: int | None = AUDIT_DAYS
+    shards: int = 1
+
+    def __post_init__(self) -> None:
+        """Raise InvalidInput if a setting is out of bounds."""
+        if self.requests_a_day is not None and self.requests_a_day < 1:
+            raise InvalidInput(
+                f"a quota is at least 1 request a day, not {self.requests_a_day}: to take none, disable the tenant"
+            )
+        if self.capture_mb_a_day is not None and self.capture_mb_a_day < LEAST_CAPTURE_MB:
+            raise InvalidInput(
+                f"a camera's captures of a day are at least {LEAST_CAPTURE_MB} MB, one of the largest pictures, "
+                f"not {self.capture_mb_a_day}: to take none, disable the camera"
+            )
+        require_zone(self.time_zone)
+        if unknown := sorted(self.attributes_off - set(ATTRIBUTES)):
+            raise InvalidInput(f"attributes are {', '.join(ATTRIBUTES)}, not {', '.join(unknown)}")
+        if self.least_liveness is not None and not 0 < self.least_liveness <= 1:
+            raise InvalidInput(f"liveness is more than 0 and 1 at most, such as 0.5, not {self.least_liveness:g}")
+        if self.min_age is not None and not 1 <= self.min_age <= 21:
+            raise InvalidInput(f"the least age to recognise is 1 to 21 years, such as 13, not {self.min_age:g}")
+        if self.enrol_quality is not None and not MIN_QUALITY <= self.enrol_quality <= 100:
+            raise InvalidInput(
+                f"the least quality to enrol is {MIN_QUALITY:g} to 100, not {self.enrol_quality:g}: "
+                "poorer faces cannot be compared"
+            )
+        if not 0 <= self.review_margin <= MOST_REVIEW_MARGIN:
+            raise InvalidInput(
+                f"the margin above the threshold within which matches are for review is 0 to {MOST_REVIEW_MARGIN}, "
+                f"not {self.review_margin:g}"
+            )
+        if self.learnt_days is not None and self.learnt_days not in LEARNT_DAYS:
+            raise InvalidInput(
+                f"learnt pictures are kept for {LEARNT_DAYS[0]} to {LEARNT_DAYS[-1]} days, or as long as their face, "
+                f"not for {self.learnt_days} days"
+            )
+        for name, longest in SAID.items():
+            if len(getattr(self, name)) > longest or not getattr(self, name).isprintable():
+                raise InvalidInput(f"{name} is one line of up to {longest} characters")
+        for name, bounds in RETENTION.items():
+            days = getattr(self, name)
+            if days is not None and days not in bounds:
+                raise InvalidInput(f"{name} is {bounds[0]} to {bounds[-1]}, or none: no limit of its own; not {days}")
+        require_places(self.picture_buckets)
+        least = len(DEFAULT_GROUPS)
+        if self.faces is not None and not least <= self.faces <= MAX_FACES:
+            raise InvalidInput(f"a tenant may hold {least} to {MAX_FACES} faces, not {self.faces}")
+        if self.groups is not None and not least <= self.groups <= MAX_GROUPS:
+            raise InvalidInput(
+                f"a tenant may have {least} to {MAX_GROUPS} groups, its default groups included, not {self.groups}"
+            )
+        if not 1 <= self.shards <= MAX_SHARDS:
+            raise InvalidInput(f"a gallery is cut into 1 to {MAX_SHARDS} shards, not {self.shards}")
+
+
+def require_retention(tenant: Tenant, most: int) -> None:
+    """Raise InvalidInput if a tenant's settings of retention do not fit each other, or its deployment.
+
+    `most`: the days for which the deployment keeps the pictures of captures.
+    """
+    if tenant.capture_days is not None and tenant.capture_days > most:
+        raise InvalidInput(
+            f"capture_days is {most} at most, for which this service keeps the pictures of captures, "
+            f"not {tenant.capture_days}: its operator may raise that (docs/operations.md)"
+        )
+    least = min(captures_kept(tenant, most), SIGHTING_DAYS)
+    if sightings_kept(tenant) < least:
+        raise InvalidInput(
+            f"sighting_days is {least} at least, not {tenant.sighting_days}: pictures of captures are kept so long, "
+            "and nobody could see or delete one without its record"
+        )

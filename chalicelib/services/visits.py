@@ -1,0 +1,158 @@
+"""How a face's visits are read and stored, and how its observations get another group's name.
+
+When is a face a regular, and what follows from that: core/visits. A tenant's numbers for it: groups/groups.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from chalicelib.core import keys
+from chalicelib.core.items import every, write
+from chalicelib.core.local_time import DAY_MS
+from chalicelib.core.model import Edit, Face, Tenant
+from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind
+from chalicelib.core.ports import Action, Beside, ItemStore, Put, Update, absent, equals
+from chalicelib.core.records.faces import face_from, face_item, picture_fields
+from chalicelib.core.records.observations import observation_from, visits_from, visits_item
+from chalicelib.core.visits import Arrival, FaceVisits, VisitPlan, Visits, misnamed, touched
+from chalicelib.services.commit import Change, GalleryWriter, edited
+from chalicelib.services.groups import Groups
+from chalicelib.services.statistics.statistics import Recorder
+
+VISITS_SAME = "visits-same"
+FACE_SAME = "face-same"
+
+_A_TRANSACTION = 20
+"""Observations that are renamed in one transaction; more take several."""
+
+
+@dataclass
+class FaceVisitsStore:
+    items: ItemStore
+    groups: Groups
+    recorder: Recorder
+    writer: GalleryWriter
+    beside: Beside
+
+    def read(self, tenant: Tenant, faceid: str) -> FaceVisits | None:
+        """Read a face; None if there is none, or its group is just being deleted. Raises TenantNotFound."""
+        awaited = self.beside(lambda: self.groups.defaults(tenant))
+        # The visits come first, so that the face is never older than the version of its visits.
+        stored = self.items.get(keys.ARRIVALS, (tenant.name, faceid))
+        item = self.items.get(keys.FACES, (tenant.name, faceid))
+        if item is None:
+            return None
+        face, defaults = face_from(item), awaited()
+        group = defaults.of_id(face.group_id) or self.groups.of_id(tenant, face.group_id)
+        return None if group is None else FaceVisits(face, visits_from(stored), defaults, group)
+
+    def regrouped(
+        self, tenant: str, held: FaceVisits, plan: VisitPlan
+    ) -> tuple[FaceVisits, Sequence[ChangedObservation]]:
+        """Rename the face's observations as `renamed` does, those that its plan leaves with the wrong group's name."""
+        return self.renamed(tenant, held, misnamed(held.groups, plan.visits, self.between(tenant, held, plan)))
+
+    def between(self, tenant: str, held: FaceVisits, plan: VisitPlan) -> Iterator[Observation]:
+        """Yield the face's sightings that may have another group's name by the plan."""
+        for arrival in touched(held.visits, plan.visits):
+            yield from sightings_of_arrival(self.items, tenant, held.face.faceid, arrival)
+
+    def renamed(
+        self, tenant: str, held: FaceVisits, left: Sequence[ChangedObservation]
+    ) -> tuple[FaceVisits, Sequence[ChangedObservation]]:
+        """Store changes of a face's observations until the rest fit a transaction; return the face and that rest.
+
+        Raises ConditionFailed if the face's visits changed meanwhile.
+        """
+        faceid = held.face.faceid
+        while len(left) > _A_TRANSACTION:
+            marked = replace(held.visits, regrouping=True, version=held.visits.version + 1)
+            some, left = left[:_A_TRANSACTION], left[_A_TRANSACTION:]
+            put = visits_put(tenant, faceid, held.visits, marked)
+            write(self.items, [put, *self.recorder.actions(tenant, [], some)])
+            held = replace(held, visits=marked)
+        return held, left
+
+    def save(self, tenant: str, held: FaceVisits, face: Face, actions: Sequence[Action]) -> None:
+        """Do the actions, which store the changed face. If it changes its default group or learns, the gallery does so.
+
+        Raises WrongModel if what it learns has no template of the model of searches.
+        """
+        entries = edited(held.face, face)
+        if not entries:
+            return write(self.items, actions)
+        counts = {} if face.group_id == held.face.group_id else {held.face.group_id: -1, face.group_id: 1}
+        new = [picture for picture in face.pictures if picture not in held.face.pictures]
+        self.writer.commit(
+            tenant,
+            Change(
+                tuple(actions),
+                tuple(replace(entry, learnt=entry.edit is Edit.REPLACE) for entry in entries),
+                counts,
+                held.limited_groups if counts else frozenset(),
+                model=new[0].templates[0].model if new else None,
+            ),
+        )
+        return None
+
+
+def sightings_newest_first(
+    items: ItemStore, tenant: str, faceid: str, visits: Visits, below: str | None = None
+) -> Iterator[Observation]:
+    """Yield the sightings, newest first; with `below`, those whose `time_id` is less."""
+    for arrival in reversed(visits.arrivals.recent):
+        yield from sightings_of_arrival(items, tenant, faceid, arrival, below)
+
+
+def sightings_of_arrival(
+    items: ItemStore, tenant: str, faceid: str, arrival: Arrival, below: str | None = None
+) -> Iterator[Observation]:
+    """Yield the sightings of one arrival, newest first. All faces' observations of that time are read: few."""
+    low, high = keys.observation_range(arrival.first_ms, arrival.last_ms)
+    if below is not None:
+        high = min(high, below)
+    for day in range(arrival.last_ms // DAY_MS, arrival.first_ms // DAY_MS - 1, -1):
+        partition = keys.observations(tenant, day)
+        for item in every(items, keys.OBSERVATIONS, partition, low=low, high=high, reverse=True):
+            sighted = item["faceid"] == faceid and item["kind"] == ObservationKind.SIGHTING
+            if sighted and (below is None or item["time_id"] < below):
+                yield observation_from(item)
+
+
+def face_update(tenant: str, before: Face, after: Face) -> Update:
+    """Return the update of a face's arrivals, group and pictures, under condition FACE_SAME.
+
+    That is: nobody moved it to another group; if it is moved now, it has the same user, which it then leaves; and if
+    its pictures change, nobody changed anything.
+    """
+    item = face_item(tenant, after)
+    changed = ["group", "enrolment_key", "arrival_key", "arrive_count", "last_arrival_at"]
+    when = [equals("group", before.group_id, FACE_SAME)]
+    left: tuple[str, ...] = ()
+    if after.group_id != before.group_id:
+        left = ("user",)
+        when.append(equals("user", before.user or None, FACE_SAME))
+    if after.pictures != before.pictures:
+        changed += picture_fields(after)
+        when.append(equals("version", before.version, FACE_SAME))
+    set_ = {name: item[name] for name in changed}
+    return Update(keys.FACES, (tenant, after.faceid), tuple(when), set=set_, add={"version": 1}, remove=left)
+
+
+def face_put(tenant: str, before: Face, after: Face) -> Put:
+    """Return the write of a whole face that a caller changed, if it is still as it was read (condition FACE_SAME).
+
+    If another name is set, the same transaction needs `renamed` of faces/names.
+    """
+    revision = before.revision + (after != before)
+    item = face_item(tenant, replace(after, revision=revision, version=before.version + 1))
+    return Put(keys.FACES, item, (equals("version", before.version, FACE_SAME),))
+
+
+def visits_put(tenant: str, faceid: str, before: Visits, after: Visits) -> Put:
+    """Return the write of a face's visits, if they are still `before` (condition VISITS_SAME)."""
+    when = equals("version", before.version, VISITS_SAME) if before.version else absent(VISITS_SAME)
+    after = replace(after, version=before.version + 1)
+    return Put(keys.ARRIVALS, visits_item(tenant, faceid, after), (when,))

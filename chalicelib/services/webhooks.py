@@ -1,0 +1,707 @@
+"""Who is told of an event, and how often is it tried?
+
+Hooks: URLs that a tenant's events are posted to, each with a secret that signs the posts.
+
+Outbox: a delivery is written in the transaction of its event, so that no crash loses it. It waits as an item; a message
+in the queue only says that it is time to look at it. `announce_overdue` replaces a lost message, and one that comes
+twice or too late finds nothing to do. See docs/decisions/0014.
+
+Deliveries: one attempt a message, repeated later if it fails, parked after a day. A hook that keeps failing gets a
+pause, and then one delivery that tries it before the others follow. So a slow receiver costs us little, and one that
+was down is not flooded when it is back.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import random
+import re
+import secrets
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from chalicelib.core import keys
+from chalicelib.core.captures import require_camera_id
+from chalicelib.core.chores import Chore
+from chalicelib.core.errors import (
+    Busy,
+    ConditionFailed,
+    Conflict,
+    HookNotFound,
+    InvalidInput,
+    RegularsError,
+    TooManyHooks,
+    Unusable,
+)
+from chalicelib.core.items import attempts, every, write, write_in_parts, write_unless_changed
+from chalicelib.core.page_tokens import ListPage
+from chalicelib.core.ports import (
+    Action,
+    Clock,
+    Delete,
+    Item,
+    ItemStore,
+    Page,
+    Postman,
+    Put,
+    Queue,
+    Update,
+    Vault,
+    absent,
+    equals,
+    exists,
+)
+from chalicelib.core.records.webhooks import (
+    delivery_from,
+    delivery_item,
+    delivery_key,
+    hook_fields,
+    hook_from,
+    hook_item,
+    is_event_id,
+)
+from chalicelib.core.telemetry import report_failure
+from chalicelib.core.values import milliseconds, moment, time_ordered_id
+from chalicelib.core.webhooks import FAILING_FROM, Delivery, Event, EventKind, Hook, payload, signature, test_event
+from chalicelib.services.groups import legal_name
+from chalicelib.services.idempotency import RequestId, Requests
+
+_log = logging.getLogger(__name__)
+
+MAX_HOOKS = 20
+"""Hooks of a tenant. An event is written once for each hook that takes it, in one transaction of limited size."""
+MAX_NAMES = 100
+"""Groups or cameras that one hook may name."""
+CHANGEABLE = frozenset({"url", "kinds", "groups", "cameras", "enabled"})
+
+_SECRET_BYTES = 32
+_HOOK_ID = re.compile(r"[0-9]{1,20}")
+
+
+FILTERS = {kind.value: kind for kind in EventKind if kind is not EventKind.TEST}
+"""Kinds of events that a hook may choose from, by name. A test comes to every hook that is tested."""
+
+
+class Hooks:
+    def __init__(
+        self, items: ItemStore, vault: Vault, postman: Callable[[], Postman], requests: Requests, *, clock: Clock
+    ) -> None:
+        self._items = items
+        self._requests = requests
+        self._vault = vault
+        self._postman = postman
+        self._clock = clock
+
+    def add(
+        self,
+        tenant: str,
+        url: str | None,
+        kinds: Iterable[str] | None = None,
+        groups: Iterable[str] | None = None,
+        cameras: Iterable[str] | None = None,
+        *,
+        enabled: bool = True,
+        request: RequestId | None = None,
+    ) -> tuple[Hook, str | None]:
+        """Add a hook; return it and its secret, which is not shown again. A filter that is None takes everything.
+
+        Without a `url` it is a mailbox, which has no secret. Raises InvalidInput, TooManyHooks, Busy, AnsweredAlready
+        with the `id` of the hook.
+        """
+        now = self._clock.now()
+        id_ = time_ordered_id(now)
+        given = {"url": url, "kinds": kinds, "groups": groups, "cameras": cameras, "enabled": enabled}
+        checked = self._checked(given)
+        sealed, secret = (b"", None) if url is None else self._new_secret(tenant, id_)
+        hook = Hook(id=id_, created_at=now, sealed_secret=sealed, **checked)
+        for _ in attempts():
+            counter = self._items.get(keys.HOOKS, (tenant, keys.HOOK_ADDITIONS))
+            if len(self.all(tenant)) >= MAX_HOOKS:
+                raise TooManyHooks(f"there are {MAX_HOOKS} hooks already, the most that a tenant may have: delete one")
+            try:
+                puts = [Put(keys.HOOKS, hook_item(tenant, hook), (absent("id-free"),)), _counted(tenant, counter)]
+                self._requests.write(tenant, puts, request, {"id": id_})
+            except ConditionFailed:  # another was added meanwhile: count again
+                continue
+            return hook, secret
+        raise Busy("many hooks of this tenant are added at once: send the request again in a moment")
+
+    def all(self, tenant: str) -> list[Hook]:
+        """Return all hooks, oldest first."""
+        low, high = keys.HOOK_IDS
+        found = map(hook_from, every(self._items, keys.HOOKS, tenant, low=low, high=high))
+        return sorted(found, key=lambda hook: (hook.created_at, hook.id))
+
+    def find(self, tenant: str, id_: str) -> Hook | None:
+        if not _HOOK_ID.fullmatch(id_):
+            return None
+        item = self._items.get(keys.HOOKS, (tenant, id_))
+        return hook_from(item) if item else None
+
+    def get(self, tenant: str, id_: str) -> Hook:
+        """Return the hook of that id. Raises HookNotFound."""
+        hook = self.find(tenant, id_)
+        if hook is None:
+            raise HookNotFound(f"there is no hook {id_[:40]!r}: see the list of hooks")
+        return hook
+
+    def change(self, tenant: str, id_: str, changes: Mapping[str, Any], request: RequestId | None = None) -> Hook:
+        """Set the fields in `changes` (of CHANGEABLE). A hook that was failing is tried again at once.
+
+        Raises HookNotFound, InvalidInput, Busy, AnsweredAlready.
+        """
+        unknown = changes.keys() - CHANGEABLE
+        if unknown:
+            raise InvalidInput(f"{sorted(unknown)[0]!r} of a hook cannot be changed")
+        checked = self._checked(changes)
+        if "url" in changes and (changes["url"] is None) is not self.get(tenant, id_).is_mailbox:
+            raise InvalidInput("a hook has a url for good, and a mailbox has none: add another hook for the other way")
+        return self._changed(tenant, id_, lambda hook: replace(hook, **checked), request)
+
+    def new_secret(self, tenant: str, id_: str, request: RequestId | None = None) -> str:
+        """Replace the hook's secret; the old one signs nothing any more.
+
+        Raises HookNotFound, Conflict if it is a mailbox, Busy, AnsweredAlready.
+        """
+        require_url(self.get(tenant, id_))
+        sealed, secret = self._new_secret(tenant, id_)
+        self._changed(tenant, id_, lambda hook: replace(hook, sealed_secret=sealed), request)
+        return secret
+
+    def secret(self, tenant: str, hook: Hook) -> str:
+        """Return the hook's secret in the clear, to sign with."""
+        return self._vault.unseal(hook.sealed_secret, _context(tenant, hook.id))
+
+    def delete(self, tenant: str, id_: str, request: RequestId | None = None) -> None:
+        """Delete a hook and its deliveries. Raises HookNotFound, AnsweredAlready."""
+        self.get(tenant, id_)
+        try:
+            deleted = Delete(keys.HOOKS, (tenant, id_), (exists("hook-exists"),))
+            self._requests.write(tenant, [deleted], request)
+        except ConditionFailed as error:
+            raise HookNotFound(f"there is no hook {id_!r} any more") from error
+        for prefix in keys.DELIVERY_PREFIXES:
+            self._forget(tenant, *keys.deliveries_range(id_, prefix))
+
+    def _forget(self, tenant: str, low: str, high: str) -> None:
+        """Delete a hook's deliveries. If this is cut off, the rest are dropped when they are due, or expire."""
+        items = every(self._items, keys.OUTBOX, tenant, low=low, high=high)
+        write_in_parts(self._items, (Delete(keys.OUTBOX, (tenant, item["id"])) for item in items))
+
+    def _changed(self, tenant: str, id_: str, change: Callable[[Hook], Hook], request: RequestId | None) -> Hook:
+        for _ in attempts():
+            hook = self.get(tenant, id_)
+            changed = replace(change(hook), failures=0, paused_until=None, version=hook.version + 1)
+            update = Update(
+                keys.HOOKS,
+                (tenant, id_),
+                (equals("version", hook.version, "not-changed-meanwhile"),),
+                set={**hook_fields(changed), "version": changed.version},
+                remove=("failures", "paused_until"),
+            )
+            try:
+                self._requests.write(tenant, [update], request, {"id": id_})
+            except ConditionFailed:
+                continue
+            return changed
+        raise Busy("this hook is changed by others all the time: send the request again in a moment")
+
+    def _checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the given values in the forms that are stored. Raises InvalidInput."""
+        checked = dict(given)
+        if given.get("url") is not None:
+            self._postman().require_url(given["url"])
+        filters = (
+            ("kinds", "events", _kind),
+            ("groups", "groups", legal_name),
+            ("cameras", "cameras", require_camera_id),
+        )
+        for name, called, check in filters:
+            if given.get(name) is not None:
+                checked[name] = _listed(called, [check(value) for value in given[name]])
+        return checked
+
+    def _new_secret(self, tenant: str, id_: str) -> tuple[bytes, str]:
+        secret = f"whsec_{secrets.token_urlsafe(_SECRET_BYTES)}"
+        return self._vault.seal(secret, _context(tenant, id_)), secret
+
+
+def require_url(hook: Hook) -> None:
+    """Raise Conflict if the hook is a mailbox."""
+    if hook.is_mailbox:
+        raise Conflict(
+            f"hook {hook.id} is a mailbox, to which nothing is posted: list its pending deliveries and acknowledge them"
+        )
+
+
+def _context(tenant: str, hook_id: str) -> str:
+    return f"{tenant}/hooks/{hook_id}"
+
+
+def _counted(tenant: str, counter: Item | None) -> Put:
+    """Return the write that counts an added hook, on condition that no other was added since `counter` was read."""
+    item = {"tenant": tenant, "id": keys.HOOK_ADDITIONS, "n": (int(counter["n"]) if counter else 0) + 1}
+    when = equals("n", int(counter["n"]), "none-added-meanwhile") if counter else absent("none-added-meanwhile")
+    return Put(keys.HOOKS, item, (when,))
+
+
+def _listed(name: str, values: Sequence[str]) -> tuple[str, ...]:
+    if not 1 <= len(values) <= MAX_NAMES:
+        called = "events" if name == "kinds" else name
+        raise InvalidInput(f"the {called} of a hook are 1 to {MAX_NAMES}, or null for any, not {len(values)}")
+    return tuple(dict.fromkeys(values))
+
+
+def _kind(value: str) -> EventKind:
+    try:
+        return FILTERS[value]
+    except KeyError:
+        raise InvalidInput(f"events are {', '.join(FILTERS)}, not {value[:40]!r}") from None
+
+
+OVERDUE = timedelta(seconds=60)
+"""Time after which the message of a delivery that is due counts as lost."""
+
+MAX_ANNOUNCED = 500
+"""Messages that one call sends at most: some seconds of work."""
+
+_LONGEST_QUEUE_DELAY_S = 900
+_UNMOVED = "not-moved-meanwhile"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """The content of a message: look at this delivery, which is due at `due`."""
+
+    tenant: str
+    hook_id: str
+    event_id: str
+    due: datetime
+
+    @classmethod
+    def read(cls, body: str) -> Notice:
+        """Parse a message's body. Raises ValueError if it is no message of the outbox."""
+        try:
+            fields = json.loads(body)
+            return cls(fields["tenant"], *keys.parts_of_delivery(fields["id"]), due=moment(fields["due"]))
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError) as error:
+            raise ValueError(f"this is no message of the outbox: {body[:200]!r}") from error
+
+
+class Outbox:
+    def __init__(self, items: ItemStore, hooks: Hooks, queue: Queue, clock: Clock) -> None:
+        self._items = items
+        self._hooks = hooks
+        self._queue = queue
+        self._clock = clock
+
+    def actions(self, tenant: str, events: Sequence[Event]) -> list[Action]:
+        """Return one Put for each event and each hook that takes it, for the transaction that causes the events."""
+        if not events:
+            return []
+        hooks = self._hooks.all(tenant)
+        return [self.put(tenant, hook, event) for event in events for hook in hooks if hook.takes(event)]
+
+    def put(self, tenant: str, hook: Hook, event: Event) -> Put:
+        """Return the action that has the event delivered to the hook, whether the hook takes it or not."""
+        now, body = _whole_ms(self._clock.now()), payload(tenant, event)
+        delivery = Delivery(tenant, hook.id, event.id, event.kind, body, now, now, in_mailbox=hook.is_mailbox)
+        return Put(keys.OUTBOX, delivery_item(delivery))
+
+    def announce(self, tenant: str, actions: Iterable[Action]) -> None:
+        """Send the messages of the deliveries in these actions, after their transaction.
+
+        If the queue fails, nothing is raised: `announce_overdue` sends them later.
+        """
+        for action in actions:
+            if isinstance(action, Put) and action.table is keys.OUTBOX:
+                delivery = delivery_from(action.item)
+                try:
+                    if not delivery.in_mailbox:
+                        self.notify(delivery)
+                except RegularsError as error:
+                    report_failure(error, f"an event of tenant {tenant} is sent some minutes later")
+                    return
+
+    def notify(self, delivery: Delivery) -> None:
+        """Queue the delivery's message, to arrive when it is due or after a queue's longest delay.
+
+        Raises Busy, StorageUnavailable.
+        """
+        wait_s = math.ceil((delivery.next_at - self._clock.now()).total_seconds())
+        tenant, id_ = delivery_key(delivery)
+        body = json.dumps({"tenant": tenant, "id": id_, "due": milliseconds(delivery.next_at)})
+        self._queue.send(body, delay_s=min(max(wait_s, 0), _LONGEST_QUEUE_DELAY_S))
+
+    def find(self, notice: Notice) -> Delivery | None:
+        """Return the delivery that a message names; None if it is done or parked."""
+        item = self._items.get(keys.OUTBOX, (notice.tenant, keys.delivery(notice.hook_id, notice.event_id)))
+        return delivery_from(item) if item else None
+
+    def done(self, delivery: Delivery) -> None:
+        write(self._items, [Delete(keys.OUTBOX, delivery_key(delivery))])
+
+    def postpone(self, delivery: Delivery, until: datetime, *, attempts: int, last_error: str) -> None:
+        """Set the delivery's next attempt to `until`. If another worker was first, nothing is changed."""
+        later = replace(delivery, next_at=_whole_ms(until), attempts=attempts, last_error=last_error)
+        if self._moved(delivery, later):
+            self.notify(later)
+
+    def park(self, delivery: Delivery, *, attempts: int, last_error: str) -> None:
+        """Park the delivery: it is given up. If another worker was first, nothing is changed."""
+        now = _whole_ms(self._clock.now())
+        parked = replace(delivery, next_at=now, attempts=attempts, last_error=last_error, parked=True)
+        unmoved = (equals("next_at", milliseconds(delivery.next_at), _UNMOVED),)
+        try:
+            delete = Delete(keys.OUTBOX, delivery_key(delivery), unmoved)
+            write(self._items, [delete, Put(keys.OUTBOX, delivery_item(parked))])
+        except ConditionFailed:
+            return
+        _log.warning("delivery %s to hook %s is parked: %s", delivery.event_id, delivery.hook_id, last_error)
+
+    def announce_overdue(self, tenant: str, overdue: timedelta = OVERDUE) -> int:
+        """Send messages for deliveries that are late by `overdue`; return how many, MAX_ANNOUNCED at most."""
+        now = _whole_ms(self._clock.now())
+        announced = 0
+        for delivery in self._all(tenant, *keys.PENDING):
+            if delivery.next_at < now - overdue and self._hastened(delivery, now):
+                announced += 1
+                if announced == MAX_ANNOUNCED:
+                    break
+        return announced
+
+    def redeliver(self, tenant: str, hook_id: str) -> int:
+        """Send a hook's parked and waiting deliveries at once; return how many, MAX_ANNOUNCED at most.
+
+        Parked ones are then tried for another day.
+        """
+        now = _whole_ms(self._clock.now())
+        sent = 0
+        for prefix in (keys.PARKED_PREFIX, ""):
+            for delivery in self._all(tenant, *keys.deliveries_range(hook_id, prefix)):
+                if delivery.parked or delivery.next_at > now:
+                    sent += self._revived(delivery, now) if delivery.parked else self._hastened(delivery, now)
+                if sent == MAX_ANNOUNCED:
+                    return sent
+        return sent
+
+    def acknowledge(self, tenant: str, hook_id: str, event_ids: Iterable[str]) -> None:
+        """Delete these events from a mailbox; those that are not in it are passed over."""
+        ids = (keys.delivery(hook_id, event_id, keys.MAILBOX_PREFIX) for event_id in dict.fromkeys(event_ids))
+        write_in_parts(self._items, (Delete(keys.OUTBOX, (tenant, id_)) for id_ in ids))
+
+    def page(self, tenant: str, hook_id: str, prefix: str, *, limit: int, token: str | None) -> Page:
+        """Return a page of a hook's deliveries as items, by their events' ids. `prefix`: of their keys."""
+        low, high = keys.deliveries_range(hook_id, prefix)
+        return self._items.query(keys.OUTBOX, tenant, low=low, high=high, limit=limit, token=token)
+
+    def forget_expired(self, tenant: str) -> int:
+        """Delete deliveries that have expired, on storage that does not do so itself; return how many."""
+        now = self._clock.now().timestamp()
+        low, high = keys.EXPIRING
+        kept = every(self._items, keys.OUTBOX, tenant, low=low, high=high)
+        expired = (item["id"] for item in kept if item["expires_at"] <= now)
+        return write_in_parts(self._items, (Delete(keys.OUTBOX, (tenant, id_)) for id_ in expired))
+
+    def _all(self, tenant: str, low: str, high: str) -> Iterator[Delivery]:
+        return map(delivery_from, every(self._items, keys.OUTBOX, tenant, low=low, high=high))
+
+    def _hastened(self, delivery: Delivery, now: datetime) -> bool:
+        sooner = replace(delivery, next_at=now)
+        if not self._moved(delivery, sooner):
+            return False
+        self.notify(sooner)
+        return True
+
+    def _moved(self, delivery: Delivery, to: Delivery) -> bool:
+        """Store the delivery's new time; return False if the time is not the one that was read any more."""
+        unmoved = (equals("next_at", milliseconds(delivery.next_at), _UNMOVED),)
+        fields = {"next_at": milliseconds(to.next_at), "attempts": to.attempts, "last_error": to.last_error}
+        return write_unless_changed(self._items, [Update(keys.OUTBOX, delivery_key(delivery), unmoved, set=fields)])
+
+    def _revived(self, delivery: Delivery, now: datetime) -> bool:
+        fresh = replace(delivery, created_at=now, next_at=now, attempts=0, parked=False)
+        there = (equals("next_at", milliseconds(delivery.next_at), _UNMOVED),)
+        delete = Delete(keys.OUTBOX, delivery_key(delivery), there)
+        if not write_unless_changed(self._items, [delete, Put(keys.OUTBOX, delivery_item(fresh))]):
+            return False
+        self.notify(fresh)
+        return True
+
+
+def _whole_ms(at: datetime) -> datetime:
+    """Cut a time to whole milliseconds, as it is stored."""
+    return moment(milliseconds(at))
+
+
+ATTEMPT = timedelta(seconds=30)
+"""Time after which an attempt is over or its process is gone. So long the others wait for the one that tries a hook."""
+
+_FIRST_DELAY_S = 10
+_LONGEST_DELAY_S = 3_600
+_LONGEST_PAUSE_S = 900
+
+MAX_ACKNOWLEDGED = 100
+"""Events that one call acknowledges at most: as many as a page has."""
+
+_AT_ONCE = 10
+_SPREAD_S = 30.0
+_GONE = 410
+
+
+POSTS_OF_TENANT = 24
+POSTS_OF_HOOK = 4
+"""Posts that may be under way. If one more comes, the receiver is too slow: that delivery is postponed by seconds."""
+
+WAITED_S = 1.0
+"""Seconds to wait for a free slot, so that a burst to a quick receiver is not postponed."""
+
+
+class DeliverySlots:
+    """Limits of simultaneous posts, of a tenant and of a hook. One more waits a second, then raises Busy."""
+
+    def __init__(
+        self, of_tenant: int = POSTS_OF_TENANT, of_hook: int = POSTS_OF_HOOK, waited_s: float = WAITED_S
+    ) -> None:
+        self._limits = {"tenant": of_tenant, "hook": of_hook}
+        self._waited_s = waited_s
+        self._held: dict[tuple[str, str], threading.BoundedSemaphore] = {}
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def one(self, tenant: str, hook_id: str) -> Iterator[None]:
+        """Take a slot of the hook, then one of the tenant, for the block. Raises Busy.
+
+        In this order, posts that wait for a slow hook take no slots from the tenant's other hooks.
+        """
+        with ExitStack() as held:
+            for kind, name in (("hook", f"{tenant}/{hook_id}"), ("tenant", tenant)):
+                slot = self._of(kind, name)
+                if not slot.acquire(timeout=self._waited_s):
+                    under_way = self._limits[kind]
+                    raise Busy(
+                        f"the receiver of this {kind} is too slow: {under_way} posts to it are under way already"
+                    )
+                held.callback(slot.release)
+            yield
+
+    def _of(self, kind: str, name: str) -> threading.BoundedSemaphore:
+        with self._lock:
+            return self._held.setdefault((kind, name), threading.BoundedSemaphore(self._limits[kind]))
+
+
+@dataclass
+class Deliveries:
+    """The deliverer of events. `jitter`: returns a random number between two."""
+
+    items: ItemStore
+    hooks: Hooks
+    outbox: Outbox
+    requests: Requests
+    postman: Callable[[], Postman]
+    clock: Clock
+    jitter: Callable[[float, float], float] = random.uniform
+    slots: DeliverySlots = field(default_factory=DeliverySlots)
+
+    def deliver_all(self, bodies: Mapping[str, str]) -> dict[str, Exception]:
+        """Call `deliver` for messages by id, in parallel, so that none waits for another's receiver.
+
+        Return the errors of those that failed, by id: they have to be received again.
+        """
+
+        def error_of(body: str) -> Exception | None:
+            try:
+                self.deliver(body)
+            except Exception as error:
+                return error
+            return None
+
+        with ThreadPoolExecutor(min(_AT_ONCE, max(len(bodies), 1))) as pool:
+            each = pool.map if len(bodies) > 1 else map  # one box hands over one at a time
+            errors = dict(zip(bodies, each(error_of, bodies.values()), strict=True))
+        return {id_: error for id_, error in errors.items() if error}
+
+    def deliver(self, message_body: str) -> None:
+        """Attempt the delivery that a message names; if it or its hook is not ready, postpone, park or drop it.
+
+        Raises Busy and StorageUnavailable: the message has to be received again. Raises ValueError or
+        InvalidInput if it is no message of the outbox.
+        """
+        notice = Notice.read(message_body)
+        delivery = self.outbox.find(notice)
+        if delivery is None:
+            return None
+        now = self.clock.now()
+        if delivery.next_at > now:
+            # Our delay may be longer than a queue's, so send it again. With another `due`, another message will come.
+            return self.outbox.notify(delivery) if delivery.next_at == notice.due else None
+        hook = self.hooks.find(notice.tenant, notice.hook_id)
+        if hook is None or hook.url is None:  # deleted; a mailbox's deliveries have no message
+            return self.outbox.done(delivery)
+        if not hook.enabled:
+            return self._park(delivery, "the hook is disabled: enable it, then send its deliveries again")
+        if hook.is_failing and not self._may_probe(hook, delivery, now):
+            return self._wait_for(hook, delivery, now)
+        return self._attempt(hook, hook.url, delivery)
+
+    def page(
+        self, tenant: str, hook_id: str, *, parked: bool, limit: int, token: str | None = None
+    ) -> ListPage[Delivery]:
+        """Return a hook's parked deliveries, or those that wait. Raises HookNotFound, InvalidInput (the token)."""
+        waiting = keys.MAILBOX_PREFIX if self.hooks.get(tenant, hook_id).is_mailbox else ""
+        prefix = keys.PARKED_PREFIX if parked else waiting
+        page = self.outbox.page(tenant, hook_id, prefix, limit=limit, token=token)
+        return ListPage(list(map(delivery_from, page.items)), page.token)
+
+    def redeliver(self, tenant: str, hook_id: str) -> int:
+        """Send a hook's parked and waiting deliveries now; return how many. Call it again until it returns 0.
+
+        Raises HookNotFound, Conflict if it is a mailbox.
+        """
+        require_url(self.hooks.get(tenant, hook_id))
+        self._recovered(tenant, hook_id)
+        return self.outbox.redeliver(tenant, hook_id)
+
+    def acknowledge(self, tenant: str, hook_id: str, event_ids: Sequence[str]) -> None:
+        """Delete events from a mailbox; those that are not in it, or not any more, are passed over.
+
+        Raises HookNotFound, Conflict if the hook has a URL, InvalidInput unless there are 1 to MAX_ACKNOWLEDGED ids.
+        """
+        if not self.hooks.get(tenant, hook_id).is_mailbox:
+            raise Conflict(f"hook {hook_id} is no mailbox: what it receives is acknowledged by answering 2xx")
+        if not 1 <= len(event_ids) <= MAX_ACKNOWLEDGED:
+            raise InvalidInput(f"ids are those of 1 to {MAX_ACKNOWLEDGED} events, not {len(event_ids)}")
+        for event_id in event_ids:
+            if not is_event_id(event_id):
+                raise InvalidInput(f"ids are those of events, as `id` in a delivery's event, not {event_id[:70]!r}")
+        self.outbox.acknowledge(tenant, hook_id, event_ids)
+
+    def test(self, tenant: str, hook_id: str, request: RequestId | None = None) -> Event:
+        """Send the hook an event of kind TEST, and return the event. Called again with the same request, send no other.
+
+        Raises HookNotFound, Conflict if the hook is disabled, AnsweredAlready, Busy.
+        """
+        hook, now = self.hooks.get(tenant, hook_id), self.clock.now()
+        if not hook.enabled:
+            raise Conflict(f"hook {hook_id} is disabled: enable it, then test it")
+        event = test_event(f"{EventKind.TEST}-{time_ordered_id(now)}", now, hook_id)
+        put = self.outbox.put(tenant, hook, event)
+        self.requests.write(tenant, [put], request, {"id": event.id, "at": milliseconds(event.at)})
+        self.outbox.announce(tenant, [put])
+        return event
+
+    def _attempt(self, hook: Hook, url: str, delivery: Delivery) -> None:
+        attempts = delivery.attempts + 1
+        try:
+            status = self._posted(hook, url, delivery)
+        except Busy as error:  # our own limits refused it, so this was no attempt
+            until = self.clock.now() + timedelta(seconds=self.jitter(1, 5))
+            return self.outbox.postpone(delivery, until, attempts=delivery.attempts, last_error=str(error))
+        except InvalidInput as error:
+            return self.outbox.park(delivery, attempts=attempts, last_error=str(error))
+        except Unusable as error:
+            return self._failed(hook, delivery, str(error))
+        if 200 <= status < 300:
+            self.outbox.done(delivery)
+            if hook.failures:
+                self._recovered(delivery.tenant, hook.id)
+            return None
+        if status == _GONE:
+            gone = "the receiver answered 410: it does not want this any more"
+            return self.outbox.park(delivery, attempts=attempts, last_error=gone)
+        return self._failed(hook, delivery, f"the receiver answered {status}, not 200 to 299")
+
+    def _posted(self, hook: Hook, url: str, delivery: Delivery) -> int:
+        body = delivery.payload.encode()
+        secret = self.hooks.secret(delivery.tenant, hook)
+        headers = {
+            "Content-Type": "application/json",
+            "X-Regulars-Event": delivery.kind.value,
+            "X-Regulars-Delivery": keys.delivery(delivery.hook_id, delivery.event_id),
+            "X-Regulars-Signature": signature(secret, self.clock.now(), body),
+        }
+        with self.slots.one(delivery.tenant, hook.id):
+            return self.postman().post(url, body, headers)
+
+    def _failed(self, hook: Hook, delivery: Delivery, error: str) -> None:
+        """Postpone or park the delivery, then count the hook's failure: a crash in between loses only the count."""
+        now, attempts = self.clock.now(), delivery.attempts + 1
+        if now >= delivery.ends_at:
+            self.outbox.park(delivery, attempts=attempts, last_error=error)
+        else:
+            delay = timedelta(seconds=self.jitter(0, longest_delay_s(attempts)))
+            until = min(now + delay, delivery.ends_at)
+            self.outbox.postpone(delivery, until, attempts=attempts, last_error=error)
+        failures = hook.failures + 1
+        paused_until = now + timedelta(seconds=pause_s(failures)) if failures >= FAILING_FROM else None
+        fields = {} if paused_until is None else {"paused_until": milliseconds(paused_until)}
+        there = (exists("hook-exists"),)
+        self._write(Update(keys.HOOKS, (delivery.tenant, hook.id), there, set=fields, add={"failures": 1}))
+
+    def _may_probe(self, hook: Hook, delivery: Delivery, now: datetime) -> bool:
+        """Claim to be the delivery that tries a failing hook; return whether it is."""
+        if hook.paused_until is not None and hook.paused_until > now:
+            return False
+        seen = None if hook.paused_until is None else milliseconds(hook.paused_until)
+        nobody_else = (equals("paused_until", seen, "nobody-else-tries"),)
+        claim = {"paused_until": milliseconds(now + ATTEMPT)}
+        return self._write(Update(keys.HOOKS, (delivery.tenant, hook.id), nobody_else, set=claim))
+
+    def _wait_for(self, hook: Hook, delivery: Delivery, now: datetime) -> None:
+        """Postpone the delivery until the hook has been tried, at random so that not all come at the same moment."""
+        reason = delivery.last_error or f"not tried: the {hook.failures} deliveries to this hook before it failed"
+        if now >= delivery.ends_at:
+            return self._park(delivery, reason)
+        free_at = max(now + ATTEMPT, hook.paused_until or now)
+        until = min(free_at + timedelta(seconds=self.jitter(0, _SPREAD_S)), delivery.ends_at)
+        return self.outbox.postpone(delivery, until, attempts=delivery.attempts, last_error=reason)
+
+    def _park(self, delivery: Delivery, reason: str) -> None:
+        self.outbox.park(delivery, attempts=delivery.attempts, last_error=reason)
+
+    def _recovered(self, tenant: str, hook_id: str) -> None:
+        there = (exists("hook-exists"),)
+        healthy = Update(keys.HOOKS, (tenant, hook_id), there, set={"failures": 0}, remove=("paused_until",))
+        self._write(healthy)
+
+    def _write(self, update: Update) -> bool:
+        """Write an update; return False if its condition did not hold."""
+        return write_unless_changed(self.items, [update])
+
+
+def longest_delay_s(attempts: int) -> int:
+    """Return the longest wait after so many failed attempts (1 or more): 10 s, doubling up to an hour."""
+    return min(_LONGEST_DELAY_S, _FIRST_DELAY_S << min(attempts - 1, 20))
+
+
+def pause_s(failures: int) -> int:
+    """Return the pause of a hook with so many consecutive failures: 10 s, doubling up to 15 minutes."""
+    return min(_LONGEST_PAUSE_S, _FIRST_DELAY_S << min(max(failures - FAILING_FROM, 0), 20))
+
+
+class Webhooks:
+    """`postman`: makes the adapter that posts to hooks, at the first post."""
+
+    def __init__(
+        self,
+        items: ItemStore,
+        vault: Vault,
+        queue: Queue,
+        postman: Callable[[], Postman],
+        *,
+        requests: Requests,
+        clock: Clock,
+    ) -> None:
+        self.hooks = Hooks(items, vault, postman, requests, clock=clock)
+        self.outbox = Outbox(items, self.hooks, queue, clock)
+        self.deliveries = Deliveries(items, self.hooks, self.outbox, requests, postman=postman, clock=clock)
+
+    def chores(self) -> tuple[Chore, ...]:
+        return (Chore("events", lambda one: self.outbox.forget_expired(one.tenant.name), of_expired=True),)

@@ -1,4 +1,0 @@
-"""Who is told of an event, and how often is it tried?
-
-hooks, outbox, deliveries
-"""
