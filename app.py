@@ -9,7 +9,7 @@ from typing import Any
 
 from chalice.app import CloudWatchEvent, Rate, SQSEvent
 
-from chalicelib import ahead, bootstrap
+from chalicelib import bootstrap, preload
 from chalicelib.api import batches, console, health, observability
 from chalicelib.api.application import Application
 from chalicelib.api.icredit import routes as icredit
@@ -17,7 +17,7 @@ from chalicelib.api.rekognition import routes as rekognition
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import blueprint as v1
 
-ahead.imported()
+preload.imported()
 provide = bootstrap.Provider()
 vision_ahead = bootstrap.VisionAhead(provide, os.environ)
 console_files = console.Console(provide)

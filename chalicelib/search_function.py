@@ -9,10 +9,10 @@ import os
 from types import SimpleNamespace
 from typing import Any
 
-from chalicelib import ahead, bootstrap
+from chalicelib import bootstrap, preload
 from chalicelib.api import observability
 
-ahead.imported()
+preload.imported()
 provide = bootstrap.Provider()
 
 observability.log_as_json(os.environ)

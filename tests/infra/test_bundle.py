@@ -196,25 +196,3 @@ def test_a_pack_is_shipped_whole_with_its_manifest_as_json_and_what_was_measured
         assert all((folder / file.name).read_bytes() == pack.content(file.name) for file in pack.files)
     folder = unpacked(package._models(packs.at(), tmp_path / "out"), tmp_path / "again") / packs.DEFAULT_PACK
     assert len(manifest.read(folder).population().rows) == 256
-
-
-def test_the_programs_pack_is_always_shipped_and_those_that_are_named_before_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("REGULARS_PACK", raising=False)
-    own_pack(tmp_path)
-
-    def shipped(models: Path | None, *names: str) -> list[str]:
-        return [pack.manifest.name for pack in package._packs(models, names)]
-
-    assert shipped(None) == shipped(tmp_path) == ["face-pack-1"]
-    assert shipped(tmp_path, NAME) == [NAME, "face-pack-1"]
-    assert shipped(tmp_path, "face-pack-1", NAME) == ["face-pack-1", NAME]
-    with pytest.raises(packs.UnknownPack, match=f"no model pack '{NAME}'"):
-        shipped(None, NAME)
-    monkeypatch.setenv("REGULARS_MODELS", str(tmp_path))
-    monkeypatch.setenv("REGULARS_PACK", NAME)
-    assert shipped(None) == [NAME, "face-pack-1"]
-    monkeypatch.setenv("REGULARS_MODELS", str(tmp_path / "nope"))
-    with pytest.raises(packs.MissingModel, match="no folder of models"):
-        shipped(None)

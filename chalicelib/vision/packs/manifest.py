@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import math
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,8 +16,8 @@ from chalicelib.vision.packs import calibration
 from chalicelib.vision.packs.calibration import Measured
 
 SCHEMA = 1
-CHECKED = "manifest.json"
-"""In a package: the manifest, whose files were checked when it was made (infra/package.py)."""
+CHECKED = "checked"
+"""A file in a package's packs: their files were checked when the package was made (infra/package.py)."""
 DECODE = "yunet"
 """How a detector's outputs are read (vision/detect/yunet.py)."""
 
@@ -176,13 +176,7 @@ class Manifest:
 
 
 def table(folder: Path) -> dict[str, Any]:
-    """Read `manifest.toml` as it is, or what a package has of it: TOML is read in Python, which takes a start 12 ms."""
-    written = folder / CHECKED
-    if written.is_file():
-        found: dict[str, Any] = json.loads(written.read_bytes())
-        return found
-    import tomllib  # it compiles patterns
-
+    """Read `manifest.toml` as it is."""
     return tomllib.loads((folder / "manifest.toml").read_text(encoding="utf-8"))
 
 
