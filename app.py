@@ -9,7 +9,7 @@ from typing import Any
 
 from chalice.app import CloudWatchEvent, Rate, SQSEvent
 
-from chalicelib import bootstrap, preload
+from chalicelib import bootstrap, cold_start
 from chalicelib.api import batches, console, health, observability
 from chalicelib.api.application import Application
 from chalicelib.api.icredit import routes as icredit
@@ -17,13 +17,13 @@ from chalicelib.api.rekognition import routes as rekognition
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import blueprint as v1
 
-preload.imported()
 provide = bootstrap.Provider()
-vision_ahead = bootstrap.VisionAhead(provide, os.environ)
+vision_ahead = cold_start.VisionAhead(provide, os.environ)
 console_files = console.Console(provide)
 
 observability.log_as_json(os.environ)
 app = Application("regulars", partial(vision_ahead.begin, describes=False))
+app.register_middleware(cold_start.collecting, "all")
 app.register_middleware(observability.observer(os.environ), "all")
 for routes in (health, sunmi, icredit, v1):
     app.register_blueprint(routes.blueprint(provide))

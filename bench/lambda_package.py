@@ -14,8 +14,8 @@ from typing import Any
 
 from bench.lambda_account import Account
 from bench.lambda_runtime import Function, environment, invocations
-from infra import interpreter, package
-from infra.target import Target
+from infra import package
+from infra.target import Target, find_python
 
 FUNCTION = "AWS::Serverless::Function"
 
@@ -73,7 +73,7 @@ def _runtime(target: Target) -> Path:
     folder = WORK / f"python{target.python}"
     python = folder / "bin" / "python"
     if not (folder / "ready").is_file():
-        found = interpreter.find(target.python)
+        found = find_python(target.python)
         if found is None:
             raise package.NoInterpreter(f"there is no Python {target.python} on PATH or in pyenv")
         subprocess.run([found, "-m", "venv", "--clear", folder], check=True)

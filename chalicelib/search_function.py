@@ -9,10 +9,9 @@ import os
 from types import SimpleNamespace
 from typing import Any
 
-from chalicelib import bootstrap, preload
+from chalicelib import bootstrap, cold_start
 from chalicelib.api import observability
 
-preload.imported()
 provide = bootstrap.Provider()
 
 observability.log_as_json(os.environ)
@@ -23,4 +22,7 @@ def search(event: dict[str, Any], context: object) -> Any:
     """Search exactly in the galleries that this function holds; other functions invoke it (adapters/aws/search.py)."""
     from chalicelib.adapters.aws import search as remote_search
 
-    return _observed(SimpleNamespace(context=context), lambda _: remote_search.answer(event, provide().search))
+    def answer(_event: Any) -> Any:
+        return remote_search.answer(event, provide().search)
+
+    return cold_start.collecting(SimpleNamespace(context=context), lambda this: _observed(this, answer))

@@ -1,4 +1,4 @@
-"""The package that a deployment uploads: what is in it, and its making by the checkout's own command (infra/package.py)."""
+"""The package that a deployment uploads: its model packs, and its making by the checkout's infra/package.py."""
 
 from __future__ import annotations
 

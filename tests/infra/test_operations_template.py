@@ -15,7 +15,7 @@ import pytest
 import app
 from chalicelib.api.observability import NAMESPACE
 from chalicelib.core.telemetry import UNITS
-from infra import operations, template
+from infra import template
 from infra.alarms import queues
 from regulars.deploy.deploy import rollback_alarms
 from regulars.serve import unknown
@@ -48,7 +48,7 @@ def test_every_function_writes_to_a_log_of_its_own_that_ends_and_may_do_so(packa
     functions = of_type(packaged, "AWS::Serverless::Function")
     assert {f["LoggingConfig"]["LogGroup"]["Ref"] for f in functions.values()} == set(groups) - {"AccessLogs"}
     assert all(group["RetentionInDays"] == {"Ref": "LogDays"} for group in groups.values())
-    roles = {function: operations.role(name) for name, function in operations.functions().items()}
+    roles = {function: template.role(name) for name, function in template.functions().items()}
     for name, function in functions.items():
         log = groups[function["LoggingConfig"]["LogGroup"]["Ref"]]["LogGroupName"]["Fn::Sub"]
         allowed = [
@@ -196,19 +196,19 @@ def test_tables_and_buckets_take_a_customers_key_and_do_without(packaged: dict[s
     assert packaged["Parameters"]["CustomerKey"]["Default"] == ""
     for table in of_type(packaged, "AWS::DynamoDB::Table").values():
         condition, own, managed = table["SSESpecification"]["Fn::If"]
-        assert condition == operations.HAS_KEY
+        assert condition == template.HAS_KEY
         assert own["KMSMasterKeyId"] == {"Ref": "CustomerKey"}
         assert managed == {"Ref": "AWS::NoValue"}
     for bucket in of_type(packaged, "AWS::S3::Bucket").values():
         (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         condition, own, managed = rule["Fn::If"]
-        assert condition == operations.HAS_KEY
+        assert condition == template.HAS_KEY
         assert own["BucketKeyEnabled"] is True
         assert managed == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
         assert bucket["LifecycleConfiguration"]["Rules"]
     use = packaged["Resources"]["CustomerKeyUse"]
-    assert use["Condition"] == operations.HAS_KEY
-    assert {r["Ref"] for r in use["Properties"]["Roles"]} == {operations.role(name) for name in operations.functions()}
+    assert use["Condition"] == template.HAS_KEY
+    assert {r["Ref"] for r in use["Properties"]["Roles"]} == {template.role(name) for name in template.functions()}
 
 
 UNKNOWN_PATH = ("MISSING_AUTHENTICATION_TOKEN", "INVALID_SIGNATURE")
@@ -271,4 +271,4 @@ def test_every_parameter_says_what_it_is_and_stands_in_the_deployers_page(packag
 )
 def test_parts_that_say_two_things_of_one_are_refused(one: dict[str, Any], other: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"two templates say what Resources\.It\.\w+ is"):
-        operations.joined({"Resources": {"It": one}}, {"Resources": {"It": other}})
+        template.joined({"Resources": {"It": one}}, {"Resources": {"It": other}})

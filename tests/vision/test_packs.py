@@ -141,17 +141,6 @@ class TestDamage:
     def test_a_damaged_file_of_the_program_is_got_by_installing_it_again(self, pack: Pack, embedding: str) -> None:
         assert "install that again" in packs.remedy(pack)
 
-    def test_in_a_package_the_size_is_enough(self, models: Path, pack: Pack, embedding: str) -> None:
-        """Lambda knows the hash of the whole, and a function's start is short."""
-        damage(models / NAME / embedding)
-        (models / NAME / manifest.CHECKED).touch()
-        packaged = packs.at(models, NAME)
-        assert packaged.manifest.checked
-        assert packaged.content(embedding) != pack.content(embedding)
-        (models / NAME / embedding).write_bytes(b"the beginning")
-        with pytest.raises(MissingModel, match="damaged"):
-            packaged.content(embedding)
-
 
 class TestManifest:
     def test_every_file_has_its_role_its_licence_and_what_it_was_made_of(self, pack: Pack) -> None:

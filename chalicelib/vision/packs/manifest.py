@@ -16,8 +16,6 @@ from chalicelib.vision.packs import calibration
 from chalicelib.vision.packs.calibration import Measured
 
 SCHEMA = 1
-CHECKED = "checked"
-"""A file in a package's packs: their files were checked when the package was made (infra/package.py)."""
 DECODE = "yunet"
 """How a detector's outputs are read (vision/detect/yunet.py)."""
 
@@ -163,8 +161,6 @@ class Manifest:
     quality: QualityRole
     crops: Mapping[str, CropRole]
     measured: Measured
-    checked: bool = False
-    """Whether its files were checked when a package was made of them (infra/package.py)."""
 
     @property
     def impostor_curve(self) -> ImpostorCurve:
@@ -204,7 +200,6 @@ def read(folder: Path) -> Manifest:
         quality=_made(QualityRole, quality) if quality else QualityRole(embedding.size_px, embedding.points),
         crops={name: _crop_role(name, role) for name, role in roles.items() if name not in NO_CROPS},
         measured=measured,
-        checked=(folder / CHECKED).is_file(),
     )
     _require_files(manifest, folder)
     return manifest

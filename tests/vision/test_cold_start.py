@@ -1,8 +1,11 @@
-"""Models that a function loads before its first picture has come: a thread does it, and no fault of it is lost."""
+"""A function loads models before its first picture has come, and collects garbage after its first answer."""
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from chalicelib.bootstrap import AHEAD, VisionAhead, build
+from chalicelib.bootstrap import build
+from chalicelib.cold_start import AHEAD, VisionAhead
 from chalicelib.core.ports import Vision
 from chalicelib.services import Services
 from chalicelib.settings import Settings
@@ -81,3 +85,29 @@ def test_it_happens_once_and_only_in_a_function(tmp_path: Path) -> None:
             ahead.begin(describes=True)
             ended()
         assert provide.calls == calls
+
+
+COLLECTS = """
+import gc
+from chalicelib import cold_start
+
+def answer(fails):
+    during.append(gc.isenabled())
+    return 1 / (not fails)
+
+during = [gc.isenabled()]
+for fails in (True, False):
+    try:
+        cold_start.collecting(fails, answer)
+    except ZeroDivisionError:
+        print("failed")
+print(during, gc.isenabled())
+"""
+
+
+@pytest.mark.parametrize(("environ", "during"), [({}, [True] * 3), (LAMBDA, [False, False, True])])
+def test_garbage_is_collected_from_a_functions_first_answer_on(environ: dict[str, str], during: list[bool]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", COLLECTS], env={**os.environ, **environ}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"failed\n{during} True\n"
