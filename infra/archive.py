@@ -1,4 +1,4 @@
-"""Files of packages: parts of the checkout, the console with its libraries, and zips that are the same bytes each time."""
+"""Files of packages: parts of the checkout, the console with its libraries, and zips that are always the same bytes."""
 
 from __future__ import annotations
 
