@@ -24,8 +24,8 @@ if _FUNCTION in os.environ:
 def collecting(event: Any, answer: Callable[[Any], Any]) -> Any:
     """Let a function's collector of garbage begin after its first answer: a Chalice middleware.
 
-    Nearly all that is made before is modules, which stay. Not to look through them again and again takes 3 % of the
-    processor time of a list of groups, 6 % of ingest's first picture and 9 % of a search.
+    Nearly all that is made before is modules, which stay. That nobody looks through them again and again takes 4 % off
+    the processor time of a list of groups and of a search, and 6 % off a first recognition.
     """
     try:
         return answer(event)
