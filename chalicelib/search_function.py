@@ -9,7 +9,8 @@ import os
 from types import SimpleNamespace
 from typing import Any
 
-from chalicelib import bootstrap, cold_start
+import chalicelib.cold_start  # first: while the others are imported, no garbage is collected
+from chalicelib import bootstrap
 from chalicelib.api import observability
 
 provide = bootstrap.Provider()
@@ -25,4 +26,4 @@ def search(event: dict[str, Any], context: object) -> Any:
     def answer(_event: Any) -> Any:
         return remote_search.answer(event, provide().search)
 
-    return cold_start.collecting(SimpleNamespace(context=context), lambda this: _observed(this, answer))
+    return chalicelib.cold_start.collecting(SimpleNamespace(context=context), lambda this: _observed(this, answer))
