@@ -21,7 +21,6 @@ from chalicelib.api.v1 import blueprint as v1
 provide = bootstrap.Provider()
 vision_ahead = chalicelib.cold_start.VisionAhead(provide, os.environ)
 console_files = console.Console(provide)
-
 observability.log_as_json(os.environ)
 app = Application("regulars", partial(vision_ahead.begin, describes=False))
 app.register_middleware(chalicelib.cold_start.collecting, "all")
