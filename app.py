@@ -9,7 +9,8 @@ from typing import Any
 
 from chalice.app import CloudWatchEvent, Rate, SQSEvent
 
-from chalicelib import ahead, bootstrap
+import chalicelib.cold_start  # first: while the others are imported, no garbage is collected
+from chalicelib import bootstrap
 from chalicelib.api import batches, console, health, observability
 from chalicelib.api.application import Application
 from chalicelib.api.icredit import routes as icredit
@@ -17,13 +18,12 @@ from chalicelib.api.rekognition import routes as rekognition
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import blueprint as v1
 
-ahead.imported()
 provide = bootstrap.Provider()
-vision_ahead = bootstrap.VisionAhead(provide, os.environ)
+vision_ahead = chalicelib.cold_start.VisionAhead(provide, os.environ)
 console_files = console.Console(provide)
-
 observability.log_as_json(os.environ)
 app = Application("regulars", partial(vision_ahead.begin, describes=False))
+app.register_middleware(chalicelib.cold_start.collecting, "all")
 app.register_middleware(observability.observer(os.environ), "all")
 for routes in (health, sunmi, icredit, v1):
     app.register_blueprint(routes.blueprint(provide))

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from chalicelib.core.items import directory_of
-from chalicelib.core.lazy import lazy, uncollected
+from chalicelib.core.lazy import lazy
 from chalicelib.core.model import JournalEntry
 from chalicelib.core.ports import Clock, ObjectReader, PictureFetcher, Postman, Storage, Vision
 from chalicelib.core.search import FaceSearch, IndexBuilder, PastGallery, shards
@@ -23,6 +22,7 @@ from chalicelib.settings import AwsStorage, Settings
 from chalicelib.storage import opened
 
 if TYPE_CHECKING:
+    from chalicelib.core.search import FaceSearch, IndexBuilder, PastGallery
     from chalicelib.index.galleries import Galleries
     from chalicelib.vision.machine import PictureMemory
 
@@ -42,35 +42,6 @@ class Provider:
 
     def use(self, services: Services) -> None:
         self._services = services
-
-
-AHEAD = "vision ahead"
-"""Name of the thread."""
-
-
-class VisionAhead:
-    """The models of new tenants, which a thread loads while a function's first picture waits for AWS.
-
-    A fault here is told by the request that needs the models, when it loads them. One box loads them when it starts.
-    """
-
-    def __init__(self, provide: Callable[[], Services], environ: Mapping[str, str]) -> None:
-        self._provide = provide
-        self._is_wanted = "AWS_LAMBDA_FUNCTION_NAME" in environ
-
-    def begin(self, *, describes: bool) -> None:
-        """Begin, the first time that this is called. `describes`: the models of attributes are needed, too."""
-        if self._is_wanted:
-            self._is_wanted = False  # a function has one request at a time
-            threading.Thread(target=self._load, args=(describes,), name=AHEAD, daemon=True).start()
-
-    def _load(self, describes: bool) -> None:
-        with suppress(Exception):
-            with uncollected():  # and without the lock of `lazy`, which the request needs meanwhile
-                from chalicelib.vision.pipeline import FacePipeline
-            vision = self._provide().ports.vision()
-            if isinstance(vision, FacePipeline):
-                vision.load(describes=describes)
 
 
 def build(

@@ -9,10 +9,10 @@ import os
 from types import SimpleNamespace
 from typing import Any
 
-from chalicelib import ahead, bootstrap
+import chalicelib.cold_start  # first: while the others are imported, no garbage is collected
+from chalicelib import bootstrap
 from chalicelib.api import observability
 
-ahead.imported()
 provide = bootstrap.Provider()
 
 observability.log_as_json(os.environ)
@@ -23,4 +23,7 @@ def search(event: dict[str, Any], context: object) -> Any:
     """Search exactly in the galleries that this function holds; other functions invoke it (adapters/aws/search.py)."""
     from chalicelib.adapters.aws import search as remote_search
 
-    return _observed(SimpleNamespace(context=context), lambda _: remote_search.answer(event, provide().ports.search))
+    def answer(_event: Any) -> Any:
+        return remote_search.answer(event, provide().ports.search)
+
+    return chalicelib.cold_start.collecting(SimpleNamespace(context=context), lambda this: _observed(this, answer))

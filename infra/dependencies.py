@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from chalicelib.adapters.aws.clients import SERVICES
-from infra import compiled, patterns
 from infra.prune import OPERATIONS, prune
 from infra.target import Target
 
@@ -47,7 +46,6 @@ def installed(target: Target, python: Path) -> Path:
     run([python, "-m", "pip", "install", *quiet, "--target", folder, *platforms, *wanted, *locked(FUNCTIONS)])
     prune(folder)
     compile_modules(folder, python)
-    compile_records(folder, python, "werkzeug/sansio")
     stamp.write_text(inputs)
     return folder
 
@@ -65,16 +63,6 @@ def compile_modules(folder: Path, python: Path) -> None:
     run([python, "-m", "compileall", "-q", "-j0", "--invalidation-mode", "unchecked-hash", *where, folder])
 
 
-def compile_records(folder: Path, python: Path, part: str) -> None:
-    """Compile the modules of a part of `folder` once more, with dataclasses written out (infra/compiled.py)."""
-    run([python, Path(compiled.__file__), folder / part, f"{FUNCTION_ROOT}/{part}"])
-
-
-def write_patterns(folder: Path, libraries: Path, python: Path) -> None:
-    """Write what `re` makes of the patterns of a cold start, as a module in `folder` (infra/patterns.py)."""
-    run([python, "-B", Path(patterns.__file__), folder, libraries])
-
-
 def run(command: Sequence[str | Path], *, cwd: Path = ROOT, more: dict[str, str] | None = None) -> str:
     """Run a command and return what it prints. Raises CommandFailed. Hashes are fixed, so compiled sets keep order."""
     environment = {**os.environ, "PYTHONHASHSEED": "0", **(more or {})}
@@ -88,6 +76,6 @@ def run(command: Sequence[str | Path], *, cwd: Path = ROOT, more: dict[str, str]
 
 def _digest(target: Target, python: Path) -> str:
     digest = hashlib.sha256(f"{target} {python} {SERVICES} {OPERATIONS}".encode())
-    for path in (FUNCTIONS, *map(Path, (__file__, compiled.__file__, prune.__code__.co_filename))):
+    for path in (FUNCTIONS, *map(Path, (__file__, prune.__code__.co_filename))):
         digest.update(path.read_bytes())
     return digest.hexdigest()

@@ -22,17 +22,17 @@ from chalicelib.index.scan.kernel import library_path
 from chalicelib.vision.packs import manifest as manifests
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
-from infra import archive, bundle, console, dependencies, interpreter, sbom, template
-from infra.checkout import copy_parts
+from infra import archive, bundle, dependencies, sbom, template
+from infra.archive import copy_parts
 from infra.dependencies import REQUIREMENTS, ROOT, CommandFailed
-from infra.target import ARCHITECTURES, PYTHONS, Target
+from infra.target import ARCHITECTURES, PYTHONS, Target, find_python
+from regulars.deploy.package import ARCHIVE, TEMPLATE, shipped_packs
 from regulars.libraries import of_console
 
 BUILD = ROOT / "build"
 STAGE = BUILD / "stage"
 VENVS = BUILD / "chalice"
 MERGE = BUILD / "merge.json"
-ZIP, TEMPLATE = "deployment.zip", "sam.json"
 
 _STAGED = ("app.py", "chalicelib", ".chalice/config.json", ".chalice/policies")
 
@@ -64,13 +64,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=BUILD, help="folder (default: build)")
     parser.add_argument("--models", type=Path, help="folder of packs of one's own (default: $REGULARS_MODELS)")
     parser.add_argument("--pack", action="append", default=[], metavar="NAME", help="pack to ship, too; repeat it")
+    parser.add_argument("--required", action="store_true", help="fail if there is no Python of that version")
     wanted = parser.parse_args(arguments)
     target = Target(wanted.architecture, wanted.python)
     try:
         made = make(target, wanted.out, wanted.models, wanted.pack)
     except NoInterpreter as error:
-        _say(f"package: skipped: {error}")
-        return 0
+        _say(f"package: {'FAILED' if wanted.required else 'skipped'}: {error}")
+        return int(wanted.required)
     except PackagingError as error:
         _say(f"package: FAILED: {error}")
         return 1
@@ -86,44 +87,34 @@ def make(target: Target, out: Path = BUILD, models: Path | None = None, names: S
     `models`: folder of packs of one's own; None: that of the environment, if any. `names`: of those to ship beside
     face-pack-1; none: that of the environment, if any. The first one is that of new tenants.
     """
-    python = interpreter.find(target.python)
+    python = find_python(target.python)
     if python is None:
         raise NoInterpreter(f"there is no Python {target.python} on PATH or in pyenv")
-    zipped, stamp = out / ZIP, out / "inputs"
+    zipped, stamp = out / ARCHIVE, out / "inputs"
     try:
-        shipped = _packs(models, names)
+        shipped = shipped_packs(models, names, os.environ)
         _require_kernel(target)
-        inputs = _digest(target, python, shipped, out)
+        inputs = _digest(target, python, shipped)
         fresh = not (zipped.is_file() and stamp.is_file() and stamp.read_text() == inputs)
         if fresh:
             stamp.unlink(missing_ok=True)
             _assemble(target, python, out, shipped)
         sizes = bundle.checked(zipped, REQUIREMENTS.read_text(encoding="utf-8"), target, shipped)
-    except (CommandFailed, bundle.BundleError, console.NoLibraries, packs.MissingModel) as error:
+    except (CommandFailed, bundle.BundleError, archive.NoLibraries, packs.MissingModel) as error:
         raise PackagingError(str(error)) from error
     stamp.write_text(inputs)
     return Package(zipped, out / TEMPLATE, sizes, fresh, shipped)
-
-
-def _packs(models: Path | None, names: Sequence[str]) -> tuple[Pack, ...]:
-    """Find the packs to ship: those that are named, and the program's own. Raises MissingModel."""
-    folder = os.environ.get("REGULARS_MODELS")
-    wanted = names or filter(None, [os.environ.get("REGULARS_PACK")])
-    found = dict.fromkeys([*wanted, packs.DEFAULT_PACK])
-    return tuple(packs.find(models or (Path(folder) if folder else None), name) for name in found)
 
 
 def _assemble(target: Target, python: Path, out: Path, shipped: Sequence[Pack]) -> None:
     libraries = dependencies.installed(target, python)
     chalice = _chalice(target, python)
     application = _packaged_by_chalice(target, chalice, libraries)
-    dependencies.write_patterns(application, libraries, python)
     dependencies.compile_modules(application, python)
-    dependencies.compile_records(application, python, "chalicelib")
     sbom.write(application / sbom.NAME, libraries, _packages_beside(chalice), shipped, of_console())
-    models = {name: path for pack in shipped for name, path in _models(pack, out).items()}
-    files = {**archive.files_below(libraries), **archive.files_below(application), **models, **console.files()}
-    archive.write(out / ZIP, files)
+    models = {name: path for pack in shipped for name, path in _models(pack).items()}
+    files = {**archive.files_below(libraries), **archive.files_below(application), **models, **archive.console_files()}
+    archive.write(out / ARCHIVE, files)
     shutil.copyfile(STAGE / "out" / TEMPLATE, out / TEMPLATE)
 
 
@@ -139,7 +130,7 @@ def _packaged_by_chalice(target: Target, chalice: Path, libraries: Path) -> Path
     around = {"PYTHONDONTWRITEBYTECODE": "1", "AWS_DEFAULT_REGION": "us-east-1"}
     dependencies.run([chalice, "package", *options], cwd=STAGE, more=around)
     application = STAGE / "application"
-    shutil.unpack_archive(STAGE / "out" / ZIP, application)
+    shutil.unpack_archive(STAGE / "out" / ARCHIVE, application)
     return application
 
 
@@ -177,20 +168,16 @@ def _stage(target: Target) -> None:
     (STAGE / "requirements.txt").touch()
 
 
-def _models(pack: Pack, out: Path) -> dict[str, Path]:
+def _models(pack: Pack) -> dict[str, Path]:
     """Return the pack's files by their names in the zip; their content is checked there, when it is finished.
 
-    The manifest is written as JSON, too: TOML is read in Python, and slowly. A curve that was measured here goes in the
-    place of the pack's own.
+    A curve that was measured here goes in the place of the pack's own.
     """
-    table, written = manifests.table(pack.folder), out / f"{pack.manifest.name}.json"
-    out.mkdir(parents=True, exist_ok=True)
-    written.write_text(json.dumps(table), encoding="utf-8")
-    curve = table["calibration"]
+    curve = manifests.table(pack.folder)["calibration"]
     licences = [file.name for file in pack.folder.glob("LICENSE*")]
     names = ("manifest.toml", curve, *licences, *(file.name for file in pack.files))
     files = {name: pack.folder / name for name in names}
-    files |= {manifests.CHECKED: written, curve: pack.measured or files[curve]}
+    files[curve] = pack.measured or files[curve]
     if rows := pack.manifest.measured.rows:
         files[packs.BESIDE_A_CURVE] = rows
     return {f"{bundle.PACKS}/{pack.manifest.name}/{name}": path for name, path in files.items()}
@@ -204,12 +191,12 @@ def _require_kernel(target: Target) -> None:
         raise PackagingError(f"the search kernel was not compiled for {target.machine}: pip install --group kernel")
 
 
-def _digest(target: Target, python: Path, shipped: Sequence[Pack], out: Path) -> str:
+def _digest(target: Target, python: Path, shipped: Sequence[Pack]) -> str:
     digest = hashlib.sha256(f"{target} {python}".encode())
-    for name, path in (model for pack in shipped for model in _models(pack, out).items()):
+    for name, path in (model for pack in shipped for model in _models(pack).items()):
         digest.update(f"\n{name} {hashlib.sha256(path.read_bytes()).hexdigest()}".encode())
     own = {str(file.relative_to(ROOT)): file for file in _inputs()}
-    for name, file in {**own, **console.files()}.items():
+    for name, file in {**own, **archive.console_files()}.items():
         digest.update(f"\n{name} {hashlib.sha256(file.read_bytes()).hexdigest()}".encode())
     return digest.hexdigest()
 

@@ -1,5 +1,8 @@
 """The CloudFormation that is merged into what `chalice package` writes: storage.yaml, functions.yaml, and what follows
-from both (operations.py, alarms.py, gateway_answers.py).
+from both: alarms (alarms.py), answers of the gateway (gateway_answers.py), and needs of each function.
+
+These are a log group, a parameter for its concurrency, and the use of a customer's key. They are derived from the
+functions and the storage, so that none is left out.
 """
 
 from __future__ import annotations
@@ -13,7 +16,6 @@ import yaml
 
 from infra.alarms import alarms
 from infra.gateway_answers import gateway_answers
-from infra.operations import functions, joined, operations, with_customer_key
 
 FOLDER = Path(__file__).resolve().parent
 STORAGE = FOLDER / "storage.yaml"
@@ -38,3 +40,124 @@ def whole() -> dict[str, Any]:
 
 def write_merged(path: Path) -> None:
     path.write_text(json.dumps(whole(), indent=2), encoding="utf-8")
+
+
+Template = dict[str, Any]
+
+_CONFIG = Path(__file__).resolve().parents[1] / ".chalice" / "config.json"
+# Chalice's own names for what app.py calls `api_handler`.
+_API, _API_ROLE = "APIHandler", "ApiHandlerRole"
+
+HAS_KEY = "HasCustomerKey"
+"""The condition, in functions.yaml, that a customer's key is given."""
+
+
+def functions() -> dict[str, str]:
+    """Return the functions' names in the template, by those of .chalice/config.json."""
+    stages = json.loads(_CONFIG.read_text(encoding="utf-8"))["stages"].values()
+    names = [name for stage in stages for name in stage["lambda_functions"]]
+    return {name: _API if name == "api_handler" else _camel(name) for name in names}
+
+
+def role(name: str) -> str:
+    """Return the name of a function's role in the template."""
+    return _API_ROLE if name == "api_handler" else f"{_camel(name)}Role"
+
+
+def operations(overlay: Template) -> Template:
+    """Make a template of all that this module derives; `overlay` is functions.yaml."""
+    key_roles = {"CustomerKeyUse": {"Properties": {"Roles": [{"Ref": role(name)} for name in functions()]}}}
+    return joined(joined(_logs(), _concurrency(overlay)), {"Resources": key_roles})
+
+
+def with_customer_key(storage: Template) -> Template:
+    """Encrypt each table and bucket of the storage by the customer's key if the parameter names one."""
+    resources = {name: _keyed(resource) for name, resource in storage["Resources"].items()}
+    return {**storage, "Resources": resources}
+
+
+def joined(one: Template, other: Template, path: str = "") -> Template:
+    """Join two templates. Raises ValueError if both define one entry."""
+    whole = dict(one)
+    for name, entry in other.items():
+        here = f"{path}.{name}" if path else name
+        if name not in whole:
+            whole[name] = entry
+        elif _may_be_joined(whole[name]) and _may_be_joined(entry):
+            whole[name] = joined(whole[name], entry, here)
+        else:
+            raise ValueError(f"two templates say what {here} is")
+    return whole
+
+
+def _may_be_joined(entry: Any) -> bool:
+    return isinstance(entry, dict) and not any(key == "Ref" or key.startswith("Fn::") for key in entry)
+
+
+def _logs() -> Template:
+    """Make a log group for each function; Lambda itself would make one that keeps logs for ever.
+
+    Of Lambda's own lines, those are kept that tell of a failure: START, END and REPORT of each run cost more than our
+    line of it, and what they say are metrics, too.
+    """
+    groups = {
+        f"{function}Logs": {
+            "Type": "AWS::Logs::LogGroup",
+            "DeletionPolicy": "Delete",
+            "UpdateReplacePolicy": "Delete",
+            "Properties": {
+                "LogGroupName": {"Fn::Sub": f"/aws/lambda/${{AWS::StackName}}/{name}"},
+                "RetentionInDays": {"Ref": "LogDays"},
+            },
+        }
+        for name, function in functions().items()
+    }
+    levels = {"LogFormat": "JSON", "ApplicationLogLevel": "INFO", "SystemLogLevel": "WARN"}
+    pointed = {
+        function: {"Properties": {"LoggingConfig": {"LogGroup": {"Ref": f"{function}Logs"}, **levels}}}
+        for function in functions().values()
+    }
+    return {"Resources": {**groups, **pointed}}
+
+
+def _concurrency(overlay: Template) -> Template:
+    parameters, conditions, resources = {}, {}, {}
+    for function in functions().values():
+        events = overlay["Resources"].get(function, {}).get("Properties", {}).get("Events", {})
+        if any("Queue" in event["Properties"] for event in events.values()):
+            continue  # fed by a queue, whose poller has a limit of its own: turned away, it would use up receives
+        parameter, reserved = f"{function}Concurrency", f"{function}IsReserved"
+        parameters[parameter] = {
+            "Type": "Number",
+            "Default": -1,
+            "MinValue": -1,
+            "Description": f"Concurrent runs reserved for {function}, its most, too; 0 stops it, -1 shares all",
+        }
+        conditions[reserved] = {"Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, -1]}]}
+        runs = {"Fn::If": [reserved, {"Ref": parameter}, {"Ref": "AWS::NoValue"}]}
+        resources[function] = {"Properties": {"ReservedConcurrentExecutions": runs}}
+    return {"Parameters": parameters, "Conditions": conditions, "Resources": resources}
+
+
+def _keyed(resource: Template) -> Template:
+    properties = resource.get("Properties", {})
+    key = {"Ref": "CustomerKey"}
+    match resource["Type"]:
+        case "AWS::DynamoDB::Table":
+            own = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": key}
+            # Else DynamoDB's own key, which costs nothing: for one that KMS manages, it charges requests.
+            changed: Template = {"SSESpecification": {"Fn::If": [HAS_KEY, own, {"Ref": "AWS::NoValue"}]}}
+        case "AWS::S3::Bucket":
+            # With a key of the bucket's own, made from the customer's: KMS is asked once for many objects.
+            by_key = {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": key}
+            own = {"BucketKeyEnabled": True, "ServerSideEncryptionByDefault": by_key}
+            (managed,) = properties["BucketEncryption"]["ServerSideEncryptionConfiguration"]
+            rules = [{"Fn::If": [HAS_KEY, own, managed]}]
+            changed = {"BucketEncryption": {"ServerSideEncryptionConfiguration": rules}}
+        case _:
+            return resource
+    return {**resource, "Properties": {**properties, **changed}}
+
+
+def _camel(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))

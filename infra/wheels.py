@@ -12,8 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from infra.checkout import copy_parts
-from infra.console import NoLibraries
+from infra.archive import NoLibraries, copy_parts
 from infra.dependencies import ROOT, CommandFailed, run
 from regulars.libraries import COMMAND, libraries
 

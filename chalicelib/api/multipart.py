@@ -1,6 +1,6 @@
 """The parts of a multipart body. They are read by werkzeug, as RFC 2046 and 7578 allow (docs/decisions/0011).
 
-Import this only when a multipart form has come: werkzeug takes 10 ms to load, and 35 if infra/prune.py did not run.
+Import this only when a multipart form has come: werkzeug takes 35 ms to load.
 """
 
 from __future__ import annotations

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-import gc
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, Generic, TypeVar
 
 _T = TypeVar("_T")
 
 _making = threading.RLock()
 """One lock for all objects, since making one attribute may make others."""
-
-
-@contextmanager
-def uncollected() -> Iterator[None]:
-    """Keep the garbage collector from looking through what imports make, which stays."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 class lazy(Generic[_T]):  # noqa: N801 -- a decorator, as functools.cached_property
@@ -36,7 +22,7 @@ class lazy(Generic[_T]):  # noqa: N801 -- a decorator, as functools.cached_prope
         self._name = name
 
     def __get__(self, owner: Any, _class: type | None = None) -> _T:
-        with _making, uncollected():
+        with _making:
             if self._name not in owner.__dict__:
                 owner.__dict__[self._name] = self._make(owner)
         made: _T = owner.__dict__[self._name]  # Python finds it before this descriptor from now on

@@ -1,4 +1,4 @@
-"""AWS's list prices, from a dated file."""
+"""A bill by service: quantities times AWS's list prices, which come from a dated file."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from regulars.cost.usage import Quantities
 
 FILE = Path(__file__).with_name("prices.toml")
 
@@ -40,3 +42,15 @@ def load() -> Prices:
         free=document["always_free"],
         names={service: section["name"] for service, section in sections.items() if "name" in section},
     )
+
+
+def bill(quantities: Quantities, prices: Prices, *, with_free: bool) -> dict[str, float]:
+    """Price the quantities: US dollars by service. `with_free` deducts what is always free.
+
+    Raises KeyError if a quantity has no price.
+    """
+    by_service = dict.fromkeys(prices.names, 0.0)
+    for what, quantity in quantities.items():
+        free = prices.free.get(what, 0.0) if with_free else 0.0
+        by_service[prices.service_of[what]] += max(0.0, quantity - free) * prices.usd[what]
+    return by_service

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from regulars.cost import figures, prices
-from regulars.cost.bill import bill
-from regulars.cost.prices import Prices
+from regulars.cost.prices import Prices, bill
 from regulars.cost.usage import Load, Model, Quantities
 
 

@@ -56,7 +56,7 @@ def deploy(
     from regulars.errors import NotDeployed
 
     given = {**({"DomainName": domain} if domain else {}), **dict(parameters)}
-    plan = deploy.plan(stage, given, architecture=architecture, python=python, models=models, packs=packs)
+    plan = deploy.plan(stage, given, architecture=architecture, python=python, models=models, names=packs)
     for line in plan.lines():
         print(line)
     if dry_run:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,17 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.errors import InvalidInput
-from chalicelib.vision.packs.packs import Pack
+from chalicelib.vision.packs.packs import MissingModel, Pack
 from regulars.cost import report
 from regulars.cost.usage import Load
+from regulars.deploy.package import ARCHIVE, TEMPLATE, packaged, shipped_packs
 from regulars.deploy.stack import WATCHED_MINUTES
 from regulars.errors import NotDeployed
 
 if TYPE_CHECKING:
-    from infra.package import Package
     from regulars.deploy.stack import Account
-
-_CHECKOUT = Path(__file__).resolve().parents[2]
 
 # AWS allows 32 characters for some names that contain the stage's, such as the sampling rule's.
 _STAGE = re.compile(r"[a-z]([a-z0-9-]{0,17}[a-z0-9])?")
@@ -161,18 +159,22 @@ def plan(
     architecture: str,
     python: str,
     models: Path | None,
-    packs: Sequence[str],
+    names: Sequence[str],
 ) -> Plan:
     """Package this checkout, unless that was done, and check the parameters.
 
-    `packs`: names of the model packs to ship; empty: the environment's, or the first complete one. Raises InvalidInput
+    `names`: of the model packs to ship; empty: the environment's, or the first complete one. Raises InvalidInput
     for a wrong stage or parameter, NotDeployed if packaging fails.
     """
     stack = stack_name(stage)
-    made = _packaged(architecture, python, models, tuple(packs))
-    template = json.loads(made.template.read_text(encoding="utf-8"))
+    try:
+        shipped = shipped_packs(models, names, os.environ)
+    except MissingModel as error:
+        raise NotDeployed(f"nothing was packaged: {error}") from error
+    made = packaged(architecture, python, models, shipped)
+    template = json.loads((made / TEMPLATE).read_text(encoding="utf-8"))
     require_parameters(template, parameters)
-    return Plan(stack, made.archive, template, parameters, made.packs)
+    return Plan(stack, made / ARCHIVE, template, parameters, shipped)
 
 
 def require_parameters(template: Mapping[str, Any], given: Mapping[str, str]) -> None:
@@ -249,23 +251,6 @@ def _cleared(plan: Plan, account: Account, agree: Callable[[], bool]) -> bool:
     if agreed := agree():
         left.remove()
     return agreed
-
-
-def _packaged(architecture: str, python: str, models: Path | None, packs: tuple[str, ...]) -> Package:
-    if not (_CHECKOUT / "infra" / "package.py").is_file():
-        raise NotDeployed("only a checkout can be deployed: clone the repository and run `regulars deploy` there")
-    if str(_CHECKOUT) not in sys.path:  # `infra` is in the checkout only, not in the installed package
-        sys.path.append(str(_CHECKOUT))
-    from infra import package
-    from infra.target import Target
-
-    target = Target(architecture, python)
-    default = target == Target()
-    try:
-        out = package.BUILD if default else package.BUILD / target.name
-        return package.make(target, out, models, packs)
-    except package.PackagingError as error:
-        raise NotDeployed(f"nothing was packaged: {error}") from error
 
 
 def _number(text: str) -> float:

@@ -22,6 +22,7 @@ from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
 from infra import package
 from infra.dependencies import CommandFailed, run
+from regulars.deploy.package import ARCHIVE
 from tests.metering.stand_ins import portraits
 
 WORK = package.BUILD / "emulated"
@@ -70,7 +71,7 @@ def _guest(qemu: Path, python: Path, pictures: list[bytes]) -> str:
     """Run the guest's program in the unpacked zip and return what it prints. Raises CommandFailed."""
     task = WORK / "task"
     shutil.rmtree(task, ignore_errors=True)
-    with zipfile.ZipFile(package.BUILD / package.ZIP) as archive:
+    with zipfile.ZipFile(package.BUILD / ARCHIVE) as archive:
         archive.extractall(task)
     for number, picture in enumerate(pictures):
         (WORK / f"{number}.jpg").write_bytes(picture)

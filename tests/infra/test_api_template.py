@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core.pictures import require_places
-from tests.infra.test_packaged_template import QUEUES, actions, resources, source_of, statements
+from tests.infra.test_packaged_template import actions, resources, statements
 
 
 @pytest.fixture
@@ -59,12 +59,6 @@ def test_a_function_that_is_traced_has_a_role_that_may_write_traces_from_the_fir
     assert "xray:PutTraceSegments" in [action for s in statements(packaged, role) for action in actions(s)]
     beside = [r for r in packaged["Resources"].values() if r["Type"] == "AWS::IAM::Policy" and "xray" in json.dumps(r)]
     assert beside == []
-
-
-@pytest.mark.parametrize("answer", ["MISSING_AUTHENTICATION_TOKEN", "INVALID_SIGNATURE"])
-def test_an_unknown_path_is_not_found_with_and_without_an_authorization(api: dict[str, Any], answer: str) -> None:
-    """The gateway takes a bearer key on a path that it does not know for a signature of AWS's, and a wrong one."""
-    assert api["DefinitionBody"]["x-amazon-apigateway-gateway-responses"][answer]["statusCode"] == "404"
 
 
 def test_the_function_url_is_open_to_all_by_both_permissions_and_is_two_outputs(packaged: dict[str, Any]) -> None:
@@ -128,22 +122,6 @@ def test_the_root_takes_posts_that_the_gateway_does_not_authorise() -> None:
 
     assert {"GET", "HEAD", "POST"} <= app.app.routes["/"].keys()
     assert app.app.routes["/"]["POST"].authorizer is None
-
-
-@pytest.mark.parametrize(("function", "most"), [("Ingest", 10), ("Deliver", 5), ("BuildIndex", 5)])
-def test_a_queue_starts_no_more_runs_than_its_parameter_says(
-    packaged: dict[str, Any], function: str, most: int
-) -> None:
-    # The event source's limit, not the function's own: a poller that is turned away uses up a message's receives.
-    assert "ReservedConcurrentExecutions" not in packaged["Resources"][function]["Properties"]
-    # Without a limit, Lambda asks an idle queue six times a minute, with one fifteen times (docs/cost.md).
-    limit = {"MaximumConcurrency": {"Ref": f"{function}Concurrency"}}
-    assert source_of(packaged, function)["ScalingConfig"] == {
-        "Fn::If": ["HasQueueLimits", limit, {"Ref": "AWS::NoValue"}]
-    }
-    parameter = packaged["Parameters"][f"{function}Concurrency"]
-    assert (parameter["Default"], parameter["MinValue"], parameter["MaxValue"]) == (most, 2, 1000)
-    assert function in QUEUES
 
 
 def test_queues_have_limits_unless_the_operator_says_otherwise(packaged: dict[str, Any]) -> None:

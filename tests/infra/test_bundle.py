@@ -175,7 +175,7 @@ def unpacked(shipped: dict[str, Path], folder: Path) -> Path:
     return folder / "chalicelib" / "model_packs"
 
 
-def test_a_pack_is_shipped_whole_with_its_manifest_as_json_and_what_was_measured_here(tmp_path: Path) -> None:
+def test_a_pack_is_shipped_whole_with_what_was_measured_here(tmp_path: Path) -> None:
     curve = own_pack(tmp_path / "models") / packs.CALIBRATION
     (beside := tmp_path / "models" / packs.DEFAULT_PACK).mkdir()
     product = packs.at().manifest
@@ -184,37 +184,14 @@ def test_a_pack_is_shipped_whole_with_its_manifest_as_json_and_what_was_measured
     np.save(beside / packs.BESIDE_A_CURVE, product.population().rows[:20])
     for name, people in ((NAME, 0), (packs.DEFAULT_PACK, 20)):
         pack = packs.find(tmp_path / "models", name)
-        folder = unpacked(package._models(pack, tmp_path / "out"), tmp_path / "zip") / name
+        folder = unpacked(package._models(pack), tmp_path / "zip") / name
         found = manifest.read(folder)
-        assert found.checked
-        assert replace(found, measured=pack.manifest.measured) == replace(pack.manifest, checked=True)
+        assert replace(found, measured=pack.manifest.measured) == pack.manifest
         assert (found.impostor_curve, found.measured.usual) == (
             pack.manifest.impostor_curve,
             pack.manifest.measured.usual,
         )
         assert len(found.population().rows) == people
         assert all((folder / file.name).read_bytes() == pack.content(file.name) for file in pack.files)
-    folder = unpacked(package._models(packs.at(), tmp_path / "out"), tmp_path / "again") / packs.DEFAULT_PACK
+    folder = unpacked(package._models(packs.at()), tmp_path / "again") / packs.DEFAULT_PACK
     assert len(manifest.read(folder).population().rows) == 256
-
-
-def test_the_programs_pack_is_always_shipped_and_those_that_are_named_before_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("REGULARS_PACK", raising=False)
-    own_pack(tmp_path)
-
-    def shipped(models: Path | None, *names: str) -> list[str]:
-        return [pack.manifest.name for pack in package._packs(models, names)]
-
-    assert shipped(None) == shipped(tmp_path) == ["face-pack-1"]
-    assert shipped(tmp_path, NAME) == [NAME, "face-pack-1"]
-    assert shipped(tmp_path, "face-pack-1", NAME) == ["face-pack-1", NAME]
-    with pytest.raises(packs.UnknownPack, match=f"no model pack '{NAME}'"):
-        shipped(None, NAME)
-    monkeypatch.setenv("REGULARS_MODELS", str(tmp_path))
-    monkeypatch.setenv("REGULARS_PACK", NAME)
-    assert shipped(None) == [NAME, "face-pack-1"]
-    monkeypatch.setenv("REGULARS_MODELS", str(tmp_path / "nope"))
-    with pytest.raises(packs.MissingModel, match="no folder of models"):
-        shipped(None)

@@ -15,7 +15,7 @@ import pytest
 import app
 from chalicelib.api.observability import NAMESPACE
 from chalicelib.core.telemetry import UNITS
-from infra import operations, template
+from infra import template
 from infra.alarms import queues
 from regulars.deploy.deploy import rollback_alarms
 from regulars.serve import refusals
@@ -26,10 +26,6 @@ STORAGE = template.load(template.STORAGE)
 PAGE = Path(template.FOLDER).parent / "docs" / "deploy.md"
 PAGE_OF_ALARMS = PAGE.with_name("operations.md")
 NAMED = ("TableName", "BucketName", "QueueName", "FunctionName", "LogGroupName", "DashboardName", "RuleName", "Name")
-
-
-def of_type(packaged: dict[str, Any], kind: str) -> dict[str, Any]:
-    return resources(packaged, kind)
 
 
 def texts(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
@@ -44,11 +40,11 @@ def texts(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def test_every_function_writes_to_a_log_of_its_own_that_ends_and_may_do_so(packaged: dict[str, Any]) -> None:
-    groups = of_type(packaged, "AWS::Logs::LogGroup")
-    functions = of_type(packaged, "AWS::Serverless::Function")
+    groups = resources(packaged, "AWS::Logs::LogGroup")
+    functions = resources(packaged, "AWS::Serverless::Function")
     assert {f["LoggingConfig"]["LogGroup"]["Ref"] for f in functions.values()} == set(groups) - {"AccessLogs"}
     assert all(group["RetentionInDays"] == {"Ref": "LogDays"} for group in groups.values())
-    roles = {function: operations.role(name) for name, function in operations.functions().items()}
+    roles = {function: template.role(name) for name, function in template.functions().items()}
     for name, function in functions.items():
         log = groups[function["LoggingConfig"]["LogGroup"]["Ref"]]["LogGroupName"]["Fn::Sub"]
         allowed = [
@@ -80,14 +76,14 @@ def test_what_is_named_is_named_after_the_stack(packaged: dict[str, Any]) -> Non
 
 
 def alarm(packaged: dict[str, Any], name: str) -> dict[str, Any]:
-    found: dict[str, Any] = of_type(packaged, "AWS::CloudWatch::Alarm")[name]
+    found: dict[str, Any] = resources(packaged, "AWS::CloudWatch::Alarm")[name]
     return found
 
 
 def test_every_queue_tells_when_its_messages_fail(packaged: dict[str, Any]) -> None:
     watched = {
         dimension["Value"]["Fn::GetAtt"][0]
-        for alarm in of_type(packaged, "AWS::CloudWatch::Alarm").values()
+        for alarm in resources(packaged, "AWS::CloudWatch::Alarm").values()
         for dimension in alarm["Dimensions"]
         if dimension["Name"] == "QueueName"
     }
@@ -104,14 +100,14 @@ def test_every_queue_tells_when_its_messages_fail(packaged: dict[str, Any]) -> N
 
 
 def test_alarms_that_nobody_would_be_told_of_are_those_that_roll_an_update_back(packaged: dict[str, Any]) -> None:
-    alarms = of_type(packaged, "AWS::CloudWatch::Alarm")
+    alarms = resources(packaged, "AWS::CloudWatch::Alarm")
     always = {name for name, one in packaged["Resources"].items() if one.get("Condition") != "HasAlarmTopic"}
     assert always & alarms.keys() == set(rollback_alarms(packaged, {}))
     assert always & alarms.keys() == {"ApiErrors", "StorageFails", "Unexpected", "CanaryFails"}
 
 
 def test_alarms_are_nineteen_each_on_one_metric_and_none_is_late_by_missing_data(packaged: dict[str, Any]) -> None:
-    alarms = of_type(packaged, "AWS::CloudWatch::Alarm")
+    alarms = resources(packaged, "AWS::CloudWatch::Alarm")
     assert len(alarms) == 19  # docs/cost.md says what they cost
     assert all("Metrics" not in one for one in alarms.values())
     missing = {name for name, one in alarms.items() if one["TreatMissingData"] != "notBreaching"}
@@ -123,7 +119,7 @@ def test_alarms_are_nineteen_each_on_one_metric_and_none_is_late_by_missing_data
 def test_failures_of_each_kind_and_of_each_function_that_nobody_calls_directly_have_an_alarm(
     packaged: dict[str, Any],
 ) -> None:
-    alarms = of_type(packaged, "AWS::CloudWatch::Alarm").values()
+    alarms = resources(packaged, "AWS::CloudWatch::Alarm").values()
     counted = {one["MetricName"] for one in alarms if one["Namespace"] == NAMESPACE}
     assert {name for name in UNITS if name.startswith("Failures")} <= counted
     watched = {(d["Value"]["Ref"], a["MetricName"]) for a in alarms for d in a["Dimensions"] if "Ref" in d["Value"]}
@@ -163,7 +159,7 @@ def test_requests_are_logged_by_the_gateway_only_if_the_account_can(packaged: di
 
 
 def test_the_dashboard_is_json_and_names_only_what_there_is(packaged: dict[str, Any]) -> None:
-    (board,) = of_type(packaged, "AWS::CloudWatch::Dashboard").values()
+    (board,) = resources(packaged, "AWS::CloudWatch::Dashboard").values()
     text = board["DashboardBody"]["Fn::Sub"]
     assert len(json.loads(text)["widgets"]) == 5
     named = {found.partition(".")[0] for found in re.findall(r"\$\{([^}]+)\}", text)}
@@ -172,15 +168,15 @@ def test_the_dashboard_is_json_and_names_only_what_there_is(packaged: dict[str, 
 
 def test_one_request_in_a_hundred_is_traced_through_the_api_and_the_search(packaged: dict[str, Any]) -> None:
     assert packaged["Parameters"]["TracingRate"]["Default"] == 0.01
-    (rule,) = of_type(packaged, "AWS::XRay::SamplingRule").values()
+    (rule,) = resources(packaged, "AWS::XRay::SamplingRule").values()
     assert rule["SamplingRule"]["FixedRate"] == {"Ref": "TracingRate"}
     assert rule["SamplingRule"]["ReservoirSize"] == 0
-    functions = of_type(packaged, "AWS::Serverless::Function")
+    functions = resources(packaged, "AWS::Serverless::Function")
     assert {name for name, f in functions.items() if f["Tracing"] == "Active"} == {"APIHandler", "Search"}
 
 
 def test_concurrency_is_shared_unless_a_parameter_reserves_it(packaged: dict[str, Any]) -> None:
-    for name, function in of_type(packaged, "AWS::Serverless::Function").items():
+    for name, function in resources(packaged, "AWS::Serverless::Function").items():
         # A poller that is turned away uses up a message's receives; it has a limit of its own (app.py).
         if any(event["Type"] == "SQS" for event in function.get("Events", {}).values()):
             assert "ReservedConcurrentExecutions" not in function
@@ -194,21 +190,21 @@ def test_concurrency_is_shared_unless_a_parameter_reserves_it(packaged: dict[str
 
 def test_tables_and_buckets_take_a_customers_key_and_do_without(packaged: dict[str, Any]) -> None:
     assert packaged["Parameters"]["CustomerKey"]["Default"] == ""
-    for table in of_type(packaged, "AWS::DynamoDB::Table").values():
+    for table in resources(packaged, "AWS::DynamoDB::Table").values():
         condition, own, managed = table["SSESpecification"]["Fn::If"]
-        assert condition == operations.HAS_KEY
+        assert condition == template.HAS_KEY
         assert own["KMSMasterKeyId"] == {"Ref": "CustomerKey"}
         assert managed == {"Ref": "AWS::NoValue"}
-    for bucket in of_type(packaged, "AWS::S3::Bucket").values():
+    for bucket in resources(packaged, "AWS::S3::Bucket").values():
         (rule,) = bucket["BucketEncryption"]["ServerSideEncryptionConfiguration"]
         condition, own, managed = rule["Fn::If"]
-        assert condition == operations.HAS_KEY
+        assert condition == template.HAS_KEY
         assert own["BucketKeyEnabled"] is True
         assert managed == {"ServerSideEncryptionByDefault": {"SSEAlgorithm": "AES256"}}
         assert bucket["LifecycleConfiguration"]["Rules"]
     use = packaged["Resources"]["CustomerKeyUse"]
-    assert use["Condition"] == operations.HAS_KEY
-    assert {r["Ref"] for r in use["Properties"]["Roles"]} == {operations.role(name) for name in operations.functions()}
+    assert use["Condition"] == template.HAS_KEY
+    assert {r["Ref"] for r in use["Properties"]["Roles"]} == {template.role(name) for name in template.functions()}
 
 
 UNKNOWN_PATH = ("MISSING_AUTHENTICATION_TOKEN", "INVALID_SIGNATURE")
@@ -216,6 +212,7 @@ UNKNOWN_PATH = ("MISSING_AUTHENTICATION_TOKEN", "INVALID_SIGNATURE")
 
 @pytest.mark.parametrize("name", UNKNOWN_PATH)
 def test_the_gateway_answers_an_unknown_path_as_one_box_does(packaged: dict[str, Any], name: str) -> None:
+    """It takes a bearer key on a path that it does not know for a signature of AWS's, and a wrong one."""
     definition = packaged["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
     answer = definition["x-amazon-apigateway-gateway-responses"][name]
     on_one_box = refusals.unknown("/no/such/path")
@@ -271,4 +268,4 @@ def test_every_parameter_says_what_it_is_and_stands_in_the_deployers_page(packag
 )
 def test_parts_that_say_two_things_of_one_are_refused(one: dict[str, Any], other: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"two templates say what Resources\.It\.\w+ is"):
-        operations.joined({"Resources": {"It": one}}, {"Resources": {"It": other}})
+        template.joined({"Resources": {"It": one}}, {"Resources": {"It": other}})

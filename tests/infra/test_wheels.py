@@ -18,7 +18,7 @@ import pytest
 from chalicelib.index.scan.kernel import library_path
 from chalicelib.vision.packs import packs
 from infra import wheels
-from infra.console import NoLibraries
+from infra.archive import NoLibraries
 from infra.dependencies import ROOT, CommandFailed
 
 COMMANDS = ("regulars", "regulars-edge")

@@ -22,7 +22,6 @@ from chalice.app import SQSEventConfig
 from chalicelib.core.telemetry import UNITS
 from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
-from infra import operations as derived
 from infra import template
 from infra.alarms import TOLD
 from regulars.cost import figures
@@ -74,7 +73,7 @@ def deployed() -> dict[str, dict[str, int]]:
     told = sum(resource.get("Condition") == TOLD for resource in whole["Resources"].values())
     stages = json.loads((template.FOLDER.parent / ".chalice" / "config.json").read_text())["stages"].values()
     functions = {name: said for stage in stages for name, said in stage["lambda_functions"].items()}
-    properties = {name: whole["Resources"][inside]["Properties"] for name, inside in derived.functions().items()}
+    properties = {name: whole["Resources"][inside]["Properties"] for name, inside in template.functions().items()}
     disk_mb = whole["Parameters"]["SearchDisk"]["Default"]
     return {
         "memory_mb": {name: said["lambda_memory_size"] for name, said in functions.items()},

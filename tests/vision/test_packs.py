@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-import threading
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from chalicelib.bootstrap import AHEAD, VisionAhead, build
 from chalicelib.core.ports import Vision
-from chalicelib.services import Services
-from chalicelib.settings import Settings
 from chalicelib.vision.machine import CpuSlots
 from chalicelib.vision.packs import manifest, packs
 from chalicelib.vision.packs.manifest import DamagedCalibration
@@ -151,18 +145,6 @@ class TestDamage:
 
     def test_a_damaged_file_of_the_program_is_got_by_installing_it_again(self, pack: Pack, embedding: str) -> None:
         assert "install that again" in packs.remedy(pack)
-
-    def test_in_a_package_the_size_is_enough(self, models: Path, pack: Pack, embedding: str) -> None:
-        """Lambda knows the hash of the whole, and a function's start is short."""
-        damage(models / NAME / embedding)
-        table = manifest.table(models / NAME)
-        (models / NAME / manifest.CHECKED).write_text(json.dumps(table))
-        packaged = packs.at(models, NAME)
-        assert packaged.manifest.checked
-        assert packaged.content(embedding) != pack.content(embedding)
-        (models / NAME / embedding).write_bytes(b"the beginning")
-        with pytest.raises(MissingModel, match="damaged"):
-            packaged.content(embedding)
 
 
 class TestManifest:
@@ -335,67 +317,3 @@ os.write(2, b'the end')
         "onnxruntime: and no other",
     ]
     assert end == "the end"
-
-
-LAMBDA = {"AWS_LAMBDA_FUNCTION_NAME": "ingest"}
-
-
-class Provided:
-    """A provider that counts its calls."""
-
-    def __init__(self, folder: Path, vision: Callable[[], Vision]) -> None:
-        self.services, self.calls = build(Settings(storage=folder), vision=vision), 0
-
-    def __call__(self) -> Services:
-        self.calls += 1
-        return self.services
-
-
-def ended() -> None:
-    for thread in threading.enumerate():
-        if thread.name == AHEAD:
-            thread.join()
-
-
-@pytest.mark.parametrize("describes", [True, False])
-def test_it_loads_what_the_first_picture_needs(pack: Pack, album: Album, tmp_path: Path, describes: bool) -> None:
-    folder = tmp_path / pack.manifest.name
-    folder.mkdir()
-    for file in pack.files:
-        (folder / file.name).write_bytes(pack.content(file.name))
-    pipeline = FacePipeline(Pack(pack.manifest, folder))
-    VisionAhead(Provided(tmp_path / "data", lambda: pipeline), LAMBDA).begin(describes=describes)
-    ended()
-    shutil.rmtree(folder)
-    seen = album.seen(PORTRAIT)
-    assert pipeline.detect(seen.image) == seen.faces
-    assert np.array_equal(pipeline.embed(seen.image, seen.faces), seen.embeddings)
-    if describes:
-        assert pipeline.describe(seen.image, seen.faces) == seen.estimates
-    else:
-        with pytest.raises(MissingModel, match="missing"):
-            pipeline.describe(seen.image, seen.faces)
-
-
-def test_a_fault_is_told_to_the_request_that_needs_the_models(tmp_path: Path) -> None:
-    def missing() -> Vision:
-        raise MissingModel("a file is missing")
-
-    provide = Provided(tmp_path, missing)
-    VisionAhead(provide, LAMBDA).begin(describes=True)
-    ended()
-    with pytest.raises(MissingModel, match="a file is missing"):
-        provide.services.tenant_vision.of("any")
-
-
-def test_it_happens_once_and_only_in_a_function(tmp_path: Path) -> None:
-    def missing() -> Vision:
-        raise MissingModel("a file is missing")
-
-    provide = Provided(tmp_path, missing)
-    for environ, calls in (({}, 0), (LAMBDA, 1)):
-        ahead = VisionAhead(provide, environ)
-        for _ in range(2):
-            ahead.begin(describes=True)
-            ended()
-        assert provide.calls == calls

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,8 +18,6 @@ from chalicelib.core.decision import ImpostorCurve
 from chalicelib.core.population import NEAREST, Population
 
 SCHEMA = 1
-CHECKED = "manifest.json"
-"""In a package: the manifest, whose files were checked when it was made (infra/package.py)."""
 DECODE = "yunet"
 """How a detector's outputs are read (vision/detect/detect.py)."""
 
@@ -164,8 +163,6 @@ class Manifest:
     quality: QualityRole
     crops: Mapping[str, CropRole]
     measured: Measured
-    checked: bool = False
-    """Whether its files were checked when a package was made of them (infra/package.py)."""
 
     @property
     def impostor_curve(self) -> ImpostorCurve:
@@ -177,13 +174,7 @@ class Manifest:
 
 
 def table(folder: Path) -> dict[str, Any]:
-    """Read `manifest.toml` as it is, or what a package has of it: TOML is read in Python, which takes a start 12 ms."""
-    written = folder / CHECKED
-    if written.is_file():
-        found: dict[str, Any] = json.loads(written.read_bytes())
-        return found
-    import tomllib  # it compiles patterns
-
+    """Read `manifest.toml` as it is."""
     return tomllib.loads((folder / "manifest.toml").read_text(encoding="utf-8"))
 
 
@@ -211,7 +202,6 @@ def read(folder: Path) -> Manifest:
         quality=_made(QualityRole, quality) if quality else QualityRole(embedding.size_px, embedding.points),
         crops={name: _crop_role(name, role) for name, role in roles.items() if name not in NO_CROPS},
         measured=measured,
-        checked=(folder / CHECKED).is_file(),
     )
     _require_files(manifest, folder)
     return manifest

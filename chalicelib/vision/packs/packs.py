@@ -4,8 +4,7 @@ A pack is a folder that is called as its manifest says, with the files that the 
 the program, in model_packs; a package for Lambda holds others beside it. An operator's own packs are in the folder that
 a setting names (docs/models.md).
 
-A file is right if its sha256 is the manifest's. `Pack.content` checks it at each read; a process reads a file once. In
-a package for Lambda the size is enough, since its files were checked when it was made.
+A file is right if its sha256 is the manifest's. `Pack.content` checks it at each read; a process reads a file once.
 """
 
 from __future__ import annotations
@@ -70,7 +69,7 @@ class Pack:
         file = self.file(name)
         if (self.folder / name).is_file():
             data = (self.folder / name).read_bytes()
-            if _is_right(data, file, by_size=self.manifest.checked):
+            if _is_right(data, file):
                 return data
         raise MissingModel(_complaint(self, [file]))
 
@@ -186,8 +185,8 @@ def _state(pack: Pack, file: PackFile) -> State:
     return State.OK if _is_right(path.read_bytes(), file) else State.DAMAGED
 
 
-def _is_right(data: bytes, file: PackFile, *, by_size: bool = False) -> bool:
-    return len(data) == file.size_bytes and (by_size or hashlib.sha256(data).hexdigest() == file.sha256)
+def _is_right(data: bytes, file: PackFile) -> bool:
+    return len(data) == file.size_bytes and hashlib.sha256(data).hexdigest() == file.sha256
 
 
 def _complaint(pack: Pack, files: Sequence[PackFile]) -> str:

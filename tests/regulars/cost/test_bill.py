@@ -8,7 +8,7 @@ import pytest
 
 from regulars.cli import main
 from regulars.cost import figures, prices
-from regulars.cost.bill import bill
+from regulars.cost.prices import bill
 from regulars.cost.usage import DAYS, LEAST_COLD, OUTCOMES, Load, Model, Quantities
 
 SHOP = Load(faces=1_000, captures_a_day=1_000, searches_a_day=1_000)

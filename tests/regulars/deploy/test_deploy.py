@@ -16,6 +16,7 @@ from infra import template
 from regulars import cli
 from regulars.deploy import deploy
 from regulars.deploy.deploy import Plan
+from regulars.deploy.package import shipped_packs
 from regulars.deploy.stack import Account
 from regulars.errors import NotDeployed
 from tests.own_pack import NAME, own_pack
@@ -188,6 +189,22 @@ def test_a_plan_names_the_packs_and_their_folder_and_what_a_month_costs(archive:
     made = json.loads(plan.template_with_code("s3://b/k"))
     assert made["Outputs"]["Pack"] == {"Value": NAME}
     assert made["Globals"]["Function"]["Environment"]["Variables"]["REGULARS_PACK"] == NAME
+
+
+def test_the_programs_pack_is_always_shipped_and_those_that_are_named_before_it(tmp_path: Path) -> None:
+    own_pack(tmp_path)
+
+    def shipped(models: Path | None, *names: str, **environ: str) -> list[str]:
+        return [pack.manifest.name for pack in shipped_packs(models, names, environ)]
+
+    assert shipped(None) == shipped(tmp_path) == ["face-pack-1"]
+    assert shipped(tmp_path, NAME) == [NAME, "face-pack-1"]
+    assert shipped(tmp_path, "face-pack-1", NAME) == ["face-pack-1", NAME]
+    with pytest.raises(packs.UnknownPack, match=f"no model pack '{NAME}'"):
+        shipped(None, NAME)
+    assert shipped(None, REGULARS_MODELS=str(tmp_path), REGULARS_PACK=NAME) == [NAME, "face-pack-1"]
+    with pytest.raises(packs.MissingModel, match="no folder of models"):
+        shipped(None, REGULARS_MODELS=str(tmp_path / "nope"))
 
 
 def test_a_parameter_without_a_value_is_a_mistake_of_the_caller(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from infra import interpreter, package
-from infra.target import Target
+from infra import package
+from infra.target import Target, find_python
 from regulars_lab.bench.lambda_account import Account
 from regulars_lab.bench.lambda_runtime import Function, environment, invocations
 
@@ -73,7 +73,7 @@ def _runtime(target: Target) -> Path:
     folder = WORK / f"python{target.python}"
     python = folder / "bin" / "python"
     if not (folder / "ready").is_file():
-        found = interpreter.find(target.python)
+        found = find_python(target.python)
         if found is None:
             raise package.NoInterpreter(f"there is no Python {target.python} on PATH or in pyenv")
         subprocess.run([found, "-m", "venv", "--clear", folder], check=True)

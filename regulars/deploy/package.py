@@ -1,0 +1,50 @@
+"""The package that a deployment uploads: its model packs, and its making by the checkout's infra/package.py."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from chalicelib.vision.packs import packs
+from chalicelib.vision.packs.packs import DEFAULT_PACK, Pack
+from regulars.errors import NotDeployed
+
+ARCHIVE, TEMPLATE = "deployment.zip", "sam.json"
+"""Files of a package, in its folder."""
+
+_USUAL = ("arm64", "3.13")
+"""The target that `make package` packages for, into `build` itself."""
+
+_CHECKOUT = Path(__file__).resolve().parents[2]
+
+
+def shipped_packs(models: Path | None, names: Sequence[str], environ: Mapping[str, str]) -> tuple[Pack, ...]:
+    """Find the packs that a package has: those of these names, and the program's own. Raises MissingModel.
+
+    `models`: folder of packs of one's own; None: that of the environment, if any. No names: that of the environment, if
+    any. The first pack is that of new tenants.
+    """
+    folder = environ.get("REGULARS_MODELS")
+    wanted = names or filter(None, [environ.get("REGULARS_PACK")])
+    found = dict.fromkeys([*wanted, DEFAULT_PACK])
+    return tuple(packs.find(models or (Path(folder) if folder else None), name) for name in found)
+
+
+def packaged(architecture: str, python: str, models: Path | None, shipped: Sequence[Pack]) -> Path:
+    """Package the checkout as `make package` does, and return the folder of it. Raises NotDeployed."""
+    if not (_CHECKOUT / "infra" / "package.py").is_file():
+        raise NotDeployed("only a checkout can be deployed: clone the repository and run `regulars deploy` there")
+    out = _CHECKOUT / "build"
+    if (architecture, python) != _USUAL:
+        out /= f"python{python}-{architecture}"
+    options = ["--architecture", architecture, "--python", python, "--out", str(out), "--required"]
+    options += [option for pack in shipped for option in ("--pack", pack.manifest.name)]
+    options += ["--models", str(models.resolve())] if models else []
+    done = subprocess.run(  # noqa: S603 -- our own command
+        [sys.executable, "-m", "infra.package", *options], cwd=_CHECKOUT, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise NotDeployed(f"nothing was packaged: {done.stdout}{done.stderr}".rstrip())
+    return out
