@@ -11,7 +11,6 @@ from chalicelib.api.icredit.errors import CODES
 from tests.api import test_http
 from tests.api.contract import names, rules_of, section, tables, unquoted
 from tests.api.icredit import (
-    test_any_request,
     test_app_code,
     test_by_url,
     test_contract,
@@ -23,6 +22,7 @@ from tests.api.icredit import (
 from tests.api.icredit.client import EVER, MarketClient, encoded, failure, tokens
 from tests.api.icredit.contract import Shop
 from tests.fakes import Person, picture
+from tests.services.tenants import test_quotas
 
 PAGE = rules_of("icredit")
 ANN = picture(Person(1))
@@ -45,10 +45,12 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
         test_app_code.test_the_code_is_checked_before_content_type_and_size
     ),
     "the parameters, then the picture": test_by_url.test_nothing_is_fetched_for_a_request_that_fails_anyway,
-    "of several faults in the parameters any one may be told": test_any_request.test_a_form_gets_an_answer_in_shape,
+    "of several faults in the parameters any one may be told": (
+        test_by_url.test_nothing_is_fetched_for_a_request_that_fails_anyway
+    ),
     "If both come, the header counts.": test_app_code.test_the_header_counts_where_both_are_sent,
     "A quota is of a day in the tenant's time zone.": (
-        test_quota.test_a_new_day_of_the_tenants_time_zone_begins_a_new_quota
+        test_quotas.test_a_day_lasts_from_midnight_to_midnight_of_the_zone_daylight_saving_or_not
     ),
     "Every request with a valid AppCode counts, failures included": (
         test_quota.test_every_authenticated_request_counts_whatever_becomes_of_it

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
-
 import pytest
 
 from chalicelib.services import Services
-from regulars.serve.gateway import for_threads
 from tests.api.gateway import FORM, Reply, send
 from tests.api.icredit.client import MANAGE, PATHS, QUERY, MarketClient
 from tests.api.sunmi.client import CameraClient
-from tests.fakes import FakeClock
-
-THREADS = 16
 
 
 def is_exhausted(reply: Reply) -> bool:
@@ -27,10 +20,6 @@ def is_exhausted(reply: Reply) -> bool:
 
 def ask(market: MarketClient) -> Reply:
     return market.post(b"", FORM, QUERY)
-
-
-def test_a_tenant_without_a_quota_may_ask_any_number(market: MarketClient) -> None:
-    assert not any(is_exhausted(ask(market)) for _ in range(30))
 
 
 @pytest.mark.parametrize(
@@ -70,36 +59,3 @@ def test_the_cameras_dialect_neither_counts_nor_is_refused(
     assert [camera.call("getGroupList")["code"] for _ in range(3)] == [0] * 3
     assert [ask(market).status for _ in range(2)] == [200, 403]
     assert camera.call("getGroupList")["code"] == 0
-
-
-def test_a_new_day_of_the_tenants_time_zone_begins_a_new_quota(
-    market: MarketClient, services: Services, clock: FakeClock
-) -> None:
-    services.tenants.change("shop", {"requests_a_day": 2})
-    assert [ask(market).status for _ in range(3)] == [200, 200, 403]
-    clock.advance(timedelta(hours=3, minutes=59, seconds=59))  # 23:59:59 in Shanghai
-    assert is_exhausted(ask(market))
-    clock.advance(timedelta(seconds=1))
-    assert [ask(market).status for _ in range(3)] == [200, 200, 403]
-
-
-def test_a_changed_quota_holds_from_the_next_request_on(market: MarketClient, services: Services) -> None:
-    services.tenants.change("shop", {"requests_a_day": 2})
-    assert [ask(market).status for _ in range(3)] == [200, 200, 403]
-    services.tenants.change("shop", {"requests_a_day": 3})
-    assert [ask(market).status for _ in range(2)] == [200, 403], "what was counted stays counted"
-    services.tenants.change("shop", {"requests_a_day": 1})
-    assert is_exhausted(ask(market))
-    services.tenants.change("shop", {"requests_a_day": None})
-    assert [ask(market).status for _ in range(5)] == [200] * 5
-
-
-def test_16_threads_get_exactly_the_days_requests(market: MarketClient, services: Services, clock: FakeClock) -> None:
-    for_threads(market.app)
-    services.tenants.change("shop", {"requests_a_day": 50})
-    for _ in range(2):
-        with ThreadPoolExecutor(THREADS) as pool:
-            replies = list(pool.map(lambda _: ask(market), range(120)))
-        assert sum(reply.status == 200 for reply in replies) == 50
-        assert sum(is_exhausted(reply) for reply in replies) == 70
-        clock.advance(timedelta(days=1))

@@ -17,6 +17,7 @@ from chalicelib.services.account.settings import OF_MIGRATION, OF_TENANT
 from chalicelib.services.captures.cameras import MAX_CAMERAS
 from chalicelib.services.groups.groups import ARRIVE_TIMES, PERIOD_DAYS
 from chalicelib.services.tenants.settings import MOST_REVIEW_MARGIN
+from tests.api.samples import OTHER_SETTINGS as OTHER
 from tests.api.v1.client import V1Client, document
 from tests.fakes import FakeClock, Person, picture
 
@@ -49,32 +50,6 @@ FIRST = {
     "audit_days": 400,
     "model": "fake",
     "requests_a_day": None,
-}
-OTHER: dict[str, Any] = {
-    "time_zone": "Europe/Berlin",
-    "arrive_times": 3,
-    "period_days": 30,
-    "attributes_off": ["age", "pose"],
-    "least_liveness": 0.25,
-    "min_age": 12.5,
-    "enrol_quality": 33.5,
-    "review_margin": 0.05,
-    "learns": False,
-    "learnt_days": 365,
-    "consent_required": True,
-    "expired_consent_erases": True,
-    "deletes_erase": True,
-    "controller": "Ann Lee Ltd, 1 High Street",
-    "contact": "privacy@shop.example",
-    "purposes": "so that we greet you",
-    "keeps_pictures": False,
-    "no_pictures_of": ["stranger"],
-    "capture_days": 20,
-    "sighting_days": 60,
-    "stranger_days": None,
-    "regular_days": 500,
-    "observation_days": 150,
-    "audit_days": None,
 }
 
 

@@ -271,27 +271,6 @@ def test_a_capture_that_is_not_there_is_404(door: V1Client, id_: str) -> None:
     assert "camera is missing" in door.failed(400, "GET", f"/v1/captures/{id_}")["message"]
 
 
-def test_a_list_is_walked_page_by_page_newest_first(door: V1Client, services: Services, clock: FakeClock) -> None:
-    door.add_camera("till")
-    expected = []
-    for number in range(7):
-        camera = "door" if number % 3 else "till"
-        (upload,) = door.offer(offer_of(b"x", clock.now() - timedelta(seconds=number), camera))
-        put(services, upload["id"], camera)
-        expected.append((camera, upload["id"]))
-    seen, token = [], None
-    for size in (3, 3, 1):
-        page = door.done("GET", "/v1/captures", limit=3, **({"token": token} if token else {}))
-        assert len(page["captures"]) == size
-        assert all(capture["state"] == "stored" for capture in page["captures"])
-        seen += [(capture["camera"], capture["id"]) for capture in page["captures"]]
-        token = page["next_token"]
-    assert seen == expected
-    assert token is None
-    till = door.done("GET", "/v1/captures", camera="till")
-    assert [capture["id"] for capture in till["captures"]] == [id_ for camera, id_ in expected if camera == "till"]
-
-
 def test_a_token_is_good_for_its_own_list_only(door: V1Client, services: Services, clock: FakeClock) -> None:
     for picture in (b"x", b"y"):
         (upload,) = door.offer(offer_of(picture, clock.now()))

@@ -62,12 +62,6 @@ def test_a_form_and_json_have_the_fields_beside_the_picture(door: V1Client, cloc
     assert {reply.json["captured_at"] for reply in replies} == {"2026-03-01T11:59:58.500Z"}
 
 
-def test_the_same_capture_is_the_same_in_one_step_and_in_two(door: V1Client, clock: FakeClock) -> None:
-    (offered,) = door.offer(offer_of(PICTURE, clock.now()))
-    again = [take(door, camera="door", captured_at="2026-03-01T12:00:00Z").json["id"] for _ in range(3)]
-    assert {*again} == {offered["id"]}
-
-
 def test_a_cameras_key_sends_its_own_captures_and_no_others(door: V1Client) -> None:
     till = door.add_camera("till")
     own = door.with_key(till["api_key"])
