@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Annotated, Any, Literal
@@ -25,7 +27,9 @@ from tests.api.v1.client import V1Client
 from tests.fakes import FakeClock
 
 CAMERAS = "/v1/cameras"
+
 LIMIT = 4 * 1024 * 1024
+
 AT = datetime(2026, 11, 20, 10, 22, 40, 123_000, tzinfo=UTC)
 
 
@@ -274,6 +278,7 @@ def test_a_missing_member_is_named() -> None:
 
 
 _READABLE = st.characters(exclude_characters="\N{REPLACEMENT CHARACTER}", exclude_categories=["Cs"])
+
 """All characters but the one that stands for bytes that are not UTF-8."""
 
 
@@ -316,3 +321,37 @@ def test_a_query_is_told_nothing_of_null() -> None:
         read_query({"n": ["9"]}, Wanted)
     with pytest.raises(InvalidInput, match=r'^n is a whole number from 1 to 3, not "null"$'):
         read_query({"n": ["null"]}, Wanted)
+
+
+READ_BY_MANY = """
+import json, sys, threading
+from contextlib import suppress
+import msgspec
+from chalicelib.api.v1 import hooks
+from chalicelib.api.v1.routes import OPERATIONS
+from chalicelib.core.errors import InvalidInput
+
+def read(struct, all_members):
+    barrier.wait()
+    with suppress(InvalidInput, msgspec.ValidationError):
+        hooks._event(all_members) if struct is hooks.Event else read_body(all_members.encode(), struct)
+
+sys.setswitchinterval(1e-6)
+kinds = {kind for one in OPERATIONS for kind in (one.body, one.query) if isinstance(kind, type)}
+assert len(kinds) > 30
+for kind in (hooks.Event, *kinds):
+    barrier = threading.Barrier(8)
+    all_members = json.dumps(dict.fromkeys(kind.__struct_encode_fields__, "a"))
+    threads = [threading.Thread(target=read, args=(kind, all_members)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+"""
+
+
+def test_many_threads_may_be_the_first_to_read_a_type() -> None:
+    """msgspec looks into a type when it is first used; a thread that used it meanwhile crashed the process."""
+    for _ in range(2):
+        done = subprocess.run([sys.executable, "-c", READ_BY_MANY], capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
