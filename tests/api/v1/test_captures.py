@@ -1,4 +1,4 @@
-"""Captures over v1: offered, put where they belong or sent in one request, listed; and what is to be reviewed in them."""
+"""Captures over v1: offered, put where they belong or sent in one request, listed; and what is to be reviewed."""
 
 from __future__ import annotations
 

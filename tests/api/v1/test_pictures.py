@@ -1,4 +1,4 @@
-"""Several photos of one person over v1: added, listed, taken away; a wrong one is refused; and a shop without pictures."""
+"""Several photos of one person over v1: added, listed, taken away; a wrong one is refused; and a shop without any."""
 
 from __future__ import annotations
 
