@@ -45,15 +45,9 @@ from chalicelib.core.roles import Role
 from chalicelib.core.values import moment, time_text
 
 if TYPE_CHECKING:
+    from chalicelib.services.erasure.faces import Deleted
     from chalicelib.services.sightings import rejection
     from chalicelib.services.sightings.timeline import TimelineSighting
-
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from chalicelib.services.erasure.faces import Deleted
-
 
 FaceId = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]
 Name = Annotated[str, Meta(max_length=100, description="One line of text.")]
