@@ -46,8 +46,8 @@ _KEPT = timedelta(hours=24)
 
 _KEY = re.compile(r"[!-~]{1,64}")
 _REUSED = (
-    f"this {IDEMPOTENCY_KEY} came with another method, path, query or body within the last 24 hours: take a new one for "
-    "each new request"
+    f"this {IDEMPOTENCY_KEY} came with another method, path, query or body within the last 24 hours: take a new one "
+    "for each new request"
 )
 
 _Asked = TypeVar("_Asked")

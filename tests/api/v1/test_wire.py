@@ -321,6 +321,7 @@ from contextlib import suppress
 import msgspec
 from chalicelib.api.v1 import hooks
 from chalicelib.api.v1.routes import OPERATIONS
+from chalicelib.api.v1.wire import read_body
 from chalicelib.core.errors import InvalidInput
 
 def read(struct, all_members):
