@@ -33,15 +33,7 @@ JSON = "application/json"
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
 FORMS = (URLENCODED, MULTIPART)
-IMAGES = (
-    "image/jpeg",
-    "image/png",
-    "image/bmp",
-    "image/webp",
-    "image/heic",
-    "image/heif",
-    "application/octet-stream",
-)
+IMAGES = ("image/jpeg", "image/png", "image/bmp", "image/webp", "image/heic", "image/heif", "application/octet-stream")
 
 CHARSETS = {
     name: codec

@@ -18,10 +18,7 @@ MAX_HEADERS = 32
 MAX_HEADERS_BYTES = 8 * 1024
 """Most bytes of the headers of one part. Clients send two or three headers, and perhaps a long name."""
 
-_ENCODINGS: dict[str, Callable[[bytes], bytes]] = {
-    "base64": binascii.a2b_base64,
-    "quoted-printable": binascii.a2b_qp,
-}
+_ENCODINGS: dict[str, Callable[[bytes], bytes]] = {"base64": binascii.a2b_base64, "quoted-printable": binascii.a2b_qp}
 
 MAX_PREAMBLE_BYTES = 1024
 """Limit of bytes up to the end of the first boundary. Clients send nothing before it."""

@@ -81,6 +81,34 @@ _FILTERS = {"events": ["group.full"], "groups": ["{group}"], "cameras": ["{camer
 
 SINCE = {"from": "2026-02-01T00:00:00Z", "to": "2026-04-01T00:00:00Z"}
 
+OTHER_SETTINGS: Mapping[str, Any] = {
+    "time_zone": "Europe/Berlin",
+    "arrive_times": 3,
+    "period_days": 30,
+    "attributes_off": ["age", "pose"],
+    "least_liveness": 0.25,
+    "min_age": 12.5,
+    "enrol_quality": 33.5,
+    "review_margin": 0.05,
+    "learns": False,
+    "learnt_days": 365,
+    "consent_required": True,
+    "expired_consent_erases": True,
+    "deletes_erase": True,
+    "controller": "Ann Lee Ltd, 1 High Street",
+    "contact": "privacy@shop.example",
+    "purposes": "so that we greet you",
+    "keeps_pictures": False,
+    "no_pictures_of": ["stranger"],
+    "capture_days": 20,
+    "sighting_days": 60,
+    "stranger_days": None,
+    "regular_days": 500,
+    "observation_days": 150,
+    "audit_days": None,
+}
+"""Each is another than a tenant begins with."""
+
 _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("GET", "/v1/observations"): [
         Sample(query=SINCE),
@@ -259,34 +287,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("POST", "/v1/duplicates/{id}/done"): [Sample({"id": "{duplicate}"})],
     ("GET", "/v1/settings"): [Sample()],
     ("PATCH", "/v1/settings"): [
-        Sample(
-            fields={
-                "time_zone": "UTC",
-                "arrive_times": 3,
-                "period_days": 8,
-                "attributes_off": ["age"],
-                "least_liveness": 0.2,
-                "min_age": 13,
-                "enrol_quality": 30,
-                "review_margin": 0.05,
-                "learns": False,
-                "learnt_days": 90,
-                "deletes_erase": False,
-                "consent_required": True,
-                "expired_consent_erases": True,
-                "controller": "New",
-                "contact": "new",
-                "purposes": "new",
-                "keeps_pictures": False,
-                "no_pictures_of": ["{group}"],
-                "capture_days": 20,
-                "sighting_days": 60,
-                "stranger_days": 30,
-                "regular_days": 400,
-                "observation_days": 200,
-                "audit_days": 300,
-            }
-        )
+        Sample(fields={**OTHER_SETTINGS, "deletes_erase": False, "no_pictures_of": ["{group}"]}),
     ],
     ("GET", "/v1/signing-key"): [Sample()],
     ("GET", "/v1/retention"): [Sample()],

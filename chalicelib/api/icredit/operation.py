@@ -24,12 +24,6 @@ if TYPE_CHECKING:
     from chalicelib.services import Services
 
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from chalicelib.services import Services
-
-
 @dataclass(frozen=True)
 class Call:
     """Arguments of a view: the use cases, the tenant and the parameters of the request."""

@@ -84,11 +84,7 @@ def _observed(observation: Observation) -> Body:
     entity = _entity(
         observation.faceid, observation.labels, observation.group_name, observation.estimates, box=observation.box
     )
-    return {
-        **entity,
-        "SIMILARITY": similarity(found) if found else "",
-        "TIME": str(int(observation.at.timestamp())),
-    }
+    return {**entity, "SIMILARITY": similarity(found) if found else "", "TIME": str(int(observation.at.timestamp()))}
 
 
 def _entity(token: str, labels: Labels, group_name: str, estimates: Estimates, *, box: Box | None) -> Body:

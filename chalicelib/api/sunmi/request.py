@@ -8,10 +8,13 @@ then TenantDisabled.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from chalicelib.api.forms import Form
@@ -23,11 +26,6 @@ from chalicelib.services.idempotency import RequestId
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
-
-
-import hmac
-from collections.abc import Iterable
-from enum import StrEnum
 
 _REQUIRED = ("app_id", "random", "timestamp", "sign")
 _RANDOM = re.compile(r"[0-9A-Za-z]{6,10}")

@@ -79,8 +79,4 @@ def age_range(found: Face) -> int | None:
 
 
 def deleted(body: Data) -> Data:
-    return {
-        "success_list": body["success"],
-        "failed_list": body["failed"],
-        "not_exist_list": body["not_exist"],
-    }
+    return {"success_list": body["success"], "failed_list": body["failed"], "not_exist_list": body["not_exist"]}

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import base64
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, Meta, UnsetType, field
 
 from chalicelib.api.http import MAX_BODY_BYTES
 from chalicelib.api.v1.endpoint import Call, Operation, answer_of
-from chalicelib.api.v1.wire import Answer, Changes, Text, Time, sent
+from chalicelib.api.v1.wire import Answer, Changes, Instant, NextToken, Sent, Text, Time, Token, sent
 from chalicelib.core.access import Role
 from chalicelib.core.errors import GroupNotFound
 from chalicelib.core.model import MAX_PICTURES, Migration, Tenant
 from chalicelib.core.pictures import MAX_PICTURE_BYTES
-from chalicelib.core.values import time_text
+from chalicelib.core.retention import Kind
+from chalicelib.core.values import milliseconds, moment_of_text, time_text
 
 if TYPE_CHECKING:
     from chalicelib.services import account as usage
-
-
-from typing import Any
-
-from msgspec import field
-
-from chalicelib.api.v1.wire import Instant, NextToken, Sent, Token
-from chalicelib.core.retention import Kind
-from chalicelib.core.values import milliseconds, moment_of_text
 
 TimeZone = Annotated[
     str,

@@ -7,11 +7,13 @@ content type, since no form of HTML can send that.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from chalicelib.api.http import HttpRequest
+from chalicelib.api.http import JSON, HttpRequest
 from chalicelib.core.access import ApiKey, Role, Session
 from chalicelib.core.errors import NotAllowed, TenantDisabled, WrongCredentials
 from chalicelib.core.model import Tenant
@@ -19,12 +21,6 @@ from chalicelib.core.model import Tenant
 if TYPE_CHECKING:
     from chalicelib.core.captures import Camera
     from chalicelib.services import Services
-
-
-from datetime import datetime
-from urllib.parse import urlsplit
-
-from chalicelib.api.http import JSON
 
 _SCHEME = "bearer"
 

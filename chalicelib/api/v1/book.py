@@ -246,9 +246,7 @@ def list_arrivals(call: Call, query: ArrivalsWanted) -> ArrivalsPage:
     span, wanted = _span(call, query.from_, query.to), _filter(call, query, None)
     page = call.services.sightings.arrivals.page(call.tenant, wanted, span, query.limit, query.token)
     return ArrivalsPage(
-        arrivals=[_arrival(call, one) for one in page.rows],
-        time_zone=call.tenant.time_zone,
-        next_token=page.next_token,
+        arrivals=[_arrival(call, one) for one in page.rows], time_zone=call.tenant.time_zone, next_token=page.next_token
     )
 
 

@@ -22,9 +22,11 @@ from chalicelib.api.v1.shapes import (
     shown_capture,
 )
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, PictureFile, Sent, Text, Time, Token, WithPicture
-from chalicelib.core import captures, errors, keys
+from chalicelib.core import captures, errors, keys, reviews
 from chalicelib.core.access import Role
 from chalicelib.core.captures import CaptureState, Resolution, parts_of_sighting, sighting_id
+from chalicelib.core.errors import ReviewNotFound
+from chalicelib.core.reviews import ReviewKind
 from chalicelib.core.values import time_text
 
 if TYPE_CHECKING:
@@ -32,10 +34,6 @@ if TYPE_CHECKING:
 
     from chalicelib.services.captures.captures import Offer, OfferedUpload
 
-
-from chalicelib.core import reviews
-from chalicelib.core.errors import ReviewNotFound
-from chalicelib.core.reviews import ReviewKind
 
 _NUMBER = re.compile(r"[0-9]{1,3}", re.ASCII)
 

@@ -13,7 +13,7 @@ import msgspec
 
 from chalicelib.api.http import IMAGES, JSON, MULTIPART, nearest
 from chalicelib.api.v1 import errors
-from chalicelib.api.v1.endpoint import HEADER, Operation, Redirect, Text
+from chalicelib.api.v1.endpoint import IDEMPOTENCY_KEY, Operation, Redirect, Text
 from chalicelib.api.v1.wire import Changes, Instant, Sent
 from chalicelib.core.errors import InvalidInput
 
@@ -32,7 +32,7 @@ _IF_NONE_MATCH = {
 }
 _IDEMPOTENCY = "IdempotencyKey"
 _KEY_OF_REQUEST = {
-    "name": HEADER,
+    "name": IDEMPOTENCY_KEY,
     "in": "header",
     "description": "A name for this request, new for each, so that it can be sent again and is done once: for 24 hours "
     "a repeat is answered, and nothing is changed. An answer with a secret is not kept: 409 SecretNotKept with the id.",

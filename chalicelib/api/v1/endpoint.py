@@ -7,14 +7,18 @@ from __future__ import annotations
 
 import hashlib
 import inspect
+import json
+import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_origin
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, get_args, get_origin
 
 import msgspec
 from chalice.app import Response
-from msgspec import Struct
+from msgspec import Struct, to_builtins
 
 from chalicelib.api.http import JSON, MAX_BODY_BYTES, Answer, HttpRequest, Refused, report_answer
 from chalicelib.api.v1 import errors
@@ -23,32 +27,34 @@ from chalicelib.api.v1.wire import Sent, WithPicture, read_body, read_query
 from chalicelib.core import acts, telemetry
 from chalicelib.core.access import Role
 from chalicelib.core.acts import Act, Kind, kind_of
-from chalicelib.core.errors import RegularsError
+from chalicelib.core.errors import Changed, InvalidInput, RegularsError, SecretNotKept
 from chalicelib.core.model import Tenant
 from chalicelib.core.values import milliseconds
+from chalicelib.services.commit.idempotency import OK
+from chalicelib.services.commit.idempotency import Answer as Stored
+from chalicelib.services.idempotency import AnsweredAlready, RequestId, Requests
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
     from chalicelib.services.idempotency import RequestId
 
 
-import json
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import timedelta
-from typing import NoReturn
-
-from msgspec import to_builtins
-
-from chalicelib.core.errors import Changed, InvalidInput, SecretNotKept
-from chalicelib.services.idempotency import OK, AnsweredAlready, RequestId, Requests
+from chalicelib.services.idempotency import OK, RequestId
 from chalicelib.services.idempotency import Answer as Stored
 
 Provide = Callable[[], "Services"]
 
 TIME_HEADER = "X-Regulars-Time"
 """Time of the answer by the server's clock, in UNIX milliseconds, for callers whose own clock is wrong."""
+
+IDEMPOTENCY_KEY = "Idempotency-Key"
+_KEPT = timedelta(hours=24)
+
+_KEY = re.compile(r"[!-~]{1,64}")
+_REUSED = (
+    f"this {IDEMPOTENCY_KEY} came with another method, path, query or body within the last 24 hours: take a new one "
+    "for each new request"
+)
 
 _Asked = TypeVar("_Asked")
 
@@ -323,31 +329,21 @@ def _stamped(provide: Provide, answer: Callable[[_Asked], Response]) -> Callable
     return stamped
 
 
-HEADER = "Idempotency-Key"
-KEPT = timedelta(hours=24)
-
-_KEY = re.compile(r"[!-~]{1,64}")
-_REUSED = (
-    f"this {HEADER} came with another method, path, query or body within the last 24 hours: take a new one for each "
-    "new request"
-)
-
-
 def request_id(request: HttpRequest, caller_id: str, most_bytes: int) -> RequestId | None:
     """Identify a request that changes something; None: it came without an Idempotency-Key.
 
     The key is stored as a hash, since it may hold what must be forgotten: a name, a face's id. `most_bytes`: that the
     body may have. Raises InvalidInput, Refused.
     """
-    sent = request.headers.get(HEADER.lower())
+    sent = request.headers.get(IDEMPOTENCY_KEY.lower())
     if sent is None or request.method == "GET":
         return None
     if not _KEY.fullmatch(sent):
-        raise InvalidInput(f"{HEADER} has 1 to 64 visible ASCII characters, not {sent[:64]!r}")
+        raise InvalidInput(f"{IDEMPOTENCY_KEY} has 1 to 64 visible ASCII characters, not {sent[:64]!r}")
     told = [request.method, request.path, sorted(request.parameters.items()), sorted(request.query.items())]
     digest = hashlib.sha256(json.dumps(told).encode() + b"\n" + request.body(most_bytes))
     key = hashlib.sha256(sent.encode()).hexdigest()
-    return RequestId(f"v1#{caller_id}#{key}", digest.hexdigest(), _REUSED, KEPT)
+    return RequestId(f"v1#{caller_id}#{key}", digest.hexdigest(), _REUSED, _KEPT)
 
 
 def answered(

@@ -67,10 +67,7 @@ class Details(Struct, kw_only=True):
         | UnsetType
     ) = UNSET
     threshold: (
-        Annotated[
-            float,
-            Meta(description="NotThisPerson, AnotherFace, FaceKnown: what the score has to reach."),
-        ]
+        Annotated[float, Meta(description="NotThisPerson, AnotherFace, FaceKnown: what the score has to reach.")]
         | UnsetType
     ) = UNSET
     face: (
@@ -152,11 +149,7 @@ def problem(status: int, code: str, sentence: str, details: Mapping[str, Any] | 
 
 
 def _answer(
-    status: int,
-    code: str,
-    sentence: str,
-    headers: Mapping[str, str],
-    details: Mapping[str, Any] | None = None,
+    status: int, code: str, sentence: str, headers: Mapping[str, str], details: Mapping[str, Any] | None = None
 ) -> Response:
     text = json.dumps(problem(status, code, sentence, details), ensure_ascii=False, separators=(",", ":"))
     return Response(text, {"Content-Type": PROBLEM, **headers}, status)

@@ -211,11 +211,7 @@ def renew_hook_secret(call: Call) -> HookSecretMade:
 def list_deliveries(call: Call, query: DeliveriesWanted) -> DeliveriesPage:
     """List what could not be delivered, or is still to be; what was delivered is gone."""
     page = call.services.webhooks.deliveries.page(
-        call.tenant.name,
-        call.path["id"],
-        parked=query.state == "parked",
-        limit=query.limit,
-        token=query.token,
+        call.tenant.name, call.path["id"], parked=query.state == "parked", limit=query.limit, token=query.token
     )
     return DeliveriesPage(deliveries=[_delivery(one) for one in page.rows], next_token=page.next_token)
 

@@ -171,11 +171,7 @@ def _duplicate(suggestion: Suggestion, face: Face, other: Face) -> Duplicate:
     figures = decided(duplicate.decision)
     figures.pop("by")
     return Duplicate(
-        id=f"{duplicate.first}.{duplicate.second}",
-        at=time_text(duplicate.at),
-        face=face,
-        other=other,
-        **figures,
+        id=f"{duplicate.first}.{duplicate.second}", at=time_text(duplicate.at), face=face, other=other, **figures
     )
 
 

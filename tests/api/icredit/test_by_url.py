@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from chalicelib.api.icredit.views import PICTURES, PICTURES_BY_URL
@@ -11,7 +9,7 @@ from chalicelib.bootstrap import build
 from chalicelib.core.errors import Busy, StorageUnavailable, Unusable
 from chalicelib.core.pictures import PictureRules
 from chalicelib.services import Services
-from tests.api.icredit.client import failure, persons, tokens
+from tests.api.icredit.client import failure, persons
 from tests.api.icredit.conftest import ANN_URL
 from tests.api.icredit.contract import Shop
 from tests.fakes import FakePictures, FakeVision, Person, picture
@@ -19,14 +17,6 @@ from tests.fakes import FakePictures, FakeVision, Person, picture
 ENROL = {"CONTROL_TYPE": "0", "IMAGE_TYPE": "1", "PERSON_GROUP_LABEL": "vip"}
 SEARCH = ENROL | {"CONTROL_TYPE": "1"}
 AWAY = "https://pictures.example/away.jpg"
-
-
-def test_enrol_and_search_take_the_picture_that_is_there(floor: Shop) -> None:
-    (token,) = tokens(floor.market.manage(**ENROL, IMAGE=ANN_URL))
-    assert tokens(floor.market.search("vip", picture(Person(1)))) == [token]
-    reply = floor.market.post(json.dumps({**SEARCH, "IMAGE_TYPE": 1, "IMAGE": ANN_URL}).encode(), "application/json")
-    assert tokens(reply.json) == [token]
-    assert "fetch;dur=" in reply.headers["server-timing"]
 
 
 @pytest.mark.parametrize(

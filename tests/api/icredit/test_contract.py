@@ -215,6 +215,10 @@ def _(shop: Shop) -> None:
     assert tokens(shop.market.manage(**SEARCH | by_url)) == token
     assert tokens(shop.market.manage(**SEARCH)) == token
     assert shop.pictures.fetched == [ANN_URL] * 2
+    as_numbers = json.dumps({**SEARCH, "IMAGE_TYPE": 1, "IMAGE": ANN_URL}).encode()
+    reply = shop.market.post(as_numbers, "application/json")
+    assert tokens(reply.json) == token
+    assert "fetch;dur=" in reply.headers["server-timing"]
 
 
 @rule("http or https only, public addresses only, checked again after each redirect and answer of DNS;")
@@ -309,7 +313,7 @@ def test_a_picture_outside_the_rules_fails_with_its_own_reason(
 
 @rule("EXIF orientation is applied before anything else; boxes are in the upright picture.")
 def _(shop: Shop) -> None:
-    """Shown in the test below, and with a real face in test_real_pictures."""
+    """Shown in the test below, and with a real face in tests/api/rekognition/test_looking.py."""
 
 
 @pytest.mark.parametrize(("orientation", "width"), [(1, "40"), (3, "40"), (6, "90"), (8, "90")])

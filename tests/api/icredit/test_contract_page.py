@@ -11,18 +11,17 @@ from chalicelib.api.icredit.errors import CODES
 from tests.api import test_http
 from tests.api.contract import names, rules_of, section, tables, unquoted
 from tests.api.icredit import (
-    test_any_request,
-    test_app_code,
     test_by_url,
+    test_callers,
     test_contract,
     test_manage,
     test_paging,
     test_parameters,
-    test_quota,
 )
 from tests.api.icredit.client import EVER, MarketClient, encoded, failure, tokens
 from tests.api.icredit.contract import Shop
 from tests.fakes import Person, picture
+from tests.services.tenants import test_quotas
 
 PAGE = rules_of("icredit")
 ANN = picture(Person(1))
@@ -38,22 +37,24 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
     "a number in JSON is read as its digits": test_parameters.test_numbers_keep_their_digits,
     "an unknown parameter is ignored": test_parameters.test_an_unknown_parameter_is_ignored,
     "Checks come in this order ... method, AppCode, quota; content type, size": (
-        test_quota.test_every_authenticated_request_counts_whatever_becomes_of_it
+        test_callers.test_every_authenticated_request_counts_whatever_becomes_of_it
     ),
-    "method, AppCode": test_quota.test_who_is_not_let_in_is_not_counted,
+    "method, AppCode": test_callers.test_who_is_not_let_in_is_not_counted,
     "content type, size, whether the body can be read": (
-        test_app_code.test_the_code_is_checked_before_content_type_and_size
+        test_callers.test_the_code_is_checked_before_content_type_and_size
     ),
     "the parameters, then the picture": test_by_url.test_nothing_is_fetched_for_a_request_that_fails_anyway,
-    "of several faults in the parameters any one may be told": test_any_request.test_a_form_gets_an_answer_in_shape,
-    "If both come, the header counts.": test_app_code.test_the_header_counts_where_both_are_sent,
+    "of several faults in the parameters any one may be told": (
+        test_by_url.test_nothing_is_fetched_for_a_request_that_fails_anyway
+    ),
+    "If both come, the header counts.": test_callers.test_the_header_counts_where_both_are_sent,
     "A quota is of a day in the tenant's time zone.": (
-        test_quota.test_a_new_day_of_the_tenants_time_zone_begins_a_new_quota
+        test_quotas.test_a_day_lasts_from_midnight_to_midnight_of_the_zone_daylight_saving_or_not
     ),
     "Every request with a valid AppCode counts, failures included": (
-        test_quota.test_every_authenticated_request_counts_whatever_becomes_of_it
+        test_callers.test_every_authenticated_request_counts_whatever_becomes_of_it
     ),
-    "requests of other dialects do not": test_quota.test_the_cameras_dialect_neither_counts_nor_is_refused,
+    "requests of other dialects do not": test_callers.test_the_cameras_dialect_neither_counts_nor_is_refused,
     "if both come, they are the same": test_parameters.test_two_different_spellings_of_one_label_fail,
     "IMAGE holds what IMAGE_TYPE says:": test_parameters.test_other_image_types_fail,
     "Enrol (0):": test_manage.TestEnrol.test_every_field_is_there_and_every_scalar_is_a_text,

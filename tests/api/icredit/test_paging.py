@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -15,9 +14,8 @@ from chalicelib.core.model import Labels
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.services import Services
-from regulars.serve.gateway import for_threads
 from tests.api.icredit.client import EVER, MarketClient, persons, tokens
-from tests.fakes import FakeClock, Person, picture
+from tests.fakes import FakeClock
 
 
 def observe(services: Services, clock: FakeClock, name: str, *hours_ago: float, label: str = "a") -> None:
@@ -70,25 +68,6 @@ def test_a_forged_token_is_no_fault_of_ours(
     assert answer.get("ERROR_CODE") in (None, "INVALID_PARAMETER"), answer
 
 
-@pytest.mark.parametrize("fields", [{}, {"LABLE_A": "a"}])
-def test_what_is_observed_meanwhile_moves_nothing_from_page_to_page(
-    market: MarketClient, services: Services, clock: FakeClock, fields: dict[str, str]
-) -> None:
-    observe(services, clock, "there", *(4 * n for n in range(24)))
-    asked = pages(market, 5, **fields)
-    found = list(next(asked))
-    for turn in range(9):
-        clock.advance(timedelta(hours=5))
-        observe(services, clock, f"new{turn}", 0, 0.001)
-        observe(services, clock, f"late{turn}", 30 + turn, 200)
-        services.statistics.sealing.tenant(services.tenants.all()[0])
-        found += next(asked, [])
-    found += [token for page in asked for token in page]
-    assert [token for token in found if token.startswith("there")] == [f"there-{n}" for n in range(24)]
-    assert len(found) == len(set(found))
-    assert not any(token.startswith("new") for token in found), "those are on pages before the first"
-
-
 def test_pages_of_one_moments_observations_hold_them_all(
     market: MarketClient, services: Services, clock: FakeClock
 ) -> None:
@@ -96,26 +75,3 @@ def test_pages_of_one_moments_observations_hold_them_all(
     for size in (1, 4, 31, 32):
         found = [token for page in pages(market, size) for token in page]
         assert len(found) == len(set(found)) == 31
-
-
-def test_pages_are_whole_while_a_camera_searches(market: MarketClient, services: Services, clock: FakeClock) -> None:
-    for_threads(market.app)
-    ann = picture(Person(1))
-    market.enrol("vip", ann)
-    observe(services, clock, "there", *(0.5 + n for n in range(40)))
-
-    def searching(_: int) -> None:
-        clock.advance(timedelta(milliseconds=20))
-        market.search("vip", ann)
-
-    def reading(size: int) -> list[str]:
-        return [token for page in pages(market, size) for token in page if token.startswith("there")]
-
-    with ThreadPoolExecutor(8) as pool:
-        searches = [pool.submit(searching, n) for n in range(60)]
-        reads = [pool.submit(reading, 3 + n) for n in range(6)]
-        for one in searches:
-            one.result()
-        for one in reads:
-            assert one.result() == [f"there-{n}" for n in range(40)]
-    assert market.query(PAGE_SIZE="1")["TOTAL"] == str(1 + 60 + 40)

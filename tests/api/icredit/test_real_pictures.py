@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from chalicelib.core.model import Credentials, Profile
 from chalicelib.services import Services
 from tests import photos as at_hand
 from tests.api.conftest import make_stage
-from tests.api.icredit.client import MarketClient, amounts, failure, persons, tokens
+from tests.api.icredit.client import MarketClient, amounts, persons, tokens
 from tests.api.sunmi.client import CameraClient
 from tests.fakes import FakeClock
 
@@ -32,16 +30,6 @@ def shop(services: Services) -> Credentials:
 @pytest.fixture
 def market(services: Services, shop: Credentials) -> MarketClient:
     return MarketClient(make_stage(services).app, shop.appcode)
-
-
-def turned(path: Path, orientation: int) -> bytes:
-    """The same picture, stored on its side with the EXIF tag that says so."""
-    how = {6: Image.Transpose.ROTATE_90, 8: Image.Transpose.ROTATE_270, 3: Image.Transpose.ROTATE_180}[orientation]
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    buffer = io.BytesIO()
-    Image.open(path).convert("RGB").transpose(how).save(buffer, "JPEG", quality=95, exif=exif)
-    return buffer.getvalue()
 
 
 def test_a_person_enrolled_by_one_picture_is_found_observed_and_counted_by_another(
@@ -77,19 +65,3 @@ def test_everybody_in_a_picture_is_enrolled_and_found_by_the_camera_too(
     camera = CameraClient(market.app, shop.app_id, shop.app_key, clock)
     one = (photos / at_hand.OTHER).read_bytes()
     assert camera.call("getFaceByPicture", pic=one)["data"]["faceid"] in enrolled
-
-
-@pytest.mark.parametrize("orientation", [3, 6, 8])
-def test_boxes_are_in_the_upright_picture(market: MarketClient, photos: Path, orientation: int) -> None:
-    path = photos / at_hand.OTHER
-    (upright,) = persons(market.enrol("vip", path.read_bytes()))
-    (found,) = persons(market.search("vip", turned(path, orientation)))
-    assert found["PERSON_TOKEN"] == upright["PERSON_TOKEN"]
-    for side in ("LEFT", "TOP", "WIDTH", "HEIGHT"):
-        assert abs(int(found[side]) - int(upright[side])) <= 0.05 * int(upright["WIDTH"]), side
-
-
-def test_a_picture_without_a_face_is_an_empty_search_and_a_failed_enrolment(market: MarketClient, photos: Path) -> None:
-    nobody = (photos / at_hand.NOBODY).read_bytes()
-    assert persons(market.search("vip", nobody)) == []
-    assert failure(market.enrol("vip", nobody)) == "UNUSABLE_IMAGE"

@@ -1,4 +1,4 @@
-"""Collections and their tags."""
+"""Collections and their tags, beside what tests/acceptance shows of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What all operations have in common: who may call, the order of the checks, and how errors are answered."""
+"""How errors of the core are answered. Who may call, and the order of the checks: tests/acceptance."""
 
 from __future__ import annotations
 

@@ -6,13 +6,11 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
-from chalice.app import Chalice
 
 from chalicelib.core.errors import Unusable
-from chalicelib.core.model import Credentials, Profile
+from chalicelib.core.model import Credentials
 from chalicelib.services import Services
 from chalicelib.services.recognition.looking import StoredPictures
-from tests.api.rekognition.client import client
 from tests.fakes import FakeObjects, Person, picture
 
 ANN, BOB = picture(Person(1)), picture(Person(2))
@@ -87,14 +85,6 @@ def test_what_cannot_be_read_is_one_error_and_only_what_is_allowed_is_asked_for(
     assert objects.asked == ([(bucket, name)] if asked else [])
 
 
-def test_a_tenant_begins_with_no_bucket_and_has_no_other_tenants(
-    services: Services, app: Chalice, objects: FakeObjects, now: None
-) -> None:
-    stranger = client(app, services.tenants.add("stranger", Profile.CLOUD))
-    assert error_of(stranger.detect_faces, Image=s3("photos", "ann.jpg")) == REFUSED
-    assert objects.asked == []
-
-
 def test_a_picture_in_s3_that_is_none_or_too_large_is_told_as_one_that_was_sent(
     rekognition: Any, objects: FakeObjects
 ) -> None:
@@ -102,13 +92,6 @@ def test_a_picture_in_s3_that_is_none_or_too_large_is_told_as_one_that_was_sent(
     large = error_of(rekognition.detect_faces, Image=s3("photos", "huge.jpg"))
     assert large["Code"] == "ImageTooLargeException"
     assert "15728640" in large["Message"]
-
-
-def test_the_collection_is_looked_for_before_the_picture_is_read(rekognition: Any, objects: FakeObjects) -> None:
-    for call in (rekognition.index_faces, rekognition.search_faces_by_image, rekognition.search_users_by_image):
-        absent = error_of(call, CollectionId="none", Image=s3("photos", "ann.jpg"))
-        assert absent["Code"] == "ResourceNotFoundException"
-    assert objects.asked == []
 
 
 def test_the_source_is_read_before_the_target(rekognition: Any, objects: FakeObjects) -> None:
@@ -121,22 +104,3 @@ def test_an_object_without_a_bucket_or_a_name_is_none(
     rekognition: Any, objects: FakeObjects, place: dict[str, str]
 ) -> None:
     assert error_of(rekognition.detect_faces, Image={"S3Object": place})["Code"] == "InvalidParameterException"
-
-
-@pytest.mark.parametrize(
-    ("place", "where"),
-    [
-        ({"Bucket": "a/b", "Name": "n"}, "image.s3Object.bucket"),
-        ({"Bucket": "arn:aws:s3:::b", "Name": "n"}, "image.s3Object.bucket"),
-        ({"Bucket": "x" * 256, "Name": "n"}, "image.s3Object.bucket"),
-        ({"Bucket": "photos", "Name": "x" * 1_025}, "image.s3Object.name"),
-        ({"Bucket": "photos", "Name": "n", "Version": "x" * 1_025}, "image.s3Object.version"),
-    ],
-)
-def test_names_that_the_model_does_not_have_are_told(
-    rekognition: Any, objects: FakeObjects, place: dict[str, str], where: str
-) -> None:
-    error = error_of(rekognition.detect_faces, Image={"S3Object": place})
-    assert error["Code"] == "ValidationException"
-    assert f"at '{where}' failed to satisfy constraint" in error["Message"]
-    assert objects.asked == []

@@ -165,16 +165,6 @@ def test_what_cannot_be_read_is_named(headers: dict[str, str | None], name: str,
     assert text in failure.text
 
 
-def test_a_presigned_request_counts_as_not_signed() -> None:
-    with pytest.raises(Failure, match="Missing Authentication Token"):
-        read(FIRST.headers, presigned=True)
-
-
-@pytest.mark.parametrize("payload", ["UNSIGNED-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "0" * 64])
-def test_the_body_is_hashed_and_nothing_else_is_taken_for_its_hash(payload: str) -> None:
-    assert refusal(changed(SECOND, x_amz_content_sha256=payload)).name == "InvalidSignatureException"
-
-
 @pytest.mark.parametrize(
     ("off_s", "text"),
     [

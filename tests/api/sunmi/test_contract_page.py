@@ -16,11 +16,10 @@ from tests.api import test_absorbing, test_forms, test_http
 from tests.api.contract import Table, names, rules_of, section, tables, unquoted
 from tests.api.sunmi import test_contract as rules
 from tests.api.sunmi import test_errors as failures
-from tests.api.sunmi import test_lenient_reading as lenient
 from tests.api.sunmi import test_pictures as pictures
+from tests.api.sunmi import test_reading as reading
 from tests.api.sunmi import test_requests as requests
 from tests.api.sunmi import test_retries as retries
-from tests.api.sunmi import test_sign as signing
 from tests.api.sunmi import test_source_examples as examples
 from tests.api.sunmi import test_wire as shown
 from tests.api.sunmi.client import CameraClient
@@ -68,20 +67,20 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
     "The clocks of both sides may differ by 300 s each way": requests.test_the_clock_may_differ_by_300_seconds_each_way,
     "These parameters go with every call:": requests.test_a_public_parameter_that_is_missing_empty_or_repeated_is_2,
     "Take every parameter but sign and the files ... Sort by name ... For MD5 ... is the sign.": (
-        signing.test_golden_signatures_are_made_and_accepted_in_any_order
+        reading.test_golden_signatures_are_made_and_accepted_in_any_order
     ),
     "For HMAC-SHA256, append nothing.": requests.TestHmac.test_hmac_sha256_is_accepted_in_either_case_of_hex,
     "sign_type=HMAC-SHA256 is sent and signed": requests.TestHmac.test_sign_type_is_signed,
     "The HMAC-SHA256 of the text under the app key, in hex, is the sign": (
         requests.TestHmac.test_a_tenant_can_be_set_to_refuse_md5
     ),
-    "Hex is accepted in either case": signing.test_hex_is_accepted_in_either_case,
+    "Hex is accepted in either case": reading.test_hex_is_accepted_in_either_case,
     "Parameters with an empty value may have been left out of the signed text or kept in it": (
-        signing.test_empty_values_may_be_signed_or_left_out
+        reading.test_empty_values_may_be_signed_or_left_out
     ),
     "A tenant can be set to refuse MD5": requests.TestHmac.test_a_tenant_can_be_set_to_refuse_md5,
     "Two values to check ... 12345678 ... has the sign 6413A7275DBE256D936AAEF5F1D958B9.": (
-        signing.test_golden_signatures_are_made_and_accepted_in_any_order
+        reading.test_golden_signatures_are_made_and_accepted_in_any_order
     ),
     "A call that changes something is known by ... If it comes again ... nothing is done twice.": (
         retries.test_a_retry_gets_the_stored_answer_and_nothing_is_done_twice
@@ -114,16 +113,16 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
     "Signatures are made and checked on what was sent, before any of it.": (
         requests.TestForms.test_names_are_trimmed_and_their_first_letter_is_of_either_case
     ),
-    "Names of parameters are trimmed": lenient.test_our_names_are_trimmed_and_their_first_letter_is_of_either_case,
+    "Names of parameters are trimmed": reading.test_our_names_are_trimmed_and_their_first_letter_is_of_either_case,
     "The first letter of our own names may be of either case": (
-        lenient.test_our_names_are_trimmed_and_their_first_letter_is_of_either_case
+        reading.test_our_names_are_trimmed_and_their_first_letter_is_of_either_case
     ),
-    "other letters keep theirs": lenient.test_other_letters_keep_their_case,
-    "names of attributes match exactly": lenient.test_names_of_attributes_match_exactly,
+    "other letters keep theirs": reading.test_other_letters_keep_their_case,
+    "names of attributes match exactly": reading.test_names_of_attributes_match_exactly,
     "In a list, the quotes ... a list that still is no JSON ... Numbers in a JSON list are read as their text": (
-        lenient.test_lists_are_read_as_they_were_meant
+        reading.test_lists_are_read_as_they_were_meant
     ),
-    "Two spellings of one name in one call are a repetition.": lenient.test_two_spellings_of_one_name_are_a_repetition,
+    "Two spellings of one name in one call are a repetition.": reading.test_two_spellings_of_one_name_are_a_repetition,
     "0 done.": requests.test_a_signed_post_is_answered_with_code_0_and_no_msg,
     "1 an internal error, never for bad input.": failures.test_a_fault_of_ours_is_1_and_tells_the_log_alone,
     "2 a parameter is missing, malformed or out of range.": (
@@ -303,4 +302,4 @@ def test_the_charsets_are_those_of_the_page() -> None:
 def test_the_golden_signs_are_on_the_page() -> None:
     samples = re.findall(r"(?s)```\n(.*?)\n```", section(PAGE, "Signature"))
     pairs = [dict(pair.split("=") for pair in sample.split("&")) for sample in samples]
-    assert pairs == [signing.DEVICE, signing.COMPANY]
+    assert pairs == [reading.DEVICE, reading.COMPANY]

@@ -1,8 +1,10 @@
-"""A tenant's own settings, changed together or not at all, and what it uses of its limits."""
+"""A tenant's own settings and usage, the notice, what retention deletes next, and the audit."""
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,11 +19,17 @@ from chalicelib.services.account import OF_MIGRATION, OF_TENANT
 from chalicelib.services.cameras import MAX_CAMERAS
 from chalicelib.services.groups import ARRIVE_TIMES, PERIOD_DAYS
 from chalicelib.services.tenants import MOST_REVIEW_MARGIN
+from regulars.cli import main
+from tests.api.conftest import make_stage
+from tests.api.samples import OTHER_SETTINGS as OTHER
 from tests.api.v1.client import V1Client, document
 from tests.fakes import FakeClock, Person, picture
+from tests.services.sightings.book import Book, shot
 
 SETTINGS, USAGE, SIGNING_KEY = "/v1/settings", "/v1/usage", "/v1/signing-key"
+
 RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
+
 FIRST = {
     "time_zone": "Asia/Shanghai",
     "arrive_times": 5,
@@ -49,32 +57,6 @@ FIRST = {
     "audit_days": 400,
     "model": "fake",
     "requests_a_day": None,
-}
-OTHER: dict[str, Any] = {
-    "time_zone": "Europe/Berlin",
-    "arrive_times": 3,
-    "period_days": 30,
-    "attributes_off": ["age", "pose"],
-    "least_liveness": 0.25,
-    "min_age": 12.5,
-    "enrol_quality": 33.5,
-    "review_margin": 0.05,
-    "learns": False,
-    "learnt_days": 365,
-    "consent_required": True,
-    "expired_consent_erases": True,
-    "deletes_erase": True,
-    "controller": "Ann Lee Ltd, 1 High Street",
-    "contact": "privacy@shop.example",
-    "purposes": "so that we greet you",
-    "keeps_pictures": False,
-    "no_pictures_of": ["stranger"],
-    "capture_days": 20,
-    "sighting_days": 60,
-    "stranger_days": None,
-    "regular_days": 500,
-    "observation_days": 150,
-    "audit_days": None,
 }
 
 
@@ -234,3 +216,140 @@ def test_the_document_has_the_bounds_and_the_names_of_the_settings() -> None:
     assert names["review_margin"]["maximum"] == MOST_REVIEW_MARGIN
     assert set(names["attributes_off"]["items"]["enum"]) == set(ATTRIBUTES)
     assert [one["minimum"] for one in names["enrol_quality"]["anyOf"] if "minimum" in one] == [MIN_QUALITY]
+
+
+def test_a_dry_run_says_what_goes_and_deletes_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    book = Book(tmp_path)
+    v1 = V1Client(make_stage(book.services).app, book.services.tenants.rotate("shop").api_key)
+    book.clock.advance(timedelta(days=-14))
+    [seen] = book.see(shot(0, 1))
+    book.services.groups.create(book.tenant, "staff", 5, "")
+    book.clock.advance(timedelta(days=85))
+    told = v1.done("GET", "/v1/retention")
+    by_kind = {(one["kind"], one["group"]): one for one in told["kinds"]}
+    assert by_kind["faces", "stranger"] == {
+        "kind": "faces",
+        "group": "stranger",
+        "days": 90,
+        "now": 0,
+        "within_7_days": 1,
+        "more": False,
+        "oldest": "2026-03-02T09:00:00.000Z",
+    }
+    assert [by_kind["faces", name]["days"] for name in ("regular", "staff")] == [None, None]
+    assert [by_kind[kind, None]["days"] for kind in ("captures", "sightings", "observations")] == [30, 120, 400]
+    assert (told["held"], len(book.faces())) == (0, 1)
+    book.services.faces.holds.set(book.tenant, str(seen.sightings[0].faceid), "case 7")
+    told = v1.done("GET", "/v1/retention")
+    assert told["held"] == 1
+    assert next(one for one in told["kinds"] if one["group"] == "stranger")["within_7_days"] == 0
+    book.close()
+
+    assert main(["retention", "--dry-run", "--data", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "observations" in said
+    assert "deleted" not in said
+
+
+OWN = {"controller": "Ann & Bob <Ltd>, 1 High Street", "contact": "privacy@shop.example"}
+
+
+def test_the_notice_says_who_is_responsible_what_for_and_for_how_long(v1: V1Client) -> None:
+    v1.done("PATCH", "/v1/settings", OWN)
+    english, chinese = (v1.done("GET", "/v1/notice", language=language) for language in ("en", "zh"))
+    for notice in (english, chinese):
+        assert OWN["controller"] in notice["text"]
+        assert notice["text"].count(OWN["contact"]) == 2
+        assert notice["missing"] == []
+        assert re.search(r"30 ?(days|天)", notice["text"])
+        assert [one["heading"] in notice["html"] for one in notice["sections"]] == [True] * 5
+    assert [re.search("[一-鿿]", one["text"]) is not None for one in (english, chinese)] == [False, True]
+    assert len(english["sections"]) == len(chinese["sections"])
+
+
+def test_what_is_not_set_is_a_blank_to_fill_in(v1: V1Client) -> None:
+    notice = v1.done("GET", "/v1/notice")
+    assert notice["missing"] == ["controller", "contact"]
+    assert notice["text"].count("_" * 20) == 3
+    v1.done("PATCH", "/v1/settings", {"contact": "at the till"})
+    assert v1.done("GET", "/v1/notice")["missing"] == ["controller"]
+
+
+def test_it_says_what_holds_for_small_children_and_who_is_left_out(v1: V1Client) -> None:
+    assert "It does not tell small children apart reliably" in v1.done("GET", "/v1/notice")["text"]
+    assert "younger than" not in v1.done("GET", "/v1/notice")["text"]
+    v1.done("PATCH", "/v1/settings", {"min_age": 12.5})
+    assert "estimates to be younger than 12.5" in v1.done("GET", "/v1/notice")["text"]
+    assert "12.5 岁" in v1.done("GET", "/v1/notice", language="zh")["text"]
+
+
+def test_own_words_are_text_on_the_page_and_no_markup(v1: V1Client) -> None:
+    v1.done("PATCH", "/v1/settings", {**OWN, "purposes": "<script>alert(1)</script>"})
+    html = v1.done("GET", "/v1/notice")["html"]
+    assert "Ann &amp; Bob &lt;Ltd&gt;" in html
+    assert "<script" not in html
+    assert "size:A4" in html
+
+
+def test_estimates_that_are_switched_off_are_not_announced(v1: V1Client) -> None:
+    assert "age, gender, expression" in v1.done("GET", "/v1/notice")["text"]
+    v1.done("PATCH", "/v1/settings", {"attributes_off": ["age", "emotion"]})
+    assert "estimates gender from" in v1.done("GET", "/v1/notice")["text"]
+    v1.done("PATCH", "/v1/settings", {"attributes_off": ["age", "gender", "emotion"]})
+    assert "estimates" not in v1.done("GET", "/v1/notice")["text"]
+
+
+def test_the_notice_says_what_the_tenant_keeps_as_it_is_set(v1: V1Client) -> None:
+    days = {"capture_days": 3, "stranger_days": 45, "regular_days": None, "observation_days": 200}
+    v1.done("PATCH", "/v1/settings", days)
+    english, chinese = (v1.done("GET", "/v1/notice", language=one)["text"] for one in ("en", "zh"))
+    for line in ("3 days", "come rarely: 45 days", "come often: until we delete", "Times of visits: 200 days"):
+        assert line in english
+    assert all(f"{number} 天" in chinese for number in (3, 45, 200))
+    v1.done("PATCH", "/v1/settings", {"keeps_pictures": False})
+    assert "3 days" not in v1.done("GET", "/v1/notice")["text"]
+    assert "no picture" in v1.done("GET", "/v1/notice")["text"]
+
+
+def test_another_language_is_refused(v1: V1Client) -> None:
+    assert "language" in v1.failed(400, "GET", "/v1/notice", language="de")["message"]
+
+
+def enrolled(v1: V1Client, *faceids: str) -> None:
+    import base64
+
+    for seed, id_ in enumerate(faceids, 1):
+        photo = base64.b64encode(picture(Person(seed, side_px=100.0))).decode()
+        v1.done("POST", "/v1/faces", {"group": "regular", "id": id_, "picture": photo})
+
+
+def test_entries_say_what_was_done_by_which_key(v1: V1Client) -> None:
+    enrolled(v1, "21")
+    (entry,) = v1.done("GET", "/v1/audit", what="POST /v1/faces")["entries"]
+    assert (entry["by"], entry["hour"], entry["details"]["faces"]) == ("key first", None, ["21"])
+    assert entry["at"].endswith("Z")
+
+
+def test_pages_go_on_where_the_last_one_ended(v1: V1Client) -> None:
+    enrolled(v1, "21", "22", "23")
+    page = v1.done("GET", "/v1/audit", what="POST /v1/faces", limit=2)
+    rest = v1.done("GET", "/v1/audit", what="POST /v1/faces", limit=2, token=page["next_token"])
+    named = [one["details"]["faces"][0] for one in [*page["entries"], *rest["entries"]]]
+    assert sorted(named) == ["21", "22", "23"]
+    assert rest["next_token"] is None
+
+
+def test_entries_are_asked_for_by_face_and_time(v1: V1Client) -> None:
+    enrolled(v1, "21", "22")
+    assert len(v1.done("GET", "/v1/audit", face="21", what="POST /v1/faces")["entries"]) == 1
+    assert v1.done("GET", "/v1/audit", to="2000-01-01T00:00:00Z")["entries"] == []
+
+
+def test_to_read_the_audit_is_an_entry_itself(v1: V1Client) -> None:
+    v1.done("GET", "/v1/audit")
+    assert [one["what"] for one in v1.done("GET", "/v1/audit", by="key first")["entries"]][:1] == ["GET /v1/audit"]
+
+
+def test_a_bad_token_is_refused(v1: V1Client) -> None:
+    reply = v1.send("GET", "/v1/audit", query={"token": "x"})
+    assert (reply.status, reply.json["code"]) == (400, "InvalidInput")

@@ -245,25 +245,6 @@ def test_a_status_is_a_few_short_values(v1: V1Client, status: Any) -> None:
     assert v1.done("GET", "/v1/cameras/door") == NEW
 
 
-def test_a_camera_that_is_not_heard_of_counts_as_silent_until_it_is(v1: V1Client, clock: FakeClock) -> None:
-    v1.add_camera("door", silent_after_s=300)
-
-    def state() -> Any:
-        return v1.done("GET", "/v1/cameras/door")["health"]["state"]
-
-    assert state() == "never_seen"
-    clock.advance(timedelta(seconds=300))
-    assert state() == "silent"
-    v1.offer(offer_of(b"x", clock.now()))
-    assert state() == "ok"
-    clock.advance(timedelta(seconds=299))
-    assert state() == "ok"
-    clock.advance(timedelta(seconds=1))
-    assert state() == "silent"
-    v1.done("POST", "/v1/cameras/door/heartbeat")
-    assert state() == "ok"
-
-
 def test_what_is_set_for_the_uploader_takes_the_place_of_all_that_was(v1: V1Client) -> None:
     v1.add_camera("door", edge={"send": "faces", "interval_s": 0.2})
     beat = v1.done("POST", "/v1/cameras/door/heartbeat")

@@ -1,4 +1,4 @@
-"""Captures over v1: offered, put where they belong, listed."""
+"""Captures over v1: offered, put where they belong or sent in one request, listed; and what is to be reviewed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -20,8 +20,9 @@ from chalicelib.core.pictures import Box
 from chalicelib.core.ports import Update, exists
 from chalicelib.core.records.captures import capture_key, sighting_item
 from chalicelib.services import Services
+from tests.api.gateway import MULTIPART, Part, Reply, multipart
 from tests.api.v1.client import HOST, V1Client, offer_of
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, Person, picture
 from tests.services.statistics.recount import items_of
 
 UPLOADS = "/v1/captures/uploads"
@@ -271,30 +272,9 @@ def test_a_capture_that_is_not_there_is_404(door: V1Client, id_: str) -> None:
     assert "camera is missing" in door.failed(400, "GET", f"/v1/captures/{id_}")["message"]
 
 
-def test_a_list_is_walked_page_by_page_newest_first(door: V1Client, services: Services, clock: FakeClock) -> None:
-    door.add_camera("till")
-    expected = []
-    for number in range(7):
-        camera = "door" if number % 3 else "till"
-        (upload,) = door.offer(offer_of(b"x", clock.now() - timedelta(seconds=number), camera))
-        put(services, upload["id"], camera)
-        expected.append((camera, upload["id"]))
-    seen, token = [], None
-    for size in (3, 3, 1):
-        page = door.done("GET", "/v1/captures", limit=3, **({"token": token} if token else {}))
-        assert len(page["captures"]) == size
-        assert all(capture["state"] == "stored" for capture in page["captures"])
-        seen += [(capture["camera"], capture["id"]) for capture in page["captures"]]
-        token = page["next_token"]
-    assert seen == expected
-    assert token is None
-    till = door.done("GET", "/v1/captures", camera="till")
-    assert [capture["id"] for capture in till["captures"]] == [id_ for camera, id_ in expected if camera == "till"]
-
-
 def test_a_token_is_good_for_its_own_list_only(door: V1Client, services: Services, clock: FakeClock) -> None:
-    for picture in (b"x", b"y"):
-        (upload,) = door.offer(offer_of(picture, clock.now()))
+    for data in (b"x", b"y"):
+        (upload,) = door.offer(offer_of(data, clock.now()))
         put(services, upload["id"])
     token = door.done("GET", "/v1/captures", camera="door", limit=1)["next_token"]
     for wrong in (token[:-4], token[4:], "x", "=", "会", token[::-1]):
@@ -359,3 +339,197 @@ def test_a_parked_capture_is_sent_again_and_another_stays_as_it_is(
     error = door.failed(404, "POST", f"/v1/captures/{'1' * 13}-{'0' * 24}/redrive", {"camera": "door"})
     assert error["code"] == "CaptureNotFound"
     assert "camera is missing" in door.failed(400, "POST", path, {})["message"]
+
+
+REVIEWS = "/v1/reviews"
+
+
+@pytest.fixture
+def doubting(v1: V1Client, services: Services) -> V1Client:
+    """A shop with one camera, `door`, in which every match is uncertain."""
+    v1.add_camera("door")
+    services.tenants.change("shop", {"review_margin": 0.5})
+    return v1
+
+
+def see(v1: V1Client, services: Services, at: datetime, side_px: float) -> str:
+    data = picture(Person(1, side_px=side_px))
+    query = {"camera": "door", "captured_at": at.isoformat()}
+    reply = v1.send("POST", "/v1/captures", data, query=query, content_type="image/jpeg")
+    assert reply.json["sha256"] == hashlib.sha256(data).hexdigest()
+    services.sightings.ingest.capture("shop", "door", reply.json["id"])
+    return str(reply.json["id"])
+
+
+def test_an_uncertain_match_is_listed_with_its_figures_until_it_is_done(
+    doubting: V1Client, services: Services, clock: FakeClock
+) -> None:
+    captures = [see(doubting, services, clock.now() - timedelta(minutes=60 - n), 100.0 - 5 * n) for n in range(4)]
+    found = doubting.done("GET", REVIEWS, kind="uncertain")
+    assert found["next_token"] is None
+    assert [one["capture"] for one in found["reviews"]] == captures[:0:-1]
+    one = found["reviews"][0]
+    assert (one["kind"], one["camera"], one["id"]) == ("uncertain", "door", f"uncertain-{captures[3]}-0")
+    assert one["at"] == "2026-03-01T11:03:00.000Z"
+    assert one["near"][0] == {"face": one["face"], "score": one["score"]}
+    assert one["box"] == doubting.done("GET", f"/v1/captures/{captures[3]}", camera="door")["sightings"][0]["box"]
+    assert "/_blobs/" in one["picture_url"]
+    assert one["threshold"] <= one["score"] < one["threshold"] + 0.5
+    page = doubting.done("GET", REVIEWS, limit=2)
+    rest = doubting.done("GET", REVIEWS, limit=2, token=page["next_token"])
+    assert [*page["reviews"], *rest["reviews"]] == found["reviews"]
+    doubting.done_without_body("POST", f"{REVIEWS}/{one['id']}/done")
+    assert one not in doubting.done("GET", REVIEWS)["reviews"]
+    assert doubting.failed(404, "POST", f"{REVIEWS}/{one['id']}/done")["code"] == "ReviewNotFound"
+
+
+def test_who_is_promoted_is_asked_about(doubting: V1Client, services: Services, clock: FakeClock) -> None:
+    for n in range(5):
+        see(doubting, services, clock.now() - timedelta(days=5 - n), 100.0 - n)
+    (review,) = doubting.done("GET", REVIEWS, kind="promoted")["reviews"]
+    assert review["id"] == f"promoted-{review['face']}"
+    assert doubting.done("GET", f"/v1/faces/{review['face']}")["group"] == "regular"
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [({"kind": "odd"}, "kind is promoted or uncertain"), ({"limit": 0}, "limit"), ({"token": "x"}, "page token")],
+)
+def test_what_cannot_be_listed_is_refused(doubting: V1Client, query: dict[str, object], says: str) -> None:
+    assert says in doubting.failed(400, "GET", REVIEWS, **query)["message"]
+
+
+CAPTURES = "/v1/captures"
+
+PICTURE = picture(Person(1))
+
+JPEG = "image/jpeg"
+
+
+def take(v1: V1Client, data: bytes = PICTURE, content_type: str = JPEG, **query: Any) -> Reply:
+    return v1.send("POST", CAPTURES, data, query=query, content_type=content_type)
+
+
+def form(v1: V1Client, *parts: Part, **query: Any) -> Reply:
+    return take(v1, multipart(parts), MULTIPART, **query)
+
+
+FILE = Part("picture", PICTURE, "a.jpg", ("Content-Type: image/jpeg",))
+
+
+def test_a_picture_is_stored_and_answered_as_a_capture(door: V1Client, services: Services, clock: FakeClock) -> None:
+    reply = take(door, camera="door")
+    assert reply.status == 202
+    capture = reply.json
+    assert (capture["camera"], capture["state"], capture["size"]) == ("door", "stored", len(PICTURE))
+    assert capture["captured_at"] == "2026-03-01T12:00:00.000Z"
+    assert services.ports.storage.uploads.get(keys.capture_picture("shop", "door", capture["id"])) == PICTURE
+    assert len(services.ports.storage.captures_queue.receive(10, 60)) == 1
+    assert [one["id"] for one in door.done("GET", CAPTURES)["captures"]] == [capture["id"]]
+
+
+def test_a_form_and_json_have_the_fields_beside_the_picture(door: V1Client, clock: FakeClock) -> None:
+    sent = {"camera": "door", "captured_at": "2026-03-01T19:59:58.5+08:00"}
+    (offered,) = door.offer(offer_of(PICTURE, sent["captured_at"]))
+    as_json = {**sent, "picture": base64.b64encode(PICTURE).decode()}
+    replies = [
+        form(door, *(Part(name, value.encode()) for name, value in sent.items()), FILE),
+        door.send("POST", CAPTURES, as_json),
+        take(door, **sent),
+    ]
+    assert [reply.status for reply in replies] == [202] * 3
+    assert {reply.json["id"] for reply in replies} == {offered["id"]}
+    assert {reply.json["captured_at"] for reply in replies} == {"2026-03-01T11:59:58.500Z"}
+
+
+def test_a_cameras_key_sends_its_own_captures_and_no_others(door: V1Client) -> None:
+    till = door.add_camera("till")
+    own = door.with_key(till["api_key"])
+    assert take(own).json["camera"] == "till"
+    assert take(own, camera="till").status == 202
+    assert take(own, camera="door").json["code"] == "NotAllowed"
+
+
+def test_the_type_is_known_by_the_first_bytes_whatever_was_said(door: V1Client) -> None:
+    for data, kind in ((b"\xff\xd8\xff\xe0 x", "image/jpeg"), (b"\x89PNG\r\n\x1a\n x", "image/png")):
+        for said in ("application/octet-stream", "image/jpeg", "image/png"):
+            assert take(door, data, said, camera="door").json["content_type"] == kind
+    for data in (b"GIF89a", b"RIFF....WEBP", b"BM......", b"....ftypheic"):
+        refused = take(door, data, "application/octet-stream", camera="door")
+        assert (refused.status, refused.json["code"]) == (400, "InvalidInput")
+        assert "image/jpeg or image/png, not" in refused.json["detail"]
+
+
+@pytest.mark.parametrize(
+    ("parts", "query", "says"),
+    [
+        ((FILE,), {}, "camera is missing"),
+        ((FILE, FILE), {}, "was sent twice"),
+        ((Part("camera", b"door"),), {}, "picture is missing"),
+        ((FILE, Part("camera", b"door"), Part("camera", b"door")), {}, "was sent twice"),
+        ((FILE, Part("kamera", b"door")), {}, "kamera"),
+        ((FILE, Part("camera", b"door")), {"camera": "door"}, "there is no parameter 'camera'"),
+        ((FILE, Part("camera", b"door"), Part("captured_at", b"noon")), {}, "captured_at"),
+    ],
+)
+def test_a_form_that_is_none_is_refused_and_nothing_is_stored(
+    door: V1Client, services: Services, parts: tuple[Part, ...], query: dict[str, str], says: str
+) -> None:
+    refused = form(door, *parts, **query)
+    assert (refused.status, refused.json["code"]) == (400, "InvalidInput")
+    assert says in refused.json["detail"]
+    assert list(services.ports.storage.uploads.list("")) == []
+    assert door.done("GET", CAPTURES)["captures"] == []
+
+
+@pytest.mark.parametrize(
+    ("data", "content_type", "query", "status", "says"),
+    [
+        (b"", JPEG, {"camera": "door"}, 400, "the body is empty: send the picture"),
+        (b"", "text/plain", {"camera": "door"}, 400, "the body is empty: send the picture"),
+        (PICTURE, JPEG, {"camera": "garage"}, 404, "garage"),
+        (PICTURE, JPEG, {"camera": "door", "captured_at": "2027-01-01T00:00:00Z"}, 400, "captured_at"),
+        (PICTURE, "image/gif", {"camera": "door"}, 415, "image/jpeg"),
+        (b"{}", "application/json", {}, 400, "picture is missing"),
+        (b"no form", MULTIPART, {}, 400, ""),
+        (b"x" * (20 * 1024 * 1024 + 1), JPEG, {"camera": "door"}, 400, "1 to 20971520 bytes"),
+    ],
+)
+def test_what_is_no_capture_is_refused_by_name(
+    door: V1Client, data: bytes, content_type: str, query: dict[str, str], status: int, says: str
+) -> None:
+    refused = take(door, data, content_type, **query)
+    assert refused.status == status
+    assert says in refused.json["detail"]
+    assert door.done("GET", CAPTURES)["captures"] == []
+
+
+def test_captures_are_listed_by_time_and_state(door: V1Client, services: Services, clock: FakeClock) -> None:
+    ids = []
+    for minute in range(3):
+        at = clock.now() - timedelta(minutes=10 - minute)
+        ids.append(take(door, camera="door", captured_at=at.isoformat()).json["id"])
+    services.sightings.ingest.capture("shop", "door", ids[1])
+
+    def listed(**query: Any) -> list[str]:
+        return [one["id"] for one in door.done("GET", CAPTURES, **query)["captures"]]
+
+    begin, middle = "2026-03-01T11:50:00Z", "2026-03-01T11:51:00Z"
+    assert listed(**{"from": middle}) == [ids[2], ids[1]]
+    assert listed(to=middle) == [ids[0]]
+    assert listed(**{"from": begin, "to": middle}) == [ids[0]]
+    assert listed(state="resolved") == [ids[1]]
+    assert listed(state="stored") == [ids[2], ids[0]]
+    assert "swap" in door.failed(400, "GET", CAPTURES, **{"from": middle, "to": begin})["message"]
+    assert "state is" in door.failed(400, "GET", CAPTURES, state="wanted")["message"]
+
+
+def test_a_track_comes_in_the_query_in_a_form_or_in_json(door: V1Client) -> None:
+    sent = {"camera": "door", "captured_at": "2026-03-01T11:59:58Z", "track": "t-1"}
+    replies = [
+        take(door, **sent),
+        form(door, *(Part(name, value.encode()) for name, value in sent.items()), FILE),
+        door.send("POST", CAPTURES, {**sent, "picture": base64.b64encode(PICTURE).decode()}),
+    ]
+    assert [reply.json["track"] for reply in replies] == ["t-1"] * 3
+    assert len({reply.json["id"] for reply in replies}) == 1

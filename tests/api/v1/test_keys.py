@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from chalicelib.core.model import Credentials, Profile
+from chalicelib.core.model import Credentials
 from chalicelib.services import Services
 from tests.api.v1.client import V1Client
 from tests.fakes import FakeClock, Person, picture
@@ -81,20 +81,6 @@ def test_what_is_wrong_is_named_and_nothing_is_made(v1: V1Client, body: Any, say
     assert len(v1.done("GET", KEYS)["keys"]) == 1
 
 
-def test_the_first_key_can_be_deleted_once_another_admins_is_there_and_nothing_else(
-    v1: V1Client, services: Services
-) -> None:
-    assert "rotate" in v1.failed(400, "POST", f"{KEYS}/first/renew")["message"]
-    assert v1.failed(400, "PATCH", f"{KEYS}/first", {"name": "mine"})["code"] == "InvalidInput"
-    assert v1.failed(409, "DELETE", f"{KEYS}/first")["code"] == "LastAdminKey"
-    mine = v1.with_key(v1.done("POST", KEYS, {"name": "mine", "role": "admin"})["api_key"])
-    mine.done_without_body("DELETE", f"{KEYS}/first")
-    assert v1.failed(401, "GET", KEYS)["code"] == "WrongCredentials"
-    (left,) = mine.done("GET", KEYS)["keys"]
-    assert mine.failed(409, "DELETE", f"{KEYS}/{left['id']}")["code"] == "LastAdminKey"
-    assert mine.failed(409, "PATCH", f"{KEYS}/{left['id']}", {"role": "viewer"})["code"] == "LastAdminKey"
-
-
 def test_a_key_whose_end_has_come_says_so(v1: V1Client, clock: FakeClock) -> None:
     until = (clock.now() + timedelta(hours=1)).isoformat()
     guest = v1.with_key(v1.done("POST", KEYS, {"name": "guest", "expires_at": until})["api_key"])
@@ -114,22 +100,3 @@ def test_a_key_without_pictures_gets_no_url_of_one(v1: V1Client, services: Servi
         [seen] = client.done("GET", f"/v1/faces/{sighting['face']}/sightings")["sightings"]
         assert (seen["picture_url"] is not None) == is_shown
     assert blind.done("GET", "/v1/session")["pictures"] is False
-
-
-def test_one_tenants_admin_has_nothing_to_say_about_anothers_keys(v1: V1Client, services: Services) -> None:
-    made = v1.done("POST", KEYS, {"name": "Ann"})
-    other = v1.with_key(services.tenants.add("other", Profile.CLOUD).api_key)
-    assert [one["id"] for one in other.done("GET", KEYS)["keys"]] == ["first"]
-    for method, path, body in (
-        ("PATCH", f"{KEYS}/{made['id']}", {"role": "admin"}),
-        ("DELETE", f"{KEYS}/{made['id']}", None),
-        ("POST", f"{KEYS}/{made['id']}/renew", None),
-    ):
-        assert other.failed(404, method, path, body)["code"] == "KeyNotFound"
-    assert v1.with_key(made["api_key"]).done("GET", "/v1/session")["role"] == "viewer"
-
-
-def test_all_keys_of_a_disabled_tenant_are_refused_at_once(v1: V1Client, services: Services) -> None:
-    ann = v1.with_key(v1.done("POST", KEYS, {"name": "Ann"})["api_key"])
-    services.tenants.disable("shop")
-    assert ann.failed(403, "GET", "/v1/session")["code"] == "TenantDisabled"

@@ -1,4 +1,4 @@
-"""Merges and rejected sightings over v1; the other dialects see them at once."""
+"""Merges, duplicates and rejected sightings over v1; the other dialects see them at once."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ from datetime import timedelta
 import pytest
 
 from chalicelib.core import keys
+from chalicelib.core.model import Decision
 from chalicelib.services import Services
 from tests.api.sunmi.client import CameraClient
 from tests.api.v1.client import V1Client, offer_of
 from tests.fakes import FakeClock, Person, picture
+from tests.faults.recount import disagreements
+from tests.services.joining.people import RULES
 
 
 @pytest.fixture
@@ -136,3 +139,87 @@ def test_a_sighting_that_is_another_known_face_becomes_that_faces(
     assert door.done("GET", f"/v1/faces/{other}")["arrive_count"] == 2
     [merge] = door.done("GET", "/v1/merges")["merges"]
     assert merge["face"] == other
+
+
+DUPLICATES = "/v1/duplicates"
+
+
+def test_a_pair_is_listed_with_both_faces_until_somebody_says_that_they_are_two(
+    v1: V1Client, services: Services
+) -> None:
+    tenant = services.tenants.named("shop")
+    faces = [
+        services.enrolment.of_largest_face(tenant, "regular", picture(Person(seed)), RULES, name=name)
+        for seed, name in ((1, "Ann"), (2, "Eve"), (3, "Zoe"))
+    ]
+    for other in faces[1:]:
+        services.merges.duplicates.suggest(tenant, faces[0], other, Decision(0.41, 0.5, 3, 0.002))
+    pairs = v1.done("GET", DUPLICATES)["duplicates"]
+    assert [(one["face"]["name"], one["other"]["name"]) for one in pairs] == [("Ann", "Eve"), ("Ann", "Zoe")]
+    assert pairs[0]["other"] == v1.done("GET", f"/v1/faces/{faces[1].faceid}")
+    figures = {name: pairs[0][name] for name in ("score", "threshold", "gallery_size", "false_match_probability")}
+    assert figures == {"score": 0.41, "threshold": 0.5, "gallery_size": 3, "false_match_probability": 0.002}
+    page = v1.done("GET", DUPLICATES, limit=1)
+    assert page["duplicates"] == pairs[:1]
+    assert v1.done("GET", DUPLICATES, limit=1, token=page["next_token"]) == {
+        "duplicates": pairs[1:],
+        "next_token": None,
+    }
+    v1.done_without_body("POST", f"{DUPLICATES}/{pairs[0]['id']}/done")
+    assert v1.done("GET", DUPLICATES)["duplicates"] == pairs[1:]
+    assert v1.failed(404, "POST", f"{DUPLICATES}/{pairs[0]['id']}/done")["code"] == "DuplicateNotFound"
+
+
+LOOKALIKE = Person(1, side_px=90.0)
+
+
+@pytest.fixture
+def rejected(v1: V1Client, services: Services, clock: FakeClock) -> tuple[str, str]:
+    """A face, and a sighting that was rejected for it."""
+    v1.add_camera("door")
+    face, _ = see(v1, services, clock, 90, Person(1))
+    taken_for, sighting = see(v1, services, clock, 30, LOOKALIKE)
+    assert taken_for == face
+    v1.done("POST", f"/v1/faces/{face}/sightings/{sighting}/reject")
+    return face, sighting
+
+
+def test_what_a_face_is_not_is_listed(v1: V1Client, rejected: tuple[str, str]) -> None:
+    face, sighting = rejected
+    assert v1.done("GET", f"/v1/faces/{face}")["rejections"] == 1
+    assert v1.done("GET", f"/v1/faces/{face}/rejections") == {
+        "rejections": [
+            {
+                "sighting": sighting,
+                "capture": sighting.rpartition("-")[0],
+                "camera": "door",
+                "captured_at": "2026-03-01T11:30:00.000Z",
+            }
+        ],
+        "next_token": None,
+    }
+
+
+def test_a_rejection_is_taken_back_once(
+    v1: V1Client, services: Services, camera: CameraClient, rejected: tuple[str, str]
+) -> None:
+    face, sighting = rejected
+    [new] = [id_ for id_ in v1.done("GET", "/v1/face-ids")["ids"] if id_ != face]
+    v1.done_without_body("DELETE", f"/v1/faces/{new}")
+    assert camera.call("getFaceByPicture", pic=picture(LOOKALIKE))["code"] != 0
+
+    v1.done_without_body("DELETE", f"/v1/faces/{face}/rejections/{sighting}")
+
+    assert camera.call("getFaceByPicture", pic=picture(LOOKALIKE))["data"]["faceid"] == face
+    assert v1.done("GET", f"/v1/faces/{face}")["rejections"] == 0
+    assert v1.done("GET", f"/v1/faces/{face}/rejections")["rejections"] == []
+    again = v1.failed(404, "DELETE", f"/v1/faces/{face}/rejections/{sighting}")
+    assert again["code"] == "RejectionNotFound"
+    assert disagreements(services, services.tenants.named("shop")) == []
+
+
+@pytest.mark.parametrize("sighting", ["7", "x" * 200, "会"])
+def test_what_was_not_rejected_cannot_be_taken_back(v1: V1Client, rejected: tuple[str, str], sighting: str) -> None:
+    face, _ = rejected
+    for faceid, code in ((face, "RejectionNotFound"), ("nobody", "FaceNotFound")):
+        assert v1.failed(404, "DELETE", f"/v1/faces/{faceid}/rejections/{sighting}")["code"] == code

@@ -98,7 +98,7 @@ WRITES = (
 )
 ELSEWHERE = {
     "DELETE /v1/session": "it has nothing to do twice",
-    "POST /v1/captures": "tests/api/v1/test_one_step.py",
+    "POST /v1/captures": "tests/api/v1/test_captures.py",
     **dict.fromkeys(("POST /v1/identify", "POST /v1/verify", "POST /v1/detect"), "it changes nothing"),
 }
 

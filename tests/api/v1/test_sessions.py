@@ -5,17 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from chalicelib.core.model import Credentials, Profile
+from chalicelib.core.model import Credentials
 from chalicelib.services import Services
 from chalicelib.services.access.quotas import Rates
 from tests.api.gateway import Reply
 from tests.api.v1.client import HOST, V1Client
-from tests.fakes import FakeClock
 
 SESSION, KEYS = "/v1/session", "/v1/keys"
 JSON = {"Content-Type": "application/json"}
@@ -236,41 +234,6 @@ def test_a_cookie_that_was_there_before_the_sign_in_means_nothing_after_it(
     reply = sign_in(browser, {"api_key": shop.api_key}, Cookie=f"regulars={fixed}")
     assert fixed not in cookie_of(reply)
     assert with_cookie(browser, "GET", SESSION, f"regulars={fixed}").status == 401
-
-
-def test_a_session_ends_with_its_time_its_key_and_its_tenant(
-    browser: V1Client, v1: V1Client, services: Services, clock: FakeClock, cookie: str
-) -> None:
-    made = {name: v1.done("POST", KEYS, {"name": name, "role": "admin"}) for name in ("renewed", "deleted")}
-    cookies = {name: cookie_of(sign_in(browser, {"api_key": one["api_key"]})) for name, one in made.items()}
-    v1.done("POST", f"{KEYS}/{made['renewed']['id']}/renew")
-    v1.done_without_body("DELETE", f"{KEYS}/{made['deleted']['id']}")
-    for one in cookies.values():
-        assert with_cookie(browser, "GET", SESSION, one).status == 401
-    assert with_cookie(browser, "GET", SESSION, cookie).status == 200
-    services.tenants.disable("shop")
-    assert with_cookie(browser, "GET", SESSION, cookie).json["code"] == "TenantDisabled"
-    assert with_cookie(browser, "POST", KEYS, cookie, {"name": "x"}).status == 403
-    services.tenants.enable("shop")
-    clock.advance(timedelta(hours=12))
-    assert with_cookie(browser, "GET", SESSION, cookie).status == 401
-
-
-def test_a_session_is_of_one_tenant_and_sees_nothing_of_another(
-    browser: V1Client, v1: V1Client, services: Services, cookie: str
-) -> None:
-    other = services.tenants.add("other", Profile.CLOUD)
-    others = cookie_of(sign_in(browser, {"api_key": other.api_key}))
-    v1.add_camera("door")
-    assert len(with_cookie(browser, "GET", "/v1/cameras", cookie).json["cameras"]) == 1
-    assert with_cookie(browser, "GET", "/v1/cameras", others).json["cameras"] == []
-    assert with_cookie(browser, "GET", "/v1/cameras/door", others).status == 404
-
-
-def test_a_cameras_key_begins_no_session(browser: V1Client, v1: V1Client) -> None:
-    camera = v1.add_camera("door")
-    assert sign_in(browser, {"api_key": camera["api_key"]}).status == 401
-    assert v1.with_key(camera["api_key"]).done("GET", SESSION)["role"] == "camera"
 
 
 def test_ten_wrong_sign_ins_a_minute_are_answered_and_right_ones_are_not_counted(

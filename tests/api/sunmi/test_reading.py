@@ -1,4 +1,4 @@
-"""What the source's own examples send: spaces in names, capital first letters, typographic quotes, a misspelling."""
+"""What the source's own examples send: lenient names and lists; and the signature, by published values."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from chalicelib.api.forms import Form, Upload
 from chalicelib.api.sunmi.parameters import Parameters, read_list
+from chalicelib.api.sunmi.request import SignType, is_signed, sign
 from chalicelib.core.errors import InvalidInput
+from tests.api.sunmi.client import hmac_sign, md5_sign
 
 OWN = frozenset({"name", "description", "faceid", "pic", "item1"})
 
@@ -110,10 +112,60 @@ def test_ids_have_1_to_250_characters(text: str) -> None:
         parameters(("faceid_list", text)).ids("faceid_list")
 
 
-@given(st.text(st.sampled_from('[]{}",，“”‘’＂ \\u0d8a1:.-n')) | st.just("[" * 100_000))
-def test_any_text_is_a_list_of_texts_or_invalid_input(text: str) -> None:
-    try:
-        items = read_list("faceid_list", text)
-    except InvalidInput:
-        return
-    assert [item.encode().decode() for item in items] == items
+DEVICE = {"app_id": "JO83UNV983U9OR", "random": "289192", "sn": "FS101D8BS00106", "timestamp": "1593029283"}
+
+COMPANY = {
+    "app_id": "87F380B846C51FF7",
+    "company_id": "10000",
+    "company_name": "myCompany",
+    "contact_person": "LiLei",
+    "phone": "13166668888",
+    "random": "289192",
+    "shop_id": "100001",
+    "shop_nam": "myShop",
+    "sunmi_shop_key": "MG4LJ5ERHUBDMF5XOOU8",
+    "sunmi_shop_no": "470826116009",
+    "timestamp": "1603718252",
+}
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+
+
+@pytest.mark.parametrize(
+    ("pairs", "key", "golden"),
+    [
+        (DEVICE, "12345678", "72CB1C1031D3BA103D2FA1A57E171C2D"),
+        (COMPANY, "kdsofkdsnflke9382938k", "6413A7275DBE256D936AAEF5F1D958B9"),
+    ],
+)
+def test_golden_signatures_are_made_and_accepted_in_any_order(pairs: dict[str, str], key: str, golden: str) -> None:
+    shuffled = list(reversed(pairs.items()))
+    assert sign(shuffled, key) == golden
+    assert is_signed(shuffled, key, golden)
+
+
+def test_hex_is_accepted_in_either_case() -> None:
+    assert is_signed(DEVICE.items(), "12345678", "72cb1c1031d3ba103d2fa1a57e171c2d")
+
+
+@pytest.mark.parametrize(
+    "claimed", ["", "7", "72CB1C1031D3BA103D2FA1A57E171C2E", "签名", "72CB1C1031D3BA103D2FA1A57E171C2D "]
+)
+def test_anything_else_is_no_signature(claimed: str) -> None:
+    assert not is_signed(DEVICE.items(), "12345678", claimed)
+
+
+@given(st.dictionaries(texts, texts, max_size=6), texts)
+def test_empty_values_may_be_signed_or_left_out(values: dict[str, str], key: str) -> None:
+    pairs = [*values.items()]
+    filled = [pair for pair in pairs if pair[1]]
+    for signed in (pairs, filled):
+        assert is_signed(pairs, key, md5_sign(signed, key))
+        assert is_signed(pairs, key, hmac_sign(signed, key), SignType.HMAC_SHA256)
+
+
+@given(st.dictionaries(texts, texts, min_size=1, max_size=6), texts)
+def test_one_changed_value_breaks_the_signature(values: dict[str, str], key: str) -> None:
+    signature = md5_sign(values.items(), key)
+    name = next(iter(values))
+    assert not is_signed((values | {name: values[name] + "x"}).items(), key, signature)

@@ -1,4 +1,4 @@
-"""Who calls: the market's app code, and refusals as the market's gateway words them."""
+"""Who calls: the market's app code and quota, and refusals as the market's gateway words them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,62 @@ from chalice.app import Chalice
 
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.model import Credentials, Tenant
+from chalicelib.services import Services
 from tests.api.conftest import Stage
-from tests.api.gateway import Reply, send
-from tests.api.icredit.client import MANAGE
+from tests.api.gateway import FORM, Reply, send
+from tests.api.icredit.client import MANAGE, PATHS, QUERY, MarketClient
+from tests.api.sunmi.client import CameraClient
+
+
+def is_exhausted(reply: Reply) -> bool:
+    if reply.status != 403:
+        return False
+    assert reply.body == ""
+    assert (reply.headers["x-ca-error-message"], reply.headers["x-ca-error-code"]) == ("Quota Exhausted", "A403QE")
+    return True
+
+
+def ask(market: MarketClient) -> Reply:
+    return market.post(b"", FORM, QUERY)
+
+
+@pytest.mark.parametrize(
+    ("what", "status"),
+    [
+        ({"body": b"", "content_type": FORM}, 200),
+        ({"body": b"START_TIME=x", "content_type": FORM}, 200),
+        ({"body": b"\xff", "content_type": FORM}, 200),
+        ({"body": b"{", "content_type": "application/json"}, 200),
+        ({"body": b"x", "content_type": "text/plain"}, 415),
+        ({"body": b"x" * (4 * 1024 * 1024 + 1), "content_type": FORM}, 413),
+    ],
+)
+def test_every_authenticated_request_counts_whatever_becomes_of_it(
+    market: MarketClient, services: Services, what: dict[str, bytes | str], status: int
+) -> None:
+    services.tenants.change("shop", {"requests_a_day": 2})
+    replies = [market.post(**what, path=path) for path in (*PATHS, MANAGE)]  # type: ignore[arg-type]
+    assert [reply.status for reply in replies] == [status, status, 403, 403]
+    assert all(is_exhausted(reply) for reply in replies[2:])
+
+
+def test_who_is_not_let_in_is_not_counted(market: MarketClient, services: Services) -> None:
+    services.tenants.change("shop", {"requests_a_day": 1})
+    assert [send(market.app, QUERY).status for _ in range(3)] == [400] * 3
+    assert [send(market.app, QUERY, method="GET").status for _ in range(3)] == [405] * 3
+    services.tenants.disable("shop")
+    assert [ask(market).headers["x-ca-error-message"] for _ in range(3)] == ["Unauthorized"] * 3
+    services.tenants.enable("shop")
+    assert [ask(market).status for _ in range(2)] == [200, 403]
+
+
+def test_the_cameras_dialect_neither_counts_nor_is_refused(
+    market: MarketClient, camera: CameraClient, services: Services
+) -> None:
+    services.tenants.change("shop", {"requests_a_day": 1})
+    assert [camera.call("getGroupList")["code"] for _ in range(3)] == [0] * 3
+    assert [ask(market).status for _ in range(2)] == [200, 403]
+    assert camera.call("getGroupList")["code"] == 0
 
 
 def authorized(app: Chalice, value: str) -> Reply:

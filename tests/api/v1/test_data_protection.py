@@ -1,0 +1,179 @@
+"""Records of consent, legal holds, receipts of erasures, and all that is held, and what each dialect says of them."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import json
+
+from chalicelib.api.v1.data_protection import erasure_of
+from chalicelib.core import erasures, signing
+from chalicelib.core.access import Role
+from chalicelib.core.model import Credentials
+from chalicelib.services import Services
+from tests.api.icredit.client import MarketClient
+from tests.api.sunmi.client import CameraClient
+from tests.api.v1.client import V1Client
+from tests.api.v1.test_merges import see
+from tests.fakes import FakeClock, Person, picture
+
+GIVEN = "2026-02-28T09:00:00.000Z"
+
+SENT = {"basis": "consent", "given_at": GIVEN, "evidence": "drawer 3", "expires_at": "2027-03-01T00:00:00.000Z"}
+
+
+def photo(seed: int) -> str:
+    return base64.b64encode(picture(Person(seed))).decode()
+
+
+def enrol(v1: V1Client, seed: int, **more: Any) -> str:
+    return str(v1.done("POST", "/v1/faces", {"group": "regular", "picture": photo(seed), **more})["id"])
+
+
+def test_a_record_is_sent_with_an_enrolment_read_replaced_and_withdrawn(v1: V1Client) -> None:
+    face = enrol(v1, 1, name="Ann", consent=SENT)
+    path = f"/v1/faces/{face}/consent"
+    assert v1.done("GET", path) == {"face": face, "name": "Ann", **SENT}
+    other = {"basis": "employment", "given_at": GIVEN}
+    now = {"face": face, "name": "Ann", **other, "evidence": "", "expires_at": None}
+    assert v1.done("PUT", path, other) == now == v1.done("GET", path)
+    v1.done_without_body("DELETE", path)
+    for method in ("GET", "DELETE"):
+        assert v1.failed(404, method, path)["code"] == "ConsentNotFound"
+
+
+def test_records_are_listed_by_when_they_expire(v1: V1Client) -> None:
+    later, endless, soon = (
+        enrol(v1, seed, consent={**SENT, "expires_at": end})
+        for seed, end in ((1, "2027-01-01T00:00:00Z"), (2, None), (3, "2026-06-01T00:00:00Z"))
+    )
+    bare = enrol(v1, 4)
+    assert [one["face"] for one in v1.done("GET", "/v1/consents")["consents"]] == [soon, later, endless]
+    expiring = v1.done("GET", "/v1/consents", expires_before="2026-07-01T00:00:00Z")
+    assert ([one["face"] for one in expiring["consents"]], expiring["next_token"]) == ([soon], None)
+    assert [one["face"] for one in v1.done("GET", "/v1/consents", face=soon)["consents"]] == [soon]
+    assert v1.done("GET", "/v1/consents", face=bare)["consents"] == []
+    assert "face is one record" in v1.failed(400, "GET", "/v1/consents", face=soon, expires_before="0")["message"]
+    page = v1.done("GET", "/v1/consents", limit=1)
+    rest = v1.done("GET", "/v1/consents", limit=2, token=page["next_token"])
+    assert [one["face"] for one in rest["consents"]] == [later, endless]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"basis": "because"}, "basis"),
+        ({"given_at": "2026-03-02T00:00:00Z"}, "given_at"),
+        ({"expires_at": "2026-03-01T00:00:00Z"}, "expires_at"),
+        ({"expires_at": "9999-01-01T00:00:00Z"}, "expires_at"),
+        ({"evidence": "x" * 501}, "evidence"),
+        ({"file": "AAAA"}, "no field 'file'"),
+    ],
+)
+def test_a_record_that_cannot_be_is_refused(v1: V1Client, wrong: dict[str, Any], says: str) -> None:
+    face = enrol(v1, 1)
+    assert says in v1.failed(400, "PUT", f"/v1/faces/{face}/consent", {**SENT, **wrong})["message"]
+    assert v1.failed(404, "GET", f"/v1/faces/{face}/consent")["code"] == "ConsentNotFound"
+
+
+def test_a_tenant_that_asks_for_a_record_says_so_in_each_dialect(
+    v1: V1Client, camera: CameraClient, market: MarketClient, services: Services, shop: Credentials
+) -> None:
+    v1.done("PATCH", "/v1/settings", {"consent_required": True})
+    refused = v1.failed(400, "POST", "/v1/faces", {"group": "regular", "picture": photo(1)})
+    assert refused["code"] == "ConsentMissing"
+    answer = camera.add_face("regular", picture(Person(1)))
+    assert (answer["code"], "consent_required" in answer["msg"]) == (2, True)
+    told = market.enrol("vip", picture(Person(1)))
+    assert (told["ERROR_CODE"], "consent_required" in told["ERROR_MSG"]) == ("CONSENT_REQUIRED", True)
+    assert services.groups.named(services.tenants.named(shop.tenant), "regular").count == 0
+    enrol(v1, 1, consent=SENT)
+
+
+def enrolled(v1: V1Client) -> str:
+    body = {"group": "regular", "id": "21", "picture": base64.b64encode(picture(Person(1))).decode()}
+    return str(v1.done("POST", "/v1/faces", body)["id"])
+
+
+def test_a_hold_is_set_listed_and_lifted(v1: V1Client) -> None:
+    face = enrolled(v1)
+    free = {"face": face, "held": False, "reason": None, "since": None}
+    assert v1.done("GET", f"/v1/faces/{face}/hold") == free
+    held = v1.done("PUT", f"/v1/faces/{face}/hold", {"held": True, "reason": "case 7"})
+    assert (held["held"], held["reason"]) == (True, "case 7")
+    assert v1.done("GET", "/v1/holds")["holds"] == [held]
+    assert v1.failed(409, "DELETE", f"/v1/faces/{face}")["code"] == "FaceHeld"
+    assert v1.failed(409, "POST", "/v1/face-changes", {"ids": [face], "delete": True})["code"] == "FaceHeld"
+    assert v1.done("PUT", f"/v1/faces/{face}/hold", {"held": False, "reason": "it is closed"}) == free
+    v1.done_without_body("DELETE", f"/v1/faces/{face}")
+
+
+@pytest.mark.parametrize("body", [{"held": True}, {"held": True, "reason": ""}, {"reason": "x"}])
+def test_a_hold_says_why(v1: V1Client, body: dict[str, object]) -> None:
+    face = enrolled(v1)
+    assert v1.failed(400, "PUT", f"/v1/faces/{face}/hold", body)["code"] == "InvalidInput"
+
+
+def test_the_other_dialects_say_that_a_face_is_held(v1: V1Client, camera: CameraClient, market: MarketClient) -> None:
+    face = enrolled(v1)
+    v1.done("PUT", f"/v1/faces/{face}/hold", {"held": True, "reason": "case 7"})
+    answer = camera.call("deleteFace", {"group_name": "regular", "num": "1", "faceid_list": f'["{face}"]'})
+    assert answer["code"] == 2
+    assert "under legal hold" in answer["msg"]
+    refused = market.delete("regular", face)
+    assert "TOKEN_HELD" in str(refused)
+
+
+AT, NOW = datetime(2026, 3, 1, 12, tzinfo=UTC), "2026-03-01T12:03:00.000Z"
+
+COUNTS = st.dictionaries(st.sampled_from(("observations", "captures_deleted", "captures_hidden")), st.integers(1, 9))
+
+HASHES = st.dictionaries(st.sampled_from(("templates", "pictures")), st.lists(st.just("0" * 64)).map(tuple))
+
+
+@given(counts=COUNTS, hashes=HASHES)
+def test_a_receipt_that_is_saved_from_an_answer_is_verified_whatever_was_found(counts: Any, hashes: Any) -> None:
+    private, _ = signing.new_key()
+    erasure = erasures.Erasure("1", AT, "first", True, (), 1, faces=("0" * 64,), hashes=hashes, counts=counts)
+    receipt = signing.signed(erasures.statement("shop", erasure, NOW, NOW), private)
+    done = erasures.Erasure("1", AT, "first", True, (), 1, counts=counts, done_at=AT, receipt=receipt)
+    statement, _ = signing.verified(json.decode(json.encode(erasure_of(done)))["receipt"])
+    assert {name: number for name, number in statement["counts"].items() if number} == counts
+
+
+def test_an_admin_gets_a_url_of_the_archive(v1: V1Client, services: Services, clock: FakeClock) -> None:
+    v1.add_camera("door")
+    face, _ = see(v1, services, clock, 90, Person(1))
+    answer = v1.done("GET", f"/v1/faces/{face}/everything", language="zh")
+    assert answer["url"].startswith("http")
+    assert answer["size"] > 0
+    assert answer["next_part"] is None
+    assert v1.failed(404, "GET", "/v1/faces/nobody/everything")["code"] == "FaceNotFound"
+    assert v1.failed(400, "GET", f"/v1/faces/{face}/everything", part="x")["code"] == "InvalidInput"
+    assert v1.failed(400, "GET", f"/v1/faces/{face}/everything", language="fr")["code"] == "InvalidInput"
+
+
+def test_who_was_deleted_can_be_erased_later_and_who_left_nothing_is_not_there(
+    v1: V1Client, services: Services, clock: FakeClock
+) -> None:
+    v1.add_camera("door")
+    face, _ = see(v1, services, clock, 90, Person(1))
+    v1.done_without_body("DELETE", f"/v1/faces/{face}")
+    reply = v1.send("DELETE", f"/v1/faces/{face}", query={"erase": "true"})
+    assert (reply.status, reply.json["state"]) == (202, "running")
+    assert v1.failed(404, "DELETE", "/v1/faces/nobody", erase="true")["code"] == "FaceNotFound"
+    assert v1.failed(404, "DELETE", f"/v1/faces/{face}")["code"] == "FaceNotFound"
+
+
+def test_others_do_not(v1: V1Client, services: Services, clock: FakeClock) -> None:
+    v1.add_camera("door")
+    face, _ = see(v1, services, clock, 90, Person(1))
+    for role, pictures in ((Role.OPERATOR, True), (Role.VIEWER, True), (Role.ADMIN, False)):
+        key = v1.done("POST", "/v1/keys", {"name": f"{role} {pictures}", "role": role, "pictures": pictures})
+        refused = v1.with_key(key["api_key"]).failed(403, "GET", f"/v1/faces/{face}/everything")
+        assert refused["code"] == "NotAllowed"
