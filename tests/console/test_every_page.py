@@ -201,7 +201,7 @@ MAY_NOT: tuple[tuple[str, str, str, dict[str, str], dict[str, str]], ...] = (
     ("viewer", "privacy", "main", {}, {"switch": "Ask for consent"}),
     ("operator", "cameras", "main", {"button": "New camera"}, {}),
     ("operator", "cameras/door", "main", {"button": "Delete this camera"}, {"switch": "Keeps strangers"}),
-    ("operator", "settings", "body", {"button": "New key", "link": "Hooks"}, {"textbox": "Time zone"}),
+    ("operator", "settings", "body", {"button": "New key", "link": "Hooks"}, {"combobox": "Time zone"}),
 )
 """Role of a key, page, and in a part of it what is not offered, and what is there and cannot be changed."""
 

@@ -19,6 +19,8 @@ from tests.photos import of_24_people
 pytestmark = of_24_people
 
 PEOPLE = tuple(name or f"Number {number}" for number, name in enumerate(NAMES))
+EACH = 50
+"""Cards of a queue."""
 PACE_MS = 160
 """How long somebody looks at a card who is faster than anybody."""
 
@@ -105,10 +107,10 @@ def decide(page: Page, decision: str, name: str = "") -> tuple[str, str, str]:
     return shown, decision, name
 
 
-def test_two_hundred_cards_are_decided_by_keys_with_two_requests_each_and_no_wait_for_a_picture(
+def test_a_hundred_cards_are_decided_by_keys_with_two_requests_each_and_no_wait_for_a_picture(
     browser: Browser, shop: Shop
 ) -> None:
-    shop.ask(uncertain=100, promoted=100, names=tuple(f"Person {number}" for number in range(100)))
+    shop.ask(uncertain=EACH, promoted=EACH, names=tuple(f"Person {number}" for number in range(EACH)))
     decided: list[tuple[str, str, str]] = []
     with shop.book.client() as client, reviewing(browser, shop) as visitor:
         about = {one.sighting: one.face for one in client.list_reviews()}
@@ -116,13 +118,13 @@ def test_two_hundred_cards_are_decided_by_keys_with_two_requests_each_and_no_wai
         page.evaluate(WATCH)
         asked(page, "A new regular: who is it?")
         settle(page)
-        for number, decision in zip(range(100), cycle(["n", "d", "candidate", "Enter"]), strict=False):
+        for number, decision in zip(range(EACH), cycle(["n", "d", "candidate", "Enter"]), strict=False):
             expect(card(page).locator(".near li")).not_to_have_count(0)
             decided.append(decide(page, decision, f"Customer {number}"))
         queue(page, "Uncertain")
         asked(page, re.compile("Is this Person"))
         settle(page)
-        for _, decision in zip(range(100), cycle(["Enter", "x", "candidate"]), strict=False):
+        for _, decision in zip(range(EACH), cycle(["Enter", "x", "candidate"]), strict=False):
             decided.append(decide(page, decision))
         expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
         assert page.evaluate("late") == []
@@ -131,7 +133,7 @@ def test_two_hundred_cards_are_decided_by_keys_with_two_requests_each_and_no_wai
         becomes(page, lambda: not [*client.list_reviews()])
         calls = [one for one in visitor.requests if "/v1/" in one.url and "/crops/" not in one.url]
         print(f"{len(decided)} decisions by {len(calls)} requests")
-        assert len(calls) <= 2 * len(decided) == 400
+        assert len(calls) <= 2 * len(decided) == 4 * EACH
         observed = {one.id: one for one in client.list_observations(kind="sighting")}
         there = {one.id: one for one in client.list_faces()}
         for one in decided:
