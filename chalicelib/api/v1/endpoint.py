@@ -30,17 +30,11 @@ from chalicelib.core.acts import Act, Kind, kind_of
 from chalicelib.core.errors import Changed, InvalidInput, RegularsError, SecretNotKept
 from chalicelib.core.model import Tenant
 from chalicelib.core.values import milliseconds
-from chalicelib.services.commit.idempotency import OK
-from chalicelib.services.commit.idempotency import Answer as Stored
-from chalicelib.services.idempotency import AnsweredAlready, RequestId, Requests
+from chalicelib.services.idempotency import OK, AnsweredAlready, RequestId, Requests
+from chalicelib.services.idempotency import Answer as Stored
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
-    from chalicelib.services.idempotency import RequestId
-
-
-from chalicelib.services.idempotency import OK, RequestId
-from chalicelib.services.idempotency import Answer as Stored
 
 Provide = Callable[[], "Services"]
 
