@@ -72,7 +72,8 @@ def mqtt(
     """
     if mailbox is None and frigate is None:
         raise click.UsageError("there is nothing to do: --mailbox, --frigate or both")
-    from regulars_client import Regulars, connection, errors
+    from regulars_client import Regulars, errors
+    from regulars_client.connection import secret_in
 
     from regulars.mqtt.bridge import run
     from regulars.mqtt.broker import Address, Broker, Login
@@ -81,7 +82,7 @@ def mqtt(
     _log_to_stderr()
     address = Address.of(broker)
     try:
-        password = connection.secret_in(password_file) if password_file else os.environ.get(PASSWORD)
+        password = secret_in(password_file) if password_file else os.environ.get(PASSWORD)
         with Regulars(_url(url), key_file=key_file, patience_s=_PATIENCE_S) as service:
             topics = Topics(service.get_session().tenant, discovery)
             # One name for good, so that a new connection ends one that hangs, and no two tell the same.
