@@ -112,9 +112,10 @@ def test_a_snapshot_camera_and_an_ftp_drop_are_served_and_stop_when_told(
     drop = tmp_path / "ftp"
     drop.mkdir()
     box = Box(tmp_path, service)
+    door_name, yard_name = (f"{name}-{time.time_ns()}" for name in ("door", "yard"))  # a second try finds them empty
     box.configure(
-        SNAPSHOT.replace('"door"', '"run-door"').format(host=camera.host)
-        + f'[[camera]]\nname = "run-yard"\nsource = "folder"\nfolder = "{drop}"\ninterval_s = 0.1\n'
+        SNAPSHOT.replace('"door"', f'"{door_name}"').format(host=camera.host)
+        + f'[[camera]]\nname = "{yard_name}"\nsource = "folder"\nfolder = "{drop}"\ninterval_s = 0.1\n'
     )
     began = time.time()
     box.start()
@@ -122,13 +123,13 @@ def test_a_snapshot_camera_and_an_ftp_drop_are_served_and_stop_when_told(
         (drop / f"{number}.jpg").write_bytes(pictures.jpeg(920_000 + number))
     until(lambda: camera.given > 12)
     until(lambda: not list(drop.iterdir()))
-    until(lambda: len(service.captures("run-yard")) >= 5 and len(service.captures("run-door")) >= 12, said=box.log)
+    until(lambda: len(service.captures(yard_name)) >= 5 and len(service.captures(door_name)) >= 12, said=box.log)
     took_s = time.time() - began
     assert box.stop() == 0, box.log()
     assert "p%40ss" not in box.log()
     assert service.key not in box.log()
-    yard = pictures.there(service.captures("run-yard"))
-    door = pictures.there(service.captures("run-door"))
+    yard = pictures.there(service.captures(yard_name))
+    door = pictures.there(service.captures(door_name))
     assert len(yard) == len(set(yard)) == 5
     assert len(door) == len(set(door)) >= 12
     from datetime import datetime

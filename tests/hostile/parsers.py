@@ -1112,7 +1112,7 @@ PARSERS = {
         [b'data = "shop"\nport = 8443\nhook_networks = ["192.168.7.0/24"]\n# comment\nfpir = 1e-3'], any_bytes,
     ),
     "cameras' answers to a probe": Parser(
-        plain(probe_answer_of), (SourceFailed,), ("regulars_edge.setup.search", "regulars_edge.setup.search"),
+        plain(probe_answer_of), (SourceFailed,), ("regulars_edge.setup.search",),
         [PROBE_MATCH], any_bytes,
     ),
     "names of spooled pictures": Parser(

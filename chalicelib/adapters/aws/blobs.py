@@ -52,6 +52,9 @@ from chalicelib.core.ports import PresignedRequest, Upload
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+_log = logging.getLogger(__name__)
+
+
 _ALGORITHM = "AWS4-HMAC-SHA256"
 
 
@@ -234,8 +237,6 @@ class S3UploadStore(S3BlobStore):
 
 WAIT_S = 4
 """Seconds to wait for more of an object."""
-
-_log = logging.getLogger(__name__)
 
 
 class S3Objects:

@@ -26,6 +26,9 @@ from chalicelib.adapters.limits.blobs import require_key, require_listing_limit,
 from chalicelib.core.errors import Busy, InvalidInput, StorageUnavailable
 from chalicelib.core.ports import BlobInfo, Disk
 
+_log = logging.getLogger(__name__)
+
+
 _NO_OBJECT = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
 _TEMPORARY = ".temporary"
 _TEMPORARY_AGE_S = 3600
@@ -242,8 +245,6 @@ def disk_of(folder: Path) -> Disk:
         raise StorageUnavailable(f"the data folder cannot be measured: {error.strerror}") from error
     return Disk(found.free, found.total)
 
-
-_log = logging.getLogger(__name__)
 
 BACKUP = ".backup"
 """Folder in which a backup is put together: on the objects' own disk, so that they can be linked."""

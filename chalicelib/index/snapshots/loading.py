@@ -43,6 +43,9 @@ from chalicelib.index.snapshots.segment import (
 )
 from chalicelib.index.view import View
 
+_log = logging.getLogger(__name__)
+
+
 SIDE_BY_SIDE = 8
 """Requests at once: one S3 connection is slower than a function's network."""
 
@@ -94,9 +97,6 @@ def _range(blobs: BlobStore, key: str, begin: int, length: int) -> bytes:
     if part is None:
         raise DamagedSnapshot("it was deleted while it was read")
     return part
-
-
-_log = logging.getLogger(__name__)
 
 
 def seq_of(items: ItemStore, tenant: str, searched_with: str | None = None) -> int:

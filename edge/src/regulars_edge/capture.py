@@ -20,6 +20,9 @@ from regulars_edge.spool.model import Origin, Stamp, Taken
 from regulars_edge.spool.spool import Spool
 from regulars_edge.tally import Dropped, Tally
 
+log = logging.getLogger(__name__)
+
+
 SEATS = 8
 """Each holds a JPEG in memory."""
 
@@ -60,8 +63,6 @@ class WaitingRoom:
         self.passed_over += len(self._seated)
         self._seated.clear()
 
-
-log = logging.getLogger(__name__)
 
 Wiring = tuple[Source, Chooser, PerMinute]
 

@@ -44,7 +44,7 @@ log = logging.getLogger(__name__)
 
 
 class Systemd:
-    """Hears how it goes (sd_notify(3)), by a datagram to the socket that it names. Without one, nothing is sent."""
+    """The socket that systemd names, to which it is told how it goes (sd_notify(3)). Without one, nothing is sent."""
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         address = environment.get("NOTIFY_SOCKET", "")

@@ -38,6 +38,9 @@ from regulars_edge.picture import (
 from regulars_edge.sources.source import LARGEST_BYTES, EncodedFrame
 from regulars_edge.spool.model import FileMark, Stamp
 
+log = logging.getLogger(__name__)
+
+
 _READS = 3
 _DAY_MS = 86_400_000
 
@@ -115,8 +118,6 @@ def read_picture(
             return Picture(before, content, Stamp(stated_ms=at_ms, by=by))
     return Unreadable(path, "it is being written")
 
-
-log = logging.getLogger(__name__)
 
 QUIET_MS = 60_000
 """After so long without a change, a file that does not end as it should is looked at as it is: more will not come."""

@@ -17,6 +17,9 @@ from regulars_edge.picture import TimeBy
 from regulars_edge.spool.books import Books
 from regulars_edge.spool.model import State
 
+log = logging.getLogger(__name__)
+
+
 _HOUR_MS = 3_600_000
 _FILE_TIMES: tuple[TimeBy, ...] = ("exif", "name", "file")
 
@@ -96,8 +99,6 @@ def refused(db: sqlite3.Connection, limit: int) -> list[tuple[int, str, str | No
         (State.REFUSED, limit),
     ).fetchall()
 
-
-log = logging.getLogger(__name__)
 
 BLOCK_BYTES = 2**20
 """The books count ahead by so much: a commit for each piece would wear out the card, and a kill forgets no byte."""
