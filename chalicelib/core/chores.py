@@ -25,7 +25,7 @@ class Round:
 
 @dataclass(frozen=True)
 class Rest:
-    """What a chore answers if it has not done all: another message goes on with it, at `after`."""
+    """The answer of a chore that has not done all: another message goes on with it, at `after`."""
 
     after: str = ""
 

@@ -68,7 +68,10 @@ def test_taking_a_sighting_out_is_never_having_added_it(seen: list[tuple[int, in
 
 
 def test_exactly_the_gap_apart_are_two_arrivals_and_a_millisecond_less_is_one() -> None:
-    assert after([(0, GAP), (GAP, GAP)]).count == 2
+    apart = after([(GAP, GAP), (0, GAP)])
+    assert apart == after([(0, GAP), (GAP, GAP)])
+    assert apart.count == 2
+    assert [apart.around(at) for at in (0, GAP - 1, GAP, 2 * GAP)] == [*[apart.recent[0]] * 2, apart.recent[1], None]
     assert after([(0, GAP), (GAP - 1, GAP)]).count == 1
 
 

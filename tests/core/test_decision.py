@@ -124,6 +124,8 @@ def test_a_verdict_says_who_and_by_what() -> None:
     ("score", "qualities", "match"),
     [
         (0.6, (), True),
+        (0.5, (80.0,), True),
+        (0.49999, (80.0,), False),
         (0.6, (None,), True),
         (0.6, (5.0, 80.0), True),
         (0.6, (80.0, 5.0), True),

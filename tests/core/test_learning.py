@@ -154,6 +154,12 @@ def test_a_photo_that_was_given_is_not_learnt_as_well() -> None:
     assert kept([one, mine]) == (mine,)
 
 
+def test_of_one_photo_the_picture_of_the_first_sighting_is_learnt() -> None:
+    first = learnt(1, 0, 60)
+    again = replace(learnt(2, 24, 80), id=first.id)
+    assert kept([owned(1), again, first]) == kept([owned(1), first, again]) == (owned(1), first)
+
+
 def test_without_a_given_picture_the_first_choice_counts_as_given() -> None:
     first, second = learnt(1, 0, 90), learnt(2, 0, 80)
     anchored = learning.with_a_given_one((first, second))

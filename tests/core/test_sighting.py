@@ -410,6 +410,16 @@ def test_a_close_match_is_asked_about_with_the_faces_that_it_was_like(margin: fl
         assert (one.at, one.camera, one.box) == (MONDAY, "door", outcome.sighting.box)
 
 
+def test_a_match_at_its_threshold_is_close_and_nobody_is_none() -> None:
+    for decision, close in (
+        (Decision(0.5, 0.5, 7), True),
+        (Decision(0.499, 0.5, 7), False),
+        (Decision(None, 0.5, 7), False),
+    ):
+        assert sighted(0, tenant=replace(TENANT, review_margin=0.1)).is_uncertain(decision) == close
+    assert not sighted(0).is_uncertain(None)
+
+
 def test_a_promoted_face_is_asked_about_by_its_sighting() -> None:
     story = Story(groups(2))
     [review] = story.see(0, DAY).reviews

@@ -95,7 +95,7 @@ class Rejected:
 
 @dataclass
 class Sightings:
-    """What cameras saw: how it gets into the book, and what a face's sightings were.
+    """Sightings by cameras: how they get into the book, and which a face has.
 
     `enrolment`: made for the first sighting that becomes a picture of a face.
     """

@@ -357,7 +357,7 @@ def test_cut_off_at_any_storage_call_and_begun_again_nobody_is_lost(
     before = open_folder(tmp_path / "before", clock)
     tenant = add_tenant(before, "cloud", Profile.CLOUD)
     people = enrol(before, tenant, *range(CHUNK + 2))
-    before.orphans._blobs.delete(before.faces.get(tenant, people[4]).picture_key)
+    before.erasure.pictures._blobs.delete(before.faces.get(tenant, people[4]).picture_key)
     before.close()
     at, died = 0, True
     while died:

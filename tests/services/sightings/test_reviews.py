@@ -17,7 +17,7 @@ from chalicelib.core.items import every
 from chalicelib.core.model import Decision, Migration
 from chalicelib.core.pictures import Box
 from chalicelib.core.records.observations import review_from, review_item
-from chalicelib.core.reviews import NearFace, Review, ReviewKind, is_uncertain, review_id
+from chalicelib.core.reviews import NearFace, Review, ReviewKind, review_id
 from chalicelib.core.values import moment
 from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from tests.fakes import Person
@@ -82,14 +82,6 @@ def test_a_close_match_comes_with_the_faces_that_it_was_most_like(book: Book) ->
     assert review.near[0].faceid == faceid
     assert len({one.faceid for one in review.near}) == 5
     assert [one.score for one in review.near] == sorted((one.score for one in review.near), reverse=True)
-
-
-@given(score=st.floats(0, 1) | st.none(), threshold=st.floats(0.1, 0.9), margin=st.floats(0, 0.5))
-def test_uncertain_is_what_reaches_the_threshold_and_not_the_margin(
-    score: float | None, threshold: float, margin: float
-) -> None:
-    uncertain = is_uncertain(Decision(score, threshold, 10), margin)
-    assert uncertain == (score is not None and threshold <= score < threshold + margin)
 
 
 def test_a_capture_that_is_delivered_twice_asks_once_and_brings_no_review_back(book: Book) -> None:

@@ -104,7 +104,7 @@ def test_16_threads_in_two_processes_get_exactly_the_quota_also_as_a_day_begins(
     busy = replace(shop, requests_a_day=100)
     for _ in range(3):
         with ThreadPoolExecutor(16) as pool:
-            results = list(pool.map(lambda n: (services, second)[n % 2].quotas.take(busy), range(160)))
+            results = list(pool.map(lambda n: (services, second)[n % 2].access.quotas.take(busy), range(160)))
         assert sum(results) == 100
         clock.advance(timedelta(days=1))
     second.close()
