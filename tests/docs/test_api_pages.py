@@ -24,7 +24,6 @@ from chalicelib.core.model import LIMITS, MAX_PICTURES, Profile
 from chalicelib.services.captures.cameras import MAX_CAMERAS
 from chalicelib.services.tenants.key_ring import MAX_KEYS
 from chalicelib.services.webhooks.hooks import MAX_HOOKS
-from regulars import cli
 from tests import photos as at_hand
 from tests.docs.session import DOCS, Session, read, sees
 from tests.faults.server import Server
@@ -71,13 +70,6 @@ def test_the_client_enrols_searches_and_tells_who_came_as_the_page_prints_it(ser
     found, arrivals = done.stdout.splitlines()
     assert found == "['Ann Lee']"
     assert re.fullmatch(r"\[\('', 1, '\d\d:\d\d'\)\]", arrivals), arrivals
-
-
-def test_every_command_of_the_clients_page_is_known() -> None:
-    commands = set(re.findall(r"^regulars (\w+)", read(CLIENT), re.MULTILINE))
-    assert commands == {"import", "export"}
-    options = set(re.findall(r"(?<!-)--[a-z][a-z-]*", read(CLIENT)))
-    assert options <= {option for name in commands for one in cli.commands.commands[name].params for option in one.opts}
 
 
 def test_the_session_of_sunmi_answers_what_it_shows(server: Server, photos: Path) -> None:
