@@ -2,7 +2,7 @@
 function URL's (payload version 2.0), which are turned into the REST API's.
 
 The function URL stands for the Rekognition dialect, since API Gateway may drop a signature (docs/decisions/0053), and
-for what cameras call, since the gateway costs more than all else of an offer (0054). A request with another path goes
+for what cameras call, since the gateway costs more than all else of an offer. A request with another path goes
 to the Rekognition dialect's only route, and the path is what the client signed.
 https://docs.aws.amazon.com/lambda/latest/dg/urls-invocation.html
 """

@@ -1,7 +1,7 @@
 """Retention: for how many days each kind of data is kept, and since when a face was not seen.
 
-What a tenant sets no number for stays for ever, or as long as its deployment keeps it. So one of an earlier version
-keeps all that it has until somebody sets a number. New ones begin with the numbers below (docs/decisions/0050).
+Without a setting, data is kept as long as the deployment allows. Tenants from older versions have no settings, so
+nothing of theirs is deleted. New tenants begin with the numbers below (docs/decisions/0050).
 """
 
 from __future__ import annotations

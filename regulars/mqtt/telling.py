@@ -27,7 +27,7 @@ AT_ONCE = 100
 """The most that a mailbox shows or takes, and that a list of faces is asked for, in a call."""
 
 TIDY_S = 60.0
-"""How soon a deleted face, or one that has another name, is so in Home Assistant, too."""
+"""How often deleted and renamed faces are updated in Home Assistant."""
 
 _SETTLE_S = 1.0
 """In this time after a connection the broker says what it has retained."""

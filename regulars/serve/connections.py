@@ -1,8 +1,8 @@
 """Connections: uvicorn reads requests with llhttp, Node's parser, and calls a handler at the end of each head.
 
-What uvicorn leaves to others is here. The handler asks for the body if it wants it; what it does not want is read and
-thrown away, so that the client can send to the end and read its answer. A client that keeps the server waiting is
-closed; when the limit of connections is reached, those that have used up most of their time are closed first.
+The subclass adds uvicorn's missing time-outs and limits. The handler asks for a body that it wants; another body is
+read and dropped, so that the client can send to the end and read its answer. A slow client is closed; at the limit of
+connections, those that have used up most of their time are closed first.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ HEARD_OUT_BYTES = 64 * 1024 * 1024
 """Limit to which a body that is not wanted is read, so that the client can send to the end and read its answer."""
 
 STILL_COMING_S = 1.0
-"""How long the rest of a request's body may take to come after a signal to stop."""
+"""Grace period for request bodies after SIGTERM."""
 
 MOST_AT_ONCE = 64
 """Requests that a client may send before the first of them is answered."""

@@ -21,6 +21,12 @@ from regulars.demo.run import wait_until_resolved
 from tests.faults.server import Server
 
 ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+
+
+def read(page: Path) -> str:
+    """Return the text of a page."""
+    return page.read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True)
@@ -31,7 +37,7 @@ class Session:
 
     @classmethod
     def of(cls, section: str, page: Path) -> Session:
-        text = page.read_text(encoding="utf-8").split(f"## {section}\n")[1].split("\n## ")[0]
+        text = read(page).split(f"## {section}\n")[1].split("\n## ")[0]
         (block,) = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
         return cls(block)
 

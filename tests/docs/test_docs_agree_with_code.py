@@ -1,25 +1,31 @@
+"""Pages name commands, links, folders, errors, tests and figures that there are, and no others."""
+
 from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
-import app
+from chalicelib.services.subject_access.places import NOBODYS, PLACES
+from chalicelib.settings import Settings
+from regulars.libraries import PackageUnavailable
+from tests.docs.session import DOCS, ROOT, read
 
-ROOT = Path(__file__).resolve().parents[2]
-CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
-SUNMI = (ROOT / "docs/sunmi.md").read_text()
-DOCS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")]
+CONTRIBUTING, README = read(ROOT / "CONTRIBUTING.md"), read(ROOT / "README.md")
+PRIVACY = ("privacy.md", "threat-model.md")
 
 
-@pytest.mark.parametrize("page", DOCS, ids=lambda page: str(page.relative_to(ROOT)))
+@pytest.mark.parametrize(
+    "page", [*ROOT.glob("*.md"), *DOCS.glob("**/*.md")], ids=lambda page: str(page.relative_to(ROOT))
+)
 def test_links_and_commands_of_a_page_exist(page: Path) -> None:
-    text = page.read_text()
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"`make ([a-z-]+)", text)) <= targets
-    for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
+    targets = set(re.findall(r"^([a-z-]+):", read(ROOT / "Makefile"), re.MULTILINE))
+    assert set(re.findall(r"`make ([a-z-]+)", read(page))) <= targets
+    for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", read(page)):
         assert (page.parent / link).exists(), link
 
 
@@ -32,18 +38,17 @@ def test_contributing_maps_the_folders_that_there_are() -> None:
     assert all((ROOT / path).exists() for path in mapped)
 
 
-def test_the_page_of_sunmi_names_the_endpoints_that_there_are() -> None:
-    served = {path.rsplit("/", 1)[1] for path in app.app.routes if path.startswith("/openapi/face/")}
-    assert (
-        served
-        == {name for name in served | {"noSuchEndpoint"} if re.search(rf"\b{name}\b", SUNMI.partition("\n## ")[0])}
-        | {"getFaceIDList"} & served
-    )
-
-
 def test_every_decision_is_in_the_list_of_decisions() -> None:
-    pages = {page.name for page in (ROOT / "docs/decisions").glob("[0-9]*.md")}
-    assert pages == set(re.findall(r"\]\(([0-9][^)]+)\)", (ROOT / "docs/decisions/README.md").read_text()))
+    pages = {page.name for page in DOCS.glob("decisions/[0-9]*.md")}
+    assert pages == set(re.findall(r"\]\(([0-9][^)]+)\)", read(DOCS / "decisions/README.md")))
+
+
+def test_every_decision_that_is_cited_is_there() -> None:
+    numbers = {page.name[:4] for page in DOCS.glob("decisions/[0-9]*.md")}
+    sources = [path for end in ("py", "toml", "yaml", "md") for path in ROOT.glob(f"[!t.]*/**/*.{end}")]
+    cited = {number for path in sources for number in re.findall(r"decisions/(\d{4})", read(path))}
+    assert len(cited) > 10
+    assert cited <= numbers
 
 
 QUESTIONS = {"what", "who", "whoever", "that", "how", "where", "whatever", "whether", "when"}
@@ -55,7 +60,7 @@ def test_docstrings_begin_with_a_verb_or_a_noun() -> None:
         f"{source.relative_to(ROOT)}: {node.name}"
         for source in sources
         if "tests" not in source.parts and "build" not in source.parts
-        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+        for node in ast.walk(ast.parse(read(source)))
         if isinstance(node, ast.ClassDef | ast.FunctionDef)
         if (ast.get_docstring(node) or "").partition(" ")[0].lower() in QUESTIONS
     ]
@@ -64,18 +69,102 @@ def test_docstrings_begin_with_a_verb_or_a_noun() -> None:
 
 
 def test_app_stays_short() -> None:
-    assert len((ROOT / "app.py").read_text().splitlines()) <= 80
+    assert len(read(ROOT / "app.py").splitlines()) <= 80
 
 
 def test_the_figures_of_readme_are_those_of_the_page_on_accuracy() -> None:
-    readme, accuracy = (ROOT / "README.md").read_text(), (ROOT / "docs/accuracy.md").read_text()
+    accuracy = read(DOCS / "accuracy.md")
     one_photo = r"^\| 1,000 enrolled, one photo \| [\d.]+ \| [\d.]+ \| ([\d.]+) \| ([\d.]+) \|"
     [(fpir, fnir)] = re.findall(one_photo, accuracy, re.MULTILINE)
-    assert f"{100 * float(fnir):.1f} % are missed, and {100 * float(fpir):.2f} % of strangers' searches" in readme
+    assert f"{100 * float(fnir):.1f} % are missed, and {100 * float(fpir):.2f} % of strangers' searches" in README
     [highest] = re.findall(r"^\| 100 of each of .* \| 0.000 to ([\d.]+) \(at most", accuracy, re.MULTILINE)
-    assert f"whom the model takes to be alike 0 to {100 * float(highest):.1f} %" in readme
+    assert f"whom the model takes to be alike 0 to {100 * float(highest):.1f} %" in README
     [before] = re.findall(r"^\| without learning \| .* \| ([\d.]+) \| [\d.]+ \|$", accuracy, re.MULTILINE)
     [row] = re.findall(r"^\| with learning and joining \| (.*) \|$", accuracy, re.MULTILINE)
     precision, recall, _, split, _ = row.split(" | ")
-    assert f"{split} are split in the end, where {before} were" in readme
-    assert f"precision {precision}, recall {recall}" in readme
+    assert f"{before} were split into two; joining leaves {split}" in README
+    assert f"precision {precision}, recall {recall}" in README
+
+
+def test_what_the_week_shows_is_what_readme_says() -> None:
+    told = r"^(\d+) of (\d+) visitors are as .*; (\d+) captures uploaded"
+    [(of, there, captures)] = re.findall(told, read(DOCS / "tasks/try.md"), re.MULTILINE)
+    assert f"{captures} captures in any order: {of} of {there} visitors" in README
+
+
+SOURCES = ("chalicelib", "regulars", "edge/src", "client/src")
+OF_OTHERS = {"Connection refused", "wrong version number", "self-signed certificate", "database or disk is full"}
+"""What the system, OpenSSL and SQLite say: it is within ours."""
+
+
+def test_every_error_of_the_page_on_trouble_is_written_by_the_code() -> None:
+    written = {text for folder in SOURCES for file in (ROOT / folder).rglob("*.py") for text in texts(file)}
+    rows = re.findall(r"^\| (`.*?) \| ", read(DOCS / "tasks/trouble.md"), re.MULTILINE)
+    listed = {error for row in rows for error in re.findall(r"`([^`]+)`", row)}
+    assert len(listed) > 30
+    assert [error for error in sorted(listed - OF_OTHERS) if not any(error in text for text in written)] == []
+
+
+def texts(file: Path) -> Iterator[str]:
+    """The strings of a module; what an f-string fills in is `…`."""
+    nodes = list(ast.walk(ast.parse(file.read_bytes())))
+    told = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}  # docstrings
+    for node in nodes:
+        if isinstance(node, ast.Constant) and isinstance(node.value, str | bytes) and id(node) not in told:
+            yield node.value if isinstance(node.value, str) else node.value.decode("latin-1")
+        elif isinstance(node, ast.JoinedStr):
+            yield "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)
+
+
+def tables(page: str) -> Iterator[list[list[str]]]:
+    """The tables of a page, rows of cells, the head first."""
+    for block in re.findall(r"(?:^\|.*\|\n)+", read(DOCS / page), re.MULTILINE):
+        rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in block.splitlines()]
+        yield [rows[0], *rows[2:]]
+
+
+CLAIMS = [
+    (row[0], row[-1]) for page in PRIVACY for table in tables(page) for row in table[1:] if "proved by" in table[0][-1]
+]
+"""The claims of the pages on privacy, each with what proves it."""
+
+
+@cache
+def functions(file: str) -> set[str]:
+    return {one.name for one in ast.walk(ast.parse(read(ROOT / file))) if isinstance(one, ast.FunctionDef)}
+
+
+@pytest.mark.parametrize(("claim", "proof"), CLAIMS, ids=lambda text: text[:60])
+def test_each_claim_on_privacy_names_tests_that_there_are(claim: str, proof: str) -> None:
+    named = re.findall(r"`([^`]+\.py)::(test_\w+)`", proof)
+    assert named, f"{claim!r} names no test"
+    assert proof.count("`") == 2 * len(named), "nothing else stands there"
+    for file, function in named:
+        assert function in functions(file), f"there is no {file}::{function}"
+
+
+def test_there_are_claims_of_every_kind() -> None:
+    kinds = {claim.partition(":")[0] for claim, _ in CLAIMS}
+    assert set("STRIDE") <= kinds
+    assert {"linking", "identifying", "non-repudiation", "detecting", "unawareness", "non-compliance"} <= kinds
+
+
+def test_the_page_on_privacy_names_every_place_that_holds_something_about_people() -> None:
+    rows = {cell.strip("`") for table in tables("privacy.md") for cell, *_ in table}
+    assert {place.name for place in PLACES} | set(NOBODYS) <= rows
+    assert f"`REGULARS_CAPTURE_DAYS`: {Settings.capture_days} days" in read(DOCS / "privacy.md")
+
+
+@pytest.mark.parametrize("page", [*PRIVACY, "dpia.md"])
+def test_each_page_on_privacy_says_where_it_ends(page: str) -> None:
+    assert re.search(r"no\s+legal\s+advice|not covered", read(DOCS / page))
+
+
+def test_what_the_consoles_modules_ask_of_each_other_of_the_libraries_and_of_v1_is_there() -> None:
+    from tests.console import types
+
+    try:
+        found = types.complaints()
+    except PackageUnavailable as error:
+        pytest.skip(f"there is no TypeScript: {error}")
+    assert not found, found

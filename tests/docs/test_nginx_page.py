@@ -7,32 +7,29 @@ import re
 import shutil
 import ssl
 import subprocess
-import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
-from tests.docs.session import ROOT
+from tests.docs.session import DOCS, read
 from tests.faults.server import Server
 from tests.ports import free_port
 from tests.regulars.serve.certificate import certificate
-
-PAGE = (ROOT / "docs/tasks/nginx.md").read_text(encoding="utf-8")
+from tests.regulars.serve.test_front import until
 
 
 @pytest.fixture
-def nginx(server: Server, tmp_path: Path) -> Iterator[str]:
-    """The URL of nginx before the server; only files, the two ports and the name are changed in the page's block."""
+def status(server: Server, tmp_path: Path) -> Iterator[Callable[..., int]]:
+    """Ask nginx, which answers by now; of the page's block only files, the two ports and the name are changed."""
     program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
     if program is None:
         pytest.skip("there is no nginx: on Debian, apt-get install nginx-light")
     chain, key = certificate(tmp_path)
     port = free_port()
-    (block,) = re.findall(r"```nginx\n(.*?)```", PAGE, re.DOTALL)
+    (block,) = re.findall(r"```nginx\n(.*?)```", read(DOCS / "tasks/nginx.md"), re.DOTALL)
     for shown, real in (
         ("/etc/ssl/box.pem", chain),
         ("/etc/ssl/box.key", key),
@@ -51,32 +48,22 @@ def nginx(server: Server, tmp_path: Path) -> Iterator[str]:
         f"http {{ access_log off;\n{folders}{block}}}\n"
     )
     running = subprocess.Popen([program, "-c", str(tmp_path / "nginx.conf"), "-e", str(tmp_path / "error.log")])
-    yield f"https://127.0.0.1:{port}"
+    trusted = ssl.create_default_context(cafile=str(tmp_path / "chain.pem"))
+
+    def ask(path: str, body: bytes | None = None) -> int:
+        with httpx.Client(verify=trusted, trust_env=False, timeout=60) as client:
+            return client.request("PUT" if body else "GET", f"https://127.0.0.1:{port}{path}", content=body).status_code
+
+    def answers() -> bool:
+        try:
+            return bool(ask("/health"))
+        except httpx.TransportError:
+            return False
+
+    until(answers)
+    yield ask
     running.terminate()
     assert running.wait(timeout=60) == 0
-
-
-@pytest.fixture
-def status(nginx: str, tmp_path: Path) -> Callable[..., int]:
-    """Ask nginx for a path; it answers by now."""
-    trusted = ssl.create_default_context(cafile=str(tmp_path / "chain.pem"))
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=trusted))
-
-    def status(path: str, body: bytes | None = None) -> int:
-        asked = urllib.request.Request(nginx + path, data=body, method="PUT" if body else "GET")
-        try:
-            return int(opener.open(asked, timeout=60).status)
-        except urllib.error.HTTPError as error:
-            return error.code
-
-    end = time.monotonic() + 30
-    while True:
-        try:
-            status("/health")
-            return status
-        except urllib.error.URLError:
-            assert time.monotonic() < end, (tmp_path / "error.log").read_text()
-            time.sleep(0.1)
 
 
 def test_nginx_passes_requests_on_and_bodies_of_20_mib(status: Callable[..., int]) -> None:

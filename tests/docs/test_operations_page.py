@@ -20,12 +20,12 @@ from chalicelib.settings import Settings
 from infra import template
 from regulars.cli import main
 from regulars.serve import metrics
+from tests.docs.session import DOCS, read
 from tests.fakes import FakeVision, Person, picture
 
 RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
 
-ROOT = Path(__file__).resolve().parents[2]
-PAGE = (ROOT / "docs/operations.md").read_text()
+PAGE = read(DOCS / "operations.md")
 
 
 def rows(heading: str) -> set[str]:
@@ -41,11 +41,8 @@ def test_there_is_a_line_in_the_runbook_for_every_alarm() -> None:
     assert rows("Alarms") == alarms
 
 
-def test_every_metric_is_explained() -> None:
+def test_every_metric_is_explained(tmp_path: Path) -> None:
     assert rows("Logs and metrics") == set(UNITS)
-
-
-def test_every_metric_of_one_box_is_explained(tmp_path: Path) -> None:
     with closing(bootstrap.build(Settings(storage=tmp_path), vision=FakeVision)) as services:
         families = list(metrics.Everything(services).collect())
     names = {f"{one.name}_total" if one.type == "counter" else one.name for one in families}
@@ -97,7 +94,7 @@ def test_the_commands_about_a_lost_signing_key_do_what_the_pages_say(
     assert main(renew.removesuffix(" --lost").split()) == 1
     assert [main(command.split()) for command in (renew, *others)] == [0] * 3
     assert f"before that  {fingerprint}" in capsys.readouterr().out
-    [verify] = commands_below("After another key", (ROOT / "docs/tasks/forget.md").read_text())
+    [verify] = commands_below("After another key", read(DOCS / "tasks/forget.md"))
     assert main(verify.replace("FINGERPRINT", fingerprint).split()) == 0
 
 

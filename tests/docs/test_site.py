@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import functools
+import json
 import re
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
 
-from tests.console.conftest import CHROMIUM
 from tests.docs.session import ROOT
 
 REQUESTS = r"<(?:script|img|iframe|source)\b[^>]*\bsrc=\"?(https?:[^\" >]+)|<link\b[^>]*\bhref=\"?(https?:[^\" >]+)"
@@ -23,18 +18,8 @@ REQUESTS = r"<(?:script|img|iframe|source)\b[^>]*\bsrc=\"?(https?:[^\" >]+)|<lin
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("site")
-    command = [
-        sys.executable,
-        "-m",
-        "mkdocs",
-        "build",
-        "--config-file",
-        "infra/mkdocs.yml",
-        "--strict",
-        "--quiet",
-        "--site-dir",
-        str(folder),
-    ]
+    options = ["build", "--config-file", "infra/mkdocs.yml", "--strict", "--quiet", "--site-dir", str(folder)]
+    command = [sys.executable, "-m", "mkdocs", *options]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     return folder
@@ -63,34 +48,7 @@ def test_lists_are_written_so_that_the_site_sees_them() -> None:
         assert glued == [], f"{page}: an empty line comes before a list"
 
 
-@pytest.fixture
-def url(site: Path) -> Iterator[str]:
-    handler = functools.partial(Quiet, directory=str(site))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-
-
-class Quiet(SimpleHTTPRequestHandler):
-    """Files without a line for each request."""
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-def test_a_browser_asks_the_site_alone_and_finds_pages_by_words(url: str) -> None:
-    if not CHROMIUM:
-        pytest.skip("the site is looked at in Chromium: on Debian, apt-get install chromium")
-    asked: list[str] = []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        page = browser.new_page()
-        page.on("request", lambda request: asked.append(request.url))
-        for name in ("index.html", "operations.html", "tasks/enrol.html"):
-            page.goto(f"{url}/{name}", wait_until="networkidle")
-        page.get_by_role("textbox", name="Search").fill("nginx")
-        expect(page.get_by_role("link", name="Behind nginx").first).to_be_visible()
-        browser.close()
-    assert f"{url}/pictures/live.webp" in asked
-    assert [one for one in asked if not one.startswith((f"{url}/", f"blob:{url}/", "data:"))] == []
+def test_pages_are_found_by_words(site: Path) -> None:
+    index = json.loads((site / "search/search_index.json").read_text(encoding="utf-8"))
+    found = {entry["location"] for entry in index["docs"] if "nginx" in f"{entry['title']} {entry['text']}".lower()}
+    assert "tasks/nginx.html" in found

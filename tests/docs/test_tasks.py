@@ -8,19 +8,24 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 import tomllib
 import zipfile
 from pathlib import Path
 
+import yaml
 from regulars_edge import config
 
 from regulars.clients import V1, Connection
 from regulars.demo.run import wait_until_resolved
 from tests import photos as at_hand
-from tests.docs.session import ROOT, Session, sees
+from tests.docs.session import DOCS, Session, read, sees
 from tests.faults.server import Server
+from tests.regulars.mqtt.frigate import frigate
+from tests.regulars.mqtt.mosquitto import listening, mosquitto
+from tests.regulars.serve.test_front import until
 
-TASKS = ROOT / "docs/tasks"
+TASKS = DOCS / "tasks"
 
 
 def test_a_folder_of_people_is_enrolled(server: Server, photos: Path) -> None:
@@ -50,7 +55,7 @@ def test_a_folder_of_a_cameras_pictures_is_in_the_book(server: Server, photos: P
 
 
 def test_the_uploader_takes_the_file_for_a_stream() -> None:
-    [block] = re.findall(r"```toml\n(.*?)```", (TASKS / "camera.md").read_text(encoding="utf-8"), re.DOTALL)
+    [block] = re.findall(r"```toml\n(.*?)```", read(TASKS / "camera.md"), re.DOTALL)
     [camera] = config.parsed(tomllib.loads(block), environment={}).cameras
     assert (camera.name, camera.source, camera.send) == ("door", "rtsp", "best_shot")
 
@@ -112,7 +117,7 @@ def test_what_is_held_about_somebody_is_written_by_face_and_by_photo(server: Ser
         with zipfile.ZipFile(folder / f"{file}.zip") as archive:
             document = json.loads(archive.read("everything.json"))
             assert {"index.html", "pictures/0.jpg"} <= {*archive.namelist()}
-    listed = re.findall(r"^\| (`.*`) \| ", page.read_text(encoding="utf-8"), re.MULTILINE)
+    listed = re.findall(r"^\| (`.*`) \| ", read(page), re.MULTILINE)
     assert {name for row in listed for name in re.findall(r"`(\w+)`", row)} == set(document)
 
 
@@ -129,17 +134,8 @@ def test_the_notice_says_who_is_responsible(server: Server) -> None:
     assert '<html lang="zh">' in page
 
 
-def test_what_the_week_shows_is_what_readme_says() -> None:
-    table = (TASKS / "try.md").read_text(encoding="utf-8")
-    [(of, there, captures)] = re.findall(
-        r"^(\d+) of (\d+) visitors are as .*; (\d+) captures uploaded", table, re.MULTILINE
-    )
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert f"{captures} captures in any order: {of} of {there} visitors" in readme
-
-
 def test_every_command_of_the_uploader_that_docs_name_is_there() -> None:
-    pages = [page.read_text(encoding="utf-8") for page in [*ROOT.glob("docs/*.md"), *TASKS.glob("*.md")]]
+    pages = [read(page) for page in [*DOCS.glob("*.md"), *TASKS.glob("*.md")]]
     told = [line for text in pages for line in re.findall(r"(?:^|`|\n)regulars-edge ([a-z]+\b[^`\n#]*)", text)]
     program = Path(sys.executable).with_name("regulars-edge")
     usages: dict[str, str] = {}
@@ -151,3 +147,43 @@ def test_every_command_of_the_uploader_that_docs_name_is_there() -> None:
             usages[name] = done.stdout
         assert all(option in usages[name] for option in re.findall(r"--[a-z-]+", line)), line
     assert {"upload", "setup", "check", "run"} <= set(usages)
+
+
+def test_an_arrival_is_told_to_a_broker_as_the_page_says(server: Server, photos: Path, tmp_path: Path) -> None:
+    page = TASKS / "mqtt.md"
+    with mosquitto(tmp_path / "mosquitto") as broker, listening(broker) as listener:
+        with Session.of("Begin", page).running(server, BROKER=f"mqtt://127.0.0.1:{broker.port}"):
+            until(lambda: listener.retained.get("regulars/camera/available") == "online")
+            sees(server, photos / at_hand.OTHER)
+            until(lambda: bool(listener.events("regulars/camera/cameras/door")))
+        [event] = listener.events("regulars/camera/cameras/door")
+    told = read(page).split("| `regulars/TENANT/cameras/CAMERA` |")[1].split("\n")[0]
+    assert all(f"`{name}`" in told for name in event), event
+    assert (event["event_type"], event["group"], event["visit"]) == ("face.arrived", "stranger", 1)
+
+
+def test_a_person_whom_frigate_sees_is_named_there(server: Server, photos: Path, tmp_path: Path) -> None:
+    (one, other), seen = at_hand.PAIRS[0], "1607123955.475377-mxklsc"
+    folder = tmp_path / "people" / "Ann Lee"
+    folder.mkdir(parents=True)
+    (folder / "1.jpg").write_bytes((photos / one).read_bytes())
+    key = server.credentials("camera").api_key
+    Session(f"REGULARS_API_KEY={key} regulars import people --url $URL --group regular").output(server)
+    with mosquitto(tmp_path / "mosquitto") as broker, listening(broker) as listener, frigate() as stand_in:
+        session = Session.of("Begin", TASKS / "frigate.md")
+        with session.running(server, BROKER=f"mqtt://127.0.0.1:{broker.port}", FRIGATE=stand_in.url):
+            until(lambda: bool(stand_in.asked))
+            stand_in.sees(listener, seen, time.time(), (photos / other).read_bytes(), kind="end")
+            until(lambda: bool(stand_in.labels))
+    [(event, name, _score)] = stand_in.labels
+    assert (event, name) == (seen, "Ann Lee")
+    with Connection(server.url) as connection:
+        [capture] = V1(connection, key).captures("front_door")["captures"]
+    assert capture["track"] == seen
+
+
+def test_the_settings_of_frigate_that_are_shown_are_yaml() -> None:
+    (block,) = re.findall(r"```yaml\n(.*?)```", read(TASKS / "frigate.md"), re.DOTALL)
+    shown = yaml.safe_load(block)
+    assert shown["snapshots"]["bounding_box"] is False
+    assert shown["face_recognition"]["enabled"] is False

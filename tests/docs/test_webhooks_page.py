@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from chalicelib.core.webhooks import EventKind, signature
+from tests.docs.session import DOCS, read
 from tests.fakes import FakeClock
 from tests.services.webhooks.hook_desk import TENANT, Desk, stores
 from tests.services.webhooks.receiver import answers, receiving
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "webhooks.md").read_text()
+PAGE = read(DOCS / "webhooks.md")
 BODY = b'{"id": "face.arrived-1"}'
 
 
@@ -48,14 +49,12 @@ def test_the_lines_refuse_what_is_replayed(is_genuine: Callable[..., bool], age_
     assert is_genuine("secret", signature("secret", sent_at, BODY), BODY, 100_000)
 
 
-@pytest.mark.parametrize("wrong", ["", "t=1", "v1=00", "t=x,v1=" + "0" * 64, "t=\u0661,v1=" + "0" * 64, "t=,v1="])
-def test_the_lines_refuse_what_is_no_signature(is_genuine: Callable[..., bool], wrong: str) -> None:
-    assert not is_genuine("secret", wrong, BODY)
-
-
-def test_the_lines_refuse_a_new_time_under_an_old_signature(is_genuine: Callable[..., bool]) -> None:
+def test_the_lines_refuse_what_is_no_signature(is_genuine: Callable[..., bool]) -> None:
     old = signature("secret", datetime.now(UTC) - timedelta(hours=1), BODY)
-    assert not is_genuine("secret", re.sub(r"t=\d+", f"t={int(time.time())}", old), BODY)
+    with_a_new_time = re.sub(r"t=\d+", f"t={int(time.time())}", old)
+    zeros = "0" * 64
+    for wrong in ("", "t=1", "v1=00", f"t=x,v1={zeros}", f"t=\u0661,v1={zeros}", "t=,v1=", with_a_new_time):
+        assert not is_genuine("secret", wrong, BODY), wrong
 
 
 def test_the_page_names_every_event_and_no_other() -> None:

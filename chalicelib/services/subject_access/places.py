@@ -1,7 +1,6 @@
 """All places that hold something about a person, and what each of them holds about one.
 
-A new table stands in PLACES or in NOBODYS, else a test fails. Items are given as they are stored, so that nothing is
-left out, but for what they say about other people.
+A new table stands in PLACES or in NOBODYS, else a test fails. Exports raw items, minus fields about other people.
 """
 
 from __future__ import annotations

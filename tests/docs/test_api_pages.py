@@ -1,0 +1,175 @@
+"""The pages of the dialects and of the client do what they print, against a real server, and name what is served."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+import pytest
+import yaml
+
+import app
+from chalicelib.api.rekognition import requests, routes
+from chalicelib.core.model import LIMITS, MAX_PICTURES, Profile
+from chalicelib.services.access.access import MAX_KEYS
+from chalicelib.services.cameras import MAX_CAMERAS
+from chalicelib.services.webhooks import MAX_HOOKS
+from tests import photos as at_hand
+from tests.docs.session import DOCS, Session, read, sees
+from tests.faults.server import Server
+
+API, CLIENT, SUNMI, ICREDIT, REKOGNITION = (
+    DOCS / f"{page}.md" for page in ("api", "client", "sunmi", "icredit", "rekognition")
+)
+
+
+def test_the_first_calls_of_v1_work_as_printed(server: Server, photos: Path) -> None:
+    answers = Session.of("First calls", API).answers(server, photos / at_hand.PORTRAIT)
+    enrolled, looked_at, _, captured, arrivals = map(json.loads, answers)
+    assert (enrolled["name"], enrolled["group"]) == ("Ann Lee", "regular")
+    [face] = looked_at["faces"]
+    assert face["match"]
+    assert face["candidates"][0]["face"]["id"] == enrolled["id"]
+    assert captured["camera"] == "door"
+    assert [(one["name"], one["visit"]) for one in arrivals["arrivals"]] == [("Ann Lee", 1)]
+
+
+def test_the_limits_of_v1s_page_are_those_of_the_code() -> None:
+    text, camera, cloud = read(API), LIMITS[Profile.CAMERA], LIMITS[Profile.CLOUD]
+    assert f"{camera.groups} and {camera.faces:,} (profile `camera`), {cloud.groups:,} and {cloud.faces:,}" in text
+    assert f"| {MAX_CAMERAS:,}, {MAX_HOOKS}, {MAX_KEYS} |" in text
+    assert re.search(rf"\| pictures of a face \| {MAX_PICTURES} \|", text)
+
+
+def test_the_client_enrols_searches_and_tells_who_came_as_the_page_prints_it(server: Server, photos: Path) -> None:
+    sees(server, photos / at_hand.OTHER)
+    (block,) = re.findall(r"```python\n(.*?)```", read(CLIENT), re.DOTALL)
+    folder = server.data.parent
+    for name, file in (("ann.jpg", at_hand.PORTRAIT), ("door.jpg", at_hand.PORTRAIT_AGAIN)):
+        shutil.copy(photos / file, folder / name)
+    done = subprocess.run(
+        [sys.executable, "-c", block.replace("http://127.0.0.1:8000", server.url)],
+        cwd=folder,
+        env={**os.environ, "REGULARS_API_KEY": server.credentials("camera").api_key, "no_proxy": "*"},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    found, arrivals = done.stdout.splitlines()
+    assert found == "['Ann Lee']"
+    assert re.fullmatch(r"\[\('', 1, '\d\d:\d\d'\)\]", arrivals), arrivals
+
+
+def test_the_session_of_sunmi_answers_what_it_shows(server: Server, photos: Path) -> None:
+    tools = ("md5sum", "sort", "paste", "sed", "od")
+    answers = Session.of("A session to paste", SUNMI).answers(server, photos / at_hand.OTHER, *tools)
+    assert [json.loads(answer)["code"] for answer in answers] == [0] * 6
+
+
+def test_the_session_of_icredit_answers_what_it_shows(server: Server, photos: Path) -> None:
+    answers = Session.of("A session to paste", ICREDIT).answers(server, photos / at_hand.OTHER, "base64", "date")
+    enrolled, found, observed, counted = (json.loads(answer) for answer in answers)
+    (token,) = (person["PERSON_TOKEN"] for person in enrolled["PERSON_ENTITY"])
+    for answer in (enrolled, found, observed):
+        (person,) = answer["PERSON_ENTITY"]
+        assert (person["PERSON_TOKEN"], person["LABLE_A"]) == (token, "gold")
+        assert person["PERSON_GROUP_LABEL"] == "VIP会员"
+    assert observed["TOTAL"] == "2"
+    assert observed["NEXT_PAGE_TOKEN"] != ""
+    assert {bucket["AMOUNT"] for bucket in counted["PERSON_TOKEN_ENEITY"]} == {"1"}, (
+        "one person, on each day of the call"
+    )
+
+
+def test_the_page_of_icredit_names_the_operations_that_there_are() -> None:
+    served = {path.rsplit("/", 1)[1] for path in app.app.routes if path.startswith("/icredit/face/")}
+    assert served == {"manage", "query", "analysis"}
+    assert served == set(re.findall(r"`(\w+)`", read(ICREDIT).partition("\n## ")[0]))
+
+
+def test_the_page_of_sunmi_names_the_endpoints_that_there_are() -> None:
+    served = {path.rsplit("/", 1)[1] for path in app.app.routes if path.startswith("/openapi/face/")}
+    named = {
+        name for name in served | {"noSuchEndpoint"} if re.search(rf"\b{name}\b", read(SUNMI).partition("\n## ")[0])
+    }
+    assert served == named | {"getFaceIDList"} & served
+
+
+def test_rekognitions_session_finds_the_person_on_the_second_photo(server: Server, photos: Path) -> None:
+    shutil.copyfile(photos / at_hand.PORTRAIT_AGAIN, server.data.parent / "second.jpg")
+    session = Session.of("Move in ten minutes", REKOGNITION)
+    (found,) = session.output(server, "sed", picture=photos / at_hand.PORTRAIT)
+    name, similarity = found.split()
+    assert name == "ann"
+    assert float(similarity) >= 80
+
+
+class _Bucket(BaseHTTPRequestHandler):
+    """As much of S3 as the session asks: a list of the objects, and each of them."""
+
+    objects: ClassVar[dict[str, Path]] = {}
+
+    def do_GET(self) -> None:
+        bucket, _, key = urlsplit(self.path).path.lstrip("/").partition("/")
+        keys = "".join(f"<Contents><Key>{key}</Key></Contents>" for key in self.objects)
+        listed = f"<ListBucketResult><Name>{bucket}</Name>{keys}</ListBucketResult>".encode()
+        told = self.objects[key].read_bytes() if key else listed
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(told)))
+        self.end_headers()
+        self.wfile.write(told)
+
+
+@pytest.fixture
+def s3(photos: Path) -> Iterator[dict[str, str]]:
+    """The environment of a program that has a bucket with two portraits."""
+    _Bucket.objects = {"people/ann.jpg": photos / at_hand.PORTRAIT, "people/ben.jpg": photos / at_hand.OTHER}
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Bucket) as front:
+        threading.Thread(target=front.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{front.server_port}"
+        yield {"AWS_ENDPOINT_URL_S3": url, "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+        front.shutdown()
+
+
+def test_rekognitions_session_indexes_a_buckets_photos_and_may_be_run_again(server: Server, s3: dict[str, str]) -> None:
+    session = Session.of("Index again from S3", REKOGNITION)
+    for _ in range(2):
+        assert session.output(server, **s3) == ["2 faces"]
+
+
+def test_the_page_of_rekognition_names_the_operations_that_are_answered_and_only_those() -> None:
+    rows = re.findall(r"^\| (?:collections|faces|users|pictures) \| (.*) \|$", read(REKOGNITION), re.MULTILINE)
+    named = {name for cell in rows for name in re.findall(r"\b[A-Z][a-z]+[A-Z]\w+", cell)} - {"S3Object"}
+    assert named == {operation for operations in routes.MODULES.values() for operation in operations}
+    assert named <= set(requests.REQUESTS)
+
+
+def test_every_call_of_v1_in_the_docs_is_served() -> None:
+    paths = yaml.safe_load(read(DOCS / "api/v1.yaml"))["paths"]
+    served = {f"{method.upper()} {path}" for path, methods in paths.items() for method in methods}
+    pages = [*DOCS.glob("*.md"), *DOCS.glob("tasks/*.md")]
+    named = {call for page in pages for call in re.findall(r"`((?:GET|POST|PATCH|DELETE) /v1/[\w/{}.-]+)", read(page))}
+    assert len(named) > 20
+    assert named <= served
+
+
+def test_every_operation_of_amazons_that_the_page_of_others_names_is_in_its_model() -> None:
+    from botocore.loaders import Loader
+
+    operations = set(Loader().load_service_model("rekognition", "service-2")["operations"])
+    rows = read(DOCS / "coming-from.md").partition("\n## The calls\n")[2].partition("\n## ")[0].splitlines()
+    named = {name for row in rows[3:] if row.startswith("|") for name in re.findall(r"[A-Z]\w+", row.split("|")[2])}
+    assert len(named) > 10
+    assert named <= operations
