@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from chalicelib.core.model import Candidate
@@ -17,9 +19,6 @@ if TYPE_CHECKING:
     from chalicelib.core.decision import OperatingPoint, Verdict
     from chalicelib.core.population import Population
 
-
-import zlib
-from dataclasses import dataclass
 
 MAX_SHARDS = 64
 

@@ -15,8 +15,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import MISSING, asdict, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfoNotFoundError
 
-from chalicelib.core.errors import RegularsError, StorageUnavailable, TenantNotFound
+from chalicelib.core.errors import InvalidInput, RegularsError, StorageUnavailable, TenantNotFound
+from chalicelib.core.local_time import require_zone
 from chalicelib.core.model import Credentials, Profile, Tenant
 from regulars.errors import DamagedFile, NotWrittenDown
 from regulars.serve import folder
@@ -24,11 +26,6 @@ from regulars.serve import folder
 if TYPE_CHECKING:
     from chalicelib.services.tenants import Tenants, TenantSettings
 
-
-from zoneinfo import ZoneInfoNotFoundError
-
-from chalicelib.core.errors import InvalidInput
-from chalicelib.core.local_time import require_zone
 
 FILE = "credentials.json"
 PENDING = "credentials.pending"

@@ -7,50 +7,40 @@ faces has two hundred.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
+import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache, reduce
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode, urlsplit
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
+from urllib3.exceptions import HTTPError
 
 from chalicelib.adapters.aws.clients import aws_credentials
-from chalicelib.adapters.aws.errors import error_code, translated
+from chalicelib.adapters.aws.errors import FAILURES, error_code, translated
 from chalicelib.adapters.limits.blobs import (
     CACHE_CONTROL,
     SIGNED_S,
+    require_expiry,
     require_key,
     require_listing_limit,
     require_prefix,
     require_range,
     signed_from,
+    upload_headers,
 )
-from chalicelib.core.lazy import lazy
-from chalicelib.core.ports import BlobInfo
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
-
-import hashlib
-import hmac
-import logging
-from contextlib import closing
-from dataclasses import dataclass
-from functools import lru_cache, reduce
-from typing import TYPE_CHECKING
-from urllib.parse import urlencode, urlsplit
-
-from botocore.exceptions import NoCredentialsError, PartialCredentialsError
-from urllib3.exceptions import HTTPError
-
-from chalicelib.adapters.aws.errors import FAILURES
-from chalicelib.adapters.limits.blobs import require_expiry, upload_headers
 from chalicelib.core.errors import Unusable
-from chalicelib.core.ports import PresignedRequest, Upload
+from chalicelib.core.lazy import lazy
+from chalicelib.core.ports import BlobInfo, PresignedRequest, Upload
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+
 
 _log = logging.getLogger(__name__)
 

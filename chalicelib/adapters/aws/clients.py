@@ -11,20 +11,17 @@ computed.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import copy_context
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from chalicelib.core.lazy import lazy
 
 if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
+
     from botocore.config import Config
 
-
-from contextvars import copy_context
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
 
 _CONNECT_TIMEOUT_S = 2
 _CONNECTIONS = 50

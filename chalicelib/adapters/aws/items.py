@@ -10,6 +10,7 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,19 +23,13 @@ from chalicelib.adapters.aws.errors import (
     translated,
     translation,
 )
-from chalicelib.adapters.limits.items import failed, item_from_wire, item_to_wire, refuse_illegal, require_key
+from chalicelib.adapters.limits.items import failed, item_from_wire, item_to_wire, refuse_illegal, require_key, to_wire
 from chalicelib.adapters.limits.span import Position, Queries, Span
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, RegularsError, StorageUnavailable
-from chalicelib.core.ports import Action, Item, Put, Table, Update
+from chalicelib.core.ports import Action, Check, Condition, Delete, Item, Put, Table, Update
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-
-from dataclasses import dataclass, field
-
-from chalicelib.adapters.limits.items import to_wire
-from chalicelib.core.ports import Check, Condition, Delete
 
 
 @dataclass

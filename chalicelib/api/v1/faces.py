@@ -45,14 +45,9 @@ from chalicelib.core.pictures import Gender
 from chalicelib.core.values import moment, time_text
 
 if TYPE_CHECKING:
+    from chalicelib.services.erasure.erasure import Deleted
     from chalicelib.services.sightings import sightings
     from chalicelib.services.sightings.sightings import TimelineSighting
-
-
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from chalicelib.services.erasure.erasure import Deleted
 
 
 FaceId = Annotated[str, Meta(pattern="^[A-Za-z0-9_-]{1,64}$")]

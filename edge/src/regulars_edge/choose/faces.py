@@ -15,6 +15,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from PIL import ImageChops
+from PIL.Image import Image, Resampling
+
 from regulars_edge.errors import Misconfigured
 from regulars_edge.sources.source import Frame
 
@@ -25,9 +28,6 @@ if TYPE_CHECKING:
 
     from regulars_edge.choose.areas import Areas
 
-
-from PIL import ImageChops
-from PIL.Image import Image, Resampling
 
 MODEL = Path(__file__).with_name("yunet_s_dynamic.onnx")
 """In a checkout it is a link to the file of the service's pack; the wheel has the file."""
