@@ -24,6 +24,7 @@ from tests.api.sunmi import test_source_examples as examples
 from tests.api.sunmi import test_wire as shown
 from tests.api.sunmi.client import CameraClient
 from tests.api.sunmi.samples import SAMPLES
+from tests.core import test_sighting
 from tests.services.sightings import test_any_order, test_visitor_book
 
 PAGE = rules_of("sunmi")
@@ -177,15 +178,15 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
     "A stranger moves to regular as soon as it has at least": (
         test_any_order.test_strangers_included_any_order_with_duplicates_gives_the_book_of_the_definitions
     ),
-    "rolling and to the second": test_visitor_book.test_the_period_of_the_migration_rolls_to_the_second,
+    "rolling and to the second": test_sighting.test_who_arrives_often_enough_is_a_regular,
     "A new rule holds from the next arrival of each face on.": (
-        test_visitor_book.test_a_changed_rule_counts_from_the_faces_next_arrival_on
+        test_sighting.test_an_easier_rule_counts_from_the_next_arrival_on_and_not_within_one
     ),
     "The faceid, the picture and the counts stay.": (
         test_visitor_book.test_a_stranger_who_keeps_coming_is_a_regular_with_faceid_picture_and_counts
     ),
     "If regular is full, the face stays a stranger": (
-        test_visitor_book.test_a_full_group_of_regulars_leaves_a_stranger_one_who_is_tried_again
+        test_sighting.test_a_full_group_refuses_and_is_tried_again_at_the_next_arrival
     ),
     "No parameters of its own.": requests.test_the_table_names_every_parameter_of_every_endpoint,
     "A group of the list has": rules.test_the_default_groups_are_there_from_the_first_day,

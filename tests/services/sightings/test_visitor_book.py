@@ -102,6 +102,18 @@ def test_a_sighting_of_over_a_hundred_days_ago_is_an_observation_and_no_arrival(
     assert sum(book.observed().values()) == 2
 
 
+def test_a_stranger_who_keeps_coming_is_a_regular_with_faceid_picture_and_counts(book: Book) -> None:
+    book.services.groups.set_migration(book.tenant, Migration(3, 7))
+    book.see(shot(0, 1), shot(DAY, 1))
+    [before] = book.faces()
+    assert before.group_id == "stranger"
+    book.see(shot(2 * DAY, 1))
+    [after] = book.faces()
+    assert (after.group_id, after.arrive_count) == ("regular", 3)
+    assert (after.faceid, after.picture_key) == (before.faceid, before.picture_key)
+    assert (book.group_counts()["stranger"], book.group_counts()["regular"]) == (0, 1)
+
+
 def test_a_deleted_face_leaves_no_arrivals_and_is_a_stranger_when_it_comes_again(book: Book) -> None:
     book.see(shot(0, 1))
     [face] = book.faces()
