@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from chalicelib.core.ports import PictureFetcher
 from chalicelib.services import Services
 from tests.api.conftest import Stage
 from tests.api.icredit.client import MarketClient
@@ -27,10 +28,9 @@ class Shop:
     def services(self) -> Services:
         return self.stage.services
 
-    def use(self, **services: object) -> None:
-        """Exchange some of the services."""
-        for name, service in services.items():
-            setattr(self.stage.services, name, service)
+    def fetch_with(self, pictures: PictureFetcher) -> None:
+        """Exchange what fetches pictures by their URLs."""
+        self.services.ports.pictures_by_url = pictures  # type: ignore[misc] # a property of the protocol
 
 
 Check = Callable[[Shop], None]

@@ -31,7 +31,7 @@ def test_a_fetch_that_fails_fails_the_operation_in_its_own_words(
     floor: Shop, error: Unusable | Busy | StorageUnavailable, code: str
 ) -> None:
     pictures = FakePictures({AWAY: error})
-    floor.use(pictures_by_url=pictures)
+    floor.fetch_with(pictures)
     for fields in (ENROL, SEARCH):
         answer = floor.market.manage(**fields, IMAGE=AWAY)
         assert failure(answer) == code
@@ -40,7 +40,7 @@ def test_a_fetch_that_fails_fails_the_operation_in_its_own_words(
 
 
 def test_what_is_fetched_and_is_no_picture_fails(floor: Shop) -> None:
-    floor.use(pictures_by_url=FakePictures({AWAY: b"<html>"}))
+    floor.fetch_with(FakePictures({AWAY: b"<html>"}))
     assert failure(floor.market.manage(**ENROL, IMAGE=AWAY)) == "UNUSABLE_IMAGE"
 
 
@@ -72,7 +72,7 @@ class RecordingVision(FakeVision):
 def test_a_fetched_picture_may_have_the_2_mb_that_an_encoded_one_has_as_text(services: Services, floor: Shop) -> None:
     vision = RecordingVision()
     seeing = build(services.settings, clock=floor.clock, vision=lambda: vision)
-    floor.use(identify=seeing.recognition.identify)
+    floor.services.recognition.identify = seeing.recognition.identify
     assert persons(floor.market.manage(**SEARCH, IMAGE=ANN_URL)) == []
     assert persons(floor.market.search("vip", picture(Person(1)))) == []
     seeing.close()

@@ -226,7 +226,7 @@ def _(shop: Shop) -> None:
     """That every hostile URL is refused, redirects and all, is shown in tests/adapters; here, that they get there."""
     internet = Internet()
     safe = fetch.SafeFetcher(internet.resolve, internet.dial)
-    shop.use(pictures_by_url=safe)
+    shop.fetch_with(safe)
     for url in ONE_OF_EACH_KIND:
         for fields in (ENROL, SEARCH):
             assert failure(shop.market.manage(**fields | {"IMAGE_TYPE": "1", "IMAGE": url})) == "UNUSABLE_IMAGE", url
@@ -612,7 +612,7 @@ def _(shop: Shop) -> None:
 def _(shop: Shop) -> None:
     vision = Guessing()
     guessing = build(shop.services.settings, clock=shop.clock, vision=lambda: vision)
-    shop.use(group_enrolment=guessing.group_enrolment)
+    shop.services.enrolment.everybody = guessing.enrolment.everybody
     for emotion in ("happy", "sad", "angry", "fear", "surprise", "disgust", "neutral", "contempt", None):
         vision.estimates = Estimates(emotion=emotion)
         assert persons(shop.market.enrol("vip", ANN))[0]["EMOTION_TYPE"] == (emotion or "").upper()

@@ -45,9 +45,6 @@ def live(book: Book) -> tuple[Face, dict[str, bytes]]:
     for capture in (captures[0], captures[3]):
         for number in range(len(capture.sightings)):
             services.captures.crops.url(tenant, "door", capture.id, number)
-    services.recognition.identify.largest_face(tenant, picture(Person(EVA))) if hasattr(
-        services.recognition.identify, "largest_face"
-    ) else None
     services.sweep.tenant(tenant, book.clock.now())
     means = join_user(book, eva, finn)
     face = services.faces.get(tenant, eva)

@@ -300,7 +300,7 @@ def test_a_merge_whose_chores_fail_holds_up_no_other_and_its_sweep_is_not_whole(
     services = book.services
     mover = Failing(book.storage.items, services.face_visits, services.statistics)
     chores = MergeChores(book.storage.items, mover, services.portraits, book.clock)
-    services.merges.records.upkeep = chores
+    services.merges.upkeep = chores
     with pytest.raises(Busy, match="merges"):
         services.sweep.tenant(book.tenant, book.clock.now())
     assert [item["id"] for item in every(book.storage.items, keys.MERGES, "shop")] == [ill]
