@@ -16,7 +16,6 @@ from chalicelib.core.items import directory_of
 from chalicelib.core.lazy import lazy
 from chalicelib.core.model import JournalEntry
 from chalicelib.core.ports import Clock, ObjectReader, PictureFetcher, Postman, Storage, Vision
-from chalicelib.core.search import FaceSearch, IndexBuilder, PastGallery, shards
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
 from chalicelib.storage import opened
@@ -116,6 +115,7 @@ class Adapters:
         return loading.earliest(items, tenant, model) if view is None else view
 
     def indexed(self, tenant: str) -> Iterator[tuple[str, str, list[bytes]]]:
+        from chalicelib.core.search import shards
         from chalicelib.index.galleries import Galleries
         from chalicelib.index.routing import ShardNumbers
         from chalicelib.index.snapshots.loading import faces_of
