@@ -43,9 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chalicelib.core.model import JournalEntry
-    from chalicelib.services.cameras import Cameras
     from chalicelib.services.joining.chore import JoiningChore
-    from chalicelib.services.merges.merges import Merges
     from chalicelib.services.recognition.recognition import Recognition
 
 _FREE = frozenset({STRANGER, REGULAR})

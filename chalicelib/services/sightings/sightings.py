@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from chalicelib.services.sightings.rejection import Rejection, Rejections
     from chalicelib.services.sightings.replay import Replay
     from chalicelib.services.sightings.reviews import Reviews
-    from chalicelib.services.statistics.statistics import Statistics
     from chalicelib.services.tenants import Tenants
     from chalicelib.services.visits import FaceVisitsStore
     from chalicelib.services.webhooks import Webhooks
