@@ -35,7 +35,6 @@ from chalicelib.core.records.captures import (
     sighting_item,
 )
 from chalicelib.core.records.faces import face_item
-from chalicelib.core.records.observations import review_item
 from chalicelib.core.records.sighting_entries import sighting_put
 from chalicelib.core.sighting import NoRoom, OpenSighting, Outcome, founding_picture
 from chalicelib.core.values import milliseconds, time_ordered_id
@@ -44,6 +43,7 @@ from chalicelib.services.faces import face_deletes
 from chalicelib.services.merges.merges import Merges
 from chalicelib.services.portraits import Portraits, keys_of
 from chalicelib.services.recognition.recognition import Negatives
+from chalicelib.services.sightings.reviews import review_put
 from chalicelib.services.statistics.statistics import Recorder
 from chalicelib.services.visits import FACE_SAME, FaceVisitsStore, face_update, visits_put
 from chalicelib.services.webhooks import Outbox
@@ -197,7 +197,7 @@ class SightingWriter:
     def _told(self, outcome: Outcome) -> list[Action]:
         """Return the actions that put the events into the outbox, and those that ask for reviews."""
         tenant, full = outcome.sighted.tenant.name, outcome.context.full
-        actions: list[Action] = [Put(keys.REVIEWS, review_item(tenant, one)) for one in outcome.reviews]
+        actions: list[Action] = [review_put(tenant, one) for one in outcome.reviews]
         if full is not None and outcome.context.tells_full:
             noted = {"tenant": tenant, "item": keys.full_item(full.id), "at": milliseconds(outcome.sighted.now)}
             actions.append(Put(keys.DIRECTORY, noted))
