@@ -6,7 +6,7 @@ same gap are one arrival if they are less than the gap apart.
 
 A face is a stranger until its promotion and a regular from then on, by the times of its sightings and not by the order
 in which they were processed. An observation names the group of its time. So if a late sighting moves the promotion, the
-observations between are renamed. A tenant's numbers for the rule: services/groups; how it is stored: faces/visits.
+observations between are renamed. A tenant's numbers for the rule: services/groups; how it is stored: services/visits.
 """
 
 from __future__ import annotations

@@ -48,7 +48,6 @@ _LONGEST_ID = 64
 GROUP_SAME = "group-same"
 """Name of the condition that a group is as it was read."""
 
-
 ARRIVE_TIMES = range(1, 11)
 PERIOD_DAYS = range(1, 101)
 

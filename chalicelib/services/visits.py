@@ -1,6 +1,6 @@
 """How a face's visits are read and stored, and how its observations get another group's name.
 
-When is a face a regular, and what follows from that: core/visits. A tenant's numbers for it: groups/groups.
+When is a face a regular, and what follows from that: core/visits. A tenant's numbers for it: services/groups.
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def face_update(tenant: str, before: Face, after: Face) -> Update:
 def face_put(tenant: str, before: Face, after: Face) -> Put:
     """Return the write of a whole face that a caller changed, if it is still as it was read (condition FACE_SAME).
 
-    If another name is set, the same transaction needs `renamed` of faces/names.
+    If another name is set, the same transaction needs `renamed` of services/faces.
     """
     revision = before.revision + (after != before)
     item = face_item(tenant, replace(after, revision=revision, version=before.version + 1))

@@ -1,9 +1,9 @@
-"""Daily quotas: a tenant's requests of the iCREDIT dialect, and the bytes of captures that a camera offers.
+"""Daily quotas, and rates. A quota is of a tenant's iCREDIT requests, or of the bytes that a camera's captures have.
 
 Requests are counted exactly, even if many arrive at once. A process counts bytes ahead, a part of the limit at once, so
 most offers cost no write; and they may count twice, if storage's answer to their count is lost. So a camera gets no
-more than its limit, and up to a thousandth less for each process of the day. api/icredit/operation
-answers a request that is over, services/captures an offer.
+more than its limit, and up to a thousandth less for each process of the day. api/icredit/operation answers a request
+that is over, services/captures an offer.
 
 Rates limit how fast requests may come, by token buckets (RFC 2697's idea with one rate). Buckets live in this process's
 memory. One box has one process; on AWS each instance of a function has its own, so the limit there is approximate.

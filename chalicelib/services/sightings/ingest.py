@@ -1,6 +1,6 @@
 """Resolution of stored captures: each face is matched, remembered as a stranger, or skipped, exactly once.
 
-How often a capture is tried before it is parked: captures/attempts.
+How often a capture is tried before it is parked: services/captures/redrive.
 """
 
 from __future__ import annotations
