@@ -195,8 +195,8 @@ lag-edge: .venv/test  ## A camera's stream and a slow consumer for ten minutes: 
 crash-edge: .venv/test  ## kill -9 during uploads, 10,000 times, in PARTS=4 side by side; KILLS=number
 	$(BIN)/python -m pytest -q -rP -n $(or $(PARTS),4) edge/tests/test_killed.py --edge-kills $(or $(KILLS),10000)
 
-clips-edge: .venv/lab  ## Films of people through the uploader to the service: the table in docs/edge.md
-	$(BIN)/python -m regulars_lab.bench.clips --write docs/edge.md
+clips-edge: .venv/lab  ## Films of people through the uploader to the service: the table in docs/lab/edge.md
+	$(BIN)/python -m regulars_lab.bench.clips --write docs/lab/edge.md
 
 memory-edge: .venv/test  ## Four RTSP cameras, one of them 4K with faces chosen, for two minutes: below the unit's MemoryMax
 	$(BIN)/python -m pytest -q -s edge/tests/test_whole_box.py -k memory --edge-memory-s 120

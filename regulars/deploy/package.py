@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -26,10 +27,15 @@ def shipped_packs(models: Path | None, names: Sequence[str], environ: Mapping[st
     `models`: folder of packs of one's own; None: that of the environment, if any. No names: that of the environment, if
     any. The first pack is that of new tenants.
     """
-    folder = environ.get("REGULARS_MODELS")
     wanted = names or filter(None, [environ.get("REGULARS_PACK")])
     found = dict.fromkeys([*wanted, DEFAULT_PACK])
-    return tuple(packs.find(models or (Path(folder) if folder else None), name) for name in found)
+    return tuple(packs.find(models or _own_packs(environ), name) for name in found)
+
+
+def _own_packs(environ: Mapping[str, str]) -> Path | None:
+    """Return the folder that the environment names, as seen from here."""
+    folder = environ.get("REGULARS_MODELS")
+    return Path(folder) if folder else None
 
 
 def packaged(architecture: str, python: str, models: Path | None, shipped: Sequence[Pack]) -> Path:
@@ -41,7 +47,8 @@ def packaged(architecture: str, python: str, models: Path | None, shipped: Seque
         out /= f"python{python}-{architecture}"
     options = ["--architecture", architecture, "--python", python, "--out", str(out), "--required"]
     options += [option for pack in shipped for option in ("--pack", pack.manifest.name)]
-    options += ["--models", str(models.resolve())] if models else []
+    if folder := models or _own_packs(os.environ):
+        options += ["--models", str(folder.resolve())]  # it runs elsewhere
     done = subprocess.run(  # noqa: S603 -- our own command
         [sys.executable, "-m", "infra.package", *options], cwd=_CHECKOUT, capture_output=True, text=True, check=False
     )

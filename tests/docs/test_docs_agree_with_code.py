@@ -4,29 +4,45 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
+import click
 import pytest
 
 from chalicelib.services.subject_access.places import NOBODYS, PLACES
 from chalicelib.settings import Settings
+from regulars import cli
 from regulars.libraries import PackageUnavailable
 from tests.docs.session import DOCS, ROOT, read
 
 CONTRIBUTING, README = read(ROOT / "CONTRIBUTING.md"), read(ROOT / "README.md")
+PAGES = [*ROOT.glob("*.md"), *DOCS.glob("**/*.md")]
 PRIVACY = ("privacy.md", "threat-model.md")
 
 
-@pytest.mark.parametrize(
-    "page", [*ROOT.glob("*.md"), *DOCS.glob("**/*.md")], ids=lambda page: str(page.relative_to(ROOT))
-)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_and_commands_of_a_page_exist(page: Path) -> None:
     targets = set(re.findall(r"^([a-z-]+):", read(ROOT / "Makefile"), re.MULTILINE))
     assert set(re.findall(r"`make ([a-z-]+)", read(page))) <= targets
     for link in re.findall(r"\]\((?!https?:)([^)#]+)\)", read(page)):
         assert (page.parent / link).exists(), link
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if "\nregulars " in read(page)], ids=lambda page: page.stem)
+def test_the_commands_of_a_page_have_the_options_that_it_names(page: Path) -> None:
+    lab = tomllib.loads(read(ROOT / "lab/pyproject.toml"))["project"]["entry-points"]["regulars.commands"]
+    for line in re.findall(r"^\s*regulars ([a-z].*)", read(page).replace("\\\n", ""), re.MULTILINE):
+        name, *words = line.split()
+        if name in lab:
+            continue
+        command, options = cli.commands.commands[name], {"--help"}
+        while isinstance(command, click.Group):
+            command = command.commands[words.pop(0)]
+        options |= {one for parameter in command.params for one in (*parameter.opts, *parameter.secondary_opts)}
+        assert {word.strip("[]") for word in words if re.match(r"\[?--[a-z]", word)} <= options, line
 
 
 def test_contributing_maps_the_folders_that_there_are() -> None:

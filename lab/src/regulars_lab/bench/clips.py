@@ -1,6 +1,6 @@
 """The edge uploader on films of people: what it uploads of each, at which cost, and whom the service recognises then.
 
-    python -m regulars_lab.bench.clips [--write docs/edge.md] [--json FILE]
+    python -m regulars_lab.bench.clips [--write docs/lab/edge.md] [--json FILE]
 
 The films are the clips beside the checkout (../shared/data/faces/video), and one that is made here: eight people whose
 portraits are at hand pass one after the other, of whom the first four are enrolled by another photo. Each film goes by
@@ -41,6 +41,12 @@ WAYS = (
     ("best_shot", 0.2, ""),
     ("best_shot", 0.2, "crop_room = 0.5\n"),
 )
+SHOWN = {
+    "face-demographics-walking-and-pause": "three people who come and pause",
+    "face-demographics-walking": "two who walk by, too small or blurred",
+    "people-detection": "people who cross a room",
+}
+"""What is seen in the films beside the checkout."""
 BEGIN, END = "<!-- made by `make clips-edge` -->\n", "<!-- end -->\n"
 LONGEST_S = 300
 
@@ -138,8 +144,7 @@ def played(clip: Clip, send: str, interval_s: float, more: str) -> dict[str, Any
         "seconds": round(clip.seconds, 1),
         "people": clip.people,
         "known": len(clip.known),
-        "send": f"{send}, crops" if more else send,
-        "interval_s": interval_s,
+        "send": f"`{send}`, {'crops' if more else f'{interval_s:g} s'}",
         "pictures": len(captures),
         "kilobytes": round(sum(capture["size"] for capture in captures) / 1000),
         "cpu_s": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 1),
@@ -170,20 +175,21 @@ def resolved(service: Service) -> list[dict[str, Any]]:
     raise SystemExit(f"bench.clips: the captures were not resolved within {LONGEST_S} s")
 
 
-HEAD = ("film", "send", "pictures", "kB", "CPU s", "matched, stranger, skipped", "enrolled people", "strangers")
+HEAD = ("film", "send", "pictures", "kB", "CPU s", "matched, stranger, skipped", "strangers known")
 
 
 def lines(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """Make the page's table: a film is named in its first row. Who was enrolled and known again is in the JSON."""
     yield f"| {' | '.join(HEAD)} |"
     yield "|---" * len(HEAD) + "|"
+    film = None
     for row in rows:
+        shown = f"{SHOWN.get(row['clip'], row['clip'])}, {row['seconds']:g} s" if row["clip"] != film else ""
+        film = row["clip"]
         kinds = ", ".join(str(count) for count in row["sightings"].values())
-        known = f"{row['recognised']} of {row['known']}" if row["known"] else "-"
         others = f"{row['strangers']} of {row['people'] - row['known']}" if row["people"] else str(row["strangers"])
-        yield (
-            f"| {row['clip']}, {row['seconds']:g} s | `{row['send']}`, {row['interval_s']:g} s | {row['pictures']} "
-            f"| {row['kilobytes']} | {row['cpu_s']:g} | {kinds} | {known} | {others} |"
-        )
+        cells = (shown, row["send"], row["pictures"], row["kilobytes"], f"{row['cpu_s']:g}", kinds, others)
+        yield " ".join(f"| {cell}" if cell != "" else "|" for cell in cells) + " |"
 
 
 if __name__ == "__main__":
