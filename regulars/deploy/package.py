@@ -38,6 +38,13 @@ def _own_packs(environ: Mapping[str, str]) -> Path | None:
     return Path(folder) if folder else None
 
 
+def options_of_packs(models: Path | None, names: Sequence[str], environ: Mapping[str, str]) -> list[str]:
+    """Return the packaging's options for these packs: it runs in the checkout, wherever a relative folder is."""
+    folder = models or _own_packs(environ)
+    options = [option for name in names for option in ("--pack", name)]
+    return [*options, "--models", str(folder.resolve())] if folder else options
+
+
 def packaged(architecture: str, python: str, models: Path | None, shipped: Sequence[Pack]) -> Path:
     """Package the checkout as `make package` does, and return the folder of it. Raises NotDeployed."""
     if not (_CHECKOUT / "infra" / "package.py").is_file():
@@ -46,9 +53,7 @@ def packaged(architecture: str, python: str, models: Path | None, shipped: Seque
     if (architecture, python) != _USUAL:
         out /= f"python{python}-{architecture}"
     options = ["--architecture", architecture, "--python", python, "--out", str(out), "--required"]
-    options += [option for pack in shipped for option in ("--pack", pack.manifest.name)]
-    if folder := models or _own_packs(os.environ):
-        options += ["--models", str(folder.resolve())]  # it runs elsewhere
+    options += options_of_packs(models, [pack.manifest.name for pack in shipped], os.environ)
     done = subprocess.run(  # noqa: S603 -- our own command
         [sys.executable, "-m", "infra.package", *options], cwd=_CHECKOUT, capture_output=True, text=True, check=False
     )

@@ -16,7 +16,7 @@ from infra import template
 from regulars import cli
 from regulars.deploy import deploy
 from regulars.deploy.deploy import Plan
-from regulars.deploy.package import shipped_packs
+from regulars.deploy.package import options_of_packs, shipped_packs
 from regulars.deploy.stack import Account
 from regulars.errors import NotDeployed
 from tests.own_pack import NAME, own_pack
@@ -205,6 +205,13 @@ def test_the_programs_pack_is_always_shipped_and_those_that_are_named_before_it(
     assert shipped(None, REGULARS_MODELS=str(tmp_path), REGULARS_PACK=NAME) == [NAME, "face-pack-1"]
     with pytest.raises(packs.MissingModel, match="no folder of models"):
         shipped(None, REGULARS_MODELS=str(tmp_path / "nope"))
+
+
+def test_a_folder_of_packs_is_the_callers_though_the_packaging_runs_in_the_checkout() -> None:
+    here = ["--pack", NAME, "--models", str(Path.cwd() / "models")]
+    assert options_of_packs(Path("models"), [NAME], {"REGULARS_MODELS": "others"}) == here
+    assert options_of_packs(None, [NAME], {"REGULARS_MODELS": "models"}) == here
+    assert options_of_packs(None, [NAME], {}) == ["--pack", NAME]
 
 
 def test_a_parameter_without_a_value_is_a_mistake_of_the_caller(capsys: pytest.CaptureFixture[str]) -> None:
