@@ -21,7 +21,7 @@ NEAR_FACES = 5_000
 """Faces of a small gallery: it takes 4 MB of memory and no disk, and is loaded in some 60 ms."""
 
 _WITHOUT_GALLERIES_MB = 256
-"""Memory of a function that holds no gallery, and of the parts of one that is being loaded (bench.tenants)."""
+"""Memory of a function that holds no gallery, and of the parts of one that is being loaded (lab: bench/tenants.py)."""
 
 
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::\d{1,5})?")

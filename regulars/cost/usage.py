@@ -43,7 +43,7 @@ INVOKE_MS = 8.0
 
 SEARCH_MS = 6.0
 SEARCH_MS_PER_FACE = 2e-5
-"""Time of one search by the search function: a consistent read, and the scan (bench.search) at SLOWDOWN."""
+"""Time of one search by the search function: a consistent read, and the scan (lab: bench/search.py) at SLOWDOWN."""
 
 SCAN_MS = 1.0
 LOAD_MS = 60.0
@@ -86,7 +86,7 @@ CAPTURE_DAYS = 30
 
 SNAPSHOT_EVERY = 256
 SNAPSHOT_BYTES_PER_FACE = 1_400
-"""Number of changes after which a gallery gets a new snapshot, and its size (bench.cold_search). Two are kept."""
+"""Changes after which a gallery gets a new snapshot, and its size (lab: bench/cold_search.py). Two stay."""
 
 TRIMMED_UNITS = 4
 """Write units to delete one item of the journal, with one template, in a transaction."""

@@ -449,7 +449,7 @@ OPERATIONS = (
         "PATCH", "/v1/settings", change_settings, Role.ADMIN, errors=(GroupNotFound,), again=answer_of(get_settings)
     ),
     Operation("GET", "/v1/usage", get_usage, Role.VIEWER),
-    Operation("GET", "/v1/notice", get_notice, Role.VIEWER),
-    Operation("GET", "/v1/retention", get_retention, Role.OPERATOR),
-    Operation("GET", "/v1/audit", list_entries, Role.ADMIN),
+    Operation("GET", "/v1/notice", get_notice, Role.VIEWER, tag="notice"),
+    Operation("GET", "/v1/retention", get_retention, Role.OPERATOR, tag="retention"),
+    Operation("GET", "/v1/audit", list_entries, Role.ADMIN, tag="audit"),
 )

@@ -479,6 +479,14 @@ OPERATIONS = (
         status=302,
         errors=(errors.CaptureNotFound, errors.Conflict),
     ),
-    Operation("GET", "/v1/reviews", list_reviews, Role.VIEWER),
-    Operation("POST", "/v1/reviews/{id}/done", finish_review, Role.OPERATOR, errors=(ReviewNotFound,), again=nothing),
+    Operation("GET", "/v1/reviews", list_reviews, Role.VIEWER, tag="reviews"),
+    Operation(
+        "POST",
+        "/v1/reviews/{id}/done",
+        finish_review,
+        Role.OPERATOR,
+        tag="reviews",
+        errors=(ReviewNotFound,),
+        again=nothing,
+    ),
 )

@@ -277,13 +277,21 @@ def get_everything(call: Call, query: EverythingWanted) -> Everything:
 
 
 OPERATIONS = (
-    Operation("GET", "/v1/consents", list_consents, Role.VIEWER, errors=(FaceNotFound,)),
-    Operation("GET", "/v1/faces/{id}/consent", get_consent, Role.VIEWER, errors=(FaceNotFound, ConsentNotFound)),
+    Operation("GET", "/v1/consents", list_consents, Role.VIEWER, tag="consents", errors=(FaceNotFound,)),
+    Operation(
+        "GET",
+        "/v1/faces/{id}/consent",
+        get_consent,
+        Role.VIEWER,
+        tag="consents",
+        errors=(FaceNotFound, ConsentNotFound),
+    ),
     Operation(
         "PUT",
         "/v1/faces/{id}/consent",
         set_consent,
         Role.OPERATOR,
+        tag="consents",
         errors=(FaceNotFound, ConsentNotFound),
         again=answer_of(get_consent),
     ),
@@ -292,15 +300,22 @@ OPERATIONS = (
         "/v1/faces/{id}/consent",
         withdraw_consent,
         Role.OPERATOR,
+        tag="consents",
         errors=(FaceNotFound, ConsentNotFound),
         again=nothing,
     ),
-    Operation("GET", "/v1/holds", list_holds, Role.OPERATOR),
-    Operation("GET", "/v1/faces/{id}/hold", get_hold, Role.OPERATOR, errors=(FaceNotFound,)),
+    Operation("GET", "/v1/holds", list_holds, Role.OPERATOR, tag="holds"),
+    Operation("GET", "/v1/faces/{id}/hold", get_hold, Role.OPERATOR, tag="holds", errors=(FaceNotFound,)),
     Operation(
-        "PUT", "/v1/faces/{id}/hold", change_hold, Role.ADMIN, errors=(FaceNotFound, TooMany), again=answer_of(get_hold)
+        "PUT",
+        "/v1/faces/{id}/hold",
+        change_hold,
+        Role.ADMIN,
+        tag="holds",
+        errors=(FaceNotFound, TooMany),
+        again=answer_of(get_hold),
     ),
-    Operation("GET", "/v1/erasures", list_erasures, Role.OPERATOR),
-    Operation("GET", "/v1/erasures/{id}", get_erasure, Role.OPERATOR, errors=(ErasureNotFound,)),
-    Operation("GET", "/v1/faces/{id}/everything", get_everything, Role.ADMIN, errors=(FaceNotFound,)),
+    Operation("GET", "/v1/erasures", list_erasures, Role.OPERATOR, tag="erasures"),
+    Operation("GET", "/v1/erasures/{id}", get_erasure, Role.OPERATOR, tag="erasures", errors=(ErasureNotFound,)),
+    Operation("GET", "/v1/faces/{id}/everything", get_everything, Role.ADMIN, tag="everything", errors=(FaceNotFound,)),
 )

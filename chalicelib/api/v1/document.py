@@ -160,7 +160,7 @@ def _operation(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     body = operation.body
     return {
         "operationId": _camel(operation.view.__name__),
-        "tags": [operation.view.__module__.rpartition(".")[2]],
+        "tags": [operation.tag or operation.view.__module__.rpartition(".")[2]],
         "summary": " ".join(summary.split()),
         **({"description": rest.strip()} if rest else {}),
         **({"security": []} if operation.role is None else {"x-role": operation.role.value}),
@@ -279,4 +279,4 @@ def get_document() -> dict[str, Any]:
     return document(OPERATIONS)
 
 
-OPERATIONS = (Operation("GET", "/v1/openapi.json", get_document, None),)
+OPERATIONS = (Operation("GET", "/v1/openapi.json", get_document, None, tag="about"),)

@@ -123,7 +123,7 @@ class Operation(Struct, frozen=True, dict=True):
     `errors`: those that it may answer beside errors.COMMON. `of_cameras`: a camera's key may call it, too, and the view
     checks that the request concerns that camera. `again`: answers a repeat of a request that was done, from the body
     that the use case stored with its change; None: the view can be called as often as the request comes. `searches`: it
-    looks for faces in a picture, so fewer may come.
+    looks for faces in a picture, so fewer may come. `tag`: its chapter in the document; the module's name if empty.
     """
 
     method: str
@@ -135,6 +135,7 @@ class Operation(Struct, frozen=True, dict=True):
     of_cameras: bool = False
     again: Callable[[Call, Mapping[str, Any]], Any] | None = None
     searches: bool = False
+    tag: str = ""
 
     @cached_property
     def types(self) -> Mapping[str, Any]:

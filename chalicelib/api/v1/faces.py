@@ -602,6 +602,7 @@ OPERATIONS = (
         "/v1/face-changes",
         change_faces,
         Role.OPERATOR,
+        tag="face_changes",
         errors=(errors.GroupNotFound, errors.FaceHeld),
         again=_changed_before,
     ),

@@ -193,8 +193,14 @@ OPERATIONS = (
         errors=(MergeNotFound, FaceNotFound, Conflict, GroupFull, TenantFull),
         again=lambda call, _body: _continued(call, call.path["id"]),
     ),
-    Operation("GET", "/v1/duplicates", list_duplicates, Role.VIEWER),
+    Operation("GET", "/v1/duplicates", list_duplicates, Role.VIEWER, tag="duplicates"),
     Operation(
-        "POST", "/v1/duplicates/{id}/done", finish_duplicate, Role.OPERATOR, errors=(DuplicateNotFound,), again=nothing
+        "POST",
+        "/v1/duplicates/{id}/done",
+        finish_duplicate,
+        Role.OPERATOR,
+        tag="duplicates",
+        errors=(DuplicateNotFound,),
+        again=nothing,
     ),
 )

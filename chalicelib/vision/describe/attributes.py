@@ -3,7 +3,7 @@
 Liveness is presentation attack detection, passive, from one picture: does a face look like one before the camera, or
 like a picture of one? In ISO/IEC 30107-3's terms, an attack that passes counts for APCER, and a live face that is
 rejected for BPCER. docs/vision.md has what is known of both. In short: mostly the edge of the paper or screen about the
-face reveals an attack, and an attack that fills the picture passes. Advice, not proof. services/models applies
+face reveals an attack, and an attack that fills the picture passes. Advice, not proof. services/models.py applies
 the tenant's limit.
 
 Beauty is how squarely a face's mouth stands under its eyes: a figure of symmetry and nothing else, which does not say
