@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.adapters.embedded.queue import SqliteQueue
 from chalicelib.adapters.embedded.uploads import FolderUploadStore, SignedPaths
 from chalicelib.adapters.embedded.vault import PlainVault
 from chalicelib.core import keys
@@ -16,25 +17,24 @@ from chalicelib.core.local_time import Granularity
 from chalicelib.core.model import Labels, Profile, Tenant
 from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
 from chalicelib.core.ports import BlobStore, ItemStore
+from chalicelib.services.access.access import Access
 from chalicelib.services.access.quotas import Quotas
 from chalicelib.services.cameras import Cameras
 from chalicelib.services.captures.captures import Captures, Offer
 from chalicelib.services.groups import Groups
 from chalicelib.services.idempotency import Requests
-from chalicelib.services.statistics.days import DayReader
-from chalicelib.services.statistics.sealing import Sealing
-from chalicelib.services.statistics.statistics import Bucket, Observations, Recorder, Statistics
+from chalicelib.services.models import TenantVision
+from chalicelib.services.statistics.statistics import Bucket, Statistics
 from chalicelib.services.tenants import Tenants
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, FakeVision
 
 NOON = datetime(2026, 2, 28, 4, 0, tzinfo=UTC)
 
 
 def test_days_are_recorded_sealed_and_counted(items: ItemStore, blobs: BlobStore, tenant: str) -> None:
     owner, clock = Tenant(tenant, Profile.CLOUD, "APP", NOON, "fake"), FakeClock(NOON)
-    recorder, sealing = Recorder(items, clock), Sealing(items, blobs, clock)
-    reader = DayReader(items, blobs, clock)
-    statistics, observations = Statistics(reader), Observations(items, reader)
+    statistics = Statistics(items, blobs, clock)
+    recorder, sealing, observations = statistics.recorder, statistics.sealing, statistics.observations
 
     def record(at: datetime, id_: str, label: str) -> None:
         one = Observation(at, id_, f"face-{label}", "VIP会员", Labels(label), ObservationKind.SIGHTING)
@@ -99,7 +99,10 @@ def test_a_shops_cameras_and_captures_are_alike_on_every_item_store(
     assert cameras.silent(shop, clock.now() + timedelta(days=9)) == []
 
     uploads = FolderUploadStore(tmp_path / "captures", SignedPaths(b"x" * 32, clock))
-    captures = Captures(items, uploads, cameras, Quotas(items, clock), clock, 300)
+    access = Access(items, requests, clock, 10, 10)
+    vision = TenantVision(FakeVision, lambda _: FakeVision())
+    queue = SqliteQueue(tmp_path / "queue.db", "captures", clock)
+    captures = Captures(items, uploads, cameras, access, clock, 300, requests, vision, queue)
     offers = [
         Offer("Door", hashlib.sha256(bytes([number])).hexdigest(), 1, "image/jpeg", clock.now() - timedelta(number))
         for number in range(100)

@@ -103,6 +103,7 @@ OURS = {
     "chalicelib.adapters.aws.vault": "secrets that it has sealed itself, and a parameter of the operator's",
     "chalicelib.index.scan.kernel": "what its own C has written into its own memory",
     "chalicelib.vision.packs": "packs, as regulars.models",
+    "chalicelib.core.records.audit": "entries that it has written itself",
     "chalicelib.core.records.captures": "items that it has written itself",
     "chalicelib.core.values": "texts of its own: `time_text` wrote them",
     "chalicelib.services.audit": "entries that it has written itself; verifying tells those that cannot be read",
