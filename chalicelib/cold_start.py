@@ -1,4 +1,4 @@
-"""What brings a function's first answer sooner: models that are loaded ahead, and garbage that waits."""
+"""Means to a quicker first answer of a function: models are loaded ahead, and garbage collection waits."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each process has itself: the machine's time, and secrets that a Vault decrypted, kept for a few minutes."""
+"""Parts of each process: the machine's clock, and decrypted secrets of a Vault, kept for a few minutes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of the faces of a picture: described, identified, ranked by likeness, compared."""
+"""Answers about the faces of a picture: described, identified, ranked by likeness, compared."""
 
 from __future__ import annotations
 

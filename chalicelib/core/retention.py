@@ -21,7 +21,7 @@ SIGHTING_DAYS = 120
 """Most days that the record of a capture is kept: storage itself expires it then."""
 
 STRANGER_DAYS, OBSERVATION_DAYS, AUDIT_DAYS = 90, 400, 400
-"""What new tenants begin with. The rest they keep as long as the deployment does, or for ever.
+"""Days that new tenants begin with. A kind without days stays as long as the deployment keeps it, or for ever.
 
 Regulars are not among these: somebody enrolled them, or they came often enough, on purpose.
 """

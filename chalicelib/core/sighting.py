@@ -1,4 +1,4 @@
-"""What does a sighting change? One detected face of a capture, and what follows for the book from whose it is.
+"""A sighting, decided: one detected face of a capture, and what follows for the book from the person it is.
 
 services/sightings reads a `Context`, `resolve` decides, and services/sightings writes the `Outcome`, whole or not at
 all. Whose face it is: core/decision. When a face is a regular: core/visits. Which pictures a face keeps: core/learning.

@@ -1,4 +1,4 @@
-"""What is in a picture, in Rekognition's words: Image members, FaceDetail, quality filters; and the views that look."""
+"""Pictures in Rekognition's words: Image members, FaceDetail, quality filters; and the operations that only look."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the law asks for: records of consent, legal holds, receipts of erasures, and all that is held about a person."""
+"""Operations of data protection: consent, legal holds, receipts of erasures, and all that is held about a person."""
 
 from __future__ import annotations
 
