@@ -17,14 +17,13 @@ from itertools import islice
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, TenantNotFound
-from chalicelib.core.ports import Action, BlobInfo, BlobStore, Item, ItemStore, Table
+from chalicelib.core.ports import Action, Item, ItemStore, Table
 
 TRIES = 40
 _TRIES_WHILE_BUSY = 18
 _FIRST_PAUSE_S = 0.005
 _LONGEST_PAUSE_S = 0.2
 _A_TRANSACTION = 50
-_A_LISTING = 1_000
 
 
 def every(
@@ -54,16 +53,6 @@ def every(
         token = page.token
         if token is None:
             return
-
-
-def every_blob(blobs: BlobStore, prefix: str, after: str | None = None) -> Iterator[BlobInfo]:
-    """Yield all objects that BlobStore.list finds, in the order of their keys, a thousand from each read."""
-    while True:
-        listed = blobs.list(prefix, after=after, limit=_A_LISTING)
-        yield from listed
-        if len(listed) < _A_LISTING:
-            return
-        after = listed[-1].key
 
 
 def directory_of(items: ItemStore, tenant: str) -> Item:

@@ -6,7 +6,7 @@ runs on every adapter (tests/adapters). `Vision` is the ONNX pipeline. The ports
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
@@ -206,8 +206,11 @@ class BlobStore(Protocol):
     def replace(self, key: str, data: bytes, content_type: str) -> None:
         """Store durably in place of what the key holds, so that a reader finds one or the other, whole."""
 
-    def list(self, prefix: str, after: str | None = None, limit: int = 1000) -> Sequence[BlobInfo]:
-        """List objects whose key starts with `prefix` and is greater than `after`, in byte order of the key."""
+    def walk(self, prefix: str, after: str | None = None) -> Iterator[BlobInfo]:
+        """Iterate over objects whose key starts with `prefix` and is greater than `after`, in byte order of the key.
+
+        Objects that are stored or deleted meanwhile may come or not. Its errors may be raised on the way.
+        """
 
     def delete(self, key: str) -> None:
         """Remove the object; a missing one is no error."""

@@ -14,7 +14,7 @@ from itertools import islice, takewhile
 
 from chalicelib.core import keys, telemetry
 from chalicelib.core.errors import Busy, ConditionFailed, StorageUnavailable
-from chalicelib.core.items import every, every_blob
+from chalicelib.core.items import every
 from chalicelib.core.model import Edit
 from chalicelib.core.ports import BlobStore, Clock, Delete, Item, ItemStore, Put, absent, equals
 from chalicelib.core.records.faces import journal_entries
@@ -104,7 +104,7 @@ class Compactor:
                     raise Busy("snapshots of this tenant are being written: they are purged later")
                 else:
                     self._keep(pointer, [key for key in built(pointer) if keys.seq_of_snapshot(key) >= seq])
-            for blob in every_blob(self._blobs, keys.snapshots(tenant, model)):
+            for blob in self._blobs.walk(keys.snapshots(tenant, model)):
                 if keys.seq_of_snapshot(blob.key) < seq:
                     self._blobs.delete(blob.key)
         self._trim_journal(tenant, seq, milliseconds(self._clock.now()) + 1)
@@ -183,7 +183,7 @@ class Compactor:
             found = [pointer for pointer in found if pointer["item"] in current]
         if any(pointer["built_at"] > milliseconds(self._clock.now() - _LEFT_BEHIND) for pointer in found):
             named = {key for pointer in found for key in pointer["snapshots"]}
-            for blob in every_blob(self._blobs, keys.snapshots(tenant, model)):
+            for blob in self._blobs.walk(keys.snapshots(tenant, model)):
                 if blob.key not in named and blob.stored_at < self._clock.now() - GRACE:
                     self._blobs.delete(blob.key)
         covered = (keys.seq_of_snapshot(pointer["snapshots"][0]) for pointer in settled)
@@ -217,7 +217,7 @@ class Compactor:
         for pointer in every(self._items, keys.DIRECTORY, tenant, low=low, high=high):
             model = keys.model_of_index(pointer["item"])
             if model not in models:
-                for blob in every_blob(self._blobs, keys.snapshots(tenant, model)):
+                for blob in self._blobs.walk(keys.snapshots(tenant, model)):
                     self._blobs.delete(blob.key)
                 self._items.transact([Delete(keys.DIRECTORY, (tenant, pointer["item"]))])
 

@@ -17,7 +17,6 @@ from chalicelib.adapters.aws.items import DynamoItemStore
 from chalicelib.adapters.in_process import SystemClock
 from chalicelib.adapters.limits.items import item_from_json, item_to_json
 from chalicelib.core import keys
-from chalicelib.core.items import every_blob
 from chalicelib.core.ports import Action, BlobStore, Put, Table, absent
 from chalicelib.core.records.faces import tenant_from
 from chalicelib.settings import AwsStorage, Settings
@@ -97,7 +96,7 @@ def _read(items: DynamoItemStore, table: Table, to: Path) -> str:
 
 
 def _add_objects(writer: archive.Writer, store: BlobStore, prefix: str, name: str, by_way_of: Path) -> None:
-    for blob in every_blob(store, prefix):
+    for blob in store.walk(prefix):
         data = store.get(blob.key)
         if data is None:
             raise OperatorError(f"{blob.key} was deleted meanwhile: stop the stage's functions first")

@@ -32,8 +32,8 @@ def put(blobs: BlobStore, key: str, data: bytes = b"data") -> bool:
     return blobs.put_if_absent(key, data, "image/jpeg")
 
 
-def listed(blobs: BlobStore, prefix: str, after: str | None = None, limit: int = 1000) -> list[str]:
-    return [blob.key for blob in blobs.list(prefix, after, limit)]
+def listed(blobs: BlobStore, prefix: str, after: str | None = None) -> list[str]:
+    return [blob.key for blob in blobs.walk(prefix, after)]
 
 
 @pytest.mark.parametrize("data", [b"", b"x", bytes(range(256)) * 5000], ids=len)
@@ -105,15 +105,21 @@ def test_objects_are_listed_in_the_byte_order_of_the_whole_key(blobs: BlobStore,
     assert listed(blobs, folder) == [folder + key for key in IN_ORDER]
 
 
-@pytest.mark.parametrize("limit", [1, 3, len(KEYS) - 1, len(KEYS)])
-def test_a_listing_goes_on_after_the_last_key(blobs: BlobStore, folder: str, limit: int) -> None:
+def test_a_walk_goes_on_after_each_key(blobs: BlobStore, folder: str) -> None:
     for key in KEYS:
         put(blobs, folder + key)
-    found: list[str] = []
-    while page := listed(blobs, folder, found[-1] if found else None, limit):
-        assert len(page) <= limit
-        found += page
-    assert found == [folder + key for key in IN_ORDER]
+    for number, key in enumerate(IN_ORDER, 1):
+        assert listed(blobs, folder, folder + key) == [folder + one for one in IN_ORDER[number:]]
+
+
+def test_what_is_deleted_as_it_comes_costs_no_other_object(blobs: BlobStore, folder: str) -> None:
+    for key in KEYS:
+        put(blobs, folder + key)
+    met = []
+    for blob in blobs.walk(folder):
+        blobs.delete(blob.key)
+        met.append(blob.key)
+    assert met == [folder + key for key in IN_ORDER]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +141,7 @@ def test_after_may_be_any_text(blobs: BlobStore, folder: str, after: str) -> Non
 def test_a_listing_tells_size_and_time(blobs: BlobStore, folder: str) -> None:
     began = datetime.now(UTC)
     put(blobs, f"{folder}a", b"12345")
-    (blob,) = blobs.list(folder)
+    (blob,) = blobs.walk(folder)
     assert blob.size == 5
     assert blob.stored_at.utcoffset() == timedelta(0)
     assert abs(blob.stored_at - began) < timedelta(minutes=1)
@@ -160,13 +166,7 @@ def test_a_key_that_leaves_the_store_or_fits_no_store_is_refused(blobs: BlobStor
 @pytest.mark.parametrize("prefix", ["../", "/", "a/../", "a//b", ".temporary/", "a/.b"])
 def test_a_prefix_that_leaves_the_store_is_refused(blobs: BlobStore, prefix: str) -> None:
     with pytest.raises(InvalidInput):
-        blobs.list(prefix)
-
-
-@pytest.mark.parametrize("limit", [0, -1, 1001])
-def test_a_listing_of_too_few_or_too_many_is_refused(blobs: BlobStore, folder: str, limit: int) -> None:
-    with pytest.raises(InvalidInput):
-        blobs.list(folder, limit=limit)
+        blobs.walk(prefix)
 
 
 def test_the_whole_store_is_listed_in_order(blobs: BlobStore, folder: str) -> None:

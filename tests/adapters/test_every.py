@@ -1,17 +1,16 @@
-"""Reading all of a partition, or all objects below a prefix, however the store cuts it into pages."""
+"""Reading all of a partition, however the store cuts it into pages."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from itertools import islice
 from typing import Any
 
 import pytest
 
 from chalicelib.core.errors import TenantNotFound
-from chalicelib.core.items import directory_of, every, every_blob
+from chalicelib.core.items import directory_of, every
 from chalicelib.core.keys import DIRECTORY, TENANT_ITEM
-from chalicelib.core.ports import BlobInfo, BlobStore, Delete, ItemStore, Page, Put
+from chalicelib.core.ports import Delete, ItemStore, Page, Put
 
 SORTS = [f"{number:02}" for number in range(23)]
 
@@ -29,19 +28,6 @@ class CountedReads:
     def query(self, *given: Any, **named: Any) -> Page:
         self.pages += 1
         return self._items.query(*given, **named)
-
-
-class ShortLists:
-    """The real blob store, whose lists name two objects at most."""
-
-    def __init__(self, blobs: BlobStore) -> None:
-        self._blobs = blobs
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._blobs, name)
-
-    def list(self, prefix: str, after: str | None = None, limit: int = 2) -> Sequence[BlobInfo]:
-        return self._blobs.list(prefix, after, limit)
 
 
 @pytest.fixture
@@ -87,15 +73,6 @@ def test_items_that_are_deleted_as_they_come_cost_no_other_item(
         counted.transact([Delete(DIRECTORY, (tenant, item["item"]))])
         met.append(item["item"])
     assert met == SORTS
-
-
-def test_every_object_below_a_prefix_comes_once_and_in_order(blobs: BlobStore, tenant: str) -> None:
-    keys = [f"{tenant}/{number}" for number in range(5)]
-    for key in [*keys, f"{tenant}-not-below"]:
-        blobs.put_if_absent(key, b"x", "image/jpeg")
-    short = ShortLists(blobs)
-    assert [blob.key for blob in every_blob(short, f"{tenant}/")] == keys
-    assert [blob.key for blob in every_blob(short, f"{tenant}/", after=keys[1])] == keys[2:]
 
 
 def test_the_directory_of_no_tenant_is_not_found(items: ItemStore, tenant: str) -> None:

@@ -407,6 +407,6 @@ def test_builds_that_follow_each_other_closely_keep_few_snapshots(
         services.erasure.deletion.of_group(tenant, "regular", [faces[seed]])
         services.index.build(tenant.name)
         clock.advance(timedelta(minutes=4))
-    assert len(services.erasure.pictures._blobs.list(keys.snapshots(tenant.name, "fake"))) <= 10
+    assert len(list(services.erasure.pictures._blobs.walk(keys.snapshots(tenant.name, "fake")))) <= 10
     assert journal_length(services, tenant) < 25
     assert best(cold(services), tenant, 39) == (faces[39], 4)

@@ -169,7 +169,7 @@ def test_the_snapshots_of_another_number_of_shards_are_dropped_after_the_grace_t
 
     pointers = items.query(keys.DIRECTORY, tenant.name, low="INDEX#", high="INDEX#~").items
     assert [item["item"] for item in pointers] == ["INDEX#fake#0/3", "INDEX#fake#1/3", "INDEX#fake#2/3"]
-    assert len(blobs.list(keys.snapshots(tenant.name, "fake"))) == 3
+    assert len(list(blobs.walk(keys.snapshots(tenant.name, "fake")))) == 3
     assert items.query(keys.JOURNAL, tenant.name).items == ()
     cold = ShardedSearch(galleries(services), lambda _: 3)
     answer = cold.search(tenant.name, SearchRequest("fake", embedding_of(9)[None]))

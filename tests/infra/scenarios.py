@@ -13,7 +13,6 @@ from chalicelib.adapters.aws.clients import aws_client
 from chalicelib.adapters.aws.items import DynamoItemStore
 from chalicelib.core import keys
 from chalicelib.core.captures import captured_ms
-from chalicelib.core.items import every_blob
 from chalicelib.core.model import Credentials, Decision, Labels, Negative, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Box
@@ -354,8 +353,8 @@ def pictures_off(account: Account) -> None:
     shop.v1.done("PATCH", "/v1/settings", {"keeps_pictures": False})
     shop.see(picture(Person(89)), 3)
     account.tick("sweep")
-    assert list(every_blob(account.services.ports.storage.uploads, keys.capture_pictures(shop.name))) == []
-    assert list(every_blob(account.services.ports.storage.blobs, keys.face_pictures(shop.name))) == []
+    assert list(account.services.ports.storage.uploads.walk(keys.capture_pictures(shop.name))) == []
+    assert list(account.services.ports.storage.blobs.walk(keys.face_pictures(shop.name))) == []
 
 
 def _consent_for_a_day(account: Account, shop: Shop) -> None:

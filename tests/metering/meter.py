@@ -14,7 +14,7 @@ S3, SQS and KMS charge by the call: `Meter.calls` counts those that the adapters
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -29,6 +29,7 @@ _T = TypeVar("_T")
 UNIT_BYTES = 4096
 WRITE_UNIT_BYTES = 1024
 IN_A_TRANSACTION = 2
+LISTED_AT_ONCE = 1_000
 
 # S3 has two prices: that of puts and lists, and that of all else; deletes are free. Presigning is no call.
 _S3 = {
@@ -36,7 +37,7 @@ _S3 = {
     "size": "s3 get",
     "get_range": "s3 get",
     "put_if_absent": "s3 put",
-    "list": "s3 put",
+    "walk": "s3 put",
     "delete": "s3 delete",
 }
 # What Lambda's own poller receives and deletes is not seen here.
@@ -190,6 +191,14 @@ class Counted:
 
         def counted(*args: Any, **named: Any) -> Any:
             self._meter.called(kind)
-            return call(*args, **named)
+            answer = call(*args, **named)
+            return self._paged(answer, kind) if name == "walk" else answer
 
         return counted
+
+    def _paged(self, found: Iterator[_T], kind: str) -> Iterator[_T]:
+        """Count a call for every further thousand objects that a walk is asked for."""
+        for number, one in enumerate(found):
+            if number and number % LISTED_AT_ONCE == 0:
+                self._meter.called(kind)
+            yield one

@@ -273,7 +273,7 @@ def test_a_deletion_of_many_faces_lists_no_more_pages_than_there_are(hour: Hour)
     on_meter, meter = metered(hour.storage)
     orphans = OrphanedPictures(on_meter.items, on_meter.blobs, hour.services.merges, hour.clock)
     orphans.delete_of("shop", [f"{number:02d}" for number in range(0, 30, 2)])
-    left = sorted(keys.faceid_of_picture("shop", blob.key) for blob in hour.storage.blobs.list("shop/faces/"))
+    left = sorted(keys.faceid_of_picture("shop", blob.key) for blob in hour.storage.blobs.walk("shop/faces/"))
     assert left == [f"{number:02d}" for number in range(1, 30, 2)]
     assert meter.calls["s3 put"] == 1
 
@@ -284,7 +284,7 @@ def test_pictures_of_many_pages_are_each_found(hour: Hour) -> None:
         hour.leave_picture("shop", name)
         hour.leave_picture("shop", f"{name}-x")  # "-" comes before the "/" of the other folder
     small_pages(hour, 3).delete_of("shop", names[::3])
-    left = {keys.faceid_of_picture("shop", blob.key) for blob in hour.storage.blobs.list("shop/faces/")}
+    left = {keys.faceid_of_picture("shop", blob.key) for blob in hour.storage.blobs.walk("shop/faces/")}
     assert left == {*names, *(f"{name}-x" for name in names)} - set(names[::3])
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -28,7 +28,6 @@ from chalicelib.adapters.limits.blobs import (
     SIGNED_S,
     require_expiry,
     require_key,
-    require_listing_limit,
     require_prefix,
     require_range,
     signed_from,
@@ -161,21 +160,21 @@ class S3BlobStore:
         with translated(_SERVICE):
             self._client.put_object(Bucket=self._bucket, Key=key, Body=data, ContentType=content_type)
 
-    def list(self, prefix: str, after: str | None = None, limit: int = 1000) -> Sequence[BlobInfo]:
+    def walk(self, prefix: str, after: str | None = None) -> Iterator[BlobInfo]:
         require_prefix(prefix)
-        require_listing_limit(limit)
-        parameters: dict[str, Any] = {"Bucket": self._bucket, "Prefix": prefix}
-        if after:
-            parameters["StartAfter"] = after
-        found: list[BlobInfo] = []
-        with translated(_SERVICE):
-            while True:
-                answer = self._client.list_objects_v2(**parameters, MaxKeys=limit - len(found))
-                for entry in answer.get("Contents", []):
-                    found.append(BlobInfo(entry["Key"], entry["Size"], entry["LastModified"].astimezone(UTC)))
-                if not answer["IsTruncated"] or len(found) >= limit:
-                    return found
-                parameters["ContinuationToken"] = answer["NextContinuationToken"]
+        asked: dict[str, Any] = {"Bucket": self._bucket, "Prefix": prefix}
+        return self._listed(asked | ({"StartAfter": after} if after else {}))
+
+    def _listed(self, asked: dict[str, Any]) -> Iterator[BlobInfo]:
+        """Yield what S3 lists, page by page: a thousand, or fewer, from each read."""
+        while True:
+            with translated(_SERVICE):
+                answer = self._client.list_objects_v2(**asked)
+            for entry in answer.get("Contents", []):
+                yield BlobInfo(entry["Key"], entry["Size"], entry["LastModified"].astimezone(UTC))
+            if not answer["IsTruncated"]:
+                return
+            asked = {**asked, "ContinuationToken": answer["NextContinuationToken"]}
 
     def delete(self, key: str) -> None:
         require_key(key)

@@ -15,14 +15,13 @@ import os
 import shutil
 import stat
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 from tempfile import mkstemp
 
-from chalicelib.adapters.limits.blobs import require_key, require_listing_limit, require_prefix, require_range
+from chalicelib.adapters.limits.blobs import require_key, require_prefix, require_range
 from chalicelib.core.errors import Busy, InvalidInput, StorageUnavailable
 from chalicelib.core.ports import BlobInfo, Disk
 
@@ -95,11 +94,10 @@ class FolderBlobStore:
             written.replace(path)
             self._sync_nearest(path.parent)
 
-    def list(self, prefix: str, after: str | None = None, limit: int = 1000) -> Sequence[BlobInfo]:
+    def walk(self, prefix: str, after: str | None = None) -> Iterator[BlobInfo]:
+        """Iterate as the port says. A folder is read when its turn comes, and once: its names are kept meanwhile."""
         folder = "/".join(require_prefix(prefix))
-        require_listing_limit(limit)
-        with _translated():
-            return list(islice(self._walk(f"{folder}/" if folder else "", prefix, after or ""), limit))
+        return self._walk(f"{folder}/" if folder else "", prefix, after or "")
 
     def delete(self, key: str) -> None:
         path = self._path(key)
@@ -182,25 +180,33 @@ class FolderBlobStore:
 
     def _walk(self, folder: str, prefix: str, after: str) -> Iterator[BlobInfo]:
         """Iterate over the objects below `folder` ("" or ending in a slash), in byte order of the whole key."""
-        try:
-            with os.scandir(self._root / folder) as entries:
-                # A folder's keys continue with a slash, so it is sorted with the slash.
-                found = {
-                    f"{folder}{entry.name}{'/' if entry.is_dir() else ''}": entry
-                    for entry in entries
-                    if not entry.name.startswith(".")
-                }
-        except (FileNotFoundError, NotADirectoryError):
-            return
-        for key, entry in sorted(found.items()):
+        with _translated():
+            names = _names(self._root / folder)
+        for key in (f"{folder}{name}" for name in names):
             if key.endswith("/"):
                 passed = after > key and not after.startswith(key)
                 if not passed and (key.startswith(prefix) or prefix.startswith(key)):
                     yield from self._walk(key, prefix, after)
             elif key > after and key.startswith(prefix):
-                with suppress(FileNotFoundError):
-                    status = entry.stat()
-                    yield BlobInfo(key, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
+                with _translated():
+                    found = _info(f"{self._root}/{key}", key)
+                if found:
+                    yield found
+
+
+def _names(folder: Path) -> list[str]:
+    """Return what is in a folder, in order. A folder ends in a slash: it is sorted with it, as its keys are."""
+    with suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        return sorted(f"{entry.name}/" if entry.is_dir() else entry.name for entry in entries if entry.name[0] != ".")
+    return []
+
+
+def _info(path: str, key: str) -> BlobInfo | None:
+    """Measure an object; None if there is none any more. `path` is a text: hundreds of thousands of them are asked."""
+    with suppress(*_NO_OBJECT):
+        status = os.stat(path)  # noqa: PTH116
+        return BlobInfo(key, status.st_size, datetime.fromtimestamp(status.st_mtime, UTC))
+    return None
 
 
 def _read(descriptor: int, begin: int, length: int) -> bytes:

@@ -12,7 +12,6 @@ from chalicelib.core.ports import Upload
 
 MAX_KEY_BYTES = 1024
 MAX_SEGMENT_BYTES = 255
-MAX_LISTED = 1000
 
 _UNFIT = re.compile(r"[\x00-\x1f\x7f\\]")
 
@@ -44,11 +43,6 @@ def require_prefix(prefix: str) -> tuple[str, ...]:
     folder, slash, rest = prefix.rpartition("/")
     require_key(prefix if rest else folder)
     return tuple(folder.split("/")) if slash else ()
-
-
-def require_listing_limit(limit: int) -> None:
-    if not 1 <= limit <= MAX_LISTED:
-        raise InvalidInput(f"a listing has 1 to {MAX_LISTED} objects, not {limit}")
 
 
 def require_range(begin: int, length: int) -> None:

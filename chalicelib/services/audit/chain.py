@@ -18,7 +18,7 @@ from datetime import timedelta
 from chalicelib.core import keys
 from chalicelib.core.audit import HOUR_MS, Document, Head, Leaf, head_of, leaf_of
 from chalicelib.core.errors import ConditionFailed, StorageUnavailable
-from chalicelib.core.items import camera_ids, every, every_blob, write, write_unless_changed
+from chalicelib.core.items import camera_ids, every, write, write_unless_changed
 from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Put, absent, equals
 from chalicelib.core.records.captures import capture_from
 from chalicelib.core.records.sighting_entries import CLOSED_WITH, has_item, sighting_entry
@@ -113,7 +113,7 @@ class Chain:
 
     def anchors(self, tenant: str) -> Iterator[tuple[int, bytes]]:
         """Yield the copies of heads, with the numbers that their keys say."""
-        names = [blob.key for blob in every_blob(self._blobs, keys.audit_folder(tenant)) if blob.key.endswith(".head")]
+        names = [blob.key for blob in self._blobs.walk(keys.audit_folder(tenant)) if blob.key.endswith(".head")]
         with ThreadPoolExecutor(_AT_ONCE) as readers:
             for key, data in zip(names, readers.map(self._blobs.get, names), strict=True):
                 yield keys.number_of_anchor(key), data or b""
@@ -143,7 +143,7 @@ class Chain:
     def tidy(self, tenant: str) -> None:
         """Delete blobs of entries that no head names: a closing was cut off."""
         limit = self._clock.now() - _UNNAMED_AFTER
-        blobs = every_blob(self._blobs, keys.audit_folder(tenant))
+        blobs = self._blobs.walk(keys.audit_folder(tenant))
         old = {blob.key for blob in blobs if blob.key.endswith(".entries") and blob.stored_at < limit}
         for key in old - {one.entries for one in self.elements(tenant)} if old else ():
             self._blobs.delete(key)

@@ -48,7 +48,7 @@ from chalicelib.core.errors import (
     Unusable,
     concerning,
 )
-from chalicelib.core.items import attempts, every, every_blob, write
+from chalicelib.core.items import attempts, every, write
 from chalicelib.core.lazy import lazy
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import Observation, ObservationKind
@@ -482,7 +482,7 @@ def _listed(uploads: UploadStore, tenant: Tenant, camera_id: str, first: str, la
     prefix = keys.capture_picture(tenant.name, camera_id, "")
     if uploads.size(first) is not None:
         yield first
-    for blob in every_blob(uploads, prefix, after=first):
+    for blob in uploads.walk(prefix, after=first):
         if blob.key <= last:
             yield blob.key
         if blob.key >= last:

@@ -13,7 +13,7 @@ from datetime import timedelta
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState
 from chalicelib.core.errors import CaptureNotFound, Conflict, InvalidInput, Unusable
-from chalicelib.core.items import every_blob, write
+from chalicelib.core.items import write
 from chalicelib.core.model import Tenant
 from chalicelib.core.pictures import DetectedFace
 from chalicelib.core.ports import BlobStore, Clock, ItemStore, Put, UploadStore
@@ -44,7 +44,7 @@ class KeptCaptures:
         if before is not None and now - COUNTED_EVERY < before.counted_at <= now:
             return
         captures = size = 0
-        for blob in every_blob(self.uploads, keys.capture_pictures(tenant)):
+        for blob in self.uploads.walk(keys.capture_pictures(tenant)):
             captures += not blob.key.startswith(keys.crops(tenant))
             size += blob.size
         counted = {"captures": captures, "size": size, "at": milliseconds(now)}

@@ -12,7 +12,7 @@ from itertools import chain
 
 from chalicelib.core import keys
 from chalicelib.core.access import FIRST
-from chalicelib.core.items import every, every_blob, every_face, write
+from chalicelib.core.items import every, every_face, write
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import BlobStore, Check, Delete, Item, ItemStore, Put, Table, Update, equals
 from chalicelib.core.records.faces import face_from
@@ -135,7 +135,7 @@ class PictureRecords:
 
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
         faces = [face_from(item) for item in every_face(self.items, tenant.name)]
-        stored = {blob.key for blob in every_blob(self.blobs, keys.face_pictures(tenant.name))}
+        stored = {blob.key for blob in self.blobs.walk(keys.face_pictures(tenant.name))}
         for face in faces:
             for number, picture in enumerate(face.pictures, 1):
                 if picture.key and picture.key not in stored:

@@ -78,7 +78,7 @@ class OrphanedPictures:
         """Delete the pictures of these faces, older than 6 hours, that no face names."""
         folders = sorted(keys.face_folder(tenant, faceid) for faceid in faceids)
         while folders:
-            blobs = self._blobs.list(keys.face_pictures(tenant), after=folders[0], limit=self._page_size)
+            blobs = list(islice(self._blobs.walk(keys.face_pictures(tenant), folders[0]), self._page_size))
             wanted = set(folders)
             self._delete_unnamed(tenant, [blob for blob in blobs if keys.folder_of_picture(blob.key) in wanted])
             if len(blobs) < self._page_size:
@@ -91,11 +91,9 @@ class OrphanedPictures:
             yield from (key for key in self._unnamed(tenant, self._old(page)) if not keys.is_archive(key))
 
     def _pages(self, tenant: str, after: str) -> Iterator[Sequence[BlobInfo]]:
-        while page := self._blobs.list(keys.face_pictures(tenant), after=after or None, limit=self._page_size):
+        blobs = self._blobs.walk(keys.face_pictures(tenant), after)
+        while page := list(islice(blobs, self._page_size)):
             yield page
-            if len(page) < self._page_size:
-                return
-            after = page[-1].key
 
     def _old(self, blobs: Iterable[BlobInfo]) -> list[str]:
         limit = self._clock.now() - PICTURE_GRACE
@@ -190,11 +188,10 @@ class PicturesOff:
     def _captures(self, tenant: Tenant, after: str) -> Iterator[str]:
         """Delete the pictures of captures, and the faces that were cut out of them; not those that show a held face."""
         held = {one.faceid for one in self.holds.all(tenant.name)}
-        prefix = keys.capture_pictures(tenant.name)
-        while part := self.uploads.list(prefix, after=after or None, limit=_BLOBS_AT_ONCE):
+        blobs = self.uploads.walk(keys.capture_pictures(tenant.name), after)
+        while part := list(islice(blobs, _BLOBS_AT_ONCE)):
             self._forget(tenant, part, held)
-            after = part[-1].key
-            yield after
+            yield part[-1].key
 
     def _forget(self, tenant: Tenant, blobs: Sequence[BlobInfo], held: Set[str]) -> None:
         places = {blob.key: place for blob in blobs if (place := _capture_of(blob.key))}

@@ -21,7 +21,7 @@ from chalicelib.core import keys
 from chalicelib.core.captures import capture_of, captured_ms
 from chalicelib.core.chores import STOPS_AT_S
 from chalicelib.core.errors import Busy, FaceNotFound
-from chalicelib.core.items import camera_ids, every, every_blob, write_in_parts
+from chalicelib.core.items import camera_ids, every, write_in_parts
 from chalicelib.core.model import Face, Group, Picture, Tenant
 from chalicelib.core.ports import BlobInfo, Clock, Delete, ItemStore, UploadStore
 from chalicelib.core.records.faces import face_from
@@ -268,10 +268,10 @@ class CaptureExpiry:
         Of a camera whose clock is ahead, those that were stored before may come later.
         """
         after: str | None = None
-        while found := self.uploads.list(keys.capture_pictures(tenant), after=after, limit=1):
-            folder = found[0].key.rpartition("/")[0] + "/"
+        while found := next(self.uploads.walk(keys.capture_pictures(tenant), after), None):
+            folder = found.key.rpartition("/")[0] + "/"
             after = folder + keys.BEHIND_CAPTURES
-            for blob in every_blob(self.uploads, folder):
+            for blob in self.uploads.walk(folder):
                 if _taken_at(blob) > limit:
                     break
                 yield blob

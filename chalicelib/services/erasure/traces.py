@@ -15,7 +15,7 @@ from typing import Any
 from chalicelib.core import keys
 from chalicelib.core.captures import ERASED, Capture, Resolution, Sighting, captured_ms
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, Unusable
-from chalicelib.core.items import attempts, every, every_blob, write, write_in_parts, write_unless_changed
+from chalicelib.core.items import attempts, every, write, write_in_parts, write_unless_changed
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Action, BlobStore, Delete, Item, ItemStore, Put, Update, UploadStore, equals, exists
 from chalicelib.core.records.captures import capture_from, capture_key, sighting_item
@@ -39,7 +39,7 @@ class Traces:
         named = {key for face in there for key in face.picture_keys}
 
         def deleted(faceid: str) -> int:
-            blobs = every_blob(self.blobs, keys.face_folder(tenant.name, faceid))
+            blobs = self.blobs.walk(keys.face_folder(tenant.name, faceid))
             old = [blob.key for blob in blobs if keys.picture_of_thumbnail(blob.key) not in named]
             for key in old:
                 self.blobs.delete(key)

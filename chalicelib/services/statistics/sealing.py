@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
 from chalicelib.core.errors import ConditionFailed
-from chalicelib.core.items import attempts, every, every_blob, write
+from chalicelib.core.items import attempts, every, write
 from chalicelib.core.local_time import DAY_MS, LocalTime, Piece, Span
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import EVERYTHING, ChangedObservation, Observation, Split
@@ -97,7 +97,7 @@ class Sealing:
     def forget_other_zones(self, tenant: Tenant) -> None:
         """Delete the seals of time zones that were the tenant's before, with their objects: nothing renews them."""
         prefix, own = keys.days_columns(tenant.name, ""), keys.days_columns(tenant.name, tenant.time_zone)
-        for blob in every_blob(self._blobs, prefix[:-1]):
+        for blob in self._blobs.walk(prefix[:-1]):
             if not blob.key.startswith(own):
                 zone, day = keys.parts_of_columns(tenant.name, blob.key)
                 seal = self._seals.get(tenant.name, zone, day)
@@ -160,7 +160,7 @@ class Sealing:
         `seals`: as they were before this call. They are read again only if an object is in none of them.
         """
         zone, limit = tenant.time_zone, self._clock.now() - OBJECT_GRACE
-        blobs = every_blob(self._blobs, keys.days_columns(tenant.name, zone))
+        blobs = self._blobs.walk(keys.days_columns(tenant.name, zone))
         unnamed = {blob.key for blob in blobs if blob.stored_at < limit} - _objects(seals)
         if unnamed:
             for key in unnamed - _objects(self._seals.totals(tenant.name, zone, days[0], days[-1])):
@@ -204,7 +204,7 @@ class ObservationExpiry:
         for day in days:
             self._forget(tenant, day)
         last = milliseconds(at) // DAY_MS - (tenant.observation_days or 0)
-        for blob in every_blob(self.blobs, keys.zones_columns(tenant.name)):
+        for blob in self.blobs.walk(keys.zones_columns(tenant.name)):
             zone, day = keys.parts_of_columns(tenant.name, blob.key)
             if zone != tenant.time_zone and day < last - 1:
                 self._unseal(tenant, zone, [day])

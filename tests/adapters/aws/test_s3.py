@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import logging
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import boto3
@@ -68,11 +69,25 @@ def test_a_failure_is_an_error_of_ours(reply: Exception, expected: type[Exceptio
     for call in (
         lambda: blobs.get("k"),
         lambda: blobs.put_if_absent("k", b"", "image/jpeg"),
-        lambda: blobs.list(""),
+        lambda: list(blobs.walk("")),
         lambda: blobs.delete("k"),
     ):
         with pytest.raises(expected):
             call()
+
+
+class TwoPages:
+    """Lists one object, and the other for the token that comes with the first."""
+
+    def list_objects_v2(self, **request: Any) -> Any:
+        name = "b" if request.get("ContinuationToken") == "more" else "a"
+        listed = {"Key": f"{request['Prefix']}{name}", "Size": 1, "LastModified": datetime.now(UTC)}
+        return {"Contents": [listed], "IsTruncated": name == "a", "NextContinuationToken": "more"}
+
+
+def test_a_walk_goes_on_to_the_last_page() -> None:
+    blobs = S3BlobStore(TwoPages(), "bucket")  # type: ignore[arg-type]
+    assert [blob.key for blob in blobs.walk("t/")] == ["t/a", "t/b"]
 
 
 def test_a_body_that_breaks_off_is_unavailable() -> None:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from chalicelib.adapters.embedded.blobs import FolderBlobStore
 from chalicelib.core.errors import InvalidInput, StorageUnavailable
+
+KEYS = st.lists(st.sampled_from(["a", "a!", "a0", "b", "é"]), min_size=1, max_size=3).map("/".join)
 
 
 @pytest.fixture
@@ -31,7 +36,7 @@ def put(blobs: FolderBlobStore, key: str, data: bytes = b"data") -> bool:
 
 
 def keys(blobs: FolderBlobStore) -> list[str]:
-    return [blob.key for blob in blobs.list("")]
+    return [blob.key for blob in blobs.walk("")]
 
 
 def files_below(root: Path) -> list[str]:
@@ -125,3 +130,29 @@ def test_a_folder_that_cannot_be_made_is_unavailable(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StorageUnavailable):
         FolderBlobStore(tmp_path / "file" / "blobs")
+
+
+@given(st.sets(KEYS, max_size=12), st.just("") | KEYS, st.none() | KEYS, st.booleans())
+@settings(deadline=None)
+def test_a_walk_gives_what_a_sorted_list_of_all_keys_gives(
+    some: set[str], prefix: str, after: str | None, below: bool
+) -> None:
+    stored = {key for key in some if not any(other.startswith(f"{key}/") for other in some)}
+    prefix += "/" * (below and bool(prefix))
+    with tempfile.TemporaryDirectory() as place:
+        blobs = FolderBlobStore(Path(place))
+        for key in stored:
+            put(blobs, key)
+        expected = sorted(key for key in stored if key.startswith(prefix) and key > (after or ""))
+        assert [blob.key for blob in blobs.walk(prefix, after)] == expected
+
+
+def test_a_walk_reads_a_folder_once(blobs: FolderBlobStore, root: Path) -> None:
+    names = [f"{number:04}" for number in range(1_100)]
+    put(blobs, f"a/{names[0]}")
+    for name in names[1:]:
+        (root / "a" / name).touch()
+    walk = blobs.walk("a/")
+    first = next(walk).key
+    put(blobs, "a/2000")
+    assert [first, *(blob.key for blob in walk)] == [f"a/{name}" for name in names]

@@ -478,7 +478,7 @@ def test_a_form_that_is_none_is_refused_and_nothing_is_stored(
     refused = form(door, *parts, **query)
     assert (refused.status, refused.json["code"]) == (400, "InvalidInput")
     assert says in refused.json["detail"]
-    assert list(services.ports.storage.uploads.list("")) == []
+    assert list(services.ports.storage.uploads.walk("")) == []
     assert door.done("GET", CAPTURES)["captures"] == []
 
 

@@ -90,7 +90,7 @@ def test_an_acknowledged_upload_outlives_a_kill(tmp_path: Path, seed: int) -> No
                 acknowledged += worker.result(60)
     assert acknowledged
     store, queue = opened(tmp_path)
-    stored = [blob.key for blob in store.list("t/c/")]
+    stored = [blob.key for blob in store.walk("t/c/")]
     announced = set()
     while messages := queue.receive(10, 300):
         announced |= {unquote_plus(json.loads(m.body)["Records"][0]["s3"]["object"]["key"]) for m in messages}

@@ -25,7 +25,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
 
 
 def crops(book: Book) -> list[str]:
-    return [blob.key for blob in book.storage.uploads.list("shop/-crops/")]
+    return [blob.key for blob in book.storage.uploads.walk("shop/-crops/")]
 
 
 def looked_at(book: Book, capture: Capture, number: int) -> str:

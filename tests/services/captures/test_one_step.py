@@ -128,7 +128,7 @@ def test_what_no_capture_can_be_is_refused_and_nothing_is_stored(
     with pytest.raises(error, match=says):
         services.captures.one_step.take(shop, shot)
     assert written(services, shop) == []
-    assert list(services.ports.storage.uploads.list("")) == []
+    assert list(services.ports.storage.uploads.walk("")) == []
     assert services.ports.storage.captures_queue.receive(10, 60) == []
 
 

@@ -120,7 +120,7 @@ def no_picture(book: Book) -> None:
 def picture_of_nobody(book: Book) -> None:
     key = keys.face_picture("shop", "gone", "x")
     book.storage.blobs.put_if_absent(key, b"x", "image/jpeg")
-    stored_at = book.storage.blobs.list(key)[0].stored_at
+    stored_at = next(book.storage.blobs.walk(key)).stored_at
     book.clock.advance(stored_at + PICTURE_GRACE + timedelta(hours=1) - book.clock.now())
 
 

@@ -276,7 +276,7 @@ class Forgetting(RuleBasedStateMachine):
         }
         observed = Counter((one.at, one.faceid) for one in every_observation(book))
         assert observed == Counter((one.at, one.faceid) for one in self.model.seen)
-        pictures = {one.key.rpartition("/")[2] for one in book.storage.uploads.list("shop/door/")}
+        pictures = {one.key.rpartition("/")[2] for one in book.storage.uploads.walk("shop/door/")}
         assert pictures == set(self.model.pictures)
         records = {one["capture"] for one in every(items, keys.CAPTURES, keys.captures("shop", "door"))}
         assert records == set(self.model.records)

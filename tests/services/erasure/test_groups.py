@@ -101,7 +101,7 @@ def test_a_process_that_holds_the_gallery_finds_nobody_of_the_group_any_more(boo
         assert set(gone).isdisjoint(searched(late, 1))
         late.services.index.purge("shop", late.services.writer.seq("shop"))
         assert set(gone).isdisjoint(searched(late, 1))
-        for blob in list(late.storage.blobs.list("shop/index/")):
+        for blob in list(late.storage.blobs.walk("shop/index/")):
             late.storage.blobs.delete(blob.key)
     with closing(Book(tmp_path / "data")) as from_faces:
         assert set(gone).isdisjoint(searched(from_faces, 1))

@@ -24,7 +24,7 @@ def test_pictures_that_no_face_names_are_removed_after_hours(
     blobs.put_if_absent("camera/faces/123/lost.jpg", b"x", "image/jpeg")
     blobs.put_if_absent("camera/faces/123/lost.jpg.160.jpg", b"x", "image/jpeg")
     blobs.put_if_absent(f"camera/faces/{face.faceid}/older.jpg", b"x", "image/jpeg")
-    stored_at = blobs.list("camera/faces/")[0].stored_at
+    stored_at = next(blobs.walk("camera/faces/")).stored_at
 
     clock.advance(stored_at - clock.now() + PICTURE_GRACE - timedelta(minutes=1))
     assert orphans.delete("camera", clock.now().replace(hour=9)) is None

@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture
 from chalicelib.core.errors import Conflict
-from chalicelib.core.items import every_blob
 from chalicelib.core.model import NO_LABELS, Migration
 from chalicelib.core.pictures import PictureRules
 from chalicelib.services.enrolment.enrolment import FaceChanges
@@ -52,7 +51,7 @@ def sweep(book: Book) -> None:
 
 def stored(book: Book) -> list[str]:
     """Every object that shows somebody."""
-    blobs = (*every_blob(book.storage.blobs, keys.face_pictures("shop")), *every_blob(book.storage.uploads, "shop/"))
+    blobs = (*book.storage.blobs.walk(keys.face_pictures("shop")), *book.storage.uploads.walk("shop/"))
     return [blob.key for blob in blobs]
 
 

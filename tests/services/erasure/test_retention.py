@@ -78,7 +78,7 @@ def captures(book: Book) -> int:
 
 
 def pictures(book: Book) -> int:
-    return len(book.storage.uploads.list("shop/door/"))
+    return len(list(book.storage.uploads.walk("shop/door/")))
 
 
 def test_a_stranger_goes_who_was_not_seen_for_the_days_of_the_tenant(book: Book) -> None:
@@ -184,7 +184,7 @@ def test_observations_go_with_sealed_days_and_calendar_and_statistics_stay_right
     assert observed(book) == []
     assert list(every(book.storage.items, keys.SUMMARIES, keys.totals("shop", "Asia/Tokyo"))) == []
     assert list(every(book.storage.items, keys.SUMMARIES, keys.label_counts("shop", "Asia/Tokyo"))) == []
-    assert book.storage.blobs.list(keys.zones_columns("shop")) == []
+    assert list(book.storage.blobs.walk(keys.zones_columns("shop"))) == []
 
 
 def test_seals_of_an_earlier_time_zone_go_too(book: Book) -> None:
@@ -194,10 +194,10 @@ def test_seals_of_an_earlier_time_zone_go_too(book: Book) -> None:
     book.services.statistics.sealing.tenant(book.tenant)
     sets(book, time_zone="Europe/Berlin")
     book.services.statistics.sealing.tenant(book.tenant)
-    assert len(book.storage.blobs.list(keys.zones_columns("shop"))) == 2
+    assert len(list(book.storage.blobs.walk(keys.zones_columns("shop")))) == 2
     book.clock.advance(200 * DAY)
     swept(book)
-    assert book.storage.blobs.list(keys.zones_columns("shop")) == []
+    assert list(book.storage.blobs.walk(keys.zones_columns("shop"))) == []
     assert list(every(book.storage.items, keys.SUMMARIES, keys.totals("shop", "UTC"))) == []
 
 

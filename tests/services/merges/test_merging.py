@@ -374,14 +374,14 @@ def test_the_other_ones_pictures_are_the_faces_own_for_good(book: Book) -> None:
         book.storage.blobs.get(one.picture_key) for one in (survivor, other)
     ]
     undo(book, merge_id)
-    stored = {blob.key for blob in book.storage.blobs.list("shop/faces/")}
+    stored = {blob.key for blob in book.storage.blobs.walk("shop/faces/")}
     assert stored == {*with_thumbnails([survivor.picture_key, other.picture_key])}
     merge(book, survivor, other)
     book.clock.advance(timedelta(days=31))
     book.services.sweep.tenant(book.tenant, book.clock.now())
     book.services.sweep.tenant(book.tenant, book.clock.now())
     [face] = book.faces()
-    assert {blob.key for blob in book.storage.blobs.list("shop/faces/")} == {*with_thumbnails(face.picture_keys)}
+    assert {blob.key for blob in book.storage.blobs.walk("shop/faces/")} == {*with_thumbnails(face.picture_keys)}
     assert len(face.picture_keys) == 2
 
 

@@ -42,7 +42,7 @@ def changed_elsewhere(folder: Path) -> None:
 
 
 def lose_pictures(book: Book) -> None:
-    for blob in book.storage.blobs.list("shop/faces/"):
+    for blob in book.storage.blobs.walk("shop/faces/"):
         book.storage.blobs.delete(blob.key)
 
 

@@ -335,12 +335,12 @@ def test_snapshots_of_the_old_model_go_with_it(shop: Services, tenant: Tenant, c
     clock.advance(TAIL_AGE + timedelta(hours=1))
     shop.index.build(tenant.name)
     blobs = shop.erasure.pictures._blobs
-    assert blobs.list(keys.snapshots(tenant.name, "fake"))
+    assert list(blobs.walk(keys.snapshots(tenant.name, "fake")))
     change(shop, tenant)
     for _ in range(3):
         clock.advance(TAIL_AGE + timedelta(hours=1))
         shop.index.build(tenant.name)
-    assert blobs.list(keys.snapshots(tenant.name, "fake")) == []
+    assert list(blobs.walk(keys.snapshots(tenant.name, "fake"))) == []
     (pointer,) = shop.requests._items.query(keys.DIRECTORY, tenant.name, low="INDEX#", high="INDEX$").items
     assert pointer["item"] == "INDEX#other"
     assert all(blobs.get(key) for key in pointer["snapshots"])

@@ -140,7 +140,7 @@ class Book:
         merges = self.services.merges.records.all("shop")
         faces = [*self.faces(), *(one.kept.face for one in merges if one.kept and one.is_active)]
         stored = stored_of(picture for face in faces for picture in face.pictures)
-        return sorted(blob.key for blob in self.storage.blobs.list("shop/faces/")) == sorted(stored)
+        return sorted(blob.key for blob in self.storage.blobs.walk("shop/faces/")) == sorted(stored)
 
     def date_pictures(self, at: datetime) -> None:
         """Have all pictures, and what lies beside them, be stored at that time."""

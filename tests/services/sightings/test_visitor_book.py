@@ -154,7 +154,7 @@ def test_a_new_face_whose_sighting_was_counted_before_is_skipped_and_no_portrait
     book.storage.items.transact([Put(keys.CAPTURES, capture_item("shop", fresh, book.clock.now()))])
     [sighting] = book.deliver(fresh).sightings
     assert (sighting.resolution, sighting.reason) == (Resolution.SKIPPED, "this sighting was counted before")
-    assert not book.storage.blobs.list("shop/faces/")
+    assert not list(book.storage.blobs.walk("shop/faces/"))
 
 
 def test_a_new_face_that_nobody_could_go_for_is_skipped_and_no_portrait_stays(tmp_path: Path) -> None:
@@ -164,5 +164,5 @@ def test_a_new_face_that_nobody_could_go_for_is_skipped_and_no_portrait_stays(tm
     [face] = book.faces()
     again = book.services.sightings.rejection.reject(book.tenant, face.faceid, sighting_id(capture.id, 0)).sighting
     assert again.reason == "the group of strangers is full, and nobody could go for it"
-    assert [blob.key for blob in book.storage.blobs.list("shop/faces/")] == with_thumbnails([face.picture_key])
+    assert [blob.key for blob in book.storage.blobs.walk("shop/faces/")] == with_thumbnails([face.picture_key])
     book.close()

@@ -138,7 +138,7 @@ def test_a_large_archive_comes_in_parts_that_together_are_the_whole(book: Book) 
     part, parts = None, 0
     while parts == 0 or part is not None:
         made = archives.part(book.tenant, ann.faceid, "en", part)
-        [key] = {blob.key for blob in book.storage.blobs.list("shop/faces/") if blob.key.endswith(".zip")}
+        [key] = {blob.key for blob in book.storage.blobs.walk("shop/faces/") if blob.key.endswith(".zip")}
         data = book.storage.blobs.get(key)
         assert data is not None
         assert made.size == len(data)
@@ -154,12 +154,12 @@ def test_a_large_archive_comes_in_parts_that_together_are_the_whole(book: Book) 
 def test_it_waits_at_a_url_and_is_deleted_within_hours(book: Book) -> None:
     ann = enrolled(book, ANN, "Ann")
     made = book.services.archives.part(book.tenant, ann.faceid, "en")
-    [blob] = [one for one in book.storage.blobs.list("shop/faces/") if one.key.endswith(".zip")]
+    [blob] = [one for one in book.storage.blobs.walk("shop/faces/") if one.key.endswith(".zip")]
     assert blob.key in made.url
     book.clock.advance(blob.stored_at - book.clock.now() + timedelta(hours=7))
     assert list(book.services.erasure.pictures.found("shop")) == [], "nothing that anybody has to mend"
     book.services.erasure.pictures.delete("shop", book.clock.now().replace(hour=3))
-    assert not [one for one in book.storage.blobs.list("shop/faces/") if one.key.endswith(".zip")]
+    assert not [one for one in book.storage.blobs.walk("shop/faces/") if one.key.endswith(".zip")]
     assert book.storage.blobs.get(ann.picture_key) is not None
 
 
