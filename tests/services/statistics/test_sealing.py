@@ -82,7 +82,7 @@ def days(items: ItemStore, services: Services, tenant: Tenant, wanted: Observati
 
 
 def objects(services: Services) -> set[str]:
-    return {blob.key for blob in blobs_of(services).list("camera/observations/")}
+    return {blob.key for blob in blobs_of(services).walk("camera/observations/")}
 
 
 def test_what_is_not_late_is_written_before_its_day_may_be_sealed() -> None:
@@ -279,7 +279,7 @@ def test_objects_that_no_seal_names_are_removed_after_a_day(
     (named,) = objects(services)
     lost = keys.day_columns("camera", camera.time_zone, DAY, "lost")
     blobs_of(services).put_if_absent(lost, b"x", "")
-    stored_at = blobs_of(services).list("camera/observations/")[0].stored_at
+    stored_at = next(blobs_of(services).walk("camera/observations/")).stored_at
 
     clock.advance(stored_at - clock.now() + OBJECT_GRACE - timedelta(minutes=1))
     services.statistics.sealing.tenant(camera)
