@@ -12,11 +12,13 @@ WORKERS := $(shell n=$$(nproc); echo $$((n < 2 ? 2 : n > 4 ? 4 : n)))
 # later. The longest test takes a minute on one busy core.
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --timeout 600 --max-worker-restart 2 \
 	-o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
+# What is skipped in a proof was not shown, so it fails.
+PROOF := $(BIN)/python -m pytest -q -p tests.promised
 NO_REGISTRY := echo "make $(MAKECMDGOALS) needs a package registry once: let pip reach one" >&2; exit 1;
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
-.PHONY: setup demo week serve test quick lab check format package dist container bench load bench-book bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance fuzz fuzz-api fuzz-rekognition soak stale faults crash crash-import crash-index crash-edge clips-edge memory-edge soak-edge lag-edge clean
+.PHONY: setup demo week serve test quick lab check format package dist container bench load bench-book bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance fuzz fuzz-api fuzz-rekognition soak stale faults proofs crash crash-import crash-index crash-edge clips-edge memory-edge soak-edge lag-edge clean
 
 setup: .venv/box  ## What the box runs with, in .venv: also for `make demo` and `make serve`
 
@@ -161,23 +163,29 @@ fuzz-api: .venv/test  ## Schemathesis against v1 as one box serves it, 200 examp
 fuzz-rekognition: .venv/test  ## 100,000 hostile requests to the Rekognition dialect of a box; REQUESTS=number, SEED= as a run printed it
 	$(BIN)/python -m tests.hostile.fuzz_rekognition $(if $(REQUESTS),--requests $(REQUESTS)) $(if $(SEED),--seed $(SEED))
 
-soak: .venv/test  ## 16 threads enrol, delete and search for a minute
-	$(BIN)/python -m pytest -q -s tests/faults/test_soak.py --soak-seconds 60
+soak: .venv/test  ## 16 threads enrol, delete and search for a minute; SOAK_S=number
+	$(PROOF) -s tests/faults/test_soak.py --soak-seconds $(or $(SOAK_S),60)
 
-stale: .venv/test  ## 100,000 writes and searches side by side: no answer is stale
-	$(BIN)/python -m pytest -q -s tests/faults/test_stale.py --operations 100000
+stale: .venv/test  ## 100,000 writes and searches side by side: no answer is stale; OPERATIONS=number
+	$(PROOF) -s tests/faults/test_stale.py --operations $(or $(OPERATIONS),100000)
 
-faults: .venv/test  ## Every use case, backup and restore, failed and killed at every call to storage, and with others between any two calls
-	$(BIN)/python -m pytest -q -n 2 tests/faults/test_every_call.py tests/faults/test_rivals.py tests/faults/test_backup.py tests/faults/test_on_aws.py --every-fault
+faults: .venv/test  ## Every use case, backup and restore, failed and killed at every call to storage, and with others between any two calls; TENTH=1
+	$(PROOF) -n 2 tests/faults/test_every_call.py tests/faults/test_rivals.py tests/faults/test_backup.py tests/faults/test_on_aws.py $(if $(TENTH),,--every-fault)
 
-crash: .venv/test  ## kill -9 during enrolments, 50 times
-	$(BIN)/python -m pytest -q -s tests/faults/test_kill.py --kills 50
+crash: .venv/test  ## kill -9 during enrolments, 50 times; KILLS=number
+	$(PROOF) -s tests/faults/test_kill.py --kills $(or $(KILLS),50)
 
 crash-import: .venv/test  ## kill -9 during an import of 1,000 pictures, 50 times
-	$(BIN)/python -m pytest -q -s tests/faults/test_import.py --import-kills 50 --import-pictures 1000
+	$(PROOF) -s tests/faults/test_import.py --import-kills 50 --import-pictures 1000
 
 crash-index: .venv/test  ## kill -9 while eight programs index 1,000 pictures by boto3, 10 times
-	$(BIN)/python -m pytest -q -s tests/faults/test_index_faces_killed.py --index-kills 10 --index-pictures 1000
+	$(PROOF) -s tests/faults/test_index_faces_killed.py --index-kills 10 --index-pictures 1000
+
+proofs: .venv/lab  ## The longest proofs one after the other, for a night, then a table of how each ended; PROOFS="soak stale"
+	@table=; for one in $(or $(PROOFS),faults fuzz crash crash-edge soak stale load); do \
+		begun=$$(date +%s); said=held; $(MAKE) --no-print-directory $$one || said=FAILED; \
+		table="$$table$$(printf '%-12s%-8s%6d s' $$one $$said $$(($$(date +%s) - begun)))\n"; \
+	done; printf "\n$$table"; case "$$table" in *FAILED*) exit 1;; esac
 
 pictures: .venv/test  ## README's pictures, of drawn people, in docs/pictures; needs Chromium
 	CONSOLE_PICTURES=docs/pictures $(BIN)/python -m pytest -q tests/console/test_pictures.py
@@ -190,19 +198,19 @@ bench-edge: .venv/lab  ## The edge uploader: memory, opening, CPU, throughput ag
 	$(BIN)/python -m regulars_lab.bench.edge
 
 lag-edge: .venv/test  ## A camera's stream and a slow consumer for ten minutes: no time of capture is off by more than 0.3 s
-	$(BIN)/python -m pytest -q -s edge/tests/test_streams.py -k slower --edge-stream-s 600
+	$(PROOF) -s edge/tests/test_streams.py -k slower --edge-stream-s 600
 
 crash-edge: .venv/test  ## kill -9 during uploads, 10,000 times, in PARTS=4 side by side; KILLS=number
-	$(BIN)/python -m pytest -q -rP -n $(or $(PARTS),4) edge/tests/test_killed.py --edge-kills $(or $(KILLS),10000)
+	$(PROOF) -rP -n $(or $(PARTS),4) edge/tests/test_killed.py --edge-kills $(or $(KILLS),10000)
 
 clips-edge: .venv/lab  ## Films of people through the uploader to the service: the table in docs/lab/edge.md
 	$(BIN)/python -m regulars_lab.bench.clips --write docs/lab/edge.md
 
 memory-edge: .venv/test  ## Four RTSP cameras, one of them 4K with faces chosen, for two minutes: below the unit's MemoryMax
-	$(BIN)/python -m pytest -q -s edge/tests/test_whole_box.py -k memory --edge-memory-s 120
+	$(PROOF) -s edge/tests/test_whole_box.py -k memory --edge-memory-s 120
 
 soak-edge: .venv/test  ## Eight sources misbehave for 24 simulated hours: nothing lost, nothing double, every drop told; HOURS=number
-	$(BIN)/python -m pytest -q -s edge/tests/test_soak.py --edge-soak-hours $(or $(HOURS),24)
+	$(PROOF) -s edge/tests/test_soak.py --edge-soak-hours $(or $(HOURS),24)
 
 clean:
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

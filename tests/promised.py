@@ -1,0 +1,15 @@
+"""A plugin for targets of make that promise what they show, `-p tests.promised`: a test that is skipped fails the run.
+
+Else a proof that lacks a library, or a file beside the checkout, would look like one that held.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")  # none in a worker of xdist
+    if reporter is not None and (skipped := len(reporter.stats.get("skipped", ()))):
+        reporter.write_line(f"\nskipped: {skipped}. This run is a proof, so that is a failure", red=True)
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
