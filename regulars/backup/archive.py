@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from chalicelib.core.records.access import FORMAT, wrong_format
 from regulars.errors import DamagedFile, OperatorError
@@ -25,6 +25,12 @@ from regulars.serve import folder
 MANIFEST = "manifest.json"
 _PARTIAL = ".partial"
 _CHUNK = 1024 * 1024
+_DEEPEST = 16
+"""Most parts of a name: none of ours is as deep."""
+_HEADERS = frozenset({b"x", b"g", b"X", b"L", b"K"})
+"""Kinds of headers before a member: of pax, for one or all, of Solaris, and of GNU."""
+_HEADER_BYTES = 4_096
+"""Largest header of a long name. Older versions of Python read one in the square of its size (CVE-2024-6232)."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +102,29 @@ def writing(path: Path) -> Iterator[Writer]:
     folder.sync_folder(path.parent)
 
 
+class _Head(tarfile.TarInfo):
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _Head:
+        found = super().frombuf(buf, encoding, errors)
+        if found.type in _HEADERS and found.size > _HEADER_BYTES:
+            raise DamagedFile(f"this is no backup of ours: it holds a header of {found.size:,} bytes")
+        return found
+
+
+def is_tar(path: Path) -> bool:
+    """Tell whether a file says that it is a tar, without reading what its first head says."""
+    with path.open("rb") as file:
+        return file.read(262)[257:] == b"ustar"
+
+
+def reading(path: Path, mode: Literal["r:", "r|"]) -> tarfile.TarFile:
+    """Open a file to read it at random or as a stream. Raises DamagedFile, which its iterator raises, too."""
+    try:
+        return tarfile.open(path, mode, tarinfo=_Head)
+    except (tarfile.TarError, EOFError, RecursionError) as error:
+        raise DamagedFile(f"{path} is no backup, or is damaged: {error}") from error
+
+
 def checked(path: Path, judge: Callable[[str, object], str | None] = wrong_format) -> Manifest:
     """Compare every byte of the file with its manifest, and return that. `judge` says what is wrong with a format.
 
@@ -104,7 +133,7 @@ def checked(path: Path, judge: Callable[[str, object], str | None] = wrong_forma
     found: dict[str, Entry] = {}
     manifest: Any = None
     try:
-        with tarfile.open(path, "r|") as tar:
+        with reading(path, "r|") as tar:
             for member, content in _members(tar):
                 if member.name == MANIFEST:
                     manifest = json.loads(content.read())
@@ -120,7 +149,7 @@ def checked(path: Path, judge: Callable[[str, object], str | None] = wrong_forma
 
 def unpacked(path: Path, into: Path) -> None:
     """Write all entries below the folder `into`, durably. Call `checked` first."""
-    with tarfile.open(path, "r|") as tar:
+    with reading(path, "r|") as tar:
         for member, content in _members(tar):
             if member.name == MANIFEST:
                 continue
@@ -159,15 +188,16 @@ class _Hashing:
 
 
 def _members(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]]:
-    """Yield each member and its content. Raises DamagedFile if one is no plain file or lies outside the folder.
+    """Yield each member and its content. Raises DamagedFile if one is no plain file of a name such as ours.
 
     A file with holes is none of ours either: two kilobytes of it may unpack to any size.
     """
     for member in tar:
         parts = PurePosixPath(member.name)
+        is_ours = member.name.isprintable() and len(parts.parts) <= _DEEPEST
         content = tar.extractfile(member) if member.isreg() and not member.issparse() else None
-        if content is None or parts.is_absolute() or ".." in parts.parts:
-            raise DamagedFile(f"this is no backup of ours: it holds {member.name!r}")
+        if content is None or not is_ours or parts.is_absolute() or ".." in parts.parts:
+            raise DamagedFile(f"this is no backup of ours: it holds {member.name[:200]!r}")
         yield member, content
 
 

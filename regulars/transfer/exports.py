@@ -15,7 +15,6 @@ from __future__ import annotations
 import csv
 import io
 import json
-import tarfile
 import tempfile
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -76,7 +75,7 @@ class FaceLine(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 def is_export(path: Path) -> bool:
     """Tell whether a file is a tar, so that it can only be an export."""
-    return path.is_file() and tarfile.is_tarfile(path)
+    return path.is_file() and archive.is_tar(path)
 
 
 @contextmanager
@@ -86,7 +85,7 @@ def opened(path: Path) -> Iterator[Source]:
     Raises DamagedFile, OperatorError if it is another kind of file.
     """
     archive.checked(path, _wrong_format)
-    with tarfile.open(path, "r:") as tar:
+    with archive.reading(path, "r:") as tar:
         members, lock = {member.name: member for member in tar}, threading.Lock()
 
         def read(name: str) -> bytes:

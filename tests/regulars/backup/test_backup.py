@@ -250,13 +250,29 @@ def test_a_byte_that_changed_anywhere_in_what_it_holds_is_found(book: Book, tmp_
     assert not (tmp_path / "again").exists()
 
 
-@pytest.mark.parametrize("name", ["../outside", "/tmp/outside", "blobs/../../outside"])
-def test_a_file_that_reaches_outside_is_refused(tmp_path: Path, name: str) -> None:
-    with tarfile.open(tmp_path / "evil.tar", "w") as tar:
-        member = tarfile.TarInfo(name)
-        member.size = 1
-        tar.addfile(member, io.BytesIO(b"x"))
+@pytest.mark.parametrize(
+    "name", ["../outside", "/tmp/outside", "blobs/../../outside", "a/" * 1_500 + "deep", "a/" * 16 + "b", "a\nb\x1b[2J"]
+)
+def test_a_file_of_a_name_that_no_backup_has_is_refused_and_the_next_restore_does_well(
+    book: Book, tmp_path: Path, name: str
+) -> None:
+    file = backup(settings(tmp_path / "data"), tmp_path / "shop.tar")
+    with archive.writing(tmp_path / "evil.tar") as writer:
+        writer.add(DATABASE, tmp_path / "data" / DATABASE)
+        writer.add_stream(name, io.BytesIO(b"x"), 1)
+        writer.finish(book.clock.now())
     with pytest.raises(DamagedFile, match="no backup of ours"):
+        restore(settings(tmp_path / "again"), tmp_path / "evil.tar")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "evil.tar", "shop.tar"]
+    restore(settings(tmp_path / "again"), file)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
+def test_a_header_that_would_take_minutes_to_read_is_refused_by_its_size(tmp_path: Path, kind: bytes) -> None:
+    header = tarfile.TarInfo("header")
+    header.type, header.size = kind, 2_000_000
+    (tmp_path / "evil.tar").write_bytes(header.tobuf() + b"1" * header.size)
+    with pytest.raises(DamagedFile, match="a header of 2,000,000 bytes"):
         restore(settings(tmp_path / "again"), tmp_path / "evil.tar")
 
 
