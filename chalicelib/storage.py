@@ -59,6 +59,8 @@ def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
         scrub=partial(leave_nothing, items.scrub),
         expires_items=False,
         disk=lambda: disk_of(folder),
+        waiting=captures_queue.waiting,
+        damage=items.file.damage,
     )
 
 

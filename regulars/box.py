@@ -84,7 +84,8 @@ def doctor(**options: Any) -> int:
 def fsck(services: Services, tenants: tuple[str, ...], repair: bool) -> int:
     """Count everything again and say what does not agree: faces, pictures, index, visits, statistics, credentials.
 
-    The service may run meanwhile. The exit code is 1 if anything is left that does not agree (docs/operations.md).
+    The service may run meanwhile. The exit code is 1 if anything is left that does not agree, or is damaged
+    (docs/operations.md).
 
     \b
     Examples:
@@ -92,7 +93,10 @@ def fsck(services: Services, tenants: tuple[str, ...], repair: bool) -> int:
       regulars fsck --tenant shop-12 --repair --data /srv/regulars
       regulars fsck --stage prod
     """
-    anything = False
+    damage = services.ports.storage.damage()
+    if damage is not None:
+        print(f"the database is damaged, and what can be read is checked: {damage}", flush=True)
+    anything = damage is not None
     for name in chosen(services, tenants or None):
         consistency = services.consistency
         mended, left = consistency.repair(name) if repair else ([], consistency.disagreements(name))

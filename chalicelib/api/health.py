@@ -26,7 +26,8 @@ def blueprint(provide: Callable[[], Services]) -> Blueprint:
         except Exception as error:  # there are no services
             report_answer(error, "InternalError", "GET /ready")
             return _answer({"ready": False})
-        return _answer({"ready": found.is_ready, "pack": found.pack, **found.subjects})
+        damage = {"damage": found.damage} if found.damage else {}
+        return _answer({"ready": found.is_ready, "pack": found.pack, **found.subjects, **damage})
 
     route(routes, "/health", {"GET": health})
     route(routes, "/ready", {"GET": ready})

@@ -471,3 +471,7 @@ class Storage:
     beside: Beside = when_asked
     disk: Callable[[], Disk] | None = None
     """Measures the disk that all of it is on; None: storage has no end."""
+    waiting: Callable[[], int] | None = None
+    """Counts the captures that wait to be resolved; None: storage has a metric of its own for them."""
+    damage: Callable[[], str | None] = lambda: None
+    """Reads all items and says what is damaged, if anything is. Storage that sees to that itself says nothing."""

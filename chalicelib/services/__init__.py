@@ -412,6 +412,7 @@ class Services:
             search=lambda: self.ports.search,
             clock=self.clock,
             disk=self.ports.storage.disk,
+            damage=self.ports.storage.damage,
         )
 
     @lazy
@@ -470,6 +471,7 @@ class Services:
             erasure=self.erasure,
             joining=self.joining,
             rooms=rooms,
+            inspect=self.readiness.inspect,
             clock=self.clock,
         )
 

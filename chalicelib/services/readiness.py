@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from chalicelib.core import keys
+from chalicelib.core.errors import Busy
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import BlobStore, Clock, Disk, ItemStore, Vision
 from chalicelib.core.records.faces import tenant_from
 from chalicelib.core.search import FaceSearch, SearchRequest
 from chalicelib.core.telemetry import log_failure
 
+_log = logging.getLogger(__name__)
+
 REMEMBERED = timedelta(seconds=5)
 """How long an answer is given again, so that people who ask often cost little."""
+
+INSPECTED_EVERY = timedelta(days=7)
+DAMAGED = "the database is damaged: `regulars fsck` says what can be read, `regulars restore` brings a backup back"
 
 _NO_OBJECT = keys.face_picture("-", "-", "none")
 _STORAGE = "the storage does not answer"
@@ -33,6 +41,8 @@ class Ready:
 
     subjects: Mapping[str, str | None]
     pack: str | None = None
+    damage: str | None = None
+    """DAMAGED, with which the service is ready for most requests all the same."""
 
     @property
     def is_ready(self) -> bool:
@@ -41,7 +51,7 @@ class Ready:
 
 @dataclass
 class Readiness:
-    """`model`: returns the model of new tenants; `vision_of`: makes the pipeline of a model; `disk`: as in Storage."""
+    """`model`: returns that of new tenants; `vision_of`: makes a model's pipeline; `disk`, `damage`: as in Storage."""
 
     items: ItemStore
     blobs: BlobStore
@@ -50,6 +60,10 @@ class Readiness:
     search: Callable[[], FaceSearch]
     clock: Clock
     disk: Callable[[], Disk] | None = None
+    damage: Callable[[], str | None] = lambda: None
+    is_damaged: bool = field(default=False, init=False)
+    """Whether the last inspection found damage."""
+    _inspected_at: datetime | None = field(default=None, init=False)
     _known: tuple[datetime, Ready] | None = field(default=None, init=False)
     _looking: threading.Lock = field(default_factory=threading.Lock, init=False)
 
@@ -62,7 +76,18 @@ class Readiness:
             now = self.clock.now()
             if self._known is None or not self._known[0] <= now < self._known[0] + REMEMBERED:
                 self._known = now, self._look()
-            return self._known[1]
+            return replace(self._known[1], damage=DAMAGED if self.is_damaged else None)
+
+    def inspect(self) -> None:
+        """Look for damage, unless this process did so in the last INSPECTED_EVERY: at each start and once a week."""
+        now = self.clock.now()
+        if self._inspected_at is not None and abs(now - self._inspected_at) < INSPECTED_EVERY:
+            return
+        with suppress(Busy):  # the next sweep tries again
+            found = self.damage()
+            self._inspected_at, self.is_damaged = now, found is not None
+            if found is not None:
+                _log.error("%s (%s)", DAMAGED, found)
 
     def _look(self) -> Ready:
         subjects: dict[str, str | None] = dict.fromkeys(("storage", "models", "gallery"))

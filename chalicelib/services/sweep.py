@@ -48,10 +48,12 @@ class Sweep:
     erasure: Deletions
     joining: Joining
     rooms: Sequence[Chores]
+    inspect: Callable[[], None]
     clock: Clock
 
     def all(self, hour: datetime) -> None:
-        """Send a message for each tenant. `hour`: when the schedule called."""
+        """Inspect what all share, and send a message for each tenant. `hour`: when the schedule called."""
+        self.inspect()
         for tenant in self.tenants.all():
             try:
                 self._send(tenant, hour, self._due(tenant, hour))

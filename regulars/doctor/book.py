@@ -15,6 +15,7 @@ from chalicelib.core.values import time_text
 from chalicelib.core.webhooks import Hook
 from chalicelib.services import Services
 from chalicelib.services.cameras import is_silent
+from chalicelib.services.readiness import DAMAGED
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import MissingModel, Pack, State
@@ -46,9 +47,11 @@ def check_files(pack: Pack) -> Iterator[Finding]:
 
 
 def check_book(settings: Settings) -> Iterator[Finding]:
-    """Open the book and check models, cameras and hooks."""
+    """Open the book and check all its pages, models, cameras and hooks."""
     try:
         with closing(opened(settings)) as services:
+            if (damage := services.ports.storage.damage()) is not None:
+                yield failed("book", f"{DAMAGED} ({damage})")
             tenants = services.tenants.all()
             yield from check_models(settings, tenants)
             active = [tenant for tenant in tenants if not tenant.disabled]

@@ -18,6 +18,7 @@ from regulars.doctor.machine import (
     check_disk,
     check_folder,
     check_ports,
+    check_python,
     check_service,
     failed,
     well,
@@ -51,6 +52,7 @@ def check(read: Callable[[], Configuration]) -> Iterator[Finding]:
 
 def check_box(settings: Settings, serving: ServeSettings, data: Path, now: datetime) -> Iterator[Finding]:
     """Check what the settings name."""
+    yield check_python()
     in_folder = list(check_folder(data))
     yield from in_folder
     yield check_disk(data)

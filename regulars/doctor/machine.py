@@ -13,6 +13,7 @@ import json
 import os
 import ssl
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -115,6 +116,14 @@ def _can_lock(lock: Path) -> bool:
     except OSError as error:
         return error.errno in (errno.ENOENT, errno.EACCES, errno.EAGAIN)
     return True
+
+
+def check_python(version: tuple[int, ...] = sys.version_info[:3]) -> Finding:
+    """Check that Python reads hostile archives in a short time (CVE-2024-6232)."""
+    said = ".".join(map(str, version))
+    if version < (3, 11, 10) or (3, 12) <= version < (3, 12, 6):
+        return warning("python", f"{said} reads hostile archives slowly: update to 3.11.10, 3.12.6 or 3.13, or newer")
+    return well("python", said)
 
 
 def check_disk(data: Path) -> Finding:

@@ -108,11 +108,14 @@ class Stored(Collector):
         return []
 
     def collect(self) -> list[Metric]:
+        damaged = GaugeMetricFamily(
+            "regulars_database_damaged", "1 if damage was found.", self._services.readiness.is_damaged
+        )
         try:
-            return list(self._metrics())
+            return [damaged, *self._metrics()]
         except RegularsError as error:
             _log.warning("the metrics lack faces, cameras and disk: %s", error)
-            return []
+            return [damaged]
 
     def _metrics(self) -> Iterator[Metric]:
         services = self._services
@@ -125,5 +128,7 @@ class Stored(Collector):
             for camera in services.cameras.all(tenant):
                 alive.add_metric([tenant.name, camera.id], not is_silent(camera, services.watch.clock.now()))
         yield from (faces, alive)
+        if (waiting := services.ports.storage.waiting) is not None:
+            yield GaugeMetricFamily("regulars_captures_waiting", "Captures that wait to be resolved.", waiting())
         if (disk := services.ports.storage.disk) is not None:
             yield GaugeMetricFamily("regulars_disk_free_bytes", "Free for this process.", disk().free_bytes)

@@ -162,6 +162,8 @@ def beginning(data: Path, services: Services, config: Path | None) -> Iterator[s
         yield f"settings of {config}; `regulars config` prints what is in force"
     yield f"tenants: {len(tenants)}, faces: {faces}"
     yield zones_text(tenants)
+    if (waiting := services.ports.storage.waiting) is not None and (left := waiting()):
+        yield f"captures that wait from before: {left}; they are resolved now, oldest first"
 
 
 def zones_text(tenants: Sequence[Tenant]) -> str:

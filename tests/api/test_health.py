@@ -15,7 +15,7 @@ from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.model import Profile
 from chalicelib.core.ports import FULL_BYTES, Disk
 from chalicelib.services import Services
-from chalicelib.services.readiness import REMEMBERED
+from chalicelib.services.readiness import DAMAGED, REMEMBERED
 from chalicelib.settings import Settings
 from chalicelib.vision.packs.packs import MissingModel
 from tests.api.gateway import Reply, send
@@ -121,6 +121,18 @@ def test_an_answer_is_given_again_for_some_seconds_and_then_looked_for_anew(
     services.readiness.items = good
     clock.advance(timedelta(seconds=-60))  # somebody set the clock back
     assert get(stage, "/ready").json == READY
+
+
+def test_a_sweep_looks_for_damage_at_the_start_and_once_a_week_and_the_service_stays_ready(
+    stage: Chalice, services: Services, clock: FakeClock
+) -> None:
+    found = [None, "Tree 4 page 5", None]
+    services.readiness.damage = lambda: found.pop(0)
+    for days, left, damage in ((0, 2, None), (6, 2, None), (1, 1, DAMAGED), (6, 1, DAMAGED), (1, 0, None)):
+        clock.advance(timedelta(days=days))
+        services.sweep.all(clock.now())
+        reply = get(stage, "/ready")
+        assert (reply.status, reply.json.get("damage"), len(found)) == (200, damage, left)
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready"])

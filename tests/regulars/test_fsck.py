@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,15 +11,21 @@ import pytest
 from chalicelib.core import keys
 from chalicelib.core.model import Profile
 from chalicelib.core.ports import Update, exists
+from chalicelib.core.values import milliseconds
+from chalicelib.storage import DATABASE
 from regulars.cli import main
-from tests.services.sightings.book import Book, shot
+from tests.adapters.embedded.torn import tear
+from tests.services.sightings.book import MONDAY, Book, shot
+
+IN_BETWEEN = milliseconds(MONDAY + timedelta(minutes=604))
+"""The time of a capture in the midst of others, so that all of its page is captures."""
 
 
 @pytest.fixture
 def book(tmp_path: Path) -> Path:
     """A data folder of two tenants; `shop` says that one more camera fits, and 999 do."""
     with closing(Book(tmp_path / "data")) as book:
-        book.see(shot(0, 1, 2), shot(60, 1))
+        book.see(shot(0, 1, 2), shot(60, 1), *(shot(600 + n, 1) for n in range(9)))
         book.services.tenants.add("other", Profile.CAMERA)
         left = Update(keys.CAMERAS, ("shop", keys.CAMERAS_LEFT), (exists("there"),), set={"left": 1})
         book.storage.items.transact([left])
@@ -38,6 +45,18 @@ def test_what_does_not_agree_is_a_line_and_the_exit_code_is_1_until_it_is_mended
     ):
         assert main(["fsck", "--data", str(book), *options]) == code
         assert capsys.readouterr().out == out
+
+
+def test_a_damaged_page_is_told_and_all_that_can_be_read_is_checked(
+    book: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tear(book / DATABASE, f"shop#door{IN_BETWEEN}".encode())
+    assert main(["fsck", "--data", str(book)]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert said[0].startswith("the database is damaged, and what can be read is checked: ")
+    assert said[1] == "other: all that is stored agrees"
+    assert any(line.startswith("shop: captures: not all of them can be read (") for line in said)
+    assert "shop: the tenant says that 1 more cameras fit, and 999 do" in said
 
 
 def test_a_folder_that_is_served_by_another_process_is_checked(book: Path, capsys: pytest.CaptureFixture[str]) -> None:

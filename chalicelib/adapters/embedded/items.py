@@ -108,14 +108,22 @@ def _read(connection: sqlite3.Connection, table: Table, key: tuple[str, str]) ->
     row = connection.execute(
         "SELECT body FROM items WHERE tbl = ? AND pk = ? AND sk = ?", (table.name, key[0].encode(), key[1].encode())
     ).fetchone()
-    return None if row is None else item_from_json(row[0])
+    return None if row is None else _item(row[0])
+
+
+def _item(body: str) -> dict[str, Any]:
+    """Read an item. Raises StorageUnavailable if it cannot be read: SQLite does not see what a page's bytes say."""
+    try:
+        return item_from_json(body)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise StorageUnavailable("an item of the database is damaged") from error
 
 
 def _row_item(span: Span, first: Any, second: bytes) -> Item:
     if span.index is None:
-        return item_from_json(first)
+        return _item(first)
     if span.rows:
-        item = item_from_json(first)
+        item = _item(first)
         return {name: item[name] for name in span.attributes if name in item}
     return {span.table.partition: span.partition, span.table.sort: second.decode(), span.order: first.decode()}
 

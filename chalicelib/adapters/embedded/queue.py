@@ -108,6 +108,12 @@ class SqliteQueue:
             ).fetchall()
         return [Message(*row) for row in rows]
 
+    def waiting(self) -> int:
+        """Count the messages that are not done, and may still be."""
+        with self._file.reading() as connection:
+            query = "SELECT count(*) FROM messages WHERE queue = ? AND dead = 0"
+            return int(connection.execute(query, (self._name,)).fetchone()[0])
+
     def _now_ms(self) -> int:
         return milliseconds(self._clock.now())
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from chalicelib.core.errors import RegularsError
+from chalicelib.core.errors import RegularsError, StorageUnavailable
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Clock, ItemStore, Storage
 from chalicelib.core.search import IndexedFace
@@ -71,25 +71,25 @@ class Consistency:
         from chalicelib.services.consistency import statistics as days
 
         self._tenants = tenants
-        self._subjects: Sequence[Subject] = (
-            gallery.GalleryRecords(items, groups, writer, indexed),
-            gallery.UserRecords(items, writer),
-            gallery.NameRecords(items),
-            pointers.PictureRecords(items, storage.blobs, erasure),
-            visits.VisitRecords(items, merges, statistics, clock),
-            captures.CaptureRecords(items, storage.uploads, statistics, clock),
-            days.StatisticsRecords(items, statistics, clock),
-            pointers.PointerRecords(items),
-        )
+        self._subjects: Mapping[str, Subject] = {
+            "faces and index": gallery.GalleryRecords(items, groups, writer, indexed),
+            "users": gallery.UserRecords(items, writer),
+            "names": gallery.NameRecords(items),
+            "pictures": pointers.PictureRecords(items, storage.blobs, erasure),
+            "visits": visits.VisitRecords(items, merges, statistics, clock),
+            "captures": captures.CaptureRecords(items, storage.uploads, statistics, clock),
+            "statistics": days.StatisticsRecords(items, statistics, clock),
+            "credentials, and the names of groups and cameras": pointers.PointerRecords(items),
+        }
 
     def disagreements(self, tenant: str) -> list[Disagreement]:
-        """Return what does not agree. Raises TenantNotFound, Busy, StorageUnavailable.
+        """Return what does not agree, and which subjects cannot be read. Raises TenantNotFound, Busy.
 
         A tenant may be served meanwhile. Records are read one after the other, so one look can see half of a change.
         Therefore only that is returned which two looks in a row found, at the same versions: nothing that was compared
         has changed between them.
         """
-        return [one for subject in self._subjects for one in self._settled(tenant, subject)]
+        return [one for name in self._subjects for one in self._readable(tenant, name)]
 
     def repair(self, tenant: str) -> tuple[list[Disagreement], list[Disagreement]]:
         """Mend what can be mended; return what was mended, and what is left.
@@ -115,6 +115,13 @@ class Consistency:
             _log.info("left as it is for now: %s: %s", one.says, error)
             return False
         return True
+
+    def _readable(self, tenant: str, name: str) -> list[Disagreement]:
+        """Settle a subject. One that lies on a damaged page does not stop the others."""
+        try:
+            return self._settled(tenant, self._subjects[name])
+        except StorageUnavailable as error:
+            return [Disagreement(f"{name}: not all of them can be read ({error})")]
 
     def _settled(self, tenant: str, subject: Subject) -> list[Disagreement]:
         before: list[Disagreement] = []

@@ -35,6 +35,7 @@ from regulars.cli import main
 from regulars.clients import Connection, Sunmi
 from regulars.demo import run
 from regulars.errors import DamagedFile, OperatorError, UnusableFolder
+from regulars.serve.server import beginning
 from regulars.tenants import credentials
 from regulars.tenants.credentials import CredentialsFile
 from tests.fakes import FakeClock, FakeVision, Person, picture
@@ -125,7 +126,11 @@ def test_a_capture_whose_event_was_not_told_is_resolved_after_the_restore(book: 
     with closing(services_on(tmp_path / "again", book.clock)) as again:
         tenant = again.tenants.named("shop")
         before = len(every_face(again, tenant))
+        assert "captures that wait" not in "".join(beginning(tmp_path, again, None))
         assert again.captures.redrive.lost(tenant, after=timedelta(0)) == 1  # as the server does when it starts
+        assert list(beginning(tmp_path, again, None))[-1] == (
+            "captures that wait from before: 1; they are resolved now, oldest first"
+        )
         [message] = again.ports.storage.captures_queue.receive(10, 60)
         again.sightings.ingest.message(message.body)
         assert len(every_face(again, tenant)) == before + 1

@@ -31,6 +31,7 @@ from regulars.doctor.machine import (
     check_clock,
     check_folder,
     check_ports,
+    check_python,
     check_service,
     file_system,
     room,
@@ -38,6 +39,7 @@ from regulars.doctor.machine import (
 from regulars.serve import folder
 from regulars.serve.folder import Served
 from regulars.serve.settings import ServeSettings
+from tests.adapters.embedded.torn import tear
 from tests.fakes import FakeClock, FakeVision
 from tests.faults.server import Server
 from tests.own_pack import NAME, own_pack
@@ -125,6 +127,15 @@ def test_a_book_that_is_damaged_is_told(tmp_path: Path, capsys: pytest.CaptureFi
     assert "`regulars restore`" in line
 
 
+def test_a_page_that_is_damaged_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tmp_path.chmod(0o700)
+    with closing(book(tmp_path)):
+        pass
+    tear(tmp_path / "regulars.sqlite", b"GROUP#stranger")
+    assert main(["doctor", "--data", str(tmp_path), "--port", "0"]) == 1
+    assert "failed   book     the database is damaged: `regulars fsck` says what can be read" in capsys.readouterr().out
+
+
 # --- the machine ------------------------------------------------------------------------------------------------------
 
 
@@ -167,6 +178,14 @@ def test_the_file_system_is_named_as_the_kernel_does(tmp_path: Path) -> None:
 def test_a_disk_without_room_is_told(free_gb: float, total_gb: float, level: Level) -> None:
     found = room(Disk(int(free_gb * 1e9), int(total_gb * 1e9)))
     assert (found.level, "capture_days" in found.says) == (level, level is not OK)
+
+
+@pytest.mark.parametrize(
+    ("version", "level"),
+    [((3, 11, 9), WARNING), ((3, 11, 10), OK), ((3, 12, 5), WARNING), ((3, 12, 6), OK), ((3, 13, 0), OK)],
+)
+def test_a_python_that_reads_hostile_archives_slowly_is_told(version: tuple[int, int, int], level: Level) -> None:
+    assert check_python(version).level is level
 
 
 def test_a_clock_before_the_last_write_or_before_the_installation_is_told(tmp_path: Path) -> None:

@@ -55,6 +55,7 @@ def test_requests_faces_cameras_and_disk_are_told(tmp_path: Path) -> None:
     assert after["regulars_faces", (("tenant", "shop"),)] == 1
     assert after["regulars_camera_alive", (("camera", "door"), ("tenant", "shop"))] == 1
     assert after["regulars_disk_free_bytes", ()] > 0
+    assert after["regulars_captures_waiting", ()] == after["regulars_database_damaged", ()] == 0
     assert not [key for key in after if "Ann" in str(key)]
 
 
