@@ -382,7 +382,14 @@ class Services:
             audit=self.audit,
             clock=self.clock,
             capture_days=self.settings.capture_days,
+            notice=self._notice,
         )
+
+    def _notice(self, tenant: Tenant, language: str) -> dict[str, list[str]]:
+        from chalicelib.services.account import Language, notice
+
+        sections = notice(tenant, Language(language), self.settings.capture_days).sections
+        return {one.heading: one.lines for one in sections}
 
     @lazy
     def account(self) -> Account:

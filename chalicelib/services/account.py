@@ -246,7 +246,7 @@ WORDS = {
         "purposes": "To count visits, and to recognise people who come again.",
         "what": "What happens",
         "template": "Cameras take pictures of people who come in. Software turns each face into numbers, and compares "
-        "them with those of the faces that it knows. So it tells who has been here before, and when.",
+        "them with those of the faces that it knows. So it tells who has been here before, and when. It may be wrong.",
         "estimates": "It estimates {names} from the picture. That may be wrong.",
         "children": "It does not tell small children apart reliably.",
         "young": "It leaves out people whom it estimates to be younger than {years}. It estimates children 2 to 4 "
@@ -264,7 +264,7 @@ WORDS = {
         "unseen": "{days} days after the last visit",
         "endless": "until we delete them",
         "rights": "Your rights",
-        "may": "You may see what is held about you, have it corrected or erased, and object.",
+        "may": "You may see what is held about you, have it corrected, erased, or kept without being used, and object.",
         "ask": "Ask us: {contact}. We may need a picture of your face to find what is yours.",
         "complain": "You may complain to the data protection authority.",
     },
@@ -277,7 +277,7 @@ WORDS = {
         "purposes": "统计到访次数，并识别再次到访的人员。",
         "what": "处理方式",
         "template": "摄像头拍摄进入人员的照片。软件将每张人脸转换为一组数字，并与已知人脸的数字比对，"
-        "从而得知谁曾来过、何时来过。",
+        "从而得知谁曾来过、何时来过。比对结果可能有误。",
         "estimates": "软件会根据照片推测{names}，结果可能有误。",
         "children": "软件不能可靠地区分幼儿。",
         "young": "软件不记录也不识别推测不满 {years} 岁的人员。儿童的年龄会被高估 2 至 4 岁。",
@@ -294,7 +294,7 @@ WORDS = {
         "unseen": "最后一次到访后 {days} 天",
         "endless": "直至我们删除",
         "rights": "您的权利",
-        "may": "您有权查阅我们保存的您的信息，要求更正或删除，也有权拒绝。",
+        "may": "您有权查阅我们保存的您的信息，要求更正、删除或限制使用，也有权拒绝。",
         "ask": "请联系我们：{contact}。为了找到您的信息，我们可能需要一张您的面部照片。",
         "complain": "您也可以向履行个人信息保护职责的部门投诉。",
     },

@@ -6,14 +6,14 @@ Its words are in English and Chinese.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from html import escape
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.consent import Consent
-from chalicelib.core.observations import Observation
+from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.values import moment
 from chalicelib.services.subject_access.places import PLACES, Subject, visits_of
 
@@ -27,6 +27,7 @@ table { border-collapse: collapse } td, th { text-align: left; vertical-align: t
 border-bottom: 1px solid #d9dbde }
 """
 
+_A_MOMENT = timedelta(minutes=1)
 _ESTIMATES = ("age", "gender", "emotion", "beauty", "liveness", "quality")
 
 
@@ -37,6 +38,7 @@ def html(document: Mapping[str, Any], subject: Subject, captures: Mapping[str, s
     body = [
         f"<h1>{said['title']}</h1><p>{said['by']} {escape(document['tenant'])}, {said['at']} "
         f"{escape(document['written_at'])}. {said['times']} {escape(zone.key)}. {said['machine']}</p>",
+        *(f"<h3>{escape(heading)}</h3>{_list(lines)}" for heading, lines in document["notice"].items()),
         f"<h2>{said['who']}</h2>{_table([], _record(subject, document['group'], said, zone))}",
         f"<h2>{said['pictures']}</h2>{_images(document['pictures'])}<p>{said['template']}</p>",
         f"<h3>{said['estimates']}</h3>{_table([], _estimates(subject))}",
@@ -49,7 +51,7 @@ def html(document: Mapping[str, Any], subject: Subject, captures: Mapping[str, s
         f"<h2>{said['places']}</h2>",
         _table([said["place"], said["holds"], said["records"]], _places(document["held"], language)),
         f"<h2>{said['kept']}</h2>{_table([], _kept(document['kept'], said))}",
-        f"<h2>{said['told']}</h2>{_told(document['told'], said)}<p>{said['rights']}</p>",
+        f"<h2>{said['told']}</h2>{_told(document['told'], said)}",
     ]
     return (
         f'<!doctype html>\n<html lang="{language}"><meta charset="utf-8"><meta name="viewport" '
@@ -61,14 +63,14 @@ def html(document: Mapping[str, Any], subject: Subject, captures: Mapping[str, s
 
 def _record(subject: Subject, group: str, said: Mapping[str, str], zone: ZoneInfo) -> list[list[str]]:
     face = subject.face
-    oldest = min(subject.observations, key=lambda one: one.at, default=None)
+    origin = _origin(subject)
     rows = {
         "face": face.faceid,
         "name": face.name,
         "note": face.note,
         "group": group,
         "enrolled": _time(face.enrolled_at, zone),
-        "origin": said[oldest.kind] if oldest else "",
+        "origin": said[origin] if origin else "",
         "age": "" if face.age is None else str(face.age),
         "gender": str(face.gender or ""),
         "attributes": ", ".join(face.attributes.values()),
@@ -81,6 +83,18 @@ def _record(subject: Subject, group: str, said: Mapping[str, str], zone: ZoneInf
     return [[said[name], escape(value)] for name, value in rows.items() if value]
 
 
+def _origin(subject: Subject) -> ObservationKind | None:
+    """Tell what made the face: an enrolment of that moment, else what is known first. None: nothing is known any more.
+
+    A capture of before an enrolment may come after it, from a camera that was offline.
+    """
+    enrolled_at = subject.face.enrolled_at
+    enrolments = (one.at for one in subject.observations if one.kind is ObservationKind.ENROLMENT)
+    if any(abs(at - enrolled_at) < _A_MOMENT for at in enrolments):
+        return ObservationKind.ENROLMENT
+    return min(((one.at, one.kind) for one in subject.observations), default=(None, None))[1]
+
+
 def _consent(consent: Consent | None, zone: ZoneInfo) -> str:
     if consent is None:
         return ""
@@ -91,6 +105,10 @@ def _consent(consent: Consent | None, zone: ZoneInfo) -> str:
 def _estimates(subject: Subject) -> list[list[str]]:
     found = {name: getattr(subject.face.estimates, name) for name in _ESTIMATES}
     return [[name, escape(str(value))] for name, value in found.items() if value is not None]
+
+
+def _list(lines: Iterable[str]) -> str:
+    return f"<ul>{''.join(f'<li>{escape(line)}</li>' for line in lines)}</ul>"
 
 
 def _images(files: Iterable[str]) -> str:
@@ -198,8 +216,6 @@ ENGLISH: Mapping[str, str] = {
     "nobody": "nobody",
     "mailbox": "a program of the holder's own",
     "machine": "The file everything.json holds all of this in full, for programs.",
-    "rights": "You may ask the holder to correct or erase this, and you may complain to the authority that supervises "
-    "the protection of personal data.",
     "capture_pictures": "pictures that cameras sent",
     "captures": "records of these pictures",
     "learnt_pictures": "pictures that the face learnt from cameras",
@@ -258,7 +274,6 @@ CHINESE: Mapping[str, str] = {
     "nobody": "无",
     "mailbox": "保存者自己的程序",
     "machine": "文件 everything.json 以机器可读的形式包含以上全部内容。",
-    "rights": "您可以要求保存者更正或删除这些信息，也可以向个人信息保护监管部门投诉。",
     "capture_pictures": "摄像头拍摄的图片",
     "captures": "这些图片的记录",
     "learnt_pictures": "从摄像头学到的照片",

@@ -17,7 +17,7 @@ import io
 import json
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -79,6 +79,8 @@ class Archives:
     clock: Clock
     capture_days: int
     """The deployment's: a tenant's own is at most that."""
+    notice: Callable[[Tenant, Language], Mapping[str, Sequence[str]]]
+    """Returns, by headings, who holds this and what for, what happens with faces, and a person's rights."""
     part_bytes: int = PART_BYTES
     """A part that is made for a request takes no more captures after so many bytes, or PART_S."""
 
@@ -138,14 +140,14 @@ class Archives:
         for name, key in files:
             if (data := self.blobs.get(key)) is not None:
                 archive.writestr(name, data)
-        document = self._document(subject, [name for name, _ in files])
+        document = self._document(subject, [name for name, _ in files], language)
         text = json.dumps(document, ensure_ascii=False, indent=1, default=_plain)
         archive.writestr(DATA, text, zipfile.ZIP_DEFLATED)
         names = {id_: capture_name(capture) for id_, capture in captures.items()}
         shown = page.html(document, subject, names, language)
         archive.writestr(PAGE, shown, zipfile.ZIP_DEFLATED)
 
-    def _document(self, subject: Subject, pictures: list[str]) -> dict[str, Any]:
+    def _document(self, subject: Subject, pictures: list[str], language: Language) -> dict[str, Any]:
         tenant, now = subject.tenant, self.clock.now()
         group = self.groups.of_id(tenant, subject.face.group_id)
         return {
@@ -153,6 +155,7 @@ class Archives:
             "written_at": time_text(now),
             "times": "milliseconds since 1970, UTC, unless they are texts; bytes are base64, templates float16",
             "tenant": tenant.name,
+            "notice": self.notice(tenant, language),
             "time_zone": tenant.time_zone,
             "face": subject.faceid,
             "group": group.name if group else "",

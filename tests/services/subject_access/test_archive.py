@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,36 @@ def test_the_archive_names_every_item_that_names_the_face(book: Book) -> None:
     assert "case 7" in page
     assert ben.faceid not in json.dumps(held)
     assert set(held) == {place.name for place in PLACES if place.read}
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", ["erased, or kept without being used, and object", "complain", "Software turns each face into numbers"]),
+        ("zh", ["限制使用", "投诉", "一组数字"]),
+    ],
+)
+def test_its_page_begins_with_who_holds_it_what_for_how_it_is_matched_and_the_persons_rights(
+    book: Book, language: Any, words: list[str]
+) -> None:
+    own = {"controller": "Ann Lee Ltd, 1 High Street", "contact": "privacy@shop.example", "purposes": "To <greet> you."}
+    book.services.tenants.change("shop", own)
+    archive = opened(book, enrolled(book, ANN, "Ann").faceid, language)
+    begin, _, _ = archive.read("index.html").decode().partition("<h2>")
+    for text in (*own.values(), *words):
+        assert escape(text) in begin
+    lines = [line for lines in document(archive)["notice"].values() for line in lines]
+    assert {own["controller"], own["purposes"]} <= {*lines}
+
+
+def test_somebody_who_was_enrolled_came_by_that_though_a_capture_of_before_was_uploaded_later(book: Book) -> None:
+    book.clock.advance(timedelta(hours=2))
+    ann = enrolled(book, ANN, "Ann")
+    book.see(shot(0, ANN), shot(60, BEN))
+    [ben] = [face for face in book.faces() if face.faceid != ann.faceid]
+    came = "<td>how it came there</td><td>"
+    assert f"{came}somebody enrolled a picture" in opened(book, ann.faceid).read("index.html").decode()
+    assert f"{came}a camera saw the person" in opened(book, ben.faceid).read("index.html").decode()
 
 
 def test_acts_on_the_person_are_in_it_without_the_others_whom_they_were_about(book: Book) -> None:
