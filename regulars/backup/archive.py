@@ -194,7 +194,7 @@ def _members(tar: tarfile.TarFile) -> Iterator[tuple[tarfile.TarInfo, IO[bytes]]
     """
     for member in tar:
         parts = PurePosixPath(member.name)
-        is_ours = member.name.isprintable() and len(parts.parts) <= _DEEPEST
+        is_ours = member.name.isprintable() and 0 < len(parts.parts) <= _DEEPEST
         content = tar.extractfile(member) if member.isreg() and not member.issparse() else None
         if content is None or not is_ours or parts.is_absolute() or ".." in parts.parts:
             raise DamagedFile(f"this is no backup of ours: it holds {member.name[:200]!r}")
