@@ -83,6 +83,7 @@ for command in (
     book.week,
     box.captures,
     privacy.hold,
+    privacy.restriction,
     privacy.retention,
     privacy.notice,
     deploy.deploy,

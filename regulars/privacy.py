@@ -68,7 +68,11 @@ def about(
         raise click.UsageError("say who it is: --face ID, or --photo FILE")
     with services_of(data, stage) as services:
         book = services.tenants.named(tenant)
-        found = face_of_photo(services, book, photo) if photo else services.faces.get(book, face or "").faceid
+        found = (
+            face_of_photo(services, book, photo)
+            if photo
+            else services.faces.get(book, face or "", restricted=True).faceid
+        )
         if found is None:
             print(
                 f"nobody in the book of {tenant} looks like the photo; nothing was written, and the photo is not kept"
@@ -336,6 +340,47 @@ def list_all(services: Services, tenant: str) -> None:
     """List the held faces, a line each: id, since when, reason."""
     for faceid, held in services.faces.holds.all(services.tenants.named(tenant).name):
         print(f"{faceid}  {held.at:%Y-%m-%d}  {held.reason}")
+
+
+@click.group(no_args_is_help=False, short_help="Keep faces without matching or showing them.")
+def restriction() -> None:
+    """Keep a face without using it: nobody matches it or looks at it (GDPR, Article 18; docs/privacy.md).
+
+    \b
+    Examples:
+      regulars restriction set 21 --tenant shop-12 --reason "contests its accuracy"
+      regulars restriction list --tenant shop-12
+      regulars restriction lift 21 --tenant shop-12 --reason "corrected"
+    """
+
+
+@restriction.command("set")
+@click.argument("face")
+@click.option("--reason", required=True, help="Why: what the person asks for, the number of a case.")
+@_hold_options
+def restrict(services: Services, face: str, reason: str, tenant: str) -> None:
+    """Restrict the face of this id. Who comes again is counted as a stranger."""
+    services.faces.restrictions.set(services.tenants.named(tenant), face, reason)
+    print(f"{face} is restricted")
+
+
+@restriction.command("lift")
+@click.argument("face")
+@click.option("--reason", required=True, help="Why it is over. The audit has it. Tell the person first.")
+@_hold_options
+def unrestrict(services: Services, face: str, reason: str, tenant: str) -> None:
+    """End the restriction of the face of this id: it is in its group and found again."""
+    services.faces.restrictions.lift(services.tenants.named(tenant), face, reason)
+    print(f"{face} is not restricted")
+
+
+@restriction.command("list")
+@_hold_options
+def list_restricted(services: Services, tenant: str) -> None:
+    """List the restricted faces, a line each: id, since when, reason."""
+    for face in services.faces.restrictions.all(services.tenants.named(tenant)):
+        if face.restriction:
+            print(f"{face.faceid}  {face.restriction.at:%Y-%m-%d}  {face.restriction.reason}")
 
 
 @click.command(short_help="Print the notice to post where cameras look.")

@@ -110,6 +110,7 @@ _ACTS = {
         PUT /v1/faces/{id}/consent
         DELETE /v1/faces/{id}/consent
         PUT /v1/faces/{id}/hold
+        PUT /v1/faces/{id}/restriction
         POST /v1/faces/{id}/sightings/{sighting}/reject
         POST /v1/groups
         PATCH /v1/groups/{id}
@@ -155,6 +156,8 @@ _ACTS = {
         regulars erase
         regulars hold set
         regulars hold lift
+        regulars restriction set
+        regulars restriction lift
         regulars reembed
         regulars tenants add
         regulars tenants set

@@ -17,6 +17,7 @@ from itertools import islice
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, TenantNotFound
+from chalicelib.core.model import RESTRICTED
 from chalicelib.core.ports import Action, Item, ItemStore, Table
 
 TRIES = 40
@@ -69,8 +70,8 @@ def gone_of(directory: Item) -> frozenset[str]:
 
 
 def every_face(items: ItemStore, tenant: str, *, page_size: int | None = None) -> Iterator[Item]:
-    """Yield the items of all faces, without those of deleted groups. Raises TenantNotFound."""
-    gone = gone_of(directory_of(items, tenant))
+    """Yield the items of all faces, without those of deleted groups and restricted ones. Raises TenantNotFound."""
+    gone = {*gone_of(directory_of(items, tenant)), RESTRICTED}
     found = every(items, keys.FACES, tenant, page_size=page_size)
     return (item for item in found if item["group"] not in gone)
 

@@ -20,6 +20,8 @@ NO_VALUES: Mapping[str, str] = MappingProxyType({})
 STRANGER = "stranger"
 REGULAR = "regular"
 DEFAULT_GROUPS = (STRANGER, REGULAR)
+RESTRICTED = "restricted"
+"""In place of the id of its group, for a face that nobody may match or look at: there is no such group."""
 """Names, and ids too, of the groups that exist from a tenant's first day."""
 
 
@@ -125,6 +127,11 @@ class Tenant(StoredSettings):
     disabled: bool = False
     gone: frozenset[str] = frozenset()
     """Ids of deleted groups whose faces are still being erased: nobody sees these any more."""
+
+    @property
+    def hidden(self) -> frozenset[str]:
+        """Groups whose faces nobody sees."""
+        return self.gone | {RESTRICTED}
 
     @property
     def limits(self) -> Limits:
@@ -313,6 +320,15 @@ class Hold(NamedTuple):
     """When it was set."""
 
 
+class Restriction(NamedTuple):
+    """A face that is kept, and neither matched nor looked at (GDPR, Article 18)."""
+
+    reason: str
+    at: datetime
+    group_id: str
+    """Its group until then, to which it returns."""
+
+
 @dataclass(frozen=True)
 class Face:
     """One enrolled identity: faceid in one dialect, PERSON_TOKEN in the other."""
@@ -343,6 +359,8 @@ class Face:
     moving: str = ""
     """Id of the merge whose observations still move to this face, or from it; "": there is none."""
     hold: Hold | None = None
+    restriction: Restriction | None = None
+    """It is in the group RESTRICTED then."""
     changed_at: datetime | None = None
     """When a person last changed it otherwise than by adding a picture; None: nobody did."""
     external_id: str = ""

@@ -9,6 +9,8 @@ given is found at once, and one that was erased is gone with its face.
 Holds: a face under legal hold is neither deleted nor erased, and retention leaves it. The face itself says so, so that
 each transaction that would delete it sees it. Beside it stands an item in the directory, so that the list of holds
 reads the held faces only.
+
+Restrictions: a face is kept, and neither matched nor looked at (docs/decisions/0070).
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from __future__ import annotations
 import heapq
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -24,14 +26,35 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from chalicelib.core import acts, keys
-from chalicelib.core.errors import Busy, ConditionFailed, FaceHeld, FaceNotFound, InvalidInput, TooMany
+from chalicelib.core.errors import (
+    Busy,
+    ConditionFailed,
+    Conflict,
+    FaceHeld,
+    FaceNotFound,
+    GroupFull,
+    InvalidInput,
+    TooMany,
+)
 from chalicelib.core.items import attempts, directory_of, every
-from chalicelib.core.model import Face, Group, Hold, ListedFace, Tenant
+from chalicelib.core.model import (
+    REGULAR,
+    RESTRICTED,
+    Edit,
+    Face,
+    Group,
+    Hold,
+    JournalEntry,
+    ListedFace,
+    Restriction,
+    Tenant,
+)
 from chalicelib.core.names import composed, is_found, prefix, terms, words
 from chalicelib.core.page_tokens import PAGE_SIZES, FaceOrder, ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, equals
 from chalicelib.core.records.faces import face_from, hold_fields, hold_from, listed_face_from
-from chalicelib.services.commit import Change, GalleryWriter
+from chalicelib.core.templates import compared
+from chalicelib.services.commit import GROUP_ROOM, TENANT_ROOM, Change, GalleryWriter, deleted, limited_groups
 from chalicelib.services.groups import Groups
 from chalicelib.services.idempotency import RequestId, Requests
 from chalicelib.services.visits import face_put
@@ -67,19 +90,21 @@ class Faces:
         self.lists = FaceLists(items, groups)
         self.names = Names(items, self)
         self.holds = Holds(items, self, requests, writer, clock)
+        self.restrictions = Restrictions(items, self, groups, requests, writer, clock)
 
-    def get(self, tenant: Tenant, faceid: str) -> Face:
-        """Return the face of that id. Raises FaceNotFound."""
-        face = self.find(tenant, faceid)
+    def get(self, tenant: Tenant, faceid: str, *, restricted: bool = False) -> Face:
+        """Return the face of that id; with `restricted`, one that is restricted, too. Raises FaceNotFound."""
+        face = self.find(tenant, faceid, restricted=restricted)
         if face is None:
             raise FaceNotFound(f"there is no face {faceid!r}")
         return face
 
-    def find(self, tenant: Tenant, faceid: str) -> Face | None:
+    def find(self, tenant: Tenant, faceid: str, *, restricted: bool = False) -> Face | None:
         if not is_faceid(faceid):
             return None
         item = self._items.get(keys.FACES, (tenant.name, faceid))
-        return visible(tenant, item) if item and item["group"] not in tenant.gone else None
+        hidden = tenant.gone if restricted else tenant.hidden
+        return visible(tenant, item) if item and item["group"] not in hidden else None
 
     def page(self, tenant: Tenant, group_name: str, page_num: int, page_size: int) -> FacePage:
         """Return page `page_num` (from 1) of `page_size` (1..100) faces by enrolment, oldest first.
@@ -118,11 +143,12 @@ class Faces:
         while some := [item["faceid"] for item in islice(found, at_once)]:
             yield from self.by_id(tenant, some).values()
 
-    def by_id(self, tenant: Tenant, faceids: Iterable[str]) -> dict[str, Face]:
-        """Return those of these faces that exist, by id, in the ids' order."""
+    def by_id(self, tenant: Tenant, faceids: Iterable[str], *, restricted: bool = False) -> dict[str, Face]:
+        """Return those of these faces that exist, by id, in the ids' order; with `restricted`, restricted ones, too."""
+        hidden = tenant.gone if restricted else tenant.hidden
         legal = dict.fromkeys(faceid for faceid in faceids if is_faceid(faceid))
         items = self._items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in legal]) if legal else []
-        return {item["faceid"]: visible(tenant, item) for item in items if item and item["group"] not in tenant.gone}
+        return {item["faceid"]: visible(tenant, item) for item in items if item and item["group"] not in hidden}
 
     def of_group(self, tenant: Tenant, group: Group, faceids: Sequence[str]) -> dict[str, Face]:
         """Return those of these faces that are in the group, by id, in the ids' order."""
@@ -283,11 +309,99 @@ class Holds:
         raise Busy("this face is changed by others all the time: send the request again in a moment")
 
 
-def _said(reason: str) -> str:
+@dataclass
+class Restrictions:
+    """Faces that are kept and used for nothing: their group is RESTRICTED, which is hidden as deleted groups are."""
+
+    items: ItemStore
+    faces: Faces
+    groups: Groups
+    requests: Requests
+    writer: GalleryWriter
+    clock: Clock
+
+    def ids(self, tenant: Tenant) -> list[str]:
+        """Return the ids of the restricted faces."""
+        low, high = keys.group_range(RESTRICTED)
+        found = every(self.items, keys.FACES, tenant.name, index="by_enrolment", low=low, high=high)
+        return [item["faceid"] for item in found]
+
+    def all(self, tenant: Tenant) -> list[Face]:
+        """Return the restricted faces."""
+        return list(self.faces.by_id(tenant, self.ids(tenant), restricted=True).values())
+
+    def set(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
+        """Take a face out of the gallery and of all lists. Return it. Of a restricted one, nothing changes.
+
+        Raises InvalidInput, FaceNotFound, Conflict, TooMany, Busy, AnsweredAlready.
+        """
+        reason = _said(reason, "restriction")
+        if len(self.ids(tenant)) >= MAX_HOLDS:
+            raise TooMany(f"{MAX_HOLDS} faces are restricted, the most of a tenant: erase those that are not needed")
+
+        def restricted(face: Face) -> tuple[Face, Change]:
+            restriction = Restriction(reason, self.clock.now(), face.group_id)
+            after = replace(face, group_id=RESTRICTED, restriction=restriction, user="")
+            return after, Change((), (deleted(face),), {face.group_id: -1})
+
+        return self._change(tenant, faceid, request, lambda face: None if face.restriction else restricted(face))
+
+    def lift(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
+        """Return a face to its group and to the gallery, for this reason, which the audit has. Return it.
+
+        If its group was deleted, it goes to the group of regulars. If it has no template of the tenant's model, since
+        that changed meanwhile, no search finds it until its pictures are embedded again.
+        Raises InvalidInput, FaceNotFound, GroupFull, Conflict, Busy, AnsweredAlready.
+        """
+        _said(reason, "restriction")
+
+        def lifted(face: Face, restriction: Restriction) -> tuple[Face, Change]:
+            is_there = self.groups.of_id(tenant, restriction.group_id) is not None
+            group_id, values = (restriction.group_id, face.attributes) if is_there else (REGULAR, {})
+            after = replace(face, group_id=group_id, attributes=values, restriction=None)
+            put = JournalEntry(Edit.PUT, faceid, group_id, compared(face.templates))
+            return after, Change((), (put,), {group_id: 1}, skips_model_check=True)
+
+        return self._change(
+            tenant, faceid, request, lambda face: lifted(face, face.restriction) if face.restriction else None
+        )
+
+    def _change(
+        self,
+        tenant: Tenant,
+        faceid: str,
+        request: RequestId | None,
+        changed: Callable[[Face], tuple[Face, Change] | None],
+    ) -> Face:
+        for _ in attempts():
+            face = self.faces.get(tenant, faceid, restricted=True)
+            if face.moving:
+                raise Conflict(f"a merge of face {faceid!r} is still going on: send the request again in a minute")
+            after, change = changed(face) or (face, None)
+            if change is None:
+                return face
+            after = replace(after, changed_at=self.clock.now())
+            limited = [limited_groups(one) for id_ in change.counts if (one := self.groups.of_id(tenant, id_))]
+            actions = (face_put(tenant.name, face, after), *self.requests.recorded(tenant.name, request))
+            change = replace(change, actions=actions, limited_groups=frozenset[str]().union(*limited))
+            try:
+                with self.requests.answering(tenant.name, request):
+                    self.writer.commit(tenant.name, change)
+            except ConditionFailed as error:
+                if any(name.startswith((GROUP_ROOM, TENANT_ROOM)) for name in error.names):
+                    raise GroupFull(
+                        "there is no room for this face in its group, or for any: delete some first"
+                    ) from None
+                continue
+            return after
+        raise Busy("this face is changed by others all the time: send the request again in a moment")
+
+
+def _said(reason: str, of: str = "hold") -> str:
     """Return the reason as it is stored, and tell the audit. Raises InvalidInput."""
     reason = composed(reason, REASON_LENGTH).strip()
     if not 1 <= len(reason) <= REASON_LENGTH:
-        raise InvalidInput(f"the reason of a hold has 1 to {REASON_LENGTH} characters, not {len(reason)}")
+        raise InvalidInput(f"the reason of a {of} has 1 to {REASON_LENGTH} characters, not {len(reason)}")
     acts.says(reason=reason)
     return reason
 
@@ -482,7 +596,7 @@ class FaceLists:
         index = _INDEXES.get(order, "by_enrolment")
         low, high = (None, None) if group_name is None else keys.group_range(groups[0].id)
         found = every(self._items, keys.FACES, tenant.name, index=index, low=low, high=high)
-        there = (item for item in found if item[keys.FACES.indexes[index]].partition("#")[0] not in tenant.gone)
+        there = (item for item in found if item[keys.FACES.indexes[index]].partition("#")[0] not in tenant.hidden)
         places = sorted(
             (item["faceid"] if order is FaceOrder.ID else _place(item, index) for item in there), reverse=descending
         )
@@ -498,7 +612,7 @@ class FaceLists:
         stored = every(
             self._items, keys.FACES, tenant.name, low=low, high=high, reverse=descending, page_size=limit + 2
         )
-        there = (item for item in stored if item["faceid"] != behind and item["group"] not in tenant.gone)
+        there = (item for item in stored if item["faceid"] != behind and item["group"] not in tenant.hidden)
         items = list(islice(there, limit + 1))
         return [item["faceid"] for item in items], [listed(tenant, item) for item in items[:limit]]
 

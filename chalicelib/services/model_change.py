@@ -24,7 +24,7 @@ from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.errors import Busy, ConditionFailed, Conflict, InvalidInput, Unusable
 from chalicelib.core.items import directory_of, every, every_face, gone_of, write
-from chalicelib.core.model import Edit, Face, JournalEntry, Negative, Picture, Template
+from chalicelib.core.model import RESTRICTED, Edit, Face, JournalEntry, Negative, Picture, Template
 from chalicelib.core.ports import BlobStore, ItemStore, Update, Vision, equals, exists
 from chalicelib.core.records.faces import face_from, picture_fields, tenant_from
 from chalicelib.core.search import IndexBuilder
@@ -315,7 +315,7 @@ class _Run:
 
     def _face(self, faceid: str) -> Face | None:
         item = self.change.items.get(keys.FACES, (self.tenant, faceid))
-        gone = gone_of(directory_of(self.change.items, self.tenant))
+        gone = {*gone_of(directory_of(self.change.items, self.tenant)), RESTRICTED}
         return face_from(item) if item and item["group"] not in gone else None
 
     def outcome(self, *, switched: bool) -> Outcome:

@@ -68,9 +68,9 @@ def keys_of(pictures: Iterable[Picture]) -> list[str]:
 def unpictured(tenant: Tenant, face: Face) -> Face:
     """Return the face as it is kept if its tenant or group keeps no pictures: with the templates of each alone.
 
-    A face under legal hold stays as it is.
+    A face under legal hold, or restricted, stays as it is.
     """
-    if tenant.keeps_pictures_of(face.group_id) or face.hold is not None:
+    if tenant.keeps_pictures_of(face.group_id) or face.hold is not None or face.restriction is not None:
         return face
     return replace(face, pictures=tuple(replace(one, key="", sides=None) for one in face.pictures))
 

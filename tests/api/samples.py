@@ -230,6 +230,12 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample(_FACE, fields={"held": True, "reason": "case 7"}),
         Sample(_FACE, fields={"held": False, "reason": "case 7 is closed"}),
     ],
+    ("GET", "/v1/restrictions"): [Sample()],
+    ("GET", "/v1/faces/{id}/restriction"): [Sample(_FACE)],
+    ("PUT", "/v1/faces/{id}/restriction"): [
+        Sample(_FACE, fields={"restricted": True, "reason": "letter 7"}),
+        Sample(_FACE, fields={"restricted": False, "reason": "corrected"}),
+    ],
     ("GET", "/v1/consents"): [
         Sample(),
         Sample(query={"expires_before": "2100-01-01T00:00:00Z"}),

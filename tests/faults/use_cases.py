@@ -356,6 +356,9 @@ V1 = (
     _v1("GET /v1/audit", or_says="GET /v1/audit"),  # which the first call has left an entry of
     _v1("GET /v1/audit", name="of a face", face="nobody"),
     _v1("GET /v1/faces/{id}/hold", of="eva"),
+    _v1("GET /v1/restrictions"),
+    _v1("GET /v1/faces/{id}/restriction", of="eva"),
+    _v1("PUT /v1/faces/{id}/restriction", {"restricted": True, "reason": "letter 7"}, of="eva"),
     _v1("PUT /v1/faces/{id}/hold", {"held": True, "reason": "case 7"}, of="eva"),
     _v1("PUT /v1/faces/{id}/hold", {"held": False, "reason": "closed"}, of="eva", shop="held"),
     _v1("GET /v1/consents", shop="consented"),

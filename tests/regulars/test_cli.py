@@ -25,7 +25,7 @@ AWS = {"REGULARS_TABLE_PREFIX": "regulars-", **{f"REGULARS_{name}": name.lower()
 
 COMMANDS = (
     "", "serve", "tenants", "tenants add", "tenants set", "models", "reembed", "demo", "week", "today", "captures",
-    "hold", "retention", "notice", "deploy", "cost", "backup", "restore", "import", "export",
+    "hold", "restriction", "retention", "notice", "deploy", "cost", "backup", "restore", "import", "export",
     "about", "mqtt", "fsck", "doctor", "config", "console", "audit", "erase", "receipt", "completion",
     "tenants keys",
 )  # fmt: skip

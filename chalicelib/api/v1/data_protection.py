@@ -11,7 +11,16 @@ from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Text, Time,
 from chalicelib.core import consent, erasures, model
 from chalicelib.core.access import Role
 from chalicelib.core.consent import Basis
-from chalicelib.core.errors import ConsentNotFound, ErasureNotFound, FaceNotFound, InvalidInput, NotAllowed, TooMany
+from chalicelib.core.errors import (
+    Conflict,
+    ConsentNotFound,
+    ErasureNotFound,
+    FaceNotFound,
+    GroupFull,
+    InvalidInput,
+    NotAllowed,
+    TooMany,
+)
 from chalicelib.core.model import Face
 from chalicelib.core.values import time_text
 
@@ -155,6 +164,56 @@ def _hold(faceid: str, hold: model.Hold | None) -> Hold:
     if hold is None:
         return Hold(face=faceid, held=False, reason=None, since=None)
     return Hold(face=faceid, held=True, reason=hold.reason, since=time_text(hold.at))
+
+
+class RestrictionChange(Sent):
+    restricted: Annotated[bool, Meta(description="True restricts the face, false lifts that.")]
+    reason: Annotated[Reason, Meta(description="Why: what the person asks for, the number of a case.")]
+
+
+class Restriction(Answer):
+    """Restriction of a face. Restricted, it is kept without being used: nobody matches it, or reads it by its id."""
+
+    face: Annotated[str, Meta(description="Its id.")]
+    restricted: bool
+    reason: Annotated[str | None, Meta(description="Null if it is not restricted; likewise the time.")]
+    since: Time | None
+
+
+class Restrictions(Answer):
+    restrictions: Annotated[list[Restriction], Meta(max_length=1000)]
+    next_token: Annotated[NextToken, Meta(description="Null: all are in one answer.")]
+
+
+def list_restrictions(call: Call) -> Restrictions:
+    """List the restricted faces (GDPR, Article 18). No other list shows them."""
+    found = call.services.faces.restrictions.all(call.tenant)
+    return Restrictions(restrictions=[_restriction(one) for one in found], next_token=None)
+
+
+def get_restriction(call: Call) -> Restriction:
+    """Read whether a face is restricted."""
+    return _restriction(call.services.faces.get(call.tenant, call.path["id"], restricted=True))
+
+
+def change_restriction(call: Call, body: RestrictionChange) -> Restriction:
+    """Restrict a face, or lift that: GDPR, Article 18.
+
+    A restricted face is kept as it is, with its pictures, and used for nothing: no search finds it, no list has it,
+    and a call that names it is answered as if there were none, by every dialect. Who comes again is counted as a
+    stranger. It is in archives of all that is held about a person, it can be erased, and retention leaves it. Lifted,
+    it is in its group again, or in that of regulars if its own was deleted. 409 TooMany if 1,000 are restricted.
+    """
+    restrictions, faceid = call.services.faces.restrictions, call.path["id"]
+    change = restrictions.set if body.restricted else restrictions.lift
+    change(call.tenant, faceid, body.reason, call.request)
+    return get_restriction(call)
+
+
+def _restriction(face: Face) -> Restriction:
+    if (found := face.restriction) is None:
+        return Restriction(face=face.faceid, restricted=False, reason=None, since=None)
+    return Restriction(face=face.faceid, restricted=True, reason=found.reason, since=time_text(found.at))
 
 
 class ErasuresWanted(Sent):
@@ -314,6 +373,24 @@ OPERATIONS = (
         tag="holds",
         errors=(FaceNotFound, TooMany),
         again=answer_of(get_hold),
+    ),
+    Operation("GET", "/v1/restrictions", list_restrictions, Role.OPERATOR, tag="restrictions"),
+    Operation(
+        "GET",
+        "/v1/faces/{id}/restriction",
+        get_restriction,
+        Role.OPERATOR,
+        tag="restrictions",
+        errors=(FaceNotFound,),
+    ),
+    Operation(
+        "PUT",
+        "/v1/faces/{id}/restriction",
+        change_restriction,
+        Role.ADMIN,
+        tag="restrictions",
+        errors=(FaceNotFound, TooMany, Conflict, GroupFull),
+        again=answer_of(get_restriction),
     ),
     Operation("GET", "/v1/erasures", list_erasures, Role.OPERATOR, tag="erasures"),
     Operation("GET", "/v1/erasures/{id}", get_erasure, Role.OPERATOR, tag="erasures", errors=(ErasureNotFound,)),

@@ -26,6 +26,7 @@ from chalicelib.core.model import (
     ListedFace,
     Picture,
     Profile,
+    Restriction,
     StoredSettings,
     Template,
     Tenant,
@@ -154,6 +155,7 @@ def face_item(tenant: str, face: Face) -> Item:
         "last_arrival_at": optional(milliseconds, face.last_arrival_at),
         **known({name: getattr(face, name) or None for name in _RARE}),
         **hold_fields(face.hold),
+        **_restriction_fields(face.restriction),
         **_consent_fields(face),
         **known({"changed_at": optional(milliseconds, face.changed_at)}),
         **({} if face.revision == 1 else {"revision": face.revision}),
@@ -170,6 +172,7 @@ def face_from(item: Item) -> Face:
         external_id=item.get("external_id", ""),
         user=item.get("user", ""),
         hold=hold_from(item),
+        restriction=optional(_restriction_from, item.get("restriction")),
         consent=optional(consent_from, item.get("consent")),
         changed_at=optional(moment, item.get("changed_at")),
         version=int(item["version"]),
@@ -233,6 +236,16 @@ def hold_from(item: Item) -> Hold | None:
     """Invert `hold_fields`."""
     stored = item.get("hold")
     return None if stored is None else Hold(stored[0], moment(stored[1]))
+
+
+def _restriction_fields(restriction: Restriction | None) -> dict[str, Any]:
+    if restriction is None:
+        return {}
+    return {"restriction": [restriction.reason, milliseconds(restriction.at), restriction.group_id]}
+
+
+def _restriction_from(stored: list[Any]) -> Restriction:
+    return Restriction(stored[0], moment(stored[1]), stored[2])
 
 
 def picture_fields(face: Face) -> dict[str, Any]:

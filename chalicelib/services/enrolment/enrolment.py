@@ -236,7 +236,7 @@ class Enrolment:
         return self.absorbing.strangers(tenant, self._store(tenant, new, request))
 
     def _require_free(self, tenant: Tenant, faceid: str) -> None:
-        if self.faces.find(tenant, faceid):
+        if self.faces.find(tenant, faceid, restricted=True):
             raise FaceExists(f"there is a face {faceid!r} already: choose another id, or update that face")
 
     def _store(self, tenant: Tenant, new: _New, request: RequestId | None) -> Face:

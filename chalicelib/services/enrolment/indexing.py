@@ -126,7 +126,7 @@ class Indexing:
         left, tries = list(numbers), 0
         while left:
             ids = {number: _faceid(tenant, photo, number, tries) for number in left}
-            stored = self.faces.by_id(tenant, ids.values())
+            stored = self.faces.by_id(tenant, ids.values(), restricted=True)
             left = []
             for number, faceid in ids.items():
                 face = stored.get(faceid)

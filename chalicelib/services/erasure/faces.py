@@ -99,6 +99,8 @@ class Deletion:
 
         `not_exist` names it if it left nothing. Raises Busy, AnsweredAlready.
         """
+        if self.faces.by_id(tenant, [faceid], restricted=True):
+            return self.of_faces(tenant, [faceid], request, by=by, erase=True)
         if next(self.merges.mover.observed(tenant, faceid), None) is None:
             return Deleted([], [], [faceid])
         erasure = self.erasures.of_gone(faceid, by)
@@ -113,7 +115,8 @@ class Deletion:
         progress = self.requests.progress(tenant.name, request)
         deleted = Deleted(**progress) if progress else Deleted([], [], [])
         if len(faceids) > CHUNK and not progress:
-            require_free(filter(manner.only, self._found(tenant, group, faceids).values()))
+            found = self._found(tenant, group, faceids, restricted=manner.erases)
+            require_free(filter(manner.only, found.values()))
         while left := _left(faceids, deleted):
             try:
                 deleted = self._chunk(tenant, group, left, deleted, request, manner)
@@ -134,7 +137,7 @@ class Deletion:
     ) -> Deleted:
         groups = {} if group is None else {group.id: group}
         for _ in attempts():
-            stored = self._found(tenant, group, left[:CHUNK])
+            stored = self._found(tenant, group, left[:CHUNK], restricted=manner.erases)
             found = {faceid: face for faceid, face in stored.items() if manner.only(face)}
             require_free(found.values())
             if any(face.moving for face in found.values()):
@@ -167,9 +170,11 @@ class Deletion:
                 return deleted
         raise Busy("these faces are changed by others all the time: send the request again in a moment")
 
-    def _found(self, tenant: Tenant, group: Group | None, faceids: Sequence[str]) -> dict[str, Face]:
+    def _found(
+        self, tenant: Tenant, group: Group | None, faceids: Sequence[str], *, restricted: bool
+    ) -> dict[str, Face]:
         if group is None:
-            return self.faces.by_id(tenant, faceids)
+            return self.faces.by_id(tenant, faceids, restricted=restricted)
         return self.faces.of_group(tenant, group, faceids)
 
     def _groups_of(self, tenant: Tenant, faces: Sequence[Face], known: Mapping[str, Group]) -> dict[str, Group]:
@@ -221,9 +226,10 @@ def fitting(tenant: str, faceids: Sequence[str], found: Mapping[str, Face]) -> l
 
 
 def _deletion(tenant: Tenant, groups: Mapping[str, Group], faces: Sequence[Face], record: Sequence[Action]) -> Change:
+    counted = [face for face in faces if face.restriction is None]
     return Change(
         actions=(*(action for face in faces for action in face_deletes(tenant.name, face)), *record),
         journal=tuple(map(deleted, faces)),
-        counts={id_: -number for id_, number in Counter(face.group_id for face in faces).items()},
+        counts={id_: -number for id_, number in Counter(face.group_id for face in counted).items()},
         limited_groups=frozenset[str]().union(*map(limited_groups, groups.values())),
     )

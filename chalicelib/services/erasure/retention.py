@@ -165,7 +165,9 @@ class Retention:
             )
 
     def _held(self, tenant: Tenant) -> frozenset[str]:
-        return frozenset(one.faceid for one in self.holds.all(tenant.name))
+        """Return the faces of which, and of whose captures, nothing is deleted: held ones, and restricted ones."""
+        restricted = self.faces.restrictions.ids(tenant)
+        return frozenset([*(one.faceid for one in self.holds.all(tenant.name)), *restricted])
 
     def _is_left_to_storage(self, tenant: Tenant, kind: Kind) -> bool:
         own = {Kind.CAPTURES: tenant.capture_days, Kind.SIGHTINGS: tenant.sighting_days}
@@ -217,7 +219,7 @@ class LearntExpiry:
 
         for item in every(self.items, keys.FACES, tenant.name):
             face = face_from(item)
-            if face.hold is None and left(face) != face.pictures:
+            if face.hold is None and face.restriction is None and left(face) != face.pictures:
                 with suppress(FaceNotFound):  # it was deleted meanwhile
                     self.enrolment.pictures.keep(tenant, face.faceid, left)
 

@@ -116,7 +116,7 @@ class JoiningChore:
 
     def _faces(self, tenant: Tenant, after: str) -> Iterator[Face]:
         items = every(self.items, keys.FACES, tenant.name, low=after or None, page_size=_CHANGES)
-        return (face_from(item) for item in items if item["faceid"] != after and item["group"] not in tenant.gone)
+        return (face_from(item) for item in items if item["faceid"] != after and item["group"] not in tenant.hidden)
 
     def _place(self, tenant: Tenant) -> _Place:
         item = self.items.get(keys.DIRECTORY, (tenant.name, keys.JOINED_ITEM))

@@ -100,7 +100,7 @@ class Reviews:
         faces = self._read(keys.FACES, {one.id: (tenant.name, one.faceid) for one in young})
         uncertain = [one for one in young if one.kind is ReviewKind.UNCERTAIN]
         sightings = self._read(keys.OBSERVATIONS, {one.id: _observation(tenant.name, one) for one in uncertain})
-        there = {id_: face for id_, face in faces.items() if face and face["group"] not in tenant.gone}
+        there = {id_: face for id_, face in faces.items() if face and face["group"] not in tenant.hidden}
         return [one for one in young if _is_open(one, there.get(one.id), sightings.get(one.id))]
 
     def _read(self, table: Table, places: Mapping[str, tuple[str, str]]) -> dict[str, Item | None]:

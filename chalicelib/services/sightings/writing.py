@@ -24,7 +24,7 @@ from chalicelib.core.items import write
 from chalicelib.core.model import STRANGER, Decision, Edit, Face, JournalEntry
 from chalicelib.core.observations import ChangedObservation, Observation
 from chalicelib.core.pictures import FaceJpeg
-from chalicelib.core.ports import Action, Check, Condition, Item, ItemStore, Put, Update, absent, equals, exists
+from chalicelib.core.ports import Action, Check, Condition, Item, ItemStore, Put, Update, absent, equals
 from chalicelib.core.records.captures import (
     AGAIN,
     ATTEMPTS,
@@ -101,7 +101,7 @@ class SightingWriter:
         tenant, held = outcome.sighted.tenant.name, outcome.held
         with self._taught(outcome, crop) as face:
             if not outcome.sighted.arrives:
-                present = Check(keys.FACES, (tenant, face.faceid), (exists(FACE_SAME),))
+                present = Check(keys.FACES, (tenant, face.faceid), (equals("group", face.group_id, FACE_SAME),))
                 return write(self.items, [present, *self._seen(outcome), *self._told(outcome)])
             held, renamed = self.visits.renamed(tenant, held, outcome.renamed)
             actions: list[Action] = [visits_put(tenant, face.faceid, held.visits, outcome.visits)]

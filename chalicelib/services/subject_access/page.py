@@ -78,6 +78,7 @@ def _record(subject: Subject, group: str, said: Mapping[str, str], zone: ZoneInf
         "consent": _consent(face.consent, zone),
         "evidence": face.consent.evidence if face.consent else "",
         "hold": f"{_time(face.hold.at, zone)}: {face.hold.reason}" if face.hold else "",
+        "restricted": f"{_time(face.restriction.at, zone)}: {face.restriction.reason}" if face.restriction else "",
         "arrive_count": str(face.arrive_count),
     }
     return [[said[name], escape(value)] for name, value in rows.items() if value]
@@ -189,6 +190,7 @@ ENGLISH: Mapping[str, str] = {
     "consent": "basis on which it is kept",
     "evidence": "what shows it",
     "hold": "under legal hold since",
+    "restricted": "kept without being used since",
     "arrive_count": "visits",
     "pictures": "Pictures",
     "estimates": "What was estimated from the first picture",
@@ -248,6 +250,7 @@ CHINESE: Mapping[str, str] = {
     "consent": "处理依据",
     "evidence": "依据的证明",
     "hold": "依法保留，自",
+    "restricted": "限制使用，自",
     "arrive_count": "到访次数",
     "pictures": "照片",
     "estimates": "由第一张照片估计的信息",

@@ -118,7 +118,7 @@ class Archives:
 
         Raises FaceNotFound.
         """
-        face = self.faces.get(tenant, faceid)
+        face = self.faces.get(tenant, faceid, restricted=True)
         found = [one for chunk in self.merges.observations.chunks(tenant, {faceid}) for one in chunk]
         subject = Subject(self.items, tenant, face, found, self.audit.erasing.entries(tenant.name, {faceid}))
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
@@ -149,7 +149,8 @@ class Archives:
 
     def _document(self, subject: Subject, pictures: list[str], language: Language) -> dict[str, Any]:
         tenant, now = subject.tenant, self.clock.now()
-        group = self.groups.of_id(tenant, subject.face.group_id)
+        restriction = subject.face.restriction
+        group = self.groups.of_id(tenant, restriction.group_id if restriction else subject.face.group_id)
         return {
             "format": FORMAT,
             "written_at": time_text(now),

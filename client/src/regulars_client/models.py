@@ -431,6 +431,20 @@ class Removed(Struct, kw_only=True):
 Resolution: TypeAlias = Annotated[str, Meta(description="The outcome of a face in a capture.")]
 
 
+class Restriction(Struct, kw_only=True):
+    """Restriction of a face. Restricted, it is kept without being used: nobody matches it, or reads it by its id."""
+
+    face: str
+    restricted: bool
+    reason: str | None
+    since: datetime | None
+
+
+class Restrictions(Struct, kw_only=True):
+    restrictions: list[Restriction]
+    next_token: str | None
+
+
 ReviewKind: TypeAlias = Annotated[str, Meta(description="")]
 
 

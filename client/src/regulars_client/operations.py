@@ -542,6 +542,22 @@ class Operations(Connection):
             idempotency_key=idempotency_key,
         )
 
+    def get_restriction(self, id: str) -> models.Restriction:
+        """Read whether a face is restricted."""
+        return self._call("GET", f"/v1/faces/{quoted(id)}/restriction", models.Restriction)
+
+    def change_restriction(
+        self, id: str, *, restricted: bool, reason: str, idempotency_key: str | None = None
+    ) -> models.Restriction:
+        """Restrict a face, or lift that: GDPR, Article 18."""
+        return self._call(
+            "PUT",
+            f"/v1/faces/{quoted(id)}/restriction",
+            models.Restriction,
+            body={"restricted": restricted, "reason": reason},
+            idempotency_key=idempotency_key,
+        )
+
     def list_sightings(
         self, id: str, *, limit: int | UnsetType = UNSET, token: str | UnsetType = UNSET
     ) -> Pages[models.SightingsPage, models.FaceSighting]:
@@ -856,6 +872,10 @@ class Operations(Connection):
     def get_document(self) -> dict[str, Any]:
         """Read this document, in JSON."""
         return self._call("GET", "/v1/openapi.json", dict[str, Any])
+
+    def list_restrictions(self) -> Pages[models.Restrictions, models.Restriction]:
+        """List the restricted faces (GDPR, Article 18). No other list shows them."""
+        return self._pages("/v1/restrictions", models.Restrictions, lambda page: page.restrictions, query={})
 
     def get_retention(self) -> models.Retention:
         """Say what the sweep deletes next and within seven days, by the settings as they are. Nothing is deleted."""

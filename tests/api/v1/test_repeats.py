@@ -84,6 +84,7 @@ WRITES = (
     Write("PATCH /v1/faces/{id}", "/v1/faces/{ann}", {"name": "Ann Lee"}),
     Write("DELETE /v1/faces/{id}", "/v1/faces/{ann}"),
     Write("PUT /v1/faces/{id}/hold", "/v1/faces/{ann}/hold", body={"held": True, "reason": "case 7"}),
+    Write("PUT /v1/faces/{id}/restriction", "/v1/faces/{ann}/restriction", {"restricted": True, "reason": "letter"}),
     Write("PUT /v1/faces/{id}/consent", "/v1/faces/{ann}/consent", {"basis": "contract", "given_at": 1_772_000_000}),
     Write("DELETE /v1/faces/{id}/consent", "/v1/faces/{bob}/consent"),
     Write("POST /v1/face-changes", body={"ids": "both", "group": "vip"}),

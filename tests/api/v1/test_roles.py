@@ -36,7 +36,8 @@ VIEWERS = routes(
 )
 OPERATORS = routes(
     """
-    GET: erasures/{id} erasures faces/{id}/hold holds faces/{id}/rejections retention
+    GET: erasures/{id} erasures faces/{id}/hold holds faces/{id}/restriction restrictions faces/{id}/rejections
+        retention
     POST: captures captures/uploads captures/{id}/redrive cameras/{id}/heartbeat groups faces face-changes
         faces/{id}/sightings/{sighting}/reject faces/{id}/pictures faces/{id}/merge merges/{id}/undo
         duplicates/{id}/done detect verify identify reviews/{id}/done
@@ -53,7 +54,7 @@ ADMINS = routes(
         hooks/{id}/test hooks/{id}/ack
     PATCH: keys/{id} cameras/{id} hooks/{id} settings
     DELETE: keys/{id} cameras/{id} hooks/{id}
-    PUT: faces/{id}/hold
+    PUT: faces/{id}/hold faces/{id}/restriction
     """
 )
 NEEDED = {

@@ -38,6 +38,7 @@ CHANGES_NOTHING = {
     "regulars notice": "prints a text",
     "regulars receipt key": "prints the public key",
     "regulars receipt verify": "reads a file",
+    "regulars restriction list": "lists",
     "regulars restore": "writes a new folder, chain included",
     "regulars serve": "each request and chore is an act of its own",
     "regulars tenants keys list": "lists",
@@ -62,6 +63,8 @@ NO_ENTRY = {
         POST /v1/detect
         GET /v1/faces/{id}/consent
         GET /v1/faces/{id}/hold
+        GET /v1/faces/{id}/restriction
+        GET /v1/restrictions
         GET /v1/faces/{id}/rejections
         GET /v1/groups
         GET /v1/groups/{id}

@@ -118,7 +118,9 @@ class Book:
     def entries(self) -> Counter[Entry]:
         groups = {group.id: group.name for group in self.services.groups.all(self.tenant)}
         return Counter(
-            Entry(groups[face.group_id], face.arrive_count, face.last_arrival_at, self._sightings(face))
+            Entry(
+                groups.get(face.group_id, face.group_id), face.arrive_count, face.last_arrival_at, self._sightings(face)
+            )
             for face in self.faces()
         )
 
@@ -151,5 +153,7 @@ class Book:
         self.services.close()
 
     def _sightings(self, face: Face) -> tuple[tuple[datetime, str], ...]:
+        if face.restriction is not None:
+            return ()  # nobody sees them
         timeline = self.services.sightings.timeline(self.tenant, face.faceid, 100)
         return tuple(sorted((seen.observation.at, seen.observation.group_name) for seen in timeline.sightings))

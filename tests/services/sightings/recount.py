@@ -73,7 +73,7 @@ def disagreements_of_visits(book: Book) -> list[str]:
             wrong.append(f"{face.faceid} was sighted {len(counted)} times, says {visits.arrivals.sightings}")
         if face.last_arrival_at != (arrivals[-1] if arrivals else None):
             wrong.append(f"{face.faceid} arrived last at {arrivals[-1:]}, says {face.last_arrival_at}")
-        if groups[face.group_id] not in ("stranger", "regular"):
+        if groups.get(face.group_id) not in ("stranger", "regular"):
             continue
         if face.group_id == "regular" and visits.promotion is None:
             continue

@@ -1,0 +1,177 @@
+"""A restricted face is kept, and neither matched nor looked at: the GDPR, Article 18."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from chalicelib.core.consent import Basis, Consent
+from chalicelib.core.errors import FaceExists, FaceHeld, FaceNotFound, InvalidInput
+from chalicelib.core.model import Face
+from chalicelib.core.page_tokens import FaceOrder
+from chalicelib.services.faces import Restrictions
+from tests.fakes import Person, picture
+from tests.faults.recount import disagreements
+from tests.services.conftest import RULES
+from tests.services.sightings.book import MONDAY, Book, shot
+
+EVA, FINN = 1, 2
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Iterator[Book]:
+    book = Book(tmp_path)
+    yield book
+    book.services.close()
+
+
+def enrolled(book: Book, seed: int = EVA, name: str = "Eva Lee") -> Face:
+    enrol = book.services.enrolment.of_largest_face
+    return enrol(book.tenant, "regular", picture(Person(seed)), RULES, name=name)
+
+
+def restrictions(book: Book) -> Restrictions:
+    return book.services.faces.restrictions
+
+
+def is_found(book: Book, seed: int = EVA) -> str | None:
+    match = book.services.recognition.identify.by_picture(book.tenant, picture(Person(seed)), RULES).match
+    return match.face.faceid if match else None
+
+
+def listed(book: Book) -> set[str]:
+    """The faces that any list shows."""
+    faces, tenant = book.services.faces, book.tenant
+    found = {face.faceid for face in faces.names.page(tenant, "lee", 10).rows}
+    for order in FaceOrder:
+        found |= {face.faceid for face in faces.lists.page(tenant, None, order, 100).rows}
+        found |= set(faces.lists.ids(tenant, None, order).ids)
+    for group in ("regular", "stranger"):
+        found |= {face.faceid for face in faces.page(tenant, group, 1, 100).faces}
+        found |= {face.faceid for face in faces.longest_away(tenant, group, 10).faces}
+    return found | {face.faceid for face in book.services.consents.page(tenant, None, 100).rows}
+
+
+def test_a_restricted_face_is_matched_and_shown_by_nothing_until_that_is_lifted(book: Book) -> None:
+    eva, finn = enrolled(book), enrolled(book, FINN, "Finn Lee")
+    book.services.consents.set(book.tenant, eva.faceid, Consent(Basis.CONSENT, MONDAY))
+    before = book.services.faces.get(book.tenant, eva.faceid)
+    restrictions(book).set(book.tenant, eva.faceid, " letter 7 ")
+    assert (is_found(book), is_found(book, FINN)) == (None, finn.faceid)
+    assert listed(book) == {finn.faceid}
+    assert book.services.faces.find(book.tenant, eva.faceid) is None
+    with pytest.raises(FaceNotFound):
+        book.services.faces.get(book.tenant, eva.faceid)
+    assert book.services.erasure.deletion.of_faces(book.tenant, [eva.faceid]).not_exist == [eva.faceid]
+    [kept] = restrictions(book).all(book.tenant)
+    assert kept.pictures == before.pictures
+    assert kept.restriction is not None
+    assert kept.restriction.reason == "letter 7"
+    assert book.group_counts()["regular"] == 1
+    assert disagreements(book.services, book.tenant) == []
+    assert book.services.consistency.disagreements("shop") == []
+
+    restrictions(book).lift(book.tenant, eva.faceid, "corrected")
+    after = book.services.faces.get(book.tenant, eva.faceid)
+    changed = {"changed_at": after.changed_at, "revision": after.revision, "version": after.version}
+    assert after == replace(before, **changed)
+    assert is_found(book) == eva.faceid
+    assert listed(book) == {eva.faceid, finn.faceid}
+    assert disagreements(book.services, book.tenant) == []
+    assert book.services.consistency.disagreements("shop") == []
+
+
+def test_somebody_who_is_restricted_and_comes_again_is_counted_as_a_stranger(book: Book) -> None:
+    eva = enrolled(book)
+    restrictions(book).set(book.tenant, eva.faceid, "letter 7")
+    [seen] = book.see(shot(60, EVA))
+    [sighting] = seen.sightings
+    assert sighting.faceid not in (None, eva.faceid)
+    assert book.services.faces.get(book.tenant, sighting.faceid or "").group_id == "stranger"
+
+
+def test_retention_leaves_it_with_what_shows_it_and_an_expired_consent_does_not_erase_it(book: Book) -> None:
+    own = {"stranger_days": 1, "capture_days": 1, "sighting_days": 1}
+    book.services.tenants.change("shop", {**own, "expired_consent_erases": True})
+    [seen, _] = book.see(shot(0, EVA), shot(5, FINN))
+    eva = seen.sightings[0].faceid or ""
+    expiring = Consent(Basis.CONSENT, book.clock.now(), expires_at=book.clock.now() + timedelta(days=1))
+    book.services.consents.set(book.tenant, eva, expiring)
+    restrictions(book).set(book.tenant, eva, "letter 7")
+    book.clock.advance(timedelta(days=30))
+    retention = book.services.erasure.retention
+    retention.tenant(book.services.tenants.named("shop"), lambda: float("inf"))
+    assert [face.faceid for face in book.faces()] == [eva]
+    assert [blob.key.rpartition("/")[2] for blob in book.storage.uploads.walk("shop/door/")] == [seen.id]
+    assert disagreements(book.services, book.tenant) == []
+
+
+def test_it_is_in_the_archive_of_all_that_is_held_about_the_person(book: Book) -> None:
+    eva = enrolled(book)
+    restrictions(book).set(book.tenant, eva.faceid, "letter 7")
+    file = io.BytesIO()
+    book.services.archives.write(book.tenant, eva.faceid, file, "en")
+    with zipfile.ZipFile(file) as archive:
+        assert "pictures/0.jpg" in archive.namelist()
+        assert "<td>kept without being used since</td>" in archive.read("index.html").decode()
+
+
+@pytest.mark.parametrize("way", ["of_faces", "of_gone"])
+def test_it_can_be_erased_but_under_legal_hold(book: Book, way: str) -> None:
+    eva, deletion = enrolled(book), book.services.erasure.deletion
+    book.services.faces.holds.set(book.tenant, eva.faceid, "case 7")
+    restrictions(book).set(book.tenant, eva.faceid, "letter 7")
+
+    def erase() -> list[str]:
+        if way == "of_gone":
+            return deletion.of_gone(book.tenant, eva.faceid).success
+        return deletion.of_faces(book.tenant, [eva.faceid], erase=True).success
+
+    with pytest.raises(FaceHeld):
+        erase()
+    restrictions(book).lift(book.tenant, eva.faceid, "to lift the hold")
+    book.services.faces.holds.lift(book.tenant, eva.faceid, "closed")
+    restrictions(book).set(book.tenant, eva.faceid, "letter 7")
+    assert erase() == [eva.faceid]
+    assert restrictions(book).all(book.tenant) == []
+    assert list(book.storage.blobs.walk(f"shop/faces/{eva.faceid}/")) == []
+    assert disagreements(book.services, book.tenant) == []
+
+
+def test_it_leaves_its_user_and_returns_to_the_regulars_if_its_group_was_deleted(book: Book) -> None:
+    book.services.groups.create(book.tenant, "vip", None, "")
+    eva = book.services.enrolment.of_largest_face(book.tenant, "vip", picture(Person(EVA)), RULES)
+    vip = book.services.groups.named(book.tenant, "vip")
+    book.services.users.create(book.tenant, vip, "a-1")
+    book.services.users.associate(book.tenant, vip, "a-1", [eva.faceid], 0.0)
+    restrictions(book).set(book.tenant, eva.faceid, "letter 7")
+    assert book.services.consistency.disagreements("shop") == []
+    book.services.erasure.of_groups.delete(book.tenant, "vip")
+    tenant = book.services.tenants.named("shop")
+    book.services.erasure.of_groups.tenant(tenant, lambda: float("inf"))
+    after = restrictions(book).lift(book.services.tenants.named("shop"), eva.faceid, "withdrawn")
+    assert (after.group_id, after.user, is_found(book)) == ("regular", "", eva.faceid)
+    assert book.services.consistency.disagreements("shop") == []
+
+
+def test_its_id_is_given_to_nobody_else(book: Book) -> None:
+    enrol = book.services.enrolment.of_largest_face
+    enrol(book.tenant, "regular", picture(Person(EVA)), RULES, faceid="eva")
+    restrictions(book).set(book.tenant, "eva", "letter 7")
+    with pytest.raises(FaceExists):
+        enrol(book.tenant, "regular", picture(Person(FINN)), RULES, faceid="eva")
+
+
+def test_it_has_a_reason_and_twice_is_once(book: Book) -> None:
+    eva = enrolled(book)
+    with pytest.raises(InvalidInput, match="the reason of a restriction has 1 to 500 characters"):
+        restrictions(book).set(book.tenant, eva.faceid, " ")
+    restrictions(book).lift(book.tenant, eva.faceid, "it is not restricted")
+    first = restrictions(book).set(book.tenant, eva.faceid, "letter 7")
+    assert restrictions(book).set(book.tenant, eva.faceid, "letter 8").restriction == first.restriction
