@@ -1,4 +1,4 @@
-"""What follows a deletion: an erasure leaves nothing of the person, a plain deletion neither age, gender nor crops.
+"""What follows a deletion: an erasure leaves nothing of the person; a plain deletion no template, name, age or gender.
 
 The transaction that deletes the faces stores the record. Its steps are then done by the function that a message calls,
 and by each sweep, until they are done: each may be cut off anywhere and repeated. At the end of an erasure stands a
@@ -197,19 +197,21 @@ class Erasing:
         if erasure.erases:
             self.traces.suggestions(tenant, faceids)
             self.traces.events(tenant, faceids)
+        else:
+            self.traces.names_in_events(tenant, faceids)
 
     def _sightings(self, tenant: Tenant, erasure: Erasure, span: Span, left_s: Callable[[], float]) -> bool:
-        rejected = self.traces.rejected_elsewhere(tenant) if erasure.erases else {}
+        rejected = self.traces.rejected_elsewhere(tenant)
         for observations in self.merges.observations.chunks(tenant, {*erasure.faceids}, span, _A_TRANSACTION):
             own = self._without_others(tenant, observations)
+            for id_ in (id_ for one in own for id_ in rejected.get(one.id, ())):
+                self.traces.forget_rejection(tenant, id_)
             if not erasure.erases:
                 own = [one for one in own if _ageless(one) != one]
             if not own:
                 continue
             if erasure.erases:
                 counts = self._hide(tenant, own)
-                for id_ in (id_ for one in own for id_ in rejected.get(one.id, ())):
-                    self.traces.forget_rejection(tenant, id_)
                 self._rename(tenant, erasure, own, counts)
             else:
                 self._bare(tenant, own)
