@@ -19,7 +19,7 @@ from datetime import timedelta
 from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.chores import STOPS_AT_S
-from chalicelib.core.erasures import ERASED, Erasure, Step, face_hash, statement
+from chalicelib.core.erasures import ERASED, Erasure, Step, hashed, statement
 from chalicelib.core.errors import ConditionFailed, ErasureNotFound, RegularsError
 from chalicelib.core.items import directory_of, every, write
 from chalicelib.core.local_time import Span
@@ -270,21 +270,23 @@ class Erasing:
             write(self.items, [Update(keys.ERASURES, (tenant.name, erasure.id), same, set=fields)])
 
     def _finish(self, tenant: Tenant, erasure: Erasure) -> None:
-        """Forget the ids, too; what is left of an erasure is its receipt."""
+        """Forget the ids, too; what is left of an erasure is its receipt. Raises Busy while a file cannot be wiped."""
         key, same = (tenant.name, erasure.id), (equals("done_at", None, "running"),)
         if not erasure.erases:
             with suppress(ConditionFailed):
                 write(self.items, [Delete(keys.ERASURES, key, same)])
             return
-        now = self.clock.now()
-        said = statement(tenant.name, erasure, time_text(now), time_text(erasure.at))
-        receipt = self.audit.signing.sign(tenant.name, said)
+        if erasure.faceids:
+            erasure = hashed(erasure, self.audit.signing.face_key(tenant.name))
         # The ids go first, so that nothing has to be wiped once it is done: nobody would try again.
         wiped = replace(erasure, faceids=(), pseudonym="", step=erasure.steps.index(Step.RECEIPT))
-        done = replace(wiped, step=len(erasure.steps), done_at=now, receipt=receipt)
         with suppress(ConditionFailed):  # another worker did it
             write(self.items, [Put(keys.ERASURES, erasure_item(tenant.name, wiped), same)])
             self.wipe()
+            now = self.clock.now()
+            said = statement(tenant.name, wiped, time_text(now), time_text(wiped.at))
+            receipt = self.audit.signing.sign(tenant.name, said)
+            done = replace(wiped, step=len(wiped.steps), done_at=now, receipt=receipt)
             write(self.items, [Put(keys.ERASURES, erasure_item(tenant.name, done), same)])
 
 
@@ -296,10 +298,8 @@ def _sighted(observations: Iterable[Observation]) -> Iterator[tuple[str, str, in
 
 
 def _unnamed(erasure: Erasure) -> Erasure:
-    """Give an erasure the name that its faces' observations get, and the hashes of the faces' ids."""
-    salt = secrets.token_hex(16)
-    hashes = tuple(face_hash(salt, faceid) for faceid in erasure.faceids)
-    return replace(erasure, pseudonym=ERASED + secrets.token_hex(12), salt=salt, faces=hashes)
+    """Give an erasure the name that its faces' observations get."""
+    return replace(erasure, pseudonym=ERASED + secrets.token_hex(12))
 
 
 def _nameless(observation: Observation, pseudonym: str) -> Observation:
