@@ -44,7 +44,7 @@ from chalicelib.vision.packs.packs import MissingModel
 from regulars import libraries
 from regulars.errors import OperatorError, PortTaken
 from regulars.serve import arenas, events, folder, logs, metrics
-from regulars.serve.asgi import Application
+from regulars.serve.asgi import Application, Proxies
 from regulars.serve.callers import Tenants
 from regulars.serve.connections import LOOK_EVERY_S, Connection, Doorkeeper, Patience, places
 from regulars.serve.document_page import DocumentPage
@@ -129,7 +129,7 @@ def serve(
         app.console_files.use(libraries.modules())
         background = events.Background(stop.asked)
         feed(app, services, background)
-        front = Front(site(app.app, services), sock, tls=tls)
+        front = Front(site(app.app, services), sock, tls=tls, proxies=serving.trusted_proxies)
         tell(front.url)
         asks = sys.stderr.isatty() and logs.is_text(serving.log_format)
         for line in console_lines(services, settings.public_url or front.url, asks=asks):
@@ -219,13 +219,14 @@ class Front:
         tls: Certificate | None = None,
         connections: int | None = None,
         patience: Patience | None = None,
+        proxies: Proxies = (),
     ) -> None:
         self._site, self._sock, self._tls = site, sock, tls
         patience = patience or Patience()
         self._doorkeeper = Doorkeeper(connections or places(), patience)
         self._server = _Uvicorn(
             uvicorn.Config(
-                Application(site),
+                Application(site, proxies),
                 interface="asgi3",
                 http=partial(Connection, self._doorkeeper),  # type: ignore[arg-type]
                 ws="none",
