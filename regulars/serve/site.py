@@ -71,12 +71,13 @@ class Site:
         others: Sequence[OwnPart] = (),
         callers: Callers | None = None,
         bodies_bytes: int = BODIES_BYTES,
+        threads: int = THREADS,
     ) -> None:
         self._gateway, self._others = gateway, others
         self._callers = callers or Anybody()
         self._budget = Budget(bodies_bytes)
-        self._lanes = Lanes(THREADS, PLACES, WAITING, {NAMELESS: NAMELESS_PLACES})
-        self._finders = Lanes(FINDING_THREADS, FINDING_THREADS, THREADS * WAITING)
+        self._lanes = Lanes(threads, PLACES, WAITING, {NAMELESS: NAMELESS_PLACES})
+        self._finders = Lanes(min(threads, FINDING_THREADS), FINDING_THREADS, THREADS * WAITING)
 
     async def __call__(self, head: Request, coming: Coming) -> Response:
         part = next((one for one in self._others if one.takes(head.path)), self._gateway)
