@@ -148,7 +148,7 @@ class Budget:
 
     def charge(self, holding: Holding, size: int) -> None:
         """Let it hold so many bytes more. What comes most slowly of strangers makes room for others. Raises Full."""
-        while not self._has_room(holding.lane, size):
+        while size and not self._has_room(holding.lane, size):
             coming = [one for one in self.holdings if one.lane == STRANGERS and one.stop]
             slowest = min(coming, key=Holding.bytes_a_second, default=None)
             if holding.lane != STRANGERS or slowest is None or slowest is holding:
