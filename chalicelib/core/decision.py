@@ -54,14 +54,6 @@ RELIABLE_PAIRS = 30
 """Pairs of different persons on which a measured point rests that counts by itself: three standard errors of so many
 are half of the rate, and the tail may be further off than that."""
 
-LEARN_QUALITY = 35.0
-"""Of 100: a face learns from no sighting below this."""
-
-ANCHOR_GALLERY = 200
-"""A face learns only from what looks like its given pictures, too, by the threshold of a gallery of so many faces.
-Without it a face might drift to somebody else, from one learnt picture to the next. Lower thresholds taught nothing
-more on Labeled Faces in the Wild, and higher ones too little."""
-
 SAME_PICTURE = 0.99
 """Score from which on even a face below MIN_QUALITY matches: it is practically the same picture again."""
 
@@ -105,20 +97,6 @@ def judged_score(score: float, demand: float) -> float:
 def comparable(quality: float | None) -> bool:
     """Return whether a face of this quality can be compared; one that was not measured (None) can."""
     return quality is None or quality >= MIN_QUALITY
-
-
-def is_sure(decision: Decision, quality: float | None) -> bool:
-    """Return whether a face may learn from a sighting of this quality that was matched by this decision.
-
-    One that another sighting vouches for would be learnt from by too low a score. A threshold above that of a match
-    would help nobody: it teaches what a face knows already.
-    """
-    return decision.by is None and quality is not None and quality >= LEARN_QUALITY
-
-
-def anchor_threshold(curve: ImpostorCurve) -> float:
-    """Return the score with its given pictures that a face asks of what it learns."""
-    return curve.identify_threshold(ANCHOR_GALLERY)
 
 
 def is_one_person(decision: Decision, fewer: int, more: int, *, given: bool, leads: bool) -> bool:

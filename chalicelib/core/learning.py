@@ -6,7 +6,7 @@ quality, and of the same step the earlier picture. So a face that knows good pic
 further ones would cost, and teach nothing.
 
 What is left out stays left out, whatever comes later. So the kept ones do not depend on the order in which sightings
-are processed or faces merged. When a sighting is sure enough: `is_sure` and `anchor_threshold` in core/decision.
+are processed or faces merged.
 """
 
 from __future__ import annotations
@@ -24,6 +24,17 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from chalicelib.core.decision import ImpostorCurve
+    from chalicelib.core.model import Decision
+
+LEARN_QUALITY = 35.0
+"""Of 100: a face learns from no sighting below this."""
+
+ANCHOR_GALLERY = 200
+"""A face learns only from what looks like its given pictures, too, by the threshold of a gallery of so many faces.
+Without it a face might drift to somebody else, from one learnt picture to the next. Lower thresholds taught nothing
+more on Labeled Faces in the Wild, and higher ones too little."""
+
 MAX_LEARNT = 3
 """Most learnt pictures of a face. Four and six found nobody more on Labeled Faces in the Wild, and cost more."""
 
@@ -35,6 +46,20 @@ SAME_VIEW = 0.75
 
 _Choice = tuple[float, datetime, str]
 """The lowest one is chosen first."""
+
+
+def is_sure(decision: Decision, quality: float | None) -> bool:
+    """Return whether a face may learn from a sighting of this quality that was matched by this decision.
+
+    One that another sighting vouches for would be learnt from by too low a score. A threshold above that of a match
+    would help nobody: it teaches what a face knows already.
+    """
+    return decision.by is None and quality is not None and quality >= LEARN_QUALITY
+
+
+def anchor_threshold(curve: ImpostorCurve) -> float:
+    """Return the score with its given pictures that a face asks of what it learns."""
+    return curve.identify_threshold(ANCHOR_GALLERY)
 
 
 def given(pictures: Iterable[Picture]) -> tuple[Picture, ...]:

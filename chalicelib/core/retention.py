@@ -1,6 +1,7 @@
 """Retention: for how many days each kind of data is kept, and since when a face was not seen.
 
-Without a setting, data is kept as long as the deployment allows. Tenants from older versions have no settings, so
+Without a setting, data is kept as long as the deployment allows: a capture's picture for `capture_days` of
+chalicelib/settings, its record for SIGHTING_DAYS. Tenants from older versions have no settings, so
 nothing of theirs is deleted. New tenants begin with the numbers below (docs/decisions/0050).
 """
 

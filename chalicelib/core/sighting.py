@@ -13,8 +13,8 @@ from functools import cached_property
 from typing import Any
 
 from chalicelib.core.captures import Camera, Capture, CaptureState, Resolution, SeenFace, Sighting, sighting_id
-from chalicelib.core.decision import MIN_QUALITY, MIN_SIDE_PX, ImpostorCurve, anchor_threshold, is_sure
-from chalicelib.core.learning import adds_to, anchor, kept
+from chalicelib.core.decision import MIN_QUALITY, MIN_SIDE_PX, ImpostorCurve
+from chalicelib.core.learning import adds_to, anchor, anchor_threshold, is_sure, kept
 from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Group, Learnt, Picture, Tenant
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, observed_estimates
 from chalicelib.core.pictures import Quality

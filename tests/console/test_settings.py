@@ -223,7 +223,7 @@ def test_a_key_that_is_deleted_ends_its_session(visitor: Visitor, book: Book) ->
         page = visitor.sign_in(made.api_key).open("#/settings")
         expect(page.get_by_text("Only a key with the role admin")).to_be_visible()
         client.delete_key(made.id)
-    page.get_by_role("link", name="Cameras", exact=True).click()
+    page.evaluate("location.hash = '#/cameras'")  # no click: the page may have noticed by itself, and has no link then
     expect(page.get_by_label("Key", exact=True)).to_be_visible()
     visitor.forgive("401")
 

@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core import learning
-from chalicelib.core.decision import anchor_threshold, is_sure
-from chalicelib.core.learning import MAX_LEARNT, kept
+from chalicelib.core.learning import MAX_LEARNT, anchor_threshold, is_sure, kept
 from chalicelib.core.model import MAX_PICTURES, Decision, Learnt, Picture
 from chalicelib.core.pictures import Estimates
 from chalicelib.core.templates import canonical

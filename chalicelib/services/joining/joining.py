@@ -1,7 +1,7 @@
 """Two faces that have become surely one person are joined: a merge without anybody's word, undone like any other.
 
 A face whose pictures are few is often not found by its next picture, which then becomes a face of its own. When either
-has more pictures, their means show that they are one.
+has more pictures, their means show that they are one: from which score, core/decision says (`is_one_person`).
 
 A poor picture that a camera took before the better one of the same visit is a stranger, too, where Ingest would have
 taken it for the face that the visit surely shows (SameVisit in recognition). It is compared in the same way afterwards.

@@ -1,5 +1,5 @@
 """Frames chosen by the faces in them: every one with a face, or the best of each face's way through the picture; whole,
-or the faces with some room around them.
+or crops: the faces with `crop_room` times their longer side around them (config.py; without it, whole frames).
 """
 
 from __future__ import annotations
