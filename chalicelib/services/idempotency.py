@@ -85,7 +85,7 @@ class Requests:
         self._items = items
         self._clock = clock
         self._kept = max(_KEPT_AT_LEAST, valid + timedelta(seconds=1))  # expires_at has whole seconds
-        self._signatures = signatures
+        self._signatures = Signatures(clock, valid, most=0) if signatures is None else signatures
 
     def find(self, tenant: str, request: RequestId) -> Answer | None:
         """Return the stored answer; None if there is none.
@@ -93,22 +93,19 @@ class Requests:
         Raises RequestReused if the request had other content, or came as a read.
         """
         record = self._read(tenant, request)
-        if record is None and self._signatures is not None and request.key in self._signatures:
+        if record is None and request.key in self._signatures:
             raise RequestReused(request.reused)
         return None if record is None or record.code == PARTIAL else record
 
     def read(self, key: str) -> None:
-        """Remember, if reads are remembered, that a read came under this RequestId.key."""
-        if self._signatures is not None:
-            self._signatures.came(key)
+        """Remember, if signatures are, that a read came under this RequestId.key."""
+        self._signatures.came(key)
 
     def is_repeat(self, signature: str) -> bool:
-        """Remember, if signatures are, one of a whole change; return whether it came a second or more before.
+        """Remember, if signatures are, one of a whole change; return whether it came seconds before.
 
         Clients sign by the second, so the same call made twice in one second has one signature.
         """
-        if self._signatures is None:
-            return False
         return self._clock.now() - self._signatures.came(signature) > _SIGNED_ALIKE
 
     def progress(self, tenant: str, request: RequestId | None) -> Mapping[str, Any] | None:
