@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
-from typing import Any, Protocol
+from typing import Any
 
 from chalicelib.core import telemetry
 from chalicelib.core.addresses import network_of, sender
@@ -28,6 +28,7 @@ _COPIES = 2
 
 _log = logging.getLogger(__name__)
 
+Handler = Callable[[Request, "Exchange"], Awaitable[Response]]
 Proxies = Sequence[IPv4Network | IPv6Network]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
@@ -35,19 +36,6 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 class Gone(Exception):
     """The client went away before its body was whole."""
-
-
-class Coming(Protocol):
-    """A request's body, which is on its way."""
-
-    def pieces(self) -> AsyncIterator[bytes]:
-        """Yield it as it comes. Raises Gone."""
-
-    def abort(self) -> None:
-        """Close the client's connection."""
-
-
-Handler = Callable[[Request, Coming], Awaitable[Response]]
 
 
 class Application:
@@ -59,7 +47,7 @@ class Application:
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         connection = Connection.current.get()
-        exchange = _Exchange(connection, receive, send)
+        exchange = Exchange(connection, receive, send)
         connection.begin(asyncio.current_task())
         try:
             with logs.observed("api") as this:
@@ -78,7 +66,7 @@ class Application:
         finally:
             connection.end()
 
-    async def _answer(self, exchange: _Exchange, response: Response, this: Invocation) -> None:
+    async def _answer(self, exchange: Exchange, response: Response, this: Invocation) -> None:
         """Send the answer, unless too much that was sent to this address is not read yet."""
         try:
             with Holding(self._answers, network_of(exchange.sender), _COPIES) as holding:
@@ -90,7 +78,7 @@ class Application:
             unread = message(503, "There is no room for this answer: read those that are on their way")
             await exchange.answer(replace(unread, headers=(*unread.headers, ("Retry-After", "1"))))
 
-    async def _response(self, scope: Mapping[str, Any], exchange: _Exchange) -> Response:
+    async def _response(self, scope: Mapping[str, Any], exchange: Exchange) -> Response:
         try:
             request = _request(scope, self._proxies)
         except ValueError as error:
@@ -109,7 +97,7 @@ class Application:
             return message(500, "Internal server error")
 
 
-class _Exchange:
+class Exchange:
     """A request's body as it comes, and the answer."""
 
     def __init__(self, connection: Connection, receive: Receive, send: Send) -> None:
@@ -122,12 +110,14 @@ class _Exchange:
         """Whether the connection is closed after the answer."""
 
     async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes. Raises Gone."""
         self._connection.enter(Phase.BODY)
         while not self.is_whole:
             yield await self._more()
         self._connection.enter(Phase.OURS)
 
     def abort(self) -> None:
+        """Close the client's connection."""
         self._connection.abort()
 
     async def _more(self) -> bytes:

@@ -142,28 +142,22 @@ class Budget:
 
     def __init__(self, size: int) -> None:
         self.holdings: set[Holding] = set()
-        self._left = size
-        self._for_strangers = size // 4
-        self._held: Counter[str] = Counter()
+        self._size = size
 
-    def charge(self, holding: Holding, size: int) -> None:
-        """Let it hold so many bytes more. What comes most slowly of strangers makes room for others. Raises Full."""
-        while size and not self._has_room(holding.lane, size):
-            coming = [one for one in self.holdings if one.lane == STRANGERS and one.stop]
-            slowest = min(coming, key=Holding.bytes_a_second, default=None)
-            if holding.lane != STRANGERS or slowest is None or slowest is holding:
+    def make_room(self, lane: str, size: int, asks: Holding) -> None:
+        """Return if the lane may hold so many bytes more. The slowest of strangers goes first. Raises Full."""
+        while size:
+            held: Counter[str] = Counter()
+            for one in self.holdings:
+                held[one.lane] += one.held
+            most = self._size - held.total() - size
+            if held[lane] + size <= (min(most, self._size // 4) if lane == STRANGERS else most):
+                return
+            coming = [one for one in self.holdings if one.lane == lane == STRANGERS and one.stop]
+            slowest = min(coming, key=Holding.bytes_a_second, default=asks)
+            if slowest is asks:
                 raise Full
             slowest.end()
-        self.give(holding.lane, -size)
-
-    def give(self, lane: str, size: int) -> None:
-        """Give back what a lane held."""
-        self._left += size
-        self._held[lane] -= size
-
-    def _has_room(self, lane: str, size: int) -> bool:
-        most = self._left - size
-        return self._held[lane] + size <= (min(most, self._for_strangers) if lane == STRANGERS else most)
 
 
 class Holding:
@@ -173,9 +167,9 @@ class Holding:
     """
 
     def __init__(self, budget: Budget, lane: str, copies: int, stop: Callable[[], None] | None = None) -> None:
-        self.lane, self.stop = lane, stop
+        self.lane, self.stop, self.held = lane, stop, 0
         self._budget, self._copies = budget, copies
-        self._began, self._bytes, self._held = time.monotonic(), 0, 0
+        self._began, self._bytes = time.monotonic(), 0
 
     def __enter__(self) -> Holding:
         self._budget.holdings.add(self)
@@ -183,25 +177,20 @@ class Holding:
 
     def __exit__(self, *_: object) -> None:
         self._budget.holdings.discard(self)
-        self._budget.give(self.lane, self._held)
-        self._held = 0
 
     def grow(self, size: int) -> None:
         """Hold so many bytes more. Raises Full."""
         self._bytes += size
-        more = self._bytes * self._copies - self._held
         if self._bytes > SMALL_BYTES:
-            self._budget.charge(self, more)
-            self._held += more
+            self._budget.make_room(self.lane, self._bytes * self._copies - self.held, self)
+            self.held = self._bytes * self._copies
 
     def move(self, lane: str) -> None:
         """Charge another lane for it. Raises Full."""
         if lane != self.lane:
-            held = self._held
-            self._budget.give(self.lane, held)
-            self.lane, self._held = lane, 0
-            self._budget.charge(self, held)
-            self._held = held
+            held, self.held = self.held, 0
+            self._budget.make_room(lane, held, self)
+            self.lane, self.held = lane, held
 
     def bytes_a_second(self) -> float:
         return self._bytes / max(_LEAST_S, time.monotonic() - self._began)

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from chalicelib.core import telemetry
 from chalicelib.vision.machine import cores
-from regulars.serve.asgi import Coming
+from regulars.serve.asgi import Exchange
 from regulars.serve.callers import Anybody, Callers, Claim
 from regulars.serve.lanes import SMALL_BYTES, STRANGERS, Budget, Full, Holding, Lanes
 from regulars.serve.messages import BUSY, TOO_LONG, Refused, Request, Response
@@ -79,7 +79,7 @@ class Site:
         self._lanes = Lanes(threads, PLACES, WAITING, {NAMELESS: NAMELESS_PLACES})
         self._finders = Lanes(min(threads, FINDING_THREADS), FINDING_THREADS, THREADS * WAITING)
 
-    async def __call__(self, head: Request, coming: Coming) -> Response:
+    async def __call__(self, head: Request, exchange: Exchange) -> Response:
         part = next((one for one in self._others if one.takes(head.path)), self._gateway)
         try:
             limit = part.admit(head)
@@ -91,8 +91,8 @@ class Site:
             if lane is None:  # nobody's credentials: the answer needs no body
                 return await self._lanes.run(STRANGERS, partial(part.answer, head))
             is_named_inside = claim.lane is None and claim.find is None
-            with Holding(self._budget, lane, part.copies, coming.abort) as holding:
-                body = await self._body(coming, limit, holding, is_named_inside=is_named_inside)
+            with Holding(self._budget, lane, part.copies, exchange.abort) as holding:
+                body = await self._body(exchange, limit, holding, is_named_inside=is_named_inside)
                 lane = NAMELESS if is_named_inside and holding.lane == STRANGERS else holding.lane
                 return await self._lanes.run(lane, partial(part.answer, replace(head, body=body)))
         except Refused as refused:
@@ -104,13 +104,13 @@ class Site:
             telemetry.answered(BUSY, BUSY)
             return part.busy(head)
 
-    async def _body(self, coming: Coming, limit: int, holding: Holding, *, is_named_inside: bool) -> bytes:
+    async def _body(self, exchange: Exchange, limit: int, holding: Holding, *, is_named_inside: bool) -> bytes:
         """Take the body, of at most so many bytes. Its tenant is looked for as soon as it counts, and at its end.
 
         Raises TooLong, Full, Gone.
         """
         body = bytearray()
-        async for piece in coming.pieces():
+        async for piece in exchange.pieces():
             begins_to_count = len(body) <= SMALL_BYTES < len(body) + len(piece)
             body += piece
             if len(body) > limit:
