@@ -97,7 +97,7 @@ def message(status: int, text: str) -> Response:
 
 
 class WithoutBodies:
-    """What a part of the server does that takes no body."""
+    """Answers of a part of the server that takes no body."""
 
     copies = 1
 
