@@ -153,9 +153,9 @@ class Budget:
             most = self._size - held.total() - size
             if held[lane] + size <= (min(most, self._size // 4) if lane == STRANGERS else most):
                 return
-            coming = [one for one in self.holdings if one.lane == lane == STRANGERS and one.stop]
-            slowest = min(coming, key=Holding.bytes_a_second, default=asks)
-            if slowest is asks:
+            coming = [one for one in self.holdings if one.lane == lane == STRANGERS and one.stop and one.held]
+            slowest = min([asks, *coming], key=Holding.bytes_a_second)
+            if not coming or slowest is asks:
                 raise Full
             slowest.end()
 

@@ -216,13 +216,13 @@ def site(app: Chalice, services: Services) -> Site:
 def telling_metrics(services: Services, serving: ServeSettings) -> Iterator[str | None]:
     """Answer GET /metrics at a port of its own, if one is set, and give its URL. Raises PortTaken.
 
-    So many connections as there are places at most: those that say nothing take no descriptors of the service.
+    It has places of its own, few of them: connections that say nothing take no descriptors of the service.
     """
     if serving.metrics_port is None:
         yield None
         return
-    public = urlsplit(services.settings.public_url or "").hostname
-    names = {socket.gethostname().lower(), serving.metrics_host, *([public] if public else [])}
+    public = urlsplit(services.settings.public_url or "").hostname or ""
+    names = {socket.gethostname().lower(), serving.metrics_host.lower(), public}
     with listening(serving.metrics_host, serving.metrics_port, "--metrics-port") as sock:
         stop, one = threading.Event(), Site(metrics.Figures(services, names), threads=METRICS_THREADS)
         front = Front(one, sock, connections=METRICS_CONNECTIONS)

@@ -296,9 +296,11 @@ def test_a_budget_gets_back_what_was_held() -> None:
     budget = Budget(4_000_000)
     for _ in range(10):
         with (
+            Holding(budget, STRANGERS, 1, lambda: ended.append("slowest, but small")) as small,
             Holding(budget, STRANGERS, 1, lambda: ended.append("slow")) as slow,
             Holding(budget, STRANGERS, 1, lambda: ended.append("fast")) as fast,
         ):
+            small.grow(1)
             slow.grow(600_000)
             fast.grow(700_000)
             fast.move("shop")
