@@ -11,7 +11,7 @@ from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Text, Time,
 from chalicelib.core import consent, erasures, model
 from chalicelib.core.access import Role
 from chalicelib.core.consent import Basis
-from chalicelib.core.errors import ConsentNotFound, ErasureNotFound, FaceNotFound, InvalidInput, NotAllowed, TooMany
+from chalicelib.core.errors import ConsentNotFound, ErasureNotFound, FaceHeld, FaceNotFound, InvalidInput, NotAllowed, TooMany
 from chalicelib.core.model import Face
 from chalicelib.core.values import time_text
 
@@ -112,7 +112,7 @@ class HoldChange(Sent):
 
 
 class Hold(Answer):
-    """The legal hold of a face. A face on hold is neither deleted nor erased, and retention leaves it as it is."""
+    """The legal hold of a face. Nothing of a face on hold is removed or replaced, and retention leaves it as it is."""
 
     face: Annotated[str, Meta(description="Its id.")]
     held: bool
@@ -139,9 +139,10 @@ def get_hold(call: Call) -> Hold:
 def change_hold(call: Call, body: HoldChange) -> Hold:
     """Set or lift the legal hold of a face.
 
-    While it is held, whatever would delete or erase it is answered 409 FaceHeld and changes nothing, and retention
-    leaves the face and its observations, and the captures that show it. A face that it is merged into is held as well,
-    and if that merge is undone, both are. Of a held face only the reason changes. 409 TooMany if 1,000 are held.
+    While it is held, whatever would delete it, or remove or replace a picture, value, sighting or the consent of it, is
+    answered 409 FaceHeld and changes nothing: so are a rejection, a merge into another face and the undo of one into
+    it. It still gains visits, pictures, values that were empty, and other faces by merges. Retention leaves the face,
+    its observations and the captures that show it. Set again, only the reason changes. 409 TooMany if 1,000 are held.
     """
     holds, faceid = call.services.faces.holds, call.path["id"]
     if body.held:
@@ -292,7 +293,7 @@ OPERATIONS = (
         set_consent,
         Role.OPERATOR,
         tag="consents",
-        errors=(FaceNotFound, ConsentNotFound),
+        errors=(FaceNotFound, ConsentNotFound, FaceHeld),
         again=answer_of(get_consent),
     ),
     Operation(
@@ -301,7 +302,7 @@ OPERATIONS = (
         withdraw_consent,
         Role.OPERATOR,
         tag="consents",
-        errors=(FaceNotFound, ConsentNotFound),
+        errors=(FaceNotFound, ConsentNotFound, FaceHeld),
         again=nothing,
     ),
     Operation("GET", "/v1/holds", list_holds, Role.OPERATOR, tag="holds"),

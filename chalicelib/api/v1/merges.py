@@ -20,7 +20,7 @@ from chalicelib.api.v1.shapes import (
 from chalicelib.api.v1.wire import Answer, NextToken, Sent, Text, Time, Token
 from chalicelib.core import merges, model
 from chalicelib.core.access import Role
-from chalicelib.core.errors import Conflict, DuplicateNotFound, FaceNotFound, GroupFull, MergeNotFound, TenantFull
+from chalicelib.core.errors import Conflict, DuplicateNotFound, FaceHeld, FaceNotFound, GroupFull, MergeNotFound, TenantFull
 from chalicelib.core.merges import MergeState
 from chalicelib.core.values import time_text
 from chalicelib.services.merges.merges import Suggestion
@@ -181,7 +181,7 @@ OPERATIONS = (
         "/v1/faces/{id}/merge",
         merge_faces,
         Role.OPERATOR,
-        errors=(FaceNotFound, MergeNotFound, Conflict),
+        errors=(FaceNotFound, MergeNotFound, Conflict, FaceHeld),
         again=lambda call, body: _continued(call, body["merge"]),
     ),
     Operation("GET", "/v1/merges", list_merges, Role.VIEWER),
@@ -190,7 +190,7 @@ OPERATIONS = (
         "/v1/merges/{id}/undo",
         undo_merge,
         Role.OPERATOR,
-        errors=(MergeNotFound, FaceNotFound, Conflict, GroupFull, TenantFull),
+        errors=(MergeNotFound, FaceNotFound, Conflict, FaceHeld, GroupFull, TenantFull),
         again=lambda call, _body: _continued(call, call.path["id"]),
     ),
     Operation("GET", "/v1/duplicates", list_duplicates, Role.VIEWER, tag="duplicates"),

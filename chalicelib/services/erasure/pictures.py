@@ -174,11 +174,14 @@ class PicturesOff:
             yield part[-1]["faceid"]
 
     def _merges(self, tenant: Tenant, after: str) -> Iterator[str]:
-        """Do the same for the faces that merges keep for their undo."""
+        """Do the same for the faces that merges keep for their undo, but not of those that came to a held face."""
+        held = {one.faceid for one in self.holds.all(tenant.name)}
         merges = (one for one in self.merges.records.all(tenant.name, after or None) if one.id != after)
         while part := list(islice(merges, _MERGES_AT_ONCE)):
             for merge in part:
-                if merge.kept is None or (face := unpictured(tenant, merge.kept.face)) == merge.kept.face:
+                if merge.kept is None or merge.survivor in held:
+                    continue
+                if (face := unpictured(tenant, merge.kept.face)) == merge.kept.face:
                     continue
                 kept = kept_item(tenant.name, merge.survivor, replace(merge.kept, face=face))
                 same = (equals("state", merge.state, "merge-state"),)

@@ -20,7 +20,7 @@ from typing import Any
 from chalicelib.core import keys
 from chalicelib.core.captures import capture_of, captured_ms
 from chalicelib.core.chores import STOPS_AT_S
-from chalicelib.core.errors import Busy, FaceNotFound
+from chalicelib.core.errors import Busy, FaceHeld, FaceNotFound
 from chalicelib.core.items import camera_ids, every, every_blob, write_in_parts
 from chalicelib.core.model import Face, Group, Picture, Tenant
 from chalicelib.core.ports import BlobInfo, Clock, Delete, ItemStore, UploadStore
@@ -217,8 +217,8 @@ class LearntExpiry:
 
         for item in every(self.items, keys.FACES, tenant.name):
             face = face_from(item)
-            if face.hold is None and left(face) != face.pictures:
-                with suppress(FaceNotFound):  # it was deleted meanwhile
+            if left(face) != face.pictures:
+                with suppress(FaceHeld, FaceNotFound):  # or it was deleted meanwhile
                     self.enrolment.pictures.keep(tenant, face.faceid, left)
 
 
