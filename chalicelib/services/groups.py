@@ -134,8 +134,8 @@ class Groups:
         Its faces and observations are not rewritten. `revision`: the one that the caller read. Raises GroupNotFound,
         Changed, IllegalGroupName, DefaultGroup (its name may not change, it has no attributes, and settings say how
         long its faces are kept), InvalidInput, GroupExists, IllegalCapacity (not positive, below the group's count, or
-        the sum of all groups would exceed the tenant's), WrongAttributeCount, IllegalAttribute, FaceHeld (a held face has a value of an attribute that
-        goes), Busy, AnsweredAlready.
+        the sum of all groups would exceed the tenant's), WrongAttributeCount, IllegalAttribute, FaceHeld (a held face
+        has a value of an attribute that goes), Busy, AnsweredAlready.
         """
         _require_description(changes.get("description", ""))
 

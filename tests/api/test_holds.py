@@ -25,7 +25,6 @@ from tests.api.rekognition.client import client
 from tests.api.sunmi.client import CameraClient
 from tests.api.v1.client import V1Client
 from tests.fakes import Person, picture
-from tests.services.conftest import RULES
 from tests.services.sightings.book import Book, Shot
 
 EVA, FINN, GUS, MAX = 11, 12, 13, 14
@@ -33,7 +32,10 @@ HOUR = timedelta(hours=1)
 CONSENT = {"basis": "consent", "given_at": "2026-02-28T09:00:00.000Z", "evidence": "drawer 3"}
 FORGETFUL = {
     **dict.fromkeys(("capture_days", "sighting_days", "stranger_days", "regular_days", "learnt_days"), 30),
-    **{"observation_days": 150, "keeps_pictures": False, "expired_consent_erases": True, "deletes_erase": True},
+    "observation_days": 150,
+    "keeps_pictures": False,
+    "expired_consent_erases": True,
+    "deletes_erase": True,
 }
 
 
@@ -87,7 +89,7 @@ class Shop:
         face = book.services.faces.get(book.tenant, self.eva)
         observations = list(book.services.merges.mover.observed(book.tenant, self.eva))
         about = holdings(Subject(items, book.tenant, face, observations, []))
-        told = ("audit", "outbox", "requests", "reviews", "duplicates")
+        told = ("audit", "journal", "outbox", "requests", "reviews", "duplicates")
         stored = {name: found for name, found in about.items() if name not in told and not name.startswith("blobs")}
         own = (f"/faces/{self.eva}/", f"/faces/{self.twin}/", *(f"/{one[:-2]}" for one in self.sightings))
         files = {str(one): one.read_bytes() for one in book.folder.rglob("*") if any(part in str(one) for part in own)}
@@ -198,3 +200,13 @@ def test_no_chore_takes_anything_from_a_held_face_and_what_adds_goes_on(tmp_path
             book.services.sweep.tenant(book.tenant, book.clock.now())
         assert shop.v1.failed(404, "GET", f"/v1/faces/{shop.other}")["code"] == "FaceNotFound"
         assert shop.kept() == (before, files)
+        assert not book.services.consistency.disagreements("shop")
+
+        book.services.tenants.change("shop", {"keeps_pictures": True})
+        shop.seen(EVA, 0)
+        added = {"picture": photo(EVA, side_px=57.0), "trust": True}
+        shop.v1.done("POST", f"/v1/faces/{shop.eva}/pictures", added)
+        after, pictures = shop.kept()
+        assert len(after["observations"]) == len(before["observations"]) + 1
+        assert after["faces"][0]["arrive_count"] == before["faces"][0]["arrive_count"] + 1
+        assert files.items() < pictures.items()

@@ -11,7 +11,15 @@ from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Text, Time,
 from chalicelib.core import consent, erasures, model
 from chalicelib.core.access import Role
 from chalicelib.core.consent import Basis
-from chalicelib.core.errors import ConsentNotFound, ErasureNotFound, FaceHeld, FaceNotFound, InvalidInput, NotAllowed, TooMany
+from chalicelib.core.errors import (
+    ConsentNotFound,
+    ErasureNotFound,
+    FaceHeld,
+    FaceNotFound,
+    InvalidInput,
+    NotAllowed,
+    TooMany,
+)
 from chalicelib.core.model import Face
 from chalicelib.core.values import time_text
 

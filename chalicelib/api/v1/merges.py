@@ -20,7 +20,15 @@ from chalicelib.api.v1.shapes import (
 from chalicelib.api.v1.wire import Answer, NextToken, Sent, Text, Time, Token
 from chalicelib.core import merges, model
 from chalicelib.core.access import Role
-from chalicelib.core.errors import Conflict, DuplicateNotFound, FaceHeld, FaceNotFound, GroupFull, MergeNotFound, TenantFull
+from chalicelib.core.errors import (
+    Conflict,
+    DuplicateNotFound,
+    FaceHeld,
+    FaceNotFound,
+    GroupFull,
+    MergeNotFound,
+    TenantFull,
+)
 from chalicelib.core.merges import MergeState
 from chalicelib.core.values import time_text
 from chalicelib.services.merges.merges import Suggestion

@@ -68,8 +68,9 @@ class FacePictures:
         """Add a photo to the face. If the face has this very photo already, return the stored picture.
 
         `is_vouched_for`: a user says that it is this person, so its likeness is not checked. Raises, in this order,
-        FaceNotFound, TooManyPictures, FaceHeld (another picture would have to go), Unusable (not exactly one face that could be enrolled, too poor, not alive),
-        NotThisPerson, AnotherFace, Busy, AnsweredAlready with the id of the `picture`.
+        FaceNotFound, TooManyPictures, FaceHeld (another picture would have to go), Unusable (not exactly one face that
+        could be enrolled, too poor, not alive), NotThisPerson, AnotherFace, Busy, AnsweredAlready with the id of the
+        `picture`.
         """
 
         def portrait() -> Portrait:

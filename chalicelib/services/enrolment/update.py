@@ -78,7 +78,8 @@ class FaceUpdate:
         """Apply all changes or none. A new picture replaces all pictures, with their templates and estimates.
 
         Attribute values follow their names into the new group; those that it lacks are dropped. Raises, in this order,
-        InvalidInput, GroupNotFound (either), FaceNotFound (also if it is in another group), Unusable, GroupFull, FaceHeld, Busy.
+        InvalidInput, GroupNotFound (either), FaceNotFound (also if it is in another group), Unusable, GroupFull,
+        FaceHeld, Busy.
         """
         changes = _legal(changes)
 

@@ -69,8 +69,9 @@ class Merging:
     def merge(self, tenant: Tenant, faceid: str, other_id: str, request: RequestId | None = None) -> Merge:
         """Merge `other_id` into `faceid`. Called again, continue where it stopped. The state may still be MOVING.
 
-        Raises InvalidInput if both are one face, FaceNotFound, FaceHeld if the other one is, LimitReached if the face would
-        come from over 20 merges that can be undone, Busy, AnsweredAlready with the id of the `merge`: `finish` continues that.
+        Raises InvalidInput if both are one face, FaceNotFound, FaceHeld if the other one is, LimitReached if the face
+        would come from over 20 merges that can be undone, Busy, AnsweredAlready with the id of the `merge`: `finish`
+        continues that.
         """
         if faceid == other_id:
             raise InvalidInput(f"a face is merged with another one, and {faceid[:70]!r} was named twice")

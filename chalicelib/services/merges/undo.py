@@ -79,9 +79,9 @@ class MergeUndo:
         """Make a merged face two again. Called again, continue where it stopped. The state may still be UNDOING.
 
         If the tenant's model was changed since the merge, the other face is embedded again from its pictures. Raises
-        MergeNotFound, FaceHeld if the survivor is, Conflict if it was merged into another face since (undo that first), GroupFull,
-        TenantFull, GroupNotFound if the other's group is gone, FaceExists if another face has its id now, Busy,
-        AnsweredAlready: Merging.finish continues it.
+        MergeNotFound, FaceHeld if the survivor is, Conflict if it was merged into another face since (undo that first),
+        GroupFull, TenantFull, GroupNotFound if the other's group is gone, FaceExists if another face has its id now,
+        Busy, AnsweredAlready: Merging.finish continues it.
         """
         for _ in attempts():
             merge = MergeRecords(self.items).get(tenant.name, merge_id)

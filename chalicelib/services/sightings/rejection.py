@@ -87,10 +87,10 @@ class Rejection:
         somebody else's, or nobody's, stays what it is.
 
         If the photo is one of the face's pictures, that is removed first, and with it what the face learnt of whom it
-        shows. Raises FaceNotFound, FaceHeld, SightingNotFound (also if it is another face's), LimitReached if the face has 20
-        negatives, Busy, WrongModel, LastPicture if the face has no other picture, Conflict if a face was made from the
-        sighting, its picture is not kept any more, or it is over 100 days old. AnsweredAlready has the id of the
-        `camera`, and `other`, with which `again` continues.
+        shows. Raises FaceNotFound, FaceHeld, SightingNotFound (also if it is another face's), LimitReached if the face
+        has 20 negatives, Busy, WrongModel, LastPicture if the face has no other picture, Conflict if a face was made
+        from the sighting, its picture is not kept any more, or it is over 100 days old. AnsweredAlready has the id of
+        the `camera`, and `other`, with which `again` continues.
         """
         if other == faceid:
             raise InvalidInput(f"other is the face that the sighting is instead, not {faceid[:70]!r} itself")
