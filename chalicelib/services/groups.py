@@ -29,7 +29,7 @@ from chalicelib.core.errors import (
     require_revision,
 )
 from chalicelib.core.holds import require_kept
-from chalicelib.core.items import attempts, directory_of, every, write_in_parts
+from chalicelib.core.items import attempts, directory_of, every, held_faces, write_in_parts
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import DEFAULT_GROUPS, NO_VALUES, REGULAR, STRANGER, Attribute, Group, Migration, Tenant
 from chalicelib.core.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, composed
@@ -294,9 +294,7 @@ class Groups:
 
     def _require_values_kept(self, tenant: Tenant, group: Group, gone: Set[Attribute]) -> None:
         """Raise FaceHeld if a held face of the group has a value of an attribute that goes."""
-        low, high = keys.HOLDS
-        held = every(self._items, keys.DIRECTORY, tenant.name, low=low, high=high) if gone else ()
-        places = [(tenant.name, item["faceid"]) for item in held]
+        places = [(tenant.name, faceid) for faceid in held_faces(self._items, tenant.name)] if gone else []
         for face in map(face_from, filter(None, self._items.get_many(keys.FACES, places) if places else ())):
             if face.group_id == group.id:
                 ids = face.attributes.keys() - {one.id for one in gone}
