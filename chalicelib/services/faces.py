@@ -205,10 +205,6 @@ def hold_put(tenant: str, face: Face) -> Put:
     return Put(keys.DIRECTORY, item)
 
 
-def _listed_again(tenant: str, face: Face) -> Put | Delete:
-    return hold_delete(tenant, face.faceid) if face.hold is None else hold_put(tenant, face)
-
-
 def hold_delete(tenant: str, faceid: str) -> Delete:
     return Delete(keys.DIRECTORY, (tenant, keys.hold_item(faceid)))
 
@@ -253,7 +249,8 @@ class Holds:
             actions: list[Action] = []
             if after != face:
                 after = replace(after, changed_at=self.clock.now())
-                actions = [face_put(tenant.name, face, after), _listed_again(tenant.name, after)]
+                listed = hold_put(tenant.name, after) if after.hold else hold_delete(tenant.name, faceid)
+                actions = [face_put(tenant.name, face, after), listed]
             # As a change of the gallery: a group is deleted at a seq at which none of its faces is held.
             actions += self.requests.recorded(tenant.name, request)
             change = Change(tuple(actions), (), within=frozenset({face.group_id}))

@@ -8,18 +8,9 @@ from msgspec import Meta, convert, field
 
 from chalicelib.api.v1.endpoint import Call, Operation, answer_of, nothing
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Text, Time, Token
-from chalicelib.core import consent, erasures, model
+from chalicelib.core import consent, erasures, errors, model
 from chalicelib.core.access import Role
 from chalicelib.core.consent import Basis
-from chalicelib.core.errors import (
-    ConsentNotFound,
-    ErasureNotFound,
-    FaceHeld,
-    FaceNotFound,
-    InvalidInput,
-    NotAllowed,
-    TooMany,
-)
 from chalicelib.core.model import Face
 from chalicelib.core.values import time_text
 
@@ -75,7 +66,7 @@ def list_consents(call: Call, query: ConsentsWanted) -> ConsentsPage:
     """List the records of all faces, the one that expires first at the beginning; last those that do not expire."""
     if query.face is not None:
         if query.expires_before is not None or query.token is not None:
-            raise InvalidInput("face is one record at most: leave out expires_before and token")
+            raise errors.InvalidInput("face is one record at most: leave out expires_before and token")
         found = call.services.faces.get(call.tenant, query.face)
         return ConsentsPage(consents=[_answer(found, found.consent)] if found.consent else [], next_token=None)
     page = call.services.consents.page(call.tenant, query.expires_before, query.limit, query.token)
@@ -281,20 +272,22 @@ def get_everything(call: Call, query: EverythingWanted) -> Everything:
     ask until `next_part` is null, and unpack all into one folder. The key must see pictures.
     """
     if not call.caller.sees_pictures:
-        raise NotAllowed("this key sees no pictures, and all that is held about a person has them: use another key")
+        raise errors.NotAllowed(
+            "this key sees no pictures, and all that is held about a person has them: use another key"
+        )
     part = call.services.archives.part(call.tenant, call.path["id"], query.language, query.part)
     return Everything.made_of(part, url=call.absolute(part.url))
 
 
 OPERATIONS = (
-    Operation("GET", "/v1/consents", list_consents, Role.VIEWER, tag="consents", errors=(FaceNotFound,)),
+    Operation("GET", "/v1/consents", list_consents, Role.VIEWER, tag="consents", errors=(errors.FaceNotFound,)),
     Operation(
         "GET",
         "/v1/faces/{id}/consent",
         get_consent,
         Role.VIEWER,
         tag="consents",
-        errors=(FaceNotFound, ConsentNotFound),
+        errors=(errors.FaceNotFound, errors.ConsentNotFound),
     ),
     Operation(
         "PUT",
@@ -302,7 +295,7 @@ OPERATIONS = (
         set_consent,
         Role.OPERATOR,
         tag="consents",
-        errors=(FaceNotFound, ConsentNotFound, FaceHeld),
+        errors=(errors.FaceNotFound, errors.ConsentNotFound, errors.FaceHeld),
         again=answer_of(get_consent),
     ),
     Operation(
@@ -311,21 +304,23 @@ OPERATIONS = (
         withdraw_consent,
         Role.OPERATOR,
         tag="consents",
-        errors=(FaceNotFound, ConsentNotFound, FaceHeld),
+        errors=(errors.FaceNotFound, errors.ConsentNotFound, errors.FaceHeld),
         again=nothing,
     ),
     Operation("GET", "/v1/holds", list_holds, Role.OPERATOR, tag="holds"),
-    Operation("GET", "/v1/faces/{id}/hold", get_hold, Role.OPERATOR, tag="holds", errors=(FaceNotFound,)),
+    Operation("GET", "/v1/faces/{id}/hold", get_hold, Role.OPERATOR, tag="holds", errors=(errors.FaceNotFound,)),
     Operation(
         "PUT",
         "/v1/faces/{id}/hold",
         change_hold,
         Role.ADMIN,
         tag="holds",
-        errors=(FaceNotFound, TooMany),
+        errors=(errors.FaceNotFound, errors.TooMany),
         again=answer_of(get_hold),
     ),
     Operation("GET", "/v1/erasures", list_erasures, Role.OPERATOR, tag="erasures"),
-    Operation("GET", "/v1/erasures/{id}", get_erasure, Role.OPERATOR, tag="erasures", errors=(ErasureNotFound,)),
-    Operation("GET", "/v1/faces/{id}/everything", get_everything, Role.ADMIN, tag="everything", errors=(FaceNotFound,)),
+    Operation("GET", "/v1/erasures/{id}", get_erasure, Role.OPERATOR, tag="erasures", errors=(errors.ErasureNotFound,)),
+    Operation(
+        "GET", "/v1/faces/{id}/everything", get_everything, Role.ADMIN, tag="everything", errors=(errors.FaceNotFound,)
+    ),
 )

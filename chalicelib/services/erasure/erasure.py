@@ -157,7 +157,6 @@ class Deletions:
         return Retention(
             self.groups,
             self.faces,
-            self.faces.holds,
             self.deletion,
             captures=CaptureExpiry(self.items, self.storage.uploads, self.capture_days),
             statistics=self.statistics,
