@@ -313,7 +313,7 @@ NO_LABELS = Labels()
 
 
 class Hold(NamedTuple):
-    """A legal hold of a face: neither retention nor a deletion touches it."""
+    """A legal hold of a face, which loses nothing meanwhile (core/holds)."""
 
     reason: str
     at: datetime
@@ -371,6 +371,11 @@ class Face:
     """Grows with each change by a caller. A sighting is none: who types a name is not refused because of a visit."""
     version: int = 1
     """Grows with each write."""
+
+    @property
+    def own_group_id(self) -> str:
+        """Its group's id, also while it is restricted."""
+        return self.restriction.group_id if self.restriction else self.group_id
 
     @property
     def templates(self) -> tuple[Template, ...]:

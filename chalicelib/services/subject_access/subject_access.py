@@ -149,8 +149,7 @@ class Archives:
 
     def _document(self, subject: Subject, pictures: list[str], language: Language) -> dict[str, Any]:
         tenant, now = subject.tenant, self.clock.now()
-        restriction = subject.face.restriction
-        group = self.groups.of_id(tenant, restriction.group_id if restriction else subject.face.group_id)
+        group = self.groups.of_id(tenant, subject.face.own_group_id)
         return {
             "format": FORMAT,
             "written_at": time_text(now),
