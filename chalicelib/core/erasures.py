@@ -10,6 +10,9 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+RECEIPT = "erasure"
+"""The kind of a receipt's statement."""
+
 ERASED = "erased-"
 """What the names of erased people's observations begin with."""
 
@@ -97,7 +100,7 @@ def face_hash(salt: str, faceid: str) -> str:
 def statement(tenant: str, erasure: Erasure, done_at: str, asked_at: str) -> dict[str, Any]:
     """Make what the receipt of an erasure says and its tenant signs. It says zeros, too: answers have all fields."""
     return {
-        "kind": "erasure",
+        "kind": RECEIPT,
         "tenant": tenant,
         "id": erasure.id,
         "asked_at": asked_at,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -185,7 +186,7 @@ def test_whom_a_restored_backup_brings_back_is_erased_again(
         assert erase(restored, "--again", str(receipt)) == 0
         assert "nobody of these receipts is in the book" in capsys.readouterr().out
     [again] = data.parent.glob("erasure-*.json")
-    assert main(["receipt", "verify", str(again)]) == 0
+    assert main(["receipt", "verify", str(again)]) == 2  # unchanged; whose key it is, nobody said
 
 
 @pytest.mark.parametrize(
@@ -234,7 +235,7 @@ def test_a_receipt_that_the_disk_has_no_room_for_is_printed(data: Path, capsys: 
     assert "cannot be written" in said.err
     receipt = data.parent / "kept.json"
     receipt.write_text(said.out.partition("\n")[2])
-    assert main(["receipt", "verify", str(receipt)]) == 0
+    assert main(["receipt", "verify", str(receipt)]) == 2
 
 
 def test_the_place_of_a_receipt_is_taken_before_the_face_goes(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -269,7 +270,7 @@ def test_a_place_that_was_taken_for_a_receipt_is_free_again_if_nobody_is_erased(
 
 @pytest.fixture
 def receipt(tmp_path: Path) -> Path:
-    return written(tmp_path, signing.signed({"id": "7", "said": "\u674e"}, PRIVATE))
+    return written(tmp_path, signing.signed({"kind": "erasure", "id": "7", "said": "\u674e"}, PRIVATE))
 
 
 def written(folder: Path, document: Any) -> Path:
@@ -279,10 +280,42 @@ def written(folder: Path, document: Any) -> Path:
 
 
 def test_a_receipt_is_checked_offline_and_shown(receipt: Path, capsys: Captured) -> None:
-    assert main(["receipt", "verify", str(receipt)]) == 0
+    assert main(["receipt", "verify", str(receipt), "--key", PRINT]) == 0
     out = capsys.readouterr().out
     assert '"said": "\u674e"' in out
-    assert PRINT in out
+    assert "this receipt of an erasure is as it was signed" in out
+
+
+def test_a_receipt_whose_signer_nobody_named_is_unchanged_and_not_believed(receipt: Path, capsys: Captured) -> None:
+    assert main(["receipt", "verify", str(receipt)]) == 2
+    assert f"unchanged, by an unknown key: its fingerprint is {PRINT}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        {"kind": "renewal of the signing key"},
+        {"tenant": "shop", "number": 1, "hour": 0, "count": 0, "root": "", "before": "", "closed_at": 0},
+    ],
+    ids=["renewal", "head"],
+)
+def test_what_was_signed_and_is_no_receipt_is_refused(statement: Any, tmp_path: Path, capsys: Captured) -> None:
+    other = written(tmp_path, signing.signed(statement, PRIVATE))
+    assert main(["receipt", "verify", str(other), "--key", PRINT]) == 1
+    assert "is no receipt of an erasure: the kind" in capsys.readouterr().err
+
+
+def test_a_receipt_with_something_beside_its_statement_or_by_a_key_that_signs_everything_is_refused(
+    receipt: Path, capsys: Captured
+) -> None:
+    document = json.loads(receipt.read_text())
+    assert main(["receipt", "verify", str(written(receipt.parent, {**document, "note": "approved"}))]) == 1
+    assert "nobody has signed it" in capsys.readouterr().err
+    anything = base64.b64encode(b"\1" + bytes(31)).decode()
+    forged = {**document, "public_key": anything, "signature": base64.b64encode(b"\1" + bytes(63)).decode()}
+    for options in ([], ["--key", anything]):
+        assert main(["receipt", "verify", str(written(receipt.parent, forged)), *options]) == 1
+        assert "of small order" in capsys.readouterr().err
 
 
 def test_the_signer_is_compared_with_a_key_or_its_fingerprint(receipt: Path, capsys: Captured) -> None:
