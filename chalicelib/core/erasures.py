@@ -35,7 +35,7 @@ class Step(StrEnum):
     LATE = "late"
     """What requests under way have written since, and their stored answers. It begins when these have ended."""
     GALLERY = "gallery"
-    """Snapshots and the journal."""
+    """Snapshots and the journal; then entries of the audit."""
     RECEIPT = "receipt"
 
 
