@@ -65,13 +65,15 @@ _OF_CHORES = {table.name for table in (keys.FACES, keys.JOURNAL, keys.NEGATIVES,
 
 
 _MOST_NAMED = 4
+_LOOKS_EVERY_MS = 60_000
 
 
 class AuditedItems:
     """The ItemStore of all services: to a transaction of an act it adds the act's entry.
 
-    Each entry names those before it that no other one of this process has named, by id and hash. So one that is edited
-    or removed while it is open is missed by the next. No writer waits for another.
+    Each entry names those before it that no other one of this process has named, by id and hash; once a minute the
+    newest of other processes, too. So one that is edited or removed while it is open is missed by the next. No writer
+    waits for another.
     """
 
     def __init__(self, items: ItemStore, clock: Clock) -> None:
@@ -80,6 +82,7 @@ class AuditedItems:
         self._clock = clock
         self._unnamed: dict[str, dict[str, str]] = {}
         """Hashes of this process' entries that none of it names yet, by tenant and id."""
+        self._looked: dict[str, int] = {}
         self._naming = Lock()
 
     def transact(self, actions: Sequence[Action]) -> None:
@@ -94,13 +97,25 @@ class AuditedItems:
     def _named(self, actions: Sequence[Action]) -> None:
         """Do a transaction whose entries name those before them."""
         of = next((one.item["tenant"] for one in actions if _is_entry(one)), "")
+        others = self._others(of)
         with self._naming:
-            before = dict(islice(self._unnamed.get(of, {}).items(), _MOST_NAMED))
+            own = dict(islice(self._unnamed.get(of, {}).items(), _MOST_NAMED))
+        before = own | others
         actions = [_naming(one, before) if _is_entry(one) else one for one in actions]
         self._items.transact(actions)
         with self._naming:
             unnamed = {id_: one for id_, one in self._unnamed.get(of, {}).items() if id_ not in before}
             self._unnamed[of] = unnamed | {one.item["id"]: _hash(one.item) for one in actions if _is_entry(one)}
+
+    def _others(self, tenant: str) -> dict[str, str]:
+        """Return the newest open entry if nobody has looked for it lately: it may be of another process."""
+        now = milliseconds(self._clock.now())
+        if abs(now - self._looked.get(tenant, 0)) < _LOOKS_EVERY_MS:
+            return {}
+        self._looked[tenant] = now
+        low, high = keys.AUDIT_OPEN
+        found = self._items.query(keys.AUDIT, tenant, low=low, high=high, reverse=True, limit=1).items
+        return {item["id"]: item.get("leaf") or _hash(item) for item in found}
 
 
 def _is_entry(action: Action) -> TypeGuard[Put]:

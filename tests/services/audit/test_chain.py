@@ -425,6 +425,17 @@ def test_an_erasure_holds_up_a_closing_that_has_read_what_it_erases() -> None:
         assert made.verify().findings == []
 
 
+def test_what_another_process_wrote_is_named_too() -> None:
+    with desk() as made:
+        made.act("anna")
+        [item] = open_items(made)
+        Desk(made.items, made.blobs, made.clock).act("ben")
+        assert made.verify().findings == []
+        write(made.items, [Delete(keys.AUDIT, (TENANT, item["id"]))])
+        [finding] = made.verify().findings
+        assert f"entry {item['id']}, which entry" in finding
+
+
 def test_a_head_is_the_same_bytes_wherever_it_stands() -> None:
     with desk() as made:
         a_chain(made, 1)
