@@ -32,7 +32,7 @@
     |  |- Changed             since the caller read it
     |  |- TenantExists
     |  |- CameraExists
-    |  |- FaceHeld            under legal hold: it is neither deleted nor erased
+    |  |- FaceHeld            under legal hold: it loses nothing
     |  |- LastPicture         a face has at least one
     |  |- LastAdminKey        a tenant has at least one
     |  |- SecretNotKept       the request was done before, and its secret was shown once

@@ -101,6 +101,12 @@ def camera_ids(items: ItemStore, tenant: str) -> list[str]:
     return sorted({*past, *there})
 
 
+def held_faces(items: ItemStore, tenant: str) -> frozenset[str]:
+    """Return the ids of the faces under legal hold. Reads the list of these only."""
+    low, high = keys.HOLDS
+    return frozenset(item["faceid"] for item in every(items, keys.DIRECTORY, tenant, low=low, high=high))
+
+
 def attempts(tries: int = TRIES) -> Iterator[int]:
     """Yield once for each try how many tries are left after it, and sleep between two tries.
 

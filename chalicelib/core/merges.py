@@ -113,7 +113,8 @@ def are_one(decision: Decision, both: Sequence[FaceVisits], *, leads: bool) -> b
 def survivor_first(one: FaceVisits, other: FaceVisits) -> tuple[FaceVisits, FaceVisits] | None:
     """Return the pair with the face first that keeps its id; None: a person has to decide.
 
-    A face stays that a person put into its group, or else named; of two strangers the older one.
+    A face stays that a person put into its group, or else named; of two strangers the older one. If it is the other one
+    that is under legal hold, none goes.
     """
     if not (one.is_grouped_by_visits or other.is_grouped_by_visits):
         return None
@@ -123,4 +124,4 @@ def survivor_first(one: FaceVisits, other: FaceVisits) -> tuple[FaceVisits, Face
         (one, other),
         key=lambda held: (held.is_grouped_by_visits, not held.face.name, held.face.enrolled_at, held.face.faceid),
     )
-    return first, second
+    return None if second.face.hold else (first, second)

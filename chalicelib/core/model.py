@@ -306,7 +306,7 @@ NO_LABELS = Labels()
 
 
 class Hold(NamedTuple):
-    """A legal hold of a face: neither retention nor a deletion touches it."""
+    """A legal hold of a face, which loses nothing meanwhile (core/holds)."""
 
     reason: str
     at: datetime

@@ -14,6 +14,7 @@ from typing import Any
 
 from chalicelib.core.captures import Camera, Capture, CaptureState, Resolution, SeenFace, Sighting, sighting_id
 from chalicelib.core.decision import MIN_QUALITY, MIN_SIDE_PX, ImpostorCurve
+from chalicelib.core.holds import loses
 from chalicelib.core.learning import adds_to, anchor, anchor_threshold, is_sure, kept
 from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Group, Learnt, Picture, Tenant
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, observed_estimates
@@ -148,11 +149,17 @@ class Context:
 
     @cached_property
     def plan(self) -> VisitPlan:
-        """The face's visits with the sighting: as they were, if it comes too late to be part of an arrival."""
+        """The face's visits with the sighting: as they were, if it comes too late to be part of an arrival.
+
+        A held face stays in its group, and no arrival of it is folded into a count.
+        """
         one, held = self.sighted, self.held
         if not one.arrives:
             return VisitPlan(held.visits, held.face.group_id)
         gap_ms, now_ms = one.camera.gap_s * 1000, milliseconds(one.now)
+        if held.face.hold is not None:
+            arrivals = held.visits.arrivals.with_sighting(one.at_ms, gap_ms)
+            return VisitPlan(replace(held.visits, arrivals=arrivals, regrouping=False), held.face.group_id)
         return with_sighting(held.face.group_id, held.visits, one.at_ms, gap_ms, now_ms, held.groups)
 
     @property
@@ -243,9 +250,11 @@ def founding_picture(one: OpenSighting) -> Picture:
 def pictures_after(context: Context) -> tuple[Picture, ...]:
     """Return the pictures of a known face after a sighting, and among them the sighting's if the face learns it.
 
-    Learning is off if the tenant, the camera, or the group that the face is in says so.
+    Learning is off if the tenant, the camera, or the group that the face is in says so. A held face learns only what
+    pushes nothing out.
     """
-    one, own, decision = context.sighted, context.held.face.pictures, context.decision
+    one, face, decision = context.sighted, context.held.face, context.decision
+    own = face.pictures
     tenant, quality = one.tenant, one.seen.estimates.quality
     learns = tenant.learns and one.camera.learns and context.held.group.learns and one.arrives
     if not learns or decision is None or not is_sure(decision, quality):
@@ -262,6 +271,7 @@ def pictures_after(context: Context) -> tuple[Picture, ...]:
     )
     after = own if any(picture.id == new.id for picture in own) else kept((*own, new))
     adds = new in after and adds_to(own, new, one.capture.captured_at)
+    adds = adds and (face.hold is None or not loses(face, replace(face, pictures=after)))
     return after if adds and _is_like_given(context.judge, new, own) else own
 
 

@@ -42,7 +42,7 @@ class Consents:
     def set(self, tenant: Tenant, faceid: str, consent: Consent, request: RequestId | None = None) -> None:
         """Give the face this record in place of the one that it has.
 
-        Raises InvalidInput, FaceNotFound, Busy, AnsweredAlready.
+        Raises InvalidInput, FaceNotFound, FaceHeld, Busy, AnsweredAlready.
         """
         require_legal(consent, self.clock.now())
         self._write(tenant, faceid, consent, request)
@@ -50,7 +50,7 @@ class Consents:
     def withdraw(self, tenant: Tenant, faceid: str, request: RequestId | None = None) -> None:
         """Take the record away, also from the faces that were merged into this one: no undo brings it back.
 
-        Raises FaceNotFound, ConsentNotFound, Busy, AnsweredAlready.
+        Raises FaceNotFound, ConsentNotFound, FaceHeld, Busy, AnsweredAlready.
         """
         self._write(tenant, faceid, None, request)
 

@@ -6,8 +6,8 @@ face, so that a page is one run of it, whatever its number: storage itself keeps
 Names: the transaction that changes a face writes and deletes the terms of its name (core/names). So a name that was
 given is found at once, and one that was erased is gone with its face.
 
-Holds: a face under legal hold is neither deleted nor erased, and retention leaves it. The face itself says so, so that
-each transaction that would delete it sees it. Beside it stands an item in the directory, so that the list of holds
+Holds: a face under legal hold loses nothing (core/holds). The face itself says that it is held, so that each
+transaction that changes or deletes it sees it. Beside it stands an item in the directory, so that the list of holds
 reads the held faces only.
 """
 
@@ -24,7 +24,8 @@ from operator import itemgetter
 from typing import Any, NamedTuple
 
 from chalicelib.core import acts, keys
-from chalicelib.core.errors import Busy, ConditionFailed, FaceHeld, FaceNotFound, InvalidInput, TooMany
+from chalicelib.core.errors import Busy, ConditionFailed, FaceNotFound, InvalidInput, TooMany
+from chalicelib.core.holds import require_kept
 from chalicelib.core.items import attempts, directory_of, every
 from chalicelib.core.model import Face, Group, Hold, ListedFace, Tenant
 from chalicelib.core.names import composed, is_found, prefix, terms, words
@@ -198,27 +199,6 @@ class HeldFace(NamedTuple):
     hold: Hold
 
 
-def require_free(faces: Iterable[Face]) -> None:
-    """Raise FaceHeld if one of these faces, which are about to be deleted, is held."""
-    for face in faces:
-        if face.hold is not None:
-            since = f"{face.hold.at:%Y-%m-%d}"
-            raise FaceHeld(f"face {face.faceid!r} is under legal hold since {since}: lift the hold first, if you may")
-
-
-def held_again(tenant: str, before: Face | None, after: Face | None) -> list[Action]:
-    """Return the actions that a face's hold needs beside it, for the transaction that changes the face.
-
-    None: the face was not there before, or is not there any more.
-    """
-    old, new = (None if face is None else face.hold for face in (before, after))
-    if old == new:
-        return []
-    if after is not None and new is not None:
-        return [hold_put(tenant, after)]
-    return [] if before is None else [hold_delete(tenant, before.faceid)]
-
-
 def hold_put(tenant: str, face: Face) -> Put:
     """Return the action that lists a held face."""
     item = {"tenant": tenant, "item": keys.hold_item(face.faceid), "faceid": face.faceid, **hold_fields(face.hold)}
@@ -269,7 +249,8 @@ class Holds:
             actions: list[Action] = []
             if after != face:
                 after = replace(after, changed_at=self.clock.now())
-                actions = [face_put(tenant.name, face, after), *held_again(tenant.name, face, after)]
+                listed = hold_put(tenant.name, after) if after.hold else hold_delete(tenant.name, faceid)
+                actions = [face_put(tenant.name, face, after), listed]
             # As a change of the gallery: a group is deleted at a seq at which none of its faces is held.
             actions += self.requests.recorded(tenant.name, request)
             change = Change(tuple(actions), (), within=frozenset({face.group_id}))
@@ -320,7 +301,11 @@ def name_deletes(tenant: str, face: Face) -> list[Action]:
 
 
 def face_deletes(tenant: str, face: Face) -> list[Action]:
-    """Return the actions that delete a face, its arrivals and its name, on condition that nobody changed the face."""
+    """Return the actions that delete a face, its arrivals and its name, on condition that nobody changed the face.
+
+    Raises FaceHeld.
+    """
+    require_kept(face)
     same = (equals("version", face.version, "face-same"), equals("group", face.group_id, "face-same"))
     return [
         Delete(keys.FACES, (tenant, face.faceid), same),

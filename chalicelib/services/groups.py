@@ -7,7 +7,7 @@ says so, at most once an hour (core/sighting).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,12 +28,13 @@ from chalicelib.core.errors import (
     TooManyTags,
     require_revision,
 )
-from chalicelib.core.items import attempts, directory_of, every, write_in_parts
+from chalicelib.core.holds import require_kept
+from chalicelib.core.items import attempts, directory_of, every, held_faces, write_in_parts
 from chalicelib.core.local_time import DAY_MS
-from chalicelib.core.model import DEFAULT_GROUPS, NO_VALUES, REGULAR, STRANGER, Group, Migration, Tenant
+from chalicelib.core.model import DEFAULT_GROUPS, NO_VALUES, REGULAR, STRANGER, Attribute, Group, Migration, Tenant
 from chalicelib.core.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, composed
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Update, at_least, equals, exists
-from chalicelib.core.records.faces import attribute_items, group_from, group_item
+from chalicelib.core.records.faces import attribute_items, face_from, group_from, group_item
 from chalicelib.core.retention import UNSEEN_DAYS
 from chalicelib.core.values import time_ordered_id
 from chalicelib.services.idempotency import NO_BODY, RequestId, Requests
@@ -133,7 +134,8 @@ class Groups:
         Its faces and observations are not rewritten. `revision`: the one that the caller read. Raises GroupNotFound,
         Changed, IllegalGroupName, DefaultGroup (its name may not change, it has no attributes, and settings say how
         long its faces are kept), InvalidInput, GroupExists, IllegalCapacity (not positive, below the group's count, or
-        the sum of all groups would exceed the tenant's), WrongAttributeCount, IllegalAttribute, Busy, AnsweredAlready.
+        the sum of all groups would exceed the tenant's), WrongAttributeCount, IllegalAttribute, FaceHeld (a held face
+        has a value of an attribute that goes), Busy, AnsweredAlready.
         """
         _require_description(changes.get("description", ""))
 
@@ -151,6 +153,7 @@ class Groups:
         for _ in attempts():
             group = read()
             changed = change(group)
+            self._require_values_kept(tenant, group, {*group.attributes} - {*changed.attributes})
             if changed.name != group.name and self._is_taken(tenant, changed.name):
                 raise GroupExists(f"there is a group {changed.name!r} already: choose another name")
             if changed.capacity != group.capacity:
@@ -288,6 +291,14 @@ class Groups:
 
     def _is_taken(self, tenant: Tenant, name: str) -> bool:
         return self._items.get(keys.DIRECTORY, (tenant.name, keys.name_item(name))) is not None
+
+    def _require_values_kept(self, tenant: Tenant, group: Group, gone: Set[Attribute]) -> None:
+        """Raise FaceHeld if a held face of the group has a value of an attribute that goes."""
+        places = [(tenant.name, faceid) for faceid in held_faces(self._items, tenant.name)] if gone else []
+        for face in map(face_from, filter(None, self._items.get_many(keys.FACES, places) if places else ())):
+            if face.group_id == group.id:
+                ids = face.attributes.keys() - {one.id for one in gone}
+                require_kept(face, replace(face, attributes={id_: face.attributes[id_] for id_ in ids}))
 
     def _require_capacity(self, tenant: Tenant, capacity: int | None, count: int) -> None:
         limits = tenant.limits

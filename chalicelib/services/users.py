@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from chalicelib.core import keys
 from chalicelib.core.decision import OperatingPoint, is_match, judged, judged_score, similarity
 from chalicelib.core.errors import Busy, ConditionFailed, GroupNotFound, TooManyFaces, UserExists, UserNotFound
+from chalicelib.core.holds import require_free
 from chalicelib.core.items import attempts, every
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.ports import Action, Check, Delete, ItemStore, Put, Update, absent, equals, exists
@@ -109,11 +110,13 @@ class Users:
         return users[:limit], users[limit - 1].id if len(users) > limit else None
 
     def delete(self, tenant: Tenant, group: Group, id_: str, request: RequestId | None = None) -> None:
-        """Delete a user; its faces stay. Raises UserNotFound, GroupNotFound, Busy, AnsweredAlready."""
+        """Delete a user; its faces stay. Raises UserNotFound, GroupNotFound, FaceHeld, Busy, AnsweredAlready."""
 
         def part(user: User) -> tuple[_Plan, bool]:
             some, rest = user.faceids[:A_TRANSACTION], user.faceids[A_TRANSACTION:]
-            freed = self._marked(tenant, self.faces.of_group(tenant, group, some), "")
+            faces = self.faces.of_group(tenant, group, user.faceids)
+            require_free(faces.values())
+            freed = self._marked(tenant, {one: faces[one] for one in some if one in faces}, "")
             if rest:
                 actions, journal = written(tenant.name, user, having(self.items, tenant.name, user, rest))
                 return ([*freed, *actions], journal), False
@@ -162,11 +165,13 @@ class Users:
     ) -> Outcome:
         """Take faces away from a user. One that has no user is neither done nor refused.
 
-        Raises UserNotFound, GroupNotFound, Busy, AnsweredAlready.
+        Raises UserNotFound, GroupNotFound, FaceHeld, Busy, AnsweredAlready.
         """
 
         def judge(user: User, _before: Outcome, faces: Mapping[str, Face]) -> _Judged:
-            return [faceid for faceid, face in faces.items() if face.user == user.id], []
+            own = {faceid: face for faceid, face in faces.items() if face.user == user.id}
+            require_free(own.values())
+            return list(own), []
 
         return self._all(tenant, group, id_, faceids, request, judge, joins=False)
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.core import keys
+from chalicelib.core.holds import require_kept
 from chalicelib.core.items import every, write
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import Edit, Face, Tenant
@@ -124,16 +125,17 @@ def sightings_of_arrival(
 def face_update(tenant: str, before: Face, after: Face) -> Update:
     """Return the update of a face's arrivals, group and pictures, under condition FACE_SAME.
 
-    That is: nobody moved it to another group; if it is moved now, it has the same user, which it then leaves; and if
-    its pictures change, nobody changed anything.
+    That is: nobody moved it to another group; if it is moved now, nobody holds it, and it has the same user, which it
+    then leaves; and if its pictures change, nobody changed anything. Raises FaceHeld.
     """
+    require_kept(before, after)
     item = face_item(tenant, after)
     changed = ["group", "enrolment_key", "arrival_key", "arrive_count", "last_arrival_at"]
     when = [equals("group", before.group_id, FACE_SAME)]
     left: tuple[str, ...] = ()
     if after.group_id != before.group_id:
         left = ("user",)
-        when.append(equals("user", before.user or None, FACE_SAME))
+        when += [equals("user", before.user or None, FACE_SAME), equals("hold", None, FACE_SAME)]
     if after.pictures != before.pictures:
         changed += picture_fields(after)
         when.append(equals("version", before.version, FACE_SAME))
@@ -144,8 +146,9 @@ def face_update(tenant: str, before: Face, after: Face) -> Update:
 def face_put(tenant: str, before: Face, after: Face) -> Put:
     """Return the write of a whole face that a caller changed, if it is still as it was read (condition FACE_SAME).
 
-    If another name is set, the same transaction needs `renamed` of services/faces.
+    If another name is set, the same transaction needs `renamed` of services/faces. Raises FaceHeld.
     """
+    require_kept(before, after)
     revision = before.revision + (after != before)
     item = face_item(tenant, replace(after, revision=revision, version=before.version + 1))
     return Put(keys.FACES, item, (equals("version", before.version, FACE_SAME),))

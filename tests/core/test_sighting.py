@@ -13,7 +13,7 @@ import pytest
 
 from chalicelib.core.captures import Camera, Capture, CaptureState, Resolution, SeenFace, Sighting
 from chalicelib.core.local_time import DAY_MS
-from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Group, Learnt, Picture, Profile, Tenant
+from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Group, Hold, Learnt, Picture, Profile, Tenant
 from chalicelib.core.observations import Observation
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, Gender
 from chalicelib.core.reviews import NearFace, ReviewKind
@@ -451,6 +451,16 @@ def learns(
     outcome = resolve(Context(one, held, decision, judge=JUDGE))
     assert (outcome.learnt is None) == (outcome.face.pictures == face.pictures)
     return outcome.learnt is not None
+
+
+def test_a_held_face_learns_until_an_older_learnt_picture_would_go() -> None:
+    story = Story(groups())
+    story.face = replace(story.face, hold=Hold("case 7", MONDAY))
+    for day in range(1, 9):
+        story.see(day * DAY, face=seen(quality=40.0 + 7 * day))
+    learnt = sorted(one.learnt.captured_at for one in story.face.pictures if one.learnt)
+    assert learnt == [MONDAY + day * DAY * MINUTE for day in (1, 2, 3)]
+    assert story.face.group_id == STRANGER
 
 
 def test_a_sure_sighting_becomes_a_picture_of_its_face() -> None:

@@ -8,10 +8,9 @@ from msgspec import Meta, convert, field
 
 from chalicelib.api.v1.endpoint import Call, Operation, answer_of, nothing
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, Sent, Text, Time, Token
-from chalicelib.core import consent, erasures, model
+from chalicelib.core import consent, erasures, errors, model
 from chalicelib.core.access import Role
 from chalicelib.core.consent import Basis
-from chalicelib.core.errors import ConsentNotFound, ErasureNotFound, FaceNotFound, InvalidInput, NotAllowed, TooMany
 from chalicelib.core.model import Face
 from chalicelib.core.values import time_text
 
@@ -67,7 +66,7 @@ def list_consents(call: Call, query: ConsentsWanted) -> ConsentsPage:
     """List the records of all faces, the one that expires first at the beginning; last those that do not expire."""
     if query.face is not None:
         if query.expires_before is not None or query.token is not None:
-            raise InvalidInput("face is one record at most: leave out expires_before and token")
+            raise errors.InvalidInput("face is one record at most: leave out expires_before and token")
         found = call.services.faces.get(call.tenant, query.face)
         return ConsentsPage(consents=[_answer(found, found.consent)] if found.consent else [], next_token=None)
     page = call.services.consents.page(call.tenant, query.expires_before, query.limit, query.token)
@@ -112,7 +111,7 @@ class HoldChange(Sent):
 
 
 class Hold(Answer):
-    """The legal hold of a face. A face on hold is neither deleted nor erased, and retention leaves it as it is."""
+    """The legal hold of a face. Nothing of a face on hold is removed or replaced, and retention leaves it as it is."""
 
     face: Annotated[str, Meta(description="Its id.")]
     held: bool
@@ -139,9 +138,10 @@ def get_hold(call: Call) -> Hold:
 def change_hold(call: Call, body: HoldChange) -> Hold:
     """Set or lift the legal hold of a face.
 
-    While it is held, whatever would delete or erase it is answered 409 FaceHeld and changes nothing, and retention
-    leaves the face and its observations, and the captures that show it. A face that it is merged into is held as well,
-    and if that merge is undone, both are. Of a held face only the reason changes. 409 TooMany if 1,000 are held.
+    While it is held, whatever would delete it, or remove or replace a picture, value, sighting or the consent of it, is
+    answered 409 FaceHeld and changes nothing: so are a rejection, a merge into another face and the undo of one into
+    it. It still gains visits, pictures, values that were empty, and other faces by merges. Retention leaves the face,
+    its observations and the captures that show it. Set again, only the reason changes. 409 TooMany if 1,000 are held.
     """
     holds, faceid = call.services.faces.holds, call.path["id"]
     if body.held:
@@ -272,20 +272,22 @@ def get_everything(call: Call, query: EverythingWanted) -> Everything:
     ask until `next_part` is null, and unpack all into one folder. The key must see pictures.
     """
     if not call.caller.sees_pictures:
-        raise NotAllowed("this key sees no pictures, and all that is held about a person has them: use another key")
+        raise errors.NotAllowed(
+            "this key sees no pictures, and all that is held about a person has them: use another key"
+        )
     part = call.services.archives.part(call.tenant, call.path["id"], query.language, query.part)
     return Everything.made_of(part, url=call.absolute(part.url))
 
 
 OPERATIONS = (
-    Operation("GET", "/v1/consents", list_consents, Role.VIEWER, tag="consents", errors=(FaceNotFound,)),
+    Operation("GET", "/v1/consents", list_consents, Role.VIEWER, tag="consents", errors=(errors.FaceNotFound,)),
     Operation(
         "GET",
         "/v1/faces/{id}/consent",
         get_consent,
         Role.VIEWER,
         tag="consents",
-        errors=(FaceNotFound, ConsentNotFound),
+        errors=(errors.FaceNotFound, errors.ConsentNotFound),
     ),
     Operation(
         "PUT",
@@ -293,7 +295,7 @@ OPERATIONS = (
         set_consent,
         Role.OPERATOR,
         tag="consents",
-        errors=(FaceNotFound, ConsentNotFound),
+        errors=(errors.FaceNotFound, errors.ConsentNotFound, errors.FaceHeld),
         again=answer_of(get_consent),
     ),
     Operation(
@@ -302,21 +304,23 @@ OPERATIONS = (
         withdraw_consent,
         Role.OPERATOR,
         tag="consents",
-        errors=(FaceNotFound, ConsentNotFound),
+        errors=(errors.FaceNotFound, errors.ConsentNotFound, errors.FaceHeld),
         again=nothing,
     ),
     Operation("GET", "/v1/holds", list_holds, Role.OPERATOR, tag="holds"),
-    Operation("GET", "/v1/faces/{id}/hold", get_hold, Role.OPERATOR, tag="holds", errors=(FaceNotFound,)),
+    Operation("GET", "/v1/faces/{id}/hold", get_hold, Role.OPERATOR, tag="holds", errors=(errors.FaceNotFound,)),
     Operation(
         "PUT",
         "/v1/faces/{id}/hold",
         change_hold,
         Role.ADMIN,
         tag="holds",
-        errors=(FaceNotFound, TooMany),
+        errors=(errors.FaceNotFound, errors.TooMany),
         again=answer_of(get_hold),
     ),
     Operation("GET", "/v1/erasures", list_erasures, Role.OPERATOR, tag="erasures"),
-    Operation("GET", "/v1/erasures/{id}", get_erasure, Role.OPERATOR, tag="erasures", errors=(ErasureNotFound,)),
-    Operation("GET", "/v1/faces/{id}/everything", get_everything, Role.ADMIN, tag="everything", errors=(FaceNotFound,)),
+    Operation("GET", "/v1/erasures/{id}", get_erasure, Role.OPERATOR, tag="erasures", errors=(errors.ErasureNotFound,)),
+    Operation(
+        "GET", "/v1/faces/{id}/everything", get_everything, Role.ADMIN, tag="everything", errors=(errors.FaceNotFound,)
+    ),
 )

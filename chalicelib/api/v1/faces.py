@@ -570,7 +570,14 @@ OPERATIONS = (
         "/v1/faces/{id}",
         change_face,
         Role.OPERATOR,
-        errors=(errors.FaceNotFound, errors.GroupNotFound, errors.AttributeNotFound, errors.Changed, errors.GroupFull),
+        errors=(
+            errors.FaceNotFound,
+            errors.GroupNotFound,
+            errors.AttributeNotFound,
+            errors.Changed,
+            errors.FaceHeld,
+            errors.GroupFull,
+        ),
         again=answer_of(get_face),
     ),
     Operation(
@@ -593,6 +600,7 @@ OPERATIONS = (
             errors.SightingNotFound,
             errors.CaptureNotFound,
             errors.Conflict,
+            errors.FaceHeld,
             errors.LastPicture,
         ),
         again=_rejected_before,

@@ -133,7 +133,14 @@ OPERATIONS = (
         "/v1/groups/{id}",
         change_group,
         Role.OPERATOR,
-        errors=(errors.GroupNotFound, *_ILLEGAL, errors.DefaultGroup, errors.GroupExists, errors.Changed),
+        errors=(
+            errors.GroupNotFound,
+            *_ILLEGAL,
+            errors.DefaultGroup,
+            errors.GroupExists,
+            errors.Changed,
+            errors.FaceHeld,
+        ),
         again=answer_of(get_group),
     ),
     Operation(

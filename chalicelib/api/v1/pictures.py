@@ -182,6 +182,7 @@ OPERATIONS = (
             errors.FaceNotFound,
             errors.SightingNotFound,
             errors.Conflict,
+            errors.FaceHeld,
             errors.TooManyPictures,
             errors.Unusable,
             errors.NotThisPerson,
@@ -196,7 +197,7 @@ OPERATIONS = (
         "/v1/faces/{id}/pictures/{picture}",
         delete_picture,
         Role.OPERATOR,
-        errors=(errors.FaceNotFound, errors.PictureNotFound, errors.LastPicture),
+        errors=(errors.FaceNotFound, errors.PictureNotFound, errors.LastPicture, errors.FaceHeld),
         again=nothing,
     ),
     Operation(
@@ -213,7 +214,7 @@ OPERATIONS = (
         delete_rejection,
         Role.OPERATOR,
         tag="rejections",
-        errors=(errors.FaceNotFound, errors.RejectionNotFound),
+        errors=(errors.FaceNotFound, errors.RejectionNotFound, errors.FaceHeld),
         again=nothing,
     ),
 )

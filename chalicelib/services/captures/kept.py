@@ -13,7 +13,7 @@ from datetime import timedelta
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState
 from chalicelib.core.errors import CaptureNotFound, Conflict, InvalidInput, Unusable
-from chalicelib.core.items import every_blob, write
+from chalicelib.core.items import every_blob, held_faces, write
 from chalicelib.core.model import Tenant
 from chalicelib.core.pictures import DetectedFace
 from chalicelib.core.ports import BlobStore, Clock, ItemStore, Put, UploadStore
@@ -59,18 +59,22 @@ class Unpictured:
     def among(self, tenant: Tenant, captures: Sequence[Capture]) -> list[Capture]:
         """Return those that need their picture no longer and may not keep it.
 
-        A parked capture keeps it, so that it can be sent again.
+        A parked capture keeps it, so that it can be sent again, and so does one that shows a held face.
         """
         resolved = [one for one in captures if one.state is CaptureState.RESOLVED]
-        if not tenant.keeps_pictures:
-            return resolved
-        if not tenant.no_pictures_of:
+        if tenant.keeps_pictures and not tenant.no_pictures_of:
             return []
+        held = held_faces(self.items, tenant.name)
+        if not (tenant.keeps_pictures or held):
+            return resolved
         seen = {one.id: shown_faces(self.items, tenant.name, one.id) for one in resolved}
+        free = [one for one in resolved if held.isdisjoint(seen[one.id])]
+        if not tenant.keeps_pictures:
+            return free
         ids = sorted(set[str]().union(*seen.values()))
         found = self.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in ids]) if ids else []
         hidden = {face["faceid"] for face in found if face and face["group"] in tenant.no_pictures_of}
-        return [one for one in resolved if seen[one.id] & hidden]
+        return [one for one in free if seen[one.id] & hidden]
 
     def forget(self, tenant: Tenant, capture: Capture) -> None:
         """Delete the picture of a capture that has just been resolved, if it may not be kept.

@@ -63,8 +63,8 @@ class GroupEnrolment:
         """Enrol every face of the picture in the group, largest first. Create the group if there is none of that name.
 
         A face that is in the group already keeps its id. It gets the labels that are given, and the new picture if that
-        is better. Raises IllegalGroupName, Unusable, GroupFull, TenantFull, TooManyGroups, ConsentMissing, Busy; then
-        nothing is enrolled.
+        is better and nobody holds the face. Raises IllegalGroupName, Unusable, GroupFull, TenantFull, TooManyGroups,
+        ConsentMissing, FaceHeld (a held face would lose a label), Busy; then nothing is enrolled.
         """
         name = legal_name(group_name)
         portraits = self.portraits.of_all(tenant, picture, rules)
@@ -185,7 +185,7 @@ class GroupEnrolment:
 
     def _refreshed(self, tenant: Tenant, face: Face, portrait: Portrait, labels: Labels, stored: list[str]) -> Face:
         face = replace(face, labels=_merged(face.labels, labels))
-        if (portrait.estimates.quality or 0) <= (face.estimates.quality or 0) + BETTER_PICTURE:
+        if face.hold is not None or (portrait.estimates.quality or 0) <= (face.estimates.quality or 0) + BETTER_PICTURE:
             return face
         picture = self.portraits.stored(tenant, face, portrait, self.clock.now())
         stored.append(picture.key)

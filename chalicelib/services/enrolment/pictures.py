@@ -68,8 +68,9 @@ class FacePictures:
         """Add a photo to the face. If the face has this very photo already, return the stored picture.
 
         `is_vouched_for`: a user says that it is this person, so its likeness is not checked. Raises, in this order,
-        FaceNotFound, TooManyPictures, Unusable (not exactly one face that could be enrolled, too poor, not alive),
-        NotThisPerson, AnotherFace, Busy, AnsweredAlready with the id of the `picture`.
+        FaceNotFound, TooManyPictures, FaceHeld (another picture would have to go), Unusable (not exactly one face that
+        could be enrolled, too poor, not alive), NotThisPerson, AnotherFace, Busy, AnsweredAlready with the id of the
+        `picture`.
         """
 
         def portrait() -> Portrait:
@@ -109,7 +110,7 @@ class FacePictures:
     def remove(self, tenant: Tenant, faceid: str, picture_id: str, request: RequestId | None = None) -> None:
         """Remove one picture with its templates.
 
-        Raises FaceNotFound, PictureNotFound, LastPicture, Busy, AnsweredAlready.
+        Raises FaceNotFound, PictureNotFound, LastPicture, FaceHeld, Busy, AnsweredAlready.
         """
 
         def left(face: Face) -> tuple[Picture, ...]:
@@ -128,7 +129,7 @@ class FacePictures:
     ) -> None:
         """Remove all pictures of the face but those that `left` gives. If it gives all, change nothing.
 
-        Raises FaceNotFound, LastPicture if that is none, Busy, AnsweredAlready.
+        Raises FaceNotFound, LastPicture if that is none, FaceHeld, Busy, AnsweredAlready.
         """
         for _ in attempts():
             face = self.faces.get(tenant, faceid)

@@ -78,7 +78,8 @@ class FaceUpdate:
         """Apply all changes or none. A new picture replaces all pictures, with their templates and estimates.
 
         Attribute values follow their names into the new group; those that it lacks are dropped. Raises, in this order,
-        InvalidInput, GroupNotFound (either), FaceNotFound (also if it is in another group), Unusable, GroupFull, Busy.
+        InvalidInput, GroupNotFound (either), FaceNotFound (also if it is in another group), Unusable, GroupFull,
+        FaceHeld, Busy.
         """
         changes = _legal(changes)
 
@@ -103,7 +104,7 @@ class FaceUpdate:
 
         `revision`: the one that the caller read; None: whatever it is. `record`: what is stored of the request, if this
         is not the whole of it. Raises, in this order, InvalidInput, FaceNotFound, GroupNotFound, AttributeNotFound (its
-        group then has no such attribute), Changed, GroupFull, Busy; WentOn if `record` comes too late.
+        group then has no such attribute), Changed, GroupFull, FaceHeld, Busy; WentOn if `record` comes too late.
         """
         changes = _legal(changes)
 
@@ -166,16 +167,16 @@ class FaceUpdate:
     ) -> Face | None:
         """Commit; return the face as it is stored. None if the face or a group was changed meanwhile: read again."""
         old = held.face
-        put = face_put(tenant.name, old, new)
-        actions: list[Action] = [
-            put,
-            *renamed(tenant.name, old, new),
-            *self._placed_by_hand(tenant, old, new),
-            *([record] if record else self.requests.recorded(tenant.name, request)),
-        ]
         added = [new.picture_key] if new.picture_key != old.picture_key else []
         try:
             with self.requests.answering(tenant.name, request), self.portraits.discarded_if_refused(added):
+                put = face_put(tenant.name, old, new)
+                actions: list[Action] = [
+                    put,
+                    *renamed(tenant.name, old, new),
+                    *self._placed_by_hand(tenant, old, new),
+                    *([record] if record else self.requests.recorded(tenant.name, request)),
+                ]
                 if new.templates == old.templates and new.group_id == old.group_id:
                     write(self.items, actions)
                 else:

@@ -148,9 +148,7 @@ class Deletions:
     def pictures_off(self) -> PicturesOff:
         from chalicelib.services.erasure.pictures import PicturesOff
 
-        return PicturesOff(
-            self.items, self.storage.uploads, self.portraits, self.captures, merges=self.merges, holds=self.faces.holds
-        )
+        return PicturesOff(self.items, self.storage.uploads, self.portraits, self.captures, merges=self.merges)
 
     @lazy
     def retention(self) -> Retention:
@@ -159,7 +157,6 @@ class Deletions:
         return Retention(
             self.groups,
             self.faces,
-            self.faces.holds,
             self.deletion,
             captures=CaptureExpiry(self.items, self.storage.uploads, self.capture_days),
             statistics=self.statistics,

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 
 from chalicelib.core.erasures import Erasure
 from chalicelib.core.errors import Busy, ConditionFailed, FaceHeld, InvalidInput, RegularsError, StorageUnavailable
+from chalicelib.core.holds import require_free
 from chalicelib.core.items import attempts, write
 from chalicelib.core.model import Face, Group, Tenant
 from chalicelib.core.ports import Action, ItemStore
@@ -16,7 +17,7 @@ from chalicelib.core.users import user_of
 from chalicelib.services.commit import Change, GalleryWriter, deleted, limited_groups
 from chalicelib.services.erasure.erasing import Erasures
 from chalicelib.services.erasure.erasure import MAX_DELETED, Deleted
-from chalicelib.services.faces import Faces, face_deletes, require_free
+from chalicelib.services.faces import Faces, face_deletes
 from chalicelib.services.groups import Groups
 from chalicelib.services.idempotency import OK, PARTIAL, RECORDED, Answer, RequestId, Requests
 from chalicelib.services.merges.merges import Merges

@@ -16,6 +16,7 @@ from itertools import islice
 from chalicelib.core import keys
 from chalicelib.core.chores import STOPS_AT_S
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, RegularsError
+from chalicelib.core.holds import require_free
 from chalicelib.core.items import attempts, every, write
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.ports import Delete, ItemStore, Put, Queue
@@ -26,7 +27,7 @@ from chalicelib.services.commit import Change, GalleryMoved, GalleryWriter
 from chalicelib.services.erasure.erasing import Erasures
 from chalicelib.services.erasure.faces import CHUNK, Manner, fitting
 from chalicelib.services.erasure.traces import Traces
-from chalicelib.services.faces import Holds, face_deletes, require_free
+from chalicelib.services.faces import Holds, face_deletes
 from chalicelib.services.groups import Groups, changed_all_the_time, group_deletes, require_own
 from chalicelib.services.idempotency import RequestId, Requests
 from chalicelib.services.merges.merges import Merges

@@ -14,7 +14,7 @@ behind, so all is looked through once a day.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -23,15 +23,14 @@ from itertools import islice
 from chalicelib.core import keys
 from chalicelib.core.chores import STOPS_AT_S
 from chalicelib.core.errors import ConditionFailed
-from chalicelib.core.items import every, write
+from chalicelib.core.items import every, held_faces, write
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import BlobInfo, BlobStore, Clock, ItemStore, Put, Update, UploadStore, equals
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.merges import kept_item
-from chalicelib.services.captures.captures import Captures, shown_faces
+from chalicelib.services.captures.captures import Captures
 from chalicelib.services.erasure.erasure import LISTED
-from chalicelib.services.faces import Holds
 from chalicelib.services.merges.merges import Merges
 from chalicelib.services.portraits import Portraits, unpictured
 from chalicelib.services.visits import face_put
@@ -134,7 +133,6 @@ class PicturesOff:
     portraits: Portraits
     captures: Captures
     merges: Merges
-    holds: Holds
 
     def tenant(self, tenant: Tenant, hour: datetime, left_s: Callable[[], float]) -> bool:
         """Remove what may not be kept; return False if the time ran out, and another call has to go on.
@@ -174,11 +172,14 @@ class PicturesOff:
             yield part[-1]["faceid"]
 
     def _merges(self, tenant: Tenant, after: str) -> Iterator[str]:
-        """Do the same for the faces that merges keep for their undo."""
+        """Do the same for the faces that merges keep for their undo, but not of those that came to a held face."""
+        held = held_faces(self.items, tenant.name)
         merges = (one for one in self.merges.records.all(tenant.name, after or None) if one.id != after)
         while part := list(islice(merges, _MERGES_AT_ONCE)):
             for merge in part:
-                if merge.kept is None or (face := unpictured(tenant, merge.kept.face)) == merge.kept.face:
+                if merge.kept is None or merge.survivor in held:
+                    continue
+                if (face := unpictured(tenant, merge.kept.face)) == merge.kept.face:
                     continue
                 kept = kept_item(tenant.name, merge.survivor, replace(merge.kept, face=face))
                 same = (equals("state", merge.state, "merge-state"),)
@@ -189,23 +190,18 @@ class PicturesOff:
 
     def _captures(self, tenant: Tenant, after: str) -> Iterator[str]:
         """Delete the pictures of captures, and the faces that were cut out of them; not those that show a held face."""
-        held = {one.faceid for one in self.holds.all(tenant.name)}
         prefix = keys.capture_pictures(tenant.name)
         while part := self.uploads.list(prefix, after=after or None, limit=_BLOBS_AT_ONCE):
-            self._forget(tenant, part, held)
+            self._forget(tenant, part)
             after = part[-1].key
             yield after
 
-    def _forget(self, tenant: Tenant, blobs: Sequence[BlobInfo], held: Set[str]) -> None:
+    def _forget(self, tenant: Tenant, blobs: Sequence[BlobInfo]) -> None:
         places = {blob.key: place for blob in blobs if (place := _capture_of(blob.key))}
         wanted = list(dict.fromkeys(places.values()))
         found = self.items.get_many(keys.CAPTURES, [capture_key(tenant.name, *place) for place in wanted])
         captures = [capture_from(item) for item in found if item]
-        hidden = {
-            (one.camera_id, one.id)
-            for one in self.captures.unpictured.among(tenant, captures)
-            if not held or held.isdisjoint(shown_faces(self.items, tenant.name, one.id))
-        }
+        hidden = {(one.camera_id, one.id) for one in self.captures.unpictured.among(tenant, captures)}
         for key, place in places.items():
             if place in hidden:
                 self.uploads.delete(key)

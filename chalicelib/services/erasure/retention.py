@@ -20,8 +20,8 @@ from typing import Any
 from chalicelib.core import keys
 from chalicelib.core.captures import capture_of, captured_ms
 from chalicelib.core.chores import STOPS_AT_S
-from chalicelib.core.errors import Busy, FaceNotFound
-from chalicelib.core.items import camera_ids, every, every_blob, write_in_parts
+from chalicelib.core.errors import Busy, FaceHeld, FaceNotFound
+from chalicelib.core.items import camera_ids, every, every_blob, held_faces, write_in_parts
 from chalicelib.core.model import Face, Group, Picture, Tenant
 from chalicelib.core.ports import BlobInfo, Clock, Delete, ItemStore, UploadStore
 from chalicelib.core.records.faces import face_from
@@ -32,7 +32,7 @@ from chalicelib.services.consents import Consents
 from chalicelib.services.enrolment.enrolment import Enrolment
 from chalicelib.services.erasure.erasure import MAX_DELETED
 from chalicelib.services.erasure.faces import Deletion
-from chalicelib.services.faces import Faces, Holds
+from chalicelib.services.faces import Faces
 from chalicelib.services.groups import Groups
 from chalicelib.services.statistics.statistics import Statistics
 
@@ -80,7 +80,6 @@ class Retention:
 
     groups: Groups
     faces: Faces
-    holds: Holds
     deletion: Deletion
     captures: CaptureExpiry
     statistics: Statistics
@@ -94,7 +93,7 @@ class Retention:
         May be cut off anywhere and repeated. Raises Busy, StorageUnavailable.
         """
         now = self.clock.now()
-        for kept in self._kinds(tenant, self._held(tenant)):
+        for kept in self._kinds(tenant):
             if kept.days is None or (self.expires_items and self._is_left_to_storage(tenant, kept.kind)):
                 continue
             due = kept.due(now)
@@ -108,7 +107,7 @@ class Retention:
     def plan(self, tenant: Tenant) -> list[Planned]:
         """Say what goes now and soon, of each kind and group. Deletes nothing, and reads what it counts."""
         now = self.clock.now()
-        return [self._planned(kept, now) for kept in self._kinds(tenant, self._held(tenant))]
+        return [self._planned(kept, now) for kept in self._kinds(tenant)]
 
     def _planned(self, kept: _Kept, now: datetime) -> Planned:
         if kept.days is None:
@@ -125,8 +124,9 @@ class Retention:
             oldest=min((one.since for one in counted), default=None),
         )
 
-    def _kinds(self, tenant: Tenant, held: Collection[str]) -> Iterator[_Kept]:
+    def _kinds(self, tenant: Tenant) -> Iterator[_Kept]:
         captures, observations = self.captures, self.statistics.expiry
+        held = held_faces(captures.items, tenant.name)
         days = captures_kept(tenant, captures.capture_days)
         pictures = partial(captures.pictures, tenant, held=held)
         yield _Kept(Kind.CAPTURES, None, days, pictures, captures.delete_pictures)
@@ -163,9 +163,6 @@ class Retention:
             raise Busy(
                 f"faces of tenant {tenant.name} that were not seen for long are changed by others: they go later"
             )
-
-    def _held(self, tenant: Tenant) -> frozenset[str]:
-        return frozenset(one.faceid for one in self.holds.all(tenant.name))
 
     def _is_left_to_storage(self, tenant: Tenant, kind: Kind) -> bool:
         own = {Kind.CAPTURES: tenant.capture_days, Kind.SIGHTINGS: tenant.sighting_days}
@@ -217,8 +214,8 @@ class LearntExpiry:
 
         for item in every(self.items, keys.FACES, tenant.name):
             face = face_from(item)
-            if face.hold is None and left(face) != face.pictures:
-                with suppress(FaceNotFound):  # it was deleted meanwhile
+            if left(face) != face.pictures:
+                with suppress(FaceHeld, FaceNotFound):  # or it was deleted meanwhile
                     self.enrolment.pictures.keep(tenant, face.faceid, left)
 
 

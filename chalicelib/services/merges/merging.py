@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, FaceNotFound, InvalidInput, LimitReached
+from chalicelib.core.holds import require_kept
 from chalicelib.core.items import attempts
 from chalicelib.core.keys import LAST_MS
 from chalicelib.core.learning import given, kept
@@ -26,7 +27,7 @@ from chalicelib.core.values import milliseconds, time_ordered_id
 from chalicelib.core.visits import KEPT_MS, Arrivals, FaceVisits, MigrationRule, Promotion, VisitPlan, Visits, arrived
 from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services.commit import Change, GalleryWriter, deleted, edited
-from chalicelib.services.faces import held_again, is_faceid, name_deletes, renamed
+from chalicelib.services.faces import is_faceid, name_deletes, renamed
 from chalicelib.services.idempotency import RequestId, Requests
 from chalicelib.services.merges.merges import MAX_MERGES
 from chalicelib.services.merges.observations import REQUEST_S, ObservationMover
@@ -68,8 +69,9 @@ class Merging:
     def merge(self, tenant: Tenant, faceid: str, other_id: str, request: RequestId | None = None) -> Merge:
         """Merge `other_id` into `faceid`. Called again, continue where it stopped. The state may still be MOVING.
 
-        Raises InvalidInput if both are one face, FaceNotFound, LimitReached if the face would come from over 20 merges
-        that can be undone, Busy, AnsweredAlready with the id of the `merge`: `finish` continues that.
+        Raises InvalidInput if both are one face, FaceNotFound, FaceHeld if the other one is, LimitReached if the face
+        would come from over 20 merges that can be undone, Busy, AnsweredAlready with the id of the `merge`: `finish`
+        continues that.
         """
         if faceid == other_id:
             raise InvalidInput(f"a face is merged with another one, and {faceid[:70]!r} was named twice")
@@ -145,7 +147,6 @@ class Merging:
         merge_id = keys.merge(survivor.face.faceid, time_ordered_id(now))
         face = replace(
             arrived(survivor.face, plan),
-            hold=survivor.face.hold or other.face.hold,
             changed_at=survivor.face.changed_at if joined else now,
             name=survivor.face.name or other.face.name,
             note=survivor.face.note or other.face.note,
@@ -189,7 +190,6 @@ class Merging:
         actions: list[Action] = [
             face_put(tenant, survivor.face, face),
             *renamed(tenant, survivor.face, face),
-            *held_again(tenant, survivor.face, face),
             visits_put(tenant, face.faceid, survivor.visits, plan.visits),
             *absorbed(tenant, other.face, other.visits),
             Put(keys.MERGES, merge_item(tenant, merge), (absent("merge-free"),)),
@@ -240,16 +240,16 @@ def _kept(pair: _FacePair, pictures: Sequence[Picture]) -> MergeBackup:
 
 
 def absorbed(tenant: str, face: Face, visits: Visits) -> list[Action]:
-    """Return the actions that delete a face, its visits, name and hold, if they are as they were read.
+    """Return the actions that delete a face, its visits and name, if they are as they were read.
 
-    Conditions FACE_SAME, VISITS_SAME.
+    Conditions FACE_SAME, VISITS_SAME. Raises FaceHeld: another face may become a part of a held one, not it of another.
     """
+    require_kept(face)
     same = equals("version", visits.version, VISITS_SAME) if visits.version else absent(VISITS_SAME)
     return [
         Delete(keys.FACES, (tenant, face.faceid), (equals("version", face.version, FACE_SAME),)),
         Delete(keys.ARRIVALS, (tenant, face.faceid), (same,)),
         *name_deletes(tenant, face),
-        *held_again(tenant, face, None),
     ]
 
 
@@ -257,10 +257,12 @@ def merged_pictures(survivor: Face, other: Face) -> tuple[Picture, ...]:
     """Return the survivor's pictures after a merge.
 
     First its given ones and those of the other that it lacks, as many as there is room for; then the learnt ones of
-    both that are kept.
+    both that are kept. A held face has all its own first.
     """
     own = given(survivor.pictures)
     lacked = [one for one in given(other.pictures) if not any(one.is_same(mine) for mine in own)]
+    if survivor.hold is not None:
+        return (*survivor.pictures, *lacked)[:MAX_PICTURES]
     learnt = (one for face in (survivor, other) for one in face.pictures if one.learnt)
     return kept((*[*own, *lacked][:MAX_PICTURES], *learnt))
 
@@ -270,11 +272,13 @@ def merged(survivor: FaceVisits, other: FaceVisits, rule: MigrationRule, now_ms:
 
     A face that a user put into its group stays there. Otherwise a promotion of either face holds if the arrivals of
     both meet its rule; the earlier one, if both do. If none holds, the present rule decides, over all periods. If the
-    group that it should go to is full, the face stays where it is.
+    group that it should go to is full, the face stays where it is. So does a held one.
     """
     arrivals = survivor.visits.arrivals.joined(other.visits.arrivals)
     regrouping = survivor.visits.regrouping or other.visits.regrouping
     visits = replace(survivor.visits, arrivals=arrivals, promotion=None, regrouping=regrouping)
+    if survivor.face.hold is not None:
+        return VisitPlan(replace(visits, promotion=survivor.visits.promotion), survivor.face.group_id)
     if not survivor.is_grouped_by_visits:
         return VisitPlan(visits, survivor.face.group_id)
     kept = [

@@ -20,6 +20,7 @@ from chalicelib.core.errors import (
     TenantFull,
     Unusable,
 )
+from chalicelib.core.holds import require_kept
 from chalicelib.core.items import attempts
 from chalicelib.core.learning import given, with_a_given_one
 from chalicelib.core.local_time import Span
@@ -34,7 +35,7 @@ from chalicelib.core.templates import compared
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import Arrivals, FaceVisits, VisitPlan, Visits, arrived
 from chalicelib.services.commit import TENANT_ROOM, Change, GalleryWriter, edited, limited_groups
-from chalicelib.services.faces import held_again, name_puts, renamed
+from chalicelib.services.faces import name_puts, renamed
 from chalicelib.services.groups import Groups
 from chalicelib.services.idempotency import RequestId, Requests
 from chalicelib.services.merges.merging import arrivals_since, counts, open_since, renaming, returned, unmerged
@@ -78,9 +79,9 @@ class MergeUndo:
         """Make a merged face two again. Called again, continue where it stopped. The state may still be UNDOING.
 
         If the tenant's model was changed since the merge, the other face is embedded again from its pictures. Raises
-        MergeNotFound, Conflict if the survivor was merged into another face since (undo that first), GroupFull,
-        TenantFull, GroupNotFound if the other's group is gone, FaceExists if another face has its id now, Busy,
-        AnsweredAlready: Merging.finish continues it.
+        MergeNotFound, FaceHeld if the survivor is, Conflict if it was merged into another face since (undo that first),
+        GroupFull, TenantFull, GroupNotFound if the other's group is gone, FaceExists if another face has its id now,
+        Busy, AnsweredAlready: Merging.finish continues it.
         """
         for _ in attempts():
             merge = MergeRecords(self.items).get(tenant.name, merge_id)
@@ -91,6 +92,7 @@ class MergeUndo:
             survivor = self.face_visits.read(tenant, merge.survivor)
             if survivor is None:
                 raise self._gone(tenant, merge)
+            require_kept(survivor.face)
             if survivor.face.moving:
                 self.mover.settle(tenant, survivor.face)
                 continue
@@ -139,7 +141,6 @@ class MergeUndo:
             visits_put(tenant.name, face.faceid, survivor.visits, plan.survivor.visits),
             Put(keys.FACES, face_item(tenant.name, other), (absent(_RETURNED),)),
             *name_puts(tenant.name, other),
-            *held_again(tenant.name, None, other),
             Put(keys.ARRIVALS, visits_item(tenant.name, other.faceid, _with_new_version(plan.other.visits))),
             Put(keys.MERGES, merge_item(tenant.name, undoing), (equals("state", MergeState.DONE, "merge-done"),)),
             *(Negatives(self.items).forgotten(tenant.name, face.faceid, id_) for id_ in sorted(own)),
@@ -221,13 +222,12 @@ class MergeUndo:
         )
         pictures = _not_rejected(kept.face.pictures, plan.rejected)
         other = self._of_today(tenant, arrived(replace(kept.face, pictures=pictures), plan.other))
-        hold = other.hold or face.hold  # one that was set since may be about either
         other = replace(
             other,
             user="",  # it left its user as it was merged
             merges=len(below),
             moving=merge.id,
-            hold=hold,
+            hold=None,  # of before held faces stayed out of merges: the survivor took it on, and it was lifted there
             changed_at=now,
             version=kept.face.version + 1,
         )

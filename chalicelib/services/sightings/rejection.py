@@ -22,6 +22,7 @@ from chalicelib.core.errors import (
     RejectionNotFound,
     WrongModel,
 )
+from chalicelib.core.holds import require_kept
 from chalicelib.core.items import attempts
 from chalicelib.core.learning import without
 from chalicelib.core.model import Face, Negative, Picture, Tenant
@@ -86,10 +87,10 @@ class Rejection:
         somebody else's, or nobody's, stays what it is.
 
         If the photo is one of the face's pictures, that is removed first, and with it what the face learnt of whom it
-        shows. Raises FaceNotFound, SightingNotFound (also if it is another face's), LimitReached if the face has 20
-        negatives, Busy, WrongModel, LastPicture if the face has no other picture, Conflict if a face was made from the
-        sighting, its picture is not kept any more, or it is over 100 days old. AnsweredAlready has the id of the
-        `camera`, and `other`, with which `again` continues.
+        shows. Raises FaceNotFound, FaceHeld, SightingNotFound (also if it is another face's), LimitReached if the face
+        has 20 negatives, Busy, WrongModel, LastPicture if the face has no other picture, Conflict if a face was made
+        from the sighting, its picture is not kept any more, or it is over 100 days old. AnsweredAlready has the id of
+        the `camera`, and `other`, with which `again` continues.
         """
         if other == faceid:
             raise InvalidInput(f"other is the face that the sighting is instead, not {faceid[:70]!r} itself")
@@ -100,6 +101,7 @@ class Rejection:
             held = self.face_visits.read(tenant, faceid) if is_faceid(faceid) else None
             if held is None:
                 raise FaceNotFound(f"there is no face {faceid[:70]!r}")
+            require_kept(held.face)
             if held.face.moving:
                 self.merges.mover.settle(tenant, held.face)
                 continue
@@ -243,7 +245,7 @@ class Rejections:
     def take_back(self, tenant: Tenant, faceid: str, sighting_id: str, request: RequestId | None = None) -> None:
         """Forget that the face is not this sighting. The sighting stays what it was resolved to since.
 
-        Raises FaceNotFound, RejectionNotFound, Busy, AnsweredAlready.
+        Raises FaceNotFound, RejectionNotFound, FaceHeld, Busy, AnsweredAlready.
         """
         for _ in attempts():
             face = self._faces.get(tenant, faceid)

@@ -221,7 +221,7 @@ class Health(Struct, kw_only=True):
 
 
 class Hold(Struct, kw_only=True):
-    """The legal hold of a face. A face on hold is neither deleted nor erased, and retention leaves it as it is."""
+    """The legal hold of a face. Nothing of a face on hold is removed or replaced, and retention leaves it as it is."""
 
     face: str
     held: bool

@@ -13,7 +13,9 @@ from chalicelib.core import acts, keys
 from chalicelib.core.acts import Act, Kind
 from chalicelib.core.errors import FaceHeld, FaceNotFound, InvalidInput
 from chalicelib.core.items import every
+from chalicelib.core.model import REGULAR, STRANGER
 from chalicelib.core.ports import Delete, Put
+from chalicelib.core.records.observations import visits_from
 from tests.services.sightings.book import Book, shot
 
 
@@ -90,15 +92,35 @@ def test_nobody_is_held_who_is_not_there(book: Book) -> None:
         book.services.faces.holds.lift(book.tenant, "nobody", "closed")
 
 
-def test_a_merge_keeps_the_hold_and_its_undo_holds_both(book: Book) -> None:
+def test_others_become_a_part_of_a_held_face_and_it_of_none(book: Book) -> None:
     eva, finn = seen(book, 0, 1), seen(book, 5, 2)
     book.services.faces.holds.set(book.tenant, finn, "case 7")
-    merge = book.services.merges.merging.merge(book.tenant, eva, finn)
-    assert held(book) == {eva: "case 7"}
     with pytest.raises(FaceHeld):
-        book.services.erasure.deletion.of_faces(book.tenant, [eva])
+        book.services.merges.merging.merge(book.tenant, eva, finn)
+    merge = book.services.merges.merging.merge(book.tenant, finn, eva)
+    with pytest.raises(FaceHeld):
+        book.services.merges.undoing.undo(book.tenant, merge.id)
+    assert ({face.faceid for face in book.faces()}, held(book)) == ({finn}, {finn: "case 7"})
+
+    book.services.faces.holds.lift(book.tenant, finn, "closed")
     book.services.merges.undoing.undo(book.tenant, merge.id)
-    assert held(book) == {eva: "case 7", finn: "case 7"}
+    assert ({face.faceid for face in book.faces()}, held(book)) == ({eva, finn}, {})
+    assert not book.services.consistency.disagreements("shop")
+
+
+def test_a_held_stranger_becomes_a_regular_when_the_hold_is_lifted(book: Book) -> None:
+    eva = seen(book, 0, 1)
+    book.services.faces.holds.set(book.tenant, eva, "case 7")
+    for day in range(1, 120):
+        seen(book, day * 24 * 60, 1)
+        book.clock.advance(timedelta(days=1))
+    face = book.services.faces.get(book.tenant, eva)
+    assert (face.arrive_count, face.group_id) == (120, STRANGER)
+    assert len(visits_from(book.storage.items.get(keys.ARRIVALS, ("shop", eva))).arrivals.recent) == 120
+    assert not book.services.consistency.disagreements("shop")
+    book.services.faces.holds.lift(book.tenant, eva, "closed")
+    seen(book, 120 * 24 * 60, 1)
+    assert book.services.faces.get(book.tenant, eva).group_id == REGULAR
     assert not book.services.consistency.disagreements("shop")
 
 
