@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
+from contextlib import suppress
 from pathlib import Path
 
 from chalicelib.core import keys
+from chalicelib.core.errors import Busy
 from chalicelib.core.ports import Clock, Storage
 from chalicelib.settings import AwsStorage, Settings
 
@@ -23,11 +23,12 @@ def opened(settings: Settings, clock: Clock) -> Storage:
 
 def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
     """Open a folder on one box: a database file for items and queues, folders for pictures, snapshots and captures."""
-    from chalicelib.adapters.embedded.blobs import disk_of, remove_killed_backup
+    from chalicelib.adapters.embedded.blobs import disk_of, remove_killed_backup, without_backup
     from chalicelib.adapters.embedded.items import SqliteItemStore
     from chalicelib.adapters.embedded.queue import SqliteQueue
     from chalicelib.adapters.embedded.uploads import PICTURES_PREFIX, FolderUploadStore, SignedPaths, signing_secret
     from chalicelib.adapters.embedded.vault import PlainVault
+    from chalicelib.core.erasures import SETTLED
 
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     items = SqliteItemStore(folder / DATABASE, keys.TABLES)
@@ -39,12 +40,18 @@ def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
     blobs = FolderUploadStore(folder / "blobs", SignedPaths(secret, clock, PICTURES_PREFIX), public_url)
     uploads = FolderUploadStore(folder / "captures", captures, public_url, announce=captures_queue.send)
 
-    def leave_nothing(of_items: Callable[[], None]) -> None:
-        """Remove what killed processes left, too."""
-        of_items()
+    def wipe() -> None:
+        with suppress(Busy):
+            items.wipe()
         blobs.remove_leftovers()
         uploads.remove_leftovers()
         remove_killed_backup(folder)
+
+    def scrub() -> None:
+        with without_backup(folder):
+            items.scrub()
+            blobs.remove_leftovers(SETTLED.total_seconds())
+            uploads.remove_leftovers(SETTLED.total_seconds())
 
     return Storage(
         items=items,
@@ -55,8 +62,8 @@ def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
         deliveries_queue=deliveries_queue,
         vault=PlainVault(),
         close=items.close,
-        wipe=partial(leave_nothing, items.wipe),
-        scrub=partial(leave_nothing, items.scrub),
+        wipe=wipe,
+        scrub=scrub,
         expires_items=False,
         disk=lambda: disk_of(folder),
     )

@@ -5,19 +5,17 @@ from __future__ import annotations
 import base64
 import json
 import os
-import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 import click
 
-from chalicelib.core.errors import FaceNotFound, InvalidInput
+from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput
 from regulars.errors import DamagedFile, OperatorError
 from regulars.options import PATH, chosen, services_of, storage_options, together, with_services
+from regulars.serve.folder import write_durably
 
 if TYPE_CHECKING:
     from chalicelib.core.erasures import Erasure
@@ -138,65 +136,49 @@ def erase(
             print("nobody of these receipts is in the book")
 
 
-@contextmanager
-def _reserved(receipt: Path | None) -> Iterator[TextIO]:
-    """Make the file of a receipt: after the erasure there is no face that a second try could name.
-
-    A device or a pipe is opened as it is. A file goes again if the block raises.
-    """
-    path = receipt or Path(f".erasure-{secrets.token_hex(8)}.json")
-    is_new = not path.exists() or path.is_file()
-    try:
-        stream = path.open("x" if is_new else "w", encoding="utf-8")
-    except FileExistsError:
-        raise OperatorError(f"{path} is there already, and nothing is written over it: name a new file") from None
-    except OSError as error:
-        raise OperatorError(
-            f"no receipt can be written into {path.absolute().parent} ({error.strerror}), so nobody is erased: name a "
-            "file by --receipt"
-        ) from error
-    try:
-        yield stream
-    except BaseException:
-        with suppress(OSError):  # what could not be written is tried once more
-            stream.close()
-        if is_new:
-            path.unlink(missing_ok=True)
-        raise
+def _require_place(receipt: Path | None) -> None:
+    """Raise OperatorError if the receipt could not be written. A device or a pipe is opened as it is."""
+    if receipt is not None and receipt.is_file():
+        raise OperatorError(f"{receipt} is there already, and nothing is written over it: name a new file")
+    folder = (receipt or Path("receipt")).absolute().parent
+    if (receipt is None or not receipt.exists()) and not os.access(folder, os.W_OK):
+        raise OperatorError(f"no receipt can be written into {folder}, so nobody is erased: name a file by --receipt")
 
 
 def _erase(services: Services, tenant: Tenant, faceid: str, receipt: Path | None, is_stage: bool) -> None:
-    with _reserved(receipt) as stream:
-        is_there = bool(services.faces.by_id(tenant, [faceid]))
-        deletion = services.erasure.deletion
-        deleted = (
-            deletion.of_faces(tenant, [faceid], by="operator", erase=True)
-            if is_there
-            else deletion.of_gone(tenant, faceid, by="operator")
-        )
-        if deleted.not_exist:
-            raise FaceNotFound(f"there is no face {faceid!r}, and none that was deleted has left anything")
-        [id_] = deleted.erasures
-        path = receipt or Path(f"erasure-{id_}.json")
-        print(f"the face is deleted; erasure {id_} goes on", flush=True)
-        text = json.dumps(_waited(services, tenant, id_, is_stage).receipt, indent=2, ensure_ascii=False)
-        try:
-            with stream:
-                stream.write(f"{text}\n")
-            if receipt is None:
-                Path(stream.name).rename(path)
-        except OSError as error:
-            print(text)
-            raise OperatorError(
-                f"the person is erased, and {path} cannot be written ({error.strerror}): the receipt is what is "
-                "printed, and no command gives it again, so keep it"
-            ) from error
+    _require_place(receipt)
+    is_there = bool(services.faces.by_id(tenant, [faceid]))
+    deletion = services.erasure.deletion
+    deleted = (
+        deletion.of_faces(tenant, [faceid], by="operator", erase=True)
+        if is_there
+        else deletion.of_gone(tenant, faceid, by="operator")
+    )
+    if deleted.not_exist:
+        raise FaceNotFound(f"there is no face {faceid!r}, and none that was deleted has left anything")
+    [id_] = deleted.erasures
+    print(f"the face is deleted; erasure {id_} goes on", flush=True)
+    text, path = _shown(_waited(services, tenant, id_, is_stage)), receipt or Path(f"erasure-{id_}.json")
+    try:
+        if path.exists() and not path.is_file():
+            path.write_text(text, encoding="utf-8")
+        else:
+            write_durably(path, text)
+    except OSError as error:
+        raise OperatorError(
+            f"the person is erased, and {path} cannot be written ({error.strerror}): `regulars receipt get {id_} "
+            f"--tenant {tenant.name}` gives the receipt"
+        ) from error
     print(f"erased: {path} is the receipt; `regulars receipt verify {path}` checks it")
+
+
+def _shown(erasure: Erasure) -> str:
+    return f"{json.dumps(erasure.receipt, indent=2, ensure_ascii=False)}\n"
 
 
 def _waited(services: Services, tenant: Tenant, id_: str, is_stage: bool) -> Erasure:
     """Wait until the erasure is done; do its steps if nobody else does, unless a stage's functions have to."""
-    begun, ours = time.monotonic(), False
+    begun, ours, waits = time.monotonic(), False, ""
     while True:
         erasure = services.erasure.records.get(tenant.name, id_)
         if erasure.done_at is not None:
@@ -204,14 +186,19 @@ def _waited(services: Services, tenant: Tenant, id_: str, is_stage: bool) -> Era
         patience_s = LONG_PATIENCE_S if is_stage or erasure.step else PATIENCE_S
         ours = ours or (not is_stage and time.monotonic() > begun + patience_s)
         if ours and services.clock.now() >= erasure.goes_on_at:
-            services.erasure.steps.go_on(tenant, id_)
+            try:
+                services.erasure.steps.go_on(tenant, id_)
+            except Busy as error:
+                if waits != str(error):
+                    waits = str(error)
+                    click.echo(f"it waits: {waits}", err=True)
         time.sleep(_PAUSE_S)
 
 
 def _known(services: Services, tenant: Tenant, receipts: tuple[Path, ...]) -> list[str]:
     """Return the tenant's faces that these receipts say were erased. Raises OperatorError for what is no receipt."""
     from chalicelib.core import signing
-    from chalicelib.core.erasures import face_hash
+    from chalicelib.core.erasures import named
     from chalicelib.core.page_tokens import FaceOrder
 
     found: list[str] = []
@@ -219,19 +206,19 @@ def _known(services: Services, tenant: Tenant, receipts: tuple[Path, ...]) -> li
     for path in receipts:
         try:
             statement, _ = signing.verified(json.loads(path.read_bytes()))
-            salt, hashes = statement["faces"]["salt"], set(statement["faces"]["sha256"])
+            found += named(statement, services.audit.signing.face_key(tenant.name), ids)
         except (InvalidInput, ValueError, KeyError, TypeError, RecursionError) as error:
             raise OperatorError(f"{path} is no receipt of an erasure: {error}") from error
-        found += [faceid for faceid in ids if face_hash(salt, faceid) in hashes]
     return list(dict.fromkeys(found))
 
 
-@click.group(no_args_is_help=False, short_help="Check signed receipts of erasures.")
+@click.group(no_args_is_help=False, short_help="Check and get signed receipts of erasures.")
 def receipt() -> None:
-    """Check the receipt of an erasure, and print the key that receipts are checked with.
+    """Check the receipt of an erasure, print it again, and print the key that receipts are checked with.
 
     \b
     Examples:
+      regulars receipt get 456181884937546338 --tenant shop-12 > erasure.json
       regulars receipt key --tenant shop-12
       regulars receipt verify erasure.json --key 3f0c...
     """
@@ -271,6 +258,18 @@ def verify(file: Path, key: str | None, until: datetime | None) -> None:
         print("it is as it was signed, with the key that you gave")
     else:
         raise OperatorError(f"{file} is as it was signed, but with another key: its fingerprint is {found}")
+
+
+@receipt.command(short_help="Print a receipt again.")
+@click.argument("erasure", metavar="ID")
+@click.option("--tenant", required=True, metavar="NAME", help="Whose erasure.")
+@with_services
+def get(services: Services, erasure: str, tenant: str) -> None:
+    """Print the receipt of an erasure. `regulars erase` prints the erasure's id when it begins."""
+    found = services.erasure.records.get(services.tenants.named(tenant).name, erasure)
+    if found.receipt is None:
+        raise OperatorError(f"erasure {erasure} goes on: it has a receipt at its end")
+    print(_shown(found), end="")
 
 
 @receipt.command(short_help="Print a tenant's public keys.")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+import hmac
+import secrets
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
@@ -38,7 +40,7 @@ class Step(StrEnum):
 
 OF_ERASURE = tuple(Step)
 OF_DELETION = (Step.TRACES, Step.SIGHTINGS)
-"""After a deletion that erases nobody: observations stay, without age, gender and crops."""
+"""After a deletion that erases nobody: observations stay without age, gender and crops, events without the name."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ class Erasure:
     """A name for the person in observations, and nowhere else; "" once the receipt alone is left to do."""
     salt: str = ""
     faces: tuple[str, ...] = ()
-    """A hash of each faceid with the salt (`face_hash`)."""
+    """A hash of each faceid (`hashed`); () until the receipt alone is left to do, as the salt is ""."""
     hashes: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
     """SHA-256 of what was removed, by kind."""
     counts: Mapping[str, int] = field(default_factory=lambda: MappingProxyType({}))
@@ -89,9 +91,23 @@ def is_erased(faceid: str) -> bool:
     return faceid.startswith(ERASED)
 
 
-def face_hash(salt: str, faceid: str) -> str:
-    """Hash a faceid so that who has the salt can tell whether a face is the one that was erased."""
-    return hashlib.sha256(f"{salt}\n{faceid}".encode()).hexdigest()
+def hashed(erasure: Erasure, key: bytes) -> Erasure:
+    """Give an erasure the hashes of its faces' ids. `key`: the tenant's, since ids can be guessed: they are times."""
+    salt = secrets.token_hex(16)
+    return replace(erasure, salt=salt, faces=tuple(_hash(key, salt, faceid) for faceid in erasure.faceids))
+
+
+def named(statement: Mapping[str, Any], key: bytes, faceids: Iterable[str]) -> list[str]:
+    """Return those of the faces that a receipt's statement names. `key`: as `hashed` got it.
+
+    Raises KeyError or TypeError if this is no statement of an erasure.
+    """
+    salt, hashes = statement["faces"]["salt"], set(statement["faces"]["sha256"])
+    return [faceid for faceid in faceids if _hash(key, salt, faceid) in hashes]
+
+
+def _hash(key: bytes, salt: str, faceid: str) -> str:
+    return hmac.new(key, f"{salt}\n{faceid}".encode(), hashlib.sha256).hexdigest()
 
 
 def statement(tenant: str, erasure: Erasure, done_at: str, asked_at: str) -> dict[str, Any]:

@@ -150,6 +150,11 @@ def hold_item(faceid: str) -> str:
     return f"{_HOLD_PREFIX}{faceid}"
 
 
+def gone_item(group_id: str) -> str:
+    """Make the key of the item that says how the faces of a deleted group go, until they are gone."""
+    return f"GONE#{group_id}"
+
+
 def full_item(group_id: str) -> str:
     """Make the key of the item that keeps the time of the last event "group full"."""
     return f"FULL#{group_id}"

@@ -460,11 +460,13 @@ class Storage:
     close: Callable[[], None]
     """Closes open files and connections; the storage cannot be used afterwards."""
     wipe: Callable[[], None]
-    """Leaves nothing of deleted items in storage's own files, if storage does not see to that by itself."""
+    """Leaves nothing of deleted items in storage's own files, but for what somebody reads just then, if storage does
+    not see to that by itself."""
     expires_items: bool
     """Whether storage deletes items by itself after their `expires_at`."""
     scrub: Callable[[], None] = lambda: None
-    """Does as `wipe`, whatever it costs: what an erasure ends with. Raises Busy, StorageUnavailable."""
+    """Leaves nothing at all, whatever it costs: what an erasure ends with. Raises Busy while somebody reads the files
+    or backs them up, StorageUnavailable."""
     beside: Beside = when_asked
     disk: Callable[[], Disk] | None = None
     """Measures the disk that all of it is on; None: storage has no end."""

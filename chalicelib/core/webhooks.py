@@ -109,7 +109,7 @@ class Delivery:
     event_id: str
     kind: EventKind
     payload: str
-    """The body, the same at each attempt."""
+    """The body, the same at each attempt, but for the name of a face that is deleted meanwhile."""
     created_at: datetime
     next_at: datetime
     """Time of the next attempt; of a parked one, the time of parking."""

@@ -358,11 +358,7 @@ class Outbox:
         """Park the delivery: it is given up. If another worker was first, nothing is changed."""
         now = _whole_ms(self._clock.now())
         parked = replace(delivery, next_at=now, attempts=attempts, last_error=last_error, parked=True)
-        unmoved = (equals("next_at", milliseconds(delivery.next_at), _UNMOVED),)
-        try:
-            delete = Delete(keys.OUTBOX, delivery_key(delivery), unmoved)
-            write(self._items, [delete, Put(keys.OUTBOX, delivery_item(parked))])
-        except ConditionFailed:
+        if not write_unless_changed(self._items, _replaced(delivery, parked)):
             return
         _log.warning("delivery %s to hook %s is parked: %s", delivery.event_id, delivery.hook_id, last_error)
 
@@ -428,12 +424,16 @@ class Outbox:
 
     def _revived(self, delivery: Delivery, now: datetime) -> bool:
         fresh = replace(delivery, created_at=now, next_at=now, attempts=0, parked=False)
-        there = (equals("next_at", milliseconds(delivery.next_at), _UNMOVED),)
-        delete = Delete(keys.OUTBOX, delivery_key(delivery), there)
-        if not write_unless_changed(self._items, [delete, Put(keys.OUTBOX, delivery_item(fresh))]):
+        if not write_unless_changed(self._items, _replaced(delivery, fresh)):
             return False
         self.notify(fresh)
         return True
+
+
+def _replaced(delivery: Delivery, to: Delivery) -> list[Action]:
+    """Return what puts a delivery into another place, unless its time or its payload has changed since it was read."""
+    same = equals("next_at", milliseconds(delivery.next_at), _UNMOVED), equals("payload", delivery.payload, _UNMOVED)
+    return [Delete(keys.OUTBOX, delivery_key(delivery), same), Put(keys.OUTBOX, delivery_item(to))]
 
 
 def _whole_ms(at: datetime) -> datetime:

@@ -115,6 +115,7 @@ def data(tmp_path: Path) -> Path:
         for seed, faceid in ((1, "ann"), (2, "bob")):
             book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(seed)), RULES, faceid=faceid)
         book.see(shot(0, 1), shot(60, 1, 2))
+        book.services.audit.signing.public_keys("shop")  # made by then, as each hour of the audit is signed
     shutil.copytree(tmp_path / "data", tmp_path / "restored")
     return tmp_path / "data"
 
@@ -227,41 +228,40 @@ def test_a_receipt_goes_into_a_pipe(data: Path) -> None:
         assert json.load(pipe)["statement"]["kind"] == "erasure"
 
 
-def test_a_receipt_that_the_disk_has_no_room_for_is_printed(data: Path, capsys: Captured) -> None:
+def test_a_receipt_that_the_disk_has_no_room_for_is_had_again(data: Path, capsys: Captured) -> None:
     with served(data):
         assert erase(data, "--face", "ann", "--receipt", "/dev/full") == 1
     said = capsys.readouterr()
     assert "cannot be written" in said.err
     receipt = data.parent / "kept.json"
-    receipt.write_text(said.out.partition("\n")[2])
+    id_ = said.out.partition("erasure ")[2].split()[0]
+    assert main(["receipt", "get", id_, "--tenant", "shop", "--data", str(data)]) == 0
+    receipt.write_text(capsys.readouterr().out)
     assert main(["receipt", "verify", str(receipt)]) == 0
 
 
-def test_the_place_of_a_receipt_is_taken_before_the_face_goes(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    places, taken = data.parent / "places", list[list[int]]()
-    places.mkdir()
-    monkeypatch.chdir(places)
-
-    def look() -> None:
-        taken.append([path.stat().st_size for path in places.iterdir()])
-
-    with served(data, at_each_erasure=look):
-        assert erase(data, "--face", "ann") == 0
-        assert erase(data, "--face", "bob", "--receipt", "receipt.json") == 0
-    assert {len(sizes) for sizes in taken} == {1, 2}
-    assert all(0 in sizes for sizes in taken)
-    assert len(list(places.glob("erasure-*.json"))) == 1
-    assert len(list(places.iterdir())) == 2
+def test_an_erasure_that_goes_on_has_no_receipt_yet(data: Path, capsys: Captured) -> None:
+    with closing(Book(data)) as book:
+        [id_] = book.services.erasure.deletion.of_faces(book.tenant, ["ann"], erase=True).erasures
+    assert main(["receipt", "get", id_, "--tenant", "shop", "--data", str(data)]) == 1
+    assert "goes on" in capsys.readouterr().err
+    assert main(["receipt", "get", "7", "--tenant", "shop", "--data", str(data)]) == 1
+    assert "there is no erasure '7'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("options", [[], ["--receipt", "receipt.json"]])
-def test_a_place_that_was_taken_for_a_receipt_is_free_again_if_nobody_is_erased(
+def test_nothing_is_left_in_the_folder_before_there_is_a_receipt(
     data: Path, monkeypatch: pytest.MonkeyPatch, options: list[str]
 ) -> None:
-    monkeypatch.chdir(data.parent)
-    before = sorted(data.parent.iterdir())
+    place, seen = data.parent / "place", list[list[Path]]()
+    place.mkdir()
+    monkeypatch.chdir(place)
     assert erase(data, "--face", "nobody", *options) == 1
-    assert sorted(data.parent.iterdir()) == before
+    with served(data, at_each_erasure=lambda: seen.append(list(place.iterdir()))):
+        assert erase(data, "--face", "ann", *options) == 0
+    assert seen[0] == []
+    [receipt] = place.iterdir()
+    assert main(["receipt", "verify", str(receipt)]) == 0
 
 
 # --- receipt, notice ------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ import shutil
 import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -113,9 +113,9 @@ class FolderBlobStore:
                 parent = parent.parent
             self._sync_nearest(parent)
 
-    def remove_leftovers(self) -> None:
-        """Remove files that a crash left between writing and naming. Young ones may be another process's and stay."""
-        oldest = time.time() - _TEMPORARY_AGE_S
+    def remove_leftovers(self, age_s: float = _TEMPORARY_AGE_S) -> None:
+        """Remove files that a crash left between writing and naming. Younger ones may be another process's and stay."""
+        oldest = time.time() - age_s
         with _translated():
             for path in self._temporary.iterdir():
                 with suppress(FileNotFoundError):
@@ -252,17 +252,34 @@ BACKUP_LOCK = "backup.lock"
 """File that a backup locks while it has that folder."""
 
 
+@contextmanager
+def without_backup(folder: Path) -> Iterator[None]:
+    """Remove what a killed backup left in the data folder, and let none begin during the block.
+
+    Raises Busy if one is under way, or StorageUnavailable if only another user may remove what is there.
+    """
+    left = folder / BACKUP
+    with _translated(), ExitStack() as stack:
+        with suppress(PermissionError):  # root backs up what a service of another user has: lock and folder are root's
+            descriptor = os.open(folder / BACKUP_LOCK, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            stack.callback(os.close, descriptor)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise Busy("a backup is under way, and holds what was deleted: wait until it has ended") from None
+            shutil.rmtree(left, ignore_errors=True)
+        if left.exists():
+            user = left.stat().st_uid
+            raise StorageUnavailable(
+                f"{left} cannot be deleted: if no backup goes on, one was killed; delete it as user {user}"
+            )
+        yield
+
+
 def remove_killed_backup(folder: Path) -> None:
     """Remove the folder of a backup in the data folder, unless one is under way. Log if only another user may."""
-    left = folder / BACKUP
     try:
-        with (folder / BACKUP_LOCK).open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(left, ignore_errors=True)
-    except (FileNotFoundError, BlockingIOError):
-        return
-    except PermissionError:
-        pass  # root backs up what a service of another user has: its lock and its folder are root's
-    with suppress(FileNotFoundError):
-        user = left.stat().st_uid
-        _log.warning("%s cannot be deleted: if no backup goes on, one was killed; delete it as user %d", left, user)
+        with suppress(Busy), without_backup(folder):
+            pass
+    except StorageUnavailable as error:
+        _log.warning("%s", error)

@@ -7,7 +7,7 @@ import sqlite3
 import threading
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
@@ -19,6 +19,9 @@ LAYOUT = 1
 _CACHE_KB = 512
 """Pages that each connection keeps. One box has a hundred threads, and the system keeps the file's pages, too: with
 SQLite's own 2 MB they took 200 MB after some thousands of captures."""
+
+_READERS_S = 1.0
+"""How long emptying the log waits for those who read the file: nobody can write meanwhile."""
 
 _BUSY_CODES = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
@@ -89,15 +92,22 @@ class SqliteFile:
             self._writer.release()
 
     def wipe(self) -> None:
-        """Write the log into the file and empty it: either may hold what was deleted. Do nothing while others write."""
-        with self._writer, suppress(Busy), self._translated():
-            self._connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        """Write the log into the file and empty it: either may hold what was deleted.
+
+        Raises Busy if somebody reads or writes: what they began with stays in the log.
+        """
+        with self._writer, self._translated(), closing(self._open()) as session:
+            session.connection.execute(f"PRAGMA busy_timeout = {int(min(self._busy_s, _READERS_S) * 1000)}")
+            is_busy, _, _ = session.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if is_busy:
+            raise Busy(f"another program reads {self._path.name}, and its log keeps what was deleted: end that program")
 
     def scrub(self) -> None:
         """Write the whole file anew, then `wipe`: pages that were divided or joined keep pieces of what was deleted.
 
         `secure_delete` overwrites what is deleted, not what was moved before. Raises Busy, StorageUnavailable.
         """
+        self.wipe()  # with a reader in the way, the log would grow by the whole file at each try
         with self._writer, self._translated():
             self._connection().execute("VACUUM")
         self.wipe()

@@ -53,7 +53,7 @@ class SqliteItemStore(Queries):
         self.file.close()
 
     def wipe(self) -> None:
-        """Leave nothing of deleted items in any file."""
+        """Leave nothing of deleted items in any file. Raises Busy while another program reads or writes."""
         self.file.wipe()
 
     def scrub(self) -> None:

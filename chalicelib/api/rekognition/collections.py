@@ -33,7 +33,8 @@ def create_collection(call: Call, asked: Members) -> Members:
 
 
 def delete_collection(call: Call, asked: Members) -> Members:
-    call.once(lambda: call.services.erasure.of_groups.delete(call.tenant, asked["CollectionId"], call.request))
+    of_groups = call.services.erasure.of_groups
+    call.once(lambda: of_groups.delete(call.tenant, asked["CollectionId"], call.request, by="rekognition"))
     return {"StatusCode": 200}
 
 

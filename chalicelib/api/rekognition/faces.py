@@ -177,7 +177,7 @@ def _deleted(call: Call, group: Group, faceids: list[str], first: int) -> set[st
     """Delete up to MAX_DELETED faces and return those that were there. Raises StorageUnavailable if some are left."""
     request = call.request and replace(call.request, key=f"{call.request.key}-{first}")
     of_call = replace(call, request=request)
-    of_group = partial(call.services.erasure.deletion.of_group, only=lambda face: not face.user)
+    of_group = partial(call.services.erasure.deletion.of_group, by="rekognition", only=lambda face: not face.user)
     deleted = of_call.once(lambda: vars(of_group(call.tenant, group.name, faceids, request)))
     if deleted["failed"]:
         raise StorageUnavailable(f"{len(deleted['failed'])} faces are left: send the request again")

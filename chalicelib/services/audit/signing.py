@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import base64
 import json
+import secrets
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from chalicelib.core import acts, keys, signing
-from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, StorageUnavailable
-from chalicelib.core.items import attempts, write, write_unless_changed
-from chalicelib.core.ports import Clock, Item, ItemStore, Put, Vault, absent
+from chalicelib.core.errors import Busy, InvalidInput, StorageUnavailable
+from chalicelib.core.items import attempts, write_unless_changed
+from chalicelib.core.ports import Action, Clock, Item, ItemStore, Put, Update, Vault, absent, equals, exists
 from chalicelib.core.signing import Document, PublicKeys, renewed
 from chalicelib.core.values import milliseconds, moment, time_text
 from chalicelib.services.audit.chain import Chain
 
 _RENEWALS = "renewals"
+
+_FACE_KEY = "face_key"
+"""Not sealed: receipts must name their faces after a restore, too, when what sealed may be gone."""
 
 
 @dataclass
@@ -37,6 +40,13 @@ class Signing:
     def sign(self, tenant: str, statement: Mapping[str, Any]) -> dict[str, Any]:
         """Return the signed statement (core/signing). Raises Busy, StorageUnavailable."""
         return signing.signed(statement, self._private(tenant, self._key(tenant)))
+
+    def face_key(self, tenant: str) -> bytes:
+        """Return the key by which receipts hash the ids of faces. It stays, whatever the signing key becomes.
+
+        Raises Busy, StorageUnavailable.
+        """
+        return bytes(self._key(tenant)[_FACE_KEY])
 
     def renew(self, tenant: str, *, is_lost: bool = False) -> Document:
         """Replace the key; return the signed renewal, which the public keys and the act's entry hold, too.
@@ -61,6 +71,7 @@ class Signing:
             }
             document = renewed(statement, self._old(tenant, before, is_lost=is_lost), private)
             after[_RENEWALS] = [*before.get(_RENEWALS, ()), signing.canonical(document).decode()]
+            after[_FACE_KEY] = before.get(_FACE_KEY, after[_FACE_KEY])
             acts.says(renewal=document)
             if write_unless_changed(self.items, [Put(keys.TENANTS, after), self.chain.held_up(tenant, end)]):
                 return document
@@ -84,10 +95,16 @@ class Signing:
 
     def _key(self, tenant: str) -> Item:
         for _ in attempts():
-            if found := self.items.get(keys.TENANTS, keys.signing_key(tenant)):
+            found = self.items.get(keys.TENANTS, keys.signing_key(tenant))
+            if found and _FACE_KEY in found:
                 return found
-            with suppress(ConditionFailed):  # another process was first
-                write(self.items, [Put(keys.TENANTS, self._new(tenant)[1], (absent("none-yet"),))])
+            action: Action
+            if found:  # of a version that made none
+                none_yet, made = (exists("key"), equals(_FACE_KEY, None, "none-yet")), secrets.token_bytes(32)
+                action = Update(keys.TENANTS, keys.signing_key(tenant), none_yet, set={_FACE_KEY: made})
+            else:
+                action = Put(keys.TENANTS, self._new(tenant)[1], (absent("none-yet"),))
+            write_unless_changed(self.items, [action])  # another process may be first
         raise Busy("the tenant's signing key is being made: send the request again in a moment")
 
     def _new(self, tenant: str) -> tuple[str, dict[str, Any]]:
@@ -100,6 +117,7 @@ class Signing:
             "sealed": self.vault.seal(private, _context(tenant)),
             "public_key": public_key,
             "created_at": milliseconds(self.clock.now()),
+            _FACE_KEY: secrets.token_bytes(32),
         }
         return private, item
 

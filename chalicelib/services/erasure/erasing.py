@@ -1,4 +1,4 @@
-"""What follows a deletion: an erasure leaves nothing of the person, a plain deletion neither age, gender nor crops.
+"""What follows a deletion: an erasure leaves nothing of the person; a plain deletion no template, name, age or gender.
 
 The transaction that deletes the faces stores the record. Its steps are then done by the function that a message calls,
 and by each sweep, until they are done: each may be cut off anywhere and repeated. At the end of an erasure stands a
@@ -19,7 +19,7 @@ from datetime import timedelta
 from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.chores import STOPS_AT_S
-from chalicelib.core.erasures import ERASED, Erasure, Step, face_hash, statement
+from chalicelib.core.erasures import ERASED, Erasure, Step, hashed, statement
 from chalicelib.core.errors import ConditionFailed, ErasureNotFound, RegularsError
 from chalicelib.core.items import directory_of, every, write
 from chalicelib.core.local_time import Span
@@ -197,19 +197,21 @@ class Erasing:
         if erasure.erases:
             self.traces.suggestions(tenant, faceids)
             self.traces.events(tenant, faceids)
+        else:
+            self.traces.names_in_events(tenant, faceids)
 
     def _sightings(self, tenant: Tenant, erasure: Erasure, span: Span, left_s: Callable[[], float]) -> bool:
-        rejected = self.traces.rejected_elsewhere(tenant) if erasure.erases else {}
+        rejected = self.traces.rejected_elsewhere(tenant)
         for observations in self.merges.observations.chunks(tenant, {*erasure.faceids}, span, _A_TRANSACTION):
             own = self._without_others(tenant, observations)
+            for id_ in (id_ for one in own for id_ in rejected.get(one.id, ())):
+                self.traces.forget_rejection(tenant, id_)
             if not erasure.erases:
                 own = [one for one in own if _ageless(one) != one]
             if not own:
                 continue
             if erasure.erases:
                 counts = self._hide(tenant, own)
-                for id_ in (id_ for one in own for id_ in rejected.get(one.id, ())):
-                    self.traces.forget_rejection(tenant, id_)
                 self._rename(tenant, erasure, own, counts)
             else:
                 self._bare(tenant, own)
@@ -268,21 +270,23 @@ class Erasing:
             write(self.items, [Update(keys.ERASURES, (tenant.name, erasure.id), same, set=fields)])
 
     def _finish(self, tenant: Tenant, erasure: Erasure) -> None:
-        """Forget the ids, too; what is left of an erasure is its receipt."""
+        """Forget the ids, too; what is left of an erasure is its receipt. Raises Busy while a file cannot be wiped."""
         key, same = (tenant.name, erasure.id), (equals("done_at", None, "running"),)
         if not erasure.erases:
             with suppress(ConditionFailed):
                 write(self.items, [Delete(keys.ERASURES, key, same)])
             return
-        now = self.clock.now()
-        said = statement(tenant.name, erasure, time_text(now), time_text(erasure.at))
-        receipt = self.audit.signing.sign(tenant.name, said)
+        if erasure.faceids:
+            erasure = hashed(erasure, self.audit.signing.face_key(tenant.name))
         # The ids go first, so that nothing has to be wiped once it is done: nobody would try again.
         wiped = replace(erasure, faceids=(), pseudonym="", step=erasure.steps.index(Step.RECEIPT))
-        done = replace(wiped, step=len(erasure.steps), done_at=now, receipt=receipt)
         with suppress(ConditionFailed):  # another worker did it
             write(self.items, [Put(keys.ERASURES, erasure_item(tenant.name, wiped), same)])
             self.wipe()
+            now = self.clock.now()
+            said = statement(tenant.name, wiped, time_text(now), time_text(wiped.at))
+            receipt = self.audit.signing.sign(tenant.name, said)
+            done = replace(wiped, step=len(wiped.steps), done_at=now, receipt=receipt)
             write(self.items, [Put(keys.ERASURES, erasure_item(tenant.name, done), same)])
 
 
@@ -294,10 +298,8 @@ def _sighted(observations: Iterable[Observation]) -> Iterator[tuple[str, str, in
 
 
 def _unnamed(erasure: Erasure) -> Erasure:
-    """Give an erasure the name that its faces' observations get, and the hashes of the faces' ids."""
-    salt = secrets.token_hex(16)
-    hashes = tuple(face_hash(salt, faceid) for faceid in erasure.faceids)
-    return replace(erasure, pseudonym=ERASED + secrets.token_hex(12), salt=salt, faces=hashes)
+    """Give an erasure the name that its faces' observations get."""
+    return replace(erasure, pseudonym=ERASED + secrets.token_hex(12))
 
 
 def _nameless(observation: Observation, pseudonym: str) -> Observation:

@@ -18,22 +18,19 @@ from chalicelib.core.chores import STOPS_AT_S
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, RegularsError
 from chalicelib.core.items import attempts, every, write
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
-from chalicelib.core.ports import ItemStore, Queue
+from chalicelib.core.ports import Delete, ItemStore, Put, Queue
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.search import IndexBuilder
 from chalicelib.core.users import gallery_group
 from chalicelib.services.commit import Change, GalleryMoved, GalleryWriter
 from chalicelib.services.erasure.erasing import Erasures
-from chalicelib.services.erasure.faces import CHUNK, fitting
+from chalicelib.services.erasure.faces import CHUNK, Manner, fitting
 from chalicelib.services.erasure.traces import Traces
 from chalicelib.services.faces import Holds, face_deletes, require_free
 from chalicelib.services.groups import Groups, changed_all_the_time, group_deletes, require_own
 from chalicelib.services.idempotency import RequestId, Requests
 from chalicelib.services.merges.merges import Merges
 from chalicelib.services.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
-
-BY = "group"
-"""The word in records of erasures for a deletion of a group, as the one that asked for it."""
 
 _MOST_GONE = 500
 """Most groups that are being erased: the tenant's record names them, and each request reads it."""
@@ -57,8 +54,10 @@ class GroupDeletion:
     a_record: int = 5_000
     """Faces in one record, which holds their ids: each record reads all observations."""
 
-    def delete(self, tenant: Tenant, name: str, request: RequestId | None = None) -> None:
+    def delete(self, tenant: Tenant, name: str, request: RequestId | None = None, *, by: str = "") -> None:
         """Delete a group with its faces: it is gone for each call that begins after this one, and its name is free.
+
+        If the tenant's setting says so now, nothing is left of the people. `by`: who asked for it, for the receipts.
 
         Raises GroupNotFound, DefaultGroup, FaceHeld if a face of it is under legal hold, Busy, AnsweredAlready.
         """
@@ -72,7 +71,7 @@ class GroupDeletion:
                     raise Busy(f"{_MOST_GONE} deleted groups are still being erased: send the request again in a while")
                 try:
                     with self.requests.answering(tenant.name, request):
-                        self.writer.commit(tenant.name, self._change(tenant, group, seq, request))
+                        self.writer.commit(tenant.name, self._change(tenant, group, seq, request, by=by))
                 except (GalleryMoved, ConditionFailed):
                     continue
             return self._announce(tenant.name, group.id)
@@ -88,36 +87,41 @@ class GroupDeletion:
 
         If the time runs out, a message is sent for the rest. Raises Busy if a merge of one of them takes too long.
         """
-        while faces := self._some(tenant, group_id):
+        noted = self.items.get(keys.DIRECTORY, (tenant.name, keys.gone_item(group_id)))
+        manner = Manner(noted["by"], noted["erases"]) if noted else Manner("", tenant.deletes_erase)
+        while faces := self._some(tenant, group_id, manner):
             if any(face.moving for face in faces):
                 self._settle(tenant, faces)
                 continue
-            self._erase(tenant, faces)
+            self._erase(tenant, faces, manner)
             if left_s() < STOPS_AT_S:
                 self._announce(tenant.name, group_id)
                 return
         self.groups.forget_users(tenant, group_id)
         self.index.purge(tenant.name, self.writer.seq(tenant.name))
-        self.writer.commit(tenant.name, Change((), (), erased=frozenset({group_id})))
+        forgotten = Delete(keys.DIRECTORY, (tenant.name, keys.gone_item(group_id)))
+        self.writer.commit(tenant.name, Change((forgotten,), (), erased=frozenset({group_id})))
 
     def _require_free(self, tenant: Tenant, group: Group) -> None:
         held = [one.faceid for one in self.holds.all(tenant.name)]
         require_free(self.holds.faces.of_group(tenant, group, held).values())
 
-    def _change(self, tenant: Tenant, group: Group, seq: int, request: RequestId | None) -> Change:
+    def _change(self, tenant: Tenant, group: Group, seq: int, request: RequestId | None, *, by: str) -> Change:
+        manner = {"tenant": tenant.name, "item": keys.gone_item(group.id), "by": by, "erases": tenant.deletes_erase}
+        noted = Put(keys.DIRECTORY, manner)
         return Change(
-            (*group_deletes(tenant.name, group), *self.requests.recorded(tenant.name, request)),
+            (*group_deletes(tenant.name, group), noted, *self.requests.recorded(tenant.name, request)),
             tuple(JournalEntry(Edit.DROP, "", one) for one in (group.id, gallery_group(group.id))),
             tenant={FACES_LEFT: group.count, GROUPS_LEFT: 1, CAPACITY_LEFT: group.capacity or 0},
             based_on=seq,
             dropped=frozenset({group.id}),
         )
 
-    def _some(self, tenant: Tenant, group_id: str) -> list[Face]:
+    def _some(self, tenant: Tenant, group_id: str, manner: Manner) -> list[Face]:
         """Read as many of the group's faces as one record takes."""
         low, high = keys.group_range(group_id)
         found = every(self.items, keys.FACES, tenant.name, index="by_enrolment", low=low, high=high)
-        most = _AN_ERASURE if tenant.deletes_erase else self.a_record
+        most = _AN_ERASURE if manner.erases else self.a_record
         places = [(tenant.name, item["faceid"]) for item in islice(found, most)]
         return self._stored(places, group_id) if places else []
 
@@ -132,9 +136,9 @@ class GroupDeletion:
         for face in faces:
             self.merges.mover.settle(there, face)
 
-    def _erase(self, tenant: Tenant, faces: Sequence[Face]) -> None:
+    def _erase(self, tenant: Tenant, faces: Sequence[Face], manner: Manner) -> None:
         """Note the faces, then delete them and their pictures. After a kill, those that are left are noted again."""
-        erasure = self.erasures.of(tenant, faces, BY, erases=tenant.deletes_erase)
+        erasure = self.erasures.of(tenant, faces, manner.by, erases=manner.erases)
         try:
             write(self.items, [self.erasures.put(tenant, erasure)])
         except InvalidInput:  # the record has too many ids, of faces that were merged into these
@@ -142,7 +146,7 @@ class GroupDeletion:
             if not half:
                 raise
             for some in (faces[:half], faces[half:]):
-                self._erase(tenant, some)
+                self._erase(tenant, some, manner)
             return
         found = {face.faceid: face for face in faces}
         while found:

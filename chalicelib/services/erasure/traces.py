@@ -86,6 +86,18 @@ class Traces:
         gone = [one["id"] for one in found if names.search(one["id"]) or _names(json.loads(one["payload"]), names)]
         return write_in_parts(self.items, (Delete(keys.OUTBOX, (tenant.name, id_)) for id_ in gone))
 
+    def names_in_events(self, tenant: Tenant, faceids: Collection[str]) -> None:
+        """Take the name out of each event about the faces that waits: nobody is told who it was."""
+        changed: list[Action] = []
+        for item in every(self.items, keys.OUTBOX, tenant.name):
+            payload = json.loads(item["payload"])
+            data = payload["data"]
+            if data.get("name") and not {data.get("faceid"), data.get("other")}.isdisjoint(faceids):
+                without = json.dumps({**payload, "data": {**data, "name": ""}}, ensure_ascii=False)
+                place = (tenant.name, item["id"])
+                changed.append(Update(keys.OUTBOX, place, (exists("still-there"),), set={"payload": without}))
+        self._each(changed)
+
     def answers(self, tenant: Tenant, faceids: Collection[str]) -> int:
         """Delete stored answers that name the faces. That of an erasure stays, without them."""
         names, actions = naming(faceids), list[Action]()

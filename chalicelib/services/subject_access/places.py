@@ -248,7 +248,7 @@ NOBODYS = {
     keys.SUMMARIES.name: "counts of days, without persons",
     keys.CAMERAS.name: "cameras and their settings",
     keys.HOOKS.name: "where events are sent to",
-    keys.ERASURES.name: "receipts of erasures, with faces as salted hashes",
+    keys.ERASURES.name: "receipts of erasures, with faces as keyed hashes",
 }
 """Tables that hold nothing about the people in the pictures, and what they hold."""
 

@@ -121,7 +121,10 @@ class ErasedCounts(Struct, kw_only=True):
 
 
 class ErasedFaces(Struct, kw_only=True):
-    """The faces as hashes: SHA-256 of the salt, a line break and the face's id, in hexadecimal."""
+    """
+    The faces as hashes: HMAC-SHA-256 of the salt, a line break and the face's id, in hexadecimal. The tenant has the
+    key, and nobody else can tell who it was.
+    """
 
     salt: str
     sha256: list[str]

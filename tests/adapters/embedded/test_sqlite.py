@@ -157,6 +157,25 @@ def test_what_was_deleted_is_in_no_file_once_the_store_is_wiped(
     assert files == []
 
 
+def test_a_file_is_not_wiped_while_somebody_still_reads_what_was_deleted(sqlite_path: Path) -> None:
+    with closing(SqliteItemStore(sqlite_path, TABLES, busy_s=0.05)) as items:
+        items.transact([Put(DIRECTORY, {"tenant": "t", "item": "i", "secret": "biometric"})])
+        with closing(sqlite3.connect(sqlite_path, isolation_level=None)) as other:
+            other.execute("BEGIN")
+            other.execute("SELECT count(*) FROM items").fetchone()
+            items.transact([Delete(DIRECTORY, ("t", "i"))])
+            for leave_nothing in (items.wipe, items.scrub):
+                with pytest.raises(Busy, match="reads"):
+                    leave_nothing()
+            before = sqlite_path.with_name(f"{sqlite_path.name}-wal").stat().st_size
+            with pytest.raises(Busy):
+                items.scrub()
+            assert sqlite_path.with_name(f"{sqlite_path.name}-wal").stat().st_size == before, "the log does not grow"
+            put_counter(items)
+        items.scrub()
+        assert [path for path in sqlite_path.parent.iterdir() if b"biometric" in path.read_bytes()] == []
+
+
 def test_commits_are_synchronised_with_the_disk(sqlite_items: SqliteItemStore) -> None:
     with sqlite_items.file.reading() as connection:
         pragmas = {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -73,6 +74,15 @@ def test_a_stop_in_the_middle_of_work_ends_in_order_and_says_so() -> None:
     assert (ended.returncode, ended.stdout) == (0, "")
     assert ended.stderr.startswith("stopped in the middle of work")
     assert ended.stderr.count("\n") == 1
+
+
+def test_a_crash_leaves_no_core() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    try:
+        server.leave_no_core()
+        assert resource.getrlimit(resource.RLIMIT_CORE)[0] <= 1
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
 
 
 def test_data_survives_a_stop_and_a_kill(tmp_path: Path) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from chalicelib.adapters.embedded.blobs import BACKUP, BACKUP_LOCK
 from chalicelib.core import signing
-from chalicelib.core.errors import StorageUnavailable
+from chalicelib.core.errors import Busy, StorageUnavailable
 from chalicelib.core.ports import Storage
 from chalicelib.services.idempotency import RequestId
+from chalicelib.storage import DATABASE
+from regulars.serve.folder import locked
 from tests.services.erasure import person
 from tests.services.sightings.book import Book
 
@@ -42,6 +47,40 @@ def test_nothing_of_the_person_is_left_anywhere_and_a_receipt_says_what_went(boo
     assert statement["by"] == "first"
     assert book.observed() == before, "counts are as they were"
     assert book.services.requests.find("shop", asked).body["erasures"] == [id_]
+
+
+@contextmanager
+def read(folder: Path) -> Iterator[None]:
+    """A program that reads the database all the while, as a shell or a replication does."""
+    with closing(sqlite3.connect(folder / DATABASE, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM items").fetchone()
+        yield
+
+
+@contextmanager
+def backed_up(folder: Path) -> Iterator[None]:
+    """A backup that has copied the database, and is killed at the end."""
+    with locked(folder / BACKUP_LOCK):
+        (folder / BACKUP).mkdir()
+        shutil.copyfile(folder / DATABASE, folder / BACKUP / DATABASE)
+        yield
+
+
+@pytest.mark.parametrize("held_up", [read, backed_up])
+def test_there_is_no_receipt_while_somebody_reads_what_was_deleted(
+    book: Book, held_up: Callable[[Path], AbstractContextManager[None]]
+) -> None:
+    face, wanted = person.live(book)
+    with held_up(book.folder):
+        [id_] = book.services.erasure.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
+        for again in range(2):
+            with pytest.raises(Busy):
+                person.worked_off(book) if not again else book.services.erasure.steps.tenant(book.tenant)
+            assert book.services.erasure.records.get("shop", id_).done_at is None
+    book.services.erasure.steps.tenant(book.tenant)
+    assert book.services.erasure.records.get("shop", id_).receipt
+    assert person.left(book, wanted) == []
 
 
 def test_an_erasure_is_done_when_files_are_wiped_and_not_before(tmp_path: Path) -> None:

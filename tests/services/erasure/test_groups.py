@@ -127,11 +127,13 @@ def test_what_is_behind_is_erased_pictures_templates_and_ids(book: Book) -> None
 def test_a_tenant_whose_deletions_erase_has_receipts_of_all_faces(book: Book) -> None:
     book.services.tenants.change("shop", {"deletes_erase": True})
     filled(book, 1, 2, 3)
-    book.services.erasure.of_groups.delete(book.tenant, "staff")
+    book.services.erasure.of_groups.delete(book.tenant, "staff", by="rekognition")
+    book.services.tenants.change("shop", {"deletes_erase": False})  # it is done as it was asked for
     person.worked_off(book)
     [erasure] = book.services.erasure.records.page("shop", 10).rows
-    assert (erasure.number, erasure.by, len(erasure.faces)) == (3, "group", 3)
+    assert (erasure.number, erasure.by, len(erasure.faces)) == (3, "rekognition", 3)
     assert erasure.receipt is not None
+    assert book.storage.items.query(keys.DIRECTORY, "shop", low="GONE", high="GONF").items == ()
 
 
 def test_without_messages_the_sweep_erases(book: Book) -> None:

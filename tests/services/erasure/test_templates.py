@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import base64
 import logging
 import os
 from collections.abc import Iterator
@@ -16,9 +15,9 @@ from chalicelib.core.errors import StorageUnavailable
 from regulars.serve import folder
 from regulars.serve.events import hand_over
 from regulars.serve.gateway import Context
-from tests.fakes import Person, picture
-from tests.services.conftest import RULES
-from tests.services.sightings.book import Book
+from tests.fakes import Person
+from tests.services.erasure import person
+from tests.services.sightings.book import Book, Shot, shot
 
 SCHEDULED = {"version": "0", "id": "1", "detail-type": "Scheduled Event", "source": "aws.events", "detail": {}}
 HOURLY = {**SCHEDULED, "account": "0", "time": "2026-03-16T09:00:00Z", "region": "box", "resources": []}
@@ -28,20 +27,31 @@ def test_three_hours_after_its_deletion_template_and_name_are_in_no_file_of_a_bo
     tmp_path: Path,
 ) -> None:
     with closing(Book(tmp_path / "data")) as book:
-        face = book.services.enrolment.of_largest_face(
-            book.tenant, "regular", picture(Person(1)), RULES, name="Zacharias", note="Plays the theremin"
-        )
-        book.services.erasure.deletion.of_group(book.tenant, "regular", [face.faceid])
+        face, wanted = person.live(book)
+        book.see(shot(4 * person.DAY, person.EVA))  # an event with the name waits in a mailbox
+        book.services.erasure.deletion.of_faces(book.tenant, [face.faceid])
         app.provide.use(book.services)
         for _ in range(3):
             book.clock.advance(timedelta(hours=1))
             app.sweep(HOURLY, Context("sweep"))
             while hand_over(book.storage.index_queue, app.build_index, "build_index", limit=1, visibility_s=600) == 0.0:
                 pass
-        files = [path for path in book.folder.rglob("*") if path.is_file() and not path.name.endswith("-shm")]
-        texts = (b"Zacharias", b"zacharias", b"theremin")
-        needles = (face.templates[0].vector, base64.b64encode(face.templates[0].vector), *texts)
-        assert [path.name for path in files if any(needle in path.read_bytes() for needle in needles)] == []
+        gone = ("template", "mean", "name", "note")
+        assert person.left(book, {what: one for what, one in wanted.items() if what.startswith(gone)}) == []
+
+
+def test_a_deletion_takes_along_what_shows_the_person_and_was_rejected_for_another(tmp_path: Path) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        first, mistaken = book.see(shot(0, 1), Shot(shot(200).at, (Person(1, side_px=91.0),)))
+        faceid = first.sightings[0].faceid
+        assert faceid
+        book.services.sightings.rejection.reject(book.tenant, faceid, f"{mistaken.id}-0")
+        assert book.services.faces.get(book.tenant, faceid).negatives == 1
+        [other] = [face.faceid for face in book.faces() if face.faceid != faceid]
+        book.services.erasure.deletion.of_faces(book.tenant, [other])
+        person.worked_off(book)
+        assert book.services.faces.get(book.tenant, faceid).negatives == 0
+        assert not book.services.consistency.disagreements("shop")
 
 
 def test_what_killed_processes_left_goes_with_the_next_sweep(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from chalicelib.core import acts, keys, signing
 from chalicelib.core.acts import Act, Kind
+from chalicelib.core.ports import Update, exists
 from chalicelib.services import Services
 
 
@@ -26,6 +27,20 @@ def test_the_private_half_is_sealed_for_its_tenant(services: Services) -> None:
     private = storage.vault.unseal(bytes(item["sealed"]), "shop/signing")
     assert len(base64.b64decode(private)) == 32
     assert signing.verified(signing.signed({}, private))[1] == item["public_key"]
+
+
+def test_the_key_by_which_receipts_hash_ids_stays_when_the_signing_key_is_renewed(services: Services) -> None:
+    signing, items = services.audit.signing, services.ports.storage.items
+    signing.public_keys("shop")
+    item = items.get(keys.TENANTS, keys.signing_key("shop"))
+    assert item is not None
+    before = signing.face_key("shop")
+    assert (len(before), before) == (32, bytes(item["face_key"]))
+    signing.renew("shop")
+    assert signing.face_key("shop") == before
+    assert signing.face_key("market") != before
+    items.transact([Update(keys.TENANTS, keys.signing_key("shop"), (exists("key"),), remove=("face_key",))])
+    assert signing.face_key("shop") == signing.face_key("shop") != before
 
 
 def test_the_operators_own_act_may_be_the_first_that_needs_it(services: Services) -> None:
