@@ -5,15 +5,21 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.signing import PublicKeys, fingerprint, renewal_of
+
 ERASED = "erased-"
 """What the names of erased people's observations begin with."""
+
+KIND = "erasure"
+"""What a receipt says that it is."""
 
 COUNTED, HASHED = ("captures_deleted", "captures_hidden", "observations"), ("pictures", "templates")
 """What a receipt counts, and what it has the hashes of."""
@@ -97,6 +103,31 @@ def hashed(erasure: Erasure, key: bytes) -> Erasure:
     return replace(erasure, salt=salt, faces=tuple(_hash(key, salt, faceid) for faceid in erasure.faceids))
 
 
+def require_receipt(
+    statement: Mapping[str, Any], signer: bytes, tenant: str, keys: PublicKeys, trusted: Collection[str]
+) -> None:
+    """Raise InvalidInput unless this is a receipt of the tenant's, signed with its key of that time.
+
+    `keys`: the tenant's; `trusted`: fingerprints of others that the operator believes at any time.
+    """
+    kind, of = (str(statement.get(name))[:60] for name in ("kind", "tenant"))
+    if kind != KIND:
+        raise InvalidInput(f"its kind is {kind!r}, and only a receipt, of kind {KIND!r}, says who was erased")
+    if of != tenant:
+        raise InvalidInput(f"it is a receipt of tenant {of!r}, not of {tenant!r}")
+    found = fingerprint(signer)
+    if signer == keys.current or found in trusted:
+        return
+    ends = [one.until for one in map(renewal_of, keys.renewals) if one.old == signer]
+    if not ends:
+        raise InvalidInput(
+            f"tenant {tenant!r} has no key of this signer's fingerprint, {found}: if you know whose it is, and trust "
+            "it, name it by --key"
+        )
+    if str(statement.get("done_at", "~")) > max(ends):
+        raise InvalidInput(f"it says a time after {max(ends)}, when the key that signed it was renewed")
+
+
 def named(statement: Mapping[str, Any], key: bytes, faceids: Iterable[str]) -> list[str]:
     """Return those of the faces that a receipt's statement names. `key`: as `hashed` got it.
 
@@ -113,7 +144,7 @@ def _hash(key: bytes, salt: str, faceid: str) -> str:
 def statement(tenant: str, erasure: Erasure, done_at: str, asked_at: str) -> dict[str, Any]:
     """Make what the receipt of an erasure says and its tenant signs. It says zeros, too: answers have all fields."""
     return {
-        "kind": "erasure",
+        "kind": KIND,
         "tenant": tenant,
         "id": erasure.id,
         "asked_at": asked_at,
