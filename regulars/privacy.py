@@ -427,9 +427,12 @@ def notice(services: Services, tenant: str, language: str, *, as_page: bool) -> 
 @click.command(short_help="Say or delete what tenants keep no longer.")
 @click.option("--tenant", "tenants", multiple=True, metavar="NAME", help="Only this tenant; repeat for several.")
 @click.option("--dry-run", is_flag=True, help="Only say what goes now and within seven days.")
+@click.option("--yes", is_flag=True, help="Delete all that is due: clock and settings are right.")
 @with_services
-def retention(services: Services, tenants: tuple[str, ...], dry_run: bool) -> None:
+def retention(services: Services, tenants: tuple[str, ...], *, dry_run: bool, yes: bool) -> None:
     """Delete what tenants keep no longer, as the sweep does, or say what would go (docs/operations.md).
+
+    More than a fifth of a kind at once waits for a week, or for --yes.
 
     \b
     Examples:
@@ -450,5 +453,8 @@ def retention(services: Services, tenants: tuple[str, ...], dry_run: bool) -> No
             table.add_row(one.kind, one.group or "", "any" if one.days is None else str(one.days), *counts)
         console.print(table)
         if not dry_run:
-            services.erasure.retention.tenant(tenant, lambda: float("inf"))
-            console.print(f"{name}: what goes now is deleted", markup=False)
+            services.erasure.retention.tenant(tenant, lambda: float("inf"), yes=yes)
+            waits = services.erasure.retention.withheld(tenant)
+            console.print(f"{name}: what goes now is deleted{', but what waits' if waits else ''}", markup=False)
+            for kind, one in waits.items():
+                console.print(f"{kind}: {one.number} wait until {one.goes_at:%Y-%m-%d}, or for --yes", markup=False)

@@ -157,10 +157,11 @@ class Deletions:
         from chalicelib.services.erasure.retention import CaptureExpiry, Retention
 
         return Retention(
+            self.items,
             self.groups,
             self.faces,
             self.faces.holds,
-            self.deletion,
+            deletion=self.deletion,
             captures=CaptureExpiry(self.items, self.storage.uploads, self.capture_days),
             statistics=self.statistics,
             in_review=self.in_review,

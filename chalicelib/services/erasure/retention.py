@@ -9,7 +9,9 @@ tenant says so, and learnt pictures go `learnt_days` after their capture.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+import json
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,12 +23,24 @@ from chalicelib.core import keys
 from chalicelib.core.captures import capture_of, captured_ms
 from chalicelib.core.chores import STOPS_AT_S
 from chalicelib.core.errors import Busy, FaceNotFound
-from chalicelib.core.items import camera_ids, every, every_blob, write_in_parts
+from chalicelib.core.items import camera_ids, every, every_blob, write, write_in_parts
 from chalicelib.core.model import Face, Group, Picture, Tenant
-from chalicelib.core.ports import BlobInfo, Clock, Delete, ItemStore, UploadStore
+from chalicelib.core.ports import BlobInfo, Clock, Delete, ItemStore, Put, UploadStore
 from chalicelib.core.records.faces import face_from
-from chalicelib.core.retention import Due, Kind, captures_kept, sightings_kept, unseen_kept, unseen_since
-from chalicelib.core.values import milliseconds, moment
+from chalicelib.core.retention import (
+    FEW,
+    OVERDUE,
+    SHARE,
+    Due,
+    Kind,
+    Withheld,
+    captures_kept,
+    sightings_kept,
+    unseen_kept,
+    unseen_since,
+    withheld,
+)
+from chalicelib.core.values import milliseconds, moment, time_text
 from chalicelib.services.captures.captures import shown_faces
 from chalicelib.services.consents import Consents
 from chalicelib.services.enrolment.enrolment import Enrolment
@@ -44,6 +58,12 @@ MOST_COUNTED = 10_000
 
 _A_STEP = 80
 """Things that are deleted between two looks at the clock: as many observations as one transaction takes."""
+
+
+_EVER = timedelta(days=40_000)
+"""By then all that is stored now is due."""
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -73,11 +93,16 @@ class _Kept:
     due: Callable[[datetime], Iterator[Due[Any]]]
     delete: Callable[[Sequence[Any]], object]
 
+    @property
+    def name(self) -> str:
+        return self.kind if self.group is None else f"{self.kind} of group {self.group}"
+
 
 @dataclass
 class Retention:
     """`in_review`: reads the faces that somebody is to look at. `expires_items`: storage deletes captures by itself."""
 
+    items: ItemStore
     groups: Groups
     faces: Faces
     holds: Holds
@@ -88,14 +113,21 @@ class Retention:
     clock: Clock
     expires_items: bool
 
-    def tenant(self, tenant: Tenant, left_s: Callable[[], float]) -> bool:
+    def tenant(self, tenant: Tenant, left_s: Callable[[], float], *, yes: bool = False) -> bool:
         """Delete what the tenant keeps no longer; return False if the time ran out first.
 
-        May be cut off anywhere and repeated. Raises Busy, StorageUnavailable.
+        What is too much for one sweep (core/retention) waits, unless somebody said `yes` to it. May be cut off anywhere
+        and repeated. Raises Busy, StorageUnavailable.
         """
         now = self.clock.now()
-        for kept in self._kinds(tenant, self._held(tenant)):
-            if kept.days is None or (self.expires_items and self._is_left_to_storage(tenant, kept.kind)):
+        kinds = [
+            kept
+            for kept in self._kinds(tenant, self._held(tenant))
+            if kept.days is not None and not (self.expires_items and self._is_left_to_storage(tenant, kept.kind))
+        ]
+        waits = self._withhold(tenant, [] if yes else kinds, now)
+        for kept in kinds:
+            if kept.name in waits and not waits[kept.name].is_over:
                 continue
             due = kept.due(now)
             while some := [one.what for one in islice(due, _A_STEP)]:
@@ -104,6 +136,44 @@ class Retention:
                     return False
         self.statistics.expiry.forget_days(tenant, now)
         return True
+
+    def withheld(self, tenant: Tenant) -> Mapping[str, Withheld]:
+        """Return what the last sweep withheld, by kind and group."""
+        return {name: one for name, one in self._noted(tenant).items() if not one.is_over}
+
+    def _noted(self, tenant: Tenant) -> Mapping[str, Withheld]:
+        item = self.items.get(keys.DIRECTORY, (tenant.name, keys.WITHHELD_ITEM))
+        kinds = json.loads(item["kinds"]) if item else {}
+        return {name: Withheld(number, moment(since), moment(at)) for name, (number, since, at) in kinds.items()}
+
+    def _withhold(self, tenant: Tenant, kinds: Iterable[_Kept], now: datetime) -> Mapping[str, Withheld]:
+        """Look what of these kinds is too much, and note that."""
+        before, found = self._noted(tenant), dict[str, Withheld]()
+        for kept in kinds:
+            overdue = _number(kept.due(now - OVERDUE))
+            of = _number(islice(kept.due(now + _EVER), overdue * SHARE + 1)) if overdue > FEW else overdue
+            if one := withheld(before.get(kept.name), overdue, of, now):
+                found[kept.name] = one
+                if one.since < now:
+                    continue
+                _log.warning(
+                    "tenant %s keeps %d %s no longer, more than a fifth: they wait until %s. If clock and days are "
+                    "right, `regulars retention --tenant %s --yes` deletes them at once",
+                    tenant.name,
+                    one.number,
+                    kept.name,
+                    time_text(one.goes_at),
+                    tenant.name,
+                )
+        key, noted = (
+            (tenant.name, keys.WITHHELD_ITEM),
+            {name: (one.number, milliseconds(one.since), milliseconds(one.at)) for name, one in found.items()},
+        )
+        if found:
+            write(self.items, [Put(keys.DIRECTORY, {"tenant": key[0], "item": key[1], "kinds": json.dumps(noted)})])
+        elif before:
+            write(self.items, [Delete(keys.DIRECTORY, key)])
+        return found
 
     def plan(self, tenant: Tenant) -> list[Planned]:
         """Say what goes now and soon, of each kind and group. Deletes nothing, and reads what it counts."""
@@ -290,3 +360,7 @@ class CaptureExpiry:
 
 def _taken_at(blob: BlobInfo) -> datetime:
     return moment(captured_ms(blob.key.rpartition("/")[2]))
+
+
+def _number(due: Iterable[Due[Any]]) -> int:
+    return sum(1 for _ in due)
