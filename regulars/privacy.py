@@ -453,8 +453,9 @@ def retention(services: Services, tenants: tuple[str, ...], *, dry_run: bool, ye
             table.add_row(one.kind, one.group or "", "any" if one.days is None else str(one.days), *counts)
         console.print(table)
         if not dry_run:
+            services.erasure.of_consents.tenant(tenant, lambda: float("inf"), yes=yes)
             services.erasure.retention.tenant(tenant, lambda: float("inf"), yes=yes)
-            waits = services.erasure.retention.withheld(tenant)
+            waits = services.erasure.withholding.all(tenant)
             console.print(f"{name}: what goes now is deleted{', but what waits' if waits else ''}", markup=False)
             for kind, one in waits.items():
                 console.print(f"{kind}: {one.number} wait until {one.goes_at:%Y-%m-%d}, or for --yes", markup=False)

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from chalicelib.services.erasure.faces import Deletion
     from chalicelib.services.erasure.groups import GroupDeletion
     from chalicelib.services.erasure.pictures import OrphanedPictures, PicturesOff
-    from chalicelib.services.erasure.retention import ConsentExpiry, LearntExpiry, Retention
+    from chalicelib.services.erasure.retention import ConsentExpiry, LearntExpiry, Retention, Withholding
     from chalicelib.services.erasure.traces import Traces
 
 MAX_DELETED = 100
@@ -157,7 +157,7 @@ class Deletions:
         from chalicelib.services.erasure.retention import CaptureExpiry, Retention
 
         return Retention(
-            self.items,
+            self.withholding,
             self.groups,
             self.faces,
             self.faces.holds,
@@ -170,10 +170,16 @@ class Deletions:
         )
 
     @lazy
+    def withholding(self) -> Withholding:
+        from chalicelib.services.erasure.retention import Withholding
+
+        return Withholding(self.items, self.clock)
+
+    @lazy
     def of_consents(self) -> ConsentExpiry:
         from chalicelib.services.erasure.retention import ConsentExpiry
 
-        return ConsentExpiry(self.consents, self.deletion, self.clock)
+        return ConsentExpiry(self.withholding, self.consents, self.deletion, self.clock)
 
     @lazy
     def of_learnt(self) -> LearntExpiry:

@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from chalicelib.core import keys
@@ -60,6 +60,8 @@ _A_STEP = 80
 """Things that are deleted between two looks at the clock: as many observations as one transaction takes."""
 
 
+_CONSENTS = "faces with an expired consent"
+
 _EVER = timedelta(days=40_000)
 """By then all that is stored now is due."""
 
@@ -99,10 +101,63 @@ class _Kept:
 
 
 @dataclass
+class Withholding:
+    """What no sweep deletes yet, since it is too much for one (core/retention)."""
+
+    items: ItemStore
+    clock: Clock
+
+    def all(self, tenant: Tenant) -> Mapping[str, Withheld]:
+        """Return what the last sweep withheld, by kind and group."""
+        return {name: one for name, one in self._noted(tenant).items() if not one.is_over}
+
+    def look(
+        self, tenant: Tenant, kinds: Mapping[str, Callable[[datetime], Iterable[Any]]], *, yes: bool = False
+    ) -> Mapping[str, Withheld]:
+        """Note and return what is to wait of these kinds: nothing, if somebody said `yes` to it.
+
+        `kinds`: by name what reads all that is due by a time.
+        """
+        now, before = self.clock.now(), self._noted(tenant)
+        found = {name: one for name, one in before.items() if name not in kinds and now - one.at <= OVERDUE}
+        for name, due in kinds.items() if not yes else ():
+            overdue = _number(due(now - OVERDUE))
+            of = _number(islice(due(now + _EVER), overdue * SHARE + 1)) if overdue > FEW else overdue
+            if one := withheld(before.get(name), overdue, of, now):
+                found[name] = one
+        for name, one in found.items():
+            if one.since == now:
+                _log.warning(
+                    "tenant %s keeps %d %s no longer, more than a fifth: they wait until %s. If clock and days are "
+                    "right, `regulars retention --tenant %s --yes` deletes them at once",
+                    tenant.name,
+                    one.number,
+                    name,
+                    time_text(one.goes_at),
+                    tenant.name,
+                )
+        self._note(tenant, before, found)
+        return {name: one for name, one in found.items() if name in kinds and not one.is_over}
+
+    def _noted(self, tenant: Tenant) -> Mapping[str, Withheld]:
+        item = self.items.get(keys.DIRECTORY, (tenant.name, keys.WITHHELD_ITEM))
+        kinds = json.loads(item["kinds"]) if item else {}
+        return {name: Withheld(number, moment(since), moment(at)) for name, (number, since, at) in kinds.items()}
+
+    def _note(self, tenant: Tenant, before: Mapping[str, Withheld], found: Mapping[str, Withheld]) -> None:
+        key = {"tenant": tenant.name, "item": keys.WITHHELD_ITEM}
+        kinds = {name: (one.number, milliseconds(one.since), milliseconds(one.at)) for name, one in found.items()}
+        if found:
+            write(self.items, [Put(keys.DIRECTORY, {**key, "kinds": json.dumps(kinds)})])
+        elif before:
+            write(self.items, [Delete(keys.DIRECTORY, (key["tenant"], key["item"]))])
+
+
+@dataclass
 class Retention:
     """`in_review`: reads the faces that somebody is to look at. `expires_items`: storage deletes captures by itself."""
 
-    items: ItemStore
+    withholding: Withholding
     groups: Groups
     faces: Faces
     holds: Holds
@@ -125,9 +180,9 @@ class Retention:
             for kept in self._kinds(tenant, self._held(tenant))
             if kept.days is not None and not (self.expires_items and self._is_left_to_storage(tenant, kept.kind))
         ]
-        waits = self._withhold(tenant, [] if yes else kinds, now)
+        waits = self.withholding.look(tenant, {kept.name: kept.due for kept in kinds}, yes=yes)
         for kept in kinds:
-            if kept.name in waits and not waits[kept.name].is_over:
+            if kept.name in waits:
                 continue
             due = kept.due(now)
             while some := [one.what for one in islice(due, _A_STEP)]:
@@ -136,44 +191,6 @@ class Retention:
                     return False
         self.statistics.expiry.forget_days(tenant, now)
         return True
-
-    def withheld(self, tenant: Tenant) -> Mapping[str, Withheld]:
-        """Return what the last sweep withheld, by kind and group."""
-        return {name: one for name, one in self._noted(tenant).items() if not one.is_over}
-
-    def _noted(self, tenant: Tenant) -> Mapping[str, Withheld]:
-        item = self.items.get(keys.DIRECTORY, (tenant.name, keys.WITHHELD_ITEM))
-        kinds = json.loads(item["kinds"]) if item else {}
-        return {name: Withheld(number, moment(since), moment(at)) for name, (number, since, at) in kinds.items()}
-
-    def _withhold(self, tenant: Tenant, kinds: Iterable[_Kept], now: datetime) -> Mapping[str, Withheld]:
-        """Look what of these kinds is too much, and note that."""
-        before, found = self._noted(tenant), dict[str, Withheld]()
-        for kept in kinds:
-            overdue = _number(kept.due(now - OVERDUE))
-            of = _number(islice(kept.due(now + _EVER), overdue * SHARE + 1)) if overdue > FEW else overdue
-            if one := withheld(before.get(kept.name), overdue, of, now):
-                found[kept.name] = one
-                if one.since < now:
-                    continue
-                _log.warning(
-                    "tenant %s keeps %d %s no longer, more than a fifth: they wait until %s. If clock and days are "
-                    "right, `regulars retention --tenant %s --yes` deletes them at once",
-                    tenant.name,
-                    one.number,
-                    kept.name,
-                    time_text(one.goes_at),
-                    tenant.name,
-                )
-        key, noted = (
-            (tenant.name, keys.WITHHELD_ITEM),
-            {name: (one.number, milliseconds(one.since), milliseconds(one.at)) for name, one in found.items()},
-        )
-        if found:
-            write(self.items, [Put(keys.DIRECTORY, {"tenant": key[0], "item": key[1], "kinds": json.dumps(noted)})])
-        elif before:
-            write(self.items, [Delete(keys.DIRECTORY, key)])
-        return found
 
     def plan(self, tenant: Tenant) -> list[Planned]:
         """Say what goes now and soon, of each kind and group. Deletes nothing, and reads what it counts."""
@@ -244,24 +261,36 @@ class Retention:
 
 @dataclass
 class ConsentExpiry:
+    withholding: Withholding
     consents: Consents
     deletion: Deletion
     clock: Clock
 
-    def tenant(self, tenant: Tenant, left_s: Callable[[], float]) -> None:
+    def tenant(self, tenant: Tenant, left_s: Callable[[], float], *, yes: bool = False) -> None:
         """Erase the faces whose consent has expired, 100 at a time, but those under legal hold.
 
-        What is left over when the time runs out is for the next hour.
+        What is left over when the time runs out is for the next hour. What is too much for one sweep waits, unless
+        somebody said `yes` to it.
         """
         if not tenant.expired_consent_erases:
             return
+        read = partial(self._expired, tenant)
+        if self.withholding.look(tenant, {_CONSENTS: lambda at: chain.from_iterable(read(at))}, yes=yes):
+            return
+        for expired in read(self.clock.now()):
+            if expired:
+                self.deletion.of_faces(tenant, expired, by="expired consent", erase=True, only=self._has_expired)
+            if left_s() < STOPS_AT_S:
+                return
+
+    def _expired(self, tenant: Tenant, at: datetime) -> Iterator[list[str]]:
+        """Yield the faces whose record expires before then, page by page."""
         token: str | None = None
         while True:
-            page = self.consents.page(tenant, self.clock.now(), MAX_DELETED, token)
-            if expired := [face.faceid for face in page.rows if face.hold is None]:
-                self.deletion.of_faces(tenant, expired, by="expired consent", erase=True, only=self._has_expired)
+            page = self.consents.page(tenant, at, MAX_DELETED, token)
+            yield [face.faceid for face in page.rows if face.hold is None]
             token = page.next_token
-            if token is None or left_s() < STOPS_AT_S:
+            if token is None:
                 return
 
     def _has_expired(self, face: Face) -> bool:
@@ -362,5 +391,5 @@ def _taken_at(blob: BlobInfo) -> datetime:
     return moment(captured_ms(blob.key.rpartition("/")[2]))
 
 
-def _number(due: Iterable[Due[Any]]) -> int:
+def _number(due: Iterable[Any]) -> int:
     return sum(1 for _ in due)
