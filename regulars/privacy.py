@@ -457,5 +457,5 @@ def retention(services: Services, tenants: tuple[str, ...], *, dry_run: bool, ye
             services.erasure.retention.tenant(tenant, lambda: float("inf"), yes=yes)
             waits = services.erasure.withholding.all(tenant)
             console.print(f"{name}: what goes now is deleted{', but what waits' if waits else ''}", markup=False)
-            for kind, one in waits.items():
-                console.print(f"{kind}: {one.number} wait until {one.goes_at:%Y-%m-%d}, or for --yes", markup=False)
+            for kind, much in waits.items():
+                console.print(f"{kind}: {much.number} wait until {much.goes_at:%Y-%m-%d}, or for --yes", markup=False)

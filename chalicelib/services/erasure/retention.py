@@ -73,7 +73,8 @@ class Planned:
     """Records of one kind that will go. `group`: of faces, its name; `days`: for how long it is kept, None: for ever.
 
     `now`: how many the next sweep deletes; `soon`: how many are gone within SOON, these included; `more`: there are
-    more than were counted. `oldest`: since when the oldest of them was kept; None: nothing goes.
+    more than were counted. `oldest`: since when the oldest of them was kept; None: nothing goes. `waits_until`: when
+    the sweep deletes those of `now`, if it withholds them.
     """
 
     kind: Kind
@@ -83,6 +84,7 @@ class Planned:
     soon: int = 0
     more: bool = False
     oldest: datetime | None = None
+    waits_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class _Kept:
 
 @dataclass
 class Withholding:
-    """What no sweep deletes yet, since it is too much for one (core/retention)."""
+    """Things that no sweep deletes yet, since they are too many for one (core/retention)."""
 
     items: ItemStore
     clock: Clock
@@ -194,10 +196,10 @@ class Retention:
 
     def plan(self, tenant: Tenant) -> list[Planned]:
         """Say what goes now and soon, of each kind and group. Deletes nothing, and reads what it counts."""
-        now = self.clock.now()
-        return [self._planned(kept, now) for kept in self._kinds(tenant, self._held(tenant))]
+        now, waits = self.clock.now(), self.withholding.all(tenant)
+        return [self._planned(kept, now, waits.get(kept.name)) for kept in self._kinds(tenant, self._held(tenant))]
 
-    def _planned(self, kept: _Kept, now: datetime) -> Planned:
+    def _planned(self, kept: _Kept, now: datetime, waits: Withheld | None) -> Planned:
         if kept.days is None:
             return Planned(kept.kind, kept.group, None)
         due = list(islice(kept.due(now + SOON), MOST_COUNTED + 1))
@@ -210,6 +212,7 @@ class Retention:
             soon=len(counted),
             more=len(due) > MOST_COUNTED,
             oldest=min((one.since for one in counted), default=None),
+            waits_until=waits.goes_at if waits else None,
         )
 
     def _kinds(self, tenant: Tenant, held: Collection[str]) -> Iterator[_Kept]:
