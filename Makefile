@@ -6,8 +6,8 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check
 # Compiled modules stay, whatever the caller's environment says: tests start the service often.
 export PYTHONDONTWRITEBYTECODE :=
-# Tests run on all cores of a small machine, and on four of a large one.
-WORKERS := $(shell n=$$(nproc); echo $$((n < 2 ? 2 : n > 4 ? 4 : n)))
+# A worker more than cores, since tests wait for browsers and services half of their time; four at most.
+WORKERS := $(shell n=$$(nproc); echo $$((n > 3 ? 4 : n + 1)))
 # A test that hangs fails, and shows what all its threads do; if it holds Python's lock, its worker is ended a little
 # later. The longest test takes a minute on one busy core.
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --timeout 600 --max-worker-restart 2 \
@@ -66,8 +66,11 @@ test: .venv/test  ## All tests of the gate; TESTS='tests/core' for some of them
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || echo "there is no Chromium, so the flows through the console are skipped: on Debian, apt-get install chromium"
 	$(PYTEST) $(TESTS)
 
-quick: .venv/test  ## The rules, the use cases and the dialects, in two minutes
-	$(PYTEST) tests/core tests/services tests/api
+# What takes long there: an emulated AWS, programs of others as clients, histories in any order, thousands of faces.
+LONG := aws or any_order or command_line or javascript or similarity or reembedding or 30_000 or ten_tenants or recount
+
+quick: .venv/test  ## The rules, the use cases and the dialects, in two minutes: all but the longest tests
+	$(PYTEST) tests/core tests/services tests/api -k 'not ($(LONG))'
 
 lab: .venv/lab  ## The lab's own tests: evaluations, the drawn week, benchmarks in short
 	$(PYTEST) lab/tests

@@ -42,14 +42,14 @@ def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
 
     def wipe() -> None:
         with suppress(Busy):
-            items.wipe()
+            items.file.wipe()
         blobs.remove_leftovers()
         uploads.remove_leftovers()
         remove_killed_backup(folder)
 
     def scrub() -> None:
         with without_backup(folder):
-            items.scrub()
+            items.file.scrub()
             blobs.remove_leftovers(SETTLED.total_seconds())
             uploads.remove_leftovers(SETTLED.total_seconds())
 

@@ -94,7 +94,7 @@ class SqliteFile:
     def wipe(self) -> None:
         """Write the log into the file and empty it: either may hold what was deleted.
 
-        Raises Busy if somebody reads or writes: what they began with stays in the log.
+        Raises Busy if another program reads or writes: what it may still read stays in the log.
         """
         with self._writer, self._translated(), closing(self._open()) as session:
             session.connection.execute(f"PRAGMA busy_timeout = {int(min(self._busy_s, _READERS_S) * 1000)}")
@@ -103,7 +103,7 @@ class SqliteFile:
             raise Busy(f"another program reads {self._path.name}, and its log keeps what was deleted: end that program")
 
     def scrub(self) -> None:
-        """Write the whole file anew, then `wipe`: pages that were divided or joined keep pieces of what was deleted.
+        """`wipe`, and write the whole file anew: pages that were divided or joined keep pieces of what was deleted.
 
         `secure_delete` overwrites what is deleted, not what was moved before. Raises Busy, StorageUnavailable.
         """

@@ -52,14 +52,6 @@ class SqliteItemStore(Queries):
         """Close all connections; the store cannot be used afterwards."""
         self.file.close()
 
-    def wipe(self) -> None:
-        """Leave nothing of deleted items in any file. Raises Busy while another program reads or writes."""
-        self.file.wipe()
-
-    def scrub(self) -> None:
-        """Do as `wipe` does, and leave no pieces in pages that are used either: it writes the whole file."""
-        self.file.scrub()
-
     def get(self, table: Table, key: tuple[str, str]) -> Item | None:
         return self.get_many(table, [key])[0]
 

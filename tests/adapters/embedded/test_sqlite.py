@@ -152,7 +152,7 @@ def test_what_was_deleted_is_in_no_file_once_the_store_is_wiped(
 ) -> None:
     sqlite_items.transact([Put(DIRECTORY, {"tenant": "t", "item": "i", "secret": "biometric"})])
     sqlite_items.transact([Delete(DIRECTORY, ("t", "i"))])
-    sqlite_items.wipe()
+    sqlite_items.file.wipe()
     files = [path for path in sqlite_path.parent.glob("regulars.sqlite*") if b"biometric" in path.read_bytes()]
     assert files == []
 
@@ -164,15 +164,15 @@ def test_a_file_is_not_wiped_while_somebody_still_reads_what_was_deleted(sqlite_
             other.execute("BEGIN")
             other.execute("SELECT count(*) FROM items").fetchone()
             items.transact([Delete(DIRECTORY, ("t", "i"))])
-            for leave_nothing in (items.wipe, items.scrub):
+            for leave_nothing in (items.file.wipe, items.file.scrub):
                 with pytest.raises(Busy, match="reads"):
                     leave_nothing()
             before = sqlite_path.with_name(f"{sqlite_path.name}-wal").stat().st_size
             with pytest.raises(Busy):
-                items.scrub()
+                items.file.scrub()
             assert sqlite_path.with_name(f"{sqlite_path.name}-wal").stat().st_size == before, "the log does not grow"
             put_counter(items)
-        items.scrub()
+        items.file.scrub()
         assert [path for path in sqlite_path.parent.iterdir() if b"biometric" in path.read_bytes()] == []
 
 

@@ -132,6 +132,15 @@ def test_a_deletion_that_is_sent_again_is_answered_as_the_first_time(
     assert len(second["UnsuccessfulFaceDeletions"]) == 30
 
 
+def test_the_receipts_of_a_tenant_whose_deletions_erase_name_the_dialect(staff: Any, services: Services) -> None:
+    services.tenants.change("shop", {"deletes_erase": True})
+    one, _ = ids(staff.index_faces(CollectionId="staff", Image=image(Person(1), Person(2))))
+    staff.delete_faces(CollectionId="staff", FaceIds=[one])
+    staff.delete_collection(CollectionId="staff")
+    services.erasure.of_groups.tenant(services.tenants.named("shop"), lambda: 600.0)
+    assert [found.by for found in services.erasure.records.page("shop", 10).rows] == ["rekognition"] * 2
+
+
 def test_another_deletion_under_the_id_of_a_call_is_done(app: Chalice, staff: Any, shop: Credentials) -> None:
     one, two = ids(staff.index_faces(CollectionId="staff", Image=image(Person(1), Person(2))))
     again = client(app, shop, invocation="77")

@@ -36,6 +36,7 @@ CHANGES_NOTHING = {
     "regulars hold list": "lists",
     "regulars mqtt": "takes what a mailbox or a hook tells, over v1",
     "regulars notice": "prints a text",
+    "regulars receipt get": "prints a receipt",
     "regulars receipt key": "prints the public key",
     "regulars receipt verify": "reads a file",
     "regulars restore": "writes a new folder, chain included",
