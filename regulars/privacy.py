@@ -249,14 +249,14 @@ def _waited(services: Services, tenant: Tenant, ids: Sequence[str], is_stage: bo
 def _known(services: Services, tenant: Tenant, receipts: Sequence[Path], trusted: Sequence[str]) -> list[str]:
     """Return the tenant's faces that these receipts say were erased. Raises OperatorError if one is none of its own."""
     from chalicelib.core import signing
-    from chalicelib.core.erasures import named, require_receipt
+    from chalicelib.core.erasures import RECEIPT, named, require_receipt
     from chalicelib.core.page_tokens import FaceOrder
 
     keys, others = services.audit.signing.public_keys(tenant.name), [_fingerprint(one) for one in trusted]
     statements = []
     for path in receipts:
         try:
-            statement, signer = signing.verified(json.loads(path.read_bytes()))
+            statement, signer = signing.verified(json.loads(path.read_bytes()), RECEIPT)
             require_receipt(statement, signer, tenant.name, keys, others)
         except (InvalidInput, ValueError, RecursionError) as error:
             raise OperatorError(f"{path} erases nobody: {error}") from error
@@ -293,31 +293,34 @@ def receipt() -> None:
     metavar="TIME",
     help="When that key was renewed, as `regulars receipt key` prints it.",
 )
-def verify(file: Path, key: str | None, until: datetime | None) -> None:
-    """Check a receipt, offline: that it is as it was signed and, with --key, by whom.
+def verify(file: Path, key: str | None, until: datetime | None) -> int:
+    """Check a receipt, offline: that it is as it was signed, by the key of --key.
 
-    The exit code is 1 if it was changed, signed with another key, or says a time after --until.
+    The exit code is 1 if it is no receipt of an erasure, was changed, signed with another key, or says a time after
+    --until; 2 if it is unchanged, and nobody said by --key whose signature it should be.
     """
     from chalicelib.core import signing
+    from chalicelib.core.erasures import RECEIPT
     from chalicelib.core.values import time_text
 
     try:
-        statement, public_key = signing.verified(json.loads(file.read_bytes()))
+        statement, public_key = signing.verified(json.loads(file.read_bytes()), RECEIPT)
     except (ValueError, RecursionError) as error:
         raise DamagedFile(f"{file} is no receipt: it is not JSON") from error
     except InvalidInput as error:
-        raise DamagedFile(f"{file}: {error}") from error
+        raise DamagedFile(f"{file} is no receipt of an erasure: {error}") from error
     print(json.dumps(statement, indent=2, ensure_ascii=False, sort_keys=True))
     found = signing.fingerprint(public_key)
     if until is not None and str(statement.get("done_at", "~")) > time_text(until):
         raise OperatorError(f"{file} says a time after {time_text(until)}, when its key was renewed: do not trust it")
     if key is None:
-        print(f"it is as it was signed, with the key of this fingerprint: {found}")
-        print("whose key that is, `regulars receipt key --tenant NAME` or GET /v1/signing-key of the signer says")
-    elif _fingerprint(key) == found:
-        print("it is as it was signed, with the key that you gave")
-    else:
+        print(f"this receipt of an erasure is unchanged, by an unknown key: its fingerprint is {found}")
+        print("anybody can sign one: ask the signer for theirs (`regulars receipt key`), and give it by --key")
+        return 2
+    if _fingerprint(key) != found:
         raise OperatorError(f"{file} is as it was signed, but with another key: its fingerprint is {found}")
+    print("this receipt of an erasure is as it was signed, with the key that you gave")
+    return 0
 
 
 @receipt.command(short_help="Print a receipt again.")
