@@ -94,12 +94,17 @@ class Withheld:
         return self.at >= self.goes_at
 
 
+def is_much(overdue: int, of: int) -> bool:
+    """Return whether these are too many for one sweep. `of`: how many of the kind there are."""
+    return overdue > FEW and overdue * SHARE > of
+
+
 def withheld(before: Withheld | None, overdue: int, of: int, now: datetime) -> Withheld | None:
-    """Tell what of a kind is withheld now; None: nothing. `of`: how many of the kind there are.
+    """Tell what of a kind is withheld now; None: nothing. The arguments are those of `is_much`.
 
     The wait begins anew if nobody looked for OVERDUE: the clock has jumped, or it was off.
     """
-    if overdue <= FEW or overdue * SHARE <= of:
+    if not is_much(overdue, of):
         return None
     is_going_on = before is not None and timedelta(0) <= now - before.at <= OVERDUE
     return Withheld(overdue, before.since if is_going_on and before else now, now)
