@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput
+from chalicelib.core.errors import Busy, FaceHeld, FaceNotFound, InvalidInput
 from regulars.errors import DamagedFile, OperatorError
 from regulars.options import PATH, agrees, chosen, services_of, storage_options, together, with_services
 from regulars.serve.folder import write_durably
@@ -196,11 +196,11 @@ def _erase_again(services: Services, tenant: Tenant, faceids: Sequence[str], *, 
     erasures = list[str]()
     for begin in range(0, len(faceids), MAX_DELETED):
         some = faceids[begin : begin + MAX_DELETED]
-        with suppress(Busy):
+        with suppress(Busy, FaceHeld):  # who is left is told below
             erasures += services.erasure.deletion.of_faces(tenant, some, by="operator", erase=True).erasures
     _finish(services, tenant, erasures, None, is_stage)
     if left := services.faces.by_id(tenant, faceids):
-        raise OperatorError(f"{len(left)} are still in the book, since others change them: run the command again")
+        raise OperatorError(f"{len(left)} are still in the book, since others changed them: run the command again")
 
 
 def _finish(services: Services, tenant: Tenant, ids: Sequence[str], receipt: Path | None, is_stage: bool) -> None:
@@ -237,6 +237,8 @@ def _waited(services: Services, tenant: Tenant, ids: Sequence[str], is_stage: bo
         patience_s = LONG_PATIENCE_S if is_stage or any(one.step for one in unfinished) else PATIENCE_S
         ours = ours or (not is_stage and time.monotonic() > begun + patience_s)
         for one in unfinished if ours else ():
+            if services.clock.now() < one.goes_on_at:
+                continue
             try:
                 services.erasure.steps.go_on(tenant, one.id)
             except Busy as error:
