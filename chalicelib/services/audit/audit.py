@@ -108,9 +108,12 @@ class AuditedItems:
             self._unnamed[of] = unnamed | {one.item["id"]: _hash(one.item) for one in actions if _is_entry(one)}
 
     def _others(self, tenant: str) -> dict[str, str]:
-        """Return the newest open entry if nobody has looked for it lately: it may be of another process."""
-        now = milliseconds(self._clock.now())
-        if abs(now - self._looked.get(tenant, 0)) < _LOOKS_EVERY_MS:
+        """Return the newest open entry if nobody has looked for it lately: it may be of another process.
+
+        A capture looks for none, since it may cost no more reads.
+        """
+        now, act = milliseconds(self._clock.now()), acts.current()
+        if abs(now - self._looked.get(tenant, 0)) < _LOOKS_EVERY_MS or (act and act.kind is Kind.SIGHTING):
             return {}
         self._looked[tenant] = now
         low, high = keys.AUDIT_OPEN

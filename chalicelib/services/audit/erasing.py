@@ -111,19 +111,18 @@ class AuditErasing:
     def _newest_first(self, tenant: str) -> Iterator[Entry]:
         for one in reversed([*self.pending.items(tenant)]):
             yield one.leaf.content or {}
-        for element in self.chain.elements(tenant, newest_first=True):
-            for leaf in reversed(self.chain.leaves(element)):
+        for _, leaves in self._closed(tenant, newest_first=True):
+            for leaf in reversed(leaves):
                 yield leaf.content or {}
+
+    def _closed(self, tenant: str, *, newest_first: bool = False) -> Iterator[tuple[Element, list[Leaf]]]:
+        kept = [one for one in self.chain.elements(tenant, newest_first=newest_first) if one.entries is not None]
+        for begin in range(0, len(kept), _HOURS_AT_ONCE):
+            yield from self.chain.leaves_of(kept[begin : begin + _HOURS_AT_ONCE])
 
     def _naming(self, tenant: str, names: Collection[str]) -> list[tuple[Element, list[Leaf]]]:
         """Find the closed hours with entries that name one of these."""
-        kept = [one for one in self.chain.elements(tenant) if one.entries is not None]
-        found = []
-        for begin in range(0, len(kept), _HOURS_AT_ONCE):
-            for element, leaves in self.chain.leaves_of(kept[begin : begin + _HOURS_AT_ONCE]):
-                if any(leaf.names(names) for leaf in leaves):
-                    found.append((element, leaves))
-        return found
+        return [one for one in self._closed(tenant) if any(leaf.names(names) for leaf in one[1])]
 
     def _tell(self, tenant: str, what: str, **said: Any) -> None:
         """Write an entry with a signed statement of what goes. Verifying takes the keys from `at` on (verify.py)."""

@@ -89,7 +89,7 @@ class Desk:
     def elements(self) -> list[Element]:
         return list(self.chain.elements(TENANT))
 
-    def entries(self) -> list[dict[str, object]]:
+    def entries(self) -> list[dict[str, Any]]:
         """All closed entries that are whole."""
         leaves = [leaf for one in self.elements if one.entries for leaf in self.chain.leaves(one)]
         return [dict(leaf.content) for leaf in leaves if leaf.content is not None]
