@@ -117,7 +117,7 @@ def _hosts(text: str) -> tuple[str, ...]:
     return names
 
 
-def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+def networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
     try:
         return tuple(ip_network(one) for part in text.split(",") if (one := part.strip()))
     except ValueError as error:
@@ -198,7 +198,7 @@ class Settings:
     hook_networks: tuple[IPv4Network | IPv6Network, ...] = setting(
         "networks that hooks may reach besides public addresses, as 192.168.7.0/24",
         (),
-        read=_networks,
+        read=networks,
         kind=list,
         shown="none",
     )

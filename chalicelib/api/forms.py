@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from chalicelib.api.multipart import Part
 
 MAX_FIELDS = 200
-"""Most fields and files of one form; the largest request of any dialect has about twenty."""
+"""Most fields of an urlencoded form."""
 
 MAX_BOUNDARY = 70
 """Most characters of a multipart form's boundary (RFC 2046, 5.1.1)."""
@@ -57,7 +57,7 @@ def _urlencoded(codec: str, body: bytes) -> Form:
             body.decode("latin-1"), keep_blank_values=True, encoding="latin-1", max_num_fields=MAX_FIELDS, separator="&"
         )
     except ValueError as error:
-        raise _too_many() from error
+        raise _too_many(MAX_FIELDS) from error
     return Form(tuple((_text(name, codec), _text(value, codec, name)) for name, value in pairs))
 
 
@@ -65,9 +65,9 @@ def _multipart(media_type: MediaType, body: bytes) -> Form:
     from chalicelib.api import multipart
 
     try:
-        parts = multipart.parts_of(body, _boundary(media_type), media_type.codec, MAX_FIELDS)
+        parts = multipart.parts_of(body, _boundary(media_type), media_type.codec)
     except multipart.TooManyParts as error:
-        raise _too_many() from error
+        raise _too_many(multipart.MAX_PARTS) from error
     except ValueError as error:
         raise InvalidInput(
             f"the body is no multipart form ({error}): send its parts between the declared boundaries, and the last one"
@@ -121,5 +121,5 @@ def _not_text(what: str, codec: str) -> InvalidInput:
     return InvalidInput(f"{what} is not {codec} text: send UTF-8, or declare the charset that you use")
 
 
-def _too_many() -> InvalidInput:
-    return InvalidInput(f"a form may have {MAX_FIELDS} parameters, and this one has more")
+def _too_many(most: int) -> InvalidInput:
+    return InvalidInput(f"a form of this kind may have {most} parameters, and this one has more")

@@ -14,9 +14,15 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_options_header
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder
 
-MAX_HEADERS = 32
-MAX_HEADERS_BYTES = 8 * 1024
-"""Most bytes of the headers of one part. Clients send two or three headers, and perhaps a long name."""
+MAX_PARTS = 40
+"""Most parts of a form; the largest request of any dialect has about twenty."""
+
+MAX_HEADERS = 8
+MAX_HEADERS_BYTES, MAX_ALL_HEADERS_BYTES = 1024, 16 * 1024
+"""Most bytes of the headers of one part, and of all. Clients send two or three headers, and perhaps a long name.
+
+They are read before it is known who signed the form, and reading one takes time with the square of its length.
+"""
 
 _ENCODINGS: dict[str, Callable[[bytes], bytes]] = {"base64": binascii.a2b_base64, "quoted-printable": binascii.a2b_qp}
 
@@ -47,9 +53,9 @@ class Part:
         return parse_options_header(self.content_type)[1].get("charset", "").lower()
 
 
-def parts_of(body: bytes, boundary: bytes, codec: str, max_parts: int) -> list[Part]:
+def parts_of(body: bytes, boundary: bytes, codec: str) -> list[Part]:
     """Read all parts in the order sent. Raises TooManyParts, or ValueError if the body is no multipart body."""
-    decoder = _Decoder(boundary, codec, max_parts)
+    decoder = _Decoder(boundary, codec)
     if decoder.preamble_re.search(body, 0, MAX_PREAMBLE_BYTES) is None:  # it compares the whole boundary at every byte
         raise ValueError(f"there is no boundary in its first {MAX_PREAMBLE_BYTES} bytes")
     decoder.receive_data(body)
@@ -63,20 +69,24 @@ def parts_of(body: bytes, boundary: bytes, codec: str, max_parts: int) -> list[P
             elif isinstance(event, Data) and not event.more_data and head is not None:
                 parts.append(_part(head, event.data))
     except RequestEntityTooLarge as error:
-        raise TooManyParts(f"more than {max_parts} parts") from error
+        raise TooManyParts(f"more than {MAX_PARTS} parts") from error
     return parts
 
 
 class _Decoder(MultipartDecoder):
-    """A werkzeug decoder with a limit for the headers of a part, and with headers in other charsets than UTF-8."""
+    """A werkzeug decoder with limits for the headers of parts, and with headers in other charsets than UTF-8."""
 
-    def __init__(self, boundary: bytes, codec: str, max_parts: int) -> None:
-        super().__init__(boundary, max_parts=max_parts)
+    def __init__(self, boundary: bytes, codec: str) -> None:
+        super().__init__(boundary, max_parts=MAX_PARTS)
         self._codec = codec
+        self._left_bytes = MAX_ALL_HEADERS_BYTES
 
     def _parse_headers(self, data: bytes | bytearray) -> Headers:
         if len(data) > MAX_HEADERS_BYTES:
             raise ValueError(f"the headers of a part have more than {MAX_HEADERS_BYTES} bytes")
+        self._left_bytes -= len(data)
+        if self._left_bytes < 0:
+            raise ValueError(f"the headers of all parts have more than {MAX_ALL_HEADERS_BYTES} bytes")
         headers = super()._parse_headers(data.decode(self._codec, "replace").encode())
         if len(headers) > MAX_HEADERS:
             raise ValueError(f"a part has more than {MAX_HEADERS} headers")

@@ -117,12 +117,12 @@ class Services:
 
     @lazy
     def requests(self) -> Requests:
-        from chalicelib.services.idempotency import Requests, SignedReads
+        from chalicelib.services.idempotency import Requests, Signatures
 
         valid = timedelta(seconds=2 * self.settings.clock_tolerance_s)  # a time stamp may be as far ahead as behind
         # Only on one box may there be plain http, and one process that hears all requests.
         is_box = isinstance(self.settings.storage, Path)
-        return Requests(self.items, self.clock, valid, SignedReads(self.clock, valid) if is_box else None)
+        return Requests(self.items, self.clock, valid, Signatures(self.clock, valid) if is_box else None)
 
     @lazy
     def writer(self) -> GalleryWriter:

@@ -1,6 +1,7 @@
 """Stored answers of requests that change something: a repeated request gets its answer and is not done twice.
 
-On one box, a request that changes something may not come with the signature of a read, either.
+On one box, a request that changes something may not come with the signature of a read, either, and a signature that
+covers the whole request is good for one second's calls.
 """
 
 from __future__ import annotations
@@ -34,6 +35,9 @@ PARTIAL = "partial"
 """Code of the record of a request that takes several transactions and is not finished. Its body lists what is done."""
 
 _KEPT_AT_LEAST = timedelta(hours=1)
+
+_SIGNED_ALIKE = timedelta(seconds=2)
+"""For so long calls arrive that were signed in the same second."""
 
 
 @dataclass(frozen=True)
@@ -72,16 +76,16 @@ class WentOn(Exception):
 
 
 class Requests:
-    """The stored answers. `valid`: how long after its arrival the same request may be accepted again; `reads`: the
-    signatures that reads came with, None: they are not remembered."""
+    """The stored answers. `valid`: how long after its arrival the same request may be accepted again; `signatures`:
+    those that came, None: they are not remembered."""
 
     def __init__(
-        self, items: ItemStore, clock: Clock, valid: timedelta = _KEPT_AT_LEAST, reads: SignedReads | None = None
+        self, items: ItemStore, clock: Clock, valid: timedelta = _KEPT_AT_LEAST, signatures: Signatures | None = None
     ) -> None:
         self._items = items
         self._clock = clock
         self._kept = max(_KEPT_AT_LEAST, valid + timedelta(seconds=1))  # expires_at has whole seconds
-        self._reads = reads
+        self._signatures = Signatures(clock, valid, most=0) if signatures is None else signatures
 
     def find(self, tenant: str, request: RequestId) -> Answer | None:
         """Return the stored answer; None if there is none.
@@ -89,14 +93,20 @@ class Requests:
         Raises RequestReused if the request had other content, or came as a read.
         """
         record = self._read(tenant, request)
-        if record is None and self._reads is not None and request.key in self._reads:
+        if record is None and request.key in self._signatures:
             raise RequestReused(request.reused)
         return None if record is None or record.code == PARTIAL else record
 
     def read(self, key: str) -> None:
-        """Remember, if reads are remembered, that a read came under this RequestId.key."""
-        if self._reads is not None:
-            self._reads.add(key)
+        """Remember, if signatures are, that a read came under this RequestId.key."""
+        self._signatures.came(key)
+
+    def is_repeat(self, signature: str) -> bool:
+        """Remember, if signatures are, one of a whole change; return whether it came seconds before.
+
+        Clients sign by the second, so the same call made twice in one second has one signature.
+        """
+        return self._clock.now() - self._signatures.came(signature) > _SIGNED_ALIKE
 
     def progress(self, tenant: str, request: RequestId | None) -> Mapping[str, Any] | None:
         """Return what is done of a request that was cut off between its transactions; None if it was not.
@@ -192,34 +202,34 @@ MOST = 100_000
 """Signatures that are remembered, the newest: 25 MB at most, and 160 reads a second at a tolerance of 300 s."""
 
 
-class SignedReads:
-    """The keys of signed reads in this process's memory. `kept`: for how long their signatures hold.
+class Signatures:
+    """The keys of signatures in this process's memory. `kept`: for how long after its arrival one may hold.
 
-    A signature covers neither the path nor a file, so somebody who overhears a read over plain http could send it as a
-    change, with a picture of their own.
+    A camera's signature covers neither the path nor a file, so somebody who overhears a read over plain http could send
+    it as a change, with a picture of their own.
     """
 
     def __init__(self, clock: Clock, kept: timedelta, most: int = MOST) -> None:
         self._clock = clock
         self._kept = kept
         self._most = most
-        self._until: OrderedDict[str, datetime] = OrderedDict()
+        self._first: OrderedDict[str, datetime] = OrderedDict()
         self._lock = threading.Lock()
 
-    def add(self, key: str) -> None:
-        """Remember the key."""
+    def came(self, key: str) -> datetime:
+        """Remember the key; return when it came first."""
         now = self._clock.now()
         with self._lock:
-            self._until.pop(key, None)
-            self._until[key] = now + self._kept
-            for oldest in list(islice(self._until, 2)):  # two for each that comes: those that have expired run out
-                if len(self._until) > self._most or self._until[oldest] < now:
-                    del self._until[oldest]
+            first = self._first.setdefault(key, now)
+            for oldest in list(islice(self._first, 2)):  # two for each that comes: those that have expired run out
+                if len(self._first) > self._most or self._first[oldest] + self._kept < now:
+                    del self._first[oldest]
+        return first
 
     def __contains__(self, key: str) -> bool:
         with self._lock:
-            until = self._until.get(key)
-        return until is not None and self._clock.now() <= until
+            first = self._first.get(key)
+        return first is not None and self._clock.now() <= first + self._kept
 
     def __len__(self) -> int:
-        return len(self._until)
+        return len(self._first)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
 from chalicelib.core import telemetry
+from chalicelib.core.addresses import network_of, sender
 from chalicelib.core.telemetry import Invocation
 from regulars.serve import logs
 from regulars.serve.connections import Connection, Phase
-from regulars.serve.lanes import Budget, Full, Holding, lane_of_sender
+from regulars.serve.lanes import Budget, Full, Holding
 from regulars.serve.messages import BAD_REQUEST, BUSY, Request, Response, message
 
 _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{1,5})?")
@@ -21,23 +23,15 @@ _HOST = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::[0-9]{
 ANSWERS_BYTES = 256 * 1024 * 1024
 """Memory for answers that their clients have not read yet."""
 
-LARGE_BYTES = 64 * 1024
-"""Answers that are not larger do not count: all connections together have no more than 64 MiB of them."""
-
 _COPIES = 2
 """Times that an answer lies in memory: as it was made, and in the connection's buffer."""
 
 _log = logging.getLogger(__name__)
 
-Take = Callable[[int], Awaitable[bytes]]
-"""Takes the body, of at most so many bytes. Raises TooLong, Gone."""
-Handler = Callable[[Request, Take], Awaitable[Response]]
+Handler = Callable[[Request, "Exchange"], Awaitable[Response]]
+Proxies = Sequence[IPv4Network | IPv6Network]
 Receive = Callable[[], Awaitable[Mapping[str, Any]]]
 Send = Callable[[Mapping[str, Any]], Awaitable[None]]
-
-
-class TooLong(Exception):
-    """A body has more bytes than were allowed."""
 
 
 class Gone(Exception):
@@ -45,20 +39,22 @@ class Gone(Exception):
 
 
 class Application:
-    def __init__(self, handler: Handler) -> None:
-        self._handler = handler
+    """The ASGI application of a handler. `proxies`: those whose X-Forwarded-For tells the sender."""
+
+    def __init__(self, handler: Handler, proxies: Proxies = ()) -> None:
+        self._handler, self._proxies = handler, proxies
         self._answers = Budget(ANSWERS_BYTES)
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         connection = Connection.current.get()
-        exchange = _Exchange(connection, receive, send)
+        exchange = Exchange(connection, receive, send)
         connection.begin(asyncio.current_task())
         try:
             with logs.observed("api") as this:
                 telemetry.of_route(scope["method"], "-")  # until its route is known
                 response = await self._response(scope, exchange)
                 this.status = response.status
-                await self._answer(exchange, response, scope["client"][0], this)
+                await self._answer(exchange, response, this)
         except Gone:
             connection.abort()
         except asyncio.CancelledError:
@@ -70,11 +66,11 @@ class Application:
         finally:
             connection.end()
 
-    async def _answer(self, exchange: _Exchange, response: Response, address: str, this: Invocation) -> None:
+    async def _answer(self, exchange: Exchange, response: Response, this: Invocation) -> None:
         """Send the answer, unless too much that was sent to this address is not read yet."""
-        size = len(response.body)
         try:
-            with Holding(self._answers, lane_of_sender(address), size * _COPIES if size > LARGE_BYTES else 0):
+            with Holding(self._answers, network_of(exchange.sender), _COPIES) as holding:
+                holding.grow(len(response.body))
                 await exchange.answer(response)
         except Full:
             this.status = 503
@@ -82,17 +78,18 @@ class Application:
             unread = message(503, "There is no room for this answer: read those that are on their way")
             await exchange.answer(replace(unread, headers=(*unread.headers, ("Retry-After", "1"))))
 
-    async def _response(self, scope: Mapping[str, Any], exchange: _Exchange) -> Response:
+    async def _response(self, scope: Mapping[str, Any], exchange: Exchange) -> Response:
         try:
-            request = _request(scope)
+            request = _request(scope, self._proxies)
         except ValueError as error:
             exchange.is_last = True
             telemetry.answered(BAD_REQUEST, BAD_REQUEST)
             return message(400, f"Bad Request: {error}")
+        exchange.sender = request.client
         exchange.is_whole = not request.is_chunked and not request.announced_bytes
         exchange.must_ask = request.headers.get("expect", "").lower() == "100-continue"
         try:
-            return await self._handler(request, exchange.take)
+            return await self._handler(request, exchange)
         except Gone:
             raise
         except Exception:
@@ -100,7 +97,7 @@ class Application:
             return message(500, "Internal server error")
 
 
-class _Exchange:
+class Exchange:
     """A request's body as it comes, and the answer."""
 
     def __init__(self, connection: Connection, receive: Receive, send: Send) -> None:
@@ -108,18 +105,20 @@ class _Exchange:
         self.is_whole = False
         self.must_ask = False
         """Whether the client sends its body only when it is asked for it, which uvicorn does at the first `receive`."""
+        self.sender = ""
         self.is_last = False
         """Whether the connection is closed after the answer."""
 
-    async def take(self, limit: int) -> bytes:
-        body = bytearray()
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield the body as it comes. Raises Gone."""
         self._connection.enter(Phase.BODY)
         while not self.is_whole:
-            body += await self._more()
-            if len(body) > limit:
-                raise TooLong
+            yield await self._more()
         self._connection.enter(Phase.OURS)
-        return bytes(body)
+
+    def abort(self) -> None:
+        """Close the client's connection."""
+        self._connection.abort()
 
     async def _more(self) -> bytes:
         self.must_ask = False
@@ -145,7 +144,7 @@ class _Exchange:
         await self._send({"type": "http.response.body"})
 
 
-def _request(scope: Mapping[str, Any]) -> Request:
+def _request(scope: Mapping[str, Any], proxies: Proxies) -> Request:
     """Read the head. Raises ValueError if it is none."""
     headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
@@ -165,6 +164,6 @@ def _request(scope: Mapping[str, Any]) -> Request:
         path=scope["path"],
         query=scope["query_string"].decode("latin-1"),
         headers=headers,
-        client=scope["client"][0],
+        client=sender(scope["client"][0], headers.get("x-forwarded-for", ""), proxies),
         scheme=scope["scheme"],
     )

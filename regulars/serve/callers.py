@@ -17,14 +17,12 @@ from chalicelib.adapters.embedded.uploads import PICTURES_PREFIX, PREFIX
 from chalicelib.api.sunmi.endpoint import MAX_URLENCODED_BYTES
 from chalicelib.api.sunmi.routes import PREFIX as SUNMI
 from chalicelib.core.errors import RegularsError
+from regulars.serve.lanes import STRANGERS
 from regulars.serve.messages import Request
 
 if TYPE_CHECKING:
     from chalicelib.core.model import Tenant
     from chalicelib.services import Services
-
-STRANGERS = ""
-"""Lane of all whose tenant is not known."""
 
 SIGN_IN = ("POST", "/v1/session")
 """The request by which people sign in. Only its body has credentials, so its body is read before they are known."""

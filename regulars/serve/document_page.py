@@ -8,7 +8,7 @@ from chalicelib.core import telemetry
 from regulars import libraries
 from regulars.libraries import COMMAND, FOLDER
 from regulars.serve import refusals
-from regulars.serve.messages import Refused, Request, Response, compressed, message
+from regulars.serve.messages import Refused, Request, Response, WithoutBodies, compressed, message
 
 _LIBRARY = "swagger-ui-dist"
 _OURS = Path(__file__).with_name("documentation")
@@ -25,11 +25,10 @@ _HEADERS = (
 )
 
 
-class DocumentPage:
+class DocumentPage(WithoutBodies):
     """The part of the server that answers /docs and the files of the page."""
 
     prefix = "/docs"
-    copies = 1
 
     def __init__(self, folder: Path = FOLDER) -> None:
         library = libraries.libraries()[_LIBRARY]
@@ -58,12 +57,6 @@ class DocumentPage:
         kind = ("Content-Type", f"{_KINDS[path.suffix]}; charset=utf-8")
         page = Response(200, (kind, ("Cache-Control", "private, max-age=3600"), *_HEADERS), path.read_bytes())
         return compressed(page, request.headers.get("accept-encoding", ""))
-
-    def busy(self, _head: Request) -> Response:
-        return message(503, "The service is busy: try again in a moment.")
-
-    def too_long(self, _head: Request) -> Response:
-        return message(413, "This takes no body.")
 
     def _name(self, head: Request) -> str:
         return head.path.removeprefix(self.prefix).removeprefix("/")

@@ -25,7 +25,7 @@ from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX
 from chalicelib.core import telemetry
 from chalicelib.core.values import milliseconds
 from regulars.serve import refusals
-from regulars.serve.messages import NO_SUCH_PATH, TOO_LONG, Refused, Request, Response, compressed, message
+from regulars.serve.messages import NO_SUCH_PATH, Refused, Request, Response, compressed, message
 
 _log = logging.getLogger(__name__)
 _OWN_HEADERS = frozenset({"connection", "content-length", "date", "keep-alive", "transfer-encoding", "upgrade"})
@@ -101,16 +101,8 @@ class Gateway:
 
     def admit(self, head: Request) -> int:
         """Return how many bytes the body may have. Raises Refused."""
-        matched = self._routes.match(head.method, head.path)
-        if matched is None:
-            telemetry.answered(NO_SUCH_PATH, NO_SUCH_PATH)
-            raise Refused(refusals.unknown(head.path))
-        telemetry.of_route(head.method, matched[0])
-        limit = self._larger.get((head.method, matched[0]), MAX_BODY_BYTES)
-        if head.announced_bytes > limit:
-            telemetry.answered(TOO_LONG, TOO_LONG)
-            raise Refused(self.too_long(head))
-        return limit
+        route, _ = self._matched(head)
+        return self._larger.get((head.method, route), MAX_BODY_BYTES)
 
     def too_long(self, head: Request) -> Response:
         return refusals.too_long(head.path)
@@ -121,16 +113,22 @@ class Gateway:
     def answer(self, request: Request) -> Response:
         """Answer one request by the app. It never raises: an error of the app becomes the gateway's 502."""
         try:
-            self.admit(request)
-            matched = self._routes.match(request.method, request.path)
-            assert matched is not None  # noqa: S101 -- it was admitted
-            event = _event(request, matched, self._app.api.binary_types)
+            event = _event(request, self._matched(request), self._app.api.binary_types)
             return compressed(_response(self._app(event, Context("api"))), request.headers.get("accept-encoding", ""))
         except Refused as refused:
             return refused.response
         except Exception:
             _log.exception("the handler of a %s failed", request.method)
             return message(502, "Internal server error")
+
+    def _matched(self, head: Request) -> tuple[str, dict[str, str]]:
+        """Return the route and its parameters. Raises Refused."""
+        matched = self._routes.match(head.method, head.path)
+        if matched is None:
+            telemetry.answered(NO_SUCH_PATH, NO_SUCH_PATH)
+            raise Refused(refusals.unknown(head.path))
+        telemetry.of_route(head.method, matched[0])
+        return matched
 
 
 def _event(request: Request, matched: tuple[str, dict[str, str]], binary_types: list[str]) -> dict[str, Any]:

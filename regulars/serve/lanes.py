@@ -1,6 +1,6 @@
 """Threads and memory, shared fairly: each lane has so many threads at most, and lanes that wait take turns.
 
-Of a budget of memory for what is under way, a lane may hold half of what the others leave.
+Of a budget of memory for what is under way, a lane may hold half of what the others leave, and strangers a quarter.
 """
 
 from __future__ import annotations
@@ -9,16 +9,23 @@ import asyncio
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
-from ipaddress import ip_network
 from queue import SimpleQueue
 from typing import TypeVar
 
 _Result = TypeVar("_Result")
 _Work = Callable[[], None]
+
+STRANGERS = ""
+"""Lane of all whose tenant is not known."""
+
+SMALL_BYTES = 64 * 1024
+"""What is not larger does not count in a budget: all connections together have no more than 64 MiB of it."""
+
+_LEAST_S = 0.001
 
 
 class Full(Exception):
@@ -28,12 +35,13 @@ class Full(Exception):
 class Lanes:
     """Threads for the calls of an event loop. A lane is a tenant's, or that of all who are not known.
 
-    `threads`: all there are. `places`: most threads of one lane. `waiting`: most calls that wait in one lane. All
-    methods are called in the event loop's thread.
+    `threads`: all there are. `places`: most threads of one lane; `of`: of these lanes. `waiting`: most calls that wait
+    in one lane. All methods are called in the event loop's thread.
     """
 
-    def __init__(self, threads: int, places: int, waiting: int) -> None:
+    def __init__(self, threads: int, places: int, waiting: int, of: Mapping[str, int] | None = None) -> None:
         self._free, self._places, self._longest = threads, places, waiting
+        self._of = of or {}
         self._running: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         """In the order of the lanes' turns."""
@@ -71,7 +79,7 @@ class Lanes:
         return await result
 
     async def _turn(self, lane: str) -> None:
-        if self._free and self._running[lane] < self._places:
+        if self._may_run(lane):
             self._take(lane)
             return
         queue = self._waiting.setdefault(lane, deque())
@@ -88,6 +96,9 @@ class Lanes:
                 self._give_back(lane)
             raise
 
+    def _may_run(self, lane: str) -> bool:
+        return self._free > 0 and self._running[lane] < self._of.get(lane, self._places)
+
     def _take(self, lane: str) -> None:
         self._free -= 1
         self._running[lane] += 1
@@ -99,7 +110,7 @@ class Lanes:
             del self._running[lane]
         for name in list(self._waiting):
             queue = self._waiting[name]
-            if not queue or (self._free and self._running[name] < self._places):
+            if not queue or self._may_run(name):
                 del self._waiting[name]
             if queue and name not in self._waiting:
                 self._take(name)
@@ -124,41 +135,68 @@ class Lanes:
 
 
 class Budget:
-    """So many bytes, of which a lane may hold half of what the others leave. It is used in one thread."""
+    """So many bytes for what is under way. A lane may hold half of what the others leave; strangers a quarter of all.
+
+    It is used in one thread.
+    """
 
     def __init__(self, size: int) -> None:
-        self.left = size
-        self.held: Counter[str] = Counter()
+        self.holdings: set[Holding] = set()
+        self._size = size
+
+    def make_room(self, lane: str, size: int, asks: Holding) -> None:
+        """Return if the lane may hold so many bytes more. The slowest of strangers goes first. Raises Full."""
+        while size:
+            held: Counter[str] = Counter()
+            for one in self.holdings:
+                held[one.lane] += one.held
+            most = self._size - held.total() - size
+            if held[lane] + size <= (min(most, self._size // 4) if lane == STRANGERS else most):
+                return
+            coming = [one for one in self.holdings if one.lane == lane == STRANGERS and one.stop and one.held]
+            slowest = min([asks, *coming], key=Holding.bytes_a_second)
+            if not coming or slowest is asks:
+                raise Full
+            slowest.end()
 
 
 class Holding:
-    """A hold on so many bytes of a budget during a block. Raises Full if the lane would hold more than is left then."""
+    """A hold during a block on the bytes that have come, each so many `copies` of times.
 
-    def __init__(self, budget: Budget, lane: str, size: int) -> None:
-        self._budget, self._lane, self._size = budget, lane, size
+    `stop`: ends what is still coming, so that something faster has its room; None: all has come.
+    """
+
+    def __init__(self, budget: Budget, lane: str, copies: int, stop: Callable[[], None] | None = None) -> None:
+        self.lane, self.stop, self.held = lane, stop, 0
+        self._budget, self._copies = budget, copies
+        self._began, self._bytes = time.monotonic(), 0
 
     def __enter__(self) -> Holding:
-        self._charge(self._lane, self._budget.left - self._size)
-        self._budget.left -= self._size
+        self._budget.holdings.add(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._budget.left += self._size
-        self._budget.held[self._lane] -= self._size
+        self._budget.holdings.discard(self)
+
+    def grow(self, size: int) -> None:
+        """Hold so many bytes more. Raises Full."""
+        self._bytes += size
+        if self._bytes > SMALL_BYTES:
+            self._budget.make_room(self.lane, self._bytes * self._copies - self.held, self)
+            self.held = self._bytes * self._copies
 
     def move(self, lane: str) -> None:
-        """Charge another lane for it."""
-        if lane != self._lane:
-            self._charge(lane, self._budget.left)
-            self._budget.held[self._lane] -= self._size
-            self._lane = lane
+        """Charge another lane for it. Raises Full."""
+        if lane != self.lane:
+            held, self.held = self.held, 0
+            self._budget.make_room(lane, held, self)
+            self.lane, self.held = lane, held
 
-    def _charge(self, lane: str, left: int) -> None:
-        if self._size and self._budget.held[lane] + self._size > left:
-            raise Full
-        self._budget.held[lane] += self._size
+    def bytes_a_second(self) -> float:
+        return self._bytes / max(_LEAST_S, time.monotonic() - self._began)
 
-
-def lane_of_sender(address: str) -> str:
-    """Return the lane of a sender whose tenant is not known: its address, or the IPv6 network, all of which is its."""
-    return str(ip_network(f"{address}/64", strict=False)) if ":" in address else address
+    def end(self) -> None:
+        """Stop what is coming, and give its room back."""
+        self.__exit__()
+        if self.stop:
+            self.stop()

@@ -73,11 +73,11 @@ def _tell(this: Invocation, stages: Mapping[str, float], ms: float) -> None:
 
 
 def _level(this: Invocation) -> int:
-    """Weigh a line. An open console asks every two seconds whether anything changed: that would bury the rest."""
+    """Weigh a line. What asks every few seconds, an open console and Prometheus, would bury the rest."""
     if (this.status or 0) >= REFUSED or this.code is not None or this.measured.get(CAPTURES_PARKED):
         return logging.WARNING
-    of_the_page = this.status == HTTPStatus.NOT_MODIFIED or (this.route or "").startswith("GET /console")
-    return logging.DEBUG if of_the_page else logging.INFO
+    often = (this.route or "").startswith(("GET /console", f"GET {metrics.PATH}"))
+    return logging.DEBUG if often or this.status == HTTPStatus.NOT_MODIFIED else logging.INFO
 
 
 def _text(this: Invocation, ms: float) -> str:

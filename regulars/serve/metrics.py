@@ -7,18 +7,28 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from ipaddress import ip_address
+from urllib.parse import urlsplit
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, start_http_server
+from prometheus_client import (
+    CONTENT_TYPE_PLAIN_0_0_4,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from chalicelib.core import telemetry
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.telemetry import JOURNAL_TAIL, SEARCH_MS, SWEEP_AGE, UNITS, Invocation
 from chalicelib.services import Services
 from chalicelib.services.cameras import is_silent
-from regulars.errors import PortTaken
+from regulars.serve.messages import Refused, Request, Response, WithoutBodies, compressed, message
 
 BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -70,23 +80,39 @@ def count(this: Invocation, stages: Mapping[str, float], ms: float) -> None:
             _COUNTERS[name].inc(value)
 
 
-@contextmanager
-def served(services: Services, host: str, port: int | None) -> Iterator[int | None]:
-    """Answer GET /metrics at host and port (0: a free one; None: not at all), and give the port. Raises PortTaken."""
-    if port is None:
-        yield None
-        return
+PATH = "/metrics"
+
+
+class Figures(WithoutBodies):
+    """All that the metrics' port answers. `names`: those of this machine, by which it may be asked."""
+
+    def __init__(self, services: Services, names: Collection[str]) -> None:
+        self._everything, self._names = Everything(services), names
+
+    def admit(self, head: Request) -> int:
+        """Allow no body. Raises Refused for another path, and if a page of a browser may be what asks."""
+        if not is_own(head.headers.get("host", ""), self._names):
+            raise Refused(message(403, "Ask for this machine by its address, or by its name in `public_url`."))
+        if (head.method, head.path) != ("GET", PATH):
+            raise Refused(message(404, f"Here is GET {PATH} only."))
+        telemetry.of_route(head.method, head.path)
+        return 0
+
+    def answer(self, request: Request) -> Response:
+        told = Response(200, (("Content-Type", CONTENT_TYPE_PLAIN_0_0_4),), generate_latest(self._everything))
+        return compressed(told, request.headers.get("accept-encoding", ""))
+
+
+def is_own(host: str, names: Collection[str]) -> bool:
+    """Tell whether a Host header has an address, a name without a dot, or one of the names.
+
+    Any website can have a name of its own point here, and would read the answer in a browser of this network.
+    """
     try:
-        server, thread = start_http_server(port, host, Everything(services))
-    except OSError as error:
-        reason = error.strerror
-        raise PortTaken(f"metrics cannot be served at port {port} of {host} ({reason}): choose another port") from error
-    try:
-        yield server.server_port
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+        name = urlsplit(f"//{host}").hostname or ""
+        return "." not in name or name in names or bool(ip_address(name))
+    except ValueError:
+        return False
 
 
 class Everything(CollectorRegistry):

@@ -24,6 +24,7 @@ from importlib.metadata import version
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 import uvicorn
 from chalice.app import Chalice
@@ -45,9 +46,9 @@ from chalicelib.vision.packs.packs import MissingModel
 from regulars import libraries
 from regulars.errors import OperatorError, PortTaken
 from regulars.serve import arenas, events, folder, logs, metrics
-from regulars.serve.asgi import Application
+from regulars.serve.asgi import Application, Proxies
 from regulars.serve.callers import Tenants
-from regulars.serve.connections import LOOK_EVERY_S, Connection, Doorkeeper, Patience, places
+from regulars.serve.connections import LOOK_EVERY_S, STILL_COMING_S, Connection, Doorkeeper, Patience, places
 from regulars.serve.document_page import DocumentPage
 from regulars.serve.gateway import Gateway
 from regulars.serve.settings import ServeSettings, url_of
@@ -68,6 +69,9 @@ BACKLOG = 1024
 
 TAKEN_AT_ONCE = 32
 """Connections that the server takes from the kernel at a time."""
+
+METRICS_CONNECTIONS, METRICS_THREADS = 32, 2
+"""For Prometheus."""
 
 WARM_TENANTS = 16
 
@@ -131,14 +135,14 @@ def serve(
         app.console_files.use(libraries.modules())
         background = events.Background(stop.asked)
         feed(app, services, background)
-        front = Front(site(app.app, services), sock, tls=tls)
+        front = Front(site(app.app, services), sock, tls=tls, proxies=serving.trusted_proxies)
         tell(front.url)
         asks = sys.stderr.isatty() and logs.is_text(serving.log_format)
         for line in console_lines(services, settings.public_url or front.url, asks=asks):
             logs.summary.info("%s", line)
-        with metrics.served(services, serving.metrics_host, serving.metrics_port) as at:
+        with telling_metrics(services, serving) as at:
             if at is not None:
-                logs.summary.info("metrics are at http://%s:%d/metrics", serving.metrics_host, at)
+                logs.summary.info("metrics are at %s%s", at, metrics.PATH)
             print(f"ready {front.url}", flush=True)
             answered = front.run(stop.asked)
         if not (background.join(DRAIN_S) and answered):
@@ -219,6 +223,29 @@ def site(app: Chalice, services: Services) -> Site:
     return Site(Gateway(app, larger=larger), others, Tenants(services))
 
 
+@contextmanager
+def telling_metrics(services: Services, serving: ServeSettings) -> Iterator[str | None]:
+    """Answer GET /metrics at a port of its own, if one is set, and give its URL. Raises PortTaken.
+
+    It has places of its own, few of them: connections that say nothing take no descriptors of the service.
+    """
+    if serving.metrics_port is None:
+        yield None
+        return
+    public = urlsplit(services.settings.public_url or "").hostname or ""
+    names = {socket.gethostname().lower(), serving.metrics_host.lower(), public}
+    with listening(serving.metrics_host, serving.metrics_port, "--metrics-port") as sock:
+        stop, one = threading.Event(), Site(metrics.Figures(services, names), threads=METRICS_THREADS)
+        front = Front(one, sock, connections=METRICS_CONNECTIONS)
+        thread = threading.Thread(target=front.run, args=(stop, STILL_COMING_S))
+        thread.start()
+        try:
+            yield front.url
+        finally:
+            stop.set()
+            thread.join()
+
+
 class Front:
     """Server of a site on a listening socket, with a stop that lets requests in progress finish."""
 
@@ -230,13 +257,14 @@ class Front:
         tls: Certificate | None = None,
         connections: int | None = None,
         patience: Patience | None = None,
+        proxies: Proxies = (),
     ) -> None:
         self._site, self._sock, self._tls = site, sock, tls
         patience = patience or Patience()
         self._doorkeeper = Doorkeeper(connections or places(), patience)
         self._server = _Uvicorn(
             uvicorn.Config(
-                Application(site),
+                Application(site, proxies),
                 interface="asgi3",
                 http=partial(Connection, self._doorkeeper),  # type: ignore[arg-type]
                 ws="none",
@@ -302,7 +330,7 @@ class _Loop(asyncio.SelectorEventLoop):
         return transport
 
 
-def listening(host: str, port: int) -> socket.socket:
+def listening(host: str, port: int, option: str = "--port") -> socket.socket:
     """Bind a socket, so that a taken port shows before the models are loaded. Raises PortTaken."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -318,7 +346,7 @@ def listening(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         sock.close()
         reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise PortTaken(f"port {port} of {host} is not to be had ({reason}): choose another with --port") from error
+        raise PortTaken(f"port {port} of {host} is not to be had ({reason}): choose another with {option}") from error
     return sock
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import socket
 from dataclasses import dataclass
+from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 
-from chalicelib.settings import SettingError, setting
+from chalicelib.settings import SettingError, networks, setting
 
 FORMS, LEVELS = ("text", "json"), ("debug", "info", "warning", "error")
 
@@ -42,6 +43,13 @@ class ServeSettings:
     )
     log_level: str = setting(
         "least level of the log: debug, info, warning (refusals and failures only) or error", "info", **_one_of(*LEVELS)
+    )
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = setting(
+        "addresses or networks of proxies whose X-Forwarded-For is believed, as 127.0.0.1",
+        (),
+        read=networks,
+        kind=list,
+        shown="none",
     )
     metrics_port: int | None = setting("port of /metrics for Prometheus", None, read=_port, kind=float)
     metrics_host: str = setting("address of /metrics; all who reach it may read it", "127.0.0.1")

@@ -9,9 +9,9 @@ from typing import Protocol
 
 from chalicelib.core import telemetry
 from chalicelib.vision.machine import cores
-from regulars.serve.asgi import Take, TooLong
-from regulars.serve.callers import STRANGERS, Anybody, Callers, Claim
-from regulars.serve.lanes import Budget, Full, Holding, Lanes, lane_of_sender
+from regulars.serve.asgi import Exchange
+from regulars.serve.callers import Anybody, Callers, Claim
+from regulars.serve.lanes import SMALL_BYTES, STRANGERS, Budget, Full, Holding, Lanes
 from regulars.serve.messages import BUSY, TOO_LONG, Refused, Request, Response
 
 THREADS = cores() + 30
@@ -22,6 +22,9 @@ Measured with 16 searching clients: a getGroupList takes 5 ms with 30 threads, 4
 
 PLACES = 8
 """Threads that one tenant may hold. Four tenants at once have all that they can use."""
+
+NAMELESS, NAMELESS_PLACES = "?", 2
+"""Lane of forms that name no tenant, and its threads: most are read only to be refused, and reading takes the GIL."""
 
 WAITING = 64
 """Requests of one tenant that may wait for its threads."""
@@ -34,6 +37,10 @@ ENDING_S = 0.5
 
 BODIES_BYTES = 320 * 1024 * 1024
 """Memory for bodies under way, and for the copies that are made of them."""
+
+
+class TooLong(Exception):
+    """A body has more bytes than were allowed."""
 
 
 class Part(Protocol):
@@ -64,14 +71,15 @@ class Site:
         others: Sequence[OwnPart] = (),
         callers: Callers | None = None,
         bodies_bytes: int = BODIES_BYTES,
+        threads: int = THREADS,
     ) -> None:
         self._gateway, self._others = gateway, others
         self._callers = callers or Anybody()
         self._budget = Budget(bodies_bytes)
-        self._lanes = Lanes(THREADS, PLACES, WAITING)
-        self._finders = Lanes(FINDING_THREADS, FINDING_THREADS, THREADS * WAITING)
+        self._lanes = Lanes(threads, PLACES, WAITING, {NAMELESS: NAMELESS_PLACES})
+        self._finders = Lanes(min(threads, FINDING_THREADS), FINDING_THREADS, THREADS * WAITING)
 
-    async def __call__(self, head: Request, take: Take) -> Response:
+    async def __call__(self, head: Request, exchange: Exchange) -> Response:
         part = next((one for one in self._others if one.takes(head.path)), self._gateway)
         try:
             limit = part.admit(head)
@@ -82,13 +90,11 @@ class Site:
             lane = await self._lane(claim)
             if lane is None:  # nobody's credentials: the answer needs no body
                 return await self._lanes.run(STRANGERS, partial(part.answer, head))
-            size = limit if head.is_chunked else head.announced_bytes
-            with Holding(self._budget, lane or lane_of_sender(head.client), size * part.copies) as holding:
-                request = replace(head, body=await take(limit)) if size else head
-                if claim.lane is None and claim.find is None:
-                    lane = await self._lane(self._callers.in_body(request.body)) or STRANGERS
-                    holding.move(lane or lane_of_sender(head.client))
-                return await self._lanes.run(lane, partial(part.answer, request))
+            is_named_inside = claim.lane is None and claim.find is None
+            with Holding(self._budget, lane, part.copies, exchange.abort) as holding:
+                body = await self._body(exchange, limit, holding, is_named_inside=is_named_inside)
+                lane = NAMELESS if is_named_inside and holding.lane == STRANGERS else holding.lane
+                return await self._lanes.run(lane, partial(part.answer, replace(head, body=body)))
         except Refused as refused:
             return refused.response
         except TooLong:
@@ -97,6 +103,29 @@ class Site:
         except Full:
             telemetry.answered(BUSY, BUSY)
             return part.busy(head)
+
+    async def _body(self, exchange: Exchange, limit: int, holding: Holding, *, is_named_inside: bool) -> bytes:
+        """Take the body, of at most so many bytes. Its tenant is looked for as soon as it counts, and at its end.
+
+        Raises TooLong, Full, Gone.
+        """
+        body = bytearray()
+        async for piece in exchange.pieces():
+            begins_to_count = len(body) <= SMALL_BYTES < len(body) + len(piece)
+            body += piece
+            if len(body) > limit:
+                raise TooLong
+            if is_named_inside and begins_to_count:
+                await self._move(holding, bytes(body))
+            holding.grow(len(piece))
+        holding.stop, whole = None, bytes(body)
+        if is_named_inside and holding.lane == STRANGERS:
+            await self._move(holding, whole)
+        return whole
+
+    async def _move(self, holding: Holding, body: bytes) -> None:
+        """Charge the tenant that a body names for it. Raises Full."""
+        holding.move(await self._lane(self._callers.in_body(body)) or STRANGERS)
 
     async def _lane(self, claim: Claim) -> str | None:
         """Return the claim's lane; STRANGERS if only the body can tell; None if the credentials are nobody's."""

@@ -68,6 +68,7 @@ from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.api.v1.wire import finite_object, read_body, read_time, read_time_parameter
 from chalicelib.bootstrap import build
 from chalicelib.core import audit, keys, signing
+from chalicelib.core.addresses import network_of, sender
 from chalicelib.core.errors import (
     Busy,
     FaceNotFound,
@@ -92,12 +93,13 @@ from chalicelib.index.snapshots.segment import DamagedSnapshot
 from chalicelib.services import Services
 from chalicelib.services.cameras import CameraSettings, legal_camera_name, require_status
 from chalicelib.services.tenants import TenantSettings
-from chalicelib.settings import SettingError, Settings
+from chalicelib.settings import SettingError, Settings, networks
 from chalicelib.vision.pictures import image
 from regulars import configuration
 from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
 from regulars.mqtt import frigate
+from regulars.serve.metrics import is_own
 from regulars.serve.server import site
 from regulars.transfer import exports, sources
 from regulars.transfer import journal as imports
@@ -1170,6 +1172,14 @@ PARSERS = {
         plain(client_answer_of), (ClientError,), ("regulars_client.connection",),
         [as_json({"code": "AnotherFace", "detail": "no", "score": 0.3}), as_json({"id": "7", "api_key": "ck_"}), b"[]"],
         any_bytes,
+    ),
+    "senders behind proxies": Parser(
+        plain(lambda data: network_of(sender("127.0.0.1", data.decode("latin-1"), networks("127.0.0.1")))), (),
+        ("chalicelib.core.addresses",), [b"198.51.100.1, ::ffff:127.0.0.1", b"fe80::1%eth0", b"1.2.3.4:5"], any_bytes,
+    ),
+    "hosts that ask for metrics": Parser(
+        plain(lambda data: is_own(data.decode("latin-1"), {"box.example"})), (),
+        ("regulars.serve.metrics",), [b"box.example:9108", b"[::1]:9", b"[::::]", b"[v1.x]"], any_bytes,
     ),
     "bytes on a connection": Parser(
         connections, (),

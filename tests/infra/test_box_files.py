@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import tomllib
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,13 @@ def test_the_service_keeps_all_in_one_volume_and_is_asked_for_its_health(compose
         *compose["volumes"],
         *(f"./{name}" for name in ("Caddyfile", "edge.toml")),
     }
+
+
+def test_the_service_believes_caddy_alone_who_calls(compose: dict[str, Any]) -> None:
+    trusted = compose["services"]["service"]["environment"]["REGULARS_TRUSTED_PROXIES"]
+    assert trusted == compose["services"]["caddy"]["networks"]["default"]["ipv4_address"]
+    (subnet,) = compose["networks"]["default"]["ipam"]["config"]
+    assert ip_address(trusted) in ip_network(subnet["subnet"])
 
 
 def test_compose_builds_targets_that_there_are_from_the_wheels(

@@ -79,6 +79,13 @@ def test_without_any_all_is_as_it_is_initially(tmp_path: Path, monkeypatch: pyte
         ("hook_networks = ['lan']", "regulars.toml: hook_networks is networks such as 192.168.7.0/24"),
         ("log_level = 'loud'", "regulars.toml: log_level is one of debug, info, warning, error, not 'loud'"),
         ("port = ", "regulars.toml is no TOML: "),
+        ("port = " + "9" * 20_000, "regulars.toml is no TOML: "),
+        ("port = 0x" + "9" * 20_000, "regulars.toml: port is a number of too many digits"),
+        ("data = " + "[" * 20_000, "regulars.toml is no TOML: "),
+        (
+            "[" + "a." * 20_000 + "b]",
+            "regulars.toml is no TOML: settings have up to 32768 characters, and it has 40003",
+        ),
         ("tls_key = 'key.pem'", "--tls-cert and --tls-key are given together"),
     ],
 )

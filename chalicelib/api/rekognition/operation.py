@@ -55,18 +55,19 @@ class Call:
 
         What the change finds different may be what the same call did beside it: then that one's answer stands.
         """
-        if (stored := self._stored()) is not None:
+        if (stored := self.stored()) is not None:
             return stored
         try:
             return change()
         except AnsweredAlready as already:
             return already.answer.body
         except (RegularsError, Failure):
-            if (stored := self._stored()) is None:
+            if (stored := self.stored()) is None:
                 raise
         return stored
 
-    def _stored(self) -> Mapping[str, Any] | None:
+    def stored(self) -> Mapping[str, Any] | None:
+        """Return the answer that an earlier attempt of this call stored."""
         answer = self.services.requests.find(self.tenant.name, self.request) if self.request else None
         return None if answer is None else answer.body
 
@@ -118,7 +119,10 @@ def _asked(
         refusal = f"Regulars has no {operation}: it answers the face operations of Amazon Rekognition"
         raise Failure("AccessDeniedException", refusal)
     members = requests.read(body, requests.REQUESTS[operation])
-    return view, Call(services, tenant, claim.region, _request_id(operation, sent, members)), members
+    call = Call(services, tenant, claim.region, _request_id(operation, sent, members))
+    if operation in requests.CHANGES and services.requests.is_repeat(claim.signature) and call.stored() is None:
+        raise Failure("ThrottlingException", "This signature came before: sign the call again")  # as SDKs do by then
+    return view, call, members
 
 
 def _request_id(operation: str, sent: Mapping[str, str], members: Members) -> RequestId | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from ipaddress import ip_address, ip_network
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta
@@ -12,15 +11,13 @@ from chalicelib.api.v1.endpoint import Call, Door, Operation
 from chalicelib.api.v1.wire import Answer, Sent, Time
 from chalicelib.core import errors, telemetry
 from chalicelib.core.access import Role
+from chalicelib.core.addresses import network_of
 from chalicelib.core.values import time_text
 from chalicelib.core.version import VERSION
 
 if TYPE_CHECKING:
     from chalicelib.core.access import Session
     from chalicelib.services import Services
-
-_V6_NETWORK = 64
-"""A subscriber has all addresses of such a network."""
 
 
 class NewSession(Sent):
@@ -55,13 +52,13 @@ def begin_session(door: Door, body: NewSession) -> CurrentSession:
 
     The cookie is for browsers; programs send their key with each request. With the cookie, whatever is not GET needs
     `Sec-Fetch-Site: same-origin`, or an `Origin` of this host, and `Content-Type: application/json`. An address may
-    send ten wrong keys or codes a minute.
+    send ten wrong keys or codes a minute; more of them are answered 429, and a right one is taken all the same.
     """
     if (body.api_key is None) == (body.code is None):
         raise errors.InvalidInput("send either api_key or code")
     services, public_url = door.services, door.services.settings.public_url
     require_no_other_site(door.request, public_url)
-    token, session = _signed_in(services, body, _network(door.request.address))
+    token, session = _signed_in(services, body, network_of(door.request.address))
     telemetry.of_tenant(session.tenant.name)
     now, secure = services.clock.now(), is_secure(door.request, public_url)
     door.headers["Set-Cookie"] = cookie_of(token, session.expires_at, now, secure=secure)
@@ -99,29 +96,17 @@ OPERATIONS = (
 
 
 def _signed_in(services: Services, body: NewSession, address: str) -> tuple[str, Session]:
-    """Begin the session. Only wrong keys and codes count against the limit of the address."""
-    services.access.rates.requests.take(f"sign-ins of {address}")
-    wrong, is_wrong = services.access.rates.wrong_sign_ins, False
-    wrong.take(address)
+    """Begin the session. A right key is taken however many wrong ones come: only those count against the address."""
+    rates, right = services.access.rates, f"sign-ins of {address}"
+    rates.requests.take(right)
     try:
         if body.api_key is not None:
             return services.access.sessions.of_key(body.api_key)
         return services.access.sessions.of_code(body.code or "")
     except errors.WrongCredentials:
-        is_wrong = True
+        rates.requests.give_back(right)
+        rates.wrong_sign_ins.take(address)
         raise
-    finally:
-        if not is_wrong:
-            wrong.give_back(address)
-
-
-def _network(address: str) -> str:
-    """Return what one sender has of addresses: an address of IPv4, a network of IPv6."""
-    try:
-        is_v6 = ip_address(address).version == 6
-    except ValueError:
-        return address
-    return str(ip_network(f"{address}/{_V6_NETWORK}", strict=False)) if is_v6 else address
 
 
 def _described(services: Services, caller: Caller) -> CurrentSession:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from chalice.app import Chalice
 
 from chalicelib.api.rekognition.errors import failure_of
 from chalicelib.core.errors import GroupNotFound, RegularsError, StorageUnavailable, Unusable
+from chalicelib.core.model import Credentials
 from tests.api.conftest import Stage
+from tests.api.rekognition import signed
 from tests.api.sunmi.test_errors import Failing, instance, tree
-from tests.fakes import Person, picture
+from tests.fakes import FakeClock, Person, picture
 
 IMAGE = {"Bytes": picture(Person(1))}
 
@@ -72,3 +76,20 @@ def test_what_is_wrong_with_a_picture_is_told_in_rekognitions_words(
 ) -> None:
     stage.services.recognition.looking = Failing(unusable)  # type: ignore[assignment] # a stand-in that fails
     assert error_of(rekognition.detect_faces, Image=IMAGE)["Error"] == {"Code": code, "Message": text}
+
+
+def test_a_change_that_was_overheard_is_not_done_again(app: Chalice, shop: Credentials, clock: FakeClock) -> None:
+    def ask(operation: str, at: datetime, invocation: str) -> tuple[int, str]:
+        keys, members = (shop.access_key_id, shop.secret_access_key), {"CollectionId": "staff"}
+        reply = signed.call(app, *keys, operation, members, at, invocation)
+        return reply.status, reply.json.get("__type", "")
+
+    then = clock.now()
+    for operation, invocation in (("CreateCollection", "1"), ("DeleteCollection", "2"), ("CreateCollection", "3")):
+        assert ask(operation, then, invocation) == (200, ""), "calls of one second have one signature"
+    clock.advance(timedelta(seconds=3))
+    for invocation in ("", "4"):
+        assert ask("DeleteCollection", then, invocation) == (400, "ThrottlingException")
+    assert ask("DeleteCollection", then, "2") == (200, ""), "an attempt of the call that was answered"
+    assert ask("DescribeCollection", clock.now(), "")[0] == 200
+    assert ask("DeleteCollection", clock.now(), "4") == (200, ""), "clients sign again when they are throttled"

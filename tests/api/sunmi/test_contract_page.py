@@ -45,7 +45,7 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
     "The headers X-Regulars-Score": pictures.test_headers_tell_what_it_was_decided_by,
     "Text is UTF-8, or in the charset that the content type declares:": requests.test_a_charset_parameter_is_honoured,
     "Text that is not in its charset is code 2.": requests.test_a_value_that_is_not_utf_8_is_2,
-    "A form has up to 200 parameters": test_forms.test_the_number_of_parameters_is_limited,
+    "A form has up to 200 parameters, a multipart form up to 40": test_forms.test_the_number_of_parameters_is_limited,
     "Every answer is HTTP 200 and JSON in UTF-8, ... data is left out if there is none.": (
         requests.test_a_signed_post_is_answered_with_code_0_and_no_msg
     ),

@@ -9,7 +9,6 @@ from typing import Any
 
 from chalice.app import Chalice, Response
 
-from regulars.serve.connections import Patience
 from regulars.serve.gateway import Gateway
 from regulars.serve.server import Front, listening
 from regulars.serve.site import Site
@@ -63,22 +62,18 @@ def echo_app(pause: threading.Event | None = None) -> Chalice:
     return app
 
 
-def served(
-    app: Chalice, connections: int | None = None, patience: Patience | None = None
-) -> AbstractContextManager[tuple[str, int, threading.Event]]:
+def served(app: Chalice, **of_the_front: Any) -> AbstractContextManager[tuple[str, int, threading.Event]]:
     """Host, port and stop event of a server with this app; stopping lets requests in flight finish."""
-    return serving(Site(Gateway(app)), connections, patience)
+    return serving(Site(Gateway(app)), **of_the_front)
 
 
 @contextmanager
-def serving(
-    site: Site, connections: int | None = None, patience: Patience | None = None
-) -> Iterator[tuple[str, int, threading.Event]]:
+def serving(site: Site, **of_the_front: Any) -> Iterator[tuple[str, int, threading.Event]]:
     """As `served`, of any site."""
     stop = threading.Event()
     with listening("127.0.0.1", 0) as sock:
         host, port = sock.getsockname()[:2]
-        front = Front(site, sock, connections=connections, patience=patience)
+        front = Front(site, sock, **of_the_front)
         thread = threading.Thread(target=front.run, args=(stop, DRAIN_S))
         thread.start()
         try:

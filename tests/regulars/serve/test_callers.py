@@ -15,7 +15,8 @@ from chalicelib.core.model import Profile
 from chalicelib.services import Services
 from chalicelib.settings import Settings
 from regulars.serve import refusals
-from regulars.serve.callers import STRANGERS, Claim, Tenants
+from regulars.serve.callers import Claim, Tenants
+from regulars.serve.lanes import STRANGERS
 from regulars.serve.messages import Request
 from tests.regulars.serve.box import serving
 

@@ -10,15 +10,16 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from regulars.serve.callers import STRANGERS, Claim
+from chalicelib.settings import networks
+from regulars.serve.callers import Claim
 from regulars.serve.connections import HEAD_BYTES, MOST_AT_ONCE, Patience
 from regulars.serve.gateway import Gateway
-from regulars.serve.lanes import Lanes
+from regulars.serve.lanes import SMALL_BYTES, STRANGERS, Budget, Full, Holding, Lanes
 from regulars.serve.messages import Refused, Request, Response, message
 from regulars.serve.server import DRAIN_S, Front, listening
 from regulars.serve.site import PLACES, Site
@@ -65,8 +66,8 @@ class Shop:
         tenant = head.headers.get("x-tenant")
         return Claim(find=lambda: None) if tenant == "unknown" else Claim(tenant)
 
-    def in_body(self, _body: bytes) -> Claim:
-        return Claim(STRANGERS)
+    def in_body(self, body: bytes) -> Claim:
+        return Claim("other" if b"other" in body[:100] else STRANGERS)
 
 
 @pytest.fixture
@@ -218,60 +219,102 @@ def test_a_body_that_is_wanted_is_asked_for(shop: tuple[Shop, str, int]) -> None
         assert json.loads(answer.read()) == {"message": "5"}
 
 
-def test_bodies_have_a_budget_of_which_a_tenant_has_half(shop: tuple[Shop, str, int]) -> None:
-    _, host, port = shop
-    connections = []
+class Bodies:
+    """Bodies of a million bytes that come in part."""
 
-    def begin(tenant: str) -> http.client.HTTPConnection:
-        connection = http.client.HTTPConnection(host, port, timeout=PATIENCE_S)
-        connection.putrequest("POST", "/")
-        connection.putheader("Content-Length", "900000")
-        connection.putheader("X-Tenant", tenant)
-        connection.endheaders(b"x" * 1000)
-        connections.append(connection)
-        return connection
+    def __init__(self, host: str, port: int) -> None:
+        self._address, self._clients = (host, port), ExitStack()
 
-    for _ in range(2):
-        begin("greedy")
-    has_read_all((host, port))
-    refused = begin("greedy").getresponse()
-    assert (refused.status, refused.headers["Retry-After"]) == (503, "1")
-    last = begin("other")
-    last.send(b"x" * 899_000)
-    assert json.loads(last.getresponse().read()) == {"message": "900000"}
-    for connection in connections:
-        connection.close()
+    def __enter__(self) -> Bodies:
+        return self
 
+    def __exit__(self, *_: object) -> None:
+        self._clients.close()
 
-def test_no_two_senders_together_take_all_room_for_bodies(shop: tuple[Shop, str, int]) -> None:
-    """Each sender has at most half of what the others leave, and unknown senders are told apart by their network."""
-    _, host, port = shop
-    held = []
-
-    def begin(size: int, tenant: str, address: str = "127.0.0.1") -> socket.socket:
-        client = socket.create_connection((host, port), timeout=PATIENCE_S, source_address=(address, 0))
-        head = f"Content-Length: {size}\r\nX-Tenant: {tenant}\r\nExpect: 100-continue\r\n\r\n"
-        client.sendall(POST + head.encode())
-        held.append(client)
+    def begin(self, size: int, tenant: str = "", *, announced: int = 1_000_000, starts: bytes = b"") -> socket.socket:
+        """Send so many bytes of one; an unknown tenant names itself inside, if at all."""
+        client = self._clients.enter_context(socket.create_connection(self._address, timeout=PATIENCE_S))
+        head = POST + (f"X-Tenant: {tenant}\r\n" if tenant else "").encode()
+        client.sendall(head + f"Content-Length: {announced}\r\n\r\n".encode() + starts.ljust(size, b"x"))
+        has_read_all(self._address)
         return client
 
-    def is_refused(client: socket.socket) -> bool:
-        said = status(client.recv(1000))
-        assert said in (100, 503)
-        return said == 503
 
-    for tenant in ("greedy", STRANGERS):
-        sizes = [950_000, 900_000, 400_000, 400_000, 50_000]
-        refused = [is_refused(begin(size, tenant)) for size in sizes]
-        assert any(refused)
-    assert is_refused(begin(400_000, STRANGERS))
-    for tenant, address in (("other", "127.0.0.1"), (STRANGERS, "127.0.0.2")):
-        client = begin(200_000, tenant, address)
-        assert not is_refused(client)
-        client.sendall(b"x" * 200_000)
-        assert status(client.recv(1000)) == 200
-    for client in held:
-        client.close()
+def length_told(client: socket.socket) -> int:
+    answer = http.client.HTTPResponse(client)
+    answer.begin()
+    return int(json.loads(answer.read())["message"])
+
+
+def is_answered(client: socket.socket) -> bool:
+    client.settimeout(0.2)
+    with suppress(TimeoutError):
+        return bool(client.recv(1000))
+    return False
+
+
+@pytest.fixture
+def bodies(shop: tuple[Shop, str, int]) -> Iterator[Bodies]:
+    """Of a budget of four million bytes."""
+    with Bodies(*shop[1:]) as bodies:
+        yield bodies
+
+
+def test_bodies_have_a_budget_of_which_a_tenant_has_half(bodies: Bodies) -> None:
+    first, second, third = (bodies.begin(900_000, "greedy") for _ in range(3))
+    refused = third.recv(1000)
+    assert (status(refused), b"\r\nretry-after: 1\r\n" in refused) == (503, True)
+    assert not is_answered(first)
+    assert not is_answered(second)
+    assert length_told(bodies.begin(900_000, "other", announced=900_000)) == 900_000
+
+
+def test_what_was_announced_and_has_not_come_takes_no_room(bodies: Bodies) -> None:
+    for _ in range(20):
+        bodies.begin(60_000)
+    assert length_told(bodies.begin(900_000, announced=900_000)) == 900_000
+
+
+def test_strangers_have_a_quarter_together_and_a_faster_one_takes_the_slowest_ones_room(bodies: Bodies) -> None:
+    slow = bodies.begin(600_000)
+    time.sleep(1)
+    assert length_told(bodies.begin(900_000, announced=900_000)) == 900_000
+    assert not is_open(slow)
+    assert length_told(bodies.begin(1_000_000, "greedy")) == 1_000_000, "a tenant's has room beside them"
+
+
+def test_a_body_that_names_its_tenant_is_no_strangers_from_then_on(bodies: Bodies) -> None:
+    kept = bodies.begin(900_000, starts=b"other")
+    time.sleep(0.5)
+    assert length_told(bodies.begin(900_000, announced=900_000)) == 900_000
+    kept.sendall(bytes(100_000))
+    assert length_told(kept) == 1_000_000
+
+
+def test_a_budget_gets_back_what_was_held() -> None:
+    ended: list[str] = []
+    budget = Budget(4_000_000)
+    for _ in range(10):
+        with (
+            Holding(budget, STRANGERS, 1, lambda: ended.append("slowest, but small")) as small,
+            Holding(budget, STRANGERS, 1, lambda: ended.append("slow")) as slow,
+            Holding(budget, STRANGERS, 1, lambda: ended.append("fast")) as fast,
+        ):
+            small.grow(1)
+            slow.grow(600_000)
+            fast.grow(700_000)
+            fast.move("shop")
+            with pytest.raises(Full):
+                fast.grow(2_000_000)
+    assert ended == ["slow"] * 10
+    with Holding(budget, "shop", 2) as whole:
+        whole.grow(1_000_000)
+        with pytest.raises(Full):
+            whole.grow(1)
+        with Holding(budget, "other", 1) as other, Holding(budget, STRANGERS, 1) as small:
+            other.grow(1_000_000)
+            small.grow(SMALL_BYTES)
+            small.move("shop")  # what is small finds room, however much its tenant holds
 
 
 def test_a_large_answer_has_the_time_that_its_size_takes(shop: tuple[Shop, str, int]) -> None:
@@ -423,6 +466,15 @@ def test_lanes_say_whether_all_calls_have_ended() -> None:
     assert not lanes.close(0.1)
     end.set()
     assert lanes.close(PATIENCE_S)
+
+
+@pytest.mark.parametrize(("proxies", "expected"), [("", "127.0.0.1"), ("127.0.0.1", "198.51.100.1")])
+def test_a_proxy_that_is_trusted_tells_the_sender_and_nobody_else_does(proxies: str, expected: str) -> None:
+    with served(echo_app(), proxies=networks(proxies)) as (host, port, _):
+        said = b"X-Forwarded-For: 192.0.2.9, 198.51.100.1\r\nConnection: close\r\n\r\n"
+        answer = exchanged((host, port), b"GET /echo HTTP/1.1\r\nHost: box\r\n" + said)
+    event = json.loads(answer.rpartition(b"\r\n")[2])
+    assert event["requestContext"]["identity"]["sourceIp"] == expected
 
 
 def test_answers_are_not_cached(box: tuple[str, int]) -> None:

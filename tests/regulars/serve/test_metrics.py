@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
-import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from regulars_client.errors import ApiError
@@ -13,6 +15,8 @@ from regulars_client.errors import ApiError
 from chalicelib.core.telemetry import UNITS
 from regulars.errors import PortTaken
 from regulars.serve import metrics
+from regulars.serve.server import METRICS_CONNECTIONS, telling_metrics
+from regulars.serve.settings import ServeSettings
 from tests.fakes import Person, picture
 from tests.regulars.serve.apps import PATIENCE_S
 from tests.regulars.serve.box import Box, serving
@@ -21,16 +25,15 @@ from tests.regulars.serve.test_front import until
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
-def read(port: int | None) -> Samples:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=PATIENCE_S) as answer:
-        text = answer.read().decode()
+def read(url: str | None) -> Samples:
+    text = httpx.get(f"{url}/metrics", timeout=PATIENCE_S).text
     families = text_string_to_metric_families(text)
     return {(one.name, tuple(sorted(one.labels.items()))): one.value for family in families for one in family.samples}
 
 
 def scraped(box: Box) -> Samples:
-    with metrics.served(box.services, "127.0.0.1", 0) as port:
-        return read(port)
+    with telling_metrics(box.services, ServeSettings(metrics_port=0)) as url:
+        return read(url)
 
 
 def grown(before: Samples, after: Samples, name: str, **labels: str) -> float:
@@ -70,6 +73,46 @@ def test_every_metric_of_cloudwatch_is_there_by_the_same_words(tmp_path: Path) -
 def test_a_port_that_is_taken_is_refused(tmp_path: Path) -> None:
     with serving(tmp_path) as box, socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        refused = pytest.raises(PortTaken, match=f"metrics cannot be served at port {port} of 127.0.0.1")
-        with refused, metrics.served(box.services, "127.0.0.1", port):
+        refused = pytest.raises(PortTaken, match=rf"^port {port} of 127.0.0.1 .*: choose another with --metrics-port$")
+        with refused, telling_metrics(box.services, ServeSettings(metrics_port=port)):
             pass
+
+
+def test_connections_that_say_nothing_take_no_descriptors_and_keep_nobody_out(tmp_path: Path) -> None:
+    files = Path("/proc/self/fd")
+    if not files.exists():
+        pytest.skip("only Linux lists the files that are open")
+    with (
+        serving(tmp_path) as box,
+        telling_metrics(box.services, ServeSettings(metrics_port=0)) as url,
+        ExitStack() as silent,
+    ):
+        before, at = len(list(files.iterdir())), urlsplit(url or "")
+        for _ in range(120):
+            silent.enter_context(socket.create_connection((at.hostname, at.port), timeout=PATIENCE_S))
+        assert read(url)
+        assert len(list(files.iterdir())) - before < 120 + 2 * METRICS_CONNECTIONS
+
+
+@pytest.mark.parametrize(
+    ("host", "is_answered"),
+    [
+        ("127.0.0.1:9108", True),
+        ("[::1]:9108", True),
+        ("192.168.7.2", True),
+        ("service:9108", True),
+        ("Box.Example", True),
+        ("evil.example", False),
+        ("127.0.0.1.evil.example:9108", False),
+        ("[::::]", False),
+    ],
+)
+def test_no_name_that_a_website_can_have_reads_them(host: str, is_answered: bool) -> None:
+    assert metrics.is_own(host, {"box.example"}) is is_answered
+
+
+def test_there_is_nothing_else_at_their_port(tmp_path: Path) -> None:
+    with serving(tmp_path) as box, telling_metrics(box.services, ServeSettings(metrics_port=0)) as url:
+        assert httpx.get(f"{url}/v1/cameras").status_code == 404
+        assert httpx.get(f"{url}/metrics", headers={"Host": "evil.example"}).status_code == 403
+        assert httpx.post(f"{url}/metrics", content=b"x").status_code == 404
