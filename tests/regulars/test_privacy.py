@@ -168,9 +168,66 @@ def test_a_face_is_erased_and_its_receipt_verified(data: Path, capsys: Captured)
 
 
 def test_nobody_is_erased_by_a_receipt_in_which_something_was_changed(data: Path, capsys: Captured) -> None:
-    receipt = written(data.parent, signing.signed({"id": "7"}, PRIVATE) | {"statement": {"id": "8"}})
-    assert erase(data, "--again", str(receipt)) == 1
+    said = {"kind": "erasure", "id": "7"}
+    receipt = written(data.parent, signing.signed(said, PRIVATE) | {"statement": {**said, "id": "8"}})
+    assert erase(data, "--again", str(receipt), "--yes") == 1
     assert "was changed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"kind": "head of the audit"}, "statement is 'head of the audit', not 'erasure'"),
+        ({"tenant": "another"}, "it is of tenant 'another', not of 'shop'"),
+        ({"faces": {}}, "it names no faces"),
+        ({}, "tenant 'shop' has no key of this signer's fingerprint"),
+    ],
+)
+def test_nobody_is_erased_by_a_paper_that_is_no_receipt_of_this_tenant(
+    data: Path, capsys: Captured, changes: dict[str, Any], said: str
+) -> None:
+    true = json.loads(erased(data).read_text())["statement"]
+    restored = data.parent / "restored"
+    with closing(Book(restored)) as book:
+        sign = book.services.audit.signing.sign if changes else lambda _, statement: signing.signed(statement, PRIVATE)
+        paper = written(restored, sign("shop", {**true, **changes}))
+        capsys.readouterr()
+        assert erase(restored, "--again", str(data.parent / "receipt.json"), str(paper), "--yes") == 1
+        assert said in capsys.readouterr().err
+        assert {face.faceid for face in book.faces()} == {"ann", "bob"}
+
+
+def test_a_receipt_of_a_key_that_the_operator_names_erases_again(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    true = json.loads(erased(data).read_text())["statement"]
+    paper = written(data, signing.signed(true, PRIVATE))
+    monkeypatch.chdir(data.parent)
+    with served(data.parent / "restored") as book:
+        assert erase(data.parent / "restored", "--again", str(paper), "--key", PRINT, "--yes") == 0
+        assert {face.faceid for face in book.faces()} == {"bob"}
+
+
+def test_people_of_many_receipts_are_deleted_before_the_first_is_waited_for(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(data.parent)
+    left = list[set[str]]()
+    with served(data):
+        assert erase(data, "--face", "ann", "--receipt", "a.json") == 0
+        assert erase(data, "--face", "bob", "--receipt", "b.json") == 0
+    restored = data.parent / "restored"
+    with served(restored, at_each_erasure=lambda: left.append({face.faceid for face in book.faces()})) as book:
+        assert erase(restored, "--again", "a.json", "b.json", "--yes") == 0
+    assert left[0] == set()
+    assert len(list(data.parent.glob("erasure-*.json"))) == 1, "one erasure for all, and one receipt"
+
+
+def test_nobody_is_erased_again_while_one_of_them_is_held(data: Path, capsys: Captured) -> None:
+    receipt = erased(data)
+    with closing(Book(data.parent / "restored")) as book:
+        book.services.faces.holds.set(book.tenant, "ann", "case 7")
+        assert erase(book.folder, "--again", str(receipt), "--yes") == 1
+        assert "'ann' is under legal hold" in capsys.readouterr().err
+        assert book.services.faces.find(book.tenant, "ann")
 
 
 def test_whom_a_restored_backup_brings_back_is_erased_again(
@@ -180,7 +237,10 @@ def test_whom_a_restored_backup_brings_back_is_erased_again(
     monkeypatch.chdir(data.parent)
     with served(restored) as book:
         assert {face.faceid for face in book.faces()} == {"ann", "bob"}
-        assert erase(restored, "--again", str(receipt), "--again", str(receipt)) == 0
+        assert erase(restored, "--again", str(receipt)) == 1, "nobody is asked here"
+        assert {face.faceid for face in book.faces()} == {"ann", "bob"}
+        assert "ann  (no name)" in capsys.readouterr().out
+        assert erase(restored, "--again", str(receipt), str(receipt), "--yes") == 0
         assert {face.faceid for face in book.faces()} == {"bob"}
         assert not book.services.consistency.disagreements("shop")
         capsys.readouterr()
@@ -196,6 +256,7 @@ def test_whom_a_restored_backup_brings_back_is_erased_again(
         ([], 2, "name the person by --face, or by the receipts"),
         (["--face", "ann", "--again", "receipt.json"], 2, "name the person by --face, or by the receipts"),
         (["--again", "a.json", "--receipt", "b.json"], 2, "--receipt goes with --face"),
+        (["--face", "ann", "--yes"], 2, "--key and --yes go with --again"),
         (["--face", "nobody"], 1, "there is no face 'nobody'"),
         (["--again", "missing.json"], 1, "missing.json"),
     ],

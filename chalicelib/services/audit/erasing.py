@@ -7,6 +7,7 @@ For retention the oldest hours' entries go whole, which another statement says; 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,9 +20,12 @@ from chalicelib.core.errors import ConditionFailed, InvalidInput
 from chalicelib.core.items import write
 from chalicelib.core.ports import Clock, ItemStore, Put, equals
 from chalicelib.core.records.audit import entry_put, new_entry
+from chalicelib.core.retention import FEW, OVERDUE, SHARE, is_much
 from chalicelib.core.values import milliseconds
 from chalicelib.services.audit.chain import Chain, Element, Open, Pending
 from chalicelib.services.audit.closing import Sign
+
+_log = logging.getLogger(__name__)
 
 _IN_AN_ENTRY = 1_000
 _HOURS_AT_ONCE = 100
@@ -76,10 +80,21 @@ class AuditErasing:
     def trim(self, tenant: str, days: int) -> int:
         """Let the entries of hours that ended so many days ago go, and keep their heads; return how many hours.
 
-        Raises InvalidInput if the last entry about `audit_days` says another number: nothing goes then.
+        Of so many that the clock may be wrong, or the days are new, only the oldest fifth goes at once. Raises
+        InvalidInput if the last entry about `audit_days` says another number: nothing goes then.
         """
         limit = milliseconds(self.clock.now() - timedelta(days=days)) - HOUR_MS
-        old = [one for one in self.chain.elements(tenant) if one.entries is not None and one.head.hour <= limit]
+        kept = [one for one in self.chain.elements(tenant) if one.entries is not None]
+        old = [one for one in kept if one.head.hour <= limit]
+        overdue = sum(one.head.hour <= limit - OVERDUE // timedelta(milliseconds=1) for one in old)
+        if is_much(overdue, len(kept)):
+            old = old[: max(FEW, len(kept) // SHARE)]
+            _log.warning(
+                "tenant %s keeps %d hours of the audit no longer, more than a fifth: a night lets a fifth go. Look at "
+                "clock and audit_days",
+                tenant,
+                overdue,
+            )
         if not old:
             return 0
         told = next(filter(None, map(_days_told, self._newest_first(tenant))), days)

@@ -375,6 +375,17 @@ def test_the_oldest_entries_go_and_their_heads_stay() -> None:
         assert (made.verify().findings, made.verify().trimmed) == ([], {1: 3})
 
 
+def test_of_many_hours_that_are_long_over_a_night_lets_only_the_oldest_go() -> None:
+    with desk() as made:
+        for _ in range(8):
+            made.act("anna")
+            settle(made)
+        made.clock.advance(timedelta(days=400))
+        assert made.trim(1) == 5
+        assert (made.verify().findings, made.verify().trimmed) == ([], {1: 5})
+        assert made.trim(1) == 3, "so few may go at once"
+
+
 def test_hours_go_by_the_days_only_that_the_audit_knows_of() -> None:
     with desk() as made:
         a_chain(made)
