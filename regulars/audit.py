@@ -41,7 +41,10 @@ def audit() -> None:
 @click.option("--head", type=click.Path(path_type=Path, dir_okay=False), help="A head that you kept elsewhere.")
 @_options
 def verify(services: Services, tenant: str, head: Path | None) -> int:
-    """Verify the chain of closed hours. The exit code is 1 if anything was changed, dropped or swapped."""
+    """Verify the chain of closed hours; say what was erased, what was let go, and what is not closed yet.
+
+    The exit code is 1 if anything was changed, dropped or swapped, 2 if --head is no head of this tenant.
+    """
     from chalicelib.core.audit import head_of
     from chalicelib.core.signing import fingerprint
     from chalicelib.core.values import moment, time_text
@@ -53,8 +56,16 @@ def verify(services: Services, tenant: str, head: Path | None) -> int:
         print(f"{tenant}: {finding}")
     for renewal in seen.renewals:
         print(f"{tenant}: after hour {renewal.heads} key {fingerprint(renewal.new)} signs; before {earlier(renewal)}")
-    counts = f"{seen.hours} hours, {seen.entries} entries, {seen.erased} erased, {seen.trimmed} hours no longer kept"
-    print(f"{tenant}: {f'{len(seen.findings)} findings' if seen.findings else 'nothing was changed'} ({counts})")
+    for erasure, count in sorted(seen.erased.items()):
+        print(f"{tenant}: {count} entries were erased by erasure {erasure}")
+    for days, hours in sorted(seen.trimmed.items()):
+        print(f"{tenant}: {hours} hours were let go by audit_days {days}")
+    if seen.closes_at is not None:
+        closes = time_text(seen.closes_at)[:16]
+        print(f"{tenant}: {seen.waiting} entries wait to be closed, the first from {closes} on, and prove nothing yet")
+    unchanged = "what is there is unchanged" if seen.hours else "nothing is closed yet"
+    said = f"{len(seen.findings)} findings" if seen.findings else unchanged
+    print(f"{tenant}: {said} ({seen.hours} hours, {seen.entries} entries)")
     if seen.last is not None and head is None:
         last = head_of(seen.last)
         print(f"{tenant}: the newest is hour {last.number}, {time_text(moment(last.hour))[:13]}, {last.hash}")

@@ -155,6 +155,7 @@ def restore(file: Path, data: Path | None, stage: str | None) -> None:
     settings = settings_of(data=data, stage=stage)
     manifest = backup.restore(settings, file)
     print(f"{settings.storage} is as it was on {manifest.created_at}: {len(manifest.entries):,} files")
+    print("people whom you erased since are in it again: `regulars erase --tenant NAME --again RECEIPT...`")
 
 
 _captures_options = together(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, closing
 from functools import reduce, wraps
@@ -159,3 +160,11 @@ def chosen(services: Services, names: Sequence[str] | None) -> list[str]:
 def _named() -> Path | None:
     context = click.get_current_context(silent=True)
     return None if context is None else context.meta.get(_NAMED)
+
+
+def agrees(question: str) -> bool:
+    """Ask on the terminal; without one, nobody agrees."""
+    if not sys.stdin.isatty():
+        print("there is nobody to ask; --yes carries it out")
+        return False
+    return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")

@@ -6,15 +6,17 @@ import base64
 import json
 import os
 import time
+from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput
+from chalicelib.core.errors import Busy, FaceHeld, FaceNotFound, InvalidInput
 from regulars.errors import DamagedFile, OperatorError
-from regulars.options import PATH, chosen, services_of, storage_options, together, with_services
+from regulars.options import PATH, agrees, chosen, services_of, storage_options, together, with_services
 from regulars.serve.folder import write_durably
 
 if TYPE_CHECKING:
@@ -110,34 +112,51 @@ def write(services: Services, tenant: Tenant, faceid: str, out: Path, language: 
 @click.option("--tenant", "name", metavar="NAME", required=True, help="The tenant of the face.")
 @click.option("--face", "faceid", metavar="ID", help="The face of the person.")
 @click.option(
-    "--again", type=PATH, multiple=True, metavar="RECEIPT", help="Erase again who a restored backup has brought back."
+    "--again", is_flag=True, help="Erase again whom a restored backup has brought back: those of these receipts."
 )
+@click.argument("receipts", type=PATH, metavar="[RECEIPT]...", nargs=-1)
+@click.option(
+    "--key", "trusted", multiple=True, metavar="KEY", help="With --again: another signer's public key or fingerprint."
+)
+@click.option("--yes", is_flag=True, help="With --again: do not ask.")
 @click.option("--receipt", type=PATH, help="Where the receipt of --face is written.  [default: erasure-ID.json]")
 @storage_options
 def erase(
-    name: str, faceid: str | None, again: tuple[Path, ...], receipt: Path | None, data: Path | None, stage: str | None
+    *,
+    name: str,
+    faceid: str | None,
+    again: bool,
+    receipts: tuple[Path, ...],
+    trusted: tuple[str, ...],
+    yes: bool,
+    receipt: Path | None,
+    data: Path | None,
+    stage: str | None,
 ) -> None:
     """Erase a person: face, pictures, templates, names, sightings, and the face in the captures that show it.
 
     Counts stay. It takes some minutes, since requests under way end first; the face is gone at once. A service that
     runs does the steps, else the command.
 
+    --again lists who goes and asks. It takes receipts that this tenant signed, with the key of now or one of before.
+
     \b
     Examples:
       regulars erase --tenant shop-12 --face 21
-      regulars erase --tenant shop-12 --again receipts/erasure-1.json
+      regulars erase --tenant shop-12 --again receipts/*.json
     """
-    if (faceid is None) is not bool(again):
-        raise click.UsageError("name the person by --face, or by the receipts of erasures of before, with --again")
+    if (faceid is None) is not again or again is not bool(receipts):
+        raise click.UsageError("name the person by --face, or by the receipts of erasures of before, after --again")
     if receipt is not None and again:
-        raise click.UsageError("--receipt goes with --face: --again may find several people, each with a receipt")
+        raise click.UsageError("--receipt goes with --face: --again writes its receipts into this folder")
+    if (trusted or yes) and not again:
+        raise click.UsageError("--key and --yes go with --again")
     with services_of(data, stage) as services:
         tenant = services.tenants.named(name)
-        faceids = [faceid] if faceid is not None else _known(services, tenant, again)
-        for one in faceids:
-            _erase(services, tenant, one, receipt, stage is not None)
-        if not faceids:
-            print("nobody of these receipts is in the book")
+        if faceid is not None:
+            _erase(services, tenant, faceid, receipt, stage is not None)
+        else:
+            _erase_again(services, tenant, _known(services, tenant, receipts, trusted), yes=yes, is_stage=bool(stage))
 
 
 def _require_place(receipt: Path | None) -> None:
@@ -160,38 +179,72 @@ def _erase(services: Services, tenant: Tenant, faceid: str, receipt: Path | None
     )
     if deleted.not_exist:
         raise FaceNotFound(f"there is no face {faceid!r}, and none that was deleted has left anything")
-    [id_] = deleted.erasures
-    print(f"the face is deleted; erasure {id_} goes on", flush=True)
-    text, path = _shown(_waited(services, tenant, id_, is_stage)), receipt or Path(f"erasure-{id_}.json")
-    try:
-        if path.exists() and not path.is_file():
-            path.write_text(text, encoding="utf-8")
-        else:
-            write_durably(path, text)
-    except OSError as error:
-        raise OperatorError(
-            f"the person is erased, and {path} cannot be written ({error.strerror}): `regulars receipt get {id_} "
-            f"--tenant {tenant.name}` gives the receipt"
-        ) from error
-    print(f"erased: {path} is the receipt; `regulars receipt verify {path}` checks it")
+    _finish(services, tenant, deleted.erasures, receipt, is_stage)
+
+
+def _erase_again(services: Services, tenant: Tenant, faceids: Sequence[str], *, yes: bool, is_stage: bool) -> None:
+    """List the people and ask; then delete all, and wait once. Raises OperatorError if one is held or nobody agrees."""
+    from chalicelib.core.holds import require_free
+    from chalicelib.services.erasure.erasure import MAX_DELETED
+
+    if not faceids:
+        print("nobody of these receipts is in the book")
+        return
+    _require_place(None)
+    faces = services.faces.by_id(tenant, faceids)
+    require_free(faces.values())
+    for face in faces.values():
+        print(f"{face.faceid}  {face.name or '(no name)'}")
+    if not yes and not agrees(f"Erase these {len(faces)} again?"):
+        raise OperatorError("nobody is erased")
+    erasures = list[str]()
+    for begin in range(0, len(faceids), MAX_DELETED):
+        some = faceids[begin : begin + MAX_DELETED]
+        with suppress(Busy, FaceHeld):  # who is left is told below
+            erasures += services.erasure.deletion.of_faces(tenant, some, by="operator", erase=True).erasures
+    _finish(services, tenant, erasures, None, is_stage)
+    if left := services.faces.by_id(tenant, faceids):
+        raise OperatorError(f"{len(left)} are still in the book, since others changed them: run the command again")
+
+
+def _finish(services: Services, tenant: Tenant, ids: Sequence[str], receipt: Path | None, is_stage: bool) -> None:
+    """Wait for erasures, and write their receipts. `receipt`: where that of the only one goes."""
+    for id_ in ids:
+        print(f"the face is deleted; erasure {id_} goes on", flush=True)
+    for erasure in _waited(services, tenant, ids, is_stage):
+        text, path = _shown(erasure), receipt or Path(f"erasure-{erasure.id}.json")
+        try:
+            if path.exists() and not path.is_file():
+                path.write_text(text, encoding="utf-8")
+            else:
+                write_durably(path, text)
+        except OSError as error:
+            raise OperatorError(
+                f"the person is erased, and {path} cannot be written ({error.strerror}): `regulars receipt get "
+                f"{erasure.id} --tenant {tenant.name}` gives the receipt"
+            ) from error
+        print(f"erased: {path} is the receipt; `regulars receipt verify {path}` checks it")
 
 
 def _shown(erasure: Erasure) -> str:
     return f"{json.dumps(erasure.receipt, indent=2, ensure_ascii=False)}\n"
 
 
-def _waited(services: Services, tenant: Tenant, id_: str, is_stage: bool) -> Erasure:
-    """Wait until the erasure is done; do its steps if nobody else does, unless a stage's functions have to."""
+def _waited(services: Services, tenant: Tenant, ids: Sequence[str], is_stage: bool) -> list[Erasure]:
+    """Wait until the erasures are done; do their steps if nobody else does, unless a stage's functions have to."""
     begun, ours, waits = time.monotonic(), False, ""
     while True:
-        erasure = services.erasure.records.get(tenant.name, id_)
-        if erasure.done_at is not None:
-            return erasure
-        patience_s = LONG_PATIENCE_S if is_stage or erasure.step else PATIENCE_S
+        erasures = [services.erasure.records.get(tenant.name, id_) for id_ in ids]
+        unfinished = [one for one in erasures if one.done_at is None]
+        if not unfinished:
+            return erasures
+        patience_s = LONG_PATIENCE_S if is_stage or any(one.step for one in unfinished) else PATIENCE_S
         ours = ours or (not is_stage and time.monotonic() > begun + patience_s)
-        if ours and services.clock.now() >= erasure.goes_on_at:
+        for one in unfinished if ours else ():
+            if services.clock.now() < one.goes_on_at:
+                continue
             try:
-                services.erasure.steps.go_on(tenant, id_)
+                services.erasure.steps.go_on(tenant, one.id)
             except Busy as error:
                 if waits != str(error):
                     waits = str(error)
@@ -199,20 +252,29 @@ def _waited(services: Services, tenant: Tenant, id_: str, is_stage: bool) -> Era
         time.sleep(_PAUSE_S)
 
 
-def _known(services: Services, tenant: Tenant, receipts: tuple[Path, ...]) -> list[str]:
-    """Return the tenant's faces that these receipts say were erased. Raises OperatorError for what is no receipt."""
+def _known(services: Services, tenant: Tenant, receipts: Sequence[Path], trusted: Sequence[str]) -> list[str]:
+    """Return the tenant's faces that these receipts say were erased. Raises OperatorError if one is none of its own."""
     from chalicelib.core import signing
-    from chalicelib.core.erasures import named
+    from chalicelib.core.erasures import RECEIPT, named, require_receipt
     from chalicelib.core.page_tokens import FaceOrder
 
-    found: list[str] = []
-    ids = services.faces.lists.ids(tenant, None, FaceOrder.ID).ids
+    keys, others = services.audit.signing.public_keys(tenant.name), [_fingerprint(one) for one in trusted]
+    statements = []
     for path in receipts:
         try:
-            statement, _ = signing.verified(json.loads(path.read_bytes()))
-            found += named(statement, services.audit.signing.face_key(tenant.name), ids)
-        except (InvalidInput, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise OperatorError(f"{path} is no receipt of an erasure: {error}") from error
+            statement, signer = signing.verified(json.loads(path.read_bytes()), RECEIPT)
+            require_receipt(statement, signer, tenant.name, keys, others)
+        except (InvalidInput, ValueError, RecursionError) as error:
+            raise OperatorError(f"{path} erases nobody: {error}") from error
+        statements.append((path, statement))
+    ids = services.faces.lists.ids(tenant, None, FaceOrder.ID).ids
+    key = services.audit.signing.face_key(tenant.name)
+    found: list[str] = []
+    for path, statement in statements:
+        try:
+            found += named(statement, key, ids)
+        except (KeyError, TypeError) as error:
+            raise OperatorError(f"{path} erases nobody: it names no faces") from error
     return list(dict.fromkeys(found))
 
 
@@ -237,31 +299,34 @@ def receipt() -> None:
     metavar="TIME",
     help="When that key was renewed, as `regulars receipt key` prints it.",
 )
-def verify(file: Path, key: str | None, until: datetime | None) -> None:
-    """Check a receipt, offline: that it is as it was signed and, with --key, by whom.
+def verify(file: Path, key: str | None, until: datetime | None) -> int:
+    """Check a receipt, offline: that it is as it was signed, by the key of --key.
 
-    The exit code is 1 if it was changed, signed with another key, or says a time after --until.
+    The exit code is 1 if it is no receipt of an erasure, was changed, signed with another key, or says a time after
+    --until; 2 if it is unchanged, and nobody said by --key whose signature it should be.
     """
     from chalicelib.core import signing
+    from chalicelib.core.erasures import RECEIPT
     from chalicelib.core.values import time_text
 
     try:
-        statement, public_key = signing.verified(json.loads(file.read_bytes()))
+        statement, public_key = signing.verified(json.loads(file.read_bytes()), RECEIPT)
     except (ValueError, RecursionError) as error:
         raise DamagedFile(f"{file} is no receipt: it is not JSON") from error
     except InvalidInput as error:
-        raise DamagedFile(f"{file}: {error}") from error
+        raise DamagedFile(f"{file} is no receipt of an erasure: {error}") from error
     print(json.dumps(statement, indent=2, ensure_ascii=False, sort_keys=True))
     found = signing.fingerprint(public_key)
     if until is not None and str(statement.get("done_at", "~")) > time_text(until):
         raise OperatorError(f"{file} says a time after {time_text(until)}, when its key was renewed: do not trust it")
     if key is None:
-        print(f"it is as it was signed, with the key of this fingerprint: {found}")
-        print("whose key that is, `regulars receipt key --tenant NAME` or GET /v1/signing-key of the signer says")
-    elif _fingerprint(key) == found:
-        print("it is as it was signed, with the key that you gave")
-    else:
+        print(f"this receipt of an erasure is unchanged, by an unknown key: its fingerprint is {found}")
+        print("anybody can sign one: ask the signer for theirs (`regulars receipt key`), and give it by --key")
+        return 2
+    if _fingerprint(key) != found:
         raise OperatorError(f"{file} is as it was signed, but with another key: its fingerprint is {found}")
+    print("this receipt of an erasure is as it was signed, with the key that you gave")
+    return 0
 
 
 @receipt.command(short_help="Print a receipt again.")
@@ -412,9 +477,12 @@ def notice(services: Services, tenant: str, language: str, *, as_page: bool) -> 
 @click.command(short_help="Say or delete what tenants keep no longer.")
 @click.option("--tenant", "tenants", multiple=True, metavar="NAME", help="Only this tenant; repeat for several.")
 @click.option("--dry-run", is_flag=True, help="Only say what goes now and within seven days.")
+@click.option("--yes", is_flag=True, help="Delete all that is due: clock and settings are right.")
 @with_services
-def retention(services: Services, tenants: tuple[str, ...], dry_run: bool) -> None:
+def retention(services: Services, tenants: tuple[str, ...], *, dry_run: bool, yes: bool) -> None:
     """Delete what tenants keep no longer, as the sweep does, or say what would go (docs/operations.md).
+
+    More than a fifth of a kind at once waits for a week, or for --yes.
 
     \b
     Examples:
@@ -435,5 +503,9 @@ def retention(services: Services, tenants: tuple[str, ...], dry_run: bool) -> No
             table.add_row(one.kind, one.group or "", "any" if one.days is None else str(one.days), *counts)
         console.print(table)
         if not dry_run:
-            services.erasure.retention.tenant(tenant, lambda: float("inf"))
-            console.print(f"{name}: what goes now is deleted", markup=False)
+            services.erasure.of_consents.tenant(tenant, lambda: float("inf"), yes=yes)
+            services.erasure.retention.tenant(tenant, lambda: float("inf"), yes=yes)
+            waits = services.erasure.withholding.all(tenant)
+            console.print(f"{name}: what goes now is deleted{', but what waits' if waits else ''}", markup=False)
+            for kind, much in waits.items():
+                console.print(f"{kind}: {much.number} wait until {much.goes_at:%Y-%m-%d}, or for --yes", markup=False)

@@ -21,6 +21,10 @@ Entry = Mapping[str, Any]
 
 _SALT_BYTES = 16
 HOUR_MS = 3_600_000
+ERASED, TRIMMED = "audit erased", "audit trimmed"
+"""The entries by which entries go: what each says, the tenant has `signed` as a statement of that kind."""
+AFTER = "after"
+"""The member of an entry with the ids and hashes of entries before it that its process wrote."""
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,42 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from chalicelib.core.model import Tenant
 
 STOPS_AT_S = 60.0
 """Time that must be left to begin something more."""
+
+TRUSTED = timedelta(days=1)
+"""On one box, a clock that is so far from that of the last sweep may be wrong. A sweep then does only what no clock
+decides."""
+
+SETTLED = timedelta(minutes=30)
+"""So long a clock that was doubted has to run on: in less, somebody or the network may set it."""
+
+
+@dataclass(frozen=True)
+class Called:
+    """A call of the schedule. `believed_at`: the newest time that was believed; `doubted_since`: None if `at` is."""
+
+    at: datetime
+    believed_at: datetime
+    doubted_since: datetime | None = None
+
+
+def called(before: Called | None, now: datetime) -> Called:
+    """Tell whether the clock is believed: near the time that was believed, or SETTLED after it was doubted, and near.
+
+    So a jump is doubted from wherever it comes, and a box that is on for less than SETTLED, with days in between, never
+    believes its clock.
+    """
+    if before is None or abs(now - before.believed_at) <= TRUSTED:
+        return Called(now, now)
+    is_near = before.doubted_since is not None and abs(now - before.at) <= TRUSTED
+    since = before.doubted_since if is_near and before.doubted_since is not None else now
+    return Called(now, now) if now - since >= SETTLED else Called(now, before.believed_at, since)
 
 
 @dataclass(frozen=True)

@@ -5,12 +5,18 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
+
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.signing import PublicKeys, fingerprint, renewal_of
+
+RECEIPT = "erasure"
+"""The kind of a receipt's statement."""
 
 ERASED = "erased-"
 """What the names of erased people's observations begin with."""
@@ -34,7 +40,7 @@ class Step(StrEnum):
     LATE = "late"
     """What requests under way have written since, and their stored answers. It begins when these have ended."""
     GALLERY = "gallery"
-    """Snapshots and the journal."""
+    """Snapshots and the journal; then entries of the audit."""
     RECEIPT = "receipt"
 
 
@@ -97,6 +103,28 @@ def hashed(erasure: Erasure, key: bytes) -> Erasure:
     return replace(erasure, salt=salt, faces=tuple(_hash(key, salt, faceid) for faceid in erasure.faceids))
 
 
+def require_receipt(
+    statement: Mapping[str, Any], signer: bytes, tenant: str, keys: PublicKeys, trusted: Collection[str]
+) -> None:
+    """Raise InvalidInput unless a receipt is the tenant's, signed with its key of that time.
+
+    `keys`: the tenant's; `trusted`: fingerprints of others that the operator believes at any time.
+    """
+    if statement.get("tenant") != tenant:
+        raise InvalidInput(f"it is of tenant {str(statement.get('tenant'))[:60]!r}, not of {tenant!r}")
+    found = fingerprint(signer)
+    if signer == keys.current or found in trusted:
+        return
+    ends = [one.until for one in map(renewal_of, keys.renewals) if one.old == signer]
+    if not ends:
+        raise InvalidInput(
+            f"tenant {tenant!r} has no key of this signer's fingerprint, {found}: if you know whose it is, and trust "
+            "it, name it by --key"
+        )
+    if str(statement.get("done_at", "~")) > max(ends):
+        raise InvalidInput(f"it says a time after {max(ends)}, when the key that signed it was renewed")
+
+
 def named(statement: Mapping[str, Any], key: bytes, faceids: Iterable[str]) -> list[str]:
     """Return those of the faces that a receipt's statement names. `key`: as `hashed` got it.
 
@@ -113,7 +141,7 @@ def _hash(key: bytes, salt: str, faceid: str) -> str:
 def statement(tenant: str, erasure: Erasure, done_at: str, asked_at: str) -> dict[str, Any]:
     """Make what the receipt of an erasure says and its tenant signs. It says zeros, too: answers have all fields."""
     return {
-        "kind": "erasure",
+        "kind": RECEIPT,
         "tenant": tenant,
         "id": erasure.id,
         "asked_at": asked_at,

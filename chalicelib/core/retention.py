@@ -8,7 +8,8 @@ nothing of theirs is deleted. New tenants begin with the numbers below (docs/dec
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Generic, NamedTuple, TypeVar
@@ -64,6 +65,49 @@ Visits are counted again from the observations of 100 days (core/visits), and on
 
 UNSEEN_DAYS = RETENTION["stranger_days"]
 """Bounds of a group's own setting."""
+
+
+SHARE, FEW = 5, 5
+"""Of what is overdue a sweep deletes a fifth of the kind, or 5: only a wrong clock, or a new setting, asks for more."""
+
+OVERDUE = timedelta(days=2)
+"""What became due since then is what each day brings, however much it is."""
+
+PATIENCE = timedelta(days=7)
+"""After so long what was withheld goes: nobody has said that it is wrong."""
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """Things of one kind that no sweep deletes yet. `number`: of those that are overdue; `at`: of the last look."""
+
+    number: int
+    since: datetime
+    at: datetime
+
+    @property
+    def goes_at(self) -> datetime:
+        return self.since + PATIENCE
+
+    @property
+    def is_over(self) -> bool:
+        return self.at >= self.goes_at
+
+
+def is_much(overdue: int, of: int) -> bool:
+    """Return whether these are too many for one sweep. `of`: how many of the kind there are."""
+    return overdue > FEW and overdue * SHARE > of
+
+
+def withheld(before: Withheld | None, overdue: int, of: int, now: datetime) -> Withheld | None:
+    """Tell what of a kind is withheld now; None: nothing. The arguments are those of `is_much`.
+
+    The wait begins anew if nobody looked for OVERDUE: the clock has jumped, or it was off.
+    """
+    if not is_much(overdue, of):
+        return None
+    is_going_on = before is not None and timedelta(0) <= now - before.at <= OVERDUE
+    return Withheld(overdue, before.since if is_going_on and before else now, now)
 
 
 def captures_kept(tenant: Tenant, most: int) -> int:

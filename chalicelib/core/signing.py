@@ -21,6 +21,14 @@ from chalicelib.core.errors import InvalidInput
 
 _KEY_BYTES = 32
 
+_P = 2**255 - 19
+
+_ORDER_8 = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+
+_SMALL_ORDER = {0, 1, _P - 1, _ORDER_8, _P - _ORDER_8}
+"""The y of the points whose order is 8 at most (RFC 8032, 5.1): a key of one of these signs any statement."""
+
+_SIGNED = {"statement", "public_key", "signature"}
 
 _KIND = "renewal of the signing key"
 
@@ -60,10 +68,11 @@ def signed(statement: Mapping[str, Any], private: str) -> dict[str, Any]:
     }
 
 
-def verified(document: Any) -> tuple[dict[str, Any], bytes]:
+def verified(document: Any, kind: str = "") -> tuple[dict[str, Any], bytes]:
     """Return a signed statement and the public key that it was signed with. Whose key that is, the caller must know.
 
-    Raises InvalidInput if it is no signed statement, or not as it was signed.
+    `kind`: what the statement has to say that it is. Raises InvalidInput if it is no signed statement, of another kind,
+    or not as it was signed.
     """
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -72,6 +81,10 @@ def verified(document: Any) -> tuple[dict[str, Any], bytes]:
     statement = fields.get("statement")
     if not isinstance(statement, dict):
         raise InvalidInput("this is no signed statement: `statement`, `public_key` and `signature` are its fields")
+    if beside := sorted(fields.keys() - _SIGNED):
+        raise InvalidInput(f"{str(beside[0])[:60]!r} stands beside the statement: nobody has signed it, take it away")
+    if kind and statement.get("kind") != kind:
+        raise InvalidInput(f"the kind of this statement is {str(statement.get('kind'))[:60]!r}, not {kind!r}")
     public_key = public_key_from(fields.get("public_key"))
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(_bytes(fields.get("signature")), canonical(statement))
@@ -81,13 +94,15 @@ def verified(document: Any) -> tuple[dict[str, Any], bytes]:
 
 
 def public_key_from(text: Any) -> bytes:
-    """Read a public key of Ed25519 in base64. Raises InvalidInput."""
+    """Read a public key of Ed25519 in base64. Raises InvalidInput, also for one that anything is signed by."""
     try:
         key = _bytes(text)
     except ValueError:
         key = b""
     if len(key) != _KEY_BYTES:
         raise InvalidInput(f"a public key is {_KEY_BYTES} bytes in base64, not {str(text)[:60]!r}")
+    if (int.from_bytes(key, "little") & (2**255 - 1)) % _P in _SMALL_ORDER:
+        raise InvalidInput("this public key is of small order: it fits any statement, so it proves nothing")
     return key
 
 
@@ -142,8 +157,8 @@ def renewed(statement: Mapping[str, Any], old: str | None, new: str) -> Document
 
 def renewal_of(document: Any) -> Renewal:
     """Read a renewal. Raises InvalidInput if it is none, or not as the keys signed it that it names."""
-    statement, by = verified(document)
-    if {name: type(value) for name, value in statement.items()} != _FIELDS or statement["kind"] != _KIND:
+    statement, by = verified(document, _KIND)
+    if {name: type(value) for name, value in statement.items()} != _FIELDS:
         raise InvalidInput("this is no renewal of a signing key")
     said = {name: value for name, value in statement.items() if name != _BY_OLD}
     old, new = (public_key_from(said[name]) for name in ("old", "new"))

@@ -9,15 +9,15 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.acts import chore
-from chalicelib.core.chores import STOPS_AT_S, Chore, Chores, Rest, Round
+from chalicelib.core.chores import STOPS_AT_S, TRUSTED, Called, Chore, Chores, Rest, Round, called
 from chalicelib.core.errors import Busy, RegularsError
 from chalicelib.core.items import write
 from chalicelib.core.model import Tenant
-from chalicelib.core.ports import Clock, ItemStore, Put, Storage
+from chalicelib.core.ports import Clock, Item, ItemStore, Put, Storage
 from chalicelib.core.search import IndexBuilder
 from chalicelib.core.telemetry import log_failure, report_failure
 from chalicelib.core.values import milliseconds, moment, time_text
@@ -31,10 +31,6 @@ LOST_CAPTURES_HOUR = 3
 """The hour, in UTC, whose sweep searches all captures for lost events, all reviews for those that are over, and all
 faces for what they learnt too long ago. On AWS it also deletes what a tenant keeps no longer; on one box, each does.
 `watch` searches only the newest captures."""
-
-TRUSTED = timedelta(days=1)
-"""On one box, a clock that is so far from that of the last sweep may be wrong. A sweep then does only what no clock
-decides, and the next one all: until then somebody, or the network, may have set the clock."""
 
 
 @dataclass
@@ -132,28 +128,27 @@ class Sweep:
         return [name for name, one in self._chores(hour).items() if one.by_no_clock or not doubted]
 
     def _doubts(self, tenant: Tenant) -> bool:
-        """Note the call of the schedule, and tell whether the clock has jumped since the one before.
+        """Note the call of the schedule, and tell whether the clock is doubted.
 
-        Two calls in a row do not doubt it: a box that is on for less than an hour at a time deletes with every second
-        one. Storage that expires items has a clock that can be trusted.
+        Storage that expires items has a clock that can be trusted.
         """
         if self.storage.expires_items:
             return False
-        now = self.clock.now()
-        called = self.items.get(keys.DIRECTORY, (tenant.name, keys.CALLED_ITEM))
-        at = moment(called["at"]) if called and not called["doubted"] else now
-        doubted = abs(now - at) > TRUSTED
-        call = {"tenant": tenant.name, "item": keys.CALLED_ITEM, "at": milliseconds(now), "doubted": doubted}
-        write(self.items, [Put(keys.DIRECTORY, call)])
-        if doubted:
+        noted = self.items.get(keys.DIRECTORY, (tenant.name, keys.CALLED_ITEM))
+        call = called(_call_of(noted) if noted else None, self.clock.now())
+        item = {"tenant": tenant.name, "item": keys.CALLED_ITEM, "at": milliseconds(call.at)}
+        item |= {"believed_at": milliseconds(call.believed_at), "doubted": call.doubted_since is not None}
+        if call.doubted_since is not None:
+            item["doubted_since"] = milliseconds(call.doubted_since)
             _log.warning(
-                "tenant %s was to be swept at %s last, and the clock says %s: set it if it is wrong. "
-                "The next sweep deletes what is kept no longer",
+                "tenant %s was to be swept at %s last, and the clock says %s: set it if it is wrong. A sweep deletes "
+                "what is kept no longer once the clock has run on for half an hour, or `regulars retention` does",
                 tenant.name,
-                time_text(at),
-                time_text(now),
+                time_text(call.believed_at),
+                time_text(call.at),
             )
-        return doubted
+        write(self.items, [Put(keys.DIRECTORY, item)])
+        return call.doubted_since is not None
 
     def _chores(self, hour: datetime) -> dict[str, Chore]:
         """Return this hour's chores by name, in their order: first what erases."""
@@ -171,3 +166,12 @@ class Sweep:
     def _send(self, tenant: Tenant, hour: datetime, chores: Sequence[str], after: str = "") -> None:
         body = {"tenant": tenant.name, "hour": milliseconds(hour), "chores": chores, "after": after}
         self.storage.index_queue.send(json.dumps(body))
+
+
+def _call_of(item: Item) -> Called:
+    since = item.get("doubted_since")
+    return Called(
+        moment(item["at"]),
+        moment(item.get("believed_at", item["at"])),  # an earlier version noted none
+        None if since is None else moment(since),
+    )

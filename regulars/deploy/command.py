@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import click
 
-from regulars.options import models_option
+from regulars.options import agrees, models_option
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -70,13 +69,6 @@ def deploy(
 
     account = Account(boto3.session.Session(region_name=region))
     try:
-        deploy.deploy(plan, account, bucket, lambda: yes or _agrees())
+        deploy.deploy(plan, account, bucket, lambda: yes or agrees("Carry this out?"))
     except account.failures as error:
         raise NotDeployed(f"AWS refused: {error}") from error
-
-
-def _agrees() -> bool:
-    if not sys.stdin.isatty():
-        print("there is nobody to ask; --yes carries it out")
-        return False
-    return input("Carry this out? [y/N] ").strip().lower() in ("y", "yes")

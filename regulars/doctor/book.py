@@ -47,7 +47,7 @@ def check_files(pack: Pack) -> Iterator[Finding]:
 
 
 def check_book(settings: Settings) -> Iterator[Finding]:
-    """Open the book and check all its pages, models, cameras and hooks."""
+    """Open the book and check all its pages, models, cameras, hooks and retention."""
     try:
         with closing(opened(settings)) as services:
             if (damage := services.ports.storage.damage()) is not None:
@@ -57,6 +57,7 @@ def check_book(settings: Settings) -> Iterator[Finding]:
             active = [tenant for tenant in tenants if not tenant.disabled]
             yield from check_cameras(services, active, services.clock.now())
             yield from check_hooks(services, active)
+            yield from check_retention(services, active)
     except RegularsError as error:
         yield failed("book", f"{error}: `regulars fsck` looks closer, `regulars restore` brings a backup back")
 
@@ -85,6 +86,18 @@ def check_hooks(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
     yield from found
     if not found:
         yield well("hooks", f"there are {len(hooks)}, and nothing waits to be sent again")
+
+
+def check_retention(services: Services, tenants: list[Tenant]) -> Iterator[Finding]:
+    """Check that no sweep withholds what is kept no longer."""
+    for tenant in tenants:
+        for kind, one in services.erasure.withholding.all(tenant).items():
+            yield warning(
+                "retention",
+                f"{one.number} {kind} of tenant {tenant.name} are more than a sweep deletes: they go on "
+                f"{one.goes_at:%Y-%m-%d}. If clock and days are right, `regulars retention --tenant {tenant.name} "
+                "--yes` deletes them; if not, set them",
+            )
 
 
 def _of_hook(services: Services, tenant: Tenant, hook: Hook) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -53,6 +54,38 @@ def test_what_is_no_signed_statement_is_refused(field: str, value: Any) -> None:
 def test_what_is_no_document_is_refused(document: Any) -> None:
     with pytest.raises(InvalidInput, match="no signed statement"):
         signing.verified(document)
+
+
+@pytest.mark.parametrize("sign", [0, 0x80], ids=["even", "odd"])
+@pytest.mark.parametrize(
+    "y",
+    [
+        "00" * 32,
+        "01" + "00" * 31,
+        "ec" + "ff" * 30 + "7f",
+        "ed" + "ff" * 30 + "7f",
+        "ee" + "ff" * 30 + "7f",
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    ],
+)
+def test_a_key_of_small_order_that_signs_everything_is_refused(y: str, sign: int) -> None:
+    key = bytearray.fromhex(y)
+    key[31] |= sign
+    with pytest.raises(InvalidInput, match="small order"):
+        signing.public_key_from(base64.b64encode(bytes(key)).decode())
+
+
+def test_what_stands_beside_the_statement_is_refused_since_nobody_signed_it() -> None:
+    with pytest.raises(InvalidInput, match="'note' stands beside the statement"):
+        signing.verified({**signing.signed({"a": 1}, PRIVATE), "note": "approved"})
+
+
+def test_a_statement_of_another_kind_is_refused() -> None:
+    document = signing.signed({"kind": "erasure"}, PRIVATE)
+    assert signing.verified(document, "erasure") == ({"kind": "erasure"}, PUBLIC)
+    with pytest.raises(InvalidInput, match="is 'erasure', not 'head'"):
+        signing.verified(document, "head")
 
 
 def test_what_is_signed_has_one_form() -> None:

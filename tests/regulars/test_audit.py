@@ -35,8 +35,34 @@ def test_a_chain_that_nobody_touched_is_verified_with_the_newest_head(
 ) -> None:
     assert run(shop, "verify") == 0
     said = capsys.readouterr().out
-    assert "nothing was changed" in said
+    assert "what is there is unchanged (2 hours, " in said
     assert f"the newest is hour {shop.services.audit.chain.end('shop').number}" in said
+
+
+def test_what_was_erased_what_was_let_go_and_what_is_not_closed_are_listed(
+    shop: Shop, capsys: pytest.CaptureFixture[str]
+) -> None:
+    audit = shop.services.audit
+    assert len(audit.erasing.erase("shop", ["ben"], "4561")) == 1
+    shop.clock.advance(timedelta(hours=22))
+    assert audit.erasing.trim("shop", 1) == 1
+    assert run(shop, "verify") == 0
+    said = capsys.readouterr().out
+    assert "shop: 1 entries were erased by erasure 4561" in said
+    assert "shop: 1 hours were let go by audit_days 1" in said
+    assert "shop: 2 entries wait to be closed, the first from 2026-03-16T14:10 on" in said
+
+
+def test_before_anything_is_closed_it_is_said_that_nothing_is_verified(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = Shop(tmp_path / "new")
+    with closing(made.services):
+        made.enrol(1, "anna")
+        assert run(made, "verify") == 0
+    said = capsys.readouterr().out
+    assert "1 entries wait to be closed, the first from 2026-03-16T10:10 on, and prove nothing yet" in said
+    assert "nothing is closed yet (0 hours, 0 entries)" in said
 
 
 def test_a_changed_entry_is_said_and_the_exit_code_is_1(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:

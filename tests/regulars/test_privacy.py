@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -167,9 +168,66 @@ def test_a_face_is_erased_and_its_receipt_verified(data: Path, capsys: Captured)
 
 
 def test_nobody_is_erased_by_a_receipt_in_which_something_was_changed(data: Path, capsys: Captured) -> None:
-    receipt = written(data.parent, signing.signed({"id": "7"}, PRIVATE) | {"statement": {"id": "8"}})
-    assert erase(data, "--again", str(receipt)) == 1
+    said = {"kind": "erasure", "id": "7"}
+    receipt = written(data.parent, signing.signed(said, PRIVATE) | {"statement": {**said, "id": "8"}})
+    assert erase(data, "--again", str(receipt), "--yes") == 1
     assert "was changed" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"kind": "head of the audit"}, "statement is 'head of the audit', not 'erasure'"),
+        ({"tenant": "another"}, "it is of tenant 'another', not of 'shop'"),
+        ({"faces": {}}, "it names no faces"),
+        ({}, "tenant 'shop' has no key of this signer's fingerprint"),
+    ],
+)
+def test_nobody_is_erased_by_a_paper_that_is_no_receipt_of_this_tenant(
+    data: Path, capsys: Captured, changes: dict[str, Any], said: str
+) -> None:
+    true = json.loads(erased(data).read_text())["statement"]
+    restored = data.parent / "restored"
+    with closing(Book(restored)) as book:
+        sign = book.services.audit.signing.sign if changes else lambda _, statement: signing.signed(statement, PRIVATE)
+        paper = written(restored, sign("shop", {**true, **changes}))
+        capsys.readouterr()
+        assert erase(restored, "--again", str(data.parent / "receipt.json"), str(paper), "--yes") == 1
+        assert said in capsys.readouterr().err
+        assert {face.faceid for face in book.faces()} == {"ann", "bob"}
+
+
+def test_a_receipt_of_a_key_that_the_operator_names_erases_again(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    true = json.loads(erased(data).read_text())["statement"]
+    paper = written(data, signing.signed(true, PRIVATE))
+    monkeypatch.chdir(data.parent)
+    with served(data.parent / "restored") as book:
+        assert erase(data.parent / "restored", "--again", str(paper), "--key", PRINT, "--yes") == 0
+        assert {face.faceid for face in book.faces()} == {"bob"}
+
+
+def test_people_of_many_receipts_are_deleted_before_the_first_is_waited_for(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(data.parent)
+    left = list[set[str]]()
+    with served(data):
+        assert erase(data, "--face", "ann", "--receipt", "a.json") == 0
+        assert erase(data, "--face", "bob", "--receipt", "b.json") == 0
+    restored = data.parent / "restored"
+    with served(restored, at_each_erasure=lambda: left.append({face.faceid for face in book.faces()})) as book:
+        assert erase(restored, "--again", "a.json", "b.json", "--yes") == 0
+    assert left[0] == set()
+    assert len(list(data.parent.glob("erasure-*.json"))) == 1, "one erasure for all, and one receipt"
+
+
+def test_nobody_is_erased_again_while_one_of_them_is_held(data: Path, capsys: Captured) -> None:
+    receipt = erased(data)
+    with closing(Book(data.parent / "restored")) as book:
+        book.services.faces.holds.set(book.tenant, "ann", "case 7")
+        assert erase(book.folder, "--again", str(receipt), "--yes") == 1
+        assert "'ann' is under legal hold" in capsys.readouterr().err
+        assert book.services.faces.find(book.tenant, "ann")
 
 
 def test_whom_a_restored_backup_brings_back_is_erased_again(
@@ -179,14 +237,17 @@ def test_whom_a_restored_backup_brings_back_is_erased_again(
     monkeypatch.chdir(data.parent)
     with served(restored) as book:
         assert {face.faceid for face in book.faces()} == {"ann", "bob"}
-        assert erase(restored, "--again", str(receipt), "--again", str(receipt)) == 0
+        assert erase(restored, "--again", str(receipt)) == 1, "nobody is asked here"
+        assert {face.faceid for face in book.faces()} == {"ann", "bob"}
+        assert "ann  (no name)" in capsys.readouterr().out
+        assert erase(restored, "--again", str(receipt), str(receipt), "--yes") == 0
         assert {face.faceid for face in book.faces()} == {"bob"}
         assert not book.services.consistency.disagreements("shop")
         capsys.readouterr()
         assert erase(restored, "--again", str(receipt)) == 0
         assert "nobody of these receipts is in the book" in capsys.readouterr().out
     [again] = data.parent.glob("erasure-*.json")
-    assert main(["receipt", "verify", str(again)]) == 0
+    assert main(["receipt", "verify", str(again)]) == 2  # unchanged; whose key it is, nobody said
 
 
 @pytest.mark.parametrize(
@@ -195,6 +256,7 @@ def test_whom_a_restored_backup_brings_back_is_erased_again(
         ([], 2, "name the person by --face, or by the receipts"),
         (["--face", "ann", "--again", "receipt.json"], 2, "name the person by --face, or by the receipts"),
         (["--again", "a.json", "--receipt", "b.json"], 2, "--receipt goes with --face"),
+        (["--face", "ann", "--yes"], 2, "--key and --yes go with --again"),
         (["--face", "nobody"], 1, "there is no face 'nobody'"),
         (["--again", "missing.json"], 1, "missing.json"),
     ],
@@ -237,7 +299,7 @@ def test_a_receipt_that_the_disk_has_no_room_for_is_had_again(data: Path, capsys
     id_ = said.out.partition("erasure ")[2].split()[0]
     assert main(["receipt", "get", id_, "--tenant", "shop", "--data", str(data)]) == 0
     receipt.write_text(capsys.readouterr().out)
-    assert main(["receipt", "verify", str(receipt)]) == 0
+    assert main(["receipt", "verify", str(receipt)]) == 2
 
 
 def test_an_erasure_that_goes_on_has_no_receipt_yet(data: Path, capsys: Captured) -> None:
@@ -261,7 +323,7 @@ def test_nothing_is_left_in_the_folder_before_there_is_a_receipt(
         assert erase(data, "--face", "ann", *options) == 0
     assert seen[0] == []
     [receipt] = place.iterdir()
-    assert main(["receipt", "verify", str(receipt)]) == 0
+    assert main(["receipt", "verify", str(receipt)]) == 2
 
 
 # --- receipt, notice ------------------------------------------------------------------------------------------------
@@ -269,7 +331,7 @@ def test_nothing_is_left_in_the_folder_before_there_is_a_receipt(
 
 @pytest.fixture
 def receipt(tmp_path: Path) -> Path:
-    return written(tmp_path, signing.signed({"id": "7", "said": "\u674e"}, PRIVATE))
+    return written(tmp_path, signing.signed({"kind": "erasure", "id": "7", "said": "\u674e"}, PRIVATE))
 
 
 def written(folder: Path, document: Any) -> Path:
@@ -279,10 +341,42 @@ def written(folder: Path, document: Any) -> Path:
 
 
 def test_a_receipt_is_checked_offline_and_shown(receipt: Path, capsys: Captured) -> None:
-    assert main(["receipt", "verify", str(receipt)]) == 0
+    assert main(["receipt", "verify", str(receipt), "--key", PRINT]) == 0
     out = capsys.readouterr().out
     assert '"said": "\u674e"' in out
-    assert PRINT in out
+    assert "this receipt of an erasure is as it was signed" in out
+
+
+def test_a_receipt_whose_signer_nobody_named_is_unchanged_and_not_believed(receipt: Path, capsys: Captured) -> None:
+    assert main(["receipt", "verify", str(receipt)]) == 2
+    assert f"unchanged, by an unknown key: its fingerprint is {PRINT}" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        {"kind": "renewal of the signing key"},
+        {"tenant": "shop", "number": 1, "hour": 0, "count": 0, "root": "", "before": "", "closed_at": 0},
+    ],
+    ids=["renewal", "head"],
+)
+def test_what_was_signed_and_is_no_receipt_is_refused(statement: Any, tmp_path: Path, capsys: Captured) -> None:
+    other = written(tmp_path, signing.signed(statement, PRIVATE))
+    assert main(["receipt", "verify", str(other), "--key", PRINT]) == 1
+    assert "is no receipt of an erasure: the kind" in capsys.readouterr().err
+
+
+def test_a_receipt_with_something_beside_its_statement_or_by_a_key_that_signs_everything_is_refused(
+    receipt: Path, capsys: Captured
+) -> None:
+    document = json.loads(receipt.read_text())
+    assert main(["receipt", "verify", str(written(receipt.parent, {**document, "note": "approved"}))]) == 1
+    assert "nobody has signed it" in capsys.readouterr().err
+    anything = base64.b64encode(b"\1" + bytes(31)).decode()
+    forged = {**document, "public_key": anything, "signature": base64.b64encode(b"\1" + bytes(63)).decode()}
+    for options in ([], ["--key", anything]):
+        assert main(["receipt", "verify", str(written(receipt.parent, forged)), *options]) == 1
+        assert "of small order" in capsys.readouterr().err
 
 
 def test_the_signer_is_compared_with_a_key_or_its_fingerprint(receipt: Path, capsys: Captured) -> None:

@@ -369,6 +369,9 @@ class Kept(Answer):
     within_7_days: Annotated[int, Meta(ge=0, description="How many are gone within seven days, those of `now` too.")]
     more: Annotated[bool, Meta(description="There are more: each is read, so no more than 10,000 are counted.")]
     oldest: Annotated[Time | None, Meta(description="Since when the oldest of them is kept; null: nothing goes.")]
+    waits_until: Annotated[
+        Time | None, Meta(description="Those of `now` are too many for one sweep: they go then; null: with the next.")
+    ]
 
 
 class Retention(Answer):

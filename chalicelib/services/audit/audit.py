@@ -7,20 +7,23 @@ their entries say stands in the capture, which their transaction writes anyway (
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from itertools import islice
+from threading import Lock
+from typing import TYPE_CHECKING, TypeGuard
 
 from chalicelib.core import acts, keys
 from chalicelib.core.acts import Act, Kind
-from chalicelib.core.audit import HOUR_MS, Entry, faces_of
+from chalicelib.core.audit import AFTER, HOUR_MS, Entry, faces_of, leaf_of
 from chalicelib.core.chores import Chore
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.items import write
 from chalicelib.core.lazy import lazy
-from chalicelib.core.ports import Action, Check, Clock, Delete, ItemStore, Put
+from chalicelib.core.ports import Action, Check, Clock, Delete, Item, ItemStore, Put, Update
 from chalicelib.core.records.audit import entry_put, new_entry, request_id
 from chalicelib.core.users import is_users
 from chalicelib.core.values import known, milliseconds
@@ -61,22 +64,74 @@ _BESIDE = {table.name for table in (keys.REQUESTS, keys.OBSERVATIONS, keys.SUMMA
 _OF_CHORES = {table.name for table in (keys.FACES, keys.JOURNAL, keys.NEGATIVES, keys.MERGES)}
 
 
+_MOST_NAMED = 4
+_LOOKS_EVERY_MS = 60_000
+
+
 class AuditedItems:
-    """The ItemStore of all services: to a transaction of an act it adds the act's entry."""
+    """The ItemStore of all services: to a transaction of an act it adds the act's entry.
+
+    Each entry names those before it that no other one of this process has named, by id and hash; once a minute the
+    newest of other processes, too. So one that is edited or removed while it is open is missed by the next. No writer
+    waits for another.
+    """
 
     def __init__(self, items: ItemStore, clock: Clock) -> None:
         self.get, self.get_many, self.query = items.get, items.get_many, items.query
         self._items = items
         self._clock = clock
+        self._unnamed: dict[str, dict[str, str]] = {}
+        """Hashes of this process' entries that none of it names yet, by tenant and id."""
+        self._looked: dict[str, int] = {}
+        self._naming = Lock()
 
     def transact(self, actions: Sequence[Action]) -> None:
         act = acts.current()
         if act is None or not _is_of_note(act, actions):
-            return self._items.transact(actions)
+            return self._named(actions) if any(map(_is_entry, actions)) else self._items.transact(actions)
         entry = entry_put(act.tenant or _tenant_of(actions), _entry(act, self._clock, actions))
-        self._items.transact([*actions, entry])
+        self._named([*actions, entry])
         act.entered = True
         return None
+
+    def _named(self, actions: Sequence[Action]) -> None:
+        """Do a transaction whose entries name those before them."""
+        of = next((one.item["tenant"] for one in actions if _is_entry(one)), "")
+        others = self._others(of)
+        with self._naming:
+            own = dict(islice(self._unnamed.get(of, {}).items(), _MOST_NAMED))
+        before = own | others
+        actions = [_naming(one, before) if _is_entry(one) else one for one in actions]
+        self._items.transact(actions)
+        with self._naming:
+            unnamed = {id_: one for id_, one in self._unnamed.get(of, {}).items() if id_ not in before}
+            self._unnamed[of] = unnamed | {one.item["id"]: _hash(one.item) for one in actions if _is_entry(one)}
+
+    def _others(self, tenant: str) -> dict[str, str]:
+        """Return the newest open entry if nobody has looked for it lately: it may be of another process.
+
+        A capture looks for none, since it may cost no more reads.
+        """
+        now, act = milliseconds(self._clock.now()), acts.current()
+        if abs(now - self._looked.get(tenant, 0)) < _LOOKS_EVERY_MS or (act and act.kind is Kind.SIGHTING):
+            return {}
+        self._looked[tenant] = now
+        low, high = keys.AUDIT_OPEN
+        found = self._items.query(keys.AUDIT, tenant, low=low, high=high, reverse=True, limit=1).items
+        return {item["id"]: item.get("leaf") or _hash(item) for item in found}
+
+
+def _is_entry(action: Action) -> TypeGuard[Put]:
+    return isinstance(action, Put) and action.table.name == keys.AUDIT.name and "entry" in action.item
+
+
+def _naming(put: Put, before: Mapping[str, str]) -> Put:
+    entry = json.loads(put.item["entry"])
+    return entry_put(put.item["tenant"], {**entry, AFTER: before} if before else entry)
+
+
+def _hash(item: Item) -> str:
+    return leaf_of(json.loads(item["entry"]), item["salt"]).hash
 
 
 class Reads:
@@ -171,6 +226,7 @@ def _entry(act: Act, clock: Clock, actions: Sequence[Action], shown: Sequence[st
         faces=list(dict.fromkeys(faces)),
         deleted=_deleted(actions),
         seq=int(journal[0]["seq"]) if journal else None,
+        audit_days=next(filter(None, map(_audit_days, actions)), None),
         key=next((one.item["key"] for one in actions if isinstance(one, Put) and _is_sign_in(one)), None),
         decided=list(act.decided) if act.kind is Kind.DECISION else None,
         shown=list(act.shown if shown is None else shown),
@@ -180,6 +236,14 @@ def _entry(act: Act, clock: Clock, actions: Sequence[Action], shown: Sequence[st
 
 def _is_sign_in(put: Put) -> bool:
     return put.table.name == keys.TENANTS.name and put.key[0] in (keys.session_item("")[0], keys.code_item("")[0])
+
+
+def _audit_days(action: Action) -> int | str | None:
+    """Return what a change of a tenant sets `audit_days` to, since hours go by these only; None: it does not."""
+    if action.table.name != keys.TENANTS.name or action.key[0] != keys.tenant_item("")[0]:
+        return None
+    fields = action.item if isinstance(action, Put) else action.set if isinstance(action, Update) else {}
+    return (fields["audit_days"] or "none") if "audit_days" in fields else None
 
 
 def _deleted(actions: Sequence[Action]) -> list[str]:
@@ -238,7 +302,7 @@ class Audit:
     def erasing(self) -> AuditErasing:
         from chalicelib.services.audit.erasing import AuditErasing
 
-        return AuditErasing(self._items, self.chain, self.pending, self._clock)
+        return AuditErasing(self._items, self.chain, self.pending, self._clock, sign=self.signing.sign)
 
     @lazy
     def reading(self) -> AuditReading:
@@ -250,7 +314,7 @@ class Audit:
     def verifying(self) -> Verifying:
         from chalicelib.services.audit.verify import Verifying
 
-        return Verifying(self.chain, self.pending, self.signing.public_keys)
+        return Verifying(self.chain, self.pending, self.signing.public_keys, self._clock)
 
     def chores(self) -> tuple[Chore, ...]:
         return (

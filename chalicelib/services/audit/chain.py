@@ -9,7 +9,7 @@ What is not closed yet is pending: entries that wait as items, and sightings tha
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -29,6 +29,8 @@ _JSON = "application/json"
 _AT_ONCE = 8
 _SAME = "chain-same"
 _UNNAMED_AFTER = timedelta(hours=1)
+_FIRST_DAYS_MS = 48 * HOUR_MS
+"""So long back sightings are looked for before a tenant's first hour is closed."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +194,12 @@ class Open:
 class Pending:
     def __init__(self, items: ItemStore) -> None:
         self._items = items
+
+    def all(self, tenant: str, end: End, taken: Collection[str], now_ms: int) -> list[Open]:
+        """Return what is not closed, sightings too. `taken`: what the last hour holds (Chain.taken)."""
+        since = end.hour if end.number else now_ms - _FIRST_DAYS_MS
+        found = [*self.items(tenant), *self.sightings(tenant, since, now_ms + 1)]
+        return [one for one in found if one.id not in taken and one.leaf.hash not in taken]
 
     def items(self, tenant: str) -> Iterator[Open]:
         """Yield the entries that wait as items, the oldest first."""

@@ -14,7 +14,7 @@ from itertools import groupby
 from typing import Any
 
 from chalicelib.core import keys
-from chalicelib.core.audit import HOUR_MS, Document, Head, leaf_of, root
+from chalicelib.core.audit import HOUR_MS, Document, Head, root
 from chalicelib.core.items import write_in_parts
 from chalicelib.core.ports import Clock, Delete, ItemStore
 from chalicelib.core.values import milliseconds
@@ -70,7 +70,7 @@ class Closing:
 
     def _closed(self, tenant: str, end: End, hour: int, entries: list[Open]) -> End | None:
         """Close one hour. Return the chain's end then; None if another closing, or an erasure, was first."""
-        leaves = [_said_late(one) if one.hour < hour else one.leaf for one in entries]
+        leaves = [one.leaf for one in entries]
         head = Head(
             tenant=tenant,
             number=end.number + 1,
@@ -104,8 +104,3 @@ def _by_hour(due: Iterable[Open], closed: int, newest: int) -> list[tuple[int, l
 
     ordered = sorted(due, key=lambda one: (hour(one), one.at_ms, one.id))
     return [(at, list(entries)) for at, entries in groupby(ordered, hour)]
-
-
-def _said_late(one: Open) -> Any:
-    entry = one.leaf.content
-    return one.leaf if entry is None else leaf_of({**entry, "late": True}, one.leaf.salt)

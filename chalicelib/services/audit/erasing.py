@@ -1,27 +1,32 @@
 """Erasure in the audit: salt and content of the entries that name somebody go, and the leaves' hashes stay.
 
-So the chain still verifies, and nobody can guess back what stood there. An entry of its own lists the leaves, before
-anything is erased: a bare leaf that no such entry lists is a finding. For retention the oldest hours' entries go
-whole, which an entry says, too; their heads stay.
+So the chain still verifies, and nobody can guess back what stood there. An entry of its own lists the leaves before
+anything is erased, in a statement that the tenant's key signs: a bare leaf that no such statement lists is a finding.
+For retention the oldest hours' entries go whole, which another statement says; their heads stay.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import logging
+from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Any
 
 from chalicelib.core import acts, keys
-from chalicelib.core.audit import HOUR_MS, Entry, Leaf
-from chalicelib.core.errors import ConditionFailed
+from chalicelib.core.audit import ERASED, HOUR_MS, TRIMMED, Entry, Leaf
+from chalicelib.core.errors import ConditionFailed, InvalidInput
 from chalicelib.core.items import write
 from chalicelib.core.ports import Clock, ItemStore, Put, equals
 from chalicelib.core.records.audit import entry_put, new_entry
+from chalicelib.core.retention import FEW, OVERDUE, SHARE, is_much
 from chalicelib.core.values import milliseconds
 from chalicelib.services.audit.chain import Chain, Element, Open, Pending
+from chalicelib.services.audit.closing import Sign
 
-ERASED, TRIMMED = "audit erased", "audit trimmed"
+_log = logging.getLogger(__name__)
+
 _IN_AN_ENTRY = 1_000
 _HOURS_AT_ONCE = 100
 
@@ -32,13 +37,14 @@ class AuditErasing:
     chain: Chain
     pending: Pending
     clock: Clock
+    sign: Sign
 
-    def erase(self, tenant: str, faceids: Collection[str], erasure: str = "") -> list[str]:
+    def erase(self, tenant: str, faceids: Collection[str], erasure: str) -> list[str]:
         """Erase the entries that are about one of these faces; return the hashes of their leaves.
 
         `erasure`: the id that the receipt has. Captures that name a face are to be changed before: sightings that are
         not closed yet are read from them. It may be cut off and done again: then the leaves that are left are erased,
-        and listed.
+        and listed. Raises StorageUnavailable if the key that signs the list cannot be read: nothing is erased then.
         """
         wanted = set(faceids)
         erased: list[str] = []
@@ -51,7 +57,8 @@ class AuditErasing:
             if not hashes:
                 self.chain.tidy(tenant)
                 return erased
-            self._tell(tenant, hashes, erasure)
+            for begin in range(0, len(hashes), _IN_AN_ENTRY):
+                self._tell(tenant, ERASED, erasure=erasure, leaves=hashes[begin : begin + _IN_AN_ENTRY])
             for one in waiting:
                 self._bare(one)
             for element, leaves in closed:
@@ -67,35 +74,61 @@ class AuditErasing:
     def nightly(self, tenant: str, days: int | None) -> None:
         """Let entries go that are older than the tenant keeps them (None: for ever), and what cut-off closings left."""
         if days is not None:
-            self.trim(tenant, self.clock.now() - timedelta(days=days))
+            self.trim(tenant, days)
         self.chain.tidy(tenant)
 
-    def trim(self, tenant: str, before: datetime) -> int:
-        """Let the entries of hours that ended before this time go, and keep their heads; return how many hours."""
-        limit = milliseconds(before) - HOUR_MS
-        old = [one for one in self.chain.elements(tenant) if one.entries is not None and one.head.hour <= limit]
-        if old:
-            upto = max(one.head.number for one in old)
-            write(self.items, [entry_put(tenant, new_entry(self.clock, TRIMMED, self._by(), upto=upto))])
+    def trim(self, tenant: str, days: int) -> int:
+        """Let the entries of hours that ended so many days ago go, and keep their heads; return how many hours.
+
+        Of so many that the clock may be wrong, or the days are new, only the oldest fifth goes at once. Raises
+        InvalidInput if the last entry about `audit_days` says another number: nothing goes then.
+        """
+        limit = milliseconds(self.clock.now() - timedelta(days=days)) - HOUR_MS
+        kept = [one for one in self.chain.elements(tenant) if one.entries is not None]
+        old = [one for one in kept if one.head.hour <= limit]
+        overdue = sum(one.head.hour <= limit - OVERDUE // timedelta(milliseconds=1) for one in old)
+        if is_much(overdue, len(kept)):
+            old = old[: max(FEW, len(kept) // SHARE)]
+            _log.warning(
+                "tenant %s keeps %d hours of the audit no longer, more than a fifth: a night lets a fifth go. Look at "
+                "clock and audit_days",
+                tenant,
+                overdue,
+            )
+        if not old:
+            return 0
+        told = next(filter(None, map(_days_told, self._newest_first(tenant))), days)
+        if told != days:
+            raise InvalidInput(
+                f"audit_days of tenant {tenant!r} is {days}, and the audit says {told}: somebody changed it beside the "
+                f"service. Set it again by `regulars tenants set {tenant} --audit-days`"
+            )
+        self._tell(tenant, TRIMMED, audit_days=days, upto=max(one.head.number for one in old))
         for element in old:
             self.chain.rewrite(element, None)
         return len(old)
 
+    def _newest_first(self, tenant: str) -> Iterator[Entry]:
+        for one in reversed([*self.pending.items(tenant)]):
+            yield one.leaf.content or {}
+        for _, leaves in self._closed(tenant, newest_first=True):
+            for leaf in reversed(leaves):
+                yield leaf.content or {}
+
+    def _closed(self, tenant: str, *, newest_first: bool = False) -> Iterator[tuple[Element, list[Leaf]]]:
+        kept = [one for one in self.chain.elements(tenant, newest_first=newest_first) if one.entries is not None]
+        for begin in range(0, len(kept), _HOURS_AT_ONCE):
+            yield from self.chain.leaves_of(kept[begin : begin + _HOURS_AT_ONCE])
+
     def _naming(self, tenant: str, names: Collection[str]) -> list[tuple[Element, list[Leaf]]]:
         """Find the closed hours with entries that name one of these."""
-        kept = [one for one in self.chain.elements(tenant) if one.entries is not None]
-        found = []
-        for begin in range(0, len(kept), _HOURS_AT_ONCE):
-            for element, leaves in self.chain.leaves_of(kept[begin : begin + _HOURS_AT_ONCE]):
-                if any(leaf.names(names) for leaf in leaves):
-                    found.append((element, leaves))
-        return found
+        return [one for one in self._closed(tenant) if any(leaf.names(names) for leaf in one[1])]
 
-    def _tell(self, tenant: str, hashes: Sequence[str], erasure: str) -> None:
-        for begin in range(0, len(hashes), _IN_AN_ENTRY):
-            leaves = hashes[begin : begin + _IN_AN_ENTRY]
-            entry = new_entry(self.clock, ERASED, self._by(), erasure=erasure, leaves=leaves)
-            write(self.items, [entry_put(tenant, entry)])
+    def _tell(self, tenant: str, what: str, **said: Any) -> None:
+        """Write an entry with a signed statement of what goes. Verifying takes the keys from `at` on (verify.py)."""
+        entry = new_entry(self.clock, what, self._by())
+        statement = {"kind": what, "tenant": tenant, "at": entry["at"], **said}
+        write(self.items, [entry_put(tenant, {**entry, "signed": self.sign(tenant, statement)})])
 
     def _bare(self, one: Open) -> None:
         assert one.item is not None  # noqa: S101 -- `waiting` are items
@@ -106,3 +139,8 @@ class AuditErasing:
     def _by(self) -> str:
         act = acts.current()
         return "regulars" if act is None else act.by
+
+
+def _days_told(entry: Entry) -> Any:
+    """Return the `audit_days` that an entry says, or has let hours go by; None: it says none."""
+    return entry.get("audit_days") or entry.get("signed", {}).get("statement", {}).get("audit_days")

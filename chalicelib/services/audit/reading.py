@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import astuple, dataclass
 
-from chalicelib.core.audit import HOUR_MS, Entry
+from chalicelib.core.audit import HOUR_MS, Entry, Head
 from chalicelib.core.page_tokens import ListPage, PageTokens
 from chalicelib.core.ports import Clock
 from chalicelib.core.values import milliseconds, moment_of_text
@@ -14,7 +14,6 @@ from chalicelib.services.audit.chain import Chain, Element, End, Pending
 
 _HOURS_A_PAGE = 200
 _OPEN = 0
-_FIRST_DAYS_MS = 48 * HOUR_MS
 
 
 @dataclass(frozen=True)
@@ -78,14 +77,11 @@ class AuditReading:
 
     def _open(self, tenant: str, end: End, last: int) -> list[tuple[_Place, Entry]]:
         """Read what is open, or has been closed since the first page: a late entry may be closed after newer ones."""
-        now = milliseconds(self.clock.now())
-        since = end.hour if end.number else now - _FIRST_DAYS_MS
-        taken = self.chain.taken(tenant, end)
-        waiting = [*self.pending.items(tenant), *self.pending.sightings(tenant, since, now + 1)]
+        now, taken = milliseconds(self.clock.now()), self.chain.taken(tenant, end)
         found = {
             one.id: (_Place(_OPEN, last, one.at_ms, one.id), entry)
-            for one in waiting
-            if (entry := one.leaf.content) is not None and one.id not in taken
+            for one in self.pending.all(tenant, end, taken, now)
+            if (entry := one.leaf.content) is not None
         }
         for element in self.chain.elements(tenant, newest_first=True):
             if element.head.number <= last:
@@ -94,8 +90,8 @@ class AuditReading:
         return list(found.values())
 
     def _closed(self, element: Element, last: int) -> list[tuple[_Place, Entry]]:
-        leaves = [leaf.content for leaf in self.chain.leaves(element)]
-        return [(_Place(element.head.number, last, _at(one), one["id"]), one) for one in leaves if one is not None]
+        head, leaves = element.head, [leaf.content for leaf in self.chain.leaves(element)]
+        return [(_Place(head.number, last, _at(one), one["id"]), _said_late(one, head)) for one in leaves if one]
 
 
 def _below(after: _Place | None, entries: list[tuple[_Place, Entry]]) -> Iterator[tuple[_Place, Entry]]:
@@ -103,6 +99,10 @@ def _below(after: _Place | None, entries: list[tuple[_Place, Entry]]) -> Iterato
     for place, entry in sorted(entries, key=lambda one: one[0].order, reverse=True):
         if after is None or place.order < after.order:
             yield place, entry
+
+
+def _said_late(entry: Entry, head: Head) -> Entry:
+    return {**entry, "late": True} if _at(entry) < head.hour else entry
 
 
 def _at(entry: Entry) -> int:

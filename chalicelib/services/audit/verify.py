@@ -1,58 +1,103 @@
 """Verification: is the chain what was closed? What was changed, dropped or swapped is found, and said which.
 
-What it cannot find: changes of the hours that are not closed yet; and a chain that somebody made anew who has the
-tenant's key, the table and the blobs, unless a head was kept elsewhere (`kept`). Each hour must be signed by the key of
-its time: a renewal says up to which head an old key signed. A renewal must have an entry, and an entry its renewal.
+An entry may be bare, and an hour without its entries, only if a statement lets it go that the tenant's key signed. Each
+hour must be signed by the key of its time: a renewal says up to which head an old key signed. A renewal must have an
+entry, and an entry its renewal. Entries that are not closed are held against those that name them.
+
+What it cannot find: an entry that somebody adds before its hour is closed, or removes before another one names it; and
+a chain that somebody made anew who has the tenant's key, the table and the blobs, unless a head was kept elsewhere
+(`kept`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from chalicelib.core import signing
-from chalicelib.core.audit import HOUR_MS, Document, Head, Leaf, head_of, root
+from chalicelib.core.audit import AFTER, ERASED, HOUR_MS, TRIMMED, Document, Entry, Head, Leaf, head_of, root
 from chalicelib.core.errors import InvalidInput
+from chalicelib.core.ports import Clock
 from chalicelib.core.signing import PublicKeys, Renewal, renewal_of
 from chalicelib.core.values import milliseconds, moment, time_text
-from chalicelib.services.audit.chain import Chain, Element, End, Pending
-from chalicelib.services.audit.erasing import ERASED, TRIMMED
+from chalicelib.services.audit.chain import Chain, Element, End, Open, Pending
+from chalicelib.services.audit.closing import CLOSED_AFTER
 
 _HOURS_AT_ONCE = 100
 
 
 @dataclass
 class Verified:
-    """The result of a check. `findings`: faults, none if it is empty; `last`: the newest head; `entries`: all there;
-    `renewals`: those of the signing key, the oldest first."""
+    """The result of a check. `findings`: faults, none if it is empty; `last`: the newest head; `entries`: all that
+    stand in closed hours; `erased`: how many are bare, by the erasure that took their content; `trimmed`: how many
+    hours were let go, by the `audit_days` of then; `waiting`: how many entries are not closed, the first of which are
+    from `closes_at` on; `renewals`: those of the signing key, the oldest first."""
 
     findings: list[str] = field(default_factory=list)
     renewals: list[Renewal] = field(default_factory=list)
     last: Document | None = None
     hours: int = 0
     entries: int = 0
-    erased: int = 0
-    trimmed: int = 0
+    erased: Counter[str] = field(default_factory=Counter)
+    trimmed: Counter[int] = field(default_factory=Counter)
+    waiting: int = 0
+    closes_at: datetime | None = None
 
 
 @dataclass
 class _Told:
-    """Statements of entries: which leaves were erased, up to which hour all were let go, how the key was renewed."""
+    """Statements of entries: which leaves were erased, which hours let go, how the key was renewed, and which entries
+    stood before. `erased`: erasures by leaf; `trims`: `audit_days`, newest hour's number and begin of each."""
 
-    leaves: set[str] = field(default_factory=set)
-    upto: int = 0
+    tenant: str
+    last_hour: int
+    keys: PublicKeys
+    known: list[Renewal]
+    erased: dict[str, str] = field(default_factory=dict)
+    trims: list[tuple[int, int, int]] = field(default_factory=list)
     renewals: list[Document] = field(default_factory=list)
+    leaves: set[str] = field(default_factory=set)
+    before: list[tuple[str, str, str]] = field(default_factory=list)
 
-    def note(self, leaf: Leaf) -> None:
+    def note(self, leaf: Leaf, closed: Head | None = None) -> Iterator[str]:
+        """Take what a leaf says. `closed`: the head that it stands under; None: it is open."""
+        self.leaves.add(leaf.hash)
         entry = leaf.content or {}
+        self.before += [(entry["id"], *one) for one in entry.get(AFTER, {}).items() if one[1] not in self.leaves]
         if "renewal" in entry:
             self.renewals.append(entry["renewal"])
-        if entry.get("what") == ERASED:
-            self.leaves.update(entry.get("leaves", ()))
-        elif entry.get("what") == TRIMMED:
-            self.upto = max(self.upto, int(entry.get("upto", 0)))
+        if entry.get("what") in (ERASED, TRIMMED):
+            try:
+                self._permit(entry, closed)
+            except (InvalidInput, ValueError, KeyError, TypeError, AttributeError) as error:
+                yield f"entry {entry['id']} says {entry['what']!r}, and the tenant has not signed that: {error}"
+
+    def _permit(self, entry: Entry, closed: Head | None) -> None:
+        """Read a statement by which entries go. Raises InvalidInput if it is not signed by the key of its time.
+
+        An old key counts in the hour of its entry only: a late one may be of somebody who stole that key.
+        """
+        said, by = signing.verified(entry.get("signed"), entry["what"])
+        at = _ms(entry)
+        is_late = at // HOUR_MS * HOUR_MS < closed.hour if closed else at < self.last_hour + HOUR_MS
+        good = {one.old for one in self.known if entry["at"] <= one.until and not is_late} | {self.keys.current}
+        if (said["tenant"], said["at"]) != (self.tenant, entry["at"]) or by not in good:
+            raise InvalidInput("it is of another tenant, another time or another key")
+        if entry["what"] == ERASED:
+            self.erased |= dict.fromkeys(said["leaves"], said["erasure"])
+        else:
+            days = said["audit_days"]
+            self.trims.append((days, said["upto"], at - days * 24 * HOUR_MS - HOUR_MS))
+
+    def gaps(self, elements: Sequence[Element]) -> Iterator[str]:
+        """Find entries that others name and that are not there; none of hours that were let go."""
+        gone = max((one.head.hour for one in elements if one.entries is None), default=-1)
+        for id_, before, hash_ in self.before:
+            if hash_ not in self.leaves and int(before[:13]) >= gone + HOUR_MS:
+                yield f"entry {before}, which entry {id_} names, is gone or was changed"
 
 
 @dataclass
@@ -60,39 +105,51 @@ class Verifying:
     chain: Chain
     pending: Pending
     public_keys: Callable[[str], PublicKeys]
+    clock: Clock
 
     def tenant(self, tenant: str, kept: Document | None = None) -> Verified:
         """Verify a tenant's chain. `kept`: a head that was kept elsewhere, which must be in the chain as it is.
 
         Raises InvalidInput if that is no head.
         """
-        seen, told = Verified(), _Told()
-        for one in self.pending.items(tenant):
-            told.note(one.leaf)
+        seen = Verified()
+        waiting = self._waiting(tenant, seen)
         try:
             elements = [one for one in self.chain.elements(tenant) if one.head]
-            public_keys = self.public_keys(tenant) if elements or told.renewals else PublicKeys(b"")
+            signs = elements or any({"renewal", "signed"} & (one.leaf.content or {}).keys() for one in waiting)
+            public_keys = self.public_keys(tenant) if signs else PublicKeys(b"")
         except (InvalidInput, ValueError, KeyError, TypeError) as error:
             seen.findings.append(f"a head, or the record of the signing keys, cannot be read: {error}")
             return seen
-        bare = self._entries(elements, seen, told)
+        followed = list(_followed(tenant, public_keys, seen))
+        told = _Told(tenant, max((one.head.hour for one in elements), default=-HOUR_MS), public_keys, seen.renewals)
+        bare = [("an entry that waits", one.leaf.hash) for one in waiting if one.leaf.entry is None]
+        for one in waiting:
+            seen.findings += told.note(one.leaf)
+        bare += self._entries(elements, seen, told)
         seen.findings += [
-            f"{_named(head)}: entry {place} was erased, and no entry says so: leaf {leaf}"
-            for head, place, leaf in bare
-            if leaf not in told.leaves
+            f"{named} was erased, and no signed entry says so: leaf {leaf}"
+            for named, leaf in bare
+            if leaf not in told.erased
         ]
-        seen.erased = len(bare)
-        for element in elements:
-            if element.entries is None:
-                seen.trimmed += 1
-                if element.head.number > told.upto:
-                    seen.findings.append(f"{_named(element.head)}: its entries are gone, and no entry says so")
-        seen.findings += _renewals(tenant, public_keys, seen, told)
+        seen.erased = Counter(told.erased[leaf] for _, leaf in bare if leaf in told.erased)
+        seen.findings += _let_go(elements, seen, told)
+        seen.findings += [*told.gaps(elements), *followed, *_renewals(public_keys, seen, told)]
         seen.findings += self._heads(tenant, elements, seen, public_keys.current)
         seen.findings += self._anchors(tenant, elements)
         if kept is not None:
             seen.findings += _kept(tenant, elements, kept)
         return seen
+
+    def _waiting(self, tenant: str, seen: Verified) -> list[Open]:
+        """Read what is not closed, before what is: so nothing is missed that is closed meanwhile."""
+        end = self.chain.end(tenant)
+        with suppress(ValueError, TypeError, KeyError, AttributeError):  # `_entries` says which cannot be read
+            waiting = self.pending.all(tenant, end, self.chain.taken(tenant, end), milliseconds(self.clock.now()))
+            seen.waiting = len(waiting)
+            if waiting:
+                seen.closes_at = moment(min(one.hour for one in waiting) + HOUR_MS) + CLOSED_AFTER
+        return list(self.pending.items(tenant))
 
     def _heads(self, tenant: str, elements: list[Element], seen: Verified, current: bytes) -> Iterator[str]:
         """Follow the heads from the first to the end."""
@@ -118,9 +175,9 @@ class Verifying:
             ends = f"the chain ends at hour {last.number}, and its end says hour {end.number}"
             yield f"{ends}: hours were dropped or swapped"
 
-    def _entries(self, elements: list[Element], seen: Verified, told: _Told) -> list[tuple[Head, int, str]]:
-        """Hold the entries against their heads; return the bare leaves."""
-        bare: list[tuple[Head, int, str]] = []
+    def _entries(self, elements: list[Element], seen: Verified, told: _Told) -> list[tuple[str, str]]:
+        """Hold the entries against their heads; return the bare leaves, each after its name."""
+        bare: list[tuple[str, str]] = []
         ids: dict[str, int] = {}
         kept = [one for one in elements if one.entries is not None]
         for begin in range(0, len(kept), _HOURS_AT_ONCE):
@@ -133,11 +190,10 @@ class Verifying:
                     seen.findings.append(f"{_named(head)}: its entries cannot be read: {type(error).__name__}")
                     continue
                 for place, leaf in enumerate(leaves, 1):
-                    if leaf.is_whole and leaf.entry is not None:
-                        told.note(leaf)
+                    if leaf.is_whole:
+                        seen.findings += told.note(leaf, head)
                         seen.entries += 1
-                    elif leaf.is_whole:
-                        bare.append((head, place, leaf.hash))
+                        bare += [(f"{_named(head)}: entry {place}", leaf.hash)] if leaf.entry is None else []
         return bare
 
     def _anchors(self, tenant: str, elements: list[Element]) -> Iterator[str]:
@@ -157,22 +213,41 @@ class Verifying:
                 yield f"{_named(element.head)}: its anchor is gone"
 
 
-def _renewals(tenant: str, public_keys: PublicKeys, seen: Verified, told: _Told) -> Iterator[str]:
-    """Follow the signing key from the first to the one in use. An entry that retention let go cannot be asked for."""
+def _let_go(elements: Sequence[Element], seen: Verified, told: _Told) -> Iterator[str]:
+    """Find hours whose entries are gone, and which no statement lets go."""
+    for head in (one.head for one in elements if one.entries is None):
+        days = next((days for days, upto, hour in told.trims if head.number <= upto and head.hour <= hour), None)
+        if days is None:
+            yield f"{_named(head)}: its entries are gone, and no signed entry lets them go"
+        else:
+            seen.trimmed[days] += 1
+
+
+def _followed(tenant: str, public_keys: PublicKeys, seen: Verified) -> Iterator[str]:
+    """Follow the signing key from the first to the one in use."""
     try:
         seen.renewals = [renewal_of(one) for one in public_keys.renewals]
     except InvalidInput as error:
         yield f"a renewal of the signing key cannot be read: {error}"
         return
     followers = [*(one.old for one in seen.renewals), public_keys.current][1:]
-    for document, one, follower in zip(public_keys.renewals, seen.renewals, followers, strict=True):
-        renewal = f"the renewal of the signing key after hour {one.heads}"
+    for one, follower in zip(seen.renewals, followers, strict=True):
         if (one.tenant, one.new) != (tenant, follower):
-            yield f"{renewal} does not lead to the next key: {signing.fingerprint(follower)[:16]}"
-        if document not in told.renewals and told.upto <= one.heads:
-            yield f"{renewal} has no entry"
+            yield f"{_renewal(one)} does not lead to the next key: {signing.fingerprint(follower)[:16]}"
+
+
+def _renewals(public_keys: PublicKeys, seen: Verified, told: _Told) -> Iterator[str]:
+    """Hold renewals against their entries. One that retention let go cannot be asked for."""
+    upto = max((upto for _, upto, _ in told.trims), default=0)
+    for document, one in zip(public_keys.renewals, seen.renewals, strict=False):
+        if document not in told.renewals and upto <= one.heads:
+            yield f"{_renewal(one)} has no entry"
     if any(one not in public_keys.renewals for one in told.renewals):
         yield "an entry tells of a renewal of the signing key that the record of the keys lacks"
+
+
+def _renewal(one: Renewal) -> str:
+    return f"the renewal of the signing key after hour {one.heads}"
 
 
 def _judged(head: Head, leaves: list[Leaf], ids: dict[str, int]) -> Iterator[str]:
@@ -184,17 +259,15 @@ def _judged(head: Head, leaves: list[Leaf], ids: dict[str, int]) -> Iterator[str
         if not leaf.is_whole:
             yield f"{_named(head)}: entry {place} was changed"
         elif (entry := leaf.content) is not None:
-            yield from _in_its_hour(head, place, entry)
+            if _ms(entry) >= head.hour + HOUR_MS:
+                yield f"{_named(head)}: entry {place} says {entry['at']}, which is later"
             if entry["id"] in ids:
                 yield f"{_named(head)}: entry {entry['id']} stands in hour {ids[entry['id']]}, too"
             ids[entry["id"]] = head.number
 
 
-def _in_its_hour(head: Head, place: int, entry: Mapping[str, Any]) -> Iterator[str]:
-    hour = milliseconds(datetime.fromisoformat(entry["at"])) // HOUR_MS * HOUR_MS
-    if (hour < head.hour) != bool(entry.get("late")) or hour > head.hour:
-        late = "late" if entry.get("late") else "not late"
-        yield f"{_named(head)}: entry {place} says {entry['at']} and {late}"
+def _ms(entry: Entry) -> int:
+    return milliseconds(datetime.fromisoformat(entry["at"]))
 
 
 def _signed_otherwise(document: Document, key: bytes) -> str:

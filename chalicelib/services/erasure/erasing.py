@@ -177,9 +177,9 @@ class Erasing:
                     return False
                 self._traces(tenant, erasure)
                 self.traces.answers(tenant, erasure.faceids)
-                self.audit.erasing.erase(tenant.name, erasure.faceids, erasure.id)
             case Step.GALLERY:
                 self.index.purge(tenant.name, self._gone_at(tenant, erasure))
+                self.audit.erasing.erase(tenant.name, erasure.faceids, erasure.id)  # waits for a lost signing key
             case Step.RECEIPT | None:
                 self._finish(tenant, erasure)
                 return True

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from chalicelib.services.erasure.faces import Deletion
     from chalicelib.services.erasure.groups import GroupDeletion
     from chalicelib.services.erasure.pictures import OrphanedPictures, PicturesOff
-    from chalicelib.services.erasure.retention import ConsentExpiry, LearntExpiry, Retention
+    from chalicelib.services.erasure.retention import ConsentExpiry, LearntExpiry, Retention, Withholding
     from chalicelib.services.erasure.traces import Traces
 
 MAX_DELETED = 100
@@ -155,9 +155,10 @@ class Deletions:
         from chalicelib.services.erasure.retention import CaptureExpiry, Retention
 
         return Retention(
+            self.withholding,
             self.groups,
             self.faces,
-            self.deletion,
+            deletion=self.deletion,
             captures=CaptureExpiry(self.items, self.storage.uploads, self.capture_days),
             statistics=self.statistics,
             in_review=self.in_review,
@@ -166,10 +167,16 @@ class Deletions:
         )
 
     @lazy
+    def withholding(self) -> Withholding:
+        from chalicelib.services.erasure.retention import Withholding
+
+        return Withholding(self.items, self.clock)
+
+    @lazy
     def of_consents(self) -> ConsentExpiry:
         from chalicelib.services.erasure.retention import ConsentExpiry
 
-        return ConsentExpiry(self.consents, self.deletion, self.clock)
+        return ConsentExpiry(self.withholding, self.consents, self.deletion, self.clock)
 
     @lazy
     def of_learnt(self) -> LearntExpiry:

@@ -9,24 +9,38 @@ tenant says so, and learnt pictures go `learnt_days` after their capture.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+import json
+import logging
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.captures import capture_of, captured_ms
 from chalicelib.core.chores import STOPS_AT_S
 from chalicelib.core.errors import Busy, FaceHeld, FaceNotFound
-from chalicelib.core.items import camera_ids, every, held_faces, write_in_parts
+from chalicelib.core.items import camera_ids, every, held_faces, write, write_in_parts
 from chalicelib.core.model import Face, Group, Picture, Tenant
-from chalicelib.core.ports import BlobInfo, Clock, Delete, ItemStore, UploadStore
+from chalicelib.core.ports import BlobInfo, Clock, Delete, ItemStore, Put, UploadStore
 from chalicelib.core.records.faces import face_from
-from chalicelib.core.retention import Due, Kind, captures_kept, sightings_kept, unseen_kept, unseen_since
-from chalicelib.core.values import milliseconds, moment
+from chalicelib.core.retention import (
+    FEW,
+    OVERDUE,
+    SHARE,
+    Due,
+    Kind,
+    Withheld,
+    captures_kept,
+    sightings_kept,
+    unseen_kept,
+    unseen_since,
+    withheld,
+)
+from chalicelib.core.values import milliseconds, moment, time_text
 from chalicelib.services.captures.captures import shown_faces
 from chalicelib.services.consents import Consents
 from chalicelib.services.enrolment.enrolment import Enrolment
@@ -46,12 +60,21 @@ _A_STEP = 80
 """Things that are deleted between two looks at the clock: as many observations as one transaction takes."""
 
 
+_CONSENTS = "faces with an expired consent"
+
+_EVER = timedelta(days=40_000)
+"""By then all that is stored now is due."""
+
+_log = logging.getLogger(__name__)
+
+
 @dataclass(frozen=True)
 class Planned:
     """Records of one kind that will go. `group`: of faces, its name; `days`: for how long it is kept, None: for ever.
 
     `now`: how many the next sweep deletes; `soon`: how many are gone within SOON, these included; `more`: there are
-    more than were counted. `oldest`: since when the oldest of them was kept; None: nothing goes.
+    more than were counted. `oldest`: since when the oldest of them was kept; None: nothing goes. `waits_until`: when
+    the sweep deletes those of `now`, if it withholds them.
     """
 
     kind: Kind
@@ -61,6 +84,7 @@ class Planned:
     soon: int = 0
     more: bool = False
     oldest: datetime | None = None
+    waits_until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -73,11 +97,69 @@ class _Kept:
     due: Callable[[datetime], Iterator[Due[Any]]]
     delete: Callable[[Sequence[Any]], object]
 
+    @property
+    def name(self) -> str:
+        return self.kind if self.group is None else f"{self.kind} of group {self.group}"
+
+
+@dataclass
+class Withholding:
+    """Things that no sweep deletes yet, since they are too many for one (core/retention)."""
+
+    items: ItemStore
+    clock: Clock
+
+    def all(self, tenant: Tenant) -> Mapping[str, Withheld]:
+        """Return what the last sweep withheld, by kind and group."""
+        return {name: one for name, one in self._noted(tenant).items() if not one.is_over}
+
+    def look(
+        self, tenant: Tenant, kinds: Mapping[str, Callable[[datetime], Iterable[Any]]], *, yes: bool = False
+    ) -> Mapping[str, Withheld]:
+        """Note and return what is to wait of these kinds: nothing, if somebody said `yes` to it.
+
+        `kinds`: by name what reads all that is due by a time.
+        """
+        now, before = self.clock.now(), self._noted(tenant)
+        found = {name: one for name, one in before.items() if name not in kinds and now - one.at <= OVERDUE}
+        for name, due in kinds.items() if not yes else ():
+            overdue = _number(due(now - OVERDUE))
+            of = _number(islice(due(now + _EVER), overdue * SHARE + 1)) if overdue > FEW else overdue
+            if one := withheld(before.get(name), overdue, of, now):
+                found[name] = one
+        for name, one in found.items():
+            if one.since == now:
+                _log.warning(
+                    "tenant %s keeps %d %s no longer, more than a fifth: they wait until %s. If clock and days are "
+                    "right, `regulars retention --tenant %s --yes` deletes them at once",
+                    tenant.name,
+                    one.number,
+                    name,
+                    time_text(one.goes_at),
+                    tenant.name,
+                )
+        self._note(tenant, before, found)
+        return {name: one for name, one in found.items() if name in kinds and not one.is_over}
+
+    def _noted(self, tenant: Tenant) -> Mapping[str, Withheld]:
+        item = self.items.get(keys.DIRECTORY, (tenant.name, keys.WITHHELD_ITEM))
+        kinds = json.loads(item["kinds"]) if item else {}
+        return {name: Withheld(number, moment(since), moment(at)) for name, (number, since, at) in kinds.items()}
+
+    def _note(self, tenant: Tenant, before: Mapping[str, Withheld], found: Mapping[str, Withheld]) -> None:
+        key = {"tenant": tenant.name, "item": keys.WITHHELD_ITEM}
+        kinds = {name: (one.number, milliseconds(one.since), milliseconds(one.at)) for name, one in found.items()}
+        if found:
+            write(self.items, [Put(keys.DIRECTORY, {**key, "kinds": json.dumps(kinds)})])
+        elif before:
+            write(self.items, [Delete(keys.DIRECTORY, (key["tenant"], key["item"]))])
+
 
 @dataclass
 class Retention:
     """`in_review`: reads the faces that somebody is to look at. `expires_items`: storage deletes captures by itself."""
 
+    withholding: Withholding
     groups: Groups
     faces: Faces
     deletion: Deletion
@@ -87,14 +169,21 @@ class Retention:
     clock: Clock
     expires_items: bool
 
-    def tenant(self, tenant: Tenant, left_s: Callable[[], float]) -> bool:
+    def tenant(self, tenant: Tenant, left_s: Callable[[], float], *, yes: bool = False) -> bool:
         """Delete what the tenant keeps no longer; return False if the time ran out first.
 
-        May be cut off anywhere and repeated. Raises Busy, StorageUnavailable.
+        What is too much for one sweep (core/retention) waits, unless somebody said `yes` to it. May be cut off anywhere
+        and repeated. Raises Busy, StorageUnavailable.
         """
         now = self.clock.now()
-        for kept in self._kinds(tenant):
-            if kept.days is None or (self.expires_items and self._is_left_to_storage(tenant, kept.kind)):
+        kinds = [
+            kept
+            for kept in self._kinds(tenant)
+            if kept.days is not None and not (self.expires_items and self._is_left_to_storage(tenant, kept.kind))
+        ]
+        waits = self.withholding.look(tenant, {kept.name: kept.due for kept in kinds}, yes=yes)
+        for kept in kinds:
+            if kept.name in waits:
                 continue
             due = kept.due(now)
             while some := [one.what for one in islice(due, _A_STEP)]:
@@ -106,10 +195,10 @@ class Retention:
 
     def plan(self, tenant: Tenant) -> list[Planned]:
         """Say what goes now and soon, of each kind and group. Deletes nothing, and reads what it counts."""
-        now = self.clock.now()
-        return [self._planned(kept, now) for kept in self._kinds(tenant)]
+        now, waits = self.clock.now(), self.withholding.all(tenant)
+        return [self._planned(kept, now, waits.get(kept.name)) for kept in self._kinds(tenant)]
 
-    def _planned(self, kept: _Kept, now: datetime) -> Planned:
+    def _planned(self, kept: _Kept, now: datetime, waits: Withheld | None) -> Planned:
         if kept.days is None:
             return Planned(kept.kind, kept.group, None)
         due = list(islice(kept.due(now + SOON), MOST_COUNTED + 1))
@@ -122,6 +211,7 @@ class Retention:
             soon=len(counted),
             more=len(due) > MOST_COUNTED,
             oldest=min((one.since for one in counted), default=None),
+            waits_until=waits.goes_at if waits else None,
         )
 
     def _kinds(self, tenant: Tenant) -> Iterator[_Kept]:
@@ -171,24 +261,36 @@ class Retention:
 
 @dataclass
 class ConsentExpiry:
+    withholding: Withholding
     consents: Consents
     deletion: Deletion
     clock: Clock
 
-    def tenant(self, tenant: Tenant, left_s: Callable[[], float]) -> None:
+    def tenant(self, tenant: Tenant, left_s: Callable[[], float], *, yes: bool = False) -> None:
         """Erase the faces whose consent has expired, 100 at a time, but those under legal hold.
 
-        What is left over when the time runs out is for the next hour.
+        What is left over when the time runs out is for the next hour. What is too much for one sweep waits, unless
+        somebody said `yes` to it.
         """
         if not tenant.expired_consent_erases:
             return
+        read = partial(self._expired, tenant)
+        if self.withholding.look(tenant, {_CONSENTS: lambda at: chain.from_iterable(read(at))}, yes=yes):
+            return
+        for expired in read(self.clock.now()):
+            if expired:
+                self.deletion.of_faces(tenant, expired, by="expired consent", erase=True, only=self._has_expired)
+            if left_s() < STOPS_AT_S:
+                return
+
+    def _expired(self, tenant: Tenant, at: datetime) -> Iterator[list[str]]:
+        """Yield the faces whose record expires before then, page by page."""
         token: str | None = None
         while True:
-            page = self.consents.page(tenant, self.clock.now(), MAX_DELETED, token)
-            if expired := [face.faceid for face in page.rows if face.hold is None]:
-                self.deletion.of_faces(tenant, expired, by="expired consent", erase=True, only=self._has_expired)
+            page = self.consents.page(tenant, at, MAX_DELETED, token)
+            yield [face.faceid for face in page.rows if face.hold is None]
             token = page.next_token
-            if token is None or left_s() < STOPS_AT_S:
+            if token is None:
                 return
 
     def _has_expired(self, face: Face) -> bool:
@@ -287,3 +389,7 @@ class CaptureExpiry:
 
 def _taken_at(blob: BlobInfo) -> datetime:
     return moment(captured_ms(blob.key.rpartition("/")[2]))
+
+
+def _number(due: Iterable[Any]) -> int:
+    return sum(1 for _ in due)

@@ -742,6 +742,7 @@ class Kept(Struct, kw_only=True):
     within_7_days: int
     more: bool
     oldest: datetime | None
+    waits_until: datetime | None
 
 
 class Merge(Struct, kw_only=True):

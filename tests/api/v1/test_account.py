@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -235,6 +236,7 @@ def test_a_dry_run_says_what_goes_and_deletes_nothing(tmp_path: Path, capsys: py
         "within_7_days": 1,
         "more": False,
         "oldest": "2026-03-02T09:00:00.000Z",
+        "waits_until": None,
     }
     assert [by_kind["faces", name]["days"] for name in ("regular", "staff")] == [None, None]
     assert [by_kind[kind, None]["days"] for kind in ("captures", "sightings", "observations")] == [30, 120, 400]
@@ -249,6 +251,20 @@ def test_a_dry_run_says_what_goes_and_deletes_nothing(tmp_path: Path, capsys: py
     said = capsys.readouterr().out
     assert "observations" in said
     assert "deleted" not in said
+
+
+def test_the_command_deletes_all_at_once_only_if_somebody_says_yes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    book = Book(tmp_path)
+    book.clock.advance(timedelta(days=-900))
+    book.see(*(shot(number, number) for number in range(6)))
+    book.close()
+    for options, left, said in (([], 6, "6 wait until"), (["--yes"], 0, "what goes now is deleted\n")):
+        assert main(["retention", "--data", str(tmp_path), *options]) == 0
+        assert said in capsys.readouterr().out
+        with closing(Book(tmp_path)) as after:
+            assert len(after.faces()) == left
 
 
 OWN = {"controller": "Ann & Bob <Ltd>, 1 High Street", "contact": "privacy@shop.example"}

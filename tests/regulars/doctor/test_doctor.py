@@ -23,7 +23,7 @@ from chalicelib.services.cameras import CameraSettings
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from regulars.cli import main
-from regulars.doctor.book import check_cameras, check_files, check_hooks, check_models
+from regulars.doctor.book import check_cameras, check_files, check_hooks, check_models, check_retention
 from regulars.doctor.machine import (
     Finding,
     Level,
@@ -40,10 +40,11 @@ from regulars.serve import folder
 from regulars.serve.folder import Served
 from regulars.serve.settings import ServeSettings
 from tests.adapters.embedded.torn import tear
-from tests.fakes import FakeClock, FakeVision
+from tests.fakes import FakeClock, FakeVision, Person, picture
 from tests.faults.server import Server
 from tests.own_pack import NAME, own_pack
 from tests.regulars.serve.certificate import certificate
+from tests.services.conftest import RULES
 
 NOW = datetime.now(UTC)
 OK, WARNING, FAILED = Level
@@ -298,6 +299,19 @@ def test_silent_cameras_are_told(tmp_path: Path) -> None:
         clock.advance(timedelta(hours=1))
         level, says = only(check_cameras(services, [tenant], clock.now()))
         assert (level, says.startswith("door of tenant shop has sent nothing ever")) == (WARNING, True)
+
+
+def test_what_a_sweep_withholds_is_told(tmp_path: Path) -> None:
+    clock = FakeClock(NOW)
+    with closing(book(tmp_path, clock)) as services:
+        tenant = services.tenants.named("shop")
+        for seed in range(6):
+            services.enrolment.of_largest_face(tenant, "stranger", picture(Person(seed)), RULES)
+        assert list(check_retention(services, [tenant])) == []
+        clock.advance(timedelta(days=400))
+        services.erasure.retention.tenant(tenant, lambda: 600.0)
+        level, says = only(check_retention(services, [tenant]))
+        assert (level, says.startswith("6 faces of group stranger of tenant shop are more than")) == (WARNING, True)
 
 
 def test_hooks_whose_events_wait_or_whose_address_is_refused_are_told(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from chalicelib.adapters.embedded.items import SqliteItemStore
 from chalicelib.adapters.embedded.vault import PlainVault
 from chalicelib.core import acts, keys, signing
 from chalicelib.core.acts import Act, kind_of
-from chalicelib.core.audit import Document, Head, Leaf, leaf_of, root
+from chalicelib.core.audit import AFTER, Document, Head, Leaf, leaf_of, root
 from chalicelib.core.items import every, write
 from chalicelib.core.ports import BlobStore, Delete, Item, ItemStore, Put
 from chalicelib.core.records.audit import entry_put, new_entry
@@ -48,22 +48,35 @@ class Desk:
     def __post_init__(self) -> None:
         self.chain = Chain(self.items, self.blobs, self.clock)
         self.pending = Pending(self.items)
-        self.signing = Signing(AuditedItems(self.items, self.clock), PlainVault(), self.clock, self.chain)
+        self.audited = AuditedItems(self.items, self.clock)
+        self.signing = Signing(self.audited, PlainVault(), self.clock, self.chain)
         self.closing = Closing(self.items, self.chain, self.pending, self.clock, self.signing.sign)
-        self.erasing = AuditErasing(self.items, self.chain, self.pending, self.clock)
+        self.erasing = AuditErasing(self.audited, self.chain, self.pending, self.clock, self.signing.sign)
 
     def act(self, *faces: str, what: str = "PATCH /v1/faces/{id}", late: timedelta = timedelta(0)) -> str:
         """Write an entry, as its transaction would have so long ago."""
         past = FakeClock(self.clock.now() - late)
         entry = new_entry(past, what, "key first", faces=list(faces))
-        write(self.items, [entry_put(TENANT, entry)])
+        write(self.audited, [entry_put(TENANT, entry)])
         return str(entry["id"])
+
+    def write(self, what: str, by: str, **more: Any) -> None:
+        """Write an entry past the service, as somebody may who may write to the table."""
+        write(self.items, [entry_put(TENANT, new_entry(self.clock, what, by, **more))])
+
+    def trim(self, days: int) -> int:
+        """Set `audit_days`, and do what the night does."""
+        self.clock.advance(timedelta(milliseconds=1))
+        said = new_entry(self.clock, "PATCH /v1/settings", "key first", audit_days=days)
+        write(self.audited, [entry_put(TENANT, said)])
+        self.clock.advance(timedelta(milliseconds=1))
+        return self.erasing.trim(TENANT, days)
 
     def close(self) -> int:
         return self.closing.tenant(TENANT)
 
     def verify(self, kept: Document | None = None) -> Verified:
-        return Verifying(self.chain, self.pending, self.signing.public_keys).tenant(TENANT, kept)
+        return Verifying(self.chain, self.pending, self.signing.public_keys, self.clock).tenant(TENANT, kept)
 
     def lose_key(self) -> None:
         self.put_key({**self.key_item(), "sealed": b"damaged"})
@@ -76,7 +89,7 @@ class Desk:
     def elements(self) -> list[Element]:
         return list(self.chain.elements(TENANT))
 
-    def entries(self) -> list[dict[str, object]]:
+    def entries(self) -> list[dict[str, Any]]:
         """All closed entries that are whole."""
         leaves = [leaf for one in self.elements if one.entries for leaf in self.chain.leaves(one)]
         return [dict(leaf.content) for leaf in leaves if leaf.content is not None]
@@ -125,18 +138,24 @@ class Desk:
         return write(self.items, [Put(keys.AUDIT, {**item, "hash": head.hash})])
 
     def make_anew(self, number: int, leaves: Sequence[Leaf], sign: Sign | None = None) -> None:
-        """Put other entries into an hour, and make all heads from there on fit, anchors included."""
+        """Put other entries into an hour, and make all from there on fit: entries, heads, anchors."""
         before = self.elements[number - 2].head.hash if number > 1 else ""
+        is_other = leaves != self.chain.leaves(self.elements[number - 1])
         for element in self.elements[number - 1 :]:
-            head = replace(element.head, before=before)
-            if head.number == number:
-                self.overwrite(element, leaves)
-                head = replace(head, count=len(leaves), root=root(one.hash for one in leaves))
+            own = leaves if element.head.number == number else self.chain.leaves(element)
+            own = [_naming_none(one) for one in own] if is_other else own
+            self.overwrite(element, own)
+            head = replace(element.head, before=before, count=len(own), root=root(one.hash for one in own))
             document = (sign or self.signing.sign)(TENANT, head.statement)
             self.put_head(head.number, document)
             self.put_blob(keys.audit_anchor(TENANT, head.number), canonical(document))
             before = head.hash
         self.set_end(self.elements[-1].head)
+
+
+def _naming_none(leaf: Leaf) -> Leaf:
+    entry = leaf.content
+    return leaf if entry is None else leaf_of({name: said for name, said in entry.items() if name != AFTER})
 
 
 def forged(leaf: Leaf) -> Leaf:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,10 @@ from hypothesis import strategies as st
 from chalicelib.core import keys
 from chalicelib.core.audit import Document, leaf_of, root
 from chalicelib.core.errors import InvalidInput
+from chalicelib.core.items import write
+from chalicelib.core.ports import Delete, Put
 from chalicelib.core.signing import canonical
+from chalicelib.core.values import time_text
 from tests.examples import examples
 from tests.services.audit.desk import HOUR, TENANT, Desk, desk, forged, open_items, signed_by_another
 
@@ -28,10 +32,10 @@ STEPS = st.lists(
     st.one_of(
         st.tuples(st.just("act"), st.integers(0, len(FACES) - 1)),
         st.tuples(st.just("late act"), st.integers(1, 60)),
-        st.tuples(st.just("wait"), st.integers(1, 200)),
+        st.tuples(st.just("wait"), st.integers(1, 2_000)),
         st.tuples(st.just("close"), st.just(0)),
         st.tuples(st.just("erase"), st.integers(0, len(FACES) - 1)),
-        st.tuples(st.just("trim"), st.integers(1, 10)),
+        st.tuples(st.just("trim"), st.integers(1, 3)),
         st.tuples(st.just("renew"), st.integers(0, 1)),
     ),
     max_size=40,
@@ -52,9 +56,9 @@ def play(made: Desk, steps: list[Step]) -> set[str]:
             case "close":
                 made.close()
             case "erase":
-                made.erasing.erase(TENANT, [FACES[value]])
+                made.erasing.erase(TENANT, [FACES[value]], "1")
             case "trim":
-                made.erasing.trim(TENANT, made.clock.now() - value * HOUR)
+                made.trim(value)
             case "renew":
                 made.lose_key() if value else made.key_item()
                 made.renew(is_lost=bool(value))
@@ -91,7 +95,7 @@ def test_whatever_is_done_the_chain_verifies_and_no_entry_is_lost_or_stands_twic
 def test_whatever_is_done_nobody_who_was_erased_is_named_and_the_chain_verifies(steps: list[Step]) -> None:
     with desk() as made:
         play(made, steps)
-        made.erasing.erase(TENANT, ["anna"])
+        made.erasing.erase(TENANT, ["anna"], "1")
         settle(made)
         assert made.verify().findings == []
         stored = [made.blobs.get(blob.key) or b"" for blob in made.blobs.walk("")]
@@ -171,6 +175,44 @@ def lets_an_hours_entries_go_without_an_entry(made: Desk, number: int, _place: i
     made.chain.rewrite(made.elements[number - 1], None)
 
 
+def says_in_an_entry_of_its_own_that_it_was_erased(made: Desk, number: int, place: int) -> None:
+    element = made.elements[number - 1]
+    leaf = made.chain.leaves(element)[place]
+    erases_without_an_entry(made, number, place)
+    made.write("audit erased", "regulars", erasure="1", leaves=[leaf.hash], signed=by_another(made, leaves=[leaf.hash]))
+
+
+def says_in_an_entry_of_its_own_that_hours_were_let_go(made: Desk, number: int, _place: int) -> None:
+    made.chain.rewrite(made.elements[number - 1], None)
+    made.write("audit trimmed", "regulars", upto=number, signed=by_another(made, upto=number, audit_days=1))
+
+
+def by_another(made: Desk, **said: Any) -> Document:
+    at = time_text(made.clock.now() + timedelta(days=9))
+    return signed_by_another(TENANT, {"kind": "erasure in the audit", "tenant": TENANT, "at": at, **said})
+
+
+def erases_what_waits(made: Desk, _number: int, _place: int) -> None:
+    made.act("anna")
+    [item] = open_items(made)[-1:]
+    bare = {name: item[name] for name in ("tenant", "id", "at")}
+    write(made.items, [Put(keys.AUDIT, {**bare, "leaf": leaf_of(json.loads(item["entry"]), item["salt"]).hash})])
+
+
+def edits_what_waits(made: Desk, _number: int, _place: int) -> None:
+    made.act("anna")
+    item = open_items(made)[-1]
+    made.act("ben")
+    write(made.items, [Put(keys.AUDIT, {**item, "entry": item["entry"].replace("anna", "carl")})])
+
+
+def removes_what_waits(made: Desk, _number: int, _place: int) -> None:
+    made.act("anna")
+    item = open_items(made)[-1]
+    made.act("ben")
+    write(made.items, [Delete(keys.AUDIT, (TENANT, item["id"]))])
+
+
 def deletes_an_hours_entries(made: Desk, number: int, _place: int) -> None:
     made.blobs.delete(made.elements[number - 1].entries or "")
 
@@ -220,6 +262,11 @@ ATTACKS = (
     adds_a_late_entry,
     erases_without_an_entry,
     lets_an_hours_entries_go_without_an_entry,
+    says_in_an_entry_of_its_own_that_it_was_erased,
+    says_in_an_entry_of_its_own_that_hours_were_let_go,
+    erases_what_waits,
+    edits_what_waits,
+    removes_what_waits,
     deletes_an_hours_entries,
     damages_an_hours_entries,
     removes_an_hour,
@@ -229,6 +276,7 @@ ATTACKS = (
     damages_a_head,
     takes_an_anchor,
 )
+OF_NO_HOUR = (puts_the_end_back, erases_what_waits, edits_what_waits, removes_what_waits)
 
 
 @examples(EXAMPLES_TRIED, ALL_EXAMPLES)
@@ -241,7 +289,7 @@ def test_an_attack_at_any_place_is_found(hours: int, attacks: list[tuple[Attack,
     with desk() as made:
         a_chain(made, hours)
         if erased:
-            made.erasing.erase(TENANT, ["ben"])
+            made.erasing.erase(TENANT, ["ben"], "1")
             settle(made)
         assert made.verify().findings == []
         for attack, number, place in attacks:
@@ -256,7 +304,7 @@ def test_each_attack_is_found_and_says_which_hour(attack: Attack) -> None:
         attack(made, 2, 1)
         findings = made.verify().findings
         assert findings
-        assert attack is puts_the_end_back or any("hour 2" in one or "head" in one for one in findings)
+        assert attack in OF_NO_HOUR or any("hour 2" in one or "head" in one for one in findings)
 
 
 def test_who_makes_all_anew_is_found_by_a_head_that_was_kept_elsewhere() -> None:
@@ -295,8 +343,7 @@ def test_a_late_entry_goes_into_the_next_hour_and_says_so() -> None:
         a_chain(made, 1)
         id_ = made.act("anna", late=3 * HOUR)
         settle(made)
-        (late,) = [entry for entry in made.entries() if entry["id"] == id_]
-        assert late["late"] is True
+        assert [entry["id"] for entry in made.entries()][-1] == id_
         assert made.elements[-1].head.count == 1
         assert made.verify().findings == []
 
@@ -312,19 +359,42 @@ def test_what_was_erased_is_listed_and_its_leaves_stay() -> None:
         assert set(before) <= set(erased)
         assert len(erased) == 5
         (told,) = [entry for entry in made.entries() if entry["what"] == "audit erased"]
-        assert told["leaves"] == erased
-        assert made.verify().erased == 5
-        assert made.erasing.erase(TENANT, ["anna"]) == []
+        assert told["signed"]["statement"]["leaves"] == erased
+        assert made.verify().erased == {"erasure-1": 5}
+        assert made.erasing.erase(TENANT, ["anna"], "1") == []
 
 
 def test_the_oldest_entries_go_and_their_heads_stay() -> None:
     with desk() as made:
         a_chain(made)
-        assert made.erasing.trim(TENANT, made.clock.now() - 3 * HOUR) == 3
-        assert made.erasing.trim(TENANT, made.clock.now() - 3 * HOUR) == 0
+        made.clock.advance(timedelta(days=1) - 3 * HOUR)
+        assert made.trim(1) == 3
+        assert made.trim(1) == 0
+        assert (made.verify().findings, made.verify().trimmed) == ([], {1: 3})
         settle(made)
-        seen = made.verify()
-        assert (seen.findings, seen.trimmed, seen.hours) == ([], 3, 5)
+        assert (made.verify().findings, made.verify().trimmed) == ([], {1: 3})
+
+
+def test_of_many_hours_that_are_long_over_a_night_lets_only_the_oldest_go() -> None:
+    with desk() as made:
+        for _ in range(8):
+            made.act("anna")
+            settle(made)
+        made.clock.advance(timedelta(days=400))
+        assert made.trim(1) == 5
+        assert (made.verify().findings, made.verify().trimmed) == ([], {1: 5})
+        assert made.trim(1) == 3, "so few may go at once"
+
+
+def test_hours_go_by_the_days_only_that_the_audit_knows_of() -> None:
+    with desk() as made:
+        a_chain(made)
+        made.clock.advance(timedelta(days=3))
+        assert made.trim(9) == 0
+        with pytest.raises(InvalidInput, match=r"is 1, and the audit says 9: somebody changed it beside the service"):
+            made.erasing.trim(TENANT, 1)
+        assert made.verify().trimmed == {}
+        assert made.trim(2) == 4
 
 
 def test_two_who_close_at_once_make_each_hour_once_while_others_act() -> None:
@@ -356,7 +426,7 @@ def test_an_erasure_holds_up_a_closing_that_has_read_what_it_erases() -> None:
 
         def meanwhile(tenant: str, statement: Mapping[str, Any]) -> Document:
             made.closing.sign = sign
-            made.erasing.erase(TENANT, ["anna"])
+            made.erasing.erase(TENANT, ["anna"], "1")
             return sign(tenant, statement)
 
         made.closing.sign = meanwhile
@@ -364,6 +434,17 @@ def test_an_erasure_holds_up_a_closing_that_has_read_what_it_erases() -> None:
         settle(made)
         assert not any("anna" in str(entry) for entry in made.entries())
         assert made.verify().findings == []
+
+
+def test_what_another_process_wrote_is_named_too() -> None:
+    with desk() as made:
+        made.act("anna")
+        [item] = open_items(made)
+        Desk(made.items, made.blobs, made.clock).act("ben")
+        assert made.verify().findings == []
+        write(made.items, [Delete(keys.AUDIT, (TENANT, item["id"]))])
+        [finding] = made.verify().findings
+        assert f"entry {item['id']}, which entry" in finding
 
 
 def test_a_head_is_the_same_bytes_wherever_it_stands() -> None:

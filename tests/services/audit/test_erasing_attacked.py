@@ -26,7 +26,7 @@ def test_a_face_whose_id_is_another_word_of_the_audit_takes_only_its_own_entries
         if closed:
             book.clock.advance(2 * HOUR)
             book.close()
-        assert len(book.erasing.erase(TENANT, [chosen])) == 1
+        assert len(book.erasing.erase(TENANT, [chosen], "1")) == 1
         book.clock.advance(2 * HOUR)
         book.close()
         assert len([one for one in book.entries() if one["what"] != "audit erased"]) == 4
@@ -50,5 +50,5 @@ def test_an_entry_is_about_the_faces_in_whatever_it_names_them(entry: dict[str, 
     assert "410" in faces_of(entry)
     with desk() as book:
         noted(book, **entry)
-        assert len(book.erasing.erase(TENANT, ["410"])) == 1
-        assert book.erasing.erase(TENANT, ["410"]) == []
+        assert len(book.erasing.erase(TENANT, ["410"], "1")) == 1
+        assert book.erasing.erase(TENANT, ["410"], "1") == []

@@ -65,6 +65,16 @@ def test_entries_are_found_by_face_act_actor_and_time() -> None:
         assert set(read(made, Wanted(until_ms=now - 1000), 10)) == {anna, ben}
 
 
+def test_an_entry_that_came_after_its_hour_was_closed_is_listed_as_late() -> None:
+    with desk() as made:
+        made.act("anna")
+        settle(made)
+        made.act("ben", late=3 * HOUR)
+        settle(made)
+        page = AuditReading(made.chain, made.pending, made.clock).page(TENANT, Wanted())
+        assert {entry["faces"][0]: entry.get("late") for _, entry in page.rows} == {"anna": None, "ben": True}
+
+
 def test_a_token_of_another_question_is_refused() -> None:
     with desk() as made:
         for _ in range(3):

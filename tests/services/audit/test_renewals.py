@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -71,6 +72,18 @@ def test_a_key_is_renewed_again_and_again_also_before_anything_was_closed() -> N
         assert seen.findings == []
 
 
+def test_what_was_erased_and_let_go_before_a_renewal_stays_so() -> None:
+    with desk() as made:
+        a_chain(made, 2)
+        made.clock.advance(timedelta(days=1) - 2 * HOUR)
+        assert made.trim(1) == 1
+        made.erasing.erase(TENANT, ["anna"], "1")
+        made.renew()  # the statements wait still, and the new key closes their hour
+        settle(made)
+        seen = made.verify()
+        assert (seen.findings, seen.erased, seen.trimmed) == ([], {"1": 1}, {1: 1})
+
+
 def test_what_cannot_be_renewed_is_said_and_nothing_is_changed() -> None:
     with desk() as made:
         with pytest.raises(InvalidInput, match="no signing key to renew"):
@@ -117,10 +130,11 @@ def test_several_who_renew_at_once_do_it_one_after_the_other() -> None:
 def test_retention_takes_the_entry_and_leaves_the_renewal() -> None:
     with desk() as made:
         renewed_after_two_hours(made)
-        made.erasing.trim(TENANT, made.clock.now())
+        made.clock.advance(timedelta(days=2))
+        made.trim(1)
         settle(made)
         seen = made.verify()
-        assert (seen.findings, len(seen.renewals), seen.trimmed) == ([], 1, 4)
+        assert (seen.findings, len(seen.renewals), seen.trimmed) == ([], 1, {1: 4})
 
 
 # --- attacks by somebody who may write to the table and to the blobs, and has stolen the old key ----------------------
@@ -189,6 +203,15 @@ def says_that_another_tenants_key_was_renewed(made: Desk, stolen: str) -> None:
     record(made, renewed(said(made, tenant="other"), stolen, private_of(made)))
 
 
+def erases_by_the_old_key(made: Desk, stolen: str) -> None:
+    """Blank an entry, and say so in an entry that is dated before the renewal."""
+    first, *others = made.chain.leaves(made.elements[0])
+    made.overwrite(made.elements[0], [first.bare, *others])
+    entry = {**new_entry(made.clock, "audit erased", "regulars"), "at": said(made)["since"]}
+    statement = {"kind": entry["what"], "tenant": TENANT, "at": entry["at"], "erasure": "1", "leaves": [first.hash]}
+    write(made.items, [entry_put(TENANT, {**entry, "signed": signing.signed(statement, stolen)})])
+
+
 def damages_the_record(made: Desk, _stolen: str) -> None:
     made.put_key({**made.key_item(), "renewals": ["no JSON"]})
 
@@ -207,6 +230,7 @@ ATTACKS = {
     puts_its_own_key_behind_the_renewal: "after hour 2 does not lead to the next key",
     lets_the_old_key_vouch_for_a_key_of_its_own: "the renewal of the signing key after hour 2 has no entry",
     says_that_another_tenants_key_was_renewed: "does not lead to the next key",
+    erases_by_the_old_key: "hour 1 .* entry 1 was erased, and no signed entry says so",
     damages_the_record: "the record of the signing keys, cannot be read",
     damages_the_renewal: "a renewal of the signing key cannot be read",
 }

@@ -148,6 +148,17 @@ def test_an_expired_record_erases_the_face_only_if_the_tenant_says_so(book: Book
     assert {face.faceid for face in book.faces()} == {stays, endless, none}
 
 
+def test_records_that_expire_all_at_once_long_ago_erase_nobody_until_somebody_says_yes(book: Book) -> None:
+    faces = {enrol(book, seed, signed(days=2)).faceid for seed in range(6)}
+    book.services.tenants.change("shop", {"expired_consent_erases": True})
+    book.clock.advance(400 * DAY)
+    sweep(book)
+    assert {face.faceid for face in book.faces()} == faces
+    assert [*book.services.erasure.withholding.all(book.tenant)] == ["faces with an expired consent"]
+    book.services.erasure.of_consents.tenant(book.tenant, lambda: 900.0, yes=True)
+    assert book.faces() == []
+
+
 def test_a_record_that_is_renewed_while_the_sweep_looks_keeps_its_face(book: Book) -> None:
     face = enrol(book, 1, signed(days=1)).faceid
     book.services.tenants.change("shop", {"expired_consent_erases": True})
@@ -161,7 +172,8 @@ def test_a_record_that_is_renewed_while_the_sweep_looks_keeps_its_face(book: Boo
 
     services = book.services
     renewing = Renewing(book.storage.items, services.faces, services.merges, services.requests, book.clock)
-    ConsentExpiry(renewing, services.erasure.deletion, book.clock).tenant(book.tenant, lambda: 900.0)
+    erasure = services.erasure
+    ConsentExpiry(erasure.withholding, renewing, erasure.deletion, book.clock).tenant(book.tenant, lambda: 900.0)
     assert [one.faceid for one in book.faces()] == [face]
 
 

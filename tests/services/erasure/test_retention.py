@@ -269,6 +269,56 @@ def test_the_sweep_goes_on_where_its_time_ran_out(book: Book) -> None:
     assert book.services.erasure.retention.tenant(book.tenant, lambda: next(times))
 
 
+def test_what_is_too_much_for_a_sweep_waits_and_is_told(book: Book, caplog: pytest.LogCaptureFixture) -> None:
+    sets(book, capture_days=30, sighting_days=120, stranger_days=30)
+    there = {seen(book, seed) for seed in range(10)}
+    book.clock.advance(400 * DAY)
+    swept(book)
+    assert (faces(book), pictures(book), captures(book)) == (there, 10, 10)
+    assert "10 faces of group stranger no longer" in caplog.text
+    told = book.services.erasure.withholding.all(book.tenant)
+    assert {name: one.number for name, one in told.items()} == dict.fromkeys(
+        ("captures", "sightings", "faces of group stranger"), 10
+    )
+    book.clock.advance(-400 * DAY)
+    swept(book)
+    assert not book.services.erasure.withholding.all(book.tenant)
+    assert faces(book) == there
+
+
+def test_of_days_that_are_set_for_the_first_time_all_goes_after_a_week_or_at_once_if_somebody_says_yes(
+    book: Book,
+) -> None:
+    sets(book, stranger_days=None, capture_days=30)
+    early = {seen(book, seed) for seed in range(10)}
+    book.clock.advance(20 * DAY)
+    sets(book, stranger_days=10, capture_days=10)
+    for _ in range(6):
+        swept(book)
+        book.clock.advance(DAY)
+    assert (faces(book), pictures(book)) == (early, 10)
+    assert book.services.erasure.retention.tenant(book.tenant, lambda: 600.0, yes=True)
+    assert (faces(book), pictures(book)) == (set(), 0)
+    late = {seen(book, seed) for seed in range(10)}
+    book.clock.advance(20 * DAY)
+    for _ in range(7):
+        swept(book)
+        book.clock.advance(DAY)
+    assert faces(book) == late
+    swept(book)
+    assert (faces(book), pictures(book)) == (set(), 0)
+    assert not book.services.erasure.withholding.all(book.tenant)
+
+
+def test_what_a_day_brings_goes_however_much_of_the_book_it_is(book: Book) -> None:
+    sets(book, stranger_days=1, capture_days=1)
+    for seed in range(10):
+        seen(book, seed)
+    book.clock.advance(2 * DAY)
+    swept(book)
+    assert (faces(book), pictures(book)) == (set(), 0)
+
+
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
