@@ -17,15 +17,12 @@ from regulars.cli import main
 from tests.adapters.embedded.torn import tear
 from tests.services.sightings.book import MONDAY, Book, shot
 
-IN_BETWEEN = milliseconds(MONDAY + timedelta(minutes=604))
-"""The time of a capture in the midst of others, so that all of its page is captures."""
-
 
 @pytest.fixture
 def book(tmp_path: Path) -> Path:
     """A data folder of two tenants; `shop` says that one more camera fits, and 999 do."""
     with closing(Book(tmp_path / "data")) as book:
-        book.see(shot(0, 1, 2), shot(60, 1), *(shot(600 + n, 1) for n in range(9)))
+        book.see(shot(0, 1, 2), shot(60, 1), *(shot(600 + n, 1) for n in range(40)))
         book.services.tenants.add("other", Profile.CAMERA)
         left = Update(keys.CAMERAS, ("shop", keys.CAMERAS_LEFT), (exists("there"),), set={"left": 1})
         book.storage.items.transact([left])
@@ -50,7 +47,8 @@ def test_what_does_not_agree_is_a_line_and_the_exit_code_is_1_until_it_is_mended
 def test_a_damaged_page_is_told_and_all_that_can_be_read_is_checked(
     book: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    tear(book / DATABASE, f"shop#door{IN_BETWEEN}".encode())
+    midst = [milliseconds(MONDAY + timedelta(minutes=600 + n)) for n in range(15, 25)]  # a page of captures alone
+    tear(book / DATABASE, *(f'"capture":{{"S":"{at}'.encode() for at in midst))
     assert main(["fsck", "--data", str(book)]) == 1
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("the database is damaged, and what can be read is checked: ")
