@@ -191,7 +191,7 @@ def _erase_again(services: Services, tenant: Tenant, faceids: Sequence[str], *, 
         print("nobody of these receipts is in the book")
         return
     _require_place(None)
-    faces = services.faces.by_id(tenant, faceids)
+    faces = services.faces.by_id(tenant, faceids, restricted=True)
     require_free(faces.values())
     for face in faces.values():
         print(f"{face.faceid}  {face.name or '(no name)'}")
@@ -203,7 +203,7 @@ def _erase_again(services: Services, tenant: Tenant, faceids: Sequence[str], *, 
         with suppress(Busy, FaceHeld):  # who is left is told below
             erasures += services.erasure.deletion.of_faces(tenant, some, by="operator", erase=True).erasures
     _finish(services, tenant, erasures, None, is_stage)
-    if left := services.faces.by_id(tenant, faceids):
+    if left := services.faces.by_id(tenant, faceids, restricted=True):
         raise OperatorError(f"{len(left)} are still in the book, since others changed them: run the command again")
 
 
@@ -267,7 +267,8 @@ def _known(services: Services, tenant: Tenant, receipts: Sequence[Path], trusted
         except (InvalidInput, ValueError, RecursionError) as error:
             raise OperatorError(f"{path} erases nobody: {error}") from error
         statements.append((path, statement))
-    ids = services.faces.lists.ids(tenant, None, FaceOrder.ID).ids
+    restricted = (one.faceid for one in services.faces.restrictions.all(tenant))
+    ids = [*services.faces.lists.ids(tenant, None, FaceOrder.ID).ids, *restricted]
     key = services.audit.signing.face_key(tenant.name)
     found: list[str] = []
     for path, statement in statements:

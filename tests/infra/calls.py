@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,10 @@ class Grant:
         return f"{self.function}: {self.sid}: {self.action} on {self.resource}"
 
 
+_FUNCTION: ContextVar[str | None] = ContextVar("function", default=None)
+"""The function at work. What it reads beside goes on after its answer, and has its context."""
+
+
 @dataclass
 class Recorder:
     """Notes the calls of clients that it watches, while a function is at work."""
@@ -62,7 +67,6 @@ class Recorder:
     arns: Mapping[str, str]
     """By a resource's physical name."""
     calls: set[Call] = field(default_factory=set)
-    _of_thread: threading.local = field(default_factory=threading.local)
     _working: list[str] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -75,15 +79,14 @@ class Recorder:
 
     @contextmanager
     def working(self, function: str) -> Iterator[None]:
-        """A thread that the function makes is the function, too: it is taken for the one that began last."""
-        before = getattr(self._of_thread, "function", None)
-        self._of_thread.function = function
+        """What it does in threads is its work, too. Those without its context are taken for the one that began last."""
+        token = _FUNCTION.set(function)
         with self._lock:
             self._working.append(function)
         try:
             yield
         finally:
-            self._of_thread.function = before
+            _FUNCTION.reset(token)
             with self._lock:
                 self._working.remove(function)
 
@@ -92,7 +95,7 @@ class Recorder:
         with self._lock:
             # Who calls the search function's shards side by side began before them.
             taken_for = self._working[:1] if service == "lambda" else self._working[-1:]
-        function = getattr(self._of_thread, "function", None) or next(iter(taken_for), None)
+        function = _FUNCTION.get() or next(iter(taken_for), None)
         if function is not None:
             found = set(_calls(function, service, model.name, params, self.arns))
             with self._lock:

@@ -250,6 +250,18 @@ def test_whom_a_restored_backup_brings_back_is_erased_again(
     assert main(["receipt", "verify", str(again)]) == 2  # unchanged; whose key it is, nobody said
 
 
+def test_somebody_who_is_restricted_is_erased_again_too(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    receipt, restored = erased(data), data.parent / "restored"
+    monkeypatch.chdir(data.parent)
+    with served(restored) as book:
+        book.services.faces.restrictions.set(book.tenant, "ann", "case 7")
+        assert erase(restored, "--again", str(receipt), "--yes") == 0
+        assert "ann  (no name)" in capsys.readouterr().out
+        assert not book.services.faces.restrictions.all(book.tenant)
+
+
 @pytest.mark.parametrize(
     ("options", "code", "said"),
     [
