@@ -111,6 +111,7 @@ OURS = {
     "chalicelib.services.audit.signing": "renewals that it has stored itself; verifying tells what cannot be read",
     "chalicelib.services.subject_access": "answers and items that it has stored itself",
     "chalicelib.core.records.erasures": "receipts that it has signed itself",
+    "chalicelib.services.erasure.retention": "counts that it has stored itself",
     "chalicelib.services.erasure.traces": "events and answers that it has stored itself",
     "chalicelib.services.idempotency": "answers that it has stored itself",
     "chalicelib.services.captures.captures": "a digest that is read from a request, in v1's requests",
