@@ -102,12 +102,15 @@ def is_much(overdue: int, of: int) -> bool:
 def withheld(before: Withheld | None, overdue: int, of: int, now: datetime) -> Withheld | None:
     """Tell what of a kind is withheld now; None: nothing. The arguments are those of `is_much`.
 
-    The wait begins anew if nobody looked for OVERDUE: the clock has jumped, or it was off.
+    Time in which nobody looked counts as a day at most: the box was off, or its clock has jumped. The wait begins anew
+    if much more is to go than before.
     """
     if not is_much(overdue, of):
         return None
-    is_going_on = before is not None and timedelta(0) <= now - before.at <= OVERDUE
-    return Withheld(overdue, before.since if is_going_on and before else now, now)
+    if before is None or is_much(overdue - before.number, of):
+        return Withheld(overdue, now, now)
+    counted = min(max(now - before.at, timedelta()), timedelta(days=1))
+    return Withheld(overdue, now - (before.at - before.since) - counted, now)
 
 
 def captures_kept(tenant: Tenant, most: int) -> int:

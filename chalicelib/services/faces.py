@@ -254,7 +254,7 @@ class Holds:
         Raises InvalidInput, FaceNotFound, TooMany, Busy, AnsweredAlready.
         """
         reason = _said(reason)
-        if len(self.all(tenant.name)) >= MAX_HOLDS and self.faces.get(tenant, faceid).hold is None:
+        if len(self.all(tenant.name)) >= MAX_HOLDS and self.faces.get(tenant, faceid, restricted=True).hold is None:
             raise TooMany(f"{MAX_HOLDS} faces are held, the most of a tenant: lift the holds that are over")
         return self._change(tenant, faceid, reason, request)
 
@@ -268,7 +268,7 @@ class Holds:
 
     def _change(self, tenant: Tenant, faceid: str, reason: str | None, request: RequestId | None) -> Face:
         for _ in attempts():
-            face = self.faces.get(tenant, faceid)
+            face = self.faces.get(tenant, faceid, restricted=True)
             since = face.hold.at if face.hold else self.clock.now()
             after = replace(face, hold=None if reason is None else Hold(reason, since))
             actions: list[Action] = []
@@ -278,7 +278,7 @@ class Holds:
                 actions = [face_put(tenant.name, face, after), listed]
             # As a change of the gallery: a group is deleted at a seq at which none of its faces is held.
             actions += self.requests.recorded(tenant.name, request)
-            change = Change(tuple(actions), (), within=frozenset({face.group_id}))
+            change = Change(tuple(actions), (), within=frozenset({face.group_id} - {RESTRICTED}))
             try:
                 with self.requests.answering(tenant.name, request):
                     if actions:

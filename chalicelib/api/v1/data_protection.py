@@ -131,7 +131,7 @@ def list_holds(call: Call) -> Holds:
 
 def get_hold(call: Call) -> Hold:
     """Read whether a face is under legal hold."""
-    face = call.services.faces.get(call.tenant, call.path["id"])
+    face = call.services.faces.get(call.tenant, call.path["id"], restricted=True)
     return _hold(face.faceid, face.hold)
 
 

@@ -105,7 +105,8 @@ class GroupDeletion:
 
     def _require_free(self, tenant: Tenant, group: Group) -> None:
         held = [one.faceid for one in self.holds.all(tenant.name)]
-        require_free(self.holds.faces.of_group(tenant, group, held).values())
+        found = self.holds.faces.by_id(tenant, held, restricted=True).values()
+        require_free(one for one in found if one.own_group_id == group.id)
 
     def _change(self, tenant: Tenant, group: Group, seq: int, request: RequestId | None, *, by: str) -> Change:
         manner = {"tenant": tenant.name, "item": keys.gone_item(group.id), "by": by, "erases": tenant.deletes_erase}

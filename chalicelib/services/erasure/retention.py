@@ -296,7 +296,7 @@ class ConsentExpiry:
     def _has_expired(self, face: Face) -> bool:
         """Tell it of the face as it is deleted: somebody may have renewed the record since the list was read."""
         end = None if face.consent is None else face.consent.expires_at
-        return end is not None and end <= self.clock.now()
+        return end is not None and end <= self.clock.now() and face.restriction is None
 
 
 @dataclass

@@ -299,19 +299,20 @@ class MergeChores:
             self._mover.stragglers(tenant, merge)
 
     def _deleted(self, tenant: str, merge: Merge) -> bool:
-        """Delete a merge and lower the survivor's count of merges; return False if that face is under legal hold.
+        """Delete a merge and lower the survivor's count of merges; return False if that face is held or restricted.
 
         If the survivor is gone (merged itself, or deleted just now), delete the merge only.
         """
         same = (equals("state", merge.state, "merge-state"),)
         delete: Action = Delete(keys.MERGES, (tenant, merge.id), same)
-        counted = (at_least("merges", 1, "face-merged"), equals("hold", None, _FREE))
+        free = (equals("hold", None, _FREE), equals("restriction", None, _FREE))
+        counted = (at_least("merges", 1, "face-merged"), *free)
         fewer = Update(keys.FACES, (tenant, merge.survivor), counted, add={"merges": -1, "version": 1})
         try:
             write(self._items, [delete, fewer] if merge.is_active else [delete])
         except ConditionFailed as error:
             survivor = self._items.get(keys.FACES, (tenant, merge.survivor)) if _FREE in error.names else None
-            if survivor is not None and "hold" in survivor:
+            if survivor is not None and survivor.keys() & {"hold", "restriction"}:
                 return False
             with suppress(ConditionFailed):
                 write(self._items, [delete])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.core import keys
 from chalicelib.core.consent import Basis, Consent
 from chalicelib.core.errors import FaceExists, FaceHeld, FaceNotFound, InvalidInput
 from chalicelib.core.model import Face
@@ -135,9 +136,7 @@ def test_it_can_be_erased_but_under_legal_hold(book: Book, way: str) -> None:
 
     with pytest.raises(FaceHeld):
         erase()
-    restrictions(book).lift(book.tenant, eva.faceid, "to lift the hold")
     book.services.faces.holds.lift(book.tenant, eva.faceid, "closed")
-    restrictions(book).set(book.tenant, eva.faceid, "letter 7")
     assert erase() == [eva.faceid]
     assert restrictions(book).all(book.tenant) == []
     assert list(book.storage.blobs.walk(f"shop/faces/{eva.faceid}/")) == []
@@ -158,6 +157,27 @@ def test_it_leaves_its_user_and_returns_to_the_regulars_if_its_group_was_deleted
     after = restrictions(book).lift(book.services.tenants.named("shop"), eva.faceid, "withdrawn")
     assert (after.group_id, after.user, is_found(book)) == ("regular", "", eva.faceid)
     assert book.services.consistency.disagreements("shop") == []
+
+
+def test_its_group_is_not_deleted_while_it_is_held(book: Book) -> None:
+    book.services.groups.create(book.tenant, "vip", None, "")
+    eva = book.services.enrolment.of_largest_face(book.tenant, "vip", picture(Person(EVA)), RULES)
+    restrictions(book).set(book.tenant, eva.faceid, "letter 7")
+    book.services.faces.holds.set(book.tenant, eva.faceid, "case 7")
+    with pytest.raises(FaceHeld):
+        book.services.erasure.of_groups.delete(book.tenant, "vip")
+    after = restrictions(book).lift(book.tenant, eva.faceid, "withdrawn")
+    assert after.hold
+    assert after.group_id == eva.group_id
+
+
+def test_its_merges_are_kept_with_it(book: Book) -> None:
+    eva, finn = enrolled(book), enrolled(book, FINN, "Finn Lee")
+    merge = book.services.merges.merging.merge(book.tenant, eva.faceid, finn.faceid)
+    restrictions(book).set(book.tenant, eva.faceid, "letter 7")
+    book.clock.advance(timedelta(days=40))
+    book.services.merges.upkeep.tenant(book.tenant)
+    assert book.storage.items.get(keys.MERGES, ("shop", merge.id))
 
 
 def test_its_id_is_given_to_nobody_else(book: Book) -> None:
