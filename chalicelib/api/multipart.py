@@ -18,8 +18,9 @@ MAX_PARTS = 40
 """Most parts of a form; the largest request of any dialect has about twenty."""
 
 MAX_HEADERS = 8
-MAX_HEADERS_BYTES, MAX_ALL_HEADERS_BYTES = 1024, 16 * 1024
-"""Most bytes of the headers of one part, and of all. Clients send two or three headers, and perhaps a long name.
+MAX_HEADERS_BYTES, MAX_ALL_HEADERS_BYTES = 4 * 1024, 16 * 1024
+"""Most bytes of the headers of one part, and of all. Clients send two or three headers, and perhaps a name of 255
+characters, twice: `filename` and `filename*`, of which each character may take nine bytes.
 
 They are read before it is known who signed the form, and reading one takes time with the square of its length.
 """

@@ -34,8 +34,14 @@ def network_of(address: str) -> str:
 
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """Read an address; some proxies write its port, too: 192.0.2.1:5555, [2001:db8::1]:80."""
+    text = text.strip()
+    if text.startswith("["):
+        text = text[1:].partition("]")[0]
+    elif text.count(":") == 1:
+        text = text.partition(":")[0]
     try:
-        address = ip_address(text.strip())
+        address = ip_address(text)
     except ValueError:
         return None
     return getattr(address, "ipv4_mapped", None) or address
