@@ -49,7 +49,7 @@ from chalicelib.core.model import (
     Restriction,
     Tenant,
 )
-from chalicelib.core.names import composed, is_found, prefix, terms, words
+from chalicelib.core.names import composed, is_found, prefix, terms, wanted_words
 from chalicelib.core.page_tokens import PAGE_SIZES, FaceOrder, ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, equals
 from chalicelib.core.records.faces import face_from, hold_fields, hold_from, listed_face_from
@@ -387,15 +387,15 @@ _MOST_READ = 1_000
 
 
 def name_puts(tenant: str, face: Face) -> list[Action]:
-    """Return the actions that make a new face found by its name, for the transaction that stores it."""
-    return [Put(keys.NAMES, name_item(tenant, face.faceid, term)) for term in terms(face.name)]
+    """Return the actions that make a new face found by its name and number, for the transaction that stores it."""
+    return [Put(keys.NAMES, name_item(tenant, face.faceid, term)) for term in _terms(face)]
 
 
 def renamed(tenant: str, before: Face, after: Face) -> list[Action]:
     """Return the actions that a changed name needs, for the transaction that stores the face."""
     if after.name == before.name:
         return []
-    old, new = terms(before.name), terms(after.name)
+    old, new = _terms(before), _terms(after)
     return [
         *(Delete(keys.NAMES, _key(tenant, before.faceid, term)) for term in old if term not in new),
         *(Put(keys.NAMES, name_item(tenant, after.faceid, term)) for term in new if term not in old),
@@ -404,11 +404,11 @@ def renamed(tenant: str, before: Face, after: Face) -> list[Action]:
 
 def name_deletes(tenant: str, face: Face) -> list[Action]:
     """Return the actions that delete a face's terms, for the transaction that deletes the face."""
-    return [Delete(keys.NAMES, _key(tenant, face.faceid, term)) for term in terms(face.name)]
+    return [Delete(keys.NAMES, _key(tenant, face.faceid, term)) for term in _terms(face)]
 
 
 def face_deletes(tenant: str, face: Face) -> list[Action]:
-    """Return the actions that delete a face, its arrivals and its name, on condition that nobody changed the face.
+    """Return the actions that delete a face, its arrivals and its terms, on condition that nobody changed the face.
 
     Raises FaceHeld.
     """
@@ -419,6 +419,10 @@ def face_deletes(tenant: str, face: Face) -> list[Action]:
         Delete(keys.ARRIVALS, (tenant, face.faceid)),
         *name_deletes(tenant, face),
     ]
+
+
+def _terms(face: Face) -> tuple[str, ...]:
+    return terms(face.name, face.number)
 
 
 def name_item(tenant: str, faceid: str, term: str) -> Item:
@@ -434,13 +438,13 @@ class Names:
 
     def page(self, tenant: Tenant, name: str, limit: int, token: str | None = None) -> ListPage[Face]:
         """Return a page of the faces in whose name each word of `name` begins a word, or is any part of a run of
-        Chinese, Japanese or Korean.
+        Chinese, Japanese or Korean; a face's number is found as a word of its name.
 
         They come in the order of the term that the longest word finds. A page reads a thousand terms at most. Raises
         InvalidInput if `name` has no letter and no digit, the limit is not 1 to 100, or the token is damaged.
         """
         require_page_size(limit)
-        wanted = words(name)
+        wanted = wanted_words(name)
         if not wanted:
             raise InvalidInput(f"name has at least one letter or digit to search by, and {name[:40]!r} has none")
         pages = PageTokens(json.dumps(["faces by name", tenant.name, wanted]))
@@ -467,12 +471,12 @@ class Names:
             faces = self._faces.by_id(tenant, list(dict.fromkeys(faceid for _, _, faceid in leads)))
             for place, term, faceid in leads:
                 face = faces.get(faceid)  # None, or of another name, if it was changed just now
-                is_wanted = face is not None and is_found(face.name, wanted) and term == _first(face, begin)
+                is_wanted = face is not None and is_found(_terms(face), wanted) and term == _first(face, begin)
                 yield place, face if is_wanted else None
 
 
 def _first(face: Face, begin: str) -> str | None:
-    return min((term for term in terms(face.name) if term.startswith(begin)), default=None)
+    return min((term for term in _terms(face) if term.startswith(begin)), default=None)
 
 
 def _key(tenant: str, faceid: str, term: str) -> tuple[str, str]:
