@@ -78,9 +78,7 @@ NOT_YET = {
 }
 """Files with longer lines or functions. None is added."""
 
-_BEGUN = re.compile(
-    r"( *)(?:export )?(?:default )?(?:async )?(?:function|const \w+ = .*=> [({]$|[#\w]+\(.*\) {$)"
-)
+_BEGUN = re.compile(r"( *)(?:export )?(?:default )?(?:async )?(?:function|const \w+ = .*=> [({]$|[#\w]+\(.*\) {$)")
 
 
 def node(*words: str) -> str:
@@ -129,8 +127,6 @@ def too_long(path: Path) -> Iterator[str]:
     yield from (f"line {n} has {len(line)} characters" for n, line in enumerate(lines, 1) if len(line) > MOST_COLUMNS)
     for n, line in enumerate(lines):
         begun = _BEGUN.match(line)
-            r"( *)(?:export )?(?:default )?(?:async )?(?:function|const \w+ = .*=> [({]$|[#\w]+\(.*\) {$)", line
-        )
         if begun and path.suffix == ".js":
             end = next((at for at in range(n, len(lines)) if re.match(begun[1] + r"[})]", lines[at])), n)
             if end - n >= MOST_LINES:
