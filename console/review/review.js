@@ -6,7 +6,8 @@ import { html } from "../html.js";
 import { useKeys } from "../keys.js";
 import { placed } from "../shared/pictures.js";
 import { KINDS, Queue, settled } from "./queues.js";
-import { Dialog, Empty, groupName, nameOf, Portrait, Score, Shapes, Trouble, useLoaded, useSlow, whose } from "../shared/parts.js";
+import { cameraName, useShared } from "../shared/known.js";
+import { Dialog, Empty, groupName, nameOf, Portrait, Score, Shapes, Trouble, useSlow, whose } from "../shared/parts.js";
 import { may, preference, session, useValue, Value } from "../store.js";
 import { complain, later, say, undoLast } from "../undo.js";
 import { dayAndClock, isoDay, number, t } from "../words.js";
@@ -42,8 +43,8 @@ export default function Review() {
   const [problem, setProblem] = useState(null);
   const [waits, setWaits] = useState(true);
   const [, draw] = useReducer((count) => count + 1, 0);
-  const groups = useLoaded((signal) => get("groups", {}, { signal }).then((page) => page.groups), []);
-  const cameras = useLoaded((signal) => get("cameras", {}, { signal }).then((page) => new Map(page.cameras.map((one) => [one.id, one.name || one.id]))), []);
+  const groups = useShared("groups");
+  const cameras = useShared("cameras");
   const slow = useSlow(waits);
   const head = useRef();
   const naming = useRef();
@@ -203,7 +204,7 @@ export default function Review() {
     <div class="columns">
       <div>
         ${!card && slow && html`<${Shapes} count=${1} kind="large" />`}
-        ${shown.map((one, index) => html`<${Card} key=${one.id} card=${one} camera=${cameras.value?.get(one.camera) ?? one.camera} here=${index === 0} head=${index ? null : head} naming=${index ? null : naming}
+        ${shown.map((one, index) => html`<${Card} key=${one.id} card=${one} camera=${cameraName(cameras.value, one.camera)} here=${index === 0} head=${index ? null : head} naming=${index ? null : naming}
           can=${operator && index === 0 ? can : {}} is=${operator ? is : null} whole=${() => setDialog("whole")} gone=${() => { if (take(one) && !index) elsewhere(one); }} />`)}
         ${queue && !card && !waits && !problem && html`<${Nothing} queue=${queue} more=${more} show=${show} />`}
         ${card && !operator && html`<p class="notice">${t("review.viewer")}</p>`}

@@ -67,6 +67,7 @@ NOT_YET = {
     "shared/pictures.js",
     "shared/polled.js",
     "shared/settings.js",
+    "shared/style.css",
     "shared/webcam.js",
     "signin.js",
     "style.css",
