@@ -124,8 +124,25 @@ def sightings_kept(tenant: Tenant) -> int:
 
 
 def unseen_kept(tenant: Tenant, group: Group) -> int | None:
-    """Return after how many days without a visit a face of the group is deleted; None: never."""
+    """Return after how many days without a visit a face of the group without a name is deleted; None: never."""
     return {STRANGER: tenant.stranger_days, REGULAR: tenant.regular_days}.get(group.id, group.unseen_days)
+
+
+def face_kept(tenant: Tenant, group: Group, face: Face) -> int | None:
+    """Return after how many days without a visit the face of that group is deleted; None: never.
+
+    A stranger who has a name is kept as long as a regular.
+    """
+    days = unseen_kept(tenant, group)
+    if days is not None and group.id == STRANGER and face.name:
+        return None if tenant.regular_days is None else max(days, tenant.regular_days)
+    return days
+
+
+def goes_at(tenant: Tenant, group: Group, face: Face) -> datetime | None:
+    """Return when the face is deleted unless somebody sees or changes it before; None: never."""
+    days = face_kept(tenant, group, face)
+    return None if days is None or face.hold is not None else unseen_since(face) + timedelta(days=days)
 
 
 def unseen_since(face: Face) -> datetime:

@@ -84,7 +84,10 @@ SightingDays = Annotated[
 ]
 StrangerDays = Annotated[
     Annotated[int, Meta(ge=1, le=3_650)] | None,
-    Meta(description="Days after which a stranger is deleted who was not seen again; null: never."),
+    Meta(
+        description="Days after which a stranger is deleted who was not seen again; null: never. One who has a name is "
+        "kept as a regular."
+    ),
 ]
 RegularDays = Annotated[
     Annotated[int, Meta(ge=1, le=3_650)] | None, Meta(description="The same for regulars. Groups have their own.")

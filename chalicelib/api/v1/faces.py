@@ -42,6 +42,7 @@ from chalicelib.core import errors, model
 from chalicelib.core.access import Role
 from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.core.pictures import Gender
+from chalicelib.core.retention import goes_at
 from chalicelib.core.values import moment, time_text
 
 if TYPE_CHECKING:
@@ -89,6 +90,13 @@ class Face(Answer):
     rejections: Annotated[int, Meta(ge=0, le=20, description="How many pictures were rejected for it.")]
     revision: Annotated[
         int, Meta(ge=1, description="Grows with each change by a caller. A sighting is none, nor what follows from it.")
+    ]
+    kept_until: Annotated[
+        Time | None,
+        Meta(
+            description="When retention deletes the face, unless it is seen or changed before. Null: never, as it is "
+            "with a stranger who has a name, and in lists of a group or of all."
+        ),
     ]
 
 
@@ -453,6 +461,7 @@ def _described(call: Call, face: model.Face | model.ListedFace, group: model.Gro
     estimates = face.estimates
     age = estimates.age if face.age is None else face.age
     names = {} if group is None else {attribute.id: attribute.name for attribute in group.attributes}
+    goes = goes_at(call.tenant, group, face) if group and isinstance(face, model.Face) else None
     return Face.made_of(
         face,
         id=face.faceid,
@@ -467,6 +476,7 @@ def _described(call: Call, face: model.Face | model.ListedFace, group: model.Gro
         portrait=portrait_of(call, face),
         pictures=face.picture_count,
         rejections=face.negatives,
+        kept_until=None if goes is None else time_text(goes),
     )
 
 

@@ -35,6 +35,7 @@ from chalicelib.core.retention import (
     Kind,
     Withheld,
     captures_kept,
+    goes_at,
     sightings_kept,
     unseen_kept,
     unseen_since,
@@ -235,19 +236,19 @@ class Retention:
         """
         kept, in_review = timedelta(days=unseen_kept(tenant, group) or 0), None
         for face in self.faces.by_arrival(tenant, group, until=at - kept, at_once=_A_STEP):
-            since = unseen_since(face)
-            if since + kept <= at and face.hold is None:
+            goes = goes_at(tenant, group, face)
+            if goes is not None and goes <= at:
                 in_review = self.in_review(tenant) if in_review is None else in_review
                 if face.faceid not in in_review:
-                    yield Due(since, since + kept, face.faceid)
+                    yield Due(unseen_since(face), goes, face.faceid)
 
     def _forget(self, tenant: Tenant, faceids: Sequence[str]) -> None:
         """Delete faces that are still unseen when they are deleted. Raises Busy if some were not."""
         now, groups = self.clock.now(), {group.id: group for group in self.groups.all(tenant)}
 
         def is_unseen(face: Face) -> bool:
-            days = unseen_kept(tenant, groups[face.group_id]) if face.group_id in groups else None
-            return days is not None and face.hold is None and unseen_since(face) + timedelta(days=days) <= now
+            goes = goes_at(tenant, groups[face.group_id], face) if face.group_id in groups else None
+            return goes is not None and goes <= now
 
         if self.deletion.of_faces(tenant, faceids, by="retention", only=is_unseen).failed:
             raise Busy(

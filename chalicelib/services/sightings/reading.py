@@ -49,15 +49,14 @@ class SightingReader:
         return replace(context, sightings=tuple(between), told_at=moment(told["at"]) if told else None)
 
     def _longest_unseen(self, tenant: Tenant, strangers: Group, besides: str | None) -> Face:
-        """Find the stranger last seen longest ago, but not `besides`, nor one that is held or whose observations move.
+        """Find the stranger without a name last seen longest ago, but not `besides`.
 
-        Raises NoRoom.
+        Nor one that is held or whose observations move. Raises NoRoom.
         """
-        found = self.faces.by_arrival(tenant, strangers)
-        face = next((one for one in found if one.faceid != besides and not one.moving and one.hold is None), None)
-        if face is None:
-            raise NoRoom
-        return face
+        for face in self.faces.by_arrival(tenant, strangers):
+            if face.faceid != besides and not face.name and not face.moving and face.hold is None:
+                return face
+        raise NoRoom
 
 
 def corrected(tenant: Tenant, camera: Camera, capture: Capture, item: Item, now: datetime) -> OpenSighting:

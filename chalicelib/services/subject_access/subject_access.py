@@ -30,13 +30,13 @@ from chalicelib.core.captures import Capture, parts_of_sighting
 from chalicelib.core.errors import InvalidInput, Unusable
 from chalicelib.core.items import every
 from chalicelib.core.merges import UNDONE_WITHIN
-from chalicelib.core.model import Group, Tenant
+from chalicelib.core.model import Face, Group, Tenant
 from chalicelib.core.observations import Observation, own
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.ports import Clock, ItemStore, PictureStore, UploadStore
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.records.webhooks import KEPT_FOR
-from chalicelib.core.retention import captures_kept, sightings_kept, unseen_kept
+from chalicelib.core.retention import captures_kept, face_kept, sightings_kept
 from chalicelib.core.values import milliseconds, nonce, time_text
 from chalicelib.services.audit.audit import Audit
 from chalicelib.services.captures.captures import RULES
@@ -163,11 +163,11 @@ class Archives:
             "pictures": pictures,
             "places": {place.name: place.holds for place in PLACES},
             "held": holdings(subject),
-            "kept": self._kept(tenant, group),
+            "kept": self._kept(tenant, group, subject.face),
             "told": self._told(tenant),
         }
 
-    def _kept(self, tenant: Tenant, group: Group | None) -> dict[str, int | None]:
+    def _kept(self, tenant: Tenant, group: Group | None, face: Face) -> dict[str, int | None]:
         """Return for how many days what is kept; None: until somebody deletes the face."""
         return {
             "capture_pictures": captures_kept(tenant, self.capture_days),
@@ -176,7 +176,7 @@ class Archives:
             "audit": tenant.audit_days,
             "merges": UNDONE_WITHIN.days,
             "events": KEPT_FOR.days,
-            "unseen": unseen_kept(tenant, group) if group else None,
+            "unseen": face_kept(tenant, group, face) if group else None,
             "observations": tenant.observation_days,
         }
 

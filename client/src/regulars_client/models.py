@@ -676,6 +676,7 @@ class Face(Struct, kw_only=True):
     pictures: int
     rejections: int
     revision: int
+    kept_until: datetime | None
 
 
 class FaceArrival(Struct, kw_only=True):
@@ -955,6 +956,7 @@ class EnrolledFace(Struct, kw_only=True):
     pictures: int
     rejections: int
     revision: int
+    kept_until: datetime | None
     absorbed: list[str]
 
 

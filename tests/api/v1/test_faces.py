@@ -61,6 +61,7 @@ def test_somebody_is_enrolled_with_all_that_is_known(v1: V1Client, vip: str) -> 
         "pictures": 1,
         "rejections": 0,
         "revision": 1,
+        "kept_until": None,
     }
     assert face["portrait"]["picture"] == v1.done("GET", "/v1/faces/p1/pictures")["pictures"][0]["id"]
 
@@ -279,7 +280,14 @@ def test_a_face_tells_its_group_and_its_arrivals(v1: V1Client, camera: CameraCli
         "pictures": 1,
         "rejections": 0,
         "revision": 1,
+        "kept_until": None,
     }
+
+
+def test_it_is_told_until_when_a_stranger_without_a_name_is_kept(v1: V1Client) -> None:
+    enrol(v1, 1, "stranger")
+    assert v1.done("GET", "/v1/faces/p1")["kept_until"] == "2026-05-30T12:00:00.000Z"
+    assert v1.done("PATCH", "/v1/faces/p1", {"name": "Ann"})["kept_until"] is None
 
 
 def test_age_and_gender_are_told_as_they_were_set(v1: V1Client, camera: CameraClient) -> None:

@@ -115,6 +115,21 @@ def test_of_regulars_and_of_own_groups_nobody_goes_unless_that_is_set(book: Book
     assert faces(book) == set()
 
 
+def test_a_stranger_with_a_name_stays_as_long_as_a_regular(book: Book) -> None:
+    eva, finn = seen(book, 1), seen(book, 2)
+    book.services.enrolment.update.of_id(book.tenant, eva, FaceChanges(name="Eva Lind"))
+    book.clock.advance(1_000 * DAY)
+    swept(book)
+    assert (faces(book), book.group_counts()["stranger"]) == ({eva}, 1)
+    assert finn not in faces(book)
+    sets(book, regular_days=1_001)
+    swept(book)
+    assert faces(book) == {eva}
+    book.clock.advance(DAY)
+    swept(book)
+    assert faces(book) == set()
+
+
 def test_what_a_person_changes_stays_as_long_as_if_it_had_been_seen(book: Book) -> None:
     sets(book, stranger_days=10)
     eva, finn = seen(book, 1), seen(book, 2)

@@ -95,6 +95,19 @@ def test_a_full_group_of_strangers_lets_the_longest_unseen_go(tmp_path: Path) ->
     book.close()
 
 
+def test_whom_somebody_named_does_not_go_for_another_stranger(tmp_path: Path) -> None:
+    book = Book(tmp_path / "data", profile=Profile.CAMERA)
+    book.services.groups.update(book.tenant, "stranger", "stranger", 2, "")
+    book.see(shot(0, 1), shot(60, 2))
+    named, other = sorted(book.faces(), key=lambda face: face.last_arrival_at or face.enrolled_at)
+    book.services.enrolment.update.of_id(book.tenant, named.faceid, FaceChanges(name="Eva Lind"))
+    book.see(shot(180, 3))
+    faces = {face.faceid for face in book.faces()}
+    assert named.faceid in faces
+    assert other.faceid not in faces
+    book.close()
+
+
 def test_a_sighting_of_over_a_hundred_days_ago_is_an_observation_and_no_arrival(book: Book) -> None:
     book.see(shot(0, 1), shot(-101 * DAY, 1))
     [face] = book.faces()
