@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { get } from "./api.js";
 import { html } from "./html.js";
-import { Dialog, groupName, nameOf, Portrait } from "./parts.js";
+import { Dialog, groupName, nameOf, Portrait } from "./shared/parts.js";
 import { go } from "./router.js";
 import { t } from "./words.js";
 

@@ -5,7 +5,7 @@ import { html } from "./html.js";
 import { Icon } from "./icons.js";
 import { taken, useKeys } from "./keys.js";
 import { OTHERS, PAGES } from "./pages.js";
-import { Dialog, Trouble } from "./parts.js";
+import { Dialog, Trouble } from "./shared/parts.js";
 import { go, place, to } from "./router.js";
 import { blur, may, session, useValue } from "./store.js";
 import { styled } from "./styled.js";
@@ -74,7 +74,7 @@ function Page({ page, place: here }) {
   const [problem, setProblem] = useState(null);
   const load = () => {
     setProblem(null);
-    Promise.all([page.load(), ...(page.part ? [loadMore(page.part), styled(`./parts/${page.part}.css`)] : [])]).then(([module]) => setView(() => module.default), () => setProblem({ code: "Offline" }));
+    Promise.all([page.load(), ...(page.folder ? [loadMore(page.folder), styled(`./${page.folder}/style.css`)] : [])]).then(([module]) => setView(() => module.default), () => setProblem({ code: "Offline" }));
   };
   useEffect(load, []);
   useEffect(() => {

@@ -110,3 +110,8 @@ def first_version() -> int:
     It is random, so that a writer that read the deleted record fails its condition on the new one.
     """
     return secrets.randbits(_VERSION_BITS)
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """Say how many there are of something, as `1 hour` or `2 hours`."""
+    return f"{number} {one if number == 1 else many}"

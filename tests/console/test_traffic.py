@@ -341,7 +341,7 @@ def test_days_begin_by_the_clocks_of_the_tenants_zone(visitor: Visitor) -> None:
     begun = page.evaluate(
         """async ([zones, days]) => {
           const { session } = await import("./console/store.js");
-          const { begin } = await import("./console/parts/periods.js");
+          const { begin } = await import("./console/shared/periods.js");
           return zones.map((zone) => {
             session.set({ ...session.now, time_zone: zone });
             return days.map(begin);

@@ -395,7 +395,7 @@ V1 = (
     _v1("POST /v1/merges/{id}/undo", of="merge", shop="merged"),
     _v1("POST /v1/merges/{id}/undo", of="merge", shop="undoing"),
     _v1("GET /v1/settings"),
-    _v1("PATCH /v1/settings", {"enrol_quality": 25, "arrive_times": 3}),
+    _v1("PATCH /v1/settings", {"enrol_quality": 25, "arrive_times": 3, "audit_days": 300}),
     _v1("GET /v1/usage"),
     _v1("GET /v1/retention"),
     _v1("GET /v1/notice", language="zh"),

@@ -1,8 +1,8 @@
 // Parts that pages are made of.
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
-import { html } from "./html.js";
-import { Icon } from "./icons.js";
-import { number, t, tOr } from "./words.js";
+import { html } from "../html.js";
+import { Icon } from "../icons.js";
+import { number, t, tOr } from "../words.js";
 
 /**
  * A picture of somebody, or if there is none the initial of the name, or a quiet shape. `alt`: "" if the name stands beside it.

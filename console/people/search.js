@@ -2,8 +2,8 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { send } from "../api.js";
 import { html } from "../html.js";
-import { groupName, nameOf, Portrait, Score, Shapes, Trouble, useSlow } from "../parts.js";
-import { base64, Drop, placed, shrunk } from "../parts/pictures.js";
+import { groupName, nameOf, Portrait, Score, Shapes, Trouble, useSlow } from "../shared/parts.js";
+import { base64, Drop, placed, shrunk } from "../shared/pictures.js";
 import { to } from "../router.js";
 import { ago, number, t } from "../words.js";
 

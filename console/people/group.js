@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
-import { Dialog, Trouble } from "../parts.js";
+import { Dialog, Trouble } from "../shared/parts.js";
 import { t } from "../words.js";
 
 const ROOM = 1000;

@@ -2,17 +2,17 @@
 import { useState } from "preact/hooks";
 import { get } from "../api.js";
 import { html } from "../html.js";
-import { Erasure } from "../parts/erase.js";
-import { save } from "../parts/saved.js";
-import { Copy, Settings as Fields, changer } from "../parts/settings.js";
-import { isOver, until } from "../parts/consent.js";
-import { nameOf, Shapes, Trouble, useLoaded, useSlow } from "../parts.js";
+import { Erasure } from "../shared/erase.js";
+import { save } from "../shared/saved.js";
+import { Copy, Settings as Fields, changer } from "../shared/settings.js";
+import { isOver, until } from "../shared/consent.js";
+import { nameOf, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
 import { to } from "../router.js";
 import { language, may, session } from "../store.js";
 import { styled } from "../styled.js";
 import { ago, day, dayAndClock, loadMore, spoken, t } from "../words.js";
 
-await Promise.all([loadMore("admin"), loadMore("people"), styled("./parts/admin.css")]);
+await Promise.all([loadMore("admin"), loadMore("people"), styled("./admin/style.css")]);
 
 const SOON_MS = 60 * 86_400_000;
 const KEPT = ["capture_days", "sighting_days", "stranger_days", "regular_days", "observation_days", "audit_days"];

@@ -3,7 +3,7 @@ import { get, newName, send } from "../api.js";
 import { Value } from "../store.js";
 import { complain, later, say, tell, unleft, unsay } from "../undo.js";
 import { clock, isoDay, t } from "../words.js";
-import { save } from "./saved.js";
+import { save } from "../shared/saved.js";
 
 export const AT_ONCE = 100;
 const KEPT_ALIVE = 60_000;

@@ -2,10 +2,10 @@
 import { useState } from "preact/hooks";
 import { forget, get, send } from "../api.js";
 import { html } from "../html.js";
-import { Kept } from "../parts/kept.js";
-import { Held, Settings as Fields, changer, Typed } from "../parts/settings.js";
-import { Secret } from "../parts/secret.js";
-import { Dialog, Line, Shapes, Trouble, useLoaded, useSlow } from "../parts.js";
+import { Kept } from "./kept.js";
+import { Held, Settings as Fields, changer, Typed } from "../shared/settings.js";
+import { Secret } from "./secret.js";
+import { Dialog, Line, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
 import { blur, language, may, session, shortcuts, theme, useValue } from "../store.js";
 import { complain, later, settleAll } from "../undo.js";
 import { ago, dayAndClock, number, t } from "../words.js";

@@ -1,9 +1,9 @@
 // How long each kind of data is kept, and what goes by that within a week.
 import { get } from "../api.js";
 import { html } from "../html.js";
-import { groupName, Trouble, useLoaded } from "../parts.js";
+import { groupName, Trouble, useLoaded } from "../shared/parts.js";
 import { day, number, t } from "../words.js";
-import { Settings as Fields } from "./settings.js";
+import { Settings as Fields } from "../shared/settings.js";
 
 const kept = (name, min, max) => ({ kind: "number", min, max, unit: "unit.days", none: `set.${name}.none` });
 const KEPT = {

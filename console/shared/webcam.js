@@ -1,7 +1,7 @@
 // Photos by the camera of this machine.
 import { useEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
-import { Dialog } from "../parts.js";
+import { Dialog } from "./parts.js";
 import { chosen } from "./pictures.js";
 import { t } from "../words.js";
 

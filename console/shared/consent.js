@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
-import { Dialog, Trouble, useLoaded } from "../parts.js";
+import { Dialog, Trouble, useLoaded } from "./parts.js";
 import { complain, say } from "../undo.js";
 import { day, isoDay, t } from "../words.js";
 import { addDays, begin } from "./periods.js";

@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
-import { Dialog, groupName, nameOf, Portrait, Trouble } from "../parts.js";
+import { Dialog, groupName, nameOf, Portrait, Trouble } from "./parts.js";
 import { complain, say, unleft } from "../undo.js";
 import { number, t } from "../words.js";
 

@@ -1,6 +1,6 @@
 // Sound and notifications when somebody comes: off until somebody switches them on, and of this browser alone.
 import { html } from "../html.js";
-import { Dialog, groupName, nameOf } from "../parts.js";
+import { Dialog, groupName, nameOf } from "./parts.js";
 import { blur, preference, useValue } from "../store.js";
 import { t, visit } from "../words.js";
 

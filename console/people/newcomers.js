@@ -5,7 +5,7 @@ import { unleft } from "../undo.js";
 import { t } from "../words.js";
 import { patiently } from "./many.js";
 import { peopleOf } from "./people_of_files.js";
-import { base64, largest, shrunk, thumbnail } from "./pictures.js";
+import { base64, largest, shrunk, thumbnail } from "../shared/pictures.js";
 import * as shelf from "./shelf.js";
 
 const AT_ONCE = 4;

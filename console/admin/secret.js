@@ -1,9 +1,9 @@
 // A key or a secret: shown once, when it was made.
 import { useEffect, useRef } from "preact/hooks";
 import { html } from "../html.js";
-import { Dialog } from "../parts.js";
+import { Dialog } from "../shared/parts.js";
 import { t } from "../words.js";
-import { Copy } from "./settings.js";
+import { Copy } from "../shared/settings.js";
 
 /** The focus is on the secret: Enter, pressed once more than needed, must not close what is shown only now. */
 export function Secret({ title, secret, children, close }) {

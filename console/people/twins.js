@@ -1,10 +1,10 @@
 // Pairs of people who may be one: merge them, or say that they are two.
 import { useState } from "preact/hooks";
 import { get, send } from "../api.js";
-import { Merging } from "../parts/merging.js";
+import { Merging } from "../shared/merging.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
-import { Empty, groupName, nameOf, Portrait, Score, Shapes, Trouble, useLoaded, useSlow } from "../parts.js";
+import { Empty, groupName, nameOf, Portrait, Score, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
 import { to } from "../router.js";
 import { may } from "../store.js";
 import { complain } from "../undo.js";

@@ -1,12 +1,12 @@
 // Who came when: a period beside the one before it, split by camera, age and more, and the week by the hour.
 import { useRef, useState } from "preact/hooks";
 import { address, get } from "../api.js";
-import { Chart, useMedia } from "../parts/chart.js";
-import { before as earlier, begin, bucketName, buckets, isDay, period, periodName, SPANS, tick, weekdayName, weekdayOf } from "../parts/periods.js";
+import { Chart, useMedia } from "./chart.js";
+import { before as earlier, begin, bucketName, buckets, isDay, period, periodName, SPANS, tick, weekdayName, weekdayOf } from "../shared/periods.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { useKeys } from "../keys.js";
-import { Empty, groupName, nameOf, Portrait, Shapes, Trouble, useLoaded, useSlow } from "../parts.js";
+import { Empty, groupName, nameOf, Portrait, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
 import { replace, to } from "../router.js";
 import { ago, isoDay, number, t, tOr } from "../words.js";
 

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { send } from "../api.js";
 import { html } from "../html.js";
-import { Dialog } from "../parts.js";
+import { Dialog } from "../shared/parts.js";
 import { may } from "../store.js";
 import { complain } from "../undo.js";
 import { day, t } from "../words.js";

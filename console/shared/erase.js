@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get, newName, send } from "../api.js";
 import { html } from "../html.js";
-import { Dialog, Trouble, useLoaded, whose } from "../parts.js";
+import { Dialog, Trouble, useLoaded, whose } from "./parts.js";
 import { to } from "../router.js";
 import { t } from "../words.js";
 import { usePolled } from "./polled.js";

@@ -1,14 +1,14 @@
 // Everybody who is enrolled or was seen: groups, a grid or table of any length, and changes of many at once.
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get } from "../api.js";
-import { Grid } from "../parts/grid.js";
-import { GroupDialog } from "../parts/group.js";
-import { AT_ONCE, changeMany, download, gone, readFaces, removeLater } from "../parts/many.js";
-import { Merging, MOST_MERGED } from "../parts/merging.js";
+import { Grid } from "../shared/grid.js";
+import { GroupDialog } from "./group.js";
+import { AT_ONCE, changeMany, download, gone, readFaces, removeLater } from "./many.js";
+import { Merging, MOST_MERGED } from "../shared/merging.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { useKeys } from "../keys.js";
-import { Dialog, Empty, groupName, nameOf, Portrait, Shapes, Trouble, useLoaded, useSlow } from "../parts.js";
+import { Dialog, Empty, groupName, nameOf, Portrait, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
 import { go, replace, to } from "../router.js";
 import { may, preference, useValue } from "../store.js";
 import { complain, say } from "../undo.js";
