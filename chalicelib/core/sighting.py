@@ -325,6 +325,7 @@ def _observation(context: Context, face: Face, sighting: Sighting) -> Observatio
         estimates=observed_estimates(face, one.seen.estimates),
         decision=sighting.decision if sighting.resolution is Resolution.MATCHED else None,
         gap_s=one.camera.gap_s if one.arrives else None,
+        written_at=one.now if one.capture.captured_at < face.enrolled_at and not context.is_new else None,
     )
 
 
