@@ -129,7 +129,7 @@ def test_the_libraries_beside_our_own_files_are_told_apart_wherever_all_of_them_
     for name in ("main.js", "visits/visits.js", f"{LIBRARIES}/preact.mjs"):
         (ours / name).parent.mkdir(parents=True, exist_ok=True)
         (ours / name).touch()
-    assert [path.relative_to(ours).as_posix() for path in own_files(ours)] == ["visits/visits.js", "main.js"]
+    assert [path.relative_to(ours).as_posix() for path in own_files(ours)] == ["main.js", "visits/visits.js"]
 
 
 def test_without_the_libraries_it_says_which_command_fetches_them(tmp_path: Path) -> None:
