@@ -41,6 +41,26 @@ class Split(StrEnum):
     LABEL_B = "labels.b"
     LABEL_C = "labels.c"
     LABEL_D = "labels.d"
+    VISIT = "visit"
+    """Of arrivals alone: whether it is the face's first one (VisitKind)."""
+
+
+class VisitKind(StrEnum):
+    """A value of a split by visit."""
+
+    NEW = "new"
+    """The face's first visit."""
+    RETURNING = "returning"
+    """A later one of a face that was no regular at that time."""
+    REGULAR = "regular"
+    """A later one of a regular."""
+
+
+class Only(StrEnum):
+    """A choice among arrivals: first ones, or those whose first sighting waits for a review of its match."""
+
+    FIRST = "first"
+    UNCERTAIN = "uncertain"
 
 
 class Dimensions(NamedTuple):
@@ -152,11 +172,14 @@ class ObservationFilter:
     faceid: str | None = None
     kind: ObservationKind | None = None
     camera: str | None = None
+    without: tuple[str, ...] = ()
+    """Names of groups whose observations are left out."""
 
     @property
     def by_labels(self) -> bool:
         """Return whether a day's numbers of each kind are too coarse for it."""
-        return self.labels != NO_LABELS or self.group_name is not None or self.camera is not None
+        by_group = self.group_name is not None or bool(self.without)
+        return self.labels != NO_LABELS or by_group or self.camera is not None
 
     @property
     def by_dimensions(self) -> bool:
@@ -167,6 +190,7 @@ class ObservationFilter:
         fit = (wanted in ("", label) for wanted, label in zip(self.labels, dimensions[:4], strict=True))
         return (
             self.group_name in (None, dimensions.group)
+            and dimensions.group not in self.without
             and self.kind in (None, dimensions.kind)
             and self.camera in (None, dimensions.camera)
             and all(fit)
@@ -174,3 +198,4 @@ class ObservationFilter:
 
 
 EVERYTHING = ObservationFilter()
+SIGHTINGS = ObservationFilter(kind=ObservationKind.SIGHTING)
