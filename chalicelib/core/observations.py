@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
@@ -9,6 +10,7 @@ from typing import NamedTuple
 
 from chalicelib.core.model import NO_LABELS, Decision, Face, Labels
 from chalicelib.core.pictures import NO_ESTIMATES, Box, Estimates
+from chalicelib.core.values import made_at
 
 
 class ObservationKind(StrEnum):
@@ -88,6 +90,36 @@ class Observation:
     """Gap by which a sighting was counted among the arrivals; None: it was not counted there."""
     passages: tuple[Passage, ...] = ()
     """Merges that moved it to its present face, the last one last."""
+    written_at: datetime | None = None
+    """When it became its face's, if a merge moved it, or the face was enrolled after the picture was taken."""
+
+    @property
+    def since(self) -> datetime:
+        """Return since when it has been its present face's. Of a merge by an earlier version its id says when."""
+        if self.passages and self.written_at is None:
+            return made_at(self.passages[-1].merge.rpartition(".")[2])
+        return max(self.written_at or self.at, self.at)
+
+
+def is_of(face: Face, observation: Observation) -> bool:
+    """Return whether an observation with the id of a face that somebody enrolled is of this face.
+
+    Else it is of a face that had the id before and was deleted. Of a capture that came late, its time says nothing.
+    """
+    return observation.since >= face.enrolled_at
+
+
+def own(face: Face, observations: Sequence[Observation]) -> tuple[Sequence[Observation], datetime | None]:
+    """Keep those of all observations with the id of a face that are of this face.
+
+    Return also the time before which what names the id is another's; None: no other had it, since the service chose it,
+    as it does for strangers. A face that somebody enrolled has its enrolment among the observations. Once that has
+    expired, so have those of before.
+    """
+    at, kind = face.enrolled_at, ObservationKind.ENROLMENT
+    if all((one.at, one.kind) != (at, kind) for one in observations):
+        return observations, None
+    return [one for one in observations if is_of(face, one)], at
 
 
 @dataclass(frozen=True)

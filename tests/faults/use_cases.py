@@ -376,6 +376,8 @@ V1 = (
     UseCase("GET /v1/faces/{id}/everything", lambda box: _everything(box)),
     _v1("POST /v1/faces/{id}/sightings/{sighting}/reject", of="eva"),
     _v1("POST /v1/faces/{id}/sightings/{sighting}/reject", {"other": "finn"}, "for another", of="eva"),
+    _v1("POST /v1/faces/{id}/sightings/{sighting}/reject", {"instead": "stranger"}, "for a stranger", of="eva"),
+    _v1("POST /v1/faces/{id}/sightings/{sighting}/reject", {"instead": "nobody"}, "for nobody", of="eva"),
     _v1("GET /v1/faces/{id}/pictures", of="eva"),
     _v1("POST /v1/faces/{id}/pictures", {"picture": _photo(EVA, 60.0)}, of="eva"),
     _v1("POST /v1/faces/{id}/pictures", {"sighting": "sighting", "trust": True}, "of a sighting", of="eva"),

@@ -22,7 +22,14 @@ from chalicelib.core.items import attempts, write
 from chalicelib.core.local_time import Span
 from chalicelib.core.merges import IN_FLIGHT, UNDONE_WITHIN, Merge, MergeState
 from chalicelib.core.model import Face, Tenant
-from chalicelib.core.observations import ChangedObservation, Observation, ObservationFilter, ObservationKind, Passage
+from chalicelib.core.observations import (
+    ChangedObservation,
+    Observation,
+    ObservationFilter,
+    ObservationKind,
+    Passage,
+    is_of,
+)
 from chalicelib.core.ports import Action, Check, Clock, Delete, ItemStore, Update, at_least, equals
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import STORABLE, observation_from
@@ -155,8 +162,8 @@ class ObservationMover:
         The face is read after its observations: it is stored with its first one.
         """
         item = self._items.get(keys.FACES, (tenant.name, way.source)) if way.source == way.merge.other else None
-        again_at = None if item is None else face_from(item).enrolled_at
-        return [one for one in observations if again_at is None or one.at < again_at]
+        again = None if item is None else face_from(item)
+        return [one for one in observations if again is None or not is_of(again, one)]
 
     def _move(self, tenant: Tenant, way: _Way, until: float | None) -> bool:
         """Move the observations. Return False if time ran out first."""
@@ -226,7 +233,8 @@ class ObservationMover:
 def _given(merge: Merge) -> Reassignment:
     def given(observation: Observation, survivor: FaceVisits) -> Observation | None:
         passages = (*observation.passages, Passage(merge.id, observation.group_name))
-        return replace(_named(observation, survivor), faceid=merge.survivor, passages=passages)
+        named = _named(observation, survivor)
+        return replace(named, faceid=merge.survivor, passages=passages, written_at=merge.at)
 
     return given
 
@@ -238,7 +246,10 @@ def _returned(merge: Merge) -> Reassignment:
         passages = observation.passages
         if not passages or passages[-1].merge != merge.id:
             return None
-        back = replace(observation, faceid=merge.other, group_name=passages[-1].group_name, passages=passages[:-1])
+        late = merge.at if len(passages) > 1 or observation.at < other.face.enrolled_at else None
+        back = replace(
+            observation, faceid=merge.other, group_name=passages[-1].group_name, passages=passages[:-1], written_at=late
+        )
         # With its old group name, unless the face's promotion has changed since.
         as_before = kept is not None and other.visits.promotion == kept.visits.promotion
         return back if as_before else _named(back, other)

@@ -257,6 +257,9 @@ class HookSecretMade(Struct, kw_only=True):
     secret: str
 
 
+Instead: TypeAlias = Annotated[str, Meta(description="A word of somebody about a sighting: it is nobody in the book.")]
+
+
 class KeptCaptures(Struct, kw_only=True):
     captures: int
     bytes: int

@@ -570,20 +570,30 @@ class Operations(Connection):
         )
 
     def reject_sighting(
-        self, id: str, sighting: str, *, other: str | UnsetType | None = UNSET, idempotency_key: str | None = None
+        self,
+        id: str,
+        sighting: str,
+        *,
+        other: str | UnsetType | None = UNSET,
+        instead: Literal["nobody", "stranger"] | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
     ) -> models.Rejected:
         """Say "not this person": the sighting leaves the face, and is resolved anew without it."""
         return self._call(
             "POST",
             f"/v1/faces/{quoted(id)}/sightings/{quoted(sighting)}/reject",
             models.Rejected,
-            body={"other": other},
+            body={"other": other, "instead": instead},
             idempotency_key=idempotency_key,
         )
 
-    def list_similar(self, id: str, *, limit: int | UnsetType = UNSET) -> models.SimilarFaces:
+    def list_similar(
+        self, id: str, *, limit: int | UnsetType = UNSET, sighting: str | UnsetType = UNSET
+    ) -> models.SimilarFaces:
         """List the faces that are most like a face, of all groups: who may be the same person, enrolled twice."""
-        return self._call("GET", f"/v1/faces/{quoted(id)}/similar", models.SimilarFaces, query={"limit": limit})
+        return self._call(
+            "GET", f"/v1/faces/{quoted(id)}/similar", models.SimilarFaces, query={"limit": limit, "sighting": sighting}
+        )
 
     def list_groups(self) -> Pages[models.Groups, models.Group]:
         """List all groups: `stranger` and `regular` first, then as they were made."""
