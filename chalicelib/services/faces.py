@@ -36,7 +36,7 @@ from chalicelib.core.errors import (
     TooMany,
 )
 from chalicelib.core.holds import require_kept
-from chalicelib.core.items import attempts, directory_of, every, restricted_faces
+from chalicelib.core.items import attempts, directory_of, every, restricted_faces, write_unless_changed
 from chalicelib.core.model import (
     REGULAR,
     RESTRICTED,
@@ -218,6 +218,8 @@ MAX_HOLDS = 1_000
 """Most held faces of a tenant. The list is one answer, and each retention reads all of them."""
 
 REASON_LENGTH = 500
+_EVENTS = 40
+"""Most events whose names go in one transaction with the restriction."""
 
 
 class HeldFace(NamedTuple):
@@ -306,8 +308,9 @@ class Restrictions:
         return list(self.faces.by_id(tenant, restricted_faces(self.items, tenant.name), restricted=True).values())
 
     def set(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
-        """Take a face out of the gallery and of all lists. Return it. Of a restricted one, nothing changes.
+        """Take a face out of the gallery and of all lists, and its name out of events that wait. Return it.
 
+        Of a restricted one, nothing changes.
         Raises InvalidInput, FaceNotFound, Conflict, TooMany, Busy, AnsweredAlready.
         """
         reason = _said(reason, "restriction")
@@ -317,9 +320,22 @@ class Restrictions:
         def restricted(face: Face) -> tuple[Face, Change]:
             restriction = Restriction(reason, self.clock.now(), face.group_id, face.user)
             after = replace(face, group_id=RESTRICTED, restriction=restriction, user="")
-            return after, Change((), (deleted(face),), {face.group_id: -1})
+            return after, Change(self._unnamed(tenant.name, faceid), (deleted(face),), {face.group_id: -1})
 
         return self._change(tenant, faceid, request, lambda face: None if face.restriction else restricted(face))
+
+    def _unnamed(self, tenant: str, faceid: str) -> tuple[Action, ...]:
+        """Take the name out of events about the face, until the rest fit its transaction; return the actions of these.
+
+        Whoever writes another one meanwhile changes the face.
+        """
+        from chalicelib.core.records.webhooks import without_name  # not at the cold starts of searches
+
+        waiting = (without_name(item, {faceid}) for item in every(self.items, keys.OUTBOX, tenant))
+        named = list(filter(None, waiting))
+        for one in named[_EVENTS:]:
+            write_unless_changed(self.items, [one])
+        return tuple(named[:_EVENTS])
 
     def lift(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
         """Return a face to its group and to the gallery, for this reason, which the audit has. Return it.
@@ -365,7 +381,8 @@ class Restrictions:
                 return face
             after = replace(after, changed_at=self.clock.now())
             limited = [limited_groups(one) for id_ in change.counts if (one := self.groups.of_id(tenant, id_))]
-            actions = (face_put(tenant.name, face, after), *self.requests.recorded(tenant.name, request))
+            told = self.requests.recorded(tenant.name, request)
+            actions = (*change.actions, face_put(tenant.name, face, after), *told)
             change = replace(change, actions=actions, limited_groups=frozenset[str]().union(*limited))
             try:
                 with self.requests.answering(tenant.name, request):

@@ -35,6 +35,7 @@ from chalicelib.core.retention import (
     Kind,
     Withheld,
     captures_kept,
+    erased_at,
     goes_at,
     sightings_kept,
     unseen_kept,
@@ -280,8 +281,14 @@ class ConsentExpiry:
         if self.withholding.look(tenant, {_CONSENTS: lambda at: chain.from_iterable(read(at))}, yes=yes):
             return
         for expired in read(self.clock.now()):
-            if expired:
-                self.deletion.of_faces(tenant, expired, by="expired consent", erase=True, only=self._has_expired)
+            if expired:  # somebody may renew a record, or hold a face, once the list is read: `only` tells
+                self.deletion.of_faces(
+                    tenant,
+                    expired,
+                    by="expired consent",
+                    erase=True,
+                    only=lambda face: _has_expired(face, self.clock.now()),
+                )
             if left_s() < STOPS_AT_S:
                 return
 
@@ -290,15 +297,15 @@ class ConsentExpiry:
         token: str | None = None
         while True:
             page = self.consents.page(tenant, at, MAX_DELETED, token)
-            yield [face.faceid for face in page.rows if face.hold is None]
+            yield [face.faceid for face in page.rows if _has_expired(face, at)]
             token = page.next_token
             if token is None:
                 return
 
-    def _has_expired(self, face: Face) -> bool:
-        """Tell it of the face as it is deleted: somebody may have renewed the record since the list was read."""
-        end = None if face.consent is None else face.consent.expires_at
-        return end is not None and end <= self.clock.now() and face.restriction is None
+
+def _has_expired(face: Face, at: datetime) -> bool:
+    erased = erased_at(face)
+    return erased is not None and erased <= at
 
 
 @dataclass

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -14,6 +16,7 @@ import pytest
 from chalicelib.core import keys
 from chalicelib.core.consent import Basis, Consent
 from chalicelib.core.errors import FaceExists, FaceHeld, FaceNotFound, InvalidInput
+from chalicelib.core.items import every
 from chalicelib.core.model import Face
 from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.services.faces import Restrictions
@@ -121,6 +124,31 @@ def test_it_is_in_the_archive_of_all_that_is_held_about_the_person(book: Book) -
     with zipfile.ZipFile(file) as archive:
         assert "pictures/0.jpg" in archive.namelist()
         assert "<td>kept without being used since</td>" in archive.read("index.html").decode()
+
+
+def test_a_deletion_does_not_find_it_though_the_tenant_has_deletions_erase(book: Book) -> None:
+    eva, deletion = enrolled(book), book.services.erasure.deletion
+    restrictions(book).set(book.tenant, eva.faceid, "letter 7")
+    book.services.tenants.change("shop", {"deletes_erase": True})
+    assert deletion.of_faces(book.tenant, [eva.faceid]).not_exist == [eva.faceid]
+    assert deletion.of_group(book.tenant, "regular", [eva.faceid]).not_exist == [eva.faceid]
+    assert [one.faceid for one in restrictions(book).all(book.tenant)] == [eva.faceid]
+
+
+def test_an_event_that_waits_names_it_no_more(book: Book) -> None:
+    """Also if they are more than one transaction takes."""
+    for _ in range(12):
+        book.services.webhooks.hooks.add("shop", None)
+    eva, finn = enrolled(book), enrolled(book, FINN, "Finn Lee")
+    book.see(*(shot(day * 24 * 60, EVA) for day in range(5)), shot(5, FINN))
+
+    def told() -> Counter[tuple[str, str]]:
+        found = (json.loads(item["payload"])["data"] for item in every(book.storage.items, keys.OUTBOX, "shop"))
+        return Counter((data["faceid"], data["name"]) for data in found)
+
+    assert told() == {(eva.faceid, "Eva Lee"): 60, (finn.faceid, "Finn Lee"): 12}
+    restrictions(book).set(book.tenant, eva.faceid, "letter 7")
+    assert told() == {(eva.faceid, ""): 60, (finn.faceid, "Finn Lee"): 12}
 
 
 @pytest.mark.parametrize("way", ["of_faces", "of_gone"])
