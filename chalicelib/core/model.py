@@ -327,6 +327,8 @@ class Restriction(NamedTuple):
     at: datetime
     group_id: str
     """Its group until then, to which it returns."""
+    user: str
+    """Likewise its user; "" if it had none."""
 
 
 @dataclass(frozen=True)
@@ -376,6 +378,11 @@ class Face:
     def own_group_id(self) -> str:
         """Its group's id, also while it is restricted."""
         return self.restriction.group_id if self.restriction else self.group_id
+
+    @property
+    def own_user(self) -> str:
+        """Its user's id, also while it is restricted; "" if it has none."""
+        return self.restriction.user if self.restriction else self.user
 
     @property
     def templates(self) -> tuple[Template, ...]:

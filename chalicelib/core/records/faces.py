@@ -241,11 +241,13 @@ def hold_from(item: Item) -> Hold | None:
 def _restriction_fields(restriction: Restriction | None) -> dict[str, Any]:
     if restriction is None:
         return {}
-    return {"restriction": [restriction.reason, milliseconds(restriction.at), restriction.group_id]}
+    reason, at, group_id, user = restriction
+    return {"restriction": [reason, milliseconds(at), group_id, user]}
 
 
 def _restriction_from(stored: list[Any]) -> Restriction:
-    return Restriction(stored[0], moment(stored[1]), stored[2])
+    reason, at, group_id, user = stored
+    return Restriction(reason, moment(at), group_id, user)
 
 
 def picture_fields(face: Face) -> dict[str, Any]:

@@ -834,7 +834,7 @@ class Operations(Connection):
     def list_merges(
         self, *, face: str | UnsetType = UNSET, limit: int | UnsetType = UNSET, token: str | UnsetType = UNSET
     ) -> Pages[models.MergesPage, models.Merge]:
-        """List the merges of the last 30 days, by the face that absorbed the other, oldest first."""
+        """List the merges of the last 30 days, by the face that absorbed the other, oldest first; none of faces that are restricted, so a page may have fewer."""
         return self._pages(
             "/v1/merges",
             models.MergesPage,

@@ -65,6 +65,9 @@ def test_two_faces_become_one_and_two_again(
         ],
         "next_token": None,
     }
+    door.done("PUT", f"/v1/faces/{first}/restriction", {"restricted": True, "reason": "letter 7"})
+    assert door.done("GET", "/v1/merges")["merges"] == door.done("GET", "/v1/merges", face=first)["merges"] == []
+    door.done("PUT", f"/v1/faces/{first}/restriction", {"restricted": False, "reason": "withdrawn"})
     undone = door.done("POST", f"/v1/merges/{answer['merge']}/undo")
     assert (undone["state"], undone["face"]["arrive_count"], undone["face"]["name"]) == ("undone", 1, "")
     [listed] = door.done("GET", "/v1/merges")["merges"]
