@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -121,12 +121,21 @@ class Observation:
         return max(self.written_at or self.at, self.at)
 
 
+_A_MOMENT = timedelta(minutes=1)
+
+
 def is_of(face: Face, observation: Observation) -> bool:
     """Return whether an observation with the id of a face that somebody enrolled is of this face.
 
     Else it is of a face that had the id before and was deleted. Of a capture that came late, its time says nothing.
     """
     return observation.since >= face.enrolled_at
+
+
+def is_new_id(face: Face) -> bool:
+    """Return whether the service chose the face's id, so that nobody had it before. False if its clock was wrong."""
+    id_ = face.faceid
+    return id_.isascii() and id_.isdigit() and len(id_) < 20 and abs(made_at(id_) - face.enrolled_at) < _A_MOMENT
 
 
 def own(face: Face, observations: Sequence[Observation]) -> tuple[Sequence[Observation], datetime | None]:
@@ -137,7 +146,7 @@ def own(face: Face, observations: Sequence[Observation]) -> tuple[Sequence[Obser
     expired, so have those of before.
     """
     at, kind = face.enrolled_at, ObservationKind.ENROLMENT
-    if all((one.at, one.kind) != (at, kind) for one in observations):
+    if is_new_id(face) or all((one.at, one.kind) != (at, kind) for one in observations):
         return observations, None
     return [one for one in observations if is_of(face, one)], at
 
