@@ -36,7 +36,7 @@ export function Frame() {
   return html`<div class="frame">
     <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); document.getElementById("main").focus(); }}>${t("skip")}</a>
     <header class="rail">
-      <a class="brand" href=${to("live")}><span class="mark" aria-hidden="true"></span>Regulars</a>
+      <a class="brand" href=${to("visits")}><span class="mark" aria-hidden="true"></span>Regulars</a>
       <button class="finder" aria-label=${t("find")} onClick=${() => setOpen("find")}><${Icon} name="find" size=${18} /><span aria-hidden="true">${t("find")}</span><kbd aria-hidden="true">/</kbd></button>
       <${Sections} shown=${shown} current=${page.within ?? page.name} />
       <${Who} />

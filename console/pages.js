@@ -2,7 +2,7 @@
 // `folder`: the one whose words and stylesheet it needs, too.
 // A phone has room for the first four; the others are behind "More".
 export const PAGES = [
-  { name: "live", icon: "live", key: "l", role: "viewer", load: () => import("./live/live.js") },
+  { name: "visits", icon: "live", key: "v", role: "viewer", load: () => import("./visits/visits.js") },
   { name: "review", icon: "review", key: "r", role: "viewer", folder: "review", load: () => import("./review/review.js") },
   { name: "people", icon: "people", key: "p", role: "viewer", folder: "people", load: () => import("./people/people.js") },
   { name: "add", icon: "add", key: "a", role: "operator", folder: "people", load: () => import("./people/add.js") },
@@ -11,7 +11,7 @@ export const PAGES = [
   { name: "captures", icon: "captures", key: "c", role: "viewer", folder: "captures", load: () => import("./captures/captures.js") },
   { name: "cameras", icon: "camera", key: "m", role: "viewer", folder: "admin", load: () => import("./admin/cameras.js") },
   { name: "hooks", icon: "hooks", key: "h", role: "admin", folder: "admin", load: () => import("./admin/hooks.js") },
-  { name: "privacy", icon: "privacy", key: "v", role: "viewer", folder: "privacy", load: () => import("./privacy/privacy.js") },
+  { name: "privacy", icon: "privacy", key: "y", role: "viewer", folder: "privacy", load: () => import("./privacy/privacy.js") },
   { name: "settings", icon: "settings", key: "e", role: "viewer", folder: "admin", load: () => import("./admin/settings.js") },
 ];
 

@@ -13,11 +13,12 @@ import secrets
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.signing import PublicKeys, canonical, renewal_of, verified
-from chalicelib.core.values import milliseconds, moment, time_text
+from chalicelib.core.values import milliseconds, moment, moment_of_text, time_text
 
 Entry = Mapping[str, Any]
 
@@ -50,10 +51,16 @@ class Leaf:
         read: Entry | None = None if self.entry is None else json.loads(self.entry)
         return read
 
-    def names(self, faceids: Collection[str]) -> bool:
-        """Tell whether the entry is about one of these faces."""
+    def names(self, faceids: Collection[str], since: Mapping[str, datetime] = MappingProxyType({})) -> bool:
+        """Tell whether the entry is about one of these faces. `since`: when somebody else was enrolled with an id."""
         text = self.entry or ""
-        return any(faceid in text for faceid in faceids) and not faces_of(self.content or {}).isdisjoint(faceids)
+        if not any(faceid in text for faceid in faceids):
+            return False
+        named = faces_of(self.content or {}).intersection(faceids)
+        if not named & since.keys():
+            return bool(named)
+        at = moment_of_text((self.content or {})["at"])
+        return any(one not in since or at < since[one] for one in named)
 
     @property
     def bare(self) -> Leaf:

@@ -89,6 +89,11 @@ def time_ordered_id(at: datetime) -> str:
         return str(_last_ms << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS))
 
 
+def made_at(id_: str) -> datetime:
+    """Return when an id was made by `time_ordered_id`."""
+    return moment((int(id_) >> _RANDOM_BITS) + _EPOCH_MS)
+
+
 def nonce() -> str:
     """Make a short random name, so that no two objects share one."""
     return secrets.token_hex(8)

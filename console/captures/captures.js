@@ -25,7 +25,7 @@ export default function Captures({ place: { query } }) {
   const picked = (name) => (event) => set({ [name]: event.target.value });
   return html`<div class="page captures">
     <header class="top"><h1>${t("page.captures")}</h1><div class="tools">
-      <select aria-label=${t("camera")} value=${camera} onChange=${picked("camera")}><option value="">${t("live.cameras")}</option>
+      <select aria-label=${t("camera")} value=${camera} onChange=${picked("camera")}><option value="">${t("visits.cameras")}</option>
         ${cameras.value?.map((one) => html`<option key=${one.id} value=${one.id}>${one.name || one.id}</option>`)}</select>
       <select aria-label=${t("captures.state")} value=${state} onChange=${picked("state")}><option value="">${t("captures.all")}</option>
         ${STATES.map((one) => html`<option key=${one} value=${one}>${t(`captures.state.${one}`)}</option>`)}</select>
@@ -135,6 +135,6 @@ function Nothing({ cameras, wanted, clear }) {
     return html`<${Empty} icon="captures" title=${t("captures.none")}><p>${t("captures.none.says")}</p><p><button onClick=${clear}>${t("captures.none.clear")}</button></p><//>`;
   }
   return html`<${Empty} icon="captures" title=${t(last ? "captures.gone" : "captures.never")}>
-    <p>${last ? t("captures.gone.says", { ago: ago(last) }) : t(cameras.length ? "captures.never.says" : "live.nobody.cameras")}</p>
+    <p>${last ? t("captures.gone.says", { ago: ago(last) }) : t(cameras.length ? "captures.never.says" : "visits.nobody.cameras")}</p>
     ${!cameras.length && may("admin") && html`<p><a class="button strong" href=${to("cameras")}>${t("page.cameras")}</a></p>`}<//>`;
 }

@@ -88,9 +88,9 @@ function Face({ id, shown }) {
   return html`<div class="page person">
     <${Back} />
     <header class="profile">
-      <${Portrait} url=${one.portrait.url} name=${one.name} alt=${t("live.portrait")} size="l" lazy=${false} />
+      <${Portrait} url=${one.portrait.url} name=${one.name} alt=${t("visits.portrait")} size="l" lazy=${false} />
       <div>
-        <h1 class="name"><${Line} value=${one.name} label=${t("person.name")} placeholder=${operator ? t("live.who") : nameOf(one)} save=${set("name")} disabled=${!operator} className="title" /></h1>
+        <h1 class="name"><${Line} value=${one.name} label=${t("person.name")} placeholder=${operator ? t("visits.who") : nameOf(one)} save=${set("name")} disabled=${!operator} className="title" /></h1>
         <p class="row">
           ${operator ? html`<label class="inline">${t("group")}<select value=${one.group} onChange=${(event) => set("group")(event.target.value).catch(() => {})}>
             ${(groups.value ?? [{ id: one.group, name: one.group }]).map((each) => html`<option key=${each.id} value=${each.name}>${groupName(each.name)}</option>`)}</select></label>` : html`<span class="tag">${groupName(one.group)}</span>`}
@@ -206,7 +206,7 @@ function Visits({ path, face, operator, changed, photo }) {
       complain(problem);
     }
   };
-  const reject = (one) => later(whose("live.rejected", { name: nameOf(face) }), {
+  const reject = (one) => later(whose("visits.rejected", { name: nameOf(face) }), {
     take: () => setHidden((before) => new Set(before).add(one.id)),
     back: () => setHidden((before) => new Set([...before].filter((id) => id !== one.id))),
     act: (options) => send("POST", `${path}/sightings/${one.id}/reject`, undefined, options).then(changed),
@@ -223,11 +223,11 @@ function Visits({ path, face, operator, changed, photo }) {
       <h3><time datetime=${visit?.first ?? some[0].captured_at}>${dayAndClock(visit?.first ?? some[0].captured_at)}</time>${visit && clock(visit.last) !== clock(visit.first) && html`<span class="soft"> – ${clock(visit.last)}</span>`}
         <small class="soft">${[...new Set(some.map((one) => cameraName(cameras.value, one.camera)))].join(", ")}</small></h3>
       <ul class="strip">${some.map((one) => html`<li key=${one.id}>
-        <${Portrait} url=${one.crop_url} alt=${t("live.crop")} size="x" />
+        <${Portrait} url=${one.crop_url} alt=${t("visits.crop")} size="x" />
         <p class="small soft"><time datetime=${one.captured_at}>${clock(one.captured_at)}</time></p>
         <${Score} score=${one.score} threshold=${one.threshold} />
         ${operator && one.crop_url && photo && html`<button class="plain small" onClick=${() => photo({ sighting: one.id })}>${t("person.picture.use")}</button>`}
-        ${operator && one.score != null && html`<button class="plain quiet small" onClick=${() => reject(one)}>${t("live.not.this")}</button>`}
+        ${operator && one.score != null && html`<button class="plain quiet small" onClick=${() => reject(one)}>${t("visits.not.this")}</button>`}
       </li>`)}</ul></li>`)}</ol>
     ${last?.next_token && html`<button onClick=${more}>${t("more")}</button>`}
   </section>`;

@@ -153,9 +153,9 @@ export default function Review() {
     settled.add(face.id);
     decide(text, () => send("POST", `${path(other)}/merge`, { other: face.id }), (merged) => send("POST", `merges/${encodeURIComponent(merged.merge)}/undo`));
   };
-  const no = () => decide(t("live.rejected", { name: nameOf(face) }), reject(null));
-  const name = (text) => (isAbout ? decide(t("live.named", { name: text }), patch({ name: text }), back({ name: "" }))
-    : decide(t("live.named", { name: text }), (options) => patch({ name: text })(options).then(() => finish(options))));
+  const no = () => decide(t("visits.rejected", { name: nameOf(face) }), reject(null));
+  const name = (text) => (isAbout ? decide(t("visits.named", { name: text }), patch({ name: text }), back({ name: "" }))
+    : decide(t("visits.named", { name: text }), (options) => patch({ name: text })(options).then(() => finish(options))));
   const group = (wanted) => {
     close();
     decide(t("review.did.moved", { name: nameOf(face), group: groupName(wanted) }), patch({ group: wanted }), back({ group: face.group }));
@@ -241,20 +241,20 @@ function Card({ card, camera, here, head, naming, can, is, whole, gone }) {
   const { face } = card;
   const nameless = can.name
     ? html`<form onSubmit=${(event) => { event.preventDefault(); const text = naming.current.value.trim(); if (text) can.name(text); }}>
-      <input ref=${naming} maxlength="100" aria-label=${t("live.who")} placeholder=${t("live.who")} onKeyDown=${(event) => { if (event.key === "Escape") head.current.focus(); }} />
+      <input ref=${naming} maxlength="100" aria-label=${t("visits.who")} placeholder=${t("visits.who")} onKeyDown=${(event) => { if (event.key === "Escape") head.current.focus(); }} />
       <button>${t("review.name")}</button></form>` : html`<strong class="name">${nameOf(face)}</strong>`;
   return html`<article ref=${ref} class="large" hidden=${!here} aria-label=${question(card)}>
     <header><h2 ref=${head} tabindex="-1" class=${face.name ? "name" : ""}>${question(card)}</h2>
       <p class="soft">${[camera, dayAndClock(card.at), t("visits", { count: face.arrive_count })].join(" · ")}</p></header>
-    <figure><${Portrait} url=${card.crop_url} alt=${t("live.crop")} size="w" lazy=${false} />
-      <figcaption class="row"><span class="soft small">${t("live.crop")}</span><${Score} score=${card.score} threshold=${card.threshold} /></figcaption></figure>
-    <figure><${Portrait} url=${face.portrait.url} name=${face.name} alt=${t("live.portrait")} size="w" lazy=${false} />
+    <figure><${Portrait} url=${card.crop_url} alt=${t("visits.crop")} size="w" lazy=${false} />
+      <figcaption class="row"><span class="soft small">${t("visits.crop")}</span><${Score} score=${card.score} threshold=${card.threshold} /></figcaption></figure>
+    <figure><${Portrait} url=${face.portrait.url} name=${face.name} alt=${t("visits.portrait")} size="w" lazy=${false} />
       <figcaption class="row">${nameless}${!can.name && html`<span class="tag">${groupName(face.group)}</span>`}</figcaption></figure>
     ${card.picture_url && html`<button class="whole" aria-label=${t("keys.whole")} onClick=${whole}><${Whole} card=${card} /></button>`}
     <${Near} card=${card} is=${is} />
     ${can.yes && html`<div class="deciding">
       <div class="row">${can.remove && html`<button class="danger" onClick=${can.remove}>${t("review.forget")}<kbd>d</kbd></button>`}
-        ${can.no && html`<button class="danger" onClick=${can.no}>${face.name ? whose("live.not", { name: face.name }) : t("live.not.this")}<kbd>x</kbd></button>`}</div>
+        ${can.no && html`<button class="danger" onClick=${can.no}>${face.name ? whose("visits.not", { name: face.name }) : t("visits.not.this")}<kbd>x</kbd></button>`}</div>
       <div class="row confirm"><button onClick=${can.skip}>${t("review.skip")}<kbd>s</kbd></button>
         ${can.group && html`<button onClick=${can.group}>${t("group")} …<kbd>g</kbd></button>`}
         <button onClick=${can.other}>${t("review.other")}<kbd>m</kbd></button>

@@ -52,6 +52,6 @@ export function Alerts({ groups, close }) {
     <label class="inline"><input type="checkbox" checked=${notifies === "on" && canNotify} disabled=${!canNotify} onChange=${setNotify} />${t("alerts.notify")}</label>
     ${!canNotify && html`<p class="soft small">${t("alerts.denied")}</p>`}
     <label class="inline">${t("alerts.of")}<select value=${chosen} onChange=${({ target }) => group.set(target.value)}>
-      <option value="">${t("live.groups")}</option>${groups?.map((one) => html`<option key=${one.id} value=${one.name}>${groupName(one.name)}</option>`)}</select></label>
+      <option value="">${t("visits.groups")}</option>${groups?.map((one) => html`<option key=${one.id} value=${one.name}>${groupName(one.name)}</option>`)}</select></label>
   <//>`;
 }

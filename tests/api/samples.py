@@ -265,6 +265,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("POST", "/v1/faces/{id}/sightings/{sighting}/reject"): [
         Sample({**_FACE, "sighting": "{sighting}"}),
         Sample({**_FACE, "sighting": "{sighting}"}, fields={"other": "{other_face}"}),
+        Sample({**_FACE, "sighting": "{sighting}"}, fields={"instead": "nobody"}),
     ],
     ("GET", "/v1/faces/{id}/pictures"): [Sample(_FACE)],
     ("POST", "/v1/faces/{id}/pictures"): [
@@ -281,7 +282,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample(fields={"picture": _ANYBODY, "other": _ANYBODY}),
     ],
     ("POST", "/v1/detect"): [Sample(fields={"picture": _ANYBODY})],
-    ("GET", "/v1/faces/{id}/similar"): [Sample(_FACE, {"limit": "3"})],
+    ("GET", "/v1/faces/{id}/similar"): [Sample(_FACE, {"limit": "3"}), Sample(_FACE, {"sighting": "{sighting}"})],
     ("POST", "/v1/faces/{id}/merge"): [Sample(_FACE, fields={"other": "{other_face}"})],
     ("GET", "/v1/merges"): [
         Sample(),

@@ -126,10 +126,10 @@ def test_no_file_of_ours_writes_markup_or_names_another_server() -> None:
 
 def test_the_libraries_beside_our_own_files_are_told_apart_wherever_all_of_them_lie(tmp_path: Path) -> None:
     ours = tmp_path / LIBRARIES / "console"
-    for name in ("main.js", "live/live.js", f"{LIBRARIES}/preact.mjs"):
+    for name in ("main.js", "visits/visits.js", f"{LIBRARIES}/preact.mjs"):
         (ours / name).parent.mkdir(parents=True, exist_ok=True)
         (ours / name).touch()
-    assert [path.relative_to(ours).as_posix() for path in own_files(ours)] == ["live/live.js", "main.js"]
+    assert [path.relative_to(ours).as_posix() for path in own_files(ours)] == ["main.js", "visits/visits.js"]
 
 
 def test_without_the_libraries_it_says_which_command_fetches_them(tmp_path: Path) -> None:
@@ -145,7 +145,7 @@ def test_without_the_libraries_it_says_which_command_fetches_them(tmp_path: Path
     [
         ("GET", "/console/main.js", 404),
         ("GET", "/console/index.html", 404),
-        ("GET", "/console/live/live.js", 404),
+        ("GET", "/console/visits/visits.js", 404),
         ("GET", "/console/../pyproject.toml", 404),
         ("POST", "/console", 405),
     ],

@@ -39,7 +39,7 @@ NOT_YET = {
     "frame.js",
     "icons.js",
     "keys.js",
-    "live/live.js",
+    "visits/visits.js",
     "pages.js",
     "people/add.js",
     "people/group.js",

@@ -122,7 +122,7 @@ def shown(page: Page) -> dict[str, list[str]]:
 def test_this_week_stands_beside_the_last_and_the_same_figures_are_a_table_one_key_away(
     visitor: Visitor, shop: Shop
 ) -> None:
-    page = visitor.open("#/people")  # not Live, which asks for the pictures of today's visits: there are none
+    page = visitor.open("#/people")  # not Visits, which asks for the pictures of today's visits: there are none
     heading(page, "People")
     press_pair(page, "g", "t")
     heading(page, "Traffic")

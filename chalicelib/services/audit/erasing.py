@@ -8,10 +8,11 @@ For retention the oldest hours' entries go whole, which another statement says; 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from chalicelib.core import acts, keys
@@ -27,6 +28,7 @@ from chalicelib.services.audit.signing import Signing
 
 _log = logging.getLogger(__name__)
 
+_NOBODY = MappingProxyType[str, datetime]({})
 _IN_AN_ENTRY = 1_000
 
 
@@ -38,12 +40,19 @@ class AuditErasing:
     clock: Clock
     signing: Signing
 
-    def erase(self, tenant: str, faceids: Collection[str], erasure: str) -> list[str]:
+    def erase(
+        self,
+        tenant: str,
+        faceids: Collection[str],
+        erasure: str,
+        since: Callable[[], Mapping[str, datetime]] = lambda: _NOBODY,
+    ) -> list[str]:
         """Erase the entries that are about one of these faces; return the hashes of their leaves.
 
-        `erasure`: the id that the receipt has. Captures that name a face are to be changed before: sightings that are
-        not closed yet are read from them. It may be cut off and done again: then the leaves that are left are erased,
-        and listed. Raises StorageUnavailable if the key that signs the list cannot be read: nothing is erased then.
+        `erasure`: the id that the receipt has; `since` reads when somebody else was enrolled with an id. Captures that
+        name a face are to be changed before: sightings that are not closed yet are read from them. It may be cut off
+        and done again: then the leaves that are left are erased, and listed. Raises StorageUnavailable if the key that
+        signs the list cannot be read: nothing is erased then.
         """
         wanted = set(faceids)
         erased: list[str] = []
@@ -52,16 +61,20 @@ class AuditErasing:
             waiting = [one for one in self.pending.items(tenant) if one.leaf.names(wanted)]
             closed = self._naming(tenant, wanted)
             found = [*(one.leaf for one in waiting), *(leaf for _, leaves in closed for leaf in leaves)]
-            hashes = [leaf.hash for leaf in found if leaf.names(wanted)]
+            again = since()
+            hashes = {leaf.hash: None for leaf in found if leaf.names(wanted, again)}
             if not hashes:
                 self.chain.tidy(tenant)
                 return erased
             for begin in range(0, len(hashes), _IN_AN_ENTRY):
-                self._tell(tenant, ERASED, erasure=erasure, leaves=hashes[begin : begin + _IN_AN_ENTRY])
+                self._tell(tenant, ERASED, erasure=erasure, leaves=[*hashes][begin : begin + _IN_AN_ENTRY])
             for one in waiting:
-                self._bare(one)
+                if one.leaf.hash in hashes:
+                    self._bare(one)
             for element, leaves in closed:
-                self.chain.rewrite(element, [one.bare if one.names(wanted) else one for one in leaves])
+                bare = [one.bare if one.hash in hashes else one for one in leaves]
+                if bare != leaves:
+                    self.chain.rewrite(element, bare)
             erased += hashes
 
     def entries(self, tenant: str, faceids: Collection[str]) -> list[Entry]:

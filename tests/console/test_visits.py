@@ -1,4 +1,4 @@
-"""Live, in one tab and in several: who comes is there at once, and one tab alone asks."""
+"""Visits, in one tab and in several: who comes is there at once, and one tab alone asks."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ OscillatorNode.prototype.start = function (...when) { tones++; return start.appl
 
 @pytest.fixture(scope="module")
 def shops(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mall]:
-    with mall(tmp_path_factory.mktemp("live")) as made:
+    with mall(tmp_path_factory.mktemp("visits")) as made:
         yield made
 
 
@@ -55,7 +55,7 @@ def shop(shops: Mall) -> Shop:
 
 def watching(visitor: Visitor) -> Page:
     page = visitor.open()
-    heading(page, "Live")
+    heading(page, "Visits")
     expect(visits(page)).to_have_count(1)
     return page
 
@@ -80,7 +80,7 @@ def test_a_visit_says_which_it_is_and_when_the_one_before_was(browser: Browser, 
         page = watching(visitor)
         expect(visits(page)).to_contain_text("2nd visit, last yesterday")
         settle(page)
-        shoot(page, "live-visit")
+        shoot(page, "visits-visit")
         assert not [one for one in visitor.requests if "/v1/observations" in one.url]
 
 
@@ -127,9 +127,9 @@ def test_the_title_counts_who_came_while_the_tab_was_hidden(browser: Browser, sh
         shop.see(1, 0, like=0.9)
         shop.see(2, 0, like=0.9)
         page.evaluate(HIDE, True)
-        expect(page).to_have_title("(2) Live · Regulars")
+        expect(page).to_have_title("(2) Visits · Regulars")
         page.evaluate(HIDE, False)
-        expect(page).to_have_title("Live · Regulars")
+        expect(page).to_have_title("Visits · Regulars")
 
 
 def test_sound_and_notification_are_off_until_they_are_switched_on_and_tell_of_one_group(
@@ -148,7 +148,7 @@ def test_sound_and_notification_are_off_until_they_are_switched_on_and_tell_of_o
         dialog.get_by_label("Show a notification").check()
         dialog.get_by_label("Of whom").select_option("regular")
         assert_accessible(page)
-        shoot(page, "live-alerts")
+        shoot(page, "visits-alerts")
         page.keyboard.press("Escape")
         shop.see(5000, 0, like=0.9)
         expect(visits(page)).to_have_count(3)

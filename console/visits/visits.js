@@ -6,11 +6,12 @@ import { Icon } from "../icons.js";
 import { useKeys } from "../keys.js";
 import { Alerts, alertOf } from "../shared/alerts.js";
 import { usePolled } from "../shared/polled.js";
-import { Empty, groupName, Line, nameOf, Portrait, Score, Shapes, Trouble, useSlow, whose } from "../shared/parts.js";
+import { Empty, groupName, nameOf, Portrait, Shapes, Trouble, useSlow, whose } from "../shared/parts.js";
 import { to } from "../router.js";
 import { may } from "../store.js";
-import { complain, later, say } from "../undo.js";
-import { ago, clock, dayAndClock, isoDay, shortDay, t, visit } from "../words.js";
+import { later } from "../undo.js";
+import { ago, dayAndClock, shortDay, t } from "../words.js";
+import { Visit, which } from "./row.js";
 
 const EVERY_MS = 2000;
 const CAMERAS_EVERY_MS = 15_000;
@@ -53,7 +54,7 @@ function useTitle() {
 
 const plain = (title) => title.replace(/^\(\d+\) /, "");
 
-export default function Live() {
+export default function Visits() {
   const [camera, setCamera] = useState("");
   const [group, setGroup] = useState("");
   const [span, setSpan] = useState("today");
@@ -66,33 +67,33 @@ export default function Live() {
   const [groups] = usePolled("groups", {}, GROUPS_EVERY_MS);
   const count = useTitle();
   useNews(came.value?.arrivals, (news) => { count(news.length); if (!came.heard) alertOf(news); });
-  useKeys({ p: ["live.pause", () => setPaused((before) => !before)] });
+  useKeys({ p: ["visits.pause", () => setPaused((before) => !before)] });
   const named = new Map(cameras.value?.cameras.map((one) => [one.id, one.name || one.id]));
   const rows = came.value?.arrivals.filter((one) => !hidden.has(one.sighting));
   const rename = (face, name) => setCame((before) => ({ ...before, value: { ...before.value,
     arrivals: before.value.arrivals.map((one) => (one.face === face ? { ...one, name } : one)) } }));
-  const reject = (one) => later(whose("live.rejected", { name: nameOf(one) }), {
+  const reject = (one) => later(whose("visits.rejected", { name: nameOf(one) }), {
     take: () => setHidden((before) => new Set(before).add(one.sighting)),
     back: () => setHidden((before) => new Set([...before].filter((id) => id !== one.sighting))),
     act: (options) => send("POST", `faces/${one.face}/sightings/${one.sighting}/reject`, undefined, options),
   });
-  return html`<div class="page live">
+  return html`<div class="page visiting">
     <header class="top">
-      <div><h1>${t("page.live")}</h1><p class="soft">${summary(rows, came.value, span)}</p></div>
+      <div><h1>${t("page.visits")}</h1><p class="soft">${summary(rows, came.value, span)}</p></div>
       <div class="tools">
-        <select aria-label=${t("live.span")} value=${span} onChange=${(event) => setSpan(event.target.value)}>
-          <option value="today">${t("live.today")}</option><option value="week">${t("live.week")}</option></select>
+        <select aria-label=${t("visits.span")} value=${span} onChange=${(event) => setSpan(event.target.value)}>
+          <option value="today">${t("visits.today")}</option><option value="week">${t("visits.week")}</option></select>
         <select aria-label=${t("camera")} value=${camera} onChange=${(event) => setCamera(event.target.value)}>
-          <option value="">${t("live.cameras")}</option>${cameras.value?.cameras.map((one) => html`<option key=${one.id} value=${one.id}>${one.name || one.id}</option>`)}</select>
+          <option value="">${t("visits.cameras")}</option>${cameras.value?.cameras.map((one) => html`<option key=${one.id} value=${one.id}>${one.name || one.id}</option>`)}</select>
         <select aria-label=${t("group")} value=${group} onChange=${(event) => setGroup(event.target.value)}>
-          <option value="">${t("live.groups")}</option>${groups.value?.groups.map((one) => html`<option key=${one.id} value=${one.name}>${groupName(one.name)}</option>`)}</select>
+          <option value="">${t("visits.groups")}</option>${groups.value?.groups.map((one) => html`<option key=${one.id} value=${one.name}>${groupName(one.name)}</option>`)}</select>
         <button class="square" aria-label=${t("alerts")} title=${t("alerts")} onClick=${() => setAlerts(true)}><${Icon} name="bell" /></button>
-        <button aria-pressed=${paused} onClick=${() => setPaused(!paused)}><${Icon} name=${paused ? "play" : "pause"} size=${18} />${t(paused ? "live.go" : "live.pause")}</button>
+        <button aria-pressed=${paused} onClick=${() => setPaused(!paused)}><${Icon} name=${paused ? "play" : "pause"} size=${18} />${t(paused ? "visits.go" : "visits.pause")}</button>
       </div>
     </header>
     ${came.problem && html`<${Trouble} problem=${came.problem} />`}
     <div class="columns">
-      <section aria-label=${t("live.visits")}>
+      <section aria-label=${t("visits.visits")}>
         <${Rows} rows=${rows} cameras=${named} rename=${rename} reject=${reject} waits=${!came.value && !came.problem} span=${span} />
       </section>
       <${Cameras} cameras=${cameras.value?.cameras} />
@@ -102,15 +103,9 @@ export default function Live() {
   </div>`;
 }
 
-/** Say which visit it is, and when the one before was: "7th visit, last 3 days ago". */
-function which(one) {
-  if (!one.visit) return "";
-  return one.before ? t("live.visit", { visit: visit(one.visit), ago: ago(one.before, "long", Date.parse(one.first)) }) : visit(one.visit);
-}
-
 function summary(rows, page, span) {
   if (!rows) return " ";
-  const count = page.next_token ? t("live.more", { count: rows.length }) : t("live.count", { count: rows.length });
+  const count = page.next_token ? t("visits.more", { count: rows.length }) : t("visits.count", { count: rows.length });
   return span === "week" ? count : `${shortDay(Date.now())} · ${count}`;
 }
 
@@ -119,41 +114,11 @@ function Rows({ rows, cameras, rename, reject, waits, span }) {
   const first = useRef(null);
   if (rows) first.current ??= new Set(rows.map((one) => one.sighting));
   if (!rows) return slow ? html`<${Shapes} count=${6} />` : null;
-  if (!rows.length) return html`<${Empty} icon="live" title=${t(span === "week" ? "live.nobody.week" : "live.nobody")}>
-    <p>${t(cameras.size ? "live.nobody.says" : "live.nobody.cameras")}</p>
+  if (!rows.length) return html`<${Empty} icon="live" title=${t(span === "week" ? "visits.nobody.week" : "visits.nobody")}>
+    <p>${t(cameras.size ? "visits.nobody.says" : "visits.nobody.cameras")}</p>
     ${may("operator") && html`<p class="row"><a class="button strong" href=${to("add")}>${t("people.add")}</a>${!cameras.size && may("admin") && html`<a class="button" href=${to("cameras")}>${t("page.cameras")}</a>`}</p>`}
   <//>`;
   return html`<ol class="visits">${rows.map((one) => html`<${Visit} key=${one.sighting} one=${one} camera=${cameras.get(one.camera) ?? one.camera} rename=${rename} reject=${reject} isNew=${!first.current.has(one.sighting)} />`)}</ol>`;
-}
-
-function Visit({ one, camera, rename, reject, isNew }) {
-  const known = one.name !== null;
-  const save = async (name) => {
-    if (!name) return;
-    try {
-      await send("PATCH", `faces/${one.face}`, { name });
-      rename(one.face, name);
-      say(whose("live.named", { name }), { action: [t("undo"), () => send("PATCH", `faces/${one.face}`, { name: "" }).then(() => rename(one.face, ""), complain)] });
-    } catch (problem) {
-      complain(problem);
-      throw problem;
-    }
-  };
-  const stayed = one.sightings > 1 ? t("live.sightings", { count: one.sightings, last: clock(one.last) }) : "";
-  const name = html`<strong class="name">${nameOf(one)}</strong>`;
-  return html`<li class=${`visit ${isNew ? "new" : ""} ${one.name ? "" : "nameless"}`}>
-    <time datetime=${one.first} title=${dayAndClock(one.first)}>${isoDay(one.first) === isoDay(Date.now()) ? clock(one.first) : html`${clock(one.first)}<small>${shortDay(one.first)}</small>`}</time>
-    <span class="pair"><${Portrait} url=${one.crop_url} alt=${t("live.crop")} /><${Portrait} url=${one.portrait?.thumb_url} name=${one.name ?? ""} alt=${t("live.portrait")} /></span>
-    <div class="who-came">
-      <p class="title">${known ? html`<a href=${to(["person", one.face])}>${name}</a>` : name}${(one.name || one.group !== "stranger") && html`<span class="tag">${groupName(one.group)}</span>`}</p>
-      <p class="soft">${[which(one), camera, stayed].filter(Boolean).join(" · ")}</p>
-      ${one.name === "" && may("operator") && html`<${Line} value="" label=${t("live.who")} placeholder=${t("live.who")} save=${save} className="ask" />`}
-    </div>
-    <div class="decision">
-      <${Score} score=${one.score} threshold=${one.threshold} />
-      ${known && may("operator") && one.score != null && html`<button class="plain quiet" onClick=${() => reject(one)}>${one.name ? whose("live.not", { name: one.name }) : t("live.not.this")}</button>`}
-    </div>
-  </li>`;
 }
 
 function Cameras({ cameras }) {
