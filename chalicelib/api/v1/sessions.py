@@ -47,8 +47,8 @@ class PasskeyAnswer(Sent):
 
 
 class NewSession(Sent):
-    """Sign-in by one way: `api_key`; `code`; `name` and `password`; `passkey`; or `invitation`, with a new `password` or `passkey`
-    unless it is for a screen on the wall."""
+    """Sign-in by one way: `api_key`; `code`; `name` and `password`; `passkey`; or `invitation`, with a new `password`
+    or `passkey` unless it is for a screen on the wall."""
 
     api_key: Annotated[str, Meta(max_length=100)] | None = None
     code: Annotated[str, Meta(max_length=100, description="From `regulars console`; it is good once.")] | None = None
