@@ -2,7 +2,7 @@
 import { useEffect, useState } from "preact/hooks";
 import { get } from "./api.js";
 import { html } from "./html.js";
-import { Dialog, groupName, nameOf, Portrait } from "./parts.js";
+import { Dialog, groupName, nameOf, Portrait } from "./shared/parts.js";
 import { go } from "./router.js";
 import { t } from "./words.js";
 
@@ -26,6 +26,7 @@ export function Find({ close, title = t("find"), choose = (face) => go(["person"
   }, [text]);
   const open = (face) => { close(); choose(face); };
   const keys = (event) => {
+    if (event.key === "Escape") { event.preventDefault(); close(); } // the browser would empty the field first
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step && found?.length) { event.preventDefault(); setAt((at + step + found.length) % found.length); }
     if (event.key === "Enter" && found?.[at]) open(found[at]);

@@ -5,7 +5,7 @@ import { html } from "./html.js";
 import { Icon } from "./icons.js";
 import { taken, useKeys } from "./keys.js";
 import { OTHERS, PAGES } from "./pages.js";
-import { Dialog, Trouble } from "./parts.js";
+import { Dialog, Trouble } from "./shared/parts.js";
 import { go, place, to } from "./router.js";
 import { blur, may, session, useValue } from "./store.js";
 import { styled } from "./styled.js";
@@ -13,6 +13,8 @@ import { notes, say, undoLast, unsay } from "./undo.js";
 import { loadMore, t } from "./words.js";
 
 const MOST_ON_A_PHONE = 5;
+/** Load what the first page does without, and most others need. */
+const shared = () => styled("./shared/style.css");
 
 export function Frame() {
   const here = useValue(place);
@@ -21,6 +23,7 @@ export function Frame() {
   const page = [...shown, ...OTHERS].find((one) => one.name === here.page) ?? shown[0];
   const close = () => setOpen(null);
   useEffect(() => {
+    shared();
     if (blur.now === "on" && !blur.isKept) say(t("blur.begun"), { action: [t("blur.show"), () => blur.set("off")] });
   }, []);
   useKeys({
@@ -33,7 +36,7 @@ export function Frame() {
   return html`<div class="frame">
     <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); document.getElementById("main").focus(); }}>${t("skip")}</a>
     <header class="rail">
-      <a class="brand" href=${to("live")}><span class="mark" aria-hidden="true"></span>Regulars</a>
+      <a class="brand" href=${to("visits")}><span class="mark" aria-hidden="true"></span>Regulars</a>
       <button class="finder" aria-label=${t("find")} onClick=${() => setOpen("find")}><${Icon} name="find" size=${18} /><span aria-hidden="true">${t("find")}</span><kbd aria-hidden="true">/</kbd></button>
       <${Sections} shown=${shown} current=${page.within ?? page.name} />
       <${Who} />
@@ -74,7 +77,7 @@ function Page({ page, place: here }) {
   const [problem, setProblem] = useState(null);
   const load = () => {
     setProblem(null);
-    Promise.all([page.load(), ...(page.part ? [loadMore(page.part), styled(`./parts/${page.part}.css`)] : [])]).then(([module]) => setView(() => module.default), () => setProblem({ code: "Offline" }));
+    Promise.all([page.load(), ...(page.folder ? [loadMore(page.folder), shared(), styled(`./${page.folder}/style.css`)] : [])]).then(([module]) => setView(() => module.default), () => setProblem({ code: "Offline" }));
   };
   useEffect(load, []);
   useEffect(() => {

@@ -25,7 +25,7 @@ function Console({ problem: first }) {
 async function begun() {
   const code = /^#code=([\w-]+)$/.exec(location.hash)?.[1];
   if (!code) return get("session");
-  replace("live");
+  replace("visits");
   return send("POST", "session", { code });
 }
 

@@ -1,22 +1,22 @@
-// The pages: a line and a file in views/ each. `key`: the letter after `g` that leads there; `role`: who sees it.
-// `part`: the texts in words/ and the stylesheet in parts/ that it needs, too.
+// The pages: a line and a file each. `key`: the letter after `g` that leads there; `role`: who sees it.
+// `folder`: the one whose words and stylesheet it needs, too.
 // A phone has room for the first four; the others are behind "More".
 export const PAGES = [
-  { name: "live", icon: "live", key: "l", role: "viewer", load: () => import("./views/live.js") },
-  { name: "review", icon: "review", key: "r", role: "viewer", part: "review", load: () => import("./views/review.js") },
-  { name: "people", icon: "people", key: "p", role: "viewer", part: "people", load: () => import("./views/people.js") },
-  { name: "add", icon: "add", key: "a", role: "operator", part: "people", load: () => import("./views/add.js") },
-  { name: "search", icon: "search", key: "s", role: "operator", part: "people", load: () => import("./views/search.js") },
-  { name: "traffic", icon: "traffic", key: "t", role: "viewer", part: "traffic", load: () => import("./views/traffic.js") },
-  { name: "captures", icon: "captures", key: "c", role: "viewer", part: "captures", load: () => import("./views/captures.js") },
-  { name: "cameras", icon: "camera", key: "m", role: "viewer", part: "admin", load: () => import("./views/cameras.js") },
-  { name: "hooks", icon: "hooks", key: "h", role: "admin", part: "admin", load: () => import("./views/hooks.js") },
-  { name: "privacy", icon: "privacy", key: "v", role: "viewer", part: "privacy", load: () => import("./views/privacy.js") },
-  { name: "settings", icon: "settings", key: "e", role: "viewer", part: "admin", load: () => import("./views/settings.js") },
+  { name: "visits", icon: "live", key: "v", role: "viewer", load: () => import("./visits/visits.js") },
+  { name: "review", icon: "review", key: "r", role: "viewer", folder: "review", load: () => import("./review/review.js") },
+  { name: "people", icon: "people", key: "p", role: "viewer", folder: "people", load: () => import("./people/people.js") },
+  { name: "add", icon: "add", key: "a", role: "operator", folder: "people", load: () => import("./people/add.js") },
+  { name: "search", icon: "search", key: "s", role: "operator", folder: "people", load: () => import("./people/search.js") },
+  { name: "traffic", icon: "traffic", key: "t", role: "viewer", folder: "traffic", load: () => import("./traffic/traffic.js") },
+  { name: "captures", icon: "captures", key: "c", role: "viewer", folder: "captures", load: () => import("./captures/captures.js") },
+  { name: "cameras", icon: "camera", key: "m", role: "viewer", folder: "admin", load: () => import("./admin/cameras.js") },
+  { name: "hooks", icon: "hooks", key: "h", role: "admin", folder: "admin", load: () => import("./admin/hooks.js") },
+  { name: "privacy", icon: "privacy", key: "y", role: "viewer", folder: "privacy", load: () => import("./privacy/privacy.js") },
+  { name: "settings", icon: "settings", key: "e", role: "viewer", folder: "admin", load: () => import("./admin/settings.js") },
 ];
 
 /** Pages without a place in the navigation; `within`: the one that is marked there. */
 export const OTHERS = [
-  { name: "person", within: "people", part: "people", load: () => import("./views/person.js") },
-  { name: "twins", within: "people", part: "people", load: () => import("./views/twins.js") },
+  { name: "person", within: "people", folder: "people", load: () => import("./people/person.js") },
+  { name: "twins", within: "people", folder: "people", load: () => import("./people/twins.js") },
 ];

@@ -2,7 +2,7 @@
 import { useRef, useState } from "preact/hooks";
 import { send } from "./api.js";
 import { html } from "./html.js";
-import { Trouble } from "./parts.js";
+import { Trouble } from "./shared/parts.js";
 import { t } from "./words.js";
 
 const LOCAL = ["localhost", "127.0.0.1", "[::1]"];

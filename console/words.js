@@ -2,7 +2,7 @@
 import { language, session, Value } from "./store.js";
 
 const LANGUAGES = ["en", "zh"];
-const parts = [""];
+const files = ["words/"];
 let known = "en";
 let table = {};
 let locale = "en";
@@ -15,21 +15,21 @@ export const spoken = new Value("");
 export async function load() {
   const wanted = language.now === "system" ? navigator.languages : [language.now];
   known = wanted.map((one) => one.slice(0, 2).toLowerCase()).find((one) => LANGUAGES.includes(one)) ?? "en";
-  table = Object.assign({}, ...(await Promise.all(parts.map(wordsOf))));
+  table = Object.assign({}, ...(await Promise.all(files.map(wordsOf))));
   locale = wanted.find((one) => one.slice(0, 2).toLowerCase() === known) ?? known;
   made = {};
   document.documentElement.lang = known;
   spoken.set(known);
 }
 
-/** Load the words of some pages, too, which have a file of their own so that the first page comes without them. */
-export async function loadMore(part) {
-  if (parts.includes(`${part}.`)) return;
-  Object.assign(table, await wordsOf(`${part}.`));
-  parts.push(`${part}.`);
+/** Load the words of a folder's pages, too, which lie beside them so that the first page comes without them. */
+export async function loadMore(folder) {
+  if (files.includes(`${folder}/words.`)) return;
+  Object.assign(table, await wordsOf(`${folder}/words.`));
+  files.push(`${folder}/words.`);
 }
 
-const wordsOf = async (part) => (await fetch(import.meta.resolve(`./words/${part}${known}.json`))).json();
+const wordsOf = async (file) => (await fetch(import.meta.resolve(`./${file}${known}.json`))).json();
 
 /** Return the text of this name. `{word}` in it stands for a value; a number `count` chooses among its plurals. */
 export function t(name, values = {}) {

@@ -43,11 +43,12 @@ def audit() -> None:
 def verify(services: Services, tenant: str, head: Path | None) -> int:
     """Verify the chain of closed hours; say what was erased, what was let go, and what is not closed yet.
 
-    The exit code is 1 if anything was changed, dropped or swapped, 2 if --head is no head of this tenant.
+    The exit code is 1 if anything was changed, dropped or swapped, or all was removed; 2 if --head is no head of this
+    tenant.
     """
     from chalicelib.core.audit import head_of
     from chalicelib.core.signing import fingerprint
-    from chalicelib.core.values import moment, time_text
+    from chalicelib.core.values import counted, moment, time_text
     from regulars.tenants.tenants import earlier
 
     chosen(services, [tenant])
@@ -57,15 +58,18 @@ def verify(services: Services, tenant: str, head: Path | None) -> int:
     for renewal in seen.renewals:
         print(f"{tenant}: after hour {renewal.heads} key {fingerprint(renewal.new)} signs; before {earlier(renewal)}")
     for erasure, count in sorted(seen.erased.items()):
-        print(f"{tenant}: {count} entries were erased by erasure {erasure}")
+        print(f"{tenant}: {counted(count, 'entry was', 'entries were')} erased by erasure {erasure}")
     for days, hours in sorted(seen.trimmed.items()):
-        print(f"{tenant}: {hours} hours were let go by audit_days {days}")
+        print(f"{tenant}: {counted(hours, 'hour was', 'hours were')} let go by audit_days {days}")
     if seen.closes_at is not None:
-        closes = time_text(seen.closes_at)[:16]
-        print(f"{tenant}: {seen.waiting} entries wait to be closed, the first from {closes} on, and prove nothing yet")
+        closes, first = time_text(seen.closes_at)[:16], "the first " if seen.waiting > 1 else ""
+        wait = counted(seen.waiting, "entry waits", "entries wait")
+        prove = "proves" if seen.waiting == 1 else "prove"
+        print(f"{tenant}: {wait} to be closed, {first}from {closes} on, and {prove} nothing yet")
     unchanged = "what is there is unchanged" if seen.hours else "nothing is closed yet"
-    said = f"{len(seen.findings)} findings" if seen.findings else unchanged
-    print(f"{tenant}: {said} ({seen.hours} hours, {seen.entries} entries)")
+    said = counted(len(seen.findings), "finding", "findings") if seen.findings else unchanged
+    held = f"{counted(seen.hours, 'hour', 'hours')}, {counted(seen.entries, 'entry', 'entries')}"
+    print(f"{tenant}: {said} ({held})")
     if seen.last is not None and head is None:
         last = head_of(seen.last)
         print(f"{tenant}: the newest is hour {last.number}, {time_text(moment(last.hour))[:13]}, {last.hash}")
@@ -141,6 +145,8 @@ def export(services: Services, tenant: str, file: Path) -> None:
     """Write all closed hours to a new FILE: for each hour its signed head, then its entries with salts and hashes."""
     from dataclasses import asdict
 
+    from chalicelib.core.values import counted
+
     chosen(services, [tenant])
     with file.open("x", encoding="utf-8") as out:
         services.audit.reads.exported(tenant)
@@ -149,7 +155,7 @@ def export(services: Services, tenant: str, file: Path) -> None:
             lines = [dict(element.document), *(asdict(leaf) for leaf in services.audit.chain.leaves(element))]
             out.writelines(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
             hours += 1
-    print(f"{hours} hours are in {file}")
+    print(f"{counted(hours, 'hour is', 'hours are')} in {file}")
 
 
 def _read(kept: Path) -> Document:

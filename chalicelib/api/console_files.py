@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import posixpath
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import chain
@@ -28,8 +30,8 @@ _KINDS = {
 }
 """All of them are text, which the gateway passes as it is."""
 
-_LATER = ("uplot", *(f"./console/{folder}/" for folder in ("views", "parts", "words")))
-"""Beginnings of the names of files that only some pages need. A browser asks for them when such a page is opened."""
+_MAIN = "./console/main.js"
+_IMPORTED = re.compile(r'^(?:import|\}) .*?from "([^"]+)"', re.MULTILINE)
 
 _PICTURES = ("'self'", "blob:")
 _SAFE = {
@@ -100,11 +102,11 @@ def page(ours: Path, paths: Mapping[str, Path], pictures: Iterable[str]) -> File
     """
     urls = {name: _url(name, path) for name, path in paths.items()}
     import_map = json.dumps({"imports": urls})
-    ahead = [url for name, url in urls.items() if url.endswith("js") and not name.startswith(_LATER)]
+    ahead = [urls[name] for name in _at_once(paths)]
     text = Template((ours / "index.html").read_text(encoding="utf-8")).substitute(
         import_map=import_map,
         ahead="\n".join(f'<link rel="modulepreload" href="{url}">' for url in ahead),
-        main=urls["./console/main.js"],
+        main=urls[_MAIN],
         style=urls["./console/style.css"],
         icon=urls["./console/icon.svg"],
     )
@@ -117,6 +119,18 @@ def page(ours: Path, paths: Mapping[str, Path], pictures: Iterable[str]) -> File
         **_SAFE,
     }
     return File(headers, text)
+
+
+def _at_once(paths: Mapping[str, Path]) -> list[str]:
+    """Return the modules without which nothing is shown, in the order of imports. Pages are imported when opened."""
+    found = [_MAIN]
+    for name in found:  # grows
+        for imported in _IMPORTED.findall(paths[name].read_text(encoding="utf-8")):
+            path = posixpath.join(posixpath.dirname(name), imported)
+            wanted = f"./{posixpath.normpath(path)}" if imported.startswith(".") else imported
+            if wanted not in found:
+                found.append(wanted)
+    return found
 
 
 def _policy(digest: str, pictures: Iterable[str]) -> str:

@@ -10,12 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
+from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.signing import canonical
+from chalicelib.core.signing import PublicKeys, canonical, renewal_of, verified
+from chalicelib.core.values import milliseconds, moment, moment_of_text, time_text
 
 Entry = Mapping[str, Any]
 
@@ -23,6 +26,11 @@ _SALT_BYTES = 16
 HOUR_MS = 3_600_000
 ERASED, TRIMMED = "audit erased", "audit trimmed"
 """The entries by which entries go: what each says, the tenant has `signed` as a statement of that kind."""
+DAYS = "audit days"
+"""The kind of statement that the entry of a change of `audit_days` has `signed`, since hours go by these."""
+Statement = dict[str, Any]
+Sign = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
+"""Signs a statement with the key of a tenant."""
 AFTER = "after"
 """The member of an entry with the ids and hashes of entries before it that its process wrote."""
 
@@ -43,10 +51,16 @@ class Leaf:
         read: Entry | None = None if self.entry is None else json.loads(self.entry)
         return read
 
-    def names(self, faceids: Collection[str]) -> bool:
-        """Tell whether the entry is about one of these faces."""
+    def names(self, faceids: Collection[str], since: Mapping[str, datetime] = MappingProxyType({})) -> bool:
+        """Tell whether the entry is about one of these faces. `since`: when somebody else was enrolled with an id."""
         text = self.entry or ""
-        return any(faceid in text for faceid in faceids) and not faces_of(self.content or {}).isdisjoint(faceids)
+        if not any(faceid in text for faceid in faceids):
+            return False
+        named = faces_of(self.content or {}).intersection(faceids)
+        if not named & since.keys():
+            return bool(named)
+        at = moment_of_text((self.content or {})["at"])
+        return any(one not in since or at < since[one] for one in named)
 
     @property
     def bare(self) -> Leaf:
@@ -105,6 +119,10 @@ class Head:
         return asdict(self)
 
     @property
+    def name(self) -> str:
+        return f"hour {self.number} ({time_text(moment(self.hour))[:13]})"
+
+    @property
     def hash(self) -> str:
         return hashlib.sha256(canonical(self.statement)).hexdigest()
 
@@ -120,6 +138,39 @@ def head_of(document: Any) -> Head:
     if not isinstance(said, Mapping) or {name: type(value) for name, value in said.items()} != kinds:
         raise InvalidInput("this is no head of an audit: `regulars audit head` prints one")
     return Head(**said)
+
+
+def is_as_closed(head: Head, leaves: Sequence[Leaf]) -> bool:
+    """Tell whether these are the leaves that an hour was closed with, bare or not."""
+    hashes = [leaf.hash for leaf in leaves]
+    return len(leaves) == head.count and all(leaf.is_whole for leaf in leaves) and root(hashes) == head.root
+
+
+def said_signed(entry: Entry, sign: Sign, tenant: str, kind: str, **said: Any) -> Entry:
+    """Add to an entry a statement that the tenant's key signs."""
+    return {**entry, "signed": sign(tenant, {"kind": kind, "tenant": tenant, "at": entry["at"], **said})}
+
+
+def statement_of(entry: Entry, tenant: str, known: PublicKeys, hour: int) -> Statement:
+    """Return what an entry has signed. `hour`: that it is closed with; of one that is open, the next to be closed.
+
+    Raises InvalidInput unless it is signed by the key of its time. An old key counts in the hour of its entry only: a
+    late one may be of somebody who stole that key.
+    """
+    what = entry["what"]
+    said, by = verified(entry.get("signed"), what if what in (ERASED, TRIMMED) else DAYS)
+    is_late = at_ms(entry) // HOUR_MS * HOUR_MS < hour
+    renewals = () if is_late else map(renewal_of, known.renewals)
+    if (said["tenant"], said["at"]) != (tenant, entry["at"]) or by not in {
+        known.current,
+        *(one.old for one in renewals if entry["at"] <= one.until),
+    }:
+        raise InvalidInput("it is of another tenant, another time or another key")
+    return said
+
+
+def at_ms(entry: Entry) -> int:
+    return milliseconds(datetime.fromisoformat(entry["at"]))
 
 
 def faces_of(entry: Entry) -> set[str]:

@@ -91,6 +91,14 @@ class Resolution(StrEnum):
     """No face: the picture is too poor to be compared or remembered; `reason` says why."""
 
 
+class Instead(StrEnum):
+    """A word of somebody about a sighting: it is nobody in the book."""
+
+    STRANGER = "stranger"
+    NOBODY = "nobody"
+    """It is no face."""
+
+
 @dataclass(frozen=True)
 class Sighting:
     """One face of a capture and its resolution. `number`: its place in the capture; the largest face is 0."""

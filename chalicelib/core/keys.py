@@ -116,6 +116,25 @@ def code_item(code_digest: str) -> tuple[str, str]:
     return ("code", code_digest)
 
 
+def challenge_item(challenge_digest: str) -> tuple[str, str]:
+    """Make the key of what a passkey has to sign, once."""
+    return ("challenge", challenge_digest)
+
+
+def member_item(tenant: str, id_: str) -> tuple[str, str]:
+    return ("member", f"{tenant}#{id_}")
+
+
+def members(tenant: str) -> tuple[str, str]:
+    """Make the bounds around the ids of a tenant's members, which are digits (":" is the byte after "9")."""
+    return f"{tenant}#0", f"{tenant}#:"
+
+
+def member_changes(tenant: str) -> tuple[str, str]:
+    """Make the key of the item that counts the changes of a tenant's members."""
+    return ("member", f"{tenant}#changes")
+
+
 # --- directory ------------------------------------------------------------------------------------------------------
 
 TENANT_ITEM = "TENANT"
@@ -397,8 +416,11 @@ def merges_range(survivor: str) -> tuple[str, str]:
 # --- reviews: those of one kind together, in order (core/reviews; "." is the byte after "-") --------------------------
 
 
-def reviews_range(kind: str) -> tuple[str, str]:
-    return f"{kind}-", f"{kind}."
+def reviews_range(kind: str, first_ms: int | None = None, last_ms: int | None = None) -> tuple[str, str]:
+    """Return the range of a kind's reviews; with `first_ms` and `last_ms`, of sightings' of that time."""
+    if first_ms is None or last_ms is None:
+        return f"{kind}-", f"{kind}."
+    return f"{kind}-{first_ms:0{_MS_WIDTH}d}-", f"{kind}-{last_ms:0{_MS_WIDTH}d}."
 
 
 # --- duplicates: pairs of faces, by the lower id ("." is in no faceid) ------------------------------------------------

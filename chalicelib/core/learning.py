@@ -48,13 +48,13 @@ _Choice = tuple[float, datetime, str]
 """The lowest one is chosen first."""
 
 
-def is_sure(decision: Decision, quality: float | None) -> bool:
+def is_sure(decision: Decision | None, quality: float | None) -> bool:
     """Return whether a face may learn from a sighting of this quality that was matched by this decision.
 
-    One that another sighting vouches for would be learnt from by too low a score. A threshold above that of a match
-    would help nobody: it teaches what a face knows already.
+    None: somebody said that it is this face. One that another sighting vouches for would be learnt from by too low a
+    score. A threshold above that of a match would help nobody: it teaches what a face knows already.
     """
-    return decision.by is None and quality is not None and quality >= LEARN_QUALITY
+    return (decision is None or decision.by is None) and quality is not None and quality >= LEARN_QUALITY
 
 
 def anchor_threshold(curve: ImpostorCurve) -> float:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
 from chalicelib.core.model import NO_LABELS, Decision, Face, Labels
 from chalicelib.core.pictures import NO_ESTIMATES, Box, Estimates
+from chalicelib.core.values import made_at
 
 
 class ObservationKind(StrEnum):
@@ -39,6 +41,26 @@ class Split(StrEnum):
     LABEL_B = "labels.b"
     LABEL_C = "labels.c"
     LABEL_D = "labels.d"
+    VISIT = "visit"
+    """Of arrivals alone: whether it is the face's first one (VisitKind)."""
+
+
+class VisitKind(StrEnum):
+    """A value of a split by visit."""
+
+    NEW = "new"
+    """The face's first visit."""
+    RETURNING = "returning"
+    """A later one of a face that was no regular at that time."""
+    REGULAR = "regular"
+    """A later one of a regular."""
+
+
+class Only(StrEnum):
+    """A choice among arrivals: first ones, or those whose first sighting waits for a review of its match."""
+
+    FIRST = "first"
+    UNCERTAIN = "uncertain"
 
 
 class Dimensions(NamedTuple):
@@ -88,6 +110,45 @@ class Observation:
     """Gap by which a sighting was counted among the arrivals; None: it was not counted there."""
     passages: tuple[Passage, ...] = ()
     """Merges that moved it to its present face, the last one last."""
+    written_at: datetime | None = None
+    """When it became its face's, if a merge moved it, or the face was enrolled after the picture was taken."""
+
+    @property
+    def since(self) -> datetime:
+        """Return since when it has been its present face's. Of a merge by an earlier version its id says when."""
+        if self.passages and self.written_at is None:
+            return made_at(self.passages[-1].merge.rpartition(".")[2])
+        return max(self.written_at or self.at, self.at)
+
+
+_A_MOMENT = timedelta(minutes=1)
+
+
+def is_of(face: Face, observation: Observation) -> bool:
+    """Return whether an observation with the id of a face that somebody enrolled is of this face.
+
+    Else it is of a face that had the id before and was deleted. Of a capture that came late, its time says nothing.
+    """
+    return observation.since >= face.enrolled_at
+
+
+def is_new_id(face: Face) -> bool:
+    """Return whether the service chose the face's id, so that nobody had it before. False if its clock was wrong."""
+    id_ = face.faceid
+    return id_.isascii() and id_.isdigit() and len(id_) < 20 and abs(made_at(id_) - face.enrolled_at) < _A_MOMENT
+
+
+def own(face: Face, observations: Sequence[Observation]) -> tuple[Sequence[Observation], datetime | None]:
+    """Keep those of all observations with the id of a face that are of this face.
+
+    Return also the time before which what names the id is another's; None: no other had it, since the service chose it,
+    as it does for strangers. A face that somebody enrolled has its enrolment among the observations. Once that has
+    expired, so have those of before.
+    """
+    at, kind = face.enrolled_at, ObservationKind.ENROLMENT
+    if is_new_id(face) or all((one.at, one.kind) != (at, kind) for one in observations):
+        return observations, None
+    return [one for one in observations if is_of(face, one)], at
 
 
 @dataclass(frozen=True)
@@ -120,11 +181,14 @@ class ObservationFilter:
     faceid: str | None = None
     kind: ObservationKind | None = None
     camera: str | None = None
+    without: tuple[str, ...] = ()
+    """Names of groups whose observations are left out."""
 
     @property
     def by_labels(self) -> bool:
         """Return whether a day's numbers of each kind are too coarse for it."""
-        return self.labels != NO_LABELS or self.group_name is not None or self.camera is not None
+        by_group = self.group_name is not None or bool(self.without)
+        return self.labels != NO_LABELS or by_group or self.camera is not None
 
     @property
     def by_dimensions(self) -> bool:
@@ -135,6 +199,7 @@ class ObservationFilter:
         fit = (wanted in ("", label) for wanted, label in zip(self.labels, dimensions[:4], strict=True))
         return (
             self.group_name in (None, dimensions.group)
+            and dimensions.group not in self.without
             and self.kind in (None, dimensions.kind)
             and self.camera in (None, dimensions.camera)
             and all(fit)
@@ -142,3 +207,4 @@ class ObservationFilter:
 
 
 EVERYTHING = ObservationFilter()
+SIGHTINGS = ObservationFilter(kind=ObservationKind.SIGHTING)

@@ -73,6 +73,8 @@ SHARE, FEW = 5, 5
 OVERDUE = timedelta(days=2)
 """What became due since then is what each day brings, however much it is."""
 
+RENEWED_WITHIN = timedelta(days=1)
+
 PATIENCE = timedelta(days=7)
 """After so long what was withheld goes: nobody has said that it is wrong."""
 
@@ -143,6 +145,17 @@ def goes_at(tenant: Tenant, group: Group, face: Face) -> datetime | None:
     """Return when the face is deleted unless somebody sees or changes it before; None: never."""
     days = face_kept(tenant, group, face)
     return None if days is None or face.hold is not None else unseen_since(face) + timedelta(days=days)
+
+
+def erased_at(face: Face) -> datetime | None:
+    """Return from when on its expired consent has the face erased, if the tenant says so; None: it does not.
+
+    Somebody who changes it after that, such as who lifts a hold that kept it, has a day to renew the record.
+    """
+    end = face.consent.expires_at if face.consent else None
+    if end is None or face.hold or face.restriction:
+        return None
+    return end if face.changed_at is None or face.changed_at < end else face.changed_at + RENEWED_WITHIN
 
 
 def unseen_since(face: Face) -> datetime:

@@ -12,7 +12,16 @@ from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any
 
-from chalicelib.core.captures import Camera, Capture, CaptureState, Resolution, SeenFace, Sighting, sighting_id
+from chalicelib.core.captures import (
+    Camera,
+    Capture,
+    CaptureState,
+    Instead,
+    Resolution,
+    SeenFace,
+    Sighting,
+    sighting_id,
+)
 from chalicelib.core.decision import MIN_QUALITY, MIN_SIDE_PX, ImpostorCurve
 from chalicelib.core.holds import loses
 from chalicelib.core.learning import adds_to, anchor, anchor_threshold, is_sure, kept
@@ -29,6 +38,9 @@ FULL_AGAIN_AFTER = timedelta(hours=1)
 """The shortest time between two events that one group is full."""
 
 
+_SAID = {Instead.STRANGER: "a stranger", Instead.NOBODY: "no face"}
+
+
 class NoRoom(Exception):
     """A full group of strangers, or a full tenant, without a stranger that could be deleted for the new one."""
 
@@ -39,7 +51,8 @@ class OpenSighting:
 
     `capture.sightings`: the faces resolved already; `number`: its place among them; `total`: the faces detected.
     `correction`: how many sightings of the capture were rejected so far, this one last; 0: it is resolved for the first
-    time. `not_face`: the face that it was rejected for. `near`: the nearest faces, if the match is uncertain.
+    time. `not_face`: the face that it was rejected for; `other`, `instead`: who it is instead, if somebody said so.
+    `near`: the nearest faces, if the match is uncertain.
     """
 
     tenant: Tenant
@@ -51,6 +64,8 @@ class OpenSighting:
     now: datetime
     correction: int = 0
     not_face: str | None = None
+    other: str | None = None
+    instead: Instead | None = None
     near: tuple[NearFace, ...] = ()
 
     @property
@@ -94,6 +109,13 @@ class OpenSighting:
         """Return whether somebody should look at a match."""
         return decision is not None and is_uncertain(decision, self.tenant.review_margin)
 
+    @property
+    def said(self) -> str:
+        """Say what somebody said of the sighting; "" if nobody did."""
+        if self.other is not None:
+            return "somebody said that it is this face"
+        return "" if self.instead is None else f"somebody said that it is {_SAID[self.instead]}"
+
     def sighting(
         self,
         resolution: Resolution,
@@ -107,7 +129,7 @@ class OpenSighting:
             box=self.seen.detected.box,
             faceid=faceid,
             quality=self.seen.estimates.quality,
-            reason=reason,
+            reason=reason or self.said,
             decision=decision,
             resolved_at=self.now,
             model=self.seen.template.model,
@@ -133,9 +155,10 @@ class Judge:
 class Context:
     """The facts that the decision about a sighting needs, as they were read.
 
-    `held`: the face that it is; of somebody new that face, without visits. `decision`: why it is that face; for a new
-    one, why it is no other. `evicted`: the face that goes to make room for a new one. `sightings`: the face's, of the
-    arrivals that the plan touches (core/visits). `told_at`: when it was last told that the group `full` is full.
+    `held`: the face that it is; of somebody new that face, without visits. `decision`: why it is that face; for a
+    new one, why it is no other; None: somebody said so. `evicted`: the face that goes to make room for a new one.
+    `sightings`: the face's, of the arrivals that the plan touches (core/visits). `told_at`: when it was last told
+    that the group `full` is full.
     """
 
     sighted: OpenSighting
@@ -257,7 +280,7 @@ def pictures_after(context: Context) -> tuple[Picture, ...]:
     own = face.pictures
     tenant, quality = one.tenant, one.seen.estimates.quality
     learns = tenant.learns and one.camera.learns and context.held.group.learns and one.arrives
-    if not learns or decision is None or not is_sure(decision, quality):
+    if not learns or not is_sure(decision, quality):
         return own
     if (quality or 0) < (tenant.enrol_quality or 0):
         return own
@@ -302,6 +325,7 @@ def _observation(context: Context, face: Face, sighting: Sighting) -> Observatio
         estimates=observed_estimates(face, one.seen.estimates),
         decision=sighting.decision if sighting.resolution is Resolution.MATCHED else None,
         gap_s=one.camera.gap_s if one.arrives else None,
+        written_at=one.now if one.capture.captured_at < face.enrolled_at and not context.is_new else None,
     )
 
 

@@ -89,6 +89,11 @@ def time_ordered_id(at: datetime) -> str:
         return str(_last_ms << _RANDOM_BITS | secrets.randbits(_RANDOM_BITS))
 
 
+def made_at(id_: str) -> datetime:
+    """Return when an id was made by `time_ordered_id`."""
+    return moment((int(id_) >> _RANDOM_BITS) + _EPOCH_MS)
+
+
 def nonce() -> str:
     """Make a short random name, so that no two objects share one."""
     return secrets.token_hex(8)
@@ -105,3 +110,8 @@ def first_version() -> int:
     It is random, so that a writer that read the deleted record fails its condition on the new one.
     """
     return secrets.randbits(_VERSION_BITS)
+
+
+def counted(number: int, one: str, many: str) -> str:
+    """Say how many there are of something, as `1 hour` or `2 hours`."""
+    return f"{number} {one if number == 1 else many}"

@@ -6,13 +6,13 @@ import json
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.lazy import lazy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from chalicelib.core.model import JournalEntry, Tenant
     from chalicelib.core.ports import Clock, ObjectReader, PictureFetcher, Postman, Storage, Vision
@@ -99,7 +99,7 @@ class Services:
         from chalicelib.services.audit.audit import AuditedItems  # not when the application is imported
 
         self.settings, self.ports, self.clock = settings, ports, ports.clock
-        self.items = AuditedItems(ports.storage.items, ports.clock)
+        self.items = AuditedItems(ports.storage.items, ports.clock, self._sign)
 
     def close(self) -> None:
         """Close the database connections. The services cannot be used afterwards."""
@@ -108,6 +108,9 @@ class Services:
     @lazy
     def index(self) -> IndexBuilder:
         return self.ports.index(self.erasure.pictures.delete_of)
+
+    def _sign(self, tenant: str, statement: Mapping[str, Any]) -> Mapping[str, Any]:
+        return self.audit.signing.sign(tenant, statement)  # the room is made when something is signed
 
     @lazy
     def audit(self) -> Audit:

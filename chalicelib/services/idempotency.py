@@ -22,6 +22,7 @@ from chalicelib.core.chores import Chore
 from chalicelib.core.errors import ConditionFailed, RequestReused, StorageUnavailable
 from chalicelib.core.items import every, write, write_in_parts
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, absent, equals
+from chalicelib.core.values import milliseconds
 
 RECORDED = "request-new"
 """Name of the condition that no answer is stored under this request's key yet."""
@@ -121,13 +122,15 @@ class Requests:
 
         Its condition is RECORDED: there is no record yet or, with `after`, a PARTIAL one that has this body.
         """
-        expires_at = self._clock.now() + max(self._kept, request.kept or self._kept)
+        now = self._clock.now()
+        expires_at = now + max(self._kept, request.kept or self._kept)
         item: Item = {
             "tenant": tenant,
             "request": request.key,
             "digest": request.digest,
             "code": answer.code,
             "body": _written(answer.body),
+            "at": milliseconds(now),
             "expires_at": int(expires_at.timestamp()),
         }
         if after is None:

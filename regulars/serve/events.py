@@ -7,7 +7,9 @@ there are, and how often a schedule runs.
 from __future__ import annotations
 
 import logging
+import os
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -33,6 +35,9 @@ IDLE_S = 1.0
 """Pause before the next look into an empty queue, unless this process sends a message meanwhile."""
 
 MAX_BATCH = 10
+
+NICENESS = 5
+"""By how much the threads that feed handlers are nicer: answers come before a backlog of captures."""
 
 Handler = Callable[[Mapping[str, Any], Context], Any]
 
@@ -74,6 +79,9 @@ class Background:
         return not any(thread.is_alive() for thread in self._threads)
 
     def _run(self, name: str, step: Callable[[], float], wait: Callable[[float], object]) -> None:
+        if sys.platform == "linux":  # only there do threads have a niceness of their own
+            mine = os.PRIO_PROCESS, threading.get_native_id()
+            os.setpriority(*mine, os.getpriority(*mine) + NICENESS)
         while not self._stop.is_set():
             try:
                 wait_s = step()

@@ -88,6 +88,12 @@ def test_each_module_of_ours_is_in_the_map_by_the_name_that_others_import_it_by(
             assert wanted in known, f"{path.name} imports {name}"
 
 
+def test_what_the_first_page_imports_is_loaded_ahead_and_no_page_is(app: Chalice) -> None:
+    ahead = re.findall(r'modulepreload" href="\./(?:console/)?([^"]+)\.\w{12}\.m?js"', got(app, "/console").body)
+    assert {"main", "frame", "shared/parts", "preact", "htm"} <= {one.removeprefix("libraries/") for one in ahead}
+    assert [one for one in ahead if one.startswith(("live/", "people/", "shared/grid"))] == []
+
+
 def test_the_page_is_asked_for_each_time_and_sent_if_it_has_changed(app: Chalice) -> None:
     headers = got(app, "/console").headers
     assert headers["cache-control"] == "no-cache"
@@ -120,10 +126,10 @@ def test_no_file_of_ours_writes_markup_or_names_another_server() -> None:
 
 def test_the_libraries_beside_our_own_files_are_told_apart_wherever_all_of_them_lie(tmp_path: Path) -> None:
     ours = tmp_path / LIBRARIES / "console"
-    for name in ("main.js", "views/live.js", f"{LIBRARIES}/preact.mjs"):
+    for name in ("main.js", "visits/visits.js", f"{LIBRARIES}/preact.mjs"):
         (ours / name).parent.mkdir(parents=True, exist_ok=True)
         (ours / name).touch()
-    assert [path.relative_to(ours).as_posix() for path in own_files(ours)] == ["main.js", "views/live.js"]
+    assert [path.relative_to(ours).as_posix() for path in own_files(ours)] == ["main.js", "visits/visits.js"]
 
 
 def test_without_the_libraries_it_says_which_command_fetches_them(tmp_path: Path) -> None:
@@ -139,7 +145,7 @@ def test_without_the_libraries_it_says_which_command_fetches_them(tmp_path: Path
     [
         ("GET", "/console/main.js", 404),
         ("GET", "/console/index.html", 404),
-        ("GET", "/console/views/live.js", 404),
+        ("GET", "/console/visits/visits.js", 404),
         ("GET", "/console/../pyproject.toml", 404),
         ("POST", "/console", 405),
     ],

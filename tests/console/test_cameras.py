@@ -162,7 +162,7 @@ def test_what_somebody_else_changed_meanwhile_is_shown_and_not_written_over(
 
 
 def test_another_key_is_made_by_keys_alone(page: Page, book: Book) -> None:
-    heading(page, "Live")
+    heading(page, "Visits")
     press_pair(page, "g", "m")
     heading(page, "Cameras")
     cell = page.get_by_role("gridcell", name=re.compile("^Front door"))

@@ -197,7 +197,7 @@ def test_all_that_is_touched_on_a_phone_is_as_large_as_a_finger(phone: Visitor, 
 MAY_NOT: tuple[tuple[str, str, str, dict[str, str], dict[str, str]], ...] = (
     ("viewer", "people", "main", {"link": "^Add$", "checkbox": ""}, {}),
     ("viewer", "person", "main", {"button": "Delete|Erase|Merge|^Not "}, {}),
-    ("viewer", "live", ".visits > li", {"button": "", "textbox": ""}, {}),
+    ("viewer", "visits", ".visits > li", {"button": "", "textbox": ""}, {}),
     ("viewer", "privacy", "main", {}, {"switch": "Ask for consent"}),
     ("operator", "cameras", "main", {"button": "New camera"}, {}),
     ("operator", "cameras/door", "main", {"button": "Delete this camera"}, {"switch": "Keeps strangers"}),
@@ -226,7 +226,7 @@ def test_what_a_key_may_not_change_is_not_offered(
 
 
 EMPTY = {
-    "live": "Nobody yet today",
+    "visits": "Nobody yet today",
     "people": "Nobody is in the book yet",
     "cameras": "There is no camera yet",
     "captures": "No camera has sent anything yet",

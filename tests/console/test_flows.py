@@ -45,10 +45,10 @@ def test_the_link_that_the_command_prints_signs_in_once_and_leaves_no_code_behin
     command = [sys.executable, "-m", "regulars", "console", *options]
     link = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     page = visitor.open(link.removeprefix(f"{book.url}/console"))
-    heading(page, "Live")
+    heading(page, "Visits")
     assert "code" not in page.url
     page.reload()
-    heading(page, "Live")
+    heading(page, "Visits")
     page.get_by_role("link", name="Settings", exact=True).click()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_label("Key", exact=True)).to_be_visible()
@@ -70,11 +70,11 @@ def test_the_root_leads_to_the_sign_in_and_a_wrong_key_is_told(visitor: Visitor,
     shoot(page, "signin")
     key.fill(book.key)
     page.keyboard.press("Enter")
-    heading(page, "Live")
+    heading(page, "Visits")
     visitor.forgive("401")
 
 
-def test_a_wrong_match_is_rejected_on_live_unless_it_is_undone(page: Page, book: Book) -> None:
+def test_a_wrong_match_is_rejected_in_visits_unless_it_is_undone(page: Page, book: Book) -> None:
     name = NAMES[1]
     row = page.get_by_role("listitem").filter(has_text=name).first
     row.get_by_role("button", name=f"Not {name}").click()
@@ -90,7 +90,7 @@ def test_a_wrong_match_is_rejected_on_live_unless_it_is_undone(page: Page, book:
 
 
 def test_people_are_listed_selected_moved_and_moved_back(page: Page, book: Book) -> None:
-    heading(page, "Live")
+    heading(page, "Visits")
     press_pair(page, "g", "p")
     heading(page, "People")
     cells = page.get_by_role("gridcell")
@@ -167,7 +167,7 @@ def test_a_folder_of_people_is_looked_at_then_enrolled_and_then_known(
 def test_a_group_photograph_says_who_is_who_and_changes_nothing(page: Page, book: Book) -> None:
     with book.client() as client:
         before = [one.id for one in client.list_observations()]
-    heading(page, "Live")
+    heading(page, "Visits")
     press_pair(page, "g", "s")
     heading(page, "Search")
     expect(page.get_by_label("Choose a picture")).to_be_attached()
@@ -196,14 +196,14 @@ def test_what_was_there_stays_while_the_service_is_away(page: Page, visitor: Vis
     expect(page.get_by_role("alert")).to_contain_text("cannot be reached")
     expect(visits.first).to_be_visible()
     assert_accessible(page)
-    shoot(page, "live-offline")
+    shoot(page, "visits-offline")
     visitor.context.set_offline(False)
     expect(page.get_by_role("alert")).to_have_count(0)
     visitor.forgive("ERR_INTERNET_DISCONNECTED")
 
 
 def test_the_question_mark_lists_the_keys_of_the_page_and_they_can_be_switched_off(page: Page) -> None:
-    heading(page, "Live")
+    heading(page, "Visits")
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_contain_text("Find somebody")
     assert_accessible(page)

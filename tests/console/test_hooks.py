@@ -105,7 +105,7 @@ def test_a_url_that_hooks_may_not_reach_is_refused_with_the_reason(page: Page, v
 
 
 def test_a_mailbox_is_made_tested_and_emptied_by_keys_alone(page: Page, book: Book) -> None:
-    heading(page, "Live")
+    heading(page, "Visits")
     press_pair(page, "g", "h")
     heading(page, "Hooks")
     make = page.get_by_role("button", name="New hook")
@@ -137,7 +137,7 @@ def test_a_failing_hook_stands_first_and_is_opened_by_touch(book: Book, browser:
         failing = client.add_hook(url=broken.url).id
         for _ in range(5):
             client.test_hook(failing)
-        page = visitor.open("#/live")
+        page = visitor.open("#/visits")
         page.get_by_role("button", name="More").tap()
         page.get_by_role("link", name="Hooks", exact=True).last.tap()
         first = page.get_by_role("main").get_by_role("listitem").first

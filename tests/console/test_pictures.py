@@ -99,11 +99,11 @@ def shot(page: Page, name: str) -> None:
         picture.save(Path(WANTED) / f"{name}.webp", quality=QUALITY, method=6)
 
 
-def test_live_shows_who_came_today_with_the_portrait_beside_the_picture(page: Page) -> None:
+def test_visits_shows_who_came_today_with_the_portrait_beside_the_picture(page: Page) -> None:
     row = page.get_by_role("listitem").filter(has_text="Ella Strong")
     expect(row.get_by_role("img", name=re.compile("Portrait|As the camera saw it"))).to_have_count(2)
     expect(row).to_contain_text("visit")
-    shot(page, "live")
+    shot(page, "visits")
 
 
 def test_review_asks_who_a_new_regular_is(page: Page, shop: Shop) -> None:

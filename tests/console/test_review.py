@@ -198,7 +198,7 @@ def test_a_new_regular_is_named_moved_merged_or_deleted_by_keys_and_each_is_undo
         page.keyboard.press("j")
         page.keyboard.press("d")
         expect(page.get_by_role("main")).to_contain_text("1 decided today · 1 left")
-        for key, title in (("l", "Live"), ("r", "Review")):
+        for key, title in (("v", "Visits"), ("r", "Review")):
             press_pair(page, "g", key)
             heading(page, title)
         asked(page, "A new regular: who is it?")

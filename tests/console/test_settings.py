@@ -128,7 +128,7 @@ def test_what_no_setting_can_be_is_told_beside_it_and_not_sent(
 
 
 def test_settings_are_reached_and_changed_by_keys_alone(page: Page, book: Book) -> None:
-    heading(page, "Live")
+    heading(page, "Visits")
     press_pair(page, "g", "e")
     heading(page, "Settings")
     expect(field(page, "Time zone")).to_be_visible()

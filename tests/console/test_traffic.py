@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, expect
 from chalicelib.core import keys
 from chalicelib.core.captures import sighting_id
 from chalicelib.core.items import write_in_parts
-from chalicelib.core.local_time import LocalTime, Span
+from chalicelib.core.local_time import Span
 from chalicelib.core.model import Profile
 from chalicelib.core.observations import Observation
 from chalicelib.core.ports import ItemStore, Put
@@ -122,7 +122,7 @@ def shown(page: Page) -> dict[str, list[str]]:
 def test_this_week_stands_beside_the_last_and_the_same_figures_are_a_table_one_key_away(
     visitor: Visitor, shop: Shop
 ) -> None:
-    page = visitor.open("#/people")  # not Live, which asks for the pictures of today's visits: there are none
+    page = visitor.open("#/people")  # not Visits, which asks for the pictures of today's visits: there are none
     heading(page, "People")
     press_pair(page, "g", "t")
     heading(page, "Traffic")
@@ -326,29 +326,3 @@ def test_charts_are_drawn_in_the_colours_of_the_page(visitor: Visitor, shop: Sho
         assert {name for name, accent in accents.items() if accent in canvas.evaluate(PIXELS)} == {scheme}
     page.emulate_media(forced_colors="active")
     shoot(page, "traffic-forced")
-
-
-ZONES = (
-    *("UTC", "Asia/Shanghai", "Africa/Cairo", "America/Sao_Paulo"),
-    *("Asia/Kathmandu", "Pacific/Apia", "Australia/Lord_Howe"),
-)
-
-
-def test_days_begin_by_the_clocks_of_the_tenants_zone(visitor: Visitor) -> None:
-    page = visitor.open("#/traffic")
-    heading(page, "Traffic")
-    days = [date(year, 1, 1) + timedelta(days=n) for year in (2017, 2026) for n in range(365)]
-    begun = page.evaluate(
-        """async ([zones, days]) => {
-          const { session } = await import("./console/store.js");
-          const { begin } = await import("./console/parts/periods.js");
-          return zones.map((zone) => {
-            session.set({ ...session.now, time_zone: zone });
-            return days.map(begin);
-          });
-        }""",
-        [ZONES, [str(day) for day in days]],
-    )
-    for zone, found in zip(ZONES, begun, strict=True):
-        noons = [datetime(day.year, day.month, day.day, 12, tzinfo=ZoneInfo(zone)) for day in days]
-        assert found == [milliseconds(LocalTime(zone).begin_of_day(noon)) for noon in noons], zone

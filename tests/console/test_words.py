@@ -10,8 +10,7 @@ from chalicelib.api.console_files import folder
 OURS = folder()
 
 FILES = {
-    path.relative_to(OURS / "words").as_posix(): json.loads(path.read_text(encoding="utf-8"))
-    for path in (OURS / "words").rglob("*.json")
+    path.relative_to(OURS).as_posix(): json.loads(path.read_text(encoding="utf-8")) for path in OURS.rglob("*.json")
 }
 TABLES = {
     language: {
@@ -24,7 +23,7 @@ _LITERAL = re.compile(r'"([A-Za-z][\w.]*)"')
 _CALLED = re.compile(r'\bt\("([^"]+)"')
 _MADE = re.compile(r"\bt(?:Or)?\(`([^`$]*)\$\{[^}]*\}([^`]*)`")
 _CHOICES = ("language.", "theme.", "blur.", "shortcuts.")
-"""Names that views/settings.js makes of the name of a choice and of what is chosen."""
+"""Names that admin/settings.js makes of the name of a choice and of what is chosen."""
 
 
 def values(text: str | dict[str, str]) -> set[str]:

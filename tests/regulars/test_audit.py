@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.core import keys
+from chalicelib.core.items import every, write
+from chalicelib.core.ports import Delete
 from regulars.cli import main
 from tests.services.audit.desk import forged
 from tests.services.audit.test_entries import Shop
@@ -45,12 +48,13 @@ def test_what_was_erased_what_was_let_go_and_what_is_not_closed_are_listed(
     audit = shop.services.audit
     assert len(audit.erasing.erase("shop", ["ben"], "4561")) == 1
     shop.clock.advance(timedelta(hours=22))
+    assert shop.v1.send("PATCH", "/v1/settings", {"audit_days": 1}).status == 200
     assert audit.erasing.trim("shop", 1) == 1
     assert run(shop, "verify") == 0
     said = capsys.readouterr().out
-    assert "shop: 1 entries were erased by erasure 4561" in said
-    assert "shop: 1 hours were let go by audit_days 1" in said
-    assert "shop: 2 entries wait to be closed, the first from 2026-03-16T14:10 on" in said
+    assert "shop: 1 entry was erased by erasure 4561" in said
+    assert "shop: 1 hour was let go by audit_days 1" in said
+    assert "shop: 3 entries wait to be closed, the first from 2026-03-16T14:10 on" in said
 
 
 def test_before_anything_is_closed_it_is_said_that_nothing_is_verified(
@@ -61,8 +65,21 @@ def test_before_anything_is_closed_it_is_said_that_nothing_is_verified(
         made.enrol(1, "anna")
         assert run(made, "verify") == 0
     said = capsys.readouterr().out
-    assert "1 entries wait to be closed, the first from 2026-03-16T10:10 on, and prove nothing yet" in said
+    assert "1 entry waits to be closed, from 2026-03-16T10:10 on, and proves nothing yet" in said
     assert "nothing is closed yet (0 hours, 0 entries)" in said
+
+
+def test_an_audit_that_was_emptied_is_a_finding(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    audit = shop.services.audit
+    for element in [*audit.chain.elements("shop")]:
+        audit.chain.rewrite(element, None)
+    for blob in [*shop.services.ports.storage.blobs.walk(keys.audit_folder("shop"))]:
+        shop.services.ports.storage.blobs.delete(blob.key)
+    for partition in (keys.audit_heads("shop"), "shop"):
+        gone = [(one["tenant"], one["id"]) for one in every(shop.services.items, keys.AUDIT, partition)]
+        write(shop.services.items, [Delete(keys.AUDIT, key) for key in gone])
+    assert run(shop, "verify") == 1
+    assert "shop: 1 finding (0 hours, 0 entries)" in capsys.readouterr().out
 
 
 def test_a_changed_entry_is_said_and_the_exit_code_is_1(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:

@@ -121,7 +121,7 @@ class Sighting(Answer):
     false_match_probability: FalseMatchProbability
     by: By
     quality: float | None
-    reason: Annotated[str | None, Meta(description="Why it was skipped.")]
+    reason: Annotated[str | None, Meta(description="Why it was skipped, or what somebody said of it.")]
     crop_url: CropUrl
 
 

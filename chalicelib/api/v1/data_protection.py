@@ -142,6 +142,8 @@ def change_hold(call: Call, body: HoldChange) -> Hold:
     answered 409 FaceHeld and changes nothing: so are a rejection, a merge into another face and the undo of one into
     it. It still gains visits, pictures, values that were empty, and other faces by merges. Retention leaves the face,
     its observations and the captures that show it. Set again, only the reason changes. 409 TooMany if 1,000 are held.
+    If the setting `expired_consent_erases` is on and the consent expired meanwhile, the face is erased a day after the
+    hold is lifted: renew the consent until then.
     """
     holds, faceid = call.services.faces.holds, call.path["id"]
     if body.held:
@@ -193,7 +195,8 @@ def change_restriction(call: Call, body: RestrictionChange) -> Restriction:
     A restricted face is kept as it is, with its pictures, and used for nothing: no search finds it, no list has it,
     and a call that names it is answered as if there were none, by every dialect. Who comes again is counted as a
     stranger. It is in archives of all that is held about a person, it can be erased, and retention leaves it. Lifted,
-    it is in its group again, or in that of regulars if its own was deleted. 409 TooMany if 1,000 are restricted.
+    it is in its group again, or in that of regulars if its own was deleted; of a consent that expired meanwhile, it
+    is as after a legal hold. 409 TooMany if 1,000 are restricted.
     """
     restrictions, faceid = call.services.faces.restrictions, call.path["id"]
     change = restrictions.set if body.restricted else restrictions.lift

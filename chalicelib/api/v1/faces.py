@@ -42,6 +42,7 @@ from chalicelib.api.v1.wire import (
 )
 from chalicelib.core import errors, model
 from chalicelib.core.access import Role
+from chalicelib.core.captures import Instead
 from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.core.pictures import Gender
 from chalicelib.core.retention import goes_at
@@ -231,7 +232,12 @@ class FaceDeletion(Sent):
 
 
 class NotThisFace(Sent):
+    """Without both, a search says who it is."""
+
     other: Annotated[Text | None, Meta(description="Id of the face that the sighting is instead.")] = None
+    instead: Annotated[
+        Instead | None, Meta(description="stranger: nobody known. nobody: no face at all, and no visit.")
+    ] = None
 
 
 class Rejected(Answer):
@@ -405,11 +411,11 @@ def reject_sighting(call: Call, body: NotThisFace) -> Rejected:
     not kept any more, or if it is over 100 days old. 404 SightingNotFound if it is not this face's, which it is not any
     more once it was rejected.
 
-    With `other`, it is that face instead: it absorbs the stranger who is made of the sighting, which is a merge and can
-    be undone. A sighting that matches a third face, or nobody, stays what `sighting` says.
+    With `other`, it is that face's sighting, without a score, whatever a search would say; the face learns from it as
+    from any other. With `instead`, it is a new stranger, or nobody. Saying it the other way round takes that back.
     """
     done = call.services.sightings.rejection.reject(
-        call.tenant, call.path["id"], call.path["sighting"], call.request, other=body.other
+        call.tenant, call.path["id"], call.path["sighting"], call.request, other=body.other, instead=body.instead
     )
     return _rejected(call, done)
 

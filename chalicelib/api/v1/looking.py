@@ -13,7 +13,7 @@ from chalicelib.api.v1.picture_bodies import PICTURES
 from chalicelib.api.v1.shapes import Box, Estimates, FalseMatchProbability
 from chalicelib.api.v1.wire import Answer, PictureFile, Sent, Text, WithPicture
 from chalicelib.core.access import Role
-from chalicelib.core.errors import FaceNotFound, GroupNotFound, InvalidInput, Unusable
+from chalicelib.core.errors import Conflict, FaceNotFound, GroupNotFound, InvalidInput, SightingNotFound, Unusable
 
 if TYPE_CHECKING:
     from chalicelib.core import pictures, recognised
@@ -122,6 +122,9 @@ class DetectedPicture(Answer):
 
 class SimilarWanted(Sent):
     limit: Annotated[int, Meta(ge=1, le=50)] = 10
+    sighting: Annotated[
+        Text | None, Meta(description="Id of one of the face's sightings: who is most like the picture of that?")
+    ] = None
 
 
 class SimilarFaces(Answer):
@@ -175,9 +178,12 @@ def detect(call: Call, body: PictureToDetect) -> DetectedPicture:
 def list_similar(call: Call, query: SimilarWanted) -> SimilarFaces:
     """List the faces that are most like a face, of all groups: who may be the same person, enrolled twice.
 
-    Those that match look like one person, and may be merged. Nothing is recorded.
+    Those that match look like one person, and may be merged. Nothing is recorded. With `sighting` they are who may have
+    been seen then; 409 Conflict if its picture is not kept any more.
     """
-    found = call.services.recognition.looking.similar(call.tenant, call.path["id"], query.limit)
+    faceid, sighting = call.path["id"], query.sighting
+    seen = None if sighting is None else call.services.captures.sighted.seen(call.tenant, faceid, sighting)
+    found = call.services.recognition.looking.similar(call.tenant, faceid, query.limit, seen)
     return SimilarFaces.made_of(found, faces=_candidates(call, found.faces))
 
 
@@ -185,7 +191,9 @@ OPERATIONS = (
     Operation("POST", "/v1/identify", identify, Role.OPERATOR, errors=(GroupNotFound, Unusable), searches=True),
     Operation("POST", "/v1/verify", verify, Role.OPERATOR, errors=(FaceNotFound, Unusable), searches=True),
     Operation("POST", "/v1/detect", detect, Role.OPERATOR, errors=(Unusable,), searches=True),
-    Operation("GET", "/v1/faces/{id}/similar", list_similar, Role.VIEWER, errors=(FaceNotFound,)),
+    Operation(
+        "GET", "/v1/faces/{id}/similar", list_similar, Role.VIEWER, errors=(FaceNotFound, SightingNotFound, Conflict)
+    ),
 )
 
 

@@ -35,6 +35,7 @@ def observation_item(tenant: str, observation: Observation) -> Item:
         "estimates": estimates_item(observation.estimates) if observation.estimates != NO_ESTIMATES else None,
         "gap_s": observation.gap_s,
         "passages": [[passage.merge, passage.group_name] for passage in observation.passages] or None,
+        "written_at": optional(milliseconds, observation.written_at),
     }
     return {**known(fields), **decision_fields(observation.decision)}
 
@@ -54,6 +55,7 @@ def observation_from(item: Item) -> Observation:
         decision=decision_from(item),
         gap_s=optional(int, item.get("gap_s")),
         passages=tuple(Passage(*passage) for passage in item.get("passages", ())),
+        written_at=optional(moment, item.get("written_at")),
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
 from chalicelib.core import keys
-from chalicelib.core.ports import Item
+from chalicelib.core.ports import Item, Update, exists
 from chalicelib.core.values import milliseconds, moment, optional
 from chalicelib.core.webhooks import Delivery, EventKind, Hook
 
@@ -105,6 +106,16 @@ def delivery_from(item: Item) -> Delivery:
         parked=prefix == keys.PARKED_PREFIX,
         in_mailbox=prefix == keys.MAILBOX_PREFIX,
     )
+
+
+def without_name(item: Item, faceids: Collection[str]) -> Update | None:
+    """Return the update that takes the name out of a delivery about one of these faces; None: there is none in it."""
+    payload = json.loads(item["payload"])
+    data = payload["data"]
+    if not data.get("name") or {data.get("faceid"), data.get("other")}.isdisjoint(faceids):
+        return None
+    unnamed = json.dumps({**payload, "data": {**data, "name": ""}}, ensure_ascii=False)
+    return Update(keys.OUTBOX, (item["tenant"], item["id"]), (exists("still-there"),), set={"payload": unnamed})
 
 
 def _kinds(names: Sequence[str]) -> tuple[EventKind, ...]:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypeGuard
 
 from chalicelib.core import acts, keys
 from chalicelib.core.acts import Act, Kind
-from chalicelib.core.audit import AFTER, HOUR_MS, Entry, faces_of, leaf_of
+from chalicelib.core.audit import AFTER, DAYS, HOUR_MS, Entry, Sign, faces_of, leaf_of, said_signed
 from chalicelib.core.chores import Chore
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.items import write
@@ -76,9 +76,10 @@ class AuditedItems:
     waits for another.
     """
 
-    def __init__(self, items: ItemStore, clock: Clock) -> None:
+    def __init__(self, items: ItemStore, clock: Clock, sign: Sign) -> None:
         self.get, self.get_many, self.query = items.get, items.get_many, items.query
         self._items = items
+        self._sign = sign
         self._clock = clock
         self._unnamed: dict[str, dict[str, str]] = {}
         """Hashes of this process' entries that none of it names yet, by tenant and id."""
@@ -89,8 +90,10 @@ class AuditedItems:
         act = acts.current()
         if act is None or not _is_of_note(act, actions):
             return self._named(actions) if any(map(_is_entry, actions)) else self._items.transact(actions)
-        entry = entry_put(act.tenant or _tenant_of(actions), _entry(act, self._clock, actions))
-        self._named([*actions, entry])
+        tenant, entry = act.tenant or _tenant_of(actions), _entry(act, self._clock, actions)
+        if (days := next(filter(None, map(_audit_days, actions)), None)) is not None:
+            entry = said_signed(entry, self._sign, tenant, DAYS, audit_days=days)
+        self._named([*actions, entry_put(tenant, entry)])
         act.entered = True
         return None
 
@@ -226,8 +229,7 @@ def _entry(act: Act, clock: Clock, actions: Sequence[Action], shown: Sequence[st
         faces=list(dict.fromkeys(faces)),
         deleted=_deleted(actions),
         seq=int(journal[0]["seq"]) if journal else None,
-        audit_days=next(filter(None, map(_audit_days, actions)), None),
-        key=next((one.item["key"] for one in actions if isinstance(one, Put) and _is_sign_in(one)), None),
+        key=next((one.item.get("key") for one in actions if isinstance(one, Put) and _is_sign_in(one)), None),
         decided=list(act.decided) if act.kind is Kind.DECISION else None,
         shown=list(act.shown if shown is None else shown),
         **about,
@@ -261,7 +263,7 @@ def _whose(action: Action) -> str:
         return partition.partition("#")[0]
     if isinstance(action, Put) and "tenant" in action.item:
         return str(action.item["tenant"])
-    return sort.partition("#")[0] if partition in ("tenant", "key", "signing_key") else ""
+    return sort.partition("#")[0] if partition in ("tenant", "key", "member", "signing_key") else ""
 
 
 class Audit:
@@ -302,7 +304,7 @@ class Audit:
     def erasing(self) -> AuditErasing:
         from chalicelib.services.audit.erasing import AuditErasing
 
-        return AuditErasing(self._items, self.chain, self.pending, self._clock, sign=self.signing.sign)
+        return AuditErasing(self._items, self.chain, self.pending, self._clock, self.signing)
 
     @lazy
     def reading(self) -> AuditReading:
@@ -314,7 +316,7 @@ class Audit:
     def verifying(self) -> Verifying:
         from chalicelib.services.audit.verify import Verifying
 
-        return Verifying(self.chain, self.pending, self.signing.public_keys, self._clock)
+        return Verifying(self.chain, self.pending, self.signing, self._clock)
 
     def chores(self) -> tuple[Chore, ...]:
         return (

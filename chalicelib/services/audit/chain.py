@@ -9,14 +9,15 @@ What is not closed yet is pending: entries that wait as items, and sightings tha
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import TypeVar
 
 from chalicelib.core import keys
-from chalicelib.core.audit import HOUR_MS, Document, Head, Leaf, head_of, leaf_of
+from chalicelib.core.audit import HOUR_MS, Document, Head, Leaf, head_of, is_as_closed, leaf_of
 from chalicelib.core.errors import ConditionFailed, StorageUnavailable
 from chalicelib.core.items import camera_ids, every, write, write_unless_changed
 from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Put, absent, equals
@@ -27,10 +28,14 @@ from chalicelib.core.values import milliseconds, nonce
 
 _JSON = "application/json"
 _AT_ONCE = 8
+_HOURS_AT_ONCE = 100
 _SAME = "chain-same"
 _UNNAMED_AFTER = timedelta(hours=1)
 _FIRST_DAYS_MS = 48 * HOUR_MS
 """So long back sightings are looked for before a tenant's first hour is closed."""
+
+
+Leaves = TypeVar("Leaves")
 
 
 @dataclass(frozen=True)
@@ -92,10 +97,20 @@ class Chain:
             return set()
         return {leaf.hash if (entry := leaf.content) is None else entry["id"] for leaf in self.leaves(element)}
 
-    def leaves_of(self, elements: Sequence[Element]) -> Iterator[tuple[Element, list[Leaf]]]:
-        """Read the entries of several hours, some at once."""
+    def intact(self, element: Element) -> list[Leaf] | None:
+        """Read an hour's entries; None if they are not those that it was closed with."""
+        try:
+            leaves = self.leaves(element)
+            return leaves if is_as_closed(element.head, leaves) else None
+        except (ValueError, TypeError, AttributeError):
+            return None
+
+    def each(self, elements: Sequence[Element], read: Callable[[Element], Leaves]) -> Iterator[tuple[Element, Leaves]]:
+        """Read the entries of hours by `leaves` or `intact`, some at once."""
         with ThreadPoolExecutor(_AT_ONCE) as readers:
-            yield from zip(elements, readers.map(self.leaves, elements), strict=True)
+            for begin in range(0, len(elements), _HOURS_AT_ONCE):
+                some = elements[begin : begin + _HOURS_AT_ONCE]
+                yield from zip(some, readers.map(read, some), strict=True)
 
     def append(self, end: End, document: Document, leaves: Sequence[Leaf]) -> bool:
         """Add an hour behind `end`. Return False, and change nothing, if the chain has another end by now."""

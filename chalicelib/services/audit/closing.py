@@ -7,14 +7,13 @@ next hour is closed; what was cut off before it left nothing but a blob that nob
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import groupby
-from typing import Any
 
 from chalicelib.core import keys
-from chalicelib.core.audit import HOUR_MS, Document, Head, root
+from chalicelib.core.audit import HOUR_MS, Head, Sign, root
 from chalicelib.core.items import write_in_parts
 from chalicelib.core.ports import Clock, Delete, ItemStore
 from chalicelib.core.values import milliseconds
@@ -25,8 +24,6 @@ CLOSED_AFTER = timedelta(minutes=10)
 
 _BEGIN_DAYS = 2
 """So many days back the first closing of a tenant looks for sightings: before, their captures did not say enough."""
-
-Sign = Callable[[str, Mapping[str, Any]], Document]
 
 
 @dataclass

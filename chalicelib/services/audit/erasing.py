@@ -8,27 +8,28 @@ For retention the oldest hours' entries go whole, which another statement says; 
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 from chalicelib.core import acts, keys
-from chalicelib.core.audit import ERASED, HOUR_MS, TRIMMED, Entry, Leaf
+from chalicelib.core.audit import ERASED, HOUR_MS, TRIMMED, Entry, Leaf, at_ms, said_signed, statement_of
 from chalicelib.core.errors import ConditionFailed, InvalidInput
 from chalicelib.core.items import write
 from chalicelib.core.ports import Clock, ItemStore, Put, equals
 from chalicelib.core.records.audit import entry_put, new_entry
-from chalicelib.core.retention import FEW, OVERDUE, SHARE, is_much
+from chalicelib.core.retention import AUDIT_DAYS, FEW, OVERDUE, SHARE, is_much
 from chalicelib.core.values import milliseconds
 from chalicelib.services.audit.chain import Chain, Element, Open, Pending
-from chalicelib.services.audit.closing import Sign
+from chalicelib.services.audit.signing import Signing
 
 _log = logging.getLogger(__name__)
 
+_NOBODY = MappingProxyType[str, datetime]({})
 _IN_AN_ENTRY = 1_000
-_HOURS_AT_ONCE = 100
 
 
 @dataclass
@@ -37,14 +38,21 @@ class AuditErasing:
     chain: Chain
     pending: Pending
     clock: Clock
-    sign: Sign
+    signing: Signing
 
-    def erase(self, tenant: str, faceids: Collection[str], erasure: str) -> list[str]:
+    def erase(
+        self,
+        tenant: str,
+        faceids: Collection[str],
+        erasure: str,
+        since: Callable[[], Mapping[str, datetime]] = lambda: _NOBODY,
+    ) -> list[str]:
         """Erase the entries that are about one of these faces; return the hashes of their leaves.
 
-        `erasure`: the id that the receipt has. Captures that name a face are to be changed before: sightings that are
-        not closed yet are read from them. It may be cut off and done again: then the leaves that are left are erased,
-        and listed. Raises StorageUnavailable if the key that signs the list cannot be read: nothing is erased then.
+        `erasure`: the id that the receipt has; `since` reads when somebody else was enrolled with an id. Captures that
+        name a face are to be changed before: sightings that are not closed yet are read from them. It may be cut off
+        and done again: then the leaves that are left are erased, and listed. Raises StorageUnavailable if the key that
+        signs the list cannot be read: nothing is erased then.
         """
         wanted = set(faceids)
         erased: list[str] = []
@@ -53,16 +61,20 @@ class AuditErasing:
             waiting = [one for one in self.pending.items(tenant) if one.leaf.names(wanted)]
             closed = self._naming(tenant, wanted)
             found = [*(one.leaf for one in waiting), *(leaf for _, leaves in closed for leaf in leaves)]
-            hashes = [leaf.hash for leaf in found if leaf.names(wanted)]
+            again = since()
+            hashes = {leaf.hash: None for leaf in found if leaf.names(wanted, again)}
             if not hashes:
                 self.chain.tidy(tenant)
                 return erased
             for begin in range(0, len(hashes), _IN_AN_ENTRY):
-                self._tell(tenant, ERASED, erasure=erasure, leaves=hashes[begin : begin + _IN_AN_ENTRY])
+                self._tell(tenant, ERASED, erasure=erasure, leaves=[*hashes][begin : begin + _IN_AN_ENTRY])
             for one in waiting:
-                self._bare(one)
+                if one.leaf.hash in hashes:
+                    self._bare(one)
             for element, leaves in closed:
-                self.chain.rewrite(element, [one.bare if one.names(wanted) else one for one in leaves])
+                bare = [one.bare if one.hash in hashes else one for one in leaves]
+                if bare != leaves:
+                    self.chain.rewrite(element, bare)
             erased += hashes
 
     def entries(self, tenant: str, faceids: Collection[str]) -> list[Entry]:
@@ -80,12 +92,17 @@ class AuditErasing:
     def trim(self, tenant: str, days: int) -> int:
         """Let the entries of hours that ended so many days ago go, and keep their heads; return how many hours.
 
-        Of so many that the clock may be wrong, or the days are new, only the oldest fifth goes at once. Raises
-        InvalidInput if the last entry about `audit_days` says another number: nothing goes then.
+        Of so many that the clock may be wrong, or the days are new, only the oldest fifth goes at once. An hour that is
+        damaged stays, for who asks what happened to it. Raises InvalidInput if the tenant has signed another number of
+        days last: nothing goes then.
         """
         limit = milliseconds(self.clock.now() - timedelta(days=days)) - HOUR_MS
         kept = [one for one in self.chain.elements(tenant) if one.entries is not None]
-        old = [one for one in kept if one.head.hour <= limit]
+        read = self.chain.each([one for one in kept if one.head.hour <= limit], self.chain.intact)
+        due = [(element, leaves is not None) for element, leaves in read]
+        if damaged := [one.head.name for one, is_intact in due if not is_intact]:
+            _log.warning("the audit of tenant %s is damaged, and these hours stay: %s", tenant, ", ".join(damaged))
+        old = [element for element, is_intact in due if is_intact]
         overdue = sum(one.head.hour <= limit - OVERDUE // timedelta(milliseconds=1) for one in old)
         if is_much(overdue, len(kept)):
             old = old[: max(FEW, len(kept) // SHARE)]
@@ -97,38 +114,50 @@ class AuditErasing:
             )
         if not old:
             return 0
-        told = next(filter(None, map(_days_told, self._newest_first(tenant))), days)
-        if told != days:
+        if (signed := self._days_signed(tenant)) != days:
             raise InvalidInput(
-                f"audit_days of tenant {tenant!r} is {days}, and the audit says {told}: somebody changed it beside the "
-                f"service. Set it again by `regulars tenants set {tenant} --audit-days`"
+                f"audit_days of tenant {tenant!r} is {days}, and the tenant has signed {signed}: somebody changed it "
+                f"beside the service. Set it again by `regulars tenants set {tenant} --audit-days`"
             )
         self._tell(tenant, TRIMMED, audit_days=days, upto=max(one.head.number for one in old))
         for element in old:
             self.chain.rewrite(element, None)
         return len(old)
 
-    def _newest_first(self, tenant: str) -> Iterator[Entry]:
-        for one in reversed([*self.pending.items(tenant)]):
-            yield one.leaf.content or {}
-        for _, leaves in self._closed(tenant, newest_first=True):
-            for leaf in reversed(leaves):
-                yield leaf.content or {}
+    def _days_signed(self, tenant: str) -> int | str:
+        """Return the `audit_days` that the tenant has signed last, by a change or as hours went.
 
-    def _closed(self, tenant: str, *, newest_first: bool = False) -> Iterator[tuple[Element, list[Leaf]]]:
-        kept = [one for one in self.chain.elements(tenant, newest_first=newest_first) if one.entries is not None]
-        for begin in range(0, len(kept), _HOURS_AT_ONCE):
-            yield from self.chain.leaves_of(kept[begin : begin + _HOURS_AT_ONCE])
+        If it has signed none, those of new tenants. What an hour says that is damaged does not count.
+        """
+        known, now, newest = self.signing.public_keys(tenant), milliseconds(self.clock.now()), -1
+        days: int | str = AUDIT_DAYS
+        for hour, leaves in self._newest_first(tenant):
+            if hour + HOUR_MS <= newest:
+                break  # an entry is of the hour that it is closed with, or of an earlier one
+            for entry in (leaf.content or {} for leaf in leaves):
+                with suppress(InvalidInput, ValueError, KeyError, TypeError, AttributeError):
+                    said = statement_of(entry, tenant, known, hour)
+                    if "audit_days" in said and newest < at_ms(entry) <= now:
+                        newest, days = at_ms(entry), said["audit_days"]
+        return days
+
+    def _newest_first(self, tenant: str) -> Iterator[tuple[int, list[Leaf]]]:
+        """Yield what waits, and the entries of each hour that is intact, each with the hour that statements need."""
+        yield self.chain.end(tenant).hour + HOUR_MS, [one.leaf for one in self.pending.items(tenant)]
+        kept = [one for one in self.chain.elements(tenant, newest_first=True) if one.entries is not None]
+        for element, leaves in self.chain.each(kept, self.chain.intact):
+            yield element.head.hour, leaves or []
 
     def _naming(self, tenant: str, names: Collection[str]) -> list[tuple[Element, list[Leaf]]]:
         """Find the closed hours with entries that name one of these."""
-        return [one for one in self._closed(tenant) if any(leaf.names(names) for leaf in one[1])]
+        kept = [one for one in self.chain.elements(tenant) if one.entries is not None]
+        read = self.chain.each(kept, self.chain.leaves)
+        return [one for one in read if any(leaf.names(names) for leaf in one[1])]
 
     def _tell(self, tenant: str, what: str, **said: Any) -> None:
         """Write an entry with a signed statement of what goes. Verifying takes the keys from `at` on (verify.py)."""
         entry = new_entry(self.clock, what, self._by())
-        statement = {"kind": what, "tenant": tenant, "at": entry["at"], **said}
-        write(self.items, [entry_put(tenant, {**entry, "signed": self.sign(tenant, statement)})])
+        write(self.items, [entry_put(tenant, said_signed(entry, self.signing.sign, tenant, what, **said))])
 
     def _bare(self, one: Open) -> None:
         assert one.item is not None  # noqa: S101 -- `waiting` are items
@@ -139,8 +168,3 @@ class AuditErasing:
     def _by(self) -> str:
         act = acts.current()
         return "regulars" if act is None else act.by
-
-
-def _days_told(entry: Entry) -> Any:
-    """Return the `audit_days` that an entry says, or has let hours go by; None: it says none."""
-    return entry.get("audit_days") or entry.get("signed", {}).get("statement", {}).get("audit_days")

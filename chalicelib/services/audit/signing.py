@@ -37,6 +37,11 @@ class Signing:
         item = self._key(tenant)
         return PublicKeys(bytes(item["public_key"]), [json.loads(one) for one in item.get(_RENEWALS, ())])
 
+    def since_ms(self, tenant: str) -> int | None:
+        """Return when the key in use was made; None: there is none yet."""
+        item = self.items.get(keys.TENANTS, keys.signing_key(tenant))
+        return None if item is None else int(item["created_at"])
+
     def sign(self, tenant: str, statement: Mapping[str, Any]) -> dict[str, Any]:
         """Return the signed statement (core/signing). Raises Busy, StorageUnavailable."""
         return signing.signed(statement, self._private(tenant, self._key(tenant)))

@@ -12,19 +12,33 @@ a chain that somebody made anew who has the tenant's key, the table and the blob
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from chalicelib.core import signing
-from chalicelib.core.audit import AFTER, ERASED, HOUR_MS, TRIMMED, Document, Entry, Head, Leaf, head_of, root
+from chalicelib.core.audit import (
+    AFTER,
+    ERASED,
+    HOUR_MS,
+    TRIMMED,
+    Document,
+    Entry,
+    Head,
+    Leaf,
+    at_ms,
+    head_of,
+    root,
+    statement_of,
+)
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.ports import Clock
 from chalicelib.core.signing import PublicKeys, Renewal, renewal_of
-from chalicelib.core.values import milliseconds, moment, time_text
+from chalicelib.core.values import counted, milliseconds, moment, time_text
 from chalicelib.services.audit.chain import Chain, Element, End, Open, Pending
 from chalicelib.services.audit.closing import CLOSED_AFTER
+from chalicelib.services.audit.signing import Signing
 
 _HOURS_AT_ONCE = 100
 
@@ -55,7 +69,6 @@ class _Told:
     tenant: str
     last_hour: int
     keys: PublicKeys
-    known: list[Renewal]
     erased: dict[str, str] = field(default_factory=dict)
     trims: list[tuple[int, int, int]] = field(default_factory=list)
     renewals: list[Document] = field(default_factory=list)
@@ -69,28 +82,20 @@ class _Told:
         self.before += [(entry["id"], *one) for one in entry.get(AFTER, {}).items() if one[1] not in self.leaves]
         if "renewal" in entry:
             self.renewals.append(entry["renewal"])
-        if entry.get("what") in (ERASED, TRIMMED):
+        if "signed" in entry or entry.get("what") in (ERASED, TRIMMED):
             try:
-                self._permit(entry, closed)
+                self._permit(entry, closed.hour if closed else self.last_hour + HOUR_MS)
             except (InvalidInput, ValueError, KeyError, TypeError, AttributeError) as error:
                 yield f"entry {entry['id']} says {entry['what']!r}, and the tenant has not signed that: {error}"
 
-    def _permit(self, entry: Entry, closed: Head | None) -> None:
-        """Read a statement by which entries go. Raises InvalidInput if it is not signed by the key of its time.
-
-        An old key counts in the hour of its entry only: a late one may be of somebody who stole that key.
-        """
-        said, by = signing.verified(entry.get("signed"), entry["what"])
-        at = _ms(entry)
-        is_late = at // HOUR_MS * HOUR_MS < closed.hour if closed else at < self.last_hour + HOUR_MS
-        good = {one.old for one in self.known if entry["at"] <= one.until and not is_late} | {self.keys.current}
-        if (said["tenant"], said["at"]) != (self.tenant, entry["at"]) or by not in good:
-            raise InvalidInput("it is of another tenant, another time or another key")
+    def _permit(self, entry: Entry, hour: int) -> None:
+        """Read a statement by which entries go, or will go. Raises InvalidInput as `statement_of`."""
+        said = statement_of(entry, self.tenant, self.keys, hour)
         if entry["what"] == ERASED:
             self.erased |= dict.fromkeys(said["leaves"], said["erasure"])
-        else:
+        elif entry["what"] == TRIMMED:
             days = said["audit_days"]
-            self.trims.append((days, said["upto"], at - days * 24 * HOUR_MS - HOUR_MS))
+            self.trims.append((days, said["upto"], at_ms(entry) - days * 24 * HOUR_MS - HOUR_MS))
 
     def gaps(self, elements: Sequence[Element]) -> Iterator[str]:
         """Find entries that others name and that are not there; none of hours that were let go."""
@@ -104,7 +109,7 @@ class _Told:
 class Verifying:
     chain: Chain
     pending: Pending
-    public_keys: Callable[[str], PublicKeys]
+    signing: Signing
     clock: Clock
 
     def tenant(self, tenant: str, kept: Document | None = None) -> Verified:
@@ -117,12 +122,12 @@ class Verifying:
         try:
             elements = [one for one in self.chain.elements(tenant) if one.head]
             signs = elements or any({"renewal", "signed"} & (one.leaf.content or {}).keys() for one in waiting)
-            public_keys = self.public_keys(tenant) if signs else PublicKeys(b"")
+            public_keys = self.signing.public_keys(tenant) if signs else PublicKeys(b"")
         except (InvalidInput, ValueError, KeyError, TypeError) as error:
             seen.findings.append(f"a head, or the record of the signing keys, cannot be read: {error}")
             return seen
         followed = list(_followed(tenant, public_keys, seen))
-        told = _Told(tenant, max((one.head.hour for one in elements), default=-HOUR_MS), public_keys, seen.renewals)
+        told = _Told(tenant, max((one.head.hour for one in elements), default=-HOUR_MS), public_keys)
         bare = [("an entry that waits", one.leaf.hash) for one in waiting if one.leaf.entry is None]
         for one in waiting:
             seen.findings += told.note(one.leaf)
@@ -137,6 +142,8 @@ class Verifying:
         seen.findings += [*told.gaps(elements), *followed, *_renewals(public_keys, seen, told)]
         seen.findings += self._heads(tenant, elements, seen, public_keys.current)
         seen.findings += self._anchors(tenant, elements)
+        if not elements:
+            seen.findings += self._emptied(tenant, waiting)
         if kept is not None:
             seen.findings += _kept(tenant, elements, kept)
         return seen
@@ -151,22 +158,32 @@ class Verifying:
                 seen.closes_at = moment(min(one.hour for one in waiting) + HOUR_MS) + CLOSED_AFTER
         return list(self.pending.items(tenant))
 
+    def _emptied(self, tenant: str, waiting: Sequence[Open]) -> Iterator[str]:
+        """Look if an audit without a closed hour can be all that there was. Its first signature is soon an entry."""
+        made_ms = self.signing.since_ms(tenant)
+        if made_ms is not None and all(one.at_ms >= made_ms + HOUR_MS for one in waiting):
+            made = time_text(moment(made_ms))[:16]
+            yield (
+                f"no hour is closed, and no entry is as old as the tenant's signing key ({made}): all were removed, "
+                "unless nothing was done until now"
+            )
+
     def _heads(self, tenant: str, elements: list[Element], seen: Verified, current: bytes) -> Iterator[str]:
         """Follow the heads from the first to the end."""
         before: Head | None = None
         for element in elements:
             head, number = element.head, before.number + 1 if before else 1
             if head.number != number:
-                yield f"hour {number} is missing: {_named(head)} comes next"
+                yield f"hour {number} is missing: {head.name} comes next"
             elif head.before != (before.hash if before else ""):
-                yield f"{_named(head)}: does not hold the hash of the hour before it"
+                yield f"{head.name}: does not hold the hash of the hour before it"
             if before is not None and head.hour <= before.hour:
-                yield f"{_named(head)}: is not later than the hour before it"
+                yield f"{head.name}: is not later than the hour before it"
             if head.tenant != tenant:
-                yield f"{_named(head)}: is of another tenant"
+                yield f"{head.name}: is of another tenant"
             key = next((one.old for one in seen.renewals if head.number <= one.heads), current)
             if why := _signed_otherwise(element.document, key):
-                yield f"{_named(head)}: {why}"
+                yield f"{head.name}: {why}"
             before = head
             seen.hours, seen.last = seen.hours + 1, element.document
         last = End() if before is None else End(before.number, before.hour, before.hash)
@@ -187,13 +204,13 @@ class Verifying:
                     leaves = self.chain.leaves(element)
                     seen.findings += _judged(head, leaves, ids)
                 except (ValueError, TypeError, KeyError, AttributeError) as error:
-                    seen.findings.append(f"{_named(head)}: its entries cannot be read: {type(error).__name__}")
+                    seen.findings.append(f"{head.name}: its entries cannot be read: {type(error).__name__}")
                     continue
                 for place, leaf in enumerate(leaves, 1):
                     if leaf.is_whole:
                         seen.findings += told.note(leaf, head)
                         seen.entries += 1
-                        bare += [(f"{_named(head)}: entry {place}", leaf.hash)] if leaf.entry is None else []
+                        bare += [(f"{head.name}: entry {place}", leaf.hash)] if leaf.entry is None else []
         return bare
 
     def _anchors(self, tenant: str, elements: list[Element]) -> Iterator[str]:
@@ -206,11 +223,11 @@ class Verifying:
             if element is None:
                 yield f"hour {number} was closed and is gone: its anchor is there"
             elif data != signing.canonical(element.document):
-                yield f"{_named(element.head)}: is not what was anchored"
+                yield f"{element.head.name}: is not what was anchored"
         last = max(by_number, default=0)
         for number, element in by_number.items():
             if number not in there and number != last:
-                yield f"{_named(element.head)}: its anchor is gone"
+                yield f"{element.head.name}: its anchor is gone"
 
 
 def _let_go(elements: Sequence[Element], seen: Verified, told: _Told) -> Iterator[str]:
@@ -218,7 +235,7 @@ def _let_go(elements: Sequence[Element], seen: Verified, told: _Told) -> Iterato
     for head in (one.head for one in elements if one.entries is None):
         days = next((days for days, upto, hour in told.trims if head.number <= upto and head.hour <= hour), None)
         if days is None:
-            yield f"{_named(head)}: its entries are gone, and no signed entry lets them go"
+            yield f"{head.name}: its entries are gone, and no signed entry lets them go"
         else:
             seen.trimmed[days] += 1
 
@@ -252,22 +269,18 @@ def _renewal(one: Renewal) -> str:
 
 def _judged(head: Head, leaves: list[Leaf], ids: dict[str, int]) -> Iterator[str]:
     if len(leaves) != head.count:
-        yield f"{_named(head)}: has {len(leaves)} entries, not {head.count}"
+        yield f"{head.name}: has {counted(len(leaves), 'entry', 'entries')}, not {head.count}"
     elif root(leaf.hash for leaf in leaves) != head.root:
-        yield f"{_named(head)}: its entries are not those that it was closed with, or in another order"
+        yield f"{head.name}: its entries are not those that it was closed with, or in another order"
     for place, leaf in enumerate(leaves, 1):
         if not leaf.is_whole:
-            yield f"{_named(head)}: entry {place} was changed"
+            yield f"{head.name}: entry {place} was changed"
         elif (entry := leaf.content) is not None:
-            if _ms(entry) >= head.hour + HOUR_MS:
-                yield f"{_named(head)}: entry {place} says {entry['at']}, which is later"
+            if at_ms(entry) >= head.hour + HOUR_MS:
+                yield f"{head.name}: entry {place} says {entry['at']}, which is later"
             if entry["id"] in ids:
-                yield f"{_named(head)}: entry {entry['id']} stands in hour {ids[entry['id']]}, too"
+                yield f"{head.name}: entry {entry['id']} stands in hour {ids[entry['id']]}, too"
             ids[entry["id"]] = head.number
-
-
-def _ms(entry: Entry) -> int:
-    return milliseconds(datetime.fromisoformat(entry["at"]))
 
 
 def _signed_otherwise(document: Document, key: bytes) -> str:
@@ -285,12 +298,8 @@ def _kept(tenant: str, elements: list[Element], kept: Document) -> Iterator[str]
         raise InvalidInput(f"the head that was kept is of tenant {head.tenant!r}, not of {tenant!r}")
     here = next((one for one in elements if one.head.number == head.number), None)
     if here is None:
-        yield f"{_named(head)}: was kept elsewhere, and the chain does not reach it: it was cut off"
+        yield f"{head.name}: was kept elsewhere, and the chain does not reach it: it was cut off"
     elif here.head.hash != head.hash:
-        yield f"{_named(head)}: is not the one that was kept elsewhere: the chain was made anew"
+        yield f"{head.name}: is not the one that was kept elsewhere: the chain was made anew"
     elif here.document != kept:
-        yield f"{_named(head)}: is signed by another key than the one that was kept elsewhere"
-
-
-def _named(head: Head) -> str:
-    return f"hour {head.number} ({time_text(moment(head.hour))[:13]})"
+        yield f"{head.name}: is signed by another key than the one that was kept elsewhere"

@@ -574,6 +574,13 @@ class SightedFaces:
             return None
         return observation_from(item)
 
+    def seen(self, tenant: Tenant, faceid: str, sighting_id: str) -> SeenFace:
+        """Return the face as one of its sightings shows it. Raises SightingNotFound, Conflict as `of`."""
+        observation = self.observation(tenant, faceid, sighting_id)
+        if observation is None or observation.box is None:
+            raise not_found(faceid, sighting_id)
+        return self.of(tenant, observation.camera, parts_of_sighting(sighting_id)[0], observation.box).seen
+
     def of(self, tenant: Tenant, camera_id: str, capture_id: str, box: Box) -> SightedFace:
         """Return the face of the capture's picture that was sighted in this box, by the tenant's present model.
 

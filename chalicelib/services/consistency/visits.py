@@ -11,7 +11,7 @@ from chalicelib.core import keys
 from chalicelib.core.items import every, write
 from chalicelib.core.merges import Merge, MergeState
 from chalicelib.core.model import Face, Tenant
-from chalicelib.core.observations import ObservationKind
+from chalicelib.core.observations import ObservationKind, is_of
 from chalicelib.core.ports import Action, Check, Clock, Delete, ItemStore, Update, absent, equals
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import visits_from
@@ -26,8 +26,8 @@ from chalicelib.services.visits import face_update, visits_put
 _SAME = "as-it-was-read"
 _MOVING = (MergeState.MOVING, MergeState.UNDOING)
 
-Sighted = list[tuple[int, int]]
-"""(at_ms, gap_ms) of the sightings of one face."""
+Sighted = list[tuple[int, int, bool]]
+"""(at_ms, gap_ms, whether `is_of` holds) of the sightings of one face."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class VisitRecords:
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
         faces = {item["faceid"]: face_from(item) for item in every(self.items, keys.FACES, tenant.name)}
         visits = {item["faceid"]: visits_from(item) for item in every(self.items, keys.ARRIVALS, tenant.name)}
-        sighted, enrolled = self._observed(tenant)
+        sighted, enrolled = self._observed(tenant, faces)
         for face in faces.values():
             held = visits.get(face.faceid, Visits())
             yield from self._counted(tenant, face, held)
@@ -55,14 +55,15 @@ class VisitRecords:
         yield from self._negatives(tenant, faces)
         yield from self._merges(tenant, faces)
 
-    def _observed(self, tenant: Tenant) -> tuple[Mapping[str, Sighted], set[str]]:
+    def _observed(self, tenant: Tenant, faces: Mapping[str, Face]) -> tuple[Mapping[str, Sighted], set[str]]:
         """Return the sightings of each face that count as arrivals, and the faceids that were enrolled by hand."""
         sighted: dict[str, Sighted] = defaultdict(list)
         enrolled: set[str] = set()
         for _, observations in every_observation(self.statistics, self.items, self.clock, tenant):
             for one in observations:
-                if one.kind is ObservationKind.SIGHTING and one.gap_s is not None:
-                    sighted[one.faceid].append((milliseconds(one.at), one.gap_s * 1000))
+                if one.kind is ObservationKind.SIGHTING and one.gap_s is not None and one.faceid in faces:
+                    of_face = is_of(faces[one.faceid], one)
+                    sighted[one.faceid].append((milliseconds(one.at), one.gap_s * 1000, of_face))
                 elif one.kind is ObservationKind.ENROLMENT:
                     enrolled.add(one.faceid)
         return sighted, enrolled
@@ -82,13 +83,12 @@ class VisitRecords:
     ) -> Iterator[Disagreement]:
         """Compare the arrivals of the last 100 days: of older ones only a number may be left, a merge's a sum.
 
-        A face that was enrolled by hand may have the id of one that was deleted, whose sightings lie before it. Then
-        nobody can know which of them are whose.
+        A face that was enrolled by hand may have the id of one that was deleted. Earlier versions' sightings do not say
+        which of them are whose.
         """
         since_ms = milliseconds(self.clock.now()) - KEPT_MS
-        enrolled_ms = milliseconds(face.enrolled_at)
         stored, meant = _since(visits.arrivals, since_ms), _since(_joined(sighted), since_ms)
-        own = _since(_joined(one for one in sighted if one[0] >= enrolled_ms), since_ms) if by_hand else meant
+        own = _since(_joined(one for one in sighted if one[2]), since_ms) if by_hand else meant
         if stored not in (meant, own):
             older = tuple(one for one in visits.arrivals.recent if one.until_ms <= since_ms)
             recounted = replace(visits.arrivals, recent=(*older, *meant))
@@ -156,9 +156,9 @@ class VisitRecords:
         return Disagreement(says, (face.version,), partial(write, self.items, [update]))
 
 
-def _joined(sighted: Iterable[tuple[int, int]]) -> Arrivals:
+def _joined(sighted: Iterable[tuple[int, int, bool]]) -> Arrivals:
     arrivals = Arrivals()
-    for at_ms, gap_ms in sorted(sighted):
+    for at_ms, gap_ms, _ in sorted(sighted):
         arrivals = arrivals.with_sighting(at_ms, gap_ms)
     return arrivals
 

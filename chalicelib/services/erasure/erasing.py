@@ -25,11 +25,10 @@ from chalicelib.core.items import directory_of, every, write
 from chalicelib.core.local_time import Span
 from chalicelib.core.merges import IN_FLIGHT
 from chalicelib.core.model import Face, Tenant
-from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind
+from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, is_of
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import BlobStore, Clock, Delete, ItemStore, Put, Queue, Update, absent, equals
 from chalicelib.core.records.erasures import COUNT, erasure_from, erasure_item
-from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import STORABLE
 from chalicelib.core.search import IndexBuilder
 from chalicelib.core.values import milliseconds, time_ordered_id, time_text
@@ -179,7 +178,9 @@ class Erasing:
                 self.traces.answers(tenant, erasure.faceids)
             case Step.GALLERY:
                 self.index.purge(tenant.name, self._gone_at(tenant, erasure))
-                self.audit.erasing.erase(tenant.name, erasure.faceids, erasure.id)  # waits for a lost signing key
+                self.audit.erasing.erase(  # waits for a lost signing key
+                    tenant.name, erasure.faceids, erasure.id, lambda: self.traces.since(tenant, erasure.faceids)
+                )
             case Step.RECEIPT | None:
                 self._finish(tenant, erasure)
                 return True
@@ -224,11 +225,8 @@ class Erasing:
 
         The faces are read after their observations: a face is stored with its first one.
         """
-        own = dict.fromkeys(one.faceid for one in observations)
-        found = self.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in own])
-        there = (face for face in map(face_from, filter(None, found)) if face.group_id not in tenant.gone)
-        since = {face.faceid: face.enrolled_at for face in there}
-        return [one for one in observations if one.faceid not in since or one.at < since[one.faceid]]
+        there = {face.faceid: face for face in self.traces.there(tenant, {one.faceid for one in observations})}
+        return [one for one in observations if one.faceid not in there or not is_of(there[one.faceid], one)]
 
     def _hide(self, tenant: Tenant, observations: Sequence[Observation]) -> Counter[str]:
         """Take the sightings out of their captures. Return what became of the pictures."""

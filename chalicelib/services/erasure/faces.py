@@ -36,11 +36,12 @@ def _anybody(_face: Face) -> bool:
 @dataclass(frozen=True)
 class Manner:
     """A way to delete faces. `by`: who asked for it, for the receipt; `erases`: nothing of the person is left; `only`:
-    those of whom this is true."""
+    those of whom this is true; `restricted`: restricted ones, too, since an erasure was asked for by that word."""
 
     by: str
     erases: bool
     only: Callable[[Face], bool] = _anybody
+    restricted: bool = False
 
 
 @dataclass
@@ -93,7 +94,7 @@ class Deletion:
         StorageUnavailable if no face was deleted.
         """
         _require_number(faceids)
-        return self._delete(tenant, None, faceids, request, Manner(by, erase or tenant.deletes_erase, only))
+        return self._delete(tenant, None, faceids, request, Manner(by, erase or tenant.deletes_erase, only, erase))
 
     def of_gone(self, tenant: Tenant, faceid: str, request: RequestId | None = None, *, by: str = "") -> Deleted:
         """Erase what a face left that was deleted before: sightings, and the captures that show it.
@@ -116,7 +117,7 @@ class Deletion:
         progress = self.requests.progress(tenant.name, request)
         deleted = Deleted(**progress) if progress else Deleted([], [], [])
         if len(faceids) > CHUNK and not progress:
-            found = self._found(tenant, group, faceids, restricted=manner.erases)
+            found = self._found(tenant, group, faceids, restricted=manner.restricted)
             require_free(filter(manner.only, found.values()))
         while left := _left(faceids, deleted):
             try:
@@ -138,7 +139,7 @@ class Deletion:
     ) -> Deleted:
         groups = {} if group is None else {group.id: group}
         for _ in attempts():
-            stored = self._found(tenant, group, left[:CHUNK], restricted=manner.erases)
+            stored = self._found(tenant, group, left[:CHUNK], restricted=manner.restricted)
             found = {faceid: face for faceid, face in stored.items() if manner.only(face)}
             require_free(found.values())
             if any(face.moving for face in found.values()):

@@ -35,6 +35,7 @@ from chalicelib.core.retention import (
     Kind,
     Withheld,
     captures_kept,
+    erased_at,
     goes_at,
     sightings_kept,
     unseen_kept,
@@ -62,6 +63,7 @@ _A_STEP = 80
 
 
 _CONSENTS = "faces with an expired consent"
+_LEARNT = "learnt pictures"
 
 _EVER = timedelta(days=40_000)
 """By then all that is stored now is due."""
@@ -279,8 +281,14 @@ class ConsentExpiry:
         if self.withholding.look(tenant, {_CONSENTS: lambda at: chain.from_iterable(read(at))}, yes=yes):
             return
         for expired in read(self.clock.now()):
-            if expired:
-                self.deletion.of_faces(tenant, expired, by="expired consent", erase=True, only=self._has_expired)
+            if expired:  # somebody may renew a record, or hold a face, once the list is read: `only` tells
+                self.deletion.of_faces(
+                    tenant,
+                    expired,
+                    by="expired consent",
+                    erase=True,
+                    only=lambda face: _has_expired(face, self.clock.now()),
+                )
             if left_s() < STOPS_AT_S:
                 return
 
@@ -289,37 +297,47 @@ class ConsentExpiry:
         token: str | None = None
         while True:
             page = self.consents.page(tenant, at, MAX_DELETED, token)
-            yield [face.faceid for face in page.rows if face.hold is None]
+            yield [face.faceid for face in page.rows if _has_expired(face, at)]
             token = page.next_token
             if token is None:
                 return
 
-    def _has_expired(self, face: Face) -> bool:
-        """Tell it of the face as it is deleted: somebody may have renewed the record since the list was read."""
-        end = None if face.consent is None else face.consent.expires_at
-        return end is not None and end <= self.clock.now() and face.restriction is None
+
+def _has_expired(face: Face, at: datetime) -> bool:
+    erased = erased_at(face)
+    return erased is not None and erased <= at
 
 
 @dataclass
 class LearntExpiry:
+    withholding: Withholding
     items: ItemStore
     enrolment: Enrolment
     clock: Clock
 
-    def tenant(self, tenant: Tenant) -> None:
-        """Remove the tenant's learnt pictures that it keeps no longer, if it says for how long; not of held faces."""
+    def tenant(self, tenant: Tenant, *, yes: bool = False) -> None:
+        """Remove the tenant's learnt pictures that it keeps no longer, if it says for how long; not of held faces.
+
+        What is too much for one sweep waits, unless somebody said `yes` to it.
+        """
         if tenant.learnt_days is None:
             return
-        limit = self.clock.now() - timedelta(days=tenant.learnt_days)
+        kept = timedelta(days=tenant.learnt_days)
 
-        def left(face: Face) -> tuple[Picture, ...]:
-            return tuple(one for one in face.pictures if one.learnt is None or one.learnt.captured_at >= limit)
+        def left(face: Face, at: datetime) -> tuple[Picture, ...]:
+            return tuple(one for one in face.pictures if one.learnt is None or one.learnt.captured_at >= at - kept)
 
-        for item in every(self.items, keys.FACES, tenant.name):
-            face = face_from(item)
-            if left(face) != face.pictures:
-                with suppress(FaceHeld, FaceNotFound):  # or it was deleted meanwhile
-                    self.enrolment.pictures.keep(tenant, face.faceid, left)
+        def due(at: datetime) -> Iterator[str]:
+            for face in map(face_from, every(self.items, keys.FACES, tenant.name)):
+                gone = 0 if face.hold or face.restriction else len(face.pictures) - len(left(face, at))
+                yield from [face.faceid] * gone
+
+        now = self.clock.now()
+        if self.withholding.look(tenant, {_LEARNT: due}, yes=yes):
+            return
+        for faceid in dict.fromkeys(due(now)):
+            with suppress(FaceHeld, FaceNotFound):  # or it was deleted meanwhile
+                self.enrolment.pictures.keep(tenant, faceid, partial(left, at=now))
 
 
 @dataclass

@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.captures import ERASED, Capture, Resolution, Sighting, captured_ms
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, Unusable
 from chalicelib.core.items import attempts, every, write, write_in_parts, write_unless_changed
-from chalicelib.core.model import Tenant
+from chalicelib.core.model import Face, Tenant
 from chalicelib.core.ports import Action, BlobStore, Delete, Item, ItemStore, Put, Update, UploadStore, equals, exists
 from chalicelib.core.records.captures import capture_from, capture_key, sighting_item
 from chalicelib.core.records.faces import face_from
+from chalicelib.core.records.webhooks import without_name
+from chalicelib.core.values import moment
 from chalicelib.services.captures.captures import RULES
 from chalicelib.services.idempotency import PARTIAL
 from chalicelib.services.models import TenantVision
@@ -32,11 +35,18 @@ class Traces:
     items: ItemStore
     blobs: BlobStore
 
+    def there(self, tenant: Tenant, faceids: Iterable[str]) -> list[Face]:
+        """Return the faces that were enrolled with one of these ids since. Read them after what is theirs, perhaps."""
+        found = self.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in faceids])
+        return [face_from(item) for item in found if item and item["group"] not in tenant.gone]
+
+    def since(self, tenant: Tenant, faceids: Iterable[str]) -> dict[str, datetime]:
+        """Return, by id, when somebody else was enrolled with it: what is stored from then on is that person's."""
+        return {face.faceid: face.enrolled_at for face in self.there(tenant, faceids)}
+
     def pictures(self, tenant: Tenant, faceids: Collection[str]) -> int:
         """Delete what is in the faces' folders, but for pictures of a face that has one of these ids since."""
-        found = self.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in faceids])
-        there = [face_from(item) for item in found if item and item["group"] not in tenant.gone]
-        named = {key for face in there for key in face.picture_keys}
+        named = {key for face in self.there(tenant, faceids) for key in face.picture_keys}
 
         def deleted(faceid: str) -> int:
             blobs = self.blobs.walk(keys.face_folder(tenant.name, faceid))
@@ -66,44 +76,48 @@ class Traces:
 
     def suggestions(self, tenant: Tenant, faceids: Collection[str]) -> int:
         """Delete reviews and duplicates of the faces, and take the faces out of what others are compared with."""
-        actions: list[Action] = []
-        for item in every(self.items, keys.REVIEWS, tenant.name):
+        reviews = list(every(self.items, keys.REVIEWS, tenant.name))
+        duplicates = list(every(self.items, keys.DUPLICATES, tenant.name))
+        since, actions = self.since(tenant, faceids), list[Action]()
+        for item in reviews:
+            gone = _gone(faceids, since, item["at"])
             near = item.get("near", [])
-            left = [one for one in near if one[0] not in faceids]
-            if item["faceid"] in faceids:
+            left = [one for one in near if one[0] not in gone]
+            if item["faceid"] in gone:
                 actions.append(Delete(keys.REVIEWS, (tenant.name, item["id"])))
             elif len(left) < len(near):
                 actions.append(Put(keys.REVIEWS, {**item, "near": left}, (exists("still-there"),)))
-        for item in every(self.items, keys.DUPLICATES, tenant.name):
-            if not set(keys.parts_of_duplicate(item["id"])).isdisjoint(faceids):
+        for item in duplicates:
+            if not _gone(faceids, since, item["at"]).isdisjoint(keys.parts_of_duplicate(item["id"])):
                 actions.append(Delete(keys.DUPLICATES, (tenant.name, item["id"])))
         return self._each(actions)
 
     def events(self, tenant: Tenant, faceids: Collection[str]) -> int:
         """Delete the events about the faces that no hook took yet, those in mailboxes, and those that were given up."""
         names = naming(faceids)
-        found = every(self.items, keys.OUTBOX, tenant.name)
-        gone = [one["id"] for one in found if names.search(one["id"]) or _names(json.loads(one["payload"]), names)]
+        found = list(every(self.items, keys.OUTBOX, tenant.name))
+        since, gone = self.since(tenant, faceids), list[str]()
+        for one in found:
+            named = _named([one["id"], json.loads(one["payload"])], names)
+            if not named.isdisjoint(_gone(faceids, since, one["created_at"])):
+                gone.append(one["id"])
         return write_in_parts(self.items, (Delete(keys.OUTBOX, (tenant.name, id_)) for id_ in gone))
 
     def names_in_events(self, tenant: Tenant, faceids: Collection[str]) -> None:
         """Take the name out of each event about the faces that waits: nobody is told who it was."""
-        changed: list[Action] = []
-        for item in every(self.items, keys.OUTBOX, tenant.name):
-            payload = json.loads(item["payload"])
-            data = payload["data"]
-            if data.get("name") and not {data.get("faceid"), data.get("other")}.isdisjoint(faceids):
-                without = json.dumps({**payload, "data": {**data, "name": ""}}, ensure_ascii=False)
-                place = (tenant.name, item["id"])
-                changed.append(Update(keys.OUTBOX, place, (exists("still-there"),), set={"payload": without}))
-        self._each(changed)
+        found = list(every(self.items, keys.OUTBOX, tenant.name))
+        since = self.since(tenant, faceids)
+        changed = (without_name(one, _gone(faceids, since, one["created_at"])) for one in found)
+        self._each(list(filter(None, changed)))
 
     def answers(self, tenant: Tenant, faceids: Collection[str]) -> int:
         """Delete stored answers that name the faces. That of an erasure stays, without them."""
         names, actions = naming(faceids), list[Action]()
-        for item in every(self.items, keys.REQUESTS, tenant.name):
+        found = [one for one in every(self.items, keys.REQUESTS, tenant.name) if one["code"] != PARTIAL]
+        since = self.since(tenant, faceids)
+        for item in found:
             body = json.loads(item["body"])
-            if item["code"] == PARTIAL or not _names(body, names):
+            if _named(body, names).isdisjoint(_gone(faceids, since, item.get("at", 0))):
                 continue
             place = (tenant.name, item["request"])
             if body.get("erasures"):
@@ -136,8 +150,14 @@ def naming(faceids: Collection[str]) -> re.Pattern[str]:
     return re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(map(re.escape, faceids))})(?![A-Za-z0-9])")
 
 
-def _names(value: Any, names: re.Pattern[str]) -> bool:
-    return any(names.search(text) for text in _texts(value))
+def _gone(faceids: Iterable[str], since: Mapping[str, datetime], at_ms: int) -> set[str]:
+    """Return those of the ids that nobody else had at a time."""
+    at = moment(at_ms)
+    return {one for one in faceids if one not in since or at < since[one]}
+
+
+def _named(value: Any, names: re.Pattern[str]) -> set[str]:
+    return {found for text in _texts(value) for found in names.findall(text)}
 
 
 def _texts(value: Any) -> Iterator[str]:

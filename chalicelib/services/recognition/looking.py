@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from chalicelib.core.captures import SeenFace
+
 CANDIDATES = range(1, 21)
 SIMILAR = range(1, 51)
 
@@ -191,14 +193,16 @@ class Looking:
             self._record(tenant, identified, request)
         return IdentifiedPicture(seen.width, seen.height, tuple(identified))
 
-    def similar(self, tenant: Tenant, faceid: str, most: int = 10) -> SimilarFaces:
-        """Find the `most` faces (1..50) of all groups that are most like a face, itself left out.
+    def similar(self, tenant: Tenant, faceid: str, most: int = 10, sighting: SeenFace | None = None) -> SimilarFaces:
+        """Find the `most` faces (1..50) of all groups that are most like a face, or like a sighting of it, itself left
+        out.
 
         Raises FaceNotFound, also if the face has no template of the tenant's model, InvalidInput, Busy.
         """
         if most not in SIMILAR:
             raise InvalidInput(f"limit is {SIMILAR[0]} to {SIMILAR[-1]}, not {most}")
-        own = vector(template_of(self.faces.get(tenant, faceid), tenant.model))
+        face = self.faces.get(tenant, faceid)
+        own = vector(template_of(face, tenant.model) if sighting is None else sighting.template)
         vision = self.tenant_vision.of(tenant.model)
         point = OperatingPoint(vision.impostor_curve, self.recognition.fpir_target)
         request = SearchRequest(tenant.model, own[None], None, most + 1, templates=True)

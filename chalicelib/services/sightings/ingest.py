@@ -15,7 +15,7 @@ from urllib.parse import unquote_plus
 
 from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.acts import Act, kind_of
-from chalicelib.core.captures import SENT_AGAIN, Camera, Capture, CaptureState, Resolution, SeenFace
+from chalicelib.core.captures import SENT_AGAIN, Camera, Capture, CaptureState, Instead, Resolution, SeenFace
 from chalicelib.core.errors import (
     Busy,
     CameraNotFound,
@@ -28,7 +28,7 @@ from chalicelib.core.errors import (
     WrongModel,
 )
 from chalicelib.core.items import attempts, write
-from chalicelib.core.model import Face, Tenant
+from chalicelib.core.model import Decision, Face, Tenant
 from chalicelib.core.pictures import FaceJpeg
 from chalicelib.core.ports import Beside, BlobStore, Clock, Item, ItemStore, Update, equals, exists
 from chalicelib.core.records.captures import AGAIN, capture_from, capture_key, seen_from, seen_item, sides_fields
@@ -186,7 +186,9 @@ class Ingest:
 
     def _face(self, one: OpenSighting, reading: Reading) -> Capture:
         """Search, decide and write. Search again if the gallery changed in between."""
-        if one.seen.spoof:
+        if one.instead is Instead.NOBODY:
+            return self.writer.skipped(one, one.said)
+        if one.seen.spoof and one.other is None:
             return self.writer.skipped(one, one.seen.spoof)
 
         held: dict[str, FaceVisits] = {}
@@ -194,13 +196,16 @@ class Ingest:
         crop = partial(reading.crop, one.seen)
         for _ in attempts():
             try:
+                if one.other is not None:
+                    return self._known(one, one.other, None, None, crop=crop)
                 found = search()
                 if found.face is not None:
-                    return self._known(one, found, held.get(found.face.faceid), crop)
+                    return self._known(one, found.face.faceid, found.decision, held.get(found.face.faceid), crop=crop)
                 if one.unworthy:
-                    return self.writer.skipped(one, one.unworthy, found.decision)
+                    return self.writer.skipped(one, one.unworthy, _why(one, found))
                 return self._new(one, crop(), search)
             except GalleryMoved:
+                one = replace(one, other=None)  # if somebody said who it is, that face is gone
                 continue
             except NoRoom:
                 return self.writer.skipped(one, "the group of strangers is full, and nobody could go for it")
@@ -213,21 +218,26 @@ class Ingest:
         raise Busy("the faces that this one is like are changed all the time: deliver this capture again in a moment")
 
     def _known(
-        self, one: OpenSighting, found: Recognised, held: FaceVisits | None, crop: Callable[[], FaceJpeg]
+        self,
+        one: OpenSighting,
+        faceid: str,
+        decision: Decision | None,
+        held: FaceVisits | None,
+        *,
+        crop: Callable[[], FaceJpeg],
     ) -> Capture:
         """Record a sighting of a known face. `held`: the face as it was read.
 
         Raises GalleryMoved if the face was deleted meanwhile, ConditionFailed (STEP, OBSERVATION_NEW), Busy; WrongModel
         if it is to learn.
         """
-        assert found.face is not None  # noqa: S101 -- the caller has looked
-        if one.is_uncertain(found.decision):
+        if one.is_uncertain(decision):
             one = replace(one, near=self._near(one))
         for _ in attempts():
-            held = held or self.reader.visits.read(one.tenant, found.face.faceid)
+            held = held or self.reader.visits.read(one.tenant, faceid)
             if held is None:
                 raise GalleryMoved
-            outcome = resolve(self.reader.of_known(one, held, found.decision))
+            outcome = resolve(self.reader.of_known(one, held, decision))
             try:
                 self.writer.write_known(outcome, crop)
             except ConditionFailed as error:
@@ -260,7 +270,7 @@ class Ingest:
                 if new.seq != found.seq:
                     new = self._prepared(one, face)
                 try:
-                    return self.writer.write_new(new, found.decision, found.seq)
+                    return self.writer.write_new(new, _why(one, found), found.seq)
                 except GalleryMoved:
                     continue
                 except ConditionFailed as error:
@@ -292,6 +302,8 @@ class Ingest:
         def search() -> Recognised:
             held.clear()
             found = self.recognition.of_seen_face(one.tenant, one.camera, one.seen, besides=one.not_face, find=find)
+            if one.instead is Instead.STRANGER:
+                return replace(found, face=None)
             if found.face is not None or found.seq in looked_at:
                 return found
             looked_at.add(found.seq)
@@ -313,6 +325,11 @@ class Ingest:
         telemetry.count(CAPTURES_PARKED)
         _log.warning("capture %s of camera %s is parked: %s", capture.id, capture.camera_id, reason)
         return replace(capture, state=CaptureState.PARKED, reason=reason)
+
+
+def _why(one: OpenSighting, found: Recognised) -> Decision | None:
+    """Return the decision by which a sighting is nobody known; None: somebody said so."""
+    return None if one.instead is Instead.STRANGER else found.decision
 
 
 _OUTCOMES = {

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from chalicelib.core import keys
-from chalicelib.core.captures import Camera, Capture
+from chalicelib.core.captures import Camera, Capture, Instead
 from chalicelib.core.model import Decision, Face, Group, Labels, Tenant
 from chalicelib.core.ports import Item, ItemStore
 from chalicelib.core.records.captures import AGAIN, seen_from
 from chalicelib.core.sighting import Context, Judge, NoRoom, OpenSighting
-from chalicelib.core.values import moment
+from chalicelib.core.values import moment, optional
 from chalicelib.core.visits import FaceVisits, Visits
 from chalicelib.services.faces import Faces
 from chalicelib.services.groups import Groups
@@ -27,7 +27,7 @@ class SightingReader:
     visits: FaceVisitsStore
     tenant_vision: TenantVision
 
-    def of_known(self, one: OpenSighting, held: FaceVisits, decision: Decision) -> Context:
+    def of_known(self, one: OpenSighting, held: FaceVisits, decision: Decision | None) -> Context:
         """Read the rest about a sighting of a known face. `held`: the face as it was read."""
         vision = self.tenant_vision.of(one.seen.template.model)
         judge = Judge(vision.impostor_curve, vision.population)
@@ -77,4 +77,6 @@ def corrected(tenant: Tenant, camera: Camera, capture: Capture, item: Item, now:
         now=now,
         correction=int(item["corrections"]),
         not_face=again["faceid"],
+        other=again.get("other"),
+        instead=optional(Instead, again.get("instead")),
     )

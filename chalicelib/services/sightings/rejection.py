@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from chalicelib.core import keys
-from chalicelib.core.captures import Capture, CaptureState, Resolution, SeenFace, parts_of_sighting
+from chalicelib.core.captures import Capture, CaptureState, Instead, Resolution, SeenFace, parts_of_sighting
 from chalicelib.core.errors import (
     Busy,
     ConditionFailed,
     Conflict,
+    FaceHeld,
     FaceNotFound,
     InvalidInput,
     LimitReached,
@@ -80,18 +81,21 @@ class Rejection:
         request: RequestId | None = None,
         *,
         other: str | None = None,
+        instead: Instead | None = None,
     ) -> Rejected:
         """Detach a sighting from a face, and resolve it again without that face. Called again, continue after a crash.
 
-        `other`: the face that it is instead. It absorbs the stranger who is made of the sighting; a sighting that is
-        somebody else's, or nobody's, stays what it is.
+        `other`: the face that it is instead, `instead`: that it is nobody known; without both, a search says who.
 
-        If the photo is one of the face's pictures, that is removed first, and with it what the face learnt of whom it
-        shows. Raises FaceNotFound, FaceHeld, SightingNotFound (also if it is another face's), LimitReached if the face
-        has 20 negatives, Busy, WrongModel, LastPicture if the face has no other picture, Conflict if a face was made
-        from the sighting, its picture is not kept any more, or it is over 100 days old. AnsweredAlready has the id of
-        the `camera`, and `other`, with which `again` continues.
+        If the photo is one of the face's pictures, that is removed first, and with it what the face learnt of
+        whom it shows. Raises FaceNotFound, FaceHeld, SightingNotFound (also if it is another face's),
+        LimitReached if the face has 20 negatives and a search is to say who it is, Busy, WrongModel,
+        LastPicture if the face has no other picture, Conflict if a face was made from the sighting, its picture
+        is not kept any more, or it is over 100 days old. AnsweredAlready has the id of the `camera`, and
+        `other`, with which `again` continues.
         """
+        if other is not None and instead is not None:
+            raise InvalidInput(f"other is the face that the sighting is instead: leave out instead, {instead.value!r}")
         if other == faceid:
             raise InvalidInput(f"other is the face that the sighting is instead, not {faceid[:70]!r} itself")
         if other is not None:
@@ -108,7 +112,7 @@ class Rejection:
             observation = self.captures.sighted.observation(tenant, faceid, sighting_id)
             if observation is None:
                 return self._went_on(tenant, faceid, sighting_id, other)
-            found = self._rejected_sighting(tenant, held, observation)
+            found = self._rejected_sighting(tenant, held, observation, is_said=bool(other or instead))
             if seen is None:
                 box = found.capture.sightings[found.number].box
                 seen = self.captures.sighted.of(tenant, found.capture.camera_id, found.capture.id, box).seen
@@ -120,7 +124,7 @@ class Rejection:
                 with self.requests.answering(tenant.name, request):
                     told = {"camera": found.capture.camera_id, "other": other}
                     record = self.requests.recorded(tenant.name, request, told)
-                    self._leave(tenant, found, seen, record)
+                    self._leave(tenant, found, seen, record, other=other, instead=instead)
             except ConditionFailed as error:
                 if _MODEL_SAME in error.names:
                     raise WrongModel(
@@ -151,13 +155,14 @@ class Rejection:
         capture = self.ingest.capture(tenant.name, camera_id, capture_id)
         item = self.items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id))
         capture = capture if item is None else capture_from(item)  # as stored, so that a repeat is answered the same
-        sighting = capture.sightings[number]
-        if other is not None and sighting.resolution is Resolution.STRANGER and sighting.faceid is not None:
-            with suppress(FaceNotFound):  # one of them was deleted, or somebody merged the stranger into another
-                self.merges.merging.merge(tenant, other, sighting.faceid)
-        return Rejected(capture, sighting, self.faces.get(tenant, faceid))
+        if other is not None:
+            with suppress(FaceNotFound, FaceHeld, RejectionNotFound):  # it was said before that it is not this face
+                Rejections(self.items, self.faces, self.requests).take_back(tenant, other, sighting_id)
+        return Rejected(capture, capture.sightings[number], self.faces.get(tenant, faceid))
 
-    def _rejected_sighting(self, tenant: Tenant, held: FaceVisits, observation: Observation) -> _RejectedSighting:
+    def _rejected_sighting(
+        self, tenant: Tenant, held: FaceVisits, observation: Observation, *, is_said: bool
+    ) -> _RejectedSighting:
         """Read the sighting's capture and check that it can be rejected. Raises Conflict, LimitReached, Busy."""
         capture_id, number = parts_of_sighting(observation.id)
         item = self.items.get(keys.CAPTURES, capture_key(tenant.name, observation.camera, capture_id))
@@ -172,15 +177,27 @@ class Rejection:
                 "a face was made from this sighting: delete the face, merge it with the right one, or undo the merge "
                 "that brought the sighting here"
             )
-        if held.face.negatives >= MAX_NEGATIVES:
+        if held.face.negatives >= MAX_NEGATIVES and not is_said:
             raise LimitReached(
                 f"face {held.face.faceid!r} has {MAX_NEGATIVES} negatives already, as many as it can have: enrol a "
                 "better picture of it, or delete it"
             )
         return _RejectedSighting(held, observation, item, capture, number)
 
-    def _leave(self, tenant: Tenant, found: _RejectedSighting, seen: SeenFace, record: Iterable[Action]) -> None:
-        """Detach the sighting, and have its capture wait. Raises ConditionFailed: read all again."""
+    def _leave(
+        self,
+        tenant: Tenant,
+        found: _RejectedSighting,
+        seen: SeenFace,
+        record: Iterable[Action],
+        *,
+        other: str | None,
+        instead: Instead | None,
+    ) -> None:
+        """Detach the sighting, and have its capture wait. Raises ConditionFailed: read all again.
+
+        A face that has as many negatives as it can have does not remember another one.
+        """
         held, observation = found.held, found.observation
         renamed: Sequence[ChangedObservation] = ()
         plan = VisitPlan(held.visits, held.face.group_id)
@@ -190,6 +207,7 @@ class Rejection:
         negatives = Negatives(self.items)
         # A merge may bring back a sighting that was rejected before: it is remembered already.
         is_new = negatives.of_sighting(tenant.name, held.face.faceid, observation.id) is None
+        is_new = is_new and held.face.negatives < MAX_NEGATIVES
         face = replace(arrived(held.face, plan), negatives=held.face.negatives + is_new)
         negative = Negative(observation.id, (seen.template,), observation.camera)
         changed = [
@@ -199,9 +217,18 @@ class Rejection:
         actions: list[Action] = [
             # Before the switch to another model, or not at all: the change embeds what it finds then.
             Check(keys.TENANTS, keys.tenant_item(tenant.name), (equals("model", seen.template.model, _MODEL_SAME),)),
-            waiting(tenant.name, found.item, found.capture, found.number, seen, observation),
+            waiting(
+                tenant.name,
+                found.item,
+                found.capture,
+                found.number,
+                seen,
+                observation=observation,
+                other=other,
+                instead=instead,
+            ),
             face_put(tenant.name, held.face, face),
-            negatives.remembered(tenant.name, face.faceid, negative),
+            *([negatives.remembered(tenant.name, face.faceid, negative)] if is_new else []),
             rejected(tenant.name, observation.id),
             *rejected_put(tenant.name, self.clock, found.capture, found.capture.sightings[found.number]),
             *self.recorder.actions(tenant.name, [], changed),

@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 
 from chalicelib.core import keys
-from chalicelib.core.captures import Capture, CaptureState, Resolution, SeenFace, Sighting
+from chalicelib.core.captures import Capture, CaptureState, Instead, Resolution, SeenFace, Sighting
 from chalicelib.core.errors import ConditionFailed
 from chalicelib.core.items import write
 from chalicelib.core.model import STRANGER, Decision, Edit, Face, JournalEntry
@@ -37,7 +37,7 @@ from chalicelib.core.records.captures import (
 from chalicelib.core.records.faces import face_item
 from chalicelib.core.records.sighting_entries import sighting_put
 from chalicelib.core.sighting import NoRoom, OpenSighting, Outcome, founding_picture
-from chalicelib.core.values import milliseconds, time_ordered_id
+from chalicelib.core.values import known, milliseconds, time_ordered_id
 from chalicelib.services.commit import Change, GalleryWriter, deleted
 from chalicelib.services.faces import face_deletes, name_puts
 from chalicelib.services.merges.merges import Merges
@@ -152,10 +152,11 @@ class SightingWriter:
         merges = self.merges.records.deletes(tenant, evicted) if evicted else ([], [])
         return Prepared(outcome, self._told(outcome), merges)
 
-    def write_new(self, new: Prepared, decision: Decision, seq: int) -> Prepared:
+    def write_new(self, new: Prepared, decision: Decision | None, seq: int) -> Prepared:
         """Write the sighting that makes a new face, if the gallery is still at the seq of the search that found nobody.
 
-        Return it with the `decision` of that search. Raises GalleryMoved, ConditionFailed.
+        Return it with the `decision` of that search; None: somebody said that it is nobody known. Raises
+        GalleryMoved, ConditionFailed.
         """
         sighting = replace(new.outcome.sighting, decision=decision)
         new = replace(new, outcome=replace(new.outcome, sighting=sighting))
@@ -238,10 +239,20 @@ def progress_update(tenant: str, capture: Capture, done_before: int) -> Update:
     )
 
 
-def waiting(tenant: str, item: Item, capture: Capture, number: int, seen: SeenFace, observation: Observation) -> Update:
+def waiting(
+    tenant: str,
+    item: Item,
+    capture: Capture,
+    number: int,
+    seen: SeenFace,
+    *,
+    observation: Observation,
+    other: str | None,
+    instead: Instead | None,
+) -> Update:
     """Return the update that makes a rejected sighting wait to be resolved again: condition STEP.
 
-    `item`: the capture as stored; `observation`: the rejected sighting's.
+    `item`: the capture as stored; `observation`: the rejected sighting's; `other`, `instead`: as in OpenSighting.
     """
     before = int(item.get("corrections", 0))
     again = {
@@ -250,6 +261,7 @@ def waiting(tenant: str, item: Item, capture: Capture, number: int, seen: SeenFa
         "seen": seen_item(seen),
         "gap_s": observation.gap_s,
         "labels": list(observation.labels),
+        **known({"other": other, "instead": instead}),
     }
     old = capture.sightings[number]
     nobody = Sighting(number, Resolution.SKIPPED, old.box, quality=old.quality, reason=_WAITING)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
@@ -23,18 +24,27 @@ from chalicelib.core.ports import Item, ItemStore
 from chalicelib.core.records.merges import merge_from
 from chalicelib.core.records.observations import observation_item, visits_from
 from chalicelib.core.users import user_of
+from chalicelib.core.values import moment, moment_of_text
 from chalicelib.core.visits import Visits
 
 
 @dataclass
 class Subject:
-    """The person of a face, in what is stored. `observations`, `entries`: all of the face's, and of the audit."""
+    """The person of a face, in what is stored.
+
+    `observations`: the face's; `entries`: those of the audit that name it; `since`: what was stored before then under
+    its id is another's (core/observations, `own`).
+    """
 
     items: ItemStore
     tenant: Tenant
     face: Face
     observations: Sequence[Observation]
     entries: Sequence[Entry]
+    since: datetime | None = None
+
+    def is_own(self, at: datetime) -> bool:
+        return self.since is None or at >= self.since
 
     @property
     def faceid(self) -> str:
@@ -103,7 +113,7 @@ def _directory(subject: Subject) -> Iterator[Item]:
 
 def _journal(subject: Subject) -> Iterator[Item]:
     for item in every(subject.items, keys.JOURNAL, subject.tenant.name):
-        if changes := subject.own(item["changes"]):
+        if subject.is_own(moment(item["at"])) and (changes := subject.own(item["changes"])):
             yield {**item, "changes": changes}
 
 
@@ -131,7 +141,7 @@ def _captures(subject: Subject) -> Iterator[Item]:
 def _requests(subject: Subject) -> Iterator[Item]:
     for item in every(subject.items, keys.REQUESTS, subject.tenant.name):
         body = json.loads(item["body"])
-        if subject.names(body):
+        if subject.names(body) and ("at" not in item or subject.is_own(moment(item["at"]))):
             told = {name: subject.own(value) if isinstance(value, list) else value for name, value in body.items()}
             yield {**item, "body": told}
 
@@ -139,7 +149,7 @@ def _requests(subject: Subject) -> Iterator[Item]:
 def _outbox(subject: Subject) -> Iterator[Item]:
     for item in every(subject.items, keys.OUTBOX, subject.tenant.name):
         payload = json.loads(item["payload"])
-        if subject.names(payload):
+        if subject.names(payload) and subject.is_own(moment(item["created_at"])):
             yield {**item, "payload": payload}
 
 
@@ -158,13 +168,15 @@ def _merges(subject: Subject) -> Iterator[Item]:
     for item in every(subject.items, keys.MERGES, subject.tenant.name):
         if item["id"] in mine:
             yield item if "kept" in item else {name: value for name, value in item.items() if name != "other"}
-        elif item["other"] == subject.faceid:
+        elif item["other"] == subject.faceid and subject.is_own(moment(item["at"])):
             yield {"at": item["at"], "state": item["state"], "other": item["other"]}
 
 
 def _reviews(subject: Subject) -> Iterator[Item]:
     for item in every(subject.items, keys.REVIEWS, subject.tenant.name):
         near = subject.own(item.get("near", ()))
+        if not subject.is_own(moment(item["at"])) and item["sighting"] not in subject.sightings:
+            continue
         if item["faceid"] == subject.faceid:
             yield {**item, "near": near}
         elif near:
@@ -173,13 +185,15 @@ def _reviews(subject: Subject) -> Iterator[Item]:
 
 def _duplicates(subject: Subject) -> Iterator[Item]:
     for item in every(subject.items, keys.DUPLICATES, subject.tenant.name):
-        if subject.faceid in keys.parts_of_duplicate(item["id"]):
+        if subject.faceid in keys.parts_of_duplicate(item["id"]) and subject.is_own(moment(item["at"])):
             yield {name: value for name, value in item.items() if name != "id"}
 
 
 def _audit(subject: Subject) -> Iterator[Item]:
     """Read the entries about the person, without the others that an act was about, too."""
     for entry in subject.entries:
+        if not subject.is_own(moment_of_text(entry["at"])):
+            continue
         others = {name: value for name, value in entry.items() if name in _OF_SEVERAL}
         own = {name: [one for one in value if subject.faceid in _named(one)] for name, value in others.items()}
         yield {**entry, **{name: value for name, value in own.items() if value}}

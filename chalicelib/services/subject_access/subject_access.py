@@ -31,7 +31,7 @@ from chalicelib.core.errors import InvalidInput, Unusable
 from chalicelib.core.items import every
 from chalicelib.core.merges import UNDONE_WITHIN
 from chalicelib.core.model import Face, Group, Tenant
-from chalicelib.core.observations import Observation
+from chalicelib.core.observations import Observation, own
 from chalicelib.core.page_tokens import PageTokens
 from chalicelib.core.ports import Clock, ItemStore, PictureStore, UploadStore
 from chalicelib.core.records.captures import capture_from, capture_key
@@ -119,8 +119,8 @@ class Archives:
         Raises FaceNotFound.
         """
         face = self.faces.get(tenant, faceid, restricted=True)
-        found = [one for chunk in self.merges.observations.chunks(tenant, {faceid}) for one in chunk]
-        subject = Subject(self.items, tenant, face, found, self.audit.erasing.entries(tenant.name, {faceid}))
+        found, since = own(face, [*self.merges.mover.observed(tenant, faceid)])
+        subject = Subject(self.items, tenant, face, found, self.audit.erasing.entries(tenant.name, {faceid}), since)
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             captures = self._captures(subject)
             if after is None:

@@ -23,6 +23,16 @@ class Arrival(Struct, kw_only=True):
     sightings: int
 
 
+class ArrivalTotals(Struct, kw_only=True):
+    """Counts of the visits of the time, camera, group and face asked for, exact as the statistics."""
+
+    arrivals: int
+    persons: int
+    first: int
+    uncertain: int
+    groups: dict[str, int]
+
+
 Basis: TypeAlias = Annotated[
     str,
     Meta(
@@ -204,6 +214,7 @@ class Group(Struct, kw_only=True):
     description: str
     attributes: list[str]
     learns: bool
+    staff: bool
     unseen_days: int | None
     count: int
     revision: int
@@ -255,6 +266,16 @@ class HookMade(Struct, kw_only=True):
 class HookSecretMade(Struct, kw_only=True):
     id: str
     secret: str
+
+
+Instead: TypeAlias = Annotated[str, Meta(description="A word of somebody about a sighting: it is nobody in the book.")]
+
+
+class Invited(Struct, kw_only=True):
+    tenant: str
+    name: str
+    role: str
+    screen: bool
 
 
 class KeptCaptures(Struct, kw_only=True):
@@ -341,6 +362,12 @@ class Limits(Struct, kw_only=True):
     body_bytes: int
 
 
+class MemberPasskey(Struct, kw_only=True):
+    id: str
+    host: str
+    created_at: datetime
+
+
 MergeState: TypeAlias = Annotated[str, Meta(description="")]
 
 
@@ -373,6 +400,17 @@ class OfferedCapture(Struct, kw_only=True):
     captured_at: datetime | float
     camera: str | UnsetType = UNSET
     track: str | UnsetType | None = UNSET
+
+
+class PasskeyAnswer(Struct, kw_only=True):
+    """Answer of a browser's `navigator.credentials`: the members of its response."""
+
+    id: str
+    client_data: str
+    attestation: str | UnsetType | None = UNSET
+    authenticator_data: str | UnsetType | None = UNSET
+    signature: str | UnsetType | None = UNSET
+    user_handle: str | UnsetType | None = UNSET
 
 
 class Point(Struct, kw_only=True):
@@ -517,6 +555,7 @@ class SigningKey(Struct, kw_only=True):
 class Statistics(Struct, kw_only=True):
     buckets: list[Bucket]
     time_zone: str
+    begun: str | None
 
 
 class Upload(Struct, kw_only=True):
@@ -617,14 +656,27 @@ class CapturesPage(Struct, kw_only=True):
     next_token: str | None
 
 
+class Challenge(Struct, kw_only=True):
+    """Question for `navigator.credentials`; it is good for five minutes, once."""
+
+    challenge: str | None
+    host: str
+    algorithms: list[int]
+    user_handle: str | None
+    invited: Invited | None
+
+
 class CurrentSession(Struct, kw_only=True):
     tenant: str
     key: str
+    member: str | None
+    screen: bool
     role: str
     pictures: bool
     time_zone: str
     limits: RateLimits
     version: str
+    begun_at: datetime | None
     expires_at: datetime | None
 
 
@@ -748,6 +800,39 @@ class Kept(Struct, kw_only=True):
     more: bool
     oldest: datetime | None
     waits_until: datetime | None
+
+
+class Member(Struct, kw_only=True):
+    id: str
+    name: str
+    role: str
+    pictures: bool
+    screen: bool
+    has_password: bool
+    passkeys: list[MemberPasskey]
+    created_at: datetime
+    invited_until: datetime | None
+    signed_in_at: datetime | None
+
+
+class MemberInvited(Struct, kw_only=True):
+    id: str
+    name: str
+    role: str
+    pictures: bool
+    screen: bool
+    has_password: bool
+    passkeys: list[MemberPasskey]
+    created_at: datetime
+    invited_until: datetime | None
+    signed_in_at: datetime | None
+    url: str
+    qr_path: str
+    qr_size: int
+
+
+class Members(Struct, kw_only=True):
+    members: list[Member]
 
 
 class Merge(Struct, kw_only=True):
@@ -890,6 +975,7 @@ class TestSent(Struct, kw_only=True):
 
 class ArrivalsPage(Struct, kw_only=True):
     arrivals: list[FaceArrival]
+    totals: ArrivalTotals | None
     time_zone: str
     next_token: str | None
 

@@ -26,6 +26,9 @@ class Operations(Connection):
         camera: str | UnsetType = UNSET,
         group: str | UnsetType = UNSET,
         face: str | UnsetType = UNSET,
+        staff: bool | UnsetType = UNSET,
+        only: Literal["first", "uncertain"] | UnsetType = UNSET,
+        totals: bool | UnsetType = UNSET,
         limit: int | UnsetType = UNSET,
         token: str | UnsetType = UNSET,
     ) -> Pages[models.ArrivalsPage, models.FaceArrival]:
@@ -40,6 +43,9 @@ class Operations(Connection):
                 "camera": camera,
                 "group": group,
                 "face": face,
+                "staff": staff,
+                "only": only,
+                "totals": totals,
                 "limit": limit,
                 "token": token,
             },
@@ -570,20 +576,30 @@ class Operations(Connection):
         )
 
     def reject_sighting(
-        self, id: str, sighting: str, *, other: str | UnsetType | None = UNSET, idempotency_key: str | None = None
+        self,
+        id: str,
+        sighting: str,
+        *,
+        other: str | UnsetType | None = UNSET,
+        instead: Literal["nobody", "stranger"] | UnsetType | None = UNSET,
+        idempotency_key: str | None = None,
     ) -> models.Rejected:
         """Say "not this person": the sighting leaves the face, and is resolved anew without it."""
         return self._call(
             "POST",
             f"/v1/faces/{quoted(id)}/sightings/{quoted(sighting)}/reject",
             models.Rejected,
-            body={"other": other},
+            body={"other": other, "instead": instead},
             idempotency_key=idempotency_key,
         )
 
-    def list_similar(self, id: str, *, limit: int | UnsetType = UNSET) -> models.SimilarFaces:
+    def list_similar(
+        self, id: str, *, limit: int | UnsetType = UNSET, sighting: str | UnsetType = UNSET
+    ) -> models.SimilarFaces:
         """List the faces that are most like a face, of all groups: who may be the same person, enrolled twice."""
-        return self._call("GET", f"/v1/faces/{quoted(id)}/similar", models.SimilarFaces, query={"limit": limit})
+        return self._call(
+            "GET", f"/v1/faces/{quoted(id)}/similar", models.SimilarFaces, query={"limit": limit, "sighting": sighting}
+        )
 
     def list_groups(self) -> Pages[models.Groups, models.Group]:
         """List all groups: `stranger` and `regular` first, then as they were made."""
@@ -620,6 +636,7 @@ class Operations(Connection):
         description: str | UnsetType = UNSET,
         attributes: list[str] | UnsetType = UNSET,
         learns: bool | UnsetType = UNSET,
+        staff: bool | UnsetType = UNSET,
         unseen_days: int | UnsetType | None = UNSET,
         revision: int | UnsetType = UNSET,
         idempotency_key: str | None = None,
@@ -635,6 +652,7 @@ class Operations(Connection):
                 "description": description,
                 "attributes": attributes,
                 "learns": learns,
+                "staff": staff,
                 "unseen_days": unseen_days,
                 "revision": revision,
             },
@@ -821,10 +839,69 @@ class Operations(Connection):
         """Make another secret; the old one and the sessions that it began stop at once."""
         return self._call("POST", f"/v1/keys/{quoted(id)}/renew", models.KeyRenewed, idempotency_key=idempotency_key)
 
+    def list_members(self) -> models.Members:
+        """List who may sign in, by age. Keys, which programs sign in by, are at `GET /v1/keys`."""
+        return self._call("GET", "/v1/members", models.Members)
+
+    def add_member(
+        self,
+        *,
+        name: str,
+        role: Literal["admin", "operator", "viewer"] | UnsetType = UNSET,
+        pictures: bool | UnsetType = UNSET,
+        screen: bool | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.MemberInvited:
+        """Invite somebody, or a screen on the wall: whoever opens the link sets a passkey or a password, and is signed in."""
+        return self._call(
+            "POST",
+            "/v1/members",
+            models.MemberInvited,
+            body={"name": name, "role": role, "pictures": pictures, "screen": screen},
+            idempotency_key=idempotency_key,
+        )
+
+    def change_member(
+        self,
+        id: str,
+        *,
+        name: str | UnsetType = UNSET,
+        role: Literal["admin", "operator", "viewer"] | UnsetType = UNSET,
+        pictures: bool | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.Member:
+        """Change what is sent; it holds from the person's next request on."""
+        return self._call(
+            "PATCH",
+            f"/v1/members/{quoted(id)}",
+            models.Member,
+            body={"name": name, "role": role, "pictures": pictures},
+            idempotency_key=idempotency_key,
+        )
+
+    def delete_member(self, id: str, *, idempotency_key: str | None = None) -> None:
+        """Remove somebody, whose sessions and link end at once."""
+        self._call("DELETE", f"/v1/members/{quoted(id)}", type(None), idempotency_key=idempotency_key)
+
+    def invite_member(self, id: str, *, idempotency_key: str | None = None) -> models.MemberInvited:
+        """Make another link, to sign in on another device or to set a password anew; the one before is good no more."""
+        return self._call(
+            "POST", f"/v1/members/{quoted(id)}/invitation", models.MemberInvited, idempotency_key=idempotency_key
+        )
+
+    def remove_passkey(self, id: str, passkey: str, *, idempotency_key: str | None = None) -> None:
+        """Remove a passkey, of a lost phone say; the person is signed out everywhere."""
+        self._call(
+            "DELETE",
+            f"/v1/members/{quoted(id)}/passkeys/{quoted(passkey)}",
+            type(None),
+            idempotency_key=idempotency_key,
+        )
+
     def list_merges(
         self, *, face: str | UnsetType = UNSET, limit: int | UnsetType = UNSET, token: str | UnsetType = UNSET
     ) -> Pages[models.MergesPage, models.Merge]:
-        """List the merges of the last 30 days, by the face that absorbed the other, oldest first."""
+        """List the merges of the last 30 days, by the face that absorbed the other, oldest first; none of faces that are restricted, so a page may have fewer."""
         return self._pages(
             "/v1/merges",
             models.MergesPage,
@@ -901,7 +978,7 @@ class Operations(Connection):
         self._call("POST", f"/v1/reviews/{quoted(id)}/done", type(None), idempotency_key=idempotency_key)
 
     def get_session(self) -> models.CurrentSession:
-        """Say who is signed in, or whose key it is, and what it may do."""
+        """Say who is signed in, or whose key it is, and what it may do. The cookie of a screen on the wall is set anew."""
         return self._call("GET", "/v1/session", models.CurrentSession)
 
     def begin_session(
@@ -909,20 +986,47 @@ class Operations(Connection):
         *,
         api_key: str | UnsetType | None = UNSET,
         code: str | UnsetType | None = UNSET,
+        invitation: str | UnsetType | None = UNSET,
+        name: str | UnsetType | None = UNSET,
+        password: str | UnsetType | None = UNSET,
+        passkey: models.PasskeyAnswer | UnsetType | None = UNSET,
+        tenant: str | UnsetType | None = UNSET,
+        keep: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.CurrentSession:
-        """Sign in: give a key, or a code of `regulars console`, for a cookie that is good for twelve hours."""
+        """Sign in: by a key, a code, an invitation, a password or a passkey, for a cookie of twelve hours or thirty days."""
         return self._call(
             "POST",
             "/v1/session",
             models.CurrentSession,
-            body={"api_key": api_key, "code": code},
+            body={
+                "api_key": api_key,
+                "code": code,
+                "invitation": invitation,
+                "name": name,
+                "password": password,
+                "passkey": passkey,
+                "tenant": tenant,
+                "keep": keep,
+            },
             idempotency_key=idempotency_key,
         )
 
     def end_session(self, *, idempotency_key: str | None = None) -> None:
         """Sign out: end the session of the cookie. A key that came in place of one stays good."""
         self._call("DELETE", "/v1/session", type(None), idempotency_key=idempotency_key)
+
+    def make_challenge(
+        self, *, invitation: str | UnsetType | None = UNSET, idempotency_key: str | None = None
+    ) -> models.Challenge:
+        """Ask for what a passkey has to sign, to sign in or, with an invitation, to make one; and whom that is for."""
+        return self._call(
+            "POST",
+            "/v1/session/challenge",
+            models.Challenge,
+            body={"invitation": invitation},
+            idempotency_key=idempotency_key,
+        )
 
     def get_settings(self) -> models.Settings:
         """Read the tenant's settings."""
@@ -1002,12 +1106,15 @@ class Operations(Connection):
         to: datetime | str | float | UnsetType = UNSET,
         by: Literal["day", "hour", "month", "week"] | UnsetType = UNSET,
         measure: Literal["arrivals", "observations", "persons"] | UnsetType = UNSET,
-        split: Literal["age", "camera", "gender", "group", "kind", "labels.a", "labels.b", "labels.c", "labels.d"]
+        split: Literal[
+            "age", "camera", "gender", "group", "kind", "labels.a", "labels.b", "labels.c", "labels.d", "visit"
+        ]
         | UnsetType = UNSET,
         kind: Literal["all", "enrolment", "search", "sighting"] | UnsetType = UNSET,
         camera: str | UnsetType = UNSET,
         group: str | UnsetType = UNSET,
         face: str | UnsetType = UNSET,
+        staff: bool | UnsetType = UNSET,
     ) -> bytes:
         """Count arrivals, persons or observations by hour, day, week or month of the tenant's time zone."""
         return self._bytes(
@@ -1022,6 +1129,7 @@ class Operations(Connection):
                 "camera": camera,
                 "group": group,
                 "face": face,
+                "staff": staff,
                 "format": "csv",
             },
         )
@@ -1033,12 +1141,15 @@ class Operations(Connection):
         to: datetime | str | float | UnsetType = UNSET,
         by: Literal["day", "hour", "month", "week"] | UnsetType = UNSET,
         measure: Literal["arrivals", "observations", "persons"] | UnsetType = UNSET,
-        split: Literal["age", "camera", "gender", "group", "kind", "labels.a", "labels.b", "labels.c", "labels.d"]
+        split: Literal[
+            "age", "camera", "gender", "group", "kind", "labels.a", "labels.b", "labels.c", "labels.d", "visit"
+        ]
         | UnsetType = UNSET,
         kind: Literal["all", "enrolment", "search", "sighting"] | UnsetType = UNSET,
         camera: str | UnsetType = UNSET,
         group: str | UnsetType = UNSET,
         face: str | UnsetType = UNSET,
+        staff: bool | UnsetType = UNSET,
     ) -> models.Statistics:
         """Count arrivals, persons or observations by hour, day, week or month of the tenant's time zone."""
         return self._call(
@@ -1055,6 +1166,7 @@ class Operations(Connection):
                 "camera": camera,
                 "group": group,
                 "face": face,
+                "staff": staff,
             },
         )
 

@@ -147,6 +147,36 @@ def test_a_face_is_added_as_its_sighting_shows_it_whoever_else_is_on_the_capture
     assert found(camera, HALF_LIKE) == faceid
 
 
+def test_who_is_most_like_the_picture_of_a_sighting_is_told(
+    v1: V1Client, services: Services, camera: CameraClient, clock: FakeClock, faceid: str
+) -> None:
+    v1.add_camera("door")
+    other = camera.add_face("vip", photo(100, seed=2))["data"]["faceid"]
+    [(_, sighting)] = see(v1, services, clock, photo(90))
+    path = f"/v1/faces/{faceid}/similar"
+    [of_face], [of_sighting] = (v1.done("GET", path, **sent)["faces"] for sent in ({}, {"sighting": sighting}))
+    assert of_sighting["face"]["id"] == of_face["face"]["id"] == other
+    assert of_sighting["score"] != of_face["score"]
+    assert v1.failed(404, "GET", path, sighting="x")["code"] == "SightingNotFound"
+    services.ports.storage.uploads.delete(keys.capture_picture("shop", "door", sighting.rpartition("-")[0]))
+    assert v1.failed(409, "GET", path, sighting=sighting)["code"] == "Conflict"
+
+
+def test_who_a_sighting_is_instead_is_said(
+    v1: V1Client, services: Services, camera: CameraClient, clock: FakeClock, faceid: str
+) -> None:
+    v1.add_camera("door")
+    other = camera.add_face("vip", photo(100, seed=2))["data"]["faceid"]
+    [(_, sighting)] = see(v1, services, clock, photo(90))
+    path = "/v1/faces/{}/sightings/{}/reject"
+    given = v1.done("POST", path.format(faceid, sighting), {"other": other})
+    assert (given["sighting"]["face"], given["sighting"]["score"], given["face"]["arrive_count"]) == (other, None, 0)
+    nobody = v1.done("POST", path.format(other, sighting), {"instead": "nobody"})["sighting"]
+    assert (nobody["resolution"], nobody["face"]) == ("skipped", None)
+    assert v1.done("GET", "/v1/arrivals", **{"from": "2026-01-01T00:00:00Z"})["arrivals"] == []
+    assert "stranger or nobody" in v1.failed(400, "POST", path.format(other, sighting), {"instead": "me"})["message"]
+
+
 def test_a_sighting_that_is_too_poor_or_not_the_faces_or_not_kept_is_refused(
     v1: V1Client, services: Services, clock: FakeClock, shop: Credentials, faceid: str
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -14,7 +16,7 @@ from chalice.app import Chalice, Cron, Rate
 
 from chalicelib.adapters.embedded.queue import SqliteQueue
 from chalicelib.adapters.in_process import SystemClock
-from regulars.serve.events import IDLE_S, VISIBILITY_S, Background, feed, hand_over, interval_s
+from regulars.serve.events import IDLE_S, NICENESS, VISIBILITY_S, Background, feed, hand_over, interval_s
 from tests.fakes import FakeClock
 from tests.regulars.serve.test_front import until
 
@@ -221,6 +223,19 @@ def test_a_failing_step_does_not_end_its_thread(caplog: pytest.LogCaptureFixture
     background.start("step", step)
     assert called.wait(5)
     until(lambda: "step failed" in caplog.text)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only there do threads have a niceness of their own")
+def test_a_backlog_makes_room_for_those_who_wait_for_an_answer(background: Background) -> None:
+    niceness: list[int] = []
+
+    def step() -> float:
+        niceness.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return 60.0
+
+    background.start("step", step)
+    until(lambda: bool(niceness))
+    assert niceness[0] == min(19, os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) + NICENESS)
 
 
 def test_rates_are_understood_and_nothing_else() -> None:

@@ -16,14 +16,14 @@ from chalicelib.adapters.embedded.items import SqliteItemStore
 from chalicelib.adapters.embedded.vault import PlainVault
 from chalicelib.core import acts, keys, signing
 from chalicelib.core.acts import Act, kind_of
-from chalicelib.core.audit import AFTER, Document, Head, Leaf, leaf_of, root
+from chalicelib.core.audit import AFTER, Document, Head, Leaf, Sign, leaf_of, root
 from chalicelib.core.items import every, write
 from chalicelib.core.ports import BlobStore, Delete, Item, ItemStore, Put
 from chalicelib.core.records.audit import entry_put, new_entry
 from chalicelib.core.signing import canonical
 from chalicelib.services.audit.audit import AuditedItems
 from chalicelib.services.audit.chain import Chain, Element, Pending
-from chalicelib.services.audit.closing import Closing, Sign
+from chalicelib.services.audit.closing import Closing
 from chalicelib.services.audit.erasing import AuditErasing
 from chalicelib.services.audit.signing import Signing
 from chalicelib.services.audit.verify import Verified, Verifying
@@ -32,6 +32,7 @@ from tests.fakes import FakeClock
 TENANT = "shop"
 HEADS = keys.audit_heads(TENANT)
 HOUR = timedelta(hours=1)
+SETS = "PATCH /v1/settings"
 RENEW = "regulars tenants renew-signing"
 
 
@@ -48,10 +49,10 @@ class Desk:
     def __post_init__(self) -> None:
         self.chain = Chain(self.items, self.blobs, self.clock)
         self.pending = Pending(self.items)
-        self.audited = AuditedItems(self.items, self.clock)
+        self.audited = AuditedItems(self.items, self.clock, lambda tenant, said: self.signing.sign(tenant, said))
         self.signing = Signing(self.audited, PlainVault(), self.clock, self.chain)
         self.closing = Closing(self.items, self.chain, self.pending, self.clock, self.signing.sign)
-        self.erasing = AuditErasing(self.audited, self.chain, self.pending, self.clock, self.signing.sign)
+        self.erasing = AuditErasing(self.audited, self.chain, self.pending, self.clock, self.signing)
 
     def act(self, *faces: str, what: str = "PATCH /v1/faces/{id}", late: timedelta = timedelta(0)) -> str:
         """Write an entry, as its transaction would have so long ago."""
@@ -66,17 +67,20 @@ class Desk:
 
     def trim(self, days: int) -> int:
         """Set `audit_days`, and do what the night does."""
-        self.clock.advance(timedelta(milliseconds=1))
-        said = new_entry(self.clock, "PATCH /v1/settings", "key first", audit_days=days)
-        write(self.audited, [entry_put(TENANT, said)])
-        self.clock.advance(timedelta(milliseconds=1))
+        self.set_days(days)
         return self.erasing.trim(TENANT, days)
+
+    def set_days(self, days: int | None) -> None:
+        self.clock.advance(timedelta(milliseconds=1))
+        with acts.begun(Act(SETS, "key first", kind_of(SETS))):
+            write(self.audited, [Put(keys.TENANTS, {"kind": "tenant", "id": TENANT, "audit_days": days})])
+        self.clock.advance(timedelta(milliseconds=1))
 
     def close(self) -> int:
         return self.closing.tenant(TENANT)
 
     def verify(self, kept: Document | None = None) -> Verified:
-        return Verifying(self.chain, self.pending, self.signing.public_keys, self.clock).tenant(TENANT, kept)
+        return Verifying(self.chain, self.pending, self.signing, self.clock).tenant(TENANT, kept)
 
     def lose_key(self) -> None:
         self.put_key({**self.key_item(), "sealed": b"damaged"})

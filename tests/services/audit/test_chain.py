@@ -15,14 +15,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.core import keys
-from chalicelib.core.audit import Document, leaf_of, root
+from chalicelib.core.audit import DAYS, Document, leaf_of, root
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.items import write
 from chalicelib.core.ports import Delete, Put
+from chalicelib.core.records.audit import entry_put, new_entry
+from chalicelib.core.retention import AUDIT_DAYS
 from chalicelib.core.signing import canonical
 from chalicelib.core.values import time_text
 from tests.examples import examples
-from tests.services.audit.desk import HOUR, TENANT, Desk, desk, forged, open_items, signed_by_another
+from tests.services.audit.desk import HOUR, SETS, TENANT, Desk, desk, forged, open_items, signed_by_another
 
 FACES = ("anna", "ben", "carl")
 EXAMPLES_TRIED, ALL_EXAMPLES = 40, 2_000
@@ -386,15 +388,74 @@ def test_of_many_hours_that_are_long_over_a_night_lets_only_the_oldest_go() -> N
         assert made.trim(1) == 3, "so few may go at once"
 
 
-def test_hours_go_by_the_days_only_that_the_audit_knows_of() -> None:
+def says_the_days(made: Desk) -> None:
+    made.write(SETS, "key first", audit_days=1)
+
+
+def says_the_days_by_another_key(made: Desk) -> None:
+    entry = new_entry(made.clock, SETS, "key first")
+    said = signed_by_another(TENANT, {"kind": DAYS, "tenant": TENANT, "at": entry["at"], "audit_days": 1})
+    write(made.items, [entry_put(TENANT, {**entry, "signed": said})])
+
+
+def says_again_what_was_signed_once(made: Desk) -> None:
+    [old] = [one for one in made.entries() if one.get("signed", {}).get("statement", {}).get("audit_days") == 1]
+    write(made.items, [entry_put(TENANT, {**old, "id": new_entry(made.clock, SETS, "key first")["id"]})])
+
+
+@pytest.mark.parametrize(
+    ("says", "found"),
+    [(says_the_days, 0), (says_the_days_by_another_key, 1), (says_again_what_was_signed_once, 0)],
+)
+def test_hours_go_by_the_days_only_that_the_tenant_has_signed_last(says: Callable[[Desk], None], found: int) -> None:
+    with desk() as made:
+        made.set_days(1)
+        a_chain(made)
+        made.set_days(9)
+        settle(made)
+        made.clock.advance(timedelta(days=3))
+        assert made.erasing.trim(TENANT, 9) == 0
+        says(made)
+        with pytest.raises(InvalidInput, match=r"is 1, and the tenant has signed 9: somebody changed it beside the"):
+            made.erasing.trim(TENANT, 1)
+        settle(made)
+        with pytest.raises(InvalidInput, match="the tenant has signed 9"):
+            made.erasing.trim(TENANT, 1)
+        assert (bool(made.verify().findings), made.verify().trimmed) == (bool(found), {})
+
+
+def test_of_a_tenant_that_has_signed_no_days_hours_go_by_those_of_new_tenants() -> None:
     with desk() as made:
         a_chain(made)
-        made.clock.advance(timedelta(days=3))
-        assert made.trim(9) == 0
-        with pytest.raises(InvalidInput, match=r"is 1, and the audit says 9: somebody changed it beside the service"):
+        made.clock.advance(timedelta(days=AUDIT_DAYS + 1))
+        with pytest.raises(InvalidInput, match=r"is 1, and the tenant has signed 400"):
             made.erasing.trim(TENANT, 1)
-        assert made.verify().trimmed == {}
-        assert made.trim(2) == 4
+        assert made.erasing.trim(TENANT, AUDIT_DAYS) == 4
+
+
+def test_a_damaged_hour_stays_and_the_others_go(caplog: pytest.LogCaptureFixture) -> None:
+    with desk() as made:
+        a_chain(made)
+        damages_an_hours_entries(made, 2, 0)
+        drops_an_entry(made, 3, 1)
+        made.clock.advance(timedelta(days=3))
+        assert made.trim(1) == 2
+        assert [hour in caplog.text for hour in ("hour 1", "hour 2", "hour 3")] == [False, True, True]
+        assert made.trim(1) == 0
+        assert [one.head.number for one in made.elements if one.entries] == [2, 3]
+        assert [one[:6] for one in made.verify().findings] == ["hour 2", "hour 3"]
+
+
+def test_an_audit_that_is_younger_than_its_tenants_signing_key_is_a_finding() -> None:
+    with desk() as made:
+        assert made.verify().findings == []
+        a_chain(made)
+        for element in made.elements:
+            made.drop_head(element.head.number, anchor=True)
+        made.set_end(None)
+        made.write(SETS, "key first")
+        [finding] = made.verify().findings
+        assert finding.startswith("no hour is closed, and no entry is as old as the tenant's signing key (2026-")
 
 
 def test_two_who_close_at_once_make_each_hour_once_while_others_act() -> None:

@@ -184,9 +184,28 @@ def test_a_face_under_legal_hold_outlives_its_record_and_stops_no_other(book: Bo
     book.clock.advance(3 * DAY)
     sweep(book)
     assert [face.faceid for face in book.faces()] == [held]
-    book.services.faces.holds.lift(book.tenant, held, "closed")
+
+
+@pytest.mark.parametrize("kept_by", ["holds", "restrictions"])
+def test_who_was_kept_beyond_the_record_is_erased_a_day_after_that_is_lifted_unless_it_is_renewed(
+    book: Book, kept_by: str
+) -> None:
+    """While it is kept, nobody can renew it."""
+    erased, renewed = enrol(book, 1, signed(days=1)).faceid, enrol(book, 2, signed(days=2)).faceid
+    book.services.tenants.change("shop", {"expired_consent_erases": True})
+    keeping = getattr(book.services.faces, kept_by)
+    for faceid in (erased, renewed):
+        keeping.set(book.tenant, faceid, "case 7")
+    book.clock.advance(3 * DAY)
+    for faceid in (erased, renewed):
+        keeping.lift(book.tenant, faceid, "closed")
+    book.clock.advance(DAY - timedelta(seconds=1))
     sweep(book)
-    assert book.faces() == []
+    assert {face.faceid for face in book.faces()} == {erased, renewed}
+    book.services.consents.set(book.tenant, renewed, signed(days=30))
+    book.clock.advance(timedelta(seconds=1))
+    sweep(book)
+    assert [face.faceid for face in book.faces()] == [renewed]
 
 
 def test_a_merge_keeps_the_survivors_record_or_takes_the_others_and_its_undo_restores_both(book: Book) -> None:

@@ -15,9 +15,10 @@ import pytest
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture
-from chalicelib.core.model import Face
+from chalicelib.core.model import Decision, Face
 from chalicelib.core.ports import ItemStore, Storage
-from tests.fakes import Person
+from chalicelib.services.idempotency import RequestId
+from tests.fakes import Person, picture
 from tests.services.conftest import RULES
 from tests.services.erasure import person
 from tests.services.meanwhile import Meanwhile, side_by_side
@@ -94,6 +95,36 @@ def test_who_is_erased_between_two_writes_of_another_process_that_found_her_leav
         assert person.left(book, wanted) == []
         assert shown_of(book, [capture] if capture else [], face.faceid) == []
         assert not book.services.consistency.disagreements("shop")
+
+
+def test_who_is_enrolled_with_the_id_while_its_erasure_goes_on_keeps_what_is_the_own(tmp_path: Path) -> None:
+    """Also of a camera that was offline: it saw the new one before either was enrolled."""
+    with closing(Book(tmp_path / "data")) as book:
+        services, tenant = book.services, book.tenant
+        services.webhooks.hooks.add("shop", None)
+
+        def live(seed: int, name: str) -> Face:
+            sent, asked = picture(Person(seed)), RequestId(f"v1#first#{name}", "d")
+            services.enrolment.of_largest_face(
+                tenant, "regular", sent, RULES, faceid="seven", name=name, note=f"note of {name}", request=asked
+            )
+            book.see(shot(seed, seed), shot(seed + 60, seed, person.FINN))
+            [finn] = [one for one in book.faces() if one.faceid != "seven"]
+            seven = services.faces.get(tenant, "seven")
+            services.merges.duplicates.suggest(tenant, seven, finn, Decision(0.4, 0.5, 9, 0.02))
+            return seven
+
+        wanted = person.needles(book, live(person.EVA, person.NAME), person.NAME, [])
+        services.erasure.deletion.of_faces(tenant, ["seven"], by="first", erase=True)
+        book.clock.advance(timedelta(seconds=1))
+        gus = live(person.GUS, "Gus")
+        person.worked_off(book)
+
+        assert person.left(book, {name: data for name, data in wanted.items() if name != "faceid"}) == []
+        held = person.held(book, gus)
+        numbers = {"observations": 3, "captures": 2, "outbox": 2, "requests": 1, "duplicates": 1, "audit": 2}
+        assert {name: held.get(name) for name in numbers} == numbers
+        assert not services.consistency.disagreements("shop")
 
 
 def lived(book: Book) -> tuple[Face, dict[str, bytes]]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
@@ -14,6 +16,7 @@ import pytest
 from chalicelib.core import keys
 from chalicelib.core.consent import Basis, Consent
 from chalicelib.core.errors import FaceExists, FaceHeld, FaceNotFound, InvalidInput
+from chalicelib.core.items import every
 from chalicelib.core.model import Face
 from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.services.faces import Restrictions
@@ -123,6 +126,31 @@ def test_it_is_in_the_archive_of_all_that_is_held_about_the_person(book: Book) -
         assert "<td>kept without being used since</td>" in archive.read("index.html").decode()
 
 
+def test_a_deletion_does_not_find_it_though_the_tenant_has_deletions_erase(book: Book) -> None:
+    eva, deletion = enrolled(book), book.services.erasure.deletion
+    restrictions(book).set(book.tenant, eva.faceid, "letter 7")
+    book.services.tenants.change("shop", {"deletes_erase": True})
+    assert deletion.of_faces(book.tenant, [eva.faceid]).not_exist == [eva.faceid]
+    assert deletion.of_group(book.tenant, "regular", [eva.faceid]).not_exist == [eva.faceid]
+    assert [one.faceid for one in restrictions(book).all(book.tenant)] == [eva.faceid]
+
+
+def test_an_event_that_waits_names_it_no_more(book: Book) -> None:
+    """Also if they are more than one transaction takes."""
+    for _ in range(12):
+        book.services.webhooks.hooks.add("shop", None)
+    eva, finn = enrolled(book), enrolled(book, FINN, "Finn Lee")
+    book.see(*(shot(day * 24 * 60, EVA) for day in range(5)), shot(5, FINN))
+
+    def told() -> Counter[tuple[str, str]]:
+        found = (json.loads(item["payload"])["data"] for item in every(book.storage.items, keys.OUTBOX, "shop"))
+        return Counter((data["faceid"], data["name"]) for data in found)
+
+    assert told() == {(eva.faceid, "Eva Lee"): 60, (finn.faceid, "Finn Lee"): 12}
+    restrictions(book).set(book.tenant, eva.faceid, "letter 7")
+    assert told() == {(eva.faceid, ""): 60, (finn.faceid, "Finn Lee"): 12}
+
+
 @pytest.mark.parametrize("way", ["of_faces", "of_gone"])
 def test_it_can_be_erased_but_under_legal_hold(book: Book, way: str) -> None:
     eva, deletion = enrolled(book), book.services.erasure.deletion
@@ -157,6 +185,38 @@ def test_it_leaves_its_user_and_returns_to_the_regulars_if_its_group_was_deleted
     after = restrictions(book).lift(book.services.tenants.named("shop"), eva.faceid, "withdrawn")
     assert (after.group_id, after.user, is_found(book)) == ("regular", "", eva.faceid)
     assert book.services.consistency.disagreements("shop") == []
+
+
+def of_a_user(book: Book) -> Face:
+    eva, regular = enrolled(book), book.services.groups.named(book.tenant, "regular")
+    book.services.users.create(book.tenant, regular, "a-1")
+    book.services.users.associate(book.tenant, regular, "a-1", [eva.faceid], 0.0)
+    return book.services.faces.get(book.tenant, eva.faceid)
+
+
+def test_a_held_face_of_a_user_is_restricted_and_returns_to_its_user(book: Book) -> None:
+    eva, regular = of_a_user(book), book.services.groups.named(book.tenant, "regular")
+    book.services.faces.holds.set(book.tenant, eva.faceid, "case 7")
+    kept = restrictions(book).set(book.tenant, eva.faceid, "letter 7")
+    assert (kept.user, kept.own_user, is_found(book)) == ("", "a-1", None)
+    assert book.services.users.get(book.tenant, regular, "a-1").faceids == ()
+    assert book.services.consistency.disagreements("shop") == []
+    after = restrictions(book).lift(book.tenant, eva.faceid, "withdrawn")
+    user = book.services.users.get(book.tenant, regular, "a-1")
+    assert (after.user, user.faceids, bool(user.templates)) == ("a-1", (eva.faceid,), True)
+    assert book.services.consistency.disagreements("shop") == []
+    assert disagreements(book.services, book.tenant) == []
+
+
+def test_a_restriction_is_not_lifted_while_a_held_face_would_lose_its_user_by_that(book: Book) -> None:
+    eva, regular = of_a_user(book), book.services.groups.named(book.tenant, "regular")
+    book.services.faces.holds.set(book.tenant, eva.faceid, "case 7")
+    restrictions(book).set(book.tenant, eva.faceid, "letter 7")
+    book.services.users.delete(book.tenant, regular, "a-1")
+    with pytest.raises(FaceHeld):
+        restrictions(book).lift(book.tenant, eva.faceid, "withdrawn")
+    book.services.faces.holds.lift(book.tenant, eva.faceid, "closed")
+    assert restrictions(book).lift(book.tenant, eva.faceid, "withdrawn").user == ""
 
 
 def test_its_group_is_not_deleted_while_it_is_held(book: Book) -> None:

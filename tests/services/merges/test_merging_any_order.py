@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.core.captures import Instead
 from chalicelib.core.errors import (
     Busy,
     Conflict,
@@ -83,6 +84,21 @@ def reject(place: int, number: int) -> Deed:
     return deed
 
 
+def give(place: int, number: int, to: int | Instead) -> Deed:
+    """Say whose a sighting is instead: a face's, by place, a stranger's or nobody's."""
+
+    def deed(book: Book) -> None:
+        ids = sorted(face.faceid for face in book.faces())
+        faceid = ids[place % len(ids)]
+        other, instead = (None, to) if isinstance(to, Instead) else (ids[to % len(ids)], None)
+        with suppress(*REFUSED):
+            sightings = book.services.sightings.timeline(book.tenant, faceid, 100).sightings
+            id_ = sightings[number % len(sightings)].observation.id
+            book.services.sightings.rejection.reject(book.tenant, faceid, id_, other=other, instead=instead)
+
+    return deed
+
+
 def call(place: int, name: str) -> Deed:
     def deed(book: Book) -> None:
         ids = sorted(face.faceid for face in book.faces())
@@ -119,6 +135,7 @@ deeds = st.one_of(
     st.builds(merge, places, places),
     st.builds(undo, places),
     st.builds(reject, places, places),
+    st.builds(give, places, places, st.one_of(places, st.sampled_from(Instead))),
     st.builds(call, places, st.sampled_from(["", "Ann Lee", "\u738b\u5c0f\u660e"])),
     st.builds(find, st.integers(1, 4)),
     st.sampled_from([seal, sweep]),
@@ -203,6 +220,7 @@ def test_eight_at_once_merge_undo_reject_and_see(tmp_path: Path) -> None:
             lambda: merge(rng.randrange(9), rng.randrange(9)),
             lambda: undo(rng.randrange(9)),
             lambda: reject(rng.randrange(9), rng.randrange(9)),
+            lambda: give(rng.randrange(9), rng.randrange(9), rng.choice([*Instead, *range(9)])),
         ]
         done = [rng.choice(kinds)() for _ in range(120)]
 

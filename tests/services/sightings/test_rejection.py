@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from chalicelib.core import keys
-from chalicelib.core.captures import CaptureState, Resolution, sighting_id
-from chalicelib.core.errors import Conflict, FaceNotFound, LimitReached, SightingNotFound
+from chalicelib.core.captures import CaptureState, Instead, Resolution, sighting_id
+from chalicelib.core.errors import Conflict, FaceNotFound, InvalidInput, LimitReached, SightingNotFound
 from chalicelib.core.items import every
 from chalicelib.core.model import Face, Migration, Profile
 from chalicelib.core.pictures import PictureRules
@@ -45,8 +45,10 @@ def seen_as(book: Book, minutes: float, person: Person = LOOKALIKE, camera: str 
     return sighting.faceid, sighting_id(capture.id, 0)
 
 
-def reject(book: Book, faceid: str, sighting: str) -> Rejected:
-    return book.services.sightings.rejection.reject(book.tenant, faceid, sighting)
+def reject(
+    book: Book, faceid: str, sighting: str, *, other: str | None = None, instead: Instead | None = None
+) -> Rejected:
+    return book.services.sightings.rejection.reject(book.tenant, faceid, sighting, other=other, instead=instead)
 
 
 def faces(book: Book) -> dict[str, Face]:
@@ -134,6 +136,83 @@ def test_a_regular_may_be_a_stranger_again_and_its_sightings_say_so(book: Book) 
     assert (faces(book)[first].group_id, faces(book)[first].arrive_count) == ("stranger", 2)
     assert {group for _, _, group in book.observed()} == {"stranger"}
     assert later
+
+
+def enrolled(book: Book, seed: int) -> str:
+    return book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(seed)), RULES).faceid
+
+
+def test_a_sighting_is_given_to_whom_somebody_says_however_little_it_is_like_them(book: Book) -> None:
+    first, _ = seen_as(book, 0, Person(1))
+    _, sighting = seen_as(book, DAY)
+    other = enrolled(book, 5)
+    given = reject(book, first, sighting, other=other).sighting
+    assert (given.resolution, given.faceid, given.decision) == (Resolution.MATCHED, other, None)
+    assert "somebody said" in given.reason
+    assert (faces(book)[first].arrive_count, faces(book)[other].arrive_count) == (1, 1)
+    assert book.services.merges.records.page(book.tenant, 10).rows == []
+
+
+def test_what_was_given_is_given_back_and_nobody_remembers_that_it_was_not_hers(book: Book) -> None:
+    first, _ = seen_as(book, 0, Person(1))
+    _, sighting = seen_as(book, DAY)
+    before, other = faces(book)[first], enrolled(book, 5)
+    reject(book, first, sighting, other=other)
+    assert reject(book, other, sighting, other=first).sighting.faceid == first
+    assert faces(book)[first].arrive_count == before.arrive_count == 2
+    assert (faces(book)[first].negatives, faces(book)[other].negatives) == (0, 1)
+    assert faces(book)[other].arrive_count == 0
+
+
+def test_a_face_learns_from_what_it_was_given_if_that_is_like_its_given_pictures(book: Book) -> None:
+    first, _ = seen_as(book, 0, Person(1))
+    _, sighting = seen_as(book, DAY)
+    [_, learnt] = faces(book)[first].pictures
+    other = enrolled(book, 5)
+    reject(book, first, sighting, other=other)
+    assert (faces(book)[first].picture_count, faces(book)[other].picture_count) == (1, 1)
+    reject(book, other, sighting, other=first)
+    assert faces(book)[first].pictures[-1].id == learnt.id
+
+
+def test_a_stranger_is_one_even_if_somebody_else_would_match(book: Book) -> None:
+    alike, right = enrolled(book, 1), Person(1, side_px=80.0)
+    book.services.groups.create(book.tenant, "staff", None, "")
+    book.services.enrolment.of_largest_face(book.tenant, "staff", picture(right), RULES)
+    taken_for, sighting = seen_as(book, 0)
+    known = set(faces(book))
+    new = reject(book, taken_for, sighting, instead=Instead.STRANGER).sighting
+    assert new.resolution is Resolution.STRANGER
+    assert new.faceid not in known
+    assert alike in known
+
+
+def test_no_face_is_nobody_and_no_visit(book: Book) -> None:
+    first, _ = seen_as(book, 0, Person(1))
+    _, sighting = seen_as(book, DAY)
+    nobody = reject(book, first, sighting, instead=Instead.NOBODY).sighting
+    assert (nobody.resolution, nobody.reason) == (Resolution.SKIPPED, "somebody said that it is no face")
+    assert faces(book)[first].arrive_count == 1
+    assert sum(book.observed().values()) == 1
+
+
+def test_a_whole_visit_is_given_although_a_face_remembers_twenty_pictures_only(book: Book) -> None:
+    first, _ = seen_as(book, 0, Person(1))
+    of_visit = [seen_as(book, DAY + minute)[1] for minute in range(MAX_NEGATIVES + 2)]
+    other = enrolled(book, 5)
+    for sighting in of_visit:
+        assert reject(book, first, sighting, other=other).sighting.faceid == other
+    assert (faces(book)[first].negatives, faces(book)[other].arrive_count) == (MAX_NEGATIVES, 1)
+
+
+def test_whom_to_give_to_is_said_once(book: Book) -> None:
+    first, _ = seen_as(book, 0, Person(1))
+    _, sighting = seen_as(book, DAY)
+    with pytest.raises(InvalidInput, match="leave out instead"):
+        reject(book, first, sighting, other=enrolled(book, 5), instead=Instead.NOBODY)
+    with pytest.raises(FaceNotFound):
+        reject(book, first, sighting, other="nobody")
+    assert faces(book)[first].arrive_count == 2
 
 
 def test_rejecting_again_changes_nothing(book: Book) -> None:

@@ -22,10 +22,11 @@ from chalicelib.core.captures import sighting_id
 from chalicelib.core.consent import Basis, Consent
 from chalicelib.core.errors import FaceNotFound, InvalidInput
 from chalicelib.core.items import every
-from chalicelib.core.model import Face
+from chalicelib.core.model import Decision, Face
 from chalicelib.core.ports import Item, Table
 from chalicelib.core.webhooks import EventKind
 from chalicelib.services.enrolment.enrolment import FaceChanges
+from chalicelib.services.idempotency import RequestId
 from chalicelib.services.subject_access.places import PLACES
 from tests.fakes import HIDDEN, Person, picture
 from tests.services.conftest import RULES
@@ -41,8 +42,9 @@ def book(tmp_path: Path) -> Iterator[Book]:
     book.close()
 
 
-def enrolled(book: Book, seed: int, name: str) -> Face:
-    return book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(seed)), RULES, name=name)
+def enrolled(book: Book, seed: int, name: str, faceid: str | None = None) -> Face:
+    sent = picture(Person(seed))
+    return book.services.enrolment.of_largest_face(book.tenant, "regular", sent, RULES, name=name, faceid=faceid)
 
 
 def opened(book: Book, faceid: str, language: Any = "en") -> zipfile.ZipFile:
@@ -119,6 +121,43 @@ def test_somebody_who_was_enrolled_came_by_that_though_a_capture_of_before_was_u
     came = "<td>how it came there</td><td>"
     assert f"{came}somebody enrolled a picture" in opened(book, ann.faceid).read("index.html").decode()
     assert f"{came}a camera saw the person" in opened(book, ben.faceid).read("index.html").decode()
+
+
+def test_who_is_enrolled_with_the_id_of_somebody_deleted_gets_what_is_the_own_and_nothing_of_the_other(
+    book: Book,
+) -> None:
+    """Either was a stranger before, and cameras that were offline send what they saw of them before they enrolled."""
+    tenant, services = book.tenant, book.services
+    services.webhooks.hooks.add("shop", None)
+
+    def lived(name: str, known: int, before: int) -> set[str]:
+        captures = book.see(shot(before, before))
+        enrolled(book, known, name, "seven")
+        services.merges.merging.merge(tenant, "seven", captures[0].sightings[0].faceid or "")
+        captures += book.see(shot(before + 1, known), Shot(book.clock.now(), (Person(known, side_px=80.0), Person(9))))
+        [other] = [face for face in book.faces() if face.faceid != "seven"]
+        seven = services.faces.get(tenant, "seven")
+        services.merges.duplicates.suggest(tenant, seven, other, Decision(0.4, 0.5, 9, 0.01))
+        with services.audit.reads.of(Act(f"GET /{name}", "key first", Kind.READ, tenant="shop")):
+            acts.shows("face seven")
+        return {one.id for one in captures}
+
+    anns = lived("Ann", ANN, 20)
+    services.erasure.deletion.of_faces(tenant, ["seven"], RequestId("v1#first#1", "d"), by="first")
+    services.erasure.steps.tenant(tenant)
+    book.clock.advance(timedelta(hours=1))
+    bens = lived("Ben", BEN, 40)
+
+    archive = opened(book, "seven")
+    held = document(archive)["held"]
+    assert sorted(one["kind"] for one in held["observations"]) == ["enrolment", "sighting", "sighting", "sighting"]
+    assert {one["capture"] for one in held["captures"]} == bens
+    assert not [name for name in archive.namelist() for id_ in anns if id_ in name]
+    assert [one["what"] for one in held["audit"] if "GET" in one["what"]] == ["GET /Ben"]
+    assert len(held["duplicates"]) == 1
+    assert held["requests"] == []
+    assert {one["at"] >= held["faces"][0]["enrolled_at"] for one in held["journal"]} == {True}
+    assert not services.consistency.disagreements("shop")
 
 
 def test_acts_on_the_person_are_in_it_without_the_others_whom_they_were_about(book: Book) -> None:

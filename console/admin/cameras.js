@@ -1,0 +1,209 @@
+// Cameras: how each is, what it sent last, its settings and its key.
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { get, send } from "../api.js";
+import { html } from "../html.js";
+import { Icon } from "../icons.js";
+import { useShared } from "../shared/known.js";
+import { Grid } from "../shared/grid.js";
+import { Secret } from "./secret.js";
+import { changer, Copy, Settings } from "../shared/settings.js";
+import { Dialog, Empty, groupName, Line, Portrait, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
+import { go, replace, to } from "../router.js";
+import { may } from "../store.js";
+import { complain, later } from "../undo.js";
+import { ago, day, dayAndClock, number, t, tOr } from "../words.js";
+
+const AGAIN_MS = 15_000;
+const SETTLED_MS = 120;
+const MANY = 12;
+const LOW_DISK_MIB = 1024;
+const STATES = ["failing", "silent", "never_seen", "ok", "disabled"];
+const ALWAYS = { keeps_strangers: { kind: "switch" }, enabled: { kind: "switch" } };
+const FIELDS = {
+  silent_after_s: { kind: "number", min: 5, max: 43_200, step: "any", per: 60, unit: "unit.minutes", none: "set.silent_after_s.none" },
+  gap_s: { kind: "number", min: 1 / 60, max: 1440, step: "any", per: 60, unit: "unit.minutes" },
+  stranger_quality: { kind: "number", min: 0, max: 100, step: "any" },
+  learns: { kind: "switch" },
+};
+const LABELS = Object.fromEntries(["a", "b", "c", "d"].map((name) => [name, { kind: "text", max: 100, none: "set.label.none" }]));
+const EDGE = {
+  send: { kind: "choice", options: ["", "all", "motion", "faces", "best_shot"] },
+  interval_s: { kind: "number", min: 0.05, max: 60, step: "any", unit: "unit.seconds", none: "set.edge.none" },
+  per_minute: { kind: "number", min: 1, max: 6000, none: "set.edge.none" },
+  motion_share: { kind: "number", min: 0.01, max: 100, step: "any", per: 0.01, unit: "unit.percent", none: "set.edge.none" },
+  min_face_px: { kind: "number", min: 10, max: 2000, unit: "unit.pixels", none: "set.edge.none" },
+};
+
+export default function Cameras({ place }) {
+  const id = place.rest[0];
+  return id ? html`<${Camera} key=${id} id=${id} />` : html`<${All} query=${place.query} />`;
+}
+
+/** Load again every while, as long as the page is seen. */
+function useAgain(loaded) {
+  useEffect(() => {
+    const timer = setInterval(() => document.hidden || loaded.again(), AGAIN_MS);
+    return () => clearInterval(timer);
+  }, []);
+}
+
+function All({ query }) {
+  const loaded = useShared("cameras");
+  useAgain(loaded);
+  const [text, setText] = useState("");
+  const [making, setMaking] = useState(false);
+  const slow = useSlow(loaded.waits && !loaded.value);
+  const all = loaded.value;
+  const counts = STATES.map((state) => [state, all?.filter((one) => one.health.state === state).length ?? 0]);
+  const shown = useMemo(() => all?.filter((one) => (!query.state || one.health.state === query.state) && `${one.name} ${one.id}`.toLowerCase().includes(text.trim().toLowerCase()))
+    .sort((one, other) => STATES.indexOf(one.health.state) - STATES.indexOf(other.health.state) || one.name.localeCompare(other.name)), [all, query.state, text]);
+  const onKey = (event, index) => {
+    if (event.key === "Enter" && shown[index]) go(["cameras", shown[index].id]);
+  };
+  const make = may("admin") && html`<button class="strong" onClick=${() => setMaking(true)}><${Icon} name="add" size=${18} />${t("cameras.new")}</button>`;
+  return html`<div class="page">
+    <header class="top"><div><h1>${t("page.cameras")}</h1><p class="soft">${all ? t("cameras.count", { count: all.length }) : " "}</p></div><div class="tools">
+      ${all?.length > MANY && html`<input type="search" class="filter" aria-label=${t("cameras.find")} placeholder=${t("cameras.find")} value=${text} onInput=${(event) => setText(event.target.value)} />`}${all?.length !== 0 && make}</div></header>
+    ${all?.length > 0 && html`<div class="groups" role="group" aria-label=${t("cameras.state")}>
+      <button aria-pressed=${!query.state} onClick=${() => replace("cameras")}>${t("people.all")}<span>${number(all.length)}</span></button>
+      ${counts.filter(([state, count]) => count || state === query.state).map(([state, count]) => html`<button key=${state} aria-pressed=${query.state === state} onClick=${() => replace("cameras", { state })}>
+        <span class=${`state ${state}`}></span>${t(`camera.${state}`)}<span>${number(count)}</span></button>`)}</div>`}
+    ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
+    ${slow && html`<${Shapes} count=${8} kind="cards" />`}
+    ${all?.length === 0 && html`<${Empty} icon="camera" title=${t("cameras.empty")}><p>${t("cameras.empty.says")}</p>${make}<//>`}
+    ${shown?.length > 0 && html`<${Grid} count=${shown.length} least=${230} ratio=${0.625} extra=${84} label=${t("page.cameras")} inSight=${() => {}} onKey=${onKey}
+      cell=${(index, more) => html`<${Card} key=${shown[index].id} one=${shown[index]} more=${more} />`} />`}
+    ${all?.length > 0 && shown.length === 0 && html`<p class="soft">${t("cameras.none")}</p>`}
+    ${making && html`<${New} close=${() => setMaking(false)} />`}
+  </div>`;
+}
+
+function Card({ one, more }) {
+  return html`<div ...${more} role="gridcell" class="card" aria-label=${`${one.name}, ${t(`camera.${one.health.state}`)}`} onClick=${() => go(["cameras", one.id])}>
+    <${Newest} camera=${one} />
+    <strong>${one.name}</strong>
+    <p class="row"><span class=${`state ${one.health.state}`}>${t(`camera.${one.health.state}`)}</span>${!one.keeps_strangers && html`<span class="tag">${t("camera.forgets")}</span>`}</p>
+    <small class="soft">${one.health.status.error ?? (isLow(one) ? t("camera.low") : seen(one))}</small>
+  </div>`;
+}
+
+const isLow = ({ health }) => Number(health.status.disk_free_mib ?? LOW_DISK_MIB) < LOW_DISK_MIB;
+const seen = ({ last_seen_at: at }) => (at ? t("camera.seen", { ago: ago(at) }) : t("camera.never"));
+
+/** The last picture of a camera, with its age. It is asked for when the card has stayed in sight for a moment. */
+function Newest({ camera, large = false }) {
+  const last = useLoaded(async (signal) => {
+    await new Promise((done) => setTimeout(done, large ? 0 : SETTLED_MS));
+    signal.throwIfAborted();
+    return (await get("captures", { camera: camera.id, limit: 1 }, { signal })).captures[0] ?? null;
+  }, [camera.id, camera.last_seen_at]);
+  const capture = last.value;
+  return html`<figure class="newest-of"><${Portrait} url=${capture?.url} size="newest" icon="camera" lazy=${!large} alt=${capture?.url ? t("camera.newest", { time: dayAndClock(capture.captured_at) }) : ""} />
+    ${capture && html`<figcaption title=${dayAndClock(capture.captured_at)}>${ago(capture.captured_at)}</figcaption>`}</figure>`;
+}
+
+function Camera({ id }) {
+  const path = `cameras/${encodeURIComponent(id)}`;
+  const loaded = useLoaded((signal) => get(path, {}, { signal }), [id]);
+  useAgain(loaded);
+  const groups = useShared("groups");
+  const [secret, setSecret] = useState(null);
+  const [gone, setGone] = useState(false);
+  const slow = useSlow(loaded.waits && !loaded.value);
+  const one = loaded.value;
+  const back = html`<a class="back" href=${to("cameras")}><${Icon} name="back" size=${18} />${t("page.cameras")}</a>`;
+  if (gone) return null;
+  if (!one) {
+    return html`<div class="page">${back}${loaded.problem?.code === "CameraNotFound" ? html`<${Empty} icon="camera" title=${t("problem.CameraNotFound")}><p>${t("camera.gone")}</p><//>`
+      : loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}${slow && html`<${Shapes} count=${4} />`}</div>`;
+  }
+  const change = changer(path, loaded);
+  const common = { change, may: may("admin") };
+  const edge = (changes) => change((now) => ({ edge: Object.fromEntries(Object.entries({ ...now.edge, ...changes }).filter(([, each]) => each != null)) }));
+  const renew = () => send("POST", `${path}/key`).then((answer) => setSecret(answer.api_key), complain);
+  const remove = () => later(t("camera.deleted", { name: one.name }), {
+    take: () => { setGone(true); go("cameras"); },
+    back: () => go(["cameras", id]),
+    act: (options) => send("DELETE", path, undefined, options),
+  });
+  const pairs = groups.value?.filter((group) => !["stranger", "regular"].includes(group.name)).map((group) => [group.name, groupName(group.name)]) ?? [];
+  return html`<div class="page desk">${back}
+    ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
+    <header class="profile camera">
+      <${Newest} camera=${one} large />
+      <div><h1><${Line} value=${one.name} label=${t("camera.name")} save=${(name) => change({ name })} disabled=${!may("admin")} className="title" /></h1>
+        <p class="row"><span class=${`state ${one.health.state}`}>${t(`camera.${one.health.state}`)}</span><span class="soft">${seen(one)}</span></p>
+        ${one.health.status.error && html`<p class="notice">${one.health.status.error}</p>`}
+        ${isLow(one) && html`<p class="notice">${t("camera.low")}</p>`}
+        <${Beat} camera=${one} /></div>
+    </header>
+    ${!one.last_seen_at && html`<section><h2>${t("camera.connect")}</h2><${Connect} id=${id} /></section>`}
+    <section><h2>${t("camera.settings")}</h2>
+      <${Settings} fields=${ALWAYS} value=${one} ...${common} />
+      <${Settings} fields=${{ groups: { kind: "many", pairs, all: "set.groups.all", empty: [] }, ...FIELDS }} value=${one} ...${common} />
+      <details><summary>${t("camera.labels")}</summary><p class="soft small">${t("camera.labels.says")}</p><${Settings} fields=${LABELS} value=${one.labels} may=${common.may} change=${(changes) => change({ labels: changes })} /></details>
+      <details><summary>${t("camera.edge")}</summary><p class="soft small">${t("camera.edge.says")}</p><${Settings} fields=${EDGE} value=${one.edge} may=${common.may} change=${edge} /></details>
+    </section>
+    ${common.may && html`<section class="end"><div class="setting"><p class="soft small">${t("camera.renew.says")}</p><button onClick=${renew}>${t("camera.renew")}</button></div>
+      <div class="setting"><p class="soft small">${t("camera.delete.says")}</p><button class="danger" onClick=${remove}>${t("camera.delete")}</button></div></section>`}
+    ${secret && html`<${Secret} title=${t("camera.key", { name: one.name })} secret=${secret} close=${() => setSecret(null)}><${Connect} id=${id} /><//>`}
+  </div>`;
+}
+
+/** What the camera said of itself in its last heartbeat, in words if there are any for it. */
+function Beat({ camera }) {
+  const said = Object.entries(camera.health.status).filter(([name, value]) => name !== "error" && value !== null && !(name.startsWith("dropped_") && value === 0));
+  return html`<dl class="facts"><div><dt>${t("camera.id")}</dt><dd><code>${camera.id}</code></dd></div><div><dt>${t("camera.made")}</dt><dd>${day(camera.created_at)}</dd></div>
+    ${said.map(([name, value]) => html`<div key=${name}><dt>${tOr(`beat.${name}`, name)}</dt><dd>${measured(name, value)}</dd></div>`)}</dl>`;
+}
+
+function measured(name, value) {
+  if (typeof value === "boolean") return t(value ? "yes" : "no");
+  if (typeof value !== "number") return value;
+  if (name.endsWith("_mib")) return `${number(value / 1024, 1)} GB`;
+  if (name.endsWith("_s")) return `${number(value, Math.abs(value) < 10 ? 1 : 0)} s`;
+  return name === "battery" ? `${number(value)} %` : number(value, Number.isInteger(value) ? 0 : 2);
+}
+
+/** The file for the uploader beside the camera, and the command that sends a folder once. */
+function Connect({ id }) {
+  const url = location.href.replace(/\/console.*/, "");
+  const file = `[server]
+url = "${url}"
+api_key_file = "/etc/regulars-edge/${id}.key"
+
+[[camera]]
+name = "${id}"
+source = "folder"
+folder = "/srv/ftp/${id}"
+after = "delete"
+# If it streams, in place of the last three lines:
+#source = "rtsp"
+#url = "rtsp://192.168.7.9/stream"
+#user = "admin"
+#password_file = "/etc/regulars-edge/${id}.password"
+#send = "best_shot"
+`;
+  return html`<div class="connect"><p class="soft small">${t("camera.connect.says")}</p>
+    <${Copy} text=${file} label="edge.toml" rows=${15} />
+    <p class="soft small">${t("camera.connect.once")} <code>regulars-edge upload pictures/ --config edge.toml --camera ${id}</code></p></div>`;
+}
+
+function New({ close }) {
+  const [name, setName] = useState("");
+  const [keeps, setKeeps] = useState(true);
+  const [problem, setProblem] = useState(null);
+  const [made, setMade] = useState(null);
+  const submit = (event) => {
+    event.preventDefault();
+    send("POST", "cameras", { name: name.trim(), keeps_strangers: keeps, silent_after_s: 600 }).then(setMade, setProblem);
+  };
+  if (made) return html`<${Secret} key="made" title=${t("camera.key", { name: made.name })} secret=${made.api_key} close=${() => { close(); go(["cameras", made.id]); }}><${Connect} id=${made.id} /><//>`;
+  return html`<${Dialog} title=${t("cameras.new")} close=${close}><form onSubmit=${submit}>
+    ${problem && html`<${Trouble} problem=${problem} />`}
+    <label>${t("camera.name")}<input autofocus required maxlength="100" placeholder=${t("camera.name.hint")} value=${name} onInput=${(event) => setName(event.target.value)} /></label>
+    <label class="inline"><input type="checkbox" checked=${keeps} onChange=${(event) => setKeeps(event.target.checked)} />${t("set.keeps_strangers")}</label>
+    <p class="soft small">${t("set.keeps_strangers.says")}</p>
+    <p class="row end"><button type="button" onClick=${close}>${t("cancel")}</button><button class="strong">${t("cameras.make")}</button></p>
+  </form><//>`;
+}

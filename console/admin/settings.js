@@ -1,0 +1,166 @@
+// Settings: of this browser, of the rule for regulars, of recognition; keys; what is used of the limits.
+import { useState } from "preact/hooks";
+import { forget, get, send } from "../api.js";
+import { html } from "../html.js";
+import { Kept } from "./kept.js";
+import { Held, Settings as Fields, changer, Typed } from "../shared/settings.js";
+import { Secret } from "./secret.js";
+import { Dialog, Line, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
+import { blur, language, may, session, shortcuts, theme, useValue } from "../store.js";
+import { complain, later, settleAll } from "../undo.js";
+import { ago, dayAndClock, number, t } from "../words.js";
+
+const DAY_MS = 86_400_000;
+const ENDS = [0, 1, 7, 30, 365];
+const MB = 1e6;
+const GB = 1e9;
+const ATTRIBUTES = ["age", "gender", "emotion", "pose", "beauty", "liveness"];
+const RULE = { arrive_times: { kind: "number", min: 1, max: 10 }, period_days: { kind: "number", min: 1, max: 100 } };
+const RECOGNITION = {
+  enrol_quality: { kind: "number", min: 20, max: 100, step: "any", none: "set.enrol_quality.none" },
+  least_liveness: { kind: "number", min: 0.01, max: 1, step: 0.01, none: "set.least_liveness.none" },
+  min_age: { kind: "number", min: 1, max: 21, step: "any", none: "set.min_age.none" },
+  review_margin: { kind: "number", min: 0, max: 0.5, step: 0.01 },
+  attributes_off: { kind: "some", options: ATTRIBUTES, off: true },
+  learns: { kind: "switch" },
+  learnt_days: { kind: "number", min: 1, max: 3650, unit: "unit.days", none: "set.learnt_days.none" },
+};
+const ZONE = { time_zone: { kind: "text", max: 100, list: Intl.supportedValuesOf("timeZone") } };
+
+export default function Settings() {
+  const loaded = useLoaded((signal) => get("settings", {}, { signal }), []);
+  const slow = useSlow(loaded.waits && !loaded.value);
+  const admin = may("admin");
+  const kept = { ...loaded, set: (next) => { loaded.set(next); session.set({ ...session.now, time_zone: next.time_zone }); } };
+  const common = { value: loaded.value, change: changer("settings", kept), may: admin };
+  return html`<div class="page desk">
+    <header class="top"><h1>${t("page.settings")}</h1></header>
+    <${Here} />
+    ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
+    ${slow && html`<${Shapes} count=${4} />`}
+    ${loaded.value && html`
+      ${!admin && html`<p class="soft">${t("set.admin")}</p>`}
+      <section><h2>${t("set.rule")}</h2><${Rule} ...${common} /></section>
+      <section><h2>${t("set.time")}</h2><${Fields} fields=${ZONE} ...${common} /></section>
+      <section><h2>${t("set.recognition")}</h2><${Fields} fields=${RECOGNITION} ...${common} /></section>
+      <section><h2>${t("set.kept")}</h2><${Kept} operator=${may("operator")} ...${common} /></section>`}
+    ${admin && html`<${Keys} />`}
+    <${Usage} />
+  </div>`;
+}
+
+/** What this browser keeps, and who is signed in. */
+function Here() {
+  const known = useValue(session);
+  const out = async () => {
+    await settleAll("do");
+    await send("DELETE", "session").then(() => { indexedDB.deleteDatabase("regulars"); forget(); session.set(null); }, complain);
+  };
+  return html`<section><h2>${t("set.here")}</h2>
+    <div class="setting"><div><p class="label">${known.tenant}</p><p class="soft small">${t("set.signed", { key: known.key, role: t(`role.${known.role}`), version: known.version })}</p></div>
+      <button onClick=${out}>${t("signout")}</button></div>
+    <${Preference} name="language" value=${language} options=${["system", "en", "zh"]} />
+    <${Preference} name="theme" value=${theme} options=${["system", "light", "dark"]} />
+    <${Preference} name="blur" value=${blur} options=${["off", "on"]} />
+    <${Preference} name="shortcuts" value=${shortcuts} options=${["on", "off"]} />
+  </section>`;
+}
+
+function Preference({ name, value, options }) {
+  const now = useValue(value);
+  return html`<div class="setting" role="group" aria-labelledby=${`set-${name}`}><div><p class="label" id=${`set-${name}`}>${t(name)}</p><p class="soft small">${t(`${name}.says`)}</p></div>
+    <div class="segments">${options.map((one) => html`
+      <label key=${one}><input type="radio" name=${name} checked=${now === one} onChange=${() => value.set(one)} /><span>${t(`${name}.${one}`)}</span></label>`)}</div></div>`;
+}
+
+/** The rule for regulars: a sentence with its two numbers in it, wherever the language has them. */
+function Rule({ value, change, may: admin }) {
+  const marks = Object.keys(RULE);
+  const parts = t("set.rule.sentence", { arrive_times: "\0arrive_times\0", period_days: "\0period_days\0" }).split("\0");
+  return html`<p class="sentence">${parts.map((part) => (marks.includes(part)
+      ? html`<${Held} key=${part} Field=${Typed} id=${`set-${part}`} name=${part} field=${RULE[part]} label=${t(`set.${part}`)} value=${value[part]} change=${change} disabled=${!admin} />`
+      : part))}</p><p class="soft small">${t("set.rule.says")}</p>`;
+}
+
+function Keys() {
+  const loaded = useLoaded((signal) => get("keys", {}, { signal }).then((page) => page.keys), []);
+  const [made, setMade] = useState(null);
+  const [making, setMaking] = useState(false);
+  const lasting = loaded.value?.filter((one) => one.role === "admin" && !one.expires_at) ?? [];
+  const remove = (one) => later(t("keys.api.deleted", { name: one.name }), {
+    take: () => loaded.set((before) => before.filter((each) => each.id !== one.id)),
+    back: loaded.again,
+    act: (options) => send("DELETE", `keys/${one.id}`, undefined, options),
+  });
+  const renew = (one) => send("POST", `keys/${one.id}/renew`).then((answer) => setMade({ name: one.name, ...answer }), complain);
+  return html`<section><header><h2>${t("keys.api")}</h2><span class="apart"></span><button onClick=${() => setMaking(true)}>${t("keys.api.new")}</button></header>
+    <p class="soft small">${t("keys.api.says")}</p>
+    ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
+    <ul class="rows">${loaded.value?.map((one) => html`<${Key} key=${one.id} one=${one} isLast=${lasting.length === 1 && lasting[0] === one} remove=${remove} renew=${renew}
+      set=${(next) => loaded.set((before) => before.map((each) => (each.id === next.id ? next : each)))} />`)}</ul>
+    ${making && html`<${NewKey} close=${() => setMaking(false)} made=${(key) => { setMaking(false); setMade(key); loaded.again(); }} />`}
+    ${made && html`<${Secret} title=${t("keys.api.of", { name: made.name })} secret=${made.api_key} close=${() => { setMade(null); loaded.again(); }} />`}
+  </section>`;
+}
+
+function Key({ one, isLast, remove, renew, set }) {
+  const change = changer(`keys/${one.id}`, { value: one, set });
+  const isFirst = one.id === "first";
+  const quietly = (changes) => change(changes).catch(() => set({ ...one }));
+  return html`<li>
+    <div><${Line} value=${one.name} label=${t("keys.api.name")} save=${(name) => change({ name })} disabled=${isFirst} className="title" />
+      <p class="soft small">${[t("keys.api.made", { when: ago(one.created_at) }), one.last_used_at ? t("keys.api.used", { when: ago([one.last_used_at, one.created_at].toSorted()[1]) }) : t("keys.api.unused"),
+        one.expires_at && t("keys.api.until", { when: dayAndClock(one.expires_at) })].filter(Boolean).join(" · ")}</p></div>
+    <${Rights} role=${one.role} pictures=${one.pictures} disabled=${isFirst || isLast} change=${quietly} />
+    <span class="row">${!isFirst && html`<button class="plain" onClick=${() => renew(one)}>${t("keys.api.renew")}</button>`}
+      <button class="plain danger" disabled=${isLast} title=${isLast ? t("keys.api.last") : null} aria-label=${t("keys.api.delete", { name: one.name })} onClick=${() => remove(one)}>${t("delete")}</button></span>
+    ${isLast && html`<p class="soft small">${t("keys.api.last")}</p>`}
+  </li>`;
+}
+
+function Rights({ role, pictures, disabled, change }) {
+  return html`<span class="row"><select aria-label=${t("keys.api.role")} disabled=${disabled} value=${role} onChange=${(event) => change({ role: event.target.value })}>
+      ${["viewer", "operator", "admin"].map((each) => html`<option key=${each} value=${each}>${t(`role.${each}`)}</option>`)}</select>
+    <label class="inline"><input type="checkbox" checked=${pictures} disabled=${disabled} onChange=${(event) => change({ pictures: event.target.checked })} />${t("keys.api.pictures")}</label></span>`;
+}
+
+function NewKey({ close, made }) {
+  const [wanted, setWanted] = useState(/** @type {import("v1").Sent<"post", "keys">} */ ({ name: "", role: "viewer", pictures: true }));
+  const [days, setDays] = useState(0);
+  const [problem, setProblem] = useState(null);
+  const submit = (event) => {
+    event.preventDefault();
+    const end = days ? new Date(Date.now() + days * DAY_MS).toISOString() : null;
+    send("POST", "keys", { ...wanted, name: wanted.name.trim(), expires_at: end }).then(made, setProblem);
+  };
+  const set = (changes) => setWanted((before) => ({ ...before, ...changes }));
+  return html`<${Dialog} title=${t("keys.api.new")} close=${close}><form onSubmit=${submit}>
+    ${problem && html`<${Trouble} problem=${problem} />`}
+    <label>${t("keys.api.whose")}<input autofocus required maxlength="100" value=${wanted.name} onInput=${(event) => set({ name: event.target.value })} /></label>
+    <${Rights} role=${wanted.role} pictures=${wanted.pictures} change=${set} />
+    <p class="soft small">${t(`role.${wanted.role}.says`)}</p>
+    <label class="inline">${t("keys.api.end")}<select value=${days} onChange=${(event) => setDays(Number(event.target.value))}>
+      ${ENDS.map((one) => html`<option key=${one} value=${one}>${one ? t("keys.api.days", { count: one }) : t("keys.api.endless")}</option>`)}</select></label>
+    <p class="row end"><button type="button" onClick=${close}>${t("cancel")}</button><button class="strong">${t("keys.api.make")}</button></p>
+  </form><//>`;
+}
+
+const sized = (bytes) => (bytes < GB ? `${number(bytes / MB)} MB` : `${number(bytes / GB, 1)} GB`);
+
+/** What is used of what there may be, and whether the disk of one box is nearly full. */
+function Usage() {
+  const loaded = useLoaded((signal) => get("usage", {}, { signal }), []);
+  const used = loaded.value;
+  if (!used) return loaded.problem ? html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />` : null;
+  const { limits, disk, captures_kept: captures } = used;
+  const isFull = disk && disk.free_bytes < Math.min(10 * GB, disk.total_bytes / 10);
+  const meters = [...["faces", "groups", "cameras", "hooks"].map((name) => [t(`usage.${name}`), used[name], limits[name], number]),
+    used.requests_today !== null && [t("usage.requests"), used.requests_today, limits.requests_a_day, number],
+    disk && [t("usage.disk"), disk.total_bytes - disk.free_bytes, disk.total_bytes, sized]].filter(Boolean);
+  return html`<section><h2>${t("usage")}</h2>
+    ${isFull && html`<p class="notice" role="alert">${t("usage.full", { free: sized(disk.free_bytes) })}</p>`}
+    <dl class="facts">${meters.map(([name, now, most, text]) => html`<div key=${name}><dt>${name}</dt><dd class="score"><span class="bar"><span class="fill" style=${{ width: `${Math.min(1, now / most) * 100}%` }}></span></span>${t("usage.of", { used: text(now), most: text(most) })}</dd></div>`)}
+      <div><dt>${t("usage.captures")}</dt><dd>${captures ? t("usage.kept", { count: captures.captures, size: sized(captures.bytes), when: ago(captures.counted_at) }) : t("usage.uncounted")}</dd></div>
+    </dl>
+  </section>`;
+}

@@ -1,0 +1,57 @@
+// Sound and notifications when somebody comes: off until somebody switches them on, and of this browser alone.
+import { html } from "../html.js";
+import { Dialog, groupName, nameOf } from "./parts.js";
+import { blur, preference, useValue } from "../store.js";
+import { t, visit } from "../words.js";
+
+const sound = preference("alerts.sound", ["off", "on"]);
+const notify = preference("alerts.notify", ["off", "on"]);
+const group = preference("alerts.group", [""], true);
+let audio;
+
+/** What a notification calls somebody: customers may see it, too. */
+const called = (one) => (blur.now === "on" ? groupName(one.group) : nameOf(one));
+
+/** Tell of visits that just began. */
+export function alertOf(visits) {
+  const [first, ...others] = visits.filter((one) => !group.now || one.group === group.now);
+  if (!first) return;
+  if (sound.now === "on") ring();
+  if (notify.now !== "on" || globalThis.Notification?.permission !== "granted") return;
+  try {
+    const body = [first.visit ? visit(first.visit) : "", ...others.map(called)].filter(Boolean).join(", ");
+    const shown = new Notification(called(first), { body, tag: "regulars" });
+    shown.onclick = () => { focus(); shown.close(); };
+  } catch {
+    // Phones take notifications from a service worker only.
+  }
+}
+
+function ring() {
+  audio ??= new AudioContext();
+  const tone = audio.createOscillator(), loudness = audio.createGain();
+  tone.frequency.value = 660;
+  loudness.gain.setValueAtTime(0.15, audio.currentTime);
+  loudness.gain.exponentialRampToValueAtTime(0.001, audio.currentTime + 0.5);
+  tone.connect(loudness).connect(audio.destination);
+  tone.start();
+  tone.stop(audio.currentTime + 0.5);
+}
+
+export function Alerts({ groups, close }) {
+  const [hasSound, notifies, chosen] = [useValue(sound), useValue(notify), useValue(group)];
+  const canNotify = Boolean(globalThis.Notification) && Notification.permission !== "denied";
+  const setSound = ({ target }) => { sound.set(target.checked ? "on" : "off"); if (target.checked) ring(); };
+  const setNotify = async ({ target }) => {
+    const isAllowed = target.checked && (await Notification.requestPermission()) === "granted";
+    target.checked = isAllowed;
+    notify.set(isAllowed ? "on" : "off");
+  };
+  return html`<${Dialog} title=${t("alerts")} close=${close}>
+    <label class="inline"><input type="checkbox" checked=${hasSound === "on"} onChange=${setSound} />${t("alerts.sound")}</label>
+    <label class="inline"><input type="checkbox" checked=${notifies === "on" && canNotify} disabled=${!canNotify} onChange=${setNotify} />${t("alerts.notify")}</label>
+    ${!canNotify && html`<p class="soft small">${t("alerts.denied")}</p>`}
+    <label class="inline">${t("alerts.of")}<select value=${chosen} onChange=${({ target }) => group.set(target.value)}>
+      <option value="">${t("visits.groups")}</option>${groups?.map((one) => html`<option key=${one.id} value=${one.name}>${groupName(one.name)}</option>`)}</select></label>
+  <//>`;
+}

@@ -1,0 +1,64 @@
+// How somebody leaves the book: deleted, or erased with a receipt; and how far an erasure is.
+import { useEffect, useRef, useState } from "preact/hooks";
+import { get, newName, send } from "../api.js";
+import { html } from "../html.js";
+import { Dialog, Trouble, useLoaded, whose } from "./parts.js";
+import { to } from "../router.js";
+import { t } from "../words.js";
+import { usePolled } from "./polled.js";
+import { save } from "./saved.js";
+
+const EVERY_MS = 5000;
+
+/** Both ways, with what each leaves; the first one is not offered if each deletion erases. */
+export function Leaving({ held, remove, erase }) {
+  const settings = useLoaded((signal) => get("settings", {}, { signal }), []);
+  return html`${held && html`<p>${t("erase.held")}</p>`}
+    ${!settings.value?.deletes_erase && html`<div><button class="danger" disabled=${held} onClick=${remove}>${t("person.delete")}</button><p class="soft small">${t("person.delete.says")}</p></div>`}
+    <div><button class="danger" disabled=${held} onClick=${erase}>${t("erase")}</button><p class="soft small">${t("erase.says")}</p></div>`;
+}
+
+/** Ask whether it is meant: the name or the id is typed. `done`: is given the erasure. */
+export function Erasing({ face: { id, name }, path, close, done }) {
+  const [typed, setTyped] = useState("");
+  const [request] = useState(newName); // another try after a lost answer is no second erasure
+  const [waits, setWaits] = useState(false);
+  const [problem, setProblem] = useState(null);
+  const said = typed.trim().normalize();
+  const isSure = said === id || (said !== "" && said === name.trim());
+  const submit = (event) => {
+    event.preventDefault();
+    setWaits(true);
+    send("DELETE", `${path}?erase=true`, undefined, { name: request }).then(done, (failed) => { setProblem(failed); setWaits(false); });
+  };
+  return html`<${Dialog} title=${t("erase")} close=${close}><form onSubmit=${submit}>
+    <p>${t("erase.says")}</p><p class="soft">${t("erase.first")}</p>
+    ${problem && html`<${Trouble} problem=${problem} />`}
+    <label>${name.trim() ? whose("erase.type", { name, id }) : t("erase.type.id", { id })}<input autofocus autocomplete="off" spellcheck="false" value=${typed} onInput=${(event) => setTyped(event.target.value)} /></label>
+    <p class="row end"><button type="button" onClick=${close}>${t("cancel")}</button><button class="danger" disabled=${!isSure || waits}>${t("erase.do")}</button></p></form><//>`;
+}
+
+/** What stands in the place of a person who is being erased. */
+export function Erased({ erasure }) {
+  const ref = useRef();
+  useEffect(() => ref.current.focus(), []);
+  return html`<section class="erased"><h1 ref=${ref} tabindex="-1">${t("erase.title")}</h1><p>${t("erase.begun")}</p>
+    <div role="status"><${Erasure} first=${erasure} /></div>
+    <p><a class="button" href=${to("privacy")}>${t("page.privacy")}</a></p></section>`;
+}
+
+/** How far an erasure is; done, what was found, and the receipt to save. */
+export function Erasure({ first, children = null }) {
+  const [one, setOne] = useState(first);
+  const receipt = () => save([JSON.stringify(one.receipt)], "application/json", `receipt-${one.id}.json`);
+  return html`<div>${children}<small class="soft">${one.state === "done"
+      ? t("erase.done", { visits: one.counts.observations, pictures: one.counts.captures_deleted + one.counts.captures_hidden })
+      : html`<${Running} one=${one} done=${setOne} />`}</small></div>
+    ${one.receipt && html`<button onClick=${receipt}>${t("erase.receipt")}</button>`}`;
+}
+
+function Running({ one, done }) {
+  const [{ value = one }] = usePolled(`erasures/${one.id}`, {}, EVERY_MS);
+  useEffect(() => { if (value.state === "done") done(value); }, [value]);
+  return t("erase.running", { step: value.step, steps: value.steps });
+}

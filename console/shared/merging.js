@@ -1,0 +1,65 @@
+// A merge: portraits and an arrow that say who stays, and what it has then.
+import { useState } from "preact/hooks";
+import { send } from "../api.js";
+import { html } from "../html.js";
+import { Icon } from "../icons.js";
+import { Dialog, groupName, nameOf, Portrait, Trouble } from "./parts.js";
+import { complain, say, unleft } from "../undo.js";
+import { number, t } from "../words.js";
+
+export const MOST_MERGED = 21;
+const MOST_PICTURES = 8;
+
+/** `faces`: two to 21, of whom the first stays if nobody turns the arrow. `done`: called with the id of who stayed. */
+export function Merging({ faces: first, close, done }) {
+  const [faces, setFaces] = useState(first);
+  const [stays, setStays] = useState(first[0]);
+  const [merges, setMerges] = useState([]);
+  const [problem, setProblem] = useState(null);
+  const [waits, setWaits] = useState(false);
+  const others = faces.filter((one) => one !== stays);
+  const isPair = first.length === 2;
+  const undo = async (all) => {
+    try {
+      for (const one of [...all].reverse()) await send("POST", `merges/${encodeURIComponent(one)}/undo`);
+    } catch (failed) {
+      complain(failed);
+    }
+    done(stays.id);
+  };
+  const act = async () => {
+    const all = [...merges];
+    setWaits(true);
+    setProblem(null);
+    try {
+      for (const one of others) {
+        all.push((await send("POST", `faces/${encodeURIComponent(stays.id)}/merge`, { other: one.id })).merge);
+        setFaces((before) => before.filter((each) => each !== one));
+      }
+    } catch (failed) {
+      setMerges(all);
+      setWaits(false);
+      return setProblem(failed);
+    }
+    say(t("person.merged"), { action: [t("undo"), () => undo(all)] });
+    close();
+    done(stays.id);
+  };
+  const leave = () => { close(); if (merges.length) done(stays.id); };
+  const sum = (of) => faces.reduce((total, face) => total + of(face), 0);
+  const side = (face) => html`<div class=${face === stays ? "stays" : ""}><${Portrait} url=${face.portrait.thumb_url} name=${face.name} size="x" /><strong class="name">${nameOf(face)}</strong>
+    <p class="small soft">${groupName(face.group)} · ${t("visits", { count: face.arrive_count })}</p><p class="small">${t(face === stays ? "person.merge.stays" : "person.merge.goes")}</p></div>`;
+  const turn = isPair && !merges.length && html`<button class="square arrow" aria-label=${t("person.merge.turn")} title=${t("person.merge.turn")} onClick=${() => setStays(others[0])}>
+    <${Icon} name=${stays === first[0] ? "left" : "right"} size=${24} /></button>`;
+  return html`<${Dialog} title=${t("person.merge.title")} close=${leave} wide=${!isPair}>
+    ${problem && html`<${Trouble} problem=${problem} />`}
+    ${isPair ? html`<div class="merging">${side(first[0])}${turn || html`<span></span>`}${side(first[1])}</div>` : html`<div class="merging">
+      <ul class="goers">${others.map((face) => html`<li key=${face.id}><button aria-label=${t("person.merge.stay", { name: nameOf(face) })} disabled=${waits || merges.length > 0} onClick=${() => setStays(face)}>
+        <${Portrait} url=${face.portrait.thumb_url} name=${face.name} /><span class="name small">${nameOf(face)}</span></button></li>`)}</ul>
+      <${Icon} name="right" size=${24} />${side(stays)}</div>
+      <p class="soft small">${t("person.merge.choose")}</p>`}
+    <p>${t("person.merge.says", { id: stays.id })} ${t("person.merge.then", { visits: number(sum((one) => one.arrive_count)), photos: Math.min(MOST_PICTURES, sum((one) => one.pictures)) })}</p>
+    ${merges.length > 0 && html`<p role="status">${t("person.merge.far", { done: merges.length, count: first.length - 1 })}</p>`}
+    <p class="row end"><button onClick=${leave}>${t("cancel")}</button><button class="strong" disabled=${waits} onClick=${() => unleft(act())}>${t("person.merge.do")}</button></p>
+  <//>`;
+}

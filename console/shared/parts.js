@@ -1,0 +1,206 @@
+// Parts that pages are made of.
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { html } from "../html.js";
+import { Icon } from "../icons.js";
+import { opened } from "../router.js";
+import { useValue } from "../store.js";
+import { say } from "../undo.js";
+import { number, t, tOr } from "../words.js";
+import { isPassing, isTold, meet, troubles, tryAll, waitOf } from "./troubles.js";
+
+/**
+ * A picture of somebody, or if there is none the initial of the name, or a quiet shape. `alt`: "" if the name stands beside it.
+ * One that did not come is asked for again when the network is back.
+ */
+export function Portrait({ url, alt = "", size = "m", lazy = true, icon = "people", name = "" }) {
+  const [broken, setBroken] = useState(null);
+  useEffect(() => {
+    if (!broken) return;
+    const again = () => setBroken(null);
+    addEventListener("online", again);
+    return () => removeEventListener("online", again);
+  }, [broken]);
+  if (!url || broken === url) {
+    return html`<span class="portrait ${size} none" role=${alt ? "img" : null} aria-label=${alt || null}>
+      ${name ? html`<span class="called" aria-hidden="true">${[...name][0].toUpperCase()}</span>` : html`<${Icon} name=${icon} size=${24} />`}</span>`;
+  }
+  return html`<img class="portrait ${size} face" src=${url} alt=${alt} loading=${lazy ? "lazy" : "eager"} decoding="async"
+    onError=${() => setBroken(url)} />`;
+}
+
+/** What somebody is called: a name, or words for who has none. */
+export function nameOf({ name, group }) {
+  if (name) return name;
+  if (name === null) return t("face.deleted");
+  return group === "stranger" ? t("face.stranger") : t("face.unnamed");
+}
+
+/** A text with somebody's name in it, which blur hides. `values`: the name, and what else the text takes. */
+export function whose(text, values) {
+  const [before, after] = t(text, { ...values, name: "\0" }).split("\0");
+  return html`<span>${before}<span class="called">${values.name}</span>${after}</span>`;
+}
+
+export function groupName(name) {
+  return tOr(`groups.${name}`, name);
+}
+
+/** A score against the threshold that it had to reach: a bar with a tick, and the same in words. */
+export function Score({ score, threshold, match }) {
+  if (score === null || score === undefined) return null;
+  const share = (value) => `${Math.max(0, Math.min(1, value)) * 100}%`;
+  const words = threshold === null || threshold === undefined
+    ? t("score.alone", { score: number(score, 2) })
+    : t((match ?? score >= threshold) ? "score.match" : "score.below", { score: number(score, 2), threshold: number(threshold, 2) });
+  return html`<span class="score" role="img" aria-label=${words} title=${words}>
+    <span class="bar"><span class="fill" style=${{ width: share(score) }}></span>
+      ${threshold != null && html`<span class="tick" style=${{ left: share(threshold) }}></span>`}</span>
+    <span class="value" aria-hidden="true">${number(score, 2)}</span>
+  </span>`;
+}
+
+/** What stands on a page that has nothing to show, and what would fill it. */
+export function Empty({ title, children, icon }) {
+  return html`<div class="empty">${icon && html`<${Icon} name=${icon} size=${32} />`}<h2>${title}</h2><div>${children}</div></div>`;
+}
+
+/**
+ * What went wrong: a title by the error's code, the API's sentence, another try, and the id by which the log knows it. What
+ * may pass is told once a page, and tried again by itself.
+ */
+export function Trouble({ problem, again }) {
+  const all = useValue(troubles);
+  const mine = useRef();
+  const passes = Boolean(again) && isPassing(problem);
+  if (mine.current) mine.current.again = again;
+  useLayoutEffect(() => {
+    mine.current = { problem, again };
+    if (passes) return meet(mine.current);
+  }, [problem]);
+  if (passes && all.includes(mine.current) && !isTold(all, mine.current)) return null;
+  const retry = passes ? () => tryAll(troubles.now, mine.current) : again;
+  return html`<div class="trouble" role="alert">
+    <strong>${tOr(`problem.${problem.code}`, t("problem"))}</strong>
+    <p>${problem.code === "Offline" ? t("problem.offline") : problem.detail || String(problem)}</p>
+    <p class="row">
+      ${again && html`<button onClick=${retry}>${t("again")}</button>`}
+      ${passes && html`<${Countdown} problem=${problem} done=${retry} />`}
+    </p>
+    ${problem.request_id && html`<details class="soft small"><summary>${t("problem.details")}</summary>
+      <p class="row">${t("problem.id")} <code>${problem.request_id}</code>
+        ${navigator.clipboard && html`<button class="plain small"
+          onClick=${() => navigator.clipboard.writeText(problem.request_id).then(() => say(t("copied")))}>${t("copy")}</button>`}
+      </p></details>`}
+  </div>`;
+}
+
+/** The seconds until something is tried again by itself: longer each time that it fails. Screen readers are spared them. */
+function Countdown({ problem, done }) {
+  const tries = useRef();
+  const [left, setLeft] = useState(waitOf(0));
+  useEffect(() => {
+    tries.current = (tries.current ?? -1) + 1;
+    const end = Date.now() + waitOf(tries.current) * 1000;
+    const timer = setInterval(() => {
+      const seconds = Math.ceil((end - Date.now()) / 1000);
+      setLeft(Math.max(0, seconds));
+      if (seconds > 0) return;
+      clearInterval(timer);
+      done();
+    }, 500);
+    return () => clearInterval(timer);
+  }, [problem]);
+  return html`<span class="soft small" aria-hidden="true">${t("again.in", { seconds: left })}</span>`;
+}
+
+/**
+ * A dialog that gives the focus back to where it was. `close` is called by Escape and "back" as well; `isPlace`: it has an
+ * address of its own, which "back" leaves.
+ */
+export function Dialog({ title, close, children, wide = false, isPlace = false }) {
+  const ref = useRef();
+  const latest = useRef();
+  latest.current = close;
+  useLayoutEffect(() => {
+    const dialog = ref.current;
+    const closed = isPlace ? null : opened(() => latest.current());
+    dialog.showModal();
+    return () => {
+      dialog.close(); // which gives the focus back
+      closed?.();
+    };
+  }, []);
+  return html`<dialog ref=${ref} class=${wide ? "wide" : ""} aria-label=${title}
+      onCancel=${(event) => { event.preventDefault(); close(); }}
+      onClick=${(event) => event.target === ref.current && close()}>
+    <div class="sheet">
+      <header><h2>${title}</h2>
+        <button class="plain square" aria-label=${t("close")} onClick=${close}><${Icon} name="close" /></button></header>
+      ${children}
+    </div>
+  </dialog>`;
+}
+
+/** True from 200 ms on, so that what is quick shows no grey shapes. */
+export function useSlow(waits) {
+  const [slow, setSlow] = useState(false);
+  useEffect(() => {
+    if (!waits) return setSlow(false);
+    const timer = setTimeout(() => setSlow(true), 200);
+    return () => clearTimeout(timer);
+  }, [waits]);
+  return waits && slow;
+}
+
+/**
+ * Load something for a component: what came last stays while it loads again, and when that fails.
+ * @template T
+ * @param {(signal: AbortSignal) => Promise<T>} load
+ * @param {any[]} depends
+ */
+export function useLoaded(load, depends) {
+  const [state, setState] = useState(/** @type {import("types").Loaded<T>} */ ({ waits: true }));
+  const [tries, setTries] = useState(0);
+  const asked = useRef();
+  useEffect(() => {
+    const stop = new AbortController();
+    const key = JSON.stringify(depends);
+    const stays = asked.current === key;
+    asked.current = key;
+    setState((before) => (stays ? { ...before, waits: true } : { waits: true }));
+    load(stop.signal).then(
+      (value) => stop.signal.aborted || setState({ value, waits: false }),
+      (problem) => stop.signal.aborted || setState((before) => ({ ...before, problem, waits: false })),
+    );
+    return () => stop.abort();
+  }, [...depends, tries]);
+  return {
+    ...state,
+    again: () => setTries((before) => before + 1),
+    set: (/** @type {any} */ value) => setState((before) => ({ ...before, value: typeof value === "function" ? value(before.value) : value })),
+  };
+}
+
+/** Grey shapes of the size of what will come. */
+export function Shapes({ count = 6, kind = "row" }) {
+  return html`<div class="shapes ${kind}" aria-hidden="true">${Array.from({ length: count }, () => html`<span></span>`)}</div>`;
+}
+
+/** A line of text that is changed in place. `save` may fail; then what was typed stays. */
+export function Line({ value, label, save, placeholder, rows, disabled, max = 100, className = "", ...more }) {
+  const [text, setText] = useState(value);
+  const ref = useRef();
+  useEffect(() => setText(value), [value]);
+  const done = () => {
+    const wanted = text.trim();
+    if (wanted !== value) save(wanted).catch(() => setText(wanted));
+  };
+  const keys = (event) => {
+    if (event.key === "Escape") { setText(value); requestAnimationFrame(() => ref.current?.blur()); }
+    if (event.key === "Enter" && !rows && !event.isComposing) event.target.blur();
+  };
+  if (disabled) return html`<span class="line ${className}">${value || html`<span class="soft">${placeholder}</span>`}</span>`;
+  const common = { ...more, ref, class: `line ${className}`, "aria-label": label, placeholder, maxlength: max, value: text,
+    onInput: (event) => setText(event.target.value), onBlur: done, onKeyDown: keys };
+  return rows ? html`<textarea rows=${rows} ...${common}></textarea>` : html`<input type="text" ...${common} />`;
+}

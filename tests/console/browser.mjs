@@ -1,0 +1,17 @@
+// What a module of the console finds in a browser, as far as its rules need it: `node --import ./browser.mjs`.
+import { readFile } from "node:fs/promises";
+import { registerHooks } from "node:module";
+
+const libraries = JSON.parse(process.env.CONSOLE_LIBRARIES);
+registerHooks({ resolve: (name, context, next) => next(libraries[name] ?? name, context) });
+
+const page = new EventTarget();
+const kept = new Map();
+Object.assign(globalThis, {
+  addEventListener: page.addEventListener.bind(page),
+  dispatchEvent: page.dispatchEvent.bind(page),
+  document: { documentElement: { dataset: {} }, querySelector: () => null },
+  fetch: async (url) => new Response(await readFile(new URL(url))),
+  localStorage: { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value) },
+  location: { hash: "" },
+});

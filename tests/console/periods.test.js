@@ -1,0 +1,37 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { before, buckets, isDay, period, weekdayOf } from "../../console/shared/periods.js";
+
+test("a period holds its day and ends where the next begins", () => {
+  for (const [span, first, end] of [
+    ["day", "2024-02-29", "2024-03-01"], ["week", "2024-02-26", "2024-03-04"],
+    ["month", "2024-02-01", "2024-03-01"], ["year", "2024-01-01", "2025-01-01"],
+  ]) {
+    assert.deepEqual(period(span, "2024-02-29"), { first, end });
+    assert.equal(period(span, "2024-02-29", 1).first, end);
+  }
+});
+
+test("a day is compared with that of the week before, all else with the one before", () => {
+  assert.equal(before("day", "2026-03-02").first, "2026-02-23");
+  assert.deepEqual(before("month", "2026-03-31"), { first: "2026-02-01", end: "2026-03-01" });
+  assert.deepEqual(before("week", "2026-01-01"), { first: "2025-12-22", end: "2025-12-29" });
+});
+
+test("weeks begin on Monday", () => {
+  assert.deepEqual(["2026-11-23", "2026-11-29"].map(weekdayOf), [0, 6]);
+});
+
+test("buckets are named as the statistics name them", () => {
+  const week = period("week", "2026-11-23");
+  assert.equal(buckets("day", week).length, 7);
+  assert.deepEqual(buckets("hour", week).slice(22, 25), ["2026-11-23T22:00", "2026-11-23T23:00", "2026-11-24T00:00"]);
+  assert.deepEqual(buckets("month", period("year", "2026-05-05")).slice(-2), ["2026-11", "2026-12"]);
+  assert.deepEqual(buckets("week", period("month", "2026-11-01")), [
+    "2026-10-26", "2026-11-02", "2026-11-09", "2026-11-16", "2026-11-23", "2026-11-30",
+  ]);
+});
+
+test("what a calendar does not have is no day", () => {
+  assert.deepEqual(["2026-11-23", "2026-13-01", "2026-11", "today"].filter(isDay), ["2026-11-23"]);
+});

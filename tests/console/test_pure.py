@@ -1,0 +1,146 @@
+"""Rules of the console that need no page, in the Node that Playwright brings; and the shape of its modules."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pytest
+from playwright._impl._driver import compute_driver_executable
+
+from chalicelib.api.console_files import folder
+from chalicelib.core.local_time import LocalTime
+from chalicelib.core.values import milliseconds
+from regulars.libraries import modules
+
+HERE, OURS = Path(__file__).parent, folder()
+BROWSER = HERE / "browser.mjs"
+
+ZONES = (
+    *("UTC", "Asia/Shanghai", "Africa/Cairo", "America/Sao_Paulo"),
+    *("Asia/Kathmandu", "Pacific/Apia", "Australia/Lord_Howe"),
+)
+MOST_COLUMNS, MOST_LINES = 120, 60
+NOT_YET = {
+    "admin/cameras.js",
+    "admin/hooks.js",
+    "admin/kept.js",
+    "admin/settings.js",
+    "admin/style.css",
+    "api.js",
+    "captures/captures.js",
+    "find.js",
+    "frame.js",
+    "icons.js",
+    "keys.js",
+    "visits/visits.js",
+    "pages.js",
+    "people/add.js",
+    "people/group.js",
+    "people/hold.js",
+    "people/many.js",
+    "people/newcomers.js",
+    "people/people.js",
+    "people/person.js",
+    "people/search.js",
+    "people/shelf.js",
+    "people/style.css",
+    "people/twins.js",
+    "privacy/privacy.js",
+    "privacy/style.css",
+    "review/queues.js",
+    "review/review.js",
+    "review/style.css",
+    "shared/alerts.js",
+    "shared/consent.js",
+    "shared/erase.js",
+    "shared/grid.js",
+    "shared/merging.js",
+    "shared/parts.js",
+    "shared/periods.js",
+    "shared/pictures.js",
+    "shared/polled.js",
+    "shared/settings.js",
+    "shared/style.css",
+    "shared/webcam.js",
+    "signin.js",
+    "style.css",
+    "traffic/chart.js",
+    "traffic/style.css",
+    "traffic/traffic.js",
+    "undo.js",
+    "words.js",
+}
+"""Files with longer lines or functions. None is added."""
+
+_BEGUN = re.compile(r"( *)(?:export )?(?:default )?(?:async )?(?:function|const \w+ = .*=> [({]$|[#\w]+\(.*\) {$)")
+
+
+def node(*words: str) -> str:
+    """Run Node where modules find the console's libraries and the little of a browser that rules need."""
+    found = {name: path.as_uri() for name, path in modules().items()}
+    said = subprocess.run(
+        [compute_driver_executable()[0], "--import", BROWSER, "--disable-warning=MODULE_TYPELESS_PACKAGE_JSON", *words],
+        env={**os.environ, "CONSOLE_LIBRARIES": json.dumps(found)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert said.returncode == 0, f"{said.stdout}\n{said.stderr}"
+    return said.stdout
+
+
+@pytest.mark.parametrize("file", sorted(HERE.glob("*.test.js")), ids=lambda file: file.name)
+def test_the_rules_hold(file: Path) -> None:
+    assert "# pass 0" not in node("--test", "--test-reporter=tap", str(file))
+
+
+def test_days_begin_by_the_clocks_of_the_tenants_zone() -> None:
+    days = [date(year, 1, 1) + timedelta(days=n) for year in (2017, 2026) for n in range(365)]
+    asked = json.dumps([ZONES, [str(day) for day in days]])
+    begun = node(
+        "--input-type=module",
+        "--eval",
+        f"""
+        const {{ session }} = await import("{OURS.as_uri()}/store.js");
+        const {{ begin }} = await import("{OURS.as_uri()}/shared/periods.js");
+        const [zones, days] = {asked};
+        console.log(JSON.stringify(zones.map((zone) => {{
+          session.set({{ time_zone: zone }});
+          return days.map(begin);
+        }})));
+        """,
+    )
+    for zone, found in zip(ZONES, json.loads(begun), strict=True):
+        noons = [datetime(day.year, day.month, day.day, 12, tzinfo=ZoneInfo(zone)) for day in days]
+        assert found == [milliseconds(LocalTime(zone).begin_of_day(noon)) for noon in noons], zone
+
+
+def too_long(path: Path) -> Iterator[str]:
+    """Yield the long lines and functions of a file."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    yield from (f"line {n} has {len(line)} characters" for n, line in enumerate(lines, 1) if len(line) > MOST_COLUMNS)
+    for n, line in enumerate(lines):
+        begun = _BEGUN.match(line)
+        if begun and path.suffix == ".js":
+            end = next((at for at in range(n, len(lines)) if re.match(begun[1] + r"[})]", lines[at])), n)
+            if end - n >= MOST_LINES:
+                yield f"the function of line {n + 1} has {end - n + 1} lines"
+
+
+NAMES = {path.relative_to(OURS).as_posix() for path in OURS.rglob("*") if path.suffix in (".js", ".css")}
+
+
+@pytest.mark.parametrize("name", sorted(NAMES | NOT_YET))
+def test_lines_and_functions_are_short(name: str) -> None:
+    found = [*too_long(OURS / name)]
+    if name in NOT_YET:
+        assert found, "it is short now: take it off the list"
+    else:
+        assert found == []

@@ -1,0 +1,36 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { language, session } from "../../console/store.js";
+import { ago, clock, isoDay, load, loadMore, t, tOr, visit } from "../../console/words.js";
+
+const spoken = async (chosen) => { language.set(chosen); await load(); };
+const NOW = Date.parse("2026-11-23T12:00Z");
+
+test("a number chooses among the plurals of its language", async () => {
+  await spoken("en");
+  assert.deepEqual([1, 2, 3, 11, 22, 103].map(visit),
+    ["first visit", "2nd visit", "3rd visit", "11th visit", "22nd visit", "103rd visit"]);
+  await spoken("zh");
+  assert.equal(visit(3), "第3次到访");
+});
+
+test("words of a folder come when they are asked for, and in each language from then on", async () => {
+  await spoken("en");
+  assert.equal(t("traffic.away"), "traffic.away");
+  assert.equal(tOr("traffic.away", "-"), "-");
+  await loadMore("traffic");
+  const english = t("traffic.away");
+  await spoken("zh");
+  assert.ok(![english, "traffic.away"].includes(t("traffic.away")));
+});
+
+test("times are the tenant's", async () => {
+  await spoken("en");
+  session.set(/** @type {any} */ ({ time_zone: "Asia/Kathmandu" }));
+  assert.deepEqual([clock("2026-11-23T18:30Z"), isoDay("2026-11-23T18:30Z")], ["00:15", "2026-11-24"]);
+});
+
+test("how long ago it was is said in the largest unit that fits", () => {
+  const said = [2, 59, 3600, 86_400 * 8].map((seconds) => ago(NOW - seconds * 1000, "long", NOW));
+  assert.deepEqual(said, ["just now", "59 seconds ago", "1 hour ago", "last week"]);
+});
