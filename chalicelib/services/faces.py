@@ -40,6 +40,7 @@ from chalicelib.core.items import attempts, directory_of, every, restricted_face
 from chalicelib.core.model import (
     REGULAR,
     RESTRICTED,
+    STRANGER,
     Edit,
     Face,
     Group,
@@ -595,16 +596,28 @@ class FaceLists:
         faces = [visible(tenant, item) for item in items if item and item["group"] == group.id]
         return faces, page[-1] if len(places) > limit else None
 
-    def ids(self, tenant: Tenant, group_name: str | None, order: FaceOrder, *, descending: bool = False) -> FaceIds:
-        """Return the ids of all faces of a group, or of all groups. Raises GroupNotFound, TooMany if over 100,000."""
+    def ids(
+        self,
+        tenant: Tenant,
+        group_name: str | None,
+        order: FaceOrder,
+        *,
+        descending: bool = False,
+        known: bool = False,
+    ) -> FaceIds:
+        """Return the ids of all faces of a group, or of all groups; with `known`, of all but the strangers'.
+
+        Raises GroupNotFound, TooMany if over 100,000.
+        """
         groups = self._groups.all(tenant) if group_name is None else [self._groups.named(tenant, group_name)]
-        if (number := sum(group.count for group in groups)) > self._max_ids:
+        hidden = {*tenant.hidden, STRANGER} if known else tenant.hidden
+        if (number := sum(group.count for group in groups if group.id not in hidden)) > self._max_ids:
             raise TooMany(f"these are {number} faces, and {self._max_ids} ids are answered at once: list them by pages")
         seq = int(directory_of(self._items, tenant.name)["seq"])
         index = _INDEXES.get(order, "by_enrolment")
         low, high = (None, None) if group_name is None else keys.group_range(groups[0].id)
         found = every(self._items, keys.FACES, tenant.name, index=index, low=low, high=high)
-        there = (item for item in found if item[keys.FACES.indexes[index]].partition("#")[0] not in tenant.hidden)
+        there = (item for item in found if item[keys.FACES.indexes[index]].partition("#")[0] not in hidden)
         places = sorted(
             (item["faceid"] if order is FaceOrder.ID else _place(item, index) for item in there), reverse=descending
         )

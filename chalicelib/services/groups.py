@@ -38,7 +38,15 @@ from chalicelib.core.records.faces import attribute_items, face_from, group_from
 from chalicelib.core.retention import UNSEEN_DAYS
 from chalicelib.core.values import time_ordered_id
 from chalicelib.services.idempotency import NO_BODY, RequestId, Requests
-from chalicelib.services.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT, NAME_FREE, NUMBERED, group_puts, name_put
+from chalicelib.services.tenants import (
+    CAPACITY_LEFT,
+    FACES_LEFT,
+    GROUPS_LEFT,
+    NAME_FREE,
+    NUMBERED,
+    group_puts,
+    name_put,
+)
 
 if TYPE_CHECKING:
     from chalicelib.core.visits import DefaultGroups

@@ -178,6 +178,7 @@ class FacesPage(Answer):
 
 class FaceIdsWanted(Sent):
     group: Annotated[Text | None, Meta(description="Its name; not sent, all groups.")] = None
+    known: Annotated[bool, Meta(description="Of all groups, leave out the strangers'.")] = False
     order: FaceOrder = FaceOrder.ENROLLED
     desc: Annotated[bool, Meta(description="The other way round.")] = False
 
@@ -271,7 +272,8 @@ def list_faces(call: Call, query: FacesWanted) -> FacesPage:
 
 def list_face_ids(call: Call, query: FaceIdsWanted) -> FaceIds:
     """List the ids of all faces of a group, or of all groups, in one answer. 409 TooMany if there are over 100,000."""
-    found = call.services.faces.lists.ids(call.tenant, query.group, query.order, descending=query.desc)
+    lists, known = call.services.faces.lists, query.known
+    found = lists.ids(call.tenant, query.group, query.order, descending=query.desc, known=known)
     return FaceIds(ids=found.ids, seq=found.seq)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from chalicelib.core import keys
 from chalicelib.core.items import every
+from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.core.ports import Update, exists
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from tests.faults.recount import disagreements
@@ -49,10 +50,17 @@ def test_strangers_who_are_made_at_once_have_two_numbers(book: Book) -> None:
     assert numbers(book) == [1, 2]
 
 
-@pytest.mark.parametrize("text", ["2", "Stranger 2", "stranger #2", "Regular 2"])
+@pytest.mark.parametrize("text", ["2", "Stranger 2", "stranger #2", "Regular 2", "陌生人 2"])
 def test_a_stranger_is_found_by_its_number(book: Book, text: str) -> None:
     book.see(shot(0, 1), shot(60, 2))
     assert found(book, text) == [2]
+
+
+def test_the_ids_of_known_faces_leave_out_strangers(book: Book) -> None:
+    book.see(shot(0, 1), shot(60, 2))
+    book.services.enrolment.update.of_id(book.tenant, of_number(book, 2), FaceChanges(group="regular"))
+    lists = book.services.faces.lists
+    assert lists.ids(book.tenant, None, FaceOrder.ARRIVED, known=True).ids == [of_number(book, 2)]
 
 
 def test_a_number_stays_beside_a_name(book: Book) -> None:
