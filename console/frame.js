@@ -13,6 +13,8 @@ import { notes, say, undoLast, unsay } from "./undo.js";
 import { loadMore, t } from "./words.js";
 
 const MOST_ON_A_PHONE = 5;
+/** Load what the first page does without, and most others need. */
+const shared = () => styled("./shared/style.css");
 
 export function Frame() {
   const here = useValue(place);
@@ -21,6 +23,7 @@ export function Frame() {
   const page = [...shown, ...OTHERS].find((one) => one.name === here.page) ?? shown[0];
   const close = () => setOpen(null);
   useEffect(() => {
+    shared();
     if (blur.now === "on" && !blur.isKept) say(t("blur.begun"), { action: [t("blur.show"), () => blur.set("off")] });
   }, []);
   useKeys({
@@ -74,7 +77,7 @@ function Page({ page, place: here }) {
   const [problem, setProblem] = useState(null);
   const load = () => {
     setProblem(null);
-    Promise.all([page.load(), ...(page.folder ? [loadMore(page.folder), styled(`./${page.folder}/style.css`)] : [])]).then(([module]) => setView(() => module.default), () => setProblem({ code: "Offline" }));
+    Promise.all([page.load(), ...(page.folder ? [loadMore(page.folder), shared(), styled(`./${page.folder}/style.css`)] : [])]).then(([module]) => setView(() => module.default), () => setProblem({ code: "Offline" }));
   };
   useEffect(load, []);
   useEffect(() => {

@@ -32,6 +32,34 @@ export function go(page, query) {
 
 /** Go to a page in place of this one, so that "back" leads past it. */
 export function replace(page, query) {
+  if (history.state?.dialog) {
+    addEventListener("popstate", () => replace(page, query), { once: true });
+    return history.back();
+  }
   history.replaceState(null, "", to(page, query));
   place.set(read());
 }
+
+const dialogs = [];
+if (history.state?.dialog) history.replaceState(null, "");
+
+/** Have "back" close this dialog while it is open. Return what is called once it is closed. */
+export function opened(close) {
+  dialogs.push(close);
+  setTimeout(agree);
+  return () => {
+    dialogs.splice(dialogs.indexOf(close), 1);
+    setTimeout(agree);
+  };
+}
+
+/** Keep one place in the history for dialogs, while there are some. */
+function agree() {
+  if (dialogs.length && !history.state?.dialog) history.pushState({ dialog: true }, "");
+  if (!dialogs.length && history.state?.dialog) history.back();
+}
+
+addEventListener("popstate", () => {
+  if (dialogs.length && !history.state?.dialog) dialogs.at(-1)();
+  setTimeout(agree);
+});

@@ -85,7 +85,10 @@ def about(
 
 
 def face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str | None:
-    """Return the face that a photo's only face is; None if it is nobody's. Raises OperatorError, Unusable."""
+    """Return the face that a photo's only face is; None if it is nobody's. Raises OperatorError, Unusable.
+
+    A restricted face comes first: what came of the person since is another face, which is told.
+    """
     from chalicelib.services.captures.captures import RULES
 
     faces = services.recognition.looking.identify(tenant, photo.read_bytes(), RULES).faces
@@ -94,7 +97,11 @@ def face_of_photo(services: Services, tenant: Tenant, photo: Path) -> str | None
     [seen] = faces
     if seen.reason:
         raise OperatorError(f"the face in {photo} cannot be compared: {seen.reason}")
-    return seen.match.face.faceid if seen.match else None
+    found = seen.match.face.faceid if seen.match else None
+    restricted = services.recognition.verification.restricted(tenant, seen.probe)
+    if restricted and found:
+        click.echo(f"the photo looks like face {found}, too: write that as well, by --face {found}", err=True)
+    return restricted or found
 
 
 def write(services: Services, tenant: Tenant, faceid: str, out: Path, language: Language) -> None:
@@ -505,6 +512,7 @@ def retention(services: Services, tenants: tuple[str, ...], *, dry_run: bool, ye
         console.print(table)
         if not dry_run:
             services.erasure.of_consents.tenant(tenant, lambda: float("inf"), yes=yes)
+            services.erasure.of_learnt.tenant(tenant, yes=yes)
             services.erasure.retention.tenant(tenant, lambda: float("inf"), yes=yes)
             waits = services.erasure.withholding.all(tenant)
             console.print(f"{name}: what goes now is deleted{', but what waits' if waits else ''}", markup=False)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from chalicelib.core.errors import FaceHeld
 from chalicelib.core.model import Face
 
-_KEPT = ("own_group_id", "age", "gender", "name", "note", "consent", "external_id", "user")
+_KEPT = ("own_group_id", "age", "gender", "name", "note", "consent", "external_id", "own_user")
 
 
 def loses(before: Face, after: Face) -> bool:

@@ -396,8 +396,11 @@ def merges_range(survivor: str) -> tuple[str, str]:
 # --- reviews: those of one kind together, in order (core/reviews; "." is the byte after "-") --------------------------
 
 
-def reviews_range(kind: str) -> tuple[str, str]:
-    return f"{kind}-", f"{kind}."
+def reviews_range(kind: str, first_ms: int | None = None, last_ms: int | None = None) -> tuple[str, str]:
+    """Return the range of a kind's reviews; with `first_ms` and `last_ms`, of sightings' of that time."""
+    if first_ms is None or last_ms is None:
+        return f"{kind}-", f"{kind}."
+    return f"{kind}-{first_ms:0{_MS_WIDTH}d}-", f"{kind}-{last_ms:0{_MS_WIDTH}d}."
 
 
 # --- duplicates: pairs of faces, by the lower id ("." is in no faceid) ------------------------------------------------

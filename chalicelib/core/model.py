@@ -193,6 +193,8 @@ class Group:
     next_attribute_id: int = 1
     learns: bool = True
     """Its faces learn from their sightings, if the tenant's do."""
+    staff: bool = False
+    """Its faces are no visitors: counts and lists can leave them out."""
     unseen_days: int | None = None
     """Of a group of the user's own: days after which a face is deleted that was not seen again; None: never."""
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -327,6 +329,8 @@ class Restriction(NamedTuple):
     at: datetime
     group_id: str
     """Its group until then, to which it returns."""
+    user: str
+    """Likewise its user; "" if it had none."""
 
 
 @dataclass(frozen=True)
@@ -376,6 +380,11 @@ class Face:
     def own_group_id(self) -> str:
         """Its group's id, also while it is restricted."""
         return self.restriction.group_id if self.restriction else self.group_id
+
+    @property
+    def own_user(self) -> str:
+        """Its user's id, also while it is restricted; "" if it has none."""
+        return self.restriction.user if self.restriction else self.user
 
     @property
     def templates(self) -> tuple[Template, ...]:

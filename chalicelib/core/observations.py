@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -41,6 +41,26 @@ class Split(StrEnum):
     LABEL_B = "labels.b"
     LABEL_C = "labels.c"
     LABEL_D = "labels.d"
+    VISIT = "visit"
+    """Of arrivals alone: whether it is the face's first one (VisitKind)."""
+
+
+class VisitKind(StrEnum):
+    """A value of a split by visit."""
+
+    NEW = "new"
+    """The face's first visit."""
+    RETURNING = "returning"
+    """A later one of a face that was no regular at that time."""
+    REGULAR = "regular"
+    """A later one of a regular."""
+
+
+class Only(StrEnum):
+    """A choice among arrivals: first ones, or those whose first sighting waits for a review of its match."""
+
+    FIRST = "first"
+    UNCERTAIN = "uncertain"
 
 
 class Dimensions(NamedTuple):
@@ -101,12 +121,21 @@ class Observation:
         return max(self.written_at or self.at, self.at)
 
 
+_A_MOMENT = timedelta(minutes=1)
+
+
 def is_of(face: Face, observation: Observation) -> bool:
     """Return whether an observation with the id of a face that somebody enrolled is of this face.
 
     Else it is of a face that had the id before and was deleted. Of a capture that came late, its time says nothing.
     """
     return observation.since >= face.enrolled_at
+
+
+def is_new_id(face: Face) -> bool:
+    """Return whether the service chose the face's id, so that nobody had it before. False if its clock was wrong."""
+    id_ = face.faceid
+    return id_.isascii() and id_.isdigit() and len(id_) < 20 and abs(made_at(id_) - face.enrolled_at) < _A_MOMENT
 
 
 def own(face: Face, observations: Sequence[Observation]) -> tuple[Sequence[Observation], datetime | None]:
@@ -117,7 +146,7 @@ def own(face: Face, observations: Sequence[Observation]) -> tuple[Sequence[Obser
     expired, so have those of before.
     """
     at, kind = face.enrolled_at, ObservationKind.ENROLMENT
-    if all((one.at, one.kind) != (at, kind) for one in observations):
+    if is_new_id(face) or all((one.at, one.kind) != (at, kind) for one in observations):
         return observations, None
     return [one for one in observations if is_of(face, one)], at
 
@@ -152,11 +181,14 @@ class ObservationFilter:
     faceid: str | None = None
     kind: ObservationKind | None = None
     camera: str | None = None
+    without: tuple[str, ...] = ()
+    """Names of groups whose observations are left out."""
 
     @property
     def by_labels(self) -> bool:
         """Return whether a day's numbers of each kind are too coarse for it."""
-        return self.labels != NO_LABELS or self.group_name is not None or self.camera is not None
+        by_group = self.group_name is not None or bool(self.without)
+        return self.labels != NO_LABELS or by_group or self.camera is not None
 
     @property
     def by_dimensions(self) -> bool:
@@ -167,6 +199,7 @@ class ObservationFilter:
         fit = (wanted in ("", label) for wanted, label in zip(self.labels, dimensions[:4], strict=True))
         return (
             self.group_name in (None, dimensions.group)
+            and dimensions.group not in self.without
             and self.kind in (None, dimensions.kind)
             and self.camera in (None, dimensions.camera)
             and all(fit)
@@ -174,3 +207,4 @@ class ObservationFilter:
 
 
 EVERYTHING = ObservationFilter()
+SIGHTINGS = ObservationFilter(kind=ObservationKind.SIGHTING)

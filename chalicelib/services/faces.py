@@ -52,8 +52,9 @@ from chalicelib.core.model import (
 from chalicelib.core.names import composed, is_found, prefix, terms, words
 from chalicelib.core.page_tokens import PAGE_SIZES, FaceOrder, ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, equals
-from chalicelib.core.records.faces import face_from, hold_fields, hold_from, listed_face_from
+from chalicelib.core.records.faces import face_from, hold_fields, hold_from, listed_face_from, user_from
 from chalicelib.core.templates import compared
+from chalicelib.core.users import MAX_FACES, entry_of, user_of
 from chalicelib.services.commit import GROUP_ROOM, TENANT_ROOM, Change, GalleryWriter, deleted, limited_groups
 from chalicelib.services.groups import Groups
 from chalicelib.services.idempotency import RequestId, Requests
@@ -317,7 +318,7 @@ class Restrictions:
             raise TooMany(f"{MAX_HOLDS} faces are restricted, the most of a tenant: erase those that are not needed")
 
         def restricted(face: Face) -> tuple[Face, Change]:
-            restriction = Restriction(reason, self.clock.now(), face.group_id)
+            restriction = Restriction(reason, self.clock.now(), face.group_id, face.user)
             after = replace(face, group_id=RESTRICTED, restriction=restriction, user="")
             return after, Change(self._unnamed(tenant.name, faceid), (deleted(face),), {face.group_id: -1})
 
@@ -339,22 +340,30 @@ class Restrictions:
     def lift(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
         """Return a face to its group and to the gallery, for this reason, which the audit has. Return it.
 
-        If its group was deleted, it goes to the group of regulars. If it has no template of the tenant's model, since
-        that changed meanwhile, no search finds it until its pictures are embedded again.
-        Raises InvalidInput, FaceNotFound, GroupFull, Conflict, Busy, AnsweredAlready.
+        If its group was deleted, it goes to the group of regulars; if its user was, or has no room, it has none. If it
+        has no template of the tenant's model, since that changed meanwhile, no search finds it until its pictures are
+        embedded again. Raises InvalidInput, FaceNotFound, FaceHeld (a held face would lose its user), GroupFull,
+        Conflict, Busy, AnsweredAlready.
         """
         _said(reason, "restriction")
 
         def lifted(face: Face, restriction: Restriction) -> tuple[Face, Change]:
             is_there = self.groups.of_id(tenant, restriction.group_id) is not None
             group_id, values = (restriction.group_id, face.attributes) if is_there else (REGULAR, {})
-            after = replace(face, group_id=group_id, attributes=values, restriction=None)
-            put = JournalEntry(Edit.PUT, faceid, group_id, compared(face.templates))
+            user = self._user(tenant, group_id, restriction.user)
+            after = replace(face, group_id=group_id, attributes=values, restriction=None, user=user)
+            put = JournalEntry(Edit.PUT, faceid, group_id, compared(face.templates), user=user_of(after))
             return after, Change((), (put,), {group_id: 1}, skips_model_check=True)
 
         return self._change(
             tenant, faceid, request, lambda face: lifted(face, face.restriction) if face.restriction else None
         )
+
+    def _user(self, tenant: Tenant, group_id: str, id_: str) -> str:
+        """Return the id of a user that there is and that has room for a face; "" for any other."""
+        entry = entry_of(group_id, id_)
+        item = self.items.get(keys.DIRECTORY, (tenant.name, keys.user_item(entry))) if id_ else None
+        return id_ if item is not None and len(user_from(item).faceids) < MAX_FACES else ""
 
     def _change(
         self,

@@ -127,7 +127,7 @@ class Groups:
         request: RequestId | None = None,
     ) -> Group:
         """Set the fields in `changes`: `name`, `capacity`, `description`, `attributes` (names), `learns`,
-        `unseen_days`.
+        `staff`, `unseen_days`.
 
         Return the group.
 
@@ -384,10 +384,8 @@ def _changed(group: Group, changes: Mapping[str, Any]) -> Group:
             raise InvalidInput(f"unseen_days is {bounds}, or null for ever, not {changes['unseen_days']}")
     if "attributes" in changes:
         group = with_these(group, changes["attributes"])
-    fields = {
-        field: changes[field] for field in ("capacity", "description", "learns", "unseen_days") if field in changes
-    }
-    return replace(group, name=name, **fields)
+    fields = ("capacity", "description", "learns", "staff", "unseen_days")
+    return replace(group, name=name, **{field: changes[field] for field in fields if field in changes})
 
 
 def _update(tenant: str, group: Group, after: Group) -> list[Action]:
@@ -401,6 +399,8 @@ def _update(tenant: str, group: Group, after: Group) -> list[Action]:
         fields |= {"attributes": attribute_items(after.attributes), "next_attribute_id": after.next_attribute_id}
     if after.learns != group.learns:
         fields["learns"] = after.learns
+    if after.staff != group.staff:
+        fields["staff"] = after.staff
     if after.unseen_days != group.unseen_days:
         fields["unseen_days"] = after.unseen_days
     if after.tags != group.tags:

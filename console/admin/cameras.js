@@ -3,6 +3,7 @@ import { useEffect, useMemo, useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
+import { useShared } from "../shared/known.js";
 import { Grid } from "../shared/grid.js";
 import { Secret } from "./secret.js";
 import { changer, Copy, Settings } from "../shared/settings.js";
@@ -47,7 +48,7 @@ function useAgain(loaded) {
 }
 
 function All({ query }) {
-  const loaded = useLoaded((signal) => get("cameras", {}, { signal }).then((page) => page.cameras), []);
+  const loaded = useShared("cameras");
   useAgain(loaded);
   const [text, setText] = useState("");
   const [making, setMaking] = useState(false);
@@ -105,7 +106,7 @@ function Camera({ id }) {
   const path = `cameras/${encodeURIComponent(id)}`;
   const loaded = useLoaded((signal) => get(path, {}, { signal }), [id]);
   useAgain(loaded);
-  const groups = useLoaded((signal) => get("groups", {}, { signal }).then((page) => page.groups), []);
+  const groups = useShared("groups");
   const [secret, setSecret] = useState(null);
   const [gone, setGone] = useState(false);
   const slow = useSlow(loaded.waits && !loaded.value);

@@ -5,6 +5,7 @@ import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { Secret } from "./secret.js";
 import { changer, Settings } from "../shared/settings.js";
+import { useShared } from "../shared/known.js";
 import { Dialog, Empty, groupName, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
 import { go, to } from "../router.js";
 import { may } from "../store.js";
@@ -50,8 +51,8 @@ function Hook({ id }) {
   const [version, again] = useReducer((count) => count + 1, 0);
   const loaded = useLoaded((signal) => get(path, {}, { signal }), [id]);
   const changed = () => { loaded.again(); again(); };
-  const groups = useLoaded((signal) => get("groups", {}, { signal }).then((page) => page.groups), []);
-  const cameras = useLoaded((signal) => get("cameras", {}, { signal }).then((page) => page.cameras), []);
+  const groups = useShared("groups");
+  const cameras = useShared("cameras");
   const [secret, setSecret] = useState(null);
   const [gone, setGone] = useState(false);
   const one = loaded.value;

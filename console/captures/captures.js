@@ -3,6 +3,7 @@ import { useCallback, useEffect, useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
+import { useShared } from "../shared/known.js";
 import { Grid } from "../shared/grid.js";
 import { addDays, begin, isDay } from "../shared/periods.js";
 import { placed } from "../shared/pictures.js";
@@ -19,7 +20,7 @@ const OUTCOMES = ["matched", "stranger", "skipped"];
 export default function Captures({ place: { query } }) {
   const { camera = "", state = "" } = query;
   const day = isDay(query.day) ? query.day : "";
-  const cameras = useLoaded((signal) => get("cameras", {}, { signal }).then((page) => page.cameras), []);
+  const cameras = useShared("cameras");
   const set = (changes) => replace("captures", { camera, state, day, ...changes });
   const picked = (name) => (event) => set({ [name]: event.target.value });
   return html`<div class="page captures">
@@ -107,7 +108,7 @@ function Large({ camera, id, known, named, close, step, again }) {
     return () => removeEventListener("keydown", keys);
   });
   const verdict = (each) => (each.face ? nameOf({ name: each.name, group: each.resolution }) : t("captures.unsure"));
-  return html`<${Dialog} title=${one ? `${dayAndClock(one.captured_at)} · ${named(camera)}` : t("page.captures")} close=${close} wide=${true}>
+  return html`<${Dialog} title=${one ? `${dayAndClock(one.captured_at)} · ${named(camera)}` : t("page.captures")} close=${close} wide=${true} isPlace=${true}>
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     ${one && html`<div class="stage"><div class="frame-of">
         ${one.url ? html`<img class="face" src=${one.url} alt=${t("captures.picture")} />` : html`<${Portrait} size="newest" icon="camera" />`}

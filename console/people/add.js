@@ -1,12 +1,12 @@
 // Add people: drop a folder, see what each picture is good for, and only then enrol.
 import { useEffect, useState } from "preact/hooks";
-import { get } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { GroupDialog } from "./group.js";
 import { newcomers } from "./newcomers.js";
 import { Drop, placed } from "../shared/pictures.js";
-import { groupName, nameOf, Portrait, Trouble, useLoaded } from "../shared/parts.js";
+import { useShared } from "../shared/known.js";
+import { groupName, nameOf, Portrait, Trouble } from "../shared/parts.js";
 import { to } from "../router.js";
 import { useValue } from "../store.js";
 import { number, t } from "../words.js";
@@ -25,7 +25,7 @@ export default function Add() {
   const [problem, setProblem] = useState(null);
   const [dialog, setDialog] = useState(false);
   const [most, setMost] = useState(MOST_PEOPLE);
-  const groups = useLoaded((signal) => get("groups", {}, { signal }).then((page) => page.groups), []);
+  const groups = useShared("groups");
   useEffect(() => () => all.tidy(), []);
   const take = (pairs) => {
     setProblem(pairs.length ? null : { detail: t("add.nothing"), code: "Unusable" });

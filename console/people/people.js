@@ -1,6 +1,7 @@
 // Everybody who is enrolled or was seen: groups, a grid or table of any length, and changes of many at once.
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { get } from "../api.js";
+import { useShared } from "../shared/known.js";
 import { Grid } from "../shared/grid.js";
 import { GroupDialog } from "./group.js";
 import { AT_ONCE, changeMany, download, gone, readFaces, removeLater } from "./many.js";
@@ -27,7 +28,7 @@ export default function People({ place }) {
   const { group = "", name = "" } = place.query;
   const sort = ORDERS[place.query.sort] ? place.query.sort : "newest";
   const [order, desc] = ORDERS[sort];
-  const groups = useLoaded((signal) => get("groups", {}, { signal }).then((page) => page.groups), []);
+  const groups = useShared("groups");
   const twins = useLoaded((signal) => get("duplicates", { limit: 1 }, { signal }).then((page) => page.duplicates.length), []);
   const listed = useLoaded((signal) => (name ? named(name, group, signal) : get("face-ids", { group, order, desc }, { signal }).then((page) => page.ids)), [group, sort, name]);
   const hidden = useValue(gone);

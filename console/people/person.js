@@ -4,6 +4,7 @@ import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { Consent } from "../shared/consent.js";
+import { cameraName, useShared } from "../shared/known.js";
 import { Erased, Erasing, Leaving } from "../shared/erase.js";
 import { Everything } from "./everything.js";
 import { Hold } from "./hold.js";
@@ -37,7 +38,7 @@ export default function Person({ place }) {
 function Face({ id, shown }) {
   const path = `faces/${encodeURIComponent(id)}`;
   const face = useLoaded((signal) => get(path, {}, { signal }), [id]);
-  const groups = useLoaded((signal) => get("groups", {}, { signal }).then((page) => page.groups), []);
+  const groups = useShared("groups");
   const pictures = useLoaded((signal) => get(`${path}/pictures`, {}, { signal }).then((answer) => answer.pictures), [id]);
   const operator = may("operator");
   const hold = useLoaded((signal) => (operator ? get(`${path}/hold`, {}, { signal }) : Promise.resolve(null)), [id]);
@@ -195,7 +196,7 @@ function Visits({ path, face, operator, changed, photo }) {
   const [pages, setPages] = useState([]);
   const [hidden, setHidden] = useState(new Set());
   const first = useLoaded((signal) => get(`${path}/sightings`, {}, { signal }), [path]);
-  const cameras = useLoaded((signal) => get("cameras", {}, { signal }).then((page) => new Map(page.cameras.map((one) => [one.id, one.name || one.id]))), []);
+  const cameras = useShared("cameras");
   const last = pages.at(-1) ?? first.value;
   const more = async () => {
     try {
@@ -220,7 +221,7 @@ function Visits({ path, face, operator, changed, photo }) {
     ${arrivals.length > 0 && html`<${Calendar} arrivals=${arrivals} />`}
     <ol class="timeline">${[...timeline].map(([visit, some]) => html`<li key=${visit?.first ?? some[0].id}>
       <h3><time datetime=${visit?.first ?? some[0].captured_at}>${dayAndClock(visit?.first ?? some[0].captured_at)}</time>${visit && clock(visit.last) !== clock(visit.first) && html`<span class="soft"> – ${clock(visit.last)}</span>`}
-        <small class="soft">${[...new Set(some.map((one) => cameras.value?.get(one.camera) ?? one.camera))].join(", ")}</small></h3>
+        <small class="soft">${[...new Set(some.map((one) => cameraName(cameras.value, one.camera)))].join(", ")}</small></h3>
       <ul class="strip">${some.map((one) => html`<li key=${one.id}>
         <${Portrait} url=${one.crop_url} alt=${t("visits.crop")} size="x" />
         <p class="small soft"><time datetime=${one.captured_at}>${clock(one.captured_at)}</time></p>

@@ -2,6 +2,7 @@
 import { useState } from "preact/hooks";
 import { get } from "../api.js";
 import { html } from "../html.js";
+import { useShared } from "../shared/known.js";
 import { Erasure } from "../shared/erase.js";
 import { save } from "../shared/saved.js";
 import { Copy, Settings as Fields, changer } from "../shared/settings.js";
@@ -26,7 +27,7 @@ const OURS = {
 
 export default function Privacy() {
   const loaded = useLoaded((signal) => get("settings", {}, { signal }), []);
-  const groups = useLoaded((signal) => get("groups", {}, { signal }).then((page) => page.groups), []);
+  const groups = useShared("groups");
   const slow = useSlow(loaded.waits && !loaded.value);
   const admin = may("admin");
   const shown = (next) => { loaded.set(next); get("session").then((known) => session.set({ ...session.now, ...known }), () => {}); };

@@ -1,11 +1,11 @@
 // Review: one card at a time, decided by a key.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { get } from "../api.js";
 import { html } from "../html.js";
 import { useKeys } from "../keys.js";
 import { look } from "../shared/combobox.js";
+import { cameraName, useShared } from "../shared/known.js";
 import { sameName } from "../shared/correct.js";
-import { Dialog, Empty, groupName, Portrait, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
+import { Dialog, Empty, groupName, Portrait, Shapes, Trouble, useSlow } from "../shared/parts.js";
 import { call, Twins, Whose } from "../shared/whose.js";
 import { may, useValue } from "../store.js";
 import { dayAndClock, number, t } from "../words.js";
@@ -23,8 +23,7 @@ export default function Review({ place }) {
   const review = useReview(place.query.queue);
   const { deck, problem, waits } = review;
   const [dialog, setDialog] = useState(null);
-  const cameras = useLoaded((signal) => get("cameras", {}, { signal })
-    .then((page) => new Map(page.cameras.map((one) => [one.id, one.name || one.id]))), []);
+  const cameras = useShared("cameras");
   const slow = useSlow(waits);
   const head = useRef();
   const naming = useRef();
@@ -45,7 +44,7 @@ export default function Review({ place }) {
       <div>
         ${!card && slow && html`<${Shapes} count=${1} kind="large" />`}
         ${deck.shown(AHEAD).map((one, index) => html`<${Card} key=${one.id} card=${one} here=${index === 0}
-          camera=${cameras.value?.get(one.camera) ?? one.camera} head=${index ? null : head}
+          camera=${cameraName(cameras.value, one.camera)} head=${index ? null : head}
           naming=${index ? null : naming} can=${index ? {} : can} whole=${() => setDialog({ kind: "whole" })}
           gone=${() => review.gone(one)} />`)}
         ${queue && !card && !waits && !problem && html`
@@ -136,7 +135,7 @@ function Asked({ kind, card, can, close, ...more }) {
 }
 
 function Groups({ card, can, close }) {
-  const groups = useLoaded((signal) => get("groups", {}, { signal }).then((page) => page.groups), []);
+  const groups = useShared("groups");
   return html`<${Dialog} title=${t("people.move")} close=${close}>
     <div class="choices">${groups.value?.map((one) => html`
       <button key=${one.id} disabled=${one.name === card.face.group} onClick=${() => { close(); can.group(one.name); }}>

@@ -37,11 +37,11 @@ function useFound(text) {
 /**
  * `options`: gives for the text and the people found the list: `{ id, face, score, threshold, match, text }` each.
  * `choose`: takes one of them. `free`: takes the text if nothing in the list is chosen; without it, the first one is
- * as soon as something is typed.
+ * as soon as something is typed. `close`: what Escape does, which else empties a field first.
  * @param {{ id: string, options: (text: string, found: any[] | null) => any[], choose: (one: any) => any,
- *   free?: (text: string) => any }} how
+ *   free?: (text: string) => any, close?: () => any }} how
  */
-export function useCombobox({ id, options, choose, free }) {
+export function useCombobox({ id, options, choose, free, close }) {
   const [text, setText] = useState("");
   const found = useFound(text);
   const first = free || !text.trim() ? -1 : 0;
@@ -50,6 +50,7 @@ export function useCombobox({ id, options, choose, free }) {
   const here = list[at];
   useEffect(() => setAt(first), [text, found]);
   const onKeyDown = (event) => {
+    if (event.key === "Escape" && close) { event.preventDefault(); close(); }
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step && list.length) {
       event.preventDefault();

@@ -2,7 +2,11 @@
 import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
+import { opened } from "../router.js";
+import { useValue } from "../store.js";
+import { say } from "../undo.js";
 import { number, t, tOr } from "../words.js";
+import { isPassing, isTold, meet, troubles, tryAll, waitOf } from "./troubles.js";
 
 /**
  * A picture of somebody, or if there is none the initial of the name, or a quiet shape. `alt`: "" if the name stands beside it.
@@ -60,32 +64,78 @@ export function Empty({ title, children, icon }) {
   return html`<div class="empty">${icon && html`<${Icon} name=${icon} size=${32} />`}<h2>${title}</h2><div>${children}</div></div>`;
 }
 
-/** What went wrong: a title by the error's code, the API's sentence, another try, and the id by which the log knows it. */
+/**
+ * What went wrong: a title by the error's code, the API's sentence, another try, and the id by which the log knows it. What
+ * may pass is told once a page, and tried again by itself.
+ */
 export function Trouble({ problem, again }) {
-  const title = tOr(`problem.${problem.code}`, t("problem"));
+  const all = useValue(troubles);
+  const mine = useRef();
+  const passes = Boolean(again) && isPassing(problem);
+  if (mine.current) mine.current.again = again;
+  useLayoutEffect(() => {
+    mine.current = { problem, again };
+    if (passes) return meet(mine.current);
+  }, [problem]);
+  if (passes && all.includes(mine.current) && !isTold(all, mine.current)) return null;
+  const retry = passes ? () => tryAll(troubles.now, mine.current) : again;
   return html`<div class="trouble" role="alert">
-    <strong>${title}</strong>
+    <strong>${tOr(`problem.${problem.code}`, t("problem"))}</strong>
     <p>${problem.code === "Offline" ? t("problem.offline") : problem.detail || String(problem)}</p>
     <p class="row">
-      ${again && html`<button onClick=${again}>${t("again")}</button>`}
-      ${problem.request_id && html`<code class="soft">${problem.request_id}</code>`}
+      ${again && html`<button onClick=${retry}>${t("again")}</button>`}
+      ${passes && html`<${Countdown} problem=${problem} done=${retry} />`}
     </p>
+    ${problem.request_id && html`<details class="soft small"><summary>${t("problem.details")}</summary>
+      <p class="row">${t("problem.id")} <code>${problem.request_id}</code>
+        ${navigator.clipboard && html`<button class="plain small"
+          onClick=${() => navigator.clipboard.writeText(problem.request_id).then(() => say(t("copied")))}>${t("copy")}</button>`}
+      </p></details>`}
   </div>`;
 }
 
-/** A dialog that gives the focus back to where it was. `close` is called by Escape as well. */
-export function Dialog({ title, close, children, wide = false }) {
+/** The seconds until something is tried again by itself: longer each time that it fails. Screen readers are spared them. */
+function Countdown({ problem, done }) {
+  const tries = useRef();
+  const [left, setLeft] = useState(waitOf(0));
+  useEffect(() => {
+    tries.current = (tries.current ?? -1) + 1;
+    const end = Date.now() + waitOf(tries.current) * 1000;
+    const timer = setInterval(() => {
+      const seconds = Math.ceil((end - Date.now()) / 1000);
+      setLeft(Math.max(0, seconds));
+      if (seconds > 0) return;
+      clearInterval(timer);
+      done();
+    }, 500);
+    return () => clearInterval(timer);
+  }, [problem]);
+  return html`<span class="soft small" aria-hidden="true">${t("again.in", { seconds: left })}</span>`;
+}
+
+/**
+ * A dialog that gives the focus back to where it was. `close` is called by Escape and "back" as well; `isPlace`: it has an
+ * address of its own, which "back" leaves.
+ */
+export function Dialog({ title, close, children, wide = false, isPlace = false }) {
   const ref = useRef();
+  const latest = useRef();
+  latest.current = close;
   useLayoutEffect(() => {
     const dialog = ref.current;
+    const closed = isPlace ? null : opened(() => latest.current());
     dialog.showModal();
-    return () => dialog.close(); // which gives the focus back
+    return () => {
+      dialog.close(); // which gives the focus back
+      closed?.();
+    };
   }, []);
   return html`<dialog ref=${ref} class=${wide ? "wide" : ""} aria-label=${title}
       onCancel=${(event) => { event.preventDefault(); close(); }}
       onClick=${(event) => event.target === ref.current && close()}>
     <div class="sheet">
-      <header><h2>${title}</h2><button class="plain square" aria-label=${t("close")} onClick=${close}><${Icon} name="close" /></button></header>
+      <header><h2>${title}</h2>
+        <button class="plain square" aria-label=${t("close")} onClick=${close}><${Icon} name="close" /></button></header>
       ${children}
     </div>
   </dialog>`;
@@ -117,7 +167,7 @@ export function useLoaded(load, depends) {
     const key = JSON.stringify(depends);
     const stays = asked.current === key;
     asked.current = key;
-    setState((before) => ({ value: stays ? before.value : undefined, waits: true }));
+    setState((before) => (stays ? { ...before, waits: true } : { waits: true }));
     load(stop.signal).then(
       (value) => stop.signal.aborted || setState({ value, waits: false }),
       (problem) => stop.signal.aborted || setState((before) => ({ ...before, problem, waits: false })),

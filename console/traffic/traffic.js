@@ -6,6 +6,7 @@ import { before as earlier, begin, bucketName, buckets, isDay, period, periodNam
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { useKeys } from "../keys.js";
+import { cameraName, useShared } from "../shared/known.js";
 import { Empty, groupName, nameOf, Portrait, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
 import { replace, to } from "../router.js";
 import { ago, isoDay, number, t, tOr } from "../words.js";
@@ -148,7 +149,7 @@ function Parts({ found, asTable, choose }) {
   const { asked, parts: { sum, sumBefore, ...series } } = found;
   const { split, splits, measure } = asked;
   const [most, setMost] = useState(SHOWN);
-  const cameras = useLoaded((signal) => get("cameras", {}, { signal }).then((page) => new Map(page.cameras.map((one) => [one.id, one.name || one.id]))), []);
+  const cameras = useShared("cameras");
   const off = useLoaded((signal) => get("settings", {}, { signal }).then((known) => known.attributes_off), []);
   const sums = (buckets) => {
     const found = new Map();
@@ -160,7 +161,7 @@ function Parts({ found, asTable, choose }) {
   const nameOfValue = (value) => {
     if (value === "" || value === "unknown") return t("traffic.unknown");
     if (split === "age") return t("traffic.age", { first: value, last: Number(value) + 9 });
-    if (split === "camera") return cameras.value?.get(value) ?? value;
+    if (split === "camera") return cameraName(cameras.value, value);
     if (split === "group") return groupName(value);
     return split === "gender" ? tOr(`gender.${value}`, value) : split === "kind" ? tOr(`kind.${value}`, value) : value;
   };
@@ -218,7 +219,7 @@ function Week({ asked }) {
 /** Who has stayed away longest. */
 function Away() {
   const [group, setGroup] = useState("regular");
-  const groups = useLoaded((signal) => get("groups", {}, { signal }).then((page) => page.groups), []);
+  const groups = useShared("groups");
   const loaded = useLoaded((signal) => get("faces", { group, order: "arrived", desc: false, limit: AWAY }, { signal }).then((page) => page.faces), [group]);
   if (loaded.problem) return html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`;
   return html`<section><header><h2>${t("traffic.away")}</h2>

@@ -37,7 +37,7 @@ IDLE_S = 1.0
 MAX_BATCH = 10
 
 NICENESS = 5
-"""By how much the threads that feed handlers are nicer: who waits for an answer comes before a backlog of captures."""
+"""By how much the threads that feed handlers are nicer: answers come before a backlog of captures."""
 
 Handler = Callable[[Mapping[str, Any], Context], Any]
 

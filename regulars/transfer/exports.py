@@ -55,6 +55,7 @@ class GroupLine(msgspec.Struct, kw_only=True):
     description: str = ""
     attributes: list[str] = []
     learns: bool = True
+    staff: bool = False
 
 
 class FaceLine(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -240,6 +241,7 @@ def _group(group: models.Group) -> GroupLine:
         description=group.description,
         attributes=group.attributes,
         learns=group.learns,
+        staff=group.staff,
     )
 
 

@@ -200,9 +200,10 @@ def require_groups(service: Regulars, source: Source, group: str | None) -> None
     there = {one.name: one for one in service.list_groups()}
     for name, wanted in described.items():
         if name not in there:
-            made = service.add_group(**{member: wanted[member] for member in wanted if member != "learns"})
-            if not wanted["learns"]:
-                service.change_group(made.id, learns=False)
+            later = {member: wanted[member] for member in ("learns", "staff") if member in wanted}
+            made = service.add_group(**{member: wanted[member] for member in wanted if member not in later})
+            if later != {"learns": True, "staff": False}:
+                service.change_group(made.id, **later)
         elif not there[name].count and any(getattr(there[name], member) != wanted[member] for member in wanted):
             service.change_group(there[name].id, **{member: wanted[member] for member in wanted if member != "name"})
     for name, counts in used.items():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.console.conftest import PHONE, TOUCH, Book, shoot, visiting
+from tests.console.conftest import PHONE, TOUCH, Book, becomes, shoot, visiting
 from tests.console.test_flows import assert_accessible
 
 MOST = 5
@@ -50,3 +50,49 @@ def test_more_is_opened_walked_and_left_by_keys(phone: Page) -> None:
     phone.keyboard.press("Escape")
     expect(more).to_be_focused()
     expect(rest.first).to_be_hidden()
+
+
+def test_back_closes_a_dialog_and_the_page_stays(book: Book, browser: Browser) -> None:
+    with visiting(browser, book, None) as visitor:
+        page = visitor.open("#/people")
+        expect(page.get_by_role("gridcell").first).to_be_visible()
+        dialog = page.get_by_role("dialog")
+        for leave in (page.go_back, lambda: page.keyboard.press("Escape")):
+            page.keyboard.press("/")
+            page.get_by_label("Name or id").fill("nobody")
+            becomes(page, lambda: page.evaluate("history.state?.dialog"))
+            leave()
+            expect(dialog).to_have_count(0)
+            becomes(page, lambda: not page.evaluate("history.state?.dialog"))
+            assert page.url.endswith("#/people")
+        page.keyboard.press("/")
+        page.get_by_label("Name or id").fill("Ann")
+        expect(page.get_by_role("option", name="Ann Lee")).to_be_visible()
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="Looks like")).to_be_visible()
+        page.go_back()
+        expect(page.get_by_role("gridcell").first).to_be_visible()
+        assert page.url.endswith("#/people")
+        page.go_back()
+        expect(page).to_have_url("about:blank")
+
+
+def test_a_failing_service_is_told_once_and_asked_again_by_itself(book: Book, browser: Browser) -> None:
+    with visiting(browser, book, None) as visitor:
+        page = visitor.open("#/people")
+        expect(page.get_by_role("gridcell").first).to_be_visible()
+        answer = '{"code": "Overloaded", "detail": "the service is overloaded", "request_id": "an-id"}'
+        page.route("**/v1/*", lambda route: route.fulfill(status=503, body=answer, content_type="application/json"))
+        alert = page.get_by_role("alert")
+        page.get_by_role("link", name="Hooks", exact=True).click()
+        expect(alert).to_contain_text("Trying again in")
+        page.unroute("**/v1/*")
+        expect(alert).to_have_count(0)
+        page.route("**/v1/*", lambda route: route.fulfill(status=503, body=answer, content_type="application/json"))
+        page.get_by_role("link", name="Settings", exact=True).click()
+        expect(alert).to_have_count(1)
+        page.get_by_text("Details").click()
+        expect(page.get_by_text("an-id")).to_be_visible()
+        assert_accessible(page)
+        shoot(page, "failing")
+        visitor.forgive("503")

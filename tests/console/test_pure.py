@@ -63,6 +63,7 @@ NOT_YET = {
     "shared/pictures.js",
     "shared/polled.js",
     "shared/settings.js",
+    "shared/style.css",
     "shared/webcam.js",
     "signin.js",
     "style.css",

@@ -18,10 +18,14 @@ ENROLLED = Observation(NOON, "e", "seven", "guests", NO_LABELS, ObservationKind.
 SEEN = Observation(NOON - HOUR, "s", "seven", "guests", NO_LABELS, ObservationKind.SIGHTING, "door")
 
 
+def id_of(at: datetime) -> str:
+    """An id that the service makes."""
+    return str((at - datetime(2020, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1) << 21)
+
+
 def merge(at: datetime) -> tuple[Passage, ...]:
     """A merge of an earlier version: its id alone says when it was."""
-    ms = (at - datetime(2020, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
-    return (Passage(f"seven.{ms << 21}", "guests"),)
+    return (Passage(f"seven.{id_of(at)}", "guests"),)
 
 
 @pytest.mark.parametrize(
@@ -42,3 +46,9 @@ def test_what_became_the_faces_before_somebody_enrolled_it_is_anothers(seen: Obs
 
 def test_a_face_that_nobody_enrolled_has_an_id_that_no_other_had() -> None:
     assert own(FACE, [SEEN]) == ([SEEN], None)
+
+
+@pytest.mark.parametrize(("made_at", "is_new"), [(NOON, True), (NOON - HOUR, False), (NOON + HOUR, False)])
+def test_nor_has_one_whose_id_the_service_made_when_somebody_enrolled_it(made_at: datetime, *, is_new: bool) -> None:
+    face = replace(FACE, faceid=id_of(made_at))
+    assert own(face, [SEEN, ENROLLED])[0] == ([SEEN, ENROLLED] if is_new else [ENROLLED])

@@ -67,6 +67,14 @@ def test_a_photo_finds_the_person_and_is_no_visit(anns_book: Book) -> None:
     assert anns_book.observed() == before
 
 
+def test_a_photo_finds_somebody_who_is_restricted(anns_book: Book, capsys: Captured) -> None:
+    anns_book.services.faces.restrictions.set(anns_book.tenant, "ann", "letter 7")
+    [again] = anns_book.see(shot(120, 1))
+    assert face_of_photo(anns_book.services, anns_book.tenant, photo(anns_book, Person(1, side_px=98.0))) == "ann"
+    assert face_of_photo(anns_book.services, anns_book.tenant, photo(anns_book, Person(77))) is None
+    assert f"--face {again.sightings[0].faceid}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("people", "said"),
     [

@@ -35,7 +35,7 @@ from chalicelib.core.erasures import is_erased
 from chalicelib.core.errors import CameraNotFound, InvalidInput
 from chalicelib.core.local_time import LAST_SECOND, Granularity, LocalTime, Span
 from chalicelib.core.model import Face
-from chalicelib.core.observations import Measure, ObservationFilter, ObservationKind, Split
+from chalicelib.core.observations import Measure, ObservationFilter, ObservationKind, Only, Split
 from chalicelib.core.pictures import Gender
 from chalicelib.core.values import milliseconds, moment, plain_cell, time_text
 
@@ -52,6 +52,7 @@ OfFace = Annotated[Text, Meta(description="Id of a face.")]
 From = Annotated[Instant, Meta(description="The first instant.")]
 To = Annotated[Instant, Meta(description="The instant behind the last one; without it, there is no end.")]
 Today = Annotated[Instant, Meta(description="The first instant; without it, today's first in the tenant's time zone.")]
+WithStaff = Annotated[bool, Meta(description="false: without the groups that are `staff` now, by their names.")]
 Limit = Annotated[int, Meta(ge=1, le=100)]
 PictureUrl = Annotated[
     str | None,
@@ -155,12 +156,30 @@ class ArrivalsWanted(Sent):
     camera: OfCamera | None = None
     group: OfGroup | None = None
     face: OfFace | None = None
+    staff: WithStaff = True
+    only: Annotated[
+        Only | None,
+        Meta(description="first: first visits of their faces, as far back as the history is kept. uncertain: visits "
+             "whose first sighting waits for a review of its match."),
+    ] = None  # fmt: skip
+    totals: Annotated[bool, Meta(description="Whether to count all pages, too. That reads the whole time.")] = False
     limit: Limit = 50
     token: Token | None = None
 
 
+class ArrivalTotals(Answer):
+    """Counts of the visits of the time, camera, group and face asked for, exact as the statistics."""
+
+    arrivals: Annotated[int, Meta(ge=0)]
+    persons: Annotated[int, Meta(ge=0, description="How many faces these are.")]
+    first: Annotated[int, Meta(ge=0, description="With `only=first`, so many are listed.")]
+    uncertain: Annotated[int, Meta(ge=0, description="With `only=uncertain`, so many are listed.")]
+    groups: Annotated[dict[str, int], Meta(description="By name that the group had at that time.")]
+
+
 class ArrivalsPage(Answer):
     arrivals: list[FaceArrival]
+    totals: Annotated[ArrivalTotals | None, Meta(description="Null unless asked for. `only` does not narrow them.")]
     time_zone: Annotated[str, Meta(description="The tenant's, by which today begins.")]
     next_token: NextToken
 
@@ -189,7 +208,11 @@ class StatisticsWanted(Sent):
             "the split). observations: all of them, of `kind`."
         ),
     ] = Measure.ARRIVALS
-    split: Annotated[Split, Meta(description="An amount for each value. age: by tens of years.")] | None = None
+    split: Annotated[
+        Split,
+        Meta(description="An amount for each value. age: by tens of years. visit, of arrivals: new (the face's first), "
+             "returning, regular (a later one of a regular)."),
+    ] | None = None  # fmt: skip
     kind: Annotated[
         KindCounted,
         Meta(description="What counts as an observation: without it sightings, or all with `split=kind`."),
@@ -197,6 +220,7 @@ class StatisticsWanted(Sent):
     camera: OfCamera | None = None
     group: OfGroup | None = None
     face: OfFace | None = None
+    staff: WithStaff = True
     format: Format = Format.JSON
 
 
@@ -221,6 +245,10 @@ class Bucket(Answer):
 class Statistics(Answer):
     buckets: Annotated[list[Bucket], Meta(description="Every bucket of the time asked for, in order.")]
     time_zone: str
+    begun: Annotated[
+        Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\d$")] | None,
+        Meta(description="Day of the first sighting that is kept; null: there is none."),
+    ]
 
 
 def list_observations(call: Call, query: ObservationsWanted) -> ObservationsPage:
@@ -244,9 +272,14 @@ def list_arrivals(call: Call, query: ArrivalsWanted) -> ArrivalsPage:
     may have fewer than `limit`, even none, and not be the last: go on until `next_token` is null.
     """
     span, wanted = _span(call, query.from_, query.to), _filter(call, query, None)
-    page = call.services.sightings.arrivals.page(call.tenant, wanted, span, query.limit, query.token)
+    book = call.services.sightings.arrivals
+    page = book.page(call.tenant, wanted, span, query.limit, query.token, only=query.only)
+    totals = ArrivalTotals.made_of(book.totals(call.tenant, wanted, span)) if query.totals else None
     return ArrivalsPage(
-        arrivals=[_arrival(call, one) for one in page.rows], time_zone=call.tenant.time_zone, next_token=page.next_token
+        arrivals=[_arrival(call, one, query.only) for one in page.rows],
+        totals=totals,
+        time_zone=call.tenant.time_zone,
+        next_token=page.next_token,
     )
 
 
@@ -269,9 +302,11 @@ def get_statistics(call: Call, query: StatisticsWanted) -> Statistics | endpoint
     buckets = call.services.statistics.amounts(call.tenant, question, fill=True)
     if query.format is Format.CSV:
         return endpoint.Text(_csv(buckets, query.split), _CSV)
+    begun = call.services.statistics.begun(call.tenant)
     return Statistics(
         buckets=[Bucket(time=_time(one.time), amounts=_amounts(one, query.split)) for one in buckets],
         time_zone=call.tenant.time_zone,
+        begun=None if begun is None else _time(begun),
     )
 
 
@@ -305,7 +340,15 @@ def _filter(
     if camera is not None:
         with suppress(CameraNotFound):  # it may have been deleted; what it saw stays
             camera = call.services.cameras.named(call.tenant, camera).id
-    return ObservationFilter(group_name=query.group, faceid=query.face, kind=kind, camera=camera)
+    return ObservationFilter(
+        group_name=query.group, faceid=query.face, kind=kind, camera=camera, without=_without(call, query)
+    )
+
+
+def _without(call: Call, query: ObservationsWanted | ArrivalsWanted | StatisticsWanted) -> tuple[str, ...]:
+    if isinstance(query, ObservationsWanted) or query.staff:
+        return ()
+    return tuple(group.name for group in call.services.groups.all(call.tenant) if group.staff)
 
 
 def _kind(query: StatisticsWanted) -> ObservationKind | None:
@@ -335,7 +378,7 @@ def _observation(call: Call, one: observations.Observation, face: Face | None) -
     )
 
 
-def _arrival(call: Call, one: sightings.FaceArrival) -> FaceArrival:
+def _arrival(call: Call, one: sightings.FaceArrival, only: Only | None) -> FaceArrival:
     first = one.first
     return FaceArrival(
         face=first.faceid,
@@ -349,7 +392,7 @@ def _arrival(call: Call, one: sightings.FaceArrival) -> FaceArrival:
         sightings=one.sightings,
         picture_url=_picture_url(call, first),
         crop_url=None if is_erased(first.faceid) else crop_url(call, first.camera, first.id),
-        visit=one.number,
+        visit=1 if only is Only.FIRST else one.number,
         before=None if one.before_at is None else time_text(one.before_at),
         **decided(first.decision),
     )

@@ -27,6 +27,11 @@ Attributes = Annotated[
 Learns = Annotated[
     bool, Meta(description="Whether its faces learn from their sure sightings, if the tenant's do. At first true.")
 ]
+Staff = Annotated[
+    bool,
+    Meta(description="Whether its faces are staff: `staff=false` leaves them out of arrivals and statistics. At first "
+         "false."),
+]  # fmt: skip
 UnseenDays = Annotated[
     Annotated[int, Meta(ge=1, le=3_650)] | None,
     Meta(
@@ -49,6 +54,7 @@ class GroupChanges(Changes):
     description: Description | UnsetType = UNSET
     attributes: Attributes | UnsetType = UNSET
     learns: Learns | UnsetType = UNSET
+    staff: Staff | UnsetType = UNSET
     unseen_days: UnseenDays | UnsetType = UNSET
     revision: Revision | UnsetType = UNSET
 
@@ -60,6 +66,7 @@ class Group(Answer):
     description: str
     attributes: Attributes
     learns: Learns
+    staff: Staff
     unseen_days: UnseenDays
     count: Annotated[int, Meta(ge=0, description="How many faces it holds.")]
     revision: Annotated[int, Meta(ge=1, description="Grows with each change by a caller; faces that come are none.")]

@@ -81,10 +81,13 @@ def merge_faces(call: Call, body: Absorbed) -> Merged:
 
 
 def list_merges(call: Call, query: MergesWanted) -> MergesPage:
-    """List the merges of the last 30 days, by the face that absorbed the other, oldest first."""
+    """List the merges of the last 30 days, by the face that absorbed the other, oldest first; none of faces that are
+    restricted, so a page may have fewer.
+    """
     found = call.services.merges.records.page(call.tenant, query.limit, query.token, query.face)
-    faces = call.services.faces.by_id(call.tenant, [one.survivor for one in found.rows])
-    merged = [_merge(call, one, faces.get(one.survivor)) for one in found.rows]
+    faces = call.services.faces.by_id(call.tenant, [one.survivor for one in found.rows], restricted=True)
+    hidden = {one.faceid for one in faces.values() if one.restriction}
+    merged = [_merge(call, one, faces.get(one.survivor)) for one in found.rows if one.survivor not in hidden]
     return MergesPage(merges=merged, next_token=found.next_token)
 
 
@@ -109,7 +112,7 @@ def _merged(call: Call, merge: merges.Merge) -> Merged:
 
 def _merge(call: Call, merge: merges.Merge, face: model.Face | None) -> Merge:
     """Describe a merge. `face`: the one that absorbed the other; None if it is gone."""
-    other = merge.kept.face if merge.kept else None
+    other = merge.kept.face if merge.kept and face else None  # whom the gone one went into may be restricted
     return Merge.made_of(
         merge,
         face=merge.survivor,

@@ -101,6 +101,7 @@ def group_item(tenant: str, group: Group, created_at: datetime) -> Item:
         "attributes": attribute_items(group.attributes),
         "next_attribute_id": group.next_attribute_id,
         "learns": None if group.learns else False,
+        "staff": group.staff or None,
         "unseen_days": group.unseen_days,
         "tags": dict(group.tags) or None,
         "users": group.users or None,
@@ -126,6 +127,7 @@ def group_from(item: Item) -> Group:
         attributes=tuple(Attribute(int(a["id"]), a["name"]) for a in item["attributes"]),
         next_attribute_id=int(item["next_attribute_id"]),
         learns=item.get("learns", True),
+        staff=item.get("staff", False),
         unseen_days=optional(int, item.get("unseen_days")),
         tags=item.get("tags") or {},
         users=int(item.get("users", 0)),
@@ -241,11 +243,13 @@ def hold_from(item: Item) -> Hold | None:
 def _restriction_fields(restriction: Restriction | None) -> dict[str, Any]:
     if restriction is None:
         return {}
-    return {"restriction": [restriction.reason, milliseconds(restriction.at), restriction.group_id]}
+    reason, at, group_id, user = restriction
+    return {"restriction": [reason, milliseconds(at), group_id, user]}
 
 
 def _restriction_from(stored: list[Any]) -> Restriction:
-    return Restriction(stored[0], moment(stored[1]), stored[2])
+    reason, at, group_id, user = stored
+    return Restriction(reason, moment(at), group_id, user)
 
 
 def picture_fields(face: Face) -> dict[str, Any]:

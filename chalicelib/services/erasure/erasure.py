@@ -182,7 +182,7 @@ class Deletions:
     def of_learnt(self) -> LearntExpiry:
         from chalicelib.services.erasure.retention import LearntExpiry
 
-        return LearntExpiry(self.items, self.enrolment(), self.clock)
+        return LearntExpiry(self.withholding, self.items, self.enrolment(), self.clock)
 
     def chores(self) -> tuple[Chore, ...]:
         """Return the chores: what was begun first, and what is kept no longer."""

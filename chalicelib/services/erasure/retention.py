@@ -63,6 +63,7 @@ _A_STEP = 80
 
 
 _CONSENTS = "faces with an expired consent"
+_LEARNT = "learnt pictures"
 
 _EVER = timedelta(days=40_000)
 """By then all that is stored now is due."""
@@ -309,24 +310,34 @@ def _has_expired(face: Face, at: datetime) -> bool:
 
 @dataclass
 class LearntExpiry:
+    withholding: Withholding
     items: ItemStore
     enrolment: Enrolment
     clock: Clock
 
-    def tenant(self, tenant: Tenant) -> None:
-        """Remove the tenant's learnt pictures that it keeps no longer, if it says for how long; not of held faces."""
+    def tenant(self, tenant: Tenant, *, yes: bool = False) -> None:
+        """Remove the tenant's learnt pictures that it keeps no longer, if it says for how long; not of held faces.
+
+        What is too much for one sweep waits, unless somebody said `yes` to it.
+        """
         if tenant.learnt_days is None:
             return
-        limit = self.clock.now() - timedelta(days=tenant.learnt_days)
+        kept = timedelta(days=tenant.learnt_days)
 
-        def left(face: Face) -> tuple[Picture, ...]:
-            return tuple(one for one in face.pictures if one.learnt is None or one.learnt.captured_at >= limit)
+        def left(face: Face, at: datetime) -> tuple[Picture, ...]:
+            return tuple(one for one in face.pictures if one.learnt is None or one.learnt.captured_at >= at - kept)
 
-        for item in every(self.items, keys.FACES, tenant.name):
-            face = face_from(item)
-            if left(face) != face.pictures:
-                with suppress(FaceHeld, FaceNotFound):  # or it was deleted meanwhile
-                    self.enrolment.pictures.keep(tenant, face.faceid, left)
+        def due(at: datetime) -> Iterator[str]:
+            for face in map(face_from, every(self.items, keys.FACES, tenant.name)):
+                gone = 0 if face.hold or face.restriction else len(face.pictures) - len(left(face, at))
+                yield from [face.faceid] * gone
+
+        now = self.clock.now()
+        if self.withholding.look(tenant, {_LEARNT: due}, yes=yes):
+            return
+        for faceid in dict.fromkeys(due(now)):
+            with suppress(FaceHeld, FaceNotFound):  # or it was deleted meanwhile
+                self.enrolment.pictures.keep(tenant, faceid, partial(left, at=now))
 
 
 @dataclass

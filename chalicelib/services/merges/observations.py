@@ -18,8 +18,8 @@ from datetime import timedelta
 from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.errors import Busy, ConditionFailed, RegularsError
-from chalicelib.core.items import attempts, write
-from chalicelib.core.local_time import Span
+from chalicelib.core.items import attempts, every, write
+from chalicelib.core.local_time import DAY_MS, Span
 from chalicelib.core.merges import IN_FLIGHT, UNDONE_WITHIN, Merge, MergeState
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.observations import (
@@ -28,6 +28,7 @@ from chalicelib.core.observations import (
     ObservationFilter,
     ObservationKind,
     Passage,
+    is_new_id,
     is_of,
 )
 from chalicelib.core.ports import Action, Check, Clock, Delete, ItemStore, Update, at_least, equals
@@ -64,6 +65,8 @@ class _Way:
     named_after: str
     reassigned: Reassignment
     span: Span = STORABLE
+    merged: Face | None = None
+    """The face of `source`, if another one may have had its id before."""
 
 
 class FaceObservations:
@@ -139,7 +142,7 @@ class ObservationMover:
         merge = self._merges.get(tenant.name, merge_id)
         until = None if within_s is None else time.monotonic() + within_s
         if merge.state is MergeState.MOVING:
-            whole = self._move(tenant, _Way(merge, merge.other, merge.survivor, _given(merge)), until)
+            whole = self._move(tenant, self._given(tenant, merge), until)
         elif merge.state is MergeState.UNDOING:
             whole = self._move(tenant, _Way(merge, merge.survivor, merge.other, _returned(merge)), until)
         else:
@@ -154,16 +157,36 @@ class ObservationMover:
         """Move the other face's observations that a search under way at the merge wrote after it."""
         at_ms, around_ms = milliseconds(merge.at), IN_FLIGHT // timedelta(milliseconds=1)
         span = Span(at_ms - around_ms, at_ms + around_ms)
-        self._move(tenant, _Way(merge, merge.other, merge.survivor, _given(merge), span), None)
+        self._move(tenant, self._given(tenant, merge, span), None)
+
+    def _given(self, tenant: Tenant, merge: Merge, span: Span = STORABLE) -> _Way:
+        """Return the way of a merge: of what the other face's id has, that face's own."""
+        face = merge.kept.face if merge.kept else None
+        is_given = face is not None and not is_new_id(face) and self._is_enrolled(tenant, merge, face)
+        return _Way(merge, merge.other, merge.survivor, _given(merge), span, face if is_given else None)
+
+    def _is_enrolled(self, tenant: Tenant, merge: Merge, face: Face) -> bool:
+        """Return whether somebody enrolled the other face: as `own` of core/observations does, with one read."""
+        at_ms = milliseconds(face.enrolled_at)
+        low, high = keys.observation_range(at_ms, at_ms)
+        found = every(
+            self._items, keys.OBSERVATIONS, keys.observations(tenant.name, at_ms // DAY_MS), low=low, high=high
+        )
+        enrolled = (observation_from(one) for one in found if one["kind"] == ObservationKind.ENROLMENT)
+        return any(one.faceid == merge.other or merge.id in {by.merge for by in one.passages} for one in enrolled)
 
     def _without_others(self, tenant: Tenant, way: _Way, observations: list[Observation]) -> list[Observation]:
-        """Leave out those of another face that was enrolled with the id since the merge.
+        """Leave out those of other faces, which had the id before, or were enrolled with it since the merge.
 
         The face is read after its observations: it is stored with its first one.
         """
         item = self._items.get(keys.FACES, (tenant.name, way.source)) if way.source == way.merge.other else None
         again = None if item is None else face_from(item)
-        return [one for one in observations if again is None or not is_of(again, one)]
+        return [
+            one
+            for one in observations
+            if (again is None or not is_of(again, one)) and (way.merged is None or is_of(way.merged, one))
+        ]
 
     def _move(self, tenant: Tenant, way: _Way, until: float | None) -> bool:
         """Move the observations. Return False if time ran out first."""

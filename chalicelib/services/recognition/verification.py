@@ -13,7 +13,7 @@ from chalicelib.core.model import Decision, Template, Tenant
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.recognised import Comparison, Probe, SeenPicture
 from chalicelib.core.records.sighting_entries import decision_said
-from chalicelib.core.templates import canonical, vector
+from chalicelib.core.templates import canonical, of_model, vector
 from chalicelib.core.values import known
 from chalicelib.services.faces import Faces
 from chalicelib.services.models import TenantVision
@@ -66,16 +66,34 @@ class Verification:
         acts.decided([_said(tenant.model, pair) for pair in pairs])
         return [judged(similarity(one.judged, one.curve, 1, self.fpir_target), match=one.match) for one in pairs]
 
+    def restricted(self, tenant: Tenant, probe: Probe) -> str | None:
+        """Return the restricted face that a probe is, for the person's own request; None if it is none."""
+        faces = self.faces.restrictions.all(tenant)
+        own = [(face, template) for face in faces if (template := of_model(face.templates, tenant.model))]
+        found: list[tuple[float, str]] = []
+        for face, template in own:
+            qualities = (probe.quality.total, face.estimates.quality)
+            pair = self._compared(tenant, probe.vector, template, qualities, size=len(own))
+            found += [(pair.score, face.faceid)] if pair.match else []
+        return max(found)[1] if found else None
+
     def _compared(
-        self, tenant: Tenant, one: NDArray[np.float32], other: Template, qualities: Sequence[float]
+        self,
+        tenant: Tenant,
+        one: NDArray[np.float32],
+        other: Template,
+        qualities: Sequence[float | None],
+        *,
+        size: int = 1,
     ) -> _Compared:
-        """Judge a pair as a search does: its score is computed in float64, with the canonical template."""
+        """Judge a pair as a search in a gallery of that size does: its score is computed in float64, with the canonical
+        template."""
         import numpy as np
 
         vision, template = self.tenant_vision.of(tenant.model), vector(other)
         score = float(one.astype(np.float64) @ template.astype(np.float64))
         demand = vision.population.demand(one, template)
-        threshold = OperatingPoint(vision.impostor_curve, self.fpir_target).threshold(1, demand)
+        threshold = OperatingPoint(vision.impostor_curve, self.fpir_target).threshold(size, demand)
         match = is_match(score, threshold, *qualities)
         return _Compared(min(score, 1.0), threshold, match, judged_score(score, demand), vision.impostor_curve)
 

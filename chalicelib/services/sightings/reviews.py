@@ -17,6 +17,7 @@ from itertools import islice
 from chalicelib.core import keys
 from chalicelib.core.errors import ConditionFailed, ReviewNotFound
 from chalicelib.core.items import every, write_in_parts
+from chalicelib.core.local_time import Span
 from chalicelib.core.model import REGULAR, Tenant
 from chalicelib.core.observations import ObservationKind
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
@@ -58,6 +59,15 @@ class Reviews:
             found += self._open(tenant, some)
         end = found[limit - 1].id if len(found) > limit else read[-1].id if len(read) == _MOST_READ else None
         return tokens.page(found[:limit], end)
+
+    def uncertain(self, tenant: Tenant, span: Span) -> set[str]:
+        """Return the ids of the sightings of a time whose match waits for a review."""
+        low, high = keys.reviews_range(ReviewKind.UNCERTAIN, span.first_ms, span.last_ms)
+        stored = map(review_from, every(self.items, keys.REVIEWS, tenant.name, low=low, high=high))
+        found: set[str] = set()
+        while some := list(islice(stored, _AT_ONCE)):
+            found |= {one.sighting_id for one in self._open(tenant, some)}
+        return found
 
     def done(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
         """Forget a review. Raises ReviewNotFound, AnsweredAlready."""

@@ -21,7 +21,7 @@ from chalicelib.core.errors import InvalidInput
 from chalicelib.core.lazy import lazy
 from chalicelib.core.local_time import DAY_MS, Span
 from chalicelib.core.model import Face, Tenant
-from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
+from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind, Only
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Item, ItemStore, UploadStore
 from chalicelib.core.records.observations import observation_from, row_from, visits_from
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from chalicelib.services.sightings.rejection import Rejection, Rejections
     from chalicelib.services.sightings.replay import Replay
     from chalicelib.services.sightings.reviews import Reviews
+    from chalicelib.services.statistics.arrivals import Totals
     from chalicelib.services.tenants import Tenants
     from chalicelib.services.visits import FaceVisitsStore
     from chalicelib.services.webhooks import Webhooks
@@ -182,7 +183,7 @@ class Sightings:
 
     @lazy
     def arrivals(self) -> ArrivalBook:
-        return ArrivalBook(self.items, self.faces, self.statistics)
+        return ArrivalBook(self.items, self.faces, self.statistics, self.reviews.uncertain)
 
     @lazy
     def replay(self) -> Replay:
@@ -259,14 +260,36 @@ class FaceArrival:
 
 
 class ArrivalBook:
-    def __init__(self, items: ItemStore, faces: Faces, statistics: Statistics, *, most_read: int = _MOST_READ) -> None:
+    """The lists of arrivals. `uncertain`: gives the sightings of a span whose match waits for a review."""
+
+    def __init__(
+        self,
+        items: ItemStore,
+        faces: Faces,
+        statistics: Statistics,
+        uncertain: Callable[[Tenant, Span], set[str]],
+        *,
+        most_read: int = _MOST_READ,
+    ) -> None:
         self._items = items
         self._faces = faces
         self._statistics = statistics
+        self._uncertain = uncertain
         self._most_read = most_read
 
+    def totals(self, tenant: Tenant, wanted: ObservationFilter, span: Span) -> Totals:
+        """Count the arrivals that `page` lists, of all pages."""
+        return self._statistics.totals(tenant, span, wanted, self._uncertain(tenant, span))
+
     def page(
-        self, tenant: Tenant, wanted: ObservationFilter, span: Span, limit: int = 50, token: str | None = None
+        self,
+        tenant: Tenant,
+        wanted: ObservationFilter,
+        span: Span,
+        limit: int = 50,
+        token: str | None = None,
+        *,
+        only: Only | None = None,
     ) -> ListPage[FaceArrival]:
         """Return the arrivals that began in the span and whose first sighting the filter takes, newest first.
 
@@ -276,11 +299,12 @@ class ArrivalBook:
         """
         require_page_size(limit)
         wanted = normal(wanted)
-        pages = PageTokens(json.dumps(["arrivals", tenant.name, asdict(wanted), asdict(span)]))
+        pages = PageTokens(json.dumps(["arrivals", tenant.name, asdict(wanted), asdict(span), only]))
         below = pages.place(token, _time_id) if token is not None else None
         reading = _Reading(self._items, self._statistics, tenant)
         days = self._statistics.days
         observed = days.open(tenant, span, EVERYTHING)
+        uncertain = self._uncertain(tenant, span) if only is Only.UNCERTAIN else None
         found: list[Observation] = []
         read, more = 0, None
         at_once = max(limit + 1, _LEAST_AT_ONCE)
@@ -288,7 +312,11 @@ class ArrivalBook:
             if len(found) > limit or read >= self._most_read:
                 break
             read, more = read + len(items), items[-1]["time_id"]
-            found += map(observation_from, reading.begun(items, wanted))
+            begun = [observation_from(item) for item in reading.begun(items, wanted)]
+            if only is Only.FIRST:
+                first = self._statistics.firsts.of(tenant, [_begin_of_arrival(one) for one in begun])
+                begun = [one for one in begun if _begin_of_arrival(one) in first]
+            found += begun if uncertain is None else [one for one in begun if one.id in uncertain]
         else:
             more = None
         if len(found) > limit:
@@ -298,7 +326,7 @@ class ArrivalBook:
 
     def _arrivals(self, tenant: Tenant, reading: _Reading, begun: Sequence[Observation]) -> list[FaceArrival]:
         faces = self._faces.by_id(tenant, {one.faceid for one in begun})
-        begins = [(milliseconds(one.at), one.faceid) for one in begun]
+        begins = [_begin_of_arrival(one) for one in begun]
         whole = reading.whole(begins)
         return [
             FaceArrival(
@@ -413,6 +441,10 @@ def _by_instants(items: Iterator[Item], least: int) -> Iterator[list[Item]]:
 
 def _begin_of(item: Item) -> _Begin:
     return keys.parts_of_observation(item["time_id"])[0], item["faceid"]
+
+
+def _begin_of_arrival(first: Observation) -> _Begin:
+    return milliseconds(first.at), first.faceid
 
 
 def _takes(wanted: ObservationFilter, item: Item) -> bool:

@@ -1,6 +1,7 @@
 """Who came when, and how often? Every observation is recorded once and counted by hour and day.
 
-statistics: numbers, lists and the recorder. Inside: days, calendar, sealing (days that are final).
+statistics: numbers, lists and the recorder. Inside: days, calendar, sealing (days that are final),
+arrivals (totals, first ones).
 """
 
 from __future__ import annotations

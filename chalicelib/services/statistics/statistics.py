@@ -21,11 +21,12 @@ from chalicelib.core.chores import Chore
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.items import write
 from chalicelib.core.lazy import lazy
-from chalicelib.core.local_time import DAY_MS, HOURS, Granularity, LocalTime, Span, bucket_of, time_key
+from chalicelib.core.local_time import DAY_MS, HOURS, Granularity, LocalTime, Span, bucket_of, day_text, time_key
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import LONGEST_GROUP_NAME, composed
 from chalicelib.core.observations import (
     EVERYTHING,
+    SIGHTINGS,
     ChangedObservation,
     Measure,
     Observation,
@@ -42,6 +43,7 @@ from chalicelib.services.statistics.calendar import Calendar
 if TYPE_CHECKING:
     from chalicelib.core.ports import BlobStore
     from chalicelib.core.records.columns import CountsByHour
+    from chalicelib.services.statistics.arrivals import Firsts, Totals
     from chalicelib.services.statistics.days import DayReader, ObservedSpan
     from chalicelib.services.statistics.sealing import ObservationExpiry, Sealing
 
@@ -158,13 +160,48 @@ class Statistics:
 
     def _counted(self, tenant: Tenant, question: Question) -> Amounts:
         span, wanted, split = question.span, question.wanted, question.split
+        if split is Split.VISIT and question.measure is not Measure.ARRIVALS:
+            raise InvalidInput(f"only arrivals are split by visit, not {question.measure}: choose measure=arrivals")
         match question.measure:
             case Measure.OBSERVATIONS:
                 return _observations(self.days.open(tenant, span, wanted, split, counts=True), question)
             case Measure.PERSONS:
                 return Counter(dict(_persons(self.days.open(tenant, span, wanted), question)))
             case Measure.ARRIVALS:
-                return _arrivals(self.days.looking_back(tenant, span, wanted), question)
+                observed = self.days.looking_back(tenant, span, wanted)
+                if split is Split.VISIT:
+                    from chalicelib.services.statistics.arrivals import by_visit
+
+                    return by_visit(observed, question, lambda begins: self.firsts.of(tenant, begins))
+                return _arrivals(observed, question)
+
+    @lazy
+    def firsts(self) -> Firsts:
+        from chalicelib.services.statistics.arrivals import Firsts
+
+        return Firsts(self._items, self.days)
+
+    def totals(self, tenant: Tenant, span: Span, wanted: ObservationFilter, uncertain: Set[str]) -> Totals:
+        """Count the arrivals that began in the span and whose first sighting the filter takes.
+
+        `uncertain`: ids of the sightings that wait for a review of their match.
+        """
+        from chalicelib.services.statistics.arrivals import totals
+
+        wanted = normal(wanted)
+        observed = self.days.looking_back(tenant, span, wanted)
+        return totals(observed, span, wanted, lambda begins: self.firsts.of(tenant, begins), uncertain)
+
+    def begun(self, tenant: Tenant) -> str | None:
+        """Return the local day of the first sighting that is kept, as YYYYMMDD; None: there is none."""
+        always = range(milliseconds(self._clock.now()) // DAY_MS + 2)
+        for utc_day in self.calendar.read(tenant.name, always).within(always):
+            span = Span(utc_day * DAY_MS, (utc_day + 1) * DAY_MS - 1)
+            observed = self.days.open(tenant, span, SIGHTINGS)
+            for day, columns in observed.columns(observed.days):
+                if len(columns.select(SIGHTINGS, span)):
+                    return day_text(day)
+        return None
 
     def chores(self) -> tuple[Chore, ...]:
         return (Chore("seals", lambda one: self.sealing.tenant(one.tenant)),)

@@ -23,6 +23,16 @@ class Arrival(Struct, kw_only=True):
     sightings: int
 
 
+class ArrivalTotals(Struct, kw_only=True):
+    """Counts of the visits of the time, camera, group and face asked for, exact as the statistics."""
+
+    arrivals: int
+    persons: int
+    first: int
+    uncertain: int
+    groups: dict[str, int]
+
+
 Basis: TypeAlias = Annotated[
     str,
     Meta(
@@ -204,6 +214,7 @@ class Group(Struct, kw_only=True):
     description: str
     attributes: list[str]
     learns: bool
+    staff: bool
     unseen_days: int | None
     count: int
     revision: int
@@ -518,6 +529,7 @@ class SigningKey(Struct, kw_only=True):
 class Statistics(Struct, kw_only=True):
     buckets: list[Bucket]
     time_zone: str
+    begun: str | None
 
 
 class Upload(Struct, kw_only=True):
@@ -886,6 +898,7 @@ class TestSent(Struct, kw_only=True):
 
 class ArrivalsPage(Struct, kw_only=True):
     arrivals: list[FaceArrival]
+    totals: ArrivalTotals | None
     time_zone: str
     next_token: str | None
 

@@ -26,6 +26,9 @@ class Operations(Connection):
         camera: str | UnsetType = UNSET,
         group: str | UnsetType = UNSET,
         face: str | UnsetType = UNSET,
+        staff: bool | UnsetType = UNSET,
+        only: Literal["first", "uncertain"] | UnsetType = UNSET,
+        totals: bool | UnsetType = UNSET,
         limit: int | UnsetType = UNSET,
         token: str | UnsetType = UNSET,
     ) -> Pages[models.ArrivalsPage, models.FaceArrival]:
@@ -40,6 +43,9 @@ class Operations(Connection):
                 "camera": camera,
                 "group": group,
                 "face": face,
+                "staff": staff,
+                "only": only,
+                "totals": totals,
                 "limit": limit,
                 "token": token,
             },
@@ -630,6 +636,7 @@ class Operations(Connection):
         description: str | UnsetType = UNSET,
         attributes: list[str] | UnsetType = UNSET,
         learns: bool | UnsetType = UNSET,
+        staff: bool | UnsetType = UNSET,
         unseen_days: int | UnsetType | None = UNSET,
         revision: int | UnsetType = UNSET,
         idempotency_key: str | None = None,
@@ -645,6 +652,7 @@ class Operations(Connection):
                 "description": description,
                 "attributes": attributes,
                 "learns": learns,
+                "staff": staff,
                 "unseen_days": unseen_days,
                 "revision": revision,
             },
@@ -834,7 +842,7 @@ class Operations(Connection):
     def list_merges(
         self, *, face: str | UnsetType = UNSET, limit: int | UnsetType = UNSET, token: str | UnsetType = UNSET
     ) -> Pages[models.MergesPage, models.Merge]:
-        """List the merges of the last 30 days, by the face that absorbed the other, oldest first."""
+        """List the merges of the last 30 days, by the face that absorbed the other, oldest first; none of faces that are restricted, so a page may have fewer."""
         return self._pages(
             "/v1/merges",
             models.MergesPage,
@@ -1012,12 +1020,15 @@ class Operations(Connection):
         to: datetime | str | float | UnsetType = UNSET,
         by: Literal["day", "hour", "month", "week"] | UnsetType = UNSET,
         measure: Literal["arrivals", "observations", "persons"] | UnsetType = UNSET,
-        split: Literal["age", "camera", "gender", "group", "kind", "labels.a", "labels.b", "labels.c", "labels.d"]
+        split: Literal[
+            "age", "camera", "gender", "group", "kind", "labels.a", "labels.b", "labels.c", "labels.d", "visit"
+        ]
         | UnsetType = UNSET,
         kind: Literal["all", "enrolment", "search", "sighting"] | UnsetType = UNSET,
         camera: str | UnsetType = UNSET,
         group: str | UnsetType = UNSET,
         face: str | UnsetType = UNSET,
+        staff: bool | UnsetType = UNSET,
     ) -> bytes:
         """Count arrivals, persons or observations by hour, day, week or month of the tenant's time zone."""
         return self._bytes(
@@ -1032,6 +1043,7 @@ class Operations(Connection):
                 "camera": camera,
                 "group": group,
                 "face": face,
+                "staff": staff,
                 "format": "csv",
             },
         )
@@ -1043,12 +1055,15 @@ class Operations(Connection):
         to: datetime | str | float | UnsetType = UNSET,
         by: Literal["day", "hour", "month", "week"] | UnsetType = UNSET,
         measure: Literal["arrivals", "observations", "persons"] | UnsetType = UNSET,
-        split: Literal["age", "camera", "gender", "group", "kind", "labels.a", "labels.b", "labels.c", "labels.d"]
+        split: Literal[
+            "age", "camera", "gender", "group", "kind", "labels.a", "labels.b", "labels.c", "labels.d", "visit"
+        ]
         | UnsetType = UNSET,
         kind: Literal["all", "enrolment", "search", "sighting"] | UnsetType = UNSET,
         camera: str | UnsetType = UNSET,
         group: str | UnsetType = UNSET,
         face: str | UnsetType = UNSET,
+        staff: bool | UnsetType = UNSET,
     ) -> models.Statistics:
         """Count arrivals, persons or observations by hour, day, week or month of the tenant's time zone."""
         return self._call(
@@ -1065,6 +1080,7 @@ class Operations(Connection):
                 "camera": camera,
                 "group": group,
                 "face": face,
+                "staff": staff,
             },
         )
 

@@ -91,6 +91,7 @@ def test_who_came_today_needs_no_parameter(v1: V1Client, at: Shop) -> None:
                 **decided[1],
             },
         ],
+        "totals": None,
         "time_zone": "Asia/Shanghai",
         "next_token": None,
     }
@@ -193,6 +194,28 @@ def test_statistics_count_visits_unless_asked_otherwise(v1: V1Client, at: Shop, 
     assert total(camera="till") == total(measure="observations", camera="till") == 1
 
 
+def test_totals_are_those_of_all_pages_and_staff_can_be_left_out(v1: V1Client, at: Shop) -> None:
+    at.see(50, 1), at.see(40, 2)
+    ben, group = at.see(3 * DAYS, 3), v1.done("POST", "/v1/groups", {"name": "Team", "capacity": 9})
+    v1.done("PATCH", f"/v1/faces/{ben}", {"group": "Team"})
+    at.see(30, 3)
+
+    def totals(**query: str) -> object:
+        return v1.done("GET", "/v1/arrivals", totals="true", limit="1", **query)["totals"]
+
+    team = {"arrivals": 3, "persons": 3, "first": 2, "uncertain": 0, "groups": {"stranger": 2, "Team": 1}}
+    assert totals() == totals(only="first") == team
+    assert len(v1.done("GET", "/v1/arrivals", only="first")["arrivals"]) == 2
+    assert v1.done("GET", "/v1/arrivals", only="uncertain")["arrivals"] == []
+    assert v1.done("GET", "/v1/arrivals")["totals"] is None
+    assert totals(staff="false") == team, "nobody is staff yet"
+    v1.done("PATCH", f"/v1/groups/{group['id']}", {"staff": True})
+    assert totals(staff="false") == {**team, "arrivals": 2, "persons": 2, "groups": {"stranger": 2}}
+    counted = v1.done("GET", "/v1/statistics", staff="false", split="visit")
+    assert [one["amounts"] for one in counted["buckets"]] == [{"new": 2}]
+    assert counted["begun"] == v1.done("GET", "/v1/observations")["observations"][-1]["at"][:10]
+
+
 def test_statistics_are_split_and_have_every_bucket(v1: V1Client, at: Shop, market: MarketClient) -> None:
     at.see(60, 1), at.see(50, 1), at.see(5, 2, "till")
     at.see(3 * DAYS, 1)
@@ -242,6 +265,7 @@ def test_csv_has_a_line_for_each_amount_and_begins_no_formula(v1: V1Client, at: 
         ("statistics", {"by": "year"}, "by"),
         ("statistics", {"measure": "visits"}, "measure"),
         ("statistics", {"split": "labels.e"}, "split"),
+        ("statistics", {"split": "visit", "measure": "persons"}, "choose measure=arrivals"),
         ("statistics", {"from": "2026-03-02T00:00:00Z", "to": "2026-03-01T00:00:00Z"}, "to .* is not behind from"),
         ("statistics", {"from": "0", "by": "hour"}, "10000 buckets"),
         ("statistics", {"from": "-1"}, "from is a time of the years 1970 to 9998"),

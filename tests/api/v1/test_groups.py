@@ -27,6 +27,7 @@ def test_a_group_is_made_read_changed_and_deleted(v1: V1Client, vip: str) -> Non
         "description": "",
         "attributes": ["hobby"],
         "learns": True,
+        "staff": False,
         "unseen_days": None,
         "count": 0,
         "revision": 1,

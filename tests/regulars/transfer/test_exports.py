@@ -37,7 +37,7 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
         assert person.more == {"age": 34, "labels": {"a": "x"}}
         assert [photo.read() for photo in person.photos] == [b"photo"]
         assert source.groups == [
-            {"name": "VIP", "capacity": 9, "description": "", "attributes": ["hobby"], "learns": True}
+            {"name": "VIP", "capacity": 9, "description": "", "attributes": ["hobby"], "learns": True, "staff": False}
         ]
 
 

@@ -389,6 +389,23 @@ def test_an_id_that_another_face_had_before_is_not_taken_for_it(book: Book) -> N
     ]
 
 
+def test_what_another_face_left_that_had_the_id_before_goes_into_no_merge(book: Book) -> None:
+    tenant, services = book.tenant, book.services
+    survivor = book.see(shot(0, 9))[0].sightings[0].faceid or ""
+    for seed in (7, 8):
+        services.enrolment.of_largest_face(tenant, "guests", picture(Person(seed)), RULES, faceid="seven")
+        book.see(shot(seed * 60, seed))
+        if seed == 7:
+            services.erasure.deletion.of_group(tenant, "guests", ["seven"])
+            book.clock.advance(timedelta(days=1))
+    merge = services.merges.merging.merge(tenant, survivor, "seven")
+    assert len([*services.merges.mover.observed(tenant, survivor)]) == 3
+    assert said(book) == []
+    services.merges.undoing.undo(tenant, merge.id)
+    assert len([*services.merges.mover.observed(tenant, "seven")]) == 4
+    assert said(book) == []
+
+
 EVERY = 7
 
 

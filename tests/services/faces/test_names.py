@@ -187,17 +187,6 @@ def test_a_hundred_faces_with_long_names_are_deleted_at_once(book: Book) -> None
     assert terms_stored(book) == []
 
 
-def test_a_named_stranger_who_makes_room_leaves_no_name(book: Book) -> None:
-    book.services.groups.update(book.tenant, "stranger", "stranger", 1, "")
-    book.see(shot(0, 1))
-    [first] = book.faces()
-    rename(book, first.faceid, "Ann")
-    book.see(shot(60, 2))
-    [second] = book.faces()
-    assert second.faceid != first.faceid
-    assert terms_stored(book) == []
-
-
 def test_a_sighting_keeps_the_name_and_the_revision(book: Book) -> None:
     book.see(shot(0, 1))
     [face] = book.faces()

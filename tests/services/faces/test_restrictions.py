@@ -187,6 +187,38 @@ def test_it_leaves_its_user_and_returns_to_the_regulars_if_its_group_was_deleted
     assert book.services.consistency.disagreements("shop") == []
 
 
+def of_a_user(book: Book) -> Face:
+    eva, regular = enrolled(book), book.services.groups.named(book.tenant, "regular")
+    book.services.users.create(book.tenant, regular, "a-1")
+    book.services.users.associate(book.tenant, regular, "a-1", [eva.faceid], 0.0)
+    return book.services.faces.get(book.tenant, eva.faceid)
+
+
+def test_a_held_face_of_a_user_is_restricted_and_returns_to_its_user(book: Book) -> None:
+    eva, regular = of_a_user(book), book.services.groups.named(book.tenant, "regular")
+    book.services.faces.holds.set(book.tenant, eva.faceid, "case 7")
+    kept = restrictions(book).set(book.tenant, eva.faceid, "letter 7")
+    assert (kept.user, kept.own_user, is_found(book)) == ("", "a-1", None)
+    assert book.services.users.get(book.tenant, regular, "a-1").faceids == ()
+    assert book.services.consistency.disagreements("shop") == []
+    after = restrictions(book).lift(book.tenant, eva.faceid, "withdrawn")
+    user = book.services.users.get(book.tenant, regular, "a-1")
+    assert (after.user, user.faceids, bool(user.templates)) == ("a-1", (eva.faceid,), True)
+    assert book.services.consistency.disagreements("shop") == []
+    assert disagreements(book.services, book.tenant) == []
+
+
+def test_a_restriction_is_not_lifted_while_a_held_face_would_lose_its_user_by_that(book: Book) -> None:
+    eva, regular = of_a_user(book), book.services.groups.named(book.tenant, "regular")
+    book.services.faces.holds.set(book.tenant, eva.faceid, "case 7")
+    restrictions(book).set(book.tenant, eva.faceid, "letter 7")
+    book.services.users.delete(book.tenant, regular, "a-1")
+    with pytest.raises(FaceHeld):
+        restrictions(book).lift(book.tenant, eva.faceid, "withdrawn")
+    book.services.faces.holds.lift(book.tenant, eva.faceid, "closed")
+    assert restrictions(book).lift(book.tenant, eva.faceid, "withdrawn").user == ""
+
+
 def test_its_group_is_not_deleted_while_it_is_held(book: Book) -> None:
     book.services.groups.create(book.tenant, "vip", None, "")
     eva = book.services.enrolment.of_largest_face(book.tenant, "vip", picture(Person(EVA)), RULES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -16,9 +16,18 @@ from hypothesis import strategies as st
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.local_time import DAY_MS, Granularity, Span
-from chalicelib.core.observations import EVERYTHING, Measure, Observation, ObservationFilter, ObservationKind
+from chalicelib.core.observations import (
+    EVERYTHING,
+    Measure,
+    Observation,
+    ObservationFilter,
+    ObservationKind,
+    Only,
+    Split,
+)
 from chalicelib.core.values import milliseconds
 from chalicelib.services.sightings.sightings import ArrivalBook, FaceArrival
+from chalicelib.services.statistics.arrivals import Totals
 from chalicelib.services.statistics.statistics import Question
 from tests.examples import examples
 from tests.services.merges.test_merging_any_order import RULE, Deed, deeds, faceid_of, find, merge, right, see
@@ -60,12 +69,16 @@ def recount(book: Book) -> list[Meant]:
 
 
 def listed(
-    book: Book, wanted: ObservationFilter = EVERYTHING, span: Span = ALWAYS, limit: int = 100
+    book: Book,
+    wanted: ObservationFilter = EVERYTHING,
+    span: Span = ALWAYS,
+    limit: int = 100,
+    only: Only | None = None,
 ) -> list[FaceArrival]:
     found: list[FaceArrival] = []
     token: str | None = None
     while True:
-        page = book.services.sightings.arrivals.page(book.tenant, wanted, span, limit, token)
+        page = book.services.sightings.arrivals.page(book.tenant, wanted, span, limit, token, only=only)
         found += page.rows
         token = page.next_token
         if token is None:
@@ -86,6 +99,7 @@ def check(book: Book, limit: int = 100, wanted: ObservationFilter = EVERYTHING, 
         if span.first_ms <= milliseconds(one.first.at) <= span.last_ms
         and wanted.camera in (None, one.first.camera)
         and wanted.group_name in (None, one.first.group_name)
+        and one.first.group_name not in wanted.without
         and wanted.faceid in (None, one.first.faceid)
     ]
     found = listed(book, wanted, span, limit)
@@ -100,6 +114,22 @@ def check(book: Book, limit: int = 100, wanted: ObservationFilter = EVERYTHING, 
     question = Question(span, Granularity.DAY, Measure.ARRIVALS, wanted=wanted)
     counted = book.services.statistics.amounts(book.tenant, question)
     assert sum(bucket.amounts[""] for bucket in counted) == len(found)
+    first = [one.first for one in expected if one.number == 1]
+    assert [one.first for one in listed(book, wanted, span, limit, Only.FIRST)] == first
+    by_visit = book.services.statistics.amounts(book.tenant, replace(question, split=Split.VISIT))
+    later = Counter(
+        "regular" if one.first.group_name == "regular" else "returning" for one in expected if one.number > 1
+    )
+    assert sum(map(Counter, (bucket.amounts for bucket in by_visit)), Counter()) == later + Counter(new=len(first))
+    totals = book.services.sightings.arrivals.totals(book.tenant, wanted, span)
+    uncertain = listed(book, wanted, span, limit, Only.UNCERTAIN)
+    assert totals == Totals(
+        len(expected),
+        len({one.first.faceid for one in expected}),
+        len(first),
+        len(uncertain),
+        Counter(one.first.group_name for one in expected),
+    )
 
 
 def delete(place: int) -> Deed:
@@ -121,6 +151,7 @@ wishes = st.builds(
     ObservationFilter,
     group_name=st.sampled_from([None, None, "stranger", "regular"]),
     camera=st.sampled_from([None, None, "door", "till"]),
+    without=st.sampled_from([(), (), ("regular",)]),
 )
 
 
@@ -178,6 +209,9 @@ def test_arrivals_older_than_faces_keep_them_are_worked_out(tmp_path: Path) -> N
         for _ in range(2):
             mine = [one for one in listed(book) if one.first.faceid == faceid]
             assert [(one.number, one.sightings) for one in mine] == [(4, 1), (3, 1), (None, 1), (None, 3)]
+            assert [one.first for one in listed(book, only=Only.FIRST) if one.first.faceid == faceid] == [
+                mine[-1].first
+            ]
             assert [one.before_at for one in mine] == [mine[1].last_at, None, None, None]
             assert [(one.first.at, one.last_at) for one in mine[2:]] == [
                 (MONDAY + 180 * MINUTE, MONDAY + 180 * MINUTE),
@@ -206,7 +240,9 @@ def test_two_cameras_at_one_instant_begin_one_arrival_at_one_of_them(tmp_path: P
 def test_a_page_reads_so_many_observations_and_the_next_one_goes_on(tmp_path: Path) -> None:
     with closing(opened(tmp_path)) as book:
         book.see(*(shot(5 * number, 1) for number in range(450)), shot(5 * 450, 2))
-        arrivals = ArrivalBook(book.storage.items, book.services.faces, book.services.statistics, most_read=200)
+        arrivals = ArrivalBook(
+            book.storage.items, book.services.faces, book.services.statistics, lambda *_: set(), most_read=200
+        )
         sizes, token = [], None
         while True:
             page = arrivals.page(book.tenant, EVERYTHING, ALWAYS, 10, token)

@@ -146,6 +146,20 @@ def test_learnt_pictures_go_after_as_many_days_as_the_tenant_says(book: Book) ->
     assert book.nothing_else_is_stored()
 
 
+def test_many_learnt_pictures_that_are_over_at_once_wait_for_a_yes(book: Book) -> None:
+    for seed in (1, 2, 3):
+        book.see(*(visit(day * DAY, 70.0 - day, seed) for day in range(4)))
+    book.services.tenants.change("shop", {"learnt_days": 1})
+    book.clock.advance(timedelta(days=10))
+    before = sum(len(learnt(face)) for face in book.faces())
+    expiry, tenant = book.services.erasure.of_learnt, book.services.tenants.named("shop")
+    expiry.tenant(tenant)
+    assert sum(len(learnt(face)) for face in book.faces()) == before > 5
+    assert book.services.erasure.withholding.all(tenant)["learnt pictures"].number == before
+    expiry.tenant(tenant, yes=True)
+    assert not any(learnt(face) for face in book.faces())
+
+
 # --- any order, at once, killed anywhere ----------------------------------------------------------------------------
 
 visits = st.lists(

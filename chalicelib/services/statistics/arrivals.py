@@ -1,0 +1,131 @@
+"""Counts of arrivals: which of them are their faces' first, and the totals of a time.
+
+A face's visits (core/visits) tell its first arrival while they are kept. Of a deleted face, and of arrivals that are
+only counted there any more, the first is the first in the history that is kept.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping, Set
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from chalicelib.core import keys
+from chalicelib.core.local_time import Span, bucket_of
+from chalicelib.core.model import REGULAR, Tenant
+from chalicelib.core.observations import EVERYTHING, ObservationFilter, Split, VisitKind
+from chalicelib.core.ports import ItemStore
+from chalicelib.core.records.observations import visits_from
+
+if TYPE_CHECKING:
+    from chalicelib.services.statistics.days import DayReader, ObservedSpan
+    from chalicelib.services.statistics.statistics import Amounts, Question
+
+Begin = tuple[int, str]
+"""Begin of an arrival in ms, and faceid."""
+
+
+@dataclass(frozen=True)
+class Totals:
+    """The arrivals of a time. `first`: how many are their faces' first; `uncertain`: how many wait for a review."""
+
+    arrivals: int
+    persons: int
+    first: int
+    uncertain: int
+    groups: Mapping[str, int]
+    """By the group's name at that time."""
+
+
+class _Begun(NamedTuple):
+    """The first sighting of an arrival."""
+
+    at_ms: int
+    faceid: str
+    id: str
+    group: str
+    hour: int
+
+
+@dataclass(frozen=True)
+class Firsts:
+    """Tells first arrivals."""
+
+    items: ItemStore
+    days: DayReader
+
+    def of(self, tenant: Tenant, begins: Collection[Begin]) -> set[Begin]:
+        """Return those of these arrivals that are their faces' first."""
+        faceids = list({faceid for _, faceid in begins})
+        found = self.items.get_many(keys.ARRIVALS, [(tenant.name, one) for one in faceids]) if faceids else []
+        of_face = {faceid: visits_from(item).arrivals for faceid, item in zip(faceids, found, strict=True)}
+        first: set[Begin] = set()
+        untold: set[Begin] = set()
+        for begin in begins:
+            arrivals = of_face[begin[1]]
+            kept = arrivals.around(begin[0])
+            if kept is None:
+                untold.add(begin)
+            elif not arrivals.folded and kept == arrivals.recent[0]:
+                first.add(begin)
+        return first | (self._of_history(tenant, untold) if untold else set())
+
+    def _of_history(self, tenant: Tenant, begins: Set[Begin]) -> set[Begin]:
+        faceids = {faceid for _, faceid in begins}
+        observed = self.days.open(tenant, Span(0, max(at_ms for at_ms, _ in begins)), EVERYTHING)
+        earliest: dict[str, int] = {}
+        for _, columns in observed.columns(observed.days):
+            for face in (face for face, faceid in enumerate(columns.faceids) if faceid in faceids):
+                rows = ((columns.face == face) & (columns.gap_s > 0)).nonzero()[0]
+                if len(rows):
+                    at_ms, faceid = int(columns.at_ms[rows[0]]), columns.faceids[face]
+                    earliest[faceid] = min(at_ms, earliest.get(faceid, at_ms))
+        return {begin for begin in begins if earliest.get(begin[1]) == begin[0]}
+
+
+FirstsOf = Callable[[Collection[Begin]], set[Begin]]
+
+
+def totals(
+    observed: ObservedSpan, span: Span, wanted: ObservationFilter, firsts: FirstsOf, uncertain: Set[str]
+) -> Totals:
+    """Count the arrivals that began in the span. `uncertain`: ids of the sightings that wait for a review."""
+    groups: Counter[str] = Counter()
+    earliest: dict[str, int] = {}
+    waiting = 0
+    for one in _begun(observed, span, wanted):
+        groups[one.group] += 1
+        waiting += one.id in uncertain
+        earliest[one.faceid] = min(one.at_ms, earliest.get(one.faceid, one.at_ms))
+    first = firsts([(at_ms, faceid) for faceid, at_ms in earliest.items()])
+    return Totals(sum(groups.values()), len(earliest), len(first), waiting, groups)
+
+
+def by_visit(observed: ObservedSpan, question: Question, firsts: FirstsOf) -> Amounts:
+    """Count arrivals by bucket and VisitKind."""
+    amounts: Amounts = Counter()
+    earliest: dict[str, tuple[int, int, VisitKind]] = {}
+    for one in _begun(observed, question.span, question.wanted):
+        bucket = bucket_of(question.granularity, one.hour)
+        kind = VisitKind.REGULAR if one.group == REGULAR else VisitKind.RETURNING
+        amounts[bucket, kind] += 1
+        begun = (one.at_ms, bucket, kind)
+        earliest[one.faceid] = min(begun, earliest.get(one.faceid, begun))
+    for _, faceid in firsts([(at_ms, faceid) for faceid, (at_ms, _, _) in earliest.items()]):
+        _, bucket, kind = earliest[faceid]
+        amounts[bucket, kind] -= 1
+        amounts[bucket, VisitKind.NEW] += 1
+    return +amounts
+
+
+def _begun(observed: ObservedSpan, span: Span, wanted: ObservationFilter) -> Iterator[_Begun]:
+    import numpy as np
+
+    for _, columns, begun in observed.arrivals_begun():
+        rows = np.intersect1d(begun, columns.select(wanted, span), assume_unique=True)
+        places, names = columns.values(Split.GROUP)
+        hours = observed.local.hours(columns.at_ms[rows])
+        for row, hour in zip(rows.tolist(), hours.tolist(), strict=True):
+            faceid = columns.faceids[columns.face[row]]
+            yield _Begun(int(columns.at_ms[row]), faceid, columns.ids[row], names[places[row]], hour)

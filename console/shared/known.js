@@ -1,0 +1,31 @@
+// What many parts of a page ask for: one request however many ask, and all of them see the same.
+import { useEffect } from "preact/hooks";
+import { get } from "../api.js";
+import { session, useValue, Value } from "../store.js";
+
+const state = () => new Value(/** @type {import("types").Loaded<any[]>} */ ({ waits: true }));
+const known = { groups: state(), cameras: state() };
+const asked = {};
+
+session.listen(() => Object.values(known).forEach((one) => one.set({ waits: true })));
+
+/** Ask again for the list of this name, unless an answer is on its way. */
+function ask(name) {
+  asked[name] ??= get(name).then(
+    (page) => known[name].set({ value: page[name], waits: false }),
+    (problem) => known[name].set({ ...known[name].now, problem, waits: false }),
+  ).finally(() => { delete asked[name]; });
+}
+
+/**
+ * Load all groups or cameras for a component, as `useLoaded` does.
+ * @param {"groups" | "cameras"} name
+ */
+export function useShared(name) {
+  const now = useValue(known[name]);
+  useEffect(() => ask(name), []);
+  return { ...now, again: () => ask(name) };
+}
+
+/** Return what a camera is called: its id, if it has no name or is gone. */
+export const cameraName = (cameras, id) => cameras?.find((one) => one.id === id)?.name || id;
