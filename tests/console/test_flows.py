@@ -75,7 +75,7 @@ def test_the_root_leads_to_the_sign_in_and_a_wrong_key_is_told(visitor: Visitor,
 
 
 def test_a_wrong_match_is_given_to_the_right_person_in_its_row_by_two_clicks(page: Page, book: Book) -> None:
-    name, right = NAMES[1], NAMES[2]
+    name = NAMES[1]
     with book.client() as client:
         ids = {one.name: one.id for one in client.list_faces(group="regular")}
         visit = next(one for one in client.list_arrivals() if one.name == name)
@@ -85,7 +85,9 @@ def test_a_wrong_match_is_given_to_the_right_person_in_its_row_by_two_clicks(pag
     expect(dialog.get_by_role("option")).to_have_count(5)
     assert_accessible(page)
     shoot(page, "visits-whose")
-    dialog.get_by_role("option", name=right).click()
+    known = dialog.get_by_role("option").filter(has_text="Regulars").first
+    right = known.locator(".name").inner_text()
+    known.click()
     expect(row).to_contain_text(f"Now: {right}")
     assert_accessible(page)
     row.get_by_role("button", name="Undo").click()
@@ -96,7 +98,7 @@ def test_a_wrong_match_is_given_to_the_right_person_in_its_row_by_two_clicks(pag
     expect(row.get_by_role("link", name=right)).to_be_visible(timeout=20_000)
     with book.client() as client:
         assert {one.sighting: one.face for one in client.list_arrivals()}[visit.sighting] == ids[right]
-        assert client.get_face(ids[name]).rejections == 1
+        assert client.get_face(ids[name]).rejections == visit.sightings
 
 
 def test_people_are_listed_selected_moved_and_moved_back(page: Page, book: Book) -> None:
