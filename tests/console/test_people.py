@@ -221,12 +221,3 @@ def test_who_signs_out_while_a_deletion_waits_has_deleted(shop: Shop) -> None:
     with shop.box.client() as client:
         assert not [*client.list_faces(name="Dmitri")]
     shop.visitor.forgive("401")
-
-
-def look_alikes(shop: Shop, **people: int) -> None:
-    """Enrol people, and let the service look for twins: those of one number are one person, in a poor light."""
-    with shop.box.client() as client:
-        for side, (name, seed) in enumerate(people.items()):
-            alike = picture(Person(seed, side_px=100.0 - 10 * (side % 2), likeness=0.6))
-            client.enrol_face(picture=alike, group="regular", name=name)
-    assert shop.box.services.joining.chore.tenant(shop.tenant)
