@@ -1,13 +1,12 @@
 // The book of a day: who came, of any day, and who comes while they come.
 import { useState } from "preact/hooks";
-import { send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { replace } from "../router.js";
 import { Alerts, alertOf } from "../shared/alerts.js";
 import { useShared } from "../shared/known.js";
-import { nameOf, Trouble, whose } from "../shared/parts.js";
-import { later } from "../undo.js";
+import { Trouble } from "../shared/parts.js";
+import { useWhose } from "../shared/whose.js";
 import { isoDay, t } from "../words.js";
 import { useTotals, useVisits } from "./book.js";
 import { Cameras, useCameras, Wrong } from "./cameras.js";
@@ -54,20 +53,13 @@ function Count({ chosen, set, isShown }) {
 function Day({ chosen, set, cameras }) {
   const day = useVisits(chosen);
   const missed = useTitle();
-  const [hidden, setHidden] = useState(new Set());
   useNews(chosen.isToday ? day.newest : null, (news) => { missed(news.length); if (!day.heard) alertOf(news); });
-  const rename = (face, name) =>
-    day.change((rows) => rows.map((one) => (one.face === face ? { ...one, name } : one)));
-  const reject = (one) => later(whose("visits.rejected", { name: nameOf(one) }), {
-    take: () => setHidden((before) => new Set(before).add(one.sighting)),
-    back: () => setHidden((before) => new Set([...before].filter((id) => id !== one.sighting))),
-    act: (options) => send("POST", `faces/${one.face}/sightings/${one.sighting}/reject`, undefined, options),
-  });
-  const shown = { ...day, rows: day.rows.filter((one) => !hidden.has(one.sighting)) };
+  const who = useWhose(day.change);
   const all = () => set({ group: "", only: "", camera: "" });
   return html`<section aria-label=${t("visits.visits")}>
     ${day.problem && html`<${Trouble} problem=${day.problem} again=${day.rows.length ? day.more : null} />`}
-    <${List} day=${shown} chosen=${chosen} all=${all} cameras=${cameras} acts=${{ rename, reject }} />
+    <${List} day=${day} chosen=${chosen} all=${all} cameras=${cameras} who=${who} />
     ${chosen.isToday && html`<${Told} rows=${day.newest} />`}
+    ${who.dialog}
   </section>`;
 }
