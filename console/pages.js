@@ -18,5 +18,4 @@ export const PAGES = [
 /** Pages without a place in the navigation; `within`: the one that is marked there. */
 export const OTHERS = [
   { name: "person", within: "people", folder: "people", load: () => import("./people/person.js") },
-  { name: "twins", within: "people", folder: "people", load: () => import("./people/twins.js") },
 ];
