@@ -110,7 +110,7 @@ def words(text: str) -> list[str]:
 def wanted_words(text: str) -> list[str]:
     """Return the words that are searched for: of "Stranger 135", as a face without a name is called, the number."""
     found = words(text)
-    return found[1:] if len(found) == 2 and found[0] in _CALLED and found[1].isdecimal() else found  # noqa: PLR2004
+    return found[1:] if len(found) == 2 and found[0] in _CALLED and found[1].isdecimal() else found
 
 
 def is_found(held: Sequence[str], wanted: Sequence[str]) -> bool:

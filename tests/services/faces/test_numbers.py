@@ -58,7 +58,7 @@ def test_a_stranger_is_found_by_its_number(book: Book, text: str) -> None:
 
 def test_the_ids_of_known_faces_leave_out_strangers(book: Book) -> None:
     book.see(shot(0, 1), shot(60, 2))
-    book.services.enrolment.update.of_id(book.tenant, of_number(book, 2), FaceChanges(group="regular"))
+    book.services.enrolment.update.of_id(book.tenant, of_number(book, 2), FaceChanges(new_group_name="regular"))
     lists = book.services.faces.lists
     assert lists.ids(book.tenant, None, FaceOrder.ARRIVED, known=True).ids == [of_number(book, 2)]
 
