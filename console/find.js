@@ -32,12 +32,15 @@ export function Find({ close, title = t("find"), choose = (face) => go(["person"
     if (event.key === "Enter" && found?.[at]) open(found[at]);
   };
   return html`<${Dialog} title=${title} close=${close}>
-    <input autofocus type="search" class="query" role="combobox" aria-expanded=${Boolean(found?.length)} aria-controls="found"
-      aria-activedescendant=${found?.length ? `found-${at}` : null} aria-label=${t("find.label")} placeholder=${t("find.label")}
+    <input autofocus type="search" class="query" role="combobox" aria-label=${t("find.label")}
+      aria-expanded=${Boolean(found?.length)} aria-controls="found"
+      aria-activedescendant=${found?.length ? `found-${at}` : null} placeholder=${t("find.label")}
       value=${text} maxlength="100" onInput=${(event) => setText(event.target.value)} onKeyDown=${keys} />
     <ul id="found" class="found" role="listbox" aria-label=${t("find.found")}>${found?.map((face, index) => html`
       <li key=${face.id} id=${`found-${index}`} role="option" aria-selected=${index === at} onClick=${() => open(face)}>
-        <${Portrait} url=${face.portrait.thumb_url} name=${face.name} size="s" /><span><strong class="name">${nameOf(face)}</strong><small class="soft">${groupName(face.group)} · ${face.id}</small></span>
+        <${Portrait} url=${face.portrait.thumb_url} name=${face.name} size="s" />
+        <span><strong class="name">${nameOf(face)}</strong>
+          <small class="soft">${groupName(face.group)} · ${face.id}</small></span>
       </li>`)}</ul>
     ${found?.length === 0 && html`<p class="soft">${t("find.nobody")}</p>`}
   <//>`;

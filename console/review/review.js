@@ -223,7 +223,7 @@ const counted = (queue) => (queue.count || queue.ended) && html`<span class="cou
 
 function question({ kind, face }) {
   if (kind !== "uncertain") return t(kind === "promoted" ? "review.promoted.asks" : "review.stranger.asks");
-  return face.name ? t("review.uncertain.asks", { name: face.name }) : t("review.uncertain.same");
+  return face.name ? whose("review.uncertain.asks", { name: face.name }) : t("review.uncertain.same");
 }
 
 /** One card. Those that come next are there already, hidden, so that their pictures are, too. */
@@ -243,8 +243,8 @@ function Card({ card, camera, here, head, naming, can, is, whole, gone }) {
     ? html`<form onSubmit=${(event) => { event.preventDefault(); const text = naming.current.value.trim(); if (text) can.name(text); }}>
       <input ref=${naming} maxlength="100" aria-label=${t("visits.who")} placeholder=${t("visits.who")} onKeyDown=${(event) => { if (event.key === "Escape") head.current.focus(); }} />
       <button>${t("review.name")}</button></form>` : html`<strong class="name">${nameOf(face)}</strong>`;
-  return html`<article ref=${ref} class="large" hidden=${!here} aria-label=${question(card)}>
-    <header><h2 ref=${head} tabindex="-1" class=${face.name ? "name" : ""}>${question(card)}</h2>
+  return html`<article ref=${ref} class="large" hidden=${!here} aria-labelledby=${`asks-${card.id}`}>
+    <header><h2 ref=${head} id=${`asks-${card.id}`} tabindex="-1">${question(card)}</h2>
       <p class="soft">${[camera, dayAndClock(card.at), t("visits", { count: face.arrive_count })].join(" · ")}</p></header>
     <figure><${Portrait} url=${card.crop_url} alt=${t("visits.crop")} size="w" lazy=${false} />
       <figcaption class="row"><span class="soft small">${t("visits.crop")}</span><${Score} score=${card.score} threshold=${card.threshold} /></figcaption></figure>
