@@ -40,6 +40,11 @@ NEVER_OPENED = (
     "onnxruntime/transformers/*",
     "onnxruntime/capi/libonnxruntime.so*",
     "botocore/data/*/examples-1.json*",
+    # talking to keys on USB, which is the browser's part here, and what only other servers check
+    "fido2/attestation/*",
+    "fido2/client/*",
+    "fido2/ctap2/*",
+    "fido2/hid/*",
     # Picture formats that the dialects refuse cannot even be decoded; fonts and screens.
     "PIL/_avif.*.so",
     "PIL/_imagingcms.*.so",

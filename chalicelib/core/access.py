@@ -1,11 +1,11 @@
-"""Keys of a tenant, their roles, and the sessions that stand for them."""
+"""Keys of a tenant, the people who sign in, their roles, and the sessions that stand for them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from chalicelib.core.model import Tenant
 
@@ -39,12 +39,59 @@ class ApiKey:
         return self.expires_at is not None and self.expires_at <= now
 
 
+@dataclass(frozen=True)
+class Passkey:
+    """A public key whose private half a person's device keeps, and uses after it was unlocked."""
+
+    id: str
+    """Base64url, as browsers write it."""
+    host: str
+    """The host name that it was made on: it is good there only (the RP ID of WebAuthn)."""
+    data: bytes
+    """Attested credential data, as the device sent them: they hold the public key."""
+    counter: int
+    """Signatures that the device counted; 0 for ever if it counts none."""
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class Member:
+    """Somebody who signs in to the console, or a screen on the wall that shows it."""
+
+    id: str
+    name: str
+    role: Role
+    created_at: datetime
+    digest: str
+    """Mark of the member's sessions: they end when it changes."""
+    pictures: bool = True
+    screen: bool = False
+    password: str | None = None
+    """Slow hash (core/passwords)."""
+    passkeys: tuple[Passkey, ...] = ()
+    invitation: str | None = None
+    """Hash of the secret in the link that waits; None: there is none."""
+    invited_until: datetime | None = None
+    signed_in_at: datetime | None = None
+    version: int = 1
+
+    expires_at: ClassVar[None] = None
+    """As a key without an end."""
+
+    @property
+    def said(self) -> str:
+        """The member's name in the audit: what follows it nobody can choose."""
+        return f"{self.name} ({_SAID[self.role]}), member {self.id}"
+
+
 class Session(NamedTuple):
-    """A sign-in with a key: a cookie stands for the key until `expires_at`, or until the key is renewed or deleted."""
+    """A sign-in: a cookie stands for the key or the member until `expires_at` (None: for ever), or until the key is
+    renewed or deleted, or the member deleted."""
 
     tenant: Tenant
-    key: ApiKey
-    expires_at: datetime
+    key: ApiKey | Member
+    begun_at: datetime
+    expires_at: datetime | None
 
 
 class Role(StrEnum):
@@ -64,4 +111,5 @@ class Role(StrEnum):
         return _RANKS[self] >= _RANKS[needed]
 
 
+_SAID = {Role.VIEWER: "looks", Role.OPERATOR: "edits", Role.ADMIN: "manages"}
 _RANKS = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}

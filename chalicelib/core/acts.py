@@ -125,6 +125,11 @@ _ACTS = {
         PATCH /v1/keys/{id}
         DELETE /v1/keys/{id}
         POST /v1/keys/{id}/renew
+        POST /v1/members
+        PATCH /v1/members/{id}
+        DELETE /v1/members/{id}
+        POST /v1/members/{id}/invitation
+        DELETE /v1/members/{id}/passkeys/{passkey}
         POST /v1/merges/{id}/undo
         POST /v1/reviews/{id}/done
         POST /v1/session

@@ -22,6 +22,8 @@
     |  |- DuplicateNotFound
     |  |- PictureNotFound
     |  |- KeyNotFound
+    |  |- MemberNotFound      somebody who signs in
+    |  |- PasskeyNotFound
     |  |- ConsentNotFound
     |  |- ErasureNotFound
     |- Conflict               it exists already, or is not in the state that this needs
@@ -33,6 +35,7 @@
     |  |- TenantExists
     |  |- CameraExists
     |  |- FaceHeld            under legal hold: it loses nothing
+    |  |- MemberExists        of this name
     |  |- LastPicture         a face has at least one
     |  |- LastAdminKey        a tenant has at least one
     |  |- SecretNotKept       the request was done before, and its secret was shown once
@@ -46,6 +49,7 @@
     |  |- TooManyHooks
     |  |- TooManyPictures     of one face
     |  |- TooManyKeys
+    |  |- TooManyMembers
     |  |- TooManyTags         of one group
     |  |- TooMany             for one answer
     |  |- DailyLimitReached   until the tenant's next day
@@ -161,6 +165,12 @@ class PictureNotFound(NotFound): ...
 class KeyNotFound(NotFound): ...
 
 
+class MemberNotFound(NotFound): ...
+
+
+class PasskeyNotFound(NotFound): ...
+
+
 class ConsentNotFound(NotFound): ...
 
 
@@ -209,6 +219,9 @@ class CameraExists(Conflict): ...
 class FaceHeld(Conflict): ...
 
 
+class MemberExists(Conflict): ...
+
+
 class LastPicture(Conflict): ...
 
 
@@ -255,6 +268,9 @@ class TooManyFaces(LimitReached): ...
 
 
 class TooManyKeys(LimitReached): ...
+
+
+class TooManyMembers(LimitReached): ...
 
 
 class TooManyTags(LimitReached): ...

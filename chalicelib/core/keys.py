@@ -115,6 +115,25 @@ def code_item(code_digest: str) -> tuple[str, str]:
     return ("code", code_digest)
 
 
+def challenge_item(challenge_digest: str) -> tuple[str, str]:
+    """Make the key of what a passkey has to sign, once."""
+    return ("challenge", challenge_digest)
+
+
+def member_item(tenant: str, id_: str) -> tuple[str, str]:
+    return ("member", f"{tenant}#{id_}")
+
+
+def members(tenant: str) -> tuple[str, str]:
+    """Make the bounds around the ids of a tenant's members, which are digits (":" is the byte after "9")."""
+    return f"{tenant}#0", f"{tenant}#:"
+
+
+def member_changes(tenant: str) -> tuple[str, str]:
+    """Make the key of the item that counts the changes of a tenant's members."""
+    return ("member", f"{tenant}#changes")
+
+
 # --- directory ------------------------------------------------------------------------------------------------------
 
 TENANT_ITEM = "TENANT"

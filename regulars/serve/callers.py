@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from chalicelib.core.model import Tenant
     from chalicelib.services import Services
 
-SIGN_IN = ("POST", "/v1/session")
-"""The request by which people sign in. Only its body has credentials, so its body is read before they are known."""
+SIGN_IN = (("POST", "/v1/session"), ("POST", "/v1/session/challenge"))
+"""The requests by which people sign in. Only the bodies have credentials, so they are read before they are known."""
 
-_SIGN_IN_BYTES = 4096
+_SIGN_IN_BYTES = 8192
 _REMEMBERED_S = 60.0
 _LOOKS = 4
 _SESSION = re.compile(r"(?:^|;\s*)(?:__Host-)?regulars=([A-Za-z0-9_-]+)")
@@ -85,7 +85,7 @@ class Tenants:
         """Read the claim in a head. A signed path was checked already."""
         if head.path.startswith((PREFIX, PICTURES_PREFIX)):
             return Claim(head.path.split("/")[2])
-        if (head.method, head.path) == SIGN_IN:
+        if (head.method, head.path) in SIGN_IN:
             return Claim(STRANGERS, most_bytes=_SIGN_IN_BYTES)
         if head.path.startswith(SUNMI):
             is_form = not head.headers.get("content-type", "").lower().startswith("multipart/")

@@ -43,6 +43,7 @@ from tests.api.samples import SINCE, Sample
 from tests.api.sunmi.client import CameraClient, Pairs, md5_sign
 from tests.api.sunmi.samples import jpeg
 from tests.api.v1.client import V1Client, offer_of
+from tests.devices import Device, with_passkey
 from tests.fakes import UNHURRIED, FakeClock, FakePictures, FakeVision, Person, picture
 
 ALPHA, BETA = "alpha", "beta"
@@ -262,6 +263,7 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
     merges = [v1.done("POST", f"/v1/faces/{word}-{n}/merge", {"other": f"{word}-{n + 1}"})["merge"] for n in (3, 5)]
     hook, secret = _hook(services, v1, tenant, word)
     key = v1.done("POST", "/v1/keys", {"name": f"{word} key"})
+    member, passkey = with_passkey(v1, f"{word} Maria", Device(), "four words that fit")
     gate = {"camera": f"{word}-gate"}
     reviews = [_uncertain(face, f"{word}-gate", capture) for capture in seen]
     services.sightings.reviews.items.transact([review_put(tenant, one) for one in reviews])
@@ -314,6 +316,8 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         "duplicates_token": v1.done("GET", "/v1/duplicates", limit=1)["next_token"],
         "hook": hook,
         "key": key["id"],
+        "member": member,
+        "passkey": passkey,
         "erasure": erasure,
         "erasures_token": v1.done("GET", "/v1/erasures", limit=1)["next_token"],
         "mailbox": v1.done("POST", "/v1/hooks", {"url": None})["id"],
@@ -408,7 +412,9 @@ def _text(data: bytes) -> str:
 def _nobodys(slot: str, id_: str, word: str) -> str:
     if slot == "photo":
         return _text(_photo(_NOBODY_SEEN))
-    if slot in ("hook", "key", "mailbox", "group_id", "empty_group_id"):
+    if slot == "passkey":
+        return "A" * len(id_)
+    if slot in ("hook", "key", "member", "mailbox", "group_id", "empty_group_id"):
         return str(int(id_) + 1)
     if slot.endswith("_token") and slot != "sightings_token":
         return ("A" if id_[0] != "A" else "B") + id_[1:]

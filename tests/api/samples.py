@@ -66,6 +66,8 @@ _CONSENT = {
 }
 _KEY = {"id": "{key}"}
 _KEY_FIELDS = {"name": "Ann", "role": "operator", "pictures": False}
+_MEMBER = {"id": "{member}"}
+_MEMBER_FIELDS = {"name": "Maria", "role": "viewer", "pictures": False}
 _SETTINGS = {
     "labels": {"a": "north"},
     "gap_s": 60,
@@ -312,6 +314,12 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("PATCH", "/v1/keys/{id}"): [Sample(_KEY, fields={**_KEY_FIELDS, "expires_at": None})],
     ("DELETE", "/v1/keys/{id}"): [Sample(_KEY)],
     ("POST", "/v1/keys/{id}/renew"): [Sample(_KEY)],
+    ("GET", "/v1/members"): [Sample()],
+    ("POST", "/v1/members"): [Sample(fields={**_MEMBER_FIELDS, "screen": False})],
+    ("PATCH", "/v1/members/{id}"): [Sample(_MEMBER, fields=_MEMBER_FIELDS)],
+    ("POST", "/v1/members/{id}/invitation"): [Sample(_MEMBER)],
+    ("DELETE", "/v1/members/{id}/passkeys/{passkey}"): [Sample({**_MEMBER, "passkey": "{passkey}"})],
+    ("DELETE", "/v1/members/{id}"): [Sample(_MEMBER)],
     ("GET", "/v1/hooks"): [Sample()],
     ("POST", "/v1/hooks"): [
         Sample(

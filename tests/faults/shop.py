@@ -30,6 +30,7 @@ from tests.api.rekognition import signed
 from tests.api.sunmi.client import CameraClient
 from tests.api.sunmi.samples import furnish
 from tests.api.v1.client import V1Client
+from tests.devices import device, with_passkey
 from tests.fakes import Person, picture
 from tests.faults.ports import KILLED, Calls, Killed
 from tests.services.joining.people import two_strangers, with_good_picture
@@ -40,6 +41,9 @@ RULES = PictureRules(frozenset({"JPEG"}), 10**7, 4_096, 4_096)
 Kept = Callable[[Settings, Clock], Storage]
 
 HOUR, DAY = 60, 24 * 60
+DEVICE, PASSWORD = 7, "four words that fit"
+"""How the member Maria signs in."""
+
 EVA, FINN, GUS = 11, 12, 13
 """Seen by the cameras, and in no group that somebody chose."""
 
@@ -354,6 +358,7 @@ def furnished(folder: Path, receiver: Receiver, make: Callable[..., Shop] = Shop
         shop.ids["hook"] = box.v1.done("POST", "/v1/hooks", {"url": receiver.url})["id"]
         shop.ids["mailbox"] = box.v1.done("POST", "/v1/hooks", {"url": None, "events": ["camera.silent"]})["id"]
         shop.ids["key"] = box.v1.done("POST", "/v1/keys", {"name": "Ann"})["id"]
+        shop.ids["member"], shop.ids["passkey"] = with_passkey(box.v1, "Maria", device(DEVICE), PASSWORD)
         box.see(shot(3 * DAY, GUS))
         message, *_ = box.storage.deliveries_queue.receive(10, 1)
         shop.ids["delivery"] = message.body

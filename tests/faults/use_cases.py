@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from fido2.utils import websafe_encode
 from rich.console import Console
 
 import app
@@ -40,8 +41,21 @@ from regulars.tenants.keys import table as key_table
 from regulars.tenants.tenants import described, table
 from tests.api.sunmi.samples import SAMPLES
 from tests.api.v1.client import offer_of
+from tests.devices import BY_HTTPS, asked, device, sign_in
 from tests.fakes import FakeVision, OtherVision, Person, embedding_of, picture
-from tests.faults.shop import DAY, EVA, FINN, HOUR, Box, another_photo, event_of, lookalike, poorly_seen
+from tests.faults.shop import (
+    DAY,
+    DEVICE,
+    EVA,
+    FINN,
+    HOUR,
+    PASSWORD,
+    Box,
+    another_photo,
+    event_of,
+    lookalike,
+    poorly_seen,
+)
 from tests.services.sightings.book import MINUTE, MONDAY, Shot, shot
 from tests.services.webhooks.receiver import answers, receiving
 
@@ -253,12 +267,25 @@ def _code(box: Box) -> str:
     return box.services.access.sessions.code(box.tenant, box.services.access.keys.get(box.tenant, "first"))
 
 
-def _signed_in(box: Box, body: dict[str, str]) -> Any:
+BY_WORDS = {"password": PASSWORD}
+
+
+def _invitation(box: Box) -> str:
+    return box.services.access.members.invite(box.tenant, box.ids["member"])[1]
+
+
+def _by_passkey(box: Box) -> Any:
+    own = device(DEVICE)
+    own.handle = websafe_encode(f"shop#{box.ids['member']}".encode())
+    return _signed_in(box, {"passkey": own.sign(asked(box.v1))})
+
+
+def _signed_in(box: Box, body: dict[str, Any]) -> Any:
     """A session that is begun, and stands for the key."""
-    reply = box.v1.with_key(None).send("POST", "/v1/session", body)
+    reply = sign_in(box.v1, body)
     if reply.status != 201:
         return {"status": reply.status, **reply.json}
-    return _asked(box, "GET", reply.headers["set-cookie"].partition(";")[0])
+    return _asked(box, "GET", reply.headers["set-cookie"].partition(";")[0], **BY_HTTPS)
 
 
 def _signed_out(box: Box) -> Any:
@@ -267,8 +294,8 @@ def _signed_out(box: Box) -> Any:
     return {**done, "is over": box.services.access.sessions.find(token) is None}
 
 
-def _asked(box: Box, method: str, cookie: str) -> Any:
-    headers = {"Cookie": cookie, "Sec-Fetch-Site": "same-origin", "Content-Type": "application/json"}
+def _asked(box: Box, method: str, cookie: str, **more: str) -> Any:
+    headers = {"Cookie": cookie, "Sec-Fetch-Site": "same-origin", "Content-Type": "application/json", **more}
     reply = box.v1.with_key(None).send(method, "/v1/session", headers=headers)
     return {"status": reply.status, **(reply.json if reply.body else {})}
 
@@ -326,6 +353,17 @@ V1 = (
     _v1("POST /v1/captures/{id}/redrive", {"camera": "door"}, shop="stuck", of="capture"),
     UseCase("POST /v1/session", lambda box: _signed_in(box, {"api_key": box.credentials.api_key}), "with a key"),
     UseCase("POST /v1/session", lambda box: _signed_in(box, {"code": _code(box)}), "with a code"),
+    UseCase("POST /v1/session", lambda box: _signed_in(box, {"invitation": _invitation(box), **BY_WORDS}), "invited"),
+    UseCase("POST /v1/session", lambda box: _signed_in(box, {"name": "maria", **BY_WORDS}), "with a password"),
+    UseCase("POST /v1/session", lambda box: _by_passkey(box), "with a passkey"),
+    UseCase("POST /v1/session/challenge", lambda box: asked(box.v1)["host"]),
+    UseCase("POST /v1/session/challenge", lambda box: asked(box.v1, _invitation(box))["invited"], "invited"),
+    _v1("GET /v1/members"),
+    _v1("POST /v1/members", {"name": "Ben", "role": "admin"}, or_says="SecretNotKept"),
+    _v1("PATCH /v1/members/{id}", {"name": "Mary", "role": "operator"}, of="member"),
+    _v1("DELETE /v1/members/{id}", of="member"),
+    _v1("POST /v1/members/{id}/invitation", of="member", or_says="SecretNotKept"),
+    _v1("DELETE /v1/members/{id}/passkeys/{passkey}", of="member"),
     _v1("GET /v1/session"),
     UseCase("DELETE /v1/session", lambda box: _signed_out(box)),
     _v1("GET /v1/keys"),

@@ -31,6 +31,7 @@ from tests.api.rekognition import signed
 from tests.api.sunmi.client import CameraClient
 from tests.api.sunmi.samples import SAMPLES, furnish
 from tests.api.v1.client import V1Client, offer_of
+from tests.devices import asked, device, sign_in, with_passkey
 from tests.fakes import Person, embedding_of, picture
 from tests.infra.account import Account
 from tests.services.joining.people import ANN as IN_POOR_LIGHT
@@ -125,7 +126,7 @@ def camera_api(account: Account) -> None:
 
 
 def keys_and_sessions(account: Account) -> None:
-    """Keys are made, changed, used and deleted; a browser signs in and out."""
+    """Keys are made, changed, used and deleted; a browser signs in and out; so does a person, who is removed."""
     shop = Shop(account, "with-keys")
     made = shop.v1.done("POST", "/v1/keys", {"name": "Ann", "role": "admin"})
     place = f"/v1/keys/{made['id']}"
@@ -143,6 +144,14 @@ def keys_and_sessions(account: Account) -> None:
     repeated = {"Idempotency-Key": "once"}
     for _ in range(2):
         assert shop.v1.send("DELETE", place, headers=repeated).status == 204
+    own, words = device(1), "four words that fit"
+    member, passkey = with_passkey(shop.v1, "Maria", own, words)
+    assert sign_in(shop.v1, {"passkey": own.sign(asked(shop.v1))}).status == 201
+    assert sign_in(shop.v1, {"tenant": shop.name, "name": "Maria", "password": words}).status == 201
+    shop.v1.done("PATCH", f"/v1/members/{member}", {"role": "viewer"})
+    assert len(shop.v1.done("GET", "/v1/members")["members"]) == 1
+    shop.v1.done_without_body("DELETE", f"/v1/members/{member}/passkeys/{passkey}")
+    shop.v1.done_without_body("DELETE", f"/v1/members/{member}")
 
 
 def cloud_api(account: Account) -> None:

@@ -414,7 +414,7 @@ class Entry(Answer):
     at: Time
     what: Annotated[str, Meta(description="A route, a command, a chore of the service, or `sighting`.")]
     by: Annotated[
-        str, Meta(description="A key's or a camera's id, a dialect's credential, the operator or `regulars`.")
+        str, Meta(description="A person, a key's or a camera's id, a dialect's credential, the operator or `regulars`.")
     ]
     hour: Annotated[
         int | None, Meta(description="Number of the closed hour that holds it; null: it is not closed yet.")

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from msgspec import Struct
 
 from chalicelib.api.http import JSON, HttpRequest
-from chalicelib.core.access import ApiKey, Role, Session
+from chalicelib.core.access import ApiKey, Member, Role, Session
 from chalicelib.core.errors import NotAllowed, TenantDisabled, WrongCredentials
 from chalicelib.core.model import Tenant
 
@@ -26,19 +26,21 @@ _SCHEME = "bearer"
 
 
 class Caller(Struct, frozen=True):
-    """The authenticated caller, who has either a `key` of the tenant or that of a `camera`.
+    """The authenticated caller: somebody with a `key` of the tenant, a member who signed in, or a `camera`.
 
     `session`: that of the cookie which came in place of the key.
     """
 
     tenant: Tenant
-    key: ApiKey | None = None
+    key: ApiKey | Member | None = None
     camera: Camera | None = None
     session: Session | None = None
 
     @property
     def id(self) -> str:
         """Id by which the caller's requests are known."""
+        if isinstance(self.key, Member):
+            return f"member {self.key.id}"
         return self.key.id if self.key is not None else f"camera {self.camera.id}" if self.camera is not None else ""
 
     @property
@@ -46,6 +48,8 @@ class Caller(Struct, frozen=True):
         """The caller's name in the audit: a key's id says nothing of its secret."""
         if self.key is None:
             return self.id
+        if isinstance(self.key, Member):
+            return self.key.said
         return f"key {self.key.id}" if self.session is None else f"key {self.key.id}, signed in"
 
     @property
@@ -75,6 +79,8 @@ class Caller(Struct, frozen=True):
                 f"this needs a key of role {needed}, and a camera's key can upload its captures and nothing else: use "
                 "a key of the tenant"
             )
+        if isinstance(self.key, Member):
+            raise NotAllowed(f"this needs the role {needed}, and yours is {self.role}: ask somebody who manages")
         raise NotAllowed(f"this needs a key of role {needed}, and this key's role is {self.role}: use another key")
 
     def require_camera(self, *names: str | None) -> None:
@@ -101,7 +107,7 @@ def caller(request: HttpRequest, services: Services) -> Caller:
         raise _without_key()
     if found.tenant.disabled:
         raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
-    if found.key is not None:
+    if isinstance(found.key, ApiKey):
         services.access.keys.used(found.tenant, found.key)
     return found
 
@@ -138,6 +144,9 @@ _SECURE_NAME = "__Host-regulars"
 
 _SAFE = ("GET", "HEAD")
 
+_LONGEST_S = 400 * 86_400
+"""Browsers keep a cookie no longer (RFC 6265bis); it is set anew whenever the page begins."""
+
 
 def is_secure(request: HttpRequest, public_url: str | None) -> bool:
     """Return whether browsers reach the service by https."""
@@ -157,9 +166,10 @@ def session_token(request: HttpRequest, public_url: str | None) -> str | None:
     return tokens[0] if tokens else None
 
 
-def cookie_of(token: str, expires_at: datetime, now: datetime, *, secure: bool) -> str:
-    """Make the header that sets the cookie."""
-    return _header(token, int((expires_at - now).total_seconds()), secure=secure)
+def cookie_of(token: str, expires_at: datetime | None, now: datetime, *, secure: bool) -> str:
+    """Make the header that sets the cookie. None: as long as browsers keep one."""
+    left_s = _LONGEST_S if expires_at is None else int((expires_at - now).total_seconds())
+    return _header(token, left_s, secure=secure)
 
 
 def no_cookie(*, secure: bool) -> str:
@@ -185,6 +195,14 @@ def require_no_other_site(request: HttpRequest, public_url: str | None) -> None:
     says = request.headers.get("sec-fetch-site") or request.headers.get("origin")
     if says and not _is_of_this_host(request, public_url):
         raise NotAllowed("another site's page asked for this sign-in: open the console of this host itself")
+
+
+def origin_of(request: HttpRequest, public_url: str | None) -> str:
+    """Return the origin of the page that asks, as its browser says, else where the service is reached."""
+    sent = request.headers.get("origin")
+    if sent and _host(sent) in {request.headers.get("host", "").lower(), _host(public_url or "")} - {""}:
+        return sent.lower()
+    return f"http{'s' if is_secure(request, public_url) else ''}://{request.headers.get('host', '').lower()}"
 
 
 def _is_of_this_host(request: HttpRequest, public_url: str | None) -> bool:

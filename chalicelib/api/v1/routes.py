@@ -8,7 +8,8 @@ from chalicelib.api.v1 import picture_bodies
 from chalicelib.api.v1.endpoint import Operation
 
 _MODULES = """
-    document sessions keys book captures cameras groups faces data_protection pictures looking merges hooks account
+    document sessions members keys book captures cameras groups faces data_protection pictures looking merges hooks
+    account
 """
 
 OPERATIONS: tuple[Operation, ...] = tuple(

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import Meta
 
-from chalicelib.api.v1.auth import Caller, cookie_of, is_secure, no_cookie, require_no_other_site, session_token
+from chalicelib.api.v1.auth import (
+    Caller,
+    cookie_of,
+    is_secure,
+    no_cookie,
+    origin_of,
+    require_no_other_site,
+    session_token,
+)
 from chalicelib.api.v1.endpoint import Call, Door, Operation
 from chalicelib.api.v1.wire import Answer, Sent, Time
 from chalicelib.core import errors, telemetry
-from chalicelib.core.access import Role
+from chalicelib.core.access import ApiKey, Member, Role
 from chalicelib.core.addresses import network_of
 from chalicelib.core.values import time_text
 from chalicelib.core.version import VERSION
@@ -19,12 +29,56 @@ if TYPE_CHECKING:
     from chalicelib.core.access import Session
     from chalicelib.services import Services
 
+Base64Url = Annotated[str, Meta(max_length=4_000, description="Bytes in base64url, as WebAuthn has them.")]
+Invitation = Annotated[str, Meta(max_length=150, description="What follows `#invitation=` in the link; good once.")]
+
+
+class PasskeyAnswer(Sent):
+    """Answer of a browser's `navigator.credentials`: the members of its response."""
+
+    id: Base64Url
+    client_data: Base64Url
+    attestation: Annotated[Base64Url | None, Meta(description="Of a passkey that is made: its attestationObject.")] = (
+        None
+    )
+    authenticator_data: Base64Url | None = None
+    signature: Base64Url | None = None
+    user_handle: Base64Url | None = None
+
 
 class NewSession(Sent):
-    """One of the two."""
+    """Sign-in by one way: `api_key`; `code`; `name` and `password`; `passkey`; or `invitation`, with a new `password`
+    or `passkey` unless it is for a screen on the wall."""
 
     api_key: Annotated[str, Meta(max_length=100)] | None = None
     code: Annotated[str, Meta(max_length=100, description="From `regulars console`; it is good once.")] | None = None
+    invitation: Invitation | None = None
+    name: Annotated[str, Meta(max_length=100, description="Of the person.")] | None = None
+    password: Annotated[str, Meta(max_length=1_000, description="A new one has 12 to 200 characters.")] | None = None
+    passkey: PasskeyAnswer | None = None
+    tenant: Annotated[str, Meta(max_length=40, description="Of `name`, if the service has several.")] | None = None
+    keep: Annotated[bool, Meta(description="Thirty days in place of twelve hours: on a person's own device.")] = False
+
+
+class NewChallenge(Sent):
+    invitation: Annotated[Invitation | None, Meta(description="To make a passkey; null: to sign in by one.")] = None
+
+
+class Invited(Answer):
+    tenant: str
+    name: str
+    role: Literal["viewer", "operator", "admin"]
+    screen: bool
+
+
+class Challenge(Answer):
+    """Question for `navigator.credentials`; it is good for five minutes, once."""
+
+    challenge: Annotated[str | None, Meta(description="Base64url; null: browsers make no passkeys on this address.")]
+    host: Annotated[str, Meta(description="The RP ID.")]
+    algorithms: list[int]
+    user_handle: Annotated[str | None, Meta(description="Base64url: the id of the user whose passkey is made.")]
+    invited: Annotated[Invited | None, Meta(description="Who the invitation is for.")]
 
 
 class RateLimits(Answer):
@@ -36,37 +90,75 @@ class RateLimits(Answer):
 
 class CurrentSession(Answer):
     tenant: str
-    key: Annotated[str, Meta(description="The key's name; of a camera's key the camera's id.")]
+    key: Annotated[str, Meta(description="Name of the key or of the person; of a camera's key the camera's id.")]
+    member: Annotated[str | None, Meta(description="Id of the person who is signed in; null: a key is.")]
+    screen: Annotated[bool, Meta(description="Whether it is a screen on the wall.")]
     role: Literal["viewer", "operator", "admin", "camera"]
     pictures: Annotated[
-        bool, Meta(description="Whether the key sees pictures of people; not if the tenant keeps none.")
+        bool, Meta(description="Whether the caller sees pictures of people; not if the tenant keeps none.")
     ]
     time_zone: Annotated[str, Meta(description="The tenant's: an IANA name.")]
     limits: RateLimits
     version: Annotated[str, Meta(description="Of the service.")]
-    expires_at: Annotated[Time | None, Meta(description="Null: a key came in place of a cookie, and it has no end.")]
+    begun_at: Annotated[Time | None, Meta(description="Null: a key came in place of a cookie.")]
+    expires_at: Annotated[Time | None, Meta(description="Null: it has no end.")]
 
 
 def begin_session(door: Door, body: NewSession) -> CurrentSession:
-    """Sign in: give a key, or a code of `regulars console`, for a cookie that is good for twelve hours.
+    """Sign in: by a key, a code, an invitation, a password or a passkey, for a cookie of twelve hours or thirty days.
 
     The cookie is for browsers; programs send their key with each request. With the cookie, whatever is not GET needs
     `Sec-Fetch-Site: same-origin`, or an `Origin` of this host, and `Content-Type: application/json`. An address may
-    send ten wrong keys or codes a minute; more of them are answered 429, and a right one is taken all the same.
+    send ten wrong sign-ins a minute; more of them are answered 429, and a right key, link or passkey is taken all the
+    same. A person's password may be tried 20 times an hour from addresses that the person never signed in from.
     """
-    if (body.api_key is None) == (body.code is None):
-        raise errors.InvalidInput("send either api_key or code")
+    ways = (body.api_key, body.code, body.invitation, body.name, body.passkey if body.invitation is None else None)
+    if sum(one is not None for one in ways) != 1 or (body.name is None and body.invitation is None and body.password):
+        raise errors.InvalidInput("send one of api_key, code, invitation, passkey, or name and password")
     services, public_url = door.services, door.services.settings.public_url
     require_no_other_site(door.request, public_url)
-    token, session = _signed_in(services, body, network_of(door.request.address))
+    token, session = _signed_in(services, body, door, network_of(door.request.address))
     telemetry.of_tenant(session.tenant.name)
     now, secure = services.clock.now(), is_secure(door.request, public_url)
     door.headers["Set-Cookie"] = cookie_of(token, session.expires_at, now, secure=secure)
     return _described(services, Caller(session.tenant, key=session.key, session=session))
 
 
+def make_challenge(door: Door, body: NewChallenge) -> Challenge:
+    """Ask for what a passkey has to sign, to sign in or, with an invitation, to make one; and whom that is for.
+
+    One that is not answered counts as a wrong sign-in.
+    """
+    services, public_url = door.services, door.services.settings.public_url
+    require_no_other_site(door.request, public_url)
+    sessions, origin = services.access.sessions, origin_of(door.request, public_url)
+    address = network_of(door.request.address)
+    if body.invitation is None:
+        services.access.rates.wrong_sign_ins.take(address)
+        made, invited = sessions.challenge(origin), None
+    else:
+        with _counted(services, address):
+            tenant, member = services.access.members.invited(body.invitation)
+        invited = Invited.made_of(member, tenant=tenant.name)
+        try:
+            made = sessions.challenge(origin, body.invitation)
+        except errors.InvalidInput:
+            return Challenge(challenge=None, host="", algorithms=[], user_handle=None, invited=invited)
+    return Challenge(
+        challenge=made.text,
+        host=made.host,
+        algorithms=list(made.algorithms),
+        user_handle=made.handle,
+        invited=invited,
+    )
+
+
 def get_session(call: Call) -> CurrentSession:
-    """Say who is signed in, or whose key it is, and what it may do."""
+    """Say who is signed in, or whose key it is, and what it may do. The cookie of a screen on the wall is set anew."""
+    session, public_url = call.caller.session, call.services.settings.public_url
+    if session is not None and session.expires_at is None:
+        token, secure = session_token(call.http, public_url) or "", is_secure(call.http, public_url)
+        call.headers["Set-Cookie"] = cookie_of(token, None, call.services.clock.now(), secure=secure)
     return _described(call.services, call.caller)
 
 
@@ -90,35 +182,73 @@ _ERRORS = (
 
 OPERATIONS = (
     Operation("POST", "/v1/session", begin_session, None, status=201, errors=_ERRORS),
+    Operation("POST", "/v1/session/challenge", make_challenge, None, status=201, errors=_ERRORS),
     Operation("GET", "/v1/session", get_session, Role.VIEWER, of_cameras=True),
     Operation("DELETE", "/v1/session", end_session, Role.VIEWER, of_cameras=True),
 )
 
 
-def _signed_in(services: Services, body: NewSession, address: str) -> tuple[str, Session]:
-    """Begin the session. A right key is taken however many wrong ones come: only those count against the address."""
+def _signed_in(services: Services, body: NewSession, door: Door, address: str) -> tuple[str, Session]:
+    """Begin the session. What nobody can guess is taken however many wrong ones come: only those count."""
+    sessions, keep = services.access.sessions, body.keep
+    origin = origin_of(door.request, services.settings.public_url)
+    with _counted(services, address, is_password=body.name is not None):
+        if body.api_key is not None:
+            return sessions.of_key(body.api_key, keep=keep)
+        if body.code is not None:
+            return sessions.of_code(body.code, keep=keep)
+        if body.name is not None:
+            return sessions.of_password(body.tenant, body.name, body.password or "", address, keep=keep)
+        passkey = None if body.passkey is None else _as_sent(body.passkey)
+        if body.invitation is not None:
+            return sessions.of_invitation(
+                body.invitation, password=body.password, passkey=passkey, origin=origin, keep=keep
+            )
+        begun = sessions.of_passkey(passkey or {}, origin, keep=keep)
+        services.access.rates.wrong_sign_ins.give_back(address)  # the challenge took it
+        return begun
+
+
+@contextmanager
+def _counted(services: Services, address: str, *, is_password: bool = False) -> Iterator[None]:
+    """Count what is wrong inside against the address. Passwords are counted before they are looked at."""
     rates, right = services.access.rates, f"sign-ins of {address}"
     rates.requests.take(right)
     try:
-        if body.api_key is not None:
-            return services.access.sessions.of_key(body.api_key)
-        return services.access.sessions.of_code(body.code or "")
+        yield
     except errors.WrongCredentials:
         rates.requests.give_back(right)
-        rates.wrong_sign_ins.take(address)
+        if not is_password:
+            rates.wrong_sign_ins.take(address)
         raise
 
 
+def _as_sent(passkey: PasskeyAnswer) -> dict[str, Any]:
+    """Write a passkey's answer as `PublicKeyCredential.toJSON` does."""
+    response = {
+        "clientDataJSON": passkey.client_data,
+        "attestationObject": passkey.attestation,
+        "authenticatorData": passkey.authenticator_data,
+        "signature": passkey.signature,
+        "userHandle": passkey.user_handle,
+    }
+    named = {name: value for name, value in response.items() if value is not None}
+    return {"id": passkey.id, "rawId": passkey.id, "type": "public-key", "response": named}
+
+
 def _described(services: Services, caller: Caller) -> CurrentSession:
-    key, settings = caller.key, services.settings
-    expires_at = caller.session.expires_at if caller.session else key.expires_at if key else None
+    key, session, settings = caller.key, caller.session, services.settings
+    until = session.expires_at if session else key.expires_at if isinstance(key, ApiKey) else None
     return CurrentSession(
         tenant=caller.tenant.name,
         key=caller.name,
+        member=key.id if isinstance(key, Member) else None,
+        screen=isinstance(key, Member) and key.screen,
         role=caller.role.value,
         pictures=caller.is_shown_pictures,
         time_zone=caller.tenant.time_zone,
         limits=RateLimits(requests_a_second=settings.requests_a_second, searches_a_second=settings.searches_a_second),
         version=VERSION,
-        expires_at=None if expires_at is None else time_text(expires_at),
+        begun_at=None if session is None else time_text(session.begun_at),
+        expires_at=None if until is None else time_text(until),
     )

@@ -1,4 +1,4 @@
-"""Keys and sessions to items and back.
+"""Keys, members and sessions to items and back.
 
 Storage that expires items deletes a session after its `expires_at`. A key's record stays, so its end has another name.
 """
@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from chalicelib.core import keys
-from chalicelib.core.access import FIRST, ApiKey, Role
+from chalicelib.core.access import FIRST, ApiKey, Member, Passkey, Role
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.ports import Item
 from chalicelib.core.values import milliseconds, moment, optional
@@ -83,15 +83,63 @@ def first_key_item(tenant: str, *, used_at: datetime | None, deleted: str | None
     }
 
 
-def sign_in_item(place: tuple[str, str], tenant: str, key: ApiKey, expires_at: datetime) -> Item:
-    """Make the item of a session, or of a code that begins one. It is good while the key's secret is the same."""
+def member_item(tenant: str, member: Member) -> Item:
+    kind, id_ = keys.member_item(tenant, member.id)
+    return {
+        "kind": kind,
+        "id": id_,
+        "tenant": tenant,
+        "member": member.id,
+        "name": member.name,
+        "role": member.role.value,
+        "created_at": milliseconds(member.created_at),
+        "digest": member.digest,
+        "pictures": member.pictures,
+        "screen": member.screen,
+        "password": member.password,
+        "passkeys": [{**vars(one), "created_at": milliseconds(one.created_at)} for one in member.passkeys],
+        "invitation": member.invitation,
+        "invited_until": optional(milliseconds, member.invited_until),
+        "signed_in_at": optional(milliseconds, member.signed_in_at),
+        "version": member.version,
+    }
+
+
+def member_from(item: Item) -> Member:
+    return Member(
+        id=item["member"],
+        name=item["name"],
+        role=Role(item["role"]),
+        created_at=moment(item["created_at"]),
+        digest=item["digest"],
+        pictures=item["pictures"],
+        screen=item["screen"],
+        password=item["password"],
+        passkeys=tuple(_passkey_from(one) for one in item["passkeys"]),
+        invitation=item["invitation"],
+        invited_until=optional(moment, item["invited_until"]),
+        signed_in_at=optional(moment, item["signed_in_at"]),
+        version=int(item["version"]),
+    )
+
+
+def _passkey_from(item: Item) -> Passkey:
+    return Passkey(item["id"], item["host"], bytes(item["data"]), int(item["counter"]), moment(item["created_at"]))
+
+
+def sign_in_item(
+    place: tuple[str, str], tenant: str, key: ApiKey | Member, begun_at: datetime, expires_at: datetime | None
+) -> Item:
+    """Make the item of a session, or of a code that begins one. It is good while the key's secret is the same, or the
+    mark of the member's sessions. One without an end has no `expires_at`."""
     return {
         "kind": place[0],
         "id": place[1],
         "tenant": tenant,
-        "key": key.id,
+        "member" if isinstance(key, Member) else "key": key.id,
         "digest": key.digest,
-        "expires_at": int(expires_at.timestamp()),
+        "begun_at": milliseconds(begun_at),
+        **({} if expires_at is None else {"expires_at": int(expires_at.timestamp())}),
     }
 
 

@@ -10,11 +10,16 @@ from chalicelib.core.ports import Clock, ItemStore
 from chalicelib.services.idempotency import Requests
 
 if TYPE_CHECKING:
-    from chalicelib.services.access.key_ring import KeyRing, Sessions
+    from chalicelib.services.access.key_ring import KeyRing
+    from chalicelib.services.access.members import Members
     from chalicelib.services.access.quotas import Quotas, Rates
+    from chalicelib.services.access.sessions import Sessions
 
 MAX_KEYS = 100
 """Keys of a tenant, its first one included."""
+
+MAX_MEMBERS = 100
+"""People and screens that sign in to a tenant's console."""
 
 
 MB = 1_000_000
@@ -42,9 +47,15 @@ class Access:
 
     @lazy
     def sessions(self) -> Sessions:
-        from chalicelib.services.access.key_ring import Sessions
+        from chalicelib.services.access.sessions import Sessions
 
-        return Sessions(self._items, self.keys, self._clock)
+        return Sessions(self._items, self.keys, self.members, self.rates, self._clock)
+
+    @lazy
+    def members(self) -> Members:
+        from chalicelib.services.access.members import Members
+
+        return Members(self._items, self._requests, self._clock)
 
     @lazy
     def quotas(self) -> Quotas:

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from datetime import time as clock_time
 from time import monotonic
@@ -221,8 +221,12 @@ class Buckets:
         }
 
 
+_MOST_KNOWN = 1_000
+
+
 class Rates:
-    """The limits of v1: each key's requests, those of them that look for faces, and an address's wrong sign-ins."""
+    """The limits of v1: each key's requests, those of them that look for faces, an address's wrong sign-ins, and the
+    wrong passwords of a person."""
 
     def __init__(
         self, requests_a_second: float, searches_a_second: float, timer: Callable[[], float] = monotonic
@@ -230,6 +234,31 @@ class Rates:
         self.requests = Buckets(_double("requests", "requests of a key", requests_a_second), timer)
         self.searches = Buckets(_double("searches", "requests of a key that look for faces", searches_a_second), timer)
         self.wrong_sign_ins = Buckets(Rate("sign-ins", "wrong sign-ins from an address", 10 / 60, 10), timer)
+        self._guesses = Buckets(Rate("guesses", "wrong passwords of a person", 20 / 3600, 20), timer)
+        self._signed_in: dict[str, None] = {}
+        """Each address with the person who signed in from there, the latest last."""
+
+    @contextmanager
+    def guessed(self, address: str, person: str) -> Iterator[None]:
+        """Count what is tried inside, a password of this person, unless it is right.
+
+        A password can be guessed, unlike a key, so it is not looked at once too many were wrong: of this address, or of
+        this person from anywhere. Guesses from elsewhere do not count for an address that the person signed in from, so
+        nobody can lock somebody else out there. Raises TooManyRequests.
+        """
+        own = f"{address} {person}"
+        counts = [(self.wrong_sign_ins, own)]
+        if own not in self._signed_in:
+            counts = [(self.wrong_sign_ins, address), (self._guesses, person)]
+        for bucket, of in counts:
+            bucket.take(of)
+        yield
+        for bucket, of in counts:
+            bucket.give_back(of)
+        self._signed_in.pop(own, None)
+        self._signed_in[own] = None
+        if len(self._signed_in) > _MOST_KNOWN:
+            self._signed_in.pop(next(iter(self._signed_in)), None)
 
 
 def _double(name: str, of: str, a_second: float) -> Rate:

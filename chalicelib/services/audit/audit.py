@@ -229,7 +229,7 @@ def _entry(act: Act, clock: Clock, actions: Sequence[Action], shown: Sequence[st
         faces=list(dict.fromkeys(faces)),
         deleted=_deleted(actions),
         seq=int(journal[0]["seq"]) if journal else None,
-        key=next((one.item["key"] for one in actions if isinstance(one, Put) and _is_sign_in(one)), None),
+        key=next((one.item.get("key") for one in actions if isinstance(one, Put) and _is_sign_in(one)), None),
         decided=list(act.decided) if act.kind is Kind.DECISION else None,
         shown=list(act.shown if shown is None else shown),
         **about,
@@ -263,7 +263,7 @@ def _whose(action: Action) -> str:
         return partition.partition("#")[0]
     if isinstance(action, Put) and "tenant" in action.item:
         return str(action.item["tenant"])
-    return sort.partition("#")[0] if partition in ("tenant", "key", "signing_key") else ""
+    return sort.partition("#")[0] if partition in ("tenant", "key", "member", "signing_key") else ""
 
 
 class Audit:

@@ -271,6 +271,13 @@ class HookSecretMade(Struct, kw_only=True):
 Instead: TypeAlias = Annotated[str, Meta(description="A word of somebody about a sighting: it is nobody in the book.")]
 
 
+class Invited(Struct, kw_only=True):
+    tenant: str
+    name: str
+    role: str
+    screen: bool
+
+
 class KeptCaptures(Struct, kw_only=True):
     captures: int
     bytes: int
@@ -355,6 +362,12 @@ class Limits(Struct, kw_only=True):
     body_bytes: int
 
 
+class MemberPasskey(Struct, kw_only=True):
+    id: str
+    host: str
+    created_at: datetime
+
+
 MergeState: TypeAlias = Annotated[str, Meta(description="")]
 
 
@@ -387,6 +400,17 @@ class OfferedCapture(Struct, kw_only=True):
     captured_at: datetime | float
     camera: str | UnsetType = UNSET
     track: str | UnsetType | None = UNSET
+
+
+class PasskeyAnswer(Struct, kw_only=True):
+    """Answer of a browser's `navigator.credentials`: the members of its response."""
+
+    id: str
+    client_data: str
+    attestation: str | UnsetType | None = UNSET
+    authenticator_data: str | UnsetType | None = UNSET
+    signature: str | UnsetType | None = UNSET
+    user_handle: str | UnsetType | None = UNSET
 
 
 class Point(Struct, kw_only=True):
@@ -630,14 +654,27 @@ class CapturesPage(Struct, kw_only=True):
     next_token: str | None
 
 
+class Challenge(Struct, kw_only=True):
+    """Question for `navigator.credentials`; it is good for five minutes, once."""
+
+    challenge: str | None
+    host: str
+    algorithms: list[int]
+    user_handle: str | None
+    invited: Invited | None
+
+
 class CurrentSession(Struct, kw_only=True):
     tenant: str
     key: str
+    member: str | None
+    screen: bool
     role: str
     pictures: bool
     time_zone: str
     limits: RateLimits
     version: str
+    begun_at: datetime | None
     expires_at: datetime | None
 
 
@@ -759,6 +796,39 @@ class Kept(Struct, kw_only=True):
     more: bool
     oldest: datetime | None
     waits_until: datetime | None
+
+
+class Member(Struct, kw_only=True):
+    id: str
+    name: str
+    role: str
+    pictures: bool
+    screen: bool
+    has_password: bool
+    passkeys: list[MemberPasskey]
+    created_at: datetime
+    invited_until: datetime | None
+    signed_in_at: datetime | None
+
+
+class MemberInvited(Struct, kw_only=True):
+    id: str
+    name: str
+    role: str
+    pictures: bool
+    screen: bool
+    has_password: bool
+    passkeys: list[MemberPasskey]
+    created_at: datetime
+    invited_until: datetime | None
+    signed_in_at: datetime | None
+    url: str
+    qr_path: str
+    qr_size: int
+
+
+class Members(Struct, kw_only=True):
+    members: list[Member]
 
 
 class Merge(Struct, kw_only=True):

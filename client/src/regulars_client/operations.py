@@ -839,6 +839,65 @@ class Operations(Connection):
         """Make another secret; the old one and the sessions that it began stop at once."""
         return self._call("POST", f"/v1/keys/{quoted(id)}/renew", models.KeyRenewed, idempotency_key=idempotency_key)
 
+    def list_members(self) -> models.Members:
+        """List who may sign in, by age. Keys, which programs sign in by, are at `GET /v1/keys`."""
+        return self._call("GET", "/v1/members", models.Members)
+
+    def add_member(
+        self,
+        *,
+        name: str,
+        role: Literal["admin", "operator", "viewer"] | UnsetType = UNSET,
+        pictures: bool | UnsetType = UNSET,
+        screen: bool | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.MemberInvited:
+        """Invite somebody, or a screen on the wall: whoever opens the link sets a passkey or a password, and is signed in."""
+        return self._call(
+            "POST",
+            "/v1/members",
+            models.MemberInvited,
+            body={"name": name, "role": role, "pictures": pictures, "screen": screen},
+            idempotency_key=idempotency_key,
+        )
+
+    def change_member(
+        self,
+        id: str,
+        *,
+        name: str | UnsetType = UNSET,
+        role: Literal["admin", "operator", "viewer"] | UnsetType = UNSET,
+        pictures: bool | UnsetType = UNSET,
+        idempotency_key: str | None = None,
+    ) -> models.Member:
+        """Change what is sent; it holds from the person's next request on."""
+        return self._call(
+            "PATCH",
+            f"/v1/members/{quoted(id)}",
+            models.Member,
+            body={"name": name, "role": role, "pictures": pictures},
+            idempotency_key=idempotency_key,
+        )
+
+    def delete_member(self, id: str, *, idempotency_key: str | None = None) -> None:
+        """Remove somebody, whose sessions and link end at once."""
+        self._call("DELETE", f"/v1/members/{quoted(id)}", type(None), idempotency_key=idempotency_key)
+
+    def invite_member(self, id: str, *, idempotency_key: str | None = None) -> models.MemberInvited:
+        """Make another link, to sign in on another device or to set a password anew; the one before is good no more."""
+        return self._call(
+            "POST", f"/v1/members/{quoted(id)}/invitation", models.MemberInvited, idempotency_key=idempotency_key
+        )
+
+    def remove_passkey(self, id: str, passkey: str, *, idempotency_key: str | None = None) -> None:
+        """Remove a passkey, of a lost phone say; the person is signed out everywhere."""
+        self._call(
+            "DELETE",
+            f"/v1/members/{quoted(id)}/passkeys/{quoted(passkey)}",
+            type(None),
+            idempotency_key=idempotency_key,
+        )
+
     def list_merges(
         self, *, face: str | UnsetType = UNSET, limit: int | UnsetType = UNSET, token: str | UnsetType = UNSET
     ) -> Pages[models.MergesPage, models.Merge]:
@@ -919,7 +978,7 @@ class Operations(Connection):
         self._call("POST", f"/v1/reviews/{quoted(id)}/done", type(None), idempotency_key=idempotency_key)
 
     def get_session(self) -> models.CurrentSession:
-        """Say who is signed in, or whose key it is, and what it may do."""
+        """Say who is signed in, or whose key it is, and what it may do. The cookie of a screen on the wall is set anew."""
         return self._call("GET", "/v1/session", models.CurrentSession)
 
     def begin_session(
@@ -927,20 +986,47 @@ class Operations(Connection):
         *,
         api_key: str | UnsetType | None = UNSET,
         code: str | UnsetType | None = UNSET,
+        invitation: str | UnsetType | None = UNSET,
+        name: str | UnsetType | None = UNSET,
+        password: str | UnsetType | None = UNSET,
+        passkey: models.PasskeyAnswer | UnsetType | None = UNSET,
+        tenant: str | UnsetType | None = UNSET,
+        keep: bool | UnsetType = UNSET,
         idempotency_key: str | None = None,
     ) -> models.CurrentSession:
-        """Sign in: give a key, or a code of `regulars console`, for a cookie that is good for twelve hours."""
+        """Sign in: by a key, a code, an invitation, a password or a passkey, for a cookie of twelve hours or thirty days."""
         return self._call(
             "POST",
             "/v1/session",
             models.CurrentSession,
-            body={"api_key": api_key, "code": code},
+            body={
+                "api_key": api_key,
+                "code": code,
+                "invitation": invitation,
+                "name": name,
+                "password": password,
+                "passkey": passkey,
+                "tenant": tenant,
+                "keep": keep,
+            },
             idempotency_key=idempotency_key,
         )
 
     def end_session(self, *, idempotency_key: str | None = None) -> None:
         """Sign out: end the session of the cookie. A key that came in place of one stays good."""
         self._call("DELETE", "/v1/session", type(None), idempotency_key=idempotency_key)
+
+    def make_challenge(
+        self, *, invitation: str | UnsetType | None = UNSET, idempotency_key: str | None = None
+    ) -> models.Challenge:
+        """Ask for what a passkey has to sign, to sign in or, with an invitation, to make one; and whom that is for."""
+        return self._call(
+            "POST",
+            "/v1/session/challenge",
+            models.Challenge,
+            body={"invitation": invitation},
+            idempotency_key=idempotency_key,
+        )
 
     def get_settings(self) -> models.Settings:
         """Read the tenant's settings."""

@@ -49,11 +49,11 @@ OPERATORS = routes(
 )
 ADMINS = routes(
     """
-    GET: keys hooks hooks/{id} hooks/{id}/deliveries faces/{id}/everything audit
-    POST: keys keys/{id}/renew cameras cameras/{id}/key hooks hooks/{id}/secret hooks/{id}/redeliver
-        hooks/{id}/test hooks/{id}/ack
-    PATCH: keys/{id} cameras/{id} hooks/{id} settings
-    DELETE: keys/{id} cameras/{id} hooks/{id}
+    GET: keys members hooks hooks/{id} hooks/{id}/deliveries faces/{id}/everything audit
+    POST: keys keys/{id}/renew members members/{id}/invitation cameras cameras/{id}/key hooks hooks/{id}/secret
+        hooks/{id}/redeliver hooks/{id}/test hooks/{id}/ack
+    PATCH: keys/{id} members/{id} cameras/{id} hooks/{id} settings
+    DELETE: keys/{id} members/{id} members/{id}/passkeys/{passkey} cameras/{id} hooks/{id}
     PUT: faces/{id}/hold faces/{id}/restriction
     """
 )
@@ -74,7 +74,11 @@ def test_each_operation_needs_the_role_that_is_written_here_and_no_key_is_needed
     assert {name: of_roles[name] for name in NEEDED} == NEEDED
     unlisted = {name: role for name, role in of_roles.items() if name not in NEEDED}
     assert unlisted == {}, "write it down here, in the set of its role"
-    assert {name_of(one) for one in OPERATIONS if one.role is None} == {"GET /v1/openapi.json", "POST /v1/session"}
+    assert {name_of(one) for one in OPERATIONS if one.role is None} == {
+        "GET /v1/openapi.json",
+        "POST /v1/session",
+        "POST /v1/session/challenge",
+    }
 
 
 @pytest.mark.parametrize("operation", [one for one in OPERATIONS if one.role is not None], ids=name_of)

@@ -75,10 +75,12 @@ NO_ENTRY = {
         POST /v1/hooks/{id}/ack
         GET /v1/hooks/{id}/deliveries
         GET /v1/keys
+        GET /v1/members
         GET /v1/observations
         GET /v1/notice
         GET /v1/openapi.json
         GET /v1/session
+        POST /v1/session/challenge
         GET /v1/erasures
         GET /v1/erasures/{id}
         sweep erasures

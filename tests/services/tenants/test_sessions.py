@@ -32,14 +32,14 @@ def shop(services: Services, credentials: Credentials) -> Tenant:
 
 def stored(services: Services) -> int:
     items = services.ports.storage.items
-    return sum(1 for kind in ("session", "code") for _ in every(items, TENANTS, kind))
+    return sum(1 for kind in ("session", "code", "challenge") for _ in every(items, TENANTS, kind))
 
 
 def test_a_key_begins_a_session_that_stands_for_it(services: Services, shop: Tenant, clock: FakeClock) -> None:
     key, secret = services.access.keys.add(shop, "Ann")
     token, session = services.access.sessions.of_key(secret)
     assert len(token) == 43, "256 bits"
-    assert session == Session(shop, key, clock.now() + 12 * HOUR) == services.access.sessions.find(token)
+    assert session == Session(shop, key, clock.now(), clock.now() + 12 * HOUR) == services.access.sessions.find(token)
 
 
 def test_no_two_sessions_have_one_token(services: Services, credentials: Credentials) -> None:

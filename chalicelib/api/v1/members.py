@@ -1,0 +1,171 @@
+"""Members of the tenant over v1: who may sign in to the console."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, TypeVar
+
+from msgspec import UNSET, Meta, UnsetType
+
+from chalicelib.api.v1.endpoint import Call, Operation, nothing, secret_not_kept
+from chalicelib.api.v1.keys import KeyRole, Name
+from chalicelib.api.v1.wire import Answer, Changes, Sent, Time, sent
+from chalicelib.core.access import Member as Stored
+from chalicelib.core.access import Role
+from chalicelib.core.errors import MemberExists, MemberNotFound, PasskeyNotFound, SecretNotKept, TooManyMembers
+
+Pictures = Annotated[bool, Meta(description="Whether pictures of people are shown.")]
+Screen = Annotated[
+    bool, Meta(description="A screen on the wall: the link alone signs it in, as a viewer, until it is removed.")
+]
+
+
+class NewMember(Sent, kw_only=True):
+    name: Name
+    role: KeyRole = "viewer"
+    pictures: Pictures = True
+    screen: Screen = False
+
+
+class MemberChanges(Changes):
+    name: Name | UnsetType = UNSET
+    role: KeyRole | UnsetType = UNSET
+    pictures: Pictures | UnsetType = UNSET
+
+
+class MemberPasskey(Answer):
+    id: str
+    host: Annotated[str, Meta(description="The host name on which it signs in.")]
+    created_at: Time
+
+
+class Member(Answer):
+    id: str
+    name: Name
+    role: KeyRole
+    pictures: Pictures
+    screen: Screen
+    has_password: bool
+    passkeys: Annotated[list[MemberPasskey], Meta(max_length=10)]
+    created_at: Time
+    invited_until: Annotated[Time | None, Meta(description="Null: no link waits to be opened.")]
+    signed_in_at: Annotated[Time | None, Meta(description="The last time; null: never yet.")]
+
+
+class MemberInvited(Member):
+    url: Annotated[str, Meta(description="The link. It is good once, for seven days, and shown nowhere else.")]
+    qr_path: Annotated[
+        str, Meta(description="The link as a QR code: an SVG path of squares, `qr_size` of them a side.")
+    ]
+    qr_size: int
+
+
+Shown = TypeVar("Shown", bound=Member)
+
+
+class Members(Answer):
+    members: Annotated[list[Member], Meta(max_length=100)]
+
+
+def add_member(call: Call, body: NewMember) -> MemberInvited:
+    """Invite somebody, or a screen on the wall: whoever opens the link sets a passkey or a password, and is signed in.
+
+    The link cannot change the role.
+    """
+    member, invitation = call.services.access.members.add(
+        call.tenant, body.name, Role(body.role), pictures=body.pictures, screen=body.screen, request=call.request
+    )
+    return _invited(call, member, invitation)
+
+
+def list_members(call: Call) -> Members:
+    """List who may sign in, by age. Keys, which programs sign in by, are at `GET /v1/keys`."""
+    return Members(members=[_shown(Member, one) for one in call.services.access.members.all(call.tenant)])
+
+
+def change_member(call: Call, body: MemberChanges) -> Member:
+    """Change what is sent; it holds from the person's next request on."""
+    changes: dict[str, Any] = sent(body)
+    if "role" in changes:
+        changes["role"] = Role(changes["role"])
+    return _shown(Member, call.services.access.members.change(call.tenant, call.path["id"], changes, call.request))
+
+
+def delete_member(call: Call) -> None:
+    """Remove somebody, whose sessions and link end at once."""
+    call.services.access.members.delete(call.tenant, call.path["id"], call.request)
+
+
+def invite_member(call: Call) -> MemberInvited:
+    """Make another link, to sign in on another device or to set a password anew; the one before is good no more."""
+    return _invited(call, *call.services.access.members.invite(call.tenant, call.path["id"], call.request))
+
+
+def remove_passkey(call: Call) -> None:
+    """Remove a passkey, of a lost phone say; the person is signed out everywhere."""
+    call.services.access.members.remove_passkey(call.tenant, call.path["id"], call.path["passkey"], call.request)
+
+
+def _changed_before(call: Call, _body: Mapping[str, Any]) -> Member:
+    return _shown(Member, call.services.access.members.get(call.tenant, call.path["id"]))
+
+
+OPERATIONS = (
+    Operation("GET", "/v1/members", list_members, Role.ADMIN),
+    Operation(
+        "POST",
+        "/v1/members",
+        add_member,
+        Role.ADMIN,
+        status=201,
+        errors=(MemberExists, TooManyMembers, SecretNotKept),
+        again=secret_not_kept("member", "make another link for this one"),
+    ),
+    Operation(
+        "PATCH",
+        "/v1/members/{id}",
+        change_member,
+        Role.ADMIN,
+        errors=(MemberNotFound, MemberExists),
+        again=_changed_before,
+    ),
+    Operation("DELETE", "/v1/members/{id}", delete_member, Role.ADMIN, errors=(MemberNotFound,), again=nothing),
+    Operation(
+        "POST",
+        "/v1/members/{id}/invitation",
+        invite_member,
+        Role.ADMIN,
+        status=201,
+        errors=(MemberNotFound, SecretNotKept),
+        again=secret_not_kept("a link for member", "make one more"),
+    ),
+    Operation(
+        "DELETE",
+        "/v1/members/{id}/passkeys/{passkey}",
+        remove_passkey,
+        Role.ADMIN,
+        errors=(MemberNotFound, PasskeyNotFound),
+        again=nothing,
+    ),
+)
+
+
+def _invited(call: Call, member: Stored, invitation: str) -> MemberInvited:
+    url = call.route(f"/console#invitation={invitation}")
+    path, size = _qr(url)
+    return _shown(MemberInvited, member, url=url, qr_path=path, qr_size=size)
+
+
+def _shown(kind: type[Shown], member: Stored, **others: Any) -> Shown:
+    passkeys = [MemberPasskey.made_of(one) for one in member.passkeys]
+    return kind.made_of(member, has_password=member.password is not None, passkeys=passkeys, **others)
+
+
+def _qr(url: str) -> tuple[str, int]:
+    """Draw a URL as a QR code with a margin: the path of its dark squares, and the squares of a side."""
+    import segno  # not at the other routes' cold starts
+
+    code = segno.make_qr(url, error="m")
+    rows = list(code.matrix_iter(border=4))
+    squares = ((x, y) for y, row in enumerate(rows) for x, dark in enumerate(row) if dark)
+    return "".join(f"M{x} {y}h1v1h-1z" for x, y in squares), len(rows)

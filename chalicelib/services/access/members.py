@@ -1,0 +1,262 @@
+"""Members of a tenant: the people who sign in to its console, and screens on the wall. Each is invited by a link.
+
+The link holds tenant, member and a secret of 256 bits, of which storage holds a hash. It is good once, for seven days.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+import unicodedata
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, NamedTuple
+
+from chalicelib.core import api_keys, keys
+from chalicelib.core.access import Member, Role
+from chalicelib.core.errors import (
+    Busy,
+    ConditionFailed,
+    InvalidInput,
+    MemberExists,
+    MemberNotFound,
+    PasskeyNotFound,
+    TooManyMembers,
+    WrongCredentials,
+)
+from chalicelib.core.items import attempts, every
+from chalicelib.core.model import Tenant
+from chalicelib.core.names import printable_name
+from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Put, absent, equals
+from chalicelib.core.records.access import member_from, member_item
+from chalicelib.core.records.faces import tenant_from
+from chalicelib.core.values import time_ordered_id
+from chalicelib.services.access.access import MAX_MEMBERS
+from chalicelib.services.idempotency import RequestId, Requests
+
+NAME_LENGTH = 100
+ROLES = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
+INVITED_FOR = timedelta(days=7)
+
+SECRET_BYTES = 32
+_INVITATION = re.compile(r"([a-z0-9-]{1,40})\.([0-9]{1,40})\.([A-Za-z0-9_-]{43})")
+_HANDLE = re.compile(rb"([a-z0-9-]{1,40})#([0-9]{1,40})")
+_SAME = "not-changed-meanwhile"
+
+
+class _Held(NamedTuple):
+    """All members of a tenant as they were read. `changes`: how often they were changed; None: never."""
+
+    members: Sequence[Member]
+    changes: int | None
+
+    def of_id(self, id_: str) -> Member:
+        """Return the member of that id. Raises MemberNotFound."""
+        for member in self.members:
+            if member.id == id_:
+                return member
+        raise MemberNotFound(f"nobody who signs in has the id {id_[:40]!r}: see the list")
+
+    def require_free(self, member: Member) -> None:
+        """Raise MemberExists if somebody else has this name, however it is written."""
+        if any(one.id != member.id and plain(one.name) == plain(member.name) for one in self.members):
+            raise MemberExists(f"there is a {member.name!r} already: take a name that tells the two apart")
+
+
+class Members:
+    def __init__(self, items: ItemStore, requests: Requests, clock: Clock) -> None:
+        self._items, self._requests, self._clock = items, requests, clock
+
+    def all(self, tenant: Tenant) -> list[Member]:
+        """Return all members, by age."""
+        return list(self._held(tenant.name).members)
+
+    def get(self, tenant: Tenant, id_: str) -> Member:
+        """Return the member of that id. Raises MemberNotFound."""
+        return self._held(tenant.name).of_id(id_)
+
+    def add(
+        self,
+        tenant: Tenant,
+        name: str,
+        role: Role,
+        *,
+        pictures: bool = True,
+        screen: bool = False,
+        request: RequestId | None = None,
+    ) -> tuple[Member, str]:
+        """Invite somebody; return the member and the invitation, which is shown nowhere else.
+
+        Raises InvalidInput, MemberExists, TooManyMembers, Busy, AnsweredAlready with the `id` of the member.
+        """
+        now = self._clock.now()
+        new = Member(time_ordered_id(now), name, role, now, _mark(), pictures=pictures, screen=screen)
+        member, invitation = self._invited(tenant.name, _checked(new))
+        for _ in attempts():
+            held = self._held(tenant.name)
+            held.require_free(member)
+            if len(held.members) >= MAX_MEMBERS:
+                raise TooManyMembers(f"{MAX_MEMBERS} people may sign in already, the most of a tenant: remove one")
+            put = Put(keys.TENANTS, member_item(tenant.name, member), (absent("id-free"),))
+            if self._written(tenant.name, held, put, request, member.id):
+                return member, invitation
+        raise _busy()
+
+    def change(self, tenant: Tenant, id_: str, changes: Mapping[str, Any], request: RequestId | None = None) -> Member:
+        """Set `name`, `role` or `pictures`. They hold from the member's next request on.
+
+        Raises MemberNotFound, MemberExists, InvalidInput, Busy, AnsweredAlready.
+        """
+
+        def changed(held: _Held, before: Member) -> Member:
+            member = _checked(replace(before, **changes))
+            held.require_free(member)
+            return member
+
+        return self._changed(tenant.name, id_, changed, request)
+
+    def invite(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> tuple[Member, str]:
+        """Make another invitation for somebody; the one before is good no more. Raises as `change`."""
+        invitation = ""
+
+        def changed(_held: _Held, before: Member) -> Member:
+            nonlocal invitation
+            member, invitation = self._invited(tenant.name, before)
+            return member
+
+        return self._changed(tenant.name, id_, changed, request), invitation
+
+    def remove_passkey(self, tenant: Tenant, id_: str, passkey: str, request: RequestId | None = None) -> None:
+        """Remove one of a member's passkeys, and end the member's sessions. Raises PasskeyNotFound, and as `change`."""
+
+        def changed(_held: _Held, before: Member) -> Member:
+            left = tuple(one for one in before.passkeys if one.id != passkey)
+            if len(left) == len(before.passkeys):
+                raise PasskeyNotFound(f"{before.name} has no passkey {passkey[:40]!r}: see the list")
+            return replace(before, passkeys=left, digest=_mark())
+
+        self._changed(tenant.name, id_, changed, request)
+
+    def delete(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> None:
+        """Remove a member, whose sessions and invitation end at once. Raises MemberNotFound, Busy, AnsweredAlready."""
+        for _ in attempts():
+            held = self._held(tenant.name)
+            member = held.of_id(id_)
+            gone = Delete(keys.TENANTS, keys.member_item(tenant.name, id_), same(member))
+            if self._written(tenant.name, held, gone, request, id_):
+                return
+        raise _busy()
+
+    def standing(self, tenant: str, id_: str, digest: str) -> tuple[Tenant, Member] | None:
+        """Return the tenant and its member of this id, as they are now; None if the member's sessions have ended."""
+        found = self._of_id(tenant, id_)
+        return found if found is not None and hmac.compare_digest(found[1].digest, digest) else None
+
+    def invited(self, invitation: str) -> tuple[Tenant, Member]:
+        """Return whom an invitation is for. Raises WrongCredentials if it is used up, too old or none of ours."""
+        parts = _INVITATION.fullmatch(invitation)
+        found = self._of_id(parts[1], parts[2]) if parts else None
+        if parts and found:
+            member = found[1]
+            kept, until = member.invitation or "", member.invited_until
+            fits = hmac.compare_digest(kept, api_keys.digest(parts[3]))
+            if fits and until is not None and until > self._clock.now():
+                return found
+        raise WrongCredentials("this link is not good any more: it signs in once, within seven days; ask for a new one")
+
+    def of_handle(self, handle: bytes) -> tuple[Tenant, Member] | None:
+        """Return whom a passkey says that it is of (`handle_of`)."""
+        parts = _HANDLE.fullmatch(handle)
+        return self._of_id(parts[1].decode(), parts[2].decode()) if parts else None
+
+    def of_name(self, tenant: str | None, name: str) -> tuple[str, tuple[Tenant, Member] | None]:
+        """Return the tenant's name and, if somebody has this name there, the two.
+
+        `tenant`: None means the only one. Raises InvalidInput if there are several.
+        """
+        if tenant is None:
+            found = self._items.query(keys.TENANTS, keys.tenant_item("")[0], limit=2).items
+            if len(found) > 1:
+                raise InvalidInput("several shops are on this service: send the name of yours as `tenant`, too")
+            tenant = str(found[0]["id"]) if found else ""
+        record = self._items.get(keys.TENANTS, keys.tenant_item(tenant)) if tenant else None
+        held = self._held(tenant).members if record else ()
+        member = next((one for one in held if plain(one.name) == plain(name)), None)
+        return tenant, (tenant_from(record), member) if record and member else None
+
+    def _of_id(self, tenant: str, id_: str) -> tuple[Tenant, Member] | None:
+        places = [keys.tenant_item(tenant), keys.member_item(tenant, id_)]
+        record, own = self._items.get_many(keys.TENANTS, places)
+        return None if record is None or own is None else (tenant_from(record), member_from(own))
+
+    def _invited(self, tenant: str, member: Member) -> tuple[Member, str]:
+        secret = secrets.token_urlsafe(SECRET_BYTES)
+        until = self._clock.now() + INVITED_FOR
+        invited = replace(member, invitation=api_keys.digest(secret), invited_until=until)
+        return invited, f"{tenant}.{member.id}.{secret}"
+
+    def _held(self, tenant: str) -> _Held:
+        low, high = keys.members(tenant)
+        found = map(member_from, every(self._items, keys.TENANTS, keys.member_item("", "")[0], low=low, high=high))
+        by_age = sorted(found, key=lambda one: (one.created_at, one.id))
+        changes = self._items.get(keys.TENANTS, keys.member_changes(tenant))
+        return _Held(by_age, int(changes["n"]) if changes else None)
+
+    def _changed(self, tenant: str, id_: str, changed: Any, request: RequestId | None) -> Member:
+        for _ in attempts():
+            held = self._held(tenant)
+            before = held.of_id(id_)
+            member: Member = replace(changed(held, before), version=before.version + 1)
+            if self._written(tenant, held, member_put(tenant, member, before), request, id_):
+                return member
+        raise _busy()
+
+    def _written(self, tenant: str, held: _Held, action: Action, request: RequestId | None, id_: str) -> bool:
+        """Do the action if no member was changed since `held` was read; return whether it was done."""
+        kind, place = keys.member_changes(tenant)
+        when = absent(_SAME) if held.changes is None else equals("n", held.changes, _SAME)
+        item = {"kind": kind, "id": place, "tenant": tenant, "n": (held.changes or 0) + 1}
+        actions: Iterable[Action] = (action, Put(keys.TENANTS, item, (when,)))
+        with suppress(ConditionFailed):
+            self._requests.write(tenant, list(actions), request, {"id": id_})
+            return True
+        return False
+
+
+def handle_of(tenant: str, member: Member) -> bytes:
+    """Return what a passkey remembers of its owner: 64 bytes at most, and no name of a person (WebAuthn, 14.6.1)."""
+    return f"{tenant}#{member.id}".encode()
+
+
+def member_put(tenant: str, member: Member, before: Member) -> Put:
+    """Return the write of a member, unless somebody changed it since it was read."""
+    return Put(keys.TENANTS, member_item(tenant, member), same(before))
+
+
+def same(member: Member) -> tuple[Any, ...]:
+    return (equals("version", member.version, _SAME),)
+
+
+def plain(name: str) -> str:
+    """Return a name as it is compared: Maria and MARIA are one."""
+    return unicodedata.normalize("NFKC", name[: 4 * NAME_LENGTH]).casefold().strip()
+
+
+def _checked(member: Member) -> Member:
+    """Return the member in the form that is stored. Raises InvalidInput."""
+    if member.role not in ROLES:
+        raise InvalidInput(f"role is {', '.join(ROLES)}, not {member.role}")
+    if member.screen and member.role is not Role.VIEWER:
+        raise InvalidInput("a screen on the wall is a viewer: whoever stands before it could change the book else")
+    return replace(member, name=printable_name(member.name, NAME_LENGTH, "a person's"))
+
+
+def _mark() -> str:
+    return api_keys.new_secret()
+
+
+def _busy() -> Busy:
+    return Busy("those who sign in are changed by others all the time: send the request again in a moment")
