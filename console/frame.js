@@ -1,6 +1,5 @@
 // The frame around every page: sections, who is signed in, keys, and what was said.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { Find } from "./find.js";
 import { html } from "./html.js";
 import { Icon } from "./icons.js";
 import { taken, useKeys, written } from "./keys.js";
@@ -8,15 +7,18 @@ import { DAILY, OTHERS, SETUP } from "./pages.js";
 import { MOST_COUNTED, useShared } from "./shared/known.js";
 import { Dialog, Trouble } from "./shared/parts.js";
 import { go, place, to } from "./router.js";
-import { blur, may, session, useValue } from "./store.js";
+import { alerts, blur, may, session, useValue } from "./store.js";
 import { styled } from "./styled.js";
-import { notes, say, undoLast, unsay } from "./undo.js";
+import { complain, notes, say, undoLast, unsay } from "./undo.js";
 import { loadMore, number, t } from "./words.js";
 
+const SOON_MS = 3000;
 const TOLD_MS = 20_000;
 const COUNTED_EVERY_MS = 60_000;
 const UNWELL = ["silent", "failing"];
 const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
+/** What the first page does without, and may be wanted at any moment after it. */
+const soon = () => Promise.all([import("./find.js"), styled("./shared/style.css")]);
 const switchBlur = () => blur.set(blur.now === "on" ? "off" : "on");
 
 export function Frame() {
@@ -26,7 +28,9 @@ export function Frame() {
   const all = [...daily, ...setup, ...others];
   const page = all.find((one) => one.name === here.page) ?? all[0];
   const close = () => setOpen(null);
+  const find = () => soon().then(([{ Find }]) => setOpen({ Find }), complain);
   useEffect(() => {
+    setTimeout(() => soon().catch(() => {}), SOON_MS);
     if (blur.now === "on" && !blur.isKept) {
       say(t("blur.begun"), { action: [t("blur.show"), () => blur.set("off")], forMs: TOLD_MS });
     }
@@ -36,7 +40,7 @@ export function Frame() {
     document.getElementById("main").focus();
   };
   useKeys({
-    "/": ["keys.find", () => setOpen("find")],
+    "/": ["keys.find", find],
     "?": ["keys.list", () => setOpen("keys")],
     ...Object.fromEntries(all.filter((one) => one.key).map((one) =>
       [`g ${one.key}`, [`page.${one.name}`, () => go(one.name)]])),
@@ -47,15 +51,15 @@ export function Frame() {
     <a class="skip" href="#main" onClick=${skip}>${t("skip")}</a>
     <header class="rail">
       <a class="brand" href=${to("visits")}><span class="mark" aria-hidden="true"></span>Regulars</a>
-      <button class="finder" aria-label=${t("find")} onClick=${() => setOpen("find")}>
+      <button class="finder" aria-label=${t("find")} onClick=${find}>
         <${Icon} name="find" size=${18} /><span aria-hidden="true">${t("find")}</span>
         <kbd aria-hidden="true">/</kbd></button>
       <${Sections} daily=${daily} setup=${setup} current=${page.within ?? page.name} />
       <div class="foot"><${Who} /><${Eye} /></div>
     </header>
     <main id="main" tabindex="-1"><${Page} key=${page.name} page=${page} place=${here} /></main>
-    <${Notes} />
-    ${open === "find" && html`<${Find} close=${close} />`}
+    <${Alerted} page=${page.name} /><${Notes} />
+    ${open?.Find && html`<${open.Find} close=${close} />`}
     ${open === "keys" && html`<${Keys} close=${close} />`}
   </div>`;
 }
@@ -114,6 +118,16 @@ function Eye() {
   const says = t("blur.hide");
   return html`<button class="plain square eye" aria-pressed=${isHidden} aria-label=${says} title=${says}
     onClick=${switchBlur}><${Icon} name=${isHidden ? "hidden" : "eye"} /></button>`;
+}
+
+/** Tells who comes while another page than that of visits is open, if somebody has switched that on. */
+function Alerted({ page }) {
+  const isOn = [useValue(alerts.sound), useValue(alerts.notify)].includes("on") && page !== "visits";
+  const [Watch, setWatch] = useState(null);
+  useEffect(() => {
+    if (isOn) import("./shared/alerts.js").then((module) => setWatch(() => module.Watch), () => {});
+  }, [isOn]);
+  return isOn && Watch && html`<${Watch} />`;
 }
 
 /** Loads the page's module and shows it; the next page takes the focus, so that readers begin there. */
