@@ -25,5 +25,4 @@ export const OTHERS = [
   { name: "search", within: "people", key: "s", role: "operator", folder: "people",
     load: () => import("./people/search.js") },
   { name: "person", within: "people", role: "viewer", folder: "people", load: () => import("./people/person.js") },
-  { name: "twins", within: "people", role: "viewer", folder: "people", load: () => import("./people/twins.js") },
 ];

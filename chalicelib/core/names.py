@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from chalicelib.core.errors import InvalidInput
 
 GROUP_NAME_LENGTH = 96
+"""Most characters of a group's name."""
+
 LONGEST_GROUP_NAME = 255
 """Of groups that are made as collections, in Rekognition's dialect."""
-"""Most characters of a group's name."""
 
 FACE_NAME_LENGTH = 100
 FACE_NOTE_LENGTH = 500
@@ -55,9 +56,14 @@ def face_name(name: str) -> str:
     normal = composed(name, FACE_NAME_LENGTH).strip()
     if len(normal) > FACE_NAME_LENGTH:
         raise InvalidInput(f"name has up to {FACE_NAME_LENGTH} characters, not {len(normal)}")
-    if any(unicodedata.category(character) == "Cc" for character in normal):
+    if not is_one_line(normal):
         raise InvalidInput("name is one line of text: send it without line breaks and other control characters")
     return normal
+
+
+def is_one_line(text: str) -> bool:
+    """Return whether a text has neither line breaks nor other control characters."""
+    return not any(unicodedata.category(character) in ("Cc", "Zl", "Zp") for character in text)
 
 
 def face_note(note: str) -> str:

@@ -32,7 +32,7 @@ from chalicelib.core.holds import require_kept
 from chalicelib.core.items import attempts, directory_of, every, held_faces, write_in_parts
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import DEFAULT_GROUPS, NO_VALUES, REGULAR, STRANGER, Attribute, Group, Migration, Tenant
-from chalicelib.core.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, composed
+from chalicelib.core.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, composed, is_one_line
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Update, at_least, equals, exists
 from chalicelib.core.records.faces import attribute_items, face_from, group_from, group_item
 from chalicelib.core.retention import UNSEEN_DAYS
@@ -61,6 +61,8 @@ def legal_name(name: str, longest: int = GROUP_NAME_LENGTH) -> str:
             f"a group's name has 1 to {longest} characters and does not begin with a space; "
             f"this one has {len(normal)}: {normal[:GROUP_NAME_LENGTH]!r}"
         )
+    if not is_one_line(normal):
+        raise IllegalGroupName(f"a group's name is one line, without control characters; this one has some: {normal!r}")
     return normal
 
 

@@ -143,7 +143,7 @@ export default function People({ place }) {
     </div>`}
     ${(here || twins.value > 0) && html`<p class="row small soft">
       ${here && html`${here.capacity != null && html`<span>${t("people.room", { left: Math.max(0, here.capacity - here.count) })}</span>`}${operator && html`<button class="plain small" onClick=${() => setDialog("edit")}>${t("group.edit")}</button>`}`}
-      ${twins.value > 0 && html`<a class="link" href=${to("twins")}>${t("people.twins")}</a>`}</p>`}
+      ${twins.value > 0 && html`<a class="link" href=${to("review", { queue: "pair" })}>${t("people.twins")}</a>`}</p>`}
     ${(listed.problem ?? groups.problem) && html`<${Trouble} problem=${listed.problem ?? groups.problem} again=${refresh} />`}
     ${slow && html`<${Shapes} count=${24} kind="cards" />`}
     ${ids?.length === 0 && (name ? html`<${Empty} icon="find" title=${t("find.nobody")} />` : html`<${Empty} icon="people" title=${t(group ? "people.empty.group" : "people.empty")}>

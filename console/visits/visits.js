@@ -1,15 +1,14 @@
 // Who comes, while they come.
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { useKeys } from "../keys.js";
 import { Alerts, alertOf } from "../shared/alerts.js";
 import { usePolled } from "../shared/polled.js";
-import { Empty, groupName, nameOf, Portrait, Shapes, Trouble, useSlow, whose } from "../shared/parts.js";
+import { Empty, groupName, nameOf, Portrait, Shapes, Trouble, useSlow } from "../shared/parts.js";
+import { useWhose } from "../shared/whose.js";
 import { to } from "../router.js";
 import { may } from "../store.js";
-import { later } from "../undo.js";
 import { ago, dayAndClock, shortDay, t } from "../words.js";
 import { Visit, which } from "./row.js";
 
@@ -59,7 +58,6 @@ export default function Visits() {
   const [group, setGroup] = useState("");
   const [span, setSpan] = useState("today");
   const [paused, setPaused] = useState(false);
-  const [hidden, setHidden] = useState(new Set());
   const [alerts, setAlerts] = useState(false);
   const from = useMemo(() => (span === "week" ? new Date(Math.floor(Date.now() / HOUR_MS) * HOUR_MS - WEEK_MS).toISOString() : ""), [span]);
   const [came, setCame] = usePolled("arrivals", { camera, group, from, limit: MOST_ROWS }, EVERY_MS, { pause: paused, isUnseen: true });
@@ -69,14 +67,9 @@ export default function Visits() {
   useNews(came.value?.arrivals, (news) => { count(news.length); if (!came.heard) alertOf(news); });
   useKeys({ p: ["visits.pause", () => setPaused((before) => !before)] });
   const named = new Map(cameras.value?.cameras.map((one) => [one.id, one.name || one.id]));
-  const rows = came.value?.arrivals.filter((one) => !hidden.has(one.sighting));
-  const rename = (face, name) => setCame((before) => ({ ...before, value: { ...before.value,
-    arrivals: before.value.arrivals.map((one) => (one.face === face ? { ...one, name } : one)) } }));
-  const reject = (one) => later(whose("visits.rejected", { name: nameOf(one) }), {
-    take: () => setHidden((before) => new Set(before).add(one.sighting)),
-    back: () => setHidden((before) => new Set([...before].filter((id) => id !== one.sighting))),
-    act: (options) => send("POST", `faces/${one.face}/sightings/${one.sighting}/reject`, undefined, options),
-  });
+  const rows = came.value?.arrivals;
+  const who = useWhose((patch) => setCame((before) => ({ ...before,
+    value: { ...before.value, arrivals: patch(before.value.arrivals) } })));
   return html`<div class="page visiting">
     <header class="top">
       <div><h1>${t("page.visits")}</h1><p class="soft">${summary(rows, came.value, span)}</p></div>
@@ -94,11 +87,12 @@ export default function Visits() {
     ${came.problem && html`<${Trouble} problem=${came.problem} />`}
     <div class="columns">
       <section aria-label=${t("visits.visits")}>
-        <${Rows} rows=${rows} cameras=${named} rename=${rename} reject=${reject} waits=${!came.value && !came.problem} span=${span} />
+        <${Rows} rows=${rows} cameras=${named} who=${who} waits=${!came.value && !came.problem} span=${span} />
       </section>
       <${Cameras} cameras=${cameras.value?.cameras} />
     </div>
     <${Told} rows=${rows} />
+    ${who.dialog}
     ${alerts && html`<${Alerts} groups=${groups.value?.groups} close=${() => setAlerts(false)} />`}
   </div>`;
 }
@@ -109,7 +103,7 @@ function summary(rows, page, span) {
   return span === "week" ? count : `${shortDay(Date.now())} · ${count}`;
 }
 
-function Rows({ rows, cameras, rename, reject, waits, span }) {
+function Rows({ rows, cameras, who, waits, span }) {
   const slow = useSlow(waits);
   const first = useRef(null);
   if (rows) first.current ??= new Set(rows.map((one) => one.sighting));
@@ -118,7 +112,7 @@ function Rows({ rows, cameras, rename, reject, waits, span }) {
     <p>${t(cameras.size ? "visits.nobody.says" : "visits.nobody.cameras")}</p>
     ${may("operator") && html`<p class="row"><a class="button strong" href=${to("add")}>${t("people.add")}</a>${!cameras.size && may("admin") && html`<a class="button" href=${to("cameras")}>${t("page.cameras")}</a>`}</p>`}
   <//>`;
-  return html`<ol class="visits">${rows.map((one) => html`<${Visit} key=${one.sighting} one=${one} camera=${cameras.get(one.camera) ?? one.camera} rename=${rename} reject=${reject} isNew=${!first.current.has(one.sighting)} />`)}</ol>`;
+  return html`<ol class="visits">${rows.map((one) => html`<${Visit} key=${one.sighting} one=${one} camera=${cameras.get(one.camera) ?? one.camera} who=${who} isNew=${!first.current.has(one.sighting)} />`)}</ol>`;
 }
 
 function Cameras({ cameras }) {

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfoNotFoundError
 
+from chalicelib.core import acts
 from chalicelib.core.errors import InvalidInput, RegularsError, StorageUnavailable, TenantNotFound
 from chalicelib.core.local_time import require_zone
 from chalicelib.core.model import Credentials, Profile, Tenant
@@ -147,11 +148,16 @@ class CredentialsFile:
         folder.remove_durably(pending)
 
     def _made(self, name: str, profile: Profile) -> Credentials:
-        """Make a tenant with the initial settings; one of the first tenants gets `first_zone`."""
+        """Make a tenant with the initial settings; one of the first tenants gets `first_zone`.
+
+        It is an act of the service, as `regulars tenants add` is one of the operator's: its entry is signed, so the
+        tenant has its signing key from then on, and every backup holds what knows a receipt's faces again.
+        """
         from chalicelib.services.tenants import TenantSettings
 
-        is_first = (name, profile) in FIRST_TENANTS
-        return self._tenants.add(name, profile, TenantSettings(time_zone=self._first_zone()) if is_first else None)
+        settings = TenantSettings(time_zone=self._first_zone()) if (name, profile) in FIRST_TENANTS else None
+        with acts.begun(acts.chore("regulars tenants add", name)):
+            return self._tenants.add(name, profile, settings)
 
     def _without_keys(self, known: dict[str, Credentials]) -> list[str]:
         """List the tenants, except disabled ones, whose keys in the file are missing or wrong."""

@@ -72,13 +72,16 @@ def test_no_page_shows_a_face_or_a_name(page: Page, shop: Shop) -> None:
 
 
 def test_what_is_said_and_asked_of_somebody_is_hidden(page: Page, shop: Shop) -> None:
-    not_ann = page.get_by_role("button", name=f"Not {ANN}").first
-    expect(not_ann).to_be_visible()
-    not_ann.click()
-    expect(page.get_by_role("status").get_by_text(ANN)).to_be_visible()
+    row = page.get_by_role("listitem").filter(has_text=ANN).first
+    row.get_by_role("button", name="Wrong?").click()
+    likely = page.get_by_role("dialog").get_by_role("option").first
+    expect(likely).to_be_visible()
+    assert_hidden(page)
+    likely.click()
+    expect(page.get_by_role("status").get_by_text("Now:")).to_be_visible()
     assert_hidden(page)
     shoot(page, "blur-note")
-    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("status").get_by_role("button", name="Undo").click()
     page.keyboard.press("/")
     page.get_by_label("Name or id").fill("ann")
     expect(page.get_by_role("option", name=ANN)).to_be_visible()
@@ -94,7 +97,7 @@ def test_what_is_said_and_asked_of_somebody_is_hidden(page: Page, shop: Shop) ->
     page.get_by_role("button", name="Undo").click()
     page.evaluate("() => { location.hash = '#/review' }")
     page.get_by_role("button", name="Uncertain").click()
-    page.get_by_role("button", name="Not ").click()
+    page.get_by_role("button", name="No", exact=True).click()
     assert_hidden(page)
     page.keyboard.press("u")
 

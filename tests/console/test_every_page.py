@@ -26,7 +26,7 @@ from tests.regulars.serve.box import serving
 pytestmark = of_24_people
 
 PAGES = re.findall(r'\{ name: "(\w+)"', (folder() / "pages.js").read_text())
-SAY_NOTHING_OF_OTHERS = {"add", "search", "twins"}
+SAY_NOTHING_OF_OTHERS = {"add", "search"}
 """Pages that show a text of somebody else only once a picture was chosen, or two people look alike."""
 
 ATTACKS = (

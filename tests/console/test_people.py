@@ -15,7 +15,7 @@ from regulars_client import models
 
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.services.captures.captures import Shot
-from tests.console.conftest import TOUCH, Book, Visitor, becomes, settle, shoot, visiting
+from tests.console.conftest import TOUCH, Book, Visitor, becomes, shoot, visiting
 from tests.console.test_flows import assert_accessible
 from tests.fakes import Person, picture
 from tests.regulars.serve.box import Box, serving
@@ -221,44 +221,3 @@ def test_who_signs_out_while_a_deletion_waits_has_deleted(shop: Shop) -> None:
     with shop.box.client() as client:
         assert not [*client.list_faces(name="Dmitri")]
     shop.visitor.forgive("401")
-
-
-def test_of_pairs_that_look_alike_one_is_merged_and_one_is_said_to_be_two_people(shop: Shop) -> None:
-    look_alikes(shop, Rosa=21, Rosalia=21, Sam=34, Samuel=34)
-    page = shop.open()
-    page.get_by_role("link", name="Some may be one person twice").click()
-    expect(page.get_by_role("heading", level=1, name="One person twice?")).to_be_visible()
-    pairs = page.get_by_role("main").get_by_role("listitem")
-    expect(pairs).to_have_count(2)
-    settle(page)
-    assert_accessible(page)
-    for card in pairs.all():
-        assert card.evaluate("one => one.scrollWidth <= one.clientWidth"), "a pair is wider than its card"
-    shoot(page, "twins")
-    rosa, sam = (pairs.filter(has_text=name) for name in ("Rosalia", "Samuel"))
-    rosa.get_by_role("button", name="Merge").click()
-    dialog = page.get_by_role("dialog", name="Are they one person?")
-    if dialog.locator(".stays").filter(has_text="Rosalia").count():
-        dialog.get_by_role("button", name="The other way round").click()
-    expect(dialog.locator(".stays .name")).to_have_text("Rosa")
-    dialog.get_by_role("button", name="Merge", exact=True).click()
-    expect(pairs).to_have_count(1)
-    sam.get_by_role("button", name="They are two people").click()
-    expect(page.get_by_role("heading", name="Nobody seems to be here twice")).to_be_visible()
-    with shop.box.client() as client:
-        assert {one.name: one.pictures for one in client.list_faces() if one.name not in NAMES} == {
-            "Rosa": 2,
-            "Sam": 1,
-            "Samuel": 1,
-        }
-        assert shop.box.services.joining.chore.tenant(shop.tenant)
-        assert list(client.list_duplicates()) == []
-
-
-def look_alikes(shop: Shop, **people: int) -> None:
-    """Enrol people, and let the service look for twins: those of one number are one person, in a poor light."""
-    with shop.box.client() as client:
-        for side, (name, seed) in enumerate(people.items()):
-            alike = picture(Person(seed, side_px=100.0 - 10 * (side % 2), likeness=0.6))
-            client.enrol_face(picture=alike, group="regular", name=name)
-    assert shop.box.services.joining.chore.tenant(shop.tenant)

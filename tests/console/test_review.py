@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from chalicelib.services.captures.captures import RULES
 from tests.console.conftest import HOSTILE, NAMES, TOUCH, Visitor, becomes, heading, press_pair, settle, shoot, visiting
-from tests.console.portraits import Mall, Shop, mall
+from tests.console.portraits import Mall, Shop, mall, portrait
 from tests.console.test_flows import assert_accessible
+from tests.fakes import Person
 from tests.photos import of_24_people
 
 pytestmark = of_24_people
@@ -227,11 +229,11 @@ def test_a_close_match_is_confirmed_or_rejected_by_mouse(browser: Browser, shop:
         shoot(page, "review-uncertain")
         card(page).get_by_role("button", name="Yes").click()
         asked(page, f"Is this {names[1]}?")
-        card(page).get_by_role("button", name=f"Not {names[1]}").click()
+        card(page).get_by_role("button", name="No", exact=True).click()
         asked(page, f"Is this {names[2]}?")
         page.get_by_role("complementary").get_by_role("button", name="Undo").first.click()
         asked(page, f"Is this {names[1]}?")
-        card(page).get_by_role("button", name=f"Not {names[1]}").click()
+        card(page).get_by_role("button", name="No", exact=True).click()
         candidate = card(page).get_by_role("listitem").nth(1)
         chosen = candidate.locator(".name").inner_text()
         candidate.get_by_role("button").click()
@@ -263,14 +265,123 @@ def test_strangers_are_gone_through_by_touch(browser: Browser, shop: Shop) -> No
         card(page).get_by_role("button", name="Name", exact=True).tap()
         becomes(page, lambda: bool([*client.list_faces(name="Zoe")]))
         card(page).get_by_role("button", name="Make a regular").tap()
-        becomes(page, lambda: {one.name: one.count for one in client.list_groups()}["regular"] == 2)
+        becomes(page, lambda: {one.name: one.count for one in client.list_groups()}["regular"] == 3)
         card(page).get_by_role("button", name="Delete").tap()
         expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
         page.get_by_role("complementary").get_by_role("button", name="Undo").first.tap()
         asked(page, "Who is this?")
         page.get_by_label("Least visits").select_option("2")
         expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
-        assert {one.name: one.count for one in client.list_groups()}["stranger"] == 2
+        assert {one.name: one.count for one in client.list_groups()}["stranger"] == 1
+
+
+def look_alikes(shop: Shop, *pairs: str) -> None:
+    """Enrol pairs of one person each, in a poor light, and let the service compare them: the later the less alike."""
+    for number, name in enumerate(pairs):
+        for side, called in enumerate((name, f"{name} Again")):
+            person = Person(60 + number, side_px=100.0 - 10 * side, likeness=0.68 - 0.02 * number)
+            picture = portrait(person, again=bool(side))
+            shop.services.enrolment.of_largest_face(shop.tenant, "regular", picture, RULES, name=called)
+    assert shop.services.joining.chore.tenant(shop.tenant)
+
+
+def test_of_pairs_the_most_alike_comes_first_and_a_key_says_one_or_two_people(browser: Browser, shop: Shop) -> None:
+    look_alikes(shop, "Rosa", "Sam")
+    with shop.book.client() as client, reviewing(browser, shop) as visitor:
+        pairs = sorted(client.list_duplicates(), key=lambda one: -(one.score or 0))
+        assert len(pairs) == 2
+        page = visitor.open("#/people")
+        page.get_by_role("link", name="Some may be one person twice").click()
+        asked(page, "Are they one person?")
+        expect(card(page).locator(".name")).to_have_text([pairs[0].face.name, pairs[0].other.name])
+        settle(page)
+        assert_accessible(page)
+        shoot(page, "review-pair")
+        page.keyboard.press("y")
+        becomes(page, lambda: len([*client.list_faces()]) == 3)
+        expect(card(page).locator(".name").first).to_have_text(pairs[1].face.name)
+        page.keyboard.press("u")
+        becomes(page, lambda: len([*client.list_faces()]) == 4)
+        expect(card(page).locator(".name").first).to_have_text(pairs[0].face.name)
+        page.keyboard.press("n")
+        page.keyboard.press("n")
+        expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
+        page.goto("about:blank")
+        becomes(page, lambda: not [*client.list_duplicates()])
+
+
+def test_who_a_match_is_instead_is_chosen_by_name_or_as_nobody(browser: Browser, shop: Shop) -> None:
+    shop.ask(uncertain=2, names=PEOPLE[:3])
+    with shop.book.client() as client, reviewing(browser, shop) as visitor:
+        page = opened(visitor)
+        asked(page, re.compile("Is this"))
+        settle(page)
+        first = sighting(page)
+        page.keyboard.press("m")
+        dialog = page.get_by_role("dialog", name="Who is it?")
+        expect(dialog.get_by_role("option").first).to_be_visible()
+        assert_accessible(page)
+        shoot(page, "review-whose")
+        page.keyboard.insert_text(PEOPLE[2])
+        expect(dialog.get_by_role("option", name=PEOPLE[2]).first).to_have_attribute("aria-selected", "true")
+        page.keyboard.press("Enter")
+        in_sight_not(page, first)
+        second = sighting(page)
+        page.keyboard.press("m")
+        dialog.get_by_role("button", name="Nobody: not a face").click()
+        expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
+        page.goto("about:blank")
+        becomes(
+            page,
+            lambda: {one.id: one.name for one in client.list_observations(kind="sighting")}.get(first) == PEOPLE[2],
+        )
+        becomes(page, lambda: second not in {one.id for one in client.list_observations(kind="sighting")})
+
+
+def in_sight_not(page: Page, shown: str) -> None:
+    expect(card(page).locator(f'img[src*="{shown.rpartition("-")[0]}"]')).to_have_count(0)
+
+
+def test_whoever_gets_a_name_that_is_there_is_asked_for_and_may_be_that_person(browser: Browser, shop: Shop) -> None:
+    shop.ask(promoted=1, names=PEOPLE[:2])
+    with shop.book.client() as client, reviewing(browser, shop) as visitor:
+        page = opened(visitor)
+        asked(page, "A new regular: who is it?")
+        settle(page)
+        page.keyboard.press("n")
+        page.keyboard.insert_text(PEOPLE[0].upper())
+        page.keyboard.press("Enter")
+        dialog = page.get_by_role("dialog", name="One person, or two?")
+        expect(dialog.get_by_role("img")).to_have_count(2)
+        assert_accessible(page)
+        shoot(page, "review-same")
+        dialog.get_by_role("button", name="One person").click()
+        becomes(page, lambda: len([*client.list_faces()]) == 2)
+        page.get_by_role("status").get_by_role("button", name="Undo").click()
+        becomes(page, lambda: len([*client.list_faces()]) == 3)
+
+
+@pytest.mark.parametrize("size", [{"width": 390, "height": 844}, {"width": 844, "height": 390}])
+def test_on_a_phone_no_somebody_else_and_yes_lie_side_by_side(
+    browser: Browser, shop: Shop, size: dict[str, int]
+) -> None:
+    shop.ask(uncertain=2, names=PEOPLE[:3])
+    with reviewing(browser, shop, **{**TOUCH, "viewport": size}) as visitor:
+        page = opened(visitor)
+        asked(page, re.compile("Is this"))
+        settle(page)
+        shown = sighting(page)
+        buttons = [card(page).get_by_role("button", name=name, exact=True) for name in ("No", "Somebody else …", "Yes")]
+        boxes = [one.bounding_box() or {} for one in buttons]
+        assert len({round(one["y"]) for one in boxes}) == 1
+        assert max(one["width"] for one in boxes) - min(one["width"] for one in boxes) < 1
+        assert boxes[0]["y"] + boxes[0]["height"] <= size["height"]
+        assert min(one["height"] for one in boxes) >= 44
+        assert_accessible(page)
+        shoot(page, f"review-{size['width']}")
+        buttons[0].tap()
+        in_sight_not(page, shown)
+        page.get_by_role("button", name="Skip").tap()
 
 
 def test_what_somebody_else_decided_meanwhile_goes_with_a_sentence(browser: Browser, shop: Shop) -> None:

@@ -175,15 +175,17 @@ def test_who_it_is_is_said_by_touch(browser: Browser, shop: Shop) -> None:
     ):
         page = visitor.open()
         expect(visits(page)).to_have_count(2)
-        visits(page).first.get_by_label("Who is it?").tap()
+        visits(page).first.get_by_role("button", name="Who is it?").tap()
         page.keyboard.insert_text("Zoe Newcomer")
         page.keyboard.press("Enter")
         expect(page.get_by_text("Named Zoe Newcomer")).to_be_visible()
-        assert [*client.list_faces(name="Zoe")]
-        page.get_by_role("button", name=f"Not {PEOPLE[0]}").tap()
-        expect(visits(page)).to_have_count(1)
-        page.get_by_role("button", name="Undo").last.tap()
-        expect(visits(page)).to_have_count(2)
+        [zoe] = client.list_faces(name="Zoe")
+        assert zoe.group == "regular"
+        wrong(page, PEOPLE[0]).tap()
+        page.get_by_role("button", name="Nobody: not a face").tap()
+        expect(visits(page).last).to_contain_text("Now: nobody")
+        visits(page).last.get_by_role("button", name="Undo").tap()
+        expect(visits(page).last).to_contain_text(PEOPLE[0])
         page.keyboard.press("p")
         expect(page.get_by_role("button", name="Go on")).to_be_visible()
         shop.see(3, 0, like=0.9)
@@ -196,16 +198,27 @@ def test_who_it_is_is_said_by_the_keyboard_alone(browser: Browser, shop: Shop) -
     with shop.book.client() as client, reviewing(browser, shop) as visitor:
         page = visitor.open()
         expect(visits(page)).to_have_count(2)
-        reach(page, visits(page).first.get_by_label("Who is it?"))
+        reach(page, visits(page).first.get_by_role("button", name="Who is it?"))
+        page.keyboard.press("Enter")
         page.keyboard.type("Zoe Newcomer")
         page.keyboard.press("Enter")
         expect(page.get_by_text("Named Zoe Newcomer")).to_be_visible()
-        assert [*client.list_faces(name="Zoe")]
-        reach(page, page.get_by_role("button", name=f"Not {PEOPLE[0]}"))
-        page.keyboard.press("Enter")
-        expect(visits(page)).to_have_count(1)
+        [zoe] = client.list_faces(name="Zoe")
         page.keyboard.press("u")
-        expect(visits(page)).to_have_count(2)
+        becomes(page, lambda: not [*client.list_faces(name="Zoe")])
+        assert client.get_face(zoe.id).group == "stranger"
+        reach(page, wrong(page, PEOPLE[0]))
+        page.keyboard.press("Enter")
+        page.keyboard.type(PEOPLE[1])
+        expect(page.get_by_role("option", name=PEOPLE[1]).first).to_be_visible()
+        page.keyboard.press("Enter")
+        expect(visits(page).last).to_contain_text(f"Now: {PEOPLE[1]}")
+        page.keyboard.press("u")
+        expect(visits(page).last.get_by_role("link", name=PEOPLE[0])).to_be_visible()
+
+
+def wrong(page: Page, name: str) -> Locator:
+    return visits(page).filter(has_text=name).get_by_role("button", name="Wrong?")
 
 
 def reach(page: Page, wanted: Locator) -> None:

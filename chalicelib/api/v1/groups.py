@@ -13,7 +13,11 @@ from chalicelib.core import errors, model
 from chalicelib.core.access import Role
 
 GroupName = Annotated[
-    Text, Meta(description="1 to 96 characters; it does not begin with a space.", extra_json_schema={"minLength": 1})
+    Text,
+    Meta(
+        description="One line of 1 to 96 characters; it does not begin with a space.",
+        extra_json_schema={"minLength": 1},
+    ),
 ]
 Capacity = Annotated[
     Annotated[int, Meta(ge=1, le=1_000_000)] | None,

@@ -481,9 +481,9 @@ def _(shop: Shop) -> None:
         assert [one[side] for side in SIDES] == [""] * 4
 
 
-@rule("Group labels follow the camera's rules for names: 1 to 96 characters, no leading space.")
+@rule("Group labels follow the camera's rules for names: 1 to 96 characters, no leading space, no control character.")
 def _(shop: Shop) -> None:
-    for name in ("", " vip", "v" * 97):
+    for name in ("", " vip", "v" * 97, "v\nip"):
         as_sunmi = shop.camera.create_group(name)["code"]
         assert as_sunmi != 0
         assert failure(shop.market.enrol(name, ANN)) == ("ILLEGAL_GROUP_LABEL" if name else "INVALID_PARAMETER")

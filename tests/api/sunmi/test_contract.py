@@ -69,6 +69,10 @@ RULES: dict[str, Sequence[Call]] = {
         call("createGroup", GROUP, name="员" * 96).gets(0),
         call("updateGroup", GROUP, old_name="empty", name="金" * 96).gets(0),
     ],
+    "a control character in it": [
+        call("createGroup", GROUP, name="go\0ld").gets(201),
+        call("updateGroup", GROUP, old_name="empty", name="a\nb").gets(201),
+    ],
     "an empty name": [
         call("createGroup", GROUP, name="").gets(201),
         call("updateGroup", GROUP, old_name="empty", name="").gets(201),

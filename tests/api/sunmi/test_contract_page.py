@@ -164,7 +164,7 @@ SHOWN_BY: dict[str, Callable[..., None]] = {
         rules.test_endpoint_1_default_groups_of_5000_and_5_times_in_7_days_are_there_from_the_first_day
     ),
     "up to 8 more can be created": rules.test_rule,
-    "A name has 1 to 96 characters and no leading space.": rules.test_rule,
+    "A name has 1 to 96 characters, no leading space and no control character, such as a line break.": rules.test_rule,
     "It is accepted as description or Description, and answered as description.": (
         rules.test_endpoint_1_and_2_description_is_taken_in_either_spelling_and_answered_as_description
     ),

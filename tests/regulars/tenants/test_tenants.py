@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import subprocess
+from contextlib import closing
 from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
+from chalicelib import bootstrap
 from chalicelib.services.tenants import TenantSettings
+from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from regulars.cli import main
+from regulars.tenants.credentials import CredentialsFile
 
 
 def tenants(data: Path, *command: str) -> int:
@@ -49,6 +53,14 @@ def test_a_tenant_begins_without_limits_in_shanghai_and_each_setting_is_changed_
     ):
         assert not options or tenants(data, "set", "shop", *options) == 0
         assert listed(data, capsys) == {**others, "shop": shown}
+
+
+def test_a_tenant_has_its_signing_key_at_once_so_that_its_first_backup_holds_it(data: Path) -> None:
+    assert tenants(data, "add", "shop") == 0
+    with closing(bootstrap.build(Settings(storage=data))) as services:
+        CredentialsFile(data, services.tenants).provide()  # as the first start does
+        assert all(services.audit.signing.since_ms(name) for name in ("shop", "camera", "cloud"))
+        assert [services.audit.verifying.tenant(name).findings for name in ("shop", "camera")] == [[], []]
 
 
 def test_a_new_data_folder_is_kept_out_of_the_checkout_that_it_lies_in(tmp_path: Path) -> None:

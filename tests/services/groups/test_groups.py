@@ -48,7 +48,7 @@ def test_names_are_one_in_their_unicode_forms_and_two_in_case(services: Services
         services.groups.named(camera, "CAF\u00c9")
 
 
-@pytest.mark.parametrize("name", ["", " vip", "\u3000vip", "v" * 97])
+@pytest.mark.parametrize("name", ["", " vip", "\u3000vip", "v" * 97, "v\0ip", "v\nip", "v\x1b[2Jip", "v\u2028ip"])
 def test_illegal_name_is_refused(services: Services, camera: Tenant, name: str) -> None:
     with pytest.raises(IllegalGroupName):
         services.groups.create(camera, name, 1, "")

@@ -1,0 +1,130 @@
+// "Who is it?": the people who are most like a sighting, people by name, somebody new, a stranger, or nobody.
+import { useState } from "preact/hooks";
+import { get, send } from "../api.js";
+import { html } from "../html.js";
+import { complain, later, say } from "../undo.js";
+import { t } from "../words.js";
+import { look, useCombobox } from "./combobox.js";
+import { giving, merging, naming, patches, pathOf, sameName, sightingsOf } from "./correct.js";
+import { Dialog, nameOf, Portrait, useLoaded, whose } from "./parts.js";
+
+const MOST_LIKE = 5;
+
+/** Load the faces most like a sighting, or like its face if the picture is gone. */
+async function similar(face, sighting, signal) {
+  const ask = (wanted) => get(`${pathOf(face)}/similar`, { limit: MOST_LIKE, ...wanted }, { signal });
+  const orFace = (problem) => (problem.status === 409 ? ask({}) : Promise.reject(problem));
+  const found = await (sighting ? ask({ sighting }).catch(orFace) : ask({}));
+  return found.faces.map((one) => ({ ...one, id: one.face.id, kind: "face", threshold: found.threshold }));
+}
+
+/**
+ * Ask who a sighting is. `one`: `{ face, name, group, sighting, crop_url }`; `isWrong`: it was taken for a face that it
+ * is not, so it may be a stranger's or nobody's; `names`: what is typed is a name, unless somebody in the list is
+ * chosen; else it finds people. `choose`: gets `{ kind: "face", face }`, `{ kind: "new", name }`,
+ * `{ kind: "stranger" }` or `{ kind: "nobody" }`.
+ */
+export function Whose({ one, isWrong, names = false, close, choose }) {
+  const load = (signal) => similar({ id: one.face }, isWrong && one.sighting, signal);
+  const near = useLoaded(load, [one.face, one.sighting]);
+  const [twin, setTwin] = useState(null);
+  const done = (choice) => { close(); choose(choice); };
+  const free = async (name) => {
+    const other = sameName(await look(name).catch(() => []), name, one.face);
+    if (other) setTwin({ name, face: other });
+    else done({ kind: "new", name });
+  };
+  const options = (text, found) => {
+    if (!text) return near.value ?? [];
+    if (!found) return [];
+    const others = found.filter((face) => face.id !== one.face);
+    return [...others.map((face) => ({ id: face.id, kind: "face", face })),
+      { id: "new", kind: "new", name: text, text: t("whose.new", { name: text }) }];
+  };
+  const pick = (option) => (option.kind === "new" ? free(option.name) : done({ kind: "face", face: option.face }));
+  const { text, field, list } = useCombobox({ id: "whose", options, choose: pick, free: names ? free : undefined });
+  if (twin) return html`<${Twins} one=${one} ...${twin} close=${close} choose=${done} />`;
+  return html`<${Dialog} title=${t("visits.who")} close=${close}>
+    <div class="row"><${Portrait} url=${one.crop_url} alt=${t("visits.crop")} size="x" lazy=${false} />
+      <input ...${field} autofocus class="query" aria-label=${t("visits.who")} placeholder=${t("whose.type")} /></div>
+    ${!text && near.value?.length > 0 && html`<p class="soft small">${t("whose.like")}</p>`}
+    ${list}
+    ${isWrong && html`<p class="row end"><button onClick=${() => done({ kind: "nobody" })}>${t("whose.nobody")}</button>
+      <button onClick=${() => done({ kind: "stranger" })}>${t("whose.stranger")}</button></p>`}
+  <//>`;
+}
+
+/** Somebody of the same name is there: one person, or two? */
+export function Twins({ one, name, face, close, choose }) {
+  return html`<${Dialog} title=${t("whose.same")} close=${close}>
+    <p>${whose("whose.same.says", { name: face.name })}</p>
+    <div class="merging"><${Portrait} url=${one.crop_url} alt=${t("visits.crop")} size="x" /><span></span>
+      <${Portrait} url=${face.portrait.thumb_url} name=${face.name} alt=${t("visits.portrait")} size="x" /></div>
+    <p class="row end"><button onClick=${() => choose({ kind: "new", name })}>${t("whose.two")}</button>
+      <button class="strong" autofocus onClick=${() => choose({ kind: "face", face })}>${t("whose.one")}</button></p>
+  <//>`;
+}
+
+/** Say in words what was chosen. */
+export function chosen(choice) {
+  if (choice.kind === "face") return whose("whose.now", { name: nameOf(choice.face) });
+  return choice.kind === "new" ? whose("whose.now", { name: choice.name }) : t(`whose.now.${choice.kind}`);
+}
+
+/**
+ * The rows of a page that can be corrected in place. `ask(one, { isWrong })` opens the question about a row; `now(id)`
+ * gives what a row says in place of its name while a change waits or is on its way. `changed` gets how the rows are
+ * then, as a function of how they were, once the book has it, or has it back.
+ */
+export function useWhose(changed) {
+  const [asked, setAsked] = useState(null);
+  const [over, setOver] = useState(new Map());
+  const put = (id, value) => setOver((before) => new Map(before).set(id, value));
+  const drop = (id) => setOver((before) => new Map([...before].filter(([each]) => each !== id)));
+  const choose = ({ one, isWrong }) => (choice) =>
+    (isWrong ? give(one, choice, { put, drop, changed }) : call(one, choice, changed));
+  return {
+    ask: (one, { isWrong = false } = {}) => setAsked({ one, isWrong }),
+    now: (id) => over.get(id),
+    dialog: asked && html`<${Whose} ...${asked} names=${!asked.isWrong} close=${() => setAsked(null)}
+      choose=${choose(asked)} />`,
+  };
+}
+
+/** What a row says in place of its name: "Now: Carlos Moya", with its undo. */
+export function Now({ text, undo }) {
+  return html`<span class="now">${text}</span><button class="plain small" onClick=${undo}>${t("undo")}</button>`;
+}
+
+/** Give the sightings of a row to who was chosen, eight seconds later: what a face learnt of them is lost. */
+function give(one, choice, { put, drop, changed }) {
+  const ids = one.sightings > 1 ? sightingsOf(get, one) : Promise.resolve([one.sighting]);
+  ids.catch(() => {}); // it is told when it is done
+  const text = chosen(choice);
+  const change = later(text, {
+    take: () => {},
+    back: () => drop(one.sighting),
+    act: async (options) => {
+      await giving({ id: one.face }, await ids, choice).does(send, options);
+      changed(patches(choice, (row) => row.sighting === one.sighting)[0]);
+      drop(one.sighting);
+    },
+  });
+  put(one.sighting, { text, undo: () => change.settle("undo") });
+}
+
+/** Say who somebody without a name is: at once, since it can be undone. */
+export async function call(one, choice, changed) {
+  const face = { id: one.face, name: one.name, group: one.group };
+  const { does, inverse } = choice.kind === "new" ? naming(face, choice.name) : merging(face, choice.face);
+  const [patch, back] = patches(choice, (row) => row.face === one.face);
+  try {
+    const done = await does(send);
+    changed(patch);
+    const undo = () => inverse(send, done).then(() => changed(back), complain);
+    const text = choice.kind === "new" ? whose("whose.named", { name: choice.name }) : chosen(choice);
+    say(text, { action: [t("undo"), undo] });
+  } catch (problem) {
+    complain(problem);
+  }
+}

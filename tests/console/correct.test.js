@@ -1,0 +1,71 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { giving, merging, naming, patches, sameName, sightingsOf } from "../../console/shared/correct.js";
+
+/** Record what is sent, and answer by `answers`, one after the other. */
+function sender(...answers) {
+  const sent = [];
+  const send = async (method, path, body) => { sent.push([method, path, body]); return answers.shift(); };
+  return [send, sent];
+}
+
+test("a stranger who is named is a regular, and both are taken back", async () => {
+  const { does, inverse } = naming({ id: "7", name: "", group: "stranger" }, "Maria");
+  const [send, sent] = sender();
+  await does(send);
+  await inverse(send);
+  assert.deepEqual(sent, [["PATCH", "faces/7", { name: "Maria", group: "regular" }],
+    ["PATCH", "faces/7", { name: "", group: "stranger" }]]);
+});
+
+test("of others the group stays", async () => {
+  const [send, sent] = sender();
+  await naming({ id: "7", name: "", group: "VIP", revision: 3 }, "Maria").does(send);
+  assert.deepEqual(sent, [["PATCH", "faces/7", { name: "Maria", revision: 3 }]]);
+});
+
+test("who is somebody else becomes part of them, until it is undone", async () => {
+  const { does, inverse } = merging({ id: "7" }, { id: "8" });
+  const [send, sent] = sender({ merge: "m/1" });
+  await inverse(send, await does(send));
+  assert.deepEqual(sent.map(([, path]) => path), ["faces/8/merge", "merges/m%2F1/undo"]);
+});
+
+test("all of a visit is given to who was chosen", async () => {
+  const [send, sent] = sender({}, {});
+  await giving({ id: "7" }, ["a-0", "b-0"], { kind: "face", face: { id: "8" } }).does(send);
+  assert.deepEqual(sent, ["a-0", "b-0"].map((id) => ["POST", `faces/7/sightings/${id}/reject`, { other: "8" }]));
+});
+
+test("all of a visit goes to one who is new, whom the first picture that is good enough makes", async () => {
+  const [send, sent] = sender({ sighting: { face: null } }, { sighting: { face: "9" } }, { sighting: { face: "9" } });
+  await giving({ id: "7" }, ["a-0", "b-0", "c-0"], { kind: "new", name: "Maria" }).does(send);
+  assert.deepEqual(sent.map(([, , body]) => body),
+    [{ instead: "stranger" }, { instead: "stranger" }, { other: "9" }, { name: "Maria", group: "regular" }]);
+});
+
+test("the sightings of a visit are read as far back as it began", async () => {
+  const at = (minute) => `2026-11-23T10:${minute}:00.000Z`;
+  const pages = [{ sightings: [{ id: "e-0", captured_at: at(50) }, { id: "d-0", captured_at: at(20) }], next_token: "more" },
+    { sightings: [{ id: "c-0", captured_at: at(10) }, { id: "b-0", captured_at: at("05") }], next_token: "on" }];
+  const visit = { face: "7", sighting: "c-0", sightings: 2, first: at(10), last: at(20) };
+  assert.deepEqual(await sightingsOf(async () => pages.shift(), visit), ["c-0", "d-0"]);
+  assert.deepEqual(await sightingsOf(null, { ...visit, sightings: 1 }), ["c-0"]);
+});
+
+test("rows change in place, and back", () => {
+  const rows = [{ sighting: "a", face: "7", name: "Ann" }, { sighting: "b", face: "8", name: "Bob" }];
+  const is = ({ sighting }) => sighting === "a";
+  const [change, back] = patches({ kind: "face", face: { id: "9", name: "Carl", group: "VIP", portrait: null } }, is);
+  const changed = change(rows);
+  assert.deepEqual(changed.map(({ face, name }) => [face, name]), [["9", "Carl"], ["8", "Bob"]]);
+  assert.deepEqual(back(changed), rows);
+  assert.deepEqual(patches({ kind: "nobody" }, is)[0](rows), [rows[1]]);
+});
+
+test("a name is the same however it is written", () => {
+  const found = [{ id: "1", name: "Ian Thorpe" }, { id: "2", name: "Ian Thorpe Jr" }];
+  assert.equal(sameName(found, " ian  THORPE", "7")?.id, "1");
+  assert.equal(sameName(found, "Ian Thorpe", "1"), undefined);
+  assert.equal(sameName(found, "Ian", "7"), undefined);
+});
