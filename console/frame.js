@@ -12,7 +12,7 @@ import { styled } from "./styled.js";
 import { complain, notes, say, undoLast, unsay } from "./undo.js";
 import { loadMore, number, t } from "./words.js";
 
-const SOON_MS = 3000;
+const SOON_MS = 10_000;
 const TOLD_MS = 20_000;
 const COUNTED_EVERY_MS = 60_000;
 const UNWELL = ["silent", "failing"];
@@ -58,7 +58,7 @@ export function Frame() {
       <div class="foot"><${Who} /><${Eye} /></div>
     </header>
     <main id="main" tabindex="-1"><${Page} key=${page.name} page=${page} place=${here} /></main>
-    <${Alerted} page=${page.name} /><${Notes} />
+    <${Alerted} /><${Notes} />
     ${open?.Find && html`<${open.Find} close=${close} />`}
     ${open === "keys" && html`<${Keys} close=${close} />`}
   </div>`;
@@ -120,9 +120,9 @@ function Eye() {
     onClick=${switchBlur}><${Icon} name=${isHidden ? "hidden" : "eye"} /></button>`;
 }
 
-/** Tells who comes while another page than that of visits is open, if somebody has switched that on. */
-function Alerted({ page }) {
-  const isOn = [useValue(alerts.sound), useValue(alerts.notify)].includes("on") && page !== "visits";
+/** Tells who comes, whatever page is open, if somebody has switched that on. */
+function Alerted() {
+  const isOn = [useValue(alerts.sound), useValue(alerts.notify)].includes("on");
   const [Watch, setWatch] = useState(null);
   useEffect(() => {
     if (isOn) import("./shared/alerts.js").then((module) => setWatch(() => module.Watch), () => {});

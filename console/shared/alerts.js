@@ -16,7 +16,7 @@ let audio;
 const called = (one) => (blur.now === "on" ? groupName(one.group) : nameOf(one));
 
 /** Tell of visits that just began. */
-export function alertOf(visits) {
+function alertOf(visits) {
   const [first, ...others] = visits.filter((one) => !group.now || one.group === group.now);
   if (!first) return;
   if (sound.now === "on") ring();
@@ -30,7 +30,7 @@ export function alertOf(visits) {
   }
 }
 
-/** Watches who comes, for pages that do not show it. */
+/** Watches who comes, whatever page is open. */
 export function Watch() {
   const [came] = usePolled("arrivals", { limit: NEWEST }, EVERY_MS, { isUnseen: true });
   const since = useRef();

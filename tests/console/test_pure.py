@@ -35,7 +35,6 @@ NOT_YET = {
     "admin/style.css",
     "captures/captures.js",
     "icons.js",
-    "visits/visits.js",
     "people/add.js",
     "people/group.js",
     "people/hold.js",
