@@ -33,6 +33,8 @@ _LOOKS = 4
 _SESSION = re.compile(r"(?:^|;\s*)(?:__Host-)?regulars=([A-Za-z0-9_-]+)")
 _ACCESS_KEY = re.compile(r"(?:^|[ ,])Credential=([0-9A-Z]{16,128})/")
 _APP_ID = re.compile(rb'app_id(?:=|"\r\n(?:[^\r\n]{1,80}\r\n)?\r\n)([0-9A-Za-z]{1,64})')
+_NAMES = ("app_id", "access_key")
+"""Claims that are no secret: only the signature shows whose the request is, and it is checked when all has come."""
 
 Find = Callable[[], str | None]
 """Looks into the storage for the tenant that some credentials belong to; None: nobody's."""
@@ -42,12 +44,14 @@ Find = Callable[[], str | None]
 class Claim:
     """The sender as a head names it. `find`: how to learn the tenant, unless the body must tell.
 
-    `lane`: the tenant, if it is known already. `most_bytes`: most bytes of the body.
+    `lane`: the tenant, if it is known already. `most_bytes`: most bytes of the body. `is_name`: it names the tenant by
+    what others may know, too.
     """
 
     lane: str | None = None
     find: Find | None = None
     most_bytes: int | None = None
+    is_name: bool = False
 
 
 class Callers(Protocol):
@@ -116,7 +120,7 @@ class Tenants:
         if now > self._until:
             self._known, self._until = {}, now + _REMEMBERED_S
         lane = self._known.get((kind, secret))
-        return Claim(lane) if lane else Claim(find=partial(self._found, kind, secret))
+        return Claim(lane, None if lane else partial(self._found, kind, secret), is_name=kind in _NAMES)
 
     def _found(self, kind: str, secret: str) -> str | None:
         """Look the tenant up. If the storage fails, the sender is a stranger, and the application answers it."""

@@ -1,6 +1,7 @@
 """Threads and memory, shared fairly: each lane has so many threads at most, and lanes that wait take turns.
 
 Of a budget of memory for what is under way, a lane may hold half of what the others leave, and strangers a quarter.
+What only names a lane's tenant has half of the lane's.
 """
 
 from __future__ import annotations
@@ -137,7 +138,7 @@ class Lanes:
 class Budget:
     """So many bytes for what is under way. A lane may hold half of what the others leave; strangers a quarter of all.
 
-    It is used in one thread.
+    What is `unproved` of a lane has half of what the lane may hold. It is used in one thread.
     """
 
     def __init__(self, size: int) -> None:
@@ -145,15 +146,18 @@ class Budget:
         self._size = size
 
     def make_room(self, lane: str, size: int, asks: Holding) -> None:
-        """Return if the lane may hold so many bytes more. The slowest of strangers goes first. Raises Full."""
+        """Return if the lane may hold so many bytes more. The slowest of what is unproved goes first. Raises Full."""
         while size:
             held: Counter[str] = Counter()
             for one in self.holdings:
                 held[one.lane] += one.held
             most = self._size - held.total() - size
-            if held[lane] + size <= (min(most, self._size // 4) if lane == STRANGERS else most):
+            unproved = [one for one in self.holdings if one.lane == lane and one.unproved and asks.unproved]
+            shared = self._size if lane == STRANGERS else self._size - held.total() + held[lane]
+            is_share = not asks.unproved or sum(one.held for one in unproved) + size <= shared // 4
+            if held[lane] + size <= most and is_share:
                 return
-            coming = [one for one in self.holdings if one.lane == lane == STRANGERS and one.stop and one.held]
+            coming = [one for one in unproved if one.stop and one.held]
             slowest = min([asks, *coming], key=Holding.bytes_a_second)
             if not coming or slowest is asks:
                 raise Full
@@ -163,11 +167,14 @@ class Budget:
 class Holding:
     """A hold during a block on the bytes that have come, each so many `copies` of times.
 
-    `stop`: ends what is still coming, so that something faster has its room; None: all has come.
+    `stop`: ends what is still coming, so that something faster has its room; None: all has come. `unproved`: nothing
+    shows yet that the lane's tenant sends it.
     """
 
-    def __init__(self, budget: Budget, lane: str, copies: int, stop: Callable[[], None] | None = None) -> None:
-        self.lane, self.stop, self.held = lane, stop, 0
+    def __init__(
+        self, budget: Budget, lane: str, copies: int, stop: Callable[[], None] | None = None, *, unproved: bool = False
+    ) -> None:
+        self.lane, self.stop, self.held, self.unproved = lane, stop, 0, unproved or lane == STRANGERS
         self._budget, self._copies = budget, copies
         self._began, self._bytes = time.monotonic(), 0
 
@@ -186,7 +193,7 @@ class Holding:
             self.held = self._bytes * self._copies
 
     def move(self, lane: str) -> None:
-        """Charge another lane for it. Raises Full."""
+        """Charge another lane for it, as unproved as it was. Raises Full."""
         if lane != self.lane:
             held, self.held = self.held, 0
             self._budget.make_room(lane, held, self)

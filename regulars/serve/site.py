@@ -91,7 +91,7 @@ class Site:
             if lane is None:  # nobody's credentials: the answer needs no body
                 return await self._lanes.run(STRANGERS, partial(part.answer, head))
             is_named_inside = claim.lane is None and claim.find is None
-            with Holding(self._budget, lane, part.copies, exchange.abort) as holding:
+            with Holding(self._budget, lane, part.copies, exchange.abort, unproved=claim.is_name) as holding:
                 body = await self._body(exchange, limit, holding, is_named_inside=is_named_inside)
                 lane = NAMELESS if is_named_inside and holding.lane == STRANGERS else holding.lane
                 return await self._lanes.run(lane, partial(part.answer, replace(head, body=body)))

@@ -283,6 +283,15 @@ def test_strangers_have_a_quarter_together_and_a_faster_one_takes_the_slowest_on
     assert length_told(bodies.begin(1_000_000, "greedy")) == 1_000_000, "a tenant's has room beside them"
 
 
+def test_who_only_names_a_tenant_has_half_of_its_budget_in_which_the_slowest_goes_first(bodies: Bodies) -> None:
+    proved, slow = bodies.begin(900_000, "other"), bodies.begin(600_000, starts=b"other")
+    time.sleep(1)
+    assert length_told(bodies.begin(900_000, announced=900_000, starts=b"other")) == 900_000
+    assert not is_open(slow)
+    proved.sendall(bytes(100_000))
+    assert length_told(proved) == 1_000_000, "the slowest of all is not touched: it has shown whose it is"
+
+
 def test_a_body_that_names_its_tenant_is_no_strangers_from_then_on(bodies: Bodies) -> None:
     kept = bodies.begin(900_000, starts=b"other")
     time.sleep(0.5)
