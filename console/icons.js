@@ -27,6 +27,7 @@ const PATHS = {
   right: "M5 12h14M13 6l6 6-6 6",
   cards: "M4 4h7v7H4ZM13 4h7v7h-7ZM4 13h7v7H4ZM13 13h7v7h-7Z",
   rows: "M4 6h16M4 12h16M4 18h16",
+  filter: "M4 6h16M7 12h10M10 18h4",
   folder: "M3 6.500h6l2 2.500h10v10H3Z",
 };
 

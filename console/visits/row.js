@@ -13,10 +13,14 @@ export function which(one) {
   return t("visits.visit", { visit: visit(one.visit), ago: ago(one.before, "long", Date.parse(one.first)) });
 }
 
+/** How much above the threshold a score is sure: a narrow screen leaves it out. */
+const SURE = 0.03;
+
 /** A visit. `who`: asks who it is, and says what was answered (shared/whose.js). */
 export function Visit({ one, camera, who, isNew }) {
   const stayed = one.sightings > 1 ? t("visits.sightings", { count: one.sightings, last: clock(one.last) }) : "";
-  return html`<li class=${`visit ${isNew ? "new" : ""} ${one.name ? "" : "nameless"}`}>
+  return html`<li class=${`visit ${isNew ? "new" : ""} ${one.name ? "" : "nameless"}
+      ${one.score >= one.threshold + SURE ? "sure" : ""}`}>
     <time datetime=${one.first} title=${dayAndClock(one.first)}>${when(one.first)}</time>
     <span class="pair"><${Portrait} url=${one.crop_url} alt=${t("visits.crop")} />
       <${Portrait} url=${one.portrait?.thumb_url} name=${one.name ?? ""} alt=${t("visits.portrait")} /></span>

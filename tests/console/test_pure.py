@@ -38,7 +38,6 @@ NOT_YET = {
     "frame.js",
     "icons.js",
     "keys.js",
-    "visits/visits.js",
     "pages.js",
     "people/add.js",
     "people/group.js",

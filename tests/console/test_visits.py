@@ -181,11 +181,6 @@ def test_who_it_is_is_said_by_touch(browser: Browser, shop: Shop) -> None:
         expect(visits(page).last).to_contain_text("Now: nobody")
         visits(page).last.get_by_role("button", name="Undo").tap()
         expect(visits(page).last).to_contain_text(PEOPLE[0])
-        page.keyboard.press("p")
-        expect(page.get_by_role("button", name="Go on")).to_be_visible()
-        shop.see(3, 0, like=0.9)
-        page.keyboard.press("p")
-        expect(visits(page)).to_have_count(3)
 
 
 def test_who_it_is_is_said_by_the_keyboard_alone(browser: Browser, shop: Shop) -> None:
@@ -202,6 +197,8 @@ def test_who_it_is_is_said_by_the_keyboard_alone(browser: Browser, shop: Shop) -
         page.keyboard.press("u")
         becomes(page, lambda: not [*client.list_faces(name="Zoe")])
         assert client.get_face(zoe.id).group == "stranger"
+        reach(page, visits(page).first)
+        page.keyboard.press("ArrowDown")
         reach(page, wrong(page, PEOPLE[0]))
         page.keyboard.press("Enter")
         page.keyboard.type(PEOPLE[1])
@@ -225,13 +222,85 @@ def reach(page: Page, wanted: Locator) -> None:
     pytest.fail("the keyboard does not get there")
 
 
-def test_live_keeps_fifty_rows(browser: Browser, shop: Shop) -> None:
+@pytest.fixture
+def crowd(shop: Shop) -> Shop:
+    """Return the shop with 60 more visits of strangers within the last hour."""
     for number in range(60):
         shop.see(6000 + number, number / 1000, like=0.9)
-    with reviewing(browser, shop) as visitor:
+    return shop
+
+
+def figures(page: Page) -> list[str]:
+    return page.locator(".figures button").all_text_contents()
+
+
+def test_a_day_is_listed_to_its_end_and_its_figures_are_those_of_the_book(browser: Browser, crowd: Shop) -> None:
+    with crowd.book.client() as client, reviewing(browser, crowd) as visitor:
         page = visitor.open()
         expect(visits(page)).to_have_count(50)
-        expect(page.get_by_text(re.compile("the newest 50 visits"))).to_be_visible()
-        shop.see(6100, 0, like=0.9)
+        expect(page.get_by_text("That was everybody.")).not_to_be_attached()
+        page.keyboard.press("End")
+        expect(page.get_by_text("That was everybody. First at")).to_be_visible()
+        came = [*client.list_arrivals()]
+        expect(visits(page)).to_have_count(len(came))
+        first = sum(one.visit == 1 for one in came)
+        people = len({one.face for one in came})
+        expect(page.locator(".figures")).to_contain_text(f"{len(came)} visits{people} people{first} for the first time")
+        headings = page.locator(".hour h2").all_text_contents()
+        assert sum(int(one.split("· ")[1]) for one in headings) == len(came)
+        page.get_by_role("button", name="for the first time").click()
+        expect(visits(page)).to_have_count(50)
+        expect(page).to_have_url(re.compile("#/visits.only=first"))
+        page.keyboard.press("End")
+        expect(visits(page)).to_have_count(first)
+        assert figures(page)[0] == f"{len(came)} visits"
+
+
+def test_who_came_two_days_ago_is_two_clicks_away(browser: Browser, shop: Shop) -> None:
+    with reviewing(browser, shop) as visitor:
+        page = watching(visitor)
+        before = page.get_by_role("button", name="The day before")
+        before.click()
+        before.click()
+        expect(visits(page)).to_contain_text(PEOPLE[0])
+        expect(page.get_by_text("That was everybody. First at")).to_be_visible()
+        assert figures(page) == ["1 visit", "1 for the first time", "1 Regulars"]
+        asked = polls(visitor, page)
+        page.wait_for_timeout(2500)
+        assert polls(visitor, page) == asked, "a day that is over is not asked for again"
+        with page.expect_download() as load:
+            page.get_by_role("button", name="CSV").click()
+        assert PEOPLE[0] in load.value.path().read_text("utf-8")
+        assert_accessible(page)
+        shoot(page, "visits-day")
+        page.get_by_role("button", name="The next day").click()
+        expect(page.get_by_text("Nobody came on this day")).to_be_visible()
+
+
+def test_who_comes_while_somebody_reads_below_waits(browser: Browser, crowd: Shop) -> None:
+    with reviewing(browser, crowd) as visitor:
+        page = visitor.open()
+        expect(visits(page)).to_have_count(50)
+        page.mouse.wheel(0, 1200)
+        becomes(page, lambda: page.evaluate("scrollY") > 900)
+        top = visits(page).first.inner_text()
+        crowd.see(6100, 0, like=0.9)
+        page.get_by_role("button", name="1 new").click()
         expect(page.locator(".visits > .new")).to_have_count(1)
-        assert visits(page).count() == 50
+        becomes(page, lambda: page.evaluate("scrollY") == 0)
+        assert visits(page).nth(1).inner_text() == top
+
+
+@pytest.mark.parametrize("size", [(390, 844), (640, 400)], ids=["phone", "zoomed"])
+def test_the_first_visitor_is_in_sight_on_small_screens(browser: Browser, shop: Shop, size: tuple[int, int]) -> None:
+    with reviewing(browser, shop) as visitor:
+        page = watching(visitor)
+        page.set_viewport_size({"width": size[0], "height": size[1]})
+        settle(page)
+        shoot(page, f"visits-{size[0]}")
+        box = visits(page).first.bounding_box()
+        assert box
+        assert box["y"] <= 140
+        page.get_by_role("button", name="Choose whom to show").click()
+        expect(page.get_by_role("button", name="1 visit")).to_be_visible()
+        assert_accessible(page, ["light"])

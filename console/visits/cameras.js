@@ -1,0 +1,37 @@
+// The cameras beside the book; if there is no room, only how many of them something is wrong with.
+import { html } from "../html.js";
+import { to } from "../router.js";
+import { Portrait } from "../shared/parts.js";
+import { usePolled } from "../shared/polled.js";
+import { ago, dayAndClock, t } from "../words.js";
+
+const EVERY_MS = 15_000;
+const PICTURED = 6;
+const WRONG = ["silent", "failing", "refused"];
+
+export const useCameras = () => usePolled("cameras", {}, EVERY_MS)[0].value?.cameras;
+
+/** Says on a narrow screen that a camera needs somebody. */
+export function Wrong({ cameras }) {
+  const count = cameras?.filter((one) => WRONG.includes(one.health.state)).length;
+  return count ? html`<a class="wrong" href=${to("cameras")}>${t("visits.wrong", { count })} ›</a>` : null;
+}
+
+export function Cameras({ cameras }) {
+  if (!cameras?.length) return null;
+  return html`<aside aria-label=${t("cameras")}><h2>${t("cameras")}</h2>
+    <ul class="cameras" tabindex="0" aria-label=${t("cameras")}>${cameras.map((one, index) => html`
+      <li key=${one.id}>${index < PICTURED && html`<${Newest} camera=${one} />`}
+        <p><strong>${one.name || one.id}</strong>
+          <span class=${`state ${one.health.state}`}>${t(`camera.${one.health.state}`)}</span></p>
+        <p class="soft small">
+          ${one.last_seen_at ? t("camera.seen", { ago: ago(one.last_seen_at) }) : t("camera.never")}</p>
+      </li>`)}</ul></aside>`;
+}
+
+function Newest({ camera }) {
+  const [last] = usePolled("captures", { camera: camera.id, limit: 1 }, EVERY_MS);
+  const capture = last.value?.captures[0];
+  return html`<${Portrait} url=${capture?.url} size="newest" icon="camera"
+    alt=${capture?.url ? t("camera.newest", { time: dayAndClock(capture.captured_at) }) : ""} />`;
+}

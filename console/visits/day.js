@@ -1,0 +1,80 @@
+// The list of a day: what its address says, pages put together, hours, and what waits while somebody reads below.
+import { addDays, begin, isDay } from "../shared/periods.js";
+
+export const ONLY = ["first", "uncertain"];
+const MINUTE_MS = 60_000;
+
+/** Read the page's place. `staff`: "no" leaves them out. */
+export function asked({ day = "", group = "", camera = "", only = "", staff = "" }, today) {
+  const chosen = isDay(day) && day <= today ? day : today;
+  const kind = ONLY.includes(only) ? only : "";
+  return { day: chosen, isToday: chosen === today, group, camera, only: kind, staff: staff === "no" ? "no" : "" };
+}
+
+/** Return the place of another choice. Today is said by no day, so that the link of an open page stays today's. */
+export const placed = ({ day, isToday, ...rest }) => ({ ...rest, day: isToday ? "" : day });
+
+/** Say what to ask of the book: the whole day, so that the figures stay those of the day whatever is listed. */
+export function question({ day, isToday, camera, staff }) {
+  const until = isToday ? "" : new Date(begin(addDays(day, 1))).toISOString();
+  return { from: new Date(begin(day)).toISOString(), to: until, camera, staff: staff ? false : undefined };
+}
+
+/** Return the same weekday of the week before, until the same minute of the day. */
+export function weekBefore(day, isToday, now) {
+  const before = addDays(day, -7);
+  const elapsed = Math.floor((now - begin(day)) / MINUTE_MS) * MINUTE_MS;
+  const end = begin(addDays(before, 1));
+  return { day: before, from: begin(before), to: isToday ? Math.min(begin(before) + elapsed, end) : end };
+}
+
+/**
+ * Put the newest page before what was known: below its last row the known ones stay. If page and known rows have
+ * no row in common, some between may be missing, and the list begins anew.
+ */
+export function joined(known, { arrivals, next_token: token }) {
+  const last = arrivals.at(-1);
+  const there = new Set(known.rows.map((one) => one.sighting));
+  if (!token || !last || !arrivals.some((one) => there.has(one.sighting))) return { rows: arrivals, token };
+  const listed = new Set(arrivals.map((one) => one.sighting));
+  const older = known.rows.filter((one) => one.first <= last.first && !listed.has(one.sighting));
+  return older.length ? { rows: [...arrivals, ...older], token: known.token } : { rows: arrivals, token };
+}
+
+/** Add an older page. */
+export function extended(known, { arrivals, next_token: token }) {
+  const there = new Set(known.rows.map((one) => one.sighting));
+  return { rows: [...known.rows, ...arrivals.filter((one) => !there.has(one.sighting))], token };
+}
+
+/** Divide rows by the hour that they began in. `hourOf(at)`: "14". The last hour has no count while more may come. */
+export function hours(rows, isWhole, hourOf) {
+  /** @type {{ hour: string, rows: any[], count: number | null }[]} */
+  const found = [];
+  for (const one of rows) {
+    const hour = hourOf(one.first);
+    if (found.at(-1)?.hour !== hour) found.push({ hour, rows: [], count: null });
+    found.at(-1).rows.push(one);
+  }
+  const counted = (place) => isWhole || place < found.length - 1;
+  return found.map((part, place) => ({ ...part, count: counted(place) ? part.rows.length : null }));
+}
+
+/** Leave out the rows above the one that was the first when somebody scrolled down. */
+export function held(rows, top) {
+  const place = top ? rows.findIndex((one) => one.sighting === top) : 0;
+  return place > 0 ? { rows: rows.slice(place), waiting: place } : { rows, waiting: 0 };
+}
+
+/** Return the figures of a day that lead to a part of it: those that are not 0, or that are chosen. */
+export function figures(totals, { group, only }) {
+  const counts = { ...(group && { [group]: 0 }), ...totals.groups };
+  const ofGroup = ([name, count]) =>
+    ({ kind: "group", name, count, isChosen: group === name, to: { group: name, only: "" } });
+  const ofKind = (kind) => ({ kind, count: totals[kind], isChosen: only === kind, to: { group: "", only: kind } });
+  const groups = Object.entries(counts).filter(([name]) => name !== "stranger" || name === group);
+  const all = { kind: "all", count: totals.arrivals, isChosen: !group && !only, to: { group: "", only: "" } };
+  return [
+    all, ofKind("first"), ...groups.sort((one, other) => other[1] - one[1]).map(ofGroup), ofKind("uncertain"),
+  ].filter((one) => one.count || one.isChosen);
+}

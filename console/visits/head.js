@@ -1,0 +1,83 @@
+// The head of the book: the day, how many came, and what leads to a part of them.
+import { useState } from "preact/hooks";
+import { get } from "../api.js";
+import { html } from "../html.js";
+import { Icon } from "../icons.js";
+import { groupName, useLoaded } from "../shared/parts.js";
+import { addDays } from "../shared/periods.js";
+import { complain } from "../undo.js";
+import { dated, number, t } from "../words.js";
+import { figures, question, weekBefore } from "./day.js";
+
+const MINUTE_MS = 60_000;
+const SHORT = { weekday: "short", day: "numeric", month: "short" };
+const named = (day, options) => dated(options).format(new Date(day));
+
+/** Days are turned, or one is chosen. */
+export function Turn({ chosen, set, today }) {
+  const name = named(chosen.day, { weekday: "long", day: "numeric", month: "long", year: yearOf(chosen.day, today) });
+  const go = (day) => day && day <= today && set({ day: day === today ? "" : day });
+  return html`<div class="turn day" role="group" aria-label=${t("visits.day")}>
+    <button class="square" aria-label=${t("visits.earlier")} title=${t("visits.earlier")}
+      onClick=${() => go(addDays(chosen.day, -1))}><${Icon} name="back" /></button>
+    <label class="date"><strong class="long">${chosen.isToday ? t("visits.today", { day: name }) : name}</strong>
+      <strong class="short" aria-hidden="true">${named(chosen.day, SHORT)}</strong>
+      <input type="date" aria-label=${t("visits.day")} max=${today} value=${chosen.day}
+        onClick=${(event) => event.target.showPicker?.()} onChange=${(event) => go(event.target.value)} /></label>
+    <button class="square" aria-label=${t("visits.later")} title=${t("visits.later")} disabled=${chosen.isToday}
+      onClick=${() => go(addDays(chosen.day, 1))}><${Icon} name="forward" /></button>
+  </div>`;
+}
+
+const yearOf = (day, today) => (day.slice(0, 4) === today.slice(0, 4) ? undefined : "numeric");
+
+/** What is left out, and the day as a file. */
+export function Choices({ chosen, set, cameras, hasStaff }) {
+  const [waits, setWaits] = useState(false);
+  const file = async () => {
+    setWaits(true);
+    const { saved } = await import("./file.js");
+    await saved(chosen, cameras).catch(complain);
+    setWaits(false);
+  };
+  return html`<select aria-label=${t("camera")} value=${chosen.camera}
+      onChange=${(event) => set({ camera: event.target.value })}><option value="">${t("visits.cameras")}</option>
+      ${[...cameras].map(([id, name]) => html`<option key=${id} value=${id}>${name}</option>`)}</select>
+    ${(hasStaff || chosen.staff) && html`<button aria-pressed=${chosen.staff === "no"}
+      onClick=${() => set({ staff: chosen.staff ? "" : "no" })}>${t("visits.without.staff")}</button>`}
+    <button disabled=${waits} onClick=${file}>CSV</button>`;
+}
+
+/** How many came, of whom, and how many more than a week before. */
+export function Figures({ chosen, set, totals }) {
+  if (!totals) return html`<p class="figures soft">${"\u00a0"}</p>`;
+  const text = (one) => (one.kind === "group" ? `${number(one.count)} ${groupName(one.name)}`
+    : t(`visits.figure.${one.kind}`, { count: one.count }));
+  const [all, ...parts] = figures(totals, chosen).map((one) => html`<button key=${one.name ?? one.kind}
+    aria-pressed=${one.isChosen} onClick=${() => set(one.to)}>${text(one)}</button>`);
+  return html`<div class="figures" role="group" aria-label=${t("visits.figures")}>
+    ${all}<span>${t("visits.people", { count: totals.persons })}</span>${parts}
+    <${Than} chosen=${chosen} count=${totals.arrivals} /></div>`;
+}
+
+/** How many more than on the same weekday a week before, by the same time. */
+function Than({ chosen, count }) {
+  const { day, isToday, camera, staff } = chosen;
+  const minute = isToday ? Math.floor(Date.now() / MINUTE_MS) : 0;
+  const before = weekBefore(day, isToday, Date.now());
+  const found = useLoaded((signal) => counted(before, question({ ...chosen, day: before.day, isToday: false }), signal),
+    [day, camera, staff, minute]);
+  if (!found.value?.begun || found.value.begun > before.day) return null;
+  const change = count - found.value.count;
+  const values = { change: `${change > 0 ? "+" : ""}${number(change)}`, day: named(before.day, { weekday: "long" }) };
+  return html`<span class="soft">${t(isToday ? "visits.than.now" : "visits.than", values)}</span>`;
+}
+
+/** Count the visits of a time, and say when the book began. */
+async function counted({ from, to }, { camera, staff }, signal) {
+  if (to <= from) return { count: 0 };
+  const until = new Date(to).toISOString();
+  const found = await get("statistics", { from: new Date(from).toISOString(), to: until, camera, staff }, { signal });
+  const { buckets, begun } = found;
+  return { count: buckets.reduce((sum, one) => sum + (one.amounts.total ?? 0), 0), begun };
+}

@@ -1,0 +1,84 @@
+// The visits of a day by the hour, newest first: one stop of Tab, in which arrows move.
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
+import { html } from "../html.js";
+import { to } from "../router.js";
+import { Empty, Shapes, useSlow } from "../shared/parts.js";
+import { may } from "../store.js";
+import { clock, number, t } from "../words.js";
+import { useHeld } from "./book.js";
+import { hours } from "./day.js";
+import { Visit } from "./row.js";
+
+const SOON = "800px";
+
+export function List({ day, chosen, all, cameras, who }) {
+  const slow = useSlow(day.waits);
+  const { rows, waiting } = useHeld(day.rows);
+  const begun = useRef(null);
+  const keys = useRows();
+  if (day.waits || (day.problem && !rows.length)) return slow ? html`<${Shapes} count=${6} />` : null;
+  begun.current ??= day.rows[0]?.first ?? "";
+  if (!rows.length && !day.token) return html`<${Nobody} chosen=${chosen} all=${all} cameras=${cameras} />`;
+  return html`<div class="hours" ...${keys}>
+    ${waiting > 0 && html`<button class="strong waiting" onClick=${() => scrollTo({ top: 0 })}>
+      ${t("visits.waiting", { count: waiting })} ↑</button>`}
+    ${hours(rows, !day.token, (at) => clock(at).slice(0, 2)).map((part) => html`<section key=${part.hour} class="hour">
+      <h2>${span(part.hour)}${part.count !== null && html` <span class="soft">· ${number(part.count)}</span>`}</h2>
+      <ol class="visits">${part.rows.map((one) => html`<${Visit} key=${one.sighting} one=${one} who=${who}
+        camera=${cameras.get(one.camera) ?? one.camera} isNew=${chosen.isToday && one.first > begun.current} />`)}</ol>
+    </section>`)}
+    ${day.token ? html`<${End} key=${`${rows.length} ${day.token}`} more=${day.more} />`
+      : html`<p class="soft end">${t("visits.end", { first: clock(rows.at(-1).first) })}</p>`}
+  </div>`;
+}
+
+const span = (hour) => `${hour} – ${String((Number(hour) + 1) % 24).padStart(2, "0")}`;
+
+/** Loads the next page before the end is in sight. */
+function End({ more }) {
+  const ref = useRef();
+  useEffect(() => {
+    const watcher = new IntersectionObserver(([one]) => { if (one.isIntersecting) more(); }, { rootMargin: SOON });
+    watcher.observe(ref.current);
+    return () => watcher.disconnect();
+  }, []);
+  return html`<div ref=${ref}><${Shapes} count=${2} /></div>`;
+}
+
+function Nobody({ chosen, all, cameras }) {
+  if (chosen.group || chosen.only || chosen.camera) return html`<${Empty} icon="live" title=${t("visits.nobody.such")}>
+    <p><button class="strong" onClick=${all}>${t("visits.all")}</button></p><//>`;
+  if (!chosen.isToday) return html`<${Empty} icon="live" title=${t("visits.nobody.then")} />`;
+  return html`<${Empty} icon="live" title=${t("visits.nobody")}>
+    <p>${t(cameras.size ? "visits.nobody.says" : "visits.nobody.cameras")}</p>
+    ${may("operator") && html`<p class="row"><a class="button strong" href=${to("add")}>${t("people.add")}</a>
+      ${!cameras.size && may("admin") && html`<a class="button" href=${to("cameras")}>${t("page.cameras")}</a>`}
+    </p>`}
+  <//>`;
+}
+
+/** Make the rows one stop of Tab: what can be pressed in a row comes behind its row, and arrows change the row. */
+function useRows() {
+  const ref = useRef();
+  const [at, setAt] = useState(0);
+  const all = () => [...(ref.current?.querySelectorAll(".visit") ?? [])];
+  useLayoutEffect(() => {
+    all().forEach((row, place, { length }) => {
+      const isAt = place === Math.min(at, length - 1);
+      row.tabIndex = isAt ? 0 : -1;
+      for (const one of row.querySelectorAll("a, button, input")) one.tabIndex = isAt ? 0 : -1;
+    });
+  });
+  const onFocusIn = (event) => setAt(Math.max(0, all().indexOf(event.target.closest(".visit"))));
+  const onKeyDown = (event) => {
+    const row = event.target.closest(".visit");
+    const rows = all();
+    const step = { ArrowDown: 1, ArrowUp: -1, Home: -rows.length, End: rows.length }[event.key];
+    if (!row || event.target.matches("input") || event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.key === "Enter" && event.target === row) row.querySelector("a")?.click();
+    if (!step) return;
+    event.preventDefault();
+    rows[Math.max(0, Math.min(rows.length - 1, rows.indexOf(row) + step))].focus();
+  };
+  return { ref, onFocusIn, onKeyDown };
+}

@@ -1,0 +1,56 @@
+// Who comes while the page is open: told aloud, in the tab's title, and to screen readers.
+import { useEffect, useRef, useState } from "preact/hooks";
+import { html } from "../html.js";
+import { nameOf } from "../shared/parts.js";
+import { which } from "./row.js";
+
+const TOLD_MS = 5000;
+
+/** Call `tell` with the visits that begin while the page is open. */
+export function useNews(visits, tell) {
+  const known = useRef();
+  const since = useRef("");
+  useEffect(() => {
+    if (!visits) return;
+    const isFirst = !known.current;
+    known.current ??= new Set();
+    if (isFirst) since.current = visits[0]?.first ?? "";
+    const news = visits.filter((one) => !known.current.has(one.sighting) && one.first > since.current);
+    for (const one of visits) known.current.add(one.sighting);
+    if (!isFirst && news.length) tell(news);
+  }, [visits]);
+}
+
+/** Count in the tab's title who came while it was hidden. */
+export function useTitle() {
+  const missed = useRef(0);
+  useEffect(() => {
+    const seen = () => { if (!document.hidden) { missed.current = 0; document.title = plain(document.title); } };
+    document.addEventListener("visibilitychange", seen);
+    return () => document.removeEventListener("visibilitychange", seen);
+  }, []);
+  return (count) => {
+    if (!document.hidden) return;
+    missed.current += count;
+    document.title = `(${missed.current}) ${plain(document.title)}`;
+  };
+}
+
+const plain = (title) => title.replace(/^\(\d+\) /, "");
+
+/** Tells screen readers who came, every five seconds at most. */
+export function Told({ rows }) {
+  const [text, setText] = useState("");
+  const told = useRef(null);
+  const due = useRef(0);
+  useEffect(() => {
+    if (!rows) return;
+    if (told.current === null) { told.current = new Set(rows.map((one) => one.sighting)); return; }
+    const fresh = rows.filter((one) => !told.current.has(one.sighting));
+    if (!fresh.length || Date.now() < due.current) return;
+    fresh.forEach((one) => told.current.add(one.sighting));
+    due.current = Date.now() + TOLD_MS;
+    setText(fresh.slice(0, 3).map((one) => [nameOf(one), which(one)].filter(Boolean).join(", ")).join("; "));
+  }, [rows]);
+  return html`<p class="unseen" aria-live="polite">${text}</p>`;
+}

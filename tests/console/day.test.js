@@ -1,0 +1,55 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { asked, extended, figures, held, hours, joined, placed } from "../../console/visits/day.js";
+import { table } from "../../console/visits/file.js";
+
+const visit = (minute, more = {}) => ({ sighting: `s${minute}`, first: `2026-11-17T14:${String(minute).padStart(2, "0")}:00Z`, ...more });
+const page = (minutes, token = "t") => ({ arrivals: minutes.map((one) => visit(one)), next_token: token });
+const known = (minutes, token = "old") => ({ rows: minutes.map((one) => visit(one)), token });
+const minutes = ({ rows }) => rows.map((one) => Number(one.sighting.slice(1)));
+
+test("an address names a day, and what it cannot mean is today", () => {
+  const today = "2026-11-23";
+  assert.deepEqual(asked({ day: "2026-11-17", group: "VIP", only: "first", staff: "no" }, today),
+    { day: "2026-11-17", isToday: false, group: "VIP", camera: "", only: "first", staff: "no" });
+  for (const day of ["2026-11-24", "2026-13-01", "tuesday", undefined]) assert.equal(asked({ day, only: "x" }, today).day, today);
+  assert.equal(placed(asked({}, today)).day, "");
+  assert.equal(placed(asked({ day: "2026-11-17" }, today)).day, "2026-11-17");
+});
+
+test("the newest page comes before what was known, of which it takes the part that it covers", () => {
+  assert.deepEqual(joined(known([5, 4, 3, 2, 1]), page([7, 6, 5, 3])), { ...known([7, 6, 5, 3, 2, 1]), token: "old" });
+  assert.deepEqual(minutes(joined(known([5, 4]), page([7, 6, 5], null))), [7, 6, 5]);
+  assert.deepEqual(joined(known([2, 1]), page([9, 8])), { ...known([9, 8]), token: "t" });
+  assert.deepEqual(joined(known([]), page([2, 1])), { ...known([2, 1]), token: "t" });
+});
+
+test("an older page repeats nobody", () => {
+  assert.deepEqual(extended(known([5, 4]), page([4, 3], null)), { ...known([5, 4, 3]), token: null });
+});
+
+test("hours count their visits as soon as they are whole", () => {
+  const rows = [visit(9, { first: "15" }), visit(8, { first: "14" }), visit(7, { first: "14" })];
+  const counts = (isWhole) => hours(rows, isWhole, (at) => at).map((one) => [one.hour, one.count]);
+  assert.deepEqual(counts(false), [["15", 1], ["14", null]]);
+  assert.deepEqual(counts(true), [["15", 1], ["14", 2]]);
+});
+
+test("who comes while somebody reads below waits", () => {
+  assert.deepEqual(held([3, 2, 1].map((one) => visit(one)), "s2").waiting, 1);
+  assert.deepEqual(held([visit(1)], "gone"), { rows: [visit(1)], waiting: 0 });
+});
+
+test("figures lead to the part that they count", () => {
+  const totals = { arrivals: 9, persons: 8, first: 2, uncertain: 0, groups: { stranger: 3, regular: 5, VIP: 1 } };
+  const told = (chosen) => figures(totals, chosen).map((one) => [one.name ?? one.kind, one.count, one.isChosen]);
+  assert.deepEqual(told({ group: "", only: "" }), [["all", 9, true], ["first", 2, false], ["regular", 5, false], ["VIP", 1, false]]);
+  assert.deepEqual(told({ group: "Staff", only: "" }).at(-1), ["Staff", 0, true]);
+  assert.deepEqual(told({ group: "", only: "uncertain" }).at(-1), ["uncertain", 0, true]);
+});
+
+test("a name that is a formula is none in the table", () => {
+  const one = { ...visit(1), last: "b", name: '=1+"2"', group: "VIP", camera: "c", visit: 1, sightings: 2, score: null, face: "7" };
+  const text = table([one], () => "14:01", new Map([["c", "Door, left"]]));
+  assert.equal(text.split("\r\n")[1], `14:01,14:01,"'=1+""2""",VIP,"Door, left",1,2,,7`);
+});
