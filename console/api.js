@@ -31,7 +31,7 @@ export function forget() {
   kept.clear();
 }
 
-/** @type {import("types").Get} Read: `query` is an object; undefined, null and "" are left out, a list is sent one by one. */
+/** @type {import("types").Get} Read: of `query`, undefined, null and "" are left out, a list is sent one by one. */
 export const get = (path, query, { signal } = {}) => call("GET", address(path, query), { signal });
 
 /** @type {import("types").Send} Change something. Sent again by the same `name`, it is done once. */

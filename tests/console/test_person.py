@@ -86,7 +86,7 @@ def test_viewers_begin_with_blurred_faces_and_the_browser_keeps_what_they_choose
     page = shop.visitor.sign_in(key).open("#/people")
     root = page.locator("html")
     expect(root).to_have_attribute("data-blur", "on")
-    expect(page.get_by_text("Faces and names are blurred")).to_be_visible()
+    expect(page.get_by_text("Faces and names are hidden")).to_be_visible()
     page.keyboard.press("b")
     expect(root).to_have_attribute("data-blur", "off")
     page.reload()

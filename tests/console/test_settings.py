@@ -161,7 +161,7 @@ def test_language_appearance_and_blur_are_kept_by_the_browser(page: Page) -> Non
     assert_accessible(page)
     shoot(page, "settings-chinese", whole=True)
     page.get_by_text("深色").click()
-    page.get_by_role("group", name="人脸与姓名").get_by_text("模糊", exact=True).click()
+    page.get_by_role("group", name="人脸与姓名").get_by_text("隐藏", exact=True).click()
     page.reload()
     heading(page, "设置")
     assert page.evaluate(
@@ -169,7 +169,7 @@ def test_language_appearance_and_blur_are_kept_by_the_browser(page: Page) -> Non
     ) == ["zh", "dark", "on"]
     page.get_by_role("link", name="人员").click()
     expect(page.get_by_role("gridcell").first).to_be_visible()
-    shoot(page, "people-blurred-chinese")
+    shoot(page, "people-hidden-chinese")
 
 
 def test_a_key_is_made_shown_once_renewed_and_deleted(
