@@ -24,7 +24,9 @@ const switchBlur = () => blur.set(blur.now === "on" ? "off" : "on");
 export function Frame() {
   const here = useValue(place);
   const [open, setOpen] = useState(null);
-  const [daily, setup, others] = [DAILY, SETUP, OTHERS].map((pages) => pages.filter((page) => may(page.role)));
+  const { screen } = useValue(session) ?? {};
+  const seen = (pages) => pages.filter((page) => may(page.role) && (!screen || page === DAILY[0]));
+  const [daily, setup, others] = [DAILY, SETUP, OTHERS].map(seen);
   const all = [...daily, ...setup, ...others];
   const page = all.find((one) => one.name === here.page) ?? all[0];
   const close = () => setOpen(null);
@@ -40,7 +42,7 @@ export function Frame() {
     document.getElementById("main").focus();
   };
   useKeys({
-    "/": ["keys.find", find],
+    ...(screen ? {} : { "/": ["keys.find", find] }),
     "?": ["keys.list", () => setOpen("keys")],
     ...Object.fromEntries(all.filter((one) => one.key).map((one) =>
       [`g ${one.key}`, [`page.${one.name}`, () => go(one.name)]])),
@@ -51,9 +53,9 @@ export function Frame() {
     <a class="skip" href="#main" onClick=${skip}>${t("skip")}</a>
     <header class="rail">
       <a class="brand" href=${to("visits")}><span class="mark" aria-hidden="true"></span>Regulars</a>
-      <button class="finder" aria-label=${t("find")} onClick=${find}>
+      ${!screen && html`<button class="finder" aria-label=${t("find")} onClick=${find}>
         <${Icon} name="find" size=${18} /><span aria-hidden="true">${t("find")}</span>
-        <kbd aria-hidden="true">/</kbd></button>
+        <kbd aria-hidden="true">/</kbd></button>`}
       <${Sections} daily=${daily} setup=${setup} current=${page.within ?? page.name} />
       <div class="foot"><${Who} /><${Eye} /></div>
     </header>
@@ -152,10 +154,11 @@ function Page({ page, place: here }) {
 }
 
 function Who() {
-  const { tenant, role, time_zone: zone } = useValue(session) ?? {};
+  const { tenant, role, time_zone: zone, member, key } = useValue(session) ?? {};
+  const said = member ? key : t(`role.${role}`);
   return html`<a class="who" href=${to("settings")}><span class="unseen">${t("account")}: </span>
     <span class="initial" aria-hidden="true">${[...(tenant ?? "")][0]?.toUpperCase()}</span>
-    <span class="text"><strong>${tenant}</strong> <small>${t(`role.${role}`)} · ${zone}</small></span>
+    <span class="text"><strong>${tenant}</strong> <small>${said} · ${zone}</small></span>
   </a>`;
 }
 

@@ -60,7 +60,6 @@ NOT_YET = {
     "shared/settings.js",
     "shared/style.css",
     "shared/webcam.js",
-    "signin.js",
     "style.css",
     "traffic/chart.js",
     "traffic/style.css",
