@@ -19,9 +19,9 @@ export class Problem extends Error {
   }
 }
 
-let onSessionOver = () => {};
+let onSessionOver = async (/** @type {string} */ _method) => false;
 
-/** Say what is done when a call is answered 401. */
+/** Say what is done when a call is answered 401: it is sent once more if that comes to true. */
 export function whenSessionIsOver(done) {
   onSessionOver = done;
 }
@@ -31,7 +31,7 @@ export function forget() {
   kept.clear();
 }
 
-/** @type {import("types").Get} Read: `query` is an object; undefined, null and "" are left out, a list is sent one by one. */
+/** @type {import("types").Get} Read: of `query`, undefined, null and "" are left out, a list is sent one by one. */
 export const get = (path, query, { signal } = {}) => call("GET", address(path, query), { signal });
 
 /** @type {import("types").Send} Change something. Sent again by the same `name`, it is done once. */
@@ -67,7 +67,8 @@ async function call(method, url, { body = undefined, signal, headers = {}, keepa
   if (response.status === 204) return null;
   if (!response.ok) {
     const answer = await response.json().catch(() => ({}));
-    if (response.status === 401 && url !== "v1/session") onSessionOver();
+    const isEnded = response.status === 401 && !url.startsWith("v1/session");
+    if (isEnded && (await onSessionOver(method))) return call(method, url, { body, signal, headers, keepalive });
     throw new Problem({ ...answer, status: response.status, retryAfter: Number(response.headers.get("Retry-After")) });
   }
   const answer = await response.json();

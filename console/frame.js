@@ -1,60 +1,83 @@
 // The frame around every page: sections, who is signed in, keys, and what was said.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { Find } from "./find.js";
 import { html } from "./html.js";
 import { Icon } from "./icons.js";
-import { taken, useKeys } from "./keys.js";
-import { OTHERS, PAGES } from "./pages.js";
+import { taken, useKeys, written } from "./keys.js";
+import { DAILY, OTHERS, SETUP } from "./pages.js";
+import { MOST_COUNTED, useShared } from "./shared/known.js";
 import { Dialog, Trouble } from "./shared/parts.js";
 import { go, place, to } from "./router.js";
-import { blur, may, session, useValue } from "./store.js";
+import { alerts, blur, may, session, useValue } from "./store.js";
 import { styled } from "./styled.js";
-import { notes, say, undoLast, unsay } from "./undo.js";
-import { loadMore, t } from "./words.js";
+import { complain, notes, say, undoLast, unsay } from "./undo.js";
+import { loadMore, number, t } from "./words.js";
 
-const MOST_ON_A_PHONE = 5;
-/** Load what the first page does without, and most others need. */
-const shared = () => styled("./shared/style.css");
+const SOON_MS = 10_000;
+const TOLD_MS = 20_000;
+const COUNTED_EVERY_MS = 60_000;
+const UNWELL = ["silent", "failing"];
+const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
+/** What the first page does without, and may be wanted at any moment after it. */
+const soon = () => Promise.all([import("./find.js"), styled("./shared/style.css")]);
+const switchBlur = () => blur.set(blur.now === "on" ? "off" : "on");
 
 export function Frame() {
   const here = useValue(place);
   const [open, setOpen] = useState(null);
-  const shown = PAGES.filter((page) => may(page.role));
-  const page = [...shown, ...OTHERS].find((one) => one.name === here.page) ?? shown[0];
+  const { screen } = useValue(session) ?? {};
+  const seen = (pages) => pages.filter((page) => may(page.role) && (!screen || page === DAILY[0]));
+  const [daily, setup, others] = [DAILY, SETUP, OTHERS].map(seen);
+  const all = [...daily, ...setup, ...others];
+  const page = all.find((one) => one.name === here.page) ?? all[0];
   const close = () => setOpen(null);
+  const find = () => soon().then(([{ Find }]) => setOpen({ Find }), complain);
   useEffect(() => {
-    shared();
-    if (blur.now === "on" && !blur.isKept) say(t("blur.begun"), { action: [t("blur.show"), () => blur.set("off")] });
+    setTimeout(() => soon().catch(() => {}), SOON_MS);
+    if (blur.now === "on" && !blur.isKept) {
+      say(t("blur.begun"), { action: [t("blur.show"), () => blur.set("off")], forMs: TOLD_MS });
+    }
   }, []);
+  const skip = (event) => {
+    event.preventDefault();
+    document.getElementById("main").focus();
+  };
   useKeys({
-    "/": ["keys.find", () => setOpen("find")],
+    ...(screen ? {} : { "/": ["keys.find", find] }),
     "?": ["keys.list", () => setOpen("keys")],
-    ...Object.fromEntries(shown.map((one) => [`g ${one.key}`, [`page.${one.name}`, () => go(one.name)]])),
-    b: ["keys.blur", () => blur.set(blur.now === "on" ? "off" : "on")],
+    ...Object.fromEntries(all.filter((one) => one.key).map((one) =>
+      [`g ${one.key}`, [`page.${one.name}`, () => go(one.name)]])),
+    b: ["keys.blur", switchBlur],
     u: ["undo", undoLast],
-  }, [shown.length]);
+  }, [all.length]);
   return html`<div class="frame">
-    <a class="skip" href="#main" onClick=${(event) => { event.preventDefault(); document.getElementById("main").focus(); }}>${t("skip")}</a>
+    <a class="skip" href="#main" onClick=${skip}>${t("skip")}</a>
     <header class="rail">
       <a class="brand" href=${to("visits")}><span class="mark" aria-hidden="true"></span>Regulars</a>
-      <button class="finder" aria-label=${t("find")} onClick=${() => setOpen("find")}><${Icon} name="find" size=${18} /><span aria-hidden="true">${t("find")}</span><kbd aria-hidden="true">/</kbd></button>
-      <${Sections} shown=${shown} current=${page.within ?? page.name} />
-      <${Who} />
+      ${!screen && html`<button class="finder" aria-label=${t("find")} onClick=${find}>
+        <${Icon} name="find" size=${18} /><span aria-hidden="true">${t("find")}</span>
+        <kbd aria-hidden="true">/</kbd></button>`}
+      <${Sections} daily=${daily} setup=${setup} current=${page.within ?? page.name} />
+      <div class="foot"><${Who} /><${Eye} /></div>
     </header>
     <main id="main" tabindex="-1"><${Page} key=${page.name} page=${page} place=${here} /></main>
-    <${Notes} />
-    ${open === "find" && html`<${Find} close=${close} />`}
+    <${Alerted} /><${Notes} />
+    ${open?.Find && html`<${open.Find} close=${close} />`}
     ${open === "keys" && html`<${Keys} close=${close} />`}
   </div>`;
 }
 
-/** The sections: at the desk all of them; on a phone as many as there is room for, and the rest behind "More". */
-function Sections({ shown, current }) {
+/** The sections: at the desk all of them; on a phone those of each day, and the rest behind "More". */
+function Sections({ daily, setup, current }) {
   const menu = useRef();
-  const link = (one, more) => html`<a key=${one.name} href=${to(one.name)} aria-current=${current === one.name ? "page" : null} ...${more}>
-    <${Icon} name=${one.icon} /><span>${t(`page.${one.name}`)}</span></a>`;
-  const isMore = shown.length > MOST_ON_A_PHONE;
-  const rest = shown.slice(MOST_ON_A_PHONE - 1);
+  const waits = useWaits(current);
+  const link = (one, more) => {
+    const [sign, words] = waits[one.name] ?? [];
+    const id = sign && `${more?.autofocus === undefined ? "waits" : "rest"}-${one.name}`;
+    return html`<a key=${one.name} href=${to(one.name)} aria-current=${current === one.name ? "page" : null}
+        aria-describedby=${id} ...${more}>
+      <${Icon} name=${one.icon ?? one.name} /><span>${t(`page.${one.name}`)}</span>
+      ${sign && html`<span class="waits" aria-hidden="true">${sign}</span><span id=${id} hidden>${words}</span>`}</a>`;
+  };
   const arrows = (event) => {
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (!step) return;
@@ -62,13 +85,51 @@ function Sections({ shown, current }) {
     const links = [...menu.current.children];
     links[(links.indexOf(document.activeElement) + step + links.length) % links.length].focus();
   };
-  return html`<nav class=${isMore ? "many" : ""} aria-label=${t("sections")}>
-    ${shown.map((one) => link(one))}
-    ${isMore && html`<button class="rest" popovertarget="rest" aria-current=${rest.some((one) => one.name === current) ? "true" : null}>
-        <${Icon} name="more" /><span>${t("sections.more")}</span></button>
-      <div ref=${menu} id="rest" popover="auto" onKeyDown=${arrows}>
-        ${rest.map((one, index) => link(one, { autofocus: index === 0, onClick: () => menu.current.hidePopover() }))}</div>`}
+  return html`<nav aria-label=${t("sections")}>
+    <small class="soft">${t("sections.daily")}</small>${daily.map((one) => link(one))}
+    <small class="soft">${t("sections.setup")}</small>${setup.map((one) => link(one, { class: "at-the-desk" }))}
+    <button class="rest" popovertarget="rest" aria-current=${setup.some((one) => one.name === current) ? "true" : null}>
+      <${Icon} name="more" /><span>${t("sections.more")}</span></button>
+    <div ref=${menu} id="rest" popover="auto" onKeyDown=${arrows}>
+      ${setup.map((one, index) => link(one, { autofocus: !index, onClick: () => menu.current.hidePopover() }))}</div>
   </nav>`;
+}
+
+/** What waits in a section, by its name: counted when another is opened, and every minute. */
+function useWaits(current) {
+  const reviews = useShared("reviews");
+  const cameras = useShared("cameras");
+  useEffect(() => {
+    const count = () => { if (!document.hidden) { reviews.again(); cameras.again(); } };
+    count();
+    const timer = setInterval(count, COUNTED_EVERY_MS);
+    return () => clearInterval(timer);
+  }, [current]);
+  const open = reviews.value?.length ?? 0;
+  const unwell = cameras.value?.filter((one) => UNWELL.includes(one.health.state)).length ?? 0;
+  const counted = open < MOST_COUNTED ? number(open) : `${number(MOST_COUNTED - 1)}+`;
+  return {
+    review: open > 0 ? [counted, t("sections.review", { count: open })] : undefined,
+    cameras: unwell > 0 ? ["●", t("sections.cameras", { count: unwell })] : undefined,
+  };
+}
+
+/** Hides faces and names, or shows them, with one click. */
+function Eye() {
+  const isHidden = useValue(blur) === "on";
+  const says = t("blur.hide");
+  return html`<button class="plain square eye" aria-pressed=${isHidden} aria-label=${says} title=${says}
+    onClick=${switchBlur}><${Icon} name=${isHidden ? "hidden" : "eye"} /></button>`;
+}
+
+/** Tells who comes, whatever page is open, if somebody has switched that on. */
+function Alerted() {
+  const isOn = [useValue(alerts.sound), useValue(alerts.notify)].includes("on");
+  const [Watch, setWatch] = useState(null);
+  useEffect(() => {
+    if (isOn) import("./shared/alerts.js").then((module) => setWatch(() => module.Watch), () => {});
+  }, [isOn]);
+  return isOn && Watch && html`<${Watch} />`;
 }
 
 /** Loads the page's module and shows it; the next page takes the focus, so that readers begin there. */
@@ -77,36 +138,45 @@ function Page({ page, place: here }) {
   const [problem, setProblem] = useState(null);
   const load = () => {
     setProblem(null);
-    Promise.all([page.load(), ...(page.folder ? [loadMore(page.folder), shared(), styled(`./${page.folder}/style.css`)] : [])]).then(([module]) => setView(() => module.default), () => setProblem({ code: "Offline" }));
+    const styles = page.folder ? ["./shared/style.css", `./${page.folder}/style.css`] : [];
+    Promise.all([page.load(), page.folder && loadMore(page.folder), ...styles.map(styled)])
+      .then(([module]) => setView(() => module.default), () => setProblem({ code: "Offline" }));
   };
   useEffect(load, []);
+  const isHidden = useValue(blur) === "on";
+  const title = t(`page.${page.name}`);
   useEffect(() => {
-    document.title = `${t(`page.${page.name}`)} · Regulars`;
-    scrollTo(0, 0);
-  }, [page.name, here.rest.join("/")]);
-  if (problem) return html`<div class="page"><h1>${t(`page.${page.name}`)}</h1><${Trouble} problem=${problem} again=${load} /></div>`;
+    document.title = `${isHidden ? `${t("blur.title")} · ` : ""}${title} · Regulars`;
+  }, [page.name, here.rest.join("/"), isHidden]);
+  useEffect(() => scrollTo(0, 0), [page.name, here.rest.join("/")]);
+  if (problem) return html`<div class="page"><h1>${title}</h1><${Trouble} problem=${problem} again=${load} /></div>`;
   return View && html`<${View} place=${here} />`;
 }
 
 function Who() {
-  const { tenant, role, time_zone: zone } = useValue(session) ?? {};
-  return html`<a class="who" href=${to("settings")} aria-label=${`${t("account")}: ${tenant}, ${t(`role.${role}`)}, ${zone}`}>
+  const { tenant, role, time_zone: zone, member, key } = useValue(session) ?? {};
+  const said = member ? key : t(`role.${role}`);
+  return html`<a class="who" href=${to("settings")}><span class="unseen">${t("account")}: </span>
     <span class="initial" aria-hidden="true">${[...(tenant ?? "")][0]?.toUpperCase()}</span>
-    <span class="text"><strong>${tenant}</strong><small>${t(`role.${role}`)} · ${zone}</small></span>
+    <span class="text"><strong>${tenant}</strong> <small>${said} · ${zone}</small></span>
   </a>`;
 }
 
 function Notes() {
+  const act = (note) => () => { unsay(note); note.action[1](); };
   return html`<div class="notes" role="status" aria-live="polite">${useValue(notes).map((note) => html`
     <div key=${note.id} class=${`note ${note.kind}`}><span>${note.text}</span>
-      ${note.action && html`<button class="plain" onClick=${() => { unsay(note); note.action[1](); }}>${note.action[0]}</button>`}
-      ${note.kind === "problem" && html`<button class="plain square" aria-label=${t("close")} onClick=${() => unsay(note)}><${Icon} name="close" size=${16} /></button>`}
+      ${note.action && html`<button class="plain" onClick=${act(note)}>${note.action[0]}</button>`}
+      ${note.kind === "problem" && html`<button class="plain square" aria-label=${t("close")}
+        onClick=${() => unsay(note)}><${Icon} name="close" size=${16} /></button>`}
     </div>`)}</div>`;
 }
 
 function Keys({ close }) {
   const rows = useRef(Object.entries(Object.groupBy(taken(), ([, name]) => name))).current;
+  const parts = (keys) => [...new Set(keys.flatMap(([key]) => key.split(" ")))];
   return html`<${Dialog} title=${t("keys")} close=${close}>
-    <dl class="keys">${rows.map(([name, keys]) => html`<div key=${name}><dt>${[...new Set(keys.flatMap(([key]) => key.split(" ")))].map((one) => html`<kbd>${one}</kbd>`)}</dt><dd>${t(name)}</dd></div>`)}</dl>
+    <dl class="keys">${rows.map(([name, keys]) => html`<div key=${name}>
+      <dt>${parts(keys).map((one) => html`<kbd>${written(one, isMac)}</kbd>`)}</dt><dd>${t(name)}</dd></div>`)}</dl>
   <//>`;
 }

@@ -24,10 +24,15 @@ export function taken() {
   return [...parts].flatMap((wanted) => Object.entries(wanted).map(([key, [name]]) => [key, name]));
 }
 
+/** Write a key as the keyboard has it: "Ctrl+a" is ⌘A on a Mac. */
+export const written = (key, isMac) =>
+  key.replace(/^Ctrl\+(.)$/, (_, letter) => (isMac ? `⌘${letter.toUpperCase()}` : `Ctrl+${letter.toUpperCase()}`));
+
 addEventListener("keydown", (event) => {
   clearTimeout(alone);
   const held = event.ctrlKey || event.metaKey;
-  if (event.altKey || event.defaultPrevented || isTyping(event.target) || document.querySelector("dialog[open]")) return;
+  if (event.altKey || event.defaultPrevented || isTyping(event.target)) return;
+  if (document.querySelector("dialog[open]")) return;
   if (shortcuts.now === "off" && !held) return;
   const key = (held ? "Ctrl+" : "") + (event.key.length === 1 && held ? event.key.toLowerCase() : event.key);
   const pair = performance.now() - beforeAt < PAIR_MS ? `${before} ${key}` : key;

@@ -5,20 +5,63 @@ import { forget, get, Problem, send, whenSessionIsOver } from "./api.js";
 import { Frame } from "./frame.js";
 import { html } from "./html.js";
 import { replace } from "./router.js";
-import { SignIn } from "./signin.js";
-import { language, session, showBlur, showTheme, useValue } from "./store.js";
-import { load, spoken } from "./words.js";
+import { language, session, showBlur, showTheme, useValue, Value } from "./store.js";
+import { styled } from "./styled.js";
+import { load, loadMore, spoken } from "./words.js";
 
-function Console({ problem: first }) {
+/** The session that has ended while its page is open, and what is told once somebody signs in again. */
+const over = new Value(/** @type {{ known: any, done: (isBack: boolean) => void, told: Promise<boolean> }} */ (null));
+let isLeft = false;
+
+const signing = (module) => Promise.all([module(), loadMore("signin"), styled("./signin/style.css")]);
+const signIn = () => signing(() => import("./signin/signin.js")).then(([{ SignIn, Over }]) => ({ SignIn, Over }));
+const own = () => signing(() => import("./signin/own.js")).then(([{ Own }]) => ({ Own }));
+
+/** Components that are loaded when they are needed: nothing until then. */
+function useLazy(wanted, load) {
+  const [loaded, setLoaded] = useState(/** @type {any} */ ({}));
+  useEffect(() => { if (wanted) load().then(setLoaded); }, [wanted]);
+  return wanted ? loaded : {};
+}
+
+function Console({ problem: first, invitation: link, isNew: byCode }) {
   const known = useValue(session);
   const words = useValue(spoken);
+  const ended = useValue(over);
   const [problem, setProblem] = useState(first);
+  const [invitation, setInvitation] = useState(link);
+  const [isNew, setIsNew] = useState(byCode);
+  const { SignIn, Over } = useLazy(!known || Boolean(invitation) || Boolean(ended), signIn);
+  const asks = isNew && known?.role === "admin" && !known.member;
+  const { Own } = useLazy(asks, own);
   useEffect(() => language.listen(load), []);
   const enter = (begun) => {
     setProblem(null);
+    setInvitation(null);
+    setIsNew(!known && !begun.member);
+    isLeft = false;
+    if (ended && ended.known.tenant !== begun.tenant) location.reload();
     session.set(begun);
+    ended?.done(true);
   };
-  return known ? html`<${Frame} key=${words} />` : html`<${SignIn} key=${words} problem=${problem} enter=${enter} />`;
+  if (!known || invitation) {
+    return SignIn && html`<${SignIn} key=${words} problem=${problem} invitation=${invitation} enter=${enter} />`;
+  }
+  return html`<${Frame} key=${words} />
+    ${Own && html`<${Own} enter=${enter} close=${() => setIsNew(false)} />`}
+    ${ended && Over && html`<${Over} known=${ended.known} enter=${enter} close=${() => ended.done(false)} />`}`;
+}
+
+/** Ask over the page to sign in again; what waits for it goes on then. Who closes that is asked at the next change. */
+function signedOut(method) {
+  if (!session.now || (isLeft && method === "GET")) return Promise.resolve(false);
+  if (!over.now) {
+    let done;
+    const told = new Promise((tell) => { done = tell; });
+    told.then((isBack) => { isLeft = !isBack; over.set(null); });
+    over.set({ known: session.now, done, told });
+  }
+  return over.now.told;
 }
 
 /** Sign in by the code of the link, or find out who is signed in. */
@@ -31,13 +74,14 @@ async function begun() {
 
 showTheme();
 showBlur();
-whenSessionIsOver(() => {
-  forget();
-  session.set(null);
-});
+whenSessionIsOver(signedOut);
+session.listen((known) => { if (!known) forget(); });
 const byLink = location.hash.startsWith("#code=");
+const invitation = /^#invitation=([\w.-]+)$/.exec(location.hash)?.[1];
+if (invitation) replace("visits");
 const [, found] = await Promise.all([load(), begun().catch((problem) => problem)]);
 const isProblem = found instanceof Problem;
 if (!isProblem) session.set(found);
 const isNews = isProblem && (byLink || found.status !== 401);
-render(html`<${Console} problem=${isNews ? found : null} />`, document.getElementById("console"));
+render(html`<${Console} problem=${isNews ? found : null} invitation=${invitation} isNew=${byLink} />`,
+  document.getElementById("console"));

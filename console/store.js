@@ -89,6 +89,10 @@ const ORDER = ["camera", "viewer", "operator", "admin"];
 export const theme = preference("theme", ["system", "light", "dark"]);
 export const language = preference("language", ["system", "en", "zh"]);
 export const blur = preference("blur", ["off", "on"]);
+export const alerts = {
+  sound: preference("alerts.sound", ["off", "on"]),
+  notify: preference("alerts.notify", ["off", "on"]),
+};
 export const shortcuts = preference("shortcuts", ["on", "off"]);
 
 theme.listen(showTheme);

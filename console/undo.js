@@ -49,9 +49,9 @@ export async function unleft(work) {
 }
 
 /**
- * Do something that cannot be undone 8 s later, unless "Undo" is pressed before. It is done at once if the page is left.
- * `take`: shows it as done; `back`: shows it as it was; `act`: does it, with `{keepalive}`. `isLarge`: a page that is left
- * cannot send all of it, so the browser asks before. `isQuiet`: the page itself offers "Undo".
+ * Do something that cannot be undone 8 s later, unless "Undo" is pressed before. It is done at once if the page is
+ * left. `take`: shows it as done; `back`: shows it as it was; `act`: does it, with `{keepalive}`. `isLarge`: a page
+ * that is left cannot send all of it, so the browser asks before. `isQuiet`: the page itself offers "Undo".
  */
 export function later(text, { take, back, act, isLarge = false, isQuiet = false }) {
   take();

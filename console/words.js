@@ -62,7 +62,8 @@ function format(name, options) {
 export const clock = (at) =>
   format("clock", { hour: "2-digit", minute: "2-digit", hourCycle: "h23" }).format(new Date(at));
 export const day = (at) => format("day", { day: "numeric", month: "short", year: "numeric" }).format(new Date(at));
-export const shortDay = (at) => format("short", { weekday: "short", day: "numeric", month: "short" }).format(new Date(at));
+export const shortDay = (at) =>
+  format("short", { weekday: "short", day: "numeric", month: "short" }).format(new Date(at));
 export const dayAndClock = (at) => `${shortDay(at)}, ${clock(at)}`;
 
 /** Return how to write a day of a calendar, which is no instant and has no zone. */
@@ -78,7 +79,9 @@ export function isoDay(at) {
 }
 
 /** @type {[Intl.RelativeTimeFormatUnit, number][]} */
-const STEPS = [["second", 60], ["minute", 60], ["hour", 24], ["day", 7], ["week", 5], ["month", 12], ["year", Infinity]];
+const STEPS = [
+  ["second", 60], ["minute", 60], ["hour", 24], ["day", 7], ["week", 5], ["month", 12], ["year", Infinity],
+];
 const SECONDS = { second: 1, minute: 60, hour: 3600, day: 86_400, week: 604_800, month: 2_629_800, year: 31_557_600 };
 
 /**

@@ -27,6 +27,7 @@ _KINDS = {
     ".css": "text/css; charset=utf-8",
     ".json": "application/json; charset=utf-8",
     ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
 }
 """All of them are text, which the gateway passes as it is."""
 
@@ -109,6 +110,7 @@ def page(ours: Path, paths: Mapping[str, Path], pictures: Iterable[str]) -> File
         main=urls[_MAIN],
         style=urls["./console/style.css"],
         icon=urls["./console/icon.svg"],
+        manifest=urls["./console/app.webmanifest"],
     )
     digest = base64.b64encode(hashlib.sha256(import_map.encode()).digest()).decode()
     headers = {
@@ -139,6 +141,6 @@ def _policy(digest: str, pictures: Iterable[str]) -> str:
     return (
         f"default-src 'none'; script-src 'self' 'sha256-{digest}'; style-src 'self'; "
         f"img-src {' '.join(chain(_PICTURES, origins))}; "
-        "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
         "require-trusted-types-for 'script'; trusted-types 'none'"
     )

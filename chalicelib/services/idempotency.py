@@ -37,7 +37,7 @@ PARTIAL = "partial"
 
 _KEPT_AT_LEAST = timedelta(hours=1)
 
-_SIGNED_ALIKE = timedelta(seconds=2)
+_SIGNED_ALIKE_MS = 2_000
 """For so long calls arrive that were signed in the same second."""
 
 
@@ -78,7 +78,7 @@ class WentOn(Exception):
 
 class Requests:
     """The stored answers. `valid`: how long after its arrival the same request may be accepted again; `signatures`:
-    those that came, None: they are not remembered."""
+    those of reads that came, None: no signature is remembered."""
 
     def __init__(
         self, items: ItemStore, clock: Clock, valid: timedelta = _KEPT_AT_LEAST, signatures: Signatures | None = None
@@ -86,6 +86,7 @@ class Requests:
         self._items = items
         self._clock = clock
         self._kept = max(_KEPT_AT_LEAST, valid + timedelta(seconds=1))  # expires_at has whole seconds
+        self._remembers = signatures is not None
         self._signatures = Signatures(clock, valid, most=0) if signatures is None else signatures
 
     def find(self, tenant: str, request: RequestId) -> Answer | None:
@@ -102,12 +103,17 @@ class Requests:
         """Remember, if signatures are, that a read came under this RequestId.key."""
         self._signatures.came(key)
 
-    def is_repeat(self, signature: str) -> bool:
-        """Remember, if signatures are, one of a whole change; return whether it came seconds before.
+    def is_repeat(self, tenant: str, signature: str) -> bool:
+        """Store, if signatures are remembered, one of a whole change; return whether it came seconds before.
 
-        Clients sign by the second, so the same call made twice in one second has one signature.
+        Clients sign by the second, so the same call made twice in one second has one signature. It is stored, one write
+        a change, since it holds for minutes, in which a process may end and another begin.
         """
-        return self._clock.now() - self._signatures.came(signature) > _SIGNED_ALIKE
+        if not self._remembers:
+            return False
+        now_ms = milliseconds(self._clock.now())
+        first = self.store(tenant, RequestId(f"signed-{signature}", ""), Answer(OK, {"at": now_ms}))
+        return now_ms - int(first.body["at"]) > _SIGNED_ALIKE_MS
 
     def progress(self, tenant: str, request: RequestId | None) -> Mapping[str, Any] | None:
         """Return what is done of a request that was cut off between its transactions; None if it was not.
@@ -206,7 +212,7 @@ MOST = 100_000
 
 
 class Signatures:
-    """The keys of signatures in this process's memory. `kept`: for how long after its arrival one may hold.
+    """The keys of reads' signatures in this process's memory. `kept`: for how long after its arrival one may hold.
 
     A camera's signature covers neither the path nor a file, so somebody who overhears a read over plain http could send
     it as a change, with a picture of their own.
@@ -219,15 +225,14 @@ class Signatures:
         self._first: OrderedDict[str, datetime] = OrderedDict()
         self._lock = threading.Lock()
 
-    def came(self, key: str) -> datetime:
-        """Remember the key; return when it came first."""
+    def came(self, key: str) -> None:
+        """Remember when the key came first."""
         now = self._clock.now()
         with self._lock:
-            first = self._first.setdefault(key, now)
+            self._first.setdefault(key, now)
             for oldest in list(islice(self._first, 2)):  # two for each that comes: those that have expired run out
                 if len(self._first) > self._most or self._first[oldest] + self._kept < now:
                     del self._first[oldest]
-        return first
 
     def __contains__(self, key: str) -> bool:
         with self._lock:

@@ -3,6 +3,8 @@ import { useState } from "preact/hooks";
 import { forget, get, send } from "../api.js";
 import { html } from "../html.js";
 import { Kept } from "./kept.js";
+import { Members } from "./members.js";
+import { Rights } from "./rights.js";
 import { Held, Settings as Fields, changer, Typed } from "../shared/settings.js";
 import { Secret } from "./secret.js";
 import { Dialog, Line, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
@@ -44,7 +46,7 @@ export default function Settings() {
       <section><h2>${t("set.time")}</h2><${Fields} fields=${ZONE} ...${common} /></section>
       <section><h2>${t("set.recognition")}</h2><${Fields} fields=${RECOGNITION} ...${common} /></section>
       <section><h2>${t("set.kept")}</h2><${Kept} operator=${may("operator")} ...${common} /></section>`}
-    ${admin && html`<${Keys} />`}
+    ${admin && html`<${Members} /><${Keys} />`}
     <${Usage} />
   </div>`;
 }
@@ -57,7 +59,7 @@ function Here() {
     await send("DELETE", "session").then(() => { indexedDB.deleteDatabase("regulars"); forget(); session.set(null); }, complain);
   };
   return html`<section><h2>${t("set.here")}</h2>
-    <div class="setting"><div><p class="label">${known.tenant}</p><p class="soft small">${t("set.signed", { key: known.key, role: t(`role.${known.role}`), version: known.version })}</p></div>
+    <div class="setting"><div><p class="label">${known.tenant}</p><p class="soft small">${t(known.member ? "set.signed.in" : "set.signed", { key: known.key, role: t(`role.${known.role}`), version: known.version })}</p></div>
       <button onClick=${out}>${t("signout")}</button></div>
     <${Preference} name="language" value=${language} options=${["system", "en", "zh"]} />
     <${Preference} name="theme" value=${theme} options=${["system", "light", "dark"]} />
@@ -116,12 +118,6 @@ function Key({ one, isLast, remove, renew, set }) {
       <button class="plain danger" disabled=${isLast} title=${isLast ? t("keys.api.last") : null} aria-label=${t("keys.api.delete", { name: one.name })} onClick=${() => remove(one)}>${t("delete")}</button></span>
     ${isLast && html`<p class="soft small">${t("keys.api.last")}</p>`}
   </li>`;
-}
-
-function Rights({ role, pictures, disabled, change }) {
-  return html`<span class="row"><select aria-label=${t("keys.api.role")} disabled=${disabled} value=${role} onChange=${(event) => change({ role: event.target.value })}>
-      ${["viewer", "operator", "admin"].map((each) => html`<option key=${each} value=${each}>${t(`role.${each}`)}</option>`)}</select>
-    <label class="inline"><input type="checkbox" checked=${pictures} disabled=${disabled} onChange=${(event) => change({ pictures: event.target.checked })} />${t("keys.api.pictures")}</label></span>`;
 }
 
 function NewKey({ close, made }) {

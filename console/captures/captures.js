@@ -1,5 +1,5 @@
 // What the cameras sent: by camera, state and day, and each picture with its faces and what was decided about them.
-import { useCallback, useEffect, useState } from "preact/hooks";
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
@@ -8,6 +8,7 @@ import { Grid } from "../shared/grid.js";
 import { addDays, begin, isDay } from "../shared/periods.js";
 import { placed } from "../shared/pictures.js";
 import { Dialog, Empty, nameOf, Portrait, Score, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
+import { Now, useWhose } from "../shared/whose.js";
 import { go, place, replace, to } from "../router.js";
 import { may, session } from "../store.js";
 import { complain, say } from "../undo.js";
@@ -102,8 +103,11 @@ function Large({ camera, id, known, named, close, step, again }) {
   const one = loaded.value;
   const [at, setAt] = useState(0);
   useEffect(() => setAt(0), [id]);
+  const who = useWhose(() => get(`captures/${id}`, { camera }).then(loaded.set, complain));
+  const asking = useRef();
+  asking.current = who.dialog;
   useEffect(() => {
-    const keys = (event) => { if (event.key === "ArrowLeft") step(-1); if (event.key === "ArrowRight") step(1); };
+    const keys = (event) => { if (asking.current) return; if (event.key === "ArrowLeft") step(-1); if (event.key === "ArrowRight") step(1); };
     addEventListener("keydown", keys);
     return () => removeEventListener("keydown", keys);
   });
@@ -123,8 +127,19 @@ function Large({ camera, id, known, named, close, step, again }) {
         <div class="row-button button"><span class="n">${index + 1}</span><${Portrait} url=${each.crop_url} size="s" />
           <span class="apart">${each.face && each.name !== null ? html`<a href=${to(["person", each.face])}><strong class="name">${verdict(each)}</strong></a>` : html`<strong>${verdict(each)}</strong>`}
             <small class="soft">${each.reason ?? t(`captures.was.${each.resolution}`)}</small></span>
-          <${Score} score=${each.score} threshold=${each.threshold} /></div></li>`)}</ol>`}
+          <${Score} score=${each.score} threshold=${each.threshold} />
+          <${Correct} one=${each} who=${who} /></div></li>`)}</ol>`}
+    ${who.dialog}
   <//>`;
+}
+
+/** What somebody can say of a face that was taken for somebody. */
+function Correct({ one, who }) {
+  const now = who.now(one.id);
+  if (now) return html`<${Now} ...${now} />`;
+  if (!may("operator") || !one.face || one.name === null || !(one.name || one.resolution === "matched")) return null;
+  const ask = () => who.ask({ ...one, sighting: one.id, sightings: 1 }, { isWrong: true });
+  return html`<button class="plain quiet small" onClick=${ask}>${t("whose.wrong")}</button>`;
 }
 
 /** Nothing is listed: did the cameras send nothing, was nothing kept so long, or is too little asked for? */

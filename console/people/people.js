@@ -130,7 +130,8 @@ export default function People({ place }) {
       <div class="segments" role="group" aria-label=${t("people.shape")}>${["cards", "rows"].map((one) => html`
         <button key=${one} aria-pressed=${shown === one} aria-label=${t(`people.${one}`)} title=${t(`people.${one}`)} onClick=${() => shape.set(one)}><${Icon} name=${one} size=${18} /></button>`)}</div>
       ${ids?.length > 0 && !chosen.size && exported}
-      ${operator && html`<a class="button strong" href=${to("add")}><${Icon} name="add" size=${18} />${t("people.add")}</a>`}
+      ${operator && html`<a class="button" href=${to("search")}><${Icon} name="search" size=${18} />${t("page.search")}</a>
+        <a class="button strong" href=${to("add")}><${Icon} name="add" size=${18} />${t("people.add")}</a>`}
     </div>`;
   return html`<div class="page people">
     <header class="top"><div><h1>${t("page.people")}</h1><p class="soft">${ids ? t("people.count", { count: ids.length }) : " "}</p></div>${tools}</header>
@@ -188,7 +189,7 @@ function Filter({ name, set }) {
     const timer = setTimeout(() => set(text.trim()), TYPING_MS);
     return () => clearTimeout(timer);
   }, [text]);
-  return html`<input type="search" class="filter name" aria-label=${t("people.filter")} placeholder=${t("people.filter")} maxlength="100" value=${text} onInput=${(event) => setText(event.target.value)} />`;
+  return html`<input type="search" class="filter" aria-label=${t("people.filter")} placeholder=${t("people.filter")} maxlength="100" value=${text} onInput=${(event) => setText(event.target.value)} />`;
 }
 
 const seen = (face) => (face.arrive_time ? ago(face.arrive_time, "narrow") : t("face.never"));

@@ -11,6 +11,7 @@ import { Hold } from "./hold.js";
 import { removeLater } from "./many.js";
 import { Merging } from "../shared/merging.js";
 import { base64, shrunk } from "../shared/pictures.js";
+import { Now, useWhose } from "../shared/whose.js";
 import { Webcam } from "../shared/webcam.js";
 import { Dialog, Empty, groupName, Line, nameOf, Portrait, Score, Shapes, Trouble, useLoaded, useSlow, whose } from "../shared/parts.js";
 import { go, to } from "../router.js";
@@ -70,6 +71,8 @@ function Face({ id, shown }) {
     }
   };
   const set = (name, was = one[name]) => (value) => change({ [name]: value }, { [name]: was });
+  const call = (name) => (name && one.group === "stranger"
+    ? change({ name, group: "regular" }, { name: one.name, group: one.group }) : set("name")(name));
   const changed = () => { face.again(); pictures.again(); };
   const remove = () => {
     removeLater([id], whose("person.deleted", { name: nameOf(one) }), { back: () => go(["person", id]) });
@@ -90,10 +93,11 @@ function Face({ id, shown }) {
     <header class="profile">
       <${Portrait} url=${one.portrait.url} name=${one.name} alt=${t("visits.portrait")} size="l" lazy=${false} />
       <div>
-        <h1 class="name"><${Line} value=${one.name} label=${t("person.name")} placeholder=${operator ? t("visits.who") : nameOf(one)} save=${set("name")} disabled=${!operator} className="title" /></h1>
+        <h1 class="name"><${Line} value=${one.name} label=${t("person.name")} placeholder=${operator ? t("visits.who") : nameOf(one)} save=${call} disabled=${!operator} className="title" /></h1>
         <p class="row">
           ${operator ? html`<label class="inline">${t("group")}<select value=${one.group} onChange=${(event) => set("group")(event.target.value).catch(() => {})}>
             ${(groups.value ?? [{ id: one.group, name: one.group }]).map((each) => html`<option key=${each.id} value=${each.name}>${groupName(each.name)}</option>`)}</select></label>` : html`<span class="tag">${groupName(one.group)}</span>`}
+          ${one.kept_until && html`<span class="soft small">${t("person.goes", { day: day(one.kept_until) })}</span>`}
         </p>
         <${Line} value=${one.note} label=${t("person.note")} placeholder=${operator ? t("person.note.add") : ""} save=${set("note")} rows=${2} max=${500} disabled=${!operator} className="note-text" />
       </div>
@@ -194,7 +198,6 @@ function Pictures({ path, loaded, photo, operator, changed }) {
 /** The visits, newest first, each with what the cameras saw; all arrivals come with the first page of sightings. */
 function Visits({ path, face, operator, changed, photo }) {
   const [pages, setPages] = useState([]);
-  const [hidden, setHidden] = useState(new Set());
   const first = useLoaded((signal) => get(`${path}/sightings`, {}, { signal }), [path]);
   const cameras = useShared("cameras");
   const last = pages.at(-1) ?? first.value;
@@ -206,15 +209,13 @@ function Visits({ path, face, operator, changed, photo }) {
       complain(problem);
     }
   };
-  const reject = (one) => later(whose("visits.rejected", { name: nameOf(face) }), {
-    take: () => setHidden((before) => new Set(before).add(one.id)),
-    back: () => setHidden((before) => new Set([...before].filter((id) => id !== one.id))),
-    act: (options) => send("POST", `${path}/sightings/${one.id}/reject`, undefined, options).then(changed),
-  });
+  const who = useWhose(changed);
+  const canBeWrong = (one) => operator && (face.name || one.score != null);
+  const wrong = (one) => who.ask({ ...one, face: face.id, sighting: one.id, sightings: 1 }, { isWrong: true });
   if (first.problem) return html`<${Trouble} problem=${first.problem} again=${first.again} />`;
   if (!first.value) return null;
   const { arrivals } = first.value;
-  const seen = [first.value, ...pages].flatMap((page) => page.sightings).filter((one) => !hidden.has(one.id));
+  const seen = [first.value, ...pages].flatMap((page) => page.sightings);
   const timeline = Map.groupBy(seen, (one) => arrivals.find((each) => each.first <= one.captured_at && one.captured_at <= each.last));
   return html`<section><header><h2>${t("person.visits")}</h2></header>
     ${!seen.length && html`<p class="soft">${t(face.arrive_count ? "person.visits.unkept" : "person.visits.none")}</p>`}
@@ -227,9 +228,11 @@ function Visits({ path, face, operator, changed, photo }) {
         <p class="small soft"><time datetime=${one.captured_at}>${clock(one.captured_at)}</time></p>
         <${Score} score=${one.score} threshold=${one.threshold} />
         ${operator && one.crop_url && photo && html`<button class="plain small" onClick=${() => photo({ sighting: one.id })}>${t("person.picture.use")}</button>`}
-        ${operator && one.score != null && html`<button class="plain quiet small" onClick=${() => reject(one)}>${t("visits.not.this")}</button>`}
+        ${who.now(one.id) ? html`<${Now} ...${who.now(one.id)} />` : canBeWrong(one) && html`<button class="plain quiet small"
+          onClick=${() => wrong(one)}>${t("whose.wrong")}</button>`}
       </li>`)}</ul></li>`)}</ol>
     ${last?.next_token && html`<button onClick=${more}>${t("more")}</button>`}
+    ${who.dialog}
   </section>`;
 }
 

@@ -4,7 +4,7 @@ import { get } from "../api.js";
 import { html } from "../html.js";
 import { useCombobox } from "../shared/combobox.js";
 import { pathOf } from "../shared/correct.js";
-import { groupName, nameOf, Portrait, Score } from "../shared/parts.js";
+import { groupName, nameOf, Portrait, Score, whose } from "../shared/parts.js";
 import { placed } from "../shared/pictures.js";
 import { dayAndClock, t } from "../words.js";
 import { settled, whoStays } from "./deck.js";
@@ -13,9 +13,10 @@ const CANDIDATES = 5;
 
 export const candidates = (card) => (card.near ?? []).filter(({ face }) => !settled.has(face.id)).slice(0, CANDIDATES);
 
-function question({ kind, face }) {
+/** `called`: how a text with a name in it is made. */
+function question({ kind, face }, called = t) {
   if (kind !== "uncertain") return t(`review.${kind}.asks`);
-  return face.name ? t("review.uncertain.asks", { name: face.name }) : t("review.uncertain.same");
+  return face.name ? called("review.uncertain.asks", { name: face.name }) : t("review.uncertain.same");
 }
 
 /** One card. Those that come next are there already, hidden, so that their pictures are, too. */
@@ -30,7 +31,7 @@ export function Card({ card, camera, here, head, naming, can, whole, gone }) {
   const facts = isPair ? [] : [camera, dayAndClock(card.at), t("visits", { count: face.arrive_count })];
   return html`<article ref=${ref} class=${`large ${isPair ? "pair-of" : ""}`} hidden=${!here}
       aria-label=${question(card)}>
-    <header><h2 ref=${head} tabindex="-1" class=${face.name && !isPair ? "name" : ""}>${question(card)}</h2>
+    <header><h2 ref=${head} tabindex="-1">${question(card, whose)}</h2>
       ${facts.length > 0 && html`<p class="soft">${facts.join(" · ")}</p>`}</header>
     ${isPair ? html`<${Pair} card=${card} />` : html`
       <figure><${Portrait} url=${card.crop_url} alt=${t("visits.crop")} size="w" lazy=${false} />

@@ -1,11 +1,14 @@
 // Sound and notifications when somebody comes: off until somebody switches them on, and of this browser alone.
+import { useEffect, useRef } from "preact/hooks";
 import { html } from "../html.js";
 import { Dialog, groupName, nameOf } from "./parts.js";
-import { blur, preference, useValue } from "../store.js";
+import { usePolled } from "./polled.js";
+import { alerts, blur, preference, useValue } from "../store.js";
 import { t, visit } from "../words.js";
 
-const sound = preference("alerts.sound", ["off", "on"]);
-const notify = preference("alerts.notify", ["off", "on"]);
+const EVERY_MS = 2000;
+const NEWEST = 20;
+const { sound, notify } = alerts;
 const group = preference("alerts.group", [""], true);
 let audio;
 
@@ -13,7 +16,7 @@ let audio;
 const called = (one) => (blur.now === "on" ? groupName(one.group) : nameOf(one));
 
 /** Tell of visits that just began. */
-export function alertOf(visits) {
+function alertOf(visits) {
   const [first, ...others] = visits.filter((one) => !group.now || one.group === group.now);
   if (!first) return;
   if (sound.now === "on") ring();
@@ -25,6 +28,20 @@ export function alertOf(visits) {
   } catch {
     // Phones take notifications from a service worker only.
   }
+}
+
+/** Watches who comes, whatever page is open. */
+export function Watch() {
+  const [came] = usePolled("arrivals", { limit: NEWEST }, EVERY_MS, { isUnseen: true });
+  const since = useRef();
+  useEffect(() => {
+    const visits = came.value?.arrivals;
+    if (!visits) return;
+    const news = since.current === undefined ? [] : visits.filter((one) => one.first > since.current);
+    since.current = visits[0]?.first ?? since.current ?? "";
+    if (news.length && !came.heard) alertOf(news);
+  }, [came.value]);
+  return null;
 }
 
 function ring() {

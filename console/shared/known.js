@@ -4,22 +4,25 @@ import { get } from "../api.js";
 import { session, useValue, Value } from "../store.js";
 
 const state = () => new Value(/** @type {import("types").Loaded<any[]>} */ ({ waits: true }));
-const known = { groups: state(), cameras: state() };
+const known = { groups: state(), cameras: state(), reviews: state() };
+/** How many reviews are asked for: more are not counted. */
+export const MOST_COUNTED = 100;
+const LIMITS = { reviews: { limit: MOST_COUNTED } };
 const asked = {};
 
 session.listen(() => Object.values(known).forEach((one) => one.set({ waits: true })));
 
 /** Ask again for the list of this name, unless an answer is on its way. */
 function ask(name) {
-  asked[name] ??= get(name).then(
+  asked[name] ??= get(name, LIMITS[name]).then(
     (page) => known[name].set({ value: page[name], waits: false }),
     (problem) => known[name].set({ ...known[name].now, problem, waits: false }),
   ).finally(() => { delete asked[name]; });
 }
 
 /**
- * Load all groups or cameras for a component, as `useLoaded` does.
- * @param {"groups" | "cameras"} name
+ * Load all groups or cameras, or the first reviews, for a component, as `useLoaded` does.
+ * @param {"groups" | "cameras" | "reviews"} name
  */
 export function useShared(name) {
   const now = useValue(known[name]);

@@ -3,10 +3,10 @@ import { useState } from "preact/hooks";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { replace } from "../router.js";
-import { Alerts, alertOf } from "../shared/alerts.js";
 import { useShared } from "../shared/known.js";
 import { Trouble } from "../shared/parts.js";
 import { useWhose } from "../shared/whose.js";
+import { complain } from "../undo.js";
 import { isoDay, t } from "../words.js";
 import { useTotals, useVisits } from "./book.js";
 import { Cameras, useCameras, Wrong } from "./cameras.js";
@@ -19,7 +19,8 @@ export default function Visits({ place }) {
   const today = isoDay(Date.now());
   const chosen = asked(place.query, today);
   const [open, setOpen] = useState(false);
-  const [alerts, setAlerts] = useState(false);
+  const [Alerts, setAlerts] = useState(null);
+  const ask = () => import("../shared/alerts.js").then((module) => setAlerts(() => module.Alerts), complain);
   const cameras = useCameras();
   const groups = useShared("groups").value;
   const named = new Map(cameras?.map((one) => [one.id, one.name || one.id]));
@@ -34,14 +35,14 @@ export default function Visits({ place }) {
       <button class="square filter" aria-label=${t("visits.filter")} title=${t("visits.filter")} aria-expanded=${open}
         aria-controls="filters" onClick=${() => setOpen(!open)}><${Icon} name="filter" />
         ${count > 0 && html`<span class="count">${count}</span>`}</button>
-      <button class="square" aria-label=${t("alerts")} title=${t("alerts")} onClick=${() => setAlerts(true)}>
+      <button class="square" aria-label=${t("alerts")} title=${t("alerts")} onClick=${ask}>
         <${Icon} name="bell" /></button>
     </header>
     <${Count} key=${`figures ${chosen.day}`} chosen=${chosen} set=${set} isShown=${isShown} />
     <${Wrong} cameras=${cameras} />
     <div class="columns"><${Day} key=${key} chosen=${chosen} set=${set} cameras=${named} />
       <${Cameras} cameras=${cameras} /></div>
-    ${alerts && html`<${Alerts} groups=${groups} close=${() => setAlerts(false)} />`}
+    ${Alerts && html`<${Alerts} groups=${groups} close=${() => setAlerts(null)} />`}
   </div>`;
 }
 
@@ -53,7 +54,7 @@ function Count({ chosen, set, isShown }) {
 function Day({ chosen, set, cameras }) {
   const day = useVisits(chosen);
   const missed = useTitle();
-  useNews(chosen.isToday ? day.newest : null, (news) => { missed(news.length); if (!day.heard) alertOf(news); });
+  useNews(chosen.isToday ? day.newest : null, (news) => missed(news.length));
   const who = useWhose(day.change);
   const all = () => set({ group: "", only: "", camera: "" });
   return html`<section aria-label=${t("visits.visits")}>

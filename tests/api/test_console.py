@@ -8,6 +8,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urljoin
 
 import pytest
 from chalice.app import Chalice
@@ -86,6 +87,17 @@ def test_each_module_of_ours_is_in_the_map_by_the_name_that_others_import_it_by(
         for name in re.findall(r'(?:from|import\() ?"([^"]+)"', code):
             wanted = f"./console/{(path.parent / name).resolve().relative_to(OURS)}" if name.startswith(".") else name
             assert wanted in known, f"{path.name} imports {name}"
+
+
+def test_it_can_be_installed_as_an_app_that_begins_at_the_page(app: Chalice) -> None:
+    linked = re.search(r'rel="manifest" href="([^"]+)"', got(app, "/console").body)
+    assert linked
+    place = linked[1].removeprefix(".")
+    manifest = json.loads(got(app, place).body)
+    assert policy(app)["manifest-src"] == ["'self'"]
+    assert urljoin(place, manifest["start_url"]) == urljoin(place, manifest["scope"]) == "/console"
+    for icon in manifest["icons"]:
+        assert got(app, urljoin(place, icon["src"])).status == 200, "the manifest has the digest of console/icon.svg"
 
 
 def test_what_the_first_page_imports_is_loaded_ahead_and_no_page_is(app: Chalice) -> None:

@@ -1,4 +1,4 @@
-"""Blur: while it is on, no page shows a face or a name to customers who look at the screen, too."""
+"""Hidden faces and names: while it is on, no page shows a face or a name to customers who look at the screen, too."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.console.conftest import settle, shoot, visiting
 from tests.console.portraits import Shop, mall, portrait
 from tests.console.test_every_page import PAGES, ready
+from tests.console.test_flows import assert_accessible
 from tests.fakes import Person
 from tests.photos import of_24_people
 
@@ -20,15 +21,17 @@ NAMES = (ANN, "Ben Zqokafor", "王芳 Zq")
 
 SHARP = """() => {
   const isBlurred = (one) => one && (getComputedStyle(one).filter.includes("blur") || isBlurred(one.parentElement));
+  const isHidden = (one) => one.matches("img, video")
+    ? isBlurred(one) : getComputedStyle(one).webkitTextFillColor === "rgba(0, 0, 0, 0)";
   const isSeen = (one) => one.checkVisibility() && !one.closest(".unseen, option");
   const holds = (text) => String(text ?? "").toLowerCase().includes("zq");
   const shows = (one) => one.matches("img, video") || holds(one.value)
     || [...one.childNodes].some((each) => each.nodeType === 3 && holds(each.data));
   return [...document.querySelectorAll("#console *")]
-    .filter((one) => isSeen(one) && (holds(one.title) || (shows(one) && !isBlurred(one))))
+    .filter((one) => isSeen(one) && (holds(one.title) || (shows(one) && !isHidden(one))))
     .map((one) => one.outerHTML.slice(0, 200));
 }"""
-"""Lists the pictures that are not blurred, and what shows a name that is not."""
+"""Lists the pictures that are not blurred, and what shows a name that is not hidden."""
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +56,7 @@ def page(shop: Shop, browser: Browser) -> Iterator[Page]:
         yield page
 
 
-def assert_blurred(page: Page) -> None:
+def assert_hidden(page: Page) -> None:
     settle(page)
     assert page.evaluate(SHARP) == [], page.url
 
@@ -64,38 +67,38 @@ def test_no_page_shows_a_face_or_a_name(page: Page, shop: Shop) -> None:
     for name in PAGES:
         page.evaluate("hash => { location.hash = hash }", f"#/{name}/{ann if name == 'person' else ''}")
         ready(page)
-        assert_blurred(page)
+        assert_hidden(page)
         shoot(page, f"blur-{name}")
 
 
-def test_what_is_said_and_asked_of_somebody_is_blurred(page: Page, shop: Shop) -> None:
+def test_what_is_said_and_asked_of_somebody_is_hidden(page: Page, shop: Shop) -> None:
     row = page.get_by_role("listitem").filter(has_text=ANN).first
     row.get_by_role("button", name="Wrong?").click()
     likely = page.get_by_role("dialog").get_by_role("option").first
     expect(likely).to_be_visible()
-    assert_blurred(page)
+    assert_hidden(page)
     likely.click()
     expect(page.get_by_role("status").get_by_text("Now:")).to_be_visible()
-    assert_blurred(page)
+    assert_hidden(page)
     shoot(page, "blur-note")
     page.get_by_role("status").get_by_role("button", name="Undo").click()
     page.keyboard.press("/")
     page.get_by_label("Name or id").fill("ann")
     expect(page.get_by_role("option", name=ANN)).to_be_visible()
-    assert_blurred(page)
+    assert_hidden(page)
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", name="Looks like")).to_be_visible()
     page.get_by_role("button", name="Merge …").first.click()
-    assert_blurred(page)
+    assert_hidden(page)
     page.get_by_role("button", name="Cancel").click()
     page.get_by_role("button", name="Delete this person").click()
     expect(page.get_by_role("status").get_by_text("deleted")).to_be_visible()
-    assert_blurred(page)
+    assert_hidden(page)
     page.get_by_role("button", name="Undo").click()
     page.evaluate("() => { location.hash = '#/review' }")
     page.get_by_role("button", name="Uncertain").click()
     page.get_by_role("button", name="No", exact=True).click()
-    assert_blurred(page)
+    assert_hidden(page)
     page.keyboard.press("u")
 
 
@@ -105,4 +108,23 @@ def test_a_picture_that_is_looked_at_is_blurred(page: Page, name: str) -> None:
     file = {"name": "zqann.jpg", "mimeType": "image/jpeg", "buffer": portrait(Person(0), again=True)}
     page.get_by_label("Choose").first.set_input_files(file)
     expect(page.get_by_text(ANN).first).to_be_attached()
-    assert_blurred(page)
+    assert_hidden(page)
+
+
+def test_the_eye_hides_names_whatever_their_length_and_what_is_typed_can_be_read(shop: Shop, browser: Browser) -> None:
+    with visiting(browser, shop.book, None) as visitor:
+        page = visitor.open("#/people")
+        ready(page)
+        eye = page.get_by_role("button", name="Hide faces and names")
+        eye.click()
+        expect(eye).to_have_attribute("aria-pressed", "true")
+        expect(page).to_have_title("Hidden · People · Regulars")
+        widths = page.locator(".card:not(.nameless) .name").evaluate_all("all => all.map((one) => one.offsetWidth)")
+        assert len(widths) > 1
+        assert len(set(widths)) == 1
+        page.get_by_label("Only names with …").fill("Ann Zqlee")
+        typed = page.get_by_label("Only names with …").evaluate("one => getComputedStyle(one).webkitTextFillColor")
+        assert typed != "rgba(0, 0, 0, 0)"
+        assert_accessible(page)
+        eye.click()
+        expect(page).to_have_title("People · Regulars")

@@ -217,7 +217,7 @@ def test_who_signs_out_while_a_deletion_waits_has_deleted(shop: Shop) -> None:
     expect(page.get_by_text("5 people")).to_be_visible()
     page.get_by_role("link", name="Settings", exact=True).click()
     page.get_by_role("button", name="Sign out").click()
-    expect(page.get_by_label("Key", exact=True)).to_be_visible()
+    expect(page.get_by_label("Password")).to_be_visible()
     with shop.box.client() as client:
         assert not [*client.list_faces(name="Dmitri")]
     shop.visitor.forgive("401")

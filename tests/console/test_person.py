@@ -86,7 +86,7 @@ def test_viewers_begin_with_blurred_faces_and_the_browser_keeps_what_they_choose
     page = shop.visitor.sign_in(key).open("#/people")
     root = page.locator("html")
     expect(root).to_have_attribute("data-blur", "on")
-    expect(page.get_by_text("Faces and names are blurred")).to_be_visible()
+    expect(page.get_by_text("Faces and names are hidden")).to_be_visible()
     page.keyboard.press("b")
     expect(root).to_have_attribute("data-blur", "off")
     page.reload()
@@ -134,6 +134,33 @@ def test_a_sighting_becomes_a_photo_and_a_photo_of_somebody_else_only_if_it_is_v
     expect(page.get_by_text("looks more like face")).to_have_count(0)
     assert shop.face("Dmitri").pictures == 3
     shop.visitor.forgive("422")
+
+
+def test_a_sighting_is_given_to_the_right_person_beside_the_others(shop: Shop) -> None:
+    shop.see(Person(DMITRI, side_px=300, likeness=0.8))
+    page = shop.person("Dmitri")
+    page.get_by_role("button", name="Wrong?").click()
+    page.get_by_role("combobox", name="Who is it?").fill("Ann L")
+    page.get_by_role("option", name="Ann Lee").click()
+    expect(page.get_by_text("Now: Ann Lee").first).to_be_visible()
+    assert_accessible(page)
+    page.goto("about:blank")  # people who leave do not wait for the eight seconds
+    becomes(page, lambda: (shop.face("Dmitri").arrive_count, shop.face("Ann Lee").arrive_count) == (0, 1))
+
+
+def test_a_stranger_who_is_named_is_a_regular_and_is_kept(shop: Shop) -> None:
+    shop.see(Person(SOMEBODY_ELSE, side_px=300))
+    with shop.box.client() as client:
+        [stranger] = client.list_faces(group="stranger")
+        page = shop.open(f"#/person/{stranger.id}")
+        expect(page.get_by_text("Is deleted on")).to_be_visible()
+        page.get_by_label("Name", exact=True).fill("Maria")
+        page.keyboard.press("Enter")
+        expect(page.get_by_text("Is deleted on")).to_have_count(0)
+        becomes(page, lambda: client.get_face(stranger.id).group == "regular")
+        page.get_by_role("status").get_by_role("button", name="Undo").click()
+        becomes(page, lambda: client.get_face(stranger.id).group == "stranger")
+        assert client.get_face(stranger.id).name == ""
 
 
 def test_a_merge_of_the_last_days_is_undone_where_it_is_listed(shop: Shop) -> None:

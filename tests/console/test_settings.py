@@ -161,7 +161,7 @@ def test_language_appearance_and_blur_are_kept_by_the_browser(page: Page) -> Non
     assert_accessible(page)
     shoot(page, "settings-chinese", whole=True)
     page.get_by_text("深色").click()
-    page.get_by_role("group", name="人脸与姓名").get_by_text("模糊", exact=True).click()
+    page.get_by_role("group", name="人脸与姓名").get_by_text("隐藏", exact=True).click()
     page.reload()
     heading(page, "设置")
     assert page.evaluate(
@@ -169,7 +169,7 @@ def test_language_appearance_and_blur_are_kept_by_the_browser(page: Page) -> Non
     ) == ["zh", "dark", "on"]
     page.get_by_role("link", name="人员").click()
     expect(page.get_by_role("gridcell").first).to_be_visible()
-    shoot(page, "people-blurred-chinese")
+    shoot(page, "people-hidden-chinese")
 
 
 def test_a_key_is_made_shown_once_renewed_and_deleted(
@@ -201,7 +201,7 @@ def test_a_key_is_made_shown_once_renewed_and_deleted(
     assert dialog.get_by_label("Key", exact=True).input_value() != first
     dialog.get_by_role("button", name="I have kept it").click()
     elsewhere.get_by_role("link", name="People", exact=True).click()
-    expect(elsewhere.get_by_label("Key", exact=True)).to_be_visible()  # the old key has ended, and so has its session
+    expect(elsewhere.get_by_label("Password")).to_be_visible()  # the old key has ended, and so has its session
     till.context.close()
     row.get_by_role("button", name="Delete the key").click()
     expect(row).to_have_count(0)
@@ -224,7 +224,7 @@ def test_a_key_that_is_deleted_ends_its_session(visitor: Visitor, book: Book) ->
         expect(page.get_by_text("Only a key with the role admin")).to_be_visible()
         client.delete_key(made.id)
     page.evaluate("location.hash = '#/cameras'")  # no click: the page may have noticed by itself, and has no link then
-    expect(page.get_by_label("Key", exact=True)).to_be_visible()
+    expect(page.get_by_label("Password")).to_be_visible()
     visitor.forgive("401")
 
 

@@ -160,6 +160,11 @@ def test_sound_and_notification_are_off_until_they_are_switched_on_and_tell_of_o
         shop.see(3, 0, like=0.9)
         expect(visits(page)).to_have_count(5)
         becomes(page, lambda: page.evaluate("told.at(-1)") == ["Regulars", "first visit"])
+        with page.expect_response(lambda answer: "/v1/arrivals?limit" in answer.url):
+            page.evaluate("() => { location.hash = '#/settings' }")
+        before = page.evaluate("told.length")
+        shop.see(4, 0, like=0.9)
+        becomes(page, lambda: page.evaluate("told.length") == before + 1)
 
 
 def test_who_it_is_is_said_by_touch(browser: Browser, shop: Shop) -> None:

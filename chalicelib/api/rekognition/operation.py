@@ -120,7 +120,8 @@ def _asked(
         raise Failure("AccessDeniedException", refusal)
     members = requests.read(body, requests.REQUESTS[operation])
     call = Call(services, tenant, claim.region, _request_id(operation, sent, members))
-    if operation in requests.CHANGES and services.requests.is_repeat(claim.signature) and call.stored() is None:
+    is_repeat = operation in requests.CHANGES and services.requests.is_repeat(tenant.name, claim.signature)
+    if is_repeat and call.stored() is None:
         raise Failure("ThrottlingException", "This signature came before: sign the call again")  # as SDKs do by then
     return view, call, members
 

@@ -1,0 +1,98 @@
+// Who may sign in: people, and screens on the wall. Each is invited by a link.
+import { useState } from "preact/hooks";
+import { get, send } from "../api.js";
+import { html } from "../html.js";
+import { Dialog, Line, Trouble, useLoaded } from "../shared/parts.js";
+import { changer, Copy } from "../shared/settings.js";
+import { session, useValue } from "../store.js";
+import { complain, later } from "../undo.js";
+import { ago, dayAndClock, t } from "../words.js";
+import { Rights } from "./rights.js";
+
+const LOCAL = ["localhost", "127.0.0.1", "[::1]"];
+
+export function Members() {
+  const loaded = useLoaded((signal) => get("members", {}, { signal }).then((page) => page.members), []);
+  const [inviting, setInviting] = useState(false);
+  const [invited, setInvited] = useState(null);
+  const own = useValue(session).member;
+  const remove = (one) => later(t("members.removed", { name: one.name }), {
+    take: () => loaded.set((before) => before.filter((each) => each.id !== one.id)),
+    back: loaded.again,
+    act: (options) => send("DELETE", `members/${one.id}`, undefined, options),
+  });
+  const again = (one) => send("POST", `members/${one.id}/invitation`).then(setInvited, complain);
+  const show = (made) => { setInviting(false); setInvited(made); loaded.again(); };
+  return html`<section><header><h2>${t("members")}</h2><span class="apart"></span>
+      <button onClick=${() => setInviting(true)}>${t("members.invite")}</button></header>
+    <p class="soft small">${t("members.says")}</p>
+    ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
+    <ul class="rows">${loaded.value?.map((one) => html`<${Member} key=${one.id} one=${one} isOwn=${one.id === own}
+      remove=${remove} invite=${again} reload=${loaded.again}
+      set=${(next) => loaded.set((before) => before.map((each) => (each.id === next.id ? next : each)))} />`)}</ul>
+    ${inviting && html`<${Invite} close=${() => setInviting(false)} made=${show} />`}
+    ${invited && html`<${Link} invited=${invited} close=${() => { setInvited(null); loaded.again(); }} />`}
+  </section>`;
+}
+
+function Member({ one, isOwn, remove, invite, reload, set }) {
+  const change = changer(`members/${one.id}`, { value: one, set });
+  const quietly = (changes) => change(changes).catch(() => set({ ...one }));
+  const drop = (passkey) => send("DELETE", `members/${one.id}/passkeys/${passkey}`).then(reload, complain);
+  return html`<li>
+    <div><${Line} value=${one.name} label=${t("members.name")} save=${(name) => change({ name })} className="title" />
+      <p class="soft small">${told(one).join(" · ")}</p></div>
+    <${Rights} role=${one.role} pictures=${one.pictures} fixed=${one.screen} disabled=${isOwn} change=${quietly} />
+    <span class="row"><button class="plain" onClick=${() => invite(one)}>${t("members.again")}</button>
+      <button class="plain danger" disabled=${isOwn} aria-label=${t("members.remove", { name: one.name })}
+        onClick=${() => remove(one)}>${t("delete")}</button></span>
+    ${one.passkeys.length > 0 && html`<p class="row">${one.passkeys.map((each) => html`<button key=${each.id}
+      class="plain small" onClick=${() => drop(each.id)}>${t("members.passkey", { when: ago(each.created_at) })}
+      </button>`)}</p>`}
+  </li>`;
+}
+
+/** How somebody signs in, when that was last, and whether a link waits. */
+function told({ screen, has_password: hasPassword, passkeys, signed_in_at: last, invited_until: until }) {
+  return [
+    screen && t("members.screen"),
+    passkeys.length > 0 && t("members.bypasskey"),
+    hasPassword && t("members.bypassword"),
+    last ? t("members.last", { when: ago(last) }) : t("members.never"),
+    until && t("members.waits", { when: dayAndClock(until) }),
+  ].filter(Boolean);
+}
+
+function Invite({ close, made }) {
+  const [wanted, setWanted] = useState(
+    /** @type {import("v1").Sent<"post", "members">} */ ({ name: "", role: "viewer", pictures: true, screen: false }));
+  const [problem, setProblem] = useState(null);
+  const set = (changes) => setWanted((before) => ({ ...before, ...changes }));
+  const submit = (event) => {
+    event.preventDefault();
+    send("POST", "members", { ...wanted, name: wanted.name.trim() }).then(made, setProblem);
+  };
+  return html`<${Dialog} title=${t("members.invite")} close=${close}><form onSubmit=${submit}>
+    ${problem && html`<${Trouble} problem=${problem} />`}
+    <label>${t("members.name")}<input autofocus required maxlength="100" value=${wanted.name}
+      onInput=${(event) => set({ name: event.target.value })} /></label>
+    <${Rights} role=${wanted.role} pictures=${wanted.pictures} fixed=${wanted.screen} change=${set} />
+    <p class="soft small">${t(`role.${wanted.role}.says`)}</p>
+    <label class="inline"><input type="checkbox" checked=${wanted.screen}
+      onChange=${(event) => set({ screen: event.target.checked, role: "viewer" })} />${t("members.screen.make")}</label>
+    <p class="row end"><button type="button" onClick=${close}>${t("cancel")}</button>
+      <button class="strong">${t("members.link.make")}</button></p>
+  </form><//>`;
+}
+
+/** The link, shown once, and the same as a code for a phone's camera. */
+function Link({ invited, close }) {
+  const { name, url, qr_path: path, qr_size: size } = invited;
+  return html`<${Dialog} title=${t("members.link", { name })} close=${close}>
+    <p>${t("members.link.says")}</p>
+    <svg class="qr" viewBox=${`0 0 ${size} ${size}`} role="img" aria-label=${t("members.code")}><path d=${path} /></svg>
+    <${Copy} text=${url} label=${t("members.link", { name })} />
+    ${LOCAL.includes(new URL(url).hostname) && html`<p class="notice small">${t("members.link.here")}</p>`}
+    <p class="row end"><button class="strong" onClick=${close}>${t("close")}</button></p>
+  <//>`;
+}

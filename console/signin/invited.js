@@ -1,0 +1,66 @@
+// An invitation that was opened: make a passkey or a password, and be signed in. A screen on the wall needs neither.
+import { useEffect, useState } from "preact/hooks";
+import { send } from "../api.js";
+import { html } from "../html.js";
+import { blur } from "../store.js";
+import { t } from "../words.js";
+import { canUse, make } from "./passkeys.js";
+import { Keep, useTries, Wrong } from "./ways.js";
+
+const LEAST = 12;
+
+/** `leave`: goes on without the invitation. */
+export function Invited({ invitation, enter, leave }) {
+  const [asked, setAsked] = useState(null);
+  const { wrong, trying } = useTries(enter);
+  const [bad, setBad] = useState(null);
+  useEffect(() => {
+    send("POST", "session/challenge", { invitation }).then(setAsked, (problem) => setBad({ way: "link", problem }));
+  }, []);
+  if (bad) return html`<${Wrong} wrong=${bad} /><button onClick=${leave}>${t("signin.others")}</button>`;
+  if (!asked) return null;
+  const { name, tenant, role, screen } = asked.invited;
+  const begin = (body) => send("POST", "session", { invitation, ...body });
+  const own = { asked, begin, trying };
+  return html`
+    <h2>${screen ? t("invited.screen") : t("invited.hello", { name })}</h2>
+    <p>${screen ? t("invited.screen.says", { tenant }) : t("invited.says", { tenant, role: t(`role.${role}`) })}</p>
+    <${Wrong} wrong=${wrong} />
+    ${screen ? html`<${Wall} ...${own} />` : html`<${Own} ...${own} />`}`;
+}
+
+function Wall({ begin, trying }) {
+  const [hidden, setHidden] = useState(true);
+  const show = () => {
+    blur.set(hidden ? "on" : "off");
+    trying("link", () => begin({}));
+  };
+  return html`<label class="inline"><input type="checkbox" checked=${hidden}
+      onChange=${(event) => setHidden(event.target.checked)} />${t("invited.hide")}</label>
+    <button class="strong" onClick=${show}>${t("invited.show")}</button>`;
+}
+
+function Own({ asked, begin, trying }) {
+  const [keep, setKeep] = useState(true);
+  const has = Boolean(asked.challenge) && canUse();
+  const byPasskey = () => trying("passkey", async () => begin({ passkey: await make(asked), keep }));
+  const byPassword = (event) => {
+    event.preventDefault();
+    const password = String(new FormData(event.currentTarget).get("password"));
+    trying("password", () => begin({ password, keep }));
+  };
+  return html`
+    ${has
+      ? html`<button class="strong" onClick=${byPasskey}>${t("invited.passkey")}</button>
+        <p class="soft small">${t("invited.passkey.says")}</p>
+        <p class="or soft small" aria-hidden="true">${t("signin.or")}</p>`
+      : html`<p class="notice small">${t("invited.none")}</p>`}
+    <form onSubmit=${byPassword}>
+      <input type="hidden" name="username" autocomplete="username" value=${asked.invited.name} />
+      <label>${t("invited.password")}<input name="password" type="password" required minlength=${LEAST} maxlength="200"
+        autocomplete="new-password" /></label>
+      <p class="soft small">${t("invited.password.says", { count: LEAST })}</p>
+      <button class=${has ? "" : "strong"}>${t("invited.go")}</button>
+    </form>
+    <${Keep} keep=${keep} set=${setKeep} />`;
+}

@@ -1,0 +1,38 @@
+// The first admin, who came by the link of `regulars serve`: asked once for a passkey or a password of her own.
+import { useEffect, useState } from "preact/hooks";
+import { get, send } from "../api.js";
+import { html } from "../html.js";
+import { Dialog, Trouble } from "../shared/parts.js";
+import { preference } from "../store.js";
+import { t } from "../words.js";
+import { Invited } from "./invited.js";
+
+const asked = preference("asked", ["", "yes"]);
+
+export function Own({ enter, close }) {
+  const [isFirst, setIsFirst] = useState(false);
+  const [invitation, setInvitation] = useState(null);
+  const [problem, setProblem] = useState(null);
+  const done = () => { asked.set("yes"); close(); };
+  useEffect(() => {
+    if (asked.now) return close();
+    get("members").then(({ members }) => (members.length ? done() : setIsFirst(true)), close);
+  }, []);
+  const submit = (event) => {
+    event.preventDefault();
+    const name = String(new FormData(event.currentTarget).get("name")).trim();
+    send("POST", "members", { name, role: "admin" })
+      .then((made) => setInvitation(made.url.split("#invitation=")[1]), setProblem);
+  };
+  if (!isFirst) return null;
+  return html`<${Dialog} title=${t("own")} close=${done}>
+    ${problem && html`<${Trouble} problem=${problem} />`}
+    ${invitation
+      ? html`<div class="ways"><${Invited} invitation=${invitation} leave=${done}
+          enter=${(begun) => { enter(begun); done(); }} /></div>`
+      : html`<form onSubmit=${submit}><p>${t("own.says")}</p>
+        <label>${t("own.name")}<input name="name" required maxlength="100" autofocus autocomplete="name" /></label>
+        <p class="row end"><button type="button" onClick=${done}>${t("own.later")}</button>
+          <button class="strong">${t("own.go")}</button></p></form>`}
+  <//>`;
+}

@@ -1,0 +1,96 @@
+// The ways to sign in, on the page and in the dialog over it.
+import { useRef, useState } from "preact/hooks";
+import { Problem, send } from "../api.js";
+import { html } from "../html.js";
+import { Trouble } from "../shared/parts.js";
+import { preference } from "../store.js";
+import { t } from "../words.js";
+import { canUse, use } from "./passkeys.js";
+
+/** The shop that signed in last: a service may have several. */
+const shop = preference("shop", [""], true);
+
+/** Run what signs in: whether it runs, and by which way it went wrong. `problem`: that of before. */
+export function useTries(enter, problem) {
+  const [wrong, setWrong] = useState(problem && { way: "link", problem });
+  const [waits, setWaits] = useState(false);
+  const trying = async (way, act) => {
+    setWaits(true);
+    try {
+      const begun = await act();
+      shop.set(begun.tenant);
+      setWaits(false);
+      enter(begun);
+    } catch (failed) {
+      setWrong({ way, problem: failed });
+      setWaits(false);
+    }
+  };
+  return { wrong, waits, trying };
+}
+
+/** What went wrong: a key that does not fit in our words, what the browser said, or the API's sentence. */
+export function Wrong({ wrong }) {
+  if (!wrong) return null;
+  const { way, problem } = wrong;
+  const isOurs = problem instanceof Problem;
+  if (isOurs && problem.code !== "WrongCredentials") return html`<${Trouble} problem=${problem} />`;
+  return html`<p class="trouble" role="alert">${t(`signin.wrong.${isOurs ? way : "cancelled"}`)}</p>`;
+}
+
+export function Keep({ keep, set }) {
+  return html`<label class="inline"><input type="checkbox" checked=${keep}
+    onChange=${(event) => set(event.target.checked)} />${t("signin.keep")}</label>`;
+}
+
+export function Ways({ problem: first, name = "", enter }) {
+  const { wrong, waits, trying } = useTries(enter, first);
+  const [keep, setKeep] = useState(false);
+  const [byKey, setByKey] = useState(false);
+  const begin = (body) => send("POST", "session", { ...body, keep });
+  return html`
+    <${Wrong} wrong=${wrong} />
+    ${canUse() && html`<button class="strong" disabled=${waits} onClick=${() => trying("passkey",
+        async () => begin({ passkey: await use() }))}>${t("signin.device")}</button>
+      <p class="or soft small" aria-hidden="true">${t("signin.or")}</p>`}
+    <${ByPassword} name=${name} waits=${waits} wrong=${wrong}
+      begin=${(body) => trying("password", () => begin(body))} />
+    <${Keep} keep=${keep} set=${setKeep} />
+    ${byKey
+      ? html`<${ByKey} waits=${waits} begin=${(api_key) => trying("key", () => begin({ api_key }))} />`
+      : html`<button class="plain" onClick=${() => setByKey(true)}>${t("signin.bykey")}</button>`}
+    <p class="soft small">${t("signin.where")}</p>`;
+}
+
+/** A shop is asked for once the service says that it has several. */
+function ByPassword({ name, waits, wrong, begin }) {
+  const form = useRef();
+  const several = wrong?.way === "password" && wrong.problem.code === "InvalidInput";
+  const submit = (event) => {
+    event.preventDefault();
+    const said = Object.fromEntries(new FormData(form.current));
+    begin({ name: said.name, password: said.password, tenant: said.tenant || shop.now || undefined });
+  };
+  return html`<form ref=${form} onSubmit=${submit}>
+    ${several && html`<label>${t("signin.shop")}<input name="tenant" required maxlength="40" autofocus /></label>`}
+    <label>${t("signin.name")}<input name="name" defaultValue=${name} required maxlength="100" autofocus
+      autocomplete="username" /></label>
+    <label>${t("signin.password")}<input name="password" type="password" required maxlength="200"
+      autocomplete="current-password" /></label>
+    <button class=${canUse() ? "" : "strong"} disabled=${waits}>${t("signin")}</button>
+  </form>`;
+}
+
+function ByKey({ waits, begin }) {
+  const field = useRef();
+  const submit = (event) => {
+    event.preventDefault();
+    begin(field.current.value.trim());
+    field.current.select();
+  };
+  return html`<form onSubmit=${submit}>
+    <label>${t("signin.key")}<input ref=${field} type="password" autocomplete="off" required maxlength="100"
+      placeholder="rk_…" autofocus spellcheck="false" /></label>
+    <button disabled=${waits}>${t("signin.withkey")}</button>
+  </form>`;
+}

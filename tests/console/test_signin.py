@@ -1,0 +1,184 @@
+"""People sign in: invited, by a passkey of Chromium's own authenticator or a password; and again over their page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.console.conftest import NAMES, Book, Visitor, heading, shoot, visiting
+from tests.console.test_every_page import assert_accessible
+
+WORDS = "four words that fit"
+DEVICE = {
+    "protocol": "ctap2",
+    "transport": "internal",
+    "hasResidentKey": True,
+    "hasUserVerification": True,
+    "isUserVerified": True,
+}
+
+
+@pytest.fixture
+def local(book: Book) -> Book:
+    """The same service by a name: browsers make passkeys on names only."""
+    return replace(book, url=book.url.replace("127.0.0.1", "localhost"))
+
+
+@pytest.fixture
+def someone(local: Book, browser: Browser) -> Iterator[Visitor]:
+    with visiting(browser, local) as visitor:
+        yield visitor
+        visitor.forgive("401")
+
+
+def invite(book: Book, name: str, **said: Any) -> str:
+    """The path of somebody's link; a second try invites anew."""
+    with book.client() as client:
+        for one in client.list_members().members:
+            if one.name == name:
+                client.delete_member(one.id)
+        return "#" + client.add_member(name=name, **said).url.partition("#")[2]
+
+
+def with_device(visitor: Visitor) -> Page:
+    page = visitor.context.new_page()
+    session = visitor.context.new_cdp_session(page)
+    session.send("WebAuthn.enable")
+    session.send("WebAuthn.addVirtualAuthenticator", {"options": DEVICE})
+    return page
+
+
+def sign_out(page: Page) -> None:
+    page.get_by_role("link", name=re.compile("account:")).click()
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_label("Password")).to_be_visible()
+
+
+def test_a_link_makes_a_passkey_and_next_time_the_device_signs_in_by_one_click(someone: Visitor, local: Book) -> None:
+    page = with_device(someone)
+    page.goto(f"{local.url}/console{invite(local, 'Maria', role='operator')}")
+    expect(page.get_by_role("heading", name="Hello Maria")).to_be_visible()
+    assert "invitation" not in page.url
+    assert_accessible(page)
+    shoot(page, "invited")
+    page.get_by_role("button", name="Make a passkey on this device").click()
+    heading(page, "Visits")
+    expect(page.get_by_role("link", name=re.compile("account: camera Maria"))).to_be_visible()
+    sign_out(page)
+    assert_accessible(page)
+    shoot(page, "signin-ways")
+    page.get_by_role("button", name="Sign in with this device").click()
+    heading(page, "Settings")
+
+
+def test_an_address_without_passkeys_says_so_and_takes_a_password(visitor: Visitor, book: Book) -> None:
+    path = invite(book, "Ben", role="operator")
+    page = visitor.open(path)
+    expect(page.get_by_text("no passkeys on this address")).to_be_visible()
+    page.get_by_label("A password of your own").fill(WORDS)
+    page.get_by_role("button", name="Set this password").click()
+    heading(page, "Visits")
+    sign_out(page)
+    page.get_by_label("Name", exact=True).fill("ben")
+    page.get_by_label("Password").fill("not these four words")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_have_text("Name and password do not fit. Check both, or ask for a new link.")
+    page.get_by_label("Password").fill(WORDS)
+    page.keyboard.press("Enter")
+    heading(page, "Settings")
+    again = visitor.open(path)
+    expect(again.get_by_role("alert")).to_contain_text("This link is not good any more")
+    visitor.forgive("401")
+
+
+def test_what_was_typed_is_still_there_when_the_session_ends_and_is_saved_after_signing_in(
+    visitor: Visitor, book: Book
+) -> None:
+    with book.client() as client:
+        face = next(iter(client.list_faces(name=NAMES[4].split()[0])))
+    page = visitor.sign_in().open(f"#/person/{face.id}")
+    note = page.get_by_label("Note")
+    note.fill("Asks for the table by the window")
+    visitor.context.clear_cookies()
+    note.blur()
+    dialog = page.get_by_role("dialog", name="Sign in to go on")
+    expect(dialog).to_contain_text("what you typed is still here")
+    assert_accessible(page)
+    shoot(page, "signed-out")
+    dialog.get_by_role("button", name="Sign in with a key").click()
+    dialog.get_by_label("Key", exact=True).fill("rk_wrong")
+    page.keyboard.press("Enter")
+    expect(dialog.get_by_role("alert")).to_have_text(
+        "This key does not fit. Check for missing characters, or ask for a new link."
+    )
+    dialog.get_by_label("Key", exact=True).fill(book.key)
+    page.keyboard.press("Enter")
+    expect(dialog).to_have_count(0)
+    expect(page.get_by_text("Saved")).to_be_visible()
+    with book.client() as client:
+        assert client.get_face(face.id).note == "Asks for the table by the window"
+    visitor.forgive("401")
+
+
+def test_an_admin_invites_and_removes_in_the_settings(page: Page, book: Book, browser: Browser) -> None:
+    page.goto(f"{book.url}/console#/settings")
+    page.get_by_role("button", name="Invite").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Name", exact=True).fill("Eva")
+    dialog.get_by_label("Role").select_option("operator")
+    dialog.get_by_role("button", name="Make the link").click()
+    expect(dialog.get_by_role("img", name="The link as a code")).to_be_visible()
+    link = dialog.get_by_label("Link for Eva").input_value()
+    assert_accessible(page)
+    shoot(page, "invitation")
+    dialog.get_by_role("button", name="Close").last.click()
+    with visiting(browser, book) as invited:
+        hers = invited.open(f"#{link.partition('#')[2]}")
+        hers.get_by_label("A password of your own").fill(WORDS)
+        hers.get_by_role("button", name="Set this password").click()
+        heading(hers, "Visits")
+        page.get_by_role("button", name="Remove Eva").click()
+        page.goto("about:blank")  # people who leave do not wait for the eight seconds
+        expect(hers.get_by_role("dialog", name="Sign in to go on")).to_be_visible()
+        invited.forgive("401")
+
+
+def test_a_screen_on_the_wall_shows_visits_and_nothing_else(visitor: Visitor, book: Book) -> None:
+    page = visitor.open(invite(book, "Counter", screen=True))
+    expect(page.get_by_role("heading", name="A screen on the wall")).to_be_visible()
+    page.get_by_role("button", name="Show the visits here").click()
+    heading(page, "Visits")
+    expect(page.locator("html")).to_have_attribute("data-blur", "on")
+    expect(page.get_by_role("navigation").get_by_role("link")).to_have_count(1)
+    page.goto(f"{book.url}/console#/people")
+    heading(page, "Visits")
+    visitor.forgive("401")
+
+
+def test_the_first_admin_is_asked_once_for_a_passkey_of_her_own(browser: Browser, local: Book) -> None:
+    empty = replace(local, key=local.empty_key)
+    with empty.client() as client:
+        for one in client.list_members().members:  # of the first try
+            client.delete_member(one.id)
+    with visiting(browser, empty) as visitor:
+        page = with_device(visitor)
+        page.goto(f"{local.url}/console")
+        page.get_by_role("button", name="Sign in with a key").click()
+        page.get_by_label("Key", exact=True).fill(empty.key)
+        page.keyboard.press("Enter")
+        dialog = page.get_by_role("dialog", name="Sign in more easily next time")
+        dialog.get_by_label("Your name").fill("Ida")
+        assert_accessible(page)
+        dialog.get_by_role("button", name="Go on").click()
+        dialog.get_by_role("button", name="Make a passkey on this device").click()
+        expect(dialog).to_have_count(0)
+        expect(page.get_by_role("link", name=re.compile("account: cloud Ida"))).to_be_visible()
+        page.reload()
+        heading(page, "Visits")
+        expect(page.get_by_role("dialog")).to_have_count(0)
+        visitor.forgive("401")
