@@ -34,6 +34,7 @@ FACES = Table(
             "last_arrival_at",
             "negatives",
             "revision",
+            "number",
         )
     },
 )

@@ -371,6 +371,8 @@ class Face:
     """The name that the caller gave to the photo that it was indexed from (ExternalImageId); "": none."""
     user: str = ""
     """The id of the user of its group that has it (core/users); "": none."""
+    number: int = 0
+    """The tenant's number for a stranger whom a camera saw, kept for good (docs/decisions/0075); 0: none."""
     revision: int = 1
     """Grows with each change by a caller. A sighting is none: who types a name is not refused because of a visit."""
     version: int = 1
@@ -434,6 +436,7 @@ class ListedFace:
     last_arrival_at: datetime | None
     negatives: int
     revision: int
+    number: int
 
     @property
     def estimates(self) -> Estimates:

@@ -1,7 +1,7 @@
-"""Names in the one form in which they are compared and stored, and the terms by which people's names are found.
+"""Names in the one form in which they are compared and stored, and the terms by which people are found.
 
 A face is found by the beginning of any word of its name. Chinese, Japanese and Korean put no spaces between words, so a
-run of these scripts is found by any part of it: each of its endings is a term.
+run of these scripts is found by any part of it: each of its endings is a term. A stranger's number is a term, too.
 """
 
 from __future__ import annotations
@@ -28,6 +28,9 @@ _TERM_LENGTH = 100
 
 _MOST_TO_ONE = 4
 """Most characters that NFC makes one, such as alpha with two accents and an iota below it."""
+
+_CALLED = ("stranger", "regular", "陌生人", "熟客")
+"""What faces without a name are called, before their number, in the languages of the console."""
 
 _RUN_TOGETHER = ("CJK ", "HIRAGANA ", "KATAKANA", "HANGUL ", "BOPOMOFO ", "IDEOGRAPHIC ")
 """Beginnings of the Unicode names of the characters of Chinese, Japanese and Korean."""
@@ -74,13 +77,14 @@ def face_note(note: str) -> str:
     return normal
 
 
-def terms(name: str) -> tuple[str, ...]:
-    """Return the terms by which a face of this name is found: the first MAX_TERMS, each once."""
+def terms(name: str, number: int = 0) -> tuple[str, ...]:
+    """Return the terms by which a face is found: the first MAX_TERMS of its name, and its number, each once."""
     found: dict[str, None] = {}
     for word in words(name):
         endings = range(len(word)) if _runs_together(word[0]) else range(1)
         found |= dict.fromkeys(word[begin : begin + _TERM_LENGTH] for begin in endings)
-    return tuple(found)[:MAX_TERMS]
+    numbered = {str(number): None} if number else {}
+    return tuple(dict.fromkeys(list(found)[:MAX_TERMS]) | numbered)
 
 
 def words(text: str) -> list[str]:
@@ -103,9 +107,14 @@ def words(text: str) -> list[str]:
     return found
 
 
-def is_found(name: str, wanted: Sequence[str]) -> bool:
-    """Return whether each of the `wanted` words is the beginning of one of the name's terms."""
-    held = terms(name)
+def wanted_words(text: str) -> list[str]:
+    """Return the words that are searched for: of "Stranger 135", as a face without a name is called, the number."""
+    found = words(text)
+    return found[1:] if len(found) == 2 and found[0] in _CALLED and found[1].isdecimal() else found
+
+
+def is_found(held: Sequence[str], wanted: Sequence[str]) -> bool:
+    """Return whether each of the `wanted` words is the beginning of one of a face's terms."""
     return all(any(term.startswith(prefix(word)) for term in held) for word in wanted)
 
 

@@ -351,6 +351,7 @@ def _event(kind: EventKind, context: Context, face: Face, sighting: Sighting) ->
     data: dict[str, Any] = {
         "faceid": face.faceid,
         "name": face.name,
+        "number": face.number or None,
         "arrive_count": face.arrive_count,
         "capture": capture,
         "sighting": one.id,

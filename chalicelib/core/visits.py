@@ -199,7 +199,7 @@ class DefaultGroups:
     """The two groups that every tenant has.
 
     `rule`: when a stranger becomes a regular; `faces_left`: how many faces the tenant may still enrol; `seq`: that of
-    the gallery as they were read.
+    the gallery as they were read; `numbered`: the number of the newest stranger, 0 before the first.
     """
 
     stranger: Group
@@ -207,6 +207,7 @@ class DefaultGroups:
     rule: MigrationRule
     faces_left: int
     seq: int
+    numbered: int
 
     def name_at(self, promotion_ms: int | None, at_ms: int) -> str:
         """Return the name of the group that a face was in at `at_ms`. `promotion_ms`: its promotion; None: never."""

@@ -40,6 +40,7 @@ from chalicelib.core.items import attempts, directory_of, every, restricted_face
 from chalicelib.core.model import (
     REGULAR,
     RESTRICTED,
+    STRANGER,
     Edit,
     Face,
     Group,
@@ -49,7 +50,7 @@ from chalicelib.core.model import (
     Restriction,
     Tenant,
 )
-from chalicelib.core.names import composed, is_found, prefix, terms, words
+from chalicelib.core.names import composed, is_found, prefix, terms, wanted_words
 from chalicelib.core.page_tokens import PAGE_SIZES, FaceOrder, ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, equals
 from chalicelib.core.records.faces import face_from, hold_fields, hold_from, listed_face_from, user_from
@@ -413,15 +414,15 @@ _MOST_READ = 1_000
 
 
 def name_puts(tenant: str, face: Face) -> list[Action]:
-    """Return the actions that make a new face found by its name, for the transaction that stores it."""
-    return [Put(keys.NAMES, name_item(tenant, face.faceid, term)) for term in terms(face.name)]
+    """Return the actions that make a new face found by its name and number, for the transaction that stores it."""
+    return [Put(keys.NAMES, name_item(tenant, face.faceid, term)) for term in _terms(face)]
 
 
 def renamed(tenant: str, before: Face, after: Face) -> list[Action]:
     """Return the actions that a changed name needs, for the transaction that stores the face."""
     if after.name == before.name:
         return []
-    old, new = terms(before.name), terms(after.name)
+    old, new = _terms(before), _terms(after)
     return [
         *(Delete(keys.NAMES, _key(tenant, before.faceid, term)) for term in old if term not in new),
         *(Put(keys.NAMES, name_item(tenant, after.faceid, term)) for term in new if term not in old),
@@ -430,11 +431,11 @@ def renamed(tenant: str, before: Face, after: Face) -> list[Action]:
 
 def name_deletes(tenant: str, face: Face) -> list[Action]:
     """Return the actions that delete a face's terms, for the transaction that deletes the face."""
-    return [Delete(keys.NAMES, _key(tenant, face.faceid, term)) for term in terms(face.name)]
+    return [Delete(keys.NAMES, _key(tenant, face.faceid, term)) for term in _terms(face)]
 
 
 def face_deletes(tenant: str, face: Face) -> list[Action]:
-    """Return the actions that delete a face, its arrivals and its name, on condition that nobody changed the face.
+    """Return the actions that delete a face, its arrivals and its terms, on condition that nobody changed the face.
 
     Raises FaceHeld.
     """
@@ -445,6 +446,10 @@ def face_deletes(tenant: str, face: Face) -> list[Action]:
         Delete(keys.ARRIVALS, (tenant, face.faceid)),
         *name_deletes(tenant, face),
     ]
+
+
+def _terms(face: Face) -> tuple[str, ...]:
+    return terms(face.name, face.number)
 
 
 def name_item(tenant: str, faceid: str, term: str) -> Item:
@@ -460,13 +465,13 @@ class Names:
 
     def page(self, tenant: Tenant, name: str, limit: int, token: str | None = None) -> ListPage[Face]:
         """Return a page of the faces in whose name each word of `name` begins a word, or is any part of a run of
-        Chinese, Japanese or Korean.
+        Chinese, Japanese or Korean; a face's number is found as a word of its name.
 
         They come in the order of the term that the longest word finds. A page reads a thousand terms at most. Raises
         InvalidInput if `name` has no letter and no digit, the limit is not 1 to 100, or the token is damaged.
         """
         require_page_size(limit)
-        wanted = words(name)
+        wanted = wanted_words(name)
         if not wanted:
             raise InvalidInput(f"name has at least one letter or digit to search by, and {name[:40]!r} has none")
         pages = PageTokens(json.dumps(["faces by name", tenant.name, wanted]))
@@ -493,12 +498,12 @@ class Names:
             faces = self._faces.by_id(tenant, list(dict.fromkeys(faceid for _, _, faceid in leads)))
             for place, term, faceid in leads:
                 face = faces.get(faceid)  # None, or of another name, if it was changed just now
-                is_wanted = face is not None and is_found(face.name, wanted) and term == _first(face, begin)
+                is_wanted = face is not None and is_found(_terms(face), wanted) and term == _first(face, begin)
                 yield place, face if is_wanted else None
 
 
 def _first(face: Face, begin: str) -> str | None:
-    return min((term for term in terms(face.name) if term.startswith(begin)), default=None)
+    return min((term for term in _terms(face) if term.startswith(begin)), default=None)
 
 
 def _key(tenant: str, faceid: str, term: str) -> tuple[str, str]:
@@ -591,16 +596,28 @@ class FaceLists:
         faces = [visible(tenant, item) for item in items if item and item["group"] == group.id]
         return faces, page[-1] if len(places) > limit else None
 
-    def ids(self, tenant: Tenant, group_name: str | None, order: FaceOrder, *, descending: bool = False) -> FaceIds:
-        """Return the ids of all faces of a group, or of all groups. Raises GroupNotFound, TooMany if over 100,000."""
+    def ids(
+        self,
+        tenant: Tenant,
+        group_name: str | None,
+        order: FaceOrder,
+        *,
+        descending: bool = False,
+        known: bool = False,
+    ) -> FaceIds:
+        """Return the ids of all faces of a group, or of all groups; with `known`, of all but the strangers'.
+
+        Raises GroupNotFound, TooMany if over 100,000.
+        """
         groups = self._groups.all(tenant) if group_name is None else [self._groups.named(tenant, group_name)]
-        if (number := sum(group.count for group in groups)) > self._max_ids:
+        hidden = {*tenant.hidden, STRANGER} if known else tenant.hidden
+        if (number := sum(group.count for group in groups if group.id not in hidden)) > self._max_ids:
             raise TooMany(f"these are {number} faces, and {self._max_ids} ids are answered at once: list them by pages")
         seq = int(directory_of(self._items, tenant.name)["seq"])
         index = _INDEXES.get(order, "by_enrolment")
         low, high = (None, None) if group_name is None else keys.group_range(groups[0].id)
         found = every(self._items, keys.FACES, tenant.name, index=index, low=low, high=high)
-        there = (item for item in found if item[keys.FACES.indexes[index]].partition("#")[0] not in tenant.hidden)
+        there = (item for item in found if item[keys.FACES.indexes[index]].partition("#")[0] not in hidden)
         places = sorted(
             (item["faceid"] if order is FaceOrder.ID else _place(item, index) for item in there), reverse=descending
         )

@@ -38,7 +38,15 @@ from chalicelib.core.records.faces import attribute_items, face_from, group_from
 from chalicelib.core.retention import UNSEEN_DAYS
 from chalicelib.core.values import time_ordered_id
 from chalicelib.services.idempotency import NO_BODY, RequestId, Requests
-from chalicelib.services.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT, NAME_FREE, group_puts, name_put
+from chalicelib.services.tenants import (
+    CAPACITY_LEFT,
+    FACES_LEFT,
+    GROUPS_LEFT,
+    NAME_FREE,
+    NUMBERED,
+    group_puts,
+    name_put,
+)
 
 if TYPE_CHECKING:
     from chalicelib.core.visits import DefaultGroups
@@ -244,8 +252,8 @@ class Groups:
             raise TenantNotFound(f"there is no tenant {tenant.name!r}")
         migration = _migration(directory)
         rule = MigrationRule(migration.arrive_times, migration.period_days * DAY_MS)
-        left, seq = int(directory[FACES_LEFT]), int(directory["seq"])
-        return DefaultGroups(group_from(stranger), group_from(regular), rule, left, seq)
+        left, seq, numbered = (int(directory.get(name, 0)) for name in (FACES_LEFT, "seq", NUMBERED))
+        return DefaultGroups(group_from(stranger), group_from(regular), rule, left, seq, numbered)
 
     def named(self, tenant: Tenant, name: str) -> Group:
         """Return the group of that name. Raises GroupNotFound."""

@@ -64,6 +64,9 @@ _SHARDS = "shards"
 FACES_LEFT, GROUPS_LEFT, CAPACITY_LEFT = "free", "groups_left", "capacity_left"
 """Fields of the directory: how much of a tenant's limits is left. Each also names the condition that it is enough."""
 
+NUMBERED = "numbered"
+"""Field of the directory: the number of the newest stranger. It changes with the gallery's seq only."""
+
 _LIMITS_SAME = "limits-as-they-were-read"
 
 

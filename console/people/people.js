@@ -13,9 +13,11 @@ import { Dialog, Empty, groupName, nameOf, Portrait, Shapes, Trouble, useLoaded,
 import { go, replace, to } from "../router.js";
 import { may, preference, useValue } from "../store.js";
 import { complain, say } from "../undo.js";
-import { ago, day, number, t } from "../words.js";
+import { ago, day, number, shortDay, t } from "../words.js";
 
-const ORDERS = { newest: ["enrolled", true], lately: ["arrived", true], away: ["arrived", false], oldest: ["enrolled", false] };
+/** A choice beside the groups. */
+const KNOWN = "", ALL = "*", STRANGERS = "stranger";
+const ORDERS = { lately: ["arrived", true], newest: ["enrolled", true], away: ["arrived", false], oldest: ["enrolled", false] };
 const COLUMNS = ["person.name", "group", "person.visits", "person.last", "person.enrolled"];
 const LABELS = ["a", "b", "c", "d"];
 const TYPED_FROM = 100;
@@ -26,11 +28,11 @@ const shape = preference("people", ["cards", "rows"]);
 
 export default function People({ place }) {
   const { group = "", name = "" } = place.query;
-  const sort = ORDERS[place.query.sort] ? place.query.sort : "newest";
+  const sort = ORDERS[place.query.sort] ? place.query.sort : "lately";
   const [order, desc] = ORDERS[sort];
   const groups = useShared("groups");
   const twins = useLoaded((signal) => get("duplicates", { limit: 1 }, { signal }).then((page) => page.duplicates.length), []);
-  const listed = useLoaded((signal) => (name ? named(name, group, signal) : get("face-ids", { group, order, desc }, { signal }).then((page) => page.ids)), [group, sort, name]);
+  const listed = useLoaded((signal) => (name ? named(name, group, signal) : get("face-ids", { ...listedBy(group), order, desc }, { signal }).then((page) => page.ids)), [group, sort, name]);
   const hidden = useValue(gone);
   const shown = useValue(shape);
   const ids = useMemo(() => listed.value?.filter((id) => !hidden.has(id)), [listed.value, hidden]);
@@ -121,6 +123,10 @@ export default function People({ place }) {
   const at = (more) => replace("people", { group, sort: place.query.sort, name, ...more });
 
   const total = groups.value?.reduce((sum, one) => sum + one.count, 0);
+  const strangers = groups.value?.find((one) => one.name === STRANGERS)?.count ?? 0;
+  const chips = [[KNOWN, t("people.known"), total - strangers], [STRANGERS, groupName(STRANGERS), strangers],
+    ...(groups.value ?? []).filter((one) => one.name !== STRANGERS).map((one) => [one.name, groupName(one.name), one.count]),
+    [ALL, t("people.all"), total]];
   const here = groups.value?.find((one) => one.name === group);
   const exported = may("admin") && html`<button class="export" onClick=${() => download(chosen.size ? [...chosen] : ids).catch(complain)}>${t("people.export")}</button>`;
   const tools = html`<div class="tools">
@@ -136,9 +142,8 @@ export default function People({ place }) {
   return html`<div class="page people">
     <header class="top"><div><h1>${t("page.people")}</h1><p class="soft">${ids ? t("people.count", { count: ids.length }) : " "}</p></div>${tools}</header>
     ${groups.value?.length > 0 && html`<div class="groups" role="group" aria-label=${t("groups")}>
-      <button aria-pressed=${!group} onClick=${() => at({ group: "" })}>${t("people.all")}<span>${number(total)}</span></button>
-      ${groups.value.map((one) => html`<button key=${one.id} aria-pressed=${group === one.name}
-        onClick=${() => at({ group: one.name })}>${groupName(one.name)}<span>${number(one.count)}</span></button>`)}
+      ${chips.map(([value, label, count]) => html`<button key=${value} aria-pressed=${group === value}
+        onClick=${() => at({ group: value })}>${label}<span>${number(count)}</span></button>`)}
       ${operator && html`<button class="quiet" onClick=${() => setDialog("group")}><${Icon} name="add" size=${16} />${t("people.group")}</button>`}
     </div>`}
     ${(here || twins.value > 0) && html`<p class="row small soft">
@@ -146,7 +151,7 @@ export default function People({ place }) {
       ${twins.value > 0 && html`<a class="link" href=${to("review", { queue: "pair" })}>${t("people.twins")}</a>`}</p>`}
     ${(listed.problem ?? groups.problem) && html`<${Trouble} problem=${listed.problem ?? groups.problem} again=${refresh} />`}
     ${slow && html`<${Shapes} count=${24} kind="cards" />`}
-    ${ids?.length === 0 && (name ? html`<${Empty} icon="find" title=${t("find.nobody")} />` : html`<${Empty} icon="people" title=${t(group ? "people.empty.group" : "people.empty")}>
+    ${ids?.length === 0 && (name ? html`<${Empty} icon="find" title=${t("find.nobody")} />` : html`<${Empty} icon="people" title=${t(total ? "people.empty.group" : "people.empty")}>
       <p>${t("people.empty.says")}</p>${operator && html`<p><a class="button strong" href=${to("add")}>${t("people.add")}</a></p>`}<p class="soft small"><code>regulars import people/ --group VIP</code></p><//>`)}
     ${ids?.length > 0 && html`<${Grid} key=${shown} count=${ids.length} least=${140} extra=${56} label=${t("page.people")} inSight=${inSight} onKey=${onKey}
       tall=${56} head=${shown === "rows" && html`<div role="row" aria-rowindex="1" class="entry head">${COLUMNS.map((one) => html`<span key=${one} role="columnheader">${t(one)}</span>`)}</div>`}
@@ -171,12 +176,15 @@ export default function People({ place }) {
   </div>`;
 }
 
+/** What the ids are asked for by, of a chip. */
+const listedBy = (group) => (group === KNOWN ? { known: true } : { group: group === ALL ? "" : group });
+
 /** All of this name, in one list, so that "select all" is all. */
 async function named(name, group, signal) {
   const found = [];
   for (let token; token !== null;) {
     const page = await get("faces", { name, limit: AT_ONCE, token }, { signal });
-    found.push(...page.faces.filter((face) => !group || face.group === group).map((face) => face.id));
+    found.push(...page.faces.filter((face) => [KNOWN, ALL].includes(group) || face.group === group).map((face) => face.id));
     token = page.next_token;
   }
   return found;
@@ -193,6 +201,8 @@ function Filter({ name, set }) {
 }
 
 const seen = (face) => (face.arrive_time ? ago(face.arrive_time, "narrow") : t("face.never"));
+/** When a nameless face came: the first and the last day. */
+const days = (face) => [...new Set([face.enrolled_at, face.arrive_time].map(shortDay))].join(" – ");
 const opens = (id, choose) => (event) => (event.shiftKey && choose ? choose(event) : event.target.tagName !== "INPUT" && go(["person", id]));
 
 function Picture({ face }) {
@@ -205,10 +215,12 @@ function Box({ name, chosen, choose }) {
 
 function Card({ id, face, more, chosen, choose }) {
   const name = face ? nameOf(face) : " ";
-  return html`<div ...${more} class=${`card ${chosen ? "chosen" : ""} ${face?.name === "" ? "nameless" : ""}`} aria-selected=${chosen} aria-label=${name} onClick=${opens(id, choose)}>
+  const came = face && (face.arrive_time ? `${t("visits", { count: face.arrive_count })} · ${seen(face)}` : seen(face));
+  return html`<div ...${more} class=${`card ${chosen ? "chosen" : ""} ${face?.name === "" ? "nameless" : ""}`} aria-selected=${chosen}
+    aria-label=${came ? `${name}, ${came}` : name} onClick=${opens(id, choose)}>
     <${Picture} face=${face} /><${Box} name=${name} chosen=${chosen} choose=${choose} />
     <strong class="name">${name}</strong>
-    <small class="soft">${face && (face.arrive_time ? `${t("visits", { count: face.arrive_count })} · ${seen(face)}` : seen(face))}</small>
+    <small class="soft">${face?.name === "" && face.arrive_time ? days(face) : came}</small>
   </div>`;
 }
 

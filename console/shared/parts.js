@@ -29,9 +29,10 @@ export function Portrait({ url, alt = "", size = "m", lazy = true, icon = "peopl
 }
 
 /** What somebody is called: a name, or words for who has none. */
-export function nameOf({ name, group }) {
+export function nameOf({ name, group, number = null }) {
   if (name) return name;
   if (name === null) return t("face.deleted");
+  if (number) return t(tOr(`face.number.${group}`, "") ? `face.number.${group}` : "face.number", { n: String(number) });
   return group === "stranger" ? t("face.stranger") : t("face.unnamed");
 }
 

@@ -27,10 +27,10 @@ _PAGE = 100
 
 @dataclass(frozen=True)
 class Visit:
-    """One arrival of a face. `number`: 7 for its seventh; None: not known any more."""
+    """One arrival of a face. `number`: 7 for its seventh; None: not known any more. `called`: see `_called`."""
 
     face: str
-    name: str
+    called: str
     group: str
     first_at: datetime
     last_at: datetime
@@ -39,7 +39,7 @@ class Visit:
 
     @property
     def who(self) -> str:
-        return self.name or self.face
+        return self.called or self.face
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,9 @@ class OwnBook:
 
     def longest_away(self, count: int) -> list[Absent]:
         page = self.services.faces.lists.page(self.tenant, REGULAR, FaceOrder.ARRIVED, count)
-        return [Absent(face.name or face.faceid, face.last_arrival_at) for face in page.rows]
+        return [
+            Absent(_called(face.name, REGULAR, face.number) or face.faceid, face.last_arrival_at) for face in page.rows
+        ]
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ class ServedBook:
             for one in page["arrivals"]:
                 yield Visit(
                     one["face"],
-                    one["name"] or "",
+                    _called(one["name"], one["group"], one["number"]),
                     one["group"],
                     datetime.fromisoformat(one["first"]),
                     datetime.fromisoformat(one["last"]),
@@ -127,7 +129,10 @@ class ServedBook:
     def longest_away(self, count: int) -> list[Absent]:
         page = self._asked("faces", {"group": REGULAR, "order": "arrived", "limit": count})
         return [
-            Absent(face["name"] or face["id"], face["arrive_time"] and datetime.fromisoformat(face["arrive_time"]))
+            Absent(
+                _called(face["name"], face["group"], face["number"]) or face["id"],
+                face["arrive_time"] and datetime.fromisoformat(face["arrive_time"]),
+            )
             for face in page["faces"]
         ]
 
@@ -135,10 +140,15 @@ class ServedBook:
         return self.v1.call("GET", f"/v1/{path}?{urllib.parse.urlencode(query)}")
 
 
+def _called(name: str | None, group: str, number: int | None) -> str:
+    """Return what people call a face: by its name, else as in "Stranger 135"; "" if there is neither."""
+    return name or (f"{group[:1].upper()}{group[1:]} {number}" if number else "")
+
+
 def _visit(one: FaceArrival) -> Visit:
     return Visit(
         one.first.faceid,
-        one.face.name if one.face else "",
+        _called(one.face.name, one.first.group_name, one.face.number) if one.face else "",
         one.first.group_name,
         one.first.at,
         one.last_at,

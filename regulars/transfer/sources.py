@@ -189,7 +189,7 @@ def _person_of(file: Path, key: tuple[str, str], lines: list[tuple[int, Row]]) -
     photos = []
     for line, cells in lines:
         picture = file.parent / cells["path"]
-        if not cells["path"] or not picture.is_file():
+        if not cells["path"] or not _is_file(picture):
             raise DamagedFile(f"line {line} of {file}: there is no picture {cells['path']!r}")
         photos.append(Photo.of(picture, file.parent))
     return Person(
@@ -200,6 +200,13 @@ def _person_of(file: Path, key: tuple[str, str], lines: list[tuple[int, Row]]) -
         group=said.get("group"),
         more=_more(file, lines[0][0], said),
     )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name that is longer than the file system's names
+        return False
 
 
 def _more(file: Path, line: int, said: Row) -> dict[str, Any]:

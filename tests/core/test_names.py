@@ -62,7 +62,7 @@ def test_terms_fit_keys_and_find_their_name(name: str) -> None:
         assert keys.parts_of_name_term(key) == (term, "f" * 64)
         low, high = keys.name_terms_range(term[: len(term) // 2 + 1])
         assert low <= key <= high
-        assert is_found(name, [term])
+        assert is_found(held, [term])
 
 
 @given(st.text(max_size=100))

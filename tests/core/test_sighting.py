@@ -51,7 +51,7 @@ A_WEEK = 7 * DAY_MS
 def groups(times: int = 3, *, stranger: tuple[int, int | None] = (1, None), regular: Any = (1, None)) -> DefaultGroups:
     """The default groups with their counts and capacities. `times`: arrivals in a week that make a regular."""
     both = (Group(id_, f"the {id_}s", "", *size) for id_, size in ((STRANGER, stranger), (REGULAR, regular)))
-    return DefaultGroups(*both, MigrationRule(times, A_WEEK), faces_left=10, seq=1)
+    return DefaultGroups(*both, MigrationRule(times, A_WEEK), faces_left=10, seq=1, numbered=0)
 
 
 def seen(quality: float | None = 60.0, who: int = 1, likeness: float = 0.9, side: float = 100.0) -> SeenFace:
@@ -385,6 +385,7 @@ def test_a_sighting_says_who_it_was_and_by_what_it_was_decided() -> None:
     assert event.data == {
         "faceid": "7",
         "name": "Ann",
+        "number": None,
         "arrive_count": 1,
         "capture": id_[:-2],
         "sighting": id_,

@@ -20,10 +20,12 @@ from chalicelib.api.v1.shapes import (
     FalseMatchProbability,
     GallerySize,
     Labels,
+    Number,
     Portrait,
     Score,
     Threshold,
     decided,
+    number_of,
     portrait_of,
     shown_capture,
 )
@@ -76,6 +78,7 @@ class Observation(Answer):
     ]
     face: Annotated[str, Meta(description="Its id.")]
     name: Named
+    number: Number
     portrait: PortraitOf
     group: Annotated[str, Meta(description="What the face was at that time.")]
     camera: Annotated[str | None, Meta(description="Id of the camera; null if it is no sighting.")]
@@ -123,6 +126,7 @@ class FaceArrival(Answer):
 
     face: Annotated[str, Meta(description="Its id.")]
     name: Named
+    number: Number
     portrait: PortraitOf
     group: Annotated[str, Meta(description="What the face was when it arrived.")]
     camera: Annotated[str, Meta(description="Id of the camera that saw the face first.")]
@@ -364,6 +368,7 @@ def _observation(call: Call, one: observations.Observation, face: Face | None) -
         one,
         face=one.faceid,
         name=None if face is None else face.name,
+        number=number_of(face),
         portrait=None if face is None else portrait_of(call, face),
         group=one.group_name,
         camera=one.camera or None,
@@ -383,6 +388,7 @@ def _arrival(call: Call, one: sightings.FaceArrival, only: Only | None) -> FaceA
     return FaceArrival(
         face=first.faceid,
         name=None if one.face is None else one.face.name,
+        number=number_of(one.face),
         portrait=None if one.face is None else portrait_of(call, one.face),
         group=first.group_name,
         camera=first.camera,

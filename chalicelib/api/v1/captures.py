@@ -16,9 +16,11 @@ from chalicelib.api.v1.shapes import (
     By,
     FalseMatchProbability,
     GallerySize,
+    Number,
     Score,
     Threshold,
     decided,
+    number_of,
     shown_capture,
 )
 from chalicelib.api.v1.wire import Answer, Instant, NextToken, PictureFile, Sent, Text, Time, Token, WithPicture
@@ -32,6 +34,7 @@ from chalicelib.core.values import time_text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from chalicelib.core.model import Face
     from chalicelib.services.captures.captures import Offer, OfferedUpload
 
 
@@ -110,6 +113,7 @@ class Sighting(Answer):
             description='The face\'s name, "" if it has none. Null: there is no face, it was deleted, or a camera asks.'
         ),
     ]
+    number: Number
     box: Box
     score: Score
     threshold: Threshold
@@ -239,8 +243,8 @@ def list_captures(call: Call, query: CapturesWanted) -> CapturesPage:
     camera = _camera(call, query.camera)
     only = CaptureFilter(query.since, query.until, None if query.state is None else CaptureState(query.state))
     found = call.services.captures.page(call.tenant, camera, query.limit, query.token, only=only)
-    names = names_of(call, (seen for one in found.rows for seen in one.sightings))
-    return CapturesPage(captures=[_capture(call, one, names) for one in found.rows], next_token=found.next_token)
+    faces = faces_seen(call, (seen for one in found.rows for seen in one.sightings))
+    return CapturesPage(captures=[_capture(call, one, faces) for one in found.rows], next_token=found.next_token)
 
 
 def get_capture(call: Call, query: CaptureWanted) -> Capture:
@@ -317,19 +321,18 @@ def _upload(call: Call, upload: OfferedUpload) -> Upload:
     )
 
 
-def names_of(call: Call, sightings: Iterable[captures.Sighting]) -> Mapping[str, str]:
-    """Return the names of the faces that were sighted, by id. A camera's key learns none."""
+def faces_seen(call: Call, sightings: Iterable[captures.Sighting]) -> Mapping[str, Face]:
+    """Return the faces that were sighted, by id. A camera's key learns of none."""
     if call.caller.camera is not None:
         return {}
-    faces = call.services.faces.by_id(call.tenant, {one.faceid for one in sightings if one.faceid})
-    return {faceid: face.name for faceid, face in faces.items()}
+    return call.services.faces.by_id(call.tenant, {one.faceid for one in sightings if one.faceid})
 
 
 def _one(call: Call, capture: captures.Capture) -> Capture:
-    return _capture(call, capture, names_of(call, capture.sightings))
+    return _capture(call, capture, faces_seen(call, capture.sightings))
 
 
-def _capture(call: Call, capture: captures.Capture, names: Mapping[str, str]) -> Capture:
+def _capture(call: Call, capture: captures.Capture, faces: Mapping[str, Face]) -> Capture:
     key = keys.capture_picture(call.tenant.name, capture.camera_id, capture.id)
     width, height = capture.sides or (None, None)
     return Capture.made_of(
@@ -340,7 +343,7 @@ def _capture(call: Call, capture: captures.Capture, names: Mapping[str, str]) ->
         width=width,
         height=height,
         url=None if capture.state is CaptureState.WANTED else _url(call, capture, key),
-        sightings=[sighting_of(call, capture, sighting, names) for sighting in capture.sightings],
+        sightings=[sighting_of(call, capture, sighting, faces) for sighting in capture.sightings],
     )
 
 
@@ -357,14 +360,15 @@ def _url(call: Call, capture: captures.Capture, key: str) -> str | None:
 
 
 def sighting_of(
-    call: Call, capture: captures.Capture, sighting: captures.Sighting, names: Mapping[str, str]
+    call: Call, capture: captures.Capture, sighting: captures.Sighting, faces: Mapping[str, Face]
 ) -> Sighting:
-    id_ = sighting_id(capture.id, sighting.number)
+    id_, face = sighting_id(capture.id, sighting.number), faces.get(sighting.faceid or "")
     return Sighting.made_of(
         sighting,
         id=id_,
         face=sighting.faceid,
-        name=names.get(sighting.faceid or ""),
+        name=None if face is None else face.name,
+        number=number_of(face),
         box=Box.of(sighting.box),
         **decided(sighting.decision),
         reason=sighting.reason or None,

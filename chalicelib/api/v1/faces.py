@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType, field, structs
 
-from chalicelib.api.v1.captures import CropUrl, PictureUrl, Sighting, crop_url, names_of, sighting_of
+from chalicelib.api.v1.captures import CropUrl, PictureUrl, Sighting, crop_url, faces_seen, sighting_of
 from chalicelib.api.v1.data_protection import Erasure, NewConsent, erasure_of, record_of
 from chalicelib.api.v1.endpoint import Call, Operation, answer_of, describing_present
 from chalicelib.api.v1.shapes import (
@@ -18,10 +18,12 @@ from chalicelib.api.v1.shapes import (
     FalseMatchProbability,
     GallerySize,
     Labels,
+    Number,
     Portrait,
     Score,
     Threshold,
     decided,
+    number_of,
     portrait_of,
     shown_capture,
 )
@@ -76,6 +78,7 @@ class Face(Answer):
     id: str
     group: str
     name: Name
+    number: Number
     note: Note
     age: Annotated[int | None, Meta(description="As it was set, else as it is estimated; likewise the gender.")]
     gender: Gender
@@ -160,7 +163,8 @@ class FacesWanted(Sent):
         Annotated[str, Meta(max_length=100)] | None,
         Meta(
             description="Those in whose name each of these words begins a word, whatever its case; in Chinese, "
-            "Japanese and Korean, any part of a name. Found are the first eight words, or characters of such a part."
+            "Japanese and Korean, any part of a name. Found are the first eight words, or characters of such a part. "
+            "`135` and `stranger 135` find a number, too."
         ),
     ] = None
     limit: Annotated[int, Meta(ge=1, le=100)] = 50
@@ -174,6 +178,7 @@ class FacesPage(Answer):
 
 class FaceIdsWanted(Sent):
     group: Annotated[Text | None, Meta(description="Its name; not sent, all groups.")] = None
+    known: Annotated[bool, Meta(description="Of all groups, leave out the strangers'.")] = False
     order: FaceOrder = FaceOrder.ENROLLED
     desc: Annotated[bool, Meta(description="The other way round.")] = False
 
@@ -216,6 +221,7 @@ class SightingsWanted(Sent):
 
 class SightingsPage(Answer):
     name: Annotated[str, Meta(description="The face's.")]
+    number: Number
     sightings: list[FaceSighting]
     total: int
     next_token: NextToken
@@ -266,7 +272,8 @@ def list_faces(call: Call, query: FacesWanted) -> FacesPage:
 
 def list_face_ids(call: Call, query: FaceIdsWanted) -> FaceIds:
     """List the ids of all faces of a group, or of all groups, in one answer. 409 TooMany if there are over 100,000."""
-    found = call.services.faces.lists.ids(call.tenant, query.group, query.order, descending=query.desc)
+    lists, known = call.services.faces.lists, query.known
+    found = lists.ids(call.tenant, query.group, query.order, descending=query.desc, known=known)
     return FaceIds(ids=found.ids, seq=found.seq)
 
 
@@ -382,6 +389,7 @@ def list_sightings(call: Call, query: SightingsWanted) -> SightingsPage:
     timeline = call.services.sightings.timeline(call.tenant, call.path["id"], query.limit, query.token)
     return SightingsPage(
         name=timeline.face.name,
+        number=number_of(timeline.face),
         sightings=[_sighting(call, seen) for seen in timeline.sightings],
         total=timeline.total,
         next_token=timeline.next_token,
@@ -425,7 +433,7 @@ def _rejected_before(call: Call, body: Mapping[str, Any]) -> Rejected:
 
 def _rejected(call: Call, rejected: sightings.Rejected) -> Rejected:
     seen = rejected.sighting
-    sighting = sighting_of(call, rejected.capture, seen, names_of(call, [seen]))
+    sighting = sighting_of(call, rejected.capture, seen, faces_seen(call, [seen]))
     return Rejected(sighting=sighting, face=face_of(call, rejected.face))
 
 
@@ -472,6 +480,7 @@ def _described(call: Call, face: model.Face | model.ListedFace, group: model.Gro
         face,
         id=face.faceid,
         group=group.name if group else "",
+        number=number_of(face),
         age=None if age is None else round(age),
         gender=face.gender or estimates.gender or Gender.UNKNOWN,
         attributes={names[id_]: value for id_, value in face.attributes.items() if id_ in names},

@@ -11,10 +11,12 @@ from chalicelib.api.v1.faces import Face, FaceId, face_of, faces_of
 from chalicelib.api.v1.shapes import (
     FalseMatchProbability,
     GallerySize,
+    Number,
     Portrait,
     Score,
     Threshold,
     decided,
+    number_of,
     portrait_of,
 )
 from chalicelib.api.v1.wire import Answer, NextToken, Sent, Text, Time, Token
@@ -47,9 +49,11 @@ class Merge(Answer):
     state: State
     face: Annotated[str, Meta(description="The face that absorbed the other one.")]
     name: Annotated[str, Meta(description="That face's, as it is now.")]
+    number: Number
     portrait: Annotated[Portrait | None, Meta(description="That face's; null if it is not there any more.")]
     other: str
     other_name: Annotated[str, Meta(description="As it was.")]
+    other_number: Number
     other_portrait: Annotated[Portrait | None, Meta(description="As it was; null once the merge is undone.")]
     merged_at: Time
     joined: Annotated[bool, Meta(description="The service joined the two by itself; else a person merged them.")]
@@ -117,8 +121,10 @@ def _merge(call: Call, merge: merges.Merge, face: model.Face | None) -> Merge:
         merge,
         face=merge.survivor,
         name=face.name if face else "",
+        number=number_of(face),
         portrait=portrait_of(call, face) if face else None,
         other_name=other.name if other else "",
+        other_number=number_of(other),
         other_portrait=portrait_of(call, other) if other else None,
         merged_at=time_text(merge.at),
     )

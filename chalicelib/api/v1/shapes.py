@@ -146,6 +146,19 @@ def pose_of(estimates: pictures.Estimates) -> Pose | None:
     return None if estimates.pose is None else Pose(**estimates.pose._asdict(), source=source)
 
 
+Number = Annotated[
+    Annotated[int, Meta(ge=1)] | None,
+    Meta(
+        description="Of a face that a camera saw as a stranger, to call it by while it has no name. It stays the same, "
+        "and no other face of the tenant ever gets it. Null: there is none."
+    ),
+]
+
+
+def number_of(face: model.Face | model.ListedFace | None) -> int | None:
+    return (face.number or None) if face else None
+
+
 Link = Annotated[
     str | None,
     Meta(

@@ -43,7 +43,7 @@ _SETTINGS = tuple(field.name for field in fields(StoredSettings))
 _SETS = ("attributes_off", "no_pictures_of", "picture_buckets")
 """Settings that are sets, and stored as lists."""
 
-_RARE = ("name", "note", "external_id", "user", "negatives", "merges", "moving")
+_RARE = ("name", "note", "external_id", "user", "negatives", "merges", "moving", "number")
 """Fields of a face that its item has only if they say something."""
 
 
@@ -226,6 +226,7 @@ def _shown(item: Item) -> dict[str, Any]:
         "last_arrival_at": optional(moment, item["last_arrival_at"]),
         "negatives": int(item.get("negatives", 0)),
         "revision": int(item.get("revision", 1)),
+        "number": int(item.get("number", 0)),
     }
 
 

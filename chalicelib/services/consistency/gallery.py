@@ -25,7 +25,7 @@ from chalicelib.services.commit import Change, GalleryWriter, having, written
 from chalicelib.services.consistency.consistency import Disagreement
 from chalicelib.services.faces import hold_delete, hold_put, name_item
 from chalicelib.services.groups import Groups
-from chalicelib.services.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
+from chalicelib.services.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT, NUMBERED
 
 _SAME = "as-it-was-read"
 
@@ -52,14 +52,17 @@ class GalleryRecords:
         directory = directory_of(self.items, tenant.name)
         groups = self.groups.all(tenant)
         faces: dict[str, _StoredFace] = {}
+        newest = 0
         for item in every_face(self.items, tenant.name):
             face = face_from(item)
             vectors = [one.vector for one in compared(face.templates) if one.model == directory["model"]]
             seen = _seen(face.group_id, vectors) if vectors else None
             faces[face.faceid] = _StoredFace(face.group_id, face.version, seen)
+            newest = max(newest, face.number)
             yield from self._lists(tenant, item)
         yield from self._model(tenant, directory)
         yield from self._counts(tenant, directory, groups, Counter(face.group_id for face in faces.values()))
+        yield from self._numbers(tenant, directory, newest)
         yield from self._journal(tenant, directory)
         for user in map(user_from, every_user(self.items, tenant.name)):
             group_id = gallery_group(user.group_id)
@@ -97,6 +100,18 @@ class GalleryRecords:
                     (directory["seq"],),
                     partial(write, self.items, [update, self._at(tenant, int(directory["seq"]))]),
                 )
+
+    def _numbers(self, tenant: Tenant, directory: Item, newest: int) -> Iterator[Disagreement]:
+        said, seq = int(directory.get(NUMBERED, 0)), int(directory["seq"])
+        if said < newest:
+            update = Update(
+                keys.DIRECTORY, (tenant.name, keys.TENANT_ITEM), (equals("seq", seq, _SAME),), set={NUMBERED: newest}
+            )
+            yield Disagreement(
+                f"the tenant says that {said} is the newest stranger's number, and there is {newest}",
+                (seq,),
+                partial(write, self.items, [update]),
+            )
 
     def _counts(
         self, tenant: Tenant, directory: Item, groups: list[Group], holds: Counter[str]
@@ -212,17 +227,17 @@ class NameRecords:
         faces = {face.faceid: face for face in map(face_from, every(self.items, keys.FACES, tenant.name))}
         stored = {item["term"] for item in every(self.items, keys.NAMES, tenant.name)}
         for face in faces.values():
-            for term in terms(face.name):
+            for term in terms(face.name, face.number):
                 if keys.name_term(term, face.faceid) not in stored:
                     put = Put(keys.NAMES, name_item(tenant.name, face.faceid, term))
-                    text = f"face {face.faceid} is not found by {term!r} of its name"
+                    text = f"face {face.faceid} is not found by {term!r}"
                     yield self._disagreement(tenant, face.faceid, face, text, put)
         for place in sorted(stored):
             term, faceid = keys.parts_of_name_term(place)
             owner = faces.get(faceid)
-            if owner is None or term not in terms(owner.name):
+            if owner is None or term not in terms(owner.name, owner.number):
                 delete = Delete(keys.NAMES, (tenant.name, place))
-                text = f"{term!r} finds face {faceid}, and no such face has such a name"
+                text = f"{term!r} finds face {faceid}, and no such face has such a name or number"
                 yield self._disagreement(tenant, faceid, owner, text, delete)
         yield from self._holds(tenant, faces)
 

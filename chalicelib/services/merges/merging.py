@@ -213,6 +213,7 @@ def _event(merge: Merge, face: Face, group_name: str) -> Event:
     data = {
         "faceid": face.faceid,
         "name": face.name,
+        "number": face.number or None,
         "other": merge.other,
         "arrive_count": face.arrive_count,
         "merge": merge.id,

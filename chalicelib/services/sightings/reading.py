@@ -34,8 +34,12 @@ class SightingReader:
         return self._completed(Context(one, held, decision, judge=judge))
 
     def of_new(self, one: OpenSighting, face: Face) -> Context:
-        """Read what the sighting that makes a new face changes, and who goes for it. Raises NoRoom, TenantNotFound."""
+        """Read what the sighting that makes a new face changes, its number, and who goes for it.
+
+        Raises NoRoom, TenantNotFound.
+        """
         groups = self.groups.defaults(one.tenant)
+        face = replace(face, number=groups.numbered + 1)
         context = Context(one, FaceVisits(face, Visits(), groups, groups.stranger), is_new=True)
         if not context.has_room:
             context = replace(context, evicted=self._longest_unseen(one.tenant, groups.stranger, one.not_face))

@@ -39,12 +39,13 @@ from chalicelib.core.records.sighting_entries import sighting_put
 from chalicelib.core.sighting import NoRoom, OpenSighting, Outcome, founding_picture
 from chalicelib.core.values import known, milliseconds, time_ordered_id
 from chalicelib.services.commit import Change, GalleryWriter, deleted
-from chalicelib.services.faces import face_deletes
+from chalicelib.services.faces import face_deletes, name_puts
 from chalicelib.services.merges.merges import Merges
 from chalicelib.services.portraits import Portraits, keys_of
 from chalicelib.services.recognition.recognition import Negatives
 from chalicelib.services.sightings.reviews import review_put
 from chalicelib.services.statistics.statistics import Recorder
+from chalicelib.services.tenants import NUMBERED
 from chalicelib.services.visits import FACE_SAME, FaceVisitsStore, face_update, visits_put
 from chalicelib.services.webhooks import Outbox
 
@@ -175,6 +176,7 @@ class SightingWriter:
         journal = [JournalEntry(Edit.PUT, face.faceid, face.group_id, face.templates)]
         actions: list[Action] = [
             Put(keys.FACES, face_item(tenant, face), (absent("face-free"),)),
+            *name_puts(tenant, face),
             visits_put(tenant, face.faceid, held.visits, outcome.visits),
             *self._seen(outcome),
             *new.told,
@@ -188,7 +190,8 @@ class SightingWriter:
             ]
             journal.insert(0, deleted(evicted))
             counts[STRANGER] = counts.get(STRANGER, 0) - 1
-        return Change(tuple(actions), tuple(journal), counts, held.limited_groups, based_on=seq)
+        numbered = {NUMBERED: 1}  # based on the seq at which the last number was read: so each is given once
+        return Change(tuple(actions), tuple(journal), counts, held.limited_groups, tenant=numbered, based_on=seq)
 
     def _seen(self, outcome: Outcome, renamed: Sequence[ChangedObservation] = ()) -> list[Action]:
         """Return the actions that store the sighting in its capture, and the observation. `renamed`: earlier ones."""

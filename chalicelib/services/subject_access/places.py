@@ -97,7 +97,10 @@ def _arrivals(subject: Subject) -> Iterator[Item]:
 
 
 def _names(subject: Subject) -> Iterator[Item]:
-    wanted = [(subject.tenant.name, keys.name_term(term, subject.faceid)) for term in terms(subject.face.name)]
+    wanted = [
+        (subject.tenant.name, keys.name_term(term, subject.faceid))
+        for term in terms(subject.face.name, subject.face.number)
+    ]
     return (item for item in subject.items.get_many(keys.NAMES, wanted) if item) if wanted else iter([])
 
 

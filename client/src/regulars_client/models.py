@@ -525,6 +525,7 @@ class Sighting(Struct, kw_only=True):
     resolution: Resolution
     face: str | None
     name: str | None
+    number: int | None
     box: Box
     score: float | None
     threshold: float | None
@@ -538,6 +539,7 @@ class Sighting(Struct, kw_only=True):
 
 class SightingsPage(Struct, kw_only=True):
     name: str
+    number: int | None
     sightings: list[FaceSighting]
     total: int
     next_token: str | None
@@ -714,6 +716,7 @@ class Face(Struct, kw_only=True):
     id: str
     group: str
     name: str
+    number: int | None
     note: str
     age: int | None
     gender: Gender
@@ -740,6 +743,7 @@ class FaceArrival(Struct, kw_only=True):
 
     face: str
     name: str | None
+    number: int | None
     portrait: Portrait | None
     group: str
     camera: str
@@ -836,9 +840,11 @@ class Merge(Struct, kw_only=True):
     state: MergeState
     face: str
     name: str
+    number: int | None
     portrait: Portrait | None
     other: str
     other_name: str
+    other_number: int | None
     other_portrait: Portrait | None
     merged_at: datetime
     joined: bool
@@ -876,6 +882,7 @@ class Observation(Struct, kw_only=True):
     kind: ObservationKind
     face: str
     name: str | None
+    number: int | None
     portrait: Portrait | None
     group: str
     camera: str | None
@@ -1028,6 +1035,7 @@ class EnrolledFace(Struct, kw_only=True):
     id: str
     group: str
     name: str
+    number: int | None
     note: str
     age: int | None
     gender: Gender

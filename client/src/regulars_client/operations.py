@@ -319,11 +319,14 @@ class Operations(Connection):
         self,
         *,
         group: str | UnsetType = UNSET,
+        known: bool | UnsetType = UNSET,
         order: Literal["arrived", "enrolled", "id"] | UnsetType = UNSET,
         desc: bool | UnsetType = UNSET,
     ) -> models.FaceIds:
         """List the ids of all faces of a group, or of all groups, in one answer. 409 TooMany if there are over 100,000."""
-        return self._call("GET", "/v1/face-ids", models.FaceIds, query={"group": group, "order": order, "desc": desc})
+        return self._call(
+            "GET", "/v1/face-ids", models.FaceIds, query={"group": group, "known": known, "order": order, "desc": desc}
+        )
 
     def list_faces(
         self,

@@ -61,6 +61,7 @@ def test_who_came_today_needs_no_parameter(v1: V1Client, at: Shop) -> None:
             {
                 "face": ann,
                 "name": "",
+                "number": 1,
                 "portrait": v1.done("GET", f"/v1/faces/{ann}")["portrait"],
                 "group": "stranger",
                 "camera": "door",
@@ -77,6 +78,7 @@ def test_who_came_today_needs_no_parameter(v1: V1Client, at: Shop) -> None:
             {
                 "face": ben,
                 "name": "",
+                "number": 2,
                 "portrait": v1.done("GET", f"/v1/faces/{ben}")["portrait"],
                 "group": "stranger",
                 "camera": "door",

@@ -117,6 +117,7 @@ def test_people_of_one_name_in_two_groups_are_two(tmp_path: Path) -> None:
         (["path,name", "1.jpg"], "line 2 .* cells"),
         (["path,name", "1.jpg,Ann,more"], "line 2 .* cells"),
         (["path,name", "2.jpg,Ann"], "line 2 .* no picture '2.jpg'"),
+        (["path,name", f"{'1' * 300}.jpg,Ann"], "line 2 .* no picture '1+.jpg'"),
         (["path,name", ",Ann"], "line 2 .* no picture ''"),
         (["path,name,age", "1.jpg,Ann,34", "1.jpg,Ann,35"], "line 3 .* age '35', a line before '34'"),
         (["path,name,age", "1.jpg,Ann,old"], "age 'old': an age is a whole number"),

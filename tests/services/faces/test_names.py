@@ -204,9 +204,9 @@ def test_what_does_not_agree_with_the_names_is_told_and_mended(book: Book) -> No
     book.storage.items.transact(actions)
     said = [one.says for one in book.services.consistency.disagreements("shop")]
     assert said == [
-        "face 1 is not found by 'lee' of its name",
-        "'ann' finds face 7, and no such face has such a name",
-        "'bea' finds face 1, and no such face has such a name",
+        "face 1 is not found by 'lee'",
+        "'ann' finds face 7, and no such face has such a name or number",
+        "'bea' finds face 1, and no such face has such a name or number",
     ]
     mended, left = book.services.consistency.repair("shop")
     assert (len(mended), left) == (3, [])

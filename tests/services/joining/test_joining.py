@@ -135,7 +135,15 @@ def test_hooks_are_told_of_joins_and_of_merges_by_hand(book: Book) -> None:
     with_good_picture(book, second)
     [joined] = book.services.joining.look(book.tenant, first)
     by_hand = book.services.merges.merging.merge(book.tenant, first, third)
-    common = {"faceid": first, "name": "", "other": second, "arrive_count": 2, "merge": joined.id, "joined": True}
+    common = {
+        "faceid": first,
+        "name": "",
+        "number": 1,
+        "other": second,
+        "arrive_count": 2,
+        "merge": joined.id,
+        "joined": True,
+    }
     assert told(book) == [
         {**common, "group": "stranger"},
         {**common, "group": "regular", "other": third, "arrive_count": 3, "merge": by_hand.id, "joined": False},
