@@ -5,15 +5,19 @@ import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { useShared } from "../shared/known.js";
 import { Grid } from "../shared/grid.js";
+import { New } from "./adding.js";
+import { Connect } from "./connect.js";
+import { facesOf, LARGE_PX, TOO_SMALL_PX } from "./kinds.js";
 import { Secret } from "./secret.js";
-import { changer, Copy, Settings } from "../shared/settings.js";
-import { Dialog, Empty, groupName, Line, Portrait, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
+import { changer, Settings } from "../shared/settings.js";
+import { Empty, groupName, Line, Portrait, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
 import { go, replace, to } from "../router.js";
 import { may } from "../store.js";
 import { complain, later } from "../undo.js";
 import { ago, day, dayAndClock, number, t, tOr } from "../words.js";
 
 const AGAIN_MS = 15_000;
+const WAITING_MS = 3000;
 const SETTLED_MS = 120;
 const MANY = 12;
 const LOW_DISK_MIB = 1024;
@@ -40,11 +44,11 @@ export default function Cameras({ place }) {
 }
 
 /** Load again every while, as long as the page is seen. */
-function useAgain(loaded) {
+function useAgain(loaded, everyMs = AGAIN_MS) {
   useEffect(() => {
-    const timer = setInterval(() => document.hidden || loaded.again(), AGAIN_MS);
+    const timer = setInterval(() => document.hidden || loaded.again(), everyMs);
     return () => clearInterval(timer);
-  }, []);
+  }, [everyMs]);
 }
 
 function All({ query }) {
@@ -98,14 +102,27 @@ function Newest({ camera, large = false }) {
     return (await get("captures", { camera: camera.id, limit: 1 }, { signal })).captures[0] ?? null;
   }, [camera.id, camera.last_seen_at]);
   const capture = last.value;
+  const waits = large && capture?.state === "stored";
+  useEffect(() => {
+    if (!waits) return undefined;
+    const timer = setTimeout(last.again, WAITING_MS);
+    return () => clearTimeout(timer);
+  }, [waits, capture]);
   return html`<figure class="newest-of"><${Portrait} url=${capture?.url} size="newest" icon="camera" lazy=${!large} alt=${capture?.url ? t("camera.newest", { time: dayAndClock(capture.captured_at) }) : ""} />
-    ${capture && html`<figcaption title=${dayAndClock(capture.captured_at)}>${ago(capture.captured_at)}</figcaption>`}</figure>`;
+    ${capture && html`<figcaption title=${dayAndClock(capture.captured_at)}>${ago(capture.captured_at)}</figcaption>`}</figure>
+    ${large && capture?.state === "resolved" && html`<${Faces} capture=${capture} />`}`;
+}
+
+/** How many faces the picture has, and whether they are large enough. */
+function Faces({ capture }) {
+  const { count, px, size } = facesOf(capture);
+  return html`<p class="faces small">${t("camera.faces", { count })} ${t(`camera.faces.${size}`, { px, tiny: TOO_SMALL_PX, large: LARGE_PX })}</p>`;
 }
 
 function Camera({ id }) {
   const path = `cameras/${encodeURIComponent(id)}`;
   const loaded = useLoaded((signal) => get(path, {}, { signal }), [id]);
-  useAgain(loaded);
+  useAgain(loaded, loaded.value?.last_seen_at === null ? WAITING_MS : AGAIN_MS);
   const groups = useShared("groups");
   const [secret, setSecret] = useState(null);
   const [gone, setGone] = useState(false);
@@ -130,14 +147,14 @@ function Camera({ id }) {
   return html`<div class="page desk">${back}
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     <header class="profile camera">
-      <${Newest} camera=${one} large />
+      <div><${Newest} camera=${one} large /></div>
       <div><h1><${Line} value=${one.name} label=${t("camera.name")} save=${(name) => change({ name })} disabled=${!may("admin")} className="title" /></h1>
         <p class="row"><span class=${`state ${one.health.state}`}>${t(`camera.${one.health.state}`)}</span><span class="soft">${seen(one)}</span></p>
         ${one.health.status.error && html`<p class="notice">${one.health.status.error}</p>`}
         ${isLow(one) && html`<p class="notice">${t("camera.low")}</p>`}
         <${Beat} camera=${one} /></div>
     </header>
-    ${!one.last_seen_at && html`<section><h2>${t("camera.connect")}</h2><${Connect} id=${id} /></section>`}
+    ${!one.last_seen_at && html`<section><h2>${t("camera.connect")}</h2><p role="status">${t("camera.waits")}</p><${Connect} id=${id} /></section>`}
     <section><h2>${t("camera.settings")}</h2>
       <${Settings} fields=${ALWAYS} value=${one} ...${common} />
       <${Settings} fields=${{ groups: { kind: "many", pairs, all: "set.groups.all", empty: [] }, ...FIELDS }} value=${one} ...${common} />
@@ -146,7 +163,7 @@ function Camera({ id }) {
     </section>
     ${common.may && html`<section class="end"><div class="setting"><p class="soft small">${t("camera.renew.says")}</p><button onClick=${renew}>${t("camera.renew")}</button></div>
       <div class="setting"><p class="soft small">${t("camera.delete.says")}</p><button class="danger" onClick=${remove}>${t("camera.delete")}</button></div></section>`}
-    ${secret && html`<${Secret} title=${t("camera.key", { name: one.name })} secret=${secret} close=${() => setSecret(null)}><${Connect} id=${id} /><//>`}
+    ${secret && html`<${Secret} title=${t("camera.key", { name: one.name })} secret=${secret} close=${() => setSecret(null)}><${Connect} id=${id} secret=${secret} /><//>`}
   </div>`;
 }
 
@@ -163,47 +180,4 @@ function measured(name, value) {
   if (name.endsWith("_mib")) return `${number(value / 1024, 1)} GB`;
   if (name.endsWith("_s")) return `${number(value, Math.abs(value) < 10 ? 1 : 0)} s`;
   return name === "battery" ? `${number(value)} %` : number(value, Number.isInteger(value) ? 0 : 2);
-}
-
-/** The file for the uploader beside the camera, and the command that sends a folder once. */
-function Connect({ id }) {
-  const url = location.href.replace(/\/console.*/, "");
-  const file = `[server]
-url = "${url}"
-api_key_file = "/etc/regulars-edge/${id}.key"
-
-[[camera]]
-name = "${id}"
-source = "folder"
-folder = "/srv/ftp/${id}"
-after = "delete"
-# If it streams, in place of the last three lines:
-#source = "rtsp"
-#url = "rtsp://192.168.7.9/stream"
-#user = "admin"
-#password_file = "/etc/regulars-edge/${id}.password"
-#send = "best_shot"
-`;
-  return html`<div class="connect"><p class="soft small">${t("camera.connect.says")}</p>
-    <${Copy} text=${file} label="edge.toml" rows=${15} />
-    <p class="soft small">${t("camera.connect.once")} <code>regulars-edge upload pictures/ --config edge.toml --camera ${id}</code></p></div>`;
-}
-
-function New({ close }) {
-  const [name, setName] = useState("");
-  const [keeps, setKeeps] = useState(true);
-  const [problem, setProblem] = useState(null);
-  const [made, setMade] = useState(null);
-  const submit = (event) => {
-    event.preventDefault();
-    send("POST", "cameras", { name: name.trim(), keeps_strangers: keeps, silent_after_s: 600 }).then(setMade, setProblem);
-  };
-  if (made) return html`<${Secret} key="made" title=${t("camera.key", { name: made.name })} secret=${made.api_key} close=${() => { close(); go(["cameras", made.id]); }}><${Connect} id=${made.id} /><//>`;
-  return html`<${Dialog} title=${t("cameras.new")} close=${close}><form onSubmit=${submit}>
-    ${problem && html`<${Trouble} problem=${problem} />`}
-    <label>${t("camera.name")}<input autofocus required maxlength="100" placeholder=${t("camera.name.hint")} value=${name} onInput=${(event) => setName(event.target.value)} /></label>
-    <label class="inline"><input type="checkbox" checked=${keeps} onChange=${(event) => setKeeps(event.target.checked)} />${t("set.keeps_strangers")}</label>
-    <p class="soft small">${t("set.keeps_strangers.says")}</p>
-    <p class="row end"><button type="button" onClick=${close}>${t("cancel")}</button><button class="strong">${t("cameras.make")}</button></p>
-  </form><//>`;
 }

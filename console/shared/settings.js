@@ -147,13 +147,14 @@ function Many({ id, value, set, disabled, field: { pairs, all = "", empty = null
 const FIELDS = { switch: Switch, number: Typed, text: Typed, url: Typed, choice: Choice, some: Some, many: Many };
 
 /** A text to copy: with the button, or by hand if the browser does not let a page do it. */
-export function Copy({ text, label, rows = 1 }) {
+export function Copy({ text, label, rows = 1, copied = () => {} }) {
   const [done, setDone] = useState(false);
   const copy = async (event) => {
     const area = event.currentTarget.previousElementSibling;
     area.select();
-    await navigator.clipboard?.writeText(text).then(() => setDone(true), () => {});
+    await navigator.clipboard?.writeText(text).then(() => { setDone(true); copied(); }, () => {});
   };
-  return html`<div class="copy"><textarea readonly wrap=${rows > 1 ? "off" : null} rows=${rows} aria-label=${label} spellcheck="false" value=${text} onFocus=${(event) => event.target.select()}></textarea>
+  return html`<div class="copy"><textarea readonly wrap=${rows > 1 ? "off" : null} rows=${rows} aria-label=${label} spellcheck="false" value=${text} onCopy=${copied}
+      onFocus=${(event) => event.target.select()}></textarea>
     <button onClick=${copy}>${t(done ? "copied" : "copy")}</button></div>`;
 }

@@ -7,12 +7,10 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from datetime import timedelta
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, expect
-from regulars_edge.config import parsed
 
 from chalicelib.core.model import Profile
 from tests.console.conftest import DESK, Book, Visitor, becomes, heading, press_pair, shoot
@@ -35,24 +33,30 @@ def test_a_camera_is_made_its_key_is_used_by_the_uploader_and_its_picture_is_see
     page.goto(f"{book.url}/console#/cameras")
     page.get_by_role("button", name="New camera").click()
     dialog = page.get_by_role("dialog")
-    dialog.get_by_label("Name", exact=True).fill(HOSTILE)
+    expect(dialog.get_by_role("group", name="Kind of camera").get_by_role("button")).to_have_count(7)
     assert_accessible(page)
     shoot(page, "camera-new")
+    dialog.get_by_role("button", name="Sends by FTP").click()
+    dialog.get_by_label("Name", exact=True).fill(HOSTILE)
+    dialog.get_by_label("Place").fill("Yard")
     page.keyboard.press("Enter")
     key = dialog.get_by_label("Key", exact=True)
     expect(key).to_have_value(re.compile("^ck_[0-9a-f]{32}$"))
+    page.keyboard.press("Escape")
+    expect(dialog.get_by_text("Copy it first")).to_be_visible()
+    expect(dialog.get_by_text("The camera cannot reach this address")).to_be_visible()
+    dialog.get_by_label("Folder into which it sends").fill(str(tmp_path))
     assert_accessible(page)
     shoot(page, "camera-key")
     secret, config = key.input_value(), dialog.get_by_label("edge.toml").input_value()
-    assert [one.source for one in parsed(tomllib.loads(config)).cameras] == ["folder"]
-    assert [one.source for one in parsed(tomllib.loads(streaming(config))).cameras] == ["rtsp"]
     dialog.get_by_role("button", name="I have kept it").click()
     expect(page.get_by_label("Name", exact=True)).to_have_value(HOSTILE)
-    expect(page.get_by_role("heading", name="Connect it")).to_be_visible()
+    expect(page.get_by_text("Waiting for the first picture")).to_be_visible()
     assert page.get_by_text(secret).count() == 0
     id_ = page.url.rpartition("/")[2]
     upload(tmp_path, config, secret, id_)
     expect(page.get_by_role("img", name="Newest capture")).to_be_visible(timeout=40_000)
+    expect(page.get_by_text("1 face in it. The largest is")).to_be_visible(timeout=40_000)
     expect(page.get_by_role("heading", name="Connect it")).to_have_count(0)
     page.get_by_role("button", name="Delete this camera").click()
     heading(page, "Cameras")
@@ -64,10 +68,37 @@ def test_a_camera_is_made_its_key_is_used_by_the_uploader_and_its_picture_is_see
         becomes(page, lambda: id_ not in [one.id for one in client.list_cameras().cameras])
 
 
-def streaming(config: str) -> str:
-    """The file as it is for a camera that streams: as its comment says."""
-    head, _, streams = config.partition('source = "folder"')
-    return head + streams.partition("lines:\n")[2].replace("#", "")
+def test_a_camera_that_pushes_is_added_by_four_clicks(page: Page, book: Book) -> None:
+    page.goto(f"{book.url}/console#/cameras")
+    page.get_by_role("button", name="New camera").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="Other program (API)").click()
+    dialog.get_by_label("Name", exact=True).fill("Gate")
+    dialog.get_by_role("button", name="Create the camera").click()
+    line = dialog.get_by_label("curl").input_value()
+    dialog.get_by_role("button", name="I have kept it").click()
+    expect(page.get_by_text("Waiting for the first picture")).to_be_visible()
+    picture = str(FOLDER / PORTRAIT)
+    sent = subprocess.run(
+        ["bash", "-c", line.replace("picture.jpg", picture)], capture_output=True, text=True, check=False
+    )
+    assert '"state":' in sent.stdout, sent
+    expect(page.get_by_text("1 face in it. The largest is")).to_be_visible(timeout=40_000)
+    with book.client() as client:
+        client.delete_camera(page.url.rpartition("/")[2])
+
+
+def test_what_is_typed_into_a_camera_of_a_dialect_is_shown_without_its_secret(page: Page, book: Book) -> None:
+    page.goto(f"{book.url}/console#/cameras")
+    page.get_by_role("button", name="New camera").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button", name="SUNMI camera").click()
+    expect(dialog.get_by_label("Server address")).to_have_value(book.url)
+    expect(dialog.get_by_text("It also asks for the App ID and App key")).to_be_visible()
+    dialog.get_by_label("Address of this service").fill("192.168.1.20")
+    expect(dialog.get_by_text("This is no address of a service")).to_be_visible()
+    dialog.get_by_role("button", name="Done").click()
+    expect(dialog).to_have_count(0)
 
 
 def upload(folder: Path, config: str, key: str, camera: str) -> None:
@@ -172,11 +203,11 @@ def test_another_key_is_made_by_keys_alone(page: Page, book: Book) -> None:
         page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     expect(page.get_by_label("Name", exact=True)).to_have_value("Front door")
-    renew = page.get_by_role("button", name="Make another key")
+    renew = page.get_by_role("button", name="Create another key")
     renew.focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog").get_by_label("Key", exact=True)).to_have_value(re.compile("^ck_"))
-    page.keyboard.press("Escape")
+    page.get_by_role("dialog").get_by_role("button", name="I have kept it").press("Enter")
     expect(renew).to_be_focused()
 
 

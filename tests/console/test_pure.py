@@ -6,6 +6,7 @@ import json
 import os
 import re
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from playwright._impl._driver import compute_driver_executable
+from regulars_edge.config import parsed
 
 from chalicelib.api.console_files import folder
 from chalicelib.core.local_time import LocalTime
@@ -87,6 +89,25 @@ def node(*words: str) -> str:
 @pytest.mark.parametrize("file", sorted(HERE.glob("*.test.js")), ids=lambda file: file.name)
 def test_the_rules_hold(file: Path) -> None:
     assert "# pass 0" not in node("--test", "--test-reporter=tap", str(file))
+
+
+def test_the_uploader_reads_the_file_of_each_kind_of_camera() -> None:
+    stream = {"url": "rtsp://10.0.0.9/live", "user": "a", "password": 'p@"\\'}
+    typed = {**stream, "folder": '/srv/"x"', "device": "/dev/video0"}
+    written = node(
+        "--input-type=module",
+        "--eval",
+        f"""
+        const {{ edgeFile, KINDS }} = await import("{OURS.as_uri()}/admin/kinds.js");
+        const kinds = Object.keys(KINDS).filter((kind) => KINDS[kind].by === "edge");
+        const given = {{ id: "door", address: "https://a.example", typed: {json.dumps(typed)} }};
+        console.log(JSON.stringify(kinds.map((kind) => edgeFile(kind, given))));
+        """,
+    )
+    cameras = [one for file in json.loads(written) for one in parsed(tomllib.loads(file)).cameras]
+    at = "rtsp://a:p%40%22%5C@10.0.0.9/live"
+    assert [one.place for one in cameras] == [at, '/srv/"x"', at, "/dev/video0"]
+    assert [one.send for one in cameras] == ["best_shot", "all", "best_shot", "best_shot"]
 
 
 def test_days_begin_by_the_clocks_of_the_tenants_zone() -> None:

@@ -1,0 +1,55 @@
+// Adding a camera: its kind, its name and place, and what is typed into it. Its page then waits for the first picture.
+import { useState } from "preact/hooks";
+import { send } from "../api.js";
+import { html } from "../html.js";
+import { go } from "../router.js";
+import { Dialog, Trouble } from "../shared/parts.js";
+import { t } from "../words.js";
+import { Connect, Tiles } from "./connect.js";
+import { KINDS } from "./kinds.js";
+import { Secret } from "./secret.js";
+
+const SILENT_AFTER_S = 600;
+
+export function New({ close }) {
+  const [kind, setKind] = useState("");
+  const [made, setMade] = useState(null);
+  if (made) {
+    const title = t("camera.key", { name: made.name });
+    const leave = () => { close(); go(["cameras", made.id]); };
+    return html`<${Secret} key="made" title=${title} secret=${made.api_key} close=${leave}>
+      <${Connect} kind=${kind} id=${made.id} secret=${made.api_key} /><//>`;
+  }
+  const isNone = kind && KINDS[kind].by === "none";
+  return html`<${Dialog} key="new" title=${kind ? t(`kind.${kind}`) : t("cameras.new")} close=${close} wide>
+    ${!kind ? html`<p>${t("kind.says")}</p><${Tiles} choose=${setKind} />`
+      : isNone ? html`<${Connect} kind=${kind} />
+          <p class="row end"><button class="strong" onClick=${close}>${t("connect.done")}</button></p>`
+        : html`<${Named} made=${setMade} back=${() => setKind("")} />`}
+  <//>`;
+}
+
+function Named({ made, back }) {
+  const [name, setName] = useState("");
+  const [place, setPlace] = useState("");
+  const [keeps, setKeeps] = useState(true);
+  const [problem, setProblem] = useState(null);
+  const submit = (event) => {
+    event.preventDefault();
+    const labels = place.trim() ? { a: place.trim() } : {};
+    const camera = { name: name.trim(), labels, keeps_strangers: keeps, silent_after_s: SILENT_AFTER_S };
+    send("POST", "cameras", camera).then(made, setProblem);
+  };
+  return html`<form onSubmit=${submit}>
+    ${problem && html`<${Trouble} problem=${problem} />`}
+    <label>${t("camera.name")}<input autofocus required maxlength="100" value=${name}
+      placeholder=${t("camera.name.hint")} onInput=${(event) => setName(event.target.value)} /></label>
+    <label>${t("camera.place")}<input maxlength="100" value=${place}
+      onInput=${(event) => setPlace(event.target.value)} /></label>
+    <label class="inline"><input type="checkbox" checked=${keeps}
+      onChange=${(event) => setKeeps(event.target.checked)} />${t("set.keeps_strangers")}</label>
+    <p class="soft small">${t("set.keeps_strangers.says")}</p>
+    <p class="row end"><button type="button" onClick=${back}>${t("kind.back")}</button>
+      <button class="strong">${t("cameras.make")}</button></p>
+  </form>`;
+}
