@@ -125,9 +125,10 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample(query={"group": "{group}"}),
         Sample(query={"face": "{face}"}),
         Sample(query={**SINCE, "limit": "1", "token": "{arrivals_token}"}),
+        Sample(query={**SINCE, "only": "first", "staff": "false", "totals": "true"}),
     ],
     ("GET", "/v1/statistics"): [
-        Sample(query={**SINCE, "by": "month", "split": "labels.a", "format": "csv"}),
+        Sample(query={**SINCE, "by": "month", "split": "labels.a", "staff": "false", "format": "csv"}),
         Sample(query={**SINCE, "measure": "observations", "kind": "all", "camera": "{camera}"}),
         Sample(query={**SINCE, "group": "{group}"}),
         Sample(query={**SINCE, "measure": "persons", "face": "{face}"}),

@@ -119,7 +119,7 @@ OPERATIONS = (
         Role.ADMIN,
         status=201,
         errors=(MemberExists, TooManyMembers, SecretNotKept),
-        again=secret_not_kept("member", "make another link for this one"),
+        again=secret_not_kept("member", "invite this one again"),
     ),
     Operation(
         "PATCH",
@@ -137,7 +137,7 @@ OPERATIONS = (
         Role.ADMIN,
         status=201,
         errors=(MemberNotFound, SecretNotKept),
-        again=secret_not_kept("a link for member", "make one more"),
+        again=secret_not_kept("a link for member", "ask for one more"),
     ),
     Operation(
         "DELETE",
