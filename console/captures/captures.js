@@ -8,7 +8,7 @@ import { Grid } from "../shared/grid.js";
 import { addDays, begin, isDay } from "../shared/periods.js";
 import { placed } from "../shared/pictures.js";
 import { Dialog, Empty, nameOf, Portrait, Score, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
-import { Now, useWhose } from "../shared/whose.js";
+import { Now, useWhose } from "../shared/asking.js";
 import { go, place, replace, to } from "../router.js";
 import { may, session } from "../store.js";
 import { complain, say } from "../undo.js";

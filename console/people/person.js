@@ -11,7 +11,7 @@ import { Hold } from "./hold.js";
 import { removeLater } from "./many.js";
 import { Merging } from "../shared/merging.js";
 import { base64, shrunk } from "../shared/pictures.js";
-import { Now, useWhose } from "../shared/whose.js";
+import { Now, useWhose } from "../shared/asking.js";
 import { Webcam } from "../shared/webcam.js";
 import { Dialog, Empty, groupName, Line, nameOf, Portrait, Score, Shapes, Trouble, useLoaded, useSlow, whose } from "../shared/parts.js";
 import { go, to } from "../router.js";

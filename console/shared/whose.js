@@ -71,33 +71,8 @@ export function chosen(choice) {
   return choice.kind === "new" ? whose("whose.now", { name: choice.name }) : t(`whose.now.${choice.kind}`);
 }
 
-/**
- * The rows of a page that can be corrected in place. `ask(one, { isWrong })` opens the question about a row; `now(id)`
- * gives what a row says in place of its name while a change waits or is on its way. `changed` gets how the rows are
- * then, as a function of how they were, once the book has it, or has it back.
- */
-export function useWhose(changed) {
-  const [asked, setAsked] = useState(null);
-  const [over, setOver] = useState(new Map());
-  const put = (id, value) => setOver((before) => new Map(before).set(id, value));
-  const drop = (id) => setOver((before) => new Map([...before].filter(([each]) => each !== id)));
-  const choose = ({ one, isWrong }) => (choice) =>
-    (isWrong ? give(one, choice, { put, drop, changed }) : call(one, choice, changed));
-  return {
-    ask: (one, { isWrong = false } = {}) => setAsked({ one, isWrong }),
-    now: (id) => over.get(id),
-    dialog: asked && html`<${Whose} ...${asked} names=${!asked.isWrong} close=${() => setAsked(null)}
-      choose=${choose(asked)} />`,
-  };
-}
-
-/** What a row says in place of its name: "Now: Carlos Moya", with its undo. */
-export function Now({ text, undo }) {
-  return html`<span class="now">${text}</span><button class="plain small" onClick=${undo}>${t("undo")}</button>`;
-}
-
 /** Give the sightings of a row to who was chosen, eight seconds later: what a face learnt of them is lost. */
-function give(one, choice, { put, drop, changed }) {
+export function give(one, choice, { put, drop, changed }) {
   const ids = one.sightings > 1 ? sightingsOf(get, one) : Promise.resolve([one.sighting]);
   ids.catch(() => {}); // it is told when it is done
   const text = chosen(choice);

@@ -2,7 +2,7 @@
 import { html } from "../html.js";
 import { to } from "../router.js";
 import { groupName, nameOf, Portrait, Score } from "../shared/parts.js";
-import { Now } from "../shared/whose.js";
+import { Now } from "../shared/asking.js";
 import { may } from "../store.js";
 import { ago, clock, dayAndClock, isoDay, shortDay, t, visit } from "../words.js";
 
@@ -16,7 +16,7 @@ export function which(one) {
 /** How much above the threshold a score is sure: a narrow screen leaves it out. */
 const SURE = 0.03;
 
-/** A visit. `who`: asks who it is, and says what was answered (shared/whose.js). */
+/** A visit. `who`: asks who it is, and says what was answered (shared/asking.js). */
 export function Visit({ one, camera, who, isNew }) {
   const stayed = one.sightings > 1 ? t("visits.sightings", { count: one.sightings, last: clock(one.last) }) : "";
   return html`<li class=${`visit ${isNew ? "new" : ""} ${one.name ? "" : "nameless"}

@@ -5,7 +5,7 @@ import { Icon } from "../icons.js";
 import { replace } from "../router.js";
 import { useShared } from "../shared/known.js";
 import { Trouble } from "../shared/parts.js";
-import { useWhose } from "../shared/whose.js";
+import { useWhose } from "../shared/asking.js";
 import { complain } from "../undo.js";
 import { isoDay, t } from "../words.js";
 import { useTotals, useVisits } from "./book.js";

@@ -252,8 +252,8 @@ def test_the_first_page_is_small_and_a_second_visit_asks_for_nothing_that_stays(
         ".filter((one) => new URL(one.name).pathname.startsWith('/console')).map((one) => one.encodedBodySize)"
     )
     print(f"first page: {len(files)} files of the console, {sum(files)} bytes")
-    assert len(files) <= 38
-    assert sum(files) <= 59 * 1024
+    assert len(files) <= 34
+    assert sum(files) <= 54 * 1024
     page.reload()
     expect(page.get_by_role("listitem").first).to_be_visible()
     loaded = "performance.getEntriesByType('resource')"

@@ -1,0 +1,32 @@
+// Rows that are corrected in place. The question "Who is it?" is loaded when somebody asks it.
+import { useState } from "preact/hooks";
+import { html } from "../html.js";
+import { complain } from "../undo.js";
+import { t } from "../words.js";
+
+/**
+ * The rows of a page that can be corrected in place. `ask(one, { isWrong })` opens the question about a row; `now(id)`
+ * gives what a row says in place of its name while a change waits or is on its way. `changed` gets how the rows are
+ * then, as a function of how they were, once the book has it, or has it back.
+ */
+export function useWhose(changed) {
+  const [asked, setAsked] = useState(null);
+  const [over, setOver] = useState(new Map());
+  const put = (id, value) => setOver((before) => new Map(before).set(id, value));
+  const drop = (id) => setOver((before) => new Map([...before].filter(([each]) => each !== id)));
+  const load = (one, isWrong) =>
+    import("./whose.js").then(({ Whose, give, call }) => setAsked({ one, isWrong, Whose, give, call }), complain);
+  const choose = ({ one, isWrong, give, call }) => (choice) =>
+    (isWrong ? give(one, choice, { put, drop, changed }) : call(one, choice, changed));
+  return {
+    ask: (one, { isWrong = false } = {}) => load(one, isWrong),
+    now: (id) => over.get(id),
+    dialog: asked && html`<${asked.Whose} one=${asked.one} isWrong=${asked.isWrong} names=${!asked.isWrong}
+      close=${() => setAsked(null)} choose=${choose(asked)} />`,
+  };
+}
+
+/** What a row says in place of its name: "Now: Carlos Moya", with its undo. */
+export function Now({ text, undo }) {
+  return html`<span class="now">${text}</span><button class="plain small" onClick=${undo}>${t("undo")}</button>`;
+}
