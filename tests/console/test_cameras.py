@@ -152,7 +152,12 @@ def test_each_setting_of_a_camera_is_changed_in_place_and_taken_back(page: Page,
     expect(page.get_by_text("Saved")).to_have_count(1)
     page.get_by_role("button", name="Undo").click()
     expect(keeps).to_be_checked()
-    typed_in = {"Name": "Front gate", "Silent after": "10", "One visit": "45", "Quality of a stranger": "55"}
+    typed_in = {
+        "Name": "Front gate",
+        "Silent after": "10",
+        "Counts as a new visit after": "45",
+        "How clear a stranger’s face must be": "55",
+    }
     for label, typed in typed_in.items():
         page.get_by_label(label, exact=True).fill(typed)
         page.get_by_label(label, exact=True).press("Tab")
@@ -179,7 +184,7 @@ def test_what_somebody_else_changed_meanwhile_is_shown_and_not_written_over(
     page: Page, visitor: Visitor, book: Book
 ) -> None:
     page.goto(f"{book.url}/console#/cameras/door")
-    gap = page.get_by_label("One visit", exact=True)
+    gap = page.get_by_label("Counts as a new visit after", exact=True)
     expect(gap).to_have_value("30")
     with book.client() as client:
         client.change_camera("door", gap_s=3600)

@@ -104,7 +104,7 @@ def test_each_face_says_who_it_is_or_why_it_was_skipped(cells: Page, book: Book)
 
 
 def test_a_parked_capture_says_why_and_is_sent_again(cells: Page, book: Book, parked: str, visitor: Visitor) -> None:
-    cells.get_by_label("State", exact=True).select_option(label="Parked")
+    cells.get_by_label("State", exact=True).select_option(label="Failed")
     cell = cells.get_by_role("gridcell")
     expect(cell).to_have_count(1)
     expect(cell).to_contain_text("cut short")
