@@ -192,6 +192,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
             _GROUP,
             fields={
                 "name": "New",
+                "staff": True,
                 "capacity": 30,
                 "description": "",
                 "attributes": [],
@@ -211,7 +212,10 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample(query={"limit": "1", "token": "{faces_token}"}),
         Sample(query={"name": "lee", "limit": "1", "token": "{names_token}"}),
     ],
-    ("GET", "/v1/face-ids"): [Sample(query={"group": "{group}", "order": "arrived", "desc": "true"})],
+    ("GET", "/v1/face-ids"): [
+        Sample(query={"known": "true"}),
+        Sample(query={"group": "{group}", "order": "arrived", "desc": "true"}),
+    ],
     ("POST", "/v1/faces"): [
         Sample(
             fields={"group": "{group}", "picture": "{photo}", "id": "{face}", "consent": _CONSENT, **_PERSON},
