@@ -23,6 +23,7 @@ import httpx
 import numpy as np
 import pillow_heif
 from chalice.app import Chalice
+from fido2.utils import websafe_decode, websafe_encode
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
@@ -69,6 +70,7 @@ from chalicelib.api.v1.routes import OPERATIONS
 from chalicelib.api.v1.wire import finite_object, read_body, read_time, read_time_parameter
 from chalicelib.bootstrap import build
 from chalicelib.core import audit, keys, signing
+from chalicelib.core.access import Passkey
 from chalicelib.core.addresses import network_of, sender
 from chalicelib.core.errors import (
     Busy,
@@ -92,6 +94,7 @@ from chalicelib.core.search import SearchRequest
 from chalicelib.index.snapshots import build_segment, segment
 from chalicelib.index.snapshots.segment import DamagedSnapshot
 from chalicelib.services import Services
+from chalicelib.services.access import passkeys
 from chalicelib.services.cameras import CameraSettings, legal_camera_name, require_status
 from chalicelib.services.tenants import TenantSettings
 from chalicelib.settings import SettingError, Settings, networks
@@ -112,6 +115,7 @@ from tests.api.sunmi.client import CameraClient
 from tests.api.sunmi.samples import SAMPLES, furnish, jpeg
 from tests.api.v1.client import require_as_documented
 from tests.api.v1.document import names_of
+from tests.devices import device
 from tests.fakes import FakeClock, FakePictures, FakeVision, Person, embedding_of, picture
 from tests.hostile import words
 from tests.hostile.fuzz import Opened, Parser, Read
@@ -124,6 +128,32 @@ PAGE_TOKENS = Span(keys.FACES, "shop", None, None, None, reverse=False, rows=Fal
 def plain(read: Read) -> Opened:
     """A parser that needs no folder."""
     return lambda _: nullcontext(read)
+
+
+PASSKEY_SITE = passkeys.site_of("https://box.example")
+
+
+def passkey(data: bytes) -> None:
+    """Read what a page says that a device signed: a line of what was asked, and then the device's data."""
+    asked, _, signed = data.partition(b"\n")
+    parts = {"clientDataJSON": asked, "attestationObject": signed, "authenticatorData": signed, "signature": signed}
+    answer = {name: websafe_encode(part) for name, part in parts.items()}
+    sent = {"id": "AA", "rawId": "AA", "type": "public-key", "response": {**answer, "userHandle": "AA"}}
+    known = Passkey("AA", PASSKEY_SITE.host, signed, 0, datetime.now(UTC))
+    for read in (
+        passkeys.challenge_of,
+        passkeys.handle,
+        lambda sent: passkeys.made(PASSKEY_SITE, "AA", sent, known.created_at),
+        lambda sent: passkeys.used(PASSKEY_SITE, "AA", [known], sent),
+    ):
+        with suppress(WrongCredentials):
+            read(sent)
+
+
+PASSKEYS = [
+    websafe_decode(one["client_data"]) + b"\n" + websafe_decode(one.get("attestation") or one["authenticator_data"])
+    for one in (device(1).make({"user_handle": "AA", "challenge": "AA"}), device(1).sign({"challenge": "AA"}))
+]
 
 
 def one_of(choices: Sequence[Any], data: bytes) -> Any:
@@ -1045,6 +1075,7 @@ PARSERS = {
         requests(lambda found: found.api_key), (),
         (f"{API}.v1.routes", f"{API}.v1.hooks", f"{API}.v1.picture_bodies"), V1, v1_requests(),
     ),
+    "passkeys": Parser(plain(passkey), (), ("chalicelib.services.access.passkeys",), PASSKEYS),
     "pictures": Parser(
         plain(picture_of), (Unusable,), ("chalicelib.vision.pictures.image", "chalicelib.vision.pictures.containers"),
         PICTURES, share=16,

@@ -224,7 +224,7 @@ def test_a_function_writes_of_tenants_only_keys_sessions_and_settings(packaged: 
                 assert role == "ApiHandlerRole" or partitions in (["signing_key"], ["tenant"])
                 for partition in partitions:
                     written.setdefault(partition, set()).update(writes)
-    assert set(written) == {"api_key", "code", "key", "session", "signing_key", "tenant"}
+    assert set(written) == {"api_key", "challenge", "code", "key", "member", "session", "signing_key", "tenant"}
     assert written["signing_key"] == {"dynamodb:PutItem"}
     assert written["tenant"] == {"dynamodb:UpdateItem"}  # a tenant is neither made nor deleted by a request
 

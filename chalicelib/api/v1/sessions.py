@@ -139,6 +139,7 @@ def make_challenge(door: Door, body: NewChallenge) -> Challenge:
     else:
         with _counted(services, address):
             tenant, member = services.access.members.invited(body.invitation)
+        telemetry.of_tenant(tenant.name)
         invited = Invited.made_of(member, tenant=tenant.name)
         try:
             made = sessions.challenge(origin, body.invitation)
