@@ -406,7 +406,8 @@ def merges(account: Account) -> None:
     _cut_off(shop, ann, merge)
     account.tick("sweep")  # goes on with it
     shop.v1.done("POST", f"/v1/faces/{ann}/merge", {"other": rejected["sighting"]["face"]})
-    shop.v1.done("PATCH", f"/v1/faces/{ann}", {"name": "Ann"})
+    for name in ("Ann", ""):  # a stranger who has a name does not go
+        shop.v1.done("PATCH", f"/v1/faces/{ann}", {"name": name})
     _full_of_strangers(shop)  # Ann, who was merged, goes
     _strangers_may_be(shop, 100)
     for person in range(30, 34):
