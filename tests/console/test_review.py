@@ -435,10 +435,10 @@ def test_viewers_see_the_cards_and_no_button_that_decides(browser: Browser, shop
     with shop.book.client() as client:
         key = client.add_key(name="Screen at the desk", role="viewer").api_key
     with reviewing(browser, shop, key) as visitor:
-        page = opened(visitor)
-        asked(page, f"Is this {PEOPLE[0]}?")
+        page, question = opened(visitor), re.compile(rf"^Is this {PEOPLE[0]} ?\?$")  # a hidden name is a box of its own
+        asked(page, question)
         expect(page.get_by_text("Your key may look, and not decide")).to_be_visible()
         assert card(page).get_by_role("button").all_inner_texts() == [""]
         page.keyboard.press("Enter")
-        asked(page, f"Is this {PEOPLE[0]}?")
+        asked(page, question)
         assert_accessible(page)

@@ -21,7 +21,7 @@ from tests.fakes import Person, picture
 from tests.regulars.serve.box import Box
 from tests.regulars.transfer.album import state
 
-NAMES = ("Ann Lee", "=1+1", "李小明", 'Zoë\u2028, "Z"')
+NAMES = ("Ann Lee", "=1+1", "李小明", 'Zoë\u2009, "Z"')
 
 
 @pytest.fixture
