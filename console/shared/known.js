@@ -10,7 +10,13 @@ export const MOST_COUNTED = 100;
 const LIMITS = { reviews: { limit: MOST_COUNTED } };
 const asked = {};
 
-session.listen(() => Object.values(known).forEach((one) => one.set({ waits: true })));
+let tenant = session.now?.tenant;
+
+session.listen(() => {
+  if (session.now?.tenant === tenant) return;
+  tenant = session.now?.tenant;
+  Object.values(known).forEach((one) => one.set({ waits: true }));
+});
 
 /** Ask again for the list of this name, unless an answer is on its way. */
 function ask(name) {

@@ -95,6 +95,7 @@ CREDENTIALS_ONLY = {
     ("GET", "/v1/session", 0),
     ("DELETE", "/v1/session", 0),
     ("GET", "/v1/keys", 0),
+    ("GET", "/v1/members", 0),
     ("GET", "/v1/notice", 0),
     ("POST", "/v1/verify", 1),
     ("POST", "/v1/detect", 0),

@@ -88,7 +88,7 @@ def test_url_filters_and_the_switch_are_changed_in_place(page: Page, book: Book,
         expect(page.get_by_text("All groups")).to_be_visible()
         page.get_by_role("button", name="Make another secret").click()
         expect(page.get_by_role("dialog").get_by_label("Key", exact=True)).to_have_value(re.compile("^whsec_"))
-        page.keyboard.press("Escape")
+        page.get_by_role("button", name="I have kept it").click()
         page.get_by_role("button", name="Delete this hook").click()
         heading(page, "Hooks")
         page.get_by_role("button", name="Undo").last.click()
