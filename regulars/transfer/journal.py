@@ -101,7 +101,7 @@ def _read(descriptor: int, path: Path, about: Mapping[str, str]) -> dict[str, Pr
         before = first["import"]
         for event in events:
             _apply(progress, event)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise DamagedFile(f"{path} is no journal of an import: {error}. Move it away to begin anew") from error
     if before != about:
         raise OperatorError(

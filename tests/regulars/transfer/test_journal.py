@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from regulars.errors import DamagedFile, FolderInUse, OperatorError
@@ -68,6 +68,7 @@ def test_a_journal_of_another_import_is_refused(tmp_path: Path) -> None:
         pass
 
 
+@example(b'{"import": 1}\n' + b"[" * 100_000 + b"\n")
 @given(st.binary(max_size=60))
 def test_a_file_that_is_no_journal_is_refused_and_left(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.mktemp("journals") / "journal"
