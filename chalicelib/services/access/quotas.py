@@ -164,7 +164,7 @@ def _fresh(tenant: Tenant, count: str, day: str, old: Item | None, quota: int) -
     if old is None:
         return Put(keys.DIRECTORY, item, (absent(_NOT_BEGUN),))
     if count != keys.QUOTA_ITEM:
-        item |= _room(day, old, quota)
+        item = {**item, **_room(day, old, quota)}
     return Put(keys.DIRECTORY, item, (equals("day", old["day"], _SAME_DAY),))
 
 
