@@ -2,11 +2,11 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { useKeys } from "../keys.js";
+import { useViewer } from "../shared/asking.js";
 import { look } from "../shared/combobox.js";
 import { cameraName, useShared } from "../shared/known.js";
 import { sameName } from "../shared/correct.js";
 import { Dialog, Empty, groupName, Portrait, Shapes, Trouble, useSlow } from "../shared/parts.js";
-import { useViewer } from "../shared/viewing.js";
 import { call, Twins, Whose } from "../shared/whose.js";
 import { may, useValue } from "../store.js";
 import { number, t } from "../words.js";
@@ -30,7 +30,7 @@ export default function Review({ place }) {
   const naming = useRef();
   const { card, queue } = deck;
   const viewer = useViewer();
-  const whole = () => viewer.open([card]);
+  const whole = () => viewer.open({ pictures: [card] });
   const operator = may("operator");
   const can = operator ? offered(review, card, setDialog) : {};
   useEffect(() => {

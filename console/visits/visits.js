@@ -5,8 +5,7 @@ import { Icon } from "../icons.js";
 import { replace } from "../router.js";
 import { useShared } from "../shared/known.js";
 import { Trouble } from "../shared/parts.js";
-import { useWhose } from "../shared/asking.js";
-import { picturesOf, useViewer } from "../shared/viewing.js";
+import { useViewer, useWhose } from "../shared/asking.js";
 import { complain } from "../undo.js";
 import { isoDay, t } from "../words.js";
 import { useTotals, useVisits } from "./book.js";
@@ -58,7 +57,7 @@ function Day({ chosen, set, cameras }) {
   useNews(chosen.isToday ? day.newest : null, (news) => missed(news.length));
   const who = useWhose(day.change);
   const viewer = useViewer(day.change);
-  const look = (one) => viewer.open(picturesOf(one), Infinity);
+  const look = (one) => viewer.open({ visit: one });
   const all = () => set({ group: "", only: "", camera: "" });
   return html`<section aria-label=${t("visits.visits")}>
     ${day.problem && html`<${Trouble} problem=${day.problem} again=${day.rows.length ? day.more : null} />`}
