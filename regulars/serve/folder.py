@@ -14,6 +14,7 @@ from chalicelib.storage import DATABASE
 from regulars.errors import FolderInUse, UnusableFolder
 
 LOCK = "serve.lock"
+_NOTED_BYTES = 64 * 1024
 _LOOK_S = 0.1
 """`served` takes the lock for a moment, so a server that starts just then tries again."""
 
@@ -58,8 +59,8 @@ def require_writable(folder: Path) -> None:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[Callable[[str], None]]:
-    """Lock `folder` for its one server, and give what notes the server's URL there, for `served`.
+def held(folder: Path) -> Iterator[Callable[[str, str], None]]:
+    """Lock `folder` for its one server, and give what notes the server's URL and settings there, for `served`.
 
     Raises FolderInUse if another server has it, UnusableFolder.
 
@@ -74,9 +75,9 @@ def held(folder: Path) -> Iterator[Callable[[str], None]]:
                 owner = _noted(descriptor)[0] or "unknown"
                 raise FolderInUse(f"{folder} is served already, by process {owner}: stop that one first")
 
-        def note(url: str = "") -> None:
+        def note(url: str = "", settings: str = "") -> None:
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n{url}\n".encode("ascii"), 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n{url}\n{settings}".encode(), 0)
 
         note()
         yield note
@@ -86,10 +87,11 @@ def held(folder: Path) -> Iterator[Callable[[str], None]]:
 
 @dataclass(frozen=True)
 class Served:
-    """The server that holds a folder; `url`: empty while it starts."""
+    """The server that holds a folder; `url`: empty while it starts; `settings`: the lines that it runs by."""
 
     process: str
     url: str
+    settings: str = ""
 
 
 def served(folder: Path) -> Served | None:
@@ -112,9 +114,11 @@ def _taken(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
     return True
 
 
-def _noted(descriptor: int) -> tuple[str, str]:
-    process, _, url = os.pread(descriptor, 300, 0).decode("ascii", "replace").strip().partition("\n")
-    return process, url
+def _noted(descriptor: int) -> tuple[str, str, str]:
+    process, url, settings = [*os.pread(descriptor, _NOTED_BYTES, 0).decode("utf-8", "replace").split("\n", 2), "", ""][
+        :3
+    ]
+    return process, url, settings
 
 
 @contextmanager
