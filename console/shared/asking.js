@@ -40,6 +40,6 @@ export function Now({ text, undo }) {
 export function useViewer(changed) {
   const [shown, setShown] = useState(null);
   const open = (what) => import("./viewing.js").then(({ load }) => load(what)).then(setShown, complain);
-  const close = () => setShown(null);
-  return { open, dialog: shown && html`<${shown.Viewing} ...${shown} changed=${changed} close=${close} />` };
+  const dialog = shown && html`<${shown.Viewing} ...${shown} changed=${changed} close=${() => setShown(null)} />`;
+  return { open, dialog };
 }
