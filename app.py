@@ -40,10 +40,10 @@ def search(event: dict[str, Any], context: object) -> Any:
 
 @app.lambda_function(name="canary")
 def canary(event: dict[str, str], _context: object) -> None:
-    """Search as a client of the stage does. A schedule with the URL and the tenant calls it (infra/functions.yaml)."""
+    """Ask as clients of the stage do. A schedule with URLs and tenant calls it (infra/functions.yaml)."""
     from chalicelib.api.canary import ask
 
-    ask(provide(), event["url"], event["tenant"])
+    ask(provide(), event["url"], event["cameras_url"], event["tenant"])
 
 
 @app.on_sqs_message(queue_arn="IndexQueue", batch_size=1, name="build_index")

@@ -16,7 +16,7 @@ from chalicelib.core.telemetry import FAILURES_BUSY, FAILURES_UNAVAILABLE, FAILU
 
 Template = dict[str, Any]
 
-ROLLING_BACK = frozenset({"ApiErrors", "StorageFails", "Unexpected", "CanaryFails"})
+ROLLING_BACK = frozenset({"ApiErrors", "UrlErrors", "StorageFails", "Unexpected", "CanaryFails"})
 """Alarms that tell of a bad update in time to roll it back."""
 
 TOLD = "HasAlarmTopic"
@@ -42,6 +42,12 @@ def alarms(storage: Template, functions: Mapping[str, str]) -> Template:
             "The API answers with server errors: look into the api function's log",
             ("AWS/ApiGateway", "5XXError"),
             {"ApiName": _STACK, "Stage": "api"},
+            periods=(5 * _MINUTE, 1),
+        ),
+        "UrlErrors": _function_alarm(
+            "The address of cameras and Rekognition's clients fails: look into the api function's log",
+            "Url5xxCount",
+            "APIHandler",
             periods=(5 * _MINUTE, 1),
         ),
         "Throttles": _alarm(

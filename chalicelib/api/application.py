@@ -18,7 +18,8 @@ from chalice.app import Chalice
 from chalicelib.api.http import FORMS, FUNCTION_URL, IMAGES, Refused, plain_refusal
 from chalicelib.api.rekognition.routes import METHOD, PATH
 
-CAMERAS_PATHS = ("/v1/captures/uploads", "/v1/cameras", "/v1/cameras/{id}", "/v1/cameras/{id}/heartbeat")
+OFFERS_PATH = "/v1/captures/uploads"
+CAMERAS_PATHS = (OFFERS_PATH, "/v1/cameras", "/v1/cameras/{id}", "/v1/cameras/{id}/heartbeat")
 """Routes that an uploader calls: the only ones besides the Rekognition dialect's that the function URL leads to."""
 
 PICTURE_CHARACTERS = 32_000

@@ -2,6 +2,7 @@
 
 It asks as a tenant of its own, in whose gallery is nobody. So the right answer is that nobody is known, and nothing is
 stored. On the way are the gateway, the api function, the tenant's sealed key, the models, and the search function.
+Then it offers a picture by the function URL, which cameras use, without a key: the right answer is a refusal.
 """
 
 from __future__ import annotations
@@ -9,10 +10,12 @@ from __future__ import annotations
 import io
 import json
 import secrets
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from chalicelib.api.application import OFFERS_PATH
 from chalicelib.api.sunmi.errors import DONE, NO_MATCH
 from chalicelib.api.sunmi.request import SignType, sign
 from chalicelib.api.sunmi.routes import PREFIX
@@ -45,19 +48,23 @@ _FACE = (
 """Ellipses of a face that is nobody's, which every pack's detector finds: centre, half width and height, colour."""
 
 
-def ask(services: Services, url: str, tenant: str) -> None:
-    """Search for the drawn face as the tenant, at the API that begins at `url`.
+def ask(services: Services, url: str, cameras_url: str, tenant: str) -> None:
+    """Search for the drawn face as the tenant, at the API that begins at `url`; offer nothing at the cameras' address.
 
-    Raises TenantNotFound, and StorageUnavailable if the answer does not come or is another than that nobody is known.
+    Raises TenantNotFound, and StorageUnavailable if an answer does not come or is another than that nobody is known,
+    and than that a key is missing.
     """
     telemetry.of_tenant(tenant)
-    answer = _posted(f"{url}{PREFIX}getFaceByPicture", *_signed_search(services, tenant))
+    _, answer = _posted(f"{url}{PREFIX}getFaceByPicture", *_signed_search(services, tenant))
     try:
         code = json.loads(answer)["code"]
     except (ValueError, TypeError, KeyError):
         code = None
     if code not in (DONE, NO_MATCH):
         raise StorageUnavailable(f"getFaceByPicture was answered {answer[:_SHOWN_BYTES]!r}")
+    status, answer = _posted(f"{cameras_url.rstrip('/')}{OFFERS_PATH}", b"{}", "application/json")
+    if status != HTTPStatus.UNAUTHORIZED:
+        raise StorageUnavailable(f"an offer at the cameras' address was answered {status}: {answer[:_SHOWN_BYTES]!r}")
 
 
 def drawn_face() -> bytes:
@@ -89,12 +96,13 @@ def _signed_search(services: Services, tenant: str) -> tuple[bytes, str]:
     return body + f"\r\n--{_BOUNDARY}--\r\n".encode(), f"multipart/form-data; boundary={_BOUNDARY}"
 
 
-def _posted(url: str, body: bytes, content_type: str) -> bytes:
+def _posted(url: str, body: bytes, content_type: str) -> tuple[int, bytes]:
     to = urlsplit(url)
     connection = (HTTPSConnection if to.scheme == "https" else HTTPConnection)(to.netloc, timeout=_TIMEOUT_S)
     try:
         connection.request("POST", to.path, body, {"Content-Type": content_type})
-        return connection.getresponse().read()
+        answer = connection.getresponse()
+        return answer.status, answer.read()
     except (OSError, HTTPException) as error:
         raise StorageUnavailable(f"{url} did not answer") from error
     finally:

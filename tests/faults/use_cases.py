@@ -57,7 +57,7 @@ from tests.faults.shop import (
     poorly_seen,
 )
 from tests.services.sightings.book import MINUTE, MONDAY, Shot, shot
-from tests.services.webhooks.receiver import answers, receiving
+from tests.services.webhooks.receiver import a_good_stage, receiving
 
 Do = Callable[[Box], Any]
 
@@ -478,8 +478,8 @@ def _search(box: Box) -> Any:
 
 
 def _asked_by_the_canary(box: Box) -> Any:
-    with receiving(answers(200, b'{"code": 283}')) as api:
-        return box.call("canary", {"url": api.url, "tenant": "shop"})
+    with receiving(a_good_stage) as api:
+        return box.call("canary", {"url": api.origin, "cameras_url": api.origin, "tenant": "shop"})
 
 
 def _swept_much_later(box: Box) -> None:

@@ -82,7 +82,11 @@ class Account:
 
     def canary(self, url: str, tenant: str) -> None:
         """The scheduler calls, with what infra/functions.yaml says."""
-        self._run("canary", self.alone, lambda: app.canary({"url": url, "tenant": tenant}, Context("canary")))
+        self._run(
+            "canary",
+            self.alone,
+            lambda: app.canary({"url": url, "cameras_url": url, "tenant": tenant}, Context("canary")),
+        )
 
     def message(self, function: str, *bodies: str) -> Any:
         """SQS hands messages to a function."""

@@ -36,7 +36,7 @@ from tests.fakes import Person, embedding_of, picture
 from tests.infra.account import Account
 from tests.services.joining.people import ANN as IN_POOR_LIGHT
 from tests.services.joining.people import good, poor
-from tests.services.webhooks.receiver import Receiver, answers, receiving
+from tests.services.webhooks.receiver import Receiver, a_good_stage, answers, receiving
 
 ANN, BOB, CLEO, DAN = (picture(Person(number)) for number in (1, 2, 3, 4))
 
@@ -594,8 +594,8 @@ def _told(shop: Shop) -> Iterator[None]:
 def failures(account: Account) -> None:
     """The canary finds that all is well; then DynamoDB fails in each way, and callers are told."""
     shop = Shop(account, "canary")
-    with receiving(answers(200, b'{"code": 283}')) as api:
-        account.canary(api.url, shop.name)
+    with receiving(a_good_stage) as api:
+        account.canary(api.origin, shop.name)
     for answer, code in (("AccessDeniedException", 211), ("ThrottlingException", 220), (None, 1)):
         with _dynamodb_answers(answer):
             told = shop.camera.call("getGroupList")

@@ -103,12 +103,12 @@ def test_alarms_that_nobody_would_be_told_of_are_those_that_roll_an_update_back(
     alarms = resources(packaged, "AWS::CloudWatch::Alarm")
     always = {name for name, one in packaged["Resources"].items() if one.get("Condition") != "HasAlarmTopic"}
     assert always & alarms.keys() == set(rollback_alarms(packaged, {}))
-    assert always & alarms.keys() == {"ApiErrors", "StorageFails", "Unexpected", "CanaryFails"}
+    assert always & alarms.keys() == {"ApiErrors", "UrlErrors", "StorageFails", "Unexpected", "CanaryFails"}
 
 
-def test_alarms_are_nineteen_each_on_one_metric_and_none_is_late_by_missing_data(packaged: dict[str, Any]) -> None:
+def test_alarms_are_twenty_each_on_one_metric_and_none_is_late_by_missing_data(packaged: dict[str, Any]) -> None:
     alarms = resources(packaged, "AWS::CloudWatch::Alarm")
-    assert len(alarms) == 19  # docs/cost.md says what they cost
+    assert len(alarms) == 20  # docs/cost.md says what they cost
     assert all("Metrics" not in one for one in alarms.values())
     missing = {name for name, one in alarms.items() if one["TreatMissingData"] != "notBreaching"}
     assert missing == {"CanaryFails", "WatchErrors"}  # a watch that does not run reports no sweep that is late, either
@@ -136,12 +136,13 @@ def test_a_canary_that_fails_or_does_not_run_alarms_unless_it_is_switched_off(pa
     (event,) = packaged["Resources"]["Canary"]["Properties"]["Events"].values()
     asked = event["Properties"]
     assert (asked["Schedule"], asked["State"]) == ("rate(5 minutes)", {"Fn::If": ["HasCanary", "ENABLED", "DISABLED"]})
-    sent = json.loads(re.sub(r"\$\{([\w:]+)\}", r"<\1>", asked["Input"]["Fn::Sub"]))
+    sent = json.loads(re.sub(r"\$\{([\w:.]+)\}", r"<\1>", asked["Input"]["Fn::Sub"]))
     output = packaged["Outputs"]["EndpointURL"]["Value"]["Fn::Sub"]
     assert sent["url"] == re.sub(r"\$\{([\w:]+)\}", r"<\1>", output).replace(
         "amazonaws.com", "<AWS::URLSuffix>"
     ).rstrip("/")
     assert sent["tenant"] == "<CanaryTenant>"
+    assert sent["cameras_url"] == "<RekognitionUrl.FunctionUrl>"
     assert "secret" not in json.dumps(packaged["Resources"]["Canary"]).lower()
 
 

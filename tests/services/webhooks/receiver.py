@@ -35,8 +35,12 @@ class Receiver:
             self._behaviours = list(behaviours)
 
     @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/hook?shop=12"
+        return f"{self.origin}/hook?shop=12"
 
     @property
     def bodies(self) -> list[bytes]:
@@ -97,6 +101,11 @@ def answers(status: int, body: bytes = b"thanks", headers: Mapping[str, str] | N
         handler.wfile.write(body)
 
     return behave
+
+
+def a_good_stage(handler: http.server.BaseHTTPRequestHandler) -> None:
+    """Answer the canary's search and its offer as a stage that works does."""
+    answers(401 if handler.path.endswith("/uploads") else 200, b'{"code": 283, "msg": "nobody"}')(handler)
 
 
 def hangs(until: threading.Event) -> Behaviour:
