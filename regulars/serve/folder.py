@@ -18,6 +18,7 @@ LOCK, IGNORE = "serve.lock", ".gitignore"
 _BEFORE = re.compile(r"\.?\.gitignore(\.\d+)?|serve\.lock|regulars\.toml|lost\+found")
 """What may be in a folder before its database is."""
 
+_NOTED_BYTES = 64 * 1024
 _LOOK_S = 0.1
 """`served` takes the lock for a moment, so a server that starts just then tries again."""
 
@@ -67,8 +68,8 @@ def require_writable(folder: Path) -> None:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[Callable[[str], None]]:
-    """Lock `folder` for its one server, and give what notes the server's URL there, for `served`.
+def held(folder: Path) -> Iterator[Callable[[str, str], None]]:
+    """Lock `folder` for its one server, and give what notes the server's URL and settings there, for `served`.
 
     Raises FolderInUse if another server has it, UnusableFolder.
 
@@ -83,9 +84,9 @@ def held(folder: Path) -> Iterator[Callable[[str], None]]:
                 owner = _noted(descriptor)[0] or "unknown"
                 raise FolderInUse(f"{folder} is served already, by process {owner}: stop that one first")
 
-        def note(url: str = "") -> None:
+        def note(url: str = "", settings: str = "") -> None:
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n{url}\n".encode("ascii"), 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n{url}\n{settings}".encode(), 0)
 
         note()
         yield note
@@ -95,10 +96,11 @@ def held(folder: Path) -> Iterator[Callable[[str], None]]:
 
 @dataclass(frozen=True)
 class Served:
-    """The server that holds a folder; `url`: empty while it starts."""
+    """The server that holds a folder; `url`: empty while it starts; `settings`: the lines that it runs by."""
 
     process: str
     url: str
+    settings: str = ""
 
 
 def served(folder: Path) -> Served | None:
@@ -121,9 +123,11 @@ def _taken(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
     return True
 
 
-def _noted(descriptor: int) -> tuple[str, str]:
-    process, _, url = os.pread(descriptor, 300, 0).decode("ascii", "replace").strip().partition("\n")
-    return process, url
+def _noted(descriptor: int) -> tuple[str, str, str]:
+    process, url, settings = [*os.pread(descriptor, _NOTED_BYTES, 0).decode("utf-8", "replace").split("\n", 2), "", ""][
+        :3
+    ]
+    return process, url, settings
 
 
 @contextmanager

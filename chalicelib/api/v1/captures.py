@@ -218,7 +218,7 @@ def offer_captures(call: Call, body: Offers) -> Uploads:
 def take_capture(call: Call, body: CaptureTaken) -> Capture:
     """Send a capture in one step: offered, uploaded and stored when the answer comes, resolved a moment later.
 
-    On AWS a picture has up to 4.5 MB here; offer a larger one (`POST /v1/captures/uploads`).
+    On AWS a body has up to 4 MiB; offer a larger one (`POST /v1/captures/uploads`).
 
     The same picture of the same camera and `captured_at` is one capture, however often and in whatever way it is sent.
     Without `captured_at`, a repeat is another capture, unless it has the same `Idempotency-Key`.
