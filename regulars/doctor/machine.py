@@ -62,7 +62,9 @@ def _to_be_made(data: Path) -> Finding:
 
 def _lasting(data: Path) -> Iterator[Finding]:
     kind = file_system(data)
-    if not _can_lock(data / folder.LOCK):
+    if (found := folder.strange(data)) is not None:
+        yield failed("folder", f"{data} holds {found} and no data of a service: name a folder of its own with `data`")
+    elif not _can_lock(data / folder.LOCK):
         yield failed("folder", f"{data} cannot be locked ({kind}): move it to a local disk")
     elif kind in _OF_NETWORKS:
         yield warning(

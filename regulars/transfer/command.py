@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from regulars.options import PATH, together
 if TYPE_CHECKING:
     from regulars_client import Regulars
 
+    from regulars.transfer.journal import Journal
     from regulars.transfer.sources import Source
 
 URL = "http://127.0.0.1:8000"
@@ -104,7 +106,7 @@ def _key(data: Path, tenant: str | None) -> str:
 @click.option("--rules", is_flag=True, help="Take over the settings of an export, too.")
 @click.option("--dry-run", is_flag=True, help="Look at every picture, report, and change nothing.")
 @click.option("--journal", type=PATH, metavar="FILE", help="What was done so far.  [default: beside the source]")
-@click.option("--report", type=PATH, metavar="FILE", help="Write the refused pictures and the reasons as CSV, too.")
+@click.option("--report", type=PATH, metavar="FILE", help="Refused pictures, as CSV.  [default: beside the source]")
 @_service_options
 def import_(  # the options are the command's, a name each
     *,
@@ -127,7 +129,8 @@ def import_(  # the options are the command's, a name each
       a table: CSV with the column path, and name, id, group, age, gender, note, label_a to label_d
       the file of an export
 
-    Killed at any moment and run again, it goes on; nothing comes twice. The exit code is 1 if a picture was refused.
+    Killed at any moment and run again, it goes on; nothing comes twice. It ends with who has no picture in and why.
+    The exit code is 1 if a picture was refused.
 
     \b
     Examples:
@@ -140,16 +143,30 @@ def import_(  # the options are the command's, a name each
     from regulars.transfer.journal import opened
 
     into = Access(**access)
-    with into.opened() as service, read(source) as people:
+    with read(source) as people, into.opened() as service:
         _require_groups(people, group)
         with bar(sum(len(person.photos) for person in people.people)) as told:
             if dry_run:
                 fates = rehearsed(service, people.people, told)
             else:
                 about = {"from": str(source.resolve()), "into": into.name, "group": group or ""}
-                with opened(journal or source.with_name(f"{source.name}.import"), about) as kept:
+                with (
+                    opened(journal or source.with_name(f"{source.name}.import"), about) as kept,
+                    _told_if_stopped(kept, len(people.people)),
+                ):
                     fates = Import(service, kept, group, if_known, trust).run(people, told, with_rules=rules)
-    return reported(people.about, fates, report, dry_run=dry_run)
+    return reported(people, fates, report or source.with_name(f"{source.name}.refused.csv"), dry_run=dry_run)
+
+
+@contextmanager
+def _told_if_stopped(journal: Journal, people: int) -> Iterator[None]:
+    """Say how far it came if Ctrl-C, or an error that is no refusal, ends an import."""
+    try:
+        yield
+    except BaseException:
+        how = "nothing is lost, and the same command goes on"
+        print(f"stopped: {journal.people:,} of {people:,} people are in; {how}", file=sys.stderr)
+        raise
 
 
 @click.command(short_help="Write a tenant's people into one file.")

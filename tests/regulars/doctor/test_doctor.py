@@ -157,6 +157,9 @@ def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     assert only(check_folder(file)) == (FAILED, f"{file} is a file: name a folder with `data`")
+    tmp_path.chmod(0o700)
+    strange = f"{tmp_path} holds file and no data of a service: name a folder of its own with `data`"
+    assert only(check_folder(tmp_path)) == (FAILED, strange)
     level, says = only(check_folder(file / "below"))
     assert (level, f"{file} may not be written" in says) == (FAILED, True)
 
@@ -173,7 +176,8 @@ def test_a_folder_that_others_may_look_into_is_told(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_a_file_of_another_user_in_the_folder_is_told(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
-    (tmp_path / "credentials.json").touch()
+    for name in ("regulars.sqlite", "credentials.json"):
+        (tmp_path / name).touch()
     os.chown(tmp_path / "credentials.json", 65_534, -1)
     found = list(check_folder(tmp_path))
     assert levels(found) == [OK, FAILED]
