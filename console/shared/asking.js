@@ -34,8 +34,8 @@ export function Now({ text, undo }) {
 
 /**
  * The viewer of captures over a page. `open({ visit })`, or `open({ pictures, place })` with a list of
- * `{ camera, sighting }`, newest first: arrow keys go through them. `changed`: as for `useWhose`; without it people look
- * only.
+ * `{ camera, sighting }`, newest first: arrow keys go through them. `changed`: as `useWhose` takes it; without it,
+ * nothing can be corrected.
  */
 export function useViewer(changed) {
   const [shown, setShown] = useState(null);
