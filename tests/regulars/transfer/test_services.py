@@ -189,9 +189,7 @@ def test_pictures_in_s3_are_a_folder_a_person() -> None:
 
 def test_a_collection_says_by_user_or_external_image_id_who_is_on_the_pictures() -> None:
     """Faces as ListFaces answers them in Amazon's documentation."""
-    keys = [
-        PurePosixPath(key) for key in ("p/ann-1.jpg", "p/ann-2.jpg", "p/Bo/1.jpg", "p/Bo/2.jpg", "p/x.png")
-    ]
+    keys = [PurePosixPath(key) for key in ("p/ann-1.jpg", "p/ann-2.jpg", "p/Bo/1.jpg", "p/Bo/2.jpg", "p/x.png")]
     faces = [
         {"FaceId": "f1", "ImageId": "i1", "ExternalImageId": "ann-1.jpg", "UserId": "ann"},
         {"FaceId": "f2", "ImageId": "i2", "ExternalImageId": "ann-2", "UserId": "ann"},
