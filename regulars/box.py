@@ -54,7 +54,7 @@ def serve(**options: Any) -> None:
     tls = Certificate(serving.tls_cert, serving.tls_key) if serving.tls_cert and serving.tls_key else None
     packs.find(settings.models, settings.pack)  # before a new folder's tenants get the model of a pack that is not here
     assert isinstance(settings.storage, Path)  # noqa: S101 -- it is of one box
-    server.serve(settings, serving, folder.prepare(settings.storage), tls=tls, config=configuration.file)
+    server.serve(configuration, folder.prepare(settings.storage), tls=tls)
 
 
 @click.command(short_help="Say what stops this box, or will, and what mends it.")

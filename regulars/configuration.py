@@ -54,6 +54,13 @@ class Configuration:
     given: Mapping[str, Given]
     file: Path | None
 
+    def other_than(self, another: Configuration) -> Iterator[str]:
+        """Yield what set each setting here that is another one there; both name one folder of data, as they like."""
+        for key, (value, by) in self.given.items():
+            there = another.given[key].value if key in another.given else TABLE[key].default
+            if key != "data" and _written(TABLE[key], value) != _written(TABLE[key], there):
+                yield by if by.startswith("--") else f"{key} of {by}"
+
     def lines(self) -> Iterator[str]:
         """Yield all settings as a file has them: what is set with what set it, what is not as a comment."""
         for key, row in TABLE.items():
@@ -93,6 +100,11 @@ def read(options: Mapping[str, Any], environ: Mapping[str, str], file: Path | No
     return Configuration(given, file)
 
 
+def of_lines(text: str, path: Path) -> Configuration:
+    """Read what `Configuration.lines` wrote into this file. Raises SettingError."""
+    return Configuration(_of_text(text, path), path)
+
+
 def require_known_variables(environ: Iterable[str]) -> None:
     """Raise SettingError if a variable begins as ours and is none."""
     for name in environ:
@@ -102,13 +114,19 @@ def require_known_variables(environ: Iterable[str]) -> None:
 
 def _of_file(path: Path) -> dict[str, Given]:
     try:
-        text = path.read_text("utf-8")
+        return _of_text(path.read_text("utf-8"), path)
+    except OSError as error:
+        raise SettingError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise SettingError(f"{path} is no TOML: {error}") from error
+
+
+def _of_text(text: str, path: Path) -> dict[str, Given]:
+    try:
         if len(text) > _MOST_CHARACTERS:
             raise ValueError(f"settings have up to {_MOST_CHARACTERS} characters, and it has {len(text)}")
         raw = tomllib.loads(text)
-    except OSError as error:
-        raise SettingError(f"{path} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, or a number of thousands of digits
+    except (ValueError, RecursionError) as error:  # no TOML, or a number of thousands of digits
         raise SettingError(f"{path} is no TOML: {error}") from error
     for key in raw:
         if key not in TABLE:
@@ -134,6 +152,8 @@ def _value(row: Setting, value: object, path: Path) -> Any:
 def _written(row: Setting, value: object) -> str:
     if isinstance(value, tuple):
         return json.dumps([str(one) for one in value])
+    if isinstance(value, Path):
+        value = value.absolute()  # another reads it, from a place of its own
     return str(value) if row.kind is float else json.dumps(str(value), ensure_ascii=False)
 
 

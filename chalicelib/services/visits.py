@@ -139,7 +139,7 @@ def face_update(tenant: str, before: Face, after: Face) -> Update:
     if after.pictures != before.pictures:
         changed += picture_fields(after)
         when.append(equals("version", before.version, FACE_SAME))
-    set_ = {name: item[name] for name in changed}
+    set_ = {name: item.get(name) for name in changed}
     return Update(keys.FACES, (tenant, after.faceid), tuple(when), set=set_, add={"version": 1}, remove=left)
 
 

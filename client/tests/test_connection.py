@@ -8,14 +8,14 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 from pathlib import Path
 
 import httpx
 import pytest
 from answering import Service, answer, problem
-from regulars_client import Regulars, codes
+from regulars_client import ApiError, NoAnswer, NotConfigured, Regulars, RegularsError, WrongAnswer, codes
 from regulars_client.connection import VARIABLE, chosen_key
-from regulars_client.errors import ApiError, NoAnswer, NotConfigured, RegularsError, WrongAnswer
 
 CAMERA_KEY = {"id": "door", "api_key": "ck_0"}
 
@@ -107,6 +107,8 @@ def test_a_refusal_is_a_class_by_its_code_with_its_details() -> None:
     error = caught.value
     assert (type(error), error.status, error.code, error.request_id) == (codes.AnotherFace, 422, "AnotherFace", "r-1")
     assert (str(error), error.details) == ("what was wrong", {"score": 0.3, "face": "7"})
+    places = {Path(frame.filename).parts[-2] for frame in traceback.extract_tb(error.__traceback__)}
+    assert places == {"tests", "regulars_client"}, "no frames of the loop that tries again"
     assert len(service.heads) == 1
 
 

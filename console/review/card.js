@@ -90,7 +90,7 @@ function Naming({ can, naming, head, face }) {
 }
 
 /** The whole capture, with a box around the face. */
-export function Whole({ card }) {
+function Whole({ card }) {
   const [size, setSize] = useState(null);
   return html`<span class="frame-of"><img class="face" src=${card.picture_url} alt=${t("review.whole")}
       onLoad=${({ target }) => setSize({ width: target.naturalWidth, height: target.naturalHeight })} />

@@ -2,14 +2,15 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { useKeys } from "../keys.js";
+import { useViewer } from "../shared/asking.js";
 import { look } from "../shared/combobox.js";
 import { cameraName, useShared } from "../shared/known.js";
 import { sameName } from "../shared/correct.js";
 import { Dialog, Empty, groupName, Portrait, Shapes, Trouble, useSlow } from "../shared/parts.js";
 import { call, Twins, Whose } from "../shared/whose.js";
 import { may, useValue } from "../store.js";
-import { dayAndClock, number, t } from "../words.js";
-import { candidates, Card, Whole } from "./card.js";
+import { number, t } from "../words.js";
+import { candidates, Card } from "./card.js";
 import { decisionsOf } from "./decisions.js";
 import { decided, done, undo } from "./done.js";
 import { KINDS } from "./queues.js";
@@ -28,6 +29,8 @@ export default function Review({ place }) {
   const head = useRef();
   const naming = useRef();
   const { card, queue } = deck;
+  const viewer = useViewer();
+  const whole = () => viewer.open({ pictures: [card] });
   const operator = may("operator");
   const can = operator ? offered(review, card, setDialog) : {};
   useEffect(() => {
@@ -35,7 +38,7 @@ export default function Review({ place }) {
     head.current.focus({ preventScroll: true });
     deck.hasMoved = false;
   }, [card?.id]);
-  useKeys(keysOf(review, card, can, { naming, setDialog, operator }), [{}]);
+  useKeys(keysOf(review, card, can, { naming, operator, whole }), [{}]);
   return html`<div class="page review">
     <header class="top"><div><h1>${t("page.review")}</h1><${Progress} queue=${queue} /></div>
       <${Tools} review=${review} can=${can} /></header>
@@ -45,7 +48,7 @@ export default function Review({ place }) {
         ${!card && slow && html`<${Shapes} count=${1} kind="large" />`}
         ${deck.shown(AHEAD).map((one, index) => html`<${Card} key=${one.id} card=${one} here=${index === 0}
           camera=${cameraName(cameras.value, one.camera)} head=${index ? null : head}
-          naming=${index ? null : naming} can=${index ? {} : can} whole=${() => setDialog({ kind: "whole" })}
+          naming=${index ? null : naming} can=${index ? {} : can} whole=${whole}
           gone=${() => review.gone(one)} />`)}
         ${queue && !card && !waits && !problem && html`
           <${Nothing} queue=${queue} more=${review.more} show=${review.show} />`}
@@ -53,6 +56,7 @@ export default function Review({ place }) {
       </div>
       <${Done} />
     </div>
+    ${viewer.dialog}
     ${dialog && html`<${Asked} ...${dialog} card=${dialog.card ?? card} can=${can} close=${() => setDialog(null)} />`}
   </div>`;
 }
@@ -70,13 +74,13 @@ function offered(review, card, setDialog) {
     move: can.group && (() => setDialog({ kind: "group" })) };
 }
 
-function keysOf(review, card, can, { naming, setDialog, operator }) {
+function keysOf(review, card, can, { naming, operator, whole }) {
   const press = (text, does) => [text, () => (card && does ? does() : false)];
   const candidate = (place) => can.is && candidates(card)[place] && (() => can.is(candidates(card)[place].face));
   const looks = {
     j: press("keys.next", () => review.move(1)),
     k: press("keys.previous", () => review.move(-1)),
-    o: press("keys.whole", card?.picture_url && (() => setDialog({ kind: "whole" }))),
+    o: press("keys.whole", card?.picture_url && whole),
   };
   if (!operator) return looks;
   const isPair = card?.kind === "pair";
@@ -120,9 +124,6 @@ function Asked({ kind, card, can, close, ...more }) {
     sighting: card.sighting, crop_url: card.crop_url };
   const choose = (choice) => (choice.kind === "face" ? can.is(choice.face)
     : choice.kind === "new" && can.name ? can.name(choice.name) : can.correct(choice));
-  if (kind === "whole") {
-    return html`<${Dialog} title=${dayAndClock(card.at)} close=${close} wide=${true}><${Whole} card=${card} /><//>`;
-  }
   if (kind === "other") {
     return html`<${Whose} one=${one} isWrong=${Boolean(can.correct)} close=${close} choose=${choose} />`;
   }

@@ -1,4 +1,5 @@
-// Rows that are corrected in place. The question "Who is it?" is loaded when somebody asks it.
+// Rows that are corrected in place, and whose pictures open. The question "Who is it?" and the viewer are loaded when
+// somebody asks for them.
 import { useState } from "preact/hooks";
 import { html } from "../html.js";
 import { complain } from "../undo.js";
@@ -29,4 +30,16 @@ export function useWhose(changed) {
 /** What a row says in place of its name: "Now: Carlos Moya", with its undo. */
 export function Now({ text, undo }) {
   return html`<span class="now">${text}</span><button class="plain small" onClick=${undo}>${t("undo")}</button>`;
+}
+
+/**
+ * The viewer of captures over a page. `open({ visit })`, or `open({ pictures, place })` with a list of
+ * `{ camera, sighting }`, newest first: arrow keys go through them. `changed`: as `useWhose` takes it; without it,
+ * nothing can be corrected.
+ */
+export function useViewer(changed) {
+  const [shown, setShown] = useState(null);
+  const open = (what) => import("./viewing.js").then(({ load }) => load(what)).then(setShown, complain);
+  const dialog = shown && html`<${shown.Viewing} ...${shown} changed=${changed} close=${() => setShown(null)} />`;
+  return { open, dialog };
 }

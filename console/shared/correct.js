@@ -70,9 +70,9 @@ export function patches(choice, is) {
   ];
 }
 
-/** Return the ids of a visit's sightings, the first one first. `get`: reads the face's. */
+/** Return the sightings of a visit as `{ camera, sighting }`, newest first. `get`: reads the face's. */
 export async function sightingsOf(get, visit) {
-  if (visit.sightings <= 1) return [visit.sighting];
+  if (visit.sightings <= 1) return [{ camera: visit.camera, sighting: visit.sighting }];
   const found = [];
   let token = null;
   do {
@@ -81,7 +81,7 @@ export async function sightingsOf(get, visit) {
     token = page.next_token;
   } while (token && found.at(-1).captured_at > visit.first);
   return found.filter((one) => visit.first <= one.captured_at && one.captured_at <= visit.last)
-    .map((one) => one.id).reverse();
+    .map((one) => ({ camera: one.camera, sighting: one.id }));
 }
 
 /** Find who has exactly this name, however it is written, besides `face`. */

@@ -73,7 +73,7 @@ export function chosen(choice) {
 
 /** Give the sightings of a row to who was chosen, eight seconds later: what a face learnt of them is lost. */
 export function give(one, choice, { put, drop, changed }) {
-  const ids = one.sightings > 1 ? sightingsOf(get, one) : Promise.resolve([one.sighting]);
+  const ids = sightingsOf(get, one).then((all) => all.map((each) => each.sighting).reverse()); // the first one first
   ids.catch(() => {}); // it is told when it is done
   const text = chosen(choice);
   const change = later(text, {

@@ -32,6 +32,9 @@ export function Cameras({ cameras }) {
 function Newest({ camera }) {
   const [last] = usePolled("captures", { camera: camera.id, limit: 1 }, EVERY_MS);
   const capture = last.value?.captures[0];
-  return html`<${Portrait} url=${capture?.url} size="newest" icon="camera"
-    alt=${capture?.url ? t("camera.newest", { time: dayAndClock(capture.captured_at) }) : ""} />`;
+  const time = capture && dayAndClock(capture.captured_at);
+  const picture = html`<${Portrait} url=${capture?.url} size="newest" icon="camera"
+    alt=${capture ? t("camera.newest", { time }) : ""} />`;
+  const opened = capture && { camera: camera.id, open: `${camera.id}/${capture.id}` };
+  return opened ? html`<a href=${to("captures", opened)}>${picture}</a>` : picture;
 }

@@ -11,7 +11,7 @@ import { Visit } from "./row.js";
 
 const SOON = "800px";
 
-export function List({ day, chosen, all, cameras, who }) {
+export function List({ day, chosen, all, cameras, who, look }) {
   const slow = useSlow(day.waits);
   const { rows, waiting } = useHeld(day.rows);
   const begun = useRef(null);
@@ -24,7 +24,7 @@ export function List({ day, chosen, all, cameras, who }) {
       ${t("visits.waiting", { count: waiting })} ↑</button>`}
     ${hours(rows, !day.token, (at) => clock(at).slice(0, 2)).map((part) => html`<section key=${part.hour} class="hour">
       <h2>${span(part.hour)}${part.count !== null && html` <span class="soft">· ${number(part.count)}</span>`}</h2>
-      <ol class="visits">${part.rows.map((one) => html`<${Visit} key=${one.sighting} one=${one} who=${who}
+      <ol class="visits">${part.rows.map((one) => html`<${Visit} key=${one.sighting} one=${one} who=${who} look=${look}
         camera=${cameras.get(one.camera) ?? one.camera} isNew=${chosen.isToday && one.first > begun.current} />`)}</ol>
     </section>`)}
     ${day.token ? html`<${End} key=${`${rows.length} ${day.token}`} more=${day.more} />`

@@ -16,13 +16,15 @@ export function which(one) {
 /** How much above the threshold a score is sure: a narrow screen leaves it out. */
 const SURE = 0.03;
 
-/** A visit. `who`: asks who it is, and says what was answered (shared/asking.js). */
-export function Visit({ one, camera, who, isNew }) {
+/** A visit. `who`: asks who it is, and says what was answered (shared/asking.js); `look`: opens its pictures. */
+export function Visit({ one, camera, who, look, isNew }) {
   const stayed = one.sightings > 1 ? t("visits.sightings", { count: one.sightings, last: clock(one.last) }) : "";
+  const crop = html`<${Portrait} url=${one.crop_url} alt=${t("visits.crop")} />`;
+  const opens = one.crop_url && html`<button class="plain picture" onClick=${() => look(one)}>${crop}</button>`;
   return html`<li class=${`visit ${isNew ? "new" : ""} ${one.name ? "" : "nameless"}
       ${one.score >= one.threshold + SURE ? "sure" : ""}`}>
     <time datetime=${one.first} title=${dayAndClock(one.first)}>${when(one.first)}</time>
-    <span class="pair"><${Portrait} url=${one.crop_url} alt=${t("visits.crop")} />
+    <span class="pair">${opens ?? crop}
       <${Portrait} url=${one.portrait?.thumb_url} name=${one.name ?? ""} alt=${t("visits.portrait")} /></span>
     <div class="who-came">
       <${Name} one=${one} now=${who.now(one.sighting)} />

@@ -5,7 +5,7 @@ import { Icon } from "../icons.js";
 import { replace } from "../router.js";
 import { useShared } from "../shared/known.js";
 import { Trouble } from "../shared/parts.js";
-import { useWhose } from "../shared/asking.js";
+import { useViewer, useWhose } from "../shared/asking.js";
 import { complain } from "../undo.js";
 import { isoDay, t } from "../words.js";
 import { useTotals, useVisits } from "./book.js";
@@ -56,11 +56,13 @@ function Day({ chosen, set, cameras }) {
   const missed = useTitle();
   useNews(chosen.isToday ? day.newest : null, (news) => missed(news.length));
   const who = useWhose(day.change);
+  const viewer = useViewer(day.change);
+  const look = (one) => viewer.open({ visit: one });
   const all = () => set({ group: "", only: "", camera: "" });
   return html`<section aria-label=${t("visits.visits")}>
     ${day.problem && html`<${Trouble} problem=${day.problem} again=${day.rows.length ? day.more : null} />`}
-    <${List} day=${day} chosen=${chosen} all=${all} cameras=${cameras} who=${who} />
+    <${List} day=${day} chosen=${chosen} all=${all} cameras=${cameras} who=${who} look=${look} />
     ${chosen.isToday && html`<${Told} rows=${day.newest} />`}
-    ${who.dialog}
+    ${who.dialog}${viewer.dialog}
   </section>`;
 }

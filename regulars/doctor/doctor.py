@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chalicelib.settings import SettingError, Settings
 from chalicelib.storage import DATABASE
-from regulars.configuration import FILE, Configuration
+from regulars.configuration import FILE, Configuration, of_lines
 from regulars.doctor.book import check_book, check_models
 from regulars.doctor.machine import (
     Finding,
@@ -21,9 +21,11 @@ from regulars.doctor.machine import (
     check_python,
     check_service,
     failed,
+    warning,
     well,
 )
 from regulars.serve import folder
+from regulars.serve.folder import Served
 from regulars.serve.settings import ServeSettings
 
 
@@ -44,20 +46,30 @@ def check(read: Callable[[], Configuration]) -> Iterator[Finding]:
     except SettingError as error:
         yield failed("settings", f"{error}; nothing else was checked")
         return
-    of = found.file or f"environment and options: there is no {FILE} here"
-    yield well("settings", f"of {of}; `regulars config` prints them")
-    assert isinstance(settings.storage, Path)  # noqa: S101 -- the configuration is of one box
-    yield from check_box(settings, serving, settings.storage, datetime.now(UTC))
+    data = settings.storage
+    assert isinstance(data, Path)  # noqa: S101 -- the configuration is of one box
+    running = folder.served(data)
+    if running and running.settings:
+        its = of_lines(running.settings, data / folder.LOCK)
+        yield well("settings", f"of process {running.process}, which serves the folder")
+        for one in found.other_than(its):
+            yield warning("settings", f"{one} is set here, and the service runs by another: a restart takes it")
+        settings, serving = its.settings, its.serving
+    else:
+        of = found.file or f"environment and options: there is no {FILE} here"
+        yield well("settings", f"of {of}; `regulars config` prints them")
+    yield from check_box(settings, serving, data, running, datetime.now(UTC))
 
 
-def check_box(settings: Settings, serving: ServeSettings, data: Path, now: datetime) -> Iterator[Finding]:
+def check_box(
+    settings: Settings, serving: ServeSettings, data: Path, running: Served | None, now: datetime
+) -> Iterator[Finding]:
     """Check what the settings name."""
     yield check_python()
     in_folder = list(check_folder(data))
     yield from in_folder
     yield check_disk(data)
     yield check_clock(data, now)
-    running = folder.served(data)
     yield check_service(running)
     yield from check_ports(serving, running)
     yield from check_certificate(serving, settings.public_url, now)

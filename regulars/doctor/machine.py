@@ -29,7 +29,7 @@ from regulars.errors import OperatorError, PortTaken
 from regulars.serve import folder
 from regulars.serve.folder import Served
 from regulars.serve.server import listening
-from regulars.serve.settings import ServeSettings, url_of
+from regulars.serve.settings import ServeSettings
 from regulars.serve.tls import Certificate
 
 ROOM_BYTES, SHARE = 10 * 10**9, 0.1
@@ -62,7 +62,9 @@ def _to_be_made(data: Path) -> Finding:
 
 def _lasting(data: Path) -> Iterator[Finding]:
     kind = file_system(data)
-    if not _can_lock(data / folder.LOCK):
+    if (found := folder.strange(data)) is not None:
+        yield failed("folder", f"{data} holds {found} and no data of a service: name a folder of its own with `data`")
+    elif not _can_lock(data / folder.LOCK):
         yield failed("folder", f"{data} cannot be locked ({kind}): move it to a local disk")
     elif kind in _OF_NETWORKS:
         yield warning(
@@ -171,40 +173,28 @@ def is_set_by_network() -> bool | None:
 
 
 def check_ports(serving: ServeSettings, running: Served | None) -> Iterator[Finding]:
-    """Check that each port is free, or is that of the service that serves this folder."""
-    own = running is not None and urlsplit(running.url).port == serving.port
-    yield _port("port", serving.host, serving.port, own=own, has_another=running is not None and bool(running.url))
-    if serving.metrics_port is not None:
-        own = running is not None and _tells_metrics(serving.metrics_host, serving.metrics_port)
-        yield _port("metrics_port", serving.metrics_host, serving.metrics_port, own=own)
+    """Check that each port is free. A service that runs has its ports: without them it does not begin."""
+    if running is None:
+        yield _port("port", serving.host, serving.port)
+        if serving.metrics_port is not None:
+            yield _port("metrics_port", serving.metrics_host, serving.metrics_port)
+    elif running.url:
+        yield well("port", f"{running.url} is the service's own")
 
 
-def _port(setting: str, host: str, port: int, *, own: bool, has_another: bool = False) -> Finding:
-    if own:
-        return well("port", f"{host}:{port} is the service's own")
+def _port(setting: str, host: str, port: int) -> Finding:
     try:
         listening(host, port).close()
     except PortTaken as error:
         reason = str(error).partition(": choose")[0]
-        if has_another:
-            return warning(
-                "port", f"{reason}, but the service has another: run this with the `--port` that it was given"
-            )
         return failed("port", f"{reason}: choose another with `{setting}`, or stop what has it")
     return well("port", f"{host}:{port} is free")
-
-
-def _tells_metrics(host: str, port: int) -> bool:
-    try:
-        return b"\nregulars_" in ask(url_of(host, port, tls=False), "/metrics")[1]
-    except (OSError, http.client.HTTPException):
-        return False
 
 
 def check_service(running: Served | None) -> Finding:
     """Ask the service that serves the folder whether it is ready."""
     if running is None:
-        return well("service", "none serves the folder now")
+        return well("service", "none serves the folder now: it was looked at by the settings here")
     if not running.url:
         return warning("service", f"process {running.process} is starting: ask again in a moment")
     named = f"process {running.process} at {running.url}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,7 +14,11 @@ from pathlib import Path
 from chalicelib.storage import DATABASE
 from regulars.errors import FolderInUse, UnusableFolder
 
-LOCK = "serve.lock"
+LOCK, IGNORE = "serve.lock", ".gitignore"
+_BEFORE = re.compile(r"\.?\.gitignore(\.\d+)?|serve\.lock|regulars\.toml|lost\+found")
+"""What may be in a folder before its database is."""
+
+_NOTED_BYTES = 64 * 1024
 _LOOK_S = 0.1
 """`served` takes the lock for a moment, so a server that starts just then tries again."""
 
@@ -28,24 +33,29 @@ def prepare(folder: Path) -> Path:
     except OSError as error:
         raise _unusable(folder, "made", error) from error
     require_writable(folder)
-    _require_no_pictures(folder)
+    if (found := strange(folder)) is not None:
+        raise UnusableFolder(
+            f"{folder} holds {found} and no data of a service: name a folder of its own with --data, which need not be "
+            "there yet"
+        )
     keep_out_of_git(folder)
     return folder
 
 
-def _require_no_pictures(folder: Path) -> None:
-    """Refuse a folder of pictures as a new data folder: an upload of it would send what the service keeps there."""
+def strange(folder: Path) -> str | None:
+    """Name something in a folder that is neither a service's nor empty: an upload of it would send what is kept there.
+
+    A first start that was ended leaves the files of `_BEFORE`.
+    """
     if (folder / DATABASE).exists():
-        return
-    found = next((path.name for path in folder.iterdir() if path.suffix.lower() in {".jpg", ".jpeg", ".png"}), None)
-    if found is not None:
-        raise UnusableFolder(f"{folder} holds pictures ({found}) and no data of a service: name a new one with --data")
+        return None
+    return min((path.name for path in folder.iterdir() if not _BEFORE.fullmatch(path.name)), default=None)
 
 
 def keep_out_of_git(folder: Path) -> None:
     """Have git ignore a new data folder, which may lie in a checkout: it holds keys, pictures and templates."""
-    if not any(folder.iterdir()):
-        write_durably(folder / ".gitignore", "*\n")
+    if not (folder / DATABASE).exists() and not (folder / IGNORE).exists():
+        write_durably(folder / IGNORE, "*\n")
 
 
 def require_writable(folder: Path) -> None:
@@ -58,8 +68,8 @@ def require_writable(folder: Path) -> None:
 
 
 @contextmanager
-def held(folder: Path) -> Iterator[Callable[[str], None]]:
-    """Lock `folder` for its one server, and give what notes the server's URL there, for `served`.
+def held(folder: Path) -> Iterator[Callable[[str, str], None]]:
+    """Lock `folder` for its one server, and give what notes the server's URL and settings there, for `served`.
 
     Raises FolderInUse if another server has it, UnusableFolder.
 
@@ -74,9 +84,9 @@ def held(folder: Path) -> Iterator[Callable[[str], None]]:
                 owner = _noted(descriptor)[0] or "unknown"
                 raise FolderInUse(f"{folder} is served already, by process {owner}: stop that one first")
 
-        def note(url: str = "") -> None:
+        def note(url: str = "", settings: str = "") -> None:
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"{os.getpid()}\n{url}\n".encode("ascii"), 0)
+            os.pwrite(descriptor, f"{os.getpid()}\n{url}\n{settings}".encode(), 0)
 
         note()
         yield note
@@ -86,10 +96,11 @@ def held(folder: Path) -> Iterator[Callable[[str], None]]:
 
 @dataclass(frozen=True)
 class Served:
-    """The server that holds a folder; `url`: empty while it starts."""
+    """The server that holds a folder; `url`: empty while it starts; `settings`: the lines that it runs by."""
 
     process: str
     url: str
+    settings: str = ""
 
 
 def served(folder: Path) -> Served | None:
@@ -112,9 +123,11 @@ def _taken(descriptor: int, kind: int = fcntl.LOCK_EX) -> bool:
     return True
 
 
-def _noted(descriptor: int) -> tuple[str, str]:
-    process, _, url = os.pread(descriptor, 300, 0).decode("ascii", "replace").strip().partition("\n")
-    return process, url
+def _noted(descriptor: int) -> tuple[str, str, str]:
+    process, url, settings = [*os.pread(descriptor, _NOTED_BYTES, 0).decode("utf-8", "replace").split("\n", 2), "", ""][
+        :3
+    ]
+    return process, url, settings
 
 
 @contextmanager

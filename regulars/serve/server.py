@@ -39,11 +39,11 @@ from chalicelib.core.model import Tenant
 from chalicelib.core.pictures import Box, DetectedFace
 from chalicelib.core.search import SearchRequest
 from chalicelib.services import Services
-from chalicelib.settings import Settings
 from chalicelib.vision.machine import cores
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import MissingModel
 from regulars import libraries
+from regulars.configuration import Configuration
 from regulars.errors import OperatorError, PortTaken
 from regulars.serve import arenas, events, folder, logs, metrics
 from regulars.serve.asgi import Application, Proxies
@@ -101,13 +101,12 @@ class Stop:
         self.asked.set()
 
 
-def serve(
-    settings: Settings, serving: ServeSettings, data: Path, *, tls: Certificate | None, config: Path | None
-) -> None:
-    """Serve the data folder until SIGTERM or SIGINT; print the ready line. `config`: the file that settings came from.
+def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) -> None:
+    """Serve the data folder until SIGTERM or SIGINT; print the ready line.
 
     Raises FolderInUse, PortTaken, OperatorError if a model is missing, and the storage's errors.
     """
+    settings, serving = configuration.settings, configuration.serving
     arenas.limit(cores())
     arenas.give_large_blocks_back()
     sys.setswitchinterval(_SWITCH_S)
@@ -124,7 +123,7 @@ def serve(
             for complaint in CredentialsFile(data, services.tenants).provide():
                 logs.summary.warning("%s", complaint)
             used = warm(services)
-            for line in beginning(data, services, config):
+            for line in beginning(data, services, configuration.file):
                 logs.summary.info("%s", line)
             for pack in sorted(used):
                 logs.summary.info("face models: %s", packs.at(settings.models, pack).about)
@@ -136,7 +135,7 @@ def serve(
         background = events.Background(stop.asked)
         feed(app, services, background)
         front = Front(site(app.app, services), sock, tls=tls, proxies=serving.trusted_proxies)
-        tell(front.url)
+        tell(front.url, "\n".join(configuration.lines()))
         asks = sys.stderr.isatty() and logs.is_text(serving.log_format)
         for line in console_lines(services, settings.public_url or front.url, asks=asks):
             logs.summary.info("%s", line)

@@ -9,8 +9,10 @@ from __future__ import annotations
 import csv
 import hashlib
 import math
+import re
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,16 +20,15 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from time import monotonic
 from typing import Literal
 
 from regulars_client import Regulars, codes
 from regulars_client.errors import PictureTooLarge
 from regulars_client.pictures import fitting, is_webp, shrunk
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
-from rich.table import Table
 
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.model import MAX_PICTURES
@@ -223,12 +224,16 @@ def in_turn(people: Iterable[Person], look: Callable[[Person], list[Fate]], told
     waiting, fates = iter(people), []
     with ThreadPoolExecutor(IN_FLIGHT) as pool:
         running = {pool.submit(look, person) for person in islice(waiting, IN_FLIGHT)}
-        while running:
-            done, running = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                fates += future.result()
-                told(len(future.result()))
-            running |= {pool.submit(look, person) for person in islice(waiting, len(done))}
+        try:
+            while running:
+                done, running = wait(running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    fates += future.result()
+                    told(len(future.result()))
+                running |= {pool.submit(look, person) for person in islice(waiting, len(done))}
+        except KeyboardInterrupt:
+            print("stopping: people who are being looked after are finished first", file=sys.stderr)
+            raise
     return sorted(fates, key=lambda fate: (fate.person, fate.outcome.name))
 
 
@@ -255,39 +260,72 @@ def _flaw(service: Regulars, photo: Photo, least: float) -> str:
     return f"{best.flaw}: {math.floor(best.quality)} of {least:g}" if best.quality < least else ""
 
 
-HEADER = ("person", "picture", "reason")
+HEADER = ("person", "picture", "reason", "pictures in")
+_LISTED = 20
+_EVERY_S = 60.0
 
 
 @contextmanager
-def bar(total: int | None) -> Iterator[Callable[[int], object]]:
-    """Show a bar on stderr if that is a terminal; yield what moves it on."""
+def bar(total: int | None, clock: Callable[[], float] = monotonic) -> Iterator[Callable[[int], object]]:
+    """Show a bar on stderr if that is a terminal, else a line a minute; yield what moves it on."""
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
+    console, what = Console(stderr=True), "pictures" if total is not None else "faces"
+    done, told_at = 0, clock()
+
+    def advance(count: int) -> None:
+        nonlocal done, told_at
+        progress.advance(task, count)
+        done += count
+        if not console.is_terminal and clock() - told_at >= _EVERY_S:
+            told_at = clock()
+            print(f"{done:,}{'' if total is None else f' of {total:,}'} {what}", file=sys.stderr, flush=True)
+
     with Bar(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("pictures" if total is not None else "faces", total=total)
-        yield lambda count: progress.advance(task, count)
+        task = progress.add_task(what, total=total)
+        yield advance
 
 
-def report(about: str, fates: Sequence[Fate], file: Path | None, *, dry_run: bool) -> int:
-    """Print what became of the pictures, the refused ones with their reasons; return the exit code."""
+def report(source: Source, fates: Sequence[Fate], file: Path, *, dry_run: bool) -> int:
+    """Print who has no picture in and why, and how often each reason was given; return the exit code.
+
+    All refused pictures are in `file` then. If none was, there is no such file.
+    """
     counts = Counter(fate.outcome.state for fate in fates)
-    people = len({fate.person for fate in fates if fate.outcome.state == KEPT})
-    refused = [(fate.person, fate.outcome.name, fate.outcome.why) for fate in fates if fate.outcome.state == REFUSED]
-    if file is not None:
-        _write(file, refused)
+    kept = Counter(fate.person for fate in fates if fate.outcome.state == KEPT)
+    names = {person.key: person.name or person.key for person in source.people}
+    refused = [fate for fate in fates if fate.outcome.state == REFUSED]
+    file.unlink(missing_ok=True)
     if refused:
-        table = Table(*HEADER)
-        for row in refused:
-            table.add_row(*(escape(one_line(text)) for text in row))
-        Console().print(table)
+        _write(file, [(names[one.person], one.outcome.name, one.outcome.why, str(kept[one.person])) for one in refused])
+        without = [fate for fate in refused if not kept[fate.person]]
+        _list(f"no picture of {len({fate.person for fate in without}):,} people:", without, names)
+        _list("of people with other pictures:", [fate for fate in refused if kept[fate.person]], names)
+        print("why:")
+        for why, count in Counter(_kind(fate.outcome.why) for fate in refused).most_common():
+            print(f"  {count:>6,}  {why}")
+        print(f"all that was refused, as a table: {file}")
     verb = "would come in" if dry_run else "are in"
     left = f", {counts[LEFT_OUT]:,} not needed" if counts[LEFT_OUT] else ""
-    print(f"{about}: {people:,} people with {counts[KEPT]:,} pictures {verb}, {len(refused):,} refused{left}")
+    print(f"{source.about}: {len(kept):,} people with {counts[KEPT]:,} pictures {verb}, {len(refused):,} refused{left}")
     return 1 if refused else 0
 
 
-def _write(file: Path, rows: Sequence[tuple[str, str, str]]) -> None:
-    with file.open("w", encoding="utf-8", newline="") as stream:
+def _list(title: str, refused: Sequence[Fate], names: Mapping[str, str]) -> None:
+    if refused:
+        print(title)
+    for fate in refused[:_LISTED]:
+        print(f"  {one_line(names[fate.person])}: {one_line(fate.outcome.name)}: {one_line(fate.outcome.why)}")
+    if len(refused) > _LISTED:
+        print(f"  and {len(refused) - _LISTED:,} more")
+
+
+def _kind(why: str) -> str:
+    """Return a reason without what differs from picture to picture: numbers, names, ids, and what to do."""
+    return re.sub(r"'[^']*'|\b\w*\d[\w.]*", "…", one_line(why).partition(": ")[0].partition("; ")[0])
+
+
+def _write(file: Path, rows: Iterable[Sequence[str]]) -> None:
+    with file.open("w", encoding="utf-8-sig", newline="") as stream:  # the mark tells a spreadsheet that it is UTF-8
         writer = csv.writer(stream)
         writer.writerow(HEADER)
         writer.writerows(map(plain_cell, row) for row in rows)

@@ -54,6 +54,12 @@ class Journal:
         with self._lock:
             return self._progress.setdefault(person, Progress())
 
+    @property
+    def people(self) -> int:
+        """The number of people who are in."""
+        with self._lock:
+            return sum(progress.kept > 0 for progress in self._progress.values())
+
     def begun(self, person: str, faceid: str, order: Sequence[str]) -> None:
         """Note the id and the order before anything is sent, so that the next run sends the same."""
         self._note({"person": person, "face": faceid, "order": list(order)})

@@ -46,11 +46,12 @@ test("all of a visit goes to one who is new, whom the first picture that is good
 
 test("the sightings of a visit are read as far back as it began", async () => {
   const at = (minute) => `2026-11-23T10:${minute}:00.000Z`;
-  const pages = [{ sightings: [{ id: "e-0", captured_at: at(50) }, { id: "d-0", captured_at: at(20) }], next_token: "more" },
-    { sightings: [{ id: "c-0", captured_at: at(10) }, { id: "b-0", captured_at: at("05") }], next_token: "on" }];
-  const visit = { face: "7", sighting: "c-0", sightings: 2, first: at(10), last: at(20) };
-  assert.deepEqual(await sightingsOf(async () => pages.shift(), visit), ["c-0", "d-0"]);
-  assert.deepEqual(await sightingsOf(null, { ...visit, sightings: 1 }), ["c-0"]);
+  const pages = [{ sightings: [{ id: "e-0", captured_at: at(50) }, { id: "d-0", camera: "door", captured_at: at(20) }], next_token: "more" },
+    { sightings: [{ id: "c-0", camera: "bar", captured_at: at(10) }, { id: "b-0", captured_at: at("05") }], next_token: "on" }];
+  const visit = { face: "7", camera: "bar", sighting: "c-0", sightings: 2, first: at(10), last: at(20) };
+  const [first, last] = [{ camera: "bar", sighting: "c-0" }, { camera: "door", sighting: "d-0" }];
+  assert.deepEqual(await sightingsOf(async () => pages.shift(), visit), [last, first]);
+  assert.deepEqual(await sightingsOf(null, { ...visit, sightings: 1 }), [first]);
 });
 
 test("rows change in place, and back", () => {

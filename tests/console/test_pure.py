@@ -35,7 +35,6 @@ NOT_YET = {
     "admin/kept.js",
     "admin/settings.js",
     "admin/style.css",
-    "captures/captures.js",
     "icons.js",
     "people/add.js",
     "people/group.js",

@@ -84,6 +84,34 @@ def test_a_visit_says_which_it_is_and_when_the_one_before_was(browser: Browser, 
         assert not [one for one in visitor.requests if "/v1/observations" in one.url]
 
 
+def test_the_pictures_of_a_visit_open_and_lead_back(browser: Browser, shop: Shop) -> None:
+    shop.see(0, 0.02, like=0.9)
+    with reviewing(browser, shop) as visitor:
+        page = watching(visitor)
+        picture = visits(page).get_by_role("button", name="As the camera saw it")
+        picture.click()
+        dialog = page.get_by_role("dialog")
+        title = dialog.get_by_role("heading", level=2)
+        expect(dialog.get_by_role("link", name=PEOPLE[0])).to_be_visible()
+        assert_accessible(page)
+        shoot(page, "visits-viewer")
+        first = title.inner_text()
+        page.keyboard.press("ArrowLeft")
+        expect(title).not_to_have_text(first)
+        page.keyboard.press("ArrowRight")
+        expect(title).to_have_text(first)
+        dialog.get_by_role("button", name="Use as a photo").click()
+        expect(page.get_by_text("Photo added")).to_be_visible()
+        page.go_back()
+        expect(dialog).to_have_count(0)
+        expect(picture).to_be_focused()
+        page.get_by_role("link", name="Newest capture").click()
+        expect(dialog.get_by_role("link", name=PEOPLE[0])).to_be_visible()
+        page.keyboard.press("Escape")
+        heading(page, "Captures")
+        expect(page.get_by_role("gridcell").first).to_contain_text(PEOPLE[0])
+
+
 def test_a_capture_is_in_sight_within_three_seconds_after_it_was_resolved(browser: Browser, shop: Shop) -> None:
     """The best of some tries, since the machine may do other things."""
     took: list[float] = []

@@ -7,11 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.adapters.limits.items import attribute_size
 from chalicelib.core import keys
 from chalicelib.core.model import Attribute, Edit, Face, Group, JournalEntry, Labels, ListedFace, Picture, Template
-from chalicelib.core.pictures import Estimates, Gender, Pose
+from chalicelib.core.pictures import Estimates, Gender, Pose, Sides
 from chalicelib.core.records.faces import (
     as_stored,
+    estimates_from,
     face_from,
     face_item,
     group_from,
@@ -76,6 +78,23 @@ def test_face_comes_back_as_it_was_stored(face: Face) -> None:
     assert face_from(face_item("t", face)) == face
 
 
+def test_a_stranger_is_a_unit_of_writing_so_that_an_arrival_costs_no_more() -> None:
+    at, seen = datetime(2026, 1, 1, tzinfo=UTC), Pose(-12.3, -14.7, -11.2)
+    estimates = Estimates(33.4, Gender.FEMALE, 0.912, "surprise", 0.834, seen, 81.4, 59.2, 0.929, frozenset({"beauty"}))
+    picture = Picture(
+        bytes(16).hex(),
+        keys.face_picture("shop", "456140626329642571", "0123456789abcdef"),
+        at,
+        (Template("faceembed-mf_0002", bytes(512)),),
+        estimates,
+        Sides(1000, 1000),
+        founded_at=at,
+    )
+    stranger = Face("456140626329642571", "stranger", at, (picture,), arrive_count=999, last_arrival_at=at)
+    item = face_item("shop", replace(stranger, number=99_999, version=1_000))
+    assert sum(attribute_size(name, value) for name, value in item.items()) <= 1024 - 40
+
+
 @given(faces)
 def test_what_the_index_by_arrival_carries_is_all_that_a_list_shows(face: Face) -> None:
     item = face_item("t", face)
@@ -90,6 +109,11 @@ def test_what_the_index_by_arrival_carries_is_all_that_a_list_shows(face: Face) 
 
 def shared_fields(*kinds: type[ListedFace | Face]) -> set[str]:
     return set.intersection(*({field.name for field in fields(kind)} for kind in kinds))
+
+
+def test_estimates_of_an_earlier_version_had_their_names() -> None:
+    named = {"age": 33, "gender": "female", "gender_score": None, "emotion": None, "emotion_score": None, "pose": None}
+    assert estimates_from({**named, "quality": None}) == Estimates(33, Gender.FEMALE)
 
 
 @given(st.builds(Estimates, st.floats(0, 120), quality=st.floats(0, 100), emotion_score=st.floats(0, 1)))

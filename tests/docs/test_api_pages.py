@@ -67,7 +67,8 @@ def test_the_client_enrols_searches_and_tells_who_came_as_the_page_prints_it(ser
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    found, arrivals = done.stdout.splitlines()
+    found, arrivals, refused = done.stdout.splitlines()
+    assert refused.startswith("GroupNotFound: ")
     assert found == "['Ann Lee']"
     assert re.fullmatch(r"\[\('', 1, '\d\d:\d\d'\)\]", arrivals), arrivals
 

@@ -54,7 +54,9 @@ class Eyes:
         return [Quality(81.4, "too blurred", 81.4) for _ in faces]
 
     def describe(self, image: NDArray[np.uint8], faces: list[DetectedFace], wanted: object) -> list[Estimates]:
-        return [Estimates(33.4, Gender.FEMALE, 0.912, "neutral", 0.834, Pose(-12.3, 4.7, 1.2), 81.4) for _ in faces]
+        pose, by_formula = Pose(-12.3, 4.7, 1.2), frozenset({"beauty"})
+        one = Estimates(33.4, Gender.FEMALE, 0.912, "neutral", 0.834, pose, 81.4, 59.2, 0.929, by_formula)
+        return [one for _ in faces]
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:
         return FaceJpeg(image.tobytes(), image.tobytes(), Sides(1, 1))

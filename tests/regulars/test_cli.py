@@ -66,10 +66,10 @@ def test_no_command_is_told_in_half_a_sentence(
         (["tenants", "disable", "nobody", "--data", "here"], 1, "there is no tenant 'nobody'"),
         (["demo", "--photos", "nowhere"], 1, "there is no folder nowhere"),
         (["serve", "--data", "file"], 1, "file is a file: name a folder with --data"),
-        (["serve", "--data", "pictures"], 1, "holds pictures (ann.JPG) and no data of a service: name a new one"),
+        (["serve", "--data", "people"], 1, "people holds Ann Lee and no data of a service: name a folder of its own"),
+        (["tenants", "add", "shop", "--data", "people"], 1, "holds Ann Lee and no data of a service"),
         (["serve", "--data", "file/x"], 1, "the data folder file/x cannot be made (Not a directory): name one with"),
         (["serve", "--data", "/proc/x"], 1, "the data folder /proc/x cannot be made (No such file or directory)"),
-        (["serve", "--data", "/proc"], 1, "the data folder /proc cannot be written"),
         (["tenants", "add", "shop", "--data", "file"], 1, "file is a file"),
         (["tenants", "list", "--data", "file"], 1, "there is no data folder file"),
         ([], 2, "Missing command; see `regulars --help`"),
@@ -93,15 +93,25 @@ def test_a_mistake_is_one_line_on_stderr(
     bootstrap.build(Settings(storage=tmp_path / "here")).close()
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
-    (tmp_path / "pictures").mkdir()
-    (tmp_path / "pictures/ann.JPG").touch()
+    (tmp_path / "people/Ann Lee").mkdir(parents=True)
     assert main(command) == code
     assert list((tmp_path / "empty").iterdir()) == []
+    assert [path.name for path in (tmp_path / "people").iterdir()] == ["Ann Lee"]
     out, err = capsys.readouterr()
     assert out == ""
     assert err.startswith("regulars: ")
     assert says in err
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize("left", [(), ("..gitignore.17", "serve.lock"), ("lost+found", "regulars.toml")])
+def test_what_a_first_start_left_behind_or_a_disk_begins_with_is_no_strangers(
+    tmp_path: Path, left: tuple[str, ...]
+) -> None:
+    for name in left:
+        (tmp_path / name).touch()
+    assert main(["tenants", "add", "shop", "--data", str(tmp_path)]) == 0
+    assert (tmp_path / ".gitignore").read_text() == "*\n"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")

@@ -169,7 +169,7 @@ def test_what_is_in_force_is_printed_as_a_file_of_all_settings(
     assert main(["config", "--port", "8443"]) == 0
     printed = capsys.readouterr().out
     for line in (
-        'data = "shop"  # regulars.toml',
+        f'data = "{tmp_path / "shop"}"  # regulars.toml',
         "capture_days = 7  # REGULARS_CAPTURE_DAYS",
         "port = 8443  # --port",
         '#host = "127.0.0.1"',

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from msgspec import UNSET, Meta, UnsetType, field
 
-from chalicelib.api.http import MAX_BODY_BYTES
+from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX
 from chalicelib.api.v1.endpoint import Call, Operation, answer_of
 from chalicelib.api.v1.wire import Answer, Changes, Instant, NextToken, Sent, Text, Time, Token, sent
 from chalicelib.core.access import Role
@@ -189,7 +189,7 @@ class Limits(Answer):
         int | None, Meta(description="Megabytes of captures that each camera may offer a day; null: any number.")
     ]
     capture_bytes: Annotated[int, Meta(description="Of one capture that is offered and uploaded.")]
-    body_bytes: Annotated[int, Meta(description="Of the body of a request.")]
+    body_bytes: Annotated[int, Meta(description="Of a body with a picture. One without has up to 4 MiB everywhere.")]
 
 
 class KeptCaptures(Answer):
@@ -266,7 +266,10 @@ def change_settings(call: Call, body: SettingsChanges) -> Settings:
 
 def get_usage(call: Call) -> Usage:
     """Read what the tenant has and used, and the most that it may."""
-    return _usage(call.tenant, call.services.account.usage.of(call.tenant))
+    from chalicelib.api.v1.picture_bodies import MAX_BYTES  # not at the other routes' cold starts
+
+    most = MAX_BYTES if call.http.stage == ONE_BOX else MAX_BODY_BYTES
+    return _usage(call.tenant, call.services.account.usage.of(call.tenant), most)
 
 
 def get_signing_key(call: Call) -> SigningKey:
@@ -295,17 +298,17 @@ def _public(key: bytes) -> dict[str, str]:
     return {"public_key": base64.b64encode(key).decode(), "fingerprint": fingerprint(key)}
 
 
-def _usage(tenant: Tenant, used: usage.Usage) -> Usage:
+def _usage(tenant: Tenant, used: usage.Usage, body_bytes: int) -> Usage:
     kept = used.kept
     return Usage.made_of(
         used,
         captures_kept=None if kept is None else KeptCaptures.made_of(kept, bytes=kept.size),
         disk=None if used.disk is None else Disk.made_of(used.disk),
-        limits=_limits(tenant),
+        limits=_limits(tenant, body_bytes),
     )
 
 
-def _limits(tenant: Tenant) -> Limits:
+def _limits(tenant: Tenant, body_bytes: int) -> Limits:
     from chalicelib.services.access.access import MAX_KEYS
     from chalicelib.services.cameras import MAX_CAMERAS  # not at the other routes' cold starts
     from chalicelib.services.webhooks import MAX_HOOKS
@@ -319,7 +322,7 @@ def _limits(tenant: Tenant) -> Limits:
         keys=MAX_KEYS,
         pictures_of_a_face=MAX_PICTURES,
         capture_bytes=MAX_PICTURE_BYTES,
-        body_bytes=MAX_BODY_BYTES,
+        body_bytes=body_bytes,
     )
 
 

@@ -201,9 +201,10 @@ def offer_captures(call: Call, body: Offers) -> Uploads:
     is there gets neither method nor url.
 
     A camera may offer so many megabytes a day as its tenant's setting `capture_mb_a_day` says (20,000 at first; days of
-    the tenant's time zone). Each new capture counts with its size, and with 64,000 bytes at least; one that is offered
-    again counts again only if its size or type changed. Beyond that: 429 DailyLimitReached, whose `Retry-After` ends
-    with the day.
+    the tenant's time zone); from its second day on 1,000 megabytes, or twice what it usually offers if that is more,
+    and what it saved up of this on nine days. Each new capture counts with its size, and with 64,000 bytes at least;
+    one that is offered again counts again only if its size or type changed. Beyond that: 429 DailyLimitReached, whose
+    `Retry-After` ends with the day.
     """
     offers = []
     for index, one in enumerate(body.captures):
@@ -217,7 +218,7 @@ def offer_captures(call: Call, body: Offers) -> Uploads:
 def take_capture(call: Call, body: CaptureTaken) -> Capture:
     """Send a capture in one step: offered, uploaded and stored when the answer comes, resolved a moment later.
 
-    On AWS a picture has up to 4.5 MB here; offer a larger one (`POST /v1/captures/uploads`).
+    On AWS a body has up to 4 MiB; offer a larger one (`POST /v1/captures/uploads`).
 
     The same picture of the same camera and `captured_at` is one capture, however often and in whatever way it is sent.
     Without `captured_at`, a repeat is another capture, unless it has the same `Idempotency-Key`.

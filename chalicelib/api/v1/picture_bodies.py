@@ -32,7 +32,7 @@ from chalicelib.core.pictures import MAX_PICTURE_BYTES, PictureRules
 """Content types of a body that is a picture. Which format it is, its first bytes tell."""
 
 MAX_BYTES = MAX_PICTURE_BYTES * 4 // 3 + 64 * 1024
-"""Of a body with one picture in base64, and everything else. AWS's gateway lets no more than 4.5 MB pass."""
+"""Of a body with one picture in base64, and everything else. AWS's gateway lets no more than 4 MiB pass."""
 
 PICTURES = PictureRules(
     frozenset({"JPEG", "PNG", "BMP", "WEBP", "HEIC"}),

@@ -11,7 +11,14 @@ from chalicelib.core.observations import Dimensions, Observation, ObservationKin
 from chalicelib.core.pictures import NO_ESTIMATES, Gender
 from chalicelib.core.ports import Item
 from chalicelib.core.records.columns import Row, decade_of
-from chalicelib.core.records.faces import box_from, decision_fields, decision_from, estimates_from, estimates_item
+from chalicelib.core.records.faces import (
+    box_from,
+    decision_fields,
+    decision_from,
+    estimates_by_name,
+    estimates_from,
+    estimates_item,
+)
 from chalicelib.core.reviews import NearFace, Review, ReviewKind
 from chalicelib.core.values import decimal, decimals, known, milliseconds, moment, optional
 from chalicelib.core.visits import Arrivals, MigrationRule, Promotion, Visits
@@ -63,7 +70,7 @@ def row_from(item: Item) -> Row:
     """Read the counted values of an observation."""
     at_ms, id_ = keys.parts_of_observation(item["time_id"])
     labels = Labels(*item.get("labels", ()))
-    seen = item.get("estimates", {})
+    seen = estimates_by_name(item.get("estimates", ()))
     age = seen.get("age")
     return Row(
         at_ms,

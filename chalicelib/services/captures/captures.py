@@ -336,8 +336,8 @@ class Captures:
         for camera_id, size in sizes.items():
             if not self.access.quotas.take_captures(tenant, camera_id, size):
                 raise DailyLimitReached(
-                    f"these captures are more than is left today of the {tenant.capture_mb_a_day} MB that camera "
-                    f"{camera_id!r} may offer a day: offer fewer, or again tomorrow",
+                    f"these captures are more than is left today of what camera {camera_id!r} may offer: "
+                    f"{tenant.capture_mb_a_day} MB, less if it usually offers little. Offer fewer, or again tomorrow",
                     self.access.quotas.day_ends_in_s(tenant),
                 )
 

@@ -231,6 +231,8 @@ class Connection:
                     if response.status_code >= 400:
                         raise refusal(response)
                     return response
+        except ApiError as error:
+            raise error.with_traceback(None) from None  # not through the loop that tries again
         except httpx.TransportError as error:
             raise NoAnswer(f"{self.url} does not answer: {error or type(error).__name__}{_hint(error)}") from error
         raise AssertionError("a retry either returns or raises")

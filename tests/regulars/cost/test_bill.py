@@ -119,7 +119,7 @@ def test_a_thousand_searches_cost_less_than_two_cents_list_price_with_cold_start
 
 def test_a_thousand_captures_cost_no_more_than_docs_say() -> None:
     each = {name: total(used) for name, used in model().per_thousand().items()}
-    assert each["new 10 %, again 40 %, there 50 %"] < 0.0226  # the aim is 0.02: see docs/cost.md
+    assert each["new 10 %, again 40 %, there 50 %"] < 0.0220  # the aim is 0.02: see docs/cost.md
     assert total(model().mean_capture()) < total(model().capture("capture_new"))
 
 

@@ -23,6 +23,7 @@ from chalicelib.services.cameras import CameraSettings
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from regulars.cli import main
+from regulars.clients import V1, Connection
 from regulars.doctor.book import check_cameras, check_files, check_hooks, check_models, check_retention
 from regulars.doctor.machine import (
     Finding,
@@ -91,22 +92,34 @@ def test_before_the_first_start_all_is_well_and_nothing_is_made(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_service_that_runs_and_one_that_was_stopped_are_well_and_stay_as_they_are(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_a_service_that_runs_is_judged_by_its_own_settings_and_one_that_was_stopped_by_those_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    server = Server(tmp_path / "shop", "--metrics-port", "0")
+    with monkeypatch.context() as its:
+        its.setenv("REGULARS_HOOK_NETWORKS", "127.0.0.0/8")
+        server = Server(tmp_path / "shop", "--metrics-port", "0")
+    with Connection(server.url) as connection:
+        V1(connection, server.credentials("camera").api_key).call(
+            "POST", "/v1/hooks", {"url": "http://127.0.0.1:1024/"}
+        )
     port = server.url.rpartition(":")[2]
     try:
-        assert main(["doctor", "--data", str(server.data), "--port", port]) == 0
+        assert main(["doctor", "--data", str(server.data), "--port", "1"]) == 0
         said = capsys.readouterr().out
+        assert f"ok       settings of process {server.process.pid}, which serves the folder\n" in said
+        assert "warning  settings --port is set here, and the service runs by another: a restart takes it\n" in said
         assert f"process {server.process.pid} at {server.url} is ready, with " in said
-        assert f"127.0.0.1:{port} is the service's own" in said
+        assert f"{server.url} is the service's own" in said
         assert "there are 0, and none is silent" in said
+        assert "there are 1, and nothing waits to be sent again" in said
     finally:
         assert server.stop() == 0
     before = digests(server.data)
-    assert main(["doctor", "--data", str(server.data), "--port", port]) == 0
-    assert f"127.0.0.1:{port} is free" in capsys.readouterr().out
+    assert main(["doctor", "--data", str(server.data), "--port", port]) == 1
+    said = capsys.readouterr().out
+    assert "none serves the folder now: it was looked at by the settings here" in said
+    assert f"127.0.0.1:{port} is free" in said
+    assert "(to 127.0.0.1): the URL's address is not public" in said
     assert digests(server.data) == before
 
 
@@ -144,6 +157,9 @@ def test_a_folder_that_cannot_be_used_is_told(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     assert only(check_folder(file)) == (FAILED, f"{file} is a file: name a folder with `data`")
+    tmp_path.chmod(0o700)
+    strange = f"{tmp_path} holds file and no data of a service: name a folder of its own with `data`"
+    assert only(check_folder(tmp_path)) == (FAILED, strange)
     level, says = only(check_folder(file / "below"))
     assert (level, f"{file} may not be written" in says) == (FAILED, True)
 
@@ -160,7 +176,8 @@ def test_a_folder_that_others_may_look_into_is_told(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 def test_a_file_of_another_user_in_the_folder_is_told(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
-    (tmp_path / "credentials.json").touch()
+    for name in ("regulars.sqlite", "credentials.json"):
+        (tmp_path / name).touch()
     os.chown(tmp_path / "credentials.json", 65_534, -1)
     found = list(check_folder(tmp_path))
     assert levels(found) == [OK, FAILED]
@@ -204,9 +221,7 @@ def test_a_port_that_another_has_is_told(tmp_path: Path) -> None:
         port = other.getsockname()[1]
         level, says = only(check_ports(ServeSettings(port=port), None))
         assert (level, "choose another with `port`" in says) == (FAILED, True)
-        assert only(check_ports(ServeSettings(port=port), Served("1", f"http://127.0.0.1:{port}")))[0] is OK
-        elsewhere = only(check_ports(ServeSettings(port=port), Served("1", "http://127.0.0.1:1")))
-        assert (elsewhere[0], "`--port` that it was given" in elsewhere[1]) == (WARNING, True)
+        assert list(check_ports(ServeSettings(port=port), Served("1", ""))) == []
         both = list(check_ports(ServeSettings(port=0, metrics_port=port), None))
         assert levels(both) == [OK, FAILED]
         assert "`metrics_port`" in both[1].says

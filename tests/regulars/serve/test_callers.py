@@ -26,6 +26,17 @@ def services(tmp_path: Path) -> Services:
     return bootstrap.build(Settings(storage=tmp_path))
 
 
+def test_a_box_says_that_it_takes_the_pictures_that_it_takes(tmp_path: Path) -> None:
+    with serving(tmp_path) as box, box.client() as regulars:
+        most = regulars.get_usage().limits.body_bytes
+        auth = {"Authorization": f"Bearer {box.key}"}
+        fits, too_large = (
+            httpx.post(f"{box.url}/v1/detect", content=bytes(size), headers=auth, timeout=60)
+            for size in (most, most + 1)
+        )
+        assert (fits.status_code != 413, too_large.status_code) == (True, 413)
+
+
 def lane(claim: Claim) -> str | None:
     return claim.lane if claim.find is None else claim.find()
 

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import csv
 import io
+import os
+import re
+import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 from regulars_client import models
 
 from chalicelib.core import keys
 from chalicelib.core.items import every, write_in_parts
+from chalicelib.core.pictures import DetectedFace
 from chalicelib.core.ports import Delete
 from regulars.cli import main
-from regulars.transfer.importing import readied
+from regulars.transfer.importing import bar, readied
 from regulars.transfer.sources import Photo
-from tests.fakes import Person, picture
-from tests.regulars.serve.box import Box
+from tests.fakes import FakeVision, Person, picture
+from tests.regulars.serve.box import Box, serving
 from tests.regulars.transfer.album import people, state
 
 GROUP = "VIP"
@@ -89,16 +95,74 @@ def test_refused_pictures_are_listed_with_their_reasons_and_come_once(
         said = capsys.readouterr().out
         assert "1 people with 1 pictures are in, 3 refused" in said
         assert "decoded" in said
-        with report.open(encoding="utf-8", newline="") as stream:
+        with report.open(encoding="utf-8-sig", newline="") as stream:
             header, *rows = csv.reader(stream)
-        assert header == ["person", "picture", "reason"]
-        assert [row[:2] for row in rows] == [
-            ["'=HYPERLINK(1)", "'=HYPERLINK(1)/0.jpg"],
-            ["Ann", "Ann/1.jpg"],
-            ["Ann", "Ann/2.jpg"],
+        assert header == ["person", "picture", "reason", "pictures in"]
+        assert [[*row[:2], row[3]] for row in rows] == [
+            ["'=HYPERLINK(1)", "'=HYPERLINK(1)/0.jpg", "0"],
+            ["Ann", "Ann/1.jpg", "1"],
+            ["Ann", "Ann/2.jpg", "1"],
         ]
         assert all(row[2] for row in rows)
     assert set(faces(box)) == {"Ann"}
+
+
+def test_the_end_names_who_has_no_picture_in_and_counts_the_reasons(
+    box: Box, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = "Cy " + "x" * 90
+    poor = [picture(Person(3, quality=quality)) for quality in (5, 6)]
+    source = people(tmp_path / "people", Ann=[picture(Person(1)), NOBODY], Bo=[NOBODY], **{long: poor})
+    assert imported(box, source, "--group", GROUP) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert said[0] == "no picture of 2 people:"
+    assert said[1].startswith("  Bo: Bo/0.jpg: no face was found")
+    assert [line.split(": ")[1] for line in said[2:4]] == [f"{long}/0.jpg", f"{long}/1.jpg"]
+    assert said[4] == "of people with other pictures:"
+    reasons = said[said.index("why:") + 1 : -2]
+    assert [line.split()[0] for line in reasons] == ["2", "2"]
+    assert not any("5" in line or "6" in line for line in reasons)
+    refused = tmp_path / "people.refused.csv"
+    assert said[-2] == f"all that was refused, as a table: {refused}"
+    people(source, Ann=[picture(Person(1))] * 2, Bo=[picture(Person(2))], **{long: [picture(Person(3))] * 2})
+    assert imported(box, source, "--group", GROUP) == 0
+    assert not refused.exists()
+
+
+class Stopping(FakeVision):
+    """A vision at whose third picture somebody at the terminal presses Ctrl-C."""
+
+    looks = 0
+
+    def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
+        self.looks += 1
+        if self.looks == 3:
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().detect(image)
+
+
+def test_ctrl_c_says_how_far_it_came_and_that_it_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = people(tmp_path / "people", **{f"p{number:02}": [picture(Person(number))] for number in range(40)})
+    with serving(tmp_path / "other", Stopping()) as other:
+        monkeypatch.setenv("REGULARS_API_KEY", other.key)
+        assert imported(other, source, "--group", GROUP) == 130
+        stopping, stopped, _ = capsys.readouterr().err.splitlines()
+        assert "are finished first" in stopping
+        found = re.fullmatch(r"stopped: (\d+) of 40 people are in; nothing is lost, and the same .* goes on", stopped)
+        assert found is not None
+        assert int(found[1]) == len(faces(other)) < 40
+        assert imported(other, source, "--group", GROUP) == 0
+        assert len(faces(other)) == 40
+
+
+def test_without_a_terminal_a_line_a_minute_says_how_far_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    times = iter([0.0, 59.0, 60.0, 60.0, 61.0, 150.0, 150.0])
+    with bar(1000, lambda: next(times)) as told:
+        for _ in range(4):
+            told(10)
+    assert capsys.readouterr().err == "20 of 1,000 pictures\n40 of 1,000 pictures\n"
 
 
 @pytest.mark.parametrize("bad", [NOBODY, b"no picture", b"RIFF....WEBP but broken"])

@@ -222,3 +222,46 @@ def test_bytes_are_counted_ahead_so_most_offers_cost_no_write(
         asked = items.asked
         assert not quotas.take_captures(replace(large, capture_mb_a_day=10), "door", 11 * MB)
         assert items.asked > asked, "a changed limit holds at once"
+
+
+class Door:
+    """A camera that offers pictures of 20 MB, and a clock that goes on to the next day after each."""
+
+    def __init__(self, services: Services, shop: Tenant, clock: FakeClock) -> None:
+        self._quotas, self._clock = services.access.quotas, clock
+        self._shop = replace(shop, capture_mb_a_day=20_000)
+
+    def offers(self, mb: int) -> int:
+        """Offer so many megabytes in a day; return how many were taken."""
+        taken = sum(self._quotas.take_captures(self._shop, "door", 20 * MB) for _ in range(mb // 20))
+        self._clock.advance(timedelta(days=1))
+        return taken * 20
+
+
+@pytest.mark.parametrize(("usual", "a_day"), [(300, 1_000), (800, 1_600)])
+def test_a_stolen_key_gets_what_its_camera_saved_up_once_and_then_twice_what_is_usual(
+    services: Services, shop: Tenant, clock: FakeClock, usual: int, a_day: int
+) -> None:
+    door = Door(services, shop, clock)
+    assert [door.offers(usual) for _ in range(20)] == [usual] * 20
+    assert door.offers(20_000) == 9 * a_day
+    assert a_day <= door.offers(20_000) < 1.2 * a_day
+
+
+def test_a_camera_that_was_offline_delivers_its_backlog_at_once(
+    services: Services, shop: Tenant, clock: FakeClock
+) -> None:
+    door = Door(services, shop, clock)
+    assert [door.offers(2_000) for _ in range(20)] == [2_000] * 20
+    assert door.offers(12_000) == 12_000
+    clock.advance(timedelta(days=3))
+    assert door.offers(8_000) == 8_000
+
+
+def test_a_camera_that_sends_more_from_some_day_on_may_do_so_in_the_end(
+    services: Services, shop: Tenant, clock: FakeClock
+) -> None:
+    door = Door(services, shop, clock)
+    assert door.offers(20_000) == 20_000, "nobody knows on its first day what is usual"
+    assert [door.offers(100) for _ in range(20)] == [100] * 20
+    assert [door.offers(1_400) for _ in range(40)] == [1_400] * 40

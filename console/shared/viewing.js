@@ -1,0 +1,24 @@
+// The viewer of captures over a page, with all that it needs: asking.js loads it when somebody opens a picture.
+import { useState } from "preact/hooks";
+import { get } from "../api.js";
+import { Viewer } from "../captures/viewer.js";
+import { html } from "../html.js";
+import { styled } from "../styled.js";
+import { loadMore } from "../words.js";
+import { sightingsOf } from "./correct.js";
+
+/** Read what is shown: the `pictures`, or those of a `visit`, of which its first is left if its face is gone. */
+export async function load({ visit = null, pictures = null, place = Infinity }) {
+  const alone = () => sightingsOf(get, { ...visit, sightings: 1 });
+  const [all] = await Promise.all([pictures ?? sightingsOf(get, visit).catch(alone),
+    loadMore("captures"), styled("./shared/style.css"), styled("./captures/style.css")]);
+  return { Viewing, all, first: Math.min(place, all.length - 1) };
+}
+
+function Viewing({ all, first, changed, close }) {
+  const [place, setPlace] = useState(first);
+  const { camera, sighting } = all[place];
+  const step = (by) => setPlace((now) => (all[now + by] ? now + by : now));
+  return html`<${Viewer} camera=${camera} sighting=${sighting} changed=${changed} close=${close}
+    step=${all.length > 1 ? step : null} />`;
+}
