@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from chalicelib.core.errors import InvalidInput
-from regulars.options import chosen, together, with_services
+from regulars.options import chosen, print_lines, together, with_services
 
 if TYPE_CHECKING:
     from chalicelib.core.audit import Document
@@ -113,14 +114,19 @@ def list_all(
     chosen(services, [tenant])
     first, last = (None if one is None else milliseconds(one.replace(tzinfo=UTC)) for one in (since, until))
     services.audit.reads.exported(tenant)
-    token, left = None, most
-    while left:
-        page = services.audit.reading.page(tenant, Wanted(first, last, face, what, by), min(left, _A_PAGE), token)
-        for hour, entry in page.rows:
-            print(json.dumps({"hour": hour, **entry}, ensure_ascii=False))
-        token, left = page.next_token, left - len(page.rows)
-        if token is None:
-            return
+    wanted = Wanted(first, last, face, what, by)
+
+    def lines() -> Iterator[str]:
+        token, left = None, most
+        while left:
+            page = services.audit.reading.page(tenant, wanted, min(left, _A_PAGE), token)
+            for hour, entry in page.rows:
+                yield json.dumps({"hour": hour, **entry}, ensure_ascii=False)
+            token, left = page.next_token, left - len(page.rows)
+            if token is None:
+                return
+
+    print_lines(lines(), "no entry is as you want it")
 
 
 @audit.command()

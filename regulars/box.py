@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from regulars.errors import OperatorError
 from regulars.options import (
     PATH,
     chosen,
     configured,
     data_option,
     models_option,
+    print_lines,
     serve_options,
     settings_of,
     storage_options,
@@ -136,7 +138,10 @@ def backup(to: Path, data: Path | None, stage: str | None) -> None:
     """
     from regulars.backup import backup
 
-    path = backup.backup(settings_of(data=data, stage=stage), to)
+    settings = settings_of(data=data, stage=stage)
+    if isinstance(settings.storage, Path) and to.resolve().is_relative_to(settings.storage.resolve()):
+        raise OperatorError(f"{to} is in the data folder, and would be lost with it: name another disk, or folder")
+    path = backup.backup(settings, to)
     print(f"{path}  {path.stat().st_size:,} bytes; it holds pictures, templates and keys: keep it safe")
 
 
@@ -181,9 +186,13 @@ def captures() -> None:
 @_captures_options
 def parked(services: Services, tenant: str | None, camera: str | None) -> None:
     """List the parked captures, a line each: tenant, camera, time, id, reason."""
-    for of, capture in _parked(services, tenant, camera):
-        at = f"{capture.captured_at:%Y-%m-%d %H:%M:%S}"
-        print(f"{of.name}  {capture.camera_id}  {at}  {capture.id}  {capture.reason}")
+    print_lines(
+        (
+            f"{of.name}  {one.camera_id}  {one.captured_at:%Y-%m-%d %H:%M:%S}  {one.id}  {one.reason}"
+            for of, one in _parked(services, tenant, camera)
+        ),
+        "no capture is parked",
+    )
 
 
 @captures.command()

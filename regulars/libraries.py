@@ -80,6 +80,14 @@ def archive(package: Package, folder: Path) -> Path:
     return found[0]
 
 
+def wheel(wanted: str, folder: Path) -> Path:
+    """Download a package's wheel, as data: nothing of it is run. Raises PackageUnavailable."""
+    target = folder / "wheel"
+    options = ["--quiet", "--no-deps", "--only-binary", ":all:", "--dest", str(target)]
+    _run([sys.executable, "-m", "pip", "download", *options, wanted])
+    return next(target.iterdir())
+
+
 def members(path: Path, sources: Sequence[Source]) -> dict[str, bytes]:
     """Read files of an archive, by their sources' names. Raises PackageUnavailable if one is missing or differs."""
     contents: dict[str, bytes] = {}

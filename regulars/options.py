@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, closing
 from functools import reduce, wraps
 from pathlib import Path
@@ -162,9 +162,42 @@ def _named() -> Path | None:
     return None if context is None else context.meta.get(_NAMED)
 
 
+def print_lines(lines: Iterable[str], empty: str) -> None:
+    """Print the lines of a list; if there are none, say so on stderr, so that programs count none."""
+    line = None
+    for line in lines:
+        print(line)
+    if line is None:
+        click.echo(empty, err=True)
+
+
+deed_options = together(
+    click.option("--dry-run", is_flag=True, help="Say what it would do, and change nothing."),
+    click.option("--yes", is_flag=True, help="Do it without asking."),
+)
+
+
+def asking(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the `deed_options`, and pass it `may`, which asks a question before a deed that nobody undoes.
+
+    `may` is False in a dry run, and raises OperatorError if nobody agrees.
+    """
+
+    @deed_options
+    @wraps(command)
+    def run(*others: Any, dry_run: bool, yes: bool, **given: Any) -> Any:
+        def may(question: str) -> bool:
+            if not (dry_run or yes or agrees(question)):
+                raise OperatorError("nothing is changed")
+            return not dry_run
+
+        return command(*others, may=may, **given)
+
+    return run
+
+
 def agrees(question: str) -> bool:
-    """Ask on the terminal; without one, nobody agrees."""
+    """Ask on the terminal. Raises OperatorError without one."""
     if not sys.stdin.isatty():
-        print("there is nobody to ask; --yes carries it out")
-        return False
+        raise OperatorError("there is nobody to ask, and nothing is changed; --yes carries it out")
     return input(f"{question} [y/N] ").strip().lower() in ("y", "yes")

@@ -6,7 +6,7 @@ import base64
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -16,13 +16,14 @@ import click
 
 from chalicelib.core.errors import Busy, FaceHeld, FaceNotFound, InvalidInput
 from regulars.errors import DamagedFile, OperatorError
-from regulars.options import PATH, agrees, chosen, services_of, storage_options, together, with_services
+from regulars.options import PATH, asking, chosen, print_lines, services_of, storage_options, together, with_services
 from regulars.serve.folder import write_durably
 
 if TYPE_CHECKING:
     from chalicelib.core.erasures import Erasure
-    from chalicelib.core.model import Tenant
+    from chalicelib.core.model import Face, Hold, Restriction, Tenant
     from chalicelib.services import Services
+    from chalicelib.services.faces import Holds, Restrictions
     from chalicelib.services.subject_access.subject_access import Language
 
 PATIENCE_S = 10.0
@@ -30,6 +31,7 @@ PATIENCE_S = 10.0
 LONG_PATIENCE_S = 600.0
 _PAUSE_S = 1.0
 
+_face = click.option("--face", metavar="ID", required=True, help="The id of the person's face.")
 _hold_options = together(
     click.option("--tenant", metavar="NAME", required=True, help="The tenant of the face."),
     with_services,
@@ -38,7 +40,7 @@ _hold_options = together(
 
 @click.command(short_help="Write all that is held about one person.")
 @click.option("--tenant", metavar="NAME", required=True, help="In whose book.")
-@click.option("--face", metavar="ID", help="The person's face.")
+@click.option("--face", metavar="ID", help="The id of the person's face.")
 @click.option("--photo", type=PATH, metavar="FILE", help="A photo of the person alone, in place of --face.")
 @click.option("--out", type=PATH, metavar="FILE", required=True, help="The zip file to write; it must not exist.")
 @click.option("--language", type=click.Choice(["en", "zh"]), default="en", help="Of the page in it that people read.")
@@ -117,7 +119,7 @@ def write(services: Services, tenant: Tenant, faceid: str, out: Path, language: 
 
 @click.command(short_help="Leave nothing of a person; write the receipt.")
 @click.option("--tenant", "name", metavar="NAME", required=True, help="The tenant of the face.")
-@click.option("--face", "faceid", metavar="ID", help="The face of the person.")
+@click.option("--face", "faceid", metavar="ID", help="The id of the person's face.")
 @click.option(
     "--again", is_flag=True, help="Erase again whom a restored backup has brought back: those of these receipts."
 )
@@ -125,8 +127,8 @@ def write(services: Services, tenant: Tenant, faceid: str, out: Path, language: 
 @click.option(
     "--key", "trusted", multiple=True, metavar="KEY", help="With --again: another signer's public key or fingerprint."
 )
-@click.option("--yes", is_flag=True, help="With --again: do not ask.")
 @click.option("--receipt", type=PATH, help="Where the receipt of --face is written.  [default: erasure-ID.json]")
+@asking
 @storage_options
 def erase(
     *,
@@ -135,8 +137,8 @@ def erase(
     again: bool,
     receipts: tuple[Path, ...],
     trusted: tuple[str, ...],
-    yes: bool,
     receipt: Path | None,
+    may: Callable[[str], bool],
     data: Path | None,
     stage: str | None,
 ) -> None:
@@ -145,7 +147,7 @@ def erase(
     Counts stay. It takes some minutes, since requests under way end first; the face is gone at once. A service that
     runs does the steps, else the command.
 
-    --again lists who goes and asks. It takes receipts that this tenant signed, with the key of now or one of before.
+    It says who goes, and asks. --again takes receipts that this tenant signed, with the key of now or one of before.
 
     \b
     Examples:
@@ -156,14 +158,15 @@ def erase(
         raise click.UsageError("name the person by --face, or by the receipts of erasures of before, after --again")
     if receipt is not None and again:
         raise click.UsageError("--receipt goes with --face: --again writes its receipts into this folder")
-    if (trusted or yes) and not again:
-        raise click.UsageError("--key and --yes go with --again")
+    if trusted and not again:
+        raise click.UsageError("--key goes with --again")
     with services_of(data, stage) as services:
         tenant = services.tenants.named(name)
         if faceid is not None:
-            _erase(services, tenant, faceid, receipt, stage is not None)
+            _erase(services, tenant, faceid, receipt, may, is_stage=stage is not None)
         else:
-            _erase_again(services, tenant, _known(services, tenant, receipts, trusted), yes=yes, is_stage=bool(stage))
+            known = _known(services, tenant, receipts, trusted)
+            _erase_again(services, tenant, known, may, is_stage=stage is not None)
 
 
 def _require_place(receipt: Path | None) -> None:
@@ -175,13 +178,35 @@ def _require_place(receipt: Path | None) -> None:
         raise OperatorError(f"no receipt can be written into {folder}, so nobody is erased: name a file by --receipt")
 
 
-def _erase(services: Services, tenant: Tenant, faceid: str, receipt: Path | None, is_stage: bool) -> None:
+def _agreed(faces: Mapping[str, Face], may: Callable[[str], bool]) -> bool:
+    """Say who goes, and ask. Raises FaceHeld."""
+    from chalicelib.core.holds import require_free
+
+    require_free(faces.values())
+    for face in faces.values():
+        print(f"{face.faceid}  {face.name or '(no name)'}", flush=True)
+    return may("Erase this person?" if len(faces) == 1 else f"Erase these {len(faces)} people?")
+
+
+def _erase(
+    services: Services,
+    tenant: Tenant,
+    faceid: str,
+    receipt: Path | None,
+    may: Callable[[str], bool],
+    *,
+    is_stage: bool,
+) -> None:
     _require_place(receipt)
-    is_there = bool(services.faces.by_id(tenant, [faceid]))
+    found = services.faces.by_id(tenant, [faceid])
+    if found and not _agreed(found, may):
+        return
+    if not found and not may(f"{faceid} is in no group. Erase what a face of this id has left?"):
+        return
     deletion = services.erasure.deletion
     deleted = (
         deletion.of_faces(tenant, [faceid], by="operator", erase=True)
-        if is_there
+        if found
         else deletion.of_gone(tenant, faceid, by="operator")
     )
     if deleted.not_exist:
@@ -189,21 +214,18 @@ def _erase(services: Services, tenant: Tenant, faceid: str, receipt: Path | None
     _finish(services, tenant, deleted.erasures, receipt, is_stage)
 
 
-def _erase_again(services: Services, tenant: Tenant, faceids: Sequence[str], *, yes: bool, is_stage: bool) -> None:
-    """List the people and ask; then delete all, and wait once. Raises OperatorError if one is held or nobody agrees."""
-    from chalicelib.core.holds import require_free
+def _erase_again(
+    services: Services, tenant: Tenant, faceids: Sequence[str], may: Callable[[str], bool], *, is_stage: bool
+) -> None:
+    """Delete all, and wait once."""
     from chalicelib.services.erasure.erasure import MAX_DELETED
 
     if not faceids:
         print("nobody of these receipts is in the book")
         return
     _require_place(None)
-    faces = services.faces.by_id(tenant, faceids, restricted=True)
-    require_free(faces.values())
-    for face in faces.values():
-        print(f"{face.faceid}  {face.name or '(no name)'}")
-    if not yes and not agrees(f"Erase these {len(faces)} again?"):
-        raise OperatorError("nobody is erased")
+    if not _agreed(services.faces.by_id(tenant, faceids, restricted=True), may):
+        return
     erasures = list[str]()
     for begin in range(0, len(faceids), MAX_DELETED):
         some = faceids[begin : begin + MAX_DELETED]
@@ -380,79 +402,73 @@ def hold() -> None:
 
     \b
     Examples:
-      regulars hold set 21 --tenant shop-12 --reason "case 7"
+      regulars hold set --tenant shop-12 --face 21 --reason "case 7"
       regulars hold list --tenant shop-12
-      regulars hold lift 21 --tenant shop-12 --reason "closed"
+      regulars hold lift --tenant shop-12 --face 21 --reason "closed"
     """
-
-
-@hold.command("set")
-@click.argument("face")
-@click.option("--reason", required=True, help="Why: the number of a case, the letter of an authority.")
-@_hold_options
-def set_(services: Services, face: str, reason: str, tenant: str) -> None:
-    """Hold the face of this id; of one that is held, change the reason."""
-    services.faces.holds.set(services.tenants.named(tenant), face, reason)
-    print(f"{face} is held")
-
-
-@hold.command()
-@click.argument("face")
-@click.option("--reason", required=True, help="Why it is over. The audit has it.")
-@_hold_options
-def lift(services: Services, face: str, reason: str, tenant: str) -> None:
-    """End the hold of the face of this id."""
-    services.faces.holds.lift(services.tenants.named(tenant), face, reason)
-    print(f"{face} is not held")
-
-
-@hold.command("list")
-@_hold_options
-def list_all(services: Services, tenant: str) -> None:
-    """List the held faces, a line each: id, since when, reason."""
-    for faceid, held in services.faces.holds.all(services.tenants.named(tenant).name):
-        print(f"{faceid}  {held.at:%Y-%m-%d}  {held.reason}")
 
 
 @click.group(no_args_is_help=False, short_help="Keep faces without matching or showing them.")
 def restriction() -> None:
     """Keep a face without using it: nobody matches it or looks at it (GDPR, Article 18; docs/privacy.md).
 
+    Who comes again is counted as a stranger.
+
     \b
     Examples:
-      regulars restriction set 21 --tenant shop-12 --reason "contests its accuracy"
+      regulars restriction set --tenant shop-12 --face 21 --reason "contests its accuracy"
       regulars restriction list --tenant shop-12
-      regulars restriction lift 21 --tenant shop-12 --reason "corrected"
+      regulars restriction lift --tenant shop-12 --face 21 --reason "corrected"
     """
 
 
-@restriction.command("set")
-@click.argument("face")
-@click.option("--reason", required=True, help="Why: what the person asks for, the number of a case.")
-@_hold_options
-def restrict(services: Services, face: str, reason: str, tenant: str) -> None:
-    """Restrict the face of this id. Who comes again is counted as a stranger."""
-    services.faces.restrictions.set(services.tenants.named(tenant), face, reason)
-    print(f"{face} is restricted")
+def _marks(
+    group: click.Group,
+    called: str,
+    marks: Callable[[Services], Holds | Restrictions],
+    every: Callable[[Services, Tenant], Iterable[tuple[str, Hold | Restriction]]],
+) -> None:
+    """Add the commands that set, lift and list what a face is `called`."""
+
+    @group.command("set", help=f"Say that a face is {called}; if it is, change the reason.")
+    @_face
+    @click.option(
+        "--reason", required=True, help="Why: what the person or an authority asks for, the number of a case."
+    )
+    @_hold_options
+    def set_(services: Services, face: str, reason: str, tenant: str) -> None:
+        marks(services).set(services.tenants.named(tenant), face, reason)
+        print(f"{face} is {called}")
+
+    @group.command(help=f"Say that a face is not {called} any more.")
+    @_face
+    @click.option("--reason", required=True, help="Why it is over. The audit has it.")
+    @_hold_options
+    def lift(services: Services, face: str, reason: str, tenant: str) -> None:
+        marks(services).lift(services.tenants.named(tenant), face, reason)
+        print(f"{face} is not {called}")
+
+    @group.command("list", help=f"List the faces that are {called}, a line each: id, since when, reason.")
+    @_hold_options
+    def list_all(services: Services, tenant: str) -> None:
+        found = every(services, services.tenants.named(tenant))
+        print_lines((f"{face}  {one.at:%Y-%m-%d}  {one.reason}" for face, one in found), f"no face is {called}")
 
 
-@restriction.command("lift")
-@click.argument("face")
-@click.option("--reason", required=True, help="Why it is over. The audit has it. Tell the person first.")
-@_hold_options
-def unrestrict(services: Services, face: str, reason: str, tenant: str) -> None:
-    """End the restriction of the face of this id: it is in its group and found again."""
-    services.faces.restrictions.lift(services.tenants.named(tenant), face, reason)
-    print(f"{face} is not restricted")
-
-
-@restriction.command("list")
-@_hold_options
-def list_restricted(services: Services, tenant: str) -> None:
-    """List the restricted faces, a line each: id, since when, reason."""
-    for face in services.faces.restrictions.all(services.tenants.named(tenant)):
-        if face.restriction:
-            print(f"{face.faceid}  {face.restriction.at:%Y-%m-%d}  {face.restriction.reason}")
+_marks(
+    hold,
+    "held",
+    lambda services: services.faces.holds,
+    lambda services, tenant: services.faces.holds.all(tenant.name),
+)
+_marks(
+    restriction,
+    "restricted",
+    lambda services: services.faces.restrictions,
+    lambda services, tenant: (
+        (face.faceid, face.restriction) for face in services.faces.restrictions.all(tenant) if face.restriction
+    ),
+)
 
 
 @click.command(short_help="Print the notice to post where cameras look.")
@@ -482,15 +498,15 @@ def notice(services: Services, tenant: str, language: str, *, as_page: bool) -> 
         )
 
 
-@click.command(short_help="Say or delete what tenants keep no longer.")
+@click.command(short_help="List, and delete, what tenants keep no longer.")
 @click.option("--tenant", "tenants", multiple=True, metavar="NAME", help="Only this tenant; repeat for several.")
-@click.option("--dry-run", is_flag=True, help="Only say what goes now and within seven days.")
-@click.option("--yes", is_flag=True, help="Delete all that is due: clock and settings are right.")
+@click.option("--all", "everything", is_flag=True, help="Also what waits since it is much: clock and days are right.")
+@asking
 @with_services
-def retention(services: Services, tenants: tuple[str, ...], *, dry_run: bool, yes: bool) -> None:
-    """Delete what tenants keep no longer, as the sweep does, or say what would go (docs/operations.md).
+def retention(services: Services, tenants: tuple[str, ...], *, everything: bool, may: Callable[[str], bool]) -> None:
+    """List what tenants keep no longer, and delete it as the sweep does (docs/operations.md).
 
-    More than a fifth of a kind at once waits for a week, or for --yes.
+    More than a fifth of a kind at once waits for a week, or for --all.
 
     \b
     Examples:
@@ -502,19 +518,21 @@ def retention(services: Services, tenants: tuple[str, ...], *, dry_run: bool, ye
     from rich.table import Table
 
     console = Console(soft_wrap=True)
-    for name in chosen(services, tenants or None):
-        tenant = services.tenants.named(name)
-        table = Table("kind", "group", "days", "now", "in 7 days", "oldest", title=name, title_justify="left")
+    of = [services.tenants.named(name) for name in chosen(services, tenants or None)]
+    for tenant in of:
+        table = Table("kind", "group", "days", "now", "in 7 days", "oldest", title=tenant.name, title_justify="left")
         for one in services.erasure.retention.plan(tenant):
             most = "+" if one.more else ""
             counts = (f"{one.now}", f"{one.soon}{most}", f"{one.oldest:%Y-%m-%d}" if one.oldest else "-")
             table.add_row(one.kind, one.group or "", "any" if one.days is None else str(one.days), *counts)
         console.print(table)
-        if not dry_run:
-            services.erasure.of_consents.tenant(tenant, lambda: float("inf"), yes=yes)
-            services.erasure.of_learnt.tenant(tenant, yes=yes)
-            services.erasure.retention.tenant(tenant, lambda: float("inf"), yes=yes)
-            waits = services.erasure.withholding.all(tenant)
-            console.print(f"{name}: what goes now is deleted{', but what waits' if waits else ''}", markup=False)
-            for kind, much in waits.items():
-                console.print(f"{kind}: {much.number} wait until {much.goes_at:%Y-%m-%d}, or for --yes", markup=False)
+    if not may("Delete what goes now?"):
+        return
+    for tenant in of:
+        services.erasure.of_consents.tenant(tenant, lambda: float("inf"), yes=everything)
+        services.erasure.of_learnt.tenant(tenant, yes=everything)
+        services.erasure.retention.tenant(tenant, lambda: float("inf"), yes=everything)
+        waits = services.erasure.withholding.all(tenant)
+        print(f"{tenant.name}: what goes now is deleted{', but what waits' if waits else ''}")
+        for kind, much in waits.items():
+            print(f"{kind}: {much.number} wait until {much.goes_at:%Y-%m-%d}, or for --all")

@@ -1,16 +1,18 @@
 """A labelled folder of real people, made from packages, for a clone without pictures beside it.
 
 They are official portraits of two presidents and an astronaut of the United States. The packages face_recognition (its
-source archive, which pip fetches) and scikit-image carry them. The user's cache keeps them, never the repository.
+source archive) and scikit-image (its wheel) carry them, which pip fetches. The user's cache keeps them, never the
+repository.
 """
 
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from PIL import Image, ImageEnhance, ImageOps
@@ -77,7 +79,10 @@ def folder() -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent) as temporary:
             made = Path(temporary) / FOLDER
-            _write(made, {**_from_package(Path(temporary)), **_from_scikit_image()})
+            print("fetching the demo's photos from the package registry, once: about 20 MB", flush=True)
+            with ThreadPoolExecutor() as pool:
+                some, others = pool.map(lambda fetch: fetch(Path(temporary)), (_from_package, _from_scikit_image))
+            _write(made, {**some, **others})
             try:
                 made.rename(target)
             except OSError:
@@ -100,16 +105,16 @@ def _from_package(scratch: Path) -> dict[str, bytes]:
         raise NoPictures(f"{_NONE}, or let pip reach a package registry ({error})") from error
 
 
-def _from_scikit_image() -> dict[str, bytes]:
-    found = importlib.util.find_spec("skimage")
-    if found is None or found.origin is None:
-        raise NoPictures(f"{_NONE}, or install scikit-image, which carries one portrait")
-    contents = {name: (Path(found.origin).parent / "data" / name).read_bytes() for name in _SCIKIT_IMAGE}
+def _from_scikit_image(scratch: Path) -> dict[str, bytes]:
+    try:
+        wheel = libraries.wheel("scikit-image>=0.25,<0.27", scratch)
+    except PackageUnavailable as error:
+        raise NoPictures(f"{_NONE}, or let pip reach a package registry ({error})") from error
+    with zipfile.ZipFile(wheel) as opened_wheel:
+        contents = {name: opened_wheel.read(f"skimage/data/{name}") for name in _SCIKIT_IMAGE}
     for name, data in contents.items():
         if hashlib.sha256(data).hexdigest() != _SCIKIT_IMAGE[name]:
-            raise NoPictures(
-                f"scikit-image holds another {name} than this version of Regulars knows: install 0.25 or 0.26"
-            )
+            raise NoPictures(f"{_NONE}: {wheel.name} holds another {name} than this version of Regulars knows")
     return contents
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import tempfile
 import time
@@ -20,6 +21,9 @@ from rich.table import Table
 
 from chalicelib.core.access import FIRST
 from chalicelib.settings import Settings
+from chalicelib.vision.packs import packs
+from chalicelib.vision.packs.packs import Pack
+from regulars import configuration
 from regulars.clients import V1, Connection, Icredit, Picture, Sunmi
 from regulars.demo import album, registry_photos
 from regulars.demo.album import Album, Plan, Probe
@@ -52,11 +56,18 @@ def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path 
             console.print(f"the service is at {running.url}", soft_wrap=True)
             steps = _played(running, plan, console)
             console.print(table(steps, labelled=shown.labelled))
-            console.print(f"\n{summary(steps, labelled=shown.labelled)}", style="bold")
+            console.print(f"\nface models: {_pack(data, models).about}", soft_wrap=True)
+            console.print(f"{summary(steps, labelled=shown.labelled)}", style="bold")
             if not once:
                 _fill(running, plan, console)
                 stay(running, console)
     return 1 if shown.labelled and not all(step.right for step in steps) else 0
+
+
+def _pack(data: Path, models: Path | None) -> Pack:
+    """Return the pack that the service took, which reads no file of settings."""
+    settings = configuration.read({"data": data, "models": models}, os.environ, Path(os.devnull)).settings
+    return packs.find(settings.models, settings.pack)
 
 
 def find_pictures(photos: Path | None) -> Album:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from regulars.options import agrees, models_option
+from regulars.options import agrees, deed_options, models_option
 
 
 def _pair(text: str) -> tuple[str, str]:
@@ -18,8 +18,7 @@ def _pair(text: str) -> tuple[str, str]:
 
 @click.command(short_help="Deploy to AWS, or show what that would do.")
 @click.option("--stage", required=True, help="The stack is called regulars-STAGE; stages share nothing.")
-@click.option("--dry-run", is_flag=True, help="Show what it would do, without a call to AWS.")
-@click.option("--yes", is_flag=True, help="Do what it shows without asking.")
+@deed_options
 @click.option("--region", help="AWS region.  [default: the environment's]")
 @click.option("--bucket", help="Bucket to upload packages to.  [default: one that the command makes]")
 @click.option("--architecture", type=click.Choice(["arm64", "x86_64"]), default="arm64")
@@ -44,6 +43,8 @@ def deploy(
     parameters: tuple[tuple[str, str], ...],
 ) -> None:
     """Deploy this checkout to AWS as a stack of its own: package, upload, show the changes, carry them out.
+
+    A dry run does not call AWS.
 
     \b
     Examples:

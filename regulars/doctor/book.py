@@ -96,7 +96,7 @@ def check_retention(services: Services, tenants: list[Tenant]) -> Iterator[Findi
                 "retention",
                 f"{one.number} {kind} of tenant {tenant.name} are more than a sweep deletes: they go on "
                 f"{one.goes_at:%Y-%m-%d}. If clock and days are right, `regulars retention --tenant {tenant.name} "
-                "--yes` deletes them; if not, set them",
+                "--all` deletes them; if not, set them",
             )
 
 

@@ -11,7 +11,8 @@ import click
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import Profile
-from regulars.options import opened, settings_of, storage_options, together, with_services
+from regulars.errors import OperatorError
+from regulars.options import asking, data_option, opened, settings_of, storage_options, together, with_services
 from regulars.tenants import keys
 
 if TYPE_CHECKING:
@@ -228,12 +229,35 @@ def change(services: Services, name: str, **given: Any) -> None:
 
 @tenants.command(short_help="Give a tenant new keys and a new code.")
 @click.argument("name")
+@asking
 @with_services
-def rotate(services: Services, name: str) -> None:
+def rotate(services: Services, name: str, may: Callable[[str], bool]) -> None:
     """Give a tenant new keys and a new code; the old ones stop working."""
     from regulars.tenants.tenants import print_new
 
-    print_new(services, lambda book: book.rotate(name))
+    services.tenants.named(name)
+    if may(f"The keys and the code that {name} has stop working. Make new ones?"):
+        print_new(services, lambda book: book.rotate(name))
+
+
+@tenants.command(short_help="Print a tenant's API key.")
+@click.argument("name")
+@data_option
+def key(name: str, data: Path | None) -> None:
+    """Print a tenant's API key, of one box: what clients take as REGULARS_API_KEY.
+
+    \b
+    Examples:
+      export REGULARS_API_KEY=$(regulars tenants key camera)
+    """
+    from regulars.tenants import credentials
+
+    storage = settings_of(data=data, here=True).storage
+    assert isinstance(storage, Path)  # noqa: S101 -- it is of one box
+    found = credentials.read(storage).get(name)
+    if found is None:
+        raise OperatorError(f"{storage / credentials.FILE} has no tenant {name!r}: `regulars tenants list` shows all")
+    print(found.api_key)
 
 
 @tenants.command("renew-signing")

@@ -11,11 +11,11 @@ import click
 
 from chalicelib.core.access import FIRST, Role
 from regulars.errors import OperatorError
-from regulars.options import configured, with_services
+from regulars.options import asking, configured, with_services
 from regulars.serve import folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from chalicelib.core.access import ApiKey
     from chalicelib.core.model import Tenant
@@ -63,19 +63,28 @@ def add(services: Services, name: str, key_name: str, role: str, *, pictures: bo
 @keys.command(short_help="Give a key another secret; the old one stops.")
 @click.argument("name")
 @click.argument("key_id", metavar="ID")
+@asking
 @with_services
-def renew(services: Services, name: str, key_id: str) -> None:
+def renew(services: Services, name: str, key_id: str, may: Callable[[str], bool]) -> None:
     """Give a key another secret and print that; the old one stops at once. For the first: `regulars tenants rotate`."""
-    print(services.access.keys.renew(services.tenants.named(name), key_id))
+    if _agreed(services, name, key_id, may, "gets another secret"):
+        print(services.access.keys.renew(services.tenants.named(name), key_id))
 
 
 @keys.command()
 @click.argument("name")
 @click.argument("key_id", metavar="ID")
+@asking
 @with_services
-def delete(services: Services, name: str, key_id: str) -> None:
+def delete(services: Services, name: str, key_id: str, may: Callable[[str], bool]) -> None:
     """Delete a key; it and the sessions that it began stop at once."""
-    services.access.keys.delete(services.tenants.named(name), key_id)
+    if _agreed(services, name, key_id, may, "is deleted"):
+        services.access.keys.delete(services.tenants.named(name), key_id)
+
+
+def _agreed(services: Services, name: str, key_id: str, may: Callable[[str], bool], what: str) -> bool:
+    key = services.access.keys.get(services.tenants.named(name), key_id)
+    return may(f"Key {key.id} ({key.name}) {what}, and who has it is signed out. Go on?")
 
 
 @click.command(short_help="Print a link that signs a browser in.")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.model import Credentials, Tenant
-from chalicelib.core.retention import RETENTION
+from chalicelib.core.retention import RETENTION, SIGHTING_DAYS
 from chalicelib.core.signing import Renewal, fingerprint
 from chalicelib.services import Services
 from chalicelib.services.tenants import SAID, Tenants
@@ -24,6 +24,8 @@ _NO_LIMIT = ("requests_a_day", "capture_mb_a_day", "learnt_days", *RETENTION)
 def show(services: Services, name: str) -> None:
     """Print all settings of one tenant, a line each."""
     rows = described(services.tenants.named(name), services.tenants.shards(name))
+    for kept, days in (("capture-days", services.settings.capture_days), ("sighting-days", SIGHTING_DAYS)):
+        rows[kept] = f"{days} (the service's)" if rows[kept] == "any" else rows[kept]
     width = max(map(len, rows))
     for what, value in rows.items():
         print(f"{what:<{width}}  {value}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -97,7 +98,10 @@ def _key(data: Path, tenant: str | None) -> str:
 
 
 @click.command("import", short_help="Enrol many people: folders, a table, an export.")
-@click.argument("source", type=PATH)
+@click.argument("source")
+@click.option("--from", "service", type=click.Choice(["compreface", "immich"]), help="Service at the URL SOURCE.")
+@click.option("--from-key-file", type=PATH, metavar="FILE", help="File that holds that service's key.")
+@click.option("--collection", metavar="ID", help="Rekognition's collection that says who is on the pictures in S3.")
 @click.option("--group", metavar="NAME", help="Group of the people; made if need be. Tables and exports name groups.")
 @click.option(
     "--if-known", type=click.Choice(["enrol", "refuse"]), default="enrol", help="People whom it knows already."
@@ -110,7 +114,10 @@ def _key(data: Path, tenant: str | None) -> str:
 @_service_options
 def import_(  # the options are the command's, a name each
     *,
-    source: Path,
+    source: str,
+    service: str | None,
+    from_key_file: Path | None,
+    collection: str | None,
     group: str | None,
     if_known: Literal["enrol", "refuse"],
     trust: bool,
@@ -128,6 +135,8 @@ def import_(  # the options are the command's, a name each
       the folder of Frigate (with clips/faces) or of Double Take (with .storage/train)
       a table: CSV with the column path, and name, id, group, age, gender, note, label_a to label_d
       the file of an export
+      the URL of CompreFace or immich, with --from and --from-key-file
+      s3://BUCKET/PREFIX, a folder a person, or with --collection what Rekognition indexed
 
     Killed at any moment and run again, it goes on; nothing comes twice. It ends with who has no picture in and why.
     The exit code is 1 if a picture was refused.
@@ -137,25 +146,31 @@ def import_(  # the options are the command's, a name each
       regulars import people/ --group VIP
       regulars import staff.csv --group Staff --dry-run
       regulars import shop.tar --data regulars-data --tenant shop-12
+      regulars import http://compreface.lan:8000 --from compreface --from-key-file key --group Staff
     """
     from regulars.transfer.importing import Import, bar, rehearsed
     from regulars.transfer.importing import report as reported
     from regulars.transfer.journal import opened
 
     into = Access(**access)
-    with read(source) as people, into.opened() as service:
+    place = Path(source) if "://" not in source else Path(re.sub(r"[^\w.-]+", "-", source.strip("/")))
+    with read(source, service, from_key_file, collection) as people, into.opened() as tenant:
         _require_groups(people, group)
         with bar(sum(len(person.photos) for person in people.people)) as told:
             if dry_run:
-                fates = rehearsed(service, people.people, told)
+                fates = rehearsed(tenant, people.people, told)
             else:
-                about = {"from": str(source.resolve()), "into": into.name, "group": group or ""}
+                about = {
+                    "from": source if "://" in source else str(place.resolve()),
+                    "into": into.name,
+                    "group": group or "",
+                }
                 with (
-                    opened(journal or source.with_name(f"{source.name}.import"), about) as kept,
+                    opened(journal or place.with_name(f"{place.name}.import"), about) as kept,
                     _told_if_stopped(kept, len(people.people)),
                 ):
-                    fates = Import(service, kept, group, if_known, trust).run(people, told, with_rules=rules)
-    return reported(people, fates, report or source.with_name(f"{source.name}.refused.csv"), dry_run=dry_run)
+                    fates = Import(tenant, kept, group, if_known, trust).run(people, told, with_rules=rules)
+    return reported(people, fates, report or place.with_name(f"{place.name}.refused.csv"), dry_run=dry_run)
 
 
 @contextmanager
@@ -190,15 +205,26 @@ def export(*, file: Path, history: bool, **access: Any) -> None:
     print(f"{file}  {count:,} faces, {file.stat().st_size:,} bytes; it holds pictures and names: keep it safe")
 
 
-def read(source: Path) -> AbstractContextManager[Source]:
+def read(
+    source: str, service: str | None = None, key_file: Path | None = None, collection: str | None = None
+) -> AbstractContextManager[Source]:
     """Read whatever the source is. Raises OperatorError."""
-    from regulars.transfer import exports, sources
+    from regulars.transfer import exports, services, sources
 
-    if source.is_dir():
-        return nullcontext(sources.of_folder(source))
-    if not source.is_file():
-        raise OperatorError(f"there is no {source}: name a folder, a table (.csv), or the file of an export")
-    return exports.opened(source) if exports.is_export(source) else nullcontext(sources.of_table(source))
+    if (service is None) != (key_file is None) or (service is not None) != source.startswith(("http://", "https://")):
+        raise click.UsageError("a service's people are read by its URL, --from and --from-key-file together")
+    if collection is not None and not source.startswith("s3://"):
+        raise click.UsageError("a collection has no pictures: name those that were indexed, s3://BUCKET/PREFIX")
+    if service is not None and key_file is not None:
+        return nullcontext(services.of_api(service, source, key_file))
+    if source.startswith("s3://"):
+        return nullcontext(services.of_bucket(source, collection))
+    path = Path(source)
+    if path.is_dir():
+        return nullcontext(sources.of_folder(path))
+    if not path.is_file():
+        raise OperatorError(f"there is no {path}: name a folder, a table (.csv), or the file of an export")
+    return exports.opened(path) if exports.is_export(path) else nullcontext(sources.of_table(path))
 
 
 def _require_groups(source: Source, group: str | None) -> None:

@@ -6,10 +6,14 @@ line a picture. An archive: the file of an export (exports).
 
 from __future__ import annotations
 
+import codecs
 import csv
 import hashlib
+import io
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,34 +144,76 @@ TEXTS = ("name", "id", "group", "note", "gender")
 LABELS = ("a", "b", "c", "d")
 _LABEL = "label_"
 
+_OTHER_NAMES = {"path": ("file", "picture", "image"), "name": ("subject", "person")}
+_TOLD = 20
+
 Row = Mapping[str, str]
+Fault = tuple[int, str]
+"""A line of a table, and what is wrong with it."""
 
 
 def of_table(file: Path) -> Source:
     """Read a table with the columns path, and as many as are wanted of name, id, group, age, gender, note, label_a to
-    label_d. Any other column is an attribute of that name.
+    label_d. Any other column is an attribute of that name. UTF-8, UTF-16, GB18030 and Windows-1252 are told apart.
 
     Lines with the same id are one person, and so are those without id that have the same name and group. Raises
-    DamagedFile, which names the line.
+    DamagedFile, which names every line that is wrong.
     """
+    if _is_picture(file):
+        raise DamagedFile(f"{file} is a picture: name the folder that has it, or a table")
+    text, encoding = _decoded(file.read_bytes())
     rows: dict[tuple[str, str], list[tuple[int, Row]]] = {}
+    faults: list[Fault] = []
+    first = text.partition("\n")[0]
+    delimiter = max(",;\t", key=first.count)
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            first = stream.readline()
-            stream.seek(0)
-            reader = csv.DictReader(stream, delimiter=";" if first.count(";") > first.count(",") else ",", strict=True)
-            if "path" not in (reader.fieldnames or ()):
-                raise DamagedFile(
-                    f"{file} has no column `path`: its first line names the columns, with path among them"
-                )
-            for row in reader:
-                if None in row or None in row.values():
-                    raise DamagedFile(f"line {reader.line_num} of {file} has not as many cells as the first line")
-                cells = {name: value.strip() for name, value in row.items()}
-                rows.setdefault(_who(cells, reader.line_num), []).append((reader.line_num, cells))
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise DamagedFile(f"{file} is no table in UTF-8: {error}") from error
-    return Source(f"{file}, a line a picture", [_person_of(file, key, lines) for key, lines in rows.items()])
+        if "\0" in text:
+            raise csv.Error("it has bytes that are no text")
+        reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+        columns = _columns(reader.fieldnames or ())
+        if "path" not in columns.values():
+            raise DamagedFile(
+                f"{file} has no column `path`: its first line names the columns, with path among them, and says "
+                f"{first.strip()[:80]!r}"
+            )
+        for row in reader:
+            if None in row or None in row.values():
+                faults.append((reader.line_num, "has not as many cells as the first line"))
+                continue
+            cells = {columns[name]: value.strip() for name, value in row.items()}
+            rows.setdefault(_who(cells, reader.line_num), []).append((reader.line_num, cells))
+    except csv.Error as error:
+        raise DamagedFile(f"{file} is no table in {encoding}: {error}") from error
+    people = [_person_of(file, key, lines, faults) for key, lines in rows.items()]
+    if faults:
+        more = f"; and {len(faults) - _TOLD:,} more" if len(faults) > _TOLD else ""
+        told = "; ".join(f"line {line} {what}" for line, what in sorted(faults)[:_TOLD])
+        raise DamagedFile(f"{file}, read as {encoding}: {told}{more}")
+    return Source(f"{file}, a line a picture, in {encoding}", people)
+
+
+def _decoded(data: bytes) -> tuple[str, str]:
+    """Decode what a spreadsheet wrote; return the text and the name of its encoding.
+
+    Bytes above 127 stand in pairs in Chinese, and mostly alone in names of Europe.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return data.decode("utf-16", "replace"), "UTF-16"
+    runs = [len(run) for run in re.findall(rb"[\x80-\xff]+", data)]
+    chinese = ("gb18030",) if sum(run > 1 for run in runs) * 2 > len(runs) else ()
+    for encoding in ("utf-8-sig", *chinese, "cp1252"):
+        with suppress(UnicodeDecodeError):
+            return data.decode(encoding), _ENCODINGS[encoding]
+    return data.decode("latin-1"), "Latin-1"
+
+
+_ENCODINGS = {"utf-8-sig": "UTF-8", "gb18030": "GB18030", "cp1252": "Windows-1252"}
+
+
+def _columns(names: Sequence[str]) -> dict[str, str]:
+    """Return our name of each column of a table; another program's names are taken unless ours are there."""
+    ours = {other: name for name, others in _OTHER_NAMES.items() if name not in names for other in others}
+    return {name: ours.get(name, name) for name in names}
 
 
 def _who(cells: Row, line: int) -> tuple[str, str]:
@@ -177,44 +223,44 @@ def _who(cells: Row, line: int) -> tuple[str, str]:
     return (cells.get("group", ""), cells["name"]) if cells.get("name") else ("line", str(line))
 
 
-def _person_of(file: Path, key: tuple[str, str], lines: list[tuple[int, Row]]) -> Person:
+def _person_of(file: Path, key: tuple[str, str], lines: list[tuple[int, Row]], faults: list[Fault]) -> Person:
+    """Make a person of all their lines; what is wrong with these is added to `faults`."""
     said: dict[str, str] = {}
+    photos = []
     for line, cells in lines:
         for name, value in cells.items():
             if name != "path" and value and said.setdefault(name, value) != value:
-                raise DamagedFile(
-                    f"line {line} of {file} says {name} {value[:40]!r}, a line before {said[name][:40]!r}: "
-                    "all lines of a person say the same, or nothing"
-                )
-    photos = []
-    for line, cells in lines:
-        picture = file.parent / cells["path"]
-        if not cells["path"] or not _is_file(picture):
-            raise DamagedFile(f"line {line} of {file}: there is no picture {cells['path']!r}")
-        photos.append(Photo.of(picture, file.parent))
+                before = f"a line before {said[name][:40]!r}: all lines of a person say the same, or nothing"
+                faults.append((line, f"says {name} {value[:40]!r}, {before}"))
+        places = [file.parent / path for path in (cells["path"], cells["path"].replace("\\", "/")) if path]
+        found = next(filter(_is_file, places), None)
+        if found is None:
+            faults.append((line, f"names a file, and there is no picture {cells['path']!r}"))
+        else:
+            photos.append(Photo.of(found, file.parent))
     return Person(
         key=":".join(key),
         name=said.get("name", ""),
         photos=tuple(photos),
         id=said.get("id"),
         group=said.get("group"),
-        more=_more(file, lines[0][0], said),
+        more=_more(lines[0][0], said, faults),
     )
 
 
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # a name that is longer than the file system's names
+    except (OSError, ValueError):  # longer than the file system's names, or not to be written in its encoding
         return False
 
 
-def _more(file: Path, line: int, said: Row) -> dict[str, Any]:
+def _more(line: int, said: Row, faults: list[Fault]) -> dict[str, Any]:
     more: dict[str, Any] = {name: said[name] for name in ("note", "gender") if name in said}
-    if "age" in said:
-        if not said["age"].isascii() or not said["age"].isdigit():
-            raise DamagedFile(f"line {line} of {file} says age {said['age'][:40]!r}: an age is a whole number of years")
+    if re.fullmatch("[0-9]{1,9}", said.get("age", "")):
         more["age"] = int(said["age"])
+    elif "age" in said:
+        faults.append((line, f"says age {said['age'][:40]!r}: an age is a whole number of years"))
     labels = {letter: said[_LABEL + letter] for letter in LABELS if _LABEL + letter in said}
     known = {*TEXTS, "path", "age", *(_LABEL + letter for letter in LABELS)}
     attributes = {name: value for name, value in said.items() if name not in known}

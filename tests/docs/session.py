@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -39,7 +40,7 @@ class Session:
     def of(cls, section: str, page: Path) -> Session:
         text = read(page).split(f"## {section}\n")[1].split("\n## ")[0]
         (block,) = re.findall(r"```bash\n(.*?)```", text, re.DOTALL)
-        return cls(block)
+        return cls(dedent(block))
 
     @contextmanager
     def running(self, server: Server, **environment: str) -> Iterator[None]:

@@ -24,6 +24,7 @@ from tests.faults.server import Server
 from tests.regulars.mqtt.frigate import frigate
 from tests.regulars.mqtt.mosquitto import listening, mosquitto
 from tests.regulars.serve.test_front import until
+from tests.regulars.transfer.test_services import KEY, answering
 
 TASKS = DOCS / "tasks"
 
@@ -40,6 +41,24 @@ def test_a_folder_of_people_is_enrolled(server: Server, photos: Path) -> None:
     with Connection(server.url) as connection:
         faces = V1(connection, server.credentials("camera").api_key).call("GET", "/v1/faces?group=regular")
     assert {face["name"] for face in faces["faces"]} == {"person 0", "person 1"}
+
+
+def test_the_people_of_compreface_come_along(server: Server, photos: Path) -> None:
+    subjects = {f"person {number}": pair for number, pair in enumerate(at_hand.PAIRS[:2])}
+    faces = [{"image_id": Path(one).stem, "subject": name} for name, pair in subjects.items() for one in pair]
+    listed = "/api/v1/recognition/faces"
+    answers: dict[str, object] = {
+        "/api/v1/recognition/subjects": {"subjects": [*subjects]},
+        f"{listed}?page=0&size=1000": {"faces": faces},
+        f"{listed}?page=1&size=1000": {"faces": []},
+        **{f"{listed}/{Path(one).stem}/img": (photos / one).read_bytes() for pair in subjects.values() for one in pair},
+    }
+    key = server.data.parent / "compreface.key"
+    key.touch(mode=0o600)
+    key.write_text(KEY)
+    with answering(answers) as url:
+        done = Session.of("Moving in", DOCS / "coming-from.md").output(server, COMPREFACE=url)
+    assert done[-1].endswith("2 people with 4 pictures are in, 0 refused")
 
 
 def test_a_folder_of_a_cameras_pictures_is_in_the_book(server: Server, photos: Path) -> None:

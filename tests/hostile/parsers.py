@@ -1169,7 +1169,9 @@ PARSERS = {
     ),
     "tables of people": Parser(
         tables_of_people, (DamagedFile,), ("regulars.transfer.sources",),
-        [b"path,name,age,label_a,hobby\n1.jpg,Ann,34,x,tennis\n", b"path;id\n1.jpg;7\n1.jpg;7\n"], any_bytes,
+        [b"path,name,age,label_a,hobby\n1.jpg,Ann,34,x,tennis\n", b"path;id\n1.jpg;7\n1.jpg;7\n",
+         *("path\tname\n1.jpg\t李小明\n".encode(encoding) for encoding in ("utf-16", "gb18030"))],
+        any_bytes,
     ),
     "journals of imports": Parser(
         journals_of_imports, (DamagedFile, OperatorError), ("regulars.transfer.journal",),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import threading
 import zipfile
@@ -159,7 +160,10 @@ def erased(data: Path) -> Path:
     """Erase Ann; returns the receipt."""
     receipt = data.parent / "receipt.json"
     with served(data) as book:
-        assert erase(data, "--face", "ann", "--receipt", str(receipt)) == 0
+        assert erase(data, "--face", "ann", "--receipt", str(receipt), "--dry-run") == 0
+        assert erase(data, "--face", "ann", "--receipt", str(receipt)) == 1, "nobody is asked here"
+        assert {face.faceid for face in book.faces()} == {"ann", "bob"}
+        assert erase(data, "--face", "ann", "--receipt", str(receipt), "--yes") == 0
         assert [face.faceid for face in book.faces()] == ["bob"]
     return receipt
 
@@ -173,6 +177,19 @@ def test_a_face_is_erased_and_its_receipt_verified(data: Path, capsys: Captured)
     out = capsys.readouterr().out
     assert '"captures_hidden": 1' in out
     assert "ann" not in receipt.read_text()
+
+
+@pytest.mark.parametrize("mark", ["hold", "restriction"])
+def test_a_face_is_marked_listed_and_freed_by_its_id(data: Path, capsys: Captured, mark: str) -> None:
+    def said(*command: str) -> str:
+        assert main([mark, *command, "--tenant", "shop", "--data", str(data)]) == 0
+        return "".join(capsys.readouterr())
+
+    assert said("list").startswith("no face is ")
+    said("set", "--face", "ann", "--reason", "case 7")
+    assert re.fullmatch(r"ann  \d{4}-\d\d-\d\d  case 7\n", said("list"))
+    said("lift", "--face", "ann", "--reason", "closed")
+    assert said("list").startswith("no face is ")
 
 
 def test_nobody_is_erased_by_a_receipt_in_which_something_was_changed(data: Path, capsys: Captured) -> None:
@@ -220,8 +237,8 @@ def test_people_of_many_receipts_are_deleted_before_the_first_is_waited_for(
     monkeypatch.chdir(data.parent)
     left = list[set[str]]()
     with served(data):
-        assert erase(data, "--face", "ann", "--receipt", "a.json") == 0
-        assert erase(data, "--face", "bob", "--receipt", "b.json") == 0
+        assert erase(data, "--face", "ann", "--yes", "--receipt", "a.json") == 0
+        assert erase(data, "--face", "bob", "--yes", "--receipt", "b.json") == 0
     restored = data.parent / "restored"
     with served(restored, at_each_erasure=lambda: left.append({face.faceid for face in book.faces()})) as book:
         assert erase(restored, "--again", "a.json", "b.json", "--yes") == 0
@@ -276,8 +293,8 @@ def test_somebody_who_is_restricted_is_erased_again_too(
         ([], 2, "name the person by --face, or by the receipts"),
         (["--face", "ann", "--again", "receipt.json"], 2, "name the person by --face, or by the receipts"),
         (["--again", "a.json", "--receipt", "b.json"], 2, "--receipt goes with --face"),
-        (["--face", "ann", "--yes"], 2, "--key and --yes go with --again"),
-        (["--face", "nobody"], 1, "there is no face 'nobody'"),
+        (["--face", "ann", "--key", "x"], 2, "--key goes with --again"),
+        (["--face", "nobody", "--yes"], 1, "there is no face 'nobody'"),
         (["--again", "missing.json"], 1, "missing.json"),
     ],
 )
@@ -304,7 +321,7 @@ def test_nobody_is_erased_if_the_receipt_cannot_be_written(data: Path, capsys: C
 def test_a_receipt_goes_into_a_pipe(data: Path) -> None:
     reads, writes = os.pipe()
     with served(data):
-        assert erase(data, "--face", "ann", "--receipt", f"/dev/fd/{writes}") == 0
+        assert erase(data, "--face", "ann", "--yes", "--receipt", f"/dev/fd/{writes}") == 0
     os.close(writes)
     with os.fdopen(reads) as pipe:
         assert json.load(pipe)["statement"]["kind"] == "erasure"
@@ -312,7 +329,7 @@ def test_a_receipt_goes_into_a_pipe(data: Path) -> None:
 
 def test_a_receipt_that_the_disk_has_no_room_for_is_had_again(data: Path, capsys: Captured) -> None:
     with served(data):
-        assert erase(data, "--face", "ann", "--receipt", "/dev/full") == 1
+        assert erase(data, "--face", "ann", "--receipt", "/dev/full", "--yes") == 1
     said = capsys.readouterr()
     assert "cannot be written" in said.err
     receipt = data.parent / "kept.json"
@@ -338,9 +355,9 @@ def test_nothing_is_left_in_the_folder_before_there_is_a_receipt(
     place, seen = data.parent / "place", list[list[Path]]()
     place.mkdir()
     monkeypatch.chdir(place)
-    assert erase(data, "--face", "nobody", *options) == 1
+    assert erase(data, "--face", "nobody", "--yes", *options) == 1
     with served(data, at_each_erasure=lambda: seen.append(list(place.iterdir()))):
-        assert erase(data, "--face", "ann", *options) == 0
+        assert erase(data, "--face", "ann", "--yes", *options) == 0
     assert seen[0] == []
     [receipt] = place.iterdir()
     assert main(["receipt", "verify", str(receipt)]) == 2

@@ -134,7 +134,7 @@ class Withholding:
             if one.since == now:
                 _log.warning(
                     "tenant %s keeps %d %s no longer, more than a fifth: they wait until %s. If clock and days are "
-                    "right, `regulars retention --tenant %s --yes` deletes them at once",
+                    "right, `regulars retention --tenant %s --all` deletes them at once",
                     tenant.name,
                     one.number,
                     name,

@@ -50,7 +50,7 @@ def shrunk(data: bytes) -> bytes:
     Raises PictureTooLarge if Pillow is not there, does not read the picture, or finds no way to make it small enough.
     """
     try:
-        from PIL import Image, ImageOps
+        from PIL import Image, ImageOps, UnidentifiedImageError
     except ImportError as error:
         raise PictureTooLarge(
             f"the picture has {len(data):,} bytes or is of a kind that not every service reads; {_PILLOW}, "
@@ -60,6 +60,8 @@ def shrunk(data: bytes) -> bytes:
         with Image.open(io.BytesIO(data)) as opened:
             opened.draft("RGB", (SHRUNK_SIDE_PX, SHRUNK_SIDE_PX))  # a large JPEG is decoded smaller at once
             picture = ImageOps.exif_transpose(opened).convert("RGB")
+    except UnidentifiedImageError as error:  # its text names an object of Python
+        raise PictureTooLarge(f"it has {len(data):,} bytes, and is no picture that can be made smaller") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise PictureTooLarge(f"the picture cannot be read, so it cannot be made smaller: {error}") from error
     picture.thumbnail((SHRUNK_SIDE_PX, SHRUNK_SIDE_PX), Image.Resampling.LANCZOS)

@@ -253,16 +253,21 @@ def test_a_dry_run_says_what_goes_and_deletes_nothing(tmp_path: Path, capsys: py
     assert "deleted" not in said
 
 
-def test_the_command_deletes_all_at_once_only_if_somebody_says_yes(
+def test_the_command_deletes_all_at_once_only_if_somebody_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     book = Book(tmp_path)
     book.clock.advance(timedelta(days=-900))
     book.see(*(shot(number, number) for number in range(6)))
     book.close()
-    for options, left, said in (([], 6, "6 wait until"), (["--yes"], 0, "what goes now is deleted\n")):
-        assert main(["retention", "--data", str(tmp_path), *options]) == 0
-        assert said in capsys.readouterr().out
+    for options, code, left, said in (
+        ([], 1, 6, "there is nobody to ask, and nothing is changed"),
+        (["--yes"], 0, 6, "6 wait until"),
+        (["--all", "--dry-run"], 0, 6, ""),
+        (["--all", "--yes"], 0, 0, "what goes now is deleted\n"),
+    ):
+        assert main(["retention", "--data", str(tmp_path), *options]) == code
+        assert said in "".join(capsys.readouterr())
         with closing(Book(tmp_path)) as after:
             assert len(after.faces()) == left
 

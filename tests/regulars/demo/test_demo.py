@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from chalicelib.vision.packs import packs
 from regulars.cli import main
 from regulars.demo import registry_photos, run
 from regulars.demo.story import Part, Step
@@ -58,6 +59,7 @@ def test_the_demo_runs_once_over_http_and_every_answer_is_right(
     printed = capsys.readouterr().out
     assert "obama_2.jpg" in printed
     assert "19 of 19 answers are right" in printed
+    assert f"\nface models: {packs.find(None).about}\n" in printed
     assert "code=" not in printed, "the service has ended, so no link leads anywhere"
 
 

@@ -113,7 +113,7 @@ def test_tenants_change_from_the_command_line_while_it_serves(tmp_path: Path) ->
         make_group(running, "of the shop", "shop")
 
         before = credentials.read(tmp_path)["shop"]
-        assert regulars("tenants", "rotate", "shop", data=tmp_path).returncode == 0
+        assert regulars("tenants", "rotate", "shop", "--yes", data=tmp_path).returncode == 0
         assert "of the shop" in groups(running, "shop")
         with Connection(running.url) as connection:
             assert Sunmi(connection, before).call("getGroupList", {}).code == 5
@@ -162,7 +162,7 @@ def test_lost_credentials_are_told_at_the_start_and_can_be_had_again(
     assert regulars("tenants", "add", "cloud", "--profile", "cloud", data=tmp_path).returncode == 0
     file = tmp_path / credentials.FILE
     file.write_text("{broken")
-    refused = regulars("tenants", "rotate", "camera", data=tmp_path)
+    refused = regulars("tenants", "rotate", "camera", "--yes", data=tmp_path)
     assert (refused.returncode, refused.stdout) == (1, "")
     assert file.read_text() == "{broken"
     capfd.readouterr()
@@ -173,7 +173,7 @@ def test_lost_credentials_are_told_at_the_start_and_can_be_had_again(
         assert f"--data {tmp_path}`" in warnings
         file.unlink(missing_ok=True)
         for name in ("camera", "cloud"):
-            assert regulars("tenants", "rotate", name, data=tmp_path).returncode == 0
+            assert regulars("tenants", "rotate", name, "--yes", data=tmp_path).returncode == 0
             assert "regular" in groups(running, name)
     capfd.readouterr()
     with service.running(tmp_path):

@@ -53,8 +53,8 @@ def test_a_key_is_made_listed_renewed_and_deleted(data: str, capsys: pytest.Capt
     assert re.search(r"^first +admin +yes +never +no end +first$", listed, re.MULTILINE)
     assert re.search(rf"^{key.id} +operator +no +never +\S+ \S+ +Ann's phone$", listed, re.MULTILINE)
     assert made not in listed
-    renewed = said(capsys, "tenants", "keys", "renew", "shop-12", key.id, "--data", data).strip()
-    said(capsys, "tenants", "keys", "delete", "shop-12", key.id, "--data", data)
+    renewed = said(capsys, "tenants", "keys", "renew", "shop-12", key.id, "--yes", "--data", data).strip()
+    said(capsys, "tenants", "keys", "delete", "shop-12", key.id, "--yes", "--data", data)
     with opened(data) as services:
         assert services.access.keys.by_api_key(renewed) is None
         assert [one.id for one in services.access.keys.all(services.tenants.named("shop-12"))] == ["first"]
@@ -63,13 +63,13 @@ def test_a_key_is_made_listed_renewed_and_deleted(data: str, capsys: pytest.Capt
 def test_the_last_admins_key_cannot_go_and_the_first_is_renewed_by_rotating(
     data: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["tenants", "keys", "delete", "shop-12", "first", "--data", data]) == 1
+    assert main(["tenants", "keys", "delete", "shop-12", "first", "--yes", "--data", data]) == 1
     assert "is the last admin's key without an end" in capsys.readouterr().err
-    assert main(["tenants", "keys", "renew", "shop-12", "first", "--data", data]) == 2
+    assert main(["tenants", "keys", "renew", "shop-12", "first", "--yes", "--data", data]) == 2
     assert "regulars tenants rotate" in capsys.readouterr().err
     said(capsys, "tenants", "keys", "add", "shop-12", "mine", "--role", "admin", "--data", data)
-    said(capsys, "tenants", "keys", "delete", "shop-12", "first", "--data", data)
-    assert main(["tenants", "rotate", "shop-12", "--data", data]) == 0
+    said(capsys, "tenants", "keys", "delete", "shop-12", "first", "--yes", "--data", data)
+    assert main(["tenants", "rotate", "shop-12", "--yes", "--data", data]) == 0
     assert re.search(r"^first +admin", said(capsys, "tenants", "keys", "list", "shop-12", "--data", data), re.MULTILINE)
 
 

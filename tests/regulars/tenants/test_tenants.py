@@ -117,6 +117,7 @@ def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.Capture
         "review-margin": "0.03",
         "learns": "yes",
         "learnt-days": "any",
+        "capture-days": "30 (the service's)",
         "faces": "30000",
         "groups": "10",
         "shards": "1",

@@ -31,7 +31,7 @@ def written(path: Path, format_: int | str = FORMAT, **changed: bytes | None) ->
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:
-    with read(written(tmp_path / "shop.tar")) as source:
+    with read(str(written(tmp_path / "shop.tar"))) as source:
         (person,) = source.people
         assert (person.id, person.name, person.group, person.is_vouched_for) == ("7", "Ann", "VIP", True)
         assert person.more == {"age": 34, "labels": {"a": "x"}}
@@ -73,7 +73,7 @@ def test_what_is_no_export_of_ours_is_refused(tmp_path: Path, changed: dict[str,
 
 @pytest.mark.parametrize(("format_", "says"), [(1, "is a backup"), ("export-2", "of the format 'export-2'")])
 def test_another_kind_of_file_is_named(tmp_path: Path, format_: int | str, says: str) -> None:
-    with pytest.raises(OperatorError, match=says), read(written(tmp_path / "shop.tar", format_)):
+    with pytest.raises(OperatorError, match=says), read(str(written(tmp_path / "shop.tar", format_))):
         pass
 
 

@@ -121,6 +121,12 @@ def test_people_of_one_name_in_two_groups_are_two(tmp_path: Path) -> None:
         (["path,name", ",Ann"], "line 2 .* no picture ''"),
         (["path,name,age", "1.jpg,Ann,34", "1.jpg,Ann,35"], "line 3 .* age '35', a line before '34'"),
         (["path,name,age", "1.jpg,Ann,old"], "age 'old': an age is a whole number"),
+        (
+            ["path,name,age", "2.jpg,Ann,old", "1.jpg,Bo", "1.jpg,Cy,x"],
+            "line 2 .*; line 2 .*'old'.*; line 3 .*; line 4",
+        ),
+        (["path,name", *(f"{n}.jpg,Ann" for n in range(2, 32))], "line 21 .* '21.jpg'; and 10 more$"),
+        (["photos,who", "1.jpg,Ann"], "no column `path`: .* says 'photos,who'"),
         (["path,name", '1.jpg,"Ann'], "no table"),
         ([""], "no column `path`"),
     ],
@@ -129,6 +135,40 @@ def test_a_table_that_cannot_be_read_is_refused_with_its_line(tmp_path: Path, li
     pictures(tmp_path, "1.jpg")
     with pytest.raises(DamagedFile, match=says):
         sources.of_table(table(tmp_path, *lines))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "names"),
+    [
+        ("utf-8", ["Zoë", "李小明"]),
+        ("utf-8-sig", ["Zoë", "李小明"]),
+        ("utf-16", ["Zoë", "李小明"]),
+        ("gb18030", ["李小明", "朱镕基", "Ann"]),
+        ("cp1252", ["Müller", "Zoë", "Søren O’Brien"]),
+        ("latin-1", ["Müller", "\x81né"]),
+    ],
+)
+def test_a_table_is_read_in_the_encoding_in_which_a_spreadsheet_wrote_it(
+    tmp_path: Path, encoding: str, names: list[str]
+) -> None:
+    pictures(tmp_path, "p/1.jpg")
+    for end in ("\n", "\r\n"):
+        lines = ["path;name", *(f"p\\1.jpg;{name}" for name in names), ""]
+        (tmp_path / "x.csv").write_bytes(end.join(lines).encode(encoding))
+        assert [person.name for person in sources.of_table(tmp_path / "x.csv").people] == names
+
+
+def test_the_columns_of_another_program_are_known(tmp_path: Path) -> None:
+    pictures(tmp_path, "1.jpg")
+    source = sources.of_table(table(tmp_path, "subject,file", "1.jpg,1.jpg"))
+    assert people(source) == {"1.jpg": ["1.jpg"]}
+    source = sources.of_table(table(tmp_path, "path,name,person", "1.jpg,Ann,x"))
+    assert source.people[0].more == {"attributes": {"person": "x"}}
+
+
+def test_a_picture_is_no_table(tmp_path: Path) -> None:
+    with pytest.raises(DamagedFile, match=r"1\.jpg is a picture: name the folder that has it"):
+        sources.of_table(pictures(tmp_path, "1.jpg") / "1.jpg")
 
 
 def test_bytes_that_are_no_text_are_no_table(tmp_path: Path) -> None:

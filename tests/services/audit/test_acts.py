@@ -42,6 +42,7 @@ CHANGES_NOTHING = {
     "regulars restriction list": "lists",
     "regulars restore": "writes a new folder, chain included",
     "regulars serve": "each request and chore is an act of its own",
+    "regulars tenants key": "prints what credentials.json has",
     "regulars tenants keys list": "lists",
     "regulars tenants list": "lists",
     "regulars tenants show": "shows",

@@ -1,0 +1,176 @@
+"""People whom another face service knows: CompreFace and immich by their APIs, pictures in S3 with or without a
+collection of Rekognition.
+
+CompreFace: its REST API description 1.2.0. immich: its OpenAPI document, 1.106 and newer. Rekognition: its service
+model `rekognition/2016-06-27`; it keeps no pictures, so that those come from the bucket that they were indexed from.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import urllib3
+from regulars_client.connection import secret_in
+from regulars_client.errors import NotConfigured
+
+from regulars.errors import NoPictures, OperatorError
+from regulars.transfer.sources import SUFFIXES, Person, Photo, Source, shown
+
+_PAGE = 1000
+_MOST_BYTES = 64 * 2**20
+
+
+class Api:
+    """GET requests to a service with its key. Raises OperatorError if it is away or refuses, OSError for a 404."""
+
+    def __init__(self, url: str, key: str) -> None:
+        self._url = url.rstrip("/")
+        self._http = urllib3.PoolManager(
+            4,
+            headers={"x-api-key": key},
+            timeout=urllib3.Timeout(connect=5, read=60),
+            retries=urllib3.Retry(3, backoff_factor=0.5, redirect=0, status_forcelist=(429, 502, 503, 504)),
+        )
+
+    def get(self, path: str, **query: Any) -> bytes:
+        asked = f"{self._url}{path}{'?' if query else ''}{urlencode(query)}"
+        try:
+            answer = self._http.request("GET", asked, preload_content=False)
+            data = answer.read(_MOST_BYTES)
+        except urllib3.exceptions.HTTPError as error:
+            raise OperatorError(f"{self._url} does not answer: {error}") from error
+        if answer.status == 404:
+            raise FileNotFoundError(f"{path} is not there any more")
+        if answer.status != 200:
+            said = shown(data[:200].decode(errors="replace"))
+            raise OperatorError(f"{asked} answers {answer.status}, {said!r}: check the address and --from-key-file")
+        return data
+
+    def page(self, path: str, **query: Any) -> Any:
+        """Return an answer in JSON."""
+        try:
+            return json.loads(self.get(path, **query))
+        except (OSError, ValueError, RecursionError) as error:
+            raise OperatorError(f"{self._url}{path} is not in the form that was asked for: {error}") from error
+
+
+def of_compreface(api: Api) -> Iterator[Person]:
+    """Yield the subjects of a recognition service, with their examples."""
+    faces = "/api/v1/recognition/faces"
+    subjects: dict[str, list[str]] = {name: [] for name in api.page("/api/v1/recognition/subjects")["subjects"]}
+    number = 0
+    while found := api.page(faces, page=number, size=_PAGE)["faces"]:
+        for one in found:
+            subjects.setdefault(one["subject"], []).append(one["image_id"])
+        number += 1
+    for name, ids in subjects.items():
+        photos = (Photo(f"{shown(name)}/{one}", partial(api.get, f"{faces}/{quote(one, safe='')}/img")) for one in ids)
+        yield Person(key=name, name=name, photos=tuple(photos))
+
+
+def of_immich(api: Api) -> Iterator[Person]:
+    """Yield the people who have a name, each with the face that immich shows for them."""
+    more, number = True, 0
+    while more:
+        number += 1
+        answer = api.page("/api/people", page=number, size=_PAGE, withHidden="false")
+        more = answer.get("hasNextPage", False)
+        for one in answer["people"]:
+            if one["name"]:
+                read = partial(api.get, f"/api/people/{quote(one['id'], safe='')}/thumbnail")
+                yield Person(
+                    key=one["id"], name=one["name"], photos=(Photo(f"{shown(one['name'])}/{one['id']}", read),)
+                )
+
+
+APIS: dict[str, Callable[[Api], Iterable[Person]]] = {"compreface": of_compreface, "immich": of_immich}
+"""Services whose people are read by their API, by the name that --from takes."""
+
+
+def of_api(service: str, url: str, key_file: Path) -> Source:
+    """Read the people of a service. Raises OperatorError, NoPictures if it has none."""
+    try:
+        people = list(APIS[service](Api(url, secret_in(key_file))))
+    except NotConfigured as error:
+        raise OperatorError(str(error)) from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise OperatorError(f"{url} is no {service}: its answer has another form ({error!r})") from error
+    if not people:
+        raise NoPictures(f"{url} knows nobody with a name")
+    return Source(f"{url}, {service}'s people", people)
+
+
+def of_bucket(url: str, collection: str | None) -> Source:
+    """Read the pictures below s3://BUCKET/PREFIX.
+
+    Who is on them says a folder a person, or what comes before the last `_` of a file's name; with a `collection`, its
+    faces: of one of UserId, else of one ExternalImageId, which names a picture's file (with or without its ending) or
+    the folder that the picture is in. Raises NoPictures, OperatorError.
+    """
+    try:
+        import boto3
+        from botocore.exceptions import BotoCoreError, ClientError
+    except ModuleNotFoundError as error:
+        raise OperatorError("pictures in S3 need boto3: pip install boto3") from error
+    bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    try:
+        s3 = boto3.client("s3")
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+        keys = [PurePosixPath(one["Key"]) for page in pages for one in page.get("Contents", ())]
+        pictures = [key for key in keys if key.suffix.lower() in SUFFIXES]
+        faces = []
+        if collection is not None:
+            listed = boto3.client("rekognition").get_paginator("list_faces").paginate(CollectionId=collection)
+            faces = [face for page in listed for face in page["Faces"]]
+    except (BotoCoreError, ClientError) as error:
+        raise OperatorError(f"{url}: {error}") from error
+    if not pictures:
+        raise NoPictures(f"{url} has no pictures ({', '.join(sorted(SUFFIXES))})")
+
+    def read(key: PurePosixPath) -> bytes:
+        try:
+            data: bytes = s3.get_object(Bucket=bucket, Key=str(key))["Body"].read(_MOST_BYTES)
+        except (BotoCoreError, ClientError) as error:
+            raise OSError(f"{key} cannot be read: {error}") from error
+        return data
+
+    people = by_collection(faces, pictures) if collection is not None else by_key(pictures, PurePosixPath(prefix))
+    about = f"{url}, {'a folder a person' if collection is None else f'by the collection {collection}'}"
+    return Source(
+        about,
+        [
+            Person(key=name, name=name, photos=tuple(Photo(str(key), partial(read, key)) for key in sorted(found)))
+            for name, found in people.items()
+        ],
+    )
+
+
+People = dict[str, set[PurePosixPath]]
+
+
+def by_key(pictures: Iterable[PurePosixPath], prefix: PurePosixPath) -> People:
+    """Divide pictures by who is on them, as their folders say, or their names."""
+    people: People = {}
+    for key in pictures:
+        beside = key.parent in (prefix, PurePosixPath("."))
+        name = key.stem.rpartition("_")[0] or key.stem if beside else key.parent.name
+        people.setdefault(name, set()).add(key)
+    return people
+
+
+def by_collection(faces: Iterable[dict[str, Any]], pictures: Iterable[PurePosixPath]) -> People:
+    """Give the faces of a collection their pictures. A face of which none is found has an empty set."""
+    named: dict[str, set[PurePosixPath]] = {}
+    for key in pictures:
+        for name in (key.name, key.stem, key.parent.name):
+            named.setdefault(name, set()).add(key)
+    people: People = {}
+    for face in faces:
+        image = face.get("ExternalImageId") or face["FaceId"]
+        people.setdefault(face.get("UserId") or image, set()).update(named.get(image, ()))
+    return people

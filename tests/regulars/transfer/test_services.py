@@ -1,0 +1,201 @@
+"""Who is on which picture, as other face services say it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path, PurePosixPath
+from urllib.parse import parse_qsl, urlsplit
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from regulars.cli import main
+from regulars.errors import NoPictures, OperatorError
+from regulars.transfer import services
+from regulars.transfer.command import read
+from regulars.transfer.sources import Source
+from tests.fakes import Person, picture
+from tests.regulars.serve.box import Box
+
+KEY = "00000000-0000-0000-0000-000000000002"
+ANN, BO = picture(Person(1)), picture(Person(2))
+
+COMPREFACE = {
+    "/api/v1/recognition/subjects": {"subjects": ["Ann Lee", "Bo/Chen", "Cy"]},
+    "/api/v1/recognition/faces?page=0&size=1000": {
+        "faces": [{"image_id": "6b135f5b", "subject": "Ann Lee"}, {"image_id": "a0a1", "subject": "Bo/Chen"}],
+        "page_number": 0, "page_size": 1000, "total_pages": 2, "total_elements": 3,
+    },
+    "/api/v1/recognition/faces?page=1&size=1000": {
+        "faces": [{"image_id": "6b135f5c", "subject": "Ann Lee"}],
+        "page_number": 1, "page_size": 1000, "total_pages": 2, "total_elements": 3,
+    },
+    "/api/v1/recognition/faces?page=2&size=1000": {
+        "faces": [], "page_number": 2, "page_size": 1000, "total_pages": 2, "total_elements": 3,
+    },
+    "/api/v1/recognition/faces/6b135f5b/img": ANN,
+    "/api/v1/recognition/faces/a0a1/img": BO,
+}  # fmt: skip
+"""What its REST API description shows; one of the pictures was not kept."""
+
+IMMICH = {
+    "/api/people?page=1&size=1000&withHidden=false": {
+        "people": [{"id": "p1", "name": "Ann Lee", "birthDate": None, "thumbnailPath": "", "isHidden": False}],
+        "total": 3, "hidden": 0, "hasNextPage": True,
+    },
+    "/api/people?page=2&size=1000&withHidden=false": {
+        "people": [{"id": "p2", "name": ""}, {"id": "p3", "name": "Bo"}], "total": 3, "hidden": 0, "hasNextPage": False,
+    },
+    "/api/people/p1/thumbnail": ANN,
+    "/api/people/p3/thumbnail": BO,
+}  # fmt: skip
+
+
+@contextmanager
+def answering(answers: Mapping[str, object]) -> Iterator[str]:
+    """A service that gives these answers to calls with the key."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            parts = urlsplit(self.path)
+            query = "&".join(f"{name}={value}" for name, value in parse_qsl(parts.query))
+            found = answers.get(f"{parts.path}?{query}".rstrip("?"))
+            is_let_in = self.headers["x-api-key"] == KEY
+            body = found if isinstance(found, bytes) else json.dumps(found).encode()
+            self.send_response(401 if not is_let_in else 404 if found is None else 200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture
+def key_file(tmp_path: Path) -> Path:
+    file = tmp_path / "key"
+    file.write_text(f"{KEY}\n")
+    file.chmod(0o600)
+    return file
+
+
+def people(source: Source) -> dict[str, list[str]]:
+    return {person.name: [photo.name for photo in person.photos] for person in source.people}
+
+
+def test_the_subjects_of_compreface_come_in_and_who_has_no_picture_is_named(
+    box: Box, tmp_path: Path, key_file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("REGULARS_API_KEY", box.key)
+    with answering(COMPREFACE) as url:
+        command = ["import", url, "--from", "compreface", "--from-key-file", str(key_file), "--group", "regular"]
+        for _ in range(2):
+            assert main([*command, "--url", box.url]) == 1
+            said = capsys.readouterr().out.splitlines()
+            assert "  Cy: : no picture of this person was kept" in said
+            assert any(line.startswith("  Ann Lee: Ann Lee/6b135f5c: ") for line in said)
+            assert said[-1] == f"{url}, compreface's people: 2 people with 2 pictures are in, 2 refused"
+    with box.client() as client:
+        assert {face.name for face in client.list_faces()} == {"Ann Lee", "Bo/Chen"}
+    assert len(list(tmp_path.glob("http-127.0.0.1-*.import"))) == 1
+
+
+def test_the_people_of_immich_who_have_a_name(key_file: Path) -> None:
+    with answering(IMMICH) as url:
+        source = services.of_api("immich", url, key_file)
+        assert people(source) == {"Ann Lee": ["Ann Lee/p1"], "Bo": ["Bo/p3"]}
+        assert [photo.read() for person in source.people for photo in person.photos] == [ANN, BO]
+
+
+@pytest.mark.parametrize(
+    ("answers", "key", "says"),
+    [
+        (COMPREFACE, "another", "answers 401, .*: check the address and --from-key-file"),
+        ({}, KEY, "is not in the form that was asked for"),
+        ({"/api/v1/recognition/subjects": b"<html>"}, KEY, "is not in the form that was asked for"),
+        ({"/api/v1/recognition/subjects": {"names": []}}, KEY, "is no compreface: its answer has another form"),
+    ],
+)
+def test_a_service_that_is_another_or_refuses_is_told(
+    key_file: Path, answers: Mapping[str, object], key: str, says: str
+) -> None:
+    key_file.write_text(key)
+    with answering(answers) as url, pytest.raises(OperatorError, match=says):
+        services.of_api("compreface", url, key_file)
+
+
+def test_a_service_that_is_away_or_a_key_that_others_may_read_is_told(key_file: Path) -> None:
+    with pytest.raises(OperatorError, match=r"http://127\.0\.0\.1:1 does not answer"):
+        services.of_api("immich", "http://127.0.0.1:1", key_file)
+    key_file.chmod(0o644)
+    with pytest.raises(OperatorError, match=r"others may read .*, which holds a key: chmod 600"):
+        services.of_api("immich", "http://127.0.0.1:1", key_file)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["http://x"],
+        ["http://x", "--from", "immich"],
+        ["people", "--from", "immich", "--from-key-file", "x"],
+        ["people", "--collection", "staff"],
+    ],
+)
+def test_a_service_needs_its_url_its_kind_and_its_key(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["import", *command, "--group", "regular"]) == 2
+    assert "--from" in (said := capsys.readouterr().err) or "s3://BUCKET/PREFIX" in said
+
+
+@pytest.fixture
+def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket="photos")
+        for key in ("people/Ann Lee/1.jpg", "people/Ann Lee/2.png", "people/bo_1.jpg", "people/notes.txt", "x/y.jpg"):
+            s3.put_object(Bucket="photos", Key=key, Body=key.encode())
+        yield
+
+
+@pytest.mark.usefixtures("bucket")
+def test_pictures_in_s3_are_a_folder_a_person() -> None:
+    with read("s3://photos/people/") as source:
+        assert people(source) == {
+            "Ann Lee": ["people/Ann Lee/1.jpg", "people/Ann Lee/2.png"],
+            "bo": ["people/bo_1.jpg"],
+        }
+        assert source.people[0].photos[0].read() == b"people/Ann Lee/1.jpg"
+    with pytest.raises(NoPictures, match=r"s3://photos/nobody has no pictures"):
+        read("s3://photos/nobody")
+    with pytest.raises(OperatorError, match=r"s3://none/: .*NoSuchBucket"):
+        read("s3://none/")
+
+
+def test_a_collection_says_by_user_or_external_image_id_who_is_on_the_pictures() -> None:
+    """Faces as ListFaces answers them in Amazon's documentation."""
+    keys = [PurePosixPath(key) for key in ("p/ann-1.jpg", "p/ann-2.jpg", "p/Bo/1.jpg", "p/Bo/2.jpg", "p/x.png")]
+    faces = [
+        {"FaceId": "f1", "ImageId": "i1", "ExternalImageId": "ann-1.jpg", "UserId": "ann"},
+        {"FaceId": "f2", "ImageId": "i2", "ExternalImageId": "ann-2", "UserId": "ann"},
+        {"FaceId": "f3", "ImageId": "i3", "ExternalImageId": "Bo"},
+        {"FaceId": "f4", "ImageId": "i4", "ExternalImageId": "Bo"},
+        {"FaceId": "f5", "ImageId": "i5"},
+    ]
+    found = services.by_collection(faces, keys)
+    assert found == {"ann": {*keys[:2]}, "Bo": {*keys[2:4]}, "f5": set()}
