@@ -95,7 +95,7 @@ THUMBNAIL_RULES = replace(RULES, most_pixels=(2 * THUMBNAIL_SIDE_PX) ** 2)
 
 @dataclass
 class Crops:
-    """What somebody looked at: faces of captures, and captures made small.
+    """The crops of captures that somebody looked at, and thumbnails.
 
     They lie beside the captures, in the store of uploads, and are kept for as long.
     """
