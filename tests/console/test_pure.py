@@ -51,7 +51,6 @@ NOT_YET = {
     "shared/erase.js",
     "shared/grid.js",
     "shared/merging.js",
-    "shared/parts.js",
     "shared/periods.js",
     "shared/pictures.js",
     "shared/settings.js",
