@@ -140,7 +140,7 @@ def member_changes(tenant: str) -> tuple[str, str]:
 TENANT_ITEM = "TENANT"
 QUOTA_ITEM = "QUOTA"
 SWEPT_ITEM = "SWEPT"
-"""Of the item that says when the tenant was last swept whole."""
+"""Of the item that says when the tenant was last swept whole, and when the chores were done that are owed."""
 CALLED_ITEM = "CALLED"
 """Of the item that says when the schedule last asked for a sweep, and whether the clock was doubted then."""
 WITHHELD_ITEM = "WITHHELD"
