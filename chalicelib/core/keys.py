@@ -544,9 +544,12 @@ def crops(tenant: str) -> str:
     return f"{capture_pictures(tenant)}-crops/"
 
 
-def crop(tenant: str, camera_id: str, capture_id: str, number: int) -> str:
-    """Make the key of a face that was cut out of a capture."""
-    return f"{crops(tenant)}{camera_id}/{capture_id}-{number}.jpg"
+def crop(tenant: str, camera_id: str, capture_id: str, part: int | str) -> str:
+    """Make the key of a face that was cut out of a capture, by its number, or of the thumbnail (WHOLE)."""
+    return f"{crops(tenant)}{camera_id}/{capture_id}-{part}.jpg"
+
+
+WHOLE = "whole"
 
 
 def capture_of_crop(key: str) -> str:
