@@ -51,7 +51,6 @@ NOT_YET = {
     "shared/erase.js",
     "shared/grid.js",
     "shared/merging.js",
-    "shared/periods.js",
     "shared/pictures.js",
     "shared/settings.js",
     "shared/webcam.js",
@@ -110,7 +109,7 @@ def test_days_begin_by_the_clocks_of_the_tenants_zone() -> None:
         "--eval",
         f"""
         const {{ session }} = await import("{OURS.as_uri()}/store.js");
-        const {{ begin }} = await import("{OURS.as_uri()}/shared/periods.js");
+        const {{ begin }} = await import("{OURS.as_uri()}/shared/days.js");
         const [zones, days] = {asked};
         console.log(JSON.stringify(zones.map((zone) => {{
           session.set({{ time_zone: zone }});
