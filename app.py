@@ -69,9 +69,9 @@ def deliver(event: SQSEvent) -> dict[str, Any]:
 
 
 @app.schedule(Rate(5, unit=Rate.MINUTES), name="watch")
-def watch(_event: CloudWatchEvent) -> None:
+def watch(event: CloudWatchEvent) -> None:
     """Look for silent cameras, and for captures and deliveries that were lost: no message reports these."""
-    provide().watch.run()
+    provide().watch.run(partial(batches.left_s, event))
 
 
 @app.schedule(Rate(1, unit=Rate.HOURS), name="sweep")

@@ -2,35 +2,34 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { html } from "./html.js";
 import { Icon } from "./icons.js";
-import { taken, useKeys, written } from "./keys.js";
+import { useKeys } from "./keys.js";
 import { DAILY, OTHERS, SETUP } from "./pages.js";
 import { MOST_COUNTED, useShared } from "./shared/known.js";
-import { Dialog, Trouble } from "./shared/parts.js";
+import { Trouble } from "./shared/parts.js";
 import { go, place, to } from "./router.js";
 import { alerts, blur, may, session, useValue } from "./store.js";
-import { styled } from "./styled.js";
+import { dressed } from "./styled.js";
 import { complain, notes, say, undoLast, unsay } from "./undo.js";
-import { loadMore, number, t } from "./words.js";
+import { number, t } from "./words.js";
 
 const SOON_MS = 10_000;
 const TOLD_MS = 20_000;
 const COUNTED_EVERY_MS = 60_000;
 const UNWELL = ["silent", "failing"];
-const isMac = /Mac|iPhone|iPad/.test(navigator.platform);
 /** What the first page does without, and may be wanted at any moment after it. */
-const soon = () => Promise.all([import("./find.js"), styled("./shared/style.css")]);
+const soon = () => Promise.all([import("./overlays.js"), dressed("shared")]);
 const switchBlur = () => blur.set(blur.now === "on" ? "off" : "on");
 
 export function Frame() {
   const here = useValue(place);
-  const [open, setOpen] = useState(null);
+  const [Over, setOver] = useState(null);
   const { screen } = useValue(session) ?? {};
   const seen = (pages) => pages.filter((page) => may(page.role) && (!screen || page === DAILY[0]));
   const [daily, setup, others] = [DAILY, SETUP, OTHERS].map(seen);
   const all = [...daily, ...setup, ...others];
   const page = all.find((one) => one.name === here.page) ?? all[0];
-  const close = () => setOpen(null);
-  const find = () => soon().then(([{ Find }]) => setOpen({ Find }), complain);
+  const open = (name) => soon().then(([overlays]) => setOver(() => overlays[name]), complain);
+  const find = () => open("Find");
   useEffect(() => {
     setTimeout(() => soon().catch(() => {}), SOON_MS);
     if (blur.now === "on" && !blur.isKept) {
@@ -43,7 +42,7 @@ export function Frame() {
   };
   useKeys({
     ...(screen ? {} : { "/": ["keys.find", find] }),
-    "?": ["keys.list", () => setOpen("keys")],
+    "?": ["keys.list", () => open("Keys")],
     ...Object.fromEntries(all.filter((one) => one.key).map((one) =>
       [`g ${one.key}`, [`page.${one.name}`, () => go(one.name)]])),
     b: ["keys.blur", switchBlur],
@@ -61,8 +60,7 @@ export function Frame() {
     </header>
     <main id="main" tabindex="-1"><${Page} key=${page.name} page=${page} place=${here} /></main>
     <${Alerted} /><${Notes} />
-    ${open?.Find && html`<${open.Find} close=${close} />`}
-    ${open === "keys" && html`<${Keys} close=${close} />`}
+    ${Over && html`<${Over} close=${() => setOver(null)} />`}
   </div>`;
 }
 
@@ -138,8 +136,7 @@ function Page({ page, place: here }) {
   const [problem, setProblem] = useState(null);
   const load = () => {
     setProblem(null);
-    const styles = page.folder ? ["./shared/style.css", `./${page.folder}/style.css`] : [];
-    Promise.all([page.load(), page.folder && loadMore(page.folder), ...styles.map(styled)])
+    Promise.all([page.load(), ...(page.folder ? ["shared", page.folder].map(dressed) : [])])
       .then(([module]) => setView(() => module.default), () => setProblem({ code: "Offline" }));
   };
   useEffect(load, []);
@@ -170,13 +167,4 @@ function Notes() {
       ${note.kind === "problem" && html`<button class="plain square" aria-label=${t("close")}
         onClick=${() => unsay(note)}><${Icon} name="close" size=${16} /></button>`}
     </div>`)}</div>`;
-}
-
-function Keys({ close }) {
-  const rows = useRef(Object.entries(Object.groupBy(taken(), ([, name]) => name))).current;
-  const parts = (keys) => [...new Set(keys.flatMap(([key]) => key.split(" ")))];
-  return html`<${Dialog} title=${t("keys")} close=${close}>
-    <dl class="keys">${rows.map(([name, keys]) => html`<div key=${name}>
-      <dt>${parts(keys).map((one) => html`<kbd>${written(one, isMac)}</kbd>`)}</dt><dd>${t(name)}</dd></div>`)}</dl>
-  <//>`;
 }

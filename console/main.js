@@ -6,14 +6,14 @@ import { Frame } from "./frame.js";
 import { html } from "./html.js";
 import { replace } from "./router.js";
 import { language, session, showBlur, showTheme, useValue, Value } from "./store.js";
-import { styled } from "./styled.js";
-import { load, loadMore, spoken } from "./words.js";
+import { dressed } from "./styled.js";
+import { load, spoken } from "./words.js";
 
 /** The session that has ended while its page is open, and what is told once somebody signs in again. */
 const over = new Value(/** @type {{ known: any, done: (isBack: boolean) => void, told: Promise<boolean> }} */ (null));
 let isLeft = false;
 
-const signing = (module) => Promise.all([module(), loadMore("signin"), styled("./signin/style.css")]);
+const signing = (module) => Promise.all([module(), dressed("signin")]);
 const signIn = () => signing(() => import("./signin/signin.js")).then(([{ SignIn, Over }]) => ({ SignIn, Over }));
 const own = () => signing(() => import("./signin/own.js")).then(([{ Own }]) => ({ Own }));
 

@@ -1,4 +1,5 @@
-// Stylesheets that only some pages need.
+// What only some pages need: a folder's stylesheet and words. "shared" has those of several folders.
+import { loadMore } from "./words.js";
 
 const asked = new Map();
 
@@ -14,3 +15,6 @@ export function styled(name) {
   }
   return asked.get(name);
 }
+
+/** Load the words and the stylesheet of a folder, once. */
+export const dressed = (folder) => Promise.all([loadMore(folder), styled(`./${folder}/style.css`)]);

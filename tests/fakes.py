@@ -173,6 +173,9 @@ class FakeVision:
         data = picture(self._person(image, face))
         return FaceJpeg(data, b"small " + data, Sides(640, 480))
 
+    def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
+        return b"small " + image.tobytes()
+
     def hidden(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> bytes:
         """Somebody in one of the boxes becomes nobody: a face of another seed, too poor to be compared."""
         gone = {round((box.x - 10) / 5) for box in boxes}

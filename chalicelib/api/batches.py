@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from chalice.app import SQSEvent
+from chalice.app import CloudWatchEvent, SQSEvent
 
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.ports import Queue
@@ -26,7 +26,7 @@ def bodies(event: SQSEvent) -> Mapping[str, str]:
     return {record["messageId"]: record["body"] for record in _records(event)}
 
 
-def left_s(event: SQSEvent) -> float:
+def left_s(event: SQSEvent | CloudWatchEvent) -> float:
     """Return the seconds that the run may still take."""
     context: Any = event.context  # chalice says that it is a dict
     left_ms: int = context.get_remaining_time_in_millis()

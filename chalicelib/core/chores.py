@@ -12,6 +12,12 @@ from chalicelib.core.model import Tenant
 STOPS_AT_S = 60.0
 """Time that must be left to begin something more."""
 
+NIGHT_HOUR = 3
+"""The hour, in UTC, whose sweep does the nightly chores, too."""
+
+OWED = ("retention", "audit retention")
+"""Chores for which people were told a date: it is noted when each was done, and reported if that is too long ago."""
+
 TRUSTED = timedelta(days=1)
 """On one box, a clock that is so far from that of the last sweep may be wrong. A sweep then does only what no clock
 decides."""

@@ -140,7 +140,7 @@ def member_changes(tenant: str) -> tuple[str, str]:
 TENANT_ITEM = "TENANT"
 QUOTA_ITEM = "QUOTA"
 SWEPT_ITEM = "SWEPT"
-"""Of the item that says when the tenant was last swept whole."""
+"""Of the item that says when the tenant was last swept whole, and when the chores were done that are owed."""
 CALLED_ITEM = "CALLED"
 """Of the item that says when the schedule last asked for a sweep, and whether the clock was doubted then."""
 WITHHELD_ITEM = "WITHHELD"
@@ -544,9 +544,12 @@ def crops(tenant: str) -> str:
     return f"{capture_pictures(tenant)}-crops/"
 
 
-def crop(tenant: str, camera_id: str, capture_id: str, number: int) -> str:
-    """Make the key of a face that was cut out of a capture."""
-    return f"{crops(tenant)}{camera_id}/{capture_id}-{number}.jpg"
+def crop(tenant: str, camera_id: str, capture_id: str, part: int | str) -> str:
+    """Make the key of a face that was cut out of a capture, by its number, or of the thumbnail (WHOLE)."""
+    return f"{crops(tenant)}{camera_id}/{capture_id}-{part}.jpg"
+
+
+WHOLE = "whole"
 
 
 def capture_of_crop(key: str) -> str:

@@ -414,6 +414,9 @@ class Vision(Protocol):
     def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:
         """Make a JPEG of the face with enough margin to detect and embed it again, and a thumbnail."""
 
+    def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
+        """Make a JPEG of the whole picture, no side of which is longer than `side_px`."""
+
     def hidden(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> bytes:
         """Make a JPEG of the whole picture in which nobody can recognise the faces in these boxes."""
 

@@ -13,11 +13,11 @@ from datetime import datetime
 
 from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.acts import chore
-from chalicelib.core.chores import STOPS_AT_S, TRUSTED, Called, Chore, Chores, Rest, Round, called
-from chalicelib.core.errors import Busy, RegularsError
+from chalicelib.core.chores import NIGHT_HOUR, OWED, STOPS_AT_S, TRUSTED, Called, Chore, Chores, Rest, Round, called
+from chalicelib.core.errors import Busy, ConditionFailed, RegularsError
 from chalicelib.core.items import write
 from chalicelib.core.model import Tenant
-from chalicelib.core.ports import Clock, Item, ItemStore, Put, Storage
+from chalicelib.core.ports import Clock, Item, ItemStore, Put, Storage, Update, exists
 from chalicelib.core.search import IndexBuilder
 from chalicelib.core.telemetry import log_failure, report_failure
 from chalicelib.core.values import milliseconds, moment, time_text
@@ -26,11 +26,6 @@ from chalicelib.services.joining.joining import Joining
 from chalicelib.services.tenants import Tenants
 
 _log = logging.getLogger(__name__)
-
-LOST_CAPTURES_HOUR = 3
-"""The hour, in UTC, whose sweep searches all captures for lost events, all reviews for those that are over, and all
-faces for what they learnt too long ago. On AWS it also deletes what a tenant keeps no longer; on one box, each does.
-`watch` searches only the newest captures."""
 
 
 @dataclass
@@ -60,9 +55,9 @@ class Sweep:
         """Do what a message of the index queue asks for: a tenant's chores, an erasure, that of a group's faces or,
         if it names none, snapshots.
 
-        `received`: how often the message was received. Each time another chore is the first, so that one that never
-        ends does not hold up the others for ever. `left_s`: how long this run may still take. Raises Busy if a chore
-        failed, and what `build` raises.
+        `received`: how often the message was received. The second time, each of its chores gets a message of its own,
+        so that one that never ends holds up no other. `left_s`: how long this run may still take. Raises Busy if a
+        chore failed, and what `build` raises.
         """
         asked = json.loads(body)
         telemetry.of_tenant(asked["tenant"])
@@ -79,12 +74,14 @@ class Sweep:
             with acts.begun(chore("index joining", asked["tenant"])):
                 self.joining.chore.tenant(self.tenants.named(asked["tenant"]), left_s)
             return
-        chores = asked["chores"]
-        turn = (received - 1) % max(1, len(chores))
         tenant, hour = self.tenants.named(asked["tenant"]), moment(asked["hour"])
         if not self.storage.expires_items and abs(self.clock.now() - hour) > TRUSTED:
             return  # it waited while the box was off, or the clock has jumped: the next call of the schedule asks anew
-        self.tenant(tenant, hour, [*chores[turn:], *chores[:turn]], asked["after"], left_s)
+        if received > 1 and len(asked["chores"]) > 1:
+            for name in asked["chores"]:
+                self._send(tenant, hour, [name], is_part=True)
+            return
+        self.tenant(tenant, hour, asked["chores"], asked["after"], left_s, is_part=asked.get("is_part", False))
 
     def tenant(
         self,
@@ -93,11 +90,14 @@ class Sweep:
         chores: Sequence[str] = (),
         after: str = "",
         left_s: Callable[[], float] = lambda: float("inf"),
+        *,
+        is_part: bool = False,
     ) -> None:
         """Do chores of one tenant, or all. Each may be cut off anywhere and repeated; one that fails stops no other.
 
-        `after`: the key of the picture after which the look at pictures goes on. Raises Busy if a chore failed. If the
-        time runs out before one does, a message is sent for the rest, which comes at once. So each has done something.
+        `after`: the place where the first of them goes on; `is_part`: other messages ask for the rest, so the tenant is
+        not swept whole. Raises Busy if a chore failed. If the time runs out before one does, a message is sent for the
+        rest, which comes at once. So each has done something.
         """
         all_chores, this = self._chores(hour), Round(tenant, hour, left_s, after)
         failed: list[str] = []
@@ -107,20 +107,30 @@ class Sweep:
                 if failed:
                     failed += todo[number:]
                     break
-                self._send(tenant, hour, todo[number:])
+                self._send(tenant, hour, todo[number:], is_part=is_part)
                 return
             try:
                 with acts.begun(chore(f"sweep {name}", tenant.name)):
                     rest = all_chores[name].do(this)
                     if isinstance(rest, Rest):
-                        self._send(tenant, hour, [name], rest.after)
+                        self._send(tenant, hour, [name], rest.after, is_part=True)
+                    elif name in OWED:
+                        self._note(tenant, name)
             except Exception as error:
                 log_failure(error, f"the {name} of tenant {tenant.name} are swept again")
                 failed.append(name)
         if failed:
             raise Busy(f"the sweep of tenant {tenant.name} did not do all: {', '.join(failed)}")
-        swept = {"tenant": tenant.name, "item": keys.SWEPT_ITEM, "at": milliseconds(self.clock.now())}
-        write(self.items, [Put(keys.DIRECTORY, swept)])
+        if not is_part:
+            self._note(tenant)
+
+    def _note(self, tenant: Tenant, done: str = "at") -> None:
+        """Note when a chore was done, and as `at` when all were."""
+        now, place = {done: milliseconds(self.clock.now())}, (tenant.name, keys.SWEPT_ITEM)
+        try:
+            write(self.items, [Update(keys.DIRECTORY, place, (exists("swept-before"),), set=now)])
+        except ConditionFailed:
+            write(self.items, [Put(keys.DIRECTORY, {"tenant": place[0], "item": place[1], **now})])
 
     def _due(self, tenant: Tenant, hour: datetime) -> list[str]:
         """Return the names of this hour's chores, if the clock is wrong perhaps those only that it does not decide."""
@@ -159,12 +169,13 @@ class Sweep:
         return {
             one.name: one
             for one in [*chores, wiping]
-            if (not one.nightly or hour.hour == LOST_CAPTURES_HOUR)
-            and not (one.of_expired and self.storage.expires_items)
+            if (not one.nightly or hour.hour == NIGHT_HOUR) and not (one.of_expired and self.storage.expires_items)
         }
 
-    def _send(self, tenant: Tenant, hour: datetime, chores: Sequence[str], after: str = "") -> None:
-        body = {"tenant": tenant.name, "hour": milliseconds(hour), "chores": chores, "after": after}
+    def _send(
+        self, tenant: Tenant, hour: datetime, chores: Sequence[str], after: str = "", *, is_part: bool = False
+    ) -> None:
+        body = {"tenant": tenant.name, "hour": milliseconds(hour), "chores": chores, "after": after, "is_part": is_part}
         self.storage.index_queue.send(json.dumps(body))
 
 

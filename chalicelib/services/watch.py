@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.acts import chore as audited
 from chalicelib.core.captures import Camera
+from chalicelib.core.chores import OWED, STOPS_AT_S
 from chalicelib.core.errors import ConditionFailed
 from chalicelib.core.items import write
 from chalicelib.core.model import Tenant
@@ -30,8 +31,11 @@ from chalicelib.services.webhooks import Outbox
 
 _log = logging.getLogger(__name__)
 
-WATCHED_CAPTURES = timedelta(hours=2)
-"""How far back the watch looks for captures whose event was lost. The sweep looks at all captures, once a day."""
+WATCHED_CAPTURES = timedelta(minutes=30)
+"""How far back the watch looks for captures whose event was lost. The sweep looks further (captures/redrive)."""
+
+_EVERY = timedelta(minutes=5)
+_GOLDEN_RATIO = 0.618034
 
 
 @dataclass
@@ -49,19 +53,26 @@ class Watch:
     joining: Joining | None
     clock: Clock
 
-    def run(self) -> None:
-        """Do all chores of all tenants. A chore that fails is reported and does not hold up the others.
+    def run(self, left_s: Callable[[], float] = lambda: float("inf")) -> None:
+        """Report the age of the oldest sweep, and do all chores of all tenants; one that fails holds up no other.
 
-        Reported is also the age of the oldest sweep. Silent cameras of a disabled tenant are not reported.
+        Silent cameras of a disabled tenant are not reported. Each run begins with other tenants, so that none waits for
+        long if the time runs out.
         """
         tenants = self.tenants.all()
-        for tenant in tenants:
+        self._report_sweeps(tenants)
+        first = begins_with(len(tenants), self.clock.now())
+        for number, tenant in enumerate([*tenants[first:], *tenants[:first]]):
+            if left_s() < STOPS_AT_S:
+                _log.warning(
+                    "the time ran out: %s of %s tenants wait for the next run", len(tenants) - number, len(tenants)
+                )
+                return
             self._do("cameras", tenant, self._report_silent)
             self._do("captures", tenant, lambda known: self.captures.redrive.lost(known, captured_in=WATCHED_CAPTURES))
             self._do("outbox", tenant, lambda known: self.outbox.announce_overdue(known.name))
             if self.joining is not None:
                 self._do("faces", tenant, self.joining.chore.tenant)
-        self._report_sweeps(tenants)
 
     def start(self) -> None:
         """Resume all work that was cut off. Call this when a box starts: nothing else is at work then.
@@ -80,11 +91,16 @@ class Watch:
             report_failure(error, f"the {subject} of tenant {tenant.name} are looked at again later")
 
     def _report_sweeps(self, tenants: Sequence[Tenant]) -> None:
-        """Report how long ago the tenant was swept whole whose sweep is the oldest, so that no tenant is forgotten."""
+        """Report how long ago the tenant was swept whole whose sweep is the oldest, so that no tenant is forgotten.
+
+        What is owed each night counts from the next night on.
+        """
         swept = self.items.get_many(keys.DIRECTORY, [(tenant.name, keys.SWEPT_ITEM) for tenant in tenants])
         for tenant, item in zip(tenants, swept, strict=True):
-            age = self.clock.now() - (moment(item["at"]) if item else tenant.created_at)
-            telemetry.at_least(SWEEP_AGE, age.total_seconds())
+            noted = {**dict.fromkeys(("at", *OWED), milliseconds(tenant.created_at)), **(item or {})}
+            dated = [moment(noted[name]) + timedelta(days=1) for name in OWED]
+            late = self.clock.now() - min(moment(noted["at"]), *dated)
+            telemetry.at_least(SWEEP_AGE, late.total_seconds())
 
     def _report_silent(self, tenant: Tenant) -> None:
         if tenant.disabled:
@@ -101,6 +117,11 @@ class Watch:
             heard = "ever" if camera.last_seen_at is None else f"since {time_text(camera.last_seen_at)}"
             _log.warning("camera %s of tenant %s fell silent: nothing came from it %s", camera.id, tenant.name, heard)
             self.outbox.announce(tenant.name, actions)
+
+
+def begins_with(count: int, now: datetime) -> int:
+    """Return which of so many the run of this time begins with; runs that follow each other begin far apart."""
+    return int(count * (now.timestamp() // _EVERY.total_seconds() * _GOLDEN_RATIO % 1))
 
 
 def silence(camera: Camera) -> Event:

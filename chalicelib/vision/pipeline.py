@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from chalicelib.core.decision import ImpostorCurve
 from chalicelib.core.lazy import lazy
@@ -123,6 +124,10 @@ class FacePipeline:
     def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:
         with self._slots.slot(), stage("crop"):
             return crop.jpeg(image, face.box)
+
+    def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
+        with self._slots.slot(), stage("crop"):
+            return crop.thumbnail(Image.fromarray(image), side_px)
 
     def hidden(self, image: NDArray[np.uint8], boxes: Sequence[Box]) -> bytes:
         with self._slots.slot(), stage("crop"):

@@ -160,10 +160,11 @@ def test_a_crop_is_asked_for_with_the_key_at_the_own_service_only() -> None:
     with store.running() as elsewhere, service.running() as url, made(url + "/stage/") as regulars:
         service.answers = [answer("", f"Location: {elsewhere}/signed", status="302 Found")]
         crop = "/v1/captures/1-a/crops/0?camera=a%26b"
-        for link in (f"{url}/stage{crop}", f"https://box.example{crop}", crop):
+        thumbnail = "/v1/captures/1-a/thumbnail?camera=b"
+        for link in (f"{url}/stage{crop}", f"https://box.example{crop}", crop, thumbnail):
             assert regulars.fetched(link) == b'"bytes"'
-    assert {head.partition(" HTTP")[0] for head in service.heads} == {f"GET /stage{crop}"}
-    assert service.header("Authorization") == ["Bearer rk_test"] * 3
+    assert {head.partition(" HTTP")[0] for head in service.heads} == {f"GET /stage{crop}", f"GET /stage{thumbnail}"}
+    assert service.header("Authorization") == ["Bearer rk_test"] * 4
     assert store.header("Authorization") == []
 
 

@@ -109,7 +109,7 @@ function Parked({ all, again }) {
 function Card({ one, camera, given, open }) {
   const isToday = isoDay(one.captured_at) === isoDay(Date.now());
   return html`<div ...${given} role="gridcell" class="card" onClick=${() => open(one)}>
-    <${Portrait} url=${one.url} size=${one.state} icon="camera" />
+    <${Portrait} url=${one.thumb_url} size=${one.state} icon="camera" />
     <strong>${(isToday ? clock : dayAndClock)(one.captured_at)} · ${camera}</strong>
     <small class="soft"><${Became} one=${one} /></small></div>`;
 }

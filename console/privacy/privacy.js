@@ -10,10 +10,10 @@ import { isOver, until } from "../shared/consent.js";
 import { nameOf, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
 import { to } from "../router.js";
 import { language, may, session } from "../store.js";
-import { styled } from "../styled.js";
+import { dressed } from "../styled.js";
 import { ago, day, dayAndClock, loadMore, spoken, t } from "../words.js";
 
-await Promise.all([loadMore("admin"), loadMore("people"), styled("./admin/style.css")]);
+await Promise.all([dressed("admin"), loadMore("people")]);
 
 const SOON_MS = 60 * 86_400_000;
 const KEPT = ["capture_days", "sighting_days", "stranger_days", "regular_days", "observation_days", "audit_days"];

@@ -12,7 +12,7 @@ import { may, useValue } from "../store.js";
 import { number, t } from "../words.js";
 import { candidates, Card } from "./card.js";
 import { decisionsOf } from "./decisions.js";
-import { decided, done, undo } from "./done.js";
+import { decided, done, tellLast, undo } from "./done.js";
 import { KINDS } from "./queues.js";
 import { useReview } from "./use.js";
 
@@ -70,7 +70,8 @@ function offered(review, card, setDialog) {
     const face = sameName(await look(text).catch(() => []), text, card.face.id);
     if (face) setDialog({ kind: "same", card, face, name: text });
   });
-  return { ...can, name: named, skip: review.skip, other: can.is && (() => setDialog({ kind: "other" })),
+  const swipe = (decision) => { can[decision](); tellLast(); };
+  return { ...can, name: named, swipe, skip: review.skip, other: can.is && (() => setDialog({ kind: "other" })),
     move: can.group && (() => setDialog({ kind: "group" })) };
 }
 

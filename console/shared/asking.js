@@ -2,6 +2,7 @@
 // somebody asks for them.
 import { useState } from "preact/hooks";
 import { html } from "../html.js";
+import { dressed } from "../styled.js";
 import { complain } from "../undo.js";
 import { t } from "../words.js";
 
@@ -16,7 +17,8 @@ export function useWhose(changed) {
   const put = (id, value) => setOver((before) => new Map(before).set(id, value));
   const drop = (id) => setOver((before) => new Map([...before].filter(([each]) => each !== id)));
   const load = (one, isWrong) =>
-    import("./whose.js").then(({ Whose, give, call }) => setAsked({ one, isWrong, Whose, give, call }), complain);
+    Promise.all([import("./whose.js"), dressed("shared")])
+      .then(([{ Whose, give, call }]) => setAsked({ one, isWrong, Whose, give, call }), complain);
   const choose = ({ one, isWrong, give, call }) => (choice) =>
     (isWrong ? give(one, choice, { put, drop, changed }) : call(one, choice, changed));
   return {

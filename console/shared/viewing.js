@@ -3,15 +3,14 @@ import { useState } from "preact/hooks";
 import { get } from "../api.js";
 import { Viewer } from "../captures/viewer.js";
 import { html } from "../html.js";
-import { styled } from "../styled.js";
-import { loadMore } from "../words.js";
+import { dressed } from "../styled.js";
 import { sightingsOf } from "./correct.js";
 
 /** Read what is shown: the `pictures`, or those of a `visit`, of which its first is left if its face is gone. */
 export async function load({ visit = null, pictures = null, place = Infinity }) {
   const alone = () => sightingsOf(get, { ...visit, sightings: 1 });
   const [all] = await Promise.all([pictures ?? sightingsOf(get, visit).catch(alone),
-    loadMore("captures"), styled("./shared/style.css"), styled("./captures/style.css")]);
+    dressed("shared"), dressed("captures")]);
   return { Viewing, all, first: Math.min(place, all.length - 1) };
 }
 

@@ -33,7 +33,7 @@ function Newest({ camera }) {
   const [last] = usePolled("captures", { camera: camera.id, limit: 1 }, EVERY_MS);
   const capture = last.value?.captures[0];
   const time = capture && dayAndClock(capture.captured_at);
-  const picture = html`<${Portrait} url=${capture?.url} size="newest" icon="camera"
+  const picture = html`<${Portrait} url=${capture?.thumb_url} size="newest" icon="camera"
     alt=${capture ? t("camera.newest", { time }) : ""} />`;
   const opened = capture && { camera: camera.id, open: `${camera.id}/${capture.id}` };
   return opened ? html`<a href=${to("captures", opened)}>${picture}</a>` : picture;

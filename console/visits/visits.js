@@ -6,6 +6,7 @@ import { replace } from "../router.js";
 import { useShared } from "../shared/known.js";
 import { Trouble } from "../shared/parts.js";
 import { useViewer, useWhose } from "../shared/asking.js";
+import { dressed } from "../styled.js";
 import { complain } from "../undo.js";
 import { isoDay, t } from "../words.js";
 import { useTotals, useVisits } from "./book.js";
@@ -20,7 +21,8 @@ export default function Visits({ place }) {
   const chosen = asked(place.query, today);
   const [open, setOpen] = useState(false);
   const [Alerts, setAlerts] = useState(null);
-  const ask = () => import("../shared/alerts.js").then((module) => setAlerts(() => module.Alerts), complain);
+  const ask = () => Promise.all([import("../shared/alerts.js"), dressed("shared")])
+    .then(([module]) => setAlerts(() => module.Alerts), complain);
   const cameras = useCameras();
   const groups = useShared("groups").value;
   const named = new Map(cameras?.map((one) => [one.id, one.name || one.id]));

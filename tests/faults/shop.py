@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -150,7 +151,7 @@ class Box(Book):
         """Call a function of app.py, in this process."""
         for provide in (app.provide, search_function.provide):
             provide.use(self.services)
-        return getattr(app, function)(event, Context(function))
+        return getattr(app, function)(event, Context(function, deadline=time.monotonic() + 300))
 
     def sweep(self) -> None:
         """The scheduler calls, and all messages that it made are worked off."""

@@ -28,11 +28,10 @@ from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import routes as v1
 from chalicelib.core import acts
 from chalicelib.core.acts import Act, Kind
-from chalicelib.core.chores import TRUSTED
+from chalicelib.core.chores import NIGHT_HOUR, TRUSTED
 from chalicelib.core.model import Profile
 from chalicelib.core.search import SearchRequest
 from chalicelib.core.signing import renewal_of
-from chalicelib.services.sweep import LOST_CAPTURES_HOUR
 from regulars.book.printing import print_today
 from regulars.book.reading import OwnBook
 from regulars.tenants.command import tenants as tenants_command
@@ -372,6 +371,7 @@ V1 = (
     _v1("DELETE /v1/keys/{id}", of="key"),
     _v1("POST /v1/keys/{id}/renew", of="key", or_says="SecretNotKept"),
     _v1("GET /v1/captures/{id}/crops/{n}", path="/v1/captures/{capture}/crops/0", camera="door"),
+    _v1("GET /v1/captures/{id}/thumbnail", path="/v1/captures/{capture}/thumbnail", camera="door"),
     _v1("GET /v1/cameras"),
     _v1("POST /v1/cameras", {"id": "back", "name": "Back door"}, or_says="SecretNotKept"),
     _v1("GET /v1/cameras/{id}", of="door"),
@@ -488,7 +488,7 @@ def _swept_much_later(box: Box) -> None:
 
 
 def _swept_at_night(box: Box) -> None:
-    box.clock.advance(timedelta(hours=(LOST_CAPTURES_HOUR - box.clock.now().hour) % 24))
+    box.clock.advance(timedelta(hours=(NIGHT_HOUR - box.clock.now().hour) % 24))
     box.sweep()
 
 

@@ -32,7 +32,7 @@ from tests.infra.calls import ACCOUNT, Recorder
 SEARCH_FUNCTION = "regulars-test-search"
 _QUEUES = {"build_index": "index_queue", "ingest": "captures_queue", "deliver": "deliveries_queue"}
 _CLIENTS = ("dynamodb", "s3", "sqs", "kms")
-_RUN_S = {"ingest": 120, "deliver": 120, "build_index": 30}
+_RUN_S = {"ingest": 120, "deliver": 120, "build_index": 30, "watch": 300, "sweep": 300}
 """Longer than any handler here takes; of build_index so short that each sweep sends a message for the rest."""
 
 
@@ -128,7 +128,8 @@ class Account:
             "region": self.aws.region,
             "resources": [],
         }
-        self._run(function, self.alone, lambda: getattr(app, function)(event, Context(function)))
+        context = Context(function, deadline=time.monotonic() + _RUN_S[function])
+        self._run(function, self.alone, lambda: getattr(app, function)(event, context))
         while function == "sweep" and self.work_off("build_index"):
             pass  # its messages, and those of the runs whose time was short
 

@@ -16,11 +16,13 @@ import pytest
 
 import app
 from chalicelib import bootstrap
-from chalicelib.core import keys
+from chalicelib.core import keys, telemetry
+from chalicelib.core.chores import Round
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.items import write_in_parts
 from chalicelib.core.model import Profile
 from chalicelib.core.ports import Put, Storage
+from chalicelib.core.telemetry import SWEEP_AGE
 from chalicelib.core.values import milliseconds
 from chalicelib.services import Services
 from chalicelib.services.erasure.erasure import LISTED
@@ -69,6 +71,15 @@ class Hour:
                     app.build_index({"Records": [record]}, context)
                     self.storage.index_queue.delete(message.receipt)
         return messages
+
+    def work_off_killed(self, by: type[BaseException]) -> None:
+        """Work off all messages ten times each at most; runs are killed."""
+        for _ in range(10):
+            for message in self.storage.index_queue.receive(10, 60):
+                with suppress(by):
+                    self.services.sweep.message(message.body, message.receive_count, lambda: 300.0)
+                    self.storage.index_queue.delete(message.receipt)
+            self.clock.advance(timedelta(minutes=2))
 
     @contextmanager
     def _tried(self) -> Iterator[None]:
@@ -125,7 +136,7 @@ def small_pages(hour: Hour, size: int) -> OrphanedPictures:
 
 def swept_at(hour: Hour, tenant: str) -> int | None:
     item = hour.storage.items.get(keys.DIRECTORY, (tenant, keys.SWEPT_ITEM))
-    return None if item is None else int(item["at"])
+    return None if item is None or "at" not in item else int(item["at"])
 
 
 def test_ten_tenants_of_a_thousand_always_fail_and_the_others_are_swept_each_hour(tmp_path: Path) -> None:
@@ -155,7 +166,9 @@ def test_a_chore_that_fails_stops_no_other_and_its_message_comes_again(tmp_path:
     assert "merges" in hour.failed[0]
     assert swept_at(hour, "shop") is None
     hour.clock.advance(timedelta(hours=1))
-    assert hour.work_off() == 1, "the message that failed does not come again"
+    chores = len(hour.services.sweep._chores(hour.clock.now()))
+    assert hour.work_off() == 1 + chores, "the message that failed does not come again, by a message for each chore"
+    assert len(hour.failed) == 2
     hour.services.close()
 
 
@@ -172,11 +185,51 @@ def test_a_chore_that_never_ends_does_not_hold_up_the_others_for_ever(hour: Hour
     hour.services.sweep.index = Hanging()
     key = hour.leave_picture("shop")
     hour.services.sweep.all(hour.clock.now())
-    (message,) = hour.storage.index_queue.receive(10, 60)
-    for received in range(1, 1 + len(json.loads(message.body)["chores"])):
-        with suppress(Killed):
-            hour.services.sweep.message(message.body, received, lambda: 300.0)
+    hour.work_off_killed(Killed)
     assert hour.storage.blobs.size(key) is None
+    assert swept_at(hour, "shop") is None, "a sweep that is not whole is reported as one"
+
+
+def test_a_night_whose_look_for_lost_captures_never_ends_still_deletes_what_is_kept_no_longer(tmp_path: Path) -> None:
+    """As on AWS, where these are the chores of one message a day."""
+
+    class Killed(BaseException):
+        pass
+
+    class Hanging:
+        def sweep(self, _round: object) -> None:
+            raise Killed
+
+    hour = Hour(tmp_path, lambda storage: replace(storage, expires_items=True))
+    tenant = add_tenant(hour.services, "shop", Profile.CLOUD)
+    stranger = hour.services.enrolment.of_largest_face(tenant, "stranger", picture(Person(1)), RULES)
+    hour.services.captures.redrive = Hanging()
+    hour.clock.advance(timedelta(days=200))
+    hour.services.sweep.all(hour.clock.now().replace(hour=3))
+    hour.work_off_killed(Killed)
+    assert hour.services.faces.find(tenant, stranger.faceid) is None
+    hour.services.close()
+
+
+def test_retention_that_does_not_come_to_an_end_for_a_night_makes_the_sweep_late(tmp_path: Path) -> None:
+    hour = Hour(tmp_path, lambda storage: replace(storage, expires_items=True))
+    tenant = add_tenant(hour.services, "shop", Profile.CLOUD)
+
+    def age() -> float:
+        with telemetry.begun("watch", "r") as this:
+            hour.services.watch.run()
+        return this.measured[SWEEP_AGE]
+
+    at = hour.clock.now().replace(hour=3)
+    hour.tick(at=at)
+    assert age() == 0
+    hour.services.sweep.erasure.retention = None  # it fails
+    for hours in range(1, 30):
+        hour.clock.advance(timedelta(hours=1))
+        hour.tick(at=at + timedelta(hours=hours))
+    assert age() == 5 * 3600
+    assert tenant.name in hour.failed[0]
+    hour.services.close()
 
 
 def test_a_sweep_whose_time_is_short_goes_on_with_the_next_message(hour: Hour) -> None:
@@ -215,6 +268,8 @@ def test_chores_that_fail_until_the_time_runs_out_come_again_after_a_pause_and_a
     ill.clear()
     hour.clock.advance(timedelta(minutes=30))
     hour.work_off(left_s=30.0)
+    assert swept_at(hour, "shop") is None, "of chores in messages of their own, nobody knows whether they were all"
+    hour.tick(left_s=30.0)
     assert swept_at(hour, "shop") == milliseconds(hour.clock.now())
     hour.services.close()
 
@@ -222,19 +277,17 @@ def test_chores_that_fail_until_the_time_runs_out_come_again_after_a_pause_and_a
 def test_lost_captures_are_searched_in_the_hour_of_the_schedule_however_late_the_tenants_turn_comes(
     hour: Hour,
 ) -> None:
-    asked: list[str] = []
+    asked: list[datetime] = []
 
     class Asked:
-        def lost(self, tenant: Any) -> int:
-            asked.append(tenant.name)
-            return 0
+        def sweep(self, this: Round) -> None:
+            asked.append(this.hour)
 
     hour.services.captures.redrive = Asked()
-    at_three = datetime(2026, 3, 2, 3, tzinfo=UTC)
-    hour.tick(at=at_three)
-    assert asked == ["shop"]
-    hour.tick(at=at_three + timedelta(hours=1))
-    assert asked == ["shop"]
+    hours = [datetime(2026, 3, 2, at, tzinfo=UTC) for at in (3, 4)]
+    for at in hours:
+        hour.tick(at=at)
+    assert asked == hours
 
 
 def test_a_message_of_a_commit_asks_for_snapshots_only(hour: Hour) -> None:

@@ -628,3 +628,12 @@ def test_a_photograph_of_fifty_megapixels_takes_the_room_of_twelve() -> None:
     data = encoded(Image.new("RGB", (8160, 6120), COLOUR), "JPEG")
     assert read(data, replace(RULES, most_pixels=1 << 24), room).shape == (3060, 4080, 3)
     assert asked == [4080 * 3060 * 11]
+
+
+def test_heic_whose_decoder_finds_no_width_is_refused() -> None:
+    """The box of its coded sides says 64 x 64; in the parameters of its codec no side is left."""
+    data = heic(picture(40, 30))
+    damaged = data.replace(bytes.fromhex("a0208105"), bytes.fromhex("a020ffff"))
+    assert damaged != data
+    with pytest.raises(Unusable, match="the HEIC file is damaged or cut short"):
+        read(damaged, RULES)

@@ -32,9 +32,9 @@ from chalicelib.core.reviews import ReviewKind
 from chalicelib.core.values import time_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from chalicelib.core.model import Face
+    from chalicelib.core.model import Face, Tenant
     from chalicelib.services.captures.captures import Offer, OfferedUpload
 
 
@@ -150,6 +150,13 @@ class Capture(Answer):
         Meta(
             description="The picture, while captures are kept; good for an hour or two. Null: it is not there, or the "
             "key sees no pictures."
+        ),
+    ]
+    thumb_url: Annotated[
+        str | None,
+        Meta(
+            description="The same of up to 320 pixels, to who sends a key; of a capture that is not resolved, `url` "
+            "itself."
         ),
     ]
     sightings: list[Sighting]
@@ -280,13 +287,28 @@ def get_crop(call: Call, query: CaptureWanted) -> Redirect:
     `n` counts the capture's faces from 0, the largest first. 403 NotAllowed if the key sees no pictures; 409
     Conflict if the capture's picture is not kept any more.
     """
-    if not call.caller.sees_pictures:
-        raise errors.NotAllowed("this key sees no pictures: use one that does")
-    camera, number = _of_camera(call, query), call.path["n"]
+    number = call.path["n"]
     if not _NUMBER.fullmatch(number):
         raise errors.InvalidInput(f"n is a whole number from 0 on, not {number[:40]!r}")
-    url = call.services.captures.crops.url(call.tenant, camera, call.path["id"], int(number))
-    return Redirect(shown_capture(call, camera, call.path["id"], url) or "")
+    crops = call.services.captures.crops
+    return _shown(call, query, lambda tenant, camera, id_: crops.url(tenant, camera, id_, int(number)))
+
+
+def get_thumbnail(call: Call, query: CaptureWanted) -> Redirect:
+    """Show a whole capture, small: 302 to a JPEG of up to 320 pixels a side, which is kept as long as captures are.
+
+    403 NotAllowed if the key sees no pictures; 409 Conflict if the capture is not resolved, or its picture is not kept
+    any more.
+    """
+    return _shown(call, query, call.services.captures.crops.thumbnail)
+
+
+def _shown(call: Call, query: CaptureWanted, made: Callable[[Tenant, str, str], str]) -> Redirect:
+    """Lead to what is `made` of a capture. Raises NotAllowed."""
+    if not call.caller.sees_pictures:
+        raise errors.NotAllowed("this key sees no pictures: use one that does")
+    camera, id_ = _of_camera(call, query), call.path["id"]
+    return Redirect(shown_capture(call, camera, id_, made(call.tenant, camera, id_)) or "")
 
 
 def _camera(call: Call, named: str | None) -> str | None:
@@ -336,6 +358,8 @@ def _one(call: Call, capture: captures.Capture) -> Capture:
 def _capture(call: Call, capture: captures.Capture, faces: Mapping[str, Face]) -> Capture:
     key = keys.capture_picture(call.tenant.name, capture.camera_id, capture.id)
     width, height = capture.sides or (None, None)
+    url = None if capture.state is CaptureState.WANTED else _url(call, capture, key)
+    is_resolved = capture.state is CaptureState.RESOLVED
     return Capture.made_of(
         capture,
         camera=capture.camera_id,
@@ -343,7 +367,8 @@ def _capture(call: Call, capture: captures.Capture, faces: Mapping[str, Face]) -
         reason=capture.reason if capture.state is CaptureState.PARKED else None,
         width=width,
         height=height,
-        url=None if capture.state is CaptureState.WANTED else _url(call, capture, key),
+        url=url,
+        thumb_url=_part_url(call, capture.camera_id, capture.id, "thumbnail") if is_resolved else url,
         sightings=[sighting_of(call, capture, sighting, faces) for sighting in capture.sightings],
     )
 
@@ -351,9 +376,13 @@ def _capture(call: Call, capture: captures.Capture, faces: Mapping[str, Face]) -
 def crop_url(call: Call, camera: str, sighting: str) -> str | None:
     """Return where the face of a sighting can be looked at, cut out of its capture."""
     capture, number = parts_of_sighting(sighting)
+    return _part_url(call, camera, capture, f"crops/{number}")
+
+
+def _part_url(call: Call, camera: str, capture: str, part: str) -> str | None:
     if not call.caller.is_shown_pictures:
         return None
-    return call.absolute(call.route(f"/v1/captures/{capture}/crops/{number}?{urlencode({'camera': camera})}"))
+    return call.absolute(call.route(f"/v1/captures/{capture}/{part}?{urlencode({'camera': camera})}"))
 
 
 def _url(call: Call, capture: captures.Capture, key: str) -> str | None:
@@ -480,6 +509,14 @@ OPERATIONS = (
         "GET",
         "/v1/captures/{id}/crops/{n}",
         get_crop,
+        Role.VIEWER,
+        status=302,
+        errors=(errors.CaptureNotFound, errors.Conflict),
+    ),
+    Operation(
+        "GET",
+        "/v1/captures/{id}/thumbnail",
+        get_thumbnail,
         Role.VIEWER,
         status=302,
         errors=(errors.CaptureNotFound, errors.Conflict),

@@ -12,6 +12,7 @@ PATHS = {
     "/v1/captures/{id}": ("captures",),
     "/v1/captures/{id}/crops/{n}": ("captures",),
     "/v1/captures/{id}/redrive": ("captures",),
+    "/v1/captures/{id}/thumbnail": ("captures",),
     "/v1/consents": ("data_protection",),
     "/v1/detect": ("looking",),
     "/v1/duplicates": ("merges",),

@@ -351,7 +351,7 @@ class Captures:
     def chores(self) -> tuple[Chore, ...]:
         return (
             Chore("usage", lambda one: self.kept.count(one.tenant.name)),
-            Chore("lost captures", lambda one: self.redrive.lost(one.tenant), nightly=True),
+            Chore("lost captures", self.redrive.sweep),
         )
 
 

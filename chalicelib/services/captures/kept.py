@@ -1,22 +1,22 @@
 """How many pictures of captures a tenant keeps, and how many bytes: counted by the sweep, since only a list knows.
 
-Beside it: pictures that are not kept, since their tenant or the group of somebody in them keeps none, and the crops of
-faces, cut out when somebody first looks at one.
+Beside it: pictures that are not kept, since their tenant or the group of somebody in them keeps none, and what is made
+of a picture when somebody first looks: crops of its faces, and a thumbnail.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from chalicelib.core import keys
-from chalicelib.core.captures import Capture, CaptureState
+from chalicelib.core.captures import Capture, CaptureState, Sighting
 from chalicelib.core.errors import CaptureNotFound, Conflict, InvalidInput, Unusable
 from chalicelib.core.items import held_faces, write
 from chalicelib.core.model import Tenant
 from chalicelib.core.pictures import DetectedFace
-from chalicelib.core.ports import BlobStore, Clock, ItemStore, Put, UploadStore
+from chalicelib.core.ports import BlobStore, Clock, ItemStore, Put, UploadStore, Vision
 from chalicelib.core.values import milliseconds, moment
 from chalicelib.services.captures.captures import RULES, Captures, Kept, shown_faces
 from chalicelib.services.models import TenantVision
@@ -88,9 +88,17 @@ class Unpictured:
 NONE_KEPT = "this tenant keeps no pictures (its setting keeps_pictures): there is none of this capture"
 
 
+THUMBNAIL_SIDE_PX = 320
+THUMBNAIL_RULES = replace(RULES, most_pixels=(2 * THUMBNAIL_SIDE_PX) ** 2)
+"""A thumbnail needs a quarter of the pixels of a frame or fewer, and a JPEG is reduced while it is decoded."""
+
+
 @dataclass
 class Crops:
-    """The crops. They lie beside the captures, in the store of uploads, and are kept for as long."""
+    """The crops of captures that somebody looked at, and thumbnails.
+
+    They lie beside the captures, in the store of uploads, and are kept for as long.
+    """
 
     captures: Captures
     uploads: UploadStore
@@ -103,24 +111,50 @@ class Crops:
         more or is not resolved yet.
         """
         capture = self.captures.get(tenant, camera_id, capture_id)
+
+        def cut(vision: Vision, picture: bytes) -> bytes:
+            return vision.crop(vision.read(picture, RULES), DetectedFace(_seen(capture, number).box, (), 1.0)).data
+
+        return self._url(tenant, capture, number, cut)
+
+    def thumbnail(self, tenant: Tenant, camera_id: str, capture_id: str) -> str:
+        """Return the URL of a capture of up to 320 pixels; make it first if nobody looked at it yet. Raises as `url`.
+
+        Before it is resolved there is none: then its picture may not be kept.
+        """
+        capture = self.captures.get(tenant, camera_id, capture_id)
+        if capture.state is not CaptureState.RESOLVED:
+            raise Conflict("this capture is not resolved, so it has no thumbnail")
+
+        def made(vision: Vision, picture: bytes) -> bytes:
+            return vision.thumbnail(vision.read(picture, THUMBNAIL_RULES), THUMBNAIL_SIDE_PX)
+
+        return self._url(tenant, capture, keys.WHOLE, made)
+
+    def _url(self, tenant: Tenant, capture: Capture, part: int | str, make: Callable[[Vision, bytes], bytes]) -> str:
         if not tenant.keeps_pictures:
             raise Conflict(NONE_KEPT)
-        key = keys.crop(tenant.name, camera_id, capture_id, number)
+        key = keys.crop(tenant.name, capture.camera_id, capture.id, part)
         if self.uploads.size(key) is None:
-            self.uploads.put_if_absent(key, self._cut(tenant, capture, number), "image/jpeg")
+            whole = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
+            picture = self.uploads.get(whole)
+            if picture is None:
+                raise Conflict("the picture of this capture is not kept any more")
+            try:
+                made = make(self.tenant_vision.of(tenant.model), picture)
+            except (Unusable, InvalidInput) as error:
+                raise Conflict(f"the picture of this capture cannot be read any more: {error}") from error
+            self.uploads.put_if_absent(key, made, "image/jpeg")
+            if self.uploads.size(whole) != len(picture):  # somebody was hidden in it, or it was deleted
+                self.uploads.delete(key)
+                raise Conflict("the picture of this capture is changed at this moment: ask again")
         return self.uploads.signed_get(key)
 
-    def _cut(self, tenant: Tenant, capture: Capture, number: int) -> bytes:
-        sighting = next((one for one in capture.sightings if one.number == number), None)
-        if sighting is None:
-            raise CaptureNotFound(
-                f"capture {capture.id!r} has no face {number}: it has {len(capture.sightings)}, counted from 0"
-            )
-        picture = self.uploads.get(keys.capture_picture(tenant.name, capture.camera_id, capture.id))
-        if picture is None:
-            raise Conflict("the picture of this capture is not kept any more")
-        vision = self.tenant_vision.of(tenant.model)
-        try:
-            return vision.crop(vision.read(picture, RULES), DetectedFace(sighting.box, (), 1.0)).data
-        except (Unusable, InvalidInput) as error:
-            raise Conflict(f"the picture of this capture cannot be read any more: {error}") from error
+
+def _seen(capture: Capture, number: int) -> Sighting:
+    found = next((one for one in capture.sightings if one.number == number), None)
+    if found is None:
+        raise CaptureNotFound(
+            f"capture {capture.id!r} has no face {number}: it has {len(capture.sightings)}, counted from 0"
+        )
+    return found

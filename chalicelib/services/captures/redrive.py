@@ -17,6 +17,7 @@ from urllib.parse import quote
 
 from chalicelib.core import keys, telemetry
 from chalicelib.core.captures import SENT_AGAIN, Capture, CaptureState
+from chalicelib.core.chores import NIGHT_HOUR, STOPS_AT_S, Rest, Round
 from chalicelib.core.errors import Busy, ConditionFailed, RegularsError
 from chalicelib.core.items import attempts, camera_ids, every, write, write_unless_changed
 from chalicelib.core.model import Tenant
@@ -29,8 +30,14 @@ LOST_AFTER = timedelta(minutes=15)
 """`watch` and the nightly sweep send a capture that was offered this long ago and is not resolved: its event is lost,
 or waits behind others."""
 
+EACH_HOUR, EACH_NIGHT = timedelta(hours=3), timedelta(days=8)
+"""How far back the sweep looks for such captures, by the time when they were taken. On Sundays it looks at all: a box
+that was away for long offers old ones."""
+
 SENT_AGAIN_AFTER = timedelta(hours=12)
 """It is sent once more after this long. A queue that stands still keeps its messages, so copies help nobody."""
+
+_SUNDAY = 7
 
 
 @dataclass
@@ -39,6 +46,7 @@ class Redrive:
     uploads: BlobStore
     queue: Queue
     clock: Clock
+    page_size: int = 1_000
 
     def parked(self, tenant: Tenant, camera_id: str | None = None) -> list[Capture]:
         """Return the parked captures of a camera, or of all cameras ever, by camera, oldest first."""
@@ -67,14 +75,28 @@ class Redrive:
         """
         now = self.clock.now()
         first_ms = 0 if captured_in is None else milliseconds(now - captured_in)
-        overdue = (item for item in self._waiting(tenant, first_ms) if _is_overdue(item, now, after))
-        return sum(self._send_lost(tenant, item, now) for item in overdue)
+        cameras = camera_ids(self.items, tenant.name)
+        found = (item for camera in cameras for item in self._of_camera(tenant, camera, first_ms))
+        return sum(self._send_lost(tenant, item, now) for item in found if _is_overdue(item, now, after))
 
-    def _waiting(self, tenant: Tenant, first_ms: int) -> Iterator[Item]:
-        for camera_id in camera_ids(self.items, tenant.name):
-            for item in self._of_camera(tenant, camera_id, first_ms):
-                if item["state"] in (CaptureState.WANTED, CaptureState.STORED):
-                    yield item
+    def sweep(self, this: Round) -> Rest | None:
+        """Send lost captures, as `lost` does, as far back as this hour's sweep looks."""
+        now, (begun_with, _, begun_at) = self.clock.now(), this.after.rpartition("/")
+        since = EACH_NIGHT if this.hour.hour == NIGHT_HOUR else EACH_HOUR
+        is_for_all = since is EACH_NIGHT and this.hour.isoweekday() == _SUNDAY
+        low, high = keys.capture_range(0 if is_for_all else milliseconds(now - since), keys.LAST_MS)
+        for camera in camera_ids(self.items, this.tenant.name):
+            if camera < begun_with:
+                continue
+            low_here = max(low, begun_at) if camera == begun_with else low
+            partition = keys.captures(this.tenant.name, camera)
+            found = every(self.items, keys.CAPTURES, partition, low=low_here, high=high, page_size=self.page_size)
+            for number, item in enumerate(found, 1):
+                if number > self.page_size and this.left_s() < STOPS_AT_S:
+                    return Rest(f"{camera}/{item['capture']}")
+                if _is_overdue(item, now, LOST_AFTER):
+                    self._send_lost(this.tenant, item, now)
+        return None
 
     def _send_lost(self, tenant: Tenant, item: Item, now: datetime) -> int:
         """Send the capture, then note it. If that is cut off in between, or another does it too, it is sent twice."""
@@ -101,7 +123,7 @@ class Redrive:
 
 
 def _is_overdue(item: Item, now: datetime, after: timedelta) -> bool:
-    if now - moment(item["offered_at"]) < after:
+    if item["state"] not in (CaptureState.WANTED, CaptureState.STORED) or now - moment(item["offered_at"]) < after:
         return False
     return SENT_AT not in item or now - moment(item[SENT_AT]) >= SENT_AGAIN_AFTER
 

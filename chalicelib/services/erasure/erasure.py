@@ -192,12 +192,12 @@ class Deletions:
             Chore("pictures", self._pictures),
             Chore("pictures off", lambda one: unless(self.pictures_off.tenant(one.tenant, one.hour, one.left_s))),
             Chore("consents", lambda one: self.of_consents.tenant(one.tenant, one.left_s)),
-            Chore("learnt pictures", lambda one: self.of_learnt.tenant(one.tenant), nightly=True),
             Chore(
                 "retention",
                 lambda one: unless(self.retention.tenant(one.tenant, one.left_s)),
                 nightly=self.storage.expires_items,
             ),
+            Chore("learnt pictures", lambda one: self.of_learnt.tenant(one.tenant), nightly=True),
         )
 
     def _pictures(self, one: Round) -> Rest | None:

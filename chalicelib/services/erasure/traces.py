@@ -213,8 +213,8 @@ class Shown:
         return "deleted" if was else ""
 
     def _delete_crops(self, tenant: str, camera_id: str, capture_id: str, faces: int) -> None:
-        for number in range(faces):
-            self.uploads.delete(keys.crop(tenant, camera_id, capture_id, number))
+        for part in (keys.WHOLE, *range(faces)):
+            self.uploads.delete(keys.crop(tenant, camera_id, capture_id, part))
 
     def _hidden(self, tenant: Tenant, capture: Capture, own: list[Sighting]) -> tuple[str, dict[str, Any]]:
         """Replace the picture. Return "hidden" and the record's new fields; "" if it cannot be read any more."""

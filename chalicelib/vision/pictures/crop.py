@@ -271,10 +271,10 @@ def jpeg(image: NDArray[np.uint8], box: Box) -> FaceJpeg:
     )
 
 
-def thumbnail(picture: Image.Image) -> bytes:
+def thumbnail(picture: Image.Image, side_px: int = THUMBNAIL_SIDE_PX) -> bytes:
     """Encode the picture so small that many are shown at once."""
     small = picture.copy()
-    small.thumbnail((THUMBNAIL_SIDE_PX, THUMBNAIL_SIDE_PX), Image.Resampling.BICUBIC)
+    small.thumbnail((side_px, side_px), Image.Resampling.BICUBIC)
     return _encoded(small, quality=THUMBNAIL_QUALITY)
 
 

@@ -58,8 +58,9 @@ _DECODING_ERRORS = (
     EOFError,
     struct.error,
     zlib.error,
+    RuntimeError,
 )
-"""Errors that Pillow's decoders raise for damaged files."""
+"""Errors that Pillow's decoders, and that of HEIC, raise for damaged files."""
 
 Room = Callable[[int], AbstractContextManager[None]]
 

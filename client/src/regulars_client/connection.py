@@ -108,7 +108,7 @@ AGAIN = frozenset({429, 502, 503, 504})
 
 WRITES = frozenset({"POST", "PATCH", "PUT", "DELETE"})
 
-_CROP = re.compile(r"/v1/captures/[^/?]+/crops/[^/?]+(?:\?.*)?$")
+_CROP = re.compile(r"/v1/captures/[^/?]+/(?:crops/[^/?]+|thumbnail)(?:\?.*)?$")
 
 # Without a handler, Python prints each repeat to stderr if a program has not set up logging.
 logging.getLogger("stamina").addHandler(logging.NullHandler())

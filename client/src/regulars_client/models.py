@@ -648,6 +648,7 @@ class Capture(Struct, kw_only=True):
     width: int | None
     height: int | None
     url: str | None
+    thumb_url: str | None
     sightings: list[Sighting]
 
 

@@ -244,6 +244,10 @@ class Operations(Connection):
             idempotency_key=idempotency_key,
         )
 
+    def get_thumbnail(self, id: str, *, camera: str | UnsetType = UNSET) -> bytes:
+        """Show a whole capture, small: 302 to a JPEG of up to 320 pixels a side, which is kept as long as captures are."""
+        return self._bytes(f"/v1/captures/{quoted(id)}/thumbnail", query={"camera": camera})
+
     def list_consents(
         self,
         *,

@@ -134,7 +134,7 @@ def load(file: Path, environment: Mapping[str, str] = os.environ) -> Config:
             raw = tomllib.load(stream)
     except OSError as error:
         raise Misconfigured(f"{file} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise Misconfigured(f"{file} is no TOML: {error}") from error
     return parsed(raw, str(file), environment)
 

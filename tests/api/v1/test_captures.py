@@ -211,6 +211,7 @@ def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, c
     become(services, parked, state=CaptureState.PARKED, reason="the picture cannot be decoded")
     capture = door.done("GET", f"/v1/captures/{resolved}", camera="door")
     assert resolved in capture.pop("url")
+    assert capture.pop("thumb_url") == f"http://{HOST}/api/v1/captures/{resolved}/thumbnail?camera=door"
     crops = f"/api/v1/captures/{resolved}/crops"  # the gateway has its stage before our paths
     assert capture == {
         "id": resolved,
@@ -261,7 +262,9 @@ def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, c
     }
     capture = door.done("GET", f"/v1/captures/{parked}", camera="door")
     assert (capture["state"], capture["reason"]) == ("parked", "the picture cannot be decoded")
+    assert capture["thumb_url"] == capture["url"], "what cannot be read has none of its own"
     unseen = door.done("GET", f"/v1/captures/{wanted}", camera="door")
+    assert unseen["thumb_url"] is None
     assert (unseen["state"], unseen["url"], unseen["width"], unseen["height"]) == ("wanted", None, None, None)
     listed = door.done("GET", "/v1/captures", camera="door")
     assert {capture["id"] for capture in listed["captures"]} == {resolved, parked}

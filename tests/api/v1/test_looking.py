@@ -225,6 +225,12 @@ def test_pictures_thumbnails_and_crops_are_shown_to_keys_that_see_pictures(eyes:
     assert (reply.status, "/_blobs/shop/-crops/door/" in reply.headers["location"]) == (302, True)
     assert blind.failed(403, "GET", path, camera="door")["code"] == "NotAllowed"
     assert eyes.v1.failed(404, "GET", path[:-1] + "7", camera="door")["code"] == "CaptureNotFound"
+    small = eyes.v1.send("GET", f"/v1/captures/{upload['id']}/thumbnail", query={"camera": "door"})
+    assert (small.status, "/_blobs/shop/-crops/door/" in small.headers["location"]) == (302, True)
+    made = eyes.services.ports.storage.uploads.get(f"shop/-crops/door/{upload['id']}-whole.jpg") or b""
+    assert max(Image.open(io.BytesIO(made)).size) == 320
+    assert len(made) < 20_000
+    assert blind.failed(403, "GET", f"/v1/captures/{upload['id']}/thumbnail", camera="door")["code"] == "NotAllowed"
     assert "n is a whole number" in eyes.v1.failed(400, "GET", path[:-1] + "x", camera="door")["message"]
 
 

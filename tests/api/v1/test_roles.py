@@ -29,8 +29,8 @@ VIEWERS = routes(
     """
     GET: session captures captures/{id} cameras cameras/{id} groups groups/{id} faces face-ids faces/{id}
         faces/{id}/sightings consents faces/{id}/consent faces/{id}/pictures merges duplicates
-        faces/{id}/similar captures/{id}/crops/{n} reviews settings statistics usage notice signing-key arrivals
-        observations
+        faces/{id}/similar captures/{id}/crops/{n} captures/{id}/thumbnail reviews settings statistics usage notice
+        signing-key arrivals observations
     DELETE: session
     """
 )

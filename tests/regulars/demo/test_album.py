@@ -9,9 +9,10 @@ import pytest
 from PIL import Image
 
 from regulars.demo import album, registry_photos
-from regulars.demo.album import Album, Person, Photo, plan
+from regulars.demo.album import Album, Person, plan
 from regulars.demo.story import faceids
 from regulars.errors import NoPictures
+from regulars.transfer.sources import Photo
 
 
 def jpeg(width: int = 8, height: int = 8) -> bytes:
@@ -23,7 +24,7 @@ def jpeg(width: int = 8, height: int = 8) -> bytes:
 def people(**photos: int) -> Album:
     return Album(
         "made up",
-        tuple(Person(name, tuple(Photo(f"{name}_{n}", b"") for n in range(count))) for name, count in photos.items()),
+        tuple(Person(name, tuple(Photo(f"{name}_{n}", bytes) for n in range(count))) for name, count in photos.items()),
     )
 
 
@@ -55,7 +56,7 @@ def test_without_labels_a_folder_is_a_person(tmp_path: Path) -> None:
 
 
 def test_without_folders_the_file_name_up_to_the_last_underscore_is_a_person(tmp_path: Path) -> None:
-    write(tmp_path, "ann_lee_1.jpg", "ann_lee_2.jpg", "bob.jpg", "ignored.gif")
+    write(tmp_path, "ann_lee_1.jpg", "ann_lee_2.jpg", "bob.jpg", "ignored.gif", "cy.heic")
     read = album.read(tmp_path)
     assert {person.name: len(person.photos) for person in read.people} == {"ann_lee": 2, "bob": 1}
     assert not read.labelled
@@ -67,7 +68,7 @@ def test_names_that_continue_another_name_may_be_the_same_person_and_are_left_ou
 
 
 def test_an_empty_or_missing_folder_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(NoPictures, match="choose another folder"):
+    with pytest.raises(NoPictures, match="name a folder that has one for each person"):
         album.read(tmp_path)
     with pytest.raises(NoPictures, match="PHOTOS=folder"):
         album.read(tmp_path / "nowhere")

@@ -118,6 +118,22 @@ def test_a_stage_that_would_not_read_its_secrets_any_more_is_warned_of_before_an
     assert warns(no, SecretsParameter="")
 
 
+def test_a_stage_whose_alarms_nobody_would_hear_is_warned_of(
+    session: Session, archive: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    template = small_template("Work")
+    template["Parameters"]["AlarmTopic"] = {"Type": "String", "Default": ""}
+
+    def warns(**given: str) -> bool:
+        deploy.deploy(Plan(STACK, archive, template, given), Account(session), None, yes)
+        return "nobody is told" in capsys.readouterr().out
+
+    assert warns(Days="30")
+    assert not warns(AlarmTopic="arn:aws:sns:eu-central-1:1:shop")
+    assert not warns(Days="7"), "it keeps its topic"
+    assert warns(AlarmTopic="")
+
+
 def test_a_bucket_that_is_not_there_or_not_ours_is_refused(session: Session) -> None:
     with pytest.raises(NotDeployed, match="somebody-elses is not to be used"):
         Account(session).bucket_for_packages("somebody-elses")

@@ -115,11 +115,11 @@ def test_the_end_names_who_has_no_picture_in_and_counts_the_reasons(
     source = people(tmp_path / "people", Ann=[picture(Person(1)), NOBODY], Bo=[NOBODY], **{long: poor})
     assert imported(box, source, "--group", GROUP) == 1
     said = capsys.readouterr().out.splitlines()
-    assert said[0] == "no picture of 2 people:"
+    assert said[0] == "people of whom no picture is in: 2"
     assert said[1].startswith("  Bo: Bo/0.jpg: no face was found")
     assert [line.split(": ")[1] for line in said[2:4]] == [f"{long}/0.jpg", f"{long}/1.jpg"]
-    assert said[4] == "of people with other pictures:"
-    reasons = said[said.index("why:") + 1 : -2]
+    assert said[4] == "refused pictures of the others:"
+    reasons = said[said.index("how often each reason was given:") + 1 : -2]
     assert [line.split()[0] for line in reasons] == ["2", "2"]
     assert not any("5" in line or "6" in line for line in reasons)
     refused = tmp_path / "people.refused.csv"
@@ -145,7 +145,8 @@ def test_ctrl_c_says_how_far_it_came_and_that_it_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = people(tmp_path / "people", **{f"p{number:02}": [picture(Person(number))] for number in range(40)})
-    with serving(tmp_path / "other", Stopping()) as other:
+    vision = Stopping()
+    with serving(tmp_path / "other", vision) as other:
         monkeypatch.setenv("REGULARS_API_KEY", other.key)
         assert imported(other, source, "--group", GROUP) == 130
         stopping, stopped, _ = capsys.readouterr().err.splitlines()
@@ -153,6 +154,9 @@ def test_ctrl_c_says_how_far_it_came_and_that_it_goes_on(
         found = re.fullmatch(r"stopped: (\d+) of 40 people are in; nothing is lost, and the same .* goes on", stopped)
         assert found is not None
         assert int(found[1]) == len(faces(other)) < 40
+        vision.looks = 0
+        assert imported(other, source, "--group", GROUP, "--dry-run") == 130
+        assert "stopped: nothing was changed\n" in capsys.readouterr().err
         assert imported(other, source, "--group", GROUP) == 0
         assert len(faces(other)) == 40
 

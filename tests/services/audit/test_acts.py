@@ -15,8 +15,8 @@ from chalicelib.api.rekognition import routes as rekognition
 from chalicelib.api.sunmi import routes as sunmi
 from chalicelib.api.v1 import routes as v1
 from chalicelib.core.acts import ACTS, Kind, kind_of
+from chalicelib.core.chores import NIGHT_HOUR
 from chalicelib.services import Services
-from chalicelib.services.sweep import LOST_CAPTURES_HOUR
 from regulars.cli import GROUP, commands
 
 WATCHED = {"watch cameras", "watch captures", "watch outbox", "watch faces", "index joining", "sighting"}
@@ -145,7 +145,7 @@ def named(command: click.Command, path: str) -> Iterator[str]:
 
 
 def chores(services: Services) -> set[str]:
-    night = datetime(2026, 3, 2, LOST_CAPTURES_HOUR, tzinfo=UTC)
+    night = datetime(2026, 3, 2, NIGHT_HOUR, tzinfo=UTC)
     return {f"sweep {name}" for name in services.sweep._chores(night)}
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from chalicelib.api import batches
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture, CaptureState
+from chalicelib.core.chores import Round
 from chalicelib.core.errors import Busy, InvalidInput, RegularsError, StorageUnavailable
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Item
@@ -191,6 +192,39 @@ def test_what_could_not_be_sent_is_not_taken_for_sent(book: Book) -> None:
     with pytest.raises(StorageUnavailable):
         dumb.lost(book.tenant)
     assert book.services.captures.redrive.lost(book.tenant) == 1
+
+
+@pytest.mark.parametrize(
+    ("at", "ages", "found"),
+    [
+        (datetime(2026, 3, 17, 4, tzinfo=UTC), (timedelta(hours=2), timedelta(hours=4)), 1),
+        (datetime(2026, 3, 17, 3, tzinfo=UTC), (timedelta(hours=4), timedelta(days=7), timedelta(days=9)), 2),
+        (datetime(2026, 3, 22, 3, tzinfo=UTC), (timedelta(days=9), timedelta(days=60)), 2),
+    ],
+    ids=["each hour", "each night", "on Sundays"],
+)
+def test_the_sweep_looks_for_lost_captures_as_far_back_as_it_may_find_some(
+    book: Book, at: datetime, ages: Sequence[timedelta], found: int
+) -> None:
+    book.clock.advance(at - book.clock.now() - timedelta(hours=1))
+    for number, age in enumerate(ages):
+        book.put(Shot(at - age, (Person(number),)))
+    book.clock.advance(timedelta(hours=1))
+    redrive = book.services.captures.redrive
+    assert redrive.sweep(Round(book.tenant, at, lambda: 300.0)) is None
+    assert len(book.services.ports.storage.captures_queue.receive(10, 30)) == found
+
+
+def test_a_look_for_lost_captures_goes_on_where_its_time_ran_out(book: Book) -> None:
+    shots = [book.put(Shot(book.clock.now() - timedelta(minutes=number), (Person(1),))) for number in range(5)]
+    book.clock.advance(timedelta(minutes=30))
+    redrive = replace(book.services.captures.redrive, page_size=2)
+    this, seen = Round(book.tenant, datetime(2026, 3, 17, 3, tzinfo=UTC), lambda: 30.0), []
+    while rest := redrive.sweep(this):
+        seen.append(len(book.services.ports.storage.captures_queue.receive(10, 30)))
+        this = replace(this, after=rest.after)
+    seen.append(len(book.services.ports.storage.captures_queue.receive(10, 30)))
+    assert (sum(seen), max(seen)) == (len(shots), 2)
 
 
 def test_a_parked_capture_stays_parked_until_an_operator_sends_it_again(book: Book) -> None:

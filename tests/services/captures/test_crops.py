@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Capture
 from chalicelib.core.errors import CaptureNotFound, Conflict
-from tests.fakes import Person, picture
+from tests.fakes import FakeVision, Person, picture
 from tests.services.sightings.book import Book, shot
 
 TWO = shot(0, 1, 2)
@@ -22,6 +24,10 @@ def book(tmp_path: Path) -> Iterator[Book]:
     book = Book(tmp_path / "data")
     yield book
     book.close()
+
+
+def small(book: Book, capture: Capture) -> str:
+    return book.services.captures.crops.thumbnail(book.tenant, "door", capture.id)
 
 
 def crops(book: Book) -> list[str]:
@@ -55,13 +61,44 @@ def test_what_is_not_there_cannot_be_looked_at(book: Book) -> None:
     assert crops(book) == []
 
 
+def test_a_thumbnail_is_made_when_somebody_first_looks_and_shows_the_whole_capture(book: Book) -> None:
+    [capture] = book.see(TWO)
+    assert small(book, capture) == small(book, capture)
+    assert [book.storage.uploads.get(key) for key in crops(book)] == [
+        b"small " + (book.storage.uploads.get(keys.capture_picture("shop", "door", capture.id)) or b"")
+    ]
+
+
+class Interrupted(FakeVision):
+    """Eyes that something happens to while a thumbnail is made."""
+
+    happens: Callable[[], None]
+
+    def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
+        self.happens()
+        return super().thumbnail(image, side_px)
+
+
+def test_of_a_picture_in_which_somebody_was_hidden_meanwhile_nothing_is_kept(tmp_path: Path) -> None:
+    eyes = Interrupted()
+    book = Book(tmp_path / "data", vision=eyes)
+    [capture] = book.see(TWO)
+    key = keys.capture_picture("shop", "door", capture.id)
+    eyes.happens = lambda: book.storage.uploads.replace(key, picture(Person(2)), "image/jpeg")
+    with pytest.raises(Conflict, match="changed at this moment"):
+        small(book, capture)
+    assert crops(book) == []
+    book.close()
+
+
 def test_crops_go_when_their_captures_do_although_they_were_cut_later(book: Book) -> None:
     [capture] = book.see(TWO)
     looked_at(book, capture, 0)
+    small(book, capture)
     days = book.services.settings.capture_days
     book.clock.advance(capture.captured_at - book.clock.now() + timedelta(days=days, minutes=-1))
     book.services.sweep.tenant(book.tenant, book.clock.now())
-    assert len(crops(book)) == 1
+    assert len(crops(book)) == 2
     book.clock.advance(timedelta(minutes=2))
     book.services.sweep.tenant(book.tenant, book.clock.now())
     assert crops(book) == []

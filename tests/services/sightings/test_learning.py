@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from chalicelib.core.captures import Resolution
+from chalicelib.core.chores import NIGHT_HOUR
 from chalicelib.core.errors import TooManyPictures
 from chalicelib.core.learning import MAX_LEARNT
 from chalicelib.core.model import MAX_PICTURES, Face, Migration
 from chalicelib.core.pictures import DetectedFace, PictureRules
 from chalicelib.core.templates import compared, vector
-from chalicelib.services.sweep import LOST_CAPTURES_HOUR
 from tests.examples import examples
 from tests.fakes import FakeVision, Person, embedding_of, picture
 from tests.faults.ports import DONE_KILLED, KILLED, Calls, Killed
@@ -137,7 +137,7 @@ def test_without_the_given_picture_the_first_learnt_one_takes_its_place(book: Bo
 
 def test_learnt_pictures_go_after_as_many_days_as_the_tenant_says(book: Book) -> None:
     book.see(visit(DAY, 60), visit(5 * DAY, 61))  # it is the 14th day
-    night = book.clock.now().replace(hour=LOST_CAPTURES_HOUR)
+    night = book.clock.now().replace(hour=NIGHT_HOUR)
     book.services.sweep.tenant(book.tenant, night)
     assert len(learnt(only_face(book))) == 2
     book.services.tenants.change("shop", {"learnt_days": 10})
