@@ -29,7 +29,7 @@ export function GroupDialog({ group: first, close, done }) {
     const capacity = sent.capacity ? Number(sent.capacity) : null;
     const attributes = String(sent.attributes).split("\n").map((one) => one.trim()).filter(Boolean);
     attempt(async () => {
-      if (group) await send("PATCH", path, { ...(isFixed ? {} : { name, attributes }), capacity, revision: group.revision });
+      if (group) await send("PATCH", path, { ...(isFixed ? {} : { name, attributes, staff: "staff" in sent }), capacity, revision: group.revision });
       else await send("POST", "groups", { name, attributes, capacity: capacity ?? Math.min(ROOM, Math.max(1, (await get("usage")).capacity_left)) });
       return name;
     });
@@ -40,6 +40,7 @@ export function GroupDialog({ group: first, close, done }) {
     ${!isFixed && html`<label>${t("group.name")}<input name="name" required maxlength="96" defaultValue=${group?.name} /></label>`}
     <label>${t("group.capacity")}<input name="capacity" type="number" min="1" max="1000000" defaultValue=${group?.capacity ?? ""} /></label>
     ${!isFixed && html`<label>${t("group.attributes")}<textarea name="attributes" rows="3" defaultValue=${group?.attributes.join("\n")}></textarea></label>`}
+    ${group && !isFixed && html`<label class="inline"><input type="checkbox" name="staff" defaultChecked=${group.staff} />${t("group.staff")}</label>`}
     <p class="row end">${group && !isFixed && group.count === 0 && html`<button type="button" class="danger" onClick=${remove}>${t("group.delete")}</button><span class="apart"></span>`}
       <button type="button" onClick=${close}>${t("cancel")}</button><button class="strong">${t(group ? "save" : "people.group.make")}</button></p>
   </form><//>`;

@@ -24,7 +24,7 @@ function loaded() {
  * are called. `says`: the chart in words, `rest`: in few, until a bucket is chosen; `top`: the highest amount of this chart
  * and those beside it; children: a legend.
  */
-export function Chart({ title, says, rest, names, ticks, now, before, called, top, height, asTable, children }) {
+export function Chart({ title, says, rest, names, ticks, now, before, called, top, height, asTable, children, open = null }) {
   const [at, setAt] = useState(null);
   const [broken, setBroken] = useState(false);
   const box = useRef();
@@ -51,8 +51,9 @@ export function Chart({ title, says, rest, names, ticks, now, before, called, to
   };
   if (asTable || broken) return html`<${Figures} title=${title} names=${names} now=${now} before=${before} called=${called} />`;
   return html`<figure class="chart"><figcaption class="unseen">${says}</figcaption>
-    <div class="plot" ref=${box} style=${{ height: `${height}px` }}></div>
-    <input type="range" min="0" max=${names.length - 1} step="1" value=${at ?? now.findLastIndex((one) => one !== null)} aria-label=${title} aria-valuetext=${told?.join(", ") ?? says} onInput=${choose} />
+    <div class=${`plot ${open ? "opens" : ""}`} ref=${box} onClick=${() => at !== null && open?.(at)} style=${{ height: `${height}px` }}></div>
+    <input type="range" min="0" max=${names.length - 1} step="1" value=${at ?? now.findLastIndex((one) => one !== null)} aria-label=${title} aria-valuetext=${told?.join(", ") ?? says} onInput=${choose}
+      onKeyDown=${(event) => { if (event.key === "Enter" && at !== null) open?.(at); }} />
     <div class="told small soft"><p aria-hidden="true">${told ? html`<strong>${told[0]}</strong> ${told.slice(1).join(" · ")}` : rest}</p>${children}</div>
   </figure>`;
 }

@@ -2,18 +2,19 @@
 import { useRef, useState } from "preact/hooks";
 import { address, get } from "../api.js";
 import { Chart, useMedia } from "./chart.js";
-import { before as earlier, begin, bucketName, buckets, isDay, period, periodName, SPANS, tick, weekdayName, weekdayOf } from "../shared/periods.js";
+import { addDays, before as earlier, begin, bucketName, buckets, isDay, period, periodName, SPANS, tick, weekdayName, weekdayOf } from "../shared/periods.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { useKeys } from "../keys.js";
 import { cameraName, useShared } from "../shared/known.js";
 import { Empty, groupName, nameOf, Portrait, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
-import { replace, to } from "../router.js";
+import { go, replace, to } from "../router.js";
+import { beganWithin, behind, growth } from "./compare.js";
 import { ago, isoDay, number, t, tOr } from "../words.js";
 
 const MEASURES = ["arrivals", "persons", "observations"];
 const BUCKETS = { day: ["hour"], week: ["day", "hour"], month: ["day", "week"], year: ["week", "day", "month"] };
-const SPLITS = ["camera", "group", "age", "gender", "kind", "labels.a", "labels.b", "labels.c", "labels.d", "none"];
+const SPLITS = ["visit", "camera", "group", "age", "gender", "labels.a", "labels.b", "labels.c", "labels.d", "none"];
 const SHOWN = 8;
 const AWAY = 8;
 const LEAST_HOURS = 12;
@@ -27,17 +28,18 @@ function wish(query) {
   const today = isoDay(Date.now());
   const span = among(["week", ...SPANS], query.span);
   const measure = among(MEASURES, query.measure);
-  const splits = SPLITS.filter((one) => one !== "kind" || measure === "observations");
+  const splits = SPLITS.filter((one) => one !== "visit" || measure === "arrivals");
   const day = isDay(query.at) && query.at >= OLDEST && query.at <= today ? query.at : today;
-  return { measure, span, day, today, by: among(BUCKETS[span], query.by), splits, split: among(splits, query.split), beside: query.beside !== "no",
+  return { measure, span, day, today, by: among(BUCKETS[span], query.by), splits, split: among(splits, query.split), beside: query.beside !== "no", staff: query.staff === "no" ? "no" : "",
     now: period(span, day), before: earlier(span, day) };
 }
 
 /** Say what to ask of the statistics: of a period, or of its part until an instant. */
-const question = ({ measure }, { first, end }, more, until = begin(end)) => ({ measure, kind: measure === "observations" ? "all" : "",
+const question = ({ measure, staff }, { first, end }, more, until = begin(end)) => ({ measure, staff: staff ? false : undefined,
   from: new Date(begin(first)).toISOString(), to: until < Date.now() ? new Date(until).toISOString() : "", ...more });
 
-const counted = (asked, of, more, signal, until) => get("statistics", question(asked, of, more, until), { signal }).then((one) => one.buckets);
+const asking = (asked, of, more, signal, until) => get("statistics", question(asked, of, more, until), { signal });
+const counted = (...asked) => asking(...asked).then((page) => page.buckets);
 
 /**
  * Read what the page shows: the buckets of the period and of the one before, and the amounts of both as a whole. To compare
@@ -51,9 +53,9 @@ async function figures(asked, signal) {
   const isOver = begin(now.end) <= Date.now();
   const same = isOver ? begin(before.end) : Math.min(begin(before.end), begin(before.first) + Date.now() - begin(now.first));
   const read = async (more) => {
-    const [series, earlier, sum, sumBefore] = await Promise.all([counted(asked, now, { by, ...more }, signal), beside && counted(asked, before, { by, ...more }, signal),
+    const [{ buckets: series, begun }, earlier, sum, sumBefore] = await Promise.all([asking(asked, now, { by, ...more }, signal), beside && counted(asked, before, { by, ...more }, signal),
       isPersons && counted(asked, now, { ...whole, ...more }, signal), beside && counted(asked, before, { ...whole, ...more }, signal, same)]);
-    return { series, earlier, sum: sum || series, sumBefore };
+    return { series, earlier, sum: sum || series, sumBefore, begun };
   };
   const parts = await read({ split: split === "none" ? "" : split });
   // Twelve months of persons are not the persons of a year.
@@ -62,9 +64,10 @@ async function figures(asked, signal) {
 
 export default function Traffic({ place }) {
   const asked = wish(place.query);
-  const { measure, span, day, by, split, beside, now, today } = asked;
+  const { measure, span, day, by, split, beside, staff, now, today } = asked;
+  const hasStaff = useShared("groups").value?.some((one) => one.staff);
   const [asTable, setAsTable] = useState(false);
-  const loaded = useLoaded((signal) => figures(asked, signal), [measure, span, now.first, by, split, beside]);
+  const loaded = useLoaded((signal) => figures(asked, signal), [measure, span, now.first, by, split, beside, staff]);
   const set = (changes) => replace("traffic", { ...place.query, ...changes });
   const turn = (later) => set({ at: period(span, day, later).first });
   useKeys({ t: ["traffic.table", () => setAsTable((shown) => !shown)] });
@@ -84,6 +87,7 @@ export default function Traffic({ place }) {
       <span class="apart"></span>
       ${BUCKETS[span].length > 1 && html`<select aria-label=${t("traffic.by")} value=${by} onChange=${(event) => set({ by: event.target.value })}>
         ${BUCKETS[span].map((one) => html`<option key=${one} value=${one}>${t(`traffic.by.${one}`)}</option>`)}</select>`}
+      ${(hasStaff || staff) && html`<button aria-pressed=${staff === "no"} onClick=${() => set({ staff: staff ? "" : "no" })}>${t("visits.without.staff")}</button>`}
       <button aria-pressed=${beside} onClick=${() => set({ beside: beside ? "no" : "" })}>${t("traffic.beside")}</button>
       <button aria-pressed=${asTable} onClick=${() => setAsTable(!asTable)}>${t("traffic.table")}</button>
       <a class="button" href=${address("statistics", question(asked, now, { by, split: split === "none" ? "" : split, format: "csv" }))} download=${`${measure}-${now.first}.csv`}>CSV</a>
@@ -120,11 +124,16 @@ function drawn({ by, span, now, before }, { series, earlier }, value) {
 function Amount({ found, now, before, large = false }) {
   const { asked, isOver, hasSum } = found;
   if (!hasSum) return large && html`<p class="soft">${t("traffic.persons.year")}</p>`;
-  const change = before ? Math.round((now / before - 1) * 100) : null;
+  const { begun } = found.all;
+  const change = growth(now, before, asked.before, begun);
+  const isYoung = beganWithin(asked.before, begun);
   return html`<p class=${`amount ${large ? "sum" : ""}`}><strong>${large ? t(`traffic.count.${asked.measure}`, { count: now }) : number(now)}</strong>
     ${asked.beside && html`<span class="soft">${change !== null && html`<span class="change">${change > 0 ? "+" : ""}${number(change)} %</span> · `}${
-      large ? t(isOver ? "traffic.was" : "traffic.was.then", { count: before, period: periodName(asked.span, asked.before) }) : t("traffic.was.short", { count: before })}</span>`}</p>`;
+      large && isYoung ? t(isOver ? "traffic.was.young" : "traffic.was.young.then", { count: before, period: periodName("week", { first: begun, end: asked.before.end }), day: periodName("day", period("day", begun)) }) : large ? t(isOver ? "traffic.was" : "traffic.was.then", { count: before, period: periodName(asked.span, asked.before) }) : t("traffic.was.short", { count: before })}</span>`}</p>`;
 }
+
+/** Return what a chart calls with the place of a bar: it leads to the visits of that day. */
+const opens = ({ by, now, split, staff }, value) => (index) => go(...behind(by, buckets(by, now)[index], value === undefined ? "" : split, value, staff));
 
 /** Say in words what a chart shows. */
 const says = ({ asked, hasSum }, { called, rest, before }, count) =>
@@ -136,7 +145,7 @@ function Whole({ found, asTable }) {
   const now = total(all.sum);
   return html`<section class="panel"><h2 class="unseen">${t(`traffic.measure.${asked.measure}`)}</h2>
     <${Amount} found=${found} now=${now} before=${total(all.sumBefore || [])} large=${true} />
-    <${Chart} ...${chart} title=${`${t(`traffic.measure.${asked.measure}`)}, ${t(`traffic.by.${asked.by}`)}`} says=${says(found, chart, now)} height=${260} asTable=${asTable}>
+    <${Chart} ...${chart} title=${`${t(`traffic.measure.${asked.measure}`)}, ${t(`traffic.by.${asked.by}`)}`} says=${says(found, chart, now)} open=${opens(asked)} height=${260} asTable=${asTable}>
       ${chart.before && html`<p class="legend" aria-hidden="true"><span></span>${chart.called[0]}<span class="before"></span>${chart.called[1]}</p>`}<//>
   </section>`;
 }
@@ -163,7 +172,8 @@ function Parts({ found, asTable, choose }) {
     if (split === "age") return t("traffic.age", { first: value, last: Number(value) + 9 });
     if (split === "camera") return cameraName(cameras.value, value);
     if (split === "group") return groupName(value);
-    return split === "gender" ? tOr(`gender.${value}`, value) : split === "kind" ? tOr(`kind.${value}`, value) : value;
+    if (split === "visit") return t(`traffic.visit.${value}`);
+    return split === "gender" ? tOr(`gender.${value}`, value) : value;
   };
   const charts = values.slice(0, most).map((value) => ({ value, chart: drawn(asked, series, value) }));
   const top = Math.max(...charts.map((one) => one.chart.top));
@@ -174,16 +184,16 @@ function Parts({ found, asTable, choose }) {
       ${measure === "persons" && html`<p class="soft">${t("traffic.persons.parts")}</p>`}</header>
     ${split !== "none" && html`<ul class="parts">${charts.map(({ value, chart }) => html`<li key=${value} class="panel"><h3>${nameOfValue(value)}</h3>
       <${Amount} found=${found} now=${now(value)} before=${before(value)} />
-      <${Chart} ...${chart} top=${top} title=${nameOfValue(value)} says=${says(found, chart, now(value))} height=${120} asTable=${asTable} /></li>`)}</ul>`}
+      <${Chart} ...${chart} top=${top} title=${nameOfValue(value)} says=${says(found, chart, now(value))} open=${opens(asked, value)} height=${120} asTable=${asTable} /></li>`)}</ul>`}
     ${values.length > most && html`<p><button onClick=${() => setMost(most + SHOWN)}>${t("more")}</button></p>`}
   </section>`;
 }
 
 /** Hours and weekdays as a table in eight steps of one colour: the week's, or an average week's of a longer time. */
 function Week({ asked }) {
-  const { measure, span, now } = asked;
+  const { measure, span, now, staff } = asked;
   const narrow = useMedia("(max-width: 760px)");
-  const loaded = useLoaded((signal) => counted(asked, now, { by: "hour" }, signal), [measure, span, now.first]);
+  const loaded = useLoaded((signal) => counted(asked, now, { by: "hour" }, signal), [measure, span, now.first, staff]);
   if (loaded.problem) return html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`;
   if (!loaded.value || !total(loaded.value)) return null;
   const begun = loaded.value.find((one) => total([one])).time.slice(0, 10); // a young book has no weeks of nothing before it
@@ -203,9 +213,10 @@ function Week({ asked }) {
   const first = Math.min(open[0], 24 - length);
   const hours = Array.from({ length }, (_, place) => first + place);
   const most = Math.max(...weekdays.flatMap((weekday) => hours.map((hour) => amount(weekday, hour) ?? 0)));
+  const linked = (weekday, text) => (span === "week" ? html`<a href=${to("visits", { day: addDays(now.first, weekday), staff })}>${text}</a>` : text);
   const cell = (weekday, hour) => {
     const found = amount(weekday, hour);
-    return html`<td class=${found === null ? "" : `step${Math.min(7, Math.ceil((7 * found) / most))}`}>${found === null ? "" : found ? number(found, span === "week" || found >= 10 ? 0 : 1) : "·"}</td>`;
+    return html`<td class=${found === null ? "" : `step${Math.min(7, Math.ceil((7 * found) / most))}`}>${found === null ? "" : found ? linked(weekday, number(found, span === "week" || found >= 10 ? 0 : 1)) : "·"}</td>`;
   };
   const byDay = (weekday) => html`<th scope=${narrow ? "col" : "row"}>${weekdayName(weekday, "short")}</th>`;
   const byHour = (hour) => html`<th scope=${narrow ? "row" : "col"}>${String(hour).padStart(2, "0")}</th>`;

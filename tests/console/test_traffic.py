@@ -147,6 +147,18 @@ def test_this_week_stands_beside_the_last_and_the_same_figures_are_a_table_one_k
     shoot(page, "traffic-table", whole=True)
 
 
+def test_a_bar_leads_to_the_visits_of_its_day(visitor: Visitor, shop: Shop) -> None:
+    page = visitor.open("#/traffic")
+    expect(page.locator(".parts h3")).to_have_text(["New"])  # each visit is another person's
+    page.get_by_role("slider").first.focus()
+    page.keyboard.press("Home")
+    page.keyboard.press("Enter")
+    heading(page, "Visits")
+    assert page.url.endswith(f"#/visits?day={MONDAY}")
+    expect(page.locator(".figures button").first).to_have_text(f"{shop.count(MONDAY, MONDAY)['total']} visits")
+    visitor.forgive("404")
+
+
 def test_a_week_in_which_nobody_came_yet_stands_beside_the_last_all_the_same(visitor: Visitor, shop: Shop) -> None:
     page = visitor.sign_in(shop.lately_key).open("#/traffic")
     expect(page.locator(".amount.sum")).to_contain_text(re.compile(r"^0 visits.*by the same time: 0(?!\d)"))
