@@ -2,7 +2,10 @@
 import { useRef, useState } from "preact/hooks";
 import { address, get } from "../api.js";
 import { Chart, useMedia } from "./chart.js";
-import { addDays, before as earlier, begin, bucketName, buckets, isDay, period, periodName, SPANS, tick, weekdayName, weekdayOf } from "../shared/periods.js";
+import { addDays, begin, isDay } from "../shared/days.js";
+import {
+  before as earlier, bucketName, buckets, period, periodName, SPANS, tick, weekdayName, weekdayOf,
+} from "./periods.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { useKeys } from "../keys.js";

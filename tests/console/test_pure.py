@@ -35,7 +35,6 @@ NOT_YET = {
     "admin/kept.js",
     "admin/settings.js",
     "admin/style.css",
-    "icons.js",
     "people/add.js",
     "people/group.js",
     "people/hold.js",
@@ -48,15 +47,11 @@ NOT_YET = {
     "people/style.css",
     "privacy/privacy.js",
     "privacy/style.css",
-    "shared/alerts.js",
     "shared/consent.js",
     "shared/erase.js",
     "shared/grid.js",
     "shared/merging.js",
-    "shared/parts.js",
-    "shared/periods.js",
     "shared/pictures.js",
-    "shared/polled.js",
     "shared/settings.js",
     "shared/webcam.js",
     "traffic/chart.js",
@@ -114,7 +109,7 @@ def test_days_begin_by_the_clocks_of_the_tenants_zone() -> None:
         "--eval",
         f"""
         const {{ session }} = await import("{OURS.as_uri()}/store.js");
-        const {{ begin }} = await import("{OURS.as_uri()}/shared/periods.js");
+        const {{ begin }} = await import("{OURS.as_uri()}/shared/days.js");
         const [zones, days] = {asked};
         console.log(JSON.stringify(zones.map((zone) => {{
           session.set({{ time_zone: zone }});
