@@ -1,4 +1,5 @@
-// Days, weeks, months and years of the tenant's calendar. A day is a text such as 2026-11-20, whatever the browser's clock says.
+// Days, weeks, months and years of the tenant's calendar. A day is a text such as 2026-11-20, whatever the browser's
+// clock says.
 import { session } from "../store.js";
 import { dated, isoDay } from "../words.js";
 
@@ -33,12 +34,13 @@ export const before = (span, day) => (span === "day" ? period("day", day, -7) : 
 /** Return the first instant of a day in the tenant's zone, also if its clocks change at midnight, in ms since 1970. */
 export function begin(day) {
   const midnight = instant(day);
-  const around = [midnight - offset(midnight - DAY_MS), midnight - offset(midnight + DAY_MS)].sort((one, other) => one - other);
+  const around = [-DAY_MS, DAY_MS].map((by) => midnight - offset(midnight + by)).sort((one, other) => one - other);
   return around.find((at) => isoDay(at) === day && isoDay(at - 1) !== day) ?? around[0];
 }
 
 function offset(at) {
-  const clock = new Intl.DateTimeFormat("sv-SE", { timeZone: session.now.time_zone, dateStyle: "short", timeStyle: "medium" });
+  const timeZone = session.now.time_zone;
+  const clock = new Intl.DateTimeFormat("sv-SE", { timeZone, dateStyle: "short", timeStyle: "medium" });
   return Date.parse(`${clock.format(at).replace(" ", "T")}Z`) - Math.floor(at / 1000) * 1000;
 }
 
@@ -55,12 +57,17 @@ export function buckets(by, { first, end }) {
 }
 
 const DAY = { weekday: "short", day: "numeric", month: "short" };
+const DATE = { day: "numeric", month: "short", year: "numeric" };
+const BUCKET = {
+  hour: { ...DAY, hour: "2-digit", minute: "2-digit", hourCycle: "h23" }, day: DAY,
+  month: { month: "long", year: "numeric" },
+};
 
 /** Say a bucket in words: "Fri, 20 Nov, 09:00". */
 export function bucketName(by, name) {
   const at = new Date(by === "month" ? `${name}-01` : `${name.slice(0, 13)}${by === "hour" ? ":00Z" : ""}`);
-  if (by === "week") return dated({ day: "numeric", month: "short", year: "numeric" }).formatRange(at, new Date(at.getTime() + 6 * DAY_MS));
-  return dated({ hour: { ...DAY, hour: "2-digit", minute: "2-digit", hourCycle: "h23" }, day: DAY, month: { month: "long", year: "numeric" } }[by]).format(at);
+  if (by === "week") return dated(DATE).formatRange(at, new Date(at.getTime() + 6 * DAY_MS));
+  return dated(BUCKET[by]).format(at);
 }
 
 /** Return what stands below a bucket, "" for most of many. */
@@ -68,7 +75,9 @@ export function tick(by, span, name) {
   const at = new Date(by === "month" ? `${name}-01` : `${name.slice(0, 10)}`);
   const [date, hour] = [at.getUTCDate(), Number(name.slice(11, 13))];
   if (by === "hour" && span === "day") return hour % 3 ? "" : name.slice(11);
-  if (by === "month" || span === "year") return by !== "month" && date > (by === "week" ? 7 : 1) ? "" : dated({ month: "short" }).format(at);
+  if (by === "month" || span === "year") {
+    return by !== "month" && date > (by === "week" ? 7 : 1) ? "" : dated({ month: "short" }).format(at);
+  }
   if (hour) return "";
   return dated(span === "week" ? { weekday: "short", day: "numeric" } : { day: "numeric" }).format(at);
 }
@@ -77,9 +86,9 @@ export function tick(by, span, name) {
 export function periodName(span, { first, end }) {
   const at = new Date(first);
   if (span === "year") return dated({ year: "numeric" }).format(at);
-  if (span === "month") return dated({ month: "long", year: "numeric" }).format(at);
+  if (span === "month") return dated(BUCKET.month).format(at);
   if (span === "day") return dated({ ...DAY, year: "numeric" }).format(at);
-  return dated({ day: "numeric", month: "short", year: "numeric" }).formatRange(at, new Date(addDays(end, -1)));
+  return dated(DATE).formatRange(at, new Date(addDays(end, -1)));
 }
 
 export const weekdayName = (number, style) => dated({ weekday: style }).format(new Date(Date.UTC(2024, 0, 1 + number)));
