@@ -319,7 +319,7 @@ class Model:
         hourly = self._run("build_index", "sweep", 0.0).times(cold)
         hourly += self._run("build_index", "sweep", math.inf).times(tenants - cold)
         hourly += Quantities(sqs_requests=2 * tenants)
-        pages = tenants * max(1, math.ceil(self.load.faces / max(1, tenants) / 1000))
+        pages = tenants * max(1, math.ceil(self._gallery / 1000))
         listing_s = WAIT_MS["s3 put"] / 1000 * pages
         gigabytes = self.figures.memory_mb["build_index"] / 1024
         listed = Quantities(s3_puts=pages, lambda_gb_s=listing_s * gigabytes).times(LISTINGS)
@@ -363,10 +363,15 @@ class Model:
     @property
     def _is_near(self) -> bool:
         """Return whether galleries are so small that they are searched in the function that asks."""
-        return self.load.faces <= NEAR_FACES * max(1, self.load.tenants)
+        return self._gallery <= NEAR_FACES
+
+    @property
+    def _gallery(self) -> float:
+        """Return how many faces one tenant has."""
+        return self.load.faces / max(1, self.load.tenants)
 
     def _search_ms(self) -> float:
-        return SEARCH_MS + SEARCH_MS_PER_FACE * self.load.faces
+        return SEARCH_MS + SEARCH_MS_PER_FACE * self._gallery
 
     def _charged(self, function: str, a_day: float, warm_ms: float) -> Quantities:
         cold = self.cold_share(a_day)
@@ -398,16 +403,16 @@ class Model:
         return a_day / OPEN_MINUTES_A_DAY
 
     def _snapshots(self, changes: float) -> Quantities:
-        """Return the quantities of a month's snapshots: one for SNAPSHOT_EVERY changes, and one a day with changes."""
+        """Return the quantities of a month's snapshots: one for SNAPSHOT_EVERY changes, and one a tenant and day."""
         if not changes:
             return Quantities()
         used = self.figures.used["build_index"]
-        built = self._charged("build_index", 0.0, 1000 + 0.02 * self.load.faces * self.slowdown)
+        built = self._charged("build_index", 0.0, 1000 + 0.02 * self._gallery * self.slowdown)
         built += Quantities(s3_puts=1, s3_gets=4, sqs_requests=3)
         built += Quantities(dynamodb_write_units=used.writes, dynamodb_read_units=used.reads)
         # A snapshot deletes the journal behind it, an item a change. `capture_new` counts the write of that item.
         trimmed = Quantities(dynamodb_write_units=changes * TRIMMED_UNITS)
-        return built.times(changes / SNAPSHOT_EVERY + min(changes, DAYS)) + trimmed
+        return built.times(changes / SNAPSHOT_EVERY + min(changes, DAYS * self.load.tenants)) + trimmed
 
     def kept(self, faces: float) -> Quantities:
         """Return the gigabytes of so many faces, with their pictures and their part of the snapshots."""

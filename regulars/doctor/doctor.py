@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from chalicelib.settings import SettingError, Settings
+from chalicelib.settings import SettingError
 from chalicelib.storage import DATABASE
 from regulars.configuration import FILE, Configuration, of_lines
 from regulars.doctor.book import check_book, check_models
@@ -25,8 +26,6 @@ from regulars.doctor.machine import (
     well,
 )
 from regulars.serve import folder
-from regulars.serve.folder import Served
-from regulars.serve.settings import ServeSettings
 
 
 def run(read: Callable[[], Configuration]) -> int:
@@ -40,31 +39,25 @@ def run(read: Callable[[], Configuration]) -> int:
 
 def check(read: Callable[[], Configuration]) -> Iterator[Finding]:
     """Check everything, the settings first; without them, nothing else can be."""
+    now = datetime.now(UTC)
     try:
-        found = read()
-        settings, serving = found.settings, found.serving
+        its = found = read()
+        data = found.settings.storage
+        assert isinstance(data, Path)  # noqa: S101 -- the configuration is of one box
+        running = folder.served(data)
+        if running and running.settings:
+            its = of_lines(running.settings, data / folder.LOCK)
+        settings, serving = replace(its.settings, storage=data), its.serving
     except SettingError as error:
         yield failed("settings", f"{error}; nothing else was checked")
         return
-    data = settings.storage
-    assert isinstance(data, Path)  # noqa: S101 -- the configuration is of one box
-    running = folder.served(data)
-    if running and running.settings:
-        its = of_lines(running.settings, data / folder.LOCK)
-        yield well("settings", f"of process {running.process}, which serves the folder")
-        for one in found.other_than(its):
-            yield warning("settings", f"{one} is set here, and the service runs by another: a restart takes it")
-        settings, serving = its.settings, its.serving
-    else:
+    if its is found or not running:
         of = found.file or f"environment and options: there is no {FILE} here"
         yield well("settings", f"of {of}; `regulars config` prints them")
-    yield from check_box(settings, serving, data, running, datetime.now(UTC))
-
-
-def check_box(
-    settings: Settings, serving: ServeSettings, data: Path, running: Served | None, now: datetime
-) -> Iterator[Finding]:
-    """Check what the settings name."""
+    else:
+        yield well("settings", f"of process {running.process}, which serves the folder")
+    for one in found.other_than(its):
+        yield warning("settings", f"{one} is set here, and the service runs by another: a restart takes it")
     yield check_python()
     in_folder = list(check_folder(data))
     yield from in_folder

@@ -4,13 +4,5 @@ from regulars_client import codes
 from regulars_client.client import Regulars
 from regulars_client.errors import ApiError, NoAnswer, NotConfigured, PictureTooLarge, RegularsError, WrongAnswer
 
-__all__ = [
-    "ApiError",
-    "NoAnswer",
-    "NotConfigured",
-    "PictureTooLarge",
-    "Regulars",
-    "RegularsError",
-    "WrongAnswer",
-    "codes",
-]
+__all__ = ["ApiError", "NoAnswer", "NotConfigured", "PictureTooLarge", "Regulars", "RegularsError"]
+__all__ += ["WrongAnswer", "codes"]

@@ -57,6 +57,15 @@ def test_more_of_anything_costs_more() -> None:
     assert month(Load(1_000, 1_000, 1_000, tenants=50)) > least
 
 
+def test_a_thousand_shops_cost_at_most_a_thousand_times_one_shop() -> None:
+    one, many = (
+        model(Load(30_000 * shops, 5_000 * shops, 1_000 * shops, tenants=shops, cameras=5 * shops))
+        for shops in (1, 1_000)
+    )
+    assert total(many.month()) <= 1_000 * total(one.month())
+    assert total(many.search()) <= total(one.search())
+
+
 def test_a_months_sweeps_of_30_000_faces_cost_cents() -> None:
     def idle(faces: int, tenants: int = 1) -> float:
         return total(model(Load(faces, 0, 0, tenants)).idle())
