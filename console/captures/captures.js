@@ -4,7 +4,7 @@ import { get, send } from "../api.js";
 import { html } from "../html.js";
 import { cameraName, useShared } from "../shared/known.js";
 import { Grid } from "../shared/grid.js";
-import { addDays, begin, isDay } from "../shared/periods.js";
+import { addDays, begin, isDay } from "../shared/days.js";
 import { Empty, Portrait, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
 import { go, place, replace, to } from "../router.js";
 import { may, session } from "../store.js";

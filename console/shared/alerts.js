@@ -64,11 +64,16 @@ export function Alerts({ groups, close }) {
     target.checked = isAllowed;
     notify.set(isAllowed ? "on" : "off");
   };
+  const box = (name, checked, onChange, disabled = false) => html`<label class="inline">
+    <input type="checkbox" checked=${checked} disabled=${disabled} onChange=${onChange} />${t(name)}</label>`;
   return html`<${Dialog} title=${t("alerts")} close=${close}>
-    <label class="inline"><input type="checkbox" checked=${hasSound === "on"} onChange=${setSound} />${t("alerts.sound")}</label>
-    <label class="inline"><input type="checkbox" checked=${notifies === "on" && canNotify} disabled=${!canNotify} onChange=${setNotify} />${t("alerts.notify")}</label>
+    ${box("alerts.sound", hasSound === "on", setSound)}
+    ${box("alerts.notify", notifies === "on" && canNotify, setNotify, !canNotify)}
     ${!canNotify && html`<p class="soft small">${t("alerts.denied")}</p>`}
-    <label class="inline">${t("alerts.of")}<select value=${chosen} onChange=${({ target }) => group.set(target.value)}>
-      <option value="">${t("visits.groups")}</option>${groups?.map((one) => html`<option key=${one.id} value=${one.name}>${groupName(one.name)}</option>`)}</select></label>
+    <label class="inline">${t("alerts.of")}
+      <select value=${chosen} onChange=${({ target }) => group.set(target.value)}>
+        <option value="">${t("visits.groups")}</option>
+        ${groups?.map((one) => html`<option key=${one.id} value=${one.name}>${groupName(one.name)}</option>`)}
+      </select></label>
   <//>`;
 }

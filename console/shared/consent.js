@@ -5,7 +5,7 @@ import { html } from "../html.js";
 import { Dialog, Trouble, useLoaded } from "./parts.js";
 import { complain, say } from "../undo.js";
 import { day, isoDay, t } from "../words.js";
-import { addDays, begin } from "./periods.js";
+import { addDays, begin } from "./days.js";
 
 /** @type {import("v1").Sent<"put", "faces/{id}/consent">["basis"][]} */
 const BASES = ["consent", "employment", "contract", "legal_obligation", "legitimate_interest", "public_interest", "vital_interest", "legal_claims"];

@@ -9,8 +9,8 @@ import { number, t, tOr } from "../words.js";
 import { isPassing, isTold, meet, troubles, tryAll, waitOf } from "./troubles.js";
 
 /**
- * A picture of somebody, or if there is none the initial of the name, or a quiet shape. `alt`: "" if the name stands beside it.
- * One that did not come is asked for again when the network is back.
+ * A picture of somebody, or if there is none the initial of the name, or a quiet shape. `alt`: "" if the name stands
+ * beside it. One that did not come is asked for again when the network is back.
  */
 export function Portrait({ url, alt = "", size = "m", lazy = true, icon = "people", name = "" }) {
   const [broken, setBroken] = useState(null);
@@ -22,10 +22,11 @@ export function Portrait({ url, alt = "", size = "m", lazy = true, icon = "peopl
   }, [broken]);
   if (!url || broken === url) {
     return html`<span class="portrait ${size} none" role=${alt ? "img" : null} aria-label=${alt || null}>
-      ${name ? html`<span class="called" aria-hidden="true">${[...name][0].toUpperCase()}</span>` : html`<${Icon} name=${icon} size=${24} />`}</span>`;
+      ${name ? html`<span class="called" aria-hidden="true">${[...name][0].toUpperCase()}</span>`
+        : html`<${Icon} name=${icon} size=${24} />`}</span>`;
   }
-  return html`<img class="portrait ${size} face" src=${url} alt=${alt} loading=${lazy ? "lazy" : "eager"} decoding="async"
-    onError=${() => setBroken(url)} />`;
+  return html`<img class="portrait ${size} face" src=${url} alt=${alt} loading=${lazy ? "lazy" : "eager"}
+    decoding="async" onError=${() => setBroken(url)} />`;
 }
 
 /** What somebody is called: a name, or words for who has none. */
@@ -50,9 +51,8 @@ export function groupName(name) {
 export function Score({ score, threshold, match }) {
   if (score === null || score === undefined) return null;
   const share = (value) => `${Math.max(0, Math.min(1, value)) * 100}%`;
-  const words = threshold === null || threshold === undefined
-    ? t("score.alone", { score: number(score, 2) })
-    : t((match ?? score >= threshold) ? "score.match" : "score.below", { score: number(score, 2), threshold: number(threshold, 2) });
+  const kind = threshold == null ? "alone" : (match ?? score >= threshold) ? "match" : "below";
+  const words = t(`score.${kind}`, { score: number(score, 2), threshold: number(threshold ?? 0, 2) });
   return html`<span class="score" role="img" aria-label=${words} title=${words}>
     <span class="bar"><span class="fill" style=${{ width: share(score) }}></span>
       ${threshold != null && html`<span class="tick" style=${{ left: share(threshold) }}></span>`}</span>
@@ -62,12 +62,13 @@ export function Score({ score, threshold, match }) {
 
 /** What stands on a page that has nothing to show, and what would fill it. */
 export function Empty({ title, children, icon }) {
-  return html`<div class="empty">${icon && html`<${Icon} name=${icon} size=${32} />`}<h2>${title}</h2><div>${children}</div></div>`;
+  return html`<div class="empty">${icon && html`<${Icon} name=${icon} size=${32} />`}
+    <h2>${title}</h2><div>${children}</div></div>`;
 }
 
 /**
- * What went wrong: a title by the error's code, the API's sentence, another try, and the id by which the log knows it. What
- * may pass is told once a page, and tried again by itself.
+ * What went wrong: a title by the error's code, the API's sentence, another try, and the id by which the log knows it.
+ * What may pass is told once a page, and tried again by itself.
  */
 export function Trouble({ problem, again }) {
   const all = useValue(troubles);
@@ -80,6 +81,7 @@ export function Trouble({ problem, again }) {
   }, [problem]);
   if (passes && all.includes(mine.current) && !isTold(all, mine.current)) return null;
   const retry = passes ? () => tryAll(troubles.now, mine.current) : again;
+  const copy = () => navigator.clipboard.writeText(problem.request_id).then(() => say(t("copied")));
   return html`<div class="trouble" role="alert">
     <strong>${tOr(`problem.${problem.code}`, t("problem"))}</strong>
     <p>${problem.code === "Offline" ? t("problem.offline") : problem.detail || String(problem)}</p>
@@ -89,13 +91,12 @@ export function Trouble({ problem, again }) {
     </p>
     ${problem.request_id && html`<details class="soft small"><summary>${t("problem.details")}</summary>
       <p class="row">${t("problem.id")} <code>${problem.request_id}</code>
-        ${navigator.clipboard && html`<button class="plain small"
-          onClick=${() => navigator.clipboard.writeText(problem.request_id).then(() => say(t("copied")))}>${t("copy")}</button>`}
+        ${navigator.clipboard && html`<button class="plain small" onClick=${copy}>${t("copy")}</button>`}
       </p></details>`}
   </div>`;
 }
 
-/** The seconds until something is tried again by itself: longer each time that it fails. Screen readers are spared them. */
+/** The seconds until another try by itself: more each time that it fails. Screen readers are spared them. */
 function Countdown({ problem, done }) {
   const tries = useRef();
   const [left, setLeft] = useState(waitOf(0));
@@ -115,8 +116,8 @@ function Countdown({ problem, done }) {
 }
 
 /**
- * A dialog that gives the focus back to where it was. `close` is called by Escape and "back" as well; `isPlace`: it has an
- * address of its own, which "back" leaves.
+ * A dialog that gives the focus back to where it was. `close` is called by Escape and "back" as well; `isPlace`: it
+ * has an address of its own, which "back" leaves.
  */
 export function Dialog({ title, close, children, wide = false, isPlace = false }) {
   const ref = useRef();
@@ -135,8 +136,8 @@ export function Dialog({ title, close, children, wide = false, isPlace = false }
       onCancel=${(event) => { event.preventDefault(); close(); }}
       onClick=${(event) => event.target === ref.current && close()}>
     <div class="sheet">
-      <header><h2>${title}</h2>
-        <button class="plain square" aria-label=${t("close")} onClick=${close}><${Icon} name="close" /></button></header>
+      <header><h2>${title}</h2><button class="plain square" aria-label=${t("close")} onClick=${close}>
+        <${Icon} name="close" /></button></header>
       ${children}
     </div>
   </dialog>`;
@@ -178,13 +179,15 @@ export function useLoaded(load, depends) {
   return {
     ...state,
     again: () => setTries((before) => before + 1),
-    set: (/** @type {any} */ value) => setState((before) => ({ ...before, value: typeof value === "function" ? value(before.value) : value })),
+    set: (/** @type {any} */ value) => setState((before) =>
+      ({ ...before, value: typeof value === "function" ? value(before.value) : value })),
   };
 }
 
 /** Grey shapes of the size of what will come. */
 export function Shapes({ count = 6, kind = "row" }) {
-  return html`<div class="shapes ${kind}" aria-hidden="true">${Array.from({ length: count }, () => html`<span></span>`)}</div>`;
+  return html`<div class="shapes ${kind}" aria-hidden="true">
+    ${Array.from({ length: count }, () => html`<span></span>`)}</div>`;
 }
 
 /** A line of text that is changed in place. `save` may fail; then what was typed stays. */
@@ -200,8 +203,9 @@ export function Line({ value, label, save, placeholder, rows, disabled, max = 10
     if (event.key === "Escape") { setText(value); requestAnimationFrame(() => ref.current?.blur()); }
     if (event.key === "Enter" && !rows && !event.isComposing) event.target.blur();
   };
-  if (disabled) return html`<span class="line ${className}">${value || html`<span class="soft">${placeholder}</span>`}</span>`;
-  const common = { ...more, ref, class: `line ${className}`, "aria-label": label, placeholder, maxlength: max, value: text,
+  const style = `line ${className}`;
+  if (disabled) return html`<span class=${style}>${value || html`<span class="soft">${placeholder}</span>`}</span>`;
+  const common = { ...more, ref, class: style, "aria-label": label, placeholder, maxlength: max, value: text,
     onInput: (event) => setText(event.target.value), onBlur: done, onKeyDown: keys };
   return rows ? html`<textarea rows=${rows} ...${common}></textarea>` : html`<input type="text" ...${common} />`;
 }

@@ -1,9 +1,8 @@
 // What Traffic shows: what the address asks for, the statistics of a period and of the one before, and charts of them.
 import { get } from "../api.js";
 import { isoDay, t } from "../words.js";
-import {
-  before as earlier, begin, bucketName, buckets, isDay, period, periodName, SPANS, tick,
-} from "../shared/periods.js";
+import { begin, isDay } from "../shared/days.js";
+import { before as earlier, bucketName, buckets, period, periodName, SPANS, tick } from "./periods.js";
 
 export const MEASURES = ["arrivals", "persons", "observations"];
 export const BUCKETS = {

@@ -3,10 +3,11 @@ import { useState } from "preact/hooks";
 import { get } from "../api.js";
 import { useMedia } from "./chart.js";
 import { counted, OLDEST, total } from "./figures.js";
+import { period, periodName, weekdayName, weekdayOf } from "./periods.js";
 import { html } from "../html.js";
 import { useShared } from "../shared/known.js";
 import { Empty, groupName, nameOf, Portrait, Trouble, useLoaded } from "../shared/parts.js";
-import { addDays, period, periodName, weekdayName, weekdayOf } from "../shared/periods.js";
+import { addDays } from "../shared/days.js";
 import { to } from "../router.js";
 import { ago, number, t } from "../words.js";
 

@@ -1,5 +1,5 @@
 // The list of a day: what its address says, pages put together, hours, and what waits while somebody reads below.
-import { addDays, begin, isDay } from "../shared/periods.js";
+import { addDays, begin, isDay } from "../shared/days.js";
 
 export const ONLY = ["first", "uncertain"];
 const MINUTE_MS = 60_000;

@@ -4,7 +4,7 @@ import { get } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { groupName, useLoaded } from "../shared/parts.js";
-import { addDays } from "../shared/periods.js";
+import { addDays } from "../shared/days.js";
 import { complain } from "../undo.js";
 import { dated, number, t } from "../words.js";
 import { figures, question, weekBefore } from "./day.js";

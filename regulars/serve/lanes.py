@@ -142,21 +142,27 @@ class Budget:
     """
 
     def __init__(self, size: int) -> None:
-        self.holdings: set[Holding] = set()
         self._size = size
+        self.holdings: set[Holding] = set()
+        self._held: Counter[str] = Counter()
+        self._unproved: Counter[str] = Counter()
+        """What they hold in all, by lane, so that each piece that comes costs the same however many there are."""
+
+    def note(self, one: Holding, size: int) -> None:
+        """Reckon with so many bytes more that a holding has, or fewer; one that was ended has none."""
+        if one in self.holdings:
+            self._held[one.lane] += size
+            self._unproved[one.lane] += size * one.unproved
 
     def make_room(self, lane: str, size: int, asks: Holding) -> None:
         """Return if the lane may hold so many bytes more. The slowest of what is unproved goes first. Raises Full."""
         while size:
-            held: Counter[str] = Counter()
-            for one in self.holdings:
-                held[one.lane] += one.held
-            most = self._size - held.total() - size
-            unproved = [one for one in self.holdings if one.lane == lane and one.unproved and asks.unproved]
-            shared = self._size if lane == STRANGERS else self._size - held.total() + held[lane]
-            is_share = not asks.unproved or sum(one.held for one in unproved) + size <= shared // 4
-            if held[lane] + size <= most and is_share:
+            held, left = self._held[lane], self._size - self._held.total()
+            shared = self._size if lane == STRANGERS else left + held
+            is_share = not asks.unproved or self._unproved[lane] + size <= shared // 4
+            if held + size <= left - size and is_share:
                 return
+            unproved = [one for one in self.holdings if one.lane == lane and one.unproved and asks.unproved]
             coming = [one for one in unproved if one.stop and one.held]
             slowest = min([asks, *coming], key=Holding.bytes_a_second)
             if not coming or slowest is asks:
@@ -183,21 +189,27 @@ class Holding:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self._budget.note(self, -self.held)
         self._budget.holdings.discard(self)
 
     def grow(self, size: int) -> None:
         """Hold so many bytes more. Raises Full."""
         self._bytes += size
         if self._bytes > SMALL_BYTES:
-            self._budget.make_room(self.lane, self._bytes * self._copies - self.held, self)
-            self.held = self._bytes * self._copies
+            self._hold(self.lane, self._bytes * self._copies - self.held)
 
     def move(self, lane: str) -> None:
         """Charge another lane for it, as unproved as it was. Raises Full."""
         if lane != self.lane:
             held, self.held = self.held, 0
-            self._budget.make_room(lane, held, self)
-            self.lane, self.held = lane, held
+            self._budget.note(self, -held)
+            self._hold(lane, held)
+
+    def _hold(self, lane: str, size: int) -> None:
+        self._budget.make_room(lane, size, self)
+        self.lane = lane
+        self._budget.note(self, size)
+        self.held += size
 
     def bytes_a_second(self) -> float:
         return self._bytes / max(_LEAST_S, time.monotonic() - self._began)

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { before, buckets, isDay, period, weekdayOf } from "../../console/shared/periods.js";
+import { isDay } from "../../console/shared/days.js";
+import { before, buckets, period, weekdayOf } from "../../console/traffic/periods.js";
 
 test("a period holds its day and ends where the next begins", () => {
   for (const [span, first, end] of [

@@ -18,11 +18,19 @@ from tests.photos import FOLDER, GROUP, GROUP_SIZE, NOBODY, PAIRS, PORTRAIT, POR
 
 pytestmark = of_24_people
 
-RULES = {
-    "light": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
-    "dark": ["color-contrast", "link-in-text-block"],
-}
-"""Rules of axe for each scheme: in the dark only colours differ, so axe looks at nothing else there."""
+Scheme = Literal["light", "dark"]
+DESKTOP, ZOOMED = {"width": 1280, "height": 800}, {"width": 640, "height": 400}
+ALL = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+COLOURS = ["color-contrast", "link-in-text-block"]
+PLACES = ["target-size", "scrollable-region-focusable"]
+VIEWS: tuple[tuple[dict[str, int], Scheme, list[str]], ...] = (
+    (DESKTOP, "light", ALL),
+    (DESKTOP, "dark", COLOURS),
+    (ZOOMED, "light", PLACES),
+    (PHONE, "light", ALL),
+    (PHONE, "dark", COLOURS),
+)
+"""How axe looks at a page, and by which rules: in the dark only colours differ, and at 200 % only places."""
 
 
 MOST_FILES, MOST_BYTES = 34, 60_000
@@ -32,17 +40,17 @@ LOADED = """() => [...performance.getEntriesByType("resource"), ...performance.g
 """Lists what the page has loaded, but for pictures: paths, and bytes as they were sent."""
 
 
-def assert_accessible(page: Page, schemes: Sequence[Literal["light", "dark"]] = ("light", "dark")) -> None:
-    """Assert that axe finds nothing, in the light and in the dark, wide and narrow, and nothing scrolls sideways."""
-    for viewport in ({"width": 1280, "height": 800}, PHONE):
+def assert_accessible(page: Page, schemes: Sequence[Scheme] = ("light", "dark")) -> None:
+    """Assert that axe finds nothing and nothing scrolls sideways: light, dark, wide, at 200 % and on a phone."""
+    for viewport, scheme, rules in VIEWS:
+        if scheme not in schemes:
+            continue
         page.set_viewport_size(viewport)
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), "it scrolls sideways"
-        for scheme in schemes:
-            page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
-            options = {"runOnly": RULES[scheme], "resultTypes": ["violations"]}
-            found = Axe().run(page, options=options).response["violations"]
-            told = [(one["id"], one["nodes"][0]["html"], one["nodes"][0]["failureSummary"]) for one in found]
-            assert told == [], (page.url, viewport, scheme)
+        page.emulate_media(color_scheme=scheme, reduced_motion="reduce")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), ("it scrolls sideways", viewport)
+        found = Axe().run(page, options={"runOnly": rules, "resultTypes": ["violations"]}).response["violations"]
+        told = [(one["id"], one["nodes"][0]["html"], one["nodes"][0]["failureSummary"]) for one in found]
+        assert told == [], (page.url, viewport, scheme)
     page.set_viewport_size({"width": 1440, "height": 900})
     page.emulate_media(color_scheme="light")
 

@@ -68,6 +68,7 @@ def test_back_closes_a_dialog_and_the_page_stays(book: Book, browser: Browser) -
         page.keyboard.press("/")
         page.get_by_label("Name or id").fill("Ann")
         expect(page.get_by_role("option", name="Ann Lee")).to_be_visible()
+        assert_accessible(page)
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name="Looks like")).to_be_visible()
         page.go_back()

@@ -47,12 +47,10 @@ NOT_YET = {
     "people/style.css",
     "privacy/privacy.js",
     "privacy/style.css",
-    "shared/alerts.js",
     "shared/consent.js",
     "shared/erase.js",
     "shared/grid.js",
     "shared/merging.js",
-    "shared/parts.js",
     "shared/settings.js",
     "shared/webcam.js",
 }
@@ -107,7 +105,7 @@ def test_days_begin_by_the_clocks_of_the_tenants_zone() -> None:
         "--eval",
         f"""
         const {{ session }} = await import("{OURS.as_uri()}/store.js");
-        const {{ begin }} = await import("{OURS.as_uri()}/shared/periods.js");
+        const {{ begin }} = await import("{OURS.as_uri()}/shared/days.js");
         const [zones, days] = {asked};
         console.log(JSON.stringify(zones.map((zone) => {{
           session.set({{ time_zone: zone }});

@@ -140,21 +140,25 @@ def test_an_admin_invites_and_removes_in_the_settings(page: Page, book: Book, br
     with visiting(browser, book) as invited:
         hers = invited.open(f"#{link.partition('#')[2]}")
         hers.get_by_label("A password of your own").fill(WORDS)
+        assert_accessible(hers)
         hers.get_by_role("button", name="Set this password").click()
         heading(hers, "Visits")
         page.get_by_role("button", name="Remove Eva").click()
         page.goto("about:blank")  # people who leave do not wait for the eight seconds
         expect(hers.get_by_role("dialog", name="Sign in to go on")).to_be_visible()
+        assert_accessible(hers)
         invited.forgive("401")
 
 
 def test_a_screen_on_the_wall_shows_visits_and_nothing_else(visitor: Visitor, book: Book) -> None:
     page = visitor.open(invite(book, "Counter", screen=True))
     expect(page.get_by_role("heading", name="A screen on the wall")).to_be_visible()
+    assert_accessible(page)
     page.get_by_role("button", name="Show the visits here").click()
     heading(page, "Visits")
     expect(page.locator("html")).to_have_attribute("data-blur", "on")
     expect(page.get_by_role("navigation").get_by_role("link")).to_have_count(1)
+    assert_accessible(page)
     page.goto(f"{book.url}/console#/people")
     heading(page, "Visits")
     visitor.forgive("401")

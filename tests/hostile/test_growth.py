@@ -8,7 +8,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 
 import pytest
@@ -30,6 +30,7 @@ from chalicelib.services.cameras import legal_camera_name
 from chalicelib.services.groups import legal_name
 from chalicelib.services.statistics.statistics import normal
 from chalicelib.vision.pictures.containers import pixels_and_orientation, with_noise
+from regulars.serve.lanes import SMALL_BYTES, STRANGERS, Budget, Holding
 
 MOST = 6
 """Times as long as for a quarter of the input: four, and some for caches."""
@@ -123,6 +124,8 @@ CASES: dict[str, tuple[int, Callable[[int], Callable[[], object]]]] = {
     "a token": (100_000, lambda n: lambda: TOKENS.place("A" * n, str)),
     "a token without padding": (100_000, lambda n: lambda: TOKENS.place("=" * n, str)),
     "a forged number": (100_000, lambda n: lambda: TOKENS.place(TOKENS.token("9" * n), int)),
+    # connections
+    "bodies that come at once": (250, lambda n: lambda: bodies_at_once(n)),
     # names
     "a composed name": (4_000, lambda n: lambda: composed(marks(n), 96)),
     "a group's name": (4_000, lambda n: lambda: legal_name(marks(n))),
@@ -152,6 +155,14 @@ CASES: dict[str, tuple[int, Callable[[int], Callable[[], object]]]] = {
         ),
     ),
 }
+
+
+def bodies_at_once(n: int) -> None:
+    with ExitStack() as stack:
+        budget = Budget(10**9)
+        bodies = [stack.enter_context(Holding(budget, STRANGERS, 1, lambda: None)) for _ in range(n)]
+        for body in bodies * 4:
+            body.grow(SMALL_BYTES // 2)
 
 
 def marks(n: int) -> str:

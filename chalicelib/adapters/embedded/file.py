@@ -71,14 +71,19 @@ class SqliteFile:
             yield self._connection()
 
     @contextmanager
-    def writing(self) -> Iterator[sqlite3.Connection]:
-        """Provide a connection inside a write transaction: durable after the block, undone if the block raises."""
+    def writing(self, *, durable: bool = True) -> Iterator[sqlite3.Connection]:
+        """Provide a connection inside a write transaction: durable after the block, undone if the block raises.
+
+        What is not `durable` survives the end of the process, but perhaps no power cut. It does not wait for the disk,
+        and nobody who would write waits for it. Whatever is durable later takes it along.
+        """
         # Threads of this process queue here, which is fairer than SQLite's sleeping.
         if not self._writer.acquire(timeout=self._busy_s):
             raise Busy("another transaction holds the database; try again")
         try:
             with self._translated():
                 connection = self._connection()
+                connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
                 connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield connection

@@ -29,7 +29,8 @@ _BURY = "UPDATE messages SET dead = 1 WHERE queue = ? AND dead = 0 AND visible_a
 class SqliteQueue:
     """The Queue port: the messages of the queue `name`. `at`: the path of a file, or one that is open.
 
-    Stores that share an open one share its connections, and their threads queue in one line to write.
+    Stores that share an open one share its connections, and their threads queue in one line to write. A message that is
+    sent is on the disk; that it was received or deleted need not be: after a power cut it may come again.
     """
 
     def __init__(self, at: Path | SqliteFile, name: str, clock: Clock, max_receives: int = 20) -> None:
@@ -78,7 +79,7 @@ class SqliteQueue:
             with self._sent:
                 self._woken = max(self._woken, sends)
             return []
-        with self._file.writing() as connection:
+        with self._file.writing(durable=False) as connection:
             now_ms = self._now_ms()
             connection.execute(_BURY, (self._name, now_ms, self._max_receives))
             rows = connection.execute(_VISIBLE, (self._name, now_ms, limit)).fetchall()
@@ -88,7 +89,7 @@ class SqliteQueue:
     def hide(self, receipt: str, visibility_s: int) -> None:
         require_visibility(visibility_s)
         if receipt:
-            with self._file.writing() as connection:
+            with self._file.writing(durable=False) as connection:
                 connection.execute(
                     "UPDATE messages SET visible_at_ms = ? WHERE receipt = ? AND queue = ?",
                     (self._now_ms() + visibility_s * 1000, receipt, self._name),
@@ -96,7 +97,7 @@ class SqliteQueue:
 
     def delete(self, receipt: str) -> None:
         if receipt:
-            with self._file.writing() as connection:
+            with self._file.writing(durable=False) as connection:
                 connection.execute("DELETE FROM messages WHERE receipt = ? AND queue = ?", (receipt, self._name))
 
     def dead_letters(self, limit: int) -> list[Message]:

@@ -176,10 +176,23 @@ def test_a_file_is_not_wiped_while_somebody_still_reads_what_was_deleted(sqlite_
         assert [path for path in sqlite_path.parent.iterdir() if b"biometric" in path.read_bytes()] == []
 
 
-def test_commits_are_synchronised_with_the_disk(sqlite_items: SqliteItemStore) -> None:
-    with sqlite_items.file.reading() as connection:
-        pragmas = {name: connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")}
-    assert pragmas == {"journal_mode": "wal", "synchronous": 2}
+def test_commits_wait_for_the_disk_but_for_what_becomes_of_a_message(sqlite_items: SqliteItemStore) -> None:
+    """A capture commits once, and is received and deleted besides; all who write wait while one waits for the disk."""
+    queue = SqliteQueue(sqlite_items.file, "q", FakeClock())
+
+    def pragma(name: str) -> object:
+        with sqlite_items.file.reading() as connection:
+            return connection.execute(f"PRAGMA {name}").fetchone()[0]
+
+    assert pragma("journal_mode") == "wal"
+    queue.send("capture")
+    assert pragma("synchronous") == (full := 2)
+    (message,) = queue.receive(1, 30)
+    assert pragma("synchronous") == (normal := 1)
+    put_counter(sqlite_items)
+    assert pragma("synchronous") == full
+    queue.delete(message.receipt)
+    assert pragma("synchronous") == normal
 
 
 # --- failures ---------------------------------------------------------------------------------------------------------

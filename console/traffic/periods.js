@@ -1,20 +1,11 @@
-// Days, weeks, months and years of the tenant's calendar. A day is a text such as 2026-11-20, whatever the browser's
-// clock says.
-import { session } from "../store.js";
-import { dated, isoDay } from "../words.js";
-
-const DAY_MS = 86_400_000;
-const instant = (day) => Date.parse(`${day}T00:00Z`);
-/** Say whether a text is a day. */
-export const isDay = (text) => /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(instant(text));
-
-const written = (ms) => new Date(ms).toISOString().slice(0, 10);
+// Days, weeks, months and years of the tenant's calendar, and their names.
+import { addDays, DAY_MS, instant, written } from "../shared/days.js";
+import { dated } from "../words.js";
 
 /** Return the weekday of a day, 0 for Monday. */
 export const weekdayOf = (day) => (new Date(instant(day)).getUTCDay() + 6) % 7;
 
 export const SPANS = ["day", "week", "month", "year"];
-export const addDays = (day, count) => written(instant(day) + count * DAY_MS);
 
 /** Return the first day of a period and the day behind its last: that which holds `day`, or `later` ones after it. */
 export function period(span, day, later = 0) {
@@ -31,19 +22,6 @@ export function period(span, day, later = 0) {
 /** Return the period to compare with: the one before, of a day the same weekday of the week before. */
 export const before = (span, day) => (span === "day" ? period("day", day, -7) : period(span, day, -1));
 
-/** Return the first instant of a day in the tenant's zone, also if its clocks change at midnight, in ms since 1970. */
-export function begin(day) {
-  const midnight = instant(day);
-  const around = [-DAY_MS, DAY_MS].map((by) => midnight - offset(midnight + by)).sort((one, other) => one - other);
-  return around.find((at) => isoDay(at) === day && isoDay(at - 1) !== day) ?? around[0];
-}
-
-function offset(at) {
-  const timeZone = session.now.time_zone;
-  const clock = new Intl.DateTimeFormat("sv-SE", { timeZone, dateStyle: "short", timeStyle: "medium" });
-  return Date.parse(`${clock.format(at).replace(" ", "T")}Z`) - Math.floor(at / 1000) * 1000;
-}
-
 /** Return the names of all buckets of a period, as the statistics give them. */
 export function buckets(by, { first, end }) {
   const found = [];
@@ -58,7 +36,7 @@ export function buckets(by, { first, end }) {
 
 const DAY = { weekday: "short", day: "numeric", month: "short" };
 const DATE = { day: "numeric", month: "short", year: "numeric" };
-const BUCKET = {
+const NAMED = {
   hour: { ...DAY, hour: "2-digit", minute: "2-digit", hourCycle: "h23" }, day: DAY,
   month: { month: "long", year: "numeric" },
 };
@@ -67,7 +45,7 @@ const BUCKET = {
 export function bucketName(by, name) {
   const at = new Date(by === "month" ? `${name}-01` : `${name.slice(0, 13)}${by === "hour" ? ":00Z" : ""}`);
   if (by === "week") return dated(DATE).formatRange(at, new Date(at.getTime() + 6 * DAY_MS));
-  return dated(BUCKET[by]).format(at);
+  return dated(NAMED[by]).format(at);
 }
 
 /** Return what stands below a bucket, "" for most of many. */
@@ -86,7 +64,7 @@ export function tick(by, span, name) {
 export function periodName(span, { first, end }) {
   const at = new Date(first);
   if (span === "year") return dated({ year: "numeric" }).format(at);
-  if (span === "month") return dated(BUCKET.month).format(at);
+  if (span === "month") return dated(NAMED.month).format(at);
   if (span === "day") return dated({ ...DAY, year: "numeric" }).format(at);
   return dated(DATE).formatRange(at, new Date(addDays(end, -1)));
 }

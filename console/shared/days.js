@@ -1,0 +1,25 @@
+// Days of the tenant's calendar: texts such as 2026-11-20, whatever the browser's clock says.
+import { session } from "../store.js";
+import { isoDay } from "../words.js";
+
+export const DAY_MS = 86_400_000;
+export const instant = (day) => Date.parse(`${day}T00:00Z`);
+/** Say whether a text is a day. */
+export const isDay = (text) => /^\d{4}-\d\d-\d\d$/.test(text) && !Number.isNaN(instant(text));
+
+export const written = (ms) => new Date(ms).toISOString().slice(0, 10);
+export const addDays = (day, count) => written(instant(day) + count * DAY_MS);
+
+/** Return the first instant of a day in the tenant's zone, also if its clocks change at midnight, in ms since 1970. */
+export function begin(day) {
+  const midnight = instant(day);
+  const around = [midnight - DAY_MS, midnight + DAY_MS].map((at) => midnight - offset(at));
+  around.sort((one, other) => one - other);
+  return around.find((at) => isoDay(at) === day && isoDay(at - 1) !== day) ?? around[0];
+}
+
+function offset(at) {
+  const options = { timeZone: session.now.time_zone, dateStyle: "short", timeStyle: "medium" };
+  const clock = new Intl.DateTimeFormat("sv-SE", /** @type {any} */ (options)).format(at);
+  return Date.parse(`${clock.replace(" ", "T")}Z`) - Math.floor(at / 1000) * 1000;
+}
