@@ -29,9 +29,14 @@ def invitation_of(member: dict[str, Any]) -> str:
     return str(member["url"].partition("#invitation=")[2])
 
 
+def ask(v1: V1Client, invitation: str | None = None) -> Reply:
+    """A page asks for a challenge."""
+    return v1.with_key(None).send("POST", "/v1/session/challenge", {"invitation": invitation}, headers=BY_HTTPS)
+
+
 def asked(v1: V1Client, invitation: str | None = None) -> dict[str, Any]:
     """The challenge that a page gets."""
-    reply = v1.with_key(None).send("POST", "/v1/session/challenge", {"invitation": invitation}, headers=BY_HTTPS)
+    reply = ask(v1, invitation)
     assert reply.status == 201, reply
     answer: dict[str, Any] = reply.json
     return answer
