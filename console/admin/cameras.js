@@ -108,7 +108,9 @@ function Newest({ camera, large = false }) {
     const timer = setTimeout(last.again, WAITING_MS);
     return () => clearTimeout(timer);
   }, [waits, capture]);
-  return html`<figure class="newest-of"><${Portrait} url=${large ? capture?.url : capture?.thumb_url} size="newest" icon="camera" lazy=${!large} alt=${capture?.url ? t("camera.newest", { time: dayAndClock(capture.captured_at) }) : ""} />
+  const picture = html`<${Portrait} url=${large ? capture?.url : capture?.thumb_url} size="newest" icon="camera" lazy=${!large} alt=${capture?.url ? t("camera.newest", { time: dayAndClock(capture.captured_at) }) : ""} />`;
+  const open = large && capture && to("captures", { camera: camera.id, open: `${camera.id}/${capture.id}` });
+  return html`<figure class="newest-of">${open ? html`<a href=${open}>${picture}</a>` : picture}
     ${capture && html`<figcaption title=${dayAndClock(capture.captured_at)}>${ago(capture.captured_at)}</figcaption>`}</figure>
     ${large && capture?.state === "resolved" && html`<${Faces} capture=${capture} />`}`;
 }

@@ -1,4 +1,5 @@
-// Pictures that somebody drops, pastes or chooses: found in folders, made smaller, cut, and written as the API reads them.
+// Pictures that somebody drops, pastes or chooses: found in folders, made smaller, cut, and written as the API reads
+// them.
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { useEffect, useState } from "preact/hooks";
@@ -19,30 +20,33 @@ export const isPicture = (file) => file.type.startsWith("image/") || NAMED.test(
 export async function shrunk(file, box = null) {
   const bitmap = await createImageBitmap(file).catch(() => null);
   if (!bitmap) return file;
-  const [x, y, width, height] = box ? around(box, bitmap) : [0, 0, bitmap.width, bitmap.height];
-  const scale = Math.min(1, MOST_PX / Math.max(width, height));
-  if (!box && scale === 1 && file.size <= AS_IT_IS_BYTES && PLAIN.includes(file.type)) return file;
-  const canvas = new OffscreenCanvas(Math.round(width * scale), Math.round(height * scale));
-  canvas.getContext("2d").drawImage(bitmap, x, y, width, height, 0, 0, canvas.width, canvas.height);
-  bitmap.close();
-  return canvas.convertToBlob({ type: "image/jpeg", quality: 0.92 });
+  const isSmall = Math.max(bitmap.width, bitmap.height) <= MOST_PX && file.size <= AS_IT_IS_BYTES;
+  if (!box && isSmall && PLAIN.includes(file.type)) return file;
+  return drawn(bitmap, box ? around(box, bitmap) : whole(bitmap), MOST_PX, 0.92);
 }
 
 /** Make what is shown of a picture: a thousand of them fit into memory. Null: the browser cannot read it. */
 export async function thumbnail(blob) {
   const bitmap = await createImageBitmap(blob).catch(() => null);
-  if (!bitmap) return null;
-  const scale = Math.min(1, THUMB_PX / Math.max(bitmap.width, bitmap.height));
-  const canvas = new OffscreenCanvas(Math.round(bitmap.width * scale), Math.round(bitmap.height * scale));
-  canvas.getContext("2d").drawImage(bitmap, 0, 0, canvas.width, canvas.height);
+  return bitmap && drawn(bitmap, whole(bitmap), THUMB_PX, 0.85);
+}
+
+const whole = ({ width, height }) => ({ x: 0, y: 0, width, height });
+
+/** Draw a part of a picture, at most so wide and high, as JPEG. */
+function drawn(bitmap, { x, y, width, height }, mostPx, quality) {
+  const scale = Math.min(1, mostPx / Math.max(width, height));
+  const canvas = new OffscreenCanvas(Math.round(width * scale), Math.round(height * scale));
+  canvas.getContext("2d").drawImage(bitmap, x, y, width, height, 0, 0, canvas.width, canvas.height);
   bitmap.close();
-  return canvas.convertToBlob({ type: "image/jpeg", quality: 0.85 });
+  return canvas.convertToBlob({ type: "image/jpeg", quality });
 }
 
 function around(box, { width, height }) {
-  const left = Math.max(0, (box.x - box.width * AROUND)), top = Math.max(0, (box.y - box.height * AROUND));
-  const right = Math.min(width, box.x + box.width * (1 + AROUND)), bottom = Math.min(height, box.y + box.height * (1 + AROUND));
-  return [left, top, right - left, bottom - top];
+  const [left, top] = [Math.max(0, box.x - box.width * AROUND), Math.max(0, box.y - box.height * AROUND)];
+  const right = Math.min(width, box.x + box.width * (1 + AROUND));
+  const bottom = Math.min(height, box.y + box.height * (1 + AROUND));
+  return { x: left, y: top, width: right - left, height: bottom - top };
 }
 
 export function base64(blob) {
@@ -81,7 +85,7 @@ async function walk(entry, found) {
   }
 }
 
-/** A place to drop pictures on, with buttons for whoever has no mouse. `take`: called with pairs of a path and a file. */
+/** A place to drop pictures on, with buttons for people without a mouse. `take`: gets pairs of a path and a file. */
 export function Drop({ take, title, says, folders = false, many = true, small = false, paste = true }) {
   const [over, setOver] = useState(false);
   const [webcam, setWebcam] = useState(false);
@@ -101,15 +105,20 @@ export function Drop({ take, title, says, folders = false, many = true, small = 
     event.target.value = "";
     take(files);
   };
-  return html`<div class=${`drop ${over ? "over" : ""} ${small ? "slim" : ""}`} onDragOver=${(event) => { event.preventDefault(); setOver(true); }}
+  const dragged = (event) => { event.preventDefault(); setOver(true); };
+  const files = (icon, text, given, className = "") => html`<label class=${`button ${className}`}>
+    <${Icon} name=${icon} size=${18} />${text}<input type="file" ...${given} onChange=${choose} /></label>`;
+  return html`<div class=${`drop ${over ? "over" : ""} ${small ? "slim" : ""}`} onDragOver=${dragged}
       onDragLeave=${() => setOver(false)} onDrop=${drop}>
     ${!small && html`<${Icon} name=${folders ? "folder" : "picture"} size=${32} />`}
-    <div><p class=${small ? "" : "no-touch"}><strong>${title}</strong></p>${says && html`<p class="soft">${says}</p>`}</div>
+    <div><p class=${small ? "" : "no-touch"}><strong>${title}</strong></p>
+      ${says && html`<p class="soft">${says}</p>`}</div>
     <p class="row">
-      <label class="button"><${Icon} name="picture" size=${18} />${t(many ? "drop.files" : "drop.file")}<input type="file" accept="image/*,.heic,.heif" multiple=${many} onChange=${choose} /></label>
-      ${folders && html`<label class="button"><${Icon} name="folder" size=${18} />${t("drop.folder")}<input type="file" webkitdirectory onChange=${choose} /></label>`}
-      <label class="button touch"><${Icon} name="camera" size=${18} />${t("drop.camera")}<input type="file" accept="image/*" capture="environment" onChange=${choose} /></label>
-      <button class="no-touch" onClick=${() => setWebcam(true)}><${Icon} name="camera" size=${18} />${t("webcam")}</button>
+      ${files("picture", t(many ? "drop.files" : "drop.file"), { accept: "image/*,.heic,.heif", multiple: many })}
+      ${folders && files("folder", t("drop.folder"), { webkitdirectory: true })}
+      ${files("camera", t("drop.camera"), { accept: "image/*", capture: "environment" }, "touch")}
+      <button class="no-touch" onClick=${() => setWebcam(true)}>
+        <${Icon} name="camera" size=${18} />${t("webcam")}</button>
     </p>
     ${webcam && html`<${Webcam} take=${take} many=${many} close=${() => setWebcam(false)} />`}
   </div>`;
@@ -118,7 +127,8 @@ export function Drop({ take, title, says, folders = false, many = true, small = 
 /** Place a box of a picture's pixels upon it, however large it is shown. */
 export function placed(box, { width, height }) {
   const share = (value, whole) => `${(100 * value) / whole}%`;
-  return { left: share(box.x, width), top: share(box.y, height), width: share(box.width, width), height: share(box.height, height) };
+  return { left: share(box.x, width), top: share(box.y, height),
+    width: share(box.width, width), height: share(box.height, height) };
 }
 
 /** Return the index of the face that is clearly the largest; -1 if none is. */

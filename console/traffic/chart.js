@@ -8,7 +8,7 @@ import { number, t } from "../words.js";
 const TICK_PX = 44;
 const BAR_PX = 3;
 /** Bars are at least so wide; more of them are drawn as a line. */
-const WHOLE = [1, 2, 5].flatMap((digit) => Array.from({ length: 9 }, (_, zeros) => digit * 10 ** zeros)).sort((one, other) => one - other);
+const WHOLE = Array.from({ length: 9 }, (_, zeros) => [1, 2, 5].map((digit) => digit * 10 ** zeros)).flat();
 
 let library = null;
 
@@ -20,42 +20,58 @@ function loaded() {
 }
 
 /**
- * `names`: of all buckets; `ticks`: what stands below each; `now`, `before`: an amount or null each; `called`: what these two
- * are called. `says`: the chart in words, `rest`: in few, until a bucket is chosen; `top`: the highest amount of this chart
+ * `names`: of all buckets; `ticks`: what stands below each; `now`, `before`: an amount or null each; `called`: what
+ * these two are called. `says`: the chart in words, `rest`: in few, until a bucket is chosen; `top`: the highest amount
+ * of this chart
  * and those beside it; children: a legend.
  */
-export function Chart({ title, says, rest, names, ticks, now, before, called, top, height, asTable, children, open = null }) {
+export function Chart(given) {
+  const { title, says, rest, names, now, before, called, height, children, open = null } = given;
   const [at, setAt] = useState(null);
   const [broken, setBroken] = useState(false);
-  const box = useRef();
-  const drawn = useRef(null);
-  const colours = [useValue(theme), useMedia("(prefers-color-scheme: dark)"), useMedia("(forced-colors: active)")].join();
-  useEffect(() => {
-    if (asTable || broken) return;
-    let plot, gone = false;
-    const draw = (Plot) => {
-      if (gone || !box.current) return; // the page was left while the library came
-      const tell = (shown) => shown.cursor.idx !== undefined && setAt(shown.cursor.idx);
-      drawn.current = plot = new Plot(options(Plot, box.current, { ticks, top, height, tell }), [names.map((_, index) => index), before || now.map(() => null), now], box.current);
-    };
-    loaded().then(draw, () => setBroken(true));
-    const watcher = new ResizeObserver(([{ contentRect }]) => plot?.setSize({ width: contentRect.width, height }));
-    watcher.observe(box.current);
-    return () => { gone = true; watcher.disconnect(); plot?.destroy(); drawn.current = null; };
-  }, [names.join(), now.join(), before && before.join(), top, asTable, broken, colours]);
-  const told = at === null || at >= names.length ? null : [names[at], `${called[0]}: ${shown(now[at])}`, ...(before ? [`${called[1]}: ${shown(before[at])}`] : [])];
+  const asTable = given.asTable || broken;
+  const { box, drawn } = usePlot({ ...given, asTable }, setAt, () => setBroken(true));
+  if (asTable) return html`<${Figures} ...${{ title, names, now, before, called }} />`;
+  const told = at === null || at >= names.length ? null
+    : [names[at], `${called[0]}: ${shown(now[at])}`, ...(before ? [`${called[1]}: ${shown(before[at])}`] : [])];
   const choose = (event) => {
     const index = Number(event.target.value);
     setAt(index);
     drawn.current?.setCursor({ left: drawn.current.valToPos(index, "x"), top: 0 });
   };
-  if (asTable || broken) return html`<${Figures} title=${title} names=${names} now=${now} before=${before} called=${called} />`;
+  const enter = () => at !== null && open?.(at);
   return html`<figure class="chart"><figcaption class="unseen">${says}</figcaption>
-    <div class=${`plot ${open ? "opens" : ""}`} ref=${box} onClick=${() => at !== null && open?.(at)} style=${{ height: `${height}px` }}></div>
-    <input type="range" min="0" max=${names.length - 1} step="1" value=${at ?? now.findLastIndex((one) => one !== null)} aria-label=${title} aria-valuetext=${told?.join(", ") ?? says} onInput=${choose}
-      onKeyDown=${(event) => { if (event.key === "Enter" && at !== null) open?.(at); }} />
-    <div class="told small soft"><p aria-hidden="true">${told ? html`<strong>${told[0]}</strong> ${told.slice(1).join(" · ")}` : rest}</p>${children}</div>
+    <div class=${`plot ${open ? "opens" : ""}`} ref=${box} onClick=${enter} style=${{ height: `${height}px` }}></div>
+    <input type="range" min="0" max=${names.length - 1} step="1" aria-label=${title}
+      value=${at ?? now.findLastIndex((one) => one !== null)} aria-valuetext=${told?.join(", ") ?? says}
+      onInput=${choose} onKeyDown=${(event) => { if (event.key === "Enter") enter(); }} />
+    <div class="told small soft"><p aria-hidden="true">
+      ${told ? html`<strong>${told[0]}</strong> ${told.slice(1).join(" · ")}` : rest}</p>${children}</div>
   </figure>`;
+}
+
+/** Draw a chart into `box`, again if its figures or the page's colours change. `tell`: gets the bucket pointed at. */
+function usePlot({ names, ticks, now, before, top, height, asTable }, tell, fail) {
+  const box = useRef();
+  const drawn = useRef(null);
+  const media = ["(prefers-color-scheme: dark)", "(forced-colors: active)"].map(useMedia);
+  const colours = [useValue(theme), ...media].join();
+  useEffect(() => {
+    if (asTable) return;
+    let plot, gone = false;
+    const draw = (Plot) => {
+      if (gone || !box.current) return; // the page was left while the library came
+      const pointed = ({ cursor }) => cursor.idx !== undefined && tell(cursor.idx);
+      const figures = [names.map((_, index) => index), before || now.map(() => null), now];
+      const how = options(Plot, box.current, { ticks, top, height, tell: pointed });
+      drawn.current = plot = new Plot(how, figures, box.current);
+    };
+    loaded().then(draw, fail);
+    const watcher = new ResizeObserver(([{ contentRect }]) => plot?.setSize({ width: contentRect.width, height }));
+    watcher.observe(box.current);
+    return () => { gone = true; watcher.disconnect(); plot?.destroy(); drawn.current = null; };
+  }, [names.join(), now.join(), before && before.join(), top, asTable, colours]);
+  return { box, drawn };
 }
 
 const shown = (amount) => (amount === null || amount === undefined ? t("chart.none") : number(amount));
@@ -73,32 +89,43 @@ export function useMedia(query) {
 
 function options(Plot, box, { ticks, top, height, tell }) {
   const style = getComputedStyle(box);
-  const [accent, pale, edge, soft, line] = ["accent", "pale", "edge", "soft", "line"].map((name) => style.getPropertyValue(`--${name}`).trim());
+  const [accent, pale, edge, soft, line] = ["accent", "pale", "edge", "soft", "line"]
+    .map((name) => style.getPropertyValue(`--${name}`).trim());
   const width = box.clientWidth;
-  const bars = ticks.length * BAR_PX < width - 48;
-  box.parentNode.toggleAttribute("data-lines", !bars);
-  const font = `12px ${style.fontFamily}`;
+  const isBars = ticks.length * BAR_PX < width - 48;
+  box.parentNode.toggleAttribute("data-lines", !isBars);
   const marked = ticks.flatMap((text, index) => (text ? [index] : []));
-  const sparse = (plot) => marked.filter((_, place) => place % Math.ceil((marked.length * TICK_PX) / Math.max(plot.width - 48, 1)) === 0);
+  const nth = (plot) => Math.ceil((marked.length * TICK_PX) / Math.max(plot.width - 48, 1));
+  const sparse = (plot) => marked.filter((_, place) => place % nth(plot) === 0);
+  const wide = (_, texts) => 14 + 7 * Math.max(3, ...(texts ?? []).map((one) => one.length));
+  const axis = { stroke: soft, font: `12px ${style.fontFamily}`, gap: 6, ticks: { show: false } };
+  const points = { show: false };
+  const bars = (...size) => Plot.paths.bars({ size, radius: 0.06 });
   return {
     width, height, legend: { show: false }, padding: [8, 8, 0, 0],
-    cursor: { y: false, drag: { x: false, y: false, setScale: false }, points: { size: 7, stroke: accent, fill: accent } },
+    cursor: {
+      y: false, drag: { x: false, y: false, setScale: false }, points: { size: 7, stroke: accent, fill: accent },
+    },
     scales: { x: { time: false, range: [-0.5, ticks.length - 0.5] }, y: { range: [0, Math.max(top, 4) * 1.04] } },
     axes: [
-      { stroke: soft, font, size: 26, gap: 6, grid: { show: false }, ticks: { show: false }, splits: sparse, values: (_, indices) => indices.map((index) => ticks[index]) },
-      { stroke: soft, font, gap: 6, size: (_, texts) => 14 + 7 * Math.max(3, ...(texts ?? []).map((one) => one.length)), grid: { stroke: line, width: 1 }, ticks: { show: false }, incrs: WHOLE, space: 32, values: (_, amounts) => amounts.map((one) => number(one)) },
+      { ...axis, size: 26, grid: { show: false }, splits: sparse,
+        values: (_, indices) => indices.map((index) => ticks[index]) },
+      { ...axis, size: wide, grid: { stroke: line, width: 1 }, incrs: WHOLE, space: 32,
+        values: (_, amounts) => amounts.map((one) => number(one)) },
     ],
-    series: bars ? [
-      {},
-      { stroke: edge, fill: pale, width: 1, points: { show: false }, paths: Plot.paths.bars({ size: [0.84, 56], radius: 0.06 }) },
-      { fill: accent, width: 0, points: { show: false }, paths: Plot.paths.bars({ size: [0.48, 32], radius: 0.1 }) },
-    ] : [{}, { stroke: edge, width: 1.5, dash: [4, 3], points: { show: false } }, { stroke: accent, width: 2, fill: pale, points: { show: false } }],
+    series: isBars ? [
+      {}, { stroke: edge, fill: pale, width: 1, points, paths: bars(0.84, 56) },
+      { fill: accent, width: 0, points, paths: bars(0.48, 32) },
+    ] : [{}, { stroke: edge, width: 1.5, dash: [4, 3], points }, { stroke: accent, width: 2, fill: pale, points }],
     hooks: { setCursor: [tell] },
   };
 }
 
 function Figures({ title, names, now, before, called }) {
-  return html`<div class="scrolls" tabindex="0" role="region" aria-label=${title}><table class="figures"><caption class="unseen">${title}</caption>
-    <thead><tr><th scope="col">${t("chart.time")}</th>${[called[0], ...(before ? [called[1]] : [])].map((one) => html`<th scope="col">${one}</th>`)}</tr></thead>
-    <tbody>${names.map((name, index) => html`<tr key=${name}><th scope="row">${name}</th><td>${shown(now[index])}</td>${before && html`<td>${shown(before[index])}</td>`}</tr>`)}</tbody></table></div>`;
+  const heads = before ? called : [called[0]];
+  return html`<div class="scrolls" tabindex="0" role="region" aria-label=${title}>
+    <table class="figures"><caption class="unseen">${title}</caption>
+    <thead><tr>${[t("chart.time"), ...heads].map((one) => html`<th scope="col">${one}</th>`)}</tr></thead>
+    <tbody>${names.map((name, index) => html`<tr key=${name}><th scope="row">${name}</th><td>${shown(now[index])}</td>
+      ${before && html`<td>${shown(before[index])}</td>`}</tr>`)}</tbody></table></div>`;
 }

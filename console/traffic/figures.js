@@ -1,0 +1,92 @@
+// What Traffic shows: what the address asks for, the statistics of a period and of the one before, and charts of them.
+import { get } from "../api.js";
+import { isoDay, t } from "../words.js";
+import { begin, isDay } from "../shared/days.js";
+import { before as earlier, bucketName, buckets, period, periodName, SPANS, tick } from "./periods.js";
+
+export const MEASURES = ["arrivals", "persons", "observations"];
+export const BUCKETS = {
+  day: ["hour"], week: ["day", "hour"], month: ["day", "week"], year: ["week", "day", "month"],
+};
+const LABELS = ["a", "b", "c", "d"].map((name) => `labels.${name}`);
+const SPLITS = ["visit", "camera", "group", "age", "gender", ...LABELS, "none"];
+export const OLDEST = "2000-01-01";
+
+const among = (options, wanted) => (options.includes(wanted) ? wanted : options[0]);
+const sum = (amounts) => amounts.reduce((all, amount) => all + amount, 0);
+export const total = (found) => sum(found.flatMap((one) => Object.values(one.amounts)));
+
+/** Read the page's place: what is counted, of which time, and how it is shown. */
+export function wish(query) {
+  const today = isoDay(Date.now());
+  const span = among(["week", ...SPANS], query.span);
+  const measure = among(MEASURES, query.measure);
+  const splits = SPLITS.filter((one) => one !== "visit" || measure === "arrivals");
+  const day = isDay(query.at) && query.at >= OLDEST && query.at <= today ? query.at : today;
+  return { measure, span, day, today, by: among(BUCKETS[span], query.by), splits, split: among(splits, query.split),
+    beside: query.beside !== "no", staff: query.staff === "no" ? "no" : "",
+    now: period(span, day), before: earlier(span, day) };
+}
+
+/** Say what to ask of the statistics: of a period, or of its part until an instant. */
+export const question = ({ measure, staff }, { first, end }, more, until = begin(end)) => ({
+  measure, staff: staff ? false : undefined, from: new Date(begin(first)).toISOString(),
+  to: until < Date.now() ? new Date(until).toISOString() : "", ...more,
+});
+
+export const splitBy = ({ split }) => (split === "none" ? "" : split);
+
+const asking = (asked, of, more, signal, until) => get("statistics", question(asked, of, more, until), { signal });
+export const counted = (...asked) => asking(...asked).then((page) => page.buckets);
+
+/**
+ * Read what the page shows: the buckets of the period and of the one before, and the amounts of both as a whole. To
+ * compare like with like, a period that is not over is compared with the same part. Persons are counted anew for a
+ * whole period, since days of persons cannot be added.
+ */
+export async function figures(asked, signal) {
+  const { measure, span, by, now, before, beside } = asked;
+  const isPersons = measure === "persons";
+  const whole = { by: span === "year" ? "month" : span };
+  const isOver = begin(now.end) <= Date.now();
+  const elapsed = isOver ? Infinity : Date.now() - begin(now.first);
+  const same = Math.min(begin(before.end), begin(before.first) + elapsed);
+  const read = async (more) => {
+    const [{ buckets: series, begun }, earlier, sum, sumBefore] = await Promise.all([
+      asking(asked, now, { by, ...more }, signal), beside && counted(asked, before, { by, ...more }, signal),
+      isPersons && counted(asked, now, { ...whole, ...more }, signal),
+      beside && counted(asked, before, { ...whole, ...more }, signal, same)]);
+    return { series, earlier, sum: sum || series, sumBefore, begun };
+  };
+  const parts = await read({ split: splitBy(asked) });
+  // Twelve months of persons are not the persons of a year.
+  return { asked, isOver, hasSum: !(isPersons && span === "year"), parts, all: isPersons ? await read({}) : parts };
+}
+
+/** Return what a chart takes: names, ticks and amounts of all buckets, of one value of the split or of all together. */
+export function drawn({ by, span, now, before }, { series, earlier }, value) {
+  const keys = buckets(by, now);
+  const ofValue = ({ amounts }) => (Object.hasOwn(amounts, value) ? amounts[value] : 0);
+  const amount = (one) => (value === undefined ? total([one]) : ofValue(one));
+  const amounts = (found, names) => {
+    const known = new Map(found.map((one) => [one.time, amount(one)]));
+    return keys.map((_, index) => known.get(names[index]) ?? null);
+  };
+  const names = keys.map((one) => bucketName(by, one));
+  const shown = amounts(series, keys);
+  const shownBefore = earlier && amounts(earlier, buckets(by, before));
+  const count = Math.max(...shown);
+  return { names, ticks: keys.map((one) => tick(by, span, one)), now: shown, before: shownBefore,
+    called: [periodName(span, now), periodName(span, before)],
+    rest: count > 0 ? t("traffic.most", { time: names[shown.indexOf(count)], count }) : "",
+    top: Math.max(count, ...(shownBefore || [])) };
+}
+
+/** Add up the buckets of each value of a split. */
+export function sums(buckets) {
+  const found = new Map();
+  for (const [value, amount] of (buckets || []).flatMap((one) => Object.entries(one.amounts))) {
+    found.set(value, (found.get(value) ?? 0) + amount);
+  }
+  return (value) => found.get(value) ?? 0;
+}

@@ -1,0 +1,107 @@
+// The week by the hour, who has stayed away longest, and what stands in place of nothing.
+import { useState } from "preact/hooks";
+import { get } from "../api.js";
+import { useMedia } from "./chart.js";
+import { counted, OLDEST, total } from "./figures.js";
+import { period, periodName, weekdayName, weekdayOf } from "./periods.js";
+import { html } from "../html.js";
+import { useShared } from "../shared/known.js";
+import { Empty, groupName, nameOf, Portrait, Trouble, useLoaded } from "../shared/parts.js";
+import { addDays } from "../shared/days.js";
+import { to } from "../router.js";
+import { ago, number, t } from "../words.js";
+
+const AWAY = 8;
+const LEAST_HOURS = 12;
+const WEEKDAYS = [0, 1, 2, 3, 4, 5, 6];
+
+/** Return the mean amount of an hour of a weekday, null if there was none, as a function of both. */
+function hourly(buckets) {
+  const begun = buckets.find((one) => total([one])).time; // a young book has no weeks of nothing before it
+  const known = new Map();
+  for (const one of buckets.filter((each) => each.time >= begun.slice(0, 10))) {
+    const key = `${weekdayOf(one.time.slice(0, 10))} ${Number(one.time.slice(11, 13))}`;
+    const [sum, count] = known.get(key) ?? [0, 0];
+    known.set(key, [sum + total([one]), count + 1]);
+  }
+  return (weekday, hour) => {
+    const [sum, count] = known.get(`${weekday} ${hour}`) ?? [0, 0];
+    return count ? sum / count : null;
+  };
+}
+
+/** Return the hours to show: from the first in which anybody came to the last. */
+function hoursOf(amount) {
+  const open = [...Array(24).keys()].filter((hour) => WEEKDAYS.some((weekday) => amount(weekday, hour)));
+  const length = Math.max(open.at(-1) - open[0] + 1, LEAST_HOURS); // fewer look as if something were missing
+  const first = Math.min(open[0], 24 - length);
+  return Array.from({ length }, (_, place) => first + place);
+}
+
+/** Hours and weekdays as a table in eight steps of one colour: the week's, or an average week's of a longer time. */
+export function Week({ asked }) {
+  const { measure, span, now, staff } = asked;
+  const narrow = useMedia("(max-width: 760px)");
+  const loaded = useLoaded((signal) => counted(asked, now, { by: "hour" }, signal), [measure, span, now.first, staff]);
+  if (loaded.problem) return html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`;
+  if (!loaded.value || !total(loaded.value)) return null;
+  const amount = hourly(loaded.value);
+  const hours = hoursOf(amount);
+  const most = Math.max(...WEEKDAYS.flatMap((weekday) => hours.map((hour) => amount(weekday, hour) ?? 0)));
+  const said = (weekday, found) => {
+    const text = number(found, span === "week" || found >= 10 ? 0 : 1);
+    const place = { day: addDays(now.first, weekday), staff };
+    return span === "week" ? html`<a href=${to("visits", place)}>${text}</a>` : text;
+  };
+  const cell = (weekday, hour) => {
+    const found = amount(weekday, hour);
+    if (found === null) return html`<td></td>`;
+    const step = Math.min(7, Math.ceil((7 * found) / most));
+    return html`<td class=${`step${step}`}>${found ? said(weekday, found) : "·"}</td>`;
+  };
+  const byDay = (weekday) => html`<th scope=${narrow ? "col" : "row"}>${weekdayName(weekday, "short")}</th>`;
+  const byHour = (hour) => html`<th scope=${narrow ? "row" : "col"}>${String(hour).padStart(2, "0")}</th>`;
+  const [across, down, head, side] = narrow ? [WEEKDAYS, hours, byDay, byHour] : [hours, WEEKDAYS, byHour, byDay];
+  return html`<section><header><h2>${t("traffic.week")}</h2>
+      ${span !== "week" && html`<p class="soft">
+        ${t("traffic.week.average", { period: periodName(span, now) })}</p>`}</header>
+    <table class="heat"><caption class="unseen">${t(`traffic.measure.${measure}`)}, ${t("traffic.week")}</caption>
+      <thead><tr><td></td>${across.map(head)}</tr></thead>
+      <tbody>${down.map((one) => html`<tr key=${one}>${side(one)}
+        ${across.map((other) => (narrow ? cell(other, one) : cell(one, other)))}</tr>`)}</tbody></table></section>`;
+}
+
+/** Who has stayed away longest. */
+export function Away() {
+  const [group, setGroup] = useState("regular");
+  const groups = useShared("groups").value ?? [{ id: group, name: group }];
+  const load = (signal) => get("faces", { group, order: "arrived", desc: false, limit: AWAY }, { signal });
+  const loaded = useLoaded((signal) => load(signal).then((page) => page.faces), [group]);
+  if (loaded.problem) return html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`;
+  return html`<section><header><h2>${t("traffic.away")}</h2>
+      <select aria-label=${t("group")} value=${group} onChange=${(event) => setGroup(event.target.value)}>
+        ${groups.map((one) => html`<option key=${one.id} value=${one.name}>${groupName(one.name)}</option>`)}</select>
+      <a class="button plain" href=${to("people", { group, sort: "away" })}>${t("traffic.away.all")}</a></header>
+    ${loaded.value?.length === 0 && html`<p class="soft">${t("people.empty.group")}</p>`}
+    <ol class="away">${loaded.value?.map((face) => html`<li key=${face.id}><a href=${to(["person", face.id])}>
+      <${Portrait} url=${face.portrait.thumb_url} name=${face.name} />
+      <span><strong class="name">${nameOf(face)}</strong>
+        <small class="soft">${face.arrive_time ? ago(face.arrive_time) : t("face.never")}</small></span>
+      </a></li>`)}</ol></section>`;
+}
+
+/** Nothing in this time: say which day is the first that has anything, and lead there. */
+export function First({ asked, show }) {
+  const loaded = useLoaded(async (signal) => {
+    const until = { first: OLDEST, end: period("day", asked.today, 1).first };
+    const some = (found) => found.find((one) => total([one]))?.time;
+    const month = some(await counted(asked, until, { by: "month" }, signal));
+    return month ? some(await counted(asked, period("month", `${month}-01`), { by: "day" }, signal)) : null;
+  }, [asked.measure]);
+  if (loaded.value === undefined && !loaded.problem) return null;
+  const day = loaded.value;
+  return html`<${Empty} icon="traffic" title=${t(day ? "traffic.empty" : "traffic.never")}>
+    ${day ? html`<p>${t("traffic.first", { day: periodName("day", period("day", day)) })}</p>
+      <p><button class="strong" onClick=${() => show(day)}>${t("traffic.first.show")}</button></p>`
+      : html`<p>${t("traffic.never.says")}</p>`}<//>`;
+}
