@@ -190,6 +190,7 @@ _ACTS = {
         GET /v1/captures
         GET /v1/captures/{id}
         GET /v1/captures/{id}/crops/{n}
+        GET /v1/captures/{id}/thumbnail
         GET /v1/duplicates
         GET /v1/faces
         GET /v1/faces/{id}

@@ -95,14 +95,20 @@ APIS: dict[str, Callable[[Api], Iterable[Person]]] = {"compreface": of_comprefac
 def of_api(service: str, url: str, key_file: Path) -> Source:
     """Read the people of a service. Raises OperatorError, NoPictures if it has none."""
     try:
-        people = list(APIS[service](Api(url, secret_in(key_file))))
+        people = people_of(service, Api(url, secret_in(key_file)))
     except NotConfigured as error:
         raise OperatorError(str(error)) from error
-    except (KeyError, TypeError, AttributeError) as error:
-        raise OperatorError(f"{url} is no {service}: its answer has another form ({error!r})") from error
     if not people:
         raise NoPictures(f"{url} knows nobody with a name")
     return Source(f"{url}, {service}'s people", people)
+
+
+def people_of(service: str, api: Api) -> list[Person]:
+    """Read the people of a service by its answers. Raises OperatorError if these have another form."""
+    try:
+        return list(APIS[service](api))
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise OperatorError(f"this is no {service}: its answer has another form ({error!r})") from error
 
 
 def of_bucket(url: str, collection: str | None) -> Source:

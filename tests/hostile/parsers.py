@@ -105,7 +105,7 @@ from regulars.errors import DamagedFile, OperatorError
 from regulars.mqtt import frigate
 from regulars.serve.metrics import is_own
 from regulars.serve.server import site
-from regulars.transfer import exports, sources
+from regulars.transfer import exports, services, sources
 from regulars.transfer import journal as imports
 from tests.adapters.aws.test_remote_search import FOUND, FakeSearch
 from tests.api.conftest import make_stage
@@ -752,6 +752,22 @@ def hosts(_name: str) -> list[str]:
     return ["93.184.216.34"]
 
 
+class Answered(services.Api):
+    """A service that says something twice, and then that there is no more."""
+
+    def __init__(self, data: bytes) -> None:
+        self._url, self._left = "http://faces.example", [data, data]
+
+    def get(self, path: str, **query: Any) -> bytes:
+        return self._left.pop() if self._left else b'{"subjects": [], "faces": [], "people": []}'
+
+
+def answers_of_services(data: bytes) -> None:
+    for service in services.APIS:
+        with suppress(OperatorError):
+            services.people_of(service, Answered(data))
+
+
 ANSWERS = [
     b"HTTP/1.1 200 OK\r\nContent-Type: image/jpeg\r\nContent-Length: 4\r\n\r\n\xff\xd8\xff\x00",
     b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -1185,6 +1201,14 @@ PARSERS = {
     "Frigate's lists of events": Parser(
         plain(frigate.read_events), (frigate.NotFrigates,), ("regulars.mqtt.frigate",),
         [as_json([{"id": "a", "camera": "door", "start_time": 1, "end_time": 2, "data": {"snapshot_frame_time": 2}}])],
+        json_values,
+    ),
+    "answers of other face services": Parser(
+        plain(answers_of_services), (OperatorError,), ("regulars.transfer.services",),
+        [
+            as_json({"subjects": ["Ann"], "faces": [{"subject": "Ann", "image_id": "1"}]}),
+            as_json({"people": [{"id": "1", "name": "Ann"}], "hasNextPage": True}),
+        ],
         json_values,
     ),
     "heads of an audit": Parser(
