@@ -30,8 +30,8 @@ def receiver() -> Iterator[Receiver]:
 
 def test_a_hook_is_made_its_secret_shown_once_and_a_test_arrives(page: Page, book: Book, receiver: Receiver) -> None:
     page.goto(f"{book.url}/console#/hooks")
-    expect(page.locator("main code")).to_have_count(0)  # no line for a shell, for a manager
     page.get_by_role("button", name="New hook").click()
+    expect(page.locator("main code")).to_have_count(0)  # no line for a shell, for a manager
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("URL", exact=True).last.fill(receiver.url)
     assert_accessible(page)
