@@ -36,8 +36,7 @@ function All() {
     <header class="top"><div><h1>${t("page.hooks")}</h1><p class="soft">${t("hooks.says")}</p></div>${all?.length > 0 && make}</header>
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     ${slow && html`<${Shapes} count=${3} />`}
-    ${all?.length === 0 && html`<${Empty} icon="hooks" title=${t("hooks.empty")}><p>${t("hooks.empty.says")}</p>${make}
-      <p class="small"><code>curl ${location.origin}/v1/hooks -H "Authorization: Bearer $API_KEY" -H "Content-Type: application/json" -d '{"url": "${EXAMPLE}"}'</code></p><//>`}
+    ${all?.length === 0 && html`<${Empty} icon="hooks" title=${t("hooks.empty")}><p>${t("hooks.empty.says")}</p>${make}<//>`}
     <ul class="rows">${all?.toSorted((one, other) => Number(other.health.state === "failing") - Number(one.health.state === "failing")).map((one) => html`<li key=${one.id}>
       <a class="hook" href=${to(["hooks", one.id])}><strong class="ellipsis">${called(one)}</strong>
         <small class="soft">${[one.events?.map((kind) => t(`set.events.${kind}`)).join(", ") ?? t("set.events.all"), one.groups?.map(groupName).join(", "), one.cameras?.join(", ")].filter(Boolean).join(" · ")}</small></a>

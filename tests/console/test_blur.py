@@ -96,7 +96,7 @@ def test_what_is_said_and_asked_of_somebody_is_hidden(page: Page, shop: Shop) ->
     assert_hidden(page)
     page.get_by_role("button", name="Undo").click()
     page.evaluate("() => { location.hash = '#/review' }")
-    page.get_by_role("button", name="Uncertain").click()
+    page.get_by_role("button", name="Is it them?").click()
     page.get_by_role("button", name="No", exact=True).click()
     assert_hidden(page)
     page.keyboard.press("u")

@@ -146,7 +146,7 @@ def test_a_group_is_made_noted_renamed_and_deleted_on_the_page(shop: Shop) -> No
     page.get_by_label("Name of the group").fill("Suppliers")
     page.get_by_label("Room for how many").fill("7")
     page.get_by_label("What is noted").fill("firm\nplate")
-    page.get_by_role("button", name="Make the group").click()
+    page.get_by_role("button", name="Create the group").click()
     expect(page.get_by_text("Room for 7 more")).to_be_visible()
     page.get_by_role("button", name="Edit the group").click()
     assert_accessible(page)

@@ -123,7 +123,7 @@ def test_a_hundred_cards_are_decided_by_keys_with_two_requests_each_and_no_wait_
         for number, decision in zip(range(EACH), cycle(["n", "d", "candidate", "Enter"]), strict=False):
             expect(card(page).locator(".near li")).not_to_have_count(0)
             decided.append(decide(page, decision, f"Customer {number}"))
-        queue(page, "Uncertain")
+        queue(page, "Is it them?")
         asked(page, re.compile("Is this Person"))
         settle(page)
         for _, decision in zip(range(EACH), cycle(["Enter", "x", "candidate"]), strict=False):

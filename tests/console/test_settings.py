@@ -182,7 +182,7 @@ def test_a_key_is_made_shown_once_renewed_and_deleted(
     dialog.get_by_label("Ends").select_option("7")
     assert_accessible(page)
     shoot(page, "key-new")
-    dialog.get_by_role("button", name="Make the key").click()
+    dialog.get_by_role("button", name="Create the key").click()
     secret = dialog.get_by_label("Key", exact=True)
     expect(secret).to_have_value(re.compile("^rk_[0-9a-f]{32}$"))
     first = secret.input_value()

@@ -131,7 +131,7 @@ def test_an_admin_invites_and_removes_in_the_settings(page: Page, book: Book, br
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Name", exact=True).fill("Eva")
     dialog.get_by_label("Role").select_option("operator")
-    dialog.get_by_role("button", name="Make the link").click()
+    dialog.get_by_role("button", name="Create the link").click()
     expect(dialog.get_by_role("img", name="The link as a code")).to_be_visible()
     link = dialog.get_by_label("Link for Eva").input_value()
     assert_accessible(page)
