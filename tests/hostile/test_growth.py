@@ -32,8 +32,8 @@ from chalicelib.services.statistics.statistics import normal
 from chalicelib.vision.pictures.containers import pixels_and_orientation, with_noise
 from regulars.serve.lanes import SMALL_BYTES, STRANGERS, Budget, Holding
 
-MOST = 6
-"""Times as long as for a quarter of the input: four, and some for caches."""
+MOST = 8
+"""Times as long as for a quarter of the input: four, and up to seven were seen when caches were full of others' things."""
 LEAST_S = 0.01
 """Shorter runs are not compared: a refusal after the first bytes costs nothing, and caches weigh more than inputs."""
 TRIES = 8
@@ -171,7 +171,7 @@ def marks(n: int) -> str:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_four_times_the_input_takes_less_than_six_times_as_long(case: str) -> None:
+def test_four_times_the_input_takes_less_than_eight_times_as_long(case: str) -> None:
     n, make = CASES[case]
     small, large = make(n), make(4 * n)
     least_small = least_large = float("inf")
