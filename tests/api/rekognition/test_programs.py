@@ -21,7 +21,7 @@ from tests import photos
 from tests.api.rekognition.test_looking import bytes_of, refused
 from tests.fakes import FakeClock, FakeObjects
 
-LATER = timedelta(seconds=1)
+LATER = timedelta(milliseconds=1)  # in all well under the seconds within which one signature is one call
 
 
 def in_bucket(name: str) -> dict[str, Any]:
