@@ -52,7 +52,10 @@ def test_a_short_run_rises_and_falls_and_counts_every_request(
     told = json.loads(figures.read_text())
     rows = told["rows"]
     assert told["recovered"] == recovered
-    assert [row["step"] for row in rows[:1] + rows[-2:]] == ["step 1", "after 1", "after 2"]
+    again = [row["step"] for row in rows if row["step"].startswith("after")]
+    assert rows[0]["step"] == "step 1"
+    assert again == [f"after {number}" for number in range(1, len(again) + 1)]
+    assert again
     assert sum(row["offered_a_second"] * 0.6 for row in rows) <= 60.5
     assert any(row["answered_a_second"] for row in rows)
     assert all(0 < row["p50_ms"] <= row["p99_ms"] for row in rows)

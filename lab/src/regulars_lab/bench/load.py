@@ -42,8 +42,8 @@ from tests.metering.stand_ins import portraits
 from tests.synthetic import write_faces
 
 GROUP, CAMERA = "bench", "door"
-STEPS, RECOVERY_STEPS = 8, 2
-"""The most steps of rising load, and of the first load after them."""
+STEPS, RECOVERY_STEPS = 8, 6
+"""The most steps of rising load, and of the first load after them: these end when it is as fast as it was."""
 TIMEOUT_S = 10.0
 PLACES = 400
 """The most requests that wait for answers at once. A request that finds no place is counted as not sent."""
@@ -66,7 +66,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.add_argument("--requests", type=int, default=100_000, help="the most that are sent (default: %(default)s)")
     options.add_argument("--memory-mb", type=int, default=4096, help="the service's most memory (default: %(default)s)")
     arguments = options.parse_args(argv)
-    step_s = arguments.minutes * 60 / (STEPS + RECOVERY_STEPS)
+    step_s = arguments.minutes * 60 / (STEPS + 2)
     with tempfile.TemporaryDirectory() as folder, shops_served(Path(folder), arguments) as (running, shops):
         load = Load(running, shops, arguments.memory_mb, arguments.requests)
         print(f"{len(shops)} shops, steps of {step_s:.1f} s; times in ms from the scheduled start to the answer")
@@ -282,22 +282,27 @@ class Load:
     def steps(self, first: float, step_s: float) -> Iterator[Step]:
         """Double the rate until the service, or this client, has no room; then offer the first rate again, at once.
 
+        The last goes on until it is as fast as at first: captures of the overload are worked off meanwhile.
         Yield each step at its end. Raises SystemExit if the service took more memory than it may.
         """
         watch = threading.Thread(target=self._watch)
         watch.start()
+        alone: Step | None = None
         try:
             with ThreadPoolExecutor(PLACES) as threads:
                 for number in range(STEPS):
                     rate = first * 2**number
-                    if number and (rate + RECOVERY_STEPS * first) * step_s > self._left:
+                    if number and (rate + 2 * first) * step_s > self._left:
                         break
                     step = self._offered(threads, f"step {number + 1}", rate, step_s)
+                    alone = alone or step
                     yield step
                     if step.is_over():
                         break
                 for number in range(RECOVERY_STEPS):
-                    yield self._offered(threads, f"after {number + 1}", first, step_s)
+                    yield (step := self._offered(threads, f"after {number + 1}", first, step_s))
+                    if not self._left or (alone and is_recovered(alone.row(), step.row())):
+                        break
         finally:
             self._ended.set()
             watch.join()
@@ -375,7 +380,8 @@ def verdict(rows: Sequence[Row], *, recovered: bool) -> str:
     refused, retry = sum(row.refused for row in rows), sum(row.has_retry_after for row in rows)
     shed = f"it refused {refused}, {retry} of them with Retry-After" if refused else "it refused none"
     first, last = rows[0], rows[-1]
-    after = "recovered" if recovered else "NOT recovered"
+    again = sum(row.step.startswith("after") for row in rows)
+    after = f"recovered in step {again} after it" if recovered else "NOT recovered"
     return f"{shed}; {after}: p99 {first.p99_ms:.0f} ms at first, {last.p99_ms:.0f} ms at the same load afterwards"
 
 
