@@ -197,12 +197,12 @@ def test_a_spool_that_cannot_be_written_may_heal(box: Box, tmp_path: Path, comma
     assert "cannot be written" in done.stderr
 
 
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of 48 MiB."""
+@pytest.fixture(params=["24m", "48m"])
+def disk(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A small disk."""
     folder = tmp_path / "disk"
     folder.mkdir()
-    argv = ["mount", "-t", "tmpfs", "-o", "size=48m", "tmpfs", str(folder)]
+    argv = ["mount", "-t", "tmpfs", "-o", f"size={request.param}", "tmpfs", str(folder)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"no disk may be mounted here: {done.stderr.strip()}")
@@ -210,21 +210,23 @@ def disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
-def test_a_disk_that_something_else_has_filled_goes_on_sending(disk: Path, box: Box, stand_in: StandIn) -> None:
+def test_a_disk_that_something_else_fills_twice_goes_on_sending(disk: Path, box: Box, stand_in: StandIn) -> None:
     """Books that cannot grow cannot say that a picture is sent. So no room came back, and none was sent, ever."""
     (box.folder / "spool").symlink_to(disk)
     box.configure(f'[[camera]]\nname = "door"\nsource = "folder"\nfolder = "{box.folder}/ftp"\n')
-    with spools.opened(disk, Limits(min_free_bytes=0)) as spool:
-        for number in range(30):
-            add(spool, number, size=40_000)
-    with (disk / "filler").open("wb", buffering=0) as stream, suppress(OSError):
-        while True:
-            stream.write(b"x" * 4096)
-    box.start()
-    until(lambda: len(stand_in.captures()) == 30, said=box.log)
-    until(lambda: not list((disk / "pictures").rglob("*.jpg")), said=box.log)
-    assert box.stop() == 0
-    assert "is full" in box.log()
+    for sent in (30, 60):
+        with spools.opened(disk, Limits(min_free_bytes=0)) as spool:
+            for number in range(sent - 30, sent):
+                add(spool, number, size=40_000)
+        with (disk / "filler").open("ab", buffering=0) as stream, suppress(OSError):
+            while True:
+                stream.write(b"x" * 4096)
+        box.start()
+        until(lambda: len(stand_in.captures()) == sent, said=box.log)  # noqa: B023
+        until(lambda: not list((disk / "pictures").rglob("*.jpg")), said=box.log)
+        assert box.stop() == 0
+        assert "is full" in box.log()
+        assert (disk / "ballast").exists()
 
 
 class Scripted:

@@ -14,7 +14,7 @@ import pytest
 from regulars_edge.clock import Anchor, SystemClock, moment
 from regulars_edge.errors import BooksDamaged, SpoolDamaged, SpoolFull, SpoolInUse, Unreachable
 from regulars_edge.picture import content_of
-from regulars_edge.spool import rescue, schema
+from regulars_edge.spool import files, rescue, schema
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import FileMark, Finding, Limits, Origin, Stamp, State, Taken
 from regulars_edge.spool.spool import Spool
@@ -45,13 +45,16 @@ def test_a_picture_that_was_taken_is_there_when_the_spool_is_opened_again(tmp_pa
         assert entry.content == content(1)[1]
 
 
-def test_a_copy_without_a_row_was_never_ours_and_goes(tmp_path: Path) -> None:
+def test_of_copies_without_a_row_half_ones_go_and_whole_ones_are_taken_in(tmp_path: Path) -> None:
     with spools.opened(tmp_path) as spool:
         add(spool, 1)
     (tmp_path / "incoming" / "half.jpg").write_bytes(b"\xff\xd8\xff half")
+    stamp = Stamp(stated_ms=STATED_MS)
+    (tmp_path / "incoming" / files.name_of("yard", stamp, "image/jpeg")).write_bytes(pictures.jpeg(2))
     with spools.opened(tmp_path) as spool:
-        assert len(copies(tmp_path)) == 1
-        assert len(ids(spool)) == 1
+        rescue.take_in(tmp_path, spool.intake, threading.Event())
+        assert len(copies(tmp_path)) == 2
+        assert (len(ids(spool)), len(ids(spool, "yard"))) == (1, 1)
 
 
 def test_a_copy_whose_move_was_cut_off_is_found_and_moved(tmp_path: Path) -> None:
@@ -390,6 +393,41 @@ def damage_index(folder: Path, name: str) -> None:
     with (folder / schema.FILE).open("r+b") as stream:
         stream.seek((root - 1) * size)
         stream.write(b"\xa5" * size)
+
+
+FRAME, HEAD = 24 + 512, 32
+"""Bytes of a page of the journal with its head, and of the journal's own head."""
+
+
+def test_pictures_are_taken_in_again_however_much_of_the_journal_a_bad_card_lost(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = tmp_path / "whole"
+    with spools.opened(whole):
+        pass
+    with spools.opened(whole) as spool:
+        for number in range(12):
+            add(spool, number)
+        for path in (whole / schema.FILE, whole / f"{schema.FILE}-wal"):
+            shutil.copy(path, tmp_path)
+        (tmp_path / "pictures").mkdir()
+        shutil.copytree(whole / "pictures", tmp_path / "pictures", dirs_exist_ok=True)
+    journal = (tmp_path / f"{schema.FILE}-wal").read_bytes()
+    frames = (len(journal) - HEAD) // FRAME
+    assert frames > 20
+    rotten = journal[: len(journal) // 3] + b"\xa5" * 2_000 + journal[len(journal) // 3 + 2_000 :]
+    left = [journal[: HEAD + number * FRAME] for number in range(frames + 1)]
+    for number, journal in enumerate([b"", rotten, *left]):
+        box = tmp_path / f"box-{number}"
+        shutil.copytree(tmp_path / "pictures", box / "pictures")
+        shutil.copy(tmp_path / schema.FILE, box)
+        (box / f"{schema.FILE}-wal").write_bytes(journal)
+        with spools.opened(box) as spool:
+            rescue.take_in(box, spool.intake, threading.Event())
+            assert len(ids(spool)) == 12, number
+            assert spool.intake.held_bytes == sum(path.stat().st_size for path in copies(box))
+        assert list(box.glob("damaged-*")) == []
+    assert "12 pictures" in caplog.text
 
 
 def test_books_that_turn_out_damaged_while_they_are_used_are_set_aside_for_the_next_start(tmp_path: Path) -> None:

@@ -33,7 +33,6 @@ from regulars_edge.service import Service
 from regulars_edge.sources.folder import mark_of
 from regulars_edge.spool import rescue
 from regulars_edge.spool import spool as spools
-from regulars_edge.spool.books import load_ballast
 from regulars_edge.spool.model import FileMark, Origin
 from regulars_edge.spool.spool import Spool
 from regulars_edge.spool.totals import Allowance, Totals
@@ -175,7 +174,6 @@ class Box(Collector):
             try:
                 if time.monotonic() - swept > SWEEP_S:
                     swept = time.monotonic()
-                    load_ballast(self._spool.folder)
                     self._spool.outbox.sweep()
                 while self._spool.outbox.expired:  # also those of the sweep with which the spool was opened
                     self._count(Dropped.TOO_OLD, self._spool.outbox.expired.pop())

@@ -23,28 +23,26 @@ from regulars_edge.spool import schema, times
 log = logging.getLogger(__name__)
 
 BALLAST = "ballast"
-BALLAST_BYTES = 8 * 2**20
-"""Twice what the books' journal grows to before it begins anew."""
+_BALLAST_BYTES = [size * 2**20 for size in (8, 4, 2, 1)]
+"""The first is twice what the books' journal grows to before it begins anew, the last what some dozen pictures need."""
 
 
 def load_ballast(folder: Path) -> None:
-    """Take the room, if the disk has plenty; give it up if there is hardly any left."""
-    free = shutil.disk_usage(folder).free
-    if free < BALLAST_BYTES:
-        drop_ballast(folder)
-    elif free > 4 * BALLAST_BYTES and not (folder / BALLAST).exists():
-        with suppress(OSError), (folder / BALLAST).open("xb") as stream:
-            os.posix_fallocate(stream.fileno(), 0, BALLAST_BYTES)
+    """Take the room if none is kept: at most half of what is free. Call it when the disk may have become emptier."""
+    if not (folder / BALLAST).exists():
+        free = shutil.disk_usage(folder).free
+        size = next((size for size in _BALLAST_BYTES if free >= 2 * size), 0)
+        if size:
+            with suppress(OSError), (folder / BALLAST).open("xb") as stream:
+                os.posix_fallocate(stream.fileno(), 0, size)
 
 
-def drop_ballast(folder: Path) -> None:
-    with suppress(OSError):
-        (folder / BALLAST).unlink()
-        log.error(
-            "the disk of %s is full: %d bytes that were kept for this are given up, and sending goes on",
-            folder,
-            BALLAST_BYTES,
-        )
+def drop_ballast(folder: Path, free: int = 0) -> None:
+    """Give the room up if hardly any is `free`."""
+    if free < _BALLAST_BYTES[-1]:
+        with suppress(OSError):
+            (folder / BALLAST).unlink()
+            log.error("the disk of %s is full: room that was kept for this is given up, and sending goes on", folder)
 
 
 _FULL_CODES = {
@@ -61,7 +59,7 @@ class Books:
     def __init__(self, folder: Path, clock: Clock) -> None:
         """Open the books in `folder`. Raises BooksDamaged, SpoolDamaged, SpoolFull."""
         self._lock = threading.RLock()
-        self._folder = folder
+        self.folder = folder
         self.clock = clock
         with self._translated():
             self._db = schema.opened(folder)
@@ -120,10 +118,10 @@ class Books:
         except sqlite3.Error as error:
             code = getattr(error, "sqlite_errorcode", None)
             if code in _FULL_CODES:
-                drop_ballast(self._folder)
-                raise SpoolFull(f"the disk of the spool {self._folder} is full: free some space") from error
+                drop_ballast(self.folder)
+                raise SpoolFull(f"the disk of the spool {self.folder} is full: free some space") from error
             damaged = code is not None and (code & 0xFF in _DAMAGED_CODES or code in _UNREADABLE_CODES)
             kind = BooksDamaged if damaged else SpoolDamaged
-            raise kind(f"the spool {self._folder} cannot be used ({error}): check the disk") from error
+            raise kind(f"the spool {self.folder} cannot be used ({error}): check the disk") from error
         except ValueError as error:
-            raise SpoolDamaged(f"the spool {self._folder} cannot be used: {error}") from error
+            raise SpoolDamaged(f"the spool {self.folder} cannot be used: {error}") from error

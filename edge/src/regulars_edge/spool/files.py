@@ -1,8 +1,8 @@
 """The pictures' copies in the spool.
 
-A copy is written to `incoming` and synced, then its row is committed, and only then it moves to its place. So whatever
-lies in `incoming` when the spool is opened either has a row, and moves now, or was never ours, and goes: nobody has to
-compare a hundred thousand files with their rows. Readers look in both places, so the move needs no sync of its own.
+A copy is written to `incoming` and synced, then its row is committed, and only then it moves to its place. Readers
+look in both places, so the move needs no sync of its own. A card that lies about syncs may forget rows: the end of
+SQLite's journal, silently. So copies are compared with the rows when the spool is opened.
 
 A copy's name says whose picture it is, and when it was taken. So it can be taken in again without books.
 """
@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Collection
 from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
 from urllib.parse import unquote
 
 from regulars_edge.clock import Moment
-from regulars_edge.picture import JPEG
+from regulars_edge.picture import HEAD_BYTES, JPEG, content_type, is_whole
 from regulars_edge.spool.model import Stamp
 
 LONGEST_CAMERA_BYTES = 150
@@ -47,13 +47,13 @@ def read_name(name: str) -> tuple[str, Stamp] | None:
     return unquote(camera), stamp
 
 
-FOLDERS = _INCOMING, _PICTURES = "incoming", "pictures"
+FOLDERS = INCOMING, PICTURES = "incoming", "pictures"
 
 
 class Files:
     def __init__(self, folder: Path) -> None:
-        self._incoming = folder / _INCOMING
-        self._pictures = folder / _PICTURES
+        self._incoming = folder / INCOMING
+        self._pictures = folder / PICTURES
         self._incoming.mkdir(exist_ok=True)
         self._pictures.mkdir(exist_ok=True)
         _sync_folder(folder)
@@ -96,24 +96,29 @@ class Files:
         (self._incoming / name).unlink(missing_ok=True)  # first: from here it may move there, never back
         self._place(name).unlink(missing_ok=True)
 
-    def tidy(self, is_ours: Callable[[str], bool]) -> None:
-        """Clear up what a kill left in `incoming`: settle a copy that has a row, remove one that has none."""
-        for name in list(self._names()):
-            if is_ours(name):
-                self.settle(name)
+    def tidy(self, ours: Collection[str]) -> list[Path]:
+        """Clear up what a kill left in `incoming`; return all whole copies that are not `ours`: no row names them."""
+        strays = [path for path in self._pictures.glob("*/*") if path.name not in ours]
+        for path in list(self._incoming.iterdir()):
+            if path.name in ours:
+                self.settle(path.name)
+            elif _is_whole(path):
+                strays.append(path)
             else:
-                (self._incoming / name).unlink(missing_ok=True)
+                path.unlink(missing_ok=True)
+        return strays
 
     def is_empty(self) -> bool:
         return not any(True for folder in (self._incoming, self._pictures) for _ in folder.iterdir())
 
-    def _names(self) -> Iterator[str]:
-        with os.scandir(self._incoming) as found:
-            for one in found:
-                yield one.name
-
     def _place(self, name: str) -> Path:
         return self._pictures / name[:2] / name
+
+
+def _is_whole(path: Path) -> bool:
+    with path.open("rb") as stream:
+        kind = content_type(stream.read(HEAD_BYTES))
+        return kind is not None and is_whole(stream, kind)
 
 
 def _sync_folder(folder: Path) -> None:

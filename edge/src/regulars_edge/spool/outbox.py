@@ -15,7 +15,7 @@ from regulars_edge.clock import Anchor
 from regulars_edge.errors import Gone, Unreachable
 from regulars_edge.picture import Content
 from regulars_edge.spool import times, totals
-from regulars_edge.spool.books import Books
+from regulars_edge.spool.books import Books, load_ballast
 from regulars_edge.spool.files import Files
 from regulars_edge.spool.intake import Intake
 from regulars_edge.spool.model import Entry, FileMark, Finding, Limits, State
@@ -157,6 +157,8 @@ class Outbox:
                 with suppress(OSError):
                     self._files.remove(name)
                     self._removed.append((row_id,))
+        if rows:
+            load_ballast(self._books.folder)
         return len(done)
 
     def refuse(self, row_id: int, reason: str) -> None:
@@ -203,6 +205,7 @@ class Outbox:
         for name, size in gone:
             self._files.remove(name)
             self._intake.freed(size)
+        load_ballast(self._books.folder)
         if expired:
             log.error(
                 "%d pictures could not be sent for %s days and were set aside", len(expired), self._limits.unsent_days

@@ -7,14 +7,14 @@ import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 
 from regulars_edge.errors import SpoolFull
 from regulars_edge.picture import content_of
 from regulars_edge.spool import files, schema
-from regulars_edge.spool.files import FOLDERS
+from regulars_edge.spool.files import FOLDERS, PICTURES
 from regulars_edge.spool.intake import Intake
 from regulars_edge.spool.model import Origin, Stamp
 
@@ -25,15 +25,34 @@ _FULL_WAIT_S = 10.0
 
 def set_aside(folder: Path, why: str) -> None:
     """Move books and copies into a folder of their own. Raises SpoolFull if the disk refuses."""
+    aside = _moved(folder, {name: folder / name for name in (*FOLDERS, *schema.FILES)})
+    log.error("the spool's books are damaged (%s): they are in %s, and its pictures are taken in again", why, aside)
+
+
+def set_strays_aside(folder: Path, strays: Sequence[Path]) -> None:
+    """Do the same with copies that the books do not name. Raises SpoolFull if the disk refuses."""
+    if strays:
+        aside = _moved(folder, {f"{PICTURES}/{path.name}": path for path in strays})
+        log.warning(
+            "%d pictures are in none of the rows of the spool, as after a power cut if a card keeps less than it says: "
+            "they are in %s, and taken in again",
+            len(strays),
+            aside,
+        )
+
+
+def _moved(folder: Path, places: Mapping[str, Path]) -> Path:
+    """Move what is there to its place in a new folder; return that."""
     aside = folder / f"damaged-{time.time_ns()}"
     try:
         aside.mkdir(mode=0o700)
-        for name in (*FOLDERS, schema.FILE, f"{schema.FILE}-wal", f"{schema.FILE}-shm"):
+        for place, path in places.items():
+            (aside / place).parent.mkdir(exist_ok=True)
             with suppress(FileNotFoundError):
-                (folder / name).rename(aside / name)
+                path.rename(aside / place)
     except OSError as error:
-        raise SpoolFull(f"the damaged spool {folder} cannot be set aside: {error.strerror}") from error
-    log.error("the spool's books are damaged (%s): they are in %s, and its pictures are taken in again", why, aside)
+        raise SpoolFull(f"pictures of the spool {folder} cannot be set aside: {error.strerror}") from error
+    return aside
 
 
 def take_in(folder: Path, intake: Intake, stop: threading.Event) -> None:

@@ -6,6 +6,7 @@ import sqlite3
 from pathlib import Path
 
 FILE = "spool.sqlite"
+FILES = FILE, f"{FILE}-wal", f"{FILE}-shm"
 VERSION = 1
 _BUSY_MS = 10_000
 _PAGE_BYTES = 512

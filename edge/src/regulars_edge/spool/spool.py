@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -17,7 +18,7 @@ from pathlib import Path
 from regulars_edge.clock import Clock, SystemClock
 from regulars_edge.errors import BooksDamaged, SpoolFull, SpoolInUse
 from regulars_edge.spool import rescue, schema, totals
-from regulars_edge.spool.books import Books, load_ballast
+from regulars_edge.spool.books import Books, drop_ballast
 from regulars_edge.spool.files import Files
 from regulars_edge.spool.intake import Intake
 from regulars_edge.spool.model import Limits
@@ -76,7 +77,7 @@ def opened(folder: Path, limits: Limits | None = None, clock: Clock | None = Non
     """
     limits, clock = limits or Limits(), clock or SystemClock()
     with held(folder):
-        load_ballast(folder)
+        drop_ballast(folder, shutil.disk_usage(folder).free)
         try:
             spool = _opened(folder, limits, clock)
         except BooksDamaged as error:
@@ -103,7 +104,8 @@ def _opened(folder: Path, limits: Limits, clock: Clock) -> Spool:
         raise BooksDamaged(f"{books_file} is gone")
     books = Books(folder, clock)
     try:
-        files.tidy(lambda name: bool(books.rows("SELECT 1 FROM pictures WHERE file = ?", (name,))))
+        strays = files.tidy({name for (name,) in books.rows("SELECT file FROM pictures WHERE file IS NOT NULL")})
+        rescue.set_strays_aside(folder, strays)
         intake = Intake(books, files, folder, limits)
         outbox = Outbox(books, files, intake, limits)
         outbox.sweep()
