@@ -15,14 +15,19 @@ export function Hold({ path, loaded }) {
   const [reason, setReason] = useState("");
   const hold = loaded.value;
   if (!hold || !(hold.held || may("admin"))) return null;
+  const name = t(hold.held ? "hold.lift" : "hold.set");
+  const done = (next) => { loaded.set(next); setAsks(false); setReason(""); };
   const change = (event) => {
     event.preventDefault();
-    send("PUT", `${path}/hold`, { held: !hold.held, reason }).then((next) => { loaded.set(next); setAsks(false); setReason(""); }, complain);
+    send("PUT", `${path}/hold`, { held: !hold.held, reason }).then(done, complain);
   };
-  return html`<div class="hold">${hold.held && html`<p class="small"><span class="tag">${t("hold")}</span> ${t("hold.since", { day: day(hold.since) })} · <span class="name">${hold.reason}</span></p>`}
-    ${may("admin") && html`<button onClick=${() => setAsks(true)}>${t(hold.held ? "hold.lift" : "hold.set")}</button>`}
+  return html`<div class="hold">${hold.held && html`<p class="small"><span class="tag">${t("hold")}</span>${" "}
+      ${t("hold.since", { day: day(hold.since) })} · <span class="name">${hold.reason}</span></p>`}
+    ${may("admin") && html`<button onClick=${() => setAsks(true)}>${name}</button>`}
     <p class="soft small">${t("hold.says")}</p>
-    ${asks && html`<${Dialog} title=${t(hold.held ? "hold.lift" : "hold.set")} close=${() => setAsks(false)}>
-      <form onSubmit=${change}><label>${t("hold.reason")}<input autofocus required maxlength=${LONGEST_REASON} value=${reason} onInput=${(event) => setReason(event.target.value)} /></label>
-        <p class="row end"><button type="button" onClick=${() => setAsks(false)}>${t("cancel")}</button><button class="strong">${t(hold.held ? "hold.lift" : "hold.set")}</button></p></form><//>`}</div>`;
+    ${asks && html`<${Dialog} title=${name} close=${() => setAsks(false)}><form onSubmit=${change}>
+      <label>${t("hold.reason")}<input autofocus required maxlength=${LONGEST_REASON} value=${reason}
+        onInput=${(event) => setReason(event.target.value)} /></label>
+      <p class="row end"><button type="button" onClick=${() => setAsks(false)}>${t("cancel")}</button>
+        <button class="strong">${name}</button></p></form><//>`}</div>`;
 }

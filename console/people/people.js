@@ -18,7 +18,7 @@ import { ago, day, number, shortDay, t } from "../words.js";
 /** A choice beside the groups. */
 const KNOWN = "", ALL = "*", STRANGERS = "stranger";
 const ORDERS = { lately: ["arrived", true], newest: ["enrolled", true], away: ["arrived", false], oldest: ["enrolled", false] };
-const COLUMNS = ["person.name", "group", "person.visits", "person.last", "person.enrolled"];
+const COLUMNS = { "person.name": [], group: [], "person.visits": [], "person.last": ["lately", "away"], "person.enrolled": ["newest", "oldest"] };
 const LABELS = ["a", "b", "c", "d"];
 const TYPED_FROM = 100;
 const SETTLED_MS = 60;
@@ -152,9 +152,9 @@ export default function People({ place }) {
     ${(listed.problem ?? groups.problem) && html`<${Trouble} problem=${listed.problem ?? groups.problem} again=${refresh} />`}
     ${slow && html`<${Shapes} count=${24} kind="cards" />`}
     ${ids?.length === 0 && (name ? html`<${Empty} icon="find" title=${t("find.nobody")} />` : html`<${Empty} icon="people" title=${t(total ? "people.empty.group" : "people.empty")}>
-      <p>${t("people.empty.says")}</p>${operator && html`<p><a class="button strong" href=${to("add")}>${t("people.add")}</a></p>`}<p class="soft small"><code>regulars import people/ --group VIP</code></p><//>`)}
+      <p>${t("people.empty.says")}</p>${operator && html`<p><a class="button strong" href=${to("add")}>${t("people.add")}</a></p>`}<//>`)}
     ${ids?.length > 0 && html`<${Grid} key=${shown} count=${ids.length} least=${140} extra=${56} label=${t("page.people")} inSight=${inSight} onKey=${onKey}
-      tall=${56} head=${shown === "rows" && html`<div role="row" aria-rowindex="1" class="entry head">${COLUMNS.map((one) => html`<span key=${one} role="columnheader">${t(one)}</span>`)}</div>`}
+      tall=${56} head=${shown === "rows" && html`<${Heads} sort=${sort} set=${!name && ((next) => at({ sort: next }))} />`}
       cell=${(index, more) => html`<${shown === "rows" ? Entry : Card} key=${ids[index]} id=${ids[index]} face=${details.get(ids[index])} more=${more}
         chosen=${chosen.has(ids[index])} choose=${operator ? (event) => choose(index, event.shiftKey) : null} />`} />`}
     ${chosen.size > 0 && html`<div class="selection" role="region" aria-label=${t("people.selection")}>
@@ -174,6 +174,19 @@ export default function People({ place }) {
     ${(dialog === "group" || dialog === "edit") && html`<${GroupDialog} group=${dialog === "edit" ? here : null} close=${close}
       done=${(made) => { close(); groups.again(); at({ group: made }); }} />`}
   </div>`;
+}
+
+/** The heads of the table; those of an order are pressed to have it, and once more to turn it. */
+function Heads({ sort, set }) {
+  const head = ([name, orders]) => {
+    const place = orders.indexOf(sort);
+    const sorted = place < 0 ? null : ["descending", "ascending"][place];
+    const pressed = () => set(orders[place === 0 ? 1 : 0]);
+    return html`<span key=${name} role="columnheader" aria-sort=${set && sorted}>${set && orders.length
+      ? html`<button class="plain small" onClick=${pressed}>${t(name)}${sorted && html`<span aria-hidden="true">
+        ${place ? " ↑" : " ↓"}</span>`}</button>` : t(name)}</span>`;
+  };
+  return html`<div role="row" aria-rowindex="1" class="entry head">${Object.entries(COLUMNS).map(head)}</div>`;
 }
 
 /** What the ids are asked for by, of a chip. */

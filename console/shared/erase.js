@@ -13,29 +13,35 @@ const EVERY_MS = 5000;
 /** Both ways, with what each leaves; the first one is not offered if each deletion erases. */
 export function Leaving({ held, remove, erase }) {
   const settings = useLoaded((signal) => get("settings", {}, { signal }), []);
+  const way = (act, name, says) => html`<div>
+    <button class="danger" disabled=${held} onClick=${act}>${name}</button><p class="soft small">${says}</p></div>`;
   return html`${held && html`<p>${t("erase.held")}</p>`}
-    ${!settings.value?.deletes_erase && html`<div><button class="danger" disabled=${held} onClick=${remove}>${t("person.delete")}</button><p class="soft small">${t("person.delete.says")}</p></div>`}
-    <div><button class="danger" disabled=${held} onClick=${erase}>${t("erase")}</button><p class="soft small">${t("erase.says")}</p></div>`;
+    ${!settings.value?.deletes_erase && way(remove, t("person.delete"), t("person.delete.says"))}
+    ${way(erase, t("erase"), t("erase.says"))}`;
 }
 
-/** Ask whether it is meant: the name or the id is typed. `done`: is given the erasure. */
+/** Ask whether it is meant: the name is typed, or a word if there is none. `done`: is given the erasure. */
 export function Erasing({ face: { id, name }, path, close, done }) {
   const [typed, setTyped] = useState("");
   const [request] = useState(newName); // another try after a lost answer is no second erasure
   const [waits, setWaits] = useState(false);
   const [problem, setProblem] = useState(null);
   const said = typed.trim().normalize();
-  const isSure = said === id || (said !== "" && said === name.trim());
+  const isSure = said === id || said === (name.trim() || t("erase.word"));
   const submit = (event) => {
     event.preventDefault();
     setWaits(true);
-    send("DELETE", `${path}?erase=true`, undefined, { name: request }).then(done, (failed) => { setProblem(failed); setWaits(false); });
+    send("DELETE", `${path}?erase=true`, undefined, { name: request })
+      .then(done, (failed) => { setProblem(failed); setWaits(false); });
   };
   return html`<${Dialog} title=${t("erase")} close=${close}><form onSubmit=${submit}>
     <p>${t("erase.says")}</p><p class="soft">${t("erase.first")}</p>
     ${problem && html`<${Trouble} problem=${problem} />`}
-    <label>${name.trim() ? whose("erase.type", { name, id }) : t("erase.type.id", { id })}<input autofocus autocomplete="off" spellcheck="false" value=${typed} onInput=${(event) => setTyped(event.target.value)} /></label>
-    <p class="row end"><button type="button" onClick=${close}>${t("cancel")}</button><button class="danger" disabled=${!isSure || waits}>${t("erase.do")}</button></p></form><//>`;
+    <label>${name.trim() ? whose("erase.type", { name, id }) : t("erase.type.word", { word: t("erase.word") })}
+      <input autofocus autocomplete="off" spellcheck="false" value=${typed}
+        onInput=${(event) => setTyped(event.target.value)} /></label>
+    <p class="row end"><button type="button" onClick=${close}>${t("cancel")}</button>
+      <button class="danger" disabled=${!isSure || waits}>${t("erase.do")}</button></p></form><//>`;
 }
 
 /** What stands in the place of a person who is being erased. */
@@ -52,7 +58,8 @@ export function Erasure({ first, children = null }) {
   const [one, setOne] = useState(first);
   const receipt = () => save([JSON.stringify(one.receipt)], "application/json", `receipt-${one.id}.json`);
   return html`<div>${children}<small class="soft">${one.state === "done"
-      ? t("erase.done", { visits: one.counts.observations, pictures: one.counts.captures_deleted + one.counts.captures_hidden })
+      ? t("erase.done", { visits: one.counts.observations,
+        pictures: one.counts.captures_deleted + one.counts.captures_hidden })
       : html`<${Running} one=${one} done=${setOne} />`}</small></div>
     ${one.receipt && html`<button onClick=${receipt}>${t("erase.receipt")}</button>`}`;
 }

@@ -91,6 +91,7 @@ def test_what_is_said_and_asked_of_somebody_is_hidden(page: Page, shop: Shop) ->
     page.get_by_role("button", name="Merge …").first.click()
     assert_hidden(page)
     page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="What is seldom done").click()
     page.get_by_role("button", name="Delete this person").click()
     expect(page.get_by_role("status").get_by_text("deleted")).to_be_visible()
     assert_hidden(page)

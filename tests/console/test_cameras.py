@@ -55,7 +55,7 @@ def test_a_camera_is_made_its_key_is_used_by_the_uploader_and_its_picture_is_see
     assert page.get_by_text(secret).count() == 0
     id_ = page.url.rpartition("/")[2]
     upload(tmp_path, config, secret, id_)
-    expect(page.get_by_role("img", name="Newest capture")).to_be_visible(timeout=40_000)
+    expect(page.get_by_role("img", name="Newest picture")).to_be_visible(timeout=40_000)
     expect(page.get_by_text("1 face in it. The largest is")).to_be_visible(timeout=40_000)
     expect(page.get_by_role("heading", name="Connect it")).to_have_count(0)
     page.get_by_role("button", name="Delete this camera").click()
@@ -127,7 +127,7 @@ def test_health_heartbeat_and_settings_of_a_camera_stand_in_words(page: Page, bo
     cells = page.get_by_role("gridcell")
     expect(cells.first).to_contain_text("Counter")  # what fails comes first
     expect(cells.first).to_contain_text("Failing")
-    expect(page.get_by_role("img", name="Newest capture").first).to_be_visible()
+    expect(page.get_by_role("img", name="Newest picture").first).to_be_visible()
     shoot(page, "cameras")
     page.get_by_role("button", name=re.compile("^Working")).click()
     expect(cells.filter(has_text="Counter")).to_have_count(0)

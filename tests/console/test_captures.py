@@ -29,7 +29,7 @@ MOST_ELEMENTS = 800
 @pytest.fixture
 def cells(page: Page, book: Book) -> Page:
     page.goto(f"{book.url}/console#/captures")
-    heading(page, "Captures")
+    heading(page, "Camera pictures")
     expect(page.get_by_role("gridcell").first).to_be_visible()
     return page
 
@@ -115,7 +115,7 @@ def test_a_parked_capture_says_why_and_is_sent_again(cells: Page, book: Book, pa
     with cells.expect_response(re.compile(f"{parked}/redrive")) as answered:
         cells.get_by_role("dialog").get_by_role("button", name="Send again").click()
     assert answered.value.status == 200
-    expect(cells.get_by_text("1 capture is sent again")).to_be_visible()
+    expect(cells.get_by_text("1 picture is sent again")).to_be_visible()
     with book.client() as client:
         wait_until(client, parked, "parked")  # the cause was not mended
 
@@ -127,10 +127,10 @@ def test_captures_are_chosen_by_camera_and_day(cells: Page, book: Book) -> None:
     cell = cells.get_by_role("gridcell")
     expect(cell).to_have_count(len(counter))
     cells.get_by_label("Day", exact=True).fill("2024-02-29")
-    expect(cells.get_by_role("heading", name="No such capture")).to_be_visible()
+    expect(cells.get_by_role("heading", name="No such picture")).to_be_visible()
     assert_accessible(cells)
     shoot(cells, "captures-none")
-    cells.get_by_role("button", name="Show all captures").click()
+    cells.get_by_role("button", name="Show all pictures").click()
     expect(cell.nth(CAME)).to_be_visible()
 
 

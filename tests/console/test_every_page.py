@@ -201,7 +201,7 @@ MAY_NOT: tuple[tuple[str, str, str, dict[str, str], dict[str, str]], ...] = (
     ("viewer", "privacy", "main", {}, {"switch": "Ask for consent"}),
     ("operator", "cameras", "main", {"button": "New camera"}, {}),
     ("operator", "cameras/door", "main", {"button": "Delete this camera"}, {"switch": "Keeps strangers"}),
-    ("operator", "settings", "body", {"button": "New key", "link": "Hooks"}, {"combobox": "Time zone"}),
+    ("operator", "settings", "body", {"button": "New key", "link": "Connections"}, {"combobox": "Time zone"}),
 )
 """Role of a key, page, and in a part of it what is not offered, and what is there and cannot be changed."""
 
@@ -230,7 +230,7 @@ EMPTY = {
     "people": "Nobody is in the book yet",
     "cameras": "There is no camera yet",
     "captures": "No camera has sent anything yet",
-    "hooks": "There is no hook yet",
+    "hooks": "There is no connection yet",
     "traffic": "Nobody has come yet",
 }
 

@@ -85,7 +85,7 @@ def test_a_failing_service_is_told_once_and_asked_again_by_itself(book: Book, br
         answer = '{"code": "Overloaded", "detail": "the service is overloaded", "request_id": "an-id"}'
         page.route("**/v1/*", lambda route: route.fulfill(status=503, body=answer, content_type="application/json"))
         alert = page.get_by_role("alert")
-        page.get_by_role("link", name="Hooks", exact=True).click()
+        page.get_by_role("link", name="Connections", exact=True).click()
         expect(alert).to_contain_text("Trying again in")
         page.unroute("**/v1/*")
         expect(alert).to_have_count(0)

@@ -1,4 +1,4 @@
-"""The page Hooks: a receiver is told, tested, and gets later what it did not take; mailboxes."""
+"""The page Connections: a receiver is told, tested, and gets later what it did not take; mailboxes."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ def receiver() -> Iterator[Receiver]:
 
 def test_a_hook_is_made_its_secret_shown_once_and_a_test_arrives(page: Page, book: Book, receiver: Receiver) -> None:
     page.goto(f"{book.url}/console#/hooks")
-    page.get_by_role("button", name="New hook").click()
+    page.get_by_role("button", name="New connection").click()
     expect(page.locator("main code")).to_have_count(0)  # no line for a shell, for a manager
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("URL", exact=True).last.fill(receiver.url)
     assert_accessible(page)
     shoot(page, "hook-new")
-    dialog.get_by_role("button", name="Create the hook").click()
+    dialog.get_by_role("button", name="Create the connection").click()
     secret = dialog.get_by_label("Key", exact=True)
     expect(secret).to_have_value(re.compile("^whsec_"))
     dialog.get_by_role("button", name="I have kept it").click()
@@ -89,15 +89,15 @@ def test_url_filters_and_the_switch_are_changed_in_place(page: Page, book: Book,
         page.get_by_role("button", name="Make another secret").click()
         expect(page.get_by_role("dialog").get_by_label("Key", exact=True)).to_have_value(re.compile("^whsec_"))
         page.get_by_role("button", name="I have kept it").click()
-        page.get_by_role("button", name="Delete this hook").click()
-        heading(page, "Hooks")
+        page.get_by_role("button", name="Delete this connection").click()
+        heading(page, "Connections")
         page.get_by_role("button", name="Undo").last.click()
         heading(page, f"{receiver.url}&more=1")
 
 
 def test_a_url_that_hooks_may_not_reach_is_refused_with_the_reason(page: Page, visitor: Visitor, book: Book) -> None:
     page.goto(f"{book.url}/console#/hooks")
-    page.get_by_role("button", name="New hook").click()
+    page.get_by_role("button", name="New connection").click()
     page.get_by_role("dialog").get_by_label("URL", exact=True).last.fill("ftp://shop.example/")
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog").get_by_role("alert")).to_contain_text("http")
@@ -107,13 +107,13 @@ def test_a_url_that_hooks_may_not_reach_is_refused_with_the_reason(page: Page, v
 def test_a_mailbox_is_made_tested_and_emptied_by_keys_alone(page: Page, book: Book) -> None:
     heading(page, "Visits")
     press_pair(page, "g", "h")
-    heading(page, "Hooks")
-    make = page.get_by_role("button", name="New hook")
+    heading(page, "Connections")
+    make = page.get_by_role("button", name="New connection")
     make.focus()
     page.keyboard.press("Enter")
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("ArrowRight")
-    page.get_by_role("button", name="Create the hook").focus()
+    page.get_by_role("button", name="Create the connection").focus()
     page.keyboard.press("Enter")
     heading(page, "Mailbox")
     page.get_by_role("button", name="Send a test").focus()
@@ -139,7 +139,7 @@ def test_a_failing_hook_stands_first_and_is_opened_by_touch(book: Book, browser:
             client.test_hook(failing)
         page = visitor.open("#/visits")
         page.get_by_role("button", name="More").tap()
-        page.get_by_role("link", name="Hooks", exact=True).last.tap()
+        page.get_by_role("link", name="Connections", exact=True).last.tap()
         first = page.get_by_role("main").get_by_role("listitem").first
         becomes(page, lambda: client.get_hook(failing).health.state == "failing")
         page.reload()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -80,7 +81,11 @@ def shop(box: Box, browser: Browser, tmp_path: Path) -> Iterator[Shop]:
 def test_people_are_chosen_in_a_table_and_labelled_and_the_labels_are_taken_back(shop: Shop) -> None:
     page = shop.open()
     page.get_by_role("button", name="As a table").click()
-    expect(page.get_by_role("columnheader")).to_have_text(["Name", "Group", "Visits", "Last seen", "Added"])
+    expect(page.get_by_role("columnheader")).to_have_text(["Name", "Group", "Visits", "Last seen ↓", "Added"])
+    page.get_by_role("columnheader", name="Added").get_by_role("button").click()
+    expect(page.get_by_role("columnheader", name="Added")).to_have_attribute("aria-sort", "descending")
+    page.get_by_role("columnheader", name="Added").get_by_role("button").click()
+    expect(page).to_have_url(re.compile("sort=oldest"))
     rows = page.locator(".entry[data-index]")
     expect(rows).to_have_count(len(NAMES))
     expect(rows.filter(has_text="王芳").get_by_role("gridcell").nth(1)).to_have_text("Regulars")
@@ -198,6 +203,7 @@ def test_a_phone_selects_and_moves_by_touch(shop: Shop, browser: Browser) -> Non
 def test_who_is_deleted_is_gone_from_every_page_at_once_and_comes_back_when_undone(shop: Shop) -> None:
     page = shop.open()
     page.get_by_role("gridcell").filter(has_text="Dmitri").click()
+    page.get_by_role("button", name="What is seldom done").click()
     page.get_by_role("button", name="Delete this person").click()
     expect(page.get_by_text("5 people")).to_be_visible()
     page.get_by_role("link", name="Visits", exact=True).click()

@@ -8,6 +8,7 @@ import zipfile
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from playwright.sync_api import expect
 
@@ -19,6 +20,7 @@ from tests.console.test_people import Shop, box, shop
 from tests.fakes import FakeClock, Person, picture
 
 __all__ = ["box", "shop"]
+SELDOM = "What is seldom done"
 ANN, DMITRI, SOMEBODY_ELSE = 0, 5, 77
 """By these numbers the fake eyes know people: the first two are in the book."""
 
@@ -117,8 +119,12 @@ def test_a_sighting_becomes_a_photo_and_a_photo_of_somebody_else_only_if_it_is_v
     page = shop.person("Dmitri")
     photos = page.get_by_role("img", name="Photo, added")
     expect(photos).to_have_count(1)
-    expect(page.get_by_role("img", name=re.compile(r"^Visits of the last \d+ weeks: \d+ visit"))).to_be_visible()
-    page.get_by_role("button", name="Use as a photo").click()
+    expect(page.get_by_role("table", name=re.compile(r"^Visits of the last \d+ weeks"))).to_be_visible()
+    page.get_by_role("button", name=re.compile("^As the camera saw")).click()
+    viewer = page.get_by_role("dialog", name=re.compile("Front door"))
+    viewer.get_by_role("button", name="Use as a photo").click()
+    viewer.get_by_role("button", name="Close").click()
+    page.reload()
     expect(photos).to_have_count(2)
     stranger = {"name": "she.jpg", "mimeType": "image/jpeg", "buffer": picture(Person(SOMEBODY_ELSE))}
     page.get_by_label("Add photos").set_input_files(stranger)
@@ -146,6 +152,31 @@ def test_a_sighting_is_given_to_the_right_person_beside_the_others(shop: Shop) -
     assert_accessible(page)
     page.goto("about:blank")  # people who leave do not wait for the eight seconds
     becomes(page, lambda: (shop.face("Dmitri").arrive_count, shop.face("Ann Lee").arrive_count) == (0, 1))
+
+
+def test_a_day_of_somebodys_calendar_and_a_visits_date_lead_to_the_visits_of_that_day(shop: Shop) -> None:
+    shop.see(Person(DMITRI, side_px=300, likeness=0.8))
+    day = shop.box.services.clock.now().astimezone(ZoneInfo(shop.tenant.time_zone)).date()
+    for lead in (lambda page: page.get_by_role("table").get_by_role("link"), lambda page: page.locator(".came-when a")):
+        page = shop.person("Dmitri")
+        lead(page).click()
+        expect(page).to_have_url(re.compile(f"#/visits.*day={day}"))
+        expect(page.get_by_role("link", name="Dmitri")).to_be_visible()
+
+
+def test_somebody_without_a_name_is_erased_by_typing_a_word(shop: Shop) -> None:
+    shop.see(Person(SOMEBODY_ELSE, side_px=300))
+    with shop.box.client() as client:
+        [stranger] = client.list_faces(group="stranger")
+        page = shop.open(f"#/person/{stranger.id}")
+        page.get_by_role("button", name=SELDOM).click()
+        page.get_by_role("button", name="Erase this person").click()
+        dialog = page.get_by_role("dialog", name="Erase this person")
+        expect(dialog.get_by_role("button", name="Erase for good")).to_be_disabled()
+        dialog.get_by_label("Type ERASE to go on").fill("ERASE")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", name="Erasure")).to_be_visible()
+        assert list(client.list_faces(group="stranger")) == []
 
 
 def test_a_stranger_who_is_named_is_a_regular_and_is_kept(shop: Shop) -> None:
@@ -181,6 +212,7 @@ def test_all_that_is_held_about_somebody_is_a_file_to_hand_over(shop: Shop, tmp_
     page = shop.open()
     page.get_by_role("gridcell").filter(has_text="Dmitri").click()
     with page.expect_download() as waited:
+        page.get_by_role("button", name=SELDOM).click()
         page.get_by_role("button", name="All that is held about this person").click()
     waited.value.save_as(tmp_path / "file.zip")
     with zipfile.ZipFile(tmp_path / "file.zip") as archive:
@@ -191,6 +223,7 @@ def test_all_that_is_held_about_somebody_is_a_file_to_hand_over(shop: Shop, tmp_
 def test_a_legal_hold_is_set_with_a_reason_and_nobody_can_be_deleted_while_it_holds(shop: Shop) -> None:
     page = shop.open()
     page.get_by_role("gridcell").filter(has_text="Dmitri").click()
+    page.get_by_role("button", name=SELDOM).click()
     delete = page.get_by_role("button", name="Delete this person")
     expect(delete).to_be_enabled()
     page.get_by_role("button", name="Set a legal hold").click()
@@ -224,6 +257,7 @@ def go_on_later(shop: Shop) -> None:
 def test_somebody_is_erased_once_the_name_is_typed_and_the_receipt_is_a_file(shop: Shop, tmp_path: Path) -> None:
     shop.see(Person(DMITRI, side_px=300, likeness=0.8))
     page = shop.person("Dmitri")
+    page.get_by_role("button", name=SELDOM).click()
     expect(page.get_by_role("button", name="Delete this person")).to_be_enabled()
     shoot(page, "person-end", whole=True)
     page.get_by_role("button", name="Erase this person").click()
@@ -279,5 +313,6 @@ def test_a_deletion_that_would_erase_is_not_offered_beside_erasing(shop: Shop) -
     page.get_by_role("switch", name="Each deletion erases").click()
     becomes(page, lambda: shop.tenant.deletes_erase)
     page = shop.person("Dmitri")
+    page.get_by_role("button", name=SELDOM).click()
     expect(page.get_by_role("button", name="Erase this person")).to_be_enabled()
     expect(page.get_by_role("button", name="Delete this person")).to_have_count(0)

@@ -209,7 +209,7 @@ def test_a_new_regular_is_named_moved_merged_or_deleted_by_keys_and_each_is_undo
         in_sight(page, shown)
         page.keyboard.press("d")
         page.keyboard.press("o")
-        expect(page.get_by_role("dialog").get_by_role("img", name="The whole capture")).to_be_visible()
+        expect(page.get_by_role("dialog").get_by_role("img", name="The whole picture")).to_be_visible()
         shoot(page, "review-whole")
         assert_accessible(page)
         page.keyboard.press("Escape")

@@ -105,10 +105,10 @@ def test_the_pictures_of_a_visit_open_and_lead_back(browser: Browser, shop: Shop
         page.go_back()
         expect(dialog).to_have_count(0)
         expect(picture).to_be_focused()
-        page.get_by_role("link", name="Newest capture").click()
+        page.get_by_role("link", name="Newest picture").click()
         expect(dialog.get_by_role("link", name=PEOPLE[0])).to_be_visible()
         page.keyboard.press("Escape")
-        heading(page, "Captures")
+        heading(page, "Camera pictures")
         expect(page.get_by_role("gridcell").first).to_contain_text(PEOPLE[0])
 
 
