@@ -64,10 +64,20 @@ def compile_modules(folder: Path, python: Path) -> None:
 
 
 def run(command: Sequence[str | Path], *, cwd: Path = ROOT, more: dict[str, str] | None = None) -> str:
-    """Run a command and return what it prints. Raises CommandFailed. Hashes are fixed, so compiled sets keep order."""
+    """Run a command and return what it prints. Raises CommandFailed.
+
+    Hashes are fixed, so compiled sets keep order; so is who may read the files that it makes.
+    """
     environment = {**os.environ, "PYTHONHASHSEED": "0", **(more or {})}
     done = subprocess.run(  # noqa: S603 - our own commands
-        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
+        command,
+        cwd=cwd,
+        env=environment,
+        umask=0o022,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise CommandFailed(f"{command[0]} ended with {done.returncode}:\n{done.stdout}")

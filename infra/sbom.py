@@ -1,4 +1,4 @@
-"""The package's bill of materials (CycloneDX 1.6): each distribution, library and model, with version and licence."""
+"""The bill of materials of a package or of wheels (CycloneDX 1.6): distributions, libraries, models, with licences."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.model.license import DisjunctiveLicense, LicenseExpression
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
+from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 from chalicelib.vision.packs.packs import Pack
 from regulars.libraries import Library
 
 NAME = "sbom.cdx.json"
-"""Its name in the zip."""
+"""Its name in the zip, and beside the wheels."""
 
 
 def write(file: Path, libraries: Path, chalice: Path, packs: Sequence[Pack], pages: Sequence[Library]) -> None:
@@ -31,7 +32,17 @@ def write(file: Path, libraries: Path, chalice: Path, packs: Sequence[Pack], pag
     The same input gives the same bytes: the time is a fixed one, and the serial number comes from the content.
     """
     installed = [*distributions(path=[str(libraries)]), *distributions(name="chalice", path=[str(chalice)])]
-    parts = [*map(_distribution, installed), *_models(packs), *map(_library, pages)]
+    _write(file, [*map(_distribution, installed), *_models(packs), *map(_library, pages)])
+
+
+def write_of_wheels(file: Path, wheels: Sequence[Path], packs: Sequence[Pack], pages: Sequence[Library]) -> None:
+    """Write the bill of wheels: packs and pages, which are inside, and what pip installs beside them, by range."""
+    ours = [one for wheel in wheels for one in distributions(path=[str(wheel)])]
+    asked = {text for one in ours for text in one.requires or () if not text.startswith("regulars")}
+    _write(file, [*map(_requirement, sorted(asked)), *_models(packs), *map(_library, pages)])
+
+
+def _write(file: Path, parts: Sequence[Component]) -> None:
     ours = Component(name="regulars", version=version("regulars"), type=ComponentType.APPLICATION, bom_ref="regulars")
     content = "\n".join(sorted(str(part.bom_ref.value) for part in (ours, *parts)))
     bill = Bom(
@@ -48,6 +59,13 @@ def _distribution(one: Distribution) -> Component:
     said = one.metadata.json
     licence = said.get("license_expression") or said.get("license")
     return Component(name=one.name, version=one.version, purl=purl, licenses=_licences(licence), bom_ref=str(purl))
+
+
+def _requirement(text: str) -> Component:
+    """Make a component of what a wheel requires. Which version is installed, the user's pip decides."""
+    name = Requirement(text).name
+    purl = PackageURL("pypi", name=canonicalize_name(name))
+    return Component(name=name, purl=purl, description=f"required: {text}", bom_ref=text)
 
 
 def _library(one: Library) -> Component:

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from chalicelib.vision.packs import packs
 from infra import sbom
-from infra.archive import NoLibraries, copy_parts
+from infra.archive import NoLibraries, copy_parts, files_below
 from infra.dependencies import ROOT, CommandFailed, run
-from regulars.libraries import COMMAND, libraries, of_console
+from regulars.libraries import COMMAND, libraries
 
 OUT = ROOT / "dist"
 SUMS = "SHA256SUMS"
@@ -42,12 +42,12 @@ def build(out: Path = OUT) -> list[Path]:
         raise NoLibraries(f"the console's libraries are not here: `{COMMAND}` fetches them")
     with tempfile.TemporaryDirectory() as scratch:
         folders = [_copied(names, Path(scratch) / project) for project, names in PROJECTS.items()]
-        for old in out.glob("regulars*.whl"):
+        for old in [*out.glob("regulars*.whl"), *out.glob(f"{SUMS}*")]:
             old.unlink()
         command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", out]
         run([*command, *folders], cwd=Path(scratch), more=commit_time())
-    sbom.write(out / sbom.NAME, out, out, [packs.at()], of_console())
     wheels = sorted(out.glob("regulars*.whl"))
+    sbom.write_of_wheels(out / sbom.NAME, wheels, [packs.at()], list(libraries().values()))
     sums = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in [*wheels, out / sbom.NAME]]
     (out / SUMS).write_text("".join(sums), encoding="ascii")
     return wheels
@@ -66,6 +66,8 @@ def _copied(names: tuple[str, ...], folder: Path) -> Path:
     copy_parts(names, folder, _LEFT_OUT)
     for name in LICENCES:
         shutil.copy2(ROOT / name, project / name)
+    for file in files_below(folder).values():
+        file.chmod(0o644)
     return project
 
 
