@@ -18,7 +18,7 @@ NO_REGISTRY := echo "make $(MAKECMDGOALS) needs a package registry once: let pip
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
-.PHONY: setup demo week serve test quick lab check format package dist container bench load bench-book bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance fuzz fuzz-api fuzz-rekognition soak stale faults proofs crash crash-import crash-index crash-edge clips-edge memory-edge soak-edge lag-edge clean
+.PHONY: setup demo week serve test quick lab check format package dist release container bench load bench-book bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance fuzz fuzz-api fuzz-rekognition soak stale faults proofs crash crash-import crash-index crash-edge clips-edge memory-edge soak-edge lag-edge clean
 
 setup: .venv/box  ## What the box runs with, in .venv: also for `make demo` and `make serve`
 
@@ -97,8 +97,11 @@ package: setup  ## What CloudFormation takes: build/deployment.zip, build/sam.js
 	$(BIN)/python -m pip install -qq --group kernel
 	$(BIN)/python -m infra.package $(if $(ARCHITECTURE),--architecture $(ARCHITECTURE)) $(if $(PYTHON_FOR_LAMBDA),--python $(PYTHON_FOR_LAMBDA)) $(addprefix --pack ,$(PACKS))
 
-dist: kernels  ## Wheels that work outside of a checkout: dist/*.whl, with the console, manifests and kernels inside
+dist: kernels  ## Wheels that work outside of a checkout, with the console, models and kernels; their bill; sums
 	$(BIN)/python -m infra.wheels
+
+release: kernels  ## VERSION=1.2.3: tags it, builds it twice, signs the sums; uploads nothing
+	$(BIN)/python -m infra.release $(VERSION)
 
 container: dist  ## The images of infra/box, built on Debian's own packages and run; needs root, buildah and debootstrap
 	$(BIN)/python -m tests.infra.container

@@ -2,21 +2,27 @@
 
 They are built from a copy that holds what goes into them and nothing else, so nothing of an earlier build gets in. The
 wheel of regulars carries the face models, and what `make setup` fetched and compiled: the pages' libraries and the
-search kernels.
+search kernels. Beside them are a bill of what they carry, and the sums of all files. The same commit, with the same
+kernels, gives the same bytes: what is in the wheels has the commit's time.
 """
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
+from chalicelib.vision.packs import packs
+from infra import sbom
 from infra.archive import NoLibraries, copy_parts
 from infra.dependencies import ROOT, CommandFailed, run
-from regulars.libraries import COMMAND, libraries
+from regulars.libraries import COMMAND, libraries, of_console
 
 OUT = ROOT / "dist"
+SUMS = "SHA256SUMS"
 PROJECTS = {
     "regulars": ("app.py", "chalicelib", "console", "pyproject.toml", "regulars", "requirements.txt", "README.md"),
     "regulars_edge": ("edge/pyproject.toml", "edge/src"),
@@ -28,7 +34,7 @@ _LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.egg-info", "node_modules", 
 
 
 def build(out: Path = OUT) -> list[Path]:
-    """Build the wheels into `out` and return their paths; older ones there are removed.
+    """Build the wheels into `out`, with their bill and sums, and return their paths; older ones there are removed.
 
     Raises NoLibraries if the pages' libraries were not fetched, CommandFailed if pip fails.
     """
@@ -39,8 +45,19 @@ def build(out: Path = OUT) -> list[Path]:
         for old in out.glob("regulars*.whl"):
             old.unlink()
         command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--wheel-dir", out]
-        run([*command, *folders], cwd=Path(scratch))
-    return sorted(out.glob("regulars*.whl"))
+        run([*command, *folders], cwd=Path(scratch), more=commit_time())
+    sbom.write(out / sbom.NAME, out, out, [packs.at()], of_console())
+    wheels = sorted(out.glob("regulars*.whl"))
+    sums = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in [*wheels, out / sbom.NAME]]
+    (out / SUMS).write_text("".join(sums), encoding="ascii")
+    return wheels
+
+
+def commit_time() -> dict[str, str]:
+    """Return the variable by which builds date files, with the time of the commit; none if this is no clone."""
+    with suppress(CommandFailed, FileNotFoundError):
+        return {"SOURCE_DATE_EPOCH": run(["git", "log", "-1", "--format=%ct"]).strip()}
+    return {}
 
 
 def _copied(names: tuple[str, ...], folder: Path) -> Path:

@@ -238,6 +238,7 @@ def test_the_question_mark_lists_the_keys_of_the_page_and_they_can_be_switched_o
     assert_accessible(page)
     shoot(page, "keys")
     page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
     press_pair(page, "g", "e")
     page.get_by_role("group", name="Single keys").get_by_text("Off").click()
     page.keyboard.press("?")

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
+from chalicelib.core.version import VERSION
 from infra.dependencies import ROOT
 from tests.docs.session import Session
 from tests.faults.server import Server
@@ -109,7 +110,7 @@ def test_what_the_page_installs_is_of_this_version() -> None:
     versions = {tomllib.loads((ROOT / one).read_text())["project"]["version"] for one in PROJECTS}
     texts = [(ROOT / "docs" / "install.md").read_text(), *(unit.read_text() for unit in BOX.glob("*.service"))]
     named = {version for text in texts for version in re.findall(r"regulars(?:_\w+)?-([\d.]+)-py3", text)}
-    assert named == versions == {"0.1.0"}
+    assert named == versions == {VERSION}
 
 
 PROJECTS = ("pyproject.toml", "edge/pyproject.toml", "client/pyproject.toml")

@@ -15,9 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.core.version import VERSION
 from chalicelib.index.scan.kernel import library_path
 from chalicelib.vision.packs import packs
-from infra import wheels
+from infra import sbom, wheels
 from infra.archive import NoLibraries
 from infra.dependencies import ROOT, CommandFailed
 
@@ -79,13 +80,25 @@ def test_what_is_imported_is_the_wheels(installed: Path, tmp_path: Path, environ
 def test_the_page_names_the_wheels_that_are_built(installed: Path) -> None:
     page = (ROOT / "docs" / "install.md").read_text()
     named = set(re.findall(r"\./dist/(regulars[\w.-]*\.whl)", page))
-    assert named == {path.name for path in (installed.parents[1] / "dist").iterdir()}
+    assert named == {path.name for path in (installed.parents[1] / "dist").glob("*.whl")}
+
+
+def test_another_build_gives_the_same_bytes_and_the_sums_are_right(installed: Path, tmp_path: Path) -> None:
+    built = installed.parents[1] / "dist"
+    wheels.build(tmp_path)
+    assert (tmp_path / wheels.SUMS).read_text() == (built / wheels.SUMS).read_text()
+    done = subprocess.run(
+        ["sha256sum", "--check", "--strict", wheels.SUMS], cwd=built, capture_output=True, check=False
+    )
+    assert done.returncode == 0, done.stdout
+    parts = {part["name"] for part in json.loads((built / sbom.NAME).read_text())["components"]}
+    assert {"preact", "yunet_s_dynamic.onnx"} <= parts
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_each_command_says_its_version(command: str, installed: Path, tmp_path: Path, environ: dict[str, str]) -> None:
     done = run([installed / command, "--version"], tmp_path, environ)
-    assert (done.returncode, done.stdout) == (0, f"{command} 0.1.0\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, f"{command} {VERSION}\n"), done.stderr
 
 
 @pytest.mark.parametrize("command", ["evaluate", "calibrate", "week"])

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core.model import Credentials
+from chalicelib.core.version import VERSION
 from chalicelib.services import Services
 from chalicelib.services.access.quotas import Rates
 from tests.api.gateway import Reply
@@ -65,7 +66,7 @@ def test_a_key_is_given_for_a_cookie_that_scripts_cannot_read_and_other_sites_do
         "pictures": True,
         "time_zone": "Asia/Shanghai",
         "limits": {"requests_a_second": 1e6, "searches_a_second": 1e6},
-        "version": "0.1.0",
+        "version": VERSION,
         "begun_at": "2026-03-01T12:00:00.000Z",
         "expires_at": "2026-03-02T00:00:00.000Z",
     }

@@ -1,0 +1,104 @@
+"""`make release VERSION=1.2.3`, a person's command: it tags a version, builds it, signs its sums and uploads nothing.
+
+It changes nothing unless all is right, and takes its commit back if the build fails or a second one is not the same.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from infra import wheels
+from infra.dependencies import ROOT, CommandFailed, run
+
+BRANCH = "main"
+VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
+CHANGES = "CHANGELOG.md"
+UNRELEASED = re.compile(r"^## (\S+) \(unreleased\)", re.MULTILINE)
+SAYING = ("*pyproject.toml", "edge/src/regulars_edge/__init__.py", "chalicelib/core/version.py", "README.md", CHANGES)
+"""Files that say the version as it is; docs and infra/box name wheels by it."""
+
+Build = Callable[[], object]
+
+
+class Refused(Exception):
+    """Something is not ready for a release; the message says what, and what would be right."""
+
+
+def release(version: str, root: Path = ROOT, build: Build = wheels.build) -> list[str]:
+    """Make a release of the checkout at `root`, and return what the person does next. Raises Refused, CommandFailed."""
+
+    def git(*words: str) -> str:
+        return run(["git", *words], cwd=root).strip()
+
+    before, out = git("rev-parse", "HEAD"), root / wheels.OUT.name
+    now = refusal(version, git("status", "--porcelain"), git("branch", "--show-current"), git("tag", "--list"), root)
+    day = f"{datetime.now(UTC):%Y-%m-%d}"
+    try:
+        for file in map(root.joinpath, git("ls-files", *SAYING, "docs/*.md", "infra/box").splitlines()):
+            if "decisions" not in file.parts:
+                file.write_text(renamed(file.read_text(encoding="utf-8"), now, version, day), encoding="utf-8")
+        git("commit", "--quiet", "--all", "--allow-empty", "--message", f"Release {version}")
+        first, second = (built(build, out) for _ in range(2))
+        if first != second:
+            raise CommandFailed(f"two builds differ:\n{first}\n{second}")
+        key = git("config", "--default", "", "--get", "user.signingkey")
+        git("tag", "--sign" if key else "--annotate", f"v{version}", "--message", f"Regulars {version}")
+        signed = (
+            sign(out / wheels.SUMS, git("config", "--default", "openpgp", "--get", "gpg.format"), key) if key else None
+        )
+    except BaseException:
+        git("reset", "--quiet", "--hard", before)
+        run(["git", "tag", "--delete", f"v{version}"], cwd=root) if git("tag", "--list", f"v{version}") else None
+        raise
+    how = f"signed: {signed}" if signed else "not signed: git has no user.signingkey"
+    return [f"{version} is tagged and built; {how}", "look at it: git show", f"git push origin {BRANCH} v{version}",
+            f"then hand out all of {out}"]  # fmt: skip
+
+
+def refusal(version: str, changes: str, branch: str, tags: str, root: Path) -> str:
+    """Return the version that the checkout has now. Raises Refused if no release may be made of it."""
+    if not VERSION.fullmatch(version):
+        raise Refused(f"{version!r} is no version: say make release VERSION=1.2.3")
+    if changes:
+        raise Refused(f"the checkout has changes that are not committed: commit them or take them back\n{changes}")
+    if branch != BRANCH:
+        raise Refused(f"releases are made of {BRANCH}, and this is {branch or 'no branch'}: git switch {BRANCH}")
+    if f"v{version}" in tags.split():
+        raise Refused(f"v{version} is there already: take a higher version")
+    found = UNRELEASED.search((root / CHANGES).read_text(encoding="utf-8"))
+    if not found:
+        raise Refused(f"{CHANGES} has no section '## ... (unreleased)': say there what is new")
+    return found[1]
+
+
+def renamed(text: str, now: str, version: str, day: str) -> str:
+    """Return a text that says the version, as of the day of its release, in place of the one that it says now."""
+    text = UNRELEASED.sub(f"## {version} ({day})", text)
+    for before, after in (('= "', '"\n'), ("Version ", ","), ("-", "-py3")):
+        text = text.replace(f"{before}{now}{after}", f"{before}{version}{after}")
+    return text.replace(f"Version {version}, not released yet.", f"Version {version}.")
+
+
+def built(build: Build, out: Path) -> str:
+    build()
+    return (out / wheels.SUMS).read_text(encoding="ascii")
+
+
+def sign(sums: Path, form: str, key: str) -> Path:
+    """Sign as git does, by an SSH or an OpenPGP key; return the signature's file. Raises CommandFailed."""
+    if form == "ssh":
+        run(["ssh-keygen", "-q", "-Y", "sign", "-n", "file", "-f", Path(key).expanduser(), sums])
+        return sums.with_name(f"{sums.name}.sig")
+    run(["gpg", "--yes", "--armor", "--detach-sign", "--local-user", key, sums])
+    return sums.with_name(f"{sums.name}.asc")
+
+
+if __name__ == "__main__":
+    try:
+        print("\n".join(release(" ".join(sys.argv[1:]))))  # noqa: T201 -- a command of its own
+    except (CommandFailed, Refused) as error:
+        sys.exit(f"no release: {error}")
