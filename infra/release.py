@@ -17,6 +17,8 @@ from infra.dependencies import ROOT, CommandFailed, run
 BRANCH = "main"
 VERSION = re.compile(r"(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)")
 CHANGES = "CHANGELOG.md"
+DATA = "tests/releases/{}.tar.xz"
+"""A data folder that the version wrote, which later ones open."""
 UNRELEASED = re.compile(r"^## (\S+) \(unreleased\)", re.MULTILINE)
 SAYING = ("*pyproject.toml", "edge/src/regulars_edge/__init__.py", "chalicelib/core/version.py", "README.md", CHANGES)
 """Files that say the version as it is; docs and infra/box name wheels by it."""
@@ -69,6 +71,8 @@ def refusal(version: str, changes: str, branch: str, tags: str, root: Path) -> s
         raise Refused(f"releases are made of {BRANCH}, and this is {branch or 'no branch'}: git switch {BRANCH}")
     if f"v{version}" in tags.split():
         raise Refused(f"v{version} is there already: take a higher version")
+    if not (root / DATA.format(version)).is_file():
+        raise Refused(f"{DATA.format(version)} is not there: python -m tests.releases.make {version}, and commit it")
     found = UNRELEASED.search((root / CHANGES).read_text(encoding="utf-8"))
     if not found:
         raise Refused(f"{CHANGES} has no section '## ... (unreleased)': say there what is new")

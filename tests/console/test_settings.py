@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.console.conftest import DESK, Book, Visitor, becomes, heading, press_pair, shoot
+from tests.console.conftest import DESK, Book, Visitor, becomes, heading, press_pair, shoot, visiting
 from tests.console.test_flows import assert_accessible
 from tests.photos import FOLDER, PORTRAIT
 
@@ -61,6 +61,17 @@ def offered_again(page: Page) -> Iterator[None]:
 
 def field(page: Page, label: str) -> Any:
     return page.get_by_role("main").get_by_label(label, exact=True)
+
+
+def test_the_browsers_time_zone_is_offered_until_it_is_the_tenants(browser: Browser, book: Book) -> None:
+    with visiting(browser, book, None, timezone_id="America/Lima") as visitor:
+        page = visitor.open("#/settings")
+        offered = page.get_by_role("button", name="America/Lima")
+        expect(offered).to_be_visible()
+        assert_accessible(page)
+        offered.click()
+        becomes(page, lambda: settings(book)["time_zone"] == "America/Lima")
+        expect(offered).to_have_count(0)
 
 
 def test_each_setting_is_changed_in_place_and_taken_back(

@@ -22,6 +22,7 @@ FILES = {
     "CHANGELOG.md": "# Changelog\n\n## 0.1.0 (unreleased): what it does\n",
     "docs/install.md": "pipx install './dist/regulars-0.1.0-py3-none-any.whl[box]'\n",
     "docs/decisions/0026.md": "No code reads data from before 0.1.0.\n",
+    "tests/releases/1.2.3.tar.xz": "",
     "infra/box/regulars.service": "# ./dist/regulars-0.1.0-py3-none-any.whl\n",
 }
 
@@ -94,6 +95,7 @@ def test_the_sums_are_signed_by_the_key_that_git_signs_with(
     [
         ("1.2", [], "'1.2' is no version: say make release VERSION=1.2.3"),
         ("", [], "is no version"),
+        ("1.2.4", [], "python -m tests.releases.make 1.2.4, and commit it"),
         ("1.2.3", ["switch", "--quiet", "--create", "work"], "releases are made of main, and this is work"),
         ("1.2.3", ["mv", "README.md", "LIESMICH.md"], "changes that are not committed"),
     ],

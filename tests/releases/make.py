@@ -1,0 +1,56 @@
+"""`python -m tests.releases.make 1.2.3`: the data folder of a small drawn shop, as today's code leaves it, in a file.
+
+Each release adds its own before it is made. Later ones leave it as it is: what a version wrote, the next ones open.
+"""
+
+from __future__ import annotations
+
+import sys
+import tarfile
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from chalicelib.core.version import VERSION
+from chalicelib.services.enrolment.enrolment import FaceChanges
+from tests.services.audit.test_entries import Shop
+from tests.services.sightings.book import shot
+
+FOLDER = Path(__file__).parent
+ENDING = ".tar.xz"
+
+
+def furnish(shop: Shop) -> None:
+    """Do some of all: enrol three, see one of them and two strangers, name, seal, erase, and close the audit."""
+    shop.enrol(1, "anna")
+    shop.enrol(2, "ben")
+    shop.services.enrolment.update.of_id(shop.tenant, "anna", FaceChanges(name="Anna Lee"))
+    shop.see(shot(0, 1), shot(40, 1, 3), shot(24 * 60, 1), shot(25 * 60, 4))
+    shop.put(shot(49 * 60, 3))  # its event is not told yet
+    shop.services.webhooks.hooks.add("shop", "https://hooks.example.com/in", None, None, None)
+    shop.services.statistics.sealing.tenant(shop.tenant)
+    shop.enrol(7, "carl")
+    shop.services.erasure.deletion.of_faces(shop.tenant, ["carl"], erase=True)
+    assert shop.services.index.build("shop")
+    shop.closed()
+
+
+def write(file: Path) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        shop = Shop(Path(scratch) / "data")
+        with closing(shop):
+            furnish(shop)
+        with tarfile.open(file, "w:xz") as tar:
+            tar.add(shop.folder, ".", filter=_without_owner)
+
+
+def _without_owner(member: tarfile.TarInfo) -> tarfile.TarInfo:
+    member.uid = member.gid = member.mtime = 0
+    member.uname = member.gname = ""
+    return member
+
+
+if __name__ == "__main__":
+    made = FOLDER / f"{(sys.argv[1:] or [VERSION])[0]}{ENDING}"
+    write(made)
+    print(f"{made}: {made.stat().st_size:,} bytes")
