@@ -125,6 +125,9 @@ class FakeVision:
             for n, p in sorted(enumerate(people), key=lambda entry: -entry[1].side_px)
         ]
 
+    def largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
+        return self.detect(image)
+
     def examine(
         self,
         image: NDArray[np.uint8],

@@ -387,6 +387,12 @@ class Vision(Protocol):
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         """Find all faces, the largest box first."""
 
+    def largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
+        """Find the largest face, as `detect` does, and all of at least half its area, largest first.
+
+        Smaller ones may be missing: in a huge picture nobody looks for them.
+        """
+
     def examine(
         self,
         image: NDArray[np.uint8],

@@ -5,7 +5,7 @@ The quality is the tenant's `enrol_quality`, else MIN_QUALITY (core/decision).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from chalicelib.services.captures.captures import SightedFace
+
+    Look = Callable[[NDArray[np.uint8]], list[DetectedFace]]
 
 CLEARLY_LARGEST = 2.0
 """The largest face is clearly the one meant if it has at least this many times the area of the next."""
@@ -90,7 +92,7 @@ class Portraits:
         poor or not alive.
         """
         vision = self._tenant_vision.of(tenant.model)
-        image, faces = _found(vision, picture, rules)
+        image, faces = _found(vision, picture, rules, vision.largest)
         if len(faces) > 1 and faces[0].box.area < CLEARLY_LARGEST * faces[1].box.area:
             raise Unusable(
                 f"{len(faces)} faces were found and none is clearly the largest (at least twice the next one's "
@@ -209,10 +211,12 @@ class Portraits:
                     self._blobs.delete(stored)
 
 
-def _found(vision: Vision, picture: bytes, rules: PictureRules) -> tuple[NDArray[np.uint8], list[DetectedFace]]:
-    """Decode a picture and find its faces, largest first. Raises Unusable if there are none."""
+def _found(
+    vision: Vision, picture: bytes, rules: PictureRules, look: Look | None = None
+) -> tuple[NDArray[np.uint8], list[DetectedFace]]:
+    """Decode a picture and find its faces, all or by `look`, largest first. Raises Unusable if there are none."""
     image = vision.read(picture, rules)
-    faces = vision.detect(image)
+    faces = (look or vision.detect)(image)
     if not faces:
         raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
     return image, faces

@@ -83,6 +83,10 @@ class FacePipeline:
         with self._slots.slot(), stage("detect"):
             return self._detector.faces(image)
 
+    def largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
+        with self._slots.slot(), stage("detect"):
+            return self._detector.largest(image)
+
     def examine(
         self,
         image: NDArray[np.uint8],

@@ -38,6 +38,8 @@ class Eyes:
         box = Box(312.4, 188.7, 201.3, 243.9)
         return [DetectedFace(box, _LANDMARKS, 0.9312)] if image.tobytes().strip() else []
 
+    largest = detect
+
     def examine(
         self, image: NDArray[np.uint8], faces: list[DetectedFace], wanted: object, *, crops: bool = False
     ) -> Examined:

@@ -258,6 +258,31 @@ class TestFaces:
             areas = [face.box.area for face in album.seen(label.file).faces]
             assert areas == sorted(areas, reverse=True)
 
+    @pytest.mark.parametrize(("side_px", "looks_for_tiny"), [(200, False), (60, True)])
+    def test_for_the_largest_face_of_a_huge_picture_tiny_ones_are_looked_for_if_it_may_be_tiny(
+        self, side_px: int, pack: Pack, heads: list[Portrait], texture: NDArray[np.uint8], *, looks_for_tiny: bool
+    ) -> None:
+        picture, _ = crowd(heads, texture, (4096, 2304), side_px)
+        sessions = Counted(pack)
+        detector = Detector(sessions, pack.manifest.detector)
+        alone = detector.largest(picture)
+        _, large = pack.manifest.detector.looks_px
+        whole_looks = sum(count for height, count in sessions.pictures.items() if height > large)
+        assert (whole_looks > 2) is looks_for_tiny
+        assert alone[0] == detector.faces(picture)[0]
+
+    def test_of_every_picture_enlarged_the_largest_face_is_that_of_all(
+        self, album: Album, vision: FacePipeline
+    ) -> None:
+        for label in album.labels[::8]:
+            picture = Image.fromarray(album.seen(label.file).image)
+            scale = 2560 / max(picture.size)
+            huge = np.asarray(picture.resize((round(picture.width * scale), round(picture.height * scale))))
+            every, alone = vision.detect(huge), vision.largest(huge)
+            assert [face for face in every if 2 * face.box.area >= every[0].box.area] == [
+                face for face in alone if 2 * face.box.area >= alone[0].box.area
+            ]
+
     def test_landmarks_lie_where_their_names_say(self, album: Album) -> None:
         for file in PORTRAITS:
             left_eye, right_eye, nose, left_mouth, right_mouth = album.seen(file).faces[0].landmarks

@@ -198,10 +198,12 @@ def compare_faces(call: Call, asked: Members) -> Members:
     names = ("SourceImage", "TargetImage")
     for name in names:
         require_one(asked[name])
-    looked = partial(call.services.recognition.looking.seen, rules=RULES, most=MOST_FACES, embeds=True)
+    quality_filter = asked.get("QualityFilter", "NONE")
+    looked = partial(call.services.recognition.looking.seen, rules=RULES, embeds=True)
+    most = 1 if quality_filter == "NONE" else MOST_FACES, MOST_FACES
     with judged():
-        both = [looked(call.tenant, picture_of(call, asked[name])) for name in names]
-    unfit = partial(reason_of, quality_filter=asked.get("QualityFilter", "NONE"))
+        both = [looked(call.tenant, picture_of(call, asked[n]), most=m) for n, m in zip(names, most, strict=True)]
+    unfit = partial(reason_of, quality_filter=quality_filter)
     source, target = (seen.without(unfit) for seen in both)
     for name, seen in zip(names, (source, target), strict=True):
         if not seen.described.faces:

@@ -66,7 +66,7 @@ class Identify:
         """
         vision = self.tenant_vision.of(tenant.model)
         image = vision.read(picture, rules)
-        faces = vision.detect(image)[:1]
+        faces = vision.largest(image)[:1]
         if not faces:
             raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
         probes, (why,) = embedded(vision, tenant, image, faces)

@@ -70,7 +70,7 @@ from the time of the answer. S3 says no within it."""
 def probes_of(vision: Vision, tenant: Tenant, picture: bytes, rules: PictureRules, most: int) -> ProbePicture:
     """Find and embed a picture's faces, the `most` largest. Raises Unusable if it cannot be read."""
     image, (width, height), scale = _read(vision, picture, rules)
-    faces = vision.detect(image)[:most]
+    faces = _found(vision, image, most)
     if not faces:
         return ProbePicture(width, height, vision.model, ())
     vectors, refused = embedded(vision, tenant, image, faces)
@@ -88,6 +88,10 @@ def _read(
     image = vision.read(picture, rules)
     width, height = vision.size(picture, rules)
     return image, (width, height), (width / image.shape[1], height / image.shape[0])
+
+
+def _found(vision: Vision, image: NDArray[np.uint8], most: int) -> list[DetectedFace]:
+    return (vision.largest(image) if most == 1 else vision.detect(image))[:most]
 
 
 def _described(
@@ -154,7 +158,7 @@ class Looking:
         """
         vision = self.tenant_vision.of(tenant.model)
         image, sides, scale = _read(vision, picture, rules)
-        found = vision.detect(image)[:most]
+        found = _found(vision, image, most)
         judge = tenant if live else replace(tenant, least_liveness=None, min_age=None)
         names = computed(judge, ATTRIBUTES if wanted is None else wanted)
         if embeds and (poses or names):

@@ -119,15 +119,25 @@ class Detector:
 
     def faces(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         """Find all faces of a (height, width, 3) RGB picture, largest box first."""
-        confirmed = self.confirm(image, *self.propose(image))
-        found = suppress(confirmed, self._role.nms_iou)
+        return self._faces(image, self.propose(image))
+
+    def largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
+        """Find the largest face as `faces` does, and all of at least half its area, largest first."""
+        found = self._faces(image, self.propose(image, tiny=False))
+        is_huge = max(image.shape[:2]) > HUGE_PX
+        return self.faces(image) if is_huge and not _hides_none(found, self._role.huge_zoom) else found
+
+    def _faces(
+        self, image: NDArray[np.uint8], proposed: tuple[NDArray[np.float32], NDArray[np.bool_]]
+    ) -> list[DetectedFace]:
+        found = suppress(self.confirm(image, *proposed), self._role.nms_iou)
         return [_face(row) for row in sorted(found, key=lambda row: -row[2] * row[3])]
 
-    def propose(self, image: NDArray[np.uint8]) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    def propose(self, image: NDArray[np.uint8], *, tiny: bool = True) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Propose faces: rows, most certain first, and a mask of those found with certainty by both whole looks.
 
         The rows are (n, 15) as in vision/detect/detect.py, in the picture's pixels. A row in the mask is the mean of
-        both looks.
+        both looks. `tiny`: with the look in tiles at huge pictures.
         """
         height, width = image.shape[:2]
         long_side = max(height, width)
@@ -145,7 +155,7 @@ class Detector:
             fine = coarse[:0] if len(coarse) else self._done([finer])[0]
         across, down = width / base.shape[2], height / base.shape[1]
         rows = _scaled(np.concatenate([coarse, _small(fine, zoom)]), across, down)
-        if long_side > HUGE_PX:
+        if tiny and long_side > HUGE_PX:
             zoom = self._role.huge_zoom
             tiles = _tiles(image.shape[:2], zoom, self._role.huge_tile_px)
             (huge,) = self._done([self._fine_look(tiles, zoom, lambda tile, size: resized(image[tile], size))])
@@ -248,6 +258,15 @@ class Detector:
     def run(self, pictures: Sequence[NDArray[np.uint8]], score: float) -> list[NDArray[np.float32]]:
         """Return the detector's raw rows, (n, 15) for each of the RGB pictures of one size, in their own pixels."""
         return self._network.rows([planes_of(picture) for picture in pictures], score)
+
+
+def _hides_none(found: Sequence[DetectedFace], zoom: float) -> bool:
+    """Tell whether a look enlarged by `zoom` could add no face of half the largest one's area, nor displace that one.
+
+    It adds faces of up to FINE_FACE_PX there. Twice these sides are four times the area: such a box overlaps the
+    largest by a quarter at most, less than what is suppressed.
+    """
+    return bool(found) and min(found[0].box.width, found[0].box.height) >= 2 * FINE_FACE_PX / zoom
 
 
 def _scaled(rows: NDArray[np.float32], across: float, down: float) -> NDArray[np.float32]:
