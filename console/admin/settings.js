@@ -27,7 +27,15 @@ const RECOGNITION = {
   learns: { kind: "switch" },
   learnt_days: { kind: "number", min: 1, max: 3650, unit: "unit.days", none: "set.learnt_days.none" },
 };
-const HERE = Intl.DateTimeFormat().resolvedOptions().timeZone;
+/** Return the browser's name of a time zone, which may be an older one; of its own, if none is given. */
+function zoneOf(timeZone) {
+  try {
+    return Intl.DateTimeFormat("en", { timeZone }).resolvedOptions().timeZone;
+  } catch {
+    return timeZone; // it does not know it
+  }
+}
+const HERE = zoneOf();
 const ZONE = { time_zone: { kind: "text", max: 100, list: Intl.supportedValuesOf("timeZone") } };
 
 export default function Settings() {
@@ -45,7 +53,7 @@ export default function Settings() {
       ${!admin && html`<p class="soft">${t("set.admin")}</p>`}
       <section><h2>${t("set.rule")}</h2><${Rule} ...${common} /></section>
       <section><h2>${t("set.time")}</h2><${Fields} fields=${ZONE} ...${common} />
-        ${admin && HERE !== loaded.value.time_zone && html`<p><button
+        ${admin && HERE !== zoneOf(loaded.value.time_zone) && html`<p><button
           onClick=${() => common.change({ time_zone: HERE })}>${t("set.time_zone.here", { zone: HERE })}</button></p>`}</section>
       <section><h2>${t("set.recognition")}</h2><${Fields} fields=${RECOGNITION} ...${common} /></section>
       <section><h2>${t("set.kept")}</h2><${Kept} operator=${may("operator")} ...${common} /></section>`}

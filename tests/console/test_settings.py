@@ -72,6 +72,12 @@ def test_the_browsers_time_zone_is_offered_until_it_is_the_tenants(browser: Brow
         offered.click()
         becomes(page, lambda: settings(book)["time_zone"] == "America/Lima")
         expect(offered).to_have_count(0)
+    with book.client() as client:
+        client.change_settings(time_zone="Asia/Kolkata")
+    with visiting(browser, book, None, timezone_id="Asia/Kolkata") as visitor:  # which Chromium calls Asia/Calcutta
+        page = visitor.open("#/settings")
+        expect(field(page, "Time zone")).to_have_value("Asia/Kolkata")
+        expect(page.get_by_role("button", name="Take this browser")).to_have_count(0)
 
 
 def test_each_setting_is_changed_in_place_and_taken_back(
