@@ -139,8 +139,10 @@ def _run(command: Sequence[str], folder: Path | None = None) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise PackageUnavailable(f"{Path(command[0]).name} could not be run to its end: {error}") from error
     if done.returncode:
-        reason = _reason(done.stderr.strip() or done.stdout.strip())
-        raise PackageUnavailable(f"`{_shown(command)}` failed: {reason}")
+        said = done.stderr.strip() or done.stdout.strip()
+        failed = PackageUnavailable(f"`{_shown(command)}` failed: {_reason(said)}")
+        failed.add_note(said)
+        raise failed
 
 
 def _reason(output: str) -> str:
@@ -172,7 +174,8 @@ class Library:
         """Download the package and keep its files, all or none. Raises PackageUnavailable."""
         target = self.path("", folder)
         target.parent.mkdir(exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as made:
+        # Its name begins with a dot, so that pip, which may install this package meanwhile, does not see it.
+        with tempfile.TemporaryDirectory(prefix=".", dir=target.parent) as made:
             contents = members(archive(self.package, Path(made)), self.files)
             for name, data in contents.items():
                 self.path(name, Path(made)).parent.mkdir(parents=True, exist_ok=True)
@@ -213,5 +216,6 @@ if __name__ == "__main__":
             if not library.is_complete():
                 library.fetch()
     except PackageUnavailable as error:
+        print(*getattr(error, "__notes__", ()), sep="\n", file=sys.stderr)
         print(f"the console and the API's page will be missing (/console, /docs): {error}", file=sys.stderr)
         sys.exit(1)
