@@ -140,10 +140,10 @@ def test_the_log_has_the_first_of_a_reason_and_then_how_many_now_and_then(caplog
         tally.add(Dropped.NOT_CHOSEN)
         now[0] = SAY_EVERY_S
         tally.add(Dropped.PER_MINUTE)
-    assert [record.getMessage().split(",")[0] for record in caplog.records] == [
-        "door: 1 dropped since the start",
-        "door: 1 dropped since the start",
-        "door: 51 dropped since the start",
+    assert [record.getMessage().rpartition(":")[0] for record in caplog.records] == [
+        "door: 1 left out since the start",
+        "door: 1 left out since the start",
+        "door: 51 left out since the start",
     ]
     assert tally.counts() == {Dropped.PER_MINUTE: 51, Dropped.NOT_CHOSEN: 1}
 

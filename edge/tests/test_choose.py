@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import io
+import math
 import weakref
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageChops, ImageDraw, ImageFilter
 from regulars_edge.choose.by_face import BestShot, WithFaces
 from regulars_edge.choose.chooser import Moving
-from regulars_edge.choose.faces import Counting, Detector, Face, Still, worth
+from regulars_edge.choose.faces import SMALLEST_FACE_PX, Area, Counting, Detector, Face, Still, worth
 from regulars_edge.clock import Moment
 from regulars_edge.sources.source import DecodedFrame, EncodedFrame, Frame
 from regulars_edge.spool.model import Stamp
@@ -47,6 +48,24 @@ def test_motion_is_seen_and_noise_and_slow_light_are_not(kind: str) -> None:
     ]
     chosen = list(Moving(0.01).choose(frames))
     assert [frame in chosen for frame in frames] == [False] * 10 + [True] * 4
+
+
+@pytest.mark.parametrize("noise", [2, 8])
+def test_motion_is_seen_in_dim_light_and_its_noise_is_not(noise: int) -> None:
+    """A tenth of daylight, and light that flickers from frame to frame."""
+
+    def dim(box_x: int | None, flicker: int) -> DecodedFrame:
+        room = Image.new("L", (640, 480), 150)
+        if box_x is not None:
+            ImageDraw.Draw(room).rectangle((box_x, 120, box_x + 100, 400), 30)
+        dark = room.point(lambda grey: grey // 10 + 8 + flicker)
+        grain = Image.effect_noise(room.size, noise)
+        return DecodedFrame(ImageChops.add(dark, grain, 1, -128).convert("RGB"), at(0))
+
+    empty = [dim(None, flicker) for flicker in (0, 3, 0, 2, 3, 0)]
+    people = [dim(100 * number, 1) for number in range(4)]
+    chosen = list(Moving(0.01).choose([*empty, *people]))
+    assert [frame in chosen for frame in (*empty, *people)] == [False] * 6 + [True] * 4
 
 
 def test_half_a_picture_is_no_motion() -> None:
@@ -89,6 +108,8 @@ def test_a_sharp_large_frontal_face_is_worth_more(detector: Detector, portraits:
     small = Face((*face.box_xywh[:2], 30, 40), face.landmarks, face.score)
     assert worth(person, face) > 2 * worth(blurred, face)
     assert worth(person, face) > 2 * worth(person, aside)
+    dim = person.point(lambda grey: grey // 4)
+    assert worth(dim, face) > 0.8 * worth(person, face), "light says nothing of sharpness"
     assert worth(person, face) > worth(person, small)
 
 
@@ -102,13 +123,13 @@ class Told:
         return self._rows.get(image.getpixel((0, 0))[0], [])  # type: ignore[index]
 
 
-def walk(rows: list[list[Face]], step_ms: int = 500) -> tuple[BestShot, list[Frame]]:
+def walk(rows: list[list[Face]], step_ms: int = 500, *, early: bool = False) -> tuple[BestShot, list[Frame]]:
     frames: list[Frame] = []
     for number in range(len(rows)):
         picture = Image.effect_noise((200, 200), 60).convert("RGB")
         picture.putpixel((0, 0), (number, 0, 0))
         frames.append(DecodedFrame(picture, at(number * step_ms)))
-    return BestShot(Told(dict(enumerate(rows))), 10.0), frames
+    return BestShot(Told(dict(enumerate(rows))), 10.0, early=early), frames
 
 
 def moments(chosen: Iterable[Frame]) -> list[int]:
@@ -131,6 +152,23 @@ def test_one_frame_a_track_the_best_one_when_the_face_is_gone() -> None:
 
     assert moments(chooser.choose(told())) == [1000]
     assert seen[-1] == 9
+
+
+def test_of_a_poor_face_one_frame_more_of_another_moment_goes_out() -> None:
+    poor = [[face(10, 24)], [face(11, 30)], [face(12, 28)], [face(13, 26)]]
+    chooser, frames = walk([*poor, *[[]] * 6])
+    chosen = list(chooser.choose(frames))
+    assert moments(chosen) == [500, 1500], "a second apart at least"
+    assert len({frame.track for frame in chosen}) == 1
+
+
+def test_early_sends_a_good_frame_at_once_and_a_better_one_in_the_end() -> None:
+    chooser, frames = walk([[face(10, 55)], [face(12, 85)], [face(14, 90)], [face(14, 88)], *[[]] * 6], early=True)
+    given: list[int] = []
+    came: list[tuple[int, list[int]]] = []
+    for frame in chooser.choose(given.append(at) or one for at, one in enumerate(frames)):  # type: ignore[func-returns-value]
+        came.append((len(given) - 1, moments([frame])))
+    assert came == [(1, [500]), (8, [1000])]
 
 
 def test_two_people_have_two_tracks() -> None:
@@ -166,8 +204,9 @@ class Asked:
     def __init__(self) -> None:
         self.times = 0
 
-    def faces(self, image: Image.Image) -> list[Face]:
+    def faces_in(self, image: Image.Image, area: Area) -> list[Face]:
         self.times += 1
+        self.area = area
         return [face(float(self.times), 40)]
 
 
@@ -177,10 +216,39 @@ def test_a_detector_is_asked_only_if_something_has_changed() -> None:
     room = Image.effect_noise((1280, 720), 20).convert("RGB")
     grains = [Image.effect_noise(room.size, 15).convert("RGB") for _ in range(3)]
     assert [still.faces(Image.blend(room, grain, 0.3)) for grain in grains] == [[face(1.0, 40)]] * 3
+    assert asked.area == (0, 0, 1280, 720)
     somebody = room.copy()
-    somebody.paste("white", (700, 300, 740, 340))
+    somebody.paste("white", (20, 10, 60, 50))
     assert still.faces(somebody) == still.faces(somebody) == [face(2.0, 40)]
+    left, top, right, bottom = asked.area
+    assert (left, top) == (0, 0)
+    assert 60 < right < 200, "what has changed, and the face beside it"
+    assert 50 < bottom < 200
     assert still.faces(room) == [face(3.0, 40)]
+
+
+def test_a_face_beside_what_has_changed_stays() -> None:
+    asked = Asked()
+    still = Still(asked)
+    room = Image.effect_noise((1280, 720), 20).convert("RGB")
+    still.faces(room)
+    room.paste("white", (900, 500, 960, 560))
+    assert still.faces(room) == [face(1.0, 40), face(2.0, 40)]
+
+
+def test_all_of_a_4k_picture_is_seen_as_finely_as_faces_are_recognised(
+    detector: Detector, portraits: list[Path]
+) -> None:
+    """Six people with 18 pixels between the eyes come into an empty room."""
+    counting = Counting(Still(detector), SMALLEST_FACE_PX)
+    room = Image.effect_noise((3840, 2160), 12).convert("RGB")
+    assert counting.faces(room) == []
+    for at, path in enumerate(portraits[:6]):
+        portrait = Image.open(path).convert("RGB")
+        (found,) = detector.faces(portrait)
+        side = round(portrait.width * 18 / math.dist(*found.landmarks[:2]))
+        room.paste(portrait.resize((side, side)), (300 + 560 * at, 700 + 100 * (at % 3)))
+        assert len(counting.faces(room)) == at + 1
 
 
 def test_light_that_changes_slowly_is_seen_in_time() -> None:

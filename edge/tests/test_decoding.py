@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -64,6 +67,40 @@ def test_of_a_stream_key_frames_are_enough_if_that_is_set(camera: Rtsp, only: bo
     found = numbers(source, 5)
     assert all(number % GOP == 0 for number in found) is only, found
     assert len(set(found)) == 5 or only, "each one an interval, and none twice"
+
+
+def test_a_cameras_sound_is_not_asked_for(camera: Rtsp) -> None:
+    assert numbers(LiveSource.rtsp(camera.url, SystemClock(), 0.2), 1)
+    assert camera.setups == ["track"]
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "camera-7"])
+def test_a_camera_is_verified_by_its_own_certificate_and_the_name_in_it(
+    camera: Rtsp, tmp_path: Path, name: str
+) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("a certificate is made with openssl: apt-get install openssl")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subject = ("-subj", f"/CN={name}", "-addext", f"subjectAltName={'IP' if name[0].isdigit() else 'DNS'}:{name}")
+    made = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, *subject)
+    subprocess.run(made, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    camera.socket = context.wrap_socket(camera.socket, server_side=True)
+
+    def source(**more: str) -> LiveSource:
+        row = {"name": "x", "source": "rtsp", "url": camera.url.replace("rtsp:", "rtsps:"), "interval_s": 0.2, **more}
+        config = parsed({"server": {"url": "http://127.0.0.1"}, "camera": [row]})
+        made = source_of(config.cameras[0], config, SystemClock())
+        assert isinstance(made, LiveSource)
+        return made
+
+    with pytest.raises(SourceFailed, match="if its certificate is its own, let ca_file name it"):
+        numbers(source(), 1)
+    assert numbers(source(ca_file=str(certificate), tls_name=name), 1)
+    if name != "127.0.0.1":
+        with pytest.raises(SourceFailed, match="tls_name the name in it"):
+            numbers(source(ca_file=str(certificate)), 1)
 
 
 def test_of_a_film_key_frames_are_enough_if_that_is_set(film: Path) -> None:

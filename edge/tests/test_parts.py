@@ -330,6 +330,7 @@ def test_a_small_configuration_has_sensible_defaults(tmp_path: Path) -> None:
         ({"metrics": {"port": -1}}, "port: should be 0 to 65535"),
         (of(per_minute=0), "per_minute: should be 1 or more"),
         (of(min_face_px=0), "min_face_px: should be 1 or more"),
+        (of(early=True), "early needs send"),
         (of(face_score=70), "face_score: should be more than 0 and at most 1"),
         (of(name="\u95e8" * 51), "at most 150 bytes: use the id"),
         ({"camera": CAMERA}, r"write \[\[camera\]\]"),

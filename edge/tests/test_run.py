@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from regulars_edge.config import parsed
 from regulars_edge.spool import spool as spools
 from rig import pictures
@@ -197,7 +199,7 @@ def test_what_is_dropped_is_counted_by_reason(box: Box, stand_in: StandIn, camer
     time.sleep(0.5)
     until(lambda: counted("door", "per_minute") >= 5 and counted("yard", "not_chosen") >= 5, said=box.log)
     assert counted("door", "not_chosen") == counted("yard", "per_minute") == 0
-    assert "door: 1 dropped since the start, since they were more than `per_minute` allows" in box.log()
+    assert "door: 1 left out since the start: they were more than `per_minute` allows" in box.log()
     assert (
         "dropped_per_minute"
         in next(beat for name, beat in reversed(stand_in.books.heartbeats) if name == "door")["status"]
@@ -213,7 +215,7 @@ def test_what_grew_too_old_while_the_box_was_off_is_counted(box: Box, stand_in: 
         add(spool, 1)
     time.sleep(1)
     box.start()
-    until(lambda: "door: 1 dropped since the start, since they were not sent within" in box.log(), said=box.log)
+    until(lambda: "door: 1 left out since the start: they were not sent within" in box.log(), said=box.log)
     assert box.stop() == 0
     assert stand_in.captures() == []
 
@@ -327,6 +329,16 @@ def test_check_says_what_is_good(box: Box, stand_in: StandIn, tmp_path: Path, ca
     lines = dict(line.split(": ", 1) for line in done.stdout.splitlines())
     assert list(lines) == ["ok   disk", "ok   camera door", "ok   network", "ok   credential of door", "ok   clock"]
     assert "p%40ss" not in done.stdout
+
+
+def test_check_says_how_far_away_a_face_counts(box: Box, stand_in: StandIn, tmp_path: Path, camera: Camera) -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (1920, 1080)).save(out, "JPEG")
+    camera.gives = lambda number: out.getvalue()
+    box.configure(
+        f'[[camera]]\nname = "door"\nsource = "snapshot"\nurl = "http://{camera.host}/"\nsend = "best_shot"\n'
+    )
+    assert "faces count from 28 pixels on, which is up to 5.1 m away" in box.call("check").stdout
 
 
 def test_check_says_what_to_do(box: Box, stand_in: StandIn, tmp_path: Path) -> None:

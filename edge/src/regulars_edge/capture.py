@@ -15,6 +15,7 @@ from regulars_edge.choose.chooser import Chooser
 from regulars_edge.errors import SourceFailed, SpoolFull
 from regulars_edge.pace import Backoff, PerMinute
 from regulars_edge.picture import Content, content_of
+from regulars_edge.sources.sight import Sight
 from regulars_edge.sources.source import EncodedFrame, Frame, Source
 from regulars_edge.spool.model import Origin, Stamp, Taken
 from regulars_edge.spool.spool import Spool
@@ -107,6 +108,7 @@ class Capture:
         self._spool = spool
         self._per_minute = per_minute
         self._waits = waits
+        self._sight = None if waits else Sight()
         self._taken = taken
         self._dropped = dropped or Tally(origin.camera)
         self._looked_at = self._chosen = self._not_chosen = 0
@@ -223,10 +225,10 @@ class Capture:
         for frame in self._source.frames(stop):
             if self._next is not None or not self._is_open():
                 return  # so that what is chosen until now goes out
-            self.alive_at = self._turned_at = time.monotonic()
+            self._turned_at = time.monotonic()
             if self._failing:
                 log.info("%s: the source is back", self.origin.camera)
-            self.trouble, self._failing = None, False
+            self.trouble, self._failing = self._seen(frame), False
             self._call_waiting(stop)
             if frame is not None:
                 self._gave_at = time.monotonic()
@@ -236,6 +238,19 @@ class Capture:
                 del frame  # before the next one comes: in 4K it has 25 MB
                 self._count_not_chosen()
             self._backoff.worked()  # now, since this frame has brought nobody down
+
+    def _seen(self, frame: Frame | None) -> str | None:
+        """Return what is wrong with what the camera shows; one whose pictures cannot be opened is not alive."""
+        if frame is None or self._sight is None:
+            self.alive_at = self._turned_at
+            return None if self._sight is None else self._sight.trouble
+        before = self._sight.trouble
+        self._sight.look(frame)
+        if self._sight.trouble and before is None:
+            log.error("%s: %s", self.origin.camera, self._sight.trouble)
+        if not self._sight.is_blind:
+            self.alive_at = self._turned_at
+        return self._sight.trouble
 
     def _count_chosen(self, frame: Frame) -> None:
         """Count the frame; several crops of one follow each other."""

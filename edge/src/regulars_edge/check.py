@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -20,6 +21,8 @@ from regulars_edge.wiring import chooser_of, small_stream, source_of
 
 CLOCK_ERROR_MS = 2_000
 FIRST_FRAME_S = 20.0
+FACE_M, LENS_DEGREES = 0.15, 90
+"""Width of a face, and the angle that cameras with a lens of 2.8 mm or so take in."""
 
 
 @dataclass(frozen=True)
@@ -103,12 +106,24 @@ def _camera(what: str, camera: CameraConfig, config: Config, clock: Clock) -> Li
             for frame in source_of(camera, config, clock).frames(stop):
                 if frame is None:
                     return Line(what, True, f"the folder {camera.place} can be read")
-                return Line(what, True, f"{len(frame.encoded())} bytes from {camera.source} {camera.place}")
+                said = f"{len(frame.encoded())} bytes from {camera.source} {camera.place}"
+                return Line(what, True, said + _reach(camera, frame.image().width))
         finally:
             timer.cancel()
     except EdgeError as error:
         return Line(what, False, f"{error}")
     return Line(what, False, f"no picture within {FIRST_FRAME_S:.0f} s: is it switched on?")
+
+
+def _reach(camera: CameraConfig, width_px: int) -> str:
+    """Say how far away a face may be to count, at the angle of common lenses."""
+    if camera.send not in ("faces", "best_shot"):
+        return ""
+    metres = FACE_M * width_px / camera.min_face_px / (2 * math.tan(math.radians(LENS_DEGREES) / 2))
+    return (
+        f", {width_px} wide: faces count from {camera.min_face_px} pixels on, which is up to {metres:.1f} m away with "
+        f"a lens of {LENS_DEGREES} degrees"
+    )
 
 
 def _network(service: Service, camera: str, url: str) -> Line:

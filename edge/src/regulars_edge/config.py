@@ -57,6 +57,10 @@ class CameraConfig:
     api_key_file: Path | None = None
     password_file: Path | None = None
     user: str | None = None
+    ca_file: Path | None = None
+    """What the camera's certificate is verified against, which may be that certificate; None: [server]'s."""
+    tls_name: str | None = None
+    """The name in the camera's certificate; None: the URL's."""
     after: str = "delete"
     zone: tzinfo | None = None
     time_in_name: NameTime | None = None
@@ -64,8 +68,10 @@ class CameraConfig:
     """Without a frame; of a folder, without a file."""
     motion_share: float = 0.01
     face_score: float = 0.7
-    min_face_px: int = 40
+    min_face_px: int = 28
     track_s: float = 10.0
+    early: bool = False
+    """Whether `best_shot` sends a good frame while the face is still there."""
     capture_hours: Hours = ALWAYS
     """When pictures are taken."""
     crop_room: float | None = None
@@ -225,14 +231,17 @@ def _camera(row: _Table, zone: tzinfo | None) -> CameraConfig:
         api_key_file=_path(row, "api_key_file"),
         user=row.take("user", str),
         password_file=_path(row, "password_file"),
+        ca_file=_path(row, "ca_file"),
+        tls_name=row.take("tls_name", str),
         after=row.take("after", str) or "delete",
         zone=own_zone,
         time_in_name=None if in_name is None else time_in_name(in_name, f"{row.where} time_in_name"),
         silent_after_s=row.positive("silent_after_s", math.inf if source == "folder" else 300.0),
         motion_share=row.positive("motion_share", 0.01, most=1),
         face_score=row.positive("face_score", 0.7, most=1),
-        min_face_px=row.whole("min_face_px", 40, 1),
+        min_face_px=row.whole("min_face_px", 28, 1),
         track_s=row.positive("track_s", 10.0),
+        early=row.take("early", bool) or False,
         capture_hours=_hours(row, "capture_hours", own_zone),
         crop_room=row.positive("crop_room", None),
         masks=_areas(row, "masks"),
@@ -261,10 +270,14 @@ def _check(camera: CameraConfig, where: str) -> None:
         raise Misconfigured(f"{where}: capture_hours are of cameras that are asked for pictures, not of files")
     if camera.crop_room and camera.send not in ("faces", "best_shot"):
         raise Misconfigured(f'{where}: crop_room needs send = "faces" or "best_shot"')
+    if camera.early and camera.send != "best_shot":
+        raise Misconfigured(f'{where}: early needs send = "best_shot"')
     if camera.zones and camera.send == "all" and not camera.motion_url:
         raise Misconfigured(f"{where}: zones choose by motion or faces: set `send`, or leave them out")
     if (camera.keyframes_only or camera.hardware) and source not in STREAMS:
         raise Misconfigured(f"{where}: keyframes_only and hardware are of sources {' and '.join(STREAMS)}")
+    if camera.tls_name and not camera.place.lower().startswith("rtsps:"):
+        raise Misconfigured(f"{where}: tls_name is of rtsps://")
     if camera.motion_url and source not in ("rtsp", "snapshot"):
         raise Misconfigured(f"{where}: motion_url is of sources rtsp and snapshot, which are asked for pictures")
 

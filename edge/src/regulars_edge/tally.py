@@ -54,7 +54,7 @@ class Tally:
                 return
             self._said_at[reason] = now
         level = logging.INFO if reason is Dropped.NOT_CHOSEN else logging.WARNING
-        log.log(level, "%s: %d dropped since the start, since %s", self._camera, so_far, _WHY[reason])
+        log.log(level, "%s: %d left out since the start: %s", self._camera, so_far, _WHY[reason])
 
     def counts(self) -> Mapping[Dropped, int]:
         with self._lock:

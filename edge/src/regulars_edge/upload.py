@@ -168,7 +168,7 @@ class Upload:
 
 def summary(report: Report) -> list[str]:
     """Render the report in lines, for a person."""
-    lines = [f"{report.there} pictures are at the service"]
+    lines = [f"{report.there} {'picture is' if report.there == 1 else 'pictures are'} at the service"]
     if report.twins:
         lines.append(f"{report.twins} files hold a picture that another file holds, too; each is there once")
     for what, kind, count in (("skipped", Skipped, report.skipped), ("not readable", Unreadable, report.unreadable)):

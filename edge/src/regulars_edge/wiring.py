@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -64,14 +65,15 @@ def source_of(camera: CameraConfig, config: Config, clock: Clock) -> Source:
             leave_out=config.spool,
         )
     if camera.source == "snapshot":
-        http = Http(clock, Timeouts(connect_s=5.0, silence_s=10.0, whole_s=30.0), config.ca_file)
-        return SnapshotSource(http, address_of(camera), clock, camera.interval_s, _gate(camera, clock))
+        http = Http(clock, Timeouts(connect_s=5.0, silence_s=10.0, whole_s=30.0), camera.ca_file or config.ca_file)
+        return SnapshotSource(http, address_of(camera), clock, camera.interval_s, _gate(camera, config, clock))
     from regulars_edge.sources.video import Decoding, LiveSource, VideoFileSource
 
     decoding = Decoding(camera.keyframes_only, camera.hardware)
     if camera.source == "rtsp":
         url = address_of(camera).with_credentials()
-        return LiveSource.rtsp(url, clock, camera.interval_s, decoding=decoding, gate=_gate(camera, clock))
+        gate, tls = _gate(camera, config, clock), _tls(camera, config)
+        return LiveSource.rtsp(url, clock, camera.interval_s, decoding=decoding, gate=gate, tls=tls)
     if camera.source == "usb":
         return LiveSource.usb(camera.place, clock, camera.interval_s)
     return VideoFileSource(Path(camera.place), camera.interval_s, decoding=decoding)
@@ -84,14 +86,23 @@ def small_stream(camera: CameraConfig) -> CameraConfig | None:
     return replace(camera, source="rtsp", place=camera.motion_url, motion_url=None, send="motion")
 
 
-def _gate(camera: CameraConfig, clock: Clock) -> MotionGate | None:
+def _tls(camera: CameraConfig, config: Config) -> dict[str, str]:
+    """Return FFmpeg's options by which a camera is verified; PyAV's wheels know no certificates of the system."""
+    ca_file = camera.ca_file or config.ca_file or ssl.get_default_verify_paths().cafile
+    return {
+        **({"ca_file": str(ca_file)} if ca_file else {}),
+        **({"verifyhost": camera.tls_name} if camera.tls_name else {}),
+    }
+
+
+def _gate(camera: CameraConfig, config: Config, clock: Clock) -> MotionGate | None:
     small = small_stream(camera)
     if small is None:
         return None
     from regulars_edge.sources.video import LiveSource
 
     url = address_of(small).with_credentials()
-    return MotionGate(LiveSource.rtsp(url, clock, small.interval_s), chooser_of(small))
+    return MotionGate(LiveSource.rtsp(url, clock, small.interval_s, tls=_tls(small, config)), chooser_of(small))
 
 
 def address_of(camera: CameraConfig) -> Address:
@@ -116,11 +127,11 @@ def _choice(camera: CameraConfig) -> Chooser:
         return Moving(camera.motion_share, camera.zones)
     from regulars_edge.choose.faces import Counting, Detector, Still
 
-    detector = Counting(Still(Detector(camera.face_score)), camera.min_face_px, camera.zones)
+    detector = Counting(Still(Detector(camera.face_score, camera.min_face_px)), camera.min_face_px, camera.zones)
     if camera.send == "faces":
         from regulars_edge.choose.by_face import WithFaces
 
         return WithFaces(detector, camera.crop_room)
     from regulars_edge.choose.by_face import BestShot
 
-    return BestShot(detector, camera.track_s, camera.crop_room)
+    return BestShot(detector, camera.track_s, camera.crop_room, early=camera.early)

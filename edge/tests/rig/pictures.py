@@ -18,7 +18,9 @@ FIRST_MS = 1_760_000_000_123
 @cache
 def _small(colour: tuple[int, int, int]) -> bytes:
     out = io.BytesIO()
-    Image.new("RGB", (16, 16), colour).save(out, "JPEG")
+    picture = Image.new("RGB", (16, 16), colour)
+    picture.paste((20, 20, 20), (8, 8, 16, 16))  # one colour alone is a covered lens
+    picture.save(out, "JPEG")
     return out.getvalue()
 
 

@@ -24,6 +24,7 @@ from rig.film import encoded
 _SDP = (
     "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=film\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
     "m=video 0 RTP/AVP 96\r\na=rtpmap:96 H264/90000\r\na=fmtp:96 packetization-mode=1\r\na=control:track\r\n"
+    "m=audio 0 RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\na=control:sound\r\n"
 )
 _RTCP = range(200, 205)
 
@@ -39,7 +40,10 @@ def h264(path: Path, pictures: Sequence[Image.Image], rate: int, every: int | No
 
 
 class Rtsp(socketserver.ThreadingTCPServer):
-    """Plays `film` over and over, until `stop`; another film from when it is set. `clients`: how many play it now."""
+    """Plays `film` over and over, until `stop`; another film from when it is set. `clients`: how many play it now.
+
+    It has a microphone that sends nothing. `setups`: what its clients have asked for.
+    """
 
     daemon_threads = True
     allow_reuse_address = True
@@ -49,6 +53,7 @@ class Rtsp(socketserver.ThreadingTCPServer):
         self.film = film
         self.rate = rate
         self.clients = 0
+        self.setups: list[str] = []
         self.stopped = threading.Event()
         self.url = f"rtsp://127.0.0.1:{self.server_address[1]}/live"
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
@@ -113,11 +118,14 @@ class _Client(socketserver.StreamRequestHandler):
         if not first:
             return None
         line = first + self.rfile.readline()
+        method, place, _ = line.decode().split()
+        if method == "SETUP":
+            self.server.setups.append(place.rpartition("/")[2])
         headers = {}
         while row := self.rfile.readline().strip():
             name, _, value = row.decode().partition(":")
             headers[name.lower()] = value.strip()
-        return line.split()[0].decode(), headers
+        return method, headers
 
     def _answer(self, method: str, headers: dict[str, str]) -> None:
         body = _SDP if method == "DESCRIBE" else ""

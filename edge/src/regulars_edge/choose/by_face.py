@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -74,28 +75,71 @@ def _around(boxes: Sequence[Box]) -> Box:
 BETTER = 1.05
 """A frame takes the place of the best one if it is worth this much more: each time costs the making of a JPEG."""
 
+SURE, APART_MS = 0.3, 1_000
+"""Of a face whose best frame is worth less, one of another moment goes out, too: somebody may have been half hidden."""
+
+EARLY = 0.5
+"""What a frame is worth that goes out at once, if that is set."""
+
+
+_Shot = tuple[float, int, Frame]
+"""What a frame is worth, when it was taken, in ms, and the frame."""
+
+
+@dataclass
+class _Shots:
+    """The best frame of a track, and the best of another moment. `sent`: what the one that went out early is worth."""
+
+    best: _Shot
+    other: _Shot | None = None
+    sent: float = 0.0
+
+    def see(self, value: float, now: int, part: Part) -> None:
+        if value > BETTER * self.best[0]:
+            self.other = next((shot for shot in (self.best, self.other) if shot and now - shot[1] >= APART_MS), None)
+            self.best = _shot(value, now, part)
+        elif now - self.best[1] >= APART_MS and (self.other is None or value > BETTER * self.other[0]):
+            self.other = _shot(value, now, part)
+
+    def left(self) -> list[Frame]:
+        """Return what is to go out in the end."""
+        others = [self.other[2]] if self.other and self.best[0] < SURE else []
+        return ([self.best[2]] if self.best[0] > self.sent else []) + others
+
+
+def _shot(value: float, now: int, part: Part) -> _Shot:
+    part.packed.worth = max(part.packed.worth, value)
+    return value, now, part.packed
+
 
 class BestShot:
-    """One frame a track, when the face is gone, or after `longest_s` at the latest and then again.
+    """The best frame of each track, when the face is gone, or after `longest_s` at the latest and then again.
 
-    Until it is chosen a frame lies in this process's memory, as a JPEG: what a power cut takes then was never spooled.
+    If it shows the face poorly, so does one more, of another moment. `early`: a good one goes out at once, and again if
+    there is a better one in the end. Until it is chosen a frame lies in this process's memory, as a JPEG: what a power
+    cut takes then was never spooled.
     """
 
-    def __init__(self, detector: FaceDetector, longest_s: float, room: float | None = None) -> None:
+    def __init__(
+        self, detector: FaceDetector, longest_s: float, room: float | None = None, *, early: bool = False
+    ) -> None:
         self._detector = detector
         self._room = room
+        self._early = early
         self._tracks = Tracks(round(longest_s * 1000))
-        self._best: dict[Track, tuple[float, Frame]] = {}
+        self._shots: dict[Track, _Shots] = {}
 
     @property
     def held(self) -> int:
-        return len({id(frame.stamp) for _, frame in self._best.values()})
+        return len({id(frame.stamp) for shots in self._shots.values() for frame in shots.left()})
 
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
         for frame, image, faces in seen(self._detector, frames):
             now = _ms(frame)
             self._look(frame, image, faces, now)
             del frame, image  # as `seen` does
+            if self._early:
+                yield from self._hurried()
             yield from self._bests(self._tracks.ended(now))
         yield from self._bests(self._tracks.all_ended())
 
@@ -103,18 +147,28 @@ class BestShot:
         where = parts(frame, image, faces, self._room)
         for track, face, part in zip(self._tracks.follow(faces, now), faces, where, strict=True):
             value = worth(image, face)
-            if track not in self._best or value > BETTER * self._best[track][0]:
-                part.packed.worth = max(part.packed.worth, value)
-                self._best[track] = value, part.packed
+            if track in self._shots:
+                self._shots[track].see(value, now, part)
+            else:
+                self._shots[track] = _Shots(_shot(value, now, part))
+
+    def _hurried(self) -> Iterator[Frame]:
+        for track, shots in self._shots.items():
+            if not (track.was_given or shots.sent) and shots.best[0] >= EARLY:
+                shots.sent, _, frame = shots.best
+                frame.track = track.id
+                yield frame
 
     def _bests(self, tracks: Iterable[Track]) -> Iterator[Frame]:
         """Two faces may have their best moment in one frame; it goes out once, with the track of the first."""
         chosen: dict[int, Frame] = {}
         for track in tracks:
-            if track in self._best:
-                _, frame = self._best.pop(track)
-                frame.track = frame.track or track.id
-                chosen[id(frame)] = frame
+            if track in self._shots:
+                left = self._shots.pop(track).left()
+                for frame in left[:1] if track.was_given else left:
+                    frame.track = frame.track or track.id
+                    chosen[id(frame)] = frame
+                track.was_given = True
         yield from chosen.values()
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol
 
 from regulars_edge.choose.areas import Areas, MaskedFrame
 from regulars_edge.sources.source import Frame
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 
 class Chooser(Protocol):
@@ -30,14 +33,12 @@ class Everything:
 
 
 class Moving:
-    """Frames in which enough has changed against the background, which follows slowly.
+    """Frames in which enough has changed against the background, which follows slowly, for the scene's light and noise.
 
     `share`: of the pixels of a thumbnail (of those within the zones, if there are any), from which on it is a motion.
     """
 
-    SIZE_PX = (64, 48)
-    CHANGED = 24
-    """Grey levels: above the noise of a cheap sensor at night."""
+    SIZE_PX = (160, 120)
     LEARN = 0.2
     """How much of each frame goes into the background."""
     held = 0
@@ -47,7 +48,7 @@ class Moving:
         self._zones = zones
 
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        from PIL import Image, ImageChops
+        from PIL import Image
 
         looked_at = self._zones.stencil(self.SIZE_PX) if self._zones else Image.new("L", self.SIZE_PX, 255)
         needed = max(1.0, self._share * looked_at.histogram()[255])
@@ -60,11 +61,46 @@ class Moving:
             if background is None:
                 background = grey
                 continue
-            changed = ImageChops.difference(grey, background).histogram(looked_at)[self.CHANGED :]
+            changed = _changed(grey, background, looked_at)
             background = Image.blend(background, grey, self.LEARN)
-            if sum(changed) >= needed:
-                frame.worth = float(sum(changed))
+            if changed >= needed:
+                frame.worth = float(changed)
                 yield frame
+
+
+LEAST, MOST = 6, 24
+"""Grey levels that a pixel's change takes in the dark, and in full light. `Image.blend` leaves a background up to four
+behind."""
+FULL_LIGHT = 192
+NOISES = 6
+"""How often the noise's mean deviation a change takes."""
+
+
+def _changed(grey: Image, background: Image, looked_at: Image) -> int:
+    """Count the pixels that have changed against the background by more than this scene's light and noise do.
+
+    What has changed everywhere (the median) is the light, or how the camera sees it; the mean deviation from it (the
+    median's again, so that people do not count) is the noise.
+    """
+    from PIL import ImageChops
+
+    levels = ImageChops.subtract(grey, background, 1, 128).histogram(looked_at)
+    light = _level(levels, 0.5)
+    apart = [sum(levels[at] for at in {light - step, light + step} if 0 <= at < 256) for step in range(256)]
+    noise = max(1, _level(apart, 0.5))
+    bright = _level(background.histogram(looked_at), 0.95)
+    needed = max(LEAST, NOISES * noise, round(MOST * min(1.0, bright / FULL_LIGHT)))
+    return sum(apart[needed:])
+
+
+def _level(histogram: Sequence[int], share: float) -> int:
+    """Return the level that such a share of the pixels does not exceed."""
+    left = share * sum(histogram)
+    for level, count in enumerate(histogram):
+        left -= count
+        if left <= 0:
+            return level
+    return 0
 
 
 class Masked:

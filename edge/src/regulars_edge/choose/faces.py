@@ -1,13 +1,14 @@
 """Faces in a frame, by the YuNet of the service's model pack: the [detector] extra.
 
-One look at one scale, unlike the service's own two: here it is only decided what is worth sending. The decoding is
-libfacedetection.train's (the same as OpenCV's FaceDetectorYN).
+It looks at the scale at which the smallest face that counts is still found: here it is only decided what is worth
+sending. The decoding is libfacedetection.train's (the same as OpenCV's FaceDetectorYN).
 
-A picture in which nothing has changed shows the same faces (`Still`).
+Only the part of a picture that has changed is looked at; the rest shows the same faces (`Still`).
 """
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -35,9 +36,18 @@ MODEL = Path(__file__).with_name("yunet_s_dynamic.onnx")
 ENOUGH_FACE_PX = 112
 """Shorter side beyond which more pixels do not help: what embeddings look at."""
 
-_SHARP = 200.0
+_SHARP = 0.08
+"""Edges of a face that is half as sharp as one can be, in shares of its contrast: dim light makes both less."""
+
+SMALLEST_FACE_PX = 28
+"""Shorter side of a box, which is about 13 pixels between the eyes: three of four such faces are recognised."""
 
 CANVAS_PX = 640
+_FOUND_PX = 12
+"""Shorter side on the canvas from which on faces are found, in noise, too."""
+_TILE_PX, _LAP_PX = 512, 48
+"""Sides of the canvases that a finer look takes: one large one would take 100 MB. A face in two of them is whole in one
+if it is too small for the usual canvas."""
 _STRIDES = (8, 16, 32)
 _NMS_IOU = 0.3
 _LARGEST_LOG_SIDE = 10.0
@@ -52,36 +62,72 @@ class Face:
     score: float
 
 
+Area = tuple[int, int, int, int]
+"""Left, top, right, bottom in the frame's pixels."""
+
+
 class FaceDetector(Protocol):
     def faces(self, image: Image) -> list[Face]: ...
 
 
-class Detector:
-    """One thread; faces of up to the whole picture, from about 10 pixels on a canvas of 640."""
+class AreaDetector(Protocol):
+    def faces_in(self, image: Image, area: Area) -> list[Face]: ...
 
-    def __init__(self, score: float = 0.7) -> None:
+
+class Detector:
+    """One thread; faces of up to the whole picture, from `min_face_px` on."""
+
+    def __init__(self, score: float = 0.7, min_face_px: int = SMALLEST_FACE_PX) -> None:
         self._session = _session()
         self._input = self._session.get_inputs()[0].name
         self._outputs = [output.name for output in self._session.get_outputs()]
         self._score = score
+        self._finest = min(1.0, _FOUND_PX / min_face_px)
 
     def faces(self, image: Image) -> list[Face]:
         """Largest first."""
+        return self.faces_in(image, (0, 0, *image.size))
+
+    def faces_in(self, image: Image, area: Area) -> list[Face]:
+        """Return the faces within an area, in pixels of the image, the largest first.
+
+        What the usual canvas is too coarse for is looked at again in tiles.
+        """
         import numpy as np
 
-        scale = CANVAS_PX / max(image.size)
-        small = image.resize(
-            (max(1, round(image.width * scale)), max(1, round(image.height * scale))), reducing_gap=2.0
-        )
+        longest = max(area[2] - area[0], area[3] - area[1])
+        fine = max(CANVAS_PX / max(image.size), self._finest)
+        looks = [self._look(image, area, min(fine, CANVAS_PX / longest))]
+        if longest * fine > CANVAS_PX:
+            side, lap = _TILE_PX / fine, _LAP_PX / fine
+            across, down = (_cuts(area[at], area[at + 2], side, lap) for at in (0, 1))
+            looks += [self._look(image, (x0, y0, x1, y1), fine) for x0, x1 in across for y0, y1 in down]
+        return sorted((_face(row) for row in _suppressed(np.concatenate(looks))), key=_pixels, reverse=True)
+
+    def _look(self, image: Image, area: Area, scale: float) -> NDArray[np.float32]:
+        import numpy as np
+
+        sides = area[2] - area[0], area[3] - area[1]
+        size = max(1, round(sides[0] * scale)), max(1, round(sides[1] * scale))
+        small = image.resize(size, Resampling.BICUBIC, box=area, reducing_gap=2.0)
         pixels = np.asarray(small, np.float32)[:, :, ::-1].transpose(2, 0, 1)
         height, width = (-(-side // 32) * 32 for side in pixels.shape[1:])
         canvas = np.zeros((1, 3, height, width), np.float32)
         canvas[0, :, : pixels.shape[1], : pixels.shape[2]] = pixels
         outputs = dict(zip(self._outputs, self._session.run(None, {self._input: canvas}), strict=True))
-        rows = _suppressed(np.concatenate([_level(outputs, width, stride, self._score) for stride in _STRIDES]))
-        rows[:, 0:14:2] *= image.width / small.width
-        rows[:, 1:14:2] *= image.height / small.height
-        return sorted((_face(row) for row in rows), key=lambda face: -face.box_xywh[2] * face.box_xywh[3])
+        rows = np.concatenate([_level(outputs, width, stride, self._score) for stride in _STRIDES])
+        rows[:, 0:14:2] *= sides[0] / small.width
+        rows[:, 1:14:2] *= sides[1] / small.height
+        rows[:, [0, *range(4, 14, 2)]] += area[0]
+        rows[:, [1, *range(5, 14, 2)]] += area[1]
+        return rows
+
+
+def _cuts(start: int, end: int, most: float, lap: float) -> list[tuple[int, int]]:
+    """Cut a line into the fewest equal parts of at most such a length that overlap by `lap`."""
+    count = max(1, math.ceil((end - start - lap) / (most - lap)))
+    long = (end - start + (count - 1) * lap) / count
+    return [(round(start + at * (long - lap)), round(start + at * (long - lap) + long)) for at in range(count)]
 
 
 @cache
@@ -137,7 +183,7 @@ def worth(image: Image, face: Face) -> float:
     crop = image.crop((round(x), round(y), round(x + width), round(y + height))).convert("L").resize((64, 64))
     laplacian = ImageFilter.Kernel((3, 3), (0, 1, 0, 1, -4, 1, 0, 1, 0), scale=1, offset=128)
     edges = ImageStat.Stat(crop.filter(laplacian).crop((1, 1, 63, 63))).var[0]  # the rim is left unfiltered
-    sharp = edges / (edges + _SHARP)
+    sharp = edges / (edges + _SHARP * ImageStat.Stat(crop).var[0] + 1)
     size = min(1.0, min(width, height) / ENOUGH_FACE_PX)
     return face.score * size * sharp * _frontal(face)
 
@@ -197,16 +243,61 @@ STILL_CHANGED = 16
 """Grey levels of a pixel. Measured: noise changes it by 11 at most, a face of 40 pixels in 4K by 59 at least."""
 
 
-class Still:
-    """Asks a detector only if a thumbnail has changed since it was asked last: rooms are mostly empty."""
+_MARGIN = 8
+"""Pixels of the thumbnail around what has changed: a twentieth of the picture's width."""
 
-    def __init__(self, detector: FaceDetector) -> None:
+
+class Still:
+    """Asks a detector only about the part of a picture that a thumbnail shows changed: rooms are mostly empty."""
+
+    def __init__(self, detector: AreaDetector) -> None:
         self._detector = detector
         self._seen: Image | None = None
         self._faces: list[Face] = []
 
     def faces(self, image: Image) -> list[Face]:
         seen = image.resize(STILL_PX, Resampling.BOX, reducing_gap=2.0).convert("L")
-        if self._seen is None or ImageChops.difference(seen, self._seen).getextrema()[1] >= STILL_CHANGED:  # type: ignore[operator]
-            self._seen, self._faces = seen, self._detector.faces(image)
+        if self._seen is None:
+            self._seen, self._faces = seen, self._detector.faces_in(image, (0, 0, *image.size))
+            return self._faces
+        changed = ImageChops.difference(seen, self._seen).point(lambda grey: 255 * (grey >= STILL_CHANGED)).getbbox()
+        if changed:
+            self._seen.paste(seen.crop(changed), changed)
+            area, others = _around(changed, image.size, self._faces)
+            self._faces = sorted([*others, *self._detector.faces_in(image, area)], key=_pixels, reverse=True)
         return self._faces
+
+
+def _around(changed: Area, size_px: tuple[int, int], faces: list[Face]) -> tuple[Area, list[Face]]:
+    """Return what of the image has changed, with the faces that it touches whole; and the other faces."""
+    across, down = size_px[0] / STILL_PX[0], size_px[1] / STILL_PX[1]
+    left, top, right, bottom = (
+        edge + more for edge, more in zip(changed, (-_MARGIN, -_MARGIN, _MARGIN, _MARGIN), strict=True)
+    )
+    area = left * across, top * down, right * across, bottom * down
+    others = faces
+    while touched := [face for face in others if _touches(face, area)]:
+        others = [face for face in others if face not in touched]
+        boxes = [face.box_xywh for face in touched]
+        area = (
+            min(area[0], *(x - width / 2 for x, _, width, _ in boxes)),
+            min(area[1], *(y - height / 2 for _, y, _, height in boxes)),
+            max(area[2], *(x + 1.5 * width for x, _, width, _ in boxes)),
+            max(area[3], *(y + 1.5 * height for _, y, _, height in boxes)),
+        )
+    within = (
+        max(0, int(area[0])),
+        max(0, int(area[1])),
+        min(size_px[0], int(area[2]) + 1),
+        min(size_px[1], int(area[3]) + 1),
+    )
+    return within, others
+
+
+def _touches(face: Face, area: tuple[float, float, float, float]) -> bool:
+    x, y, width, height = face.box_xywh
+    return x < area[2] and y < area[3] and x + width > area[0] and y + height > area[1]
+
+
+def _pixels(face: Face) -> float:
+    return face.box_xywh[2] * face.box_xywh[3]

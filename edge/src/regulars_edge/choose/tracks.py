@@ -46,6 +46,8 @@ class Track:
     speed: tuple[float, float] | None = None
     id: str = field(default_factory=lambda: secrets.token_hex(8))
     """Its name at the service, which no other track has."""
+    was_given: bool = False
+    """Whether a frame of it has gone out before."""
 
     def distance(self, face: Face, now: int) -> float:
         """Return how far the face is from where it is expected, in face sizes; infinite beyond reach."""

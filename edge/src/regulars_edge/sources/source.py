@@ -18,6 +18,12 @@ LARGEST_BYTES = 20 * 2**20
 """Of a picture; the service takes no larger one."""
 LARGEST_PX = 40_000_000
 """Of a picture that is looked at here (8K has 33 million): a few bytes may claim to be a picture of any size."""
+WHOLE_PX = 16_000_000
+"""A larger JPEG is looked at in half its size, which takes a quarter of the memory; a larger PNG cannot be."""
+PROGRESSIVE_BYTES = 100_000_000
+"""Of a progressive JPEG's coefficients, which are all held to decode it at whatever size."""
+_DECODING = threading.Lock()
+"""One picture at a time is decoded, however many cameras there are."""
 
 
 class Frame(Protocol):
@@ -79,8 +85,12 @@ class EncodedFrame:
         return self._data
 
     def image(self) -> Image:
-        picture = upright(self._opened())
-        picture.load()
+        opened = self._opened()
+        with _DECODING:
+            if opened.width * opened.height > WHOLE_PX:
+                opened.draft("RGB", (opened.width // 2, opened.height // 2))
+            picture = upright(opened)
+            picture.load()
         return picture if picture.mode == "RGB" else picture.convert("RGB")
 
     def grey(self, size_px: tuple[int, int]) -> Image:
@@ -88,7 +98,8 @@ class EncodedFrame:
 
         picture = self._opened()
         picture.draft("L", size_px)  # a JPEG is decoded at an eighth of its size
-        return picture.convert("L").resize(size_px, Image.Resampling.BOX)
+        with _DECODING:
+            return picture.convert("L").resize(size_px, Image.Resampling.BOX)
 
     def kept(self) -> None:
         pass
@@ -105,7 +116,23 @@ class EncodedFrame:
             raise OSError(str(error)) from error
         if picture.width * picture.height > LARGEST_PX:
             raise OSError(f"{picture.width} x {picture.height} pixels are too many")
+        if picture.format == "PNG" and picture.width * picture.height > WHOLE_PX:
+            raise OSError(
+                f"{picture.width} x {picture.height} pixels are too many for a PNG: let the camera make JPEGs"
+            )
+        if picture.info.get("progressive") and _coefficients_bytes(picture) > PROGRESSIVE_BYTES:
+            raise OSError(
+                f"{picture.width} x {picture.height} pixels are too many for a progressive JPEG: let the camera make "
+                f"baseline ones"
+            )
         return picture
+
+
+def _coefficients_bytes(picture: Image) -> int:
+    """Return what all coefficients of a JPEG take, two bytes each; some parts may have fewer than there are pixels."""
+    parts: list[tuple[int, int]] = [(across, down) for _, across, down, _ in picture.layer]  # type: ignore[attr-defined]
+    finest = max(across for across, _ in parts) * max(down for _, down in parts)
+    return 2 * picture.width * picture.height * sum(across * down for across, down in parts) // finest
 
 
 class DecodedFrame:

@@ -34,6 +34,7 @@ LATE_MS, TOO_LATE_MS = 3_000, 10_000
 """So far behind the camera, it is said; so far, the stream is opened anew."""
 
 _SAY_EVERY_MS = 60_000
+_UNVERIFIED = "; if its certificate is its own, let ca_file name it, and tls_name the name in it"
 _LOOK_S = 0.05
 _MOST_DAMAGED = 1_000
 
@@ -85,9 +86,14 @@ class LiveSource:
         *,
         decoding: Decoding = WHOLLY,
         gate: MotionGate | None = None,
+        tls: Mapping[str, str] | None = None,
     ) -> LiveSource:
+        """`tls`: FFmpeg's options of the connection, of `rtsps`: `ca_file`, `verifyhost`."""
         # By UDP, pictures tear. `threads` are of the decoder that looks at the beginning only: each holds frames.
-        options = {"rtsp_transport": "tcp", "threads": "1"}
+        # Sound is not asked for: it would be an eavesdropper.
+        options = {"rtsp_transport": "tcp", "allowed_media_types": "video", "threads": "1"}
+        if url.lower().startswith("rtsps:"):
+            options |= {"tls_verify": "1", **(tls or {})}
         return cls(url, None, options, clock, interval_s, decoding=decoding, gate=gate)
 
     @classmethod
@@ -267,7 +273,8 @@ def _opened(
                 raise SourceFailed(f"{redacted(place)} has no pictures")
             yield container, container.streams.video[0]
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        raise SourceFailed(f"{redacted(place)} cannot be read: {redacted(str(error))}") from error
+        hint = _UNVERIFIED if "tls_verify" in options else ""
+        raise SourceFailed(f"{redacted(place)} cannot be read: {redacted(str(error))}{hint}") from error
 
 
 def _container(place: str, hardware: str | None, **settings: Any) -> Any:
