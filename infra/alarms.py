@@ -23,8 +23,13 @@ TOLD = "HasAlarmTopic"
 """The condition, in functions.yaml, that alarms are sent to somebody."""
 
 _SCHEDULED = ("Watch",)
-_SLOW_MS = {"Search": 20_000, "Ingest": 96_000, "BuildIndex": 240_000}
-"""Four fifths of a function's time limit (.chalice/config.json): beyond the limit, its work is lost."""
+_SLOW_MS = {"Search": 20_000, "Ingest": 96_000}
+"""Four fifths of a function's time limit (.chalice/config.json): beyond the limit, its work is lost. Not of
+build_index, whose chores stop in time (core/chores)."""
+
+_MOST_RUNS = 50_000
+"""Runs of build_index in an hour: twice those of a night of 1,000 tenants (lab: bench/chores.py). It may send itself
+messages (RecursiveLoop), so Lambda stops no chain of them that has no end."""
 
 _MINUTE, _HOUR = 60, 3600
 _SEEN_BY_ERRORS = "IndexQueue"
@@ -64,8 +69,15 @@ def alarms(storage: Template, functions: Mapping[str, str]) -> Template:
         ),
         **_failure_alarms(),
         **_queue_alarms(storage),
-        **{f"{name}Errors": _errors_alarm(name) for name in _SLOW_MS},
+        **{f"{name}Errors": _errors_alarm(name) for name in (*_SLOW_MS, "BuildIndex")},
         **{f"{name}IsSlow": _slow_alarm(name, slow_ms) for name, slow_ms in _SLOW_MS.items()},
+        "BuildIndexLoops": _function_alarm(
+            f"BuildIndex ran {_MOST_RUNS:,} times in an hour: a chore may send itself messages without end",
+            "Invocations",
+            "BuildIndex",
+            periods=(_HOUR, 1),
+            limit=_MOST_RUNS,
+        ),
         "CanaryFails": _canary_alarm(),
         **{f"{name}Errors": _schedule_alarm(name) for name in functions.values() if name in _SCHEDULED},
         "SweepIsLate": _own_alarm(

@@ -15,6 +15,9 @@ STOPS_AT_S = 60.0
 NIGHT_HOUR = 3
 """The hour, in UTC, whose sweep does the nightly chores, too."""
 
+NIGHT_DAYS = 4
+"""Days back that the nightly look for lost captures reaches: an ingest that stood still over a long weekend."""
+
 OWED = ("retention", "audit retention")
 """Chores for which people were told a date: it is noted when each was done, and reported if that is too long ago."""
 

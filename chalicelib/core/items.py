@@ -104,16 +104,16 @@ def restricted_faces(items: ItemStore, tenant: str) -> list[str]:
     return [item["faceid"] for item in every(items, keys.FACES, tenant, index="by_enrolment", low=low, high=high)]
 
 
-def attempts(tries: int = TRIES) -> Iterator[int]:
+def attempts(tries: int = TRIES, first_s: float = _FIRST_PAUSE_S) -> Iterator[int]:
     """Yield once for each try how many tries are left after it, and sleep between two tries.
 
-    Each pause is random, up to a limit that doubles from 5 ms to 200 ms ("full jitter": Brooker, "Exponential Backoff
-    And Jitter", 2015). 40 tries pause 3.5 s on average, 7 s at most. The caller leaves the loop when it is done, and
-    raises Busy after the loop.
+    Each pause is random, up to a limit that doubles from `first_s` (5 ms) to 200 ms ("full jitter": Brooker,
+    "Exponential Backoff And Jitter", 2015). 40 tries pause 3.5 s on average, 7 s at most. The caller leaves the loop
+    when it is done, and raises Busy after the loop.
     """
     for attempt in range(tries):
         if attempt:
-            time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2 ** (attempt - 1))))
+            time.sleep(random.uniform(0, min(_LONGEST_PAUSE_S, first_s * 2 ** (attempt - 1))))
         yield tries - 1 - attempt
 
 

@@ -280,6 +280,19 @@ def parts_of_observation(time_id: str) -> tuple[int, str]:
     return int(at_ms), id_
 
 
+# --- arrivals: the head of a face's visits by its id, and its pages behind it ("#" is in no faceid) -------------------
+
+
+def visits_page(faceid: str, start_ms: int) -> str:
+    return f"{faceid}#{start_ms:0{_MS_WIDTH}d}"
+
+
+def parts_of_visits(key: str) -> tuple[str, int]:
+    """Split a key of visits into the face's id and the start of the page in ms; -1: it is the head."""
+    faceid, _, start = key.partition("#")
+    return faceid, int(start or -1)
+
+
 # --- summaries: sealed days of a time zone, and the calendar of UTC days, which has no zone ---------------------------
 
 

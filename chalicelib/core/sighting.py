@@ -174,14 +174,14 @@ class Context:
     def plan(self) -> VisitPlan:
         """The face's visits with the sighting: as they were, if it comes too late to be part of an arrival.
 
-        A held face stays in its group, and no arrival of it is folded into a count.
+        A held face stays in its group, and no arrival of it is folded into a count but those that are too many.
         """
         one, held = self.sighted, self.held
         if not one.arrives:
             return VisitPlan(held.visits, held.face.group_id)
         gap_ms, now_ms = one.camera.gap_s * 1000, milliseconds(one.now)
         if held.face.hold is not None:
-            arrivals = held.visits.arrivals.with_sighting(one.at_ms, gap_ms)
+            arrivals = held.visits.arrivals.with_sighting(one.at_ms, gap_ms).at_most()
             return VisitPlan(replace(held.visits, arrivals=arrivals, regrouping=False), held.face.group_id)
         return with_sighting(held.face.group_id, held.visits, one.at_ms, gap_ms, now_ms, held.groups)
 

@@ -12,9 +12,10 @@ observations between are renamed. A tenant's numbers for the rule: services/grou
 from __future__ import annotations
 
 import struct
-from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import REGULAR, STRANGER, Face, Group
@@ -23,6 +24,15 @@ from chalicelib.core.values import milliseconds, moment
 
 KEPT_MS = 100 * DAY_MS
 """A sighting that is processed later than this after its capture is only an observation, not an arrival."""
+
+MOST_KEPT = 4_000
+"""Arrivals that are kept of a face: 40 a day for 100 days. Older ones are only counted."""
+
+IN_HEAD = 32
+"""Arrivals that stand beside the counts, in 1 KB; the older ones stand in pages of their own."""
+
+_LEFT_IN_HEAD, _IN_PAGE = 16, 400
+_NEVER_MS = 2**63
 
 _RECORD = struct.Struct("<QIII")
 
@@ -39,11 +49,15 @@ class Arrival:
 
 @dataclass(frozen=True)
 class Arrivals:
-    """A face's arrivals: those of the last 100 days or so, oldest first, and the number of older ones (folded)."""
+    """A face's arrivals: those of the last 100 days or so, oldest first, and the number of older ones (folded).
+
+    A sighting before `folded_until_ms` belongs to a folded arrival; 0: none was folded for being too many.
+    """
 
     recent: tuple[Arrival, ...] = ()
     folded: int = 0
     folded_sightings: int = 0
+    folded_until_ms: int = 0
 
     @property
     def count(self) -> int:
@@ -65,6 +79,8 @@ class Arrivals:
 
     def with_sighting(self, at_ms: int, gap_ms: int) -> Arrivals:
         """Add a sighting. The order in which sightings are added does not matter."""
+        if at_ms < self.folded_until_ms:
+            return replace(self, folded_sightings=self.folded_sightings + 1)
         return self.with_arrival(Arrival(at_ms, at_ms, at_ms + gap_ms))
 
     def with_arrival(self, new: Arrival) -> Arrivals:
@@ -78,14 +94,14 @@ class Arrivals:
             max(a.until_ms for a in joined),
             sum(a.sightings for a in joined),
         )
-        return Arrivals((*before, whole, *behind), self.folded, self.folded_sightings)
+        return replace(self, recent=(*before, whole, *behind))
 
     def joined(self, other: Arrivals) -> Arrivals:
         """Join both faces' arrivals as those of one face."""
-        both = Arrivals(self.recent, self.folded + other.folded, self.folded_sightings + other.folded_sightings)
+        both = self._counting(other.folded, other.folded_sightings)
         for arrival in other.recent:
             both = both.with_arrival(arrival)
-        return both
+        return both._folded_to(max(self.folded_until_ms, other.folded_until_ms)).at_most()
 
     def around(self, at_ms: int) -> Arrival | None:
         """Return the arrival that a sighting at this time belongs to; None if there is none."""
@@ -96,8 +112,7 @@ class Arrivals:
 
     def recounted(self, arrival: Arrival, sightings: Iterable[tuple[int, int]]) -> Arrivals:
         """Replace one of the arrivals by those that these sightings of it, (at_ms, gap_ms) each, make."""
-        rest = tuple(a for a in self.recent if a != arrival)
-        result = Arrivals(rest, self.folded, self.folded_sightings)
+        result = replace(self, recent=tuple(a for a in self.recent if a != arrival))
         for at_ms, gap_ms in sightings:
             result = result.with_sighting(at_ms, gap_ms)
         return result
@@ -110,8 +125,24 @@ class Arrivals:
         """
         limit = now_ms - KEPT_MS - period_ms - DAY_MS
         kept = tuple(a for a in self.recent if a.until_ms > limit)
+        return self._keeping(kept).at_most()
+
+    def at_most(self, number: int = MOST_KEPT) -> Arrivals:
+        """Fold into a count all but the last `number` arrivals, once they are a tenth more."""
+        return self if len(self.recent) <= number + number // 10 else self._folded_to(self.recent[-number].first_ms)
+
+    def _folded_to(self, until_ms: int) -> Arrivals:
+        """Fold the arrivals that began before then, and sightings before the end of the last of these for good."""
+        kept = tuple(a for a in self.recent if a.first_ms >= until_ms)
         old = self.recent[: len(self.recent) - len(kept)]
-        return Arrivals(kept, self.folded + len(old), self.folded_sightings + sum(a.sightings for a in old))
+        return replace(self._keeping(kept), folded_until_ms=max([until_ms, *(a.until_ms for a in old)]))
+
+    def _keeping(self, kept: tuple[Arrival, ...]) -> Arrivals:
+        old = self.recent[: len(self.recent) - len(kept)]
+        return replace(self, recent=kept)._counting(len(old), sum(a.sightings for a in old))
+
+    def _counting(self, folded: int, sightings: int) -> Arrivals:
+        return replace(self, folded=self.folded + folded, folded_sightings=self.folded_sightings + sightings)
 
     def packed(self) -> bytes:
         """Pack each arrival into 20 bytes. Raises ValueError if a gap or a length is 2^32 ms (49 days) or more."""
@@ -124,13 +155,13 @@ class Arrivals:
             raise ValueError("an arrival lasts 49 days at most") from error
 
     @classmethod
-    def unpacked(cls, data: bytes, folded: int = 0, folded_sightings: int = 0) -> Arrivals:
+    def unpacked(cls, data: bytes, folded: int = 0, folded_sightings: int = 0, folded_until_ms: int = 0) -> Arrivals:
         """Invert `packed`."""
         recent = (
             Arrival(first, first + length, first + length + more, sightings)
             for first, length, more, sightings in _RECORD.iter_unpack(data)
         )
-        return cls(tuple(recent), folded, folded_sightings)
+        return cls(tuple(recent), folded, folded_sightings, folded_until_ms)
 
 
 @dataclass(frozen=True)
@@ -168,13 +199,92 @@ class Visits:
     """A face's arrivals, and the promotion that they led to.
 
     `regrouping`: the groups of its sightings are being changed, and some may still be unchanged. `version` 0: no record
-    is stored.
+    is stored. `pages`: the start of each page, ascending. `unread`: the arrivals of pages that were not read, and count
+    as folded here, and their sightings. `head_ms`: when the arrivals of the head begin, if pages were read.
     """
 
     arrivals: Arrivals = Arrivals()
     promotion: Promotion | None = None
     regrouping: bool = False
     version: int = 0
+    pages: tuple[int, ...] = ()
+    unread: tuple[int, int] = (0, 0)
+    head_ms: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        return not self.unread[0]
+
+    def reaches(self, at_ms: int) -> bool:
+        """Return whether the arrival of that time, and the one before it, are among those that were read."""
+        recent = self.arrivals.recent
+        return self.is_whole or (len(recent) > 1 and at_ms >= recent[1].first_ms)
+
+    def with_pages(self, pages: Mapping[int, tuple[Arrival, ...]]) -> Visits:
+        """Return the whole visits. `pages`: the arrivals of each, by its start."""
+        head, (unread, sightings) = self.arrivals, self.unread
+        starts = tuple(sorted(pages))
+        recent = (*(one for start in starts for one in pages[start]), *head.recent)
+        head_ms = head.recent[0].first_ms if head.recent else _NEVER_MS
+        arrivals = replace(head, recent=recent)._counting(-unread, -sightings)
+        return replace(self, arrivals=arrivals, pages=starts, unread=(0, 0), head_ms=head_ms)
+
+    def stored(self) -> tuple[Mapping[int, tuple[Arrival, ...]], Visits]:
+        """Return the pages by their starts, and the head, as they are stored."""
+        recent = self.arrivals.recent
+        bounds = (*self.pages[1:], self.head_ms) if self.pages else ()
+        places = [bisect_left(recent, bound, key=lambda one: one.first_ms) for bound in bounds]
+        *parts, tail = (recent[first:end] for first, end in pairwise([0, *places, len(recent)]))
+        return self._parted({start: part for start, part in zip(self.pages, parts, strict=True) if part}, tail)
+
+    def laid_out(self) -> tuple[Mapping[int, tuple[Arrival, ...]], Visits]:
+        """Return the pages and the head to store. Pages stay as they are, but those that an arrival changed.
+
+        What no longer fits the head goes behind the last page. So a face that comes again seldom changes a page.
+        """
+        recent = self.arrivals.recent
+        if len(recent) <= IN_HEAD:
+            return self._parted({}, recent)
+        stored, head = self.stored()
+        pages, tail = dict(stored), head.arrivals.recent
+        if not tail:
+            pages, tail = {}, recent
+        if len(tail) > IN_HEAD:
+            moved, tail = tail[:-_LEFT_IN_HEAD], tail[-_LEFT_IN_HEAD:]
+            last = max(pages, default=moved[0].first_ms)
+            if len(pages.get(last, ())) + len(moved) > _IN_PAGE:
+                last = moved[0].first_ms
+            pages[last] = (*pages.get(last, ()), *moved)
+        for start, page in [*pages.items()]:
+            if len(page) > _IN_PAGE:
+                del pages[start]
+                parts = (page[place : place + _IN_PAGE // 2] for place in range(0, len(page), _IN_PAGE // 2))
+                pages |= {part[0].first_ms: part for part in parts}
+        return self._parted(pages, tail)
+
+    def _parted(
+        self, pages: Mapping[int, tuple[Arrival, ...]], tail: tuple[Arrival, ...]
+    ) -> tuple[Mapping[int, tuple[Arrival, ...]], Visits]:
+        paged = [one for page in pages.values() for one in page]
+        unread = (len(paged), sum(one.sightings for one in paged))
+        arrivals = replace(self.arrivals, recent=tail)._counting(*unread)
+        return pages, replace(self, arrivals=arrivals, pages=tuple(sorted(pages)), unread=unread)
+
+    def needs_pages(self, group_id: str, at_ms: int, rule: MigrationRule) -> bool:
+        """Return whether more than the head decides what a sighting of the face, then in this group, changes.
+
+        The head is enough for a sighting of the last arrival or after it, unless it is the one too many in the head, or
+        a stranger's rule asks further back. It cannot move a promotion: that is at the start of an earlier arrival.
+        """
+        tail = self.arrivals.recent
+        if self.is_whole:
+            return False
+        if self.regrouping or not tail or at_ms < tail[-1].first_ms:
+            return True
+        if at_ms < tail[-1].until_ms:
+            return False
+        asks_back = group_id == STRANGER and tail[0].first_ms >= at_ms - rule.period_ms
+        return asks_back or len(tail) >= IN_HEAD
 
     def promotion_of_stranger(self, rule: MigrationRule, joined: Arrival) -> Promotion | None:
         """Return the promotion that `joined`, the arrival that just got a sighting, leads to; None: none yet."""
@@ -188,7 +298,8 @@ class Visits:
         sightings stays as it is: the arrivals that led to it may be folded.
         """
         promotion = self.promotion
-        if promotion is None or promotion.at_ms < now_ms - KEPT_MS - DAY_MS:
+        folded_ms = max(now_ms - KEPT_MS - DAY_MS, self.arrivals.folded_until_ms)
+        if promotion is None or not self.is_whole or promotion.at_ms < folded_ms:
             return promotion
         at_ms = promotion.rule.met_at(self.arrivals.recent)
         return None if at_ms is None else Promotion(at_ms, promotion.rule)
@@ -279,6 +390,8 @@ def with_sighting(
     # Rules only ask when arrivals begin. A sighting within an arrival does not change that, so it promotes nobody.
     joined = None if arrivals.began == before.began else arrivals.around(at_ms)
     plan = settled(group_id, visits, now_ms, groups, joined)
+    if not visits.is_whole:
+        return plan  # what could be folded stands in the pages
     promotion = plan.visits.promotion
     period_ms = groups.rule.period_ms
     if promotion:

@@ -45,6 +45,10 @@ TENANT_ROOM = "tenant-room"
 NEXT = "next-model"
 _SEQ = "seq"
 
+A_COMMIT_S = 0.08
+"""About as long as a search and the commit after it take on AWS. A process that lost a race waits for the others of its
+tenant: each search costs reads, and a refused commit as much as one that is done."""
+
 
 class GalleryMoved(Exception):
     """The gallery is no longer at the seq that the change was based on. Nothing was changed."""
@@ -153,7 +157,7 @@ class GalleryWriter:
             return self._lanes.setdefault(tenant, _Lane())
 
     def _transact(self, tenant: str, lane: _Lane, change: Change) -> int:
-        for _ in attempts():
+        for _ in attempts(first_s=A_COMMIT_S):
             held = self._read(tenant, lane) if lane.seq is None else lane.seq
             if not _is_of_model(change, lane.model):
                 held = self._read(tenant, lane)  # the caller may know of a new model before this lane does

@@ -54,12 +54,14 @@ from chalicelib.core.names import composed, is_found, prefix, terms, wanted_word
 from chalicelib.core.page_tokens import PAGE_SIZES, FaceOrder, ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, equals
 from chalicelib.core.records.faces import face_from, hold_fields, hold_from, listed_face_from, user_from
+from chalicelib.core.records.observations import visits_from
 from chalicelib.core.templates import compared
 from chalicelib.core.users import MAX_FACES, entry_of, user_of
+from chalicelib.core.visits import IN_HEAD
 from chalicelib.services.commit import GROUP_ROOM, TENANT_ROOM, Change, GalleryWriter, deleted, limited_groups
 from chalicelib.services.groups import Groups
 from chalicelib.services.idempotency import RequestId, Requests
-from chalicelib.services.visits import face_put
+from chalicelib.services.visits import face_put, visits_deletes
 
 LONGEST_AWAY = range(1, 11)
 
@@ -434,16 +436,18 @@ def name_deletes(tenant: str, face: Face) -> list[Action]:
     return [Delete(keys.NAMES, _key(tenant, face.faceid, term)) for term in _terms(face)]
 
 
-def face_deletes(tenant: str, face: Face) -> list[Action]:
+def face_deletes(items: ItemStore, tenant: str, face: Face) -> list[Action]:
     """Return the actions that delete a face, its arrivals and its terms, on condition that nobody changed the face.
 
     Raises FaceHeld.
     """
     require_kept(face)
     same = (equals("version", face.version, "face-same"), equals("group", face.group_id, "face-same"))
+    stored = items.get(keys.ARRIVALS, (tenant, face.faceid)) if face.arrive_count > IN_HEAD else None
     return [
         Delete(keys.FACES, (tenant, face.faceid), same),
-        Delete(keys.ARRIVALS, (tenant, face.faceid)),
+        # The face's version is another if its pages are: both change with the number of arrivals.
+        *visits_deletes(tenant, face.faceid, visits_from(stored)),
         *name_deletes(tenant, face),
     ]
 

@@ -14,9 +14,10 @@ from chalicelib.core.items import every, write
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import Edit, Face, Tenant
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind
-from chalicelib.core.ports import Action, Beside, ItemStore, Put, Update, absent, equals
+from chalicelib.core.ports import Action, Beside, Condition, Delete, ItemStore, Put, Update, absent, equals
 from chalicelib.core.records.faces import face_from, face_item, picture_fields
-from chalicelib.core.records.observations import observation_from, visits_from, visits_item
+from chalicelib.core.records.observations import observation_from, page_item, visits_from, visits_item
+from chalicelib.core.visit_pages import with_pages
 from chalicelib.core.visits import Arrival, FaceVisits, VisitPlan, Visits, misnamed, touched
 from chalicelib.services.commit import Change, GalleryWriter, edited
 from chalicelib.services.groups import Groups
@@ -37,8 +38,11 @@ class FaceVisitsStore:
     writer: GalleryWriter
     beside: Beside
 
-    def read(self, tenant: Tenant, faceid: str) -> FaceVisits | None:
-        """Read a face; None if there is none, or its group is just being deleted. Raises TenantNotFound."""
+    def read(self, tenant: Tenant, faceid: str, at_ms: int | None = None) -> FaceVisits | None:
+        """Read a face; None if there is none, or its group is just being deleted. Raises TenantNotFound.
+
+        `at_ms`: the time of a sighting for which it is read; None: its visits are read whole.
+        """
         awaited = self.beside(lambda: self.groups.defaults(tenant))
         # The visits come first, so that the face is never older than the version of its visits.
         stored = self.items.get(keys.ARRIVALS, (tenant.name, faceid))
@@ -47,7 +51,12 @@ class FaceVisitsStore:
             return None
         face, defaults = face_from(item), awaited()
         group = defaults.of_id(face.group_id) or self.groups.of_id(tenant, face.group_id)
-        return None if group is None else FaceVisits(face, visits_from(stored), defaults, group)
+        if group is None:
+            return None
+        visits = visits_from(stored)
+        if at_ms is None or visits.needs_pages(face.group_id, at_ms, defaults.rule):
+            visits = with_pages(self.items, tenant.name, faceid, visits)
+        return FaceVisits(face, visits, defaults, group)
 
     def regrouped(
         self, tenant: str, held: FaceVisits, plan: VisitPlan
@@ -71,8 +80,10 @@ class FaceVisitsStore:
         while len(left) > _A_TRANSACTION:
             marked = replace(held.visits, regrouping=True, version=held.visits.version + 1)
             some, left = left[:_A_TRANSACTION], left[_A_TRANSACTION:]
-            put = visits_put(tenant, faceid, held.visits, marked)
-            write(self.items, [put, *self.recorder.actions(tenant, [], some)])
+            write(
+                self.items,
+                [*visits_puts(tenant, faceid, held.visits, marked), *self.recorder.actions(tenant, [], some)],
+            )
             held = replace(held, visits=marked)
         return held, left
 
@@ -154,8 +165,35 @@ def face_put(tenant: str, before: Face, after: Face) -> Put:
     return Put(keys.FACES, item, (equals("version", before.version, FACE_SAME),))
 
 
-def visits_put(tenant: str, faceid: str, before: Visits, after: Visits) -> Put:
-    """Return the write of a face's visits, if they are still `before` (condition VISITS_SAME)."""
+def visits_puts(tenant: str, faceid: str, before: Visits, after: Visits) -> list[Action]:
+    """Return the writes of a face's visits, if they are still `before` (condition VISITS_SAME): the head and, of the
+    pages, those that change.
+    """
     when = equals("version", before.version, VISITS_SAME) if before.version else absent(VISITS_SAME)
     after = replace(after, version=before.version + 1)
-    return Put(keys.ARRIVALS, visits_item(tenant, faceid, after), (when,))
+    if not before.is_whole:
+        return [Put(keys.ARRIVALS, visits_item(tenant, faceid, after), (when,))]
+    old, _ = before.stored()
+    new, head = after.stored() if after.arrivals == before.arrivals else after.laid_out()
+    return [
+        Put(keys.ARRIVALS, visits_item(tenant, faceid, head), (when,)),
+        *(_page_put(tenant, faceid, start, page) for start, page in new.items() if page != old.get(start)),
+        *(Delete(keys.ARRIVALS, (tenant, keys.visits_page(faceid, start))) for start in old if start not in new),
+    ]
+
+
+def returning_puts(tenant: str, faceid: str, visits: Visits) -> list[Action]:
+    """Return the writes of the visits of a face that comes back."""
+    pages, head = visits.laid_out()
+    puts = [_page_put(tenant, faceid, *page) for page in pages.items()]
+    return [Put(keys.ARRIVALS, visits_item(tenant, faceid, head)), *puts]
+
+
+def visits_deletes(tenant: str, faceid: str, visits: Visits, when: Sequence[Condition] = ()) -> list[Action]:
+    """Return the deletions of the head, on a condition, and of the pages of a face's visits."""
+    pages = (Delete(keys.ARRIVALS, (tenant, keys.visits_page(faceid, start))) for start in visits.pages)
+    return [Delete(keys.ARRIVALS, (tenant, faceid), tuple(when)), *pages]
+
+
+def _page_put(tenant: str, faceid: str, start_ms: int, page: tuple[Arrival, ...]) -> Put:
+    return Put(keys.ARRIVALS, page_item(tenant, faceid, start_ms, page))

@@ -31,8 +31,9 @@ from chalicelib.services.webhooks import Outbox
 
 _log = logging.getLogger(__name__)
 
-WATCHED_CAPTURES = timedelta(minutes=30)
-"""How far back the watch looks for captures whose event was lost. The sweep looks further (captures/redrive)."""
+WATCHED_CAPTURES = timedelta(minutes=25)
+"""How far back the watch looks for captures whose event was lost: two runs read each. The sweep looks further
+(captures/redrive)."""
 
 _EVERY = timedelta(minutes=5)
 _GOLDEN_RATIO = 0.618034

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from chalicelib.core import telemetry
+from chalicelib.core.chores import NIGHT_DAYS
 from chalicelib.core.model import DEFAULT_CAPTURE_MB_A_DAY
 from chalicelib.core.records.captures import KEPT
 from chalicelib.services.access.access import MB, PARTS
@@ -214,8 +215,9 @@ class Model:
         unsealed = min(searches, DAYS * OPEN_MINUTES_A_DAY / UNSEALED_MINUTES)
         found += Quantities(traces=TRACED * (captures + searches), kms_requests=unsealed)
         new = captures * OUTCOMES["capture_new"]
-        # The nightly search for lost captures reads all records of captures.
-        records = self.load.captures_a_day * KEPT.days * self.figures.bytes["capture"] / 4096
+        # The nightly search for lost captures reads the records of some days, and one night a week all.
+        looked_at = (6 * NIGHT_DAYS + KEPT.days) / 7
+        records = self.load.captures_a_day * looked_at * self.figures.bytes["capture"] / 4096
         found += Quantities(dynamodb_read_units=LOOKS * new + DAYS * records)
         # All metrics, though those of failures are not sent in a good month.
         found += Quantities(metrics=self.figures.standing["metrics"] - len(IDLE_METRICS) if captures else 0)

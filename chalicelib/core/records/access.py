@@ -14,8 +14,11 @@ from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.ports import Item
 from chalicelib.core.values import milliseconds, moment, optional
 
-FORMAT = 2
+FORMAT = 3
 """The format of this version. A change that makes an older version misread the data takes the next number."""
+
+_READ = (2, FORMAT)
+"""Formats that this version reads. In the second, all visits of a face stand in one item, which is a head."""
 
 
 def key_item(tenant: str, key: ApiKey) -> Item:
@@ -151,7 +154,7 @@ def require_format(tenant: Item) -> None:
 
 def wrong_format(data: str, found: object) -> str | None:
     """Say why this version cannot read `data` with the number `found` (None: it has none); None if it can."""
-    if found == FORMAT:
+    if found in _READ:
         return None
     if found is None:
         return (

@@ -64,7 +64,7 @@ def tenant_from(item: Item) -> Tenant:
 
 _NUMBERS: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("requests_a_day", "capture_mb_a_day", "learnt_days", "faces", "groups", *RETENTION), int),
-    **dict.fromkeys(("least_liveness", "min_age", "enrol_quality", "review_margin"), float),
+    **dict.fromkeys(("least_liveness", "min_age", "enrol_quality", "review_margin", "fpir"), float),
 }
 """Settings that are numbers, and what they are read as."""
 
@@ -396,6 +396,7 @@ def decision_fields(decision: Decision | None) -> Item:
         "chance": None if chance is None else Decimal(f"{chance:.3g}"),
         "by": decision.by,
         "seq": decision.seq,
+        "fpir": None if decision.fpir is None else Decimal(f"{decision.fpir:g}"),
     }
     return known({"decision": known(held_against), "score": decimal(score, 6)})
 
@@ -407,8 +408,9 @@ def decision_from(item: Item) -> Decision | None:
         return None
     score, chance = optional(float, item.get("score")), optional(float, stored.get("chance"))
     score = None if score is None else min(score, 1.0)  # earlier versions stored more
-    seq = optional(int, stored.get("seq"))
-    return Decision(score, float(stored["threshold"]), int(stored["gallery_size"]), chance, stored.get("by"), seq=seq)
+    seq, fpir = optional(int, stored.get("seq")), optional(float, stored.get("fpir"))
+    held_against = float(stored["threshold"]), int(stored["gallery_size"])
+    return Decision(score, *held_against, chance, stored.get("by"), seq, fpir)
 
 
 # --- journal ----------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from chalicelib.core import keys
 from chalicelib.core.local_time import Span
@@ -21,7 +21,7 @@ from chalicelib.core.records.faces import (
 )
 from chalicelib.core.reviews import NearFace, Review, ReviewKind
 from chalicelib.core.values import decimal, decimals, known, milliseconds, moment, optional
-from chalicelib.core.visits import Arrivals, MigrationRule, Promotion, Visits
+from chalicelib.core.visits import Arrival, Arrivals, MigrationRule, Promotion, Visits
 
 STORABLE = Span(0, keys.LAST_MS)
 """The times that an observation may have."""
@@ -84,13 +84,16 @@ def row_from(item: Item) -> Row:
 
 
 def visits_item(tenant: str, faceid: str, visits: Visits) -> Item:
-    arrivals, promotion = visits.arrivals, visits.promotion
+    """Make the item of a face's visits; of a head, with the pages, their arrivals and sightings."""
+    arrivals, promotion, (unread, sightings) = visits.arrivals, visits.promotion, visits.unread
     fields = {
         "tenant": tenant,
         "faceid": faceid,
         "recent": arrivals.packed(),
-        "folded": arrivals.folded,
-        "folded_sightings": arrivals.folded_sightings,
+        "folded": arrivals.folded - unread,
+        "folded_sightings": arrivals.folded_sightings - sightings,
+        "folded_until": arrivals.folded_until_ms or None,
+        "paged": [unread, sightings, *visits.pages] if unread else None,
         "version": visits.version,
         "promotion": promotion and [promotion.at_ms, promotion.rule.arrive_times, promotion.rule.period_ms],
         "regrouping": visits.regrouping or None,
@@ -99,15 +102,36 @@ def visits_item(tenant: str, faceid: str, visits: Visits) -> Item:
 
 
 def visits_from(item: Item | None) -> Visits:
-    """Read a face's visits; None: the face has no item, since it never arrived."""
+    """Read a face's visits, or the head of them; None: the face has no item, since it never arrived."""
     if item is None:
         return Visits()
+    unread, sightings, *pages = map(int, item.get("paged", (0, 0)))
     return Visits(
-        Arrivals.unpacked(bytes(item["recent"]), int(item["folded"]), int(item["folded_sightings"])),
+        Arrivals.unpacked(
+            bytes(item["recent"]),
+            int(item["folded"]) + unread,
+            int(item["folded_sightings"]) + sightings,
+            int(item.get("folded_until", 0)),
+        ),
         optional(_promotion, item.get("promotion")),
         bool(item.get("regrouping", False)),
         int(item["version"]),
+        tuple(pages),
+        (unread, sightings),
     )
+
+
+def page_item(tenant: str, faceid: str, start_ms: int, arrivals: tuple[Arrival, ...]) -> Item:
+    return {"tenant": tenant, "faceid": keys.visits_page(faceid, start_ms), "recent": Arrivals(arrivals).packed()}
+
+
+def pages_from(items: Iterable[Item | None]) -> dict[int, tuple[Arrival, ...]]:
+    """Read those pages of one face that there are, by their starts."""
+    return {
+        keys.parts_of_visits(item["faceid"])[1]: Arrivals.unpacked(bytes(item["recent"])).recent
+        for item in items
+        if item
+    }
 
 
 def _promotion(item: Sequence[int]) -> Promotion:

@@ -54,7 +54,8 @@ def decision_said(decision: Decision | None) -> dict[str, Any]:
         return {}
     score = None if decision.score is None else f"{decision.score:.6f}"
     said = {"score": score, "threshold": f"{decision.threshold:.6f}", "gallery_size": decision.gallery_size}
-    return known({**said, "seq": decision.seq, "visit": decision.by})
+    fpir = None if decision.fpir is None else f"{decision.fpir:g}"
+    return known({**said, "seq": decision.seq, "visit": decision.by, "fpir": fpir})
 
 
 def sighting_put(tenant: str, capture: Capture, sighting: Sighting) -> list[Action]:

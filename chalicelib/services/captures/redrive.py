@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
+from zlib import crc32
 
 from chalicelib.core import keys, telemetry
 from chalicelib.core.captures import SENT_AGAIN, Capture, CaptureState
-from chalicelib.core.chores import NIGHT_HOUR, STOPS_AT_S, Rest, Round
+from chalicelib.core.chores import NIGHT_DAYS, NIGHT_HOUR, STOPS_AT_S, Rest, Round
 from chalicelib.core.errors import Busy, ConditionFailed, RegularsError
 from chalicelib.core.items import attempts, camera_ids, every, write, write_unless_changed
 from chalicelib.core.model import Tenant
@@ -30,14 +31,12 @@ LOST_AFTER = timedelta(minutes=15)
 """`watch` and the nightly sweep send a capture that was offered this long ago and is not resolved: its event is lost,
 or waits behind others."""
 
-EACH_HOUR, EACH_NIGHT = timedelta(hours=3), timedelta(days=8)
-"""How far back the sweep looks for such captures, by the time when they were taken. On Sundays it looks at all: a box
-that was away for long offers old ones."""
+EACH_HOUR = timedelta(hours=3)
+"""How far back the sweep looks for such captures, by the time when they were taken; at night for NIGHT_DAYS. One night
+a week it looks at all of a camera: one that was away for long offers old ones."""
 
 SENT_AGAIN_AFTER = timedelta(hours=12)
 """It is sent once more after this long. A queue that stands still keeps its messages, so copies help nobody."""
-
-_SUNDAY = 7
 
 
 @dataclass
@@ -71,26 +70,28 @@ class Redrive:
         """Send captures whose picture is here and that are not resolved; return how many.
 
         Those that were offered less than `after` ago, or sent less than SENT_AGAIN_AFTER ago, are left out.
-        `captured_in`: only captures of that time before now, which are few to read; None: all.
+        `captured_in`: only those of that time before now that were also taken `after` ago, which are few to read.
         """
         now = self.clock.now()
         first_ms = 0 if captured_in is None else milliseconds(now - captured_in)
+        last_ms = keys.LAST_MS if captured_in is None else milliseconds(now - after)
         cameras = camera_ids(self.items, tenant.name)
-        found = (item for camera in cameras for item in self._of_camera(tenant, camera, first_ms))
+        found = (item for camera in cameras for item in self._of_camera(tenant, camera, first_ms, last_ms))
         return sum(self._send_lost(tenant, item, now) for item in found if _is_overdue(item, now, after))
 
     def sweep(self, this: Round) -> Rest | None:
         """Send lost captures, as `lost` does, as far back as this hour's sweep looks."""
         now, (begun_with, _, begun_at) = self.clock.now(), this.after.rpartition("/")
-        since = EACH_NIGHT if this.hour.hour == NIGHT_HOUR else EACH_HOUR
-        is_for_all = since is EACH_NIGHT and this.hour.isoweekday() == _SUNDAY
-        low, high = keys.capture_range(0 if is_for_all else milliseconds(now - since), keys.LAST_MS)
+        is_night = this.hour.hour == NIGHT_HOUR
+        since = timedelta(days=NIGHT_DAYS) if is_night else EACH_HOUR
         for camera in camera_ids(self.items, this.tenant.name):
             if camera < begun_with:
                 continue
-            low_here = max(low, begun_at) if camera == begun_with else low
             partition = keys.captures(this.tenant.name, camera)
-            found = every(self.items, keys.CAPTURES, partition, low=low_here, high=high, page_size=self.page_size)
+            is_for_all = is_night and all_are_looked_at(partition, this.hour)
+            low, high = keys.capture_range(0 if is_for_all else milliseconds(now - since), keys.LAST_MS)
+            low = max(low, begun_at) if camera == begun_with else low
+            found = every(self.items, keys.CAPTURES, partition, low=low, high=high, page_size=self.page_size)
             for number, item in enumerate(found, 1):
                 if number > self.page_size and this.left_s() < STOPS_AT_S:
                     return Rest(f"{camera}/{item['capture']}")
@@ -117,9 +118,17 @@ class Redrive:
         action = Update(keys.CAPTURES, key, (parked,), set=fields, remove=("reason", ATTEMPTS, SENT_AT))
         return write_unless_changed(self.items, [action])
 
-    def _of_camera(self, tenant: Tenant, camera_id: str, first_ms: int) -> Iterator[Item]:
-        low, high = keys.capture_range(first_ms, keys.LAST_MS)
+    def _of_camera(self, tenant: Tenant, camera_id: str, first_ms: int, last_ms: int = keys.LAST_MS) -> Iterator[Item]:
+        low, high = keys.capture_range(first_ms, last_ms)
         return every(self.items, keys.CAPTURES, keys.captures(tenant.name, camera_id), low=low, high=high)
+
+
+def all_are_looked_at(partition: str, night: datetime) -> bool:
+    """Tell whether this night is the one of the week on which all captures of a camera are looked at.
+
+    Each camera has its own, so that not all tenants' long looks are in the same night.
+    """
+    return crc32(partition.encode()) % 7 == night.isoweekday() % 7
 
 
 def _is_overdue(item: Item, now: datetime, after: timedelta) -> bool:

@@ -14,14 +14,14 @@ from chalicelib.core.model import Face, Tenant
 from chalicelib.core.observations import ObservationKind, is_of
 from chalicelib.core.ports import Action, Check, Clock, Delete, ItemStore, Update, absent, equals
 from chalicelib.core.records.faces import face_from
-from chalicelib.core.records.observations import visits_from
+from chalicelib.core.records.observations import pages_from, visits_from
 from chalicelib.core.values import milliseconds, moment, optional
 from chalicelib.core.visits import KEPT_MS, Arrival, Arrivals, VisitPlan, Visits, arrived
 from chalicelib.services.consistency.consistency import Disagreement
 from chalicelib.services.consistency.statistics import every_observation
 from chalicelib.services.merges.merges import Merges
 from chalicelib.services.statistics.statistics import Statistics
-from chalicelib.services.visits import face_update, visits_put
+from chalicelib.services.visits import face_update, visits_deletes, visits_puts
 
 _SAME = "as-it-was-read"
 _MOVING = (MergeState.MOVING, MergeState.UNDOING)
@@ -39,7 +39,7 @@ class VisitRecords:
 
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
         faces = {item["faceid"]: face_from(item) for item in every(self.items, keys.FACES, tenant.name)}
-        visits = {item["faceid"]: visits_from(item) for item in every(self.items, keys.ARRIVALS, tenant.name)}
+        visits, lost = self._visits(tenant)
         sighted, enrolled = self._observed(tenant, faces)
         for face in faces.values():
             held = visits.get(face.faceid, Visits())
@@ -49,11 +49,28 @@ class VisitRecords:
                 yield from self._arrivals(tenant, face, held, sighted[face.faceid], by_hand=by_hand)
         for faceid in visits.keys() - faces.keys():
             when = (equals("version", visits[faceid].version, _SAME),)
-            delete = Delete(keys.ARRIVALS, (tenant.name, faceid), when)
+            deletes = visits_deletes(tenant.name, faceid, visits[faceid], when)
             text = f"there are arrivals of {faceid}, and there is no such face"
-            yield Disagreement(text, (visits[faceid].version,), partial(write, self.items, [delete]))
+            yield Disagreement(text, (visits[faceid].version,), partial(write, self.items, deletes))
+        for key in lost:
+            faceid, _ = keys.parts_of_visits(key)
+            head = visits.get(faceid, Visits()).version
+            same = Check(keys.ARRIVALS, (tenant.name, faceid), (equals("version", head or None, _SAME),))
+            text = f"a page of arrivals of {faceid} is stored, and its visits do not name it"
+            delete = Delete(keys.ARRIVALS, (tenant.name, key))
+            yield Disagreement(text, (head,), partial(write, self.items, [delete, same]))
         yield from self._negatives(tenant, faces)
         yield from self._merges(tenant, faces)
+
+    def _visits(self, tenant: Tenant) -> tuple[dict[str, Visits], list[str]]:
+        """Return the visits by faceid, and the keys of the pages that no head names."""
+        stored = {item["faceid"]: item for item in every(self.items, keys.ARRIVALS, tenant.name)}
+        visits = {}
+        for faceid in [key for key in stored if keys.parts_of_visits(key)[0] == key]:
+            head = visits_from(stored.pop(faceid))
+            pages = [stored.pop(keys.visits_page(faceid, start), None) for start in head.pages]
+            visits[faceid] = head if head.is_whole else head.with_pages(pages_from(pages))
+        return visits, list(stored)
 
     def _observed(self, tenant: Tenant, faces: Mapping[str, Face]) -> tuple[Mapping[str, Sighted], set[str]]:
         """Return the sightings of each face that count as arrivals, and the faceids that were enrolled by hand."""
@@ -87,6 +104,7 @@ class VisitRecords:
         which of them are whose.
         """
         since_ms = milliseconds(self.clock.now()) - KEPT_MS
+        sighted = [one for one in sighted if one[0] >= visits.arrivals.folded_until_ms]
         stored, meant = _since(visits.arrivals, since_ms), _since(_joined(sighted), since_ms)
         own = _since(_joined(one for one in sighted if one[2]), since_ms) if by_hand else meant
         if stored not in (meant, own):
@@ -105,8 +123,8 @@ class VisitRecords:
         told = arrived(face, VisitPlan(after, face.group_id))
         update = face_update(tenant.name, face, told)
         same = equals("version", face.version, _SAME)
-        put = visits_put(tenant.name, face.faceid, visits, after)
-        write(self.items, [replace(update, when=(*update.when, same)), put])
+        puts = visits_puts(tenant.name, face.faceid, visits, after)
+        write(self.items, [replace(update, when=(*update.when, same)), *puts])
 
     def _negatives(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
         stored = [item["id"] for item in every(self.items, keys.NEGATIVES, tenant.name)]

@@ -146,7 +146,7 @@ class Deletion:
                 for face in found.values():
                     self.merges.mover.settle(tenant, face)
                 continue
-            chunk = fitting(tenant.name, left[:CHUNK], found)
+            chunk = fitting(self.items, tenant.name, left[:CHUNK], found)
             faces = [found[faceid] for faceid in chunk if faceid in found]
             missing = [faceid for faceid in chunk if faceid not in found]
             done = [face.faceid for face in faces]
@@ -159,7 +159,7 @@ class Deletion:
                     if erasure is not None:
                         groups |= self._groups_of(tenant, faces, groups)
                         record = [*record, self.erasures.put(tenant, erasure)]
-                        self.writer.commit(tenant.name, _deletion(tenant, groups, faces, record))
+                        self.writer.commit(tenant.name, _deletion(self.items, tenant, groups, faces, record))
                     elif record:
                         write(self.items, record)
             except ConditionFailed as error:
@@ -213,13 +213,13 @@ def _left(faceids: Sequence[str], deleted: Deleted) -> list[str]:
     return [faceid for faceid in dict.fromkeys(faceids) if faceid not in done]
 
 
-def fitting(tenant: str, faceids: Sequence[str], found: Mapping[str, Face]) -> list[str]:
+def fitting(items: ItemStore, tenant: str, faceids: Sequence[str], found: Mapping[str, Face]) -> list[str]:
     """Return the first of the ids: as many as one transaction can delete, with names, groups and users."""
     chunk: list[str] = []
     actions, others = 0, set[str]()
     for faceid in faceids:
         if face := found.get(faceid):
-            actions += len(face_deletes(tenant, face))
+            actions += len(face_deletes(items, tenant, face))
             others |= {face.group_id, user_of(face)}
         if actions + len(others) > _ACTIONS:
             break
@@ -227,10 +227,12 @@ def fitting(tenant: str, faceids: Sequence[str], found: Mapping[str, Face]) -> l
     return chunk
 
 
-def _deletion(tenant: Tenant, groups: Mapping[str, Group], faces: Sequence[Face], record: Sequence[Action]) -> Change:
+def _deletion(
+    items: ItemStore, tenant: Tenant, groups: Mapping[str, Group], faces: Sequence[Face], record: Sequence[Action]
+) -> Change:
     counted = [face for face in faces if face.restriction is None]
     return Change(
-        actions=(*(action for face in faces for action in face_deletes(tenant.name, face)), *record),
+        actions=(*(action for face in faces for action in face_deletes(items, tenant.name, face)), *record),
         journal=tuple(map(deleted, faces)),
         counts={id_: -number for id_, number in Counter(face.group_id for face in counted).items()},
         limited_groups=frozenset[str]().union(*map(limited_groups, groups.values())),

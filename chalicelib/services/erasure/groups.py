@@ -158,11 +158,13 @@ class GroupDeletion:
 
     def _without_some(self, tenant: Tenant, faces: dict[str, Face]) -> dict[str, Face]:
         """Delete as many of the faces as one transaction takes, and return the others."""
-        some = fitting(tenant.name, [*faces][:CHUNK], faces)
+        some = fitting(self.items, tenant.name, [*faces][:CHUNK], faces)
         left = {faceid: faces[faceid] for faceid in some}
         for _ in attempts():
             try:
-                write(self.items, [one for face in left.values() for one in face_deletes(tenant.name, face)])
+                write(
+                    self.items, [one for face in left.values() for one in face_deletes(self.items, tenant.name, face)]
+                )
             except ConditionFailed:  # another worker was first, or a request under way changed one
                 places, [group_id] = [(tenant.name, one) for one in left], {face.group_id for face in left.values()}
                 left = {face.faceid: face for face in self._stored(places, group_id)}

@@ -34,7 +34,7 @@ from chalicelib.services.merges.observations import REQUEST_S, ObservationMover
 from chalicelib.services.merges.records import MergeRecords
 from chalicelib.services.portraits import Portraits, keys_of
 from chalicelib.services.recognition.recognition import MAX_NEGATIVES, Negatives
-from chalicelib.services.visits import FACE_SAME, VISITS_SAME, FaceVisitsStore, face_put, visits_put
+from chalicelib.services.visits import FACE_SAME, VISITS_SAME, FaceVisitsStore, face_put, visits_deletes, visits_puts
 from chalicelib.services.webhooks import Outbox
 
 
@@ -190,7 +190,7 @@ class Merging:
         actions: list[Action] = [
             face_put(tenant, survivor.face, face),
             *renamed(tenant, survivor.face, face),
-            visits_put(tenant, face.faceid, survivor.visits, plan.visits),
+            *visits_puts(tenant, face.faceid, survivor.visits, plan.visits),
             *absorbed(tenant, other.face, other.visits),
             Put(keys.MERGES, merge_item(tenant, merge), (absent("merge-free"),)),
             *(Negatives(self.items).forgotten(tenant, other.face.faceid, one.sighting_id) for one in pair.others),
@@ -249,7 +249,7 @@ def absorbed(tenant: str, face: Face, visits: Visits) -> list[Action]:
     same = equals("version", visits.version, VISITS_SAME) if visits.version else absent(VISITS_SAME)
     return [
         Delete(keys.FACES, (tenant, face.faceid), (equals("version", face.version, FACE_SAME),)),
-        Delete(keys.ARRIVALS, (tenant, face.faceid), (same,)),
+        *visits_deletes(tenant, face.faceid, visits, (same,)),
         *name_deletes(tenant, face),
     ]
 
@@ -338,11 +338,11 @@ def arrivals_since(before: Arrivals, merged_ms: int, sightings: Iterable[tuple[i
     limit = merged_ms - KEPT_MS - DAY_MS
     closed = tuple(arrival for arrival in before.recent if arrival.until_ms <= limit)
     first_ms = open_since(before, merged_ms)
-    arrivals = Arrivals(closed, before.folded, before.folded_sightings)
+    arrivals = replace(before, recent=closed)
     for at_ms, gap_ms in sightings:
-        if at_ms >= first_ms:
+        if at_ms >= max(first_ms, before.folded_until_ms):
             arrivals = arrivals.with_sighting(at_ms, gap_ms)
-    return arrivals
+    return arrivals.at_most()
 
 
 def open_since(before: Arrivals, merged_ms: int) -> int:

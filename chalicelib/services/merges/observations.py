@@ -40,7 +40,7 @@ from chalicelib.core.visits import FaceVisits, named_by
 from chalicelib.services.merges.records import MergeRecords
 from chalicelib.services.portraits import Portraits
 from chalicelib.services.statistics.statistics import Statistics
-from chalicelib.services.visits import FaceVisitsStore, visits_put
+from chalicelib.services.visits import FaceVisitsStore, visits_puts
 
 REQUEST_S = 15.0
 """How long a request moves observations. The next request, or the sweep, moves the rest."""
@@ -210,9 +210,9 @@ class ObservationMover:
             if not changes:
                 return
             # A new version of the visits, for writers that are about to rename the face's sightings and read too few.
-            visits = visits_put(tenant.name, held.face.faceid, held.visits, held.visits)
+            visits = visits_puts(tenant.name, held.face.faceid, held.visits, held.visits)
             try:
-                write(self._items, [same, visits, *self._recorder.actions(tenant.name, [], changes)])
+                write(self._items, [same, *visits, *self._recorder.actions(tenant.name, [], changes)])
             except ConditionFailed as error:
                 if _MERGE_STATE in error.names:
                     return  # finished by another one, and perhaps undone since

@@ -30,7 +30,7 @@ from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.ports import Action, Clock, ItemStore, Put, absent, equals
 from chalicelib.core.records.faces import face_item
 from chalicelib.core.records.merges import merge_item
-from chalicelib.core.records.observations import STORABLE, visits_item
+from chalicelib.core.records.observations import STORABLE
 from chalicelib.core.templates import compared
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import Arrivals, FaceVisits, VisitPlan, Visits, arrived
@@ -45,7 +45,7 @@ from chalicelib.services.models import Embedder, TenantVision
 from chalicelib.services.portraits import Portraits
 from chalicelib.services.recognition.recognition import Negatives
 from chalicelib.services.statistics.statistics import Statistics
-from chalicelib.services.visits import FaceVisitsStore, face_put, visits_put
+from chalicelib.services.visits import FaceVisitsStore, face_put, returning_puts, visits_puts
 
 _RETURNED = "merged-face-free"
 
@@ -138,10 +138,10 @@ class MergeUndo:
         actions: list[Action] = [
             face_put(tenant.name, survivor.face, replace(face, negatives=survivor.face.negatives - len(own))),
             *renamed(tenant.name, survivor.face, face),
-            visits_put(tenant.name, face.faceid, survivor.visits, plan.survivor.visits),
+            *visits_puts(tenant.name, face.faceid, survivor.visits, plan.survivor.visits),
             Put(keys.FACES, face_item(tenant.name, other), (absent(_RETURNED),)),
             *name_puts(tenant.name, other),
-            Put(keys.ARRIVALS, visits_item(tenant.name, other.faceid, _with_new_version(plan.other.visits))),
+            *returning_puts(tenant.name, other.faceid, _with_new_version(plan.other.visits)),
             Put(keys.MERGES, merge_item(tenant.name, undoing), (equals("state", MergeState.DONE, "merge-done"),)),
             *(Negatives(self.items).forgotten(tenant.name, face.faceid, id_) for id_ in sorted(own)),
             # The survivor's, if it has it: that has a template of the present model, too.

@@ -38,7 +38,7 @@ from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_
 from chalicelib.core.visits import FaceVisits
 from chalicelib.services.cameras import Cameras
 from chalicelib.services.captures.captures import Captures, Reading
-from chalicelib.services.commit import GalleryMoved
+from chalicelib.services.commit import A_COMMIT_S, GalleryMoved
 from chalicelib.services.faces import shown_to
 from chalicelib.services.models import TenantVision
 from chalicelib.services.recognition.recognition import CANDIDATES, Recognised, Recognition, SameVisit
@@ -234,7 +234,7 @@ class Ingest:
         if one.is_uncertain(decision):
             one = replace(one, near=self._near(one))
         for _ in attempts():
-            held = held or self.reader.visits.read(one.tenant, faceid)
+            held = held or self.reader.visits.read(one.tenant, faceid, one.at_ms)
             if held is None:
                 raise GalleryMoved
             outcome = resolve(self.reader.of_known(one, held, decision))
@@ -261,7 +261,7 @@ class Ingest:
         return one.resolved_capture(new.outcome.sighting)
 
     def _committed(self, one: OpenSighting, face: Face, search: Callable[[], Recognised]) -> Prepared:
-        for _ in attempts():
+        for _ in attempts(first_s=A_COMMIT_S):
             new = self._prepared(one, face)
             with self.writer.exclusive(one.tenant.name):
                 found = search()
@@ -293,7 +293,7 @@ class Ingest:
         looked_at: set[int] = set()
 
         def find(tenant: Tenant, faceid: str) -> Face | None:
-            read = self.reader.visits.read(tenant, faceid)
+            read = self.reader.visits.read(tenant, faceid, one.at_ms)
             if read is None:
                 return None
             held[faceid] = read

@@ -44,7 +44,7 @@ from chalicelib.services.sightings.reviews import rejected
 from chalicelib.services.sightings.sightings import Rejected
 from chalicelib.services.sightings.writing import is_waiting_for, waiting
 from chalicelib.services.statistics.statistics import Recorder
-from chalicelib.services.visits import FaceVisitsStore, face_put, sightings_of_arrival, visits_put
+from chalicelib.services.visits import FaceVisitsStore, face_put, sightings_of_arrival, visits_puts
 
 _MODEL_SAME = "model-same"
 
@@ -235,7 +235,7 @@ class Rejection:
             *record,
         ]
         if observation.gap_s is not None:
-            actions.append(visits_put(tenant.name, face.faceid, held.visits, plan.visits))
+            actions += visits_puts(tenant.name, face.faceid, held.visits, plan.visits)
         self.face_visits.save(tenant.name, held, face, actions)
 
     def _plan(self, tenant: Tenant, held: FaceVisits, observation: Observation) -> VisitPlan:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from chalicelib.core import keys
 from chalicelib.core.audit import Entry
 from chalicelib.core.captures import Camera, parts_of_sighting
-from chalicelib.core.decision import OperatingPoint, Verdict
+from chalicelib.core.decision import DEFAULT_FPIR, OperatingPoint, Verdict
 from chalicelib.core.errors import CameraNotFound, InvalidInput, Unusable
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import BlobStore
@@ -38,7 +38,6 @@ class Replay:
     uploads: BlobStore
     tenant_vision: TenantVision
     past: Callable[[str, str, int], PastGallery | int]
-    fpir_target: float
 
     def entry(self, tenant: Tenant, id_: str) -> Answer:
         """Replay a sighting's entry. Raises InvalidInput if there is no such entry, or not any more."""
@@ -80,7 +79,7 @@ class Replay:
             return None
         if number >= len(faces):
             return None
-        seen, decides = faces[number], OperatingPoint(vision.impostor_curve, self.fpir_target)
+        seen, decides = faces[number], OperatingPoint(vision.impostor_curve, float(entry.get("fpir", DEFAULT_FPIR)))
         probe, groups = vector(seen.template)[None, :], searched(self._camera(tenant, camera))
         answer = gallery.search(SearchRequest(entry["model"], probe, groups, 1, decides, templates=True))
         return verdicts(answer, decides, vision.population, probe)[0][0]

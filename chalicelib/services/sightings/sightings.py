@@ -24,9 +24,10 @@ from chalicelib.core.model import Face, Tenant
 from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind, Only
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Item, ItemStore, UploadStore
-from chalicelib.core.records.observations import observation_from, row_from, visits_from
+from chalicelib.core.records.observations import observation_from, row_from
 from chalicelib.core.values import milliseconds, moment
-from chalicelib.core.visits import Arrival, Arrivals
+from chalicelib.core.visit_pages import visits_of, visits_reaching
+from chalicelib.core.visits import Arrival, Arrivals, Visits
 from chalicelib.services.faces import Faces
 from chalicelib.services.statistics.statistics import Statistics, normal
 from chalicelib.services.visits import sightings_newest_first
@@ -189,10 +190,7 @@ class Sightings:
     def replay(self) -> Replay:
         from chalicelib.services.sightings.replay import Replay
 
-        recognition = self.recognition
-        return Replay(
-            self.audit, self.cameras, self.uploads, recognition.tenant_vision, self.past, recognition.fpir_target
-        )
+        return Replay(self.audit, self.cameras, self.uploads, self.recognition.tenant_vision, self.past)
 
     def chores(self) -> tuple[Chore, ...]:
         return (Chore("reviews", lambda one: self.reviews.tidy(one.tenant), nightly=True),)
@@ -204,7 +202,7 @@ class Sightings:
         """
         require_page_size(limit)
         face = self.faces.get(tenant, faceid)
-        visits = visits_from(self.items.get(keys.ARRIVALS, (tenant.name, faceid)))
+        visits = visits_of(self.items, tenant.name, faceid)
         below = None if token is None else _place(token)
         found = list(islice(sightings_newest_first(self.items, tenant.name, faceid, visits, below), limit + 1))
         page = found[:limit]
@@ -349,7 +347,7 @@ class _Reading:
         self._items = items
         self._days = statistics.days
         self._tenant = tenant
-        self._visits: dict[str, Arrivals] = {}
+        self._visits: dict[str, Visits] = {}
 
     def begun(self, items: Sequence[Item], wanted: ObservationFilter) -> Iterator[Item]:
         """Yield the wanted ones of these observations at which an arrival begins.
@@ -360,7 +358,7 @@ class _Reading:
         sightings = [item for item in items if item["kind"] == ObservationKind.SIGHTING and item.get("gap_s")]
         first = {_begin_of(item): item for item in sightings}  # the last one stays, which has the lowest id
         first = {begin: item for begin, item in first.items() if _takes(wanted, item)}
-        self._read({faceid for _, faceid in first})
+        self._read(first)
         untold = [begin for begin in first if self._kept(begin) is None]
         worked_out = self._worked_out(untold) if untold else set()
         for begin, item in sorted(first.items(), key=lambda entry: str(entry[1]["time_id"]), reverse=True):
@@ -377,21 +375,20 @@ class _Reading:
 
     def place(self, begin: _Begin) -> tuple[int | None, datetime | None]:
         """Return which of its face's arrivals it is, and the end of the one before; None for what is not known."""
-        arrivals, kept = self._visits[begin[1]], self._kept(begin)
+        arrivals, kept = self._visits[begin[1]].arrivals, self._kept(begin)
         if kept is None:
             return None, None
         place = arrivals.recent.index(kept)
         return arrivals.folded + place + 1, moment(arrivals.recent[place - 1].last_ms) if place else None
 
-    def _read(self, faceids: Iterable[str]) -> None:
-        new = [faceid for faceid in faceids if faceid not in self._visits]
-        items = self._items.get_many(keys.ARRIVALS, [(self._tenant.name, faceid) for faceid in new]) if new else []
-        self._visits |= {faceid: visits_from(item).arrivals for faceid, item in zip(new, items, strict=True)}
+    def _read(self, begins: Iterable[_Begin]) -> None:
+        new = [one for one in begins if one[1] not in self._visits or not self._visits[one[1]].reaches(one[0])]
+        self._visits |= visits_reaching(self._items, self._tenant.name, new)
 
     def _kept(self, begin: _Begin) -> Arrival | None:
         """Return the arrival, among those that are kept with the face, that a sighting belongs to."""
         at_ms, faceid = begin
-        return self._visits[faceid].around(at_ms)
+        return self._visits[faceid].arrivals.around(at_ms)
 
     def _worked_out(self, sightings: Sequence[_Begin]) -> set[_Begin]:
         """Return those of these sightings at which an arrival begins, by all sightings of the day before."""

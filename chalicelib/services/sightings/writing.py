@@ -46,7 +46,7 @@ from chalicelib.services.recognition.recognition import Negatives
 from chalicelib.services.sightings.reviews import review_put
 from chalicelib.services.statistics.statistics import Recorder
 from chalicelib.services.tenants import NUMBERED
-from chalicelib.services.visits import FACE_SAME, FaceVisitsStore, face_update, visits_put
+from chalicelib.services.visits import FACE_SAME, FaceVisitsStore, face_update, visits_puts
 from chalicelib.services.webhooks import Outbox
 
 STEP = "capture-step"
@@ -105,7 +105,7 @@ class SightingWriter:
                 present = Check(keys.FACES, (tenant, face.faceid), (equals("group", face.group_id, FACE_SAME),))
                 return write(self.items, [present, *self._seen(outcome), *self._told(outcome)])
             held, renamed = self.visits.renamed(tenant, held, outcome.renamed)
-            actions: list[Action] = [visits_put(tenant, face.faceid, held.visits, outcome.visits)]
+            actions: list[Action] = visits_puts(tenant, face.faceid, held.visits, outcome.visits)
             if face != held.face:
                 actions.append(face_update(tenant, held.face, face))
             actions += [*self._seen(outcome, renamed), *self._told(outcome)]
@@ -177,14 +177,14 @@ class SightingWriter:
         actions: list[Action] = [
             Put(keys.FACES, face_item(tenant, face), (absent("face-free"),)),
             *name_puts(tenant, face),
-            visits_put(tenant, face.faceid, held.visits, outcome.visits),
+            *visits_puts(tenant, face.faceid, held.visits, outcome.visits),
             *self._seen(outcome),
             *new.told,
         ]
         counts = {face.group_id: 1}
         if evicted:
             actions += [
-                *face_deletes(tenant, evicted),
+                *face_deletes(self.items, tenant, evicted),
                 *Negatives(self.items).deletes(tenant, evicted),
                 *new.merges[0],
             ]

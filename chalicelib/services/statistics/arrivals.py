@@ -11,12 +11,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.core import keys
 from chalicelib.core.local_time import Span, bucket_of
 from chalicelib.core.model import REGULAR, Tenant
 from chalicelib.core.observations import EVERYTHING, ObservationFilter, Split, VisitKind
 from chalicelib.core.ports import ItemStore
-from chalicelib.core.records.observations import visits_from
+from chalicelib.core.visit_pages import visits_reaching
 
 if TYPE_CHECKING:
     from chalicelib.services.statistics.days import DayReader, ObservedSpan
@@ -57,13 +56,11 @@ class Firsts:
 
     def of(self, tenant: Tenant, begins: Collection[Begin]) -> set[Begin]:
         """Return those of these arrivals that are their faces' first."""
-        faceids = list({faceid for _, faceid in begins})
-        found = self.items.get_many(keys.ARRIVALS, [(tenant.name, one) for one in faceids]) if faceids else []
-        of_face = {faceid: visits_from(item).arrivals for faceid, item in zip(faceids, found, strict=True)}
+        of_face = visits_reaching(self.items, tenant.name, begins)
         first: set[Begin] = set()
         untold: set[Begin] = set()
         for begin in begins:
-            arrivals = of_face[begin[1]]
+            arrivals = of_face[begin[1]].arrivals
             kept = arrivals.around(begin[0])
             if kept is None:
                 untold.add(begin)

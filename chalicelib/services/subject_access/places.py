@@ -22,9 +22,10 @@ from chalicelib.core.names import terms
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.ports import Item, ItemStore
 from chalicelib.core.records.merges import merge_from
-from chalicelib.core.records.observations import observation_item, visits_from
+from chalicelib.core.records.observations import observation_item
 from chalicelib.core.users import user_of
 from chalicelib.core.values import moment, moment_of_text
+from chalicelib.core.visit_pages import visits_of as whole_visits
 from chalicelib.core.visits import Visits
 
 
@@ -85,14 +86,14 @@ def _face(subject: Subject) -> Iterator[Item]:
 
 def visits_of(subject: Subject) -> Visits:
     """Read the visits of the person that are kept one by one."""
-    return visits_from(subject.items.get(keys.ARRIVALS, (subject.tenant.name, subject.faceid)))
+    return whole_visits(subject.items, subject.tenant.name, subject.faceid)
 
 
 def _arrivals(subject: Subject) -> Iterator[Item]:
     """Read the visits, as [first, last, sightings] in place of the packed bytes that say the same."""
     item = subject.items.get(keys.ARRIVALS, (subject.tenant.name, subject.faceid))
     if item is not None:
-        recent = visits_from(item).arrivals.recent
+        recent = visits_of(subject).arrivals.recent
         yield {**item, "recent": [[one.first_ms, one.last_ms, one.sightings] for one in recent]}
 
 

@@ -40,6 +40,16 @@ def test_every_operation_that_is_timed_is_measured_and_the_other_way_round() -> 
     assert min(said.cold_ms.values()) > 0
 
 
+def test_a_capture_of_somebody_who_came_often_uses_no_more(tmp_path: Path) -> None:
+    said = figures.read_json()["used"]["operations"]["capture_within"]
+    with staged(tmp_path, Eyes(), drawn) as stage:
+        stage.capture_new()()
+        for _ in range(60):
+            stage.capture_arrival()()
+        found = stage.second_of(stage.capture_within)
+    assert (found["reads"], found["writes"], found["calls"]) == (said["reads"], said["writes"], said["calls"])
+
+
 def test_in_a_month_of_nobody_only_these_metrics_are_sent(tmp_path: Path) -> None:
     out = io.StringIO()
     observe = observer({"AWS_LAMBDA_FUNCTION_NAME": "any"}, out)

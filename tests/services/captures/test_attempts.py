@@ -21,11 +21,13 @@ from chalicelib.core.captures import Capture, CaptureState
 from chalicelib.core.chores import Round
 from chalicelib.core.errors import Busy, InvalidInput, RegularsError, StorageUnavailable
 from chalicelib.core.pictures import PictureRules
-from chalicelib.core.ports import Item
+from chalicelib.core.ports import Item, Page, Table
 from chalicelib.core.records.captures import capture_key
-from chalicelib.services.captures.redrive import MAX_ATTEMPTS
+from chalicelib.services.captures.redrive import MAX_ATTEMPTS, all_are_looked_at
+from chalicelib.services.watch import WATCHED_CAPTURES
 from regulars.serve.events import hand_over
 from tests.fakes import FakeVision, Person
+from tests.metering.meter import MeteredItems
 from tests.services.sightings.book import Book, Shot
 from tests.services.webhooks.hook_desk import NoQueue
 
@@ -45,6 +47,17 @@ class Failing(FakeVision):
         if self.error is not None:
             raise self.error
         return super().read(picture, rules)
+
+
+class Reading(MeteredItems):
+    """It counts the captures that are read."""
+
+    found = 0
+
+    def query(self, table: Table, partition: str, **how: Any) -> Page:
+        page = super().query(table, partition, **how)
+        self.found += len(page.items) if table is keys.CAPTURES else 0
+        return page
 
 
 @pytest.fixture
@@ -198,10 +211,10 @@ def test_what_could_not_be_sent_is_not_taken_for_sent(book: Book) -> None:
     ("at", "ages", "found"),
     [
         (datetime(2026, 3, 17, 4, tzinfo=UTC), (timedelta(hours=2), timedelta(hours=4)), 1),
-        (datetime(2026, 3, 17, 3, tzinfo=UTC), (timedelta(hours=4), timedelta(days=7), timedelta(days=9)), 2),
+        (datetime(2026, 3, 17, 3, tzinfo=UTC), (timedelta(hours=4), timedelta(days=3), timedelta(days=5)), 2),
         (datetime(2026, 3, 22, 3, tzinfo=UTC), (timedelta(days=9), timedelta(days=60)), 2),
     ],
-    ids=["each hour", "each night", "on Sundays"],
+    ids=["each hour", "each night", "one night a week"],
 )
 def test_the_sweep_looks_for_lost_captures_as_far_back_as_it_may_find_some(
     book: Book, at: datetime, ages: Sequence[timedelta], found: int
@@ -213,6 +226,25 @@ def test_the_sweep_looks_for_lost_captures_as_far_back_as_it_may_find_some(
     redrive = book.services.captures.redrive
     assert redrive.sweep(Round(book.tenant, at, lambda: 300.0)) is None
     assert len(book.services.ports.storage.captures_queue.receive(10, 30)) == found
+
+
+def test_each_camera_has_a_night_of_the_week_and_many_have_different_ones() -> None:
+    week = [datetime(2026, 3, 16 + day, 3, tzinfo=UTC) for day in range(7)]
+    nights = [[night for night in week if all_are_looked_at(f"shop-{number}#door", night)] for number in range(700)]
+    assert {len(one) for one in nights} == {1}
+    assert max(Counter(night for [night] in nights).values()) < 150
+
+
+def test_the_watch_reads_no_capture_before_it_can_be_lost_and_each_for_ten_minutes(book: Book) -> None:
+    book.put(Shot(book.clock.now(), (Person(1),)))
+    book.clock.advance(timedelta(minutes=1))
+    read: list[int] = []
+    for _ in range(12):
+        book.clock.advance(FIVE_MINUTES)
+        items = Reading(book.storage.items)
+        replace(book.services.captures.redrive, items=items).lost(book.tenant, captured_in=WATCHED_CAPTURES)
+        read.append(items.found)
+    assert [number for number, one in enumerate(read, 1) if one] == [3, 4]
 
 
 def test_a_look_for_lost_captures_goes_on_where_its_time_ran_out(book: Book) -> None:

@@ -68,6 +68,12 @@ def test_tries_end_and_the_pauses_between_them_are_bounded(tries: int) -> None:
     assert all(0 <= pause <= min(0.2, 0.005 * 2**number) for number, pause in enumerate(pauses))
 
 
+def test_a_caller_may_wait_longer_at_first_and_no_longer_in_all(pauses: list[float]) -> None:
+    assert len(list(attempts(first_s=0.08))) == TRIES
+    assert all(pause <= min(0.2, 0.08 * 2**number) for number, pause in enumerate(pauses))
+    assert sum(pauses) < 8
+
+
 def test_all_tries_together_pause_for_some_seconds_at_most(pauses: list[float]) -> None:
     assert len(list(attempts())) == TRIES
     assert 0 < sum(pauses) < 7

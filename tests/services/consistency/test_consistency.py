@@ -22,7 +22,7 @@ from chalicelib.core.merges import MergeState
 from chalicelib.core.model import Edit, Face, JournalEntry, Migration
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Delete, Item, ItemStore, Put, Storage, Table, Update, exists
-from chalicelib.core.records.observations import visits_from, visits_item
+from chalicelib.core.records.observations import page_item, visits_from, visits_item
 from chalicelib.core.values import milliseconds
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.commit import Change
@@ -141,6 +141,10 @@ def another_arrival(book: Book) -> None:
 
 def arrivals_of_nobody(book: Book) -> None:
     arrivals(book, "nobody", 0)
+
+
+def page_of_arrivals_that_no_head_names(book: Book) -> None:
+    change(book, Put(keys.ARRIVALS, page_item("shop", regular(book).faceid, 1, ())))
 
 
 def observation(book: Book) -> tuple[str, str]:
@@ -280,6 +284,7 @@ MENDED: list[tuple[Callable[[Book], None], str]] = [
     (no_arrivals, r"face \w+ has 0 arrivals of 0 sightings in 100 days, and its sightings make \d of \d"),
     (another_arrival, r"face \w+ has \d arrivals of \d sightings in 100 days, and its sightings make \d of \d"),
     (arrivals_of_nobody, "there are arrivals of nobody, and there is no such face"),
+    (page_of_arrivals_that_no_head_names, r"a page of arrivals of \w+ is stored, and its visits do not name it"),
     (of_face(negatives=3), r"face \w+ says 3 rejected pictures, and 0 are stored"),
     (negative_of_nobody, "a rejected picture, nobody#x, is kept for a face that there is not"),
     (no_merges, r"face \w+ says that it comes from 0 merges, and it does from 1"),

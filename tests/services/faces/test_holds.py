@@ -15,7 +15,7 @@ from chalicelib.core.errors import FaceHeld, FaceNotFound, InvalidInput
 from chalicelib.core.items import every
 from chalicelib.core.model import REGULAR, STRANGER
 from chalicelib.core.ports import Delete, Put
-from chalicelib.core.records.observations import visits_from
+from chalicelib.core.visit_pages import visits_of
 from tests.services.sightings.book import Book, shot
 
 
@@ -116,7 +116,7 @@ def test_a_held_stranger_becomes_a_regular_when_the_hold_is_lifted(book: Book) -
         book.clock.advance(timedelta(days=1))
     face = book.services.faces.get(book.tenant, eva)
     assert (face.arrive_count, face.group_id) == (120, STRANGER)
-    assert len(visits_from(book.storage.items.get(keys.ARRIVALS, ("shop", eva))).arrivals.recent) == 120
+    assert len(visits_of(book.storage.items, "shop", eva).arrivals.recent) == 120
     assert not book.services.consistency.disagreements("shop")
     book.services.faces.holds.lift(book.tenant, eva, "closed")
     seen(book, 120 * 24 * 60, 1)

@@ -12,7 +12,8 @@ from chalicelib.core.learning import MAX_LEARNT
 from chalicelib.core.local_time import Granularity
 from chalicelib.core.model import MAX_PICTURES
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
-from chalicelib.core.records.observations import observation_from, visits_from
+from chalicelib.core.records.observations import observation_from
+from chalicelib.core.visit_pages import visits_of
 from tests.services.sightings.book import Book
 
 DAYS = timedelta(days=1)
@@ -66,7 +67,7 @@ def disagreements_of_visits(book: Book) -> list[str]:
         sightings = [one for one in of_face[face.faceid] if one.kind is ObservationKind.SIGHTING]
         counted = [(one.at, one.gap_s) for one in sightings if one.gap_s is not None]
         arrivals = starts(counted)
-        visits = visits_from(book.storage.items.get(keys.ARRIVALS, ("shop", face.faceid)))
+        visits = visits_of(book.storage.items, "shop", face.faceid)
         if (face.arrive_count, visits.arrivals.count) != (len(arrivals), len(arrivals)):
             wrong.append(f"{face.faceid} arrived {len(arrivals)} times, says {face.arrive_count}")
         if visits.arrivals.sightings != len(counted):

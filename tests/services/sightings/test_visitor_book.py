@@ -9,11 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from chalicelib.adapters.limits.items import item_size
 from chalicelib.core import keys
 from chalicelib.core.captures import CaptureState, Resolution, sighting_id
+from chalicelib.core.items import every
 from chalicelib.core.model import Migration, Profile
 from chalicelib.core.ports import Put
 from chalicelib.core.records.captures import capture_item
+from chalicelib.core.records.observations import visits_item
+from chalicelib.core.values import milliseconds
+from chalicelib.core.visit_pages import visits_of
+from chalicelib.core.visits import Arrival, Arrivals
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from tests.fakes import Person, picture, with_thumbnails
 from tests.services.conftest import RULES
@@ -179,3 +185,31 @@ def test_a_new_face_that_nobody_could_go_for_is_skipped_and_no_portrait_stays(tm
     assert again.reason == "the group of strangers is full, and nobody could go for it"
     assert [blob.key for blob in book.storage.blobs.walk("shop/faces/")] == with_thumbnails([face.picture_key])
     book.close()
+
+
+def test_who_was_there_25_000_times_is_seen_merged_brought_back_and_deleted(book: Book) -> None:
+    """As many as a camera with a gap of a second makes of a poster, most of them in one item, as format 2 has them."""
+    book.see(shot(0, 1), shot(1, 2))
+    poster, other = (face.faceid for face in sorted(book.faces(), key=lambda face: face.faceid))
+    before = visits_of(book.storage.items, "shop", poster)
+    starts = range(milliseconds(MONDAY) + 60_000, milliseconds(MONDAY) + 20_060_000, 1_000)
+    recent = tuple(Arrival(at, at, at + 1_000) for at in starts)
+    visits = replace(before, arrivals=Arrivals(recent, 5_000, 5_000))
+    book.storage.items.transact([Put(keys.ARRIVALS, visits_item("shop", poster, visits))])
+    for minutes in (400, 440):
+        (seen,) = book.see(shot(minutes, 1))
+        assert seen.state is CaptureState.RESOLVED
+    assert book.services.faces.get(book.tenant, poster).arrive_count == 25_002
+    assert stored_sizes(book)[poster] <= 1024
+    merge = book.services.merges.merging.merge(book.tenant, other, poster)
+    assert set(stored_sizes(book)) == {other, *(key for key in stored_sizes(book) if key.startswith(f"{other}#"))}
+    assert book.services.faces.get(book.tenant, other).arrive_count == 25_003
+    book.services.merges.undoing.undo(book.tenant, merge.id)
+    assert book.services.faces.get(book.tenant, other).arrive_count == 1
+    book.services.erasure.deletion.of_faces(book.tenant, [poster])
+    assert list(stored_sizes(book)) == [other]
+
+
+def stored_sizes(book: Book) -> dict[str, int]:
+    """Bytes of what is stored of visits, by key."""
+    return {item["faceid"]: item_size(keys.ARRIVALS, item) for item in every(book.storage.items, keys.ARRIVALS, "shop")}

@@ -92,6 +92,15 @@ def test_what_is_switched_off_is_kept_neither_of_strangers_nor_of_sightings(book
             assert replace(one.observation.estimates, quality=None) == type(face.estimates)()
 
 
+@pytest.mark.parametrize("fpir", [0.0001, 0.02])
+def test_the_tenants_own_fpir_decides_for_its_cameras(book: Book, fpir: float) -> None:
+    book.services.tenants.change("shop", {"fpir": fpir})
+    seen(book, 0, Person(1))
+    [again] = book.see(Shot(MONDAY + MINUTE, (Person(1, side_px=90.0),)))
+    assert again.sightings[0].decision is not None
+    assert again.sightings[0].decision.threshold == pytest.approx(OperatingPoint(CURVE, fpir).threshold(1))
+
+
 def test_a_sighting_says_by_what_it_was_decided_in_the_capture_and_in_the_timeline(book: Book) -> None:
     threshold = OperatingPoint(CURVE).threshold(1)
     [first] = book.see(Shot(MONDAY, (Person(1),)))
