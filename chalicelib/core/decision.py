@@ -238,10 +238,11 @@ class OperatingPoint:
     def verdict(self, best: Candidate | None, gallery_size: int, demand: float = 0.0) -> Verdict:
         """Judge a probe by a candidate, `best`, and the demand of the two."""
         threshold = self.threshold(gallery_size, demand)
+        fpir = None if self.fpir_target == DEFAULT_FPIR else self.fpir_target
         if best is None:
-            return Verdict(None, False, Decision(None, threshold, gallery_size))
+            return Verdict(None, False, Decision(None, threshold, gallery_size, fpir=fpir))
         chance = -math.expm1(max(gallery_size, 1) * math.log1p(-self.curve.fmr_at(best.score - demand)))
-        decision = Decision(min(best.score, 1.0), threshold, gallery_size, chance)
+        decision = Decision(min(best.score, 1.0), threshold, gallery_size, chance, fpir=fpir)
         return Verdict(best, best.score >= threshold, decision)
 
 

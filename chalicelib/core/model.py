@@ -78,6 +78,8 @@ class StoredSettings:
     """Faces that it may hold; None: as many as its profile says."""
     groups: int | None = None
     """Groups that it may hold; None: as many as its profile says."""
+    fpir: float | None = None
+    """Share of searches by strangers that may return somebody, 0.0001 to 0.02; None: as the service says."""
     enrol_quality: float | None = None
     """0..100: lowest quality of an enrolled picture; None: the quality from which on faces can be compared."""
     review_margin: float = DEFAULT_REVIEW_MARGIN
@@ -90,6 +92,8 @@ class StoredSettings:
     """Nobody is enrolled without a record of consent."""
     expired_consent_erases: bool = False
     """A face whose consent has expired is erased."""
+    display_name: str = ""
+    """What people call it, in the console and in invitations; "": its id."""
     controller: str = ""
     """Who is responsible for the data, with the address, as the notice says it; "": not set. Likewise the next two."""
     contact: str = ""
@@ -127,6 +131,11 @@ class Tenant(StoredSettings):
     disabled: bool = False
     gone: frozenset[str] = frozenset()
     """Ids of deleted groups whose faces are still being erased: nobody sees these any more."""
+
+    @property
+    def shown_name(self) -> str:
+        """Return what people call it."""
+        return self.display_name or self.name
 
     @property
     def hidden(self) -> frozenset[str]:
@@ -468,9 +477,12 @@ class Decision:
     seq: int | None = field(default=None, compare=False)
     """That of the gallery that was searched; None: before this was kept, or there was no search."""
 
+    fpir: float | None = field(default=None, compare=False)
+    """FPIR by which the threshold was chosen; None: DEFAULT_FPIR (core/decision)."""
+
     def without_score(self) -> Decision:
         """Return the decision without its score, for a probe that matched nobody."""
-        return Decision(None, self.threshold, self.gallery_size, seq=self.seq)
+        return Decision(None, self.threshold, self.gallery_size, seq=self.seq, fpir=self.fpir)
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,6 @@ if TYPE_CHECKING:
 
 MAX_SHARDS = 64
 
-FACES_OF_SHARD = 1_000_000
-"""Most faces that one function can hold and build a snapshot of (docs/search.md)."""
-
 
 @dataclass(frozen=True)
 class Shard:

@@ -114,4 +114,4 @@ def first_version() -> int:
 
 def counted(number: int, one: str, many: str) -> str:
     """Say how many there are of something, as `1 hour` or `2 hours`."""
-    return f"{number} {one if number == 1 else many}"
+    return f"{number:,} {one if number == 1 else many}"

@@ -150,7 +150,7 @@ class Services:
     def tenant_vision(self) -> TenantVision:
         from chalicelib.services.models import TenantVision
 
-        return TenantVision(self.ports.vision, self.ports.vision_of)
+        return TenantVision(self.ports.vision, self.ports.vision_of, self.settings.fpir_target)
 
     @lazy
     def groups(self) -> Groups:
@@ -231,7 +231,6 @@ class Services:
             self.tenant_vision,
             lambda: self.ports.search,
             self.faces,
-            fpir_target=self.settings.fpir_target,
             groups=self.groups,
             statistics=self.statistics,
             requests=self.requests,
@@ -244,7 +243,7 @@ class Services:
     def users(self) -> Users:
         from chalicelib.services.users import Users
 
-        return Users(self.items, self.faces, self.writer, self.requests, self.tenant_vision, self.settings.fpir_target)
+        return Users(self.items, self.faces, self.writer, self.requests, self.tenant_vision)
 
     @lazy
     def merges(self) -> Merges:

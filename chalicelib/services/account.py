@@ -36,6 +36,7 @@ OF_TENANT = (
     "min_age",
     "enrol_quality",
     "review_margin",
+    "fpir",
     "learns",
     "learnt_days",
     "consent_required",

@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from chalicelib.core.decision import OperatingPoint
 from chalicelib.core.errors import Unusable
 from chalicelib.core.model import Template, Tenant
 from chalicelib.core.pictures import ATTRIBUTES, DetectedFace, Estimates, PictureRules, Quality
@@ -167,11 +168,15 @@ class Embedder:
 
 
 class TenantVision:
-    """The visions, each made once. `default`: returns that of new tenants; `of_model`: makes that of another model."""
+    """The visions, each made once. `default`: returns that of new tenants; `of_model`: makes that of another model.
 
-    def __init__(self, default: Callable[[], Vision], of_model: Callable[[str], Vision]) -> None:
+    `fpir`: that of tenants that chose none.
+    """
+
+    def __init__(self, default: Callable[[], Vision], of_model: Callable[[str], Vision], fpir: float) -> None:
         self._default = default
         self._of_model = of_model
+        self._fpir = fpir
         self._made: dict[str, Vision] = {}
         self._making = threading.Lock()
 
@@ -182,3 +187,7 @@ class TenantVision:
                 default = self._default()
                 self._made[model] = default if default.model == model else self._of_model(model)
             return self._made[model]
+
+    def decides(self, tenant: Tenant, model: str | None = None) -> OperatingPoint:
+        """Return the rule for a match in the tenant's galleries, of its model unless another one is given."""
+        return OperatingPoint(self.of(model or tenant.model).impostor_curve, tenant.fpir or self._fpir)

@@ -52,7 +52,7 @@ from chalicelib.core.retention import (
     captures_kept,
     sightings_kept,
 )
-from chalicelib.core.search import FACES_OF_SHARD, MAX_SHARDS
+from chalicelib.core.search import MAX_SHARDS
 from chalicelib.core.values import milliseconds
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
@@ -358,15 +358,18 @@ def _access_key_put(credentials: Credentials) -> Put:
     return Put(keys.TENANTS, {"kind": kind, "id": id_, "tenant": credentials.tenant}, (absent("access-key-free"),))
 
 
-MAX_FACES = MAX_SHARDS * FACES_OF_SHARD
+MAX_FACES = 2_000_000
+"""What a partition of DynamoDB with local indexes holds, 10 GB, of faces with three learnt pictures, and some room."""
+
 MAX_GROUPS = 5_000
 """A list of groups is one answer of up to about 1 KB a group, and Lambda's answers have up to 6 MB."""
 
 LEAST_CAPTURE_MB = 21
 MOST_REVIEW_MARGIN = 0.5
+LEAST_FPIR, MOST_FPIR = 0.0001, 0.02
 LEARNT_DAYS = range(1, 3_651)
-SAID = {"controller": 200, "contact": 200, "purposes": 500}
-"""What the notice says of the tenant in its own words, and the most characters of each."""
+SAID = {"display_name": 60, "controller": 200, "contact": 200, "purposes": 500}
+"""What people read of the tenant in its own words, and the most characters of each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -411,6 +414,8 @@ class TenantSettings(StoredSettings):
                 f"learnt pictures are kept for {LEARNT_DAYS[0]} to {LEARNT_DAYS[-1]} days, or as long as their face, "
                 f"not for {self.learnt_days} days"
             )
+        if self.fpir is not None and not LEAST_FPIR <= self.fpir <= MOST_FPIR:
+            raise InvalidInput(f"fpir is {LEAST_FPIR:g} to {MOST_FPIR:g}, or none: the service's, not {self.fpir:g}")
         for name, longest in SAID.items():
             if len(getattr(self, name)) > longest or not getattr(self, name).isprintable():
                 raise InvalidInput(f"{name} is one line of up to {longest} characters")

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 from chalicelib.core import keys
-from chalicelib.core.decision import OperatingPoint, is_match, judged, judged_score, similarity
+from chalicelib.core.decision import is_match, judged, judged_score, similarity
 from chalicelib.core.errors import Busy, ConditionFailed, GroupNotFound, TooManyFaces, UserExists, UserNotFound
 from chalicelib.core.holds import require_free
 from chalicelib.core.items import attempts, every
@@ -76,7 +76,6 @@ class Users:
     writer: GalleryWriter
     requests: Requests
     tenant_vision: TenantVision
-    fpir_target: float
 
     def create(self, tenant: Tenant, group: Group, id_: str, request: RequestId | None = None) -> None:
         """Make a user without faces. Raises UserExists, GroupNotFound, AnsweredAlready."""
@@ -263,10 +262,10 @@ class Users:
         if len(rows) < 2:
             return 0.0
         vision = self.tenant_vision.of(tenant.model)
-        point = OperatingPoint(vision.impostor_curve, self.fpir_target)
+        point = self.tenant_vision.decides(tenant)
         score, demand = float(rows[0] @ rows[1]), vision.population.demand(*rows)
         match = is_match(score, point.threshold(1, demand), face.estimates.quality)
-        return judged(similarity(judged_score(score, demand), point.curve, 1, self.fpir_target), match=match)
+        return judged(similarity(judged_score(score, demand), point.curve, 1, point.fpir_target), match=match)
 
 
 def _not_free(user: User, faceids: Sequence[str], faces: Mapping[str, Face]) -> list[Refusal]:

@@ -97,6 +97,8 @@ OTHER_SETTINGS: Mapping[str, Any] = {
     "consent_required": True,
     "expired_consent_erases": True,
     "deletes_erase": True,
+    "fpir": 0.01,
+    "display_name": "Ann's corner",
     "controller": "Ann Lee Ltd, 1 High Street",
     "contact": "privacy@shop.example",
     "purposes": "so that we greet you",

@@ -40,6 +40,15 @@ def test_each_decision_is_the_same_again_though_the_gallery_has_grown_since(shop
     assert f"face {entries[0]['faces'][0]} by" in shop.services.sightings.replay.entry(shop.tenant, entries[2]["id"])[1]
 
 
+def test_a_decision_is_replayed_by_the_fpir_of_its_day(shop: Shop) -> None:
+    for minute, fpir in ((125, 0.0005), (130, 0.02), (135, None)):
+        shop.services.tenants.change("shop", {"fpir": fpir})
+        shop.see(shot(minute, 1))
+    entries = sightings(shop)
+    assert [one.get("fpir") for one in entries[4:]] == ["0.0005", "0.02", None]
+    assert {shop.services.sightings.replay.entry(shop.tenant, one["id"])[0] for one in entries} == {True}
+
+
 def test_an_entry_is_replayed_from_a_snapshot_and_the_journal_behind_it(shop: Shop) -> None:
     entries = sightings(shop)
     shop.services.erasure.deletion.of_group(shop.tenant, "stranger", [entries[1]["faces"][0]])

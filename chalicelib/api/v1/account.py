@@ -49,6 +49,13 @@ EnrolQuality = Annotated[
     Annotated[float, Meta(ge=20, le=100)] | None,
     Meta(description="Least quality of a picture to enrol; null: 20, the least with which faces can be compared."),
 ]
+Fpir = Annotated[
+    Annotated[float, Meta(ge=0.0001, le=0.02)] | None,
+    Meta(
+        description="Share of searches by strangers that may return somebody (FPIR). Less misses more regulars, too. "
+        "Null: as the service says, 0.003 unless its operator changed it."
+    ),
+]
 ReviewMargin = Annotated[
     float, Meta(ge=0, le=0.5, description="Matches that score less than this above their threshold are for review.")
 ]
@@ -63,6 +70,9 @@ LearntDays = Annotated[
 ConsentRequired = Annotated[bool, Meta(description="Nobody is enrolled by hand without a record of consent.")]
 ExpiredConsentErases = Annotated[
     bool, Meta(description="The hourly sweep erases faces whose consent has expired; else they are only listed.")
+]
+DisplayName = Annotated[
+    str, Meta(max_length=60, description="What people call the tenant, in the console and invitations; empty: its id.")
 ]
 Controller = Annotated[
     str, Meta(max_length=200, description="Who is responsible for the data, with the address; the notice says it.")
@@ -118,12 +128,14 @@ DeletesErase = Annotated[
 
 
 class SettingsChanges(Changes):
+    display_name: DisplayName | UnsetType = UNSET
     time_zone: TimeZone | UnsetType = UNSET
     arrive_times: ArriveTimes | UnsetType = UNSET
     period_days: PeriodDays | UnsetType = UNSET
     attributes_off: Off | UnsetType = UNSET
     least_liveness: LeastLiveness | UnsetType = UNSET
     min_age: MinAge | UnsetType = UNSET
+    fpir: Fpir | UnsetType = UNSET
     enrol_quality: EnrolQuality | UnsetType = UNSET
     review_margin: ReviewMargin | UnsetType = UNSET
     learns: Learns | UnsetType = UNSET
@@ -145,12 +157,14 @@ class SettingsChanges(Changes):
 
 
 class Settings(Answer):
+    display_name: DisplayName
     time_zone: TimeZone
     arrive_times: ArriveTimes
     period_days: PeriodDays
     attributes_off: Off
     least_liveness: LeastLiveness
     min_age: MinAge
+    fpir: Fpir
     enrol_quality: EnrolQuality
     review_margin: ReviewMargin
     learns: Learns

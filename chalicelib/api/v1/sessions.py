@@ -64,8 +64,12 @@ class NewChallenge(Sent):
     invitation: Annotated[Invitation | None, Meta(description="To make a passkey; null: to sign in by one.")] = None
 
 
+ShownName = Annotated[str, Meta(description="What people call the tenant: its id, unless it has a display name.")]
+
+
 class Invited(Answer):
     tenant: str
+    display_name: ShownName
     name: str
     role: Literal["viewer", "operator", "admin"]
     screen: bool
@@ -90,6 +94,7 @@ class RateLimits(Answer):
 
 class CurrentSession(Answer):
     tenant: str
+    display_name: ShownName
     key: Annotated[str, Meta(description="Name of the key or of the person; of a camera's key the camera's id.")]
     member: Annotated[str | None, Meta(description="Id of the person who is signed in; null: a key is.")]
     screen: Annotated[bool, Meta(description="Whether it is a screen on the wall.")]
@@ -140,7 +145,7 @@ def make_challenge(door: Door, body: NewChallenge) -> Challenge:
         with _counted(services, address):
             tenant, member = services.access.members.invited(body.invitation)
         telemetry.of_tenant(tenant.name)
-        invited = Invited.made_of(member, tenant=tenant.name)
+        invited = Invited.made_of(member, tenant=tenant.name, display_name=tenant.shown_name)
         try:
             made = sessions.challenge(origin, body.invitation)
         except errors.InvalidInput:
@@ -242,6 +247,7 @@ def _described(services: Services, caller: Caller) -> CurrentSession:
     until = session.expires_at if session else key.expires_at if isinstance(key, ApiKey) else None
     return CurrentSession(
         tenant=caller.tenant.name,
+        display_name=caller.tenant.shown_name,
         key=caller.name,
         member=key.id if isinstance(key, Member) else None,
         screen=isinstance(key, Member) and key.screen,

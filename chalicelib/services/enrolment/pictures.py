@@ -209,7 +209,7 @@ class FacePictures:
             return
         _require_like_no_other(score, found)
         turned_down = Negatives(self.items).turn_down(tenant.name, face, probe, model, score)
-        threshold = self.recognition.threshold(model, found.decision.gallery_size, probe, vector(own))
+        threshold = self.recognition.threshold(tenant, model, found.decision.gallery_size, probe, vector(own))
         if turned_down or score < threshold:
             raise _not_this_person(score, threshold, turned_down=turned_down)
 

@@ -40,7 +40,7 @@ from chalicelib.services.faces import Faces, renamed
 from chalicelib.services.groups import Groups
 from chalicelib.services.idempotency import OK, PARTIAL, RECORDED, Answer, RequestId, Requests, WentOn
 from chalicelib.services.portraits import Portrait, Portraits, unpictured
-from chalicelib.services.visits import face_put, visits_put
+from chalicelib.services.visits import face_put, visits_puts
 
 _Value = TypeVar("_Value")
 
@@ -199,7 +199,7 @@ class FaceUpdate:
         visits = visits_from(self.items.get(keys.ARRIVALS, (tenant.name, old.faceid)))
         if visits.promotion is None:
             return []
-        return [visits_put(tenant.name, old.faceid, visits, replace(visits, promotion=None))]
+        return visits_puts(tenant.name, old.faceid, visits, replace(visits, promotion=None))
 
 
 def _legal(changes: FaceChanges) -> FaceChanges:

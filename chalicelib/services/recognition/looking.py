@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from chalicelib.core.decision import OperatingPoint
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import NO_LABELS, Face, Tenant
 from chalicelib.core.pictures import (
@@ -208,7 +207,7 @@ class Looking:
         face = self.faces.get(tenant, faceid)
         own = vector(template_of(face, tenant.model) if sighting is None else sighting.template)
         vision = self.tenant_vision.of(tenant.model)
-        point = OperatingPoint(vision.impostor_curve, self.recognition.fpir_target)
+        point = self.tenant_vision.decides(tenant)
         request = SearchRequest(tenant.model, own[None], None, most + 1, templates=True)
 
         def found() -> SimilarFaces:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from chalicelib.core import acts
-from chalicelib.core.decision import MATCH, OperatingPoint, is_match, judged, judged_score, similarity
+from chalicelib.core.decision import MATCH, is_match, judged, judged_score, similarity
 from chalicelib.core.model import Candidate, Face, Group, Tenant
 from chalicelib.core.ports import ItemStore
 from chalicelib.core.recognised import Similar, SimilarUser, Wanted
@@ -34,7 +34,6 @@ class Ranking:
     tenant_vision: TenantVision
     search: Callable[[], FaceSearch]
     faces: Faces
-    fpir_target: float
 
     def of_probe(self, tenant: Tenant, group: Group, wanted: Wanted) -> list[Similar]:
         """Return the wanted faces of a group, the most similar first; ties in the order of the ids.
@@ -93,7 +92,7 @@ class Ranking:
         Raises GalleryMoved: search again.
         """
         vision = self.tenant_vision.of(tenant.model)
-        decides = OperatingPoint(vision.impostor_curve, self.fpir_target)
+        decides = self.tenant_vision.decides(tenant)
         limit = wanted.most if wanted.besides is None else wanted.most + 1
         point = decides if wanted.least >= MATCH else None  # with it, a search finds only what may match
         request = SearchRequest(tenant.model, wanted.probe[None], [group_id], limit, point, templates=True)
@@ -106,7 +105,9 @@ class Ranking:
         ranked: list[tuple[str, float]] = []
         for one, demand, verdict in candidates:
             match = verdict.match and not turns_down(one)
-            likeness = similarity(judged_score(one.score, demand), decides.curve, answer.gallery_size, self.fpir_target)
+            likeness = similarity(
+                judged_score(one.score, demand), decides.curve, answer.gallery_size, decides.fpir_target
+            )
             if judged(likeness, match=match) >= wanted.least:
                 ranked.append((one.faceid, judged(likeness, match=match)))
         best = ranked[0][0] if ranked and not is_users(ranked[0][0]) else None

@@ -114,7 +114,6 @@ class Recognition:
     tenant_vision: TenantVision
     search: Callable[[], FaceSearch]
     faces: Faces
-    fpir_target: float
     groups: Groups
     statistics: Statistics
     requests: Requests
@@ -142,7 +141,7 @@ class Recognition:
     def ranking(self) -> Ranking:
         from chalicelib.services.recognition.ranking import Ranking
 
-        return Ranking(self.items, self.tenant_vision, self.search, self.faces, self.fpir_target)
+        return Ranking(self.items, self.tenant_vision, self.search, self.faces)
 
     @lazy
     def looking(self) -> Looking:
@@ -163,7 +162,7 @@ class Recognition:
     def verification(self) -> Verification:
         from chalicelib.services.recognition.verification import Verification
 
-        return Verification(self.tenant_vision, self.faces, self.fpir_target)
+        return Verification(self.tenant_vision, self.faces)
 
     @lazy
     def stored_pictures(self) -> StoredPictures:
@@ -188,7 +187,7 @@ class Recognition:
         """
         find = find or self.faces.find
         vision = self.tenant_vision.of(probes.model)
-        decides = OperatingPoint(vision.impostor_curve, self.fpir_target)
+        decides = self.tenant_vision.decides(tenant, probes.model)
         limit = 1 if besides is None else CANDIDATES
         while True:
             with stage("search"):
@@ -207,11 +206,12 @@ class Recognition:
         acts.decided([_said(probes.model, one) for one in recognised])
         return recognised
 
-    def threshold(self, model: str, gallery_size: int, one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    def threshold(
+        self, tenant: Tenant, model: str, gallery_size: int, one: NDArray[np.float32], other: NDArray[np.float32]
+    ) -> float:
         """Return the score that two templates must reach to be one person's in a gallery of this size."""
-        vision = self.tenant_vision.of(model)
-        point = OperatingPoint(vision.impostor_curve, self.fpir_target)
-        return point.threshold(gallery_size, vision.population.demand(one, other))
+        demand = self.tenant_vision.of(model).population.demand(one, other)
+        return self.tenant_vision.decides(tenant, model).threshold(gallery_size, demand)
 
     def of_seen_face(
         self, tenant: Tenant, camera: Camera, seen: SeenFace, *, besides: str | None, find: Find

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.core import acts
-from chalicelib.core.decision import ImpostorCurve, OperatingPoint, is_match, judged, judged_score, similarity
+from chalicelib.core.decision import is_match, judged, judged_score, similarity
 from chalicelib.core.errors import Unusable, WrongModel
 from chalicelib.core.model import Decision, Template, Tenant
 from chalicelib.core.pictures import PictureRules
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 class Verification:
     tenant_vision: TenantVision
     faces: Faces
-    fpir_target: float
 
     def with_face(self, tenant: Tenant, picture: bytes, rules: PictureRules, faceid: str) -> Comparison:
         """Compare the largest face of a picture with an enrolled face.
@@ -64,7 +63,8 @@ class Verification:
             for other, face in zip(target.embeddings, target.described.faces, strict=True)
         ]
         acts.decided([_said(tenant.model, pair) for pair in pairs])
-        return [judged(similarity(one.judged, one.curve, 1, self.fpir_target), match=one.match) for one in pairs]
+        point = self.tenant_vision.decides(tenant)
+        return [judged(similarity(one.judged, point.curve, 1, point.fpir_target), match=one.match) for one in pairs]
 
     def restricted(self, tenant: Tenant, probe: Probe) -> str | None:
         """Return the restricted face that a probe is, for the person's own request; None if it is none."""
@@ -93,9 +93,9 @@ class Verification:
         vision, template = self.tenant_vision.of(tenant.model), vector(other)
         score = float(one.astype(np.float64) @ template.astype(np.float64))
         demand = vision.population.demand(one, template)
-        threshold = OperatingPoint(vision.impostor_curve, self.fpir_target).threshold(size, demand)
+        threshold = self.tenant_vision.decides(tenant).threshold(size, demand)
         match = is_match(score, threshold, *qualities)
-        return _Compared(min(score, 1.0), threshold, match, judged_score(score, demand), vision.impostor_curve)
+        return _Compared(min(score, 1.0), threshold, match, judged_score(score, demand))
 
     def _largest(self, tenant: Tenant, picture: bytes, rules: PictureRules, which: str) -> Probe:
         vision = self.tenant_vision.of(tenant.model)
@@ -110,7 +110,8 @@ class Verification:
         is_fit = not any(probe.spoof for probe in probes)
         pair = pair._replace(match=pair.match and is_fit)
         acts.decided([{**known({"face": faceid}), **_said(tenant.model, pair)}])
-        return Comparison(pair.score, pair.threshold, pair.match, pair.curve.fmr_at(pair.judged), tuple(probes))
+        fmr = self.tenant_vision.of(tenant.model).impostor_curve.fmr_at(pair.judged)
+        return Comparison(pair.score, pair.threshold, pair.match, fmr, tuple(probes))
 
 
 class _Compared(NamedTuple):
@@ -120,7 +121,6 @@ class _Compared(NamedTuple):
     threshold: float
     match: bool
     judged: float
-    curve: ImpostorCurve
 
 
 def _said(model: str, pair: _Compared) -> dict[str, Any]:

@@ -273,6 +273,7 @@ Instead: TypeAlias = Annotated[str, Meta(description="A word of somebody about a
 
 class Invited(Struct, kw_only=True):
     tenant: str
+    display_name: str
     name: str
     role: str
     screen: bool
@@ -490,12 +491,14 @@ ReviewKind: TypeAlias = Annotated[str, Meta(description="")]
 
 
 class Settings(Struct, kw_only=True):
+    display_name: str
     time_zone: str
     arrive_times: int
     period_days: int
     attributes_off: list[str]
     least_liveness: float | None
     min_age: float | None
+    fpir: float | None
     enrol_quality: float | None
     review_margin: float
     learns: bool
@@ -669,6 +672,7 @@ class Challenge(Struct, kw_only=True):
 
 class CurrentSession(Struct, kw_only=True):
     tenant: str
+    display_name: str
     key: str
     member: str | None
     screen: bool

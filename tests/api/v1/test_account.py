@@ -45,6 +45,8 @@ FIRST = {
     "consent_required": False,
     "expired_consent_erases": False,
     "deletes_erase": False,
+    "fpir": None,
+    "display_name": "",
     "controller": "",
     "contact": "",
     "purposes": "",

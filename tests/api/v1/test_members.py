@@ -78,9 +78,13 @@ def test_somebody_is_invited_by_a_link_and_a_code_to_photograph(v1: V1Client) ->
     )
 
 
-def test_a_link_says_who_it_is_for_and_makes_a_passkey_that_signs_in(browser: V1Client, invitation: str) -> None:
+def test_a_link_says_who_it_is_for_and_makes_a_passkey_that_signs_in(
+    v1: V1Client, browser: V1Client, invitation: str
+) -> None:
+    v1.done("PATCH", "/v1/settings", {"display_name": "Ann's corner"})
     question = asked(browser, invitation)
-    assert question["invited"] == {"tenant": "shop", "name": "Maria", "role": "operator", "screen": False}
+    whom = {"tenant": "shop", "display_name": "Ann's corner", "name": "Maria", "role": "operator", "screen": False}
+    assert question["invited"] == whom
     device = accepted(browser, invitation)
     reply = sign_in(browser, {"passkey": device.sign(asked(browser)), "keep": True})
     assert (reply.status, reply.json["key"], reply.json["role"], reply.json["tenant"]) == (

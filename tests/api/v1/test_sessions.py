@@ -59,6 +59,7 @@ def test_a_key_is_given_for_a_cookie_that_scripts_cannot_read_and_other_sites_do
     )
     assert reply.json == {
         "tenant": "shop",
+        "display_name": "shop",
         "key": "first",
         "member": None,
         "screen": False,
