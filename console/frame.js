@@ -151,11 +151,11 @@ function Page({ page, place: here }) {
 }
 
 function Who() {
-  const { tenant, role, time_zone: zone, member, key } = useValue(session) ?? {};
+  const { display_name: shop, role, member, key } = useValue(session) ?? {};
   const said = member ? key : t(`role.${role}`);
   return html`<a class="who" href=${to("settings")}><span class="unseen">${t("account")}: </span>
-    <span class="initial" aria-hidden="true">${[...(tenant ?? "")][0]?.toUpperCase()}</span>
-    <span class="text"><strong>${tenant}</strong> <small>${said} · ${zone}</small></span>
+    <span class="initial" aria-hidden="true">${[...(shop ?? "")][0]?.toUpperCase()}</span>
+    <span class="text"><strong>${shop}</strong> <small>${said}</small></span>
   </a>`;
 }
 

@@ -47,6 +47,9 @@ export function tOr(name, otherwise) {
   return table[name] === undefined ? otherwise : t(name);
 }
 
+/** Return what there is of these texts, as one line. */
+export const joined = (...texts) => texts.filter(Boolean).join(" · ");
+
 export function number(value, digits = 0) {
   return new Intl.NumberFormat(locale, { maximumFractionDigits: digits, minimumFractionDigits: digits }).format(value);
 }

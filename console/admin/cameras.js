@@ -24,17 +24,20 @@ const LOW_DISK_MIB = 1024;
 const STATES = ["failing", "silent", "never_seen", "ok", "disabled"];
 const ALWAYS = { keeps_strangers: { kind: "switch" }, enabled: { kind: "switch" } };
 const FIELDS = {
-  silent_after_s: { kind: "number", min: 5, max: 43_200, step: "any", per: 60, unit: "unit.minutes", none: "set.silent_after_s.none" },
+  silent_after_s: { kind: "number", min: 5, max: 43_200, step: "any", per: 60, unit: "unit.minutes",
+    none: "set.silent_after_s.none" },
   gap_s: { kind: "number", min: 1 / 60, max: 1440, step: "any", per: 60, unit: "unit.minutes" },
   stranger_quality: { kind: "number", min: 0, max: 100, step: "any" },
   learns: { kind: "switch" },
 };
-const LABELS = Object.fromEntries(["a", "b", "c", "d"].map((name) => [name, { kind: "text", max: 100, none: "set.label.none" }]));
+const LABEL = { kind: "text", max: 100, none: "set.label.none" };
+const LABELS = { a: LABEL, b: LABEL, c: LABEL, d: LABEL };
 const EDGE = {
   send: { kind: "choice", options: ["", "all", "motion", "faces", "best_shot"] },
   interval_s: { kind: "number", min: 0.05, max: 60, step: "any", unit: "unit.seconds", none: "set.edge.none" },
   per_minute: { kind: "number", min: 1, max: 6000, none: "set.edge.none" },
-  motion_share: { kind: "number", min: 0.01, max: 100, step: "any", per: 0.01, unit: "unit.percent", none: "set.edge.none" },
+  motion_share: { kind: "number", min: 0.01, max: 100, step: "any", per: 0.01, unit: "unit.percent",
+    none: "set.edge.none" },
   min_face_px: { kind: "number", min: 10, max: 2000, unit: "unit.pixels", none: "set.edge.none" },
 };
 
@@ -59,23 +62,36 @@ function All({ query }) {
   const slow = useSlow(loaded.waits && !loaded.value);
   const all = loaded.value;
   const counts = STATES.map((state) => [state, all?.filter((one) => one.health.state === state).length ?? 0]);
-  const shown = useMemo(() => all?.filter((one) => (!query.state || one.health.state === query.state) && `${one.name} ${one.id}`.toLowerCase().includes(text.trim().toLowerCase()))
-    .sort((one, other) => STATES.indexOf(one.health.state) - STATES.indexOf(other.health.state) || one.name.localeCompare(other.name)), [all, query.state, text]);
+  const wanted = (one) => (!query.state || one.health.state === query.state)
+    && `${one.name} ${one.id}`.toLowerCase().includes(text.trim().toLowerCase());
+  const place = (one) => STATES.indexOf(one.health.state);
+  const shown = useMemo(
+    () => all?.filter(wanted).sort((one, other) => place(one) - place(other) || one.name.localeCompare(other.name)),
+    [all, query.state, text],
+  );
   const onKey = (event, index) => {
     if (event.key === "Enter" && shown[index]) go(["cameras", shown[index].id]);
   };
-  const make = may("admin") && html`<button class="strong" onClick=${() => setMaking(true)}><${Icon} name="add" size=${18} />${t("cameras.new")}</button>`;
+  const make = may("admin") && html`<button class="strong" onClick=${() => setMaking(true)}>
+    <${Icon} name="add" size=${18} />${t("cameras.new")}</button>`;
   return html`<div class="page">
-    <header class="top"><div><h1>${t("page.cameras")}</h1><p class="soft">${all ? t("cameras.count", { count: all.length }) : " "}</p></div><div class="tools">
-      ${all?.length > MANY && html`<input type="search" class="filter" aria-label=${t("cameras.find")} placeholder=${t("cameras.find")} value=${text} onInput=${(event) => setText(event.target.value)} />`}${all?.length !== 0 && make}</div></header>
+    <header class="top"><div><h1>${t("page.cameras")}</h1>
+      <p class="soft">${all ? t("cameras.count", { count: all.length }) : " "}</p></div><div class="tools">
+      ${all?.length > MANY && html`<input type="search" class="filter" aria-label=${t("cameras.find")}
+        placeholder=${t("cameras.find")} value=${text} onInput=${(event) => setText(event.target.value)} />`}
+      ${all?.length !== 0 && make}</div></header>
     ${all?.length > 0 && html`<div class="groups" role="group" aria-label=${t("cameras.state")}>
-      <button aria-pressed=${!query.state} onClick=${() => replace("cameras")}>${t("people.all")}<span>${number(all.length)}</span></button>
-      ${counts.filter(([state, count]) => count || state === query.state).map(([state, count]) => html`<button key=${state} aria-pressed=${query.state === state} onClick=${() => replace("cameras", { state })}>
+      <button aria-pressed=${!query.state} onClick=${() => replace("cameras")}>
+        ${t("people.all")}<span>${number(all.length)}</span></button>
+      ${counts.filter(([state, count]) => count || state === query.state).map(([state, count]) => html`
+        <button key=${state} aria-pressed=${query.state === state} onClick=${() => replace("cameras", { state })}>
         <span class=${`state ${state}`}></span>${t(`camera.${state}`)}<span>${number(count)}</span></button>`)}</div>`}
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     ${slow && html`<${Shapes} count=${8} kind="cards" />`}
-    ${all?.length === 0 && html`<${Empty} icon="camera" title=${t("cameras.empty")}><p>${t("cameras.empty.says")}</p>${make}<//>`}
-    ${shown?.length > 0 && html`<${Grid} count=${shown.length} least=${230} ratio=${0.625} extra=${84} label=${t("page.cameras")} inSight=${() => {}} onKey=${onKey}
+    ${all?.length === 0 && html`<${Empty} icon="camera" title=${t("cameras.empty")}>
+      <p>${t("cameras.empty.says")}</p>${make}<//>`}
+    ${shown?.length > 0 && html`<${Grid} count=${shown.length} least=${230} ratio=${0.625} extra=${84}
+      label=${t("page.cameras")} inSight=${() => {}} onKey=${onKey}
       cell=${(index, more) => html`<${Card} key=${shown[index].id} one=${shown[index]} more=${more} />`} />`}
     ${all?.length > 0 && shown.length === 0 && html`<p class="soft">${t("cameras.none")}</p>`}
     ${making && html`<${New} close=${() => setMaking(false)} />`}
@@ -83,10 +99,12 @@ function All({ query }) {
 }
 
 function Card({ one, more }) {
-  return html`<div ...${more} role="gridcell" class="card" aria-label=${`${one.name}, ${t(`camera.${one.health.state}`)}`} onClick=${() => go(["cameras", one.id])}>
+  return html`<div ...${more} role="gridcell" class="card"
+    aria-label=${`${one.name}, ${t(`camera.${one.health.state}`)}`} onClick=${() => go(["cameras", one.id])}>
     <${Newest} camera=${one} />
     <strong>${one.name}</strong>
-    <p class="row"><span class=${`state ${one.health.state}`}>${t(`camera.${one.health.state}`)}</span>${!one.keeps_strangers && html`<span class="tag">${t("camera.forgets")}</span>`}</p>
+    <p class="row"><span class=${`state ${one.health.state}`}>${t(`camera.${one.health.state}`)}</span>
+      ${!one.keeps_strangers && html`<span class="tag">${t("camera.forgets")}</span>`}</p>
     <small class="soft">${one.health.status.error ?? (isLow(one) ? t("camera.low") : seen(one))}</small>
   </div>`;
 }
@@ -108,24 +126,26 @@ function Newest({ camera, large = false }) {
     const timer = setTimeout(last.again, WAITING_MS);
     return () => clearTimeout(timer);
   }, [waits, capture]);
-  const picture = html`<${Portrait} url=${large ? capture?.url : capture?.thumb_url} size="newest" icon="camera" lazy=${!large} alt=${capture?.url ? t("camera.newest", { time: dayAndClock(capture.captured_at) }) : ""} />`;
+  const picture = html`<${Portrait} url=${large ? capture?.url : capture?.thumb_url} size="newest" icon="camera"
+    lazy=${!large} alt=${capture?.url ? t("camera.newest", { time: dayAndClock(capture.captured_at) }) : ""} />`;
   const open = large && capture && to("captures", { camera: camera.id, open: `${camera.id}/${capture.id}` });
   return html`<figure class="newest-of">${open ? html`<a href=${open}>${picture}</a>` : picture}
-    ${capture && html`<figcaption title=${dayAndClock(capture.captured_at)}>${ago(capture.captured_at)}</figcaption>`}</figure>
+    ${capture && html`<figcaption title=${dayAndClock(capture.captured_at)}>
+      ${ago(capture.captured_at)}</figcaption>`}</figure>
     ${large && capture?.state === "resolved" && html`<${Faces} capture=${capture} />`}`;
 }
 
 /** How many faces the picture has, and whether they are large enough. */
 function Faces({ capture }) {
   const { count, px, size } = facesOf(capture);
-  return html`<p class="faces small">${t("camera.faces", { count })} ${t(`camera.faces.${size}`, { px, tiny: TOO_SMALL_PX, large: LARGE_PX })}</p>`;
+  const says = t(`camera.faces.${size}`, { px, tiny: TOO_SMALL_PX, large: LARGE_PX });
+  return html`<p class="faces small">${t("camera.faces", { count })} ${says}</p>`;
 }
 
 function Camera({ id }) {
   const path = `cameras/${encodeURIComponent(id)}`;
   const loaded = useLoaded((signal) => get(path, {}, { signal }), [id]);
   useAgain(loaded, loaded.value?.last_seen_at === null ? WAITING_MS : AGAIN_MS);
-  const groups = useShared("groups");
   const [secret, setSecret] = useState(null);
   const [gone, setGone] = useState(false);
   const slow = useSlow(loaded.waits && !loaded.value);
@@ -133,47 +153,69 @@ function Camera({ id }) {
   const back = html`<a class="back" href=${to("cameras")}><${Icon} name="back" size=${18} />${t("page.cameras")}</a>`;
   if (gone) return null;
   if (!one) {
-    return html`<div class="page">${back}${loaded.problem?.code === "CameraNotFound" ? html`<${Empty} icon="camera" title=${t("problem.CameraNotFound")}><p>${t("camera.gone")}</p><//>`
-      : loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}${slow && html`<${Shapes} count=${4} />`}</div>`;
+    return html`<div class="page">${back}${loaded.problem?.code === "CameraNotFound"
+      ? html`<${Empty} icon="camera" title=${t("problem.CameraNotFound")}><p>${t("camera.gone")}</p><//>`
+      : loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
+      ${slow && html`<${Shapes} count=${4} />`}</div>`;
   }
   const change = changer(path, loaded);
-  const common = { change, may: may("admin") };
-  const edge = (changes) => change((now) => ({ edge: Object.fromEntries(Object.entries({ ...now.edge, ...changes }).filter(([, each]) => each != null)) }));
   const renew = () => send("POST", `${path}/key`).then((answer) => setSecret(answer.api_key), complain);
   const remove = () => later(t("camera.deleted", { name: one.name }), {
     take: () => { setGone(true); go("cameras"); },
     back: () => go(["cameras", id]),
     act: (options) => send("DELETE", path, undefined, options),
   });
-  const pairs = groups.value?.filter((group) => !["stranger", "regular"].includes(group.name)).map((group) => [group.name, groupName(group.name)]) ?? [];
   return html`<div class="page desk">${back}
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     <header class="profile camera">
       <div><${Newest} camera=${one} large /></div>
-      <div><h1><${Line} value=${one.name} label=${t("camera.name")} save=${(name) => change({ name })} disabled=${!may("admin")} className="title" /></h1>
-        <p class="row"><span class=${`state ${one.health.state}`}>${t(`camera.${one.health.state}`)}</span><span class="soft">${seen(one)}</span></p>
+      <div><h1><${Line} className="title" value=${one.name} label=${t("camera.name")} disabled=${!may("admin")}
+          save=${(name) => change({ name })} /></h1>
+        <p class="row"><span class=${`state ${one.health.state}`}>${t(`camera.${one.health.state}`)}</span>
+          <span class="soft">${seen(one)}</span></p>
         ${one.health.status.error && html`<p class="notice">${one.health.status.error}</p>`}
         ${isLow(one) && html`<p class="notice">${t("camera.low")}</p>`}
         <${Beat} camera=${one} /></div>
     </header>
-    ${!one.last_seen_at && html`<section><h2>${t("camera.connect")}</h2><p role="status">${t("camera.waits")}</p><${Connect} id=${id} /></section>`}
-    <section><h2>${t("camera.settings")}</h2>
-      <${Settings} fields=${ALWAYS} value=${one} ...${common} />
-      <${Settings} fields=${{ groups: { kind: "many", pairs, all: "set.groups.all", empty: [] }, ...FIELDS }} value=${one} ...${common} />
-      <details><summary>${t("camera.labels")}</summary><p class="soft small">${t("camera.labels.says")}</p><${Settings} fields=${LABELS} value=${one.labels} may=${common.may} change=${(changes) => change({ labels: changes })} /></details>
-      <details><summary>${t("camera.edge")}</summary><p class="soft small">${t("camera.edge.says")}</p><${Settings} fields=${EDGE} value=${one.edge} may=${common.may} change=${edge} /></details>
-    </section>
-    ${common.may && html`<section class="end"><div class="setting"><p class="soft small">${t("camera.renew.says")}</p><button onClick=${renew}>${t("camera.renew")}</button></div>
-      <div class="setting"><p class="soft small">${t("camera.delete.says")}</p><button class="danger" onClick=${remove}>${t("camera.delete")}</button></div></section>`}
-    ${secret && html`<${Secret} title=${t("camera.key", { name: one.name })} secret=${secret} close=${() => setSecret(null)}><${Connect} id=${id} secret=${secret} /><//>`}
+    ${!one.last_seen_at && html`<section><h2>${t("camera.connect")}</h2><p role="status">${t("camera.waits")}</p>
+      <${Connect} id=${id} /></section>`}
+    <${Own} one=${one} change=${change} />
+    ${may("admin") && html`<section><div class="setting"><p class="soft small">${t("camera.renew.says")}</p>
+      <button onClick=${renew}>${t("camera.renew")}</button></div>
+      <div class="setting"><p class="soft small">${t("camera.delete.says")}</p>
+        <button class="danger" onClick=${remove}>${t("camera.delete")}</button></div></section>`}
+    ${secret && html`<${Secret} title=${t("camera.key", { name: one.name })} secret=${secret}
+      close=${() => setSecret(null)}><${Connect} id=${id} secret=${secret} /><//>`}
   </div>`;
+}
+
+/** The settings of one camera. */
+function Own({ one, change }) {
+  const groups = useShared("groups");
+  const common = { change, may: may("admin") };
+  const known = (fields) => Object.fromEntries(Object.entries(fields).filter(([, each]) => each != null));
+  const edge = (changes) => change((now) => ({ edge: known({ ...now.edge, ...changes }) }));
+  const pairs = groups.value?.filter((group) => !["stranger", "regular"].includes(group.name))
+    .map((group) => [group.name, groupName(group.name)]) ?? [];
+  return html`<section><h2>${t("camera.settings")}</h2>
+    <${Settings} fields=${ALWAYS} value=${one} ...${common} />
+    <${Settings} fields=${{ groups: { kind: "many", pairs, all: "set.groups.all", empty: [] }, ...FIELDS }}
+      value=${one} ...${common} />
+    <details><summary>${t("camera.labels")}</summary><p class="soft small">${t("camera.labels.says")}</p>
+      <${Settings} fields=${LABELS} value=${one.labels} may=${common.may}
+        change=${(changes) => change({ labels: changes })} /></details>
+    <details><summary>${t("camera.edge")}</summary><p class="soft small">${t("camera.edge.says")}</p>
+      <${Settings} fields=${EDGE} value=${one.edge} may=${common.may} change=${edge} /></details>
+  </section>`;
 }
 
 /** What the camera said of itself in its last heartbeat, in words if there are any for it. */
 function Beat({ camera }) {
-  const said = Object.entries(camera.health.status).filter(([name, value]) => name !== "error" && value !== null && !(name.startsWith("dropped_") && value === 0));
-  return html`<dl class="facts"><div><dt>${t("camera.id")}</dt><dd><code>${camera.id}</code></dd></div><div><dt>${t("camera.made")}</dt><dd>${day(camera.created_at)}</dd></div>
-    ${said.map(([name, value]) => html`<div key=${name}><dt>${tOr(`beat.${name}`, name)}</dt><dd>${measured(name, value)}</dd></div>`)}</dl>`;
+  const tells = ([name, value]) => name !== "error" && value !== null && !(name.startsWith("dropped_") && value === 0);
+  return html`<dl class="facts"><div><dt>${t("camera.id")}</dt><dd><code>${camera.id}</code></dd></div>
+    <div><dt>${t("camera.made")}</dt><dd>${day(camera.created_at)}</dd></div>
+    ${Object.entries(camera.health.status).filter(tells).map(([name, value]) => html`
+      <div key=${name}><dt>${tOr(`beat.${name}`, name)}</dt><dd>${measured(name, value)}</dd></div>`)}</dl>`;
 }
 
 function measured(name, value) {

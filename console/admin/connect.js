@@ -6,7 +6,7 @@ import { Copy } from "../shared/settings.js";
 import { t } from "../words.js";
 import { curlLine, edgeFile, isOwnAddress, keyFile, KINDS, serviceAddress } from "./kinds.js";
 
-const INSTALL = "pipx install './dist/regulars_edge-0.1.0-py3-none-any.whl[video,detector]'";
+const INSTALL = 'pipx install "$(echo ./dist/regulars_edge-*.whl)[video,detector]"';
 const RUN = "regulars-edge check --config edge.toml\nregulars-edge run --config edge.toml";
 const OWN_KEY = Object.keys(KINDS).filter((kind) => KINDS[kind].by !== "none");
 

@@ -6,11 +6,11 @@ import { Icon } from "../icons.js";
 import { Secret } from "./secret.js";
 import { changer, Settings } from "../shared/settings.js";
 import { useShared } from "../shared/known.js";
-import { Dialog, Empty, groupName, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
+import { Dialog, Empty, Ends, groupName, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
 import { go, to } from "../router.js";
 import { may } from "../store.js";
 import { complain, later, say } from "../undo.js";
-import { ago, dayAndClock, t, tOr } from "../words.js";
+import { ago, dayAndClock, joined, t, tOr } from "../words.js";
 
 const KINDS = ["face.arrived", "stranger.created", "stranger.promoted", "face.merged", "group.full", "camera.silent"];
 const EXAMPLE = "https://shop.example/regulars";
@@ -26,20 +26,26 @@ export default function Hooks({ place }) {
 const called = (hook) => hook.url ?? t("hook.mailbox");
 const State = ({ of }) => html`<span class=${`state ${of.health.state}`}>${t(`hook.${of.health.state}`)}</span>`;
 
+const fails = (one) => Number(one.health.state === "failing");
+
 function All() {
   const loaded = useLoaded((signal) => get("hooks", {}, { signal }).then((page) => page.hooks), []);
   const [making, setMaking] = useState(false);
   const slow = useSlow(loaded.waits && !loaded.value);
   const all = loaded.value;
-  const make = html`<button class="strong" onClick=${() => setMaking(true)}><${Icon} name="add" size=${18} />${t("hooks.new")}</button>`;
+  const make = html`<button class="strong" onClick=${() => setMaking(true)}>
+    <${Icon} name="add" size=${18} />${t("hooks.new")}</button>`;
   return html`<div class="page desk">
-    <header class="top"><div><h1>${t("page.hooks")}</h1><p class="soft">${t("hooks.says")}</p></div>${all?.length > 0 && make}</header>
+    <header class="top"><div><h1>${t("page.hooks")}</h1><p class="soft">${t("hooks.says")}</p></div>
+      ${all?.length > 0 && make}</header>
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     ${slow && html`<${Shapes} count=${3} />`}
-    ${all?.length === 0 && html`<${Empty} icon="hooks" title=${t("hooks.empty")}><p>${t("hooks.empty.says")}</p>${make}<//>`}
-    <ul class="rows">${all?.toSorted((one, other) => Number(other.health.state === "failing") - Number(one.health.state === "failing")).map((one) => html`<li key=${one.id}>
+    ${all?.length === 0 && html`<${Empty} icon="hooks" title=${t("hooks.empty")}>
+      <p>${t("hooks.empty.says")}</p>${make}<//>`}
+    <ul class="rows">${all?.toSorted((one, other) => fails(other) - fails(one)).map((one) => html`<li key=${one.id}>
       <a class="hook" href=${to(["hooks", one.id])}><strong class="ellipsis">${called(one)}</strong>
-        <small class="soft">${[one.events?.map((kind) => t(`set.events.${kind}`)).join(", ") ?? t("set.events.all"), one.groups?.map(groupName).join(", "), one.cameras?.join(", ")].filter(Boolean).join(" · ")}</small></a>
+        <small class="soft">${joined(one.events?.map((kind) => t(`set.events.${kind}`)).join(", ")
+          ?? t("set.events.all"), one.groups?.map(groupName).join(", "), one.cameras?.join(", "))}</small></a>
       <${State} of=${one} /></li>`)}</ul>
     ${making && html`<${New} close=${() => setMaking(false)} />`}
   </div>`;
@@ -57,7 +63,8 @@ function Hook({ id }) {
   const one = loaded.value;
   const back = html`<a class="back" href=${to("hooks")}><${Icon} name="back" size=${18} />${t("page.hooks")}</a>`;
   if (gone) return null;
-  if (!one) return html`<div class="page">${back}${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}</div>`;
+  const trouble = loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`;
+  if (!one) return html`<div class="page">${back}${trouble}</div>`;
   const isMailbox = one.url === null;
   const renew = () => send("POST", `${path}/secret`).then((answer) => setSecret(answer.secret), complain);
   const remove = () => later(t("hook.deleted"), {
@@ -69,19 +76,30 @@ function Hook({ id }) {
     ...(isMailbox ? {} : { url: { kind: "url", max: 2048 } }),
     enabled: { kind: "switch", words: "hook_on" },
     events: { kind: "some", options: KINDS },
-    groups: { kind: "many", words: "hook_groups", pairs: groups.value?.map((group) => [group.name, groupName(group.name)]) ?? [], all: "set.hook_groups.all" },
-    cameras: { kind: "many", pairs: cameras.value?.map((camera) => [camera.id, camera.name]) ?? [], all: "set.cameras.all" },
+    groups: {
+      kind: "many", words: "hook_groups", all: "set.hook_groups.all",
+      pairs: groups.value?.map(({ name }) => [name, groupName(name)]) ?? [],
+    },
+    cameras: {
+      kind: "many", all: "set.cameras.all", pairs: cameras.value?.map((camera) => [camera.id, camera.name]) ?? [],
+    },
   };
+  const { failures, paused_until: paused } = one.health;
   return html`<div class="page desk">${back}
     <header class="top"><div><h1 class="ellipsis">${called(one)}</h1><p class="row"><${State} of=${one} />
-      <span class="soft">${one.health.failures > 0 && t("hook.failures", { count: one.health.failures })} ${one.health.paused_until && t("hook.paused", { when: dayAndClock(one.health.paused_until) })}</span></p></div>
+      <span class="soft">${failures > 0 && t("hook.failures", { count: failures })}${" "}
+        ${paused && t("hook.paused", { when: dayAndClock(paused) })}</span></p></div>
       <${Test} path=${path} tested=${changed} /></header>
-    ${isMailbox && html`<p class="soft">${t("hook.mailbox.says")} <code>GET /v1/hooks/${id}/deliveries?state=pending</code>, <code>POST /v1/hooks/${id}/ack</code></p>`}
+    ${isMailbox && html`<p class="soft">${t("hook.mailbox.says")}${" "}
+      <code>GET /v1/hooks/${id}/deliveries?state=pending</code>, <code>POST /v1/hooks/${id}/ack</code></p>`}
     ${!isMailbox && html`<${Deliveries} path=${path} state="parked" version=${version} changed=${changed} />`}
     <${Deliveries} path=${path} state="pending" version=${version} isMailbox=${isMailbox} changed=${changed} />
-    <section><h2>${t("hook.settings")}</h2><${Settings} fields=${fields} value=${one} change=${changer(path, loaded)} may=${may("admin")} /></section>
-    <section class="end">${!isMailbox && html`<div class="setting"><p class="soft small">${t("hook.renew.says")}</p><button onClick=${renew}>${t("hook.renew")}</button></div>`}
-      <div class="setting"><p class="soft small">${t("hook.delete.says")}</p><button class="danger" onClick=${remove}>${t("hook.delete")}</button></div></section>
+    <section><h2>${t("hook.settings")}</h2><${Settings} fields=${fields} value=${one} change=${changer(path, loaded)}
+      may=${may("admin")} /></section>
+    <section>${!isMailbox && html`<div class="setting"><p class="soft small">${t("hook.renew.says")}</p>
+      <button onClick=${renew}>${t("hook.renew")}</button></div>`}
+      <div class="setting"><p class="soft small">${t("hook.delete.says")}</p>
+        <button class="danger" onClick=${remove}>${t("hook.delete")}</button></div></section>
     ${secret && html`<${Secret} title=${t("hook.secret")} secret=${secret} close=${() => setSecret(null)} />`}
   </div>`;
 }
@@ -97,8 +115,8 @@ async function found(path, state, id) {
   } while (token);
 }
 
-/** Sends an event of kind `test` and looks whether it arrived: what was delivered is not among the deliveries any more. */
-function Test({ path, tested }) {
+/** Sends an event of kind `test` and looks whether it arrived: what was delivered is among the deliveries no more. */
+function Test({ path, tested = () => {} }) {
   const [said, setSaid] = useState("");
   const test = async () => {
     setSaid(t("hook.testing"));
@@ -144,16 +162,23 @@ function Deliveries({ path, state, version, isMailbox = false, changed }) {
     }
     changed();
   };
-  const acknowledge = () => send("POST", `${path}/ack`, { ids: rows.slice(0, 100).map((one) => one.event.id) }).then(changed, complain);
+  const acknowledge = () => send("POST", `${path}/ack`, { ids: rows.slice(0, 100).map((one) => one.event.id) })
+    .then(changed, complain);
   if (!rows.length && !loaded.problem) return null;
-  return html`<section><header><h2>${t(`hook.${isMailbox ? "mail" : state}`, { count: rows.length })}</h2><span class="apart"></span>
+  return html`<section><header><h2>${t(`hook.${isMailbox ? "mail" : state}`, { count: rows.length })}</h2>
+      <span class="apart"></span>
       ${state === "parked" && html`<button onClick=${again}>${t("hook.again")}</button>`}
       ${isMailbox && html`<button onClick=${acknowledge}>${t("hook.ack")}</button>`}</header>
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     <ul class="rows">${rows.map((one) => html`<li key=${one.event.id}>
-      <div><strong>${tOr(`set.events.${one.event.type}`, one.event.type)}</strong> <small class="soft">${[one.event.data.name, one.event.camera, dayAndClock(one.event.at)].filter(Boolean).join(" · ")}</small>
+      <div><strong>${tOr(`set.events.${one.event.type}`, one.event.type)}</strong>${" "}
+        <small class="soft">${joined(one.event.data.name, one.event.camera, dayAndClock(one.event.at))}</small>
         ${one.last_error && html`<p class="danger small">${one.last_error}</p>`}</div>
-      <small class="soft">${[one.attempts > 0 && t("hook.attempts", { count: one.attempts }), one.next_at && t("hook.next", { when: dayAndClock(one.next_at) }), one.parked_at && t("hook.given_up", { when: ago(one.parked_at) })].filter(Boolean).join(" · ")}</small></li>`)}</ul>
+      <small class="soft">${joined(
+        one.attempts > 0 && t("hook.attempts", { count: one.attempts }),
+        one.next_at && t("hook.next", { when: dayAndClock(one.next_at) }),
+        one.parked_at && t("hook.given_up", { when: ago(one.parked_at) }),
+      )}</small></li>`)}</ul>
     ${loaded.value?.token && html`<button onClick=${() => setPages(pages + 1)}>${t("more")}</button>`}
   </section>`;
 }
@@ -166,14 +191,21 @@ function New({ close }) {
   const seen = (hook) => { close(); go(["hooks", hook.id]); };
   const submit = (event) => {
     event.preventDefault();
-    send("POST", "hooks", { url: kind === "url" ? url.trim() : null }).then((hook) => (hook.secret ? setMade(hook) : seen(hook)), setProblem);
+    send("POST", "hooks", { url: kind === "url" ? url.trim() : null })
+      .then((hook) => (hook.secret ? setMade(hook) : seen(hook)), setProblem);
   };
-  if (made) return html`<${Secret} key="made" title=${t("hook.secret")} secret=${made.secret} close=${() => seen(made)}><p class="soft small">${t("hook.secret.says")}</p><//>`;
+  if (made) {
+    return html`<${Secret} key="made" title=${t("hook.secret")} secret=${made.secret} close=${() => seen(made)}>
+      <p class="soft small">${t("hook.secret.says")}</p><${Test} path=${`hooks/${made.id}`} /><//>`;
+  }
   return html`<${Dialog} title=${t("hooks.new")} close=${close}><form onSubmit=${submit}>
     ${problem && html`<${Trouble} problem=${problem} />`}
-    <div class="segments">${["url", "mailbox"].map((one) => html`<label key=${one}><input type="radio" name="kind" checked=${kind === one} onChange=${() => setKind(one)} /><span>${t(`hooks.kind.${one}`)}</span></label>`)}</div>
+    <div class="segments">${["url", "mailbox"].map((one) => html`<label key=${one}>
+      <input type="radio" name="kind" checked=${kind === one} onChange=${() => setKind(one)} />
+      <span>${t(`hooks.kind.${one}`)}</span></label>`)}</div>
     <p class="soft small">${t(`hooks.kind.${kind}.says`)}</p>
-    ${kind === "url" && html`<label>${t("set.url")}<input autofocus type="url" required maxlength="2048" placeholder=${EXAMPLE} value=${url} onInput=${(event) => setUrl(event.target.value)} /></label>`}
-    <p class="row end"><button type="button" onClick=${close}>${t("cancel")}</button><button class="strong">${t("hooks.make")}</button></p>
+    ${kind === "url" && html`<label>${t("set.url")}<input autofocus type="url" required maxlength="2048"
+      placeholder=${EXAMPLE} value=${url} onInput=${(event) => setUrl(event.target.value)} /></label>`}
+    <${Ends} close=${close}>${t("hooks.make")}<//>
   </form><//>`;
 }

@@ -28,7 +28,11 @@ function Going({ days }) {
   const held = loaded.value.held ? html` ${t("kept.held", { count: loaded.value.held })}` : "";
   if (!going.length) return html`<p class="soft small">${t("kept.nothing")}${held}</p>`;
   return html`<table class="kept"><caption class="soft small">${t("kept.going")}${held}</caption>
-    <thead><tr><td></td><th scope="col">${t("kept.now")}</th><th scope="col">${t("kept.soon")}</th><th scope="col">${t("kept.oldest")}</th></tr></thead>
-    <tbody>${going.map((one) => html`<tr key=${`${one.kind} ${one.group}`}><th scope="row">${one.group === null ? t(`kept.${one.kind}`) : groupName(one.group)}</th>
-      <td>${number(one.now)}${one.waits_until && html`<br /><span class="soft small">${t("kept.waits", { day: day(one.waits_until) })}</span>`}</td><td>${number(one.within_7_days)}${one.more && "+"}</td><td>${day(one.oldest)}</td></tr>`)}</tbody></table>`;
+    <thead><tr><td></td>${["now", "soon", "oldest"].map((one) => html`
+      <th key=${one} scope="col">${t(`kept.${one}`)}</th>`)}</tr></thead>
+    <tbody>${going.map((one) => html`<tr key=${`${one.kind} ${one.group}`}>
+      <th scope="row">${one.group === null ? t(`kept.${one.kind}`) : groupName(one.group)}</th>
+      <td>${number(one.now)}${one.waits_until && html`<br />
+        <span class="soft small">${t("kept.waits", { day: day(one.waits_until) })}</span>`}</td>
+      <td>${number(one.within_7_days)}${one.more && "+"}</td><td>${day(one.oldest)}</td></tr>`)}</tbody></table>`;
 }

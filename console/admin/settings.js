@@ -7,10 +7,10 @@ import { Members } from "./members.js";
 import { Rights } from "./rights.js";
 import { Held, Settings as Fields, changer, Typed } from "../shared/settings.js";
 import { Secret } from "./secret.js";
-import { Dialog, Line, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
+import { Dialog, Ends, Line, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
 import { blur, language, may, session, shortcuts, theme, useValue } from "../store.js";
 import { complain, later, settleAll } from "../undo.js";
-import { ago, dayAndClock, number, t } from "../words.js";
+import { ago, dayAndClock, joined, number, t } from "../words.js";
 
 const DAY_MS = 86_400_000;
 const ENDS = [0, 1, 7, 30, 365];
@@ -18,15 +18,20 @@ const MB = 1e6;
 const GB = 1e9;
 const ATTRIBUTES = ["age", "gender", "emotion", "pose", "beauty", "liveness"];
 const RULE = { arrive_times: { kind: "number", min: 1, max: 10 }, period_days: { kind: "number", min: 1, max: 100 } };
+/** How sure a match has to be: the share of strangers who may get somebody's name, null as the service says. */
+const SURE = { strict: 0.001, balanced: null, open: 0.01 };
 const RECOGNITION = {
+  learns: { kind: "switch" },
+  attributes_off: { kind: "some", options: ATTRIBUTES, off: true },
+};
+const ADVANCED = {
   enrol_quality: { kind: "number", min: 20, max: 100, step: "any", none: "set.enrol_quality.none" },
   least_liveness: { kind: "number", min: 0.01, max: 1, step: 0.01, none: "set.least_liveness.none" },
   min_age: { kind: "number", min: 1, max: 21, step: "any", none: "set.min_age.none" },
   review_margin: { kind: "number", min: 0, max: 0.5, step: 0.01 },
-  attributes_off: { kind: "some", options: ATTRIBUTES, off: true },
-  learns: { kind: "switch" },
   learnt_days: { kind: "number", min: 1, max: 3650, unit: "unit.days", none: "set.learnt_days.none" },
 };
+
 /** Return the browser's name of a time zone, which may be an older one; of its own, if none is given. */
 function zoneOf(timeZone) {
   try {
@@ -36,13 +41,21 @@ function zoneOf(timeZone) {
   }
 }
 const HERE = zoneOf();
-const ZONE = { time_zone: { kind: "text", max: 100, list: Intl.supportedValuesOf("timeZone") } };
+const SHOP = {
+  display_name: { kind: "text", max: 60, none: "set.display_name.none" },
+  time_zone: { kind: "text", max: 100, list: Intl.supportedValuesOf("timeZone") },
+};
 
 export default function Settings() {
   const loaded = useLoaded((signal) => get("settings", {}, { signal }), []);
   const slow = useSlow(loaded.waits && !loaded.value);
   const admin = may("admin");
-  const kept = { ...loaded, set: (next) => { loaded.set(next); session.set({ ...session.now, time_zone: next.time_zone }); } };
+  const set = (next) => {
+    loaded.set(next);
+    const { tenant } = session.now;
+    session.set({ ...session.now, display_name: next.display_name || tenant, time_zone: next.time_zone });
+  };
+  const kept = { ...loaded, set };
   const common = { value: loaded.value, change: changer("settings", kept), may: admin };
   return html`<div class="page desk">
     <header class="top"><h1>${t("page.settings")}</h1></header>
@@ -51,11 +64,15 @@ export default function Settings() {
     ${slow && html`<${Shapes} count=${4} />`}
     ${loaded.value && html`
       ${!admin && html`<p class="soft">${t("set.admin")}</p>`}
+      <section><h2>${t("set.shop")}</h2><${Fields} fields=${SHOP} ...${common} />
+        ${admin && HERE !== zoneOf(loaded.value.time_zone) && html`<p>
+          <button onClick=${() => common.change({ time_zone: HERE })}>
+            ${t("set.time_zone.here", { zone: HERE })}</button></p>`}</section>
       <section><h2>${t("set.rule")}</h2><${Rule} ...${common} /></section>
-      <section><h2>${t("set.time")}</h2><${Fields} fields=${ZONE} ...${common} />
-        ${admin && HERE !== zoneOf(loaded.value.time_zone) && html`<p><button
-          onClick=${() => common.change({ time_zone: HERE })}>${t("set.time_zone.here", { zone: HERE })}</button></p>`}</section>
-      <section><h2>${t("set.recognition")}</h2><${Fields} fields=${RECOGNITION} ...${common} /></section>
+      <section><h2>${t("set.recognition")}</h2><${Sure} ...${common} />
+        <${Fields} fields=${RECOGNITION} ...${common} />
+        <details><summary>${t("set.advanced")}</summary>
+          <${Fields} fields=${ADVANCED} ...${common} /></details></section>
       <section><h2>${t("set.kept")}</h2><${Kept} operator=${may("operator")} ...${common} /></section>`}
     ${admin && html`<${Members} /><${Keys} />`}
     <${Usage} />
@@ -65,12 +82,15 @@ export default function Settings() {
 /** What this browser keeps, and who is signed in. */
 function Here() {
   const known = useValue(session);
+  const role = t(`role.${known.role}`);
   const out = async () => {
     await settleAll("do");
-    await send("DELETE", "session").then(() => { indexedDB.deleteDatabase("regulars"); forget(); session.set(null); }, complain);
+    const gone = () => { indexedDB.deleteDatabase("regulars"); forget(); session.set(null); };
+    await send("DELETE", "session").then(gone, complain);
   };
   return html`<section><h2>${t("set.here")}</h2>
-    <div class="setting"><div><p class="label">${known.tenant}</p><p class="soft small">${t(known.member ? "set.signed.in" : "set.signed", { key: known.key, role: t(`role.${known.role}`), version: known.version })}</p></div>
+    <div class="setting"><div><p class="label">${known.display_name}</p>
+      <p class="soft small">${t(known.member ? "set.signed.in" : "set.signed", { ...known, role })}</p></div>
       <button onClick=${out}>${t("signout")}</button></div>
     <${Preference} name="language" value=${language} options=${["system", "en", "zh"]} />
     <${Preference} name="theme" value=${theme} options=${["system", "light", "dark"]} />
@@ -81,17 +101,36 @@ function Here() {
 
 function Preference({ name, value, options }) {
   const now = useValue(value);
-  return html`<div class="setting" role="group" aria-labelledby=${`set-${name}`}><div><p class="label" id=${`set-${name}`}>${t(name)}</p><p class="soft small">${t(`${name}.says`)}</p></div>
-    <div class="segments">${options.map((one) => html`
-      <label key=${one}><input type="radio" name=${name} checked=${now === one} onChange=${() => value.set(one)} /><span>${t(`${name}.${one}`)}</span></label>`)}</div></div>`;
+  return html`<${OneOf} name=${name} now=${now} options=${options} set=${(one) => value.set(one)} />`;
+}
+
+/** Options side by side, of which one holds. `name`: what they are told by; `says`: what the one that holds does. */
+function OneOf({ name, now, options, set, says = t(`${name}.says`), disabled = false }) {
+  const id = `one-${name}`;
+  return html`<div class="setting" role="group" aria-labelledby=${id}>
+    <div><p class="label" id=${id}>${t(name)}</p><p class="soft small" aria-live="polite">${says}</p></div>
+    <div class="segments">${options.map((one) => html`<label key=${one}>
+      <input type="radio" name=${name} checked=${now === one} disabled=${disabled} onChange=${() => set(one)} />
+      <span>${t(`${name}.${one}`)}</span></label>`)}</div></div>`;
+}
+
+/** Shows what each choice does to strangers and to regulars; a share that a program set is told as it is. */
+function Sure({ value: { fpir }, change, may: admin }) {
+  const now = Object.keys(SURE).find((one) => SURE[one] === fpir);
+  const set = (one) => change({ fpir: SURE[one] }).catch(() => {});
+  const says = now ? t(`set.sure.${now}.says`) : t("set.sure.own", { share: number(1000 * fpir, 1) });
+  const options = Object.keys(SURE);
+  return html`<${OneOf} name="set.sure" now=${now} options=${options} set=${set} says=${says} disabled=${!admin} />`;
 }
 
 /** The rule for regulars: a sentence with its two numbers in it, wherever the language has them. */
 function Rule({ value, change, may: admin }) {
   const marks = Object.keys(RULE);
-  const parts = t("set.rule.sentence", { arrive_times: "\0arrive_times\0", period_days: "\0period_days\0" }).split("\0");
+  const marked = Object.fromEntries(marks.map((one) => [one, `\0${one}\0`]));
+  const parts = t("set.rule.sentence", marked).split("\0");
   return html`<p class="sentence">${parts.map((part) => (marks.includes(part)
-      ? html`<${Held} key=${part} Field=${Typed} id=${`set-${part}`} name=${part} field=${RULE[part]} label=${t(`set.${part}`)} value=${value[part]} change=${change} disabled=${!admin} />`
+      ? html`<${Held} key=${part} Field=${Typed} id=${`set-${part}`} name=${part} field=${RULE[part]}
+        label=${t(`set.${part}`)} value=${value[part]} change=${change} disabled=${!admin} />`
       : part))}</p><p class="soft small">${t("set.rule.says")}</p>`;
 }
 
@@ -105,34 +144,48 @@ function Keys() {
     back: loaded.again,
     act: (options) => send("DELETE", `keys/${one.id}`, undefined, options),
   });
-  const renew = (one) => send("POST", `keys/${one.id}/renew`).then((answer) => setMade({ name: one.name, ...answer }), complain);
-  return html`<section><header><h2>${t("keys.api")}</h2><span class="apart"></span><button onClick=${() => setMaking(true)}>${t("keys.api.new")}</button></header>
+  const renew = ({ id, name }) =>
+    send("POST", `keys/${id}/renew`).then((answer) => setMade({ name, ...answer }), complain);
+  return html`<section><header><h2>${t("keys.api")}</h2><span class="apart"></span>
+    <button onClick=${() => setMaking(true)}>${t("keys.api.new")}</button></header>
     <p class="soft small">${t("keys.api.says")}</p>
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
-    <ul class="rows">${loaded.value?.map((one) => html`<${Key} key=${one.id} one=${one} isLast=${lasting.length === 1 && lasting[0] === one} remove=${remove} renew=${renew}
+    <ul class="rows">${loaded.value?.map((one) => html`<${Key} key=${one.id} one=${one}
+      isLast=${lasting.length === 1 && lasting[0] === one} remove=${remove} renew=${renew}
       set=${(next) => loaded.set((before) => before.map((each) => (each.id === next.id ? next : each)))} />`)}</ul>
-    ${making && html`<${NewKey} close=${() => setMaking(false)} made=${(key) => { setMaking(false); setMade(key); loaded.again(); }} />`}
-    ${made && html`<${Secret} title=${t("keys.api.of", { name: made.name })} secret=${made.api_key} close=${() => { setMade(null); loaded.again(); }} />`}
+    ${making && html`<${NewKey} close=${() => setMaking(false)}
+      made=${(key) => { setMaking(false); setMade(key); loaded.again(); }} />`}
+    ${made && html`<${Secret} title=${t("keys.api.of", { name: made.name })} secret=${made.api_key}
+      close=${() => { setMade(null); loaded.again(); }} />`}
   </section>`;
 }
 
 function Key({ one, isLast, remove, renew, set }) {
   const change = changer(`keys/${one.id}`, { value: one, set });
   const isFirst = one.id === "first";
+  const used = one.last_used_at;
   const quietly = (changes) => change(changes).catch(() => set({ ...one }));
   return html`<li>
-    <div><${Line} value=${one.name} label=${t("keys.api.name")} save=${(name) => change({ name })} disabled=${isFirst} className="title" />
-      <p class="soft small">${[t("keys.api.made", { when: ago(one.created_at) }), one.last_used_at ? t("keys.api.used", { when: ago([one.last_used_at, one.created_at].toSorted()[1]) }) : t("keys.api.unused"),
-        one.expires_at && t("keys.api.until", { when: dayAndClock(one.expires_at) })].filter(Boolean).join(" · ")}</p></div>
+    <div><${Line} className="title" value=${one.name} label=${t("keys.api.name")} disabled=${isFirst}
+        save=${(name) => change({ name })} />
+      <p class="soft small">${joined(
+        t("keys.api.made", { when: ago(one.created_at) }),
+        used ? t("keys.api.used", { when: ago(used < one.created_at ? one.created_at : used) }) : t("keys.api.unused"),
+        one.expires_at && t("keys.api.until", { when: dayAndClock(one.expires_at) }),
+      )}</p></div>
     <${Rights} role=${one.role} pictures=${one.pictures} disabled=${isFirst || isLast} change=${quietly} />
-    <span class="row">${!isFirst && html`<button class="plain" onClick=${() => renew(one)}>${t("keys.api.renew")}</button>`}
-      <button class="plain danger" disabled=${isLast} title=${isLast ? t("keys.api.last") : null} aria-label=${t("keys.api.delete", { name: one.name })} onClick=${() => remove(one)}>${t("delete")}</button></span>
+    <span class="row">${!isFirst && html`
+      <button class="plain" onClick=${() => renew(one)}>${t("keys.api.renew")}</button>`}
+      <button class="plain danger" disabled=${isLast} title=${isLast ? t("keys.api.last") : null}
+        aria-label=${t("keys.api.delete", { name: one.name })} onClick=${() => remove(one)}>
+        ${t("delete")}</button></span>
     ${isLast && html`<p class="soft small">${t("keys.api.last")}</p>`}
   </li>`;
 }
 
 function NewKey({ close, made }) {
-  const [wanted, setWanted] = useState(/** @type {import("v1").Sent<"post", "keys">} */ ({ name: "", role: "viewer", pictures: true }));
+  const [wanted, setWanted] = useState(/** @type {import("v1").Sent<"post", "keys">} */ (
+    { name: "", role: "viewer", pictures: true }));
   const [days, setDays] = useState(0);
   const [problem, setProblem] = useState(null);
   const submit = (event) => {
@@ -143,12 +196,15 @@ function NewKey({ close, made }) {
   const set = (changes) => setWanted((before) => ({ ...before, ...changes }));
   return html`<${Dialog} title=${t("keys.api.new")} close=${close}><form onSubmit=${submit}>
     ${problem && html`<${Trouble} problem=${problem} />`}
-    <label>${t("keys.api.whose")}<input autofocus required maxlength="100" value=${wanted.name} onInput=${(event) => set({ name: event.target.value })} /></label>
+    <label>${t("keys.api.whose")}<input autofocus required maxlength="100" value=${wanted.name}
+      onInput=${(event) => set({ name: event.target.value })} /></label>
     <${Rights} role=${wanted.role} pictures=${wanted.pictures} change=${set} />
     <p class="soft small">${t(`role.${wanted.role}.says`)}</p>
-    <label class="inline">${t("keys.api.end")}<select value=${days} onChange=${(event) => setDays(Number(event.target.value))}>
-      ${ENDS.map((one) => html`<option key=${one} value=${one}>${one ? t("keys.api.days", { count: one }) : t("keys.api.endless")}</option>`)}</select></label>
-    <p class="row end"><button type="button" onClick=${close}>${t("cancel")}</button><button class="strong">${t("keys.api.make")}</button></p>
+    <label class="inline">${t("keys.api.end")}<select value=${days}
+      onChange=${(event) => setDays(Number(event.target.value))}>
+      ${ENDS.map((one) => html`<option key=${one} value=${one}>
+        ${one ? t("keys.api.days", { count: one }) : t("keys.api.endless")}</option>`)}</select></label>
+    <${Ends} close=${close}>${t("keys.api.make")}<//>
   </form><//>`;
 }
 
@@ -161,13 +217,19 @@ function Usage() {
   if (!used) return loaded.problem ? html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />` : null;
   const { limits, disk, captures_kept: captures } = used;
   const isFull = disk && disk.free_bytes < Math.min(10 * GB, disk.total_bytes / 10);
-  const meters = [...["faces", "groups", "cameras", "hooks"].map((name) => [t(`usage.${name}`), used[name], limits[name], number]),
+  const counted = ["faces", "groups", "cameras", "hooks"];
+  const meters = [...counted.map((name) => [t(`usage.${name}`), used[name], limits[name], number]),
     used.requests_today !== null && [t("usage.requests"), used.requests_today, limits.requests_a_day, number],
     disk && [t("usage.disk"), disk.total_bytes - disk.free_bytes, disk.total_bytes, sized]].filter(Boolean);
   return html`<section><h2>${t("usage")}</h2>
     ${isFull && html`<p class="notice" role="alert">${t("usage.full", { free: sized(disk.free_bytes) })}</p>`}
-    <dl class="facts">${meters.map(([name, now, most, text]) => html`<div key=${name}><dt>${name}</dt><dd class="score"><span class="bar"><span class="fill" style=${{ width: `${Math.min(1, now / most) * 100}%` }}></span></span>${t("usage.of", { used: text(now), most: text(most) })}</dd></div>`)}
-      <div><dt>${t("usage.captures")}</dt><dd>${captures ? t("usage.kept", { count: captures.captures, size: sized(captures.bytes), when: ago(captures.counted_at) }) : t("usage.uncounted")}</dd></div>
+    <dl class="facts">${meters.map(([name, now, most, text]) => html`<div key=${name}><dt>${name}</dt>
+        <dd class="score"><span class="bar">
+          <span class="fill" style=${{ width: `${Math.min(1, now / most) * 100}%` }}></span></span>
+          ${t("usage.of", { used: text(now), most: text(most) })}</dd></div>`)}
+      <div><dt>${t("usage.captures")}</dt><dd>${captures
+        ? t("usage.kept", { count: captures.captures, size: sized(captures.bytes), when: ago(captures.counted_at) })
+        : t("usage.uncounted")}</dd></div>
     </dl>
   </section>`;
 }

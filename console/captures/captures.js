@@ -5,7 +5,7 @@ import { html } from "../html.js";
 import { cameraName, useShared } from "../shared/known.js";
 import { Grid } from "../shared/grid.js";
 import { addDays, begin, isDay } from "../shared/days.js";
-import { Empty, Portrait, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
+import { Empty, Portrait, Select, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
 import { go, place, replace, to } from "../router.js";
 import { may, session } from "../store.js";
 import { complain, say } from "../undo.js";
@@ -21,17 +21,15 @@ export default function Captures({ place: { query } }) {
   const day = isDay(query.day) ? query.day : "";
   const cameras = useShared("cameras").value;
   const wanted = { camera, state, day };
-  const picked = (name) => (event) => replace("captures", { ...wanted, [name]: event.target.value });
+  const picked = (name) => (value) => replace("captures", { ...wanted, [name]: value });
   return html`<div class="page captures">
     <header class="top"><h1>${t("page.captures")}</h1><div class="tools">
-      <select aria-label=${t("camera")} value=${camera} onChange=${picked("camera")}>
-        <option value="">${t("visits.cameras")}</option>
-        ${cameras?.map((one) => html`<option key=${one.id} value=${one.id}>${one.name || one.id}</option>`)}</select>
-      <select aria-label=${t("captures.state")} value=${state} onChange=${picked("state")}>
-        <option value="">${t("captures.all")}</option>
-        ${STATES.map((one) => html`<option key=${one} value=${one}>${t(`captures.state.${one}`)}</option>`)}</select>
+      <${Select} label=${t("camera")} value=${camera} set=${picked("camera")}
+        options=${[["", t("visits.cameras")], ...(cameras ?? []).map((one) => [one.id, one.name || one.id])]} />
+      <${Select} label=${t("captures.state")} value=${state} set=${picked("state")}
+        options=${[["", t("captures.all")], ...STATES.map((one) => [one, t(`captures.state.${one}`)])]} />
       <input type="date" aria-label=${t("captures.day")} value=${day} max=${isoDay(Date.now())}
-        onChange=${picked("day")} />
+        onChange=${({ target }) => picked("day")(target.value)} />
     </div></header>
     <${List} key=${Object.values(wanted).join("\n")} wanted=${wanted} cameras=${cameras} open=${query.open} />
   </div>`;

@@ -1,7 +1,7 @@
 // Age and gender as they were set, else as they are estimated, which is said; then what the group notes, and labels.
 import { useState } from "preact/hooks";
 import { html } from "../html.js";
-import { Line } from "../shared/parts.js";
+import { Line, Select } from "../shared/parts.js";
 import { t } from "../words.js";
 
 const LABELS = ["a", "b", "c", "d"];
@@ -46,10 +46,9 @@ function Age({ face, set, operator }) {
 function Gender({ face, set, operator }) {
   const guess = face.estimates.gender;
   const isGuess = face.gender === (guess?.value ?? "unknown");
-  const save = (event) => set("gender", isGuess ? null : face.gender)(event.target.value || null).catch(() => {});
-  const choice = () => html`<select class="line" aria-label=${t("gender")} value=${isGuess ? "" : face.gender}
-      onChange=${save}>
-    <option value="">${guess ? t("gender.estimated", { value: gendered(guess.value) }) : "–"}</option>
-    ${["female", "male"].map((one) => html`<option key=${one} value=${one}>${gendered(one)}</option>`)}</select>`;
+  const save = (value) => set("gender", isGuess ? null : face.gender)(value || null).catch(() => {});
+  const unset = guess ? t("gender.estimated", { value: gendered(guess.value) }) : "–";
+  const choice = () => html`<${Select} class="line" label=${t("gender")} value=${isGuess ? "" : face.gender} set=${save}
+    options=${[["", unset], ...["female", "male"].map((one) => [one, gendered(one)])]} />`;
   return row("gender", operator ? choice() : html`${gendered(face.gender)}${isGuess && estimated()}`);
 }

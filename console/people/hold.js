@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import { send } from "../api.js";
 import { html } from "../html.js";
-import { Dialog } from "../shared/parts.js";
+import { Dialog, Ending } from "../shared/parts.js";
 import { may } from "../store.js";
 import { complain } from "../undo.js";
 import { day, t } from "../words.js";
@@ -28,6 +28,5 @@ export function Hold({ path, loaded }) {
     ${asks && html`<${Dialog} title=${name} close=${() => setAsks(false)}><form onSubmit=${change}>
       <label>${t("hold.reason")}<input autofocus required maxlength=${LONGEST_REASON} value=${reason}
         onInput=${(event) => setReason(event.target.value)} /></label>
-      <p class="row end"><button type="button" onClick=${() => setAsks(false)}>${t("cancel")}</button>
-        <button class="strong">${name}</button></p></form><//>`}</div>`;
+      <${Ending} close=${() => setAsks(false)}>${name}<//></form><//>`}</div>`;
 }

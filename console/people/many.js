@@ -3,7 +3,7 @@ import { get, newName, send } from "../api.js";
 import { Value } from "../store.js";
 import { complain, later, say, tell, unleft, unsay } from "../undo.js";
 import { clock, isoDay, t } from "../words.js";
-import { save } from "../shared/saved.js";
+import { saveTable } from "../shared/saved.js";
 
 export const AT_ONCE = 100;
 const KEPT_ALIVE = 60_000;
@@ -12,8 +12,6 @@ const LARGE = 1000;
 const TRIES = 5;
 const SOON_MS = 1000;
 const LONG_MS = 86_400_000;
-const FORMULA = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
-/** What a spreadsheet takes for a formula; the last four are as wide as Chinese characters. */
 
 /** Ids of faces that are deleted, or will be when nobody presses "Undo". */
 export const gone = new Value(new Set());
@@ -30,9 +28,8 @@ export async function patiently(act) {
   }
 }
 
-export function hundreds(ids) {
-  return Array.from({ length: Math.ceil(ids.length / AT_ONCE) }, (_, n) => ids.slice(n * AT_ONCE, (n + 1) * AT_ONCE));
-}
+const hundreds = (ids) => Array.from({ length: Math.ceil(ids.length / AT_ONCE) },
+  (_, n) => ids.slice(n * AT_ONCE, (n + 1) * AT_ONCE));
 
 /** Go through hundreds of ids, one after the other, and say how far it is. */
 async function through(ids, act) {
@@ -56,20 +53,21 @@ export async function readFaces(ids) {
 }
 
 /**
- * Change many faces; return the ids of those that were. What went wrong is said, with how far it came. A page that is left
- * sends what is not done yet as far as a browser lets it, under the same names, so nothing is done twice. `look`: is
- * shown the faces as they were before.
+ * Change many faces; return the ids of those that were. What went wrong is said, with how far it came. A page that is
+ * left sends what is not done yet as far as a browser lets it, under the same names, so nothing is done twice. `look`:
+ * is shown the faces as they were before.
  */
 export async function changeMany(ids, body, { keepalive = false, look = null } = {}) {
   const names = hundreds(ids).map(newName);
   const done = [];
   const failed = [];
   let at = 0;
-  const post = (some, n, options) => send("POST", "face-changes", { ids: some, ...body }, { name: names[n], ...options });
+  const post = (some, n, more) => send("POST", "face-changes", { ids: some, ...body }, { name: names[n], ...more });
   const leave = () => {
     let room = KEPT_ALIVE;
     for (const [n, some] of hundreds(ids).entries()) {
-      if (n >= at && (room -= JSON.stringify({ ids: some, ...body }).length) > 0) post(some, n, { keepalive: true }).catch(() => {});
+      const fits = n >= at && (room -= JSON.stringify({ ids: some, ...body }).length) > 0;
+      if (fits) post(some, n, { keepalive: true }).catch(() => {});
     }
   };
   if (keepalive) {
@@ -86,7 +84,8 @@ export async function changeMany(ids, body, { keepalive = false, look = null } =
       failed.push(...answer.failed);
     }));
   } catch (problem) {
-    complain({ detail: t("people.stopped", { done: done.length, count: ids.length, why: problem.detail || t("problem.offline") }) });
+    const why = problem.detail || t("problem.offline");
+    complain({ detail: t("people.stopped", { done: done.length, count: ids.length, why }) });
   } finally {
     removeEventListener("pagehide", leave);
   }
@@ -109,12 +108,11 @@ export function removeLater(ids, text, { back = () => {}, done = () => {} } = {}
   });
 }
 
-/** Hand faces out as a table for spreadsheets; no cell begins a formula. */
+/** Hand faces out as a table for spreadsheets. */
 export async function download(ids) {
   const time = (at) => (at ? `${isoDay(at)} ${clock(at)}` : "");
   const head = ["id", "person.name", "group", "person.note", "person.visits", "person.last", "person.enrolled"];
-  const rows = (await readFaces(ids)).map((face) => [face.id, face.name, face.group, face.note, face.arrive_count, time(face.arrive_time), time(face.enrolled_at)]);
-  const cell = (value) => `"${`${value}`.replace(FORMULA, "'$&").replaceAll('"', '""')}"`;
-  const text = [head.map((one) => t(one)), ...rows].map((row) => row.map(cell).join(",")).join("\r\n");
-  save(["\ufeff", text, "\r\n"], "text/csv", `regulars-${isoDay(Date.now())}.csv`); // the mark tells Excel that it is UTF-8
+  const rows = (await readFaces(ids)).map((face) => [face.id, face.name, face.group, face.note, face.arrive_count,
+    time(face.arrive_time), time(face.enrolled_at)]);
+  saveTable([head.map((one) => t(one)), ...rows], `regulars-${isoDay(Date.now())}.csv`);
 }

@@ -1,4 +1,5 @@
-// People who wait to be added: looked at four pictures at a time, enrolled when somebody says so, whatever page is open.
+// People who wait to be added: looked at four pictures at a time, enrolled when somebody says so, whatever page is
+// open.
 import { newName, send } from "../api.js";
 import { session, Value } from "../store.js";
 import { unleft } from "../undo.js";
@@ -74,7 +75,8 @@ class Newcomer {
 
   /** Whom most of the pictures look like, among those who match. */
   get known() {
-    const matches = this.good.flatMap((one) => (one.face?.match ? one.face.candidates.filter((each) => each.match).slice(0, 1) : []));
+    const best = ({ face }) => (face?.match ? face.candidates.find((one) => one.match) : null);
+    const matches = this.good.map(best).filter(Boolean);
     return matches.sort((one, other) => other.score - one.score)[0];
   }
 
@@ -104,7 +106,9 @@ class Newcomers {
 
   /** Take pairs of a path and a file: keep them, and look at them. */
   take(pairs) {
-    const made = [...peopleOf(pairs)].map(([name, files], n) => new Newcomer(name, files, { tenant: this.tenant, order: Date.now() + n / 1e4 }));
+    const { tenant } = this;
+    const made = [...peopleOf(pairs)]
+      .map(([name, files], n) => new Newcomer(name, files, { tenant, order: Date.now() + n / 1e4 }));
     this.people.push(...made);
     unleft((async () => {
       for (const one of made) await this.keep(one, { files: one.shots.map((shot) => shot.file) });
@@ -123,8 +127,8 @@ class Newcomers {
   }
 
   async #restore() {
-    const kept = await shelf.kept().catch(() => []);
-    for (const record of kept.filter((one) => one.tenant === this.tenant).sort((one, other) => one.order - other.order)) {
+    const kept = (await shelf.kept().catch(() => [])).filter((one) => one.tenant === this.tenant);
+    for (const record of kept.sort((one, other) => one.order - other.order)) {
       const pictures = await shelf.picturesOf(record.id).catch(() => null);
       if (!pictures) continue;
       if (record.plan && Date.now() - record.plan.at > GOOD_FOR_MS) delete record.plan;
@@ -189,16 +193,22 @@ class Newcomers {
     this.draw();
   }
 
-  /** Enrol with the best picture, and add the others. What is sent is kept before, so that a repeat is the same request. */
-  async #enrolled(one, group) {
-    if (!one.plan) {
-      const shots = one.good.sort((left, right) => right.face.quality - left.face.quality).slice(0, MOST_PICTURES);
-      const pictures = [];
-      for (const shot of shots) pictures.push({ blob: await shrunk(shot.file, shot.chosen ? shot.face.box : null), index: one.shots.indexOf(shot) });
-      one.plan = { at: Date.now(), key: newName(), group, name: one.name.trim(), as: one.as };
-      await this.keep(one, { files: one.shots.map((shot) => shot.file), sent: pictures });
-      one.plan.pictures = pictures;
+  /** Say what is sent, and keep it before, so that a repeat is the same request. */
+  async #plan(one, group) {
+    const shots = one.good.sort((left, right) => right.face.quality - left.face.quality).slice(0, MOST_PICTURES);
+    const pictures = [];
+    for (const shot of shots) {
+      const blob = await shrunk(shot.file, shot.chosen ? shot.face.box : null);
+      pictures.push({ blob, index: one.shots.indexOf(shot) });
     }
+    one.plan = { at: Date.now(), key: newName(), group, name: one.name.trim(), as: one.as };
+    await this.keep(one, { files: one.shots.map((shot) => shot.file), sent: pictures });
+    one.plan.pictures = pictures;
+  }
+
+  /** Enrol with the best picture, and add the others. */
+  async #enrolled(one, group) {
+    if (!one.plan) await this.#plan(one, group);
     const { key, name, as, pictures } = one.plan;
     const post = async (path, { blob }, more, n) => {
       const picture = await base64(blob);

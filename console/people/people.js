@@ -1,179 +1,118 @@
 // Everybody who is enrolled or was seen: groups, a grid or table of any length, and changes of many at once.
-import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import { get } from "../api.js";
 import { useShared } from "../shared/known.js";
 import { Grid } from "../shared/grid.js";
 import { GroupDialog } from "./group.js";
-import { AT_ONCE, changeMany, download, gone, readFaces, removeLater } from "./many.js";
-import { Merging, MOST_MERGED } from "../shared/merging.js";
+import { Selection } from "./chosen.js";
+import { ALL, KNOWN, ORDERS, useChosen, useDetails, useListed } from "./list.js";
+import { download } from "./many.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
-import { useKeys } from "../keys.js";
-import { Dialog, Empty, groupName, nameOf, Portrait, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
+import { Empty, groupName, nameOf, Portrait, Segments, Select, Shapes, Trouble, useLoaded, useSlow }
+  from "../shared/parts.js";
 import { go, replace, to } from "../router.js";
 import { may, preference, useValue } from "../store.js";
-import { complain, say } from "../undo.js";
+import { complain } from "../undo.js";
 import { ago, day, number, shortDay, t } from "../words.js";
 
-/** A choice beside the groups. */
-const KNOWN = "", ALL = "*", STRANGERS = "stranger";
-const ORDERS = { lately: ["arrived", true], newest: ["enrolled", true], away: ["arrived", false], oldest: ["enrolled", false] };
-const COLUMNS = { "person.name": [], group: [], "person.visits": [], "person.last": ["lately", "away"], "person.enrolled": ["newest", "oldest"] };
-const LABELS = ["a", "b", "c", "d"];
-const TYPED_FROM = 100;
-const SETTLED_MS = 60;
+const STRANGERS = "stranger";
+const COLUMNS = {
+  "person.name": [], group: [], "person.visits": [], "person.last": ["lately", "away"],
+  "person.enrolled": ["newest", "oldest"],
+};
 const TYPING_MS = 250;
 
 const shape = preference("people", ["cards", "rows"]);
 
-export default function People({ place }) {
-  const { group = "", name = "" } = place.query;
-  const sort = ORDERS[place.query.sort] ? place.query.sort : "lately";
-  const [order, desc] = ORDERS[sort];
+export default function People({ place: { query } }) {
+  const { group = KNOWN, name = "" } = query;
+  const sort = ORDERS[query.sort] ? query.sort : "lately";
   const groups = useShared("groups");
-  const twins = useLoaded((signal) => get("duplicates", { limit: 1 }, { signal }).then((page) => page.duplicates.length), []);
-  const listed = useLoaded((signal) => (name ? named(name, group, signal) : get("face-ids", { ...listedBy(group), order, desc }, { signal }).then((page) => page.ids)), [group, sort, name]);
-  const hidden = useValue(gone);
-  const shown = useValue(shape);
-  const ids = useMemo(() => listed.value?.filter((id) => !hidden.has(id)), [listed.value, hidden]);
-  const [details, setDetails] = useState(new Map());
-  const [chosen, setChosen] = useState(new Set());
-  const [dialog, setDialog] = useState(null);
-  const anchor = useRef(0);
+  const twins = useLoaded((signal) => get("duplicates", { limit: 1 }, { signal })
+    .then((page) => page.duplicates.length), []);
+  const listed = useListed(group, name, sort);
+  const { ids } = listed;
+  const { details, inSight, forget } = useDetails(ids);
+  const { chosen, setChosen, choose, from } = useChosen(ids, [group, name, sort]);
+  const isTable = useValue(shape) === "rows";
   const slow = useSlow(listed.waits && !listed.value);
-  const sight = useRef([0, 0]);
-  const timer = useRef();
-  const asked = useRef(new Set());
-
-  const fetchSeen = useCallback(async () => {
-    const [first, last] = sight.current;
-    const missing = ids?.slice(first, last).filter((id) => !details.has(id) && !asked.current.has(id)).slice(0, AT_ONCE) ?? [];
-    if (!missing.length) return;
-    missing.forEach((id) => asked.current.add(id));
-    try {
-      const page = await get("faces", { ids: missing, limit: AT_ONCE });
-      setDetails((before) => new Map([...before, ...page.faces.map((face) => /** @type {const} */ ([face.id, face]))]));
-    } catch (problem) {
-      missing.forEach((id) => asked.current.delete(id));
-      complain(problem);
-    }
-  }, [ids, details]);
-  const inSight = useCallback((first, last) => {
-    sight.current = [first, last];
-    clearTimeout(timer.current);
-    timer.current = setTimeout(fetchSeen, details.size ? SETTLED_MS : 0);
-  }, [fetchSeen]);
-  useEffect(() => setChosen(new Set()), [group, sort, name]);
-
-  const choose = (index, range) => setChosen((before) => {
-    const next = new Set(before);
-    if (range) {
-      const [low, high] = [Math.min(anchor.current, index), Math.max(anchor.current, index)];
-      ids.slice(low, high + 1).forEach((id) => next.add(id));
-    } else {
-      if (!next.delete(ids[index])) next.add(ids[index]);
-      anchor.current = index;
-    }
-    return next;
-  });
   const operator = may("operator");
-  useKeys(operator ? {
-    "Ctrl+a": ["keys.all", () => ids?.length ? setChosen(new Set(ids)) : false],
-    Escape: ["keys.none", () => chosen.size ? setChosen(new Set()) : false],
-    Delete: ["keys.delete", () => chosen.size ? setDialog("delete") : false],
-  } : {}, [ids, chosen, operator]);
+  const problem = listed.problem ?? groups.problem;
+  const refresh = () => { forget(); [listed, groups, twins].forEach((one) => one.again()); };
+  const at = (more) => replace("people", { group, sort: query.sort, name, ...more });
+  const exported = may("admin") && html`<button class="export"
+    onClick=${() => download(chosen.size ? [...chosen] : ids).catch(complain)}>${t("people.export")}</button>`;
   const onKey = (event, index, before) => {
+    const isOfOne = event.target.closest("[data-index]") && event.target.tagName !== "INPUT";
     if (event.key === " " && operator) { event.preventDefault(); choose(index, false); }
-    else if (event.key === "Enter" && ids[index] && event.target.closest("[data-index]") && event.target.tagName !== "INPUT") go(["person", ids[index]]);
-    else if (event.shiftKey && event.key.startsWith("Arrow") && operator) { if (!chosen.size) anchor.current = before; choose(index, true); }
+    if (event.key === "Enter" && ids[index] && isOfOne) go(["person", ids[index]]);
+    if (!event.shiftKey || !event.key.startsWith("Arrow") || !operator) return;
+    if (!chosen.size) from(before);
+    choose(index, true);
   };
-
-  const close = () => setDialog(null);
-  const clear = () => setChosen(new Set());
-  const refresh = () => {
-    asked.current = new Set();
-    setDetails(new Map());
-    listed.again();
-    groups.again();
-    twins.again();
-  };
-  const remove = () => {
-    close();
-    removeLater([...chosen], t("people.deleted", { count: chosen.size }), { done: refresh });
-    clear();
-  };
-  /** Change the chosen; `inverse`: of a face as it was, what makes it so again. */
-  const change = async (body, inverse, said) => {
-    close();
-    const before = new Map();
-    const look = (faces) => faces.forEach((face) => before.set(face.id, JSON.stringify(inverse(face))));
-    const done = await changeMany([...chosen], body, { look });
-    refresh();
-    if (!done.length) return;
-    clear();
-    say(said(done.length), { action: [t("undo"), async () => {
-      const changed = done.filter((id) => before.get(id) !== JSON.stringify(body));
-      for (const [was, some] of Map.groupBy(changed, (id) => before.get(id))) await changeMany(some, JSON.parse(was));
-      refresh();
-    }] });
-  };
-  const move = (target) => change({ group: target }, (face) => ({ group: face.group }), (count) => t("people.moved", { count, group: groupName(target) }));
-  const label = (labels) => change({ labels }, (face) => ({ labels: Object.fromEntries(Object.keys(labels).map((one) => [one, face.labels[one]])) }), (count) => t("people.labelled", { count }));
-  const merge = () => readFaces([...chosen]).then((faces) => setDialog(faces.sort((one, other) => other.arrive_count - one.arrive_count)), complain);
-  const at = (more) => replace("people", { group, sort: place.query.sort, name, ...more });
-
-  const total = groups.value?.reduce((sum, one) => sum + one.count, 0);
-  const strangers = groups.value?.find((one) => one.name === STRANGERS)?.count ?? 0;
-  const chips = [[KNOWN, t("people.known"), total - strangers], [STRANGERS, groupName(STRANGERS), strangers],
-    ...(groups.value ?? []).filter((one) => one.name !== STRANGERS).map((one) => [one.name, groupName(one.name), one.count]),
-    [ALL, t("people.all"), total]];
-  const here = groups.value?.find((one) => one.name === group);
-  const exported = may("admin") && html`<button class="export" onClick=${() => download(chosen.size ? [...chosen] : ids).catch(complain)}>${t("people.export")}</button>`;
-  const tools = html`<div class="tools">
-      <${Filter} key=${name === "" ? "" : "named"} name=${name} set=${(next) => at({ name: next })} />
-      ${!name && html`<select aria-label=${t("people.sort")} value=${sort} onChange=${(event) => at({ sort: event.target.value })}>
-        ${Object.keys(ORDERS).map((one) => html`<option key=${one} value=${one}>${t(`people.sort.${one}`)}</option>`)}</select>`}
-      <div class="segments" role="group" aria-label=${t("people.shape")}>${["cards", "rows"].map((one) => html`
-        <button key=${one} aria-pressed=${shown === one} aria-label=${t(`people.${one}`)} title=${t(`people.${one}`)} onClick=${() => shape.set(one)}><${Icon} name=${one} size=${18} /></button>`)}</div>
-      ${ids?.length > 0 && !chosen.size && exported}
-      ${operator && html`<a class="button" href=${to("search")}><${Icon} name="search" size=${18} />${t("page.search")}</a>
-        <a class="button strong" href=${to("add")}><${Icon} name="add" size=${18} />${t("people.add")}</a>`}
-    </div>`;
+  const cell = (index, more) => html`<${isTable ? Entry : Card} key=${ids[index]} id=${ids[index]} more=${more}
+    face=${details.get(ids[index])} chosen=${chosen.has(ids[index])}
+    choose=${operator ? (event) => choose(index, event.shiftKey) : null} />`;
+  const sorted = (next) => at({ sort: next });
   return html`<div class="page people">
-    <header class="top"><div><h1>${t("page.people")}</h1><p class="soft">${ids ? t("people.count", { count: ids.length }) : " "}</p></div>${tools}</header>
-    ${groups.value?.length > 0 && html`<div class="groups" role="group" aria-label=${t("groups")}>
-      ${chips.map(([value, label, count]) => html`<button key=${value} aria-pressed=${group === value}
-        onClick=${() => at({ group: value })}>${label}<span>${number(count)}</span></button>`)}
-      ${operator && html`<button class="quiet" onClick=${() => setDialog("group")}><${Icon} name="add" size=${16} />${t("people.group")}</button>`}
-    </div>`}
-    ${(here || twins.value > 0) && html`<p class="row small soft">
-      ${here && html`${here.capacity != null && html`<span>${t("people.room", { left: Math.max(0, here.capacity - here.count) })}</span>`}${operator && html`<button class="plain small" onClick=${() => setDialog("edit")}>${t("group.edit")}</button>`}`}
-      ${twins.value > 0 && html`<a class="link" href=${to("review", { queue: "pair" })}>${t("people.twins")}</a>`}</p>`}
-    ${(listed.problem ?? groups.problem) && html`<${Trouble} problem=${listed.problem ?? groups.problem} again=${refresh} />`}
+    <header class="top"><div><h1>${t("page.people")}</h1>
+        <p class="soft">${ids ? t("people.count", { count: ids.length }) : " "}</p></div>
+      <${Tools} name=${name} sort=${sort} at=${at} exported=${ids?.length > 0 && !chosen.size && exported} /></header>
+    <${Groups} all=${groups} group=${group} at=${at} twins=${twins.value} />
+    ${problem && html`<${Trouble} problem=${problem} again=${refresh} />`}
     ${slow && html`<${Shapes} count=${24} kind="cards" />`}
-    ${ids?.length === 0 && (name ? html`<${Empty} icon="find" title=${t("find.nobody")} />` : html`<${Empty} icon="people" title=${t(total ? "people.empty.group" : "people.empty")}>
-      <p>${t("people.empty.says")}</p>${operator && html`<p><a class="button strong" href=${to("add")}>${t("people.add")}</a></p>`}<//>`)}
-    ${ids?.length > 0 && html`<${Grid} key=${shown} count=${ids.length} least=${140} extra=${56} label=${t("page.people")} inSight=${inSight} onKey=${onKey}
-      tall=${56} head=${shown === "rows" && html`<${Heads} sort=${sort} set=${!name && ((next) => at({ sort: next }))} />`}
-      cell=${(index, more) => html`<${shown === "rows" ? Entry : Card} key=${ids[index]} id=${ids[index]} face=${details.get(ids[index])} more=${more}
-        chosen=${chosen.has(ids[index])} choose=${operator ? (event) => choose(index, event.shiftKey) : null} />`} />`}
-    ${chosen.size > 0 && html`<div class="selection" role="region" aria-label=${t("people.selection")}>
-      <strong>${t("people.chosen", { count: chosen.size })}</strong>
-      <button class="plain" onClick=${clear}>${t("people.clear")}</button>
-      <select aria-label=${t("people.move")} value="" onChange=${(event) => { move(event.target.value); event.target.value = ""; }}>
-        <option value="" disabled>${t("people.move")}</option>${groups.value?.map((one) => html`<option key=${one.id} value=${one.name}>${groupName(one.name)}</option>`)}</select>
-      <button onClick=${() => setDialog("labels")}>${t("people.label")}</button>
-      ${chosen.size > 1 && chosen.size <= MOST_MERGED && html`<button onClick=${merge}>${t("person.merge")}</button>`}
-      ${exported}
-      <span class="apart"></span>
-      <button class="danger" onClick=${() => (chosen.size > 1 ? setDialog("delete") : remove())}>${t("delete")}</button>
-    </div>`}
-    ${dialog === "delete" && html`<${Deleting} count=${chosen.size} act=${remove} close=${close} />`}
-    ${dialog === "labels" && html`<${Labelling} count=${chosen.size} act=${label} close=${close} />`}
-    ${Array.isArray(dialog) && html`<${Merging} faces=${dialog} close=${close} done=${() => { clear(); refresh(); }} />`}
-    ${(dialog === "group" || dialog === "edit") && html`<${GroupDialog} group=${dialog === "edit" ? here : null} close=${close}
-      done=${(made) => { close(); groups.again(); at({ group: made }); }} />`}
+    ${ids?.length === 0 && html`<${Nobody} name=${name} groups=${groups.value} />`}
+    ${ids?.length > 0 && html`<${Grid} key=${isTable} count=${ids.length} least=${140} extra=${56} tall=${56}
+      label=${t("page.people")} inSight=${inSight} onKey=${onKey} cell=${cell}
+      head=${isTable && html`<${Heads} sort=${sort} set=${!name && sorted} />`} />`}
+    ${operator && html`<${Selection} ids=${ids} chosen=${chosen} choose=${setChosen} groups=${groups.value}
+      refresh=${refresh} exported=${exported} />`}
   </div>`;
+}
+
+/** Who is looked for, in which order and shape, and what leads to others. */
+function Tools({ name, sort, at, exported }) {
+  const shapes = ["cards", "rows"].map((one) => [one, html`<${Icon} name=${one} size=${18} />`, t(`people.${one}`)]);
+  return html`<div class="tools">
+    <${Filter} key=${name === "" ? "" : "named"} name=${name} set=${(next) => at({ name: next })} />
+    ${!name && html`<${Select} label=${t("people.sort")} value=${sort} set=${(next) => at({ sort: next })}
+      options=${Object.keys(ORDERS).map((one) => [one, t(`people.sort.${one}`)])} />`}
+    <${Segments} label=${t("people.shape")} value=${shape.now} set=${(one) => shape.set(one)} options=${shapes} />
+    ${exported}
+    ${may("operator") && html`<span class="row doors">
+      <a class="button" href=${to("search")}><${Icon} name="search" size=${18} />${t("page.search")}</a>
+      <a class="button strong" href=${to("add")}><${Icon} name="add" size=${18} />${t("people.add")}</a></span>`}
+  </div>`;
+}
+
+/** The groups, how much room the chosen one has, and whether some may be one person twice. */
+function Groups({ all, group, at, twins }) {
+  const [dialog, setDialog] = useState(null);
+  const operator = may("operator");
+  const groups = all.value ?? [];
+  const here = groups.find((one) => one.name === group);
+  const total = groups.reduce((sum, one) => sum + one.count, 0);
+  const chip = ({ name, count }) => [name, groupName(name), count];
+  const [strangers, others] = [true, false].map((are) => groups.filter(({ name }) => (name === STRANGERS) === are));
+  const known = others.reduce((sum, one) => sum + one.count, 0);
+  const chips = [[KNOWN, t("people.known"), known], ...[...strangers, ...others].map(chip),
+    [ALL, t("people.all"), total]];
+  const done = (made) => { setDialog(null); all.again(); at({ group: made }); };
+  return html`${groups.length > 0 && html`<div class="groups" role="group" aria-label=${t("groups")}>
+      ${chips.map(([value, text, count]) => html`<button key=${value} aria-pressed=${group === value}
+        onClick=${() => at({ group: value })}>${text}<span>${number(count)}</span></button>`)}
+      ${operator && html`<button class="quiet" onClick=${() => setDialog("group")}>
+        <${Icon} name="add" size=${16} />${t("people.group")}</button>`}
+    </div>`}
+    ${(here || twins > 0) && html`<p class="row small soft">
+      ${here && here.capacity != null && html`<span>
+        ${t("people.room", { left: Math.max(0, here.capacity - here.count) })}</span>`}
+      ${here && operator && html`<button class="plain small" onClick=${() => setDialog("edit")}>
+        ${t("group.edit")}</button>`}
+      ${twins > 0 && html`<a class="link" href=${to("review", { queue: "pair" })}>${t("people.twins")}</a>`}</p>`}
+    ${dialog && html`<${GroupDialog} group=${dialog === "edit" ? here : null} close=${() => setDialog(null)}
+      done=${done} />`}`;
 }
 
 /** The heads of the table; those of an order are pressed to have it, and once more to turn it. */
@@ -189,18 +128,12 @@ function Heads({ sort, set }) {
   return html`<div role="row" aria-rowindex="1" class="entry head">${Object.entries(COLUMNS).map(head)}</div>`;
 }
 
-/** What the ids are asked for by, of a chip. */
-const listedBy = (group) => (group === KNOWN ? { known: true } : { group: group === ALL ? "" : group });
-
-/** All of this name, in one list, so that "select all" is all. */
-async function named(name, group, signal) {
-  const found = [];
-  for (let token; token !== null;) {
-    const page = await get("faces", { name, limit: AT_ONCE, token }, { signal });
-    found.push(...page.faces.filter((face) => [KNOWN, ALL].includes(group) || face.group === group).map((face) => face.id));
-    token = page.next_token;
-  }
-  return found;
+function Nobody({ name, groups }) {
+  if (name) return html`<${Empty} icon="find" title=${t("find.nobody")} />`;
+  const isOfGroup = groups?.some((one) => one.count);
+  return html`<${Empty} icon="people" title=${t(isOfGroup ? "people.empty.group" : "people.empty")}>
+    <p>${t("people.empty.says")}</p>
+    ${may("operator") && html`<p><a class="button strong" href=${to("add")}>${t("people.add")}</a></p>`}<//>`;
 }
 
 function Filter({ name, set }) {
@@ -210,60 +143,48 @@ function Filter({ name, set }) {
     const timer = setTimeout(() => set(text.trim()), TYPING_MS);
     return () => clearTimeout(timer);
   }, [text]);
-  return html`<input type="search" class="filter" aria-label=${t("people.filter")} placeholder=${t("people.filter")} maxlength="100" value=${text} onInput=${(event) => setText(event.target.value)} />`;
+  return html`<input type="search" class="filter" aria-label=${t("people.filter")} placeholder=${t("people.filter")}
+    maxlength="100" value=${text} onInput=${({ target }) => setText(target.value)} />`;
 }
 
 const seen = (face) => (face.arrive_time ? ago(face.arrive_time, "narrow") : t("face.never"));
 /** When a nameless face came: the first and the last day. */
-const days = (face) => [...new Set([face.enrolled_at, face.arrive_time].map(shortDay))].join(" – ");
-const opens = (id, choose) => (event) => (event.shiftKey && choose ? choose(event) : event.target.tagName !== "INPUT" && go(["person", id]));
+const days = (face) => [...new Set([face.enrolled_at, face.arrive_time].sort().map(shortDay))].join(" – ");
 
-function Picture({ face }) {
-  return face?.portrait.thumb_url ? html`<img class="portrait face" src=${face.portrait.thumb_url} alt="" decoding="async" />` : html`<${Portrait} name=${face?.name} />`;
-}
-
-function Box({ name, chosen, choose }) {
-  return choose && html`<input type="checkbox" tabindex="-1" aria-label=${t("people.choose", { name })} checked=${chosen} onClick=${(event) => { event.stopPropagation(); choose(event); }} />`;
-}
-
-function Card({ id, face, more, chosen, choose }) {
+/** What a card and a row have alike: its root's attributes, the box that chooses it, picture, and name. */
+function partsOf(kind, { id, face, more, chosen, choose }) {
   const name = face ? nameOf(face) : " ";
-  const came = face && (face.arrive_time ? `${t("visits", { count: face.arrive_count })} · ${seen(face)}` : seen(face));
-  return html`<div ...${more} class=${`card ${chosen ? "chosen" : ""} ${face?.name === "" ? "nameless" : ""}`} aria-selected=${chosen}
-    aria-label=${came ? `${name}, ${came}` : name} onClick=${opens(id, choose)}>
-    <${Picture} face=${face} /><${Box} name=${name} chosen=${chosen} choose=${choose} />
+  const thumb = face?.portrait.thumb_url;
+  const onClick = (event) => (event.shiftKey && choose ? choose(event)
+    : event.target.tagName !== "INPUT" && go(["person", id]));
+  const pressed = (event) => { event.stopPropagation(); choose(event); };
+  return {
+    name,
+    root: { ...more, "aria-selected": chosen, onClick,
+      class: `${kind} ${chosen ? "chosen" : ""} ${face?.name === "" ? "nameless" : ""}` },
+    picture: thumb ? html`<img class="portrait s face" src=${thumb} alt="" decoding="async" />`
+      : html`<${Portrait} name=${face?.name} />`,
+    box: choose && html`<input type="checkbox" tabindex="-1" aria-label=${t("people.choose", { name })}
+      checked=${chosen} onClick=${pressed} />`,
+  };
+}
+
+function Card(props) {
+  const { face } = props;
+  const { root, picture, box, name } = partsOf("card", props);
+  const came = face && [face.arrive_time && t("visits", { count: face.arrive_count }), seen(face)].filter(Boolean)
+    .join(" · ");
+  return html`<div ...${root} aria-label=${came ? `${name}, ${came}` : name}>${picture}${box}
     <strong class="name">${name}</strong>
-    <small class="soft">${face?.name === "" && face.arrive_time ? days(face) : came}</small>
-  </div>`;
+    <small class="soft">${face?.name === "" && face.arrive_time ? days(face) : came}</small></div>`;
 }
 
-function Entry({ id, face, more, chosen, choose }) {
-  const name = face ? nameOf(face) : " ";
-  const cells = face ? [groupName(face.group), number(face.arrive_count), seen(face), day(face.enrolled_at)] : ["", "", "", ""];
-  return html`<div ...${more} class=${`entry ${chosen ? "chosen" : ""} ${face?.name === "" ? "nameless" : ""}`} aria-selected=${chosen} onClick=${opens(id, choose)}>
-    <span role="gridcell"><${Box} name=${name} chosen=${chosen} choose=${choose} /><${Picture} face=${face} /><strong class="name">${name}</strong></span>
-    ${cells.map((text, n) => html`<span key=${n} role="gridcell">${text}</span>`)}
-  </div>`;
-}
-
-function Deleting({ count, act, close }) {
-  const [typed, setTyped] = useState("");
-  const isSure = count < TYPED_FROM || typed.trim() === String(count);
-  return html`<${Dialog} title=${t("people.delete", { count })} close=${close}>
-    <p>${t("people.delete.says")}</p>
-    ${count >= TYPED_FROM && html`<label>${t("people.delete.type", { count })}<input value=${typed} inputmode="numeric" onInput=${(event) => setTyped(event.target.value)} /></label>`}
-    <p class="row end"><button onClick=${close}>${t("cancel")}</button><button class="danger" disabled=${!isSure} onClick=${act}>${t("people.delete.do", { count })}</button></p>
-  <//>`;
-}
-
-function Labelling({ count, act, close }) {
-  const [labels, setLabels] = useState({});
-  const set = (name, value) => setLabels((before) => Object.fromEntries(Object.entries({ ...before, [name]: value }).filter(([, one]) => one !== null)));
-  return html`<${Dialog} title=${t("people.label.title", { count })} close=${close}><form onSubmit=${(event) => { event.preventDefault(); act(labels); }}>
-    <p class="soft">${t("people.label.says")}</p>
-    ${LABELS.map((name) => html`<div key=${name} class="labelled">
-      <label class="inline"><input type="checkbox" checked=${name in labels} onChange=${(event) => set(name, event.target.checked ? "" : null)} />${t("label", { name: name.toUpperCase() })}</label>
-      <input aria-label=${t("label", { name: name.toUpperCase() })} maxlength="100" value=${labels[name] ?? ""} onInput=${(event) => set(name, event.target.value)} /></div>`)}
-    <p class="row end"><button type="button" onClick=${close}>${t("cancel")}</button><button class="strong" disabled=${!Object.keys(labels).length}>${t("save")}</button></p>
-  </form><//>`;
+function Entry(props) {
+  const { face } = props;
+  const { root, picture, box, name } = partsOf("entry", props);
+  const cells = face ? [groupName(face.group), number(face.arrive_count), seen(face), day(face.enrolled_at)]
+    : ["", "", "", ""];
+  return html`<div ...${root}>
+    <span role="gridcell">${box}${picture}<strong class="name">${name}</strong></span>
+    ${cells.map((text, n) => html`<span key=${n} role="gridcell">${text}</span>`)}</div>`;
 }

@@ -6,8 +6,8 @@ import { Icon } from "../icons.js";
 import { Consent } from "../shared/consent.js";
 import { useShared } from "../shared/known.js";
 import { Erased, Erasing, Leaving } from "../shared/erase.js";
-import { Dialog, Empty, groupName, Line, nameOf, Portrait, Shapes, Trouble, useLoaded, useSlow, whose }
-  from "../shared/parts.js";
+import { Dialog, Empty, groupName, groupOptions, Line, nameOf, Portrait, Select, Shapes, Trouble, useLoaded, useSlow,
+  whose } from "../shared/parts.js";
 import { go, to } from "../router.js";
 import { may } from "../store.js";
 import { complain, say } from "../undo.js";
@@ -54,8 +54,7 @@ function Face({ id, shown }) {
         ${operator && html`<${Rejections} count=${one.rejections} ...${common} />`}
         <${Similar} id=${id} shown=${shown} face=${one} ...${common} />
         <${Merges} id=${id} operator=${operator} shown=${shown} /></div>
-      <div class="about"><${About} one=${one} set=${set} operator=${operator} />
-        <${Photos} loaded=${photos} ...${common} />
+      <div class="about"><${Photos} loaded=${photos} ...${common} />
         <${Consent} id=${id} operator=${operator} held=${hold.value?.held} erase=${erase} /></div>
     </div>
     ${erasing && html`<${Erasing} face=${one} path=${path} close=${() => setErasing(false)} done=${setErasure} />`}
@@ -118,20 +117,19 @@ function Head({ one, set, change, operator, children }) {
   const groups = useShared("groups");
   const call = (name) => (name && one.group === "stranger"
     ? change({ name, group: "regular" }, { name: one.name, group: one.group }) : set("name")(name));
-  const move = (event) => set("group")(event.target.value).catch(() => {});
+  const move = (group) => set("group")(group).catch(() => {});
   return html`<header class="profile">
     <${Portrait} url=${one.portrait.url} name=${one.name} alt=${t("visits.portrait")} size="l" lazy=${false} />
     <div>
       <h1 class="name"><${Line} value=${one.name} label=${t("person.name")} save=${call} disabled=${!operator}
         placeholder=${operator ? t("visits.who") : nameOf(one)} className="title" /></h1>
-      <p class="row">${operator ? html`<label class="inline">${t("group")}<select value=${one.group} onChange=${move}>
-          ${(groups.value ?? [{ id: one.group, name: one.group }]).map((each) => html`
-            <option key=${each.id} value=${each.name}>${groupName(each.name)}</option>`)}</select></label>`
+      <p class="row">${operator ? html`<label class="inline">${t("group")}<${Select} value=${one.group} set=${move}
+          options=${groupOptions(groups.value ?? [{ name: one.group }])} /></label>`
         : html`<span class="tag">${groupName(one.group)}</span>`}
         ${one.kept_until && html`<span class="soft small">${t("person.goes", { day: day(one.kept_until) })}</span>`}</p>
       <${Line} value=${one.note} label=${t("person.note")} placeholder=${operator ? t("person.note.add") : ""}
         save=${set("note")} rows=${2} max=${500} disabled=${!operator} className="note-text" />
-    </div>${children}
+    </div><${About} one=${one} set=${set} operator=${operator} />${children}
   </header>`;
 }
 

@@ -1,4 +1,5 @@
-// What waits to be added, kept by this browser: a reload loses no picture and adds nobody twice. Signing out deletes it.
+// What waits to be added, kept by this browser: a reload loses no picture and adds nobody twice.
+// Signing out deletes it.
 const NAME = "regulars";
 const STORES = ["people", "pictures"];
 let opened;
@@ -35,6 +36,6 @@ export function keep(person, pictures) {
 export const kept = () => transact("readonly", (transaction) => transaction.objectStore("people").getAll());
 export const picturesOf = (id) => transact("readonly", (transaction) => transaction.objectStore("pictures").get(id));
 
-export function drop(id) {
-  return transact("readwrite", (transaction) => STORES.forEach((store) => transaction.objectStore(store).delete(id)) ?? undefined);
-}
+export const drop = (id) => transact("readwrite", (transaction) => {
+  STORES.forEach((store) => transaction.objectStore(store).delete(id));
+});

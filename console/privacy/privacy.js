@@ -30,9 +30,16 @@ export default function Privacy() {
   const groups = useShared("groups");
   const slow = useSlow(loaded.waits && !loaded.value);
   const admin = may("admin");
-  const shown = (next) => { loaded.set(next); get("session").then((known) => session.set({ ...session.now, ...known }), () => {}); };
+  const shown = (next) => {
+    loaded.set(next);
+    get("session").then((known) => session.set({ ...session.now, ...known }), () => {});
+  };
   const common = { value: loaded.value, change: changer("settings", { ...loaded, set: shown }), may: admin };
-  const pictures = { keeps_pictures: { kind: "switch" }, ...(loaded.value?.keeps_pictures && groups.value ? { no_pictures_of: { kind: "many", pairs: groups.value.map((one) => [one.name, one.name]), empty: [] } } : {}) };
+  const pairs = groups.value?.map((one) => [one.name, one.name]);
+  const pictures = {
+    keeps_pictures: { kind: "switch" },
+    ...(loaded.value?.keeps_pictures && pairs ? { no_pictures_of: { kind: "many", pairs, empty: [] } } : {}),
+  };
   return html`<div class="page desk privacy">
     <header class="top"><h1>${t("page.privacy")}</h1></header>
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
@@ -50,27 +57,35 @@ export default function Privacy() {
 
 /** What is stored, and for how long. */
 function Kept({ settings }) {
-  const days = (name) => (settings[name] === null ? t(`privacy.${name}.none`) : t("privacy.days", { count: settings[name] }));
+  const days = (name) =>
+    (settings[name] === null ? t(`privacy.${name}.none`) : t("privacy.days", { count: settings[name] }));
   return html`<section><h2>${t("privacy.kept")}</h2><p class="soft small">${t("privacy.kept.says")}</p>
     <dl class="facts">
       <div><dt>${t("privacy.templates")}</dt><dd>${t("privacy.templates.says")}</dd></div>
-      ${KEPT.filter((name) => settings.keeps_pictures || name !== "capture_days").map((name) => html`<div key=${name}><dt>${t(`privacy.${name}`)}</dt><dd>${days(name)}</dd></div>`)}
-      ${!settings.keeps_pictures && html`<div><dt>${t("privacy.capture_days")}</dt><dd>${t("privacy.unpictured")}</dd></div>`}
+      ${KEPT.filter((name) => settings.keeps_pictures || name !== "capture_days")
+        .map((name) => html`<div key=${name}><dt>${t(`privacy.${name}`)}</dt><dd>${days(name)}</dd></div>`)}
+      ${!settings.keeps_pictures && html`<div><dt>${t("privacy.capture_days")}</dt>
+        <dd>${t("privacy.unpictured")}</dd></div>`}
     </dl>
     <p><a class="button" href=${to("settings")}>${t("privacy.kept.change")}</a></p></section>`;
 }
 
 /** Records that end soon, or have. */
 function Ending() {
-  const loaded = useLoaded((signal) => get("consents", { expires_before: new Date(Date.now() + SOON_MS).toISOString(), limit: 100 }, { signal }), []);
+  const soon = new Date(Date.now() + SOON_MS).toISOString();
+  const loaded = useLoaded((signal) => get("consents", { expires_before: soon, limit: 100 }, { signal }), []);
   const { value } = loaded;
   if (!value) return loaded.problem ? html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />` : null;
   if (!value.consents.length) return html`<p class="soft">${t("privacy.ending.none")}</p>`;
-  return html`<p class="soft small">${t("privacy.ending")}</p><ul class="rows">${value.consents.map((one) => html`<li key=${one.face}>
+  return html`<p class="soft small">${t("privacy.ending")}</p><ul class="rows">
+    ${value.consents.map((one) => html`<li key=${one.face}>
       <div><a class="title name" href=${to(["person", one.face])}>${nameOf({ name: one.name, group: "" })}</a>
         <small class="soft">${t(`consent.basis.${one.basis}`)}</small></div>
-      <span class=${isOver(one) ? "danger" : ""}>${isOver(one) ? t("privacy.over", { when: ago(one.expires_at) }) : t("privacy.until", { day: day(until(one)) })}</span></li>`)}</ul>
-    ${value.next_token && html`<p class="soft small">${t("privacy.ending.more", { count: value.consents.length })}</p>`}`;
+      <span class=${isOver(one) ? "danger" : ""}>
+        ${isOver(one) ? t("privacy.over", { when: ago(one.expires_at) }) : t("privacy.until", { day: day(until(one)) })}
+      </span></li>`)}</ul>
+    ${value.next_token && html`<p class="soft small">
+      ${t("privacy.ending.more", { count: value.consents.length })}</p>`}`;
 }
 
 /** The sheet for the wall, as it would be printed. */
@@ -81,13 +96,16 @@ function Notice({ settings, children }) {
   return html`<section><h2>${t("privacy.notice")}</h2><p class="soft small">${t("privacy.notice.says")}</p>
     ${children}
     <div class="row"><div class="segments" role="group" aria-label=${t("language")}>${["en", "zh"].map((one) => html`
-        <label key=${one}><input type="radio" name="sheet" checked=${wanted === one} onChange=${() => setWanted(one)} /><span>${t(`language.${one}`)}</span></label>`)}</div>
+        <label key=${one}><input type="radio" name="sheet" checked=${wanted === one} onChange=${() => setWanted(one)} />
+          <span>${t(`language.${one}`)}</span></label>`)}</div>
       <button class="strong" disabled=${!sheet} onClick=${() => print()}>${t("privacy.notice.print")}</button>
-      <button disabled=${!sheet} onClick=${() => save([sheet.html], "text/html", `notice-${sheet.language}.html`)}>${t("privacy.notice.save")}</button></div>
+      <button disabled=${!sheet} onClick=${() => save([sheet.html], "text/html", `notice-${sheet.language}.html`)}>
+        ${t("privacy.notice.save")}</button></div>
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     ${sheet?.missing.length > 0 && html`<p class="notice">${t("privacy.notice.missing")}</p>`}
     ${sheet && html`<article class="sheet-of-paper" lang=${wanted}><h3>${sheet.title}</h3>
-      ${sheet.sections.map((one) => html`<div key=${one.heading}><h4>${one.heading}</h4><ul>${one.lines.map((line) => html`<li key=${line}>${line}</li>`)}</ul></div>`)}</article>`}
+      ${sheet.sections.map((one) => html`<div key=${one.heading}><h4>${one.heading}</h4>
+        <ul>${one.lines.map((line) => html`<li key=${line}>${line}</li>`)}</ul></div>`)}</article>`}
   </section>`;
 }
 
@@ -98,7 +116,8 @@ function Erasures({ children }) {
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     ${loaded.value?.length === 0 && html`<p class="soft">${t("privacy.erasures.none")}</p>`}
     <ul class="rows">${loaded.value?.map((one) => html`<li key=${one.id}>
-      <${Erasure} first=${one}><span>${t("privacy.erasures.of", { count: one.faces, when: dayAndClock(one.asked_at) })}</span><//></li>`)}</ul>
+      <${Erasure} first=${one}><span>
+        ${t("privacy.erasures.of", { count: one.faces, when: dayAndClock(one.asked_at) })}</span><//></li>`)}</ul>
     ${children}</section>`;
 }
 
@@ -107,5 +126,6 @@ function Signed() {
   const loaded = useLoaded((signal) => get("signing-key", {}, { signal }), []);
   return html`<section><h2>${t("privacy.key")}</h2><p class="soft small">${t("privacy.key.says")}</p>
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
-    ${loaded.value && html`<${Copy} text=${loaded.value.public_key} label=${t("privacy.key")} /><p class="soft small ellipsis">${t("privacy.key.print", { text: loaded.value.fingerprint })}</p>`}</section>`;
+    ${loaded.value && html`<${Copy} text=${loaded.value.public_key} label=${t("privacy.key")} />
+      <p class="soft small ellipsis">${t("privacy.key.print", { text: loaded.value.fingerprint })}</p>`}</section>`;
 }

@@ -6,7 +6,8 @@ import { useViewer } from "../shared/asking.js";
 import { look } from "../shared/combobox.js";
 import { cameraName, useShared } from "../shared/known.js";
 import { sameName } from "../shared/correct.js";
-import { Dialog, Empty, groupName, Portrait, Shapes, Trouble, useSlow } from "../shared/parts.js";
+import { Dialog, Empty, groupName, Portrait, Segments, Select, Shapes, Trouble, useSlow }
+  from "../shared/parts.js";
 import { call, Twins, Whose } from "../shared/whose.js";
 import { may, useValue } from "../store.js";
 import { number, t } from "../words.js";
@@ -104,13 +105,11 @@ function keysOf(review, card, can, { naming, operator, whole }) {
 function Tools({ review, can }) {
   const { deck, show } = review;
   return html`<div class="tools">
-    <div class="segments" role="group" aria-label=${t("review.queues")}>${KINDS.map((kind) => html`
-      <button key=${kind} aria-pressed=${deck.kind === kind} onClick=${() => show(kind)}>${t(`review.${kind}`)}
-        ${counted(deck.queues[kind])}</button>`)}</div>
-    ${deck.kind === "stranger" && html`<select aria-label=${t("review.least")} value=${deck.queue.least}
-      onChange=${(event) => review.least(Number(event.target.value))}>
-      ${LEAST.map((one) => html`<option key=${one} value=${one}>${t("review.least.count", { count: one })}</option>`)}
-    </select>`}
+    <${Segments} label=${t("review.queues")} value=${deck.kind} set=${show}
+      options=${KINDS.map((kind) => [kind, html`${t(`review.${kind}`)} ${counted(deck.queues[kind])}`])} />
+    ${deck.kind === "stranger" && html`<${Select} label=${t("review.least")} value=${deck.queue.least}
+      set=${(least) => review.least(Number(least))}
+      options=${LEAST.map((one) => [one, t("review.least.count", { count: one })])} />`}
     ${can.skip && html`<button class="plain skips" onClick=${can.skip}>
       ${t("review.skip")}<kbd aria-hidden="true">s</kbd></button>`}
   </div>`;

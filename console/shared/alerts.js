@@ -1,7 +1,7 @@
 // Sound and notifications when somebody comes: off until somebody switches them on, and of this browser alone.
 import { useEffect, useRef } from "preact/hooks";
 import { html } from "../html.js";
-import { Dialog, groupName, nameOf } from "./parts.js";
+import { Dialog, groupName, groupOptions, nameOf, Select } from "./parts.js";
 import { usePolled } from "./polled.js";
 import { alerts, blur, preference, useValue } from "../store.js";
 import { t, visit } from "../words.js";
@@ -71,9 +71,7 @@ export function Alerts({ groups, close }) {
     ${box("alerts.notify", notifies === "on" && canNotify, setNotify, !canNotify)}
     ${!canNotify && html`<p class="soft small">${t("alerts.denied")}</p>`}
     <label class="inline">${t("alerts.of")}
-      <select value=${chosen} onChange=${({ target }) => group.set(target.value)}>
-        <option value="">${t("visits.groups")}</option>
-        ${groups?.map((one) => html`<option key=${one.id} value=${one.name}>${groupName(one.name)}</option>`)}
-      </select></label>
+      <${Select} value=${chosen} set=${(next) => group.set(next)}
+        options=${[["", t("visits.groups")], ...groupOptions(groups)]} /></label>
   <//>`;
 }

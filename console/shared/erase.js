@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { get, newName, send } from "../api.js";
 import { html } from "../html.js";
-import { Dialog, Trouble, useLoaded, whose } from "./parts.js";
+import { Dialog, Ending, Trouble, useLoaded, whose } from "./parts.js";
 import { to } from "../router.js";
 import { t } from "../words.js";
 import { usePolled } from "./polled.js";
@@ -40,8 +40,7 @@ export function Erasing({ face: { id, name }, path, close, done }) {
     <label>${name.trim() ? whose("erase.type", { name, id }) : t("erase.type.word", { word: t("erase.word") })}
       <input autofocus autocomplete="off" spellcheck="false" value=${typed}
         onInput=${(event) => setTyped(event.target.value)} /></label>
-    <p class="row end"><button type="button" onClick=${close}>${t("cancel")}</button>
-      <button class="danger" disabled=${!isSure || waits}>${t("erase.do")}</button></p></form><//>`;
+    <${Ending} close=${close} kind="danger" disabled=${!isSure || waits}>${t("erase.do")}<//></form><//>`;
 }
 
 /** What stands in the place of a person who is being erased. */

@@ -2,21 +2,14 @@
 import { useCallback, useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 
-const BEYOND = 1;
-/** Rows above and below those in sight. */
-
 const GAP = 12;
+/** Rows above and below those in sight. */
+const BEYOND = 1;
+const EDGE = 80;
 
-/**
- * `count`: how many things; `cell(index, more)`: what is drawn for one, whose root takes these and its role.
- * `least`: least width of a cell; `ratio`: height of its picture to that; `extra`: height below; `many`: whether several can be chosen. `inSight(first, last)`: tells what is seen.
- * With `head`, a row of column heads, it is a table, whose cells are rows of `tall` pixels.
- */
-export function Grid({ count, cell, least = 0, ratio = 1, extra = 0, many = true, label, inSight, onKey = null, head = null, tall = 0 }) {
-  const ref = useRef();
+/** How many columns there are, how high a row is, and which rows are in sight. */
+function useSize(ref, { count, least = 0, ratio = 1, extra = 0, head = null, tall = 0 }) {
   const [size, setSize] = useState({ columns: 1, height: 200, first: 0, last: 0 });
-  const [at, setAt] = useState(0);
-  const wanted = useRef(null);
   const measure = useCallback(() => {
     const box = ref.current?.getBoundingClientRect();
     if (!box) return;
@@ -25,8 +18,8 @@ export function Grid({ count, cell, least = 0, ratio = 1, extra = 0, many = true
     const top = Math.max(0, -box.top);
     const first = Math.max(0, Math.floor(top / height) - BEYOND);
     const last = Math.min(Math.ceil(count / columns), Math.ceil((top + innerHeight) / height) + BEYOND);
-    setSize((before) => (before.columns === columns && before.height === height && before.first === first && before.last === last
-      ? before : { columns, height, first, last }));
+    const next = { columns, height, first, last };
+    setSize((before) => (Object.keys(next).every((one) => before[one] === next[one]) ? before : next));
   }, [count, least, ratio, extra, tall, Boolean(head)]);
   useLayoutEffect(measure, [measure]);
   useEffect(() => {
@@ -35,7 +28,22 @@ export function Grid({ count, cell, least = 0, ratio = 1, extra = 0, many = true
     watcher.observe(ref.current);
     return () => { removeEventListener("scroll", measure); watcher.disconnect(); };
   }, [measure]);
-  const { columns, height, first, last } = size;
+  return size;
+}
+
+/**
+ * `count`: how many things; `cell(index, more)`: what is drawn for one, whose root takes these and its role.
+ * `least`: least width of a cell; `ratio`: height of its picture to that; `extra`: height below; `many`: whether
+ * several can be chosen. `inSight(first, last)`: tells what is seen. With `head`, a row of column heads, it is a table,
+ * whose cells are rows of `tall` pixels.
+ * @param {any} given
+ */
+export function Grid(given) {
+  const { count, cell, head, tall, label, inSight, onKey, many = true } = given;
+  const ref = useRef();
+  const { columns, height, first, last } = useSize(ref, given);
+  const [at, setAt] = useState(0);
+  const wanted = useRef(null);
   const above = head ? tall : 0;
   useEffect(() => inSight(first * columns, Math.min(count, last * columns)), [first, last, columns, count, inSight]);
   useEffect(() => {
@@ -43,11 +51,10 @@ export function Grid({ count, cell, least = 0, ratio = 1, extra = 0, many = true
     const found = ref.current.querySelector(`[data-index="${wanted.current}"]`);
     if (found) { wanted.current = null; found.focus({ preventScroll: true }); }
   });
-  const move = (index) => {
-    const next = Math.max(0, Math.min(count - 1, index));
+  const move = (next) => {
     const top = ref.current.getBoundingClientRect().top + scrollY + above + Math.floor(next / columns) * height;
-    if (top < scrollY + 80) scrollTo(0, top - 80);
-    else if (top + height > scrollY + innerHeight - 80) scrollTo(0, top + height - innerHeight + 80);
+    if (top < scrollY + EDGE) scrollTo(0, top - EDGE);
+    else if (top + height > scrollY + innerHeight - EDGE) scrollTo(0, top + height - innerHeight + EDGE);
     wanted.current = next;
     setAt(next);
   };
@@ -55,23 +62,22 @@ export function Grid({ count, cell, least = 0, ratio = 1, extra = 0, many = true
     const rows = Math.max(1, Math.floor(innerHeight / height) - 1) * columns;
     const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns, PageDown: rows, PageUp: -rows,
       Home: -count, End: count }[event.key];
-    if (step && !event.altKey && !event.ctrlKey && !event.metaKey) {
-      event.preventDefault();
-      const next = Math.max(0, Math.min(count - 1, at + step));
-      onKey?.(event, next, at);
-      move(next);
-    } else onKey?.(event, at, at);
+    const isMove = step && !event.altKey && !event.ctrlKey && !event.metaKey;
+    const next = isMove ? Math.max(0, Math.min(count - 1, at + step)) : at;
+    if (isMove) event.preventDefault();
+    onKey?.(event, next, at);
+    if (isMove) move(next);
   };
-  const rows = [];
-  for (let row = first; row < last; row++) {
-    const cells = [];
-    for (let index = row * columns; index < Math.min(count, (row + 1) * columns); index++) {
-      const place = head ? { role: "row", "aria-rowindex": index + 2 } : { role: "gridcell" };
-      cells.push(cell(index, { ...place, "data-index": index, tabIndex: index === Math.min(at, count - 1) ? 0 : -1, onFocus: () => setAt(index) }));
-    }
-    rows.push(html`<div key=${row} role=${head ? "presentation" : "row"} aria-rowindex=${head ? null : row + 1} class="grid-row" style=${{ top: `${above + row * height}px`, height: `${height - (head ? 0 : GAP)}px`, gridTemplateColumns: `repeat(${columns}, 1fr)` }}>${cells}</div>`);
-  }
+  const drawn = (index) => cell(index, { "data-index": index, tabIndex: index === Math.min(at, count - 1) ? 0 : -1,
+    onFocus: () => setAt(index), ...(head ? { role: "row", "aria-rowindex": index + 2 } : { role: "gridcell" }) });
+  const row = (place) => html`<div key=${place} class="grid-row" role=${head ? "presentation" : "row"}
+    aria-rowindex=${head ? null : place + 1} style=${{ top: `${above + place * height}px`,
+      height: `${height - (head ? 0 : GAP)}px`, gridTemplateColumns: `repeat(${columns}, 1fr)` }}>
+    ${range(place * columns, Math.min(count, (place + 1) * columns)).map(drawn)}</div>`;
   const all = Math.ceil(count / columns);
-  return html`<div ref=${ref} class="grid" role="grid" aria-label=${label} aria-rowcount=${head ? all + 1 : all} aria-colcount=${head ? null : columns}
-    aria-multiselectable=${many} style=${{ height: `${above + all * height}px` }} onKeyDown=${keys}>${head}${rows}</div>`;
+  return html`<div ref=${ref} class="grid" role="grid" aria-label=${label} aria-rowcount=${head ? all + 1 : all}
+    aria-colcount=${head ? null : columns} aria-multiselectable=${many} style=${{ height: `${above + all * height}px` }}
+    onKeyDown=${keys}>${head}${range(first, last).map(row)}</div>`;
 }
+
+const range = (first, end) => Array.from({ length: Math.max(0, end - first) }, (_, n) => first + n);

@@ -3,7 +3,8 @@ import { useState } from "preact/hooks";
 import { send } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
-import { Dialog, groupName, nameOf, Portrait, Trouble } from "./parts.js";
+import { merging } from "./correct.js";
+import { Dialog, Ending, groupName, nameOf, Portrait, Trouble, whose } from "./parts.js";
 import { complain, say, unleft } from "../undo.js";
 import { number, t } from "../words.js";
 
@@ -19,21 +20,17 @@ export function Merging({ faces: first, close, done }) {
   const [waits, setWaits] = useState(false);
   const others = faces.filter((one) => one !== stays);
   const isPair = first.length === 2;
-  const undo = async (all) => {
-    try {
-      for (const one of [...all].reverse()) await send("POST", `merges/${encodeURIComponent(one)}/undo`);
-    } catch (failed) {
-      complain(failed);
-    }
-    done(stays.id);
-  };
+  const undo = (all) => all.reduceRight((before, back) => before.then(back), Promise.resolve())
+    .catch(complain).then(() => done(stays.id));
   const act = async () => {
     const all = [...merges];
     setWaits(true);
     setProblem(null);
     try {
       for (const one of others) {
-        all.push((await send("POST", `faces/${encodeURIComponent(stays.id)}/merge`, { other: one.id })).merge);
+        const { does, inverse } = merging(one, stays);
+        const made = await does(send);
+        all.push(() => inverse(send, made));
         setFaces((before) => before.filter((each) => each !== one));
       }
     } catch (failed) {
@@ -47,19 +44,28 @@ export function Merging({ faces: first, close, done }) {
   };
   const leave = () => { close(); if (merges.length) done(stays.id); };
   const sum = (of) => faces.reduce((total, face) => total + of(face), 0);
-  const side = (face) => html`<div class=${face === stays ? "stays" : ""}><${Portrait} url=${face.portrait.thumb_url} name=${face.name} size="x" /><strong class="name">${nameOf(face)}</strong>
-    <p class="small soft">${groupName(face.group)} · ${t("visits", { count: face.arrive_count })}</p><p class="small">${t(face === stays ? "person.merge.stays" : "person.merge.goes")}</p></div>`;
-  const turn = isPair && !merges.length && html`<button class="square arrow" aria-label=${t("person.merge.turn")} title=${t("person.merge.turn")} onClick=${() => setStays(others[0])}>
-    <${Icon} name=${stays === first[0] ? "left" : "right"} size=${24} /></button>`;
+  const isBegun = merges.length > 0;
+  const said = { visits: number(sum((one) => one.arrive_count)),
+    photos: Math.min(MOST_PICTURES, sum((one) => one.pictures)) };
+  const side = (face) => html`<div class=${face === stays ? "stays" : ""}>
+    <${Portrait} url=${face.portrait.thumb_url} name=${face.name} size="x" />
+    <strong class="name">${nameOf(face)}</strong>
+    <p class="small soft">${groupName(face.group)} · ${t("visits", { count: face.arrive_count })}</p>
+    <p class="small">${t(face === stays ? "person.merge.stays" : "person.merge.goes")}</p></div>`;
+  const pair = () => html`${side(first[0])}${isBegun ? html`<span></span>` : html`<button class="square arrow"
+      aria-label=${t("person.merge.turn")} title=${t("person.merge.turn")} onClick=${() => setStays(others[0])}>
+      <${Icon} name=${stays === first[0] ? "left" : "right"} size=${24} /></button>`}${side(first[1])}`;
+  const goer = (face) => html`<li key=${face.id}><button aria-label=${t("person.merge.stay", { name: nameOf(face) })}
+      disabled=${waits || isBegun} onClick=${() => setStays(face)}>
+      <${Portrait} url=${face.portrait.thumb_url} name=${face.name} /><span class="name small">${nameOf(face)}</span>
+    </button></li>`;
   return html`<${Dialog} title=${t("person.merge.title")} close=${leave} wide=${!isPair}>
     ${problem && html`<${Trouble} problem=${problem} />`}
-    ${isPair ? html`<div class="merging">${side(first[0])}${turn || html`<span></span>`}${side(first[1])}</div>` : html`<div class="merging">
-      <ul class="goers">${others.map((face) => html`<li key=${face.id}><button aria-label=${t("person.merge.stay", { name: nameOf(face) })} disabled=${waits || merges.length > 0} onClick=${() => setStays(face)}>
-        <${Portrait} url=${face.portrait.thumb_url} name=${face.name} /><span class="name small">${nameOf(face)}</span></button></li>`)}</ul>
-      <${Icon} name="right" size=${24} />${side(stays)}</div>
-      <p class="soft small">${t("person.merge.choose")}</p>`}
-    <p>${t("person.merge.says", { id: stays.id })} ${t("person.merge.then", { visits: number(sum((one) => one.arrive_count)), photos: Math.min(MOST_PICTURES, sum((one) => one.pictures)) })}</p>
-    ${merges.length > 0 && html`<p role="status">${t("person.merge.far", { done: merges.length, count: first.length - 1 })}</p>`}
-    <p class="row end"><button onClick=${leave}>${t("cancel")}</button><button class="strong" disabled=${waits} onClick=${() => unleft(act())}>${t("person.merge.do")}</button></p>
+    <div class="merging">${isPair ? pair() : html`<ul class="goers">${others.map(goer)}</ul>
+      <${Icon} name="right" size=${24} />${side(stays)}`}</div>
+    ${!isPair && html`<p class="soft small">${t("person.merge.choose")}</p>`}
+    <p>${whose("person.merge.says", { name: nameOf(stays) })} ${t("person.merge.then", said)}</p>
+    ${isBegun && html`<p role="status">${t("person.merge.far", { done: merges.length, count: first.length - 1 })}</p>`}
+    <${Ending} close=${leave} disabled=${waits} onClick=${() => unleft(act())}>${t("person.merge.do")}<//>
   <//>`;
 }

@@ -47,6 +47,9 @@ export function groupName(name) {
   return tOr(`groups.${name}`, name);
 }
 
+/** Groups as options to choose from. */
+export const groupOptions = (groups) => (groups ?? []).map((one) => [one.name, groupName(one.name)]);
+
 /** A score against the threshold that it had to reach: a bar with a tick, and the same in words. */
 export function Score({ score, threshold, match }) {
   if (score === null || score === undefined) return null;
@@ -143,6 +146,25 @@ export function Dialog({ title, close, children, wide = false, isPlace = false }
   </dialog>`;
 }
 
+/** The last line of a dialog: what leaves it, and what does it. */
+export function Ending({ close, children, before = null, kind = "strong", ...does }) {
+  return html`<p class="row end">${before}<button type="button" onClick=${close}>${t("cancel")}</button>
+    <button class=${kind} ...${does}>${children}</button></p>`;
+}
+
+/** One of several, by `options`: pairs of a value and its text. */
+export function Select({ label, options, set, ...more }) {
+  return html`<select aria-label=${label} onChange=${({ target }) => set(target.value)} ...${more}>
+    ${options.map(([one, text]) => html`<option key=${one} value=${one}>${text}</option>`)}</select>`;
+}
+
+/** One of a few, side by side. */
+export function Segments({ label, options, value, set }) {
+  return html`<div class="segments" role="group" aria-label=${label}>${options.map(([one, text, says]) => html`
+    <button key=${one} aria-pressed=${value === one} aria-label=${says} title=${says} onClick=${() => set(one)}>
+      ${text}</button>`)}</div>`;
+}
+
 /** True from 200 ms on, so that what is quick shows no grey shapes. */
 export function useSlow(waits) {
   const [slow, setSlow] = useState(false);
@@ -188,6 +210,12 @@ export function useLoaded(load, depends) {
 export function Shapes({ count = 6, kind = "row" }) {
   return html`<div class="shapes ${kind}" aria-hidden="true">
     ${Array.from({ length: count }, () => html`<span></span>`)}</div>`;
+}
+
+/** What ends a form: leaving it as it was, and doing what `children` say. */
+export function Ends({ close, children, ...more }) {
+  return html`<p class="row end"><button type="button" onClick=${close}>${t("cancel")}</button>
+    <button class="strong" ...${more}>${children}</button></p>`;
 }
 
 /** A line of text that is changed in place. `save` may fail; then what was typed stays. */

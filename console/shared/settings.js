@@ -14,8 +14,8 @@ let said;
 const answered = new Map();
 
 /**
- * Return what changes members of a thing in place, one change after the other, and offers to take it back. `changes` may be
- * a function of the thing as it is by then. What somebody else changed meanwhile is shown, and not written over.
+ * Return what changes members of a thing in place, one change after the other, and offers to take it back. `changes`
+ * may be a function of the thing as it is by then. What somebody else changed meanwhile is shown, and not written over.
  */
 export function changer(path, loaded) {
   const change = async (changes) => {
@@ -27,7 +27,8 @@ export function changer(path, loaded) {
     try {
       show(await send("PATCH", path, one.revision ? { ...sent, revision: one.revision } : sent));
       if (said) unsay(said); // one at a time: the last change is the one to take back
-      said = say(t("saved"), { action: [t("undo"), () => send("PATCH", path, before).then(show, complain)], forMs: BACK_MS });
+      said = say(t("saved"), { action: [t("undo"), () => send("PATCH", path, before).then(show, complain)],
+        forMs: BACK_MS });
     } catch (problem) {
       const isOld = problem.code === "Changed";
       if (isOld) show(problem.present);
@@ -42,7 +43,10 @@ export function changer(path, loaded) {
   };
 }
 
-/** Settings of one thing. `fields`: by name what kind each is, and `words` if others are told by another name; `may`: whether they can be changed. */
+/**
+ * Settings of one thing. `fields`: by name what kind each is, and `words` if others are told by another name; `may`:
+ * whether they can be changed.
+ */
 export function Settings({ fields, value, change, may }) {
   return Object.entries(fields).map(([name, field]) => {
     const isGroup = field.kind === "some";
@@ -50,10 +54,12 @@ export function Settings({ fields, value, change, may }) {
     const Name = isGroup ? "span" : "label";
     const id = `set-${name}`;
     const words = `set.${field.words ?? name}`;
-    return html`<div key=${name} class="setting" role=${isGroup ? "group" : null} aria-labelledby=${isGroup ? id : null}>
+    return html`<div key=${name} class="setting" role=${isGroup ? "group" : null}
+      aria-labelledby=${isGroup ? id : null}>
       <div><${Name} class="label" id=${isGroup ? id : null} for=${isGroup ? null : id}>${t(words)}</${Name}>
         <p id=${`${id}-says`} class="soft small">${t(`${words}.says`)}</p></div>
-      <${Held} Field=${Field} id=${id} name=${name} field=${field} value=${value[name]} disabled=${!may} change=${change} />
+      <${Held} Field=${Field} id=${id} name=${name} field=${field} value=${value[name]} disabled=${!may}
+        change=${change} />
     </div>`;
   });
 }
@@ -70,7 +76,8 @@ export function Held({ Field, value, change, name, ...more }) {
 }
 
 function Switch({ id, value, set, disabled }) {
-  return html`<input type="checkbox" role="switch" class="switch" id=${id} aria-describedby=${`${id}-says`} checked=${value} disabled=${disabled}
+  return html`<input type="checkbox" role="switch" class="switch" id=${id} aria-describedby=${`${id}-says`}
+    checked=${value} disabled=${disabled}
     onChange=${(event) => set(event.target.checked)} />`;
 }
 
@@ -93,19 +100,25 @@ export function Typed({ id, value, set, disabled, field, label = undefined }) {
     if (event.key === "Enter" && !event.isComposing) done(event);
     if (event.key === "Escape") { setText(shown); setWrong(""); }
   };
-  const offered = list?.filter((one) => text !== one && one.toLowerCase().includes(text.toLowerCase())).slice(0, MOST_OFFERED);
-  return html`<span class="typed"><input type=${kind} id=${id} aria-label=${label} aria-describedby=${label ? null : `${id}-says`} aria-invalid=${wrong ? "true" : null}
-      value=${text} disabled=${disabled} required=${!none} placeholder=${none ? t(none) : null} list=${list ? `${id}-list` : null}
+  const offered = list?.filter((one) => text !== one && one.toLowerCase().includes(text.toLowerCase()))
+    .slice(0, MOST_OFFERED);
+  return html`<span class="typed"><input type=${kind} id=${id} aria-label=${label}
+      aria-describedby=${label ? null : `${id}-says`} aria-invalid=${wrong ? "true" : null}
+      value=${text} disabled=${disabled} required=${!none} placeholder=${none ? t(none) : null}
+      list=${list ? `${id}-list` : null}
       min=${min} max=${isNumber ? max : null} maxlength=${isNumber ? null : max} step=${isNumber ? step : null}
       onInput=${(event) => setText(event.target.value)} onBlur=${done} onKeyDown=${keys} />
-    ${list && html`<datalist id=${`${id}-list`}>${offered.map((one) => html`<option key=${one} value=${one}></option>`)}</datalist>`}
+    ${list && html`<datalist id=${`${id}-list`}>
+      ${offered.map((one) => html`<option key=${one} value=${one}></option>`)}</datalist>`}
     ${unit && html`<span class="soft">${t(unit)}</span>`}
     ${wrong && html`<small class="danger" role="alert">${wrong}</small>`}</span>`;
 }
 
 function Choice({ id, name, value, set, disabled, field }) {
-  return html`<select id=${id} aria-describedby=${`${id}-says`} disabled=${disabled} value=${value ?? ""} onChange=${(event) => set(event.target.value || null)}>
-    ${field.options.map((one) => html`<option key=${one} value=${one}>${t(`set.${name}.${one || "none"}`)}</option>`)}</select>`;
+  return html`<select id=${id} aria-describedby=${`${id}-says`} disabled=${disabled} value=${value ?? ""}
+    onChange=${(event) => set(event.target.value || null)}>
+    ${field.options.map((one) => html`<option key=${one} value=${one}>
+      ${t(`set.${name}.${one || "none"}`)}</option>`)}</select>`;
 }
 
 /** Some of a few: boxes. `value`: those that are chosen, null for all; with `off`, those that are not. */
@@ -116,7 +129,9 @@ function Some({ name, value, set, disabled, field: { options, off } }) {
     set(off ? options.filter((each) => !chosen.includes(each)) : chosen.length === options.length ? null : chosen);
   };
   return html`<div class="boxes">${options.map((one) => html`<label key=${one} class="inline">
-    <input type="checkbox" checked=${on.includes(one)} disabled=${disabled || (!off && on.length === 1 && on[0] === one)} onChange=${(event) => turn(one, event.target.checked)} />
+    <input type="checkbox" checked=${on.includes(one)}
+      disabled=${disabled || (!off && on.length === 1 && on[0] === one)}
+      onChange=${(event) => turn(one, event.target.checked)} />
     ${t(`set.${name}.${one}`)}</label>`)}</div>`;
 }
 
@@ -135,13 +150,19 @@ function Many({ id, value, set, disabled, field: { pairs, all = "", empty = null
     const rest = value.filter((each) => each !== one);
     set(rest.length ? rest : empty);
   };
-  const offered = left.filter((pair) => pair.join(" ").toLowerCase().includes(text.toLowerCase())).slice(0, MOST_OFFERED);
+  const offered = left.filter((pair) => pair.join(" ").toLowerCase().includes(text.toLowerCase()))
+    .slice(0, MOST_OFFERED);
   return html`<div class="many"><span class="chips">
       ${value === null && html`<span class="tag">${t(all)}</span>`}
-      ${value?.map((one) => html`<span key=${one} class="tag">${called.get(one) ?? one}${!disabled && html`<button class="plain" aria-label=${t("many.remove", { name: called.get(one) ?? one })} onClick=${() => remove(one)}><${Icon} name="close" size=${12} /></button>`}</span>`)}
-      ${all && value !== null && !disabled && html`<button class="plain small" onClick=${() => set(null)}>${t("many.all")}</button>`}</span>
-    ${!disabled && html`<input id=${id} aria-describedby=${`${id}-says`} list=${`${id}-list`} placeholder=${t("many.add")} value=${text} onInput=${typed} />
-      <datalist id=${`${id}-list`}>${offered.map(([one, name]) => html`<option key=${one} value=${name}></option>`)}</datalist>`}</div>`;
+      ${value?.map((one) => html`<span key=${one} class="tag">${called.get(one) ?? one}
+        ${!disabled && html`<button class="plain" aria-label=${t("many.remove", { name: called.get(one) ?? one })}
+          onClick=${() => remove(one)}><${Icon} name="close" size=${12} /></button>`}</span>`)}
+      ${all && value !== null && !disabled && html`<button class="plain small" onClick=${() => set(null)}>
+        ${t("many.all")}</button>`}</span>
+    ${!disabled && html`<input id=${id} aria-describedby=${`${id}-says`} list=${`${id}-list`}
+      placeholder=${t("many.add")} value=${text} onInput=${typed} />
+      <datalist id=${`${id}-list`}>
+        ${offered.map(([one, name]) => html`<option key=${one} value=${name}></option>`)}</datalist>`}</div>`;
 }
 
 const FIELDS = { switch: Switch, number: Typed, text: Typed, url: Typed, choice: Choice, some: Some, many: Many };
@@ -154,7 +175,8 @@ export function Copy({ text, label, rows = 1, copied = () => {} }) {
     area.select();
     await navigator.clipboard?.writeText(text).then(() => { setDone(true); copied(); }, () => {});
   };
-  return html`<div class="copy"><textarea readonly wrap=${rows > 1 ? "off" : null} rows=${rows} aria-label=${label} spellcheck="false" value=${text} onCopy=${copied}
+  return html`<div class="copy"><textarea readonly wrap=${rows > 1 ? "off" : null} rows=${rows} aria-label=${label}
+    spellcheck="false" value=${text} onCopy=${copied}
       onFocus=${(event) => event.target.select()}></textarea>
     <button onClick=${copy}>${t(done ? "copied" : "copy")}</button></div>`;
 }

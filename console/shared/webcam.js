@@ -5,7 +5,7 @@ import { Dialog } from "./parts.js";
 import { chosen } from "./pictures.js";
 import { t } from "../words.js";
 
-/** `take`: called with pairs of a path and a file, as those of a drop. `many`: whether more than one photo is of use. */
+/** `take`: called with pairs of a path and a file, as of a drop. `many`: whether more than one photo is of use. */
 export function Webcam({ take, close, many = true }) {
   const video = useRef();
   const [shots, setShots] = useState([]);
@@ -32,17 +32,23 @@ export function Webcam({ take, close, many = true }) {
     const canvas = new OffscreenCanvas(width, height);
     canvas.getContext("2d").drawImage(video.current, 0, 0);
     const blob = await canvas.convertToBlob({ type: "image/jpeg", quality: 0.95 });
-    const all = [...shots, { file: new File([blob], `photo_${shots.length + 1}.jpg`, { type: blob.type }), url: URL.createObjectURL(blob) }];
+    const file = new File([blob], `photo_${shots.length + 1}.jpg`, { type: blob.type });
+    const all = [...shots, { file, url: URL.createObjectURL(blob) }];
     if (many) setShots(all);
     else finish(all);
   };
+  const choose = ({ target }) => { close(); take(chosen(target.files)); };
   return html`<${Dialog} title=${t("webcam")} close=${close} wide>
     ${problem ? html`<p class="notice">${t(`webcam.${problem}`)}</p>
-      <p><label class="button">${t("drop.camera")}<input type="file" accept="image/*" capture="environment" onChange=${(event) => { const files = chosen(event.target.files); close(); take(files); }} /></label></p>`
-      : html`<video ref=${video} class="face" autoplay muted playsinline aria-label=${t("webcam.image")} onLoadedData=${() => setReady(true)}></video>
-        ${shots.length > 0 && html`<ul class="shots">${shots.map((one, n) => html`<li key=${one.url}><img class="portrait m face" src=${one.url} alt=${t("webcam.shot", { n: n + 1 })} /></li>`)}</ul>`}
-        <p class="row end">${many && html`<span class="soft small">${t("webcam.says")}</span>`}<span class="apart"></span>
+      <p><label class="button">${t("drop.camera")}
+        <input type="file" accept="image/*" capture="environment" onChange=${choose} /></label></p>`
+      : html`<video ref=${video} class="face" autoplay muted playsinline aria-label=${t("webcam.image")}
+          onLoadedData=${() => setReady(true)}></video>
+        ${shots.length > 0 && html`<ul class="shots">${shots.map((one, n) => html`<li key=${one.url}>
+          <img class="portrait m face" src=${one.url} alt=${t("webcam.shot", { n: n + 1 })} /></li>`)}</ul>`}
+        <p class="row end"><span class="soft small apart">${many && t("webcam.says")}</span>
           <button class=${shots.length ? "" : "strong"} disabled=${!ready} onClick=${shoot}>${t("drop.camera")}</button>
-          ${shots.length > 0 && html`<button class="strong" onClick=${() => finish(shots)}>${t("webcam.take", { count: shots.length })}</button>`}</p>`}
+          ${shots.length > 0 && html`<button class="strong" onClick=${() => finish(shots)}>
+            ${t("webcam.take", { count: shots.length })}</button>`}</p>`}
   <//>`;
 }

@@ -19,12 +19,12 @@ export function Invited({ invitation, enter, leave }) {
   }, []);
   if (bad) return html`<${Wrong} wrong=${bad} /><button onClick=${leave}>${t("signin.others")}</button>`;
   if (!asked) return null;
-  const { name, tenant, role, screen } = asked.invited;
+  const { name, display_name: shop, role, screen } = asked.invited;
   const begin = (body) => send("POST", "session", { invitation, ...body });
   const own = { asked, begin, trying };
   return html`
     <h2>${screen ? t("invited.screen") : t("invited.hello", { name })}</h2>
-    <p>${screen ? t("invited.screen.says", { tenant }) : t("invited.says", { tenant, role: t(`role.${role}`) })}</p>
+    <p>${screen ? t("invited.screen.says", { shop }) : t("invited.says", { shop, role: t(`role.${role}`) })}</p>
     <${Wrong} wrong=${wrong} />
     ${screen ? html`<${Wall} ...${own} />` : html`<${Own} ...${own} />`}`;
 }

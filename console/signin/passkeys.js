@@ -24,11 +24,11 @@ export async function use() {
 
 /** Make the passkey that `asked` (a Challenge) is for; return it as an invitation is accepted with it. */
 export async function make(asked) {
-  const { name } = asked.invited;
+  const { name, display_name: shop } = asked.invited;
   const { id, response } = await answered("create", {
     challenge: bytes(asked.challenge),
     rp: { id: asked.host, name: "Regulars" },
-    user: { id: bytes(asked.user_handle), name: `${name} · ${asked.invited.tenant}`, displayName: name },
+    user: { id: bytes(asked.user_handle), name: `${name} · ${shop}`, displayName: name },
     pubKeyCredParams: asked.algorithms.map((alg) => ({ type: "public-key", alg })),
     authenticatorSelection: { residentKey: "required", requireResidentKey: true, userVerification: "required" },
     attestation: "none",

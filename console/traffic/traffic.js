@@ -10,7 +10,7 @@ import { html } from "../html.js";
 import { Icon } from "../icons.js";
 import { useKeys } from "../keys.js";
 import { cameraName, useShared } from "../shared/known.js";
-import { groupName, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
+import { groupName, Segments, Select, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
 import { go, replace } from "../router.js";
 import { number, t, tOr } from "../words.js";
 
@@ -44,9 +44,8 @@ export default function Traffic({ place }) {
 }
 
 function Choices({ name, options, chosen, set }) {
-  return html`<div class="segments" role="group" aria-label=${t(`traffic.${name}`)}>${options.map((one) => html`
-    <button key=${one} aria-pressed=${one === chosen} onClick=${() => set({ [name]: one })}>
-      ${t(`traffic.${name}.${one}`)}</button>`)}</div>`;
+  return html`<${Segments} label=${t(`traffic.${name}`)} value=${chosen} set=${(one) => set({ [name]: one })}
+    options=${options.map((one) => [one, t(`traffic.${name}.${one}`)])} />`;
 }
 
 /** The period, and how it is shown. */
@@ -63,9 +62,8 @@ function Tools({ asked, set, asTable, setAsTable }) {
       <button class="square" aria-label=${t("traffic.later")} disabled=${now.end > today} onClick=${() => turn(1)}>
         <${Icon} name="forward" /></button></span>
     <span class="apart"></span>
-    ${BUCKETS[span].length > 1 && html`<select aria-label=${t("traffic.by")} value=${by}
-      onChange=${(event) => set({ by: event.target.value })}>
-      ${BUCKETS[span].map((one) => html`<option key=${one} value=${one}>${t(`traffic.by.${one}`)}</option>`)}</select>`}
+    ${BUCKETS[span].length > 1 && html`<${Select} label=${t("traffic.by")} value=${by}
+      set=${(next) => set({ by: next })} options=${BUCKETS[span].map((one) => [one, t(`traffic.by.${one}`)])} />`}
     ${(hasStaff || staff) && html`<button aria-pressed=${staff === "no"}
       onClick=${() => set({ staff: staff ? "" : "no" })}>${t("visits.without.staff")}</button>`}
     <button aria-pressed=${beside} onClick=${() => set({ beside: beside ? "no" : "" })}>${t("traffic.beside")}</button>
@@ -161,7 +159,6 @@ function Split({ asked: { split, splits }, choose }) {
   const off = useLoaded((signal) => get("settings", {}, { signal }).then((known) => known.attributes_off), []).value;
   const text = (one) => (one.startsWith("labels.") ? t("label", { name: one.slice(7).toUpperCase() })
     : t(`traffic.split.${one}`));
-  return html`<select aria-label=${t("traffic.split")} value=${split} onChange=${(event) => choose(event.target.value)}>
-    ${splits.filter((one) => !off?.includes(one)).map((one) => html`
-      <option key=${one} value=${one}>${text(one)}</option>`)}</select>`;
+  return html`<${Select} label=${t("traffic.split")} value=${split} set=${choose}
+    options=${splits.filter((one) => !off?.includes(one)).map((one) => [one, text(one)])} />`;
 }

@@ -6,7 +6,7 @@ import { counted, OLDEST, total } from "./figures.js";
 import { period, periodName, weekdayName, weekdayOf } from "./periods.js";
 import { html } from "../html.js";
 import { useShared } from "../shared/known.js";
-import { Empty, groupName, nameOf, Portrait, Trouble, useLoaded } from "../shared/parts.js";
+import { Empty, groupOptions, nameOf, Portrait, Select, Trouble, useLoaded } from "../shared/parts.js";
 import { addDays } from "../shared/days.js";
 import { to } from "../router.js";
 import { ago, number, t } from "../words.js";
@@ -79,8 +79,7 @@ export function Away() {
   const loaded = useLoaded((signal) => load(signal).then((page) => page.faces), [group]);
   if (loaded.problem) return html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`;
   return html`<section><header><h2>${t("traffic.away")}</h2>
-      <select aria-label=${t("group")} value=${group} onChange=${(event) => setGroup(event.target.value)}>
-        ${groups.map((one) => html`<option key=${one.id} value=${one.name}>${groupName(one.name)}</option>`)}</select>
+      <${Select} label=${t("group")} value=${group} set=${setGroup} options=${groupOptions(groups)} />
       <a class="button plain" href=${to("people", { group, sort: "away" })}>${t("traffic.away.all")}</a></header>
     ${loaded.value?.length === 0 && html`<p class="soft">${t("people.empty.group")}</p>`}
     <ol class="away">${loaded.value?.map((face) => html`<li key=${face.id}><a href=${to(["person", face.id])}>

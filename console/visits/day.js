@@ -1,5 +1,6 @@
 // The list of a day: what its address says, pages put together, hours, and what waits while somebody reads below.
 import { addDays, begin, isDay } from "../shared/days.js";
+import { ago, isoDay, shortDay, t, visit } from "../words.js";
 
 export const ONLY = ["first", "uncertain"];
 const MINUTE_MS = 60_000;
@@ -64,6 +65,14 @@ export function hours(rows, isWhole, hourOf) {
 export function held(rows, top) {
   const place = top ? rows.findIndex((one) => one.sighting === top) : 0;
   return place > 0 ? { rows: rows.slice(place), waiting: place } : { rows, waiting: 0 };
+}
+
+/** Say which visit it is, and when the one before was: "7th visit, previously 3 days ago". */
+export function which({ visit: count, first, before }, now = Date.now()) {
+  if (!count || !before) return count ? visit(count) : "";
+  const [of, today] = [before, now].map(isoDay);
+  const when = of === today ? ago(before, "long", now) : ago(of, "long", Date.parse(today));
+  return t("visits.visit", { visit: visit(count), ago: isoDay(first) === today ? when : shortDay(before) });
 }
 
 /** Return the figures of a day that lead to a part of it: those that are not 0, or that are chosen. */

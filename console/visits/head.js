@@ -3,7 +3,7 @@ import { useState } from "preact/hooks";
 import { get } from "../api.js";
 import { html } from "../html.js";
 import { Icon } from "../icons.js";
-import { groupName, useLoaded } from "../shared/parts.js";
+import { groupName, Select, useLoaded } from "../shared/parts.js";
 import { addDays } from "../shared/days.js";
 import { complain } from "../undo.js";
 import { dated, number, t } from "../words.js";
@@ -40,9 +40,8 @@ export function Choices({ chosen, set, cameras, hasStaff }) {
     await saved(chosen, cameras).catch(complain);
     setWaits(false);
   };
-  return html`<select aria-label=${t("camera")} value=${chosen.camera}
-      onChange=${(event) => set({ camera: event.target.value })}><option value="">${t("visits.cameras")}</option>
-      ${[...cameras].map(([id, name]) => html`<option key=${id} value=${id}>${name}</option>`)}</select>
+  return html`<${Select} label=${t("camera")} value=${chosen.camera} set=${(camera) => set({ camera })}
+      options=${[["", t("visits.cameras")], ...cameras]} />
     ${(hasStaff || chosen.staff) && html`<button aria-pressed=${chosen.staff === "no"}
       onClick=${() => set({ staff: chosen.staff ? "" : "no" })}>${t("visits.without.staff")}</button>`}
     <button disabled=${waits} onClick=${file}>CSV</button>`;

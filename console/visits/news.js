@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { html } from "../html.js";
 import { nameOf } from "../shared/parts.js";
-import { which } from "./row.js";
+import { which } from "./day.js";
 
 const TOLD_MS = 5000;
 

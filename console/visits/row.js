@@ -4,14 +4,8 @@ import { to } from "../router.js";
 import { groupName, nameOf, Portrait, Score } from "../shared/parts.js";
 import { Now } from "../shared/asking.js";
 import { may } from "../store.js";
-import { ago, clock, dayAndClock, isoDay, shortDay, t, visit } from "../words.js";
-
-/** Say which visit it is, and when the one before was: "7th visit, last 3 days ago". */
-export function which(one) {
-  if (!one.visit) return "";
-  if (!one.before) return visit(one.visit);
-  return t("visits.visit", { visit: visit(one.visit), ago: ago(one.before, "long", Date.parse(one.first)) });
-}
+import { clock, dayAndClock, t } from "../words.js";
+import { which } from "./day.js";
 
 /** How much above the threshold a score is sure: a narrow screen leaves it out. */
 const SURE = 0.03;
@@ -23,7 +17,7 @@ export function Visit({ one, camera, who, look, isNew }) {
   const opens = one.crop_url && html`<button class="plain picture" onClick=${() => look(one)}>${crop}</button>`;
   return html`<li class=${`visit ${isNew ? "new" : ""} ${one.name ? "" : "nameless"}
       ${one.score >= one.threshold + SURE ? "sure" : ""}`}>
-    <time datetime=${one.first} title=${dayAndClock(one.first)}>${when(one.first)}</time>
+    <time datetime=${one.first} title=${dayAndClock(one.first)}>${clock(one.first)}</time>
     <span class="pair">${opens ?? crop}
       <${Portrait} url=${one.portrait?.thumb_url} name=${one.name ?? ""} alt=${t("visits.portrait")} /></span>
     <div class="who-came">
@@ -39,8 +33,6 @@ export function Visit({ one, camera, who, look, isNew }) {
     </div>
   </li>`;
 }
-
-const when = (at) => (isoDay(at) === isoDay(Date.now()) ? clock(at) : html`${clock(at)}<small>${shortDay(at)}</small>`);
 
 function Name({ one, now }) {
   if (now) return html`<p class="title"><${Now} ...${now} /></p>`;

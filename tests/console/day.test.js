@@ -1,7 +1,10 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { asked, extended, figures, held, hours, joined, placed } from "../../console/visits/day.js";
-import { table } from "../../console/visits/file.js";
+import { language, session } from "../../console/store.js";
+import { asked, extended, figures, held, hours, joined, placed, which } from "../../console/visits/day.js";
+import { table } from "../../console/shared/saved.js";
+import { lines } from "../../console/visits/file.js";
+import { load } from "../../console/words.js";
 
 const visit = (minute, more = {}) => ({ sighting: `s${minute}`, first: `2026-11-17T14:${String(minute).padStart(2, "0")}:00Z`, ...more });
 const page = (minutes, token = "t") => ({ arrivals: minutes.map((one) => visit(one)), next_token: token });
@@ -50,6 +53,19 @@ test("figures lead to the part that they count", () => {
 
 test("a name that is a formula is none in the table", () => {
   const one = { ...visit(1), last: "b", name: '=1+"2"', group: "VIP", camera: "c", visit: 1, sightings: 2, score: null, face: "7" };
-  const text = table([one], () => "14:01", new Map([["c", "Door, left"]]));
+  const text = table(lines([one], () => "14:01", new Map([["c", "Door, left"]])));
   assert.equal(text.split("\r\n")[1], `14:01,14:01,"'=1+""2""",VIP,"Door, left",1,2,,7`);
+});
+
+test("the visit before is so many days ago, and of a visit on another day it is a date", async () => {
+  language.set("en");
+  session.set(/** @type {any} */ ({ time_zone: "UTC" }));
+  await load();
+  const now = Date.parse("2026-11-23T12:00Z");
+  const said = (first, before) => which({ visit: before ? 3 : 1, first, before }, now);
+  assert.equal(said("2026-11-23T11:00Z"), "first visit");
+  assert.equal(said("2026-11-23T11:00Z", "2026-11-23T09:00Z"), "3rd visit, previously 3 hours ago");
+  assert.equal(said("2026-11-23T11:00Z", "2026-11-22T15:00Z"), "3rd visit, previously yesterday");
+  assert.equal(said("2026-11-23T11:00Z", "2026-11-16T15:00Z"), "3rd visit, previously last week");
+  assert.match(said("2026-11-17T11:00Z", "2026-11-16T15:00Z"), /previously Mon.* 16|previously Mon.* Nov/);
 });

@@ -79,6 +79,11 @@ TOO_SMALL = """(least) => {
 }"""
 """Lists what a finger would miss: a link within a text is as large as its text, a field as its label."""
 
+TOO_WIDE = """() => [...document.querySelectorAll("#console :is(button, .button, .segments span)")]
+  .filter((one) => getComputedStyle(one).overflowX === "visible" && one.scrollWidth > one.clientWidth + 1)
+  .map((one) => one.outerHTML.slice(0, 120))"""
+"""Lists the buttons out of which their text reaches."""
+
 LEAST_PX = 44
 
 
@@ -190,6 +195,7 @@ def test_all_that_is_touched_on_a_phone_is_as_large_as_a_finger(phone: Visitor, 
     page = opened(phone, shop, name)
     small = page.evaluate(TOO_SMALL, LEAST_PX)
     assert small == [], small
+    assert page.evaluate(TOO_WIDE) == []
     assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"], "it scrolls sideways"
     page.close()
 

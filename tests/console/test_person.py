@@ -10,11 +10,12 @@ from datetime import timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import pytest
 from playwright.sync_api import expect
 
 from chalicelib.core.erasures import SETTLED
 from regulars import cli
-from tests.console.conftest import becomes, shoot
+from tests.console.conftest import PHONE, becomes, shoot
 from tests.console.test_flows import assert_accessible
 from tests.console.test_people import Shop, box, shop
 from tests.fakes import FakeClock, Person, picture
@@ -162,6 +163,19 @@ def test_a_day_of_somebodys_calendar_and_a_visits_date_lead_to_the_visits_of_tha
         lead(page).click()
         expect(page).to_have_url(re.compile(f"#/visits.*day={day}"))
         expect(page.get_by_role("link", name="Dmitri")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [PHONE["width"], 900])
+def test_on_a_narrow_screen_the_facts_stand_above_the_visits_and_the_photos_below(shop: Shop, width: int) -> None:
+    page = shop.person("Dmitri")
+    page.set_viewport_size({**PHONE, "width": width})
+    in_order = [
+        page.get_by_text("Last seen"),
+        *(page.get_by_role("heading", name=name) for name in ("Visits", "Photos")),
+    ]
+    boxes = [one.bounding_box() or {} for one in in_order]
+    assert boxes == sorted(boxes, key=lambda box: box["y"])
+    assert boxes[1]["x"] == boxes[2]["x"]
 
 
 def test_somebody_without_a_name_is_erased_by_typing_a_word(shop: Shop) -> None:

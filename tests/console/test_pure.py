@@ -29,29 +29,6 @@ ZONES = (
     *("Asia/Kathmandu", "Pacific/Apia", "Australia/Lord_Howe"),
 )
 MOST_COLUMNS, MOST_LINES = 120, 60
-NOT_YET = {
-    "admin/cameras.js",
-    "admin/hooks.js",
-    "admin/kept.js",
-    "admin/settings.js",
-    "admin/style.css",
-    "people/add.js",
-    "people/group.js",
-    "people/many.js",
-    "people/newcomers.js",
-    "people/people.js",
-    "people/search.js",
-    "people/shelf.js",
-    "people/style.css",
-    "privacy/privacy.js",
-    "privacy/style.css",
-    "shared/consent.js",
-    "shared/grid.js",
-    "shared/merging.js",
-    "shared/settings.js",
-    "shared/webcam.js",
-}
-"""Files with longer lines or functions. None is added."""
 
 _BEGUN = re.compile(r"( *)(?:export )?(?:default )?(?:async )?(?:function|const \w+ = .*=> [({]$|[#\w]+\(.*\) {$)")
 
@@ -130,10 +107,6 @@ def too_long(path: Path) -> Iterator[str]:
 NAMES = {path.relative_to(OURS).as_posix() for path in OURS.rglob("*") if path.suffix in (".js", ".css")}
 
 
-@pytest.mark.parametrize("name", sorted(NAMES | NOT_YET))
+@pytest.mark.parametrize("name", sorted(NAMES))
 def test_lines_and_functions_are_short(name: str) -> None:
-    found = [*too_long(OURS / name)]
-    if name in NOT_YET:
-        assert found, "it is short now: take it off the list"
-    else:
-        assert found == []
+    assert [*too_long(OURS / name)] == []

@@ -78,7 +78,7 @@ def polled(visitor: Visitor, page: Page) -> None:
 def test_a_visit_says_which_it_is_and_when_the_one_before_was(browser: Browser, shop: Shop) -> None:
     with reviewing(browser, shop) as visitor:
         page = watching(visitor)
-        expect(visits(page)).to_contain_text("2nd visit, last yesterday")
+        expect(visits(page)).to_contain_text("2nd visit, previously 2 days ago")
         settle(page)
         shoot(page, "visits-visit")
         assert not [one for one in visitor.requests if "/v1/observations" in one.url]
@@ -211,6 +211,9 @@ def test_who_it_is_is_said_by_touch(browser: Browser, shop: Shop) -> None:
         [zoe] = client.list_faces(name="Zoe")
         assert zoe.group == "regular"
         wrong(page, PEOPLE[0]).tap()
+        expect(page.get_by_role("option")).to_have_count(5)
+        ends = page.locator(".found .score").evaluate_all("all => all.map((one) => one.getBoundingClientRect().right)")
+        assert len(set(ends)) == 1, "the scores stand below each other"
         page.get_by_role("button", name="Nobody: not a face").tap()
         expect(visits(page).last).to_contain_text("Now: nobody")
         visits(page).last.get_by_role("button", name="Undo").tap()
@@ -337,6 +340,14 @@ def test_the_first_visitor_is_in_sight_on_small_screens(browser: Browser, shop: 
         box = visits(page).first.bounding_box()
         assert box
         assert box["y"] <= 140
+        assert box["height"] <= 130
         page.get_by_role("button", name="Choose whom to show").click()
         expect(page.get_by_role("button", name="1 visit")).to_be_visible()
         assert_accessible(page, ["light"])
+
+
+def test_a_visit_has_few_lines_on_a_tablet(browser: Browser, shop: Shop) -> None:
+    with reviewing(browser, shop, viewport={"width": 820, "height": 1180}) as visitor:
+        page = watching(visitor)
+        expect(visits(page)).to_contain_text(PEOPLE[0])
+        assert (visits(page).first.bounding_box() or {})["height"] <= 110
