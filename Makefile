@@ -14,11 +14,11 @@ PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --timeout 600 --max-worker
 	-o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
 # What is skipped in a proof was not shown, so it fails.
 PROOF := $(BIN)/python -m pytest -q -p tests.promised
-NO_REGISTRY := echo "make $(MAKECMDGOALS) needs a package registry once: let pip reach one" >&2; exit 1;
+PIP_FAILED := echo "make $(MAKECMDGOALS): pip failed, as it says above (it needs a package registry once)" >&2; exit 1;
 
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.12 --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade)
 
-.PHONY: setup demo week serve test quick lab check format package dist release container bench load bench-book bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance fuzz fuzz-api fuzz-rekognition soak stale faults proofs crash crash-import crash-index crash-edge clips-edge memory-edge soak-edge lag-edge clean
+.PHONY: setup demo week serve test quick lab check format package dist release container bench load bench-book bench-chores bench-cold bench-throughput bench-console bench-edge pictures site kernels lock client emulated packaged slow acceptance fuzz fuzz-api fuzz-rekognition soak stale faults proofs crash crash-import crash-index crash-edge bench-films memory-edge soak-edge lag-edge clean
 
 setup: .venv/box  ## What the box runs with, in .venv: also for `make demo` and `make serve`
 
@@ -27,14 +27,14 @@ setup: .venv/box  ## What the box runs with, in .venv: also for `make demo` and 
 	@echo "== making .venv"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv || { echo "python3 -m venv failed: on Debian, apt-get install python3-venv"; exit 1; }
 	@echo "== updating its pip"
-	@$(BIN)/python -m pip install -q --upgrade "pip>=25.1,<26.3" || { $(NO_REGISTRY) }
+	@$(BIN)/python -m pip install -q --upgrade "pip>=25.1,<26.3" || { $(PIP_FAILED) }
 	@touch $@
 
-.venv/box: .venv/python pyproject.toml requirements.txt client/pyproject.toml edge/pyproject.toml regulars/libraries.toml
+.venv/box: .venv/python pyproject.toml requirements.txt regulars/requirements.txt client/pyproject.toml edge/pyproject.toml regulars/libraries.toml
 	@echo "== installing what the box runs with, about 50 packages; beside it, fetching the console's libraries"
 	@# What runs is compiled when it first runs: that takes half as long as compiling everything here.
 	@$(BIN)/python -m regulars.libraries & libraries=$$!; \
-	$(PIP) -q "setuptools>=77" && $(PIP) --no-compile --no-build-isolation --editable '.[box]' --editable './client[pictures]' --editable ./edge || { kill $$libraries; $(NO_REGISTRY) }; \
+	$(PIP) -q "setuptools>=77" && $(PIP) --no-compile --no-build-isolation --editable . --editable './client[pictures]' --editable ./edge || { kill $$libraries; $(PIP_FAILED) }; \
 	echo "== waiting for the console's libraries"; wait $$libraries || true
 	@echo "== compiling the search kernel"
 	@command -v $${CC:-cc} > /dev/null || { echo "   with a compiler from PyPI, since there is none here"; $(PIP) --group kernel || true; }
@@ -44,17 +44,17 @@ setup: .venv/box  ## What the box runs with, in .venv: also for `make demo` and 
 
 .venv/test: .venv/box edge/pyproject.toml
 	@echo "== installing the tests' tools, and what the uploader runs with"
-	@$(PIP) --editable './edge[detector,video]' --group test || { $(NO_REGISTRY) }
+	@$(PIP) --editable './edge[detector,video]' --group test || { $(PIP_FAILED) }
 	@touch $@
 
 .venv/check: .venv/test
 	@echo "== installing the linters"
-	@$(PIP) --group lint || { $(NO_REGISTRY) }
+	@$(PIP) --group lint || { $(PIP_FAILED) }
 	@touch $@
 
 .venv/lab: .venv/test lab/pyproject.toml
 	@echo "== installing the lab"
-	@$(PIP) --editable ./lab || { $(NO_REGISTRY) }
+	@$(PIP) --editable ./lab || { $(PIP_FAILED) }
 	@touch $@
 
 demo: setup  ## The main job on real pictures; PHOTOS=folder, PORT=8001, ONCE=1 to stop after it
@@ -146,6 +146,9 @@ bench: .venv/peers  ## Time by stage, with ratios to a peer in the same run
 load: .venv/lab  ## Mixed traffic at rising load until the service refuses, then the first load again; MINUTES=2 for a short run
 	$(BIN)/python -m regulars_lab.bench.load $(if $(MINUTES),--minutes $(MINUTES))
 
+bench-chores: .venv/lab  ## What the chores of an hour and a night take on AWS, and with how many tenants they end no more
+	$(BIN)/python -m regulars_lab.bench.chores $(MORE)
+
 bench-book: .venv/lab  ## How true the book of strangers is, on labelled faces beside the checkout; MORE="--scene backlog --draw 1 2"
 	$(BIN)/python -m regulars_lab.bench.book $(MORE)
 
@@ -211,8 +214,8 @@ lag-edge: .venv/test  ## A camera's stream and a slow consumer for ten minutes: 
 crash-edge: .venv/test  ## kill -9 during uploads, 10,000 times, in PARTS=4 side by side; KILLS=number
 	$(PROOF) -rP -n $(or $(PARTS),4) edge/tests/test_killed.py --edge-kills $(or $(KILLS),10000)
 
-clips-edge: .venv/lab  ## Films of people through the uploader to the service: the table in docs/lab/edge.md
-	$(BIN)/python -m regulars_lab.bench.clips --write docs/lab/edge.md
+bench-films: .venv/lab  ## Drawn films of people through the uploader to the service: the table in docs/lab/edge.md; FILM=dark for one
+	$(BIN)/python -m regulars_lab.bench.films $(if $(FILM),"$(FILM)",--write docs/lab/edge.md)
 
 memory-edge: .venv/test  ## Four RTSP cameras, one of them 4K with faces chosen, for two minutes: below the unit's MemoryMax
 	$(PROOF) -s edge/tests/test_whole_box.py -k memory --edge-memory-s 120

@@ -21,7 +21,7 @@ DATA = "tests/releases/{}.tar.xz"
 """A data folder that the version wrote, which later ones open."""
 UNRELEASED = re.compile(r"^## (\S+) \(unreleased\)", re.MULTILINE)
 SAYING = ("*pyproject.toml", "edge/src/regulars_edge/__init__.py", "chalicelib/core/version.py", "README.md", CHANGES)
-"""Files that say the version as it is; docs and infra/box name wheels by it."""
+"""Files that say the version."""
 
 Build = Callable[[], object]
 
@@ -40,9 +40,8 @@ def release(version: str, root: Path = ROOT, build: Build = wheels.build) -> lis
     now = refusal(version, git("status", "--porcelain"), git("branch", "--show-current"), git("tag", "--list"), root)
     day = f"{datetime.now(UTC):%Y-%m-%d}"
     try:
-        for file in map(root.joinpath, git("ls-files", *SAYING, "docs/*.md", "infra/box").splitlines()):
-            if "decisions" not in file.parts:
-                file.write_text(renamed(file.read_text(encoding="utf-8"), now, version, day), encoding="utf-8")
+        for file in map(root.joinpath, git("ls-files", *SAYING).splitlines()):
+            file.write_text(renamed(file.read_text(encoding="utf-8"), now, version, day), encoding="utf-8")
         git("commit", "--quiet", "--all", "--allow-empty", "--message", f"Release {version}")
         first, second = (built(build, out) for _ in range(2))
         if first != second:
@@ -82,7 +81,7 @@ def refusal(version: str, changes: str, branch: str, tags: str, root: Path) -> s
 def renamed(text: str, now: str, version: str, day: str) -> str:
     """Return a text that says the version, as of the day of its release, in place of the one that it says now."""
     text = UNRELEASED.sub(f"## {version} ({day})", text)
-    for before, after in (('= "', '"\n'), ("Version ", ","), ("-", "-py3")):
+    for before, after in (('= "', '"\n'), ("Version ", ",")):
         text = text.replace(f"{before}{now}{after}", f"{before}{version}{after}")
     return text.replace(f"Version {version}, not released yet.", f"Version {version}.")
 

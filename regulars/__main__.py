@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from importlib import metadata
 
 _OURS = ("app", "chalicelib", "regulars")
 
@@ -18,18 +17,13 @@ def main() -> int:
         missing = (error.name or "").partition(".")[0]
         if missing in _OURS:
             raise
-        print(f"regulars: the library {missing} is not installed: {_way(missing)}", file=sys.stderr)
+        way = (
+            "add the client's wheel, as by `pipx inject regulars ./dist/regulars_client-*.whl`"
+            if missing == "regulars_client"
+            else "install again, as by `pipx install --force ./dist/regulars-*.whl`"
+        )
+        print(f"regulars: the library {missing} is not installed: {way}", file=sys.stderr)
         return 1
-
-
-def _way(missing: str) -> str:
-    version = metadata.version("regulars")
-    if missing == "regulars_client":
-        return f"add the client's wheel, as by `pipx inject regulars ./dist/regulars_client-{version}-py3-none-any.whl`"
-    extra = "box,mqtt" if missing == "paho" else "box"
-    return (
-        f"install with the extra `{extra}`, as by `pipx install './dist/regulars-{version}-py3-none-any.whl[{extra}]'`"
-    )
 
 
 if __name__ == "__main__":

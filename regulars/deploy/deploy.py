@@ -39,6 +39,11 @@ _LEAST_RUNS = 2
 _MOST_TRIGGERS = 5
 """What AWS accepts as alarms that roll an update back."""
 
+_WITHOUT_URLS = (
+    "ap-south-2 ap-southeast-4 ca-west-1 cn-north-1 cn-northwest-1 eu-central-2 eu-south-2 il-central-1 me-central-1"
+)
+"""Regions in which Lambda has no function URLs, as its Developer Guide says (November 2026)."""
+
 _SECRETS, _TOPIC = "SecretsParameter", "AlarmTopic"
 
 
@@ -189,6 +194,17 @@ def require_parameters(template: Mapping[str, Any], given: Mapping[str, str]) ->
             raise InvalidInput(f"{name} is a number from {low} to {high}, not {value!r}")
         if (allowed := rules.get("AllowedValues")) and value not in [str(one) for one in allowed]:
             raise InvalidInput(f"{name} is one of {', '.join(map(str, allowed))}, not {value!r}")
+        if len(value) > (most := rules.get("MaxLength", len(value))):
+            raise InvalidInput(f"{name} has {most} characters at most, not {len(value)}")
+
+
+def require_region(region: str) -> None:
+    """Raise NotDeployed for a region in which the stack cannot be made."""
+    if region in _WITHOUT_URLS.split():
+        raise NotDeployed(
+            f"Lambda has no function URLs in {region}, which cameras and Rekognition's clients call: deploy in another "
+            "region, or run a box there (docs/install.md)"
+        )
 
 
 def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[], bool]) -> None:
@@ -196,6 +212,7 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
 
     What a failed first deployment left is shown and removed before that, if `agree` returns True for it, too.
     """
+    require_region(account.region)
     if not _cleared(plan, account, agree):
         print(f"{plan.stack}: nothing was changed")
         return

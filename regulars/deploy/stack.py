@@ -38,7 +38,7 @@ class Account:
             self._id = session.client("sts").get_caller_identity()["Account"]
         except self.failures as error:
             raise NotDeployed(f"AWS is not to be reached: {error}") from error
-        self._region: str = session.region_name
+        self.region: str = session.region_name
 
     def concurrency(self) -> int:
         """Return how many functions the account runs at once in this region, all stages together."""
@@ -48,7 +48,7 @@ class Account:
     def settings(self, stack: str) -> dict[str, str]:
         """Return a stack's outputs as settings: IndexQueueUrl is REGULARS_INDEX_QUEUE_URL. Raises NotDeployed."""
         if (there := self._stack(stack)) is None:
-            raise NotDeployed(f"there is no stack {stack} in {self._region}")
+            raise NotDeployed(f"there is no stack {stack} in {self.region}")
         outputs = {one["OutputKey"]: str(one["OutputValue"]) for one in there.get("Outputs", [])}
         return {f"REGULARS_{re.sub('(?<=[a-z])(?=[A-Z])', '_', key).upper()}": text for key, text in outputs.items()}
 
@@ -68,7 +68,7 @@ class Account:
                 if {domain, wildcard} & {one["DomainName"], *one.get("SubjectAlternativeNameSummaries", ())}:
                     return str(one["CertificateArn"])
         raise NotDeployed(
-            f"no certificate of {self._region} covers {domain}: request one (`aws acm request-certificate "
+            f"no certificate of {self.region} covers {domain}: request one (`aws acm request-certificate "
             f"--domain-name {domain} --validation-method DNS`) and deploy again when it is issued"
         )
 
@@ -77,7 +77,7 @@ class Account:
 
         Raises NotDeployed if the bucket cannot be used.
         """
-        bucket = name or f"regulars-packages-{self._id}-{self._region}"
+        bucket = name or f"regulars-packages-{self._id}-{self.region}"
         try:
             # Somebody else may have taken the name first: without the owner's check they would get our code.
             self._s3.head_bucket(Bucket=bucket, ExpectedBucketOwner=self._id)
@@ -235,7 +235,7 @@ class Account:
         return True
 
     def _make_bucket(self, bucket: str) -> None:
-        where = {} if self._region == "us-east-1" else {"LocationConstraint": self._region}
+        where = {} if self.region == "us-east-1" else {"LocationConstraint": self.region}
         self._s3.create_bucket(Bucket=bucket, **({"CreateBucketConfiguration": where} if where else {}))
         closed = ("BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy", "RestrictPublicBuckets")
         self._s3.put_public_access_block(Bucket=bucket, PublicAccessBlockConfiguration=dict.fromkeys(closed, True))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -91,6 +93,12 @@ _settings_options = together(
         "YEARS",
         "Leave faces that look younger, 1 to 21, out of captures and searches, or `none` (the initial setting).",
     ),
+    _given(
+        "--fpir",
+        _amount,
+        "SHARE",
+        "Searches by strangers that may return somebody, 0.0001 to 0.02, or `none` (initially): as the service says.",
+    ),
     _given("--enrol-quality", float, "SCORE", "Least quality of a picture to enrol, 20 (the initial setting) to 100."),
     _given(
         "--review-margin",
@@ -112,6 +120,7 @@ _settings_options = together(
         "--keeps-pictures/--no-pictures",
         "Keep pictures of faces and captures. Else templates only, and stored pictures are removed.",
     ),
+    _given("--display-name", str, "TEXT", "What people call it, in the console and invitations; empty for its id."),
     _given("--controller", str, "TEXT", "Who is responsible for the data, as the notice says it, or `none`."),
     _given("--contact", str, "TEXT", "How to reach them about the data."),
     _given("--purposes", str, "TEXT", "What faces are recognised for; empty for the usual words."),
@@ -174,7 +183,7 @@ def add(name: str, profile: str, data: Path | None, stage: str | None, **given: 
     \b
     Examples:
       regulars tenants add shop-12
-      regulars tenants add chain --profile cloud --faces 10000000 --shards 10
+      regulars tenants add chain --profile cloud --faces 2000000 --shards 2
       regulars tenants add shop-12 --stage prod
     """
     from chalicelib.services.tenants import TenantSettings
@@ -183,6 +192,8 @@ def add(name: str, profile: str, data: Path | None, stage: str | None, **given: 
     chosen = TenantSettings(**_changes(given))
     with closing(opened(settings_of(data=data, stage=stage), new=True)) as services:
         print_new(services, lambda book: book.add(name, Profile(profile), chosen))
+    where = f" --stage {stage} --url URL" if stage else f" --data {quote(str(data))}" if data else ""
+    print(f"for a link that signs a browser in: regulars console --tenant {name}{where}", file=sys.stderr)
 
 
 @tenants.command("list")
@@ -216,7 +227,7 @@ def change(services: Services, name: str, **given: Any) -> None:
     Examples:
       regulars tenants set shop-12 --time-zone Europe/Berlin --requests-a-day 10000
       regulars tenants set shop-12 --attributes-off beauty,emotion
-      regulars tenants set chain --faces 10000000 --shards 10
+      regulars tenants set chain --faces 2000000 --shards 2
     """
     from regulars.tenants import tenants
 

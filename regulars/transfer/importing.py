@@ -32,7 +32,7 @@ from rich.progress import Progress as Bar
 
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.model import MAX_PICTURES
-from chalicelib.core.values import one_line, plain_cell, time_ordered_id
+from chalicelib.core.values import counted, one_line, plain_cell, time_ordered_id
 from regulars.errors import OperatorError
 from regulars.transfer.exports import IN_FLIGHT, RULES_KEPT
 from regulars.transfer.journal import KEPT, LEFT_OUT, REFUSED, Journal, Outcome, Progress
@@ -304,9 +304,10 @@ def report(source: Source, fates: Sequence[Fate], file: Path, *, dry_run: bool) 
         for why, count in Counter(_kind(fate.outcome.why) for fate in refused).most_common():
             print(f"  {count:>6,}  {why}")
         print(f"all that was refused, as a table: {file}")
-    verb = "would come in" if dry_run else "are in"
+    verb = "would be added" if dry_run else "added"
+    added = f"{counted(len(kept), 'person', 'people')} with {counted(counts[KEPT], 'picture', 'pictures')}"
     left = f", {counts[LEFT_OUT]:,} not needed" if counts[LEFT_OUT] else ""
-    print(f"{source.about}: {len(kept):,} people with {counts[KEPT]:,} pictures {verb}, {len(refused):,} refused{left}")
+    print(f"{source.about}: {added} {verb}, {len(refused):,} refused{left}")
     return 1 if refused else 0
 
 

@@ -12,6 +12,7 @@ from chalicelib.adapters.embedded.queue import SqliteQueue
 from chalicelib.adapters.embedded.uploads import FolderUploadStore, SignedPaths
 from chalicelib.adapters.embedded.vault import PlainVault
 from chalicelib.core import keys
+from chalicelib.core.decision import DEFAULT_FPIR
 from chalicelib.core.errors import CameraExists, CameraNotFound, ConditionFailed
 from chalicelib.core.local_time import Granularity
 from chalicelib.core.model import Labels, Profile, Tenant
@@ -100,7 +101,7 @@ def test_a_shops_cameras_and_captures_are_alike_on_every_item_store(
 
     uploads = FolderUploadStore(tmp_path / "captures", SignedPaths(b"x" * 32, clock))
     access = Access(items, requests, clock, 10, 10)
-    vision = TenantVision(FakeVision, lambda _: FakeVision())
+    vision = TenantVision(FakeVision, lambda _: FakeVision(), DEFAULT_FPIR)
     queue = SqliteQueue(tmp_path / "queue.db", "captures", clock)
     captures = Captures(items, uploads, cameras, access, clock, 300, requests, vision, queue)
     offers = [

@@ -32,6 +32,12 @@ CURL = ("enrol", "asked", "forget")
 RUN = {"python": [sys.executable, "-c"], "js": ["node", "--input-type=module", "-e"]}
 
 
+def test_the_pages_with_examples_have_them_in_both_languages() -> None:
+    pages = {page.stem: read(page) for page in TASKS.glob("*.md")}
+    for language in RUN:
+        assert {name for name, text in pages.items() if f"```{language}\n" in text} == set(PRINT)
+
+
 def prepare(regulars: Regulars, picture: Path) -> None:
     """Let there be Ann and her twin, as they were enrolled."""
     for id_, name in (("ann", "Ann Lee"), ("twin", "A. Lee")):

@@ -36,8 +36,8 @@ def test_a_folder_of_people_is_enrolled(server: Server, photos: Path) -> None:
         for file in (one, another):
             shutil.copy(photos / file, people / f"person {number}")
     looked, done = Session.of("With the command line", TASKS / "enrol.md").output(server)
-    assert looked.endswith("2 people with 4 pictures would come in, 0 refused")
-    assert done.endswith("2 people with 4 pictures are in, 0 refused")
+    assert looked.endswith("2 people with 4 pictures would be added, 0 refused")
+    assert done.endswith("2 people with 4 pictures added, 0 refused")
     with Connection(server.url) as connection:
         faces = V1(connection, server.credentials("camera").api_key).call("GET", "/v1/faces?group=regular")
     assert {face["name"] for face in faces["faces"]} == {"person 0", "person 1"}
@@ -58,7 +58,7 @@ def test_the_people_of_compreface_come_along(server: Server, photos: Path) -> No
     key.write_text(KEY)
     with answering(answers) as url:
         done = Session.of("Moving in", DOCS / "coming-from.md").output(server, COMPREFACE=url)
-    assert done[-1].endswith("2 people with 4 pictures are in, 0 refused")
+    assert done[-1].endswith("2 people with 4 pictures added, 0 refused")
 
 
 def test_a_folder_of_a_cameras_pictures_is_in_the_book(server: Server, photos: Path) -> None:

@@ -227,6 +227,7 @@ def captures_and_visits(account: Account) -> None:
     [face] = shop.camera.call("getFaceList", {"group_name": "regular"})["data"]["faceid_list"]
     shop.v1.done("GET", f"/v1/faces/{face['faceid']}")
     shop.v1.done("GET", f"/v1/faces/{face['faceid']}/sightings")
+    assert shop.v1.done("GET", "/v1/arrivals", **{"from": "2020-01-01T00:00:00Z"})["arrivals"]
     captures = shop.v1.done("GET", "/v1/captures", camera="door")["captures"]
     shop.v1.done("GET", "/v1/captures")
     shop.v1.done("GET", f"/v1/captures/{captures[0]['id']}", camera="door")

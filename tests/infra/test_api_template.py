@@ -95,15 +95,28 @@ def resolved(value: Any, parameters: dict[str, str]) -> Any:
 
 
 def test_the_api_may_read_exactly_the_picture_buckets_and_none_without_the_parameter(packaged: dict[str, Any]) -> None:
-    use = packaged["Resources"]["PictureBucketsUse"]
+    use = packaged["Resources"]["PictureBucketsPolicy"]
     assert (use["Condition"], packaged["Parameters"]["PictureBuckets"]["Default"]) == ("HasPictureBuckets", "")
     assert packaged["Conditions"]["HasPictureBuckets"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "PictureBuckets"}, ""]}]}
     assert use["Properties"]["Roles"] == [{"Ref": "ApiHandlerRole"}]
     (statement,) = use["Properties"]["PolicyDocument"]["Statement"]
     assert statement["Action"] == ["s3:GetObject", "s3:GetObjectVersion"]
-    one, two = "arn:aws:s3:::photos/*", "arn:aws:s3:::archive/staff/*"
+    one, two = "arn:*:s3:::photos/*", "arn:*:s3:::archive/staff/*"
     assert resolved(statement["Resource"], {"PictureBuckets": "photos"}) == [one]
     assert resolved(statement["Resource"], {"PictureBuckets": "photos,archive/staff"}) == [one, two]
+
+
+def test_as_many_picture_buckets_as_the_parameter_takes_fit_into_a_policy_beside_the_roles_own(
+    packaged: dict[str, Any],
+) -> None:
+    use = packaged["Resources"]["PictureBucketsPolicy"]
+    longest = packaged["Parameters"]["PictureBuckets"]["MaxLength"]
+    places = ",".join(f"bucket-{number:02}" for number in range(longest // 10))
+    document = {**use["Properties"]["PolicyDocument"]}
+    (statement,) = document["Statement"]
+    document["Statement"] = [{**statement, "Resource": resolved(statement["Resource"], {"PictureBuckets": places})}]
+    assert use["Type"] == "AWS::IAM::ManagedPolicy"
+    assert len(json.dumps(document, separators=(",", ":"))) < 6_144
 
 
 @pytest.mark.parametrize("places", ["", "photos", "photos,archive/2026/staff", "a-b.c1/d_e.f=g+h@i-j"])

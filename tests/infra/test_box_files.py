@@ -106,25 +106,25 @@ def test_the_unit_is_one_that_systemd_accepts_and_calls_safe(tmp_path: Path, uni
     assert safe.returncode == 0, safe.stdout[-300:]
 
 
-def test_what_the_page_installs_is_of_this_version() -> None:
-    versions = {tomllib.loads((ROOT / one).read_text())["project"]["version"] for one in PROJECTS}
-    texts = [(ROOT / "docs" / "install.md").read_text(), *(unit.read_text() for unit in BOX.glob("*.service"))]
-    named = {version for text in texts for version in re.findall(r"regulars(?:_\w+)?-([\d.]+)-py3", text)}
-    assert named == versions == {VERSION}
-
-
-PROJECTS = ("pyproject.toml", "edge/pyproject.toml", "client/pyproject.toml")
+def test_all_projects_are_of_one_version() -> None:
+    projects = [ROOT / "pyproject.toml", *ROOT.glob("[cel]*/pyproject.toml")]
+    assert [tomllib.loads(one.read_text())["project"]["version"] for one in projects] == [VERSION] * 4
 
 
 def test_caddy_before_the_service_gives_sunmis_session_over_https(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By our own Caddyfile, with a certificate of Caddy's own authority."""
+    """By our own Caddyfile and the page's settings, with a certificate of Caddy's own authority."""
     caddy = shutil.which("caddy")
     if caddy is None:
         pytest.skip("no caddy: on Debian, apt-get install caddy")
-    server, port = Server(tmp_path / "shop"), free_port()
+    page = (ROOT / "docs/install.md").read_text().split("### Caddy as a service")[1]
+    settings = tomllib.loads(re.findall(r"```toml\n(.*?)```", page, re.DOTALL)[0])
+    proxies = [word for one in settings["trusted_proxies"] for word in ("--trusted-proxies", one)]
+    server, port = Server(tmp_path / "shop", *proxies), free_port()
+    [drop_in] = re.findall(r"^Environment=(.*)$", page, re.MULTILINE)
     said = {
+        **dict(word.split("=") for word in drop_in.split()),
         "HOME": str(tmp_path),
         "XDG_DATA_HOME": str(tmp_path / "caddy"),
         "REGULARS_DOMAIN": "localhost",

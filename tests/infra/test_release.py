@@ -20,10 +20,8 @@ FILES = {
     "edge/pyproject.toml": '[project]\nversion = "0.1.0"\n',
     "README.md": "Version 0.1.0, not released yet. Apache-2.0\n",
     "CHANGELOG.md": "# Changelog\n\n## 0.1.0 (unreleased): what it does\n",
-    "docs/install.md": "pipx install './dist/regulars-0.1.0-py3-none-any.whl[box]'\n",
     "docs/decisions/0026.md": "No code reads data from before 0.1.0.\n",
     "tests/releases/1.2.3.tar.xz": "",
-    "infra/box/regulars.service": "# ./dist/regulars-0.1.0-py3-none-any.whl\n",
 }
 
 

@@ -10,10 +10,14 @@ import subprocess
 import sys
 import sysconfig
 import urllib.request
+import zipfile
 from collections.abc import Iterator
+from importlib.metadata import distributions, packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from chalicelib.core.version import VERSION
 from chalicelib.index.scan.kernel import library_path
@@ -79,8 +83,20 @@ def test_what_is_imported_is_the_wheels(installed: Path, tmp_path: Path, environ
 
 def test_the_page_names_the_wheels_that_are_built(installed: Path) -> None:
     page = (ROOT / "docs" / "install.md").read_text()
-    named = set(re.findall(r"\./dist/(regulars[\w.-]*\.whl)", page))
-    assert named == {path.name for path in (installed.parents[1] / "dist").glob("*.whl")}
+    named = set(re.findall(r"\./(dist/regulars[\w.*-]*\.whl)", page))
+    found = [path for pattern in named for path in installed.parents[1].glob(pattern)]
+    assert sorted(found) == sorted((installed.parents[1] / "dist").glob("*.whl")), named
+
+
+def test_what_the_wheel_requires_is_what_its_modules_import(installed: Path) -> None:
+    [wheel] = (installed.parents[1] / "dist").glob("regulars-*.whl")
+    [one] = distributions(path=[str(wheel)])
+    required = {canonicalize_name(Requirement(text).name) for text in one.requires or () if "extra ==" not in text}
+    with zipfile.ZipFile(wheel) as archive:
+        modules = [archive.read(name).decode() for name in archive.namelist() if name.endswith(".py")]
+    imported = set(re.findall(r"^ *(?:from|import) (?!mypy_)(\w+)", "\n".join(modules), re.MULTILINE))
+    needed = {canonicalize_name(name) for word in imported for name in packages_distributions().get(word, ())}
+    assert needed - required == {"regulars", "regulars-client"}, "without the client, it says how to add it"
 
 
 def test_another_build_gives_the_same_bytes_and_the_sums_are_right(installed: Path, tmp_path: Path) -> None:
@@ -118,16 +134,16 @@ def test_the_compiled_kernel_is_inside(installed: Path, tmp_path: Path, environ:
 
 
 @pytest.mark.parametrize(
-    ("library", "extra", "words"),
-    [("click", "box", []), ("paho", "box,mqtt", ["mqtt", "--broker", "mqtt://127.0.0.1", "--mailbox", "1"])],
+    ("library", "way", "words"),
+    [("click", "install again", []), ("regulars_client", "add the client's wheel", ["import", "people"])],
 )
 def test_a_wheel_that_lacks_a_library_says_how_to_get_it(
-    installed: Path, tmp_path: Path, environ: dict[str, str], library: str, extra: str, words: list[str]
+    installed: Path, tmp_path: Path, environ: dict[str, str], library: str, way: str, words: list[str]
 ) -> None:
     bare = f"import sys; sys.modules['{library}'] = None; from regulars.__main__ import main; sys.exit(main())"
     done = run([installed / "python", "-c", bare, *words], tmp_path, environ)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith(f"regulars: the library {library} is not installed: install with the extra `{extra}`")
+    assert done.stderr.startswith(f"regulars: the library {library} is not installed: {way}, as by `pipx ")
     assert done.stderr.count("\n") == 1
 
 

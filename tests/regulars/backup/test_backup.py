@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 
 from chalicelib.bootstrap import build
+from chalicelib.core.access import Role
 from chalicelib.core.model import Profile
 from chalicelib.core.observations import ObservationFilter
 from chalicelib.core.pictures import PictureRules
@@ -84,6 +85,7 @@ def book(tmp_path: Path) -> Iterator[Book]:
     book.services.erasure.deletion.of_group(book.tenant, "regular", ["seven"])
     for face in book.faces():
         book.services.enrolment.update.of_id(book.tenant, face.faceid, FaceChanges(name="Ann Lee"))
+    book.services.access.members.add(book.tenant, "Maria", Role.OPERATOR)
     assert book.services.index.build("shop")
     yield book
     book.close()
@@ -104,6 +106,7 @@ def test_a_wiped_folder_is_restored_as_it_was(book: Book, tmp_path: Path) -> Non
         assert disagreements(again, tenant) == []
         assert every_face(again, tenant) == faces
         assert {face.faceid for face in again.faces.names.page(tenant, "lee", 10).rows} == faces.keys()
+        assert [one.name for one in again.access.members.all(tenant)] == ["Maria"]
         assert {group.name: group.count for group in again.groups.all(tenant)} == counts
         assert again.recognition.identify.by_picture(tenant, picture(Person(1)), RULES).match
         assert not again.recognition.identify.by_picture(tenant, picture(Person(7)), RULES).match

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib.core.errors import InvalidInput
 from infra import template
 from regulars.deploy import deploy
 from regulars.deploy.deploy import Plan
@@ -61,6 +62,18 @@ def test_queues_start_runs_for_which_the_account_has_room(
     assert asked(session) == runs
     # Each run of ingest waits for one of the search function.
     assert 2 * int(ingest) + int(deliver) + int(build) <= max(8, 4 * limit // 5)
+
+
+def test_a_region_without_function_urls_is_refused_before_anything_is_done(session: Session, plan: Plan) -> None:
+    session.region_name = "cn-north-1"
+    with pytest.raises(NotDeployed, match="no function URLs in cn-north-1"):
+        deploy.deploy(plan, Account(session), None, yes)
+    assert not session.clients["cloudformation"].stacks
+
+
+def test_more_buckets_than_fit_into_a_policy_are_refused_with_their_number() -> None:
+    with pytest.raises(InvalidInput, match="PictureBuckets has 1000 characters at most, not 1001"):
+        deploy.require_parameters(WHOLE, {"PictureBuckets": "a" * 1_001})
 
 
 def test_an_operator_who_names_a_number_of_runs_gets_it(session: Session, plan: Plan) -> None:

@@ -79,6 +79,7 @@ def test_nothing_else_is_served(page: DocumentPage, method: str, path: str, stat
 def test_a_library_whose_registry_is_away_is_not_there_in_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9/")
     monkeypatch.setenv("npm_config_fetch_retries", "0")
-    with pytest.raises(PackageUnavailable):
+    with pytest.raises(PackageUnavailable) as failed:
         LIBRARY.fetch(tmp_path)
+    assert "127.0.0.1:9" in failed.value.__notes__[0], "all that npm or pip said"
     assert [*tmp_path.iterdir()] == []

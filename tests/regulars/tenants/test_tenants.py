@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from contextlib import closing
 from dataclasses import fields
@@ -53,6 +54,13 @@ def test_a_tenant_begins_without_limits_in_shanghai_and_each_setting_is_changed_
     ):
         assert not options or tenants(data, "set", "shop", *options) == 0
         assert listed(data, capsys) == {**others, "shop": shown}
+
+
+def test_who_made_a_tenant_is_told_how_its_people_sign_in(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tenants(data, "add", "shop") == 0
+    command = capsys.readouterr().err.splitlines()[-1].partition(": regulars ")[2]
+    assert main([*shlex.split(command), "--url", "https://box.example"]) == 0
+    assert capsys.readouterr().out.startswith("https://box.example/console#code=")
 
 
 def test_a_tenant_has_its_signing_key_at_once_so_that_its_first_backup_holds_it(data: Path) -> None:

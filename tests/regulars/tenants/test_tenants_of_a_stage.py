@@ -77,6 +77,7 @@ def test_what_an_operator_looks_after_is_the_stages(
     stage: str, capsys: pytest.CaptureFixture[str], command: list[str]
 ) -> None:
     assert main(["tenants", "add", "anna", "--stage", stage]) == 0
+    capsys.readouterr()
     assert main([*command, "--tenant", "anna", "--stage", stage]) == 0
     assert "anna" not in capsys.readouterr().err
 

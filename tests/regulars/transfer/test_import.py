@@ -61,7 +61,7 @@ def test_a_folder_a_person_comes_in_with_names_the_best_picture_first(
     assert set(found) == {"Ann", "Bo"}
     assert [one.quality for one in pictures_of(box, found["Ann"])] == [95, 75, 55]
     assert found["Ann"].quality == 95
-    assert "2 people with 4 pictures are in, 0 refused" in capsys.readouterr().out
+    assert "2 people with 4 pictures added, 0 refused" in capsys.readouterr().out
 
 
 def test_the_same_again_changes_nothing(box: Box, tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_up_to_eight_pictures_are_kept_and_the_others_not_sent(
     source = people(tmp_path / "people", Ann=[picture(Person(1, quality=50 + number)) for number in range(11)])
     assert imported(box, source, "--group", GROUP) == 0
     assert [one.quality for one in pictures_of(box, faces(box)["Ann"])] == list(range(60, 52, -1))
-    assert "8 pictures are in, 0 refused, 3 not needed" in capsys.readouterr().out
+    assert "8 pictures added, 0 refused, 3 not needed" in capsys.readouterr().out
 
 
 def test_refused_pictures_are_listed_with_their_reasons_and_come_once(
@@ -93,7 +93,7 @@ def test_refused_pictures_are_listed_with_their_reasons_and_come_once(
     for _ in range(2):
         assert imported(box, source, "--group", GROUP, "--report", str(report)) == 1
         said = capsys.readouterr().out
-        assert "1 people with 1 pictures are in, 3 refused" in said
+        assert "1 person with 1 picture added, 3 refused" in said
         assert "decoded" in said
         with report.open(encoding="utf-8-sig", newline="") as stream:
             header, *rows = csv.reader(stream)
@@ -194,7 +194,7 @@ def test_a_dry_run_reports_and_changes_nothing(box: Box, tmp_path: Path, capsys:
     before = state(box)
     assert imported(box, source, "--group", GROUP, "--dry-run") == 1
     said = capsys.readouterr().out
-    assert "1 people with 1 pictures would come in, 2 refused" in said
+    assert "1 person with 1 picture would be added, 2 refused" in said
     assert "no face was found" in said
     assert "too blurred: 5 of" in said
     assert state(box) == before
