@@ -20,12 +20,11 @@ from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.http import Http
 from regulars_edge.sources.gate import OPEN_S, MotionGate
 from regulars_edge.sources.snapshot import Address, SnapshotSource
-from regulars_edge.sources.source import DecodedFrame
-from regulars_edge.sources.video import Decoding, LiveSource, VideoFileSource
+from regulars_edge.sources.video import DecodedFrame, Decoding, LiveSource, VideoFileSource
 from regulars_edge.spool.model import Stamp
 from regulars_edge.wiring import source_of
 from rig.camera import Camera
-from rig.film import RATE, number_of, numbered
+from rig.film import RATE, decoded, number_of, numbered
 from test_run import until
 
 pytest.importorskip("av")
@@ -147,7 +146,7 @@ class Small:
             if self.x is None:
                 raise SourceFailed("the small stream is gone")
             self.looked += 1
-            yield DecodedFrame(scene(self.x), Stamp(Moment("boot", 0, 0)))
+            yield decoded(scene(self.x), Stamp(Moment("boot", 0, 0)))
 
 
 def test_a_gate_is_open_while_something_moves_and_as_long_as_nothing_can_be_seen() -> None:

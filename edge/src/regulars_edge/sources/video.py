@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,8 @@ from regulars_edge.clock import Clock, StreamTime, moment
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.logs import redacted
 from regulars_edge.sources.gate import MotionGate
-from regulars_edge.sources.source import DecodedFrame
-from regulars_edge.spool.model import Stamp
+from regulars_edge.sources.source import jpeg
+from regulars_edge.spool.model import FileMark, Stamp
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -48,6 +49,55 @@ class Decoding:
 
 
 WHOLLY = Decoding()
+
+
+class DecodedFrame:
+    """A decoder's frame, of which no more is made RGB in Pillow than is asked for. `frame`: PyAV's."""
+
+    mark: FileMark | None = None
+    worth = 0.0
+    track = ""
+
+    def __init__(self, frame: Any, stamp: Stamp, lag_s: float | None = None) -> None:
+        self._frame = frame
+        self.size: tuple[int, int] = frame.width, frame.height
+        self.stamp = stamp
+        self.lag_s = lag_s
+
+    def encoded(self) -> bytes:
+        return jpeg(self.image())
+
+    def image(self) -> Image:
+        return self.crop((0, 0, *self.size))
+
+    def pixels(self) -> DecodedFrame:
+        return self
+
+    def crop(self, box: tuple[int, int, int, int]) -> Image:
+        """PyAV's `to_image` would hold three more copies of all pixels meanwhile: 75 MB in 4K."""
+        from PIL import Image
+
+        left, top, right, bottom = box
+        line_bytes = self._rgb.line_size
+        part = memoryview(self._rgb)[top * line_bytes + 3 * left :]
+        return Image.frombytes("RGB", (right - left, bottom - top), part, "raw", "RGB", line_bytes, 1)
+
+    def grey(self, size_px: tuple[int, int]) -> Image:
+        from PIL import Image
+
+        width, height = size_px
+        plane = self._frame.reformat(width, height, "gray", interpolation="AREA").planes[0]
+        return Image.frombytes("L", size_px, memoryview(plane), "raw", "L", plane.line_size, 1)
+
+    def kept(self) -> None:
+        pass
+
+    def spoilt(self, why: str) -> None:
+        pass
+
+    @cached_property
+    def _rgb(self) -> Any:
+        return self._frame.reformat(format="rgb24").planes[0]
 
 
 class LiveSource:
@@ -152,7 +202,7 @@ class LiveSource:
         if late_ms > LATE_MS and (self._said_late_ms is None or now_ms - self._said_late_ms > _SAY_EVERY_MS):
             self._said_late_ms = now_ms
             log.warning("%s; use its smaller stream, or a longer interval_s", said)
-        return DecodedFrame(_image(frame), Stamp(moment(self._clock, taken_ms)), late_ms / 1000)
+        return DecodedFrame(frame, Stamp(moment(self._clock, taken_ms)), late_ms / 1000)
 
 
 class Mailbox:
@@ -247,7 +297,7 @@ class VideoFileSource:
                     at_ms = round((frame.time or 0.0) * 1000)
                     if at_ms // self._interval_ms > last:
                         last = at_ms // self._interval_ms
-                        yield DecodedFrame(_image(frame), Stamp(stated_ms=begins_ms + at_ms, by="film"))
+                        yield DecodedFrame(frame, Stamp(stated_ms=begins_ms + at_ms, by="film"))
         if last < 0 and not stop.is_set():
             raise SourceFailed(f"{self._file} has no picture that can be decoded")
 
@@ -320,14 +370,6 @@ def _frames_in(decoder: Any, packet: Any) -> list[Any]:
     except _av().error.FFmpegError:
         return []
     return frames
-
-
-def _image(frame: Any) -> Image:
-    """Make a picture as PyAV's `to_image` does, which holds three more copies of the pixels meanwhile: 75 MB in 4K."""
-    from PIL import Image
-
-    plane = frame.reformat(format="rgb24").planes[0]
-    return Image.frombytes("RGB", (plane.width, plane.height), plane, "raw", "RGB", plane.line_size, 1)
 
 
 def _av() -> Any:
