@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -175,22 +174,18 @@ class Packet:
     """As much of PyAV's as a mailbox needs; its frame is its number."""
 
     pts: int
-    decoder: Decoder
     is_keyframe: bool = False
     size: int = 10
     time_base: float = 1 / RATE
 
-    @property
-    def stream(self) -> SimpleNamespace:
-        return SimpleNamespace(codec_context=self.decoder)
-
 
 def test_a_mailbox_decodes_only_what_the_newest_frame_needs_and_stays_small() -> None:
     decoder, mailbox = Decoder(), Mailbox(most_bytes=100)
+    mailbox.decoder = decoder
 
     def put(*numbers: int, key: bool = False) -> None:
         for number in numbers:
-            mailbox.put(Packet(number, decoder, key), 0)
+            mailbox.put(Packet(number, key), 0)
 
     put(0)
     assert mailbox.newest() is None, "without its key frame a packet cannot be decoded"

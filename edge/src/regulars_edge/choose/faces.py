@@ -74,7 +74,7 @@ class Look:
 
     @cached_property
     def pixels(self) -> Pixels:
-        """Those of the frame. Raises OSError for what is no picture."""
+        """The frame's. Raises OSError for what is no picture."""
         return self.frame.pixels()
 
 

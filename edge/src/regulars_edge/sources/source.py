@@ -27,9 +27,7 @@ _DECODING = threading.Lock()
 
 
 class Pixels(Protocol):
-    """What of Pillow's Image those need who look at a part of a picture. A decoder's frame has no RGB but what they ask
-    for.
-    """
+    """A picture of which parts can be had: Pillow's, or a decoder's frame, of which only they become RGB."""
 
     @property
     def size(self) -> tuple[int, int]: ...
