@@ -13,10 +13,12 @@ import pytest
 from PIL import Image, ImageChops, ImageDraw, ImageFilter
 from regulars_edge.choose.by_face import BestShot, WithFaces
 from regulars_edge.choose.chooser import Moving
-from regulars_edge.choose.faces import SMALLEST_FACE_PX, Area, Counting, Detector, Face, Still, worth
+from regulars_edge.choose.faces import SMALLEST_FACE_PX, Area, Counting, Detector, Face, Look, Still, worth
 from regulars_edge.clock import Moment
-from regulars_edge.sources.source import DecodedFrame, EncodedFrame, Frame
+from regulars_edge.sources.source import EncodedFrame, Frame, Pixels
+from regulars_edge.sources.video import DecodedFrame
 from regulars_edge.spool.model import Stamp
+from rig.film import decoded
 
 
 def at(ms: int) -> Stamp:
@@ -43,7 +45,7 @@ def test_motion_is_seen_and_noise_and_slow_light_are_not(kind: str) -> None:
     scenes = [scene(None, light=number) for number in range(10)]
     scenes += [scene(20 + 10 * number, light=10) for number in range(4)]
     frames: list[Frame] = [
-        encoded(picture, number * 1000) if kind == "encoded" else DecodedFrame(picture, at(number * 1000))
+        encoded(picture, number * 1000) if kind == "encoded" else decoded(picture, at(number * 1000))
         for number, picture in enumerate(scenes)
     ]
     chosen = list(Moving(0.01).choose(frames))
@@ -60,7 +62,7 @@ def test_motion_is_seen_in_dim_light_and_its_noise_is_not(noise: int) -> None:
             ImageDraw.Draw(room).rectangle((box_x, 120, box_x + 100, 400), 30)
         dark = room.point(lambda grey: grey // 10 + 8 + flicker)
         grain = Image.effect_noise(room.size, noise)
-        return DecodedFrame(ImageChops.add(dark, grain, 1, -128).convert("RGB"), at(0))
+        return decoded(ImageChops.add(dark, grain, 1, -128).convert("RGB"), at(0))
 
     empty = [dim(None, flicker) for flicker in (0, 3, 0, 2, 3, 0)]
     people = [dim(100 * number, 1) for number in range(4)]
@@ -95,9 +97,9 @@ def test_faces_are_found_where_they_are(detector: Detector, faces: Path, portrai
 def test_only_frames_with_a_large_enough_face_are_sent(detector: Detector, portraits: list[Path]) -> None:
     person = Image.open(portraits[1]).convert("RGB")
     nobody = Image.new("RGB", person.size, "teal")
-    frames: list[Frame] = [DecodedFrame(picture, at(0)) for picture in (person, nobody)]
-    assert [one.encoded() for one in WithFaces(Counting(detector, 40)).choose(frames)] == [frames[0].encoded()]
-    assert list(WithFaces(Counting(detector, 4000)).choose(frames)) == []
+    frames: list[Frame] = [decoded(picture, at(0)) for picture in (person, nobody)]
+    assert [one.encoded() for one in WithFaces(Counting(Still(detector), 40)).choose(frames)] == [frames[0].encoded()]
+    assert list(WithFaces(Counting(Still(detector), 4000)).choose(frames)) == []
 
 
 def test_a_sharp_large_frontal_face_is_worth_more(detector: Detector, portraits: list[Path]) -> None:
@@ -119,8 +121,8 @@ class Told:
     def __init__(self, rows: dict[int, list[Face]]) -> None:
         self._rows = rows
 
-    def faces(self, image: Image.Image) -> list[Face]:
-        return self._rows.get(image.getpixel((0, 0))[0], [])  # type: ignore[index]
+    def faces(self, look: Look) -> list[Face]:
+        return self._rows.get(look.pixels.crop((0, 0, 1, 1)).getpixel((0, 0))[0], [])  # type: ignore[index]
 
 
 def walk(rows: list[list[Face]], step_ms: int = 500, *, early: bool = False) -> tuple[BestShot, list[Frame]]:
@@ -128,7 +130,7 @@ def walk(rows: list[list[Face]], step_ms: int = 500, *, early: bool = False) -> 
     for number in range(len(rows)):
         picture = Image.effect_noise((200, 200), 60).convert("RGB")
         picture.putpixel((0, 0), (number, 0, 0))
-        frames.append(DecodedFrame(picture, at(number * step_ms)))
+        frames.append(decoded(picture, at(number * step_ms)))
     return BestShot(Told(dict(enumerate(rows))), 10.0, early=early), frames
 
 
@@ -198,13 +200,17 @@ def test_who_goes_just_after_being_sent_is_not_sent_again() -> None:
     assert len(list(chooser.choose(frames))) == 1
 
 
+def looked(picture: Image.Image) -> Look:
+    return Look(decoded(picture, at(0)))
+
+
 class Asked:
     """A detector that counts how often it is asked."""
 
     def __init__(self) -> None:
         self.times = 0
 
-    def faces_in(self, image: Image.Image, area: Area) -> list[Face]:
+    def faces_in(self, pixels: Pixels, area: Area) -> list[Face]:
         self.times += 1
         self.area = area
         return [face(float(self.times), 40)]
@@ -215,25 +221,25 @@ def test_a_detector_is_asked_only_if_something_has_changed() -> None:
     still = Still(asked)
     room = Image.effect_noise((1280, 720), 20).convert("RGB")
     grains = [Image.effect_noise(room.size, 15).convert("RGB") for _ in range(3)]
-    assert [still.faces(Image.blend(room, grain, 0.3)) for grain in grains] == [[face(1.0, 40)]] * 3
+    assert [still.faces(looked(Image.blend(room, grain, 0.3))) for grain in grains] == [[face(1.0, 40)]] * 3
     assert asked.area == (0, 0, 1280, 720)
     somebody = room.copy()
     somebody.paste("white", (20, 10, 60, 50))
-    assert still.faces(somebody) == still.faces(somebody) == [face(2.0, 40)]
+    assert still.faces(looked(somebody)) == still.faces(looked(somebody)) == [face(2.0, 40)]
     left, top, right, bottom = asked.area
     assert (left, top) == (0, 0)
     assert 60 < right < 200, "what has changed, and the face beside it"
     assert 50 < bottom < 200
-    assert still.faces(room) == [face(3.0, 40)]
+    assert still.faces(looked(room)) == [face(3.0, 40)]
 
 
 def test_a_face_beside_what_has_changed_stays() -> None:
     asked = Asked()
     still = Still(asked)
     room = Image.effect_noise((1280, 720), 20).convert("RGB")
-    still.faces(room)
+    still.faces(looked(room))
     room.paste("white", (900, 500, 960, 560))
-    assert still.faces(room) == [face(1.0, 40), face(2.0, 40)]
+    assert still.faces(looked(room)) == [face(1.0, 40), face(2.0, 40)]
 
 
 def test_all_of_a_4k_picture_is_seen_as_finely_as_faces_are_recognised(
@@ -242,20 +248,41 @@ def test_all_of_a_4k_picture_is_seen_as_finely_as_faces_are_recognised(
     """Six people with 18 pixels between the eyes come into an empty room."""
     counting = Counting(Still(detector), SMALLEST_FACE_PX)
     room = Image.effect_noise((3840, 2160), 12).convert("RGB")
-    assert counting.faces(room) == []
+    assert counting.faces(looked(room)) == []
     for at, path in enumerate(portraits[:6]):
         portrait = Image.open(path).convert("RGB")
         (found,) = detector.faces(portrait)
         side = round(portrait.width * 18 / math.dist(*found.landmarks[:2]))
         room.paste(portrait.resize((side, side)), (300 + 560 * at, 700 + 100 * (at % 3)))
-        assert len(counting.faces(room)) == at + 1
+        assert len(counting.faces(looked(room))) == at + 1
+
+
+def test_what_has_changed_in_a_camera_picture_that_lies_on_its_side_is_looked_at_upright() -> None:
+    asked, exif = Asked(), Image.Exif()
+    exif[0x0112] = 6  # turn it to the right
+    room = Image.new("RGB", (480, 640), "grey")
+    still = Still(asked)
+    for corner in ("grey", "white"):
+        room.paste(corner, (0, 0, 100, 100))
+        out = io.BytesIO()
+        room.transpose(Image.Transpose.ROTATE_90).save(out, "JPEG", exif=exif)
+        still.faces(Look(EncodedFrame(out.getvalue(), at(0))))
+    assert asked.area[:2] == (0, 0)
+    assert max(asked.area[2:]) < 200
+
+
+def test_nothing_is_decoded_of_a_picture_in_which_nothing_has_changed() -> None:
+    still, room = Still(Asked()), Image.effect_noise((640, 360), 12).convert("RGB")
+    first, second = looked(room), looked(room)
+    assert still.faces(first) == still.faces(second)
+    assert ("pixels" in vars(first), "pixels" in vars(second)) == (True, False)
 
 
 def test_light_that_changes_slowly_is_seen_in_time() -> None:
     asked = Asked()
     still = Still(asked)
     for light in range(60, 120):
-        still.faces(Image.new("RGB", (640, 360), (light, light, light)))
+        still.faces(looked(Image.new("RGB", (640, 360), (light, light, light))))
     assert asked.times == 4, "each 16 grey levels"
 
 
@@ -270,7 +297,7 @@ def test_best_shots_of_a_real_film(detector: Detector, faces: Path) -> None:
     if not film.is_file():
         pytest.skip("the films are in no package registry")
     looked = [frame for frame in VideoFileSource(film, 0.5, begins_ms=0).frames(threading.Event()) if frame]
-    chosen = list(BestShot(Counting(detector, 20), 10.0).choose(looked))
+    chosen = list(BestShot(Counting(Still(detector), 20), 10.0).choose(looked))
     assert 1 <= len(chosen) < len(looked) / 3
     assert all(detector.faces(frame.image()) for frame in chosen)
 
@@ -284,7 +311,7 @@ def test_of_the_frames_that_are_held_only_jpegs_stay_in_memory() -> None:
         for number in range(4):
             picture = Image.effect_noise((200, 200), 60).convert("RGB")
             picture.putpixel((0, 0), (number, 0, 0))
-            frame = DecodedFrame(picture, at(number * 500))
+            frame = decoded(picture, at(number * 500))
             pixels.append(weakref.ref(frame))
             yield frame
             del frame

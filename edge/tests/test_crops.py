@@ -12,11 +12,13 @@ import pytest
 from PIL import Image
 from regulars_edge import config
 from regulars_edge.choose.by_face import BestShot, WithFaces, parts
-from regulars_edge.choose.faces import Counting, Detector, Face
+from regulars_edge.choose.faces import Counting, Detector, Face, Look, Still
 from regulars_edge.errors import Misconfigured
-from regulars_edge.sources.source import DecodedFrame, Frame
+from regulars_edge.sources.source import Frame
+from regulars_edge.sources.video import DecodedFrame
 from regulars_edge.spool.model import Stamp
 from rig import pictures
+from rig.film import decoded
 from rig.real import Regulars
 from rig.uploader import upload
 
@@ -32,12 +34,12 @@ class Told:
     def __init__(self, *rows: list[Face]) -> None:
         self._rows = iter(rows)
 
-    def faces(self, image: Image.Image) -> list[Face]:
+    def faces(self, look: Look) -> list[Face]:
         return next(self._rows)
 
 
 def frame(at_ms: int = 0) -> Frame:
-    return DecodedFrame(Image.effect_noise((400, 300), 60).convert("RGB"), Stamp(stated_ms=at_ms))
+    return decoded(Image.effect_noise((400, 300), 60).convert("RGB"), Stamp(stated_ms=at_ms))
 
 
 def size_px(one: Frame) -> tuple[int, int]:
@@ -46,13 +48,13 @@ def size_px(one: Frame) -> tuple[int, int]:
 
 def test_a_crop_is_the_face_with_room_as_far_as_the_picture_goes() -> None:
     one = frame()
-    found = parts(one, one.image(), [face(100, 100), face(0, 0), face(380, 280)], 0.5)
+    found = parts(Look(one), [face(100, 100), face(0, 0), face(380, 280)], 0.5)
     assert [size_px(part.packed) for part in found] == [(80, 80), (60, 60), (40, 40)]
 
 
 def test_a_crop_shows_its_part_and_keeps_the_time() -> None:
     one = frame(17)
-    (part,) = parts(one, one.image(), [face(100.4, 100.4)], 0.5)
+    (part,) = parts(Look(one), [face(100.4, 100.4)], 0.5)
     shown, meant = Image.open(io.BytesIO(part.packed.encoded())), one.image().crop((80, 80, 161, 161))
     off = sum(abs(a - b) for a, b in zip(shown.tobytes(), meant.tobytes(), strict=True)) / len(meant.tobytes())
     assert off < 10, "of 255, as JPEG rounds noise; another part is off by 60"
@@ -62,7 +64,7 @@ def test_a_crop_shows_its_part_and_keeps_the_time() -> None:
 def test_faces_close_together_share_a_crop_and_nobody_is_cut_in_half() -> None:
     one = frame()
     row = [face(10, 100), face(300, 100), face(80, 100), face(140, 100)]
-    first, far, second, third = parts(one, one.image(), row, 0.5)
+    first, far, second, third = parts(Look(one), row, 0.5)
     assert first is second is third is not far
     assert size_px(first.packed) == (200, 80)
 
@@ -90,7 +92,7 @@ def test_crops_need_faces() -> None:
 @pytest.fixture
 def detector() -> Counting:
     pytest.importorskip("onnxruntime")
-    return Counting(Detector(), 40)
+    return Counting(Still(Detector()), 40)
 
 
 def scene(portrait: Path, number: int) -> DecodedFrame:
@@ -98,7 +100,7 @@ def scene(portrait: Path, number: int) -> DecodedFrame:
     room = Image.effect_noise((1280, 720), 30).convert("RGB")
     person = Image.open(portrait).convert("RGB")
     room.paste(person.resize((288, 288 * person.height // person.width)), (100 + 70 * number, 90 + 20 * number))
-    return DecodedFrame(room, Stamp(stated_ms=pictures.FIRST_MS + number * 3_600_000))
+    return decoded(room, Stamp(stated_ms=pictures.FIRST_MS + number * 3_600_000))
 
 
 def sent(

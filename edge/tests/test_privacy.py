@@ -16,17 +16,19 @@ from regulars_edge import config
 from regulars_edge.capture import Capture
 from regulars_edge.choose.areas import Areas, MaskedFrame
 from regulars_edge.choose.chooser import Masked, Moving
-from regulars_edge.choose.faces import Counting, Face
+from regulars_edge.choose.faces import Counting, Face, Look
 from regulars_edge.clock import Moment, SystemClock
 from regulars_edge.config import CameraConfig
 from regulars_edge.errors import Misconfigured
 from regulars_edge.pace import PerMinute
 from regulars_edge.picture import exif_ms
 from regulars_edge.sources.folder import FolderSource
-from regulars_edge.sources.source import DecodedFrame, EncodedFrame, Frame
+from regulars_edge.sources.source import EncodedFrame, Frame
+from regulars_edge.sources.video import DecodedFrame
 from regulars_edge.spool import spool as spools
 from regulars_edge.spool.model import Origin, Stamp
 from regulars_edge.wiring import chooser_of
+from rig.film import decoded
 from rig.standin import StandIn
 from rig.uploader import upload
 
@@ -64,7 +66,7 @@ def test_what_is_inside_a_mask_is_painted(corners: list[tuple[float, float]], x:
 
 @pytest.mark.parametrize("kind", ["decoded", "JPEG", "PNG"])
 def test_a_masked_part_is_black_whatever_is_made_of_the_frame(kind: str) -> None:
-    frame: Frame = DecodedFrame(split(), STAMP) if kind == "decoded" else EncodedFrame(data(split(), kind), STAMP)
+    frame: Frame = decoded(split(), STAMP) if kind == "decoded" else EncodedFrame(data(split(), kind), STAMP)
     masked = MaskedFrame(frame, LEFT_HALF)
     assert is_hidden(masked.encoded())
     assert is_hidden(data(masked.image(), "PNG"))
@@ -104,7 +106,7 @@ def camera(**more: object) -> CameraConfig:
 
 @pytest.mark.parametrize("send", ["all", "motion", "faces", "best_shot"])
 def test_whatever_is_chosen_was_masked_before(send: str) -> None:
-    frames = [DecodedFrame(split(right="lime" if number else "black"), STAMP) for number in range(2)]
+    frames = [decoded(split(right="lime" if number else "black"), STAMP) for number in range(2)]
     chosen = list(chooser_of(camera(send=send)).choose(frames))
     assert len(chosen) == {"all": 2, "motion": 1}.get(send, 0)
     assert all(is_hidden(frame.encoded()) for frame in chosen[-1:])
@@ -143,7 +145,7 @@ def test_motion_counts_in_zones_only() -> None:
         for number in range(6):
             picture = Image.new("RGB", (160, 120), "gray")
             ImageDraw.Draw(picture).rectangle((x, 10 * number, x + 30, 10 * number + 30), "white")
-            yield DecodedFrame(picture, STAMP)
+            yield decoded(picture, STAMP)
 
     assert len(list(Moving(0.01, LEFT_HALF).choose(moving(10)))) == 5
     assert list(Moving(0.01, LEFT_HALF).choose(moving(110))) == []
@@ -151,11 +153,12 @@ def test_motion_counts_in_zones_only() -> None:
 
 def test_faces_count_if_their_middle_is_in_a_zone() -> None:
     class Two:
-        def faces(self, image: Image.Image) -> list[Face]:
+        def faces(self, look: Look) -> list[Face]:
             return [Face((x, 10.0, 40.0, 40.0), (), 0.9) for x in (30.0, 45.0)]
 
-    assert [face.box_xywh[0] for face in Counting(Two(), 40, LEFT_HALF).faces(split())] == [30.0]
-    assert Counting(Two(), 41, LEFT_HALF).faces(split()) == []
+    look = Look(decoded(split(), STAMP))
+    assert [face.box_xywh[0] for face in Counting(Two(), 40, LEFT_HALF).faces(look)] == [30.0]
+    assert Counting(Two(), 41, LEFT_HALF).faces(look) == []
 
 
 @pytest.mark.parametrize(

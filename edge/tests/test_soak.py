@@ -22,12 +22,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 from regulars_edge.capture import Capture
 from regulars_edge.choose.areas import Areas
 from regulars_edge.choose.by_face import BestShot
 from regulars_edge.choose.chooser import Chooser, Everything, Masked, Moving
-from regulars_edge.choose.faces import Face
+from regulars_edge.choose.faces import Face, Look
 from regulars_edge.clock import ServiceTime, moment
 from regulars_edge.errors import SourceFailed
 from regulars_edge.http import Http
@@ -82,7 +81,7 @@ class Passers:
     def __init__(self) -> None:
         self._looked = 0
 
-    def faces(self, image: Image.Image) -> list[Face]:
+    def faces(self, look: Look) -> list[Face]:
         self._looked += 1
         marks = ((5.0, 5.0), (9.0, 5.0), (7.0, 7.0), (5.0, 9.0), (9.0, 9.0))
         return [Face((2.0, 2.0, 10.0, 10.0), marks, 0.9)] if self._looked % 25 < 6 else []

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -20,9 +19,9 @@ from regulars_edge.clock import SystemClock
 from regulars_edge.config import parsed
 from regulars_edge.errors import SourceFailed
 from regulars_edge.run import Box
-from regulars_edge.sources.source import DecodedFrame
-from regulars_edge.sources.video import LiveSource, Mailbox, VideoFileSource, _image
+from regulars_edge.sources.video import DecodedFrame, LiveSource, Mailbox, VideoFileSource
 from regulars_edge.spool import spool as spools
+from regulars_edge.spool.model import Stamp
 from rig.film import RATE, SIZE_PX, encoded, number_of, numbered
 
 from tests.ports import free_port
@@ -175,22 +174,18 @@ class Packet:
     """As much of PyAV's as a mailbox needs; its frame is its number."""
 
     pts: int
-    decoder: Decoder
     is_keyframe: bool = False
     size: int = 10
     time_base: float = 1 / RATE
 
-    @property
-    def stream(self) -> SimpleNamespace:
-        return SimpleNamespace(codec_context=self.decoder)
-
 
 def test_a_mailbox_decodes_only_what_the_newest_frame_needs_and_stays_small() -> None:
     decoder, mailbox = Decoder(), Mailbox(most_bytes=100)
+    mailbox.decoder = decoder
 
     def put(*numbers: int, key: bool = False) -> None:
         for number in numbers:
-            mailbox.put(Packet(number, decoder, key), 0)
+            mailbox.put(Packet(number, key), 0)
 
     put(0)
     assert mailbox.newest() is None, "without its key frame a packet cannot be decoded"
@@ -211,10 +206,16 @@ def test_a_mailbox_decodes_only_what_the_newest_frame_needs_and_stays_small() ->
 # films
 
 
-def test_a_frames_pixels_are_those_that_pyav_says_also_if_its_lines_are_padded() -> None:
+def test_a_frames_pixels_are_those_that_pyav_says_also_if_its_lines_are_padded_or_a_part_is_asked_for() -> None:
     for size in ((160, 120), (161, 33), (1918, 2)):
         frame = av.VideoFrame.from_image(Image.effect_noise(size, 90).convert("RGB")).reformat(format="yuv444p")
-        assert _image(frame).tobytes() == frame.to_image().tobytes()
+        made, meant = DecodedFrame(frame, Stamp(stated_ms=0)), frame.to_image()
+        assert made.image().tobytes() == meant.tobytes()
+        for box in ((0, 0, 1, 1), (3, 1, size[0] - 7, size[1]), (size[0] - 1, 0, size[0], size[1])):
+            assert made.crop(box).tobytes() == meant.crop(box).tobytes()
+        small = meant.convert("L").resize((16, 2), Image.Resampling.BOX).tobytes()
+        apart = [abs(a - b) for a, b in zip(made.grey((16, 2)).tobytes(), small, strict=True)]
+        assert max(apart) < 20, "noise of 90 shows every part that is another's"
 
 
 def film(path: Path, seconds: float, damaged: range = range(0)) -> Path:

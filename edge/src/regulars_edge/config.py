@@ -28,7 +28,7 @@ from regulars_edge.spool.model import Limits
 SPOOL_VARIABLE = "REGULARS_EDGE_SPOOL"
 SOURCES = ("folder", "snapshot", "rtsp", "usb", "video")
 STREAMS = ("rtsp", "video")
-HARDWARE = ("cuda", "qsv", "vaapi", "drm", "amf")
+HARDWARE = ("v4l2m2m", "qsv", "amf", "cuda", "vaapi")
 SENDS = ("all", "motion", "faces", "best_shot")
 DEFAULT_METRICS_PORT = 9109
 BEST_SHOT_INTERVAL_S = 0.2

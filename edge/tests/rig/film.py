@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+from regulars_edge.sources.video import DecodedFrame
+from regulars_edge.spool.model import Stamp
 
 RATE = 15
 SIZE_PX = (160, 120)
@@ -41,6 +43,13 @@ def encoded(
         for packet in stream.encode(None):
             container.mux(packet)
     return path
+
+
+def decoded(picture: Image.Image, stamp: Stamp) -> DecodedFrame:
+    """A frame as a decoder gives it."""
+    import av
+
+    return DecodedFrame(av.VideoFrame.from_image(picture), stamp)
 
 
 def number_of(image: Image.Image) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from regulars_edge.sources.source import Frame, jpeg
+from regulars_edge.sources.source import Frame, Pixels, jpeg
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -85,10 +85,13 @@ class MaskedFrame:
 
     def image(self) -> Image:
         if self._painted is None:
-            painted = self._frame.image().copy()
+            painted = self._frame.image()
             self._masks.paint(painted, 0)
             self._painted = painted
         return self._painted
+
+    def pixels(self) -> Pixels:
+        return self.image()
 
     def grey(self, size_px: tuple[int, int]) -> Image:
         grey = self._frame.grey(size_px)

@@ -12,15 +12,15 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from PIL import ImageChops
-from PIL.Image import Image, Resampling
+from PIL.Image import Resampling
 
 from regulars_edge.errors import Misconfigured
-from regulars_edge.sources.source import Frame
+from regulars_edge.sources.source import Frame, Pixels
 
 if TYPE_CHECKING:
     import numpy as np
@@ -66,12 +66,26 @@ Area = tuple[int, int, int, int]
 """Left, top, right, bottom in the frame's pixels."""
 
 
+class Look:
+    """A look at a frame, whose pixels are made when somebody needs them, and once."""
+
+    def __init__(self, frame: Frame) -> None:
+        self.frame = frame
+
+    @cached_property
+    def pixels(self) -> Pixels:
+        """The frame's. Raises OSError for what is no picture."""
+        return self.frame.pixels()
+
+
 class FaceDetector(Protocol):
-    def faces(self, image: Image) -> list[Face]: ...
+    def faces(self, look: Look) -> list[Face]:
+        """Find them. Raises OSError for what is no picture."""
+        ...
 
 
 class AreaDetector(Protocol):
-    def faces_in(self, image: Image, area: Area) -> list[Face]: ...
+    def faces_in(self, pixels: Pixels, area: Area) -> list[Face]: ...
 
 
 class Detector:
@@ -84,32 +98,32 @@ class Detector:
         self._score = score
         self._finest = min(1.0, _FOUND_PX / min_face_px)
 
-    def faces(self, image: Image) -> list[Face]:
+    def faces(self, pixels: Pixels) -> list[Face]:
         """Largest first."""
-        return self.faces_in(image, (0, 0, *image.size))
+        return self.faces_in(pixels, (0, 0, *pixels.size))
 
-    def faces_in(self, image: Image, area: Area) -> list[Face]:
-        """Return the faces within an area, in pixels of the image, the largest first.
+    def faces_in(self, pixels: Pixels, area: Area) -> list[Face]:
+        """Return the faces within an area, in pixels of the picture, the largest first.
 
         What the usual canvas is too coarse for is looked at again in tiles.
         """
         import numpy as np
 
         longest = max(area[2] - area[0], area[3] - area[1])
-        fine = max(CANVAS_PX / max(image.size), self._finest)
-        looks = [self._look(image, area, min(fine, CANVAS_PX / longest))]
+        fine = max(CANVAS_PX / max(pixels.size), self._finest)
+        looks = [self._look(pixels, area, min(fine, CANVAS_PX / longest))]
         if longest * fine > CANVAS_PX:
             side, lap = _TILE_PX / fine, _LAP_PX / fine
             across, down = (_cuts(area[at], area[at + 2], side, lap) for at in (0, 1))
-            looks += [self._look(image, (x0, y0, x1, y1), fine) for x0, x1 in across for y0, y1 in down]
+            looks += [self._look(pixels, (x0, y0, x1, y1), fine) for x0, x1 in across for y0, y1 in down]
         return sorted((_face(row) for row in _suppressed(np.concatenate(looks))), key=_pixels, reverse=True)
 
-    def _look(self, image: Image, area: Area, scale: float) -> NDArray[np.float32]:
+    def _look(self, picture: Pixels, area: Area, scale: float) -> NDArray[np.float32]:
         import numpy as np
 
         sides = area[2] - area[0], area[3] - area[1]
         size = max(1, round(sides[0] * scale)), max(1, round(sides[1] * scale))
-        small = image.resize(size, Resampling.BICUBIC, box=area, reducing_gap=2.0)
+        small = picture.crop(area).resize(size, Resampling.BICUBIC, reducing_gap=2.0)
         pixels = np.asarray(small, np.float32)[:, :, ::-1].transpose(2, 0, 1)
         height, width = (-(-side // 32) * 32 for side in pixels.shape[1:])
         canvas = np.zeros((1, 3, height, width), np.float32)
@@ -154,33 +168,39 @@ class Counting:
         self._min_face_px = min_face_px
         self._zones = zones
 
-    def faces(self, image: Image) -> list[Face]:
-        return [face for face in self._detector.faces(image) if self._counts(face, image)]
+    def faces(self, look: Look) -> list[Face]:
+        return [face for face in self._detector.faces(look) if self._counts(face, look)]
 
-    def _counts(self, face: Face, image: Image) -> bool:
+    def _counts(self, face: Face, look: Look) -> bool:
         x, y, width, height = face.box_xywh
         if min(width, height) < self._min_face_px:
             return False
-        return self._zones is None or self._zones.hold((x + width / 2) / image.width, (y + height / 2) / image.height)
+        if self._zones is None:
+            return True
+        across, down = look.pixels.size
+        return self._zones.hold((x + width / 2) / across, (y + height / 2) / down)
 
 
-def seen(detector: FaceDetector, frames: Iterable[Frame]) -> Iterator[tuple[Frame, Image, list[Face]]]:
-    """Give each frame that is a whole picture, with its pixels and its faces."""
+def seen(detector: FaceDetector, frames: Iterable[Frame]) -> Iterator[tuple[Look, list[Face]]]:
+    """Give each frame that is a whole picture, with its faces."""
     for frame in frames:
+        look = Look(frame)
         try:
-            image = frame.image()
+            faces = detector.faces(look)
         except OSError:
             continue
-        yield frame, image, detector.faces(image)
-        del frame, image  # before the next one comes: in 4K each has 25 MB
+        yield look, faces
+        del frame, look  # before the next one comes: in 4K it has 25 MB
 
 
-def worth(image: Image, face: Face) -> float:
+def worth(pixels: Pixels, face: Face) -> float:
     """Judge how well a face can be recognised here: surely a face, large, sharp, and turned to the camera; 0 to 1."""
     from PIL import ImageFilter, ImageStat
 
     x, y, width, height = face.box_xywh
-    crop = image.crop((round(x), round(y), round(x + width), round(y + height))).convert("L").resize((64, 64))
+    left, top, right, bottom = max(0, round(x)), max(0, round(y)), round(x + width), round(y + height)
+    shown = left, top, min(pixels.size[0], right), min(pixels.size[1], bottom)
+    crop = pixels.crop(shown).convert("L").resize((64, 64))
     laplacian = ImageFilter.Kernel((3, 3), (0, 1, 0, 1, -4, 1, 0, 1, 0), scale=1, offset=128)
     edges = ImageStat.Stat(crop.filter(laplacian).crop((1, 1, 63, 63))).var[0]  # the rim is left unfiltered
     sharp = edges / (edges + _SHARP * ImageStat.Stat(crop).var[0] + 1)
@@ -255,16 +275,17 @@ class Still:
         self._seen: Image | None = None
         self._faces: list[Face] = []
 
-    def faces(self, image: Image) -> list[Face]:
-        seen = image.resize(STILL_PX, Resampling.BOX, reducing_gap=2.0).convert("L")
+    def faces(self, look: Look) -> list[Face]:
+        seen = look.frame.grey(STILL_PX)
         if self._seen is None:
-            self._seen, self._faces = seen, self._detector.faces_in(image, (0, 0, *image.size))
+            pixels = look.pixels
+            self._seen, self._faces = seen, self._detector.faces_in(pixels, (0, 0, *pixels.size))
             return self._faces
         changed = ImageChops.difference(seen, self._seen).point(lambda grey: 255 * (grey >= STILL_CHANGED)).getbbox()
         if changed:
+            area, others = _around(changed, look.pixels.size, self._faces)
             self._seen.paste(seen.crop(changed), changed)
-            area, others = _around(changed, image.size, self._faces)
-            self._faces = sorted([*others, *self._detector.faces_in(image, area)], key=_pixels, reverse=True)
+            self._faces = sorted([*others, *self._detector.faces_in(look.pixels, area)], key=_pixels, reverse=True)
         return self._faces
 
 

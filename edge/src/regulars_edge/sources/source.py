@@ -26,6 +26,17 @@ _DECODING = threading.Lock()
 """One picture at a time is decoded, however many cameras there are."""
 
 
+class Pixels(Protocol):
+    """A picture of which parts can be had: Pillow's, or a decoder's frame, of which only they become RGB."""
+
+    @property
+    def size(self) -> tuple[int, int]: ...
+
+    def crop(self, box: tuple[int, int, int, int]) -> Image:
+        """`box`: left, top, right, bottom, within the picture."""
+        ...
+
+
 class Frame(Protocol):
     """One picture, with the time when it was taken."""
 
@@ -47,8 +58,12 @@ class Frame(Protocol):
         """RGB, upright. Raises OSError for what is no picture."""
         ...
 
+    def pixels(self) -> Pixels:
+        """As `image`, made part by part if the source can do that."""
+        ...
+
     def grey(self, size_px: tuple[int, int]) -> Image:
-        """Small and grey, made as cheaply as the format allows. Raises OSError for what is no picture."""
+        """Small, grey and upright, made as cheaply as the format allows. Raises OSError for what is no picture."""
         ...
 
     def kept(self) -> None:
@@ -93,13 +108,16 @@ class EncodedFrame:
             picture.load()
         return picture if picture.mode == "RGB" else picture.convert("RGB")
 
+    def pixels(self) -> Pixels:
+        return self.image()
+
     def grey(self, size_px: tuple[int, int]) -> Image:
         from PIL import Image
 
         picture = self._opened()
         picture.draft("L", size_px)  # a JPEG is decoded at an eighth of its size
         with _DECODING:
-            return picture.convert("L").resize(size_px, Image.Resampling.BOX)
+            return upright(picture).convert("L").resize(size_px, Image.Resampling.BOX)
 
     def kept(self) -> None:
         pass
@@ -133,36 +151,6 @@ def _coefficients_bytes(picture: Image) -> int:
     parts: list[tuple[int, int]] = [(across, down) for _, across, down, _ in picture.layer]  # type: ignore[attr-defined]
     finest = max(across for across, _ in parts) * max(down for _, down in parts)
     return 2 * picture.width * picture.height * sum(across * down for across, down in parts) // finest
-
-
-class DecodedFrame:
-    """Pixels that a decoder made."""
-
-    mark: FileMark | None = None
-    worth = 0.0
-    track = ""
-
-    def __init__(self, picture: Image, stamp: Stamp, lag_s: float | None = None) -> None:
-        self._picture = picture
-        self.stamp = stamp
-        self.lag_s = lag_s
-
-    def encoded(self) -> bytes:
-        return jpeg(self._picture)
-
-    def image(self) -> Image:
-        return self._picture
-
-    def grey(self, size_px: tuple[int, int]) -> Image:
-        from PIL import Image
-
-        return self._picture.resize(size_px, Image.Resampling.BILINEAR, reducing_gap=2.0).convert("L")
-
-    def kept(self) -> None:
-        pass
-
-    def spoilt(self, why: str) -> None:
-        pass
 
 
 def jpeg(picture: Image) -> bytes:

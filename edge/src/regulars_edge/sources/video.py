@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,8 @@ from regulars_edge.clock import Clock, StreamTime, moment
 from regulars_edge.errors import Misconfigured, SourceFailed
 from regulars_edge.logs import redacted
 from regulars_edge.sources.gate import MotionGate
-from regulars_edge.sources.source import DecodedFrame
-from regulars_edge.spool.model import Stamp
+from regulars_edge.sources.source import jpeg
+from regulars_edge.spool.model import FileMark, Stamp
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -41,13 +42,66 @@ _MOST_DAMAGED = 1_000
 
 @dataclass(frozen=True)
 class Decoding:
-    """A way to make pictures of a stream: `hardware` is FFmpeg's name of a device (cuda, vaapi, ...), None for none."""
+    """A way to make pictures of a stream. `hardware`: what decodes, by FFmpeg's name (BY_NAME, BY_DEVICE), None for the
+    processor.
+    """
 
     keyframes_only: bool = False
     hardware: str | None = None
 
 
 WHOLLY = Decoding()
+BY_NAME, BY_DEVICE = ("v4l2m2m", "qsv", "amf"), ("cuda", "vaapi")
+"""Hardware whose decoders have names of their own (h264_qsv), and hardware that the usual decoder makes use of."""
+
+
+class DecodedFrame:
+    """A decoder's frame, of which no more is made RGB in Pillow than is asked for. `frame`: PyAV's."""
+
+    mark: FileMark | None = None
+    worth = 0.0
+    track = ""
+
+    def __init__(self, frame: Any, stamp: Stamp, lag_s: float | None = None) -> None:
+        self._frame = frame
+        self.size: tuple[int, int] = frame.width, frame.height
+        self.stamp = stamp
+        self.lag_s = lag_s
+
+    def encoded(self) -> bytes:
+        return jpeg(self.image())
+
+    def image(self) -> Image:
+        return self.crop((0, 0, *self.size))
+
+    def pixels(self) -> DecodedFrame:
+        return self
+
+    def crop(self, box: tuple[int, int, int, int]) -> Image:
+        """PyAV's `to_image` would hold three more copies of all pixels meanwhile: 75 MB in 4K."""
+        from PIL import Image
+
+        left, top, right, bottom = box
+        line_bytes = self._rgb.line_size
+        part = memoryview(self._rgb)[top * line_bytes + 3 * left :]
+        return Image.frombytes("RGB", (right - left, bottom - top), part, "raw", "RGB", line_bytes, 1)
+
+    def grey(self, size_px: tuple[int, int]) -> Image:
+        from PIL import Image
+
+        width, height = size_px
+        plane = self._frame.reformat(width, height, "gray", interpolation="AREA").planes[0]
+        return Image.frombytes("L", size_px, memoryview(plane), "raw", "L", plane.line_size, 1)
+
+    def kept(self) -> None:
+        pass
+
+    def spoilt(self, why: str) -> None:
+        pass
+
+    @cached_property
+    def _rgb(self) -> Any:
+        return self._frame.reformat(format="rgb24").planes[0]
 
 
 class LiveSource:
@@ -135,7 +189,8 @@ class LiveSource:
 
     def _fill(self, mailbox: Mailbox) -> None:
         try:
-            with _opened(self._place, self._form, self._options, self._decoding.hardware) as (container, stream):
+            with _opened(self._place, self._form, self._options, self._decoding.hardware) as opened:
+                container, stream, mailbox.decoder = opened
                 stream.thread_type = "SLICE"  # threads that take a frame each would hold frames back
                 for packet in _packets(container, stream, mailbox.closed):
                     mailbox.put(packet, self._clock.boot_ms())
@@ -152,7 +207,7 @@ class LiveSource:
         if late_ms > LATE_MS and (self._said_late_ms is None or now_ms - self._said_late_ms > _SAY_EVERY_MS):
             self._said_late_ms = now_ms
             log.warning("%s; use its smaller stream, or a longer interval_s", said)
-        return DecodedFrame(_image(frame), Stamp(moment(self._clock, taken_ms)), late_ms / 1000)
+        return DecodedFrame(frame, Stamp(moment(self._clock, taken_ms)), late_ms / 1000)
 
 
 class Mailbox:
@@ -161,6 +216,8 @@ class Mailbox:
     def __init__(self, most_bytes: int = 64 * 2**20, *, keyframes_only: bool = False) -> None:
         """Hold up to so many bytes; if there are more between two key frames, all wait for the next key frame."""
         self._keyframes_only = keyframes_only
+        self.decoder: Any = None
+        """The one of the stream that fills this."""
         self.ended: SourceFailed | None = None
         self.closed = threading.Event()
         self._lock = threading.Lock()
@@ -190,15 +247,14 @@ class Mailbox:
                 return None
             packets, self._packets, self._bytes = self._packets, [], 0
             has_gap, self._has_gap = self._has_gap, False
-        decoder = packets[0].stream.codec_context
         if has_gap:
-            decoder.flush_buffers()
+            self.decoder.flush_buffers()
         newest = None
         for packet in [*packets, None] if self._keyframes_only else packets:
-            for frame in _frames_in(decoder, packet):
+            for frame in _frames_in(self.decoder, packet):
                 newest = frame
         if self._keyframes_only:
-            decoder.flush_buffers()  # it was asked for its last frame, and takes no more until then
+            self.decoder.flush_buffers()  # it was asked for its last frame, and takes no more until then
         return newest
 
     def taken_ms(self, frame: Any) -> int:
@@ -237,17 +293,17 @@ class VideoFileSource:
 
     def _read(self, stop: threading.Event) -> Iterator[DecodedFrame]:
         last = -1
-        with _opened(str(self._file), None, {}, self._decoding.hardware) as (container, stream):
+        with _opened(str(self._file), None, {}, self._decoding.hardware) as (container, stream, decoder):
             stream.thread_type = "AUTO"
-            if self._decoding.keyframes_only:
-                stream.codec_context.skip_frame = "NONKEY"
             begins_ms = self._beginning_ms(container) if self._begins_ms is None else self._begins_ms
             for packet in _packets(container, stream, stop):
-                for frame in _frames_in(stream.codec_context, packet):
+                if self._decoding.keyframes_only and packet.size and not packet.is_keyframe:
+                    continue
+                for frame in _frames_in(decoder, packet):
                     at_ms = round((frame.time or 0.0) * 1000)
                     if at_ms // self._interval_ms > last:
                         last = at_ms // self._interval_ms
-                        yield DecodedFrame(_image(frame), Stamp(stated_ms=begins_ms + at_ms, by="film"))
+                        yield DecodedFrame(frame, Stamp(stated_ms=begins_ms + at_ms, by="film"))
         if last < 0 and not stop.is_set():
             raise SourceFailed(f"{self._file} has no picture that can be decoded")
 
@@ -264,14 +320,19 @@ class VideoFileSource:
 @contextmanager
 def _opened(
     place: str, form: str | None, options: dict[str, str], hardware: str | None = None
-) -> Iterator[tuple[Any, Any]]:
-    """Open a film or stream, with its first video stream. Raises SourceFailed, also for what goes wrong inside."""
+) -> Iterator[tuple[Any, Any, Any]]:
+    """Open a film or stream; give also its first video stream, and the decoder of that. Raises SourceFailed, for what
+    goes wrong inside, too.
+    """
     av = _av()
     try:
         with _container(place, hardware, format=form, options=options, timeout=(OPEN_S, SILENCE_S)) as container:
             if not container.streams.video:
                 raise SourceFailed(f"{redacted(place)} has no pictures")
-            yield container, container.streams.video[0]
+            stream = container.streams.video[0]
+            usual = stream.codec_context
+            name = f"{usual.codec.name}_{hardware}"
+            yield container, stream, Named(stream, name, redacted(place)) if hardware in BY_NAME else usual
     except (av.error.FFmpegError, OSError, ValueError) as error:
         hint = _UNVERIFIED if "tls_verify" in options else ""
         raise SourceFailed(f"{redacted(place)} cannot be read: {redacted(str(error))}{hint}") from error
@@ -280,7 +341,7 @@ def _opened(
 def _container(place: str, hardware: str | None, **settings: Any) -> Any:
     """Open with hardware that decodes, if there is some; else without, and say so. Raises FFmpegError."""
     av = _av()
-    if hardware is None:
+    if hardware not in BY_DEVICE:
         return av.open(place, **settings)
     from av.codec.hwaccel import HWAccel
 
@@ -292,8 +353,44 @@ def _container(place: str, hardware: str | None, **settings: Any) -> Any:
     except av.error.FFmpegError as error:
         why = str(error)
         container = av.open(place, **settings)
-    log.warning("%s: %s is not used: %s; the processor decodes", redacted(place), hardware, redacted(why))
+    _say_unused(redacted(place), hardware, why)
     return container
+
+
+class Named:
+    """A decoder that has a name of its own. If it fails before its first frame, the stream's usual one takes over."""
+
+    def __init__(self, stream: Any, codec: str, place: str) -> None:
+        self._usual, self._codec, self._place = stream.codec_context, codec, place
+        self._works = False
+        self._used = self._usual
+        av = _av()
+        try:
+            named = av.CodecContext.create(codec, "r")
+            named.extradata = self._usual.extradata
+            named.open()
+            self._used = named
+        except (av.error.FFmpegError, ValueError) as error:
+            _say_unused(place, codec, str(error))
+
+    def decode(self, packet: Any) -> list[Any]:
+        try:
+            frames: list[Any] = self._used.decode(packet)
+        except _av().error.FFmpegError as error:
+            if self._works or self._used is self._usual:
+                raise
+            _say_unused(self._place, self._codec, str(error))
+            self._used = self._usual
+            frames = self._used.decode(packet)
+        self._works = self._works or bool(frames)
+        return frames
+
+    def flush_buffers(self) -> None:
+        self._used.flush_buffers()
+
+
+def _say_unused(place: str, hardware: str, why: str) -> None:
+    log.warning("%s: %s is not used: %s; the processor decodes", place, hardware, redacted(why))
 
 
 def _packets(container: Any, stream: Any, stop: threading.Event) -> Iterator[Any]:
@@ -320,14 +417,6 @@ def _frames_in(decoder: Any, packet: Any) -> list[Any]:
     except _av().error.FFmpegError:
         return []
     return frames
-
-
-def _image(frame: Any) -> Image:
-    """Make a picture as PyAV's `to_image` does, which holds three more copies of the pixels meanwhile: 75 MB in 4K."""
-    from PIL import Image
-
-    plane = frame.reformat(format="rgb24").planes[0]
-    return Image.frombytes("RGB", (plane.width, plane.height), plane, "raw", "RGB", plane.line_size, 1)
 
 
 def _av() -> Any:
