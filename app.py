@@ -51,8 +51,7 @@ def canary(event: dict[str, str], _context: object) -> None:
 def build_index(event: SQSEvent) -> None:
     """Write a snapshot of a tenant whose journal has grown, or do its hourly chores. A second delivery does no harm."""
     for record in event.to_dict()["Records"]:
-        received = int(record["attributes"]["ApproximateReceiveCount"])
-        provide().sweep.message(record["body"], received, partial(batches.left_s, event))
+        provide().sweep.message(record["body"], batches.receives(record), partial(batches.left_s, event))
 
 
 @app.on_sqs_message(queue_arn="CapturesQueue", batch_size=5, name="ingest")

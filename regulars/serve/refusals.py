@@ -6,7 +6,7 @@ A path that nobody declared, a body that is too long, a server that is full.
 from __future__ import annotations
 
 from chalicelib.api.compreface import errors as compreface
-from chalicelib.api.compreface.routes import PREFIX as COMPREFACE
+from chalicelib.api.compreface.routes import PREFIXES as COMPREFACE
 from chalicelib.api.http import Refused
 from chalicelib.api.icredit import errors as icredit_errors
 from chalicelib.api.icredit import wire

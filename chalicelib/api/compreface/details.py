@@ -54,7 +54,7 @@ class Looked:
         if "gender" in plugins and estimates.genders:
             gender, sure = estimates.genders[0]
             made["gender"] = {"probability": round(float(sure), 5), "value": str(gender)}
-        if "pose" in plugins and pose is not None and self.detected:
+        if "pose" in plugins and pose is not None:
             made["pose"] = {name: round(float(getattr(pose, name)), 5) for name in ("pitch", "roll", "yaw")}
         if "landmarks" in plugins:
             made["landmarks"] = [[round(x), round(y)] for x, y in face.detected.landmarks]
@@ -99,8 +99,11 @@ def least_score(threshold: float) -> float:
     return _CLEAR - (_CLEAR - _LEAST) * math.sqrt((1 - threshold) / _SPREAD)
 
 
-def looked(call: Call, photo: Photo, *, embeds: bool, live: bool = False, limit: int | None = None) -> Looked:
-    """Look at a picture for the faces that the options ask for. Raises Failure if there are none."""
+def looked(call: Call, photo: Photo, *, embeds: bool, live: bool = False, cropped: bool = False) -> Looked:
+    """Look at a picture for the faces that the options ask for. Raises Failure if there are none.
+
+    `cropped`: the picture is one face, whatever is found in it.
+    """
     options, wanted = call.options, call.options.plugins
     embeds = embeds or "calculator" in wanted
     models = [one for one in _MODELS if one in wanted and one not in call.tenant.attributes_off]
@@ -114,15 +117,18 @@ def looked(call: Call, photo: Photo, *, embeds: bool, live: bool = False, limit:
             embeds=embeds,
             poses=bool({"pose", *models} & wanted),
             live=live,
+            cropped=cropped,
         )
+    shown = replace(options, plugins=wanted - call.tenant.attributes_off)
+    times = _times(stages, models, embeds, wanted)
+    if cropped:
+        return Looked(seen, replace(shown, plugins=shown.plugins - {"pose"}), times, detected=False)
     fit = seen.without(lambda face: probability(face.detected.score) < options.threshold)
-    most = (options.limit if limit is None else limit) or MOST_FACES
-    kept = {id(face) for face in fit.described.faces[:most]}
+    kept = {id(face) for face in fit.described.faces[: options.limit or MOST_FACES]}
     fit = fit.without(lambda face: id(face) not in kept)
     if not fit.described.faces:
         raise Failure(28, NO_FACE)
-    shown = replace(options, plugins=wanted - call.tenant.attributes_off)
-    return Looked(fit, shown, _times(stages, models, embeds, wanted))
+    return Looked(fit, shown, times)
 
 
 def the_only(found: Looked) -> Looked:

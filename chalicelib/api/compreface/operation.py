@@ -35,6 +35,9 @@ class Call:
     key: ApiKey
     group: Group
 
+    def act(self, name: str) -> Act:
+        return Act(name, f"key {self.key.id}", kind_of(name), self.tenant.name)
+
     @cached_property
     def sent(self) -> Sent:
         return Sent.of(self.request)
@@ -89,7 +92,7 @@ class Operation:
             return view(services, request)
         call = caller(services, request, self.service)
         telemetry.of_tenant(call.tenant.name)
-        with services.audit.reads.of(Act(self.name, f"key {call.key.id}", kind_of(self.name), call.tenant.name)):
+        with services.audit.reads.of(call.act(self.name)):
             return view(call)
 
 

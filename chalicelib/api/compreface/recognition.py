@@ -112,12 +112,15 @@ def show_static(services: Services, request: HttpRequest) -> Response:
     """Show a picture by the key in the path: what is not there, or not this key's, has no bytes."""
     id_ = image_id(request.parameters["id"])
     call = call_of(services, request, "recognition", request.parameters["key"])
-    return _picture(b"") if call is None else _shown(call, id_)
+    if call is None:
+        return _picture(b"")
+    with services.audit.reads.of(call.act("compreface show_example")):
+        return _shown(call, id_)
 
 
 def recognize(call: Call) -> Body:
     photo = call.sent.picture()
-    found = looked(call, photo, embeds=True, live=True)
+    found = looked(call, photo, embeds=True, live=True, cropped=not call.options.detects)
     faces = found.seen.described.faces
     near = call.services.subjects.nearest(
         call.tenant,

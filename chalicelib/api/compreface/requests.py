@@ -46,7 +46,7 @@ _LARGEST = 2**31 - 1
 
 @dataclass(frozen=True)
 class Sent:
-    """What came: texts by name, files by name, and a JSON body; None: it has another type."""
+    """Texts by name, files and a JSON body, as they came."""
 
     values: Mapping[str, str]
     uploads: Sequence[Upload] = ()

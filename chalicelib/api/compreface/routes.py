@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from chalicelib.services import Services
 
 PREFIX = "/api/v1/"
+PREFIXES = (PREFIX, "/core/")
+"""What the paths of the dialect begin with."""
+
 _RECOGNITION = f"{PREFIX}recognition"
 _NAMED = tuple(f"{_RECOGNITION}/subjects/{name}" for name in ("{name}", "{name}/{second}", "{name}/{second}/{third}"))
 """A name may have slashes, which are escaped or not."""
