@@ -484,7 +484,7 @@ def sunmi_signed(folder: Path) -> Iterator[Read]:
 
 # --- pictures ---------------------------------------------------------------------------------------------------------
 
-RULES = PictureRules(frozenset({"JPEG", "PNG", "BMP", "WEBP", "HEIC"}), 2**24, 2048, 2048, most_pixels=600)
+RULES = PictureRules(frozenset({"JPEG", "PNG", "BMP", "WEBP", "HEIC", "GIF"}), 2**24, 2048, 2048, most_pixels=600)
 EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
 
 
@@ -521,6 +521,8 @@ def pictures() -> list[bytes]:
         *(bmp(*kind, header) for kind in ((1, 8), (2, 4), (0, 16), (3, 16), (3, 32), (0, 2)) for header in (40, 124)),
         *(encoded(noise.convert(mode), "WEBP", lossless=lossless) for mode in ("RGB", "RGBA") for lossless in (0, 1)),
         encoded(noise.convert("RGBA"), "WEBP", exif=timed),
+        encoded(noise, "GIF", save_all=True, append_images=[Image.new("RGB", (60, 50))]),
+        encoded(noise.convert("RGBA"), "GIF"),
         encoded(noise, "WEBP", save_all=True, append_images=[Image.new("RGB", (40, 30))]),
         heic(noise),
     ]
