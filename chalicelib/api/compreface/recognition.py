@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from chalice.app import Response
 
@@ -12,7 +13,7 @@ from chalicelib.api.compreface.errors import NO_SUBJECT_NAME, Failure
 from chalicelib.api.compreface.looking import compared, vectors
 from chalicelib.api.compreface.operation import Call, call_of
 from chalicelib.api.compreface.requests import RULES, image_id, in_address
-from chalicelib.api.http import HttpRequest, search_headers
+from chalicelib.api.http import ONE_BOX, HttpRequest, search_headers
 from chalicelib.core.acts import shows
 from chalicelib.core.errors import PictureNotFound, UserNotFound
 from chalicelib.core.users import User
@@ -176,9 +177,10 @@ def _likely(near: list[Near], *, none: bool = False) -> list[Body]:
 
 
 def _named(call: Call) -> str:
-    """Return the name in the path, which may have slashes. Raises Failure."""
+    """Return the name in the path, which may have slashes, and is escaped behind API Gateway. Raises Failure."""
     parts = (call.request.parameters.get(one) for one in ("name", "second", "third"))
-    return in_address("/".join(one for one in parts if one is not None))
+    name = "/".join(one for one in parts if one is not None)
+    return in_address(name if call.request.stage == ONE_BOX else unquote(name))
 
 
 def _subject(call: Call, name: str) -> User:
