@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.core import acts, keys
 from chalicelib.core.consent import require_consent
@@ -55,6 +55,8 @@ if TYPE_CHECKING:
 MOST_NAMED = 100
 """Most subjects of which a search says how close they are."""
 
+_AT_ONCE = 100
+"""Faces that are read at once."""
 _CANDIDATES, _MOST_CANDIDATES = 16, 4_096
 _PHOTO_BITS, _FACE_BITS = 59, 63
 
@@ -66,6 +68,13 @@ class Example(NamedTuple):
     subject: str
     face: Face
     picture: Picture
+
+
+class Nearest(NamedTuple):
+    """The subjects that each probe is closest to, closest first, and the decision on its best candidate."""
+
+    near: list[list[Near]]
+    decisions: list[Decision]
 
 
 class Near(NamedTuple):
@@ -133,11 +142,13 @@ class Subjects:
 
     def examples_of(self, tenant: Tenant, group: Group, subjects: Iterable[User]) -> Iterator[Example]:
         """Yield the examples of these subjects: each look's, in the order in which the photos were given."""
-        for subject in subjects:
-            for face in self.faces.of_group(tenant, group, subject.faceids).values():
+        names = {faceid: one.name for one in subjects for faceid in one.faceids}
+        held = list(names)
+        for first in range(0, len(held), _AT_ONCE):
+            for face in self.faces.of_group(tenant, group, held[first : first + _AT_ONCE]).values():
                 for picture in given(face.pictures):
                     if (id_ := _example_id(face, picture)) is not None:
-                        yield Example(id_, subject.name, face, picture)
+                        yield Example(id_, names[face.faceid], face, picture)
 
     def example(self, tenant: Tenant, group: Group, id_: str) -> Example:
         """Return an example. Raises PictureNotFound."""
@@ -194,13 +205,13 @@ class Subjects:
         probes: NDArray[np.float32],
         qualities: Sequence[float | None],
         most: int,
-    ) -> list[list[Near]]:
+    ) -> Nearest:
         """Return the `most` subjects that each probe is closest to, closest first; none only in an empty group.
 
         `probes`: (n, dimensions) float32 unit rows of the tenant's model; `qualities`: those of their pictures, None if
         not measured. Raises Busy.
         """
-        return settled(lambda: self._nearest(tenant, group, probes, qualities, most)) if len(probes) else []
+        return settled(lambda: self._nearest(tenant, group, probes, qualities, most))
 
     def close_to(
         self,
@@ -347,7 +358,7 @@ class Subjects:
         probes: NDArray[np.float32],
         qualities: Sequence[float | None],
         most: int,
-    ) -> list[list[Near]]:
+    ) -> Nearest:
         vision, decides = self.tenant_vision.of(tenant.model), self.tenant_vision.decides(tenant)
         answer, faces, called = self._candidates(tenant, group, probes, most)
         asked = demands(answer, probes, vision.population)
@@ -371,8 +382,9 @@ class Subjects:
                 best[called[one.faceid]] = max(best.get(called[one.faceid], (0.0, -1.0)), (close, one.score))
             ranked = sorted(best.items(), key=lambda one: (-one[1][0], -one[1][1], one[0]))[:most]
             near.append([Near(name, close) for name, (close, _) in ranked])
-        acts.decided([_said(tenant, one[0].decision, answer.seq) for one in judgements])
-        return near
+        decisions = [replace(one[0].decision, seq=answer.seq) for one in judgements]
+        acts.decided([{"model": tenant.model, **decision_said(one)} for one in decisions])
+        return Nearest(near, decisions)
 
     def _candidates(
         self, tenant: Tenant, group: Group, probes: NDArray[np.float32], most: int
@@ -390,11 +402,6 @@ class Subjects:
             ):
                 return answer, faces, called
             limit = min(4 * limit, _MOST_CANDIDATES)
-
-
-def _said(tenant: Tenant, decision: Decision, seq: int) -> dict[str, Any]:
-    """Describe a decision for the audit."""
-    return {"model": tenant.model, **decision_said(replace(decision, seq=seq))}
 
 
 def _gone(tenant: Tenant, subject: User) -> Delete:

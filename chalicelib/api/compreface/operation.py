@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import import_module
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from chalice.app import Response
@@ -34,6 +35,8 @@ class Call:
     tenant: Tenant
     key: ApiKey
     group: Group
+    headers: dict[str, str] = field(default_factory=dict)
+    """A view may add response headers."""
 
     def act(self, name: str) -> Act:
         return Act(name, f"key {self.key.id}", kind_of(name), self.tenant.name)
@@ -82,18 +85,19 @@ class Operation:
             told = errors.failure_of(error)
             report_answer(error, told.code, self.name)
             return errors.response(told)
-        if isinstance(made, Response):
-            made.headers |= CORS
-            return made
-        return json_response(made, self.status, CORS)
+        made.headers |= CORS
+        return made
 
-    def _made(self, services: Services, request: HttpRequest, view: Callable[..., Any]) -> Any:
+    def _made(self, services: Services, request: HttpRequest, view: Callable[..., Any]) -> Response:
         if not self.service:
-            return view(services, request)
+            return self._response(view(services, request))
         call = caller(services, request, self.service)
         telemetry.of_tenant(call.tenant.name)
         with services.audit.reads.of(call.act(self.name)):
-            return view(call)
+            return self._response(view(call), call.headers)
+
+    def _response(self, body: Any, headers: Mapping[str, str] = MappingProxyType({})) -> Response:
+        return body if isinstance(body, Response) else json_response(body, self.status, headers)
 
 
 def caller(services: Services, request: HttpRequest, service: str) -> Call:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from chalice.app import Response
 
@@ -11,13 +13,16 @@ from chalicelib.api.compreface.errors import NO_SUBJECT_NAME, Failure
 from chalicelib.api.compreface.looking import compared, vectors
 from chalicelib.api.compreface.operation import Call, call_of
 from chalicelib.api.compreface.requests import RULES, image_id, in_address
-from chalicelib.api.http import HttpRequest
+from chalicelib.api.http import ONE_BOX, HttpRequest, search_headers
 from chalicelib.core.acts import shows
 from chalicelib.core.errors import PictureNotFound, UserNotFound
 from chalicelib.core.users import User
 from chalicelib.services.subjects import MOST_NAMED, Example, Near
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from chalicelib.services import Services
 
 
@@ -122,13 +127,7 @@ def recognize(call: Call) -> Body:
     photo = call.sent.picture()
     found = looked(call, photo, embeds=True, live=True, cropped=not call.options.detects)
     faces = found.seen.described.faces
-    near = call.services.subjects.nearest(
-        call.tenant,
-        call.group,
-        found.seen.embeddings,
-        [one.quality.total for one in faces],
-        min(call.options.count, MOST_NAMED),
-    )
+    near = _nearest(call, found.seen.embeddings, [one.quality.total for one in faces])
     results = [
         found.body(number, subjects=_likely(each, none=bool(face.spoof)))
         for number, (face, each) in enumerate(zip(faces, near, strict=True))
@@ -155,8 +154,7 @@ def verify_example(call: Call) -> Body:
 
 def recognize_embeddings(call: Call) -> Body:
     sent = call.sent.vectors("embeddings")
-    rows, most = vectors(call, sent), min(call.options.count, MOST_NAMED)
-    near = call.services.subjects.nearest(call.tenant, call.group, rows, [None] * len(sent), most)
+    near = _nearest(call, vectors(call, sent), [None] * len(sent))
     return {"result": [{"embedding": one, "similarities": _likely(each)} for one, each in zip(sent, near, strict=True)]}
 
 
@@ -167,14 +165,22 @@ def verify_embeddings(call: Call) -> Body:
     return {"result": compared(call, call.services.subjects.template_of(call.tenant, example.picture), sent)}
 
 
+def _nearest(call: Call, probes: NDArray[np.float32], qualities: Sequence[float | None]) -> list[list[Near]]:
+    most = min(call.options.count, MOST_NAMED)
+    found = call.services.subjects.nearest(call.tenant, call.group, probes, qualities, most)
+    call.headers.update(search_headers(found.decisions))
+    return found.near
+
+
 def _likely(near: list[Near], *, none: bool = False) -> list[Body]:
     return [{"subject": one.name, "similarity": 0.0 if none else one.closeness} for one in near]
 
 
 def _named(call: Call) -> str:
-    """Return the name in the path, which may have slashes. Raises Failure."""
+    """Return the name in the path, which may have slashes, and is escaped behind API Gateway. Raises Failure."""
     parts = (call.request.parameters.get(one) for one in ("name", "second", "third"))
-    return in_address("/".join(one for one in parts if one is not None))
+    name = "/".join(one for one in parts if one is not None)
+    return in_address(name if call.request.stage == ONE_BOX else unquote(name))
 
 
 def _subject(call: Call, name: str) -> User:

@@ -214,7 +214,9 @@ def test_each_face_has_the_likeliest_different_subjects(home: Client) -> None:
     for name, who in (("Ann", ANN), ("Bob", BOB)):
         for number in range(2):
             home.add(name, photo(who, number))
-    found = home.form(f"{RECOGNITION}/recognize?prediction_count=5", file=picture(BOB, Person(9, side_px=50.0))).json
+    reply = home.form(f"{RECOGNITION}/recognize?prediction_count=5", file=picture(BOB, Person(9, side_px=50.0)))
+    assert reply.headers["x-regulars-gallery-size"] == "2"
+    found = reply.json
     assert set(found) == {"result"}
     first, second = found["result"]
     assert set(first) == {"box", "subjects"}
