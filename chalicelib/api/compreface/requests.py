@@ -10,7 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from chalicelib.api.compreface.errors import NO_SUBJECT_NAME, Failure
+from chalicelib.api.compreface.errors import (
+    LAMBDA_BYTES,
+    LARGEST_FILE_BYTES,
+    NO_SUBJECT_NAME,
+    ONE_BOX_BODY_BYTES,
+    Failure,
+)
 from chalicelib.api.forms import Form, Upload, read_form
 from chalicelib.api.http import FORMS, JSON, MULTIPART, ONE_BOX, HttpRequest
 from chalicelib.api.named import read_object
@@ -18,11 +24,6 @@ from chalicelib.core.errors import InvalidInput
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.users import LONGEST_NAME
 from chalicelib.core.values import is_uuid
-
-MB = 1024 * 1024
-ONE_BOX_BODY_BYTES, LARGEST_FILE_BYTES = 10 * MB, 5 * MB
-LAMBDA_BYTES = 4 * MB
-"""Of a body, so of a file in it, too."""
 
 PLUGINS = ("age", "gender", "landmarks", "pose", "calculator")
 FORMATS = frozenset({"JPEG", "PNG", "BMP", "WEBP", "GIF"})
