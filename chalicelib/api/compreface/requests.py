@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import unquote
 
 from chalicelib.api.compreface.errors import (
     LAMBDA_BYTES,
@@ -185,6 +186,13 @@ def in_address(name: str) -> str:
     if len(name) > LONGEST_NAME:
         raise Failure(26, f"Subject name size must be between 1 and {LONGEST_NAME}; ")
     return name
+
+
+def name_in_path(request: HttpRequest) -> str:
+    """Return the name in a path, which may have slashes, and is escaped behind API Gateway. Raises Failure."""
+    parts = (request.parameters.get(one) for one in ("name", "second", "third"))
+    name = "/".join(one for one in parts if one is not None)
+    return in_address(name if request.stage == ONE_BOX else unquote(name))
 
 
 def image_id(value: Any) -> str:
