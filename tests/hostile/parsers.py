@@ -51,7 +51,7 @@ from chalicelib.adapters.web.post import SafePostman
 from chalicelib.adapters.web.url import read_url
 from chalicelib.api.application import Routes, of_the_rest_api
 from chalicelib.api.compreface.errors import Failure as Failed
-from chalicelib.api.compreface.requests import Options, Sent, image_id
+from chalicelib.api.compreface.requests import Options, Sent, image_id, name_in_path
 from chalicelib.api.forms import read_form
 from chalicelib.api.http import CHARSETS, FORMS, JSON, HttpRequest, MediaType, Refused
 from chalicelib.api.icredit.request import read_parameters
@@ -250,10 +250,13 @@ def compreface_request_of(data: bytes) -> object:
     types = ("application/json", FORM, "multipart/form-data", f"multipart/form-data; boundary={BOUNDARY}")
     headers = {"content-type": one_of(list(types), data)}
     values = parse_qs(query.decode("latin-1"), keep_blank_values=True)
-    sent = Sent.of(HttpRequest("POST", "/api/v1/recognition/faces", headers, values, body, is_base64=False))
+    named = {"name": query.decode("latin-1")}
+    request = HttpRequest("POST", "/api/v1/recognition/faces", headers, values, body, False, named)
+    sent = Sent.of(request)
     for read in (
         partial(Options.of, sent), sent.page, sent.subject, sent.new_name, sent.ids, lambda: sent.picture().data,
-        partial(sent.vectors, "embeddings"), partial(image_id, query.decode("latin-1")),
+        partial(sent.vectors, "embeddings"), partial(image_id, named["name"]),
+        partial(name_in_path, request),
     ):  # fmt: skip
         with suppress(Failed):
             read()

@@ -11,6 +11,11 @@ from chalice.app import Response
 from chalicelib.api.http import Refused, json_response, nearest, sentence
 from chalicelib.core import errors
 
+_MB = 1024 * 1024
+ONE_BOX_BODY_BYTES, LARGEST_FILE_BYTES = 10 * _MB, 5 * _MB
+LAMBDA_BYTES = 4 * _MB
+"""Of a body, so of a file in it, too."""
+
 NO_FACE = "No face is found in the given image"
 SEVERAL_FACES = "More than one face in the source image"
 NO_SUBJECT_NAME = "Subject name is empty; "

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.api.compreface.details import Body, looked, the_only
-from chalicelib.api.compreface.errors import Failure
+from chalicelib.api.compreface.errors import LAMBDA_BYTES, LARGEST_FILE_BYTES, ONE_BOX_BODY_BYTES, Failure
 from chalicelib.api.compreface.operation import Call
-from chalicelib.api.compreface.requests import LAMBDA_BYTES, LARGEST_FILE_BYTES, ONE_BOX_BODY_BYTES, PLUGINS
+from chalicelib.api.compreface.requests import PLUGINS
 from chalicelib.api.http import ONE_BOX, HttpRequest
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.version import VERSION

@@ -13,7 +13,6 @@ from chalice.app import Response
 
 from chalicelib.api.compreface import errors
 from chalicelib.api.compreface.errors import CORS, Failure
-from chalicelib.api.compreface.requests import Options, Sent
 from chalicelib.api.http import HttpRequest, Refused, json_response, report_answer
 from chalicelib.core import telemetry
 from chalicelib.core.access import ApiKey
@@ -23,6 +22,7 @@ from chalicelib.core.model import Group, Tenant
 from chalicelib.core.values import is_uuid
 
 if TYPE_CHECKING:
+    from chalicelib.api.compreface.requests import Options, Sent
     from chalicelib.services import Services
 
 
@@ -43,10 +43,14 @@ class Call:
 
     @cached_property
     def sent(self) -> Sent:
+        from chalicelib.api.compreface.requests import Sent  # not at other dialects' cold starts
+
         return Sent.of(self.request)
 
     @cached_property
     def options(self) -> Options:
+        from chalicelib.api.compreface.requests import Options
+
         return Options.of(self.sent)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
 
 from chalice.app import Response
 
@@ -12,8 +11,8 @@ from chalicelib.api.compreface.details import Body, judged, least_score, looked
 from chalicelib.api.compreface.errors import NO_SUBJECT_NAME, Failure
 from chalicelib.api.compreface.looking import compared, vectors
 from chalicelib.api.compreface.operation import Call, call_of
-from chalicelib.api.compreface.requests import RULES, image_id, in_address
-from chalicelib.api.http import ONE_BOX, HttpRequest, search_headers
+from chalicelib.api.compreface.requests import RULES, image_id, name_in_path
+from chalicelib.api.http import HttpRequest, search_headers
 from chalicelib.core.acts import shows
 from chalicelib.core.errors import PictureNotFound, UserNotFound
 from chalicelib.core.users import User
@@ -35,7 +34,7 @@ def add_subject(call: Call) -> Body:
 
 
 def rename_subject(call: Call) -> Body:
-    name, new = _named(call), call.sent.new_name()
+    name, new = name_in_path(call.request), call.sent.new_name()
     if name == new:
         return {"updated": False}
     _subject(call, name)
@@ -44,7 +43,7 @@ def rename_subject(call: Call) -> Body:
 
 
 def delete_subject(call: Call) -> Body:
-    subject = _subject(call, _named(call))
+    subject = _subject(call, name_in_path(call.request))
     call.services.subjects.delete(call.tenant, call.group, subject)
     return {"subject": subject.name}
 
@@ -174,13 +173,6 @@ def _nearest(call: Call, probes: NDArray[np.float32], qualities: Sequence[float 
 
 def _likely(near: list[Near], *, none: bool = False) -> list[Body]:
     return [{"subject": one.name, "similarity": 0.0 if none else one.closeness} for one in near]
-
-
-def _named(call: Call) -> str:
-    """Return the name in the path, which may have slashes, and is escaped behind API Gateway. Raises Failure."""
-    parts = (call.request.parameters.get(one) for one in ("name", "second", "third"))
-    name = "/".join(one for one in parts if one is not None)
-    return in_address(name if call.request.stage == ONE_BOX else unquote(name))
 
 
 def _subject(call: Call, name: str) -> User:

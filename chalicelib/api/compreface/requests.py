@@ -9,8 +9,15 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+from urllib.parse import unquote
 
-from chalicelib.api.compreface.errors import NO_SUBJECT_NAME, Failure
+from chalicelib.api.compreface.errors import (
+    LAMBDA_BYTES,
+    LARGEST_FILE_BYTES,
+    NO_SUBJECT_NAME,
+    ONE_BOX_BODY_BYTES,
+    Failure,
+)
 from chalicelib.api.forms import Form, Upload, read_form
 from chalicelib.api.http import FORMS, JSON, MULTIPART, ONE_BOX, HttpRequest
 from chalicelib.api.named import read_object
@@ -18,11 +25,6 @@ from chalicelib.core.errors import InvalidInput
 from chalicelib.core.pictures import PictureRules
 from chalicelib.core.users import LONGEST_NAME
 from chalicelib.core.values import is_uuid
-
-MB = 1024 * 1024
-ONE_BOX_BODY_BYTES, LARGEST_FILE_BYTES = 10 * MB, 5 * MB
-LAMBDA_BYTES = 4 * MB
-"""Of a body, so of a file in it, too."""
 
 PLUGINS = ("age", "gender", "landmarks", "pose", "calculator")
 FORMATS = frozenset({"JPEG", "PNG", "BMP", "WEBP", "GIF"})
@@ -184,6 +186,13 @@ def in_address(name: str) -> str:
     if len(name) > LONGEST_NAME:
         raise Failure(26, f"Subject name size must be between 1 and {LONGEST_NAME}; ")
     return name
+
+
+def name_in_path(request: HttpRequest) -> str:
+    """Return the name in a path, which may have slashes, and is escaped behind API Gateway. Raises Failure."""
+    parts = (request.parameters.get(one) for one in ("name", "second", "third"))
+    name = "/".join(one for one in parts if one is not None)
+    return in_address(name if request.stage == ONE_BOX else unquote(name))
 
 
 def image_id(value: Any) -> str:

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING
 
 from chalice.app import Blueprint
 
-from chalicelib.api.compreface.errors import refusal
+from chalicelib.api.compreface.errors import ONE_BOX_BODY_BYTES, refusal
 from chalicelib.api.compreface.operation import Operation, preflight
-from chalicelib.api.compreface.requests import ONE_BOX_BODY_BYTES
 from chalicelib.api.http import Answer, route
 
 if TYPE_CHECKING:
