@@ -13,6 +13,7 @@ import chalicelib.cold_start  # first: while the others are imported, no garbage
 from chalicelib import bootstrap
 from chalicelib.api import batches, console, health, observability
 from chalicelib.api.application import Application
+from chalicelib.api.compreface import routes as compreface
 from chalicelib.api.icredit import routes as icredit
 from chalicelib.api.rekognition import routes as rekognition
 from chalicelib.api.sunmi import routes as sunmi
@@ -25,7 +26,7 @@ observability.log_as_json(os.environ)
 app = Application("regulars", partial(vision_ahead.begin, describes=False))
 app.register_middleware(chalicelib.cold_start.collecting, "all")
 app.register_middleware(observability.observer(os.environ), "all")
-for routes in (health, sunmi, icredit, v1):
+for routes in (health, sunmi, icredit, compreface, v1):
     app.register_blueprint(routes.blueprint(provide))
 app.register_blueprint(console.blueprint(console_files, rekognition.Dialect(provide).answer))
 
@@ -50,8 +51,7 @@ def canary(event: dict[str, str], _context: object) -> None:
 def build_index(event: SQSEvent) -> None:
     """Write a snapshot of a tenant whose journal has grown, or do its hourly chores. A second delivery does no harm."""
     for record in event.to_dict()["Records"]:
-        received = int(record["attributes"]["ApproximateReceiveCount"])
-        provide().sweep.message(record["body"], received, partial(batches.left_s, event))
+        provide().sweep.message(record["body"], batches.receives(record), partial(batches.left_s, event))
 
 
 @app.on_sqs_message(queue_arn="CapturesQueue", batch_size=5, name="ingest")

@@ -128,6 +128,9 @@ class FakeVision:
     def largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         return self.detect(image)
 
+    def whole(self, image: NDArray[np.uint8]) -> DetectedFace:
+        raise Unusable("a fake picture shows somebody, or nobody")
+
     def examine(
         self,
         image: NDArray[np.uint8],

@@ -79,7 +79,7 @@ class Application(Chalice):
         if len(event.get("body") or "") >= PICTURE_CHARACTERS:
             self._expect_picture()
         if event.get("version") != "2.0":
-            return super().__call__(event, context)
+            return super().__call__(_accepting(event), context)
         method = event["requestContext"]["http"]["method"]
         routes = Routes({path: self.routes[path] for path in CAMERAS_PATHS if path in self.routes})
         matched = routes.match(method, event["rawPath"])
@@ -87,6 +87,12 @@ class Application(Chalice):
             refused = Refused(405, f"Send this with {METHOD}, not {method}.", {"Allow": METHOD})
             return plain_refusal(refused).to_dict()
         return super().__call__(of_the_rest_api(event, *(matched or (PATH, {}))), context)
+
+
+def _accepting(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Say what a request without Accept means, "*/*" (RFC 9110, 12.5.1): else Chalice answers it no picture."""
+    sent = event.get("headers") or {}
+    return event if any(name.lower() == "accept" for name in sent) else {**event, "headers": {**sent, "Accept": "*/*"}}
 
 
 def of_the_rest_api(event: Mapping[str, Any], route: str, parameters: Mapping[str, str]) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def one_by_one(event: SQSEvent, work: Callable[[str, int], object], queue: Queue
             again.append(record)
             continue
         try:
-            work(record["body"], _receives(record))
+            work(record["body"], receives(record))
         except Exception as error:
             report_failure(error, _AGAIN)
             if isinstance(error, RegularsError):
@@ -78,10 +78,10 @@ def _hide(record: Mapping[str, Any], queue: Queue, visibility_s: int) -> None:
 
 
 def _pause_s(record: Mapping[str, Any]) -> int:
-    return int(min(2 ** _receives(record), LONGEST_PAUSE_S))
+    return int(min(2 ** receives(record), LONGEST_PAUSE_S))
 
 
-def _receives(record: Mapping[str, Any]) -> int:
+def receives(record: Mapping[str, Any]) -> int:
     return int(record["attributes"]["ApproximateReceiveCount"])
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import ClassVar, NamedTuple
 
 from chalicelib.core.model import Tenant
@@ -29,6 +31,10 @@ class ApiKey:
     last_used_at: datetime | None = None
     """To the hour."""
     version: int = 1
+    service: str = ""
+    """Of SERVICES: it is a UUID, which is good for this one service of a dialect that has such; "": it is for v1."""
+    group: str = ""
+    """Id of the only group that it reaches, if its service is "recognition"."""
 
     @property
     def rules(self) -> bool:
@@ -110,6 +116,11 @@ class Role(StrEnum):
             return self is needed
         return _RANKS[self] >= _RANKS[needed]
 
+
+SERVICES: Mapping[str, Role] = MappingProxyType(
+    {"recognition": Role.OPERATOR, "detection": Role.VIEWER, "verification": Role.VIEWER}
+)
+"""The services that have keys of their own (docs/compreface.md), with the role of these."""
 
 _SAID = {Role.VIEWER: "looks", Role.OPERATOR: "edits", Role.ADMIN: "manages"}
 _RANKS = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}

@@ -155,6 +155,14 @@ _ACTS = {
         rekognition DeleteUser
         rekognition AssociateFaces
         rekognition DisassociateFaces
+        compreface add_subject
+        compreface rename_subject
+        compreface delete_subject
+        compreface delete_subjects
+        compreface add_example
+        compreface delete_example
+        compreface delete_examples
+        compreface delete_examples_of_subject
         regulars captures redrive
         regulars console
         regulars fsck
@@ -184,8 +192,14 @@ _ACTS = {
         rekognition SearchFacesByImage
         rekognition SearchUsers
         rekognition SearchUsersByImage
+        compreface recognize
+        compreface recognize_embeddings
+        compreface verify
+        compreface verify_example
+        compreface verify_embeddings
     """,
     Kind.READ: """
+        compreface show_example
         GET /v1/arrivals
         GET /v1/captures
         GET /v1/captures/{id}

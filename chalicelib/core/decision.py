@@ -294,6 +294,37 @@ def judged(similar: float, *, match: bool) -> float:
     return max(similar, MATCH) if match else min(similar, _JUST_NO_MATCH)
 
 
+PAIR_FMR = 1e-4
+"""Share of pairs of strangers that may be called one person if two faces are compared by `closeness`."""
+
+_TOO_POOR = 0.3
+_CLOSE, _JUST_NOT_CLOSE = 0.5, 0.49999
+
+
+def closeness(
+    score: float,
+    curve: ImpostorCurve,
+    faces: int = 1,
+    fpir_target: float = PAIR_FMR,
+    *,
+    match: bool | None = None,
+    fit: bool = True,
+) -> float:
+    """Return how close two faces are, 0..1 with five decimals: 0.5 is the match, whatever the gallery's size.
+
+    It falls with the chance that a stranger's search of so many faces finds anybody with as high a score. `match`: the
+    decision, which knows more than the score; None: the score decides. `fit`: False if one is too poor to be compared,
+    or was turned down; then no client's threshold is reached.
+    """
+    chance = -math.expm1(faces * math.log1p(-curve.fmr_at(score)))
+    ratio = chance / fpir_target
+    close = 1 / (1 + ratio**2) if ratio <= 1 else 1 / (1 + math.sqrt(ratio))
+    is_match = ratio <= 1 if match is None else match
+    rounded = math.floor(close * 1e5 + 0.5) / 1e5
+    judged = max(rounded, _CLOSE) if is_match else min(rounded, _JUST_NOT_CLOSE)
+    return judged if fit else min(judged, _TOO_POOR)
+
+
 @lru_cache(maxsize=256)
 def _points(curve: ImpostorCurve, faces: int, fpir_target: float) -> Sequence[tuple[float, float]]:
     """Return (score, similarity), both rising. Points at scores of 1 or more are left out."""

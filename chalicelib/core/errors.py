@@ -318,8 +318,8 @@ class NotAllowed(Unauthorized): ...
 class Unusable(RegularsError):
     """A picture that cannot be used: it is no picture, too large, without a face, or too poor.
 
-    `breaks`: the limit that it breaks: "bytes", "largest side", "least side"; "": none of these. `sides`: width and
-    height in pixels, if they break one.
+    `breaks`: the limit that it breaks: "bytes", "largest side", "least side", "format" (a known one), "picture" (it is
+    none), "no face", "several faces"; "": none of these. `sides`: width and height in pixels, if they break one.
     """
 
     def __init__(self, message: str, breaks: str = "", sides: tuple[int, int] | None = None, **details: Any) -> None:

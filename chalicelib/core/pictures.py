@@ -201,7 +201,7 @@ class PictureRules:
     """
 
     formats: frozenset[str]
-    """Some of "JPEG", "PNG", "BMP", "WEBP", "HEIC"."""
+    """Some of "JPEG", "PNG", "BMP", "WEBP", "HEIC", "GIF"."""
     max_bytes: int
     max_long_side_px: int
     max_short_side_px: int

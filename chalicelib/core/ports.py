@@ -393,6 +393,9 @@ class Vision(Protocol):
         Smaller ones may be missing: in a huge picture nobody looks for them.
         """
 
+    def whole(self, image: NDArray[np.uint8]) -> DetectedFace:
+        """Take the whole picture for a face that somebody cut out, as this embedding model wants it."""
+
     def examine(
         self,
         image: NDArray[np.uint8],

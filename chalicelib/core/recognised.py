@@ -54,7 +54,8 @@ class SeenPicture:
         kept = [number for number, face in enumerate(self.described.faces) if not unfit(face)]
         faces = tuple(self.described.faces[number] for number in kept)
         described = replace(self.described, faces=faces)
-        return SeenPicture(described, self.model, self.embeddings[kept], lambda number: self.crop(kept[number]))
+        embeddings = self.embeddings[kept] if len(self.embeddings) else self.embeddings
+        return SeenPicture(described, self.model, embeddings, lambda number: self.crop(kept[number]))
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,10 +5,13 @@ In the gallery a user is one entry. Its id and its group hold a ".", which those
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from chalicelib.core.model import Face, Template
+from chalicelib.core.names import composed
 from chalicelib.core.templates import compared
 
 MAX_FACES = 100
@@ -23,10 +26,24 @@ class User:
     id: str
     faceids: tuple[str, ...] = ()
     templates: tuple[Template, ...] = ()
+    name: str = ""
+    """Of a subject: what its caller calls it. Its faces may be several people's, so it has no mean."""
+    created_at: datetime | None = None
+    """Of a subject."""
 
     @property
     def entry(self) -> str:
         return entry_of(self.group_id, self.id)
+
+
+LONGEST_NAME = 255
+"""Most characters of a subject's name."""
+
+
+def subject_id(name: str) -> str:
+    """Return the id of the subject of this name, in whatever case it is written."""
+    folded = composed(composed(name, LONGEST_NAME).casefold(), LONGEST_NAME)
+    return str(uuid.uuid5(uuid.NAMESPACE_OID, folded))
 
 
 def entry_of(group_id: str, id_: str) -> str:

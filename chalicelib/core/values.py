@@ -5,6 +5,7 @@ Stored are whole milliseconds since 1970, UTC; Decimals with a number of digits.
 
 from __future__ import annotations
 
+import re
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping
@@ -21,6 +22,8 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", 
 """Characters with which a spreadsheet takes a cell for a formula; the last four are as wide as Chinese ones."""
 
 _RANDOM_BITS = 21
+
+_UUID = re.compile(r"[0-9A-Fa-f]{8}(?:-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}")
 
 _VERSION_BITS = 48
 
@@ -97,6 +100,11 @@ def made_at(id_: str) -> datetime:
 def nonce() -> str:
     """Make a short random name, so that no two objects share one."""
     return secrets.token_hex(8)
+
+
+def is_uuid(text: str) -> bool:
+    """Return whether a text is a UUID as it is usually written, in any case."""
+    return _UUID.fullmatch(text) is not None
 
 
 def photo_id(sha256: str) -> str:

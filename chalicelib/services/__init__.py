@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from chalicelib.services.sightings.sightings import Sightings
     from chalicelib.services.statistics.statistics import Statistics
     from chalicelib.services.subject_access.subject_access import Archives
+    from chalicelib.services.subjects import Subjects
     from chalicelib.services.sweep import Sweep
     from chalicelib.services.tenants import Tenants
     from chalicelib.services.users import Users
@@ -244,6 +245,23 @@ class Services:
         from chalicelib.services.users import Users
 
         return Users(self.items, self.faces, self.writer, self.requests, self.tenant_vision)
+
+    @lazy
+    def subjects(self) -> Subjects:
+        from chalicelib.services.subjects import Subjects
+
+        return Subjects(
+            self.items,
+            self.users,
+            self.faces,
+            self.portraits,
+            enrolment=self.enrolment,
+            erasure=self.erasure,
+            search=lambda: self.ports.search,
+            tenant_vision=self.tenant_vision,
+            writer=self.writer,
+            clock=self.clock,
+        )
 
     @lazy
     def merges(self) -> Merges:

@@ -275,14 +275,17 @@ def having(
     faceids: Sequence[str],
     changed: Mapping[str, JournalEntry] = MappingProxyType({}),
 ) -> User:
-    """Return the user with these faces and their mean. `changed`: those of them whose templates the commit changes."""
+    """Return the user with these faces and, unless it is a subject, their mean.
+
+    `changed`: those of them whose templates the commit changes.
+    """
     stored = items.get_many(keys.FACES, [(tenant, faceid) for faceid in faceids]) if faceids else []
     own = {face.faceid: compared(face.templates) for face in map(face_from, filter(None, stored))}
     for faceid, entry in changed.items():
         kept = own.get(faceid, ()) if entry.edit is Edit.EMBED else ()
         by_model = {one.model: one for one in (*kept, *entry.templates)}
         own[faceid] = tuple(by_model.values())
-    return replace(user, faceids=tuple(own), templates=mean_of(own.values()))
+    return replace(user, faceids=tuple(own), templates=() if user.name else mean_of(own.values()))
 
 
 def written(tenant: str, before: User, after: User, *, learnt: bool = False) -> Edited:

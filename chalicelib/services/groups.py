@@ -23,6 +23,7 @@ from chalicelib.core.errors import (
     IllegalCapacity,
     IllegalGroupName,
     InvalidInput,
+    TenantFull,
     TenantNotFound,
     TooManyGroups,
     TooManyTags,
@@ -225,6 +226,19 @@ class Groups:
     def migration(self, tenant: Tenant) -> Migration:
         """Return the settings for when a stranger becomes a regular. Raises TenantNotFound."""
         return _migration(directory_of(self._items, tenant.name))
+
+    def implicit_capacity(self, tenant: Tenant) -> int | None:
+        """Return the capacity of a group that is made by its name alone; None: it has none of its own.
+
+        Raises TenantFull.
+        """
+        most = tenant.limits.implicit_group_capacity
+        if most is None:
+            return None
+        capacity = min(most, self.capacity_left(tenant))
+        if capacity < 1:
+            raise TenantFull("the groups' capacities leave nothing for a new one: delete one, or name another")
+        return capacity
 
     def capacity_left(self, tenant: Tenant) -> int:
         """Return how much capacity the tenant may still give to groups. Raises TenantNotFound."""

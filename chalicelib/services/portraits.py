@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 CLEARLY_LARGEST = 2.0
 """The largest face is clearly the one meant if it has at least this many times the area of the next."""
 
+FAR = 1 / 32
+"""Part of a picture's longer side: a face that is smaller is a passer-by beside a larger one."""
+
 MAX_FACES = 40
 """Faces of one picture at most, so that their enrolment fits one transaction."""
 
@@ -100,21 +103,24 @@ class Portraits:
             )
         return _enrollable(tenant, vision, image, faces[0], id_of(picture))
 
-    def of_only(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
+    def of_only(self, tenant: Tenant, picture: bytes, rules: PictureRules, least_score: float = 0.0) -> Portrait:
         """Return the portrait of the only face that could be enrolled.
 
+        `least_score`: the detector's, of a face that counts; a passer-by far behind (FAR) does not beside a nearer one.
         Raises Unusable if there is no picture or face, several could be enrolled, or the face is too small, too poor or
         not alive.
         """
         vision = self._tenant_vision.of(tenant.model)
-        image, faces = _found(vision, picture, rules)
-        large = [face for face in faces if _side(face) >= MIN_SIDE_PX]
+        image, faces = _found(vision, picture, rules, least_score=least_score)
+        least_px = max(MIN_SIDE_PX, FAR * max(image.shape[:2]))
+        large = [face for face in faces if _side(face) >= least_px]
         qualities = vision.qualities(image, large) if len(large) > 1 else []
         good = [face for face, one in zip(large, qualities, strict=False) if one.total >= _least_quality(tenant)]
         if len(good) > 1:
             raise Unusable(
                 f"{len(good)} faces were found that could be enrolled, and one may be on this picture: crop it to "
-                "the one that is meant"
+                "the one that is meant",
+                "several faces",
             )
         return _enrollable(tenant, vision, image, (good or faces)[0], id_of(picture))
 
@@ -212,13 +218,13 @@ class Portraits:
 
 
 def _found(
-    vision: Vision, picture: bytes, rules: PictureRules, look: Look | None = None
+    vision: Vision, picture: bytes, rules: PictureRules, look: Look | None = None, least_score: float = 0.0
 ) -> tuple[NDArray[np.uint8], list[DetectedFace]]:
     """Decode a picture and find its faces, all or by `look`, largest first. Raises Unusable if there are none."""
     image = vision.read(picture, rules)
-    faces = (look or vision.detect)(image)
+    faces = [face for face in (look or vision.detect)(image) if face.score >= least_score]
     if not faces:
-        raise Unusable("no face was found in the picture: send one with a face, upright and in focus")
+        raise Unusable("no face was found in the picture: send one with a face, upright and in focus", "no face")
     return image, faces
 
 

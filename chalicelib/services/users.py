@@ -79,7 +79,10 @@ class Users:
 
     def create(self, tenant: Tenant, group: Group, id_: str, request: RequestId | None = None) -> None:
         """Make a user without faces. Raises UserExists, GroupNotFound, AnsweredAlready."""
-        user = User(group.id, id_)
+        self.add(tenant, group, User(group.id, id_), request)
+
+    def add(self, tenant: Tenant, group: Group, user: User, request: RequestId | None = None) -> None:
+        """Store a new user without faces. Raises UserExists, GroupNotFound, AnsweredAlready."""
         free = (absent(_USER_FREE),)
         try:
             self.requests.write(
@@ -89,7 +92,7 @@ class Users:
             )
         except ConditionFailed as error:
             if _USER_FREE in error.names:
-                raise UserExists(f"there is a user {id_!r} already: choose another id") from error
+                raise UserExists(f"there is a user {user.id!r} already: choose another id") from error
             raise _gone(group) from error
 
     def get(self, tenant: Tenant, group: Group, id_: str) -> User:

@@ -87,6 +87,12 @@ class FacePipeline:
         with self._slots.slot(), stage("detect"):
             return self._detector.largest(image)
 
+    def whole(self, image: NDArray[np.uint8]) -> DetectedFace:
+        height, width = image.shape[:2]
+        role = self._manifest.embedding
+        landmarks = tuple((x * width / role.size_px, y * height / role.size_px) for x, y in role.points)
+        return DetectedFace(Box(0.0, 0.0, float(width), float(height)), landmarks, 1.0)
+
     def examine(
         self,
         image: NDArray[np.uint8],

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import parse_qsl
 
 from chalicelib.adapters.embedded.uploads import PICTURES_PREFIX, PREFIX
+from chalicelib.api.compreface.routes import PREFIX as COMPREFACE
 from chalicelib.api.sunmi.endpoint import MAX_URLENCODED_BYTES
 from chalicelib.api.sunmi.routes import PREFIX as SUNMI
 from chalicelib.core.errors import RegularsError
@@ -81,6 +82,7 @@ class Tenants:
             "appcode": tenants.by_appcode,
             "bearer": lambda key: keys.by_api_key(key) or cameras.by_api_key(key),
             "access_key": tenants.by_access_key,
+            "service": keys.by_service_key,
             "app_id": tenants.by_app_id,
             "session": services.access.sessions.find,
         }
@@ -94,6 +96,10 @@ class Tenants:
         if head.path.startswith(SUNMI):
             is_form = not head.headers.get("content-type", "").lower().startswith("multipart/")
             return Claim(most_bytes=MAX_URLENCODED_BYTES if is_form else None)
+        if head.path.startswith(COMPREFACE):
+            return (
+                self._claim("service", head.headers["x-api-key"]) if "x-api-key" in head.headers else Claim(STRANGERS)
+            )
         if "authorization" not in head.headers and (cookie := _SESSION.search(head.headers.get("cookie", ""))):
             return self._claim("session", cookie[1])
         scheme, _, secret = head.headers.get("authorization", "").strip().partition(" ")

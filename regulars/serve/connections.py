@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import resource
 import time
 from contextvars import ContextVar
@@ -41,6 +42,24 @@ MOST_AT_ONCE = 64
 """Requests that a client may send before the first of them is answered."""
 
 LOOK_EVERY_S = 0.1
+
+
+_OTHER = re.compile(rb"[\x80-\xff]")
+
+
+def in_ascii(data: bytes) -> bytes:
+    """Return the beginning of a request with what is no ASCII in its first line escaped, as UTF-8.
+
+    Some clients send names as they are, in UTF-8 or Latin-1, and the parser refuses such a target.
+    """
+    line, end, rest = data.partition(b"\n")
+    if not end or line.isascii():
+        return data
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        line = line.decode("latin-1").encode()
+    return _OTHER.sub(lambda byte: b"%%%02X" % byte[0][0], line) + end + rest
 
 
 @dataclass(frozen=True)
@@ -113,6 +132,7 @@ class Connection(HttpToolsProtocol):
         self.current.set(self)
         if self._phase in (Phase.NEW, Phase.KEPT):
             self.enter(Phase.HEAD)
+            data = in_ascii(data)
         while data and not self.is_ending and not self._link.is_closing():
             piece = data[: HEAD_BYTES - self._stalled_bytes]
             data = data[len(piece) :]

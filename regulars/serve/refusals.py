@@ -5,6 +5,8 @@ A path that nobody declared, a body that is too long, a server that is full.
 
 from __future__ import annotations
 
+from chalicelib.api.compreface import errors as compreface
+from chalicelib.api.compreface.routes import PREFIXES as COMPREFACE
 from chalicelib.api.http import Refused
 from chalicelib.api.icredit import errors as icredit_errors
 from chalicelib.api.icredit import wire
@@ -33,6 +35,8 @@ def unknown(path: str) -> Response:
     if path.startswith(ICREDIT):
         sentence = _NO_SUCH_CALL.format(", ".join(_ICREDIT_CALLS))
         return of_json(404, wire.failure(icredit_errors.CODES[NotFound], sentence, ()))
+    if path.startswith(COMPREFACE):
+        return of_app(compreface.refusal(compreface.UNKNOWN))
     return of_app(v1_errors.refusal(Refused(404, v1_errors.NO_SUCH_PATH)))
 
 
@@ -40,6 +44,8 @@ def too_long(path: str) -> Response:
     """Refuse a body before it is read. The other dialects' callers know the gateway's own sentence."""
     if path.startswith("/v1/"):
         return of_app(v1_errors.refusal(Refused(413, _TOO_LONG)))
+    if path.startswith(COMPREFACE):
+        return of_app(compreface.refusal(Refused(413, "The body is larger than 10 MiB, or a file than 5 MiB.")))
     if path == REKOGNITION:
         return of_app(rekognition.refusal(rekognition.too_long(rekognition.ONE_BOX_BODY_BYTES)))
     return message(413, "Request Too Long")
@@ -60,4 +66,6 @@ def busy(path: str) -> Response:
         return of_json(200, wire.failure(icredit_errors.code_of(_ERROR), sentence, _FAILED_LISTS[name]), _RETRY)
     if path == REKOGNITION:
         return of_app(rekognition.refusal(rekognition.failure_of(_ERROR), dict([_RETRY])))
+    if path.startswith(COMPREFACE):
+        return of_app(compreface.response(compreface.failure_of(_ERROR)))
     return of_app(v1_errors.failure(_ERROR))

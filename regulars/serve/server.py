@@ -30,6 +30,7 @@ import uvicorn
 from chalice.app import Chalice
 
 from chalicelib.adapters.embedded.uploads import FolderUploadStore
+from chalicelib.api.compreface.routes import LARGER_BODIES as COMPREFACE
 from chalicelib.api.rekognition import errors as rekognition
 from chalicelib.api.rekognition.routes import PATH as REKOGNITION
 from chalicelib.api.v1.routes import LARGER_BODIES
@@ -220,7 +221,7 @@ def site(app: Chalice, services: Services) -> Site:
     assert isinstance(captures, FolderUploadStore)  # noqa: S101 -- what is served are folders
     assert isinstance(pictures, FolderUploadStore)  # noqa: S101
     others = (SignedBlobs(captures), SignedBlobs(pictures), DocumentPage())
-    larger = {**LARGER_BODIES, ("POST", REKOGNITION): rekognition.ONE_BOX_BODY_BYTES}
+    larger = {**LARGER_BODIES, **COMPREFACE, ("POST", REKOGNITION): rekognition.ONE_BOX_BODY_BYTES}
     return Site(Gateway(app, larger=larger), others, Tenants(services))
 
 

@@ -12,6 +12,7 @@ from chalice.app import Chalice
 
 from chalicelib.api import console
 from chalicelib.api.application import Application
+from chalicelib.api.compreface import routes as compreface
 from chalicelib.api.icredit import routes as icredit
 from chalicelib.api.rekognition import routes as rekognition
 from chalicelib.api.sunmi import routes as sunmi
@@ -62,6 +63,7 @@ def make_stage(services: Services) -> Stage:
     stage = Stage(app, services)
     app.register_blueprint(sunmi.blueprint(lambda: stage.services))
     app.register_blueprint(icredit.blueprint(lambda: stage.services))
+    app.register_blueprint(compreface.blueprint(lambda: stage.services))
     app.register_blueprint(v1.blueprint(lambda: stage.services))
     page = console.Console(lambda: stage.services)
     page.use(_modules())

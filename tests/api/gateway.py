@@ -25,9 +25,15 @@ class Reply:
     status: int
     headers: Mapping[str, str]
     body: str
+    is_base64: bool = False
+
+    @property
+    def data(self) -> bytes:
+        return base64.b64decode(self.body) if self.is_base64 else self.body.encode()
 
     @property
     def json(self) -> dict[str, Any]:
+        assert not self.is_base64
         parsed = json.loads(self.body)
         assert isinstance(parsed, dict)
         return parsed
@@ -65,10 +71,8 @@ def send(
 ) -> Reply:
     sent = {**({"Content-Type": content_type} if content_type is not None else {}), **(headers or {})}
     answer = app(_event(app, method, path, sent, query, body), SimpleNamespace(aws_request_id=LAMBDAS_ID))
-    assert not answer.get("isBase64Encoded")
-    return Reply(
-        answer["statusCode"], {name.lower(): value for name, value in answer["headers"].items()}, answer["body"]
-    )
+    headers_of = {name.lower(): value for name, value in answer["headers"].items()}
+    return Reply(answer["statusCode"], headers_of, answer["body"], bool(answer.get("isBase64Encoded")))
 
 
 def _event(

@@ -23,9 +23,11 @@ from urllib.parse import urlencode
 
 from chalice.app import Chalice
 
+from chalicelib.api.compreface.requests import RULES
 from chalicelib.api.rekognition.errors import CONTENT_TYPE
 from chalicelib.bootstrap import build
 from chalicelib.core import keys
+from chalicelib.core.access import SERVICES
 from chalicelib.core.captures import captured_ms
 from chalicelib.core.model import Credentials, Decision, Profile
 from chalicelib.core.page_tokens import PageTokens
@@ -50,7 +52,7 @@ ALPHA, BETA = "alpha", "beta"
 WORDS = {ALPHA: "kestrel", BETA: "plover"}
 _NOBODYS_WORD = "godwit"
 _NOBODY_SEEN = 999
-_V1, _SUNMI, REKOGNITION = "/v1/", "/openapi/", "/ "
+_V1, _SUNMI, REKOGNITION, COMPREFACE = "/v1/", "/openapi/", "/ ", "/api/v1/"
 """What the paths of a dialect begin with. Rekognition's operations have one path, behind which their names stand."""
 
 
@@ -64,6 +66,8 @@ class Shop:
     of_other_camera: Mapping[str, str]
     """Ids of the shop's camera `door`, by the same slots: they are not for the key of ids["camera"]."""
     secrets: frozenset[str]
+    services: Mapping[str, str]
+    """Its keys of CompreFace's services."""
 
     @property
     def nobodys(self) -> dict[str, str]:
@@ -134,6 +138,7 @@ class Walk:
         """The answer to a filled sample."""
         how = _of_v1 if path.startswith(_V1) else self._of_sunmi if path.startswith(_SUNMI) else _of_icredit
         how = self._of_rekognition if path.startswith(REKOGNITION) else how
+        how = _of_compreface if path.startswith(COMPREFACE) else how
         return how(self.app, method, path, sample, **key)
 
     def _of_rekognition(
@@ -180,6 +185,17 @@ class Walk:
         return send(app, path, multipart(parts), content_type=MULTIPART, headers=headers)
 
 
+def _of_compreface(
+    app: Chalice, method: str, path: str, sample: Sample, headers: Mapping[str, str] | None = None
+) -> Reply:
+    for name, value in sample.path.items():
+        path = path.replace(f"{{{name}}}", value)
+    query = {name: [value] for name, value in sample.query.items()}
+    sent = sample.fields.get("list", sample.fields)
+    body = json.dumps(sent).encode() if sent else b""
+    return send(app, path, body, method=method, content_type="application/json", headers=headers, query=query)
+
+
 def _of_v1(
     app: Chalice,
     method: str,
@@ -206,6 +222,8 @@ def _of_icredit(
 def key_of(shop: Shop, path: str) -> dict[str, Any]:
     """The shop's own key for a route, as Walk.send takes it."""
     own = shop.credentials
+    if path.startswith(COMPREFACE):
+        return service_key(shop.services[path.split("/")[3]])
     if path.startswith(REKOGNITION):
         return access_key(own)
     if path.startswith(_SUNMI):
@@ -215,6 +233,10 @@ def key_of(shop: Shop, path: str) -> dict[str, Any]:
 
 def access_key(credentials: Credentials) -> dict[str, Any]:
     return {"access_key_id": credentials.access_key_id, "secret": credentials.secret_access_key}
+
+
+def service_key(key: str) -> dict[str, Any]:
+    return {"headers": {"X-Api-Key": key}}
 
 
 def bearer(key: str) -> dict[str, Any]:
@@ -279,11 +301,21 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         services.users.create(customer, members, user)
     services.users.associate(customer, members, f"{word}-1", [face], 0)
 
+    services.groups.create(customer, f"{word}-family", 20, "")
+    family = services.groups.named(customer, f"{word}-family")
+    kinds = {
+        kind: services.access.keys.add_for(customer, kind, kind, family.id if kind == "recognition" else "")
+        for kind in SERVICES
+    }
+    kin = services.subjects.enrol(customer, family, f"{word} kin", _photo(seed), RULES, 0.0)
+
     def listed(operation: str, **members: Any) -> str:
         keys_ = own.access_key_id, own.secret_access_key
         return str(signed.call(app, *keys_, operation, {"MaxResults": 1, **members}, clock.now()).json["NextToken"])
 
     ids = {
+        "example": kin.id,
+        "subject": f"{word} kin",
         "user": f"{word}-1",
         "collections_token": listed("ListCollections"),
         "collected_token": listed("ListFaces", CollectionId=club),
@@ -349,6 +381,7 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         door_key,
         secret,
         key["api_key"],
+        *kinds.values(),
     }
     of_door = {
         "camera": "door",
@@ -356,7 +389,7 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
         "capture": at_the_door,
         "sha256": hashlib.sha256(_photo(seed + 1)).hexdigest(),
     }
-    return Shop(own, gate_key, ids, of_door, frozenset(secrets))
+    return Shop(own, gate_key, ids, of_door, frozenset(secrets), kinds)
 
 
 def _groups_and_faces(camera: CameraClient, word: str, seed: int) -> None:
@@ -412,6 +445,8 @@ def _text(data: bytes) -> str:
 def _nobodys(slot: str, id_: str, word: str) -> str:
     if slot == "photo":
         return _text(_photo(_NOBODY_SEEN))
+    if slot == "example":
+        return id_[:-8] + "00000000"
     if slot == "passkey":
         return "A" * len(id_)
     if slot in ("hook", "key", "member", "mailbox", "group_id", "empty_group_id"):

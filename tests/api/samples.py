@@ -477,10 +477,36 @@ _REKOGNITION: Mapping[str, Sequence[Sample]] = {
     ],
 }
 
+_SEEN = {"file": _ANYBODY}
+_EXAMPLE = {"id": "{example}"}
+_ROW = [1.0] + [0.0] * 255
+
+_COMPREFACE: Mapping[tuple[str, str], Sequence[Sample]] = {
+    ("GET", "recognition/subjects"): [Sample()],
+    ("POST", "recognition/subjects"): [_sent(subject="new"), _sent(subject="{subject}")],
+    ("DELETE", "recognition/subjects"): [Sample()],
+    ("PUT", "recognition/subjects/{name}"): [Sample({"name": "{subject}"}, fields={"subject": "new"})],
+    ("DELETE", "recognition/subjects/{name}"): [Sample({"name": "{subject}"})],
+    ("GET", "recognition/faces"): [Sample(), Sample(query={"subject": "{subject}"})],
+    ("POST", "recognition/faces"): [Sample(query={"subject": "new"}, fields=_SEEN)],
+    ("DELETE", "recognition/faces"): [Sample(query={"subject": "{subject}"})],
+    ("POST", "recognition/faces/delete"): [_sent(list=["{example}"])],
+    ("DELETE", "recognition/faces/{id}"): [Sample(_EXAMPLE)],
+    ("GET", "recognition/faces/{id}/img"): [Sample(_EXAMPLE)],
+    ("POST", "recognition/faces/{id}/verify"): [Sample(_EXAMPLE, fields=_SEEN)],
+    ("POST", "recognition/recognize"): [_sent(file="{photo}")],
+    ("POST", "recognition/embeddings/recognize"): [_sent(embeddings=[_ROW])],
+    ("POST", "recognition/embeddings/faces/{id}/verify"): [Sample(_EXAMPLE, fields={"embeddings": [_ROW]})],
+    ("POST", "verification/verify"): [_sent(source_image=_ANYBODY, target_image=_ANYBODY)],
+    ("POST", "verification/embeddings/verify"): [_sent(source=_ROW, targets=[_ROW])],
+    ("POST", "detection/detect"): [_sent(**_SEEN)],
+}
+
 SAMPLES: Mapping[tuple[str, str], Sequence[Sample]] = {
     **_V1,
     **{("POST", f"/openapi/face/{name}"): samples for name, samples in _SUNMI.items()},
     **{("POST", f"/icredit/face/{name}"): samples for name, samples in _ICREDIT.items()},
+    **{(method, f"/api/v1/{path}"): samples for (method, path), samples in _COMPREFACE.items()},
     **{("POST", f"/ {name}"): samples for name, samples in _REKOGNITION.items()},
 }
 """By method and path."""

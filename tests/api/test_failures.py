@@ -65,7 +65,7 @@ def _bug() -> NoReturn:
     raise ZeroDivisionError("a bug")
 
 
-UNAVAILABLE = (211, "STORAGE_UNAVAILABLE", "StorageUnavailable", "ThrottlingException")
+UNAVAILABLE = (211, 41, "STORAGE_UNAVAILABLE", "StorageUnavailable", "ThrottlingException")
 _DENIED = Trouble(_of_aws("AccessDeniedException", DENIED), "FailuresUnavailable", logging.ERROR, DENIED, UNAVAILABLE)
 TROUBLES = {
     "denied": _DENIED,
@@ -79,14 +79,14 @@ TROUBLES = {
         "FailuresBusy",
         logging.WARNING,
         DENIED,
-        (220, 211, "BUSY", "Busy", "ThrottlingException"),
+        (220, 211, 41, "BUSY", "Busy", "ThrottlingException"),
     ),
     "a bug": Trouble(
         _bug,
         "FailuresUnexpected",
         logging.ERROR,
         "a bug",
-        (1, "INTERNAL_ERROR", "InternalError", "InternalServerError"),
+        (1, 0, "INTERNAL_ERROR", "InternalError", "InternalServerError"),
     ),
 }
 
@@ -101,6 +101,9 @@ CREDENTIALS_ONLY = {
     ("POST", "/v1/detect", 0),
     ("POST", "/ DetectFaces", 0),
     ("POST", "/ CompareFaces", 0),
+    ("POST", "/api/v1/detection/detect", 0),
+    ("POST", "/api/v1/verification/verify", 0),
+    ("POST", "/api/v1/verification/embeddings/verify", 0),
 }
 """Samples that read nothing else: they are answered as long as credentials are spared."""
 

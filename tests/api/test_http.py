@@ -11,6 +11,7 @@ from chalice.app import Chalice, Request
 from chalice.test import Client
 
 from chalicelib.api import console
+from chalicelib.api.compreface import routes as compreface
 from chalicelib.api.http import HttpRequest, Refused, search_headers, server_timing
 from chalicelib.core.model import Decision
 from tests.api.gateway import BOUNDARY, FORM, MULTIPART, send
@@ -40,7 +41,8 @@ def request_of(body: bytes | str, headers: Mapping[str, str], *, is_base64: bool
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"])
 def test_every_endpoint_declares_every_method_and_answers_405_to_all_but_post(app: Chalice, method: str) -> None:
-    assert set(ENDPOINTS) == {path for path in app.routes if not path.startswith("/v1/")} - set(console.PATHS)
+    others = ("/v1/", *compreface.PREFIXES)
+    assert set(ENDPOINTS) == {path for path in app.routes if not path.startswith(others)} - set(console.PATHS)
     for path in ENDPOINTS:
         reply = send(app, path, method=method, content_type=None)
         assert reply.status == 405

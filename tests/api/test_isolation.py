@@ -20,6 +20,7 @@ import pytest
 import app as application
 from chalicelib.adapters.embedded.uploads import FolderUploadStore
 from chalicelib.api import console
+from chalicelib.api.compreface import routes as compreface
 from chalicelib.api.icredit import routes as icredit
 from chalicelib.api.icredit import views
 from chalicelib.api.rekognition import requests
@@ -33,6 +34,7 @@ from tests.api.gateway import Reply
 from tests.api.neighbours import (
     ALPHA,
     BETA,
+    COMPREFACE,
     REKOGNITION,
     WORDS,
     Shop,
@@ -42,6 +44,7 @@ from tests.api.neighbours import (
     appcode,
     bearer,
     key_of,
+    service_key,
 )
 from tests.api.samples import SAMPLES, Sample
 from tests.api.sunmi.client import md5_sign
@@ -54,6 +57,7 @@ ROUTES = [
     *((operation.method, operation.path) for operation in v1.OPERATIONS if operation.role is not None),
     *(("POST", sunmi.PREFIX + name) for name in [*(endpoint.name for endpoint in sunmi.ENDPOINTS), *sunmi.ALIASES]),
     *(("POST", icredit.PREFIX + operation.name) for operation in icredit.OPERATIONS),
+    *((one.method, one.path) for one in compreface.OPERATIONS if one.service and "{second}" not in one.path),
     *(("POST", REKOGNITION + operation) for operations in rekognition.MODULES.values() for operation in operations),
 ]
 OF_CAMERAS = [(operation.method, operation.path) for operation in v1.OPERATIONS if operation.of_cameras]
@@ -83,6 +87,7 @@ def samples_of(method: str, path: str) -> list[Sample]:
 def test_the_walk_goes_past_every_route_of_the_app() -> None:
     of_everybody = {operation.path for operation in v1.OPERATIONS if operation.role is None}
     of_everybody |= {"/health", "/ready", "/", console.PATH, *console.FILES}
+    of_everybody |= {one.path for one in compreface.OPERATIONS if not one.service or "{second}" in one.path}
     elsewhere = set(application.app.routes) - {path for _, path in ROUTES} - of_everybody
     assert not elsewhere, f"{elsewhere} are in no table that the walk is made from: add their dialect's to ROUTES"
     left = set(SAMPLES) - set(ROUTES)
@@ -248,6 +253,14 @@ def wrong_keys(street: Street, path: str) -> Iterator[tuple[str, dict[str, Any],
         yield "the neighbour's id", theirs, refused["InvalidSignature"]
         yield "before the rotation", access_key(rotated), refused["UnrecognizedClient"]
         yield "disabled", access_key(disabled), (400, "AccessDeniedException")
+    elif path.startswith(COMPREFACE):
+        yield "none", {}, (400, 20)
+        yield "a bearer key", bearer(own.api_key), (400, 20)
+        yield "the key of v1", service_key(own.api_key), (400, 26)
+        kind = path.split("/")[3]
+        others = [key for name, key in beta.services.items() if name != kind]
+        for key in (*others, "11111111-2222-4333-8444-555555555555"):
+            yield key, service_key(key), (404, 10)
     elif path.startswith("/openapi/"):
         for headers in (None, bearer(own.api_key)["headers"], appcode(own.appcode)["headers"]):
             as_alpha = {"app_id": own.app_id, "headers": headers}

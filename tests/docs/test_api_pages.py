@@ -20,16 +20,18 @@ import yaml
 
 import app
 from chalicelib.api.rekognition import requests, routes
+from chalicelib.core.decision import DEFAULT_FPIR, SMALLEST_GALLERY, closeness
 from chalicelib.core.model import LIMITS, MAX_PICTURES, Profile
 from chalicelib.services.access.access import MAX_KEYS
 from chalicelib.services.cameras import MAX_CAMERAS
 from chalicelib.services.webhooks import MAX_HOOKS
 from tests import photos as at_hand
+from tests.core.test_closeness import CURVE
 from tests.docs.session import DOCS, Session, read, sees
 from tests.faults.server import Server
 
-API, CLIENT, SUNMI, ICREDIT, REKOGNITION = (
-    DOCS / f"{page}.md" for page in ("api", "client", "sunmi", "icredit", "rekognition")
+API, CLIENT, SUNMI, ICREDIT, REKOGNITION, COMPREFACE = (
+    DOCS / f"{page}.md" for page in ("api", "client", "sunmi", "icredit", "rekognition", "compreface")
 )
 
 
@@ -174,3 +176,19 @@ def test_every_operation_of_amazons_that_the_page_of_others_names_is_in_its_mode
     named = {name for row in rows[3:] if row.startswith("|") for name in re.findall(r"[A-Z]\w+", row.split("|")[2])}
     assert len(named) > 10
     assert named <= operations
+
+
+def test_the_session_of_compreface_answers_what_it_shows(server: Server, photos: Path) -> None:
+    added, found = map(json.loads, Session.of("Switch it on", COMPREFACE).answers(server, photos / at_hand.PORTRAIT))
+    assert (set(added), added["subject"]) == ({"image_id", "subject"}, "Ann")
+    (face,) = found["result"]
+    assert face["subjects"] == [{"subject": "Ann", "similarity": 1.0}]
+    assert {"age", "gender"} <= set(face)
+
+
+def test_the_page_of_compreface_has_the_thresholds_that_the_code_gives() -> None:
+    shares = re.findall(r"([\d.]+) %", re.search(r"\| strangers named.*", read(COMPREFACE))[0])
+    thresholds = re.findall(r"\d\.\d\d", re.search(r"\| your threshold.*", read(COMPREFACE))[0])
+    for threshold, share in zip(thresholds, shares, strict=True):
+        score = CURVE.threshold_at(1 - (1 - float(share) / 100) ** (1 / SMALLEST_GALLERY))
+        assert closeness(score, CURVE, SMALLEST_GALLERY, DEFAULT_FPIR) == pytest.approx(float(threshold), abs=1.1e-2)

@@ -15,6 +15,7 @@ from typing import Any
 import app
 from chalicelib import search_function
 from chalicelib.core import keys
+from chalicelib.core.access import SERVICES
 from chalicelib.core.captures import Capture, CaptureState
 from chalicelib.core.items import every
 from chalicelib.core.model import Credentials, Decision, Migration
@@ -25,6 +26,7 @@ from chalicelib.services.captures.redrive import sent_again_event
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars.serve.gateway import Context
+from tests.api.compreface.client import Client as CompreFace
 from tests.api.conftest import make_stage
 from tests.api.icredit.client import MarketClient, tokens
 from tests.api.rekognition import signed
@@ -120,6 +122,10 @@ class Box(Book):
         keys = own.access_key_id, own.secret_access_key
         reply = signed.call(self.app, *keys, operation, members, self.clock.now(), "the-same")
         return {"status": reply.status, **reply.json}
+
+    @property
+    def family(self) -> CompreFace:
+        return CompreFace(self.app, self.ids["recognition"])
 
     @property
     def v1(self) -> V1Client:
@@ -230,6 +236,7 @@ def prepared(root: Path) -> Iterator[dict[str, Shop]]:
         after("undoing", "merged", _undone, cut=2)
         after("rejected", "shop", _rejected)
         after("indexed", "shop", _indexed)
+        after("subjects", "shop", _subjects)
         after("erasing", "shop", _erasing)
         after("deleted", "shop", lambda box: box.services.erasure.deletion.of_faces(box.tenant, [box.ids["eva"]]))
         after("alike", "shop", _alike)
@@ -275,6 +282,19 @@ def _indexed(box: Box) -> None:
     box.ids.update({f"staff {number}": faceid for number, faceid in enumerate(found)})
     box.rekognition("CreateUser", CollectionId="staff", UserId="ann")
     box.rekognition("AssociateFaces", CollectionId="staff", UserId="ann", FaceIds=found[1:])
+
+
+def _subjects(box: Box) -> None:
+    """A group with keys of its own: Ann has two looks, of which one has two photos, and Bob has one."""
+    box.services.groups.create(box.tenant, "family", None, "")
+    group = box.services.groups.named(box.tenant, "family")
+    for service in SERVICES:
+        of = group.id if service == "recognition" else ""
+        box.ids[service] = box.services.access.keys.add_for(box.tenant, service, service, of)
+    for number, (name, person) in enumerate(
+        (("Ann", Person(51)), ("Ann", Person(51, side_px=101.0)), ("Ann", Person(52)), ("Bob", Person(53)))
+    ):
+        box.ids[f"example {number}"] = box.family.add(name, picture(person))
 
 
 def _erasing(box: Box) -> None:

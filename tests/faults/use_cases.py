@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import io
+import json
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from rich.console import Console
 import app
 from chalicelib.adapters.aws.search import event_of as search_event
 from chalicelib.api import console
+from chalicelib.api.compreface import routes as compreface
 from chalicelib.api.icredit import routes as icredit
 from chalicelib.api.icredit import views
 from chalicelib.api.rekognition import routes as rekognition
@@ -86,6 +88,7 @@ WITHOUT_STORAGE = {
     ("GET", "/v1/openapi.json"),
     ("GET", "/health"),
     ("GET", "/ready"),
+    *(("GET", path) for path in ("/api/v1/config", "/api/v1/consistence/status", "/core/healthcheck", "/core/status")),
     *(("GET", path) for path in console.PATHS),
 }
 """Routes that call no storage, or only to say whether it answers (tests/api/test_health.py)."""
@@ -98,6 +101,7 @@ def everything() -> list[str]:
         *(f"POST {sunmi.PREFIX}{name}" for name in (*(one.name for one in sunmi.ENDPOINTS), *sunmi.ALIASES)),
         *(f"POST {icredit.PREFIX}{one.name}" for one in icredit.OPERATIONS if one.name != "manage"),
         *by_control,
+        *(f"{one.method} {one.path}" for one in compreface.OPERATIONS if (one.method, one.path) not in WITHOUT_STORAGE),
         *(f"POST / {operation}" for operations in rekognition.MODULES.values() for operation in operations),
         *(f"{one.method} {one.path}" for one in v1.OPERATIONS if (one.method, one.path) not in WITHOUT_STORAGE),
         *(source.name for source in app.app.event_sources),
@@ -218,6 +222,77 @@ REKOGNITION = (
     _of_staff("SearchFacesByImage", Image=_KNOWN),
     _of_amazon("DetectFaces", Image=_NEW),
     _of_amazon("CompareFaces", SourceImage=_KNOWN, TargetImage=_NEW, SimilarityThreshold=0),
+)
+
+# --- CompreFace -------------------------------------------------------------------------------------------------------
+
+
+def _of_family(
+    route: str, name: str = "", body: Any = None, path: str = "", or_says: str = "", **files: bytes
+) -> UseCase:
+    """A call in the shop with subjects, at the route's path or another. In them the shop's ids stand for `{slots}`."""
+    method, pattern = route.split()
+
+    def do(box: Box) -> Any:
+        slots = {one.replace(" ", "_"): id_ for one, id_ in box.ids.items()}
+        place = (path or pattern).format(**slots)
+        service = "recognition" if "/api/v1/static" in place else place.split("/")[3]
+        client = box.family.with_key(box.ids[service])
+        if files:
+            reply = client.form(place, **files)
+        elif body is not None:
+            sent = [slots.get(one, one) for one in body] if isinstance(body, list) else body
+            reply = client.json(place, sent, method)
+        else:
+            reply = client.send(method, place)
+        read = {} if reply.is_base64 else json.loads(reply.body)
+        return {"status": reply.status, **(read if isinstance(read, dict) else {"list": read})}
+
+    return UseCase(route, do, name, "subjects", or_says)
+
+
+_FAMILY = "/api/v1/recognition"
+_OF_NAME = tuple(f"{_FAMILY}/subjects/{{name}}{more}" for more in ("", "/{second}", "/{second}/{third}"))
+_ONE = f"{_FAMILY}/faces/{{id}}"
+_ROW = [1.0] + [0.0] * 255
+
+COMPREFACE = (
+    _of_family(f"GET {_FAMILY}/subjects"),
+    _of_family(f"POST {_FAMILY}/subjects", body={"subject": "Eva"}, or_says="Subject already exists"),
+    _of_family(f"DELETE {_FAMILY}/subjects", or_says="deleted"),
+    *(
+        _of_family(f"PUT {route}", body={"subject": "Bob"}, path=f"{_FAMILY}/subjects/Ann", or_says="not found")
+        for route in _OF_NAME
+    ),
+    _of_family(f"PUT {_OF_NAME[0]}", "another case", {"subject": "ANN"}, f"{_FAMILY}/subjects/Ann"),
+    *(_of_family(f"DELETE {route}", path=f"{_FAMILY}/subjects/Ann", or_says="not found") for route in _OF_NAME),
+    _of_family(f"GET {_FAMILY}/faces"),
+    *(
+        _of_family(f"POST {_FAMILY}/faces", name, path=f"{_FAMILY}/faces?subject={subject}", file=picture(person))
+        for name, subject, person in (
+            ("of nobody yet", "Eva", Person(54)),
+            ("a look's", "Ann", Person(51, side_px=102.0)),
+            ("another look", "Bob", Person(55)),
+            ("the same", "Bob", Person(53)),
+        )
+    ),
+    _of_family(f"DELETE {_FAMILY}/faces", path=f"{_FAMILY}/faces?subject=Ann", or_says="deleted"),
+    _of_family(f"POST {_FAMILY}/faces/delete", body=["example_0", "example_3"], or_says="list"),
+    _of_family(f"DELETE {_ONE}", "of several", path=f"{_FAMILY}/faces/{{example_0}}", or_says="not found"),
+    _of_family(f"DELETE {_ONE}", "the last", path=f"{_FAMILY}/faces/{{example_3}}", or_says="not found"),
+    _of_family(f"GET {_ONE}/img", path=f"{_FAMILY}/faces/{{example_0}}/img"),
+    _of_family("GET /api/v1/static/{key}/images/{id}", path="/api/v1/static/{recognition}/images/{example_0}"),
+    _of_family(f"POST {_ONE}/verify", path=f"{_FAMILY}/faces/{{example_0}}/verify", file=picture(Person(51))),
+    _of_family(f"POST {_FAMILY}/recognize", file=picture(Person(51), Person(53, side_px=90.0))),
+    _of_family(f"POST {_FAMILY}/embeddings/recognize", body={"embeddings": [_ROW]}),
+    _of_family(
+        f"POST {_FAMILY}/embeddings/faces/{{id}}/verify",
+        body={"embeddings": [_ROW]},
+        path=f"{_FAMILY}/embeddings/faces/{{example_0}}/verify",
+    ),
+    _of_family("POST /api/v1/verification/verify", source_image=picture(Person(51)), target_image=picture(Person(52))),
+    _of_family("POST /api/v1/verification/embeddings/verify", body={"source": _ROW, "targets": [_ROW]}),
+    _of_family("POST /api/v1/detection/detect", file=picture(Person(51))),
 )
 
 # --- v1 ---------------------------------------------------------------------------------------------------------------
@@ -660,4 +735,4 @@ CHORES = (
     UseCase("reembed", _reembedded),
 )
 
-USE_CASES = (*SUNMI, *ICREDIT, *REKOGNITION, *V1, *FUNCTIONS, *ERASURE, *CHORES)
+USE_CASES = (*SUNMI, *ICREDIT, *REKOGNITION, *COMPREFACE, *V1, *FUNCTIONS, *ERASURE, *CHORES)

@@ -50,6 +50,8 @@ from chalicelib.adapters.web.fetch import SafeFetcher
 from chalicelib.adapters.web.post import SafePostman
 from chalicelib.adapters.web.url import read_url
 from chalicelib.api.application import Routes, of_the_rest_api
+from chalicelib.api.compreface.errors import Failure as Failed
+from chalicelib.api.compreface.requests import Options, Sent, image_id
 from chalicelib.api.forms import read_form
 from chalicelib.api.http import CHARSETS, FORMS, JSON, HttpRequest, MediaType, Refused
 from chalicelib.api.icredit.request import read_parameters
@@ -240,6 +242,22 @@ def rekognition_members_of(data: bytes) -> object:
         with suppress(Failure):
             read_request(data, kind)
     return place(PageTokens("q"), data.decode("latin-1"))
+
+
+def compreface_request_of(data: bytes) -> object:
+    """What the dialect reads of a request: query and body are these, the type one of those that it takes."""
+    query, _, body = data.partition(b"\n")
+    types = ("application/json", FORM, "multipart/form-data", f"multipart/form-data; boundary={BOUNDARY}")
+    headers = {"content-type": one_of(list(types), data)}
+    values = parse_qs(query.decode("latin-1"), keep_blank_values=True)
+    sent = Sent.of(HttpRequest("POST", "/api/v1/recognition/faces", headers, values, body, is_base64=False))
+    for read in (
+        partial(Options.of, sent), sent.page, sent.subject, sent.new_name, sent.ids, lambda: sent.picture().data,
+        partial(sent.vectors, "embeddings"), partial(image_id, query.decode("latin-1")),
+    ):  # fmt: skip
+        with suppress(Failed):
+            read()
+    return None
 
 
 def function_url_of(data: bytes) -> object:
@@ -466,7 +484,7 @@ def sunmi_signed(folder: Path) -> Iterator[Read]:
 
 # --- pictures ---------------------------------------------------------------------------------------------------------
 
-RULES = PictureRules(frozenset({"JPEG", "PNG", "BMP", "WEBP", "HEIC"}), 2**24, 2048, 2048, most_pixels=600)
+RULES = PictureRules(frozenset({"JPEG", "PNG", "BMP", "WEBP", "HEIC", "GIF"}), 2**24, 2048, 2048, most_pixels=600)
 EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0"
 
 
@@ -503,6 +521,8 @@ def pictures() -> list[bytes]:
         *(bmp(*kind, header) for kind in ((1, 8), (2, 4), (0, 16), (3, 16), (3, 32), (0, 2)) for header in (40, 124)),
         *(encoded(noise.convert(mode), "WEBP", lossless=lossless) for mode in ("RGB", "RGBA") for lossless in (0, 1)),
         encoded(noise.convert("RGBA"), "WEBP", exif=timed),
+        encoded(noise, "GIF", save_all=True, append_images=[Image.new("RGB", (60, 50))]),
+        encoded(noise.convert("RGBA"), "GIF"),
         encoded(noise, "WEBP", save_all=True, append_images=[Image.new("RGB", (40, 30))]),
         heic(noise),
     ]
@@ -1048,6 +1068,17 @@ PARSERS = {
             as_json({"ResourceArn": "arn:aws:rekognition:x:1:collection/a", "Tags": {"a": ""}, "NextToken": "x"}),
         ],
         st.dictionaries(st.sampled_from(REKOGNITION_NAMES) | texts, values, max_size=6).map(as_json) | json_values,
+        share=2,
+    ),
+    "CompreFace requests": Parser(
+        plain(compreface_request_of), (Failed, Refused), (f"{API}.compreface.requests", f"{API}.compreface.details"),
+        [
+            b"limit=1?status=True&det_prob_threshold=0.8\n" + as_json({"file": "data:;base64,/9j_", "subject": "a"}),
+            b'&subject=a+b&page=1&size=9\n["11111111-2222-4333-8444-555555555555"]',
+            b'limit=-1\n{"embeddings": [[0.1, 1e400, -0]]}',
+            b"\n--b\r\nContent-Disposition: form-data; name=file\r\n\r\nx\r\n--b--",
+        ],
+        any_bytes,
         share=2,
     ),
     "Rekognition signatures": Parser(

@@ -383,7 +383,7 @@ from regulars.serve import arenas
 from tests.vision.album import ANY_PICTURE
 arenas.give_large_blocks_back()
 data, promised = Path(sys.argv[1]).read_bytes(), []
-kinds = ANY_PICTURE.formats | {"WEBP", "HEIC"}
+kinds = ANY_PICTURE.formats | {"WEBP", "HEIC", "GIF"}
 rules = replace(ANY_PICTURE, formats=kinds, **({"most_pixels": int(sys.argv[2])} if sys.argv[2:] else {}))
 peak = lambda: int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
 before = peak()
@@ -637,3 +637,13 @@ def test_heic_whose_decoder_finds_no_width_is_refused() -> None:
     assert damaged != data
     with pytest.raises(Unusable, match="the HEIC file is damaged or cut short"):
         read(damaged, RULES)
+
+
+def test_of_a_gif_the_first_picture_is_read_within_what_was_promised(tmp_path: Path) -> None:
+    rules = replace(RULES, formats=KINDS | {"GIF"})
+    first, second = (Image.new("RGB", (WIDTH, HEIGHT), colour) for colour in ("red", "blue"))
+    moving = encoded(first, "GIF", save_all=True, append_images=[second])
+    assert read(moving, rules)[5, 5].tolist() == [255, 0, 0] or read(moving, rules)[5, 5].tolist() == [254, 0, 0]
+    require_promised(encoded(picture(SIDE, SIDE), "GIF"), tmp_path)
+    with pytest.raises(Unusable, match="the GIF file is damaged or cut short"):
+        read(moving[:60], rules)

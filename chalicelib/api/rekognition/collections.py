@@ -7,7 +7,7 @@ import re
 
 from chalicelib.api.rekognition.errors import BAD_REQUEST, Failure
 from chalicelib.api.rekognition.operation import Call, Members
-from chalicelib.core.errors import InvalidInput, TenantFull
+from chalicelib.core.errors import InvalidInput
 from chalicelib.core.model import DEFAULT_GROUPS, Group, Tenant
 from chalicelib.core.names import LONGEST_GROUP_NAME
 from chalicelib.core.page_tokens import PageTokens
@@ -23,7 +23,7 @@ def create_collection(call: Call, asked: Members) -> Members:
     name, groups = asked["CollectionId"], call.services.groups
 
     def create() -> None:
-        capacity = _capacity(call)
+        capacity = groups.implicit_capacity(call.tenant)
         groups.create(
             call.tenant, name, capacity, "", call.request, tags=asked.get("Tags", {}), longest_name=LONGEST_GROUP_NAME
         )
@@ -130,14 +130,3 @@ def _named(text: str) -> str:
     if found is None:
         raise Failure("InvalidParameterException", f"{BAD_REQUEST}: ResourceArn is not that of a collection")
     return found[1]
-
-
-def _capacity(call: Call) -> int | None:
-    """Return the capacity of a new collection: none of its own, or what an enrolment's implicit group has."""
-    most = call.tenant.limits.implicit_group_capacity
-    if most is None:
-        return None
-    capacity = min(most, call.services.groups.capacity_left(call.tenant))
-    if capacity < 1:
-        raise TenantFull("the collections' capacities leave nothing for a new one: delete one first")
-    return capacity

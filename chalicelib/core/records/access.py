@@ -29,6 +29,7 @@ def key_item(tenant: str, key: ApiKey) -> Item:
         "tenant": tenant,
         "key": key.id,
         "created_at": milliseconds(key.created_at),
+        **({"service": key.service, "group": key.group} if key.service else {}),
         **key_fields(key),
     }
 
@@ -56,6 +57,8 @@ def key_from(item: Item) -> ApiKey:
         expires_at=optional(moment, item["ends_at"]),
         last_used_at=optional(moment, item.get("used_at")),
         version=int(item["version"]),
+        service=item.get("service", ""),
+        group=item.get("group", ""),
     )
 
 

@@ -452,8 +452,16 @@ def user_item(tenant: str, user: User) -> Item:
         "id": user.id,
         "faces": list(user.faceids),
         "templates": template_items(user.templates),
+        **({"name": user.name, "created_at": optional(milliseconds, user.created_at)} if user.name else {}),
     }
 
 
 def user_from(item: Item) -> User:
-    return User(item["group"], item["id"], tuple(item["faces"]), templates_from(item["templates"]))
+    return User(
+        item["group"],
+        item["id"],
+        tuple(item["faces"]),
+        templates_from(item["templates"]),
+        item.get("name", ""),
+        optional(moment, item.get("created_at")),
+    )

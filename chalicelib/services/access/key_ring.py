@@ -5,6 +5,7 @@ Storage holds a hash of each secret. The tenant's first key stands in the tenant
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -12,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from chalicelib.core import api_keys, keys
-from chalicelib.core.access import FIRST, ApiKey, Role
+from chalicelib.core.access import FIRST, SERVICES, ApiKey, Role
 from chalicelib.core.errors import (
     Busy,
     ConditionFailed,
@@ -29,7 +30,7 @@ from chalicelib.core.names import printable_name
 from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, absent, equals
 from chalicelib.core.records.access import first_key, first_key_item, key_fields, key_from, key_item
 from chalicelib.core.records.faces import tenant_from
-from chalicelib.core.values import milliseconds, optional, time_ordered_id
+from chalicelib.core.values import is_uuid, milliseconds, optional, time_ordered_id
 from chalicelib.services.access.access import MAX_KEYS
 from chalicelib.services.idempotency import RequestId, Requests
 
@@ -80,14 +81,33 @@ class KeyRing:
         now = self._clock.now()
         secret = api_keys.new_key(api_keys.OF_TENANT)
         key = ApiKey(time_ordered_id(now), name, role, now, api_keys.digest(secret), pictures, expires_at)
-        key = self._checked(key)
+        return self._added(tenant, self._checked(key), request), secret
+
+    def add_for(self, tenant: Tenant, name: str, service: str, group: str = "", given: str | None = None) -> str:
+        """Make a key of one of SERVICES, or take the UUID that is `given`, and return it.
+
+        Raises InvalidInput, TooManyKeys, Busy.
+        """
+        secret = str(uuid.uuid4()) if given is None else given.lower()
+        if not is_uuid(secret):
+            raise InvalidInput(f"a key of this kind is a UUID in 36 characters, not {secret[:40]!r}")
+        if self._items.get(keys.TENANTS, keys.api_key_item(api_keys.digest(secret))) is not None:
+            raise InvalidInput("this key is in use already: give another one, or none")
+        now = self._clock.now()
+        key = ApiKey(
+            time_ordered_id(now), name, SERVICES[service], now, api_keys.digest(secret), service=service, group=group
+        )
+        self._added(tenant, self._checked(key))
+        return secret
+
+    def _added(self, tenant: Tenant, key: ApiKey, request: RequestId | None = None) -> ApiKey:
         for _ in attempts():
             held = self._held(tenant.name)
             if len(held.keys) >= MAX_KEYS:
                 raise TooManyKeys(f"there are {MAX_KEYS} keys already, the most that a tenant may have: delete one")
             put = Put(keys.TENANTS, key_item(tenant.name, key), (absent("id-free"),))
             if self._written(tenant.name, held, [put, _let_in(tenant.name, key)], request, key.id):
-                return key, secret
+                return key
         raise _busy()
 
     def all(self, tenant: Tenant) -> list[ApiKey]:
@@ -106,6 +126,8 @@ class KeyRing:
         for _ in attempts():
             held = self._held(tenant.name)
             before = _named(held, id_)
+            if before.service and changes.get("role", before.role) is not before.role:
+                raise InvalidInput(f"the key of a service has the role {before.role}: it cannot be changed")
             key = self._checked(replace(before, **changes, version=before.version + 1))
             _require_ruler(held.keys, before, key)
             update = Update(keys.TENANTS, keys.key_record(tenant.name, id_), _same(before), set=key_fields(key))
@@ -116,12 +138,14 @@ class KeyRing:
     def renew(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> str:
         """Replace the key's secret. The old one, and the sessions that it began, stop at once.
 
-        Raises KeyNotFound, InvalidInput for the first key, Busy, AnsweredAlready.
+        Raises KeyNotFound, InvalidInput for the first key and those of services, Busy, AnsweredAlready.
         """
         secret = api_keys.new_key(api_keys.OF_TENANT)
         for _ in attempts():
             held = self._held(tenant.name)
             before = _named(held, id_)
+            if before.service:
+                raise InvalidInput("the key of a service stays as it is: make another one, then delete this")
             key = replace(before, digest=api_keys.digest(secret), version=before.version + 1)
             update = Update(keys.TENANTS, keys.key_record(tenant.name, id_), _same(before), set=key_fields(key))
             actions: list[Action] = [update, api_keys.shut_out(before.digest), _let_in(tenant.name, key)]
@@ -147,9 +171,17 @@ class KeyRing:
 
         Raises WrongCredentials if the key's end has come.
         """
-        if not api_keys.is_key(api_key, api_keys.OF_TENANT):
-            return None
-        hashed = api_keys.digest(api_key)
+        return self._by_secret(api_key) if api_keys.is_key(api_key, api_keys.OF_TENANT) else None
+
+    def by_service_key(self, secret: str) -> tuple[Tenant, ApiKey] | None:
+        """Return the tenant, even a disabled one, and the key of one of SERVICES, which may be written in any case.
+
+        Raises WrongCredentials if the key's end has come.
+        """
+        return self._by_secret(secret.lower()) if is_uuid(secret) else None
+
+    def _by_secret(self, secret: str) -> tuple[Tenant, ApiKey] | None:
+        hashed = api_keys.digest(secret)
         owner = self._owners.get(hashed) or self._items.get(keys.TENANTS, keys.api_key_item(hashed))
         if owner is None:
             return None

@@ -254,7 +254,7 @@ class Enrolment:
                 if _FACE_FREE in error.names and not new.chosen:
                     new = replace(new, face=replace(new.face, faceid=time_ordered_id(self.clock.now())))
                     continue
-                self._raise_refused(tenant, new.face, error)
+                self.raise_refused(tenant, new.face, error)
         raise StorageUnavailable("no free faceid was found: send the request again")
 
     def _try(self, tenant: Tenant, new: _New, request: RequestId | None, seq: int | None = None) -> Face:
@@ -301,7 +301,7 @@ class Enrolment:
             limited_groups=limited_groups(group),
         )
 
-    def _raise_refused(self, tenant: Tenant, face: Face, error: ConditionFailed) -> None:
+    def raise_refused(self, tenant: Tenant, face: Face, error: ConditionFailed) -> None:
         """Raise the error that a refused commit means. Return if another try may succeed."""
         if f"{GROUP_EXISTS}:{face.group_id}" in error.names:
             raise GroupNotFound("the group was deleted meanwhile: create it first") from error

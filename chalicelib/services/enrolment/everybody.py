@@ -142,11 +142,7 @@ class GroupEnrolment:
         group = self.groups.find(tenant, name)
         if group is not None:
             return EnrolmentPlan(tenant.name, group, makes_group=False, seq=seq)
-        capacity = tenant.limits.implicit_group_capacity
-        if capacity is not None:
-            capacity = min(capacity, self.groups.capacity_left(tenant))
-            if capacity < 1:
-                raise TenantFull("the groups' capacities leave nothing for a new group: name a group that there is")
+        capacity = self.groups.implicit_capacity(tenant)
         new = Group(time_ordered_id(self.clock.now()), name, "", 0, capacity)
         return EnrolmentPlan(tenant.name, new, makes_group=True, seq=seq)
 

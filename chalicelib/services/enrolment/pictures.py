@@ -107,6 +107,10 @@ class FacePictures:
 
         return self._add(tenant, faceid, photo, portrait, is_vouched_for=is_vouched_for, request=request)
 
+    def add_portrait(self, tenant: Tenant, face: Face, portrait: Portrait) -> Picture:
+        """Add a photo that was judged already to a face with room, as it was read. Raises ConditionFailed."""
+        return self._added(tenant, face, portrait, None)
+
     def remove(self, tenant: Tenant, faceid: str, picture_id: str, request: RequestId | None = None) -> None:
         """Remove one picture with its templates.
 

@@ -148,16 +148,19 @@ class Looking:
         embeds: bool = False,
         poses: bool = True,
         live: bool = False,
+        cropped: bool = False,
     ) -> SeenPicture:
         """Describe the `most` largest faces as they are estimated: nothing is rounded, and only `wanted` is computed.
 
         `wanted`: of ATTRIBUTES, None for all; quality is always there, and pose, unless nothing else is wanted and
-        `poses` is False. `embeds`: with embeddings; `live`: with the tenant's checks of liveness and age. Raises
-        Unusable if the picture cannot be read.
+        `poses` is False. `embeds`: with embeddings; `live`: with the tenant's checks of liveness and age; `cropped`:
+        the picture is one face, found or not. Raises Unusable if the picture cannot be read.
         """
         vision = self.tenant_vision.of(tenant.model)
         image, sides, scale = _read(vision, picture, rules)
-        found = _found(vision, image, most)
+        found = _found(vision, image, 1 if cropped else most)
+        if cropped and not found:
+            found = [vision.whole(image)]
         judge = tenant if live else replace(tenant, least_liveness=None, min_age=None)
         names = computed(judge, ATTRIBUTES if wanted is None else wanted)
         if embeds and (poses or names):

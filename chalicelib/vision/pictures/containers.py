@@ -37,19 +37,21 @@ MAX_PARTS = 20_000
 
 
 def format_of(data: bytes) -> str | None:
-    """Return "JPEG", "PNG", "BMP", "WEBP", "HEIC" or None from the first bytes; the file's name plays no part."""
+    """Return "JPEG", "PNG", "BMP", "WEBP", "HEIC", "GIF" or None from the first bytes; its name plays no part."""
     if data.startswith(b"\xff\xd8\xff"):
         return "JPEG"
     if data.startswith(_PNG):
         return "PNG"
     if data.startswith(_RIFF) and data[8:12] == b"WEBP":
         return "WEBP"
+    if data.startswith((b"GIF87a", b"GIF89a")):
+        return "GIF"
     if _brand(data) == "HEIC":
         return "HEIC"
     return "BMP" if data.startswith(b"BM") else None
 
 
-_OTHERS = ((b"GIF87a", "GIF"), (b"GIF89a", "GIF"), (b"II*\x00", "TIFF"), (b"MM\x00*", "TIFF"), (b"%PDF-", "PDF"))
+_OTHERS = ((b"II*\x00", "TIFF"), (b"MM\x00*", "TIFF"), (b"%PDF-", "PDF"))
 _RIFF, _FTYP = b"RIFF", b"ftyp"
 _BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
     (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"

@@ -32,6 +32,7 @@ _DECODERS = {
     "PNG": ("PIL.PngImagePlugin", "PngImageFile"),
     "BMP": ("PIL.BmpImagePlugin", "BmpImageFile"),
     "WEBP": ("PIL.WebPImagePlugin", "WebPImageFile"),
+    "GIF": ("PIL.GifImagePlugin", "GifImageFile"),  # the first picture of an animation
     **({} if importlib.util.find_spec("pi_heif") is None else {"HEIC": ("pi_heif", "HeifImageFile")}),
 }
 """The decoders at hand. That of HEIC is a library of its own, the extra `heic`."""
@@ -69,7 +70,7 @@ def _no_limit(_bytes: int) -> AbstractContextManager[None]:
     return nullcontext()
 
 
-_NAMES = {"JPEG": "JPG", "PNG": "PNG", "BMP": "BMP", "WEBP": "WEBP", "HEIC": "HEIC"}
+_NAMES = {"JPEG": "JPG", "PNG": "PNG", "BMP": "BMP", "WEBP": "WEBP", "HEIC": "HEIC", "GIF": "GIF"}
 
 MAX_SCANS = 40
 """Largest number of scans in a JPEG; a progressive one has about ten. Each scan costs a pass over the whole picture,
@@ -164,7 +165,7 @@ def _allowed_format(data: bytes, rules: PictureRules) -> str:
     name = name_of_other(data) if file_format is None else _NAMES[file_format]
     what = "no picture that can be read" if name is None else f"{_article(name)} {name} file"
     lacks = ", for which this service has no library (the extra `heic`)" if file_format in rules.formats else ""
-    raise Unusable(f"this is {what}{lacks}; send a {wanted} file")
+    raise Unusable(f"this is {what}{lacks}; send a {wanted} file", "picture" if name is None else "format")
 
 
 def _step(sides: tuple[int, int], rules: PictureRules) -> int:

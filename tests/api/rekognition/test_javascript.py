@@ -5,9 +5,7 @@ Playwright brings the Node that runs it.
 
 from __future__ import annotations
 
-import filecmp
 import json
-import shutil
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -15,22 +13,17 @@ from contextlib import closing
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlsplit
 
-import playwright
 import pytest
 
-from regulars.libraries import npm
 from tests import photos
 from tests.api.rekognition.client import environment
 from tests.faults.server import Server
+from tests.npm import NODE, installed
 
-NODE = Path(playwright.__file__).with_name("driver") / "node"
 PROGRAM = Path(__file__).with_name("javascript")
-INSTALLED = Path(__file__).resolve().parents[3] / "build" / "rekognition-javascript"
-LOCK = "package-lock.json"
 
 ANN, ANN_AGAIN, BEN = ({"Bytes": str(photos.FOLDER / name)} for name in (*photos.PAIRS[0], photos.OTHER))
 Calls = Callable[..., list[dict[str, Any]]]
@@ -39,14 +32,13 @@ Calls = Callable[..., list[dict[str, Any]]]
 @pytest.fixture(scope="module")
 def calls(box: Server) -> Calls:
     """Make calls by one client of the SDK, whose clock is `off_ms` fast; `settings` are its constructor's."""
-    if not (INSTALLED / LOCK).is_file() or not filecmp.cmp(PROGRAM / LOCK, INSTALLED / LOCK, shallow=False):
-        _install()
+    packages = installed(PROGRAM, "rekognition-javascript") / "node_modules"
 
     def calls(*made: tuple[str, dict[str, Any]], off_ms: int = 0, **settings: Any) -> list[dict[str, Any]]:
         done = subprocess.run(
             [str(NODE), str(PROGRAM / "calls.cjs")],
             input=json.dumps({"settings": settings, "calls": made, "off_ms": off_ms}),
-            env={**environment(box.url, box.credentials("cloud")), "NODE_PATH": str(INSTALLED / "node_modules")},
+            env={**environment(box.url, box.credentials("cloud")), "NODE_PATH": str(packages)},
             capture_output=True,
             text=True,
             timeout=120,
@@ -57,18 +49,6 @@ def calls(box: Server) -> Calls:
         return answers
 
     return calls
-
-
-def _install() -> None:
-    """Install what the lock names. The lock is there last, so that an installation that was cut off begins anew."""
-    shutil.rmtree(INSTALLED, ignore_errors=True)
-    INSTALLED.mkdir(parents=True)
-    with TemporaryDirectory(dir=INSTALLED.parent) as made:
-        for name in ("package.json", LOCK):
-            shutil.copy(PROGRAM / name, made)
-        npm(Path(made), "ci")
-        (Path(made) / "node_modules").rename(INSTALLED / "node_modules")
-    shutil.copy(PROGRAM / LOCK, INSTALLED)
 
 
 def test_a_collection_is_made_filled_searched_and_deleted(calls: Calls) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 import app
 from chalicelib import bootstrap
+from chalicelib.api.compreface import routes as compreface
 from chalicelib.api.sunmi.endpoint import MAX_URLENCODED_BYTES
 from chalicelib.core.model import Profile
 from chalicelib.services import Services
@@ -132,6 +133,8 @@ def test_every_route_can_say_that_there_is_no_room() -> None:
             assert (answer.status, body["code"]) in ((200, 220), (200, 211))
         elif path.startswith("/icredit/"):
             assert (answer.status, body["ERROR_CODE"]) == (200, "BUSY")
+        elif path.startswith(compreface.PREFIXES):
+            assert (answer.status, body["code"]) == (503, 41)
         elif path == "/":
             assert (answer.status, body["__type"]) == (400, "ThrottlingException")
         else:

@@ -13,7 +13,7 @@ from typing import cast
 
 import pytest
 
-from regulars.serve.connections import OTHER_FILES, Connection, Doorkeeper, Patience, places
+from regulars.serve.connections import OTHER_FILES, Connection, Doorkeeper, Patience, in_ascii, places
 from tests.regulars.serve.apps import DRAIN_S, PATIENCE_S, echo_app, served
 
 HEAD = b"POST /length HTTP/1.1\r\nHost: box\r\nContent-Type: application/json\r\nContent-Length: 100000\r\n\r\n"
@@ -163,3 +163,16 @@ def test_the_limit_of_open_files_is_raised_as_far_as_it_may_be() -> None:
         assert hard == resource.RLIM_INFINITY or places(hard) == hard - OTHER_FILES
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (b"GET /J\xc3\xb6rg HTTP/1.1\r\nA: \xf6\r\n", b"GET /J%C3%B6rg HTTP/1.1\r\nA: \xf6\r\n"),
+        (b"GET /J\xf6rg HTTP/1.1\r\n", b"GET /J%C3%B6rg HTTP/1.1\r\n"),
+        (b"GET /a HTTP/1.1\r\n\xff", b"GET /a HTTP/1.1\r\n\xff"),
+        (b"\xff", b"\xff"),
+    ],
+)
+def test_a_target_that_is_no_ascii_is_escaped_as_utf_8(sent: bytes, read: bytes) -> None:
+    assert in_ascii(sent) == read

@@ -92,3 +92,28 @@ def test_the_console_is_opened_by_a_link_that_is_good_once(
     assert main(["tenants", "add", "shop-13", "--data", data]) == 0
     assert main(["console", "--data", data]) == 1
     assert "say which tenant" in capsys.readouterr().err
+
+
+def test_three_keys_are_made_for_compreface_and_those_of_clients_may_come_along(
+    data: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = "6b135f5b-a365-4522-B1F1-4c9ac2dd0728"
+    command = ("tenants", "keys", "add", "shop-12", "Double Take", "--data", data)
+    out = said(capsys, *command, "--for", "compreface", "--group", "family", "--recognition", own)
+    made = dict(line.split(": ") for line in out.splitlines())
+    assert made["recognition"] == own.lower()
+    with opened(data) as services:
+        group = services.groups.named(services.tenants.named("shop-12"), "family")
+        for service, secret in made.items():
+            known = services.access.keys.by_service_key(secret)
+            assert known is not None
+            assert (known[1].service, known[1].group) == (service, group.id if service == "recognition" else "")
+    listed = said(capsys, "tenants", "keys", "list", "shop-12", "--data", data)
+    assert "Double Take, recognition" in listed
+    wrong = (("--group", "x"), ("--for", "compreface"), ("--recognition", own))
+    for options in wrong:
+        assert main([*command, *options]) == 1
+    for given in ("no-uuid", own):
+        assert main([*command, "--for", "compreface", "--group", "family", "--recognition", given]) != 0
+    with opened(data) as services:
+        assert len(services.access.keys.all(services.tenants.named("shop-12"))) == 4

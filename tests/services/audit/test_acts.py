@@ -9,6 +9,7 @@ from importlib import metadata
 import click
 import pytest
 
+from chalicelib.api.compreface import routes as compreface
 from chalicelib.api.icredit import routes as icredit
 from chalicelib.api.icredit import views
 from chalicelib.api.rekognition import routes as rekognition
@@ -104,6 +105,9 @@ NO_ENTRY = {
         rekognition ListFaces
         rekognition ListUsers
         rekognition DetectFaces
+        compreface list_subjects
+        compreface list_examples
+        compreface detect
         sweep snapshots
         sweep pictures
         sweep seals
@@ -132,6 +136,7 @@ def routes() -> set[str]:
         *(f"sunmi {one.name}" for one in sunmi.ENDPOINTS),
         *(f"icredit {one.name}" for one in icredit.OPERATIONS if one.name != "manage"),
         *(f"icredit manage {control}" for control in views._CONTROLS),
+        *(one.name for one in compreface.OPERATIONS if one.service),
         *(f"rekognition {operation}" for operations in rekognition.MODULES.values() for operation in operations),
     }
 

@@ -1,0 +1,130 @@
+"""One operation: whose key it is, and the answer in CompreFace's form."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from chalice.app import Response
+
+from chalicelib.api.compreface import errors
+from chalicelib.api.compreface.errors import CORS, Failure
+from chalicelib.api.compreface.requests import Options, Sent
+from chalicelib.api.http import HttpRequest, Refused, json_response, report_answer
+from chalicelib.core import telemetry
+from chalicelib.core.access import ApiKey
+from chalicelib.core.acts import Act, kind_of
+from chalicelib.core.errors import RegularsError, Unauthorized
+from chalicelib.core.model import Group, Tenant
+from chalicelib.core.values import is_uuid
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
+
+
+@dataclass(frozen=True)
+class Call:
+    """Arguments of a view: the use cases, the request, and whose it is. `group`: what a key of recognition reaches."""
+
+    services: Services
+    request: HttpRequest
+    tenant: Tenant
+    key: ApiKey
+    group: Group
+
+    def act(self, name: str) -> Act:
+        return Act(name, f"key {self.key.id}", kind_of(name), self.tenant.name)
+
+    @cached_property
+    def sent(self) -> Sent:
+        return Sent.of(self.request)
+
+    @cached_property
+    def options(self) -> Options:
+        return Options.of(self.sent)
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation. `service`: whose keys may call it; "": it needs none, and its view gets services and request.
+
+    `view`: `module.function` of this folder; `status`: of its success.
+    """
+
+    method: str
+    path: str
+    view: str
+    service: str = "recognition"
+    status: int = 200
+
+    @property
+    def name(self) -> str:
+        """Its name in the audit."""
+        return f"compreface {self.view.partition('.')[2]}"
+
+    def answer(self, provide: Callable[[], Services], request: HttpRequest) -> Response:
+        """Answer a request. Raises WrongModel once, and Refused."""
+        module, _, name = self.view.partition(".")
+        try:
+            view = getattr(import_module(f"{__package__}.{module}"), name)  # not at other dialects' cold starts
+            made = self._made(provide(), request, view)
+        except Refused:
+            raise
+        except Failure as failure:
+            telemetry.answered(failure.code, type(failure).__name__)
+            return errors.response(failure)
+        except Exception as error:
+            if isinstance(error, RegularsError):
+                request.try_again_after(error)
+            told = errors.failure_of(error)
+            report_answer(error, told.code, self.name)
+            return errors.response(told)
+        if isinstance(made, Response):
+            made.headers |= CORS
+            return made
+        return json_response(made, self.status, CORS)
+
+    def _made(self, services: Services, request: HttpRequest, view: Callable[..., Any]) -> Any:
+        if not self.service:
+            return view(services, request)
+        call = caller(services, request, self.service)
+        telemetry.of_tenant(call.tenant.name)
+        with services.audit.reads.of(call.act(self.name)):
+            return view(call)
+
+
+def caller(services: Services, request: HttpRequest, service: str) -> Call:
+    """Return whose request it is. Raises Failure."""
+    key = request.headers.get("x-api-key", "").partition(",")[0].strip()
+    if not key:
+        raise Failure(20, "Missing header: x-api-key")
+    if not is_uuid(key):
+        raise Failure(26, "Service API key should be UUID")
+    call = call_of(services, request, service, key)
+    if call is None:
+        raise Failure(10, f"{service.capitalize()} service with API Key {key} not found", 404)
+    return call
+
+
+def call_of(services: Services, request: HttpRequest, service: str, secret: str) -> Call | None:
+    """Return the call by a key; None if it is nobody's, of another service, or its group is gone."""
+    try:
+        found = services.access.keys.by_service_key(secret)
+    except Unauthorized:
+        return None
+    if found is None or found[1].service != service or found[0].disabled:
+        return None
+    tenant, key = found
+    services.access.keys.used(tenant, key)
+    group = services.groups.of_id(tenant, key.group) if key.group else NO_GROUP
+    return None if group is None or group.id in tenant.gone else Call(services, request, tenant, key, group)
+
+
+NO_GROUP = Group("", "", "", 0, None)
+
+
+def preflight(_request: HttpRequest) -> Response:
+    return Response("", {**CORS, "Access-Control-Max-Age": "1728000"}, 204)

@@ -1,0 +1,434 @@
+"""Which names has a group, each with the photos that show it, and which of them is a face most like?
+
+A subject is a user (core/users) with a name, and its faces are its looks: a photo joins the look that it resembles,
+or opens another. So one photo of somebody else, or a child's, spoils no mean. An example is a photo that was given; its
+id holds the face's and the beginning of the photo's, so that nothing else has to be stored of it.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from chalicelib.core import acts, keys
+from chalicelib.core.consent import require_consent
+from chalicelib.core.decision import PAIR_FMR, SMALLEST_GALLERY, closeness, is_match, judged_score
+from chalicelib.core.errors import (
+    Busy,
+    ConditionFailed,
+    InvalidInput,
+    PictureNotFound,
+    StorageUnavailable,
+    TooManyFaces,
+    UserExists,
+    UserNotFound,
+)
+from chalicelib.core.items import attempts, every
+from chalicelib.core.learning import given
+from chalicelib.core.model import MAX_PICTURES, Decision, Edit, Face, Group, JournalEntry, Picture, Tenant
+from chalicelib.core.names import FACE_NAME_LENGTH, composed, face_name
+from chalicelib.core.pictures import PictureRules
+from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Put, Update, absent, exists
+from chalicelib.core.records.faces import face_item, user_from, user_item
+from chalicelib.core.records.sighting_entries import decision_said
+from chalicelib.core.search import FaceSearch, SearchAnswer, SearchRequest, demands, verdicts
+from chalicelib.core.templates import of_model, vector
+from chalicelib.core.users import LONGEST_NAME, MAX_FACES, User, subject_id, user_of
+from chalicelib.core.values import first_version, time_ordered_id
+from chalicelib.services.commit import GROUP_EXISTS, Change, GalleryMoved, GalleryWriter, limited_groups
+from chalicelib.services.enrolment.enrolment import Enrolment, require_room
+from chalicelib.services.erasure.erasure import MAX_DELETED, Deletions
+from chalicelib.services.faces import Faces, name_puts, renamed
+from chalicelib.services.models import TenantVision
+from chalicelib.services.portraits import Portrait, Portraits, id_of
+from chalicelib.services.recognition.recognition import Negatives, read_faces, settled
+from chalicelib.services.users import Users
+from chalicelib.services.visits import face_put
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MOST_NAMED = 100
+"""Most subjects of which a search says how close they are."""
+
+_CANDIDATES, _MOST_CANDIDATES = 16, 4_096
+_PHOTO_BITS, _FACE_BITS = 59, 63
+
+
+class Example(NamedTuple):
+    """A photo of a subject. `subject`: its name."""
+
+    id: str
+    subject: str
+    face: Face
+    picture: Picture
+
+
+class Near(NamedTuple):
+    """A subject, or a face that is no subject's, and how close it is, 0..1 (core/decision)."""
+
+    name: str
+    closeness: float
+
+
+@dataclass
+class Subjects:
+    items: ItemStore
+    users: Users
+    faces: Faces
+    portraits: Portraits
+    enrolment: Enrolment
+    erasure: Deletions
+    search: Callable[[], FaceSearch]
+    tenant_vision: TenantVision
+    writer: GalleryWriter
+    clock: Clock
+
+    def all(self, tenant: Tenant, group: Group) -> list[User]:
+        """Return the subjects, oldest first."""
+        low, high = keys.users_range(group.id)
+        found = map(user_from, every(self.items, keys.DIRECTORY, tenant.name, low=low, high=high))
+        return sorted((one for one in found if one.created_at), key=lambda one: (one.created_at, one.name))
+
+    def get(self, tenant: Tenant, group: Group, name: str) -> User:
+        """Return the subject of a name, in whatever case. Raises UserNotFound."""
+        return self.users.get(tenant, group, subject_id(name))
+
+    def find(self, tenant: Tenant, group: Group, name: str) -> User | None:
+        with suppress(UserNotFound):
+            return self.get(tenant, group, name)
+        return None
+
+    def add(self, tenant: Tenant, group: Group, name: str) -> User:
+        """Make a subject without examples. Raises InvalidInput, UserExists, GroupNotFound."""
+        subject = self._new(group, name)
+        self.users.add(tenant, group, subject)
+        return subject
+
+    def rename(self, tenant: Tenant, group: Group, name: str, new: str) -> None:
+        """Give a subject another name. One that has it already is united with it. Ids of examples stay.
+
+        Each face is moved by itself, so a call that was cut off is completed by the same call. Raises UserNotFound,
+        InvalidInput, TooManyFaces, FaceHeld, Busy.
+        """
+        source: User | None = self.get(tenant, group, name)
+        target = self._new(group, new)
+        while source is not None and source.id != target.id:
+            self._move_one(tenant, group, source, target)
+            source = self.find(tenant, group, name)
+        if source is not None:
+            self._respell(tenant, group, target)
+
+    def delete(self, tenant: Tenant, group: Group, subject: User) -> int:
+        """Delete a subject with its examples, and return how many these were. Raises FaceHeld, StorageUnavailable."""
+        count = len(list(self.examples_of(tenant, group, [subject])))
+        self._delete_faces(tenant, subject.faceids)
+        with suppress(UserNotFound):
+            self.users.delete(tenant, group, subject.id)
+        return count
+
+    def examples_of(self, tenant: Tenant, group: Group, subjects: Iterable[User]) -> Iterator[Example]:
+        """Yield the examples of these subjects: each look's, in the order in which the photos were given."""
+        for subject in subjects:
+            for face in self.faces.of_group(tenant, group, subject.faceids).values():
+                for picture in given(face.pictures):
+                    if (id_ := _example_id(face, picture)) is not None:
+                        yield Example(id_, subject.name, face, picture)
+
+    def example(self, tenant: Tenant, group: Group, id_: str) -> Example:
+        """Return an example. Raises PictureNotFound."""
+        face = self.faces.find(tenant, _faceid_of(id_))
+        if face is not None and face.group_id == group.id and face.user:
+            name = self._named(tenant, [face]).get(user_of(face), "")
+            for picture in given(face.pictures):
+                if name and _example_id(face, picture) == id_.lower():
+                    return Example(id_.lower(), name, face, picture)
+        raise PictureNotFound(f"there is no example {id_[:40]!r}")
+
+    def remove(self, tenant: Tenant, example: Example) -> None:
+        """Delete an example; a look without examples goes. Raises PictureNotFound, FaceHeld, StorageUnavailable."""
+        if len(given(example.face.pictures)) > 1:
+            self.enrolment.pictures.remove(tenant, example.face.faceid, example.picture.id)
+        else:
+            self._delete_faces(tenant, [example.face.faceid])
+
+    def enrol(
+        self, tenant: Tenant, group: Group, name: str, photo: bytes, rules: PictureRules, least_score: float
+    ) -> Example:
+        """Make a photo an example of a subject, which is made if there is none; the same photo again is the same one.
+
+        `least_score`: the detector's, of a face that counts. Raises InvalidInput, ConsentMissing, Unusable, GroupFull,
+        TenantFull, GroupNotFound, TooManyFaces, FaceHeld, Busy.
+        """
+        require_consent(None, is_required=tenant.consent_required)
+        new = self._new(group, name)
+        if (held := self._held(tenant, group, self.find(tenant, group, name), photo)) is not None:
+            return held
+        portrait = self.portraits.of_only(tenant, photo, rules, least_score)
+        require_room(group)
+        for _ in attempts():
+            seq = self.writer.seq(tenant.name)
+            subject = self.find(tenant, group, name)
+            if (held := self._held(tenant, group, subject, photo)) is not None:
+                return held
+            with suppress(ConditionFailed, GalleryMoved, UserExists):
+                if subject is None:
+                    self.users.add(tenant, group, new)
+                face, picture = self._laid(tenant, group, subject or new, portrait, seq)
+                return Example(_example_id(face, picture) or "", new.name, face, picture)
+        raise _busy()
+
+    def _held(self, tenant: Tenant, group: Group, subject: User | None, photo: bytes) -> Example | None:
+        """Find the example of the subject that is this very photo."""
+        held = () if subject is None else self.examples_of(tenant, group, [subject])
+        return next((one for one in held if one.picture.id == id_of(photo)), None)
+
+    def nearest(
+        self,
+        tenant: Tenant,
+        group: Group,
+        probes: NDArray[np.float32],
+        qualities: Sequence[float | None],
+        most: int,
+    ) -> list[list[Near]]:
+        """Return the `most` subjects that each probe is closest to, closest first; none only in an empty group.
+
+        `probes`: (n, dimensions) float32 unit rows of the tenant's model; `qualities`: those of their pictures, None if
+        not measured. Raises Busy.
+        """
+        return settled(lambda: self._nearest(tenant, group, probes, qualities, most)) if len(probes) else []
+
+    def close_to(
+        self,
+        tenant: Tenant,
+        one: NDArray[np.float32],
+        others: NDArray[np.float32],
+        qualities: Sequence[tuple[float | None, ...]],
+    ) -> list[float]:
+        """Return how close a probe is to each of the others, (n, dimensions), as in a comparison of two faces."""
+        import numpy as np
+
+        curve = self.tenant_vision.decides(tenant).curve
+        scores = (others.astype(np.float64) @ one.astype(np.float64)).tolist()
+        close = [
+            closeness(score, curve, fit=is_match(score, score, *both))
+            for score, both in zip(scores, qualities, strict=True)
+        ]
+        acts.decided([{"model": tenant.model, "closeness": value} for value in close])
+        return close
+
+    def template_of(self, tenant: Tenant, picture: Picture) -> NDArray[np.float32]:
+        """Return the unit vector of an example. Raises PictureNotFound if it has none of the tenant's model yet."""
+        own = of_model(picture.templates, tenant.model)
+        if own is None:
+            raise PictureNotFound("the example has no template of the tenant's model yet: try again in a while")
+        return vector(own)
+
+    def _new(self, group: Group, name: str) -> User:
+        normal = composed(name, LONGEST_NAME)
+        if not 1 <= len(normal) <= LONGEST_NAME:
+            raise InvalidInput(f"a subject's name has 1 to {LONGEST_NAME} characters, not {len(normal)}")
+        return User(group.id, subject_id(name), name=normal, created_at=self.clock.now())
+
+    def _laid(self, tenant: Tenant, group: Group, subject: User, portrait: Portrait, seq: int) -> tuple[Face, Picture]:
+        """Add a photo to the look that it is most like and that has room, or to a new one."""
+        faces = self.faces.of_group(tenant, group, subject.faceids)
+        curve = self.tenant_vision.decides(tenant).curve
+        population, least = self.tenant_vision.of(tenant.model).population, curve.threshold_at(PAIR_FMR)
+        likes = []
+        for face in faces.values():
+            own = of_model(face.templates, tenant.model)
+            if own is not None and len(given(face.pictures)) < MAX_PICTURES:
+                score = float(vector(own) @ portrait.embedding)
+                likes.append((judged_score(score, population.demand(portrait.embedding, vector(own))), face.faceid))
+        if likes and max(likes)[0] >= least:
+            face = faces[max(likes)[1]]
+            return face, self.enrolment.pictures.add_portrait(tenant, face, portrait)
+        if len(subject.faceids) >= MAX_FACES:
+            raise TooManyFaces(f"the subject has {MAX_FACES} looks, the most of one: delete some examples first")
+        return self._opened(tenant, group, subject, portrait, seq)
+
+    def _opened(
+        self, tenant: Tenant, group: Group, subject: User, portrait: Portrait, seq: int
+    ) -> tuple[Face, Picture]:
+        now = self.clock.now()
+        face = _of(subject, Face(time_ordered_id(now), group.id, now, (), version=first_version()))
+        picture = self.portraits.stored(tenant, face, portrait, now)
+        face = replace(face, pictures=(picture,))
+        actions = (
+            Put(keys.FACES, face_item(tenant.name, face), (absent("face-free"),)),
+            Put(keys.DIRECTORY, user_item(tenant.name, replace(subject, faceids=(*subject.faceids, face.faceid)))),
+            *name_puts(tenant.name, face),
+        )
+        entry = JournalEntry(Edit.PUT, face.faceid, group.id, face.templates)
+        change = Change(actions, (entry,), {group.id: 1}, limited_groups(group), based_on=seq)
+        with self.portraits.discarded_if_refused([picture.key]):
+            try:
+                self.writer.commit(tenant.name, change)
+            except ConditionFailed as error:
+                self.enrolment.raise_refused(tenant, face, error)
+                raise
+        return face, picture
+
+    def _move_one(self, tenant: Tenant, group: Group, source: User, target: User) -> None:
+        """Move a look from one subject to another, and delete the subject that has none left, in one transaction."""
+        for _ in attempts():
+            seq, source = self.writer.seq(tenant.name), self.find(tenant, group, source.name) or source
+            held = self.find(tenant, group, target.name)
+            after = held or replace(target, created_at=source.created_at)
+            if len(source.faceids) + len(after.faceids) > MAX_FACES:
+                raise TooManyFaces(f"together they have more than {MAX_FACES} looks: delete some examples first")
+            looks = list(self.faces.of_group(tenant, group, source.faceids).values())
+            after = replace(after, faceids=(*after.faceids, *(one.faceid for one in looks[:1])))
+            left = tuple(one.faceid for one in looks[1:])
+            old = replace(source, faceids=left)
+            actions = [
+                *self._spelled(tenant, looks[:1], after),
+                Put(keys.DIRECTORY, user_item(tenant.name, after), () if held else (absent("user-free"),)),
+                Put(keys.DIRECTORY, user_item(tenant.name, old)) if left else _gone(tenant, old),
+                *_counted(tenant, group, (held is None) - (not left)),
+            ]
+            if self._written(tenant, actions, seq):
+                return
+        raise _busy()
+
+    def _respell(self, tenant: Tenant, group: Group, target: User) -> None:
+        """Write the same name another way: first in the looks, one after the other, then of the subject."""
+        for faceid in self.get(tenant, group, target.name).faceids:
+            for _ in attempts():
+                seq, look = self.writer.seq(tenant.name), self.faces.of_group(tenant, group, [faceid])
+                if not look or self._written(tenant, self._spelled(tenant, look.values(), target), seq):
+                    break
+            else:
+                raise _busy()
+        for _ in attempts():
+            seq, subject = self.writer.seq(tenant.name), self.get(tenant, group, target.name)
+            put = Put(keys.DIRECTORY, user_item(tenant.name, replace(subject, name=target.name)))
+            if self._written(tenant, [put], seq):
+                return
+        raise _busy()
+
+    def _spelled(self, tenant: Tenant, looks: Iterable[Face], subject: User) -> list[Action]:
+        """Return the actions that make these looks the subject's."""
+        actions: list[Action] = []
+        for face in looks:
+            after = _of(subject, face)
+            actions += [face_put(tenant.name, face, after), *renamed(tenant.name, face, after)]
+        return actions
+
+    def _written(self, tenant: Tenant, actions: Sequence[Action], seq: int) -> bool:
+        """Commit these actions if the gallery is still at the seq; return whether it was."""
+        with suppress(ConditionFailed, GalleryMoved):
+            self.writer.commit(tenant.name, Change(tuple(actions), (), based_on=seq, skips_model_check=True))
+            return True
+        return False
+
+    def _delete_faces(self, tenant: Tenant, faceids: Sequence[str]) -> None:
+        for first in range(0, len(faceids), MAX_DELETED):
+            deleted = self.erasure.deletion.of_faces(tenant, faceids[first : first + MAX_DELETED], by="compreface")
+            if deleted.failed:
+                raise StorageUnavailable(f"{len(deleted.failed)} faces are left: send the request again")
+
+    def _named(self, tenant: Tenant, faces: Iterable[Face]) -> dict[str, str]:
+        """Return the names of the faces' subjects, by the subject's entry in the gallery."""
+        entries = list(dict.fromkeys(filter(None, map(user_of, faces))))
+        places = [(tenant.name, keys.user_item(one)) for one in entries]
+        stored = self.items.get_many(keys.DIRECTORY, places) if places else []
+        return {user.entry: user.name for user in map(user_from, filter(None, stored)) if user.name}
+
+    def _nearest(
+        self,
+        tenant: Tenant,
+        group: Group,
+        probes: NDArray[np.float32],
+        qualities: Sequence[float | None],
+        most: int,
+    ) -> list[list[Near]]:
+        vision, decides = self.tenant_vision.of(tenant.model), self.tenant_vision.decides(tenant)
+        answer, faces, called = self._candidates(tenant, group, probes, most)
+        asked = demands(answer, probes, vision.population)
+        judgements = verdicts(answer, decides, vision.population, probes)
+        near: list[list[Near]] = []
+        for number, found in enumerate(answer.candidates):
+            best: dict[str, tuple[float, float]] = {}
+            for one, demand, verdict in zip(found, asked[number], judgements[number], strict=False):
+                face = faces[one.faceid]
+                fit = is_match(one.score, one.score, qualities[number], face.estimates.quality) and not Negatives(
+                    self.items
+                ).turn_down(tenant.name, face, probes[number], tenant.model, one.score)
+                close = closeness(
+                    judged_score(one.score, demand),
+                    decides.curve,
+                    max(answer.gallery_size, SMALLEST_GALLERY),
+                    decides.fpir_target,
+                    match=verdict.match and fit,
+                    fit=fit,
+                )
+                best[called[one.faceid]] = max(best.get(called[one.faceid], (0.0, -1.0)), (close, one.score))
+            ranked = sorted(best.items(), key=lambda one: (-one[1][0], -one[1][1], one[0]))[:most]
+            near.append([Near(name, close) for name, (close, _) in ranked])
+        acts.decided([_said(tenant, one[0].decision, answer.seq) for one in judgements])
+        return near
+
+    def _candidates(
+        self, tenant: Tenant, group: Group, probes: NDArray[np.float32], most: int
+    ) -> tuple[SearchAnswer, dict[str, Face], dict[str, str]]:
+        """Search for more and more faces until they are of `most` subjects; return them, and what each is called."""
+        limit = max(_CANDIDATES, 2 * most)
+        while True:
+            request = SearchRequest(tenant.model, probes, [group.id], limit, templates=True)
+            answer = self.search().search(tenant.name, request)
+            faces = read_faces(self.faces, tenant, (one for found in answer.candidates for one in found))
+            names = self._named(tenant, faces.values())
+            called = {id_: names.get(user_of(face), id_) for id_, face in faces.items()}
+            if limit == _MOST_CANDIDATES or all(
+                len(found) < limit or len({called[one.faceid] for one in found}) >= most for found in answer.candidates
+            ):
+                return answer, faces, called
+            limit = min(4 * limit, _MOST_CANDIDATES)
+
+
+def _said(tenant: Tenant, decision: Decision, seq: int) -> dict[str, Any]:
+    """Describe a decision for the audit."""
+    return {"model": tenant.model, **decision_said(replace(decision, seq=seq))}
+
+
+def _gone(tenant: Tenant, subject: User) -> Delete:
+    return Delete(keys.DIRECTORY, (tenant.name, keys.user_item(subject.entry)))
+
+
+def _counted(tenant: Tenant, group: Group, more: int) -> list[Update]:
+    key = (tenant.name, keys.group_item(group.id))
+    return [Update(keys.DIRECTORY, key, (exists(GROUP_EXISTS),), add={"users": more})] if more else []
+
+
+def _of(subject: User, face: Face) -> Face:
+    """Return the face as it is as a look of the subject: with its name, as far as a face's name can be that."""
+    name = ""
+    with suppress(InvalidInput):
+        name = face_name(subject.name[:FACE_NAME_LENGTH])
+    return replace(face, user=subject.id, name=name, labels=face.labels._replace(a=subject.name[:FACE_NAME_LENGTH]))
+
+
+def _example_id(face: Face, picture: Picture) -> str | None:
+    """Return the id of a photo of a face: a UUID of version 8 (RFC 9562). None: the face was named by somebody else."""
+    if not (face.faceid.isdecimal() and int(face.faceid) < 1 << _FACE_BITS and str(int(face.faceid)) == face.faceid):
+        return None
+    number = int(face.faceid) << _PHOTO_BITS | int(picture.id, 16) >> (len(picture.id) * 4 - _PHOTO_BITS)
+    high, middle, low = number >> 74, number >> 62 & 0xFFF, number & (1 << 62) - 1
+    return str(uuid.UUID(int=high << 80 | 8 << 76 | middle << 64 | 2 << 62 | low))
+
+
+def _faceid_of(id_: str) -> str:
+    """Return the id of the face of which this is a photo."""
+    number = uuid.UUID(id_).int
+    packed = (number >> 80) << 74 | (number >> 64 & 0xFFF) << 62 | number & (1 << 62) - 1
+    return str(packed >> _PHOTO_BITS)
+
+
+def _busy() -> Busy:
+    return Busy("this subject is changed by others all the time: send the request again in a moment")

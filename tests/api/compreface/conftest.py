@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import pytest
+from chalice.app import Chalice
+
+from chalicelib.core.access import SERVICES
+from chalicelib.core.model import Profile
+from chalicelib.services import Services
+from tests.api.compreface.client import Client
+
+
+@pytest.fixture
+def keys(services: Services) -> dict[str, str]:
+    """A tenant's three keys; that of recognition reaches the group `family`."""
+    services.tenants.add("home", Profile.CLOUD)
+    return made(services, "home", "family")
+
+
+def made(services: Services, tenant_name: str, group_name: str) -> dict[str, str]:
+    tenant = services.tenants.named(tenant_name)
+    services.groups.create(tenant, group_name, None, "")
+    group = services.groups.named(tenant, group_name)
+    return {
+        service: services.access.keys.add_for(tenant, service, service, group.id if service == "recognition" else "")
+        for service in SERVICES
+    }
+
+
+@pytest.fixture
+def home(app: Chalice, keys: dict[str, str]) -> Client:
+    """A client of the recognition service."""
+    return Client(app, keys["recognition"])
+
+
+@pytest.fixture
+def detection(home: Client, keys: dict[str, str]) -> Client:
+    return home.with_key(keys["detection"])
+
+
+@pytest.fixture
+def verification(home: Client, keys: dict[str, str]) -> Client:
+    return home.with_key(keys["verification"])

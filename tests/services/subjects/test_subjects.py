@@ -1,0 +1,123 @@
+"""A subject's photos are laid into looks that are faces of the book; whatever happens to these, both agree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from chalicelib.api.compreface.requests import RULES
+from chalicelib.core.errors import FaceHeld, PictureNotFound, UserNotFound
+from chalicelib.core.model import Face, Group, Profile, Tenant
+from chalicelib.services import Services
+from chalicelib.services.subjects import Example
+from tests.fakes import Person, embedding_of, picture
+
+
+@pytest.fixture
+def tenant(services: Services) -> Tenant:
+    services.tenants.add("home", Profile.CLOUD)
+    tenant = services.tenants.named("home")
+    services.groups.create(tenant, "family", None, "")
+    return tenant
+
+
+def family(services: Services, tenant: Tenant) -> Group:
+    return services.groups.named(tenant, "family")
+
+
+def enrolled(services: Services, tenant: Tenant, name: str, seed: int, number: int = 0) -> Example:
+    photo = picture(Person(seed, side_px=100.0 + number))
+    return services.subjects.enrol(tenant, family(services, tenant), name, photo, RULES, 0.0)
+
+
+def looks(services: Services, tenant: Tenant, name: str) -> list[Face]:
+    group = family(services, tenant)
+    return list(services.faces.of_group(tenant, group, services.subjects.get(tenant, group, name).faceids).values())
+
+
+@pytest.fixture(autouse=True)
+def agreement(services: Services, tenant: Tenant) -> Iterator[None]:
+    """After each test, what is stored agrees with itself."""
+    yield
+    assert services.consistency.disagreements(tenant.name) == []
+
+
+def test_a_photo_joins_the_look_that_it_resembles_and_any_other_opens_one(services: Services, tenant: Tenant) -> None:
+    for seed, number in ((1, 0), (2, 0), (1, 1), (2, 1), (1, 2)):
+        enrolled(services, tenant, "Crew", seed, number)
+    assert sorted(face.picture_count for face in looks(services, tenant, "Crew")) == [2, 3]
+    assert family(services, tenant).count == 2
+
+
+def test_a_look_has_eight_photos_and_the_ninth_opens_another(services: Services, tenant: Tenant) -> None:
+    ids = {enrolled(services, tenant, "Ann", 1, number).id for number in range(9)}
+    assert len(ids) == 9
+    assert [face.picture_count for face in looks(services, tenant, "Ann")] == [8, 1]
+
+
+def test_a_subject_has_no_mean_since_its_looks_may_be_several_people(services: Services, tenant: Tenant) -> None:
+    enrolled(services, tenant, "Crew", 1)
+    enrolled(services, tenant, "Crew", 2)
+    assert services.subjects.get(tenant, family(services, tenant), "crew").templates == ()
+
+
+def test_two_adds_of_one_new_subject_at_once_make_one(services: Services, tenant: Tenant) -> None:
+    with ThreadPoolExecutor(4) as threads:
+        made = list(threads.map(lambda number: enrolled(services, tenant, "Ann", 1, number % 2), range(8)))
+    assert len({one.id for one in made}) == 2
+    (face,) = looks(services, tenant, "Ann")
+    assert face.picture_count == 2
+    assert family(services, tenant).users == 1
+
+
+def test_the_last_photo_of_a_look_takes_it_along_and_the_subject_stays(services: Services, tenant: Tenant) -> None:
+    one, two = (enrolled(services, tenant, "Ann", 1, number) for number in range(2))
+    for example in (one, two):
+        group = family(services, tenant)
+        services.subjects.remove(tenant, services.subjects.example(tenant, group, example.id))
+    assert looks(services, tenant, "Ann") == []
+    assert family(services, tenant).count == 0
+    with pytest.raises(PictureNotFound):
+        services.subjects.example(tenant, family(services, tenant), two.id)
+
+
+def test_a_face_that_is_deleted_elsewhere_takes_its_examples_along(services: Services, tenant: Tenant) -> None:
+    one = enrolled(services, tenant, "Ann", 1)
+    services.erasure.deletion.of_faces(tenant, [one.face.faceid])
+    group = family(services, tenant)
+    assert list(services.subjects.examples_of(tenant, group, services.subjects.all(tenant, group))) == []
+    assert services.subjects.nearest(tenant, group, embedding_of(1)[None], [80.0], 1) == [[]]
+
+
+def test_a_held_look_is_kept_and_its_subject_with_it(services: Services, tenant: Tenant) -> None:
+    one = enrolled(services, tenant, "Ann", 1)
+    services.faces.holds.set(tenant, one.face.faceid, "case 7")
+    group = family(services, tenant)
+    with pytest.raises(FaceHeld):
+        services.subjects.delete(tenant, group, services.subjects.get(tenant, group, "Ann"))
+    assert len(looks(services, tenant, "Ann")) == 1
+
+
+def test_a_restricted_look_is_no_example_until_it_is_lifted(services: Services, tenant: Tenant) -> None:
+    one = enrolled(services, tenant, "Ann", 1)
+    services.faces.restrictions.set(tenant, one.face.faceid, "asked for")
+    group = family(services, tenant)
+    assert list(services.subjects.examples_of(tenant, group, services.subjects.all(tenant, group))) == []
+    services.faces.restrictions.lift(tenant, one.face.faceid, "settled")
+    assert services.subjects.example(tenant, group, one.id).subject == "Ann"
+
+
+def test_a_rename_of_many_looks_keeps_every_id(services: Services, tenant: Tenant) -> None:
+    ids = {enrolled(services, tenant, "Crew", seed).id for seed in range(1, 13)}
+    group = family(services, tenant)
+    services.subjects.rename(tenant, group, "Crew", "Team")
+    assert {face.name for face in looks(services, tenant, "team")} == {"Team"}
+    services.subjects.rename(tenant, group, "team", "TEAM")
+    assert {face.name for face in looks(services, tenant, "team")} == {"TEAM"}
+    found = services.subjects.examples_of(tenant, group, services.subjects.all(tenant, group))
+    assert {one.id for one in found} == ids
+    assert family(services, tenant).users == 1
+    with pytest.raises(UserNotFound):
+        services.subjects.get(tenant, group, "Crew")
