@@ -37,8 +37,11 @@ class Routes:
         )
 
     def match(self, method: str, path: str) -> tuple[str, dict[str, str]] | None:
-        """Find the declared route and its parameters; None if path or method is not declared."""
-        path = path.rstrip("/") or "/"
+        """Find the declared route and its parameters; None if path or method is not declared.
+
+        Further slashes before it, which come of a base URL that ends with one, do not count, nor does one behind it.
+        """
+        path = "/" + path.strip("/")
         for route, parameters in self._candidates(path):
             if method in self._methods[route]:
                 return route, parameters

@@ -141,7 +141,7 @@ class HttpRequest:
 
 def _prefix(context: Mapping[str, Any]) -> str:
     """Return the called path up to where the route begins. The route tells how many segments it has."""
-    segments = str(context.get("path") or "").rstrip("/").split("/")
+    segments = ("/" + str(context.get("path") or "").lstrip("/")).rstrip("/").split("/")
     ours = str(context.get("resourcePath") or "").rstrip("/").count("/")
     return "/".join(segments[: len(segments) - ours])
 

@@ -70,6 +70,8 @@ class StoredSettings:
     """Megabytes of captures that each camera may offer in such a day; None: any number."""
     attributes_off: frozenset[str] = frozenset()
     """Names of ATTRIBUTES that are neither stored nor answered."""
+    answers_unknown: bool = False
+    """Attributes that no model sees are answered where a program reads them, as "no" and quite unsure."""
     least_liveness: float | None = None
     """0..1: faces of lower liveness are neither enrolled nor identified; None: liveness is only reported."""
     min_age: float | None = None

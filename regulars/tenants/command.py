@@ -81,6 +81,10 @@ _settings_options = together(
         "NAMES",
         "Attributes not to store or answer, of age,gender,emotion,pose,beauty,liveness; `none` turns all on.",
     ),
+    _switch(
+        "--answers-unknown/--no-answers-unknown",
+        "Answer glasses, open eyes and the like as false, at 50 %, in Rekognition's dialect. Initially left out.",
+    ),
     _given(
         "--least-liveness",
         _amount,
@@ -192,7 +196,8 @@ def add(name: str, profile: str, data: Path | None, stage: str | None, **given: 
     chosen = TenantSettings(**_changes(given))
     with closing(opened(settings_of(data=data, stage=stage), new=True)) as services:
         print_new(services, lambda book: book.add(name, Profile(profile), chosen))
-    where = f" --stage {stage} --url URL" if stage else f" --data {quote(str(data))}" if data else ""
+    there = f" --stage {stage} --url URL, with the URL that `regulars deploy` printed"
+    where = there if stage else f" --data {quote(str(data))}" if data else ""
     print(f"for a link that signs a browser in: regulars console --tenant {name}{where}", file=sys.stderr)
 
 

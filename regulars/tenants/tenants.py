@@ -41,7 +41,7 @@ def described(tenant: Tenant, shards: int) -> dict[str, str]:
         "since": f"{tenant.created_at:%Y-%m-%d}",
         **_settings(tenant, "time_zone", "requests_a_day", "capture_mb_a_day", "refuse_md5"),
         "numeric-faceids": _in_words(tenant.numeric_faceids_only),
-        **_settings(tenant, "attributes_off", "least_liveness", "min_age", "fpir"),
+        **_settings(tenant, "attributes_off", "answers_unknown", "least_liveness", "min_age", "fpir"),
         "enrol-quality": _in_words(MIN_QUALITY if tenant.enrol_quality is None else tenant.enrol_quality),
         **_settings(tenant, "review_margin", "learns", "consent_required", "expired_consent_erases", *SAID),
         **_settings(tenant, "keeps_pictures", "no_pictures_of", "learnt_days", "deletes_erase", "picture_buckets"),
@@ -75,14 +75,14 @@ def _in_words(value: object, nothing: str = "none") -> str:
 
 def table(tenants: Iterable[Tenant]) -> list[str]:
     """Format a heading and a line for each tenant, in aligned columns."""
-    rows = [("TENANT", "PROFILE", "APP_ID", "STATE", "SINCE", "TIME ZONE", "REQUESTS A DAY", "ONLY")]
+    rows = [("TENANT", "PROFILE", "APP_ID", "STATE", "SINCE", "TIME ZONE", "REQUESTS A DAY", "ONLY", "NAME")]
     for tenant in tenants:
         since = f"{tenant.created_at:%Y-%m-%d}"
         strict = {"HMAC-SHA256": tenant.refuse_md5, "numeric faceids": tenant.numeric_faceids_only}
         only = ", ".join(rule for rule, holds in strict.items() if holds)
         who = (tenant.name, tenant.profile.value, tenant.app_id)
         quota = _in_words(tenant.requests_a_day, "any")
-        rows.append((*who, _state(tenant), since, tenant.time_zone, quota, only))
+        rows.append((*who, _state(tenant), since, tenant.time_zone, quota, only, tenant.display_name))
     return aligned(rows)
 
 

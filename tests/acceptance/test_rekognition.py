@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import re
 from typing import Any
@@ -238,20 +239,34 @@ def test_an_indexed_face_is_told_with_all_that_is_known(boto: Any, name: str) ->
     assert boto.describe_collection(CollectionId=name)["FaceCount"] == 1
 
 
-def test_the_same_picture_has_the_same_ids_and_adds_nothing(boto: Any, name: str) -> None:
+def test_a_call_makes_faces_of_its_own_and_one_that_is_sent_again_does_not(wire: Wire, boto: Any, name: str) -> None:
     sent = {"CollectionId": name, "Image": image(photos.TWO)}
+    one, other = ids(boto.index_faces(**sent)), ids(boto.index_faces(**sent))
+    assert not {*one} & {*other}
+    assert boto.describe_collection(CollectionId=name)["FaceCount"] == 2 * len(one)
+    picture = {"Bytes": base64.b64encode(sent["Image"]["Bytes"]).decode()}
+    again = [
+        ids(wire.call("IndexFaces", {**sent, "Image": picture}, {"amz-sdk-invocation-id": f"i-{name}"}).json)
+        for _ in range(2)
+    ]
+    assert again[0] == again[1]
+    assert not {*again[0]} & {*one, *other}
+
+
+def test_the_same_picture_under_the_same_name_has_the_same_ids_and_adds_nothing(boto: Any, name: str) -> None:
+    sent = {"CollectionId": name, "Image": image(photos.TWO), "ExternalImageId": "one"}
     first, again = boto.index_faces(**sent), boto.index_faces(**sent)
     assert ids(first) == ids(again)
     assert [one["Face"] for one in first["FaceRecords"]] == [one["Face"] for one in again["FaceRecords"]]
     assert boto.describe_collection(CollectionId=name)["FaceCount"] == len(set(ids(first)))
-    other = boto.index_faces(**sent, ExternalImageId="other")
+    other = boto.index_faces(**{**sent, "ExternalImageId": "other"})
     assert not {*ids(first)} & {*ids(other)}
     images = {one["Face"]["ImageId"] for answer in (first, other) for one in answer["FaceRecords"]}
     assert len(images) == 1
 
 
 def test_a_deleted_face_gets_its_id_again(boto: Any, name: str) -> None:
-    sent = {"CollectionId": name, "Image": image(photos.PORTRAIT)}
+    sent = {"CollectionId": name, "Image": image(photos.PORTRAIT), "ExternalImageId": "one"}
     first = ids(boto.index_faces(**sent))
     assert boto.delete_faces(CollectionId=name, FaceIds=first)["DeletedFaces"] == first
     assert boto.list_faces(CollectionId=name)["Faces"] == []

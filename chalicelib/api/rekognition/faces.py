@@ -47,9 +47,11 @@ def index_faces(call: Call, asked: Members) -> Members:
             partial(reason_of, quality_filter=asked.get("QualityFilter", "AUTO")),
             most=asked.get("MaxFaces", MOST_FACES),
             external_id=asked.get("ExternalImageId", ""),
+            call=call.id,
         )
     seen, version = indexed.seen.described, model_version(call)
-    details = [face_detail(one, seen.width, seen.height, attributes) for one in seen.faces]
+    unseen = call.tenant.answers_unknown
+    details = [face_detail(one, seen.width, seen.height, attributes, unseen=unseen) for one in seen.faces]
     return {
         "FaceRecords": [
             {"Face": shown(indexed.faces[number], version), "FaceDetail": details[number]}

@@ -45,6 +45,8 @@ class Call:
     services: Services
     tenant: Tenant
     region: str
+    id: str = ""
+    """What is the same in all attempts of this call: the SDK's number of it, else its signature."""
     request: RequestId | None = None
     """Of an operation that changes something: what is the same if the client sends it again."""
     headers: dict[str, str] = field(default_factory=dict)
@@ -119,7 +121,8 @@ def _asked(
         refusal = f"Regulars has no {operation}: it answers the face operations of Amazon Rekognition"
         raise Failure("AccessDeniedException", refusal)
     members = requests.read(body, requests.REQUESTS[operation])
-    call = Call(services, tenant, claim.region, _request_id(operation, sent, members))
+    id_ = sent.get(_INVOCATION) or claim.signature
+    call = Call(services, tenant, claim.region, id_, _request_id(operation, sent, members))
     is_repeat = operation in requests.CHANGES and services.requests.is_repeat(tenant.name, claim.signature)
     if is_repeat and call.stored() is None:
         raise Failure("ThrottlingException", "This signature came before: sign the call again")  # as SDKs do by then

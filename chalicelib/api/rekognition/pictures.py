@@ -75,7 +75,18 @@ def _failure(error: Unusable) -> Failure:
 MODELS: Mapping[str, str] = MappingProxyType(
     {"AGE_RANGE": "age", "GENDER": "gender", "EMOTIONS": "emotion", "SMILE": "emotion"}
 )
-"""The attribute of core.pictures.ATTRIBUTES that each of Rekognition's needs. Of the others we have no model."""
+"""The attribute of core.pictures.ATTRIBUTES that each of Rekognition's needs."""
+
+_UNSEEN = {
+    "EYEGLASSES": "Eyeglasses",
+    "SUNGLASSES": "Sunglasses",
+    "BEARD": "Beard",
+    "MUSTACHE": "Mustache",
+    "EYES_OPEN": "EyesOpen",
+    "MOUTH_OPEN": "MouthOpen",
+    "FACE_OCCLUDED": "FaceOccluded",
+}
+"""Members that no model here sees, by the attributes that ask for them. Of two values, a Confidence is 50 at least."""
 
 _LANDMARKS = ("eyeLeft", "eyeRight", "nose", "mouthLeft", "mouthRight")
 """In the order of the core's."""
@@ -145,9 +156,11 @@ def compared_face(face: DescribedFace, width: int, height: int) -> Members:
     return detail
 
 
-def face_detail(face: DescribedFace, width: int, height: int, attributes: Collection[str]) -> Members:
-    """Return a FaceDetail with the attributes that were asked for and are known."""
-    asked = MODELS if "ALL" in attributes else attributes
+def face_detail(
+    face: DescribedFace, width: int, height: int, attributes: Collection[str], *, unseen: bool = False
+) -> Members:
+    """Return a FaceDetail with the attributes that were asked for and are known. `unseen`: with those that are not."""
+    asked = {*MODELS, *_UNSEEN, "EYE_DIRECTION"} if "ALL" in attributes else attributes
     made = {
         "AgeRange": _age_range(face.estimates) if "AGE_RANGE" in asked else None,
         "Smile": _smile(face.estimates) if "SMILE" in asked else None,
@@ -155,7 +168,17 @@ def face_detail(face: DescribedFace, width: int, height: int, attributes: Collec
         "Emotions": _emotions(face.estimates) if "EMOTIONS" in asked else None,
     }
     known = {name: value for name, value in made.items() if value is not None}
-    return {**compared_face(face, width, height), **known}
+    return {**compared_face(face, width, height), **known, **(_unseen(face, asked) if unseen else {})}
+
+
+def _unseen(face: DescribedFace, asked: Collection[str]) -> Members:
+    """Return "no" for what nobody looked at, as unsure as can be; of the eyes, where the head looks."""
+    answers: dict[str, Any] = {
+        member: {"Value": False, "Confidence": 50.0} for name, member in _UNSEEN.items() if name in asked
+    }
+    if (pose := face.estimates.pose) is not None and "EYE_DIRECTION" in asked:
+        answers["EyeDirection"] = {"Yaw": pose.yaw, "Pitch": -pose.pitch, "Confidence": 50.0}
+    return answers
 
 
 def _age_range(estimates: Estimates) -> Members | None:
@@ -191,7 +214,8 @@ def detect_faces(call: Call, asked: Members) -> Members:
     picture, looking = picture_of(call, asked["Image"]), call.services.recognition.looking
     with judged():
         seen = looking.seen(call.tenant, picture, RULES, wanted_models(attributes), most=MOST_FACES).described
-    return {"FaceDetails": [face_detail(one, seen.width, seen.height, attributes) for one in seen.faces]}
+    unseen = call.tenant.answers_unknown
+    return {"FaceDetails": [face_detail(one, seen.width, seen.height, attributes, unseen=unseen) for one in seen.faces]}
 
 
 def compare_faces(call: Call, asked: Members) -> Members:

@@ -26,8 +26,9 @@ _LONGEST_NUMBER = 18
 _LONGEST_ID = 250
 """Far longer than any id that exists, and 100 of them still fit into a stored answer."""
 _DOUBLE_QUOTES = str.maketrans(dict.fromkeys("\u201c\u201d\uff02", '"'))
-_QUOTES = str.maketrans(dict.fromkeys("\u201c\u201d\uff02\u2018\u2019", '"'))
-"""Typographic double, full-width and typographic single quotes."""
+_QUOTES = str.maketrans(dict.fromkeys("\u201c\u201d\uff02\u2018\u2019'", '"'))
+"""Typographic double, full-width and single quotes; also those of a list as Python prints it."""
+_ANY_QUOTE = "\"\u201c\u201d\uff02\u2018\u2019'"
 _COMMAS = re.compile("[,\uff0c]")
 """ASCII and full-width."""
 
@@ -118,7 +119,7 @@ class Parameters(Texts):
 
 
 def read_list(name: str, text: str) -> list[str]:
-    """Read a JSON array of texts, also with typographic quotes; a text that is not JSON is split at its commas."""
+    """Read a JSON array of texts, also with other quotes; a text that is not JSON is split at its commas."""
     # Single quotes last: within double ones they are apostrophes.
     for written in (text, text.translate(_DOUBLE_QUOTES), text.translate(_QUOTES)):
         try:
@@ -129,8 +130,8 @@ def read_list(name: str, text: str) -> list[str]:
             return _texts(name, parsed)
         if isinstance(parsed, dict):
             raise InvalidInput(f'{name} is a list such as ["105"], not an object')
-    inner = text.translate(_QUOTES).strip().removeprefix("[").removesuffix("]")
-    return _texts(name, [item.strip().strip('"').strip() for item in _COMMAS.split(inner)])
+    inner = text.strip().removeprefix("[").removesuffix("]")
+    return _texts(name, [item.strip().strip(_ANY_QUOTE).strip() for item in _COMMAS.split(inner)])
 
 
 def _texts(name: str, items: list[Any]) -> list[str]:

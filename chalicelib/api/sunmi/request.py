@@ -56,7 +56,9 @@ class SignedForm:
         public = each_once((name, value) for name, value in named if name in PUBLIC)
         for name in _REQUIRED:
             if not public.get(name):
-                raise InvalidInput(f"{name} is missing or empty: app_id, random, timestamp and sign are required")
+                raise InvalidInput(
+                    f"{name} is missing or empty: app_id, random, timestamp and sign are required in the body"
+                )
         if not _DIGITS.fullmatch(public["timestamp"]):
             raise InvalidInput("timestamp has digits only: seconds since 1970")
         app_id, random, timestamp, sign = (public[name] for name in _REQUIRED)

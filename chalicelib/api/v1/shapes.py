@@ -60,7 +60,7 @@ class Box(Answer):
 
     @classmethod
     def of(cls, box: pictures.Box) -> Box:
-        return cls(**box._asdict())
+        return cls(**{side: round(pixels, 2) for side, pixels in box._asdict().items()})
 
 
 class Labels(Answer):

@@ -1,7 +1,8 @@
 """Indexing: the faces of a photo become faces of a group, each by itself, with ids that follow from the photo.
 
 Nobody is looked for and nobody is merged: a person has as many faces as photos were indexed. The same photo with the
-same external id in the same group gives the same ids, so that a call that is sent again adds nothing.
+same external id in the same group gives the same ids, so that it can be indexed again as often as one likes. Without an
+external id, so does the same call, so that one that is sent again adds nothing; another call makes another face.
 """
 
 from __future__ import annotations
@@ -57,11 +58,12 @@ class Indexed:
 
 @dataclass(frozen=True)
 class _Photo:
-    """A photo that is being indexed. `external_id`: "" for none."""
+    """A photo that is being indexed. `own`: what sets it apart from the same photo, indexed for something else."""
 
     group: Group
     sha256: str
     external_id: str
+    own: str
     seen: SeenPicture
 
 
@@ -85,12 +87,13 @@ class Indexing:
         *,
         most: int = MOST_FACES,
         external_id: str = "",
+        call: str = "",
     ) -> Indexed:
         """Index the `most` largest faces that are fit, in transactions of 40: each whole or not at all.
 
-        A call that was cut off is completed by the same call. A face that is not fit by `judge`, too poor for the
-        tenant's `enrol_quality`, or not alive is left out. Raises ConsentMissing, Unusable, GroupNotFound, GroupFull,
-        TenantFull, Busy.
+        `call` is the same in all attempts of one call: one that was cut off is completed by the next. A face that is
+        not fit by `judge`, too poor for the tenant's `enrol_quality`, or not alive is left out. Raises ConsentMissing,
+        Unusable, GroupNotFound, GroupFull, TenantFull, Busy.
         """
         require_consent(None, is_required=tenant.consent_required)
         seen = self.recognition.looking.seen(
@@ -100,7 +103,8 @@ class Indexing:
         fit = [number for number, reason in reasons.items() if not reason]
         unindexed = {number: reason for number, reason in reasons.items() if reason}
         unindexed |= dict.fromkeys(fit[most:], "EXCEEDS_MAX_FACES")
-        photo = _Photo(group, sha256(picture).hexdigest(), external_id, seen)
+        own = external_id or (f"call {call}" if call else "")
+        photo = _Photo(group, sha256(picture).hexdigest(), external_id, own, seen)
         indexed: dict[int, Face] = {}
         for first in range(0, len(fit[:most]), A_TRANSACTION):
             indexed |= self._some(tenant, photo, fit[:most][first : first + A_TRANSACTION])
@@ -185,7 +189,7 @@ class Indexing:
 
 def _faceid(tenant: Tenant, photo: _Photo, number: int, tries: int) -> str:
     """Derive a face's id (RFC 9562, version 5). `tries`: how many ids before it belong to faces at other places."""
-    name = [photo.group.id, photo.sha256, photo.external_id, str(number), *([str(tries)] if tries else [])]
+    name = [photo.group.id, photo.sha256, photo.own, str(number), *([str(tries)] if tries else [])]
     made = uuid5(NAMESPACE_OID, "\n".join(name))
     return str(made.int >> 65) if tenant.numeric_faceids_only else str(made)
 

@@ -48,18 +48,33 @@ def staff(rekognition: Any) -> Any:
 
 
 def test_a_call_that_was_cut_off_is_completed_by_the_same_call(staff: Any) -> None:
-    sent = {"CollectionId": "staff", "Image": image(*(Person(n, 40 + n) for n in range(1, 60)))}
+    faces = image(*(Person(n, 40 + n) for n in range(1, 60)))
+    sent = {"CollectionId": "staff", "Image": faces, "ExternalImageId": "everybody"}
     first = ids(staff.index_faces(**sent))
     assert len(set(first)) == 59
     staff.delete_faces(CollectionId="staff", FaceIds=first[40:])
     assert ids(staff.index_faces(**sent)) == first
 
 
+def test_the_photo_of_another_call_is_another_face_and_deleted_by_itself(
+    app: Chalice, staff: Any, shop: Credentials
+) -> None:
+    sent = {"CollectionId": "staff", "Image": image(Person(1))}
+    (one,), (other,) = ids(staff.index_faces(**sent)), ids(staff.index_faces(**sent))
+    assert one != other
+    attempts = {*(tuple(ids(client(app, shop, invocation="78").index_faces(**sent))) for _ in range(3))}
+    assert len(attempts) == 1
+    staff.delete_faces(CollectionId="staff", FaceIds=[one])
+    found = staff.search_faces_by_image(**sent)["FaceMatches"]
+    assert {match["Face"]["FaceId"] for match in found} == {other, *attempts.pop()}
+
+
 def test_eight_clients_that_send_one_photo_index_it_once(app: Chalice, staff: Any, shop: Credentials) -> None:
     found: list[list[str]] = []
 
     def send() -> None:
-        found.append(ids(client(app, shop).index_faces(CollectionId="staff", Image=image(Person(1), Person(2)))))
+        photo = {"Image": image(Person(1), Person(2)), "ExternalImageId": "two"}
+        found.append(ids(client(app, shop).index_faces(CollectionId="staff", **photo)))
 
     threads = [threading.Thread(target=send) for _ in range(3)]
     for thread in threads:

@@ -56,6 +56,29 @@ def test_amazons_own_examples_of_collections(real: Any, clock: FakeClock) -> Non
     assert real.list_collections(MaxResults=10)["CollectionIds"] == []
 
 
+def test_amazons_guide_reads_members_that_nobody_sees_if_the_tenant_answers_them(
+    real: Any, real_services: Services
+) -> None:
+    """github.com/awsdocs/amazon-rekognition-developer-guide, doc_source/faces-detect-images.md, and
+    doc_source/identity-verification-tutorial.md, which has the same lines.
+    """
+    sent = {"Image": bytes_of(photos.PORTRAIT), "Attributes": ["ALL"]}
+    (left_out,) = real.detect_faces(**sent)["FaceDetails"]
+    assert not {"Eyeglasses", "EyesOpen", "FaceOccluded", "EyeDirection"} & {*left_out}, "a gate must not believe them"
+    real_services.tenants.change("shop", {"answers_unknown": True})
+    (face,) = real.detect_faces(**sent)["FaceDetails"]
+    assert face["AgeRange"]["Low"] < face["AgeRange"]["High"]
+    read = ("Gender", "Smile", "Eyeglasses", "FaceOccluded", "Emotions")
+    assert all(str(face[member]) for member in read)
+    assert str(face["Emotions"][0])
+    unsure = {"Value": False, "Confidence": 50.0}
+    two_valued = ("Eyeglasses", "Sunglasses", "Beard", "Mustache", "EyesOpen", "MouthOpen", "FaceOccluded")
+    assert [face[member] for member in two_valued] == [unsure] * 7
+    assert face["EyeDirection"] == {"Yaw": face["Pose"]["Yaw"], "Pitch": face["Pose"]["Pitch"], "Confidence": 50.0}
+    (some,) = real.detect_faces(**{**sent, "Attributes": ["EYES_OPEN"]})["FaceDetails"]
+    assert {*some} - {*left_out} == {"EyesOpen"}
+
+
 def test_double_take_trains_and_recognises(real: Any) -> None:
     """github.com/jakowenko/double-take, api/src/util/detectors/rekognition.js."""
     double_take = {"CollectionId": "double-take"}

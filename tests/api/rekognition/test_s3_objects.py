@@ -52,8 +52,9 @@ def error_of(call: Any, **members: Any) -> dict[str, Any]:
 def test_every_operation_with_a_picture_takes_it_from_s3(rekognition: Any, objects: FakeObjects) -> None:
     rekognition.create_collection(CollectionId="staff")
     one = s3("photos", "ann.jpg")
-    indexed = rekognition.index_faces(CollectionId="staff", Image=one)["FaceRecords"][0]["Face"]
-    by_bytes = rekognition.index_faces(CollectionId="staff", Image={"Bytes": ANN})["FaceRecords"][0]["Face"]
+    named = {"CollectionId": "staff", "ExternalImageId": "ann"}
+    indexed = rekognition.index_faces(**named, Image=one)["FaceRecords"][0]["Face"]
+    by_bytes = rekognition.index_faces(**named, Image={"Bytes": ANN})["FaceRecords"][0]["Face"]
     assert indexed == by_bytes
     found = rekognition.search_faces_by_image(CollectionId="staff", Image=one)["FaceMatches"]
     assert [match["Face"]["FaceId"] for match in found] == [indexed["FaceId"]]

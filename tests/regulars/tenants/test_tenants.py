@@ -32,8 +32,13 @@ def listed(data: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, list[str
     capsys.readouterr()
     assert tenants(data, "list") == 0
     head, *rows = capsys.readouterr().out.splitlines()
-    assert head.split()[5:] == ["TIME", "ZONE", "REQUESTS", "A", "DAY", "ONLY"]
+    assert head.split()[5:] == ["TIME", "ZONE", "REQUESTS", "A", "DAY", "ONLY", "NAME"]
     return {row.split()[0]: row.split()[5:] for row in rows}
+
+
+def test_a_list_of_tenants_says_what_people_call_them(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert tenants(data, "add", "shop-12", "--display-name", "Café Nord") == 0
+    assert listed(data, capsys)["shop-12"][-2:] == ["Café", "Nord"]
 
 
 def test_a_tenant_begins_without_limits_in_shanghai_and_each_setting_is_changed_by_itself(

@@ -115,6 +115,7 @@ OTHER = TenantSettings(
     refuse_md5=True,
     numeric_faceids_only=True,
     attributes_off=frozenset({"age", "pose"}),
+    answers_unknown=True,
     least_liveness=0.3,
     min_age=12.5,
     enrol_quality=33.5,
