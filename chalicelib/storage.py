@@ -38,7 +38,11 @@ def _embedded(folder: Path, public_url: str, clock: Clock) -> Storage:
     secret = signing_secret(folder)
     captures = SignedPaths(secret, clock)
     blobs = FolderUploadStore(folder / "blobs", SignedPaths(secret, clock, PICTURES_PREFIX), public_url)
-    uploads = FolderUploadStore(folder / "captures", captures, public_url, announce=captures_queue.send)
+
+    def announce(event: str, tenant: str) -> None:
+        captures_queue.send(event, group=tenant)
+
+    uploads = FolderUploadStore(folder / "captures", captures, public_url, announce=announce)
 
     def wipe() -> None:
         with suppress(Busy):

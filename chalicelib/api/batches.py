@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from chalice.app import CloudWatchEvent, SQSEvent
@@ -11,6 +12,7 @@ from chalice.app import CloudWatchEvent, SQSEvent
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.ports import Queue
 from chalicelib.core.telemetry import report_failure
+from chalicelib.core.values import moment
 
 LONGEST_S = 60
 """Seconds that the worst message of `one_by_one` takes: a picture of a hundred faces, and a search that hangs."""
@@ -44,8 +46,9 @@ def all_but(event: SQSEvent, failed: Mapping[str, Exception], queue: Queue) -> d
     return _answer(again)
 
 
-def one_by_one(event: SQSEvent, work: Callable[[str, int], object], queue: Queue) -> dict[str, Any]:
-    """Give each message to `work`: its body, and how often SQS has given it out. Return the answer to SQS.
+def one_by_one(event: SQSEvent, work: Callable[[str, int, datetime | None], object], queue: Queue) -> dict[str, Any]:
+    """Give each message to `work`: its body, how often SQS has given it out, and when it was sent; None: on one box,
+    whose queue needs nobody to know. Return the answer to SQS.
 
     A failed one is reported, comes again and does not stop the others: soon after a RegularsError, such as contention.
     Any other error is a fault and leaves the queue's own time, so that a bad deployment can be taken back before its
@@ -59,7 +62,8 @@ def one_by_one(event: SQSEvent, work: Callable[[str, int], object], queue: Queue
             again.append(record)
             continue
         try:
-            work(record["body"], receives(record))
+            sent = record["attributes"].get("SentTimestamp")
+            work(record["body"], receives(record), moment(int(sent)) if sent else None)
         except Exception as error:
             report_failure(error, _AGAIN)
             if isinstance(error, RegularsError):

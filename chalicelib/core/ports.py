@@ -283,8 +283,11 @@ class Queue(Protocol):
     After `max_receives` receives it goes to the dead letters instead. Every method raises Busy or StorageUnavailable.
     """
 
-    def send(self, body: str, delay_s: int = 0) -> None:
-        """Put in a message that can be received after `delay_s` (0..900) seconds."""
+    def send(self, body: str, delay_s: int = 0, group: str = "") -> None:
+        """Put in a message that can be received after `delay_s` (0..900) seconds.
+
+        `group`: the tenant whose it is. Many messages of one group let those of others pass.
+        """
 
     def receive(self, limit: int, visibility_s: int) -> list[Message]:
         """Receive up to `limit` (at most 10) messages and hide them from others for `visibility_s`."""

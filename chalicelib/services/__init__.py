@@ -508,4 +508,4 @@ class Services:
     def _announce_index(self, tenant: str, seq: int) -> None:
         if seq % INDEX_EVERY == 0:
             with suppress(RegularsError):
-                self.ports.storage.index_queue.send(json.dumps({"tenant": tenant}))
+                self.ports.storage.index_queue.send(json.dumps({"tenant": tenant}), group=tenant)

@@ -176,7 +176,7 @@ class Sweep:
         self, tenant: Tenant, hour: datetime, chores: Sequence[str], after: str = "", *, is_part: bool = False
     ) -> None:
         body = {"tenant": tenant.name, "hour": milliseconds(hour), "chores": chores, "after": after, "is_part": is_part}
-        self.storage.index_queue.send(json.dumps(body))
+        self.storage.index_queue.send(json.dumps(body), group=tenant.name)
 
 
 def _call_of(item: Item) -> Called:

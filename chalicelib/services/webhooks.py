@@ -338,7 +338,7 @@ class Outbox:
         wait_s = math.ceil((delivery.next_at - self._clock.now()).total_seconds())
         tenant, id_ = delivery_key(delivery)
         body = json.dumps({"tenant": tenant, "id": id_, "due": milliseconds(delivery.next_at)})
-        self._queue.send(body, delay_s=min(max(wait_s, 0), _LONGEST_QUEUE_DELAY_S))
+        self._queue.send(body, min(max(wait_s, 0), _LONGEST_QUEUE_DELAY_S), tenant)
 
     def find(self, notice: Notice) -> Delivery | None:
         """Return the delivery that a message names; None if it is done or parked."""

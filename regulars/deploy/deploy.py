@@ -36,6 +36,13 @@ ORDINARY_CONCURRENCY = 1_000
 _LEAST_RUNS = 2
 """What AWS accepts as the most runs that a queue starts."""
 
+_LEAST_UNRESERVED = 100
+"""What AWS keeps of an account's concurrency for functions that reserve none."""
+
+_API = "APIHandlerConcurrency"
+_BUILDS, _SHOPS_A_RUN = "BuildIndexConcurrency", 66
+"""Shops whose worst night one run ends within three hours (lab: bench/chores.py, docs/lab/cost.md)."""
+
 _MOST_TRIGGERS = 5
 """What AWS accepts as alarms that roll an update back."""
 
@@ -72,16 +79,19 @@ class Plan:
         return [one["Properties"]["TableName"]["Fn::Sub"].replace("${AWS::StackName}", self.stack) for one in tables]
 
     def runs(self, concurrency: int) -> dict[str, str]:
-        """Return how many runs each queue may start, by its parameter, in an account of that concurrency.
+        """Return how many runs each queue and the API may start, by parameter, in an account of that concurrency.
 
-        A fifth each at most: a run of ingest waits for one of the search function, and a fifth is left for callers.
+        A queue a fifth at most: a run of ingest waits for one of the search function, and a fifth is left for callers.
+        The API half, if AWS lets that be reserved: people who call its open address take no more from the others.
         """
         properties = (one.get("Properties", {}) for one in self.template["Resources"].values())
         sources = (source["Properties"] for one in properties for source in one.get("Events", {}).values())
         limits = [one["ScalingConfig"]["Fn::If"][1] for one in sources if "ScalingConfig" in one]
         names = [limit["MaximumConcurrency"]["Ref"] for limit in limits]
         most = {name: int(self.template["Parameters"][name]["Default"]) for name in names}
-        return {name: str(max(_LEAST_RUNS, min(runs, concurrency // 5))) for name, runs in most.items()}
+        queues = {name: str(max(_LEAST_RUNS, min(runs, concurrency // 5))) for name, runs in most.items()}
+        half = concurrency // 2 if concurrency >= 2 * _LEAST_UNRESERVED else -1
+        return queues | ({_API: str(half)} if _API in self.template.get("Parameters", {}) else {})
 
     def template_with_code(self, address: str) -> str:
         """Write the template as JSON, with its functions' code at `address` (s3://...).
@@ -116,8 +126,12 @@ class Plan:
 
     def limits(self, concurrency: int) -> Iterator[str]:
         """Yield what the account's concurrency means for a new stack as lines to print."""
-        runs = ", ".join(f"{name} {count}" for name, count in self.runs(concurrency).items())
-        yield f"limits      the account runs {concurrency:,} functions at once, so a new stack gets {runs}"
+        initial = self.runs(concurrency)
+        runs = ", ".join(f"{name} {count}" for name, count in initial.items())
+        yield f"limits      the account has room for {concurrency:,} functions at once, so a new stack gets {runs}"
+        if build := {**initial, **self.parameters}.get(_BUILDS):
+            shops = int(build) * _SHOPS_A_RUN
+            yield f"            {_BUILDS} {build} is enough for {shops:,} shops of 5,000 captures a day"
         if self.parameters.get("QueueLimits") == "off":
             yield "            with QueueLimits off these limits do not hold: a burst may take all runs of the account"
         if concurrency < ORDINARY_CONCURRENCY // 10:

@@ -41,9 +41,9 @@ class Account:
         self.region: str = session.region_name
 
     def concurrency(self) -> int:
-        """Return how many functions the account runs at once in this region, all stages together."""
+        """Return how many functions the account may run at once in this region, besides what is reserved already."""
         limits = self._session.client("lambda").get_account_settings()["AccountLimit"]
-        return int(limits["ConcurrentExecutions"])
+        return int(limits["UnreservedConcurrentExecutions"])
 
     def settings(self, stack: str) -> dict[str, str]:
         """Return a stack's outputs as settings: IndexQueueUrl is REGULARS_INDEX_QUEUE_URL. Raises NotDeployed."""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from chalicelib.adapters.aws.queue import SqsQueue
+from chalicelib.adapters.embedded.queue import SqliteQueue
 from chalicelib.core.errors import InvalidInput, StorageUnavailable
 from chalicelib.core.ports import Queue
-from tests.adapters.conftest import MAX_RECEIVES
+from tests.adapters.conftest import MAX_RECEIVES, fresh_sqs_queue
 from tests.adapters.emulated import Aws
+from tests.fakes import FakeClock
 
 Pass = Callable[[float], None]
 
@@ -22,6 +27,58 @@ def test_a_message_comes_as_it_was_sent(queue: Queue) -> None:
     queue.send(body)
     (message,) = queue.receive(10, 30)
     assert (message.body, message.receive_count) == (body, 1)
+
+
+def test_a_message_of_a_tenant_comes_like_any_other_and_is_hidden_and_deleted_like_it(
+    queue: Queue, let_pass: Pass
+) -> None:
+    queue.send("x", 0, "shop")
+    (message,) = queue.receive(10, 600)
+    queue.hide(message.receipt, 1)
+    assert queue.receive(10, 1) == []
+    let_pass(1.1)
+    (again,) = queue.receive(10, 1)
+    assert (again.body, again.receive_count) == ("x", 2)
+    queue.delete(again.receipt)
+    let_pass(1.1)
+    assert queue.receive(10, 1) == []
+
+
+def test_sqs_is_told_whose_a_message_is(aws: Aws) -> None:
+    queue, client = fresh_sqs_queue(aws), aws.client("sqs")
+    queue.send("x", group="shop")
+    answer = client.receive_message(QueueUrl=queue._url, MessageSystemAttributeNames=["MessageGroupId"])
+    assert answer["Messages"][0]["Attributes"]["MessageGroupId"] == "shop"
+
+
+def test_on_one_box_tenants_take_turns_and_messages_of_versions_without_them_come_too(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    with closing(SqliteQueue(tmp_path / "queue.db", "captures", clock)) as queue:
+        for number in range(5):
+            queue.send(f"large {number}", group="large")
+        queue.send("small", group="small")
+        with closing(sqlite3.connect(tmp_path / "queue.db")) as connection, connection:
+            connection.execute("INSERT INTO messages (queue, visible_at_ms, body) VALUES ('captures', 0, 'of before')")
+        come = [message.body for _ in range(9) for message in queue.receive(1, 600)]
+        assert come[:3] == ["of before", "large 0", "small"]
+        assert come[3:] == [f"large {number}" for number in range(1, 5)]
+        assert queue.waiting() == 7
+
+
+def test_on_one_box_messages_that_nobody_may_receive_hold_up_no_other_tenant(tmp_path: Path, clock: FakeClock) -> None:
+    with closing(SqliteQueue(tmp_path / "queue.db", "captures", clock, MAX_RECEIVES)) as queue:
+        for _ in range(20):
+            queue.send("poison", group="a")
+        for _ in range(MAX_RECEIVES):
+            while queue.receive(10, 1):
+                pass
+            clock.advance(timedelta(seconds=1))
+        queue.send("later", 900, "b")
+        queue.send("good", group="c")
+        assert [message.body for message in queue.receive(10, 30)] == ["good"]
+        assert queue.receive(10, 30) == []
+        assert len(queue.dead_letters(10)) == 10
 
 
 def test_an_empty_queue_gives_nothing(queue: Queue) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +35,8 @@ class Function:
     def get_remaining_time_in_millis(self) -> int:
         return int(self._left_s * 1000)
 
-    def work(self, body: str, receive_count: int) -> None:
+    def work(self, body: str, receive_count: int, sent_at: datetime | None) -> None:
+        assert sent_at is None
         self._left_s -= self._takes_s
         if body in self.failing:
             raise self.failing[body]
@@ -75,6 +76,15 @@ def test_a_failed_message_comes_again_soon_if_it_may_succeed_then_and_the_others
     function.work_off()
     assert function.done == ["one", "other"]
     assert visible_after(queue, clock) == pause_s
+
+
+def test_the_work_is_told_when_sqs_got_a_message(queue: SqliteQueue, clock: FakeClock) -> None:
+    told: list[tuple[str, int, datetime | None]] = []
+    record = {"messageId": "1", "receiptHandle": "r", "body": "x"}
+    record |= {"attributes": {"ApproximateReceiveCount": "3", "SentTimestamp": "1531136255184"}}
+    event = SQSEvent({"Records": [record]}, Function(queue, clock))
+    assert batches.one_by_one(event, lambda *given: told.append(given), queue) == {"batchItemFailures": []}
+    assert told == [("x", 3, datetime(2018, 7, 9, 11, 37, 35, 184_000, tzinfo=UTC))]
 
 
 def test_the_pause_doubles_up_to_a_quarter_of_an_hour_and_an_outage_of_three_hours_buries_nothing(

@@ -207,7 +207,7 @@ class Box(Book):
 
 def event_of(capture: Capture) -> str:
     """What is sent when a capture is tried again, whose attempt is counted, too."""
-    return sent_again_event("shop", capture)
+    return sent_again_event(keys.capture_picture("shop", capture.camera_id, capture.id))
 
 
 @contextmanager

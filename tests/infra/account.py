@@ -22,6 +22,7 @@ from chalicelib import bootstrap, search_function
 from chalicelib.adapters.aws.clients import aws_client
 from chalicelib.api import observability
 from chalicelib.core.ports import Queue, Vision
+from chalicelib.core.values import milliseconds
 from chalicelib.services import Services
 from chalicelib.settings import AwsStorage, Settings
 from regulars.serve.gateway import Context
@@ -88,14 +89,15 @@ class Account:
             lambda: app.canary({"url": url, "cameras_url": url, "tenant": tenant}, Context("canary")),
         )
 
-    def message(self, function: str, *bodies: str) -> Any:
-        """SQS hands messages to a function."""
+    def message(self, function: str, *bodies: str, waited_s: float = 0) -> Any:
+        """SQS hands messages to a function. `waited_s`: so long were they in the queue."""
+        sent_at = milliseconds(self.clock.now() - timedelta(seconds=waited_s))
         records = [
             {
                 "messageId": f"m-{number}",
                 "receiptHandle": "r",
                 "body": body,
-                "attributes": {"ApproximateReceiveCount": "1"},
+                "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": str(sent_at)},
                 "eventSource": "aws:sqs",
             }
             for number, body in enumerate(bodies)

@@ -221,6 +221,8 @@ def captures_and_visits(account: Account) -> None:
         shop.see(b"no picture", 80)
         _full_of_strangers(shop)
     nowhere = account.stored("visited-shop/door/0000000000000-" + "0" * 24)
+    account.message("ingest", nowhere, waited_s=60)
+    account.work_off("ingest")
     answer = account.message("ingest", "no event", '{"Event": "s3:TestEvent"}', nowhere)
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m-0"}]}  # it is to come again
     assert account.message("deliver", "no event")["batchItemFailures"]

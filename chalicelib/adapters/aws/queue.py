@@ -11,6 +11,7 @@ from chalicelib.core.ports import Message
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import SendMessageRequestTypeDef
 
 _SERVICE = "SQS"
 
@@ -27,10 +28,13 @@ class SqsQueue:
         self._dead_letter_url = dead_letter_url
         self._wait_s = wait_s
 
-    def send(self, body: str, delay_s: int = 0) -> None:
+    def send(self, body: str, delay_s: int = 0, group: str = "") -> None:
         require_message(body, delay_s)
+        message: SendMessageRequestTypeDef = {"QueueUrl": self._url, "MessageBody": body, "DelaySeconds": delay_s}
+        if group:
+            message["MessageGroupId"] = group
         with translated(_SERVICE):
-            self._client.send_message(QueueUrl=self._url, MessageBody=body, DelaySeconds=delay_s)
+            self._client.send_message(**message)
 
     def receive(self, limit: int, visibility_s: int) -> list[Message]:
         require_receive(limit, visibility_s)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import sqlite3
 import threading
 import uuid
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 from chalicelib.adapters.embedded.file import SqliteFile
 from chalicelib.adapters.limits.texts import require_message, require_receive, require_visibility
@@ -21,13 +23,22 @@ _SCHEMA = (
     "CREATE INDEX IF NOT EXISTS messages_by_receipt ON messages (receipt)",
 )
 
-_VISIBLE = """SELECT id, receives, body FROM messages
+_GROUPS = """WITH RECURSIVE one(queue) AS (
+        SELECT min(queue) FROM messages WHERE queue BETWEEN :first AND :last
+        UNION ALL SELECT (SELECT min(queue) FROM messages WHERE queue > one.queue AND queue <= :last)
+        FROM one WHERE one.queue IS NOT NULL)
+    SELECT queue FROM one WHERE EXISTS (SELECT 1 FROM messages AS its
+        WHERE its.queue = one.queue AND its.dead = 0 AND its.visible_at_ms <= :now)
+    ORDER BY queue <= :turn, queue LIMIT :limit"""
+"""Groups with a message to receive, that whose turn it is first. The index answers, by a step for each group."""
+_VISIBLE = """SELECT queue, id, receives, body FROM messages
     WHERE queue = ? AND dead = 0 AND visible_at_ms <= ? ORDER BY visible_at_ms, id LIMIT ?"""
-_BURY = "UPDATE messages SET dead = 1 WHERE queue = ? AND dead = 0 AND visible_at_ms <= ? AND receives >= ?"
 
 
 class SqliteQueue:
     """The Queue port: the messages of the queue `name`. `at`: the path of a file, or one that is open.
+
+    Its groups take turns. A group's messages are stored as those of the queue `name/group`.
 
     Stores that share an open one share its connections, and their threads queue in one line to write. A message that is
     sent is on the disk; that it was received or deleted need not be: after a power cut it may come again.
@@ -40,6 +51,9 @@ class SqliteQueue:
         self._clock = clock
         self._max_receives = max_receives
         self._sent = threading.Condition()
+        self._names = name, f"{name}/~"
+        """Of its groups, the first and one behind the last. Messages of older versions have no group."""
+        self._turn = ""
         self._sends = self._woken = 0
         """Messages sent by this object, and how many of them need to wake no thread any more."""
 
@@ -47,12 +61,12 @@ class SqliteQueue:
         """Close all connections; the queue cannot be used afterwards."""
         self._file.close()
 
-    def send(self, body: str, delay_s: int = 0) -> None:
+    def send(self, body: str, delay_s: int = 0, group: str = "") -> None:
         require_message(body, delay_s)
         with self._file.writing() as connection:
             connection.execute(
                 "INSERT INTO messages (queue, visible_at_ms, body) VALUES (?, ?, ?)",
-                (self._name, self._now_ms() + delay_s * 1000, body),
+                (f"{self._name}/{group}", self._now_ms() + delay_s * 1000, body),
             )
         if not delay_s:
             with self._sent:
@@ -74,46 +88,58 @@ class SqliteQueue:
         sends = self._sends
         with self._file.reading() as connection:
             # A worker polls all day, so an empty queue must cost no write.
-            is_empty = connection.execute(_VISIBLE, (self._name, self._now_ms(), 1)).fetchone() is None
+            is_empty = not self._visible(connection, 1)
         if is_empty:
             with self._sent:
                 self._woken = max(self._woken, sends)
             return []
         with self._file.writing(durable=False) as connection:
-            now_ms = self._now_ms()
-            connection.execute(_BURY, (self._name, now_ms, self._max_receives))
-            rows = connection.execute(_VISIBLE, (self._name, now_ms, limit)).fetchall()
-            until_ms = now_ms + visibility_s * 1000
-            return [_received(connection, *row, until_ms=until_ms) for row in rows]
+            while rows := self._visible(connection, limit):
+                if worn := [(number,) for _, number, receives, _ in rows if receives >= self._max_receives]:
+                    connection.executemany("UPDATE messages SET dead = 1 WHERE id = ?", worn)
+                    continue
+                self._turn, until_ms = rows[-1][0], self._now_ms() + visibility_s * 1000
+                return [_received(connection, *row[1:], until_ms=until_ms) for row in rows]
+        return []
 
     def hide(self, receipt: str, visibility_s: int) -> None:
         require_visibility(visibility_s)
         if receipt:
             with self._file.writing(durable=False) as connection:
                 connection.execute(
-                    "UPDATE messages SET visible_at_ms = ? WHERE receipt = ? AND queue = ?",
-                    (self._now_ms() + visibility_s * 1000, receipt, self._name),
+                    "UPDATE messages SET visible_at_ms = ? WHERE receipt = ? AND queue BETWEEN ? AND ?",
+                    (self._now_ms() + visibility_s * 1000, receipt, *self._names),
                 )
 
     def delete(self, receipt: str) -> None:
         if receipt:
             with self._file.writing(durable=False) as connection:
-                connection.execute("DELETE FROM messages WHERE receipt = ? AND queue = ?", (receipt, self._name))
+                which = (receipt, *self._names)
+                connection.execute("DELETE FROM messages WHERE receipt = ? AND queue BETWEEN ? AND ?", which)
 
     def dead_letters(self, limit: int) -> list[Message]:
         require_receive(limit)
         with self._file.reading() as connection:
             rows = connection.execute(
-                "SELECT body, receipt, receives FROM messages WHERE queue = ? AND dead = 1 ORDER BY id LIMIT ?",
-                (self._name, limit),
+                """SELECT body, receipt, receives FROM messages
+                    WHERE queue BETWEEN ? AND ? AND dead = 1 ORDER BY id LIMIT ?""",
+                (*self._names, limit),
             ).fetchall()
         return [Message(*row) for row in rows]
 
     def waiting(self) -> int:
         """Count the messages that are not done, and may still be."""
         with self._file.reading() as connection:
-            query = "SELECT count(*) FROM messages WHERE queue = ? AND dead = 0"
-            return int(connection.execute(query, (self._name,)).fetchone()[0])
+            query = "SELECT count(*) FROM messages WHERE queue BETWEEN ? AND ? AND dead = 0"
+            return int(connection.execute(query, self._names).fetchone()[0])
+
+    def _visible(self, connection: sqlite3.Connection, limit: int) -> list[Any]:
+        """Read up to `limit` messages that may be received, one of each group in turn."""
+        (first, last), now_ms = self._names, self._now_ms()
+        turns = {"first": first, "last": last, "now": now_ms, "turn": self._turn, "limit": limit}
+        groups = connection.execute(_GROUPS, turns).fetchall()
+        rows = [connection.execute(_VISIBLE, (*group, now_ms, limit)).fetchall() for group in groups]
+        return [row for one_of_each in zip_longest(*rows) for row in one_of_each if row][:limit]
 
     def _now_ms(self) -> int:
         return milliseconds(self._clock.now())

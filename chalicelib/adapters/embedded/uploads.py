@@ -108,8 +108,8 @@ class FolderUploadStore(FolderBlobStore):
     signs are answered by regulars/serve/uploads.py.
 
     `base_url` begins the URLs, as in `https://box.example`. Without it they are paths, and the caller that hands them
-    out adds its own scheme and host. `announce` gets the event of each upload. If it raises a RegularsError, only the
-    event is lost: the object is stored, and the watch finds it later.
+    out adds its own scheme and host. `announce` gets the event of each upload, and the tenant. If it raises a
+    RegularsError, only the event is lost: the object is stored, and the watch finds it later.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class FolderUploadStore(FolderBlobStore):
         root: Path,
         paths: SignedPaths,
         base_url: str = "",
-        announce: Callable[[str], None] = lambda _event: None,
+        announce: Callable[[str, str], None] = lambda _event, _tenant: None,
     ) -> None:
         super().__init__(root)
         self.paths = paths
@@ -128,7 +128,7 @@ class FolderUploadStore(FolderBlobStore):
         if not self.put_if_absent(key, data, content_type):
             return False
         try:
-            self._announce(stored_event(key, len(data), etag_of(data), datetime.now(UTC)))
+            self._announce(stored_event(key, len(data), etag_of(data), datetime.now(UTC)), key.partition("/")[0])
         except RegularsError as error:
             report_failure(error, "an object is stored and not announced yet")
         return True

@@ -1,4 +1,5 @@
-"""Captures are sent again: when their event was lost, when a box starts, and when an operator asks for parked ones.
+"""Captures are sent again: when their event was lost or waited for long, when a box starts, and when an operator asks
+for parked ones.
 
 Sending parks nothing: a capture may only wait behind others. Attempts counts how often it was tried, before its picture
 is opened, so that it survives a kill.
@@ -8,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -49,22 +50,13 @@ class Redrive:
 
     def parked(self, tenant: Tenant, camera_id: str | None = None) -> list[Capture]:
         """Return the parked captures of a camera, or of all cameras ever, by camera, oldest first."""
-        cameras = [camera_id] if camera_id is not None else camera_ids(self.items, tenant.name)
-        return [
-            capture_from(item)
-            for camera in cameras
-            for item in self._of_camera(tenant, camera, 0)
-            if item["state"] == CaptureState.PARKED
-        ]
+        found = self._captures(tenant, camera_id)
+        return [capture_from(item) for item in found if item["state"] == CaptureState.PARKED]
 
     def redrive(self, tenant: Tenant, captures: list[Capture]) -> int:
         """Send parked captures again; return how many. Raises Busy, StorageUnavailable; some may be sent by then."""
-        sent = 0
-        for capture in captures:
-            if self._unpark(tenant, capture):
-                self.queue.send(sent_again_event(tenant.name, capture))
-                sent += 1
-        return sent
+        unparked = (one for one in captures if self._unpark(tenant, one))
+        return sum(self.send(tenant.name, one.camera_id, one.id) for one in unparked)
 
     def lost(self, tenant: Tenant, captured_in: timedelta | None = None, after: timedelta = LOST_AFTER) -> int:
         """Send captures whose picture is here and that are not resolved; return how many.
@@ -75,8 +67,7 @@ class Redrive:
         now = self.clock.now()
         first_ms = 0 if captured_in is None else milliseconds(now - captured_in)
         last_ms = keys.LAST_MS if captured_in is None else milliseconds(now - after)
-        cameras = camera_ids(self.items, tenant.name)
-        found = (item for camera in cameras for item in self._of_camera(tenant, camera, first_ms, last_ms))
+        found = self._captures(tenant, None, first_ms, last_ms)
         return sum(self._send_lost(tenant, item, now) for item in found if _is_overdue(item, now, after))
 
     def sweep(self, this: Round) -> Rest | None:
@@ -99,12 +90,17 @@ class Redrive:
                     self._send_lost(this.tenant, item, now)
         return None
 
+    def send(self, tenant: str, camera_id: str, capture_id: str) -> int:
+        """Put the capture among those of its tenant; return 1. Raises Busy, StorageUnavailable."""
+        self.queue.send(sent_again_event(keys.capture_picture(tenant, camera_id, capture_id)), group=tenant)
+        return 1
+
     def _send_lost(self, tenant: Tenant, item: Item, now: datetime) -> int:
         """Send the capture, then note it. If that is cut off in between, or another does it too, it is sent twice."""
         capture = capture_from(item)
         if self.uploads.size(keys.capture_picture(tenant.name, capture.camera_id, capture.id)) is None:
             return 0
-        self.queue.send(sent_again_event(tenant.name, capture))
+        self.send(tenant.name, capture.camera_id, capture.id)
         key = capture_key(tenant.name, capture.camera_id, capture.id)
         waits = (equals("state", item["state"], "still-waits"),)
         with suppress(ConditionFailed):
@@ -114,13 +110,16 @@ class Redrive:
     def _unpark(self, tenant: Tenant, capture: Capture) -> bool:
         key = capture_key(tenant.name, capture.camera_id, capture.id)
         parked = equals("state", CaptureState.PARKED, "still-parked")
-        fields = {"state": CaptureState.STORED}
-        action = Update(keys.CAPTURES, key, (parked,), set=fields, remove=("reason", ATTEMPTS, SENT_AT))
+        gone = ("reason", ATTEMPTS, SENT_AT)
+        action = Update(keys.CAPTURES, key, (parked,), set={"state": CaptureState.STORED}, remove=gone)
         return write_unless_changed(self.items, [action])
 
-    def _of_camera(self, tenant: Tenant, camera_id: str, first_ms: int, last_ms: int = keys.LAST_MS) -> Iterator[Item]:
+    def _captures(
+        self, tenant: Tenant, camera_id: str | None, first_ms: int = 0, last_ms: int = keys.LAST_MS
+    ) -> Iterator[Item]:
         low, high = keys.capture_range(first_ms, last_ms)
-        return every(self.items, keys.CAPTURES, keys.captures(tenant.name, camera_id), low=low, high=high)
+        for camera in camera_ids(self.items, tenant.name) if camera_id is None else [camera_id]:
+            yield from every(self.items, keys.CAPTURES, keys.captures(tenant.name, camera), low=low, high=high)
 
 
 def all_are_looked_at(partition: str, night: datetime) -> bool:
@@ -137,9 +136,8 @@ def _is_overdue(item: Item, now: datetime, after: timedelta) -> bool:
     return SENT_AT not in item or now - moment(item[SENT_AT]) >= SENT_AGAIN_AFTER
 
 
-def sent_again_event(tenant: str, capture: Capture) -> str:
-    """Return an event like the one that S3 sends when a capture's picture is stored, as far as it is read."""
-    key = keys.capture_picture(tenant, capture.camera_id, capture.id)
+def sent_again_event(key: str) -> str:
+    """Return an event like the one that S3 sends when a picture is stored, as far as it is read."""
     return json.dumps({"Records": [{"eventName": SENT_AGAIN, "s3": {"object": {"key": quote(key)}}}]})
 
 
@@ -167,9 +165,8 @@ class Attempts:
             same = (equals(ATTEMPTS, item.get(ATTEMPTS), "attempts-same"), equals("state", item["state"], "state-same"))
             before = int(item.get(ATTEMPTS, 0))
             parked = before >= MAX_ATTEMPTS
-            fields: dict[str, Any] = {ATTEMPTS: before + 1}
-            if parked:
-                fields = {"state": CaptureState.PARKED, "reason": _reason(before)}
+            as_parked = {"state": CaptureState.PARKED, "reason": _reason(before)}
+            fields: Mapping[str, Any] = as_parked if parked else {ATTEMPTS: before + 1}
             with suppress(ConditionFailed):  # another worker is at it
                 write(self._items, [Update(keys.CAPTURES, key, same, set=fields)])
                 if parked:

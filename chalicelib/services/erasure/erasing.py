@@ -78,7 +78,7 @@ class Erasures:
     def announce(self, tenant: str, erasure: Erasure, delay_s: int = 0) -> None:
         """Send the message for the next step. If it is lost, the sweep goes on."""
         with suppress(RegularsError):
-            self._queue.send(json.dumps({"tenant": tenant, "erasure": erasure.id}), delay_s)
+            self._queue.send(json.dumps({"tenant": tenant, "erasure": erasure.id}), delay_s, tenant)
 
     def get(self, tenant: str, id_: str) -> Erasure:
         """Read an erasure. Raises ErasureNotFound."""

@@ -176,4 +176,4 @@ class GroupDeletion:
     def _announce(self, tenant: str, group_id: str) -> None:
         """Send the message that has the faces erased. If it is lost, the sweep does it."""
         with suppress(RegularsError):
-            self.queue.send(json.dumps({"tenant": tenant, "group": group_id}))
+            self.queue.send(json.dumps({"tenant": tenant, "group": group_id}), group=tenant)

@@ -9,6 +9,7 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import unquote_plus
@@ -47,6 +48,9 @@ from chalicelib.services.sightings.writing import STEP, Overtaken, Prepared, Sig
 from chalicelib.services.statistics.statistics import OBSERVATION_NEW
 from chalicelib.services.tenants import Tenants
 
+TAKES_TURNS_AFTER = timedelta(seconds=3)
+"""A capture that waited longer is taken to be behind many. Beside a backlog it waits about twice as long."""
+
 _log = logging.getLogger(__name__)
 
 _DETECTED = "not-detected-yet"
@@ -67,8 +71,11 @@ class Ingest:
     clock: Clock
     beside: Beside
 
-    def message(self, body: str, receive_count: int = 1) -> None:
+    def message(self, body: str, receive_count: int = 1, sent_at: datetime | None = None) -> None:
         """Resolve the captures of an S3 event, as SQS carries it. `receive_count`: how often SQS has given it out.
+
+        One of S3's that was `sent_at` a time long ago takes its turn: S3 does not tell SQS the tenant, so those of a
+        tenant with many would be before those of others. It is sent again in the tenant's name.
 
         The first attempt at a capture is not counted. Any that may be a repeat is counted before the picture is opened:
         a message that was received before, or an event that was sent again.
@@ -79,7 +86,10 @@ class Ingest:
         for key, sent_again in _stored_keys(body):
             try:
                 place = keys.capture_of_picture(key)
-                if sent_again or receive_count > 1:
+                telemetry.of_tenant(place[0])
+                if sent_at and not sent_again and self.clock.now() - sent_at > TAKES_TURNS_AFTER:
+                    self.captures.redrive.send(*place)
+                elif sent_again or receive_count > 1:
                     self._counted(*place)
                 else:
                     self.capture(*place)
@@ -104,7 +114,6 @@ class Ingest:
         model that is no longer the tenant's are embedded again. Raises CaptureNotFound, TenantNotFound, Busy,
         StorageUnavailable, InvalidInput if an adapter refused what we asked of it.
         """
-        telemetry.of_tenant(tenant_name)
         act = Act("sighting", f"camera {camera_id}", kind_of("sighting"), tenant_name, {"of": capture_id})
         for _ in attempts():
             picture = self.beside(partial(self.uploads.get, keys.capture_picture(tenant_name, camera_id, capture_id)))

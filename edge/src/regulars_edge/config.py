@@ -116,7 +116,7 @@ class Config:
     zone: tzinfo | None = None
     hours: Hours = ALWAYS
     metrics_port: int | None = DEFAULT_METRICS_PORT
-    heartbeat_s: float = 60.0
+    heartbeat_s: float = 120.0
     make_cameras: bool = False
     tenant_key: bool = False
     """Whether the tenant's own key may lie on this box."""
@@ -163,7 +163,7 @@ def parsed(raw: dict[str, Any], name: str = "edge.toml", environment: Mapping[st
         ca_file=_path(server, "ca_file"),
         make_cameras=server.take("make_cameras", bool) or False,
         tenant_key=server.take("tenant_key", bool) or False,
-        heartbeat_s=server.positive("heartbeat_s", 60.0),
+        heartbeat_s=server.positive("heartbeat_s", 120.0),
         bandwidth_bytes_s=upload.positive("kib_per_s", None, scale=1024),
         bytes_a_month=upload.positive("mib_per_month", math.inf) * 2**20,
         zone=zone,

@@ -9,7 +9,7 @@ import pytest
 from regulars.cli import main
 from regulars.cost import figures, prices
 from regulars.cost.prices import bill
-from regulars.cost.usage import DAYS, LEAST_COLD, OUTCOMES, Load, Model, Quantities
+from regulars.cost.usage import DAYS, GROUPED, LEAST_COLD, OUTCOMES, Load, Model, Quantities
 
 SHOP = Load(faces=1_000, captures_a_day=1_000, searches_a_day=1_000)
 _ROW = re.compile(r"^  (.{32}) +([\d.]+) +([\d.]+)$", re.MULTILINE)
@@ -173,7 +173,7 @@ def test_an_amount_that_is_none_is_told(capsys: pytest.CaptureFixture[str]) -> N
 def test_each_camera_adds_its_heartbeats_to_a_month_and_a_hook_what_it_is_told() -> None:
     one, two = (total(model(Load(1_000, 1_000, 1_000, cameras=n)).month()) for n in (1, 2))
     assert two - one == pytest.approx(total(model().camera()))
-    assert 0.05 < total(model().camera()) < 0.15
+    assert 0.04 < total(model().camera()) < 0.06
     told = model().hook()
-    assert told["sqs_requests"] == pytest.approx(3 * 500 * DAYS)
+    assert told["sqs_requests"] == pytest.approx(3 * GROUPED * 500 * DAYS)
     assert 0 < total(told) < 0.15

@@ -20,7 +20,7 @@ class Lambda:
         self.concurrency = concurrency
 
     def get_account_settings(self) -> dict[str, Any]:
-        return {"AccountLimit": {"ConcurrentExecutions": self.concurrency}}
+        return {"AccountLimit": {"UnreservedConcurrentExecutions": self.concurrency}}
 
 
 class Session:

@@ -51,15 +51,22 @@ def asked(session: Session) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("limit", "ingest", "deliver", "build"), [(10, "2", "2", "2"), (40, "8", "5", "5"), (1_000, "10", "5", "5")]
+    ("limit", "ingest", "deliver", "build", "api"),
+    [
+        (10, "2", "2", "2", "-1"),
+        (40, "8", "5", "5", "-1"),
+        (200, "10", "5", "5", "100"),
+        (1_000, "10", "5", "5", "500"),
+    ],
 )
 def test_queues_start_runs_for_which_the_account_has_room(
-    session: Session, plan: Plan, limit: int, ingest: str, deliver: str, build: str
+    session: Session, plan: Plan, limit: int, ingest: str, deliver: str, build: str, api: str
 ) -> None:
+    """What is reserved for the API is the most that its callers can take from the others: AWS wants 100 left."""
     session.clients["lambda"] = Lambda(limit)
     deploy.deploy(plan, Account(session), None, yes)
     runs = {"IngestConcurrency": ingest, "DeliverConcurrency": deliver, "BuildIndexConcurrency": build}
-    assert asked(session) == runs
+    assert asked(session) == {**runs, "APIHandlerConcurrency": api}
     # Each run of ingest waits for one of the search function.
     assert 2 * int(ingest) + int(deliver) + int(build) <= max(8, 4 * limit // 5)
 
@@ -84,6 +91,16 @@ def test_an_operator_who_names_a_number_of_runs_gets_it(session: Session, plan: 
     stack["Parameters"] = [{"ParameterKey": "IngestConcurrency", "ParameterValue": "7"}]
     deploy.deploy(plan, Account(session), None, yes)
     assert asked(session)["IngestConcurrency"] == "as it is"
+
+
+def test_the_operator_is_told_how_many_shops_the_number_of_runs_is_enough_for(
+    session: Session, plan: Plan, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deploy.deploy(plan, Account(session), None, yes)
+    assert "BuildIndexConcurrency 5 is enough for 330 shops of 5,000 captures a day" in capsys.readouterr().out
+    named = Plan(STACK, plan.archive, WHOLE, {"BuildIndexConcurrency": "16"})
+    deploy.deploy(named, Account(session), None, yes)
+    assert "BuildIndexConcurrency 16 is enough for 1,056 shops" in capsys.readouterr().out
 
 
 def test_an_account_that_runs_few_functions_is_warned_of(

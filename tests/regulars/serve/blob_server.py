@@ -18,7 +18,9 @@ def opened(data: Path) -> tuple[FolderUploadStore, SqliteQueue]:
     clock = SystemClock()
     queue = SqliteQueue(data / "regulars.sqlite", "captures", clock)
     paths = SignedPaths(signing_secret(data), clock)
-    return FolderUploadStore(data / "captures", paths, announce=queue.send), queue
+    return FolderUploadStore(
+        data / "captures", paths, announce=lambda event, tenant: queue.send(event, group=tenant)
+    ), queue
 
 
 def main() -> None:

@@ -41,10 +41,10 @@ def announced() -> list[str]:
 
 @pytest.fixture
 def store(tmp_path: Path, clock: FakeClock, announced: list[str]) -> FolderUploadStore:
-    return store_of(tmp_path, clock, announced.append)
+    return store_of(tmp_path, clock, lambda event, _tenant: announced.append(event))
 
 
-def store_of(folder: Path, clock: FakeClock, announce: Callable[[str], None]) -> FolderUploadStore:
+def store_of(folder: Path, clock: FakeClock, announce: Callable[[str, str], None]) -> FolderUploadStore:
     return FolderUploadStore(folder / "captures", SignedPaths(b"s" * 32, clock), announce=announce)
 
 
@@ -150,7 +150,7 @@ def test_it_is_stored_before_it_is_announced_and_announced_before_it_is_answered
     there: list[bytes | None] = []
     release, announcing = threading.Event(), threading.Event()
 
-    def announce(body: str) -> None:
+    def announce(_event: str, _tenant: str) -> None:
         there.append(store.get(KEY))
         announcing.set()
         release.wait(10)
@@ -166,7 +166,7 @@ def test_it_is_stored_before_it_is_announced_and_announced_before_it_is_answered
 
 
 def test_a_notification_that_fails_leaves_a_picture_that_is_stored(tmp_path: Path, clock: FakeClock) -> None:
-    def fail(body: str) -> None:
+    def fail(_event: str, _tenant: str) -> None:
         raise StorageUnavailable("the queue is full")
 
     store = store_of(tmp_path, clock, fail)

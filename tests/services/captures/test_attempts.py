@@ -24,6 +24,7 @@ from chalicelib.core.pictures import PictureRules
 from chalicelib.core.ports import Item, Page, Table
 from chalicelib.core.records.captures import capture_key
 from chalicelib.services.captures.redrive import MAX_ATTEMPTS, all_are_looked_at
+from chalicelib.services.sightings.ingest import TAKES_TURNS_AFTER
 from chalicelib.services.watch import WATCHED_CAPTURES
 from regulars.serve.events import hand_over
 from tests.fakes import FakeVision, Person
@@ -186,6 +187,34 @@ def test_what_was_sent_again_counts_from_its_first_receive(book: Book) -> None:
         work_off(book)
         assert stored(book, capture)["attempts"] == number
         book.clock.advance(timedelta(minutes=12))
+
+
+def test_what_s3_told_long_ago_takes_its_turn_among_those_of_its_tenant(book: Book) -> None:
+    capture, queue = put(book), book.storage.captures_queue
+    [of_s3] = queue.receive(10, 600)
+    ingest, sent_at = book.services.sightings.ingest, book.clock.now()
+    book.clock.advance(TAKES_TURNS_AFTER + timedelta(seconds=1))
+    ingest.message(of_s3.body, 1, sent_at)
+    assert stored(book, capture)["state"] == CaptureState.WANTED
+    assert "attempts" not in stored(book, capture)
+    queue.delete(of_s3.receipt)
+    queue.send("its next", group="shop")
+    queue.send("another's", group="another")
+    [others], [sent_again], [_] = (queue.receive(1, 600) for _ in range(3))
+    assert others.body == "another's"
+    book.clock.advance(timedelta(minutes=1))
+    ingest.message(sent_again.body, 1, sent_at)
+    assert stored(book, capture)["state"] == CaptureState.RESOLVED
+    assert queue.receive(1, 600) == []
+
+
+def test_what_s3_told_just_now_is_resolved_at_once(book: Book) -> None:
+    capture = put(book)
+    [of_s3] = book.storage.captures_queue.receive(10, 600)
+    sent_at = book.clock.now()
+    book.clock.advance(TAKES_TURNS_AFTER)
+    book.services.sightings.ingest.message(of_s3.body, 1, sent_at)
+    assert stored(book, capture)["state"] == CaptureState.RESOLVED
 
 
 def test_a_box_that_starts_again_and_again_sends_what_waits_once(book: Book) -> None:

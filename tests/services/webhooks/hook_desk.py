@@ -31,7 +31,7 @@ VISIBILITY_S = 60
 class NoQueue:
     """A queue that never answers."""
 
-    def send(self, body: str, delay_s: int = 0) -> None:
+    def send(self, body: str, delay_s: int = 0, group: str = "") -> None:
         raise StorageUnavailable("the queue did not answer: try again")
 
     def receive(self, limit: int, visibility_s: int) -> list[Message]:
