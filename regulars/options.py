@@ -23,7 +23,6 @@ from regulars.serve.settings import ServeSettings
 if TYPE_CHECKING:
     from chalicelib.services import Services
 
-DATA = configuration.DATA
 PATH = click.Path(path_type=Path)
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 _NAMED = "regulars.configuration"

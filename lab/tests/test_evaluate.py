@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sqlite3
+import stat
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -72,6 +73,16 @@ def test_the_json_holds_fractions(out: Path, people: Path) -> None:
     assert {(group["column"], group["value"]) for group in found["groups"]} == {("gender", "f"), ("gender", "m")}
     assert found["persons"] == len(list(people.iterdir()))
     assert found["identification"]["1"]["as_the_service_decides"]["fpir"] == 0.0
+
+
+def test_results_lie_in_a_private_folder_that_is_no_data_folder(
+    people: Path, pack: Pack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ["--pack", pack.manifest.name]
+    assert main(["evaluate", "--images", str(people), *options]) == 0
+    assert [one.name for one in tmp_path.iterdir()] == ["evaluation"]
+    assert stat.S_IMODE((tmp_path / "evaluation").stat().st_mode) == 0o700
 
 
 def test_the_page_needs_nothing_but_itself(out: Path) -> None:

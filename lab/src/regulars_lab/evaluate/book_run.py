@@ -76,7 +76,7 @@ def evaluate_book(
             for parts in _cases(sightings, by_person=False):
                 people = ", ".join(folders[number // orders].name(part[0].picture) for part in parts)
                 console.print(f"mixed in {scene}, {learning}, {number + 1}: {people}", soft_wrap=True)
-    out.mkdir(parents=True, exist_ok=True)
+    out.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = (out / PAGE).resolve()
     file.write_text(html(folders[0], played[scenes[0], _LEARNED][0], found, about), encoding="utf-8")
     console.print(f"\nworst cases: {file.as_uri()}", soft_wrap=True)

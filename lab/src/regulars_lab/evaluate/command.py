@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from regulars.options import DATA, PATH, models_option, settings_of, together
+from regulars.options import PATH, models_option, settings_of, together
 
 if TYPE_CHECKING:
     from chalicelib.settings import Settings
 
 _images = partial(click.option, "--images", type=PATH, help="Folder of Person_Name/picture.jpg.")
 _options = together(
-    click.option("--out", type=PATH, default=DATA / "evaluation", help="Folder for the page and results to reuse."),
+    click.option("--out", type=PATH, default=Path("evaluation"), help="Folder for the page and results to reuse."),
     click.option("--pack", metavar="NAME", help="Model pack.  [default: $REGULARS_PACK, or face-pack-1]"),
     models_option,
 )

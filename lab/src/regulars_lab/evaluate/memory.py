@@ -40,7 +40,7 @@ class Memory:
     """File of results. Its methods raise OperatorError if SQLite cannot use the file, DamagedFile, and OSError."""
 
     def __init__(self, path: Path, by: str) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path, self._by = path, by
         _make_private(path)
         with self._translated_errors():

@@ -7,13 +7,13 @@ from pathlib import Path
 import click
 
 from regulars.book.command import book_options, print_own_week
-from regulars.options import DATA, PATH, models_option, photos_option
+from regulars.options import PATH, models_option, photos_option
 
 
 @click.command(short_help="Print your book's week, or draw one and compare.")
 @book_options
 @photos_option
-@click.option("--out", type=PATH, default=DATA / "week", help="Folder for the captures that are drawn.")
+@click.option("--out", type=PATH, default=Path("week"), help="Folder for the captures that are drawn.")
 @click.option("--stay", is_flag=True, help="Open the console on the week that was drawn, until Ctrl-C.")
 @models_option
 def week(
