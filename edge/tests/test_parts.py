@@ -354,6 +354,25 @@ def test_a_wrong_configuration_is_told_with_the_place(raw: dict[str, object], co
         config.parsed({"server": SERVER, **raw}, environment={"HOME": "/nowhere"})
 
 
+def test_all_faults_of_a_configuration_are_told_at_once() -> None:
+    with pytest.raises(Misconfigured) as caught:
+        config.parsed(
+            {
+                "server": {**SERVER, "keyfile": "/k"},
+                "spool": {"max_mib": "2"},
+                "camera": [{**CAMERA, "interval_s": 0, "sent": "all"}, {**FOLDER, "source": "ftp"}],
+            },
+            environment={"HOME": "/nowhere"},
+        )
+    assert sorted(str(caught.value).split("\n")) == [
+        "edge.toml [[camera]] 1 interval_s: should be more than 0",
+        "edge.toml [[camera]] 1: sent: no such setting; did you mean send?",
+        "edge.toml [[camera]] 2 source: 'ftp' should be one of folder, snapshot, rtsp, usb, video",
+        "edge.toml [server]: keyfile: no such setting; did you mean api_key_file?",
+        "edge.toml [spool] max_mib: '2' should be of type float",
+    ]
+
+
 def test_importing_the_command_line_is_cheap() -> None:
     import subprocess
 

@@ -146,14 +146,24 @@ def load(file: Path, environment: Mapping[str, str] = os.environ) -> Config:
 
 
 def parsed(raw: dict[str, Any], name: str = "edge.toml", environment: Mapping[str, str] = os.environ) -> Config:
-    """Check and convert a parsed configuration; `name` stands in messages. Raises Misconfigured."""
-    top = _Table(raw, name)
+    """Check and convert a parsed configuration; `name` stands in messages. Raises Misconfigured, with all faults."""
+    faults: list[str] = []
+    config = None
+    try:
+        config = _config(_Table(raw, name, faults), name, environment)
+    except Misconfigured as error:
+        faults.append(str(error))
+    if faults or config is None:
+        raise Misconfigured("\n".join(faults))
+    return config
+
+
+def _config(top: _Table, name: str, environment: Mapping[str, str]) -> Config:
     server, spool, upload = top.table("server"), top.table("spool"), top.table("upload")
     log, metrics = top.table("log"), top.table("metrics")
     zone = _zone(top)
-    cameras = tuple(
-        _camera(_Table(row, f"{name} [[camera]] {at + 1}"), zone) for at, row in enumerate(top.rows("camera"))
-    )
+    rows = [_Table(row, f"{name} [[camera]] {at + 1}", top.faults) for at, row in enumerate(top.rows("camera"))]
+    cameras = tuple(_camera(row, zone) for row in rows)
     config = Config(
         url=checked_url(server.need("url", str), f"{name} [server] url"),
         cameras=cameras,
@@ -174,7 +184,7 @@ def parsed(raw: dict[str, Any], name: str = "edge.toml", environment: Mapping[st
     )
     for table in (server, spool, upload, log, metrics, top):
         table.end()
-    if len({(camera.name, camera.place) for camera in cameras}) != len(cameras):
+    if not top.faults and len({(camera.name, camera.place) for camera in cameras}) != len(cameras):
         raise Misconfigured(f"{name}: a camera has the same source twice")
     return config
 
@@ -251,7 +261,8 @@ def _camera(row: _Table, zone: tzinfo | None) -> CameraConfig:
         hardware=row.one_of("hardware", HARDWARE) if row.has("hardware") else None,
     )
     row.end()
-    _check(camera, row.where)
+    if not row.faults:  # what is wrong by itself fits nothing
+        _check(camera, row.where)
     return camera
 
 
@@ -320,18 +331,22 @@ def _path(table: _Table, key: str) -> Path | None:
 
 
 class _Table:
-    """A TOML table that is taken apart key by key; what is left in the end is a mistake."""
+    """A TOML table that is taken apart key by key; what is left in the end is a mistake.
 
-    def __init__(self, raw: object, where: str) -> None:
+    A value that is wrong is put down in `faults`, which all tables of a file share, and counts as not there.
+    """
+
+    def __init__(self, raw: object, where: str, faults: list[str]) -> None:
         if not isinstance(raw, dict):
             raise Misconfigured(f"{where} should be a table")
         self._left = dict(raw)
         self._asked: list[str] = []
         self.where = where
+        self.faults = faults
 
     def table(self, key: str) -> _Table:
         self._asked.append(key)
-        return _Table(self._left.pop(key, {}), f"{self.where} [{key}]")
+        return _Table(self._left.pop(key, {}), f"{self.where} [{key}]", self.faults)
 
     def rows(self, key: str) -> list[object]:
         self._asked.append(key)
@@ -349,17 +364,18 @@ class _Table:
         if value is None:
             return default
         if isinstance(value, (int, float)) and not abs(value) <= _LARGEST:
-            raise Misconfigured(f"{self.where} {key}: should be a number of at most {_LARGEST:,}")
+            return self._fault(f" {key}: should be a number of at most {_LARGEST:,}", default)
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             value = float(value)
         if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
-            raise Misconfigured(f"{self.where} {key}: {value!r} should be of type {kind.__name__}")
+            return self._fault(f" {key}: {value!r} should be of type {kind.__name__}", default)
         return value
 
     def need(self, key: str, kind: type[_T]) -> _T:
+        before = len(self.faults)
         value = self.take(key, kind)
         if value is None or value == "":
-            raise Misconfigured(f"{self.where}: {key} is missing")
+            raise Misconfigured(f"{self.where}: {key} is missing" if len(self.faults) == before else self.faults.pop())
         return value
 
     def positive(self, key: str, default: _D, *, most: float = _LARGEST, scale: int = 1) -> float | _D:
@@ -368,9 +384,7 @@ class _Table:
         if value is None:
             return default
         if not 0 < value <= most:
-            raise Misconfigured(
-                f"{self.where} {key}: should be more than 0{f' and at most {most}' * (most < _LARGEST)}"
-            )
+            return self._fault(f" {key}: should be more than 0{f' and at most {most}' * (most < _LARGEST)}", default)
         return value * scale
 
     def whole(self, key: str, default: _D, least: int, most: int = _LARGEST) -> int | _D:
@@ -378,9 +392,8 @@ class _Table:
         if value is None:
             return default
         if not least <= value <= most:
-            raise Misconfigured(
-                f"{self.where} {key}: should be {least} {f'to {most}' if most < _LARGEST else 'or more'}"
-            )
+            said = f" {key}: should be {least} {f'to {most}' if most < _LARGEST else 'or more'}"
+            return self._fault(said, default)
         return value
 
     def one_of(self, key: str, choices: tuple[str, ...], default: str | None = None) -> str:
@@ -388,14 +401,17 @@ class _Table:
         if value is None and default is not None:
             return default
         if value not in choices:
-            raise Misconfigured(f"{self.where} {key}: {value!r} should be one of {', '.join(choices)}")
+            return self._fault(f" {key}: {value!r} should be one of {', '.join(choices)}", choices[0])
         return value
 
     def end(self) -> None:
-        if self._left:
-            key = min(self._left)
+        for key in sorted(self._left):
             near = difflib.get_close_matches(key, self._asked, 1)
-            raise Misconfigured(f"{self.where}: {key}: no such setting{f'; did you mean {near[0]}?' if near else ''}")
+            self._fault(f": {key}: no such setting{f'; did you mean {near[0]}?' if near else ''}", None)
+
+    def _fault(self, said: str, default: _D) -> _D:
+        self.faults.append(self.where + said)
+        return default
 
 
 VARIABLE = "REGULARS_API_KEY"
