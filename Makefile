@@ -220,7 +220,7 @@ crash-edge: .venv/test  ## kill -9 during uploads, 10,000 times, in PARTS=4 side
 bench-films: .venv/lab  ## Drawn films of people through the uploader to the service: the table in docs/lab/edge.md; FILM=dark for one
 	$(BIN)/python -m regulars_lab.bench.films $(if $(FILM),"$(FILM)",--write docs/lab/edge.md)
 
-memory-edge: .venv/test  ## Four RTSP cameras, one of them 4K with faces chosen, for two minutes: below the unit's MemoryMax
+memory-edge: .venv/test  ## Four RTSP cameras, and four of 40 million pixels, for two minutes each: below the unit's MemoryMax
 	$(PROOF) -s edge/tests/test_whole_box.py -k memory --edge-memory-s 120
 
 soak-edge: .venv/test  ## Eight sources misbehave for 24 simulated hours: nothing lost, nothing double, every drop told; HOURS=number

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -174,6 +174,34 @@ def _require_edge(settings: Mapping[str, Any]) -> None:
 
 
 _NO_SETTINGS = CameraSettings()
+
+
+@dataclass(frozen=True)
+class Box:
+    """A machine beside cameras, as the heartbeats of those cameras tell of it."""
+
+    id: str
+    status: Mapping[str, Any]
+    """That of the camera which was heard last."""
+    last_seen_at: datetime | None
+    """Also if its cameras give nothing."""
+    cameras: tuple[str, ...]
+    """Ids."""
+
+
+def boxes_of(cameras: Iterable[Camera]) -> list[Box]:
+    """Return the boxes that cameras' last heartbeats name, by id."""
+    beside: dict[str, list[Camera]] = {}
+    for camera in cameras:
+        id_ = camera.status.get("box")
+        if isinstance(id_, str) and id_:
+            beside.setdefault(id_, []).append(camera)
+    found = []
+    for id_, group in sorted(beside.items()):
+        heard = [(at, one) for one in group for at in (one.last_seen_at, one.failing_at) if at is not None]
+        last, newest = max(heard, key=lambda pair: pair[0], default=(None, group[0]))
+        found.append(Box(id_, newest.status, last, tuple(one.id for one in group)))
+    return found
 
 
 @dataclass

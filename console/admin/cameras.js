@@ -6,6 +6,7 @@ import { Icon } from "../icons.js";
 import { useShared } from "../shared/known.js";
 import { Grid } from "../shared/grid.js";
 import { New } from "./adding.js";
+import { Boxes, isLow, measured, seen, STATES, useAgain } from "./boxes.js";
 import { Connect } from "./connect.js";
 import { facesOf, LARGE_PX, TOO_SMALL_PX } from "./kinds.js";
 import { Secret } from "./secret.js";
@@ -16,12 +17,9 @@ import { may } from "../store.js";
 import { complain, later } from "../undo.js";
 import { ago, day, dayAndClock, number, t, tOr } from "../words.js";
 
-const AGAIN_MS = 15_000;
 const WAITING_MS = 3000;
 const SETTLED_MS = 120;
 const MANY = 12;
-const LOW_DISK_MIB = 1024;
-const STATES = ["failing", "silent", "never_seen", "ok", "disabled"];
 const ALWAYS = { keeps_strangers: { kind: "switch" }, enabled: { kind: "switch" } };
 const FIELDS = {
   silent_after_s: { kind: "number", min: 5, max: 43_200, step: "any", per: 60, unit: "unit.minutes",
@@ -43,15 +41,8 @@ const EDGE = {
 
 export default function Cameras({ place }) {
   const id = place.rest[0];
-  return id ? html`<${Camera} key=${id} id=${id} />` : html`<${All} query=${place.query} />`;
-}
-
-/** Load again every while, as long as the page is seen. */
-function useAgain(loaded, everyMs = AGAIN_MS) {
-  useEffect(() => {
-    const timer = setInterval(() => document.hidden || loaded.again(), everyMs);
-    return () => clearInterval(timer);
-  }, [everyMs]);
+  if (id) return html`<${Camera} key=${id} id=${id} />`;
+  return "boxes" in place.query ? html`<${Boxes} />` : html`<${All} query=${place.query} />`;
 }
 
 function All({ query }) {
@@ -62,12 +53,14 @@ function All({ query }) {
   const slow = useSlow(loaded.waits && !loaded.value);
   const all = loaded.value;
   const counts = STATES.map((state) => [state, all?.filter((one) => one.health.state === state).length ?? 0]);
+  const boxes = new Set(all?.map((one) => one.health.status.box).filter(Boolean));
   const wanted = (one) => (!query.state || one.health.state === query.state)
+    && (!query.box || one.health.status.box === query.box)
     && `${one.name} ${one.id}`.toLowerCase().includes(text.trim().toLowerCase());
   const place = (one) => STATES.indexOf(one.health.state);
   const shown = useMemo(
     () => all?.filter(wanted).sort((one, other) => place(one) - place(other) || one.name.localeCompare(other.name)),
-    [all, query.state, text],
+    [all, query.state, query.box, text],
   );
   const onKey = (event, index) => {
     if (event.key === "Enter" && shown[index]) go(["cameras", shown[index].id]);
@@ -79,12 +72,14 @@ function All({ query }) {
       <p class="soft">${all ? t("cameras.count", { count: all.length }) : " "}</p></div><div class="tools">
       ${all?.length > MANY && html`<input type="search" class="filter" aria-label=${t("cameras.find")}
         placeholder=${t("cameras.find")} value=${text} onInput=${(event) => setText(event.target.value)} />`}
+      ${boxes.size > 1 && html`<a class="button" href=${to("cameras", { boxes: 1 })}>${t("boxes")}</a>`}
       ${all?.length !== 0 && make}</div></header>
+    ${query.box && html`<${OfBox} name=${nameOf(all, query.box)} />`}
     ${all?.length > 0 && html`<div class="groups" role="group" aria-label=${t("cameras.state")}>
-      <button aria-pressed=${!query.state} onClick=${() => replace("cameras")}>
+      <button aria-pressed=${!query.state} onClick=${() => replace("cameras", { ...query, state: "" })}>
         ${t("people.all")}<span>${number(all.length)}</span></button>
       ${counts.filter(([state, count]) => count || state === query.state).map(([state, count]) => html`
-        <button key=${state} aria-pressed=${query.state === state} onClick=${() => replace("cameras", { state })}>
+        <button key=${state} aria-pressed=${query.state === state} onClick=${() => replace("cameras", { ...query, state })}>
         <span class=${`state ${state}`}></span>${t(`camera.${state}`)}<span>${number(count)}</span></button>`)}</div>`}
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     ${slow && html`<${Shapes} count=${8} kind="cards" />`}
@@ -98,6 +93,14 @@ function All({ query }) {
   </div>`;
 }
 
+const nameOf = (all, box) => all?.find((one) => one.health.status.box === box)?.health.status.box_name ?? box;
+
+/** Whose cameras are shown, and how all are shown again. */
+function OfBox({ name }) {
+  return html`<p class="row"><span class="tag">${t("cameras.box", { name })}</span>
+    <a href=${to("cameras")}>${t("people.all")}</a></p>`;
+}
+
 function Card({ one, more }) {
   return html`<div ...${more} role="gridcell" class="card"
     aria-label=${`${one.name}, ${t(`camera.${one.health.state}`)}`} onClick=${() => go(["cameras", one.id])}>
@@ -105,12 +108,9 @@ function Card({ one, more }) {
     <strong>${one.name}</strong>
     <p class="row"><span class=${`state ${one.health.state}`}>${t(`camera.${one.health.state}`)}</span>
       ${!one.keeps_strangers && html`<span class="tag">${t("camera.forgets")}</span>`}</p>
-    <small class="soft">${one.health.status.error ?? (isLow(one) ? t("camera.low") : seen(one))}</small>
+    <small class="soft">${one.health.status.error ?? (isLow(one.health.status) ? t("camera.low") : seen(one))}</small>
   </div>`;
 }
-
-const isLow = ({ health }) => Number(health.status.disk_free_mib ?? LOW_DISK_MIB) < LOW_DISK_MIB;
-const seen = ({ last_seen_at: at }) => (at ? t("camera.seen", { ago: ago(at) }) : t("camera.never"));
 
 /** The last picture of a camera, with its age. It is asked for when the card has stayed in sight for a moment. */
 function Newest({ camera, large = false }) {
@@ -145,7 +145,7 @@ function Faces({ capture }) {
 function Camera({ id }) {
   const path = `cameras/${encodeURIComponent(id)}`;
   const loaded = useLoaded((signal) => get(path, {}, { signal }), [id]);
-  useAgain(loaded, loaded.value?.last_seen_at === null ? WAITING_MS : AGAIN_MS);
+  useAgain(loaded, loaded.value?.last_seen_at === null ? WAITING_MS : undefined);
   const [secret, setSecret] = useState(null);
   const [gone, setGone] = useState(false);
   const slow = useSlow(loaded.waits && !loaded.value);
@@ -174,7 +174,7 @@ function Camera({ id }) {
         <p class="row"><span class=${`state ${one.health.state}`}>${t(`camera.${one.health.state}`)}</span>
           <span class="soft">${seen(one)}</span></p>
         ${one.health.status.error && html`<p class="notice">${one.health.status.error}</p>`}
-        ${isLow(one) && html`<p class="notice">${t("camera.low")}</p>`}
+        ${isLow(one.health.status) && html`<p class="notice">${t("camera.low")}</p>`}
         <${Beat} camera=${one} /></div>
     </header>
     ${!one.last_seen_at && html`<section><h2>${t("camera.connect")}</h2><p role="status">${t("camera.waits")}</p>
@@ -211,17 +211,9 @@ function Own({ one, change }) {
 
 /** What the camera said of itself in its last heartbeat, in words if there are any for it. */
 function Beat({ camera }) {
-  const tells = ([name, value]) => name !== "error" && value !== null && !(name.startsWith("dropped_") && value === 0);
+  const tells = ([name, value]) => !["error", "box"].includes(name) && value !== null && !(name.startsWith("dropped_") && value === 0);
   return html`<dl class="facts"><div><dt>${t("camera.id")}</dt><dd><code>${camera.id}</code></dd></div>
     <div><dt>${t("camera.made")}</dt><dd>${day(camera.created_at)}</dd></div>
     ${Object.entries(camera.health.status).filter(tells).map(([name, value]) => html`
       <div key=${name}><dt>${tOr(`beat.${name}`, name)}</dt><dd>${measured(name, value)}</dd></div>`)}</dl>`;
-}
-
-function measured(name, value) {
-  if (typeof value === "boolean") return t(value ? "yes" : "no");
-  if (typeof value !== "number") return value;
-  if (name.endsWith("_mib")) return `${number(value / 1024, 1)} GB`;
-  if (name.endsWith("_s")) return `${number(value, Math.abs(value) < 10 ? 1 : 0)} s`;
-  return name === "battery" ? `${number(value)} %` : number(value, Number.isInteger(value) ? 0 : 2);
 }

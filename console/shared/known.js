@@ -4,7 +4,7 @@ import { get } from "../api.js";
 import { session, useValue, Value } from "../store.js";
 
 const state = () => new Value(/** @type {import("types").Loaded<any[]>} */ ({ waits: true }));
-const known = { groups: state(), cameras: state(), reviews: state() };
+const known = { groups: state(), cameras: state(), boxes: state(), reviews: state() };
 /** How many reviews are asked for: more are not counted. */
 export const MOST_COUNTED = 100;
 const LIMITS = { reviews: { limit: MOST_COUNTED } };
@@ -27,8 +27,8 @@ function ask(name) {
 }
 
 /**
- * Load all groups or cameras, or the first reviews, for a component, as `useLoaded` does.
- * @param {"groups" | "cameras" | "reviews"} name
+ * Load all groups, cameras or boxes, or the first reviews, for a component, as `useLoaded` does.
+ * @param {"groups" | "cameras" | "boxes" | "reviews"} name
  */
 export function useShared(name) {
   const now = useValue(known[name]);

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from regulars_edge import cli, config
 from regulars_edge.config import api_key, load, secret_in
 from regulars_edge.errors import Misconfigured
+from regulars_edge.health import Machine
 from regulars_edge.logs import JsonLines, Redaction, redacted
 from regulars_edge.pace import Backoff, Bandwidth, Hours, PerMinute, Throttled
 from regulars_edge.picture import JPEG, PNG, content_type, ends_whole, exif_ms, rfc3339
@@ -399,3 +400,27 @@ def test_every_command_says_what_it_does_and_what_its_codes_mean(
     assert codes.startswith("exit codes:")
     assert usage.startswith(f"usage: regulars-edge {command} ")
     assert said.endswith(".")
+
+
+# the machine
+
+
+def test_a_machine_keeps_its_id_and_a_damaged_one_is_made_anew(tmp_path: Path) -> None:
+    parsed = config.parsed({"server": {"url": "https://regulars.example", "box": "shop-12"}})
+    machine = Machine.of(parsed, tmp_path)
+    assert len(machine.id) == 16
+    assert machine.name == "shop-12"
+    assert Machine.of(parsed, tmp_path) == machine
+    for damaged in ("", machine.id[:7], machine.id + "x"):
+        (tmp_path / "box").write_text(damaged)
+        assert len(Machine.of(parsed, tmp_path).id) == 16
+    (tmp_path / "box").write_bytes(b"\xff" * 16)
+    assert Machine.of(parsed, tmp_path).id not in (machine.id, Machine.of(parsed, tmp_path / "gone").id)
+
+
+def test_the_temperature_is_that_of_the_hottest_sensor_that_can_be_read(tmp_path: Path) -> None:
+    assert Machine("b1", "shop", tmp_path).status() == {"box": "b1", "box_name": "shop"}
+    for number, text in enumerate(["48500\n", "61234\n", "asleep"]):
+        (tmp_path / f"thermal_zone{number}").mkdir()
+        (tmp_path / f"thermal_zone{number}" / "temp").write_text(text)
+    assert Machine("b1", "shop", tmp_path).status()["temperature_c"] == 61

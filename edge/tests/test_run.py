@@ -145,7 +145,7 @@ def test_heartbeats_say_how_the_camera_is_and_that_it_has_failed(box: Box, stand
     box.start()
     until(lambda: len(stand_in.books.heartbeats) >= 3)
     assert stand_in.books.heartbeats[0][1]["working"] is True
-    known = {"version", "spooled", "disk_free_mib", "sent", "refused", "clock_error_s"}
+    known = {"box", "box_name", "version", "spooled", "disk_free_mib", "sent", "refused", "clock_error_s"}
     until(lambda: known <= set(stand_in.books.heartbeats[-1][1]["status"]))
     assert "error" not in stand_in.books.heartbeats[-1][1]["status"]
     camera.stop()

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from PIL import Image
+from rig.camera import Camera
 from rig.film import RATE as FILM_RATE
 from rig.film import numbered
 from rig.standin import StandIn
@@ -57,7 +59,6 @@ def playing(films: Sequence[Path]) -> Iterator[list[str]]:
 def test_four_rtsp_cameras_one_of_them_4k_with_faces_chosen_stay_below_the_units_memory(
     box: Box, stand_in: StandIn, portraits: list[Path], tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    most_mb = int(re.findall(r"^MemoryMax=(\d+)M$", UNIT.read_text(), re.MULTILINE)[0])
     films = [film(tmp_path / f"{name}.h264", size, portraits[:4]) for name, size in SIZES_PX.items()]
     with playing(films) as urls:
         box.configure(
@@ -70,12 +71,67 @@ def test_four_rtsp_cameras_one_of_them_4k_with_faces_chosen_stay_below_the_units
         assert box.running is not None
         until(lambda: {row["camera"] for row in stand_in.captures()} == set(SENDS), 300, box.log)
         time.sleep(request.config.getoption("--edge-memory-s"))
-        status = Path(f"/proc/{box.running.pid}/status").read_text()
-        assert box.stop() == 0, box.log()
+        stays_below_the_units_memory(box, stand_in, SENDS)
+
+
+def stays_below_the_units_memory(box: Box, stand_in: StandIn, cameras: Iterable[str]) -> None:
+    assert box.running is not None
+    most_mb = int(re.findall(r"^MemoryMax=(\d+)M$", UNIT.read_text(), re.MULTILINE)[0])
+    status = Path(f"/proc/{box.running.pid}/status").read_text()
+    assert box.stop() == 0, box.log()
     peak_mb = int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0]) / 1024
-    count = {name: sum(row["camera"] == name for row in stand_in.captures()) for name in SENDS}
+    count = {name: sum(row["camera"] == name for row in stand_in.captures()) for name in cameras}
     print(f"\n{peak_mb:.0f} MB at most, of {most_mb}; pictures: {count}")
     assert peak_mb < most_mb
+
+
+FISHEYE_PX = 7300, 5440
+"""39.7 million pixels, of the 40 that are taken."""
+WAYS = {
+    "masked": "masks = [[[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]]]",
+    "motion": 'send = "motion"',
+    "faces": 'send = "faces"',
+    "best": 'send = "best_shot"\ntrack_s = 2',
+}
+"""What a camera is told, by its name."""
+
+
+def fisheyes(portraits: Sequence[Path]) -> list[bytes]:
+    """Make the largest pictures that are taken, of two people who change places, with every colour at every pixel."""
+    noise, side = Image.effect_noise(FISHEYE_PX, 20).convert("RGB"), FISHEYE_PX[1] // 4
+    faces = [Image.open(file).convert("RGB").resize((side, side)) for file in portraits[:2]]
+    found = []
+    for left, right in (faces, faces[::-1]):
+        scene = noise.copy()
+        scene.paste(left, (side, side))
+        scene.paste(right, (FISHEYE_PX[0] - 2 * side, side))
+        out = io.BytesIO()
+        scene.save(out, "JPEG", quality=80, subsampling=0)
+        found.append(out.getvalue())
+    return found
+
+
+def test_four_cameras_of_40_million_pixels_stay_below_the_units_memory(
+    box: Box, stand_in: StandIn, portraits: list[Path], request: pytest.FixtureRequest
+) -> None:
+    pictures = fisheyes(portraits)
+    cameras = {name: Camera() for name in WAYS}
+    for camera in cameras.values():
+        camera.gives = lambda number: pictures[number % 2] + number.to_bytes(4, "big")  # no two are the same file
+    box.configure(
+        "".join(
+            f'[[camera]]\nname = "{name}"\nsource = "snapshot"\nurl = "http://{camera.host}/"\n{WAYS[name]}\n'
+            for name, camera in cameras.items()
+        ),
+    )
+    try:
+        box.start()
+        until(lambda: {row["camera"] for row in stand_in.captures()} == set(WAYS), 300, box.log)
+        time.sleep(request.config.getoption("--edge-memory-s"))
+        stays_below_the_units_memory(box, stand_in, WAYS)
+    finally:
+        for camera in cameras.values():
+            camera.stop()
 
 
 SLOW_TO_LEAVE = """

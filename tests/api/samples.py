@@ -171,6 +171,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
         Sample(query={"face": "{face}"}),
         Sample(query={"limit": "1", "token": "{audit_token}"}),
     ],
+    ("GET", "/v1/boxes"): [Sample()],
     ("GET", "/v1/cameras"): [Sample()],
     ("POST", "/v1/cameras"): [
         Sample(fields={"id": "{camera}", "name": "New"}),

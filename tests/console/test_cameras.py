@@ -197,6 +197,50 @@ def test_what_somebody_else_changed_meanwhile_is_shown_and_not_written_over(
     visitor.forgive("409")
 
 
+def test_boxes_are_listed_the_worst_first_and_lead_to_their_cameras(browser: Browser, tmp_path: Path) -> None:
+    with serving(tmp_path) as box:
+        key = box.services.tenants.add("fleet", Profile.CAMERA).api_key
+        tenant = box.services.tenants.named("fleet")
+
+        def beat(camera: str, number: int, *, works: bool = True, **told: object) -> None:
+            box.services.cameras.add(tenant, camera, camera.title())
+            status = {"box": f"b{number:03}", "box_name": f"shop-{number}", "version": "1.0", **told}
+            box.services.cameras.heartbeat(tenant, camera, status, is_working=works)
+
+        beat("door", 1, disk_free_mib=90_000, temperature_c=51, clock_error_s=0.2)
+        visitor = Visitor(browser.new_context(viewport=DESK), Book(box.url, tmp_path, key, key)).sign_in()
+        page = visitor.open("#/cameras")
+        expect(page.get_by_text("1 camera")).to_be_visible()
+        expect(page.get_by_role("link", name="Boxes")).to_have_count(0)  # one box is no fleet
+        beat("till", 2, disk_free_mib=90_000, temperature_c=86, clock_error_s=-90)
+        beat("yard", 3, works=False, error="no frame came", disk_free_mib=300)
+        beat("gate", 3)
+        for number in range(4, 40):
+            beat(f"c{number}", number, disk_free_mib=90_000, temperature_c=44)
+        page.reload()
+        page.get_by_role("link", name="Boxes").click()
+        expect(page.get_by_text("39 boxes with the uploader")).to_be_visible()
+        cells = page.get_by_role("gridcell")
+        expect(cells.first).to_contain_text("shop-3")
+        expect(cells.first).to_contain_text("Failing")
+        expect(cells.first).to_contain_text("2 cameras")
+        expect(cells.nth(1)).to_contain_text("! 86 °C")
+        expect(cells.nth(1)).to_contain_text("! -90 s")
+        assert_accessible(page)
+        shoot(page, "boxes")
+        page.get_by_label("Name or id").fill("b039")
+        expect(cells).to_have_count(1)
+        page.get_by_label("Name or id").fill("shop-3")
+        cells.first.click()
+        expect(page.get_by_text("Box shop-3")).to_be_visible()
+        expect(cells).to_have_count(2)
+        page.get_by_role("button", name=re.compile("^Failing")).click()
+        expect(cells).to_have_count(1)
+        assert_accessible(page)
+        shoot(page, "cameras-of-a-box")
+        visitor.context.close()
+
+
 def test_another_key_is_made_by_keys_alone(page: Page, book: Book) -> None:
     heading(page, "Visits")
     press_pair(page, "g", "m")

@@ -456,6 +456,7 @@ V1 = (
     _v1("POST /v1/keys/{id}/renew", of="key", or_says="SecretNotKept"),
     _v1("GET /v1/captures/{id}/crops/{n}", path="/v1/captures/{capture}/crops/0", camera="door"),
     _v1("GET /v1/captures/{id}/thumbnail", path="/v1/captures/{capture}/thumbnail", camera="door"),
+    _v1("GET /v1/boxes"),
     _v1("GET /v1/cameras"),
     _v1("POST /v1/cameras", {"id": "back", "name": "Back door"}, or_says="SecretNotKept"),
     _v1("GET /v1/cameras/{id}", of="door"),

@@ -17,6 +17,8 @@ from chalicelib.core.access import Role
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from chalicelib.services import cameras
+
 _LETTERS = ("a", "b", "c", "d")
 _TWICE = [{"required": [letter, letter.upper()]} for letter in _LETTERS]
 
@@ -159,10 +161,28 @@ class CameraMade(Camera):
 
 
 _Camera = TypeVar("_Camera", bound=Camera)
+_Told = TypeVar("_Told", str, float)
 
 
 class Cameras(Answer):
     cameras: Annotated[list[Camera], Meta(max_length=1000)]
+
+
+class EdgeBox(Answer):
+    """A machine with the edge uploader, as the last heartbeat of its cameras told; null is what it did not tell."""
+
+    id: Annotated[str, Meta(max_length=200)]
+    name: Annotated[str | None, Meta(description="What its edge.toml calls it, else its host name.")]
+    last_seen_at: Annotated[Time | None, Meta(description="To the minute, also if its cameras give nothing.")]
+    version: Annotated[str | None, Meta(description="The uploader's.")]
+    disk_free_mib: Annotated[float | None, Meta(description="Of its spool's disk.")]
+    clock_error_s: Annotated[float | None, Meta(description="By how much its clock is ahead of the service's.")]
+    temperature_c: Annotated[float | None, Meta(description="Of its hottest sensor.")]
+    cameras: Annotated[list[CameraId], Meta(max_length=1000)]
+
+
+class Boxes(Answer):
+    boxes: Annotated[list[EdgeBox], Meta(max_length=1000)]
 
 
 class CameraKeyMade(Answer):
@@ -190,6 +210,13 @@ def add_camera(call: Call, body: NewCamera) -> CameraMade:
 def list_cameras(call: Call) -> Cameras:
     """List all cameras, by id."""
     return Cameras(cameras=_described(call, Camera, call.services.cameras.all(call.tenant)))
+
+
+def list_boxes(call: Call) -> Boxes:
+    """List the machines with the edge uploader, by id."""
+    from chalicelib.services.cameras import boxes_of  # not at the other routes' cold starts
+
+    return Boxes(boxes=[_box(one) for one in boxes_of(call.services.cameras.all(call.tenant))])
 
 
 def get_camera(call: Call) -> Camera:
@@ -238,6 +265,7 @@ OPERATIONS = (
         errors=(errors.CameraExists, errors.GroupNotFound, errors.TooManyCameras, errors.SecretNotKept),
         again=secret_not_kept("camera", "ask for another key of it"),
     ),
+    Operation("GET", "/v1/boxes", list_boxes, Role.VIEWER),
     Operation("GET", "/v1/cameras/{id}", get_camera, Role.VIEWER, errors=(errors.CameraNotFound,), of_cameras=True),
     Operation(
         "PATCH",
@@ -265,6 +293,26 @@ OPERATIONS = (
         again=secret_not_kept("a key of camera", "ask for one once more"),
     ),
 )
+
+
+def _box(one: cameras.Box) -> EdgeBox:
+    """Describe a box. A status holds whatever was sent, so what is of another type counts as not sent."""
+
+    def told(name: str, kind: type[_Told]) -> _Told | None:
+        value = one.status.get(name)
+        if isinstance(value, int) and not isinstance(value, bool) and kind is float:
+            value = float(value)
+        return value if isinstance(value, kind) else None
+
+    return EdgeBox.made_of(
+        one,
+        name=told("box_name", str),
+        version=told("version", str),
+        disk_free_mib=told("disk_free_mib", float),
+        clock_error_s=told("clock_error_s", float),
+        temperature_c=told("temperature_c", float),
+        cameras=list(one.cameras),
+    )
 
 
 def _settings(body: CameraSettings) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 PATHS = {
     "/v1/arrivals": ("book",),
     "/v1/audit": ("account",),
+    "/v1/boxes": ("cameras",),
     "/v1/cameras": ("cameras",),
     "/v1/cameras/{id}": ("cameras",),
     "/v1/cameras/{id}/heartbeat": ("cameras",),

@@ -111,6 +111,19 @@ class Edge(Struct, kw_only=True):
     min_face_px: int | UnsetType = UNSET
 
 
+class EdgeBox(Struct, kw_only=True):
+    """A machine with the edge uploader, as the last heartbeat of its cameras told; null is what it did not tell."""
+
+    id: str
+    name: str | None
+    last_seen_at: datetime | None
+    version: str | None
+    disk_free_mib: float | None
+    clock_error_s: float | None
+    temperature_c: float | None
+    cameras: list[str]
+
+
 class Entry(Struct, kw_only=True):
     """One act, decision, export or read of pictures."""
 
@@ -595,6 +608,10 @@ class Verified(Struct, kw_only=True):
     false_match_probability: float
     reason: str | None
     faces: list[ComparedFace]
+
+
+class Boxes(Struct, kw_only=True):
+    boxes: list[EdgeBox]
 
 
 class Camera(Struct, kw_only=True):

@@ -70,6 +70,10 @@ class Operations(Connection):
             query={"from": from_, "to": to, "face": face, "what": what, "by": by, "limit": limit, "token": token},
         )
 
+    def list_boxes(self) -> models.Boxes:
+        """List the machines with the edge uploader, by id."""
+        return self._call("GET", "/v1/boxes", models.Boxes)
+
     def list_cameras(self) -> models.Cameras:
         """List all cameras, by id."""
         return self._call("GET", "/v1/cameras", models.Cameras)

@@ -118,6 +118,8 @@ class Config:
     metrics_port: int | None = DEFAULT_METRICS_PORT
     heartbeat_s: float = 120.0
     make_cameras: bool = False
+    box: str | None = None
+    """What this machine is called in the console; None: as the host is."""
     tenant_key: bool = False
     """Whether the tenant's own key may lie on this box."""
     log_form: str = "text"
@@ -172,6 +174,7 @@ def _config(top: _Table, name: str, environment: Mapping[str, str]) -> Config:
         api_key_file=_path(server, "api_key_file"),
         ca_file=_path(server, "ca_file"),
         make_cameras=server.take("make_cameras", bool) or False,
+        box=server.take("box", str),
         tenant_key=server.take("tenant_key", bool) or False,
         heartbeat_s=server.positive("heartbeat_s", 120.0),
         bandwidth_bytes_s=upload.positive("kib_per_s", None, scale=1024),

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+import re
+import secrets
 import shutil
+import socket
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from regulars_edge import __version__
 from regulars_edge.capture import Capture, Wiring
 from regulars_edge.clock import ServiceTime
-from regulars_edge.config import CameraConfig
+from regulars_edge.config import CameraConfig, Config
 from regulars_edge.errors import Misconfigured, SpoolFull
 from regulars_edge.lane import Sender
 from regulars_edge.logs import redacted
@@ -25,6 +29,43 @@ READABLE_S = 300.0
 
 LONGEST_ERROR = 200
 """Characters of a text that a heartbeat may carry."""
+
+
+ZONES = Path("/sys/class/thermal")
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The box itself, which all of its cameras' heartbeats name."""
+
+    id: str
+    """Random, kept beside the spool: cards are copied, and hosts are called alike."""
+    name: str
+    zones: Path = ZONES
+
+    @classmethod
+    def of(cls, config: Config, folder: Path) -> Machine:
+        return cls(_id_in(folder / "box"), (config.box or socket.gethostname())[:LONGEST_ERROR])
+
+    def status(self) -> dict[str, object]:
+        """Give what a heartbeat says of the machine: the temperature is that of its hottest sensor, if it has any."""
+        said: dict[str, object] = {"box": self.id, "box_name": self.name}
+        degrees = []
+        for file in self.zones.glob("thermal_zone*/temp"):
+            with suppress(OSError, ValueError):  # a sensor that is asleep cannot be read
+                degrees.append(int(file.read_text()) // 1000)
+        return {**said, "temperature_c": max(degrees)} if degrees else said
+
+
+def _id_in(file: Path) -> str:
+    """Read the id that the file holds; make one if it holds none."""
+    with suppress(OSError, UnicodeDecodeError):
+        if re.fullmatch("[0-9a-f]{16}", text := file.read_text()):
+            return text
+    made = secrets.token_hex(8)
+    with suppress(OSError):  # a full disk: the next start makes another
+        file.write_text(made)
+    return made
 
 
 @dataclass(frozen=True)
@@ -55,10 +96,11 @@ class Station:
 class Health:
     """The health of one camera, by all its sources, its sender and the box."""
 
-    def __init__(self, camera: str, spool: Spool, service_time: ServiceTime) -> None:
+    def __init__(self, camera: str, spool: Spool, service_time: ServiceTime, machine: Machine) -> None:
         self._camera = camera
         self._spool = spool
         self._time = service_time
+        self._machine = machine
         self.dropped = Tally(camera)
         self.stations: list[Station] = []
         self.sender: Sender | None = None
@@ -110,6 +152,7 @@ class Health:
         """Make a heartbeat's status: what is known, by name."""
         status: dict[str, object] = {
             "version": __version__,
+            **self._machine.status(),
             "spooled": 0,
             "disk_free_mib": shutil.disk_usage(self._spool.folder).free // 2**20,
             **{f"dropped_{reason}": number for reason, number in self.dropped.counts().items()},

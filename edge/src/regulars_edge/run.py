@@ -24,7 +24,7 @@ from regulars_edge.capture import Capture, Wiring
 from regulars_edge.clock import Clock, ServiceTime, SystemClock
 from regulars_edge.config import CameraConfig, Config, api_key, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SpoolDamaged, SpoolFull
-from regulars_edge.health import Health, Station
+from regulars_edge.health import Health, Machine, Station
 from regulars_edge.http import Http, proxies_of_environment
 from regulars_edge.lane import Heart, Lane, Sender, silent_after_s
 from regulars_edge.pace import Backoff, Bandwidth, PerMinute
@@ -135,6 +135,7 @@ class Box(Collector):
         """Wire the threads and start none. Raises Misconfigured."""
         self._config = config
         self._spool = spool
+        self._machine = Machine.of(config, spool.folder)
         self._stop = threading.Event()
         self._news = threading.Event()
         self._failed: EdgeError | None = None
@@ -290,7 +291,7 @@ class Box(Collector):
         )
 
     def _sender(self, name: str, service: Service) -> Sender:
-        health = self._healths[name] = Health(name, self._spool, self.service_time)
+        health = self._healths[name] = Health(name, self._spool, self.service_time, self._machine)
         lane = Lane(
             self._spool,
             service,

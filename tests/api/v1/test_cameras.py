@@ -206,6 +206,33 @@ def test_a_heartbeat_tells_how_the_camera_is(v1: V1Client, clock: FakeClock) -> 
     assert v1.done("POST", "/v1/cameras/door/heartbeat", {"status": {}})["health"]["status"] == {}
 
 
+def test_boxes_are_what_the_heartbeats_of_cameras_tell(v1: V1Client, clock: FakeClock) -> None:
+    def beat(camera: str, working: bool = True, **status: Any) -> None:
+        v1.done("POST", f"/v1/cameras/{camera}/heartbeat", {"status": status, "working": working})
+
+    for name in ("door", "till", "yard", "ftp", "odd"):
+        v1.add_camera(name)
+    assert v1.done("GET", "/v1/boxes") == {"boxes": []}
+    beat("door", box="b1", box_name="shop-12", version="0.9", temperature_c=80)
+    clock.advance(timedelta(minutes=5))
+    told = {"version": "1.0", "disk_free_mib": 900, "clock_error_s": -1.5, "temperature_c": 61}
+    beat("till", working=False, box="b1", box_name="shop-12", **told)
+    beat("ftp", version="1.0")
+    beat("odd", box="b0", box_name=7, version=True, disk_free_mib="much", temperature_c=False)
+    beat("yard", box=5)
+    odd, shop = v1.done("GET", "/v1/boxes")["boxes"]
+    seen = {"last_seen_at": "2026-03-01T12:05:00.000Z"}
+    assert shop == {"id": "b1", "name": "shop-12", **seen, **told, "cameras": ["door", "till"]}
+    nothing = dict.fromkeys(["name", *told])
+    assert odd == {"id": "b0", **seen, **nothing, "cameras": ["odd"]}
+    beat("door", box="b2")
+    v1.send("DELETE", "/v1/cameras/till")
+    assert [(one["id"], one["cameras"]) for one in v1.done("GET", "/v1/boxes")["boxes"]] == [
+        ("b0", ["odd"]),
+        ("b2", ["door"]),
+    ], "a camera belongs to the box that it was heard from last; a box without cameras is none"
+
+
 def test_a_camera_that_gives_nothing_says_so_and_falls_silent(v1: V1Client, clock: FakeClock) -> None:
     v1.add_camera("door", silent_after_s=600)
 

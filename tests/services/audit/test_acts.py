@@ -57,6 +57,7 @@ ADDED = {f"regulars {one.name}" for one in metadata.entry_points(group=GROUP)}
 NO_ENTRY = {
     line.strip()
     for line in """
+        GET /v1/boxes
         GET /v1/cameras
         GET /v1/consents
         GET /v1/cameras/{id}

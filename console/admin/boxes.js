@@ -1,0 +1,93 @@
+// The machines with the uploader: which one is heard, and what it lacks.
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { html } from "../html.js";
+import { Icon } from "../icons.js";
+import { Grid } from "../shared/grid.js";
+import { useShared } from "../shared/known.js";
+import { Shapes, Trouble, useSlow } from "../shared/parts.js";
+import { go, to } from "../router.js";
+import { ago, number, t } from "../words.js";
+
+const AGAIN_MS = 15_000;
+const LOW_DISK_MIB = 1024;
+const HOT_C = 80;
+const CLOCK_OFF_S = 60;
+const FACTS = ["disk_free_mib", "clock_error_s", "temperature_c"];
+/** What a camera may be, the worst first. */
+export const STATES = ["failing", "silent", "never_seen", "ok", "disabled"];
+
+export const isLow = (told) => Number(told.disk_free_mib ?? LOW_DISK_MIB) < LOW_DISK_MIB;
+export const seen = ({ last_seen_at: at }) => (at ? t("camera.seen", { ago: ago(at) }) : t("camera.never"));
+
+/** Load again every while, as long as the page is seen. */
+export function useAgain(loaded, everyMs = AGAIN_MS) {
+  useEffect(() => {
+    const timer = setInterval(() => document.hidden || loaded.again(), everyMs);
+    return () => clearInterval(timer);
+  }, [everyMs]);
+}
+
+/** Write a value of a heartbeat, by the unit that its name ends in. */
+export function measured(name, value) {
+  if (typeof value === "boolean") return t(value ? "yes" : "no");
+  if (typeof value !== "number") return value;
+  if (name.endsWith("_mib")) return `${number(value / 1024, 1)} GB`;
+  if (name.endsWith("_s")) return `${number(value, Math.abs(value) < 10 ? 1 : 0)} s`;
+  if (name.endsWith("_c")) return `${number(value)} °C`;
+  return name === "battery" ? `${number(value)} %` : number(value, Number.isInteger(value) ? 0 : 2);
+}
+
+/** How the machine is in a word: as the worst of its cameras. */
+export function stateOf(box, cameras) {
+  const states = cameras.filter((one) => box.cameras.includes(one.id)).map((one) => one.health.state);
+  return STATES.find((state) => states.includes(state)) ?? "never_seen";
+}
+
+const isBad = { disk_free_mib: (mib) => mib < LOW_DISK_MIB, temperature_c: (degrees) => degrees >= HOT_C,
+  clock_error_s: (error) => Math.abs(error) >= CLOCK_OFF_S };
+const badOf = (box) => FACTS.filter((name) => box[name] !== null && isBad[name](box[name]));
+
+export function Boxes() {
+  const loaded = useShared("boxes");
+  const cameras = useShared("cameras");
+  useAgain(loaded);
+  useAgain(cameras);
+  const [text, setText] = useState("");
+  const both = loaded.value && cameras.value;
+  const slow = useSlow((loaded.waits || cameras.waits) && !both);
+  const problem = loaded.problem ?? cameras.problem;
+  const shown = useMemo(() => both && loaded.value
+    .map((one) => ({ ...one, called: one.name ?? one.id, state: stateOf(one, cameras.value), bad: badOf(one) }))
+    .filter((one) => `${one.called} ${one.id}`.toLowerCase().includes(text.trim().toLowerCase()))
+    .sort((one, other) => STATES.indexOf(one.state) - STATES.indexOf(other.state)
+      || other.bad.length - one.bad.length || one.called.localeCompare(other.called)), [both, loaded.value, text]);
+  const open = (index) => go("cameras", { box: shown[index].id });
+  return html`<div class="page">
+    <a class="back" href=${to("cameras")}><${Icon} name="back" size=${18} />${t("page.cameras")}</a>
+    <header class="top"><div><h1>${t("boxes")}</h1>
+      <p class="soft">${both ? t("boxes.count", { count: loaded.value.length }) : " "}</p></div><div class="tools">
+      <input type="search" class="filter" aria-label=${t("cameras.find")} placeholder=${t("cameras.find")}
+        value=${text} onInput=${(event) => setText(event.target.value)} /></div></header>
+    ${problem && html`<${Trouble} problem=${problem} again=${() => { loaded.again(); cameras.again(); }} />`}
+    ${slow && html`<${Shapes} count=${8} kind="cards" />`}
+    ${shown?.length > 0 && html`<${Grid} count=${shown.length} least=${230} ratio=${0} extra=${208} many=${false}
+      label=${t("boxes")} inSight=${() => {}} onKey=${(event, index) => event.key === "Enter" && open(index)}
+      cell=${(index, more) => html`<${Card} key=${shown[index].id} one=${shown[index]} more=${more}
+        open=${() => open(index)} />`} />`}
+    ${shown?.length === 0 && html`<p class="soft">${t("boxes.none")}</p>`}
+  </div>`;
+}
+
+function Card({ one, more, open }) {
+  return html`<div ...${more} role="gridcell" class="card beside" onClick=${open}
+    aria-label=${`${one.called}, ${t(`camera.${one.state}`)}`}>
+    <strong>${one.called}</strong>
+    <p class="row"><span class=${`state ${one.state}`}>${t(`camera.${one.state}`)}</span>
+      <span class="soft">${t("cameras.count", { count: one.cameras.length })}</span></p>
+    <small class="soft">${seen(one)}</small>
+    <dl class="facts small">${["version", ...FACTS].filter((name) => one[name] !== null).map((name) => html`
+      <div key=${name}><dt>${t(`beat.${name}`)}</dt>
+        <dd>${one.bad.includes(name) ? html`<b class="danger">! ${measured(name, one[name])}</b>`
+          : measured(name, one[name])}</dd></div>`)}</dl>
+  </div>`;
+}
