@@ -72,20 +72,6 @@ SILENT_AFTER_S = range(300, 2_592_001)
 """At least five minutes: `last_seen_at` is kept to the minute, and the watch looks every five."""
 
 
-EDGE_SENDS = ("all", "motion", "faces", "best_shot")
-
-
-EDGE_NUMBERS: dict[str, tuple[float, float]] = {
-    "interval_s": (0.05, 60),
-    "per_minute": (1, 6_000),
-    "motion_share": (0.0001, 1),
-    "min_face_px": (10, 2_000),
-}
-
-
-EDGE_WHOLE = ("per_minute", "min_face_px")
-
-
 MAX_STATUS = 32
 
 
@@ -125,7 +111,6 @@ class CameraSettings(CameraOptions):
                 f"silent_after_s is {SILENT_AFTER_S[0]} to {SILENT_AFTER_S[-1]} seconds, or none, "
                 f"not {self.silent_after_s}"
             )
-        _require_edge(self.edge)
 
 
 def legal_camera_name(name: str) -> str:
@@ -154,23 +139,6 @@ def require_status(status: Mapping[str, Any]) -> None:
             raise InvalidInput(f"status.{name} is a number of up to 63 bits")
         if value is not None and not isinstance(value, (str, int, float)):
             raise InvalidInput(f"status.{name} is a text, a number, true, false or null")
-
-
-def _require_edge(settings: Mapping[str, Any]) -> None:
-    """Raise InvalidInput unless these are settings of the edge uploader, each within its bounds."""
-    for name, value in settings.items():
-        if name == "send":
-            if value not in EDGE_SENDS:
-                raise InvalidInput(f"edge.send is one of {', '.join(EDGE_SENDS)}, not {str(value)[:40]!r}")
-            continue
-        if name not in EDGE_NUMBERS:
-            known = ", ".join(sorted([*EDGE_NUMBERS, "send"]))
-            raise InvalidInput(f"there is no edge setting {name[:40]!r}: {known} can be set from here")
-        low, high = EDGE_NUMBERS[name]
-        kind = int if name in EDGE_WHOLE else (int, float)
-        if not isinstance(value, kind) or isinstance(value, bool) or not low <= value <= high:
-            what = "a whole number" if name in EDGE_WHOLE else "a number"
-            raise InvalidInput(f"edge.{name} is {what} from {low} to {high}, not {str(value)[:40]!r}")
 
 
 _NO_SETTINGS = CameraSettings()

@@ -208,6 +208,35 @@ def test_the_services_settings_leave_masks_zones_and_crops_as_they_are() -> None
     assert isinstance(chooser_of(camera().with_settings({"send": "motion"})), Masked)
 
 
+def test_the_service_hides_more_than_the_file_and_never_less() -> None:
+    left, right = [[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]], [[0.5, 0.0], [1.0, 0.0], [1.0, 1.0], [0.5, 1.0]]
+    file = camera(masks=[left], send="faces", crop_room=0.5, zone="UTC", capture_hours=["08:00-12:00"])
+    asked = {"masks": [right], "crop_room": 0.9, "capture_hours": ["10:00-20:00"], "zones": [left]}
+    found = file.with_settings(asked)
+    assert found.masks is not None
+    assert found.masks.hold(0.2, 0.5)
+    assert found.masks.hold(0.8, 0.5)
+    assert found.crop_room == 0.5
+    assert file.with_settings({"crop_room": 0.2}).crop_room == 0.2
+    hours = [9, 11, 13]
+    assert [found.capture_hours.open_at(hour * 3_600_000) for hour in hours] == [False, True, False]
+    assert file.with_settings({"capture_hours": []}).capture_hours.open_at(13 * 3_600_000) is False
+    assert found.zones is not None
+    assert found.with_settings({"zones": [right]}).zones == found.zones
+
+
+@pytest.mark.parametrize(
+    "settings", [{"masks": [[[0, 0], [2, 2], [0, 1]]]}, {"interval_s": -1}, {"early": "yes"}, {"hardware": "abacus"}]
+)
+def test_a_setting_of_the_service_that_is_wrong_is_told(settings: dict[str, object]) -> None:
+    with pytest.raises(Misconfigured, match=next(iter(settings))):
+        camera().with_settings(settings)
+
+
+def test_what_a_newer_service_sets_is_left_alone() -> None:
+    assert camera().with_settings({"smell": 3, "early": False, "send": "motion"}).send == "motion"
+
+
 def test_areas_are_rectangles_and_polygons() -> None:
     found = camera(masks=[[0, 0, 0.5, 1], [[0.6, 0.1], [0.9, 0.1], [0.75, 0.4]]], zones=[[0, 0, 1, 1]], send="motion")
     assert found.masks is not None

@@ -65,15 +65,35 @@ Status = Annotated[
 ]
 
 
+_DAY, _TIME = "(Mon|Tue|Wed|Thu|Fri|Sat|Sun)", "(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)"
+Span = Annotated[str, Meta(pattern=f"^({_DAY}(-{_DAY})? )?{_TIME}-{_TIME}$", examples=["Mon-Fri 08:00-20:00"])]
+Corner = Annotated[list[Annotated[float, Meta(ge=0, le=1)]], Meta(min_length=2, max_length=2)]
+Areas = Annotated[
+    list[Annotated[list[Corner], Meta(min_length=3, max_length=16)]],
+    Meta(max_length=16, description="Polygons: corners [x, y] in shares of the upright picture, from its top left."),
+]
+
+
 class Edge(Sent):
     """Settings that the edge uploader takes in place of those in its edge.toml, without a restart: at the first frame
-    after a heartbeat (docs/edge.md). What is sent takes the place of all that were set; {}, of its file again."""
+    after a heartbeat (docs/edge.md). What is sent takes the place of all that were set; {}, of its file again. What
+    the file hides stays hidden: masks are added to its own, hours hold within its own, its zones stay, and its crops
+    only become smaller."""
 
     send: Literal["all", "motion", "faces", "best_shot"] | UnsetType = UNSET
     interval_s: Annotated[float, Meta(ge=0.05, le=60)] | UnsetType = UNSET
     per_minute: Annotated[int, Meta(ge=1, le=6_000)] | UnsetType = UNSET
     motion_share: Annotated[float, Meta(ge=0.0001, le=1)] | UnsetType = UNSET
     min_face_px: Annotated[int, Meta(ge=10, le=2_000)] | UnsetType = UNSET
+    face_score: Annotated[float, Meta(ge=0.05, le=1)] | UnsetType = UNSET
+    track_s: Annotated[float, Meta(ge=1, le=600)] | UnsetType = UNSET
+    early: bool | UnsetType = UNSET
+    crop_room: Annotated[float, Meta(ge=0.05, le=10)] | UnsetType = UNSET
+    capture_hours: Annotated[list[Span], Meta(max_length=16)] | UnsetType = UNSET
+    masks: Areas | UnsetType = UNSET
+    zones: Areas | UnsetType = UNSET
+    keyframes_only: bool | UnsetType = UNSET
+    hardware: Literal["v4l2m2m", "qsv", "amf", "cuda", "vaapi"] | UnsetType = UNSET
 
 
 class LabelChanges(Sent):

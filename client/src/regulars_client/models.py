@@ -101,7 +101,9 @@ class EarlierKey(Struct, kw_only=True):
 class Edge(Struct, kw_only=True):
     """
     Settings that the edge uploader takes in place of those in its edge.toml, without a restart: at the first frame
-    after a heartbeat (docs/edge.md). What is sent takes the place of all that were set; {}, of its file again.
+    after a heartbeat (docs/edge.md). What is sent takes the place of all that were set; {}, of its file again. What
+    the file hides stays hidden: masks are added to its own, hours hold within its own, its zones stay, and its crops
+    only become smaller.
     """
 
     send: str | UnsetType = UNSET
@@ -109,6 +111,15 @@ class Edge(Struct, kw_only=True):
     per_minute: int | UnsetType = UNSET
     motion_share: float | UnsetType = UNSET
     min_face_px: int | UnsetType = UNSET
+    face_score: float | UnsetType = UNSET
+    track_s: float | UnsetType = UNSET
+    early: bool | UnsetType = UNSET
+    crop_room: float | UnsetType = UNSET
+    capture_hours: list[str] | UnsetType = UNSET
+    masks: list[list[list[float]]] | UnsetType = UNSET
+    zones: list[list[list[float]]] | UnsetType = UNSET
+    keyframes_only: bool | UnsetType = UNSET
+    hardware: str | UnsetType = UNSET
 
 
 class EdgeBox(Struct, kw_only=True):

@@ -65,7 +65,8 @@ class WaitingRoom:
         self._seated.clear()
 
 
-Wiring = tuple[Source, Chooser, PerMinute]
+Wiring = tuple[Source, Chooser, PerMinute, Callable[[], bool]]
+"""The last tells whether pictures are taken now."""
 
 FULL_WAIT_S = 10.0
 HANGS_S = 900.0
@@ -160,7 +161,7 @@ class Capture:
         while not stop.is_set() and not self.finished:
             self._turned_at = time.monotonic()
             if self._next is not None:
-                (self._source, self._chooser, self._per_minute), self._next = self._next, None
+                (self._source, self._chooser, self._per_minute, self._is_open), self._next = self._next, None
             if not self._is_open():
                 self.alive_at = self._gave_at = time.monotonic()  # it rests because it shall: that is no silence
                 stop.wait(REST_S)

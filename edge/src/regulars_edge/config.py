@@ -34,9 +34,6 @@ DEFAULT_METRICS_PORT = 9109
 BEST_SHOT_INTERVAL_S = 0.2
 """Of `best_shot`, which follows faces: a face that walks past close by crosses its own width in so long."""
 
-FROM_THE_SERVICE = ("send", "interval_s", "per_minute", "motion_share", "min_face_px")
-"""Settings of a camera that the service may set, and whose bounds it keeps."""
-
 _LARGEST = 10**12
 """Far beyond every setting; TOML also has numbers without end, and `inf` and `nan`."""
 
@@ -89,16 +86,23 @@ class CameraConfig:
     def with_settings(self, settings: Mapping[str, Any]) -> CameraConfig:
         """Return this with the settings that the service has for it; its place and its secrets are the file's own.
 
-        Raises Misconfigured if more would be sent than the file allows.
+        Nothing that the file hides is shown: masks are added to its own, hours hold within its own, its zones stay,
+        and so do its crops, which only become smaller. Raises Misconfigured if they do not fit together.
         """
-        taken = {name: settings[name] for name in FROM_THE_SERVICE if name in settings}
-        if self.source == "folder":
-            taken.pop("send", None)  # a folder's pictures are all sent
-        changed = replace(self, **taken)
-        if changed.send not in ("faces", "best_shot") and self.crop_room:
-            raise Misconfigured(f'edge.toml has crop_room, so send is "faces" or "best_shot", not "{changed.send}"')
-        if changed.send == "all" and self.zones and not self.motion_url:
-            raise Misconfigured('edge.toml has zones, so send is not "all"')
+        sent = {name: value for name, value in settings.items() if (name, self.source) != ("send", "folder")}
+        where, faults = f"camera {self.name}, with edge.toml", list[str]()
+        asked = _chosen(_Table(sent, where, faults), self)
+        if faults:
+            raise Misconfigured("\n".join(faults))
+        masks = tuple(one for areas in (self.masks, asked.masks) if areas for one in areas.polygons)
+        changed = replace(
+            asked,
+            masks=Areas(masks) if masks else None,
+            zones=self.zones or asked.zones,
+            capture_hours=replace(asked.capture_hours, within=self.capture_hours),
+            crop_room=min(self.crop_room, asked.crop_room or self.crop_room) if self.crop_room else asked.crop_room,
+        )
+        _check(changed, where)
         return changed
 
 
@@ -234,13 +238,13 @@ def _camera(row: _Table, zone: tzinfo | None) -> CameraConfig:
     in_name = row.take("time_in_name", str)
     send = row.one_of("send", SENDS, "all")
     own_zone = _zone(row) or zone
-    camera = CameraConfig(
+    plain = CameraConfig(
         name=row.need("name", str),
         source=source,
         place=row.need({"folder": "folder", "usb": "device", "video": "file"}.get(source, "url"), str),
         send=send,
-        interval_s=row.positive("interval_s", BEST_SHOT_INTERVAL_S if send == "best_shot" else 1.0),
-        per_minute=row.whole("per_minute", None if source in ("folder", "video") else 60, 1),
+        interval_s=BEST_SHOT_INTERVAL_S if send == "best_shot" else 1.0,
+        per_minute=None if source in ("folder", "video") else 60,
         api_key_file=_path(row, "api_key_file"),
         user=row.take("user", str),
         password_file=_path(row, "password_file"),
@@ -250,23 +254,34 @@ def _camera(row: _Table, zone: tzinfo | None) -> CameraConfig:
         zone=own_zone,
         time_in_name=None if in_name is None else time_in_name(in_name, f"{row.where} time_in_name"),
         silent_after_s=row.positive("silent_after_s", math.inf if source == "folder" else 300.0),
-        motion_share=row.positive("motion_share", 0.01, most=1),
-        face_score=row.positive("face_score", 0.7, most=1),
-        min_face_px=row.whole("min_face_px", 28, 1),
-        track_s=row.positive("track_s", 10.0),
-        early=row.take("early", bool) or False,
-        capture_hours=_hours(row, "capture_hours", own_zone),
-        crop_room=row.positive("crop_room", None),
-        masks=_areas(row, "masks"),
-        zones=_areas(row, "zones"),
         motion_url=row.take("motion_url", str),
-        keyframes_only=row.take("keyframes_only", bool) or False,
-        hardware=row.one_of("hardware", HARDWARE) if row.has("hardware") else None,
     )
+    camera = _chosen(row, plain)
     row.end()
     if not row.faults:  # what is wrong by itself fits nothing
         _check(camera, row.where)
     return camera
+
+
+def _chosen(row: _Table, before: CameraConfig) -> CameraConfig:
+    """Return the camera with the settings of the row that say what is taken and sent: the file's or the service's."""
+    return replace(
+        before,
+        send=row.one_of("send", SENDS, before.send),
+        interval_s=row.positive("interval_s", before.interval_s),
+        per_minute=row.whole("per_minute", before.per_minute, 1),
+        motion_share=row.positive("motion_share", before.motion_share, most=1),
+        face_score=row.positive("face_score", before.face_score, most=1),
+        min_face_px=row.whole("min_face_px", before.min_face_px, 1),
+        track_s=row.positive("track_s", before.track_s),
+        early=bool(row.take("early", bool, before.early)),
+        capture_hours=_hours(row, "capture_hours", before.zone) if row.has("capture_hours") else before.capture_hours,
+        crop_room=row.positive("crop_room", before.crop_room),
+        masks=_areas(row, "masks"),
+        zones=_areas(row, "zones"),
+        keyframes_only=bool(row.take("keyframes_only", bool, before.keyframes_only)),
+        hardware=row.one_of("hardware", HARDWARE) if row.has("hardware") else before.hardware,
+    )
 
 
 def _check(camera: CameraConfig, where: str) -> None:

@@ -106,6 +106,8 @@ class Hours:
 
     spans: Sequence[_Span]
     zone: tzinfo | None = None
+    within: Hours | None = None
+    """Which are to be open, too."""
 
     @classmethod
     def parsed(cls, texts: Sequence[str], zone: tzinfo | None = None) -> Hours:
@@ -113,6 +115,8 @@ class Hours:
         return cls(tuple(_span(text) for text in texts), zone)
 
     def open_at(self, at_ms: int) -> bool:
+        if self.within is not None and not self.within.open_at(at_ms):
+            return False
         if not self.spans:
             return True
         local = datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(self.zone)

@@ -272,7 +272,7 @@ class Box(Collector):
             waits=camera.source in ("folder", "video"),
             taken=sender.wake.set,
             dropped=health.dropped,
-            is_open=lambda: camera.capture_hours.open_at(self._now_ms()),
+            is_open=self._hours_of(now),
         )
         mark = mark_of(Path(camera.place)) if camera.source == "video" else None
         film = f"film {camera.name}: {mark!r}" if isinstance(mark, FileMark) else None
@@ -288,7 +288,11 @@ class Box(Collector):
             source_of(camera, self._config, self._spool.clock),
             chooser_of(camera),
             PerMinute(camera.per_minute),
+            self._hours_of(camera),
         )
+
+    def _hours_of(self, camera: CameraConfig) -> Callable[[], bool]:
+        return lambda: camera.capture_hours.open_at(self._now_ms())
 
     def _sender(self, name: str, service: Service) -> Sender:
         health = self._healths[name] = Health(name, self._spool, self.service_time, self._machine)

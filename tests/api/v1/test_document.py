@@ -80,10 +80,6 @@ def test_its_bounds_are_the_codes() -> None:
     assert settings["groups"]["anyOf"][0]["maxItems"] == bounds.MAX_GROUPS
     assert settings["name"]["maxLength"] == bounds.NAME_LENGTH
     assert SCHEMAS["LabelChanges"]["properties"]["a"]["anyOf"][0]["maxLength"] == bounds.LABEL_LENGTH
-    edge = SCHEMAS["Edge"]["properties"]
-    assert set(edge.pop("send")["enum"]) == set(bounds.EDGE_SENDS)
-    assert {name: (one["minimum"], one["maximum"]) for name, one in edge.items()} == bounds.EDGE_NUMBERS
-    assert {name for name, one in edge.items() if one["type"] == "integer"} == set(bounds.EDGE_WHOLE)
     status = SCHEMAS["Health"]["properties"]["status"]
     assert status["maxProperties"] == bounds.MAX_STATUS
     assert status["propertyNames"]["maxLength"] == bounds.STATUS_NAME_LENGTH
