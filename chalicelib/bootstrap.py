@@ -81,8 +81,6 @@ class Adapters:
 
     @lazy
     def search(self) -> FaceSearch:
-        from chalicelib.index.routing import ShardedSearch, ShardNumbers
-
         aws = self._settings.storage
         if isinstance(aws, AwsStorage) and aws.search_function:
             from chalicelib.adapters.aws.clients import aws_client
@@ -90,17 +88,13 @@ class Adapters:
             from chalicelib.index.routing import NearSearch
 
             remote = LambdaSearch(aws_client("lambda", aws.search_wait_s), aws.search_function)
-            items = self.storage.items
-            near = NearSearch(lambda: self._galleries, remote, items, aws.near_faces)
-            return ShardedSearch(near, ShardNumbers(items))
-        return ShardedSearch(self._galleries, ShardNumbers(self.storage.items))
+            return NearSearch(lambda: self._galleries, remote, self.storage.items, aws.near_faces)
+        return self._galleries
 
     def index(self, forget: Callable[[str, set[str]], object]) -> IndexBuilder:
         from chalicelib.index.compact import Compactor
-        from chalicelib.index.routing import ShardNumbers
 
-        items, blobs = self.storage.items, self.storage.blobs
-        return Compactor(items, blobs, self._galleries, self.clock, ShardNumbers(items), forget=forget)
+        return Compactor(self.storage.items, self.storage.blobs, self._galleries, self.clock, forget=forget)
 
     def journal(self, tenant: str, held: int, wanted: int) -> list[JournalEntry] | None:
         from chalicelib.index import journal
@@ -115,15 +109,12 @@ class Adapters:
         return loading.earliest(items, tenant, model) if view is None else view
 
     def indexed(self, tenant: str) -> Iterator[tuple[str, str, list[bytes]]]:
-        from chalicelib.core.search import shards
         from chalicelib.index.galleries import Galleries
-        from chalicelib.index.routing import ShardNumbers
         from chalicelib.index.snapshots.loading import faces_of
 
         model = directory_of(self.storage.items, tenant)["model"]
-        for shard in shards(ShardNumbers(self.storage.items)(tenant)):
-            cold = Galleries(self.storage.items, self.storage.blobs)
-            yield from faces_of(cold.current(tenant, model, shard).segment())
+        cold = Galleries(self.storage.items, self.storage.blobs)
+        yield from faces_of(cold.current(tenant, model).segment())
 
     def model_number(self, model: str) -> int:
         from chalicelib.vision.packs import packs

@@ -206,17 +206,12 @@ INDEX_RANGE = ("INDEX#", "INDEX$")
 
 
 def model_of_index(item: str) -> str:
-    return item.split("#")[1]
+    return item.removeprefix(INDEX_RANGE[0])
 
 
-def index_item(model: str, shard: str = "0/1") -> str:
-    """Make the key of the pointer to the newest snapshot of a gallery, or of one `shard` of it, as `number/of`."""
-    return f"INDEX#{model}" if shard == "0/1" else f"INDEX#{model}#{shard}"
-
-
-def index_shards(model: str) -> tuple[str, str]:
-    """Make the lowest and the highest key of a model's pointers to shards' snapshots, without that of the whole."""
-    return f"INDEX#{model}#0", f"INDEX#{model}#:"
+def index_item(model: str) -> str:
+    """Make the key of the pointer to the newest snapshots of a gallery."""
+    return INDEX_RANGE[0] + model
 
 
 # --- faces ----------------------------------------------------------------------------------------------------------

@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from chalicelib.core.model import Candidate
@@ -18,34 +16,6 @@ if TYPE_CHECKING:
 
     from chalicelib.core.decision import OperatingPoint, Verdict
     from chalicelib.core.population import Population
-
-
-MAX_SHARDS = 64
-
-
-@dataclass(frozen=True)
-class Shard:
-    """Part `number` (from 0) of `of` parts. A hash of the faceid alone decides a face's part."""
-
-    number: int
-    of: int
-
-    def __post_init__(self) -> None:
-        if not (1 <= self.of <= MAX_SHARDS and 0 <= self.number < self.of):
-            raise ValueError(f"a shard is one of 1 to {MAX_SHARDS}, counted from 0, not {self.number} of {self.of}")
-
-    def holds(self, faceid: str) -> bool:
-        return self.of == 1 or zlib.crc32(faceid.encode()) * self.of >> 32 == self.number
-
-    def __str__(self) -> str:
-        return f"{self.number}/{self.of}"
-
-
-WHOLE = Shard(0, 1)
-
-
-def shards(of: int) -> tuple[Shard, ...]:
-    return tuple(Shard(number, of) for number in range(of))
 
 
 class SearchRequest(NamedTuple):
@@ -61,8 +31,6 @@ class SearchRequest(NamedTuple):
     limit: int = 1
     operating_point: OperatingPoint | None = None
     """If given, only faces that reach its threshold are found, which is much less work if nobody does."""
-    shard: Shard = WHOLE
-    """Only this part of the gallery is searched."""
     templates: bool = False
     """Whether the answer has the candidates' templates, by which their scores are judged (`verdicts`)."""
 

@@ -18,12 +18,11 @@ from chalicelib.core.items import every
 from chalicelib.core.model import Edit
 from chalicelib.core.ports import BlobStore, Clock, Delete, Item, ItemStore, Put, absent, equals
 from chalicelib.core.records.faces import journal_entries
-from chalicelib.core.search import Shard, shards
 from chalicelib.core.telemetry import JOURNAL_TAIL
 from chalicelib.core.values import milliseconds, nonce
 from chalicelib.index.galleries import Galleries
 from chalicelib.index.journal import GRACE, tail
-from chalicelib.index.snapshots.loading import models_of, pointer_of, pointers, seq_of
+from chalicelib.index.snapshots.loading import models_of, pointer_of, seq_of
 from chalicelib.index.snapshots.segment import encode
 
 TAIL_LENGTH = 256
@@ -48,7 +47,7 @@ Forget = Callable[[str, set[str]], object]
 
 
 class Compactor:
-    """The IndexBuilder port. `shards_of`: gives the number of shards of a tenant's gallery.
+    """The IndexBuilder port.
 
     `forget(tenant, faceids)`: erases what else faces have left behind that were deleted or given other pictures. It is
     called before the journal's last word of them goes. While a tenant's model is being changed, the gallery of the next
@@ -61,7 +60,6 @@ class Compactor:
         blobs: BlobStore,
         galleries: Galleries,
         clock: Clock,
-        shards_of: Callable[[str], int] = lambda _: 1,
         *,
         forget: Forget = lambda _tenant, _faceids: None,
     ) -> None:
@@ -69,21 +67,18 @@ class Compactor:
         self._blobs = blobs
         self._galleries = galleries
         self._clock = clock
-        self._shards_of = shards_of
         self._forget = forget
 
     def build(self, tenant: str) -> bool:
-        """Write a snapshot of each shard whose tail is worth it, switch its pointer, then trim.
+        """Write a snapshot if the tail is worth it, switch the pointer, then trim.
 
         A crash at any point loses nothing. A gallery is loaded only if a snapshot of it is written.
         """
-        current = shards(self._shards_of(tenant))
         models = models_of(self._items, tenant)
-        written = [self._build(tenant, model, shard) for model in models for shard in current]
+        written = [self._build(tenant, model) for model in models]
         limit = milliseconds(self._clock.now() - GRACE)
-        covered = [self._trim(tenant, model, current, limit) for model in models]
-        if None not in covered:
-            self._trim_journal(tenant, min(seq for seq in covered if seq is not None), limit)
+        if covered := min([self._trim(tenant, model, limit) for model in models]):
+            self._trim_journal(tenant, covered, limit)
         self._forget_all_but(tenant, models)
         return any(written)
 
@@ -92,49 +87,38 @@ class Compactor:
 
         Loads under way begin again with the new snapshot. Raises Busy if snapshots are written by others meanwhile.
         """
-        current = shards(self._shards_of(tenant))
         for model in models_of(self._items, tenant):
-            for shard in current:
-                self._build(tenant, model, shard, at_least=seq)
-            own = {keys.index_item(model, str(shard)) for shard in current}
-            for pointer in pointers(self._items, tenant, model):
-                if pointer["item"] not in own:
-                    self._drop(tenant, pointer)
-                elif int(pointer["seq"]) < seq:
+            self._build(tenant, model, at_least=seq)
+            if pointer := pointer_of(self._items, tenant, model):
+                if int(pointer["seq"]) < seq:
                     raise Busy("snapshots of this tenant are being written: they are purged later")
-                else:
-                    self._keep(pointer, [key for key in built(pointer) if keys.seq_of_snapshot(key) >= seq])
+                self._keep(pointer, [key for key in built(pointer) if keys.seq_of_snapshot(key) >= seq])
             for blob in self._blobs.walk(keys.snapshots(tenant, model)):
                 if keys.seq_of_snapshot(blob.key) < seq:
                     self._blobs.delete(blob.key)
         self._trim_journal(tenant, seq, milliseconds(self._clock.now()) + 1)
         self._galleries.let_go(tenant)
 
-    def _build(self, tenant: str, model: str, shard: Shard, at_least: int = 0) -> bool:
-        """Write a snapshot of a shard if its tail is worth it, or if the newest one is older than `at_least`."""
-        pointer = pointer_of(self._items, tenant, model, shard)
+    def _build(self, tenant: str, model: str, at_least: int = 0) -> bool:
+        """Write a snapshot if the tail is worth it, or if the newest one is older than `at_least`."""
+        pointer = pointer_of(self._items, tenant, model)
         covered = int(pointer["seq"]) if pointer else 0
         seq = seq_of(self._items, tenant)
         telemetry.at_least(JOURNAL_TAIL, seq - covered)
-        if seq == covered or (covered >= at_least and not self._is_worth_it(tenant, covered, seq, shard)):
+        if seq == covered or (covered >= at_least and not self._is_worth_it(tenant, covered, seq)):
             return False
-        segment = self._galleries.current(tenant, model, shard).view.segment(model)
+        segment = self._galleries.current(tenant, model).view.segment(model)
         key = keys.snapshot(tenant, model, segment.seq, nonce())
         if not self._blobs.put_if_absent(key, encode(segment), "application/octet-stream"):
             raise StorageUnavailable(f"a snapshot of the name {key!r} was there before")
-        self._switch(tenant, keys.index_item(model, str(shard)), pointer, key, segment.seq)
+        self._switch(tenant, keys.index_item(model), pointer, key, segment.seq)
         return True
 
-    def _is_worth_it(self, tenant: str, covered: int, seq: int, shard: Shard) -> bool:
+    def _is_worth_it(self, tenant: str, covered: int, seq: int) -> bool:
         if seq - covered >= TAIL_LENGTH or self._is_old(tenant, covered):
             return True
         entries = tail(self._items, tenant, covered, seq)
-        if entries is None:
-            return True
-        return any(
-            entry.edit in _ERASING and not entry.learnt and (entry.edit is Edit.DROP or shard.holds(entry.faceid))
-            for entry in entries
-        )
+        return entries is None or any(entry.edit in _ERASING and not entry.learnt for entry in entries)
 
     def _is_old(self, tenant: str, covered: int) -> bool:
         oldest = self._items.query(keys.JOURNAL, tenant, low=keys.seq_key(covered + 1), limit=1).items
@@ -167,27 +151,21 @@ class Compactor:
             return False
         return True
 
-    def _trim(self, tenant: str, model: str, of: tuple[Shard, ...], limit: int) -> int | None:
-        """Drop a gallery's snapshots that were superseded before `limit`; return the seq that all the others cover.
+    def _trim(self, tenant: str, model: str, limit: int) -> int:
+        """Drop snapshots that were superseded before `limit`; return the seq that the others have covered since then.
 
-        Drop also pointers of another number of shards, once every present shard has had its own for the grace time.
-        Until then, return None.
+        Return 0 if there is none.
         """
-        current = {keys.index_item(model, str(shard)) for shard in of}
-        found = [self._without_superseded(pointer, limit) for pointer in pointers(self._items, tenant, model)]
-        settled = [one for one in found if one["item"] in current and built(one)[one["snapshots"][0]] < limit]
-        if len(settled) == len(current):
-            for pointer in found:
-                if pointer["item"] not in current:
-                    self._drop(tenant, pointer)
-            found = [pointer for pointer in found if pointer["item"] in current]
-        if any(pointer["built_at"] > milliseconds(self._clock.now() - _LEFT_BEHIND) for pointer in found):
-            named = {key for pointer in found for key in pointer["snapshots"]}
+        now, pointer = self._clock.now(), pointer_of(self._items, tenant, model)
+        if pointer is None:
+            return 0
+        pointer = self._without_superseded(pointer, limit)
+        if pointer["built_at"] > milliseconds(now - _LEFT_BEHIND):
             for blob in self._blobs.walk(keys.snapshots(tenant, model)):
-                if blob.key not in named and blob.stored_at < self._clock.now() - GRACE:
+                if blob.key not in pointer["snapshots"] and blob.stored_at < now - GRACE:
                     self._blobs.delete(blob.key)
-        covered = (keys.seq_of_snapshot(pointer["snapshots"][0]) for pointer in settled)
-        return min(covered) if len(settled) == len(current) else None
+        oldest, built_at = next(iter(built(pointer).items()))
+        return keys.seq_of_snapshot(oldest) if built_at < limit else 0
 
     def _without_superseded(self, pointer: Item, limit: int) -> Item:
         """Delete the snapshots before the newest one that was built before `limit`, then drop them from the pointer."""
@@ -205,11 +183,6 @@ class Compactor:
         left = {key: ages[key] for key in kept}
         without = {**pointer, "snapshots": list(left), "built": list(left.values())}
         return without if self._stored(without, pointer) else pointer
-
-    def _drop(self, tenant: str, pointer: Item) -> None:
-        for key in pointer["snapshots"]:
-            self._blobs.delete(key)
-        self._items.transact([Delete(keys.DIRECTORY, (tenant, pointer["item"]))])
 
     def _forget_all_but(self, tenant: str, models: list[str]) -> None:
         """Drop the snapshots of the tenant's former models: nobody searches or updates them."""

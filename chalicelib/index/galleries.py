@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core.errors import Busy
 from chalicelib.core.ports import BlobStore, ItemStore
-from chalicelib.core.search import WHOLE, SearchAnswer, SearchRequest, Shard
+from chalicelib.core.search import SearchAnswer, SearchRequest
 from chalicelib.core.telemetry import stage
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.journal import tail
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MEMORY_BYTES = 1024 * 1024 * 1024
 
-_Key = tuple[str, str, Shard]
+_Key = tuple[str, str]
 
 
 class Galleries:
@@ -58,16 +58,16 @@ class Galleries:
 
     def search(self, tenant: str, request: SearchRequest) -> SearchAnswer:
         require_probes(request.probes, request.limit)
-        view = self.current(tenant, request.model, request.shard, searched=True).view
+        view = self.current(tenant, request.model, searched=True).view
         with stage("scan"):
             return view.search(request)
 
-    def current(self, tenant: str, model: str, shard: Shard = WHOLE, *, searched: bool = False) -> Gallery:
+    def current(self, tenant: str, model: str, *, searched: bool = False) -> Gallery:
         """Return the gallery with everything that was committed before this call. Raises TenantNotFound, Busy.
 
         `searched`: raises WrongModel unless searches use this model.
         """
-        key = (tenant, model, shard)
+        key = (tenant, model)
         wanted = seq_of(self._items, tenant, model if searched else None)
         gallery = self._held(key, wanted)
         if gallery is None:
@@ -99,9 +99,9 @@ class Galleries:
 
     def _loaded(self, key: _Key, wanted: int) -> Gallery:
         """Load and keep the gallery, from its faces if no snapshot does even on the second look."""
-        tenant, model, shard = key
-        for begin in (self._at_snapshot, self._at_snapshot, self._of_faces):
-            gallery = begin(tenant, model, shard)
+        tenant, model = key
+        for begin in (self._at_snapshot, self._at_snapshot, partial(from_faces, self._items)):
+            gallery = begin(tenant, model)
             if self._follow(gallery, tenant, wanted):
                 gallery.loaded_at = wanted
                 with self._lock:
@@ -112,13 +112,10 @@ class Galleries:
             del gallery  # before its successor is loaded
         raise Busy("the gallery changes faster than it can be loaded: send the request again in a moment")
 
-    def _at_snapshot(self, tenant: str, model: str, shard: Shard) -> Gallery:
+    def _at_snapshot(self, tenant: str, model: str) -> Gallery:
         place = partial(self._scratch.file, make_room=self._make_room)
         with stage("load"):
-            return from_snapshot(self._items, self._blobs, tenant, model, place, shard)
-
-    def _of_faces(self, tenant: str, model: str, shard: Shard) -> Gallery:
-        return from_faces(self._items, tenant, model, shard)
+            return from_snapshot(self._items, self._blobs, tenant, model, place)
 
     def _follow(self, gallery: Gallery, tenant: str, wanted: int) -> bool:
         """Apply the journal up to `wanted`; False if a part of it was trimmed."""

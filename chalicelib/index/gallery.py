@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.core.model import Edit, JournalEntry
-from chalicelib.core.search import WHOLE, Shard
 from chalicelib.core.templates import vector
 from chalicelib.index.snapshots import build_segment
 from chalicelib.index.snapshots.segment import Segment
@@ -25,16 +24,12 @@ _QUICK = 4_096
 
 
 class Gallery:
-    """One tenant's faces with one model's templates. Changes come one at a time; a search takes a view, without a lock.
+    """A tenant's faces with one model's templates. Changes come one at a time; a search takes a view without a lock."""
 
-    Journal entries of faces in another shard are skipped.
-    """
-
-    def __init__(self, model: str, segment: Segment | None, shard: Shard = WHOLE) -> None:
+    def __init__(self, model: str, segment: Segment | None) -> None:
         self.model = model
         self.changing = threading.Lock()
         """The thread that applies the journal holds it."""
-        self.shard = shard
         self.loaded_at = 0
         """The seq that it had when its holder began to search in it."""
         self._row_group: NDArray[np.int32] = np.empty(0, dtype=np.int32)
@@ -65,10 +60,7 @@ class Gallery:
         for entry in entries:
             if entry.edit is Edit.DROP:
                 self._drop_group(entry.group_id)
-                continue
-            if not self.shard.holds(entry.faceid):
-                continue
-            if entry.edit in (Edit.PUT, Edit.REPLACE, Edit.EMBED):
+            elif entry.edit in (Edit.PUT, Edit.REPLACE, Edit.EMBED):
                 vectors = [vector(t) for t in entry.templates if t.model == self.model]
                 if vectors or entry.edit is not Edit.EMBED:
                     self._drop(entry.faceid)

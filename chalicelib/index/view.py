@@ -75,7 +75,7 @@ class View:
         return sum(self.sizes.values())
 
     def search(self, request: SearchRequest) -> SearchAnswer:
-        """Search these faces, which are of the request's model and shard, as core.search.FaceSearch says.
+        """Search these faces, which are of the request's model, as core.search.FaceSearch says.
 
         Raises InvalidInput for other dimensions.
         """
@@ -83,7 +83,6 @@ class View:
         self._require_dimensions(probes)
         chosen = self._choose(request.group_ids)
         gallery_size = chosen.size
-        # A part of a gallery asks for less than the whole one, so it holds back nobody whom the whole one would find.
         cut = -math.inf if point is None else point.threshold(gallery_size)
         best = self._best(probes, chosen, (request.limit, cut))
         candidates = tuple([self._candidates(one) for one in best])

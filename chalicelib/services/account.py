@@ -17,7 +17,7 @@ from typing import Any
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput
-from chalicelib.core.items import attempts, directory_of, every
+from chalicelib.core.items import attempts, directory_of
 from chalicelib.core.model import Migration, Tenant
 from chalicelib.core.ports import Action, Disk, ItemStore
 from chalicelib.core.retention import RETENTION, captures_kept
@@ -132,11 +132,9 @@ class UsageReader:
         )
 
     def _snapshot(self, tenant: str, model: str) -> int:
-        """Return up to which change the snapshots of all shards are; 0 if there is none."""
-        low, high = keys.INDEX_RANGE
-        pointers = every(self.items, keys.DIRECTORY, tenant, low=low, high=high)
-        newest = [one["snapshots"][-1] for one in pointers if keys.model_of_index(one["item"]) == model]
-        return min(map(keys.seq_of_snapshot, newest), default=0)
+        """Return up to which change the newest snapshot is; 0 if there is none."""
+        pointer = self.items.get(keys.DIRECTORY, (tenant, keys.index_item(model)))
+        return int(pointer["seq"]) if pointer else 0
 
 
 BLANK = "____________________"

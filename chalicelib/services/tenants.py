@@ -52,14 +52,11 @@ from chalicelib.core.retention import (
     captures_kept,
     sightings_kept,
 )
-from chalicelib.core.search import MAX_SHARDS
 from chalicelib.core.values import milliseconds
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _DEFAULT_CAPACITY = 5_000
 _APP_ID_BYTES = 8
-_SHARDS = "shards"
-"""Kept in the directory, which searches read."""
 
 FACES_LEFT, GROUPS_LEFT, CAPACITY_LEFT = "free", "groups_left", "capacity_left"
 """Fields of the directory: how much of a tenant's limits is left. Each also names the condition that it is enough."""
@@ -114,7 +111,7 @@ class Tenants:
             _appcode_put(credentials),
             _access_key_put(credentials),
             api_keys.let_in(credentials.api_key, name),
-            *self._first_day(tenant, settings.shards),
+            *self._first_day(tenant),
         ]
         try:
             write(self._items, actions)
@@ -161,17 +158,16 @@ class Tenants:
     def change(self, name: str, changes: Mapping[str, Any]) -> None:
         """Set the fields in `changes`, of TenantSettings. They hold from the tenant's next request on.
 
-        Another number of shards takes about a minute. Raises TenantNotFound, InvalidInput (also for a limit below what
-        the tenant holds), Busy if another change of its limits came between.
+        Raises TenantNotFound, InvalidInput (also for a limit below what the tenant holds), Busy if another change of
+        its limits came between.
         """
-        settings, tenant = TenantSettings(**changes), self.named(name)
+        tenant = self.named(name)
         changed = self._with(tenant, changes)
         actions: list[Action] = [self.settings_update(tenant, changes)]
-        shards, room = {_SHARDS: settings.shards} if _SHARDS in changes else {}, _room_gained(tenant, changed)
-        if shards or room:
+        if room := _room_gained(tenant, changed):
             enough = (at_least(left, -gained, left) for left, gained in room.items() if gained < 0)
             when = (exists("tenant-exists"), *enough)
-            actions.append(Update(keys.DIRECTORY, (name, keys.TENANT_ITEM), when, set=shards, add=room))
+            actions.append(Update(keys.DIRECTORY, (name, keys.TENANT_ITEM), when, add=room))
         try:
             write(self._items, actions)
         except ConditionFailed as error:
@@ -180,16 +176,12 @@ class Tenants:
     def settings_update(self, tenant: Tenant, changes: Mapping[str, Any]) -> Update:
         """Return the update that sets these fields of TenantSettings, unless the tenant's limits change meanwhile.
 
-        The number of shards is left out. Raises InvalidInput.
+        Raises InvalidInput.
         """
         stored = tenant_setting_fields(self._with(tenant, changes))
         same = tuple(equals(limit, getattr(tenant, limit), _LIMITS_SAME) for limit in ("faces", "groups"))
-        fields = {field: stored[field] for field in changes if field != _SHARDS}
+        fields = {field: stored[field] for field in changes}
         return Update(keys.TENANTS, keys.tenant_item(tenant.name), same, set=fields)
-
-    def shards(self, name: str) -> int:
-        """Return the number of shards that the gallery is cut into. Raises TenantNotFound."""
-        return int(directory_of(self._items, name).get("shards", 1))
 
     def by_app_id(self, app_id: str) -> tuple[Tenant, str] | None:
         """Return the tenant of an app_id, even a disabled one, and its app_key."""
@@ -282,7 +274,7 @@ class Tenants:
     def _with(self, tenant: Tenant, changes: Mapping[str, Any]) -> Tenant:
         """Return the tenant with these fields of TenantSettings. Raises InvalidInput."""
         settings = TenantSettings(**changes)
-        after = replace(tenant, **{name: getattr(settings, name) for name in changes if name != _SHARDS})
+        after = replace(tenant, **{name: getattr(settings, name) for name in changes})
         if not RETENTION.keys().isdisjoint(changes):
             require_retention(after, self._capture_days)
         return after
@@ -292,7 +284,7 @@ class Tenants:
         there = exists("tenant-exists")
         write(self._items, [Update(keys.TENANTS, keys.tenant_item(name), (there,), set=fields)])
 
-    def _first_day(self, tenant: Tenant, shards: int) -> list[Action]:
+    def _first_day(self, tenant: Tenant) -> list[Action]:
         name, limits, migration = tenant.name, tenant.limits, Migration()
         capacity = min(_DEFAULT_CAPACITY, limits.faces // len(DEFAULT_GROUPS))
         directory: Item = {
@@ -300,7 +292,6 @@ class Tenants:
             "item": keys.TENANT_ITEM,
             "seq": 0,
             "model": tenant.model,
-            _SHARDS: shards,
             FACES_LEFT: limits.faces,
             GROUPS_LEFT: limits.groups - len(DEFAULT_GROUPS),
             CAPACITY_LEFT: limits.faces - capacity * len(DEFAULT_GROUPS),
@@ -358,8 +349,8 @@ def _access_key_put(credentials: Credentials) -> Put:
     return Put(keys.TENANTS, {"kind": kind, "id": id_, "tenant": credentials.tenant}, (absent("access-key-free"),))
 
 
-MAX_FACES = 2_000_000
-"""What a partition of DynamoDB with local indexes holds, 10 GB, of faces with three learnt pictures, and some room."""
+MAX_FACES = 1_000_000
+"""So many have been shown to fit the functions that search a gallery and make its snapshots (docs/decisions/0088)."""
 
 MAX_GROUPS = 5_000
 """A list of groups is one answer of up to about 1 KB a group, and Lambda's answers have up to 6 MB."""
@@ -374,12 +365,11 @@ SAID = {"display_name": 60, "controller": 200, "contact": 200, "purposes": 500}
 
 @dataclass(frozen=True, kw_only=True)
 class TenantSettings(StoredSettings):
-    """The settings that a new tenant begins with, and the number of shards, which belongs to its gallery."""
+    """The settings that a new tenant begins with."""
 
     stranger_days: int | None = STRANGER_DAYS
     observation_days: int | None = OBSERVATION_DAYS
     audit_days: int | None = AUDIT_DAYS
-    shards: int = 1
 
     def __post_init__(self) -> None:
         """Raise InvalidInput if a setting is out of bounds."""
@@ -431,8 +421,6 @@ class TenantSettings(StoredSettings):
             raise InvalidInput(
                 f"a tenant may have {least} to {MAX_GROUPS} groups, its default groups included, not {self.groups}"
             )
-        if not 1 <= self.shards <= MAX_SHARDS:
-            raise InvalidInput(f"a gallery is cut into 1 to {MAX_SHARDS} shards, not {self.shards}")
 
 
 def require_retention(tenant: Tenant, most: int) -> None:

@@ -143,9 +143,8 @@ _settings_options = together(
         "PLACES",
         "S3 buckets, or bucket/prefix, of its S3Objects, or `none` (the initial setting; docs/rekognition.md).",
     ),
-    _number("--faces", "Most faces, or `none` for its profile's limit. For more than a million see docs/search.md."),
+    _number("--faces", "Most faces, 1,000,000 at most, or `none` for its profile's limit."),
     _number("--groups", "Most groups, or `none` for its profile's limit."),
-    _given("--shards", int, "N", "Cut its search gallery into N shards (docs/search.md)."),
 )
 
 
@@ -187,7 +186,7 @@ def add(name: str, profile: str, data: Path | None, stage: str | None, **given: 
     \b
     Examples:
       regulars tenants add shop-12
-      regulars tenants add chain --profile cloud --faces 2000000 --shards 2
+      regulars tenants add chain --profile cloud
       regulars tenants add shop-12 --stage prod
     """
     from chalicelib.services.tenants import TenantSettings
@@ -232,7 +231,7 @@ def change(services: Services, name: str, **given: Any) -> None:
     Examples:
       regulars tenants set shop-12 --time-zone Europe/Berlin --requests-a-day 10000
       regulars tenants set shop-12 --attributes-off beauty,emotion
-      regulars tenants set chain --faces 2000000 --shards 2
+      regulars tenants set shop-12 --faces 100000
     """
     from regulars.tenants import tenants
 

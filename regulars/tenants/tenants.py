@@ -23,7 +23,7 @@ _NO_LIMIT = ("requests_a_day", "capture_mb_a_day", "learnt_days", *RETENTION)
 
 def show(services: Services, name: str) -> None:
     """Print all settings of one tenant, a line each."""
-    rows = described(services.tenants.named(name), services.tenants.shards(name))
+    rows = described(services.tenants.named(name))
     for kept, days in (("capture-days", services.settings.capture_days), ("sighting-days", SIGHTING_DAYS)):
         rows[kept] = f"{days} (the service's)" if rows[kept] == "any" else rows[kept]
     width = max(map(len, rows))
@@ -31,7 +31,7 @@ def show(services: Services, name: str) -> None:
         print(f"{what:<{width}}  {value}")
 
 
-def described(tenant: Tenant, shards: int) -> dict[str, str]:
+def described(tenant: Tenant) -> dict[str, str]:
     """Describe a tenant's settings in words, by the options' names."""
     return {
         "tenant": tenant.name,
@@ -48,7 +48,6 @@ def described(tenant: Tenant, shards: int) -> dict[str, str]:
         **_settings(tenant, *RETENTION),
         "faces": str(tenant.limits.faces),
         "groups": str(tenant.limits.groups),
-        "shards": str(shards),
         "model": tenant.model,
     }
 

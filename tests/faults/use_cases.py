@@ -636,7 +636,7 @@ def _changed(box: Box) -> Any:
 
 
 def _shown(box: Box) -> Any:
-    return described(box.services.tenants.named("shop"), box.services.tenants.shards("shop"))
+    return described(box.services.tenants.named("shop"))
 
 
 def _reembedded(box: Box) -> Any:

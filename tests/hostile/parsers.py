@@ -923,7 +923,6 @@ tenant_settings = st.fixed_dictionaries(
         "purposes": texts,
         "faces": st.none() | st.integers(),
         "groups": st.none() | st.integers(),
-        "shards": st.integers(),
     },
 )
 all_settings = st.tuples(camera_settings, tenant_settings, st.dictionaries(texts, values, max_size=3), texts)

@@ -21,7 +21,6 @@ from chalicelib.index.compact import TAIL_AGE, TAIL_LENGTH, Compactor
 from chalicelib.index.galleries import Galleries
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.journal import GRACE
-from chalicelib.index.routing import ShardedSearch
 from chalicelib.services import Services
 from tests.fakes import FakeClock, Person, embedding_of, picture
 from tests.services.conftest import RULES, add_tenant
@@ -240,6 +239,64 @@ def test_search_never_misses_a_face_that_was_acknowledged_before_it_began(servic
     assert (missed, errors) == ([], [])
 
 
+def test_searches_stay_right_while_snapshots_are_built_and_trimmed(
+    services: Services, tenant: Tenant, clock: FakeClock
+) -> None:
+    held = cold(services)
+    compactor = Compactor(services.requests._items, services.erasure.pictures._blobs, held, clock)
+    faces = enrol(services, tenant, range(TAIL_LENGTH))
+    stop, wrong, searches = threading.Event(), [], [0]
+
+    def ask() -> None:
+        while not stop.is_set():
+            seed = searches[0] % TAIL_LENGTH
+            faceid, size = best(held, tenant, seed)
+            searches[0] += 1
+            if faceid != faces[seed] or size < TAIL_LENGTH:
+                wrong.append((seed, faceid, size))
+
+    asking = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in asking:
+        thread.start()
+    try:
+        for step in range(1, 4):
+            more = enrol(services, tenant, range(1000 * step, 1000 * step + 3))
+            for _ in range(3):
+                compactor.build(tenant.name)
+                clock.advance(GRACE + timedelta(seconds=1))
+            services.erasure.deletion.of_group(tenant, "regular", list(more.values()))
+    finally:
+        stop.set()
+        for thread in asking:
+            thread.join()
+
+    assert wrong == []
+    assert searches[0] > 50
+
+
+def test_a_part_of_a_gallery_that_an_earlier_version_stored_is_passed_over_and_dropped(
+    services: Services, tenant: Tenant, clock: FakeClock
+) -> None:
+    items, blobs = services.requests._items, services.erasure.pictures._blobs
+    faces = enrol(services, tenant, range(TAIL_LENGTH))
+    part = keys.snapshot(tenant.name, "fake", 1, "part")
+    blobs.put_if_absent(part, b"half of the faces", "application/octet-stream")
+    pointer = {"item": keys.index_item("fake") + "#0/2", "seq": 1, "built_at": 0, "snapshots": [part]}
+    items.transact([Put(keys.DIRECTORY, {"tenant": tenant.name, **pointer})])
+
+    assert best(cold(services), tenant, 9) == (faces[9], TAIL_LENGTH)
+    services.index.build(tenant.name)
+    clock.advance(timedelta(days=3650))  # files have the machine's time
+    services.erasure.deletion.of_group(tenant, "regular", [faces[7]])
+    services.index.build(tenant.name)
+
+    low, high = keys.INDEX_RANGE
+    pointers = items.query(keys.DIRECTORY, tenant.name, low=low, high=high).items
+    assert [one["item"] for one in pointers] == [keys.index_item("fake")]
+    assert blobs.get(part) is None
+    assert best(cold(services), tenant, 9) == (faces[9], TAIL_LENGTH - 1)
+
+
 class StopsAt:
     """Storage that fails, as if the process were killed, at the `n`th change from now on; before, it does as asked."""
 
@@ -275,7 +332,6 @@ def test_a_builder_killed_at_any_step_leaves_every_search_exact(
         StopsAt(blobs, ("put_if_absent", "delete"), left),
         cold(services),
         clock,
-        lambda _: 2,
     )
     with suppress(Killed):
         for _ in range(3):
@@ -284,19 +340,18 @@ def test_a_builder_killed_at_any_step_leaves_every_search_exact(
 
     def right() -> bool:
         galleries = cold(services)
-        split = ShardedSearch(cold(services), lambda _: 2)
+        answers = {
+            seed: galleries.search(tenant.name, SearchRequest("fake", embedding_of(seed)[None]))
+            for seed in (0, 100, 3001)
+        }
         return all(
             (answer.candidates[0][0].faceid, answer.gallery_size) == (faces[seed], len(faces))
-            for seed in (0, 100, 3001)
-            for answer in (
-                galleries.search(tenant.name, SearchRequest("fake", embedding_of(seed)[None])),
-                split.search(tenant.name, SearchRequest("fake", embedding_of(seed)[None])),
-            )
+            for seed, answer in answers.items()
         )
 
     assert right()
     for _ in range(3):
-        Compactor(items, blobs, cold(services), clock, lambda _: 2).build(tenant.name)
+        Compactor(items, blobs, cold(services), clock).build(tenant.name)
         clock.advance(GRACE + timedelta(seconds=1))
     assert right()
     assert journal_length(services, tenant) == 0

@@ -93,9 +93,7 @@ class Recorder:
     def _note(self, params: dict[str, Any], model: Any, **_: Any) -> None:
         service = model.service_model.service_name
         with self._lock:
-            # Who calls the search function's shards side by side began before them.
-            taken_for = self._working[:1] if service == "lambda" else self._working[-1:]
-        function = _FUNCTION.get() or next(iter(taken_for), None)
+            function = _FUNCTION.get() or next(reversed(self._working), None)
         if function is not None:
             found = set(_calls(function, service, model.name, params, self.arns))
             with self._lock:

@@ -271,7 +271,7 @@ def hooks(account: Account) -> None:
 
 
 def searches_from_anywhere(account: Account) -> None:
-    """Warm, cold from a snapshot, over a gap in the journal, with the snapshot lost, and by shards."""
+    """Warm, cold from a snapshot, over a gap in the journal, and with the snapshot lost."""
     shop = Shop(account, "searched-shop")
     assert shop.camera.create_group("vip")["code"] == 0
     _enrol(shop, *range(10, 14))
@@ -302,16 +302,6 @@ def searches_from_anywhere(account: Account) -> None:
     for function in ("build_index", "sweep"):  # each loads it by itself
         account.restart()
         _build(account, shop, function)
-    _enrol(shop, 15, 16)
-    for shards, function, faceid in ((2, "build_index", "14"), (1, "build_index", "15"), (2, "sweep", "16")):
-        account.services.tenants.change(shop.name, {"shards": shards})
-        account.later(minutes=5)
-        account.restart()
-        assert shop.camera.call("getFaceByPicture", pic=picture(Person(13)))["code"] == 0
-        _forget(shop, faceid)
-        for _ in range(3):  # a snapshot of each shard; the pointers of the shards before are dropped, and their objects
-            _build(account, shop, function)
-            account.later(hours=2)
 
 
 def schedules(account: Account) -> None:

@@ -24,7 +24,7 @@ from chalicelib.core import errors
 from chalicelib.core.decision import ImpostorCurve, OperatingPoint
 from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.core.model import Candidate
-from chalicelib.core.search import WHOLE, FaceSearch, SearchAnswer, SearchRequest, Shard
+from chalicelib.core.search import FaceSearch, SearchAnswer, SearchRequest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from mypy_boto3_lambda.type_defs import InvocationResponseTypeDef
     from numpy.typing import NDArray
 
-Made = TypeVar("Made", SearchRequest, OperatingPoint, ImpostorCurve, Shard)
+Made = TypeVar("Made", SearchRequest, OperatingPoint, ImpostorCurve)
 
 _SERVICE = "the search function"
 _PROBE_TYPE = "<f4"
@@ -75,7 +75,6 @@ def event_of(tenant: str, request: SearchRequest) -> dict[str, Any]:
         "shape": list(request.probes.shape),
         "probes": _text(request.probes.astype(_PROBE_TYPE).tobytes()),
         "operating_point": point and asdict(point),
-        "shard": asdict(request.shard),
     }
 
 
@@ -110,10 +109,9 @@ def _of_known(kind: type[Made], sent: Mapping[str, Any], **read: Any) -> Made:
 
 def _request(event: Mapping[str, Any]) -> SearchRequest:
     """Read the request that `event_of` encoded."""
-    shard = _of_known(Shard, event["shard"]) if "shard" in event else WHOLE
     probes = _probes(event["probes"], event["shape"])
     point = _operating_point(event.get("operating_point"))
-    return _of_known(SearchRequest, event, probes=probes, operating_point=point, shard=shard)
+    return _of_known(SearchRequest, event, probes=probes, operating_point=point)
 
 
 def _probes(data: str, shape: list[int]) -> NDArray[np.float32]:

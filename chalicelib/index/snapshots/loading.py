@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 
@@ -19,10 +19,9 @@ import numpy as np
 
 from chalicelib.core import keys
 from chalicelib.core.errors import WrongModel
-from chalicelib.core.items import directory_of, every, every_face, every_user
+from chalicelib.core.items import directory_of, every_face, every_user
 from chalicelib.core.ports import BlobStore, Item, ItemStore
 from chalicelib.core.records.faces import face_from, user_from
-from chalicelib.core.search import WHOLE, Shard
 from chalicelib.core.templates import compared
 from chalicelib.core.users import gallery_group
 from chalicelib.index.gallery import Gallery
@@ -120,67 +119,29 @@ def models_of(items: ItemStore, tenant: str) -> list[str]:
     return list(dict.fromkeys([item["model"], *([following] if following else [])]))
 
 
-def pointer_of(items: ItemStore, tenant: str, model: str, shard: Shard = WHOLE) -> Item | None:
-    """Read the item of the directory that names the newest snapshots of a shard, the newest last."""
-    return items.get(keys.DIRECTORY, (tenant, keys.index_item(model, str(shard))))
+def pointer_of(items: ItemStore, tenant: str, model: str) -> Item | None:
+    """Read the item of the directory that names a gallery's newest snapshots, the newest last."""
+    return items.get(keys.DIRECTORY, (tenant, keys.index_item(model)))
 
 
-def pointers(items: ItemStore, tenant: str, model: str) -> list[Item]:
-    """List all pointers of a gallery: that of the whole one, and those of shards of any number."""
-    whole = pointer_of(items, tenant, model)
-    found = [whole] if whole else []
-    low, high = keys.index_shards(model)
-    return [*found, *every(items, keys.DIRECTORY, tenant, low=low, high=high)]
-
-
-def from_snapshot(
-    items: ItemStore,
-    blobs: BlobStore,
-    tenant: str,
-    model: str,
-    place: Place,
-    shard: Shard = WHOLE,
-) -> Gallery:
-    """Load the newest snapshot; if it is damaged or missing, the one before it; without any, an empty gallery at seq 0.
-
-    If the number of shards has just changed, a shard has no snapshot yet. Its faces are then picked from the snapshots
-    that exist.
-    """
-    pointer = pointer_of(items, tenant, model, shard)
-    segment = _newest(blobs, pointer, tenant, place) if pointer else None
-    if pointer is None:
-        segment = _picked(blobs, pointers(items, tenant, model), tenant, shard, place)
-    return Gallery(model, segment, shard)
-
-
-def _newest(blobs: BlobStore, pointer: Item, tenant: str, place: Place) -> Segment | None:
-    for key in reversed(pointer["snapshots"]):
+def from_snapshot(items: ItemStore, blobs: BlobStore, tenant: str, model: str, place: Place) -> Gallery:
+    """Load the newest snapshot, or the one before it if it is damaged or missing; without any, a gallery of nobody."""
+    for key in reversed(_snapshots(items, tenant, model)):
         try:
             segment = fetch(blobs, key, place)
         except DamagedSnapshot as error:
             _log.error("snapshot %s of tenant %s is damaged: %s", key, tenant, error)
             continue
         if segment is not None:
-            return segment
+            return Gallery(model, segment)
         _log.error("snapshot %s of tenant %s is missing", key, tenant)
-    return None
+    return Gallery(model, None)
 
 
-def _picked(blobs: BlobStore, others: Sequence[Item], tenant: str, shard: Shard, place: Place) -> Segment | None:
-    """Collect a shard's faces from a complete set of snapshots, at the seq of the oldest of them.
-
-    The journal repeats, in order, what the newer ones hold already, so the result is the same.
-    """
-    sets: dict[int, list[Item]] = {}
-    for item in others:
-        sets.setdefault(int(item["item"].rpartition("/")[2]) if "/" in item["item"] else 1, []).append(item)
-    for of, pointers_of_set in sorted(sets.items()):
-        segments = [_newest(blobs, pointer, tenant, place) for pointer in pointers_of_set]
-        whole = [segment for segment in segments if segment is not None]
-        if len(whole) == of:
-            faces = (face for segment in whole for face in faces_of(segment) if shard.holds(face[0]))
-            return build_segment.from_faces(whole[0].model, min(segment.seq for segment in whole), faces)
-    return None
+def _snapshots(items: ItemStore, tenant: str, model: str) -> list[str]:
+    """Read the keys of the gallery's snapshots, the newest last."""
+    pointer = pointer_of(items, tenant, model)
+    return list(pointer["snapshots"]) if pointer else []
 
 
 def faces_of(segment: Segment) -> Iterator[tuple[str, str, list[bytes]]]:
@@ -190,7 +151,7 @@ def faces_of(segment: Segment) -> Iterator[tuple[str, str, list[bytes]]]:
         yield segment.ids[face], segment.group_ids[int(segment.face_group[face])], [row.tobytes() for row in rows]
 
 
-def from_faces(items: ItemStore, tenant: str, model: str, shard: Shard = WHOLE) -> Gallery:
+def from_faces(items: ItemStore, tenant: str, model: str) -> Gallery:
     """Rebuild the gallery from the faces' own templates: slow, for when no snapshot and journal cover it.
 
     The seq is read first. Changes made while the faces are read are in the journal behind it and are applied once more.
@@ -204,18 +165,14 @@ def from_faces(items: ItemStore, tenant: str, model: str, shard: Shard = WHOLE) 
         ((user.entry, gallery_group(user.group_id), user.templates) for user in users),
     )
     held = (
-        (id_, group_id, [one.vector for one in templates if one.model == model])
-        for id_, group_id, templates in entries
-        if shard.holds(id_)
+        (id_, group_id, [one.vector for one in templates if one.model == model]) for id_, group_id, templates in entries
     )
-    return Gallery(model, build_segment.from_faces(model, seq, held), shard)
+    return Gallery(model, build_segment.from_faces(model, seq, held))
 
 
 def past(items: ItemStore, blobs: BlobStore, tenant: str, model: str, seq: int) -> View | None:
-    """Return a tenant's whole gallery as it was at `seq`; None if what it was made of is no longer kept."""
-    pointer = pointer_of(items, tenant, model)
-    names = [key for key in (pointer["snapshots"] if pointer else ()) if keys.seq_of_snapshot(key) <= seq]
-    for key in reversed(names):
+    """Return a tenant's gallery as it was at `seq`; None if what it was made of is no longer kept."""
+    for key in reversed([key for key in _snapshots(items, tenant, model) if keys.seq_of_snapshot(key) <= seq]):
         segment = _read(blobs, key)
         if segment is not None and (view := _followed(items, tenant, Gallery(model, segment), seq)) is not None:
             return view
@@ -224,8 +181,7 @@ def past(items: ItemStore, blobs: BlobStore, tenant: str, model: str, seq: int) 
 
 def earliest(items: ItemStore, tenant: str, model: str) -> int:
     """Return the lowest seq from which on the gallery can be made as it was."""
-    pointer = pointer_of(items, tenant, model)
-    kept = [0, *(keys.seq_of_snapshot(key) for key in (pointer["snapshots"] if pointer else ()))]
+    kept = [0, *map(keys.seq_of_snapshot, _snapshots(items, tenant, model))]
     return next((seq for seq in kept if tail(items, tenant, seq, kept[-1]) is not None), kept[-1])
 
 

@@ -77,7 +77,7 @@ class Scratch:
         if disk_bytes > self.limit_bytes:
             raise StorageUnavailable(
                 f"there is no room for {disk_bytes} bytes of templates: those of all galleries may take "
-                f"{self.limit_bytes}; raise SearchDisk or REGULARS_SEARCH_DISK_MB, or cut the gallery into shards"
+                f"{self.limit_bytes}; raise SearchDisk or REGULARS_SEARCH_DISK_MB"
             )
         begun = time.monotonic()
         make_room()

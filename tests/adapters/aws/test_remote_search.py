@@ -16,7 +16,7 @@ from chalicelib.core import errors
 from chalicelib.core.decision import ImpostorCurve, OperatingPoint
 from chalicelib.core.errors import Busy, InvalidInput, RegularsError, StorageUnavailable
 from chalicelib.core.model import Candidate
-from chalicelib.core.search import SearchAnswer, SearchRequest, Shard
+from chalicelib.core.search import SearchAnswer, SearchRequest
 
 CURVE = ImpostorCurve(((0.1, 0.1 + 0.2), (0.3, 1 / 3e5)), 0.1, 1e-3, 29.55)
 
@@ -112,7 +112,7 @@ def test_the_answer_comes_back_bit_for_bit() -> None:
 @pytest.mark.parametrize("count", [0, 1, 40])
 def test_the_question_arrives_bit_for_bit(count: int) -> None:
     probes = rows(count)
-    asked = SearchRequest("m", probes, ["b", "a"], 7, OperatingPoint(CURVE, 0.003), Shard(2, 5), templates=True)
+    asked = SearchRequest("m", probes, ["b", "a"], 7, OperatingPoint(CURVE, 0.003), templates=True)
     tenant, arrived = question(asked)
     assert (tenant, told(arrived)) == ("t", told(asked))
     assert (arrived.probes.dtype, arrived.probes.flags.writeable) == (np.float32, True)
@@ -209,7 +209,6 @@ EVENT: dict[str, Any] = {
     "group_ids": None,
     "limit": 1,
     "operating_point": None,
-    "shard": {"number": 0, "of": 1},
     "templates": False,
 }
 
@@ -227,10 +226,6 @@ EVENT: dict[str, Any] = {
         {"shape": "x"},
         {"shape": None},
         {"probes": 5},
-        {"shard": {"number": 2, "of": 2}},
-        {"shard": {"number": 0, "of": 0}},
-        {"shard": {"number": 0}},
-        {"shard": None},
         {"operating_point": {"curve": {}}},
         {"operating_point": 0.5},
     ],
@@ -255,10 +250,10 @@ def test_what_an_earlier_sender_did_not_know_has_its_default() -> None:
 
 def test_what_a_later_sender_adds_under_the_same_version_is_passed_over() -> None:
     search = FakeSearch()
-    asked = SearchRequest("m", rows(1), ["a"], 7, OperatingPoint(CURVE, 0.003), Shard(2, 5), templates=True)
+    asked = SearchRequest("m", rows(1), ["a"], 7, OperatingPoint(CURVE, 0.003), templates=True)
     event = event_of("t", asked)
-    event |= {"hint": "x", "shard": event["shard"] | {"hint": 1}}
     point = event["operating_point"]
+    event |= {"hint": "x"}
     event["operating_point"] = point | {"hint": 1, "curve": point["curve"] | {"hint": 1}}
     answer(event, search)
     assert search.asked is not None

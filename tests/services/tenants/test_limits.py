@@ -7,10 +7,12 @@ from contextlib import suppress
 
 import pytest
 
+from chalicelib.core import keys
 from chalicelib.core.errors import Busy, GroupExists, IllegalCapacity, InvalidInput, TenantFull, TooManyGroups
 from chalicelib.core.model import NO_LABELS, Profile, Tenant
+from chalicelib.core.ports import Update, exists
 from chalicelib.services import Services
-from chalicelib.services.tenants import MAX_FACES, MAX_GROUPS, TenantSettings
+from chalicelib.services.tenants import FACES_LEFT, MAX_FACES, MAX_GROUPS, TenantSettings
 from tests.fakes import Person, picture
 from tests.faults.recount import disagreements
 from tests.services.conftest import RULES
@@ -29,23 +31,43 @@ def shop(services: Services) -> Tenant:
     return services.tenants.named("shop")
 
 
-@pytest.mark.parametrize("profile", Profile)
-def test_more_faces_fit_once_the_limit_is_raised_and_fewer_once_it_is_lowered(
-    services: Services, profile: Profile
-) -> None:
-    services.tenants.add("shop", profile, TenantSettings(faces=2_000_000))
+def test_more_faces_fit_once_the_limit_is_raised_and_fewer_once_it_is_lowered(services: Services) -> None:
+    services.tenants.add("shop", Profile.CAMERA, TenantSettings(faces=MAX_FACES))
     shop = services.tenants.named("shop")
-    assert services.groups.defaults(shop).faces_left == 2_000_000
-    services.groups.create(shop, "all", 1_990_000, "")
-    with pytest.raises(IllegalCapacity, match="sum to 2000000"):
+    assert services.groups.defaults(shop).faces_left == MAX_FACES
+    services.groups.create(shop, "all", MAX_FACES - 10_000, "")
+    with pytest.raises(IllegalCapacity, match=f"sum to {MAX_FACES}"):
         services.groups.create(shop, "more", 1, "")
 
     services.groups.delete(shop, "all")
     services.tenants.change("shop", {"faces": None})
     shop = services.tenants.named("shop")
-    with pytest.raises(IllegalCapacity, match=f"from 1 to {shop.limits.faces}"):
-        services.groups.create(shop, "all", 1_990_000, "")
-    assert services.groups.defaults(shop).faces_left == shop.limits.faces < 2_000_000
+    with pytest.raises(IllegalCapacity, match="from 1 to 30000"):
+        services.groups.create(shop, "all", MAX_FACES - 10_000, "")
+    assert services.groups.defaults(shop).faces_left == 30_000
+
+
+@pytest.mark.parametrize("profile", Profile)
+def test_no_tenant_may_have_more_faces_than_were_shown_to_fit(services: Services, profile: Profile) -> None:
+    services.tenants.add("shop", profile)
+    shop = services.tenants.named("shop")
+    assert shop.limits.faces <= MAX_FACES
+    with pytest.raises(InvalidInput, match="may hold 2 to 1000000 faces, not 1000001"):
+        services.tenants.change("shop", {"faces": 1_000_001, "requests_a_day": 5})
+    assert services.tenants.named("shop") == shop
+
+
+def test_an_enrolment_beyond_the_limit_says_so_and_changes_nothing(services: Services, shop: Tenant) -> None:
+    """As if a million were there."""
+    full = Update(keys.DIRECTORY, (shop.name, keys.TENANT_ITEM), (exists("tenant"),), set={FACES_LEFT: 0})
+    services.requests._items.transact([full])
+    seq = services.groups.defaults(shop).seq
+    with pytest.raises(TenantFull, match="holds 1000000 faces, the most that it may: delete some first"):
+        services.enrolment.of_largest_face(shop, "regular", picture(Person(1)), RULES)
+    with pytest.raises(TenantFull, match="may hold 1000000 faces, these would pass that: delete some first"):
+        enrol(services, 1)
+    assert services.groups.defaults(shop).seq == seq
+    assert [group.count for group in services.groups.all(shop)] == [0, 0]
 
 
 def test_a_tenant_is_full_at_its_own_limit(services: Services) -> None:
@@ -89,9 +111,8 @@ def test_a_limit_below_what_the_tenant_holds_is_refused_and_nothing_is_changed(
         ({"groups": 2}, "shop has 3 groups, more than 2: delete some first"),
     ):
         with pytest.raises(InvalidInput, match=why):
-            services.tenants.change("shop", {**limits, "requests_a_day": 5, "shards": 2})
+            services.tenants.change("shop", {**limits, "requests_a_day": 5})
     assert services.tenants.named("shop") == shop
-    assert services.tenants.shards("shop") == 1
     assert disagreements(services, shop) == []
 
 

@@ -131,18 +131,15 @@ OTHER = TenantSettings(
     purposes="so that we greet you",
     keeps_pictures=False,
     no_pictures_of=frozenset({"stranger"}),
-    faces=2_000_000,
+    faces=200_000,
     picture_buckets=frozenset({"shop-photos", "archive/2026"}),
     groups=2_000,
-    shards=3,
 )
 
 
 def settings_of(services: Services, name: str) -> TenantSettings:
-    tenant, shards = services.tenants.named(name), services.tenants.shards(name)
-    return TenantSettings(
-        **{field: getattr(tenant, field) for field in vars(OTHER) if field != "shards"}, shards=shards
-    )
+    tenant = services.tenants.named(name)
+    return TenantSettings(**{field: getattr(tenant, field) for field in vars(OTHER)})
 
 
 def test_a_tenant_begins_with_the_settings_that_it_is_made_with(services: Services) -> None:
@@ -162,6 +159,6 @@ def test_a_setting_is_changed_alone_and_back(services: Services, field: str) -> 
 
 def test_nothing_is_changed_if_one_setting_is_illegal(services: Services) -> None:
     services.tenants.add("shop", Profile.CLOUD)
-    with pytest.raises(InvalidInput, match="shards"):
-        services.tenants.change("shop", {"requests_a_day": 5, "shards": 0})
+    with pytest.raises(InvalidInput, match="faces"):
+        services.tenants.change("shop", {"requests_a_day": 5, "faces": 0})
     assert settings_of(services, "shop") == TenantSettings()

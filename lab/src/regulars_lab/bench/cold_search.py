@@ -2,6 +2,8 @@
 
 The process that is measured begins like a search function: Python, numpy and the index, then the directory, the
 snapshot, the search. The snapshot lies in a folder and in the page cache: what S3 adds is its own transfer time.
+
+Another process then makes the next snapshot, as build_index does after so many newcomers as make one worth it.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from contextlib import closing
 from pathlib import Path
@@ -24,13 +27,14 @@ MODEL = "bench"
 def measured(rows: int) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         prepare(Path(folder), rows)
-        command = [sys.executable, "-m", "regulars_lab.bench.cold_search", folder, str(time.time())]
-        figures: dict[str, Any] = {}
-        for _ in range(2):  # the first one warms the page cache
-            command[-1] = str(time.time())
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            figures = json.loads(done.stdout)
-    return {"rows": rows, **figures}
+        _in_a_process(folder, str(time.time()))  # it warms the page cache
+        return {"rows": rows, **_in_a_process(folder, str(time.time())), **_in_a_process(folder, "build")}
+
+
+def _in_a_process(*arguments: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "regulars_lab.bench.cold_search", *arguments]
+    figures: dict[str, Any] = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    return figures
 
 
 def report(start: dict[str, Any]) -> None:
@@ -38,7 +42,8 @@ def report(start: dict[str, Any]) -> None:
     print(
         f"\ncold start with {start['rows']} faces: {start['total_ms']:.0f} ms to the first answer ({phases}); "
         f"the next takes {start['warm_ms']:.1f} ms; resident {start['resident_bytes_per_face']:.0f} bytes a face, "
-        f"of which {start['anonymous_bytes_per_face']:.0f} cannot be given back to the page cache"
+        f"of which {start['anonymous_bytes_per_face']:.0f} cannot be given back to the page cache\n"
+        f"the next snapshot: {start['build_s']:.1f} s of processor, {start['build_peak_bytes'] / 1e6:.0f} MB at most"
     )
 
 
@@ -103,5 +108,43 @@ def answer_once(folder: Path, started_at: float) -> dict[str, Any]:
     }
 
 
+def build_once(folder: Path) -> dict[str, Any]:
+    """Make the next snapshot: its processor time, and the most memory beside the page cache that the process had."""
+    from chalicelib.adapters.embedded.blobs import FolderBlobStore
+    from chalicelib.adapters.embedded.items import SqliteItemStore
+    from chalicelib.adapters.in_process import SystemClock
+    from chalicelib.core import keys
+    from chalicelib.core.model import Edit, JournalEntry
+    from chalicelib.core.ports import Put, Update, exists
+    from chalicelib.core.records.faces import journal_item
+    from chalicelib.core.templates import canonical
+    from chalicelib.index.compact import TAIL_LENGTH, Compactor
+    from chalicelib.index.galleries import Galleries
+    from regulars_lab.bench.vectors import Maker
+
+    items, clock = SqliteItemStore(folder / "regulars.sqlite", keys.TABLES), SystemClock()
+    for seq, vector in enumerate(Maker("face-like", seed=1).vectors(TAIL_LENGTH), start=2):
+        newcomer = JournalEntry(Edit.PUT, f"new-{seq}", "g", (canonical(MODEL, vector),))
+        items.transact([Put(keys.JOURNAL, journal_item(TENANT, seq, clock.now(), [newcomer]))])
+    there = (exists("tenant"),)
+    items.transact([Update(keys.DIRECTORY, (TENANT, keys.TENANT_ITEM), there, set={"seq": TAIL_LENGTH + 1})])
+    blobs = FolderBlobStore(folder / "blobs")
+    compactor = Compactor(items, blobs, Galleries(items, blobs, 0, folder), clock)
+    peaks, done = [0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.005):
+            peaks[0] = max(peaks[0], memory_bytes()["RssAnon"])
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    is_built, spent_ms = timed(lambda: compactor.build(TENANT), time.process_time)
+    done.set()
+    watching.join()
+    assert is_built
+    return {"build_s": spent_ms / 1e3, "build_peak_bytes": peaks[0]}
+
+
 if __name__ == "__main__":
-    print(json.dumps(answer_once(Path(sys.argv[1]), float(sys.argv[2]))))
+    place, what = Path(sys.argv[1]), sys.argv[2]
+    print(json.dumps(build_once(place) if what == "build" else answer_once(place, float(what))))

@@ -31,7 +31,6 @@ from chalicelib.core.errors import Busy
 from chalicelib.core.model import Profile
 from chalicelib.core.ports import Action, ItemStore, Storage
 from chalicelib.core.search import FaceSearch, SearchAnswer, SearchRequest
-from chalicelib.index.routing import ShardedSearch, ShardNumbers
 from chalicelib.services import Services
 from chalicelib.services.captures.captures import Offer
 from chalicelib.settings import Settings
@@ -255,8 +254,7 @@ class Shop:
         """Do as one function does, until the queue is empty. A message that is given back comes last."""
         storage = far(self.storage, self.network)
         services = self._services(storage, SlowEyes(self.waits))
-        search = FarSearch(self.services.ports.search, self.network)
-        services.ports.search = ShardedSearch(search, ShardNumbers(storage.items))
+        services.ports.search = search = FarSearch(self.services.ports.search, self.network)
         while queue:
             capture = queue.pop()
             search.answers_s.clear()
