@@ -48,10 +48,16 @@ def estimated(
 
 
 def examined(
-    vision: Vision, tenant: Tenant, image: NDArray[np.uint8], faces: Sequence[DetectedFace], *, crops: bool = False
+    vision: Vision,
+    tenant: Tenant,
+    image: NDArray[np.uint8],
+    faces: Sequence[DetectedFace],
+    wanted: Collection[str] = ATTRIBUTES,
+    *,
+    crops: bool = False,
 ) -> tuple[Examined, list[Estimated]]:
-    """Return what `estimated` does, and beside it the faces' embeddings and, with `crops`, their JPEGs."""
-    found = vision.examine(image, faces, computed(tenant, ATTRIBUTES), crops=crops)
+    """Return what `estimated` does, or only `wanted`, and beside it the faces' embeddings and, with `crops`, JPEGs."""
+    found = vision.examine(image, faces, computed(tenant, wanted), crops=crops)
     return found, [judged(tenant, as_stored(one)) for one in found.estimates]
 
 

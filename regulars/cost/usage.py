@@ -168,7 +168,7 @@ class Model:
         return self._api(operation, self.load.searches_a_day, searches=1) + self._searched(self.load.searches_a_day)
 
     def capture(self, outcome: str, offered_together: int = 1) -> Quantities:
-        """Return the quantities of one capture with one face: its share of the offer, upload, message, resolution.
+        """Return the quantities of one capture with one face or none: its share of the offer, all the rest.
 
         Cameras offer at the function URL (the stack's output CameraEndpoint), which costs nothing besides Lambda. Their
         heartbeats note when they were seen last, so offers need not (`camera`).
@@ -184,6 +184,8 @@ class Model:
         own = record.times(min(offered_together, 2)) + Quantities(
             s3_puts=1, sqs_requests=3, dynamodb_write_units=counts
         )
+        if outcome == "capture_empty":
+            return shared + own + self._run("ingest", outcome, a_day)  # nobody to search for
         return shared + own + self._run("ingest", outcome, a_day, searches=1) + self._searched(a_day)
 
     def mean_capture(self) -> Quantities:
@@ -203,6 +205,7 @@ class Model:
             "one-face capture, comes again": self.capture("capture_arrival"),
             "comes again, offered in tens": self.capture("capture_arrival", 10),
             "one-face capture, new": self.capture("capture_new"),
+            "capture without a face": self.capture("capture_empty"),
             "new 10 %, again 40 %, there 50 %": self.mean_capture(),
             "enrolment over the API": self._api("enrol", self.load.searches_a_day),
             "page of faces over the API": self._api("list_faces", self.load.searches_a_day),

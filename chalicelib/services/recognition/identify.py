@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -19,7 +19,7 @@ from chalicelib.core.templates import vector
 from chalicelib.services.commit import GalleryMoved
 from chalicelib.services.faces import Faces
 from chalicelib.services.groups import Groups
-from chalicelib.services.models import TenantVision, embedded, examined
+from chalicelib.services.models import TenantVision, embedded, estimated, examined
 from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition, settled, template_of
 from chalicelib.services.statistics.statistics import Recorder, new_id
 
@@ -83,7 +83,8 @@ class Identify:
         """Search one group for every face of the picture.
 
         An unknown group gives no matches. Faces that fail the tenant's check of liveness or age are treated as
-        unknown. Raises Unusable if the picture cannot be read.
+        unknown. Age, gender and emotion are estimated of those that match alone: nobody is told those of others. Raises
+        Unusable if the picture cannot be read.
         """
         vision = self.tenant_vision.of(tenant.model)
         image = vision.read(picture, rules)
@@ -91,13 +92,15 @@ class Identify:
         group = self.groups.find(tenant, group_name)
         if group is None or not faces:
             return PictureSearch([], len(faces))
-        found, seen = examined(vision, tenant, image, faces)
+        found, seen = examined(vision, tenant, image, faces, ())
         fit = [number for number, one in enumerate(seen) if not one.spoof]
         if not fit:
             return PictureSearch([], len(faces))
         boxes, estimates = [faces[number].box for number in fit], [seen[number].estimates for number in fit]
         searches = self._identify(tenant, vision, found.embeddings[fit], group, boxes, estimates)
-        matches = [search.match for search in searches if search.match]
+        known = {number: search.match for number, search in zip(fit, searches, strict=True) if search.match}
+        seen = estimated(vision, tenant, image, [faces[number] for number in known]) if known else []
+        matches = [replace(match, estimates=one.estimates) for match, one in zip(known.values(), seen, strict=True)]
         self._observe(tenant, matches, labels)
         return PictureSearch(matches, len(faces))
 

@@ -132,6 +132,14 @@ def test_a_thousand_captures_cost_no_more_than_docs_say() -> None:
     assert total(model().mean_capture()) < total(model().capture("capture_new"))
 
 
+def test_a_capture_without_a_face_pays_for_no_search() -> None:
+    far, near = model(Load(1_000_000, 1_000, 1_000)), model(Load(1_000, 1_000, 1_000))
+    assert far.capture("capture_empty") == near.capture("capture_empty")
+    assert total(far.capture("capture_within")) > total(near.capture("capture_within"))
+    each = {name: total(used) for name, used in near.per_thousand().items()}
+    assert each["capture without a face"] < each["one-face capture, still there"]
+
+
 def test_the_command_prints_the_bill_by_service_and_the_peers_price(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cost", "--faces", "30000", "--captures-per-day", "2000", "--searches-per-day", "500"]) == 0
     said = capsys.readouterr().out

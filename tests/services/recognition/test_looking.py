@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from chalicelib.bootstrap import build
 from chalicelib.core.captures import sighting_id
 from chalicelib.core.errors import FaceNotFound, GroupNotFound, InvalidInput, Unusable
 from chalicelib.core.model import Labels, Profile, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
-from chalicelib.core.pictures import Box, PictureRules
+from chalicelib.core.pictures import ATTRIBUTES, Box, DetectedFace, Estimates, PictureRules
 from chalicelib.core.recognised import Comparison, IdentifiedFace
 from chalicelib.core.templates import compared, vector
 from chalicelib.services import Services
@@ -270,3 +271,28 @@ def test_two_pictures_are_verified_by_their_largest_faces(services: Services, cl
     assert itself.score <= 1.0
     with pytest.raises(Unusable, match="no face was found in the other picture"):
         compared(picture())
+
+
+class Watched(FakeVision):
+    """A vision that keeps of how many faces it estimated ages."""
+
+    def __init__(self) -> None:
+        self.ages = 0
+
+    def describe(
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] = ATTRIBUTES
+    ) -> list[Estimates]:
+        self.ages += len(faces) if "age" in wanted else 0
+        return super().describe(image, faces, wanted)
+
+
+def test_a_search_for_all_estimates_the_age_of_those_alone_whom_it_finds(tmp_path: Path) -> None:
+    vision = Watched()
+    with closing(build(Settings(storage=tmp_path), clock=FakeClock(), vision=lambda: vision)) as services:
+        tenant = add_tenant(services, "shop", Profile.CLOUD)
+        enrol(services, tenant, "staff", Person(1), Person(2, 60))
+        for people, found in (((Person(7), Person(8)), 0), ((Person(7), Person(2, 60), Person(8)), 1)):
+            vision.ages = 0
+            matches = services.recognition.identify.all_in_picture(tenant, picture(*people), "staff", RULES).matches
+            assert len(matches) == vision.ages == found
+        assert [match.estimates.age for match in matches] == [Person(2, 60).age]
