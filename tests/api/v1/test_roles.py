@@ -50,7 +50,7 @@ OPERATORS = routes(
 ADMINS = routes(
     """
     GET: keys members hooks hooks/{id} hooks/{id}/deliveries faces/{id}/everything audit
-    POST: keys keys/{id}/renew members members/{id}/invitation cameras cameras/{id}/key hooks hooks/{id}/secret
+    POST: keys keys/{id}/renew members members/{id}/invitation cameras cameras/{id}/key cameras/{id}/claim hooks hooks/{id}/secret
         hooks/{id}/redeliver hooks/{id}/test hooks/{id}/ack
     PATCH: keys/{id} members/{id} cameras/{id} hooks/{id} settings
     DELETE: keys/{id} members/{id} members/{id}/passkeys/{passkey} cameras/{id} hooks/{id}
@@ -77,6 +77,7 @@ def test_each_operation_needs_the_role_that_is_written_here_and_no_key_is_needed
     assert {name_of(one) for one in OPERATIONS if one.role is None} == {
         "GET /v1/openapi.json",
         "POST /v1/session",
+        "POST /v1/claims",
         "POST /v1/session/challenge",
     }
 
