@@ -343,7 +343,7 @@ class Cameras:
             raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
         key, id_ = api_keys.new_key(api_keys.OF_CAMERA), item["camera"]
         same = (equals("key_digest", item["digest"], _KEY_SAME),)
-        actions = [
+        actions: list[Action] = [
             Delete(keys.TENANTS, place, (exists("code-unused"),)),
             Update(keys.CAMERAS, (tenant.name, id_), same, set={"key_digest": api_keys.digest(key)}),
             api_keys.shut_out(item["digest"]),

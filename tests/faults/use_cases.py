@@ -373,7 +373,7 @@ def _signed_in(box: Box, body: dict[str, Any]) -> Any:
 
 def _claim_made(box: Box) -> Any:
     reply = box.v1.send("POST", "/v1/cameras/till/claim", headers={"Idempotency-Key": "the-same"})
-    return {"status": reply.status, "is made": "code" in reply.json, "says": reply.json.get("detail", "")}
+    return {"status": reply.status, "is made": "claim_code" in reply.json, "says": reply.json.get("detail", "")}
 
 
 def _claimed(box: Box) -> Any:

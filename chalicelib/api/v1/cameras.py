@@ -212,7 +212,7 @@ class CameraKeyMade(Answer):
 
 
 class ClaimCode(Answer):
-    code: Annotated[str, Meta(pattern="^[0-9A-Z]{4}(-[0-9A-Z]{4}){2}$", examples=["7KQM-2XHP-94TD"])]
+    claim_code: Annotated[str, Meta(pattern="^[0-9A-Z]{4}(-[0-9A-Z]{4}){2}$", examples=["7KQM-2XHP-94TD"])]
     expires_at: Time
 
 
@@ -286,7 +286,7 @@ def make_claim_code(call: Call) -> ClaimCode:
     The key that the camera has stays until the code is used.
     """
     code, until = call.services.cameras.claim_code(call.tenant, call.path["id"])
-    return ClaimCode(code=code, expires_at=time_text(until))
+    return ClaimCode(claim_code=code, expires_at=time_text(until))
 
 
 OPERATIONS = (

@@ -64,7 +64,7 @@ CaptureState: TypeAlias = Annotated[str, Meta(description="")]
 
 
 class ClaimCode(Struct, kw_only=True):
-    code: str
+    claim_code: str
     expires_at: datetime
 
 
