@@ -351,10 +351,11 @@ class Cameras:
         ]
         acts.says(of=id_)
         try:
+            camera = self.get(tenant, id_)
             write(self.items, actions)
-        except ConditionFailed as error:
+        except (CameraNotFound, ConditionFailed) as error:
             raise _unknown_code() from error
-        return self.get(tenant, id_), key
+        return camera, key
 
     def seen(self, tenant: Tenant, camera: Camera, now: datetime) -> None:
         """Note that the camera was seen, at most once a minute, and that it is not silent any more."""

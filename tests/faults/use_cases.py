@@ -382,11 +382,8 @@ def _claimed(box: Box) -> Any:
     reply = box.v1.with_key(None).send("POST", "/v1/claims", {"code": code})
     if reply.status != 201:
         return {"status": reply.status, **reply.json}
-    return {
-        "status": 201,
-        "id": reply.json["id"],
-        "beats": box.v1.with_key(reply.json["api_key"]).get("/v1/cameras/till"),
-    }
+    seen = box.v1.with_key(reply.json["api_key"]).send("GET", "/v1/cameras/till")
+    return {"status": seen.status, **(seen.json if seen.status != 200 else {"id": reply.json["id"]})}
 
 
 def _signed_out(box: Box) -> Any:
