@@ -97,6 +97,8 @@ _ACTS = {
         PATCH /v1/cameras/{id}
         DELETE /v1/cameras/{id}
         POST /v1/cameras/{id}/key
+        POST /v1/cameras/{id}/claim
+        POST /v1/claims
         POST /v1/captures/{id}/redrive
         POST /v1/duplicates/{id}/done
         POST /v1/face-changes

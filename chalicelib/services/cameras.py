@@ -6,6 +6,7 @@ Cameras are the sources of captures, each with settings and a bearer key of its 
 from __future__ import annotations
 
 import re
+import secrets
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from chalicelib.core import api_keys, keys
+from chalicelib.core import acts, api_keys, keys
 from chalicelib.core.captures import Camera, CameraOptions, is_camera_id, require_camera_id
 from chalicelib.core.errors import (
     Busy,
@@ -21,7 +22,9 @@ from chalicelib.core.errors import (
     CameraNotFound,
     ConditionFailed,
     InvalidInput,
+    TenantDisabled,
     TooManyCameras,
+    WrongCredentials,
     require_revision,
 )
 from chalicelib.core.items import attempts, every, write
@@ -49,6 +52,9 @@ from chalicelib.services.idempotency import RequestId, Requests
 from chalicelib.services.tenants import Tenants
 
 MAX_CAMERAS = 1_000
+CODE_GOOD_FOR = timedelta(minutes=15)
+_LETTERS, _CODE_LENGTH = "0123456789ABCDEFGHJKMNPQRSTVWXYZ", 12
+"""Of codes that claim a camera: 60 bits, in letters that nobody takes for another (Crockford's base 32)."""
 SEEN_EVERY = timedelta(minutes=1)
 
 _ID_FREE, _NAME_FREE, _ROOM, _COUNTED = "id-free", "name-free", "room", "counted-as-read"
@@ -314,6 +320,43 @@ class Cameras:
                 return key
         raise _busy()
 
+    def claim_code(self, tenant: Tenant, id_: str) -> tuple[str, datetime]:
+        """Make a code by which a box gets the camera's key, once, and return until when. Raises CameraNotFound.
+
+        Another key of the camera ends it.
+        """
+        digest, until = self._item(tenant, id_)["key_digest"], self.clock.now() + CODE_GOOD_FOR
+        code = "".join(secrets.choice(_LETTERS) for _ in range(_CODE_LENGTH))
+        kind, hashed = keys.code_item(api_keys.digest(code))
+        item = {"kind": kind, "id": hashed, "tenant": tenant.name, "camera": id_, "digest": digest}
+        free = (absent("code-free"),)
+        write(self.items, [Put(keys.TENANTS, {**item, "expires_at": int(until.timestamp())}, free)])
+        return "-".join(code[at : at + 4] for at in range(0, _CODE_LENGTH, 4)), until
+
+    def claimed(self, code: str) -> tuple[Camera, str]:
+        """Use a code up: give its camera another key; the old one stops. Raises WrongCredentials, TenantDisabled."""
+        place = keys.code_item(api_keys.digest(code.upper().replace("-", "").replace(" ", "")))
+        item = self.items.get(keys.TENANTS, place)
+        if item is None or "camera" not in item or item["expires_at"] <= self.clock.now().timestamp():
+            raise _unknown_code()
+        if (tenant := self.tenants.named(item["tenant"])).disabled:
+            raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
+        key, id_ = api_keys.new_key(api_keys.OF_CAMERA), item["camera"]
+        same = (equals("key_digest", item["digest"], _KEY_SAME),)
+        actions: list[Action] = [
+            Delete(keys.TENANTS, place, (exists("code-unused"),)),
+            Update(keys.CAMERAS, (tenant.name, id_), same, set={"key_digest": api_keys.digest(key)}),
+            api_keys.shut_out(item["digest"]),
+            api_keys.let_in(key, tenant.name, camera_id=id_),
+        ]
+        acts.says(of=id_)
+        try:
+            camera = self.get(tenant, id_)
+            write(self.items, actions)
+        except (CameraNotFound, ConditionFailed) as error:
+            raise _unknown_code() from error
+        return camera, key
+
     def seen(self, tenant: Tenant, camera: Camera, now: datetime) -> None:
         """Note that the camera was seen, at most once a minute, and that it is not silent any more."""
         if camera.last_seen_at is None or camera.silent_since or now - camera.last_seen_at >= SEEN_EVERY:
@@ -417,6 +460,10 @@ def is_silent(camera: Camera, now: datetime) -> bool:
     if not camera.enabled or camera.silent_after_s is None:
         return False
     return now - (camera.last_seen_at or camera.created_at) >= timedelta(seconds=camera.silent_after_s)
+
+
+def _unknown_code() -> WrongCredentials:
+    return WrongCredentials("this code is not good any more: it claims a camera once, within 15 minutes; make another")
 
 
 def _change(tenant: str, before: Camera, after: Camera) -> list[Action]:

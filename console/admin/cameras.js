@@ -147,6 +147,7 @@ function Camera({ id }) {
   const loaded = useLoaded((signal) => get(path, {}, { signal }), [id]);
   useAgain(loaded, loaded.value?.last_seen_at === null ? WAITING_MS : undefined);
   const [secret, setSecret] = useState(null);
+  const [claim, setClaim] = useState(null);
   const [gone, setGone] = useState(false);
   const slow = useSlow(loaded.waits && !loaded.value);
   const one = loaded.value;
@@ -160,6 +161,8 @@ function Camera({ id }) {
   }
   const change = changer(path, loaded);
   const renew = () => send("POST", `${path}/key`).then((answer) => setSecret(answer.api_key), complain);
+  const code = () => send("POST", `${path}/claim`).then((answer) => setClaim(
+    `regulars-edge claim ${answer.claim_code} ${location.href.replace(/\/console.*/, "")}`), complain);
   const remove = () => later(t("camera.deleted", { name: one.name }), {
     take: () => { setGone(true); go("cameras"); },
     back: () => go(["cameras", id]),
@@ -180,10 +183,13 @@ function Camera({ id }) {
     ${!one.last_seen_at && html`<section><h2>${t("camera.connect")}</h2><p role="status">${t("camera.waits")}</p>
       <${Connect} id=${id} /></section>`}
     <${Own} one=${one} change=${change} />
-    ${may("admin") && html`<section><div class="setting"><p class="soft small">${t("camera.renew.says")}</p>
+    ${may("admin") && html`<section><div class="setting"><p class="soft small">${t("camera.claim.says")}</p>
+      <button onClick=${code}>${t("camera.claim")}</button></div>
+      <div class="setting"><p class="soft small">${t("camera.renew.says")}</p>
       <button onClick=${renew}>${t("camera.renew")}</button></div>
       <div class="setting"><p class="soft small">${t("camera.delete.says")}</p>
         <button class="danger" onClick=${remove}>${t("camera.delete")}</button></div></section>`}
+    ${claim && html`<${Secret} title=${t("camera.claim")} secret=${claim} close=${() => setClaim(null)} />`}
     ${secret && html`<${Secret} title=${t("camera.key", { name: one.name })} secret=${secret}
       close=${() => setSecret(null)}><${Connect} id=${id} secret=${secret} /><//>`}
   </div>`;

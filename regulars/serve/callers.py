@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from chalicelib.core.model import Tenant
     from chalicelib.services import Services
 
-SIGN_IN = (("POST", "/v1/session"), ("POST", "/v1/session/challenge"))
+SIGN_IN = (("POST", "/v1/session"), ("POST", "/v1/session/challenge"), ("POST", "/v1/claims"))
 """The requests by which people sign in. Only the bodies have credentials, so they are read before they are known."""
 
 _SIGN_IN_BYTES = 8192

@@ -186,6 +186,7 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("DELETE", "/v1/cameras/{id}"): [Sample(_CAMERA)],
     ("POST", "/v1/cameras/{id}/heartbeat"): [Sample(_CAMERA, fields={"status": {"disk": 7}, "working": True})],
     ("POST", "/v1/cameras/{id}/key"): [Sample(_CAMERA)],
+    ("POST", "/v1/cameras/{id}/claim"): [Sample(_CAMERA)],
     ("GET", "/v1/groups"): [Sample()],
     ("POST", "/v1/groups"): [
         Sample(fields={"name": "{group}", "capacity": 5, "description": "", "attributes": []}),

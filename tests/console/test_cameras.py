@@ -88,6 +88,22 @@ def test_a_camera_that_pushes_is_added_by_four_clicks(page: Page, book: Book) ->
         client.delete_camera(page.url.rpartition("/")[2])
 
 
+def test_a_box_claims_a_camera_by_the_line_that_the_page_shows(page: Page, book: Book, tmp_path: Path) -> None:
+    with book.client() as client:
+        made = client.add_camera(name="Yard")
+    page.goto(f"{book.url}/console#/cameras/{made.id}")
+    page.get_by_role("button", name="Code for a box").click()
+    line = page.get_by_role("dialog").get_by_role("textbox").input_value().split()
+    assert line[:2] == ["regulars-edge", "claim"]
+    claimed = subprocess.run(
+        [sys.executable, "-m", "regulars_edge", *line[1:]], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert claimed.returncode == 0, claimed.stderr
+    assert (tmp_path / f"{made.id}.key").read_text().strip() != made.api_key
+    with book.client() as client:
+        client.delete_camera(made.id)
+
+
 def test_what_is_typed_into_a_camera_of_a_dialect_is_shown_without_its_secret(page: Page, book: Book) -> None:
     page.goto(f"{book.url}/console#/cameras")
     page.get_by_role("button", name="New camera").click()

@@ -371,6 +371,21 @@ def _signed_in(box: Box, body: dict[str, Any]) -> Any:
     return _asked(box, "GET", reply.headers["set-cookie"].partition(";")[0], **BY_HTTPS)
 
 
+def _claim_made(box: Box) -> Any:
+    reply = box.v1.send("POST", "/v1/cameras/till/claim", headers={"Idempotency-Key": "the-same"})
+    return {"status": reply.status, "is made": "claim_code" in reply.json, "says": reply.json.get("detail", "")}
+
+
+def _claimed(box: Box) -> Any:
+    """The camera, and whether its new key is let in."""
+    code, _ = box.services.cameras.claim_code(box.tenant, "till")
+    reply = box.v1.with_key(None).send("POST", "/v1/claims", {"code": code})
+    if reply.status != 201:
+        return {"status": reply.status, **reply.json}
+    seen = box.v1.with_key(reply.json["api_key"]).send("GET", "/v1/cameras/till")
+    return {"status": seen.status, **(seen.json if seen.status != 200 else {"id": reply.json["id"]})}
+
+
 def _signed_out(box: Box) -> Any:
     token, _ = box.services.access.sessions.of_key(box.credentials.api_key)
     done = _asked(box, "DELETE", f"regulars={token}")
@@ -464,6 +479,8 @@ V1 = (
     _v1("DELETE /v1/cameras/{id}", of="till"),
     _v1("POST /v1/cameras/{id}/heartbeat", {"status": {"disk": 3}}, of="till"),
     _v1("POST /v1/cameras/{id}/key", of="till", or_says="SecretNotKept"),
+    UseCase("POST /v1/cameras/{id}/claim", lambda box: _claim_made(box)),
+    UseCase("POST /v1/claims", lambda box: _claimed(box)),
     _v1("GET /v1/groups"),
     _v1("POST /v1/groups", {"name": "new", "capacity": 5, "attributes": ["seat"]}),
     _v1("GET /v1/groups/{id}", of="stranger"),

@@ -13,6 +13,7 @@ from chalicelib.api.v1.shapes import Labels
 from chalicelib.api.v1.wire import Answer, Changes, Revision, Sent, Time, sent
 from chalicelib.core import captures, errors, model
 from chalicelib.core.access import Role
+from chalicelib.core.values import time_text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -210,6 +211,11 @@ class CameraKeyMade(Answer):
     api_key: Annotated[CameraKey, Meta(description="Shown nowhere else.")]
 
 
+class ClaimCode(Answer):
+    claim_code: Annotated[str, Meta(pattern="^[0-9A-Z]{4}(-[0-9A-Z]{4}){2}$", examples=["7KQM-2XHP-94TD"])]
+    expires_at: Time
+
+
 def add_camera(call: Call, body: NewCamera) -> CameraMade:
     """Add a camera and its key, which is shown nowhere else.
 
@@ -274,6 +280,15 @@ def renew_camera_key(call: Call) -> CameraKeyMade:
     return CameraKeyMade(id=id_, api_key=call.services.cameras.new_key(call.tenant, id_, call.request))
 
 
+def make_claim_code(call: Call) -> ClaimCode:
+    """Make a code by which a box gets this camera's key: once, within 15 minutes, until the camera gets another key.
+
+    The key that the camera has stays until the code is used.
+    """
+    code, until = call.services.cameras.claim_code(call.tenant, call.path["id"])
+    return ClaimCode(claim_code=code, expires_at=time_text(until))
+
+
 OPERATIONS = (
     Operation("GET", "/v1/cameras", list_cameras, Role.VIEWER),
     Operation(
@@ -311,6 +326,9 @@ OPERATIONS = (
         Role.ADMIN,
         errors=(errors.CameraNotFound, errors.SecretNotKept),
         again=secret_not_kept("a key of camera", "ask for one once more"),
+    ),
+    Operation(
+        "POST", "/v1/cameras/{id}/claim", make_claim_code, Role.ADMIN, status=201, errors=(errors.CameraNotFound,)
     ),
 )
 

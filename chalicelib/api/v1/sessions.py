@@ -92,6 +92,16 @@ class RateLimits(Answer):
     searches_a_second: Annotated[float, Meta(description="Of those that look for faces in a picture.")]
 
 
+class Claim(Sent):
+    code: Annotated[str, Meta(max_length=40, description="Small letters, spaces and hyphens do not matter.")]
+
+
+class Claimed(Answer):
+    id: Annotated[str, Meta(description="Of the camera.")]
+    name: str
+    api_key: Annotated[str, Meta(pattern="^ck_[0-9a-f]{32}$", description="The camera's, shown nowhere else.")]
+
+
 class CurrentSession(Answer):
     tenant: str
     display_name: ShownName
@@ -159,6 +169,16 @@ def make_challenge(door: Door, body: NewChallenge) -> Challenge:
     )
 
 
+def claim_camera(door: Door, body: Claim) -> Claimed:
+    """Take over a camera by a code, which is used up then: get another key of the camera; the old one stops at once.
+
+    Wrong codes count as wrong sign-ins.
+    """
+    with _counted(door.services, network_of(door.request.address)):
+        camera, key = door.services.cameras.claimed(body.code)
+    return Claimed(id=camera.id, name=camera.name, api_key=key)
+
+
 def get_session(call: Call) -> CurrentSession:
     """Say who is signed in, or whose key it is, and what it may do. The cookie of a screen on the wall is set anew."""
     session, public_url = call.caller.session, call.services.settings.public_url
@@ -189,6 +209,7 @@ _ERRORS = (
 OPERATIONS = (
     Operation("POST", "/v1/session", begin_session, None, status=201, errors=_ERRORS),
     Operation("POST", "/v1/session/challenge", make_challenge, None, status=201, errors=_ERRORS),
+    Operation("POST", "/v1/claims", claim_camera, None, status=201, errors=_ERRORS, tag="cameras"),
     Operation("GET", "/v1/session", get_session, Role.VIEWER, of_cameras=True),
     Operation("DELETE", "/v1/session", end_session, Role.VIEWER, of_cameras=True),
 )

@@ -63,6 +63,17 @@ class CameraKeyMade(Struct, kw_only=True):
 CaptureState: TypeAlias = Annotated[str, Meta(description="")]
 
 
+class ClaimCode(Struct, kw_only=True):
+    claim_code: str
+    expires_at: datetime
+
+
+class Claimed(Struct, kw_only=True):
+    id: str
+    name: str
+    api_key: str
+
+
 class ComparedFace(Struct, kw_only=True):
     box: Box
     quality: float

@@ -161,6 +161,10 @@ class Operations(Connection):
         """Forget a camera; its key stops at once, its captures and sightings stay."""
         self._call("DELETE", f"/v1/cameras/{quoted(id)}", type(None), idempotency_key=idempotency_key)
 
+    def make_claim_code(self, id: str, *, idempotency_key: str | None = None) -> models.ClaimCode:
+        """Make a code by which a box gets this camera's key: once, within 15 minutes, until the camera gets another key."""
+        return self._call("POST", f"/v1/cameras/{quoted(id)}/claim", models.ClaimCode, idempotency_key=idempotency_key)
+
     def send_heartbeat(
         self,
         id: str,
@@ -251,6 +255,10 @@ class Operations(Connection):
     def get_thumbnail(self, id: str, *, camera: str | UnsetType = UNSET) -> bytes:
         """Show a whole capture, small: 302 to a JPEG of up to 320 pixels a side, which is kept as long as captures are."""
         return self._bytes(f"/v1/captures/{quoted(id)}/thumbnail", query={"camera": camera})
+
+    def claim_camera(self, *, code: str, idempotency_key: str | None = None) -> models.Claimed:
+        """Take over a camera by a code, which is used up then: get another key of the camera; the old one stops at once."""
+        return self._call("POST", "/v1/claims", models.Claimed, body={"code": code}, idempotency_key=idempotency_key)
 
     def list_consents(
         self,

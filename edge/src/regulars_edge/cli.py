@@ -54,6 +54,7 @@ def parser() -> argparse.ArgumentParser:
     _add_status(commands)
     _add_check(commands)
     _add_setup(commands)
+    _add_claim(commands)
     _add_completion(commands)
     return top
 
@@ -156,6 +157,24 @@ def _add_setup(commands: _Commands[argparse.ArgumentParser]) -> None:
     setup.set_defaults(run=_setup)
 
 
+def _add_claim(commands: _Commands[argparse.ArgumentParser]) -> None:
+    claim = commands.add_parser(
+        "claim",
+        help="take a camera over by a code from the console; write its key and edge.toml",
+        description="Take a camera over by a code, which is good once: write its key, and add it to edge.toml.",
+        epilog=f"example:\n  regulars-edge claim 7KQM-2XHP-94TD https://regulars.example --camera rtsp://10.0.0.9/live"
+        f"\n\n{exits.HELP}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    claim.add_argument("code", metavar="CODE")
+    claim.add_argument("url", metavar="URL", help="the service")
+    claim.add_argument("--config", type=Path, default=Path("edge.toml"), help="file to write (default: edge.toml)")
+    claim.add_argument(
+        "--camera", metavar="PLACE", help="its URL, device or folder (default: a folder of its name beside the file)"
+    )
+    claim.set_defaults(run=_claim)
+
+
 def _add_completion(commands: _Commands[argparse.ArgumentParser]) -> None:
     completion = commands.add_parser("completion", help="print a script that lets a shell complete commands on Tab")
     completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
@@ -206,3 +225,9 @@ def _setup(arguments: argparse.Namespace) -> int:
     from regulars_edge.setup import command
 
     return command.setup(arguments)
+
+
+def _claim(arguments: argparse.Namespace) -> int:
+    from regulars_edge.setup import claim
+
+    return claim.claim(arguments)

@@ -167,6 +167,14 @@ class Service:
         if answer.status not in (200, 201, 409):
             raise self._error(answer)
 
+    def claim(self, code: str) -> tuple[str, str]:
+        """Use a code up: return its camera's id and key. Raises NotAllowed, Busy, Unreachable, Refused."""
+        answer = self._exchange("POST", "/v1/claims", {"code": code})
+        if answer.status != 201:
+            raise self._error(answer)
+        made = self._object(answer)
+        return str(made.get("id")), str(made.get("api_key"))
+
     def _call(self, method: str, path: str, body: object) -> Answer:
         answer = self._exchange(method, path, body)
         if answer.status != 200:
@@ -185,7 +193,9 @@ class Service:
         return self._sent(method, path, body)
 
     def _sent(self, method: str, path: str, body: object) -> Answer:
-        headers = {"Authorization": f"Bearer {self._key()}", "Accept": "application/json"}
+        headers = {"Accept": "application/json"}
+        if key := self._key():
+            headers["Authorization"] = f"Bearer {key}"
         data = None
         if body is not None:
             headers["Content-Type"] = "application/json"

@@ -319,3 +319,37 @@ def test_a_key_is_shown_when_it_is_made_and_never_again(v1: V1Client, shop: Cred
     for path in (CAMERAS, "/v1/cameras/door"):
         assert "_key" not in v1.send("GET", path).body
     assert "_key" not in v1.send("PATCH", "/v1/cameras/door", {"gap_s": 60}).body
+
+
+def test_a_code_claims_a_camera_once_and_ends_its_former_key(v1: V1Client) -> None:
+    old = v1.done("POST", CAMERAS, {"id": "door", "name": "Front door"})["api_key"]
+    made = v1.done("POST", "/v1/cameras/door/claim")
+    other = v1.done("POST", "/v1/cameras/door/claim")["claim_code"]
+    assert v1.with_key(old).done("GET", "/v1/cameras/door")["id"] == "door"
+    box = v1.with_key(None)
+    claimed = box.done("POST", "/v1/claims", {"code": made["claim_code"].lower().replace("-", " ")})
+    assert (claimed["id"], claimed["name"]) == ("door", "Front door")
+    assert v1.with_key(claimed["api_key"]).done("GET", "/v1/cameras/door")["id"] == "door"
+    assert v1.with_key(old).send("GET", "/v1/cameras/door").status == 401
+    for used in (made["claim_code"], other):
+        assert "not good any more" in box.failed(401, "POST", "/v1/claims", {"code": used})["message"]
+
+
+def test_a_code_is_good_for_a_quarter_of_an_hour_and_not_after_another_key(v1: V1Client, clock: FakeClock) -> None:
+    key = v1.add_camera("door")["api_key"]
+    late = v1.done("POST", "/v1/cameras/door/claim")["claim_code"]
+    clock.advance(timedelta(minutes=15))
+    renewed = v1.done("POST", "/v1/cameras/door/claim")["claim_code"]
+    key = v1.done("POST", "/v1/cameras/door/key")["api_key"]
+    for code in (late, renewed, "", "0", "K" * 40):
+        assert v1.with_key(None).send("POST", "/v1/claims", {"code": code}).status == 401
+    assert v1.with_key(key).done("GET", "/v1/cameras/door")["id"] == "door"
+
+
+def test_wrong_codes_are_counted_and_a_right_one_is_taken_all_the_same(v1: V1Client) -> None:
+    v1.add_camera("door")
+    code = v1.done("POST", "/v1/cameras/door/claim")["claim_code"]
+    box = v1.with_key(None)
+    answers = [box.send("POST", "/v1/claims", {"code": "0000-0000-0000"}).status for _ in range(12)]
+    assert answers == [401] * 10 + [429] * 2
+    assert box.send("POST", "/v1/claims", {"code": code}).status == 201

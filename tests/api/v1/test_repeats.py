@@ -70,6 +70,7 @@ WRITES = (
     Write("PATCH /v1/cameras/{id}", "/v1/cameras/till", {"name": "The till"}),
     Write("DELETE /v1/cameras/{id}", "/v1/cameras/till"),
     Write("POST /v1/cameras/{id}/key", "/v1/cameras/till/key", secret=True),
+    Write("POST /v1/cameras/{id}/claim", "/v1/cameras/till/claim", done_again=True),
     Write("POST /v1/cameras/{id}/heartbeat", "/v1/cameras/till/heartbeat", {"status": {"a": 1}}, done_again=True),
     Write("POST /v1/captures/uploads", body={"captures": "offer"}, done_again=True),
     Write("POST /v1/captures/{id}/redrive", "/v1/captures/{capture}/redrive", {"camera": "door"}, done_again=True),

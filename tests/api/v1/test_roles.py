@@ -27,7 +27,7 @@ def routes(table: str) -> set[str]:
 
 VIEWERS = routes(
     """
-    GET: session captures captures/{id} cameras cameras/{id} groups groups/{id} faces face-ids faces/{id}
+    GET: session captures captures/{id} boxes cameras cameras/{id} groups groups/{id} faces face-ids faces/{id}
         faces/{id}/sightings consents faces/{id}/consent faces/{id}/pictures merges duplicates
         faces/{id}/similar captures/{id}/crops/{n} captures/{id}/thumbnail reviews settings statistics usage notice
         signing-key arrivals observations
@@ -50,8 +50,8 @@ OPERATORS = routes(
 ADMINS = routes(
     """
     GET: keys members hooks hooks/{id} hooks/{id}/deliveries faces/{id}/everything audit
-    POST: keys keys/{id}/renew members members/{id}/invitation cameras cameras/{id}/key hooks hooks/{id}/secret
-        hooks/{id}/redeliver hooks/{id}/test hooks/{id}/ack
+    POST: keys keys/{id}/renew members members/{id}/invitation cameras cameras/{id}/key cameras/{id}/claim
+        hooks hooks/{id}/secret hooks/{id}/redeliver hooks/{id}/test hooks/{id}/ack
     PATCH: keys/{id} members/{id} cameras/{id} hooks/{id} settings
     DELETE: keys/{id} members/{id} members/{id}/passkeys/{passkey} cameras/{id} hooks/{id}
     PUT: faces/{id}/hold faces/{id}/restriction
@@ -77,6 +77,7 @@ def test_each_operation_needs_the_role_that_is_written_here_and_no_key_is_needed
     assert {name_of(one) for one in OPERATIONS if one.role is None} == {
         "GET /v1/openapi.json",
         "POST /v1/session",
+        "POST /v1/claims",
         "POST /v1/session/challenge",
     }
 

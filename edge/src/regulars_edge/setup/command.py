@@ -34,7 +34,7 @@ def setup(arguments: argparse.Namespace) -> int:
     user, password = _credentials(arguments)
     devices = search(arguments.probe or GROUP, arguments.wait)
     if not devices:
-        _say(
+        say(
             "no camera answered: is it in this network, and ONVIF switched on in its settings? --probe asks one address"
         )
         return exits.INCOMPLETE
@@ -44,14 +44,14 @@ def setup(arguments: argparse.Namespace) -> int:
         _show(name, camera, arguments.pictures or file.parent / "cameras")
     usable = [(name, camera) for name, camera in found if camera.picture is not None or camera.stream is not None]
     if url is None:
-        _say("nothing was written: --url names the service and writes the file")
+        say("nothing was written: --url names the service and writes the file")
     elif usable:
         text = toml(url, usable, key_file=arguments.key_file, user=user, password_file=arguments.password_file)
         if arguments.replace:
             save(file, text.encode())
         else:
             save_new(file, text)
-        _say(f"{file} has {len(usable)} cameras; `regulars-edge check --config {file}` tries it")
+        say(f"{file} has {len(usable)} cameras; `regulars-edge check --config {file}` tries it")
     seen = {camera.device.address for _, camera in usable}
     return exits.OK if len(usable) == len(found) and len(seen) == len(devices) else exits.INCOMPLETE
 
@@ -67,23 +67,23 @@ def _asked(device: Device, user: str | None, password: str) -> Iterator[Camera]:
     try:
         yield from Talk(http, device, user, password).cameras()
     except SourceFailed as error:
-        _say(f"{device.address} {device.name}: {error}")
+        say(f"{device.address} {device.name}: {error}")
 
 
 def _show(name: str, camera: Camera, pictures: Path) -> None:
-    _say(f"{name}: {camera.device.name} at {camera.device.address}")
+    say(f"{name}: {camera.device.name} at {camera.device.address}")
     for what, said in (("snapshot", camera.snapshot), ("stream", camera.stream)):
         if said is not None:
-            _say(f"  {what} {said}")
+            say(f"  {what} {said}")
     if camera.picture is not None:
         file = pictures / f"{name}.setup.jpg"
         save(file, camera.picture)
-        _say(f"  picture {file}")
+        say(f"  picture {file}")
     for why in camera.said:
-        _say(f"  {why}")
+        say(f"  {why}")
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     """Print a line: parts of it come from the network, and URLs may hold passwords."""
     indent = len(text) - len(text.lstrip())
     print(" " * indent + printable(redacted(text)))
@@ -116,20 +116,20 @@ def toml(
     password_file: Path | None,
 ) -> str:
     """Return the text of an edge.toml with these cameras, by name. Raises Misconfigured."""
-    lines = ["[server]", f"url = {_quoted(url)}"]
+    lines = ["[server]", f"url = {quoted(url)}"]
     if key_file is not None:
-        lines.append(f"api_key_file = {_quoted(key_file.absolute())}")
+        lines.append(f"api_key_file = {quoted(key_file.absolute())}")
     lines.append("make_cameras = true                  # make a camera that is not there")
     for name, camera in cameras:
-        lines += ["", "[[camera]]", f"name = {_quoted(name)}"]
+        lines += ["", "[[camera]]", f"name = {quoted(name)}"]
         if camera.picture is not None and camera.snapshot is not None:
-            lines += ['source = "snapshot"', f"url = {_quoted(camera.snapshot)}"]
+            lines += ['source = "snapshot"', f"url = {quoted(camera.snapshot)}"]
             if camera.stream is not None:
-                lines.append(f'# its stream: source = "rtsp", url = {_quoted(camera.stream)}')
+                lines.append(f'# its stream: source = "rtsp", url = {quoted(camera.stream)}')
         elif camera.stream is not None:
-            lines += ['source = "rtsp"', f"url = {_quoted(camera.stream)}"]
+            lines += ['source = "rtsp"', f"url = {quoted(camera.stream)}"]
         if user is not None and password_file is not None:
-            lines += [f"user = {_quoted(user)}", f"password_file = {_quoted(password_file.absolute())}"]
+            lines += [f"user = {quoted(user)}", f"password_file = {quoted(password_file.absolute())}"]
     text = "\n".join(lines) + "\n"
     config.parsed(tomllib.loads(text))
     return text
@@ -155,7 +155,8 @@ def save(file: Path, data: bytes) -> None:
         raise Misconfigured(f"{file} cannot be written: {error.strerror}") from error
 
 
-def _quoted(value: object) -> str:
+def quoted(value: object) -> str:
+    """Write a string of TOML. Raises Misconfigured."""
     text = str(value)
     if not text.isprintable():
         raise Misconfigured(f"{text!r} has characters that no line of edge.toml can hold")
