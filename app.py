@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import datetime
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 from chalice.app import CloudWatchEvent, Rate, SQSEvent
@@ -14,6 +15,7 @@ from chalicelib import bootstrap
 from chalicelib.api import batches, console, health, observability
 from chalicelib.api.application import Application
 from chalicelib.api.compreface import routes as compreface
+from chalicelib.api.deepstack import routes as deepstack
 from chalicelib.api.icredit import routes as icredit
 from chalicelib.api.rekognition import routes as rekognition
 from chalicelib.api.sunmi import routes as sunmi
@@ -26,7 +28,7 @@ observability.log_as_json(os.environ)
 app = Application("regulars", partial(vision_ahead.begin, describes=False))
 app.register_middleware(chalicelib.cold_start.collecting, "all")
 app.register_middleware(observability.observer(os.environ), "all")
-for routes in (health, sunmi, icredit, compreface, v1):
+for routes in (health, sunmi, icredit, compreface, deepstack, v1):
     app.register_blueprint(routes.blueprint(provide))
 app.register_blueprint(console.blueprint(console_files, rekognition.Dialect(provide).answer))
 
@@ -34,9 +36,7 @@ app.register_blueprint(console.blueprint(console_files, rekognition.Dialect(prov
 @app.lambda_function(name="search")
 def search(event: dict[str, Any], context: object) -> Any:
     """Name the search function for Chalice. Lambda calls the other, which does not import the dialects."""
-    from chalicelib import search_function
-
-    return search_function.search(event, context)
+    return import_module("chalicelib.search_function").search(event, context)
 
 
 @app.lambda_function(name="canary")

@@ -203,6 +203,19 @@ class Settings:
         shown="none",
     )
 
+    deepstack_tenant: str | None = setting(
+        "tenant of DeepStack's clients that send no key: they use its oldest key of `--for deepstack`",
+        None,
+        shown="none",
+    )
+    deepstack_networks: tuple[IPv4Network | IPv6Network, ...] = setting(
+        "networks that such calls may come from, as 192.168.7.20 or 127.0.0.0/8",
+        (),
+        read=networks,
+        kind=list,
+        shown="none",
+    )
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
         """Read REGULARS_*. Raises SettingError, which names the missing or wrong setting."""

@@ -118,9 +118,19 @@ class Role(StrEnum):
 
 
 SERVICES: Mapping[str, Role] = MappingProxyType(
-    {"recognition": Role.OPERATOR, "detection": Role.VIEWER, "verification": Role.VIEWER}
+    {
+        "recognition": Role.OPERATOR,
+        "detection": Role.VIEWER,
+        "verification": Role.VIEWER,
+        "deepstack": Role.OPERATOR,
+    }
 )
-"""The services that have keys of their own (docs/compreface.md), with the role of these."""
+"""The services that have keys of their own (docs/compreface.md, docs/deepstack.md), with the role of these."""
+
+DIALECTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"compreface": ("recognition", "detection", "verification"), "deepstack": ("deepstack",)}
+)
+"""The services of each dialect. The key of its first one reaches a group."""
 
 _SAID = {Role.VIEWER: "looks", Role.OPERATOR: "edits", Role.ADMIN: "manages"}
 _RANKS = {Role.VIEWER: 0, Role.OPERATOR: 1, Role.ADMIN: 2}

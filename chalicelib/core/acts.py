@@ -165,6 +165,8 @@ _ACTS = {
         compreface delete_example
         compreface delete_examples
         compreface delete_examples_of_subject
+        deepstack register
+        deepstack delete
         regulars captures redrive
         regulars console
         regulars fsck
@@ -199,6 +201,8 @@ _ACTS = {
         compreface verify
         compreface verify_example
         compreface verify_embeddings
+        deepstack recognize
+        deepstack match
     """,
     Kind.READ: """
         compreface show_example

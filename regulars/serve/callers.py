@@ -15,6 +15,7 @@ from urllib.parse import parse_qsl
 
 from chalicelib.adapters.embedded.uploads import PICTURES_PREFIX, PREFIX
 from chalicelib.api.compreface.routes import PREFIX as COMPREFACE
+from chalicelib.api.deepstack.routes import PREFIX as DEEPSTACK
 from chalicelib.api.sunmi.endpoint import MAX_URLENCODED_BYTES
 from chalicelib.api.sunmi.routes import PREFIX as SUNMI
 from chalicelib.core.errors import RegularsError
@@ -34,6 +35,10 @@ _LOOKS = 4
 _SESSION = re.compile(r"(?:^|;\s*)(?:__Host-)?regulars=([A-Za-z0-9_-]+)")
 _ACCESS_KEY = re.compile(r"(?:^|[ ,])Credential=([0-9A-Z]{16,128})/")
 _APP_ID = re.compile(rb'app_id(?:=|"\r\n(?:[^\r\n]{1,80}\r\n)?\r\n)([0-9A-Za-z]{1,64})')
+_API_KEY = re.compile(rb'api_key(?:=|"\r\n(?:[^\r\n]{1,80}\r\n)?\r\n)([0-9A-Fa-f-]{36})')
+_IN_BODIES = (("app_id", b"app_id", _APP_ID), ("service", b"api_key", _API_KEY))
+"""Claims that stand in a form: their kind, their field, and how that is written."""
+
 _NAMES = ("app_id", "access_key")
 """Claims that are no secret: only the signature shows whose the request is, and it is checked when all has come."""
 
@@ -93,7 +98,7 @@ class Tenants:
             return Claim(head.path.split("/")[2])
         if (head.method, head.path) in SIGN_IN:
             return Claim(STRANGERS, most_bytes=_SIGN_IN_BYTES)
-        if head.path.startswith(SUNMI):
+        if head.path.startswith((SUNMI, DEEPSTACK)):
             is_form = not head.headers.get("content-type", "").lower().startswith("multipart/")
             return Claim(most_bytes=MAX_URLENCODED_BYTES if is_form else None)
         if head.path.startswith(COMPREFACE):
@@ -111,14 +116,15 @@ class Tenants:
         return self._claim(scheme.lower(), secret.strip())
 
     def in_body(self, body: bytes) -> Claim:
-        """Read the claim in a camera's form, wherever its app_id stands. One that is spelled oddly is a stranger's."""
-        at = -1
-        for _ in range(_LOOKS):
-            at = body.find(b"app_id", at + 1)
-            if at < 0:
-                break
-            if found := _APP_ID.match(body, at):
-                return self._claim("app_id", found[1].decode("ascii"))
+        """Read the claim in a form, wherever its field stands. One that is spelled oddly is a stranger's."""
+        for kind, name, written in _IN_BODIES:
+            at = -1
+            for _ in range(_LOOKS):
+                at = body.find(name, at + 1)
+                if at < 0:
+                    break
+                if found := written.match(body, at):
+                    return self._claim(kind, found[1].decode("ascii"))
         return Claim(STRANGERS)
 
     def _claim(self, kind: str, secret: str) -> Claim:

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from chalicelib.api.compreface import errors as compreface
 from chalicelib.api.compreface.routes import PREFIXES as COMPREFACE
+from chalicelib.api.deepstack import errors as deepstack
+from chalicelib.api.deepstack.routes import PREFIX as DEEPSTACK
 from chalicelib.api.http import Refused
 from chalicelib.api.icredit import errors as icredit_errors
 from chalicelib.api.icredit import wire
@@ -37,11 +39,15 @@ def unknown(path: str) -> Response:
         return of_json(404, wire.failure(icredit_errors.CODES[NotFound], sentence, ()))
     if path.startswith(COMPREFACE):
         return of_app(compreface.refusal(compreface.UNKNOWN))
+    if path.startswith(DEEPSTACK):
+        return of_app(deepstack.refusal(deepstack.UNKNOWN))
     return of_app(v1_errors.refusal(Refused(404, v1_errors.NO_SUCH_PATH)))
 
 
 def too_long(path: str) -> Response:
     """Refuse a body before it is read. The other dialects' callers know the gateway's own sentence."""
+    if path.startswith(DEEPSTACK):
+        return of_app(deepstack.refusal(Refused(413, "The body is larger than 20 MiB.")))
     if path.startswith("/v1/"):
         return of_app(v1_errors.refusal(Refused(413, _TOO_LONG)))
     if path.startswith(COMPREFACE):
@@ -68,4 +74,6 @@ def busy(path: str) -> Response:
         return of_app(rekognition.refusal(rekognition.failure_of(_ERROR), dict([_RETRY])))
     if path.startswith(COMPREFACE):
         return of_app(compreface.response(compreface.failure_of(_ERROR)))
+    if path.startswith(DEEPSTACK):
+        return of_app(deepstack.response(deepstack.failure_of(_ERROR)))
     return of_app(v1_errors.failure(_ERROR))

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from chalicelib.core.access import FIRST, SERVICES, Role
+from chalicelib.core.access import DIALECTS, FIRST, Role
 from chalicelib.core.values import is_uuid
 from regulars.errors import OperatorError
 from regulars.options import asking, configured, with_services
 from regulars.serve import folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from chalicelib.core.access import ApiKey
     from chalicelib.core.model import Tenant
@@ -32,6 +32,7 @@ def keys() -> None:
     Examples:
       regulars tenants keys add shop-12 "Ann's phone" --role operator
       regulars tenants keys add shop-12 "Double Take" --for compreface --group family
+      regulars tenants keys add shop-12 Viseron --for deepstack --group family
       regulars tenants keys list shop-12
       regulars tenants keys delete shop-12 2305843009213693952
     """
@@ -52,11 +53,12 @@ def show(services: Services, name: str) -> None:
 @click.option("--role", type=click.Choice(["viewer", "operator", "admin"]), default="viewer", help="What it may do.")
 @click.option("--pictures/--no-pictures", default=True, help="Whether it sees pictures of people.")
 @click.option("--days", type=click.IntRange(1, 36_500), metavar="N", help="Days until it ends.  [default: no end]")
-@click.option("--for", "dialect", type=click.Choice(["compreface"]), help="Three keys for this API's clients instead.")
+@click.option("--for", "dialect", type=click.Choice(list(DIALECTS)), help="Keys for this API's clients instead.")
 @click.option("--group", metavar="NAME", help="With --for: the group of its subjects; it is made if there is none.")
 @click.option("--recognition", metavar="UUID", help="With --for: the key that clients have already. Likewise:")
 @click.option("--detection", metavar="UUID")
 @click.option("--verification", metavar="UUID")
+@click.option("--deepstack", metavar="UUID")
 @with_services
 def add(
     services: Services,
@@ -73,8 +75,8 @@ def add(
     """Make a key and print its secret, which is shown nowhere else."""
     if (dialect is None) != (group is None) or (dialect is None and any(given.values())):
         raise OperatorError("--for and --group go together, and the keys that clients have already go with them")
-    if group is not None:
-        _add_services(services, services.tenants.named(name), key_name, group, given)
+    if dialect is not None and group is not None:
+        _add_services(services, services.tenants.named(name), key_name, DIALECTS[dialect], group, given)
         return
     expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
     tenant = services.tenants.named(name)
@@ -84,16 +86,23 @@ def add(
 
 
 def _add_services(
-    services: Services, tenant: Tenant, key_name: str, group_name: str, given: Mapping[str, str | None]
+    services: Services,
+    tenant: Tenant,
+    key_name: str,
+    names: Sequence[str],
+    group_name: str,
+    given: Mapping[str, str | None],
 ) -> None:
     if bad := next((one for one in given.values() if one is not None and not is_uuid(one)), None):
-        raise OperatorError(f"a key of CompreFace's is a UUID in 36 characters, not {bad[:40]!r}")
+        raise OperatorError(f"a key of such a client is a UUID in 36 characters, not {bad[:40]!r}")
+    if other := next((name for name, one in given.items() if one is not None and name not in names), None):
+        raise OperatorError(f"--{other} is of another dialect: here are {', '.join(f'--{name}' for name in names)}")
     groups = services.groups
     if groups.find(tenant, group_name) is None:
         groups.create(tenant, group_name, groups.implicit_capacity(tenant), "")
     group = groups.named(tenant, group_name)
-    for service in SERVICES:
-        of = group.id if service == "recognition" else ""
+    for service in names:
+        of = group.id if service == names[0] else ""
         print(
             f"{service}:", services.access.keys.add_for(tenant, f"{key_name}, {service}", service, of, given[service])
         )

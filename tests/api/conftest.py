@@ -13,6 +13,7 @@ from chalice.app import Chalice
 from chalicelib.api import console
 from chalicelib.api.application import Application
 from chalicelib.api.compreface import routes as compreface
+from chalicelib.api.deepstack import routes as deepstack
 from chalicelib.api.icredit import routes as icredit
 from chalicelib.api.rekognition import routes as rekognition
 from chalicelib.api.sunmi import routes as sunmi
@@ -64,6 +65,7 @@ def make_stage(services: Services) -> Stage:
     app.register_blueprint(sunmi.blueprint(lambda: stage.services))
     app.register_blueprint(icredit.blueprint(lambda: stage.services))
     app.register_blueprint(compreface.blueprint(lambda: stage.services))
+    app.register_blueprint(deepstack.blueprint(lambda: stage.services))
     app.register_blueprint(v1.blueprint(lambda: stage.services))
     page = console.Console(lambda: stage.services)
     page.use(_modules())

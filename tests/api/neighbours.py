@@ -38,6 +38,8 @@ from chalicelib.services import Services
 from chalicelib.services.sightings.reviews import review_put
 from chalicelib.settings import Settings
 from tests.api.conftest import Stage, make_stage
+from tests.api.deepstack.client import FACE
+from tests.api.deepstack.client import Client as DeepStack
 from tests.api.gateway import FORM, MULTIPART, Part, Reply, multipart, send
 from tests.api.icredit.client import QUERY, MarketClient
 from tests.api.rekognition import signed
@@ -52,7 +54,7 @@ ALPHA, BETA = "alpha", "beta"
 WORDS = {ALPHA: "kestrel", BETA: "plover"}
 _NOBODYS_WORD = "godwit"
 _NOBODY_SEEN = 999
-_V1, _SUNMI, REKOGNITION, COMPREFACE = "/v1/", "/openapi/", "/ ", "/api/v1/"
+_V1, _SUNMI, REKOGNITION, COMPREFACE, DEEPSTACK = "/v1/", "/openapi/", "/ ", "/api/v1/", "/v1/vision/"
 """What the paths of a dialect begin with. Rekognition's operations have one path, behind which their names stand."""
 
 
@@ -67,7 +69,7 @@ class Shop:
     """Ids of the shop's camera `door`, by the same slots: they are not for the key of ids["camera"]."""
     secrets: frozenset[str]
     services: Mapping[str, str]
-    """Its keys of CompreFace's services."""
+    """Its keys of CompreFace's services and DeepStack's."""
 
     @property
     def nobodys(self) -> dict[str, str]:
@@ -139,6 +141,7 @@ class Walk:
         how = _of_v1 if path.startswith(_V1) else self._of_sunmi if path.startswith(_SUNMI) else _of_icredit
         how = self._of_rekognition if path.startswith(REKOGNITION) else how
         how = _of_compreface if path.startswith(COMPREFACE) else how
+        how = _of_deepstack if path.startswith(DEEPSTACK) else how
         return how(self.app, method, path, sample, **key)
 
     def _of_rekognition(
@@ -196,6 +199,12 @@ def _of_compreface(
     return send(app, path, body, method=method, content_type="application/json", headers=headers, query=query)
 
 
+def _of_deepstack(app: Chalice, _method: str, path: str, sample: Sample, key: str = "") -> Reply:
+    files = {name: base64.b64decode(value) for name, value in sample.fields.items() if name.startswith("image")}
+    fields = {name: value for name, value in sample.fields.items() if name not in files}
+    return DeepStack(app, key).call(path.removeprefix(FACE), files, **fields)
+
+
 def _of_v1(
     app: Chalice,
     method: str,
@@ -222,6 +231,8 @@ def _of_icredit(
 def key_of(shop: Shop, path: str) -> dict[str, Any]:
     """The shop's own key for a route, as Walk.send takes it."""
     own = shop.credentials
+    if path.startswith(DEEPSTACK):
+        return {"key": shop.services["deepstack"]}
     if path.startswith(COMPREFACE):
         return service_key(shop.services[path.split("/")[3]])
     if path.startswith(REKOGNITION):
@@ -304,7 +315,9 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
     services.groups.create(customer, f"{word}-family", 20, "")
     family = services.groups.named(customer, f"{word}-family")
     kinds = {
-        kind: services.access.keys.add_for(customer, kind, kind, family.id if kind == "recognition" else "")
+        kind: services.access.keys.add_for(
+            customer, kind, kind, family.id if kind in ("recognition", "deepstack") else ""
+        )
         for kind in SERVICES
     }
     kin = services.subjects.enrol(customer, family, f"{word} kin", _photo(seed), RULES, 0.0)

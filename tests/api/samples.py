@@ -504,11 +504,21 @@ _COMPREFACE: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("POST", "detection/detect"): [_sent(**_SEEN)],
 }
 
+_DEEPSTACK: Mapping[str, Sequence[Sample]] = {
+    "": [_sent(image=_ANYBODY)],
+    "/register": [form(userid="new", image="{photo}", free=["photo"])],
+    "/recognize": [_sent(image="{photo}")],
+    "/list": [Sample()],
+    "/delete": [form(userid="{subject}", free=["subject"])],
+    "/match": [_sent(image1=_ANYBODY, image2=_ANYBODY)],
+}
+
 SAMPLES: Mapping[tuple[str, str], Sequence[Sample]] = {
     **_V1,
     **{("POST", f"/openapi/face/{name}"): samples for name, samples in _SUNMI.items()},
     **{("POST", f"/icredit/face/{name}"): samples for name, samples in _ICREDIT.items()},
     **{(method, f"/api/v1/{path}"): samples for (method, path), samples in _COMPREFACE.items()},
+    **{("POST", f"/v1/vision/face{path}"): samples for path, samples in _DEEPSTACK.items()},
     **{("POST", f"/ {name}"): samples for name, samples in _REKOGNITION.items()},
 }
 """By method and path."""

@@ -186,6 +186,16 @@ def test_the_session_of_compreface_answers_what_it_shows(server: Server, photos:
     assert {"age", "gender"} <= set(face)
 
 
+def test_the_session_of_deepstack_answers_what_it_shows(server: Server, photos: Path) -> None:
+    session = Session.of("Switch it on", DOCS / "deepstack.md")
+    added, found = map(json.loads, session.answers(server, photos / at_hand.PORTRAIT))
+    assert added == {"success": True, "message": "face added"}
+    (face,) = found["predictions"]
+    assert (face["userid"], face["confidence"]) == ("Ann", 1.0)
+    assert 0 < face["x_min"] < face["x_max"]
+    assert 0 < face["y_min"] < face["y_max"]
+
+
 def test_the_page_of_compreface_has_the_thresholds_that_the_code_gives() -> None:
     shares = re.findall(r"([\d.]+) %", re.search(r"\| strangers named.*", read(COMPREFACE))[0])
     thresholds = re.findall(r"\d\.\d\d", re.search(r"\| your threshold.*", read(COMPREFACE))[0])

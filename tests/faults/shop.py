@@ -289,7 +289,7 @@ def _subjects(box: Box) -> None:
     box.services.groups.create(box.tenant, "family", None, "")
     group = box.services.groups.named(box.tenant, "family")
     for service in SERVICES:
-        of = group.id if service == "recognition" else ""
+        of = group.id if service in ("recognition", "deepstack") else ""
         box.ids[service] = box.services.access.keys.add_for(box.tenant, service, service, of)
     for number, (name, person) in enumerate(
         (("Ann", Person(51)), ("Ann", Person(51, side_px=101.0)), ("Ann", Person(52)), ("Bob", Person(53)))

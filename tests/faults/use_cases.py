@@ -9,7 +9,7 @@ import base64
 import io
 import json
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
@@ -23,6 +23,7 @@ import app
 from chalicelib.adapters.aws.search import event_of as search_event
 from chalicelib.api import console
 from chalicelib.api.compreface import routes as compreface
+from chalicelib.api.deepstack import routes as deepstack
 from chalicelib.api.icredit import routes as icredit
 from chalicelib.api.icredit import views
 from chalicelib.api.rekognition import routes as rekognition
@@ -40,6 +41,8 @@ from regulars.tenants.command import tenants as tenants_command
 from regulars.tenants.credentials import CredentialsFile
 from regulars.tenants.keys import table as key_table
 from regulars.tenants.tenants import described, table
+from tests.api.deepstack.client import FACE
+from tests.api.deepstack.client import Client as DeepStack
 from tests.api.sunmi.samples import SAMPLES
 from tests.api.v1.client import offer_of
 from tests.devices import BY_HTTPS, ask, device, sign_in
@@ -102,6 +105,7 @@ def everything() -> list[str]:
         *(f"POST {icredit.PREFIX}{one.name}" for one in icredit.OPERATIONS if one.name != "manage"),
         *by_control,
         *(f"{one.method} {one.path}" for one in compreface.OPERATIONS if (one.method, one.path) not in WITHOUT_STORAGE),
+        *(f"POST {one.path}" for one in deepstack.OPERATIONS),
         *(f"POST / {operation}" for operations in rekognition.MODULES.values() for operation in operations),
         *(f"{one.method} {one.path}" for one in v1.OPERATIONS if (one.method, one.path) not in WITHOUT_STORAGE),
         *(source.name for source in app.app.event_sources),
@@ -293,6 +297,27 @@ COMPREFACE = (
     _of_family("POST /api/v1/verification/verify", source_image=picture(Person(51)), target_image=picture(Person(52))),
     _of_family("POST /api/v1/verification/embeddings/verify", body={"source": _ROW, "targets": [_ROW]}),
     _of_family("POST /api/v1/detection/detect", file=picture(Person(51))),
+)
+
+# --- DeepStack --------------------------------------------------------------------------------------------------------
+
+
+def _of_deepstack(path: str, name: str = "", files: Mapping[str, bytes] | None = None, **fields: str) -> UseCase:
+    def do(box: Box) -> Any:
+        reply = DeepStack(box.app, box.ids["deepstack"]).call(path, dict(files or {}), **fields)
+        return {"status": reply.status, **reply.json}
+
+    return UseCase(f"POST {FACE}{path}", do, name, "subjects")
+
+
+DEEPSTACK = (
+    _of_deepstack("", files={"image": picture(Person(51))}),
+    _of_deepstack("/register", "of nobody yet", {"image": picture(Person(54))}, userid="Eva"),
+    _of_deepstack("/register", "a look's", {"image": picture(Person(51, side_px=102.0))}, userid="Ann"),
+    _of_deepstack("/recognize", files={"image": picture(Person(51), Person(53, side_px=90.0))}),
+    _of_deepstack("/list"),
+    _of_deepstack("/delete", userid="Ann"),
+    _of_deepstack("/match", files={"image1": picture(Person(51)), "image2": picture(Person(52))}),
 )
 
 # --- v1 ---------------------------------------------------------------------------------------------------------------
@@ -753,4 +778,4 @@ CHORES = (
     UseCase("reembed", _reembedded),
 )
 
-USE_CASES = (*SUNMI, *ICREDIT, *REKOGNITION, *COMPREFACE, *V1, *FUNCTIONS, *ERASURE, *CHORES)
+USE_CASES = (*SUNMI, *ICREDIT, *REKOGNITION, *COMPREFACE, *DEEPSTACK, *V1, *FUNCTIONS, *ERASURE, *CHORES)

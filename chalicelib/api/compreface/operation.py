@@ -14,10 +14,11 @@ from chalice.app import Response
 from chalicelib.api.compreface import errors
 from chalicelib.api.compreface.errors import CORS, Failure
 from chalicelib.api.http import HttpRequest, Refused, json_response, report_answer
+from chalicelib.api.service_keys import holder
 from chalicelib.core import telemetry
 from chalicelib.core.access import ApiKey
 from chalicelib.core.acts import Act, kind_of
-from chalicelib.core.errors import RegularsError, Unauthorized
+from chalicelib.core.errors import RegularsError
 from chalicelib.core.model import Group, Tenant
 from chalicelib.core.values import is_uuid
 
@@ -119,19 +120,8 @@ def caller(services: Services, request: HttpRequest, service: str) -> Call:
 
 def call_of(services: Services, request: HttpRequest, service: str, secret: str) -> Call | None:
     """Return the call by a key; None if it is nobody's, of another service, or its group is gone."""
-    try:
-        found = services.access.keys.by_service_key(secret)
-    except Unauthorized:
-        return None
-    if found is None or found[1].service != service or found[0].disabled:
-        return None
-    tenant, key = found
-    services.access.keys.used(tenant, key)
-    group = services.groups.of_id(tenant, key.group) if key.group else NO_GROUP
-    return None if group is None or group.id in tenant.gone else Call(services, request, tenant, key, group)
-
-
-NO_GROUP = Group("", "", "", 0, None)
+    found = holder(services, service, secret)
+    return None if found is None else Call(services, request, *found)
 
 
 def preflight(_request: HttpRequest) -> Response:

@@ -11,6 +11,7 @@ import pytest
 import app
 from chalicelib import bootstrap
 from chalicelib.api.compreface import routes as compreface
+from chalicelib.api.deepstack import routes as deepstack
 from chalicelib.api.sunmi.endpoint import MAX_URLENCODED_BYTES
 from chalicelib.core.model import Profile
 from chalicelib.services import Services
@@ -124,6 +125,21 @@ def test_a_form_tells_its_tenant_wherever_its_app_id_stands(services: Services) 
         assert lane(callers.in_body(body.encode())) in (STRANGERS, None)
 
 
+def test_a_form_tells_its_tenant_by_the_key_in_it(services: Services) -> None:
+    tenants, groups = services.tenants, services.groups
+    tenants.add("home", Profile.CLOUD)
+    home = tenants.named("home")
+    groups.create(home, "family", None, "")
+    key = services.access.keys.add_for(home, "Viseron", "deepstack", groups.named(home, "family").id)
+    callers = Tenants(services)
+    part = f'--b\r\nContent-Disposition: form-data; name="api_key"\r\n\r\n{key}\r\n'
+    assert callers.at_head(Request("POST", "/v1/vision/face/list", headers={})).lane is None
+    for body in (f"api_key={key}", f"userid=a&api_key={key.upper()}", part, "x" * 100_000 + part):
+        assert lane(callers.in_body(body.encode())) == "home"
+    for body in ("api_key=", f"api_key={key[:35]}", "api_key" * 100_000):
+        assert lane(callers.in_body(body.encode())) in (STRANGERS, None)
+
+
 def test_every_route_can_say_that_there_is_no_room() -> None:
     for path in app.app.routes:
         answer = refusals.busy(path)
@@ -135,6 +151,8 @@ def test_every_route_can_say_that_there_is_no_room() -> None:
             assert (answer.status, body["ERROR_CODE"]) == (200, "BUSY")
         elif path.startswith(compreface.PREFIXES):
             assert (answer.status, body["code"]) == (503, 41)
+        elif path.startswith(deepstack.PREFIX):
+            assert (answer.status, body["success"]) == (503, False)
         elif path == "/":
             assert (answer.status, body["__type"]) == (400, "ThrottlingException")
         else:

@@ -10,6 +10,7 @@ import click
 import pytest
 
 from chalicelib.api.compreface import routes as compreface
+from chalicelib.api.deepstack import routes as deepstack
 from chalicelib.api.icredit import routes as icredit
 from chalicelib.api.icredit import views
 from chalicelib.api.rekognition import routes as rekognition
@@ -109,6 +110,8 @@ NO_ENTRY = {
         compreface list_subjects
         compreface list_examples
         compreface detect
+        deepstack detect
+        deepstack list_names
         sweep snapshots
         sweep pictures
         sweep seals
@@ -138,6 +141,7 @@ def routes() -> set[str]:
         *(f"icredit {one.name}" for one in icredit.OPERATIONS if one.name != "manage"),
         *(f"icredit manage {control}" for control in views._CONTROLS),
         *(one.name for one in compreface.OPERATIONS if one.service),
+        *(one.name for one in deepstack.OPERATIONS),
         *(f"rekognition {operation}" for operations in rekognition.MODULES.values() for operation in operations),
     }
 

@@ -1,0 +1,173 @@
+"""The operations of the dialect by their paths, whose call each is, and the views that answer them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib import import_module
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+from chalice.app import Blueprint, Response
+
+from chalicelib.api.deepstack.errors import NO_IMAGE, Failure, failure_of, refusal, response
+from chalicelib.api.forms import Form, Upload, read_form
+from chalicelib.api.http import FORMS, ONE_BOX, HttpRequest, Refused, json_response, report_answer, route
+from chalicelib.api.service_keys import holder, reached
+from chalicelib.core import telemetry
+from chalicelib.core.access import ApiKey
+from chalicelib.core.acts import Act, kind_of
+from chalicelib.core.errors import InvalidInput, RegularsError, TenantNotFound
+from chalicelib.core.model import Group, Tenant
+
+if TYPE_CHECKING:
+    from chalicelib.api.service_keys import Holder
+    from chalicelib.services import Services
+
+PREFIX = "/v1/vision/"
+SERVICE = "deepstack"
+BODY_BYTES, LAMBDA_BYTES = 20 * 2**20, 4 * 2**20
+
+
+@dataclass(frozen=True)
+class Call:
+    """Arguments of a view: the use cases, whose call it is, and what was sent."""
+
+    services: Services
+    tenant: Tenant
+    key: ApiKey
+    group: Group
+    values: Mapping[str, str]
+    uploads: Sequence[Upload]
+
+    def userid(self) -> str:
+        """Return the name that was sent. Raises Failure."""
+        name = self.values.get("userid", "").strip()
+        if not name:
+            raise Failure("userid not specified")
+        return name
+
+    def image(self) -> bytes:
+        """Return the picture that was sent. Raises Failure."""
+        found = next((one.data for one in self.uploads if one.name == "image"), None)
+        if found is None:
+            raise Failure(NO_IMAGE)
+        return found
+
+    def least(self, default: float) -> float:
+        """Return `min_confidence`. Raises Failure."""
+        text = self.values.get("min_confidence") or str(default)
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if math.isnan(value):
+            raise Failure("Invalid value for min_confidence")
+        if value > 1:
+            raise Failure("min_confidence cannot be greater than 1")
+        return value
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation, by its path behind PREFIX and its view in `faces`."""
+
+    path: str
+    view: str
+
+    @property
+    def name(self) -> str:
+        """Its name in the audit."""
+        return f"deepstack {self.view}"
+
+    def answer(self, provide: Callable[[], Services], request: HttpRequest) -> Response:
+        """Answer a request. Raises WrongModel once, and Refused."""
+        try:
+            return json_response({"success": True, **self._answered(provide(), request)})
+        except Refused:
+            raise
+        except Failure as failure:
+            telemetry.answered(failure.status, type(failure).__name__)
+            return response(failure)
+        except Exception as error:
+            if isinstance(error, RegularsError):
+                request.try_again_after(error)
+            told = failure_of(error)
+            report_answer(error, told.status, self.name)
+            return response(told)
+
+    def _answered(self, services: Services, request: HttpRequest) -> dict[str, Any]:
+        form = _form(request)
+        values = dict(reversed(form.fields))
+        found = caller(services, request.address, values.get("api_key", ""))
+        telemetry.of_tenant(found.tenant.name)
+        view = getattr(import_module(f"{__package__}.faces"), self.view)  # not at other dialects' cold starts
+        act = Act(self.name, f"key {found.key.id}", kind_of(self.name), found.tenant.name)
+        with services.audit.reads.of(act):
+            return dict(view(Call(services, *found, values, form.uploads)))
+
+
+OPERATIONS = tuple(
+    Operation(f"{PREFIX}face{path}", view)
+    for path, view in (
+        ("", "detect"),
+        ("/register", "register"),
+        ("/recognize", "recognize"),
+        ("/list", "list_names"),
+        ("/delete", "delete"),
+        ("/match", "match"),
+    )
+)
+
+LARGER_BODIES = {("POST", one.path): BODY_BYTES for one in OPERATIONS}
+
+
+def caller(services: Services, address: str, secret: str) -> Holder:
+    """Return whose call it is: by its key or, without one, by the address that it comes from. Raises Failure."""
+    found = holder(services, SERVICE, secret) if secret else _keyless(services, address)
+    if found is None:
+        raise Failure("Incorrect api key", 401)
+    return found
+
+
+def _keyless(services: Services, address: str) -> Holder | None:
+    """Return what the oldest key of the tenant that calls without a key are for reaches, if it is one of theirs."""
+    settings = services.settings
+    if settings.deepstack_tenant is None or not _is_in(address, settings.deepstack_networks):
+        return None
+    try:
+        tenant = services.tenants.named(settings.deepstack_tenant)
+    except TenantNotFound:
+        return None
+    own = next((key for key in services.access.keys.all(tenant) if key.service == SERVICE), None)
+    return None if own is None else reached(services, tenant, own)
+
+
+def _is_in(address: str, networks: Sequence[Any]) -> bool:
+    try:
+        known = ip_address(address)
+    except ValueError:
+        return False
+    known = getattr(known, "ipv4_mapped", None) or known
+    return any(known in network for network in networks)
+
+
+def _form(request: HttpRequest) -> Form:
+    """Read the body, which may lack. Raises Refused, Failure."""
+    body = request.body(BODY_BYTES if request.stage == ONE_BOX else LAMBDA_BYTES)
+    if not body:
+        return Form()
+    try:
+        return read_form(request.media_type(FORMS), body)
+    except InvalidInput as error:
+        raise Failure(str(error)) from error
+
+
+def blueprint(provide: Callable[[], Services]) -> Blueprint:
+    """Register all operations of the dialect. `provide` returns the services; the first request calls it."""
+    routes = Blueprint(__name__)
+    for one in OPERATIONS:
+        route(routes, one.path, {"POST": partial(one.answer, provide)}, refusal)
+    return routes

@@ -1,0 +1,248 @@
+"""What DeepStack's and CodeProject.AI's clients send is answered as they read it. Statements: docs/deepstack.md."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+from chalice.app import Chalice
+
+from chalicelib.api.deepstack.routes import OPERATIONS
+from chalicelib.bootstrap import build
+from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
+from chalicelib.core.model import Profile
+from chalicelib.services import Services
+from chalicelib.settings import Settings
+from tests.api.conftest import Stage, make_stage
+from tests.api.deepstack.client import FACE, Client
+from tests.api.gateway import FORM, Reply, send
+from tests.fakes import UNHURRIED, FakeClock, FakeVision, Person, picture
+
+ANN, BOB, EVA = Person(1), Person(2), Person(3)
+NO_SUCH = "11111111-2222-4333-8444-555555555555"
+
+
+def photo(person: Person, number: int = 0) -> bytes:
+    """One of a person's photos."""
+    return picture(Person(person.seed, side_px=100.0 + number))
+
+
+def key_of(services: Services, tenant_name: str, group_name: str) -> str:
+    tenant = services.tenants.named(tenant_name)
+    services.groups.create(tenant, group_name, None, "")
+    return services.access.keys.add_for(tenant, "Viseron", "deepstack", services.groups.named(tenant, group_name).id)
+
+
+@pytest.fixture
+def home(app: Chalice, services: Services) -> Client:
+    services.tenants.add("home", Profile.CLOUD)
+    return Client(app, key_of(services, "home", "family"))
+
+
+def refused(reply: Reply, status: int, error: str) -> None:
+    assert (reply.status, reply.json) == (status, {"success": False, "error": error, "code": status})
+
+
+# --- keys -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_call_without_the_right_key_is_refused_in_their_words(home: Client, services: Services) -> None:
+    tenant = services.tenants.named("home")
+    other = services.access.keys.add_for(tenant, "sdk", "detection")
+    for key in (None, "", "no key", NO_SUCH, other):
+        for one in OPERATIONS:
+            refused(home.with_key(key).call(one.path.removeprefix(FACE)), 401, "Incorrect api key")
+    assert home.key is not None
+    assert home.with_key(home.key.upper()).names() == []
+
+
+def test_a_key_reaches_its_own_group_only(home: Client, services: Services) -> None:
+    home.register("Ann", photo(ANN))
+    other = home.with_key(key_of(services, "home", "guests"))
+    services.tenants.add("stranger", Profile.CLOUD)
+    for one in (other, home.with_key(key_of(services, "stranger", "family"))):
+        assert one.names() == []
+        assert one.named(photo(ANN, 1)) == [("unknown", 0)]
+        assert one.call("/delete", userid="Ann").json == {"success": True}
+    assert home.names() == ["Ann"]
+
+
+def test_the_key_of_a_group_that_is_gone_or_a_tenant_that_is_disabled_is_no_key(
+    home: Client, services: Services
+) -> None:
+    tenant = services.tenants.named("home")
+    services.groups.delete(tenant, "family")
+    refused(home.call("/list"), 401, "Incorrect api key")
+    second = home.with_key(key_of(services, "home", "guests"))
+    services.tenants.disable("home")
+    refused(second.call("/list"), 401, "Incorrect api key")
+
+
+@contextmanager
+def keyless(folder: Path, clock: FakeClock, tenant: str | None, *networks: str) -> Iterator[Client]:
+    settings = Settings(
+        storage=folder,
+        deepstack_tenant=tenant,
+        deepstack_networks=tuple(ip_network(one) for one in networks),
+        **UNHURRIED,
+    )
+    vision = FakeVision()
+    services = build(settings, clock=clock, vision=lambda: vision)
+    try:
+        services.tenants.add("home", Profile.CLOUD)
+        services.tenants.add("bare", Profile.CLOUD)
+        key_of(services, "home", "family")
+        yield Client(make_stage(services).app, None)
+    finally:
+        services.close()
+
+
+@pytest.mark.parametrize(
+    ("tenant", "networks", "status"),
+    [
+        ("home", ("203.0.113.0/24",), 200),
+        ("home", ("10.0.0.0/8", "203.0.113.7"), 200),
+        ("home", ("10.0.0.0/8", "2001:db8::/32"), 401),
+        ("home", (), 401),
+        (None, ("0.0.0.0/0",), 401),
+        ("bare", ("0.0.0.0/0",), 401),
+        ("nobody", ("0.0.0.0/0",), 401),
+    ],
+)
+def test_a_call_without_a_key_is_the_named_tenants_if_it_comes_from_its_networks(
+    tenant: str | None, networks: tuple[str, ...], status: int, tmp_path: Path, clock: FakeClock
+) -> None:
+    with keyless(tmp_path / "data", clock, tenant, *networks) as client:
+        assert client.call("/list").status == status
+        assert client.with_key("").call("/list").status == status
+        assert client.with_key(NO_SUCH).call("/list").status == 401, "a wrong key is no key that lacks"
+
+
+# --- what is known ----------------------------------------------------------------------------------------------------
+
+
+def test_faces_are_registered_listed_recognised_and_deleted(home: Client) -> None:
+    assert home.register("Ann", photo(ANN)) == "face added"
+    assert home.register("Bob", photo(BOB), photo(BOB, 1)) == "face added"
+    assert home.register("Ann", photo(ANN, 1)) == "face updated"
+    assert home.names() == ["Ann", "Bob"]
+    (name, confidence), *others = home.named(photo(ANN, 2))
+    assert (name, others) == ("Ann", [])
+    assert 0.9 < confidence <= 1
+    assert home.named(photo(EVA)) == [("unknown", 0)]
+    assert home.call("/delete", userid="Ann").json == {"success": True}
+    assert home.call("/delete", userid="Ann").json == {"success": True}
+    assert home.names() == ["Bob"]
+    assert home.named(photo(ANN, 2)) == [("unknown", 0)]
+
+
+def test_a_list_and_a_deletion_come_as_urlencoded_forms_too_or_with_no_body_at_all(home: Client) -> None:
+    home.register("Ann", photo(ANN))
+    body = f"api_key={home.key}&userid=Ann".encode()
+    assert send(home.app, f"{FACE}/list", body, content_type=FORM).json == {"success": True, "faces": ["Ann"]}
+    assert send(home.app, f"{FACE}/delete", body, content_type=FORM).json == {"success": True}
+    refused(send(home.app, f"{FACE}/list", content_type=None), 401, "Incorrect api key")
+
+
+def test_predictions_have_boxes_in_whole_pixels_within_the_picture(home: Client) -> None:
+    home.register("Ann", photo(ANN))
+    for path, members in (("", {"confidence"}), ("/recognize", {"confidence", "userid"})):
+        found = home.call(path, {"image": picture(ANN, BOB)}).json
+        assert found["success"] is True
+        assert len(found["predictions"]) == 2
+        for one in found["predictions"]:
+            assert set(one) == {*members, "x_min", "y_min", "x_max", "y_max"}
+            places = [one[name] for name in ("x_min", "y_min", "x_max", "y_max")]
+            assert all(isinstance(place, int) and place >= 0 for place in places)
+            assert one["x_min"] < one["x_max"]
+
+
+def test_a_picture_without_a_face_has_no_predictions(home: Client) -> None:
+    for path in ("", "/recognize"):
+        assert home.call(path, {"image": picture()}).json == {"success": True, "predictions": []}
+
+
+def test_min_confidence_asks_for_more_and_below_a_half_nobody_is_named(home: Client) -> None:
+    home.register("Ann", photo(ANN))
+    assert home.named(photo(EVA), min_confidence="0") == [("unknown", 0)]
+    ((_, confidence),) = home.named(photo(ANN, 1), min_confidence="0.9")
+    assert home.named(photo(ANN, 1), min_confidence=str(confidence)) == [("Ann", confidence)]
+    assert home.named(photo(ANN, 1), min_confidence="1") in ([("unknown", 0)], [("Ann", 1.0)])
+    faces = home.call("", {"image": photo(ANN)}, min_confidence="0").json["predictions"]
+    assert home.call("", {"image": photo(ANN)}, min_confidence="1").json["predictions"] in ([], faces)
+    for path in ("", "/recognize"):
+        for text, error in (
+            ("x", "Invalid value for min_confidence"),
+            ("nan", "Invalid value for min_confidence"),
+            ("1.1", "min_confidence cannot be greater than 1"),
+        ):
+            refused(home.call(path, {"image": photo(ANN)}, min_confidence=text), 400, error)
+
+
+def test_two_pictures_are_compared(home: Client) -> None:
+    same = home.call("/match", {"image1": photo(ANN), "image2": photo(ANN, 1)}).json
+    other = home.call("/match", {"image1": photo(ANN), "image2": photo(BOB)}).json
+    assert same["success"] is True
+    assert other["similarity"] < 0.5 < same["similarity"] <= 1
+    for count, error in (
+        (0, "No valid image file found"),
+        (1, "expected two image files, only one found"),
+        (3, "only two images allowed"),
+    ):
+        refused(home.call("/match", {f"image{number}": photo(ANN) for number in range(count)}), 400, error)
+    refused(home.call("/match", {"image1": photo(ANN), "image2": picture()}), 400, "no face detected")
+
+
+def test_what_is_missing_is_said_in_their_words(home: Client) -> None:
+    refused(home.call("/register", {"image": photo(ANN)}), 400, "userid not specified")
+    refused(home.call("/register", {"image": photo(ANN)}, userid=" "), 400, "userid not specified")
+    refused(home.call("/delete"), 400, "userid not specified")
+    for path in ("", "/recognize", "/register"):
+        refused(home.call(path, userid="Ann"), 400, "No valid image file found")
+    assert home.names() == []
+
+
+def test_a_picture_that_shows_no_face_registers_nobody(home: Client) -> None:
+    refused(home.call("/register", {"image": picture()}, userid="Ann"), 400, "no face detected")
+    reply = home.call("/register", {"image": b"no picture"}, userid="Ann")
+    assert (reply.status, reply.json["success"]) == (400, False)
+    assert reply.json["error"].startswith("invalid image: ")
+    assert home.names() == []
+    files = {"image1": picture(), "image2": photo(ANN), "image3": picture(ANN, BOB)}
+    reply = home.call("/register", files, userid="Ann")
+    assert reply.json["message"] == "face added"
+    assert [one.partition(":")[0] for one in reply.json["refused"]] == ["image1", "image3"]
+    assert home.names() == ["Ann"]
+
+
+def test_a_failure_of_ours_says_when_to_try_again(stage: Stage, home: Client) -> None:
+    class Failing:
+        def __init__(self, error: Exception) -> None:
+            self.error = error
+
+        def all(self, *_: object) -> None:
+            raise self.error
+
+    class Broken:
+        def __init__(self, whole: Services, error: Exception) -> None:
+            self.whole, self.subjects = whole, Failing(error)
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self.whole, name)
+
+    whole = stage.services
+    told: list[tuple[Exception, int]] = [
+        (Busy("b"), 503),
+        (StorageUnavailable("s"), 503),
+        (RegularsError("ours"), 500),
+        (ZeroDivisionError("inside"), 500),
+    ]
+    for error, status in told:
+        stage.services = Broken(whole, error)  # type: ignore[assignment]
+        reply = home.call("/list")
+        assert (reply.status, reply.json["success"]) == (status, False)
+        assert ("retry-after" in reply.headers) == (status == 503)
+        assert "inside" not in reply.json["error"]
