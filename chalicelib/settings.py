@@ -216,6 +216,10 @@ class Settings:
         shown="none",
     )
 
+    def __post_init__(self) -> None:
+        if (self.deepstack_tenant is None) != (not self.deepstack_networks):
+            raise SettingError("deepstack_tenant and deepstack_networks are given together")
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> Settings:
         """Read REGULARS_*. Raises SettingError, which names the missing or wrong setting."""

@@ -55,6 +55,7 @@ MAX_CAMERAS = 1_000
 CODE_GOOD_FOR = timedelta(minutes=15)
 _LETTERS, _CODE_LENGTH = "0123456789ABCDEFGHJKMNPQRSTVWXYZ", 12
 """Of codes that claim a camera: 60 bits, in letters that nobody takes for another (Crockford's base 32)."""
+_MISREAD = str.maketrans({"O": "0", "I": "1", "L": "1", "-": "", " ": ""})
 SEEN_EVERY = timedelta(minutes=1)
 
 _ID_FREE, _NAME_FREE, _ROOM, _COUNTED = "id-free", "name-free", "room", "counted-as-read"
@@ -335,7 +336,7 @@ class Cameras:
 
     def claimed(self, code: str) -> tuple[Camera, str]:
         """Use a code up: give its camera another key; the old one stops. Raises WrongCredentials, TenantDisabled."""
-        place = keys.code_item(api_keys.digest(code.upper().replace("-", "").replace(" ", "")))
+        place = keys.code_item(api_keys.digest(code.upper().translate(_MISREAD)))
         item = self.items.get(keys.TENANTS, place)
         if item is None or "camera" not in item or item["expires_at"] <= self.clock.now().timestamp():
             raise _unknown_code()

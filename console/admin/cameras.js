@@ -30,13 +30,16 @@ const FIELDS = {
 };
 const LABEL = { kind: "text", max: 100, none: "set.label.none" };
 const LABELS = { a: LABEL, b: LABEL, c: LABEL, d: LABEL };
+const OF_FILE = { kind: "number", step: "any", none: "set.edge.none" };
 const EDGE = {
   send: { kind: "choice", options: ["", "all", "motion", "faces", "best_shot"] },
-  interval_s: { kind: "number", min: 0.05, max: 60, step: "any", unit: "unit.seconds", none: "set.edge.none" },
-  per_minute: { kind: "number", min: 1, max: 6000, none: "set.edge.none" },
-  motion_share: { kind: "number", min: 0.01, max: 100, step: "any", per: 0.01, unit: "unit.percent",
-    none: "set.edge.none" },
-  min_face_px: { kind: "number", min: 10, max: 2000, unit: "unit.pixels", none: "set.edge.none" },
+  interval_s: { ...OF_FILE, min: 0.05, max: 60, unit: "unit.seconds" },
+  per_minute: { ...OF_FILE, min: 1, max: 6000, step: 1 },
+  motion_share: { ...OF_FILE, min: 0.01, max: 100, per: 0.01, unit: "unit.percent" },
+  min_face_px: { ...OF_FILE, min: 10, max: 2000, step: 1, unit: "unit.pixels" },
+  face_score: { ...OF_FILE, min: 5, max: 100, per: 0.01, unit: "unit.percent" },
+  track_s: { ...OF_FILE, min: 1, max: 600, unit: "unit.seconds" },
+  crop_room: { ...OF_FILE, min: 5, max: 1000, per: 0.01, unit: "unit.percent" },
 };
 
 export default function Cameras({ place }) {
@@ -79,7 +82,8 @@ function All({ query }) {
       <button aria-pressed=${!query.state} onClick=${() => replace("cameras", { ...query, state: "" })}>
         ${t("people.all")}<span>${number(all.length)}</span></button>
       ${counts.filter(([state, count]) => count || state === query.state).map(([state, count]) => html`
-        <button key=${state} aria-pressed=${query.state === state} onClick=${() => replace("cameras", { ...query, state })}>
+        <button key=${state} aria-pressed=${query.state === state}
+          onClick=${() => replace("cameras", { ...query, state })}>
         <span class=${`state ${state}`}></span>${t(`camera.${state}`)}<span>${number(count)}</span></button>`)}</div>`}
     ${loaded.problem && html`<${Trouble} problem=${loaded.problem} again=${loaded.again} />`}
     ${slow && html`<${Shapes} count=${8} kind="cards" />`}
@@ -217,7 +221,8 @@ function Own({ one, change }) {
 
 /** What the camera said of itself in its last heartbeat, in words if there are any for it. */
 function Beat({ camera }) {
-  const tells = ([name, value]) => !["error", "box"].includes(name) && value !== null && !(name.startsWith("dropped_") && value === 0);
+  const tells = ([name, value]) => !["error", "box"].includes(name) && value !== null
+    && !(name.startsWith("dropped_") && value === 0);
   return html`<dl class="facts"><div><dt>${t("camera.id")}</dt><dd><code>${camera.id}</code></dd></div>
     <div><dt>${t("camera.made")}</dt><dd>${day(camera.created_at)}</dd></div>
     ${Object.entries(camera.health.status).filter(tells).map(([name, value]) => html`

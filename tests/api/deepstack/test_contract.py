@@ -15,7 +15,7 @@ from chalicelib.bootstrap import build
 from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.core.model import Profile
 from chalicelib.services import Services
-from chalicelib.settings import Settings
+from chalicelib.settings import SettingError, Settings
 from tests.api.conftest import Stage, make_stage
 from tests.api.deepstack.client import FACE, Client
 from tests.api.gateway import FORM, Reply, send
@@ -106,8 +106,7 @@ def keyless(folder: Path, clock: FakeClock, tenant: str | None, *networks: str) 
         ("home", ("203.0.113.0/24",), 200),
         ("home", ("10.0.0.0/8", "203.0.113.7"), 200),
         ("home", ("10.0.0.0/8", "2001:db8::/32"), 401),
-        ("home", (), 401),
-        (None, ("0.0.0.0/0",), 401),
+        (None, (), 401),
         ("bare", ("0.0.0.0/0",), 401),
         ("nobody", ("0.0.0.0/0",), 401),
     ],
@@ -119,6 +118,12 @@ def test_a_call_without_a_key_is_the_named_tenants_if_it_comes_from_its_networks
         assert client.call("/list").status == status
         assert client.with_key("").call("/list").status == status
         assert client.with_key(NO_SUCH).call("/list").status == 401, "a wrong key is no key that lacks"
+
+
+def test_a_tenant_for_calls_without_a_key_is_given_with_networks(tmp_path: Path, clock: FakeClock) -> None:
+    for tenant, networks in (("home", ()), (None, ("127.0.0.0/8",))):
+        with pytest.raises(SettingError, match="given together"), keyless(tmp_path, clock, tenant, *networks):
+            pass
 
 
 # --- what is known ----------------------------------------------------------------------------------------------------
