@@ -65,7 +65,7 @@ def _bug() -> NoReturn:
     raise ZeroDivisionError("a bug")
 
 
-UNAVAILABLE = (211, 41, "STORAGE_UNAVAILABLE", "StorageUnavailable", "ThrottlingException")
+UNAVAILABLE = (211, 41, 503, "STORAGE_UNAVAILABLE", "StorageUnavailable", "ThrottlingException")
 _DENIED = Trouble(_of_aws("AccessDeniedException", DENIED), "FailuresUnavailable", logging.ERROR, DENIED, UNAVAILABLE)
 TROUBLES = {
     "denied": _DENIED,
@@ -79,14 +79,14 @@ TROUBLES = {
         "FailuresBusy",
         logging.WARNING,
         DENIED,
-        (220, 211, 41, "BUSY", "Busy", "ThrottlingException"),
+        (220, 211, 41, 503, "BUSY", "Busy", "ThrottlingException"),
     ),
     "a bug": Trouble(
         _bug,
         "FailuresUnexpected",
         logging.ERROR,
         "a bug",
-        (1, 0, "INTERNAL_ERROR", "InternalError", "InternalServerError"),
+        (1, 0, 500, "INTERNAL_ERROR", "InternalError", "InternalServerError"),
     ),
 }
 
@@ -104,6 +104,8 @@ CREDENTIALS_ONLY = {
     ("POST", "/api/v1/detection/detect", 0),
     ("POST", "/api/v1/verification/verify", 0),
     ("POST", "/api/v1/verification/embeddings/verify", 0),
+    ("POST", "/v1/vision/face", 0),
+    ("POST", "/v1/vision/face/match", 0),
 }
 """Samples that read nothing else: they are answered as long as credentials are spared."""
 
@@ -181,7 +183,8 @@ def test_a_failure_of_any_use_case_is_logged_once_and_counted_and_its_cause_is_t
 def _wrong(trouble: Trouble, reply: Reply, told: list[logging.LogRecord], out: io.StringIO) -> list[str]:
     [line] = lines(out)
     body = reply.json
-    code = body.get("code", body.get("ERROR_CODE", body.get("__type", body.get("error", {}).get("code"))))
+    nested = body["error"] if isinstance(body.get("error"), dict) else {}
+    code = body.get("code", body.get("ERROR_CODE", body.get("__type", nested.get("code"))))
     texts = [record.getMessage() + str(record.exc_info) for record in told]
     found = {
         f"answers {reply.body}": code not in trouble.codes,
