@@ -9,7 +9,7 @@ import { Portrait, Trouble, useLoaded } from "../shared/parts.js";
 import { complain } from "../undo.js";
 import { clock, day, dayAndClock, isoDay, t } from "../words.js";
 
-const WEEKS = 17;
+const WEEKS = 13;
 const DAY_MS = 86_400_000;
 const MOST_SHOWN = 6;
 
@@ -72,7 +72,7 @@ function Calendar({ arrivals }) {
     const key = at.toISOString().slice(0, 10);
     const found = days.get(key);
     if (!found) return html`<td class=${at > today ? "after" : ""}></td>`;
-    const words = `${day(at)}: ${found.map((one) => clock(one.first)).reverse().join(", ")}`;
+    const words = `${day(found[0].first)}: ${found.map((one) => clock(one.first)).reverse().join(", ")}`;
     return html`<td><a class=${`many${Math.min(3, found.length)}`} href=${to("visits", { day: key })} title=${words}
       aria-label=${words}></a></td>`;
   };

@@ -6,7 +6,7 @@ import json
 import re
 import zipfile
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -163,6 +163,20 @@ def test_a_day_of_somebodys_calendar_and_a_visits_date_lead_to_the_visits_of_tha
         lead(page).click()
         expect(page).to_have_url(re.compile(f"#/visits.*day={day}"))
         expect(page.get_by_role("link", name="Dmitri")).to_be_visible()
+
+
+def test_days_next_to_each_other_are_large_enough_to_touch_and_say_their_own_date_far_in_the_east(shop: Shop) -> None:
+    with shop.box.client() as client:
+        client.change_settings(time_zone="Pacific/Kiritimati")
+    for days in range(8):
+        shop.see(Person(DMITRI, side_px=300, likeness=0.8), minutes_ago=1 + days * 24 * 60)
+    page = shop.person("Dmitri")
+    links = page.get_by_role("table").get_by_role("link")
+    expect(links).to_have_count(8)
+    assert_accessible(page)
+    for link in links.all():
+        day = date.fromisoformat((link.get_attribute("href") or "").split("day=")[1])
+        assert (link.get_attribute("title") or "").startswith(f"{day.day} {day:%b %Y}: ")
 
 
 @pytest.mark.parametrize("width", [PHONE["width"], 900])
