@@ -40,6 +40,7 @@ const EDGE = {
   face_score: { ...OF_FILE, min: 5, max: 100, per: 0.01, unit: "unit.percent" },
   track_s: { ...OF_FILE, min: 1, max: 600, unit: "unit.seconds" },
   crop_room: { ...OF_FILE, min: 5, max: 1000, per: 0.01, unit: "unit.percent" },
+  version: { kind: "text", max: 14, none: "set.version.none" },
 };
 
 export default function Cameras({ place }) {
@@ -203,7 +204,7 @@ function Camera({ id }) {
 function Own({ one, change }) {
   const groups = useShared("groups");
   const common = { change, may: may("admin") };
-  const known = (fields) => Object.fromEntries(Object.entries(fields).filter(([, each]) => each != null));
+  const known = (all) => Object.fromEntries(Object.entries(all).filter(([, each]) => each != null && each !== ""));
   const edge = (changes) => change((now) => ({ edge: known({ ...now.edge, ...changes }) }));
   const pairs = groups.value?.filter((group) => !["stranger", "regular"].includes(group.name))
     .map((group) => [group.name, groupName(group.name)]) ?? [];

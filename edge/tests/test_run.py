@@ -371,17 +371,18 @@ def test_a_wrong_key_is_kept_trying_and_loses_nothing(box: Box, stand_in: StandI
     assert "rk_wrong" not in box.log()
 
 
-def test_the_unit_is_one_that_systemd_accepts(tmp_path: Path) -> None:
-    unit = Path(__file__).parents[1] / "systemd" / "regulars-edge.service"
-    text = unit.read_text()
+def test_the_units_are_ones_that_systemd_accepts(tmp_path: Path) -> None:
+    units = sorted((Path(__file__).parents[1] / "systemd").iterdir())
+    text = {unit.name: unit.read_text() for unit in units}
     for line in ("Type=notify", "WatchdogSec=", "NoNewPrivileges=yes", "ProtectSystem=strict", "LoadCredential="):
-        assert line in text
+        assert line in text["regulars-edge.service"]
     if not Path("/usr/bin/systemd-analyze").exists():
         pytest.skip("no systemd-analyze here to ask")
-    ours = tmp_path / unit.name
-    ours.write_text(text.replace("/opt/regulars-edge/bin/regulars-edge", "/bin/true"))
-    done = subprocess.run(["systemd-analyze", "verify", str(ours)], capture_output=True, text=True, check=False)
-    assert unit.name not in done.stderr, done.stderr
+    for name, unit in text.items():
+        (tmp_path / name).write_text(unit.replace("/opt/regulars-edge/current/bin/regulars-edge", "/bin/true"))
+    command = ["systemd-analyze", "verify", *(str(tmp_path / name) for name in text)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "regulars-edge" not in done.stderr, done.stderr
 
 
 def test_a_camera_that_never_gave_a_picture_is_there_to_fall_silent(box: Box, stand_in: StandIn) -> None:

@@ -10,6 +10,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
+from msgspec import UNSET
 from playwright.sync_api import Browser, Page, expect
 
 from chalicelib.core.model import Profile
@@ -192,6 +193,10 @@ def test_each_setting_of_a_camera_is_changed_in_place_and_taken_back(page: Page,
         assert (now.name, now.silent_after_s, now.gap_s, now.stranger_quality) == ("Front gate", 600, 2700, 55)
         assert (now.groups, now.labels.b) == (["VIP"], "store 12")
         assert (now.edge.send, now.edge.motion_share) == ("best_shot", 0.02)
+        for typed, kept in (("1.2.3", "1.2.3"), ("", UNSET)):
+            page.get_by_label("Version of the uploader").fill(typed)
+            page.get_by_label("Version of the uploader").press("Enter")
+            becomes(page, lambda kept=kept: client.get_camera("door").edge.version == kept)
         first = {"name": "Front door", "groups": None, "silent_after_s": None, "gap_s": 1800, "stranger_quality": 40.0}
         client.change_camera("door", labels={"b": None}, edge={}, **first)
 

@@ -66,6 +66,7 @@ Status = Annotated[
 ]
 
 
+_VERSION = r"^(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})\.(0|[1-9][0-9]{0,3})$"
 _DAY, _TIME = "(Mon|Tue|Wed|Thu|Fri|Sat|Sun)", "(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)"
 Span = Annotated[str, Meta(pattern=f"^({_DAY}(-{_DAY})? )?{_TIME}-{_TIME}$", examples=["Mon-Fri 08:00-20:00"])]
 Corner = Annotated[list[Annotated[float, Meta(ge=0, le=1)]], Meta(min_length=2, max_length=2)]
@@ -95,6 +96,7 @@ class Edge(Sent):
     zones: Areas | UnsetType = UNSET
     keyframes_only: bool | UnsetType = UNSET
     hardware: Literal["v4l2m2m", "qsv", "amf", "cuda", "vaapi"] | UnsetType = UNSET
+    version: Annotated[str, Meta(pattern=_VERSION, examples=["1.2.3"])] | UnsetType = UNSET
 
 
 class LabelChanges(Sent):

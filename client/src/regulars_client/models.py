@@ -131,6 +131,7 @@ class Edge(Struct, kw_only=True):
     zones: list[list[list[float]]] | UnsetType = UNSET
     keyframes_only: bool | UnsetType = UNSET
     hardware: str | UnsetType = UNSET
+    version: str | UnsetType = UNSET
 
 
 class EdgeBox(Struct, kw_only=True):

@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     _add_check(commands)
     _add_setup(commands)
     _add_claim(commands)
+    _add_update(commands)
     _add_completion(commands)
     return top
 
@@ -175,6 +176,18 @@ def _add_claim(commands: _Commands[argparse.ArgumentParser]) -> None:
     claim.set_defaults(run=_claim)
 
 
+def _add_update(commands: _Commands[argparse.ArgumentParser]) -> None:
+    update = commands.add_parser(
+        "update",
+        help="install the signed release that the service asks for; go back if it is not well",
+        description="Do the next step of an update, if the service asks for another version. A timer runs it.",
+        epilog=exits.HELP,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    update.add_argument("--config", type=Path, required=True, help="edge.toml, with [update]")
+    update.set_defaults(run=_update)
+
+
 def _add_completion(commands: _Commands[argparse.ArgumentParser]) -> None:
     completion = commands.add_parser("completion", help="print a script that lets a shell complete commands on Tab")
     completion.add_argument("shell", choices=("bash", "zsh", "tcsh"))
@@ -231,3 +244,9 @@ def _claim(arguments: argparse.Namespace) -> int:
     from regulars_edge.setup import claim
 
     return claim.claim(arguments)
+
+
+def _update(arguments: argparse.Namespace) -> int:
+    from regulars_edge import config, update
+
+    return update.update(config.load(arguments.config), arguments.config)

@@ -128,6 +128,13 @@ class Config:
     """Whether the tenant's own key may lie on this box."""
     log_form: str = "text"
     log_level: str = "info"
+    update_url: str | None = None
+    """The folder of releases, each in one of its version's name; None: this box is updated by hand."""
+    signers: Path | None = None
+    """Whose signatures count, as ssh-keygen(1) has it (ALLOWED SIGNERS)."""
+    restart: str = "systemctl restart regulars-edge"
+    well_after_s: float = 600.0
+    """Of a new version, without a fault, until it stays."""
 
 
 def default_spool(environment: Mapping[str, str] = os.environ) -> Path:
@@ -166,7 +173,8 @@ def parsed(raw: dict[str, Any], name: str = "edge.toml", environment: Mapping[st
 
 def _config(top: _Table, name: str, environment: Mapping[str, str]) -> Config:
     server, spool, upload = top.table("server"), top.table("spool"), top.table("upload")
-    log, metrics = top.table("log"), top.table("metrics")
+    log, metrics, update = top.table("log"), top.table("metrics"), top.table("update")
+    update_url = update.take("url", str)
     zone = _zone(top)
     rows = [_Table(row, f"{name} [[camera]] {at + 1}", top.faults) for at, row in enumerate(top.rows("camera"))]
     cameras = tuple(_camera(row, zone) for row in rows)
@@ -188,8 +196,12 @@ def _config(top: _Table, name: str, environment: Mapping[str, str]) -> Config:
         metrics_port=metrics.whole("port", DEFAULT_METRICS_PORT, 0, 65_535),
         log_form=log.one_of("format", ("text", "json"), "text"),
         log_level=log.one_of("level", ("debug", "info", "warning", "error"), "info"),
+        update_url=None if update_url is None else checked_url(update_url, f"{name} [update] url"),
+        signers=_path(update, "signers"),
+        restart=update.take("restart", str) or Config.restart,
+        well_after_s=update.positive("well_after_s", Config.well_after_s),
     )
-    for table in (server, spool, upload, log, metrics, top):
+    for table in (server, spool, upload, log, metrics, update, top):
         table.end()
     if not top.faults and len({(camera.name, camera.place) for camera in cameras}) != len(cameras):
         raise Misconfigured(f"{name}: a camera has the same source twice")

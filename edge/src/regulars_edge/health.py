@@ -7,6 +7,7 @@ import re
 import secrets
 import shutil
 import socket
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from regulars_edge.config import CameraConfig, Config
 from regulars_edge.errors import Misconfigured, SpoolFull
 from regulars_edge.lane import Sender
 from regulars_edge.logs import redacted
+from regulars_edge.report import TOLD_BY_UPDATE, read_object
 from regulars_edge.spool.spool import Spool
 from regulars_edge.tally import Tally
 
@@ -32,6 +34,8 @@ LONGEST_ERROR = 200
 
 
 ZONES = Path("/sys/class/thermal")
+VERSIONS = Path(sys.prefix).absolute().parent
+"""The folder of this version's environment, if `regulars-edge update` looks after it."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Machine:
     """Random, kept beside the spool: cards are copied, and hosts are called alike."""
     name: str
     zones: Path = ZONES
+    versions: Path = VERSIONS
 
     @classmethod
     def of(cls, config: Config, folder: Path) -> Machine:
@@ -50,6 +55,8 @@ class Machine:
     def status(self) -> dict[str, object]:
         """Give what a heartbeat says of the machine: the temperature is that of its hottest sensor, if it has any."""
         said: dict[str, object] = {"box": self.id, "box_name": self.name}
+        if trouble := read_object(self.versions / TOLD_BY_UPDATE).get("trouble"):
+            said["update"] = trouble
         degrees = []
         for file in self.zones.glob("thermal_zone*/temp"):
             with suppress(OSError, ValueError):  # a sensor that is asleep cannot be read
@@ -137,6 +144,11 @@ class Health:
     def _say_unfit(self, error: Misconfigured) -> None:
         self._unfit = f"the service's settings cannot be used: {error}"
         log.error("%s: %s", self._camera, self._unfit)
+
+    @property
+    def wanted(self) -> object:
+        """The version of this program that the service asks for; None: none."""
+        return self._settings.get("version")
 
     def is_alive(self) -> bool:
         return any(station.is_alive() for station in self.stations)

@@ -346,6 +346,8 @@ class Heart:
     take_settings: Callable[[Mapping[str, object]], object] = dict
     _id: str | None = field(default=None, init=False)
     _last_trouble: str | None = field(default=None, init=False)
+    is_heard: bool = field(default=False, init=False)
+    """Whether the service took the last one."""
 
     def run(self, stop: threading.Event) -> None:
         while not stop.is_set():
@@ -362,7 +364,9 @@ class Heart:
             if not working and "error" not in status:
                 return False  # it has only begun
             self.take_settings(self.service.heartbeat(self._id, status, working=working))
+            self.is_heard = True
         except ServiceError as error:
+            self.is_heard = False
             if str(error) != self._last_trouble:
                 log.warning("%s: no heartbeat: %s", self.camera, error)
             self._last_trouble = str(error)

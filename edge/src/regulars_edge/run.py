@@ -19,7 +19,7 @@ from typing import TypeVar
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from regulars_edge import logs, page
+from regulars_edge import __version__, logs, page
 from regulars_edge.capture import Capture, Wiring
 from regulars_edge.clock import Clock, ServiceTime, SystemClock
 from regulars_edge.config import CameraConfig, Config, api_key, shows_the_key
@@ -29,6 +29,7 @@ from regulars_edge.http import Http, proxies_of_environment
 from regulars_edge.lane import Heart, Lane, Sender, silent_after_s
 from regulars_edge.pace import Backoff, Bandwidth, PerMinute
 from regulars_edge.page import Endpoint
+from regulars_edge.report import Report, newest
 from regulars_edge.service import Service
 from regulars_edge.sources.folder import mark_of
 from regulars_edge.spool import rescue
@@ -152,6 +153,7 @@ class Box(Collector):
             log.info("%s is not configured any more; what is spooled of it is sent", name)
             self._sender(name, self._service(None, hide))
         self._threads: list[threading.Thread] = []
+        self._told: Report | None = None
         spool.intake.on_dropped = partial(self._count, Dropped.SPOOL_FULL)
 
     def run(self, systemd: Systemd) -> None:
@@ -166,7 +168,7 @@ class Box(Collector):
             self._begin("metrics", Endpoint(self._config.metrics_port, self, self.page).run)
         self._begin("rescue", partial(rescue.take_in, self._spool.folder, self._spool.intake))
         systemd.ready()
-        swept = time.monotonic()
+        began = swept = time.monotonic()
         while not self._stop.is_set():
             self._news.wait(min(self._tick_s(), systemd.watchdog_s or TICK_S))
             self._news.clear()
@@ -179,6 +181,7 @@ class Box(Collector):
                 while self._spool.outbox.expired:  # also those of the sweep with which the spool was opened
                     self._count(Dropped.TOO_OLD, self._spool.outbox.expired.pop())
                 self._remember()
+                self._report(time.monotonic() - began >= self._config.well_after_s)
             except SpoolFull as error:
                 log.error("%s", error)
             if self._config.cameras and all(station.capture.finished for station in self.stations):
@@ -372,6 +375,21 @@ class Box(Collector):
         anchor = self.service_time.anchor
         if anchor is not None and anchor != self._spool.outbox.anchor():
             self._spool.outbox.remember(anchor)
+
+    def _report(self, is_old_enough: bool) -> None:
+        """Tell `regulars-edge update` how it is, if that looks after this box."""
+        if self._config.update_url is None:
+            return
+        now = Report(
+            __version__,
+            newest(health.wanted for health in self._healths.values()),
+            is_old_enough and self.is_turning() and all(heart.is_heard for heart in self._hearts.values()),
+            tuple(sorted(name for name, health in self._healths.items() if health.is_alive())),
+        )
+        if now != self._told:
+            with suppress(OSError):  # a full disk: at the next tick
+                now.write(self._spool.folder)
+                self._told = now
 
     def _tick_s(self) -> float:
         return LAST_TICK_S if any(station.capture.finished for station in self.stations) else TICK_S

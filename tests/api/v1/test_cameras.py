@@ -66,6 +66,7 @@ def test_everything_that_can_be_set_is_kept(v1: V1Client, camera: CameraClient) 
             "crop_room": 0.5,
             "keyframes_only": True,
             "hardware": "qsv",
+            "version": "1.2.3",
             "capture_hours": ["Mon-Fri 08:00-20:00", "22:00-24:00"],
             **{name: [[[0.0, 0.0], [0.5, 0.0], [0.0, 1.0]]] for name in ("masks", "zones")},
         },
@@ -130,6 +131,7 @@ def test_a_name_is_no_others_name_or_id(v1: V1Client) -> None:
         *({"labels": labels} for labels in ("a", [], None, {"a": 1}, {"a": "x" * 101}, {"e": ""}, {"a": "", "A": ""})),
         {"created_at": "2026-03-01T12:00:00.000Z"},
         {"version": 7},
+        *({"edge": {"version": version}} for version in ("1.2", "v1.2.3", "1.2.3-rc1", "01.2.3", "../1.2.3", "", None)),
     ],
     ids=str,
 )

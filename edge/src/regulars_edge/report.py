@@ -1,0 +1,74 @@
+"""What a running uploader tells `regulars-edge update`, by a file in its spool: how it is, what it is asked for."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+FILE = "report.json"
+TOLD_BY_UPDATE = "update.json"
+"""Beside the versions, and therefore beside the environment that runs."""
+VERSION = re.compile(r"(0|[1-9]\d{0,3})\.(0|[1-9]\d{0,3})\.(0|[1-9]\d{0,3})")
+_LONGEST = 65_536
+
+
+@dataclass(frozen=True)
+class Report:
+    """`version`: that runs; `wanted`: that the service asks for; `is_well`: it runs long enough and is heard."""
+
+    version: str
+    wanted: str | None = None
+    is_well: bool = False
+    cameras: tuple[str, ...] = ()
+    """That give pictures."""
+
+    def write(self, folder: Path) -> None:
+        write_object(folder / FILE, asdict(self))
+
+    @classmethod
+    def read(cls, folder: Path) -> Report:
+        """Read what was told last; what is not there or makes no sense counts as not told."""
+        told = read_object(folder / FILE)
+        version, wanted, cameras = told.get("version"), told.get("wanted"), told.get("cameras")
+        return cls(
+            version if isinstance(version, str) else "",
+            wanted if isinstance(wanted, str) and VERSION.fullmatch(wanted) else None,
+            told.get("is_well") is True,
+            tuple(one for one in cameras if isinstance(one, str)) if isinstance(cameras, list) else (),
+        )
+
+
+def newest(versions: Iterable[object]) -> str | None:
+    """Return the highest of those that are versions; None: none is."""
+    known = [one for one in versions if isinstance(one, str) and VERSION.fullmatch(one)]
+    return max(known, key=number, default=None)
+
+
+def number(version: str) -> tuple[int, ...]:
+    """Return a version in a form that compares."""
+    return tuple(map(int, version.split(".")))
+
+
+def write_object(file: Path, value: Mapping[str, object]) -> None:
+    """Write JSON so that a reader sees the old or the new, also after a power cut; raises OSError."""
+    beside = file.with_name(f"{file.name}.new")
+    with beside.open("w", encoding="utf-8") as stream:
+        json.dump(dict(value), stream)
+        stream.flush()
+        os.fsync(stream.fileno())
+    beside.replace(file)
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """Read a short JSON object; {} if it is not there or is none."""
+    with suppress(OSError, ValueError, RecursionError), file.open(encoding="utf-8") as stream:
+        found = json.loads(stream.read(_LONGEST))
+        if isinstance(found, dict):
+            return found
+    return {}
