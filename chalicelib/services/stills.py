@@ -24,7 +24,7 @@ _JPEG = b"\xff\xd8\xff"
 
 @dataclass(frozen=True)
 class Still:
-    """A camera's last still, and the request that waits for another; None: there is none."""
+    """Answer of a camera's box, and the request that waits for one; None: there is none."""
 
     asked_at: datetime | None
     taken_at: datetime | None = None

@@ -212,7 +212,7 @@ class Boxes(Answer):
 
 
 class Still(Answer):
-    """What the camera saw when somebody asked last: behind the masks of its box, small, kept for an hour."""
+    """Picture of a camera, sent when somebody asked last: black within its box's masks, small, kept for an hour."""
 
     asked_at: Annotated[Time | None, Meta(description="Of a request that waits for its answer, up to ten minutes.")]
     taken_at: Time | None

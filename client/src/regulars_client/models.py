@@ -598,7 +598,7 @@ class Statistics(Struct, kw_only=True):
 
 
 class Still(Struct, kw_only=True):
-    """What the camera saw when somebody asked last: behind the masks of its box, small, kept for an hour."""
+    """Picture of a camera, sent when somebody asked last: black within its box's masks, small, kept for an hour."""
 
     asked_at: datetime | None
     taken_at: datetime | None

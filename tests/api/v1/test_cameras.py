@@ -382,7 +382,7 @@ def test_a_still_that_was_asked_for_is_sent_once_and_kept_for_an_hour(v1: V1Clie
     assert v1.done("POST", STILL)["picture"] == PICTURE, "the one before is there until another is"
     clock.advance(timedelta(hours=1))
     assert v1.done("GET", STILL) == NO_STILL
-    assert v1.done("GET", "/v1/captures", query={"camera": "door"})["captures"] == [], "it is no capture"
+    assert v1.done("GET", "/v1/captures", camera="door")["captures"] == [], "it is no capture"
 
 
 def test_a_still_is_taken_from_the_cameras_own_key_when_it_is_wanted_and_a_small_jpeg(
