@@ -19,7 +19,7 @@ from chalicelib.api.http import FORMS, FUNCTION_URL, IMAGES, Refused, plain_refu
 from chalicelib.api.rekognition.routes import METHOD, PATH
 
 OFFERS_PATH = "/v1/captures/uploads"
-CAMERAS_PATHS = (OFFERS_PATH, "/v1/cameras", "/v1/cameras/{id}", "/v1/cameras/{id}/heartbeat")
+CAMERAS_PATHS = (OFFERS_PATH, "/v1/cameras", *(f"/v1/cameras/{{id}}{more}" for more in ("", "/heartbeat", "/still")))
 """Routes that an uploader calls: the only ones besides the Rekognition dialect's that the function URL leads to."""
 
 PICTURE_CHARACTERS = 32_000

@@ -98,6 +98,7 @@ _ACTS = {
         DELETE /v1/cameras/{id}
         POST /v1/cameras/{id}/key
         POST /v1/cameras/{id}/claim
+        POST /v1/cameras/{id}/still
         POST /v1/claims
         POST /v1/captures/{id}/redrive
         POST /v1/duplicates/{id}/done

@@ -67,6 +67,8 @@ class Camera(CameraOptions):
     """Time of the last heartbeat, if it said that the camera gives nothing; None: it works, or says nothing."""
     status: Mapping[str, Any] = field(default_factory=dict)
     """The status in its last heartbeat: texts, numbers, true or false by name."""
+    still_asked_at: datetime | None = None
+    """When somebody asked what it sees, and has no answer; None: nobody did."""
     version: int = 1
 
 

@@ -116,6 +116,11 @@ def code_item(code_digest: str) -> tuple[str, str]:
     return ("code", code_digest)
 
 
+def still_item(tenant: str, camera_id: str) -> tuple[str, str]:
+    """Make the key of what a camera saw when somebody asked, which is kept for an hour."""
+    return ("still", f"{tenant}#{camera_id}")
+
+
 def challenge_item(challenge_digest: str) -> tuple[str, str]:
     """Make the key of what a passkey has to sign, once."""
     return ("challenge", challenge_digest)

@@ -6,6 +6,7 @@ import { Icon } from "../icons.js";
 import { useShared } from "../shared/known.js";
 import { Grid } from "../shared/grid.js";
 import { New } from "./adding.js";
+import { Aim } from "./aim.js";
 import { Boxes, isLow, measured, seen, STATES, useAgain } from "./boxes.js";
 import { Connect } from "./connect.js";
 import { facesOf, LARGE_PX, TOO_SMALL_PX } from "./kinds.js";
@@ -187,6 +188,7 @@ function Camera({ id }) {
     </header>
     ${!one.last_seen_at && html`<section><h2>${t("camera.connect")}</h2><p role="status">${t("camera.waits")}</p>
       <${Connect} id=${id} /></section>`}
+    ${may("operator") && one.health.status.box && html`<${Aim} path=${path} />`}
     <${Own} one=${one} change=${change} />
     ${may("admin") && html`<section><div class="setting"><p class="soft small">${t("camera.claim.says")}</p>
       <button onClick=${code}>${t("camera.claim")}</button></div>

@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from regulars_edge import config
 from regulars_edge.capture import Capture
 from regulars_edge.choose.areas import Areas, MaskedFrame
-from regulars_edge.choose.chooser import Masked, Moving
+from regulars_edge.choose.chooser import Moving, Through
 from regulars_edge.choose.faces import Counting, Face, Look
 from regulars_edge.clock import Moment, SystemClock
 from regulars_edge.config import CameraConfig
@@ -205,7 +205,7 @@ def test_the_services_settings_leave_masks_zones_and_crops_as_they_are() -> None
         before.place,
     )
     assert after.send == "best_shot"
-    assert isinstance(chooser_of(camera().with_settings({"send": "motion"})), Masked)
+    assert isinstance(chooser_of(camera().with_settings({"send": "motion"})), Through)
 
 
 def test_the_service_hides_more_than_the_file_and_never_less() -> None:

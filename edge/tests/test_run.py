@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -391,6 +392,55 @@ def test_a_camera_that_never_gave_a_picture_is_there_to_fall_silent(box: Box, st
     until(lambda: "door" in stand_in.books.cameras, said=box.log)
     assert stand_in.books.cameras["door"]["silent_after_s"] == 600
     assert box.stop() == 0
+
+
+MASK = "masks = [[[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]]]"
+
+
+@pytest.mark.parametrize("more", ["", 'send = "best_shot"\ncrop_room = 0.5'], ids=["whole frames", "only faces"])
+def test_somebody_who_asks_sees_what_the_camera_sees_behind_the_masks(
+    started_regulars: Regulars, tmp_path: Path, camera: Camera, more: str
+) -> None:
+    name = f"run-still-{bool(more)}"
+    camera.gives = lambda number: jpeg_of("white", number)
+    box = Box(tmp_path, started_regulars)
+    box.configure(SNAPSHOT.format(host=camera.host).replace('"door"', f'"{name}"') + f"{MASK}\n{more}\n")
+
+    def still(method: str) -> dict[str, Any]:
+        request = urllib.request.Request(
+            f"{started_regulars.url}/v1/cameras/{name}/still",
+            headers={"Authorization": f"Bearer {started_regulars.key}"},
+            method=method,
+        )
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return dict(json.load(answer))
+
+    box.start()
+    try:
+        until(lambda: "has been made" in box.log(), said=box.log)
+        given = camera.given
+        still("POST")
+        if more:
+            until(lambda: camera.given > given + 20, said=box.log)
+            assert still("GET")["picture"] is None, "its file says that only faces leave the box"
+        else:
+            until(lambda: still("GET")["picture"] is not None, said=box.log)
+            with Image.open(io.BytesIO(base64.b64decode(still("GET")["picture"]))) as seen:
+                assert max(seen.size) == 1000
+                assert max(seen.convert("L").crop((0, 0, 495, 800)).tobytes()) < 8, "black within the mask"
+                assert min(seen.convert("L").crop((505, 0, 1000, 800)).tobytes()) > 247
+        assert box.stop() == 0
+    finally:
+        camera.stop()
+        if box.running is not None and box.running.poll() is None:
+            box.running.kill()
+            box.running.wait()
+
+
+def jpeg_of(colour: str, number: int) -> bytes:
+    out = io.BytesIO()
+    Image.new("RGB", (2000, 1600), colour).save(out, "JPEG", comment=str(number))
+    return out.getvalue()
 
 
 def test_settings_of_the_service_are_taken_without_a_restart(

@@ -23,9 +23,9 @@ from typing import Any
 
 import pytest
 from regulars_edge.capture import Capture
-from regulars_edge.choose.areas import Areas
+from regulars_edge.choose.areas import Areas, MaskedFrame
 from regulars_edge.choose.by_face import BestShot
-from regulars_edge.choose.chooser import Chooser, Everything, Masked, Moving
+from regulars_edge.choose.chooser import Chooser, Everything, Moving, Through
 from regulars_edge.choose.faces import Face, Look
 from regulars_edge.clock import ServiceTime, moment
 from regulars_edge.errors import SourceFailed
@@ -358,6 +358,10 @@ class Nothing:
             yield None
 
 
+def left_hidden(frame: Frame) -> MaskedFrame:
+    return MaskedFrame(frame, LEFT_HALF)
+
+
 def stations(day: Day, cameras: dict[str, Camera]) -> list[Station]:
     """The eight of them."""
     http, place = Http(day.clock), day.folder
@@ -377,7 +381,7 @@ def stations(day: Day, cameras: dict[str, Camera]) -> list[Station]:
         Station("snap", asked("snap", 30)),
         Station("fast", asked("fast", 8), per_minute=5),
         Station("motion", asked("motion", 30), partial(Moving, 0.01)),
-        Station("masked", asked("masked", 30), lambda: Masked(Everything(), LEFT_HALF)),
+        Station("masked", asked("masked", 30), partial(Through, Everything(), left_hidden)),
         Station("stream", partial(Stream, day, "stream"), lambda: BestShot(Passers(), 10)),
         Station("film", film, waits=True, ends=True),
     ]

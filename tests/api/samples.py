@@ -187,6 +187,9 @@ _V1: Mapping[tuple[str, str], Sequence[Sample]] = {
     ("POST", "/v1/cameras/{id}/heartbeat"): [Sample(_CAMERA, fields={"status": {"disk": 7}, "working": True})],
     ("POST", "/v1/cameras/{id}/key"): [Sample(_CAMERA)],
     ("POST", "/v1/cameras/{id}/claim"): [Sample(_CAMERA)],
+    ("POST", "/v1/cameras/{id}/still"): [Sample(_CAMERA)],
+    ("GET", "/v1/cameras/{id}/still"): [Sample(_CAMERA)],
+    ("PUT", "/v1/cameras/{id}/still"): [Sample(_CAMERA, fields={"picture": _ANYBODY})],
     ("GET", "/v1/groups"): [Sample()],
     ("POST", "/v1/groups"): [
         Sample(fields={"name": "{group}", "capacity": 5, "description": "", "attributes": []}),

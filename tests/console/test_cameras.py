@@ -305,3 +305,24 @@ def test_a_thousand_cameras_are_few_elements_and_few_requests(browser: Browser, 
         expect(page.get_by_role("gridcell", name="Camera 0815")).to_be_visible()
         expect(page.get_by_role("gridcell")).to_have_count(1)
         visitor.context.close()
+
+
+def test_somebody_who_aims_a_camera_asks_its_box_for_a_picture(browser: Browser, tmp_path: Path) -> None:
+    with serving(tmp_path) as box:
+        key = box.services.tenants.add("aims", Profile.CAMERA).api_key
+        tenant = box.services.tenants.named("aims")
+        box.services.cameras.add(tenant, "door", "Door")
+        box.services.cameras.heartbeat(tenant, "door", {"box": "b1", "version": "1.0"})
+        visitor = Visitor(browser.new_context(viewport=DESK), Book(box.url, tmp_path, key, key)).sign_in()
+        page = visitor.open("#/cameras/door")
+        page.get_by_role("button", name="Ask for a picture").click()
+        expect(page.get_by_text("The box answers after its next heartbeat")).to_be_visible()
+        expect(page.get_by_role("button", name="Ask for a picture")).to_be_disabled()
+        box.services.stills.give(tenant, "door", (FOLDER / PORTRAIT).read_bytes())
+        seen = page.get_by_role("img", name=re.compile("^What the camera saw"))
+        expect(seen).to_be_visible()
+        becomes(page, lambda: seen.evaluate("image => image.naturalWidth") > 0)
+        expect(page.get_by_role("button", name="Ask for a picture")).to_be_enabled()
+        assert_accessible(page)
+        shoot(page, "camera-still")
+        visitor.context.close()

@@ -61,18 +61,25 @@ def _fetched(package: Package, name: str) -> Path:
     return folder / "package"
 
 
+METHODS = ("get", "post", "patch", "put", "delete")
+_ANY = "{ query: any; sent: any; answer: any }"
+
+
 def _module(api: Mapping[str, Any]) -> Iterator[str]:
     """Yield the lines of a module of types: each schema, and by method and path what is sent and answered."""
     for name, schema in api["components"]["schemas"].items():
         yield f"export type {name} = {_type(schema)};"
-    yield "type Operation<Method, Path> = string extends Path ? { query: any; sent: any; answer: any } :"
-    # Paths with most parts come first, and among them those with most of it fixed: the first that fits is meant.
-    for path in sorted(api["paths"], key=lambda path: (-path.count("/"), path.count("{"))):
-        fitting = re.sub(r"\{\w+\}", "${string}", path.removeprefix("/v1/"))
-        for method, operation in api["paths"][path].items():
-            if method in ("get", "post", "patch", "put", "delete"):
-                yield f'  [Method, Path] extends ["{method}", `{fitting}`] ? {_operation(api, operation)} :'
-    yield "  { query: any; sent: any; answer: any };"
+    # A chain for each method: TypeScript compares one of all operations too deeply. Paths with most parts come first,
+    # and among them those with most of it fixed: the first that fits is meant.
+    paths = sorted(api["paths"], key=lambda path: (-path.count("/"), path.count("{")))
+    for method in METHODS:
+        yield f"type {method.title()}Calls<Path> = string extends Path ? {_ANY} :"
+        for path in (path for path in paths if method in api["paths"][path]):
+            fitting = re.sub(r"\{\w+\}", "${string}", path.removeprefix("/v1/"))
+            yield f"  Path extends `{fitting}` ? {_operation(api, api['paths'][path][method])} :"
+        yield f"  {_ANY};"
+    chosen = " : ".join(f'Method extends "{method}" ? {method.title()}Calls<Path>' for method in METHODS)
+    yield f"type Operation<Method, Path> = {chosen} : {_ANY};"
     for member in ("query", "sent", "answer"):
         yield f'export type {member.title()}<Method, Path> = Operation<Method, Path>["{member}"];'
 

@@ -31,7 +31,7 @@ from regulars_client.connection import read_answer, refusal
 from regulars_client.errors import RegularsError as ClientError
 from regulars_client.models import CameraKeyMade
 from regulars_edge import config as edge_config
-from regulars_edge import page
+from regulars_edge import page, report
 from regulars_edge import picture as edge_picture
 from regulars_edge.clock import ServiceTime, SystemClock
 from regulars_edge.errors import Misconfigured, ServiceError, SourceFailed
@@ -893,6 +893,15 @@ def asked_host_of(data: bytes) -> None:
     page.is_ours(data.decode("latin-1"))
 
 
+def box_report_of(data: bytes) -> None:
+    """Read what the uploader, which may be anybody's by then, tells the command that root runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / report.FILE).write_bytes(data)
+        told = report.Report.read(Path(folder))
+    assert told.wanted is None or re.fullmatch(r"[0-9]{1,4}(\.[0-9]{1,4}){2}", told.wanted)
+    report.newest([told.version, told.wanted])
+
+
 # --- settings ---------------------------------------------------------------------------------------------------------
 
 labels = st.lists(texts, max_size=3).map(tuple)
@@ -1209,6 +1218,10 @@ PARSERS = {
     ),
     "hosts of the edge's page": Parser(
         plain(asked_host_of), (), ("regulars_edge.page",), [b"127.0.0.1:9109", b"[::1]:80", b"a@b"], any_bytes
+    ),
+    "reports of a box": Parser(
+        plain(box_report_of), (), ("regulars_edge.report",),
+        [b'{"version": "1.2.3", "wanted": "1.2.4", "is_well": true, "cameras": ["door", "till"]}'], any_bytes,
     ),
     "edge.toml": Parser(edge_files, (Misconfigured,), ("regulars_edge.config",), EDGE, edge_numbers),
     "backups": Parser(

@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from chalicelib.api.v1.endpoint import Call, Operation, answer_of, describing_present, nothing, secret_not_kept
 from chalicelib.api.v1.shapes import Labels
-from chalicelib.api.v1.wire import Answer, Changes, Revision, Sent, Time, sent
+from chalicelib.api.v1.wire import Answer, Changes, PictureFile, Revision, Sent, Time, WithPicture, sent
 from chalicelib.core import captures, errors, model
 from chalicelib.core.access import Role
 from chalicelib.core.values import time_text
@@ -176,6 +176,9 @@ class Camera(Answer):
     revision: Annotated[int, Meta(ge=1, description="Grows with each change by a caller; what it sends is none.")]
     created_at: Time
     last_seen_at: Annotated[Time | None, Meta(description="The last offer of captures or heartbeat, to the minute.")]
+    still_asked_at: Annotated[
+        Time | None, Meta(description="A still is asked for: its box sends one by `PUT /v1/cameras/{id}/still`.")
+    ]
     health: Health
 
 
@@ -206,6 +209,18 @@ class EdgeBox(Answer):
 
 class Boxes(Answer):
     boxes: Annotated[list[EdgeBox], Meta(max_length=1000)]
+
+
+class Still(Answer):
+    """Picture of a camera, sent when somebody asked last: black within its box's masks, small, kept for an hour."""
+
+    asked_at: Annotated[Time | None, Meta(description="Of a request that waits for its answer, up to ten minutes.")]
+    taken_at: Time | None
+    picture: Annotated[bytes | None, Meta(description="A JPEG, in base64.")]
+
+
+class StillTaken(WithPicture):
+    picture: PictureFile
 
 
 class CameraKeyMade(Answer):
@@ -291,6 +306,28 @@ def make_claim_code(call: Call) -> ClaimCode:
     return ClaimCode(claim_code=code, expires_at=time_text(until))
 
 
+def ask_for_still(call: Call) -> Still:
+    """Ask what the camera sees: its box answers after its next heartbeat, and quickly for ten minutes from then on.
+
+    409 Conflict if the tenant keeps no pictures.
+    """
+    return Still.made_of(call.services.stills.ask(call.tenant, call.path["id"]))
+
+
+def get_still(call: Call) -> Still:
+    """Read the last still, if it is no older than an hour."""
+    return Still.made_of(call.services.stills.of(call.tenant, call.path["id"]))
+
+
+def give_still(call: Call, body: StillTaken) -> None:
+    """Send the still that was asked for: a JPEG of up to 256 KiB. It is no capture, and nobody is searched in it.
+
+    409 Conflict if nobody asks.
+    """
+    call.caller.require_camera(call.path["id"])
+    call.services.stills.give(call.tenant, call.path["id"], body.picture)
+
+
 OPERATIONS = (
     Operation("GET", "/v1/cameras", list_cameras, Role.VIEWER),
     Operation(
@@ -319,6 +356,23 @@ OPERATIONS = (
         send_heartbeat,
         Role.OPERATOR,
         errors=(errors.CameraNotFound,),
+        of_cameras=True,
+    ),
+    Operation(
+        "POST",
+        "/v1/cameras/{id}/still",
+        ask_for_still,
+        Role.OPERATOR,
+        status=202,
+        errors=(errors.CameraNotFound, errors.Conflict),
+    ),
+    Operation("GET", "/v1/cameras/{id}/still", get_still, Role.OPERATOR, errors=(errors.CameraNotFound,)),
+    Operation(
+        "PUT",
+        "/v1/cameras/{id}/still",
+        give_still,
+        Role.OPERATOR,
+        errors=(errors.CameraNotFound, errors.Unusable, errors.Conflict),
         of_cameras=True,
     ),
     Operation(

@@ -9,6 +9,7 @@ PATHS = {
     "/v1/cameras/{id}/claim": ("cameras",),
     "/v1/cameras/{id}/heartbeat": ("cameras",),
     "/v1/cameras/{id}/key": ("cameras",),
+    "/v1/cameras/{id}/still": ("cameras",),
     "/v1/captures": ("captures",),
     "/v1/captures/uploads": ("captures",),
     "/v1/captures/{id}": ("captures",),

@@ -36,6 +36,7 @@ def camera_item(tenant: str, camera: Camera, key_digest: str) -> Item:
         "last_seen_at": optional(milliseconds, camera.last_seen_at),
         "silent_since": optional(milliseconds, camera.silent_since),
         "failing_at": optional(milliseconds, camera.failing_at),
+        "still_asked_at": optional(milliseconds, camera.still_asked_at),
         "status": status_text(camera.status) if camera.status else None,
     }
     return {**known(fields), **setting_fields(camera)}
@@ -79,6 +80,7 @@ def camera_from(item: Item) -> Camera:
         last_seen_at=optional(moment, item.get("last_seen_at")),
         silent_since=optional(moment, item.get("silent_since")),
         failing_at=optional(moment, item.get("failing_at")),
+        still_asked_at=optional(moment, item.get("still_asked_at")),
         status=json.loads(item["status"]) if "status" in item else {},
         version=int(item["version"]),
     )

@@ -207,8 +207,9 @@ class Sessions:
 
     def _old(self, tenant: str) -> Iterator[Item]:
         now = self._clock.now().timestamp()
-        for place in (keys.session_item(""), keys.code_item(""), keys.challenge_item("")):
-            for item in every(self._items, keys.TENANTS, place[0]):
+        expiring = keys.session_item(""), keys.code_item(""), keys.challenge_item(""), keys.still_item("", "")
+        for kind, _ in expiring:
+            for item in every(self._items, keys.TENANTS, kind):
                 until = item.get("expires_at")
                 if item["tenant"] in (tenant, "") and (
                     self._standing_for(item) is None if until is None else until <= now

@@ -597,6 +597,14 @@ class Statistics(Struct, kw_only=True):
     begun: str | None
 
 
+class Still(Struct, kw_only=True):
+    """Picture of a camera, sent when somebody asked last: black within its box's masks, small, kept for an hour."""
+
+    asked_at: datetime | None
+    taken_at: datetime | None
+    picture: str | None
+
+
 class Upload(Struct, kw_only=True):
     id: str
     state: CaptureState
@@ -652,6 +660,7 @@ class Camera(Struct, kw_only=True):
     revision: int
     created_at: datetime
     last_seen_at: datetime | None
+    still_asked_at: datetime | None
     health: Health
 
 
@@ -670,6 +679,7 @@ class CameraMade(Struct, kw_only=True):
     revision: int
     created_at: datetime
     last_seen_at: datetime | None
+    still_asked_at: datetime | None
     health: Health
     api_key: str
 

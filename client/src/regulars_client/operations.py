@@ -188,6 +188,24 @@ class Operations(Connection):
             "POST", f"/v1/cameras/{quoted(id)}/key", models.CameraKeyMade, idempotency_key=idempotency_key
         )
 
+    def get_still(self, id: str) -> models.Still:
+        """Read the last still, if it is no older than an hour."""
+        return self._call("GET", f"/v1/cameras/{quoted(id)}/still", models.Still)
+
+    def ask_for_still(self, id: str, *, idempotency_key: str | None = None) -> models.Still:
+        """Ask what the camera sees: its box answers after its next heartbeat, and quickly for ten minutes from then on."""
+        return self._call("POST", f"/v1/cameras/{quoted(id)}/still", models.Still, idempotency_key=idempotency_key)
+
+    def give_still(self, id: str, *, picture: Picture, idempotency_key: str | None = None) -> None:
+        """Send the still that was asked for: a JPEG of up to 256 KiB. It is no capture, and nobody is searched in it."""
+        self._call(
+            "PUT",
+            f"/v1/cameras/{quoted(id)}/still",
+            type(None),
+            body={"picture": in_base64(picture)},
+            idempotency_key=idempotency_key,
+        )
+
     def list_captures(
         self,
         *,

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from io import BufferedReader
 from typing import NoReturn
 
+from regulars_edge.choose.aim import Aim
 from regulars_edge.clock import Clock, ServiceTime
 from regulars_edge.errors import Busy, Damaged, Expired, Gone, NotAllowed, Refused, ServiceError, SpoolFull, Unreachable
 from regulars_edge.pace import Backoff, Bandwidth, Hours, Throttled
@@ -299,6 +300,8 @@ CLOSED_S = 30.0
 SILENT_AFTER_S, MISSED_BEATS, LONGEST_SILENCE_S = 600, 5, 2_592_000
 BEGIN_S = 5.0
 """How soon to look again whether a camera that has only begun gives pictures."""
+NEAR_S, NEAR_FOR_S = 3.0, 600.0
+"""Somebody aims the camera: so often are heartbeats then, and for so long after the last request."""
 CONFIRM_S = 2.0
 """How long to wait for more before asking whether what was put is there: more pictures ask that anyway."""
 
@@ -344,6 +347,9 @@ class Heart:
     every_s: float
     make_camera: bool = False
     take_settings: Callable[[Mapping[str, object]], object] = dict
+    aim: Aim | None = None
+    """What takes stills; None: this camera gives none."""
+    _near_until: float = field(default=0.0, init=False)
     _id: str | None = field(default=None, init=False)
     _last_trouble: str | None = field(default=None, init=False)
     is_heard: bool = field(default=False, init=False)
@@ -352,7 +358,8 @@ class Heart:
     def run(self, stop: threading.Event) -> None:
         while not stop.is_set():
             sent = self.beat()
-            stop.wait(self.every_s if sent else min(self.every_s, BEGIN_S))
+            is_near = time.monotonic() < self._near_until
+            stop.wait(min(self.every_s, NEAR_S) if is_near else self.every_s if sent else min(self.every_s, BEGIN_S))
 
     def beat(self) -> bool:
         """Send one heartbeat, if it is known how the camera is; return whether. What goes wrong is logged once."""
@@ -363,8 +370,16 @@ class Heart:
             self._last_trouble = None
             if not working and "error" not in status:
                 return False  # it has only begun
-            self.take_settings(self.service.heartbeat(self._id, status, working=working))
+            if self.aim is not None and self.aim.picture is not None:
+                picture, self.aim.picture = self.aim.picture, None
+                self.service.give_still(self._id, picture)
+            settings, is_asked = self.service.heartbeat(self._id, status, working=working)
+            self.take_settings(settings)
             self.is_heard = True
+            if self.aim is not None:
+                self.aim.is_wanted = is_asked
+                if is_asked:
+                    self._near_until = time.monotonic() + NEAR_FOR_S
         except ServiceError as error:
             self.is_heard = False
             if str(error) != self._last_trouble:

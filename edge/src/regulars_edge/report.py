@@ -14,7 +14,7 @@ from typing import Any
 FILE = "report.json"
 TOLD_BY_UPDATE = "update.json"
 """Beside the versions, and therefore beside the environment that runs."""
-VERSION = re.compile(r"(0|[1-9]\d{0,3})\.(0|[1-9]\d{0,3})\.(0|[1-9]\d{0,3})")
+VERSION = re.compile(r"(0|[1-9][0-9]{0,3})(\.(0|[1-9][0-9]{0,3})){2}")
 _LONGEST = 65_536
 
 

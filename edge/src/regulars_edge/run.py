@@ -21,6 +21,7 @@ from prometheus_client.registry import Collector
 
 from regulars_edge import __version__, logs, page
 from regulars_edge.capture import Capture, Wiring
+from regulars_edge.choose.aim import Aim
 from regulars_edge.clock import Clock, ServiceTime, SystemClock
 from regulars_edge.config import CameraConfig, Config, api_key, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured, NotAllowed, SpoolDamaged, SpoolFull
@@ -147,6 +148,7 @@ class Box(Collector):
         self._senders: dict[str, Sender] = {}
         self._healths: dict[str, Health] = {}
         self._hearts: dict[str, Heart] = {}
+        self._aims: dict[str, Aim] = {}
         self.stations = [self._station(camera, hide) for camera in config.cameras]
         left = set(spool.outbox.cameras()) - {camera.name for camera in config.cameras}
         for name in sorted(left):
@@ -254,7 +256,8 @@ class Box(Collector):
         sender = self._senders.get(camera.name) or self._sender(camera.name, service)
         health = self._healths[camera.name]
         now = health.as_kept(camera)
-        late = Late(now, self._config, self._spool.clock)
+        aim = self._aim_of(camera)
+        late = Late(now, self._config, self._spool.clock, aim)
         if camera.name not in self._hearts:
             self._hearts[camera.name] = Heart(
                 service,
@@ -264,6 +267,7 @@ class Box(Collector):
                 self._config.heartbeat_s,
                 make_camera=self._config.make_cameras,
                 take_settings=health.take_settings,
+                aim=aim,
             )
         origin = Origin(camera.name, f"{camera.source}:{camera.name}")
         capture = Capture(
@@ -289,10 +293,16 @@ class Box(Collector):
     def _wired(self, camera: CameraConfig) -> Wiring:
         return (
             source_of(camera, self._config, self._spool.clock),
-            chooser_of(camera),
+            chooser_of(camera, self._aims.get(camera.name)),
             PerMinute(camera.per_minute),
             self._hours_of(camera),
         )
+
+    def _aim_of(self, camera: CameraConfig) -> Aim | None:
+        """Return what takes stills of a camera; None if its file says that only faces leave it, or it is no camera."""
+        if camera.crop_room is not None or camera.source in ("folder", "video"):
+            return None
+        return self._aims.setdefault(camera.name, Aim())
 
     def _hours_of(self, camera: CameraConfig) -> Callable[[], bool]:
         return lambda: camera.capture_hours.open_at(self._now_ms())

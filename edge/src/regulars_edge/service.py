@@ -124,16 +124,26 @@ class Service:
             raise Expired(said)  # the address is the service's own: another may work
         raise self._error(answer, said, fault)
 
-    def heartbeat(self, camera: str, status: Mapping[str, object], *, working: bool = True) -> Mapping[str, Any]:
+    def heartbeat(
+        self, camera: str, status: Mapping[str, object], *, working: bool = True
+    ) -> tuple[Mapping[str, Any], bool]:
         """Report how a camera is; one that is not `working` is to fall silent.
 
-        Returns the settings by name that the service has for this program; none: those of the file count.
-        Raises NotAllowed, Busy, Unreachable, Refused.
+        Returns the settings by name that the service has for this program (none: those of the file count), and
+        whether somebody asks for a still. Raises NotAllowed, Busy, Unreachable, Refused.
         """
         body = {"status": dict(status), "working": working}
         answer = self._call("POST", f"/v1/cameras/{quote(camera, safe='')}/heartbeat", body)
-        settings = self._object(answer).get("edge")
-        return settings if isinstance(settings, dict) else {}
+        told = self._object(answer)
+        settings = told.get("edge")
+        return settings if isinstance(settings, dict) else {}, told.get("still_asked_at") is not None
+
+    def give_still(self, camera: str, picture: bytes) -> None:
+        """Send the still that somebody asked for. Raises NotAllowed, Busy, Unreachable, Refused."""
+        body = {"picture": base64.b64encode(picture).decode("ascii")}
+        answer = self._exchange("PUT", f"/v1/cameras/{quote(camera, safe='')}/still", body)
+        if answer.status not in (200, 204, 409):
+            raise self._error(answer)
 
     def ask_time(self, camera: str) -> None:
         """Ask for the service's time: any answer carries it, even a refusal. Raises Unreachable if none comes."""

@@ -9,7 +9,9 @@ from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
-from regulars_edge.choose.chooser import Chooser, Everything, Masked, Moving
+from regulars_edge.choose.aim import Aim
+from regulars_edge.choose.areas import MaskedFrame
+from regulars_edge.choose.chooser import Chooser, Everything, Moving, Through
 from regulars_edge.clock import Clock
 from regulars_edge.config import CameraConfig, Config, secret_in
 from regulars_edge.errors import Misconfigured
@@ -26,8 +28,8 @@ class Late:
     What is missing then (a password file, a model, PyAV) is missing to this camera only, and may come.
     """
 
-    def __init__(self, camera: CameraConfig, config: Config, clock: Clock) -> None:
-        self._camera, self._config, self._clock = camera, config, clock
+    def __init__(self, camera: CameraConfig, config: Config, clock: Clock, aim: Aim | None) -> None:
+        self._camera, self._config, self._clock, self._aim = camera, config, clock, aim
 
     @cached_property
     def _source(self) -> Source:
@@ -35,7 +37,7 @@ class Late:
 
     @cached_property
     def _chooser(self) -> Chooser:
-        return chooser_of(self._camera)
+        return chooser_of(self._camera, self._aim)
 
     def frames(self, stop: threading.Event) -> Iterator[Frame | None]:
         """Raise what `source_of` raises, and what the source does."""
@@ -114,10 +116,14 @@ def address_of(camera: CameraConfig) -> Address:
     return Address.of(camera.place, camera.user, password)
 
 
-def chooser_of(camera: CameraConfig) -> Chooser:
-    """Make the choice of frames that a camera's configuration names. Raises Misconfigured."""
-    chooser = _choice(camera)
-    return Masked(chooser, camera.masks) if camera.masks else chooser
+def chooser_of(camera: CameraConfig, aim: Aim | None = None) -> Chooser:
+    """Make the choice of frames that a camera's configuration names. Raises Misconfigured.
+
+    `aim` sees what is behind the masks.
+    """
+    chooser = Through(_choice(camera), aim.look) if aim else _choice(camera)
+    masks = camera.masks
+    return Through(chooser, lambda frame: MaskedFrame(frame, masks)) if masks else chooser
 
 
 def _choice(camera: CameraConfig) -> Chooser:

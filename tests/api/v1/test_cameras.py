@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from chalicelib.core import keys
 from chalicelib.core.model import Credentials
 from chalicelib.services import Services
+from chalicelib.services.stills import MAX_BYTES
 from tests.api.sunmi.client import CameraClient
 from tests.api.v1.client import V1Client, offer_of
 from tests.fakes import FakeClock
@@ -29,6 +32,7 @@ NEW = {
     "revision": 1,
     "created_at": "2026-03-01T12:00:00.000Z",
     "last_seen_at": None,
+    "still_asked_at": None,
     "health": {"state": "never_seen", "failing_at": None, "status": {}},
 }
 
@@ -356,3 +360,64 @@ def test_wrong_codes_are_counted_and_a_right_one_is_taken_all_the_same(v1: V1Cli
     answers = [box.send("POST", "/v1/claims", {"code": "0000-0000-0000"}).status for _ in range(12)]
     assert answers == [401] * 10 + [429] * 2
     assert box.send("POST", "/v1/claims", {"code": code}).status == 201
+
+
+STILL = "/v1/cameras/door/still"
+NO_STILL = {"asked_at": None, "taken_at": None, "picture": None}
+PICTURE = base64.b64encode(JPEG := b"\xff\xd8\xff and so on").decode()
+
+
+def test_a_still_that_was_asked_for_is_sent_once_and_kept_for_an_hour(v1: V1Client, clock: FakeClock) -> None:
+    box = v1.with_key(v1.add_camera("door")["api_key"])
+    assert v1.done("GET", STILL) == NO_STILL
+    asked = v1.send("POST", STILL)
+    assert (asked.status, asked.json) == (202, {**NO_STILL, "asked_at": "2026-03-01T12:00:00.000Z"})
+    assert box.done("POST", "/v1/cameras/door/heartbeat", {})["still_asked_at"] == asked.json["asked_at"]
+    clock.advance(timedelta(seconds=7))
+    assert box.send("PUT", STILL, {"picture": PICTURE}).status == 204
+    assert box.done("POST", "/v1/cameras/door/heartbeat", {})["still_asked_at"] is None
+    kept = {"asked_at": None, "taken_at": "2026-03-01T12:00:07.000Z", "picture": PICTURE}
+    assert v1.done("GET", STILL) == kept
+    assert "nobody asks" in box.failed(409, "PUT", STILL, {"picture": PICTURE})["message"]
+    assert v1.done("POST", STILL)["picture"] == PICTURE, "the one before is there until another is"
+    clock.advance(timedelta(hours=1))
+    assert v1.done("GET", STILL) == NO_STILL
+    assert v1.done("GET", "/v1/captures", camera="door")["captures"] == [], "it is no capture"
+
+
+def test_a_still_is_taken_from_the_cameras_own_key_when_it_is_wanted_and_a_small_jpeg(
+    v1: V1Client, clock: FakeClock
+) -> None:
+    box, other = (v1.with_key(v1.add_camera(name)["api_key"]) for name in ("door", "till"))
+    assert box.failed(409, "PUT", STILL, {"picture": PICTURE})["code"] == "Conflict"
+    v1.done("POST", STILL)
+    assert other.send("PUT", STILL, {"picture": PICTURE}).status == 403
+    for method in ("GET", "POST"):
+        assert box.send(method, STILL).status == 403, "a box sees nothing"
+    for wrong in (b"", b"<svg onload=alert(1)>", JPEG[:2], JPEG + bytes(MAX_BYTES)):
+        sent = {"picture": base64.b64encode(wrong).decode()}
+        assert box.failed(422, "PUT", STILL, sent)["message"] == f"a still is a JPEG of up to {MAX_BYTES} bytes"
+    clock.advance(timedelta(minutes=10))
+    assert box.send("PUT", STILL, {"picture": PICTURE}).status == 409
+    assert v1.failed(404, "POST", "/v1/cameras/nowhere/still")["code"] == "CameraNotFound"
+
+
+def test_a_tenant_that_keeps_no_pictures_keeps_no_stills(v1: V1Client) -> None:
+    box = v1.with_key(v1.add_camera("door")["api_key"])
+    v1.done("POST", STILL)
+    v1.done("PATCH", "/v1/settings", {"keeps_pictures": False})
+    assert box.send("PUT", STILL, {"picture": PICTURE}).status == 409
+    assert "keeps_pictures" in v1.failed(409, "POST", STILL)["message"]
+
+
+def test_expired_stills_are_deleted_on_storage_that_does_not_do_so_itself(
+    v1: V1Client, clock: FakeClock, services: Services
+) -> None:
+    box = v1.with_key(v1.add_camera("door")["api_key"])
+    v1.done("POST", STILL)
+    box.send("PUT", STILL, {"picture": PICTURE})
+    place = keys.still_item(services.tenants.all()[0].name, "door")
+    assert services.items.get(keys.TENANTS, place) is not None
+    clock.advance(timedelta(hours=1))
+    services.access.sessions.forget_expired(services.tenants.all()[0].name)
+    assert services.items.get(keys.TENANTS, place) is None

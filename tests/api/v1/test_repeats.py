@@ -72,6 +72,7 @@ WRITES = (
     Write("POST /v1/cameras/{id}/key", "/v1/cameras/till/key", secret=True),
     Write("POST /v1/cameras/{id}/claim", "/v1/cameras/till/claim", done_again=True),
     Write("POST /v1/cameras/{id}/heartbeat", "/v1/cameras/till/heartbeat", {"status": {"a": 1}}, done_again=True),
+    Write("POST /v1/cameras/{id}/still", "/v1/cameras/till/still", done_again=True),
     Write("POST /v1/captures/uploads", body={"captures": "offer"}, done_again=True),
     Write("POST /v1/captures/{id}/redrive", "/v1/captures/{capture}/redrive", {"camera": "door"}, done_again=True),
     Write("POST /v1/hooks", body={"url": "https://shop.example/"}, secret=True),
@@ -106,6 +107,7 @@ WRITES = (
 )
 ELSEWHERE = {
     "DELETE /v1/session": "it has nothing to do twice",
+    "PUT /v1/cameras/{id}/still": "tests/api/v1/test_cameras.py",
     "POST /v1/captures": "tests/api/v1/test_captures.py",
     **dict.fromkeys(("POST /v1/identify", "POST /v1/verify", "POST /v1/detect"), "it changes nothing"),
 }

@@ -37,14 +37,15 @@ VIEWERS = routes(
 OPERATORS = routes(
     """
     GET: erasures/{id} erasures faces/{id}/hold holds faces/{id}/restriction restrictions faces/{id}/rejections
-        retention
-    POST: captures captures/uploads captures/{id}/redrive cameras/{id}/heartbeat groups faces face-changes
+        retention cameras/{id}/still
+    POST: captures captures/uploads captures/{id}/redrive cameras/{id}/heartbeat cameras/{id}/still groups faces
+        face-changes
         faces/{id}/sightings/{sighting}/reject faces/{id}/pictures faces/{id}/merge merges/{id}/undo
         duplicates/{id}/done detect verify identify reviews/{id}/done
     PATCH: groups/{id} faces/{id}
     DELETE: groups/{id} faces/{id} faces/{id}/consent faces/{id}/rejections/{sighting}
         faces/{id}/pictures/{picture}
-    PUT: faces/{id}/consent
+    PUT: faces/{id}/consent cameras/{id}/still
     """
 )
 ADMINS = routes(

@@ -1,11 +1,11 @@
-"""What a chooser is, and the simplest ones: everything, what moves, and any other with areas hidden from it."""
+"""What a chooser is, and the simplest ones: everything, what moves, and any other that sees frames changed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from regulars_edge.choose.areas import Areas, MaskedFrame
+from regulars_edge.choose.areas import Areas
 from regulars_edge.sources.source import Frame
 
 if TYPE_CHECKING:
@@ -103,16 +103,16 @@ def _level(histogram: Sequence[int], share: float) -> int:
     return 0
 
 
-class Masked:
-    """Hides the masks before anything is chosen, and so before anything is written."""
+class Through:
+    """A chooser that sees frames as `change` makes them: black within masks, for example."""
 
-    def __init__(self, chooser: Chooser, masks: Areas) -> None:
+    def __init__(self, chooser: Chooser, change: Callable[[Frame], Frame]) -> None:
         self._chooser = chooser
-        self._masks = masks
+        self._change = change
 
     @property
     def held(self) -> int:
         return self._chooser.held
 
     def choose(self, frames: Iterable[Frame]) -> Iterator[Frame]:
-        return self._chooser.choose(MaskedFrame(frame, self._masks) for frame in frames)
+        return self._chooser.choose(map(self._change, frames))
