@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    Templates = NDArray[np.float32]
+
 MOST_NAMED = 100
 """Most subjects of which a search says how close they are."""
 
@@ -199,12 +201,7 @@ class Subjects:
         return next((one for one in held if one.picture.id == id_of(photo)), None)
 
     def nearest(
-        self,
-        tenant: Tenant,
-        group: Group,
-        probes: NDArray[np.float32],
-        qualities: Sequence[float | None],
-        most: int,
+        self, tenant: Tenant, group: Group, probes: Templates, qualities: Sequence[float | None], most: int
     ) -> Nearest:
         """Return the `most` subjects that each probe is closest to, closest first; none only in an empty group.
 
@@ -214,11 +211,7 @@ class Subjects:
         return settled(lambda: self._nearest(tenant, group, probes, qualities, most))
 
     def close_to(
-        self,
-        tenant: Tenant,
-        one: NDArray[np.float32],
-        others: NDArray[np.float32],
-        qualities: Sequence[tuple[float | None, ...]],
+        self, tenant: Tenant, one: Templates, others: Templates, qualities: Sequence[tuple[float | None, ...]]
     ) -> list[float]:
         """Return how close a probe is to each of the others, (n, dimensions), as in a comparison of two faces."""
         import numpy as np
@@ -232,7 +225,7 @@ class Subjects:
         acts.decided([{"model": tenant.model, "closeness": value} for value in close])
         return close
 
-    def template_of(self, tenant: Tenant, picture: Picture) -> NDArray[np.float32]:
+    def template_of(self, tenant: Tenant, picture: Picture) -> Templates:
         """Return the unit vector of an example. Raises PictureNotFound if it has none of the tenant's model yet."""
         own = of_model(picture.templates, tenant.model)
         if own is None:
@@ -352,12 +345,7 @@ class Subjects:
         return {user.entry: user.name for user in map(user_from, filter(None, stored)) if user.name}
 
     def _nearest(
-        self,
-        tenant: Tenant,
-        group: Group,
-        probes: NDArray[np.float32],
-        qualities: Sequence[float | None],
-        most: int,
+        self, tenant: Tenant, group: Group, probes: Templates, qualities: Sequence[float | None], most: int
     ) -> Nearest:
         vision, decides = self.tenant_vision.of(tenant.model), self.tenant_vision.decides(tenant)
         answer, faces, called = self._candidates(tenant, group, probes, most)
@@ -387,7 +375,7 @@ class Subjects:
         return Nearest(near, decisions)
 
     def _candidates(
-        self, tenant: Tenant, group: Group, probes: NDArray[np.float32], most: int
+        self, tenant: Tenant, group: Group, probes: Templates, most: int
     ) -> tuple[SearchAnswer, dict[str, Face], dict[str, str]]:
         """Search for more and more faces until they are of `most` subjects; return them, and what each is called."""
         limit = max(_CANDIDATES, 2 * most)
