@@ -39,7 +39,6 @@ if TYPE_CHECKING:
     from chalicelib.services.recognition.recognition import Recognition
     from chalicelib.services.sightings.sightings import Sightings
     from chalicelib.services.statistics.statistics import Statistics
-    from chalicelib.services.stills import Stills
     from chalicelib.services.subject_access.subject_access import Archives
     from chalicelib.services.subjects import Subjects
     from chalicelib.services.sweep import Sweep
@@ -177,12 +176,6 @@ class Services:
         from chalicelib.services.cameras import Cameras
 
         return Cameras(self.items, self.tenants, self.groups, self.requests, self.clock, self.ports.storage.beside)
-
-    @lazy
-    def stills(self) -> Stills:
-        from chalicelib.services.stills import Stills
-
-        return Stills(self.items, self.cameras, self.clock)
 
     @lazy
     def captures(self) -> Captures:

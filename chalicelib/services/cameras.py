@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core import acts, api_keys, keys
 from chalicelib.core.captures import Camera, CameraOptions, is_camera_id, require_camera_id
@@ -50,6 +51,9 @@ from chalicelib.core.values import milliseconds
 from chalicelib.services.groups import Groups
 from chalicelib.services.idempotency import RequestId, Requests
 from chalicelib.services.tenants import Tenants
+
+if TYPE_CHECKING:
+    from chalicelib.services.stills import Stills
 
 MAX_CAMERAS = 1_000
 CODE_GOOD_FOR = timedelta(minutes=15)
@@ -188,6 +192,12 @@ class Cameras:
     clock: Clock
     beside: Beside = when_asked
     _owners: dict[str, Item] = field(default_factory=dict, init=False)
+
+    @cached_property
+    def stills(self) -> Stills:
+        from chalicelib.services.stills import Stills
+
+        return Stills(self.items, self.get, self.clock)
 
     def add(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -12,7 +13,6 @@ from chalicelib.core.items import write
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Clock, ItemStore, Put, Update, equals, exists
 from chalicelib.core.values import milliseconds, moment
-from chalicelib.services.cameras import Cameras
 
 ASKED_FOR = timedelta(minutes=10)
 """So long may the box answer."""
@@ -34,14 +34,15 @@ class Still:
 @dataclass
 class Stills:
     items: ItemStore
-    cameras: Cameras
+    camera: Callable[[Tenant, str], Camera]
+    """Cameras.get."""
     clock: Clock
 
     def ask(self, tenant: Tenant, camera_id: str) -> Still:
         """Have the camera's box asked at its next heartbeat. Raises CameraNotFound, Conflict."""
         if not tenant.keeps_pictures:
             raise Conflict("this tenant keeps no pictures (its setting keeps_pictures), and so no stills")
-        camera, now = self.cameras.get(tenant, camera_id), self.clock.now()
+        camera, now = self.camera(tenant, camera_id), self.clock.now()
         there = (exists("camera-there"),)
         acts.says(of=camera.id)
         change = {"still_asked_at": milliseconds(now)}
@@ -50,7 +51,7 @@ class Stills:
 
     def give(self, tenant: Tenant, camera_id: str, picture: bytes) -> None:
         """Keep the picture that was asked for, for an hour. Raises CameraNotFound, Unusable, Conflict."""
-        camera, now = self.cameras.get(tenant, camera_id), self.clock.now()
+        camera, now = self.camera(tenant, camera_id), self.clock.now()
         asked_at = _open(camera, now)
         if asked_at is None or not tenant.keeps_pictures:
             raise Conflict("nobody asks for a still of this camera: send one when still_asked_at of an answer says so")
@@ -67,7 +68,7 @@ class Stills:
 
     def of(self, tenant: Tenant, camera_id: str) -> Still:
         """Return the camera's last still, if it is kept yet. Raises CameraNotFound."""
-        camera, now = self.cameras.get(tenant, camera_id), self.clock.now()
+        camera, now = self.camera(tenant, camera_id), self.clock.now()
         item = self.items.get(keys.TENANTS, keys.still_item(tenant.name, camera.id))
         if item is None or item["expires_at"] <= now.timestamp() or not tenant.keeps_pictures:
             return Still(_open(camera, now))

@@ -318,7 +318,7 @@ def test_somebody_who_aims_a_camera_asks_its_box_for_a_picture(browser: Browser,
         page.get_by_role("button", name="Ask for a picture").click()
         expect(page.get_by_text("The box answers after its next heartbeat")).to_be_visible()
         expect(page.get_by_role("button", name="Ask for a picture")).to_be_disabled()
-        box.services.stills.give(tenant, "door", (FOLDER / PORTRAIT).read_bytes())
+        box.services.cameras.stills.give(tenant, "door", (FOLDER / PORTRAIT).read_bytes())
         seen = page.get_by_role("img", name=re.compile("^What the camera saw"))
         expect(seen).to_be_visible()
         becomes(page, lambda: seen.evaluate("image => image.naturalWidth") > 0)

@@ -399,7 +399,7 @@ def _signed_in(box: Box, body: dict[str, Any]) -> Any:
 def _still_given(box: Box) -> Any:
     """Whether there is a still, however often the box sent it."""
     if box.v1.done("GET", "/v1/cameras/till/still")["taken_at"] is None:
-        box.services.stills.ask(box.tenant, "till")
+        box.services.cameras.stills.ask(box.tenant, "till")
         box.v1.send("PUT", "/v1/cameras/till/still", {"picture": base64.b64encode(b"\xff\xd8\xff").decode()})
     return box.v1.done("GET", "/v1/cameras/till/still")["taken_at"] is not None
 

@@ -311,12 +311,12 @@ def ask_for_still(call: Call) -> Still:
 
     409 Conflict if the tenant keeps no pictures.
     """
-    return Still.made_of(call.services.stills.ask(call.tenant, call.path["id"]))
+    return Still.made_of(call.services.cameras.stills.ask(call.tenant, call.path["id"]))
 
 
 def get_still(call: Call) -> Still:
     """Read the last still, if it is no older than an hour."""
-    return Still.made_of(call.services.stills.of(call.tenant, call.path["id"]))
+    return Still.made_of(call.services.cameras.stills.of(call.tenant, call.path["id"]))
 
 
 def give_still(call: Call, body: StillTaken) -> None:
@@ -325,7 +325,7 @@ def give_still(call: Call, body: StillTaken) -> None:
     409 Conflict if nobody asks.
     """
     call.caller.require_camera(call.path["id"])
-    call.services.stills.give(call.tenant, call.path["id"], body.picture)
+    call.services.cameras.stills.give(call.tenant, call.path["id"], body.picture)
 
 
 OPERATIONS = (
