@@ -241,6 +241,8 @@ class Subjects:
     def _laid(self, tenant: Tenant, group: Group, subject: User, portrait: Portrait, seq: int) -> tuple[Face, Picture]:
         """Add a photo to the look that it is most like and that has room, or to a new one."""
         faces = self.faces.of_group(tenant, group, subject.faceids)
+        if any(one.id == portrait.photo_id for face in faces.values() for one in given(face.pictures)):
+            raise GalleryMoved  # somebody has added this very photo since it was looked for
         curve = self.tenant_vision.decides(tenant).curve
         population, least = self.tenant_vision.of(tenant.model).population, curve.threshold_at(PAIR_FMR)
         likes = []

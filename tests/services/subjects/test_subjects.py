@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any, cast
 
 import pytest
 
@@ -11,6 +13,7 @@ from chalicelib.api.compreface.requests import RULES
 from chalicelib.core.errors import FaceHeld, PictureNotFound, UserNotFound
 from chalicelib.core.model import Face, Group, Profile, Tenant
 from chalicelib.services import Services
+from chalicelib.services.faces import Faces
 from chalicelib.services.subjects import Example
 from tests.fakes import Person, embedding_of, picture
 
@@ -70,6 +73,34 @@ def test_two_adds_of_one_new_subject_at_once_make_one(services: Services, tenant
     (face,) = looks(services, tenant, "Ann")
     assert face.picture_count == 2
     assert family(services, tenant).users == 1
+
+
+class Reading:
+    """The real faces, before whose read number `at` something happens."""
+
+    def __init__(self, services: Services, at: int, meanwhile: Callable[[], object]) -> None:
+        self._faces, self._at, self._meanwhile = services.faces, at, meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._faces, name)
+
+    def of_group(self, *asked: Any) -> dict[str, Face]:
+        self._at -= 1
+        if self._at == 0:
+            self._meanwhile()
+        return self._faces.of_group(*asked)
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+def test_a_photo_that_somebody_else_adds_between_two_reads_is_added_once(
+    services: Services, tenant: Tenant, at: int
+) -> None:
+    enrolled(services, tenant, "Ann", 1)
+    photo, added = picture(Person(1, side_px=101.0)), list[Example]()
+    faces = Reading(services, at, lambda: added.append(enrolled(services, tenant, "Ann", 1, 1)))
+    late = replace(services.subjects, faces=cast("Faces", faces))
+    assert late.enrol(tenant, family(services, tenant), "Ann", photo, RULES, 0.0).id == added[0].id
+    assert [face.picture_count for face in looks(services, tenant, "Ann")] == [2]
 
 
 def test_the_last_photo_of_a_look_takes_it_along_and_the_subject_stays(services: Services, tenant: Tenant) -> None:
