@@ -62,12 +62,16 @@ class Background:
         self._stop = stop
         self._threads: list[threading.Thread] = []
 
-    def start(self, name: str, step: Callable[[], float], wait: Callable[[float], object] | None = None) -> None:
-        """Start a thread that calls `step` again and again.
+    @property
+    def ends(self) -> bool:
+        return self._stop.is_set()
 
-        `step` returns the seconds to wait until the next call; `wait` may return earlier.
-        """
-        thread = threading.Thread(target=self._run, args=(name, step, wait or self._stop.wait), name=name, daemon=True)
+    def wait(self, timeout_s: float) -> None:
+        self._stop.wait(timeout_s)
+
+    def start(self, name: str, step: Callable[[], float]) -> None:
+        """Start a thread that calls `step` again and again; it returns the seconds to wait until the next call."""
+        thread = threading.Thread(target=self._run, args=(name, step), name=name, daemon=True)
         self._threads.append(thread)
         thread.start()
 
@@ -78,7 +82,7 @@ class Background:
             thread.join(max(0.0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
-    def _run(self, name: str, step: Callable[[], float], wait: Callable[[float], object]) -> None:
+    def _run(self, name: str, step: Callable[[], float]) -> None:
         if sys.platform == "linux":  # only there do threads have a niceness of their own
             mine = os.PRIO_PROCESS, threading.get_native_id()
             os.setpriority(*mine, os.getpriority(*mine) + NICENESS)
@@ -92,8 +96,7 @@ class Background:
                 _log.exception("%s failed; it goes on in 5 s", name)
                 self._stop.wait(5.0)
             else:
-                if wait_s > 0:
-                    wait(wait_s)
+                self._stop.wait(wait_s)
 
 
 def feed(
@@ -123,10 +126,20 @@ def _feed_queue(source: SQSEventConfig, handler: Handler, queue: Queue, backgrou
     name, limit, visibility_s = source.name, min(source.batch_size, MAX_BATCH), VISIBILITY_S
     if threads > 1:
         limit, visibility_s = 1, SHARED_VISIBILITY_S
-    wait = queue.wait if isinstance(queue, Waking) else None
+    wait, turn = queue.wait if isinstance(queue, Waking) else background.wait, threading.Lock()
+
+    def step() -> float:
+        """Wait for messages, one thread for all of the handler's, and hand them over."""
+        found: list[Message] = []
+        with turn:
+            while not found and not background.ends:
+                found = queue.receive(limit, visibility_s)
+                if not found:
+                    wait(IDLE_S)
+        return _handed(found, queue, handler, name, visibility_s)
+
     for number in range(threads):
-        step = partial(hand_over, queue, handler, name, limit=limit, visibility_s=visibility_s)
-        background.start(name if threads == 1 else f"{name}-{number}", step, wait)
+        background.start(name if threads == 1 else f"{name}-{number}", step)
 
 
 def hand_over(
@@ -137,7 +150,10 @@ def hand_over(
     As on SQS, a failed message comes again after the visibility timeout, if its handler did not choose another, and in
     the end goes to the dead letters. A handler may answer `batchItemFailures` to fail only some.
     """
-    messages = queue.receive(limit, visibility_s)
+    return _handed(queue.receive(limit, visibility_s), queue, handler, name, visibility_s)
+
+
+def _handed(messages: list[Message], queue: Queue, handler: Handler, name: str, visibility_s: int) -> float:
     if not messages:
         return IDLE_S
     context = Context(name, deadline=time.monotonic() + visibility_s)

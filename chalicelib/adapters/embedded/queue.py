@@ -50,12 +50,10 @@ class SqliteQueue:
         self._name = name
         self._clock = clock
         self._max_receives = max_receives
-        self._sent = threading.Condition()
+        self._sent = threading.Event()
         self._names = name, f"{name}/~"
         """Of its groups, the first and one behind the last. Messages of older versions have no group."""
         self._turn = ""
-        self._sends = self._woken = 0
-        """Messages sent by this object, and how many of them need to wake no thread any more."""
 
     def close(self) -> None:
         """Close all connections; the queue cannot be used afterwards."""
@@ -69,30 +67,23 @@ class SqliteQueue:
                 (f"{self._name}/{group}", self._now_ms() + delay_s * 1000, body),
             )
         if not delay_s:
-            with self._sent:
-                self._sends += 1
-                self._sent.notify()
+            self._sent.set()
 
     def wait(self, timeout_s: float) -> None:
-        """Wait until this object sends a message, for at most `timeout_s`. Each message ends the wait of one thread.
+        """Wait until this object sends a message, for at most `timeout_s`: one thread at a time.
 
-        One sent since the queue was found empty ends it at once. Receive after each wait, even one that timed out:
-        other processes may have sent messages meanwhile.
+        One sent since the last look began ends it at once. Receive after each wait, even one that timed out: other
+        processes may have sent messages meanwhile.
         """
-        with self._sent:
-            if self._sent.wait_for(lambda: self._woken < self._sends, timeout_s):
-                self._woken += 1
+        self._sent.wait(timeout_s)
 
     def receive(self, limit: int, visibility_s: int) -> list[Message]:
         require_receive(limit, visibility_s)
-        sends = self._sends
+        self._sent.clear()
         with self._file.reading() as connection:
             # A worker polls all day, so an empty queue must cost no write.
-            is_empty = not self._visible(connection, 1)
-        if is_empty:
-            with self._sent:
-                self._woken = max(self._woken, sends)
-            return []
+            if not self._visible(connection, 1):
+                return []
         with self._file.writing(durable=False) as connection:
             while rows := self._visible(connection, limit):
                 if worn := [(number,) for _, number, receives, _ in rows if receives >= self._max_receives]:
