@@ -236,6 +236,12 @@ def test_a_box_takes_the_signed_release_that_the_service_asks_for_and_keeps_it_w
     assert "update" not in told
     assert library_of(versions, NEW) == "99.0"
     assert library_of(versions, __version__) not in ("99.0", ""), "that of the version before is as it was"
+    ask_for(started_regulars, versions, __version__)
+    said = versions.update()
+    assert said.stdout == f"{__version__} is tried in place of {NEW}\n", (
+        "the one before is there, and no release is needed"
+    )
+    until(lambda: versions.report().version == __version__, 60)
 
 
 @needs_keygen

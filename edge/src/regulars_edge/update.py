@@ -49,7 +49,6 @@ SIGNER = "release"
 """Whom the file of signers names as the one who signs releases."""
 EXTRAS = {"video": "av", "detector": "onnxruntime"}
 _OURS = ("regulars_edge", "regulars-edge", "pip", "setuptools")
-_WHOLE = "whole"
 _LINE = re.compile(r"([0-9a-f]{64}) [ *]([A-Za-z0-9_.+-]+\.whl)")
 _FITS = """
 import sys
@@ -132,7 +131,8 @@ def _step(folder: Path, current: str, config: Config, file: Path) -> int:
     step, then = decide(state, current, Report.read(config.spool))
     if step == "try":
         try:
-            prepare(str(then.tried), folder, config, file)
+            if then.tried != state.former:  # which is there, and was well
+                prepare(str(then.tried), folder, config, file)
         except EdgeError as error:
             why = f"{then.tried}: {error}"
             _keep(folder, State(former=state.former, failed=then.tried, rest=REST_PREPARING, trouble=why[:LONGEST]))
@@ -155,8 +155,6 @@ def _step(folder: Path, current: str, config: Config, file: Path) -> int:
 def prepare(version: str, folder: Path, config: Config, file: Path) -> None:
     """Make the version's environment, of what its signed sums name and of this one's libraries. Raises NotUpdated."""
     made = folder / version
-    if (made / _WHOLE).exists():
-        return
     with tempfile.TemporaryDirectory() as scratch:
         links = _links(version, config, Path(scratch))
         shutil.rmtree(made, ignore_errors=True)
@@ -177,7 +175,6 @@ def prepare(version: str, folder: Path, config: Config, file: Path) -> None:
     if (layout := _run([python, "-I", "-c", _FITS, file]).strip()) != str(schema.VERSION):
         raise NotUpdated(f"it keeps pictures in layout {layout} of the spool, and the way back needs {schema.VERSION}")
     os.sync()
-    (made / _WHOLE).touch()
 
 
 def _links(version: str, config: Config, scratch: Path) -> Path:
