@@ -207,6 +207,16 @@ def becomes(page: Page, holds: Callable[[], object]) -> None:
     pytest.fail("it did not come to that")
 
 
+def leave(page: Page) -> None:
+    """Go away, as people do who do not wait for the eight seconds of "Undo".
+
+    Its last dialog is left first: a dialog's place in the history is given back a moment after it closes, and that
+    would end what the browser loads then.
+    """
+    page.wait_for_function("!history.state?.dialog && !document.querySelector('dialog[open]')")
+    page.goto("about:blank")
+
+
 def shoot(page: Page, name: str, *, whole: bool = False) -> None:
     """Take screenshots of what is shown: wide and on a phone, in the light and in the dark."""
     if SHOTS is None:

@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 
 from chalicelib.core.erasures import SETTLED
 from regulars import cli
-from tests.console.conftest import PHONE, becomes, shoot
+from tests.console.conftest import PHONE, becomes, leave, shoot
 from tests.console.test_flows import assert_accessible
 from tests.console.test_people import Shop, box, shop
 from tests.fakes import FakeClock, Person, picture
@@ -151,7 +151,7 @@ def test_a_sighting_is_given_to_the_right_person_beside_the_others(shop: Shop) -
     page.get_by_role("option", name="Ann Lee").click()
     expect(page.get_by_text("Now: Ann Lee").first).to_be_visible()
     assert_accessible(page)
-    page.goto("about:blank")  # people who leave do not wait for the eight seconds
+    leave(page)
     becomes(page, lambda: (shop.face("Dmitri").arrive_count, shop.face("Ann Lee").arrive_count) == (0, 1))
 
 

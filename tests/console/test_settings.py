@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.console.conftest import DESK, Book, Visitor, becomes, heading, press_pair, shoot, visiting
+from tests.console.conftest import DESK, Book, Visitor, becomes, heading, leave, press_pair, shoot, visiting
 from tests.console.test_flows import assert_accessible
 from tests.photos import FOLDER, PORTRAIT
 
@@ -258,7 +258,7 @@ def test_a_key_is_made_shown_once_renewed_and_deleted(
     till.context.close()
     row.get_by_role("button", name="Delete the key").click()
     expect(row).to_have_count(0)
-    page.goto("about:blank")
+    leave(page)
     with book.client() as client:
         becomes(page, lambda: "Till <b>2</b>" not in [one.name for one in client.list_keys().keys])
 
