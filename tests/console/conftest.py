@@ -208,13 +208,20 @@ def becomes(page: Page, holds: Callable[[], object]) -> None:
 
 
 def leave(page: Page) -> None:
-    """Go away, as people do who do not wait for the eight seconds of "Undo".
-
-    Its last dialog is left first: a dialog's place in the history is given back a moment after it closes, and that
-    would end what the browser loads then.
-    """
-    page.wait_for_function("!history.state?.dialog && !document.querySelector('dialog[open]')")
+    """Go away, as people do who do not wait for the eight seconds of "Undo"."""
+    _without_dialogs(page)
     page.goto("about:blank")
+
+
+def reload(page: Page) -> None:
+    """Load the page again, once its dialogs are gone."""
+    _without_dialogs(page)
+    page.reload()
+
+
+def _without_dialogs(page: Page) -> None:
+    """Wait for the last dialog's place in the history: given back a moment after it closes, it ends what loads then."""
+    becomes(page, lambda: page.evaluate("!history.state?.dialog && !document.querySelector('dialog[open]')"))
 
 
 def shoot(page: Page, name: str, *, whole: bool = False) -> None:
