@@ -40,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--rekognition", help="tests/acceptance: the endpoint of a box that runs, instead of one of its own"
     )
-    parser.addoption("--every-fault", action="store_true", help="tests/faults: all points, not one of forty")
+    parser.addoption("--every-fault", action="store_true", help="tests/faults: all points, not one of eighty")
 
 
 def pytest_sessionstart() -> None:

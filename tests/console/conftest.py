@@ -207,6 +207,23 @@ def becomes(page: Page, holds: Callable[[], object]) -> None:
     pytest.fail("it did not come to that")
 
 
+def leave(page: Page) -> None:
+    """Go away, as people do who do not wait for the eight seconds of "Undo"."""
+    _without_dialogs(page)
+    page.goto("about:blank")
+
+
+def reload(page: Page) -> None:
+    """Load the page again, once its dialogs are gone."""
+    _without_dialogs(page)
+    page.reload()
+
+
+def _without_dialogs(page: Page) -> None:
+    """Wait for the last dialog's place in the history: given back a moment after it closes, it ends what loads then."""
+    becomes(page, lambda: page.evaluate("!history.state?.dialog && !document.querySelector('dialog[open]')"))
+
+
 def shoot(page: Page, name: str, *, whole: bool = False) -> None:
     """Take screenshots of what is shown: wide and on a phone, in the light and in the dark."""
     if SHOTS is None:

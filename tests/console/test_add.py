@@ -8,7 +8,7 @@ from playwright.sync_api import Browser, Route, expect
 
 from regulars.serve import service
 from regulars.tenants import credentials
-from tests.console.conftest import CHROMIUM, DESK, Book, Visitor, becomes, shoot
+from tests.console.conftest import CHROMIUM, DESK, Book, Visitor, becomes, reload, shoot
 from tests.console.test_flows import assert_accessible
 from tests.console.test_people import NAMES, Shop, box, shop
 from tests.fakes import Person, picture
@@ -27,7 +27,7 @@ def test_who_waits_is_there_after_a_reload_and_nobody_is_added_twice(shop: Shop)
     ]
     page.get_by_label("Choose pictures").set_input_files(files)
     expect(page.get_by_role("button", name="Add 2 people")).to_be_enabled()
-    page.reload()
+    reload(page)
     expect(page.get_by_role("textbox", name="Name")).to_have_count(2)
     expect(page.get_by_role("button", name="Add 2 people")).to_be_enabled()
     lost: list[str] = []
@@ -42,12 +42,12 @@ def test_who_waits_is_there_after_a_reload_and_nobody_is_added_twice(shop: Shop)
     page.get_by_role("button", name="Add 2 people").click()
     becomes(page, lambda: len(lost) >= 2)
     page.unroute("**/v1/faces")
-    page.reload()
+    reload(page)
     expect(page.get_by_text("2 people added")).to_be_visible()
     with shop.box.client() as client:
         made = {one.name: one.pictures for one in client.list_faces() if one.name not in NAMES}
     assert made == {"Nina": 2, "Omar": 2}
-    page.reload()
+    reload(page)
     expect(page.get_by_role("heading", level=1)).to_be_visible()
     assert page.get_by_text("Nina").count() == 0
     shop.visitor.forgive("ERR_FAILED")

@@ -14,7 +14,7 @@ from msgspec import UNSET
 from playwright.sync_api import Browser, Page, expect
 
 from chalicelib.core.model import Profile
-from tests.console.conftest import DESK, Book, Visitor, becomes, heading, press_pair, shoot
+from tests.console.conftest import DESK, Book, Visitor, becomes, heading, leave, press_pair, reload, shoot
 from tests.console.test_flows import assert_accessible
 from tests.console.test_many import jump
 from tests.photos import FOLDER, PORTRAIT
@@ -64,7 +64,7 @@ def test_a_camera_is_made_its_key_is_used_by_the_uploader_and_its_picture_is_see
     page.get_by_role("button", name="Undo").click()
     expect(page.get_by_label("Name", exact=True)).to_have_value(HOSTILE)
     page.get_by_role("button", name="Delete this camera").click()
-    page.goto("about:blank")
+    leave(page)
     with book.client() as client:
         becomes(page, lambda: id_ not in [one.id for one in client.list_cameras().cameras])
 
@@ -238,7 +238,7 @@ def test_boxes_are_listed_the_worst_first_and_lead_to_their_cameras(browser: Bro
         beat("gate", 3)
         for number in range(4, 40):
             beat(f"c{number}", number, disk_free_mib=90_000, temperature_c=44)
-        page.reload()
+        reload(page)
         page.get_by_role("link", name="Boxes").click()
         expect(page.get_by_text("39 boxes with the uploader")).to_be_visible()
         cells = page.get_by_role("gridcell")

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from regulars_client import models
 
 from chalicelib.api.console_files import folder
-from tests.console.conftest import PHONE, TOUCH, Book, Visitor, settle, shoot, visiting
+from tests.console.conftest import PHONE, TOUCH, Book, Visitor, reload, settle, shoot, visiting
 from tests.console.portraits import Shop, mall, portrait
 from tests.console.test_flows import assert_accessible
 from tests.fakes import Person
@@ -168,7 +168,7 @@ def test_what_others_wrote_is_text_and_the_page_is_accessible_in_both_languages(
     assert_accessible(page)
     shoot(page, f"page-{name}-en")
     page.evaluate("localStorage.setItem('regulars.language', 'zh')")
-    page.reload()
+    reload(page)
     ready(page)
     expect(page.locator("html")).to_have_attribute("lang", "zh")
     assert_texts(page, some=name not in SAY_NOTHING_OF_OTHERS)

@@ -13,7 +13,19 @@ from typing import Literal
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from tests.console.conftest import HOSTILE, NAMES, PHONE, Book, Visitor, becomes, heading, press_pair, settle, shoot
+from tests.console.conftest import (
+    HOSTILE,
+    NAMES,
+    PHONE,
+    Book,
+    Visitor,
+    becomes,
+    heading,
+    leave,
+    press_pair,
+    settle,
+    shoot,
+)
 from tests.photos import FOLDER, GROUP, GROUP_SIZE, NOBODY, PAIRS, PORTRAIT, PORTRAIT_AGAIN, of_24_people
 
 pytestmark = of_24_people
@@ -67,7 +79,7 @@ def test_the_link_that_the_command_prints_signs_in_once_and_leaves_no_code_behin
     page.get_by_role("link", name="Settings", exact=True).click()
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_label("Password")).to_be_visible()
-    page.goto("about:blank")
+    leave(page)
     page.goto(link)
     expect(page.get_by_role("alert")).to_contain_text("This link is not good any more")
     visitor.forgive("401")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.console.conftest import PHONE, TOUCH, Book, becomes, shoot, visiting
+from tests.console.conftest import PHONE, TOUCH, Book, becomes, heading, shoot, visiting
 from tests.console.test_flows import assert_accessible
 
 MOST = 5
@@ -18,6 +18,7 @@ def phone(book: Book, browser: Browser):
 
 
 def test_a_phone_shows_five_sections_of_which_the_last_leads_to_the_rest(phone: Page) -> None:
+    heading(phone, "Visits")
     sections = phone.get_by_role("navigation", name="Sections")
     shown = sections.locator("> a:visible, > button:visible")
     expect(shown).to_have_count(MOST)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.console.conftest import TOUCH, Book, Visitor, becomes, heading, press_pair, shoot, visiting
+from tests.console.conftest import TOUCH, Book, Visitor, becomes, heading, press_pair, reload, shoot, visiting
 from tests.console.test_flows import assert_accessible
 from tests.services.webhooks.receiver import Receiver, answers, receiving
 
@@ -144,7 +144,7 @@ def test_a_failing_hook_stands_first_and_is_opened_by_touch(book: Book, browser:
         page.get_by_role("link", name="Connections", exact=True).last.tap()
         first = page.get_by_role("main").get_by_role("listitem").first
         becomes(page, lambda: client.get_hook(failing).health.state == "failing")
-        page.reload()
+        reload(page)
         expect(first).to_contain_text(broken.url)
         expect(first).to_contain_text("Failing")
         shoot(page, "hooks")

@@ -17,7 +17,7 @@ from regulars_client import models
 
 from chalicelib.core.model import Profile, Tenant
 from chalicelib.services.captures.captures import Shot
-from tests.console.conftest import PHONE, TOUCH, Book, Visitor, becomes, shoot, visiting
+from tests.console.conftest import PHONE, TOUCH, Book, Visitor, becomes, reload, shoot, visiting
 from tests.console.test_flows import assert_accessible
 from tests.fakes import Person, picture
 from tests.regulars.serve.box import Box, serving
@@ -107,7 +107,7 @@ def test_people_are_chosen_in_a_table_and_labelled_and_the_labels_are_taken_back
         assert sorted(one.labels.b for one in client.list_faces()) == ["", "", "", "", "member", "member"]
         page.keyboard.press("u")
         becomes(page, lambda: not any(one.labels.b for one in client.list_faces()))
-    page.reload()
+    reload(page)
     expect(rows.first).to_be_visible()
 
 

@@ -15,7 +15,7 @@ from playwright.sync_api import expect
 
 from chalicelib.core.erasures import SETTLED
 from regulars import cli
-from tests.console.conftest import PHONE, becomes, shoot
+from tests.console.conftest import PHONE, becomes, leave, reload, shoot
 from tests.console.test_flows import assert_accessible
 from tests.console.test_people import Shop, box, shop
 from tests.fakes import FakeClock, Person, picture
@@ -92,7 +92,7 @@ def test_viewers_begin_with_blurred_faces_and_the_browser_keeps_what_they_choose
     expect(page.get_by_text("Faces and names are hidden")).to_be_visible()
     page.keyboard.press("b")
     expect(root).to_have_attribute("data-blur", "off")
-    page.reload()
+    reload(page)
     expect(page.get_by_role("gridcell").first).to_be_visible()
     expect(root).to_have_attribute("data-blur", "off")
 
@@ -125,7 +125,7 @@ def test_a_sighting_becomes_a_photo_and_a_photo_of_somebody_else_only_if_it_is_v
     viewer = page.get_by_role("dialog", name=re.compile("Front door"))
     viewer.get_by_role("button", name="Use as a photo").click()
     viewer.get_by_role("button", name="Close").click()
-    page.reload()
+    reload(page)
     expect(photos).to_have_count(2)
     stranger = {"name": "she.jpg", "mimeType": "image/jpeg", "buffer": picture(Person(SOMEBODY_ELSE))}
     page.get_by_label("Add photos").set_input_files(stranger)
@@ -151,7 +151,7 @@ def test_a_sighting_is_given_to_the_right_person_beside_the_others(shop: Shop) -
     page.get_by_role("option", name="Ann Lee").click()
     expect(page.get_by_text("Now: Ann Lee").first).to_be_visible()
     assert_accessible(page)
-    page.goto("about:blank")  # people who leave do not wait for the eight seconds
+    leave(page)
     becomes(page, lambda: (shop.face("Dmitri").arrive_count, shop.face("Ann Lee").arrive_count) == (0, 1))
 
 

@@ -12,7 +12,19 @@ import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from chalicelib.services.captures.captures import RULES
-from tests.console.conftest import HOSTILE, NAMES, TOUCH, Visitor, becomes, heading, press_pair, settle, shoot, visiting
+from tests.console.conftest import (
+    HOSTILE,
+    NAMES,
+    TOUCH,
+    Visitor,
+    becomes,
+    heading,
+    leave,
+    press_pair,
+    settle,
+    shoot,
+    visiting,
+)
 from tests.console.portraits import Mall, Shop, mall, portrait
 from tests.console.test_flows import assert_accessible
 from tests.fakes import Person
@@ -131,7 +143,7 @@ def test_a_hundred_cards_are_decided_by_keys_with_two_requests_each_and_no_wait_
         expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
         assert page.evaluate("late") == []
         assert page.evaluate("waited") == []
-        page.goto("about:blank")  # people who leave do not wait for the eight seconds
+        leave(page)
         becomes(page, lambda: not [*client.list_reviews()])
         calls = [one for one in visitor.requests if "/v1/" in one.url and "/crops/" not in one.url]
         print(f"{len(decided)} decisions by {len(calls)} requests")
@@ -213,7 +225,7 @@ def test_a_new_regular_is_named_moved_merged_or_deleted_by_keys_and_each_is_undo
         shoot(page, "review-whole")
         assert_accessible(page)
         page.keyboard.press("Escape")
-        page.goto("about:blank")
+        leave(page)
         becomes(page, lambda: face not in {one.id for one in client.list_faces()})
         assert len([*client.list_reviews()]) == 1
 
@@ -241,7 +253,7 @@ def test_a_close_match_is_confirmed_or_rejected_by_mouse(browser: Browser, shop:
         expect(page.get_by_role("main")).to_contain_text(f"It is {chosen}")
         assert_accessible(page)
         shoot(page, "review-nothing")
-        page.goto("about:blank")
+        leave(page)
         becomes(page, lambda: not [*client.list_reviews()])
         becomes(page, lambda: names[1] not in {one.name for one in client.list_observations(kind="sighting")})
         becomes(page, lambda: chosen in {one.name for one in client.list_observations(kind="sighting")})
@@ -306,7 +318,7 @@ def test_of_pairs_the_most_alike_comes_first_and_a_key_says_one_or_two_people(br
         page.keyboard.press("n")
         page.keyboard.press("n")
         expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
-        page.goto("about:blank")
+        leave(page)
         becomes(page, lambda: not [*client.list_duplicates()])
 
 
@@ -330,7 +342,7 @@ def test_who_a_match_is_instead_is_chosen_by_name_or_as_nobody(browser: Browser,
         page.keyboard.press("m")
         dialog.get_by_role("button", name="Nobody: not a face").click()
         expect(page.get_by_role("heading", name="Nothing waits")).to_be_visible()
-        page.goto("about:blank")
+        leave(page)
         becomes(
             page,
             lambda: {one.id: one.name for one in client.list_observations(kind="sighting")}.get(first) == PEOPLE[2],
@@ -424,7 +436,7 @@ def test_a_finger_swipes_no_to_the_left_and_yes_to_the_right_and_scrolling_decid
         slide(page, 170, 10)
         in_sight_not(page, first)
         expect(page.get_by_role("status")).to_contain_text("confirmed")
-        page.goto("about:blank")
+        leave(page)
         becomes(page, lambda: first not in {one.sighting for one in client.list_reviews()})
         assert first in {one.id for one in client.list_observations(kind="sighting")}
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.console.conftest import DESK, Book, Visitor, becomes, heading, press_pair, shoot, visiting
+from tests.console.conftest import DESK, Book, Visitor, becomes, heading, leave, press_pair, reload, shoot, visiting
 from tests.console.test_flows import assert_accessible
 from tests.photos import FOLDER, PORTRAIT
 
@@ -88,7 +88,7 @@ def test_a_shop_has_a_name_that_people_read_in_place_of_its_id(page: Page, book:
     field(page, "Name").press("Enter")
     holds(page, book, "display_name", "Ann's corner")
     expect(account).to_contain_text("Ann's corner")
-    page.reload()
+    reload(page)
     expect(account).to_contain_text("Ann's corner")
     field(page, "Name").fill("")
     field(page, "Name").press("Enter")
@@ -110,7 +110,7 @@ def test_how_sure_a_match_must_be_is_chosen_by_what_it_does(page: Page, book: Bo
     expect(sure.get_by_role("radio", name="Balanced")).to_be_checked()
     with book.client() as client:
         client.change_settings(fpir=0.002)
-        page.reload()
+        reload(page)
         expect(sure).to_contain_text("about 2.0 of 1,000 strangers")
         expect(sure.get_by_role("radio", checked=True)).to_have_count(0)
         client.change_settings(fpir=None)
@@ -215,7 +215,7 @@ def test_language_appearance_and_blur_are_kept_by_the_browser(page: Page) -> Non
     shoot(page, "settings-chinese", whole=True)
     page.get_by_text("深色").click()
     page.get_by_role("group", name="人脸与姓名").get_by_text("隐藏", exact=True).click()
-    page.reload()
+    reload(page)
     heading(page, "设置")
     assert page.evaluate(
         "[document.documentElement.lang, document.documentElement.dataset.theme, document.documentElement.dataset.blur]"
@@ -258,7 +258,7 @@ def test_a_key_is_made_shown_once_renewed_and_deleted(
     till.context.close()
     row.get_by_role("button", name="Delete the key").click()
     expect(row).to_have_count(0)
-    page.goto("about:blank")
+    leave(page)
     with book.client() as client:
         becomes(page, lambda: "Till <b>2</b>" not in [one.name for one in client.list_keys().keys])
 

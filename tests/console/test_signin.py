@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.console.conftest import NAMES, Book, Visitor, heading, shoot, visiting
+from tests.console.conftest import NAMES, Book, Visitor, heading, leave, reload, shoot, visiting
 from tests.console.test_every_page import assert_accessible
 
 WORDS = "four words that fit"
@@ -144,7 +144,7 @@ def test_an_admin_invites_and_removes_in_the_settings(page: Page, book: Book, br
         hers.get_by_role("button", name="Set this password").click()
         heading(hers, "Visits")
         page.get_by_role("button", name="Remove Eva").click()
-        page.goto("about:blank")  # people who leave do not wait for the eight seconds
+        leave(page)
         expect(hers.get_by_role("dialog", name="Sign in to go on")).to_be_visible()
         assert_accessible(hers)
         invited.forgive("401")
@@ -182,7 +182,7 @@ def test_the_first_admin_is_asked_once_for_a_passkey_of_her_own(browser: Browser
         dialog.get_by_role("button", name="Make a passkey on this device").click()
         expect(dialog).to_have_count(0)
         expect(page.get_by_role("link", name=re.compile("account: cloud Ida"))).to_be_visible()
-        page.reload()
+        reload(page)
         heading(page, "Visits")
         expect(page.get_by_role("dialog")).to_have_count(0)
         visitor.forgive("401")

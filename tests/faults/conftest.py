@@ -11,8 +11,8 @@ import pytest
 
 from tests.faults.shop import Shop, prepared
 
-A_PART = 40
-"""The gate tries one point of forty, always the same ones; `make faults` tries all."""
+A_PART = 80
+"""The gate tries one point of eighty, always the same ones; `make faults` tries all."""
 
 Point = TypeVar("Point")
 

@@ -95,7 +95,8 @@ def test_what_the_wheel_requires_is_what_its_modules_import(installed: Path) -> 
     with zipfile.ZipFile(wheel) as archive:
         modules = [archive.read(name).decode() for name in archive.namelist() if name.endswith(".py")]
     imported = set(re.findall(r"^ *(?:from|import) (?!mypy_)(\w+)", "\n".join(modules), re.MULTILINE))
-    needed = {canonicalize_name(name) for word in imported for name in packages_distributions().get(word, ())}
+    brought_by = packages_distributions()
+    needed = {canonicalize_name(name) for word in imported for name in brought_by.get(word, ())}
     assert needed - required == {"regulars", "regulars-client"}, "without the client, it says how to add it"
 
 
