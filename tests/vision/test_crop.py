@@ -25,9 +25,7 @@ from chalicelib.vision.pictures.crop import (
     cut,
     cut_turned,
     hidden,
-    interpolated,
     jpeg,
-    picture_of,
     planes_of,
     resized,
     square_of,
@@ -112,6 +110,10 @@ def image(album: Album) -> NDArray[np.uint8]:
     return album.seen(PORTRAIT).image
 
 
+def picture_of(planes: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return np.rint(planes).astype(np.uint8).transpose(1, 2, 0)
+
+
 def far(one: NDArray[np.uint8], other: NDArray[np.uint8]) -> float:
     """Mean grey levels between two pictures."""
     return float(np.abs(one.astype(np.int16) - other).mean())
@@ -141,14 +143,14 @@ def test_a_colour_alone_is_resized_as_all_three_at_once(image: NDArray[np.uint8]
     planes, sides = planes_of(image), (1, 3, 400, 500)
     inputs = {"planes": planes[None], "sides": np.array(sides, np.int64)}
     (at_once,) = _interpolation("sides").run(None, inputs)
-    assert np.array_equal(interpolated(planes, (500, 400)), at_once[0])
+    assert np.array_equal(resized(image, (500, 400)), at_once[0])
 
 
 def test_at_half_the_size_all_pixels_count_alike(image: NDArray[np.uint8]) -> None:
     planes = planes_of(image)
     height, width = (side // 2 for side in image.shape[:2])
     means = planes[:, : 2 * height, : 2 * width].reshape(3, height, 2, width, 2).mean(axis=(2, 4))
-    assert interpolated(planes, (width, height)) == pytest.approx(means, abs=0.01)
+    assert resized(image, (width, height)) == pytest.approx(means, abs=0.01)
 
 
 @pytest.mark.parametrize("size", [160, 256])

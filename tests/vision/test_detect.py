@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -17,8 +18,8 @@ from PIL import Image
 from chalicelib.core.pictures import DetectedFace
 from chalicelib.vision.detect.detect import (
     FINE_FACE_PX,
+    GRID,
     MAX_PROPOSALS,
-    TILE_PX,
     Detector,
     _tiles,
     iou,
@@ -29,7 +30,7 @@ from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pictures.crop import about_box, cut
 from chalicelib.vision.pipeline import FacePipeline
-from tests.photos import CROWD, CROWD_SIZE, NOBODY, PAIRS, PORTRAIT, PORTRAITS, STUDIO, of_24_people
+from tests.photos import CROWD, CROWD_SIZE, NOBODY, PAIRS, PORTRAIT, PORTRAITS, STUDIO
 from tests.vision.album import ANY_PICTURE, Album
 from tests.vision.crowds import Portrait, Tally, crowd, head_of
 
@@ -76,6 +77,11 @@ class Counted(Sessions):
 def row(face: DetectedFace) -> NDArray[np.float32]:
     box = face.box
     return np.array([box.x, box.y, box.width, box.height], np.float32)
+
+
+def half_as_large(faces: list[DetectedFace]) -> list[DetectedFace]:
+    """Those of at least half the largest one's area."""
+    return [face for face in faces if 2 * face.box.area >= faces[0].box.area]
 
 
 def rotated(image: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
@@ -230,21 +236,34 @@ class TestFaces:
         assert tally.recall >= least
         assert tally.false <= 1
 
-    @of_24_people
-    def test_what_both_whole_looks_see_surely_is_looked_at_once_more(
-        self, pack: Pack, heads: list[Portrait], texture: NDArray[np.uint8]
+    def test_the_largest_face_of_a_portrait_takes_one_coarse_look_and_two_at_the_face(
+        self, album: Album, pack: Pack
     ) -> None:
-        picture, truth = crowd(heads, texture, (1920, 1080), 110)
-        sessions = Counted(pack)
-        assert len(Detector(sessions, pack.manifest.detector).faces(picture)) == len(truth)
-        small, large = pack.manifest.detector.looks_px
-        assert sessions.pictures[large] == len(truth)
-        assert sessions.pictures[small] < len(truth) / 2
+        image, role, sessions = album.seen(PORTRAIT).image, pack.manifest.detector, Counted(pack)
+        detector = Detector(sessions, role)
+        alone = detector.largest(image)
+        small, large = role.looks_px
+        coarse = math.ceil(image.shape[0] / max(image.shape) * role.canvas_px / 2 / GRID) * GRID
+        assert sessions.pictures == {small: 1, large: 1, coarse: 1}
+        assert alone == detector.faces(image)
+
+    def test_of_every_picture_the_largest_face_is_the_same_alone(self, album: Album, vision: FacePipeline) -> None:
+        for label in album.labels:
+            image = album.seen(label.file).image
+            every, alone = vision.detect(image), vision.largest(image)
+            assert half_as_large(alone) == half_as_large(every)
+
+    def test_a_face_beside_the_largest_is_found_with_it(
+        self, vision: FacePipeline, heads: list[Portrait], texture: NDArray[np.uint8]
+    ) -> None:
+        for first in range(0, 24, 2):
+            picture, truth = crowd(heads[first : first + 2], texture, (800, 480), 150, (2, 1))
+            assert len(half_as_large(vision.largest(picture))) == len(truth)
 
     @pytest.mark.parametrize("zoom", [0.25, 1.0, 1.25])
     @pytest.mark.parametrize("side", [1, 33, 1280, 1281, 4096, 8192])
     def test_tiles_cover_a_side_and_share_a_face(self, side: int, zoom: float) -> None:
-        for longest_px in (TILE_PX, 640):
+        for longest_px in (1280, 640):
             tiles = _tiles((side, side), zoom, longest_px)
             rows = sorted({(down.start, down.stop) for down, _ in tiles})
             assert tiles == [(slice(*down), slice(*across)) for down in rows for across in rows]
@@ -278,10 +297,7 @@ class TestFaces:
             picture = Image.fromarray(album.seen(label.file).image)
             scale = 2560 / max(picture.size)
             huge = np.asarray(picture.resize((round(picture.width * scale), round(picture.height * scale))))
-            every, alone = vision.detect(huge), vision.largest(huge)
-            assert [face for face in every if 2 * face.box.area >= every[0].box.area] == [
-                face for face in alone if 2 * face.box.area >= alone[0].box.area
-            ]
+            assert half_as_large(vision.largest(huge)) == half_as_large(vision.detect(huge))
 
     def test_landmarks_lie_where_their_names_say(self, album: Album) -> None:
         for file in PORTRAITS:

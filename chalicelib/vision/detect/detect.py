@@ -1,12 +1,12 @@
-"""Face detection in two looks with the pack's detector.
+"""Face detection by looks at the whole picture, which propose faces, and looks at each face, which decide.
 
-The first look runs over the whole picture and proposes faces. It uses one fixed scale, for faces that fill the picture.
-If the picture is large, or nothing was found, it also uses a finer scale in tiles, for faces of 15 pixels.
+The looks at the whole go from coarse to fine, each with the pack's detector at one size. The coarse one finds faces
+that fill the picture, the finest those of 15 pixels. A call for the largest face alone ends at the look that shows it
+surely and cannot have missed a larger one.
 
-The second look decides. It cuts out each proposal and shows it to the detector in the sizes at which the detector is
-most certain. A real face is found at every scale; flags, foliage and wheels look like one at a single scale only and
-are dropped. The second look also gives the final box and landmarks, so they do not depend on the face's size in the
-picture.
+Then each proposal is cut out and shown to the detector in the sizes at which the detector is most certain. A real face
+is found at every scale; flags, foliage and wheels look like one at a single scale only and are dropped. These looks
+also give the final box and landmarks, so they do not depend on the face's size in the picture.
 
 YuNet's outputs are decoded to faces as libfacedetection.train and OpenCV's FaceDetectorYN do. A face is a row of 15: x,
 y, width, height, five landmarks x, y (eye, eye, nose tip, mouth corner, mouth corner; image left before right), score.
@@ -15,23 +15,22 @@ y, width, height, five landmarks x, y (eye, eye, nose tip, mouth corner, mouth c
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from chalicelib.core.pictures import Box, DetectedFace
-from chalicelib.vision.machine import Work
 from chalicelib.vision.packs.manifest import DetectorRole
 from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pictures.crop import (
     Planes,
+    Spread,
     Square,
     canvas,
     cut_turned,
-    interpolated,
+    in_turn,
     is_plain,
     planes_of,
     resized,
@@ -42,28 +41,33 @@ LARGEST_ZOOM = 4
 """How much a small picture without proposals is enlarged for the finer look, at most: beyond it is only blur."""
 
 TWICE = 2
-"""Pictures at least this many times the first look's canvas get the finer look too; so do those without proposals."""
+"""Pictures at least this many times the pack's canvas get the fine look; so do those without proposals."""
 
 HUGE_PX = 2048
 """Pictures with a longer side than this also get a look in tiles of the whole picture, enlarged by `role.huge_zoom`."""
 
+SEEN_PX = 20.0
+"""Faces of this size or more on a look's canvas are found reliably. So a look may be at most four times as fine as the
+one before, whose faces have a quarter of FINE_FACE_PX there."""
+
 FINE_FACE_PX = 80.0
-"""Largest face kept of a finer look, on its canvas. The next coarser look finds larger ones reliably: they have at
-least 20 pixels there. So a look may be at most four times as fine as the one before."""
+"""Largest face kept of a fine look, on its canvas. A coarser look finds larger ones reliably."""
+
+RIVAL = 0.4
+"""Least part of the largest face's area at which what may be a face is looked for again: half, and what boxes vary."""
 
 FINE_SCORE = 0.1
 """Faces of 15 pixels score between this and PROPOSAL_SCORE. False proposals cost one small look each."""
 
-TILE_PX = 1280
 TILE_OVERLAP_PX = 112
-"""Longest side of a tile of the fine look, and the overlap of neighbours: more than the largest face kept. Tiles bound
-the memory. Those of huge pictures have `role.huge_tile_px`."""
+"""Overlap of neighbouring tiles, which have `role.huge_tile_px` at most: more than the largest face kept. Tiles bound
+the memory."""
 
 PROPOSAL_SCORE = 0.4
-"""Low, because the second look decides: a face that is not proposed is lost."""
+"""Low, because the looks at the face decide: one that is not proposed is lost."""
 
 MAX_PROPOSALS = 128
-"""Most faces that are proposed to the second look, the surest."""
+"""Most faces that are proposed, the surest."""
 
 LOOK_IOU = 0.4
 """Smallest overlap with the proposal at which a look has found the same face."""
@@ -74,12 +78,17 @@ SURE_SCORE = 0.9
 """Upright faces score more than this in a look. Others get more looks, turned by the manifest's `turns`: if a head lies
 on its shoulder, the detector finds the box but places the landmarks as if the head were upright."""
 
+SURER_SCORE = 0.92
+"""The same for a face that no look at the whole found with SURE_SCORE. Of heads tilted by 20 to 40 degrees, one in ten
+scores between these in the small look; of upright ones, one in eight."""
+
 SURE_PX = 30.0
-"""Smallest shorter side, on the coarser canvas, of a face that skips the small look because both whole looks found it
-with SURE_SCORE. It was a face at two scales already, and the mean of those two and the large look places landmarks
-better than two small looks. Measured by the likeness of embeddings to those from landmarks on which ten looks agree:
-0.990, and 0.987 after two small looks. For faces of 20 to 25 pixels on that canvas it would be 0.983 instead of
-0.986."""
+"""Smallest shorter side, on the canvas, of a face that a look at the whole found with SURE_SCORE and that counts as one
+more look at it. The mean of three looks places landmarks better than that of two. Measured by the likeness of
+embeddings to those from landmarks on which ten looks agree: 0.989, and 0.987 for two."""
+
+UPRIGHT_RADIANS = math.radians(5)
+"""Largest slope of the eyes of such a face: heads tilted by 15 degrees or more have a larger one, but for a few."""
 
 LEAST_SCORE = 0.5
 """Smallest useful score in the small look: a lower one cannot reach FACE_SCORE with the large look, which scores at
@@ -109,120 +118,147 @@ _Tile = tuple[slice, slice]
 """Rows and columns of a tile."""
 
 
+@dataclass(frozen=True)
+class _Look:
+    """A look at the whole picture: rows in the picture's pixels that reach FINE_SCORE, and its scale.
+
+    One that `is_fine` proposes small faces only, even unsure ones: a coarser look finds others reliably.
+    """
+
+    rows: NDArray[np.float32]
+    zoom: float
+    is_fine: bool
+
+    @property
+    def proposes(self) -> NDArray[np.bool_]:
+        """The mask of the rows that are worth looks of their own."""
+        is_small = self.rows[:, 2:4].max(axis=1) * self.zoom <= FINE_FACE_PX
+        return np.asarray(is_small if self.is_fine else self.rows[:, 14] >= PROPOSAL_SCORE)
+
+    @property
+    def sure(self) -> NDArray[np.bool_]:
+        """The mask of the proposals that surely are upright faces, and large enough to place their landmarks."""
+        slopes = np.arctan2(self.rows[:, 7] - self.rows[:, 5], self.rows[:, 6] - self.rows[:, 4])
+        is_large = self.rows[:, 2:4].min(axis=1) * self.zoom >= SURE_PX
+        is_upright = np.abs(slopes) <= UPRIGHT_RADIANS
+        return np.asarray(self.proposes & (self.rows[:, 14] >= SURE_SCORE) & is_large & is_upright)
+
+    def alone(self) -> NDArray[np.float32]:
+        """Return the largest sure face, as (1, 15), if a finer look can show no other one of half its area; else none.
+
+        All that may be a face as large overlaps it, and what is too small for this look has a quarter of its area.
+        """
+        sure = self.rows[self.sure]
+        largest = sure[np.argsort(-sure[:, 2] * sure[:, 3])[:1]]
+        areas = self.rows[:, 2] * self.rows[:, 3]
+        rivals = [areas[iou(row, self.rows) < LOOK_IOU] >= RIVAL * row[2] * row[3] for row in largest]
+        return largest if self.hides_none_like(largest) and not np.any(rivals) else largest[:0]
+
+    def hides_none_like(self, largest: NDArray[np.float32]) -> bool:
+        """Tell whether this look finds all faces of half the area of the (1, 15) largest; not if that is none.
+
+        Twice the sides of what it may not find are four times the area.
+        """
+        return len(largest) > 0 and bool((largest[:, 2:4] * self.zoom >= 2 * SEEN_PX).all())
+
+
 class Detector:
-    """Two-look face detection with the pack's detector."""
+    """Face detection with the pack's detector."""
 
     def __init__(self, sessions: Sessions, role: DetectorRole) -> None:
         self._network = YuNet(sessions, role)
-        self._spread, self._done = sessions.spread, sessions.done
+        self._spread = sessions.spread
         self._role = role
 
     def faces(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         """Find all faces of a (height, width, 3) RGB picture, largest box first."""
-        return self._faces(image, self.propose(image))
+        looks = [*self._looks(image), *([self._in_tiles(image)] if _is_huge(image) else [])]
+        return [_face(row) for row in self._decided(image, looks)]
 
     def largest(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
         """Find the largest face as `faces` does, and all of at least half its area, largest first."""
-        found = self._faces(image, self.propose(image, tiny=False))
-        is_huge = max(image.shape[:2]) > HUGE_PX
-        return self.faces(image) if is_huge and not _hides_none(found, self._role.huge_zoom) else found
+        finer = self._looks(image)
+        looks = [next(finer)]
+        alone = looks[0].alone()
+        rows = self._decided(image, looks) if len(alone) else alone
+        if not (iou(rows[:1], alone) >= LOOK_IOU).any():
+            looks += finer
+            rows = self._decided(image, looks)
+            if _is_huge(image) and not looks[-1].hides_none_like(rows[:1]):
+                return self.faces(image)
+        return [_face(row) for row in rows]
 
-    def _faces(
-        self, image: NDArray[np.uint8], proposed: tuple[NDArray[np.float32], NDArray[np.bool_]]
-    ) -> list[DetectedFace]:
-        found = suppress(self.confirm(image, *proposed), self._role.nms_iou)
-        return [_face(row) for row in sorted(found, key=lambda row: -row[2] * row[3])]
+    def _looks(self, image: NDArray[np.uint8]) -> Iterator[_Look]:
+        """Look at the whole picture, from coarse to fine."""
+        role, long_side = self._role, max(image.shape[:2])
+        canvas_px = min(role.canvas_px, round(role.first_zoom * long_side))
+        yield (coarse := self._whole(image, max(canvas_px // 2, 1)))
+        is_fine = long_side >= TWICE * role.canvas_px
+        if not is_fine:
+            yield (usual := self._whole(image, canvas_px))
+            is_fine = not (coarse.proposes.any() or usual.proposes.any())
+        if is_fine:
+            yield self._whole(image, min(role.fine_px, LARGEST_ZOOM * long_side), is_fine=True)
 
-    def propose(self, image: NDArray[np.uint8], *, tiny: bool = True) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Propose faces: rows, most certain first, and a mask of those found with certainty by both whole looks.
+    def _whole(self, image: NDArray[np.uint8], canvas_px: int, *, is_fine: bool = False) -> _Look:
+        rows = self._rows(image, _size_within(image.shape[:2], canvas_px), self._spread)
+        return _Look(rows, canvas_px / max(image.shape[:2]), is_fine)
 
-        The rows are (n, 15) as in vision/detect/detect.py, in the picture's pixels. A row in the mask is the mean of
-        both looks. `tiny`: with the look in tiles at huge pictures.
-        """
-        height, width = image.shape[:2]
-        long_side = max(height, width)
-        # a smaller copy, from which the first look is quickly made
-        base = resized(image, _size_within(image.shape[:2], min(self._role.fine_px, long_side)), self._spread)
-        zoom = min(self._role.fine_px / max(base.shape[1:]), LARGEST_ZOOM)
-        finer = self._fine_look(
-            _tiles(base.shape[1:], zoom, TILE_PX), zoom, lambda tile, size: interpolated(base[:, *tile], size)
-        )
-        canvas_px = min(self._role.canvas_px, round(self._role.first_zoom * long_side))
-        if long_side >= TWICE * self._role.canvas_px:
-            fine, coarse = self._done([finer, self._first_look(base, canvas_px)])  # the one that takes longer first
-        else:
-            coarse = self._first_look(base, canvas_px).done()
-            fine = coarse[:0] if len(coarse) else self._done([finer])[0]
-        across, down = width / base.shape[2], height / base.shape[1]
-        rows = _scaled(np.concatenate([coarse, _small(fine, zoom)]), across, down)
-        if tiny and long_side > HUGE_PX:
-            zoom = self._role.huge_zoom
-            tiles = _tiles(image.shape[:2], zoom, self._role.huge_tile_px)
-            (huge,) = self._done([self._fine_look(tiles, zoom, lambda tile, size: resized(image[tile], size))])
-            rows = np.concatenate([rows, _small(huge, zoom)])
-        sensible = (rows[:, 2:4].min(axis=1) >= MIN_FACE_PX) & (rows[:, 2:4].max(axis=1) <= MAX_FACE * long_side)
-        proposals = suppress(rows[sensible], self._role.nms_iou, MAX_PROPOSALS)
-        looks = [_scaled(look, across, down) for look in (coarse, fine)]
-        return _seen_twice(proposals, looks, SURE_PX * long_side / self._role.canvas_px)
-
-    def _first_look(self, base: Planes, canvas_px: int) -> Work[NDArray[np.float32]]:
-        """Run the detector over the whole picture; if it proposes nothing, at half the size: blurs are sharp there."""
-
-        def look(long_side: int) -> NDArray[np.float32]:
-            _, height, width = base.shape
-            size = _size_within(base.shape[1:], long_side)
-            (rows,) = self._network.rows([interpolated(base, size)], PROPOSAL_SCORE)
-            return _scaled(surest(rows, MAX_ROWS), width / size[0], height / size[1])
-
-        def either() -> NDArray[np.float32]:
-            rows = look(canvas_px)
-            return rows if len(rows) else look(max(canvas_px // 2, 1))
-
-        return Work([either], lambda found: found[0])
-
-    def _fine_look(
-        self, tiles: Sequence[_Tile], zoom: float, planes: Callable[[_Tile, tuple[int, int]], Planes]
-    ) -> Work[NDArray[np.float32]]:
-        """Run the detector over the picture enlarged by `zoom`, tile by tile.
-
-        Faces in two tiles are answered twice, or in part. `planes` returns a tile's planes in a given size.
-        """
+    def _in_tiles(self, image: NDArray[np.uint8]) -> _Look:
+        """Look at the picture enlarged by `role.huge_zoom`, tile by tile: faces in two are there twice, or in part."""
+        zoom = self._role.huge_zoom
 
         def look(tile: _Tile) -> NDArray[np.float32]:
             height, width = (side.stop - side.start for side in tile)
-            size = (max(1, round(width * zoom)), max(1, round(height * zoom)))
-            (rows,) = self._network.rows([planes(tile, size)], FINE_SCORE)
-            rows = _scaled(surest(rows, MAX_ROWS), width / size[0], height / size[1])
+            rows = self._rows(image[tile], (max(1, round(width * zoom)), max(1, round(height * zoom))))
             rows[:, [0, *range(4, 14, 2)]] += tile[1].start
             rows[:, [1, *range(5, 14, 2)]] += tile[0].start
             return rows
 
-        return Work([partial(look, tile) for tile in tiles], lambda found: surest(np.concatenate(found), MAX_ROWS))
+        tiles = _tiles(image.shape[:2], zoom, self._role.huge_tile_px)
+        return _Look(surest(np.concatenate(self._spread(look, tiles)), MAX_ROWS), zoom, is_fine=True)
+
+    def _rows(self, image: NDArray[np.uint8], size: tuple[int, int], spread: Spread = in_turn) -> NDArray[np.float32]:
+        """Run the detector over the picture resized to (width, height); return the rows in its own pixels."""
+        (rows,) = self._network.rows([resized(image, size, spread)], FINE_SCORE)
+        return _scaled(surest(rows, MAX_ROWS), image.shape[1] / size[0], image.shape[0] / size[1])
+
+    def _decided(self, image: NDArray[np.uint8], looks: Sequence[_Look]) -> NDArray[np.float32]:
+        """Return the faces among what the looks propose: (n, 15) rows, largest first."""
+        rows, sure = _proposals(looks, max(image.shape[:2]), self._role.nms_iou)
+        found = suppress(self.confirm(image, rows, sure), self._role.nms_iou)
+        return found[np.argsort(-found[:, 2] * found[:, 3], kind="stable")]
 
     def confirm(
         self, image: NDArray[np.uint8], proposals: NDArray[np.float32], sure: NDArray[np.bool_]
     ) -> NDArray[np.float32]:
-        """Return the proposals that the second look finds again, with its box, landmarks and score.
+        """Return the proposals that looks at each find again, with their mean box, landmarks and score.
 
-        Proposals in `sure` get the large look only, which then counts as one of three.
+        Proposals in `sure` count as a look themselves, if the small one finds the face as surely.
         """
         small, large = self._role.looks_px
-        first, unsure = proposals.copy(), proposals[~sure]
-        first[~sure] = self._upright(image, unsure, self.look(image, unsure, small), small)
+        first = self.look(image, proposals, small)
+        counts = (sure & (first[:, 14] >= SURE_SCORE))[:, None]
+        first = self._upright(image, proposals, first, small, np.where(sure, SURE_SCORE, SURER_SCORE))
         kept = first[:, 14] >= LEAST_SCORE
-        first, looks = first[kept], 1 + sure[kept, None]
-        mean = (first * looks + self.look(image, first, large)) / (looks + 1)
+        first, seen, counts = first[kept], proposals[kept], counts[kept]
+        mean = (first + self.look(image, first, large) + seen * counts) / (2 + counts)
         return np.asarray(mean[mean[:, 14] >= FACE_SCORE], np.float32)
 
     def _upright(
-        self, image: NDArray[np.uint8], proposals: NDArray[np.float32], seen: NDArray[np.float32], size: int
+        self,
+        image: NDArray[np.uint8],
+        proposals: NDArray[np.float32],
+        seen: NDArray[np.float32],
+        size: int,
+        least: NDArray[np.float64],
     ) -> NDArray[np.float32]:
         """Look again, turned to either side, at faces not found with certainty.
 
         If a turned look scores best, one more look follows, with its eyes level. Proposals below PROPOSAL_SCORE are
         small faces or none, and not worth it.
         """
-        (unsure,) = np.nonzero((seen[:, 14] < SURE_SCORE) & (proposals[:, 14] >= PROPOSAL_SCORE))
+        (unsure,) = np.nonzero((seen[:, 14] < least) & (proposals[:, 14] >= PROPOSAL_SCORE))
         if len(unsure) == 0:
             return seen
         tried = [seen[unsure], *(self.look(image, proposals[unsure], size, turn) for turn in self._role.turns)]
@@ -260,13 +296,8 @@ class Detector:
         return self._network.rows([planes_of(picture) for picture in pictures], score)
 
 
-def _hides_none(found: Sequence[DetectedFace], zoom: float) -> bool:
-    """Tell whether a look enlarged by `zoom` could add no face of half the largest one's area, nor displace that one.
-
-    It adds faces of up to FINE_FACE_PX there. Twice these sides are four times the area: such a box overlaps the
-    largest by a quarter at most, less than what is suppressed.
-    """
-    return bool(found) and min(found[0].box.width, found[0].box.height) >= 2 * FINE_FACE_PX / zoom
+def _is_huge(image: NDArray[np.uint8]) -> bool:
+    return int(max(image.shape[:2])) > HUGE_PX
 
 
 def _scaled(rows: NDArray[np.float32], across: float, down: float) -> NDArray[np.float32]:
@@ -277,30 +308,26 @@ def _scaled(rows: NDArray[np.float32], across: float, down: float) -> NDArray[np
     return scaled
 
 
-def _small(rows: NDArray[np.float32], zoom: float) -> NDArray[np.float32]:
-    """Keep the rows that a fine look, `zoom` times as large, may contribute."""
-    return np.asarray(rows[rows[:, 2:4].max(axis=1) <= FINE_FACE_PX / zoom])
-
-
-def _seen_twice(
-    proposals: NDArray[np.float32], looks: Sequence[NDArray[np.float32]], least_px: float
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Replace proposals that all looks found with certainty and at least `least_px` large by the looks' mean.
-
-    Returns the rows and a mask of those replaced.
-    """
-    rows, sure = proposals.copy(), np.zeros(len(proposals), np.bool_)
-    for index in np.flatnonzero((rows[:, 14] >= SURE_SCORE) & (rows[:, 2:4].min(axis=1) >= least_px)):
-        seen = [row for look in looks if (row := _again(proposals[index], look)) is not None]
-        if len(seen) == len(looks) and all(row[14] >= SURE_SCORE for row in seen):
-            rows[index], sure[index] = np.mean(seen, axis=0), True
-    return rows, sure
-
-
 def _again(row: NDArray[np.float32], rows: NDArray[np.float32]) -> NDArray[np.float32] | None:
     """Return the row of highest score that is of the same face as `row`, or None."""
     near = rows[iou(row, rows) >= LOOK_IOU]
     return np.asarray(near[np.argmax(near[:, 14])]) if len(near) else None
+
+
+def _proposals(looks: Sequence[_Look], long_side: int, limit: float) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Choose what is looked at among overlapping rows, and tell which of them are sure.
+
+    Sure ones go first, those of coarser looks before others: so a face has the same rows whether finer looks follow or
+    not.
+    """
+    rows = np.concatenate([look.rows[look.proposes] for look in looks])
+    sure = np.concatenate([look.sure[look.proposes] for look in looks])
+    order = np.concatenate([np.full(look.proposes.sum(), at) for at, look in enumerate(looks)])
+    turn = np.lexsort((-rows[:, 14], np.where(sure, order, 2 * len(looks) - order)))
+    rows, sure = rows[turn], sure[turn]
+    sensible = (rows[:, 2:4].min(axis=1) >= MIN_FACE_PX) & (rows[:, 2:4].max(axis=1) <= MAX_FACE * long_side)
+    kept = distinct(rows[sensible], limit, MAX_PROPOSALS)
+    return rows[sensible][kept], sure[sensible][kept]
 
 
 def _size_within(sides: Sequence[int], long_side: int) -> tuple[int, int]:
@@ -396,20 +423,26 @@ def suppress(rows: NDArray[np.float32], limit: float, most: int | None = None) -
 
     It ends when it has kept `most` rows.
     """
-    rest = rows[np.argsort(-rows[:, 14], kind="stable")]
-    kept: list[NDArray[np.float32]] = []
+    falling = rows[np.argsort(-rows[:, 14], kind="stable")]
+    return falling[distinct(falling, limit, most)]
+
+
+def distinct(rows: NDArray[np.float32], limit: float, most: int | None = None) -> list[int]:
+    """Return the places of the rows that overlap no earlier one kept by more than `limit`, `most` at most."""
+    rest, kept = np.arange(len(rows)), list[int]()
     while len(rest) and len(kept) != most:
-        kept.append(rest[0].copy())  # a view would keep all of this round's rows
-        rest = rest[1:][iou(rest[0], rest[1:]) <= limit]
-    return np.stack(kept) if kept else rows[:0]
+        kept.append(int(rest[0]))
+        rest = rest[1:][iou(rows[rest[0]], rows[rest[1:]]) <= limit]
+    return kept
 
 
 LOOK_FACTOR = 2.0
 """Side of the second look's square over the box's longer side. The square is shown in the two sizes of the manifest's
 `looks`: a model is sometimes mistaken at one size, seldom at both."""
 
-LEVEL_RADIANS = math.radians(10)
-"""Eyes that slope more than this are made level for a look. The detector works best up to about twice that slope."""
+LEVEL_RADIANS = math.radians(3)
+"""Eyes that slope more than this are made level for a look. The detector finds them less sloped than they are: of heads
+tilted by 20 degrees the coarse look says half, so a look at one that is not level places its landmarks worse."""
 
 
 @dataclass(frozen=True)

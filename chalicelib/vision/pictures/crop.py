@@ -51,11 +51,6 @@ def planes_of(image: NDArray[np.uint8]) -> Planes:
     return planes
 
 
-def picture_of(planes: Planes) -> NDArray[np.uint8]:
-    """Convert planes to a (height, width, 3) picture."""
-    return np.ascontiguousarray(np.rint(planes).astype(np.uint8).transpose(1, 2, 0))
-
-
 def resized(image: NDArray[np.uint8], size: tuple[int, int], spread: Spread = in_turn) -> Planes:
     """Resize a picture to (width, height) and return its planes; it is averaged first if shrunk to less than half.
 
@@ -69,16 +64,7 @@ def resized(image: NDArray[np.uint8], size: tuple[int, int], spread: Spread = in
     return planes_of(image) if size == image.shape[1::-1] else _interpolated(image.transpose(2, 0, 1), size, spread)
 
 
-def interpolated(planes: Planes, size: tuple[int, int]) -> Planes:
-    """Resize planes to (width, height), at least half of their size: at exactly a half all pixels count alike."""
-    if size == (planes.shape[2], planes.shape[1]):
-        return planes
-    if max(size) > max(planes.shape[1:]):
-        return _enlarged(picture_of(planes), size)
-    return _interpolated(planes, size, in_turn)
-
-
-def _interpolated(planes: Planes | NDArray[np.uint8], size: tuple[int, int], spread: Spread) -> Planes:
+def _interpolated(planes: NDArray[np.uint8], size: tuple[int, int], spread: Spread) -> Planes:
     session, sides = _interpolation("sides"), (1, 1, size[1], size[0])
     resized = np.empty((3, *sides[2:]), np.float32)
 

@@ -54,12 +54,12 @@ def make_group(running: Service, name: str, tenant: str = "camera") -> None:
 _STOPPED_AT_WORK = """
 import threading, time
 import numpy as np
-from chalicelib.vision.pictures.crop import interpolated
+from chalicelib.vision.pictures.crop import resized
 from regulars.serve.server import end_at_once
 
 def compute():
     while True:
-        interpolated(np.zeros((3, 1000, 1000), np.float32), (900, 900))
+        resized(np.zeros((1000, 1000, 3), np.uint8), (900, 900))
 
 for _ in range(8):
     threading.Thread(target=compute, daemon=True).start()
