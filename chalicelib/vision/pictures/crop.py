@@ -251,7 +251,7 @@ def jpeg(image: NDArray[np.uint8], box: Box) -> FaceJpeg:
     right, bottom = min(math.ceil(square.x + square.side), width), min(math.ceil(square.y + square.side), height)
     picture = Image.fromarray(np.ascontiguousarray(image[top:bottom, left:right]))
     # Its template is as near the picture's as with Lanczos' filter (0.9965 and 0.9961), which takes twice the time.
-    picture.thumbnail((KEPT_SIDE_PX, KEPT_SIDE_PX), Image.Resampling.BILINEAR)
+    picture.thumbnail((KEPT_SIDE_PX, KEPT_SIDE_PX), Image.Resampling.BILINEAR, reducing_gap=1.0)
     return FaceJpeg(
         _encoded(picture, quality=KEPT_QUALITY, subsampling="4:4:4"), thumbnail(picture), Sides(*picture.size)
     )
@@ -259,8 +259,8 @@ def jpeg(image: NDArray[np.uint8], box: Box) -> FaceJpeg:
 
 def thumbnail(picture: Image.Image, side_px: int = THUMBNAIL_SIDE_PX) -> bytes:
     """Encode the picture so small that many are shown at once."""
-    small = picture.copy()
-    small.thumbnail((side_px, side_px), Image.Resampling.BICUBIC)
+    small = picture.copy()  # averaged by whole blocks first, it takes a quarter of the time
+    small.thumbnail((side_px, side_px), Image.Resampling.BILINEAR, reducing_gap=1.0)
     return _encoded(small, quality=THUMBNAIL_QUALITY)
 
 

@@ -251,3 +251,20 @@ def test_a_start_makes_links_only_for_somebody_who_sits_there(tmp_path: Path) ->
     for number in range(LINKED_TENANTS):
         services.tenants.add(f"shop-{number}", Profile.CAMERA)
     assert "code=" not in str(console_lines(services, "http://box:8000", asks=True))
+
+
+_THREADS_OF_NUMPY = """
+import os, sys
+os.environ.pop("OPENBLAS_NUM_THREADS", None)
+from regulars.serve import server
+server.numpy_on_one_thread()
+import numpy as np
+np.ones((600, 600)) @ np.ones((600, 600))
+print(len(os.listdir("/proc/self/task")))
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux lists a process's threads")
+def test_numpy_computes_on_one_thread_beside_the_models() -> None:
+    ended = subprocess.run([sys.executable, "-c", _THREADS_OF_NUMPY], capture_output=True, text=True, timeout=60)
+    assert (ended.returncode, ended.stdout) == (0, "1\n")

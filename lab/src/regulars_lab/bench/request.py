@@ -12,10 +12,13 @@ from __future__ import annotations
 
 import base64
 import io
+import itertools
 import json
 import tempfile
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +39,17 @@ from chalicelib.vision.pipeline import FacePipeline
 from regulars.clients import DONE, Connection, Reply, Sunmi, SunmiReply
 from regulars.serve import service
 from regulars.tenants import credentials
-from regulars_lab.bench.measuring import numbers, pack, parser, timed, write
+from regulars_lab.bench.measuring import numbers, pack, parser, processor_s, timed, write
 from tests.metering.stand_ins import SIDE_PX, portraits
 from tests.synthetic import write_faces
 
 GROUP = "bench"
 WARM_UP = 10
+IDLE_S = 0.05
+"""Seconds of processors in a second, below which the service is idle."""
+
+PACE_S = 0.08
+"""Pause between requests of one kind, of which a key may send ten a second."""
 
 
 def main() -> None:
@@ -106,9 +114,22 @@ def over_http(vision: Vision, picture: bytes, gallery_size: int, repeat: int) ->
                 looked_ms.append(timed(lambda: looked_at(vision, picture))[1])
             searches, alone_ms = searches[WARM_UP:], alone_ms[WARM_UP:]
             identified, looked_ms, by_image = identified[WARM_UP:], looked_ms[WARM_UP:], by_image[WARM_UP:]
+            wide, numbered, others = full_hd(picture), itertools.count(WARM_UP + repeat), itertools.cycle(portraits())
+            calls: dict[str, Callable[[], object]] = {
+                "getFaceByPicture": partial(search, sunmi, picture),
+                "SearchFacesByImage": partial(search_by_image, connection, running.url, keys, picture),
+                "identify": partial(identify, connection, keys.api_key, picture),
+                "identify, 1920x1080": partial(identify, connection, keys.api_key, wide),
+                "enrolment": lambda: enrol(sunmi, next(others), next(numbered)),
+            }
+            until_idle(running.process.pid)
+            pid, times = running.process.pid, range(repeat)
+            cpu_ms = {name: per_call_ms(call, times, partial(processor_s, pid)) for name, call in calls.items()}
             enrolments = [enrol(sunmi, picture, n) for n in range(WARM_UP + repeat // 4)][WARM_UP:]
+            cpu_ms["in process"] = per_call_ms(partial(in_process, vision, picture), times, time.process_time)
     return {
         "gallery_size": gallery_size,
+        "cpu_ms": cpu_ms,
         "in_process": summary(alone_ms),
         "client": summary([reply.elapsed_ms for reply in searches]),
         "ratio_to_in_process": ratio([reply.elapsed_ms for reply in searches], alone_ms),
@@ -130,6 +151,33 @@ def over_http(vision: Vision, picture: bytes, gallery_size: int, repeat: int) ->
             "stages_ms": stages(enrolments),
         },
     }
+
+
+def full_hd(portrait: bytes) -> bytes:
+    """Draw a picture of 1920x1080 with the portrait in its middle."""
+    wide, target = Image.new("RGB", (1920, 1080), (110, 118, 126)), io.BytesIO()
+    with Image.open(io.BytesIO(portrait)) as picture:
+        wide.paste(picture, ((wide.width - picture.width) // 2, (wide.height - picture.height) // 2))
+    wide.save(target, "JPEG", quality=90)
+    return target.getvalue()
+
+
+def until_idle(pid: int) -> None:
+    """Wait until the service is done with what it does behind the requests: it compares new faces with all others."""
+    used_s = -1.0
+    while (now_s := processor_s(pid)) - used_s > IDLE_S:
+        used_s = now_s
+        time.sleep(1)
+
+
+def per_call_ms(call: Callable[[], object], times: range, used_s: Callable[[], float]) -> float:
+    """Return the milliseconds of processors that a call takes, by `used_s`, which says what was used so far."""
+    call()
+    began = used_s()
+    for _ in times:
+        call()
+        time.sleep(PACE_S)
+    return round(1e3 * (used_s() - began) / len(times), 1)
 
 
 def search(sunmi: Sunmi, picture: bytes) -> Reply:
@@ -210,6 +258,7 @@ def report(figures: dict[str, Any]) -> None:
         print(f"  SearchFacesByImage: {times(of_image['client'])}, {of_image['ratio_to_identify']:.2f} x identify")
         print(f"              {split(of_image['stages_ms'])}")
         print(f"  enrolment:  {times(gallery['enrolment']['client'])}; {split(gallery['enrolment']['stages_ms'])}")
+        print(f"  ms of processors a call: {split(gallery['cpu_ms'])}")
 
 
 if __name__ == "__main__":
