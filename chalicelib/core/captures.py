@@ -69,6 +69,10 @@ class Camera(CameraOptions):
     """The status in its last heartbeat: texts, numbers, true or false by name."""
     still_asked_at: datetime | None = None
     """When somebody asked what it sees, and has no answer; None: nobody did."""
+    faceless_share: float | None = None
+    """Part of its last captures that showed no face, 0..1; None: they are too few, or nobody counted."""
+    faceless_at: datetime | None = None
+    """When they were counted."""
     version: int = 1
 
 

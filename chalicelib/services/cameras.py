@@ -47,7 +47,7 @@ from chalicelib.core.ports import (
     when_asked,
 )
 from chalicelib.core.records.captures import camera_from, camera_item, setting_fields, status_text
-from chalicelib.core.values import milliseconds
+from chalicelib.core.values import decimal, milliseconds
 from chalicelib.services.groups import Groups
 from chalicelib.services.idempotency import RequestId, Requests
 from chalicelib.services.tenants import Tenants
@@ -394,6 +394,13 @@ class Cameras:
         else:
             self.seen(tenant, camera, now)
         return self.get(tenant, id_)
+
+    def note_faceless(self, tenant: Tenant, camera: Camera, share: float | None) -> Camera:
+        """Note which part of the camera's captures shows no face, as it was counted now; return the camera with it."""
+        now = self.clock.now()
+        fields = {"faceless_share": decimal(share, 2), "faceless_at": milliseconds(now)}
+        self._note(tenant, camera.id, fields)
+        return replace(camera, faceless_share=share, faceless_at=now)
 
     def silent(self, tenant: Tenant, now: datetime) -> list[Camera]:
         """Return the cameras that are silent for longer than they may be, if that was not reported yet."""

@@ -14,7 +14,7 @@ from regulars_edge import config
 from regulars_edge.clock import ServiceTime
 from regulars_edge.errors import Misconfigured
 from regulars_edge.http import Http
-from regulars_edge.lane import SPENT_WAIT_S, TRIES_IN_TURN, Lane
+from regulars_edge.lane import SPENT_WAIT_S, TRIES_IN_TURN, Heart, Lane
 from regulars_edge.pace import Bandwidth
 from regulars_edge.service import Service
 from regulars_edge.spool import spool as spools
@@ -366,3 +366,18 @@ def test_the_cap_is_set_in_mib(tmp_path: Path) -> None:
     assert config.parsed({"server": server}).bytes_a_month == math.inf
     with pytest.raises(Misconfigured, match="more than 0"):
         config.parsed({"server": server, "upload": {"mib_per_month": 0}})
+
+
+def test_too_many_pictures_without_a_face_are_told_once_until_there_are_few(
+    stand_in: StandIn, clock: FakeClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    service = Service(Http(clock), stand_in.url, lambda: stand_in.key, ServiceTime(clock))
+    heart = Heart(service, "door", lambda: True, dict, 300.0, make_camera=True)
+    heart.beat()
+    said = []
+    for share in (None, 0.79, 0.8, 0.95, 0.2, 0.9):
+        stand_in.books.cameras["door"]["faceless_share"] = share
+        heart.beat()
+        said.append([text for text in caplog.messages if "no face" in text])
+    assert [len(texts) for texts in said] == [0, 0, 1, 1, 1, 2]
+    assert "80 % of the last pictures show no face" in said[-1][0]

@@ -202,8 +202,9 @@ class Stage:
     # --- beside the captures ---
 
     def heartbeat(self) -> Callable[[], object]:
-        """Send a camera's, a minute after the last."""
+        """Send a camera's, a minute after the last, within the hour for which its captures are counted."""
         self.clock.at += timedelta(minutes=1)
+        self.services.captures.counted(self.tenant, self.services.cameras.get(self.tenant, CAMERA))
         path, body = f"/v1/cameras/{CAMERA}/heartbeat", {"status": {"pictures": self._next()}}
         return lambda: V1(self.transport, self.camera_key).call("POST", path, body)
 

@@ -179,6 +179,13 @@ class Camera(Answer):
     still_asked_at: Annotated[
         Time | None, Meta(description="A still is asked for: its box sends one by `PUT /v1/cameras/{id}/still`.")
     ]
+    faceless_share: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | None,
+        Meta(
+            description="Part of its last hundred captures that showed no face, counted with its heartbeats, once an "
+            "hour. If it is high, its box sends too many. Null: fewer than 20, or no heartbeat.",
+        ),
+    ]
     health: Health
 
 
@@ -288,7 +295,8 @@ def send_heartbeat(call: Call, body: Heartbeat) -> Camera:
     """Say how the camera is; answered with its settings."""
     call.caller.require_camera(call.path["id"])
     cameras = call.services.cameras
-    return _one(call, cameras.heartbeat(call.tenant, call.path["id"], body.status, is_working=body.working))
+    camera = cameras.heartbeat(call.tenant, call.path["id"], body.status, is_working=body.working)
+    return _one(call, call.services.captures.counted(call.tenant, camera))
 
 
 def renew_camera_key(call: Call) -> CameraKeyMade:

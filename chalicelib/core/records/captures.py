@@ -37,6 +37,8 @@ def camera_item(tenant: str, camera: Camera, key_digest: str) -> Item:
         "silent_since": optional(milliseconds, camera.silent_since),
         "failing_at": optional(milliseconds, camera.failing_at),
         "still_asked_at": optional(milliseconds, camera.still_asked_at),
+        "faceless_share": decimal(camera.faceless_share, 2),
+        "faceless_at": optional(milliseconds, camera.faceless_at),
         "status": status_text(camera.status) if camera.status else None,
     }
     return {**known(fields), **setting_fields(camera)}
@@ -81,6 +83,8 @@ def camera_from(item: Item) -> Camera:
         silent_since=optional(moment, item.get("silent_since")),
         failing_at=optional(moment, item.get("failing_at")),
         still_asked_at=optional(moment, item.get("still_asked_at")),
+        faceless_share=optional(float, item.get("faceless_share")),
+        faceless_at=optional(moment, item.get("faceless_at")),
         status=json.loads(item["status"]) if "status" in item else {},
         version=int(item["version"]),
     )

@@ -95,6 +95,9 @@ CONTENT_TYPES: Mapping[str, str] = {"image/jpeg": "image/jpeg", "image/jpg": "im
 LEAST_CHARGED_BYTES = 64_000
 """A smaller capture counts as this many bytes, since its record takes space and work, too."""
 
+COUNTED, COUNTED_EVERY = range(20, 101), timedelta(hours=1)
+"""The last captures of which is counted how many show no face, and how often."""
+
 FIRST_CAPTURED_AT = datetime(2000, 1, 1, tzinfo=UTC)
 URL_GOOD_S = 900
 
@@ -262,6 +265,18 @@ class Captures:
     ) -> ListPage[Capture]:
         """Return a page of captures: see CapturePages.page."""
         return CapturePages(self.items, self.cameras, self.uploads).page(tenant, camera, limit, token, only)
+
+    def counted(self, tenant: Tenant, camera: Camera) -> Camera:
+        """Return the camera with the part of its last captures that shows no face, counted at most once an hour."""
+        if camera.faceless_at is not None and self.clock.now() - camera.faceless_at < COUNTED_EVERY:
+            return camera
+        partition = keys.captures(tenant.name, camera.id)
+        page = self.items.query(keys.CAPTURES, partition, reverse=True, limit=COUNTED[-1])
+        resolved = [one for one in map(capture_from, page.items) if one.state is CaptureState.RESOLVED]
+        faceless = sum(not one.sightings for one in resolved)
+        return self.cameras.note_faceless(
+            tenant, camera, round(faceless / len(resolved), 2) if len(resolved) in COUNTED else None
+        )
 
     def _read(self, tenant: Tenant, offer: Offer, cameras: dict[str, Camera], now: datetime) -> Capture:
         """Check an offer and return its capture. `cameras`: those read for this call, by the id or name in an offer."""

@@ -661,6 +661,7 @@ class Camera(Struct, kw_only=True):
     created_at: datetime
     last_seen_at: datetime | None
     still_asked_at: datetime | None
+    faceless_share: float | None
     health: Health
 
 
@@ -680,6 +681,7 @@ class CameraMade(Struct, kw_only=True):
     created_at: datetime
     last_seen_at: datetime | None
     still_asked_at: datetime | None
+    faceless_share: float | None
     health: Health
     api_key: str
 

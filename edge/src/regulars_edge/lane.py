@@ -336,6 +336,10 @@ class Sender:
                 self.wake.wait(CONFIRM_S)
 
 
+FACELESS = 0.8
+"""Part of a camera's pictures without a face from which on it sends too many."""
+
+
 @dataclass
 class Heart:
     """A heartbeat says whether the camera gives pictures, not just that this box runs: else it never fell silent."""
@@ -352,6 +356,7 @@ class Heart:
     _near_until: float = field(default=0.0, init=False)
     _id: str | None = field(default=None, init=False)
     _last_trouble: str | None = field(default=None, init=False)
+    _is_warned: bool = field(default=False, init=False)
     is_heard: bool = field(default=False, init=False)
     """Whether the service took the last one."""
 
@@ -373,12 +378,13 @@ class Heart:
             if self.aim is not None and self.aim.picture is not None:
                 picture, self.aim.picture = self.aim.picture, None
                 self.service.give_still(self._id, picture)
-            settings, is_asked = self.service.heartbeat(self._id, status, working=working)
-            self.take_settings(settings)
+            heard = self.service.heartbeat(self._id, status, working=working)
+            self.take_settings(heard.settings)
             self.is_heard = True
+            self._warn_of_faceless(heard.faceless_share)
             if self.aim is not None:
-                self.aim.is_wanted = is_asked
-                if is_asked:
+                self.aim.is_wanted = heard.is_still_asked
+                if heard.is_still_asked:
                     self._near_until = time.monotonic() + NEAR_FOR_S
         except ServiceError as error:
             self.is_heard = False
@@ -386,6 +392,13 @@ class Heart:
                 log.warning("%s: no heartbeat: %s", self.camera, error)
             self._last_trouble = str(error)
         return True
+
+    def _warn_of_faceless(self, share: float) -> None:
+        """Say once that too many pictures show nobody, until they do no more."""
+        if share >= FACELESS and not self._is_warned:
+            text = '%s: %.0f %% of the last pictures show no face, and each costs: send = "best_shot" sends fewer'
+            log.warning(text, self.camera, 100 * share)
+        self._is_warned = share >= FACELESS
 
     def _found_or_made(self) -> str:
         """Make the camera before its first picture: one that never gives any is missed only if it is there."""

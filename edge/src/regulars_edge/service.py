@@ -52,6 +52,18 @@ class Offer:
 
 
 @dataclass(frozen=True)
+class Heard:
+    """The answer to a heartbeat."""
+
+    settings: Mapping[str, Any]
+    """Those that the service has for this program, by name; none: those of the file count."""
+    is_still_asked: bool
+    """Whether somebody asks for a still."""
+    faceless_share: float
+    """Part of the last pictures that showed no face, 0..1."""
+
+
+@dataclass(frozen=True)
 class _Fault:
     code: str
     message: str
@@ -124,19 +136,20 @@ class Service:
             raise Expired(said)  # the address is the service's own: another may work
         raise self._error(answer, said, fault)
 
-    def heartbeat(
-        self, camera: str, status: Mapping[str, object], *, working: bool = True
-    ) -> tuple[Mapping[str, Any], bool]:
+    def heartbeat(self, camera: str, status: Mapping[str, object], *, working: bool = True) -> Heard:
         """Report how a camera is; one that is not `working` is to fall silent.
 
-        Returns the settings by name that the service has for this program (none: those of the file count), and
-        whether somebody asks for a still. Raises NotAllowed, Busy, Unreachable, Refused.
+        Raises NotAllowed, Busy, Unreachable, Refused.
         """
         body = {"status": dict(status), "working": working}
         answer = self._call("POST", f"/v1/cameras/{quote(camera, safe='')}/heartbeat", body)
         told = self._object(answer)
-        settings = told.get("edge")
-        return settings if isinstance(settings, dict) else {}, told.get("still_asked_at") is not None
+        settings, faceless = told.get("edge"), told.get("faceless_share")
+        return Heard(
+            settings if isinstance(settings, dict) else {},
+            told.get("still_asked_at") is not None,
+            faceless if isinstance(faceless, float | int) else 0.0,
+        )
 
     def give_still(self, camera: str, picture: bytes) -> None:
         """Send the still that somebody asked for. Raises NotAllowed, Busy, Unreachable, Refused."""

@@ -33,6 +33,7 @@ NEW = {
     "created_at": "2026-03-01T12:00:00.000Z",
     "last_seen_at": None,
     "still_asked_at": None,
+    "faceless_share": None,
     "health": {"state": "never_seen", "failing_at": None, "status": {}},
 }
 

@@ -444,3 +444,32 @@ def test_a_time_that_ends_before_it_begins_and_a_state_that_is_never_listed_are_
         CaptureFilter(clock.now(), clock.now() - timedelta(seconds=1))
     with pytest.raises(InvalidInput, match="stored, resolved, parked, not wanted"):
         CaptureFilter(state=CaptureState.WANTED)
+
+
+def shown(services: Services, tenant: Tenant, clock: FakeClock, faces: list[int]) -> None:
+    """Captures a minute apart, each with so many sightings."""
+    for number, count_of in enumerate(faces):
+        clock.advance(timedelta(minutes=1))
+        (made,) = services.captures.offer(tenant, [offer(clock.now(), number)])
+        box = [1, 2, 30, 40]
+        sightings = [{"n": n, "resolution": "skipped", "box": box, "reason": "x"} for n in range(count_of)]
+        change = {"state": CaptureState.RESOLVED, "sightings": sightings}
+        key = capture_key(tenant.name, "door", made.capture.id)
+        items_of(services).transact([Update(keys.CAPTURES, key, (exists("there"),), set=change)])
+
+
+def test_the_part_of_captures_without_a_face_is_counted_once_an_hour(
+    services: Services, shop: Tenant, clock: FakeClock
+) -> None:
+    def counted() -> float | None:
+        return services.captures.counted(shop, services.cameras.get(shop, "door")).faceless_share
+
+    shown(services, shop, clock, [0] * 19)
+    assert counted() is None, "nineteen are too few"
+    shown(services, shop, clock, [1] * 6)
+    assert counted() is None, "it was counted less than an hour ago"
+    clock.advance(timedelta(hours=1))
+    assert counted() == 0.76
+    shown(services, shop, clock, [2] * 100)
+    assert counted() == 0.0, "the last hundred count"
+    assert services.cameras.get(shop, "door").faceless_share == 0.0
