@@ -54,9 +54,9 @@ class DetectorRole:
     channels: str
     nms_iou: float
     canvas_px: int
-    """Longer side of the first look (vision/detect/detect.py)."""
+    """Longer side of the usual look; the coarse one before it has half (vision/detect/detect.py)."""
     first_zoom: float
-    """How much small pictures are enlarged for the first look, at most."""
+    """How much small pictures are enlarged for the usual look, at most."""
     fine_px: int
     """Longer side of the finer look, for pictures of twice the canvas or more and for those without proposals."""
     huge_zoom: float
