@@ -75,7 +75,7 @@ def test_a_mirrored_face_is_as_old_and_feels_the_same(album: Album, vision: Face
         (there,) = vision.describe(mirrored, vision.detect(mirrored))
         here = seen.estimates[0]
         assert there.age == pytest.approx(here.age, abs=4)
-        assert (there.gender, there.emotion) == (here.gender, here.emotion)
+        assert (there.genders[0][0], there.emotion) == (here.genders[0][0], here.emotion)
 
 
 @pytest.mark.parametrize("size_px", [48, 90])
