@@ -95,7 +95,7 @@ LEAST_SCORE = 0.5
 most 1."""
 
 FACE_SCORE = 0.75
-"""Smallest mean score of the two sizes that counts as a face. Of faces that are sharp or blurred, have a fifth of the
+"""Smallest mean score of the looks that counts as a face. Of faces that are sharp or blurred, have a fifth of the
 light, or are tilted by 60 degrees, masked or half covered, 92 to 100 % of each kind reach it. Of a thousand pictures
 without a face, two held something that did. Darkness fails first: at a twelfth of the light every fifth face is not
 even proposed."""

@@ -86,7 +86,7 @@ def replace_prelu(graph: onnx.GraphProto) -> None:
 
 
 BRANCHES = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
-"""What the detector answers of each cell, and in how many values. The single ones pass a sigmoid."""
+"""Answers of the detector for each cell, and their numbers of values. The single ones pass a sigmoid."""
 
 
 def join_branches(graph: onnx.GraphProto) -> None:
