@@ -67,7 +67,6 @@ serve: setup  ## The service on this machine
 	$(BIN)/regulars serve
 
 test: .venv/test  ## All tests of the gate; TESTS='tests/core' for some of them
-	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || echo "there is no Chromium, so the flows through the console are skipped: on Debian, apt-get install chromium"
 	$(PYTEST) $(TESTS)
 
 # What takes long there: an emulated AWS, programs of others as clients, histories in any order, thousands of faces.
@@ -76,7 +75,7 @@ LONG := aws or any_order or command_line or javascript or similarity or reembedd
 quick: .venv/test  ## The rules, the use cases and the dialects, in two and a half minutes: all but the longest tests
 	$(PYTEST) tests/core tests/services tests/api -k 'not ($(LONG))'
 
-lab: .venv/lab  ## The lab's own tests: evaluations, the drawn week, benchmarks in short
+lab: .venv/lab  ## What needs the pictures beside the checkout (../shared): the lab's tests, how well people are told apart
 	$(PYTEST) lab/tests
 
 check: .venv/check site  ## Format, lint, types, layers, template; what the docs say is checked by `make test`

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import signal
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,7 +14,7 @@ from hypothesis import settings
 from chalicelib.bootstrap import build
 from chalicelib.services import Services
 from chalicelib.settings import Settings
-from regulars.demo.run import labelled_folder
+from regulars.demo import registry_photos
 from regulars.errors import NoPictures
 from tests.examples import LONG
 from tests.fakes import UNHURRIED, FakeClock, FakeVision
@@ -45,7 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_sessionstart() -> None:
     try:
-        labelled_folder()
+        registry_photos.folder()
     except NoPictures as error:
         pytest.exit(f"the tests need pictures of people: {error}", returncode=1)
 
@@ -57,7 +59,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print the figures of tests/accuracy, whichever worker measured them."""
+    """Print the figures of tests on labelled pictures, what faults were tried, and what was skipped."""
     told = [report for report in terminalreporter.stats.get("", []) if report.when == "teardown"]
     lines = [line for report in told for name, line in report.user_properties if name == "figure"]
     if lines:
@@ -66,15 +68,30 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
             terminalreporter.write_line(line)
     faults = [counts for report in told for name, counts in report.user_properties if name == "faults"]
     if faults:
-        there, tried, skipped = map(sum, zip(*faults, strict=True))
+        there, tried, left_out = map(sum, zip(*faults, strict=True))
         terminalreporter.section("faults at the calls to storage")
-        terminalreporter.write_line(f"{len(faults)} use cases, {there} points: {tried} tried, {skipped} skipped")
+        terminalreporter.write_line(f"{len(faults)} use cases, {there} points: {tried} tried, {left_out} skipped")
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.stats.get("skipped", ())
+    )
+    if reasons:
+        terminalreporter.section("skipped, by what is missing here")
+        for reason, count in sorted(reasons.items()):
+            terminalreporter.write_line(f"{count:4}  {reason}")
 
 
 @pytest.fixture(scope="session")
 def photos() -> Path:
     """The labelled pictures at hand; tests.photos says which plays which part."""
-    return labelled_folder()
+    return registry_photos.folder()
+
+
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C interrupt this process and those that it starts, also if the tests were started with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -90,8 +90,8 @@ def with_thumbnails(picture_keys: Iterable[str]) -> list[str]:
     return [stored for key in picture_keys for stored in (key, keys.thumbnail(key))]
 
 
-def embedding_of(seed: int) -> NDArray[np.float32]:
-    vector = np.random.default_rng(seed).standard_normal(DIMENSIONS).astype(np.float32)
+def embedding_of(seed: int, dimensions: int = DIMENSIONS) -> NDArray[np.float32]:
+    vector = np.random.default_rng(seed).standard_normal(dimensions).astype(np.float32)
     return vector / np.linalg.norm(vector)
 
 
@@ -146,10 +146,11 @@ class FakeVision:
         rows = []
         for face in faces:
             person = self._person(image, face)
-            noise = embedding_of(hash((person.seed, person.side_px, person.quality)) % 2**32)
-            vector = person.likeness * embedding_of(person.seed) + np.sqrt(1 - person.likeness**2) * noise
+            noise = embedding_of(hash((person.seed, person.side_px, person.quality)) % 2**32, self.dimensions)
+            own = embedding_of(person.seed, self.dimensions)
+            vector = person.likeness * own + np.sqrt(1 - person.likeness**2) * noise
             rows.append(vector / np.linalg.norm(vector))
-        return np.array(rows, dtype=np.float32).reshape(-1, DIMENSIONS)
+        return np.array(rows, dtype=np.float32).reshape(-1, self.dimensions)
 
     def qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> list[Quality]:
         found = [self._person(image, face).quality for face in faces]

@@ -11,7 +11,7 @@ from rig.clock import FakeClock
 from rig.real import Regulars
 from rig.standin import StandIn
 
-from regulars.demo.run import labelled_folder
+from regulars.demo import registry_photos
 from tests.folders import pytest_configure, tmp_path
 from tests.second_try import second_try
 
@@ -67,12 +67,10 @@ def service(request: pytest.FixtureRequest) -> StandIn | Regulars:
 @pytest.fixture
 def faces() -> Path:
     """The labelled pictures at hand."""
-    return labelled_folder()
+    return registry_photos.folder()
 
 
 @pytest.fixture
 def portraits(faces: Path) -> list[Path]:
-    """A picture of each person, up to twelve."""
-    people = faces / "people"
-    others = (file for file in people.glob("*_1.jpg") if "partial" not in file.name)
-    return sorted(people.glob("london_*_neutral.jpg"))[:12] or sorted(others)
+    """A picture of each person."""
+    return sorted(file for file in (faces / "people").glob("*_1.jpg") if "partial" not in file.name)

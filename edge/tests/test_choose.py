@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
-from PIL import Image, ImageChops, ImageDraw, ImageFilter
+from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageOps
 from regulars_edge.choose.by_face import BestShot, WithFaces
 from regulars_edge.choose.chooser import Moving
 from regulars_edge.choose.faces import SMALLEST_FACE_PX, Area, Counting, Detector, Face, Look, Still, worth
@@ -90,8 +90,8 @@ def test_faces_are_found_where_they_are(detector: Detector, faces: Path, portrai
         (left_eye, right_eye, nose, *mouth) = found[0].landmarks
         assert left_eye[0] < nose[0] < right_eye[0]
         assert left_eye[1] < nose[1] < mouth[0][1]
-    nobody = [path for path in (faces / "noface").iterdir() if "lion" not in path.name and "dog" not in path.name]
-    assert sum(len(detector.faces(Image.open(path).convert("RGB"))) for path in nobody) <= 1
+    nobody = (faces / "noface").iterdir()
+    assert sum(len(detector.faces(Image.open(path).convert("RGB"))) for path in nobody) == 0
 
 
 def test_only_frames_with_a_large_enough_face_are_sent(detector: Detector, portraits: list[Path]) -> None:
@@ -245,15 +245,15 @@ def test_a_face_beside_what_has_changed_stays() -> None:
 def test_all_of_a_4k_picture_is_seen_as_finely_as_faces_are_recognised(
     detector: Detector, portraits: list[Path]
 ) -> None:
-    """Six people with 18 pixels between the eyes come into an empty room."""
+    """Three people with 18 pixels between the eyes come into an empty room."""
     counting = Counting(Still(detector), SMALLEST_FACE_PX)
     room = Image.effect_noise((3840, 2160), 12).convert("RGB")
     assert counting.faces(looked(room)) == []
-    for at, path in enumerate(portraits[:6]):
+    for at, path in enumerate(portraits):
         portrait = Image.open(path).convert("RGB")
         (found,) = detector.faces(portrait)
-        side = round(portrait.width * 18 / math.dist(*found.landmarks[:2]))
-        room.paste(portrait.resize((side, side)), (300 + 560 * at, 700 + 100 * (at % 3)))
+        small = ImageOps.scale(portrait, 18 / math.dist(*found.landmarks[:2]))
+        room.paste(small, (300 + 1120 * at, 700 + 100 * at))
         assert len(counting.faces(looked(room))) == at + 1
 
 
@@ -284,22 +284,6 @@ def test_light_that_changes_slowly_is_seen_in_time() -> None:
     for light in range(60, 120):
         still.faces(looked(Image.new("RGB", (640, 360), (light, light, light))))
     assert asked.times == 4, "each 16 grey levels"
-
-
-def test_best_shots_of_a_real_film(detector: Detector, faces: Path) -> None:
-    """People walk past a camera: far fewer pictures than frames, each with a face."""
-    import threading
-
-    from regulars_edge.sources.video import VideoFileSource
-
-    pytest.importorskip("av")
-    film = faces / "video" / "face-demographics-walking.mp4"
-    if not film.is_file():
-        pytest.skip("the films are in no package registry")
-    looked = [frame for frame in VideoFileSource(film, 0.5, begins_ms=0).frames(threading.Event()) if frame]
-    chosen = list(BestShot(Counting(Still(detector), 20), 10.0).choose(looked))
-    assert 1 <= len(chosen) < len(looked) / 3
-    assert all(detector.faces(frame.image()) for frame in chosen)
 
 
 def test_of_the_frames_that_are_held_only_jpegs_stay_in_memory() -> None:

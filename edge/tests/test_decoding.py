@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import ssl
 import subprocess
 import threading
@@ -26,6 +25,8 @@ from regulars_edge.wiring import source_of
 from rig.camera import Camera
 from rig.film import RATE, decoded, number_of, numbered
 from test_run import until
+
+from tests.needs import needed
 
 pytest.importorskip("av")
 from rig.rtsp import Rtsp, h264
@@ -77,8 +78,7 @@ def test_a_cameras_sound_is_not_asked_for(camera: Rtsp) -> None:
 def test_a_camera_is_verified_by_its_own_certificate_and_the_name_in_it(
     camera: Rtsp, tmp_path: Path, name: str
 ) -> None:
-    if shutil.which("openssl") is None:
-        pytest.skip("a certificate is made with openssl: apt-get install openssl")
+    needed("openssl")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subject = ("-subj", f"/CN={name}", "-addext", f"subjectAltName={'IP' if name[0].isdigit() else 'DNS'}:{name}")
     made = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, *subject)

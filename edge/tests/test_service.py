@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 import json
-import shutil
 import ssl
 import subprocess
 import threading
@@ -24,6 +23,8 @@ from rig.clock import FakeClock
 from rig.real import Regulars
 from rig.server import Handler, Served
 from rig.standin import StandIn
+
+from tests.needs import needed
 
 CONTENT = Content(bytes(range(32)), 3, JPEG)
 CAPTURE = Capture("door", CONTENT, 1_760_000_000_000)
@@ -203,8 +204,7 @@ def test_a_host_that_is_no_regulars_is_told_by_its_missing_time(scripted: Script
 
 
 def test_certificates_are_verified(scripted: Scripted, tmp_path: Path) -> None:
-    if shutil.which("openssl") is None:
-        pytest.skip("a certificate is made with openssl: apt-get install openssl")
+    needed("openssl")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
     subprocess.run(
         [

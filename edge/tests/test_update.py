@@ -31,9 +31,17 @@ from rig.camera import Camera
 from rig.real import Regulars
 from test_run import SNAPSHOT, until
 
+from tests.needs import needed
+
 PACKAGE = Path(__file__).parents[1] / "src" / "regulars_edge"
 NEW, BAD = "8.0.0", "9.0.0"
-needs_keygen = pytest.mark.skipif(not shutil.which("ssh-keygen"), reason="releases are verified by ssh-keygen")
+
+
+@pytest.fixture
+def keygen() -> None:
+    """Skip the test without the program that verifies releases."""
+    needed("ssh-keygen")
+
 
 WELL = Report(NEW, NEW, is_well=True, cameras=("door",))
 
@@ -218,7 +226,7 @@ def ask_for(service: Regulars, versions: Versions, version: str) -> None:
     until(lambda: versions.report().wanted == version, 60)
 
 
-@needs_keygen
+@pytest.mark.usefixtures("keygen")
 def test_a_box_takes_the_signed_release_that_the_service_asks_for_and_keeps_it_when_it_is_well(
     versions: Versions, releases: Releases, started_regulars: Regulars
 ) -> None:
@@ -244,7 +252,7 @@ def test_a_box_takes_the_signed_release_that_the_service_asks_for_and_keeps_it_w
     until(lambda: versions.report().version == __version__, 60)
 
 
-@needs_keygen
+@pytest.mark.usefixtures("keygen")
 def test_a_release_that_is_not_well_is_taken_back_and_heartbeats_say_so(
     versions: Versions, releases: Releases, started_regulars: Regulars
 ) -> None:
@@ -264,7 +272,7 @@ def test_a_release_that_is_not_well_is_taken_back_and_heartbeats_say_so(
     assert versions.current == __version__
 
 
-@needs_keygen
+@pytest.mark.usefixtures("keygen")
 def test_what_is_not_signed_is_never_run(
     versions: Versions, releases: Releases, started_regulars: Regulars, tmp_path: Path
 ) -> None:

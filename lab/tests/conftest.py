@@ -8,26 +8,36 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from regulars_lab import studio
 from regulars_lab.bench.vectors import Maker
 from regulars_lab.evaluate.verification import Faces
-from tests.accuracy.conftest import figures
-from tests.conftest import photos, pytest_sessionstart, pytest_terminal_summary
+from tests.conftest import pytest_terminal_summary
 from tests.folders import pytest_configure, tmp_path
 from tests.vision.album import labels
-from tests.vision.conftest import pack, vision
+from tests.vision.conftest import album, figures, pack, vision
 
 __all__ = [
+    "album",
     "figures",
     "pack",
-    "photos",
     "pytest_configure",
-    "pytest_sessionstart",
     "pytest_terminal_summary",
     "tmp_path",
     "vision",
 ]
 
 PERSONS, PICTURES = 600, 4
+
+
+def pytest_sessionstart() -> None:
+    if not studio.FOLDER.is_dir():
+        pytest.exit(f"the lab's tests need the labelled pictures beside the checkout, in {studio.FOLDER}", returncode=1)
+
+
+@pytest.fixture(scope="session")
+def photos() -> Path:
+    """The labelled pictures beside the checkout."""
+    return studio.FOLDER
 
 
 @pytest.fixture(scope="session")

@@ -36,9 +36,6 @@ from regulars.serve.service import Service
 from regulars.tenants import credentials
 from regulars.tenants.keys import link
 
-PICTURES_BESIDE = Path("shared", "data", "faces")
-"""Place of the pictures, in the folder that holds the checkout."""
-
 
 def demo(photos: Path | None, host: str, port: int, *, once: bool, models: Path | None) -> int:
     """Play the story. Without `once`, keep serving until Ctrl-C, with the console open on the story's people.
@@ -71,14 +68,8 @@ def _pack(data: Path, models: Path | None) -> Pack:
 
 
 def find_pictures(photos: Path | None) -> Album:
-    """Read the folder `photos`, or if it is None `labelled_folder`. Raises NoPictures."""
-    return album.read(photos or labelled_folder())
-
-
-def labelled_folder() -> Path:
-    """Return the labelled folder beside the checkout, else the one made from packages. Raises NoPictures."""
-    beside = Path(__file__).resolve().parents[3] / PICTURES_BESIDE
-    return beside if beside.is_dir() else registry_photos.folder()
+    """Read the folder `photos`, or if it is None the one made from packages. Raises NoPictures."""
+    return album.read(photos or registry_photos.folder())
 
 
 def _played(running: Service, plan: Plan, console: Console) -> list[Step]:

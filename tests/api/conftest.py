@@ -33,10 +33,7 @@ from tests.fakes import UNHURRIED, FakeClock
 @pytest.fixture(scope="session")
 def pipeline() -> FacePipeline:
     """The real models."""
-    try:
-        return FacePipeline(packs.find(None))
-    except packs.MissingModel as error:
-        pytest.skip(str(error))
+    return FacePipeline(packs.find(None))
 
 
 @pytest.fixture

@@ -17,8 +17,9 @@ from regulars_client import Regulars
 
 from regulars.serve import service
 from regulars.tenants import credentials
+from tests.needs import needed
 from tests.noon import zone_at_noon
-from tests.photos import FOLDER, GROUP, PAIRS
+from tests.photos import CUT_OFF, FOLDER, GROUP, OTHER, OTHER_AGAIN, PAIRS, PORTRAIT_AGAIN
 from tests.second_try import second_try
 
 pytest_itemcollected = second_try("chromium")
@@ -26,6 +27,7 @@ pytest_itemcollected = second_try("chromium")
 CHROMIUM = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), ""
 )
+STRANGER, STRANGER_AGAIN = PAIRS[2]
 SHOTS = os.environ.get("CONSOLE_SHOTS")
 """Folder for screenshots of the pages; none are made without."""
 
@@ -43,14 +45,14 @@ NAMES = (
     "Henrik Sørensen",
     "Ivy Nakamura",
 )
+"""Names of those who are enrolled. Two are real people, who come; the others are drawn."""
 HOSTILE = NAMES[6]
-"""Names of those who are enrolled; one of them would be markup if anything took it for that."""
+"""A name that would be markup if anything took it for that."""
+COME = (PORTRAIT_AGAIN, OTHER_AGAIN, STRANGER_AGAIN, CUT_OFF, STRANGER, OTHER)
+"""Pictures of today, the first the longest ago; the stranger is a real person, too."""
 
 DESK, PHONE = {"width": 1440, "height": 900}, {"width": 390, "height": 844}
 TOUCH: dict[str, Any] = {"viewport": PHONE, "has_touch": True, "is_mobile": True}
-CAME = 6
-"""How many of the enrolled were seen today, before strangers."""
-
 QUICK_MS = 20_000.0
 """A bound for what is quick: only failures wait so long, and the machine may do other things."""
 
@@ -81,9 +83,7 @@ class Book:
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """Return the browser's path. Without one the flows are skipped; the gate installs it, so there they always run."""
-    if not CHROMIUM:
-        pytest.skip("the console is looked at in Chromium: on Debian, apt-get install chromium")
-    return CHROMIUM
+    return CHROMIUM or needed("chromium")
 
 
 @pytest.fixture(scope="session")
@@ -96,22 +96,25 @@ def book(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bo
         known = credentials.read(running.data)
         book = Book(running.url, running.data, known["camera"].api_key, known["cloud"].api_key)
         with book.client() as client:
-            fill(client)
+            fill(client, running.data)
         yield book
 
 
-def fill(client: Regulars) -> None:
+def fill(client: Regulars, data: Path) -> None:
+    from tests.console.portraits import enrol_drawn  # which imports this module
+
     now = datetime.now(UTC)
     client.change_settings(time_zone=zone_at_noon())
     client.add_group(name="VIP", capacity=100)
     for camera, name in (("door", "Front door"), ("counter", "Counter")):
         client.add_camera(id=camera, name=name, labels={})
-    for index, ((first, _), name) in enumerate(zip(PAIRS, NAMES, strict=False)):
-        client.enrol_face(picture=FOLDER / first, group="VIP" if index % 3 == 0 else "regular", name=name)
-    came = [again for _, again in PAIRS[:CAME]] + [again for _, again in PAIRS[len(NAMES) : len(NAMES) + 2]]
+    groups = ["VIP" if index % 3 == 0 else "regular" for index in range(len(NAMES))]
+    for (first, _), name, group in zip(PAIRS[:2], NAMES, groups, strict=False):
+        client.enrol_face(picture=FOLDER / first, group=group, name=name)
+    enrol_drawn(data, "camera", dict(list(enumerate(zip(NAMES, groups, strict=True)))[2:]))
     for back, share in ((3, 2), (1, 3), (0, 1)):
-        for index, picture in enumerate(came[::share]):
-            at = now - timedelta(days=back, seconds=60 * (len(came) - index))
+        for index, picture in enumerate(COME[::share]):
+            at = now - timedelta(days=back, seconds=60 * (len(COME) - index))
             client.take_capture(
                 picture=FOLDER / picture, camera="counter" if index % 3 == 1 else "door", captured_at=at
             )

@@ -1,4 +1,4 @@
-"""Drawn people for pictures that are shown to everybody: nobody has to be asked, and no licence is carried along."""
+"""Drawn people, as many as a page needs: nobody has to be asked, and no licence is carried along."""
 
 from __future__ import annotations
 
@@ -6,20 +6,15 @@ import io
 from dataclasses import dataclass
 from functools import cache
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageEnhance
-
-from chalicelib.core.pictures import DetectedFace, FaceJpeg, Sides
-from tests.console.portraits import TOLD, Portraits
-from tests.fakes import Person
-from tests.fakes import picture as told
 
 SKIN = ("#f2cfb3", "#e0ac85", "#c58c62", "#9c6644", "#70462d", "#f6dcc8")
 HAIR = ("#2b2320", "#5a3a22", "#8c5a2b", "#c9a15a", "#b8b4ae", "#1d1a19", "#7a2f22")
 SHIRTS = ("#2b4c8c", "#7a8f5a", "#a94f4f", "#4f6d7a", "#8a6fa8", "#c08a3e", "#3d7d6a")
 WALLS = ("#dfe6ee", "#ece6db", "#e3e9e0", "#e9e2ea")
 SIDE_PX = 720
+FACE, HEAD = (240.0, 190.0, 240.0, 330.0), (150, 130, 570, 550)
+"""Where the face is, as x, y, width and height; what is cut out about it."""
 _FINE = 2
 _INDOORS = 0.86
 
@@ -46,20 +41,6 @@ def look(number: int) -> Look:
         number % 5 == 3,
         number % 6 == 5,
     )
-
-
-class Drawn(Portraits):
-    """Fake eyes for drawn people."""
-
-    def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:
-        person = self._person(image, face)
-        whole = drawing(person.seed, smiles=person.likeness < 1).crop((150, 130, 570, 550))
-        return FaceJpeg(_jpeg(whole) + TOLD + told(person), _jpeg(whole.resize((160, 160))), Sides(420, 420))
-
-
-def portrait(person: Person, *, again: bool = False) -> bytes:
-    """Return a drawing that is told to be of a person. `again`: another one of the same."""
-    return _jpeg(drawing(person.seed, smiles=again)) + TOLD + told(person)
 
 
 @cache
@@ -96,7 +77,7 @@ def _darker(colour: str) -> tuple[int, ...]:
     return tuple(int(colour[at : at + 2], 16) * 85 // 100 for at in (1, 3, 5))
 
 
-def _jpeg(image: Image.Image) -> bytes:
+def jpeg(image: Image.Image) -> bytes:
     made = io.BytesIO()
     image.save(made, "JPEG", quality=88)
     return made.getvalue()

@@ -1,76 +1,77 @@
-"""Cards to review, with real pictures and fake eyes: hundreds in seconds, and who is who is known beforehand."""
+"""Cards to review, with drawn people and fake eyes: hundreds in seconds, and who is who is known beforehand."""
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
+from chalicelib.bootstrap import build
 from chalicelib.core.model import Migration, Profile, Tenant
 from chalicelib.core.pictures import Box, DetectedFace, FaceJpeg, PictureRules, Sides
 from chalicelib.services import Services
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.captures.captures import RULES, Shot
 from chalicelib.services.tenants import TenantSettings
-from tests.console import conftest
+from chalicelib.settings import Settings
+from chalicelib.vision.packs import packs
+from tests.console import conftest, drawn
 from tests.fakes import FakeVision, Person
 from tests.fakes import picture as told
 from tests.noon import zone_at_noon
-from tests.photos import FOLDER, PAIRS
 from tests.regulars.serve import box
 
 TOLD = b"\npeople: "
-_FACE = Box(210.0, 170.0, 300.0, 380.0)
-"""About where a face is in a studio portrait of 720 x 720."""
 _LIKE = 0.62
 """How much a capture looks like the person: a match, and a close one."""
 _ALL_ARE_CLOSE, _NONE_IS_CLOSE = 0.5, 0.0
 
 
 class Portraits(FakeVision):
-    """Fake eyes for real portraits: behind a picture's last byte stands who is in it, which a browser passes over."""
+    """Fake eyes for drawn people: behind a picture's last byte stands who is in it, which a browser passes over."""
 
     def read(self, picture: bytes, rules: PictureRules) -> NDArray[np.uint8]:
         return super().read(picture.rpartition(TOLD)[2], rules)
 
     def detect(self, image: NDArray[np.uint8]) -> list[DetectedFace]:
-        return [replace(one, box=_FACE) for one in super().detect(image)]
+        return [replace(one, box=Box(*drawn.FACE)) for one in super().detect(image)]
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:
-        (person,) = self._people(image)
-        shown, small = _cut(person.seed % len(PAIRS))
-        return FaceJpeg(shown + TOLD + told(person), small, Sides(380, 380))
+        person = self._person(image, face)
+        head = drawn.drawing(person.seed, smiles=person.likeness < 1).crop(drawn.HEAD)
+        return FaceJpeg(drawn.jpeg(head) + TOLD + told(person), drawn.jpeg(head.resize((160, 160))), Sides(*head.size))
 
     def thumbnail(self, image: NDArray[np.uint8], side_px: int) -> bytes:
-        return self.crop(image, DetectedFace(_FACE, (), 1.0)).thumbnail
+        return self.crop(image, DetectedFace(Box(*drawn.FACE), (), 1.0)).thumbnail
 
     def _person(self, image: NDArray[np.uint8], face: DetectedFace) -> Person:
         return self._people(image)[0]
 
 
+class PortraitsOfThePack(Portraits):
+    """The same eyes, whose templates a book takes that real eyes look at."""
+
+    def __init__(self) -> None:
+        pack = packs.at().manifest
+        self.pack, self.model, self.dimensions = pack.name, pack.embedding.model, pack.embedding.dimensions
+
+
+def enrol_drawn(data: Path, tenant: str, people: Mapping[int, tuple[str, str]]) -> None:
+    """Put drawn people, by number their name and group, into the book of a box that runs with real eyes."""
+    with closing(build(Settings(storage=data), vision=PortraitsOfThePack)) as services:
+        for number, (name, group) in people.items():
+            picture = portrait(Person(number))
+            services.enrolment.of_largest_face(services.tenants.named(tenant), group, picture, RULES, name=name)
+
+
 def portrait(person: Person, *, again: bool = False) -> bytes:
-    """Return a real portrait that is told to be of a person. `again`: another one of the same."""
-    return (FOLDER / PAIRS[person.seed % len(PAIRS)][again]).read_bytes() + TOLD + told(person)
-
-
-@cache
-def _cut(number: int) -> tuple[bytes, bytes]:
-    whole = Image.open(FOLDER / PAIRS[number][0]).crop((170, 170, 550, 550))
-    return _jpeg(whole), _jpeg(whole.resize((160, 160)))
-
-
-def _jpeg(image: Image.Image) -> bytes:
-    made = io.BytesIO()
-    image.convert("RGB").save(made, "JPEG", quality=80)
-    return made.getvalue()
+    """Return a drawing that is told to be of a person. `again`: another one of the same."""
+    return drawn.jpeg(drawn.drawing(person.seed, smiles=again)) + TOLD + told(person)
 
 
 @dataclass

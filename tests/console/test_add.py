@@ -12,7 +12,7 @@ from tests.console.conftest import CHROMIUM, DESK, Book, Visitor, becomes, reloa
 from tests.console.test_flows import assert_accessible
 from tests.console.test_people import NAMES, Shop, box, shop
 from tests.fakes import Person, picture
-from tests.photos import FOLDER, PORTRAIT, of_24_people
+from tests.photos import FOLDER, PORTRAIT
 
 __all__ = ["box", "shop"]
 FRAMES = 30
@@ -71,7 +71,6 @@ def test_what_is_no_picture_is_said_and_what_the_browser_cannot_show_is_no_broke
     shop.visitor.forgive("422")
 
 
-@of_24_people
 def test_somebody_is_added_by_the_webcam(browser: Browser, tmp_path: Path) -> None:
     film = tmp_path / "somebody.mjpeg"
     film.write_bytes((FOLDER / PORTRAIT).read_bytes() * FRAMES)

@@ -12,9 +12,6 @@ from tests.console.portraits import Shop, mall, portrait
 from tests.console.test_every_page import PAGES, ready
 from tests.console.test_flows import assert_accessible
 from tests.fakes import Person
-from tests.photos import of_24_people
-
-pytestmark = of_24_people
 
 ANN, TWIN = "Ann Zqlee", "Anna Zqlee"
 NAMES = (ANN, "Ben Zqokafor", "王芳 Zq")

@@ -20,10 +20,7 @@ from tests.console.conftest import PHONE, TOUCH, Book, Visitor, reload, settle, 
 from tests.console.portraits import Shop, mall, portrait
 from tests.console.test_flows import assert_accessible
 from tests.fakes import Person
-from tests.photos import of_24_people
 from tests.regulars.serve.box import serving
-
-pytestmark = of_24_people
 
 PAGES = re.findall(r'\{ name: "(\w+)"', (folder() / "pages.js").read_text())
 SAY_NOTHING_OF_OTHERS = {"add", "search"}

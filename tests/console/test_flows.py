@@ -26,9 +26,7 @@ from tests.console.conftest import (
     settle,
     shoot,
 )
-from tests.photos import FOLDER, GROUP, GROUP_SIZE, NOBODY, PAIRS, PORTRAIT, PORTRAIT_AGAIN, of_24_people
-
-pytestmark = of_24_people
+from tests.photos import FOLDER, GROUP, GROUP_SIZE, NOBODY, PAIRS, PORTRAIT, PORTRAIT_AGAIN
 
 Scheme = Literal["light", "dark"]
 DESKTOP, ZOOMED = {"width": 1280, "height": 800}, {"width": 640, "height": 400}

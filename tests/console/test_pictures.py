@@ -17,11 +17,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.captures.captures import RULES, Shot
-from tests.console import drawn
 from tests.console.conftest import settle, visiting
-from tests.console.portraits import Mall, Shop
+from tests.console.portraits import Shop, mall, portrait
 from tests.fakes import Person
-from tests.regulars.serve import box
 
 WANTED = os.environ.get("CONSOLE_PICTURES")
 """Folder for the pictures."""
@@ -53,7 +51,7 @@ def fill(shop: Shop) -> None:
     services.cameras.add(shop.tenant, "counter", CAMERAS["counter"], CameraSettings())
     for number, name in enumerate(NAMES):
         group = "regular" if number % 4 else "VIP"
-        services.enrolment.of_largest_face(shop.tenant, group, drawn.portrait(Person(number)), RULES, name=name)
+        services.enrolment.of_largest_face(shop.tenant, group, portrait(Person(number)), RULES, name=name)
     rng, now = random.Random(7), services.clock.now().astimezone(ZoneInfo(shop.tenant.time_zone))
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
     for day in range(DAYS, 0, -1):
@@ -67,7 +65,7 @@ def fill(shop: Shop) -> None:
 
 def see(shop: Shop, number: int, ago: timedelta, likeness: float) -> None:
     camera = list(CAMERAS)[number % 3 == 2]
-    picture = drawn.portrait(Person(number, likeness=likeness), again=True)
+    picture = portrait(Person(number, likeness=likeness), again=True)
     capture = shop.services.captures.one_step.take(
         shop.tenant, Shot(camera, picture, "image/jpeg", shop.services.clock.now() - ago)
     )
@@ -76,9 +74,8 @@ def see(shop: Shop, number: int, ago: timedelta, likeness: float) -> None:
 
 @pytest.fixture(scope="module")
 def shop(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
-    data = tmp_path_factory.mktemp("pictures")
-    with box.serving(data, drawn.Drawn()) as served:
-        shop = Mall(served, data).shop()
+    with mall(tmp_path_factory.mktemp("pictures")) as made:
+        shop = made.shop()
         with shop.book.client() as client:
             client.add_group(name="VIP", capacity=100)
         fill(shop)

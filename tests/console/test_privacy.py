@@ -12,9 +12,6 @@ from regulars_client import models
 
 from tests.console.conftest import Book, becomes, heading, shoot
 from tests.console.test_flows import assert_accessible
-from tests.photos import of_24_people
-
-pytestmark = of_24_people
 
 FIRST = {
     "controller": "",

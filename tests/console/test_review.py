@@ -28,9 +28,6 @@ from tests.console.conftest import (
 from tests.console.portraits import Mall, Shop, mall, portrait
 from tests.console.test_flows import assert_accessible
 from tests.fakes import Person
-from tests.photos import of_24_people
-
-pytestmark = of_24_people
 
 PEOPLE = tuple(name or f"Number {number}" for number, name in enumerate(NAMES))
 EACH = 50

@@ -13,9 +13,6 @@ from tests.console.conftest import TOUCH, Visitor, becomes, heading, settle, sho
 from tests.console.portraits import Mall, Shop, mall
 from tests.console.test_flows import assert_accessible
 from tests.console.test_review import PEOPLE, reviewing
-from tests.photos import of_24_people
-
-pytestmark = of_24_people
 
 IN_SIGHT_S = 3.0
 TRIES = 4

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,11 +14,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from textwrap import dedent
 
-import pytest
-
 from regulars.clients import V1, Connection, Picture
 from regulars.demo.run import wait_until_resolved
 from tests.faults.server import Server
+from tests.needs import needed
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -65,9 +63,7 @@ class Session:
 
     def output(self, server: Server, *tools: str, picture: Path | None = None, **environment: str) -> list[str]:
         """The lines that the block prints, run beside the data folder; skips where a tool is missing."""
-        missing = [tool for tool in ("bash", *tools) if shutil.which(tool) is None]
-        if missing:
-            pytest.skip(f"the session needs {', '.join(missing)}: on Debian, apt-get install {' '.join(missing)}")
+        needed("bash", *tools)
         done = subprocess.run(
             ["bash", "-euo", "pipefail", "-c", self.block],
             cwd=server.data.parent,

@@ -16,6 +16,7 @@ from chalicelib.services.subject_access.places import NOBODYS, PLACES
 from chalicelib.settings import Settings
 from regulars import cli
 from regulars.libraries import PackageUnavailable
+from tests import needs
 from tests.docs.session import DOCS, ROOT, read
 
 CONTRIBUTING, README = read(ROOT / "CONTRIBUTING.md"), read(ROOT / "README.md")
@@ -187,3 +188,16 @@ def test_what_the_consoles_modules_ask_of_each_other_of_the_libraries_and_of_v1_
     except PackageUnavailable as error:
         pytest.skip(f"there is no TypeScript: {error}")
     assert not found, found
+
+
+def test_readme_names_what_else_all_tests_need() -> None:
+    assert f"`{needs.INSTALL}`" in README
+
+
+def test_what_the_gate_runs_takes_nothing_from_beside_the_checkout() -> None:
+    """A stranger has nothing there. What needs it is in the lab, and no test of the gate takes from the lab."""
+    folders = ("tests", "edge", "client", "chalicelib", "regulars")
+    files = [file for folder in folders for file in ROOT.glob(f"{folder}/**/*.py") if file != Path(__file__)]
+    beside = re.compile(r"^(from|import) regulars_lab|/ \"shared\"|Path\(\"shared\"", re.MULTILINE)
+    assert len(files) > 500
+    assert [str(file.relative_to(ROOT)) for file in files if beside.search(read(file))] == []

@@ -10,13 +10,13 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-import pytest
 from regulars_client import Regulars, codes
 
 from tests import photos as at_hand
 from tests.docs.session import Session, read, sees
 from tests.docs.test_tasks import TASKS
 from tests.faults.server import Server
+from tests.needs import needed
 
 PRINT = {
     "today": "Ann Lee 1",
@@ -46,8 +46,8 @@ def prepare(regulars: Regulars, picture: Path) -> None:
         regulars.enrol_face(id=id_, group="regular", name=name, picture=picture)
 
 
-@pytest.mark.skipif(shutil.which("node") is None, reason="needs node: on Debian, apt-get install nodejs")
 def test_each_example_prints_the_same_in_python_and_in_javascript(server: Server, photos: Path) -> None:
+    needed("node")
     key, folder = server.credentials("camera").api_key, server.data.parent
     shutil.copy(photos / at_hand.PORTRAIT, folder / "portrait.jpg")
     environment = {**os.environ, "REGULARS_API_KEY": key, "no_proxy": "*"}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import ssl
 import subprocess
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ import pytest
 
 from tests.docs.session import DOCS, read
 from tests.faults.server import Server
+from tests.needs import needed
 from tests.ports import free_port
 from tests.regulars.serve.certificate import certificate
 from tests.regulars.serve.test_front import until
@@ -33,9 +33,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 @pytest.fixture
 def status(server: Server, tmp_path: Path) -> Iterator[Callable[..., int]]:
     """Ask nginx, which answers by now; of the page's block only files, the two ports and the name are changed."""
-    program = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
-    if program is None:
-        pytest.skip("there is no nginx: on Debian, apt-get install nginx-light")
+    program = needed("nginx")
     chain, key = certificate(tmp_path)
     port = free_port()
     (block,) = re.findall(r"```nginx\n(.*?)```", read(DOCS / "tasks/nginx.md"), re.DOTALL)

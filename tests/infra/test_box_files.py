@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import tomllib
 from ipaddress import ip_address, ip_network
@@ -19,6 +18,7 @@ from chalicelib.core.version import VERSION
 from infra.dependencies import ROOT
 from tests.docs.session import Session
 from tests.faults.server import Server
+from tests.needs import needed
 from tests.photos import OTHER
 from tests.ports import free_port
 from tests.regulars.serve.test_front import until
@@ -95,8 +95,7 @@ def test_each_image_runs_as_a_user_without_a_name_for_any_processor(containerfil
 
 @pytest.mark.parametrize("unit", ["regulars.service", "regulars-mqtt.service"])
 def test_the_unit_is_one_that_systemd_accepts_and_calls_safe(tmp_path: Path, unit: str) -> None:
-    if not shutil.which("systemd-analyze"):
-        pytest.skip("no systemd-analyze here to ask")
+    needed("systemd-analyze")
     ours = tmp_path / unit
     ours.write_text((BOX / ours.name).read_text().replace("/opt/regulars/bin/regulars", "/bin/true"))
     done = subprocess.run(["systemd-analyze", "verify", ours], capture_output=True, text=True, check=False)
@@ -115,9 +114,7 @@ def test_caddy_before_the_service_gives_sunmis_session_over_https(
     photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By our own Caddyfile and the page's settings, with a certificate of Caddy's own authority."""
-    caddy = shutil.which("caddy")
-    if caddy is None:
-        pytest.skip("no caddy: on Debian, apt-get install caddy")
+    caddy = needed("caddy")
     page = (ROOT / "docs/install.md").read_text().split("### Caddy as a service")[1]
     settings = tomllib.loads(re.findall(r"```toml\n(.*?)```", page, re.DOTALL)[0])
     proxies = [word for one in settings["trusted_proxies"] for word in ("--trusted-proxies", one)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from infra.dependencies import CommandFailed
 from infra.release import Refused, release
 from infra.wheels import SUMS
+from tests.needs import needed
 
 FILES = {
     "pyproject.toml": '[project]\nversion = "0.1.0"\n',
@@ -75,8 +75,7 @@ def test_a_release_says_its_version_everywhere_is_tagged_built_and_uploaded_by_n
 def test_the_sums_are_signed_by_the_key_that_git_signs_with(
     tmp_path: Path, git: Callable[..., str], build: Callable[[], None]
 ) -> None:
-    if not shutil.which("ssh-keygen"):
-        pytest.skip("no ssh-keygen here to sign with")
+    needed("ssh-keygen")
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
     git("config", "gpg.format", "ssh")

@@ -124,6 +124,7 @@ def test_a_folder_that_may_not_be_written_is_named(tmp_path: Path, capsys: pytes
         assert f"{tmp_path} may not be written" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_ends_a_command_with_130(tmp_path: Path) -> None:
     backup = tmp_path / "backup"
     os.mkfifo(backup)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -29,3 +30,11 @@ def album(vision: FacePipeline, photos: Path, tmp_path_factory: pytest.TempPathF
     folder = tmp_path_factory.getbasetemp()
     seen = (folder if worker_id == "master" else folder.parent) / "seen"
     return Album(vision, photos, seen)
+
+
+@pytest.fixture
+def figures(request: pytest.FixtureRequest) -> Iterator[list[str]]:
+    """Lines that are printed at the end of the run (tests/conftest.py)."""
+    lines: list[str] = []
+    yield lines
+    request.node.user_properties += [("figure", line) for line in lines]

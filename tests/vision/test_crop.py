@@ -30,7 +30,7 @@ from chalicelib.vision.pictures.crop import (
     resized,
     square_of,
 )
-from tests.photos import PORTRAIT, STUDIO
+from tests.photos import PORTRAIT
 from tests.vision.album import Album
 
 CROPS = hnp.arrays(np.uint8, (8, 8, 3))
@@ -128,7 +128,7 @@ def test_they_are_resized_as_pillow_does_it(size: tuple[int, int], image: NDArra
     theirs = Image.fromarray(image).resize(size, Image.Resampling.BILINEAR)
     ours = picture_of(resized(image, size))
     assert ours.shape == (size[1], size[0], 3)
-    assert far(ours, np.asarray(theirs)) < (1.5 if STUDIO else 2)  # finer detail than in a studio
+    assert far(ours, np.asarray(theirs)) < 2
 
 
 def test_the_order_of_the_colours_changes_nothing(image: NDArray[np.uint8]) -> None:
@@ -140,10 +140,15 @@ def test_the_order_of_the_colours_changes_nothing(image: NDArray[np.uint8]) -> N
 
 
 def test_a_colour_alone_is_resized_as_all_three_at_once(image: NDArray[np.uint8]) -> None:
-    planes, sides = planes_of(image), (1, 3, 400, 500)
+    """To a thousandth of a grey level: on another processor float32 may be summed in another order.
+
+    To three quarters of the sides: a picture of more than twice the size is reduced by blocks first.
+    """
+    width, height = (3 * side // 4 for side in image.shape[1::-1])
+    planes, sides = planes_of(image), (1, 3, height, width)
     inputs = {"planes": planes[None], "sides": np.array(sides, np.int64)}
     (at_once,) = _interpolation("sides").run(None, inputs)
-    assert np.array_equal(resized(image, (500, 400)), at_once[0])
+    assert resized(image, (width, height)) == pytest.approx(at_once[0], abs=1e-3)
 
 
 def test_at_half_the_size_all_pixels_count_alike(image: NDArray[np.uint8]) -> None:

@@ -23,7 +23,7 @@ from chalicelib.vision.machine import cores
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline
 from tests import photos as at_hand
-from tests.photos import CROWD, CUT_OFF, GROUP, GROUP_SIZE, PORTRAIT
+from tests.photos import CUT_OFF, GROUP, GROUP_SIZE, PORTRAIT
 from tests.vision.album import ANY_PICTURE, Album
 
 EMOTIONS = {"happy", "sad", "angry", "fear", "surprise", "disgust", "neutral", "contempt"}
@@ -60,7 +60,7 @@ def test_embeddings_are_unit_rows(album: Album, pack: Pack) -> None:
 
 
 def test_a_batch_is_its_faces_one_by_one(album: Album, vision: FacePipeline) -> None:
-    seen = album.seen(CROWD)
+    seen = album.seen(GROUP)
     single = np.concatenate([vision.embed(seen.image, [face]) for face in seen.faces])
     assert single == pytest.approx(seen.embeddings, abs=1e-5)
     assert [vision.describe(seen.image, [face])[0].gender for face in seen.faces] == [e.gender for e in seen.estimates]
@@ -217,7 +217,7 @@ def at(faces: list[DetectedFace], box: Box) -> list[DetectedFace]:
 def test_the_hidden_one_of_several_is_nobody_and_the_others_are_who_they_were(
     vision: FacePipeline, photos: Path
 ) -> None:
-    image = vision.read((photos / at_hand.CROWD).read_bytes(), RULES)
+    image = vision.read((photos / at_hand.GROUP).read_bytes(), RULES)
     faces = vision.detect(image)
     assert len(faces) >= 3
     before = vision.embed(image, faces)
@@ -242,7 +242,7 @@ def _wide(box: Box) -> Box:
 
 def test_the_template_of_a_hidden_portrait_is_not_the_persons(vision: FacePipeline, photos: Path) -> None:
     worst = -1.0
-    for file in at_hand.PORTRAITS[:12]:
+    for file in at_hand.PORTRAITS:
         image = vision.read((photos / file).read_bytes(), RULES)
         [face, *_] = vision.detect(image)
         after = vision.read(vision.hidden(image, [face.box]), RULES)

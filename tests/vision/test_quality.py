@@ -11,12 +11,11 @@ from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.pictures import Box, DetectedFace, Pose
 from chalicelib.vision.describe import quality
 from chalicelib.vision.pipeline import FacePipeline
-from tests.accuracy import degrade
-from tests.accuracy.degrade import Picture
-from tests.photos import CROWD, OTHER, PAIRS, PORTRAIT, PORTRAITS, STUDIO
+from tests.photos import GROUP, PORTRAITS
+from tests.vision import degrade
 from tests.vision.album import Album
+from tests.vision.degrade import Picture
 
-PEOPLE = [PORTRAIT, *(("people/london_042_smiling.jpg", "people/obama_1.jpg") if STUDIO else (OTHER, PAIRS[2][0]))]
 SLACK = 3.0
 FACE = DetectedFace(Box(0, 0, 100, 100), ((30, 40), (77, 40), (50, 60), (35, 80), (65, 80)), 0.95)
 GOOD = {"size": 0.9, "sharpness": 1.0, "exposure": 1.0, "eyes": 0.8}
@@ -27,7 +26,7 @@ def score(vision: FacePipeline, picture: Picture) -> float:
     return estimates[0].quality or 0.0 if estimates else 0.0
 
 
-@pytest.mark.parametrize("file", PEOPLE)
+@pytest.mark.parametrize("file", PORTRAITS)
 @pytest.mark.parametrize(
     ("change", "steps"),
     [
@@ -51,7 +50,7 @@ def test_it_falls_step_by_step_from_good_to_refused(
 
 
 def test_compression_counts_by_how_large_its_blocks_are_on_the_face(album: Album, vision: FacePipeline) -> None:
-    portrait = album.seen(PEOPLE[0]).image
+    portrait = album.seen(PORTRAITS[0]).image
     assert score(vision, degrade.compressed(portrait, 5)) > 50
     assert score(vision, degrade.compressed(degrade.shrunk(portrait, 6), 5)) < MIN_QUALITY
 
@@ -69,8 +68,8 @@ def test_a_good_portrait_is_good_whatever_the_skin(album: Album) -> None:
 
 def test_small_faces_of_a_crowd_score_below_portraits(album: Album, vision: FacePipeline) -> None:
     """Of about 30 pixels, and of 20 and less."""
-    small = album.seen(CROWD).image if STUDIO else degrade.shrunk(album.seen(CROWD).image, 3)
-    smaller = album.seen("multi/classroom_small.jpg").image if STUDIO else degrade.shrunk(small, 2)
+    small = degrade.shrunk(album.seen(GROUP).image, 3)
+    smaller = degrade.shrunk(small, 2)
     found = [face.quality or 0 for face in vision.describe(small, vision.detect(small))]
     assert MIN_QUALITY < min(found) < max(found) < 60
     found = [face.quality or 0 for face in vision.describe(smaller, vision.detect(smaller))]
@@ -99,7 +98,7 @@ class TestFusion:
         assert (found.flaw, found.flaw_score) == ("too blurred", pytest.approx(12))
 
     def test_every_factor_has_words(self, album: Album) -> None:
-        seen = album.seen(PEOPLE[0])
+        seen = album.seen(PORTRAITS[0])
         found = quality.quality(seen.image, seen.faces[0], np.zeros((128, 128, 3), np.uint8))
         assert found.total == 0
         assert found.flaw in quality.FLAWS.values()

@@ -18,15 +18,12 @@ import pytest
 from chalicelib.vision.packs import packs
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.pipeline import FacePipeline
-from tests.photos import FOLDER, STUDIO
+from tests.photos import CUT_OFF, FOLDER, GROUP, OTHER, PORTRAIT
 from tests.vision.album import Album, Seen
 
 ANSWERS = Path(__file__).with_name("answers.json")
-FILES = (
-    "people/london_005_neutral.jpg", "people/obama_partial_1.jpg", "multi/two_people.jpg", "multi/corridor_walk.jpg",
-    "multi/montage_6.jpg",
-)  # fmt: skip
-"""A portrait, a face at the border, large, tiny and many faces."""
+FILES = (PORTRAIT, OTHER, CUT_OFF, GROUP)
+"""Portraits, a face at the border, and several faces."""
 
 VALUES = 16
 """Values of a template that are kept."""
@@ -53,7 +50,6 @@ def answers(seen: Seen) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.mark.skipif(not STUDIO, reason="the pictures of the answers are in no package registry")
 @pytest.mark.parametrize("file", FILES)
 def test_the_answers_are_those_of_the_file(file: str, album: Album, pack: Pack) -> None:
     wanted = json.loads(ANSWERS.read_text())[file]

@@ -64,7 +64,7 @@ def test_an_upright_picture_and_one_turned_by_exif_have_the_same_boxes(real: Any
 
 def test_two_pictures_of_one_person_match_and_of_two_people_do_not(real: Any) -> None:
     same = real.compare_faces(SourceImage=bytes_of(photos.PORTRAIT), TargetImage=bytes_of(photos.PORTRAIT_AGAIN))
-    assert same["FaceMatches"][0]["Similarity"] > (98 if photos.STUDIO else 90)  # the weak pack is less sure
+    assert same["FaceMatches"][0]["Similarity"] > 90
     assert same["UnmatchedFaces"] == []
     assert set(same["FaceMatches"][0]["Face"]) == {"BoundingBox", "Confidence", "Landmarks", "Pose", "Quality"}
     assert set(same["SourceImageFace"]) == {"BoundingBox", "Confidence"}

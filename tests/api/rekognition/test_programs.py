@@ -236,7 +236,6 @@ def test_eden_ais_provider_adds_lists_recognises_and_deletes(real: Any) -> None:
     assert "staff" not in real.list_collections()["CollectionIds"]
 
 
-@pytest.mark.skipif(not photos.STUDIO, reason="the detector that registries carry misses faces that fill a picture")
 def test_faces_that_are_cut_out_at_their_box_are_found(real: Any) -> None:
     """github.com/iwstkhr/rekognition-face-search-sample, index_faces.py and search_faces.py."""
     people = {"CollectionId": "people"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from tests.api.sunmi.client import CameraClient
@@ -13,7 +13,7 @@ from tests.api.sunmi.client import CameraClient
 class Call:
     endpoint: str
     fields: Mapping[str, str]
-    pic: bytes | None
+    pic: bytes | None = field(repr=False)
     code: int
     shows: Mapping[str, Any]
 

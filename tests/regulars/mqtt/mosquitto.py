@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import socket
 import subprocess
 import threading
@@ -13,21 +12,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.needs import needed
 from tests.ports import free_port
 from tests.regulars.serve.test_front import until
 
 USER, PASSWORD = "regulars", "correct-horse-battery"
-
-
-def program(name: str) -> str:
-    found = shutil.which(name) or shutil.which(name, path="/usr/sbin")
-    if found is None:
-        pytest.skip(f"there is no {name}: on Debian, apt-get install mosquitto")
-    return found
 
 
 @dataclass
@@ -52,7 +44,7 @@ class Mosquitto:
         config = self.folder / "mosquitto.conf"
         config.write_text("\n".join([*lines, *self.settings]) + "\n")
         with (self.folder / "log").open("ab") as log:
-            self.process = subprocess.Popen([program("mosquitto"), "-c", str(config)], stdout=log, stderr=log)
+            self.process = subprocess.Popen([needed("mosquitto"), "-c", str(config)], stdout=log, stderr=log)
         until(self._answers)
 
     def stop(self) -> None:

@@ -14,7 +14,8 @@ import pytest
 from regulars.cli import main
 from regulars.errors import OperatorError
 from regulars.mqtt.broker import Address, Login
-from tests.regulars.mqtt.mosquitto import PASSWORD, USER, Listener, Mosquitto, mosquitto, program
+from tests.needs import needed
+from tests.regulars.mqtt.mosquitto import PASSWORD, USER, Listener, Mosquitto, mosquitto
 from tests.regulars.mqtt.shop import ARRIVALS, Shop
 from tests.regulars.serve.certificate import certificate
 from tests.regulars.serve.test_front import until
@@ -43,9 +44,7 @@ def guarded(tmp_path: Path) -> Iterator[Mosquitto]:
     """A broker that wants TLS and a password."""
     chain, key = certificate(tmp_path)
     passwords = tmp_path / "passwords"
-    subprocess.run(
-        [program("mosquitto_passwd"), "-b", "-c", passwords, USER, PASSWORD], check=True, capture_output=True
-    )
+    subprocess.run([needed("mosquitto_passwd"), "-b", "-c", passwords, USER, PASSWORD], check=True, capture_output=True)
     settings = (f"password_file {passwords}", f"certfile {chain}", f"keyfile {key}")
     with mosquitto(tmp_path / "mosquitto", *settings) as broker:
         yield broker

@@ -18,6 +18,7 @@ from regulars.errors import OperatorError
 from regulars.serve.tls import Certificate
 from tests.docs.session import ROOT, Session
 from tests.faults.server import Server
+from tests.needs import needed
 from tests.photos import OTHER
 from tests.regulars.serve.apps import PATIENCE_S
 from tests.regulars.serve.certificate import certificate
@@ -84,8 +85,7 @@ def test_files_that_cannot_be_used_are_named_before_anything_starts(
 
 
 def test_the_certificate_that_docs_make_is_taken(tmp_path: Path) -> None:
-    if not shutil.which("openssl"):
-        pytest.skip("no openssl: on Debian, apt-get install openssl")
+    needed("openssl")
     page = (ROOT / "docs" / "install.md").read_text()
     (block,) = re.findall(r"^openssl .*?(?=^```)", page, re.DOTALL | re.MULTILINE)
     subprocess.run(["sh", "-c", block], cwd=tmp_path, check=True, capture_output=True)

@@ -141,6 +141,7 @@ class Stopping(FakeVision):
         return super().detect(image)
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_ctrl_c_says_how_far_it_came_and_that_it_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

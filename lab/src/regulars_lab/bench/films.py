@@ -29,9 +29,9 @@ from PIL import Image, ImageDraw, ImageFilter
 from regulars_edge.choose.faces import Detector
 
 from regulars.clients import DONE, V1, Connection, Sunmi
-from regulars.demo.run import labelled_folder
 from regulars.serve.service import Service, running
 from regulars.tenants import credentials
+from regulars_lab import studio
 from regulars_lab.bench.edge import EDGE, environment, key_of
 from regulars_lab.bench.measuring import parser, write
 
@@ -132,7 +132,7 @@ def main() -> None:
 @cache
 def photos() -> Mapping[str, tuple[Path, Path]]:
     """Return of each person who comes the photo that is enrolled, and the one that the film is drawn with."""
-    people = labelled_folder() / "people"
+    people = studio.FOLDER / "people"
     found = {
         file.name[7:10]: (file, people / file.name.replace("neutral", "smiling"))
         for file in people.glob("london_*_neutral.jpg")
@@ -299,7 +299,7 @@ def figures(visits: Sequence[Visit], known: set[str], seen: Sequence[tuple[float
 
 
 def enrol(service: Service, known: Iterable[str]) -> None:
-    passers_by = sorted((labelled_folder().parent / "fairface").glob("*.jpg"))[:PASSERS_BY]
+    passers_by = sorted(studio.FAIRFACE.glob("*.jpg"))[:PASSERS_BY]
     faces = {
         **{who: photos()[who][0] for who in known},
         **{f"passer-by-{at}": file for at, file in enumerate(passers_by)},

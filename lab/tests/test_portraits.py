@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from chalicelib.core.pictures import DetectedFace, Estimates, Gender
+from chalicelib.core.pictures import DetectedFace, Estimates, Gender, Pose
+from chalicelib.vision.describe.attributes import from_landmarks
 from chalicelib.vision.pipeline import FacePipeline
-from tests.accuracy.degrade import Picture, blurred, lit, shrunk
-from tests.photos import PORTRAITS, of_24_people
+from regulars_lab.studio import PORTRAITS
 from tests.vision.album import Album, Label
-
-pytestmark = of_24_people
+from tests.vision.degrade import Picture, blurred, lit, shrunk
 
 DECADES = (20, 30, 40, 50)
+LEAST_FACE_PX = 40
 
 
 @dataclass
@@ -146,3 +146,76 @@ def test_a_tight_cut_changes_few_years(album: Album, vision: FacePipeline, figur
     figures.append(f"cut to {share} of the box: age off the wide picture's by {np.mean(np.abs(changes)):.1f} years")
     assert np.mean(np.abs(changes)) < 2.5
     assert np.max(np.abs(changes)) < 8
+
+
+@pytest.fixture(scope="module")
+def told(album: Album) -> list[tuple[Label, Estimates]]:
+    """The pictures whose persons' ages and expressions are known."""
+    return [(label, album.seen(label.file).estimates[0]) for label in album.of("people") if "gender" in label.notes]
+
+
+def test_an_expression_is_no_surer_than_it_is_right(told: list[tuple[Label, Estimates]]) -> None:
+    """Neutral or smiling is what the labels say. Portraits are easy, so the score is rather too low here."""
+    called = [
+        (estimates.emotion_score or 0, {"neutral": "neutral", "happy": "smiling"}.get(estimates.emotion or ""), label)
+        for label, estimates in told
+    ]
+    right = np.array([word == label.notes["expression"] for _, word, label in called])
+    scores = np.array([score for score, _, _ in called])
+    assert scores.mean() <= right.mean()
+    assert right[scores >= 0.8].mean() >= 0.85
+
+
+@pytest.mark.parametrize("light", [0.3, 0.1])
+def test_in_the_dark_nobody_is_younger_or_smiles(
+    light: float, told: list[tuple[Label, Estimates]], album: Album, vision: FacePipeline
+) -> None:
+    years = []
+    for label, estimates in told[::4]:
+        dark = np.asarray(album.seen(label.file).image * light).astype(np.uint8)
+        (there,) = vision.describe(dark, album.seen(label.file).faces)
+        years.append((there.age or 0) - (estimates.age or 0))
+        assert there.emotion == estimates.emotion == "neutral"
+    assert abs(np.mean(years)) < 2
+
+
+def test_who_sat_for_a_portrait_looks_ahead(album: Album) -> None:
+    for file in PORTRAITS:
+        estimates = album.seen(file).estimates[0]
+        assert estimates.pose is not None
+        assert abs(estimates.pose.yaw) < 15
+        assert abs(estimates.pose.roll) < 12
+
+
+def test_it_favours_no_group_of_people(album: Album) -> None:
+    """Means by what people said of themselves differ by less than their spread."""
+    scores: dict[str, list[float]] = {}
+    for label in album.of("people"):
+        score = album.seen(label.file).estimates[0].beauty
+        for group in ("gender", "ethnicity"):
+            if group in label.notes and score is not None and "/" not in label.notes[group]:
+                scores.setdefault(label.notes[group], []).append(score)
+    means = {group: float(np.mean(found)) for group, found in scores.items()}
+    spread = float(np.std([score for found in scores.values() for score in found]))
+    assert max(means.values()) - min(means.values()) < spread, means
+
+
+def turned(pose: Pose | None) -> tuple[float, float, float]:
+    assert pose is not None
+    return pose.yaw, pose.pitch, pose.roll
+
+
+def test_the_pose_by_landmarks_is_near_the_models(album: Album) -> None:
+    """Of faces of 40 pixels and more: the mean difference in degrees from the pack's model, on the same faces."""
+    off = []
+    for label in [*album.of("people"), *album.of("multi")]:
+        seen = album.seen(label.file)
+        for face, estimates in zip(seen.faces, seen.estimates, strict=True):
+            if face.box.width >= LEAST_FACE_PX:
+                off.append(np.subtract(turned(from_landmarks(face.landmarks)), turned(estimates.pose)))
+                assert estimates.source("pose") == "model"
+    yaw, pitch, roll = np.abs(off).mean(axis=0)
+    assert len(off) > 70
+    assert yaw < 3
+    assert pitch < 9
+    assert roll < 4

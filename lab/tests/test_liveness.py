@@ -1,4 +1,4 @@
-"""Liveness on simulated attacks (tests/accuracy/spoof.py): what it catches, and what it is known to let pass."""
+"""Liveness on simulated attacks (regulars_lab.evaluate.spoof): what it catches, and what it is known to let pass."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 
 from chalicelib.vision.describe.attributes import liveness
 from chalicelib.vision.pipeline import FacePipeline
-from tests.accuracy.spoof import ATTACKS, LIVE
-from tests.photos import of_24_people
+from regulars_lab.evaluate.spoof import ATTACKS, LIVE
 from tests.vision.album import Album
 
 LEAST = 0.5
@@ -29,7 +28,6 @@ def scores_of(album: Album, vision: FacePipeline) -> Scores:
     return found
 
 
-@of_24_people
 def test_most_attacks_whose_edges_are_seen_are_caught_and_most_live_faces_pass(
     album: Album, vision: FacePipeline, figures: list[str]
 ) -> None:

@@ -10,10 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from chalicelib.core.templates import fused
-from tests.photos import STUDIO
 from tests.vision.album import Album
 
-FEWEST = 5 if STUDIO else 4
+FEWEST = 5
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +28,7 @@ def persons(album: Album) -> dict[str, NDArray[np.float32]]:
 @pytest.fixture(scope="module")
 def known(persons: dict[str, NDArray[np.float32]]) -> dict[str, NDArray[np.float32]]:
     many = {name: rows for name, rows in persons.items() if len(rows) >= FEWEST}
-    assert len(many) >= (2 if STUDIO else 1)
+    assert len(many) >= 2
     return many
 
 
@@ -55,8 +54,7 @@ def test_the_worst_photo_gains_most(known: dict[str, NDArray[np.float32]]) -> No
     for rows in known.values():
         one, three = scores(rows, 1), scores(rows, 3)
         assert min(three) > min(one)
-        if STUDIO:  # those of a registry are three of one day and one of another
-            assert min(scores(rows, len(rows) - 1)) - min(one) > fmean(three) - fmean(one)
+        assert min(scores(rows, len(rows) - 1)) - min(one) > fmean(three) - fmean(one)
 
 
 def test_strangers_come_hardly_nearer_to_the_mean_than_to_the_nearest_photo(

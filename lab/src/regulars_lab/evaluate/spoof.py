@@ -22,7 +22,7 @@ AROUND = 1.7
 
 
 def photographed(light: Light, blur_px: float = 0.9) -> Picture:
-    """By a camera: a little blur and noise, and JPEG."""
+    """Draw it as by a camera: a little blur and noise, and JPEG."""
     rng = np.random.default_rng(light.shape[0])
     soft = Image.fromarray(np.clip(light, 0, 255).astype(np.uint8)).filter(ImageFilter.GaussianBlur(blur_px))
     noisy = np.asarray(soft) + rng.normal(0, 3, light.shape)
@@ -32,7 +32,7 @@ def photographed(light: Light, blur_px: float = 0.9) -> Picture:
 
 
 def printed(picture: Picture) -> Light:
-    """On office paper: black is not black, colours are pale and warm, with grain."""
+    """Draw it on office paper: black is not black, colours are pale and warm, with grain."""
     pale = 30 + picture * (205 / 255)
     grey = pale.mean(axis=2, keepdims=True)
     grain = np.random.default_rng(picture.shape[1]).normal(0, 5, (*picture.shape[:2], 1))
@@ -40,7 +40,7 @@ def printed(picture: Picture) -> Light:
 
 
 def displayed(picture: Picture) -> Light:
-    """On a screen: bluish, never black, with the beat of its grid and the camera's."""
+    """Draw it on a screen: bluish, never black, with the beat of its grid and the camera's."""
     y, x = np.mgrid[: picture.shape[0], : picture.shape[1]]
     grid = 1 + 0.1 * np.sin(2 * np.pi * (x + 0.05 * y) / 2.7) + 0.06 * np.sin(2 * np.pi * y / 3.1)
     beat = 0.06 * np.sin(2 * np.pi * (x / 37 + y / 91))
@@ -49,7 +49,7 @@ def displayed(picture: Picture) -> Light:
 
 
 def held(medium: Light, edge: tuple[float, float, float], light: float) -> Light:
-    """The medium with its edge before a blurred room of so much light."""
+    """Draw the medium with its edge before a blurred room of so much light."""
     height, width = medium.shape[:2]
     margin = width // 20
     framed = np.full((height + 2 * margin, width + 2 * margin, 3), edge)

@@ -1,6 +1,6 @@
 """Poor pictures: what can be enrolled can be found again, and nobody is taken for somebody by being as blurred.
 
-Of each person one photo is degraded in ten ways (tests/accuracy/degrade.py), the other stays sharp. As a camera
+Of each person one photo is degraded in ten ways (tests/vision/degrade.py), the other stays sharp. As a camera
 gets them, the poor pictures are enrolled, searched for and told from each other.
 """
 
@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from chalicelib.core.decision import DUPLICATE_FPIR, MIN_QUALITY, MIN_SIDE_PX, SAME_PICTURE, ImpostorCurve
 from chalicelib.core.population import Population
 from chalicelib.vision.pipeline import FacePipeline
-from tests.accuracy.degrade import WAYS
-from tests.photos import PAIRS, of_24_people
+from regulars_lab.studio import PAIRS
 from tests.vision.album import Album
+from tests.vision.degrade import WAYS
 
 PERSONS = len(PAIRS)
 LARGE_PX = 200
@@ -102,7 +102,6 @@ def strangers_hit(level: Level, threshold: float) -> Iterator[tuple[int, int]]:
         yield int(level.persons[enrolled]), int(level.persons[probe])
 
 
-@of_24_people
 def test_what_is_enrolled_is_found_again(
     levels: list[Level], sharp: NDArray[np.float32], threshold: float, figures: list[str]
 ) -> None:
