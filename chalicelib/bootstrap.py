@@ -21,7 +21,7 @@ from chalicelib.settings import AwsStorage, Settings
 from chalicelib.storage import opened
 
 if TYPE_CHECKING:
-    from chalicelib.core.search import FaceSearch, IndexBuilder, PastGallery
+    from chalicelib.core.search import FaceSearch, IndexBuilder
     from chalicelib.index.galleries import Galleries
     from chalicelib.vision.machine import PictureMemory
 
@@ -100,13 +100,6 @@ class Adapters:
         from chalicelib.index import journal
 
         return journal.tail(self.storage.items, tenant, held, wanted)
-
-    def past(self, tenant: str, model: str, seq: int) -> PastGallery | int:
-        from chalicelib.index.snapshots import loading
-
-        items = self.storage.items
-        view = loading.past(items, self.storage.blobs, tenant, model, seq)
-        return loading.earliest(items, tenant, model) if view is None else view
 
     def indexed(self, tenant: str) -> Iterator[tuple[str, str, list[bytes]]]:
         from chalicelib.index.galleries import Galleries

@@ -1,4 +1,4 @@
-"""`regulars audit`: who did what, verified, listed, exported, searched again."""
+"""`regulars audit`: who did what, verified, listed, exported."""
 
 from __future__ import annotations
 
@@ -127,21 +127,6 @@ def list_all(
                 return
 
     print_lines(lines(), "no entry is as you want it")
-
-
-@audit.command()
-@click.argument("entry", metavar="ENTRY")
-@_options
-def replay(services: Services, tenant: str, entry: str) -> int:
-    """Search again for the face of a sighting in the gallery as it was; ENTRY is the `id` that `list` prints.
-
-    The capture's picture and the gallery of that time must still be kept, which it says. The exit code is 1 if the
-    answer is another one.
-    """
-    chosen(services, [tenant])
-    same, said = services.sightings.replay.entry(services.tenants.named(tenant), entry)
-    print({True: "the same: ", False: "other: ", None: "cannot be replayed: "}[same] + said)
-    return 1 if same is False else 0
 
 
 @audit.command()

@@ -31,8 +31,6 @@ DAYS = "audit days"
 Statement = dict[str, Any]
 Sign = Callable[[str, Mapping[str, Any]], Mapping[str, Any]]
 """Signs a statement with the key of a tenant."""
-AFTER = "after"
-"""The member of an entry with the ids and hashes of entries before it that its process wrote."""
 
 
 @dataclass(frozen=True)

@@ -85,13 +85,6 @@ class FaceSearch(Protocol):
         """
 
 
-class PastGallery(Protocol):
-    """A tenant's gallery as it was at one seq."""
-
-    def search(self, request: SearchRequest) -> SearchAnswer:
-        """Search it as FaceSearch does."""
-
-
 class IndexBuilder(Protocol):
     def build(self, tenant: str) -> bool:
         """Write a snapshot of the tenant's gallery if the journal's tail is worth it. Returns whether it wrote one."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from chalicelib.core.model import JournalEntry, Tenant
     from chalicelib.core.ports import Clock, ObjectReader, PictureFetcher, Postman, Storage, Vision
-    from chalicelib.core.search import FaceSearch, IndexBuilder, IndexedFace, PastGallery
+    from chalicelib.core.search import FaceSearch, IndexBuilder, IndexedFace
     from chalicelib.services.access.access import Access
     from chalicelib.services.account import Account
     from chalicelib.services.audit.audit import Audit
@@ -71,9 +71,6 @@ class Ports(Protocol):
 
     def journal(self, tenant: str, held: int, wanted: int) -> list[JournalEntry] | None:
         """Read the changes with seq held + 1 to wanted. Return None if one of them was trimmed."""
-
-    def past(self, tenant: str, model: str, seq: int) -> PastGallery | int:
-        """Make a tenant's gallery as it was at `seq`; the lowest seq that can be made if that one cannot."""
 
     def indexed(self, tenant: str) -> Iterable[IndexedFace]:
         """Read each face that a search process finds which has just started."""
@@ -345,7 +342,6 @@ class Services:
             clock=self.clock,
             beside=self.ports.storage.beside,
             audit=self.audit,
-            past=self.ports.past,
             capture_days=self.settings.capture_days,
         )
 

@@ -3,8 +3,6 @@
 A snapshot's parts are downloaded side by side, each checked and put in its place. The sections that every search reads
 go into memory. A search looks at few rows of the templates, so these go into a file that is mapped into memory; a face
 then takes a third of the memory. A snapshot of one part stays in memory as it came.
-
-`past` gives a gallery as it was at an earlier seq, as long as a snapshot and the journal reach back to it.
 """
 
 from __future__ import annotations
@@ -25,9 +23,8 @@ from chalicelib.core.records.faces import face_from, user_from
 from chalicelib.core.templates import compared
 from chalicelib.core.users import gallery_group
 from chalicelib.index.gallery import Gallery
-from chalicelib.index.journal import tail
 from chalicelib.index.snapshots import build_segment
-from chalicelib.index.snapshots.scratch import Place, Scratch
+from chalicelib.index.snapshots.scratch import Place
 from chalicelib.index.snapshots.segment import (
     PART,
     PREFIX,
@@ -40,7 +37,6 @@ from chalicelib.index.snapshots.segment import (
     header_length,
     read_layout,
 )
-from chalicelib.index.view import View
 
 _log = logging.getLogger(__name__)
 
@@ -168,33 +164,3 @@ def from_faces(items: ItemStore, tenant: str, model: str) -> Gallery:
         (id_, group_id, [one.vector for one in templates if one.model == model]) for id_, group_id, templates in entries
     )
     return Gallery(model, build_segment.from_faces(model, seq, held))
-
-
-def past(items: ItemStore, blobs: BlobStore, tenant: str, model: str, seq: int) -> View | None:
-    """Return a tenant's gallery as it was at `seq`; None if what it was made of is no longer kept."""
-    for key in reversed([key for key in _snapshots(items, tenant, model) if keys.seq_of_snapshot(key) <= seq]):
-        segment = _read(blobs, key)
-        if segment is not None and (view := _followed(items, tenant, Gallery(model, segment), seq)) is not None:
-            return view
-    return _followed(items, tenant, Gallery(model, None), seq)
-
-
-def earliest(items: ItemStore, tenant: str, model: str) -> int:
-    """Return the lowest seq from which on the gallery can be made as it was."""
-    kept = [0, *map(keys.seq_of_snapshot, _snapshots(items, tenant, model))]
-    return next((seq for seq in kept if tail(items, tenant, seq, kept[-1]) is not None), kept[-1])
-
-
-def _followed(items: ItemStore, tenant: str, gallery: Gallery, seq: int) -> View | None:
-    entries = tail(items, tenant, gallery.view.seq, seq)
-    if entries is None:
-        return None
-    with gallery.changing:
-        return gallery.apply(entries, seq)
-
-
-def _read(blobs: BlobStore, key: str) -> Segment | None:
-    try:
-        return fetch(blobs, key, Scratch().file)
-    except DamagedSnapshot:
-        return None

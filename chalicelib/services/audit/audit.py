@@ -7,23 +7,20 @@ their entries say stands in the capture, which their transaction writes anyway (
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
-from threading import Lock
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
 from chalicelib.core import acts, keys
 from chalicelib.core.acts import Act, Kind
-from chalicelib.core.audit import AFTER, DAYS, HOUR_MS, Entry, Sign, faces_of, leaf_of, said_signed
+from chalicelib.core.audit import DAYS, HOUR_MS, Entry, Sign, faces_of, said_signed
 from chalicelib.core.chores import Chore
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.items import write
 from chalicelib.core.lazy import lazy
-from chalicelib.core.ports import Action, Check, Clock, Delete, Item, ItemStore, Put, Update
+from chalicelib.core.ports import Action, Check, Clock, Delete, ItemStore, Put, Update
 from chalicelib.core.records.audit import entry_put, new_entry, request_id
 from chalicelib.core.users import is_users
 from chalicelib.core.values import known, milliseconds
@@ -64,77 +61,25 @@ _BESIDE = {table.name for table in (keys.REQUESTS, keys.OBSERVATIONS, keys.SUMMA
 _OF_CHORES = {table.name for table in (keys.FACES, keys.JOURNAL, keys.NEGATIVES, keys.MERGES)}
 
 
-_MOST_NAMED = 4
-_LOOKS_EVERY_MS = 60_000
-
-
 class AuditedItems:
-    """The ItemStore of all services: to a transaction of an act it adds the act's entry.
-
-    Each entry names those before it that no other one of this process has named, by id and hash; once a minute the
-    newest of other processes, too. So one that is edited or removed while it is open is missed by the next. No writer
-    waits for another.
-    """
+    """The ItemStore of all services: to a transaction of an act it adds the act's entry."""
 
     def __init__(self, items: ItemStore, clock: Clock, sign: Sign) -> None:
         self.get, self.get_many, self.query = items.get, items.get_many, items.query
         self._items = items
         self._sign = sign
         self._clock = clock
-        self._unnamed: dict[str, dict[str, str]] = {}
-        """Hashes of this process' entries that none of it names yet, by tenant and id."""
-        self._looked: dict[str, int] = {}
-        self._naming = Lock()
 
     def transact(self, actions: Sequence[Action]) -> None:
         act = acts.current()
         if act is None or not _is_of_note(act, actions):
-            return self._named(actions) if any(map(_is_entry, actions)) else self._items.transact(actions)
+            return self._items.transact(actions)
         tenant, entry = act.tenant or _tenant_of(actions), _entry(act, self._clock, actions)
         if (days := next(filter(None, map(_audit_days, actions)), None)) is not None:
             entry = said_signed(entry, self._sign, tenant, DAYS, audit_days=days)
-        self._named([*actions, entry_put(tenant, entry)])
+        self._items.transact([*actions, entry_put(tenant, entry)])
         act.entered = True
         return None
-
-    def _named(self, actions: Sequence[Action]) -> None:
-        """Do a transaction whose entries name those before them."""
-        of = next((one.item["tenant"] for one in actions if _is_entry(one)), "")
-        others = self._others(of)
-        with self._naming:
-            own = dict(islice(self._unnamed.get(of, {}).items(), _MOST_NAMED))
-        before = own | others
-        actions = [_naming(one, before) if _is_entry(one) else one for one in actions]
-        self._items.transact(actions)
-        with self._naming:
-            unnamed = {id_: one for id_, one in self._unnamed.get(of, {}).items() if id_ not in before}
-            self._unnamed[of] = unnamed | {one.item["id"]: _hash(one.item) for one in actions if _is_entry(one)}
-
-    def _others(self, tenant: str) -> dict[str, str]:
-        """Return the newest open entry if nobody has looked for it lately: it may be of another process.
-
-        A capture looks for none, since it may cost no more reads.
-        """
-        now, act = milliseconds(self._clock.now()), acts.current()
-        if abs(now - self._looked.get(tenant, 0)) < _LOOKS_EVERY_MS or (act and act.kind is Kind.SIGHTING):
-            return {}
-        self._looked[tenant] = now
-        low, high = keys.AUDIT_OPEN
-        found = self._items.query(keys.AUDIT, tenant, low=low, high=high, reverse=True, limit=1).items
-        return {item["id"]: item.get("leaf") or _hash(item) for item in found}
-
-
-def _is_entry(action: Action) -> TypeGuard[Put]:
-    return isinstance(action, Put) and action.table.name == keys.AUDIT.name and "entry" in action.item
-
-
-def _naming(put: Put, before: Mapping[str, str]) -> Put:
-    entry = json.loads(put.item["entry"])
-    return entry_put(put.item["tenant"], {**entry, AFTER: before} if before else entry)
-
-
-def _hash(item: Item) -> str:
-    return leaf_of(json.loads(item["entry"]), item["salt"]).hash
 
 
 class Reads:

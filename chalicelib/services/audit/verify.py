@@ -19,7 +19,6 @@ from datetime import datetime
 
 from chalicelib.core import signing
 from chalicelib.core.audit import (
-    AFTER,
     ERASED,
     HOUR_MS,
     TRIMMED,
@@ -63,8 +62,10 @@ class Verified:
 
 @dataclass
 class _Told:
-    """Statements of entries: which leaves were erased, which hours let go, how the key was renewed, and which entries
-    stood before. `erased`: erasures by leaf; `trims`: `audit_days`, newest hour's number and begin of each."""
+    """Statements of entries: which leaves were erased, which hours let go, and how the key was renewed.
+
+    `erased`: erasures by leaf; `trims`: `audit_days`, newest hour's number and begin of each.
+    """
 
     tenant: str
     last_hour: int
@@ -72,14 +73,10 @@ class _Told:
     erased: dict[str, str] = field(default_factory=dict)
     trims: list[tuple[int, int, int]] = field(default_factory=list)
     renewals: list[Document] = field(default_factory=list)
-    leaves: set[str] = field(default_factory=set)
-    before: list[tuple[str, str, str]] = field(default_factory=list)
 
     def note(self, leaf: Leaf, closed: Head | None = None) -> Iterator[str]:
         """Take what a leaf says. `closed`: the head that it stands under; None: it is open."""
-        self.leaves.add(leaf.hash)
         entry = leaf.content or {}
-        self.before += [(entry["id"], *one) for one in entry.get(AFTER, {}).items() if one[1] not in self.leaves]
         if "renewal" in entry:
             self.renewals.append(entry["renewal"])
         if "signed" in entry or entry.get("what") in (ERASED, TRIMMED):
@@ -96,13 +93,6 @@ class _Told:
         elif entry["what"] == TRIMMED:
             days = said["audit_days"]
             self.trims.append((days, said["upto"], at_ms(entry) - days * 24 * HOUR_MS - HOUR_MS))
-
-    def gaps(self, elements: Sequence[Element]) -> Iterator[str]:
-        """Find entries that others name and that are not there; none of hours that were let go."""
-        gone = max((one.head.hour for one in elements if one.entries is None), default=-1)
-        for id_, before, hash_ in self.before:
-            if hash_ not in self.leaves and int(before[:13]) >= gone + HOUR_MS:
-                yield f"entry {before}, which entry {id_} names, is gone or was changed"
 
 
 @dataclass
@@ -139,7 +129,7 @@ class Verifying:
         ]
         seen.erased = Counter(told.erased[leaf] for _, leaf in bare if leaf in told.erased)
         seen.findings += _let_go(elements, seen, told)
-        seen.findings += [*told.gaps(elements), *followed, *_renewals(public_keys, seen, told)]
+        seen.findings += [*followed, *_renewals(public_keys, seen, told)]
         seen.findings += self._heads(tenant, elements, seen, public_keys.current)
         seen.findings += self._anchors(tenant, elements)
         if not elements:

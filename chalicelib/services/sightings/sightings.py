@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from chalicelib.core.ports import Beside, Clock
-    from chalicelib.core.search import PastGallery
     from chalicelib.services.audit.audit import Audit
     from chalicelib.services.cameras import Cameras
     from chalicelib.services.captures.captures import Captures
@@ -49,7 +48,6 @@ if TYPE_CHECKING:
     from chalicelib.services.recognition.recognition import Recognition
     from chalicelib.services.sightings.ingest import Ingest
     from chalicelib.services.sightings.rejection import Rejection, Rejections
-    from chalicelib.services.sightings.replay import Replay
     from chalicelib.services.sightings.reviews import Reviews
     from chalicelib.services.statistics.arrivals import Totals
     from chalicelib.services.tenants import Tenants
@@ -120,7 +118,6 @@ class Sightings:
     clock: Clock
     beside: Beside
     audit: Audit
-    past: Callable[[str, str, int], PastGallery | int]
     capture_days: int
 
     @lazy
@@ -185,12 +182,6 @@ class Sightings:
     @lazy
     def arrivals(self) -> ArrivalBook:
         return ArrivalBook(self.items, self.faces, self.statistics, self.reviews.uncertain)
-
-    @lazy
-    def replay(self) -> Replay:
-        from chalicelib.services.sightings.replay import Replay
-
-        return Replay(self.audit, self.cameras, self.uploads, self.recognition.tenant_vision, self.past)
 
     def chores(self) -> tuple[Chore, ...]:
         return (Chore("reviews", lambda one: self.reviews.tidy(one.tenant), nightly=True),)

@@ -16,7 +16,7 @@ from chalicelib.adapters.embedded.items import SqliteItemStore
 from chalicelib.adapters.embedded.vault import PlainVault
 from chalicelib.core import acts, keys, signing
 from chalicelib.core.acts import Act, kind_of
-from chalicelib.core.audit import AFTER, Document, Head, Leaf, Sign, leaf_of, root
+from chalicelib.core.audit import Document, Head, Leaf, Sign, leaf_of, root
 from chalicelib.core.items import every, write
 from chalicelib.core.ports import BlobStore, Delete, Item, ItemStore, Put
 from chalicelib.core.records.audit import entry_put, new_entry
@@ -144,10 +144,8 @@ class Desk:
     def make_anew(self, number: int, leaves: Sequence[Leaf], sign: Sign | None = None) -> None:
         """Put other entries into an hour, and make all from there on fit: entries, heads, anchors."""
         before = self.elements[number - 2].head.hash if number > 1 else ""
-        is_other = leaves != self.chain.leaves(self.elements[number - 1])
         for element in self.elements[number - 1 :]:
             own = leaves if element.head.number == number else self.chain.leaves(element)
-            own = [_naming_none(one) for one in own] if is_other else own
             self.overwrite(element, own)
             head = replace(element.head, before=before, count=len(own), root=root(one.hash for one in own))
             document = (sign or self.signing.sign)(TENANT, head.statement)
@@ -155,11 +153,6 @@ class Desk:
             self.put_blob(keys.audit_anchor(TENANT, head.number), canonical(document))
             before = head.hash
         self.set_end(self.elements[-1].head)
-
-
-def _naming_none(leaf: Leaf) -> Leaf:
-    entry = leaf.content
-    return leaf if entry is None else leaf_of({name: said for name, said in entry.items() if name != AFTER})
 
 
 def forged(leaf: Leaf) -> Leaf:

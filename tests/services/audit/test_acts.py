@@ -25,7 +25,6 @@ WATCHED = {"watch cameras", "watch captures", "watch outbox", "watch faces", "in
 OVER_V1 = {"regulars import", "regulars export"}
 CHANGES_NOTHING = {
     "regulars audit head": "prints a head, which names nobody",
-    "regulars audit replay": "searches, and stores nothing",
     "regulars audit verify": "reads, and names nobody",
     "regulars backup": "reads what is stored, beside the services",
     "regulars captures parked": "lists",
