@@ -2,27 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+
+FORWARDING = ("x-forwarded-for", "forwarded", "via")
+"""Headers by which proxies say that they pass a request on."""
 
 _V6_NETWORK = 64
 """A subscriber has all addresses of such a network."""
 
 
-def sender(peer: str, forwarded_for: str, proxies: Sequence[IPv4Network | IPv6Network]) -> str:
-    """Return the address that a request came from: the peer's unless that is one of our proxies.
+def sender(
+    peer: str, headers: Mapping[str, str], proxies: Sequence[IPv4Network | IPv6Network]
+) -> tuple[str, dict[str, str]]:
+    """Return the address that a request came from, and its headers without what our proxies told of its way.
 
-    Then it is the last in X-Forwarded-For that is none of them: what stands before it, anybody can have written.
+    The address is the peer's unless that is one of our proxies. Then it is the last in X-Forwarded-For that is none of
+    them. What stands before it, anybody can have written: that stays.
     """
-    found = peer
-    for text in (peer, *reversed(forwarded_for.split(","))):
+    told, found, believed = headers.get("x-forwarded-for", "").split(","), peer, 0
+    for index, text in enumerate((peer, *reversed(told))):
         address = _address(text)
         if address is None:
             break
-        found = str(address)
-        if not any(address in network for network in proxies):
+        found, believed = str(address), index
+        if not is_in(found, proxies):
             break
-    return found
+    if not believed:
+        return found, dict(headers)
+    left = ",".join(told[:-believed])
+    kept = {name: value for name, value in headers.items() if name not in FORWARDING}
+    return found, {**kept, "x-forwarded-for": left} if left else kept
+
+
+def is_in(address: str, networks: Sequence[IPv4Network | IPv6Network]) -> bool:
+    """Tell whether one of the networks has the address."""
+    known = _address(address)
+    return known is not None and any(known in network for network in networks)
 
 
 def network_of(address: str) -> str:

@@ -18,6 +18,7 @@ from regulars.doctor.machine import (
     check_clock,
     check_disk,
     check_folder,
+    check_keyless,
     check_ports,
     check_python,
     check_service,
@@ -66,6 +67,7 @@ def check(read: Callable[[], Configuration]) -> Iterator[Finding]:
     yield check_service(running)
     yield from check_ports(serving, running)
     yield from check_certificate(serving, settings.public_url, now)
+    yield from check_keyless(settings, serving)
     if (data / DATABASE).is_file() and all(one.level is not Level.FAILED for one in in_folder):
         yield from check_book(settings)
     else:

@@ -24,6 +24,7 @@ from urllib.parse import urlsplit
 
 from chalicelib.adapters.embedded.blobs import disk_of
 from chalicelib.core.ports import Disk
+from chalicelib.settings import Settings
 from chalicelib.storage import DATABASE
 from regulars.errors import OperatorError, PortTaken
 from regulars.serve import folder
@@ -278,6 +279,28 @@ def check_certificate(serving: ServeSettings, public_url: str | None, now: datet
     else:
         yield _ending(serving.tls_cert, shown, now)
         yield from _named(shown, public_url)
+
+
+def check_keyless(settings: Settings, serving: ServeSettings) -> Iterator[Finding]:
+    """Check that no proxy is taken for a client that needs no key."""
+    by_proxy = (settings.public_url or "").startswith("https:") and serving.tls_cert is None
+    named = [one for one in serving.trusted_proxies if any(one.overlaps(its) for its in settings.deepstack_networks)]
+    if settings.deepstack_networks and by_proxy and not serving.trusted_proxies:
+        yield warning(
+            "keyless",
+            "a proxy stands before a service that `deepstack_networks` may call without a key, and what it passes on "
+            "may look like its own: name it in `trusted_proxies`, and let it set X-Forwarded-For",
+        )
+    elif named:
+        yield warning(
+            "keyless",
+            f"the proxy {named[0]} is in `deepstack_networks`: what it passes on without X-Forwarded-For needs no key. "
+            "Let it set that header, or name single machines",
+        )
+    elif settings.deepstack_networks:
+        yield well(
+            "keyless", "`deepstack_networks` may call DeepStack's paths without a key, and no proxy is among them"
+        )
 
 
 def _ending(chain: Path, shown: dict[str, Any], now: datetime) -> Finding:

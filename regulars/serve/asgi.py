@@ -159,11 +159,12 @@ def _request(scope: Mapping[str, Any], proxies: Proxies) -> Request:
         raise ValueError("a request has a Host, of a name or an address and perhaps a port")
     if headers.get("transfer-encoding", "chunked").lower() != "chunked":
         raise ValueError("no other transfer coding than chunked is known")
+    client, headers = sender(scope["client"][0], headers, proxies)
     return Request(
         method=scope["method"],
         path=scope["path"],
         query=scope["query_string"].decode("latin-1"),
         headers=headers,
-        client=sender(scope["client"][0], headers.get("x-forwarded-for", ""), proxies),
+        client=client,
         scheme=scope["scheme"],
     )

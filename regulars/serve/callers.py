@@ -15,7 +15,9 @@ from urllib.parse import parse_qsl
 
 from chalicelib.adapters.embedded.uploads import PICTURES_PREFIX, PREFIX
 from chalicelib.api.compreface.routes import PREFIX as COMPREFACE
+from chalicelib.api.deepstack.errors import Failure
 from chalicelib.api.deepstack.routes import PREFIX as DEEPSTACK
+from chalicelib.api.deepstack.routes import keyless_tenant
 from chalicelib.api.sunmi.endpoint import MAX_URLENCODED_BYTES
 from chalicelib.api.sunmi.routes import PREFIX as SUNMI
 from chalicelib.core.errors import RegularsError
@@ -100,7 +102,8 @@ class Tenants:
             return Claim(STRANGERS, most_bytes=_SIGN_IN_BYTES)
         if head.path.startswith((SUNMI, DEEPSTACK)):
             is_form = not head.headers.get("content-type", "").lower().startswith("multipart/")
-            return Claim(most_bytes=MAX_URLENCODED_BYTES if is_form else None)
+            named = self._keyless(head) if head.path.startswith(DEEPSTACK) else None
+            return Claim(named, most_bytes=MAX_URLENCODED_BYTES if is_form else None)
         if head.path.startswith(COMPREFACE):
             return (
                 self._claim("service", head.headers["x-api-key"]) if "x-api-key" in head.headers else Claim(STRANGERS)
@@ -114,6 +117,13 @@ class Tenants:
             codes = {value for name, value in parse_qsl(head.query) if name.lower() == "appcode"}
             scheme, secret = "appcode", codes.pop() if len(codes) == 1 else ""
         return self._claim(scheme.lower(), secret.strip())
+
+    def _keyless(self, head: Request) -> str | None:
+        """Return whose the call is if it has no key: its network was named, so it stands among no strangers."""
+        try:
+            return keyless_tenant(self._services.settings, head.client, head.headers)
+        except Failure:
+            return None
 
     def in_body(self, body: bytes) -> Claim:
         """Read the claim in a form, wherever its field stands. One that is spelled oddly is a stranger's."""

@@ -8,8 +8,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Collection, Iterator, Mapping
-from ipaddress import ip_address
-from urllib.parse import urlsplit
 
 from prometheus_client import (
     CONTENT_TYPE_PLAIN_0_0_4,
@@ -23,6 +21,7 @@ from prometheus_client import (
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from chalicelib.api.sites import is_own
 from chalicelib.core import telemetry
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.telemetry import JOURNAL_TAIL, SEARCH_MS, SWEEP_AGE, UNITS, Invocation
@@ -101,18 +100,6 @@ class Figures(WithoutBodies):
     def answer(self, request: Request) -> Response:
         told = Response(200, (("Content-Type", CONTENT_TYPE_PLAIN_0_0_4),), generate_latest(self._everything))
         return compressed(told, request.headers.get("accept-encoding", ""))
-
-
-def is_own(host: str, names: Collection[str]) -> bool:
-    """Tell whether a Host header has an address, a name without a dot, or one of the names.
-
-    Any website can have a name of its own point here, and would read the answer in a browser of this network.
-    """
-    try:
-        name = urlsplit(f"//{host}").hostname or ""
-        return "." not in name or name in names or bool(ip_address(name))
-    except ValueError:
-        return False
 
 
 class Everything(CollectorRegistry):

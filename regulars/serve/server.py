@@ -24,7 +24,6 @@ from importlib.metadata import version
 from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, NoReturn
-from urllib.parse import urlsplit
 
 import uvicorn
 from chalice.app import Chalice
@@ -34,6 +33,7 @@ from chalicelib.api.compreface.routes import LARGER_BODIES as COMPREFACE
 from chalicelib.api.deepstack.routes import LARGER_BODIES as DEEPSTACK
 from chalicelib.api.rekognition import errors as rekognition
 from chalicelib.api.rekognition.routes import PATH as REKOGNITION
+from chalicelib.api.sites import own_names
 from chalicelib.api.v1.routes import LARGER_BODIES
 from chalicelib.core.access import FIRST
 from chalicelib.core.errors import KeyNotFound
@@ -245,8 +245,7 @@ def telling_metrics(services: Services, serving: ServeSettings) -> Iterator[str 
     if serving.metrics_port is None:
         yield None
         return
-    public = urlsplit(services.settings.public_url or "").hostname or ""
-    names = {socket.gethostname().lower(), serving.metrics_host.lower(), public}
+    names = {*own_names(services.settings.public_url), serving.metrics_host.lower()}
     with listening(serving.metrics_host, serving.metrics_port, "--metrics-port") as sock:
         stop, one = threading.Event(), Site(metrics.Figures(services, names), threads=METRICS_THREADS)
         front = Front(one, sock, connections=METRICS_CONNECTIONS)

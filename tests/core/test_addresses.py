@@ -4,7 +4,7 @@ from ipaddress import ip_network
 
 import pytest
 
-from chalicelib.core.addresses import network_of, sender
+from chalicelib.core.addresses import is_in, network_of, sender
 
 PROXIES = (ip_network("127.0.0.1"), ip_network("10.9.0.0/24"), ip_network("fd00::/8"))
 
@@ -31,7 +31,30 @@ PROXIES = (ip_network("127.0.0.1"), ip_network("10.9.0.0/24"), ip_network("fd00:
     ],
 )
 def test_only_what_our_proxies_wrote_tells_the_sender(peer: str, forwarded_for: str, expected: str) -> None:
-    assert sender(peer, forwarded_for, PROXIES) == expected
+    assert sender(peer, {"x-forwarded-for": forwarded_for}, PROXIES)[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("peer", "sent", "left"),
+    [
+        ("203.0.113.7", {"host": "box"}, {}),
+        ("203.0.113.7", {"via": "1.1 proxy", "x-forwarded-for": "127.0.0.1"}, {"via", "x-forwarded-for"}),
+        ("127.0.0.1", {"via": "1.1 proxy", "forwarded": "for=198.51.100.1"}, {"via", "forwarded"}),
+        ("127.0.0.1", {"x-forwarded-for": "unknown"}, {"x-forwarded-for"}),
+        ("127.0.0.1", {"via": "1.1 proxy", "forwarded": "for=x", "x-forwarded-for": "198.51.100.1"}, set()),
+        ("127.0.0.1", {"via": "1.1 proxy", "x-forwarded-for": "198.51.100.1, 10.9.0.4"}, set()),
+        ("127.0.0.1", {"via": "1.1 proxy", "x-forwarded-for": "192.0.2.9, 198.51.100.1"}, {"x-forwarded-for"}),
+    ],
+)
+def test_what_is_left_was_forwarded_by_strangers(peer: str, sent: dict[str, str], left: set[str]) -> None:
+    assert set(sender(peer, sent, PROXIES)[1]) - {"host"} == set(left)
+
+
+def test_an_address_is_in_a_network_however_it_is_written() -> None:
+    assert is_in("127.0.0.1", PROXIES)
+    assert is_in("::ffff:127.0.0.1", PROXIES)
+    assert not is_in("127.0.0.2", PROXIES)
+    assert not is_in("", PROXIES)
 
 
 @pytest.mark.parametrize(

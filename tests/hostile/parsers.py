@@ -61,6 +61,7 @@ from chalicelib.api.rekognition.requests import REQUESTS
 from chalicelib.api.rekognition.requests import read as read_request
 from chalicelib.api.rekognition.signature import SignedRequest, verify
 from chalicelib.api.rekognition.signature import read as read_signature
+from chalicelib.api.sites import is_own
 from chalicelib.api.sunmi.parameters import Parameters
 from chalicelib.api.sunmi.request import SignedForm, is_signed
 from chalicelib.api.v1.auth import require_own_page, session_token
@@ -105,7 +106,6 @@ from regulars import configuration
 from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
 from regulars.mqtt import frigate
-from regulars.serve.metrics import is_own
 from regulars.serve.server import site
 from regulars.transfer import exports, services, sources
 from regulars.transfer import journal as imports
@@ -329,6 +329,10 @@ def cookie_of(data: bytes) -> object:
     with suppress(NotAllowed):
         require_own_page(request, "https://box.example")
     return session_token(request, None)
+
+
+def sender_behind(told: str) -> str:
+    return sender("127.0.0.1", {"x-forwarded-for": told}, networks("127.0.0.1"))[0]
 
 
 # --- whole requests ---------------------------------------------------------------------------------------------------
@@ -1283,12 +1287,12 @@ PARSERS = {
         any_bytes,
     ),
     "senders behind proxies": Parser(
-        plain(lambda data: network_of(sender("127.0.0.1", data.decode("latin-1"), networks("127.0.0.1")))), (),
+        plain(lambda data: network_of(sender_behind(data.decode("latin-1")))), (),
         ("chalicelib.core.addresses",), [b"198.51.100.1, ::ffff:127.0.0.1", b"fe80::1%eth0", b"1.2.3.4:5"], any_bytes,
     ),
     "hosts that ask for metrics": Parser(
         plain(lambda data: is_own(data.decode("latin-1"), {"box.example"})), (),
-        ("regulars.serve.metrics",), [b"box.example:9108", b"[::1]:9", b"[::::]", b"[v1.x]"], any_bytes,
+        ("chalicelib.api.sites",), [b"box.example:9108", b"[::1]:9", b"[::::]", b"[v1.x]"], any_bytes,
     ),
     "bytes on a connection": Parser(
         connections, (),

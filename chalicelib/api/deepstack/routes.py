@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from chalice.app import Blueprint, Response
@@ -16,15 +15,18 @@ from chalicelib.api.deepstack.errors import NO_IMAGE, Failure, failure_of, refus
 from chalicelib.api.forms import Form, Upload, read_form
 from chalicelib.api.http import FORMS, ONE_BOX, HttpRequest, Refused, json_response, report_answer, route
 from chalicelib.api.service_keys import holder, reached
+from chalicelib.api.sites import is_of_another_site, is_own, own_names
 from chalicelib.core import telemetry
 from chalicelib.core.access import ApiKey
 from chalicelib.core.acts import Act, kind_of
+from chalicelib.core.addresses import FORWARDING, is_in
 from chalicelib.core.errors import InvalidInput, RegularsError, TenantNotFound
 from chalicelib.core.model import Group, Tenant
 
 if TYPE_CHECKING:
     from chalicelib.api.service_keys import Holder
     from chalicelib.services import Services
+    from chalicelib.settings import Settings
 
 PREFIX = "/v1/vision/"
 SERVICE = "deepstack"
@@ -101,7 +103,7 @@ class Operation:
     def _answered(self, services: Services, request: HttpRequest) -> dict[str, Any]:
         form = _form(request)
         values = dict(reversed(form.fields))
-        found = caller(services, request.address, values.get("api_key", ""))
+        found = caller(services, request, values.get("api_key", ""))
         telemetry.of_tenant(found.tenant.name)
         view = getattr(import_module(f"{__package__}.faces"), self.view)  # not at other dialects' cold starts
         act = Act(self.name, f"key {found.key.id}", kind_of(self.name), found.tenant.name)
@@ -124,34 +126,43 @@ OPERATIONS = tuple(
 LARGER_BODIES = {("POST", one.path): BODY_BYTES for one in OPERATIONS}
 
 
-def caller(services: Services, address: str, secret: str) -> Holder:
+def caller(services: Services, request: HttpRequest, secret: str) -> Holder:
     """Return whose call it is: by its key or, without one, by the address that it comes from. Raises Failure."""
-    found = holder(services, SERVICE, secret) if secret else _keyless(services, address)
+    if secret:
+        found = holder(services, SERVICE, secret)
+    else:
+        found = _keyless(services, keyless_tenant(services.settings, request.address, request.headers))
     if found is None:
         raise Failure("Incorrect api key", 401)
     return found
 
 
-def _keyless(services: Services, address: str) -> Holder | None:
-    """Return what the oldest key of the tenant that calls without a key are for reaches, if it is one of theirs."""
-    settings = services.settings
-    if settings.deepstack_tenant is None or not _is_in(address, settings.deepstack_networks):
+def keyless_tenant(settings: Settings, address: str, headers: Mapping[str, str]) -> str | None:
+    """Return whose calls without a key from this address are, by the settings. Raises Failure.
+
+    Browsers and proxies of a named machine send what others tell them to: theirs are refused.
+    """
+    if not is_in(address, settings.deepstack_networks):
+        return None
+    if any(name in headers for name in FORWARDING):
+        raise Failure("Incorrect api key: a proxy that `trusted_proxies` does not name sent this without one", 401)
+    if is_of_another_site(headers, settings.public_url):
+        raise Failure("Incorrect api key: another site's page sent this without one", 401)
+    if not is_own(headers.get("host", ""), own_names(settings.public_url)):
+        raise Failure("Incorrect api key: without one, call this machine by its address or its name", 401)
+    return settings.deepstack_tenant
+
+
+def _keyless(services: Services, name: str | None) -> Holder | None:
+    """Return what the oldest key for this service reaches that the tenant has."""
+    if name is None:
         return None
     try:
-        tenant = services.tenants.named(settings.deepstack_tenant)
+        tenant = services.tenants.named(name)
     except TenantNotFound:
         return None
     own = next((key for key in services.access.keys.all(tenant) if key.service == SERVICE), None)
     return None if own is None else reached(services, tenant, own)
-
-
-def _is_in(address: str, networks: Sequence[Any]) -> bool:
-    try:
-        known = ip_address(address)
-    except ValueError:
-        return False
-    known = getattr(known, "ipv4_mapped", None) or known
-    return any(known in network for network in networks)
 
 
 def _form(request: HttpRequest) -> Form:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from msgspec import Struct
 
 from chalicelib.api.http import JSON, HttpRequest
+from chalicelib.api.sites import host_of, is_of_another_site, is_of_this_host
 from chalicelib.core.access import ApiKey, Member, Role, Session
 from chalicelib.core.errors import NotAllowed, TenantDisabled, WrongCredentials
 from chalicelib.core.model import Tenant
@@ -181,7 +181,7 @@ def require_own_page(request: HttpRequest, public_url: str | None) -> None:
     """Raise NotAllowed if a request with a cookie changes something and is not from a page of this host."""
     if request.method in _SAFE:
         return
-    if not _is_of_this_host(request, public_url):
+    if not is_of_this_host(request.headers, public_url):
         raise NotAllowed(
             "with a cookie, only a page of this host may do this: the browser says that another site asked for it, or "
             "says nothing (Sec-Fetch-Site, Origin). A program sends `Authorization: Bearer <api_key>`"
@@ -192,33 +192,16 @@ def require_own_page(request: HttpRequest, public_url: str | None) -> None:
 
 def require_no_other_site(request: HttpRequest, public_url: str | None) -> None:
     """Raise NotAllowed if a page of another site sent this. Programs, which say nothing about sites, may."""
-    says = request.headers.get("sec-fetch-site") or request.headers.get("origin")
-    if says and not _is_of_this_host(request, public_url):
+    if is_of_another_site(request.headers, public_url):
         raise NotAllowed("another site's page asked for this sign-in: open the console of this host itself")
 
 
 def origin_of(request: HttpRequest, public_url: str | None) -> str:
     """Return the origin of the page that asks, as its browser says, else where the service is reached."""
     sent = request.headers.get("origin")
-    if sent and _host(sent) in {request.headers.get("host", "").lower(), _host(public_url or "")} - {""}:
+    if sent and host_of(sent) in {request.headers.get("host", "").lower(), host_of(public_url or "")} - {""}:
         return sent.lower()
     return f"http{'s' if is_secure(request, public_url) else ''}://{request.headers.get('host', '').lower()}"
-
-
-def _is_of_this_host(request: HttpRequest, public_url: str | None) -> bool:
-    site = request.headers.get("sec-fetch-site")
-    if site:
-        return site == "same-origin"
-    hosts = {request.headers.get("host", "").lower(), _host(public_url or "")}
-    return _host(request.headers.get("origin", "")) in hosts - {""}
-
-
-def _host(url: str) -> str:
-    """Read the host and the port of a URL; "" if there is none."""
-    try:
-        return urlsplit(url).netloc.lower()
-    except ValueError:
-        return ""
 
 
 def _header(token: str, max_age_s: int, *, secure: bool) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_network
@@ -87,6 +88,7 @@ def keyless(folder: Path, clock: FakeClock, tenant: str | None, *networks: str) 
         storage=folder,
         deepstack_tenant=tenant,
         deepstack_networks=tuple(ip_network(one) for one in networks),
+        public_url="https://box.example",
         **UNHURRIED,
     )
     vision = FakeVision()
@@ -118,6 +120,45 @@ def test_a_call_without_a_key_is_the_named_tenants_if_it_comes_from_its_networks
         assert client.call("/list").status == status
         assert client.with_key("").call("/list").status == status
         assert client.with_key(NO_SUCH).call("/list").status == 401, "a wrong key is no key that lacks"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Host": "127.0.0.1:8000"}, 200),
+        ({"Host": "[::1]:8000"}, 200),
+        ({"Host": "LOCALHOST"}, 200),
+        ({"Host": "regulars:8000"}, 200),
+        ({"Host": f"{socket.gethostname()}.local"}, 200),
+        ({"Host": "box.example"}, 200),
+        ({"Host": "evil.example"}, 401),
+        ({"Host": "127.0.0.1.evil.example"}, 401),
+        ({"Origin": "http://127.0.0.1:8000"}, 200),
+        ({"Origin": "https://box.example"}, 200),
+        ({"Origin": "http://127.0.0.1:8001"}, 401),
+        ({"Origin": "http://evil.example"}, 401),
+        ({"Origin": "null"}, 401),
+        ({"Sec-Fetch-Site": "same-origin"}, 200),
+        ({"Sec-Fetch-Site": "same-site"}, 401),
+        ({"Sec-Fetch-Site": "cross-site", "Origin": "http://127.0.0.1:8000"}, 401),
+        ({"X-Forwarded-For": "198.51.100.1"}, 401),
+        ({"Forwarded": "for=198.51.100.1"}, 401),
+        ({"Via": "1.1 proxy"}, 401),
+    ],
+)
+def test_a_call_without_a_key_comes_straight_from_a_program_that_knows_this_machine(
+    headers: dict[str, str], status: int, tmp_path: Path, clock: FakeClock
+) -> None:
+    sent = {"Host": "127.0.0.1:8000", **headers}
+    with keyless(tmp_path / "data", clock, "home", "203.0.113.0/24") as client:
+        assert send(client.app, f"{FACE}/list", headers=sent).status == status
+    with keyless(tmp_path / "other", clock, "home", "203.0.113.8") as client:
+        refused(send(client.app, f"{FACE}/list", headers=sent), 401, "Incorrect api key")
+
+
+def test_a_key_is_good_from_anywhere(home: Client) -> None:
+    sent = {"Host": "evil.example", "Via": "1.1 proxy", "Origin": "http://evil.example"}
+    assert send(home.app, f"{FACE}/list", f"api_key={home.key}".encode(), headers=sent).status == 200
 
 
 def test_a_tenant_for_calls_without_a_key_is_given_with_networks(tmp_path: Path, clock: FakeClock) -> None:

@@ -20,7 +20,7 @@ from chalicelib.core.records.webhooks import delivery_from
 from chalicelib.core.webhooks import Event, EventKind
 from chalicelib.services import Services
 from chalicelib.services.cameras import CameraSettings
-from chalicelib.settings import Settings
+from chalicelib.settings import Settings, networks
 from chalicelib.vision.packs import packs
 from regulars.cli import main
 from regulars.clients import V1, Connection
@@ -31,6 +31,7 @@ from regulars.doctor.machine import (
     check_certificate,
     check_clock,
     check_folder,
+    check_keyless,
     check_ports,
     check_python,
     check_service,
@@ -283,6 +284,28 @@ def test_plain_http_that_others_reach_is_told_unless_a_proxy_speaks_tls() -> Non
     assert levels(check_certificate(ServeSettings(), None, NOW)) == [OK]
     assert levels(check_certificate(everywhere, None, NOW)) == [WARNING]
     assert levels(check_certificate(everywhere, "https://faces.shop.example", NOW)) == [OK]
+
+
+@pytest.mark.parametrize(
+    ("public_url", "proxies", "named", "expected"),
+    [
+        (None, "", "", []),
+        ("https://box.example", "127.0.0.1", "", []),
+        (None, "", "127.0.0.0/8", [OK]),
+        ("http://box.example", "", "127.0.0.0/8", [OK]),
+        ("https://box.example", "", "127.0.0.0/8", [WARNING]),
+        ("https://box.example", "127.0.0.1, ::1", "127.0.0.0/8", [WARNING]),
+        ("https://box.example", "127.0.0.1, ::1", "192.168.7.20, fd00::7", [OK]),
+    ],
+)
+def test_a_proxy_before_a_door_without_a_key_is_told(
+    public_url: str | None, proxies: str, named: str, expected: list[Level]
+) -> None:
+    tenant = "shop" if named else None
+    settings = Settings(
+        Path("data"), public_url=public_url, deepstack_tenant=tenant, deepstack_networks=networks(named)
+    )
+    assert levels(check_keyless(settings, ServeSettings(trusted_proxies=networks(proxies)))) == expected
 
 
 # --- models and book --------------------------------------------------------------------------------------------------

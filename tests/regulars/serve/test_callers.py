@@ -15,7 +15,7 @@ from chalicelib.api.deepstack import routes as deepstack
 from chalicelib.api.sunmi.endpoint import MAX_URLENCODED_BYTES
 from chalicelib.core.model import Profile
 from chalicelib.services import Services
-from chalicelib.settings import Settings
+from chalicelib.settings import Settings, networks
 from regulars.serve import refusals
 from regulars.serve.callers import Claim, Tenants
 from regulars.serve.lanes import STRANGERS
@@ -63,6 +63,22 @@ def test_credentials_at_the_head_tell_the_tenant(services: Services) -> None:
         (f"AWS4-HMAC-SHA256 {signed}", True),
     ):
         assert callers.at_head(Request("POST", "/", headers={"authorization": authorization})).is_name == is_name
+
+
+def test_a_named_network_has_a_place_from_the_head_on_unless_a_browser_or_a_proxy_sends(tmp_path: Path) -> None:
+    settings = Settings(tmp_path, deepstack_tenant="shop", deepstack_networks=networks("192.0.2.7"))
+    callers = Tenants(bootstrap.build(settings))
+    for client, headers, named in (
+        ("192.0.2.7", {}, "shop"),
+        ("192.0.2.8", {}, None),
+        ("192.0.2.7", {"origin": "http://evil.example"}, None),
+        ("192.0.2.7", {"via": "1.1 proxy"}, None),
+    ):
+        sent = {"content-type": "multipart/form-data; boundary=x", "host": "box", **headers}
+        claim = callers.at_head(Request("POST", f"{deepstack.PREFIX}face/list", headers=sent, client=client))
+        assert (claim.lane, claim.find, claim.most_bytes) == (named, None, None)
+    sunmi = Request("POST", "/openapi/x", headers={"host": "box"}, client="192.0.2.7")
+    assert callers.at_head(sunmi).lane is None
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from regulars_client.errors import ApiError
 
+from chalicelib.api.sites import is_own
 from chalicelib.core.telemetry import UNITS
 from regulars.errors import PortTaken
 from regulars.serve import metrics
@@ -109,7 +110,7 @@ def test_connections_that_say_nothing_take_no_descriptors_and_keep_nobody_out(tm
     ],
 )
 def test_no_name_that_a_website_can_have_reads_them(host: str, is_answered: bool) -> None:
-    assert metrics.is_own(host, {"box.example"}) is is_answered
+    assert is_own(host, {"box.example"}) is is_answered
 
 
 def test_there_is_nothing_else_at_their_port(tmp_path: Path) -> None:

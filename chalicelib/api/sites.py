@@ -1,0 +1,49 @@
+"""Which site made a browser send this? What needs no key asks that, since a browser does what any page says."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Collection, Mapping
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+
+def is_of_this_host(headers: Mapping[str, str], public_url: str | None) -> bool:
+    """Tell whether a browser says that a page of this host sent the request."""
+    site = headers.get("sec-fetch-site")
+    if site:
+        return site == "same-origin"
+    hosts = {headers.get("host", "").lower(), host_of(public_url or "")}
+    return host_of(headers.get("origin", "")) in hosts - {""}
+
+
+def is_of_another_site(headers: Mapping[str, str], public_url: str | None) -> bool:
+    """Tell whether a browser says that a page of another site did. Programs say nothing about sites."""
+    says = headers.get("sec-fetch-site") or headers.get("origin")
+    return bool(says) and not is_of_this_host(headers, public_url)
+
+
+def host_of(url: str) -> str:
+    """Read the host and the port of a URL; "" if there is none."""
+    try:
+        return urlsplit(url).netloc.lower()
+    except ValueError:
+        return ""
+
+
+def own_names(public_url: str | None) -> set[str]:
+    """Return the names with a dot by which this machine is called."""
+    this = socket.gethostname().lower()
+    return {this, f"{this}.local", urlsplit(public_url or "").hostname or ""} - {""}
+
+
+def is_own(host: str, names: Collection[str]) -> bool:
+    """Tell whether a Host header has an address, a name without a dot, or one of the names.
+
+    Any website can have a name of its own point here, and would read the answer in a browser of this network.
+    """
+    try:
+        name = urlsplit(f"//{host}").hostname or ""
+        return "." not in name or name in names or bool(ip_address(name))
+    except ValueError:
+        return False
