@@ -48,7 +48,7 @@ class Act:
     tenant: str = ""
     about: Mapping[str, Any] = field(default_factory=dict)
     shown: dict[str, None] = field(default_factory=dict)
-    """The subjects whose pictures its answer shows: `face ID` or `capture CAMERA ID`, in order."""
+    """The subjects whose pictures its answer shows: `face ID`, `capture CAMERA ID` or `still CAMERA TIME`, in order."""
     decided: list[Mapping[str, Any]] = field(default_factory=list)
     """Decisions of a search, one for each face that was searched for."""
     entered: bool = False
@@ -208,6 +208,7 @@ _ACTS = {
     Kind.READ: """
         compreface show_example
         GET /v1/arrivals
+        GET /v1/cameras/{id}/still
         GET /v1/captures
         GET /v1/captures/{id}
         GET /v1/captures/{id}/crops/{n}

@@ -12,7 +12,7 @@ from chalicelib.core.errors import ConditionFailed, Conflict, Unusable
 from chalicelib.core.items import write
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Clock, ItemStore, Put, Update, equals, exists
-from chalicelib.core.values import milliseconds, moment
+from chalicelib.core.values import milliseconds, moment, time_text
 
 ASKED_FOR = timedelta(minutes=10)
 """So long may the box answer."""
@@ -42,12 +42,12 @@ class Stills:
         """Have the camera's box asked at its next heartbeat. Raises CameraNotFound, Conflict."""
         if not tenant.keeps_pictures:
             raise Conflict("this tenant keeps no pictures (its setting keeps_pictures), and so no stills")
-        camera, now = self.camera(tenant, camera_id), self.clock.now()
+        camera, now, last = self.camera(tenant, camera_id), self.clock.now(), self.of(tenant, camera_id)
         there = (exists("camera-there"),)
         acts.says(of=camera.id)
         change = {"still_asked_at": milliseconds(now)}
         write(self.items, [Update(keys.CAMERAS, (tenant.name, camera.id), there, set=change, twice=True)])
-        return replace(self.of(tenant, camera.id), asked_at=now)
+        return replace(last, asked_at=now)
 
     def give(self, tenant: Tenant, camera_id: str, picture: bytes) -> None:
         """Keep the picture that was asked for, for an hour. Raises CameraNotFound, Unusable, Conflict."""
@@ -72,7 +72,9 @@ class Stills:
         item = self.items.get(keys.TENANTS, keys.still_item(tenant.name, camera.id))
         if item is None or item["expires_at"] <= now.timestamp() or not tenant.keeps_pictures:
             return Still(_open(camera, now))
-        return Still(_open(camera, now), moment(item["taken_at"]), bytes(item["picture"]))
+        taken_at = moment(item["taken_at"])
+        acts.shows(f"still {camera.id} {time_text(taken_at)}")
+        return Still(_open(camera, now), taken_at, bytes(item["picture"]))
 
 
 def _open(camera: Camera, now: datetime) -> datetime | None:

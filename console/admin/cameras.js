@@ -14,7 +14,7 @@ import { Secret } from "./secret.js";
 import { changer, Settings } from "../shared/settings.js";
 import { Empty, groupName, Line, Portrait, Shapes, Trouble, useLoaded, useSlow } from "../shared/parts.js";
 import { go, replace, to } from "../router.js";
-import { may } from "../store.js";
+import { may, session } from "../store.js";
 import { complain, later } from "../undo.js";
 import { ago, day, dayAndClock, number, t, tOr } from "../words.js";
 
@@ -188,7 +188,7 @@ function Camera({ id }) {
     </header>
     ${!one.last_seen_at && html`<section><h2>${t("camera.connect")}</h2><p role="status">${t("camera.waits")}</p>
       <${Connect} id=${id} /></section>`}
-    ${may("operator") && one.health.status.box && html`<${Aim} path=${path} />`}
+    ${may("operator") && session.now.pictures && one.health.status.box && html`<${Aim} path=${path} />`}
     <${Own} one=${one} change=${change} />
     ${may("admin") && html`<section><div class="setting"><p class="soft small">${t("camera.claim.says")}</p>
       <button onClick=${code}>${t("camera.claim")}</button></div>

@@ -70,6 +70,11 @@ class Caller(Struct, frozen=True):
         """True if there are pictures to show and the caller may see them."""
         return self.sees_pictures and self.tenant.keeps_pictures
 
+    def require_pictures(self) -> None:
+        """Raise NotAllowed if no pictures of people may be shown to the caller."""
+        if not self.sees_pictures:
+            raise NotAllowed("this key sees no pictures: use one that does")
+
     def require_role(self, needed: Role, *, of_cameras: bool) -> None:
         """Raise NotAllowed if the key's role does not include `needed`. `of_cameras`: a camera's key will do, too."""
         if self.role.includes(needed) or (of_cameras and self.role is Role.CAMERA):

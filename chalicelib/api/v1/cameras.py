@@ -317,13 +317,15 @@ def make_claim_code(call: Call) -> ClaimCode:
 def ask_for_still(call: Call) -> Still:
     """Ask what the camera sees: its box answers after its next heartbeat, and quickly for ten minutes from then on.
 
-    409 Conflict if the tenant keeps no pictures.
+    409 Conflict if the tenant keeps no pictures. The key must see pictures.
     """
+    call.caller.require_pictures()
     return Still.made_of(call.services.cameras.stills.ask(call.tenant, call.path["id"]))
 
 
 def get_still(call: Call) -> Still:
-    """Read the last still, if it is no older than an hour."""
+    """Read the last still, if it is no older than an hour. The key must see pictures."""
+    call.caller.require_pictures()
     return Still.made_of(call.services.cameras.stills.of(call.tenant, call.path["id"]))
 
 

@@ -305,8 +305,7 @@ def get_thumbnail(call: Call, query: CaptureWanted) -> Redirect:
 
 def _shown(call: Call, query: CaptureWanted, made: Callable[[Tenant, str, str], str]) -> Redirect:
     """Lead to what is `made` of a capture. Raises NotAllowed."""
-    if not call.caller.sees_pictures:
-        raise errors.NotAllowed("this key sees no pictures: use one that does")
+    call.caller.require_pictures()
     camera, id_ = _of_camera(call, query), call.path["id"]
     return Redirect(shown_capture(call, camera, id_, made(call.tenant, camera, id_)) or "")
 

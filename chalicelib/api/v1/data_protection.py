@@ -324,10 +324,7 @@ def get_everything(call: Call, query: EverythingWanted) -> Everything:
     Captures that show others, too, come with the faces of these others hidden. An archive of over 24 MB comes in parts:
     ask until `next_part` is null, and unpack all into one folder. The key must see pictures.
     """
-    if not call.caller.sees_pictures:
-        raise errors.NotAllowed(
-            "this key sees no pictures, and all that is held about a person has them: use another key"
-        )
+    call.caller.require_pictures()
     part = call.services.archives.part(call.tenant, call.path["id"], query.language, query.part)
     return Everything.made_of(part, url=call.absolute(part.url))
 

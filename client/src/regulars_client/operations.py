@@ -189,7 +189,7 @@ class Operations(Connection):
         )
 
     def get_still(self, id: str) -> models.Still:
-        """Read the last still, if it is no older than an hour."""
+        """Read the last still, if it is no older than an hour. The key must see pictures."""
         return self._call("GET", f"/v1/cameras/{quoted(id)}/still", models.Still)
 
     def ask_for_still(self, id: str, *, idempotency_key: str | None = None) -> models.Still:

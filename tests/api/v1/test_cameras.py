@@ -403,6 +403,33 @@ def test_a_still_is_taken_from_the_cameras_own_key_when_it_is_wanted_and_a_small
     assert v1.failed(404, "POST", "/v1/cameras/nowhere/still")["code"] == "CameraNotFound"
 
 
+def test_a_key_without_pictures_neither_sees_a_still_nor_asks_for_one(v1: V1Client) -> None:
+    box = v1.with_key(v1.add_camera("door")["api_key"])
+    v1.done("POST", STILL)
+    assert box.send("PUT", STILL, {"picture": PICTURE}).status == 204
+    blind = v1.with_key(v1.done("POST", "/v1/keys", {"name": "x", "role": "operator", "pictures": False})["api_key"])
+    for method in ("GET", "POST"):
+        assert "sees no pictures" in blind.failed(403, method, STILL)["message"]
+    assert v1.done("GET", STILL)["asked_at"] is None
+
+
+def test_each_look_at_a_still_is_an_entry(v1: V1Client, clock: FakeClock) -> None:
+    box = v1.with_key(v1.add_camera("door")["api_key"])
+    v1.done("GET", STILL)
+    for _ in range(2):
+        v1.done("POST", STILL)
+        box.send("PUT", STILL, {"picture": PICTURE})
+        for _ in range(3):
+            assert v1.done("GET", STILL)["picture"] == PICTURE
+        clock.advance(timedelta(seconds=20))
+    entries = v1.done("GET", "/v1/audit")["entries"]
+    told = [(one["what"], one["details"].get("shown", [])) for one in entries if one["what"].endswith("still")]
+    first, second = (f"still door 2026-03-01T12:00:{second}.000Z" for second in ("00", "20"))
+    asked, read = f"POST {CAMERAS}/{{id}}/still", f"GET {CAMERAS}/{{id}}/still"
+    assert sorted(told) == [(read, [first]), (read, [second]), (asked, []), (asked, [first])]
+    assert {one["by"] for one in entries} == {"key first"}
+
+
 def test_a_tenant_that_keeps_no_pictures_keeps_no_stills(v1: V1Client) -> None:
     box = v1.with_key(v1.add_camera("door")["api_key"])
     v1.done("POST", STILL)
