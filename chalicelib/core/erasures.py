@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any
 
 from chalicelib.core.errors import InvalidInput
+from chalicelib.core.model import Face
 from chalicelib.core.signing import PublicKeys, fingerprint, renewal_of
 
 RECEIPT = "erasure"
@@ -62,6 +63,8 @@ class Erasure:
     """The faces, and those that were merged into them; () once the receipt alone is left to do."""
     number: int
     """How many faces were deleted."""
+    names: tuple[str, ...] = ()
+    """What the people are called, which their observations may have as labels; () once the receipt alone is left."""
     step: int = 0
     """Number of its steps that are done."""
     seq: int | None = None
@@ -90,6 +93,11 @@ class Erasure:
     def goes_on_at(self) -> datetime:
         """The time from which the next step may begin."""
         return self.at + SETTLED if self.next_step in (Step.LATE, Step.GALLERY, Step.RECEIPT) else self.at
+
+
+def names_of(face: Face) -> set[str]:
+    """Return what a face is called: its name and, if it is a user's, the label that subjects once had their name in."""
+    return {face.name, face.labels.a if face.own_user else ""} - {""}
 
 
 def is_erased(faceid: str) -> bool:

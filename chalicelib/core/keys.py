@@ -116,9 +116,17 @@ def code_item(code_digest: str) -> tuple[str, str]:
     return ("code", code_digest)
 
 
+STILL = "still"
+
+
 def still_item(tenant: str, camera_id: str) -> tuple[str, str]:
     """Make the key of what a camera saw when somebody asked, which is kept for an hour."""
-    return ("still", f"{tenant}#{camera_id}")
+    return (STILL, f"{tenant}#{camera_id}")
+
+
+def stills_range(tenant: str) -> tuple[str, str]:
+    """Return the lowest and the highest id that a still of the tenant may have."""
+    return (f"{tenant}#", f"{tenant}$")
 
 
 def challenge_item(challenge_digest: str) -> tuple[str, str]:

@@ -342,6 +342,8 @@ class Restriction(NamedTuple):
     """Its group until then, to which it returns."""
     user: str
     """Likewise its user; "" if it had none."""
+    subject: str = ""
+    """The user's name, if it is a subject: the user goes with its last face, and comes back with it."""
 
 
 @dataclass(frozen=True)

@@ -21,13 +21,14 @@ MOST_BYTES = 15 * 1024 * 1024
 class DescribedFace:
     """A face with its quality, pose included, and its estimates. Its places are in pixels of the picture as sent.
 
-    `spoof`: why the face is refused; None: it is not, or that was not asked.
+    `spoof`: why the face is refused; None: it is not, or that was not asked. `young`: whether its age is why.
     """
 
     detected: DetectedFace
     quality: Quality
     estimates: Estimates
     spoof: str | None
+    young: bool
 
 
 @dataclass(frozen=True)

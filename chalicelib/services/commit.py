@@ -10,6 +10,7 @@ it succeeds. core/items has all other writes, and the pauses between tries.
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ from chalicelib.core.ports import (
     Action,
     Clock,
     Condition,
+    Delete,
     Item,
     ItemStore,
     Put,
@@ -67,6 +69,7 @@ class Change:
     `skips_model_check`: restores, merges or cuts down existing faces, so their templates may be of an older model.
     `switch_to`: the model to search the gallery with from now on. It must be the tenant's `next_model`.
     `within`: groups that must be there, beside those of the faces that the journal changes.
+    `takes_users`: a user whose last face it deletes goes, too; `users`: users gained by group id, negative if lost.
     `dropped`: groups that are deleted with faces, which are erased later; `erased`: those of which they are.
     """
 
@@ -81,6 +84,8 @@ class Change:
     skips_model_check: bool = False
     switch_to: str | None = None
     within: frozenset[str] = frozenset()
+    takes_users: bool = False
+    users: Mapping[str, int] = field(default_factory=dict)
     dropped: frozenset[str] = frozenset()
     erased: frozenset[str] = frozenset()
 
@@ -192,8 +197,9 @@ class GalleryWriter:
         raise Busy("many changes of this tenant's gallery arrive at once: send the request again in a moment")
 
     def _with_users(self, tenant: str, change: Change) -> Change:
-        actions, entries = followed(self._items, tenant, change.journal)
-        return replace(change, actions=(*change.actions, *actions), journal=(*change.journal, *entries))
+        actions, entries, users = followed(self._items, tenant, change.journal, takes_users=change.takes_users)
+        users.update(change.users)
+        return replace(change, actions=(*change.actions, *actions), journal=(*change.journal, *entries), users=users)
 
     def _read(self, tenant: str, lane: _Lane) -> int:
         """Read the gallery's seq, model and deleted groups into the lane; return the seq."""
@@ -253,9 +259,12 @@ def _group_actions(tenant: str, change: Change) -> list[Action]:
     actions: list[Action] = []
     if change.new_group:
         actions.append(Put(keys.DIRECTORY, change.new_group, (absent(f"{GROUP_EXISTS}:{change.new_group['id']}"),)))
-    for group_id, gained in change.counts.items():
+    for group_id in dict.fromkeys((*change.counts, *change.users)):
+        gained = change.counts.get(group_id, 0)
         when: list[Condition] = [exists(f"{GROUP_EXISTS}:{group_id}")]
         added = {"count": gained}
+        if users := change.users.get(group_id, 0):
+            added["users"] = users
         if group_id in change.limited_groups:
             added["free"] = -gained
             when.append(at_least("free", max(gained, 0), f"{GROUP_ROOM}:{group_id}"))
@@ -297,14 +306,20 @@ def written(tenant: str, before: User, after: User, *, learnt: bool = False) -> 
     return [put], [JournalEntry(edit, after.entry, gallery_group(after.group_id), after.templates, learnt=learnt)]
 
 
-def followed(items: ItemStore, tenant: str, journal: Sequence[JournalEntry]) -> Edited:
-    """Return what follows for users from changes of faces: a face that is deleted or moved leaves its user."""
+def followed(
+    items: ItemStore, tenant: str, journal: Sequence[JournalEntry], *, takes_users: bool = False
+) -> tuple[list[Action], list[JournalEntry], Counter[str]]:
+    """Return what follows for users from changes of faces, and how many users the groups lose, negative.
+
+    A face that is deleted or moved leaves its user. `takes_users`: a user whose last face is deleted goes with it.
+    """
     by_user: dict[str, dict[str, JournalEntry]] = {}
     for entry in journal:
         if entry.user:
             by_user.setdefault(entry.user, {})[entry.faceid] = entry
     actions: list[Action] = []
     entries: list[JournalEntry] = []
+    lost: Counter[str] = Counter()
     stored = items.get_many(keys.DIRECTORY, [(tenant, keys.user_item(one)) for one in by_user]) if by_user else []
     for user in map(user_from, filter(None, stored)):
         changes = by_user[user.entry]
@@ -313,6 +328,9 @@ def followed(items: ItemStore, tenant: str, journal: Sequence[JournalEntry]) -> 
         kept = [one for one in user.faceids if one not in left]
         learnt = not left and all(entry.learnt or entry.edit is Edit.EMBED for entry in changed.values())
         made = written(tenant, user, having(items, tenant, user, kept, changed), learnt=learnt)
+        if takes_users and not kept:
+            made = [Delete(keys.DIRECTORY, (tenant, keys.user_item(user.entry)))], made[1]
+            lost[user.group_id] -= 1
         actions += made[0]
         entries += made[1]
-    return actions, entries
+    return actions, entries, lost

@@ -56,9 +56,9 @@ from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, e
 from chalicelib.core.records.faces import face_from, hold_fields, hold_from, listed_face_from, user_from
 from chalicelib.core.records.observations import visits_from
 from chalicelib.core.templates import compared
-from chalicelib.core.users import MAX_FACES, entry_of, user_of
+from chalicelib.core.users import MAX_FACES, User, entry_of, mean_of, user_of
 from chalicelib.core.visits import IN_HEAD
-from chalicelib.services.commit import GROUP_ROOM, TENANT_ROOM, Change, GalleryWriter, deleted, limited_groups
+from chalicelib.services.commit import GROUP_ROOM, TENANT_ROOM, Change, GalleryWriter, deleted, limited_groups, written
 from chalicelib.services.groups import Groups
 from chalicelib.services.idempotency import RequestId, Requests
 from chalicelib.services.visits import face_put, visits_deletes
@@ -313,7 +313,7 @@ class Restrictions:
     def set(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
         """Take a face out of the gallery and of all lists, and its name out of events that wait. Return it.
 
-        Of a restricted one, nothing changes.
+        A user goes with its last face, and a subject with its name. Of a restricted one, nothing changes.
         Raises InvalidInput, FaceNotFound, Conflict, TooMany, Busy, AnsweredAlready.
         """
         reason = _said(reason, "restriction")
@@ -321,9 +321,11 @@ class Restrictions:
             raise TooMany(f"{MAX_HOLDS} faces are restricted, the most of a tenant: erase those that are not needed")
 
         def restricted(face: Face) -> tuple[Face, Change]:
-            restriction = Restriction(reason, self.clock.now(), face.group_id, face.user)
+            user = self._stored_user(tenant, user_of(face))
+            restriction = Restriction(reason, self.clock.now(), face.group_id, face.user, user.name if user else "")
             after = replace(face, group_id=RESTRICTED, restriction=restriction, user="")
-            return after, Change(self._unnamed(tenant.name, faceid), (deleted(face),), {face.group_id: -1})
+            lost = {face.group_id: -1}
+            return after, Change(self._unnamed(tenant.name, faceid), (deleted(face),), lost, takes_users=True)
 
         return self._change(tenant, faceid, request, lambda face: None if face.restriction else restricted(face))
 
@@ -343,7 +345,8 @@ class Restrictions:
     def lift(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
         """Return a face to its group and to the gallery, for this reason, which the audit has. Return it.
 
-        If its group was deleted, it goes to the group of regulars; if its user was, or has no room, it has none. If it
+        If its group was deleted, it goes to the group of regulars; its user is made again if there is none, and if that
+        has no room, it has none. If it
         has no template of the tenant's model, since that changed meanwhile, no search finds it until its pictures are
         embedded again. Raises InvalidInput, FaceNotFound, FaceHeld (a held face would lose its user), GroupFull,
         Conflict, Busy, AnsweredAlready.
@@ -353,20 +356,33 @@ class Restrictions:
         def lifted(face: Face, restriction: Restriction) -> tuple[Face, Change]:
             is_there = self.groups.of_id(tenant, restriction.group_id) is not None
             group_id, values = (restriction.group_id, face.attributes) if is_there else (REGULAR, {})
-            user = self._user(tenant, group_id, restriction.user)
-            after = replace(face, group_id=group_id, attributes=values, restriction=None, user=user)
+            id_ = restriction.user if is_there else ""
+            user = self._stored_user(tenant, entry_of(group_id, id_)) if id_ else None
+            has_room = bool(id_) and (user is None or len(user.faceids) < MAX_FACES)
+            after = replace(face, group_id=group_id, attributes=values, restriction=None, user=id_ if has_room else "")
             put = JournalEntry(Edit.PUT, faceid, group_id, compared(face.templates), user=user_of(after))
-            return after, Change((), (put,), {group_id: 1}, skips_model_check=True)
+            made = (
+                self._user_again(tenant.name, after, restriction.subject)
+                if has_room and user is None
+                else Change((), ())
+            )
+            actions, entries, users = made.actions, (put, *made.journal), made.users
+            return after, Change(actions, entries, {group_id: 1}, users=users, skips_model_check=True)
 
         return self._change(
             tenant, faceid, request, lambda face: lifted(face, face.restriction) if face.restriction else None
         )
 
-    def _user(self, tenant: Tenant, group_id: str, id_: str) -> str:
-        """Return the id of a user that there is and that has room for a face; "" for any other."""
-        entry = entry_of(group_id, id_)
-        item = self.items.get(keys.DIRECTORY, (tenant.name, keys.user_item(entry))) if id_ else None
-        return id_ if item is not None and len(user_from(item).faceids) < MAX_FACES else ""
+    def _stored_user(self, tenant: Tenant, entry: str) -> User | None:
+        item = self.items.get(keys.DIRECTORY, (tenant.name, keys.user_item(entry))) if entry else None
+        return None if item is None else user_from(item)
+
+    def _user_again(self, tenant: str, face: Face, subject: str) -> Change:
+        """Return the change that makes the face's user, gone with a restriction. `subject`: its name."""
+        bare = User(face.group_id, face.user, name=subject, created_at=face.enrolled_at if subject else None)
+        user = replace(bare, faceids=(face.faceid,), templates=() if subject else mean_of([face.templates]))
+        actions, entries = written(tenant, bare, user)
+        return Change(tuple(actions), tuple(entries), users={face.group_id: 1})
 
     def _change(
         self,

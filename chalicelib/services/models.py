@@ -29,11 +29,12 @@ if TYPE_CHECKING:
 class Estimated:
     """The estimates of a face, without those that the tenant switched off.
 
-    `spoof`: why the face is refused (`refused`); None: it is not.
+    `spoof`: why the face is refused (`refused`); None: it is not. `young`: whether its age is why.
     """
 
     estimates: Estimates
     spoof: str | None
+    young: bool
 
 
 def estimated(
@@ -79,7 +80,7 @@ def computed(tenant: Tenant, wanted: Collection[str]) -> set[str]:
 
 
 def judged(tenant: Tenant, estimates: Estimates) -> Estimated:
-    return Estimated(tenant.visible(estimates), refused(tenant, estimates))
+    return Estimated(tenant.visible(estimates), refused(tenant, estimates), _is_too_young(tenant, estimates))
 
 
 def whole(quality: Quality, estimates: Estimates) -> Quality:
@@ -99,13 +100,17 @@ def of_any_age(tenant: Tenant) -> Tenant:
     return replace(tenant, min_age=None)
 
 
+def _is_too_young(tenant: Tenant, estimates: Estimates) -> bool:
+    return estimates.age is not None and tenant.min_age is not None and estimates.age < tenant.min_age
+
+
 def refused(tenant: Tenant, estimates: Estimates) -> str | None:
     """Return why a face is refused, or None.
 
     If the tenant requires liveness and it is not known, every face is refused. A face of unknown age is not. The
     estimated age is not told, since the tenant may have switched it off.
     """
-    if estimates.age is not None and tenant.min_age is not None and estimates.age < tenant.min_age:
+    if _is_too_young(tenant, estimates):
         return f"the face is estimated to be younger than {tenant.min_age:g}, and such faces are left out (min_age)"
     least, liveness = tenant.least_liveness, estimates.liveness
     if least is None:

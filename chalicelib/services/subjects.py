@@ -134,10 +134,13 @@ class Subjects:
         if source is not None:
             self._respell(tenant, group, target)
 
-    def delete(self, tenant: Tenant, group: Group, subject: User) -> int:
-        """Delete a subject with its examples, and return how many these were. Raises FaceHeld, StorageUnavailable."""
+    def delete(self, tenant: Tenant, group: Group, subject: User, by: str) -> int:
+        """Delete a subject with its examples, and return how many these were. `by`: who asked, for the receipt.
+
+        Raises FaceHeld, StorageUnavailable.
+        """
         count = len(list(self.examples_of(tenant, group, [subject])))
-        self._delete_faces(tenant, subject.faceids)
+        self._delete_faces(tenant, subject.faceids, by)
         with suppress(UserNotFound):
             self.users.delete(tenant, group, subject.id)
         return count
@@ -162,12 +165,12 @@ class Subjects:
                     return Example(id_.lower(), name, face, picture)
         raise PictureNotFound(f"there is no example {id_[:40]!r}")
 
-    def remove(self, tenant: Tenant, example: Example) -> None:
+    def remove(self, tenant: Tenant, example: Example, by: str) -> None:
         """Delete an example; a look without examples goes. Raises PictureNotFound, FaceHeld, StorageUnavailable."""
         if len(given(example.face.pictures)) > 1:
             self.enrolment.pictures.remove(tenant, example.face.faceid, example.picture.id)
         else:
-            self._delete_faces(tenant, [example.face.faceid])
+            self._delete_faces(tenant, [example.face.faceid], by)
 
     def enrol(
         self, tenant: Tenant, group: Group, name: str, photo: bytes, rules: PictureRules, least_score: float
@@ -333,9 +336,10 @@ class Subjects:
             return True
         return False
 
-    def _delete_faces(self, tenant: Tenant, faceids: Sequence[str]) -> None:
+    def _delete_faces(self, tenant: Tenant, faceids: Sequence[str], by: str) -> None:
         for first in range(0, len(faceids), MAX_DELETED):
-            deleted = self.erasure.deletion.of_faces(tenant, faceids[first : first + MAX_DELETED], by="compreface")
+            some = faceids[first : first + MAX_DELETED]
+            deleted = self.erasure.deletion.of_faces(tenant, some, by=by, keeps_users=True)
             if deleted.failed:
                 raise StorageUnavailable(f"{len(deleted.failed)} faces are left: send the request again")
 

@@ -13,7 +13,7 @@ from chalicelib.core.holds import require_kept
 from chalicelib.core.items import every, write
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import Edit, Face, Tenant
-from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind
+from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, is_new_id, is_of
 from chalicelib.core.ports import Action, Beside, Condition, Delete, ItemStore, Put, Update, absent, equals
 from chalicelib.core.records.faces import face_from, face_item, picture_fields
 from chalicelib.core.records.observations import observation_from, page_item, visits_from, visits_item
@@ -67,7 +67,7 @@ class FaceVisitsStore:
     def between(self, tenant: str, held: FaceVisits, plan: VisitPlan) -> Iterator[Observation]:
         """Yield the face's sightings that may have another group's name by the plan."""
         for arrival in touched(held.visits, plan.visits):
-            yield from sightings_of_arrival(self.items, tenant, held.face.faceid, arrival)
+            yield from sightings_of_arrival(self.items, tenant, held.face, arrival)
 
     def renamed(
         self, tenant: str, held: FaceVisits, left: Sequence[ChangedObservation]
@@ -111,26 +111,31 @@ class FaceVisitsStore:
 
 
 def sightings_newest_first(
-    items: ItemStore, tenant: str, faceid: str, visits: Visits, below: str | None = None
+    items: ItemStore, tenant: str, face: Face, visits: Visits, below: str | None = None
 ) -> Iterator[Observation]:
     """Yield the sightings, newest first; with `below`, those whose `time_id` is less."""
     for arrival in reversed(visits.arrivals.recent):
-        yield from sightings_of_arrival(items, tenant, faceid, arrival, below)
+        yield from sightings_of_arrival(items, tenant, face, arrival, below)
 
 
 def sightings_of_arrival(
-    items: ItemStore, tenant: str, faceid: str, arrival: Arrival, below: str | None = None
+    items: ItemStore, tenant: str, face: Face, arrival: Arrival, below: str | None = None
 ) -> Iterator[Observation]:
-    """Yield the sightings of one arrival, newest first. All faces' observations of that time are read: few."""
+    """Yield the sightings of one arrival, newest first; none of somebody who had the face's id before.
+
+    All faces' observations of that time are read: few.
+    """
     low, high = keys.observation_range(arrival.first_ms, arrival.last_ms)
     if below is not None:
         high = min(high, below)
     for day in range(arrival.last_ms // DAY_MS, arrival.first_ms // DAY_MS - 1, -1):
         partition = keys.observations(tenant, day)
         for item in every(items, keys.OBSERVATIONS, partition, low=low, high=high, reverse=True):
-            sighted = item["faceid"] == faceid and item["kind"] == ObservationKind.SIGHTING
+            sighted = item["faceid"] == face.faceid and item["kind"] == ObservationKind.SIGHTING
             if sighted and (below is None or item["time_id"] < below):
-                yield observation_from(item)
+                observation = observation_from(item)
+                if is_new_id(face) or is_of(face, observation):
+                    yield observation
 
 
 def face_update(tenant: str, before: Face, after: Face) -> Update:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from chalicelib.core.recognised import DescribedFace
     from chalicelib.services import Services
 
 
@@ -44,14 +45,14 @@ def rename_subject(call: Call) -> Body:
 
 def delete_subject(call: Call) -> Body:
     subject = _subject(call, name_in_path(call.request))
-    call.services.subjects.delete(call.tenant, call.group, subject)
+    call.services.subjects.delete(call.tenant, call.group, subject, call.key.id)
     return {"subject": subject.name}
 
 
 def delete_subjects(call: Call) -> Body:
     subjects = call.services.subjects.all(call.tenant, call.group)
     for one in subjects:
-        call.services.subjects.delete(call.tenant, call.group, one)
+        call.services.subjects.delete(call.tenant, call.group, one, call.key.id)
     return {"deleted": len(subjects)}
 
 
@@ -86,13 +87,13 @@ def delete_examples_of_subject(call: Call) -> Body:
         raise Failure(26, NO_SUBJECT_NAME)
     one = None if name is None else subjects.find(call.tenant, call.group, name)
     wanted = subjects.all(call.tenant, call.group) if name is None else [one] if one else []
-    return {"deleted": sum(subjects.delete(call.tenant, call.group, each) for each in wanted)}
+    return {"deleted": sum(subjects.delete(call.tenant, call.group, each, call.key.id) for each in wanted)}
 
 
 def delete_example(call: Call) -> Body:
     id_ = image_id(call.request.parameters["id"])
     found = _example(call, id_, f"Image {id_} not found")
-    call.services.subjects.remove(call.tenant, found)
+    call.services.subjects.remove(call.tenant, found, call.key.id)
     return _told(found)
 
 
@@ -101,7 +102,7 @@ def delete_examples(call: Call) -> list[Body]:
     for id_ in dict.fromkeys(one.lower() for one in call.sent.ids()):
         try:
             found = call.services.subjects.example(call.tenant, call.group, id_)
-            call.services.subjects.remove(call.tenant, found)
+            call.services.subjects.remove(call.tenant, found, call.key.id)
         except PictureNotFound:
             continue
         deleted.append(_told(found))
@@ -128,7 +129,7 @@ def recognize(call: Call) -> Body:
     faces = found.seen.described.faces
     near = _nearest(call, found.seen.embeddings, [one.quality.total for one in faces])
     results = [
-        found.body(number, subjects=_likely(each, none=bool(face.spoof)))
+        found.body(number, subjects=_likely(face, each))
         for number, (face, each) in enumerate(zip(faces, near, strict=True))
     ]
     return {"result": results, **found.versions(call)}
@@ -154,7 +155,8 @@ def verify_example(call: Call) -> Body:
 def recognize_embeddings(call: Call) -> Body:
     sent = call.sent.vectors("embeddings")
     near = _nearest(call, vectors(call, sent), [None] * len(sent))
-    return {"result": [{"embedding": one, "similarities": _likely(each)} for one, each in zip(sent, near, strict=True)]}
+    close = [[{"subject": one.name, "similarity": one.closeness} for one in each] for each in near]
+    return {"result": [{"embedding": one, "similarities": each} for one, each in zip(sent, close, strict=True)]}
 
 
 def verify_embeddings(call: Call) -> Body:
@@ -171,8 +173,11 @@ def _nearest(call: Call, probes: NDArray[np.float32], qualities: Sequence[float 
     return found.near
 
 
-def _likely(near: list[Near], *, none: bool = False) -> list[Body]:
-    return [{"subject": one.name, "similarity": 0.0 if none else one.closeness} for one in near]
+def _likely(face: DescribedFace, near: list[Near]) -> list[Body]:
+    """Return who the face may be: nobody if it is left out by its age, and like none of them if it is no live one."""
+    if face.young:
+        return []
+    return [{"subject": one.name, "similarity": 0.0 if face.spoof else one.closeness} for one in near]
 
 
 def _subject(call: Call, name: str) -> User:

@@ -250,13 +250,12 @@ def hold_from(item: Item) -> Hold | None:
 def _restriction_fields(restriction: Restriction | None) -> dict[str, Any]:
     if restriction is None:
         return {}
-    reason, at, group_id, user = restriction
-    return {"restriction": [reason, milliseconds(at), group_id, user]}
+    return {"restriction": [restriction.reason, milliseconds(restriction.at), *restriction[2:]]}
 
 
 def _restriction_from(stored: list[Any]) -> Restriction:
-    reason, at, group_id, user = stored
-    return Restriction(reason, moment(at), group_id, user)
+    reason, at, *place = stored
+    return Restriction(reason, moment(at), *place)
 
 
 def picture_fields(face: Face) -> dict[str, Any]:

@@ -19,12 +19,12 @@ from datetime import timedelta
 from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.chores import STOPS_AT_S
-from chalicelib.core.erasures import ERASED, Erasure, Step, hashed, statement
+from chalicelib.core.erasures import ERASED, Erasure, Step, hashed, names_of, statement
 from chalicelib.core.errors import ConditionFailed, ErasureNotFound, RegularsError
 from chalicelib.core.items import directory_of, every, write
 from chalicelib.core.local_time import Span
 from chalicelib.core.merges import IN_FLIGHT
-from chalicelib.core.model import Face, Tenant
+from chalicelib.core.model import Face, Labels, Tenant
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, is_of
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import BlobStore, Clock, Delete, ItemStore, Put, Queue, Update, absent, equals
@@ -33,7 +33,7 @@ from chalicelib.core.records.observations import STORABLE
 from chalicelib.core.search import IndexBuilder
 from chalicelib.core.values import milliseconds, time_ordered_id, time_text
 from chalicelib.services.audit.audit import Audit
-from chalicelib.services.erasure.traces import Shown, Traces
+from chalicelib.services.erasure.traces import Shown, Traces, delete_stills
 from chalicelib.services.merges.merges import Merges
 from chalicelib.services.statistics.statistics import Statistics
 
@@ -64,7 +64,8 @@ class Erasures:
         if not erases:
             return erasure
         given = [one.kept.face for one in absorbed if one.is_active and one.kept is not None]
-        return replace(_unnamed(erasure), hashes=self._hashes([*faces, *given]))
+        names = {name for face in (*faces, *given) for name in names_of(face)}
+        return replace(_unnamed(erasure), hashes=self._hashes([*faces, *given]), names=tuple(sorted(names)))
 
     def of_gone(self, faceid: str, by: str) -> Erasure:
         """Make the record of a face that was deleted before."""
@@ -196,6 +197,7 @@ class Erasing:
         self.traces.rejections(tenant, faceids, at_ms)
         self.traces.merges(tenant, faceids, at_ms)
         if erasure.erases:
+            delete_stills(self.items, tenant)
             self.traces.suggestions(tenant, faceids)
             self.traces.events(tenant, faceids)
         else:
@@ -240,7 +242,7 @@ class Erasing:
         self, tenant: Tenant, erasure: Erasure, observations: Sequence[Observation], counts: Counter[str]
     ) -> None:
         """Leave of the observations what is counted, under another name; count what was done in that transaction."""
-        bare = [_nameless(one, erasure.pseudonym) for one in observations]
+        bare = [_nameless(one, erasure) for one in observations]
         gone = [ChangedObservation(one, None) for one in observations]
         counted = {f"{COUNT}{name}": n for name, n in (counts + Counter(observations=len(bare))).items()}
         progress = Update(keys.ERASURES, (tenant.name, erasure.id), (equals("done_at", None, "running"),), add=counted)
@@ -277,7 +279,7 @@ class Erasing:
         if erasure.faceids:
             erasure = hashed(erasure, self.audit.signing.face_key(tenant.name))
         # The ids go first, so that nothing has to be wiped once it is done: nobody would try again.
-        wiped = replace(erasure, faceids=(), pseudonym="", step=erasure.steps.index(Step.RECEIPT))
+        wiped = replace(erasure, faceids=(), names=(), pseudonym="", step=erasure.steps.index(Step.RECEIPT))
         with suppress(ConditionFailed):  # another worker did it
             write(self.items, [Put(keys.ERASURES, erasure_item(tenant.name, wiped), same)])
             self.wipe()
@@ -300,14 +302,17 @@ def _unnamed(erasure: Erasure) -> Erasure:
     return replace(erasure, pseudonym=ERASED + secrets.token_hex(12))
 
 
-def _nameless(observation: Observation, pseudonym: str) -> Observation:
-    """Return what is counted of an observation. Its id has the form of a sighting's, and names no capture."""
+def _nameless(observation: Observation, erasure: Erasure) -> Observation:
+    """Return what is counted of an observation, without labels that are the person's name.
+
+    Its id has the form of a sighting's, and names no capture.
+    """
     return Observation(
         at=observation.at,
         id=f"{milliseconds(observation.at):013d}-{secrets.token_hex(12)}-0",
-        faceid=pseudonym,
+        faceid=erasure.pseudonym,
         group_name=observation.group_name,
-        labels=observation.labels,
+        labels=Labels(*("" if one in erasure.names else one for one in observation.labels)),
         kind=observation.kind,
         camera=observation.camera,
         gap_s=observation.gap_s,

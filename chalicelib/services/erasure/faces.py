@@ -36,12 +36,14 @@ def _anybody(_face: Face) -> bool:
 @dataclass(frozen=True)
 class Manner:
     """A way to delete faces. `by`: who asked for it, for the receipt; `erases`: nothing of the person is left; `only`:
-    those of whom this is true; `restricted`: restricted ones, too, since an erasure was asked for by that word."""
+    those of whom this is true; `restricted`: restricted ones, too, since an erasure was asked for by that word;
+    `keeps_users`: a user that loses its last face stays, unless it is erased."""
 
     by: str
     erases: bool
     only: Callable[[Face], bool] = _anybody
     restricted: bool = False
+    keeps_users: bool = False
 
 
 @dataclass
@@ -82,9 +84,11 @@ class Deletion:
         by: str = "",
         erase: bool = False,
         only: Callable[[Face], bool] = _anybody,
+        keeps_users: bool = False,
     ) -> Deleted:
         """Delete faces with their templates, pictures and names; then age, gender and crops of their sightings go.
 
+        A user, or a subject with its name, goes with its last face, unless `keeps_users` and nobody is erased.
         `only`: those of whom this is true count as there. With `erase`, or if the tenant's setting says so, nothing is
         left of the people: the erasures in the answer say how far that is (erasing).
 
@@ -94,7 +98,9 @@ class Deletion:
         StorageUnavailable if no face was deleted.
         """
         _require_number(faceids)
-        return self._delete(tenant, None, faceids, request, Manner(by, erase or tenant.deletes_erase, only, erase))
+        return self._delete(
+            tenant, None, faceids, request, Manner(by, erase or tenant.deletes_erase, only, erase, keeps_users)
+        )
 
     def of_gone(self, tenant: Tenant, faceid: str, request: RequestId | None = None, *, by: str = "") -> Deleted:
         """Erase what a face left that was deleted before: sightings, and the captures that show it.
@@ -159,7 +165,9 @@ class Deletion:
                     if erasure is not None:
                         groups |= self._groups_of(tenant, faces, groups)
                         record = [*record, self.erasures.put(tenant, erasure)]
-                        self.writer.commit(tenant.name, _deletion(self.items, tenant, groups, faces, record))
+                        change = _deletion(self.items, tenant, groups, faces, record)
+                        takes_users = manner.erases or not manner.keeps_users
+                        self.writer.commit(tenant.name, replace(change, takes_users=takes_users))
                     elif record:
                         write(self.items, record)
             except ConditionFailed as error:

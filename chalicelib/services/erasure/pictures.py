@@ -31,6 +31,7 @@ from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.merges import kept_item
 from chalicelib.services.captures.captures import Captures
 from chalicelib.services.erasure.erasure import LISTED
+from chalicelib.services.erasure.traces import delete_stills
 from chalicelib.services.merges.merges import Merges
 from chalicelib.services.portraits import Portraits, unpictured
 from chalicelib.services.visits import face_put
@@ -139,6 +140,8 @@ class PicturesOff:
         """
         if tenant.keeps_pictures and not tenant.no_pictures_of:
             return True
+        if not tenant.keeps_pictures:
+            delete_stills(self.items, tenant)
         run = json.dumps([f"{hour:%Y-%m-%d}", tenant.keeps_pictures, sorted(tenant.no_pictures_of)])
         steps = {"faces": self._faces, "merges": self._merges, "captures": self._captures}
         noted = self.items.get(keys.DIRECTORY, (tenant.name, keys.UNPICTURED_ITEM))

@@ -145,6 +145,13 @@ class Traces:
         return sum(write_unless_changed(self.items, [action]) for action in actions)
 
 
+def delete_stills(items: ItemStore, tenant: Tenant) -> None:
+    """Delete what the cameras saw when somebody asked: nobody knows who is on it, and it would be kept for an hour."""
+    low, high = keys.stills_range(tenant.name)
+    found = every(items, keys.TENANTS, keys.STILL, low=low, high=high)
+    write_in_parts(items, [Delete(keys.TENANTS, (keys.STILL, item["id"])) for item in found])
+
+
 def naming(faceids: Collection[str]) -> re.Pattern[str]:
     """Return a pattern that finds one of the ids in a text, but not as a part of another id."""
     return re.compile(rf"(?<![A-Za-z0-9])(?:{'|'.join(map(re.escape, faceids))})(?![A-Za-z0-9])")

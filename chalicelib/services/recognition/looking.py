@@ -103,7 +103,7 @@ def _described(
 ) -> DescribedPicture:
     qualities = vision.qualities(image, found) if found else []
     described = (
-        DescribedFace(_scaled_face(face, scale), whole(quality, own.estimates), own.estimates, own.spoof)
+        DescribedFace(_scaled_face(face, scale), whole(quality, own.estimates), own.estimates, own.spoof, own.young)
         for face, quality, own in zip(found, qualities, estimates, strict=True)
     )
     return DescribedPicture(*sides, tuple(described))

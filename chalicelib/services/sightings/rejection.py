@@ -245,7 +245,7 @@ class Rejection:
             raise Conflict("the arrival of this sighting is closed: what is left of it is a count")
         remaining = [
             (milliseconds(one.at), one.gap_s * 1000)
-            for one in sightings_of_arrival(self.items, tenant.name, held.face.faceid, arrival)
+            for one in sightings_of_arrival(self.items, tenant.name, held.face, arrival)
             if one.id != observation.id and one.gap_s is not None
         ]
         return without_sighting(held, arrival, remaining, milliseconds(self.clock.now()))

@@ -195,7 +195,7 @@ class Sightings:
         face = self.faces.get(tenant, faceid)
         visits = visits_of(self.items, tenant.name, faceid)
         below = None if token is None else _place(token)
-        found = list(islice(sightings_newest_first(self.items, tenant.name, faceid, visits, below), limit + 1))
+        found = list(islice(sightings_newest_first(self.items, tenant.name, face, visits, below), limit + 1))
         page = found[:limit]
         more = len(found) > limit
         return Timeline(

@@ -15,10 +15,11 @@ import pytest
 
 from chalicelib.core import keys
 from chalicelib.core.consent import Basis, Consent
-from chalicelib.core.errors import FaceExists, FaceHeld, FaceNotFound, InvalidInput
+from chalicelib.core.errors import FaceExists, FaceHeld, FaceNotFound, InvalidInput, UserNotFound
 from chalicelib.core.items import every
 from chalicelib.core.model import Face
 from chalicelib.core.page_tokens import FaceOrder
+from chalicelib.core.users import MAX_FACES
 from chalicelib.services.faces import Restrictions
 from tests.fakes import Person, picture
 from tests.faults.recount import disagreements
@@ -199,7 +200,8 @@ def test_a_held_face_of_a_user_is_restricted_and_returns_to_its_user(book: Book)
     book.services.faces.holds.set(book.tenant, eva.faceid, "case 7")
     kept = restrictions(book).set(book.tenant, eva.faceid, "letter 7")
     assert (kept.user, kept.own_user, is_found(book)) == ("", "a-1", None)
-    assert book.services.users.get(book.tenant, regular, "a-1").faceids == ()
+    with pytest.raises(UserNotFound):
+        book.services.users.get(book.tenant, regular, "a-1")
     assert book.services.consistency.disagreements("shop") == []
     after = restrictions(book).lift(book.tenant, eva.faceid, "withdrawn")
     user = book.services.users.get(book.tenant, regular, "a-1")
@@ -212,7 +214,9 @@ def test_a_restriction_is_not_lifted_while_a_held_face_would_lose_its_user_by_th
     eva, regular = of_a_user(book), book.services.groups.named(book.tenant, "regular")
     book.services.faces.holds.set(book.tenant, eva.faceid, "case 7")
     restrictions(book).set(book.tenant, eva.faceid, "letter 7")
-    book.services.users.delete(book.tenant, regular, "a-1")
+    book.services.users.create(book.tenant, regular, "a-1")
+    others = [enrolled(book, seed).faceid for seed in range(FINN, FINN + MAX_FACES)]
+    book.services.users.associate(book.tenant, regular, "a-1", others, 0.0)
     with pytest.raises(FaceHeld):
         restrictions(book).lift(book.tenant, eva.faceid, "withdrawn")
     book.services.faces.holds.lift(book.tenant, eva.faceid, "closed")

@@ -107,7 +107,7 @@ def test_the_last_photo_of_a_look_takes_it_along_and_the_subject_stays(services:
     one, two = (enrolled(services, tenant, "Ann", 1, number) for number in range(2))
     for example in (one, two):
         group = family(services, tenant)
-        services.subjects.remove(tenant, services.subjects.example(tenant, group, example.id))
+        services.subjects.remove(tenant, services.subjects.example(tenant, group, example.id), "k")
     assert looks(services, tenant, "Ann") == []
     assert family(services, tenant).count == 0
     with pytest.raises(PictureNotFound):
@@ -127,7 +127,7 @@ def test_a_held_look_is_kept_and_its_subject_with_it(services: Services, tenant:
     services.faces.holds.set(tenant, one.face.faceid, "case 7")
     group = family(services, tenant)
     with pytest.raises(FaceHeld):
-        services.subjects.delete(tenant, group, services.subjects.get(tenant, group, "Ann"))
+        services.subjects.delete(tenant, group, services.subjects.get(tenant, group, "Ann"), "k")
     assert len(looks(services, tenant, "Ann")) == 1
 
 

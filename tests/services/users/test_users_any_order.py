@@ -52,6 +52,12 @@ class Expected:
             if faceid in faces and faces[faceid].group_id == user[0] and user in self.users
         }
 
+    def lose(self, gone: Sequence[str]) -> None:
+        """Forget the users whose last faces are deleted."""
+        for user in {self.of_face[one] for one in gone if one in self.of_face}:
+            if all(one in gone for one, own in self.of_face.items() if own == user):
+                self.users.discard(user)
+
 
 Deed = Callable[[Book, Expected], None]
 
@@ -113,10 +119,10 @@ def disassociate(group_id: str, name: str, places: list[int]) -> Deed:
 
 
 def delete(places: list[int]) -> Deed:
-    def deed(book: Book, _expected: Expected) -> None:
+    def deed(book: Book, expected: Expected) -> None:
         if ids := some(book, places):
             with suppress(*REFUSED):
-                book.services.erasure.deletion.of_faces(book.tenant, ids)
+                expected.lose(book.services.erasure.deletion.of_faces(book.tenant, ids).success)
 
     return deed
 
@@ -176,10 +182,10 @@ def see(seed: int, quarter: int) -> Deed:
 
 
 def erase(places: list[int]) -> Deed:
-    def deed(book: Book, _expected: Expected) -> None:
+    def deed(book: Book, expected: Expected) -> None:
         if ids := some(book, places):
             with suppress(*REFUSED):
-                book.services.erasure.deletion.of_faces(book.tenant, ids, erase=True)
+                expected.lose(book.services.erasure.deletion.of_faces(book.tenant, ids, erase=True).success)
                 book.services.erasure.steps.tenant(book.tenant)
 
     return deed
