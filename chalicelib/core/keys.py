@@ -129,8 +129,12 @@ def stills_range(tenant: str) -> tuple[str, str]:
     return (f"{tenant}#", f"{tenant}$")
 
 
+CHALLENGE_KEY = ("challenge", "key")
+"""Key of the item by which we know the challenges again that we made."""
+
+
 def challenge_item(challenge_digest: str) -> tuple[str, str]:
-    """Make the key of what a passkey has to sign, once."""
+    """Make the key of what a passkey signed, once."""
     return ("challenge", challenge_digest)
 
 

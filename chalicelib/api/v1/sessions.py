@@ -140,19 +140,14 @@ def begin_session(door: Door, body: NewSession) -> CurrentSession:
 
 
 def make_challenge(door: Door, body: NewChallenge) -> Challenge:
-    """Ask for what a passkey has to sign, to sign in or, with an invitation, to make one; and whom that is for.
-
-    One that is not answered counts as a wrong sign-in.
-    """
+    """Ask for what a passkey has to sign, to sign in or, with an invitation, to make one; and whom that is for."""
     services, public_url = door.services, door.services.settings.public_url
     require_no_other_site(door.request, public_url)
     sessions, origin = services.access.sessions, origin_of(door.request, public_url)
-    address = network_of(door.request.address)
     if body.invitation is None:
-        services.access.rates.wrong_sign_ins.take(address)
         made, invited = sessions.challenge(origin), None
     else:
-        with _counted(services, address):
+        with _counted(services, network_of(door.request.address)):
             tenant, member = services.access.members.invited(body.invitation)
         telemetry.of_tenant(tenant.name)
         invited = Invited.made_of(member, tenant=tenant.name, display_name=tenant.shown_name)
@@ -231,9 +226,7 @@ def _signed_in(services: Services, body: NewSession, door: Door, address: str) -
             return sessions.of_invitation(
                 body.invitation, password=body.password, passkey=passkey, origin=origin, keep=keep
             )
-        begun = sessions.of_passkey(passkey or {}, origin, keep=keep)
-        services.access.rates.wrong_sign_ins.give_back(address)  # the challenge took it
-        return begun
+        return sessions.of_passkey(passkey or {}, origin, keep=keep)
 
 
 @contextmanager

@@ -6,12 +6,15 @@ the mark of its member, so a renewed key or a removed person ends it at once.
 
 from __future__ import annotations
 
+import hmac
 import re
 import secrets
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core import acts, api_keys, keys, passwords
@@ -34,7 +37,9 @@ CODE_GOOD_FOR = timedelta(minutes=10)
 CHALLENGE_GOOD_FOR = timedelta(minutes=5)
 MOST_PASSKEYS = 10
 
-_TOKEN_BYTES = 32
+_TOKEN_BYTES, _HALF_BYTES, _TIME_BYTES = 32, 16, 5
+_NEVER = 2**40
+"""Seconds since 1970 of a time that does not come."""
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 _UNKNOWN_KEY = "this key is unknown: it was mistyped, or another has taken its place"
 
@@ -51,11 +56,12 @@ class Challenge:
     @property
     def handle(self) -> str | None:
         """Id of the user, in base64url, whose passkey is made."""
-        return (
-            urlsafe_b64encode(handle_of(self.invited[0].name, self.invited[1])).rstrip(b"=").decode()
-            if self.invited
-            else None
-        )
+        return plain_base64(handle_of(self.invited[0].name, self.invited[1])) if self.invited else None
+
+
+def plain_base64(data: bytes) -> str:
+    """Write base64url without padding, as browsers do."""
+    return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 class Sessions:
@@ -78,13 +84,9 @@ class Sessions:
         from chalicelib.services.access import passkeys  # a second of a cold start
 
         site, invited = passkeys.site_of(origin), None if invitation is None else self._members.invited(invitation)
-        text = secrets.token_urlsafe(_TOKEN_BYTES)
-        kind, id_ = keys.challenge_item(api_keys.digest(text))
         until = int((self._clock.now() + CHALLENGE_GOOD_FOR).timestamp())
-        whose = invited[1].id if invited else ""
-        tenant = invited[0].name if invited else ""
-        item = {"kind": kind, "id": id_, "tenant": tenant, "member": whose, "expires_at": until}
-        write(self._items, [Put(keys.TENANTS, item, (absent("challenge-free"),))])
+        whose = (invited[0].name, invited[1].id) if invited else ("", "")
+        text = self._challenge_of(until.to_bytes(_TIME_BYTES) + secrets.token_bytes(_HALF_BYTES), *whose)
         return Challenge(text, site.host, passkeys.algorithms, invited)
 
     def of_key(self, api_key: str, *, keep: bool = False) -> tuple[str, Session]:
@@ -234,12 +236,28 @@ class Sessions:
         from chalicelib.services.access import passkeys
 
         text = passkeys.challenge_of(passkey)
-        place = keys.challenge_item(api_keys.digest(text))
-        item = self._items.get(keys.TENANTS, place)
-        is_fresh = item is not None and item["expires_at"] > self._clock.now().timestamp()
-        if item is None or not is_fresh or (item["tenant"], item["member"]) != (tenant, member):
-            raise WrongCredentials("this took longer than five minutes, or was sent twice: try once more")
-        return text, Delete(keys.TENANTS, place, (exists("challenge-unused"),))
+        begun = urlsafe_b64decode(text + "==")[:-_HALF_BYTES]
+        until = int.from_bytes(begun[:_TIME_BYTES])
+        is_ours = hmac.compare_digest(text, self._challenge_of(begun, tenant, member))
+        if not is_ours or until <= self._clock.now().timestamp():
+            raise WrongCredentials("this took longer than five minutes, or was made for something else: try once more")
+        kind, id_ = keys.challenge_item(api_keys.digest(text))
+        used = {"kind": kind, "id": id_, "tenant": tenant, "expires_at": until}
+        return text, Put(keys.TENANTS, used, (absent("challenge-unused"),))
+
+    def _challenge_of(self, begun: bytes, tenant: str, member: str) -> str:
+        """Complete a challenge by what only we can write. So none has to be stored before it was answered rightly."""
+        whose = f"{tenant}#{member}".encode()
+        return plain_base64(begun + hmac.digest(self._challenge_key, begun + whose, "sha256")[:_HALF_BYTES])
+
+    @cached_property
+    def _challenge_key(self) -> bytes:
+        place = dict(zip(("kind", "id"), keys.CHALLENGE_KEY, strict=True))
+        made: Item = {**place, "tenant": "", "key": secrets.token_bytes(_TOKEN_BYTES), "expires_at": _NEVER}
+        with suppress(ConditionFailed):  # it was made before
+            write(self._items, [Put(keys.TENANTS, made, (absent("challenge-key-free"),))])
+        item = self._items.get(keys.TENANTS, keys.CHALLENGE_KEY)
+        return bytes((item or made)["key"])
 
     def _again(self, tenant: Tenant, member: Member, actions: Sequence[Action], *, keep: bool) -> tuple[str, Session]:
         try:

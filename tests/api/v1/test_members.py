@@ -223,7 +223,7 @@ def test_storage_holds_no_secret_of_anybody_and_forgets_what_is_over(
     text = json.dumps(items, default=repr)
     assert not [one for one in (waits.split(".")[2], WORDS, question, *tokens) if one in text]
     clock.advance(timedelta(hours=12))
-    assert services.access.sessions.forget_expired("shop") == 2, "a session and a challenge"
+    assert services.access.sessions.forget_expired("shop") == 1, "a session: no challenge was answered"
     v1.done_without_body("DELETE", f"{MEMBERS}/{screen['id']}")
     assert services.access.sessions.forget_expired("shop") == 1, "that of the screen"
 
@@ -235,6 +235,30 @@ def test_an_answer_that_is_sent_twice_signs_in_once(browser: V1Client, invitatio
     device = accepted(browser, invitation)
     answer = device.sign(asked(browser))
     assert [sign_in(browser, {"passkey": answer}).status for _ in range(2)] == [201, 401]
+
+
+def test_challenges_that_nobody_answers_cost_nothing_and_wrong_answers_count(
+    browser: V1Client, invitation: str, services: Services, slow: list[float]
+) -> None:
+    device = accepted(browser, invitation)
+    answer = device.sign(asked(browser))
+    kept = len(list(every(services.items, keys.TENANTS, "challenge")))
+    for _ in range(300):
+        asked(browser)
+    assert len(list(every(services.items, keys.TENANTS, "challenge"))) == kept, "a stranger stores nothing"
+    wrong = device.sign({"challenge": "A" * 43})
+    assert [sign_in(browser, {"passkey": wrong}).status for _ in range(11)] == [401] * 10 + [429]
+    assert sign_in(browser, {"passkey": answer}).status == 201, "a right one is taken all the same"
+
+
+def test_a_challenge_that_is_altered_is_none(browser: V1Client, invitation: str, slow: list[float]) -> None:
+    device = accepted(browser, invitation)
+    challenge = asked(browser)["challenge"]
+    for at in range(len(challenge)):
+        slow[0] += 60
+        other = challenge[:at] + ("A" if challenge[at] != "A" else "B") + challenge[at + 1 :]
+        assert sign_in(browser, {"passkey": device.sign({"challenge": other})}).status == 401, at
+    assert sign_in(browser, {"passkey": device.sign({"challenge": challenge})}).status == 201
 
 
 def test_a_challenge_is_good_for_five_minutes_and_for_what_it_was_made(
