@@ -7,18 +7,15 @@ What only names a lane's tenant has half of the lane's.
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack, suppress
 from contextvars import copy_context
-from functools import partial
-from queue import SimpleQueue
-from typing import TypeVar
+from typing import Any, TypeVar
 
 _Result = TypeVar("_Result")
-_Work = Callable[[], None]
 
 STRANGERS = ""
 """Lane of all whose tenant is not known."""
@@ -33,6 +30,15 @@ class Full(Exception):
     """A lane has no place left, and as much waits in it as may wait."""
 
 
+class _Lane:
+    """Places of a lane, and its door: one of the lane at a time waits for a thread, so that lanes take turns."""
+
+    def __init__(self, places: int) -> None:
+        self.places, self.door = asyncio.Semaphore(places), asyncio.Lock()
+        self.inside = 0
+        """Calls that run or wait."""
+
+
 class Lanes:
     """Threads for the calls of an event loop. A lane is a tenant's, or that of all who are not known.
 
@@ -41,98 +47,56 @@ class Lanes:
     """
 
     def __init__(self, threads: int, places: int, waiting: int, of: Mapping[str, int] | None = None) -> None:
-        self._free, self._places, self._longest = threads, places, waiting
-        self._of = of or {}
-        self._running: Counter[str] = Counter()
-        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
-        """In the order of the lanes' turns."""
-        self._work: SimpleQueue[_Work | None] = SimpleQueue()
-        self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(threads)]
-        for thread in self._threads:
-            thread.start()
+        self._free, self._places, self._waiting, self._of = asyncio.Semaphore(threads), places, waiting, of or {}
+        self._pool = ThreadPoolExecutor(threads, "lanes")
+        self._lanes: dict[str, _Lane] = {}
+        self._works: set[Future[Any]] = set()
 
     async def run(self, lane: str, call: Callable[[], _Result]) -> _Result:
         """Make the call in a thread, in the caller's context, when it is its turn.
 
         Raises Full, and what the call raises.
-        A caller that is cancelled leaves the lane if its call has not begun.
+        A caller that is cancelled leaves the lane if its call has not begun. The place is the call's, not the caller's.
         """
-        await self._turn(lane)
-        loop = asyncio.get_running_loop()
-        result: asyncio.Future[_Result] = loop.create_future()
-
-        def end(value: _Result | None, error: BaseException | None) -> None:
-            self._give_back(lane)
-            if not result.done():
-                result.set_exception(error) if error else result.set_result(value)  # type: ignore[arg-type]
-
-        def work() -> None:
-            value: _Result | None = None
-            error: BaseException | None = None
-            try:
-                value = call()
-            except BaseException as raised:
-                error = raised
-            with suppress(RuntimeError):  # the server has stopped meanwhile
-                loop.call_soon_threadsafe(end, value, error)
-
-        self._work.put(partial(copy_context().run, work))
-        return await result
-
-    async def _turn(self, lane: str) -> None:
-        if self._may_run(lane):
-            self._take(lane)
-            return
-        queue = self._waiting.setdefault(lane, deque())
-        if len(queue) >= self._longest:
+        places = self._of.get(lane, self._places)
+        own = self._lanes.setdefault(lane, _Lane(places))
+        if own.inside >= places + self._waiting:
             raise Full
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        queue.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn in queue:
-                queue.remove(turn)
-            elif not turn.cancelled():
-                self._give_back(lane)
-            raise
+        with ExitStack() as held:
+            own.inside += 1
+            held.callback(self._leave, lane)
+            await own.places.acquire()
+            held.callback(own.places.release)
+            async with own.door:
+                await self._free.acquire()
+                held.callback(self._free.release)
+            work = self._pool.submit(copy_context().run, call)
+            self._give_back_after(work, held.pop_all())
+        return await asyncio.wrap_future(work)
 
-    def _may_run(self, lane: str) -> bool:
-        return self._free > 0 and self._running[lane] < self._of.get(lane, self._places)
+    def _give_back_after(self, work: Future[Any], held: ExitStack) -> None:
+        loop = asyncio.get_running_loop()
+        self._works.add(work)
+        held.callback(self._works.discard, work)
 
-    def _take(self, lane: str) -> None:
-        self._free -= 1
-        self._running[lane] += 1
+        def ended(_: Future[Any]) -> None:
+            with suppress(RuntimeError):  # the server has stopped meanwhile
+                loop.call_soon_threadsafe(held.close)
 
-    def _give_back(self, lane: str) -> None:
-        self._free += 1
-        self._running[lane] -= 1
-        if not self._running[lane]:
-            del self._running[lane]
-        for name in list(self._waiting):
-            queue = self._waiting[name]
-            if not queue or self._may_run(name):
-                del self._waiting[name]
-            if queue and name not in self._waiting:
-                self._take(name)
-                queue.popleft().set_result(None)
-                self._waiting[name] = queue  # behind the others
+        work.add_done_callback(ended)
+
+    def _leave(self, lane: str) -> None:
+        self._lanes[lane].inside -= 1
+        if not self._lanes[lane].inside:
+            del self._lanes[lane]
 
     def close(self, timeout_s: float) -> bool:
         """End the threads; wait so long for those whose calls have not ended. No loop may run any more.
 
         Return False if one still runs.
         """
-        deadline = time.monotonic() + timeout_s
-        for _ in self._threads:
-            self._work.put(None)
-        for thread in self._threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads)
-
-    def _serve(self) -> None:
-        while work := self._work.get():
-            work()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        return not wait(self._works, timeout_s).not_done
 
 
 class Budget:
