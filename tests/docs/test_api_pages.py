@@ -19,12 +19,17 @@ import pytest
 import yaml
 
 import app
+from chalicelib.api.deepstack.routes import PREFIX as DEEPSTACK
+from chalicelib.api.http import MAX_BODY_BYTES
 from chalicelib.api.rekognition import requests, routes
+from chalicelib.api.v1.picture_bodies import MAX_BYTES
 from chalicelib.core.decision import DEFAULT_FPIR, SMALLEST_GALLERY, closeness
 from chalicelib.core.model import LIMITS, MAX_PICTURES, Profile
+from chalicelib.core.pictures import MAX_PICTURE_BYTES
 from chalicelib.services.access.access import MAX_KEYS
 from chalicelib.services.cameras import MAX_CAMERAS
 from chalicelib.services.webhooks import MAX_HOOKS
+from regulars.serve import refusals
 from tests import photos as at_hand
 from tests.core.test_closeness import CURVE
 from tests.docs.session import DOCS, Session, read, sees
@@ -51,6 +56,18 @@ def test_the_limits_of_v1s_page_are_those_of_the_code() -> None:
     assert f"{camera.groups} and {camera.faces:,} (profile `camera`), {cloud.groups:,} and {cloud.faces:,}" in text
     assert f"| {MAX_CAMERAS:,}, {MAX_HOOKS}, {MAX_KEYS} |" in text
     assert re.search(rf"\| pictures of a face \| {MAX_PICTURES} \|", text)
+
+
+def test_all_pages_and_sentences_say_the_largest_picture_that_the_code_takes() -> None:
+    most = f"{MAX_PICTURE_BYTES // 2**20} MiB"
+    assert f"| a capture | {most} |" in read(API)
+    assert f"8192 pixels a side and {most};" in read(API)
+    assert f"a call up to {most}, on AWS {MAX_BODY_BYTES // 2**20} MiB" in read(DOCS / "deepstack.md")
+    assert f"by signed URLs, up to {most} each" in read(DOCS / "operations.md")
+    assert f"for pictures of {most}" in read(DOCS / "api/v1.yaml")
+    too_long = (refusals.too_long(f"{DEEPSTACK}face/list"), most), (refusals.too_long("/v1/faces"), "27 MiB")
+    assert round(MAX_BYTES / 2**20) == 27, "that picture in base64, and what stands around it"
+    assert [figure in answer.body.decode() for answer, figure in too_long] == [True, True]
 
 
 def test_the_client_enrols_searches_and_tells_who_came_as_the_page_prints_it(server: Server, photos: Path) -> None:

@@ -273,6 +273,21 @@ class TestFaces:
         assert (whole_looks > 2) is looks_for_tiny
         assert alone[0] == detector.faces(picture)[0]
 
+    def test_a_picture_of_67_million_pixels_takes_no_more_looks_than_one_of_17_million(self, pack: Pack) -> None:
+        looks = []
+        for side in (4096, 8192):
+            sessions = Counted(pack)
+            assert Detector(sessions, pack.manifest.detector).faces(np.zeros((side, side, 3), np.uint8)) == []
+            looks.append(sum(sessions.pictures.values()))
+        assert looks[1] <= looks[0]
+
+    def test_in_a_picture_of_67_million_pixels_faces_of_60_are_found_where_they_are(
+        self, heads: list[Portrait], texture: NDArray[np.uint8], vision: FacePipeline
+    ) -> None:
+        picture, truth = crowd(heads[:6], texture, (8192, 8192), 60, (3, 2))
+        found = np.array([row(face)[:4] for face in vision.detect(picture)])
+        assert [float(iou(np.asarray(one[:4]), found).max()) > 0.5 for one in truth] == [True] * 6
+
     def test_of_every_picture_enlarged_the_largest_face_is_that_of_all(
         self, album: Album, vision: FacePipeline
     ) -> None:

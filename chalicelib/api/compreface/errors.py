@@ -13,8 +13,6 @@ from chalicelib.core import errors
 
 _MB = 1024 * 1024
 ONE_BOX_BODY_BYTES, LARGEST_FILE_BYTES = 10 * _MB, 5 * _MB
-LAMBDA_BYTES = 4 * _MB
-"""Of a body, so of a file in it, too."""
 
 NO_FACE = "No face is found in the given image"
 SEVERAL_FACES = "More than one face in the source image"
@@ -34,9 +32,9 @@ CORS: Mapping[str, str] = MappingProxyType(
 class Failure(Exception):
     """A failure by its code, text and HTTP status in the dialect, for what the core has no word for."""
 
-    def __init__(self, code: int, text: str, status: int = 400) -> None:
+    def __init__(self, code: int, text: str, status: int = 400, again_in_s: int = 1) -> None:
         super().__init__(text)
-        self.code, self.text, self.status = code, text, status
+        self.code, self.text, self.status, self.again_in_s = code, text, status, again_in_s
 
 
 @dataclass(frozen=True)
@@ -59,6 +57,7 @@ TABLE: Mapping[type[errors.RegularsError], Answered] = {
     errors.Conflict: Answered(43),
     errors.UserExists: Answered(43, text="Subject already exists"),
     errors.LimitReached: Answered(0),
+    errors.TooManyRequests: Answered(0, 429),
     errors.Unauthorized: Answered(10, 404),
     errors.Unusable: Answered(28),
     errors.Busy: Answered(41, 503),
@@ -73,8 +72,8 @@ def failure_of(error: Exception) -> Failure:
     if isinstance(error, errors.Unusable):
         return _unusable(error)
     answered = nearest(TABLE, type(error))
-    text = answered.text or sentence(error)
-    return Failure(answered.code, f"{_SYNCHRONISATION if answered.code == 41 else ''}{text}", answered.status)
+    text = f"{_SYNCHRONISATION if answered.code == 41 else ''}{answered.text or sentence(error)}"
+    return Failure(answered.code, text, answered.status, getattr(error, "again_in_s", 1))
 
 
 def _unusable(error: errors.Unusable) -> Failure:
@@ -86,7 +85,7 @@ def _unusable(error: errors.Unusable) -> Failure:
 
 
 def response(failure: Failure) -> Response:
-    again = {"Retry-After": "1"} if failure.status == 503 else {}
+    again = {"Retry-After": str(failure.again_in_s)} if failure.status in (429, 503) else {}
     return json_response({"message": failure.text, "code": failure.code}, failure.status, {**CORS, **again})
 
 

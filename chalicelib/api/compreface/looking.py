@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.api.compreface.details import Body, looked, the_only
-from chalicelib.api.compreface.errors import LAMBDA_BYTES, LARGEST_FILE_BYTES, ONE_BOX_BODY_BYTES, Failure
+from chalicelib.api.compreface.errors import LARGEST_FILE_BYTES, ONE_BOX_BODY_BYTES, Failure
 from chalicelib.api.compreface.operation import Call
 from chalicelib.api.compreface.requests import PLUGINS
-from chalicelib.api.http import ONE_BOX, HttpRequest
+from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX, HttpRequest
 from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.version import VERSION
 
@@ -51,7 +51,7 @@ def verify_embeddings(call: Call) -> Body:
 def show_config(_services: Services, request: HttpRequest) -> Body:
     if request.stage == ONE_BOX:
         return {"clientMaxFileSize": LARGEST_FILE_BYTES, "clientMaxBodySize": ONE_BOX_BODY_BYTES}
-    return {"clientMaxFileSize": LAMBDA_BYTES, "clientMaxBodySize": LAMBDA_BYTES}
+    return {"clientMaxFileSize": MAX_BODY_BYTES, "clientMaxBodySize": MAX_BODY_BYTES}
 
 
 def show_consistence(services: Services, _request: HttpRequest) -> Body:

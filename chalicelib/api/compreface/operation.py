@@ -96,7 +96,7 @@ class Operation:
     def _made(self, services: Services, request: HttpRequest, view: Callable[..., Any]) -> Response:
         if not self.service:
             return self._response(view(services, request))
-        call = caller(services, request, self.service)
+        call = caller(services, request, self.service, self.name)
         telemetry.of_tenant(call.tenant.name)
         with services.audit.reads.of(call.act(self.name)):
             return self._response(view(call), call.headers)
@@ -105,22 +105,25 @@ class Operation:
         return body if isinstance(body, Response) else json_response(body, self.status, headers)
 
 
-def caller(services: Services, request: HttpRequest, service: str) -> Call:
-    """Return whose request it is. Raises Failure."""
+def caller(services: Services, request: HttpRequest, service: str, what: str) -> Call:
+    """Return whose request `what` is. Raises Failure, TooManyRequests."""
     key = request.headers.get("x-api-key", "").partition(",")[0].strip()
     if not key:
         raise Failure(20, "Missing header: x-api-key")
     if not is_uuid(key):
         raise Failure(26, "Service API key should be UUID")
-    call = call_of(services, request, service, key)
+    call = call_of(services, request, service, key, what)
     if call is None:
         raise Failure(10, f"{service.capitalize()} service with API Key {key} not found", 404)
     return call
 
 
-def call_of(services: Services, request: HttpRequest, service: str, secret: str) -> Call | None:
-    """Return the call by a key; None if it is nobody's, of another service, or its group is gone."""
-    found = holder(services, service, secret)
+def call_of(services: Services, request: HttpRequest, service: str, secret: str, what: str) -> Call | None:
+    """Return the call by a key; None if it is nobody's, of another service, or its group is gone.
+
+    Raises TooManyRequests.
+    """
+    found = holder(services, service, secret, what)
     return None if found is None else Call(services, request, *found)
 
 

@@ -116,10 +116,11 @@ def show_example(call: Call) -> Response:
 def show_static(services: Services, request: HttpRequest) -> Response:
     """Show a picture by the key in the path: what is not there, or not this key's, has no bytes."""
     id_ = image_id(request.parameters["id"])
-    call = call_of(services, request, "recognition", request.parameters["key"])
+    what = "compreface show_example"
+    call = call_of(services, request, "recognition", request.parameters["key"], what)
     if call is None:
         return _picture(b"")
-    with services.audit.reads.of(call.act("compreface show_example")):
+    with services.audit.reads.of(call.act(what)):
         return _shown(call, id_)
 
 

@@ -12,14 +12,13 @@ from typing import Any
 from urllib.parse import unquote
 
 from chalicelib.api.compreface.errors import (
-    LAMBDA_BYTES,
     LARGEST_FILE_BYTES,
     NO_SUBJECT_NAME,
     ONE_BOX_BODY_BYTES,
     Failure,
 )
 from chalicelib.api.forms import Form, Upload, read_form
-from chalicelib.api.http import FORMS, JSON, MULTIPART, ONE_BOX, HttpRequest
+from chalicelib.api.http import FORMS, JSON, MAX_BODY_BYTES, MULTIPART, ONE_BOX, HttpRequest
 from chalicelib.api.named import read_object
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.pictures import PictureRules
@@ -62,7 +61,7 @@ class Sent:
         if request.method in ("GET", "DELETE"):
             return cls(query)
         media_type = request.media_type((JSON, *FORMS))
-        body = request.body(ONE_BOX_BODY_BYTES if request.stage == ONE_BOX else LAMBDA_BYTES)
+        body = request.body(ONE_BOX_BODY_BYTES if request.stage == ONE_BOX else MAX_BODY_BYTES)
         if media_type.name == JSON:
             return cls(query, json=_json(body), is_json=True)
         if media_type.name == MULTIPART and not media_type.boundary:

@@ -17,9 +17,9 @@ NO_IMAGE = "No valid image file found"
 class Failure(Exception):
     """A failure by its text and HTTP status in the dialect."""
 
-    def __init__(self, text: str, status: int = 400) -> None:
+    def __init__(self, text: str, status: int = 400, again_in_s: int = 1) -> None:
         super().__init__(text)
-        self.text, self.status = text, status
+        self.text, self.status, self.again_in_s = text, status, again_in_s
 
 
 _STATUSES: Mapping[type[errors.RegularsError], int] = MappingProxyType(
@@ -29,6 +29,7 @@ _STATUSES: Mapping[type[errors.RegularsError], int] = MappingProxyType(
         errors.NotFound: 404,
         errors.Conflict: 409,
         errors.LimitReached: 400,
+        errors.TooManyRequests: 429,
         errors.Unauthorized: 401,
         errors.Unusable: 400,
         errors.Busy: 503,
@@ -43,11 +44,11 @@ def failure_of(error: Exception) -> Failure:
         return Failure("something went wrong: try again", 500)
     if isinstance(error, errors.Unusable):
         return Failure(NO_FACE if error.breaks == "no face" else f"invalid image: {sentence(error)}")
-    return Failure(sentence(error), status)
+    return Failure(sentence(error), status, getattr(error, "again_in_s", 1))
 
 
 def response(failure: Failure) -> Response:
-    again = {"Retry-After": "1"} if failure.status == 503 else {}
+    again = {"Retry-After": str(failure.again_in_s)} if failure.status in (429, 503) else {}
     return json_response({"success": False, "error": failure.text, "code": failure.status}, failure.status, again)
 
 

@@ -13,7 +13,16 @@ from chalice.app import Blueprint, Response
 
 from chalicelib.api.deepstack.errors import NO_IMAGE, Failure, failure_of, refusal, response
 from chalicelib.api.forms import Form, Upload, read_form
-from chalicelib.api.http import FORMS, ONE_BOX, HttpRequest, Refused, json_response, report_answer, route
+from chalicelib.api.http import (
+    FORMS,
+    MAX_BODY_BYTES,
+    ONE_BOX,
+    HttpRequest,
+    Refused,
+    json_response,
+    report_answer,
+    route,
+)
 from chalicelib.api.service_keys import holder, reached
 from chalicelib.api.sites import is_of_another_site, is_own, own_names
 from chalicelib.core import telemetry
@@ -22,6 +31,7 @@ from chalicelib.core.acts import Act, kind_of
 from chalicelib.core.addresses import FORWARDING, is_in
 from chalicelib.core.errors import InvalidInput, RegularsError, TenantNotFound
 from chalicelib.core.model import Group, Tenant
+from chalicelib.core.pictures import MAX_PICTURE_BYTES
 
 if TYPE_CHECKING:
     from chalicelib.api.service_keys import Holder
@@ -30,7 +40,6 @@ if TYPE_CHECKING:
 
 PREFIX = "/v1/vision/"
 SERVICE = "deepstack"
-BODY_BYTES, LAMBDA_BYTES = 20 * 2**20, 4 * 2**20
 
 
 @dataclass(frozen=True)
@@ -103,7 +112,7 @@ class Operation:
     def _answered(self, services: Services, request: HttpRequest) -> dict[str, Any]:
         form = _form(request)
         values = dict(reversed(form.fields))
-        found = caller(services, request, values.get("api_key", ""))
+        found = caller(services, request, values.get("api_key", ""), self.name)
         telemetry.of_tenant(found.tenant.name)
         view = getattr(import_module(f"{__package__}.faces"), self.view)  # not at other dialects' cold starts
         act = Act(self.name, f"key {found.key.id}", kind_of(self.name), found.tenant.name)
@@ -123,15 +132,18 @@ OPERATIONS = tuple(
     )
 )
 
-LARGER_BODIES = {("POST", one.path): BODY_BYTES for one in OPERATIONS}
+LARGER_BODIES = {("POST", one.path): MAX_PICTURE_BYTES for one in OPERATIONS}
 
 
-def caller(services: Services, request: HttpRequest, secret: str) -> Holder:
-    """Return whose call it is: by its key or, without one, by the address that it comes from. Raises Failure."""
+def caller(services: Services, request: HttpRequest, secret: str, what: str) -> Holder:
+    """Return whose call `what` is: by its key or, without one, by the address that it comes from.
+
+    Raises Failure, TooManyRequests.
+    """
     if secret:
-        found = holder(services, SERVICE, secret)
+        found = holder(services, SERVICE, secret, what)
     else:
-        found = _keyless(services, keyless_tenant(services.settings, request.address, request.headers))
+        found = _keyless(services, keyless_tenant(services.settings, request.address, request.headers), what)
     if found is None:
         raise Failure("Incorrect api key", 401)
     return found
@@ -153,7 +165,7 @@ def keyless_tenant(settings: Settings, address: str, headers: Mapping[str, str])
     return settings.deepstack_tenant
 
 
-def _keyless(services: Services, name: str | None) -> Holder | None:
+def _keyless(services: Services, name: str | None, what: str) -> Holder | None:
     """Return what the oldest key for this service reaches that the tenant has."""
     if name is None:
         return None
@@ -162,12 +174,12 @@ def _keyless(services: Services, name: str | None) -> Holder | None:
     except TenantNotFound:
         return None
     own = next((key for key in services.access.keys.all(tenant) if key.service == SERVICE), None)
-    return None if own is None else reached(services, tenant, own)
+    return None if own is None else reached(services, tenant, own, what)
 
 
 def _form(request: HttpRequest) -> Form:
     """Read the body, which may lack. Raises Refused, Failure."""
-    body = request.body(BODY_BYTES if request.stage == ONE_BOX else LAMBDA_BYTES)
+    body = request.body(MAX_PICTURE_BYTES if request.stage == ONE_BOX else MAX_BODY_BYTES)
     if not body:
         return Form()
     try:

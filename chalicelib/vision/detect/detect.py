@@ -46,6 +46,10 @@ TWICE = 2
 HUGE_PX = 2048
 """Pictures with a longer side than this also get a look in tiles of the whole picture, enlarged by `role.huge_zoom`."""
 
+TILED_PIXELS = 1 << 24
+"""Of a picture with more, the look in tiles is as coarse as if it had so many: this look takes time by pixel, and a few
+kilobytes can have 67 million."""
+
 SEEN_PX = 20.0
 """Faces of this size or more on a look's canvas are found reliably. So a look may be at most four times as fine as the
 one before, whose faces have a quarter of FINE_FACE_PX there."""
@@ -206,7 +210,8 @@ class Detector:
 
     def _in_tiles(self, image: NDArray[np.uint8]) -> _Look:
         """Look at the picture enlarged by `role.huge_zoom`, tile by tile: faces in two are there twice, or in part."""
-        zoom = self._role.huge_zoom
+        height, width = image.shape[:2]
+        zoom = self._role.huge_zoom * min(1.0, math.sqrt(TILED_PIXELS / (height * width)))
 
         def look(tile: _Tile) -> NDArray[np.float32]:
             height, width = (side.stop - side.start for side in tile)

@@ -15,6 +15,7 @@ from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.core.model import Profile
 from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.services import Services
+from chalicelib.services.access.quotas import Rates
 from tests.api.compreface.client import RECOGNITION, Client, b64
 from tests.api.compreface.conftest import made
 from tests.api.conftest import Stage
@@ -400,6 +401,19 @@ def test_a_failure_is_told_in_their_words(
     reply = home.get(f"{RECOGNITION}/subjects")
     refused(reply, status, code, begins)
     assert reply.headers.get("retry-after") == ("1" if status == 503 else None)
+
+
+def test_a_key_may_send_as_much_as_one_of_v1(home: Client, services: Services) -> None:
+    now = [0.0]
+    services.access.__dict__["rates"] = Rates(100, 10, lambda: now[0])
+    home.add("Ann", photo(ANN))
+    looks = [home.form(f"{RECOGNITION}/recognize", file=photo(ANN, 1)) for _ in range(30)]
+    assert [one.status for one in looks] == [200] * 20 + [429] * 10
+    assert (looks[-1].json["code"], looks[-1].headers["retry-after"]) == (0, "1")
+    lists = [home.get(f"{RECOGNITION}/subjects").status for _ in range(209)]
+    assert lists == [200] * 199 + [429] * 10
+    now[0] += 1
+    assert home.form(f"{RECOGNITION}/recognize", file=photo(ANN)).status == 200
 
 
 def test_each_operation_has_one_place() -> None:

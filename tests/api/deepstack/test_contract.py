@@ -16,6 +16,7 @@ from chalicelib.bootstrap import build
 from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.core.model import Profile
 from chalicelib.services import Services
+from chalicelib.services.access.quotas import Rates
 from chalicelib.settings import SettingError, Settings
 from tests.api.conftest import Stage, make_stage
 from tests.api.deepstack.client import FACE, Client
@@ -165,6 +166,18 @@ def test_a_tenant_for_calls_without_a_key_is_given_with_networks(tmp_path: Path,
     for tenant, networks in (("home", ()), (None, ("127.0.0.0/8",))):
         with pytest.raises(SettingError, match="given together"), keyless(tmp_path, clock, tenant, *networks):
             pass
+
+
+def test_a_key_may_send_as_much_as_one_of_v1(home: Client, services: Services) -> None:
+    now = [0.0]
+    services.access.__dict__["rates"] = Rates(100, 10, lambda: now[0])
+    looks = [home.call(path, {"image": photo(ANN)}) for path in ("", "/recognize") * 15]
+    assert [one.status for one in looks] == [200] * 20 + [429] * 10
+    assert (looks[-1].json["code"], looks[-1].headers["retry-after"]) == (429, "1")
+    lists = [home.call("/list").status for _ in range(210)]
+    assert lists == [200] * 200 + [429] * 10
+    now[0] += 1
+    assert home.call("/recognize", {"image": photo(ANN)}).status == 200
 
 
 # --- what is known ----------------------------------------------------------------------------------------------------
