@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 import click
 
 from chalicelib.core.errors import InvalidInput
-from regulars.options import chosen, print_lines, together, with_services
+from regulars.options import PATH, chosen, print_lines, services_of, storage_options, together, with_services
 
 if TYPE_CHECKING:
-    from chalicelib.core.audit import Document
+    from chalicelib.core.audit import Document, Verified
     from chalicelib.services import Services
 
 _A_PAGE = 500
@@ -35,25 +35,45 @@ def audit() -> None:
       regulars audit head --tenant shop-12 > head.json     keep it elsewhere
       regulars audit verify --tenant shop-12 --head head.json
       regulars audit export --tenant shop-12 audit.jsonl
+      regulars audit verify --file audit.jsonl --key 3f0c...
     """
 
 
 @audit.command()
-@click.option("--head", type=click.Path(path_type=Path, dir_okay=False), help="A head that you kept elsewhere.")
-@_options
-def verify(services: Services, tenant: str, head: Path | None) -> int:
+@click.option("--head", type=PATH, help="A head that you kept elsewhere.")
+@click.option("--file", type=PATH, help="An export, which is verified without the service.")
+@click.option("--key", metavar="FINGERPRINT", help="With --file: the fingerprint of the tenant's public key.")
+@click.option("--tenant", metavar="NAME", help="Without --file: the tenant whose audit it is.")
+@storage_options
+def verify(
+    head: Path | None, file: Path | None, key: str | None, tenant: str | None, *, data: Path | None, stage: str | None
+) -> int:
     """Verify the chain of closed hours; say what was erased, what was let go, and what is not closed yet.
 
-    The exit code is 1 if anything was changed, dropped or swapped, or all was removed; 2 if --head is no head of this
-    tenant.
+    Anybody can verify an export (--file) who knows the tenant's key (--key), without the service. The exit code is 1
+    if anything was changed, dropped or swapped, or all was removed; 2 if --head is no head of this tenant.
     """
+    from chalicelib.core.audit import head_of
+    from chalicelib.services.audit.audit import verified_export
+
+    if (file is None, key is None) != (tenant is not None, tenant is not None):
+        raise click.UsageError("give --tenant, or --file and --key")
+    if file is not None and key is not None:
+        with file.open(encoding="utf-8") as lines:
+            seen = verified_export(lines, key)
+        return _verified(head_of(seen.last).tenant, seen, is_newest_told=True)
+    with services_of(data, stage) as services:
+        chosen(services, [str(tenant)])
+        seen = services.audit.verifying.tenant(str(tenant), None if head is None else _read(head))
+    return _verified(str(tenant), seen, is_newest_told=head is None)
+
+
+def _verified(tenant: str, seen: Verified, *, is_newest_told: bool) -> int:
     from chalicelib.core.audit import head_of
     from chalicelib.core.signing import fingerprint
     from chalicelib.core.values import counted, moment, time_text
     from regulars.tenants.tenants import earlier
 
-    chosen(services, [tenant])
-    seen = services.audit.verifying.tenant(tenant, None if head is None else _read(head))
     for finding in seen.findings:
         print(f"{tenant}: {finding}")
     for renewal in seen.renewals:
@@ -71,7 +91,7 @@ def verify(services: Services, tenant: str, head: Path | None) -> int:
     said = counted(len(seen.findings), "finding", "findings") if seen.findings else unchanged
     held = f"{counted(seen.hours, 'hour', 'hours')}, {counted(seen.entries, 'entry', 'entries')}"
     print(f"{tenant}: {said} ({held})")
-    if seen.last is not None and head is None:
+    if seen.last is not None and is_newest_told:
         last = head_of(seen.last)
         print(f"{tenant}: the newest is hour {last.number}, {time_text(moment(last.hour))[:13]}, {last.hash}")
     return 1 if seen.findings else 0

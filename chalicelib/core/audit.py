@@ -10,14 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.signing import PublicKeys, canonical, renewal_of, verified
+from chalicelib.core.signing import PublicKeys, Renewal, canonical, renewal_of, verified
 from chalicelib.core.values import milliseconds, moment, moment_of_text, time_text
 
 Entry = Mapping[str, Any]
@@ -187,3 +188,21 @@ def _of(entry: Entry) -> list[str]:
     if "/v1/reviews/" in what:
         return [of.partition("-")[2]]  # core/reviews: `promoted-FACE`
     return of.split(".") if "/v1/duplicates/" in what or "/v1/merges/" in what else []
+
+
+@dataclass
+class Verified:
+    """The result of a check. `findings`: faults, none if it is empty; `last`: the newest head; `entries`: all that
+    stand in closed hours; `erased`: how many are bare, by the erasure that took their content; `trimmed`: how many
+    hours were let go, by the `audit_days` of then; `waiting`: how many entries are not closed, the first of which are
+    from `closes_at` on; `renewals`: those of the signing key, the oldest first."""
+
+    findings: list[str] = field(default_factory=list)
+    renewals: list[Renewal] = field(default_factory=list)
+    last: Document | None = None
+    hours: int = 0
+    entries: int = 0
+    erased: Counter[str] = field(default_factory=Counter)
+    trimmed: Counter[int] = field(default_factory=Counter)
+    waiting: int = 0
+    closes_at: datetime | None = None

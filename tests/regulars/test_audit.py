@@ -13,6 +13,7 @@ import pytest
 from chalicelib.core import keys
 from chalicelib.core.items import every, write
 from chalicelib.core.ports import Delete
+from chalicelib.core.signing import fingerprint
 from regulars.cli import main
 from tests.services.audit.desk import forged
 from tests.services.audit.test_entries import Shop
@@ -133,3 +134,43 @@ def test_a_tenant_without_a_closed_hour_has_no_head(tmp_path: Path, capsys: pyte
     with closing(made.services):
         assert run(made, "head") == 2
     assert "the next sweep closes" in capsys.readouterr().err
+
+
+def an_export(shop: Shop, path: Path) -> tuple[list[str], str]:
+    """Write an export of the shop; return its lines, and the fingerprint of the shop's key."""
+    assert run(shop, "export", str(path)) == 0
+    return path.read_text().splitlines(), fingerprint(shop.services.audit.signing.public_keys("shop").current)
+
+
+def test_an_export_is_verified_by_its_key_alone(shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shop.services.audit.erasing.erase("shop", ["ben"], "4561")
+    shop.closed()
+    _, key = an_export(shop, tmp_path / "audit.jsonl")
+    assert main(["audit", "verify", "--file", str(tmp_path / "audit.jsonl"), "--key", key]) == 0
+    said = capsys.readouterr().out
+    assert "what is there is unchanged (3 hours, " in said
+    assert "shop: 1 entry was erased by erasure 4561" in said
+    assert main(["audit", "verify", "--file", str(tmp_path / "audit.jsonl"), "--key", "0" * 64]) == 1
+
+
+def test_whatever_line_of_an_export_is_changed_dropped_or_swapped_is_found(shop: Shop, tmp_path: Path) -> None:
+    lines, key = an_export(shop, tmp_path / "audit.jsonl")
+    tried = 0
+    for place, line in enumerate(lines):
+        others = [*lines[:place], *lines[place + 1 :]]
+        for changed in (
+            [
+                *lines[:place],
+                line.replace("shop", "mall").replace("anna", "carl").replace('"by', '"bY'),
+                *lines[place + 1 :],
+            ],
+            others if place < len(lines) - 1 else lines[1:],
+            [*others, line],
+        ):
+            if changed == lines:
+                continue
+            path = tmp_path / "changed.jsonl"
+            path.write_text("\n".join(changed))
+            assert main(["audit", "verify", "--file", str(path), "--key", key]) in (1, 2), (place, line[:200])
+            tried += 1
+    assert tried >= 2 * len(lines)

@@ -8,14 +8,14 @@ their entries say stands in the capture, which their transaction writes anyway (
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chalicelib.core import acts, keys
 from chalicelib.core.acts import Act, Kind
-from chalicelib.core.audit import DAYS, HOUR_MS, Entry, Sign, faces_of, said_signed
+from chalicelib.core.audit import DAYS, HOUR_MS, Entry, Sign, Verified, faces_of, said_signed
 from chalicelib.core.chores import Chore
 from chalicelib.core.errors import RegularsError
 from chalicelib.core.items import write
@@ -272,3 +272,10 @@ class Audit:
                 nightly=True,
             ),
         )
+
+
+def verified_export(lines: Iterable[str], key: str) -> Verified:
+    """Verify the lines of an export, without the service. Raises as `verify.exported`."""
+    from chalicelib.services.audit.verify import exported
+
+    return exported(lines, key)

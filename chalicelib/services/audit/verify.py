@@ -2,20 +2,19 @@
 
 An entry may be bare, and an hour without its entries, only if a statement lets it go that the tenant's key signed. Each
 hour must be signed by the key of its time: a renewal says up to which head an old key signed. A renewal must have an
-entry, and an entry its renewal. Entries that are not closed are held against those that name them.
+entry, and an entry its renewal. Anybody verifies an export in the same way who knows the tenant's key (`exported`).
 
-What it cannot find: an entry that somebody adds before its hour is closed, or removes before another one names it; and
-a chain that somebody made anew who has the tenant's key, the table and the blobs, unless a head was kept elsewhere
-(`kept`).
+What it cannot find: an entry that somebody adds, changes or removes before its hour is closed; and a chain that
+somebody made anew who has the tenant's key, the table and the blobs, unless a head was kept elsewhere (`kept`).
 """
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
 
 from chalicelib.core import signing
 from chalicelib.core.audit import (
@@ -26,6 +25,7 @@ from chalicelib.core.audit import (
     Entry,
     Head,
     Leaf,
+    Verified,
     at_ms,
     head_of,
     root,
@@ -38,26 +38,6 @@ from chalicelib.core.values import counted, milliseconds, moment, time_text
 from chalicelib.services.audit.chain import Chain, Element, End, Open, Pending
 from chalicelib.services.audit.closing import CLOSED_AFTER
 from chalicelib.services.audit.signing import Signing
-
-_HOURS_AT_ONCE = 100
-
-
-@dataclass
-class Verified:
-    """The result of a check. `findings`: faults, none if it is empty; `last`: the newest head; `entries`: all that
-    stand in closed hours; `erased`: how many are bare, by the erasure that took their content; `trimmed`: how many
-    hours were let go, by the `audit_days` of then; `waiting`: how many entries are not closed, the first of which are
-    from `closes_at` on; `renewals`: those of the signing key, the oldest first."""
-
-    findings: list[str] = field(default_factory=list)
-    renewals: list[Renewal] = field(default_factory=list)
-    last: Document | None = None
-    hours: int = 0
-    entries: int = 0
-    erased: Counter[str] = field(default_factory=Counter)
-    trimmed: Counter[int] = field(default_factory=Counter)
-    waiting: int = 0
-    closes_at: datetime | None = None
 
 
 @dataclass
@@ -116,21 +96,12 @@ class Verifying:
         except (InvalidInput, ValueError, KeyError, TypeError) as error:
             seen.findings.append(f"a head, or the record of the signing keys, cannot be read: {error}")
             return seen
-        followed = list(_followed(tenant, public_keys, seen))
         told = _Told(tenant, max((one.head.hour for one in elements), default=-HOUR_MS), public_keys)
         bare = [("an entry that waits", one.leaf.hash) for one in waiting if one.leaf.entry is None]
         for one in waiting:
             seen.findings += told.note(one.leaf)
-        bare += self._entries(elements, seen, told)
-        seen.findings += [
-            f"{named} was erased, and no signed entry says so: leaf {leaf}"
-            for named, leaf in bare
-            if leaf not in told.erased
-        ]
-        seen.erased = Counter(told.erased[leaf] for _, leaf in bare if leaf in told.erased)
-        seen.findings += _let_go(elements, seen, told)
-        seen.findings += [*followed, *_renewals(public_keys, seen, told)]
-        seen.findings += self._heads(tenant, elements, seen, public_keys.current)
+        _hold(elements, self.chain.leaves, bare, seen, told)
+        seen.findings += self._end(tenant, seen)
         seen.findings += self._anchors(tenant, elements)
         if not elements:
             seen.findings += self._emptied(tenant, waiting)
@@ -158,50 +129,14 @@ class Verifying:
                 "unless nothing was done until now"
             )
 
-    def _heads(self, tenant: str, elements: list[Element], seen: Verified, current: bytes) -> Iterator[str]:
-        """Follow the heads from the first to the end."""
-        before: Head | None = None
-        for element in elements:
-            head, number = element.head, before.number + 1 if before else 1
-            if head.number != number:
-                yield f"hour {number} is missing: {head.name} comes next"
-            elif head.before != (before.hash if before else ""):
-                yield f"{head.name}: does not hold the hash of the hour before it"
-            if before is not None and head.hour <= before.hour:
-                yield f"{head.name}: is not later than the hour before it"
-            if head.tenant != tenant:
-                yield f"{head.name}: is of another tenant"
-            key = next((one.old for one in seen.renewals if head.number <= one.heads), current)
-            if why := _signed_otherwise(element.document, key):
-                yield f"{head.name}: {why}"
-            before = head
-            seen.hours, seen.last = seen.hours + 1, element.document
-        last = End() if before is None else End(before.number, before.hour, before.hash)
+    def _end(self, tenant: str, seen: Verified) -> Iterator[str]:
+        """Hold the newest head against the item that says where the chain ends."""
+        head = None if seen.last is None else head_of(seen.last)
+        last = End() if head is None else End(head.number, head.hour, head.hash)
         end = self.chain.end(tenant)
         if (end.number, end.hash) != (last.number, last.hash):
             ends = f"the chain ends at hour {last.number}, and its end says hour {end.number}"
             yield f"{ends}: hours were dropped or swapped"
-
-    def _entries(self, elements: list[Element], seen: Verified, told: _Told) -> list[tuple[str, str]]:
-        """Hold the entries against their heads; return the bare leaves, each after its name."""
-        bare: list[tuple[str, str]] = []
-        ids: dict[str, int] = {}
-        kept = [one for one in elements if one.entries is not None]
-        for begin in range(0, len(kept), _HOURS_AT_ONCE):
-            for element in kept[begin : begin + _HOURS_AT_ONCE]:
-                head = element.head
-                try:
-                    leaves = self.chain.leaves(element)
-                    seen.findings += _judged(head, leaves, ids)
-                except (ValueError, TypeError, KeyError, AttributeError) as error:
-                    seen.findings.append(f"{head.name}: its entries cannot be read: {type(error).__name__}")
-                    continue
-                for place, leaf in enumerate(leaves, 1):
-                    if leaf.is_whole:
-                        seen.findings += told.note(leaf, head)
-                        seen.entries += 1
-                        bare += [(f"{head.name}: entry {place}", leaf.hash)] if leaf.entry is None else []
-        return bare
 
     def _anchors(self, tenant: str, elements: list[Element]) -> Iterator[str]:
         """Hold the heads against their copies. The newest may still lack its own."""
@@ -218,6 +153,98 @@ class Verifying:
         for number, element in by_number.items():
             if number not in there and number != last:
                 yield f"{element.head.name}: its anchor is gone"
+
+
+def exported(lines: Iterable[str], key: str) -> Verified:
+    """Verify the lines of an export (`regulars audit export`). `key`: the fingerprint of the tenant's public key.
+
+    What the service alone holds is left out: its anchors, and where it says that the chain ends. Raises InvalidInput if
+    this is no export.
+    """
+    elements, leaves = list[Element](), dict[str, list[Leaf]]()
+    for number, line in enumerate(lines, 1):
+        try:
+            said = json.loads(line)
+            if "statement" in said:
+                elements.append(Element(said, f"{head_of(said).number} of line {number}"))
+            else:
+                leaves.setdefault(elements[-1].entries or "", []).append(Leaf(**said))
+        except (ValueError, TypeError, IndexError, InvalidInput) as error:
+            raise InvalidInput(f"line {number} is none of an export of an audit: {error}") from error
+    if not elements:
+        raise InvalidInput("this export has no closed hour, so there is nothing to verify")
+    signer = signing.public_key_from(elements[-1].document.get("public_key"))
+    contents = [leaf.content or {} for those in leaves.values() for leaf in those]
+    public_keys = PublicKeys(signer, [one["renewal"] for one in contents if "renewal" in one])
+    seen, last = Verified(), elements[-1].head
+    if signing.fingerprint(signer) != key.lower():
+        seen.findings.append(f"the newest hour is signed by key {signing.fingerprint(signer)}, not by {key}")
+    kept = [one if one.entries in leaves else replace(one, entries=None) for one in elements]
+    _hold(kept, lambda one: leaves[one.entries or ""], [], seen, _Told(last.tenant, last.hour, public_keys))
+    return seen
+
+
+def _hold(
+    elements: list[Element],
+    leaves_of: Callable[[Element], list[Leaf]],
+    bare: list[tuple[str, str]],
+    seen: Verified,
+    told: _Told,
+) -> None:
+    """Hold entries against their heads, heads against each other, and statements against what is gone."""
+    followed = list(_followed(told.tenant, told.keys, seen))
+    bare = bare + _entries(elements, leaves_of, seen, told)
+    seen.findings += [
+        f"{named} was erased, and no signed entry says so: leaf {leaf}"
+        for named, leaf in bare
+        if leaf not in told.erased
+    ]
+    seen.erased = Counter(told.erased[leaf] for _, leaf in bare if leaf in told.erased)
+    seen.findings += _let_go(elements, seen, told)
+    seen.findings += [*followed, *_renewals(told.keys, seen, told)]
+    seen.findings += _heads(told.tenant, elements, seen, told.keys.current)
+
+
+def _heads(tenant: str, elements: list[Element], seen: Verified, current: bytes) -> Iterator[str]:
+    """Follow the heads from the first to the last."""
+    before: Head | None = None
+    for element in elements:
+        head, number = element.head, before.number + 1 if before else 1
+        if head.number != number:
+            yield f"hour {number} is missing: {head.name} comes next"
+        elif head.before != (before.hash if before else ""):
+            yield f"{head.name}: does not hold the hash of the hour before it"
+        if before is not None and head.hour <= before.hour:
+            yield f"{head.name}: is not later than the hour before it"
+        if head.tenant != tenant:
+            yield f"{head.name}: is of another tenant"
+        key = next((one.old for one in seen.renewals if head.number <= one.heads), current)
+        if why := _signed_otherwise(element.document, key):
+            yield f"{head.name}: {why}"
+        before = head
+        seen.hours, seen.last = seen.hours + 1, element.document
+
+
+def _entries(
+    elements: list[Element], leaves_of: Callable[[Element], list[Leaf]], seen: Verified, told: _Told
+) -> list[tuple[str, str]]:
+    """Hold the entries against their heads; return the bare leaves, each after its name."""
+    bare: list[tuple[str, str]] = []
+    ids: dict[str, int] = {}
+    for element in (one for one in elements if one.entries is not None):
+        head = element.head
+        try:
+            leaves = leaves_of(element)
+            seen.findings += _judged(head, leaves, ids)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            seen.findings.append(f"{head.name}: its entries cannot be read: {type(error).__name__}")
+            continue
+        for place, leaf in enumerate(leaves, 1):
+            if leaf.is_whole:
+                seen.findings += told.note(leaf, head)
+                seen.entries += 1
+                bare += [(f"{head.name}: entry {place}", leaf.hash)] if leaf.entry is None else []
+    return bare
 
 
 def _let_go(elements: Sequence[Element], seen: Verified, told: _Told) -> Iterator[str]:
