@@ -157,7 +157,7 @@ class Settings:
         "folder that keeps everything of one box", key="data", read=Path, shown="regulars-data"
     )
     models: Path | None = setting("folder of model packs of your own, and of curves", None, read=Path, shown="none")
-    pack: str | None = setting("model pack of new tenants; existing tenants keep theirs", None, shown="face-pack-1")
+    pack: str | None = setting("model pack of new tenants; existing tenants keep theirs", None, shown="face-pack-2")
     clock_tolerance_s: int = number("how far a signed request's time may be off, each way, in s", 300, 1, 86_400)
     fpir_target: float = number(
         "share of searches by strangers that may return somebody", DEFAULT_FPIR, 1e-9, 0.5, key="fpir"

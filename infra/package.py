@@ -85,7 +85,7 @@ def make(target: Target, out: Path = BUILD, models: Path | None = None, names: S
     """Return the package of this checkout; make it unless it is there from the same inputs. Raises PackagingError.
 
     `models`: folder of packs of one's own; None: that of the environment, if any. `names`: of those to ship beside
-    face-pack-1; none: that of the environment, if any. The first one is that of new tenants.
+    the program's own; none: that of the environment, if any. The first one is that of new tenants.
     """
     python = find_python(target.python)
     if python is None:
@@ -175,8 +175,8 @@ def _models(pack: Pack) -> dict[str, Path]:
     """
     curve = manifests.table(pack.folder)["calibration"]
     licences = [file.name for file in pack.folder.glob("LICENSE*")]
-    names = ("manifest.toml", curve, *licences, *(file.name for file in pack.files))
-    files = {name: pack.folder / name for name in names}
+    own = [file.name for file in pack.files if pack.path(file.name).parent == pack.folder]
+    files = {name: pack.folder / name for name in ("manifest.toml", curve, *licences, *own)}
     files[curve] = pack.measured or files[curve]
     if rows := pack.manifest.measured.rows:
         files[packs.BESIDE_A_CURVE] = rows

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from chalicelib.vision.packs import packs
 
-NAME, MODEL = "ours", "face_reid_0095"
+NAME, MODEL, NUMBER = "ours", "face_reid_0095,dlib_resnet_v1", 3
 
 
 def own_pack(models: Path, *, without: tuple[str, ...] = ()) -> Path:
@@ -20,11 +20,11 @@ def own_pack(models: Path, *, without: tuple[str, ...] = ()) -> Path:
     folder.mkdir(parents=True)
     text = (product / "manifest.toml").read_text()
     named = text.replace(f'pack = "{packs.DEFAULT_PACK}"', f'pack = "{NAME}"')
-    embeds = named.replace('model = "face_reid_0095+flip"', f'model = "{MODEL}"').replace(
-        "\nnumber = 1\n", "\nnumber = 2\n"
-    )
-    (folder / "manifest.toml").write_text(_without(embeds.replace("\nmirrored = true\noutput", "\noutput"), without))
-    curve = json.loads((product / "calibration.json").read_text())[packs.at().manifest.embedding.model]
+    product_model = packs.at().manifest.embedding.model
+    embeds = named.replace(f'model = "{product_model}"', f'model = "{MODEL}"')
+    numbered = embeds.replace("\nnumber = 2\n", f"\nnumber = {NUMBER}\n")
+    (folder / "manifest.toml").write_text(_without(numbered.replace("\nmirrored = true\nweight", "\nweight"), without))
+    curve = json.loads((product / "calibration.json").read_text())[product_model]
     (folder / "calibration.json").write_text(json.dumps({MODEL: {**curve, "usual": None}}))
     for file in packs.at().files:
         (folder / file.name).symlink_to(product / file.name)

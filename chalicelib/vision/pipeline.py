@@ -23,7 +23,7 @@ from chalicelib.vision.describe import attributes, embed, quality
 from chalicelib.vision.detect import align
 from chalicelib.vision.detect.detect import Detector
 from chalicelib.vision.machine import CpuSlots, PictureMemory, Work, cores
-from chalicelib.vision.packs.manifest import CropRole, EmbeddingRole, QualityRole
+from chalicelib.vision.packs.manifest import CropRole, Network, QualityRole
 from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pictures import crop, image
@@ -67,9 +67,9 @@ class FacePipeline:
 
     def load(self, *, describes: bool = True) -> None:
         """Load all models now instead of at the first picture, or those that find and embed. Raises MissingModel."""
-        needed = (self._manifest.detector.file, self._manifest.embedding.file)
+        needed = (self._manifest.detector.file, *self._manifest.embedding.files)
         for file in [file.name for file in self._manifest.files] if describes else needed:
-            self._sessions.load(file)
+            (self._sessions.array if file.endswith(".npy") else self._sessions.load)(file)
         if self._slots.count > 1:
             self._sessions.load(self._manifest.detector.file, threads=2)  # for large pictures
 
@@ -89,7 +89,7 @@ class FacePipeline:
 
     def whole(self, image: NDArray[np.uint8]) -> DetectedFace:
         height, width = image.shape[:2]
-        role = self._manifest.embedding
+        role = self._manifest.embedding.networks[0]
         landmarks = tuple((x * width / role.size_px, y * height / role.size_px) for x, y in role.points)
         return DetectedFace(Box(0.0, 0.0, float(width), float(height)), landmarks, 1.0)
 
@@ -159,7 +159,7 @@ class FacePipeline:
 
     def _embeddings(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> Work[NDArray[np.float32]]:
         role = self._manifest.embedding
-        return embed.embeddings(self._sessions, role, self._aligned(image, faces, role))
+        return embed.embeddings(self._sessions, role, [self._aligned(image, faces, each) for each in role.networks])
 
     def _qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> Work[list[Quality]]:
         aligned, known = self._aligned(image, faces, self._manifest.quality), self._last.of(image).qualities
@@ -172,7 +172,7 @@ class FacePipeline:
         return Work([partial(quality.quality, image, *each) for each in new.items()], with_known)
 
     def _aligned(
-        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], role: EmbeddingRole | QualityRole
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], role: Network | QualityRole
     ) -> list[NDArray[np.uint8]]:
         with stage("align"):
             crops = self._last.of(image).crops

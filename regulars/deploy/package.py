@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from chalicelib.vision.packs import packs
-from chalicelib.vision.packs.packs import DEFAULT_PACK, Pack
+from chalicelib.vision.packs.packs import Pack
 from regulars.errors import NotDeployed
 
 ARCHIVE, TEMPLATE = "deployment.zip", "sam.json"
@@ -22,13 +22,13 @@ _CHECKOUT = Path(__file__).resolve().parents[2]
 
 
 def shipped_packs(models: Path | None, names: Sequence[str], environ: Mapping[str, str]) -> tuple[Pack, ...]:
-    """Find the packs that a package has: those of these names, and the program's own. Raises MissingModel.
+    """Find the packs that a package has: those of these names, and all of the program's own. Raises MissingModel.
 
     `models`: folder of packs of one's own; None: that of the environment, if any. No names: that of the environment, if
     any. The first pack is that of new tenants.
     """
     wanted = names or filter(None, [environ.get("REGULARS_PACK")])
-    found = dict.fromkeys([*wanted, DEFAULT_PACK])
+    found = dict.fromkeys([*wanted, *packs.names(None)])
     return tuple(packs.find(models or _own_packs(environ), name) for name in found)
 
 

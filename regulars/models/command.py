@@ -44,7 +44,7 @@ def reembed(
     \b
     Examples:
       regulars reembed --pack ours --models /srv/models --estimate
-      regulars reembed --pack face-pack-1 --tenant shop-12
+      regulars reembed --pack face-pack-2 --tenant shop-12
     """
     from regulars.models import reembed
 

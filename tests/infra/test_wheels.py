@@ -160,7 +160,7 @@ def test_the_models_are_inside_and_nothing_is_fetched(installed: Path, tmp_path:
     assert f"of {installed.parent}/" in done.stdout.splitlines()[0]
     assert done.stdout.count("\n  ok  ") == len(packs.at().files) == 7
     site = next(installed.parent.glob("lib/python*/site-packages"))
-    licences = {file.name for file in (site / "chalicelib" / "model_packs" / "face-pack-1").glob("LICENSE.*")}
+    licences = {file.name for file in (site / "chalicelib" / "model_packs" / "face-pack-2").glob("LICENSE.*")}
     assert licences == {file.name for file in packs.at().folder.glob("LICENSE.*")}
     detector = site / "regulars_edge" / "choose" / "yunet_s_dynamic.onnx"
     assert not detector.is_symlink()

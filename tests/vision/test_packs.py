@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tomllib
@@ -20,7 +21,7 @@ from chalicelib.vision.packs.packs import MissingModel, Pack, State, UnknownPack
 from chalicelib.vision.packs.session import LARGE, Sessions
 from chalicelib.vision.pipeline import FacePipeline
 from regulars.cli import main
-from tests.own_pack import MODEL, NAME, own_pack
+from tests.own_pack import MODEL, NAME, NUMBER, own_pack
 from tests.photos import PORTRAIT
 from tests.vision.album import Album
 
@@ -42,7 +43,7 @@ def detector(pack: Pack) -> str:
 
 @pytest.fixture
 def embedding(pack: Pack) -> str:
-    return pack.manifest.embedding.file
+    return pack.manifest.embedding.networks[0].file
 
 
 def damage(path: Path) -> None:
@@ -56,14 +57,20 @@ class TestFinding:
     def test_the_programs_own_is_the_one_that_is_used_if_nobody_names_another(self, models: Path) -> None:
         for folder in (None, models):
             found = packs.find(folder)
-            assert (found.manifest.name, found.folder) == ("face-pack-1", PRODUCT)
+            assert (found.manifest.name, found.folder) == ("face-pack-2", PRODUCT)
             assert set(packs.verify(found).values()) == {State.OK}
 
     def test_one_of_ones_own_is_found_by_its_name_and_by_its_model(self, models: Path) -> None:
-        assert packs.names(models) == ["face-pack-1", NAME]
+        assert packs.names(models) == ["face-pack-2", "face-pack-1", NAME]
         for found in (packs.find(models, NAME), packs.of_model(MODEL, models)):
             assert (found.manifest.name, found.folder) == (NAME, models / NAME)
-        assert (packs.number_of(MODEL, models), packs.number_of(MODEL, None)) == (2, 0)
+        assert (packs.number_of(MODEL, models), packs.number_of(MODEL, None)) == (NUMBER, 0)
+
+    def test_the_former_one_uses_the_files_of_todays(self) -> None:
+        former = packs.find(None, "face-pack-1")
+        assert set(packs.verify(former).values()) == {State.OK}
+        assert former.path(former.manifest.detector.file).parent == PRODUCT
+        assert packs.of_model("face_reid_0095+flip", None) == former
 
     def test_one_of_ones_own_embeds_in_its_own_way(self, models: Path, album: Album, pack: Pack) -> None:
         seen, vision = album.seen(PORTRAIT), FacePipeline(packs.find(models, NAME))
@@ -91,7 +98,7 @@ class TestFinding:
             packs.find(tmp_path / "nope")
 
     def test_a_pack_that_does_not_exist(self, models: Path) -> None:
-        with pytest.raises(UnknownPack, match=f"no model pack 'nope': the packs are face-pack-1, {NAME}"):
+        with pytest.raises(UnknownPack, match=f"no model pack 'nope': the packs are face-pack-2, face-pack-1, {NAME}"):
             packs.find(models, "nope")
         with pytest.raises(UnknownPack, match="no model pack here makes embeddings of the model 'nope'"):
             packs.of_model("nope", models)
@@ -103,7 +110,7 @@ class TestFinding:
             (f'model = "{MODEL}"', 'model = "face_reid_0095+flip"', "has no curve in"),
             ("schema = 1\n", "", "its manifest lacks 'schema'"),
             ("schema = 1\n", "schema = \n", "Invalid value"),
-            ("[role.embedding]", "[role.embeddings]", "its manifest lacks 'embedding'"),
+            ("[role.detector]", "[role.detectors]", "its manifest lacks 'detector'"),
         ],
     )
     def test_one_that_is_wrong_is_told_with_its_folder(self, old: str, new: str, said: str, models: Path) -> None:
@@ -115,11 +122,14 @@ class TestFinding:
         assert packs.of_model("face_reid_0095+flip", models).manifest.name == "face-pack-1"
 
     def test_one_whose_embeddings_are_called_as_the_programs_is_refused(self, models: Path) -> None:
-        for name in ("manifest.toml", "calibration.json"):
-            file = models / NAME / name
-            file.write_text(file.read_text().replace(f'"{MODEL}"', '"face_reid_0095+flip"'))
-        with pytest.raises(MissingModel, match=r"the id of face-pack-1's, face_reid_0095\+flip: choose another"):
-            packs.find(models, NAME)
+        for theirs in (packs.at(), packs.at(name="face-pack-1")):
+            model = theirs.manifest.embedding.model
+            for name in ("manifest.toml", "calibration.json"):
+                file = models / model / NAME / name
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_text((models / NAME / name).read_text().replace(f'"{MODEL}"', f'"{model}"'))
+            with pytest.raises(MissingModel, match=re.escape(f"the id of {theirs.manifest.name}'s, {model}: choose")):
+                packs.find(models / model, NAME)
 
 
 class TestDamage:
@@ -150,11 +160,12 @@ class TestDamage:
 class TestManifest:
     def test_every_file_has_its_role_its_licence_and_what_it_was_made_of(self, pack: Pack) -> None:
         of_crops = {model.file for role in pack.manifest.crops.values() for model in role.models}
-        roles = {pack.manifest.detector.file, pack.manifest.embedding.file, *of_crops}
-        assert roles == {file.name for file in pack.files} == {file.name for file in PRODUCT.glob("*.onnx")}
-        assert all(file.licence.startswith(("MIT", "Apache-2.0")) for file in pack.files)
+        roles = {pack.manifest.detector.file, *pack.manifest.embedding.files, *of_crops}
+        beside = {file.name for file in PRODUCT.iterdir() if file.suffix in (".onnx", ".npy")} - {packs.BESIDE_A_CURVE}
+        assert roles == {file.name for file in pack.files} == beside
+        assert all(file.licence.startswith(("MIT", "Apache-2.0", "CC0-1.0", "CC BY 4.0")) for file in pack.files)
         sources = tomllib.loads((PRODUCT / "manifest.toml").read_text())["source"]
-        for file in pack.files:
+        for file in (file for file in pack.files if file.name.endswith(".onnx")):
             of_it = [one for one in sources if one["gives"] == file.name]
             assert any(one.get("url", "").startswith("https://") for one in of_it)
             assert all(len(one["sha256"]) == 64 for one in of_it)
@@ -162,9 +173,9 @@ class TestManifest:
     def test_every_licence_is_there_whole(self) -> None:
         texts = {file.name: file.read_text() for file in PRODUCT.glob("LICENSE.*")}
         notice = (ROOT / "NOTICE").read_text()
-        assert len(texts) == 7
+        assert len(texts) == 8
         for name, text in texts.items():
-            assert "Apache License" in text or "MIT License" in text
+            assert any(licence in text for licence in ("Apache License", "MIT License", "CC0 1.0 Universal"))
             assert name in notice
 
     def test_docs_list_every_weight_with_its_licence(self, pack: Pack) -> None:
@@ -186,7 +197,11 @@ class TestManifest:
             ('decode = "yunet"', 'decode = "ssd"', "decoded as yunet, not ssd"),
             ('"angry", "disgust"', '"cross", "disgust"', "same labels; of emotion, .* and fer2013.* cross, disgust"),
             ('name = "yunet_s_dynamic.onnx"', 'name = "other.onnx"', "names yunet_s_dynamic.onnx and has no ..file"),
-            ('model = "face_reid_0095+flip"', 'model = "new"', "the embedding new has no curve in .*calibration.json"),
+            (
+                'model = "face_reid_0095,dlib_resnet_v1+flip"',
+                'model = "new"',
+                "the embedding new has no curve in .*calibration.json",
+            ),
             ('channels = "BGR"\nsize_px = 128', 'channels = "L"\nsize_px = 128', "embedding are RGB or BGR, not L"),
         ],
     )
@@ -200,7 +215,7 @@ class TestManifest:
 
     def test_the_outputs_are_those_of_the_models(self, vision: Vision, pack: Pack) -> None:
         assert vision.model == pack.manifest.embedding.model
-        assert len(pack.manifest.embedding.points) == 5
+        assert all(len(network.points) == 5 for network in pack.manifest.embedding.networks)
 
 
 def test_a_curve_measured_by_the_operator_is_used_for_its_own_model_only(
@@ -230,11 +245,11 @@ def test_a_curve_measured_by_the_operator_is_used_for_its_own_model_only(
         b"\xe9{}",
         b"[]",
         b"[" * 100_000,
-        b'{"face_reid_0095+flip": 7}',
-        b'{"face_reid_0095+flip": {"points": []}}',
-        b'{"face_reid_0095+flip": {"points": [{"fmr": 0.1}], "tail": {}}}',
-        b'{"face_reid_0095+flip": {"points": [], "tail": {"above": 0.5, "fmr_at": 0.001, "rate": 20}}}',
-        b'{"face_reid_0095+flip": {"points": [{"fmr": "x", "threshold": 1}], "tail": {}}}',
+        b'{"face_reid_0095,dlib_resnet_v1+flip": 7}',
+        b'{"face_reid_0095,dlib_resnet_v1+flip": {"points": []}}',
+        b'{"face_reid_0095,dlib_resnet_v1+flip": {"points": [{"fmr": 0.1}], "tail": {}}}',
+        b'{"face_reid_0095,dlib_resnet_v1+flip": {"points": [], "tail": {"above": 0.5, "fmr_at": 0.001, "rate": 20}}}',
+        b'{"face_reid_0095,dlib_resnet_v1+flip": {"points": [{"fmr": "x", "threshold": 1}], "tail": {}}}',
     ],
 )
 def test_a_damaged_curve_is_one_line_that_names_its_file_and_the_way_out(
@@ -251,17 +266,17 @@ def test_a_damaged_curve_is_one_line_that_names_its_file_and_the_way_out(
 
 def test_the_pack_brings_a_population_and_an_operators_own_counts_with_its_curve(tmp_path: Path) -> None:
     shipped = packs.at().manifest
-    assert shipped.population().rows.shape == (256, shipped.embedding.dimensions)
-    model, folder = shipped.embedding.model, tmp_path / "face-pack-1"
+    assert shipped.population().rows.shape == (469, shipped.embedding.dimensions)
+    model, folder = shipped.embedding.model, tmp_path / packs.DEFAULT_PACK
     folder.mkdir()
-    entry = json.loads((packs.PACKS / "face-pack-1" / "calibration.json").read_text())[model]
+    entry = json.loads((packs.PACKS / packs.DEFAULT_PACK / "calibration.json").read_text())[model]
     (folder / "calibration.json").write_text(json.dumps({model: {**entry, "usual": 0.5}}))
     with_the_packs = packs.at(tmp_path).manifest.population()
-    assert (with_the_packs.usual, len(with_the_packs.rows)) == (0.5, 256)
+    assert (with_the_packs.usual, len(with_the_packs.rows)) == (0.5, 469)
     np.save(folder / "population.npy", shipped.population().rows[:20])
     assert len(packs.at(tmp_path).manifest.population().rows) == 20
     np.save(folder / "population.npy", shipped.population().rows[:20, :5])
-    with pytest.raises(DamagedCalibration, match="10 rows or more of 256 numbers"):
+    with pytest.raises(DamagedCalibration, match="10 rows or more of 384 numbers"):
         packs.at(tmp_path).manifest.population()
     del entry["usual"]
     (folder / "calibration.json").write_text(json.dumps({model: entry}))

@@ -71,12 +71,10 @@ class DetectorRole:
 
 
 @dataclass(frozen=True)
-class EmbeddingRole:
+class Network:
+    """A network that embeds, and its part of a template."""
+
     file: str
-    model: str
-    """Id that stored templates carry."""
-    number: int
-    """Of this model among those of all packs, once and for all."""
     output: str
     dimensions: int
     channels: str
@@ -84,7 +82,30 @@ class EmbeddingRole:
     points: tuple[tuple[float, float], ...]
     """Places of the five landmarks in the aligned crop, (x, y) pixels."""
     mirrored: bool = False
-    """Whether the mirror image's embedding is added. Such templates differ, so `model` names this too."""
+    """Whether the mirror image's embedding is added."""
+    weight: float = 1.0
+    """Of this network's scores beside those of the others."""
+
+
+@dataclass(frozen=True)
+class EmbeddingRole:
+    """Networks whose embeddings lie side by side in a template. Another way to embed needs another `model`."""
+
+    model: str
+    """Id that stored templates carry."""
+    number: int
+    """Of this model among those of all packs, once and for all."""
+    networks: tuple[Network, ...]
+    centre: str = ""
+    """File of the means that are taken from the embeddings, (dimensions,) float32; empty: none."""
+
+    @property
+    def dimensions(self) -> int:
+        return sum(network.dimensions for network in self.networks)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (*(network.file for network in self.networks), *([self.centre] if self.centre else []))
 
 
 @dataclass(frozen=True)
@@ -184,9 +205,11 @@ def read(folder: Path) -> Manifest:
     if data["schema"] != SCHEMA:
         raise ValueError(f"a pack's manifest has schema {SCHEMA}, not {data['schema']}: {folder}")
     roles: Mapping[str, Mapping[str, Any]] = data["role"]
-    for name in ("detector", "embedding"):
-        _require_channels(name, roles[name], CHANNELS[:2])
-    embedding = _made(EmbeddingRole, roles["embedding"])
+    embeds = roles["embedding"]
+    for name, taker in (("detector", roles["detector"]), *(("embedding", network) for network in embeds["networks"])):
+        _require_channels(name, taker, CHANNELS[:2])
+    networks = tuple(_made(Network, network) for network in embeds["networks"])
+    embedding = _made(EmbeddingRole, embeds, networks=networks)
     calibration_file = folder / data["calibration"]
     measured = measured_of(calibration_file, embedding.model)
     if measured is None:
@@ -199,7 +222,7 @@ def read(folder: Path) -> Manifest:
         files=tuple(_made(PackFile, entry) for entry in data["file"]),
         detector=_detector(roles["detector"]),
         embedding=embedding,
-        quality=_made(QualityRole, quality) if quality else QualityRole(embedding.size_px, embedding.points),
+        quality=_made(QualityRole, quality) if quality else QualityRole(networks[0].size_px, networks[0].points),
         crops={name: _crop_role(name, role) for name, role in roles.items() if name not in NO_CROPS},
         measured=measured,
     )
@@ -210,7 +233,7 @@ def read(folder: Path) -> Manifest:
 def _require_files(manifest: Manifest, folder: Path) -> None:
     """Raise ValueError unless each file that a role names is one of the pack's."""
     of_crops = {model.file for role in manifest.crops.values() for model in role.models}
-    missing = {manifest.detector.file, manifest.embedding.file, *of_crops} - {file.name for file in manifest.files}
+    missing = {manifest.detector.file, *manifest.embedding.files, *of_crops} - {file.name for file in manifest.files}
     if missing:
         raise ValueError(f"the manifest names {', '.join(sorted(missing))} and has no [[file]] for it: {folder}")
 

@@ -1,8 +1,8 @@
 """Search for packs of face models, and the check of their files.
 
-A pack is a folder that is called as its manifest says, with the files that the manifest names. face-pack-1 is part of
+A pack is a folder that is called as its manifest says, with the files that the manifest names. face-pack-2 is part of
 the program, in model_packs; a package for Lambda holds others beside it. An operator's own packs are in the folder that
-a setting names (docs/models.md).
+a setting names (docs/models.md). face-pack-1, which tenants are changed from, uses face-pack-2's files.
 
 A file is right if its sha256 is the manifest's. `Pack.content` checks it at each read; a process reads a file once.
 """
@@ -19,7 +19,7 @@ from pathlib import Path
 from chalicelib.vision.packs import manifest as manifests
 from chalicelib.vision.packs.manifest import POPULATION, DamagedCalibration, Manifest, PackFile
 
-DEFAULT_PACK = "face-pack-1"
+DEFAULT_PACK = "face-pack-2"
 CALIBRATION = "calibration.json"
 BESIDE_A_CURVE = POPULATION
 PACKS = Path(__file__).resolve().parents[2] / "model_packs"
@@ -64,25 +64,30 @@ class Pack:
     def file(self, name: str) -> PackFile:
         return next(file for file in self.files if file.name == name)
 
+    def path(self, name: str) -> Path:
+        """Return where the file is: in the pack's folder, or for a former pack of the program in DEFAULT_PACK's."""
+        own, shared = self.folder / name, PACKS / DEFAULT_PACK / name
+        return shared if self.folder.parent == PACKS and not own.is_file() and shared.is_file() else own
+
     def content(self, name: str) -> bytes:
         """Read the file's bytes and check them. Raises MissingModel."""
-        file = self.file(name)
-        if (self.folder / name).is_file():
-            data = (self.folder / name).read_bytes()
+        file, path = self.file(name), self.path(name)
+        if path.is_file():
+            data = path.read_bytes()
             if _is_right(data, file):
                 return data
         raise MissingModel(_complaint(self, [file]))
 
 
 def names(models: Path | None) -> list[str]:
-    """List the packs: face-pack-1, and the operator's own in the folder `models`."""
+    """List the packs: face-pack-2, the former ones, and the operator's own in the folder `models`."""
     folders = [PACKS, *([models] if models else [])]
     found = [file.parent.name for folder in folders for file in sorted(folder.glob("*/manifest.toml"))]
     return list(dict.fromkeys([DEFAULT_PACK, *found]))
 
 
 def at(models: Path | None = None, name: str | None = None) -> Pack:
-    """Read the pack of this name; without one, face-pack-1. No file of it is checked.
+    """Read the pack of this name; without one, DEFAULT_PACK. No file of it is checked.
 
     A curve that `regulars calibrate` wrote for it into `models` replaces its own. Raises UnknownPack; MissingModel if
     its manifest or a curve cannot be read.
@@ -99,7 +104,7 @@ def at(models: Path | None = None, name: str | None = None) -> Pack:
 
 
 def find(models: Path | None, name: str | None = None) -> Pack:
-    """Find the pack of this name with all of its files present; without a name, face-pack-1.
+    """Find the pack of this name with all of its files present; without a name, DEFAULT_PACK.
 
     Only sizes are compared; a file's sha256 is checked at its first use. Raises UnknownPack; MissingModel if there is
     no folder `models`, or naming each file that is not there.
@@ -152,8 +157,9 @@ def _manifest(folder: Path) -> Manifest:
     manifest = manifests.read(folder)
     if manifest.name != folder.name:
         raise ValueError(f"its manifest calls it {manifest.name}, and the folder {folder.name}")
-    if folder != PACKS / DEFAULT_PACK and manifest.embedding.model == at().manifest.embedding.model:
-        raise ValueError(f"its model has the id of {DEFAULT_PACK}'s, {manifest.embedding.model}: choose another")
+    for name in [] if folder.parent == PACKS else names(None):
+        if manifest.embedding.model == at(name=name).manifest.embedding.model:
+            raise ValueError(f"its model has the id of {name}'s, {manifest.embedding.model}: choose another")
     return manifest
 
 
@@ -174,12 +180,12 @@ def _calibrated(manifest: Manifest, file: Path) -> Manifest:
 
 
 def _has(pack: Pack, file: PackFile) -> bool:
-    path = pack.folder / file.name
+    path = pack.path(file.name)
     return path.is_file() and path.stat().st_size == file.size_bytes
 
 
 def _state(pack: Pack, file: PackFile) -> State:
-    path = pack.folder / file.name
+    path = pack.path(file.name)
     if not path.is_file():
         return State.MISSING
     return State.OK if _is_right(path.read_bytes(), file) else State.DAMAGED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import threading
@@ -66,6 +67,7 @@ class Sessions:
         self._slots = slots or CpuSlots(1)
         self.spread, self.done = self._slots.spread, self._slots.done
         self._sessions: dict[tuple[str, int], Any] = {}
+        self._arrays: dict[str, NDArray[np.float32]] = {}
         self._making = threading.Lock()
 
     def run(self, file: str, batch: NDArray[np.float32]) -> Mapping[str, NDArray[np.float32]]:
@@ -77,6 +79,12 @@ class Sessions:
             session = self.load(file, 1 + more)
             outputs = session.run(None, {session.get_inputs()[0].name: batch})
         return dict(zip((output.name for output in session.get_outputs()), outputs, strict=True))
+
+    def array(self, file: str) -> NDArray[np.float32]:
+        """Return the numbers of a .npy file, which is read once. Raises MissingModel."""
+        if file not in self._arrays:
+            self._arrays[file] = np.load(io.BytesIO(self._pack.content(file)), allow_pickle=False)
+        return self._arrays[file]
 
     def load(self, file: str, threads: int = 1) -> Any:
         """Return the file's session, and create it first if needed. Raises MissingModel."""

@@ -192,7 +192,7 @@ def test_a_plan_tells_parameters_and_resources(archive: Path) -> None:
 
 def test_a_plan_names_the_packs_and_their_folder_and_what_a_month_costs(archive: Path, tmp_path: Path) -> None:
     own_pack(tmp_path)
-    both = tuple(packs.find(tmp_path, name) for name in (NAME, "face-pack-1"))
+    both = tuple(packs.find(tmp_path, name) for name in (NAME, *packs.names(None)))
     whole = {**small_template("Work"), "Globals": template.load(template.FUNCTIONS)["Globals"]}
     plan = Plan(STACK, archive, whole, {}, both)
     lines = list(plan.lines())
@@ -213,12 +213,12 @@ def test_the_programs_pack_is_always_shipped_and_those_that_are_named_before_it(
     def shipped(models: Path | None, *names: str, **environ: str) -> list[str]:
         return [pack.manifest.name for pack in shipped_packs(models, names, environ)]
 
-    assert shipped(None) == shipped(tmp_path) == ["face-pack-1"]
-    assert shipped(tmp_path, NAME) == [NAME, "face-pack-1"]
-    assert shipped(tmp_path, "face-pack-1", NAME) == ["face-pack-1", NAME]
+    assert shipped(None) == shipped(tmp_path) == ["face-pack-2", "face-pack-1"]
+    assert shipped(tmp_path, NAME) == [NAME, "face-pack-2", "face-pack-1"]
+    assert shipped(tmp_path, "face-pack-1", NAME) == ["face-pack-1", NAME, "face-pack-2"]
     with pytest.raises(packs.UnknownPack, match=f"no model pack '{NAME}'"):
         shipped(None, NAME)
-    assert shipped(None, REGULARS_MODELS=str(tmp_path), REGULARS_PACK=NAME) == [NAME, "face-pack-1"]
+    assert shipped(None, REGULARS_MODELS=str(tmp_path), REGULARS_PACK=NAME) == [NAME, "face-pack-2", "face-pack-1"]
     with pytest.raises(packs.MissingModel, match="no folder of models"):
         shipped(None, REGULARS_MODELS=str(tmp_path / "nope"))
 

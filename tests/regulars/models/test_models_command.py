@@ -15,16 +15,18 @@ def test_the_programs_pack_is_listed_with_licences_and_is_whole(capsys: pytest.C
     pack = packs.at()
     assert main(["models"]) == 0
     first, *rest = capsys.readouterr().out.splitlines()
-    assert first.startswith(f"face-pack-1 {pack.manifest.version}, of {pack.folder}  embedding face_reid_0095+flip  (")
-    assert [line.split()[:2] for line in rest] == [["ok", file.name] for file in pack.files]
-    assert {line.split()[-1] for line in rest} == {"MIT", "Apache-2.0"}
+    model = pack.manifest.embedding.model
+    assert first.startswith(f"face-pack-2 {pack.manifest.version}, of {pack.folder}  embedding {model}  (")
+    assert [line.split()[:2] for line in rest[: len(pack.files)]] == [["ok", file.name] for file in pack.files]
+    assert rest[len(pack.files)].startswith("face-pack-1 ")
+    assert {line.split()[0] for line in rest if line.startswith(" ")} == {"ok"}
 
 
 def test_ones_own_packs_are_listed_behind_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     own_pack(tmp_path)
     assert main(["models", "--models", str(tmp_path)]) == 0
     heads = [line for line in capsys.readouterr().out.splitlines() if not line.startswith(" ")]
-    assert [line.split()[0] for line in heads] == ["face-pack-1", NAME]
+    assert [line.split()[0] for line in heads] == ["face-pack-2", "face-pack-1", NAME]
 
 
 def test_a_missing_and_a_damaged_file_are_told_and_the_exit_code_is_1(
@@ -57,4 +59,6 @@ def test_a_pack_that_is_chosen_and_does_not_exist_is_one_line(
 ) -> None:
     monkeypatch.setenv("REGULARS_PACK", "nope")
     assert main(["tenants", "add", "shop", "--data", str(tmp_path)]) == 1
-    assert capsys.readouterr().err == "regulars: there is no model pack 'nope': the packs are face-pack-1\n"
+    assert (
+        capsys.readouterr().err == "regulars: there is no model pack 'nope': the packs are face-pack-2, face-pack-1\n"
+    )

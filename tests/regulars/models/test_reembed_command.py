@@ -24,6 +24,7 @@ from tests.vision.album import ANY_PICTURE
 PEOPLE = {Path(first).stem.partition("_neutral")[0]: pair for pair in at_hand.PAIRS[:5] for first in pair[:1]}
 """Two pictures of each, by faceid."""
 *_, LAST = PEOPLE
+PRODUCT = packs.at().manifest.embedding.model
 
 
 @pytest.fixture(autouse=True)
@@ -82,19 +83,19 @@ def test_who_is_found_again_makes_it_succeed(shop: Path, models: Path, photos: P
 def test_an_estimate_counts_what_is_not_embedded_yet(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["reembed", "--pack", NAME, "--data", str(shop)])
     capsys.readouterr()
-    back = ["reembed", "--pack", "face-pack-1", "--data", str(shop)]
+    back = ["reembed", "--pack", packs.DEFAULT_PACK, "--data", str(shop)]
     assert main([*back, "--estimate"]) == 0
-    assert capsys.readouterr().out == "shop: all faces have their templates of face_reid_0095+flip already\n"
+    assert capsys.readouterr().out == f"shop: all faces have their templates of {PRODUCT} already\n"
     assert main(back) == 0
     said = capsys.readouterr().out
-    assert "already\nshop: 0 faces embedded by face_reid_0095+flip; searches go by it from now on" in said
+    assert f"already\nshop: 0 faces embedded by {PRODUCT}; searches go by it from now on" in said
 
 
 def test_an_estimate_changes_nothing(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reembed", "--pack", NAME, "--data", str(shop), "--estimate"]) == 0
     assert capsys.readouterr().out.count("\n") == 1
     with closing(bootstrap.build(Settings(storage=shop))) as services:
-        assert services.reembedding.current("shop") == "face_reid_0095+flip"
+        assert services.reembedding.current("shop") == PRODUCT
 
 
 @pytest.mark.parametrize(
@@ -133,7 +134,7 @@ def test_a_server_whose_pack_knows_no_liveness_enrols_who_looks_alive_once_anoth
         serving.tenants.change("shop", {"least_liveness": 0.01})
         with pytest.raises(Unusable, match="has no model for it"):
             serving.enrolment.of_largest_face(tenant(serving), "regular", data, ANY_PICTURE)
-        assert main(["reembed", "--pack", "face-pack-1", "--data", str(tmp_path / "shop")]) == 0
+        assert main(["reembed", "--pack", packs.DEFAULT_PACK, "--data", str(tmp_path / "shop")]) == 0
         face = serving.enrolment.of_largest_face(tenant(serving), "regular", data, ANY_PICTURE)
         assert who(serving, photos, next(iter(PEOPLE))) == face.faceid
 

@@ -61,7 +61,7 @@ def test_a_tenant_is_made_in_the_stage_with_the_model_that_the_stage_has(
 def test_an_operator_who_names_a_pack_gets_it(
     stage: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("REGULARS_PACK", "face-pack-1")
+    monkeypatch.setenv("REGULARS_PACK", packs.DEFAULT_PACK)
     assert main(["tenants", "add", "anna", "--stage", stage]) == 0
     capsys.readouterr()
     assert main(["tenants", "show", "anna", "--stage", stage]) == 0

@@ -123,7 +123,7 @@ def measured(
     vision: FacePipeline, pack: Pack, others: Mapping[str, Peer], data: bytes, repeat: int
 ) -> dict[str, float]:
     """Medians of the stages and of the peers, and their ratios."""
-    network, aligns = Detector(Sessions(pack), pack.manifest.detector), pack.manifest.embedding
+    network, aligns = Detector(Sessions(pack), pack.manifest.detector), pack.manifest.embedding.networks[0]
 
     def looked(turn: int) -> dict[str, float]:
         run: dict[str, float] = {}
@@ -206,7 +206,8 @@ def _peak_mib() -> float:
 
 def loading(pack: Pack) -> dict[str, float]:
     """Milliseconds to load what each role needs, which is done at its first use."""
-    roles = {"detector": pack.manifest.detector.file, "embedding": pack.manifest.embedding.file}
+    roles = {"detector": pack.manifest.detector.file}
+    roles |= {f"embedding: {network.file}": network.file for network in pack.manifest.embedding.networks}
     files = ((name, model.file) for name, role in pack.manifest.crops.items() for model in role.models)
     roles |= {f"{name}: {file}": file for name, file in files}
     figures = {}

@@ -39,10 +39,15 @@ they are, so a tail from 1e-3 asks for more than strangers reach.
 FEWEST_PERSONS = 150
 """Persons that a curve needs: they make some 11,000 pairs, about ten of them in the tail."""
 
-MIXED = 20
-"""People of whom a row of a population is the mean."""
+MIXED, PARTITIONS = 8, 7
+"""People of whom a row of a population is the mean, and how often everybody is in one: so there are fewer rows than
+people, and none can be computed back from all of them."""
 
-MOST_ROWS = 256
+SHARE = 0.6
+"""Part of the nearness to a population that is demanded: its rows lie so much nearer to their middle."""
+
+MOST_ROWS = 512
+_TRIES = 40
 
 USUAL = 0.25
 """Share of the folder's people who are no nearer to the population than is usual: half of a quarter of all pairs."""
@@ -105,19 +110,33 @@ def _made(folder: LabelledFolder, pack: Pack, out: Path, console: Console) -> ND
 
 
 def population_of(people: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Make a population's rows of templates (n, dimensions), one a person: about half as many, in random order.
-
-    A row is the mean of MIXED people who are near to each other: the nearest of somebody who is not among them. So it
-    tells of nobody, and since there are fewer rows than people, none can be computed back from all of them.
-    """
+    """Make a population's rows of templates (n, dimensions), one a person. A row is the mean of MIXED near people."""
     centred = people - people.mean(axis=0)
     centred /= np.linalg.norm(centred, axis=1, keepdims=True)
-    scores = centred @ centred.T
-    np.fill_diagonal(scores, -2.0)
-    nearest = np.argsort(-scores, axis=1, kind="stable")[:, :MIXED]
-    chosen = np.random.default_rng(0).permutation(len(people))[: min(len(people) // 2, MOST_ROWS)]
-    rows: NDArray[np.float32] = people[nearest[chosen]].mean(axis=1)
-    return rows.astype(np.float16).astype(np.float32)
+    scores, random = centred @ centred.T, np.random.default_rng(0)
+    groups = [group for _ in range(PARTITIONS) for group in _partition(scores, random)]
+    rows = people[np.array(groups[:MOST_ROWS])].mean(axis=1)
+    middle = rows.mean(axis=0)
+    return np.asarray(middle + SHARE * (rows - middle), np.float16).astype(np.float32)
+
+
+def _partition(scores: NDArray[np.float32], random: np.random.Generator) -> list[NDArray[np.intp]]:
+    """Put everybody into one group of MIXED people who are near to each other; fewer than MIXED are left over."""
+
+    def tried() -> list[NDArray[np.intp]]:
+        free, groups = np.ones(len(scores), bool), list[NDArray[np.intp]]()
+        for person in random.permutation(len(scores)).tolist():
+            if free[person] and free.sum() >= MIXED:
+                free[person] = False
+                nearest = np.argsort(-np.where(free, scores[person], -2.0), kind="stable")[: MIXED - 1]
+                free[nearest] = False
+                groups.append(np.array([person, *nearest]))
+        return groups
+
+    def nearness(groups: list[NDArray[np.intp]]) -> float:
+        return float(sum(scores[group[0], group[1:]].sum() for group in groups))
+
+    return max((tried() for _ in range(_TRIES)), key=nearness)
 
 
 def measured(faces: Faces, persons: Sequence[str], population: NDArray[np.float32]) -> tuple[dict[str, Any], Suspects]:

@@ -92,7 +92,7 @@ def looked_by(pack: Pack) -> str:
     """Return a digest of all that a result depends on: the models, their parameters, and the program."""
     manifest = pack.manifest
     roles = (manifest.detector, manifest.embedding)
-    names = [manifest.detector.file, manifest.embedding.file]
+    names = [manifest.detector.file, *manifest.embedding.files]
     digest = hashlib.sha256(repr((roles, [pack.file(name).sha256 for name in names if name])).encode())
     for source in sorted(Path(packs.__file__).parents[1].rglob("*.py")):
         digest.update(source.read_bytes())

@@ -36,7 +36,7 @@ def evaluate(
 ) -> int:
     """Measure the figures, and show them in a table, a page and, if one is named, a JSON file.
 
-    `pack_name` None: face-pack-1. Return the exit code. Raises OperatorError, OSError.
+    `pack_name` None: the default pack. Return the exit code. Raises OperatorError, OSError.
     """
     console = Console()
     folder = labelled.read(images)
@@ -62,7 +62,7 @@ def evaluate(
 
 
 def pack_in(models: Path | None, name: str | None) -> Pack:
-    """Find the named pack, or face-pack-1. Raises OperatorError if a model is missing."""
+    """Find the named pack, or the default one. Raises OperatorError if a model is missing."""
     try:
         return packs.find(models, name)
     except MissingModel as error:

@@ -1,0 +1,49 @@
+"""A template of several networks: each embeds its own crop, and the score is the weighted mean of theirs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from chalicelib.vision.describe.embed import embeddings
+from chalicelib.vision.detect.align import aligned
+from chalicelib.vision.machine import CpuSlots
+from chalicelib.vision.packs.manifest import EmbeddingRole
+from chalicelib.vision.packs.packs import Pack
+from chalicelib.vision.packs.session import Sessions
+from tests.photos import OTHER, PORTRAIT, PORTRAIT_AGAIN
+from tests.vision.album import Album
+
+FILES = (PORTRAIT, PORTRAIT_AGAIN, OTHER)
+
+
+def templates(role: EmbeddingRole, pack: Pack, album: Album) -> NDArray[np.float32]:
+    """The templates of FILES' faces by a role's networks alone."""
+    seen = [album.seen(file) for file in FILES]
+    crops = [
+        [aligned(one.image, one.faces[0].landmarks, of.points, of.size_px) for one in seen] for of in role.networks
+    ]
+    slots = CpuSlots(1)
+    with slots.slot():
+        (rows,) = slots.done([embeddings(Sessions(pack, slots), role, crops)])
+    return np.asarray(rows)
+
+
+def test_the_score_is_the_weighted_mean_of_the_networks_scores(pack: Pack, album: Album) -> None:
+    role = pack.manifest.embedding
+    whole = templates(role, pack, album)
+    assert whole.shape == (len(FILES), role.dimensions)
+    assert np.linalg.norm(whole, axis=1) == pytest.approx(1, abs=1e-5)
+    assert whole == pytest.approx(np.stack([album.seen(file).embeddings[0] for file in FILES]), abs=1e-4)
+    ends = np.cumsum([0, *(network.dimensions for network in role.networks)])
+    scores = np.zeros((len(FILES), len(FILES)))
+    centre = Sessions(pack).array(role.centre)
+    for network, (begin, end) in zip(role.networks, pairwise(ends), strict=True):
+        alone = templates(replace(role, networks=(network,), centre=""), pack, album) - centre[begin:end]
+        alone /= np.linalg.norm(alone, axis=1, keepdims=True)
+        scores += network.weight * (alone @ alone.T) / sum(each.weight for each in role.networks)
+    assert whole @ whole.T == pytest.approx(scores, abs=1e-4)
