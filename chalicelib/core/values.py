@@ -5,21 +5,23 @@ Stored are whole milliseconds since 1970, UTC; Decimals with a number of digits.
 
 from __future__ import annotations
 
+import csv
 import re
 import secrets
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 _T = TypeVar("_T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""Characters with which a spreadsheet takes a cell for a formula; the last four are as wide as Chinese ones."""
+_FORMULA = re.compile(r"""(^|[;\t\r\n])(?=["\s]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])""")
+"""The place before what a spreadsheet takes for a formula; the last four are as wide as Chinese characters. It may
+divide cells by semicolons, and then takes quotes for a part of them."""
 
 _RANDOM_BITS = 21
 
@@ -65,9 +67,10 @@ def known(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
 
 
-def plain_cell(text: str) -> str:
-    """Return a text that no spreadsheet takes for a formula: such a one gets an apostrophe before it."""
-    return f"'{text}" if text.startswith(_FORMULA) else text
+def write_rows(rows: Iterable[Iterable[Any]], file: IO[str]) -> None:
+    """Write a table for spreadsheets, in which no cell is a formula: such a one gets an apostrophe before it."""
+    plain = ([_FORMULA.sub(r"\1'", one) if isinstance(one, str) else one for one in row] for row in rows)
+    csv.writer(file, quoting=csv.QUOTE_ALL).writerows(plain)
 
 
 def one_line(text: str) -> str:

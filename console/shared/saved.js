@@ -1,7 +1,7 @@
 // What the page made, as a file among the downloads.
 const LONG_ENOUGH_MS = 1000;
-const FORMULA = /^[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/;
-/** What a spreadsheet takes for a formula; the last four are as wide as Chinese characters. */
+const FORMULA = /(^|[;\t\r\n])(?=["\s]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20])/g;
+/** The place before what a spreadsheet takes for a formula, as `write_rows` in core/values.py has it. */
 
 export function save(parts, type, download) {
   const href = URL.createObjectURL(new Blob(parts, { type }));
@@ -13,8 +13,8 @@ export function save(parts, type, download) {
 export const table = (rows) => `${rows.map((row) => row.map(cell).join(",")).join("\r\n")}\r\n`;
 
 function cell(value) {
-  const text = typeof value === "string" ? value.replace(FORMULA, "'$&") : String(value);
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  const text = typeof value === "string" ? value.replace(FORMULA, "$1'") : String(value);
+  return `"${text.replaceAll('"', '""')}"`;
 }
 
 /** Save a table; the mark before it tells Excel that it is UTF-8. */

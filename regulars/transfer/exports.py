@@ -12,7 +12,6 @@ manifest.json        size and SHA-256 of each
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import tempfile
@@ -30,7 +29,7 @@ import msgspec
 from regulars_client import Regulars, codes, models
 from regulars_client.errors import ApiError
 
-from chalicelib.core.values import plain_cell
+from chalicelib.core.values import write_rows
 from chalicelib.services.account import OF_MIGRATION, OF_TENANT
 from regulars.backup import archive
 from regulars.errors import DamagedFile, OperatorError
@@ -263,16 +262,13 @@ def write_table(rows: Iterable[msgspec.Struct], file: IO[bytes]) -> None:
     A text that a spreadsheet would take for a formula begins with `'`.
     """
     text = io.TextIOWrapper(file, encoding="utf-8", newline="")
-    table = csv.writer(text)
     for number, row in enumerate(rows):
         members = {name: value for name, value in msgspec.to_builtins(row).items() if not name.endswith(_LINKS)}
-        if not number:
-            table.writerow(members)
-        table.writerow(map(_cell, members.values()))
+        write_rows([*([] if number else [members]), map(_cell, members.values())], text)
     text.detach()  # which writes what is left
 
 
 def _cell(value: Any) -> Any:
-    if isinstance(value, str):
-        return plain_cell(value)
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else value
+    if isinstance(value, dict | list):
+        return json.dumps(value, ensure_ascii=False).replace(";", "\\u003b")  # it divides cells in some countries
+    return value

@@ -6,7 +6,6 @@ at its end.
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import math
 import re
@@ -32,7 +31,7 @@ from rich.progress import Progress as Bar
 
 from chalicelib.core.decision import MIN_QUALITY
 from chalicelib.core.model import MAX_PICTURES
-from chalicelib.core.values import counted, one_line, plain_cell, time_ordered_id
+from chalicelib.core.values import counted, one_line, time_ordered_id, write_rows
 from regulars.errors import OperatorError
 from regulars.transfer.exports import IN_FLIGHT, RULES_KEPT
 from regulars.transfer.journal import KEPT, LEFT_OUT, REFUSED, Journal, Outcome, Progress
@@ -327,6 +326,4 @@ def _kind(why: str) -> str:
 
 def _write(file: Path, rows: Iterable[Sequence[str]]) -> None:
     with file.open("w", encoding="utf-8-sig", newline="") as stream:  # the mark tells a spreadsheet that it is UTF-8
-        writer = csv.writer(stream)
-        writer.writerow(HEADER)
-        writer.writerows(map(plain_cell, row) for row in rows)
+        write_rows([HEADER, *rows], stream)

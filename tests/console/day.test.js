@@ -54,7 +54,12 @@ test("figures lead to the part that they count", () => {
 test("a name that is a formula is none in the table", () => {
   const one = { ...visit(1), last: "b", name: '=1+"2"', group: "VIP", camera: "c", visit: 1, sightings: 2, score: null, face: "7" };
   const text = table(lines([one], () => "14:01", new Map([["c", "Door, left"]])));
-  assert.equal(text.split("\r\n")[1], `14:01,14:01,"'=1+""2""",VIP,"Door, left",1,2,,7`);
+  assert.equal(text.split("\r\n")[1], `"14:01","14:01","'=1+""2""","VIP","Door, left","1","2","","7"`);
+});
+
+test("a name has no cell that is a formula if semicolons divide cells", () => {
+  const text = table([["a", "x;=1+cmd|' /C calc'!A0", 'y";"=2', "z;\t-3", "plain; text"]]);
+  assert.equal(text, `"a","x;'=1+cmd|' /C calc'!A0","y"";'""=2","z;'\t-3","plain; text"\r\n`);
 });
 
 test("the visit before is so many days ago, and of a visit on another day it is a date", async () => {

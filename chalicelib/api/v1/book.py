@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -39,7 +38,7 @@ from chalicelib.core.local_time import LAST_SECOND, Granularity, LocalTime, Span
 from chalicelib.core.model import Face
 from chalicelib.core.observations import Measure, ObservationFilter, ObservationKind, Only, Split
 from chalicelib.core.pictures import Gender
-from chalicelib.core.values import milliseconds, moment, plain_cell, time_text
+from chalicelib.core.values import milliseconds, moment, time_text, write_rows
 
 if TYPE_CHECKING:
     from chalicelib.services.sightings import sightings
@@ -423,9 +422,10 @@ def _amounts(bucket: SplitBucket, split: Split | None) -> dict[str, int]:
 
 def _csv(buckets: list[SplitBucket], split: Split | None) -> str:
     text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["time", *([split.value] if split else []), "amount"])
-    for bucket in buckets:
-        for value, amount in _amounts(bucket, split).items():
-            writer.writerow([_time(bucket.time), *([plain_cell(value)] if split else []), amount])
+    rows = [
+        [_time(bucket.time), *([value] if split else []), amount]
+        for bucket in buckets
+        for value, amount in _amounts(bucket, split).items()
+    ]
+    write_rows([["time", *([split.value] if split else []), "amount"], *rows], text)
     return text.getvalue()

@@ -258,7 +258,7 @@ def test_csv_has_a_line_for_each_amount_and_begins_no_formula(v1: V1Client, at: 
         ["2026-03-01", "entrance", "1"],
     ]
     plain = v1.send("GET", "/v1/statistics", query={"format": "csv"})
-    assert plain.body == "time,amount\r\n2026-03-01,2\r\n"
+    assert plain.body == '"time","amount"\r\n"2026-03-01","2"\r\n'
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import io
+import json
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -86,5 +88,18 @@ def test_no_cell_of_a_table_is_a_formula() -> None:
     rows = [Row("=1+1", {"x": -2.5}), Row("@a", None), Row("+4", {"x": 0.0}), Row("Ann", {})]
     file = io.BytesIO()
     write_table(rows, file)
-    lines = file.getvalue().decode().splitlines()
-    assert lines == ["name,box", """'=1+1,"{""x"": -2.5}\"""", "'@a,", """'+4,"{""x"": 0.0}\"""", "Ann,{}"]
+    assert list(csv.reader(io.StringIO(file.getvalue().decode()))) == [
+        ["name", "box"],
+        ["'=1+1", '{"x": -2.5}'],
+        ["'@a", ""],
+        ["'+4", '{"x": 0.0}'],
+        ["Ann", "{}"],
+    ]
+
+
+def test_what_stands_in_json_is_no_formula_if_semicolons_divide_cells() -> None:
+    file = io.BytesIO()
+    write_table([Row("Ann", {'x";=1+1': 1.0})], file)  # type: ignore[arg-type]
+    text = file.getvalue().decode()
+    assert not [cell for row in csv.reader(io.StringIO(text), delimiter=";") for cell in row if cell.startswith("=")]
+    assert json.loads(list(csv.reader(io.StringIO(text)))[1][1]) == {'x";=1+1': 1.0}
