@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import click
 
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from chalicelib.core.model import Tenant
     from chalicelib.services import Services
     from chalicelib.settings import AwsStorage
+
+
+_MOST_READ = 1000
+"""Characters of a file with a key."""
 
 
 @click.group(no_args_is_help=False, short_help="Make, list, renew and delete keys of a tenant.")
@@ -55,10 +59,15 @@ def show(services: Services, name: str) -> None:
 @click.option("--days", type=click.IntRange(1, 36_500), metavar="N", help="Days until it ends.  [default: no end]")
 @click.option("--for", "dialect", type=click.Choice(list(DIALECTS)), help="Keys for this API's clients instead.")
 @click.option("--group", metavar="NAME", help="With --for: the group of its subjects; it is made if there is none.")
-@click.option("--recognition", metavar="UUID", help="With --for: the key that clients have already. Likewise:")
-@click.option("--detection", metavar="UUID")
-@click.option("--verification", metavar="UUID")
-@click.option("--deepstack", metavar="UUID")
+@click.option(
+    "--recognition",
+    type=click.File(),
+    metavar="FILE",
+    help="With --for: file of the key (a UUID) that clients have already; - is the standard input. Likewise:",
+)
+@click.option("--detection", type=click.File(), metavar="FILE")
+@click.option("--verification", type=click.File(), metavar="FILE")
+@click.option("--deepstack", type=click.File(), metavar="FILE")
 @with_services
 def add(
     services: Services,
@@ -70,12 +79,13 @@ def add(
     days: int | None,
     dialect: str | None,
     group: str | None,
-    **given: str | None,
+    **files: IO[str] | None,
 ) -> None:
     """Make a key and print its secret, which is shown nowhere else."""
-    if (dialect is None) != (group is None) or (dialect is None and any(given.values())):
+    if (dialect is None) != (group is None) or (dialect is None and any(files.values())):
         raise OperatorError("--for and --group go together, and the keys that clients have already go with them")
     if dialect is not None and group is not None:
+        given = {service: None if file is None else file.read(_MOST_READ).strip() for service, file in files.items()}
         _add_services(services, services.tenants.named(name), key_name, DIALECTS[dialect], group, given)
         return
     expires_at = None if days is None else datetime.now(UTC) + timedelta(days=days)
@@ -93,8 +103,8 @@ def _add_services(
     group_name: str,
     given: Mapping[str, str | None],
 ) -> None:
-    if bad := next((one for one in given.values() if one is not None and not is_uuid(one)), None):
-        raise OperatorError(f"a key of such a client is a UUID in 36 characters, not {bad[:40]!r}")
+    if not all(one is None or is_uuid(one) for one in given.values()):
+        raise OperatorError("a key of such a client is a UUID in 36 characters, and nothing else stands in its file")
     if other := next((name for name, one in given.items() if one is not None and name not in names), None):
         raise OperatorError(f"--{other} is of another dialect: here are {', '.join(f'--{name}' for name in names)}")
     groups = services.groups

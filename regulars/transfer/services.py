@@ -7,6 +7,7 @@ model `rekognition/2016-06-27`; it keeps no pictures, so that those come from th
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
@@ -63,11 +64,9 @@ def of_compreface(api: Api) -> Iterator[Person]:
     """Yield the subjects of a recognition service, with their examples."""
     faces = "/api/v1/recognition/faces"
     subjects: dict[str, list[str]] = {name: [] for name in api.page("/api/v1/recognition/subjects")["subjects"]}
-    number = 0
-    while found := api.page(faces, page=number, size=_PAGE)["faces"]:
-        for one in found:
-            subjects.setdefault(one["subject"], []).append(one["image_id"])
-        number += 1
+    pages = (api.page(faces, page=number, size=_PAGE)["faces"] for number in itertools.count())
+    for one in _listed(pages, "image_id"):
+        subjects.setdefault(one["subject"], []).append(one["image_id"])
     for name, ids in subjects.items():
         photos = (Photo(f"{shown(name)}/{one}", partial(api.get, f"{faces}/{quote(one, safe='')}/img")) for one in ids)
         yield Person(key=name, name=name, photos=tuple(photos))
@@ -75,17 +74,29 @@ def of_compreface(api: Api) -> Iterator[Person]:
 
 def of_immich(api: Api) -> Iterator[Person]:
     """Yield the people who have a name, each with the face that immich shows for them."""
-    more, number = True, 0
-    while more:
-        number += 1
-        answer = api.page("/api/people", page=number, size=_PAGE, withHidden="false")
-        more = answer.get("hasNextPage", False)
-        for one in answer["people"]:
-            if one["name"]:
-                read = partial(api.get, f"/api/people/{quote(one['id'], safe='')}/thumbnail")
-                yield Person(
-                    key=one["id"], name=one["name"], photos=(Photo(f"{shown(one['name'])}/{one['id']}", read),)
-                )
+
+    def pages() -> Iterator[Any]:
+        answer, number = {"hasNextPage": True}, 0
+        while answer.get("hasNextPage"):
+            number += 1
+            answer = api.page("/api/people", page=number, size=_PAGE, withHidden="false")
+            yield answer["people"]
+
+    for one in _listed(pages(), "id"):
+        if one["name"]:
+            read = partial(api.get, f"/api/people/{quote(one['id'], safe='')}/thumbnail")
+            yield Person(key=one["id"], name=one["name"], photos=(Photo(f"{shown(one['name'])}/{one['id']}", read),))
+
+
+def _listed(pages: Iterable[Any], id_: str) -> Iterator[Any]:
+    """Yield what is on the pages, each once. A page with nothing new is the last: some services give one for ever."""
+    known = set[str]()
+    for page in pages:
+        fresh = {one[id_]: one for one in page if one[id_] not in known}
+        if not fresh:
+            return
+        known.update(fresh)
+        yield from fresh.values()
 
 
 APIS: dict[str, Callable[[Api], Iterable[Person]]] = {"compreface": of_compreface, "immich": of_immich}

@@ -156,10 +156,10 @@ _HEADERS = {
 
 
 class Endpoint:
-    """GET /metrics and `page` on 127.0.0.1.
+    """GET /metrics and `page` on 127.0.0.1. `page` gives type and bytes of a path, or None.
 
-    `page` gives type and bytes of a path, or None. It shows people, so it answers only who asks for this machine by
-    a name of its own: else any website could have its name point here and read it in a browser of this machine.
+    It answers only those who ask for this machine by a name of its own: else any website could have its name point here
+    and read what is shown in a browser of this machine.
     """
 
     def __init__(
@@ -172,14 +172,12 @@ class Endpoint:
             timeout = SILENCE_S
 
             def do_GET(self) -> None:
-                path = self.path.partition("?")[0]
-                if path == "/metrics":
-                    found: tuple[str, bytes] | None = (CONTENT_TYPE_PLAIN_0_0_4, generate_latest(figures))
-                elif is_ours(self.headers.get("Host", "")):
-                    found = page(path)
-                else:
+                if not is_ours(self.headers.get("Host", "")):
                     self.send_error(403, "Ask for 127.0.0.1 or localhost")
                     return
+                path = self.path.partition("?")[0]
+                is_metrics = path == "/metrics"
+                found = (CONTENT_TYPE_PLAIN_0_0_4, generate_latest(figures)) if is_metrics else page(path)
                 if found is None:
                     self.send_error(404)
                     return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -95,11 +96,12 @@ def test_the_console_is_opened_by_a_link_that_is_good_once(
 
 
 def test_three_keys_are_made_for_compreface_and_those_of_clients_may_come_along(
-    data: str, capsys: pytest.CaptureFixture[str]
+    data: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = "6b135f5b-a365-4522-B1F1-4c9ac2dd0728"
+    (file := tmp_path / "key").write_text(f"{own}\n")
     command = ("tenants", "keys", "add", "shop-12", "Double Take", "--data", data)
-    out = said(capsys, *command, "--for", "compreface", "--group", "family", "--recognition", own)
+    out = said(capsys, *command, "--for", "compreface", "--group", "family", "--recognition", str(file))
     made = dict(line.split(": ") for line in out.splitlines())
     assert made["recognition"] == own.lower()
     with opened(data) as services:
@@ -110,10 +112,12 @@ def test_three_keys_are_made_for_compreface_and_those_of_clients_may_come_along(
             assert (known[1].service, known[1].group) == (service, group.id if service == "recognition" else "")
     listed = said(capsys, "tenants", "keys", "list", "shop-12", "--data", data)
     assert "Double Take, recognition" in listed
-    wrong = (("--group", "x"), ("--for", "compreface"), ("--recognition", own))
+    wrong = (("--group", "x"), ("--for", "compreface"), ("--recognition", str(file)))
     for options in wrong:
         assert main([*command, *options]) == 1
-    for given in ("no-uuid", own):
-        assert main([*command, "--for", "compreface", "--group", "family", "--recognition", given]) != 0
+    for given in ("no-uuid", own, f"{own} {own}"):
+        monkeypatch.setattr("sys.stdin", io.StringIO(given))
+        assert main([*command, "--for", "compreface", "--group", "family", "--recognition", "-"]) != 0
+        assert given not in capsys.readouterr().err
     with opened(data) as services:
         assert len(services.access.keys.all(services.tenants.named("shop-12"))) == 4

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -119,6 +120,24 @@ def test_the_people_of_immich_who_have_a_name(key_file: Path) -> None:
         source = services.of_api("immich", url, key_file)
         assert people(source) == {"Ann Lee": ["Ann Lee/p1"], "Bo": ["Bo/p3"]}
         assert [photo.read() for person in source.people for photo in person.photos] == [ANN, BO]
+
+
+def test_a_service_that_gives_the_same_page_for_ever_comes_to_an_end(key_file: Path) -> None:
+    class Same(dict[str, object]):
+        """Answers that do not depend on the page."""
+
+        def get(self, asked: str, default: object = None) -> object:
+            return super().get(re.sub(r"page=\d+", "page=1", asked), default)
+
+    immich = {**IMMICH, "/api/people?page=1&size=1000&withHidden=false": {
+        "people": [{"id": "p1", "name": "Ann Lee"}, {"id": "p3", "name": "Bo"}], "hasNextPage": True,
+    }}  # fmt: skip
+    for service, answers, expected in (
+        ("compreface", COMPREFACE, {"Ann Lee": ["Ann Lee/6b135f5c"], "Bo/Chen": [], "Cy": []}),
+        ("immich", immich, {"Ann Lee": ["Ann Lee/p1"], "Bo": ["Bo/p3"]}),
+    ):
+        with answering(Same(answers)) as url:
+            assert people(services.of_api(service, url, key_file)) == expected
 
 
 @pytest.mark.parametrize(
