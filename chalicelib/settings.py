@@ -137,7 +137,7 @@ class AwsStorage:
     captures_dead_letter_url: str = setting("its dead letters")
     deliveries_queue_url: str = setting("queue of the events to send to hooks")
     deliveries_dead_letter_url: str = setting("its dead letters")
-    secrets_key: str = setting("KMS key, or /parameter of SSM, that seals the secrets of tenants and hooks")
+    secrets_key: str = setting("KMS key that seals the secrets of tenants and hooks")
     search_function: str | None = setting(
         "name of the search function; without it, search runs in the calling function", None
     )

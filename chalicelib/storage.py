@@ -80,7 +80,7 @@ def _aws(storage: AwsStorage, clock: Clock) -> Storage:
     from chalicelib.adapters.aws.clients import aws_client, in_a_thread
     from chalicelib.adapters.aws.items import DynamoItemStore
     from chalicelib.adapters.aws.queue import SqsQueue
-    from chalicelib.adapters.aws.vault import KmsVault, ParameterVault
+    from chalicelib.adapters.aws.vault import KmsVault
 
     key, s3, sqs = storage.secrets_key, aws_client("s3"), aws_client("sqs")
     return Storage(
@@ -90,7 +90,7 @@ def _aws(storage: AwsStorage, clock: Clock) -> Storage:
         index_queue=SqsQueue(sqs, storage.index_queue_url, storage.index_dead_letter_url),
         captures_queue=SqsQueue(sqs, storage.captures_queue_url, storage.captures_dead_letter_url),
         deliveries_queue=SqsQueue(sqs, storage.deliveries_queue_url, storage.deliveries_dead_letter_url),
-        vault=ParameterVault(aws_client("ssm"), key) if key.startswith("/") else KmsVault(aws_client("kms"), key),
+        vault=KmsVault(aws_client("kms"), key),
         close=lambda: None,
         wipe=lambda: None,
         expires_items=True,

@@ -28,6 +28,7 @@ from chalicelib.core.captures import Capture
 from chalicelib.core.items import every
 from chalicelib.core.ports import Storage
 from chalicelib.core.visit_pages import visits_of
+from regulars_lab.rigs.meter import Meter, metered
 from tests.api.compreface.client import RECOGNITION, Client
 from tests.api.conftest import make_stage
 from tests.api.gateway import Reply
@@ -35,7 +36,6 @@ from tests.api.icredit.client import MarketClient
 from tests.api.sunmi.client import CameraClient
 from tests.api.v1.client import V1Client
 from tests.fakes import Person, picture
-from tests.metering.meter import Meter, metered
 from tests.services.sightings.book import MONDAY, Book, Shot
 from tests.services.webhooks.receiver import Receiver, answers, receiving
 

@@ -22,8 +22,8 @@ from chalicelib.settings import Settings
 from infra import package
 from regulars_lab.bench.lambda_account import account
 from regulars_lab.bench.lambda_package import unpacked
+from regulars_lab.rigs.stand_ins import portraits
 from tests.api.function_url import function_url, rekognition
-from tests.metering.stand_ins import portraits
 
 _BUCKET = "photos-of-staff"
 

@@ -17,21 +17,14 @@ def _amount(text: str) -> int:
 @click.option("--searches-per-day", type=_amount, metavar="N", default="1000", help="Over the API.")
 @click.option("--cameras", type=_amount, metavar="N", default="1", help="Cameras that send the captures.")
 @click.option("--tenants", type=_amount, metavar="N", default="1", help="Customers of the stack.")
-@click.option(
-    "--slowdown",
-    type=float,
-    default=2.0,
-    help="How many times slower Lambda is than the machine of the measurements (an assumption).",
-)
-def cost(faces: int, captures_per_day: int, searches_per_day: int, cameras: int, tenants: int, slowdown: float) -> None:
-    """Estimate the monthly bill on AWS, by service, from measured use and dated list prices (docs/cost.md).
+def cost(faces: int, captures_per_day: int, searches_per_day: int, cameras: int, tenants: int) -> None:
+    """Estimate the monthly bill on AWS, by service, from a measured shop and dated list prices (docs/cost.md).
 
     \b
     Examples:
       regulars cost
       regulars cost --faces 30000 --captures-per-day 2000 --searches-per-day 500
     """
-    from regulars.cost import report
-    from regulars.cost.usage import Load
+    from regulars.cost import table
 
-    report.show(Load(faces, captures_per_day, searches_per_day, tenants, cameras), slowdown)
+    table.show(table.Load(faces, captures_per_day, searches_per_day, tenants, cameras))

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from regulars.cost.usage import Quantities
-
 FILE = Path(__file__).with_name("prices.toml")
 
 
@@ -16,7 +14,7 @@ FILE = Path(__file__).with_name("prices.toml")
 class Prices:
     """Prices by charged quantity. `usd`: of one; `service_of`: its service; `free`: how many a month cost nothing.
 
-    `names`: the services of a bill, as it names them and in its order; `pages`: the address of each price list.
+    `names`: the services of a bill, in its order; `pages`: the address of each price list.
     """
 
     date: str
@@ -44,7 +42,7 @@ def load() -> Prices:
     )
 
 
-def bill(quantities: Quantities, prices: Prices, *, with_free: bool) -> dict[str, float]:
+def bill(quantities: Mapping[str, float], prices: Prices, *, with_free: bool) -> dict[str, float]:
     """Price the quantities: US dollars by service. `with_free` deducts what is always free.
 
     Raises KeyError if a quantity has no price.

@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from chalicelib.core.errors import InvalidInput
 from chalicelib.vision.packs.packs import MissingModel, Pack
-from regulars.cost import report
-from regulars.cost.usage import Load
+from regulars.cost import table
 from regulars.deploy.package import ARCHIVE, TEMPLATE, packaged, shipped_packs
 from regulars.deploy.stack import WATCHED_MINUTES
 from regulars.errors import NotDeployed
@@ -51,7 +50,7 @@ _WITHOUT_URLS = (
 )
 """Regions in which Lambda has no function URLs, as its Developer Guide says (November 2026)."""
 
-_SECRETS, _TOPIC = "SecretsParameter", "AlarmTopic"
+_TOPIC = "AlarmTopic"
 
 
 @dataclass(frozen=True)
@@ -86,7 +85,7 @@ class Plan:
         """
         properties = (one.get("Properties", {}) for one in self.template["Resources"].values())
         sources = (source["Properties"] for one in properties for source in one.get("Events", {}).values())
-        limits = [one["ScalingConfig"]["Fn::If"][1] for one in sources if "ScalingConfig" in one]
+        limits = [one["ScalingConfig"] for one in sources if "ScalingConfig" in one]
         names = [limit["MaximumConcurrency"]["Ref"] for limit in limits]
         most = {name: int(self.template["Parameters"][name]["Default"]) for name in names}
         queues = {name: str(max(_LEAST_RUNS, min(runs, concurrency // 5))) for name, runs in most.items()}
@@ -122,7 +121,7 @@ class Plan:
         kinds = Counter(resource["Type"] for resource in self.template["Resources"].values())
         for kind, count in sorted(kinds.items()):
             yield f"  {count:>3} {kind}"
-        yield f"costs       {report.in_a_line(Load(1_000, 1_000, 1_000))}"
+        yield f"costs       {table.in_a_line(table.Load(1_000, 1_000, 1_000))}"
 
     def limits(self, concurrency: int) -> Iterator[str]:
         """Yield what the account's concurrency means for a new stack as lines to print."""
@@ -132,8 +131,6 @@ class Plan:
         if build := {**initial, **self.parameters}.get(_BUILDS):
             shops = int(build) * _SHOPS_A_RUN
             yield f"            {_BUILDS} {build} is enough for {shops:,} shops of 5,000 captures a day"
-        if self.parameters.get("QueueLimits") == "off":
-            yield "            with QueueLimits off these limits do not hold: a burst may take all runs of the account"
         if concurrency < ORDINARY_CONCURRENCY // 10:
             yield (
                 f"            too few for traffic: ask AWS for {ORDINARY_CONCURRENCY:,} (Service Quotas, AWS Lambda, "
@@ -266,9 +263,6 @@ def deploy(plan: Plan, account: Account, bucket: str | None, agree: Callable[[],
 
 def _warnings(plan: Plan, given: Mapping[str, str], present: Mapping[str, str] | None) -> Iterator[str]:
     """Yield what a stack of the `present` parameters would lose or lack by the given ones, as lines to print."""
-    if present is not None and given.get(_SECRETS, present.get(_SECRETS, "")) != present.get(_SECRETS, ""):
-        yield f"warning     with another {_SECRETS} no secret that was sealed before can be read:"
-        yield "            see `Without a key of its own` in docs/deploy.md before you agree"
     if _TOPIC in plan.template["Parameters"] and not given.get(_TOPIC, (present or {}).get(_TOPIC)):
         yield "warning     nobody is told when captures fail or what was deleted is not gone in time:"
         yield f"            deploy with --parameter {_TOPIC}= and the ARN of an SNS topic (docs/deploy.md, Alarms)"

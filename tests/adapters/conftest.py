@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import time
 import uuid
@@ -16,7 +15,7 @@ import pytest
 from chalicelib.adapters.aws.blobs import S3BlobStore
 from chalicelib.adapters.aws.items import DynamoItemStore
 from chalicelib.adapters.aws.queue import SqsQueue
-from chalicelib.adapters.aws.vault import KmsVault, ParameterVault
+from chalicelib.adapters.aws.vault import KmsVault
 from chalicelib.adapters.embedded.blobs import FolderBlobStore
 from chalicelib.adapters.embedded.items import SqliteItemStore
 from chalicelib.adapters.embedded.queue import SqliteQueue
@@ -112,13 +111,9 @@ def let_pass(queue: Queue, clock: FakeClock) -> Callable[[float], None]:
     return pass_time
 
 
-@pytest.fixture(params=["plain", "kms", "parameter"])
+@pytest.fixture(params=["plain", "kms"])
 def vault(request: pytest.FixtureRequest) -> Vault:
     if request.param == "plain":
         return PlainVault()
     aws: Aws = request.getfixturevalue("aws")
-    if request.param == "parameter":
-        ssm, value = aws.client("ssm"), base64.b64encode(bytes(range(32))).decode()
-        ssm.put_parameter(Name="/regulars/secrets", Type="SecureString", Value=value, Overwrite=True)
-        return ParameterVault(ssm, "/regulars/secrets")
     return KmsVault(aws.client("kms"), aws.physical["SecretsKey"])

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import os
-import shlex
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from chalicelib.adapters.aws.vault import KmsVault, ParameterVault
+from chalicelib.adapters.aws.vault import KmsVault
 from chalicelib.adapters.embedded.vault import PlainVault
 from chalicelib.adapters.in_process import CachedVault
 from chalicelib.core.errors import InvalidInput, StorageUnavailable
 from chalicelib.core.ports import Vault
-from tests.adapters.emulated import Aws
-
-DEPLOY = Path(__file__).resolve().parents[2] / "docs/deploy.md"
 
 
 @pytest.mark.parametrize("secret", ["x", "naïve 日本 🙂 \x00", "s" * 4096], ids=len)
@@ -51,58 +43,15 @@ class UnreachableKms:
     def _fail(self, **request: Any) -> Any:
         raise EndpointConnectionError(endpoint_url="https://kms")
 
-    encrypt = decrypt = get_parameter = _fail
+    encrypt = decrypt = _fail
 
 
-@pytest.mark.parametrize("kind", [KmsVault, ParameterVault])
-def test_a_key_service_that_does_not_answer_is_unavailable(kind: Callable[[Any, str], Vault]) -> None:
-    vault = kind(UnreachableKms(), "key")
+def test_a_key_service_that_does_not_answer_is_unavailable() -> None:
+    vault = KmsVault(UnreachableKms(), "key")
     with pytest.raises(StorageUnavailable):
         vault.seal("secret", "one")
     with pytest.raises(StorageUnavailable):
         vault.unseal(b"sealed", "one")
-
-
-class Parameters:
-    """SSM with one parameter, and how often it was read."""
-
-    def __init__(self, value: str) -> None:
-        self.value, self.reads = value, 0
-
-    def get_parameter(self, **request: Any) -> Any:
-        assert request == {"Name": "/p", "WithDecryption": True}
-        self.reads += 1
-        return {"Parameter": {"Value": self.value}}
-
-
-def test_a_parameter_is_read_once_and_seals_no_secret_twice_alike() -> None:
-    parameters = Parameters("A" * 43 + "=")
-    vault = ParameterVault(parameters, "/p")
-    assert vault.seal("secret", "one") != vault.seal("secret", "one")
-    assert vault.unseal(vault.seal("secret", "one"), "one") == "secret"
-    assert parameters.reads == 1
-
-
-def test_another_parameter_does_not_unseal() -> None:
-    sealed = ParameterVault(Parameters("A" * 43 + "="), "/p").seal("secret", "one")
-    with pytest.raises(StorageUnavailable, match="another key"):
-        ParameterVault(Parameters("B" + "A" * 42 + "="), "/p").unseal(sealed, "one")
-
-
-@pytest.mark.parametrize("value", ["", "secret", "A" * 40, "A" * 88])
-def test_a_parameter_that_is_no_key_is_told_with_what_it_should_be(value: str) -> None:
-    with pytest.raises(StorageUnavailable, match="/p of SSM is to hold 32 bytes in base64"):
-        ParameterVault(Parameters(value), "/p").seal("secret", "one")
-
-
-def test_the_command_of_the_page_makes_a_parameter_that_seals(aws: Aws) -> None:
-    (line,) = (one for one in DEPLOY.read_text().splitlines() if one.startswith("    aws ssm put-parameter "))
-    options = dict(zip((words := shlex.split(line))[3::2], words[4::2], strict=True))
-    assert options["--value"] == "$(openssl rand -base64 32)"
-    value = base64.b64encode(os.urandom(32)).decode()
-    aws.client("ssm").put_parameter(Name=options["--name"], Type=options["--type"], Value=value)
-    vault = ParameterVault(aws.client("ssm"), options["--name"])
-    assert vault.unseal(vault.seal("secret", "one"), "one") == "secret"
 
 
 class CountingVault(PlainVault):

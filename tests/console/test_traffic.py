@@ -27,11 +27,11 @@ from chalicelib.core.records.observations import observation_item
 from chalicelib.core.values import milliseconds
 from chalicelib.services.statistics.calendar import Calendar
 from chalicelib.services.tenants import TenantSettings
+from regulars_lab.rigs.synthetic import visits
 from tests.console.conftest import PHONE, TOUCH, Book, Visitor, heading, press_pair, shoot, visiting
 from tests.console.test_flows import assert_accessible
 from tests.fakes import FakeClock
 from tests.regulars.serve.box import Box, serving
-from tests.synthetic import visits
 
 ZONE = ZoneInfo("Asia/Shanghai")
 ELSEWHERE = "America/New_York"

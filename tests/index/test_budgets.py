@@ -20,7 +20,7 @@ from chalicelib.core.ports import Put
 from chalicelib.core.search import SearchRequest
 from chalicelib.index.galleries import Galleries
 from chalicelib.index.snapshots.segment import Segment
-from tests.synthetic import segment, unnamed_bytes, write_snapshot
+from regulars_lab.rigs.synthetic import segment, unnamed_bytes, write_snapshot
 
 FACES = 6_000
 """Few, and yet more than a snapshot holds that stays in memory."""

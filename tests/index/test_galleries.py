@@ -22,9 +22,9 @@ from chalicelib.index.galleries import Galleries
 from chalicelib.index.gallery import Gallery
 from chalicelib.index.journal import GRACE
 from chalicelib.services import Services
+from regulars_lab.rigs.synthetic import segment, write_snapshot
 from tests.fakes import FakeClock, Person, embedding_of, picture
 from tests.services.conftest import RULES, add_tenant
-from tests.synthetic import segment, write_snapshot
 
 
 @pytest.fixture

@@ -22,8 +22,9 @@ from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
 from infra import package
 from infra.dependencies import CommandFailed, run
+from regulars.demo import run as demo
+from regulars.demo.album import jpeg, opened, upright
 from regulars.deploy.package import ARCHIVE
-from tests.metering.stand_ins import portraits
 
 WORK = package.BUILD / "emulated"
 RELEASE = "trixie"
@@ -42,7 +43,8 @@ def main() -> int:
     try:
         python = _root("arm64", "python3.13-minimal,libpython3.13-stdlib,libstdc++6") / "usr" / "bin" / "python3.13"
         qemu = _root("amd64", "qemu-user") / "usr" / "bin" / "qemu-aarch64"
-        pictures = portraits()[:2]
+        people = demo.find_pictures(None).people[:2]
+        pictures = [jpeg(upright(opened(person.photos[0].read())), side_px=720) for person in people]
         said = json.loads(_guest(qemu, python, pictures))
     except CommandFailed as error:
         print(f"arm64: FAILED: {error}")

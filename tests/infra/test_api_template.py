@@ -135,9 +135,3 @@ def test_the_root_takes_posts_that_the_gateway_does_not_authorise() -> None:
 
     assert {"GET", "HEAD", "POST"} <= app.app.routes["/"].keys()
     assert app.app.routes["/"]["POST"].authorizer is None
-
-
-def test_queues_have_limits_unless_the_operator_says_otherwise(packaged: dict[str, Any]) -> None:
-    limits = packaged["Parameters"]["QueueLimits"]
-    assert (limits["Default"], limits["AllowedValues"]) == ("on", ["on", "off"])
-    assert packaged["Conditions"]["HasQueueLimits"] == {"Fn::Equals": [{"Ref": "QueueLimits"}, "on"]}

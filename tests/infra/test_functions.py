@@ -42,7 +42,6 @@ NOT_CALLED_BY_US = {
     "sqs:ReceiveMessage": "the poller of Lambda's event source, with the function's role",
     "sqs:DeleteMessage": "the poller",
     "sqs:GetQueueAttributes": "the poller",
-    "ssm:GetParameter": "stages whose secrets a parameter seals in place of a key",
     "s3:ListBucket": "S3 answers 404 for what is not there only to who may list; to others, 403",
 }
 FUNCTIONS = ("api", "search", "canary", "ingest", "deliver", "watch", "build_index", "sweep")

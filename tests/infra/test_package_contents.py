@@ -38,7 +38,6 @@ CALLS = {
     "kms": ("decrypt", {"CiphertextBlob": b"x"}),
     "lambda": ("invoke", {"FunctionName": "f"}),
     "s3": ("head_object", {"Bucket": "bucket", "Key": "k"}),
-    "ssm": ("get_parameter", {"Name": "/p"}),
     "sqs": ("send_message", {"QueueUrl": "http://127.0.0.1:9/q", "MessageBody": "m"}),
 }
 assert set(CALLS) == set(SERVICES)

@@ -73,9 +73,7 @@ def test_a_functions_environment_names_its_storage(packaged: dict[str, Any], fun
         captures_dead_letter_url=json.dumps({"Ref": "CapturesDeadLetters"}),
         deliveries_queue_url=json.dumps({"Ref": "DeliveriesQueue"}),
         deliveries_dead_letter_url=json.dumps({"Ref": "DeliveriesDeadLetters"}),
-        secrets_key=json.dumps(
-            {"Fn::If": ["HasSecretsKey", {"Fn::GetAtt": ["SecretsKey", "Arn"]}, {"Ref": "SecretsParameter"}]}
-        ),
+        secrets_key=json.dumps({"Fn::GetAtt": ["SecretsKey", "Arn"]}),
         search_function=json.dumps(searches_elsewhere) if searches_elsewhere else None,
         search_wait_s=10 if function == "Ingest" else None,
     )
@@ -115,9 +113,7 @@ def test_a_function_works_off_the_stacks_own_queue(
     assert queue["RedrivePolicy"] == dead
     # The event source's limit, not the function's own: a poller that is turned away uses up a message's receives.
     assert "ReservedConcurrentExecutions" not in properties
-    # Without a limit, Lambda asks an idle queue six times a minute, with one fifteen times (docs/cost.md).
-    limit = {"MaximumConcurrency": {"Ref": f"{function}Concurrency"}}
-    assert source["ScalingConfig"] == {"Fn::If": ["HasQueueLimits", limit, {"Ref": "AWS::NoValue"}]}
+    assert source["ScalingConfig"] == {"MaximumConcurrency": {"Ref": f"{function}Concurrency"}}
     parameter = packaged["Parameters"][f"{function}Concurrency"]
     assert (parameter["Default"], parameter["MinValue"], parameter["MaxValue"]) == (most, 2, 1000)
 
@@ -198,13 +194,7 @@ def test_the_api_seals_secrets_and_who_signs_events_or_searches_unseals_them(
 ) -> None:
     assert allowed(packaged, "kms:Encrypt") == {"ApiHandlerRole", "BuildIndexRole"}
     unsealing = {"ApiHandlerRole", "BuildIndexRole", "DeliverRole", "CanaryRole"}
-    assert allowed(packaged, "kms:Decrypt") == allowed(packaged, "ssm:GetParameter") == unsealing
-
-
-def test_a_stage_whose_secrets_a_parameter_seals_has_no_key(packaged: dict[str, Any]) -> None:
-    assert packaged["Resources"]["SecretsKey"]["Condition"] == "HasSecretsKey"
-    assert packaged["Conditions"]["HasSecretsKey"] == {"Fn::Equals": [{"Ref": "SecretsParameter"}, ""]}
-    assert packaged["Parameters"]["SecretsParameter"]["Default"] == "", "a key is the default"
+    assert allowed(packaged, "kms:Decrypt") == unsealing
 
 
 def test_a_function_writes_of_tenants_only_keys_sessions_and_settings(packaged: dict[str, Any]) -> None:

@@ -30,8 +30,8 @@ from chalicelib.services.erasure.pictures import OrphanedPictures
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars.serve.gateway import Context
+from regulars_lab.rigs.meter import Meter, metered
 from tests.fakes import FakeClock, FakeVision, Person, picture
-from tests.metering.meter import Meter, metered
 from tests.services.conftest import RULES, add_tenant
 
 LONG_AGO = timedelta(hours=7)

@@ -31,9 +31,9 @@ from chalicelib.vision.packs.packs import Pack
 from chalicelib.vision.packs.session import Sessions
 from chalicelib.vision.pictures.crop import about_box, cut
 from chalicelib.vision.pipeline import FacePipeline
+from regulars_lab.rigs.crowds import Portrait, Tally, crowd, head_of
 from tests.photos import GROUP, GROUP_SIZE, NOBODY, PAIRS, PORTRAIT, PORTRAITS
 from tests.vision.album import ANY_PICTURE, Album
-from tests.vision.crowds import Portrait, Tally, crowd, head_of
 
 
 @pytest.fixture(scope="session")

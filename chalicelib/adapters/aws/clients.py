@@ -34,7 +34,6 @@ _LIMITS: dict[str, tuple[int, int]] = {
     "s3": (10, 3),
     "sqs": (5, 3),
     "kms": (3, 3),
-    "ssm": (3, 3),
     # Once: who calls the search function has no time for a second one that hangs.
     "lambda": (20, 1),
 }

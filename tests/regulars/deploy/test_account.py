@@ -116,16 +116,6 @@ def test_an_account_that_runs_few_functions_is_warned_of(
     assert "ask AWS" not in capsys.readouterr().out
 
 
-def test_who_takes_the_limits_off_queues_is_told_that_they_may_take_the_whole_account(
-    session: Session, plan: Plan, capsys: pytest.CaptureFixture[str]
-) -> None:
-    warning = "with QueueLimits off these limits do not hold"
-    deploy.deploy(Plan(STACK, plan.archive, WHOLE, {"QueueLimits": "off"}), Account(session), None, yes)
-    assert warning in capsys.readouterr().out
-    deploy.deploy(plan, Account(session), None, yes)
-    assert warning not in capsys.readouterr().out
-
-
 @pytest.mark.parametrize("name", ["faces.shop.example", "*.shop.example"])
 def test_a_domain_gets_the_certificate_that_covers_it(session: Session, plan: Plan, name: str) -> None:
     session.clients["acm"] = Certificates("other.example", name)

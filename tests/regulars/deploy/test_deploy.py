@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from regulars.errors import NotDeployed
 from tests.own_pack import NAME, own_pack
 from tests.regulars.deploy.cloud import REGION, Emulated, Session
 
-STACK, SECRETS = "regulars-test", "SecretsParameter"
+STACK = "regulars-test"
 
 
 def small_template(*queues: str) -> dict[str, Any]:
@@ -97,25 +97,6 @@ def test_an_update_keeps_the_parameters_that_are_not_named(session: Session, arc
     values = {one["ParameterKey"]: one["ParameterValue"] for one in stack["Parameters"]}
     assert values == {"Seconds": "45", "Days": "30"}
     assert queues_of(session) == 2
-
-
-def test_a_stage_that_would_not_read_its_secrets_any_more_is_warned_of_before_anybody_agrees(
-    session: Session, archive: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    template = small_template("Work")
-    template["Parameters"][SECRETS] = {"Type": "String", "Default": ""}
-
-    def warns(agree: Callable[[], bool], **given: str) -> bool:
-        deploy.deploy(Plan(STACK, archive, template, given), Account(session), None, agree)
-        return "warning" in capsys.readouterr().out
-
-    assert not warns(yes), "a new stage has no secrets"
-    assert not warns(no, Days="7")
-    assert not warns(no, Days="7", SecretsParameter="")
-    assert warns(no, SecretsParameter="/a")
-    assert warns(yes, SecretsParameter="/a")
-    assert not warns(no, Days="7", SecretsParameter="/a")
-    assert warns(no, SecretsParameter="")
 
 
 def test_a_stage_whose_alarms_nobody_would_hear_is_warned_of(

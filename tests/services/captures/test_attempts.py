@@ -27,8 +27,8 @@ from chalicelib.services.captures.redrive import MAX_ATTEMPTS, all_are_looked_at
 from chalicelib.services.sightings.ingest import TAKES_TURNS_AFTER
 from chalicelib.services.watch import WATCHED_CAPTURES
 from regulars.serve.events import hand_over
+from regulars_lab.rigs.meter import MeteredItems
 from tests.fakes import FakeVision, Person
-from tests.metering.meter import MeteredItems
 from tests.services.sightings.book import Book, Shot
 from tests.services.webhooks.hook_desk import NoQueue
 

@@ -28,12 +28,12 @@ from chalicelib.services.faces import FacePage, Faces
 from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
+from regulars_lab.rigs.meter import MeteredItems
+from regulars_lab.rigs.synthetic import write_faces
 from tests.fakes import FakeClock, FakeVision, Person, picture
 from tests.faults.recount import disagreements
-from tests.metering.meter import MeteredItems
 from tests.services.conftest import RULES, add_tenant
 from tests.services.meanwhile import Meanwhile
-from tests.synthetic import write_faces
 
 
 def enrol(services: Services, tenant: Tenant, seed: int, group: str = "regular", **more: object) -> str:

@@ -16,10 +16,10 @@ from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.services import Services
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.faces import FaceLists
+from regulars_lab.rigs.meter import MeteredItems
+from regulars_lab.rigs.synthetic import write_faces
 from tests.fakes import FakeClock, FakeVision
 from tests.faults.recount import every_face
-from tests.metering.meter import MeteredItems
-from tests.synthetic import write_faces
 
 NEVER = datetime.min.replace(tzinfo=UTC)
 GROUPS = ("regular", "stranger", "vip", "gold")

@@ -4,7 +4,7 @@
 
 A shop's day passes through the project's own rooms and stores, behind records of the days before it, and each chore of
 an hour, a night, a Sunday's night and the night on which that day's strangers are due runs in a message of its own, as
-after a failure. No clock is read: a run takes what its calls wait (regulars/cost/usage.py), and READ_MS for each item
+after a failure. No clock is read: a run takes what its calls wait (rigs/prices.py), and READ_MS for each item
 that it reads. Chores see that time as what is left of their 300 s, so they stop and go on as on AWS.
 
 `--parts`: the same shop stands for one with so many times its captures, whose every second lasts so many times as long.
@@ -33,10 +33,10 @@ from chalicelib.services.captures.captures import Offer
 from chalicelib.services.tenants import TenantSettings
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
-from regulars.cost.usage import CORE_MB, SWEEPS_AT_ONCE, waiting_ms
 from regulars_lab.bench.measuring import parser, write
+from regulars_lab.rigs.meter import MeteredItems, metered
+from regulars_lab.rigs.prices import CORE_MB, SWEEPS_AT_ONCE, waiting_ms
 from tests.fakes import FakeClock, FakeVision, Person, picture
-from tests.metering.meter import MeteredItems, metered
 
 READ_MS = 0.4
 """Assumed: processor time of one item that is read, on a whole core: the AWS client takes 0.19 ms here to parse a

@@ -34,8 +34,8 @@ from chalicelib.services.captures.captures import Offer
 from chalicelib.services.tenants import TenantSettings
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
-from regulars.cost.usage import WAIT_MS
 from regulars_lab.bench.measuring import parser, write
+from regulars_lab.rigs.prices import WAIT_MS
 from tests.fakes import FakeClock, FakeVision, Person, picture
 
 CAPTURE_S = 0.27

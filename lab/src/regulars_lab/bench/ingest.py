@@ -2,9 +2,9 @@
 
     python -m regulars_lab.bench.ingest [--json FILE] [--galleries 1000,29000]
 
-The week of `regulars week` is ingested by as many threads as there are cores, on the embedded storage, beside synthetic
+The week of `make week` is ingested by as many threads as there are cores, on the embedded storage, beside synthetic
 faces. The peer is the bare pipeline (decode, detect, embed, describe) over the same pictures with as many threads: the
-ratio says what the visitor book adds to the models. Units are what DynamoDB would charge (tests/metering).
+ratio says what the visitor book adds to the models. Units are what DynamoDB would charge (lab/src/regulars_lab/rigs).
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from chalicelib.vision.pipeline import FacePipeline
 from regulars_lab.bench.measuring import numbers, pack, parser, timed, write
+from regulars_lab.rigs.meter import MeteredItems
+from regulars_lab.rigs.synthetic import write_faces
 from regulars_lab.week import run, timeline
-from tests.metering.meter import MeteredItems
-from tests.synthetic import write_faces
 
 GROUP = "bench"
 VISION = ("decode", "detect", "align", "examine", "quality", "crop")

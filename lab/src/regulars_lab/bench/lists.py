@@ -40,9 +40,9 @@ from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars_lab.bench.measuring import parser, timed, write
 from regulars_lab.bench.statistics import FIRST, TENANT, fill
-from tests.metering.meter import metered
-from tests.metering.stand_ins import Eyes, SteppedClock
-from tests.synthetic import visits, write_faces
+from regulars_lab.rigs.meter import metered
+from regulars_lab.rigs.stand_ins import Eyes, SteppedClock
+from regulars_lab.rigs.synthetic import visits, write_faces
 
 PAGE = 50
 FIRST_PAGES = 10

@@ -38,8 +38,8 @@ from regulars.errors import WrongAnswer
 from regulars.serve import service
 from regulars.tenants import credentials
 from regulars_lab.bench.measuring import memory_bytes, pack, parser, write
-from tests.metering.stand_ins import portraits
-from tests.synthetic import write_faces
+from regulars_lab.rigs.stand_ins import portraits
+from regulars_lab.rigs.synthetic import write_faces
 
 GROUP, CAMERA = "bench", "door"
 STEPS, RECOVERY_STEPS = 8, 6

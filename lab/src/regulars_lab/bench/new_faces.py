@@ -3,7 +3,7 @@
     python -m regulars_lab.bench.new_faces [--json FILE] [--workers 1,3,10,30] [--captures 200]
 
 Simulated, since no machine has so many functions: the use cases are the real ones on the embedded storage, each worker
-has services of its own, as a function has, and each call of storage or search takes as long as regulars/cost assumes.
+has services of its own, as a function has, and each call of storage or search takes as long as rigs/prices.py assumes.
 Time is simulated, too, so the machine's load changes nothing: one worker runs at a time, and waits only move a clock.
 A transaction is refused while another one has one of its items, as in DynamoDB (TransactionConflict).
 """
@@ -35,10 +35,10 @@ from chalicelib.services import Services
 from chalicelib.services.captures.captures import Offer
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
-from regulars.cost.figures import read_json
-from regulars.cost.usage import INVOKE_MS, SEARCH_MS, SLOWDOWN, WAIT_MS
 from regulars_lab.bench.measuring import numbers, parser, write
-from tests.metering.stand_ins import Eyes, drawn
+from regulars_lab.rigs.figures import read_json
+from regulars_lab.rigs.prices import INVOKE_MS, SEARCH_MS, SLOWDOWN, WAIT_MS
+from regulars_lab.rigs.stand_ins import Eyes, drawn
 
 CAMERA = "door"
 _BEGIN = datetime(2026, 3, 2, 9, tzinfo=UTC)

@@ -40,8 +40,8 @@ from regulars.clients import DONE, Connection, Reply, Sunmi, SunmiReply
 from regulars.serve import service
 from regulars.tenants import credentials
 from regulars_lab.bench.measuring import numbers, pack, parser, processor_s, timed, write
-from tests.metering.stand_ins import SIDE_PX, portraits
-from tests.synthetic import write_faces
+from regulars_lab.rigs.stand_ins import SIDE_PX, portraits
+from regulars_lab.rigs.synthetic import write_faces
 
 GROUP = "bench"
 WARM_UP = 10

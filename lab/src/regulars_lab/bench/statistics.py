@@ -35,9 +35,9 @@ from chalicelib.services.statistics.statistics import Bucket, Question, Statisti
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars_lab.bench.measuring import parser, timed, write
-from tests.metering.meter import Meter, metered
-from tests.metering.stand_ins import SteppedClock
-from tests.synthetic import visits
+from regulars_lab.rigs.meter import Meter, metered
+from regulars_lab.rigs.stand_ins import SteppedClock
+from regulars_lab.rigs.synthetic import visits
 
 ZONE = ZoneInfo("Asia/Shanghai")
 FIRST = datetime(2025, 1, 1, tzinfo=ZONE)

@@ -1,4 +1,4 @@
-"""`regulars week`: make the pictures, upload them, read the book, compare."""
+"""Make the pictures, upload them, read the book, compare."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from regulars.book.printing import WeekRow, week_table
 from regulars.clients import V1, Connection, Picture, Sunmi
 from regulars.demo.run import TENANT, ended_by_signals, find_pictures, name, scratch_folder, stay, wait_until_resolved
 from regulars.serve import service
 from regulars.tenants import credentials
 from regulars_lab.week import book, timeline
 from regulars_lab.week.scenes import Scenes
+from regulars_lab.week.table import WeekRow, week_table
 from regulars_lab.week.timeline import Capture, ExpectedEntry
 
 

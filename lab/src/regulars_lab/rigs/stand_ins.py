@@ -91,7 +91,9 @@ class Photos:
             return self._nobody + bytes(nth + 1)
         number = self._numbers.setdefault(person, len(self._numbers))
         if number >= len(self._people):
-            raise SystemExit(f"tests.metering.operations: pictures of more than {len(self._people)} people are needed")
+            raise SystemExit(
+                f"regulars_lab.rigs.operations: pictures of more than {len(self._people)} people are needed"
+            )
         return self._people[number] + bytes(nth + 1)
 
 

@@ -29,14 +29,14 @@ from chalicelib.storage import opened
 from regulars.clients import DONE, NO_MATCH, V1, Picture, Reply, Sunmi
 from regulars.serve.gateway import Gateway
 from regulars.serve.messages import Request
-from tests.metering.meter import Meter, metered, stored_bytes
-from tests.metering.stand_ins import Postman, SteppedClock
+from regulars_lab.rigs.meter import Meter, metered, stored_bytes
+from regulars_lab.rigs.stand_ins import Postman, SteppedClock
 
 GROUP = "staff"
 CAMERA = "door"
 FACES = 3
 """Enrolled beforehand. What an operation uses does not depend on how many there are, but for the search's memory and a
-sweep's list of pictures, which regulars/cost counts by itself."""
+sweep's list of pictures, which shop.py counts."""
 
 _BEGIN = (datetime.now(UTC) - timedelta(days=1)).replace(hour=9, minute=0, second=0, microsecond=0)
 """A morning, so that the operations' hours stay within a day. Of yesterday, so that storage's own times, which are the
@@ -159,15 +159,19 @@ class Stage:
     def _ingest(self, person: int | None, later: timedelta, outcome: Resolution | None) -> Callable[[], object]:
         self.clock.at += later
         data = self.picture(person, self._next())
-        body = {"captures": [Picture(CAMERA, self.clock.at, data).offer]}
-        offered = V1(self.transport, self.credentials.api_key).call("POST", "/v1/captures/uploads", body)
-        id_ = offered["uploads"][0]["id"]
-        key = keys.capture_picture(self.tenant.name, CAMERA, id_)
-        self.storage.uploads.put_if_absent(key, data, "image/jpeg")
-        message = json.dumps({"Records": [{"s3": {"object": {"key": key}}}]})
-
-        self.due = partial(self._require_outcome, id_, outcome)
+        message, self.due = self.uploaded(data, self.offered(data, self.credentials.api_key), outcome)
         return lambda: self.services.sightings.ingest.message(message)
+
+    def offered(self, data: bytes, key: str) -> str:
+        """Offer a picture of now; return its id."""
+        body = {"captures": [Picture(CAMERA, self.clock.at, data).offer]}
+        return str(V1(self.transport, key).call("POST", "/v1/captures/uploads", body)["uploads"][0]["id"])
+
+    def uploaded(self, data: bytes, id_: str, outcome: Resolution | None) -> tuple[str, Callable[[], None]]:
+        """Upload it; return the storage's message of it, and what requires the outcome once it is resolved."""
+        key = keys.capture_picture("shop", CAMERA, id_)
+        self.storage.uploads.put_if_absent(key, data, "image/jpeg")
+        return json.dumps({"Records": [{"s3": {"object": {"key": key}}}]}), partial(self._require_outcome, id_, outcome)
 
     def _require_outcome(self, id_: str, outcome: Resolution | None) -> None:
         item = self.storage.items.get(keys.CAPTURES, (keys.captures(self.tenant.name, CAMERA), id_))
@@ -205,8 +209,11 @@ class Stage:
         """Send a camera's, a minute after the last, within the hour for which its captures are counted."""
         self.clock.at += timedelta(minutes=1)
         self.services.captures.counted(self.tenant, self.services.cameras.get(self.tenant, CAMERA))
+        return self.beat
+
+    def beat(self) -> None:
         path, body = f"/v1/cameras/{CAMERA}/heartbeat", {"status": {"pictures": self._next()}}
-        return lambda: V1(self.transport, self.camera_key).call("POST", path, body)
+        V1(self.transport, self.camera_key).call("POST", path, body)
 
     def deliver(self) -> Callable[[], object]:
         """Tell a hook of one event. There is none before, which events of captures would go to."""
@@ -261,9 +268,14 @@ class InProcess:
 
 
 @contextmanager
-def staged(folder: Path, eyes: Vision, picture: Callable[[int | None, int], bytes]) -> Iterator[Stage]:
-    # Two days' tolerance: clients sign with the machine's time, and the operations' clock makes hours pass.
-    settings, clock = Settings(storage=folder, clock_tolerance_s=2 * 86_400), SteppedClock(_BEGIN)
+def staged(
+    folder: Path, eyes: Vision, picture: Callable[[int | None, int], bytes], begin: datetime = _BEGIN
+) -> Iterator[Stage]:
+    # Clients sign with the machine's time, and the operations' clock makes hours and days pass.
+    settings = Settings(
+        storage=folder, clock_tolerance_s=40 * 86_400, requests_a_second=10_000, searches_a_second=10_000
+    )
+    clock = SteppedClock(begin)
     storage = opened(settings, clock)
     # As DynamoDB does, storage forgets by itself what has expired.
     on_meter, meter = metered(replace(storage, expires_items=True))
@@ -287,4 +299,4 @@ def staged(folder: Path, eyes: Vision, picture: Callable[[int | None, int], byte
 
 def require(right: bool) -> None:
     if not right:
-        raise SystemExit("tests.metering.operations: an operation had another outcome than the one that is measured")
+        raise SystemExit("regulars_lab.rigs.operations: an operation had another outcome than the one that is measured")

@@ -1,7 +1,7 @@
 """Measure of all that AWS charges for in each operation: units, calls, bytes, and processor time if models run.
 
-    python -m tests.metering.operations            what is used, beside the committed figures
-    python -m tests.metering.operations --write    commit it (figures.json); with --cold FILE, cold starts, too
+    python -m regulars_lab.rigs.operations            what is used, beside the committed figures
+    python -m regulars_lab.rigs.operations --write    commit it (figures.json); with --cold FILE, cold starts, too
 
 Each operation goes through the application as it does on AWS (HTTP event, SQS message, schedule), on the embedded
 storage with a meter on it, as the second of its kind in a warm process. Units, calls and bytes are
@@ -24,19 +24,20 @@ from chalicelib.vision.packs import packs
 from chalicelib.vision.pipeline import FacePipeline
 from infra import template
 from infra.alarms import TOLD
-from regulars.cost import figures
-from tests.metering.stage import staged
-from tests.metering.stand_ins import Eyes, Photos, drawn
+from regulars_lab.rigs.stage import staged
+from regulars_lab.rigs.stand_ins import Eyes, Photos, drawn
+
+FIGURES = Path(__file__).with_name("figures.json")
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser("tests.metering.operations", description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--write", action="store_true", help=f"write {figures.FILE.name}")
+    parser = argparse.ArgumentParser("regulars_lab.rigs.operations", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--write", action="store_true", help=f"write {FIGURES.name}")
     parser.add_argument("--cold", type=Path, help="what `python -m regulars_lab.bench.cold_start --json FILE` wrote")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         used = measured(Path(folder))
-    committed = figures.read_json()
+    committed = json.loads(FIGURES.read_text())
     print(json.dumps(used, indent=2))
     print("as committed" if used == committed.get("used") else "NOT as committed")
     if arguments.cold:
@@ -45,7 +46,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             here_ms = measured_ms(Path(folder))
         print(json.dumps(here_ms, indent=2))
-        figures.FILE.write_text(json.dumps({**committed, "used": used, "here_ms": here_ms}, indent=2) + "\n")
+        FIGURES.write_text(json.dumps({**committed, "used": used, "here_ms": here_ms}, indent=2) + "\n")
 
 
 def measured(folder: Path) -> dict[str, Any]:

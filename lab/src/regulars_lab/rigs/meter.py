@@ -22,7 +22,7 @@ from chalicelib.adapters.aws.items import alone
 from chalicelib.adapters.limits.items import attribute_size, index_entry_size
 from chalicelib.core.errors import ConditionFailed, RegularsError
 from chalicelib.core.ports import Action, Item, ItemStore, Page, Storage, Table
-from regulars.cost.usage import waiting_ms
+from regulars_lab.rigs.prices import waiting_ms
 
 _T = TypeVar("_T")
 

@@ -1,0 +1,84 @@
+"""What the lab says that an operation and a shop use is what they use."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from chalicelib.api.observability import observer
+from regulars.cost import prices, table
+from regulars_lab.rigs import operations, shop
+from regulars_lab.rigs.prices import LEAST_COLD, cold_share
+from regulars_lab.rigs.stage import staged
+from regulars_lab.rigs.stand_ins import Eyes, drawn
+
+
+@pytest.fixture
+def said() -> Any:
+    return json.loads(operations.FIGURES.read_text())
+
+
+def test_the_committed_figures_are_those_of_this_code(said: Any, tmp_path: Path) -> None:
+    """If code changed what an operation uses, `python -m regulars_lab.rigs.operations --write` commits that."""
+    committed, found = said["used"], operations.measured(tmp_path)
+    # A moment's number takes a byte more or less by its last zeros.
+    assert committed.pop("bytes") == pytest.approx(found.pop("bytes"), rel=0.02)
+    assert committed == found
+
+
+def test_every_operation_that_is_timed_is_measured_and_the_other_way_round(said: Any) -> None:
+    assert {*said["here_ms"]} | {"build_index"} == {*said["used"]["operations"]}
+    assert {*said["cold_ms"]} == {*said["used"]["memory_mb"]} - {"canary"}  # it runs more often than it becomes cold
+    assert min([*said["here_ms"].values(), *said["cold_ms"].values()]) > 0
+
+
+def test_a_capture_of_somebody_who_came_often_uses_no_more(said: Any, tmp_path: Path) -> None:
+    within = said["used"]["operations"]["capture_within"]
+    with staged(tmp_path, Eyes(), drawn) as stage:
+        stage.capture_new()()
+        for _ in range(60):
+            stage.capture_arrival()()
+        found = stage.second_of(stage.capture_within)
+    assert (found["reads"], found["writes"], found["calls"]) == (within["reads"], within["writes"], within["calls"])
+
+
+def test_a_picture_is_fetched_while_the_capture_is_read(said: Any) -> None:
+    """And a new face's two pictures are put side by side, and groups are read beside a face."""
+    for name in shop.OUTCOMES:
+        calls, waits = (said["used"]["operations"][name][which] for which in ("calls", "waits"))
+        assert calls["dynamodb"] - waits["dynamodb"] >= 3
+        assert (waits["s3 get"], waits.get("s3 put", 0)) == (1, calls.get("s3 put", 0) // 2)
+
+
+def test_in_a_month_of_nobody_only_these_metrics_are_sent(tmp_path: Path) -> None:
+    out = io.StringIO()
+    observe = observer({"AWS_LAMBDA_FUNCTION_NAME": "any"}, out)
+    event = SimpleNamespace(context=SimpleNamespace(aws_request_id="1"))
+    with staged(tmp_path, Eyes(), drawn) as stage:
+        for operation in (stage.watch, stage.sweep, stage.retention, stage.send_sweeps, stage.search_nobody):
+            work = operation()
+            observe(event, lambda _, work=work: work())
+    sent = [json.loads(line).get("_aws", {}).get("CloudWatchMetrics", []) for line in out.getvalue().splitlines()]
+    names = {one["Name"] for (directive,) in filter(None, sent) for one in directive["Metrics"]}
+    assert names == {*shop.STANDING_METRICS}
+
+
+def test_two_days_of_a_shop_cost_a_capture_and_a_search_what_the_committed_table_says() -> None:
+    """The days cost a little more: of few people fewer come again. Times of this machine are in it, too."""
+    spent, found = shop.measured(days=2, a_day=200)
+    assert spent.spent["offer"].runs == 400
+    for kind, off in (("capture", 0.15), ("search", 0.1)):
+        rows = (found[kind], table.load().rows[kind])
+        now, committed = (sum(prices.bill(row, prices.load(), with_free=False).values()) for row in rows)
+        assert now == pytest.approx(committed, rel=off)
+
+
+def test_the_rarer_the_runs_the_more_of_them_start_cold() -> None:
+    shares = [cold_share(a_day) for a_day in (0, 10, 100, 1_000, 100_000)]
+    assert shares == sorted(shares, reverse=True)
+    assert (shares[0], shares[-1]) == (1.0, LEAST_COLD)

@@ -1,0 +1,105 @@
+"""The month's bill of given numbers, from a table that the lab has measured, and what is printed of it.
+
+`python -m regulars_lab.rigs.shop --write` writes table.json: what AWS charges for one capture, search and face kept,
+and for a month of a stage, tenant and camera, as a shop of thirty days used it on metered storage.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from regulars.cost import prices
+from regulars.cost.prices import Prices, bill
+
+FILE = Path(__file__).with_name("table.json")
+DAYS = 30
+NEW = 0.1
+"""Share of the measured captures that showed somebody new."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """`rows`: by kind, quantities by the names of prices.toml. `shop`: what was measured, on the day `measured`."""
+
+    measured: str
+    shop: str
+    rows: Mapping[str, Mapping[str, float]]
+
+
+@dataclass(frozen=True)
+class Load:
+    """A shop's traffic. Faces are enrolled when the month begins; captures show one face each."""
+
+    faces: int
+    captures_a_day: int
+    searches_a_day: int
+    tenants: int = 1
+    cameras: int = 1
+
+
+def load() -> Table:
+    return msgspec.convert(json.loads(FILE.read_text(encoding="utf-8")), Table)
+
+
+def month(table: Table, of: Load) -> Counter[str]:
+    """Return what AWS charges for in a month, by the names of prices.toml. Without traffic no camera sends."""
+    captures, searches = of.captures_a_day * DAYS, of.searches_a_day * DAYS
+    numbers = {
+        "stage": 1,
+        "tenant": of.tenants,
+        "camera": of.cameras if captures else 0,
+        "traffic": int(captures > 0),
+        "face": of.faces + NEW * captures,
+        "capture": captures,
+        "search": searches,
+    }
+    found = Counter[str]()
+    for kind, number in numbers.items():
+        found.update({what: number * quantity for what, quantity in table.rows[kind].items()})
+    return found
+
+
+def in_a_line(of: Load) -> str:
+    """Say in a line what a month costs, with this traffic and without any."""
+    usd = [_usd(month(load(), one), prices.load()) for one in (of, Load(of.faces, 0, 0))]
+    return (
+        f"{usd[0]:.2f} USD a month with {of.faces:,} faces, {of.captures_a_day:,} captures and "
+        f"{of.searches_a_day:,} searches a day, {usd[1]:.2f} if nobody comes; `regulars cost` reckons with your figures"
+    )
+
+
+def show(of: Load) -> None:
+    """Print the month's bill by service, with this traffic and without any, and the table of each kind's price."""
+    table, listed = load(), prices.load()
+    print(
+        f"{of.faces:,} faces, {of.captures_a_day:,} captures and {of.searches_a_day:,} searches a day, {of.tenants} "
+        f"tenant{'s' if of.tenants != 1 else ''}; US dollars,\nlist prices of {listed.region} as of {listed.date} "
+        f"(regulars/cost/prices.toml names the pages: check them);\nmeasured {table.measured}: {table.shop}\n"
+    )
+    _show_bill("A month", month(table, of), listed)
+    _show_bill("A month in which nobody comes", month(table, Load(of.faces, 0, 0, of.tenants)), listed)
+    named = {"capture": "a thousand captures", "search": "a thousand searches", "face": "a thousand faces, a month"}
+    print(f"{'Each, at list prices':34}{'USD':>10}")
+    for kind in ("capture", "search", "face", "camera", "tenant"):
+        number = 1_000 if kind in named else 1
+        row = Counter({what: number * quantity for what, quantity in table.rows[kind].items()})
+        print(f"  {named.get(kind, f'a {kind}, a month'):32}{_usd(row, listed):>10.4f}")
+
+
+def _show_bill(title: str, quantities: Mapping[str, float], listed: Prices) -> None:
+    without, with_free = (bill(quantities, listed, with_free=free) for free in (False, True))
+    print(f"{title:34}{'list':>10}{'less what is always free':>28}")
+    for service, name in listed.names.items():
+        if without[service]:
+            print(f"  {name:32}{without[service]:>10.2f}{with_free[service]:>28.2f}")
+    print(f"  {'in all':32}{sum(without.values()):>10.2f}{sum(with_free.values()):>28.2f}\n")
+
+
+def _usd(quantities: Mapping[str, float], listed: Prices) -> float:
+    return sum(bill(quantities, listed, with_free=False).values())

@@ -1,1 +1,0 @@
-"""What does AWS charge for, an operation?"""
