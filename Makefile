@@ -61,7 +61,7 @@ demo: setup  ## The main job on real pictures; PHOTOS=folder, PORT=8001, ONCE=1 
 	$(BIN)/regulars demo $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(PORT),--port $(PORT)) $(if $(ONCE),--once)
 
 week: .venv/lab  ## A week of captures, from presigned upload to visitor book, against its timeline; STAY=1 to look at it then
-	$(BIN)/regulars week $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(STAY),--stay)
+	$(BIN)/python -m regulars_lab.week $(if $(PHOTOS),--photos "$(PHOTOS)") $(if $(STAY),--stay)
 
 serve: setup  ## The service on this machine
 	$(BIN)/regulars serve

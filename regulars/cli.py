@@ -30,7 +30,7 @@ FAILED, MISUSED, INTERRUPTED = 1, 2, 130
 """Exit codes."""
 
 GROUP = "regulars.commands"
-"""Entry points of other distributions whose commands are ours, too; one with a name of ours takes its place."""
+"""Entry points of other distributions whose commands are ours, too."""
 
 
 @click.group(
@@ -80,7 +80,6 @@ for command in (
     models.reembed,
     demo.demo,
     book.today,
-    book.week,
     box.captures,
     privacy.hold,
     privacy.restriction,

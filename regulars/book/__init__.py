@@ -1,1 +1,1 @@
-"""`regulars today` and `regulars week`: who came, printed from one's own visitor book."""
+"""`regulars today`: who came, printed from one's own visitor book."""

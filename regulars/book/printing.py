@@ -1,10 +1,9 @@
-"""The visitor book in tables: who came today, and the days of a week."""
+"""Who came today, as a table."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from collections.abc import Iterable
+from datetime import date, datetime, time
 from zoneinfo import ZoneInfo
 
 from rich.console import Console
@@ -12,25 +11,14 @@ from rich.table import Table
 from rich.text import Text
 
 from chalicelib.core.values import one_line
-from regulars.book.reading import Visit, VisitorBook
+from regulars.book.reading import OwnBook, Visit
 
 _AWAY = 5
-_DAYS = 7
-_NAMES = ("who", "visitor", "group")
+_NAMES = ("who", "group")
 """Columns that others' texts fill. They go on in the next line if there is no room, so that no time is cut off."""
 
 
-@dataclass(frozen=True)
-class WeekRow:
-    """One visitor's line. `arrivals`: number of arrivals; `began`: when those of the week began, by local clocks."""
-
-    who: str
-    group: str
-    arrivals: int
-    began: Sequence[datetime]
-
-
-def print_today(book: VisitorBook, console: Console, now: datetime) -> None:
+def print_today(book: OwnBook, console: Console, now: datetime) -> None:
     """Print who came today, who of them is new, and which regulars stayed away longest."""
     midnight = _midnight(book.zone, now.astimezone(book.zone).date())
     visits = list(book.visits(midnight))
@@ -51,38 +39,6 @@ def print_today(book: VisitorBook, console: Console, now: datetime) -> None:
             days = (midnight.date() - last).days if last else ""
             table.add_row(Text(one_line(one.who)), f"{last or 'never'}", f"{days}")
         console.print(table)
-
-
-def print_week(book: VisitorBook, console: Console, now: datetime) -> None:
-    """Print who came in the last seven days, today included, and when."""
-    today = now.astimezone(book.zone).date()
-    days = [today - timedelta(days=back) for back in reversed(range(_DAYS))]
-    of_face: dict[str, list[Visit]] = {}
-    for visit in book.visits(_midnight(book.zone, days[0])):
-        of_face.setdefault(visit.face, []).append(visit)
-    console.print(f"{book.title}: {days[0]} to {today}, {book.zone.key}", style="bold", markup=False)
-    rows = [
-        WeekRow(
-            visits[0].who,
-            visits[0].group,
-            len(visits),
-            sorted(visit.first_at.astimezone(book.zone) for visit in visits),
-        )
-        for visits in of_face.values()
-    ]
-    if rows:
-        console.print(week_table(rows, days))
-    arrivals = sum(row.arrivals for row in rows)
-    console.print(f"{_people(len(rows))} came, {arrivals} times in all" if rows else "nobody came")
-
-
-def week_table(rows: Iterable[WeekRow], days: Sequence[date]) -> Table:
-    """Make the table of a week: visitor, group, number of arrivals, and when they began, day by day."""
-    shown = _table("visitor", "group", "arrivals", *(f"{day:%a}" for day in days))
-    for row in sorted(rows, key=lambda row: (-row.arrivals, row.who)):
-        cells = ["\n".join(f"{at:%H:%M}" for at in row.began if at.date() == day) for day in days]
-        shown.add_row(Text(one_line(row.who)), Text(one_line(row.group)), str(row.arrivals), *cells)
-    return shown
 
 
 def _visits(visits: Iterable[Visit], zone: ZoneInfo) -> Table:

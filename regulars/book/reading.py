@@ -1,13 +1,11 @@
-"""The visitor book as it is printed: of a data folder or a stage, by the use cases; of a running service, over v1."""
+"""The visitor book of a tenant as it is printed."""
 
 from __future__ import annotations
 
-import urllib.parse
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from chalicelib.core import keys
@@ -16,7 +14,6 @@ from chalicelib.core.model import REGULAR, Tenant
 from chalicelib.core.observations import EVERYTHING
 from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.core.values import milliseconds
-from regulars.clients import V1
 
 if TYPE_CHECKING:
     from chalicelib.services import Services
@@ -50,25 +47,9 @@ class Absent:
     last_at: datetime | None
 
 
-class VisitorBook(Protocol):
-    """One tenant's book. `title`: whose it is."""
-
-    @property
-    def title(self) -> str: ...
-
-    @property
-    def zone(self) -> ZoneInfo: ...
-
-    def visits(self, since: datetime) -> Iterator[Visit]:
-        """Yield the arrivals that began since then, newest first."""
-
-    def longest_away(self, count: int) -> list[Absent]:
-        """Return so many regulars, those first who stayed away longest."""
-
-
 @dataclass(frozen=True)
 class OwnBook:
-    """The book of a tenant, by the use cases."""
+    """The book of a tenant. `title`: whose it is."""
 
     services: Services
     tenant: Tenant
@@ -95,49 +76,6 @@ class OwnBook:
         return [
             Absent(_called(face.name, REGULAR, face.number) or face.faceid, face.last_arrival_at) for face in page.rows
         ]
-
-
-@dataclass(frozen=True)
-class ServedBook:
-    """The book of the tenant whose key is used, over v1."""
-
-    v1: V1
-    title: str
-
-    @cached_property
-    def zone(self) -> ZoneInfo:
-        return ZoneInfo(self._asked("arrivals", {"limit": 1})["time_zone"])
-
-    def visits(self, since: datetime) -> Iterator[Visit]:
-        query: dict[str, Any] = {"from": since.isoformat(), "limit": _PAGE}
-        while True:
-            page = self._asked("arrivals", query)
-            for one in page["arrivals"]:
-                yield Visit(
-                    one["face"],
-                    _called(one["name"], one["group"], one["number"]),
-                    one["group"],
-                    datetime.fromisoformat(one["first"]),
-                    datetime.fromisoformat(one["last"]),
-                    sightings=one["sightings"],
-                    number=one["visit"],
-                )
-            if page["next_token"] is None:
-                return
-            query["token"] = page["next_token"]
-
-    def longest_away(self, count: int) -> list[Absent]:
-        page = self._asked("faces", {"group": REGULAR, "order": "arrived", "limit": count})
-        return [
-            Absent(
-                _called(face["name"], face["group"], face["number"]) or face["id"],
-                face["arrive_time"] and datetime.fromisoformat(face["arrive_time"]),
-            )
-            for face in page["faces"]
-        ]
-
-    def _asked(self, path: str, query: Mapping[str, Any]) -> Any:
-        return self.v1.call("GET", f"/v1/{path}?{urllib.parse.urlencode(query)}")
 
 
 def _called(name: str | None, group: str, number: int | None) -> str:

@@ -88,7 +88,6 @@ OURS = {
     "chalicelib.api.console_files": "URLs of the pictures' places, which it makes itself",
     "chalicelib.core.passwords": "hashes that it has made itself",
     "chalicelib.core.records.webhooks": "events that it has stored itself",
-    "regulars.book": "answers of the service whose key the operator gives",
     "regulars.cost": "figures and prices that are files of the package",
     "regulars.demo": "answers of the service that it has started itself",
     "regulars.deploy": "a template that it has made itself",

@@ -1,4 +1,4 @@
-"""`regulars today` and `regulars week` print the book of a data folder and of a running service alike."""
+"""`regulars today` prints the book of a data folder."""
 
 from __future__ import annotations
 
@@ -11,39 +11,19 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import click
 import pytest
 from rich.console import Console
 
 from chalicelib.services.enrolment.enrolment import FaceChanges
-from regulars.book import command
-from regulars.book.printing import print_today, print_week
-from regulars.book.reading import OwnBook, ServedBook, VisitorBook
+from regulars.book.printing import print_today
+from regulars.book.reading import OwnBook
 from regulars.cli import main
-from regulars.clients import V1, Reply
-from regulars.errors import WrongAnswer
-from tests.api.conftest import make_stage
-from tests.api.gateway import send
 from tests.noon import zone_at_noon
 from tests.services.sightings.book import MINUTE, MONDAY, Book, shot
 
 HOURS, DAYS = 60, 24 * 60
 NOW = MONDAY + 6 * DAYS * MINUTE + 8 * HOURS * MINUTE
 """Sunday, five in the afternoon."""
-
-
-class Here:
-    """Requests to a service in this process."""
-
-    def __init__(self, book: Book) -> None:
-        self._app = make_stage(book.services).app
-
-    def request(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> Reply:
-        path, _, query = path.partition("?")
-        sent = {name: [value] for name, _, value in (pair.partition("=") for pair in query.split("&"))}
-        unquoted = {name: [value.replace("%3A", ":").replace("%2B", "+") for value in sent[name]] for name in sent}
-        reply = send(self._app, path, body, method=method, content_type=None, headers=headers, query=unquoted)
-        return Reply(reply.status, reply.headers, reply.json, 0.0)
 
 
 @pytest.fixture
@@ -61,7 +41,7 @@ def named(book: Book, seed_faces: dict[str, str]) -> None:
         book.services.enrolment.update.of_id(book.tenant, faceid, FaceChanges(name=name))
 
 
-def printed(how, book: VisitorBook, now: datetime = NOW, width: int = 120) -> str:
+def printed(how, book: OwnBook, now: datetime = NOW, width: int = 120) -> str:
     out = io.StringIO()
     how(book, Console(file=out, width=width), now)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
@@ -105,18 +85,6 @@ def test_regulars_who_stayed_away_are_told_longest_first(week: Book) -> None:
     ]
 
 
-def test_week_shows_when_arrivals_began_day_by_day(week: Book) -> None:
-    assert printed(print_week, own(week)) == (
-        "shop: 2026-03-02 to 2026-03-08, UTC\n"
-        "visitor     group     arrivals  Mon    Tue    Wed    Thu    Fri    Sat    Sun\n"
-        "Regular 1   regular   8         09:00  09:00  09:00  09:00  09:00  09:00  09:00\n"
-        f"{' ' * 74}13:00\n"
-        "Stranger 2  stranger  1         09:10\n"
-        f"Stranger 3  stranger  1{' ' * 51}10:00\n"
-        "3 people came, 10 times in all"
-    )
-
-
 def test_a_name_is_shown_as_it_is(week: Book) -> None:
     daily, _, _ = ids(week)
     named(week, {daily: "[red]李安[/red]"})
@@ -126,10 +94,9 @@ def test_a_name_is_shown_as_it_is(week: Book) -> None:
 def test_a_long_name_takes_more_lines_and_no_other_column(week: Book) -> None:
     daily, _, _ = ids(week)
     named(week, {daily: "W" * 100})
-    today, of_week = (printed(how, own(week), width=80) for how in (print_today, print_week))
+    today = printed(print_today, own(week), width=80)
     assert today.count("W") == 200
     assert re.search(r"Stranger 3 .* 10:00  10:15  2     new", today)
-    assert re.search(r"WW .* 8         09:00  09:00  09:00  09:00  09:00  09:00  09:00$", of_week, re.MULTILINE)
 
 
 def test_no_terminal_obeys_what_a_group_is_called(week: Book) -> None:
@@ -138,21 +105,9 @@ def test_no_terminal_obeys_what_a_group_is_called(week: Book) -> None:
     week.services.groups.create(week.tenant, hostile, 9, "")
     week.services.enrolment.update.of_id(week.tenant, daily, FaceChanges(new_group_name=hostile))
     week.see(shot(6 * DAYS + 7 * HOURS, 1))
-    for how in (print_today, print_week):
-        shown = printed(how, own(week))
-        assert "VIP" in shown
-        assert all(one.isprintable() for line in shown.splitlines() for one in line)
-
-
-def test_the_book_of_a_service_is_printed_alike(week: Book) -> None:
-    named(week, {ids(week)[0]: "Ann Lee"})
-    key = week.services.tenants.rotate("shop").api_key
-    served = ServedBook(V1(Here(week), key), "shop")
-    for how in (print_today, print_week):
-        for now in (NOW, NOW + timedelta(days=3)):
-            assert printed(how, served, now) == printed(how, own(week), now)
-    with pytest.raises(WrongAnswer, match="401"):
-        printed(print_today, ServedBook(V1(Here(week), "rk_" + "0" * 32), "shop"))
+    shown = printed(print_today, own(week))
+    assert "VIP" in shown
+    assert all(one.isprintable() for line in shown.splitlines() for one in line)
 
 
 def test_the_command_prints_every_tenants_book(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -162,31 +117,10 @@ def test_the_command_prints_every_tenants_book(tmp_path: Path, capsys: pytest.Ca
         book.services.tenants.change("shop", {"time_zone": zone_at_noon()})
         book.see(replace(shot(0, 1), at=now))
     began = time.monotonic()
-    for name, count in (
-        ("today", "1 person came, 1 of them for the first time"),
-        ("week", "1 person came, 1 times"),
-    ):
-        assert main([name, "--data", str(tmp_path / "data")]) == 0
-        said = capsys.readouterr().out
-        assert said.startswith("shop: ")
-        assert count in said
+    assert main(["today", "--data", str(tmp_path / "data")]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("shop: ")
+    assert "1 person came, 1 of them for the first time" in said
     assert time.monotonic() - began < 60
     assert main(["today", "--data", str(tmp_path / "data"), "--tenant", "nobody"]) == 1
     assert "no tenant 'nobody'" in capsys.readouterr().err
-
-
-def test_a_week_of_nobody_named_is_refused() -> None:
-    with pytest.raises(click.UsageError, match="say whose week: --data, --stage or --url"):
-        command.week.main([], standalone_mode=False)
-
-
-def test_a_service_needs_a_key_and_has_one_tenant(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("REGULARS_API_KEY", raising=False)
-    assert main(["today", "--url", "http://127.0.0.1:1"]) == 1
-    assert "set REGULARS_API_KEY" in capsys.readouterr().err
-    assert main(["today", "--url", "http://127.0.0.1:1", "--tenant", "shop"]) == 2
-    assert "--url, or --data" in capsys.readouterr().err
-    monkeypatch.setenv("REGULARS_API_KEY", "rk_x")
-    assert main(["week", "--url", "http://127.0.0.1:1"]) == 1

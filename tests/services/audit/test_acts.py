@@ -48,7 +48,6 @@ CHANGES_NOTHING = {
     "regulars tenants list": "lists",
     "regulars tenants show": "shows",
     "regulars today": "shows names and times, no pictures",
-    "regulars week": "shows names and times, no pictures",
 }
 
 ADDED = {f"regulars {one.name}" for one in metadata.entry_points(group=GROUP)}
