@@ -52,7 +52,7 @@ LIMITS: Mapping[Profile, Limits] = MappingProxyType(
 
 
 DEFAULT_TIME_ZONE = "Asia/Shanghai"
-DEFAULT_CAPTURE_MB_A_DAY = 20_000
+DEFAULT_CAPTURE_MB_A_DAY = 10_000
 DEFAULT_REVIEW_MARGIN = 0.03
 
 

@@ -207,11 +207,10 @@ def offer_captures(call: Call, body: Offers) -> Uploads:
     (camera, `captured_at` to the millisecond, `sha256`) has the same id whoever offers it how often; one whose picture
     is there gets neither method nor url.
 
-    A camera may offer so many megabytes a day as its tenant's setting `capture_mb_a_day` says (20,000 at first; days of
-    the tenant's time zone); from its second day on 1,000 megabytes, or twice what it usually offers if that is more,
-    and what it saved up of this on nine days. Each new capture counts with its size, and with 64,000 bytes at least;
-    one that is offered again counts again only if its size or type changed. Beyond that: 429 DailyLimitReached, whose
-    `Retry-After` ends with the day.
+    A camera may offer so many megabytes a day as its tenant's setting `capture_mb_a_day` says (10,000 at first; days of
+    the tenant's time zone). Each new capture counts with its size, and with 64,000 bytes at least; one that is offered
+    again counts again only if its size or type changed. Beyond that: 429 DailyLimitReached, whose `Retry-After` ends
+    with the day.
     """
     offers = []
     for index, one in enumerate(body.captures):

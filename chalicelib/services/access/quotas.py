@@ -5,9 +5,6 @@ most offers cost no write; and they may count twice, if storage's answer to thei
 more than its limit, and up to a thousandth less for each process of the day. api/icredit/operation answers a request
 that is over, services/captures an offer.
 
-A camera has room for twice what it offers on a usual day, and saves up room that it does not use, for the backlog of
-days on which it was offline (decision 0076).
-
 Rates limit how fast requests may come, by token buckets (RFC 2697's idea with one rate). Buckets live in this process's
 memory. One box has one process; on AWS each instance of a function has its own, so the limit there is approximate.
 """
@@ -27,7 +24,6 @@ from zoneinfo import ZoneInfo
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, TooManyRequests
 from chalicelib.core.items import attempts, write
-from chalicelib.core.local_time import day_number
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Action, Clock, Item, ItemStore, Put, Update, absent, at_least, equals
 from chalicelib.services.access.access import MB, PARTS
@@ -40,18 +36,8 @@ _DAYS_AHEAD = 2
 """Days by which a count may be ahead of today: so far dates differ between the zones that a tenant may choose."""
 
 
-LEAST_ROOM = 1_000 * MB
-"""Bytes that a camera may offer a day, however little is usual for it."""
-
-SAVED_DAYS = 9
-"""Days whose room a camera saves up: with LEAST_ROOM more than an uploader keeps (8 GiB)."""
-
-_USUAL_DAYS = 15
-"""Days over which the exponential mean goes that is the usual day."""
-
-
 class Quotas:
-    """The counts. Each has one item: the day, and a `balance` that falls from 0, or from below if there is less room.
+    """The counts. Each has one item: the day, and a `balance` that falls from 0.
 
     The balance falls because the item store can only compare with "at least". The quota itself is not in the item, so a
     changed quota holds at once. Without a quota, a count costs neither a read nor a write. A tenant may change its time
@@ -123,16 +109,16 @@ class Quotas:
             except ConditionFailed as error:
                 if error.names == {_IN_QUOTA}:
                     return False
-            day = self._began(tenant, count, quota)
+            day = self._began(tenant, count)
         raise Busy("many requests of this tenant arrive as its day begins: send this one again in a moment")
 
-    def _began(self, tenant: Tenant, count: str, quota: int) -> str:
+    def _began(self, tenant: Tenant, count: str) -> str:
         """Begin today's count and return the day: today, or a later one if a fast clock or another zone began that."""
         item, days = self._items.get(keys.DIRECTORY, (tenant.name, count)), self._days(tenant)
         if item is not None and item["day"] in days:
             return str(item["day"])
         with suppress(ConditionFailed):  # another request began it: the next try sees which day
-            write(self._items, [_fresh(tenant, count, days[0], item, quota)])
+            write(self._items, [_fresh(tenant, count, days[0], item)])
         return days[0]
 
     def _days(self, tenant: Tenant) -> list[str]:
@@ -153,7 +139,7 @@ def _counted(tenant: Tenant, count: str, day: str, amount: int, *, quota: int, t
     return Update(keys.DIRECTORY, (tenant.name, count), conditions, add={"balance": -amount}, twice=twice)
 
 
-def _fresh(tenant: Tenant, count: str, day: str, old: Item | None, quota: int) -> Action:
+def _fresh(tenant: Tenant, count: str, day: str, old: Item | None) -> Action:
     """Return the write that begins a day's count, on condition that `old` is still stored (None: nothing is)."""
     item: Item = {
         "tenant": tenant.name,
@@ -163,27 +149,7 @@ def _fresh(tenant: Tenant, count: str, day: str, old: Item | None, quota: int) -
     }
     if old is None:
         return Put(keys.DIRECTORY, item, (absent(_NOT_BEGUN),))
-    if count != keys.QUOTA_ITEM:
-        item = {**item, **_room(day, old, quota)}
     return Put(keys.DIRECTORY, item, (equals("day", old["day"], _SAME_DAY),))
-
-
-def _room(day: str, old: Item, most: int) -> Item:
-    """Return a camera's usual bytes a day, and the balance that leaves the room it has, after its last day's count.
-
-    A day counts as twice the usual one at most, so that a backlog does not become usual.
-    """
-    offered = int(old.get("begun", 0)) - int(old["balance"])
-    before = int(old.get("usual", offered))
-    usual = before + (min(offered, _a_day(before)) - before) // _USUAL_DAYS
-    days = max(1, day_number(day) - day_number(old["day"]))
-    left = max(0, most + int(old["balance"]))
-    begun = min(0, left + days * _a_day(usual) - most, SAVED_DAYS * _a_day(usual) - most)
-    return {"usual": usual, "begun": begun, "balance": begun}
-
-
-def _a_day(usual: int) -> int:
-    return max(LEAST_ROOM, 2 * usual)
 
 
 _ROUNDING = 1e-6

@@ -134,7 +134,7 @@ def test_usage_counts_what_there_is_and_names_every_limit(
         "keys": 100,
         "pictures_of_a_face": 8,
         "requests_a_day": None,
-        "capture_mb_a_day": 20_000,
+        "capture_mb_a_day": 10_000,
         "capture_bytes": 20_971_520,
         "body_bytes": 4_194_304,
     }
