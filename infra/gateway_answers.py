@@ -59,7 +59,6 @@ def _answer(status: int | None, code: int | None, error_code: str, sentence: str
         "title": json.dumps(problem["title"]),
         **({"status": str(status)} if status else {}),
         "detail": message,
-        "error": f'{{"code":{json.dumps(name)},"message":{message}}}',
         "code": json.dumps(name if code is None else code),
         "msg": message,
         "PERSON_TOKEN_STATUS": '"1"',

@@ -101,7 +101,7 @@ def test_it_gives_up_when_its_patience_ends() -> None:
 
 
 def test_a_refusal_is_a_class_by_its_code_with_its_details() -> None:
-    service = Service(problem("422 No", "AnotherFace", score=0.3, face="7", error={"code": "AnotherFace"}))
+    service = Service(problem("422 No", "AnotherFace", score=0.3, face="7"))
     with service.running() as url, made(url) as regulars, pytest.raises(codes.NotThisPerson) as caught:
         regulars.add_picture("8", picture=b"x")
     error = caught.value

@@ -128,7 +128,7 @@ def test_a_put_that_did_it_or_was_not_needed(scripted: Scripted, status: int, wa
     ],
 )
 def test_what_the_service_answers_to_an_offer(scripted: Scripted, status: int, error: type[Exception]) -> None:
-    scripted.says(status, {"error": {"code": "Some", "message": "words", "index": 0}})
+    scripted.says(status, {"code": "Some", "detail": "words", "index": 0})
     with pytest.raises(error, match="Some: words") as caught:
         service_at(scripted.url).offer([CAPTURE])
     if isinstance(caught.value, Refused):

@@ -30,7 +30,7 @@ def reply(status: int = 200, answer: Any = None, **headers: str) -> Reply:
         *((reply(status), load.REFUSED) for status in (429, 503)),
         (reply(answer={"code": 210}), "code 210"),
         (reply(answer={"PERSON_TOKEN_STATUS": "1", "ERROR_CODE": "INTERNAL_ERROR"}), "INTERNAL_ERROR"),
-        (reply(500, {"error": {"code": "InternalError"}}), "HTTP 500"),
+        (reply(500, {"code": "InternalError"}), "HTTP 500"),
         (reply(403), "HTTP 403"),
     ],
 )

@@ -183,8 +183,7 @@ def test_a_failure_of_any_use_case_is_logged_once_and_counted_and_its_cause_is_t
 def _wrong(trouble: Trouble, reply: Reply, told: list[logging.LogRecord], out: io.StringIO) -> list[str]:
     [line] = lines(out)
     body = reply.json
-    nested = body["error"] if isinstance(body.get("error"), dict) else {}
-    code = body.get("code", body.get("ERROR_CODE", body.get("__type", nested.get("code"))))
+    code = body.get("code", body.get("ERROR_CODE", body.get("__type")))
     texts = [record.getMessage() + str(record.exc_info) for record in told]
     found = {
         f"answers {reply.body}": code not in trouble.codes,

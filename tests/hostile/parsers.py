@@ -856,7 +856,7 @@ PICTURE = edge_picture.content_of(PICTURES[0])
 OFFERED = {"uploads": [{"id": "1", "state": "new", "url": "http://a", "headers": {"x-amz-checksum-sha256": "AA=="}}]}
 SERVICE_ANSWERS = [
     b"200\nX-Regulars-Time: 1772366400000\n\n" + as_json(OFFERED),
-    b"429\nRetry-After: 5\nDate: Sun, 01 Mar 2026 12:00:00 GMT\n\n" + as_json({"error": {"code": "x", "index": 0}}),
+    b"429\nRetry-After: 5\nDate: Sun, 01 Mar 2026 12:00:00 GMT\n\n" + as_json({"code": "x", "index": 0}),
     b"503\nRetry-After: Sun, 01 Mar 2026 12:00:05 GMT\nDate: Sun, 01 Mar 2026 12:00:00 GMT\n\n",
     b"403\n\n<Error><Code>AccessDenied</Code><Message>no</Message></Error>",
     b"200\n\n" + as_json({"cameras": [{"id": "door", "name": "door"}], "id": "door"}),

@@ -84,13 +84,6 @@ class Details(Struct, kw_only=True):
 Code = Annotated[str, Meta(pattern="^[A-Z][A-Za-z0-9]+$", description="The error's name; callers may rely on it.")]
 
 
-class Error(Details, kw_only=True):
-    """The form of errors before problem details. It goes with version 1.0: read `code` and `detail` beside it."""
-
-    code: Code
-    message: str
-
-
 class Problem(Details, kw_only=True):
     """An error (RFC 9457). A request that fails changes nothing and may be sent again."""
 
@@ -99,7 +92,6 @@ class Problem(Details, kw_only=True):
     status: Annotated[int, Meta(ge=400, le=599)]
     detail: Annotated[str, Meta(description="What was wrong, and what would be right.")]
     code: Code
-    error: Error
     request_id: Annotated[str, Meta(description="By which the log knows the request.")] | UnsetType = UNSET
 
 
@@ -144,7 +136,6 @@ def problem(status: int, code: str, sentence: str, details: Mapping[str, Any] | 
         **({"request_id": this.request_id} if this and this.request_id else {}),
         "code": code,
         **(details or {}),
-        "error": {"code": code, "message": sentence, **(details or {})},
     }
 
 

@@ -270,7 +270,7 @@ def refusal(response: httpx.Response) -> ApiError:
     problem = said if isinstance(said, dict) else {}
     code = str(problem.get("code") or "")
     message = problem.get("detail") or problem.get("message") or f"HTTP {response.status_code}"
-    known = ("type", "title", "status", "detail", "request_id", "code", "error")
+    known = ("type", "title", "status", "detail", "request_id", "code")
     return codes.BY_CODE.get(code, ApiError)(
         str(message),
         code=code,

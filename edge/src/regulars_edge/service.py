@@ -283,10 +283,10 @@ def _is_for(offer: Offer, content: Content) -> bool:
 def _fault(answer: Answer) -> _Fault:
     text = answer.body[:10_000].decode("utf-8", "replace")
     try:
-        error = json.loads(text)["error"]
-        index = error.get("index")
+        problem = json.loads(text)
+        index = problem.get("index")
         return _Fault(
-            str(error.get("code") or ""), str(error.get("message") or ""), index if isinstance(index, int) else None
+            str(problem["code"] or ""), str(problem.get("detail") or ""), index if isinstance(index, int) else None
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         code, message = _XML_CODE.search(text), _XML_MESSAGE.search(text)

@@ -103,8 +103,8 @@ class _Handler(Handler):
             else:
                 status, answer = self._v1(parts.path, parse_qs(parts.query), body)
         except Fault as fault:
-            error = {"code": fault.code, "message": fault.message}
-            status, answer = fault.status, {"error": error if fault.index is None else {**error, "index": fault.index}}
+            status, answer = fault.status, {"code": fault.code, "detail": fault.message}
+            answer |= {} if fault.index is None else {"index": fault.index}
             headers = {name.replace("_", "-"): value for name, value in fault.headers.items()}
         if not parts.path.startswith("/blobs/"):
             headers["X-Regulars-Time"] = str(self.server.owner.now_ms())

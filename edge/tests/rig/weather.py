@@ -57,7 +57,7 @@ class _Handler(Handler):
             self.close_connection = True
             return
         if mishap == "busy":
-            self._send(503, [("Retry-After", "0")], b'{"error": {"code": "Busy", "message": "later"}}')
+            self._send(503, [("Retry-After", "0")], b'{"code": "Busy", "detail": "later"}')
             return
         if mishap == "slow":
             time.sleep(0.05)

@@ -116,7 +116,7 @@ def test_what_no_setting_can_be_is_refused_and_nothing_is_changed(
     v1: V1Client, changes: dict[str, Any], says: str
 ) -> None:
     for body in (changes, {**OTHER, **changes} if changes else {}):
-        assert says in v1.failed(400, "PATCH", SETTINGS, body)["message"]
+        assert says in v1.failed(400, "PATCH", SETTINGS, body)["detail"]
     assert v1.done("GET", SETTINGS) == FIRST
 
 
@@ -335,7 +335,7 @@ def test_the_notice_says_what_the_tenant_keeps_as_it_is_set(v1: V1Client) -> Non
 
 
 def test_another_language_is_refused(v1: V1Client) -> None:
-    assert "language" in v1.failed(400, "GET", "/v1/notice", language="de")["message"]
+    assert "language" in v1.failed(400, "GET", "/v1/notice", language="de")["detail"]
 
 
 def enrolled(v1: V1Client, *faceids: str) -> None:

@@ -128,7 +128,7 @@ def test_arrivals_are_chosen_by_time_camera_group_and_face_and_walked_by_token(v
     rest = v1.done("GET", "/v1/arrivals", limit=3, token=first["next_token"])
     assert [one["visit"] for one in (*first["arrivals"], *rest["arrivals"])] == [2, 2, 1, 1]
     assert rest["next_token"] is None
-    assert "token" in v1.failed(400, "GET", "/v1/arrivals", limit=3, face=ann, token=first["next_token"])["message"]
+    assert "token" in v1.failed(400, "GET", "/v1/arrivals", limit=3, face=ann, token=first["next_token"])["detail"]
 
 
 def test_observations_say_what_they_are_and_whose(v1: V1Client, at: Shop, market: MarketClient) -> None:
@@ -284,10 +284,10 @@ def test_what_does_not_fit_is_said(v1: V1Client, path: str, query: dict[str, str
     error = v1.failed(400, "GET", f"/v1/{path}", **query)
     assert error["code"] == "InvalidInput"
     with pytest.raises(AssertionError, match=said):
-        raise AssertionError(error["message"])
+        raise AssertionError(error["detail"])
 
 
 def test_an_attribute_that_is_switched_off_is_no_split(v1: V1Client, services: Services) -> None:
     services.tenants.change("shop", {"attributes_off": frozenset({"age"})})
-    assert "switched off age" in v1.failed(400, "GET", "/v1/statistics", split="age")["message"]
+    assert "switched off age" in v1.failed(400, "GET", "/v1/statistics", split="age")["detail"]
     v1.done("GET", "/v1/statistics", split="gender")

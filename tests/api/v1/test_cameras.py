@@ -143,7 +143,7 @@ def test_a_name_is_no_others_name_or_id(v1: V1Client) -> None:
 def test_what_cannot_be_set_is_refused_by_name_and_nothing_is_changed(v1: V1Client, change: dict[str, Any]) -> None:
     ((field, _),) = change.items()
     error = v1.failed(400, "POST", CAMERAS, {"name": "door", **change})
-    assert field.removesuffix("s") in error["message"]
+    assert field.removesuffix("s") in error["detail"]
     assert v1.done("GET", CAMERAS)["cameras"] == []
     v1.add_camera("door")
     assert v1.failed(400, "PATCH", "/v1/cameras/door", change)["code"] == "InvalidInput"
@@ -276,7 +276,7 @@ def test_a_camera_that_gives_nothing_says_so_and_falls_silent(v1: V1Client, cloc
     found = beat(working=False)
     assert (found["health"]["state"], found["health"]["failing_at"]) == ("silent", "2026-03-01T12:19:59.000Z")
     assert beat(status={})["health"] == {"state": "ok", "failing_at": None, "status": {}}
-    assert "working" in v1.failed(400, "POST", "/v1/cameras/door/heartbeat", {"working": "no"})["message"]
+    assert "working" in v1.failed(400, "POST", "/v1/cameras/door/heartbeat", {"working": "no"})["detail"]
 
 
 @pytest.mark.parametrize(
@@ -289,7 +289,7 @@ def test_a_camera_that_gives_nothing_says_so_and_falls_silent(v1: V1Client, cloc
 )
 def test_a_status_is_a_few_short_values(v1: V1Client, status: Any) -> None:
     v1.add_camera("door")
-    assert "status" in v1.failed(400, "POST", "/v1/cameras/door/heartbeat", {"status": status})["message"]
+    assert "status" in v1.failed(400, "POST", "/v1/cameras/door/heartbeat", {"status": status})["detail"]
     assert v1.done("GET", "/v1/cameras/door") == NEW
 
 
@@ -314,7 +314,7 @@ def test_what_is_set_for_the_uploader_takes_the_place_of_all_that_was(v1: V1Clie
 )
 def test_settings_of_the_uploader_have_names_and_bounds(v1: V1Client, edge: Any) -> None:
     v1.add_camera("door")
-    assert "edge" in v1.failed(400, "PATCH", "/v1/cameras/door", {"edge": edge})["message"]
+    assert "edge" in v1.failed(400, "PATCH", "/v1/cameras/door", {"edge": edge})["detail"]
     assert v1.done("GET", "/v1/cameras/door") == NEW
 
 
@@ -340,7 +340,7 @@ def test_a_code_claims_a_camera_once_and_ends_its_former_key(v1: V1Client) -> No
     assert v1.with_key(claimed["api_key"]).done("GET", "/v1/cameras/door")["id"] == "door"
     assert v1.with_key(old).send("GET", "/v1/cameras/door").status == 401
     for used in (made["claim_code"], other):
-        assert "not good any more" in box.failed(401, "POST", "/v1/claims", {"code": used})["message"]
+        assert "not good any more" in box.failed(401, "POST", "/v1/claims", {"code": used})["detail"]
 
 
 def test_a_code_is_good_for_a_quarter_of_an_hour_and_not_after_another_key(v1: V1Client, clock: FakeClock) -> None:
@@ -379,7 +379,7 @@ def test_a_still_that_was_asked_for_is_sent_once_and_kept_for_an_hour(v1: V1Clie
     assert box.done("POST", "/v1/cameras/door/heartbeat", {})["still_asked_at"] is None
     kept = {"asked_at": None, "taken_at": "2026-03-01T12:00:07.000Z", "picture": PICTURE}
     assert v1.done("GET", STILL) == kept
-    assert "nobody asks" in box.failed(409, "PUT", STILL, {"picture": PICTURE})["message"]
+    assert "nobody asks" in box.failed(409, "PUT", STILL, {"picture": PICTURE})["detail"]
     assert v1.done("POST", STILL)["picture"] == PICTURE, "the one before is there until another is"
     clock.advance(timedelta(hours=1))
     assert v1.done("GET", STILL) == NO_STILL
@@ -397,7 +397,7 @@ def test_a_still_is_taken_from_the_cameras_own_key_when_it_is_wanted_and_a_small
         assert box.send(method, STILL).status == 403, "a box sees nothing"
     for wrong in (b"", b"<svg onload=alert(1)>", JPEG[:2], JPEG + bytes(MAX_BYTES)):
         sent = {"picture": base64.b64encode(wrong).decode()}
-        assert box.failed(422, "PUT", STILL, sent)["message"] == f"a still is a JPEG of up to {MAX_BYTES} bytes"
+        assert box.failed(422, "PUT", STILL, sent)["detail"] == f"a still is a JPEG of up to {MAX_BYTES} bytes"
     clock.advance(timedelta(minutes=10))
     assert box.send("PUT", STILL, {"picture": PICTURE}).status == 409
     assert v1.failed(404, "POST", "/v1/cameras/nowhere/still")["code"] == "CameraNotFound"
@@ -435,7 +435,7 @@ def test_a_tenant_that_keeps_no_pictures_keeps_no_stills(v1: V1Client) -> None:
     v1.done("POST", STILL)
     v1.done("PATCH", "/v1/settings", {"keeps_pictures": False})
     assert box.send("PUT", STILL, {"picture": PICTURE}).status == 409
-    assert "keeps_pictures" in v1.failed(409, "POST", STILL)["message"]
+    assert "keeps_pictures" in v1.failed(409, "POST", STILL)["detail"]
 
 
 def test_expired_stills_are_deleted_on_storage_that_does_not_do_so_itself(

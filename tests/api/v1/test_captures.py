@@ -66,7 +66,7 @@ def test_over_the_days_limit_the_answer_says_when_to_come_again(
     offers = [offer_of(bytes([number]), clock.now()) | {"size": 20_000_000} for number in range(2)]
     assert len(door.offer(offers[0])) == 1
     reply = door.send("POST", UPLOADS, {"captures": offers[1:]})
-    assert (reply.status, reply.json["error"]["code"]) == (429, "DailyLimitReached")
+    assert (reply.status, reply.json["code"]) == (429, "DailyLimitReached")
     assert reply.headers["retry-after"] == str(12 * 3600)
 
 
@@ -113,7 +113,7 @@ def test_equal_captures_of_one_call_have_one_id(door: V1Client, clock: FakeClock
 def test_a_hundred_are_taken_at_a_time(door: V1Client, clock: FakeClock) -> None:
     offers = [offer_of(f"{number}".encode(), clock.now()) for number in range(101)]
     error = door.failed(400, "POST", UPLOADS, {"captures": offers})
-    assert error["message"] == "captures is a list of 1 to 100 objects, not a list of 101"
+    assert error["detail"] == "captures is a list of 1 to 100 objects, not a list of 101"
     assert len({upload["id"] for upload in door.offer(*offers[:100])}) == 100
     assert len({upload["id"] for upload in door.offer(*offers[1:])}) == 100
     assert "index" not in error
@@ -151,7 +151,7 @@ def test_one_bad_capture_is_named_and_none_is_taken(
     good, bad = offer_of(b"good", clock.now()), {**offer_of(b"bad", clock.now()), **change}
     error = door.failed(400, "POST", UPLOADS, {"captures": [good, bad]})
     assert (error["code"], error["index"]) == ("InvalidInput", 1)
-    assert part in error["message"]
+    assert part in error["detail"]
     (upload,) = door.offer(good)
     put(services, upload["id"])
     assert len(door.done("GET", "/v1/captures")["captures"]) == 1
@@ -163,9 +163,9 @@ def test_what_is_missing_of_a_capture_is_named(door: V1Client, clock: FakeClock)
     for name in whole:
         part = {key: value for key, value in whole.items() if key != name}
         error = door.failed(400, "POST", UPLOADS, {"captures": [part]})
-        assert error["message"] == f"captures[0].{name} is missing: it is required"
+        assert error["detail"] == f"captures[0].{name} is missing: it is required"
     for captures in ({}, [], None, [7], [[]]):
-        assert "captures" in door.failed(400, "POST", UPLOADS, {"captures": captures})["message"]
+        assert "captures" in door.failed(400, "POST", UPLOADS, {"captures": captures})["detail"]
 
 
 def test_a_clock_may_be_a_little_ahead_and_long_behind(door: V1Client, clock: FakeClock) -> None:
@@ -274,7 +274,7 @@ def test_a_capture_tells_what_became_of_it(door: V1Client, services: Services, c
 def test_a_capture_that_is_not_there_is_404(door: V1Client, id_: str) -> None:
     for camera in ("door", "nobody", "#left", "x" * 500):
         assert door.failed(404, "GET", f"/v1/captures/{id_}", camera=camera)["code"] == "CaptureNotFound"
-    assert "camera is missing" in door.failed(400, "GET", f"/v1/captures/{id_}")["message"]
+    assert "camera is missing" in door.failed(400, "GET", f"/v1/captures/{id_}")["detail"]
 
 
 def test_a_token_is_good_for_its_own_list_only(door: V1Client, services: Services, clock: FakeClock) -> None:
@@ -283,8 +283,8 @@ def test_a_token_is_good_for_its_own_list_only(door: V1Client, services: Service
         put(services, upload["id"])
     token = door.done("GET", "/v1/captures", camera="door", limit=1)["next_token"]
     for wrong in (token[:-4], token[4:], "x", "=", "会", token[::-1]):
-        assert "token is damaged" in door.failed(400, "GET", "/v1/captures", camera="door", token=wrong)["message"]
-    assert "another query" in door.failed(400, "GET", "/v1/captures", token=token)["message"]
+        assert "token is damaged" in door.failed(400, "GET", "/v1/captures", camera="door", token=wrong)["detail"]
+    assert "another query" in door.failed(400, "GET", "/v1/captures", token=token)["detail"]
 
 
 @pytest.mark.parametrize("place", ["abc#x", "#", "x", "9" * 5000 + "#x", "-5#z", "1#" + "z" * 2000, "1#\x00"])
@@ -320,9 +320,9 @@ def test_a_captures_track_is_kept_and_shown_and_no_part_of_what_it_is(door: V1Cl
 def test_a_track_that_is_none_is_refused_with_what_would_be_one(door: V1Client, clock: FakeClock) -> None:
     offers = [offer_of(b"x", clock.now()), offer_of(b"y", clock.now()) | {"track": "so long!"}]
     reply = door.send("POST", UPLOADS, {"captures": offers})
-    error = reply.json["error"]
+    error = reply.json
     assert (reply.status, error["index"]) == (400, 1)
-    assert "track is 1 to 64 letters, digits, `_`, `.` and `-`, not 'so long!'" in error["message"]
+    assert "track is 1 to 64 letters, digits, `_`, `.` and `-`, not 'so long!'" in error["detail"]
     assert door.done("GET", "/v1/captures")["captures"] == []
 
 
@@ -343,7 +343,7 @@ def test_a_parked_capture_is_sent_again_and_another_stays_as_it_is(
     assert upload["id"] in message.body
     error = door.failed(404, "POST", f"/v1/captures/{'1' * 13}-{'0' * 24}/redrive", {"camera": "door"})
     assert error["code"] == "CaptureNotFound"
-    assert "camera is missing" in door.failed(400, "POST", path, {})["message"]
+    assert "camera is missing" in door.failed(400, "POST", path, {})["detail"]
 
 
 REVIEWS = "/v1/reviews"
@@ -401,7 +401,7 @@ def test_who_is_promoted_is_asked_about(doubting: V1Client, services: Services, 
     [({"kind": "odd"}, "kind is promoted or uncertain"), ({"limit": 0}, "limit"), ({"token": "x"}, "page token")],
 )
 def test_what_cannot_be_listed_is_refused(doubting: V1Client, query: dict[str, object], says: str) -> None:
-    assert says in doubting.failed(400, "GET", REVIEWS, **query)["message"]
+    assert says in doubting.failed(400, "GET", REVIEWS, **query)["detail"]
 
 
 CAPTURES = "/v1/captures"
@@ -525,8 +525,8 @@ def test_captures_are_listed_by_time_and_state(door: V1Client, services: Service
     assert listed(**{"from": begin, "to": middle}) == [ids[0]]
     assert listed(state="resolved") == [ids[1]]
     assert listed(state="stored") == [ids[2], ids[0]]
-    assert "swap" in door.failed(400, "GET", CAPTURES, **{"from": middle, "to": begin})["message"]
-    assert "state is" in door.failed(400, "GET", CAPTURES, state="wanted")["message"]
+    assert "swap" in door.failed(400, "GET", CAPTURES, **{"from": middle, "to": begin})["detail"]
+    assert "state is" in door.failed(400, "GET", CAPTURES, state="wanted")["detail"]
 
 
 def test_a_track_comes_in_the_query_in_a_form_or_in_json(door: V1Client) -> None:

@@ -58,7 +58,7 @@ def test_records_are_listed_by_when_they_expire(v1: V1Client) -> None:
     assert ([one["face"] for one in expiring["consents"]], expiring["next_token"]) == ([soon], None)
     assert [one["face"] for one in v1.done("GET", "/v1/consents", face=soon)["consents"]] == [soon]
     assert v1.done("GET", "/v1/consents", face=bare)["consents"] == []
-    assert "face is one record" in v1.failed(400, "GET", "/v1/consents", face=soon, expires_before="0")["message"]
+    assert "face is one record" in v1.failed(400, "GET", "/v1/consents", face=soon, expires_before="0")["detail"]
     page = v1.done("GET", "/v1/consents", limit=1)
     rest = v1.done("GET", "/v1/consents", limit=2, token=page["next_token"])
     assert [one["face"] for one in rest["consents"]] == [later, endless]
@@ -77,7 +77,7 @@ def test_records_are_listed_by_when_they_expire(v1: V1Client) -> None:
 )
 def test_a_record_that_cannot_be_is_refused(v1: V1Client, wrong: dict[str, Any], says: str) -> None:
     face = enrol(v1, 1)
-    assert says in v1.failed(400, "PUT", f"/v1/faces/{face}/consent", {**SENT, **wrong})["message"]
+    assert says in v1.failed(400, "PUT", f"/v1/faces/{face}/consent", {**SENT, **wrong})["detail"]
     assert v1.failed(404, "GET", f"/v1/faces/{face}/consent")["code"] == "ConsentNotFound"
 
 

@@ -102,7 +102,7 @@ def test_an_enrolment_that_cannot_be_changes_nothing(
     before = v1.done("GET", "/v1/faces")
     error = v1.failed(status, "POST", "/v1/faces", {"group": "regular", "picture": photo(2), **fields})
     assert error["code"] == code
-    assert says in error["message"]
+    assert says in error["detail"]
     assert v1.done("GET", "/v1/faces") == before
 
 
@@ -198,7 +198,7 @@ def test_faces_are_asked_for_by_id_and_by_name(v1: V1Client) -> None:
     ],
 )
 def test_a_list_that_cannot_be_is_refused(v1: V1Client, query: dict[str, Any], says: str) -> None:
-    assert says in v1.failed(400, "GET", "/v1/faces", **query)["message"]
+    assert says in v1.failed(400, "GET", "/v1/faces", **query)["detail"]
 
 
 def test_many_are_moved_labelled_and_deleted_each_by_itself(v1: V1Client, vip: str) -> None:
@@ -230,7 +230,7 @@ def test_a_change_of_many_that_cannot_be_changes_nobody(
     v1: V1Client, body: dict[str, Any], status: int, says: str
 ) -> None:
     before = enrol(v1, 1)
-    assert says in v1.failed(status, "POST", "/v1/face-changes", body)["message"]
+    assert says in v1.failed(status, "POST", "/v1/face-changes", body)["detail"]
     assert v1.done("GET", "/v1/faces/p1") == before
 
 

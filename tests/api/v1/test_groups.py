@@ -78,7 +78,7 @@ def test_an_old_revision_is_answered_with_the_group_as_it_is(v1: V1Client, vip: 
 def test_a_group_that_cannot_be_is_refused(v1: V1Client, body: dict[str, Any], code: str, says: str) -> None:
     error = v1.failed(400, "POST", "/v1/groups", body)
     assert error["code"] == code
-    assert says in error["message"]
+    assert says in error["detail"]
     assert len(v1.done("GET", "/v1/groups")["groups"]) == 2
 
 

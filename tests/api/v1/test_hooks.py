@@ -83,7 +83,7 @@ def test_everything_that_can_be_set_is_kept_and_changed_alone(v1: V1Client) -> N
 def test_what_no_hook_can_be_is_refused(v1: V1Client, body: dict[str, Any], what: str) -> None:
     error = v1.failed(400, "POST", HOOKS, body)
     assert error["code"] == "InvalidInput"
-    assert what in error["message"]
+    assert what in error["detail"]
     assert v1.done("GET", HOOKS) == {"hooks": []}
 
 
@@ -142,7 +142,7 @@ def test_what_waits_and_what_is_parked_are_listed(v1: V1Client, services: Servic
 @pytest.mark.parametrize(("name", "value"), [("state", "done"), ("limit", "0"), ("limit", "101"), ("token", "x")])
 def test_query_that_is_none_is_refused(v1: V1Client, name: str, value: str) -> None:
     hook = add(v1)
-    assert name in v1.failed(400, "GET", f"{HOOKS}/{hook['id']}/deliveries", **{name: value})["message"]
+    assert name in v1.failed(400, "GET", f"{HOOKS}/{hook['id']}/deliveries", **{name: value})["detail"]
 
 
 def test_parked_deliveries_are_sent_again(
@@ -192,7 +192,7 @@ def test_a_test_event_waits_to_be_sent_to_this_hook_alone(v1: V1Client) -> None:
     assert waiting["event"] == event
     assert v1.done("GET", f"{HOOKS}/{other['id']}/deliveries", state="pending")["deliveries"] == []
     v1.done("PATCH", f"{HOOKS}/{hook['id']}", {"enabled": False})
-    assert "enable it" in v1.failed(409, "POST", f"{HOOKS}/{hook['id']}/test")["message"]
+    assert "enable it" in v1.failed(409, "POST", f"{HOOKS}/{hook['id']}/test")["detail"]
 
 
 def test_document_has_the_codes_bounds_and_words() -> None:

@@ -77,7 +77,7 @@ def test_no_secret_is_shown_twice(v1: V1Client, shop: Credentials) -> None:
     ],
 )
 def test_what_is_wrong_is_named_and_nothing_is_made(v1: V1Client, body: Any, says: str) -> None:
-    assert says in v1.failed(400, "POST", KEYS, body)["message"]
+    assert says in v1.failed(400, "POST", KEYS, body)["detail"]
     assert len(v1.done("GET", KEYS)["keys"]) == 1
 
 
@@ -86,7 +86,7 @@ def test_a_key_whose_end_has_come_says_so(v1: V1Client, clock: FakeClock) -> Non
     guest = v1.with_key(v1.done("POST", KEYS, {"name": "guest", "expires_at": until})["api_key"])
     assert guest.done("GET", "/v1/session")["expires_at"] == "2026-03-01T13:00:00.000Z"
     clock.advance(timedelta(hours=1))
-    assert guest.failed(401, "GET", "/v1/session")["message"].startswith("this key was good until 2026-03-01 13:00 UTC")
+    assert guest.failed(401, "GET", "/v1/session")["detail"].startswith("this key was good until 2026-03-01 13:00 UTC")
 
 
 def test_a_key_without_pictures_gets_no_url_of_one(v1: V1Client, services: Services) -> None:

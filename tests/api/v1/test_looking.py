@@ -55,7 +55,7 @@ class Eyes:
     def refused(self, status: int, path: str, shown: bytes, form: str = "bare", **others: Any) -> str:
         reply = self.v1.send("POST", path, **body_of(form, shown, others))
         assert reply.status == status, reply
-        return str(reply.json["error"]["message"])
+        return str(reply.json["detail"])
 
 
 def body_of(form: str, shown: bytes, others: Mapping[str, Any]) -> dict[str, Any]:
@@ -168,7 +168,7 @@ def test_faces_most_like_one_are_listed(eyes: Eyes) -> None:
     assert [(one["face"]["id"], one["match"]) for one in answer["faces"]] == [(again, True), (other, False)]
     assert answer["faces"][0]["score"] > answer["threshold"] > answer["faces"][1]["score"]
     assert eyes.v1.failed(404, "GET", "/v1/faces/nobody/similar")["code"] == "FaceNotFound"
-    assert "limit" in eyes.v1.failed(400, "GET", f"/v1/faces/{eyes.known}/similar", limit=51)["message"]
+    assert "limit" in eyes.v1.failed(400, "GET", f"/v1/faces/{eyes.known}/similar", limit=51)["detail"]
 
 
 def phone_photo(eyes: Eyes, side: tuple[int, int], kind: str) -> bytes:
@@ -231,7 +231,7 @@ def test_pictures_thumbnails_and_crops_are_shown_to_keys_that_see_pictures(eyes:
     assert max(Image.open(io.BytesIO(made)).size) == 320
     assert len(made) < 20_000
     assert blind.failed(403, "GET", f"/v1/captures/{upload['id']}/thumbnail", camera="door")["code"] == "NotAllowed"
-    assert "n is a whole number" in eyes.v1.failed(400, "GET", path[:-1] + "x", camera="door")["message"]
+    assert "n is a whole number" in eyes.v1.failed(400, "GET", path[:-1] + "x", camera="door")["detail"]
 
 
 def test_of_a_request_that_only_looks_nothing_is_kept(eyes: Eyes) -> None:
@@ -263,14 +263,14 @@ def test_what_does_not_fit_is_named(eyes: Eyes) -> None:
     assert eyes.refused(422, "/v1/detect", b"no picture").startswith("this is no picture that can be read; send a JPG")
     assert "no face was found in the picture" in eyes.refused(422, "/v1/verify", eyes.photo(NOBODY), face=eyes.known)
     parts = multipart([Part("portrait", shown, "me.jpg")])
-    message = eyes.v1.send("POST", identify, parts, headers={"Content-Type": MULTIPART}).json["error"]["message"]
+    message = eyes.v1.send("POST", identify, parts, headers={"Content-Type": MULTIPART}).json["detail"]
     assert message == "there is no file 'portrait' here: picture can be sent"
     reply = eyes.v1.send("POST", identify, {"picture": ""}, query={"k": 3})
-    assert (reply.status, "'k'" in reply.json["error"]["message"]) == (400, True)
+    assert (reply.status, "'k'" in reply.json["detail"]) == (400, True)
     assert eyes.v1.send("POST", identify, b"GIF89a", headers={"Content-Type": "text/plain"}).status == 415
 
 
 def test_a_missing_picture_is_named(eyes: Eyes) -> None:
-    assert eyes.v1.failed(400, "POST", "/v1/identify", {})["message"] == "picture is missing: it is required"
+    assert eyes.v1.failed(400, "POST", "/v1/identify", {})["detail"] == "picture is missing: it is required"
     empty = eyes.v1.send("POST", "/v1/identify", multipart([]), headers={"Content-Type": MULTIPART})
-    assert empty.json["error"]["message"] == "picture is missing: it is required"
+    assert empty.json["detail"] == "picture is missing: it is required"

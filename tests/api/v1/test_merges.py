@@ -87,7 +87,7 @@ def test_a_merge_that_cannot_be_says_why(door: V1Client, services: Services, clo
     outer = door.done("POST", f"/v1/faces/{first}/merge", {"other": second})["merge"]
     refused = door.failed(409, "POST", f"/v1/merges/{inner}/undo")
     assert refused["code"] == "Conflict"
-    assert outer in refused["message"]
+    assert outer in refused["detail"]
     assert door.failed(404, "POST", "/v1/merges/7.7/undo")["code"] == "MergeNotFound"
 
 
@@ -131,7 +131,7 @@ def test_a_sighting_that_is_another_known_face_becomes_that_faces(
     other, _ = see(door, services, clock, 60, Person(2))
     _, sighting = see(door, services, clock, 30, Person(1, side_px=90.0))
     path = f"/v1/faces/{first}/sightings/{sighting}/reject"
-    assert "is the face that the sighting is instead" in door.failed(400, "POST", path, {"other": first})["message"]
+    assert "is the face that the sighting is instead" in door.failed(400, "POST", path, {"other": first})["detail"]
     assert door.failed(404, "POST", path, {"other": "nobody"})["code"] == "FaceNotFound"
     assert door.done("GET", f"/v1/faces/{first}")["rejections"] == 0
 

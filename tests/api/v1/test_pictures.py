@@ -174,7 +174,7 @@ def test_who_a_sighting_is_instead_is_said(
     nobody = v1.done("POST", path.format(other, sighting), {"instead": "nobody"})["sighting"]
     assert (nobody["resolution"], nobody["face"]) == ("skipped", None)
     assert v1.done("GET", "/v1/arrivals", **{"from": "2026-01-01T00:00:00Z"})["arrivals"] == []
-    assert "stranger or nobody" in v1.failed(400, "POST", path.format(other, sighting), {"instead": "me"})["message"]
+    assert "stranger or nobody" in v1.failed(400, "POST", path.format(other, sighting), {"instead": "me"})["detail"]
 
 
 def test_a_sighting_that_is_too_poor_or_not_the_faces_or_not_kept_is_refused(
@@ -188,10 +188,10 @@ def test_a_sighting_that_is_too_poor_or_not_the_faces_or_not_kept_is_refused(
         assert v1.failed(404, "POST", path, {"sighting": wrong, "trust": True})["code"] == "SightingNotFound"
     assert v1.failed(404, "POST", "/v1/faces/7/pictures", {"sighting": sighting})["code"] == "FaceNotFound"
     services.tenants.change(shop.tenant, {"enrol_quality": 90})
-    assert "too blurred: 80 of 90" in v1.failed(422, "POST", path, {"sighting": sighting})["message"]
+    assert "too blurred: 80 of 90" in v1.failed(422, "POST", path, {"sighting": sighting})["detail"]
     services.tenants.change(shop.tenant, {"enrol_quality": 40})
     services.tenants.change(shop.tenant, {"least_liveness": 0.95})
-    assert "picture of a face" in v1.failed(422, "POST", path, {"sighting": sighting})["message"]
+    assert "picture of a face" in v1.failed(422, "POST", path, {"sighting": sighting})["detail"]
     services.tenants.change(shop.tenant, {"least_liveness": None})
     services.ports.storage.uploads.delete(keys.capture_picture("shop", "door", sighting.rpartition("-")[0]))
     assert v1.failed(409, "POST", path, {"sighting": sighting})["code"] == "Conflict"
@@ -203,7 +203,7 @@ def test_somebody_else_is_refused_with_the_score_and_what_it_had_to_reach(v1: V1
         error = refused(v1, 422, faceid, other)
         assert error["code"] == "NotThisPerson"
         assert error["score"] < error["threshold"]
-        assert f"{error['score']:.4f}" in error["message"]
+        assert f"{error['score']:.4f}" in error["detail"]
     assert len(pictures(v1, faceid)) == 1
 
 
@@ -240,7 +240,7 @@ def test_what_was_said_not_to_be_the_face_is_not_added_to_it(
     v1.done("POST", f"/v1/faces/{faceid}/sightings/{sighting}/reject")
     error = refused(v1, 422, faceid, data)
     assert error["code"] == "NotThisPerson"
-    assert "rejected for this face" in error["message"]
+    assert "rejected for this face" in error["detail"]
     assert error["score"] > error["threshold"]
     add(v1, faceid, data, trust=True)
 
@@ -283,7 +283,7 @@ def test_what_shows_not_exactly_one_face_that_could_be_enrolled_is_unusable(
 ) -> None:
     error = refused(v1, 422, faceid, data, trust=True)
     assert error["code"] == "Unusable"
-    assert part in error["message"]
+    assert part in error["detail"]
 
 
 def test_who_stands_in_the_background_or_is_blurred_does_not_matter(v1: V1Client, faceid: str) -> None:
@@ -296,10 +296,10 @@ def test_the_tenants_quality_and_liveness_hold(
     v1: V1Client, services: Services, shop: Credentials, faceid: str
 ) -> None:
     services.tenants.change(shop.tenant, {"enrol_quality": 90})
-    assert "80 of 90" in refused(v1, 422, faceid, photo(90), trust=True)["message"]
+    assert "80 of 90" in refused(v1, 422, faceid, photo(90), trust=True)["detail"]
     services.tenants.change(shop.tenant, {"enrol_quality": 40})
     services.tenants.change(shop.tenant, {"least_liveness": 0.95})
-    assert "picture of a face" in refused(v1, 422, faceid, photo(90), trust=True)["message"]
+    assert "picture of a face" in refused(v1, 422, faceid, photo(90), trust=True)["detail"]
 
 
 def test_a_face_has_eight_pictures_at_most(v1: V1Client, faceid: str) -> None:
@@ -307,7 +307,7 @@ def test_a_face_has_eight_pictures_at_most(v1: V1Client, faceid: str) -> None:
         add(v1, faceid, photo(50 + number))
     error = refused(v1, 409, faceid, photo(90))
     assert error["code"] == "TooManyPictures"
-    assert str(MAX_PICTURES) in error["message"]
+    assert str(MAX_PICTURES) in error["detail"]
     assert add(v1, faceid, photo(51)) == pictures(v1, faceid)[1], "one that it has is still answered"
 
 
@@ -322,7 +322,7 @@ def test_a_picture_is_taken_away_and_never_the_last(v1: V1Client, services: Serv
     assert again["code"] == "PictureNotFound"
     last = v1.failed(409, "DELETE", f"/v1/faces/{faceid}/pictures/{second['id']}")
     assert last["code"] == "LastPicture"
-    assert "delete the face" in last["message"]
+    assert "delete the face" in last["detail"]
 
 
 def test_nobody_arrives_and_nothing_is_counted_by_an_added_photo(
@@ -398,7 +398,7 @@ def test_what_is_switched_off_is_not_told_of_a_picture(
 )
 def test_what_is_wrong_with_the_request_is_said(v1: V1Client, faceid: str, sent: Any, part: str) -> None:
     error = v1.failed(400, "POST", f"/v1/faces/{faceid}/pictures", sent)
-    assert part in error["message"]
+    assert part in error["detail"]
 
 
 def test_a_cameras_key_sees_and_adds_no_pictures(v1: V1Client, faceid: str) -> None:
@@ -423,7 +423,7 @@ def test_real_photos_of_one_person_are_told_from_anothers(
     error = refused(v1, 422, faceid, (photos / at_hand.OTHER).read_bytes())
     assert (error["code"], error["score"] < error["threshold"]) == ("NotThisPerson", True)
     two = refused(v1, 422, faceid, (photos / at_hand.TWO).read_bytes())
-    assert (two["code"], "2 faces" in two["message"]) == ("Unusable", True)
+    assert (two["code"], "2 faces" in two["detail"]) == ("Unusable", True)
     assert len(pictures(v1, faceid)) == 2
     assert disagreements(real_services, tenant) == []
 
@@ -448,7 +448,7 @@ def test_no_answer_has_a_link_to_a_picture(
     links = re.findall(r"'\w*url': ([^,}]+)", str([capture, face, *more]))
     assert set(links) == {"None"}
     crop = v1.failed(409, "GET", f"/v1/captures/{capture['id']}/crops/0", camera="door")
-    assert "keeps no pictures" in crop["message"]
+    assert "keeps no pictures" in crop["detail"]
 
 
 def test_a_signed_in_key_is_told_that_there_are_no_pictures(v1: V1Client) -> None:

@@ -105,7 +105,7 @@ def test_a_key_is_refused_whose_role_is_not_enough_by_either_way_to_come_and_tol
 
 def test_a_cameras_key_is_told_which_role_is_needed(v1: V1Client) -> None:
     door = v1.with_key(v1.add_camera("door")["api_key"])
-    said = door.failed(403, "GET", "/v1/keys")["message"]
+    said = door.failed(403, "GET", "/v1/keys")["detail"]
     assert said.startswith("this needs a key of role admin, and a camera's key can upload its captures")
 
 

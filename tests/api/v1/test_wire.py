@@ -44,7 +44,7 @@ AT = datetime(2026, 11, 20, 10, 22, 40, 123_000, tzinfo=UTC)
 def test_other_methods_are_405_and_told_which_would_do(v1: V1Client, path: str, allowed: str) -> None:
     reply = v1.send("PUT", path)
     assert (reply.status, reply.headers["allow"]) == (405, allowed)
-    assert reply.json["error"]["code"] == "MethodNotAllowed"
+    assert reply.json["code"] == "MethodNotAllowed"
     assert v1.send("HEAD", path).body == ""
 
 
@@ -78,7 +78,7 @@ def test_every_answer_tells_the_servers_time(v1: V1Client, clock: FakeClock) -> 
 def test_a_body_that_is_not_called_json_is_415(v1: V1Client, content_type: str | None) -> None:
     headers = {"Authorization": f"Bearer {v1.api_key}"}
     reply = send(v1.app, CAMERAS, b'{"name": "door"}', content_type=content_type, headers=headers)
-    assert (reply.status, reply.json["error"]["code"]) == (415, "UnsupportedMediaType")
+    assert (reply.status, reply.json["code"]) == (415, "UnsupportedMediaType")
 
 
 def test_json_may_say_its_charset(v1: V1Client) -> None:
@@ -122,17 +122,17 @@ def test_a_body_over_4_mib_is_413(v1: V1Client) -> None:
 def test_what_is_wrong_with_a_body_is_said(v1: V1Client, body: bytes, part: str) -> None:
     error = v1.failed(400, "POST", CAMERAS, body)
     assert error["code"] == "InvalidInput"
-    assert part in error["message"]
+    assert part in error["detail"]
     assert v1.done("GET", CAMERAS)["cameras"] == []
 
 
 def test_unknown_and_repeated_parameters_of_the_query_are_refused(v1: V1Client) -> None:
     error = v1.failed(400, "GET", "/v1/captures", camra="door")
-    assert error["message"] == "there is no parameter 'camra' here: camera, from, limit, state, to, token can be sent"
-    assert "sent 2 times" in v1.failed(400, "GET", "/v1/captures", limit=["1", "2"])["message"]
-    assert "'x' here: none can" in v1.failed(400, "GET", CAMERAS, x="1")["message"]
+    assert error["detail"] == "there is no parameter 'camra' here: camera, from, limit, state, to, token can be sent"
+    assert "sent 2 times" in v1.failed(400, "GET", "/v1/captures", limit=["1", "2"])["detail"]
+    assert "'x' here: none can" in v1.failed(400, "GET", CAMERAS, x="1")["detail"]
     for limit in ("0", "1001", "-1", "1.5", "x", "9" * 30, "١"):
-        assert "limit is a whole number from 1 to 1000" in v1.failed(400, "GET", "/v1/captures", limit=limit)["message"]
+        assert "limit is a whole number from 1 to 1000" in v1.failed(400, "GET", "/v1/captures", limit=limit)["detail"]
     assert v1.done("GET", "/v1/captures", limit="")["captures"] == [], "an empty one is not sent"
 
 
