@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gc
 import signal
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,6 +23,8 @@ from tests.fakes import UNHURRIED, FakeClock, FakeVision
 from tests.folders import pytest_configure, tmp_path
 
 __all__ = ["pytest_configure", "tmp_path"]
+
+ROOT = Path(__file__).parents[1]
 
 _PROFILE = settings.get_current_profile_name()
 # No example has a deadline: these machines are shared.
@@ -42,7 +46,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--rekognition", help="tests/acceptance: the endpoint of a box that runs, instead of one of its own"
     )
-    parser.addoption("--every-fault", action="store_true", help="tests/faults: all points, not one of eighty")
+    parser.addoption("--every-fault", action="store_true", help="tests/faults: all points, not some of each")
+
+
+@cache
+def commit() -> str:
+    """Return the checkout's commit, by which a run draws what it tries of much; `none` outside of git."""
+    told = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    return told.stdout.strip()[:12] or "none"
 
 
 def pytest_sessionstart() -> None:
@@ -70,7 +81,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     if faults:
         there, tried, left_out = map(sum, zip(*faults, strict=True))
         terminalreporter.section("faults at the calls to storage")
-        terminalreporter.write_line(f"{len(faults)} use cases, {there} points: {tried} tried, {left_out} skipped")
+        writes = sum(one[1] > 0 for one in faults)
+        terminalreporter.write_line(
+            f"{len(faults)} walks of {there} points, drawn by commit {commit()}: {tried} tried in {writes}, "
+            f"{left_out} skipped; the others read only"
+        )
     reasons = Counter(
         report.longrepr[2].removeprefix("Skipped: ") for report in terminalreporter.stats.get("skipped", ())
     )

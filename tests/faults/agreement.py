@@ -73,8 +73,7 @@ def amounts(box: Box) -> list[str]:
     first, last = (int(pick(one.at for one in observed).timestamp()) for pick in (min, max))
     return [
         f"amounts by {granularity.name} (distinct: {distinct}) are not the observations'"
-        for granularity in (Granularity.DAY, Granularity.MONTH)
-        for distinct in (False, True)
+        for granularity, distinct in ((Granularity.DAY, False), (Granularity.MONTH, True))
         if box.services.statistics.analysis(
             box.tenant, ObservationFilter(), first, last, granularity, distinct=distinct
         )

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import zlib
+import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
 import pytest
 
+from tests.conftest import commit
 from tests.faults.shop import Shop, prepared
-
-A_PART = 80
-"""The gate tries one point of eighty, always the same ones; `make faults` tries all."""
 
 Point = TypeVar("Point")
 
@@ -28,10 +26,14 @@ class Points:
     """`told`: takes how many points there are, and how many of those chosen were tried and skipped."""
 
     every: bool
+    seed: str
     record: Callable[[str, object], None]
 
-    def chosen(self, points: Sequence[Point], case: object) -> list[Point]:
-        return [one for one in points if self.every or zlib.crc32(f"{case} {one}".encode()) % A_PART == 0]
+    def chosen(self, points: Sequence[Point], case: object, count: int = 1) -> list[Point]:
+        """As many as that, which each commit draws anew; `make faults` takes all."""
+        if self.every or len(points) <= count:
+            return [*points]
+        return random.Random(f"{self.seed} {case}").sample(points, count)
 
     def told(self, there: int, tried: int, skipped: int) -> None:
         self.record("faults", (there, tried, skipped))
@@ -39,4 +41,4 @@ class Points:
 
 @pytest.fixture
 def points(pytestconfig: pytest.Config, record_property: Callable[[str, object], None]) -> Points:
-    return Points(pytestconfig.getoption("--every-fault"), record_property)
+    return Points(pytestconfig.getoption("--every-fault"), commit(), record_property)

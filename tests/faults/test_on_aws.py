@@ -127,7 +127,7 @@ def test_failed_or_killed_at_any_call_to_aws_and_done_again_it_is_done(
 ) -> None:
     case = next(case for case in USE_CASES if str(case) == name)
     walk = Walk(case, shop, tmp_path)
-    again = apart(walk.answered)
+    again, _ = apart(walk.answered)
     right = apart(lambda: walk.undisturbed(again))
     every = [
         (at, operation, fault)

@@ -302,17 +302,19 @@ COMPREFACE = (
 # --- DeepStack --------------------------------------------------------------------------------------------------------
 
 
-def _of_deepstack(path: str, name: str = "", files: Mapping[str, bytes] | None = None, **fields: str) -> UseCase:
+def _of_deepstack(
+    path: str, name: str = "", files: Mapping[str, bytes] | None = None, or_says: str = "", **fields: str
+) -> UseCase:
     def do(box: Box) -> Any:
         reply = DeepStack(box.app, box.ids["deepstack"]).call(path, dict(files or {}), **fields)
         return {"status": reply.status, **reply.json}
 
-    return UseCase(f"POST {FACE}{path}", do, name, "subjects")
+    return UseCase(f"POST {FACE}{path}", do, name, "subjects", or_says)
 
 
 DEEPSTACK = (
     _of_deepstack("", files={"image": picture(Person(51))}),
-    _of_deepstack("/register", "of nobody yet", {"image": picture(Person(54))}, userid="Eva"),
+    _of_deepstack("/register", "of nobody yet", {"image": picture(Person(54))}, or_says="face updated", userid="Eva"),
     _of_deepstack("/register", "a look's", {"image": picture(Person(51, side_px=102.0))}, userid="Ann"),
     _of_deepstack("/recognize", files={"image": picture(Person(51), Person(53, side_px=90.0))}),
     _of_deepstack("/list"),
