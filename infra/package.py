@@ -115,7 +115,7 @@ def _assemble(target: Target, python: Path, out: Path, shipped: Sequence[Pack]) 
     models = {name: path for pack in shipped for name, path in _models(pack).items()}
     files = {**archive.files_below(libraries), **archive.files_below(application), **models, **archive.console_files()}
     archive.write(out / ARCHIVE, files)
-    shutil.copyfile(STAGE / "out" / TEMPLATE, out / TEMPLATE)
+    template.write_shipped(STAGE / "out" / TEMPLATE, out / TEMPLATE)
 
 
 def _packaged_by_chalice(target: Target, chalice: Path, libraries: Path) -> Path:

@@ -81,7 +81,8 @@ def packaged_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    return folder / "out" / "sam.json"
+    template.write_shipped(folder / "out" / "sam.json", folder / "sam.json")
+    return folder / "sam.json"
 
 
 @pytest.fixture(scope="session")

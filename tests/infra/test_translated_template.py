@@ -1,0 +1,66 @@
+"""What CloudFormation gets: the template as SAM's own translator makes it of ours."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from samtranslator.parser.parser import Parser
+from samtranslator.translator.translator import Translator
+
+MOST_BYTES, MOST_METHODS = 200_000, 300
+"""The template may have a million bytes, and its API 300 resources: room for twice as many paths is left."""
+
+
+@pytest.fixture(scope="module")
+def translated(packaged_path: Path, monkeypatch_module: pytest.MonkeyPatch) -> dict[str, Any]:
+    monkeypatch_module.setenv("AWS_DEFAULT_REGION", "eu-central-1")
+    whole = json.loads(packaged_path.read_text())
+    for one in whole["Resources"].values():
+        if "CodeUri" in one.get("Properties", {}):
+            one["Properties"]["CodeUri"] = {"Bucket": "deployments", "Key": "deployment.zip"}
+    made: dict[str, Any] = Translator({}, Parser()).translate(whole, {})
+    return made
+
+
+@pytest.fixture(scope="module")
+def monkeypatch_module() -> Any:
+    with pytest.MonkeyPatch.context() as patch:
+        yield patch
+
+
+def resources(translated: dict[str, Any], kind: str) -> dict[str, Any]:
+    return {name: one for name, one in translated["Resources"].items() if one["Type"] == kind}
+
+
+def test_each_public_stage_has_limits_logs_tracing_and_its_alarm(translated: dict[str, Any]) -> None:
+    stages = resources(translated, "AWS::ApiGateway::Stage")
+    unguarded = [
+        name
+        for name, one in resources(translated, "AWS::ApiGateway::Deployment").items()
+        if one["Properties"].get("StageName")
+    ]
+    assert unguarded == [], "a deployment that names a stage makes one that no template describes"
+    assert [one["Properties"]["StageName"] for one in stages.values()] == ["api"]
+    for one in stages.values():
+        settings = one["Properties"]
+        assert settings["TracingEnabled"] is True
+        assert settings["AccessLogSetting"]
+        [everything] = settings["MethodSettings"]
+        assert {"ThrottlingRateLimit", "ThrottlingBurstLimit"} <= everything.keys()
+    watched = [
+        dimension["Value"]
+        for one in resources(translated, "AWS::CloudWatch::Alarm").values()
+        for dimension in one["Properties"].get("Dimensions", ())
+        if dimension["Name"] == "Stage"
+    ]
+    assert "api" in json.dumps(watched)
+
+
+def test_there_is_room_for_twice_as_many_paths(packaged: dict[str, Any], packaged_path: Path) -> None:
+    paths = packaged["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]["paths"]
+    assert packaged_path.stat().st_size <= MOST_BYTES
+    assert sum(map(len, paths.values())) == len(paths)
+    assert 2 * len(paths) <= MOST_METHODS
