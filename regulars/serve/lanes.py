@@ -1,15 +1,13 @@
 """Threads and memory, shared fairly: each lane has so many threads at most, and lanes that wait take turns.
 
-Of a budget of memory for what is under way, a lane may hold half of what the others leave, and strangers a quarter.
-What only names a lane's tenant has half of the lane's.
+Of a budget of memory for what is under way, a lane may hold half of what the others leave, and strangers a third.
 """
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, suppress
 from contextvars import copy_context
@@ -18,12 +16,10 @@ from typing import Any, TypeVar
 _Result = TypeVar("_Result")
 
 STRANGERS = ""
-"""Lane of all whose tenant is not known."""
+"""Lane of all that no tenant is proved to have sent."""
 
 SMALL_BYTES = 64 * 1024
 """What is not larger does not count in a budget: all connections together have no more than 64 MiB of it."""
-
-_LEAST_S = 0.001
 
 
 class Full(Exception):
@@ -40,14 +36,14 @@ class _Lane:
 
 
 class Lanes:
-    """Threads for the calls of an event loop. A lane is a tenant's, or that of all who are not known.
+    """Threads for the calls of an event loop. A lane is a tenant's, or a sender's.
 
-    `threads`: all there are. `places`: most threads of one lane; `of`: of these lanes. `waiting`: most calls that wait
-    in one lane. All methods are called in the event loop's thread.
+    `threads`: all there are. `places`: most threads of one lane. `waiting`: most calls that wait in one lane. All
+    methods are called in the event loop's thread.
     """
 
-    def __init__(self, threads: int, places: int, waiting: int, of: Mapping[str, int] | None = None) -> None:
-        self._free, self._places, self._waiting, self._of = asyncio.Semaphore(threads), places, waiting, of or {}
+    def __init__(self, threads: int, places: int, waiting: int) -> None:
+        self._free, self._places, self._waiting = asyncio.Semaphore(threads), places, waiting
         self._pool = ThreadPoolExecutor(threads, "lanes")
         self._lanes: dict[str, _Lane] = {}
         self._works: set[Future[Any]] = set()
@@ -58,9 +54,8 @@ class Lanes:
         Raises Full, and what the call raises.
         A caller that is cancelled leaves the lane if its call has not begun. The place is the call's, not the caller's.
         """
-        places = self._of.get(lane, self._places)
-        own = self._lanes.setdefault(lane, _Lane(places))
-        if own.inside >= places + self._waiting:
+        own = self._lanes.setdefault(lane, _Lane(self._places))
+        if own.inside >= self._places + self._waiting:
             raise Full
         with ExitStack() as held:
             own.inside += 1
@@ -100,53 +95,50 @@ class Lanes:
 
 
 class Budget:
-    """So many bytes for what is under way. A lane may hold half of what the others leave; strangers a quarter of all.
+    """So many bytes for what is under way. A lane may hold half of what the others leave; strangers a third of all.
 
-    What is `unproved` of a lane has half of what the lane may hold. It is used in one thread.
+    It is used in one thread.
     """
 
     def __init__(self, size: int) -> None:
         self._size = size
         self.holdings: set[Holding] = set()
         self._held: Counter[str] = Counter()
-        self._unproved: Counter[str] = Counter()
         """What they hold in all, by lane, so that each piece that comes costs the same however many there are."""
 
     def note(self, one: Holding, size: int) -> None:
         """Reckon with so many bytes more that a holding has, or fewer; one that was ended has none."""
         if one in self.holdings:
             self._held[one.lane] += size
-            self._unproved[one.lane] += size * one.unproved
 
     def make_room(self, lane: str, size: int, asks: Holding) -> None:
-        """Return if the lane may hold so many bytes more. The slowest of what is unproved goes first. Raises Full."""
-        while size:
-            held, left = self._held[lane], self._size - self._held.total()
-            shared = self._size if lane == STRANGERS else left + held
-            is_share = not asks.unproved or self._unproved[lane] + size <= shared // 4
-            if held + size <= left - size and is_share:
-                return
-            unproved = [one for one in self.holdings if one.lane == lane and one.unproved and asks.unproved]
-            coming = [one for one in unproved if one.stop and one.held]
-            slowest = min([asks, *coming], key=Holding.bytes_a_second)
-            if not coming or slowest is asks:
+        """Return if the lane may hold so many bytes more. Of strangers, the sender who holds most goes. Raises Full."""
+        while size and not self._has_room(lane, size):
+            strangers = [one for one in self.holdings if lane == one.lane == STRANGERS and one.stop and one.held]
+            by_sender: Counter[str] = Counter({asks.sender: size})
+            for one in strangers:
+                by_sender[one.sender] += one.held
+            most = max([asks, *strangers], key=lambda one: (by_sender[one.sender], one.held + size * (one is asks)))
+            if most is asks:
                 raise Full
-            slowest.end()
+            most.end()
+
+    def _has_room(self, lane: str, size: int) -> bool:
+        would = self._held[lane] + size
+        return would <= (self._size // 3 if lane == STRANGERS else self._size - self._held.total() - size)
 
 
 class Holding:
     """A hold during a block on the bytes that have come, each so many `copies` of times.
 
-    `stop`: ends what is still coming, so that something faster has its room; None: all has come. `unproved`: nothing
-    shows yet that the lane's tenant sends it.
+    `stop`: ends what is still coming, so that others have its room; None: all has come. `sender`: whose it is.
     """
 
     def __init__(
-        self, budget: Budget, lane: str, copies: int, stop: Callable[[], None] | None = None, *, unproved: bool = False
+        self, budget: Budget, lane: str, copies: int, stop: Callable[[], None] | None = None, sender: str = ""
     ) -> None:
-        self.lane, self.stop, self.held, self.unproved = lane, stop, 0, unproved or lane == STRANGERS
-        self._budget, self._copies = budget, copies
-        self._began, self._bytes = time.monotonic(), 0
+        self.lane, self.stop, self.sender, self.held = lane, stop, sender, 0
+        self._budget, self._copies, self._bytes = budget, copies, 0
 
     def __enter__(self) -> Holding:
         self._budget.holdings.add(self)
@@ -163,7 +155,7 @@ class Holding:
             self._hold(self.lane, self._bytes * self._copies - self.held)
 
     def move(self, lane: str) -> None:
-        """Charge another lane for it, as unproved as it was. Raises Full."""
+        """Charge another lane for it. Raises Full."""
         if lane != self.lane:
             held, self.held = self.held, 0
             self._budget.note(self, -held)
@@ -174,9 +166,6 @@ class Holding:
         self.lane = lane
         self._budget.note(self, size)
         self.held += size
-
-    def bytes_a_second(self) -> float:
-        return self._bytes / max(_LEAST_S, time.monotonic() - self._began)
 
     def end(self) -> None:
         """Stop what is coming, and give its room back."""

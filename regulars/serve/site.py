@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Protocol
 
 from chalicelib.core import telemetry
+from chalicelib.core.addresses import network_of
 from chalicelib.vision.machine import cores
 from regulars.serve.asgi import Exchange
 from regulars.serve.callers import Anybody, Callers, Claim
-from regulars.serve.lanes import SMALL_BYTES, STRANGERS, Budget, Full, Holding, Lanes
+from regulars.serve.lanes import STRANGERS, Budget, Full, Holding, Lanes
 from regulars.serve.messages import BUSY, TOO_LONG, Refused, Request, Response
 
 THREADS = cores() + 30
@@ -23,20 +24,23 @@ Measured with 16 searching clients: a getGroupList takes 5 ms with 30 threads, 4
 PLACES = 8
 """Threads that one tenant may hold. Four tenants at once have all that they can use."""
 
-NAMELESS, NAMELESS_PLACES = "?", 2
-"""Lane of forms that name no tenant, and its threads: most are read only to be refused, and reading takes the GIL."""
-
 WAITING = 64
 """Requests of one tenant that may wait for its threads."""
 
-FINDING_THREADS = 4
-"""Threads that look up whose request it is."""
+STRANGERS_THREADS, STRANGERS_PLACES = 4, 2
+"""Threads that find whose a request is, and answer what is nobody's; and how many of them one sender may hold.
+
+Most is read only to be refused, and reading takes the GIL.
+"""
 
 ENDING_S = 0.5
 """How long threads without a call may take to end."""
 
 BODIES_BYTES = 320 * 1024 * 1024
 """Memory for bodies under way, and for the copies that are made of them."""
+
+
+Body = Callable[[Holding], Awaitable[bytes]]
 
 
 class TooLong(Exception):
@@ -76,8 +80,8 @@ class Site:
         self._gateway, self._others = gateway, others
         self._callers = callers or Anybody()
         self._budget = Budget(bodies_bytes)
-        self._lanes = Lanes(threads, PLACES, WAITING, {NAMELESS: NAMELESS_PLACES})
-        self._finders = Lanes(min(threads, FINDING_THREADS), FINDING_THREADS, THREADS * WAITING)
+        self._tenants = Lanes(threads, PLACES, WAITING)
+        self._strangers = Lanes(min(threads, STRANGERS_THREADS), STRANGERS_PLACES, THREADS * WAITING)
 
     async def __call__(self, head: Request, exchange: Exchange) -> Response:
         part = next((one for one in self._others if one.takes(head.path)), self._gateway)
@@ -87,14 +91,7 @@ class Site:
             limit = min(limit, claim.most_bytes or limit)
             if head.announced_bytes > limit:
                 raise TooLong
-            lane = await self._lane(claim)
-            if lane is None:  # nobody's credentials: the answer needs no body
-                return await self._lanes.run(STRANGERS, partial(part.answer, head))
-            is_named_inside = claim.lane is None and claim.find is None
-            with Holding(self._budget, lane, part.copies, exchange.abort, unproved=claim.is_name) as holding:
-                body = await self._body(exchange, limit, holding, is_named_inside=is_named_inside)
-                lane = NAMELESS if is_named_inside and holding.lane == STRANGERS else holding.lane
-                return await self._lanes.run(lane, partial(part.answer, replace(head, body=body)))
+            return await self._answered(part, head, claim, partial(self._body, exchange, limit))
         except Refused as refused:
             return refused.response
         except TooLong:
@@ -104,36 +101,41 @@ class Site:
             telemetry.answered(BUSY, BUSY)
             return part.busy(head)
 
-    async def _body(self, exchange: Exchange, limit: int, holding: Holding, *, is_named_inside: bool) -> bytes:
-        """Take the body, of at most so many bytes. Its tenant is looked for as soon as it counts, and at its end.
+    async def _answered(self, part: Part, head: Request, claim: Claim, body: Body) -> Response:
+        """Answer a request in its tenant's lane once it is proved whose it is, and else among strangers."""
+        tenant, sender = claim.tenant, network_of(head.client)
+        if tenant is None and not claim.by_body:
+            found = await self._strangers.run(sender, partial(_found, part, claim, head))
+            if isinstance(found, Response):  # nobody's credentials: the answer needed no body
+                return found
+            tenant = found
+        with Holding(self._budget, tenant or STRANGERS, part.copies, sender=sender) as holding:
+            request = replace(head, body=await body(holding))
+            if tenant is None:
+                found = await self._strangers.run(sender, partial(_found, part, claim, request))
+                if isinstance(found, Response):
+                    return found
+                tenant = found
+                holding.move(tenant)
+            return await self._tenants.run(tenant, partial(part.answer, request))
 
-        Raises TooLong, Full, Gone.
-        """
-        body = bytearray()
+    async def _body(self, exchange: Exchange, limit: int, holding: Holding) -> bytes:
+        """Take the body, of at most so many bytes. Raises TooLong, Full, Gone."""
+        body, holding.stop = bytearray(), exchange.abort
         async for piece in exchange.pieces():
-            begins_to_count = len(body) <= SMALL_BYTES < len(body) + len(piece)
             body += piece
             if len(body) > limit:
                 raise TooLong
-            if is_named_inside and begins_to_count:
-                await self._move(holding, bytes(body))
             holding.grow(len(piece))
-        holding.stop, whole = None, bytes(body)
-        if is_named_inside and holding.lane == STRANGERS:
-            await self._move(holding, whole)
-        return whole
-
-    async def _move(self, holding: Holding, body: bytes) -> None:
-        """Charge the tenant that a body names for it. Raises Full."""
-        holding.move(await self._lane(self._callers.in_body(body)) or STRANGERS)
-
-    async def _lane(self, claim: Claim) -> str | None:
-        """Return the claim's lane; STRANGERS if only the body can tell; None if the credentials are nobody's."""
-        if claim.lane is not None or claim.find is None:
-            return claim.lane or STRANGERS
-        return await self._finders.run(STRANGERS, claim.find)
+        holding.stop = None
+        return bytes(body)
 
     def close(self, timeout_s: float) -> bool:
         """End the threads; wait so long for calls whose clients have gone. Return False if one still runs."""
         timeout_s = max(timeout_s, ENDING_S)
-        return all([self._lanes.close(timeout_s), self._finders.close(ENDING_S)])
+        return all([self._tenants.close(timeout_s), self._strangers.close(ENDING_S)])
+
+
+def _found(part: Part, claim: Claim, request: Request) -> str | Response:
+    """Return the tenant whose request it is proved to be; if it is nobody's, the answer. Raises Full."""
+    return claim.prove(request) or part.answer(request)

@@ -106,6 +106,11 @@ def answer(provide: Callable[[], Services], request: HttpRequest, view_of: Calla
         return errors.response(told, id_, headers)
 
 
+def signer(services: Services, request: HttpRequest) -> Tenant:
+    """Return the tenant whose key signed a request. Raises Failure."""
+    return _signed(services, request, request.headers, _body(request))[1]
+
+
 def _asked(
     services: Services, request: HttpRequest, sent: Mapping[str, str], operation: str, view: View | None
 ) -> tuple[View, Call, Members]:
@@ -114,8 +119,7 @@ def _asked(
     is_ours = sent.get("x-amz-target", "").startswith(TARGET)
     if not is_ours or (view is None and operation not in requests.OTHER_OPERATIONS):
         raise Failure("UnknownOperationException", f"X-Amz-Target names no operation of {TARGET.rstrip('.')}")
-    claim = _claim(request, sent)
-    tenant = _caller(services, claim, signature.SignedRequest(request.called_path, sent, body, request.query))
+    claim, tenant = _signed(services, request, sent, body)
     telemetry.of_tenant(tenant.name)
     if view is None:
         refusal = f"Regulars has no {operation}: it answers the face operations of Amazon Rekognition"
@@ -151,6 +155,14 @@ def _body(request: HttpRequest) -> bytes:
         return request.body(limit)
     except Refused:
         raise errors.too_long(limit) from None
+
+
+def _signed(
+    services: Services, request: HttpRequest, sent: Mapping[str, str], body: bytes
+) -> tuple[signature.Signature, Tenant]:
+    """Return the signature, and the tenant whose key made it. `sent`: headers, lower case. Raises Failure."""
+    claim = _claim(request, sent)
+    return claim, _caller(services, claim, signature.SignedRequest(request.called_path, sent, body, request.query))
 
 
 def _claim(request: HttpRequest, sent: Mapping[str, str]) -> signature.Signature:

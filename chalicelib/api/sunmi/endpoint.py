@@ -41,6 +41,11 @@ class Call:
     """A view may add response headers."""
 
 
+def signer(services: Services, request: HttpRequest) -> Tenant:
+    """Return the tenant that signed a request. Raises RegularsError, Refused."""
+    return SignedForm.of(read_form(request.media_type(FORMS), request.body())).caller(services)
+
+
 @dataclass(frozen=True)
 class Endpoint:
     """An endpoint of the dialect. `view` does the work, and `render` makes the `data` of its result.

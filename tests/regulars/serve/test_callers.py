@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import time
+from contextlib import closing
 from pathlib import Path
 
 import httpx
 import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 
 import app
 from chalicelib import bootstrap
 from chalicelib.api.compreface import routes as compreface
 from chalicelib.api.deepstack import routes as deepstack
+from chalicelib.api.http import URLENCODED
 from chalicelib.api.sunmi.endpoint import MAX_URLENCODED_BYTES
 from chalicelib.core.model import Profile
 from chalicelib.services import Services
 from chalicelib.settings import Settings, networks
 from regulars.serve import refusals
 from regulars.serve.callers import Claim, Tenants
-from regulars.serve.lanes import STRANGERS
 from regulars.serve.messages import Request
 from tests.regulars.serve.box import serving
 
@@ -39,12 +45,13 @@ def test_a_box_says_that_it_takes_the_pictures_that_it_takes(tmp_path: Path) -> 
         assert (fits.status_code != 413, too_large.status_code) == (True, 413)
 
 
-def lane(claim: Claim) -> str | None:
-    return claim.lane if claim.find is None else claim.find()
+def proved(callers: Tenants, request: Request) -> str | None:
+    claim = callers.at_head(request)
+    return claim.tenant or claim.prove(request)
 
 
 def at_head(callers: Tenants, path: str, authorization: str = "", query: str = "") -> str | None:
-    return lane(callers.at_head(Request("POST", path, query, {"authorization": authorization})))
+    return proved(callers, Request("POST", path, query, {"authorization": authorization}))
 
 
 def test_credentials_at_the_head_tell_the_tenant(services: Services) -> None:
@@ -54,31 +61,7 @@ def test_credentials_at_the_head_tell_the_tenant(services: Services) -> None:
         assert at_head(callers, "/icredit/face/manage", f"APPCODE {credentials.appcode}") == "shop"
         assert at_head(callers, "/icredit/face/manage", query=f"AppCode={credentials.appcode}") == "shop"
         assert at_head(callers, "/v1/cameras", f"bearer  {credentials.api_key} ") == "shop"
-        signed = f"Credential={credentials.access_key_id}/20260101/box/rekognition/aws4_request, Signature=x"
-        assert at_head(callers, "/", f"AWS4-HMAC-SHA256 {signed}") == "shop"
     assert at_head(callers, "/_blobs/shop/door/1") == "shop"
-    for authorization, is_name in (
-        (f"APPCODE {credentials.appcode}", False),
-        (f"Bearer {credentials.api_key}", False),
-        (f"AWS4-HMAC-SHA256 {signed}", True),
-    ):
-        assert callers.at_head(Request("POST", "/", headers={"authorization": authorization})).is_name == is_name
-
-
-def test_a_named_network_has_a_place_from_the_head_on_unless_a_browser_or_a_proxy_sends(tmp_path: Path) -> None:
-    settings = Settings(tmp_path, deepstack_tenant="shop", deepstack_networks=networks("192.0.2.7"))
-    callers = Tenants(bootstrap.build(settings))
-    for client, headers, named in (
-        ("192.0.2.7", {}, "shop"),
-        ("192.0.2.8", {}, None),
-        ("192.0.2.7", {"origin": "http://evil.example"}, None),
-        ("192.0.2.7", {"via": "1.1 proxy"}, None),
-    ):
-        sent = {"content-type": "multipart/form-data; boundary=x", "host": "box", **headers}
-        claim = callers.at_head(Request("POST", f"{deepstack.PREFIX}face/list", headers=sent, client=client))
-        assert (claim.lane, claim.find, claim.most_bytes) == (named, None, None)
-    sunmi = Request("POST", "/openapi/x", headers={"host": "box"}, client="192.0.2.7")
-    assert callers.at_head(sunmi).lane is None
 
 
 @pytest.mark.parametrize(
@@ -100,7 +83,7 @@ def test_unknown_credentials_are_nobodys(services: Services, authorization: str)
 
 def test_a_sign_in_is_read_though_nobody_has_credentials_yet(services: Services) -> None:
     head = Request("POST", "/v1/session", headers={"cookie": "regulars=of-a-session-that-is-over"})
-    assert Tenants(services).at_head(head) == Claim(STRANGERS, most_bytes=8192)
+    assert Tenants(services).at_head(head) == Claim(by_body=True, most_bytes=8192)
 
 
 def test_a_browser_signs_in_at_the_box_itself(tmp_path: Path) -> None:
@@ -123,22 +106,34 @@ def test_a_body_that_is_too_long_is_refused_in_the_words_of_v1(tmp_path: Path) -
         assert (answer.status_code, answer.json()["__type"]) == (400, "ImageTooLargeException")
 
 
-def test_a_form_without_files_is_short_and_tells_its_tenant_in_its_body(services: Services) -> None:
-    path, form = "/openapi/face/addFace", {"content-type": "application/x-www-form-urlencoded"}
-    callers = Tenants(services)
-    assert callers.at_head(Request("POST", path, headers=form)) == Claim(most_bytes=MAX_URLENCODED_BYTES)
-    assert callers.at_head(Request("POST", path, headers={"content-type": "Multipart/form-data"})) == Claim()
+def test_a_form_without_files_is_short(services: Services) -> None:
+    path, callers = "/openapi/face/addFace", Tenants(services)
+    for kind, most_bytes in (
+        ("application/x-www-form-urlencoded", MAX_URLENCODED_BYTES),
+        ("Multipart/form-data", None),
+    ):
+        claim = callers.at_head(Request("POST", path, headers={"content-type": kind}))
+        assert (claim.tenant, claim.by_body, claim.most_bytes) == (None, True, most_bytes)
 
 
-def test_a_form_tells_its_tenant_wherever_its_app_id_stands(services: Services) -> None:
-    app_id = services.tenants.add("shop", Profile.CAMERA).app_id
-    callers = Tenants(services)
-    part = f'--b\r\nContent-Disposition: form-data; name="app_id"\r\n\r\n{app_id}\r\n'
-    typed = part.replace('"\r\n\r\n', '"\r\nContent-Type: text/plain\r\n\r\n')
-    for body in (f"app_id={app_id}&x=1", f"x=app_id&app_id={app_id}", part, "x" * 100_000 + part, typed):
-        assert lane(callers.in_body(body.encode())) == "shop"
-    for body in ("", "app_id=", "app_id=unknown", "app_id" * 100_000, f"APP_ID={app_id}"):
-        assert lane(callers.in_body(body.encode())) in (STRANGERS, None)
+def test_who_only_names_a_tenant_has_proved_nothing(services: Services) -> None:
+    named, callers = services.tenants.add("shop", Profile.CAMERA), Tenants(services)
+    form = {"app_id": named.app_id, "random": "abcdef", "timestamp": str(int(time.time()))}
+    text = "&".join(f"{name}={value}" for name, value in sorted(form.items()))
+    right = hashlib.md5(f"{text}&key={named.app_key}".encode(), usedforsecurity=False).hexdigest()
+    for sign, expected in ((right, "shop"), (right[::-1], None), ("", None)):
+        body = f"{text}&sign={sign}".encode()
+        request = Request("POST", "/openapi/face/getGroupList", headers={"content-type": URLENCODED}, body=body)
+        assert proved(callers, request) == expected
+
+
+def test_a_call_of_rekognition_is_its_tenants_when_its_signature_is_right(services: Services) -> None:
+    keys, callers = services.tenants.add("shop", Profile.CLOUD), Tenants(services)
+    for secret, expected in ((keys.secret_access_key, "shop"), ("another", None)):
+        sent = AWSRequest("POST", "http://box:8000/", {"X-Amz-Target": "RekognitionService.ListCollections"}, b"{}")
+        SigV4Auth(Credentials(keys.access_key_id, secret), "rekognition", "box").add_auth(sent)
+        headers = {name.lower(): value for name, value in sent.headers.items()} | {"host": "box:8000"}
+        assert proved(callers, Request("POST", "/", headers=headers, body=b"{}")) == expected
 
 
 def test_a_form_tells_its_tenant_by_the_key_in_it(services: Services) -> None:
@@ -149,11 +144,23 @@ def test_a_form_tells_its_tenant_by_the_key_in_it(services: Services) -> None:
     key = services.access.keys.add_for(home, "Viseron", "deepstack", groups.named(home, "family").id)
     callers = Tenants(services)
     part = f'--b\r\nContent-Disposition: form-data; name="api_key"\r\n\r\n{key}\r\n'
-    assert callers.at_head(Request("POST", "/v1/vision/face/list", headers={})).lane is None
-    for body in (f"api_key={key}", f"userid=a&api_key={key.upper()}", part, "x" * 100_000 + part):
-        assert lane(callers.in_body(body.encode())) == "home"
-    for body in ("api_key=", f"api_key={key[:35]}", "api_key" * 100_000):
-        assert lane(callers.in_body(body.encode())) in (STRANGERS, None)
+    typed = part.replace('"\r\n\r\n', '"\r\nContent-Type: text/plain\r\n\r\n')
+    for body in (f"api_key={key}", f"userid=a&api_key={key.upper()}", part, "x" * 100_000 + part, typed):
+        assert proved(callers, Request("POST", "/v1/vision/face/list", body=body.encode())) == "home"
+    for body in ("", "api_key=", f"api_key={key[:35]}", "api_key" * 100_000):
+        assert proved(callers, Request("POST", "/v1/vision/face/list", body=body.encode())) is None
+
+
+def test_a_named_machine_has_its_tenants_place_from_the_head_on(tmp_path: Path) -> None:
+    settings = Settings(storage=tmp_path, deepstack_tenant="home", deepstack_networks=networks("192.0.2.0/28"))
+    with closing(bootstrap.build(settings)) as services:
+        for client, headers, tenant in (
+            ("192.0.2.1", {"host": "192.0.2.9"}, "home"),
+            ("192.0.2.1", {"host": "evil.test"}, None),
+            ("192.0.2.17", {"host": "192.0.2.9"}, None),
+        ):
+            head = Request("POST", "/v1/vision/face/list", headers=headers, client=client)
+            assert Tenants(services).at_head(head).tenant == tenant
 
 
 def test_every_route_can_say_that_there_is_no_room() -> None:

@@ -64,10 +64,11 @@ class Shop:
 
     def at_head(self, head: Request) -> Claim:
         tenant = head.headers.get("x-tenant")
-        return Claim(find=lambda: None) if tenant == "unknown" else Claim(tenant)
+        return Claim() if tenant == "unknown" else Claim(tenant, in_body, by_body=True)
 
-    def in_body(self, body: bytes) -> Claim:
-        return Claim("other" if b"other" in body[:100] else STRANGERS)
+
+def in_body(request: Request) -> str | None:
+    return "other" if request.body.endswith(b"signed") else None
 
 
 @pytest.fixture
@@ -275,53 +276,59 @@ def test_what_was_announced_and_has_not_come_takes_no_room(bodies: Bodies) -> No
     assert length_told(bodies.begin(900_000, announced=900_000)) == 900_000
 
 
-def test_strangers_have_a_quarter_together_and_a_faster_one_takes_the_slowest_ones_room(bodies: Bodies) -> None:
-    slow = bodies.begin(600_000)
-    time.sleep(1)
-    assert length_told(bodies.begin(900_000, announced=900_000)) == 900_000
-    assert not is_open(slow)
+def test_strangers_have_a_third_together_in_which_the_largest_goes_and_a_slow_camera_stays(bodies: Bodies) -> None:
+    camera = bodies.begin(300_000, announced=310_000)
+    for _ in range(6):
+        bodies.begin(700_000)
+    camera.sendall(b"signed".rjust(10_000))
+    assert length_told(camera) == 310_000
     assert length_told(bodies.begin(1_000_000, "greedy")) == 1_000_000, "a tenant's has room beside them"
 
 
-def test_who_only_names_a_tenant_has_half_of_its_budget_in_which_the_slowest_goes_first(bodies: Bodies) -> None:
-    proved, slow = bodies.begin(900_000, "other"), bodies.begin(600_000, starts=b"other")
-    time.sleep(1)
-    assert length_told(bodies.begin(900_000, announced=900_000, starts=b"other")) == 900_000
-    assert not is_open(slow)
-    proved.sendall(bytes(100_000))
-    assert length_told(proved) == 1_000_000, "the slowest of all is not touched: it has shown whose it is"
+def test_the_sender_who_holds_most_goes_first_however_many_connections_it_has() -> None:
+    ended: list[str] = []
+
+    def of(sender: str, name: str) -> Holding:
+        return held.enter_context(Holding(budget, STRANGERS, 1, lambda: ended.append(name), sender))
+
+    with ExitStack() as held:
+        budget = Budget(3_000_000)
+        for number in range(9):
+            of("192.0.2.1", f"one of nine: {number}").grow(100_000 + number)
+        camera = of("192.0.2.2", "camera")
+        camera.grow(90_000)
+        camera.grow(200_000)
+        assert ended == ["one of nine: 8", "one of nine: 7"]
+        with pytest.raises(Full):
+            of("192.0.2.2", "another").grow(900_000)
+    assert "camera" not in ended
 
 
-def test_a_body_that_names_its_tenant_is_no_strangers_from_then_on(bodies: Bodies) -> None:
-    kept = bodies.begin(900_000, starts=b"other")
-    time.sleep(0.5)
-    assert length_told(bodies.begin(900_000, announced=900_000)) == 900_000
-    kept.sendall(bytes(100_000))
-    assert length_told(kept) == 1_000_000
+def test_what_is_proved_is_charged_to_its_tenant(bodies: Bodies) -> None:
+    """It is a stranger's until its end, and then its tenant's, which has no room for it here."""
+    held = [bodies.begin(900_000, "other") for _ in range(2)]
+    refused = bodies.begin(900_000, announced=900_006)
+    refused.sendall(b"signed")
+    assert status(refused.recv(1000)) == 503
+    held[0].sendall(bytes(100_000))
+    assert length_told(held[0]) == 1_000_000
 
 
 def test_a_budget_gets_back_what_was_held() -> None:
-    ended: list[str] = []
-    budget = Budget(4_000_000)
+    budget = Budget(3_000_000)
     for _ in range(10):
-        with (
-            Holding(budget, STRANGERS, 1, lambda: ended.append("slowest, but small")) as small,
-            Holding(budget, STRANGERS, 1, lambda: ended.append("slow")) as slow,
-            Holding(budget, STRANGERS, 1, lambda: ended.append("fast")) as fast,
-        ):
+        with Holding(budget, STRANGERS, 1) as small, Holding(budget, STRANGERS, 1) as large:
             small.grow(1)
-            slow.grow(600_000)
-            fast.grow(700_000)
-            fast.move("shop")
+            large.grow(900_000)
+            large.move("shop")
             with pytest.raises(Full):
-                fast.grow(2_000_000)
-    assert ended == ["slow"] * 10
+                large.grow(2_000_000)
     with Holding(budget, "shop", 2) as whole:
-        whole.grow(1_000_000)
+        whole.grow(750_000)
         with pytest.raises(Full):
             whole.grow(1)
         with Holding(budget, "other", 1) as other, Holding(budget, STRANGERS, 1) as small:
-            other.grow(1_000_000)
+            other.grow(750_000)
             small.grow(SMALL_BYTES)
             small.move("shop")  # what is small finds room, however much its tenant holds
 
