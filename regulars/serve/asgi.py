@@ -35,7 +35,7 @@ Send = Callable[[Mapping[str, Any]], Awaitable[None]]
 
 
 class Gone(Exception):
-    """The client went away before its body was whole."""
+    """The client went away before its request was whole, or before we took its connection."""
 
 
 class Application:
@@ -79,6 +79,8 @@ class Application:
             await exchange.answer(replace(unread, headers=(*unread.headers, ("Retry-After", "1"))))
 
     async def _response(self, scope: Mapping[str, Any], exchange: Exchange) -> Response:
+        if scope["client"] is None:  # it went away before we took it, and the kernel has forgotten its address
+            raise Gone
         try:
             request = _request(scope, self._proxies)
         except ValueError as error:

@@ -444,6 +444,24 @@ def test_who_went_away_while_waiting_is_not_served(shop: tuple[Shop, str, int]) 
         client.close()
 
 
+def test_a_crowd_that_gives_up_at_once_takes_no_place_with_it(
+    shop: tuple[Shop, str, int], caplog: pytest.LogCaptureFixture
+) -> None:
+    _, host, port = shop
+    request = b"GET / HTTP/1.1\r\nHost: box\r\n\r\n"
+    for tenant in (b"unknown", b"shop") * 4:
+        clients = [socket.create_connection((host, port), timeout=PATIENCE_S) for _ in range(200)]
+        for client in clients:
+            client.sendall(request.replace(b"Host", b"X-Tenant: " + tenant + b"\r\nHost"))
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        for client in clients:
+            client.close()
+    for tenant in (b"unknown", b"shop"):
+        answer = exchanged((host, port), GET.replace(b"Host", b"X-Tenant: " + tenant + b"\r\nHost") + LAST)
+        assert status(answer) == 200
+    assert not [told for told in caplog.records if told.levelname == "ERROR"]
+
+
 def test_a_client_that_does_not_read_its_answer_is_closed() -> None:
     class Large(Shop):
         def answer(self, _request: Request) -> Response:
