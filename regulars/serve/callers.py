@@ -49,7 +49,7 @@ def _of_nobody(_request: Request) -> None: ...
 
 @dataclass(frozen=True)
 class Claim:
-    """What a head tells of the sender. `tenant`: proved already. `prove`: takes a thread's time.
+    """Sender of a request, as its head tells. `tenant`: proved already. `prove`: takes a thread's time.
 
     `by_body`: the body has the proof, or may be anybody's. `most_bytes`: most bytes of the body.
     """
