@@ -15,6 +15,8 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
+from regulars_edge.update import LEAST
+
 from chalicelib.vision.packs import packs
 from infra import sbom
 from infra.archive import NoLibraries, copy_parts, files_below
@@ -49,7 +51,7 @@ def build(out: Path = OUT) -> list[Path]:
     wheels = sorted(out.glob("regulars*.whl"))
     sbom.write_of_wheels(out / sbom.NAME, wheels, [packs.at()], list(libraries().values()))
     sums = [f"{hashlib.sha256(file.read_bytes()).hexdigest()}  {file.name}\n" for file in [*wheels, out / sbom.NAME]]
-    (out / SUMS).write_text("".join(sums), encoding="ascii")
+    (out / SUMS).write_text("".join([f"# regulars-edge least {LEAST}\n", *sums]), encoding="ascii")
     return wheels
 
 

@@ -101,7 +101,8 @@ class Releases:
     def sign(self, folder: Path, key: Path | None = None) -> Path:
         wheels = sorted(folder.glob("*.whl"))
         sums = folder / "SHA256SUMS"
-        sums.write_text("".join(f"{hashlib.sha256(one.read_bytes()).hexdigest()}  {one.name}\n" for one in wheels))
+        lines = [f"{hashlib.sha256(one.read_bytes()).hexdigest()}  {one.name}\n" for one in wheels]
+        sums.write_text("".join([f"# regulars-edge least {__version__}\n", *lines]))
         sums.with_suffix(".sig").unlink(missing_ok=True)
         subprocess.run(["ssh-keygen", "-q", "-Y", "sign", "-n", "file", "-f", key or self.key, sums], check=True)
         return folder
@@ -244,6 +245,7 @@ def test_a_box_takes_the_signed_release_that_the_service_asks_for_and_keeps_it_w
     assert "update" not in told
     assert library_of(versions, NEW) == "99.0"
     assert library_of(versions, __version__) not in ("99.0", ""), "that of the version before is as it was"
+    assert State.read(versions.root) == State(former=__version__, least=__version__)
     ask_for(started_regulars, versions, __version__)
     said = versions.update()
     assert said.stdout == f"{__version__} is tried in place of {NEW}\n", (
@@ -310,6 +312,33 @@ def test_what_is_decided() -> None:
     assert step == "wait"
     assert "older" in str(then.trouble), "an order may not bring an old fault back"
     assert decide(State(former="1.0.0"), NEW, Report(NEW, "1.0.0"))[0] == "try", "the one before may come back"
+    step, then = decide(State(former="1.0.0", least="1.0.1"), NEW, Report(NEW, "1.0.0"))
+    assert (step, "from 1.0.1 on" in str(then.trouble)) == ("wait", True), (
+        "unless a signed release says that it may not"
+    )
+
+
+VERSIONS = ["1.0.0", "2.0.0", "3.0.0", "4.0.0", "5.0.0"]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([*VERSIONS, None]), st.booleans()), max_size=40),
+    st.fixed_dictionaries({one: st.sampled_from(VERSIONS[: at + 1]) for at, one in enumerate(VERSIONS)}),
+)
+def test_no_order_brings_a_box_below_what_a_signed_release_named(
+    orders: list[tuple[str | None, bool]], least: dict[str, str]
+) -> None:
+    state, current, kept = State(former="2.0.0"), "3.0.0", "1.0.0"
+    for wanted, is_well in orders:
+        before = current
+        step, state = decide(state, current, Report(current, wanted, is_well=is_well))
+        if step == "try":
+            kept = max(kept, least[str(state.tried)]) if state.tried != before else kept
+            step, state = decide(replace(state, least=kept), current, Report(current))
+            assert str(state.tried) >= kept or str(state.tried) > before
+        if step in ("switch", "back"):
+            current = str(state.tried or state.former)
+        assert state.least in (None, kept), "it is never forgotten"
 
 
 @given(

@@ -34,7 +34,7 @@ from regulars_edge.clock import SystemClock
 from regulars_edge.config import Config, shows_the_key
 from regulars_edge.errors import EdgeError, Misconfigured
 from regulars_edge.http import Http, proxies_of_environment
-from regulars_edge.report import TOLD_BY_UPDATE, VERSION, Report, number, read_object, write_object
+from regulars_edge.report import TOLD_BY_UPDATE, VERSION, Report, newest, number, read_object, write_object
 from regulars_edge.spool import schema
 
 LINK, LOCK = "current", "update.lock"
@@ -47,8 +47,11 @@ LONGEST = 200
 SUMS = "SHA256SUMS"
 SIGNER = "release"
 """Whom the file of signers names as the one who signs releases."""
+LEAST = "0.1.0"
+"""Oldest version to which a box may be brought that has had this release. Whoever mends a hole raises it."""
 EXTRAS = {"video": "av", "detector": "onnxruntime"}
 _OURS = ("regulars_edge", "regulars-edge", "pip", "setuptools")
+_LEAST = re.compile(rf"# regulars-edge least ({VERSION.pattern})")
 _LINE = re.compile(r"([0-9a-f]{64}) [ *]([A-Za-z0-9_.+-]+\.whl)")
 _FITS = """
 import sys
@@ -71,6 +74,8 @@ class State:
     """Memory from one run to the next."""
 
     former: str | None = None
+    least: str | None = None
+    """The highest that a signed release named as the oldest one to go back to."""
     tried: str | None = None
     looks: int = 0
     cameras: tuple[str, ...] = ()
@@ -79,6 +84,11 @@ class State:
     rest: int = 0
     trouble: str | None = None
     """What heartbeats say of it."""
+
+    @property
+    def settled(self) -> State:
+        """The memory that stays when nothing is tried any more."""
+        return State(former=self.former, least=self.least)
 
     @classmethod
     def read(cls, folder: Path) -> State:
@@ -94,20 +104,22 @@ def decide(state: State, current: str, report: Report) -> tuple[Step, State]:
             return "switch", replace(state, looks=1)
         is_well = report.is_well and report.version == state.tried == current
         if is_well and set(state.cameras) <= set(report.cameras):
-            return "keep", State(former=state.former)
+            return "keep", state.settled
         if state.looks < LOOKS:
             return "wait", replace(state, looks=state.looks + 1)
         why = f"{state.tried} was not well, {state.former} runs again"
-        return "back", State(former=state.former, failed=state.tried, rest=REST, trouble=why)
+        return "back", replace(state.settled, failed=state.tried, rest=REST, trouble=why)
     wanted = report.wanted
     if wanted is None or wanted == current:
-        return "wait", State(former=state.former)
-    if number(wanted) < number(current) and wanted != state.former:
-        why = f"{wanted} is older than {current}, and only the version before may come back"
+        return "wait", state.settled
+    is_let_back = wanted == state.former and number(wanted) >= number(state.least or wanted)
+    if number(wanted) < number(current) and not is_let_back:
+        least = f", from {state.least} on" if state.least else ""
+        why = f"{wanted} is older than {current}, and only the version before may come back{least}"
         return "wait", replace(state, trouble=why)
     if wanted == state.failed and state.rest > 0:
         return "wait", replace(state, rest=state.rest - 1)
-    return "try", State(former=current, tried=wanted, cameras=report.cameras)
+    return "try", State(former=current, least=state.least, tried=wanted, cameras=report.cameras)
 
 
 def update(config: Config, file: Path, folder: Path | None = None) -> int:
@@ -132,10 +144,11 @@ def _step(folder: Path, current: str, config: Config, file: Path) -> int:
     if step == "try":
         try:
             if then.tried != state.former:  # which is there, and was well
-                prepare(str(then.tried), folder, config, file)
+                least = prepare(str(then.tried), folder, config, file)
+                then = replace(then, least=newest((state.least, least)))
         except EdgeError as error:
             why = f"{then.tried}: {error}"
-            _keep(folder, State(former=state.former, failed=then.tried, rest=REST_PREPARING, trouble=why[:LONGEST]))
+            _keep(folder, replace(state.settled, failed=then.tried, rest=REST_PREPARING, trouble=why[:LONGEST]))
             raise
         _keep(folder, then)
         step, then = decide(then, current, Report(current))
@@ -152,11 +165,14 @@ def _step(folder: Path, current: str, config: Config, file: Path) -> int:
     return exits.OK
 
 
-def prepare(version: str, folder: Path, config: Config, file: Path) -> None:
-    """Make the version's environment, of what its signed sums name and of this one's libraries. Raises NotUpdated."""
+def prepare(version: str, folder: Path, config: Config, file: Path) -> str | None:
+    """Make the version's environment, of what its signed sums name and of this one's libraries.
+
+    Return the oldest version that it lets come back, if it names one. Raises NotUpdated.
+    """
     made = folder / version
     with tempfile.TemporaryDirectory() as scratch:
-        links = _links(version, config, Path(scratch))
+        links, least = _links(version, config, Path(scratch))
         shutil.rmtree(made, ignore_errors=True)
         _run([sys.executable, "-I", "-m", "venv", made])
         python = made / "bin" / "python"
@@ -175,10 +191,14 @@ def prepare(version: str, folder: Path, config: Config, file: Path) -> None:
     if (layout := _run([python, "-I", "-c", _FITS, file]).strip()) != str(schema.VERSION):
         raise NotUpdated(f"it keeps pictures in layout {layout} of the spool, and the way back needs {schema.VERSION}")
     os.sync()
+    return least
 
 
-def _links(version: str, config: Config, scratch: Path) -> Path:
-    """Write a page of links to the release's wheels, each with its signed sum, which pip verifies; return its path."""
+def _links(version: str, config: Config, scratch: Path) -> tuple[Path, str | None]:
+    """Write a page of links to the release's wheels, each with its signed sum, which pip verifies.
+
+    Return its path, and the least version that the signed file names.
+    """
     http = Http(SystemClock(), ca_file=config.ca_file, proxies=proxies_of_environment())
     at = f"{config.update_url}/{version}"
     for name in (SUMS, f"{SUMS}.sig"):
@@ -189,13 +209,15 @@ def _links(version: str, config: Config, scratch: Path) -> Path:
     verify = ["ssh-keygen", "-Y", "verify", "-f", config.signers, "-I", SIGNER, "-n", "file"]
     sums = (scratch / SUMS).read_bytes()
     _run([*verify, "-s", scratch / f"{SUMS}.sig"], sums)
-    found = [match.groups() for match in map(_LINE.fullmatch, sums.decode("ascii", "replace").splitlines()) if match]
+    lines = sums.decode("ascii", "replace").splitlines()
+    found = [match.groups() for match in map(_LINE.fullmatch, lines) if match]
+    least = newest(match[1] for match in map(_LEAST.fullmatch, lines) if match)
     if not any(name.startswith(f"regulars_edge-{version}-") for _, name in found):
         raise NotUpdated(f"{at}/{SUMS} names no regulars_edge-{version}")
     rows = [f'<a href="{html.escape(f"{at}/{quote(name)}")}#sha256={sha}">{name}</a>' for sha, name in found]
     page = scratch / "links.html"
     page.write_text("\n".join(["<!DOCTYPE html>", *rows]), encoding="ascii")
-    return page
+    return page, least
 
 
 def _copy(library: Path, to: Path) -> None:
