@@ -74,6 +74,8 @@ class StoredSettings:
     """Attributes that no model sees are answered where a program reads them, as "no" and quite unsure."""
     least_liveness: float | None = None
     """0..1: faces of lower liveness are neither enrolled nor identified; None: liveness is only reported."""
+    least_gender: float | None = None
+    """0.5..1: the score from which on a gender is told; 0.5: always. None: as the model pack says."""
     min_age: float | None = None
     """Years, 1..21: cameras do not enrol, and searches do not identify, faces that look younger; None: they do."""
     faces: int | None = None

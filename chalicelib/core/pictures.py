@@ -102,6 +102,13 @@ class Estimates:
             return None
         return "heuristic" if name in self.heuristics else "model"
 
+    def gender_from(self, least: float | None) -> Estimates:
+        """Return the estimates with the gender told from this score on; None: as the pack says."""
+        if least is None or not self.genders:
+            return self
+        gender, score = self.genders[0] if self.genders[0][1] >= least else (None, None)
+        return replace(self, gender=gender, gender_score=score)
+
     def without(self, names: frozenset[str]) -> Estimates:
         """Return the estimates without the attributes of these names, of ATTRIBUTES."""
         fields: dict[str, Any] = {field: None for name in names for field in ATTRIBUTES[name]}

@@ -33,6 +33,7 @@ OF_TENANT = (
     "time_zone",
     "attributes_off",
     "least_liveness",
+    "least_gender",
     "min_age",
     "enrol_quality",
     "review_margin",

@@ -45,7 +45,7 @@ def estimated(
     What the tenant switched off is not computed, unless liveness or an age is required.
     """
     described = vision.describe(image, faces, computed(tenant, ATTRIBUTES))
-    return [judged(tenant, as_stored(one)) for one in described]
+    return [judged(tenant, as_stored(one.gender_from(tenant.least_gender))) for one in described]
 
 
 def examined(
@@ -59,7 +59,7 @@ def examined(
 ) -> tuple[Examined, list[Estimated]]:
     """Return what `estimated` does, or only `wanted`, and beside it the faces' embeddings and, with `crops`, JPEGs."""
     found = vision.examine(image, faces, computed(tenant, wanted), crops=crops)
-    return found, [judged(tenant, as_stored(one)) for one in found.estimates]
+    return found, [judged(tenant, as_stored(one.gender_from(tenant.least_gender))) for one in found.estimates]
 
 
 def embedded(

@@ -387,6 +387,8 @@ class TenantSettings(StoredSettings):
             raise InvalidInput(f"attributes are {', '.join(ATTRIBUTES)}, not {', '.join(unknown)}")
         if self.least_liveness is not None and not 0 < self.least_liveness <= 1:
             raise InvalidInput(f"liveness is more than 0 and 1 at most, such as 0.5, not {self.least_liveness:g}")
+        if self.least_gender is not None and not 0.5 <= self.least_gender <= 1:
+            raise InvalidInput(f"the least score of a gender is 0.5, so always, to 1, not {self.least_gender:g}")
         if self.min_age is not None and not 1 <= self.min_age <= 21:
             raise InvalidInput(f"the least age to recognise is 1 to 21 years, such as 13, not {self.min_age:g}")
         if self.enrol_quality is not None and not MIN_QUALITY <= self.enrol_quality <= 100:

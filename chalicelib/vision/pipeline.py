@@ -110,7 +110,7 @@ class FacePipeline:
                 self._attributes.outputs(image, faces, roles),
                 self._qualities(image, faces),
             )
-        return Examined(embeddings, _estimates(roles, faces, qualities, outputs), jpegs)
+        return Examined(embeddings, self._estimates(roles, faces, qualities, outputs, embeddings), jpegs)
 
     def embed(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> NDArray[np.float32]:
         with self._slots.slot():
@@ -127,9 +127,14 @@ class FacePipeline:
     ) -> list[Estimates]:
         roles = self._wanted(faces, wanted)
         with self._slots.slot():
-            works = self._attributes.outputs(image, faces, roles), self._qualities(image, faces)
-            outputs, qualities = self._done("attributes", *works)
-        return _estimates(roles, faces, qualities, outputs)
+            ruled = faces if any(role.rule for role in roles.values()) else []
+            outputs, qualities, embeddings = self._done(
+                "attributes",
+                self._attributes.outputs(image, faces, roles),
+                self._qualities(image, faces),
+                self._embeddings(image, ruled),
+            )
+        return self._estimates(roles, faces, qualities, outputs, embeddings)
 
     def crop(self, image: NDArray[np.uint8], face: DetectedFace) -> FaceJpeg:
         with self._slots.slot(), stage("crop"):
@@ -158,8 +163,16 @@ class FacePipeline:
         return {name: role for name, role in self._manifest.crops.items() if faces and name in {*wanted, _POSE}}
 
     def _embeddings(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> Work[NDArray[np.float32]]:
-        role = self._manifest.embedding
-        return embed.embeddings(self._sessions, role, [self._aligned(image, faces, each) for each in role.networks])
+        role, known = self._manifest.embedding, self._last.of(image).embeddings
+        new = [face for face in faces if face not in known]
+        aligned = [self._aligned(image, new, each) for each in role.networks]
+        work = embed.embeddings(self._sessions, role, aligned)
+
+        def with_known(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
+            known.update(zip(new, work.answer(parts), strict=True))
+            return np.array([known[face] for face in faces], np.float32).reshape(len(faces), role.dimensions)
+
+        return Work(work.parts, with_known)
 
     def _qualities(self, image: NDArray[np.uint8], faces: Sequence[DetectedFace]) -> Work[list[Quality]]:
         aligned, known = self._aligned(image, faces, self._manifest.quality), self._last.of(image).qualities
@@ -170,6 +183,20 @@ class FacePipeline:
             return [known[face] for face in faces]
 
         return Work([partial(quality.quality, image, *each) for each in new.items()], with_known)
+
+    def _estimates(
+        self,
+        roles: Mapping[str, CropRole],
+        faces: Sequence[DetectedFace],
+        qualities: Sequence[Quality],
+        outputs: Sequence[Mapping[str, Sequence[attributes.Looks]]],
+        embeddings: NDArray[np.float32],
+    ) -> list[Estimates]:
+        ruled, rule = np.zeros(len(faces)), roles["gender"].rule if "gender" in roles else ""
+        if rule:
+            weights = self._sessions.array(rule)
+            ruled = embeddings @ weights[:-1] + weights[-1]
+        return [_estimated(roles, *each) for each in zip(faces, qualities, outputs, ruled.tolist(), strict=True)]
 
     def _aligned(
         self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], role: Network | QualityRole
@@ -183,24 +210,16 @@ class FacePipeline:
             return [crops[key] for key in keys]
 
 
-def _estimates(
-    roles: Mapping[str, CropRole],
-    faces: Sequence[DetectedFace],
-    qualities: Sequence[Quality],
-    outputs: Sequence[Mapping[str, Sequence[attributes.Looks]]],
-) -> list[Estimates]:
-    return [_estimated(roles, *each) for each in zip(faces, qualities, outputs, strict=True)]
-
-
 def _estimated(
     roles: Mapping[str, CropRole],
     face: DetectedFace,
     known: Quality,
     outputs: Mapping[str, Sequence[attributes.Looks]],
+    ruled: float,
 ) -> Estimates:
     looks = {name: attributes.together(each) for name, each in outputs.items()}
     age = attributes.age(looks["age"], roles["age"].scale) if "age" in roles else None
-    genders = attributes.genders(looks["gender"], roles["gender"]) if "gender" in roles else ()
+    genders = attributes.genders(looks["gender"], roles["gender"], ruled) if "gender" in roles else ()
     gender, gender_score = genders[0] if genders and genders[0][1] >= roles["gender"].least_score else NONE
     emotions = attributes.emotions(outputs["emotion"], roles["emotion"].models) if "emotion" in roles else ()
     emotion, emotion_score = emotions[0] if emotions else NONE
@@ -224,15 +243,17 @@ def _estimated(
 
 
 class _Known:
-    """Results kept of a picture: aligned crops by landmarks, points and size, and qualities by face."""
+    """Results kept of a picture: aligned crops by landmarks, points and size; qualities and embeddings by face."""
 
     def __init__(self) -> None:
         self.crops: dict[tuple[Points, Points, int], NDArray[np.uint8]] = {}
         self.qualities: dict[DetectedFace, Quality] = {}
+        self.embeddings: dict[DetectedFace, NDArray[np.float32]] = {}
 
     def forget(self, _image: object) -> None:
         self.crops.clear()
         self.qualities.clear()
+        self.embeddings.clear()
 
 
 class _LastPicture(threading.local):

@@ -27,6 +27,7 @@ const RECOGNITION = {
 const ADVANCED = {
   enrol_quality: { kind: "number", min: 20, max: 100, step: "any", none: "set.enrol_quality.none" },
   least_liveness: { kind: "number", min: 0.01, max: 1, step: 0.01, none: "set.least_liveness.none" },
+  least_gender: { kind: "number", min: 0.5, max: 1, step: 0.01, none: "set.least_gender.none" },
   min_age: { kind: "number", min: 1, max: 21, step: "any", none: "set.min_age.none" },
   review_margin: { kind: "number", min: 0, max: 0.5, step: 0.01 },
   learnt_days: { kind: "number", min: 1, max: 3650, unit: "unit.days", none: "set.learnt_days.none" },

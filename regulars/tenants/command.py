@@ -92,6 +92,12 @@ _settings_options = together(
         "Refuse faces with a lower liveness, 0 to 1, or `none` (the initial setting; docs/vision.md).",
     ),
     _given(
+        "--least-gender",
+        _amount,
+        "SHARE",
+        "Tell a gender from this score on, 0.5 (always) to 1, or `none`: as the model pack says (the initial setting).",
+    ),
+    _given(
         "--min-age",
         _amount,
         "YEARS",

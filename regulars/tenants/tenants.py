@@ -41,7 +41,7 @@ def described(tenant: Tenant) -> dict[str, str]:
         "since": f"{tenant.created_at:%Y-%m-%d}",
         **_settings(tenant, "time_zone", "requests_a_day", "capture_mb_a_day", "refuse_md5"),
         "numeric-faceids": _in_words(tenant.numeric_faceids_only),
-        **_settings(tenant, "attributes_off", "answers_unknown", "least_liveness", "min_age", "fpir"),
+        **_settings(tenant, "attributes_off", "answers_unknown", "least_liveness", "least_gender", "min_age", "fpir"),
         "enrol-quality": _in_words(MIN_QUALITY if tenant.enrol_quality is None else tenant.enrol_quality),
         **_settings(tenant, "review_margin", "learns", "consent_required", "expired_consent_erases", *SAID),
         **_settings(tenant, "keeps_pictures", "no_pictures_of", "learnt_days", "deletes_erase", "picture_buckets"),

@@ -89,6 +89,7 @@ OTHER_SETTINGS: Mapping[str, Any] = {
     "period_days": 30,
     "attributes_off": ["age", "pose"],
     "least_liveness": 0.25,
+    "least_gender": 0.5,
     "min_age": 12.5,
     "enrol_quality": 33.5,
     "review_margin": 0.05,

@@ -20,6 +20,7 @@ VALUES: dict[str, tuple[str, Any, Any]] = {
     "Time zone": ("time_zone", "Europe/Berlin", "Europe/Berlin"),
     "Least quality to add": ("enrol_quality", "33.5", 33.5),
     "Least liveness": ("least_liveness", "0.25", 0.25),
+    "Tell a gender from": ("least_gender", "0.5", 0.5),
     "Least age": ("min_age", "12.5", 12.5),
     "Margin for review": ("review_margin", "0.05", 0.05),
     "Keep learnt pictures for": ("learnt_days", "365", 365),

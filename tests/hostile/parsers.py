@@ -927,6 +927,7 @@ tenant_settings = st.fixed_dictionaries(
         "time_zone": texts | st.sampled_from(["Europe/Berlin", "../etc", "Factory"]),
         "attributes_off": st.frozensets(texts, max_size=2).map(sorted),
         "least_liveness": st.none() | st.floats(),
+        "least_gender": st.none() | st.floats(),
         "min_age": st.none() | st.floats(),
         "fpir": st.none() | st.floats(),
         "enrol_quality": st.none() | st.floats(),

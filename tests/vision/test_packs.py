@@ -159,7 +159,7 @@ class TestDamage:
 
 class TestManifest:
     def test_every_file_has_its_role_its_licence_and_what_it_was_made_of(self, pack: Pack) -> None:
-        of_crops = {model.file for role in pack.manifest.crops.values() for model in role.models}
+        of_crops = {file for role in pack.manifest.crops.values() for file in role.files}
         roles = {pack.manifest.detector.file, *pack.manifest.embedding.files, *of_crops}
         beside = {file.name for file in PRODUCT.iterdir() if file.suffix in (".onnx", ".npy")} - {packs.BESIDE_A_CURVE}
         assert roles == {file.name for file in pack.files} == beside

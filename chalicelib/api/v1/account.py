@@ -38,6 +38,10 @@ LeastLiveness = Annotated[
     Annotated[float, Meta(gt=0, le=1)] | None,
     Meta(description="Faces that look less alive are neither enrolled nor identified; null: any."),
 ]
+LeastGender = Annotated[
+    Annotated[float, Meta(ge=0.5, le=1)] | None,
+    Meta(description="The score from which on a gender is told; 0.5: always. Null: as the model pack says."),
+]
 MinAge = Annotated[
     Annotated[float, Meta(ge=1, le=21)] | None,
     Meta(
@@ -134,6 +138,7 @@ class SettingsChanges(Changes):
     period_days: PeriodDays | UnsetType = UNSET
     attributes_off: Off | UnsetType = UNSET
     least_liveness: LeastLiveness | UnsetType = UNSET
+    least_gender: LeastGender | UnsetType = UNSET
     min_age: MinAge | UnsetType = UNSET
     fpir: Fpir | UnsetType = UNSET
     enrol_quality: EnrolQuality | UnsetType = UNSET
@@ -163,6 +168,7 @@ class Settings(Answer):
     period_days: PeriodDays
     attributes_off: Off
     least_liveness: LeastLiveness
+    least_gender: LeastGender
     min_age: MinAge
     fpir: Fpir
     enrol_quality: EnrolQuality

@@ -64,7 +64,7 @@ def tenant_from(item: Item) -> Tenant:
 
 _NUMBERS: Mapping[str, Callable[[Any], Any]] = {
     **dict.fromkeys(("requests_a_day", "capture_mb_a_day", "learnt_days", "faces", "groups", *RETENTION), int),
-    **dict.fromkeys(("least_liveness", "min_age", "enrol_quality", "review_margin", "fpir"), float),
+    **dict.fromkeys(("least_liveness", "least_gender", "min_age", "enrol_quality", "review_margin", "fpir"), float),
 }
 """Settings that are numbers, and what they are read as."""
 

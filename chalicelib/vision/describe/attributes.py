@@ -111,16 +111,16 @@ def age(looks: Looks, scale: float = 1.0) -> float:
     return min(max(float(looks.mean()) * scale, 0.0), OLDEST)
 
 
-def genders(looks: Looks, role: CropRole) -> tuple[tuple[Gender, float], ...]:
-    """Return both genders and their probabilities, falling.
+def genders(looks: Looks, role: CropRole, ruled: float = 0.0) -> tuple[tuple[Gender, float], ...]:
+    """Return both genders and their probabilities, falling. `ruled`: the value of the role's rule.
 
-    A look has the probabilities of the role's two labels and, if `odds_a_year` changes them, the years behind them.
+    A look has the probabilities of the role's two labels and, if the age changes them, the years behind them.
     """
     first, second, *years = looks.mean(axis=0).tolist()
-    first *= math.exp(role.odds_a_year * sum(years))
-    shares = [
-        (Gender(label), each / (first + second)) for label, each in zip(role.labels, (first, second), strict=True)
-    ]
+    model, age = math.log(max(first, LEAST_PROBABILITY) / max(second, LEAST_PROBABILITY)), sum(years)
+    grown = min(age / role.grown, 1.0) if role.grown else 1.0
+    share = 1 / (1 + math.exp(-grown * (role.trust * model + role.odds_a_year * age + ruled)))
+    shares = [(Gender(label), each) for label, each in zip(role.labels, (share, 1 - share), strict=True)]
     return tuple(sorted(shares, key=lambda share: -share[1]))
 
 

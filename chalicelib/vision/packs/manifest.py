@@ -161,6 +161,17 @@ class CropRole:
     """For genders: the score below which the gender is unknown."""
     odds_a_year: float = 0.0
     """For genders: term added, for each year of the age, to the logarithm of the odds of the first label."""
+    trust: float = 1.0
+    """For genders: factor of the logarithm of the model's odds."""
+    grown: float = 0.0
+    """For genders: years below which the logarithm of the odds shrinks with the age: children are unsure."""
+    rule: str = ""
+    """For genders: file of a linear rule on the template, (dimensions + 1,) float32, its constant the last; empty:
+    none. Its value is added to the logarithm of the odds of the first label."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (*(model.file for model in self.models), *([self.rule] if self.rule else []))
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -232,7 +243,7 @@ def read(folder: Path) -> Manifest:
 
 def _require_files(manifest: Manifest, folder: Path) -> None:
     """Raise ValueError unless each file that a role names is one of the pack's."""
-    of_crops = {model.file for role in manifest.crops.values() for model in role.models}
+    of_crops = {file for role in manifest.crops.values() for file in role.files}
     missing = {manifest.detector.file, *manifest.embedding.files, *of_crops} - {file.name for file in manifest.files}
     if missing:
         raise ValueError(f"the manifest names {', '.join(sorted(missing))} and has no [[file]] for it: {folder}")
@@ -263,7 +274,9 @@ def _detector(role: Mapping[str, Any]) -> DetectorRole:
 
 def _crop_role(name: str, role: Mapping[str, Any]) -> CropRole:
     """Read a role of one model, which is the table without the role's own `settings`, or of a list of them."""
-    settings = {key: role[key] for key in ("scale", "least_score", "odds_a_year") if key in role}
+    settings = {
+        key: role[key] for key in ("scale", "least_score", "odds_a_year", "trust", "grown", "rule") if key in role
+    }
     alone = {key: value for key, value in role.items() if key not in settings}
     models = tuple(_made(CropModel, table, crop=_crop(name, table["crop"])) for table in role.get("model", [alone]))
     for model in models:

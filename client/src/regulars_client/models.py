@@ -533,6 +533,7 @@ class Settings(Struct, kw_only=True):
     period_days: int
     attributes_off: list[str]
     least_liveness: float | None
+    least_gender: float | None
     min_age: float | None
     fpir: float | None
     enrol_quality: float | None

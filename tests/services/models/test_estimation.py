@@ -13,7 +13,7 @@ from chalicelib.bootstrap import build
 from chalicelib.core.errors import InvalidInput, Unusable
 from chalicelib.core.model import Labels, Tenant
 from chalicelib.core.observations import Observation, ObservationFilter
-from chalicelib.core.pictures import ATTRIBUTES, DetectedFace, Estimates, FaceJpeg
+from chalicelib.core.pictures import ATTRIBUTES, DetectedFace, Estimates, FaceJpeg, Gender
 from chalicelib.services import Services
 from chalicelib.services.captures.captures import Reading
 from chalicelib.services.models import embedded, estimated
@@ -50,6 +50,29 @@ def test_an_estimate_says_what_it_is_from(services: Services, cloud: Tenant) -> 
         name: "heuristic" if name == "beauty" else "model" for name in ATTRIBUTES
     }
     assert Estimates().source("beauty") is None
+
+
+class Unsure(FakeVision):
+    """Sees a man, perhaps, whom the pack calls unknown."""
+
+    def describe(
+        self, image: NDArray[np.uint8], faces: Sequence[DetectedFace], wanted: Collection[str] = ATTRIBUTES
+    ) -> list[Estimates]:
+        genders = ((Gender.MALE, 0.7), (Gender.FEMALE, 0.3))
+        known = super().describe(image, faces, wanted)
+        return [replace(one, gender=None, gender_score=None, genders=genders) for one in known]
+
+
+@pytest.mark.parametrize(
+    ("least", "told"), [(None, (None, None)), (0.5, (Gender.MALE, 0.7)), (0.7, (Gender.MALE, 0.7)), (0.8, (None, None))]
+)
+def test_a_gender_is_told_from_the_tenants_score_on(
+    least: float | None, told: tuple[Gender | None, float | None], cloud: Tenant
+) -> None:
+    vision = Unsure()
+    image = vision.read(picture(SOMEBODY), RULES)
+    (found,) = estimated(vision, replace(cloud, least_gender=least), image, vision.detect(image))
+    assert (found.estimates.gender, found.estimates.gender_score) == told
 
 
 class TestAttributesOff:

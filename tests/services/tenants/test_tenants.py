@@ -117,6 +117,7 @@ OTHER = TenantSettings(
     attributes_off=frozenset({"age", "pose"}),
     answers_unknown=True,
     least_liveness=0.3,
+    least_gender=0.5,
     min_age=12.5,
     enrol_quality=33.5,
     review_margin=0.05,
