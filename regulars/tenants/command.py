@@ -63,7 +63,7 @@ _settings_options = together(
     _number("--requests-a-day", "Most iCREDIT requests a day, or `none` for no limit (the initial setting)."),
     _number(
         "--capture-mb-a-day",
-        "Most megabytes of captures that a camera may offer a day, or `none` for no limit. Initially 20000.",
+        "Most megabytes of captures that a camera may offer a day, or `none` for no limit. Initially 10000.",
     ),
     _given(
         "--time-zone",
@@ -187,20 +187,19 @@ def tenants() -> None:
 def add(name: str, profile: str, data: Path | None, stage: str | None, **given: Any) -> None:
     """Make a tenant and print its credentials.
 
-    NAME has 1 to 40 small letters, digits and hyphens.
+    NAME has 1 to 40 small letters, digits and hyphens. Its days are those of this machine's time zone, or of the one
+    that you name; a stage has none of its own.
 
     \b
     Examples:
       regulars tenants add shop-12
       regulars tenants add chain --profile cloud
-      regulars tenants add shop-12 --stage prod
+      regulars tenants add shop-12 --stage prod --time-zone Europe/Berlin
     """
-    from chalicelib.services.tenants import TenantSettings
-    from regulars.tenants.tenants import print_new
+    from regulars.tenants import tenants
 
-    chosen = TenantSettings(**_changes(given))
     with closing(opened(settings_of(data=data, stage=stage), new=True)) as services:
-        print_new(services, lambda book: book.add(name, Profile(profile), chosen))
+        tenants.add(services, name, Profile(profile), _changes(given))
     there = f" --stage {stage} --url URL, with the URL that `regulars deploy` printed"
     where = there if stage else f" --data {quote(str(data))}" if data else ""
     print(f"for a link that signs a browser in: regulars console --tenant {name}{where}", file=sys.stderr)

@@ -36,7 +36,7 @@ _UTC = "Etc/UTC"
 FIRST_TENANTS = (("camera", Profile.CAMERA), ("cloud", Profile.CLOUD))
 """Tenants that the first start of a data folder makes, even if others were added before.
 
-They take the machine's time zone. Tenants are never removed, so a folder that has neither of these has never been
+Tenants are never removed, so a folder that has neither of these has never been
 served.
 """
 
@@ -54,13 +54,13 @@ def zone_of_machine() -> str:
 class CredentialsFile:
     """File with the credentials of a data folder's tenants, in the clear, mode 600.
 
-    `first_zone`: returns the time zone of the first tenants.
+    `zone`: returns the time zone of tenants for which none is set.
     """
 
-    def __init__(self, data: Path, tenants: Tenants, first_zone: Callable[[], str] = zone_of_machine) -> None:
+    def __init__(self, data: Path, tenants: Tenants, zone: Callable[[], str] = zone_of_machine) -> None:
         self._data = data
         self._tenants = tenants
-        self._first_zone = first_zone
+        self._zone = zone
 
     @property
     def path(self) -> Path:
@@ -98,7 +98,7 @@ class CredentialsFile:
             known = self.entries()
             self._tenants.all()  # raises for data of another format, before anything is announced
             with self._announced([(name, profile)]):
-                return self._kept(self._tenants.add(name, profile, settings), known)
+                return self._kept(self._tenants.add(name, profile, settings or self._settings()), known)
 
     def rotate(self, name: str) -> Credentials:
         """Give a tenant new secrets and write them down.
@@ -148,16 +148,19 @@ class CredentialsFile:
         folder.remove_durably(pending)
 
     def _made(self, name: str, profile: Profile) -> Credentials:
-        """Make a tenant with the initial settings; one of the first tenants gets `first_zone`.
+        """Make a tenant with the initial settings.
 
         It is an act of the service, as `regulars tenants add` is one of the operator's: its entry is signed, so the
         tenant has its signing key from then on, and every backup holds what knows a receipt's faces again.
         """
+        with acts.begun(acts.chore("regulars tenants add", name)):
+            return self._tenants.add(name, profile, self._settings())
+
+    def _settings(self) -> TenantSettings:
+        """Return a new tenant's settings, in the machine's time zone."""
         from chalicelib.services.tenants import TenantSettings
 
-        settings = TenantSettings(time_zone=self._first_zone()) if (name, profile) in FIRST_TENANTS else None
-        with acts.begun(acts.chore("regulars tenants add", name)):
-            return self._tenants.add(name, profile, settings)
+        return TenantSettings(time_zone=self._zone())
 
     def _without_keys(self, known: dict[str, Credentials]) -> list[str]:
         """List the tenants, except disabled ones, whose keys in the file are missing or wrong."""

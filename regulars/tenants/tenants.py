@@ -7,15 +7,17 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from chalicelib.core.decision import MIN_QUALITY
-from chalicelib.core.model import Credentials, Tenant
+from chalicelib.core.errors import InvalidInput
+from chalicelib.core.model import Credentials, Profile, Tenant
 from chalicelib.core.retention import RETENTION, SIGHTING_DAYS
 from chalicelib.core.signing import Renewal, fingerprint
 from chalicelib.services import Services
-from chalicelib.services.tenants import SAID, Tenants
+from chalicelib.services.tenants import SAID, Tenants, TenantSettings
 from regulars.errors import NotWrittenDown
-from regulars.tenants.credentials import CredentialsFile
+from regulars.tenants.credentials import CredentialsFile, zone_of_machine
 
 _NO_LIMIT = ("requests_a_day", "capture_mb_a_day", "learnt_days", *RETENTION)
 """Settings that are `any` if they are not set; the others are `none`."""
@@ -99,6 +101,15 @@ def earlier(renewal: Renewal) -> str:
     """Describe the key that a renewal ended: its fingerprint, when it was in use, and if it signed the next one."""
     vouches = "it signed the next key, too" if renewal.is_vouched else "it was lost, and did not sign the next key"
     return f"{fingerprint(renewal.old)}, from {renewal.since} to {renewal.until}; {vouches}"
+
+
+def add(services: Services, name: str, profile: Profile, changes: dict[str, Any]) -> None:
+    """Make a tenant, print its credentials, and say by which time zone its days are counted. Raises InvalidInput."""
+    if "time_zone" not in changes and not isinstance(services.settings.storage, Path):
+        raise InvalidInput("a stage has no time zone of its own: say the shop's, as --time-zone Europe/Berlin")
+    settings = TenantSettings(**{"time_zone": zone_of_machine(), **changes})
+    print_new(services, lambda book: book.add(name, profile, settings))
+    print(f"its days are counted in the time zone {settings.time_zone}; `tenants set` changes that", file=sys.stderr)
 
 
 def print_new(services: Services, change: Callable[[CredentialsFile | Tenants], Credentials]) -> None:

@@ -122,10 +122,12 @@ def berlin() -> str:
     return "Europe/Berlin"
 
 
-def test_the_first_tenants_take_the_zone_of_the_machine_and_others_do_not(data: Path) -> None:
+def test_new_tenants_take_the_zone_of_the_machine_unless_they_are_given_another(data: Path) -> None:
     CredentialsFile(data, book(data), berlin).provide()
     CredentialsFile(data, book(data), berlin).add("shop", Profile.CAMERA)
-    assert zone_of(book(data)) == {"camera": "Europe/Berlin", "cloud": "Europe/Berlin", "shop": "Asia/Shanghai"}
+    CredentialsFile(data, book(data), berlin).add("other", Profile.CAMERA, TenantSettings(time_zone="Asia/Shanghai"))
+    zones = dict.fromkeys(("camera", "cloud", "shop"), "Europe/Berlin")
+    assert zone_of(book(data)) == {**zones, "other": "Asia/Shanghai"}
 
 
 def test_first_tenants_whose_making_was_cut_off_take_the_zone_of_the_machine_too(data: Path) -> None:

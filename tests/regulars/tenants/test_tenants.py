@@ -15,7 +15,7 @@ from chalicelib.services.tenants import TenantSettings
 from chalicelib.settings import Settings
 from chalicelib.vision.packs import packs
 from regulars.cli import main
-from regulars.tenants.credentials import CredentialsFile
+from regulars.tenants.credentials import CredentialsFile, zone_of_machine
 
 
 def tenants(data: Path, *command: str) -> int:
@@ -41,16 +41,16 @@ def test_a_list_of_tenants_says_what_people_call_them(data: Path, capsys: pytest
     assert listed(data, capsys)["shop-12"][-2:] == ["Café", "Nord"]
 
 
-def test_a_tenant_begins_without_limits_in_shanghai_and_each_setting_is_changed_by_itself(
+def test_a_tenant_begins_without_limits_in_the_machines_zone_and_each_setting_is_changed_by_itself(
     data: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert tenants(data, "add", "shop") == 0
     assert tenants(data, "add", "other", "--requests-a-day", "500", "--time-zone", "Europe/Berlin") == 0
     assert tenants(data, "add", "strict", "--refuse-md5") == 0
-    others = {"other": ["Europe/Berlin", "500"], "strict": ["Asia/Shanghai", "any", "HMAC-SHA256"]}
+    others = {"other": ["Europe/Berlin", "500"], "strict": [zone_of_machine(), "any", "HMAC-SHA256"]}
     for options, shown in (
-        ((), ["Asia/Shanghai", "any"]),
-        (("--requests-a-day", "500"), ["Asia/Shanghai", "500"]),
+        ((), [zone_of_machine(), "any"]),
+        (("--requests-a-day", "500"), [zone_of_machine(), "500"]),
         (("--time-zone", "America/New_York"), ["America/New_York", "500"]),
         (("--requests-a-day", "none"), ["America/New_York", "any"]),
         (("--requests-a-day", "1", "--time-zone", "UTC"), ["UTC", "1"]),
@@ -109,7 +109,7 @@ def test_what_cannot_be_set_changes_nothing(
 ) -> None:
     assert tenants(data, "add", "shop") == 0
     assert tenants(data, "set", "shop", *options) == 2
-    assert listed(data, capsys)["shop"] == ["Asia/Shanghai", "any"]
+    assert listed(data, capsys)["shop"] == [zone_of_machine(), "any"]
 
 
 def shown(data: Path, capsys: pytest.CaptureFixture[str], *command: str) -> dict[str, str]:
@@ -125,7 +125,7 @@ def test_all_that_is_set_of_a_tenant_is_shown(data: Path, capsys: pytest.Capture
     new = packs.at().manifest.embedding.model
     beginning = {
         **dict.fromkeys(("attributes-off", "least-liveness", "min-age", "picture-buckets"), "none"),
-        "capture-mb-a-day": "20000",
+        "capture-mb-a-day": "10000",
         "enrol-quality": "20",
         "review-margin": "0.03",
         "learns": "yes",

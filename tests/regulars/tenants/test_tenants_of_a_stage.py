@@ -32,6 +32,9 @@ def value(output: Any, aws: Aws) -> str:
     raise AssertionError(output)
 
 
+ADD = ("tenants", "add", "anna", "--time-zone", "Europe/Berlin")
+
+
 @pytest.fixture
 def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
     """A stage whose package holds a pack of one's own, too, which is that of new tenants."""
@@ -48,10 +51,19 @@ def stage(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[str]:
         yield "shop"
 
 
+def test_a_stage_has_no_time_zone_so_that_the_tenants_is_asked_for(
+    stage: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["tenants", "add", "anna", "--stage", stage]) == 2
+    assert "--time-zone Europe/Berlin" in capsys.readouterr().err
+    assert main(["tenants", "list", "--stage", stage]) == 0
+    assert "anna" not in capsys.readouterr().out
+
+
 def test_a_tenant_is_made_in_the_stage_with_the_model_that_the_stage_has(
     stage: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["tenants", "add", "anna", "--stage", stage]) == 0
+    assert main([*ADD, "--stage", stage]) == 0
     assert json.loads(capsys.readouterr().out)["tenant"] == "anna"
     assert main(["tenants", "show", "anna", "--stage", stage]) == 0
     shown = dict(line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())
@@ -62,7 +74,7 @@ def test_an_operator_who_names_a_pack_gets_it(
     stage: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("REGULARS_PACK", packs.DEFAULT_PACK)
-    assert main(["tenants", "add", "anna", "--stage", stage]) == 0
+    assert main([*ADD, "--stage", stage]) == 0
     capsys.readouterr()
     assert main(["tenants", "show", "anna", "--stage", stage]) == 0
     assert packs.at().manifest.embedding.model in capsys.readouterr().out
@@ -76,14 +88,14 @@ def test_an_operator_who_names_a_pack_gets_it(
 def test_what_an_operator_looks_after_is_the_stages(
     stage: str, capsys: pytest.CaptureFixture[str], command: list[str]
 ) -> None:
-    assert main(["tenants", "add", "anna", "--stage", stage]) == 0
+    assert main([*ADD, "--stage", stage]) == 0
     capsys.readouterr()
     assert main([*command, "--tenant", "anna", "--stage", stage]) == 0
     assert "anna" not in capsys.readouterr().err
 
 
 def test_a_stages_tenant_gets_another_signing_key(stage: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["tenants", "add", "anna", "--stage", stage]) == 0
+    assert main([*ADD, "--stage", stage]) == 0
     assert main(["receipt", "key", "--tenant", "anna", "--stage", stage]) == 0
     old = capsys.readouterr().out.split()[-1]
     assert main(["tenants", "renew-signing", "anna", "--stage", stage]) == 0
@@ -93,7 +105,7 @@ def test_a_stages_tenant_gets_another_signing_key(stage: str, capsys: pytest.Cap
 def test_a_stage_is_backed_up_and_restored_to_another_only_if_that_is_empty(
     stage: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["tenants", "add", "anna", "--stage", stage]) == 0
+    assert main([*ADD, "--stage", stage]) == 0
     file = tmp_path / "stage.tar"
     assert main(["backup", str(file), "--stage", stage]) == 0
     assert main(["restore", str(file), "--stage", stage]) == 1
