@@ -18,7 +18,7 @@ from __future__ import annotations
 import heapq
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -153,6 +153,20 @@ class Faces:
         legal = dict.fromkeys(faceid for faceid in faceids if is_faceid(faceid))
         items = self._items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in legal]) if legal else []
         return {item["faceid"]: visible(tenant, item) for item in items if item and item["group"] not in hidden}
+
+    def sighted(self, tenant: Tenant, sightings: Mapping[tuple[int, str], str]) -> dict[str, Face]:
+        """Return whom sightings show now, by their ids. `sightings`: the face of each, by time in ms and id.
+
+        A face that is not there any more may have been merged into another: then the observation says which.
+        """
+        known = self.by_id(tenant, sightings.values())
+        now = {id_: faceid for (_, id_), faceid in sightings.items()}
+        lost = [at for at, faceid in sightings.items() if faceid not in known]
+        if lost:
+            found = self._items.get_many(keys.OBSERVATIONS, [keys.observation(tenant.name, *at) for at in lost])
+            moved = {id_: str(item["faceid"]) for (_, id_), item in zip(lost, found, strict=True) if item}
+            now, known = now | moved, known | self.by_id(tenant, moved.values())
+        return {id_: known[faceid] for id_, faceid in now.items() if faceid in known}
 
     def of_group(self, tenant: Tenant, group: Group, faceids: Sequence[str]) -> dict[str, Face]:
         """Return those of these faces that are in the group, by id, in the ids' order."""

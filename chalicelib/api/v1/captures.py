@@ -29,7 +29,7 @@ from chalicelib.core.access import Role
 from chalicelib.core.captures import CaptureState, Resolution, parts_of_sighting, sighting_id
 from chalicelib.core.errors import ReviewNotFound
 from chalicelib.core.reviews import ReviewKind
-from chalicelib.core.values import time_text
+from chalicelib.core.values import milliseconds, time_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -106,7 +106,7 @@ class Sighting(Answer):
 
     id: str
     resolution: Resolution
-    face: str | None
+    face: Annotated[str | None, Meta(description="Id of the face that it is of now: merges move sightings.")]
     name: Annotated[
         str | None,
         Meta(
@@ -250,7 +250,7 @@ def list_captures(call: Call, query: CapturesWanted) -> CapturesPage:
     camera = _camera(call, query.camera)
     only = CaptureFilter(query.since, query.until, None if query.state is None else CaptureState(query.state))
     found = call.services.captures.page(call.tenant, camera, query.limit, query.token, only=only)
-    faces = faces_seen(call, (seen for one in found.rows for seen in one.sightings))
+    faces = faces_seen(call, ((one, seen) for one in found.rows for seen in one.sightings))
     return CapturesPage(captures=[_capture(call, one, faces) for one in found.rows], next_token=found.next_token)
 
 
@@ -342,15 +342,20 @@ def _upload(call: Call, upload: OfferedUpload) -> Upload:
     )
 
 
-def faces_seen(call: Call, sightings: Iterable[captures.Sighting]) -> Mapping[str, Face]:
-    """Return the faces that were sighted, by id. A camera's key learns of none."""
+def faces_seen(call: Call, seen: Iterable[tuple[captures.Capture, captures.Sighting]]) -> Mapping[str, Face]:
+    """Return whom sightings show now, by the sightings' ids. A camera's key learns of none."""
     if call.caller.camera is not None:
         return {}
-    return call.services.faces.by_id(call.tenant, {one.faceid for one in sightings if one.faceid})
+    sightings = {
+        (milliseconds(capture.captured_at), sighting_id(capture.id, one.number)): one.faceid
+        for capture, one in seen
+        if one.faceid
+    }
+    return call.services.faces.sighted(call.tenant, sightings)
 
 
 def _one(call: Call, capture: captures.Capture) -> Capture:
-    return _capture(call, capture, faces_seen(call, capture.sightings))
+    return _capture(call, capture, faces_seen(call, ((capture, one) for one in capture.sightings)))
 
 
 def _capture(call: Call, capture: captures.Capture, faces: Mapping[str, Face]) -> Capture:
@@ -390,11 +395,12 @@ def _url(call: Call, capture: captures.Capture, key: str) -> str | None:
 def sighting_of(
     call: Call, capture: captures.Capture, sighting: captures.Sighting, faces: Mapping[str, Face]
 ) -> Sighting:
-    id_, face = sighting_id(capture.id, sighting.number), faces.get(sighting.faceid or "")
+    id_ = sighting_id(capture.id, sighting.number)
+    face = faces.get(id_)
     return Sighting.made_of(
         sighting,
         id=id_,
-        face=sighting.faceid,
+        face=sighting.faceid if face is None else face.faceid,
         name=None if face is None else face.name,
         number=number_of(face),
         box=Box.of(sighting.box),

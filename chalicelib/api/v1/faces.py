@@ -433,7 +433,7 @@ def _rejected_before(call: Call, body: Mapping[str, Any]) -> Rejected:
 
 def _rejected(call: Call, rejected: sightings.Rejected) -> Rejected:
     seen = rejected.sighting
-    sighting = sighting_of(call, rejected.capture, seen, faces_seen(call, [seen]))
+    sighting = sighting_of(call, rejected.capture, seen, faces_seen(call, [(rejected.capture, seen)]))
     return Rejected(sighting=sighting, face=face_of(call, rejected.face))
 
 

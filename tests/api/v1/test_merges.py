@@ -33,6 +33,29 @@ def see(v1: V1Client, services: Services, clock: FakeClock, minutes_ago: int, pe
     return sighting["face"], sighting["id"]
 
 
+def test_captures_name_the_face_that_their_sighting_is_of_now(
+    door: V1Client, services: Services, clock: FakeClock
+) -> None:
+    def named() -> list[tuple[str, str]]:
+        captures = door.done("GET", "/v1/captures", camera="door")["captures"]
+        return [(one["face"], one["name"]) for capture in captures for one in capture["sightings"]]
+
+    first, second, third = (see(door, services, clock, 90 - 20 * n, Person(n))[0] for n in range(3))
+    for faceid, name in ((first, "Ann"), (second, "Bea"), (third, "Eva")):
+        door.done("PATCH", f"/v1/faces/{faceid}", {"name": name})
+    apart = [(third, "Eva"), (second, "Bea"), (first, "Ann")]
+    assert named() == apart
+    merged = door.done("POST", f"/v1/faces/{second}/merge", {"other": third})
+    assert named() == [(second, "Bea"), (second, "Bea"), (first, "Ann")]
+    again = door.done("POST", f"/v1/faces/{first}/merge", {"other": second})
+    assert named() == [(first, "Ann")] * 3, "also over two merges"
+    door.done("POST", f"/v1/merges/{again['merge']}/undo")
+    door.done("POST", f"/v1/merges/{merged['merge']}/undo")
+    assert named() == apart, "undo brings the id back"
+    door.done_without_body("DELETE", f"/v1/faces/{third}")
+    assert named() == [(third, None), *apart[1:]], "one that was deleted stays gone"
+
+
 def test_two_faces_become_one_and_two_again(
     door: V1Client, services: Services, clock: FakeClock, camera: CameraClient
 ) -> None:
