@@ -24,7 +24,7 @@ AWS = {"REGULARS_TABLE_PREFIX": "regulars-", **{f"REGULARS_{name}": name.lower()
 
 
 COMMANDS = (
-    "", "serve", "tenants", "tenants add", "tenants set", "models", "reembed", "demo", "week", "today", "captures",
+    "", "serve", "tenants", "tenants add", "tenants set", "models", "reembed", "demo", "today", "captures",
     "hold", "restriction", "retention", "notice", "deploy", "cost", "backup", "restore", "import", "export",
     "about", "mqtt", "fsck", "doctor", "config", "console", "audit", "erase", "receipt", "completion",
     "tenants keys",
