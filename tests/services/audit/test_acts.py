@@ -61,7 +61,6 @@ NO_ENTRY = {
         GET /v1/consents
         GET /v1/cameras/{id}
         POST /v1/cameras/{id}/heartbeat
-        GET /v1/cameras/{id}/still
         PUT /v1/cameras/{id}/still
         POST /v1/captures
         POST /v1/captures/uploads
