@@ -12,6 +12,7 @@ import pytest
 from regulars_edge.capture import Capture
 from regulars_edge.choose.chooser import Chooser, Everything
 from regulars_edge.clock import Anchor, Moment, moment
+from regulars_edge.errors import Misconfigured
 from regulars_edge.pace import PerMinute
 from regulars_edge.sources.source import EncodedFrame, Frame
 from regulars_edge.spool import spool as spools
@@ -240,3 +241,17 @@ def test_a_source_counts_what_it_drops(
         capture = Capture(DOOR, source, chooser, spool, per_minute=per_minute, waits=False, dropped=tally)
         capture.run(threading.Event())
     assert tally.counts() == counted
+
+
+def test_why_a_camera_cannot_begin_is_its_trouble_until_it_gives_pictures(tmp_path: Path) -> None:
+    class NoPassword:
+        def frames(self, stop: threading.Event) -> Iterator[Frame]:
+            raise Misconfigured("the secret in door.password cannot be read")
+            yield
+
+    with spools.opened(tmp_path) as spool:
+        per_minute = PerMinute(PER_MINUTE, time.monotonic)
+        capture = Capture(DOOR, NoPassword(), Everything(), spool, per_minute=per_minute, waits=False)
+        with pytest.raises(Misconfigured):
+            capture.run(threading.Event())
+        assert capture.trouble == "the secret in door.password cannot be read"

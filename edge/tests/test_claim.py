@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import subprocess
 import urllib.request
 import uuid
 from pathlib import Path
 
+import pytest
 from regulars_edge import config
+from regulars_edge.setup.command import save
 from rig.real import Regulars
 from rig.uploader import ENTRY
 
@@ -66,3 +69,27 @@ def test_a_wrong_file_costs_no_code(started_regulars: Regulars, tmp_path: Path) 
         assert file.read_text() == text
     file.unlink()
     assert claim(tmp_path, code, started_regulars.url).returncode == 0
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="root alone gives files to others")
+def test_what_root_writes_for_a_box_stays_readable_by_the_user_that_it_runs_as(tmp_path: Path) -> None:
+    file, uid = tmp_path / "edge.toml", 65534
+    file.write_text("as it was")
+    file.chmod(0o644)
+    os.chown(file, uid, uid)
+    save(file, b"as it is")
+    found = file.stat()
+    assert (file.read_text(), found.st_uid, stat.S_IMODE(found.st_mode)) == ("as it is", uid, 0o644)
+    save(tmp_path / "door.key", b"rk_1", like=file)
+    os.chown(tmp_path, uid, uid)
+    save(tmp_path / "new.toml", b"")
+    for name in ("door.key", "new.toml"):
+        found = (tmp_path / name).stat()
+        assert (found.st_uid, stat.S_IMODE(found.st_mode)) == (uid, 0o600), name
+
+
+def test_the_shipped_unit_runs_as_the_user_to_whom_the_files_belong() -> None:
+    unit = (Path(__file__).parents[1] / "systemd" / "regulars-edge.service").read_text()
+    assert "\nUser=regulars-edge\n" in unit
+    assert "useradd --system" in unit
+    assert "DynamicUser" not in unit, "its number changes, so it reads no file of mode 600"

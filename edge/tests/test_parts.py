@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from regulars_edge import cli, config
-from regulars_edge.config import api_key, load, secret_in
+from regulars_edge.config import VARIABLE, api_key, load, secret_in
 from regulars_edge.errors import Misconfigured
 from regulars_edge.health import Machine
 from regulars_edge.logs import JsonLines, Redaction, redacted
@@ -237,6 +237,16 @@ def test_what_systemd_hands_out_is_taken(tmp_path: Path) -> None:
     file.write_text("rk_1")
     file.chmod(0o440)
     assert secret_in(file, {"CREDENTIALS_DIRECTORY": str(tmp_path)}) == "rk_1"
+
+
+@pytest.mark.parametrize("password", ["correct horse", "Käsekuchen", "p@ss:w/rd"])
+def test_a_cameras_password_may_hold_any_character(tmp_path: Path, password: str) -> None:
+    file = tmp_path / "password"
+    file.write_text(f"{password}\n")
+    file.chmod(0o600)
+    assert secret_in(file) == password
+    with pytest.raises(Misconfigured, match="is no API key"):
+        api_key(file, {}) if " " in password or not password.isascii() else api_key(None, {VARIABLE: "two words"})
 
 
 # cameras' authentication

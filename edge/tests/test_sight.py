@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable, Iterable
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageChops, ImageDraw, ImageFont
 from regulars_edge.clock import Moment
 from regulars_edge.sources.sight import FROZEN_S, LOOK_S, UNOPENED, Sight
 from regulars_edge.sources.source import EncodedFrame
@@ -79,3 +80,57 @@ def test_what_takes_its_whole_size_to_decode_is_refused(how: dict[str, object], 
     for look in (huge.image, lambda: huge.grey((64, 48))):
         with pytest.raises(OSError, match=said):
             look()
+
+
+SIZE = (1280, 720)
+
+
+def watched(pictures: Iterable[Image.Image]) -> list[str | None]:
+    """Show a camera's pictures to a Sight, one a minute; return what it said."""
+    now, said = [0.0], []
+    sight = Sight(lambda: now[0])
+    for picture in pictures:
+        sight.look(framed(picture, quality=90))
+        said.append(sight.trouble)
+        now[0] += 60.0
+    return said
+
+
+def with_clock(picture: Image.Image, second: int) -> Image.Image:
+    """Write a time and a name into the picture as cameras do."""
+    stamped = picture.copy()
+    draw = ImageDraw.Draw(stamped)
+    font = ImageFont.load_default(28)
+    draw.text((16, 12), f"2026-11-25 09:{second % 60:02d}:{second * 7 % 60:02d}", "white", font, stroke_width=2)
+    draw.text((1060, 676), "CAMERA 01", "white", font, stroke_width=2)
+    return stamped
+
+
+def noisy(scene: Image.Image, sigma: float) -> Image.Image:
+    return ImageChops.add(scene, Image.effect_noise(scene.size, sigma), offset=-128)
+
+
+SCENE = Image.linear_gradient("L").resize(SIZE)
+LOOKS = round(FROZEN_S / 60.0) + 3
+
+
+@pytest.mark.parametrize(
+    ("seen_by_it", "said"),
+    [
+        (lambda n: with_clock(Image.new("L", SIZE, 40), n), "is the lens covered"),
+        (lambda n: with_clock(noisy(Image.new("L", SIZE, 36), 2.0), n), "is the lens covered"),
+        (lambda n: with_clock(Image.new("L", SIZE, 4), n), "is black"),
+        (lambda n: with_clock(SCENE, n), "has stood still"),
+    ],
+    ids=["covered", "a hand", "black", "frozen"],
+)
+def test_what_is_wrong_is_told_though_a_clock_runs_in_the_picture(
+    seen_by_it: Callable[[int], Image.Image], said: str
+) -> None:
+    assert said in (watched(seen_by_it(second) for second in range(LOOKS))[-1] or "")
+
+
+@pytest.mark.parametrize("sigma", [1.0, 3.0])
+def test_an_empty_room_is_no_camera_that_stands_still(sigma: float) -> None:
+    """Nothing moves for hours; a sensor's noise alone changes more than a clock does."""
+    assert {*watched(with_clock(noisy(SCENE, sigma), second) for second in range(LOOKS))} == {None}

@@ -152,10 +152,29 @@ def test_pictures_leave_in_the_order_in_which_they_came_each_camera_for_itself(t
         door = [add(spool, number).id for number in (3, 1, 2)]
         add(spool, 4, origin=Origin("yard", "test"))
         assert ids(spool) == door
-        assert [entry.id for entry in spool.outbox.next("door", 2, 10**9)] == door[:2]
+        assert [entry.id for entry in spool.outbox.next("door", 2, 10**9)] == [door[0], door[2]], (
+            "who is there now, too"
+        )
+        assert [entry.id for entry in spool.outbox.next("door", 1, 10**9)] == door[:1]
         assert [entry.id for entry in spool.outbox.next("door", 9, 10**9, skip={door[0]})] == door[1:]
         assert [entry.id for entry in spool.outbox.next("door", 9, 1)] == door[:1], "one at least"
         assert spool.outbox.cameras() == ["door", "yard"]
+
+
+def test_after_an_outage_the_newest_leave_by_turns_with_the_oldest_and_all_leave(tmp_path: Path) -> None:
+    with spools.opened(tmp_path) as spool:
+        waiting = [add(spool, number).id for number in range(20)]
+        left = []
+        for new in range(20, 23):
+            waiting.append(add(spool, new).id)
+            some = spool.outbox.next("door", 4, 10**9)
+            assert waiting[-1] in [entry.id for entry in some], "what just came goes at once"
+            spool.outbox.record("door", [Finding(entry.id, f"r-{entry.id}", True) for entry in some])
+            left += [entry.id for entry in some]
+        while some := spool.outbox.next("door", 4, 10**9):
+            spool.outbox.record("door", [Finding(entry.id, f"r-{entry.id}", True) for entry in some])
+            left += [entry.id for entry in some]
+        assert sorted(left) == waiting
 
 
 def test_an_id_of_the_service_belongs_to_one_picture(tmp_path: Path) -> None:

@@ -153,6 +153,9 @@ class Capture:
         """Until `stop`, or until the source has no more. Raises SpoolDamaged, Misconfigured."""
         try:
             self._run(stop)
+        except Exception as error:
+            self.trouble, self._failing = str(error) or repr(error), True  # heartbeats say it
+            raise
         finally:
             self._passing_over(self._waiting.leave)
             self._count_passed_over()

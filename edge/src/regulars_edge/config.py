@@ -451,7 +451,7 @@ _SYSTEMD = "CREDENTIALS_DIRECTORY"
 def api_key(file: Path | None, environment: Mapping[str, str] = os.environ) -> str:
     """Read the key from `file`, or else from REGULARS_API_KEY. Raises Misconfigured."""
     if file is not None:
-        return secret_in(file, environment)
+        return _checked(secret_in(file, environment), str(file))
     key = environment.get(VARIABLE, "").strip()
     if not key:
         raise Misconfigured(f"no API key: set {VARIABLE}, or name a file that holds it (api_key_file, --key-file)")
@@ -459,7 +459,7 @@ def api_key(file: Path | None, environment: Mapping[str, str] = os.environ) -> s
 
 
 def secret_in(file: Path, environment: Mapping[str, str] = os.environ) -> str:
-    """Read a file of one line. Raises Misconfigured if others than its owner may read it."""
+    """Read a file of one line: a key, or a password of any characters. Raises Misconfigured if others may read it."""
     try:
         with file.open(encoding="utf-8") as stream:
             found = os.fstat(stream.fileno())
@@ -473,10 +473,12 @@ def secret_in(file: Path, environment: Mapping[str, str] = os.environ) -> str:
             raise Misconfigured(f"others may read {file}, which holds a secret: chmod 600 {file}")
         if found.st_uid not in (os.geteuid(), 0):
             raise Misconfigured(f"{file}, which holds a secret, belongs to somebody else: chown it to this user")
-    return _checked(text, str(file))
+    if not text or not text.isprintable():
+        raise Misconfigured(f"{file} should hold a secret: one line of characters that can be printed")
+    return text
 
 
 def _checked(key: str, place: str) -> str:
     if not key or not key.isascii() or not key.isprintable() or " " in key:
-        raise Misconfigured(f"what {place} holds is no key: it should be one word of printable ASCII")
+        raise Misconfigured(f"what {place} holds is no API key: it should be one word of printable ASCII")
     return key

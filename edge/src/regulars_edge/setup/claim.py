@@ -35,7 +35,7 @@ def claim(arguments: argparse.Namespace) -> int:
         raise Misconfigured(f"{url} gave the key of {id_!r}, which is no camera's id: is it Regulars?")
     own = next((one for one in known.cameras if one.name == id_), None) if known else None
     key_file = (own and own.api_key_file) or file.parent / f"{id_}.key"
-    save(key_file, f"{key}\n".encode())
+    save(key_file, f"{key}\n".encode(), like=file)
     say(f"{key_file} has the key of {id_}")
     if own is None:
         before = file.read_text() if known else f"[server]\nurl = {quoted(url)}\n"

@@ -68,17 +68,26 @@ class Outbox:
     def next(
         self, camera: str, limit: int, max_bytes: int, *, run: int | None = None, skip: Collection[int] = ()
     ) -> list[Entry]:
-        """Return the oldest unsent pictures with settled times, up to `limit` and `max_bytes`, but at least one.
+        """Return unsent pictures with settled times, up to `limit` and `max_bytes`, but at least one.
 
-        Until the service's time is known, this boot's pictures wait (`needs_time`).
+        The oldest and the newest by turns: after an outage, who is there now is known at once, and the rest follows in
+        order. A command's (`run`) come in their order. Until the service's time is known, this boot's pictures wait
+        (`needs_time`).
         """
         untimed = self._books.boot if self.anchor() is None else -1
-        rows = self._books.rows(
-            f"SELECT {_ENTRY} FROM pictures INDEXED BY unsent WHERE camera = ? AND state < 2 AND run IS ? "
-            "AND (captured_at_ms IS NOT NULL OR boot IS NOT ?) ORDER BY id LIMIT ?",
-            (camera, run, untimed, limit + len(skip)),
-        )
-        rows = [row for row in rows if row[0] not in skip][:limit]
+
+        def found(order: str) -> list[tuple[Any, ...]]:
+            rows = self._books.rows(
+                f"SELECT {_ENTRY} FROM pictures INDEXED BY unsent WHERE camera = ? AND state < 2 AND run IS ? "
+                f"AND (captured_at_ms IS NOT NULL OR boot IS NOT ?) ORDER BY id {order} LIMIT ?",
+                (camera, run, untimed, limit + len(skip)),
+            )
+            return [row for row in rows if row[0] not in skip][:limit]
+
+        rows = found("ASC")
+        if run is None and len(rows) == limit > 1:
+            by_turns = (row for pair in zip(rows, found("DESC"), strict=False) for row in pair)
+            rows = list({row[0]: row for row in by_turns}.values())[:limit]
         if unsettled := [row[0] for row in rows if row[6] is None]:
             # A power cut that takes this back leaves the anchor, by which the same times are worked out once more.
             with self._books.writing(durable=False) as db:
