@@ -13,7 +13,7 @@ from chalicelib.core.holds import require_kept
 from chalicelib.core.items import every, write
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import Edit, Face, Tenant
-from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, is_new_id, is_of
+from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind
 from chalicelib.core.ports import Action, Beside, Condition, Delete, ItemStore, Put, Update, absent, equals
 from chalicelib.core.records.faces import face_from, face_item, picture_fields
 from chalicelib.core.records.observations import observation_from, page_item, visits_from, visits_item
@@ -121,7 +121,7 @@ def sightings_newest_first(
 def sightings_of_arrival(
     items: ItemStore, tenant: str, face: Face, arrival: Arrival, below: str | None = None
 ) -> Iterator[Observation]:
-    """Yield the sightings of one arrival, newest first; none of somebody who had the face's id before.
+    """Yield the sightings of one arrival, newest first.
 
     All faces' observations of that time are read: few.
     """
@@ -134,8 +134,7 @@ def sightings_of_arrival(
             sighted = item["faceid"] == face.faceid and item["kind"] == ObservationKind.SIGHTING
             if sighted and (below is None or item["time_id"] < below):
                 observation = observation_from(item)
-                if is_new_id(face) or is_of(face, observation):
-                    yield observation
+                yield observation
 
 
 def face_update(tenant: str, before: Face, after: Face) -> Update:

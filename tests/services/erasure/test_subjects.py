@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,7 +15,7 @@ from chalicelib.services.enrolment.enrolment import FaceChanges
 from tests.fakes import Person, picture
 from tests.services.conftest import RULES
 from tests.services.erasure import person
-from tests.services.sightings.book import Book, shot
+from tests.services.sightings.book import Book
 
 EVA, FINN = 21, 22
 STILL = b"\xff\xd8\xff" + b"what the camera saw "
@@ -127,16 +126,3 @@ def test_a_still_goes_with_an_erasure_and_when_pictures_are_switched_off(book: B
         person.worked_off(book)
         book.storage.scrub()
         assert person.left(book, {"still": base64.b64encode(still)}) == [], way
-
-
-def test_who_has_an_id_now_is_not_shown_the_sightings_of_who_had_it_before(book: Book) -> None:
-    enrol, sightings = book.services.enrolment.of_largest_face, book.services.sightings
-    enrol(book.tenant, "regular", picture(Person(EVA)), RULES, faceid="guest")
-    book.see(shot(0, EVA))
-    assert len(sightings.timeline(book.tenant, "guest").sightings) == 1
-    book.services.erasure.deletion.of_faces(book.tenant, ["guest"], by="first")
-    book.clock.advance(timedelta(hours=1))
-    enrol(book.tenant, "regular", picture(Person(FINN)), RULES, faceid="guest")
-    [capture] = book.see(shot(1, FINN))  # of a camera that was behind: in the same visit as the sighting of before
-    [shown] = sightings.timeline(book.tenant, "guest").sightings
-    assert shown.capture_id == capture.id
