@@ -26,6 +26,11 @@ PICTURE_CHARACTERS = 32_000
 """Length of a body, encoded, from which on it is expected to have a picture. A camera's hundred offers are shorter."""
 
 
+def normal_path(path: str) -> str:
+    """Return the path that is meant. Slashes before it, as of a base URL that ends with one, and behind it are none."""
+    return "/" + path.strip("/")
+
+
 class Routes:
     """The app's routes, matched as the gateway does: literal segments go before `{parameters}`."""
 
@@ -37,11 +42,7 @@ class Routes:
         )
 
     def match(self, method: str, path: str) -> tuple[str, dict[str, str]] | None:
-        """Find the declared route and its parameters; None if path or method is not declared.
-
-        Further slashes before it, which come of a base URL that ends with one, do not count, nor does one behind it.
-        """
-        path = "/" + path.strip("/")
+        """Find the declared route and its parameters; None if a `normal_path` or its method is not declared."""
         for route, parameters in self._candidates(path):
             if method in self._methods[route]:
                 return route, parameters
@@ -82,7 +83,7 @@ class Application(Chalice):
             return super().__call__(_accepting(event), context)
         method = event["requestContext"]["http"]["method"]
         routes = Routes({path: self.routes[path] for path in CAMERAS_PATHS if path in self.routes})
-        matched = routes.match(method, event["rawPath"])
+        matched = routes.match(method, normal_path(event["rawPath"]))
         if matched is None and method != METHOD:
             refused = Refused(405, f"Send this with {METHOD}, not {method}.", {"Allow": METHOD})
             return plain_refusal(refused).to_dict()
@@ -101,7 +102,7 @@ def of_the_rest_api(event: Mapping[str, Any], route: str, parameters: Mapping[st
     caller = event["requestContext"]["http"]
     return {
         "resource": route,
-        "path": event["rawPath"] if parameters else route,
+        "path": normal_path(event["rawPath"]) if parameters else route,
         "httpMethod": caller["method"],
         "headers": event["headers"],
         "queryStringParameters": {name: values[-1] for name, values in query.items()} or None,

@@ -10,6 +10,7 @@ from dataclasses import replace
 from ipaddress import IPv4Network, IPv6Network
 from typing import Any
 
+from chalicelib.api.application import normal_path
 from chalicelib.core import telemetry
 from chalicelib.core.addresses import network_of, sender
 from chalicelib.core.telemetry import Invocation
@@ -164,7 +165,8 @@ def _request(scope: Mapping[str, Any], proxies: Proxies) -> Request:
     client, headers = sender(scope["client"][0], headers, proxies)
     return Request(
         method=scope["method"],
-        path=scope["path"],
+        path=normal_path(scope["path"]),
+        called_path=scope["path"],
         query=scope["query_string"].decode("latin-1"),
         headers=headers,
         client=client,

@@ -160,7 +160,7 @@ class Tenants:
             query=parse_qs(request.query, keep_blank_values=True),
             encoded_body=request.body,
             is_base64=False,
-            called_path=request.path,
+            called_path=request.called_path,
             stage=ONE_BOX,
         )
         try:

@@ -150,7 +150,7 @@ def _event(request: Request, matched: tuple[str, dict[str, str]], binary_types: 
         "requestContext": {
             "resourcePath": route,
             "httpMethod": request.method,
-            "path": request.path,
+            "path": request.called_path,
             "protocol": "HTTP/1.1",
             "stage": ONE_BOX,
             "requestId": this.request_id if this else str(uuid.uuid4()),

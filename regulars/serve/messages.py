@@ -27,12 +27,14 @@ class Request:
 
     method: str
     path: str
-    """Decoded, without the query."""
+    """Decoded, without the query, in its normal form."""
     query: str = ""
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     client: str = ""
     scheme: str = "http"
+    called_path: str = ""
+    """As it was sent, decoded."""
 
     @property
     def is_chunked(self) -> bool:

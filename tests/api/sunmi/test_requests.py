@@ -57,14 +57,6 @@ def test_a_signed_post_is_answered_with_code_0_and_no_msg(shop_front: CameraClie
     assert reply.headers["content-type"] == "application/json; charset=utf-8"
 
 
-def test_a_base_url_that_ends_with_a_slash_makes_no_difference(desk: CameraClient) -> None:
-    for path in ("/openapi/face/getGroupList", "//openapi/face/getGroupList", "///openapi/face/getGroupList/"):
-        reply = send(desk.app, path, b"random=1234567890")
-        assert (reply.status, reply.json["code"]) == (200, 2), path
-        assert "app_id is missing or empty" in reply.json["msg"]
-        assert "in the body" in reply.json["msg"]
-
-
 @every_endpoint
 def test_other_methods_are_405_other_content_types_415_and_long_bodies_413(desk: CameraClient, endpoint: str) -> None:
     def status(body: bytes = b"", **how: str) -> int:
