@@ -8,7 +8,7 @@ says what the software does. What it cannot know is for the operator to add (doc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,15 +19,13 @@ from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput
 from chalicelib.core.items import attempts, directory_of
 from chalicelib.core.model import Migration, Tenant
-from chalicelib.core.ports import Action, Disk, ItemStore
+from chalicelib.core.ports import Action, Disk
 from chalicelib.core.retention import RETENTION, captures_kept
-from chalicelib.services.access.access import Access
-from chalicelib.services.cameras import Cameras
-from chalicelib.services.captures.captures import Captures, Kept
-from chalicelib.services.groups import Groups, migration_update
-from chalicelib.services.idempotency import RequestId, Requests
-from chalicelib.services.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT, SAID, Tenants
-from chalicelib.services.webhooks import Webhooks
+from chalicelib.services.captures.captures import Kept
+from chalicelib.services.groups import migration_update
+from chalicelib.services.idempotency import RequestId
+from chalicelib.services.rooms import Made, UseCase
+from chalicelib.services.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT, SAID
 
 OF_TENANT = (
     "time_zone",
@@ -53,15 +51,10 @@ OF_MIGRATION = ("arrive_times", "period_days")
 """Fields of Migration."""
 
 
-@dataclass
-class OwnSettings:
-    tenants: Tenants
-    groups: Groups
-    requests: Requests
-
+class OwnSettings(UseCase):
     def get(self, tenant: Tenant) -> tuple[Tenant, Migration]:
         """Return the tenant as it is now, and when a stranger becomes a regular. Raises TenantNotFound."""
-        return self.tenants.named(tenant.name), self.groups.migration(tenant)
+        return self.book.tenants.named(tenant.name), self.book.groups.migration(tenant)
 
     def change(self, tenant: Tenant, changes: Mapping[str, Any], request: RequestId | None = None) -> None:
         """Set the fields in `changes`, of OF_TENANT and OF_MIGRATION, all or none.
@@ -76,11 +69,11 @@ class OwnSettings:
         for _ in attempts():
             actions: list[Action] = []
             if own:
-                actions.append(self.tenants.settings_update(self.tenants.named(tenant.name), own))
+                actions.append(self.book.tenants.settings_update(self.book.tenants.named(tenant.name), own))
             if rule:
                 actions.append(migration_update(tenant.name, rule))
             with suppress(ConditionFailed):  # its operator changed its limits meanwhile
-                return self.requests.write(tenant.name, actions, request)
+                return self.book.requests.write(tenant.name, actions, request)
         raise Busy("the settings of this tenant are changed all the time: send the request again in a moment")
 
 
@@ -106,35 +99,27 @@ class Usage:
     """How many of the last changes a search function that starts cold has to read beside the snapshot."""
 
 
-@dataclass
-class UsageReader:
-    items: ItemStore
-    cameras: Cameras
-    webhooks: Webhooks
-    access: Access
-    captures: Captures
-    disk: Callable[[], Disk] | None
-
+class UsageReader(UseCase):
     def of(self, tenant: Tenant) -> Usage:
         """Return what the tenant uses now. Raises TenantNotFound."""
-        directory, limits = directory_of(self.items, tenant.name), tenant.limits
+        directory, limits = directory_of(self.book.items, tenant.name), tenant.limits
         changes = int(directory["seq"])
         return Usage(
             groups=limits.groups - int(directory[GROUPS_LEFT]),
             faces=limits.faces - int(directory[FACES_LEFT]),
             capacity_left=int(directory[CAPACITY_LEFT]),
-            cameras=self.cameras.count(tenant),
-            hooks=len(self.webhooks.hooks.all(tenant.name)),
-            requests_today=self.access.quotas.used(tenant),
-            kept=self.captures.kept.get(tenant.name),
+            cameras=self.book.cameras.count(tenant),
+            hooks=len(self.book.webhooks.hooks.all(tenant.name)),
+            requests_today=self.book.access.quotas.used(tenant),
+            kept=self.book.captures.kept.get(tenant.name),
             changes=changes,
-            disk=None if self.disk is None else self.disk(),
+            disk=None if self.book.storage.disk is None else self.book.storage.disk(),
             snapshot_lag=changes - self._snapshot(tenant.name, directory["model"]),
         )
 
     def _snapshot(self, tenant: str, model: str) -> int:
         """Return up to which change the newest snapshot is; 0 if there is none."""
-        pointer = self.items.get(keys.DIRECTORY, (tenant, keys.index_item(model)))
+        pointer = self.book.items.get(keys.DIRECTORY, (tenant, keys.index_item(model)))
         return int(pointer["seq"]) if pointer else 0
 
 
@@ -301,20 +286,13 @@ WORDS = {
 }
 
 
-class Account:
+class Account(UseCase):
     """A tenant's own account: the settings that it may change itself, and how much of its limits it uses."""
 
-    def __init__(
-        self,
-        items: ItemStore,
-        tenants: Tenants,
-        groups: Groups,
-        cameras: Cameras,
-        access: Access,
-        captures: Captures,
-        webhooks: Webhooks,
-        requests: Requests,
-        disk: Callable[[], Disk] | None,
-    ) -> None:
-        self.settings = OwnSettings(tenants, groups, requests)
-        self.usage = UsageReader(items, cameras, webhooks, access, captures, disk)
+    settings: Made[OwnSettings] = Made("account.OwnSettings")
+    usage: Made[UsageReader] = Made("account.UsageReader")
+
+    def notice(self, tenant: Tenant, language: str) -> dict[str, list[str]]:
+        """Return the lines of the tenant's notice by heading."""
+        sections = notice(tenant, Language(language), self.book.settings.capture_days).sections
+        return {one.heading: one.lines for one in sections}

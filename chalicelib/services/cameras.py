@@ -10,9 +10,8 @@ import secrets
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.core import acts, api_keys, keys
@@ -33,26 +32,22 @@ from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
 from chalicelib.core.ports import (
     Action,
-    Beside,
-    Clock,
     Delete,
     Item,
-    ItemStore,
     Put,
     Update,
     absent,
     at_least,
     equals,
     exists,
-    when_asked,
 )
 from chalicelib.core.records.captures import camera_from, camera_item, setting_fields, status_text
 from chalicelib.core.values import decimal, milliseconds
-from chalicelib.services.groups import Groups
-from chalicelib.services.idempotency import RequestId, Requests
-from chalicelib.services.tenants import Tenants
+from chalicelib.services.idempotency import RequestId
+from chalicelib.services.rooms import Made, UseCase
 
 if TYPE_CHECKING:
+    from chalicelib.services import Services
     from chalicelib.services.stills import Stills
 
 MAX_CAMERAS = 1_000
@@ -183,21 +178,12 @@ def boxes_of(cameras: Iterable[Camera]) -> list[Box]:
     return found
 
 
-@dataclass
-class Cameras:
-    items: ItemStore
-    tenants: Tenants
-    groups: Groups
-    requests: Requests
-    clock: Clock
-    beside: Beside = when_asked
-    _owners: dict[str, Item] = field(default_factory=dict, init=False)
+class Cameras(UseCase):
+    stills: Made[Stills] = Made("stills.Stills")
 
-    @cached_property
-    def stills(self) -> Stills:
-        from chalicelib.services.stills import Stills
-
-        return Stills(self.items, self.get, self.clock)
+    def __init__(self, book: Services) -> None:
+        super().__init__(book)
+        self._owners: dict[str, Item] = {}
 
     def add(
         self,
@@ -223,12 +209,12 @@ class Cameras:
             camera = Camera(
                 id=id_ or self._free_id(tenant, id_of_name(name)),
                 name=name,
-                created_at=self.clock.now(),
+                created_at=self.book.clock.now(),
                 group_ids=group_ids,
                 **{field: getattr(settings, field) for field in vars(settings) if field != "groups"},
             )
             try:
-                self.requests.write(tenant.name, self._addition(tenant, camera, key), request, {"id": camera.id})
+                self.book.requests.write(tenant.name, self._addition(tenant, camera, key), request, {"id": camera.id})
                 return camera, key
             except ConditionFailed as error:
                 self._raise_refused(camera, error, may_choose_id=id_ is None and camera.id != name)
@@ -236,11 +222,11 @@ class Cameras:
 
     def all(self, tenant: Tenant) -> list[Camera]:
         """Return all cameras, by id."""
-        return [camera_from(item) for item in every(self.items, keys.CAMERAS, tenant.name, low=keys.FIRST_CAMERA)]
+        return [camera_from(item) for item in every(self.book.items, keys.CAMERAS, tenant.name, low=keys.FIRST_CAMERA)]
 
     def count(self, tenant: Tenant) -> int:
         """Return the number of cameras, from one item."""
-        counted = self.items.get(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT))
+        counted = self.book.items.get(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT))
         return 0 if counted is None else MAX_CAMERAS - int(counted["left"])
 
     def get(self, tenant: Tenant, id_: str) -> Camera:
@@ -252,7 +238,7 @@ class Cameras:
         with suppress(CameraNotFound):
             return self.get(tenant, id_or_name)
         with suppress(InvalidInput):
-            claim = self.items.get(keys.CAMERAS, (tenant.name, keys.camera_name(legal_camera_name(id_or_name))))
+            claim = self.book.items.get(keys.CAMERAS, (tenant.name, keys.camera_name(legal_camera_name(id_or_name))))
             if claim is not None:
                 return self.get(tenant, claim["camera"])
         raise CameraNotFound(f"there is no camera {id_or_name[:100]!r}: make it first, or see the list of cameras")
@@ -262,12 +248,12 @@ class Cameras:
         if not api_keys.is_key(api_key, api_keys.OF_CAMERA):
             return None
         hashed = api_keys.digest(api_key)
-        owner = self._owners.get(hashed) or self.items.get(keys.TENANTS, keys.api_key_item(hashed))
+        owner = self._owners.get(hashed) or self.book.items.get(keys.TENANTS, keys.api_key_item(hashed))
         if owner is None:
             return None
         self._owners[hashed] = owner  # a secret never changes its owner
-        awaited = self.beside(lambda: self.tenants.named(owner["tenant"]))
-        item = self.items.get(keys.CAMERAS, (owner["tenant"], owner["camera"]))
+        awaited = self.book.storage.beside(lambda: self.book.tenants.named(owner["tenant"]))
+        item = self.book.items.get(keys.CAMERAS, (owner["tenant"], owner["camera"]))
         return (awaited(), camera_from(item)) if item is not None and item["key_digest"] == hashed else None
 
     def change(
@@ -288,11 +274,11 @@ class Cameras:
             require_revision("the camera", camera, camera.version, revision)
             changed = self._changed(tenant, camera, changes)
             if changed == camera:
-                self.requests.note(tenant.name, request)
+                self.book.requests.note(tenant.name, request)
                 return camera
             changed = replace(changed, version=camera.version + 1)
             try:
-                self.requests.write(tenant.name, _change(tenant.name, camera, changed), request)
+                self.book.requests.write(tenant.name, _change(tenant.name, camera, changed), request)
                 return changed
             except ConditionFailed as error:
                 if _NAME_FREE in error.names:
@@ -315,7 +301,7 @@ class Cameras:
                 Put(keys.CAMERAS, {"tenant": tenant.name, "id": keys.past_camera(id_), "camera": id_}),
             ]
             with suppress(ConditionFailed):  # changed meanwhile
-                return self.requests.write(tenant.name, actions, request)
+                return self.book.requests.write(tenant.name, actions, request)
         raise _busy()
 
     def new_key(self, tenant: Tenant, id_: str, request: RequestId | None = None) -> str:
@@ -327,7 +313,7 @@ class Cameras:
             change = Update(keys.CAMERAS, (tenant.name, id_), when, set={"key_digest": api_keys.digest(key)})
             with suppress(ConditionFailed):
                 let_in = api_keys.let_in(key, tenant.name, camera_id=id_)
-                self.requests.write(tenant.name, [change, api_keys.shut_out(old), let_in], request, {"id": id_})
+                self.book.requests.write(tenant.name, [change, api_keys.shut_out(old), let_in], request, {"id": id_})
                 return key
         raise _busy()
 
@@ -336,21 +322,21 @@ class Cameras:
 
         Another key of the camera ends it.
         """
-        digest, until = self._item(tenant, id_)["key_digest"], self.clock.now() + CODE_GOOD_FOR
+        digest, until = self._item(tenant, id_)["key_digest"], self.book.clock.now() + CODE_GOOD_FOR
         code = "".join(secrets.choice(_LETTERS) for _ in range(_CODE_LENGTH))
         kind, hashed = keys.code_item(api_keys.digest(code))
         item = {"kind": kind, "id": hashed, "tenant": tenant.name, "camera": id_, "digest": digest}
         free = (absent("code-free"),)
-        write(self.items, [Put(keys.TENANTS, {**item, "expires_at": int(until.timestamp())}, free)])
+        write(self.book.items, [Put(keys.TENANTS, {**item, "expires_at": int(until.timestamp())}, free)])
         return "-".join(code[at : at + 4] for at in range(0, _CODE_LENGTH, 4)), until
 
     def claimed(self, code: str) -> tuple[Camera, str]:
         """Use a code up: give its camera another key; the old one stops. Raises WrongCredentials, TenantDisabled."""
         place = keys.code_item(api_keys.digest(code.upper().translate(_MISREAD)))
-        item = self.items.get(keys.TENANTS, place)
-        if item is None or "camera" not in item or item["expires_at"] <= self.clock.now().timestamp():
+        item = self.book.items.get(keys.TENANTS, place)
+        if item is None or "camera" not in item or item["expires_at"] <= self.book.clock.now().timestamp():
             raise _unknown_code()
-        if (tenant := self.tenants.named(item["tenant"])).disabled:
+        if (tenant := self.book.tenants.named(item["tenant"])).disabled:
             raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
         key, id_ = api_keys.new_key(api_keys.OF_CAMERA), item["camera"]
         same = (equals("key_digest", item["digest"], _KEY_SAME),)
@@ -363,7 +349,7 @@ class Cameras:
         acts.says(of=id_)
         try:
             camera = self.get(tenant, id_)
-            write(self.items, actions)
+            write(self.book.items, actions)
         except (CameraNotFound, ConditionFailed) as error:
             raise _unknown_code() from error
         return camera, key
@@ -381,7 +367,7 @@ class Cameras:
         `is_working` False: what stands beside the camera says that it gives nothing, so it was not seen.
         Raises CameraNotFound, InvalidInput.
         """
-        camera, now = self.get(tenant, id_), self.clock.now()
+        camera, now = self.get(tenant, id_), self.book.clock.now()
         fields: dict[str, Any] = {}
         if status is not None and status != camera.status:
             require_status(status)
@@ -397,7 +383,7 @@ class Cameras:
 
     def note_faceless(self, tenant: Tenant, camera: Camera, share: float | None) -> Camera:
         """Note which part of the camera's captures shows no face, as it was counted now; return the camera with it."""
-        now = self.clock.now()
+        now = self.book.clock.now()
         fields = {"faceless_share": decimal(share, 2), "faceless_at": milliseconds(now)}
         self._note(tenant, camera.id, fields)
         return replace(camera, faceless_share=share, faceless_at=now)
@@ -407,7 +393,7 @@ class Cameras:
         return [camera for camera in self.all(tenant) if camera.silent_since is None and is_silent(camera, now)]
 
     def _item(self, tenant: Tenant, id_: str) -> Item:
-        item = self.items.get(keys.CAMERAS, (tenant.name, id_)) if is_camera_id(id_) else None
+        item = self.book.items.get(keys.CAMERAS, (tenant.name, id_)) if is_camera_id(id_) else None
         if item is None:
             raise CameraNotFound(f"there is no camera {id_[:100]!r}: make it first, or see the list of cameras")
         return item
@@ -415,12 +401,12 @@ class Cameras:
     def _note(self, tenant: Tenant, id_: str, fields: Item, *, no_more: Sequence[str] = ()) -> None:
         there, key = (exists("camera-there"),), (tenant.name, id_)
         with suppress(ConditionFailed):  # deleted meanwhile
-            write(self.items, [Update(keys.CAMERAS, key, there, set=fields, remove=tuple(no_more), twice=True)])
+            write(self.book.items, [Update(keys.CAMERAS, key, there, set=fields, remove=tuple(no_more), twice=True)])
 
     def _group_ids(self, tenant: Tenant, names: Sequence[str] | None) -> tuple[str, ...] | None:
         if names is None:
             return None
-        return tuple(dict.fromkeys(self.groups.named(tenant, name).id for name in names))
+        return tuple(dict.fromkeys(self.book.groups.named(tenant, name).id for name in names))
 
     def _changed(self, tenant: Tenant, camera: Camera, changes: Mapping[str, Any]) -> Camera:
         fields = {name: value for name, value in changes.items() if name not in ("name", "labels", "groups")}
@@ -439,7 +425,7 @@ class Cameras:
         ids = [wanted, *(f"{wanted}-{number}" for number in range(2, MAX_CAMERAS + 2))]
         for begin in range(0, len(ids), 100):
             some = ids[begin : begin + 100]
-            claims = self.items.get_many(keys.CAMERAS, [(tenant.name, keys.camera_name(id_)) for id_ in some])
+            claims = self.book.items.get_many(keys.CAMERAS, [(tenant.name, keys.camera_name(id_)) for id_ in some])
             free = [id_ for id_, claim in zip(some, claims, strict=True) if claim is None]
             if free:
                 return free[0]
@@ -457,7 +443,7 @@ class Cameras:
 
     def _one_less(self, tenant: Tenant) -> Action:
         """Return the action that takes one from the cameras left; a tenant's first camera begins that count."""
-        if self.items.get(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT)) is None:
+        if self.book.items.get(keys.CAMERAS, (tenant.name, keys.CAMERAS_LEFT)) is None:
             first = {"tenant": tenant.name, "id": keys.CAMERAS_LEFT, "left": MAX_CAMERAS - 1}
             return Put(keys.CAMERAS, first, (absent(_COUNTED),))
         when = (at_least("left", 1, _ROOM),)

@@ -6,7 +6,7 @@ It is a part of the face's record: deleted, merged and restored with it. An inde
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 
@@ -16,25 +16,17 @@ from chalicelib.core.errors import Busy, ConditionFailed, ConsentNotFound
 from chalicelib.core.items import attempts, every
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
-from chalicelib.core.ports import Action, Clock, ItemStore, Update, equals
+from chalicelib.core.ports import Action, Update, equals
 from chalicelib.core.records.merges import kept_item
-from chalicelib.services.faces import Faces
-from chalicelib.services.idempotency import RequestId, Requests
-from chalicelib.services.merges.merges import Merges
+from chalicelib.services.idempotency import RequestId
+from chalicelib.services.rooms import UseCase
 from chalicelib.services.visits import face_put
 
 
-@dataclass
-class Consents:
-    items: ItemStore
-    faces: Faces
-    merges: Merges
-    requests: Requests
-    clock: Clock
-
+class Consents(UseCase):
     def of_face(self, tenant: Tenant, faceid: str) -> tuple[Face, Consent]:
         """Return the face and its record. Raises FaceNotFound, ConsentNotFound."""
-        face = self.faces.get(tenant, faceid)
+        face = self.book.faces.get(tenant, faceid)
         if face.consent is None:
             raise ConsentNotFound(f"face {faceid!r} has no record of consent")
         return face, face.consent
@@ -44,7 +36,7 @@ class Consents:
 
         Raises InvalidInput, FaceNotFound, FaceHeld, Busy, AnsweredAlready.
         """
-        require_legal(consent, self.clock.now())
+        require_legal(consent, self.book.clock.now())
         self._write(tenant, faceid, consent, request)
 
     def withdraw(self, tenant: Tenant, faceid: str, request: RequestId | None = None) -> None:
@@ -65,7 +57,7 @@ class Consents:
         behind = None if token is None else pages.place(token, str)
         places = (place for place in self._places(tenant.name, before, behind, limit + 2) if place != behind)
         found = list(islice(places, limit + 1))
-        faces = self.faces.by_id(tenant, [place.partition("#")[2] for place in found[:limit]])
+        faces = self.book.faces.by_id(tenant, [place.partition("#")[2] for place in found[:limit]])
         listed = [face for face in faces.values() if face.consent is not None]
         return pages.page(listed, found[limit - 1] if len(found) > limit else None)
 
@@ -73,17 +65,19 @@ class Consents:
         high = None if before is None else keys.consents_until(before)
         if low is not None and high is not None and low > high:
             return
-        for item in every(self.items, keys.FACES, tenant, index="by_consent", low=low, high=high, page_size=page_size):
+        for item in every(
+            self.book.items, keys.FACES, tenant, index="by_consent", low=low, high=high, page_size=page_size
+        ):
             yield item["consent_key"]
 
     def _write(self, tenant: Tenant, faceid: str, consent: Consent | None, request: RequestId | None) -> None:
         for _ in attempts():
-            face = self.faces.get(tenant, faceid) if consent else self.of_face(tenant, faceid)[0]
+            face = self.book.faces.get(tenant, faceid) if consent else self.of_face(tenant, faceid)[0]
             actions: list[Action] = [face_put(tenant.name, face, replace(face, consent=consent))]
             if consent is None:
                 actions += self._forgotten_by_merges(tenant.name, face)
             try:
-                return self.requests.write(tenant.name, actions, request)
+                return self.book.requests.write(tenant.name, actions, request)
             except ConditionFailed:
                 continue
         raise Busy("this face is changed by others all the time: send the request again in a moment")
@@ -97,7 +91,7 @@ class Consents:
                 (equals("state", merge.state, "merge-state"),),
                 set={"kept": kept_item(tenant, merge.survivor, without)},
             )
-            for merge in (self.merges.records.below(tenant, face.faceid) if face.merges else [])
+            for merge in (self.book.merges.records.below(tenant, face.faceid) if face.merges else [])
             if merge.kept is not None
             and (without := replace(merge.kept, face=replace(merge.kept.face, consent=None), consent=None))
             != merge.kept

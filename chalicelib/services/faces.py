@@ -52,15 +52,15 @@ from chalicelib.core.model import (
 )
 from chalicelib.core.names import composed, is_found, prefix, terms, wanted_words
 from chalicelib.core.page_tokens import PAGE_SIZES, FaceOrder, ListPage, PageTokens, require_page_size
-from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, equals
+from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, equals
 from chalicelib.core.records.faces import face_from, hold_fields, hold_from, listed_face_from, user_from
 from chalicelib.core.records.observations import visits_from
 from chalicelib.core.templates import compared
 from chalicelib.core.users import MAX_FACES, User, entry_of, mean_of, user_of
 from chalicelib.core.visits import IN_HEAD
-from chalicelib.services.commit import GROUP_ROOM, TENANT_ROOM, Change, GalleryWriter, deleted, limited_groups, written
-from chalicelib.services.groups import Groups
-from chalicelib.services.idempotency import RequestId, Requests
+from chalicelib.services.commit import GROUP_ROOM, TENANT_ROOM, Change, deleted, limited_groups, written
+from chalicelib.services.idempotency import RequestId
+from chalicelib.services.rooms import Made, UseCase
 from chalicelib.services.visits import face_put, visits_deletes
 
 LONGEST_AWAY = range(1, 11)
@@ -83,18 +83,13 @@ class FacePage:
         return self.group.count
 
 
-class Faces:
+class Faces(UseCase):
     """The stored faces: one, some, or a group's. Beside it their lists, the search in their names, and legal holds."""
 
-    def __init__(
-        self, items: ItemStore, groups: Groups, requests: Requests, writer: GalleryWriter, clock: Clock
-    ) -> None:
-        self._items = items
-        self._groups = groups
-        self.lists = FaceLists(items, groups)
-        self.names = Names(items, self)
-        self.holds = Holds(items, self, requests, writer, clock)
-        self.restrictions = Restrictions(items, self, groups, requests, writer, clock)
+    lists: Made[FaceLists] = Made("faces.FaceLists")
+    names: Made[Names] = Made("faces.Names")
+    holds: Made[Holds] = Made("faces.Holds")
+    restrictions: Made[Restrictions] = Made("faces.Restrictions")
 
     def get(self, tenant: Tenant, faceid: str, *, restricted: bool = False) -> Face:
         """Return the face of that id; with `restricted`, one that is restricted, too. Raises FaceNotFound."""
@@ -106,7 +101,7 @@ class Faces:
     def find(self, tenant: Tenant, faceid: str, *, restricted: bool = False) -> Face | None:
         if not is_faceid(faceid):
             return None
-        item = self._items.get(keys.FACES, (tenant.name, faceid))
+        item = self.book.items.get(keys.FACES, (tenant.name, faceid))
         hidden = tenant.gone if restricted else tenant.hidden
         return visible(tenant, item) if item and item["group"] not in hidden else None
 
@@ -117,7 +112,7 @@ class Faces:
         """
         if page_num < 1 or page_size not in PAGE_SIZES:
             raise InvalidInput(f"page_num begins at 1 and page_size is 1 to 100, not {page_num} and {page_size}")
-        group = self._groups.named(tenant, group_name)
+        group = self.book.groups.named(tenant, group_name)
         skipped = (page_num - 1) * page_size
         if skipped >= group.count:
             return FacePage(group, [])
@@ -130,7 +125,7 @@ class Faces:
         """
         if num not in LONGEST_AWAY:
             raise InvalidInput(f"num is {LONGEST_AWAY.start} to {LONGEST_AWAY.stop - 1}, not {num}")
-        group = self._groups.named(tenant, group_name)
+        group = self.book.groups.named(tenant, group_name)
         return FacePage(group, list(islice(self.by_arrival(tenant, group, at_once=num), num)))
 
     def by_arrival(
@@ -143,7 +138,9 @@ class Faces:
         low, high = keys.group_range(group.id)
         if until is not None:
             high = keys.arrival_key(group.id, until, "~")  # behind all faceids
-        found = every(self._items, keys.FACES, tenant.name, index="by_arrival", low=low, high=high, page_size=at_once)
+        found = every(
+            self.book.items, keys.FACES, tenant.name, index="by_arrival", low=low, high=high, page_size=at_once
+        )
         while some := [item["faceid"] for item in islice(found, at_once)]:
             yield from self.by_id(tenant, some).values()
 
@@ -151,7 +148,7 @@ class Faces:
         """Return those of these faces that exist, by id, in the ids' order; with `restricted`, restricted ones, too."""
         hidden = tenant.gone if restricted else tenant.hidden
         legal = dict.fromkeys(faceid for faceid in faceids if is_faceid(faceid))
-        items = self._items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in legal]) if legal else []
+        items = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in legal]) if legal else []
         return {item["faceid"]: visible(tenant, item) for item in items if item and item["group"] not in hidden}
 
     def sighted(self, tenant: Tenant, sightings: Mapping[tuple[int, str], str]) -> dict[str, Face]:
@@ -163,7 +160,7 @@ class Faces:
         now = {id_: faceid for (_, id_), faceid in sightings.items()}
         lost = [at for at, faceid in sightings.items() if faceid not in known]
         if lost:
-            found = self._items.get_many(keys.OBSERVATIONS, [keys.observation(tenant.name, *at) for at in lost])
+            found = self.book.items.get_many(keys.OBSERVATIONS, [keys.observation(tenant.name, *at) for at in lost])
             moved = {id_: str(item["faceid"]) for (_, id_), item in zip(lost, found, strict=True) if item}
             now, known = now | moved, known | self.by_id(tenant, moved.values())
         return {id_: known[faceid] for id_, faceid in now.items() if faceid in known}
@@ -183,7 +180,7 @@ class Faces:
         """Return the first `count` ids of the group in an index; with `reverse`, the last ones, last first."""
         low, high = keys.group_range(group.id)
         found = every(
-            self._items,
+            self.book.items,
             keys.FACES,
             tenant.name,
             index=index,
@@ -254,18 +251,11 @@ def hold_delete(tenant: str, faceid: str) -> Delete:
     return Delete(keys.DIRECTORY, (tenant, keys.hold_item(faceid)))
 
 
-@dataclass
-class Holds:
-    items: ItemStore
-    faces: Faces
-    requests: Requests
-    writer: GalleryWriter
-    clock: Clock
-
+class Holds(UseCase):
     def all(self, tenant: str) -> list[HeldFace]:
         """Return all held faces, by id. Reads these only."""
         low, high = keys.HOLDS
-        stored = every(self.items, keys.DIRECTORY, tenant, low=low, high=high)
+        stored = every(self.book.items, keys.DIRECTORY, tenant, low=low, high=high)
         return [HeldFace(item["faceid"], hold) for item in stored if (hold := hold_from(item))]
 
     def set(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
@@ -274,7 +264,10 @@ class Holds:
         Raises InvalidInput, FaceNotFound, TooMany, Busy, AnsweredAlready.
         """
         reason = _said(reason)
-        if len(self.all(tenant.name)) >= MAX_HOLDS and self.faces.get(tenant, faceid, restricted=True).hold is None:
+        if (
+            len(self.all(tenant.name)) >= MAX_HOLDS
+            and self.book.faces.get(tenant, faceid, restricted=True).hold is None
+        ):
             raise TooMany(f"{MAX_HOLDS} faces are held, the most of a tenant: lift the holds that are over")
         return self._change(tenant, faceid, reason, request)
 
@@ -288,41 +281,35 @@ class Holds:
 
     def _change(self, tenant: Tenant, faceid: str, reason: str | None, request: RequestId | None) -> Face:
         for _ in attempts():
-            face = self.faces.get(tenant, faceid, restricted=True)
-            since = face.hold.at if face.hold else self.clock.now()
+            face = self.book.faces.get(tenant, faceid, restricted=True)
+            since = face.hold.at if face.hold else self.book.clock.now()
             after = replace(face, hold=None if reason is None else Hold(reason, since))
             actions: list[Action] = []
             if after != face:
-                after = replace(after, changed_at=self.clock.now())
+                after = replace(after, changed_at=self.book.clock.now())
                 listed = hold_put(tenant.name, after) if after.hold else hold_delete(tenant.name, faceid)
                 actions = [face_put(tenant.name, face, after), listed]
             # As a change of the gallery: a group is deleted at a seq at which none of its faces is held.
-            actions += self.requests.recorded(tenant.name, request)
+            actions += self.book.requests.recorded(tenant.name, request)
             change = Change(tuple(actions), (), within=frozenset({face.group_id} - {RESTRICTED}))
             try:
-                with self.requests.answering(tenant.name, request):
+                with self.book.requests.answering(tenant.name, request):
                     if actions:
-                        self.writer.commit(tenant.name, change)
+                        self.book.writer.commit(tenant.name, change)
             except ConditionFailed:
                 continue
             return after
         raise Busy("this face is changed by others all the time: send the request again in a moment")
 
 
-@dataclass
-class Restrictions:
+class Restrictions(UseCase):
     """Faces that are kept and used for nothing: their group is RESTRICTED, which is hidden as deleted groups are."""
-
-    items: ItemStore
-    faces: Faces
-    groups: Groups
-    requests: Requests
-    writer: GalleryWriter
-    clock: Clock
 
     def all(self, tenant: Tenant) -> list[Face]:
         """Return the restricted faces."""
-        return list(self.faces.by_id(tenant, restricted_faces(self.items, tenant.name), restricted=True).values())
+        return list(
+            self.book.faces.by_id(tenant, restricted_faces(self.book.items, tenant.name), restricted=True).values()
+        )
 
     def set(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
         """Take a face out of the gallery and of all lists, and its name out of events that wait. Return it.
@@ -331,12 +318,14 @@ class Restrictions:
         Raises InvalidInput, FaceNotFound, Conflict, TooMany, Busy, AnsweredAlready.
         """
         reason = _said(reason, "restriction")
-        if len(restricted_faces(self.items, tenant.name)) >= MAX_HOLDS:
+        if len(restricted_faces(self.book.items, tenant.name)) >= MAX_HOLDS:
             raise TooMany(f"{MAX_HOLDS} faces are restricted, the most of a tenant: erase those that are not needed")
 
         def restricted(face: Face) -> tuple[Face, Change]:
             user = self._stored_user(tenant, user_of(face))
-            restriction = Restriction(reason, self.clock.now(), face.group_id, face.user, user.name if user else "")
+            restriction = Restriction(
+                reason, self.book.clock.now(), face.group_id, face.user, user.name if user else ""
+            )
             after = replace(face, group_id=RESTRICTED, restriction=restriction, user="")
             lost = {face.group_id: -1}
             return after, Change(self._unnamed(tenant.name, faceid), (deleted(face),), lost, takes_users=True)
@@ -350,10 +339,10 @@ class Restrictions:
         """
         from chalicelib.core.records.webhooks import without_name  # not at the cold starts of searches
 
-        waiting = (without_name(item, {faceid}) for item in every(self.items, keys.OUTBOX, tenant))
+        waiting = (without_name(item, {faceid}) for item in every(self.book.items, keys.OUTBOX, tenant))
         named = list(filter(None, waiting))
         for one in named[_EVENTS:]:
-            write_unless_changed(self.items, [one])
+            write_unless_changed(self.book.items, [one])
         return tuple(named[:_EVENTS])
 
     def lift(self, tenant: Tenant, faceid: str, reason: str, request: RequestId | None = None) -> Face:
@@ -368,7 +357,7 @@ class Restrictions:
         _said(reason, "restriction")
 
         def lifted(face: Face, restriction: Restriction) -> tuple[Face, Change]:
-            is_there = self.groups.of_id(tenant, restriction.group_id) is not None
+            is_there = self.book.groups.of_id(tenant, restriction.group_id) is not None
             group_id, values = (restriction.group_id, face.attributes) if is_there else (REGULAR, {})
             id_ = restriction.user if is_there else ""
             user = self._stored_user(tenant, entry_of(group_id, id_)) if id_ else None
@@ -388,7 +377,7 @@ class Restrictions:
         )
 
     def _stored_user(self, tenant: Tenant, entry: str) -> User | None:
-        item = self.items.get(keys.DIRECTORY, (tenant.name, keys.user_item(entry))) if entry else None
+        item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.user_item(entry))) if entry else None
         return None if item is None else user_from(item)
 
     def _user_again(self, tenant: str, face: Face, subject: str) -> Change:
@@ -406,20 +395,20 @@ class Restrictions:
         changed: Callable[[Face], tuple[Face, Change] | None],
     ) -> Face:
         for _ in attempts():
-            face = self.faces.get(tenant, faceid, restricted=True)
+            face = self.book.faces.get(tenant, faceid, restricted=True)
             if face.moving:
                 raise Conflict(f"a merge of face {faceid!r} is still going on: send the request again in a minute")
             after, change = changed(face) or (face, None)
             if change is None:
                 return face
-            after = replace(after, changed_at=self.clock.now())
-            limited = [limited_groups(one) for id_ in change.counts if (one := self.groups.of_id(tenant, id_))]
-            told = self.requests.recorded(tenant.name, request)
+            after = replace(after, changed_at=self.book.clock.now())
+            limited = [limited_groups(one) for id_ in change.counts if (one := self.book.groups.of_id(tenant, id_))]
+            told = self.book.requests.recorded(tenant.name, request)
             actions = (*change.actions, face_put(tenant.name, face, after), *told)
             change = replace(change, actions=actions, limited_groups=frozenset[str]().union(*limited))
             try:
-                with self.requests.answering(tenant.name, request):
-                    self.writer.commit(tenant.name, change)
+                with self.book.requests.answering(tenant.name, request):
+                    self.book.writer.commit(tenant.name, change)
             except ConditionFailed as error:
                 if any(name.startswith((GROUP_ROOM, TENANT_ROOM)) for name in error.names):
                     raise GroupFull(
@@ -491,11 +480,8 @@ def name_item(tenant: str, faceid: str, term: str) -> Item:
     return {"tenant": tenant, "term": keys.name_term(term, faceid), "faceid": faceid}
 
 
-class Names:
-    def __init__(self, items: ItemStore, faces: Faces, *, most_read: int = _MOST_READ) -> None:
-        self._items = items
-        self._faces = faces
-        self._most_read = most_read
+class Names(UseCase):
+    most_read = _MOST_READ
 
     def page(self, tenant: Tenant, name: str, limit: int, token: str | None = None) -> ListPage[Face]:
         """Return a page of the faces in whose name each word of `name` begins a word, or is any part of a run of
@@ -513,7 +499,7 @@ class Names:
         found: list[Face] = []
         last = ""
         for read, (place, face) in enumerate(self._read(tenant, wanted, behind)):
-            if read == self._most_read or (face is not None and len(found) == limit):
+            if read == self.most_read or (face is not None and len(found) == limit):
                 return pages.page(found, _place_of(last))
             last = place
             if face is not None:
@@ -525,11 +511,11 @@ class Names:
         begin = prefix(max(wanted, key=len))
         low, high = keys.name_terms_range(begin)
         low = low if behind is None else behind
-        rows = every(self._items, keys.NAMES, tenant.name, low=low, high=high, page_size=_AT_ONCE)
+        rows = every(self.book.items, keys.NAMES, tenant.name, low=low, high=high, page_size=_AT_ONCE)
         places = (row["term"] for row in rows if row["term"] != behind)
         while some := list(islice(places, _AT_ONCE)):
             leads = [(place, *keys.parts_of_name_term(place)) for place in some]
-            faces = self._faces.by_id(tenant, list(dict.fromkeys(faceid for _, _, faceid in leads)))
+            faces = self.book.faces.by_id(tenant, list(dict.fromkeys(faceid for _, _, faceid in leads)))
             for place, term, faceid in leads:
                 face = faces.get(faceid)  # None, or of another name, if it was changed just now
                 is_wanted = face is not None and is_found(_terms(face), wanted) and term == _first(face, begin)
@@ -572,13 +558,10 @@ class FaceIds:
     seq: int
 
 
-class FaceLists:
+class FaceLists(UseCase):
     """`max_ids`: most ids of one answer."""
 
-    def __init__(self, items: ItemStore, groups: Groups, max_ids: int = MAX_IDS) -> None:
-        self._max_ids = max_ids
-        self._items = items
-        self._groups = groups
+    max_ids = MAX_IDS
 
     def page(
         self,
@@ -606,7 +589,7 @@ class FaceLists:
             places = [place for place, _ in found]
             rows: list[Item | None] = [row for _, row in found[:limit]]
             if _INDEXES[order] not in keys.FACES.rows:
-                rows = self._items.get_many(keys.FACES, [(tenant.name, _faceid(place)) for place in places[:limit]])
+                rows = self.book.items.get_many(keys.FACES, [(tenant.name, _faceid(place)) for place in places[:limit]])
             faces = [listed(tenant, row) for row in rows if row]
         return pages.page(faces, places[limit - 1] if len(places) > limit else None)
 
@@ -622,11 +605,11 @@ class FaceLists:
             merged = self._merged(tenant, [group], FaceOrder.ENROLLED, behind, limit, descending=False)
             places = [place for place, _ in islice(merged, limit + 1)]
         else:
-            some = self._items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in dict.fromkeys(wanted)])
+            some = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in dict.fromkeys(wanted)])
             mine = [_place(item, "by_enrolment") for item in some if item and item["group"] == group.id]
             places = sorted(place for place in mine if behind is None or place > behind)[: limit + 1]
         page = places[:limit]
-        items = self._items.get_many(keys.FACES, [(tenant.name, _faceid(place)) for place in page]) if page else []
+        items = self.book.items.get_many(keys.FACES, [(tenant.name, _faceid(place)) for place in page]) if page else []
         faces = [visible(tenant, item) for item in items if item and item["group"] == group.id]
         return faces, page[-1] if len(places) > limit else None
 
@@ -643,14 +626,14 @@ class FaceLists:
 
         Raises GroupNotFound, TooMany if over 100,000.
         """
-        groups = self._groups.all(tenant) if group_name is None else [self._groups.named(tenant, group_name)]
+        groups = self.book.groups.all(tenant) if group_name is None else [self.book.groups.named(tenant, group_name)]
         hidden = {*tenant.hidden, STRANGER} if known else tenant.hidden
-        if (number := sum(group.count for group in groups if group.id not in hidden)) > self._max_ids:
-            raise TooMany(f"these are {number} faces, and {self._max_ids} ids are answered at once: list them by pages")
-        seq = int(directory_of(self._items, tenant.name)["seq"])
+        if (number := sum(group.count for group in groups if group.id not in hidden)) > self.max_ids:
+            raise TooMany(f"these are {number} faces, and {self.max_ids} ids are answered at once: list them by pages")
+        seq = int(directory_of(self.book.items, tenant.name)["seq"])
         index = _INDEXES.get(order, "by_enrolment")
         low, high = (None, None) if group_name is None else keys.group_range(groups[0].id)
-        found = every(self._items, keys.FACES, tenant.name, index=index, low=low, high=high)
+        found = every(self.book.items, keys.FACES, tenant.name, index=index, low=low, high=high)
         there = (item for item in found if item[keys.FACES.indexes[index]].partition("#")[0] not in hidden)
         places = sorted(
             (item["faceid"] if order is FaceOrder.ID else _place(item, index) for item in there), reverse=descending
@@ -665,7 +648,7 @@ class FaceLists:
             raise InvalidInput("order id lists the faces of all groups: leave out group, or take another order")
         low, high = (None, behind) if descending else (behind, None)
         stored = every(
-            self._items, keys.FACES, tenant.name, low=low, high=high, reverse=descending, page_size=limit + 2
+            self.book.items, keys.FACES, tenant.name, low=low, high=high, reverse=descending, page_size=limit + 2
         )
         there = (item for item in stored if item["faceid"] != behind and item["group"] not in tenant.hidden)
         items = list(islice(there, limit + 1))
@@ -673,8 +656,8 @@ class FaceLists:
 
     def _groups_of(self, tenant: Tenant, group_name: str | None) -> list[Group]:
         if group_name is not None:
-            return [self._groups.named(tenant, group_name)]
-        groups = self._groups.all(tenant)
+            return [self.book.groups.named(tenant, group_name)]
+        groups = self.book.groups.all(tenant)
         if len(groups) > MAX_MERGED:
             raise InvalidInput(
                 f"there are {len(groups)} groups, and the lists of {MAX_MERGED} are merged at most: name a group, or "
@@ -709,7 +692,7 @@ class FaceLists:
                 "page_size": at_once + 2,
                 "rows": rows,
             }
-            for item in every(self._items, keys.FACES, tenant.name, index=index, **how):
+            for item in every(self.book.items, keys.FACES, tenant.name, index=index, **how):
                 if (place := _place(item, index)) != behind:
                     yield place, item
 

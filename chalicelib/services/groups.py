@@ -34,11 +34,12 @@ from chalicelib.core.items import attempts, directory_of, every, held_faces, wri
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import DEFAULT_GROUPS, NO_VALUES, REGULAR, STRANGER, Attribute, Group, Migration, Tenant
 from chalicelib.core.names import GROUP_NAME_LENGTH, LONGEST_GROUP_NAME, composed, is_one_line
-from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Update, at_least, equals, exists
+from chalicelib.core.ports import Action, Delete, Item, Update, at_least, equals, exists
 from chalicelib.core.records.faces import attribute_items, face_from, group_from, group_item
 from chalicelib.core.retention import UNSEEN_DAYS
 from chalicelib.core.values import time_ordered_id
-from chalicelib.services.idempotency import NO_BODY, RequestId, Requests
+from chalicelib.services.idempotency import NO_BODY, RequestId
+from chalicelib.services.rooms import UseCase
 from chalicelib.services.tenants import (
     CAPACITY_LEFT,
     FACES_LEFT,
@@ -75,12 +76,7 @@ def legal_name(name: str, longest: int = GROUP_NAME_LENGTH) -> str:
     return normal
 
 
-class Groups:
-    def __init__(self, items: ItemStore, requests: Requests, clock: Clock) -> None:
-        self._items = items
-        self._requests = requests
-        self._clock = clock
-
+class Groups(UseCase):
     def create(
         self,
         tenant: Tenant,
@@ -101,7 +97,7 @@ class Groups:
         """
         name = legal_name(name, longest_name)
         _require_description(description)
-        now = self._clock.now()
+        now = self.book.clock.now()
         group = Group(time_ordered_id(now), name, description, 0, capacity, tags=tags, created_at=now)
         group = with_these(group, attributes)
         if self._is_taken(tenant, name):
@@ -110,7 +106,7 @@ class Groups:
         item = group_item(tenant.name, group, now)
         actions = [*group_puts(tenant.name, group, item), _tenant_update(tenant.name, -1, -(capacity or 0))]
         try:
-            self._requests.write(tenant.name, actions, request, {"id": group.id} if tells_id else NO_BODY)
+            self.book.requests.write(tenant.name, actions, request, {"id": group.id} if tells_id else NO_BODY)
         except ConditionFailed as error:
             raise self._refused(tenant, name, error) from error
         return group
@@ -171,7 +167,7 @@ class Groups:
                 self._require_capacity(tenant, changed.capacity, group.count)
             changed = replace(changed, version=group.version + 1)
             try:
-                self._requests.write(tenant.name, _update(tenant.name, group, changed), request)
+                self.book.requests.write(tenant.name, _update(tenant.name, group, changed), request)
             except ConditionFailed as error:
                 if CAPACITY_LEFT in error.names and GROUP_SAME not in error.names:
                     raise self._refused(tenant, changed.name, error) from error
@@ -215,17 +211,17 @@ class Groups:
 
     def set_migration(self, tenant: Tenant, migration: Migration, request: RequestId | None = None) -> None:
         """Set when a stranger becomes a regular, from each face's next arrival on. Raises InvalidInput."""
-        self._requests.write(tenant.name, [migration_update(tenant.name, vars(migration))], request)
+        self.book.requests.write(tenant.name, [migration_update(tenant.name, vars(migration))], request)
 
     def all(self, tenant: Tenant) -> list[Group]:
         """Return all groups as of now: `stranger` and `regular` first, then by creation."""
         low, high = keys.GROUP_PREFIX, keys.GROUP_PREFIX[:-1] + "$"
-        items = every(self._items, keys.DIRECTORY, tenant.name, low=low, high=high)
+        items = every(self.book.items, keys.DIRECTORY, tenant.name, low=low, high=high)
         return [group_from(item) for item in sorted(items, key=_place)]
 
     def migration(self, tenant: Tenant) -> Migration:
         """Return the settings for when a stranger becomes a regular. Raises TenantNotFound."""
-        return _migration(directory_of(self._items, tenant.name))
+        return _migration(directory_of(self.book.items, tenant.name))
 
     def implicit_capacity(self, tenant: Tenant) -> int | None:
         """Return the capacity of a group that is made by its name alone; None: it has none of its own.
@@ -242,18 +238,18 @@ class Groups:
 
     def capacity_left(self, tenant: Tenant) -> int:
         """Return how much capacity the tenant may still give to groups. Raises TenantNotFound."""
-        return int(directory_of(self._items, tenant.name)[CAPACITY_LEFT])
+        return int(directory_of(self.book.items, tenant.name)[CAPACITY_LEFT])
 
     def find(self, tenant: Tenant, name: str) -> Group | None:
         """Return the group of that name (compared in NFC, case-sensitive), or None."""
         normal = composed(name, LONGEST_GROUP_NAME)
         if not 0 < len(normal) <= LONGEST_GROUP_NAME:
             return None
-        pointer = self._items.get(keys.DIRECTORY, (tenant.name, keys.name_item(normal)))
+        pointer = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.name_item(normal)))
         return self.of_id(tenant, pointer["group"]) if pointer else None
 
     def of_id(self, tenant: Tenant, group_id: str) -> Group | None:
-        item = self._items.get(keys.DIRECTORY, (tenant.name, keys.group_item(group_id)))
+        item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.group_item(group_id)))
         return group_from(item) if item else None
 
     def defaults(self, tenant: Tenant) -> DefaultGroups:
@@ -261,7 +257,7 @@ class Groups:
         from chalicelib.core.visits import DefaultGroups, MigrationRule  # not at the cold start of a list
 
         names = [*map(keys.group_item, (STRANGER, REGULAR)), keys.TENANT_ITEM]
-        stranger, regular, directory = self._items.get_many(keys.DIRECTORY, [(tenant.name, name) for name in names])
+        stranger, regular, directory = self.book.items.get_many(keys.DIRECTORY, [(tenant.name, name) for name in names])
         if stranger is None or regular is None or directory is None:
             raise TenantNotFound(f"there is no tenant {tenant.name!r}")
         migration = _migration(directory)
@@ -301,7 +297,7 @@ class Groups:
                 raise GroupNotEmpty(f"group {group.name!r} has {group.users} users: delete them first, by DeleteUser")
             deletion = [*group_deletes(tenant.name, group), _tenant_update(tenant.name, 1, group.capacity or 0)]
             try:
-                self._requests.write(tenant.name, deletion, request)
+                self.book.requests.write(tenant.name, deletion, request)
             except ConditionFailed:
                 continue
             return
@@ -310,16 +306,16 @@ class Groups:
     def forget_users(self, tenant: Tenant, group_id: str) -> None:
         """Delete the users of a group that is gone. It has no faces any more, so the gallery has none of them."""
         low, high = keys.users_range(group_id)
-        stored = every(self._items, keys.DIRECTORY, tenant.name, low=low, high=high)
-        write_in_parts(self._items, (Delete(keys.DIRECTORY, (tenant.name, one["item"])) for one in stored))
+        stored = every(self.book.items, keys.DIRECTORY, tenant.name, low=low, high=high)
+        write_in_parts(self.book.items, (Delete(keys.DIRECTORY, (tenant.name, one["item"])) for one in stored))
 
     def _is_taken(self, tenant: Tenant, name: str) -> bool:
-        return self._items.get(keys.DIRECTORY, (tenant.name, keys.name_item(name))) is not None
+        return self.book.items.get(keys.DIRECTORY, (tenant.name, keys.name_item(name))) is not None
 
     def _require_values_kept(self, tenant: Tenant, group: Group, gone: Set[Attribute]) -> None:
         """Raise FaceHeld if a held face of the group has a value of an attribute that goes."""
-        places = [(tenant.name, faceid) for faceid in held_faces(self._items, tenant.name)] if gone else []
-        for face in map(face_from, filter(None, self._items.get_many(keys.FACES, places) if places else ())):
+        places = [(tenant.name, faceid) for faceid in held_faces(self.book.items, tenant.name)] if gone else []
+        for face in map(face_from, filter(None, self.book.items.get_many(keys.FACES, places) if places else ())):
             if face.own_group_id == group.id:
                 ids = face.attributes.keys() - {one.id for one in gone}
                 require_kept(face, replace(face, attributes={id_: face.attributes[id_] for id_ in ids}))

@@ -25,15 +25,14 @@ from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.errors import Busy, ConditionFailed, Conflict, InvalidInput, Unusable
 from chalicelib.core.items import directory_of, every, every_face, gone_of, write
 from chalicelib.core.model import RESTRICTED, Edit, Face, JournalEntry, Negative, Picture, Template
-from chalicelib.core.ports import BlobStore, ItemStore, Update, Vision, equals, exists
+from chalicelib.core.ports import Update, Vision, equals, exists
 from chalicelib.core.records.faces import face_from, picture_fields, tenant_from
-from chalicelib.core.search import IndexBuilder
 from chalicelib.core.templates import compared
 from chalicelib.core.users import is_users, user_of
 from chalicelib.services.captures.captures import RULES
-from chalicelib.services.commit import Change, GalleryMoved, GalleryWriter
+from chalicelib.services.commit import Change, GalleryMoved
 from chalicelib.services.models import Embedder
-from chalicelib.services.recognition.recognition import Negatives
+from chalicelib.services.rooms import UseCase
 
 CHUNK = 16
 """Faces in one transaction, and so the most work that a kill loses."""
@@ -101,28 +100,20 @@ class OtherChange(Busy):
     """Another run is changing the tenant to a different model."""
 
 
-@dataclass
-class Reembedding:
+class Reembedding(UseCase):
     """Runs that change a tenant's model.
 
     `tail(tenant, held, wanted)` returns the journal's entries with seq held + 1 to wanted; None if one was trimmed.
     """
 
-    items: ItemStore
-    blobs: BlobStore
-    uploads: BlobStore
-    writer: GalleryWriter
-    index: IndexBuilder
-    tail: Callable[[str, int, int], list[JournalEntry] | None]
-
     def current(self, tenant: str) -> str:
         """Return the model that searches use now. Raises TenantNotFound."""
-        return str(directory_of(self.items, tenant)["model"])
+        return str(directory_of(self.book.items, tenant)["model"])
 
     def faces(self, tenant: str) -> int:
         """Return how many faces the tenant has, by the counts of its groups."""
         low, high = keys.GROUP_PREFIX, keys.GROUP_PREFIX[:-1] + "$"
-        return sum(int(group["count"]) for group in every(self.items, keys.DIRECTORY, tenant, low=low, high=high))
+        return sum(int(group["count"]) for group in every(self.book.items, keys.DIRECTORY, tenant, low=low, high=high))
 
     def remaining(self, tenant: str, model: str) -> Remaining:
         """Count what a change to this model still has to embed. Reads all faces."""
@@ -137,7 +128,7 @@ class Reembedding:
         for face, lacking in self._lacking(tenant, new.model):
             begin, embedded = time.perf_counter(), 0
             for picture in lacking:
-                if (jpeg := self.blobs.get(picture.key)) is not None:
+                if (jpeg := self.book.storage.blobs.get(picture.key)) is not None:
                     with suppress(Unusable):
                         embedder.template(face.templates, jpeg)
                         embedded += 1
@@ -150,7 +141,7 @@ class Reembedding:
 
     def _lacking(self, tenant: str, model: str) -> Iterator[tuple[Face, list[Picture]]]:
         """Yield each face that has kept pictures without a template of the model, with those pictures."""
-        for face in map(face_from, every_face(self.items, tenant, page_size=_PAGE)):
+        for face in map(face_from, every_face(self.book.items, tenant, page_size=_PAGE)):
             lacking = [one for one in face.pictures if one.key and not one.has(model)]
             if lacking:
                 yield face, lacking
@@ -173,17 +164,17 @@ class Reembedding:
         self._require_pictures(tenant, new.model)
         work = _Run(self, tenant, Embedder(old, new), on_progress, faces=self.faces(tenant), threads=threads)
         self._announce(tenant, new.model)
-        seq = self.writer.seq(tenant)
+        seq = self.book.writer.seq(tenant)
         work.all_faces()
-        negatives = RejectedPictures(self.items, self.uploads)
+        negatives = RejectedPictures(self.book)
         rejected = negatives.embed(tenant, Embedder(old, new))
         if self.current(tenant) == new.model:
             return replace(work.outcome(switched=False), rejected=rejected)
-        self.index.build(tenant)
+        self.book.index.build(tenant)
         for _ in range(_ROUNDS):
             seq = self._caught_up(work, seq)
             try:
-                self.writer.commit(tenant, Change((), (), based_on=seq, switch_to=new.model))
+                self.book.writer.commit(tenant, Change((), (), based_on=seq, switch_to=new.model))
             except GalleryMoved:
                 continue
             except ConditionFailed as error:
@@ -198,10 +189,10 @@ class Reembedding:
 
     def _require_pictures(self, tenant: str, model: str) -> None:
         """Raise Conflict if the tenant keeps no pictures, and faces would be lost, since nothing can be embedded."""
-        item = self.items.get(keys.TENANTS, keys.tenant_item(tenant))
+        item = self.book.items.get(keys.TENANTS, keys.tenant_item(tenant))
         if item is None or tenant_from(item).keeps_pictures:
             return
-        faces = map(face_from, every_face(self.items, tenant, page_size=_PAGE))
+        faces = map(face_from, every_face(self.book.items, tenant, page_size=_PAGE))
         lost = sum(not any(picture.has(model) for picture in face.pictures) for face in faces)
         if lost:
             raise Conflict(
@@ -215,12 +206,14 @@ class Reembedding:
         if self.current(tenant) == model:
             return
         known = exists("tenant-exists")
-        write(self.items, [Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), (known,), set={"next_model": model})])
+        write(
+            self.book.items, [Update(keys.DIRECTORY, (tenant, keys.TENANT_ITEM), (known,), set={"next_model": model})]
+        )
 
     def _caught_up(self, work: _Run, covered: int) -> int:
         """Embed the faces that came or changed since seq `covered`. Return the seq that is covered then."""
-        wanted = self.writer.seq(work.tenant)
-        entries = self.tail(work.tenant, covered, wanted)
+        wanted = self.book.writer.seq(work.tenant)
+        entries = self.book.ports.journal(work.tenant, covered, wanted)
         if entries is None:
             work.all_faces()
         else:
@@ -246,7 +239,7 @@ class _Run:
     def all_faces(self) -> None:
         """Embed the pictures of all faces that have no template of the new model yet."""
         self.seen = 0
-        faces = map(face_from, every_face(self.change.items, self.tenant, page_size=_PAGE))
+        faces = map(face_from, every_face(self.change.book.items, self.tenant, page_size=_PAGE))
         while chunk := list(islice(faces, CHUNK)):
             self._embed(chunk)
             self.seen += len(chunk)
@@ -279,7 +272,7 @@ class _Run:
         return made
 
     def _template(self, face: Face, picture: Picture) -> Template | None:
-        jpeg = self.change.blobs.get(picture.key) if picture.key else None
+        jpeg = self.change.book.storage.blobs.get(picture.key) if picture.key else None
         if jpeg is not None:
             return self.embedder.template(face.templates, jpeg)
         now = self._face(face.faceid)
@@ -292,7 +285,7 @@ class _Run:
         if not made:
             return
         try:
-            self.change.writer.commit(self.tenant, _change(self.tenant, made))
+            self.change.book.writer.commit(self.tenant, _change(self.tenant, made))
         except ConditionFailed:
             if len(made) > 1:
                 for one in made:
@@ -314,8 +307,8 @@ class _Run:
             self.some_faces([face.faceid])
 
     def _face(self, faceid: str) -> Face | None:
-        item = self.change.items.get(keys.FACES, (self.tenant, faceid))
-        gone = {*gone_of(directory_of(self.change.items, self.tenant)), RESTRICTED}
+        item = self.change.book.items.get(keys.FACES, (self.tenant, faceid))
+        gone = {*gone_of(directory_of(self.change.book.items, self.tenant)), RESTRICTED}
         return face_from(item) if item and item["group"] not in gone else None
 
     def outcome(self, *, switched: bool) -> Outcome:
@@ -351,15 +344,11 @@ def _with_template(picture: Picture, template: Template | None) -> Picture:
     return picture if template is None else replace(picture, templates=(*picture.templates, template))
 
 
-class RejectedPictures:
-    def __init__(self, items: ItemStore, uploads: BlobStore) -> None:
-        self._negatives = Negatives(items)
-        self._uploads = uploads
-
+class RejectedPictures(UseCase):
     def embed(self, tenant: str, embedder: Embedder) -> ReembeddedNegatives:
         """Embed all negatives that have no template of the embedder's model yet. Called again, continue."""
         embedded = left = 0
-        for faceid, negative in self._negatives.every(tenant):
+        for faceid, negative in self.book.recognition.negatives.every(tenant):
             if any(template.model == embedder.model for template in negative.templates):
                 continue
             template = self._template(tenant, negative, embedder)
@@ -374,7 +363,7 @@ class RejectedPictures:
             capture_id, _ = parts_of_sighting(negative.sighting_id)
         except ValueError:
             return None
-        picture = self._uploads.get(keys.capture_picture(tenant, negative.camera, capture_id))
+        picture = self.book.storage.uploads.get(keys.capture_picture(tenant, negative.camera, capture_id))
         if picture is None:
             return None
         try:
@@ -385,7 +374,7 @@ class RejectedPictures:
     def _kept(self, tenant: str, faceid: str, negative: Negative, template: Template) -> bool:
         """Store the template. Return False if the negative was deleted meanwhile."""
         try:
-            self._negatives.add_template(tenant, faceid, negative, template)
+            self.book.recognition.negatives.add_template(tenant, faceid, negative, template)
         except ConditionFailed:
             return False
         return True

@@ -18,12 +18,13 @@ from chalicelib.core.decision import MIN_QUALITY, MIN_SIDE_PX
 from chalicelib.core.errors import RegularsError, StorageUnavailable, Unusable
 from chalicelib.core.model import Face, Picture, Template, Tenant
 from chalicelib.core.pictures import Box, DetectedFace, Estimates, FaceJpeg, Found, PictureRules, Quality, Sides
-from chalicelib.core.ports import Beside, BlobStore, Vision
+from chalicelib.core.ports import Vision
 from chalicelib.core.telemetry import stage
 from chalicelib.core.templates import canonical, vector
 from chalicelib.core.values import nonce, photo_id
 from chalicelib.services.commit import GalleryMoved
-from chalicelib.services.models import TenantVision, examined, of_any_age, whole
+from chalicelib.services.models import examined, of_any_age, whole
+from chalicelib.services.rooms import UseCase
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,13 +81,8 @@ def unpictured(tenant: Tenant, face: Face) -> Face:
     return replace(face, pictures=tuple(replace(one, key="", sides=None) for one in face.pictures))
 
 
-class Portraits:
+class Portraits(UseCase):
     """The maker of portraits, which also keeps them in blob storage."""
-
-    def __init__(self, tenant_vision: TenantVision, blobs: BlobStore, beside: Beside) -> None:
-        self._tenant_vision = tenant_vision
-        self._blobs = blobs
-        self._beside = beside
 
     def of_largest(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> Portrait:
         """Return the portrait of the clearly largest face.
@@ -94,7 +90,7 @@ class Portraits:
         Raises Unusable if there is no picture or face, no face is clearly the largest, or that face is too small, too
         poor or not alive.
         """
-        vision = self._tenant_vision.of(tenant.model)
+        vision = self.book.tenant_vision.of(tenant.model)
         image, faces = _found(vision, picture, rules, vision.largest)
         if len(faces) > 1 and faces[0].box.area < CLEARLY_LARGEST * faces[1].box.area:
             raise Unusable(
@@ -110,7 +106,7 @@ class Portraits:
         Raises Unusable if there is no picture or face, several could be enrolled, or the face is too small, too poor or
         not alive.
         """
-        vision = self._tenant_vision.of(tenant.model)
+        vision = self.book.tenant_vision.of(tenant.model)
         image, faces = _found(vision, picture, rules, least_score=least_score)
         least_px = max(MIN_SIDE_PX, FAR * max(image.shape[:2]))
         large = [face for face in faces if _side(face) >= least_px]
@@ -141,7 +137,7 @@ class Portraits:
         Raises Unusable if there is no picture or face, there are over 40, or one is not alive or too poor for the
         tenant.
         """
-        vision = self._tenant_vision.of(tenant.model)
+        vision = self.book.tenant_vision.of(tenant.model)
         image, faces = _found(vision, picture, rules)
         if len(faces) > MAX_FACES:
             raise Unusable(
@@ -173,7 +169,7 @@ class Portraits:
         with stage("store"):
             while True:
                 key = keys.face_picture(tenant.name, face.faceid, nonce())
-                awaited = self._beside(partial(self._is_put, keys.thumbnail(key), jpeg.thumbnail))
+                awaited = self.book.storage.beside(partial(self._is_put, keys.thumbnail(key), jpeg.thumbnail))
                 if self._is_put(key, jpeg.data):
                     break
             awaited()
@@ -181,19 +177,19 @@ class Portraits:
 
     def _is_put(self, key: str, jpeg: bytes) -> bool:
         """Store a JPEG if there is one. Return False if the key is taken."""
-        return not jpeg or self._blobs.put_if_absent(key, jpeg, "image/jpeg")
+        return not jpeg or self.book.storage.blobs.put_if_absent(key, jpeg, "image/jpeg")
 
     def load(self, picture: Picture) -> FaceJpeg | None:
         """Return a picture's JPEG and thumbnail; None if it is not kept, or its face was deleted meanwhile."""
-        data = self._blobs.get(picture.key) if picture.key else None
+        data = self.book.storage.blobs.get(picture.key) if picture.key else None
         if data is None or picture.sides is None:
             return None if data is None else FaceJpeg(data)
-        thumbnail = self._blobs.get(keys.thumbnail(picture.key))
+        thumbnail = self.book.storage.blobs.get(keys.thumbnail(picture.key))
         return FaceJpeg(data, thumbnail, picture.sides) if thumbnail else FaceJpeg(data)
 
     def load_jpeg(self, picture: Picture) -> bytes | None:
         """Return a picture's JPEG alone; None if it is not kept any more."""
-        return self._blobs.get(picture.key) if picture.key else None
+        return self.book.storage.blobs.get(picture.key) if picture.key else None
 
     @contextmanager
     def discarded_if_refused(self, picture_keys: Sequence[str]) -> Iterator[None]:
@@ -214,7 +210,7 @@ class Portraits:
         for key in filter(None, picture_keys):
             for stored in (keys.thumbnail(key), key):
                 with suppress(RegularsError):
-                    self._blobs.delete(stored)
+                    self.book.storage.blobs.delete(stored)
 
 
 def _found(

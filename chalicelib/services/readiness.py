@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy
 from chalicelib.core.model import Tenant
-from chalicelib.core.ports import BlobStore, Clock, Disk, ItemStore, Vision
+from chalicelib.core.ports import Vision
 from chalicelib.core.records.faces import tenant_from
-from chalicelib.core.search import FaceSearch, SearchRequest
+from chalicelib.core.search import SearchRequest
 from chalicelib.core.telemetry import log_failure
+from chalicelib.services.rooms import UseCase
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
+
 
 _log = logging.getLogger(__name__)
 
@@ -49,23 +55,14 @@ class Ready:
         return all(said == OK for said in self.subjects.values())
 
 
-@dataclass
-class Readiness:
-    """`model`: returns that of new tenants; `vision_of`: makes a model's pipeline; `disk`, `damage`: as in Storage."""
-
-    items: ItemStore
-    blobs: BlobStore
-    model: Callable[[], str]
-    vision_of: Callable[[str], Vision]
-    search: Callable[[], FaceSearch]
-    clock: Clock
-    disk: Callable[[], Disk] | None = None
-    damage: Callable[[], str | None] = lambda: None
-    is_damaged: bool = field(default=False, init=False)
-    """Whether the last inspection found damage."""
-    _inspected_at: datetime | None = field(default=None, init=False)
-    _known: tuple[datetime, Ready] | None = field(default=None, init=False)
-    _looking: threading.Lock = field(default_factory=threading.Lock, init=False)
+class Readiness(UseCase):
+    def __init__(self, book: Services) -> None:
+        super().__init__(book)
+        self.is_damaged = False
+        """Whether the last inspection found damage."""
+        self._inspected_at: datetime | None = None
+        self._known: tuple[datetime, Ready] | None = None
+        self._looking = threading.Lock()
 
     def check(self) -> Ready:
         """Look whether all is at hand, with one tenant's gallery. It never raises: what fails is missing.
@@ -73,18 +70,18 @@ class Readiness:
         The answer may be REMEMBERED old. Its sentences tell nothing of the data; the log has the errors.
         """
         with self._looking:
-            now = self.clock.now()
+            now = self.book.clock.now()
             if self._known is None or not self._known[0] <= now < self._known[0] + REMEMBERED:
                 self._known = now, self._look()
             return replace(self._known[1], damage=DAMAGED if self.is_damaged else None)
 
     def inspect(self) -> None:
         """Look for damage, unless this process did so in the last INSPECTED_EVERY: at each start and once a week."""
-        now = self.clock.now()
+        now = self.book.clock.now()
         if self._inspected_at is not None and abs(now - self._inspected_at) < INSPECTED_EVERY:
             return
         with suppress(Busy):  # the next sweep tries again
-            found = self.damage()
+            found = self.book.storage.damage()
             self._inspected_at, self.is_damaged = now, found is not None
             if found is not None:
                 _log.error("%s (%s)", DAMAGED, found)
@@ -95,10 +92,10 @@ class Readiness:
         try:
             subjects["storage"] = _STORAGE
             tenant = self._some_tenant()
-            if self.disk is not None and self.disk().is_full:
+            if self.book.storage.disk is not None and self.book.storage.disk().is_full:
                 return Ready(subjects | {"storage": _DISK})
             subjects |= {"storage": OK, "models": _MODELS}
-            vision = self.vision_of(self.model() if tenant is None else tenant.model)
+            vision = self.book.tenant_vision.of(self.book.ports.model() if tenant is None else tenant.model)
             pack = vision.pack
             subjects |= {"models": OK, "gallery": _GALLERY}
             if tenant is not None:
@@ -110,12 +107,14 @@ class Readiness:
 
     def _some_tenant(self) -> Tenant | None:
         """Read a tenant, and look for a picture that is not there."""
-        self.blobs.size(_NO_OBJECT)
-        found = self.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=1).items
+        self.book.storage.blobs.size(_NO_OBJECT)
+        found = self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=1).items
         return tenant_from(found[0]) if found else None
 
     def _search(self, tenant: Tenant, vision: Vision) -> None:
         """Search the tenant's gallery for nobody."""
         import numpy as np
 
-        self.search().search(tenant.name, SearchRequest(vision.model, np.zeros((0, vision.dimensions), np.float32)))
+        self.book.ports.search.search(
+            tenant.name, SearchRequest(vision.model, np.zeros((0, vision.dimensions), np.float32))
+        )

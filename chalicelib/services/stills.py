@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -11,8 +10,9 @@ from chalicelib.core.captures import Camera
 from chalicelib.core.errors import ConditionFailed, Conflict, Unusable
 from chalicelib.core.items import write
 from chalicelib.core.model import Tenant
-from chalicelib.core.ports import Clock, ItemStore, Put, Update, equals, exists
+from chalicelib.core.ports import Put, Update, equals, exists
 from chalicelib.core.values import milliseconds, moment, time_text
+from chalicelib.services.rooms import UseCase
 
 ASKED_FOR = timedelta(minutes=10)
 """So long may the box answer."""
@@ -31,27 +31,21 @@ class Still:
     picture: bytes | None = None
 
 
-@dataclass
-class Stills:
-    items: ItemStore
-    camera: Callable[[Tenant, str], Camera]
-    """Cameras.get."""
-    clock: Clock
-
+class Stills(UseCase):
     def ask(self, tenant: Tenant, camera_id: str) -> Still:
         """Have the camera's box asked at its next heartbeat. Raises CameraNotFound, Conflict."""
         if not tenant.keeps_pictures:
             raise Conflict("this tenant keeps no pictures (its setting keeps_pictures), and so no stills")
-        camera, now, last = self.camera(tenant, camera_id), self.clock.now(), self.of(tenant, camera_id)
+        camera, now, last = self.book.cameras.get(tenant, camera_id), self.book.clock.now(), self.of(tenant, camera_id)
         there = (exists("camera-there"),)
         acts.says(of=camera.id)
         change = {"still_asked_at": milliseconds(now)}
-        write(self.items, [Update(keys.CAMERAS, (tenant.name, camera.id), there, set=change, twice=True)])
+        write(self.book.items, [Update(keys.CAMERAS, (tenant.name, camera.id), there, set=change, twice=True)])
         return replace(last, asked_at=now)
 
     def give(self, tenant: Tenant, camera_id: str, picture: bytes) -> None:
         """Keep the picture that was asked for, for an hour. Raises CameraNotFound, Unusable, Conflict."""
-        camera, now = self.camera(tenant, camera_id), self.clock.now()
+        camera, now = self.book.cameras.get(tenant, camera_id), self.book.clock.now()
         asked_at = _open(camera, now)
         if asked_at is None or not tenant.keeps_pictures:
             raise Conflict("nobody asks for a still of this camera: send one when still_asked_at of an answer says so")
@@ -62,14 +56,17 @@ class Stills:
         same = (equals("still_asked_at", milliseconds(asked_at), "asked-as-read"),)
         answered = Update(keys.CAMERAS, (tenant.name, camera.id), same, remove=("still_asked_at",))
         try:
-            write(self.items, [Put(keys.TENANTS, {"kind": kind, "id": id_, "tenant": tenant.name, **shown}), answered])
+            write(
+                self.book.items,
+                [Put(keys.TENANTS, {"kind": kind, "id": id_, "tenant": tenant.name, **shown}), answered],
+            )
         except ConditionFailed as error:
             raise Conflict("this still was sent already, or another is asked for: look at the next answer") from error
 
     def of(self, tenant: Tenant, camera_id: str) -> Still:
         """Return the camera's last still, if it is kept yet. Raises CameraNotFound."""
-        camera, now = self.camera(tenant, camera_id), self.clock.now()
-        item = self.items.get(keys.TENANTS, keys.still_item(tenant.name, camera.id))
+        camera, now = self.book.cameras.get(tenant, camera_id), self.book.clock.now()
+        item = self.book.items.get(keys.TENANTS, keys.still_item(tenant.name, camera.id))
         if item is None or item["expires_at"] <= now.timestamp() or not tenant.keeps_pictures:
             return Still(_open(camera, now))
         taken_at = moment(item["taken_at"])

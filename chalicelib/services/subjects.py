@@ -8,9 +8,9 @@ id holds the face's and the beginning of the photo's, so that nothing else has t
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.core import acts, keys
@@ -31,21 +31,20 @@ from chalicelib.core.learning import given
 from chalicelib.core.model import MAX_PICTURES, Decision, Edit, Face, Group, JournalEntry, Picture, Tenant
 from chalicelib.core.names import FACE_NAME_LENGTH, composed, face_name
 from chalicelib.core.pictures import PictureRules
-from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Put, Update, absent, exists
+from chalicelib.core.ports import Action, Delete, Put, Update, absent, exists
 from chalicelib.core.records.faces import face_item, user_from, user_item
 from chalicelib.core.records.sighting_entries import decision_said
-from chalicelib.core.search import FaceSearch, SearchAnswer, SearchRequest, demands, verdicts
+from chalicelib.core.search import SearchAnswer, SearchRequest, demands, verdicts
 from chalicelib.core.templates import of_model, vector
 from chalicelib.core.users import LONGEST_NAME, MAX_FACES, User, subject_id, user_of
 from chalicelib.core.values import first_version, time_ordered_id
-from chalicelib.services.commit import GROUP_EXISTS, Change, GalleryMoved, GalleryWriter, limited_groups
-from chalicelib.services.enrolment.enrolment import Enrolment, require_room
-from chalicelib.services.erasure.erasure import MAX_DELETED, Deletions
-from chalicelib.services.faces import Faces, name_puts, renamed
-from chalicelib.services.models import TenantVision
-from chalicelib.services.portraits import Portrait, Portraits, id_of
-from chalicelib.services.recognition.recognition import Negatives, read_faces, settled
-from chalicelib.services.users import Users
+from chalicelib.services.commit import GROUP_EXISTS, Change, GalleryMoved, limited_groups
+from chalicelib.services.enrolment.enrolment import require_room
+from chalicelib.services.erasure.erasure import MAX_DELETED
+from chalicelib.services.faces import name_puts, renamed
+from chalicelib.services.portraits import Portrait, id_of
+from chalicelib.services.recognition.recognition import read_faces, settled
+from chalicelib.services.rooms import UseCase
 from chalicelib.services.visits import face_put
 
 if TYPE_CHECKING:
@@ -86,28 +85,16 @@ class Near(NamedTuple):
     closeness: float
 
 
-@dataclass
-class Subjects:
-    items: ItemStore
-    users: Users
-    faces: Faces
-    portraits: Portraits
-    enrolment: Enrolment
-    erasure: Deletions
-    search: Callable[[], FaceSearch]
-    tenant_vision: TenantVision
-    writer: GalleryWriter
-    clock: Clock
-
+class Subjects(UseCase):
     def all(self, tenant: Tenant, group: Group) -> list[User]:
         """Return the subjects, oldest first."""
         low, high = keys.users_range(group.id)
-        found = map(user_from, every(self.items, keys.DIRECTORY, tenant.name, low=low, high=high))
+        found = map(user_from, every(self.book.items, keys.DIRECTORY, tenant.name, low=low, high=high))
         return sorted((one for one in found if one.created_at), key=lambda one: (one.created_at, one.name))
 
     def get(self, tenant: Tenant, group: Group, name: str) -> User:
         """Return the subject of a name, in whatever case. Raises UserNotFound."""
-        return self.users.get(tenant, group, subject_id(name))
+        return self.book.users.get(tenant, group, subject_id(name))
 
     def find(self, tenant: Tenant, group: Group, name: str) -> User | None:
         with suppress(UserNotFound):
@@ -117,7 +104,7 @@ class Subjects:
     def add(self, tenant: Tenant, group: Group, name: str) -> User:
         """Make a subject without examples. Raises InvalidInput, UserExists, GroupNotFound."""
         subject = self._new(group, name)
-        self.users.add(tenant, group, subject)
+        self.book.users.add(tenant, group, subject)
         return subject
 
     def rename(self, tenant: Tenant, group: Group, name: str, new: str) -> None:
@@ -142,7 +129,7 @@ class Subjects:
         count = len(list(self.examples_of(tenant, group, [subject])))
         self._delete_faces(tenant, subject.faceids, by)
         with suppress(UserNotFound):
-            self.users.delete(tenant, group, subject.id)
+            self.book.users.delete(tenant, group, subject.id)
         return count
 
     def examples_of(self, tenant: Tenant, group: Group, subjects: Iterable[User]) -> Iterator[Example]:
@@ -150,14 +137,14 @@ class Subjects:
         names = {faceid: one.name for one in subjects for faceid in one.faceids}
         held = list(names)
         for first in range(0, len(held), _AT_ONCE):
-            for face in self.faces.of_group(tenant, group, held[first : first + _AT_ONCE]).values():
+            for face in self.book.faces.of_group(tenant, group, held[first : first + _AT_ONCE]).values():
                 for picture in given(face.pictures):
                     if (id_ := _example_id(face, picture)) is not None:
                         yield Example(id_, names[face.faceid], face, picture)
 
     def example(self, tenant: Tenant, group: Group, id_: str) -> Example:
         """Return an example. Raises PictureNotFound."""
-        face = self.faces.find(tenant, _faceid_of(id_))
+        face = self.book.faces.find(tenant, _faceid_of(id_))
         if face is not None and face.group_id == group.id and face.user:
             name = self._named(tenant, [face]).get(user_of(face), "")
             for picture in given(face.pictures):
@@ -168,7 +155,7 @@ class Subjects:
     def remove(self, tenant: Tenant, example: Example, by: str) -> None:
         """Delete an example; a look without examples goes. Raises PictureNotFound, FaceHeld, StorageUnavailable."""
         if len(given(example.face.pictures)) > 1:
-            self.enrolment.pictures.remove(tenant, example.face.faceid, example.picture.id)
+            self.book.enrolment.pictures.remove(tenant, example.face.faceid, example.picture.id)
         else:
             self._delete_faces(tenant, [example.face.faceid], by)
 
@@ -184,16 +171,16 @@ class Subjects:
         new = self._new(group, name)
         if (held := self._held(tenant, group, self.find(tenant, group, name), photo)) is not None:
             return held
-        portrait = self.portraits.of_only(tenant, photo, rules, least_score)
+        portrait = self.book.portraits.of_only(tenant, photo, rules, least_score)
         require_room(group)
         for _ in attempts():
-            seq = self.writer.seq(tenant.name)
+            seq = self.book.writer.seq(tenant.name)
             subject = self.find(tenant, group, name)
             if (held := self._held(tenant, group, subject, photo)) is not None:
                 return held
             with suppress(ConditionFailed, GalleryMoved, UserExists):
                 if subject is None:
-                    self.users.add(tenant, group, new)
+                    self.book.users.add(tenant, group, new)
                 face, picture = self._laid(tenant, group, subject or new, portrait, seq)
                 return Example(_example_id(face, picture) or "", new.name, face, picture)
         raise _busy()
@@ -219,7 +206,7 @@ class Subjects:
         """Return how close a probe is to each of the others, (n, dimensions), as in a comparison of two faces."""
         import numpy as np
 
-        curve = self.tenant_vision.decides(tenant).curve
+        curve = self.book.tenant_vision.decides(tenant).curve
         scores = (others.astype(np.float64) @ one.astype(np.float64)).tolist()
         close = [
             closeness(score, curve, fit=is_match(score, score, *both))
@@ -239,15 +226,15 @@ class Subjects:
         normal = composed(name, LONGEST_NAME)
         if not 1 <= len(normal) <= LONGEST_NAME:
             raise InvalidInput(f"a subject's name has 1 to {LONGEST_NAME} characters, not {len(normal)}")
-        return User(group.id, subject_id(name), name=normal, created_at=self.clock.now())
+        return User(group.id, subject_id(name), name=normal, created_at=self.book.clock.now())
 
     def _laid(self, tenant: Tenant, group: Group, subject: User, portrait: Portrait, seq: int) -> tuple[Face, Picture]:
         """Add a photo to the look that it is most like and that has room, or to a new one."""
-        faces = self.faces.of_group(tenant, group, subject.faceids)
+        faces = self.book.faces.of_group(tenant, group, subject.faceids)
         if any(one.id == portrait.photo_id for face in faces.values() for one in given(face.pictures)):
             raise GalleryMoved  # somebody has added this very photo since it was looked for
-        curve = self.tenant_vision.decides(tenant).curve
-        population, least = self.tenant_vision.of(tenant.model).population, curve.threshold_at(PAIR_FMR)
+        curve = self.book.tenant_vision.decides(tenant).curve
+        population, least = self.book.tenant_vision.of(tenant.model).population, curve.threshold_at(PAIR_FMR)
         likes = []
         for face in faces.values():
             own = of_model(face.templates, tenant.model)
@@ -256,7 +243,7 @@ class Subjects:
                 likes.append((judged_score(score, population.demand(portrait.embedding, vector(own))), face.faceid))
         if likes and max(likes)[0] >= least:
             face = faces[max(likes)[1]]
-            return face, self.enrolment.pictures.add_portrait(tenant, face, portrait)
+            return face, self.book.enrolment.pictures.add_portrait(tenant, face, portrait)
         if len(subject.faceids) >= MAX_FACES:
             raise TooManyFaces(f"the subject has {MAX_FACES} looks, the most of one: delete some examples first")
         return self._opened(tenant, group, subject, portrait, seq)
@@ -264,9 +251,9 @@ class Subjects:
     def _opened(
         self, tenant: Tenant, group: Group, subject: User, portrait: Portrait, seq: int
     ) -> tuple[Face, Picture]:
-        now = self.clock.now()
+        now = self.book.clock.now()
         face = _of(subject, Face(time_ordered_id(now), group.id, now, (), version=first_version()))
-        picture = self.portraits.stored(tenant, face, portrait, now)
+        picture = self.book.portraits.stored(tenant, face, portrait, now)
         face = replace(face, pictures=(picture,))
         actions = (
             Put(keys.FACES, face_item(tenant.name, face), (absent("face-free"),)),
@@ -275,23 +262,23 @@ class Subjects:
         )
         entry = JournalEntry(Edit.PUT, face.faceid, group.id, face.templates)
         change = Change(actions, (entry,), {group.id: 1}, limited_groups(group), based_on=seq)
-        with self.portraits.discarded_if_refused([picture.key]):
+        with self.book.portraits.discarded_if_refused([picture.key]):
             try:
-                self.writer.commit(tenant.name, change)
+                self.book.writer.commit(tenant.name, change)
             except ConditionFailed as error:
-                self.enrolment.raise_refused(tenant, face, error)
+                self.book.enrolment.raise_refused(tenant, face, error)
                 raise
         return face, picture
 
     def _move_one(self, tenant: Tenant, group: Group, source: User, target: User) -> None:
         """Move a look from one subject to another, and delete the subject that has none left, in one transaction."""
         for _ in attempts():
-            seq, source = self.writer.seq(tenant.name), self.find(tenant, group, source.name) or source
+            seq, source = self.book.writer.seq(tenant.name), self.find(tenant, group, source.name) or source
             held = self.find(tenant, group, target.name)
             after = held or replace(target, created_at=source.created_at)
             if len(source.faceids) + len(after.faceids) > MAX_FACES:
                 raise TooManyFaces(f"together they have more than {MAX_FACES} looks: delete some examples first")
-            looks = list(self.faces.of_group(tenant, group, source.faceids).values())
+            looks = list(self.book.faces.of_group(tenant, group, source.faceids).values())
             after = replace(after, faceids=(*after.faceids, *(one.faceid for one in looks[:1])))
             left = tuple(one.faceid for one in looks[1:])
             old = replace(source, faceids=left)
@@ -309,13 +296,13 @@ class Subjects:
         """Write the same name another way: first in the looks, one after the other, then of the subject."""
         for faceid in self.get(tenant, group, target.name).faceids:
             for _ in attempts():
-                seq, look = self.writer.seq(tenant.name), self.faces.of_group(tenant, group, [faceid])
+                seq, look = self.book.writer.seq(tenant.name), self.book.faces.of_group(tenant, group, [faceid])
                 if not look or self._written(tenant, self._spelled(tenant, look.values(), target), seq):
                     break
             else:
                 raise _busy()
         for _ in attempts():
-            seq, subject = self.writer.seq(tenant.name), self.get(tenant, group, target.name)
+            seq, subject = self.book.writer.seq(tenant.name), self.get(tenant, group, target.name)
             put = Put(keys.DIRECTORY, user_item(tenant.name, replace(subject, name=target.name)))
             if self._written(tenant, [put], seq):
                 return
@@ -332,14 +319,14 @@ class Subjects:
     def _written(self, tenant: Tenant, actions: Sequence[Action], seq: int) -> bool:
         """Commit these actions if the gallery is still at the seq; return whether it was."""
         with suppress(ConditionFailed, GalleryMoved):
-            self.writer.commit(tenant.name, Change(tuple(actions), (), based_on=seq, skips_model_check=True))
+            self.book.writer.commit(tenant.name, Change(tuple(actions), (), based_on=seq, skips_model_check=True))
             return True
         return False
 
     def _delete_faces(self, tenant: Tenant, faceids: Sequence[str], by: str) -> None:
         for first in range(0, len(faceids), MAX_DELETED):
             some = faceids[first : first + MAX_DELETED]
-            deleted = self.erasure.deletion.of_faces(tenant, some, by=by, keeps_users=True)
+            deleted = self.book.erasure.deletion.of_faces(tenant, some, by=by, keeps_users=True)
             if deleted.failed:
                 raise StorageUnavailable(f"{len(deleted.failed)} faces are left: send the request again")
 
@@ -347,13 +334,13 @@ class Subjects:
         """Return the names of the faces' subjects, by the subject's entry in the gallery."""
         entries = list(dict.fromkeys(filter(None, map(user_of, faces))))
         places = [(tenant.name, keys.user_item(one)) for one in entries]
-        stored = self.items.get_many(keys.DIRECTORY, places) if places else []
+        stored = self.book.items.get_many(keys.DIRECTORY, places) if places else []
         return {user.entry: user.name for user in map(user_from, filter(None, stored)) if user.name}
 
     def _nearest(
         self, tenant: Tenant, group: Group, probes: Templates, qualities: Sequence[float | None], most: int
     ) -> Nearest:
-        vision, decides = self.tenant_vision.of(tenant.model), self.tenant_vision.decides(tenant)
+        vision, decides = self.book.tenant_vision.of(tenant.model), self.book.tenant_vision.decides(tenant)
         answer, faces, called = self._candidates(tenant, group, probes, most)
         asked = demands(answer, probes, vision.population)
         judgements = verdicts(answer, decides, vision.population, probes)
@@ -362,9 +349,11 @@ class Subjects:
             best: dict[str, tuple[float, float]] = {}
             for one, demand, verdict in zip(found, asked[number], judgements[number], strict=False):
                 face = faces[one.faceid]
-                fit = is_match(one.score, one.score, qualities[number], face.estimates.quality) and not Negatives(
-                    self.items
-                ).turn_down(tenant.name, face, probes[number], tenant.model, one.score)
+                fit = is_match(
+                    one.score, one.score, qualities[number], face.estimates.quality
+                ) and not self.book.recognition.negatives.turn_down(
+                    tenant.name, face, probes[number], tenant.model, one.score
+                )
                 close = closeness(
                     judged_score(one.score, demand),
                     decides.curve,
@@ -387,8 +376,8 @@ class Subjects:
         limit = max(_CANDIDATES, 2 * most)
         while True:
             request = SearchRequest(tenant.model, probes, [group.id], limit, templates=True)
-            answer = self.search().search(tenant.name, request)
-            faces = read_faces(self.faces, tenant, (one for found in answer.candidates for one in found))
+            answer = self.book.ports.search.search(tenant.name, request)
+            faces = read_faces(self.book.faces, tenant, (one for found in answer.candidates for one in found))
             names = self._named(tenant, faces.values())
             called = {id_: names.get(user_of(face), id_) for id_, face in faces.items()}
             if limit == _MOST_CANDIDATES or all(

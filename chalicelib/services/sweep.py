@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from chalicelib.core import acts, keys, telemetry
@@ -17,35 +16,21 @@ from chalicelib.core.chores import NIGHT_HOUR, OWED, STOPS_AT_S, TRUSTED, Called
 from chalicelib.core.errors import Busy, ConditionFailed, RegularsError
 from chalicelib.core.items import write
 from chalicelib.core.model import Tenant
-from chalicelib.core.ports import Clock, Item, ItemStore, Put, Storage, Update, exists
-from chalicelib.core.search import IndexBuilder
+from chalicelib.core.ports import Item, Put, Update, exists
 from chalicelib.core.telemetry import log_failure, report_failure
 from chalicelib.core.values import milliseconds, moment, time_text
-from chalicelib.services.erasure.erasure import Deletions
-from chalicelib.services.joining.joining import Joining
-from chalicelib.services.tenants import Tenants
+from chalicelib.services.rooms import UseCase
 
 _log = logging.getLogger(__name__)
 
 
-@dataclass
-class Sweep:
+class Sweep(UseCase):
     """The hourly chores of all rooms that have some. `items`: those of `storage`, audited."""
-
-    items: ItemStore
-    storage: Storage
-    tenants: Tenants
-    index: IndexBuilder
-    erasure: Deletions
-    joining: Joining
-    rooms: Sequence[Chores]
-    inspect: Callable[[], None]
-    clock: Clock
 
     def all(self, hour: datetime) -> None:
         """Inspect what all share, and send a message for each tenant. `hour`: when the schedule called."""
-        self.inspect()
-        for tenant in self.tenants.all():
+        self.book.readiness.inspect()
+        for tenant in self.book.tenants.all():
             try:
                 self._send(tenant, hour, self._due(tenant, hour))
             except RegularsError as error:
@@ -62,20 +47,20 @@ class Sweep:
         asked = json.loads(body)
         telemetry.of_tenant(asked["tenant"])
         if "erasure" in asked:
-            self.erasure.steps.go_on(self.tenants.named(asked["tenant"]), asked["erasure"], left_s)
+            self.book.erasure.steps.go_on(self.book.tenants.named(asked["tenant"]), asked["erasure"], left_s)
             return
         if "group" in asked:
-            tenant = self.tenants.named(asked["tenant"])
+            tenant = self.book.tenants.named(asked["tenant"])
             if asked["group"] in tenant.gone:  # else an earlier run, or the sweep, has erased it
-                self.erasure.of_groups.go_on(tenant, asked["group"], left_s)
+                self.book.erasure.of_groups.go_on(tenant, asked["group"], left_s)
             return
         if "hour" not in asked:
-            self.index.build(asked["tenant"])
+            self.book.index.build(asked["tenant"])
             with acts.begun(chore("index joining", asked["tenant"])):
-                self.joining.chore.tenant(self.tenants.named(asked["tenant"]), left_s)
+                self.book.joining.chore.tenant(self.book.tenants.named(asked["tenant"]), left_s)
             return
-        tenant, hour = self.tenants.named(asked["tenant"]), moment(asked["hour"])
-        if not self.storage.expires_items and abs(self.clock.now() - hour) > TRUSTED:
+        tenant, hour = self.book.tenants.named(asked["tenant"]), moment(asked["hour"])
+        if not self.book.storage.expires_items and abs(self.book.clock.now() - hour) > TRUSTED:
             return  # it waited while the box was off, or the clock has jumped: the next call of the schedule asks anew
         if received > 1 and len(asked["chores"]) > 1:
             for name in asked["chores"]:
@@ -126,11 +111,11 @@ class Sweep:
 
     def _note(self, tenant: Tenant, done: str = "at") -> None:
         """Note when a chore was done, and as `at` when all were."""
-        now, place = {done: milliseconds(self.clock.now())}, (tenant.name, keys.SWEPT_ITEM)
+        now, place = {done: milliseconds(self.book.clock.now())}, (tenant.name, keys.SWEPT_ITEM)
         try:
-            write(self.items, [Update(keys.DIRECTORY, place, (exists("swept-before"),), set=now)])
+            write(self.book.items, [Update(keys.DIRECTORY, place, (exists("swept-before"),), set=now)])
         except ConditionFailed:
-            write(self.items, [Put(keys.DIRECTORY, {"tenant": place[0], "item": place[1], **now})])
+            write(self.book.items, [Put(keys.DIRECTORY, {"tenant": place[0], "item": place[1], **now})])
 
     def _due(self, tenant: Tenant, hour: datetime) -> list[str]:
         """Return the names of this hour's chores, if the clock is wrong perhaps those only that it does not decide."""
@@ -142,10 +127,10 @@ class Sweep:
 
         Storage that expires items has a clock that can be trusted.
         """
-        if self.storage.expires_items:
+        if self.book.storage.expires_items:
             return False
-        noted = self.items.get(keys.DIRECTORY, (tenant.name, keys.CALLED_ITEM))
-        call = called(_call_of(noted) if noted else None, self.clock.now())
+        noted = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.CALLED_ITEM))
+        call = called(_call_of(noted) if noted else None, self.book.clock.now())
         item = {"tenant": tenant.name, "item": keys.CALLED_ITEM, "at": milliseconds(call.at)}
         item |= {"believed_at": milliseconds(call.believed_at), "doubted": call.doubted_since is not None}
         if call.doubted_since is not None:
@@ -157,26 +142,31 @@ class Sweep:
                 time_text(call.believed_at),
                 time_text(call.at),
             )
-        write(self.items, [Put(keys.DIRECTORY, item)])
+        write(self.book.items, [Put(keys.DIRECTORY, item)])
         return call.doubted_since is not None
 
     def _chores(self, hour: datetime) -> dict[str, Chore]:
         """Return this hour's chores by name, in their order: first what erases."""
-        own = Chore("snapshots", lambda this: self.index.build(this.tenant.name), by_no_clock=True)
-        wiping = Chore("files", lambda _: self.storage.wipe(), of_expired=True, by_no_clock=True)
-        of_rooms = [one for room in self.rooms for one in room.chores()]
+        own = Chore("snapshots", lambda this: self.book.index.build(this.tenant.name), by_no_clock=True)
+        wiping = Chore("files", lambda _: self.book.storage.wipe(), of_expired=True, by_no_clock=True)
+        book = self.book
+        rooms: Sequence[Chores] = (
+            *(book.erasure, book.merges, book.statistics, book.captures, book.audit),
+            *(book.sightings, book.requests, book.access, book.webhooks, book.joining),
+        )
+        of_rooms = [one for room in rooms for one in room.chores()]
         chores = sorted([*of_rooms, own], key=lambda one: not one.by_no_clock)
         return {
             one.name: one
             for one in [*chores, wiping]
-            if (not one.nightly or hour.hour == NIGHT_HOUR) and not (one.of_expired and self.storage.expires_items)
+            if (not one.nightly or hour.hour == NIGHT_HOUR) and not (one.of_expired and self.book.storage.expires_items)
         }
 
     def _send(
         self, tenant: Tenant, hour: datetime, chores: Sequence[str], after: str = "", *, is_part: bool = False
     ) -> None:
         body = {"tenant": tenant.name, "hour": milliseconds(hour), "chores": chores, "after": after, "is_part": is_part}
-        self.storage.index_queue.send(json.dumps(body), group=tenant.name)
+        self.book.storage.index_queue.send(json.dumps(body), group=tenant.name)
 
 
 def _call_of(item: Item) -> Called:

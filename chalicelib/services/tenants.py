@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.core import api_keys, keys
 from chalicelib.core.access import FIRST
@@ -29,13 +29,10 @@ from chalicelib.core.model import (
 from chalicelib.core.pictures import ATTRIBUTES, require_places
 from chalicelib.core.ports import (
     Action,
-    Clock,
     Delete,
     Item,
-    ItemStore,
     Put,
     Update,
-    Vault,
     absent,
     at_least,
     equals,
@@ -53,6 +50,11 @@ from chalicelib.core.retention import (
     sightings_kept,
 )
 from chalicelib.core.values import milliseconds
+from chalicelib.services.rooms import UseCase
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
+
 
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 _DEFAULT_CAPACITY = 5_000
@@ -67,17 +69,9 @@ NUMBERED = "numbered"
 _LIMITS_SAME = "limits-as-they-were-read"
 
 
-class Tenants:
-    """The tenants. `model`: returns the model of new ones; `capture_days`: days that the deployment keeps captures."""
-
-    def __init__(
-        self, items: ItemStore, vault: Vault, clock: Clock, model: Callable[[], str], capture_days: int = 36_500
-    ) -> None:
-        self._capture_days = capture_days
-        self._items = items
-        self._model = model
-        self._vault = vault
-        self._clock = clock
+class Tenants(UseCase):
+    def __init__(self, book: Services) -> None:
+        super().__init__(book)
         self._names: dict[tuple[str, str], str] = {}
 
     def add(self, name: str, profile: Profile, settings: TenantSettings | None = None) -> Credentials:
@@ -86,11 +80,11 @@ class Tenants:
             raise InvalidInput(
                 f"a tenant's name is 1 to 40 small letters, digits and inner hyphens, such as `shop-12`, not {name!r}"
             )
-        for other in self._items.query(keys.TENANTS, keys.tenant_item("")[0], limit=1).items:
+        for other in self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=1).items:
             require_format(other)  # no tenant beside data that this version cannot read
         settings = settings or TenantSettings()
         credentials = _new_credentials(name, profile, secrets.token_hex(_APP_ID_BYTES).upper())
-        tenant = Tenant(name, profile, credentials.app_id, self._clock.now(), self._model())
+        tenant = Tenant(name, profile, credentials.app_id, self.book.clock.now(), self.book.ports.model())
         tenant = self._with(tenant, vars(settings))
         item = {
             "kind": "tenant",
@@ -114,7 +108,7 @@ class Tenants:
             *self._first_day(tenant),
         ]
         try:
-            write(self._items, actions)
+            write(self.book.items, actions)
         except ConditionFailed as error:
             raise TenantExists(
                 f"there is a tenant {name!r} already: choose another name, or rotate its keys"
@@ -123,7 +117,7 @@ class Tenants:
 
     def all(self) -> list[Tenant]:
         """Return all tenants, by name."""
-        return [tenant_from(item) for item in every(self._items, keys.TENANTS, keys.tenant_item("")[0])]
+        return [tenant_from(item) for item in every(self.book.items, keys.TENANTS, keys.tenant_item("")[0])]
 
     def rotate(self, name: str) -> Credentials:
         """Replace all secrets, and the id of the access key; the old ones stop at once. Raises TenantNotFound."""
@@ -135,7 +129,7 @@ class Tenants:
         )
         old = item.get("access_key_id")
         write(
-            self._items,
+            self.book.items,
             [
                 Update(keys.TENANTS, keys.tenant_item(name), same, set=self._sealed(credentials)),
                 Delete(keys.TENANTS, keys.appcode_item(item["appcode_digest"])),
@@ -169,7 +163,7 @@ class Tenants:
             when = (exists("tenant-exists"), *enough)
             actions.append(Update(keys.DIRECTORY, (name, keys.TENANT_ITEM), when, add=room))
         try:
-            write(self._items, actions)
+            write(self.book.items, actions)
         except ConditionFailed as error:
             raise self._refused(tenant, changed, error) from error
 
@@ -201,7 +195,7 @@ class Tenants:
         item = self._item_of_credential(keys.access_key_item(access_key_id))
         if item is None or item.get("access_key_id") != access_key_id:
             return None
-        return tenant_from(item), self._vault.unseal(bytes(item["secret_access_key"]), item["id"])
+        return tenant_from(item), self.book.storage.vault.unseal(bytes(item["secret_access_key"]), item["id"])
 
     def by_api_key(self, api_key: str) -> Tenant | None:
         """Return the tenant of an api_key, even a disabled one; None for a camera's key."""
@@ -215,7 +209,7 @@ class Tenants:
 
     def has_first_key(self, name: str) -> bool:
         """Return whether the tenant's first key was not deleted. Raises TenantNotFound."""
-        return first_key(self._item(name), self._items.get(keys.TENANTS, keys.key_record(name, FIRST))) is not None
+        return first_key(self._item(name), self.book.items.get(keys.TENANTS, keys.key_record(name, FIRST))) is not None
 
     def named(self, name: str) -> Tenant:
         """Return the tenant of that name, even a disabled one. Raises TenantNotFound."""
@@ -226,10 +220,10 @@ class Tenants:
         return self._with_app_key(self._item(name))
 
     def _with_app_key(self, item: Item) -> tuple[Tenant, str]:
-        return tenant_from(item), self._vault.unseal(bytes(item["app_key"]), item["id"])
+        return tenant_from(item), self.book.storage.vault.unseal(bytes(item["app_key"]), item["id"])
 
     def _item(self, name: str) -> Item:
-        item = self._items.get(keys.TENANTS, keys.tenant_item(name))
+        item = self.book.items.get(keys.TENANTS, keys.tenant_item(name))
         if item is None:
             raise TenantNotFound(f"there is no tenant {name!r}; `regulars tenants list` shows all")
         return item
@@ -237,7 +231,7 @@ class Tenants:
     def _refused(self, tenant: Tenant, changed: Tenant, error: ConditionFailed) -> Exception:
         if _LIMITS_SAME in error.names:
             return Busy(f"the limits of {tenant.name} were changed meanwhile: try again")
-        directory = directory_of(self._items, tenant.name)
+        directory = directory_of(self.book.items, tenant.name)
         now, wanted = tenant.limits, changed.limits
         if FACES_LEFT in error.names:
             held = now.faces - int(directory[FACES_LEFT])
@@ -256,19 +250,19 @@ class Tenants:
             return None
         name = self._names.get(key)
         if name is None:
-            pointer = self._items.get(keys.TENANTS, key)
+            pointer = self.book.items.get(keys.TENANTS, key)
             if pointer is None:
                 return None
             name = self._names[key] = pointer["tenant"]
-        return self._items.get(keys.TENANTS, keys.tenant_item(name))
+        return self.book.items.get(keys.TENANTS, keys.tenant_item(name))
 
     def _sealed(self, credentials: Credentials) -> dict[str, Any]:
         return {
-            "app_key": self._vault.seal(credentials.app_key, credentials.tenant),
+            "app_key": self.book.storage.vault.seal(credentials.app_key, credentials.tenant),
             "appcode_digest": api_keys.digest(credentials.appcode),
             "api_key_digest": api_keys.digest(credentials.api_key),
             "access_key_id": credentials.access_key_id,
-            "secret_access_key": self._vault.seal(credentials.secret_access_key, credentials.tenant),
+            "secret_access_key": self.book.storage.vault.seal(credentials.secret_access_key, credentials.tenant),
         }
 
     def _with(self, tenant: Tenant, changes: Mapping[str, Any]) -> Tenant:
@@ -276,13 +270,13 @@ class Tenants:
         settings = TenantSettings(**changes)
         after = replace(tenant, **{name: getattr(settings, name) for name in changes})
         if not RETENTION.keys().isdisjoint(changes):
-            require_retention(after, self._capture_days)
+            require_retention(after, self.book.settings.capture_days)
         return after
 
     def _set(self, name: str, **fields: Any) -> None:
         self.named(name)
         there = exists("tenant-exists")
-        write(self._items, [Update(keys.TENANTS, keys.tenant_item(name), (there,), set=fields)])
+        write(self.book.items, [Update(keys.TENANTS, keys.tenant_item(name), (there,), set=fields)])
 
     def _first_day(self, tenant: Tenant) -> list[Action]:
         name, limits, migration = tenant.name, tenant.limits, Migration()
@@ -301,7 +295,7 @@ class Tenants:
         actions: list[Action] = [Put(keys.DIRECTORY, directory, (absent("directory-free"),))]
         for group_name in DEFAULT_GROUPS:
             group = Group(group_name, group_name, f"this is {group_name} group", 0, capacity)
-            actions += group_puts(name, group, group_item(name, group, self._clock.now()))
+            actions += group_puts(name, group, group_item(name, group, self.book.clock.now()))
         return actions
 
 

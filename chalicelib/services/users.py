@@ -18,14 +18,13 @@ from chalicelib.core.errors import Busy, ConditionFailed, GroupNotFound, TooMany
 from chalicelib.core.holds import require_free
 from chalicelib.core.items import attempts, every
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
-from chalicelib.core.ports import Action, Check, Delete, ItemStore, Put, Update, absent, equals, exists
+from chalicelib.core.ports import Action, Check, Delete, Put, Update, absent, equals, exists
 from chalicelib.core.records.faces import user_from, user_item
 from chalicelib.core.templates import compared, vector
 from chalicelib.core.users import MAX_FACES, User, gallery_group
-from chalicelib.services.commit import GROUP_EXISTS, Change, GalleryMoved, GalleryWriter, having, written
-from chalicelib.services.faces import Faces
-from chalicelib.services.idempotency import OK, PARTIAL, Answer, RequestId, Requests
-from chalicelib.services.models import TenantVision
+from chalicelib.services.commit import GROUP_EXISTS, Change, GalleryMoved, having, written
+from chalicelib.services.idempotency import OK, PARTIAL, Answer, RequestId
+from chalicelib.services.rooms import UseCase
 
 A_TRANSACTION = 90
 """Faces of one transaction, which has 100 actions at most: a user's hundred take two."""
@@ -69,14 +68,7 @@ _Judged = tuple[list[str], list[Refusal]]
 _Plan = tuple[Sequence[Action], Sequence[JournalEntry]]
 
 
-@dataclass
-class Users:
-    items: ItemStore
-    faces: Faces
-    writer: GalleryWriter
-    requests: Requests
-    tenant_vision: TenantVision
-
+class Users(UseCase):
     def create(self, tenant: Tenant, group: Group, id_: str, request: RequestId | None = None) -> None:
         """Make a user without faces. Raises UserExists, GroupNotFound, AnsweredAlready."""
         self.add(tenant, group, User(group.id, id_), request)
@@ -85,7 +77,7 @@ class Users:
         """Store a new user without faces. Raises UserExists, GroupNotFound, AnsweredAlready."""
         free = (absent(_USER_FREE),)
         try:
-            self.requests.write(
+            self.book.requests.write(
                 tenant.name,
                 [Put(keys.DIRECTORY, user_item(tenant.name, user), free), _counted(tenant, group, 1)],
                 request,
@@ -97,7 +89,7 @@ class Users:
 
     def get(self, tenant: Tenant, group: Group, id_: str) -> User:
         """Read a user. Raises UserNotFound."""
-        item = self.items.get(keys.DIRECTORY, (tenant.name, keys.user_item(User(group.id, id_).entry)))
+        item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.user_item(User(group.id, id_).entry)))
         if item is None:
             raise UserNotFound(f"there is no user {id_!r}: create it first, or see the list of users")
         return user_from(item)
@@ -107,7 +99,7 @@ class Users:
         low, high = keys.users_range(group.id)
         if behind is not None:
             low = keys.user_item(User(group.id, behind).entry)
-        found = every(self.items, keys.DIRECTORY, tenant.name, low=low, high=high, page_size=limit + 2)
+        found = every(self.book.items, keys.DIRECTORY, tenant.name, low=low, high=high, page_size=limit + 2)
         users = list(islice((one for one in map(user_from, found) if one.id != behind), limit + 1))
         return users[:limit], users[limit - 1].id if len(users) > limit else None
 
@@ -116,15 +108,15 @@ class Users:
 
         def part(user: User) -> tuple[_Plan, bool]:
             some, rest = user.faceids[:A_TRANSACTION], user.faceids[A_TRANSACTION:]
-            faces = self.faces.of_group(tenant, group, user.faceids)
+            faces = self.book.faces.of_group(tenant, group, user.faceids)
             require_free(faces.values())
             freed = self._marked(tenant, {one: faces[one] for one in some if one in faces}, "")
             if rest:
-                actions, journal = written(tenant.name, user, having(self.items, tenant.name, user, rest))
+                actions, journal = written(tenant.name, user, having(self.book.items, tenant.name, user, rest))
                 return ([*freed, *actions], journal), False
             gone = Delete(keys.DIRECTORY, (tenant.name, keys.user_item(user.entry)))
             entry = JournalEntry(Edit.DELETE, user.entry, gallery_group(group.id))
-            record = self.requests.recorded(tenant.name, request)
+            record = self.book.requests.recorded(tenant.name, request)
             return ([*freed, gone, _counted(tenant, group, -1), *record], [entry] if user.templates else []), True
 
         while not self._committed(tenant, group, id_, request, part):
@@ -192,9 +184,9 @@ class Users:
         outcome = Outcome(left=[*dict.fromkeys(faceids)])
 
         def part(user: User) -> tuple[_Plan, Outcome]:
-            body = self.requests.progress(tenant.name, request)
+            body = self.book.requests.progress(tenant.name, request)
             before = outcome if body is None else Outcome.of(body)
-            faces = self.faces.of_group(tenant, group, before.left)
+            faces = self.book.faces.of_group(tenant, group, before.left)
             fit, unfit = judge(user, before, faces)
             some, rest = fit[:A_TRANSACTION], fit[A_TRANSACTION:]
             kept = [*user.faceids, *some] if joins else [one for one in user.faceids if one not in {*some}]
@@ -203,11 +195,11 @@ class Users:
             actions = self._marked(tenant, {one: faces[one] for one in some}, id_ if joins else "")
             journal: list[JournalEntry] = []
             if some:
-                puts, journal = written(tenant.name, user, having(self.items, tenant.name, user, kept))
+                puts, journal = written(tenant.name, user, having(self.book.items, tenant.name, user, kept))
                 actions += puts
             if request is not None:
                 answer = Answer(PARTIAL if rest else OK, asdict(after))
-                actions.append(self.requests.record(tenant.name, request, answer, after=body))
+                actions.append(self.book.requests.record(tenant.name, request, answer, after=body))
             return (actions, journal), after
 
         while outcome.left:
@@ -224,13 +216,13 @@ class Users:
     ) -> _Result:
         """Commit what `plan` makes of the user as it is now, again if somebody else was first; return its result."""
         for _ in attempts():
-            with self.writer.exclusive(tenant.name):
-                seq = self.writer.seq(tenant.name)
+            with self.book.writer.exclusive(tenant.name):
+                seq = self.book.writer.seq(tenant.name)
                 (actions, journal), result = plan(self.get(tenant, group, id_))
                 try:
-                    with self.requests.answering(tenant.name, request):
+                    with self.book.requests.answering(tenant.name, request):
                         if actions:
-                            self.writer.commit(tenant.name, _change(tenant, group, actions, journal, seq))
+                            self.book.writer.commit(tenant.name, _change(tenant, group, actions, journal, seq))
                 except GalleryMoved:
                     continue
                 except ConditionFailed as error:
@@ -264,8 +256,8 @@ class Users:
         ]
         if len(rows) < 2:
             return 0.0
-        vision = self.tenant_vision.of(tenant.model)
-        point = self.tenant_vision.decides(tenant)
+        vision = self.book.tenant_vision.of(tenant.model)
+        point = self.book.tenant_vision.decides(tenant)
         score, demand = float(rows[0] @ rows[1]), vision.population.demand(*rows)
         match = is_match(score, point.threshold(1, demand), face.estimates.quality)
         return judged(similarity(judged_score(score, demand), point.curve, 1, point.fpir_target), match=match)

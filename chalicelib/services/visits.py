@@ -6,7 +6,7 @@ When is a face a regular, and what follows from that: core/visits. A tenant's nu
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from chalicelib.core import keys
 from chalicelib.core.holds import require_kept
@@ -14,14 +14,13 @@ from chalicelib.core.items import every, write
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.model import Edit, Face, Tenant
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind
-from chalicelib.core.ports import Action, Beside, Condition, Delete, ItemStore, Put, Update, absent, equals
+from chalicelib.core.ports import Action, Condition, Delete, ItemStore, Put, Update, absent, equals
 from chalicelib.core.records.faces import face_from, face_item, picture_fields
 from chalicelib.core.records.observations import observation_from, page_item, visits_from, visits_item
 from chalicelib.core.visit_pages import with_pages
 from chalicelib.core.visits import Arrival, FaceVisits, VisitPlan, Visits, misnamed, touched
-from chalicelib.services.commit import Change, GalleryWriter, edited
-from chalicelib.services.groups import Groups
-from chalicelib.services.statistics.statistics import Recorder
+from chalicelib.services.commit import Change, edited
+from chalicelib.services.rooms import UseCase
 
 VISITS_SAME = "visits-same"
 FACE_SAME = "face-same"
@@ -30,32 +29,25 @@ _A_TRANSACTION = 20
 """Observations that are renamed in one transaction; more take several."""
 
 
-@dataclass
-class FaceVisitsStore:
-    items: ItemStore
-    groups: Groups
-    recorder: Recorder
-    writer: GalleryWriter
-    beside: Beside
-
+class FaceVisitsStore(UseCase):
     def read(self, tenant: Tenant, faceid: str, at_ms: int | None = None) -> FaceVisits | None:
         """Read a face; None if there is none, or its group is just being deleted. Raises TenantNotFound.
 
         `at_ms`: the time of a sighting for which it is read; None: its visits are read whole.
         """
-        awaited = self.beside(lambda: self.groups.defaults(tenant))
+        awaited = self.book.storage.beside(lambda: self.book.groups.defaults(tenant))
         # The visits come first, so that the face is never older than the version of its visits.
-        stored = self.items.get(keys.ARRIVALS, (tenant.name, faceid))
-        item = self.items.get(keys.FACES, (tenant.name, faceid))
+        stored = self.book.items.get(keys.ARRIVALS, (tenant.name, faceid))
+        item = self.book.items.get(keys.FACES, (tenant.name, faceid))
         if item is None:
             return None
         face, defaults = face_from(item), awaited()
-        group = defaults.of_id(face.group_id) or self.groups.of_id(tenant, face.group_id)
+        group = defaults.of_id(face.group_id) or self.book.groups.of_id(tenant, face.group_id)
         if group is None:
             return None
         visits = visits_from(stored)
         if at_ms is None or visits.needs_pages(face.group_id, at_ms, defaults.rule):
-            visits = with_pages(self.items, tenant.name, faceid, visits)
+            visits = with_pages(self.book.items, tenant.name, faceid, visits)
         return FaceVisits(face, visits, defaults, group)
 
     def regrouped(
@@ -67,7 +59,7 @@ class FaceVisitsStore:
     def between(self, tenant: str, held: FaceVisits, plan: VisitPlan) -> Iterator[Observation]:
         """Yield the face's sightings that may have another group's name by the plan."""
         for arrival in touched(held.visits, plan.visits):
-            yield from sightings_of_arrival(self.items, tenant, held.face, arrival)
+            yield from sightings_of_arrival(self.book.items, tenant, held.face, arrival)
 
     def renamed(
         self, tenant: str, held: FaceVisits, left: Sequence[ChangedObservation]
@@ -81,8 +73,11 @@ class FaceVisitsStore:
             marked = replace(held.visits, regrouping=True, version=held.visits.version + 1)
             some, left = left[:_A_TRANSACTION], left[_A_TRANSACTION:]
             write(
-                self.items,
-                [*visits_puts(tenant, faceid, held.visits, marked), *self.recorder.actions(tenant, [], some)],
+                self.book.items,
+                [
+                    *visits_puts(tenant, faceid, held.visits, marked),
+                    *self.book.statistics.recorder.actions(tenant, [], some),
+                ],
             )
             held = replace(held, visits=marked)
         return held, left
@@ -94,10 +89,10 @@ class FaceVisitsStore:
         """
         entries = edited(held.face, face)
         if not entries:
-            return write(self.items, actions)
+            return write(self.book.items, actions)
         counts = {} if face.group_id == held.face.group_id else {held.face.group_id: -1, face.group_id: 1}
         new = [picture for picture in face.pictures if picture not in held.face.pictures]
-        self.writer.commit(
+        self.book.writer.commit(
             tenant,
             Change(
                 tuple(actions),

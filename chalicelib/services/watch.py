@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from chalicelib.core import acts, keys, telemetry
 from chalicelib.core.acts import chore as audited
@@ -19,15 +19,11 @@ from chalicelib.core.chores import OWED, STOPS_AT_S
 from chalicelib.core.errors import ConditionFailed
 from chalicelib.core.items import write
 from chalicelib.core.model import Tenant
-from chalicelib.core.ports import Clock, ItemStore, Update, equals
+from chalicelib.core.ports import Update, equals
 from chalicelib.core.telemetry import SWEEP_AGE, report_failure
 from chalicelib.core.values import milliseconds, moment, time_text
 from chalicelib.core.webhooks import Event, EventKind
-from chalicelib.services.cameras import Cameras
-from chalicelib.services.captures.captures import Captures
-from chalicelib.services.joining.joining import Joining
-from chalicelib.services.tenants import Tenants
-from chalicelib.services.webhooks import Outbox
+from chalicelib.services.rooms import UseCase
 
 _log = logging.getLogger(__name__)
 
@@ -39,20 +35,11 @@ _EVERY = timedelta(minutes=5)
 _GOLDEN_RATIO = 0.618034
 
 
-@dataclass
-class Watch:
-    """The chores of every few minutes, for all tenants. `joining`: None if only the sweep joins faces.
+class Watch(UseCase):
+    """The chores of every few minutes, for all tenants.
 
-    On one box it costs nothing to look more often; a function would have to load the gallery each time.
+    On one box faces are joined, too: it costs nothing to look more often. A function would load the gallery each time.
     """
-
-    items: ItemStore
-    tenants: Tenants
-    cameras: Cameras
-    outbox: Outbox
-    captures: Captures
-    joining: Joining | None
-    clock: Clock
 
     def run(self, left_s: Callable[[], float] = lambda: float("inf")) -> None:
         """Report the age of the oldest sweep, and do all chores of all tenants; one that fails holds up no other.
@@ -60,9 +47,9 @@ class Watch:
         Silent cameras of a disabled tenant are not reported. Each run begins with other tenants, so that none waits for
         long if the time runs out.
         """
-        tenants = self.tenants.all()
+        tenants = self.book.tenants.all()
         self._report_sweeps(tenants)
-        first = begins_with(len(tenants), self.clock.now())
+        first = begins_with(len(tenants), self.book.clock.now())
         for number, tenant in enumerate([*tenants[first:], *tenants[:first]]):
             if left_s() < STOPS_AT_S:
                 _log.warning(
@@ -70,19 +57,23 @@ class Watch:
                 )
                 return
             self._do("cameras", tenant, self._report_silent)
-            self._do("captures", tenant, lambda known: self.captures.redrive.lost(known, captured_in=WATCHED_CAPTURES))
-            self._do("outbox", tenant, lambda known: self.outbox.announce_overdue(known.name))
-            if self.joining is not None:
-                self._do("faces", tenant, self.joining.chore.tenant)
+            self._do(
+                "captures", tenant, lambda known: self.book.captures.redrive.lost(known, captured_in=WATCHED_CAPTURES)
+            )
+            self._do("outbox", tenant, lambda known: self.book.webhooks.outbox.announce_overdue(known.name))
+            if isinstance(self.book.settings.storage, Path):
+                self._do("faces", tenant, self.book.joining.chore.tenant)
 
     def start(self) -> None:
         """Resume all work that was cut off. Call this when a box starts: nothing else is at work then.
 
         A message that a killed process held comes again by itself, when the time is over for which it is hidden.
         """
-        for tenant in self.tenants.all():
-            self._do("captures", tenant, lambda known: self.captures.redrive.lost(known, after=timedelta(0)))
-            self._do("outbox", tenant, lambda known: self.outbox.announce_overdue(known.name, timedelta(0)))
+        for tenant in self.book.tenants.all():
+            self._do("captures", tenant, lambda known: self.book.captures.redrive.lost(known, after=timedelta(0)))
+            self._do(
+                "outbox", tenant, lambda known: self.book.webhooks.outbox.announce_overdue(known.name, timedelta(0))
+            )
 
     def _do(self, subject: str, tenant: Tenant, chore: Callable[[Tenant], object]) -> None:
         try:
@@ -96,28 +87,28 @@ class Watch:
 
         What is owed each night counts from the next night on.
         """
-        swept = self.items.get_many(keys.DIRECTORY, [(tenant.name, keys.SWEPT_ITEM) for tenant in tenants])
+        swept = self.book.items.get_many(keys.DIRECTORY, [(tenant.name, keys.SWEPT_ITEM) for tenant in tenants])
         for tenant, item in zip(tenants, swept, strict=True):
             noted = {**dict.fromkeys(("at", *OWED), milliseconds(tenant.created_at)), **(item or {})}
             dated = [moment(noted[name]) + timedelta(days=1) for name in OWED]
-            late = self.clock.now() - min(moment(noted["at"]), *dated)
+            late = self.book.clock.now() - min(moment(noted["at"]), *dated)
             telemetry.at_least(SWEEP_AGE, late.total_seconds())
 
     def _report_silent(self, tenant: Tenant) -> None:
         if tenant.disabled:
             return
-        for camera in self.cameras.silent(tenant, self.clock.now()):
+        for camera in self.book.cameras.silent(tenant, self.book.clock.now()):
             actions = [
-                _silenced(tenant.name, camera, milliseconds(self.clock.now())),
-                *self.outbox.actions(tenant.name, [silence(camera)]),
+                _silenced(tenant.name, camera, milliseconds(self.book.clock.now())),
+                *self.book.webhooks.outbox.actions(tenant.name, [silence(camera)]),
             ]
             try:
-                write(self.items, actions)
+                write(self.book.items, actions)
             except ConditionFailed:  # the camera was heard meanwhile, or another process reported it
                 continue
             heard = "ever" if camera.last_seen_at is None else f"since {time_text(camera.last_seen_at)}"
             _log.warning("camera %s of tenant %s fell silent: nothing came from it %s", camera.id, tenant.name, heard)
-            self.outbox.announce(tenant.name, actions)
+            self.book.webhooks.outbox.announce(tenant.name, actions)
 
 
 def begins_with(count: int, now: datetime) -> int:

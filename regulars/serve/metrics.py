@@ -139,7 +139,7 @@ class Stored(Collector):
         for tenant in services.tenants.all():
             faces.add_metric([tenant.name], services.account.usage.of(tenant).faces)
             for camera in services.cameras.all(tenant):
-                alive.add_metric([tenant.name, camera.id], not is_silent(camera, services.watch.clock.now()))
+                alive.add_metric([tenant.name, camera.id], not is_silent(camera, services.clock.now()))
         yield from (faces, alive)
         if (waiting := services.ports.storage.waiting) is not None:
             yield GaugeMetricFamily("regulars_captures_waiting", "Captures that wait to be resolved.", waiting())

@@ -18,15 +18,10 @@ from chalicelib.core.local_time import Granularity
 from chalicelib.core.model import Labels, Profile, Tenant
 from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
 from chalicelib.core.ports import BlobStore, ItemStore
-from chalicelib.services.access.access import Access
-from chalicelib.services.access.quotas import Quotas
-from chalicelib.services.cameras import Cameras
-from chalicelib.services.captures.captures import Captures, Offer
-from chalicelib.services.groups import Groups
-from chalicelib.services.idempotency import Requests
+from chalicelib.services.captures.captures import Offer
 from chalicelib.services.models import TenantVision
-from chalicelib.services.statistics.statistics import Bucket, Statistics
-from chalicelib.services.tenants import Tenants
+from chalicelib.services.statistics.statistics import Bucket
+from regulars_lab.rigs.book_with import book_of, book_with
 from tests.fakes import FakeClock, FakeVision
 
 NOON = datetime(2026, 2, 28, 4, 0, tzinfo=UTC)
@@ -34,7 +29,7 @@ NOON = datetime(2026, 2, 28, 4, 0, tzinfo=UTC)
 
 def test_days_are_recorded_sealed_and_counted(items: ItemStore, blobs: BlobStore, tenant: str) -> None:
     owner, clock = Tenant(tenant, Profile.CLOUD, "APP", NOON, "fake"), FakeClock(NOON)
-    statistics = Statistics(items, blobs, clock)
+    statistics = book_of(items, clock, blobs=blobs).statistics
     recorder, sealing, observations = statistics.recorder, statistics.sealing, statistics.observations
 
     def record(at: datetime, id_: str, label: str) -> None:
@@ -72,7 +67,7 @@ def test_days_are_recorded_sealed_and_counted(items: ItemStore, blobs: BlobStore
 
 def test_a_quota_is_counted_alike_on_every_item_store(items: ItemStore, tenant: str, clock: FakeClock) -> None:
     shop = Tenant(tenant, Profile.CLOUD, "A", datetime(2026, 1, 1, tzinfo=UTC), "fake", requests_a_day=3)
-    first, second = Quotas(items, clock), Quotas(items, clock)
+    first, second = (book_of(items, clock).access.quotas for _ in range(2))
     for _ in range(2):
         assert [quotas.take(shop) for quotas in (first, second) * 3] == [True] * 3 + [False] * 3
         clock.advance(timedelta(days=1))
@@ -81,14 +76,16 @@ def test_a_quota_is_counted_alike_on_every_item_store(items: ItemStore, tenant: 
 def test_a_shops_cameras_and_captures_are_alike_on_every_item_store(
     items: ItemStore, tenant: str, clock: FakeClock, tmp_path: Path
 ) -> None:
-    tenants = Tenants(items, PlainVault(), clock, lambda: "fake")
+    uploads = FolderUploadStore(tmp_path / "captures", SignedPaths(b"x" * 32, clock))
+    queue = SqliteQueue(tmp_path / "queue.db", "captures", clock)
+    book = book_of(items, clock, uploads=uploads, captures_queue=queue, vault=PlainVault(), model=lambda: "fake")
+    book = book_with(book, tenant_vision=TenantVision(FakeVision, lambda _: FakeVision(), DEFAULT_FPIR))
+    tenants, cameras, captures = book.tenants, book.cameras, book.captures
     name = f"t{tenant}"
     old = tenants.add(name, Profile.CLOUD).api_key
     shop = tenants.named(name)
     assert tenants.by_api_key(tenants.rotate(name).api_key) == shop
     assert tenants.by_api_key(old) is None
-    requests = Requests(items, clock)
-    cameras = Cameras(items, tenants, Groups(items, requests, clock), requests, clock=clock)
 
     door, first_key = cameras.add(shop, None, "Front door")
     with pytest.raises(CameraExists):
@@ -99,11 +96,6 @@ def test_a_shops_cameras_and_captures_are_alike_on_every_item_store(
     cameras.heartbeat(shop, door.id, {"temperature": 41.5})
     assert cameras.silent(shop, clock.now() + timedelta(days=9)) == []
 
-    uploads = FolderUploadStore(tmp_path / "captures", SignedPaths(b"x" * 32, clock))
-    access = Access(items, requests, clock, 10, 10)
-    vision = TenantVision(FakeVision, lambda _: FakeVision(), DEFAULT_FPIR)
-    queue = SqliteQueue(tmp_path / "queue.db", "captures", clock)
-    captures = Captures(items, uploads, cameras, access, clock, 300, requests, vision, queue)
     offers = [
         Offer("Door", hashlib.sha256(bytes([number])).hexdigest(), 1, "image/jpeg", clock.now() - timedelta(number))
         for number in range(100)

@@ -299,7 +299,7 @@ def _furnished(services: Services, app: Chalice, clock: FakeClock, tenant: str, 
     member, passkey = with_passkey(v1, f"{word} Maria", Device(), "four words that fit")
     gate = {"camera": f"{word}-gate"}
     reviews = [_uncertain(face, f"{word}-gate", capture) for capture in seen]
-    services.sightings.reviews.items.transact([review_put(tenant, one) for one in reviews])
+    services.items.transact([review_put(tenant, one) for one in reviews])
     customer = services.tenants.named(tenant)
     alike = services.faces.by_id(customer, [face, f"{word}-2", f"{word}-3"])
     for one, other in pairwise(alike.values()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from chalicelib.core.errors import StorageUnavailable
 from chalicelib.core.model import Profile
 from chalicelib.core.ports import FULL_BYTES, Disk
 from chalicelib.services import Services
+from chalicelib.services.models import TenantVision
 from chalicelib.services.readiness import DAMAGED, REMEMBERED
 from chalicelib.settings import Settings
 from chalicelib.vision.packs.packs import MissingModel
@@ -70,7 +72,7 @@ SECRET = "arn:aws:dynamodb:eu-central-1:111122223333:table/prod"
 def test_storage_that_fails_is_missing_and_no_more_is_told(
     stage: Chalice, services: Services, error: Exception
 ) -> None:
-    services.readiness.items = fails(error)  # type: ignore[assignment]
+    services.items = fails(error)  # type: ignore[assignment]
     reply = get(stage, "/ready")
     assert reply.status == 503
     assert reply.json == {
@@ -85,7 +87,7 @@ def test_storage_that_fails_is_missing_and_no_more_is_told(
 
 
 def test_a_full_disk_is_not_ready(stage: Chalice, services: Services) -> None:
-    services.readiness.disk = lambda: Disk(FULL_BYTES - 1, 10**12)
+    services.storage = replace(services.storage, disk=lambda: Disk(FULL_BYTES - 1, 10**12))
     reply = get(stage, "/ready")
     assert (reply.status, reply.json["storage"], reply.json["models"]) == (503, "the disk is full", None)
 
@@ -94,7 +96,7 @@ def test_a_pack_that_is_not_complete_is_missing(stage: Chalice, services: Servic
     def absent(_model: str) -> FakeVision:
         raise MissingModel(f"/home/somebody has no {SECRET}")
 
-    services.readiness.vision_of = absent
+    services.tenant_vision = TenantVision(lambda: absent(""), absent, 0.003)
     reply = get(stage, "/ready")
     assert (reply.status, reply.json["storage"], reply.json["gallery"]) == (503, "ok", None)
     assert "model pack is not complete" in reply.json["models"]
@@ -103,7 +105,7 @@ def test_a_pack_that_is_not_complete_is_missing(stage: Chalice, services: Servic
 
 def test_a_gallery_that_does_not_answer_is_missing(stage: Chalice, services: Services) -> None:
     services.tenants.add("shop", Profile.CAMERA)
-    services.readiness.search = lambda: fails(StorageUnavailable(SECRET))  # type: ignore[return-value]
+    services.ports.search = fails(StorageUnavailable(SECRET))  # type: ignore[misc]
     reply = get(stage, "/ready")
     assert (reply.status, reply.json["models"], reply.json["pack"]) == (503, "ok", "fake-pack")
     assert reply.json["gallery"] == "the gallery does not answer"
@@ -113,12 +115,12 @@ def test_an_answer_is_given_again_for_some_seconds_and_then_looked_for_anew(
     stage: Chalice, services: Services, clock: FakeClock
 ) -> None:
     assert get(stage, "/ready").status == 200
-    good, services.readiness.items = services.readiness.items, fails(StorageUnavailable(SECRET))  # type: ignore[assignment]
+    good, services.items = services.items, fails(StorageUnavailable(SECRET))  # type: ignore[assignment]
     clock.advance(REMEMBERED - timedelta(seconds=1))
     assert get(stage, "/ready").status == 200
     clock.advance(timedelta(seconds=2))
     assert get(stage, "/ready").status == 503
-    services.readiness.items = good
+    services.items = good
     clock.advance(timedelta(seconds=-60))  # somebody set the clock back
     assert get(stage, "/ready").json == READY
 
@@ -127,7 +129,7 @@ def test_a_sweep_looks_for_damage_at_the_start_and_once_a_week_and_the_service_s
     stage: Chalice, services: Services, clock: FakeClock
 ) -> None:
     found = [None, "Tree 4 page 5", None]
-    services.readiness.damage = lambda: found.pop(0)
+    services.storage = replace(services.storage, damage=lambda: found.pop(0))
     for days, left, damage in ((0, 2, None), (6, 2, None), (1, 1, DAMAGED), (6, 1, DAMAGED), (1, 0, None)):
         clock.advance(timedelta(days=days))
         services.sweep.all(clock.now())

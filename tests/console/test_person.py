@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import zipfile
-from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -15,6 +14,7 @@ from playwright.sync_api import expect
 
 from chalicelib.core.erasures import SETTLED
 from regulars import cli
+from regulars_lab.rigs.book_with import book_with
 from tests.console.conftest import PHONE, becomes, leave, reload, shoot
 from tests.console.test_flows import assert_accessible
 from tests.console.test_people import Shop, box, shop
@@ -279,7 +279,7 @@ def go_on_later(shop: Shop) -> None:
     """Do what is left of all erasures, as the service does once two minutes have gone."""
     services = shop.box.services
     later = FakeClock(services.clock.now() + SETTLED + timedelta(seconds=1))
-    replace(services.erasure.steps, clock=later).tenant(shop.tenant)
+    book_with(services, clock=later).erasure.steps.tenant(shop.tenant)
 
 
 def test_somebody_is_erased_once_the_name_is_typed_and_the_receipt_is_a_file(shop: Shop, tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def enrol(services: Services, tenant: Tenant, seeds: range) -> dict[int, str]:
 
 
 def cold(services: Services, memory_bytes: int = 2**30) -> Galleries:
-    return Galleries(services.requests._items, services.erasure.pictures._blobs, memory_bytes)
+    return Galleries(services.requests._items, services.storage.blobs, memory_bytes)
 
 
 def best(galleries: Galleries, tenant: Tenant, seed: int) -> tuple[str, int]:
@@ -243,7 +243,7 @@ def test_searches_stay_right_while_snapshots_are_built_and_trimmed(
     services: Services, tenant: Tenant, clock: FakeClock
 ) -> None:
     held = cold(services)
-    compactor = Compactor(services.requests._items, services.erasure.pictures._blobs, held, clock)
+    compactor = Compactor(services.requests._items, services.storage.blobs, held, clock)
     faces = enrol(services, tenant, range(TAIL_LENGTH))
     stop, wrong, searches = threading.Event(), [], [0]
 
@@ -277,7 +277,7 @@ def test_searches_stay_right_while_snapshots_are_built_and_trimmed(
 def test_a_part_of_a_gallery_that_an_earlier_version_stored_is_passed_over_and_dropped(
     services: Services, tenant: Tenant, clock: FakeClock
 ) -> None:
-    items, blobs = services.requests._items, services.erasure.pictures._blobs
+    items, blobs = services.requests._items, services.storage.blobs
     faces = enrol(services, tenant, range(TAIL_LENGTH))
     part = keys.snapshot(tenant.name, "fake", 1, "part")
     blobs.put_if_absent(part, b"half of the faces", "application/octet-stream")
@@ -321,7 +321,7 @@ def test_a_builder_killed_at_any_step_leaves_every_search_exact(
     services: Services, tenant: Tenant, clock: FakeClock, step: int
 ) -> None:
     """At each change that it makes to storage: snapshots, pointers, what it trims. The next one carries on."""
-    items, blobs = services.requests._items, services.erasure.pictures._blobs
+    items, blobs = services.requests._items, services.storage.blobs
     faces = enrol(services, tenant, range(TAIL_LENGTH))
     services.index.build(tenant.name)
     services.erasure.deletion.of_group(tenant, "regular", [faces.pop(7)])
@@ -359,7 +359,7 @@ def test_a_builder_killed_at_any_step_leaves_every_search_exact(
 
 def stored(services: Services, tenant: Tenant, faces: int, seq: int) -> None:
     """Make a gallery of so many faces, in the snapshot at `seq` and nowhere else."""
-    blobs, items = services.erasure.pictures._blobs, services.requests._items
+    blobs, items = services.storage.blobs, services.requests._items
     vectors = np.array([embedding_of(n) for n in range(faces)])
     write_snapshot(items, blobs, tenant.name, segment(vectors, model="fake", seq=seq))
 
@@ -462,6 +462,6 @@ def test_builds_that_follow_each_other_closely_keep_few_snapshots(
         services.erasure.deletion.of_group(tenant, "regular", [faces[seed]])
         services.index.build(tenant.name)
         clock.advance(timedelta(minutes=4))
-    assert len(list(services.erasure.pictures._blobs.walk(keys.snapshots(tenant.name, "fake")))) <= 10
+    assert len(list(services.storage.blobs.walk(keys.snapshots(tenant.name, "fake")))) <= 10
     assert journal_length(services, tenant) < 25
     assert best(cold(services), tenant, 39) == (faces[39], 4)

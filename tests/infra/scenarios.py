@@ -21,7 +21,6 @@ from chalicelib.core.reviews import NearFace, Review, ReviewKind
 from chalicelib.core.templates import canonical
 from chalicelib.core.values import moment
 from chalicelib.services import INDEX_EVERY
-from chalicelib.services.recognition.recognition import Negatives
 from chalicelib.services.sightings.reviews import review_put
 from chalicelib.services.tenants import TenantSettings
 from tests.adapters.emulated import PREFIX
@@ -505,12 +504,12 @@ def erasures(account: Account) -> None:
     known = [account.services.faces.get(shop.tenant, one) for one in (ann, bob)]
     account.services.merges.duplicates.suggest(shop.tenant, *known, Decision(0.4, 0.5, 9, 0.02))
     taken_for_bob = Negative(alone[1]["id"], (canonical("fake", embedding_of(1)),), "door")
-    shop.items.transact([Negatives(shop.items).remembered(shop.name, bob, taken_for_bob)])
+    shop.items.transact([account.services.recognition.negatives.remembered(shop.name, bob, taken_for_bob)])
     account.services.tenants.change(shop.name, {"time_zone": "Asia/Shanghai"})
     again = {"Idempotency-Key": "once"}
     shop.v1.send("PATCH", f"/v1/faces/{ann}", {"name": "Ann"}, headers=again)
     shop.v1.send("POST", "/v1/face-changes", {"ids": [ann], "group": "regular"}, headers={"Idempotency-Key": "2nd"})
-    account.services.sightings.reviews.items.transact([review_put(shop.name, _compared_with(ann, bob, alone[2]["id"]))])
+    account.services.items.transact([review_put(shop.name, _compared_with(ann, bob, alone[2]["id"]))])
     query = {"erase": "true"}
     id_ = shop.v1.send("DELETE", f"/v1/faces/{ann}", query=query, headers={"Idempotency-Key": "3rd"}).json["id"]
     shop.v1.done("GET", "/v1/erasures")
@@ -683,7 +682,9 @@ def _next_commit_is_announced(shop: Shop) -> None:
 def _mistaken(shop: Shop, faceid: str) -> None:
     """Somebody was taken for this face, and it was said that he is not."""
     template = canonical("fake", embedding_of(99))
-    rejected = Negatives(shop.items).remembered(shop.name, faceid, Negative(f"sighting-{faceid}", (template,)))
+    rejected = shop.account.services.recognition.negatives.remembered(
+        shop.name, faceid, Negative(f"sighting-{faceid}", (template,))
+    )
     counted = Update(keys.FACES, (shop.name, faceid), (exists("face"),), add={"negatives": 1})
     shop.items.transact([rejected, counted])
 

@@ -13,6 +13,7 @@ import pytest
 from chalicelib.bootstrap import build
 from chalicelib.core.lazy import lazy
 from chalicelib.services import Services
+from chalicelib.services.rooms import Made
 from chalicelib.settings import Settings
 from tests.fakes import FakeVision
 
@@ -101,7 +102,7 @@ def test_the_application_itself_loads_no_client_and_no_use_case(tmp_path: Path) 
     assert not (HEAVY | {"botocore", "sqlite3", "msgspec"}) & loaded
     assert "chalicelib.api.v1.endpoint" not in loaded, "the modules of v1 are loaded by the first request to them"
     # whose types the dialects' requests are made of
-    types = {"chalicelib.services.idempotency"}
+    types = {"chalicelib.services.idempotency", "chalicelib.services.rooms"}
     assert {name for name in loaded if name.startswith("chalicelib.services.")} <= types
 
 
@@ -113,9 +114,11 @@ def made_later(kind: type) -> list[str]:
 def test_each_room_and_all_that_is_in_it_can_be_made_first(tmp_path: Path, name: str) -> None:
     alone = build(Settings(storage=tmp_path / "alone"), vision=FakeVision)
     room = getattr(alone, name)
-    assert getattr(alone, name) is room
-    for inner in made_later(type(room)):
-        assert getattr(room, inner) is getattr(room, inner)
+    for owner, attribute in ((alone, name), *((room, inner) for inner in made_later(type(room)))):
+        made = getattr(owner, attribute)
+        assert getattr(owner, attribute) is made
+        if isinstance(vars(type(owner))[attribute], Made):
+            assert type(owner).__annotations__[attribute] == f"Made[{type(made).__name__}]"
     alone.close()
 
 

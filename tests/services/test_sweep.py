@@ -30,6 +30,7 @@ from chalicelib.services.erasure.pictures import OrphanedPictures
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars.serve.gateway import Context
+from regulars_lab.rigs.book_with import book_with
 from regulars_lab.rigs.meter import Meter, metered
 from tests.fakes import FakeClock, FakeVision, Person, picture
 from tests.services.conftest import RULES, add_tenant
@@ -131,7 +132,9 @@ def hour(tmp_path: Path) -> Iterator[Hour]:
 
 
 def small_pages(hour: Hour, size: int) -> OrphanedPictures:
-    return OrphanedPictures(hour.storage.items, hour.storage.blobs, hour.services.merges, hour.clock, page_size=size)
+    found = OrphanedPictures(hour.services)
+    found.page_size = size
+    return found
 
 
 def swept_at(hour: Hour, tenant: str) -> int | None:
@@ -182,7 +185,7 @@ def test_a_chore_that_never_ends_does_not_hold_up_the_others_for_ever(hour: Hour
         def build(self, _tenant: str) -> bool:
             raise Killed
 
-    hour.services.sweep.index = Hanging()
+    hour.services.index = Hanging()
     key = hour.leave_picture("shop")
     hour.services.sweep.all(hour.clock.now())
     hour.work_off_killed(Killed)
@@ -223,7 +226,7 @@ def test_retention_that_does_not_come_to_an_end_for_a_night_makes_the_sweep_late
     at = hour.clock.now().replace(hour=3)
     hour.tick(at=at)
     assert age() == 0
-    hour.services.sweep.erasure.retention = None  # it fails
+    hour.services.erasure.retention = None  # it fails
     for hours in range(1, 30):
         hour.clock.advance(timedelta(hours=1))
         hour.tick(at=at + timedelta(hours=hours))
@@ -324,7 +327,7 @@ def test_a_deletion_of_many_faces_lists_no_more_pages_than_there_are(hour: Hour)
     for number in range(30):
         hour.leave_picture("shop", f"{number:02d}", timedelta(days=700))
     on_meter, meter = metered(hour.storage)
-    orphans = OrphanedPictures(on_meter.items, on_meter.blobs, hour.services.merges, hour.clock)
+    orphans = OrphanedPictures(book_with(hour.services, items=on_meter.items, storage=on_meter))
     orphans.delete_of("shop", [f"{number:02d}" for number in range(0, 30, 2)])
     left = sorted(keys.faceid_of_picture("shop", blob.key) for blob in hour.storage.blobs.walk("shop/faces/"))
     assert left == [f"{number:02d}" for number in range(1, 30, 2)]
@@ -440,7 +443,7 @@ def test_a_chore_that_always_fails_does_not_let_the_clock_be_doubted(hour: Hour)
         def build(self, _tenant: str) -> bool:
             raise StorageUnavailable("no snapshots")
 
-    hour.services.sweep.index = Failing()
+    hour.services.index = Failing()
     tenant = hour.services.tenants.named("shop")
     stranger = hour.services.enrolment.of_largest_face(tenant, "stranger", picture(Person(1)), RULES)
     for _ in range(100 * 2):

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -20,8 +20,9 @@ from chalicelib.core.webhooks import Delivery, Event, EventKind
 from chalicelib.services import Services
 from chalicelib.services.cameras import CameraSettings
 from chalicelib.services.captures.redrive import Redrive
-from chalicelib.services.watch import begins_with
+from chalicelib.services.watch import Watch, begins_with
 from chalicelib.services.webhooks import Outbox
+from regulars_lab.rigs.book_with import book_with
 from tests.fakes import FakeClock
 from tests.services.conftest import add_tenant
 
@@ -31,7 +32,7 @@ URL = "https://shop.example/hook"
 
 def pending(services: Services, tenant: Tenant) -> list[Delivery]:
     low, high = keys.PENDING
-    found = services.watch.items.query(keys.OUTBOX, tenant.name, low=low, high=high)
+    found = services.items.query(keys.OUTBOX, tenant.name, low=low, high=high)
     return [delivery_from(item) for item in found.items]
 
 
@@ -143,6 +144,12 @@ def test_camera_may_be_silent(services: Services, cloud: Tenant, clock: FakeCloc
     assert pending(services, cloud) == []
 
 
+def _telling_by(services: Services, outbox: Outbox) -> Watch:
+    webhooks = copy(services.webhooks)
+    webhooks.outbox = outbox
+    return book_with(services, webhooks=webhooks).watch
+
+
 def test_camera_that_is_heard_while_its_silence_is_told_is_not_silent(
     services: Services, cloud: Tenant, clock: FakeClock
 ) -> None:
@@ -155,9 +162,8 @@ def test_camera_that_is_heard_while_its_silence_is_told_is_not_silent(
             services.cameras.seen(cloud, services.cameras.get(cloud, "door"), clock.now())
             return super().actions(tenant, events)
 
-    ready = services.watch
-    outbox = HeardMeanwhile(ready.items, services.webhooks.hooks, services.ports.storage.deliveries_queue, clock)
-    replace(ready, outbox=outbox).run()
+    outbox = HeardMeanwhile(services.items, services.webhooks.hooks, services.storage.deliveries_queue, clock)
+    _telling_by(services, outbox).run()
     assert pending(services, cloud) == []
     assert services.cameras.get(cloud, "door").silent_since is None
 
@@ -176,9 +182,8 @@ def test_silence_that_another_tells_meanwhile_is_not_told_again(
             clock.advance(timedelta(seconds=1))
             return super().actions(tenant, events)
 
-    ready = services.watch
-    outbox = ToldMeanwhile(ready.items, services.webhooks.hooks, services.ports.storage.deliveries_queue, clock)
-    replace(ready, outbox=outbox).run()
+    outbox = ToldMeanwhile(services.items, services.webhooks.hooks, services.storage.deliveries_queue, clock)
+    _telling_by(services, outbox).run()
     assert [one.created_at for one in pending(services, cloud)] == [told_at]
     assert services.cameras.get(cloud, "door").silent_since == told_at
 
@@ -205,7 +210,7 @@ def test_silence_is_noted_where_no_hook_wants_it(services: Services, cloud: Tena
 def test_what_is_overdue_in_the_outbox_is_announced(services: Services, cloud: Tenant, clock: FakeClock) -> None:
     services.webhooks.hooks.add(cloud.name, URL)
     event = Event("group.full-1", EventKind.GROUP_FULL, clock.now(), "vip")
-    services.watch.items.transact(services.watch.outbox.actions(cloud.name, [event]))
+    services.items.transact(services.webhooks.outbox.actions(cloud.name, [event]))
     services.watch.run()
     assert services.ports.storage.deliveries_queue.receive(10, 30) == []
     clock.advance(timedelta(seconds=61))
@@ -220,7 +225,7 @@ def test_chore_that_fails_holds_up_no_other_and_no_other_tenant(services: Servic
         services.webhooks.hooks.add(tenant.name, URL)
         add_camera(services, tenant)
         event = Event("group.full-1", EventKind.GROUP_FULL, clock.now(), "vip")
-        services.watch.items.transact(services.watch.outbox.actions(tenant.name, [event]))
+        services.items.transact(services.webhooks.outbox.actions(tenant.name, [event]))
     asked: list[str] = []
 
     class Failing(Redrive):

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.core.chores import Chore
 from chalicelib.core.lazy import lazy
-from chalicelib.core.ports import Clock, ItemStore
-from chalicelib.services.idempotency import Requests
+from chalicelib.services.rooms import Made, UseCase
 
 if TYPE_CHECKING:
     from chalicelib.services.access.key_ring import KeyRing
@@ -30,44 +29,17 @@ PARTS = 1_000
 when the day does, is lost."""
 
 
-class Access:
-    """`requests_a_second`, `searches_a_second`: what each key of v1 may ask."""
-
-    def __init__(
-        self, items: ItemStore, requests: Requests, clock: Clock, requests_a_second: float, searches_a_second: float
-    ) -> None:
-        self._items, self._requests, self._clock = items, requests, clock
-        self._a_second = requests_a_second, searches_a_second
-
-    @lazy
-    def keys(self) -> KeyRing:
-        from chalicelib.services.access.key_ring import KeyRing
-
-        return KeyRing(self._items, self._requests, self._clock)
-
-    @lazy
-    def sessions(self) -> Sessions:
-        from chalicelib.services.access.sessions import Sessions
-
-        return Sessions(self._items, self.keys, self.members, self.rates, self._clock)
-
-    @lazy
-    def members(self) -> Members:
-        from chalicelib.services.access.members import Members
-
-        return Members(self._items, self._requests, self._clock)
-
-    @lazy
-    def quotas(self) -> Quotas:
-        from chalicelib.services.access.quotas import Quotas
-
-        return Quotas(self._items, self._clock)
+class Access(UseCase):
+    keys: Made[KeyRing] = Made("access.key_ring.KeyRing")
+    sessions: Made[Sessions] = Made("access.sessions.Sessions")
+    members: Made[Members] = Made("access.members.Members")
+    quotas: Made[Quotas] = Made("access.quotas.Quotas")
 
     @lazy
     def rates(self) -> Rates:
         from chalicelib.services.access.quotas import Rates
 
-        return Rates(*self._a_second)
+        return Rates(self.book.settings.requests_a_second, self.book.settings.searches_a_second)
 
     def chores(self) -> tuple[Chore, ...]:
         return (Chore("sessions", lambda one: self.sessions.forget_expired(one.tenant.name), of_expired=True),)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.core import api_keys, keys
 from chalicelib.core.access import FIRST, SERVICES, ApiKey, Role
@@ -27,12 +27,17 @@ from chalicelib.core.errors import (
 from chalicelib.core.items import attempts, every
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
-from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, absent, equals
+from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, equals
 from chalicelib.core.records.access import first_key, first_key_item, key_fields, key_from, key_item
 from chalicelib.core.records.faces import tenant_from
 from chalicelib.core.values import is_uuid, milliseconds, optional, time_ordered_id
 from chalicelib.services.access.access import MAX_KEYS
-from chalicelib.services.idempotency import RequestId, Requests
+from chalicelib.services.idempotency import RequestId
+from chalicelib.services.rooms import UseCase
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
+
 
 NAME_LENGTH = 100
 ROLES = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
@@ -57,11 +62,9 @@ class _Held(NamedTuple):
         raise KeyNotFound(f"there is no key {id_[:40]!r}: see the list of keys")
 
 
-class KeyRing:
-    def __init__(self, items: ItemStore, requests: Requests, clock: Clock) -> None:
-        self._items = items
-        self._requests = requests
-        self._clock = clock
+class KeyRing(UseCase):
+    def __init__(self, book: Services) -> None:
+        super().__init__(book)
         self._owners: dict[str, Item] = {}
 
     def add(
@@ -78,7 +81,7 @@ class KeyRing:
 
         Raises InvalidInput, TooManyKeys, Busy, AnsweredAlready with the `id` of the key.
         """
-        now = self._clock.now()
+        now = self.book.clock.now()
         secret = api_keys.new_key(api_keys.OF_TENANT)
         key = ApiKey(time_ordered_id(now), name, role, now, api_keys.digest(secret), pictures, expires_at)
         return self._added(tenant, self._checked(key), request), secret
@@ -91,9 +94,9 @@ class KeyRing:
         secret = str(uuid.uuid4()) if given is None else given.lower()
         if not is_uuid(secret):
             raise InvalidInput(f"a key of this kind is a UUID in 36 characters, not {secret[:40]!r}")
-        if self._items.get(keys.TENANTS, keys.api_key_item(api_keys.digest(secret))) is not None:
+        if self.book.items.get(keys.TENANTS, keys.api_key_item(api_keys.digest(secret))) is not None:
             raise InvalidInput("this key is in use already: give another one, or none")
-        now = self._clock.now()
+        now = self.book.clock.now()
         key = ApiKey(
             time_ordered_id(now), name, SERVICES[service], now, api_keys.digest(secret), service=service, group=group
         )
@@ -182,7 +185,7 @@ class KeyRing:
 
     def _by_secret(self, secret: str) -> tuple[Tenant, ApiKey] | None:
         hashed = api_keys.digest(secret)
-        owner = self._owners.get(hashed) or self._items.get(keys.TENANTS, keys.api_key_item(hashed))
+        owner = self._owners.get(hashed) or self.book.items.get(keys.TENANTS, keys.api_key_item(hashed))
         if owner is None:
             return None
         self._owners[hashed] = owner  # a secret never changes its owner
@@ -194,31 +197,31 @@ class KeyRing:
         Raises WrongCredentials if the key's end has come.
         """
         places = [keys.tenant_item(tenant), keys.key_record(tenant, id_)]
-        record, own = self._items.get_many(keys.TENANTS, places)
+        record, own = self.book.items.get_many(keys.TENANTS, places)
         if record is None:
             return None
         key = first_key(record, own) if id_ == FIRST else optional(key_from, own)
         if key is None or key.digest != digest:
             return None
-        if key.is_expired(self._clock.now()):
+        if key.is_expired(self.book.clock.now()):
             raise WrongCredentials(f"this key was good until {key.expires_at:%Y-%m-%d %H:%M} UTC: ask for a new one")
         return tenant_from(record), key
 
     def used(self, tenant: Tenant, key: ApiKey) -> None:
         """Note the hour in which the key is used: one write an hour and key."""
-        now = self._clock.now()
+        now = self.book.clock.now()
         hour = now.replace(minute=0, second=0, microsecond=0)
         if key.last_used_at is not None and hour - key.last_used_at < USED_EVERY:
             return
         with suppress(ConditionFailed, Busy, StorageUnavailable):  # a request is answered without this note, too
-            self._items.transact([_noted(tenant.name, key, hour)])
+            self.book.items.transact([_noted(tenant.name, key, hour)])
 
     def _held(self, tenant: str) -> _Held:
         places = [keys.tenant_item(tenant), keys.key_record(tenant, FIRST), keys.key_changes(tenant)]
-        record, own, changes = self._items.get_many(keys.TENANTS, places)
+        record, own, changes = self.book.items.get_many(keys.TENANTS, places)
         first = None if record is None else first_key(record, own)
         low, high = keys.key_records(tenant)
-        named = map(key_from, every(self._items, keys.TENANTS, keys.key_record(tenant, "")[0], low=low, high=high))
+        named = map(key_from, every(self.book.items, keys.TENANTS, keys.key_record(tenant, "")[0], low=low, high=high))
         by_age = sorted(named, key=lambda key: (key.created_at, key.id))
         return _Held([*([first] if first else []), *by_age], int(changes["n"]) if changes else None)
 
@@ -230,7 +233,7 @@ class KeyRing:
         when = absent(_SAME) if held.changes is None else equals("n", held.changes, _SAME)
         counted = Put(keys.TENANTS, {"kind": kind, "id": place, "n": (held.changes or 0) + 1}, (when,))
         with suppress(ConditionFailed):
-            self._requests.write(tenant, [*actions, counted], request, {"id": id_})
+            self.book.requests.write(tenant, [*actions, counted], request, {"id": id_})
             return True
         return False
 
@@ -238,7 +241,7 @@ class KeyRing:
         """Return the key in the form that is stored. Raises InvalidInput."""
         if key.role not in ROLES:
             raise InvalidInput(f"role is {', '.join(ROLES)}, not {key.role}: a camera's key is made with the camera")
-        if key.expires_at is not None and not self._clock.now() < key.expires_at < _LAST_DAY:
+        if key.expires_at is not None and not self.book.clock.now() < key.expires_at < _LAST_DAY:
             raise InvalidInput(
                 f"expires_at lies in the future, or is null for a key without an end; {key.expires_at.isoformat()} "
                 "does not"

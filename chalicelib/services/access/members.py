@@ -30,12 +30,13 @@ from chalicelib.core.errors import (
 from chalicelib.core.items import attempts, every
 from chalicelib.core.model import Tenant
 from chalicelib.core.names import printable_name
-from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Put, absent, equals
+from chalicelib.core.ports import Action, Delete, Put, absent, equals
 from chalicelib.core.records.access import member_from, member_item
 from chalicelib.core.records.faces import tenant_from
 from chalicelib.core.values import time_ordered_id
 from chalicelib.services.access.access import MAX_MEMBERS
-from chalicelib.services.idempotency import RequestId, Requests
+from chalicelib.services.idempotency import RequestId
+from chalicelib.services.rooms import UseCase
 
 NAME_LENGTH = 100
 ROLES = (Role.VIEWER, Role.OPERATOR, Role.ADMIN)
@@ -66,10 +67,7 @@ class _Held(NamedTuple):
             raise MemberExists(f"there is a {member.name!r} already: take a name that tells the two apart")
 
 
-class Members:
-    def __init__(self, items: ItemStore, requests: Requests, clock: Clock) -> None:
-        self._items, self._requests, self._clock = items, requests, clock
-
+class Members(UseCase):
     def all(self, tenant: Tenant) -> list[Member]:
         """Return all members, by age."""
         return list(self._held(tenant.name).members)
@@ -92,7 +90,7 @@ class Members:
 
         Raises InvalidInput, MemberExists, TooManyMembers, Busy, AnsweredAlready with the `id` of the member.
         """
-        now = self._clock.now()
+        now = self.book.clock.now()
         new = Member(time_ordered_id(now), name, role, now, _mark(), pictures=pictures, screen=screen)
         member, invitation = self._invited(tenant.name, _checked(new))
         for _ in attempts():
@@ -163,7 +161,7 @@ class Members:
             member = found[1]
             kept, until = member.invitation or "", member.invited_until
             fits = hmac.compare_digest(kept, api_keys.digest(parts[3]))
-            if fits and until is not None and until > self._clock.now():
+            if fits and until is not None and until > self.book.clock.now():
                 return found
         raise WrongCredentials("this link is not good any more: it signs in once, within seven days; ask for a new one")
 
@@ -178,31 +176,31 @@ class Members:
         `tenant`: None means the only one. Raises InvalidInput if there are several.
         """
         if tenant is None:
-            found = self._items.query(keys.TENANTS, keys.tenant_item("")[0], limit=2).items
+            found = self.book.items.query(keys.TENANTS, keys.tenant_item("")[0], limit=2).items
             if len(found) > 1:
                 raise InvalidInput("several shops are on this service: send the name of yours as `tenant`, too")
             tenant = str(found[0]["id"]) if found else ""
-        record = self._items.get(keys.TENANTS, keys.tenant_item(tenant)) if tenant else None
+        record = self.book.items.get(keys.TENANTS, keys.tenant_item(tenant)) if tenant else None
         held = self._held(tenant).members if record else ()
         member = next((one for one in held if plain(one.name) == plain(name)), None)
         return tenant, (tenant_from(record), member) if record and member else None
 
     def _of_id(self, tenant: str, id_: str) -> tuple[Tenant, Member] | None:
         places = [keys.tenant_item(tenant), keys.member_item(tenant, id_)]
-        record, own = self._items.get_many(keys.TENANTS, places)
+        record, own = self.book.items.get_many(keys.TENANTS, places)
         return None if record is None or own is None else (tenant_from(record), member_from(own))
 
     def _invited(self, tenant: str, member: Member) -> tuple[Member, str]:
         secret = secrets.token_urlsafe(SECRET_BYTES)
-        until = self._clock.now() + INVITED_FOR
+        until = self.book.clock.now() + INVITED_FOR
         invited = replace(member, invitation=api_keys.digest(secret), invited_until=until)
         return invited, f"{tenant}.{member.id}.{secret}"
 
     def _held(self, tenant: str) -> _Held:
         low, high = keys.members(tenant)
-        found = map(member_from, every(self._items, keys.TENANTS, keys.member_item("", "")[0], low=low, high=high))
+        found = map(member_from, every(self.book.items, keys.TENANTS, keys.member_item("", "")[0], low=low, high=high))
         by_age = sorted(found, key=lambda one: (one.created_at, one.id))
-        changes = self._items.get(keys.TENANTS, keys.member_changes(tenant))
+        changes = self.book.items.get(keys.TENANTS, keys.member_changes(tenant))
         return _Held(by_age, int(changes["n"]) if changes else None)
 
     def _changed(self, tenant: str, id_: str, changed: Any, request: RequestId | None) -> Member:
@@ -221,7 +219,7 @@ class Members:
         item = {"kind": kind, "id": place, "tenant": tenant, "n": (held.changes or 0) + 1}
         actions: Iterable[Action] = (action, Put(keys.TENANTS, item, (when,)))
         with suppress(ConditionFailed):
-            self._requests.write(tenant, list(actions), request, {"id": id_})
+            self.book.requests.write(tenant, list(actions), request, {"id": id_})
             return True
         return False
 

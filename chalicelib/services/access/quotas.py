@@ -18,15 +18,20 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from datetime import time as clock_time
 from time import monotonic
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from zoneinfo import ZoneInfo
 
 from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, TooManyRequests
 from chalicelib.core.items import attempts, write
 from chalicelib.core.model import Tenant
-from chalicelib.core.ports import Action, Clock, Item, ItemStore, Put, Update, absent, at_least, equals
+from chalicelib.core.ports import Action, Item, Put, Update, absent, at_least, equals
 from chalicelib.services.access.access import MB, PARTS
+from chalicelib.services.rooms import UseCase
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
+
 
 _SAME_DAY = "same-day"
 _IN_QUOTA = "in-quota"
@@ -36,7 +41,7 @@ _DAYS_AHEAD = 2
 """Days by which a count may be ahead of today: so far dates differ between the zones that a tenant may choose."""
 
 
-class Quotas:
+class Quotas(UseCase):
     """The counts. Each has one item: the day, and a `balance` that falls from 0.
 
     The balance falls because the item store can only compare with "at least". The quota itself is not in the item, so a
@@ -44,12 +49,11 @@ class Quotas:
     zone; so that it gets no day twice, the day of a count does not go back.
     """
 
-    def __init__(self, items: ItemStore, clock: Clock) -> None:
-        self._items = items
-        self._clock = clock
+    def __init__(self, book: Services) -> None:
+        super().__init__(book)
         self._lock = threading.Lock()
         self._ahead: dict[tuple[str, str], tuple[tuple[str, int], int]] = {}
-        """By tenant and count: the day and the limit for which bytes were counted ahead, and how many are left."""
+        "By tenant and count: the day and the limit for which bytes were counted ahead, and how many are left."
 
     def take(self, tenant: Tenant) -> bool:
         """Count one request for today, in the tenant's time zone. If today's quota is used up, return False.
@@ -62,7 +66,7 @@ class Quotas:
         """Return how many requests of today were counted; None if they are not, since there is no quota."""
         if tenant.requests_a_day is None:
             return None
-        item = self._items.get(keys.DIRECTORY, (tenant.name, keys.QUOTA_ITEM))
+        item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.QUOTA_ITEM))
         is_of_today = item is not None and item["day"] in self._days(tenant)
         return -int(item["balance"]) if item is not None and is_of_today else 0
 
@@ -74,7 +78,7 @@ class Quotas:
         if tenant.capture_mb_a_day is None:
             return True
         most, count = tenant.capture_mb_a_day * MB, keys.camera_quota_item(camera_id)
-        place, of = (tenant.name, count), (_day(tenant, self._clock.now()), most)
+        place, of = (tenant.name, count), (_day(tenant, self.book.clock.now()), most)
         if self._spent(place, of, size):
             return True
         part = most // PARTS
@@ -93,7 +97,7 @@ class Quotas:
 
     def day_ends_in_s(self, tenant: Tenant) -> int:
         """Return in how many seconds the tenant's next day begins."""
-        now, zone = self._clock.now(), ZoneInfo(tenant.time_zone)
+        now, zone = self.book.clock.now(), ZoneInfo(tenant.time_zone)
         midnight = datetime.combine(now.astimezone(zone).date() + timedelta(days=1), clock_time.min, zone)
         return math.ceil(midnight.timestamp() - now.timestamp())
 
@@ -101,10 +105,10 @@ class Quotas:
         """Count an amount for today in the item `count`. If it would be more than the quota, return False."""
         if quota is None:
             return True
-        day = _day(tenant, self._clock.now())
+        day = _day(tenant, self.book.clock.now())
         for _ in attempts():
             try:
-                write(self._items, [_counted(tenant, count, day, amount, quota=quota, twice=twice)])
+                write(self.book.items, [_counted(tenant, count, day, amount, quota=quota, twice=twice)])
                 return True
             except ConditionFailed as error:
                 if error.names == {_IN_QUOTA}:
@@ -114,16 +118,16 @@ class Quotas:
 
     def _began(self, tenant: Tenant, count: str) -> str:
         """Begin today's count and return the day: today, or a later one if a fast clock or another zone began that."""
-        item, days = self._items.get(keys.DIRECTORY, (tenant.name, count)), self._days(tenant)
+        item, days = self.book.items.get(keys.DIRECTORY, (tenant.name, count)), self._days(tenant)
         if item is not None and item["day"] in days:
             return str(item["day"])
         with suppress(ConditionFailed):  # another request began it: the next try sees which day
-            write(self._items, [_fresh(tenant, count, days[0], item)])
+            write(self.book.items, [_fresh(tenant, count, days[0], item)])
         return days[0]
 
     def _days(self, tenant: Tenant) -> list[str]:
         """Return today and the days that a count may be ahead of it."""
-        now = self._clock.now()
+        now = self.book.clock.now()
         return [_day(tenant, now + timedelta(days=ahead)) for ahead in range(_DAYS_AHEAD + 1)]
 
 

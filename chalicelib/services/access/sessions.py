@@ -22,14 +22,14 @@ from chalicelib.core.access import ApiKey, Member, Session
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, TenantDisabled, WrongCredentials
 from chalicelib.core.items import every, write, write_in_parts
 from chalicelib.core.model import Tenant
-from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, absent, exists
+from chalicelib.core.ports import Action, Delete, Item, Put, absent, exists
 from chalicelib.core.records.access import sign_in_item
 from chalicelib.core.values import milliseconds, moment
-from chalicelib.services.access.members import Members, handle_of, member_put, plain
+from chalicelib.services.access.members import handle_of, member_put, plain
+from chalicelib.services.rooms import UseCase
 
 if TYPE_CHECKING:
-    from chalicelib.services.access.key_ring import KeyRing
-    from chalicelib.services.access.quotas import Rates
+    pass
 
 GOOD_FOR, KEPT_FOR = timedelta(hours=12), timedelta(days=30)
 """How long a session lasts, and one on a person's own device."""
@@ -64,16 +64,13 @@ def plain_base64(data: bytes) -> str:
     return urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-class Sessions:
-    def __init__(self, items: ItemStore, ring: KeyRing, members: Members, rates: Rates, clock: Clock) -> None:
-        self._items, self._ring, self._members, self._rates, self._clock = items, ring, members, rates, clock
-
+class Sessions(UseCase):
     def code(self, tenant: Tenant, key: ApiKey) -> str:
         """Make a code that signs in once, within ten minutes, with the rights of the key."""
-        code, now = secrets.token_urlsafe(_TOKEN_BYTES), self._clock.now()
+        code, now = secrets.token_urlsafe(_TOKEN_BYTES), self.book.clock.now()
         place = keys.code_item(api_keys.digest(code))
         item = sign_in_item(place, tenant.name, key, now, now + CODE_GOOD_FOR)
-        write(self._items, [Put(keys.TENANTS, item, (absent("code-free"),))])
+        write(self.book.items, [Put(keys.TENANTS, item, (absent("code-free"),))])
         return code
 
     def challenge(self, origin: str, invitation: str | None = None) -> Challenge:
@@ -83,15 +80,18 @@ class Sessions:
         """
         from chalicelib.services.access import passkeys  # a second of a cold start
 
-        site, invited = passkeys.site_of(origin), None if invitation is None else self._members.invited(invitation)
-        until = int((self._clock.now() + CHALLENGE_GOOD_FOR).timestamp())
+        site, invited = (
+            passkeys.site_of(origin),
+            None if invitation is None else self.book.access.members.invited(invitation),
+        )
+        until = int((self.book.clock.now() + CHALLENGE_GOOD_FOR).timestamp())
         whose = (invited[0].name, invited[1].id) if invited else ("", "")
         text = self._challenge_of(until.to_bytes(_TIME_BYTES) + secrets.token_bytes(_HALF_BYTES), *whose)
         return Challenge(text, site.host, passkeys.algorithms, invited)
 
     def of_key(self, api_key: str, *, keep: bool = False) -> tuple[str, Session]:
         """Begin a session with a key; return its token. Raises WrongCredentials, TenantDisabled."""
-        known = self._ring.by_api_key(api_key)
+        known = self.book.access.keys.by_api_key(api_key)
         if known is None:
             raise WrongCredentials(_UNKNOWN_KEY)
         return self._begun(known, [], keep=keep)
@@ -123,7 +123,7 @@ class Sessions:
         A screen on the wall needs neither. A new password ends the member's other sessions. Raises InvalidInput,
         WrongCredentials, TenantDisabled.
         """
-        tenant, before = self._members.invited(invitation)
+        tenant, before = self.book.access.members.invited(invitation)
         if ((password is None) == (passkey is None)) is not before.screen:
             raise InvalidInput(
                 "a screen on the wall signs in by its link alone"
@@ -139,7 +139,7 @@ class Sessions:
             from chalicelib.services.access import passkeys
 
             site, (challenge, used_up) = passkeys.site_of(origin), self._challenge(passkey, tenant.name, member.id)
-            made = passkeys.made(site, challenge, passkey, self._clock.now())
+            made = passkeys.made(site, challenge, passkey, self.book.clock.now())
             others = tuple(one for one in member.passkeys if one.id != made.id)
             if len(others) >= MOST_PASSKEYS:
                 raise InvalidInput(f"you have {MOST_PASSKEYS} passkeys already: ask for one to be removed first")
@@ -158,8 +158,8 @@ class Sessions:
         `tenant`: None means the only one; `address`: from where it came, since guesses are counted. Raises
         WrongCredentials, TooManyRequests, TenantDisabled, InvalidInput if there are several tenants.
         """
-        shop, known = self._members.of_name(tenant, name)
-        with self._rates.guessed(address, f"{shop}#{plain(name)}"):
+        shop, known = self.book.access.members.of_name(tenant, name)
+        with self.book.access.rates.guessed(address, f"{shop}#{plain(name)}"):
             if len(password) > passwords.LENGTHS[-1] or not passwords.fits(
                 password, known[1].password if known else None
             ):
@@ -173,7 +173,7 @@ class Sessions:
         from chalicelib.services.access import passkeys
 
         site, (challenge, used_up) = passkeys.site_of(origin), self._challenge(passkey)
-        known = self._members.of_handle(passkeys.handle(passkey))
+        known = self.book.access.members.of_handle(passkeys.handle(passkey))
         used = passkeys.used(site, challenge, known[1].passkeys if known else (), passkey)
         if known is None:
             raise WrongCredentials(_UNKNOWN_KEY)
@@ -196,7 +196,7 @@ class Sessions:
     def end(self, token: str) -> None:
         """End the session of a token; one that has ended is no error."""
         if _SECRET.fullmatch(token):
-            write(self._items, [Delete(keys.TENANTS, keys.session_item(api_keys.digest(token)))])
+            write(self.book.items, [Delete(keys.TENANTS, keys.session_item(api_keys.digest(token)))])
 
     def forget_expired(self, tenant: str) -> int:
         """Delete what has expired, on storage that does not do so itself, and sessions of people who are gone.
@@ -204,14 +204,14 @@ class Sessions:
         Return how many.
         """
         return write_in_parts(
-            self._items, (Delete(keys.TENANTS, (one["kind"], one["id"])) for one in self._old(tenant))
+            self.book.items, (Delete(keys.TENANTS, (one["kind"], one["id"])) for one in self._old(tenant))
         )
 
     def _old(self, tenant: str) -> Iterator[Item]:
-        now = self._clock.now().timestamp()
+        now = self.book.clock.now().timestamp()
         expiring = keys.session_item(""), keys.code_item(""), keys.challenge_item(""), keys.still_item("", "")
         for kind, _ in expiring:
-            for item in every(self._items, keys.TENANTS, kind):
+            for item in every(self.book.items, keys.TENANTS, kind):
                 until = item.get("expires_at")
                 if item["tenant"] in (tenant, "") and (
                     self._standing_for(item) is None if until is None else until <= now
@@ -220,16 +220,16 @@ class Sessions:
 
     def _standing(self, place: tuple[str, str]) -> tuple[tuple[Tenant, ApiKey | Member], Item] | None:
         """Read a session or a code, and its key or member; None if it is over."""
-        item = self._items.get(keys.TENANTS, place)
-        if item is None or ("expires_at" in item and item["expires_at"] <= self._clock.now().timestamp()):
+        item = self.book.items.get(keys.TENANTS, place)
+        if item is None or ("expires_at" in item and item["expires_at"] <= self.book.clock.now().timestamp()):
             return None
         known = self._standing_for(item)
         return None if known is None else (known, item)
 
     def _standing_for(self, item: Item) -> tuple[Tenant, ApiKey | Member] | None:
         if "member" in item:
-            return self._members.standing(item["tenant"], item["member"], item["digest"])
-        return self._ring.standing(item["tenant"], item["key"], item["digest"])
+            return self.book.access.members.standing(item["tenant"], item["member"], item["digest"])
+        return self.book.access.keys.standing(item["tenant"], item["key"], item["digest"])
 
     def _challenge(self, passkey: Mapping[str, Any], tenant: str = "", member: str = "") -> tuple[str, Action]:
         """Return the challenge that a passkey signed, and the action that uses it up. Raises WrongCredentials."""
@@ -239,7 +239,7 @@ class Sessions:
         begun = urlsafe_b64decode(text + "==")[:-_HALF_BYTES]
         until = int.from_bytes(begun[:_TIME_BYTES])
         is_ours = hmac.compare_digest(text, self._challenge_of(begun, tenant, member))
-        if not is_ours or until <= self._clock.now().timestamp():
+        if not is_ours or until <= self.book.clock.now().timestamp():
             raise WrongCredentials("this took longer than five minutes, or was made for something else: try once more")
         kind, id_ = keys.challenge_item(api_keys.digest(text))
         used = {"kind": kind, "id": id_, "tenant": tenant, "expires_at": until}
@@ -255,8 +255,8 @@ class Sessions:
         place = dict(zip(("kind", "id"), keys.CHALLENGE_KEY, strict=True))
         made: Item = {**place, "tenant": "", "key": secrets.token_bytes(_TOKEN_BYTES), "expires_at": _NEVER}
         with suppress(ConditionFailed):  # it was made before
-            write(self._items, [Put(keys.TENANTS, made, (absent("challenge-key-free"),))])
-        item = self._items.get(keys.TENANTS, keys.CHALLENGE_KEY)
+            write(self.book.items, [Put(keys.TENANTS, made, (absent("challenge-key-free"),))])
+        item = self.book.items.get(keys.TENANTS, keys.CHALLENGE_KEY)
         return bytes((item or made)["key"])
 
     def _again(self, tenant: Tenant, member: Member, actions: Sequence[Action], *, keep: bool) -> tuple[str, Session]:
@@ -271,7 +271,7 @@ class Sessions:
         self, tenant: Tenant, before: Member, member: Member, actions: Sequence[Action], *, keep: bool
     ) -> tuple[str, Session]:
         """Begin a session of a member, and note when."""
-        member = replace(member, version=before.version + 1, signed_in_at=self._clock.now())
+        member = replace(member, version=before.version + 1, signed_in_at=self.book.clock.now())
         acts.says(member=member.said)
         return self._begun((tenant, member), [*actions, member_put(tenant.name, member, before)], keep=keep)
 
@@ -281,10 +281,10 @@ class Sessions:
         tenant, key = known
         if tenant.disabled:
             raise TenantDisabled("this tenant is not activated: ask its operator to enable it")
-        token, now = secrets.token_urlsafe(_TOKEN_BYTES), moment(milliseconds(self._clock.now()))
+        token, now = secrets.token_urlsafe(_TOKEN_BYTES), moment(milliseconds(self.book.clock.now()))
         until = _until(key, now, keep=keep)
         item = sign_in_item(keys.session_item(api_keys.digest(token)), tenant.name, key, now, until)
-        write(self._items, [*actions, Put(keys.TENANTS, item, (absent("token-free"),))])
+        write(self.book.items, [*actions, Put(keys.TENANTS, item, (absent("token-free"),))])
         return token, Session(tenant, key, now, until)
 
 

@@ -49,14 +49,11 @@ from chalicelib.core.errors import (
     concerning,
 )
 from chalicelib.core.items import attempts, every, write
-from chalicelib.core.lazy import lazy
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.pictures import MAX_PICTURE_BYTES, Box, FaceJpeg, PictureRules, Sides
 from chalicelib.core.ports import (
-    BlobStore,
-    Clock,
     Item,
     ItemStore,
     PresignedRequest,
@@ -72,16 +69,14 @@ from chalicelib.core.records.captures import capture_from, capture_item, capture
 from chalicelib.core.records.observations import observation_from
 from chalicelib.core.templates import canonical
 from chalicelib.core.values import milliseconds, moment
-from chalicelib.services.access.access import Access
-from chalicelib.services.cameras import Cameras
-from chalicelib.services.idempotency import PARTIAL, Answer, RequestId, Requests
-from chalicelib.services.models import TenantVision, examined, of_any_age, whole
+from chalicelib.services.idempotency import PARTIAL, Answer, RequestId
+from chalicelib.services.models import examined, of_any_age, whole
+from chalicelib.services.rooms import Made, UseCase
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from chalicelib.core.ports import Queue
     from chalicelib.services.captures.kept import Crops, KeptCaptures, Unpictured
     from chalicelib.services.captures.redrive import Attempts, Redrive
 
@@ -173,57 +168,14 @@ class CaptureFilter:
 ALL = CaptureFilter()
 
 
-@dataclass
-class Captures:
-    """The captures. `uploads`: the store of their pictures; `clock_tolerance_s`: how fast a camera's clock may be."""
-
-    items: ItemStore
-    uploads: UploadStore
-    cameras: Cameras
-    access: Access
-    clock: Clock
-    clock_tolerance_s: int
-    requests: Requests
-    tenant_vision: TenantVision
-    queue: Queue
-
-    @lazy
-    def one_step(self) -> OneStep:
-        return OneStep(self.items, self, self.uploads, self.requests, self.clock)
-
-    @lazy
-    def sighted(self) -> SightedFaces:
-        return SightedFaces(self.items, self.uploads, self.tenant_vision)
-
-    @lazy
-    def crops(self) -> Crops:
-        from chalicelib.services.captures.kept import Crops
-
-        return Crops(self, self.uploads, self.tenant_vision)
-
-    @lazy
-    def kept(self) -> KeptCaptures:
-        from chalicelib.services.captures.kept import KeptCaptures
-
-        return KeptCaptures(self.items, self.uploads, self.clock)
-
-    @lazy
-    def unpictured(self) -> Unpictured:
-        from chalicelib.services.captures.kept import Unpictured
-
-        return Unpictured(self.items, self.uploads)
-
-    @lazy
-    def redrive(self) -> Redrive:
-        from chalicelib.services.captures.redrive import Redrive
-
-        return Redrive(self.items, self.uploads, self.queue, self.clock)
-
-    @lazy
-    def attempts(self) -> Attempts:
-        from chalicelib.services.captures.redrive import Attempts
-
-        return Attempts(self.items)
+class Captures(UseCase):
+    one_step: Made[OneStep] = Made("captures.captures.OneStep")
+    sighted: Made[SightedFaces] = Made("captures.captures.SightedFaces")
+    crops: Made[Crops] = Made("captures.kept.Crops")
+    kept: Made[KeptCaptures] = Made("captures.kept.KeptCaptures")
+    unpictured: Made[Unpictured] = Made("captures.kept.Unpictured")
+    redrive: Made[Redrive] = Made("captures.redrive.Redrive")
+    attempts: Made[Attempts] = Made("captures.redrive.Attempts")
 
     def offer(self, tenant: Tenant, offers: Sequence[Offer], by: Camera | None = None) -> list[OfferedUpload]:
         """Record offered captures, all or none; return one answer for each offer, in their order.
@@ -234,7 +186,7 @@ class Captures:
         """
         if len(offers) not in OFFERS:
             raise InvalidInput(f"offer {OFFERS[0]} to {OFFERS[-1]} captures at a time, not {len(offers)}")
-        now = self.clock.now()
+        now = self.book.clock.now()
         cameras = {} if by is None else {by.id: by, by.name: by}
         offered = []
         for index, offer in enumerate(offers):
@@ -242,17 +194,17 @@ class Captures:
                 offered.append(self._read(tenant, offer, cameras, now))
         standing = self._written(tenant, {_key(tenant, capture): capture for capture in offered}, now)
         for camera in {camera.id: camera for camera in cameras.values()}.values():
-            self.cameras.seen(tenant, camera, now)
+            self.book.cameras.seen(tenant, camera, now)
         answers = {key: self._answer(tenant, capture) for key, capture in standing.items()}
         return [answers[_key(tenant, capture)] for capture in offered]
 
     def get(self, tenant: Tenant, camera_id: str, id_: str) -> Capture:
         """Return the capture, even if its picture never came. Raises CaptureNotFound."""
         legal = is_camera_id(camera_id) and _ID.fullmatch(id_)
-        item = self.items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, id_)) if legal else None
+        item = self.book.items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, id_)) if legal else None
         if item is None:
             raise CaptureNotFound(f"there is no capture {id_[:70]!r} of camera {camera_id[:70]!r}")
-        return marked_if_stored(self.uploads, tenant, [capture_from(item)])[0]
+        return marked_if_stored(self.book.storage.uploads, tenant, [capture_from(item)])[0]
 
     def page(
         self,
@@ -264,24 +216,24 @@ class Captures:
         only: CaptureFilter = ALL,
     ) -> ListPage[Capture]:
         """Return a page of captures: see CapturePages.page."""
-        return CapturePages(self.items, self.cameras, self.uploads).page(tenant, camera, limit, token, only)
+        return CapturePages(self.book).page(tenant, camera, limit, token, only)
 
     def counted(self, tenant: Tenant, camera: Camera) -> Camera:
         """Return the camera with the part of its last captures that shows no face, counted at most once an hour."""
-        if camera.faceless_at is not None and self.clock.now() - camera.faceless_at < COUNTED_EVERY:
+        if camera.faceless_at is not None and self.book.clock.now() - camera.faceless_at < COUNTED_EVERY:
             return camera
         partition = keys.captures(tenant.name, camera.id)
-        page = self.items.query(keys.CAPTURES, partition, reverse=True, limit=COUNTED[-1])
+        page = self.book.items.query(keys.CAPTURES, partition, reverse=True, limit=COUNTED[-1])
         resolved = [one for one in map(capture_from, page.items) if one.state is CaptureState.RESOLVED]
         faceless = sum(not one.sightings for one in resolved)
-        return self.cameras.note_faceless(
+        return self.book.cameras.note_faceless(
             tenant, camera, round(faceless / len(resolved), 2) if len(resolved) in COUNTED else None
         )
 
     def _read(self, tenant: Tenant, offer: Offer, cameras: dict[str, Camera], now: datetime) -> Capture:
         """Check an offer and return its capture. `cameras`: those read for this call, by the id or name in an offer."""
         if offer.camera not in cameras:
-            cameras[offer.camera] = self.cameras.named(tenant, offer.camera)
+            cameras[offer.camera] = self.book.cameras.named(tenant, offer.camera)
         camera = cameras[offer.camera]
         if not camera.enabled:
             raise CameraDisabled(f"camera {camera.id!r} is disabled: enable it first")
@@ -305,10 +257,11 @@ class Captures:
     def _captured_at(self, at: datetime, now: datetime) -> datetime:
         """Check the time and cut it to milliseconds. Raises InvalidInput."""
         at = at.astimezone(UTC)
-        if not FIRST_CAPTURED_AT <= at <= now + timedelta(seconds=self.clock_tolerance_s):
+        ahead_s = self.book.settings.clock_tolerance_s
+        if not FIRST_CAPTURED_AT <= at <= now + timedelta(seconds=ahead_s):
             raise InvalidInput(
                 f"captured_at is {at.isoformat(timespec='milliseconds')}, and the service's clock shows "
-                f"{now.isoformat(timespec='milliseconds')}: a picture may be up to {self.clock_tolerance_s} s ahead of "
+                f"{now.isoformat(timespec='milliseconds')}: a picture may be up to {ahead_s} s ahead of "
                 f"it, and not before {FIRST_CAPTURED_AT:%Y}. Set the camera's clock"
             )
         return at.replace(microsecond=at.microsecond // 1000 * 1000)
@@ -318,10 +271,13 @@ class Captures:
     ) -> dict[tuple[str, str], Capture]:
         """Record the captures; return them as they are recorded then. Raises DailyLimitReached, Busy."""
         for _ in attempts():
-            items = self.items.get_many(keys.CAPTURES, list(offered))
+            items = self.book.items.get_many(keys.CAPTURES, list(offered))
             known = [None if item is None else capture_from(item) for item in items]
             marked = {
-                one.id: one for one in marked_if_stored(self.uploads, tenant, [one for one in known if one is not None])
+                one.id: one
+                for one in marked_if_stored(
+                    self.book.storage.uploads, tenant, [one for one in known if one is not None]
+                )
             }
             standing = {key: _standing(offer, marked.get(offer.id)) for key, offer in offered.items()}
             actions = {
@@ -333,7 +289,7 @@ class Captures:
                 return standing
             self._charge(tenant, [standing[key] for key in actions])
             try:
-                write(self.items, list(actions.values()))
+                write(self.book.items, list(actions.values()))
                 return standing
             except ConditionFailed:
                 continue  # another call offered one of them meanwhile
@@ -349,11 +305,11 @@ class Captures:
         for capture in captures:
             sizes[capture.camera_id] += max(capture.size, LEAST_CHARGED_BYTES)
         for camera_id, size in sizes.items():
-            if not self.access.quotas.take_captures(tenant, camera_id, size):
+            if not self.book.access.quotas.take_captures(tenant, camera_id, size):
                 raise DailyLimitReached(
                     f"these captures are more than is left today of what camera {camera_id!r} may offer: "
                     f"{tenant.capture_mb_a_day} MB, less if it usually offers little. Offer fewer, or again tomorrow",
-                    self.access.quotas.day_ends_in_s(tenant),
+                    self.book.access.quotas.day_ends_in_s(tenant),
                 )
 
     def _answer(self, tenant: Tenant, capture: Capture) -> OfferedUpload:
@@ -361,7 +317,7 @@ class Captures:
             return OfferedUpload(capture, None)
         upload = Upload(capture.sha256, capture.size, capture.content_type)
         blob_key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
-        return OfferedUpload(capture, self.uploads.presigned_put(blob_key, upload, URL_GOOD_S))
+        return OfferedUpload(capture, self.book.storage.uploads.presigned_put(blob_key, upload, URL_GOOD_S))
 
     def chores(self) -> tuple[Chore, ...]:
         return (
@@ -411,12 +367,7 @@ def _sha256(text: str) -> str:
     return data.hex()
 
 
-class CapturePages:
-    def __init__(self, items: ItemStore, cameras: Cameras, uploads: UploadStore) -> None:
-        self._items = items
-        self._cameras = cameras
-        self._uploads = uploads
-
+class CapturePages(UseCase):
     def page(
         self, tenant: Tenant, camera: str | None, limit: int, token: str | None, only: CaptureFilter = ALL
     ) -> ListPage[Capture]:
@@ -435,7 +386,7 @@ class CapturePages:
         read: list[Capture] = []
         while len(found) <= limit and (batch := [capture_from(item) for item in islice(items, at_once)]):
             read += batch
-            marked = marked_if_stored(self._uploads, tenant, batch)
+            marked = marked_if_stored(self.book.storage.uploads, tenant, batch)
             found += [capture for capture in marked if only.passes(capture)]
         end = found[limit - 1].id if len(found) > limit else read[-1].id if len(read) == _MOST_READ else None
         return tokens.page(found[:limit], end)
@@ -443,7 +394,7 @@ class CapturePages:
     def _camera_id(self, tenant: Tenant, camera: str) -> str:
         """Return the id of a camera given by id or name, or of a deleted one with captures. Raises CameraNotFound."""
         try:
-            return self._cameras.named(tenant, camera).id
+            return self.book.cameras.named(tenant, camera).id
         except CameraNotFound:
             if is_camera_id(camera) and next(self._of_camera(tenant, camera, ALL, None, 1), None) is not None:
                 return camera
@@ -454,7 +405,7 @@ class CapturePages:
     ) -> Iterator[Item]:
         if camera_id is not None:
             return self._of_camera(tenant, camera_id, only, below, at_once)
-        streams = [self._of_camera(tenant, camera.id, only, below, at_once) for camera in self._cameras.all(tenant)]
+        streams = [self._of_camera(tenant, camera.id, only, below, at_once) for camera in self.book.cameras.all(tenant)]
         return heapq.merge(*streams, key=lambda item: str(item["capture"]), reverse=True)
 
     def _of_camera(
@@ -464,7 +415,7 @@ class CapturePages:
         low, high = only.ids
         if below is not None:
             high = min(high, below)
-        found = every(self._items, keys.CAPTURES, partition, low=low, high=high, reverse=True, page_size=at_once)
+        found = every(self.book.items, keys.CAPTURES, partition, low=low, high=high, reverse=True, page_size=at_once)
         return (item for item in found if item["capture"] != below)
 
 
@@ -569,12 +520,7 @@ class SightedFace:
     seen: SeenFace
 
 
-class SightedFaces:
-    def __init__(self, items: ItemStore, uploads: BlobStore, tenant_vision: TenantVision) -> None:
-        self._items = items
-        self._uploads = uploads
-        self._tenant_vision = tenant_vision
-
+class SightedFaces(UseCase):
     def observation(self, tenant: Tenant, faceid: str, sighting_id: str) -> Observation | None:
         """Return the observation of a sighting; None if the face has no such sighting.
 
@@ -584,7 +530,7 @@ class SightedFaces:
             at_ms = captured_ms(parts_of_sighting(sighting_id)[0])
         except ValueError:
             raise not_found(faceid, sighting_id) from None
-        item = self._items.get(keys.OBSERVATIONS, keys.observation(tenant.name, at_ms, sighting_id))
+        item = self.book.items.get(keys.OBSERVATIONS, keys.observation(tenant.name, at_ms, sighting_id))
         if item is None or item["faceid"] != faceid or item["kind"] != ObservationKind.SIGHTING:
             return None
         return observation_from(item)
@@ -601,12 +547,12 @@ class SightedFaces:
 
         Raises Conflict if the picture is gone, cannot be read or shows no face any more.
         """
-        picture = self._uploads.get(keys.capture_picture(tenant.name, camera_id, capture_id))
+        picture = self.book.storage.uploads.get(keys.capture_picture(tenant.name, camera_id, capture_id))
         if picture is None:
             off = "" if tenant.keeps_pictures else ": this tenant keeps none (its setting keeps_pictures)"
             raise Conflict(f"the picture of this sighting is not kept any more{off}")
         try:
-            reading = Reading(self._tenant_vision.of(tenant.model), of_any_age(tenant), picture)
+            reading = Reading(self.book.tenant_vision.of(tenant.model), of_any_age(tenant), picture)
         except (Unusable, InvalidInput) as error:
             raise Conflict(f"the picture of this sighting cannot be read any more: {error}") from error
         if not reading.faces:
@@ -659,14 +605,7 @@ def type_of(picture: bytes) -> str:
     return next((kind for beginning, kind in _BEGINNINGS.items() if picture.startswith(beginning)), "image/jpeg")
 
 
-@dataclass
-class OneStep:
-    items: ItemStore
-    captures: Captures
-    uploads: UploadStore
-    requests: Requests
-    clock: Clock
-
+class OneStep(UseCase):
     def take(self, tenant: Tenant, shot: Shot, request: RequestId | None = None) -> Capture:
         """Offer the picture and store it; return the capture, which is resolved a moment later.
 
@@ -677,23 +616,23 @@ class OneStep:
         at = shot.captured_at or self._first_attempt(tenant.name, request)
         sha256 = hashlib.sha256(shot.picture).hexdigest()
         offer = Offer(shot.camera, sha256, len(shot.picture), shot.content_type, at, shot.track)
-        (offered,) = self.captures.offer(tenant, [offer])
+        (offered,) = self.book.captures.offer(tenant, [offer])
         capture = offered.capture
         if offered.request is None:
             return capture
         key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
-        self.uploads.put_upload(key, shot.picture, capture.content_type)
+        self.book.storage.uploads.put_upload(key, shot.picture, capture.content_type)
         return replace(capture, state=CaptureState.STORED)
 
     def _first_attempt(self, tenant: str, request: RequestId | None) -> datetime:
         """Return the time of the request's first attempt, which is now if there was none, and keep it."""
-        now = self.clock.now()
+        now = self.book.clock.now()
         if request is None:
             return now
-        kept = self.requests.record(tenant, request, Answer(PARTIAL, {_CAPTURED_AT: milliseconds(now)}))
+        kept = self.book.requests.record(tenant, request, Answer(PARTIAL, {_CAPTURED_AT: milliseconds(now)}))
         with suppress(ConditionFailed):
-            write(self.items, [kept])
-        progress = self.requests.progress(tenant, request)
+            write(self.book.items, [kept])
+        progress = self.book.requests.progress(tenant, request)
         return now if progress is None else moment(progress[_CAPTURED_AT])
 
 

@@ -7,7 +7,7 @@ of a picture when somebody first looks: crops of its faces, and a thumbnail.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from chalicelib.core import keys
@@ -16,46 +16,37 @@ from chalicelib.core.errors import CaptureNotFound, Conflict, InvalidInput, Unus
 from chalicelib.core.items import held_faces, write
 from chalicelib.core.model import Tenant
 from chalicelib.core.pictures import DetectedFace
-from chalicelib.core.ports import BlobStore, Clock, ItemStore, Put, UploadStore, Vision
+from chalicelib.core.ports import Put, Vision
 from chalicelib.core.values import milliseconds, moment
-from chalicelib.services.captures.captures import RULES, Captures, Kept, shown_faces
-from chalicelib.services.models import TenantVision
+from chalicelib.services.captures.captures import RULES, Kept, shown_faces
+from chalicelib.services.rooms import UseCase
 
 COUNTED_EVERY = timedelta(hours=20)
 """A list of 1,000 pictures is one call to S3, so each day one sweep counts, and not each hour's."""
 
 
-@dataclass
-class KeptCaptures:
-    items: ItemStore
-    uploads: BlobStore
-    clock: Clock
-
+class KeptCaptures(UseCase):
     def get(self, tenant: str) -> Kept | None:
         """Return what was counted last; None if nothing was counted yet."""
-        item = self.items.get(keys.DIRECTORY, (tenant, keys.KEPT_ITEM))
+        item = self.book.items.get(keys.DIRECTORY, (tenant, keys.KEPT_ITEM))
         if item is None:
             return None
         return Kept(int(item["captures"]), int(item["size"]), moment(item["at"]))
 
     def count(self, tenant: str) -> None:
         """Count what is kept, unless that was done less than COUNTED_EVERY ago."""
-        now, before = self.clock.now(), self.get(tenant)
+        now, before = self.book.clock.now(), self.get(tenant)
         if before is not None and now - COUNTED_EVERY < before.counted_at <= now:
             return
         captures = size = 0
-        for blob in self.uploads.walk(keys.capture_pictures(tenant)):
+        for blob in self.book.storage.uploads.walk(keys.capture_pictures(tenant)):
             captures += not blob.key.startswith(keys.crops(tenant))
             size += blob.size
         counted = {"captures": captures, "size": size, "at": milliseconds(now)}
-        write(self.items, [Put(keys.DIRECTORY, {"tenant": tenant, "item": keys.KEPT_ITEM, **counted})])
+        write(self.book.items, [Put(keys.DIRECTORY, {"tenant": tenant, "item": keys.KEPT_ITEM, **counted})])
 
 
-@dataclass
-class Unpictured:
-    items: ItemStore
-    uploads: BlobStore
-
+class Unpictured(UseCase):
     def among(self, tenant: Tenant, captures: Sequence[Capture]) -> list[Capture]:
         """Return those that need their picture no longer and may not keep it.
 
@@ -64,15 +55,15 @@ class Unpictured:
         resolved = [one for one in captures if one.state is CaptureState.RESOLVED]
         if tenant.keeps_pictures and not tenant.no_pictures_of:
             return []
-        held = held_faces(self.items, tenant.name)
+        held = held_faces(self.book.items, tenant.name)
         if not (tenant.keeps_pictures or held):
             return resolved
-        seen = {one.id: shown_faces(self.items, tenant.name, one.id) for one in resolved}
+        seen = {one.id: shown_faces(self.book.items, tenant.name, one.id) for one in resolved}
         free = [one for one in resolved if held.isdisjoint(seen[one.id])]
         if not tenant.keeps_pictures:
             return free
         ids = sorted(set[str]().union(*seen.values()))
-        found = self.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in ids]) if ids else []
+        found = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in ids]) if ids else []
         hidden = {face["faceid"] for face in found if face and face["group"] in tenant.no_pictures_of}
         return [one for one in free if seen[one.id] & hidden]
 
@@ -82,7 +73,7 @@ class Unpictured:
         One that showed erased people only may have been put once more, by a URL of before.
         """
         if capture.is_erased or self.among(tenant, [capture]):
-            self.uploads.delete(keys.capture_picture(tenant.name, capture.camera_id, capture.id))
+            self.book.storage.uploads.delete(keys.capture_picture(tenant.name, capture.camera_id, capture.id))
 
 
 NONE_KEPT = "this tenant keeps no pictures (its setting keeps_pictures): there is none of this capture"
@@ -93,16 +84,11 @@ THUMBNAIL_RULES = replace(RULES, most_pixels=(2 * THUMBNAIL_SIDE_PX) ** 2)
 """A thumbnail needs a quarter of the pixels of a frame or fewer, and a JPEG is reduced while it is decoded."""
 
 
-@dataclass
-class Crops:
+class Crops(UseCase):
     """The crops of captures that somebody looked at, and thumbnails.
 
     They lie beside the captures, in the store of uploads, and are kept for as long.
     """
-
-    captures: Captures
-    uploads: UploadStore
-    tenant_vision: TenantVision
 
     def url(self, tenant: Tenant, camera_id: str, capture_id: str, number: int) -> str:
         """Return the URL of the face `number` of a capture; cut it out first if nobody looked at it yet.
@@ -110,7 +96,7 @@ class Crops:
         Raises CaptureNotFound if there is no such capture or face, Conflict if the capture's picture is not kept any
         more or is not resolved yet.
         """
-        capture = self.captures.get(tenant, camera_id, capture_id)
+        capture = self.book.captures.get(tenant, camera_id, capture_id)
 
         def cut(vision: Vision, picture: bytes) -> bytes:
             return vision.crop(vision.read(picture, RULES), DetectedFace(_seen(capture, number).box, (), 1.0)).data
@@ -122,7 +108,7 @@ class Crops:
 
         Before it is resolved there is none: then its picture may not be kept.
         """
-        capture = self.captures.get(tenant, camera_id, capture_id)
+        capture = self.book.captures.get(tenant, camera_id, capture_id)
         if capture.state is not CaptureState.RESOLVED:
             raise Conflict("this capture is not resolved, so it has no thumbnail")
 
@@ -135,20 +121,20 @@ class Crops:
         if not tenant.keeps_pictures:
             raise Conflict(NONE_KEPT)
         key = keys.crop(tenant.name, capture.camera_id, capture.id, part)
-        if self.uploads.size(key) is None:
+        if self.book.storage.uploads.size(key) is None:
             whole = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
-            picture = self.uploads.get(whole)
+            picture = self.book.storage.uploads.get(whole)
             if picture is None:
                 raise Conflict("the picture of this capture is not kept any more")
             try:
-                made = make(self.tenant_vision.of(tenant.model), picture)
+                made = make(self.book.tenant_vision.of(tenant.model), picture)
             except (Unusable, InvalidInput) as error:
                 raise Conflict(f"the picture of this capture cannot be read any more: {error}") from error
-            self.uploads.put_if_absent(key, made, "image/jpeg")
-            if self.uploads.size(whole) != len(picture):  # somebody was hidden in it, or it was deleted
-                self.uploads.delete(key)
+            self.book.storage.uploads.put_if_absent(key, made, "image/jpeg")
+            if self.book.storage.uploads.size(whole) != len(picture):  # somebody was hidden in it, or it was deleted
+                self.book.storage.uploads.delete(key)
                 raise Conflict("the picture of this capture is changed at this moment: ask again")
-        return self.uploads.signed_get(key)
+        return self.book.storage.uploads.signed_get(key)
 
 
 def _seen(capture: Capture, number: int) -> Sighting:

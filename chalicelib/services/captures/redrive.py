@@ -11,7 +11,6 @@ import json
 import logging
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import quote
@@ -23,10 +22,11 @@ from chalicelib.core.chores import NIGHT_DAYS, NIGHT_HOUR, STOPS_AT_S, Rest, Rou
 from chalicelib.core.errors import Busy, ConditionFailed, RegularsError
 from chalicelib.core.items import attempts, camera_ids, every, write, write_unless_changed
 from chalicelib.core.model import Tenant
-from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore, Queue, Update, at_least, equals
+from chalicelib.core.ports import Item, Update, at_least, equals
 from chalicelib.core.records.captures import ATTEMPTS, SENT_AT, capture_from, capture_key
 from chalicelib.core.telemetry import CAPTURES_PARKED
 from chalicelib.core.values import milliseconds, moment
+from chalicelib.services.rooms import UseCase
 
 LOST_AFTER = timedelta(minutes=15)
 """`watch` and the nightly sweep send a capture that was offered this long ago and is not resolved: its event is lost,
@@ -40,12 +40,7 @@ SENT_AGAIN_AFTER = timedelta(hours=12)
 """It is sent once more after this long. A queue that stands still keeps its messages, so copies help nobody."""
 
 
-@dataclass
-class Redrive:
-    items: ItemStore
-    uploads: BlobStore
-    queue: Queue
-    clock: Clock
+class Redrive(UseCase):
     page_size: int = 1_000
 
     def parked(self, tenant: Tenant, camera_id: str | None = None) -> list[Capture]:
@@ -64,7 +59,7 @@ class Redrive:
         Those that were offered less than `after` ago, or sent less than SENT_AGAIN_AFTER ago, are left out.
         `captured_in`: only those of that time before now that were also taken `after` ago, which are few to read.
         """
-        now = self.clock.now()
+        now = self.book.clock.now()
         first_ms = 0 if captured_in is None else milliseconds(now - captured_in)
         last_ms = keys.LAST_MS if captured_in is None else milliseconds(now - after)
         found = self._captures(tenant, None, first_ms, last_ms)
@@ -72,17 +67,17 @@ class Redrive:
 
     def sweep(self, this: Round) -> Rest | None:
         """Send lost captures, as `lost` does, as far back as this hour's sweep looks."""
-        now, (begun_with, _, begun_at) = self.clock.now(), this.after.rpartition("/")
+        now, (begun_with, _, begun_at) = self.book.clock.now(), this.after.rpartition("/")
         is_night = this.hour.hour == NIGHT_HOUR
         since = timedelta(days=NIGHT_DAYS) if is_night else EACH_HOUR
-        for camera in camera_ids(self.items, this.tenant.name):
+        for camera in camera_ids(self.book.items, this.tenant.name):
             if camera < begun_with:
                 continue
             partition = keys.captures(this.tenant.name, camera)
             is_for_all = is_night and all_are_looked_at(partition, this.hour)
             low, high = keys.capture_range(0 if is_for_all else milliseconds(now - since), keys.LAST_MS)
             low = max(low, begun_at) if camera == begun_with else low
-            found = every(self.items, keys.CAPTURES, partition, low=low, high=high, page_size=self.page_size)
+            found = every(self.book.items, keys.CAPTURES, partition, low=low, high=high, page_size=self.page_size)
             for number, item in enumerate(found, 1):
                 if number > self.page_size and this.left_s() < STOPS_AT_S:
                     return Rest(f"{camera}/{item['capture']}")
@@ -92,19 +87,21 @@ class Redrive:
 
     def send(self, tenant: str, camera_id: str, capture_id: str) -> int:
         """Put the capture among those of its tenant; return 1. Raises Busy, StorageUnavailable."""
-        self.queue.send(sent_again_event(keys.capture_picture(tenant, camera_id, capture_id)), group=tenant)
+        self.book.storage.captures_queue.send(
+            sent_again_event(keys.capture_picture(tenant, camera_id, capture_id)), group=tenant
+        )
         return 1
 
     def _send_lost(self, tenant: Tenant, item: Item, now: datetime) -> int:
         """Send the capture, then note it. If that is cut off in between, or another does it too, it is sent twice."""
         capture = capture_from(item)
-        if self.uploads.size(keys.capture_picture(tenant.name, capture.camera_id, capture.id)) is None:
+        if self.book.storage.uploads.size(keys.capture_picture(tenant.name, capture.camera_id, capture.id)) is None:
             return 0
         self.send(tenant.name, capture.camera_id, capture.id)
         key = capture_key(tenant.name, capture.camera_id, capture.id)
         waits = (equals("state", item["state"], "still-waits"),)
         with suppress(ConditionFailed):
-            write(self.items, [Update(keys.CAPTURES, key, waits, set={SENT_AT: milliseconds(now)})])
+            write(self.book.items, [Update(keys.CAPTURES, key, waits, set={SENT_AT: milliseconds(now)})])
         return 1
 
     def _unpark(self, tenant: Tenant, capture: Capture) -> bool:
@@ -112,14 +109,14 @@ class Redrive:
         parked = equals("state", CaptureState.PARKED, "still-parked")
         gone = ("reason", ATTEMPTS, SENT_AT)
         action = Update(keys.CAPTURES, key, (parked,), set={"state": CaptureState.STORED}, remove=gone)
-        return write_unless_changed(self.items, [action])
+        return write_unless_changed(self.book.items, [action])
 
     def _captures(
         self, tenant: Tenant, camera_id: str | None, first_ms: int = 0, last_ms: int = keys.LAST_MS
     ) -> Iterator[Item]:
         low, high = keys.capture_range(first_ms, last_ms)
-        for camera in camera_ids(self.items, tenant.name) if camera_id is None else [camera_id]:
-            yield from every(self.items, keys.CAPTURES, keys.captures(tenant.name, camera), low=low, high=high)
+        for camera in camera_ids(self.book.items, tenant.name) if camera_id is None else [camera_id]:
+            yield from every(self.book.items, keys.CAPTURES, keys.captures(tenant.name, camera), low=low, high=high)
 
 
 def all_are_looked_at(partition: str, night: datetime) -> bool:
@@ -147,10 +144,7 @@ MAX_ATTEMPTS = 5
 """Counted attempts that may end without an outcome. The next one parks the capture and does not open its picture."""
 
 
-class Attempts:
-    def __init__(self, items: ItemStore) -> None:
-        self._items = items
-
+class Attempts(UseCase):
     def begin(self, tenant: str, camera_id: str, capture_id: str) -> bool:
         """Count an attempt at the capture. Call this before its picture is opened.
 
@@ -159,7 +153,7 @@ class Attempts:
         """
         key = capture_key(tenant, camera_id, capture_id)
         for _ in attempts():
-            item = self._items.get(keys.CAPTURES, key)
+            item = self.book.items.get(keys.CAPTURES, key)
             if item is None or item["state"] in (CaptureState.RESOLVED, CaptureState.PARKED):
                 return False
             same = (equals(ATTEMPTS, item.get(ATTEMPTS), "attempts-same"), equals("state", item["state"], "state-same"))
@@ -168,7 +162,7 @@ class Attempts:
             as_parked = {"state": CaptureState.PARKED, "reason": _reason(before)}
             fields: Mapping[str, Any] = as_parked if parked else {ATTEMPTS: before + 1}
             with suppress(ConditionFailed):  # another worker is at it
-                write(self._items, [Update(keys.CAPTURES, key, same, set=fields)])
+                write(self.book.items, [Update(keys.CAPTURES, key, same, set=fields)])
                 if parked:
                     telemetry.count(CAPTURES_PARKED)
                     _log.warning("capture %s of camera %s is parked: %s", capture_id, camera_id, _reason(before))
@@ -182,7 +176,7 @@ class Attempts:
         """
         key, counted = capture_key(tenant, camera_id, capture_id), (at_least(ATTEMPTS, 1, "counted"),)
         with suppress(RegularsError):
-            write(self._items, [Update(keys.CAPTURES, key, counted, add={ATTEMPTS: -1})])
+            write(self.book.items, [Update(keys.CAPTURES, key, counted, add={ATTEMPTS: -1})])
 
 
 def _reason(times: int) -> str:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from chalicelib.core.errors import RegularsError, StorageUnavailable
 from chalicelib.core.model import Tenant
-from chalicelib.core.ports import Clock, ItemStore, Storage
-from chalicelib.core.search import IndexedFace
-from chalicelib.services.commit import GalleryMoved, GalleryWriter
-from chalicelib.services.erasure.erasure import Deletions
-from chalicelib.services.groups import Groups
-from chalicelib.services.merges.merges import Merges
-from chalicelib.services.statistics.statistics import Statistics
-from chalicelib.services.tenants import Tenants
+from chalicelib.services.commit import GalleryMoved
+from chalicelib.services.rooms import UseCase
+
+if TYPE_CHECKING:
+    from chalicelib.services import Services
+
 
 LOOKS = 5
 """How often a subject is looked at, at most, until two looks in a row find the same."""
@@ -51,35 +49,21 @@ class Subject(Protocol):
         """Read all records of the subject once, and yield what does not agree."""
 
 
-class Consistency:
-    """The checks. `indexed`: reads each face that a search process finds which has just started."""
-
-    def __init__(
-        self,
-        items: ItemStore,
-        storage: Storage,
-        tenants: Tenants,
-        groups: Groups,
-        statistics: Statistics,
-        merges: Merges,
-        erasure: Deletions,
-        writer: GalleryWriter,
-        clock: Clock,
-        indexed: Callable[[str], Iterable[IndexedFace]],
-    ) -> None:
+class Consistency(UseCase):
+    def __init__(self, book: Services) -> None:
         from chalicelib.services.consistency import captures, gallery, pointers, visits
         from chalicelib.services.consistency import statistics as days
 
-        self._tenants = tenants
+        super().__init__(book)
         self._subjects: Mapping[str, Subject] = {
-            "faces and index": gallery.GalleryRecords(items, groups, writer, indexed),
-            "users": gallery.UserRecords(items, writer),
-            "names": gallery.NameRecords(items),
-            "pictures": pointers.PictureRecords(items, storage.blobs, erasure),
-            "visits": visits.VisitRecords(items, merges, statistics, clock),
-            "captures": captures.CaptureRecords(items, storage.uploads, statistics, clock),
-            "statistics": days.StatisticsRecords(items, statistics, clock),
-            "credentials, and the names of groups and cameras": pointers.PointerRecords(items),
+            "faces and index": gallery.GalleryRecords(book),
+            "users": gallery.UserRecords(book),
+            "names": gallery.NameRecords(book),
+            "pictures": pointers.PictureRecords(book),
+            "visits": visits.VisitRecords(book),
+            "captures": captures.CaptureRecords(book),
+            "statistics": days.StatisticsRecords(book),
+            "credentials, and the names of groups and cameras": pointers.PointerRecords(book),
         }
 
     def disagreements(self, tenant: str) -> list[Disagreement]:
@@ -127,7 +111,7 @@ class Consistency:
         before: list[Disagreement] = []
         same: list[Disagreement] = []
         for _ in range(LOOKS):
-            found = list(subject.look(self._tenants.named(tenant)))
+            found = list(subject.look(self.book.tenants.named(tenant)))
             same = [one for one in found if one in before]
             if len(same) == len(found):
                 break

@@ -8,7 +8,7 @@ Beside it users against their faces, and the terms and holds that stand beside f
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,15 +16,14 @@ from chalicelib.core import keys
 from chalicelib.core.items import directory_of, every, every_face, every_user, gone_of, write, write_in_parts
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Template, Tenant
 from chalicelib.core.names import terms
-from chalicelib.core.ports import Action, Check, Delete, Item, ItemStore, Put, Update, absent, equals, exists
+from chalicelib.core.ports import Action, Check, Delete, Item, Put, Update, absent, equals, exists
 from chalicelib.core.records.faces import face_from, hold_from, user_from
-from chalicelib.core.search import IndexedFace
 from chalicelib.core.templates import compared
 from chalicelib.core.users import User, gallery_group, is_users, user_of
-from chalicelib.services.commit import Change, GalleryWriter, having, written
+from chalicelib.services.commit import Change, having, written
 from chalicelib.services.consistency.consistency import Disagreement
 from chalicelib.services.faces import hold_delete, hold_put, name_item
-from chalicelib.services.groups import Groups
+from chalicelib.services.rooms import UseCase
 from chalicelib.services.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT, NUMBERED
 
 _SAME = "as-it-was-read"
@@ -39,21 +38,15 @@ class _StoredFace:
     compared: int | None
 
 
-@dataclass(frozen=True)
-class GalleryRecords:
+class GalleryRecords(UseCase):
     """The gallery. `indexed` yields each face that a search process finds which has just started."""
 
-    items: ItemStore
-    groups: Groups
-    writer: GalleryWriter
-    indexed: Callable[[str], Iterable[IndexedFace]]
-
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
-        directory = directory_of(self.items, tenant.name)
-        groups = self.groups.all(tenant)
+        directory = directory_of(self.book.items, tenant.name)
+        groups = self.book.groups.all(tenant)
         faces: dict[str, _StoredFace] = {}
         newest = 0
-        for item in every_face(self.items, tenant.name):
+        for item in every_face(self.book.items, tenant.name):
             face = face_from(item)
             vectors = [one.vector for one in compared(face.templates) if one.model == directory["model"]]
             seen = _seen(face.group_id, vectors) if vectors else None
@@ -64,7 +57,7 @@ class GalleryRecords:
         yield from self._counts(tenant, directory, groups, Counter(face.group_id for face in faces.values()))
         yield from self._numbers(tenant, directory, newest)
         yield from self._journal(tenant, directory)
-        for user in map(user_from, every_user(self.items, tenant.name)):
+        for user in map(user_from, every_user(self.book.items, tenant.name)):
             group_id = gallery_group(user.group_id)
             vectors = [one.vector for one in user.templates if one.model == directory["model"]]
             faces[user.entry] = _StoredFace(group_id, 0, _seen(group_id, vectors) if vectors else None)
@@ -84,7 +77,7 @@ class GalleryRecords:
                 yield Disagreement(
                     f"face {face.faceid} is listed as {item.get(name)!r}, and is {key!r}",
                     (face.version,),
-                    partial(write, self.items, [update]),
+                    partial(write, self.book.items, [update]),
                 )
 
     def _model(self, tenant: Tenant, directory: Item) -> Iterator[Disagreement]:
@@ -98,7 +91,7 @@ class GalleryRecords:
                 yield Disagreement(
                     f"the tenant says that {says} {said}, and its gallery says {meant}",
                     (directory["seq"],),
-                    partial(write, self.items, [update, self._at(tenant, int(directory["seq"]))]),
+                    partial(write, self.book.items, [update, self._at(tenant, int(directory["seq"]))]),
                 )
 
     def _numbers(self, tenant: Tenant, directory: Item, newest: int) -> Iterator[Disagreement]:
@@ -110,7 +103,7 @@ class GalleryRecords:
             yield Disagreement(
                 f"the tenant says that {said} is the newest stranger's number, and there is {newest}",
                 (seq,),
-                partial(write, self.items, [update]),
+                partial(write, self.book.items, [update]),
             )
 
     def _counts(
@@ -133,7 +126,7 @@ class GalleryRecords:
                 yield Disagreement(
                     f"group {group.name} says that it holds {group.count} faces, and holds {holds[group.id]}",
                     (seq,),
-                    partial(write, self.items, [update, self._at(tenant, seq)]),
+                    partial(write, self.book.items, [update, self._at(tenant, seq)]),
                 )
         known = {group.id for group in groups}
         for group_id in holds.keys() - known:
@@ -151,7 +144,7 @@ class GalleryRecords:
                 yield Disagreement(
                     f"the tenant says that {said} more {things} fit, and {meant} do",
                     (seq,),
-                    partial(write, self.items, [update]),
+                    partial(write, self.book.items, [update]),
                 )
 
     def _at(self, tenant: Tenant, seq: int) -> Check:
@@ -162,7 +155,7 @@ class GalleryRecords:
         seq = int(directory["seq"])
         missing: list[int] = []
         expected: int | None = None
-        for item in every(self.items, keys.JOURNAL, tenant.name, high=keys.seq_key(seq)):
+        for item in every(self.book.items, keys.JOURNAL, tenant.name, high=keys.seq_key(seq)):
             held = int(item["seq"])
             missing += range(held if expected is None else expected, held)
             expected = held + 1
@@ -176,12 +169,12 @@ class GalleryRecords:
 
     def _forget_journal(self, tenant: Tenant, seq: int) -> None:
         """Delete the journal up to a gap: nobody can follow it across. A gallery then starts from the faces."""
-        older = every(self.items, keys.JOURNAL, tenant.name, high=keys.seq_key(seq))
-        write_in_parts(self.items, (Delete(keys.JOURNAL, (tenant.name, item["seq_key"])) for item in older))
+        older = every(self.book.items, keys.JOURNAL, tenant.name, high=keys.seq_key(seq))
+        write_in_parts(self.book.items, (Delete(keys.JOURNAL, (tenant.name, item["seq_key"])) for item in older))
 
     def _index(self, tenant: Tenant, seq: int, faces: Mapping[str, _StoredFace]) -> Iterator[Disagreement]:
         lacked = {faceid for faceid, face in faces.items() if face.compared is not None}
-        for faceid, group_id, vectors in self.indexed(tenant.name):
+        for faceid, group_id, vectors in self.book.ports.indexed(tenant.name):
             face = faces.get(faceid)
             lacked.discard(faceid)
             if face is None:
@@ -199,7 +192,7 @@ class GalleryRecords:
         """Write the face as it is into the journal once more, which every search process follows."""
         is_user = is_users(faceid)
         table, key = (keys.DIRECTORY, keys.user_item(faceid)) if is_user else (keys.FACES, faceid)
-        item = self.items.get(table, (tenant.name, key))
+        item = self.book.items.get(table, (tenant.name, key))
         if item is None:
             entry = JournalEntry(Edit.DELETE, faceid, "")
             same = Check(table, (tenant.name, key), (absent(_SAME),))
@@ -212,20 +205,17 @@ class GalleryRecords:
             templates: tuple[Template, ...] = compared(face.templates)
             entry = JournalEntry(Edit.REPLACE, faceid, face.group_id, templates)
             same = Check(table, (tenant.name, key), (exists(_SAME), equals("version", face.version, _SAME)))
-        self.writer.commit(tenant.name, Change((same,), (entry,), skips_model_check=True))
+        self.book.writer.commit(tenant.name, Change((same,), (entry,), skips_model_check=True))
 
 
 def _seen(group_id: str, vectors: Iterable[bytes]) -> int:
     return hash((group_id, *vectors))
 
 
-@dataclass(frozen=True)
-class NameRecords:
-    items: ItemStore
-
+class NameRecords(UseCase):
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
-        faces = {face.faceid: face for face in map(face_from, every(self.items, keys.FACES, tenant.name))}
-        stored = {item["term"] for item in every(self.items, keys.NAMES, tenant.name)}
+        faces = {face.faceid: face for face in map(face_from, every(self.book.items, keys.FACES, tenant.name))}
+        stored = {item["term"] for item in every(self.book.items, keys.NAMES, tenant.name)}
         for face in faces.values():
             for term in terms(face.name, face.number):
                 if keys.name_term(term, face.faceid) not in stored:
@@ -243,7 +233,9 @@ class NameRecords:
 
     def _holds(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
         low, high = keys.HOLDS
-        listed = {item["faceid"]: item for item in every(self.items, keys.DIRECTORY, tenant.name, low=low, high=high)}
+        listed = {
+            item["faceid"]: item for item in every(self.book.items, keys.DIRECTORY, tenant.name, low=low, high=high)
+        }
         for faceid in sorted({*listed, *(face.faceid for face in faces.values() if face.hold)}):
             face, item = faces.get(faceid), listed.get(faceid)
             if (face and face.hold) != (item and hold_from(item)):
@@ -257,19 +249,15 @@ class NameRecords:
         unchanged = absent(_SAME) if face is None else equals("version", face.version, _SAME)
         same = Check(keys.FACES, (tenant.name, faceid), (unchanged,))
         at = () if face is None else (face.version,)
-        return Disagreement(says, at, partial(write, self.items, [same, action]))
+        return Disagreement(says, at, partial(write, self.book.items, [same, action]))
 
 
-@dataclass(frozen=True)
-class UserRecords:
-    items: ItemStore
-    writer: GalleryWriter
-
+class UserRecords(UseCase):
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
-        seq = int(directory_of(self.items, tenant.name)["seq"])
-        users = {one.entry: one for one in map(user_from, every_user(self.items, tenant.name))}
+        seq = int(directory_of(self.book.items, tenant.name)["seq"])
+        users = {one.entry: one for one in map(user_from, every_user(self.book.items, tenant.name))}
         named: dict[str, dict[str, int]] = {}
-        for face in map(face_from, every_face(self.items, tenant.name)):
+        for face in map(face_from, every_face(self.book.items, tenant.name)):
             if face.user:
                 named.setdefault(user_of(face), {})[face.faceid] = face.version
         for entry in sorted(named.keys() - users.keys()):
@@ -278,22 +266,22 @@ class UserRecords:
                 for one, version in named[entry].items()
             ]
             says = f"{len(named[entry])} faces name a user {entry}, which there is not"
-            yield Disagreement(says, (seq,), partial(write_in_parts, self.items, free))
+            yield Disagreement(says, (seq,), partial(write_in_parts, self.book.items, free))
         yield from self._groups(tenant, users, seq)
         for entry, user in users.items():
             own = named.get(entry, {})
             faceids = [*(one for one in user.faceids if one in own), *(one for one in own if one not in user.faceids)]
-            after = having(self.items, tenant.name, user, faceids)
+            after = having(self.book.items, tenant.name, user, faceids)
             if after != user:
                 actions, journal = written(tenant.name, user, after)
                 change = Change(tuple(actions), tuple(journal), based_on=seq, skips_model_check=True)
                 says = f"the user {entry} has other faces, or another mean, than the faces say"
-                yield Disagreement(says, (seq,), partial(self.writer.commit, tenant.name, change))
+                yield Disagreement(says, (seq,), partial(self.book.writer.commit, tenant.name, change))
 
     def _groups(self, tenant: Tenant, users: Mapping[str, User], seq: int) -> Iterator[Disagreement]:
         held = Counter(user.group_id for user in users.values())
         low, high = keys.GROUP_PREFIX, keys.GROUP_PREFIX[:-1] + "$"
-        groups = list(every(self.items, keys.DIRECTORY, tenant.name, low=low, high=high))
+        groups = list(every(self.book.items, keys.DIRECTORY, tenant.name, low=low, high=high))
         for item in groups:
             said = int(item.get("users", 0))
             if more := held[item["id"]] - said:
@@ -303,7 +291,7 @@ class UserRecords:
                 )
                 update = Update(keys.DIRECTORY, key, same, add={"users": more})
                 says = f"group {item['name']} says that it has {said} users, and has {held[item['id']]}"
-                yield Disagreement(says, (seq,), partial(write, self.items, [update]))
+                yield Disagreement(says, (seq,), partial(write, self.book.items, [update]))
         known = {item["id"] for item in groups}
         for user in users.values():
             if user.group_id not in known:
@@ -311,4 +299,4 @@ class UserRecords:
                 entry = JournalEntry(Edit.DELETE, user.entry, gallery_group(user.group_id))
                 change = Change((gone,), (entry,), based_on=seq)
                 says = f"the user {user.entry} is in a group that there is not"
-                yield Disagreement(says, (seq,), partial(self.writer.commit, tenant.name, change))
+                yield Disagreement(says, (seq,), partial(self.book.writer.commit, tenant.name, change))

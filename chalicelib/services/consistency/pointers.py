@@ -14,11 +14,11 @@ from chalicelib.core import keys
 from chalicelib.core.access import FIRST
 from chalicelib.core.items import every, every_face, write
 from chalicelib.core.model import Tenant
-from chalicelib.core.ports import BlobStore, Check, Delete, Item, ItemStore, Put, Table, Update, equals
+from chalicelib.core.ports import Check, Delete, Item, Put, Table, Update, equals
 from chalicelib.core.records.faces import face_from
 from chalicelib.services.cameras import MAX_CAMERAS
 from chalicelib.services.consistency.consistency import Disagreement
-from chalicelib.services.erasure.erasure import Deletions
+from chalicelib.services.rooms import UseCase
 
 _SAME = "as-it-was-read"
 _CREDENTIALS = {
@@ -40,10 +40,7 @@ class _Lead:
     owner: Check
 
 
-@dataclass(frozen=True)
-class PointerRecords:
-    items: ItemStore
-
+class PointerRecords(UseCase):
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
         leads = (self._credentials(tenant), self._keys(tenant), self._groups(tenant), self._cameras(tenant))
         yield from self._agree(tenant, list(chain.from_iterable(leads)))
@@ -54,27 +51,27 @@ class PointerRecords:
         found = {_place(table, item): (table, item) for table, item in self._all(tenant)}
         for place, lead in expected.items():
             if place not in found or dict(found[place][1]) != dict(lead.item):
-                mend = partial(write, self.items, [lead.owner, Put(lead.table, lead.item)])
+                mend = partial(write, self.book.items, [lead.owner, Put(lead.table, lead.item)])
                 yield Disagreement(f"{lead.says} does not lead to it", (lead.owner,), mend)
         for place in found.keys() - expected.keys():
             table, item = found[place]
             delete = Delete(table, (item[table.partition], item[table.sort]))
             owner = item.get("camera") or item.get("key") or item.get("group") or tenant.name
             text = f"{item[table.partition]} {item[table.sort]} leads to {owner}, which has nothing of that kind"
-            yield Disagreement(text, (), partial(write, self.items, [delete]))
+            yield Disagreement(text, (), partial(write, self.book.items, [delete]))
 
     def _all(self, tenant: Tenant) -> Iterator[tuple[Table, Item]]:
         for pointer in _CREDENTIALS.values():
-            for item in every(self.items, keys.TENANTS, pointer("")[0]):
+            for item in every(self.book.items, keys.TENANTS, pointer("")[0]):
                 if item["tenant"] == tenant.name:
                     yield keys.TENANTS, item
         for table, prefix in ((keys.DIRECTORY, keys.name_item("")), (keys.CAMERAS, keys.camera_name(""))):
-            for item in every(self.items, table, tenant.name, low=prefix, high=prefix[:-1] + "$"):
+            for item in every(self.book.items, table, tenant.name, low=prefix, high=prefix[:-1] + "$"):
                 yield table, item
 
     def _credentials(self, tenant: Tenant) -> Iterator[_Lead]:
-        held = self.items.get(keys.TENANTS, keys.tenant_item(tenant.name)) or {}
-        own = self.items.get(keys.TENANTS, keys.key_record(tenant.name, FIRST)) or {}
+        held = self.book.items.get(keys.TENANTS, keys.tenant_item(tenant.name)) or {}
+        own = self.book.items.get(keys.TENANTS, keys.key_record(tenant.name, FIRST)) or {}
         deleted = keys.api_key_item(own.get("deleted", ""))
         for field, pointer in _CREDENTIALS.items():
             if field not in held:  # tenants that are older than access keys
@@ -88,7 +85,7 @@ class PointerRecords:
 
     def _keys(self, tenant: Tenant) -> Iterator[_Lead]:
         low, high = keys.key_records(tenant.name)
-        for held in every(self.items, keys.TENANTS, keys.key_record(tenant.name, "")[0], low=low, high=high):
+        for held in every(self.book.items, keys.TENANTS, keys.key_record(tenant.name, "")[0], low=low, high=high):
             kind, id_ = keys.api_key_item(held["digest"])
             same = Check(keys.TENANTS, (held["kind"], held["id"]), (equals("digest", id_, _SAME),))
             item = {"kind": kind, "id": id_, "tenant": tenant.name, "key": held["key"]}
@@ -96,13 +93,13 @@ class PointerRecords:
 
     def _groups(self, tenant: Tenant) -> Iterator[_Lead]:
         low = keys.GROUP_PREFIX
-        for held in every(self.items, keys.DIRECTORY, tenant.name, low=low, high=low[:-1] + "$"):
+        for held in every(self.book.items, keys.DIRECTORY, tenant.name, low=low, high=low[:-1] + "$"):
             same = Check(keys.DIRECTORY, (tenant.name, held["item"]), (equals("name", held["name"], _SAME),))
             item = {"tenant": tenant.name, "item": keys.name_item(held["name"]), "group": held["id"]}
             yield _Lead(keys.DIRECTORY, item, f"the name of group {held['name']}", same)
 
     def _cameras(self, tenant: Tenant) -> Iterator[_Lead]:
-        for held in every(self.items, keys.CAMERAS, tenant.name, low=keys.FIRST_CAMERA):
+        for held in every(self.book.items, keys.CAMERAS, tenant.name, low=keys.FIRST_CAMERA):
             kind, id_ = keys.api_key_item(held["key_digest"])
             same = (equals("key_digest", id_, _SAME), equals("name", held["name"], _SAME))
             owner = Check(keys.CAMERAS, (tenant.name, held["id"]), same)
@@ -114,28 +111,23 @@ class PointerRecords:
 
     def _cameras_left(self, tenant: Tenant) -> Iterator[Disagreement]:
         place = (tenant.name, keys.CAMERAS_LEFT)
-        counted = self.items.get(keys.CAMERAS, place)
-        number = sum(1 for _ in every(self.items, keys.CAMERAS, tenant.name, low=keys.FIRST_CAMERA))
+        counted = self.book.items.get(keys.CAMERAS, place)
+        number = sum(1 for _ in every(self.book.items, keys.CAMERAS, tenant.name, low=keys.FIRST_CAMERA))
         if counted is not None and int(counted["left"]) != MAX_CAMERAS - number:
             when = (equals("left", counted["left"], _SAME),)
             update = Update(keys.CAMERAS, place, when, set={"left": MAX_CAMERAS - number})
             text = f"the tenant says that {counted['left']} more cameras fit, and {MAX_CAMERAS - number} do"
-            yield Disagreement(text, (), partial(write, self.items, [update]))
+            yield Disagreement(text, (), partial(write, self.book.items, [update]))
 
 
 def _place(table: Table, item: Item) -> tuple[str, str, str]:
     return table.name, item[table.partition], item[table.sort]
 
 
-@dataclass(frozen=True)
-class PictureRecords:
-    items: ItemStore
-    blobs: BlobStore
-    erasure: Deletions
-
+class PictureRecords(UseCase):
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
-        faces = [face_from(item) for item in every_face(self.items, tenant.name)]
-        stored = {blob.key for blob in self.blobs.walk(keys.face_pictures(tenant.name))}
+        faces = [face_from(item) for item in every_face(self.book.items, tenant.name)]
+        stored = {blob.key for blob in self.book.storage.blobs.walk(keys.face_pictures(tenant.name))}
         for face in faces:
             for number, picture in enumerate(face.pictures, 1):
                 if picture.key and picture.key not in stored:
@@ -144,5 +136,5 @@ class PictureRecords:
                 elif picture.sides and keys.thumbnail(picture.key) not in stored:
                     text = f"the thumbnail of picture {number} of {len(face.pictures)} of face {face.faceid} is gone"
                     yield Disagreement(text, (face.version,))
-        for key in self.erasure.pictures.found(tenant.name):
-            yield Disagreement(f"picture {key} belongs to no face", (), partial(self.blobs.delete, key))
+        for key in self.book.erasure.pictures.found(tenant.name):
+            yield Disagreement(f"picture {key} belongs to no face", (), partial(self.book.storage.blobs.delete, key))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Set
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from zoneinfo import ZoneInfo
@@ -19,26 +18,22 @@ from chalicelib.core.ports import Clock, ItemStore
 from chalicelib.core.records.observations import STORABLE, observation_from
 from chalicelib.core.values import milliseconds
 from chalicelib.services.consistency.consistency import Disagreement
+from chalicelib.services.rooms import UseCase
 from chalicelib.services.statistics.statistics import Statistics
 
 _HOUR = "%Y%m%d%H"
 _MARGIN_DAYS = 2
 
 
-@dataclass(frozen=True)
-class StatisticsRecords:
-    items: ItemStore
-    statistics: Statistics
-    clock: Clock
-
+class StatisticsRecords(UseCase):
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
-        calendar = self.statistics.calendar.read(tenant.name, STORABLE.utc_days)
+        calendar = self.book.statistics.calendar.read(tenant.name, STORABLE.utc_days)
         totals = keys.totals(tenant.name, tenant.time_zone)
-        sealed = {item["day"] for item in every(self.items, keys.SUMMARIES, totals)}
+        sealed = {item["day"] for item in every(self.book.items, keys.SUMMARIES, totals)}
         zone = ZoneInfo(tenant.time_zone)
         hours: dict[str, list[tuple[str, str]]] = defaultdict(list)
         unknown = 0
-        for day, observations in every_observation(self.statistics, self.items, self.clock, tenant):
+        for day, observations in every_observation(self.book.statistics, self.book.items, self.book.clock, tenant):
             if day not in calendar:
                 unknown += 1
                 yield Disagreement(
@@ -70,7 +65,7 @@ class StatisticsRecords:
             asked.append((f"observations in {name}", ObservationFilter(group_name=name), of_group, False))
         told: set[str] = set()
         for things, wanted, counted, distinct in asked:
-            buckets = self.statistics.analysis(tenant, wanted, *span, Granularity.HOUR, distinct=distinct)
+            buckets = self.book.statistics.analysis(tenant, wanted, *span, Granularity.HOUR, distinct=distinct)
             answer = {bucket.time: bucket.amount for bucket in buckets}
             for hour in sorted(answer.keys() | counted.keys()):
                 said, there, day = answer.get(hour, 0), counted.get(hour, 0), hour[:8]
@@ -81,12 +76,12 @@ class StatisticsRecords:
 
     def _include(self, tenant: Tenant, day: int) -> None:
         """Put the day into the calendar, and make invalid what was sealed without it."""
-        calendar = self.statistics.calendar
+        calendar = self.book.statistics.calendar
         calendar.include(tenant.name, [day])
-        write(self.items, calendar.late(tenant.name, [day]))
+        write(self.book.items, calendar.late(tenant.name, [day]))
 
     def _seal(self, tenant: Tenant, day: int) -> None:
-        if not self.statistics.sealing.day(tenant, day):
+        if not self.book.statistics.sealing.day(tenant, day):
             raise Busy(f"{day_text(day)} is not over, or observations of it keep coming: it is counted again later")
 
 

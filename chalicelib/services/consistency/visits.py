@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 from chalicelib.core import keys
@@ -12,15 +12,14 @@ from chalicelib.core.items import every, write
 from chalicelib.core.merges import Merge, MergeState
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.observations import ObservationKind, is_of
-from chalicelib.core.ports import Action, Check, Clock, Delete, ItemStore, Update, absent, equals
+from chalicelib.core.ports import Action, Check, Delete, Update, absent, equals
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import pages_from, visits_from
 from chalicelib.core.values import milliseconds, moment, optional
 from chalicelib.core.visits import KEPT_MS, Arrival, Arrivals, VisitPlan, Visits, arrived
 from chalicelib.services.consistency.consistency import Disagreement
 from chalicelib.services.consistency.statistics import every_observation
-from chalicelib.services.merges.merges import Merges
-from chalicelib.services.statistics.statistics import Statistics
+from chalicelib.services.rooms import UseCase
 from chalicelib.services.visits import face_update, visits_deletes, visits_puts
 
 _SAME = "as-it-was-read"
@@ -30,15 +29,9 @@ Sighted = list[tuple[int, int, bool]]
 """(at_ms, gap_ms, whether `is_of` holds) of the sightings of one face."""
 
 
-@dataclass(frozen=True)
-class VisitRecords:
-    items: ItemStore
-    merges: Merges
-    statistics: Statistics
-    clock: Clock
-
+class VisitRecords(UseCase):
     def look(self, tenant: Tenant) -> Iterator[Disagreement]:
-        faces = {item["faceid"]: face_from(item) for item in every(self.items, keys.FACES, tenant.name)}
+        faces = {item["faceid"]: face_from(item) for item in every(self.book.items, keys.FACES, tenant.name)}
         visits, lost = self._visits(tenant)
         sighted, enrolled = self._observed(tenant, faces)
         for face in faces.values():
@@ -51,20 +44,20 @@ class VisitRecords:
             when = (equals("version", visits[faceid].version, _SAME),)
             deletes = visits_deletes(tenant.name, faceid, visits[faceid], when)
             text = f"there are arrivals of {faceid}, and there is no such face"
-            yield Disagreement(text, (visits[faceid].version,), partial(write, self.items, deletes))
+            yield Disagreement(text, (visits[faceid].version,), partial(write, self.book.items, deletes))
         for key in lost:
             faceid, _ = keys.parts_of_visits(key)
             head = visits.get(faceid, Visits()).version
             same = Check(keys.ARRIVALS, (tenant.name, faceid), (equals("version", head or None, _SAME),))
             text = f"a page of arrivals of {faceid} is stored, and its visits do not name it"
             delete = Delete(keys.ARRIVALS, (tenant.name, key))
-            yield Disagreement(text, (head,), partial(write, self.items, [delete, same]))
+            yield Disagreement(text, (head,), partial(write, self.book.items, [delete, same]))
         yield from self._negatives(tenant, faces)
         yield from self._merges(tenant, faces)
 
     def _visits(self, tenant: Tenant) -> tuple[dict[str, Visits], list[str]]:
         """Return the visits by faceid, and the keys of the pages that no head names."""
-        stored = {item["faceid"]: item for item in every(self.items, keys.ARRIVALS, tenant.name)}
+        stored = {item["faceid"]: item for item in every(self.book.items, keys.ARRIVALS, tenant.name)}
         visits = {}
         for faceid in [key for key in stored if keys.parts_of_visits(key)[0] == key]:
             head = visits_from(stored.pop(faceid))
@@ -76,7 +69,7 @@ class VisitRecords:
         """Return the sightings of each face that count as arrivals, and the faceids that were enrolled by hand."""
         sighted: dict[str, Sighted] = defaultdict(list)
         enrolled: set[str] = set()
-        for _, observations in every_observation(self.statistics, self.items, self.clock, tenant):
+        for _, observations in every_observation(self.book.statistics, self.book.items, self.book.clock, tenant):
             for one in observations:
                 if one.kind is ObservationKind.SIGHTING and one.gap_s is not None and one.faceid in faces:
                     of_face = is_of(faces[one.faceid], one)
@@ -103,7 +96,7 @@ class VisitRecords:
         A face that was enrolled by hand may have the id of one that was deleted. Earlier versions' sightings do not say
         which of them are whose.
         """
-        since_ms = milliseconds(self.clock.now()) - KEPT_MS
+        since_ms = milliseconds(self.book.clock.now()) - KEPT_MS
         sighted = [one for one in sighted if one[0] >= visits.arrivals.folded_until_ms]
         stored, meant = _since(visits.arrivals, since_ms), _since(_joined(sighted), since_ms)
         own = _since(_joined(one for one in sighted if one[2]), since_ms) if by_hand else meant
@@ -124,10 +117,10 @@ class VisitRecords:
         update = face_update(tenant.name, face, told)
         same = equals("version", face.version, _SAME)
         puts = visits_puts(tenant.name, face.faceid, visits, after)
-        write(self.items, [replace(update, when=(*update.when, same)), *puts])
+        write(self.book.items, [replace(update, when=(*update.when, same)), *puts])
 
     def _negatives(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
-        stored = [item["id"] for item in every(self.items, keys.NEGATIVES, tenant.name)]
+        stored = [item["id"] for item in every(self.book.items, keys.NEGATIVES, tenant.name)]
         counted = Counter(keys.parts_of_negative(id_)[0] for id_ in stored)
         for face in faces.values():
             number = counted[face.faceid]
@@ -142,10 +135,10 @@ class VisitRecords:
                     Check(keys.FACES, (tenant.name, faceid), (absent(_SAME),)),
                 ]
                 text = f"a rejected picture, {id_}, is kept for a face that there is not"
-                yield Disagreement(text, (), partial(write, self.items, actions))
+                yield Disagreement(text, (), partial(write, self.book.items, actions))
 
     def _merges(self, tenant: Tenant, faces: Mapping[str, Face]) -> Iterator[Disagreement]:
-        merges = {merge.id: merge for merge in self.merges.records.all(tenant.name)}
+        merges = {merge.id: merge for merge in self.book.merges.records.all(tenant.name)}
         of: dict[str, list[Merge]] = defaultdict(list)
         for merge in merges.values():
             if merge.is_active:
@@ -159,19 +152,19 @@ class VisitRecords:
                 when = (equals("moving", face.moving, _SAME),)
                 update = Update(keys.FACES, (tenant.name, face.faceid), when, add={"version": 1}, remove=("moving",))
                 text = f"face {face.faceid} says that merge {face.moving} moves its observations, and it does not"
-                yield Disagreement(text, (face.version,), partial(write, self.items, [update]))
+                yield Disagreement(text, (face.version,), partial(write, self.book.items, [update]))
         for merge in merges.values():
             survivor = faces.get(merge.survivor)
             if merge.state in _MOVING and (survivor is None or survivor.moving != merge.id):
                 text = f"merge {merge.id} moves observations of face {merge.survivor}, which does not say so"
-                mend = partial(self.merges.mover.finish, tenant, merge.id)
+                mend = partial(self.book.merges.mover.finish, tenant, merge.id)
                 yield Disagreement(text, (survivor and survivor.version,), mend)
 
     def _corrected(self, tenant: Tenant, face: Face, field: str, number: int, says: str) -> Disagreement:
         when = (equals("version", face.version, _SAME),)
         change = {"set": {field: number}} if number else {"remove": (field,)}
         update = Update(keys.FACES, (tenant.name, face.faceid), when, add={"version": 1}, **change)
-        return Disagreement(says, (face.version,), partial(write, self.items, [update]))
+        return Disagreement(says, (face.version,), partial(write, self.book.items, [update]))
 
 
 def _joined(sighted: Iterable[tuple[int, int, bool]]) -> Arrivals:

@@ -8,7 +8,7 @@ know already, the new face absorbs the strangers who surely are that person.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -30,12 +30,11 @@ from chalicelib.core.errors import (
     WrongModel,
 )
 from chalicelib.core.items import attempts
-from chalicelib.core.lazy import lazy
 from chalicelib.core.model import NO_LABELS, NO_VALUES, STRANGER, Edit, Face, Group, JournalEntry, Labels, Tenant
 from chalicelib.core.names import face_name, face_note
 from chalicelib.core.observations import Observation, ObservationKind, observed_estimates
 from chalicelib.core.pictures import Box, Estimates, Gender, PictureRules
-from chalicelib.core.ports import Action, Clock, Put, absent
+from chalicelib.core.ports import Action, Put, absent
 from chalicelib.core.records.faces import face_item, group_item
 from chalicelib.core.templates import compared
 from chalicelib.core.values import first_version, time_ordered_id
@@ -45,31 +44,23 @@ from chalicelib.services.commit import (
     TENANT_ROOM,
     Change,
     GalleryMoved,
-    GalleryWriter,
     edited,
     limited_groups,
 )
-from chalicelib.services.faces import Faces, name_puts, require_faceid
-from chalicelib.services.groups import Groups
-from chalicelib.services.idempotency import RequestId, Requests
-from chalicelib.services.portraits import Portrait, Portraits
+from chalicelib.services.faces import name_puts, require_faceid
+from chalicelib.services.idempotency import RequestId
+from chalicelib.services.portraits import Portrait
 from chalicelib.services.recognition.recognition import Probes
+from chalicelib.services.rooms import Made, UseCase
 from chalicelib.services.statistics.statistics import new_id
 from chalicelib.services.tenants import CAPACITY_LEFT, GROUPS_LEFT, name_put
 from chalicelib.services.visits import face_put
 
 if TYPE_CHECKING:
-    from chalicelib.core.ports import ItemStore
-    from chalicelib.services.captures.captures import Captures
     from chalicelib.services.enrolment.everybody import GroupEnrolment
     from chalicelib.services.enrolment.indexing import Indexing
     from chalicelib.services.enrolment.pictures import FacePictures
     from chalicelib.services.enrolment.update import FaceUpdate, ManyFaces
-    from chalicelib.services.joining.joining import Joining
-    from chalicelib.services.merges.merges import Merges
-    from chalicelib.services.models import TenantVision
-    from chalicelib.services.recognition.recognition import Recognition
-    from chalicelib.services.statistics.statistics import Statistics
 
 MAX_AGE = 120
 VALUE_LENGTH = 50
@@ -87,95 +78,18 @@ class _New:
     refuses_known: bool
 
 
-@dataclass
-class Enrolment:
+class Enrolment(UseCase):
     """The enrolment of people by hand: of the largest face here, all other ways beside it.
 
     `joining`: made only if a new face may absorb strangers.
     """
 
-    items: ItemStore
-    groups: Groups
-    faces: Faces
-    portraits: Portraits
-    writer: GalleryWriter
-    recognition: Recognition
-    merges: Merges
-    joining: Callable[[], Joining]
-    statistics: Statistics
-    captures: Captures
-    tenant_vision: TenantVision
-    requests: Requests
-    clock: Clock
-
-    @lazy
-    def absorbing(self) -> Absorbing:
-        return Absorbing(self.faces, self.merges, self.joining)
-
-    @lazy
-    def everybody(self) -> GroupEnrolment:
-        from chalicelib.services.enrolment.everybody import GroupEnrolment
-
-        return GroupEnrolment(
-            self.groups,
-            self.faces,
-            self.portraits,
-            self.writer,
-            recorder=self.statistics.recorder,
-            tenant_vision=self.tenant_vision,
-            known=self.recognition.known,
-            absorbing=self.absorbing,
-            clock=self.clock,
-        )
-
-    @lazy
-    def indexing(self) -> Indexing:
-        from chalicelib.services.enrolment.indexing import Indexing
-
-        return Indexing(
-            self.groups,
-            self.faces,
-            self.portraits,
-            self.recognition,
-            writer=self.writer,
-            recorder=self.statistics.recorder,
-            clock=self.clock,
-        )
-
-    @lazy
-    def update(self) -> FaceUpdate:
-        from chalicelib.services.enrolment.update import FaceUpdate
-
-        return FaceUpdate(
-            self.items,
-            self.groups,
-            self.faces,
-            self.portraits,
-            writer=self.writer,
-            requests=self.requests,
-            clock=self.clock,
-        )
-
-    @lazy
-    def many(self) -> ManyFaces:
-        from chalicelib.services.enrolment.update import ManyFaces
-
-        return ManyFaces(self.items, self.update, self.requests)
-
-    @lazy
-    def pictures(self) -> FacePictures:
-        from chalicelib.services.enrolment.pictures import FacePictures
-
-        return FacePictures(
-            self.items,
-            self.faces,
-            self.portraits,
-            self.captures.sighted,
-            recognition=self.recognition,
-            writer=self.writer,
-            requests=self.requests,
-            clock=self.clock,
-        )
+    absorbing: Made[Absorbing] = Made("enrolment.enrolment.Absorbing")
+    everybody: Made[GroupEnrolment] = Made("enrolment.everybody.GroupEnrolment")
+    indexing: Made[Indexing] = Made("enrolment.indexing.Indexing")
+    update: Made[FaceUpdate] = Made("enrolment.update.FaceUpdate")
+    many: Made[ManyFaces] = Made("enrolment.update.ManyFaces")
+    pictures: Made[FacePictures] = Made("enrolment.pictures.FacePictures")
 
     def of_largest_face(
         self,
@@ -206,18 +120,18 @@ class Enrolment:
         """
         require_consent(consent, is_required=tenant.consent_required)
         if consent is not None:
-            require_legal(consent, self.clock.now())
+            require_legal(consent, self.book.clock.now())
         require_age(age)
         name, note = face_name(name), face_note(note)
         if faceid is not None:
             require_faceid(tenant, faceid)
-        group = self.groups.named(tenant, group_name)
+        group = self.book.groups.named(tenant, group_name)
         attributes = attribute_values(group, values)
         if faceid is not None:
             self._require_free(tenant, faceid)
-        portrait = self.portraits.of_largest(tenant, picture, rules)
+        portrait = self.book.portraits.of_largest(tenant, picture, rules)
         require_room(group)
-        now = self.clock.now()
+        now = self.book.clock.now()
         face = Face(
             faceid=faceid or time_ordered_id(now),
             group_id=group.id,
@@ -236,43 +150,43 @@ class Enrolment:
         return self.absorbing.strangers(tenant, self._store(tenant, new, request))
 
     def _require_free(self, tenant: Tenant, faceid: str) -> None:
-        if self.faces.find(tenant, faceid, restricted=True):
+        if self.book.faces.find(tenant, faceid, restricted=True):
             raise FaceExists(f"there is a face {faceid!r} already: choose another id, or update that face")
 
     def _store(self, tenant: Tenant, new: _New, request: RequestId | None) -> Face:
         """Write the picture, then commit. Delete the picture if the commit was refused."""
         for _ in attempts():
             try:
-                with self.requests.answering(tenant.name, request):
+                with self.book.requests.answering(tenant.name, request):
                     if not new.refuses_known:
                         return self._try(tenant, new, request)
-                    with self.writer.exclusive(tenant.name):
+                    with self.book.writer.exclusive(tenant.name):
                         return self._try(tenant, new, request, self._require_unknown(tenant, new.portrait))
             except GalleryMoved:
                 continue
             except ConditionFailed as error:
                 if _FACE_FREE in error.names and not new.chosen:
-                    new = replace(new, face=replace(new.face, faceid=time_ordered_id(self.clock.now())))
+                    new = replace(new, face=replace(new.face, faceid=time_ordered_id(self.book.clock.now())))
                     continue
                 self.raise_refused(tenant, new.face, error)
         raise StorageUnavailable("no free faceid was found: send the request again")
 
     def _try(self, tenant: Tenant, new: _New, request: RequestId | None, seq: int | None = None) -> Face:
         """Try once. `seq`: that of the gallery in which nobody is known as this face."""
-        group = self.groups.of_id(tenant, new.face.group_id)
+        group = self.book.groups.of_id(tenant, new.face.group_id)
         if group is None:
             raise GroupNotFound("the group was deleted meanwhile: create it first")
-        picture = self.portraits.stored(tenant, new.face, new.portrait, new.face.enrolled_at)
+        picture = self.book.portraits.stored(tenant, new.face, new.portrait, new.face.enrolled_at)
         face = replace(new.face, pictures=(picture,))
-        with self.portraits.discarded_if_refused([face.picture_key]):
+        with self.book.portraits.discarded_if_refused([face.picture_key]):
             change = self._enrolment(tenant, group, face, new.portrait, request)
-            self.writer.commit(tenant.name, replace(change, based_on=seq))
+            self.book.writer.commit(tenant.name, replace(change, based_on=seq))
         return face
 
     def _require_unknown(self, tenant: Tenant, portrait: Portrait) -> int:
         """Return the seq of the gallery in which nobody is known as this face. Raises FaceKnown."""
         probes = Probes(portrait.template.model, portrait.embedding[None], [portrait.estimates.quality])
-        found = self.recognition.known.of(tenant, probes)
+        found = self.book.recognition.known.of(tenant, probes)
         known = found.faces[0]
         if known is not None:
             raise FaceKnown(
@@ -291,8 +205,8 @@ class Enrolment:
         actions: list[Action] = [
             Put(keys.FACES, face_item(tenant.name, face), (absent(_FACE_FREE),)),
             *name_puts(tenant.name, face),
-            *self.statistics.recorder.actions(tenant.name, [enrolled.observation(face.enrolled_at, face.labels)]),
-            *self.requests.recorded(tenant.name, request, {"faceid": face.faceid}),
+            *self.book.statistics.recorder.actions(tenant.name, [enrolled.observation(face.enrolled_at, face.labels)]),
+            *self.book.requests.recorded(tenant.name, request, {"faceid": face.faceid}),
         ]
         return Change(
             tuple(actions),
@@ -309,7 +223,7 @@ class Enrolment:
             self._require_free(tenant, face.faceid)
             return
         if f"{GROUP_ROOM}:{face.group_id}" in error.names:
-            require_room(self.groups.of_id(tenant, face.group_id))
+            require_room(self.book.groups.of_id(tenant, face.group_id))
         if TENANT_ROOM in error.names:
             raise TenantFull(f"the tenant holds {tenant.limits.faces} faces, the most that it may: delete some first")
 
@@ -444,12 +358,7 @@ class EnrolmentPlan:
         self.enrolled.append(EnrolledFace(face, self.group, portrait.box, known, portrait.estimates))
 
 
-@dataclass
-class Absorbing:
-    faces: Faces
-    merges: Merges
-    joining: Callable[[], Joining]
-
+class Absorbing(UseCase):
     def strangers(self, tenant: Tenant, enrolled: Face) -> Face:
         """Let a face that was just enrolled absorb strangers, and return it as it is then.
 
@@ -459,15 +368,15 @@ class Absorbing:
         if not tenant.learns or enrolled.group_id == STRANGER:
             return enrolled
         with suppress(Busy, StorageUnavailable, WrongModel):
-            if self.joining().look(tenant, enrolled.faceid):
-                return self.faces.find(tenant, enrolled.faceid) or enrolled
+            if self.book.joining.look(tenant, enrolled.faceid):
+                return self.book.faces.find(tenant, enrolled.faceid) or enrolled
         return enrolled
 
     def absorbed(self, tenant: Tenant, face: Face) -> list[str]:
         """Return the ids of the faces that the service has joined with this one by itself, oldest first."""
         if not face.merges:
             return []
-        merges = self.merges.records.of_survivor(tenant.name, face.faceid)
+        merges = self.book.merges.records.of_survivor(tenant.name, face.faceid)
         return [merge.other for merge in merges if merge.joined and merge.is_active]
 
 

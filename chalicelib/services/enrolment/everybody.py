@@ -19,17 +19,14 @@ from chalicelib.core.errors import (
 from chalicelib.core.items import attempts
 from chalicelib.core.model import NO_LABELS, Face, Group, Labels, Tenant
 from chalicelib.core.pictures import PictureRules
-from chalicelib.core.ports import Clock
 from chalicelib.core.templates import of_model, vector
 from chalicelib.core.values import time_ordered_id
-from chalicelib.services.commit import GROUP_ROOM, TENANT_ROOM, GalleryMoved, GalleryWriter
-from chalicelib.services.enrolment.enrolment import Absorbing, EnrolledFace, EnrolmentPlan
-from chalicelib.services.faces import Faces
-from chalicelib.services.groups import Groups, legal_name
-from chalicelib.services.models import TenantVision
-from chalicelib.services.portraits import NO_JPEG, Portrait, Portraits
-from chalicelib.services.recognition.recognition import KnownFaces, Probes
-from chalicelib.services.statistics.statistics import Recorder
+from chalicelib.services.commit import GROUP_ROOM, TENANT_ROOM, GalleryMoved
+from chalicelib.services.enrolment.enrolment import EnrolledFace, EnrolmentPlan
+from chalicelib.services.groups import legal_name
+from chalicelib.services.portraits import NO_JPEG, Portrait
+from chalicelib.services.recognition.recognition import Probes
+from chalicelib.services.rooms import UseCase
 from chalicelib.services.tenants import GROUPS_LEFT, NAME_FREE
 
 BETTER_PICTURE = 5.0
@@ -45,18 +42,7 @@ class _Said:
     consent: Consent | None = None
 
 
-@dataclass
-class GroupEnrolment:
-    groups: Groups
-    faces: Faces
-    portraits: Portraits
-    writer: GalleryWriter
-    recorder: Recorder
-    tenant_vision: TenantVision
-    known: KnownFaces
-    absorbing: Absorbing
-    clock: Clock
-
+class GroupEnrolment(UseCase):
     def all_in_picture(
         self, tenant: Tenant, group_name: str, picture: bytes, rules: PictureRules, labels: Labels
     ) -> list[EnrolledFace]:
@@ -67,7 +53,7 @@ class GroupEnrolment:
         ConsentMissing, FaceHeld (a held face would lose a label), Busy; then nothing is enrolled.
         """
         name = legal_name(group_name)
-        portraits = self.portraits.of_all(tenant, picture, rules)
+        portraits = self.book.portraits.of_all(tenant, picture, rules)
         return self._enrol(tenant, name, portraits, _Said(labels))
 
     def stored(self, tenant: Tenant, group_name: str, faceid: str, labels: Labels) -> EnrolledFace:
@@ -79,11 +65,11 @@ class GroupEnrolment:
         of `all_in_picture`.
         """
         name = legal_name(group_name)
-        face = self.faces.get(tenant, faceid)
+        face = self.book.faces.get(tenant, faceid)
         template = of_model(face.templates, tenant.model)
         if template is None:
             raise Unusable(f"face {faceid!r} has no template of the model {tenant.model!r} yet")
-        jpeg = self.portraits.load(face.portrait) if face.picture_key else NO_JPEG
+        jpeg = self.book.portraits.load(face.portrait) if face.picture_key else NO_JPEG
         if jpeg is None:
             raise FaceNotFound(f"there is no face {faceid!r} any more: it was deleted just now")
         portrait = Portrait(None, vector(template), template, face.estimates, jpeg, face.portrait.id)
@@ -96,14 +82,14 @@ class GroupEnrolment:
         """
         enrolled = self._committed(tenant, name, portraits, said)
         for new in (one.face for one in enrolled if not one.known):
-            self.absorbing.strangers(tenant, new)
+            self.book.enrolment.absorbing.strangers(tenant, new)
         return enrolled
 
     def _committed(self, tenant: Tenant, name: str, portraits: Sequence[Portrait], said: _Said) -> list[EnrolledFace]:
         for _ in attempts():
             stored: list[str] = []
             try:
-                with self.portraits.discarded_if_refused(stored), self.writer.exclusive(tenant.name):
+                with self.book.portraits.discarded_if_refused(stored), self.book.writer.exclusive(tenant.name):
                     return self._try(tenant, name, portraits, said, stored)
             except GalleryMoved:
                 continue
@@ -130,20 +116,20 @@ class GroupEnrolment:
                 plan.refresh(face, self._refreshed(tenant, face, portrait, said.labels, stored), portrait)
             else:
                 plan.add(self._new_face(tenant, plan.group, portrait, said, stored), portrait)
-        now = self.clock.now()
-        observed = self.recorder.actions(tenant.name, plan.observations(now, said.labels))
-        self.writer.commit(tenant.name, plan.change(now, observed))
-        self.portraits.discard(plan.replaced_pictures)
+        now = self.book.clock.now()
+        observed = self.book.statistics.recorder.actions(tenant.name, plan.observations(now, said.labels))
+        self.book.writer.commit(tenant.name, plan.change(now, observed))
+        self.book.portraits.discard(plan.replaced_pictures)
         return plan.enrolled
 
     def _empty_plan(self, tenant: Tenant, name: str) -> EnrolmentPlan:
         """Start a plan for the group of that name. If there is none, plan a new one within the tenant's capacity."""
-        seq = self.writer.seq(tenant.name)
-        group = self.groups.find(tenant, name)
+        seq = self.book.writer.seq(tenant.name)
+        group = self.book.groups.find(tenant, name)
         if group is not None:
             return EnrolmentPlan(tenant.name, group, makes_group=False, seq=seq)
-        capacity = self.groups.implicit_capacity(tenant)
-        new = Group(time_ordered_id(self.clock.now()), name, "", 0, capacity)
+        capacity = self.book.groups.implicit_capacity(tenant)
+        new = Group(time_ordered_id(self.book.clock.now()), name, "", 0, capacity)
         return EnrolmentPlan(tenant.name, new, makes_group=True, seq=seq)
 
     def _known(self, tenant: Tenant, plan: EnrolmentPlan, portraits: Sequence[Portrait]) -> list[Face | None]:
@@ -154,13 +140,13 @@ class GroupEnrolment:
             return [None] * len(portraits)
         vectors = np.stack([portrait.embedding for portrait in portraits])
         probes = Probes(portraits[0].template.model, vectors, [one.estimates.quality for one in portraits])
-        known = self.known.of(tenant, probes, plan.group)
+        known = self.book.recognition.known.of(tenant, probes, plan.group)
         plan.seq = known.seq
         return [found.face if found else None for found in known.faces]
 
     def _among_new(self, portrait: Portrait, plan: EnrolmentPlan) -> Face | None:
         """Find a new face of the same picture that shows the same person (a mirror, a collage)."""
-        vision = self.tenant_vision.of(portrait.template.model)
+        vision = self.book.tenant_vision.of(portrait.template.model)
         point = OperatingPoint(vision.impostor_curve, DUPLICATE_FPIR)
         for new in (other.face for other in plan.enrolled if not other.known):
             template = vector(new.templates[0])
@@ -172,10 +158,10 @@ class GroupEnrolment:
 
     def _new_face(self, tenant: Tenant, group: Group, portrait: Portrait, said: _Said, stored: list[str]) -> Face:
         require_consent(said.consent, is_required=tenant.consent_required)
-        now = self.clock.now()
+        now = self.book.clock.now()
         faceid = time_ordered_id(now)
         face = Face(faceid, group.id, now, (), labels=_merged(said.kept, said.labels), consent=said.consent)
-        picture = self.portraits.stored(tenant, face, portrait, now)
+        picture = self.book.portraits.stored(tenant, face, portrait, now)
         stored.append(picture.key)
         return replace(face, pictures=(picture,))
 
@@ -183,7 +169,7 @@ class GroupEnrolment:
         face = replace(face, labels=_merged(face.labels, labels))
         if face.hold is not None or (portrait.estimates.quality or 0) <= (face.estimates.quality or 0) + BETTER_PICTURE:
             return face
-        picture = self.portraits.stored(tenant, face, portrait, self.clock.now())
+        picture = self.book.portraits.stored(tenant, face, portrait, self.book.clock.now())
         stored.append(picture.key)
         others = tuple(one for one in face.pictures[1:] if one.id != picture.id)
         return replace(face, pictures=(picture, *others))
@@ -195,7 +181,7 @@ class GroupEnrolment:
         if GROUPS_LEFT in error.names:
             raise TooManyGroups(f"there are {tenant.limits.groups} groups already, the most that this tenant may have")
         if any(failed.startswith(GROUP_ROOM) for failed in error.names):
-            group = self.groups.find(tenant, name)
+            group = self.book.groups.find(tenant, name)
             if group is not None and group.capacity is not None:
                 raise GroupFull(
                     f"group {name!r} holds {group.count} of {group.capacity} faces, too many for the picture's to be "

@@ -18,19 +18,16 @@ from chalicelib.core.errors import Busy, ConditionFailed, GroupFull, GroupNotFou
 from chalicelib.core.items import attempts
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
 from chalicelib.core.pictures import Found, PictureRules, Sides
-from chalicelib.core.ports import Action, Clock, Put, absent
+from chalicelib.core.ports import Action, Put, absent
 from chalicelib.core.recognised import DescribedFace, SeenPicture
 from chalicelib.core.records.faces import as_stored, face_item
 from chalicelib.core.templates import canonical
 from chalicelib.core.values import first_version, photo_id
-from chalicelib.services.commit import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change, GalleryWriter, limited_groups
+from chalicelib.services.commit import GROUP_EXISTS, GROUP_ROOM, TENANT_ROOM, Change, limited_groups
 from chalicelib.services.enrolment.enrolment import EnrolledFace
-from chalicelib.services.faces import Faces
-from chalicelib.services.groups import Groups
 from chalicelib.services.models import of_any_age
-from chalicelib.services.portraits import Portrait, Portraits, keys_of
-from chalicelib.services.recognition.recognition import Recognition
-from chalicelib.services.statistics.statistics import Recorder
+from chalicelib.services.portraits import Portrait, keys_of
+from chalicelib.services.rooms import UseCase
 
 MOST_FACES = 100
 """Faces of one photo that are looked at: the largest ones."""
@@ -67,16 +64,7 @@ class _Photo:
     seen: SeenPicture
 
 
-@dataclass
-class Indexing:
-    groups: Groups
-    faces: Faces
-    portraits: Portraits
-    recognition: Recognition
-    writer: GalleryWriter
-    recorder: Recorder
-    clock: Clock
-
+class Indexing(UseCase):
     def index(
         self,
         tenant: Tenant,
@@ -96,7 +84,7 @@ class Indexing:
         Unusable, GroupNotFound, GroupFull, TenantFull, Busy.
         """
         require_consent(None, is_required=tenant.consent_required)
-        seen = self.recognition.looking.seen(
+        seen = self.book.recognition.looking.seen(
             of_any_age(tenant), picture, rules, None, most=MOST_FACES, embeds=True, live=True
         )
         reasons = {number: _unfit(tenant, one, judge) for number, one in enumerate(seen.described.faces)}
@@ -130,7 +118,7 @@ class Indexing:
         left, tries = list(numbers), 0
         while left:
             ids = {number: _faceid(tenant, photo, number, tries) for number in left}
-            stored = self.faces.by_id(tenant, ids.values(), restricted=True)
+            stored = self.book.faces.by_id(tenant, ids.values(), restricted=True)
             left = []
             for number, faceid in ids.items():
                 face = stored.get(faceid)
@@ -143,23 +131,25 @@ class Indexing:
 
     def _stored(self, tenant: Tenant, photo: _Photo, new: dict[int, str]) -> dict[int, Face]:
         """Store the pictures, then commit. The pictures are deleted if the commit is refused."""
-        now, faces, stored = self.clock.now(), dict[int, Face](), list[str]()
-        with self.portraits.discarded_if_refused(stored):
+        now, faces, stored = self.book.clock.now(), dict[int, Face](), list[str]()
+        with self.book.portraits.discarded_if_refused(stored):
             for number, faceid in new.items():
                 face = Face(faceid, photo.group.id, now, (), external_id=photo.external_id, version=first_version())
-                picture = self.portraits.stored(tenant, face, _portrait(photo, number), now)
+                picture = self.book.portraits.stored(tenant, face, _portrait(photo, number), now)
                 stored += keys_of([picture])
                 faces[number] = replace(face, pictures=(picture,))
-            self.writer.commit(tenant.name, self._change(tenant, photo, faces))
+            self.book.writer.commit(tenant.name, self._change(tenant, photo, faces))
         return faces
 
     def _change(self, tenant: Tenant, photo: _Photo, faces: dict[int, Face]) -> Change:
-        group, now = photo.group, self.clock.now()
+        group, now = photo.group, self.book.clock.now()
         enrolled = [
             EnrolledFace(face, group, photo.seen.described.faces[number].detected.box, False, face.estimates)
             for number, face in faces.items()
         ]
-        observed = self.recorder.actions(tenant.name, [one.observation(now, one.face.labels) for one in enrolled])
+        observed = self.book.statistics.recorder.actions(
+            tenant.name, [one.observation(now, one.face.labels) for one in enrolled]
+        )
         puts: list[Action] = [
             Put(keys.FACES, face_item(tenant.name, face), (absent(_FACE_FREE),)) for face in faces.values()
         ]
@@ -175,7 +165,7 @@ class Indexing:
         if f"{GROUP_EXISTS}:{group.id}" in error.names:
             raise GroupNotFound("the group was deleted meanwhile: create it first") from error
         if f"{GROUP_ROOM}:{group.id}" in error.names:
-            now = self.groups.of_id(tenant, group.id)
+            now = self.book.groups.of_id(tenant, group.id)
             if now is not None and now.room is not None and now.room < number:
                 raise GroupFull(
                     f"group {now.name!r} holds {now.count} of {now.capacity} faces, too many for {number} more: delete "

@@ -10,7 +10,7 @@ may vouch for it. How good a picture must be is in portraits.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from chalicelib.core import keys
 from chalicelib.core.captures import parts_of_sighting
@@ -28,33 +28,23 @@ from chalicelib.core.items import attempts
 from chalicelib.core.learning import given, kept, with_a_given_one, with_room
 from chalicelib.core.model import MAX_PICTURES, Face, Picture, Tenant
 from chalicelib.core.pictures import PictureRules
-from chalicelib.core.ports import Action, Clock, ItemStore
+from chalicelib.core.ports import Action
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.templates import of_model, vector
 from chalicelib.core.values import photo_id
-from chalicelib.services.captures.captures import SightedFaces, not_found
-from chalicelib.services.commit import Change, GalleryMoved, GalleryWriter, edited
-from chalicelib.services.faces import Faces
-from chalicelib.services.idempotency import RequestId, Requests
-from chalicelib.services.portraits import Portrait, Portraits, id_of, keys_of
-from chalicelib.services.recognition.recognition import Negatives, Probes, Recognised, Recognition
+from chalicelib.services.captures.captures import not_found
+from chalicelib.services.commit import Change, GalleryMoved, edited
+from chalicelib.services.idempotency import RequestId
+from chalicelib.services.portraits import Portrait, id_of, keys_of
+from chalicelib.services.recognition.recognition import Probes, Recognised
+from chalicelib.services.rooms import UseCase
 from chalicelib.services.visits import face_put
 
 _ROUNDING = 1e-5
 """How much two ways to compute one score may differ."""
 
 
-@dataclass
-class FacePictures:
-    items: ItemStore
-    faces: Faces
-    portraits: Portraits
-    sighted: SightedFaces
-    recognition: Recognition
-    writer: GalleryWriter
-    requests: Requests
-    clock: Clock
-
+class FacePictures(UseCase):
     def add(
         self,
         tenant: Tenant,
@@ -74,7 +64,7 @@ class FacePictures:
         """
 
         def portrait() -> Portrait:
-            return self.portraits.of_only(tenant, photo, rules)
+            return self.book.portraits.of_only(tenant, photo, rules)
 
         return self._add(tenant, faceid, id_of(photo), portrait, is_vouched_for=is_vouched_for, request=request)
 
@@ -92,18 +82,20 @@ class FacePictures:
         Raises as `add`, SightingNotFound (also if it is another face's), and Conflict if its picture is not kept any
         more.
         """
-        self.faces.get(tenant, faceid)
-        observation = self.sighted.observation(tenant, faceid, sighting_id)
+        self.book.faces.get(tenant, faceid)
+        observation = self.book.captures.sighted.observation(tenant, faceid, sighting_id)
         if observation is None or observation.box is None:
             raise not_found(faceid, sighting_id)
         camera_id, box, (capture_id, _) = observation.camera, observation.box, parts_of_sighting(sighting_id)
-        item = self.items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id))
+        item = self.book.items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id))
         if item is None:
             raise Conflict("the capture of this sighting is not kept any more")
         photo = photo_id(capture_from(item).sha256)
 
         def portrait() -> Portrait:
-            return self.portraits.of_seen(tenant, self.sighted.of(tenant, camera_id, capture_id, box), photo)
+            return self.book.portraits.of_seen(
+                tenant, self.book.captures.sighted.of(tenant, camera_id, capture_id, box), photo
+            )
 
         return self._add(tenant, faceid, photo, portrait, is_vouched_for=is_vouched_for, request=request)
 
@@ -136,19 +128,19 @@ class FacePictures:
         Raises FaceNotFound, LastPicture if that is none, FaceHeld, Busy, AnsweredAlready.
         """
         for _ in attempts():
-            face = self.faces.get(tenant, faceid)
+            face = self.book.faces.get(tenant, faceid)
             pictures = left(face)
             if pictures == face.pictures:
                 return
             if not pictures:
                 raise LastPicture("this is the only picture of the face: delete the face, or add another picture first")
-            record = self.requests.recorded(tenant.name, request)
+            record = self.book.requests.recorded(tenant.name, request)
             try:
-                with self.requests.answering(tenant.name, request):
-                    self.writer.commit(tenant.name, _change(tenant, face, with_a_given_one(pictures), record))
+                with self.book.requests.answering(tenant.name, request):
+                    self.book.writer.commit(tenant.name, _change(tenant, face, with_a_given_one(pictures), record))
             except ConditionFailed:
                 continue
-            self.portraits.discard(keys_of(one for one in face.pictures if one not in pictures))
+            self.book.portraits.discard(keys_of(one for one in face.pictures if one not in pictures))
             return
         raise _busy()
 
@@ -165,10 +157,10 @@ class FacePictures:
         """Add the photo with this id, unless the face has it. `make` embeds it, once."""
         portrait: Portrait | None = None
         for _ in attempts():
-            face = self.faces.get(tenant, faceid)
+            face = self.book.faces.get(tenant, faceid)
             known = _known(face, photo, portrait)
             if known is not None:
-                self.requests.note(tenant.name, request, {"picture": known.id})
+                self.book.requests.note(tenant.name, request, {"picture": known.id})
                 return known
             if len(given(with_room(face.pictures))) >= MAX_PICTURES:
                 raise TooManyPictures(f"the face has {MAX_PICTURES} pictures, as many as can be: take one away first")
@@ -185,13 +177,16 @@ class FacePictures:
 
     def _added(self, tenant: Tenant, face: Face, portrait: Portrait, request: RequestId | None) -> Picture:
         """Write the picture, then commit. Delete the picture if the commit was refused."""
-        picture = self.portraits.stored(tenant, face, portrait, self.clock.now())
-        record = self.requests.recorded(tenant.name, request, {"picture": picture.id})
+        picture = self.book.portraits.stored(tenant, face, portrait, self.book.clock.now())
+        record = self.book.requests.recorded(tenant.name, request, {"picture": picture.id})
         pictures = kept((*with_room(face.pictures), picture))
-        with self.requests.answering(tenant.name, request), self.portraits.discarded_if_refused([picture.key]):
+        with (
+            self.book.requests.answering(tenant.name, request),
+            self.book.portraits.discarded_if_refused([picture.key]),
+        ):
             change = _change(tenant, face, pictures, record, model=portrait.template.model)
-            self.writer.commit(tenant.name, change)
-        self.portraits.discard(keys_of(one for one in face.pictures if one not in pictures))
+            self.book.writer.commit(tenant.name, change)
+        self.book.portraits.discard(keys_of(one for one in face.pictures if one not in pictures))
         return picture
 
     def _require_same_person(self, tenant: Tenant, face: Face, portrait: Portrait) -> None:
@@ -201,7 +196,7 @@ class FacePictures:
         """
         probe, model = portrait.embedding, portrait.template.model
         # First, since it raises WrongModel if the tenant's model was changed.
-        [found] = self.recognition.of(tenant, Probes(model, probe[None], [portrait.estimates.quality]))
+        [found] = self.book.recognition.of(tenant, Probes(model, probe[None], [portrait.estimates.quality]))
         own = of_model(face.templates, model)
         if own is None:
             raise NotThisPerson(
@@ -212,8 +207,8 @@ class FacePictures:
         if found.face is not None and found.face.faceid == face.faceid:
             return
         _require_like_no_other(score, found)
-        turned_down = Negatives(self.items).turn_down(tenant.name, face, probe, model, score)
-        threshold = self.recognition.threshold(tenant, model, found.decision.gallery_size, probe, vector(own))
+        turned_down = self.book.recognition.negatives.turn_down(tenant.name, face, probe, model, score)
+        threshold = self.book.recognition.threshold(tenant, model, found.decision.gallery_size, probe, vector(own))
         if turned_down or score < threshold:
             raise _not_this_person(score, threshold, turned_down=turned_down)
 

@@ -23,10 +23,10 @@ from chalicelib.core.items import attempts, write
 from chalicelib.core.model import Face, Group, Tenant
 from chalicelib.core.names import face_name, face_note
 from chalicelib.core.pictures import PictureRules
-from chalicelib.core.ports import Action, Clock, ItemStore, Put
+from chalicelib.core.ports import Action, Put
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import visits_from
-from chalicelib.services.commit import GROUP_ROOM, Change, GalleryWriter, edited, limited_groups
+from chalicelib.services.commit import GROUP_ROOM, Change, edited, limited_groups
 from chalicelib.services.enrolment.enrolment import (
     AGE,
     GENDER,
@@ -36,10 +36,10 @@ from chalicelib.services.enrolment.enrolment import (
     require_attributes,
     require_room,
 )
-from chalicelib.services.faces import Faces, renamed
-from chalicelib.services.groups import Groups
-from chalicelib.services.idempotency import OK, PARTIAL, RECORDED, Answer, RequestId, Requests, WentOn
-from chalicelib.services.portraits import Portrait, Portraits, unpictured
+from chalicelib.services.faces import renamed
+from chalicelib.services.idempotency import OK, PARTIAL, RECORDED, Answer, RequestId, WentOn
+from chalicelib.services.portraits import Portrait, unpictured
+from chalicelib.services.rooms import UseCase
 from chalicelib.services.visits import face_put, visits_puts
 
 _Value = TypeVar("_Value")
@@ -56,16 +56,7 @@ class _Read:
     target: Group
 
 
-@dataclass
-class FaceUpdate:
-    items: ItemStore
-    groups: Groups
-    faces: Faces
-    portraits: Portraits
-    writer: GalleryWriter
-    requests: Requests
-    clock: Clock
-
+class FaceUpdate(UseCase):
     def of_face(
         self,
         tenant: Tenant,
@@ -87,7 +78,7 @@ class FaceUpdate:
             return self._in_group(tenant, group_name, faceid, changes)
 
         read()
-        portrait = None if changes.picture is None else self.portraits.of_largest(tenant, changes.picture, rules)
+        portrait = None if changes.picture is None else self.book.portraits.of_largest(tenant, changes.picture, rules)
         self._apply(tenant, read, changes, portrait, request=request)
 
     def of_id(
@@ -132,32 +123,32 @@ class FaceUpdate:
                 require_room(held.target)
             new = _changed(held, changes)
             if portrait is not None:
-                picture = self.portraits.stored(tenant, new, portrait, self.clock.now())
+                picture = self.book.portraits.stored(tenant, new, portrait, self.book.clock.now())
                 new = replace(new, pictures=(picture,))
             new = unpictured(tenant, new)
             if new != old:
-                new = replace(new, changed_at=self.clock.now())
+                new = replace(new, changed_at=self.book.clock.now())
             stored = self._committed(tenant, held, new, request, record)
             if stored is not None:
-                self.portraits.discard([key for key in old.picture_keys if key not in stored.picture_keys])
+                self.book.portraits.discard([key for key in old.picture_keys if key not in stored.picture_keys])
                 return stored
         raise Busy("this face is changed by others all the time: send the request again in a moment")
 
     def _in_group(self, tenant: Tenant, group_name: str, faceid: str, changes: FaceChanges) -> _Read:
-        group = self.groups.named(tenant, group_name)
-        target = group if changes.new_group_name is None else self.groups.named(tenant, changes.new_group_name)
+        group = self.book.groups.named(tenant, group_name)
+        target = group if changes.new_group_name is None else self.book.groups.named(tenant, changes.new_group_name)
         attribute_values(target, changes.values)
-        face = self.faces.find(tenant, faceid)
+        face = self.book.faces.find(tenant, faceid)
         if face is None or face.group_id != group.id:
             raise FaceNotFound(f"group {group.name!r} has no face {faceid[:70]!r}")
         return _Read(face, group, target)
 
     def _anywhere(self, tenant: Tenant, faceid: str, changes: FaceChanges) -> _Read:
-        face = self.faces.get(tenant, faceid)
-        group = self.groups.of_id(tenant, face.group_id)
+        face = self.book.faces.get(tenant, faceid)
+        group = self.book.groups.of_id(tenant, face.group_id)
         if group is None:
             raise FaceNotFound(f"there is no face {faceid!r} any more: its group is just being deleted")
-        target = group if changes.new_group_name is None else self.groups.named(tenant, changes.new_group_name)
+        target = group if changes.new_group_name is None else self.book.groups.named(tenant, changes.new_group_name)
         require_attributes(target, changes.values)
         attribute_values(target, changes.values)
         return _Read(face, group, target)
@@ -169,23 +160,23 @@ class FaceUpdate:
         old = held.face
         added = [new.picture_key] if new.picture_key != old.picture_key else []
         try:
-            with self.requests.answering(tenant.name, request), self.portraits.discarded_if_refused(added):
+            with self.book.requests.answering(tenant.name, request), self.book.portraits.discarded_if_refused(added):
                 put = face_put(tenant.name, old, new)
                 actions: list[Action] = [
                     put,
                     *renamed(tenant.name, old, new),
                     *self._placed_by_hand(tenant, old, new),
-                    *([record] if record else self.requests.recorded(tenant.name, request)),
+                    *([record] if record else self.book.requests.recorded(tenant.name, request)),
                 ]
                 if new.templates == old.templates and new.group_id == old.group_id:
-                    write(self.items, actions)
+                    write(self.book.items, actions)
                 else:
-                    self.writer.commit(tenant.name, _change(actions, new, held))
+                    self.book.writer.commit(tenant.name, _change(actions, new, held))
         except ConditionFailed as error:
             if RECORDED in error.names:
                 raise WentOn from error
             if f"{GROUP_ROOM}:{new.group_id}" in error.names:
-                require_room(self.groups.of_id(tenant, new.group_id))
+                require_room(self.book.groups.of_id(tenant, new.group_id))
             return None
         return face_from(put.item)
 
@@ -196,7 +187,7 @@ class FaceUpdate:
         """
         if new.group_id == old.group_id:
             return []
-        visits = visits_from(self.items.get(keys.ARRIVALS, (tenant.name, old.faceid)))
+        visits = visits_from(self.book.items.get(keys.ARRIVALS, (tenant.name, old.faceid)))
         if visits.promotion is None:
             return []
         return visits_puts(tenant.name, old.faceid, visits, replace(visits, promotion=None))
@@ -267,12 +258,7 @@ class ManyChanged:
     failed: list[FailedFace] = field(default_factory=list)
 
 
-@dataclass
-class ManyFaces:
-    items: ItemStore
-    update: FaceUpdate
-    requests: Requests
-
+class ManyFaces(UseCase):
     def change(
         self, tenant: Tenant, faceids: Sequence[str], changes: FaceChanges, request: RequestId | None = None
     ) -> ManyChanged:
@@ -291,7 +277,7 @@ class ManyFaces:
 
     def _done(self, tenant: Tenant, request: RequestId | None) -> list[str] | None:
         """Return what is done of the request; None if nothing is recorded of it."""
-        progress = self.requests.progress(tenant.name, request)
+        progress = self.book.requests.progress(tenant.name, request)
         return None if progress is None else list(progress["done"])
 
 
@@ -313,7 +299,7 @@ class _Run:
             done = [*self.done, faceid]
             try:
                 record = self._record(PARTIAL, {"done": done})
-                self.many.update.of_id(self.tenant, faceid, changes, request=self.request, record=record)
+                self.many.book.enrolment.update.of_id(self.tenant, faceid, changes, request=self.request, record=record)
             except WentOn:
                 self._read_again()
             except (Busy, StorageUnavailable):
@@ -332,9 +318,9 @@ class _Run:
             record = self._record(OK, asdict(changed))
             try:
                 if record is not None:
-                    write(self.many.items, [record])
+                    write(self.many.book.items, [record])
             except ConditionFailed:
-                self.many.requests.raise_if_answered(self.tenant.name, self.request)
+                self.many.book.requests.raise_if_answered(self.tenant.name, self.request)
                 self._read_again()
             else:
                 return changed
@@ -343,7 +329,7 @@ class _Run:
         if self.request is None:
             return None
         after = None if self.recorded is None else {"done": self.recorded}
-        return self.many.requests.record(self.tenant.name, self.request, Answer(code, body), after=after)
+        return self.many.book.requests.record(self.tenant.name, self.request, Answer(code, body), after=after)
 
     def _read_again(self) -> None:
         self.recorded = self.many._done(self.tenant, self.request)

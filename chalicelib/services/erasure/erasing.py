@@ -13,7 +13,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 from chalicelib.core import keys
@@ -27,15 +27,12 @@ from chalicelib.core.merges import IN_FLIGHT
 from chalicelib.core.model import Face, Labels, Tenant
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, is_of
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
-from chalicelib.core.ports import BlobStore, Clock, Delete, ItemStore, Put, Queue, Update, absent, equals
+from chalicelib.core.ports import Delete, Put, Update, absent, equals
 from chalicelib.core.records.erasures import COUNT, erasure_from, erasure_item
 from chalicelib.core.records.observations import STORABLE
-from chalicelib.core.search import IndexBuilder
 from chalicelib.core.values import milliseconds, time_ordered_id, time_text
-from chalicelib.services.audit.audit import Audit
-from chalicelib.services.erasure.traces import Shown, Traces, delete_stills
-from chalicelib.services.merges.merges import Merges
-from chalicelib.services.statistics.statistics import Statistics
+from chalicelib.services.erasure.traces import delete_stills
+from chalicelib.services.rooms import UseCase
 
 _A_TRANSACTION = 20
 """Observations that get another name in one transaction: each is deleted and put anew."""
@@ -43,21 +40,14 @@ _APART_S = 60
 """Seconds until an erasure looks again whether its group has been erased."""
 
 
-class Erasures:
+class Erasures(UseCase):
     """The records of erasures, and of what follows deletions."""
-
-    def __init__(self, items: ItemStore, blobs: BlobStore, queue: Queue, merges: Merges, clock: Clock) -> None:
-        self._items = items
-        self._blobs = blobs
-        self._queue = queue
-        self._clock = clock
-        self._merges = merges
 
     def of(self, tenant: Tenant, faces: Sequence[Face], by: str, *, erases: bool) -> Erasure:
         """Make the record of faces that are about to be deleted: of all that later nobody could find by them."""
-        now = self._clock.now()
+        now = self.book.clock.now()
         absorbed = [
-            one for face in faces if face.merges for one in self._merges.records.below(tenant.name, face.faceid)
+            one for face in faces if face.merges for one in self.book.merges.records.below(tenant.name, face.faceid)
         ]
         faceids = (*(face.faceid for face in faces), *(one.other for one in absorbed if one.is_active))
         erasure = Erasure(time_ordered_id(now), now, by, erases, tuple(dict.fromkeys(faceids)), len(faces))
@@ -69,7 +59,7 @@ class Erasures:
 
     def of_gone(self, faceid: str, by: str) -> Erasure:
         """Make the record of a face that was deleted before."""
-        now = self._clock.now()
+        now = self.book.clock.now()
         return _unnamed(Erasure(time_ordered_id(now), now, by, True, (faceid,), 1))
 
     def put(self, tenant: Tenant, erasure: Erasure) -> Put:
@@ -79,11 +69,11 @@ class Erasures:
     def announce(self, tenant: str, erasure: Erasure, delay_s: int = 0) -> None:
         """Send the message for the next step. If it is lost, the sweep goes on."""
         with suppress(RegularsError):
-            self._queue.send(json.dumps({"tenant": tenant, "erasure": erasure.id}), delay_s, tenant)
+            self.book.storage.index_queue.send(json.dumps({"tenant": tenant, "erasure": erasure.id}), delay_s, tenant)
 
     def get(self, tenant: str, id_: str) -> Erasure:
         """Read an erasure. Raises ErasureNotFound."""
-        item = self._items.get(keys.ERASURES, (tenant, id_)) if id_.isascii() and id_.isdigit() else None
+        item = self.book.items.get(keys.ERASURES, (tenant, id_)) if id_.isascii() and id_.isdigit() else None
         if item is None or not item["erases"]:
             raise ErasureNotFound(f"there is no erasure {id_[:40]!r}: see the list of erasures")
         return erasure_from(item)
@@ -97,7 +87,7 @@ class Erasures:
         pages = PageTokens(f"erasures of {tenant}")
         below = None if token is None else pages.place(token, str)
         found: list[Erasure] = []
-        for item in every(self._items, keys.ERASURES, tenant, high=below, reverse=True, page_size=limit + 1):
+        for item in every(self.book.items, keys.ERASURES, tenant, high=below, reverse=True, page_size=limit + 1):
             if item["erases"] and item["id"] != below:
                 if len(found) == limit:
                     return pages.page(found, found[-1].id)
@@ -106,58 +96,46 @@ class Erasures:
 
     def unfinished(self, tenant: str) -> Iterator[Erasure]:
         """Yield the records that have steps left, oldest first."""
-        found = map(erasure_from, every(self._items, keys.ERASURES, tenant))
+        found = map(erasure_from, every(self.book.items, keys.ERASURES, tenant))
         return (one for one in found if one.done_at is None)
 
     def _hashes(self, faces: Iterable[Face]) -> Mapping[str, tuple[str, ...]]:
         templates = {one.vector for face in faces for one in face.templates}
         stored = {key for face in faces for key in face.picture_keys}
-        pictures = [self._blobs.get(one) for key in sorted(stored) for one in (key, keys.thumbnail(key))]
+        pictures = [self.book.storage.blobs.get(one) for key in sorted(stored) for one in (key, keys.thumbnail(key))]
         return {
             "templates": tuple(sorted(hashlib.sha256(one).hexdigest() for one in templates)),
             "pictures": tuple(hashlib.sha256(one).hexdigest() for one in pictures if one is not None),
         }
 
 
-@dataclass
-class Erasing:
+class Erasing(UseCase):
     """The steps. `wipe`: takes what was deleted out of storage's own files (core.ports.Storage)."""
-
-    items: ItemStore
-    erasures: Erasures
-    traces: Traces
-    shown: Shown
-    merges: Merges
-    statistics: Statistics
-    index: IndexBuilder
-    audit: Audit
-    clock: Clock
-    wipe: Callable[[], None]
 
     def tenant(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> None:
         """Go on with all that is unfinished. What needs more time, or has to wait, gets a message."""
-        for erasure in self.erasures.unfinished(tenant.name):
+        for erasure in self.book.erasure.records.unfinished(tenant.name):
             self.go_on(tenant, erasure.id, left_s)
 
     def go_on(self, tenant: Tenant, id_: str, left_s: Callable[[], float] = lambda: float("inf")) -> None:
         """Do the steps that are left. May be cut off anywhere, and called again, also by two at once."""
         while True:
-            item = self.items.get(keys.ERASURES, (tenant.name, id_))
+            item = self.book.items.get(keys.ERASURES, (tenant.name, id_))
             if item is None or item.get("done_at") is not None:
                 return None
             erasure = erasure_from(item)
-            wait_s = (erasure.goes_on_at - self.clock.now()).total_seconds()
+            wait_s = (erasure.goes_on_at - self.book.clock.now()).total_seconds()
             if wait_s > 0:
-                return self.erasures.announce(tenant.name, erasure, int(wait_s) + 1)
+                return self.book.erasure.records.announce(tenant.name, erasure, int(wait_s) + 1)
             if erasure.next_step is Step.GALLERY and self._is_stored(tenant, erasure):
-                return self.erasures.announce(tenant.name, erasure, _APART_S)
+                return self.book.erasure.records.announce(tenant.name, erasure, _APART_S)
             if not self._step(tenant, erasure, left_s):
-                return self.erasures.announce(tenant.name, erasure)
+                return self.book.erasure.records.announce(tenant.name, erasure)
 
     def _is_stored(self, tenant: Tenant, erasure: Erasure) -> bool:
         """Tell if a face of the erasure is of a deleted group that has not been erased so far (erasure/groups.py)."""
         places = [(tenant.name, faceid) for faceid in erasure.faceids] if tenant.gone else []
-        return any(item and item["group"] in tenant.gone for item in self.items.get_many(keys.FACES, places))
+        return any(item and item["group"] in tenant.gone for item in self.book.items.get_many(keys.FACES, places))
 
     def _step(self, tenant: Tenant, erasure: Erasure, left_s: Callable[[], float]) -> bool:
         """Do the next step. Return False if the time has run out before its end."""
@@ -168,19 +146,22 @@ class Erasing:
                 if not self._sightings(tenant, erasure, STORABLE, left_s):
                     return False
             case Step.DAYS:
-                self.statistics.sealing.forget_other_zones(tenant)
-                self.statistics.sealing.tenant(tenant)
+                self.book.statistics.sealing.forget_other_zones(tenant)
+                self.book.statistics.sealing.tenant(tenant)
             case Step.LATE:
                 at_ms = milliseconds(erasure.at)
-                span = Span(at_ms - IN_FLIGHT // timedelta(milliseconds=1), milliseconds(self.clock.now()))
+                span = Span(at_ms - IN_FLIGHT // timedelta(milliseconds=1), milliseconds(self.book.clock.now()))
                 if not self._sightings(tenant, erasure, span, left_s):
                     return False
                 self._traces(tenant, erasure)
-                self.traces.answers(tenant, erasure.faceids)
+                self.book.erasure.traces.answers(tenant, erasure.faceids)
             case Step.GALLERY:
-                self.index.purge(tenant.name, self._gone_at(tenant, erasure))
-                self.audit.erasing.erase(  # waits for a lost signing key
-                    tenant.name, erasure.faceids, erasure.id, lambda: self.traces.since(tenant, erasure.faceids)
+                self.book.index.purge(tenant.name, self._gone_at(tenant, erasure))
+                self.book.audit.erasing.erase(  # waits for a lost signing key
+                    tenant.name,
+                    erasure.faceids,
+                    erasure.id,
+                    lambda: self.book.erasure.traces.since(tenant, erasure.faceids),
                 )
             case Step.RECEIPT | None:
                 self._finish(tenant, erasure)
@@ -193,22 +174,22 @@ class Erasing:
 
     def _traces(self, tenant: Tenant, erasure: Erasure) -> None:
         faceids, at_ms = erasure.faceids, milliseconds(erasure.at)
-        self.traces.pictures(tenant, faceids)
-        self.traces.rejections(tenant, faceids, at_ms)
-        self.traces.merges(tenant, faceids, at_ms)
+        self.book.erasure.traces.pictures(tenant, faceids)
+        self.book.erasure.traces.rejections(tenant, faceids, at_ms)
+        self.book.erasure.traces.merges(tenant, faceids, at_ms)
         if erasure.erases:
-            delete_stills(self.items, tenant)
-            self.traces.suggestions(tenant, faceids)
-            self.traces.events(tenant, faceids)
+            delete_stills(self.book.items, tenant)
+            self.book.erasure.traces.suggestions(tenant, faceids)
+            self.book.erasure.traces.events(tenant, faceids)
         else:
-            self.traces.names_in_events(tenant, faceids)
+            self.book.erasure.traces.names_in_events(tenant, faceids)
 
     def _sightings(self, tenant: Tenant, erasure: Erasure, span: Span, left_s: Callable[[], float]) -> bool:
-        rejected = self.traces.rejected_elsewhere(tenant)
-        for observations in self.merges.observations.chunks(tenant, {*erasure.faceids}, span, _A_TRANSACTION):
+        rejected = self.book.erasure.traces.rejected_elsewhere(tenant)
+        for observations in self.book.merges.observations.chunks(tenant, {*erasure.faceids}, span, _A_TRANSACTION):
             own = self._without_others(tenant, observations)
             for id_ in (id_ for one in own for id_ in rejected.get(one.id, ())):
-                self.traces.forget_rejection(tenant, id_)
+                self.book.erasure.traces.forget_rejection(tenant, id_)
             if not erasure.erases:
                 own = [one for one in own if _ageless(one) != one]
             if not own:
@@ -227,7 +208,9 @@ class Erasing:
 
         The faces are read after their observations: a face is stored with its first one.
         """
-        there = {face.faceid: face for face in self.traces.there(tenant, {one.faceid for one in observations})}
+        there = {
+            face.faceid: face for face in self.book.erasure.traces.there(tenant, {one.faceid for one in observations})
+        }
         return [one for one in observations if one.faceid not in there or not is_of(there[one.faceid], one)]
 
     def _hide(self, tenant: Tenant, observations: Sequence[Observation]) -> Counter[str]:
@@ -235,7 +218,7 @@ class Erasing:
         captures: dict[tuple[str, str], set[int]] = {}
         for camera, capture, number in _sighted(observations):
             captures.setdefault((camera, capture), set()).add(number)
-        done = Counter(self.shown.hide(tenant, *place, numbers) for place, numbers in captures.items())
+        done = Counter(self.book.erasure.shown.hide(tenant, *place, numbers) for place, numbers in captures.items())
         return Counter(captures_deleted=done["deleted"], captures_hidden=done["hidden"])
 
     def _rename(
@@ -247,47 +230,47 @@ class Erasing:
         counted = {f"{COUNT}{name}": n for name, n in (counts + Counter(observations=len(bare))).items()}
         progress = Update(keys.ERASURES, (tenant.name, erasure.id), (equals("done_at", None, "running"),), add=counted)
         with suppress(ConditionFailed):  # another worker did it, or a writer changed one: the next look finds it
-            write(self.items, [progress, *self.statistics.recorder.actions(tenant.name, bare, gone)])
+            write(self.book.items, [progress, *self.book.statistics.recorder.actions(tenant.name, bare, gone)])
 
     def _bare(self, tenant: Tenant, observations: Sequence[Observation]) -> None:
         for place in _sighted(observations):
-            self.shown.delete_crop(tenant, *place)
+            self.book.erasure.shown.delete_crop(tenant, *place)
         changed = [ChangedObservation(one, _ageless(one)) for one in observations]
         with suppress(ConditionFailed):
-            write(self.items, self.statistics.recorder.actions(tenant.name, [], changed))
+            write(self.book.items, self.book.statistics.recorder.actions(tenant.name, [], changed))
 
     def _gone_at(self, tenant: Tenant, erasure: Erasure) -> int:
         """Return a change of the gallery after which the faces are gone, the same for every try."""
         if erasure.seq is not None:
             return erasure.seq
-        seq = int(directory_of(self.items, tenant.name)["seq"])
+        seq = int(directory_of(self.book.items, tenant.name)["seq"])
         self._save(tenant, erasure, {"seq": seq})
         return seq
 
     def _save(self, tenant: Tenant, erasure: Erasure, fields: Mapping[str, int]) -> None:
         same = (equals("step", erasure.step, "step-same"), equals("done_at", None, "running"))
         with suppress(ConditionFailed):  # another worker is further
-            write(self.items, [Update(keys.ERASURES, (tenant.name, erasure.id), same, set=fields)])
+            write(self.book.items, [Update(keys.ERASURES, (tenant.name, erasure.id), same, set=fields)])
 
     def _finish(self, tenant: Tenant, erasure: Erasure) -> None:
         """Forget the ids, too; what is left of an erasure is its receipt. Raises Busy while a file cannot be wiped."""
         key, same = (tenant.name, erasure.id), (equals("done_at", None, "running"),)
         if not erasure.erases:
             with suppress(ConditionFailed):
-                write(self.items, [Delete(keys.ERASURES, key, same)])
+                write(self.book.items, [Delete(keys.ERASURES, key, same)])
             return
         if erasure.faceids:
-            erasure = hashed(erasure, self.audit.signing.face_key(tenant.name))
+            erasure = hashed(erasure, self.book.audit.signing.face_key(tenant.name))
         # The ids go first, so that nothing has to be wiped once it is done: nobody would try again.
         wiped = replace(erasure, faceids=(), names=(), pseudonym="", step=erasure.steps.index(Step.RECEIPT))
         with suppress(ConditionFailed):  # another worker did it
-            write(self.items, [Put(keys.ERASURES, erasure_item(tenant.name, wiped), same)])
-            self.wipe()
-            now = self.clock.now()
+            write(self.book.items, [Put(keys.ERASURES, erasure_item(tenant.name, wiped), same)])
+            self.book.storage.scrub()
+            now = self.book.clock.now()
             said = statement(tenant.name, wiped, time_text(now), time_text(wiped.at))
-            receipt = self.audit.signing.sign(tenant.name, said)
+            receipt = self.book.audit.signing.sign(tenant.name, said)
             done = replace(wiped, step=len(wiped.steps), done_at=now, receipt=receipt)
-            write(self.items, [Put(keys.ERASURES, erasure_item(tenant.name, done), same)])
+            write(self.book.items, [Put(keys.ERASURES, erasure_item(tenant.name, done), same)])
 
 
 def _sighted(observations: Iterable[Observation]) -> Iterator[tuple[str, str, int]]:

@@ -14,15 +14,11 @@ from chalicelib.core.items import attempts, write
 from chalicelib.core.model import Face, Group, Tenant
 from chalicelib.core.ports import Action, ItemStore
 from chalicelib.core.users import user_of
-from chalicelib.services.commit import Change, GalleryWriter, deleted, limited_groups
-from chalicelib.services.erasure.erasing import Erasures
+from chalicelib.services.commit import Change, deleted, limited_groups
 from chalicelib.services.erasure.erasure import MAX_DELETED, Deleted
-from chalicelib.services.faces import Faces, face_deletes
-from chalicelib.services.groups import Groups
-from chalicelib.services.idempotency import OK, PARTIAL, RECORDED, Answer, RequestId, Requests
-from chalicelib.services.merges.merges import Merges
-from chalicelib.services.portraits import Portraits
-from chalicelib.services.recognition.recognition import Negatives
+from chalicelib.services.faces import face_deletes
+from chalicelib.services.idempotency import OK, PARTIAL, RECORDED, Answer, RequestId
+from chalicelib.services.rooms import UseCase
 
 CHUNK = 40
 _ACTIONS = 90
@@ -46,17 +42,7 @@ class Manner:
     keeps_users: bool = False
 
 
-@dataclass
-class Deletion:
-    items: ItemStore
-    groups: Groups
-    faces: Faces
-    portraits: Portraits
-    writer: GalleryWriter
-    requests: Requests
-    merges: Merges
-    erasures: Erasures
-
+class Deletion(UseCase):
     def of_group(
         self,
         tenant: Tenant,
@@ -73,7 +59,7 @@ class Deletion:
         """
         _require_number(faceids)
         manner = Manner(by, tenant.deletes_erase, only)
-        return self._delete(tenant, self.groups.named(tenant, group_name), faceids, request, manner)
+        return self._delete(tenant, self.book.groups.named(tenant, group_name), faceids, request, manner)
 
     def of_faces(
         self,
@@ -107,20 +93,22 @@ class Deletion:
 
         `not_exist` names it if it left nothing. Raises Busy, AnsweredAlready.
         """
-        if self.faces.by_id(tenant, [faceid], restricted=True):
+        if self.book.faces.by_id(tenant, [faceid], restricted=True):
             return self.of_faces(tenant, [faceid], request, by=by, erase=True)
-        if next(self.merges.mover.observed(tenant, faceid), None) is None:
+        if next(self.book.merges.mover.observed(tenant, faceid), None) is None:
             return Deleted([], [], [faceid])
-        erasure = self.erasures.of_gone(faceid, by)
+        erasure = self.book.erasure.records.of_gone(faceid, by)
         deleted = Deleted([faceid], [], [], [erasure.id])
-        self.requests.write(tenant.name, [self.erasures.put(tenant, erasure)], request, asdict(deleted))
-        self.erasures.announce(tenant.name, erasure)
+        self.book.requests.write(
+            tenant.name, [self.book.erasure.records.put(tenant, erasure)], request, asdict(deleted)
+        )
+        self.book.erasure.records.announce(tenant.name, erasure)
         return deleted
 
     def _delete(
         self, tenant: Tenant, group: Group | None, faceids: Sequence[str], request: RequestId | None, manner: Manner
     ) -> Deleted:
-        progress = self.requests.progress(tenant.name, request)
+        progress = self.book.requests.progress(tenant.name, request)
         deleted = Deleted(**progress) if progress else Deleted([], [], [])
         if len(faceids) > CHUNK and not progress:
             found = self._found(tenant, group, faceids, restricted=manner.restricted)
@@ -150,28 +138,28 @@ class Deletion:
             require_free(found.values())
             if any(face.moving for face in found.values()):
                 for face in found.values():
-                    self.merges.mover.settle(tenant, face)
+                    self.book.merges.mover.settle(tenant, face)
                 continue
-            chunk = fitting(self.items, tenant.name, left[:CHUNK], found)
+            chunk = fitting(self.book.items, tenant.name, left[:CHUNK], found)
             faces = [found[faceid] for faceid in chunk if faceid in found]
             missing = [faceid for faceid in chunk if faceid not in found]
             done = [face.faceid for face in faces]
-            erasure = self.erasures.of(tenant, faces, manner.by, erases=manner.erases) if faces else None
+            erasure = self.book.erasure.records.of(tenant, faces, manner.by, erases=manner.erases) if faces else None
             ids = [erasure.id] if erasure is not None and manner.erases else []
             deleted = Deleted([*before.success, *done], [], [*before.not_exist, *missing], [*before.erasures, *ids])
             record = self._record(tenant, request, deleted, before, is_last=len(chunk) == len(left))
             try:
-                with self.requests.answering(tenant.name, request):
+                with self.book.requests.answering(tenant.name, request):
                     if erasure is not None:
                         groups |= self._groups_of(tenant, faces, groups)
-                        record = [*record, self.erasures.put(tenant, erasure)]
-                        change = _deletion(self.items, tenant, groups, faces, record)
+                        record = [*record, self.book.erasure.records.put(tenant, erasure)]
+                        change = _deletion(self.book.items, tenant, groups, faces, record)
                         takes_users = manner.erases or not manner.keeps_users
-                        self.writer.commit(tenant.name, replace(change, takes_users=takes_users))
+                        self.book.writer.commit(tenant.name, replace(change, takes_users=takes_users))
                     elif record:
-                        write(self.items, record)
+                        write(self.book.items, record)
             except ConditionFailed as error:
-                if RECORDED in error.names and (progress := self.requests.progress(tenant.name, request)):
+                if RECORDED in error.names and (progress := self.book.requests.progress(tenant.name, request)):
                     return Deleted(**progress)  # the same request, sent twice at once, got further elsewhere
                 groups = {}
             else:
@@ -184,13 +172,13 @@ class Deletion:
         self, tenant: Tenant, group: Group | None, faceids: Sequence[str], *, restricted: bool
     ) -> dict[str, Face]:
         if group is None:
-            return self.faces.by_id(tenant, faceids, restricted=restricted)
-        return self.faces.of_group(tenant, group, faceids)
+            return self.book.faces.by_id(tenant, faceids, restricted=restricted)
+        return self.book.faces.of_group(tenant, group, faceids)
 
     def _groups_of(self, tenant: Tenant, faces: Sequence[Face], known: Mapping[str, Group]) -> dict[str, Group]:
         """Read the faces' groups that are not known yet."""
         lacked = {face.group_id for face in faces} - known.keys()
-        return {id_: group for id_ in sorted(lacked) if (group := self.groups.of_id(tenant, id_))}
+        return {id_: group for id_ in sorted(lacked) if (group := self.book.groups.of_id(tenant, id_))}
 
     def _record(
         self, tenant: Tenant, request: RequestId | None, deleted: Deleted, before: Deleted, *, is_last: bool
@@ -199,16 +187,16 @@ class Deletion:
             return []
         answer = Answer(OK if is_last else PARTIAL, asdict(deleted))
         after = asdict(before) if before.success or before.not_exist else None
-        return [self.requests.record(tenant.name, request, answer, after=after)]
+        return [self.book.requests.record(tenant.name, request, answer, after=after)]
 
     def _forget_traces(self, tenant: Tenant, faces: Sequence[Face], erasure: Erasure) -> None:
         """Delete the faces' pictures, negatives and merges at once. What fails now, the steps do that follow."""
         pictures = [key for face in faces for key in face.picture_keys]
         with suppress(RegularsError):
-            Negatives(self.items).forget(tenant.name, [face for face in faces if face.negatives])
-            pictures += self.merges.records.forget(tenant.name, [face for face in faces if face.merges])
-        self.portraits.discard(pictures)
-        self.erasures.announce(tenant.name, erasure)
+            self.book.recognition.negatives.forget(tenant.name, [face for face in faces if face.negatives])
+            pictures += self.book.merges.records.forget(tenant.name, [face for face in faces if face.merges])
+        self.book.portraits.discard(pictures)
+        self.book.erasure.records.announce(tenant.name, erasure)
 
 
 def _require_number(faceids: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 
 from chalicelib.core import keys
@@ -19,18 +19,15 @@ from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, Regulars
 from chalicelib.core.holds import require_free
 from chalicelib.core.items import attempts, every, write
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Tenant
-from chalicelib.core.ports import Delete, ItemStore, Put, Queue
+from chalicelib.core.ports import Delete, Put
 from chalicelib.core.records.faces import face_from
-from chalicelib.core.search import IndexBuilder
 from chalicelib.core.users import gallery_group
-from chalicelib.services.commit import Change, GalleryMoved, GalleryWriter
-from chalicelib.services.erasure.erasing import Erasures
+from chalicelib.services.commit import Change, GalleryMoved
 from chalicelib.services.erasure.faces import CHUNK, Manner, fitting
-from chalicelib.services.erasure.traces import Traces
-from chalicelib.services.faces import Holds, face_deletes
-from chalicelib.services.groups import Groups, changed_all_the_time, group_deletes, require_own
-from chalicelib.services.idempotency import RequestId, Requests
-from chalicelib.services.merges.merges import Merges
+from chalicelib.services.faces import face_deletes
+from chalicelib.services.groups import changed_all_the_time, group_deletes, require_own
+from chalicelib.services.idempotency import RequestId
+from chalicelib.services.rooms import UseCase
 from chalicelib.services.tenants import CAPACITY_LEFT, FACES_LEFT, GROUPS_LEFT
 
 _MOST_GONE = 500
@@ -40,18 +37,7 @@ _AN_ERASURE = 100
 """Faces in one record of an erasure, which also holds hashes of their templates and pictures."""
 
 
-@dataclass
-class GroupDeletion:
-    items: ItemStore
-    groups: Groups
-    holds: Holds
-    writer: GalleryWriter
-    requests: Requests
-    erasures: Erasures
-    traces: Traces
-    merges: Merges
-    index: IndexBuilder
-    queue: Queue
+class GroupDeletion(UseCase):
     a_record: int = 5_000
     """Faces in one record, which holds their ids: each record reads all observations."""
 
@@ -63,16 +49,16 @@ class GroupDeletion:
         Raises GroupNotFound, DefaultGroup, FaceHeld if a face of it is under legal hold, Busy, AnsweredAlready.
         """
         for _ in attempts():
-            with self.writer.exclusive(tenant.name):
-                seq = self.writer.seq(tenant.name)  # each change of a face, and each hold, comes with another one
-                group = self.groups.named(tenant, name)
+            with self.book.writer.exclusive(tenant.name):
+                seq = self.book.writer.seq(tenant.name)  # each change of a face, and each hold, comes with another one
+                group = self.book.groups.named(tenant, name)
                 require_own(group)
                 self._require_free(tenant, group)
                 if len(tenant.gone) >= _MOST_GONE:
                     raise Busy(f"{_MOST_GONE} deleted groups are still being erased: send the request again in a while")
                 try:
-                    with self.requests.answering(tenant.name, request):
-                        self.writer.commit(tenant.name, self._change(tenant, group, seq, request, by=by))
+                    with self.book.requests.answering(tenant.name, request):
+                        self.book.writer.commit(tenant.name, self._change(tenant, group, seq, request, by=by))
                 except (GalleryMoved, ConditionFailed):
                     continue
             return self._announce(tenant.name, group.id)
@@ -88,7 +74,7 @@ class GroupDeletion:
 
         If the time runs out, a message is sent for the rest. Raises Busy if a merge of one of them takes too long.
         """
-        noted = self.items.get(keys.DIRECTORY, (tenant.name, keys.gone_item(group_id)))
+        noted = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.gone_item(group_id)))
         manner = Manner(noted["by"], noted["erases"]) if noted else Manner("", tenant.deletes_erase)
         while faces := self._some(tenant, group_id, manner):
             if any(face.moving for face in faces):
@@ -98,21 +84,21 @@ class GroupDeletion:
             if left_s() < STOPS_AT_S:
                 self._announce(tenant.name, group_id)
                 return
-        self.groups.forget_users(tenant, group_id)
-        self.index.purge(tenant.name, self.writer.seq(tenant.name))
+        self.book.groups.forget_users(tenant, group_id)
+        self.book.index.purge(tenant.name, self.book.writer.seq(tenant.name))
         forgotten = Delete(keys.DIRECTORY, (tenant.name, keys.gone_item(group_id)))
-        self.writer.commit(tenant.name, Change((forgotten,), (), erased=frozenset({group_id})))
+        self.book.writer.commit(tenant.name, Change((forgotten,), (), erased=frozenset({group_id})))
 
     def _require_free(self, tenant: Tenant, group: Group) -> None:
-        held = [one.faceid for one in self.holds.all(tenant.name)]
-        found = self.holds.faces.by_id(tenant, held, restricted=True).values()
+        held = [one.faceid for one in self.book.faces.holds.all(tenant.name)]
+        found = self.book.faces.by_id(tenant, held, restricted=True).values()
         require_free(one for one in found if one.own_group_id == group.id)
 
     def _change(self, tenant: Tenant, group: Group, seq: int, request: RequestId | None, *, by: str) -> Change:
         manner = {"tenant": tenant.name, "item": keys.gone_item(group.id), "by": by, "erases": tenant.deletes_erase}
         noted = Put(keys.DIRECTORY, manner)
         return Change(
-            (*group_deletes(tenant.name, group), noted, *self.requests.recorded(tenant.name, request)),
+            (*group_deletes(tenant.name, group), noted, *self.book.requests.recorded(tenant.name, request)),
             tuple(JournalEntry(Edit.DROP, "", one) for one in (group.id, gallery_group(group.id))),
             tenant={FACES_LEFT: group.count, GROUPS_LEFT: 1, CAPACITY_LEFT: group.capacity or 0},
             based_on=seq,
@@ -122,27 +108,27 @@ class GroupDeletion:
     def _some(self, tenant: Tenant, group_id: str, manner: Manner) -> list[Face]:
         """Read as many of the group's faces as one record takes."""
         low, high = keys.group_range(group_id)
-        found = every(self.items, keys.FACES, tenant.name, index="by_enrolment", low=low, high=high)
+        found = every(self.book.items, keys.FACES, tenant.name, index="by_enrolment", low=low, high=high)
         most = _AN_ERASURE if manner.erases else self.a_record
         places = [(tenant.name, item["faceid"]) for item in islice(found, most)]
         return self._stored(places, group_id) if places else []
 
     def _stored(self, places: Sequence[tuple[str, str]], group_id: str) -> list[Face]:
         """Read faces that are still of the group: an id may have been enrolled again, in another group."""
-        faces = [face_from(item) for item in self.items.get_many(keys.FACES, places) if item]
+        faces = [face_from(item) for item in self.book.items.get_many(keys.FACES, places) if item]
         return [face for face in faces if face.group_id == group_id]
 
     def _settle(self, tenant: Tenant, faces: Sequence[Face]) -> None:
         """Finish the merges and undoings of these faces, which leave a mark on the faces of other groups, too."""
         there = replace(tenant, gone=frozenset())
         for face in faces:
-            self.merges.mover.settle(there, face)
+            self.book.merges.mover.settle(there, face)
 
     def _erase(self, tenant: Tenant, faces: Sequence[Face], manner: Manner) -> None:
         """Note the faces, then delete them and their pictures. After a kill, those that are left are noted again."""
-        erasure = self.erasures.of(tenant, faces, manner.by, erases=manner.erases)
+        erasure = self.book.erasure.records.of(tenant, faces, manner.by, erases=manner.erases)
         try:
-            write(self.items, [self.erasures.put(tenant, erasure)])
+            write(self.book.items, [self.book.erasure.records.put(tenant, erasure)])
         except InvalidInput:  # the record has too many ids, of faces that were merged into these
             half = len(faces) // 2
             if not half:
@@ -153,17 +139,18 @@ class GroupDeletion:
         found = {face.faceid: face for face in faces}
         while found:
             found = self._without_some(tenant, found)
-        self.traces.pictures(tenant, erasure.faceids)
-        self.erasures.announce(tenant.name, erasure)
+        self.book.erasure.traces.pictures(tenant, erasure.faceids)
+        self.book.erasure.records.announce(tenant.name, erasure)
 
     def _without_some(self, tenant: Tenant, faces: dict[str, Face]) -> dict[str, Face]:
         """Delete as many of the faces as one transaction takes, and return the others."""
-        some = fitting(self.items, tenant.name, [*faces][:CHUNK], faces)
+        some = fitting(self.book.items, tenant.name, [*faces][:CHUNK], faces)
         left = {faceid: faces[faceid] for faceid in some}
         for _ in attempts():
             try:
                 write(
-                    self.items, [one for face in left.values() for one in face_deletes(self.items, tenant.name, face)]
+                    self.book.items,
+                    [one for face in left.values() for one in face_deletes(self.book.items, tenant.name, face)],
                 )
             except ConditionFailed:  # another worker was first, or a request under way changed one
                 places, [group_id] = [(tenant.name, one) for one in left], {face.group_id for face in left.values()}
@@ -176,4 +163,4 @@ class GroupDeletion:
     def _announce(self, tenant: str, group_id: str) -> None:
         """Send the message that has the faces erased. If it is lost, the sweep does it."""
         with suppress(RegularsError):
-            self.queue.send(json.dumps({"tenant": tenant, "group": group_id}), group=tenant)
+            self.book.storage.index_queue.send(json.dumps({"tenant": tenant, "group": group_id}), group=tenant)

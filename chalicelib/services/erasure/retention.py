@@ -25,7 +25,7 @@ from chalicelib.core.chores import STOPS_AT_S
 from chalicelib.core.errors import Busy, FaceHeld, FaceNotFound
 from chalicelib.core.items import camera_ids, every, held_faces, write, write_in_parts
 from chalicelib.core.model import Face, Group, Picture, Tenant
-from chalicelib.core.ports import BlobInfo, Clock, Delete, ItemStore, Put, UploadStore
+from chalicelib.core.ports import BlobInfo, Delete, Put
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.retention import (
     FEW,
@@ -44,13 +44,8 @@ from chalicelib.core.retention import (
 )
 from chalicelib.core.values import milliseconds, moment, time_text
 from chalicelib.services.captures.captures import shown_faces
-from chalicelib.services.consents import Consents
-from chalicelib.services.enrolment.enrolment import Enrolment
 from chalicelib.services.erasure.erasure import MAX_DELETED
-from chalicelib.services.erasure.faces import Deletion
-from chalicelib.services.faces import Faces
-from chalicelib.services.groups import Groups
-from chalicelib.services.statistics.statistics import Statistics
+from chalicelib.services.rooms import UseCase
 
 SOON = timedelta(days=7)
 """How far ahead a dry run looks."""
@@ -105,12 +100,8 @@ class _Kept:
         return self.kind if self.group is None else f"{self.kind} of group {self.group}"
 
 
-@dataclass
-class Withholding:
+class Withholding(UseCase):
     """Things that no sweep deletes yet, since they are too many for one (core/retention)."""
-
-    items: ItemStore
-    clock: Clock
 
     def all(self, tenant: Tenant) -> Mapping[str, Withheld]:
         """Return what the last sweep withheld, by kind and group."""
@@ -123,7 +114,7 @@ class Withholding:
 
         `kinds`: by name what reads all that is due by a time.
         """
-        now, before = self.clock.now(), self._noted(tenant)
+        now, before = self.book.clock.now(), self._noted(tenant)
         found = {name: one for name, one in before.items() if name not in kinds and now - one.at <= OVERDUE}
         for name, due in kinds.items() if not yes else ():
             overdue = _number(due(now - OVERDUE))
@@ -145,7 +136,7 @@ class Withholding:
         return {name: one for name, one in found.items() if name in kinds and not one.is_over}
 
     def _noted(self, tenant: Tenant) -> Mapping[str, Withheld]:
-        item = self.items.get(keys.DIRECTORY, (tenant.name, keys.WITHHELD_ITEM))
+        item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.WITHHELD_ITEM))
         kinds = json.loads(item["kinds"]) if item else {}
         return {name: Withheld(number, moment(since), moment(at)) for name, (number, since, at) in kinds.items()}
 
@@ -153,24 +144,13 @@ class Withholding:
         key = {"tenant": tenant.name, "item": keys.WITHHELD_ITEM}
         kinds = {name: (one.number, milliseconds(one.since), milliseconds(one.at)) for name, one in found.items()}
         if found:
-            write(self.items, [Put(keys.DIRECTORY, {**key, "kinds": json.dumps(kinds)})])
+            write(self.book.items, [Put(keys.DIRECTORY, {**key, "kinds": json.dumps(kinds)})])
         elif before:
-            write(self.items, [Delete(keys.DIRECTORY, (key["tenant"], key["item"]))])
+            write(self.book.items, [Delete(keys.DIRECTORY, (key["tenant"], key["item"]))])
 
 
-@dataclass
-class Retention:
+class Retention(UseCase):
     """`in_review`: reads the faces that somebody is to look at. `expires_items`: storage deletes captures by itself."""
-
-    withholding: Withholding
-    groups: Groups
-    faces: Faces
-    deletion: Deletion
-    captures: CaptureExpiry
-    statistics: Statistics
-    in_review: Callable[[Tenant], Collection[str]]
-    clock: Clock
-    expires_items: bool
 
     def tenant(self, tenant: Tenant, left_s: Callable[[], float], *, yes: bool = False) -> bool:
         """Delete what the tenant keeps no longer; return False if the time ran out first.
@@ -178,13 +158,14 @@ class Retention:
         What is too much for one sweep (core/retention) waits, unless somebody said `yes` to it. May be cut off anywhere
         and repeated. Raises Busy, StorageUnavailable.
         """
-        now = self.clock.now()
+        now = self.book.clock.now()
         kinds = [
             kept
             for kept in self._kinds(tenant)
-            if kept.days is not None and not (self.expires_items and self._is_left_to_storage(tenant, kept.kind))
+            if kept.days is not None
+            and not (self.book.storage.expires_items and self._is_left_to_storage(tenant, kept.kind))
         ]
-        waits = self.withholding.look(tenant, {kept.name: kept.due for kept in kinds}, yes=yes)
+        waits = self.book.erasure.withholding.look(tenant, {kept.name: kept.due for kept in kinds}, yes=yes)
         for kept in kinds:
             if kept.name in waits:
                 continue
@@ -193,12 +174,12 @@ class Retention:
                 kept.delete(some)
                 if left_s() < STOPS_AT_S:
                     return False
-        self.statistics.expiry.forget_days(tenant, now)
+        self.book.statistics.expiry.forget_days(tenant, now)
         return True
 
     def plan(self, tenant: Tenant) -> list[Planned]:
         """Say what goes now and soon, of each kind and group. Deletes nothing, and reads what it counts."""
-        now, waits = self.clock.now(), self.withholding.all(tenant)
+        now, waits = self.book.clock.now(), self.book.erasure.withholding.all(tenant)
         return [self._planned(kept, now, waits.get(kept.name)) for kept in self._kinds(tenant)]
 
     def _planned(self, kept: _Kept, now: datetime, waits: Withheld | None) -> Planned:
@@ -218,16 +199,16 @@ class Retention:
         )
 
     def _kinds(self, tenant: Tenant) -> Iterator[_Kept]:
-        captures, observations = self.captures, self.statistics.expiry
-        held = held_faces(captures.items, tenant.name)
-        days = captures_kept(tenant, captures.capture_days)
+        captures, observations = self.book.erasure.captures, self.book.statistics.expiry
+        held = held_faces(self.book.items, tenant.name)
+        days = captures_kept(tenant, self.book.settings.capture_days)
         pictures = partial(captures.pictures, tenant, held=held)
         yield _Kept(Kind.CAPTURES, None, days, pictures, captures.delete_pictures)
         records = partial(captures.records, tenant, held=held)
         yield _Kept(Kind.SIGHTINGS, None, sightings_kept(tenant), records, captures.delete_records)
         observed = partial(observations.due, tenant, held=held)
         yield _Kept(Kind.OBSERVATIONS, None, tenant.observation_days, observed, partial(observations.delete, tenant))
-        for group in self.groups.all(tenant):
+        for group in self.book.groups.all(tenant):
             unseen = partial(self._unseen, tenant, group)
             yield _Kept(Kind.FACES, group.name, unseen_kept(tenant, group), unseen, partial(self._forget, tenant))
 
@@ -237,22 +218,22 @@ class Retention:
         The index by arrival has those first that were away longest, so it reads no more than these.
         """
         kept, in_review = timedelta(days=unseen_kept(tenant, group) or 0), None
-        for face in self.faces.by_arrival(tenant, group, until=at - kept, at_once=_A_STEP):
+        for face in self.book.faces.by_arrival(tenant, group, until=at - kept, at_once=_A_STEP):
             goes = goes_at(tenant, group, face)
             if goes is not None and goes <= at:
-                in_review = self.in_review(tenant) if in_review is None else in_review
+                in_review = self.book.sightings.reviews.faces(tenant) if in_review is None else in_review
                 if face.faceid not in in_review:
                     yield Due(unseen_since(face), goes, face.faceid)
 
     def _forget(self, tenant: Tenant, faceids: Sequence[str]) -> None:
         """Delete faces that are still unseen when they are deleted. Raises Busy if some were not."""
-        now, groups = self.clock.now(), {group.id: group for group in self.groups.all(tenant)}
+        now, groups = self.book.clock.now(), {group.id: group for group in self.book.groups.all(tenant)}
 
         def is_unseen(face: Face) -> bool:
             goes = goes_at(tenant, groups[face.group_id], face) if face.group_id in groups else None
             return goes is not None and goes <= now
 
-        if self.deletion.of_faces(tenant, faceids, by="retention", only=is_unseen).failed:
+        if self.book.erasure.deletion.of_faces(tenant, faceids, by="retention", only=is_unseen).failed:
             raise Busy(
                 f"faces of tenant {tenant.name} that were not seen for long are changed by others: they go later"
             )
@@ -262,13 +243,7 @@ class Retention:
         return kind in own and own[kind] is None
 
 
-@dataclass
-class ConsentExpiry:
-    withholding: Withholding
-    consents: Consents
-    deletion: Deletion
-    clock: Clock
-
+class ConsentExpiry(UseCase):
     def tenant(self, tenant: Tenant, left_s: Callable[[], float], *, yes: bool = False) -> None:
         """Erase the faces whose consent has expired, 100 at a time, but those under legal hold.
 
@@ -278,16 +253,16 @@ class ConsentExpiry:
         if not tenant.expired_consent_erases:
             return
         read = partial(self._expired, tenant)
-        if self.withholding.look(tenant, {_CONSENTS: lambda at: chain.from_iterable(read(at))}, yes=yes):
+        if self.book.erasure.withholding.look(tenant, {_CONSENTS: lambda at: chain.from_iterable(read(at))}, yes=yes):
             return
-        for expired in read(self.clock.now()):
+        for expired in read(self.book.clock.now()):
             if expired:  # somebody may renew a record, or hold a face, once the list is read: `only` tells
-                self.deletion.of_faces(
+                self.book.erasure.deletion.of_faces(
                     tenant,
                     expired,
                     by="expired consent",
                     erase=True,
-                    only=lambda face: _has_expired(face, self.clock.now()),
+                    only=lambda face: _has_expired(face, self.book.clock.now()),
                 )
             if left_s() < STOPS_AT_S:
                 return
@@ -296,7 +271,7 @@ class ConsentExpiry:
         """Yield the faces whose record expires before then, page by page."""
         token: str | None = None
         while True:
-            page = self.consents.page(tenant, at, MAX_DELETED, token)
+            page = self.book.consents.page(tenant, at, MAX_DELETED, token)
             yield [face.faceid for face in page.rows if _has_expired(face, at)]
             token = page.next_token
             if token is None:
@@ -308,13 +283,7 @@ def _has_expired(face: Face, at: datetime) -> bool:
     return erased is not None and erased <= at
 
 
-@dataclass
-class LearntExpiry:
-    withholding: Withholding
-    items: ItemStore
-    enrolment: Enrolment
-    clock: Clock
-
+class LearntExpiry(UseCase):
     def tenant(self, tenant: Tenant, *, yes: bool = False) -> None:
         """Remove the tenant's learnt pictures that it keeps no longer, if it says for how long; not of held faces.
 
@@ -328,32 +297,27 @@ class LearntExpiry:
             return tuple(one for one in face.pictures if one.learnt is None or one.learnt.captured_at >= at - kept)
 
         def due(at: datetime) -> Iterator[str]:
-            for face in map(face_from, every(self.items, keys.FACES, tenant.name)):
+            for face in map(face_from, every(self.book.items, keys.FACES, tenant.name)):
                 gone = 0 if face.hold or face.restriction else len(face.pictures) - len(left(face, at))
                 yield from [face.faceid] * gone
 
-        now = self.clock.now()
-        if self.withholding.look(tenant, {_LEARNT: due}, yes=yes):
+        now = self.book.clock.now()
+        if self.book.erasure.withholding.look(tenant, {_LEARNT: due}, yes=yes):
             return
         for faceid in dict.fromkeys(due(now)):
             with suppress(FaceHeld, FaceNotFound):  # or it was deleted meanwhile
-                self.enrolment.pictures.keep(tenant, faceid, partial(left, at=now))
+                self.book.enrolment.pictures.keep(tenant, faceid, partial(left, at=now))
 
 
-@dataclass
-class CaptureExpiry:
+class CaptureExpiry(UseCase):
     """`capture_days`: the deployment's. `held`: faces; what shows one of them is not due."""
-
-    items: ItemStore
-    uploads: UploadStore
-    capture_days: int
 
     def pictures(self, tenant: Tenant, at: datetime, held: Collection[str]) -> Iterator[Due[str]]:
         """Yield the keys of pictures and crops that are over by then.
 
         They lie by camera and time, so that of each camera only those are listed that are old enough.
         """
-        kept = timedelta(days=captures_kept(tenant, self.capture_days))
+        kept = timedelta(days=captures_kept(tenant, self.book.settings.capture_days))
         for blob in self._taken_until(tenant.name, at - kept):
             is_crop = blob.key.startswith(keys.crops(tenant.name))  # stored later than its capture
             since = _taken_at(blob) if is_crop else blob.stored_at
@@ -364,21 +328,21 @@ class CaptureExpiry:
 
     def delete_pictures(self, picture_keys: Iterable[str]) -> None:
         for key in picture_keys:
-            self.uploads.delete(key)
+            self.book.storage.uploads.delete(key)
 
     def records(self, tenant: Tenant, at: datetime, held: Collection[str]) -> Iterator[Due[Delete]]:
         """Yield the deletions of the records of captures that were offered too long ago by then."""
         kept = timedelta(days=sightings_kept(tenant))
         low, high = keys.capture_range(0, max(milliseconds(at - kept), 0))
-        for camera_id in camera_ids(self.items, tenant.name):
+        for camera_id in camera_ids(self.book.items, tenant.name):
             partition = keys.captures(tenant.name, camera_id)
-            for item in every(self.items, keys.CAPTURES, partition, low=low, high=high):
+            for item in every(self.book.items, keys.CAPTURES, partition, low=low, high=high):
                 since = moment(item["offered_at"])
                 if since + kept <= at and not self._shows(tenant, item["capture"], held):
                     yield Due(since, since + kept, Delete(keys.CAPTURES, (partition, item["capture"])))
 
     def delete_records(self, records: Iterable[Delete]) -> None:
-        write_in_parts(self.items, records)
+        write_in_parts(self.book.items, records)
 
     def _taken_until(self, tenant: str, limit: datetime) -> Iterator[BlobInfo]:
         """Yield the pictures and crops of captures that were taken until then. Two reads find that a camera has none.
@@ -386,10 +350,10 @@ class CaptureExpiry:
         Of a camera whose clock is ahead, those that were stored before may come later.
         """
         after: str | None = None
-        while found := next(self.uploads.walk(keys.capture_pictures(tenant), after), None):
+        while found := next(self.book.storage.uploads.walk(keys.capture_pictures(tenant), after), None):
             folder = found.key.rpartition("/")[0] + "/"
             after = folder + keys.BEHIND_CAPTURES
-            for blob in self.uploads.walk(folder):
+            for blob in self.book.storage.uploads.walk(folder):
                 if _taken_at(blob) > limit:
                     break
                 yield blob
@@ -397,13 +361,13 @@ class CaptureExpiry:
     def _offered_at(self, tenant: str, key: str) -> datetime | None:
         """Return when the capture of a picture was offered; None if that is not known any more."""
         _, camera_id, capture_id = key.split("/")
-        item = self.items.get(keys.CAPTURES, (keys.captures(tenant, camera_id), capture_id))
+        item = self.book.items.get(keys.CAPTURES, (keys.captures(tenant, camera_id), capture_id))
         return None if item is None else moment(item["offered_at"])
 
     def _shows(self, tenant: Tenant, key: str, held: Collection[str]) -> bool:
         """Tell whether a capture shows one of these faces."""
         capture_id = capture_of(key.rpartition("/")[2])
-        return bool(held) and not shown_faces(self.items, tenant.name, capture_id).isdisjoint(held)
+        return bool(held) and not shown_faces(self.book.items, tenant.name, capture_id).isdisjoint(held)
 
 
 def _taken_at(blob: BlobInfo) -> datetime:

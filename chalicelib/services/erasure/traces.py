@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -18,26 +17,22 @@ from chalicelib.core.captures import ERASED, Capture, Resolution, Sighting, capt
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, Unusable
 from chalicelib.core.items import attempts, every, write, write_in_parts, write_unless_changed
 from chalicelib.core.model import Face, Tenant
-from chalicelib.core.ports import Action, BlobStore, Delete, Item, ItemStore, Put, Update, UploadStore, equals, exists
+from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, Update, equals, exists
 from chalicelib.core.records.captures import capture_from, capture_key, sighting_item
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.webhooks import without_name
 from chalicelib.core.values import moment
 from chalicelib.services.captures.captures import RULES
 from chalicelib.services.idempotency import PARTIAL
-from chalicelib.services.models import TenantVision
+from chalicelib.services.rooms import UseCase
 
 _AT_ONCE = 8
 
 
-@dataclass
-class Traces:
-    items: ItemStore
-    blobs: BlobStore
-
+class Traces(UseCase):
     def there(self, tenant: Tenant, faceids: Iterable[str]) -> list[Face]:
         """Return the faces that were enrolled with one of these ids since. Read them after what is theirs, perhaps."""
-        found = self.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in faceids])
+        found = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in faceids])
         return [face_from(item) for item in found if item and item["group"] not in tenant.gone]
 
     def since(self, tenant: Tenant, faceids: Iterable[str]) -> dict[str, datetime]:
@@ -49,10 +44,10 @@ class Traces:
         named = {key for face in self.there(tenant, faceids) for key in face.picture_keys}
 
         def deleted(faceid: str) -> int:
-            blobs = self.blobs.walk(keys.face_folder(tenant.name, faceid))
+            blobs = self.book.storage.blobs.walk(keys.face_folder(tenant.name, faceid))
             old = [blob.key for blob in blobs if keys.picture_of_thumbnail(blob.key) not in named]
             for key in old:
-                self.blobs.delete(key)
+                self.book.storage.blobs.delete(key)
             return len(old)
 
         with ThreadPoolExecutor(_AT_ONCE) as threads:  # on AWS each face is three calls to S3
@@ -63,21 +58,21 @@ class Traces:
         deletes: list[Action] = []
         for faceid in faceids:
             low, high = keys.negatives_range(faceid)
-            for item in every(self.items, keys.NEGATIVES, tenant.name, low=low, high=high):
+            for item in every(self.book.items, keys.NEGATIVES, tenant.name, low=low, high=high):
                 if captured_ms(keys.parts_of_negative(item["id"])[1]) <= before_ms:
                     deletes.append(Delete(keys.NEGATIVES, (tenant.name, item["id"])))
-        return write_in_parts(self.items, deletes)
+        return write_in_parts(self.book.items, deletes)
 
     def merges(self, tenant: Tenant, faceids: Collection[str], before_ms: int) -> int:
         """Delete the merges that the faces took part in, with their backups."""
-        found = every(self.items, keys.MERGES, tenant.name)
+        found = every(self.book.items, keys.MERGES, tenant.name)
         gone = [one["id"] for one in found if {one["survivor"], one["other"]} & set(faceids) and one["at"] <= before_ms]
-        return write_in_parts(self.items, (Delete(keys.MERGES, (tenant.name, id_)) for id_ in gone))
+        return write_in_parts(self.book.items, (Delete(keys.MERGES, (tenant.name, id_)) for id_ in gone))
 
     def suggestions(self, tenant: Tenant, faceids: Collection[str]) -> int:
         """Delete reviews and duplicates of the faces, and take the faces out of what others are compared with."""
-        reviews = list(every(self.items, keys.REVIEWS, tenant.name))
-        duplicates = list(every(self.items, keys.DUPLICATES, tenant.name))
+        reviews = list(every(self.book.items, keys.REVIEWS, tenant.name))
+        duplicates = list(every(self.book.items, keys.DUPLICATES, tenant.name))
         since, actions = self.since(tenant, faceids), list[Action]()
         for item in reviews:
             gone = _gone(faceids, since, item["at"])
@@ -95,17 +90,17 @@ class Traces:
     def events(self, tenant: Tenant, faceids: Collection[str]) -> int:
         """Delete the events about the faces that no hook took yet, those in mailboxes, and those that were given up."""
         names = naming(faceids)
-        found = list(every(self.items, keys.OUTBOX, tenant.name))
+        found = list(every(self.book.items, keys.OUTBOX, tenant.name))
         since, gone = self.since(tenant, faceids), list[str]()
         for one in found:
             named = _named([one["id"], json.loads(one["payload"])], names)
             if not named.isdisjoint(_gone(faceids, since, one["created_at"])):
                 gone.append(one["id"])
-        return write_in_parts(self.items, (Delete(keys.OUTBOX, (tenant.name, id_)) for id_ in gone))
+        return write_in_parts(self.book.items, (Delete(keys.OUTBOX, (tenant.name, id_)) for id_ in gone))
 
     def names_in_events(self, tenant: Tenant, faceids: Collection[str]) -> None:
         """Take the name out of each event about the faces that waits: nobody is told who it was."""
-        found = list(every(self.items, keys.OUTBOX, tenant.name))
+        found = list(every(self.book.items, keys.OUTBOX, tenant.name))
         since = self.since(tenant, faceids)
         changed = (without_name(one, _gone(faceids, since, one["created_at"])) for one in found)
         self._each(list(filter(None, changed)))
@@ -113,7 +108,7 @@ class Traces:
     def answers(self, tenant: Tenant, faceids: Collection[str]) -> int:
         """Delete stored answers that name the faces. That of an erasure stays, without them."""
         names, actions = naming(faceids), list[Action]()
-        found = [one for one in every(self.items, keys.REQUESTS, tenant.name) if one["code"] != PARTIAL]
+        found = [one for one in every(self.book.items, keys.REQUESTS, tenant.name) if one["code"] != PARTIAL]
         since = self.since(tenant, faceids)
         for item in found:
             body = json.loads(item["body"])
@@ -130,7 +125,7 @@ class Traces:
     def rejected_elsewhere(self, tenant: Tenant) -> dict[str, list[str]]:
         """Return the ids of all rejected pictures by their sighting: a person may have been taken for another face."""
         found: dict[str, list[str]] = {}
-        for item in every(self.items, keys.NEGATIVES, tenant.name):
+        for item in every(self.book.items, keys.NEGATIVES, tenant.name):
             found.setdefault(keys.parts_of_negative(item["id"])[1], []).append(item["id"])
         return found
 
@@ -139,10 +134,10 @@ class Traces:
         faceid = keys.parts_of_negative(id_)[0]
         fewer = Update(keys.FACES, (tenant.name, faceid), (exists("face-there"),), add={"negatives": -1, "version": 1})
         there = Delete(keys.NEGATIVES, (tenant.name, id_), (exists("rejection-there"),))
-        write_unless_changed(self.items, [there, fewer])
+        write_unless_changed(self.book.items, [there, fewer])
 
     def _each(self, actions: list[Action]) -> int:
-        return sum(write_unless_changed(self.items, [action]) for action in actions)
+        return sum(write_unless_changed(self.book.items, [action]) for action in actions)
 
 
 def delete_stills(items: ItemStore, tenant: Tenant) -> None:
@@ -174,17 +169,12 @@ def _texts(value: Any) -> Iterator[str]:
         yield from _texts(one)
 
 
-@dataclass
-class Shown:
+class Shown(UseCase):
     """The captures that show somebody."""
-
-    items: ItemStore
-    uploads: UploadStore
-    tenant_vision: TenantVision
 
     def delete_crop(self, tenant: Tenant, camera_id: str, capture_id: str, number: int) -> None:
         """Delete the face that was cut out of a capture, if somebody looked at it."""
-        self.uploads.delete(keys.crop(tenant.name, camera_id, capture_id, number))
+        self.book.storage.uploads.delete(keys.crop(tenant.name, camera_id, capture_id, number))
 
     def hide(self, tenant: Tenant, camera_id: str, capture_id: str, numbers: Collection[int]) -> str:
         """Take these faces out of a capture: its record, its picture, and all that was cut out of it.
@@ -194,7 +184,7 @@ class Shown:
         """
         place, picture = capture_key(tenant.name, camera_id, capture_id), (tenant.name, camera_id, capture_id)
         for _ in attempts():
-            item = self.items.get(keys.CAPTURES, place)
+            item = self.book.items.get(keys.CAPTURES, place)
             if item is None:
                 return self._deleted(*picture, max(numbers) + 1)
             capture = capture_from(item)
@@ -206,7 +196,7 @@ class Shown:
                 done, fields = self._hidden(tenant, capture, own)
             done = done or self._deleted(*picture, len(capture.sightings))
             try:
-                write(self.items, [_forgotten(place, capture, item, numbers, fields)])
+                write(self.book.items, [_forgotten(place, capture, item, numbers, fields)])
             except ConditionFailed:
                 continue
             return done
@@ -214,27 +204,27 @@ class Shown:
 
     def _deleted(self, tenant: str, camera_id: str, capture_id: str, faces: int) -> str:
         key = keys.capture_picture(tenant, camera_id, capture_id)
-        was = self.uploads.size(key) is not None
-        self.uploads.delete(key)
+        was = self.book.storage.uploads.size(key) is not None
+        self.book.storage.uploads.delete(key)
         self._delete_crops(tenant, camera_id, capture_id, faces)
         return "deleted" if was else ""
 
     def _delete_crops(self, tenant: str, camera_id: str, capture_id: str, faces: int) -> None:
         for part in (keys.WHOLE, *range(faces)):
-            self.uploads.delete(keys.crop(tenant, camera_id, capture_id, part))
+            self.book.storage.uploads.delete(keys.crop(tenant, camera_id, capture_id, part))
 
     def _hidden(self, tenant: Tenant, capture: Capture, own: list[Sighting]) -> tuple[str, dict[str, Any]]:
         """Replace the picture. Return "hidden" and the record's new fields; "" if it cannot be read any more."""
         key = keys.capture_picture(tenant.name, capture.camera_id, capture.id)
-        before = self.uploads.get(key)
+        before = self.book.storage.uploads.get(key)
         if before is None:
             return "", {}
-        vision = self.tenant_vision.of(tenant.model)
+        vision = self.book.tenant_vision.of(tenant.model)
         try:
             after = vision.hidden(vision.read(before, RULES), [one.box for one in own])
         except (Unusable, InvalidInput):
             return "", {}
-        self.uploads.replace(key, after, "image/jpeg")
+        self.book.storage.uploads.replace(key, after, "image/jpeg")
         self._delete_crops(tenant.name, capture.camera_id, capture.id, len(capture.sightings))
         return "hidden", {"size": len(after), "content_type": "image/jpeg"}
 

@@ -17,13 +17,11 @@ from chalicelib.core.decision import JOIN_PICTURES
 from chalicelib.core.errors import Busy
 from chalicelib.core.items import directory_of, every, write
 from chalicelib.core.model import Edit, Face, JournalEntry, Tenant
-from chalicelib.core.ports import Item, ItemStore, Put
+from chalicelib.core.ports import Item, Put
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.telemetry import report_failure
 from chalicelib.core.values import known
-from chalicelib.services.faces import Faces
-from chalicelib.services.joining.joining import Joining, JoiningOfVisits
-from chalicelib.services.joining.likeness import Likeness
+from chalicelib.services.rooms import UseCase
 
 STOPS_AT_S = 20.0
 """Time that must be left to look at some more faces."""
@@ -50,16 +48,8 @@ class _Place:
     again: tuple[str, ...] = ()
 
 
-@dataclass
-class JoiningChore:
+class JoiningChore(UseCase):
     """`tail`: reads the changes with seq held + 1 to wanted; None: one of them was trimmed."""
-
-    items: ItemStore
-    faces: Faces
-    likeness: Likeness
-    joining: Joining
-    visits: JoiningOfVisits
-    tail: Tail
 
     def tenant(self, tenant: Tenant, left_s: Callable[[], float] = lambda: float("inf")) -> bool:
         """Join all faces of the tenant that changed and are surely one person. Return False if the time ran out first.
@@ -71,10 +61,10 @@ class JoiningChore:
             return True
         place = self._place(tenant)
         if place.again and left_s() >= STOPS_AT_S:
-            faces = list(self.faces.by_id(tenant, place.again).values())
+            faces = list(self.book.faces.by_id(tenant, place.again).values())
             place = replace(place, again=self._look(tenant, faces))
             self._note(tenant, place)
-        while place.until is not None or place.seq < int(directory_of(self.items, tenant.name)["seq"]):
+        while place.until is not None or place.seq < int(directory_of(self.book.items, tenant.name)["seq"]):
             if left_s() < STOPS_AT_S:
                 return False
             place = self._next(tenant, place)
@@ -83,13 +73,13 @@ class JoiningChore:
 
     def _next(self, tenant: Tenant, place: _Place) -> _Place:
         """Look at some more faces, and return the place after them."""
-        seq = int(directory_of(self.items, tenant.name)["seq"])
+        seq = int(directory_of(self.book.items, tenant.name)["seq"])
         if place.until is None:
             wanted = min(place.seq + _CHANGES, seq)
-            entries = self.tail(tenant.name, place.seq, wanted)
+            entries = self.book.ports.journal(tenant.name, place.seq, wanted)
             if entries is not None:
                 changed = {one.faceid: one.edit for one in entries if one.edit in (Edit.PUT, Edit.REPLACE)}
-                failed = self._look(tenant, list(self.faces.by_id(tenant, changed).values()))
+                failed = self._look(tenant, list(self.book.faces.by_id(tenant, changed).values()))
                 return _Place(wanted, again=_with(place.again, failed))
             place = replace(place, until=seq, after="")
         faces = list(islice(self._faces(tenant, place.after), _CHANGES))
@@ -103,23 +93,23 @@ class JoiningChore:
         failed: list[str] = []
         for face in faces:
             with _reported(face, failed):
-                self.visits.look(tenant, face)
+                self.book.joining.of_visits.look(tenant, face)
         decided: set[str] = set()
         for begin in range(0, len(faces), _AT_ONCE):
-            for pair in self.likeness.of(tenant, faces[begin : begin + _AT_ONCE]):
+            for pair in self.book.joining.likeness.of(tenant, faces[begin : begin + _AT_ONCE]):
                 id_ = keys.duplicate(pair.face.faceid, pair.other.faceid)
                 if id_ not in decided:
                     decided.add(id_)
                     with _reported(pair.face, failed):
-                        self.joining.decide(tenant, pair)
+                        self.book.joining.decide(tenant, pair)
         return tuple(failed)
 
     def _faces(self, tenant: Tenant, after: str) -> Iterator[Face]:
-        items = every(self.items, keys.FACES, tenant.name, low=after or None, page_size=_CHANGES)
+        items = every(self.book.items, keys.FACES, tenant.name, low=after or None, page_size=_CHANGES)
         return (face_from(item) for item in items if item["faceid"] != after and item["group"] not in tenant.hidden)
 
     def _place(self, tenant: Tenant) -> _Place:
-        item = self.items.get(keys.DIRECTORY, (tenant.name, keys.JOINED_ITEM))
+        item = self.book.items.get(keys.DIRECTORY, (tenant.name, keys.JOINED_ITEM))
         if item is None:
             return _Place()
         until = item.get("until")
@@ -133,7 +123,7 @@ class JoiningChore:
             "seq": place.seq,
             **known({"until": place.until, "after": place.after or None, "again": list(place.again) or None}),
         }
-        write(self.items, [Put(keys.DIRECTORY, item)])
+        write(self.book.items, [Put(keys.DIRECTORY, item)])
 
 
 @contextmanager

@@ -10,7 +10,6 @@ taken it for the face that the visit surely shows (SameVisit in recognition). It
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import permutations
 from typing import TYPE_CHECKING
 
@@ -20,58 +19,35 @@ from chalicelib.core.chores import Chore, unless
 from chalicelib.core.decision import Verdict
 from chalicelib.core.errors import Busy, CameraNotFound, ConditionFailed, LimitReached
 from chalicelib.core.items import attempts
-from chalicelib.core.lazy import lazy
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.merges import Merge, are_one, survivor_first
 from chalicelib.core.model import REGULAR, STRANGER, Decision, Face, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.pictures import Box, DetectedFace
-from chalicelib.core.ports import ItemStore
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.records.observations import observation_from
 from chalicelib.core.templates import compared, vector
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import FaceVisits
-from chalicelib.services.cameras import Cameras
-from chalicelib.services.faces import Faces
 from chalicelib.services.joining.likeness import Likeness, Pair
-from chalicelib.services.merges.merges import MAX_MERGES, Merges
-from chalicelib.services.recognition.recognition import Negatives, Recognised, SameVisit
-from chalicelib.services.visits import FaceVisitsStore
+from chalicelib.services.merges.merges import MAX_MERGES
+from chalicelib.services.recognition.recognition import Recognised
+from chalicelib.services.rooms import Made, UseCase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from chalicelib.core.model import JournalEntry
     from chalicelib.services.joining.chore import JoiningChore
-    from chalicelib.services.recognition.recognition import Recognition
 
 _FREE = frozenset({STRANGER, REGULAR})
 """Groups of faces that may be there without a person's word. Of two faces in others, none absorbs the other."""
 
 
-@dataclass
-class Joining:
+class Joining(UseCase):
     """`tail`: as in JoiningChore."""
 
-    items: ItemStore
-    faces: Faces
-    face_visits: FaceVisitsStore
-    merges: Merges
-    cameras: Cameras
-    recognition: Recognition
-    tail: Callable[[str, int, int], list[JournalEntry] | None]
+    likeness: Made[Likeness] = Made("joining.likeness.Likeness")
 
-    @lazy
-    def likeness(self) -> Likeness:
-        return Likeness(self.faces, self.recognition.tenant_vision, self.recognition.search)
-
-    @lazy
-    def chore(self) -> JoiningChore:
-        from chalicelib.services.joining.chore import JoiningChore
-
-        visits = JoiningOfVisits(self.items, self.cameras, self.recognition.same_visit, self)
-        return JoiningChore(self.items, self.faces, self.likeness, self, visits=visits, tail=self.tail)
+    chore: Made[JoiningChore] = Made("joining.chore.JoiningChore")
+    of_visits: Made[JoiningOfVisits] = Made("joining.joining.JoiningOfVisits")
 
     def chores(self) -> tuple[Chore, ...]:
         return (Chore("joining", lambda one: unless(self.chore.tenant(one.tenant, one.left_s))),)
@@ -91,7 +67,7 @@ class Joining:
 
     def _first(self, tenant: Tenant, faceid: str) -> Merge | None:
         """Join the face with the first one that it can be joined with; None: there is none."""
-        face = self.faces.find(tenant, faceid)
+        face = self.book.faces.find(tenant, faceid)
         pairs = self.likeness.of(tenant, [face]) if face else []
         free = [pair for pair in pairs if not _FREE.isdisjoint((pair.face.group_id, pair.other.group_id))]
         return next((merge for pair in free if (merge := self.decide(tenant, pair, suggests=False))), None)
@@ -103,13 +79,13 @@ class Joining:
         alone, too: it is looked at again because of them. Raises Busy.
         """
         for _ in attempts():
-            held = [self.face_visits.read(tenant, face.faceid) for face in (pair.face, pair.other)]
+            held = [self.book.face_visits.read(tenant, face.faceid) for face in (pair.face, pair.other)]
             one, other = held
             if one is None or other is None:
                 return None
             if one.face.moving or other.face.moving:
                 for each in (one, other):
-                    self.merges.mover.settle(tenant, each.face)
+                    self.book.merges.mover.settle(tenant, each.face)
                 continue
             if (one.face.templates, other.face.templates) != (pair.face.templates, pair.other.templates):
                 return None
@@ -117,20 +93,20 @@ class Joining:
             sure = both is not None and are_one(pair.decision, both, leads=pair.leads)
             if not (sure or suggests):
                 return None
-            known = self.merges.duplicates.between(tenant, one.face, other.face)
+            known = self.book.merges.duplicates.between(tenant, one.face, other.face)
             # What is suggested already was looked at; to look at all captures again would find nothing new.
             if any(two.are_two for two in known) or ((sure or not known) and self._are_two(tenant, (one, other))):
                 return None
             if both is not None and sure:
                 try:
-                    still_one = self.merges.duplicates.still_one(tenant.name, one.face, other.face, known)
-                    return self.merges.merging.join(tenant, *both, still_one)
+                    still_one = self.book.merges.duplicates.still_one(tenant.name, one.face, other.face, known)
+                    return self.book.merges.merging.join(tenant, *both, still_one)
                 except ConditionFailed:
                     continue
                 except LimitReached:
                     pass  # one of them comes from too many faces already: somebody has to look
             if suggests:
-                self.merges.duplicates.suggest(tenant, one.face, other.face, pair.decision)
+                self.book.merges.duplicates.suggest(tenant, one.face, other.face, pair.decision)
             return None
         raise Busy("these faces are changed by others all the time: send the request again in a moment")
 
@@ -138,7 +114,7 @@ class Joining:
         """Return whether the faces were seen in one picture, or a rejection speaks against their being one."""
         if any(self._turned_down(tenant, one, other) for one, other in permutations(both)):
             return True
-        seen, seen_too = (self.merges.observations.captures(tenant, held.face.faceid) for held in both)
+        seen, seen_too = (self.book.merges.observations.captures(tenant, held.face.faceid) for held in both)
         return not seen.isdisjoint(seen_too)
 
     def _turned_down(self, tenant: Tenant, held: FaceVisits, other: FaceVisits) -> bool:
@@ -149,20 +125,14 @@ class Joining:
         own = next(vector(mean) for mean in means if mean.model == tenant.model)
         probes = (*compared(other.face.templates), *other.face.templates)
         rows = [vector(template) for template in probes if template.model == tenant.model]
-        negatives = Negatives(self.items)
+        negatives = self.book.recognition.negatives
         return any(negatives.turn_down(tenant.name, held.face, row, tenant.model, float(own @ row)) for row in rows)
 
 
 _NOBODY = Recognised(None, Verdict(None, False, Decision(None, 1.0, 0)), 0)
 
 
-@dataclass
-class JoiningOfVisits:
-    items: ItemStore
-    cameras: Cameras
-    same_visit: SameVisit
-    joining: Joining
-
+class JoiningOfVisits(UseCase):
     def look(self, tenant: Tenant, face: Face) -> Merge | None:
         """Join a face that was seen only once with the face that the same visit surely shows. Raises Busy."""
         if face.arrive_count != 1 or len(face.pictures) != 1 or face.last_arrival_at is None:
@@ -177,27 +147,27 @@ class JoiningOfVisits:
         nowhere = DetectedFace(Box(0, 0, 0, 0), (), 0.0)
         seen = SeenFace(nowhere, template, face.estimates, "")
         camera = self._camera(tenant, capture)
-        found = self.same_visit.recognise(tenant, camera, capture, seen, others=(), found=_NOBODY)
+        found = self.book.recognition.same_visit.recognise(tenant, camera, capture, seen, others=(), found=_NOBODY)
         if found.face is None:
             return None
-        return self.joining.decide(tenant, Pair(face, found.face, found.decision))
+        return self.book.joining.decide(tenant, Pair(face, found.face, found.decision))
 
     def _began(self, tenant: str, face: Face) -> Iterator[Observation]:
         """Yield the face's sightings at the moment when its last arrival began."""
         at_ms = milliseconds(face.last_arrival_at) if face.last_arrival_at else 0
         low, high = keys.observation_range(at_ms, at_ms)
-        page = self.items.query(keys.OBSERVATIONS, keys.observations(tenant, at_ms // DAY_MS), low=low, high=high)
+        page = self.book.items.query(keys.OBSERVATIONS, keys.observations(tenant, at_ms // DAY_MS), low=low, high=high)
         for one in map(observation_from, page.items):
             if one.faceid == face.faceid and one.kind is ObservationKind.SIGHTING:
                 yield one
 
     def _capture(self, tenant: str, sighting: Observation) -> Capture | None:
         capture_id, _ = parts_of_sighting(sighting.id)
-        item = self.items.get(keys.CAPTURES, capture_key(tenant, sighting.camera, capture_id))
+        item = self.book.items.get(keys.CAPTURES, capture_key(tenant, sighting.camera, capture_id))
         return None if item is None else capture_from(item)
 
     def _camera(self, tenant: Tenant, capture: Capture) -> Camera:
         try:
-            return self.cameras.get(tenant, capture.camera_id)
+            return self.book.cameras.get(tenant, capture.camera_id)
         except CameraNotFound:
             return Camera(capture.camera_id, capture.camera_id, capture.captured_at)

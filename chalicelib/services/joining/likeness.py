@@ -6,15 +6,14 @@ same decision from either side.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from chalicelib.core.decision import DEFAULT_FPIR, JOIN_FPIR, SUGGEST_FPIR, OperatingPoint, comparable
 from chalicelib.core.model import Candidate, Decision, Face, Tenant
-from chalicelib.core.search import FaceSearch, SearchRequest, demands
-from chalicelib.services.faces import Faces
-from chalicelib.services.models import TenantVision
+from chalicelib.core.search import SearchRequest, demands
+from chalicelib.services.rooms import UseCase
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,19 +37,14 @@ class Pair:
     leads: bool = False
 
 
-@dataclass
-class Likeness:
-    faces: Faces
-    tenant_vision: TenantVision
-    search: Callable[[], FaceSearch]
-
+class Likeness(UseCase):
     def of(self, tenant: Tenant, faces: Sequence[Face]) -> list[Pair]:
         """Return the pairs of each face with the others that reach the threshold of SUGGEST_FPIR, the likeliest first.
 
         Raises WrongModel if the tenant's model was changed, and the errors of a search.
         """
         near = self._near(tenant, faces)
-        suggests = OperatingPoint(self.tenant_vision.of(tenant.model).impostor_curve, SUGGEST_FPIR)
+        suggests = OperatingPoint(self.book.tenant_vision.of(tenant.model).impostor_curve, SUGGEST_FPIR)
         known = {face.faceid: face for face in faces}
         found = [
             (known[faceid], one)
@@ -58,7 +52,7 @@ class Likeness:
             for one in others
             if one.score >= suggests.threshold(near.gallery_size, one.demand)
         ]
-        others = self.faces.by_id(tenant, {one.faceid for _, one in found} - known.keys())
+        others = self.book.faces.by_id(tenant, {one.faceid for _, one in found} - known.keys())
         both = _Nearest(near.gallery_size, {**self._near(tenant, list(others.values())).faces, **near.faces})
         known |= others
         pairs = [
@@ -68,7 +62,7 @@ class Likeness:
 
     def _judged(self, tenant: Tenant, both: tuple[Face, Face], near: _Near, nearest: _Nearest) -> Pair | None:
         """Judge two faces, the second by what it is to the first; None if they are too poor to be compared."""
-        curve, quality = self.tenant_vision.of(tenant.model).impostor_curve, min(map(_quality, both))
+        curve, quality = self.book.tenant_vision.of(tenant.model).impostor_curve, min(map(_quality, both))
         if not comparable(quality):
             return None
         joins, searches = (OperatingPoint(curve, fpir) for fpir in (JOIN_FPIR, DEFAULT_FPIR))
@@ -84,8 +78,8 @@ class Likeness:
             return _Nearest(0, {})
         probes = _rows(means)
         request = SearchRequest(tenant.model, probes, limit=_CANDIDATES + 1, templates=True)
-        answer = self.search().search(tenant.name, request)
-        asked = demands(answer, probes, self.tenant_vision.of(tenant.model).population)
+        answer = self.book.ports.search.search(tenant.name, request)
+        asked = demands(answer, probes, self.book.tenant_vision.of(tenant.model).population)
         found = {
             faceid: [
                 _Near(one.faceid, one.score, demand)

@@ -6,19 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from chalicelib.core.chores import Chore
-from chalicelib.core.lazy import lazy
 from chalicelib.core.merges import Duplicate
 from chalicelib.core.model import Face
-from chalicelib.core.ports import Clock, ItemStore
-from chalicelib.services.commit import GalleryWriter
-from chalicelib.services.faces import Faces
-from chalicelib.services.groups import Groups
-from chalicelib.services.idempotency import Requests
-from chalicelib.services.models import TenantVision
-from chalicelib.services.portraits import Portraits
-from chalicelib.services.statistics.statistics import Statistics
-from chalicelib.services.visits import FaceVisitsStore
-from chalicelib.services.webhooks import Webhooks
+from chalicelib.services.rooms import Made, UseCase
 
 if TYPE_CHECKING:
     from chalicelib.services.merges.merging import Merging
@@ -38,81 +28,17 @@ class Suggestion:
     faces: tuple[Face, Face]
 
 
-@dataclass
-class Merges:
-    items: ItemStore
-    groups: Groups
-    faces: Faces
-    portraits: Portraits
-    face_visits: FaceVisitsStore
-    statistics: Statistics
-    webhooks: Webhooks
-    tenant_vision: TenantVision
-    writer: GalleryWriter
-    requests: Requests
-    clock: Clock
+class Merges(UseCase):
+    records: Made[MergeRecords] = Made("merges.records.MergeRecords")
 
-    @lazy
-    def records(self) -> MergeRecords:
-        from chalicelib.services.merges.records import MergeRecords
+    duplicates: Made[Duplicates] = Made("merges.records.Duplicates")
 
-        return MergeRecords(self.items)
+    observations: Made[FaceObservations] = Made("merges.observations.FaceObservations")
 
-    @lazy
-    def duplicates(self) -> Duplicates:
-        from chalicelib.services.merges.records import Duplicates
-
-        return Duplicates(self.items, self.faces, self.requests, self.clock)
-
-    @lazy
-    def observations(self) -> FaceObservations:
-        from chalicelib.services.merges.observations import FaceObservations
-
-        return FaceObservations(self.items, self.statistics)
-
-    @lazy
-    def mover(self) -> ObservationMover:
-        from chalicelib.services.merges.observations import ObservationMover
-
-        return ObservationMover(self.items, self.face_visits, self.statistics)
-
-    @lazy
-    def merging(self) -> Merging:
-        from chalicelib.services.merges.merging import Merging
-
-        return Merging(
-            self.items,
-            self.face_visits,
-            self.writer,
-            self.mover,
-            portraits=self.portraits,
-            requests=self.requests,
-            outbox=self.webhooks.outbox,
-            clock=self.clock,
-        )
-
-    @lazy
-    def undoing(self) -> MergeUndo:
-        from chalicelib.services.merges.undo import MergeUndo
-
-        return MergeUndo(
-            self.items,
-            self.groups,
-            self.face_visits,
-            self.statistics,
-            writer=self.writer,
-            mover=self.mover,
-            tenant_vision=self.tenant_vision,
-            portraits=self.portraits,
-            requests=self.requests,
-            clock=self.clock,
-        )
-
-    @lazy
-    def upkeep(self) -> MergeChores:
-        from chalicelib.services.merges.observations import MergeChores
-
-        return MergeChores(self.items, self.mover, self.portraits, self.clock)
+    mover: Made[ObservationMover] = Made("merges.observations.ObservationMover")
+    merging: Made[Merging] = Made("merges.merging.Merging")
+    undoing: Made[MergeUndo] = Made("merges.undo.MergeUndo")
+    upkeep: Made[MergeChores] = Made("merges.observations.MergeChores")
 
     def chores(self) -> tuple[Chore, ...]:
         return (

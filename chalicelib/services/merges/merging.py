@@ -21,21 +21,20 @@ from chalicelib.core.learning import given, kept
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.merges import Merge, MergeBackup, MergeState
 from chalicelib.core.model import MAX_PICTURES, REGULAR, STRANGER, Face, Negative, Picture, Tenant
-from chalicelib.core.ports import Action, Clock, Delete, ItemStore, Put, absent, equals
+from chalicelib.core.ports import Action, Delete, Put, absent, equals
 from chalicelib.core.records.merges import merge_item
 from chalicelib.core.values import milliseconds, time_ordered_id
 from chalicelib.core.visits import KEPT_MS, Arrivals, FaceVisits, MigrationRule, Promotion, VisitPlan, Visits, arrived
 from chalicelib.core.webhooks import Event, EventKind
-from chalicelib.services.commit import Change, GalleryWriter, deleted, edited
+from chalicelib.services.commit import Change, deleted, edited
 from chalicelib.services.faces import is_faceid, name_deletes, renamed
-from chalicelib.services.idempotency import RequestId, Requests
+from chalicelib.services.idempotency import RequestId
 from chalicelib.services.merges.merges import MAX_MERGES
-from chalicelib.services.merges.observations import REQUEST_S, ObservationMover
-from chalicelib.services.merges.records import MergeRecords
-from chalicelib.services.portraits import Portraits, keys_of
-from chalicelib.services.recognition.recognition import MAX_NEGATIVES, Negatives
-from chalicelib.services.visits import FACE_SAME, VISITS_SAME, FaceVisitsStore, face_put, visits_deletes, visits_puts
-from chalicelib.services.webhooks import Outbox
+from chalicelib.services.merges.observations import REQUEST_S
+from chalicelib.services.portraits import keys_of
+from chalicelib.services.recognition.recognition import MAX_NEGATIVES
+from chalicelib.services.rooms import UseCase
+from chalicelib.services.visits import FACE_SAME, VISITS_SAME, face_put, visits_deletes, visits_puts
 
 
 @dataclass(frozen=True)
@@ -55,17 +54,7 @@ class _FacePair:
         return [one for one in self.others if one.sighting_id not in known][:room]
 
 
-@dataclass
-class Merging:
-    items: ItemStore
-    face_visits: FaceVisitsStore
-    writer: GalleryWriter
-    mover: ObservationMover
-    portraits: Portraits
-    requests: Requests
-    outbox: Outbox
-    clock: Clock
-
+class Merging(UseCase):
     def merge(self, tenant: Tenant, faceid: str, other_id: str, request: RequestId | None = None) -> Merge:
         """Merge `other_id` into `faceid`. Called again, continue where it stopped. The state may still be MOVING.
 
@@ -83,10 +72,10 @@ class Merging:
                 return self._merged_before(tenant, faceid, other_id, request)
             if survivor.face.moving or other.face.moving:
                 for held in (survivor, other):
-                    self.mover.settle(tenant, held.face)
+                    self.book.merges.mover.settle(tenant, held.face)
                 continue
             try:
-                with self.requests.answering(tenant.name, request):
+                with self.book.requests.answering(tenant.name, request):
                     return self._merged(tenant, survivor, other, request)
             except ConditionFailed:
                 continue
@@ -111,36 +100,36 @@ class Merging:
         """Merge two faces as they were read. `joined`: actions of a join; None: a person merges them."""
         own = survivor.face.pictures
         pictures = tuple(
-            one if one in own else self.portraits.copied(tenant, survivor.face, one)
+            one if one in own else self.book.portraits.copied(tenant, survivor.face, one)
             for one in merged_pictures(survivor.face, other.face)
         )
-        with self.portraits.discarded_if_refused(keys_of(one for one in pictures if one not in own)):
+        with self.book.portraits.discarded_if_refused(keys_of(one for one in pictures if one not in own)):
             merge, change = self._planned(tenant, survivor, other, pictures, joined=joined is not None)
-            record = self.requests.recorded(tenant.name, request, {"merge": merge.id})
-            self.writer.commit(tenant.name, replace(change, actions=(*change.actions, *record, *(joined or ()))))
-        self.outbox.announce(tenant.name, change.actions)
-        self.portraits.discard(keys_of(one for one in own if one not in pictures))
-        return self.mover.finish(tenant, merge.id, REQUEST_S)
+            record = self.book.requests.recorded(tenant.name, request, {"merge": merge.id})
+            self.book.writer.commit(tenant.name, replace(change, actions=(*change.actions, *record, *(joined or ()))))
+        self.book.webhooks.outbox.announce(tenant.name, change.actions)
+        self.book.portraits.discard(keys_of(one for one in own if one not in pictures))
+        return self.book.merges.mover.finish(tenant, merge.id, REQUEST_S)
 
     def finish(self, tenant: Tenant, merge_id: str) -> Merge:
         """Continue a merge, or its undo, that was begun. Raises MergeNotFound, Busy."""
-        return self.mover.finish(tenant, merge_id, REQUEST_S)
+        return self.book.merges.mover.finish(tenant, merge_id, REQUEST_S)
 
     def _held(self, tenant: Tenant, faceid: str) -> FaceVisits | None:
-        return self.face_visits.read(tenant, faceid) if is_faceid(faceid) else None
+        return self.book.face_visits.read(tenant, faceid) if is_faceid(faceid) else None
 
     def _merged_before(self, tenant: Tenant, faceid: str, other_id: str, request: RequestId | None) -> Merge:
-        for merge in reversed(MergeRecords(self.items).of_survivor(tenant.name, faceid)):
+        for merge in reversed(self.book.merges.records.of_survivor(tenant.name, faceid)):
             if merge.other == other_id and merge.is_active:
-                self.requests.note(tenant.name, request, {"merge": merge.id})
-                return self.mover.finish(tenant, merge.id, REQUEST_S)
+                self.book.requests.note(tenant.name, request, {"merge": merge.id})
+                return self.book.merges.mover.finish(tenant, merge.id, REQUEST_S)
         raise FaceNotFound(f"there is no face {other_id[:70]!r}")
 
     def _planned(
         self, tenant: Tenant, survivor: FaceVisits, other: FaceVisits, pictures: tuple[Picture, ...], *, joined: bool
     ) -> tuple[Merge, Change]:
         """Plan the merge and the change to commit. `pictures`: the survivor's then, copies of the other's included."""
-        now = self.clock.now()
+        now = self.book.clock.now()
         plan = merged(survivor, other, survivor.groups.rule, milliseconds(now))
         pair = _FacePair(survivor, other, *(self._negatives_of(tenant, held.face) for held in (survivor, other)))
         number = self._number(tenant, survivor.face, other.face)
@@ -170,7 +159,7 @@ class Merging:
         return merge, self._change(tenant.name, pair, face, plan, merge)
 
     def _negatives_of(self, tenant: Tenant, face: Face) -> list[Negative]:
-        return Negatives(self.items).of_face(tenant.name, face.faceid) if face.negatives else []
+        return self.book.recognition.negatives.of_face(tenant.name, face.faceid) if face.negatives else []
 
     def _number(self, tenant: Tenant, survivor: Face, other: Face) -> int:
         """Return how many merges the survivor comes from after this one. Raises LimitReached."""
@@ -183,7 +172,7 @@ class Merging:
         return len(before) + 1
 
     def _below(self, tenant: Tenant, face: Face) -> list[Merge]:
-        return [merge for merge in MergeRecords(self.items).below(tenant.name, face.faceid) if merge.is_active]
+        return [merge for merge in self.book.merges.records.below(tenant.name, face.faceid) if merge.is_active]
 
     def _change(self, tenant: str, pair: _FacePair, face: Face, plan: VisitPlan, merge: Merge) -> Change:
         survivor, other = pair.survivor, pair.other
@@ -193,9 +182,12 @@ class Merging:
             *visits_puts(tenant, face.faceid, survivor.visits, plan.visits),
             *absorbed(tenant, other.face, other.visits),
             Put(keys.MERGES, merge_item(tenant, merge), (absent("merge-free"),)),
-            *(Negatives(self.items).forgotten(tenant, other.face.faceid, one.sighting_id) for one in pair.others),
-            *(Negatives(self.items).remembered(tenant, face.faceid, one) for one in pair.given),
-            *self.outbox.actions(tenant, [_event(merge, face, survivor.name_of(face.group_id))]),
+            *(
+                self.book.recognition.negatives.forgotten(tenant, other.face.faceid, one.sighting_id)
+                for one in pair.others
+            ),
+            *(self.book.recognition.negatives.remembered(tenant, face.faceid, one) for one in pair.given),
+            *self.book.webhooks.outbox.actions(tenant, [_event(merge, face, survivor.name_of(face.group_id))]),
         ]
         journal = (deleted(other.face), *edited(survivor.face, face))
         changed = counts([face.group_id], [survivor.face.group_id, other.face.group_id])

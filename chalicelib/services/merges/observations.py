@@ -31,16 +31,14 @@ from chalicelib.core.observations import (
     is_new_id,
     is_of,
 )
-from chalicelib.core.ports import Action, Check, Clock, Delete, ItemStore, Update, at_least, equals
+from chalicelib.core.ports import Action, Check, Delete, Update, at_least, equals
 from chalicelib.core.records.faces import face_from
 from chalicelib.core.records.observations import STORABLE, observation_from
 from chalicelib.core.telemetry import log_failure
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import FaceVisits, named_by
-from chalicelib.services.merges.records import MergeRecords
-from chalicelib.services.portraits import Portraits
-from chalicelib.services.statistics.statistics import Statistics
-from chalicelib.services.visits import FaceVisitsStore, visits_puts
+from chalicelib.services.rooms import UseCase
+from chalicelib.services.visits import visits_puts
 
 REQUEST_S = 15.0
 """How long a request moves observations. The next request, or the sweep, moves the rest."""
@@ -69,16 +67,12 @@ class _Way:
     """The face of `source`, if another one may have had its id before."""
 
 
-class FaceObservations:
+class FaceObservations(UseCase):
     """All observations of faces, of every kind and time, found by the sealed days' columns.
 
     Observations are stored by day, not by face. So this reads one object of each sealed day, 32 in parallel, and the
     raw observations of the other days. It costs as much as counting persons over the same time.
     """
-
-    def __init__(self, items: ItemStore, statistics: Statistics) -> None:
-        self._items = items
-        self._days = statistics.days
 
     def chunks(
         self, tenant: Tenant, faceids: Set[str], span: Span = STORABLE, size: int = _A_TRANSACTION
@@ -103,28 +97,21 @@ class FaceObservations:
     ) -> Iterator[list[tuple[int, str]]]:
         """Yield the time, in ms, and the id of each observation, by local day."""
         wanted = [ObservationFilter(faceid=faceid, kind=kind) for faceid in sorted(faceids)]
-        observed = self._days.open(tenant, span, wanted[0])
+        observed = self.book.statistics.days.open(tenant, span, wanted[0])
         for _, columns in observed.columns(observed.days):
             rows = [row for one in wanted for row in columns.select(one, span).tolist()]
             yield [(int(columns.at_ms[row]), columns.ids[row]) for row in sorted(rows)]
 
     def read(self, faceids: Set[str], observation_keys: Sequence[tuple[str, str]]) -> list[Observation]:
         """Read those of the observations that still exist and are still of these faces."""
-        items = self._items.get_many(keys.OBSERVATIONS, observation_keys)
+        items = self.book.items.get_many(keys.OBSERVATIONS, observation_keys)
         return [observation_from(item) for item in items if item and item["faceid"] in faceids]
 
 
-class ObservationMover:
-    def __init__(self, items: ItemStore, face_visits: FaceVisitsStore, statistics: Statistics) -> None:
-        self._items = items
-        self._faces = face_visits
-        self._observations = FaceObservations(items, statistics)
-        self._recorder = statistics.recorder
-        self._merges = MergeRecords(items)
-
+class ObservationMover(UseCase):
     def observed(self, tenant: Tenant, faceid: str) -> Iterator[Observation]:
         """Yield the observations of a face, also of one that was deleted."""
-        return (one for chunk in self._observations.chunks(tenant, {faceid}) for one in chunk)
+        return (one for chunk in self.book.merges.observations.chunks(tenant, {faceid}) for one in chunk)
 
     def settle(self, tenant: Tenant, face: Face) -> None:
         """Finish moving a face's observations. Costs nothing if none are being moved. Raises Busy if some are left."""
@@ -139,7 +126,7 @@ class ObservationMover:
 
         Raises MergeNotFound, Busy.
         """
-        merge = self._merges.get(tenant.name, merge_id)
+        merge = self.book.merges.records.get(tenant.name, merge_id)
         until = None if within_s is None else time.monotonic() + within_s
         if merge.state is MergeState.MOVING:
             whole = self._move(tenant, self._given(tenant, merge), until)
@@ -170,7 +157,7 @@ class ObservationMover:
         at_ms = milliseconds(face.enrolled_at)
         low, high = keys.observation_range(at_ms, at_ms)
         found = every(
-            self._items, keys.OBSERVATIONS, keys.observations(tenant.name, at_ms // DAY_MS), low=low, high=high
+            self.book.items, keys.OBSERVATIONS, keys.observations(tenant.name, at_ms // DAY_MS), low=low, high=high
         )
         enrolled = (observation_from(one) for one in found if one["kind"] == ObservationKind.ENROLMENT)
         return any(one.faceid == merge.other or merge.id in {by.merge for by in one.passages} for one in enrolled)
@@ -180,7 +167,7 @@ class ObservationMover:
 
         The face is read after its observations: it is stored with its first one.
         """
-        item = self._items.get(keys.FACES, (tenant.name, way.source)) if way.source == way.merge.other else None
+        item = self.book.items.get(keys.FACES, (tenant.name, way.source)) if way.source == way.merge.other else None
         again = None if item is None else face_from(item)
         return [
             one
@@ -190,7 +177,7 @@ class ObservationMover:
 
     def _move(self, tenant: Tenant, way: _Way, until: float | None) -> bool:
         """Move the observations. Return False if time ran out first."""
-        for observations in self._observations.chunks(tenant, {way.source}, way.span):
+        for observations in self.book.merges.observations.chunks(tenant, {way.source}, way.span):
             self._chunk(tenant, way, observations)
             if until is not None and time.monotonic() > until:
                 return False
@@ -199,7 +186,7 @@ class ObservationMover:
     def _chunk(self, tenant: Tenant, way: _Way, observations: list[Observation]) -> None:
         same = Check(keys.MERGES, (tenant.name, way.merge.id), (equals("state", way.merge.state, _MERGE_STATE),))
         for _ in attempts():
-            held = self._faces.read(tenant, way.named_after)
+            held = self.book.face_visits.read(tenant, way.named_after)
             if held is None:
                 return
             changes = [
@@ -212,11 +199,15 @@ class ObservationMover:
             # A new version of the visits, for writers that are about to rename the face's sightings and read too few.
             visits = visits_puts(tenant.name, held.face.faceid, held.visits, held.visits)
             try:
-                write(self._items, [same, *visits, *self._recorder.actions(tenant.name, [], changes)])
+                write(
+                    self.book.items, [same, *visits, *self.book.statistics.recorder.actions(tenant.name, [], changes)]
+                )
             except ConditionFailed as error:
                 if _MERGE_STATE in error.names:
                     return  # finished by another one, and perhaps undone since
-                observations = self._observations.read({way.source}, [_key(tenant, one) for one in observations])
+                observations = self.book.merges.observations.read(
+                    {way.source}, [_key(tenant, one) for one in observations]
+                )
             else:
                 return
         raise Busy("many sightings of this face arrive at once: send the request again in a moment")
@@ -227,7 +218,7 @@ class ObservationMover:
         if undone:
             after = replace(after, kept=None)
         for _ in attempts():
-            found = self._items.get_many(
+            found = self.book.items.get_many(
                 keys.FACES, [(tenant.name, merge.survivor), *([(tenant.name, merge.other)] if undone else [])]
             )
             faces = [face_from(item) for item in found if item]
@@ -243,9 +234,9 @@ class ObservationMover:
                 *(_released(tenant.name, face, merge) for face in faces if face.moving == merge.id),
             ]
             try:
-                write(self._items, actions)
+                write(self.book.items, actions)
             except ConditionFailed:
-                merge_now = self._merges.get(tenant.name, merge.id)
+                merge_now = self.book.merges.records.get(tenant.name, merge.id)
                 if merge_now.state is not merge.state:
                     return merge_now
             else:
@@ -303,18 +294,11 @@ _LOOKED_AGAIN = (timedelta(minutes=5), timedelta(hours=6))
 _FREE = "survivor-free"
 
 
-class MergeChores:
-    def __init__(self, items: ItemStore, mover: ObservationMover, portraits: Portraits, clock: Clock) -> None:
-        self._items = items
-        self._merges = MergeRecords(items)
-        self._mover = mover
-        self._portraits = portraits
-        self._clock = clock
-
+class MergeChores(UseCase):
     def tenant(self, tenant: Tenant) -> None:
         """Do all chores of the tenant's merges. If those of one fail, do the others', then raise Busy."""
         failed: list[str] = []
-        for merge in list(self._merges.all(tenant.name)):
+        for merge in list(self.book.merges.records.all(tenant.name)):
             try:
                 self._one(tenant, merge)
             except RegularsError as error:
@@ -324,13 +308,13 @@ class MergeChores:
             raise Busy(f"these merges were not finished or deleted: {', '.join(failed)}")
 
     def _one(self, tenant: Tenant, merge: Merge) -> None:
-        merge = self._mover.finish(tenant, merge.id)
-        age = self._clock.now() - merge.at
+        merge = self.book.merges.mover.finish(tenant, merge.id)
+        age = self.book.clock.now() - merge.at
         if age > UNDONE_WITHIN:
             if self._deleted(tenant.name, merge):
-                self._portraits.discard(merge.picture_keys)
+                self.book.portraits.discard(merge.picture_keys)
         elif merge.state is MergeState.DONE and _LOOKED_AGAIN[0] <= age <= _LOOKED_AGAIN[1]:
-            self._mover.stragglers(tenant, merge)
+            self.book.merges.mover.stragglers(tenant, merge)
 
     def _deleted(self, tenant: str, merge: Merge) -> bool:
         """Delete a merge and lower the survivor's count of merges; return False if that face is held or restricted.
@@ -343,11 +327,11 @@ class MergeChores:
         counted = (at_least("merges", 1, "face-merged"), *free)
         fewer = Update(keys.FACES, (tenant, merge.survivor), counted, add={"merges": -1, "version": 1})
         try:
-            write(self._items, [delete, fewer] if merge.is_active else [delete])
+            write(self.book.items, [delete, fewer] if merge.is_active else [delete])
         except ConditionFailed as error:
-            survivor = self._items.get(keys.FACES, (tenant, merge.survivor)) if _FREE in error.names else None
+            survivor = self.book.items.get(keys.FACES, (tenant, merge.survivor)) if _FREE in error.names else None
             if survivor is not None and survivor.keys() & {"hold", "restriction"}:
                 return False
             with suppress(ConditionFailed):
-                write(self._items, [delete])
+                write(self.book.items, [delete])
         return True

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 
 from chalicelib.core import keys
@@ -17,20 +17,18 @@ from chalicelib.core.items import every, write, write_in_parts
 from chalicelib.core.merges import Duplicate, Merge
 from chalicelib.core.model import Decision, Face, Tenant
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
-from chalicelib.core.ports import Action, Check, Clock, Condition, Delete, ItemStore, Put, absent, equals
+from chalicelib.core.ports import Action, Check, Condition, Delete, Put, absent, equals
 from chalicelib.core.records.merges import duplicate_from, duplicate_item, merge_from
-from chalicelib.services.faces import Faces, is_faceid
-from chalicelib.services.idempotency import RequestId, Requests
+from chalicelib.services.faces import is_faceid
+from chalicelib.services.idempotency import RequestId
 from chalicelib.services.merges.merges import Suggestion
+from chalicelib.services.rooms import UseCase
 
 
-class MergeRecords:
-    def __init__(self, items: ItemStore) -> None:
-        self._items = items
-
+class MergeRecords(UseCase):
     def get(self, tenant: str, merge_id: str) -> Merge:
         """Read a merge. Raises MergeNotFound."""
-        item = self._items.get(keys.MERGES, (tenant, merge_id)) if merge_id else None
+        item = self.book.items.get(keys.MERGES, (tenant, merge_id)) if merge_id else None
         if item is None:
             raise MergeNotFound(f"there is no merge {merge_id[:130]!r}: it was forgotten, or there never was one")
         return merge_from(item)
@@ -57,7 +55,7 @@ class MergeRecords:
         return pages.page(found, None)
 
     def all(self, tenant: str, low: str | None = None, high: str | None = None) -> Iterator[Merge]:
-        return map(merge_from, every(self._items, keys.MERGES, tenant, low=low, high=high))
+        return map(merge_from, every(self.book.items, keys.MERGES, tenant, low=low, high=high))
 
     def of_survivor(self, tenant: str, faceid: str) -> list[Merge]:
         """Read all merges into this face, oldest first, including those that were undone."""
@@ -95,7 +93,7 @@ class MergeRecords:
         pictures: list[str] = []
         for face in faces:
             actions, named = self.deletes(tenant, face)
-            write_in_parts(self._items, actions)
+            write_in_parts(self.book.items, actions)
             pictures += named
         return pictures
 
@@ -106,33 +104,27 @@ _MOST_READ = 1_000
 _SAME = "duplicate-same"
 
 
-@dataclass
-class Duplicates:
-    items: ItemStore
-    faces: Faces
-    requests: Requests
-    clock: Clock
-
+class Duplicates(UseCase):
     def between(self, tenant: Tenant, face: Face, other: Face) -> list[Duplicate]:
         """Read what is known of the two faces, and of those that were merged into them and can come back."""
         ids = [
             [
                 one.faceid,
-                *(merge.other for merge in MergeRecords(self.items).below(tenant.name, one.faceid) if merge.is_active),
+                *(merge.other for merge in self.book.merges.records.below(tenant.name, one.faceid) if merge.is_active),
             ]
             if one.merges
             else [one.faceid]
             for one in (face, other)
         ]
         places = [(tenant.name, keys.duplicate(first, second)) for first in ids[0] for second in ids[1]]
-        return [duplicate_from(item) for item in self.items.get_many(keys.DUPLICATES, places) if item]
+        return [duplicate_from(item) for item in self.book.items.get_many(keys.DUPLICATES, places) if item]
 
     def suggest(self, tenant: Tenant, face: Face, other: Face, decision: Decision) -> None:
         """Suggest the pair, unless somebody said just now that they are two."""
-        duplicate = Duplicate.of(face.faceid, other.faceid, self.clock.now(), decision)
+        duplicate = Duplicate.of(face.faceid, other.faceid, self.book.clock.now(), decision)
         for when in (absent(_SAME), equals("are_two", None, _SAME)):
             with suppress(ConditionFailed):
-                write(self.items, [Put(keys.DUPLICATES, duplicate_item(tenant.name, duplicate), (when,))])
+                write(self.book.items, [Put(keys.DUPLICATES, duplicate_item(tenant.name, duplicate), (when,))])
                 break
 
     def page(self, tenant: Tenant, limit: int, token: str | None = None) -> ListPage[Suggestion]:
@@ -161,13 +153,13 @@ class Duplicates:
         first, second = keys.parts_of_duplicate(id_)
         if not (is_faceid(first) and is_faceid(second) and first < second):
             raise gone
-        item = self.items.get(keys.DUPLICATES, (tenant.name, id_))
+        item = self.book.items.get(keys.DUPLICATES, (tenant.name, id_))
         if item is None:
             raise gone
         duplicate = replace(duplicate_from(item), are_two=True)
         put = Put(keys.DUPLICATES, duplicate_item(tenant.name, duplicate), (equals("are_two", None, _SAME),))
         try:
-            self.requests.write(tenant.name, [put], request)
+            self.book.requests.write(tenant.name, [put], request)
         except ConditionFailed:
             raise gone from None
 
@@ -176,8 +168,8 @@ class Duplicates:
 
         Who is said to be two stays so if one of them was merged into another face: the other face has it then, too.
         """
-        stored = map(duplicate_from, every(self.items, keys.DUPLICATES, tenant.name))
-        into = {one.other: one.survivor for one in MergeRecords(self.items).all(tenant.name) if one.is_active}
+        stored = map(duplicate_from, every(self.book.items, keys.DUPLICATES, tenant.name))
+        into = {one.other: one.survivor for one in self.book.merges.records.all(tenant.name) if one.is_active}
         deleted = 0
         while some := list(islice(stored, _AT_ONCE)):
             there = self._there(tenant, some)
@@ -186,7 +178,7 @@ class Duplicates:
             for one in kept:
                 self._pass_on(tenant, one, into)
             gone = [Delete(keys.DUPLICATES, (tenant.name, _id(one))) for one in over if one not in kept]
-            deleted += write_in_parts(self.items, gone)
+            deleted += write_in_parts(self.book.items, gone)
         return deleted
 
     def _pass_on(self, tenant: Tenant, two: Duplicate, into: Mapping[str, str]) -> None:
@@ -197,14 +189,14 @@ class Duplicates:
         while second in into:
             second = into[second]
         if first != second:
-            write(self.items, [said_two(tenant.name, Duplicate.of(first, second, two.at, two.decision))])
+            write(self.book.items, [said_two(tenant.name, Duplicate.of(first, second, two.at, two.decision))])
 
     def _suggested(self, tenant: str, low: str | None) -> Iterator[Duplicate]:
-        found = map(duplicate_from, every(self.items, keys.DUPLICATES, tenant, low=low, page_size=_AT_ONCE))
+        found = map(duplicate_from, every(self.book.items, keys.DUPLICATES, tenant, low=low, page_size=_AT_ONCE))
         return (one for one in found if not one.are_two)
 
     def _open(self, tenant: Tenant, duplicates: Sequence[Duplicate]) -> list[Suggestion]:
-        faces = self.faces.by_id(tenant, _ids(duplicates))
+        faces = self.book.faces.by_id(tenant, _ids(duplicates))
         return [
             Suggestion(one, (faces[one.first], faces[one.second]))
             for one in duplicates
@@ -212,7 +204,7 @@ class Duplicates:
         ]
 
     def _there(self, tenant: Tenant, duplicates: Sequence[Duplicate]) -> set[str]:
-        return {*self.faces.by_id(tenant, _ids(duplicates))}
+        return {*self.book.faces.by_id(tenant, _ids(duplicates))}
 
     @staticmethod
     def still_one(tenant: str, face: Face, other: Face, known: Iterable[Duplicate]) -> Action:

@@ -27,25 +27,22 @@ from chalicelib.core.local_time import Span
 from chalicelib.core.merges import UNDONE_WITHIN, Duplicate, Merge, MergeBackup, MergeState
 from chalicelib.core.model import Edit, Face, Group, JournalEntry, Picture, Tenant
 from chalicelib.core.observations import Observation, ObservationKind
-from chalicelib.core.ports import Action, Clock, ItemStore, Put, absent, equals
+from chalicelib.core.ports import Action, Put, absent, equals
 from chalicelib.core.records.faces import face_item
 from chalicelib.core.records.merges import merge_item
 from chalicelib.core.records.observations import STORABLE
 from chalicelib.core.templates import compared
 from chalicelib.core.values import milliseconds
 from chalicelib.core.visits import Arrivals, FaceVisits, VisitPlan, Visits, arrived
-from chalicelib.services.commit import TENANT_ROOM, Change, GalleryWriter, edited, limited_groups
+from chalicelib.services.commit import TENANT_ROOM, Change, edited, limited_groups
 from chalicelib.services.faces import name_puts, renamed
-from chalicelib.services.groups import Groups
-from chalicelib.services.idempotency import RequestId, Requests
+from chalicelib.services.idempotency import RequestId
 from chalicelib.services.merges.merging import arrivals_since, counts, open_since, renaming, returned, unmerged
-from chalicelib.services.merges.observations import REQUEST_S, FaceObservations, ObservationMover
-from chalicelib.services.merges.records import MergeRecords, said_two
-from chalicelib.services.models import Embedder, TenantVision
-from chalicelib.services.portraits import Portraits
-from chalicelib.services.recognition.recognition import Negatives
-from chalicelib.services.statistics.statistics import Statistics
-from chalicelib.services.visits import FaceVisitsStore, face_put, returning_puts, visits_puts
+from chalicelib.services.merges.observations import REQUEST_S
+from chalicelib.services.merges.records import said_two
+from chalicelib.services.models import Embedder
+from chalicelib.services.rooms import UseCase
+from chalicelib.services.visits import face_put, returning_puts, visits_puts
 
 _RETURNED = "merged-face-free"
 
@@ -62,19 +59,7 @@ class _UndoPlan:
     """The sightings that the other face had learnt from, and that were rejected since the merge."""
 
 
-@dataclass
-class MergeUndo:
-    items: ItemStore
-    groups: Groups
-    face_visits: FaceVisitsStore
-    statistics: Statistics
-    writer: GalleryWriter
-    mover: ObservationMover
-    tenant_vision: TenantVision
-    portraits: Portraits
-    requests: Requests
-    clock: Clock
-
+class MergeUndo(UseCase):
     def undo(self, tenant: Tenant, merge_id: str, request: RequestId | None = None) -> Merge:
         """Make a merged face two again. Called again, continue where it stopped. The state may still be UNDOING.
 
@@ -84,37 +69,37 @@ class MergeUndo:
         Busy, AnsweredAlready: Merging.finish continues it.
         """
         for _ in attempts():
-            merge = MergeRecords(self.items).get(tenant.name, merge_id)
+            merge = self.book.merges.records.get(tenant.name, merge_id)
             if not merge.is_active:
-                self.requests.note(tenant.name, request)
-                return self.mover.finish(tenant, merge.id, REQUEST_S)
+                self.book.requests.note(tenant.name, request)
+                return self.book.merges.mover.finish(tenant, merge.id, REQUEST_S)
             kept = self._kept(merge)
-            survivor = self.face_visits.read(tenant, merge.survivor)
+            survivor = self.book.face_visits.read(tenant, merge.survivor)
             if survivor is None:
                 raise self._gone(tenant, merge)
             require_kept(survivor.face)
             if survivor.face.moving:
-                self.mover.settle(tenant, survivor.face)
+                self.book.merges.mover.settle(tenant, survivor.face)
                 continue
             try:
                 change, left_behind = self._change(tenant, merge, kept, survivor)
-                with self.requests.answering(tenant.name, request):
-                    record = self.requests.recorded(tenant.name, request)
-                    self.writer.commit(tenant.name, replace(change, actions=(*change.actions, *record)))
-                self.portraits.discard(left_behind)
+                with self.book.requests.answering(tenant.name, request):
+                    record = self.book.requests.recorded(tenant.name, request)
+                    self.book.writer.commit(tenant.name, replace(change, actions=(*change.actions, *record)))
+                self.book.portraits.discard(left_behind)
             except ConditionFailed as error:
                 _raise_refused(error, merge)
                 continue
-            return self.mover.finish(tenant, merge.id, REQUEST_S)
+            return self.book.merges.mover.finish(tenant, merge.id, REQUEST_S)
         raise Busy("this face is changed by others all the time: send the request again in a moment")
 
     def _kept(self, merge: Merge) -> MergeBackup:
-        if merge.kept is None or self.clock.now() - merge.at > UNDONE_WITHIN:
+        if merge.kept is None or self.book.clock.now() - merge.at > UNDONE_WITHIN:
             raise MergeNotFound(f"merge {merge.id!r} can no longer be undone: it is over {UNDONE_WITHIN.days} days old")
         return merge.kept
 
     def _gone(self, tenant: Tenant, merge: Merge) -> Exception:
-        into = MergeRecords(self.items).into(tenant.name, merge.survivor)
+        into = self.book.merges.records.into(tenant.name, merge.survivor)
         if into is None:
             return MergeNotFound(f"face {merge.survivor!r} was deleted, and with it what was merged into it")
         return Conflict(
@@ -133,7 +118,7 @@ class MergeUndo:
             state=MergeState.UNDOING,
             renaming=renaming(before, plan.survivor.visits.promotion) if survivor.is_grouped_by_visits else None,
         )
-        negatives = {one.sighting_id: one for one in Negatives(self.items).of_face(tenant.name, face.faceid)}
+        negatives = {one.sighting_id: one for one in self.book.recognition.negatives.of_face(tenant.name, face.faceid)}
         own = negatives.keys() & kept.given
         actions: list[Action] = [
             face_put(tenant.name, survivor.face, replace(face, negatives=survivor.face.negatives - len(own))),
@@ -143,13 +128,15 @@ class MergeUndo:
             *name_puts(tenant.name, other),
             *returning_puts(tenant.name, other.faceid, _with_new_version(plan.other.visits)),
             Put(keys.MERGES, merge_item(tenant.name, undoing), (equals("state", MergeState.DONE, "merge-done"),)),
-            *(Negatives(self.items).forgotten(tenant.name, face.faceid, id_) for id_ in sorted(own)),
+            *(self.book.recognition.negatives.forgotten(tenant.name, face.faceid, id_) for id_ in sorted(own)),
             # The survivor's, if it has it: that has a template of the present model, too.
             *(
-                Negatives(self.items).remembered(tenant.name, other.faceid, negatives.get(one.sighting_id, one))
+                self.book.recognition.negatives.remembered(
+                    tenant.name, other.faceid, negatives.get(one.sighting_id, one)
+                )
                 for one in kept.negatives
             ),
-            said_two(tenant.name, Duplicate.of(face.faceid, other.faceid, self.clock.now())),
+            said_two(tenant.name, Duplicate.of(face.faceid, other.faceid, self.book.clock.now())),
         ]
         put = JournalEntry(Edit.PUT, other.faceid, other.group_id, compared(other.templates))
         change = Change(
@@ -163,11 +150,11 @@ class MergeUndo:
         return change, [key for key in had if key not in (*face.picture_keys, *other.picture_keys)]
 
     def _planned(self, tenant: Tenant, merge: Merge, kept: MergeBackup, survivor: FaceVisits) -> _UndoPlan:
-        merged_ms, now_ms = (milliseconds(at) for at in (merge.at, self.clock.now()))
+        merged_ms, now_ms = (milliseconds(at) for at in (merge.at, self.book.clock.now()))
         own, others, rejected = self._returning(tenant, merge, kept, merged_ms)
         plan = unmerged(survivor, kept, own, survivor.groups.rule, now_ms)
         other = returned(kept, others, now_ms)
-        group = self.groups.of_id(tenant, other.group_id)
+        group = self.book.groups.of_id(tenant, other.group_id)
         if group is None:
             raise GroupNotFound("the group of the face that was merged is gone: this merge cannot be undone any more")
         gained = counts([plan.group_id, group.id], [survivor.face.group_id])
@@ -192,7 +179,7 @@ class MergeUndo:
         went: list[tuple[int, int]] = []
         learnt = (one.learnt for one in kept.face.pictures if one.learnt)
         rejected = {one.sighting_id for one in learnt if milliseconds(one.captured_at) >= span.first_ms}
-        for chunk in FaceObservations(self.items, self.statistics).chunks(tenant, {merge.survivor}, span):
+        for chunk in self.book.merges.observations.chunks(tenant, {merge.survivor}, span):
             for one in chunk:
                 if one.kind is ObservationKind.SIGHTING and one.gap_s is not None:
                     goes = _came_by(one, merge)
@@ -207,9 +194,9 @@ class MergeUndo:
     def _faces_after(
         self, tenant: Tenant, merge: Merge, kept: MergeBackup, survivor: FaceVisits, plan: _UndoPlan
     ) -> tuple[Face, Face]:
-        below = [one for one in MergeRecords(self.items).below(tenant.name, merge.other) if one.is_active]
-        now = self.clock.now()
-        all_below = [one for one in MergeRecords(self.items).below(tenant.name, merge.survivor) if one.is_active]
+        below = [one for one in self.book.merges.records.below(tenant.name, merge.other) if one.is_active]
+        now = self.book.clock.now()
+        all_below = [one for one in self.book.merges.records.below(tenant.name, merge.survivor) if one.is_active]
         face = replace(
             arrived(survivor.face, plan.survivor),
             name=_own(survivor.face.name, kept.name),
@@ -243,10 +230,10 @@ class MergeUndo:
         return replace(face, pictures=tuple(self._embedded(tenant, face, one) for one in face.pictures))
 
     def _embedded(self, tenant: Tenant, face: Face, picture: Picture) -> Picture:
-        jpeg = self.portraits.load_jpeg(picture)
+        jpeg = self.book.portraits.load_jpeg(picture)
         if jpeg is None:
             return picture
-        vision = self.tenant_vision.of(tenant.model)
+        vision = self.book.tenant_vision.of(tenant.model)
         try:
             template = Embedder(vision, vision).template(face.templates, jpeg)
         except Unusable:

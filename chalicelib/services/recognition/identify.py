@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -12,16 +12,15 @@ from chalicelib.core.errors import Unusable
 from chalicelib.core.model import NO_LABELS, Group, Labels, Tenant
 from chalicelib.core.observations import Observation, ObservationKind, observed_estimates
 from chalicelib.core.pictures import Box, Estimates, PictureRules
-from chalicelib.core.ports import Clock, Vision
+from chalicelib.core.ports import Vision
 from chalicelib.core.recognised import Match, PictureSearch, Search
 from chalicelib.core.telemetry import stage
 from chalicelib.core.templates import vector
 from chalicelib.services.commit import GalleryMoved
-from chalicelib.services.faces import Faces
-from chalicelib.services.groups import Groups
-from chalicelib.services.models import TenantVision, embedded, estimated, examined
-from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition, settled, template_of
-from chalicelib.services.statistics.statistics import Recorder, new_id
+from chalicelib.services.models import embedded, estimated, examined
+from chalicelib.services.recognition.recognition import Probes, Recognised, settled, template_of
+from chalicelib.services.rooms import UseCase
+from chalicelib.services.statistics.statistics import new_id
 
 if TYPE_CHECKING:
     import numpy as np
@@ -44,27 +43,19 @@ def search_observation(match: Match, labels: Labels, now: datetime) -> Observati
     )
 
 
-@dataclass
-class Identify:
+class Identify(UseCase):
     """Searches by a picture or by a stored face.
 
     A face that is too poor to be compared matches nobody, unless the very picture is enrolled. Each match is recorded
     as an observation, with the `labels` of the call or, if it has none, those of the face.
     """
 
-    tenant_vision: TenantVision
-    recognition: Recognition
-    faces: Faces
-    groups: Groups
-    recorder: Recorder
-    clock: Clock
-
     def by_picture(self, tenant: Tenant, picture: bytes, rules: PictureRules, labels: Labels = NO_LABELS) -> Search:
         """Search all groups for the picture's largest face.
 
         Raises Unusable if the picture cannot be read, shows no face, or fails the tenant's check of liveness or age.
         """
-        vision = self.tenant_vision.of(tenant.model)
+        vision = self.book.tenant_vision.of(tenant.model)
         image = vision.read(picture, rules)
         faces = vision.largest(image)[:1]
         if not faces:
@@ -86,10 +77,10 @@ class Identify:
         unknown. Age, gender and emotion are estimated of those that match alone: nobody is told those of others. Raises
         Unusable if the picture cannot be read.
         """
-        vision = self.tenant_vision.of(tenant.model)
+        vision = self.book.tenant_vision.of(tenant.model)
         image = vision.read(picture, rules)
         faces = vision.detect(image)
-        group = self.groups.find(tenant, group_name)
+        group = self.book.groups.find(tenant, group_name)
         if group is None or not faces:
             return PictureSearch([], len(faces))
         found, seen = examined(vision, tenant, image, faces, ())
@@ -109,9 +100,9 @@ class Identify:
 
         Raises FaceNotFound if the face does not exist, or has no template of the tenant's model.
         """
-        face = self.faces.get(tenant, faceid)
-        group = self.groups.find(tenant, group_name)
-        vision = self.tenant_vision.of(tenant.model)
+        face = self.book.faces.get(tenant, faceid)
+        group = self.book.groups.find(tenant, group_name)
+        vision = self.book.tenant_vision.of(tenant.model)
         own = vector(template_of(face, vision.model))
         if group is None:
             return None
@@ -121,10 +112,10 @@ class Identify:
 
     def _observe(self, tenant: Tenant, matches: Sequence[Match], labels: Labels) -> None:
         """Record the matches. If that fails, the search fails too, so that the client sends it again."""
-        now = self.clock.now()
+        now = self.book.clock.now()
         observations = [search_observation(match, labels, now) for match in matches]
         with stage("observe"):
-            self.recorder.record(tenant.name, observations)
+            self.book.statistics.recorder.record(tenant.name, observations)
 
     def _identify(
         self,
@@ -140,7 +131,7 @@ class Identify:
         group_ids = None if group is None else [group.id]
 
         def searched() -> list[Search]:
-            found = self.recognition.of(tenant, probes, group_ids=group_ids)
+            found = self.book.recognition.of(tenant, probes, group_ids=group_ids)
             return [self._search(tenant, *one) for one in zip(found, boxes, estimates, strict=True)]
 
         return settled(searched)
@@ -148,7 +139,7 @@ class Identify:
     def _search(self, tenant: Tenant, found: Recognised, box: Box | None, estimates: Estimates) -> Search:
         decision, match = found.verdict.decision, None
         if found.face is not None:
-            group = self.groups.of_id(tenant, found.face.group_id)
+            group = self.book.groups.of_id(tenant, found.face.group_id)
             if group is None:
                 raise GalleryMoved
             match = Match(found.face, group, box, estimates, decision)

@@ -23,7 +23,7 @@ from chalicelib.core.pictures import (
     PictureRules,
     allows,
 )
-from chalicelib.core.ports import Clock, ObjectReader, Vision
+from chalicelib.core.ports import ObjectReader, Vision
 from chalicelib.core.recognised import (
     MOST_BYTES,
     DescribedFace,
@@ -37,16 +37,14 @@ from chalicelib.core.recognised import (
     SeenPicture,
     SimilarFaces,
 )
-from chalicelib.core.search import FaceSearch, SearchRequest, verdicts
+from chalicelib.core.search import SearchRequest, verdicts
 from chalicelib.core.templates import vector
 from chalicelib.services.commit import GalleryMoved
-from chalicelib.services.faces import Faces
-from chalicelib.services.groups import Groups
-from chalicelib.services.idempotency import AnsweredAlready, RequestId, Requests
-from chalicelib.services.models import Estimated, TenantVision, computed, embedded, estimated, judged, whole
+from chalicelib.services.idempotency import AnsweredAlready, RequestId
+from chalicelib.services.models import Estimated, computed, embedded, estimated, judged, whole
 from chalicelib.services.recognition.identify import search_observation
-from chalicelib.services.recognition.recognition import Probes, Recognised, Recognition, settled, template_of
-from chalicelib.services.statistics.statistics import Recorder
+from chalicelib.services.recognition.recognition import Probes, Recognised, settled, template_of
+from chalicelib.services.rooms import UseCase
 
 if TYPE_CHECKING:
     import numpy as np
@@ -119,20 +117,10 @@ def _scaled_face(face: DetectedFace, scale: tuple[float, float]) -> DetectedFace
     return replace(face, box=_scaled(face.box, scale), landmarks=landmarks)
 
 
-@dataclass
-class Looking:
-    tenant_vision: TenantVision
-    recognition: Recognition
-    search: Callable[[], FaceSearch]
-    faces: Faces
-    groups: Groups
-    recorder: Recorder
-    requests: Requests
-    clock: Clock
-
+class Looking(UseCase):
     def detect(self, tenant: Tenant, picture: bytes, rules: PictureRules) -> DescribedPicture:
         """Describe a picture's faces, as an enrolment would see them. Raises Unusable if it cannot be read."""
-        vision = self.tenant_vision.of(tenant.model)
+        vision = self.book.tenant_vision.of(tenant.model)
         image, sides, scale = _read(vision, picture, rules)
         found = vision.detect(image)[:MAX_FACES]
         return _described(sides, scale, vision, image, found, estimated(vision, tenant, image, found))
@@ -156,7 +144,7 @@ class Looking:
         `poses` is False. `embeds`: with embeddings; `live`: with the tenant's checks of liveness and age; `cropped`:
         the picture is one face, found or not. Raises Unusable if the picture cannot be read.
         """
-        vision = self.tenant_vision.of(tenant.model)
+        vision = self.book.tenant_vision.of(tenant.model)
         image, sides, scale = _read(vision, picture, rules)
         found = _found(vision, image, 1 if cropped else most)
         if cropped and not found:
@@ -192,8 +180,8 @@ class Looking:
         """
         if most not in CANDIDATES:
             raise InvalidInput(f"k is {CANDIDATES[0]} to {CANDIDATES[-1]}, not {most}")
-        group_ids = None if group_names is None else [self.groups.named(tenant, one).id for one in group_names]
-        seen = probes_of(self.tenant_vision.of(tenant.model), tenant, picture, rules, MAX_FACES)
+        group_ids = None if group_names is None else [self.book.groups.named(tenant, one).id for one in group_names]
+        seen = probes_of(self.book.tenant_vision.of(tenant.model), tenant, picture, rules, MAX_FACES)
         identified = self._identified(tenant, seen, group_ids, most)
         if records:
             self._record(tenant, identified, request)
@@ -207,17 +195,17 @@ class Looking:
         """
         if most not in SIMILAR:
             raise InvalidInput(f"limit is {SIMILAR[0]} to {SIMILAR[-1]}, not {most}")
-        face = self.faces.get(tenant, faceid)
+        face = self.book.faces.get(tenant, faceid)
         own = vector(template_of(face, tenant.model) if sighting is None else sighting.template)
-        vision = self.tenant_vision.of(tenant.model)
-        point = self.tenant_vision.decides(tenant)
+        vision = self.book.tenant_vision.of(tenant.model)
+        point = self.book.tenant_vision.decides(tenant)
         request = SearchRequest(tenant.model, own[None], None, most + 1, templates=True)
 
         def found() -> SimilarFaces:
-            answer = self.search().search(tenant.name, request)
+            answer = self.book.ports.search.search(tenant.name, request)
             (judged,) = verdicts(answer, point, vision.population, own[None])
             others = [(c, one) for one in judged if (c := one.candidate) and c.faceid != faceid][:most]
-            faces = self.faces.by_id(tenant, [one.faceid for one, _ in others])
+            faces = self.book.faces.by_id(tenant, [one.faceid for one, _ in others])
             if len(faces) < len(others):
                 raise GalleryMoved
             rated = (_rated(faces[one.faceid], one.score, match=verdict.match) for one, verdict in others)
@@ -237,7 +225,7 @@ class Looking:
         probes = Probes(seen.model, vectors, [probe.quality.total for probe in seen.probes])
 
         def identified() -> list[IdentifiedFace]:
-            decided = self.recognition.of(tenant, probes, group_ids=group_ids)
+            decided = self.book.recognition.of(tenant, probes, group_ids=group_ids)
             rated = self._rated(tenant, probes, group_ids, most, decided)
             return [_identified(*one) for one in zip(seen.probes, decided, rated, strict=True)]
 
@@ -252,10 +240,12 @@ class Looking:
         decided: Sequence[Recognised],
     ) -> list[list[RatedFace]]:
         """Return the nearest faces of each probe in the gallery that was decided by. Raises GalleryMoved."""
-        answer = self.search().search(tenant.name, SearchRequest(probes.model, probes.vectors, group_ids, most))
+        answer = self.book.ports.search.search(
+            tenant.name, SearchRequest(probes.model, probes.vectors, group_ids, most)
+        )
         if any(one.seq != answer.seq for one in decided):
             raise GalleryMoved
-        faces = self.faces.by_id(tenant, [one.faceid for found in answer.candidates for one in found])
+        faces = self.book.faces.by_id(tenant, [one.faceid for found in answer.candidates for one in found])
         rated = []
         for own, found in zip(decided, answer.candidates, strict=True):
             matched = own.face
@@ -273,19 +263,21 @@ class Looking:
 
     def _record(self, tenant: Tenant, identified: Sequence[IdentifiedFace], request: RequestId | None) -> None:
         """Record an observation of each match. A repeat of the request finds it done."""
-        if request is not None and self.requests.find(tenant.name, request):
+        if request is not None and self.book.requests.find(tenant.name, request):
             return
-        now = self.clock.now()
+        now = self.book.clock.now()
         observations = [
             search_observation(
                 Match(found.face, group, one.probe.box, one.probe.estimates, one.decision), NO_LABELS, now
             )
             for one in identified
-            if (found := one.match) and (group := self.groups.of_id(tenant, found.face.group_id))
+            if (found := one.match) and (group := self.book.groups.of_id(tenant, found.face.group_id))
         ]
         if observations:
             with suppress(AnsweredAlready):
-                self.requests.write(tenant.name, self.recorder.actions(tenant.name, observations), request)
+                self.book.requests.write(
+                    tenant.name, self.book.statistics.recorder.actions(tenant.name, observations), request
+                )
 
 
 def _identified(probe: Probe, decided: Recognised, rated: Sequence[RatedFace]) -> IdentifiedFace:

@@ -7,34 +7,26 @@ core/decision.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chalicelib.core import acts
 from chalicelib.core.decision import MATCH, is_match, judged, judged_score, similarity
 from chalicelib.core.model import Candidate, Face, Group, Tenant
-from chalicelib.core.ports import ItemStore
 from chalicelib.core.recognised import Similar, SimilarUser, Wanted
 from chalicelib.core.records.sighting_entries import decision_said
-from chalicelib.core.search import FaceSearch, SearchRequest, demands, verdicts
+from chalicelib.core.search import SearchRequest, demands, verdicts
 from chalicelib.core.templates import vector
 from chalicelib.core.users import User, gallery_group, id_of, is_users
 from chalicelib.core.values import known
-from chalicelib.services.faces import Faces
-from chalicelib.services.models import TenantVision
-from chalicelib.services.recognition.recognition import Negatives, read_faces, settled, template_of
+from chalicelib.services.recognition.recognition import read_faces, settled, template_of
+from chalicelib.services.rooms import UseCase
 
 if TYPE_CHECKING:
     pass
 
 
-@dataclass
-class Ranking:
-    items: ItemStore
-    tenant_vision: TenantVision
-    search: Callable[[], FaceSearch]
-    faces: Faces
-
+class Ranking(UseCase):
     def of_probe(self, tenant: Tenant, group: Group, wanted: Wanted) -> list[Similar]:
         """Return the wanted faces of a group, the most similar first; ties in the order of the ids.
 
@@ -43,13 +35,13 @@ class Ranking:
         faces: dict[str, Face] = {}
 
         def turns_down(one: Candidate) -> bool:
-            face, negatives = faces[one.faceid], Negatives(self.items)
+            face, negatives = faces[one.faceid], self.book.recognition.negatives
             if not is_match(one.score, -1.0, wanted.quality, face.estimates.quality):
                 return True
             return negatives.turn_down(tenant.name, face, wanted.probe, tenant.model, one.score)
 
         def read(candidates: Sequence[Candidate]) -> Callable[[Candidate], bool]:
-            faces.update(read_faces(self.faces, tenant, candidates))
+            faces.update(read_faces(self.book.faces, tenant, candidates))
             return turns_down
 
         found = settled(lambda: self._ranked(tenant, group.id, wanted, read))
@@ -91,12 +83,12 @@ class Ranking:
 
         Raises GalleryMoved: search again.
         """
-        vision = self.tenant_vision.of(tenant.model)
-        decides = self.tenant_vision.decides(tenant)
+        vision = self.book.tenant_vision.of(tenant.model)
+        decides = self.book.tenant_vision.decides(tenant)
         limit = wanted.most if wanted.besides is None else wanted.most + 1
         point = decides if wanted.least >= MATCH else None  # with it, a search finds only what may match
         request = SearchRequest(tenant.model, wanted.probe[None], [group_id], limit, point, templates=True)
-        answer = self.search().search(tenant.name, request)
+        answer = self.book.ports.search.search(tenant.name, request)
         (asked,) = demands(answer, wanted.probe[None], vision.population)
         (judgements,) = verdicts(answer, decides, vision.population, wanted.probe[None])
         found = list(zip(answer.candidates[0], asked, judgements, strict=False))

@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chalicelib.core import acts, keys
@@ -25,31 +26,25 @@ from chalicelib.core.errors import Busy, FaceNotFound
 from chalicelib.core.items import attempts, every, write, write_in_parts
 from chalicelib.core.lazy import lazy
 from chalicelib.core.model import DEFAULT_GROUPS, Candidate, Decision, Face, Group, Negative, Template, Tenant
-from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, Update, exists
+from chalicelib.core.ports import Action, Delete, Item, Put, Update, exists
 from chalicelib.core.records.captures import capture_from
 from chalicelib.core.records.faces import template_items, templates_from
 from chalicelib.core.records.sighting_entries import decision_said
-from chalicelib.core.search import FaceSearch, SearchRequest, verdicts
+from chalicelib.core.search import SearchRequest, verdicts
 from chalicelib.core.telemetry import stage
 from chalicelib.core.templates import of_model, vector
 from chalicelib.services.commit import GalleryMoved
 from chalicelib.services.faces import Faces
-from chalicelib.services.models import TenantVision
+from chalicelib.services.rooms import Made, UseCase
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     import numpy as np
     from numpy.typing import NDArray
 
-    from chalicelib.core.ports import Clock, ObjectReader
-    from chalicelib.services.groups import Groups
-    from chalicelib.services.idempotency import Requests
     from chalicelib.services.recognition.identify import Identify
     from chalicelib.services.recognition.looking import Looking, StoredPictures
     from chalicelib.services.recognition.ranking import Ranking
     from chalicelib.services.recognition.verification import Verification
-    from chalicelib.services.statistics.statistics import Statistics
 
 Find = Callable[[Tenant, str], Face | None]
 _Found = TypeVar("_Found")
@@ -105,70 +100,25 @@ class Recognised:
         return decision.without_score() if self.face is None else decision
 
 
-@dataclass
-class Recognition:
+class Recognition(UseCase):
     """Whose face is it? `search`: made at the first search; `objects`: makes the reader of pictures that clients keep
     in S3, of which `own` are the deployment's buckets."""
 
-    items: ItemStore
-    tenant_vision: TenantVision
-    search: Callable[[], FaceSearch]
-    faces: Faces
-    groups: Groups
-    statistics: Statistics
-    requests: Requests
-    clock: Clock
-    objects: Callable[[], ObjectReader]
-    own: Collection[str] = ()
-
-    @lazy
-    def same_visit(self) -> SameVisit:
-        return SameVisit(self.items, self.faces, self.tenant_vision)
-
-    @lazy
-    def known(self) -> KnownFaces:
-        return KnownFaces(self.items, self.faces, self.tenant_vision, self.search)
-
-    @lazy
-    def identify(self) -> Identify:
-        from chalicelib.services.recognition.identify import Identify
-
-        return Identify(
-            self.tenant_vision, self, self.faces, self.groups, recorder=self.statistics.recorder, clock=self.clock
-        )
-
-    @lazy
-    def ranking(self) -> Ranking:
-        from chalicelib.services.recognition.ranking import Ranking
-
-        return Ranking(self.items, self.tenant_vision, self.search, self.faces)
-
-    @lazy
-    def looking(self) -> Looking:
-        from chalicelib.services.recognition.looking import Looking
-
-        return Looking(
-            self.tenant_vision,
-            self,
-            self.search,
-            self.faces,
-            groups=self.groups,
-            recorder=self.statistics.recorder,
-            requests=self.requests,
-            clock=self.clock,
-        )
-
-    @lazy
-    def verification(self) -> Verification:
-        from chalicelib.services.recognition.verification import Verification
-
-        return Verification(self.tenant_vision, self.faces)
+    negatives: Made[Negatives] = Made("recognition.recognition.Negatives")
+    same_visit: Made[SameVisit] = Made("recognition.recognition.SameVisit")
+    known: Made[KnownFaces] = Made("recognition.recognition.KnownFaces")
+    identify: Made[Identify] = Made("recognition.identify.Identify")
+    ranking: Made[Ranking] = Made("recognition.ranking.Ranking")
+    looking: Made[Looking] = Made("recognition.looking.Looking")
+    verification: Made[Verification] = Made("recognition.verification.Verification")
 
     @lazy
     def stored_pictures(self) -> StoredPictures:
         from chalicelib.services.recognition.looking import StoredPictures
 
-        return StoredPictures(self.objects, self.own)
+        storage = self.book.settings.storage
+        own = () if isinstance(storage, Path) else (storage.bucket, storage.captures_bucket)
+        return StoredPictures(self.book.ports.objects, own)
 
     def of(
         self,
@@ -185,14 +135,14 @@ class Recognition:
         Faces.find does. Raises GalleryMoved if a candidate was deleted or moved after the search (search again),
         WrongModel (embed again).
         """
-        find = find or self.faces.find
-        vision = self.tenant_vision.of(probes.model)
-        decides = self.tenant_vision.decides(tenant, probes.model)
+        find = find or self.book.faces.find
+        vision = self.book.tenant_vision.of(probes.model)
+        decides = self.book.tenant_vision.decides(tenant, probes.model)
         limit = 1 if besides is None else CANDIDATES
         while True:
             with stage("search"):
                 request = SearchRequest(probes.model, probes.vectors, group_ids, limit, decides, templates=True)
-                answer = self.search().search(tenant.name, request)
+                answer = self.book.ports.search.search(tenant.name, request)
             judgements = verdicts(answer, decides, vision.population, probes.vectors)
             found = [
                 self._first(tenant, probes, number, judged, besides, find=find)
@@ -210,8 +160,8 @@ class Recognition:
         self, tenant: Tenant, model: str, gallery_size: int, one: NDArray[np.float32], other: NDArray[np.float32]
     ) -> float:
         """Return the score that two templates must reach to be one person's in a gallery of this size."""
-        demand = self.tenant_vision.of(model).population.demand(one, other)
-        return self.tenant_vision.decides(tenant, model).threshold(gallery_size, demand)
+        demand = self.book.tenant_vision.of(model).population.demand(one, other)
+        return self.book.tenant_vision.decides(tenant, model).threshold(gallery_size, demand)
 
     def of_seen_face(
         self, tenant: Tenant, camera: Camera, seen: SeenFace, *, besides: str | None, find: Find
@@ -231,7 +181,7 @@ class Recognition:
         """
         probe = vector(seen.template)[None, :]
         request = SearchRequest(seen.template.model, probe, searched(camera), most)
-        return self.search().search(tenant.name, request).candidates[0]
+        return self.book.ports.search.search(tenant.name, request).candidates[0]
 
     def _first(
         self,
@@ -257,7 +207,9 @@ class Recognition:
             probe, quality = probes.vectors[number], probes.qualities[number]
             if not is_match(candidate.score, verdict.decision.threshold, quality, face.estimates.quality):
                 return None, replace(verdict, match=False)
-            turned_down = Negatives(self.items).turn_down(tenant.name, face, probe, probes.model, candidate.score)
+            turned_down = self.book.recognition.negatives.turn_down(
+                tenant.name, face, probe, probes.model, candidate.score
+            )
             if face.faceid != besides and not turned_down:
                 return face, verdict
         return None
@@ -304,10 +256,7 @@ def searched(camera: Camera) -> list[str] | None:
     return list(dict.fromkeys([*camera.group_ids, *DEFAULT_GROUPS]))
 
 
-class Negatives:
-    def __init__(self, items: ItemStore) -> None:
-        self._items = items
-
+class Negatives(UseCase):
     def turn_down(self, tenant: str, face: Face, probe: NDArray[np.float32], model: str, score: float) -> bool:
         """Return whether the probe is closer to one of the face's negatives than to the face.
 
@@ -335,7 +284,7 @@ class Negatives:
         """Add a template of one more model. Raises ConditionFailed if the negative was deleted meanwhile."""
         key = (tenant, keys.negative(faceid, negative.sighting_id))
         templates = template_items((*negative.templates, template))
-        write(self._items, [Update(keys.NEGATIVES, key, (exists("negative-there"),), set={"templates": templates})])
+        write(self.book.items, [Update(keys.NEGATIVES, key, (exists("negative-there"),), set={"templates": templates})])
 
     def of_sighting(self, tenant: str, faceid: str, sighting_id: str) -> Negative | None:
         return next((one for one in self.of_face(tenant, faceid) if one.sighting_id == sighting_id), None)
@@ -349,7 +298,7 @@ class Negatives:
     def forget(self, tenant: str, faces: Iterable[Face]) -> None:
         """Delete the negatives of faces that are about to be deleted."""
         for face in faces:
-            write_in_parts(self._items, self.deletes(tenant, face))
+            write_in_parts(self.book.items, self.deletes(tenant, face))
 
     def remembered(self, tenant: str, faceid: str, negative: Negative) -> Action:
         """Return the action that stores a negative. The same transaction must raise the face's `negatives` by 1."""
@@ -366,7 +315,7 @@ class Negatives:
         return Delete(keys.NEGATIVES, (tenant, keys.negative(faceid, sighting_id)))
 
     def _stored(self, tenant: str, low: str | None = None, high: str | None = None) -> Iterator[Item]:
-        return every(self._items, keys.NEGATIVES, tenant, low=low, high=high)
+        return every(self.book.items, keys.NEGATIVES, tenant, low=low, high=high)
 
 
 def _negative_from(item: Item) -> Negative:
@@ -384,12 +333,7 @@ class Shown:
     apart_ms: int
 
 
-@dataclass
-class SameVisit:
-    items: ItemStore
-    faces: Faces
-    tenant_vision: TenantVision
-
+class SameVisit(UseCase):
     def recognise(
         self,
         tenant: Tenant,
@@ -438,12 +382,12 @@ class SameVisit:
         shown = sorted(self._shown(tenant.name, capture, alone), key=lambda one: (not one.same_track, one.apart_ms))
         if not shown:
             return {}
-        faces = self.faces.by_id(tenant, (one.faceid for one in shown))
+        faces = self.book.faces.by_id(tenant, (one.faceid for one in shown))
         merged = [one for one in shown if one.faceid not in faces]
         if merged:  # a capture keeps what it was resolved to, an observation follows its face
             shown_now = self._observed(tenant.name, merged)
             shown = [replace(one, faceid=shown_now.get(one.sighting_id, one.faceid)) for one in shown]
-            faces |= self.faces.by_id(tenant, shown_now.values())
+            faces |= self.book.faces.by_id(tenant, shown_now.values())
         best: dict[str, tuple[Face, Shown]] = {}
         for one in shown:
             if one.faceid in faces and len(best) < NEAREST:
@@ -455,7 +399,7 @@ class SameVisit:
         at_ms, reach_ms = captured_ms(capture.id), TRACK_MS if capture.track and alone else MINUTE_MS
         low, high = keys.capture_range(max(at_ms - reach_ms, 0), min(at_ms + reach_ms, keys.LAST_MS))
         partition = keys.captures(tenant, capture.camera_id)
-        page = self.items.query(keys.CAPTURES, partition, low=low, high=high, reverse=True, limit=_MOST_CAPTURES)
+        page = self.book.items.query(keys.CAPTURES, partition, low=low, high=high, reverse=True, limit=_MOST_CAPTURES)
         for other in map(capture_from, page.items):
             apart_ms = abs(captured_ms(other.id) - at_ms)
             same_track = alone and capture.track == other.track != "" and _shows_one_face(other)
@@ -468,11 +412,11 @@ class SameVisit:
     def _observed(self, tenant: str, shown: Sequence[Shown]) -> dict[str, str]:
         """Return the faces that these sightings are of now, by the sightings' ids."""
         places = [keys.observation(tenant, captured_ms(one.sighting_id), one.sighting_id) for one in shown]
-        items = self.items.get_many(keys.OBSERVATIONS, places)
+        items = self.book.items.get_many(keys.OBSERVATIONS, places)
         return {one.sighting_id: item["faceid"] for one, item in zip(shown, items, strict=True) if item is not None}
 
     def _verdict(self, seen: SeenFace, face: Face, score: float, shown: Shown, found: Recognised) -> Verdict:
-        vision, own = self.tenant_vision.of(seen.template.model), of_model(face.templates, seen.template.model)
+        vision, own = self.book.tenant_vision.of(seen.template.model), of_model(face.templates, seen.template.model)
         demand = 0.0 if own is None else vision.population.demand(vector(seen.template), vector(own))
         return visit_verdict(
             vision.impostor_curve,
@@ -485,7 +429,7 @@ class SameVisit:
 
     def _is_turned_down(self, tenant: Tenant, face: Face, seen: SeenFace, score: float) -> bool:
         probe, model = vector(seen.template), seen.template.model
-        return Negatives(self.items).turn_down(tenant.name, face, probe, model, score)
+        return self.book.recognition.negatives.turn_down(tenant.name, face, probe, model, score)
 
 
 def score_with(face: Face, template: Template) -> float | None:
@@ -519,27 +463,21 @@ class Known:
     seq: int
 
 
-@dataclass
-class KnownFaces:
-    items: ItemStore
-    faces: Faces
-    tenant_vision: TenantVision
-    search: Callable[[], FaceSearch]
-
+class KnownFaces(UseCase):
     def of(self, tenant: Tenant, probes: Probes, group: Group | None = None) -> Known:
         """Find for each probe the face of the group, or of any group, that it is, if no negative turns it down.
 
         Raises GalleryMoved if a candidate was deleted or moved after the search (search again), WrongModel.
         """
-        vision, limit = self.tenant_vision.of(probes.model), 1
+        vision, limit = self.book.tenant_vision.of(probes.model), 1
         decides = OperatingPoint(vision.impostor_curve, DUPLICATE_FPIR)
         group_ids = None if group is None else [group.id]
         while True:
             request = SearchRequest(probes.model, probes.vectors, group_ids, limit, decides, templates=True)
-            answer = self.search().search(tenant.name, request)
+            answer = self.book.ports.search.search(tenant.name, request)
             judged = verdicts(answer, decides, vision.population, probes.vectors)
             above = [[(c, one) for one in theirs if (c := one.candidate) and one.match] for theirs in judged]
-            faces = read_faces(self.faces, tenant, (one for found in above for one, _ in found))
+            faces = read_faces(self.book.faces, tenant, (one for found in above for one, _ in found))
             left = [
                 [
                     KnownFace(face, one.score, verdict.decision.threshold)
@@ -562,4 +500,4 @@ class KnownFaces:
     def _turned_down(
         self, tenant: Tenant, face: Face, model: str, probe: NDArray[np.float32], candidate: Candidate
     ) -> bool:
-        return Negatives(self.items).turn_down(tenant.name, face, probe, model, candidate.score)
+        return self.book.recognition.negatives.turn_down(tenant.name, face, probe, model, candidate.score)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from chalicelib.core import acts
@@ -15,27 +14,22 @@ from chalicelib.core.recognised import Comparison, Probe, SeenPicture
 from chalicelib.core.records.sighting_entries import decision_said
 from chalicelib.core.templates import canonical, of_model, vector
 from chalicelib.core.values import known
-from chalicelib.services.faces import Faces
-from chalicelib.services.models import TenantVision
 from chalicelib.services.recognition.looking import probes_of
 from chalicelib.services.recognition.recognition import template_of
+from chalicelib.services.rooms import UseCase
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 
-@dataclass
-class Verification:
-    tenant_vision: TenantVision
-    faces: Faces
-
+class Verification(UseCase):
     def with_face(self, tenant: Tenant, picture: bytes, rules: PictureRules, faceid: str) -> Comparison:
         """Compare the largest face of a picture with an enrolled face.
 
         Raises FaceNotFound, also if the face has no template of the tenant's model, and Unusable.
         """
-        own = template_of(self.faces.get(tenant, faceid), tenant.model)
+        own = template_of(self.book.faces.get(tenant, faceid), tenant.model)
         return self._judged(tenant, [self._largest(tenant, picture, rules, "the picture")], own, faceid)
 
     def with_picture(self, tenant: Tenant, picture: bytes, other: bytes, rules: PictureRules) -> Comparison:
@@ -63,12 +57,12 @@ class Verification:
             for other, face in zip(target.embeddings, target.described.faces, strict=True)
         ]
         acts.decided([_said(tenant.model, pair) for pair in pairs])
-        point = self.tenant_vision.decides(tenant)
+        point = self.book.tenant_vision.decides(tenant)
         return [judged(similarity(one.judged, point.curve, 1, point.fpir_target), match=one.match) for one in pairs]
 
     def restricted(self, tenant: Tenant, probe: Probe) -> str | None:
         """Return the restricted face that a probe is, for the person's own request; None if it is none."""
-        faces = self.faces.restrictions.all(tenant)
+        faces = self.book.faces.restrictions.all(tenant)
         own = [(face, template) for face in faces if (template := of_model(face.templates, tenant.model))]
         found: list[tuple[float, str]] = []
         for face, template in own:
@@ -90,15 +84,15 @@ class Verification:
         template."""
         import numpy as np
 
-        vision, template = self.tenant_vision.of(tenant.model), vector(other)
+        vision, template = self.book.tenant_vision.of(tenant.model), vector(other)
         score = float(one.astype(np.float64) @ template.astype(np.float64))
         demand = vision.population.demand(one, template)
-        threshold = self.tenant_vision.decides(tenant).threshold(size, demand)
+        threshold = self.book.tenant_vision.decides(tenant).threshold(size, demand)
         match = is_match(score, threshold, *qualities)
         return _Compared(min(score, 1.0), threshold, match, judged_score(score, demand))
 
     def _largest(self, tenant: Tenant, picture: bytes, rules: PictureRules, which: str) -> Probe:
-        vision = self.tenant_vision.of(tenant.model)
+        vision = self.book.tenant_vision.of(tenant.model)
         probes = probes_of(vision, tenant, picture, rules, 1).probes
         if not probes:
             raise Unusable(f"no face was found in {which}: send one with a face, upright and in focus")
@@ -110,7 +104,7 @@ class Verification:
         is_fit = not any(probe.spoof for probe in probes)
         pair = pair._replace(match=pair.match and is_fit)
         acts.decided([{**known({"face": faceid}), **_said(tenant.model, pair)}])
-        fmr = self.tenant_vision.of(tenant.model).impostor_curve.fmr_at(pair.judged)
+        fmr = self.book.tenant_vision.of(tenant.model).impostor_curve.fmr_at(pair.judged)
         return Comparison(pair.score, pair.threshold, pair.match, fmr, tuple(probes))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -31,22 +31,20 @@ from chalicelib.core.errors import (
 from chalicelib.core.items import attempts, write
 from chalicelib.core.model import Decision, Face, Tenant
 from chalicelib.core.pictures import FaceJpeg
-from chalicelib.core.ports import Beside, BlobStore, Clock, Item, ItemStore, Update, equals, exists
+from chalicelib.core.ports import Item, Update, equals, exists
 from chalicelib.core.records.captures import AGAIN, capture_from, capture_key, seen_from, seen_item, sides_fields
 from chalicelib.core.reviews import NearFace
 from chalicelib.core.sighting import NoRoom, OpenSighting, resolve
 from chalicelib.core.telemetry import CAPTURES_PARKED, CAPTURES_RESOLVED, FACES_MATCHED, FACES_NEW, FACES_SKIPPED
 from chalicelib.core.visits import FaceVisits
-from chalicelib.services.cameras import Cameras
-from chalicelib.services.captures.captures import Captures, Reading
+from chalicelib.services.captures.captures import Reading
 from chalicelib.services.commit import A_COMMIT_S, GalleryMoved
 from chalicelib.services.faces import shown_to
-from chalicelib.services.models import TenantVision
-from chalicelib.services.recognition.recognition import CANDIDATES, Recognised, Recognition, SameVisit
-from chalicelib.services.sightings.reading import SightingReader, corrected
-from chalicelib.services.sightings.writing import STEP, Overtaken, Prepared, SightingWriter, progress_update
+from chalicelib.services.recognition.recognition import CANDIDATES, Recognised
+from chalicelib.services.rooms import UseCase
+from chalicelib.services.sightings.reading import corrected
+from chalicelib.services.sightings.writing import STEP, Overtaken, Prepared, progress_update
 from chalicelib.services.statistics.statistics import OBSERVATION_NEW
-from chalicelib.services.tenants import Tenants
 
 TAKES_TURNS_AFTER = timedelta(seconds=3)
 """A capture that waited longer is taken to be behind many. Beside a backlog it waits about twice as long."""
@@ -56,21 +54,7 @@ _log = logging.getLogger(__name__)
 _DETECTED = "not-detected-yet"
 
 
-@dataclass
-class Ingest:
-    items: ItemStore
-    uploads: BlobStore
-    tenants: Tenants
-    cameras: Cameras
-    captures: Captures
-    tenant_vision: TenantVision
-    recognition: Recognition
-    same_visit: SameVisit
-    reader: SightingReader
-    writer: SightingWriter
-    clock: Clock
-    beside: Beside
-
+class Ingest(UseCase):
     def message(self, body: str, receive_count: int = 1, sent_at: datetime | None = None) -> None:
         """Resolve the captures of an S3 event, as SQS carries it. `receive_count`: how often SQS has given it out.
 
@@ -87,8 +71,8 @@ class Ingest:
             try:
                 place = keys.capture_of_picture(key)
                 telemetry.of_tenant(place[0])
-                if sent_at and not sent_again and self.clock.now() - sent_at > TAKES_TURNS_AFTER:
-                    self.captures.redrive.send(*place)
+                if sent_at and not sent_again and self.book.clock.now() - sent_at > TAKES_TURNS_AFTER:
+                    self.book.captures.redrive.send(*place)
                 elif sent_again or receive_count > 1:
                     self._counted(*place)
                 else:
@@ -99,12 +83,12 @@ class Ingest:
     def _counted(self, tenant_name: str, camera_id: str, capture_id: str) -> None:
         """Resolve the capture, and count the attempt unless an error of core.errors ended it: that is no fault of the
         picture, which parks the capture instead."""
-        if not self.captures.attempts.begin(tenant_name, camera_id, capture_id):
+        if not self.book.captures.attempts.begin(tenant_name, camera_id, capture_id):
             return
         try:
             self.capture(tenant_name, camera_id, capture_id)
         except RegularsError:
-            self.captures.attempts.give_back(tenant_name, camera_id, capture_id)
+            self.book.captures.attempts.give_back(tenant_name, camera_id, capture_id)
             raise
 
     def capture(self, tenant_name: str, camera_id: str, capture_id: str) -> Capture:
@@ -116,14 +100,16 @@ class Ingest:
         """
         act = Act("sighting", f"camera {camera_id}", kind_of("sighting"), tenant_name, {"of": capture_id})
         for _ in attempts():
-            picture = self.beside(partial(self.uploads.get, keys.capture_picture(tenant_name, camera_id, capture_id)))
-            tenant = self.tenants.named(tenant_name)  # each time, since its model may be another
+            picture = self.book.storage.beside(
+                partial(self.book.storage.uploads.get, keys.capture_picture(tenant_name, camera_id, capture_id))
+            )
+            tenant = self.book.tenants.named(tenant_name)  # each time, since its model may be another
             try:
                 with acts.begun(act):
                     capture = self._as_it_is(tenant, camera_id, capture_id, picture)
             except (Overtaken, WrongModel):
                 continue
-            self.captures.unpictured.forget(tenant, capture)
+            self.book.captures.unpictured.forget(tenant, capture)
             return capture
         raise Busy("another worker is at this capture: deliver it again in a moment")
 
@@ -131,7 +117,7 @@ class Ingest:
         self, tenant: Tenant, camera_id: str, capture_id: str, awaited: Callable[[], bytes | None]
     ) -> Capture:
         """Continue where the last worker stopped. `awaited`: gives the picture. Raises Overtaken, WrongModel."""
-        item = self.items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id))
+        item = self.book.items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id))
         if item is None:
             raise CaptureNotFound(f"there is no capture {capture_id!r} of camera {camera_id!r}")
         capture = capture_from(item)
@@ -148,13 +134,13 @@ class Ingest:
     def _camera(self, tenant: Tenant, camera_id: str) -> Camera:
         """Read the camera. Captures may outlive it: then return one with default settings."""
         try:
-            return self.cameras.get(tenant, camera_id)
+            return self.book.cameras.get(tenant, camera_id)
         except CameraNotFound:
-            return Camera(camera_id, camera_id, self.clock.now())
+            return Camera(camera_id, camera_id, self.book.clock.now())
 
     def _resolve(self, tenant: Tenant, camera: Camera, capture: Capture, item: Item, picture: bytes) -> Capture:
         if AGAIN in item:
-            again = corrected(tenant, camera, capture, item, self.clock.now())
+            again = corrected(tenant, camera, capture, item, self.book.clock.now())
             reading = self._read(tenant, picture, [again.seen])
             return self._face(replace(again, seen=reading.faces[0]), reading)
         reading = self._read(tenant, picture, _detection(item))
@@ -167,18 +153,18 @@ class Ingest:
         while len(capture.sightings) < len(reading.faces):
             seen = reading.faces[len(capture.sightings)]
             open_sighting = OpenSighting(
-                tenant, camera, capture, seen, len(capture.sightings), len(reading.faces), self.clock.now()
+                tenant, camera, capture, seen, len(capture.sightings), len(reading.faces), self.book.clock.now()
             )
             capture = self._face(open_sighting, reading)
         return capture
 
     def _read(self, tenant: Tenant, picture: bytes, faces: Sequence[SeenFace] | None) -> Reading:
-        return Reading(self.tenant_vision.of(tenant.model), tenant, picture, faces)
+        return Reading(self.book.tenant_vision.of(tenant.model), tenant, picture, faces)
 
     def _without_faces(self, tenant: Tenant, capture: Capture) -> Capture:
         """Store the outcome of a capture that shows no face."""
         try:
-            write(self.items, [progress_update(tenant.name, capture, 0)])
+            write(self.book.items, [progress_update(tenant.name, capture, 0)])
         except ConditionFailed as error:
             raise Overtaken from error
         return capture
@@ -189,16 +175,18 @@ class Ingest:
         found = [seen_item(seen) for seen in reading.faces]
         when = (equals("detection", None, _DETECTED), equals("done", None, _DETECTED))
         try:
-            write(self.items, [Update(keys.CAPTURES, key, when, set={"detection": found, **sides_fields(capture)})])
+            write(
+                self.book.items, [Update(keys.CAPTURES, key, when, set={"detection": found, **sides_fields(capture)})]
+            )
         except ConditionFailed as error:
             raise Overtaken from error
 
     def _face(self, one: OpenSighting, reading: Reading) -> Capture:
         """Search, decide and write. Search again if the gallery changed in between."""
         if one.instead is Instead.NOBODY:
-            return self.writer.skipped(one, one.said)
+            return self.book.sightings.writer.skipped(one, one.said)
         if one.seen.spoof and one.other is None:
-            return self.writer.skipped(one, one.seen.spoof)
+            return self.book.sightings.writer.skipped(one, one.seen.spoof)
 
         held: dict[str, FaceVisits] = {}
         search = self._search(one, [other for other in reading.faces if other is not one.seen], held)
@@ -211,19 +199,21 @@ class Ingest:
                 if found.face is not None:
                     return self._known(one, found.face.faceid, found.decision, held.get(found.face.faceid), crop=crop)
                 if one.unworthy:
-                    return self.writer.skipped(one, one.unworthy, _why(one, found))
+                    return self.book.sightings.writer.skipped(one, one.unworthy, _why(one, found))
                 return self._new(one, crop(), search)
             except GalleryMoved:
                 one = replace(one, other=None)  # if somebody said who it is, that face is gone
                 continue
             except NoRoom:
-                return self.writer.skipped(one, "the group of strangers is full, and nobody could go for it")
+                return self.book.sightings.writer.skipped(
+                    one, "the group of strangers is full, and nobody could go for it"
+                )
             except ConditionFailed as error:
                 if STEP in error.names:
                     raise Overtaken from error
                 if OBSERVATION_NEW not in error.names:
                     raise
-                return self.writer.skipped(one, "this sighting was counted before")
+                return self.book.sightings.writer.skipped(one, "this sighting was counted before")
         raise Busy("the faces that this one is like are changed all the time: deliver this capture again in a moment")
 
     def _known(
@@ -243,12 +233,12 @@ class Ingest:
         if one.is_uncertain(decision):
             one = replace(one, near=self._near(one))
         for _ in attempts():
-            held = held or self.reader.visits.read(one.tenant, faceid, one.at_ms)
+            held = held or self.book.face_visits.read(one.tenant, faceid, one.at_ms)
             if held is None:
                 raise GalleryMoved
-            outcome = resolve(self.reader.of_known(one, held, decision))
+            outcome = resolve(self.book.sightings.reader.of_known(one, held, decision))
             try:
-                self.writer.write_known(outcome, crop)
+                self.book.sightings.writer.write_known(outcome, crop)
             except ConditionFailed as error:
                 if STEP in error.names or OBSERVATION_NEW in error.names:
                     raise
@@ -264,22 +254,22 @@ class Ingest:
         the search, and again only if the gallery moved up to the search. Raises GalleryMoved if the search finds
         somebody; NoRoom, Busy, StorageUnavailable, ConditionFailed (STEP, OBSERVATION_NEW).
         """
-        with self.writer.portrayed(one, jpeg) as face:
+        with self.book.sightings.writer.portrayed(one, jpeg) as face:
             new = self._committed(one, face, search)
-        self.writer.announce(new)
+        self.book.sightings.writer.announce(new)
         return one.resolved_capture(new.outcome.sighting)
 
     def _committed(self, one: OpenSighting, face: Face, search: Callable[[], Recognised]) -> Prepared:
         for _ in attempts(first_s=A_COMMIT_S):
             new = self._prepared(one, face)
-            with self.writer.exclusive(one.tenant.name):
+            with self.book.sightings.writer.exclusive(one.tenant.name):
                 found = search()
                 if found.face is not None:
                     raise GalleryMoved
                 if new.seq != found.seq:
                     new = self._prepared(one, face)
                 try:
-                    return self.writer.write_new(new, _why(one, found), found.seq)
+                    return self.book.sightings.writer.write_new(new, _why(one, found), found.seq)
                 except GalleryMoved:
                     continue
                 except ConditionFailed as error:
@@ -289,7 +279,7 @@ class Ingest:
         raise Busy("many faces of this tenant are made at once: deliver this capture again in a moment")
 
     def _prepared(self, one: OpenSighting, face: Face) -> Prepared:
-        return self.writer.prepared(resolve(self.reader.of_new(one, face)))
+        return self.book.sightings.writer.prepared(resolve(self.book.sightings.reader.of_new(one, face)))
 
     def _search(
         self, one: OpenSighting, others: Sequence[SeenFace], held: dict[str, FaceVisits]
@@ -302,7 +292,7 @@ class Ingest:
         looked_at: set[int] = set()
 
         def find(tenant: Tenant, faceid: str) -> Face | None:
-            read = self.reader.visits.read(tenant, faceid, one.at_ms)
+            read = self.book.face_visits.read(tenant, faceid, one.at_ms)
             if read is None:
                 return None
             held[faceid] = read
@@ -310,13 +300,15 @@ class Ingest:
 
         def search() -> Recognised:
             held.clear()
-            found = self.recognition.of_seen_face(one.tenant, one.camera, one.seen, besides=one.not_face, find=find)
+            found = self.book.recognition.of_seen_face(
+                one.tenant, one.camera, one.seen, besides=one.not_face, find=find
+            )
             if one.instead is Instead.STRANGER:
                 return replace(found, face=None)
             if found.face is not None or found.seq in looked_at:
                 return found
             looked_at.add(found.seq)
-            return self.same_visit.recognise(
+            return self.book.recognition.same_visit.recognise(
                 one.tenant, one.camera, one.capture, one.seen, others=others, found=found, not_face=one.not_face
             )
 
@@ -324,13 +316,13 @@ class Ingest:
 
     def _near(self, one: OpenSighting) -> tuple[NearFace, ...]:
         """Find the faces nearest to a sighting, for people who look at an uncertain match."""
-        found = self.recognition.nearest(one.tenant, one.camera, one.seen, CANDIDATES)
+        found = self.book.recognition.nearest(one.tenant, one.camera, one.seen, CANDIDATES)
         return tuple(NearFace(candidate.faceid, min(candidate.score, 1.0)) for candidate in found)
 
     def _park(self, tenant: Tenant, capture: Capture, reason: str) -> Capture:
         key = capture_key(tenant.name, capture.camera_id, capture.id)
         fields = {"state": CaptureState.PARKED, "reason": reason}
-        write(self.items, [Update(keys.CAPTURES, key, (exists("capture-there"),), set=fields)])
+        write(self.book.items, [Update(keys.CAPTURES, key, (exists("capture-there"),), set=fields)])
         telemetry.count(CAPTURES_PARKED)
         _log.warning("capture %s of camera %s is parked: %s", capture.id, capture.camera_id, reason)
         return replace(capture, state=CaptureState.PARKED, reason=reason)

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from chalicelib.core import keys
 from chalicelib.core.captures import Camera, Capture, Instead
 from chalicelib.core.model import Decision, Face, Group, Labels, Tenant
-from chalicelib.core.ports import Item, ItemStore
+from chalicelib.core.ports import Item
 from chalicelib.core.records.captures import AGAIN, seen_from
 from chalicelib.core.sighting import Context, Judge, NoRoom, OpenSighting
 from chalicelib.core.values import moment, optional
 from chalicelib.core.visits import FaceVisits, Visits
-from chalicelib.services.faces import Faces
-from chalicelib.services.groups import Groups
-from chalicelib.services.models import TenantVision
-from chalicelib.services.visits import FaceVisitsStore
+from chalicelib.services.rooms import UseCase
 
 
-@dataclass
-class SightingReader:
-    items: ItemStore
-    groups: Groups
-    faces: Faces
-    visits: FaceVisitsStore
-    tenant_vision: TenantVision
-
+class SightingReader(UseCase):
     def of_known(self, one: OpenSighting, held: FaceVisits, decision: Decision | None) -> Context:
         """Read the rest about a sighting of a known face. `held`: the face as it was read."""
-        vision = self.tenant_vision.of(one.seen.template.model)
+        vision = self.book.tenant_vision.of(one.seen.template.model)
         judge = Judge(vision.impostor_curve, vision.population)
         return self._completed(Context(one, held, decision, judge=judge))
 
@@ -38,7 +28,7 @@ class SightingReader:
 
         Raises NoRoom, TenantNotFound.
         """
-        groups = self.groups.defaults(one.tenant)
+        groups = self.book.groups.defaults(one.tenant)
         face = replace(face, number=groups.numbered + 1)
         context = Context(one, FaceVisits(face, Visits(), groups, groups.stranger), is_new=True)
         if not context.has_room:
@@ -48,8 +38,8 @@ class SightingReader:
     def _completed(self, context: Context) -> Context:
         """Read what the plan of the face's visits asks for: the sightings that it may rename, and who was told."""
         one, full = context.sighted, context.full
-        between = self.visits.between(one.tenant.name, context.held, context.plan) if one.arrives else ()
-        told = full and self.items.get(keys.DIRECTORY, (one.tenant.name, keys.full_item(full.id)))
+        between = self.book.face_visits.between(one.tenant.name, context.held, context.plan) if one.arrives else ()
+        told = full and self.book.items.get(keys.DIRECTORY, (one.tenant.name, keys.full_item(full.id)))
         return replace(context, sightings=tuple(between), told_at=moment(told["at"]) if told else None)
 
     def _longest_unseen(self, tenant: Tenant, strangers: Group, besides: str | None) -> Face:
@@ -57,7 +47,7 @@ class SightingReader:
 
         Nor one that is held or whose observations move. Raises NoRoom.
         """
-        for face in self.faces.by_arrival(tenant, strangers):
+        for face in self.book.faces.by_arrival(tenant, strangers):
             if face.faceid != besides and not face.name and not face.moving and face.hold is None:
                 return face
         raise NoRoom

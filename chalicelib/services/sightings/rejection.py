@@ -28,23 +28,20 @@ from chalicelib.core.items import attempts
 from chalicelib.core.learning import without
 from chalicelib.core.model import Face, Negative, Picture, Tenant
 from chalicelib.core.observations import ChangedObservation, Observation
-from chalicelib.core.ports import Action, Check, Clock, Item, ItemStore, equals
+from chalicelib.core.ports import Action, Check, Item, equals
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.records.sighting_entries import rejected_put
 from chalicelib.core.values import milliseconds, photo_id
 from chalicelib.core.visits import KEPT_MS, FaceVisits, VisitPlan, arrived, without_sighting
-from chalicelib.services.captures.captures import Captures, not_found
-from chalicelib.services.enrolment.enrolment import Enrolment
-from chalicelib.services.faces import Faces, is_faceid
-from chalicelib.services.idempotency import RequestId, Requests
-from chalicelib.services.merges.merges import Merges
-from chalicelib.services.recognition.recognition import MAX_NEGATIVES, Negatives
-from chalicelib.services.sightings.ingest import Ingest
+from chalicelib.services.captures.captures import not_found
+from chalicelib.services.faces import is_faceid
+from chalicelib.services.idempotency import RequestId
+from chalicelib.services.recognition.recognition import MAX_NEGATIVES
+from chalicelib.services.rooms import UseCase
 from chalicelib.services.sightings.reviews import rejected
 from chalicelib.services.sightings.sightings import Rejected
 from chalicelib.services.sightings.writing import is_waiting_for, waiting
-from chalicelib.services.statistics.statistics import Recorder
-from chalicelib.services.visits import FaceVisitsStore, face_put, sightings_of_arrival, visits_puts
+from chalicelib.services.visits import face_put, sightings_of_arrival, visits_puts
 
 _MODEL_SAME = "model-same"
 
@@ -60,19 +57,7 @@ class _RejectedSighting:
     number: int
 
 
-@dataclass
-class Rejection:
-    items: ItemStore
-    faces: Faces
-    face_visits: FaceVisitsStore
-    captures: Captures
-    enrolment: Enrolment
-    recorder: Recorder
-    merges: Merges
-    ingest: Ingest
-    requests: Requests
-    clock: Clock
-
+class Rejection(UseCase):
     def reject(
         self,
         tenant: Tenant,
@@ -99,31 +84,31 @@ class Rejection:
         if other == faceid:
             raise InvalidInput(f"other is the face that the sighting is instead, not {faceid[:70]!r} itself")
         if other is not None:
-            self.faces.get(tenant, other)
+            self.book.faces.get(tenant, other)
         seen: SeenFace | None = None
         for _ in attempts():
-            held = self.face_visits.read(tenant, faceid) if is_faceid(faceid) else None
+            held = self.book.face_visits.read(tenant, faceid) if is_faceid(faceid) else None
             if held is None:
                 raise FaceNotFound(f"there is no face {faceid[:70]!r}")
             require_kept(held.face)
             if held.face.moving:
-                self.merges.mover.settle(tenant, held.face)
+                self.book.merges.mover.settle(tenant, held.face)
                 continue
-            observation = self.captures.sighted.observation(tenant, faceid, sighting_id)
+            observation = self.book.captures.sighted.observation(tenant, faceid, sighting_id)
             if observation is None:
                 return self._went_on(tenant, faceid, sighting_id, other)
             found = self._rejected_sighting(tenant, held, observation, is_said=bool(other or instead))
             if seen is None:
                 box = found.capture.sightings[found.number].box
-                seen = self.captures.sighted.of(tenant, found.capture.camera_id, found.capture.id, box).seen
+                seen = self.book.captures.sighted.of(tenant, found.capture.camera_id, found.capture.id, box).seen
             left = partial(_left, seen=seen, photo=photo_id(found.capture.sha256))
             if left(held.face) != held.face.pictures:
-                self.enrolment.pictures.keep(tenant, faceid, left)
+                self.book.enrolment.pictures.keep(tenant, faceid, left)
                 continue
             try:
-                with self.requests.answering(tenant.name, request):
+                with self.book.requests.answering(tenant.name, request):
                     told = {"camera": found.capture.camera_id, "other": other}
-                    record = self.requests.recorded(tenant.name, request, told)
+                    record = self.book.requests.recorded(tenant.name, request, told)
                     self._leave(tenant, found, seen, record, other=other, instead=instead)
             except ConditionFailed as error:
                 if _MODEL_SAME in error.names:
@@ -136,10 +121,10 @@ class Rejection:
 
     def _went_on(self, tenant: Tenant, faceid: str, sighting_id: str, other: str | None) -> Rejected:
         """Continue an earlier rejection that was cut off. Raises SightingNotFound if there is none."""
-        negative = Negatives(self.items).of_sighting(tenant.name, faceid, sighting_id)
+        negative = self.book.recognition.negatives.of_sighting(tenant.name, faceid, sighting_id)
         if negative is not None:
             capture_id, _ = parts_of_sighting(sighting_id)
-            item = self.items.get(keys.CAPTURES, capture_key(tenant.name, negative.camera, capture_id))
+            item = self.book.items.get(keys.CAPTURES, capture_key(tenant.name, negative.camera, capture_id))
             if item is not None and is_waiting_for(item, faceid):
                 return self._resolved(tenant, faceid, negative.camera, sighting_id, other)
         raise not_found(faceid, sighting_id)
@@ -152,21 +137,21 @@ class Rejection:
 
     def _resolved(self, tenant: Tenant, faceid: str, camera_id: str, sighting_id: str, other: str | None) -> Rejected:
         capture_id, number = parts_of_sighting(sighting_id)
-        capture = self.ingest.capture(tenant.name, camera_id, capture_id)
-        item = self.items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id))
+        capture = self.book.sightings.ingest.capture(tenant.name, camera_id, capture_id)
+        item = self.book.items.get(keys.CAPTURES, capture_key(tenant.name, camera_id, capture_id))
         capture = capture if item is None else capture_from(item)  # as stored, so that a repeat is answered the same
         if other is not None:
             with suppress(FaceNotFound, FaceHeld, RejectionNotFound):  # it was said before that it is not this face
-                Rejections(self.items, self.faces, self.requests).take_back(tenant, other, sighting_id)
-        return Rejected(capture, capture.sightings[number], self.faces.get(tenant, faceid))
+                self.book.sightings.rejections.take_back(tenant, other, sighting_id)
+        return Rejected(capture, capture.sightings[number], self.book.faces.get(tenant, faceid))
 
     def _rejected_sighting(
         self, tenant: Tenant, held: FaceVisits, observation: Observation, *, is_said: bool
     ) -> _RejectedSighting:
         """Read the sighting's capture and check that it can be rejected. Raises Conflict, LimitReached, Busy."""
         capture_id, number = parts_of_sighting(observation.id)
-        item = self.items.get(keys.CAPTURES, capture_key(tenant.name, observation.camera, capture_id))
-        age_ms = milliseconds(self.clock.now()) - milliseconds(observation.at)
+        item = self.book.items.get(keys.CAPTURES, capture_key(tenant.name, observation.camera, capture_id))
+        age_ms = milliseconds(self.book.clock.now()) - milliseconds(observation.at)
         if item is None or (observation.gap_s is not None and age_ms > KEPT_MS):
             raise Conflict("this sighting is over 100 days old: its arrival is closed, and its capture forgotten")
         capture = capture_from(item)
@@ -203,8 +188,8 @@ class Rejection:
         plan = VisitPlan(held.visits, held.face.group_id)
         if observation.gap_s is not None:
             plan = self._plan(tenant, held, observation)
-            held, renamed = self.face_visits.regrouped(tenant.name, held, plan)
-        negatives = Negatives(self.items)
+            held, renamed = self.book.face_visits.regrouped(tenant.name, held, plan)
+        negatives = self.book.recognition.negatives
         # A merge may bring back a sighting that was rejected before: it is remembered already.
         is_new = negatives.of_sighting(tenant.name, held.face.faceid, observation.id) is None
         is_new = is_new and held.face.negatives < MAX_NEGATIVES
@@ -230,13 +215,13 @@ class Rejection:
             face_put(tenant.name, held.face, face),
             *([negatives.remembered(tenant.name, face.faceid, negative)] if is_new else []),
             rejected(tenant.name, observation.id),
-            *rejected_put(tenant.name, self.clock, found.capture, found.capture.sightings[found.number]),
-            *self.recorder.actions(tenant.name, [], changed),
+            *rejected_put(tenant.name, self.book.clock, found.capture, found.capture.sightings[found.number]),
+            *self.book.statistics.recorder.actions(tenant.name, [], changed),
             *record,
         ]
         if observation.gap_s is not None:
             actions += visits_puts(tenant.name, face.faceid, held.visits, plan.visits)
-        self.face_visits.save(tenant.name, held, face, actions)
+        self.book.face_visits.save(tenant.name, held, face, actions)
 
     def _plan(self, tenant: Tenant, held: FaceVisits, observation: Observation) -> VisitPlan:
         at_ms = milliseconds(observation.at)
@@ -245,10 +230,10 @@ class Rejection:
             raise Conflict("the arrival of this sighting is closed: what is left of it is a count")
         remaining = [
             (milliseconds(one.at), one.gap_s * 1000)
-            for one in sightings_of_arrival(self.items, tenant.name, held.face, arrival)
+            for one in sightings_of_arrival(self.book.items, tenant.name, held.face, arrival)
             if one.id != observation.id and one.gap_s is not None
         ]
-        return without_sighting(held, arrival, remaining, milliseconds(self.clock.now()))
+        return without_sighting(held, arrival, remaining, milliseconds(self.book.clock.now()))
 
 
 def _left(face: Face, seen: SeenFace, photo: str) -> tuple[Picture, ...]:
@@ -258,16 +243,11 @@ def _left(face: Face, seen: SeenFace, photo: str) -> tuple[Picture, ...]:
     return without(face.pictures, vector(seen.template), photo, seen.template.model)
 
 
-class Rejections:
-    def __init__(self, items: ItemStore, faces: Faces, requests: Requests) -> None:
-        self._faces = faces
-        self._requests = requests
-        self._negatives = Negatives(items)
-
+class Rejections(UseCase):
     def of_face(self, tenant: Tenant, faceid: str) -> list[Negative]:
         """Return what the face is not, newest first. Raises FaceNotFound."""
-        face = self._faces.get(tenant, faceid)
-        return self._negatives.of_face(tenant.name, face.faceid)[::-1] if face.negatives else []
+        face = self.book.faces.get(tenant, faceid)
+        return self.book.recognition.negatives.of_face(tenant.name, face.faceid)[::-1] if face.negatives else []
 
     def take_back(self, tenant: Tenant, faceid: str, sighting_id: str, request: RequestId | None = None) -> None:
         """Forget that the face is not this sighting. The sighting stays what it was resolved to since.
@@ -275,15 +255,15 @@ class Rejections:
         Raises FaceNotFound, RejectionNotFound, FaceHeld, Busy, AnsweredAlready.
         """
         for _ in attempts():
-            face = self._faces.get(tenant, faceid)
-            if self._negatives.of_sighting(tenant.name, faceid, sighting_id) is None:
+            face = self.book.faces.get(tenant, faceid)
+            if self.book.recognition.negatives.of_sighting(tenant.name, faceid, sighting_id) is None:
                 raise RejectionNotFound(f"sighting {sighting_id[:100]!r} is not rejected for face {faceid!r}")
             actions = [
                 face_put(tenant.name, face, replace(face, negatives=face.negatives - 1)),
-                self._negatives.forgotten(tenant.name, faceid, sighting_id),
+                self.book.recognition.negatives.forgotten(tenant.name, faceid, sighting_id),
             ]
             try:
-                return self._requests.write(tenant.name, actions, request)
+                return self.book.requests.write(tenant.name, actions, request)
             except ConditionFailed:
                 continue
         raise Busy("this face is changed by others all the time: send the request again in a moment")

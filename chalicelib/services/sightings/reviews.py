@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from itertools import islice
 
@@ -21,12 +20,13 @@ from chalicelib.core.local_time import Span
 from chalicelib.core.model import REGULAR, Tenant
 from chalicelib.core.observations import ObservationKind
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
-from chalicelib.core.ports import Clock, Delete, Item, ItemStore, Put, Table, exists
+from chalicelib.core.ports import Delete, Item, Put, Table, exists
 from chalicelib.core.records.observations import review_from, review_item
 from chalicelib.core.retention import captures_kept
 from chalicelib.core.reviews import Review, ReviewKind, review_id
 from chalicelib.core.values import milliseconds
-from chalicelib.services.idempotency import RequestId, Requests
+from chalicelib.services.idempotency import RequestId
+from chalicelib.services.rooms import UseCase
 
 _AT_ONCE = 100
 _MOST_READ = 1_000
@@ -34,14 +34,8 @@ _MOST_READ = 1_000
 _ID = re.compile(r"[a-z]+-[A-Za-z0-9_-]{1,70}")
 
 
-@dataclass
-class Reviews:
+class Reviews(UseCase):
     """The reviews. `capture_days`: for how long the deployment keeps the pictures of captures."""
-
-    items: ItemStore
-    requests: Requests
-    clock: Clock
-    capture_days: int
 
     def page(self, tenant: Tenant, kind: ReviewKind | None, limit: int, token: str | None = None) -> ListPage[Review]:
         """Return a page of open reviews: uncertain sightings by their time, promoted faces by their ids.
@@ -63,7 +57,7 @@ class Reviews:
     def uncertain(self, tenant: Tenant, span: Span) -> set[str]:
         """Return the ids of the sightings of a time whose match waits for a review."""
         low, high = keys.reviews_range(ReviewKind.UNCERTAIN, span.first_ms, span.last_ms)
-        stored = map(review_from, every(self.items, keys.REVIEWS, tenant.name, low=low, high=high))
+        stored = map(review_from, every(self.book.items, keys.REVIEWS, tenant.name, low=low, high=high))
         found: set[str] = set()
         while some := list(islice(stored, _AT_ONCE)):
             found |= {one.sighting_id for one in self._open(tenant, some)}
@@ -76,7 +70,7 @@ class Reviews:
             raise gone
         try:
             delete = Delete(keys.REVIEWS, (tenant.name, id_), (exists("review-there"),))
-            self.requests.write(tenant.name, [delete], request)
+            self.book.requests.write(tenant.name, [delete], request)
         except ConditionFailed:
             raise gone from None
 
@@ -86,7 +80,7 @@ class Reviews:
         while some := list(islice(stored, _AT_ONCE)):
             still = {one.id for one in self._open(tenant, some)}
             over = [Delete(keys.REVIEWS, (tenant.name, one.id)) for one in some if one.id not in still]
-            deleted += write_in_parts(self.items, over)
+            deleted += write_in_parts(self.book.items, over)
         return deleted
 
     def faces(self, tenant: Tenant) -> set[str]:
@@ -100,12 +94,12 @@ class Reviews:
         low, high = (None, below) if kind is None else keys.reviews_range(kind)
         if below is not None and high is not None:
             high = min(high, below)
-        found = every(self.items, keys.REVIEWS, tenant, low=low, high=high, reverse=True)
+        found = every(self.book.items, keys.REVIEWS, tenant, low=low, high=high, reverse=True)
         return map(review_from, found)
 
     def _open(self, tenant: Tenant, reviews: Sequence[Review]) -> list[Review]:
         """Return those of the reviews that are not over."""
-        kept = self.clock.now() - timedelta(days=captures_kept(tenant, self.capture_days))
+        kept = self.book.clock.now() - timedelta(days=captures_kept(tenant, self.book.settings.capture_days))
         young = [one for one in reviews if one.at >= kept]
         faces = self._read(keys.FACES, {one.id: (tenant.name, one.faceid) for one in young})
         uncertain = [one for one in young if one.kind is ReviewKind.UNCERTAIN]
@@ -116,7 +110,7 @@ class Reviews:
     def _read(self, table: Table, places: Mapping[str, tuple[str, str]]) -> dict[str, Item | None]:
         """Read the item of each review's place, by the review's id."""
         unique = list(dict.fromkeys(places.values()))
-        held = dict(zip(unique, self.items.get_many(table, unique), strict=True)) if unique else {}
+        held = dict(zip(unique, self.book.items.get_many(table, unique), strict=True)) if unique else {}
         return {id_: held[place] for id_, place in places.items()}
 
 

@@ -18,41 +18,26 @@ from chalicelib.core import keys
 from chalicelib.core.captures import Capture, Sighting, parts_of_sighting
 from chalicelib.core.chores import Chore
 from chalicelib.core.errors import InvalidInput
-from chalicelib.core.lazy import lazy
 from chalicelib.core.local_time import DAY_MS, Span
 from chalicelib.core.model import Face, Tenant
 from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind, Only
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
-from chalicelib.core.ports import Item, ItemStore, UploadStore
+from chalicelib.core.ports import Item, ItemStore
 from chalicelib.core.records.observations import observation_from, row_from
 from chalicelib.core.values import milliseconds, moment
 from chalicelib.core.visit_pages import visits_of, visits_reaching
 from chalicelib.core.visits import Arrival, Arrivals, Visits
-from chalicelib.services.faces import Faces
+from chalicelib.services.rooms import Made, UseCase
 from chalicelib.services.statistics.statistics import Statistics, normal
 from chalicelib.services.visits import sightings_newest_first
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from chalicelib.core.ports import Beside, Clock
-    from chalicelib.services.audit.audit import Audit
-    from chalicelib.services.cameras import Cameras
-    from chalicelib.services.captures.captures import Captures
-    from chalicelib.services.commit import GalleryWriter
-    from chalicelib.services.enrolment.enrolment import Enrolment
-    from chalicelib.services.groups import Groups
-    from chalicelib.services.idempotency import Requests
-    from chalicelib.services.merges.merges import Merges
-    from chalicelib.services.portraits import Portraits
-    from chalicelib.services.recognition.recognition import Recognition
     from chalicelib.services.sightings.ingest import Ingest
+    from chalicelib.services.sightings.reading import SightingReader
     from chalicelib.services.sightings.rejection import Rejection, Rejections
     from chalicelib.services.sightings.reviews import Reviews
+    from chalicelib.services.sightings.writing import SightingWriter
     from chalicelib.services.statistics.arrivals import Totals
-    from chalicelib.services.tenants import Tenants
-    from chalicelib.services.visits import FaceVisitsStore
-    from chalicelib.services.webhooks import Webhooks
 
 _MOST_READ = 5_000
 """Observations that a page reads at most. So a page may be short, and not be the last."""
@@ -92,96 +77,19 @@ class Rejected:
     face: Face
 
 
-@dataclass
-class Sightings:
+class Sightings(UseCase):
     """Sightings by cameras: how they get into the book, and which a face has.
 
     `enrolment`: made for the first sighting that becomes a picture of a face.
     """
 
-    items: ItemStore
-    uploads: UploadStore
-    tenants: Tenants
-    cameras: Cameras
-    groups: Groups
-    faces: Faces
-    portraits: Portraits
-    face_visits: FaceVisitsStore
-    captures: Captures
-    recognition: Recognition
-    statistics: Statistics
-    merges: Merges
-    enrolment: Callable[[], Enrolment]
-    webhooks: Webhooks
-    writer: GalleryWriter
-    requests: Requests
-    clock: Clock
-    beside: Beside
-    audit: Audit
-    capture_days: int
-
-    @lazy
-    def ingest(self) -> Ingest:
-        from chalicelib.services.sightings.ingest import Ingest
-        from chalicelib.services.sightings.reading import SightingReader
-        from chalicelib.services.sightings.writing import SightingWriter
-
-        vision = self.recognition.tenant_vision
-        return Ingest(
-            self.items,
-            self.uploads,
-            self.tenants,
-            self.cameras,
-            captures=self.captures,
-            tenant_vision=vision,
-            recognition=self.recognition,
-            same_visit=self.recognition.same_visit,
-            reader=SightingReader(self.items, self.groups, self.faces, self.face_visits, vision),
-            writer=SightingWriter(
-                self.items,
-                self.face_visits,
-                self.portraits,
-                self.statistics.recorder,
-                outbox=self.webhooks.outbox,
-                writer=self.writer,
-                merges=self.merges,
-            ),
-            clock=self.clock,
-            beside=self.beside,
-        )
-
-    @lazy
-    def rejection(self) -> Rejection:
-        from chalicelib.services.sightings.rejection import Rejection
-
-        return Rejection(
-            self.items,
-            self.faces,
-            self.face_visits,
-            self.captures,
-            enrolment=self.enrolment(),
-            recorder=self.statistics.recorder,
-            merges=self.merges,
-            ingest=self.ingest,
-            requests=self.requests,
-            clock=self.clock,
-        )
-
-    @lazy
-    def rejections(self) -> Rejections:
-        from chalicelib.services.sightings.rejection import Rejections
-
-        return Rejections(self.items, self.faces, self.requests)
-
-    @lazy
-    def reviews(self) -> Reviews:
-        from chalicelib.services.sightings.reviews import Reviews
-
-        return Reviews(self.items, self.requests, self.clock, self.capture_days)
-
-    @lazy
-    def arrivals(self) -> ArrivalBook:
-        return ArrivalBook(self.items, self.faces, self.statistics, self.reviews.uncertain)
+    ingest: Made[Ingest] = Made("sightings.ingest.Ingest")
+    reader: Made[SightingReader] = Made("sightings.reading.SightingReader")
+    writer: Made[SightingWriter] = Made("sightings.writing.SightingWriter")
+    rejection: Made[Rejection] = Made("sightings.rejection.Rejection")
+    rejections: Made[Rejections] = Made("sightings.rejection.Rejections")
+    reviews: Made[Reviews] = Made("sightings.reviews.Reviews")
+    arrivals: Made[ArrivalBook] = Made("sightings.sightings.ArrivalBook")
 
     def chores(self) -> tuple[Chore, ...]:
         return (Chore("reviews", lambda one: self.reviews.tidy(one.tenant), nightly=True),)
@@ -192,10 +100,10 @@ class Sightings:
         Raises FaceNotFound, InvalidInput.
         """
         require_page_size(limit)
-        face = self.faces.get(tenant, faceid)
-        visits = visits_of(self.items, tenant.name, faceid)
+        face = self.book.faces.get(tenant, faceid)
+        visits = visits_of(self.book.items, tenant.name, faceid)
         below = None if token is None else _place(token)
-        found = list(islice(sightings_newest_first(self.items, tenant.name, face, visits, below), limit + 1))
+        found = list(islice(sightings_newest_first(self.book.items, tenant.name, face, visits, below), limit + 1))
         page = found[:limit]
         more = len(found) > limit
         return Timeline(
@@ -209,7 +117,7 @@ class Sightings:
     def picture_url(self, tenant: Tenant, camera_id: str, sighting_id: str) -> str:
         """Make the link to the picture of a sighting's capture, which works while that is kept."""
         capture_id, _ = parts_of_sighting(sighting_id)
-        return self.uploads.signed_get(keys.capture_picture(tenant.name, camera_id, capture_id))
+        return self.book.storage.uploads.signed_get(keys.capture_picture(tenant.name, camera_id, capture_id))
 
     def _seen(self, tenant: Tenant, observation: Observation) -> TimelineSighting:
         capture_id, _ = parts_of_sighting(observation.id)
@@ -248,27 +156,14 @@ class FaceArrival:
     face: Face | None
 
 
-class ArrivalBook:
+class ArrivalBook(UseCase):
     """The lists of arrivals. `uncertain`: gives the sightings of a span whose match waits for a review."""
 
-    def __init__(
-        self,
-        items: ItemStore,
-        faces: Faces,
-        statistics: Statistics,
-        uncertain: Callable[[Tenant, Span], set[str]],
-        *,
-        most_read: int = _MOST_READ,
-    ) -> None:
-        self._items = items
-        self._faces = faces
-        self._statistics = statistics
-        self._uncertain = uncertain
-        self._most_read = most_read
+    most_read = _MOST_READ
 
     def totals(self, tenant: Tenant, wanted: ObservationFilter, span: Span) -> Totals:
         """Count the arrivals that `page` lists, of all pages."""
-        return self._statistics.totals(tenant, span, wanted, self._uncertain(tenant, span))
+        return self.book.statistics.totals(tenant, span, wanted, self.book.sightings.reviews.uncertain(tenant, span))
 
     def page(
         self,
@@ -290,20 +185,20 @@ class ArrivalBook:
         wanted = normal(wanted)
         pages = PageTokens(json.dumps(["arrivals", tenant.name, asdict(wanted), asdict(span), only]))
         below = pages.place(token, _time_id) if token is not None else None
-        reading = _Reading(self._items, self._statistics, tenant)
-        days = self._statistics.days
+        reading = _Reading(self.book.items, self.book.statistics, tenant)
+        days = self.book.statistics.days
         observed = days.open(tenant, span, EVERYTHING)
-        uncertain = self._uncertain(tenant, span) if only is Only.UNCERTAIN else None
+        uncertain = self.book.sightings.reviews.uncertain(tenant, span) if only is Only.UNCERTAIN else None
         found: list[Observation] = []
         read, more = 0, None
         at_once = max(limit + 1, _LEAST_AT_ONCE)
         for items in _by_instants(days.raw.newest_first(span, observed.observed, at_once, below), at_once):
-            if len(found) > limit or read >= self._most_read:
+            if len(found) > limit or read >= self.most_read:
                 break
             read, more = read + len(items), items[-1]["time_id"]
             begun = [observation_from(item) for item in reading.begun(items, wanted)]
             if only is Only.FIRST:
-                first = self._statistics.firsts.of(tenant, [_begin_of_arrival(one) for one in begun])
+                first = self.book.statistics.firsts.of(tenant, [_begin_of_arrival(one) for one in begun])
                 begun = [one for one in begun if _begin_of_arrival(one) in first]
             found += begun if uncertain is None else [one for one in begun if one.id in uncertain]
         else:
@@ -314,7 +209,7 @@ class ArrivalBook:
         return pages.page(self._arrivals(tenant, reading, found[:limit]), more)
 
     def _arrivals(self, tenant: Tenant, reading: _Reading, begun: Sequence[Observation]) -> list[FaceArrival]:
-        faces = self._faces.by_id(tenant, {one.faceid for one in begun})
+        faces = self.book.faces.by_id(tenant, {one.faceid for one in begun})
         begins = [_begin_of_arrival(one) for one in begun]
         whole = reading.whole(begins)
         return [

@@ -24,7 +24,7 @@ from chalicelib.core.items import write
 from chalicelib.core.model import STRANGER, Decision, Edit, Face, JournalEntry
 from chalicelib.core.observations import ChangedObservation, Observation
 from chalicelib.core.pictures import FaceJpeg
-from chalicelib.core.ports import Action, Check, Condition, Item, ItemStore, Put, Update, absent, equals
+from chalicelib.core.ports import Action, Check, Condition, Item, Put, Update, absent, equals
 from chalicelib.core.records.captures import (
     AGAIN,
     ATTEMPTS,
@@ -38,16 +38,13 @@ from chalicelib.core.records.faces import face_item
 from chalicelib.core.records.sighting_entries import sighting_put
 from chalicelib.core.sighting import NoRoom, OpenSighting, Outcome, founding_picture
 from chalicelib.core.values import known, milliseconds, time_ordered_id
-from chalicelib.services.commit import Change, GalleryWriter, deleted
+from chalicelib.services.commit import Change, deleted
 from chalicelib.services.faces import face_deletes, name_puts
-from chalicelib.services.merges.merges import Merges
-from chalicelib.services.portraits import Portraits, keys_of
-from chalicelib.services.recognition.recognition import Negatives
+from chalicelib.services.portraits import keys_of
+from chalicelib.services.rooms import UseCase
 from chalicelib.services.sightings.reviews import review_put
-from chalicelib.services.statistics.statistics import Recorder
 from chalicelib.services.tenants import NUMBERED
-from chalicelib.services.visits import FACE_SAME, FaceVisitsStore, face_update, visits_puts
-from chalicelib.services.webhooks import Outbox
+from chalicelib.services.visits import FACE_SAME, face_update, visits_puts
 
 STEP = "capture-step"
 """The name of the condition that this face of the capture is the next one to be resolved."""
@@ -75,21 +72,12 @@ class Prepared:
         return self.outcome.held.groups.seq
 
 
-@dataclass
-class SightingWriter:
-    items: ItemStore
-    visits: FaceVisitsStore
-    portraits: Portraits
-    recorder: Recorder
-    outbox: Outbox
-    writer: GalleryWriter
-    merges: Merges
-
+class SightingWriter(UseCase):
     def skipped(self, one: OpenSighting, reason: str, decision: Decision | None = None) -> Capture:
         """Record a face that is nobody's, in the capture only. Raises Overtaken."""
         sighting = one.sighting(Resolution.SKIPPED, reason=reason, decision=decision)
         try:
-            write(self.items, _resolved(one, sighting))
+            write(self.book.items, _resolved(one, sighting))
         except ConditionFailed as error:
             raise Overtaken from error
         return one.resolved_capture(sighting)
@@ -103,14 +91,14 @@ class SightingWriter:
         with self._taught(outcome, crop) as face:
             if not outcome.sighted.arrives:
                 present = Check(keys.FACES, (tenant, face.faceid), (equals("group", face.group_id, FACE_SAME),))
-                return write(self.items, [present, *self._seen(outcome), *self._told(outcome)])
-            held, renamed = self.visits.renamed(tenant, held, outcome.renamed)
+                return write(self.book.items, [present, *self._seen(outcome), *self._told(outcome)])
+            held, renamed = self.book.face_visits.renamed(tenant, held, outcome.renamed)
             actions: list[Action] = visits_puts(tenant, face.faceid, held.visits, outcome.visits)
             if face != held.face:
                 actions.append(face_update(tenant, held.face, face))
             actions += [*self._seen(outcome, renamed), *self._told(outcome)]
-            self.visits.save(tenant, held, face, actions)
-            return self.outbox.announce(tenant, actions)
+            self.book.face_visits.save(tenant, held, face, actions)
+            return self.book.webhooks.outbox.announce(tenant, actions)
 
     @contextmanager
     def _taught(self, outcome: Outcome, crop: Callable[[], FaceJpeg]) -> Iterator[Face]:
@@ -124,32 +112,32 @@ class SightingWriter:
             yield face
             return
         # Without a thumbnail, which would cost as much to store again: a learnt picture is no portrait.
-        stored = self.portraits.kept(outcome.sighted.tenant, outcome.held.face, new, FaceJpeg(crop().data))
+        stored = self.book.portraits.kept(outcome.sighted.tenant, outcome.held.face, new, FaceJpeg(crop().data))
         face = replace(face, pictures=tuple(stored if one is new else one for one in face.pictures))
-        with self.portraits.discarded_if_refused([stored.key]):
+        with self.book.portraits.discarded_if_refused([stored.key]):
             yield face
-        self.portraits.discard(keys_of(one for one in outcome.held.face.pictures if one not in face.pictures))
+        self.book.portraits.discard(keys_of(one for one in outcome.held.face.pictures if one not in face.pictures))
 
     @contextmanager
     def portrayed(self, one: OpenSighting, jpeg: FaceJpeg) -> Iterator[Face]:
         """Give a new face, whose picture is stored, and deleted if the commit in the block is refused."""
         new = Face(time_ordered_id(one.now), STRANGER, one.now, ())
-        picture = self.portraits.kept(one.tenant, new, founding_picture(one), jpeg)
-        with self.portraits.discarded_if_refused([picture.key]):
+        picture = self.book.portraits.kept(one.tenant, new, founding_picture(one), jpeg)
+        with self.book.portraits.discarded_if_refused([picture.key]):
             try:
                 yield replace(new, pictures=(picture,))
             except NoRoom:
-                self.portraits.discard([picture.key])
+                self.book.portraits.discard([picture.key])
                 raise
 
     def exclusive(self, tenant: str) -> AbstractContextManager[None]:
         """Hold up this process's other commits for the tenant until a new face is committed."""
-        return self.writer.exclusive(tenant)
+        return self.book.writer.exclusive(tenant)
 
     def prepared(self, outcome: Outcome) -> Prepared:
         """Read what the commit of a new face needs beside the outcome: whom to tell, and what goes with who goes."""
         tenant, evicted = outcome.sighted.tenant.name, outcome.context.evicted
-        merges = self.merges.records.deletes(tenant, evicted) if evicted else ([], [])
+        merges = self.book.merges.records.deletes(tenant, evicted) if evicted else ([], [])
         return Prepared(outcome, self._told(outcome), merges)
 
     def write_new(self, new: Prepared, decision: Decision | None, seq: int) -> Prepared:
@@ -160,15 +148,15 @@ class SightingWriter:
         """
         sighting = replace(new.outcome.sighting, decision=decision)
         new = replace(new, outcome=replace(new.outcome, sighting=sighting))
-        self.writer.commit(new.outcome.sighted.tenant.name, self._change(new, seq))
+        self.book.writer.commit(new.outcome.sighted.tenant.name, self._change(new, seq))
         return new
 
     def announce(self, new: Prepared) -> None:
         """Tell of a new face that is written, and delete the pictures of the one that went for it."""
         evicted = new.outcome.context.evicted
-        self.outbox.announce(new.outcome.sighted.tenant.name, new.told)
+        self.book.webhooks.outbox.announce(new.outcome.sighted.tenant.name, new.told)
         if evicted:
-            self.portraits.discard([*evicted.picture_keys, *new.merges[1]])
+            self.book.portraits.discard([*evicted.picture_keys, *new.merges[1]])
 
     def _change(self, new: Prepared, seq: int) -> Change:
         outcome, evicted = new.outcome, new.outcome.context.evicted
@@ -184,8 +172,8 @@ class SightingWriter:
         counts = {face.group_id: 1}
         if evicted:
             actions += [
-                *face_deletes(self.items, tenant, evicted),
-                *Negatives(self.items).deletes(tenant, evicted),
+                *face_deletes(self.book.items, tenant, evicted),
+                *self.book.recognition.negatives.deletes(tenant, evicted),
                 *new.merges[0],
             ]
             journal.insert(0, deleted(evicted))
@@ -195,7 +183,7 @@ class SightingWriter:
 
     def _seen(self, outcome: Outcome, renamed: Sequence[ChangedObservation] = ()) -> list[Action]:
         """Return the actions that store the sighting in its capture, and the observation. `renamed`: earlier ones."""
-        stored = self.recorder.actions(outcome.sighted.tenant.name, [outcome.observation], renamed)
+        stored = self.book.statistics.recorder.actions(outcome.sighted.tenant.name, [outcome.observation], renamed)
         return [*_resolved(outcome.sighted, outcome.sighting), *stored]
 
     def _told(self, outcome: Outcome) -> list[Action]:
@@ -205,7 +193,7 @@ class SightingWriter:
         if full is not None and outcome.context.tells_full:
             noted = {"tenant": tenant, "item": keys.full_item(full.id), "at": milliseconds(outcome.sighted.now)}
             actions.append(Put(keys.DIRECTORY, noted))
-        return [*actions, *self.outbox.actions(tenant, outcome.events)]
+        return [*actions, *self.book.webhooks.outbox.actions(tenant, outcome.events)]
 
 
 def _resolved(one: OpenSighting, sighting: Sighting) -> list[Action]:

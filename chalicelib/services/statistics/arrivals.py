@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from chalicelib.core.local_time import Span, bucket_of
 from chalicelib.core.model import REGULAR, Tenant
 from chalicelib.core.observations import EVERYTHING, ObservationFilter, Split, VisitKind
-from chalicelib.core.ports import ItemStore
 from chalicelib.core.visit_pages import visits_reaching
+from chalicelib.services.rooms import UseCase
 
 if TYPE_CHECKING:
-    from chalicelib.services.statistics.days import DayReader, ObservedSpan
+    from chalicelib.services.statistics.days import ObservedSpan
     from chalicelib.services.statistics.statistics import Amounts, Question
 
 Begin = tuple[int, str]
@@ -47,16 +47,12 @@ class _Begun(NamedTuple):
     hour: int
 
 
-@dataclass(frozen=True)
-class Firsts:
+class Firsts(UseCase):
     """Tells first arrivals."""
-
-    items: ItemStore
-    days: DayReader
 
     def of(self, tenant: Tenant, begins: Collection[Begin]) -> set[Begin]:
         """Return those of these arrivals that are their faces' first."""
-        of_face = visits_reaching(self.items, tenant.name, begins)
+        of_face = visits_reaching(self.book.items, tenant.name, begins)
         first: set[Begin] = set()
         untold: set[Begin] = set()
         for begin in begins:
@@ -70,7 +66,7 @@ class Firsts:
 
     def _of_history(self, tenant: Tenant, begins: Set[Begin]) -> set[Begin]:
         faceids = {faceid for _, faceid in begins}
-        observed = self.days.open(tenant, Span(0, max(at_ms for at_ms, _ in begins)), EVERYTHING)
+        observed = self.book.statistics.days.open(tenant, Span(0, max(at_ms for at_ms, _ in begins)), EVERYTHING)
         earliest: dict[str, int] = {}
         for _, columns in observed.columns(observed.days):
             for face in (face for face, faceid in enumerate(columns.faceids) if faceid in faceids):

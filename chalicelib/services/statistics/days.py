@@ -15,17 +15,20 @@ from chalicelib.core.items import every
 from chalicelib.core.local_time import DAY_MS, LocalTime, Span
 from chalicelib.core.model import Tenant
 from chalicelib.core.observations import ObservationFilter, Split
-from chalicelib.core.ports import BlobStore, Clock, Item, ItemStore
+from chalicelib.core.ports import BlobStore, Item, ItemStore
 from chalicelib.core.records import columns as codec
 from chalicelib.core.records import label_counts
 from chalicelib.core.records.columns import Columns, CountsByHour
 from chalicelib.core.records.observations import STORABLE, row_from
 from chalicelib.core.records.packing import DamagedData
-from chalicelib.services.statistics.calendar import Calendar, ObservedDays, Seal, Seals
+from chalicelib.services.rooms import UseCase
+from chalicelib.services.statistics.calendar import ObservedDays, Seal, Seals
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+    from chalicelib.services import Services
 
 _OF_COLUMNS = (Split.GENDER, Split.AGE)
 """Splits for which no day has its counts: its observations are counted."""
@@ -42,13 +45,11 @@ lie within two days of each of its instants.
 """
 
 
-class DayReader:
-    def __init__(self, items: ItemStore, blobs: BlobStore, clock: Clock) -> None:
-        self._clock = clock
-        self._calendar = Calendar(items)
-        self._seals = Seals(items)
-        self.raw = RawObservations(items)
-        self._blobs = blobs
+class DayReader(UseCase):
+    def __init__(self, book: Services) -> None:
+        super().__init__(book)
+        self._seals = Seals(book.items)
+        self.raw = RawObservations(book.items)
 
     def open(
         self, tenant: Tenant, span: Span, wanted: ObservationFilter, split: Split | None = None, *, counts: bool = False
@@ -59,7 +60,7 @@ class DayReader:
         """
         days = span.utc_days
         around = range(days.start - _MARGIN_DAYS, days.stop + _MARGIN_DAYS)
-        observed = self._calendar.read(tenant.name, around)
+        observed = self.book.statistics.calendar.read(tenant.name, around)
         local = LocalTime(tenant.time_zone)
         found: set[int] = set()
         for day in observed.within(days):
@@ -71,9 +72,11 @@ class DayReader:
             sealed = wanted.faceid is None and split not in _OF_COLUMNS
             read = self._seals.label_counts if counts and by_labels and sealed else self._seals.totals
             seals = read(tenant.name, tenant.time_zone, local_days[0], local_days[-1])
-        now = self._clock.now()
+        now = self.book.clock.now()
         holding = {day: seals[day] for day in local_days if day in seals and seals[day].holds(observed, local, now)}
-        return ObservedSpan(span, wanted, split, local, local_days, observed, holding, self.raw, self._blobs)
+        return ObservedSpan(
+            span, wanted, split, local, local_days, observed, holding, self.raw, self.book.storage.blobs
+        )
 
     def looking_back(self, tenant: Tenant, span: Span, wanted: ObservationFilter) -> ObservedSpan:
         """Read as `open` does, and the sightings before, which decide which sightings of `span` begin an arrival."""

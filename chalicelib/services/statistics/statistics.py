@@ -35,13 +35,13 @@ from chalicelib.core.observations import (
     Split,
 )
 from chalicelib.core.page_tokens import PageTokens
-from chalicelib.core.ports import Action, Clock, Delete, Item, ItemStore, Put, Update, absent, equals
+from chalicelib.core.ports import Action, Delete, Item, Put, Update, absent, equals
 from chalicelib.core.records.observations import observation_from, observation_item, row_from
 from chalicelib.core.values import milliseconds
+from chalicelib.services.rooms import Made, UseCase
 from chalicelib.services.statistics.calendar import Calendar
 
 if TYPE_CHECKING:
-    from chalicelib.core.ports import BlobStore
     from chalicelib.core.records.columns import CountsByHour
     from chalicelib.services.statistics.arrivals import Firsts, Totals
     from chalicelib.services.statistics.days import DayReader, ObservedSpan
@@ -86,36 +86,20 @@ Amounts = Counter[tuple[int, str]]
 """Numbers by bucket and value of the split."""
 
 
-class Statistics:
+class Statistics(UseCase):
     """The numbers, and beside them the lists of observations and the recorder of new ones."""
 
-    def __init__(self, items: ItemStore, blobs: BlobStore, clock: Clock, *, most_amounts: int = MAX_AMOUNTS) -> None:
-        self._items, self._blobs, self._clock = items, blobs, clock
-        self._most_amounts = most_amounts
-        self.recorder = Recorder(items, clock)
-        self.calendar = Calendar(items)
+    most_amounts = MAX_AMOUNTS
+    recorder: Made[Recorder] = Made("statistics.statistics.Recorder")
+    observations: Made[Observations] = Made("statistics.statistics.Observations")
+    days: Made[DayReader] = Made("statistics.days.DayReader")
+    sealing: Made[Sealing] = Made("statistics.sealing.Sealing")
+    expiry: Made[ObservationExpiry] = Made("statistics.sealing.ObservationExpiry")
+    firsts: Made[Firsts] = Made("statistics.arrivals.Firsts")
 
     @lazy
-    def days(self) -> DayReader:
-        from chalicelib.services.statistics.days import DayReader
-
-        return DayReader(self._items, self._blobs, self._clock)
-
-    @lazy
-    def observations(self) -> Observations:
-        return Observations(self._items, self.days)
-
-    @lazy
-    def sealing(self) -> Sealing:
-        from chalicelib.services.statistics.sealing import Sealing
-
-        return Sealing(self._items, self._blobs, self._clock)
-
-    @lazy
-    def expiry(self) -> ObservationExpiry:
-        from chalicelib.services.statistics.sealing import ObservationExpiry
-
-        return ObservationExpiry(self._items, self._blobs, self.recorder)
+    def calendar(self) -> Calendar:
+        return Calendar(self.book.items)
 
     def analysis(
         self,
@@ -149,9 +133,9 @@ class Statistics:
         every = LocalTime(tenant.time_zone).buckets(granularity, question.span) if fill else []
         buckets: dict[int, dict[str, int]] = {number: {} for number in every}
         counted = self._counted(tenant, question)
-        if len(counted) > self._most_amounts and question.split is not None:
+        if len(counted) > self.most_amounts and question.split is not None:
             raise InvalidInput(
-                f"these are {len(counted)} amounts, and {self._most_amounts} is the most: choose a shorter time, "
+                f"these are {len(counted)} amounts, and {self.most_amounts} is the most: choose a shorter time, "
                 f"longer buckets, or do not split by {question.split}"
             )
         for (number, value), amount in sorted(counted.items()):
@@ -175,12 +159,6 @@ class Statistics:
                     return by_visit(observed, question, lambda begins: self.firsts.of(tenant, begins))
                 return _arrivals(observed, question)
 
-    @lazy
-    def firsts(self) -> Firsts:
-        from chalicelib.services.statistics.arrivals import Firsts
-
-        return Firsts(self._items, self.days)
-
     def totals(self, tenant: Tenant, span: Span, wanted: ObservationFilter, uncertain: Set[str]) -> Totals:
         """Count the arrivals that began in the span and whose first sighting the filter takes.
 
@@ -194,7 +172,7 @@ class Statistics:
 
     def begun(self, tenant: Tenant) -> str | None:
         """Return the local day of the first sighting that is kept, as YYYYMMDD; None: there is none."""
-        always = range(milliseconds(self._clock.now()) // DAY_MS + 2)
+        always = range(milliseconds(self.book.clock.now()) // DAY_MS + 2)
         for utc_day in self.calendar.read(tenant.name, always).within(always):
             span = Span(utc_day * DAY_MS, (utc_day + 1) * DAY_MS - 1)
             observed = self.days.open(tenant, span, SIGHTINGS)
@@ -288,12 +266,7 @@ def new_id() -> str:
     return secrets.token_hex(6)
 
 
-class Recorder:
-    def __init__(self, items: ItemStore, clock: Clock) -> None:
-        self._items = items
-        self._calendar = Calendar(items)
-        self._clock = clock
-
+class Recorder(UseCase):
     def actions(
         self, tenant: str, observations: Sequence[Observation], changed: Sequence[ChangedObservation] = ()
     ) -> list[Action]:
@@ -307,17 +280,21 @@ class Recorder:
             _require_storable(one)
         touched = [*observations, *(change.before for change in changed)]
         days = [milliseconds(one.at) // DAY_MS for one in touched]
-        self._calendar.include(tenant, sorted(set(days)))
-        now = self._clock.now()
+        self.book.statistics.calendar.include(tenant, sorted(set(days)))
+        now = self.book.clock.now()
         late = [day for day, one in zip(days, touched, strict=True) if now - one.at > LATE_AFTER]
         new = (absent(OBSERVATION_NEW),)
         puts = [Put(keys.OBSERVATIONS, observation_item(tenant, one), new) for one in observations]
-        return [*puts, *(_changing(tenant, change) for change in changed), *self._calendar.late(tenant, late)]
+        return [
+            *puts,
+            *(_changing(tenant, change) for change in changed),
+            *self.book.statistics.calendar.late(tenant, late),
+        ]
 
     def record(self, tenant: str, observations: Sequence[Observation]) -> None:
         """Store observations, up to 80 in one transaction. Raises ConditionFailed if one is stored already."""
         for begin in range(0, len(observations), _A_TRANSACTION):
-            write(self._items, self.actions(tenant, observations[begin : begin + _A_TRANSACTION]))
+            write(self.book.items, self.actions(tenant, observations[begin : begin + _A_TRANSACTION]))
 
 
 def _changing(tenant: str, change: ChangedObservation) -> Update | Delete:
@@ -361,12 +338,7 @@ class ObservationPage:
     """None: nobody asked for it."""
 
 
-class Observations:
-    def __init__(self, items: ItemStore, days: DayReader) -> None:
-        self._items = items
-        self._days = days
-        self._raw = days.raw
-
+class Observations(UseCase):
     def query(
         self,
         tenant: Tenant,
@@ -400,7 +372,7 @@ class Observations:
         wanted = normal(wanted)
         pages = PageTokens(json.dumps([tenant.name, asdict(wanted), asdict(span)]))
         below = pages.place(page_token, _time_id) if page_token is not None else None
-        observed = self._days.open(tenant, span, wanted, counts=count)
+        observed = self.book.statistics.days.open(tenant, span, wanted, counts=count)
         empty: set[int] = set()
         total = None
         if count:
@@ -434,10 +406,10 @@ class Observations:
             if sealed:
                 found = (key for key in _keys(observed, empty, part, days[::-1]) if below is None or key[1] < below)
                 while batch := list(islice(found, at_once)):
-                    yield from (item for item in self._items.get_many(keys.OBSERVATIONS, batch) if item is not None)
+                    yield from (item for item in self.book.items.get_many(keys.OBSERVATIONS, batch) if item is not None)
             else:
                 more = _MORE_FILTERED * at_once if filtered else at_once
-                yield from self._raw.newest_first(part, observed.observed, more, below)
+                yield from self.book.statistics.days.raw.newest_first(part, observed.observed, more, below)
 
 
 def _is_rare(wanted: ObservationFilter) -> bool:

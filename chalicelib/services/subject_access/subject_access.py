@@ -17,7 +17,7 @@ import io
 import json
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,17 +33,12 @@ from chalicelib.core.merges import UNDONE_WITHIN
 from chalicelib.core.model import Face, Group, Tenant
 from chalicelib.core.observations import Observation, own
 from chalicelib.core.page_tokens import PageTokens
-from chalicelib.core.ports import Clock, ItemStore, PictureStore, UploadStore
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.records.webhooks import KEPT_FOR
 from chalicelib.core.retention import captures_kept, face_kept, sightings_kept
 from chalicelib.core.values import milliseconds, nonce, time_text
-from chalicelib.services.audit.audit import Audit
 from chalicelib.services.captures.captures import RULES
-from chalicelib.services.faces import Faces
-from chalicelib.services.groups import Groups
-from chalicelib.services.merges.merges import Merges
-from chalicelib.services.models import TenantVision
+from chalicelib.services.rooms import UseCase
 from chalicelib.services.subject_access import page
 from chalicelib.services.subject_access.places import PLACES, Subject, holdings
 
@@ -66,20 +61,9 @@ class Part:
     next_part: str | None
 
 
-@dataclass
-class Archives:
-    items: ItemStore
-    blobs: PictureStore
-    uploads: UploadStore
-    faces: Faces
-    groups: Groups
-    merges: Merges
-    tenant_vision: TenantVision
-    audit: Audit
-    clock: Clock
-    capture_days: int
+class Archives(UseCase):
     """The deployment's: a tenant's own is at most that."""
-    notice: Callable[[Tenant, Language], Mapping[str, Sequence[str]]]
+
     """Returns, by headings, who holds this and what for, what happens with faces, and a person's rights."""
     part_bytes: int = PART_BYTES
     """A part that is made for a request takes no more captures after so many bytes, or PART_S."""
@@ -101,8 +85,8 @@ class Archives:
             is_full=lambda: file.tell() > self.part_bytes or time.monotonic() > until,
         )
         key = keys.archive(tenant.name, faceid, nonce())
-        self.blobs.put_if_absent(key, file.getvalue(), "application/zip")
-        return Part(self.blobs.signed_get(key), file.tell(), None if left is None else pages.token(left))
+        self.book.storage.blobs.put_if_absent(key, file.getvalue(), "application/zip")
+        return Part(self.book.storage.blobs.signed_get(key), file.tell(), None if left is None else pages.token(left))
 
     def write(
         self,
@@ -118,9 +102,11 @@ class Archives:
 
         Raises FaceNotFound.
         """
-        face = self.faces.get(tenant, faceid, restricted=True)
-        found, since = own(face, [*self.merges.mover.observed(tenant, faceid)])
-        subject = Subject(self.items, tenant, face, found, self.audit.erasing.entries(tenant.name, {faceid}), since)
+        face = self.book.faces.get(tenant, faceid, restricted=True)
+        found, since = own(face, [*self.book.merges.mover.observed(tenant, faceid)])
+        subject = Subject(
+            self.book.items, tenant, face, found, self.book.audit.erasing.entries(tenant.name, {faceid}), since
+        )
         with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED) as archive:
             captures = self._captures(subject)
             if after is None:
@@ -138,7 +124,7 @@ class Archives:
     ) -> None:
         files = list(self._pictures(subject))
         for name, key in files:
-            if (data := self.blobs.get(key)) is not None:
+            if (data := self.book.storage.blobs.get(key)) is not None:
                 archive.writestr(name, data)
         document = self._document(subject, [name for name, _ in files], language)
         text = json.dumps(document, ensure_ascii=False, indent=1, default=_plain)
@@ -148,14 +134,14 @@ class Archives:
         archive.writestr(PAGE, shown, zipfile.ZIP_DEFLATED)
 
     def _document(self, subject: Subject, pictures: list[str], language: Language) -> dict[str, Any]:
-        tenant, now = subject.tenant, self.clock.now()
-        group = self.groups.of_id(tenant, subject.face.own_group_id)
+        tenant, now = subject.tenant, self.book.clock.now()
+        group = self.book.groups.of_id(tenant, subject.face.own_group_id)
         return {
             "format": FORMAT,
             "written_at": time_text(now),
             "times": "milliseconds since 1970, UTC, unless they are texts; bytes are base64, templates float16",
             "tenant": tenant.name,
-            "notice": self.notice(tenant, language),
+            "notice": self.book.account.notice(tenant, language),
             "time_zone": tenant.time_zone,
             "face": subject.faceid,
             "group": group.name if group else "",
@@ -170,7 +156,7 @@ class Archives:
     def _kept(self, tenant: Tenant, group: Group | None, face: Face) -> dict[str, int | None]:
         """Return for how many days what is kept; None: until somebody deletes the face."""
         return {
-            "capture_pictures": captures_kept(tenant, self.capture_days),
+            "capture_pictures": captures_kept(tenant, self.book.settings.capture_days),
             "captures": sightings_kept(tenant),
             "learnt_pictures": tenant.learnt_days,
             "audit": tenant.audit_days,
@@ -183,7 +169,7 @@ class Archives:
     def _told(self, tenant: Tenant) -> list[dict[str, Any]]:
         """Return the hooks, which were told of visits, unless their filters say no."""
         low, high = keys.HOOK_IDS
-        hooks = every(self.items, keys.HOOKS, tenant.name, low=low, high=high)
+        hooks = every(self.book.items, keys.HOOKS, tenant.name, low=low, high=high)
         filters = ("kinds", "groups", "cameras", "enabled", "created_at")
         return [
             {"host": urlsplit(hook["url"]).hostname if hook["url"] else None, **{name: hook[name] for name in filters}}
@@ -205,8 +191,8 @@ class Archives:
         name = subject.tenant.name
         ids = {(one.camera, parts_of_sighting(one.id)[0]): None for one in subject.sightings.values()}
         wanted = [capture_key(name, camera, capture) for camera, capture in ids]
-        items = self.items.get_many(keys.CAPTURES, wanted) if wanted else []
-        since = milliseconds(self.clock.now() - timedelta(days=self.capture_days + 1))
+        items = self.book.items.get_many(keys.CAPTURES, wanted) if wanted else []
+        since = milliseconds(self.book.clock.now() - timedelta(days=self.book.settings.capture_days + 1))
         return {item["capture"]: capture_from(item) for item in items if item and item["offered_at"] >= since}
 
     def _capture(
@@ -218,17 +204,17 @@ class Archives:
         if capture is None or capture_name(capture) in archive.NameToInfo:
             return
         tenant, name = subject.tenant, capture_name(capture)
-        picture = self.uploads.get(keys.capture_picture(tenant.name, capture.camera_id, id_))
+        picture = self.book.storage.uploads.get(keys.capture_picture(tenant.name, capture.camera_id, id_))
         if picture is None:
             return
         others = [one.box for one in capture.sightings if f"{id_}-{one.number}" not in subject.sightings]
         if others:
-            vision = self.tenant_vision.of(tenant.model)
+            vision = self.book.tenant_vision.of(tenant.model)
             with suppress(Unusable, InvalidInput):  # it cannot be read, so nobody else can be hidden in it
                 archive.writestr(name, vision.hidden(vision.read(picture, RULES), others))
             return
         archive.writestr(name, picture)
-        crop = self.uploads.get(keys.crop(tenant.name, capture.camera_id, id_, number))
+        crop = self.book.storage.uploads.get(keys.crop(tenant.name, capture.camera_id, id_, number))
         if crop is not None:
             archive.writestr(f"crops/{capture.camera_id}/{observation.id}.jpg", crop)
 

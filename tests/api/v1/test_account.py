@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -158,7 +159,7 @@ def test_usage_counts_what_there_is_and_names_every_limit(
 def test_usage_tells_how_much_of_the_disk_is_free(v1: V1Client, services: Services) -> None:
     disk = v1.done("GET", USAGE)["disk"]
     assert 0 < disk["free_bytes"] < disk["total_bytes"]
-    services.account.usage.disk = None
+    services.storage = replace(services.storage, disk=None)
     assert v1.done("GET", USAGE)["disk"] is None
 
 

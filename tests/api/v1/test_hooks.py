@@ -28,14 +28,14 @@ def add(v1: V1Client, **settings: Any) -> dict[str, Any]:
 
 def happen(services: Services, tenant: str, count: int) -> None:
     """So many events that nobody announced."""
-    outbox = services.watch.outbox
+    outbox = services.webhooks.outbox
     for number in range(count):
         event = Event(f"group.full-{number:04}", EventKind.GROUP_FULL, services.clock.now(), "vip", data={"n": number})
-        services.watch.items.transact(outbox.actions(tenant, [event]))
+        services.items.transact(outbox.actions(tenant, [event]))
 
 
 def park(services: Services, tenant: str, hook_id: str) -> None:
-    outbox = services.watch.outbox
+    outbox = services.webhooks.outbox
     for one in services.webhooks.deliveries.page(tenant, hook_id, parked=False, limit=1000).rows:
         outbox.park(one, attempts=3, last_error="the receiver answered 500, not 200 to 299")
 

@@ -317,7 +317,7 @@ def test_a_picture_is_taken_away_and_never_the_last(v1: V1Client, services: Serv
     v1.done_without_body("DELETE", f"/v1/faces/{faceid}/pictures/{first['id']}")
     assert pictures(v1, faceid) == [second]
     assert v1.done("GET", f"/v1/faces/{faceid}")["quality"] == 70, "the next one is the portrait"
-    assert len(list(services.erasure.pictures._blobs.walk("shop/faces/"))) == 2
+    assert len(list(services.storage.blobs.walk("shop/faces/"))) == 2
     again = v1.failed(404, "DELETE", f"/v1/faces/{faceid}/pictures/{first['id']}")
     assert again["code"] == "PictureNotFound"
     last = v1.failed(409, "DELETE", f"/v1/faces/{faceid}/pictures/{second['id']}")
@@ -345,10 +345,10 @@ def test_a_deleted_face_takes_all_its_pictures_along(
     v1: V1Client, services: Services, camera: CameraClient, faceid: str
 ) -> None:
     add(v1, faceid, photo(90))
-    assert len(list(services.erasure.pictures._blobs.walk("shop/faces/"))) == 4, "two pictures and their thumbnails"
+    assert len(list(services.storage.blobs.walk("shop/faces/"))) == 4, "two pictures and their thumbnails"
     answer = camera.call("deleteFace", {"group_name": "vip", "num": "1", "faceid_list": f'["{faceid}"]'})
     assert answer["code"] == 0
-    assert list(services.erasure.pictures._blobs.walk("shop/faces/")) == []
+    assert list(services.storage.blobs.walk("shop/faces/")) == []
     assert v1.failed(404, "GET", f"/v1/faces/{faceid}/pictures")["code"] == "FaceNotFound"
     assert refused(v1, 404, faceid, photo(90))["code"] == "FaceNotFound"
     assert v1.failed(404, "DELETE", f"/v1/faces/{faceid}/pictures/x")["code"] == "FaceNotFound"

@@ -277,7 +277,7 @@ def test_how_much_of_a_key_is_right_changes_nothing_in_how_it_is_looked_up(
     services: Services, shop: Credentials
 ) -> None:
     counted = Counting(services.ports.storage.items)
-    services.access.keys._items = counted
+    services.items = counted
     looked: dict[int, list[str]] = {}
     for right in range(32):
         key = shop.api_key[: 3 + right] + "".join("1" if c == "0" else "0" for c in shop.api_key[3 + right :])

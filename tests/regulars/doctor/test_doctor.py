@@ -358,7 +358,7 @@ def test_hooks_whose_events_wait_or_whose_address_is_refused_are_told(tmp_path: 
         assert only(check_hooks(services, [tenant])) == (OK, "there are 0, and nothing waits to be sent again")
         hook, _ = services.webhooks.hooks.add("shop", "https://receiver.example/secret-path")
         event = Event("group.full-1", EventKind.GROUP_FULL, NOW, "vip", data={"capacity": 7})
-        services.watch.items.transact(services.webhooks.outbox.actions("shop", [event]))
+        services.items.transact(services.webhooks.outbox.actions("shop", [event]))
         assert levels(check_hooks(services, [tenant])) == [OK]
         [item] = services.webhooks.outbox.page("shop", hook.id, "", limit=2, token=None).items
         delivery = delivery_from(item)

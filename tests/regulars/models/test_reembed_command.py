@@ -43,7 +43,7 @@ def shop(photos: Path, tmp_path: Path) -> Path:
         for person in PEOPLE:
             data = (photos / PEOPLE[person][0]).read_bytes()
             face = services.enrolment.of_largest_face(tenant(services), "regular", data, ANY_PICTURE, faceid=person)
-        services.erasure.pictures._blobs.delete(face.picture_key)
+        services.storage.blobs.delete(face.picture_key)
     return tmp_path / "shop"
 
 

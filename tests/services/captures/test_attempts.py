@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -27,6 +27,7 @@ from chalicelib.services.captures.redrive import MAX_ATTEMPTS, all_are_looked_at
 from chalicelib.services.sightings.ingest import TAKES_TURNS_AFTER
 from chalicelib.services.watch import WATCHED_CAPTURES
 from regulars.serve.events import hand_over
+from regulars_lab.rigs.book_with import book_with
 from regulars_lab.rigs.meter import MeteredItems
 from tests.fakes import FakeVision, Person
 from tests.services.sightings.book import Book, Shot
@@ -230,7 +231,8 @@ def test_a_box_that_starts_again_and_again_sends_what_waits_once(book: Book) -> 
 def test_what_could_not_be_sent_is_not_taken_for_sent(book: Book) -> None:
     book.put(Shot(book.clock.now(), (Person(1),)))
     book.clock.advance(timedelta(minutes=15))
-    dumb = replace(book.services.captures.redrive, queue=NoQueue())
+    storage = replace(book.storage, captures_queue=cast(Any, NoQueue()))
+    dumb = book_with(book.services, storage=storage).captures.redrive
     with pytest.raises(StorageUnavailable):
         dumb.lost(book.tenant)
     assert book.services.captures.redrive.lost(book.tenant) == 1
@@ -271,7 +273,7 @@ def test_the_watch_reads_no_capture_before_it_can_be_lost_and_each_for_ten_minut
     for _ in range(12):
         book.clock.advance(FIVE_MINUTES)
         items = Reading(book.storage.items)
-        replace(book.services.captures.redrive, items=items).lost(book.tenant, captured_in=WATCHED_CAPTURES)
+        book_with(book.services, items=items).captures.redrive.lost(book.tenant, captured_in=WATCHED_CAPTURES)
         read.append(items.found)
     assert [number for number, one in enumerate(read, 1) if one] == [3, 4]
 
@@ -279,7 +281,8 @@ def test_the_watch_reads_no_capture_before_it_can_be_lost_and_each_for_ten_minut
 def test_a_look_for_lost_captures_goes_on_where_its_time_ran_out(book: Book) -> None:
     shots = [book.put(Shot(book.clock.now() - timedelta(minutes=number), (Person(1),))) for number in range(5)]
     book.clock.advance(timedelta(minutes=30))
-    redrive = replace(book.services.captures.redrive, page_size=2)
+    redrive = book.services.captures.redrive
+    redrive.page_size = 2
     this, seen = Round(book.tenant, datetime(2026, 3, 17, 3, tzinfo=UTC), lambda: 30.0), []
     while rest := redrive.sweep(this):
         seen.append(len(book.services.ports.storage.captures_queue.receive(10, 30)))

@@ -18,7 +18,7 @@ from chalicelib.core.ports import Update, exists
 from chalicelib.core.records.captures import camera_from, camera_item
 from chalicelib.services import Services
 from chalicelib.services.cameras import MAX_CAMERAS, Cameras, CameraSettings, id_of_name, legal_camera_name
-from chalicelib.services.idempotency import Requests
+from regulars_lab.rigs.book_with import book_with
 from tests.fakes import FakeClock
 from tests.services.conftest import add_tenant
 from tests.services.meanwhile import Meanwhile, side_by_side
@@ -33,7 +33,7 @@ def meanwhile(services: Services) -> Meanwhile:
 @pytest.fixture
 def slow(services: Services, meanwhile: Meanwhile, clock: FakeClock) -> Cameras:
     """Cameras as another process has them."""
-    return Cameras(meanwhile, services.tenants, services.groups, Requests(meanwhile, clock), clock=clock)  # type: ignore[arg-type]
+    return book_with(services, items=meanwhile).cameras
 
 
 def names(services: Services, tenant: Tenant) -> list[str]:

@@ -31,6 +31,7 @@ from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.services import Services
 from chalicelib.services.captures.captures import STATES, CaptureFilter, CapturePages, Captures, Offer
 from chalicelib.settings import Settings
+from regulars_lab.rigs.book_with import book_with
 from tests.fakes import FakeClock
 from tests.services.conftest import add_tenant
 from tests.services.meanwhile import Meanwhile, side_by_side
@@ -67,7 +68,7 @@ def records(services: Services, tenant: Tenant, camera: str = "door") -> list[Ca
 
 def through(meanwhile: Meanwhile, services: Services, clock: FakeClock) -> Captures:
     """Captures as another process has them."""
-    return replace(services.captures, items=meanwhile, clock=clock)  # type: ignore[arg-type]
+    return book_with(services, items=meanwhile, clock=clock).captures
 
 
 def test_many_who_offer_the_same_write_it_once(services: Services, shop: Tenant, clock: FakeClock) -> None:
@@ -255,7 +256,7 @@ def test_a_page_reads_a_thousand_records_however_many_there_are(
     for begin in range(0, 3000, 100):
         services.captures.offer(shop, [offer(clock.now(), begin + number) for number in range(100)])
     counted = Counted(items_of(services))
-    listing = CapturePages(counted, services.cameras, services.ports.storage.uploads)  # type: ignore[arg-type]
+    listing = CapturePages(book_with(services, items=counted, cameras=services.cameras))
     page = listing.page(shop, "door", 1, None)
     assert (page.rows, page.next_token is None) == ([], False)
     assert counted.read <= 1_200

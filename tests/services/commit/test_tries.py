@@ -18,10 +18,9 @@ from chalicelib.core.items import TRIES, attempts, every, write, write_in_parts
 from chalicelib.core.model import Tenant
 from chalicelib.core.ports import Action, Delete, ItemStore, Put, absent
 from chalicelib.services import Services
-from chalicelib.services.cameras import Cameras
-from chalicelib.services.groups import Groups
 from chalicelib.services.idempotency import Requests
 from chalicelib.services.webhooks import Hooks
+from regulars_lab.rigs.book_with import book_with
 from tests.fakes import FakeClock
 
 PUT = Put(keys.DIRECTORY, {"tenant": "shop", "item": "one"}, (absent("free"),))
@@ -132,8 +131,8 @@ class Contended:
         requests = Requests(items, clock)
         self._failing = failing
         self.tenant = tenant
-        self.groups = Groups(items, requests, clock)
-        self.cameras = Cameras(items, services.tenants, self.groups, requests, clock=clock)
+        book = book_with(services, items=items)
+        self.groups, self.cameras = book.groups, book.cameras
         self.hooks = Hooks(items, PlainVault(), SafePostman, requests, clock=clock)
         self.groups.create(tenant, "vip", 10, "")
         self.groups.add_attributes(tenant, "vip", ["seat"])

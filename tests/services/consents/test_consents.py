@@ -29,7 +29,6 @@ from chalicelib.core.model import NO_LABELS, Face, Tenant
 from chalicelib.core.page_tokens import ListPage
 from chalicelib.core.pictures import PictureRules
 from chalicelib.services.consents import Consents
-from chalicelib.services.erasure.retention import ConsentExpiry
 from tests.examples import examples
 from tests.fakes import Person, picture
 from tests.services.sightings.book import MONDAY, Book, shot
@@ -171,9 +170,8 @@ def test_a_record_that_is_renewed_while_the_sweep_looks_keeps_its_face(book: Boo
             return page
 
     services = book.services
-    renewing = Renewing(book.storage.items, services.faces, services.merges, services.requests, book.clock)
-    erasure = services.erasure
-    ConsentExpiry(erasure.withholding, renewing, erasure.deletion, book.clock).tenant(book.tenant, lambda: 900.0)
+    services.consents = Renewing(services)
+    services.erasure.of_consents.tenant(book.tenant, lambda: 900.0)
     assert [one.faceid for one in book.faces()] == [face]
 
 

@@ -36,7 +36,7 @@ def test_a_refused_person_leaves_no_picture(services: Services, camera: Tenant) 
     enrol(services, camera, Person(1))
     with pytest.raises(FaceKnown):
         enrol(services, camera, Person(1, side_px=80))
-    assert len(list(services.portraits._blobs.walk("camera/faces/"))) == 2
+    assert len(list(services.storage.blobs.walk("camera/faces/"))) == 2
 
 
 def test_of_eight_at_once_one_is_enrolled(services: Services, camera: Tenant) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import cast
@@ -30,6 +30,7 @@ from chalicelib.core.users import gallery_group
 from chalicelib.services.commit import Change
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.merges.observations import ObservationMover
+from regulars_lab.rigs.book_with import book_with
 from tests.fakes import OtherVision, Person, embedding_of, picture
 from tests.services.conftest import RULES
 from tests.services.erasure import person
@@ -161,7 +162,7 @@ def meanwhile(book: Book) -> Meanwhile:
     """Before whose next transaction something happens, in the deletion of a group."""
     items = Meanwhile(book.storage.items)
     writer = type(book.services.writer)(cast(ItemStore, items), book.clock, lambda tenant, seq: None)
-    book.services.erasure.of_groups.writer = writer
+    book.services.writer = writer
     return items
 
 
@@ -262,7 +263,7 @@ def test_two_workers_at_once_erase_the_same(book: Book) -> None:
     [group_id] = book.tenant.gone
     items = Meanwhile(book.storage.items)
     tenant = book.tenant
-    slow = replace(book.services.erasure.of_groups, items=cast(ItemStore, items))
+    slow = book_with(book.services, items=items).erasure.of_groups
     items.first += [lambda: None, lambda: book.services.erasure.of_groups.go_on(tenant, group_id, lambda: 600.0)]
     slow.go_on(tenant, group_id, lambda: 600.0)
     person.worked_off(book)
@@ -288,7 +289,7 @@ def test_a_face_that_takes_a_freed_id_in_another_group_is_not_deleted(book: Book
 
     items = Meanwhile(book.storage.items)
     items.first += [lambda: None, another_worker]
-    replace(services.erasure.of_groups, items=cast(ItemStore, items)).go_on(before, group_id, lambda: 600.0)
+    book_with(services, items=items).erasure.of_groups.go_on(before, group_id, lambda: 600.0)
     assert services.faces.find(book.tenant, "emp-7") is not None
     assert not services.consistency.disagreements("shop")
 
@@ -314,8 +315,8 @@ def test_an_undo_that_was_cut_off_leaves_the_other_face_whole(book: Book, droppe
     services = book.services
     [staff], [guest] = filled(book, 1), filled(book, 2, group="guests")
     merge = services.merges.merging.merge(book.tenant, staff, guest)
-    undo = services.merges.undoing
-    undo.mover = cast(ObservationMover, KilledMover(undo.mover))
+    mover, undo = services.merges.mover, services.merges.undoing
+    services.merges.mover = cast(ObservationMover, KilledMover(mover))
     with pytest.raises(Killed):
         undo.undo(book.tenant, merge.id)
     services.erasure.of_groups.delete(book.tenant, dropped)
@@ -361,7 +362,7 @@ def test_a_record_that_would_be_too_large_is_cut(book: Book) -> None:
     services.erasure.of_groups.delete(book.tenant, "staff")
     [group_id] = book.tenant.gone
     refuses = TooLargeFor(book.storage.items, 2)
-    replace(services.erasure.of_groups, items=cast(ItemStore, refuses)).go_on(book.tenant, group_id, lambda: 600.0)
+    book_with(services, items=refuses).erasure.of_groups.go_on(book.tenant, group_id, lambda: 600.0)
     assert refuses.refused == 1
     assert stored(book).isdisjoint(gone)
 

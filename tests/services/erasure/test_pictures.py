@@ -20,7 +20,7 @@ def test_pictures_that_no_face_names_are_removed_after_hours(
 ) -> None:
     face = services.enrolment.of_largest_face(camera, "regular", picture(Person(1)), RULES)
     orphans = services.erasure.pictures
-    blobs = orphans._blobs
+    blobs = services.storage.blobs
     blobs.put_if_absent("camera/faces/123/lost.jpg", b"x", "image/jpeg")
     blobs.put_if_absent("camera/faces/123/lost.jpg.160.jpg", b"x", "image/jpeg")
     blobs.put_if_absent(f"camera/faces/{face.faceid}/older.jpg", b"x", "image/jpeg")

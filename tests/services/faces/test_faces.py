@@ -24,10 +24,11 @@ from chalicelib.core.model import Profile, Tenant
 from chalicelib.core.pictures import Gender
 from chalicelib.services import Services
 from chalicelib.services.erasure.faces import Manner
-from chalicelib.services.faces import FacePage, Faces
+from chalicelib.services.faces import FacePage
 from chalicelib.services.idempotency import AnsweredAlready, RequestId
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
+from regulars_lab.rigs.book_with import book_with
 from regulars_lab.rigs.meter import MeteredItems
 from regulars_lab.rigs.synthetic import write_faces
 from tests.fakes import FakeClock, FakeVision, Person, picture
@@ -217,7 +218,7 @@ def test_pages_are_in_order_of_enrolment_from_both_ends(services: Services, came
 def test_ends_of_a_long_list_cost_what_a_short_list_costs(services: Services, camera: Tenant) -> None:
     items = MeteredItems(services.ports.storage.items)
     write_faces(items, camera, services.groups.named(camera, "regular"), 300, FakeVision())
-    faces = Faces(items, services.groups, services.requests, services.writer, services.clock)
+    faces = book_with(services, items=items).faces
 
     def read_units(list_faces: Callable[[], FacePage]) -> int:
         items.spent.clear()

@@ -16,6 +16,7 @@ from chalicelib.core.page_tokens import FaceOrder
 from chalicelib.services import Services
 from chalicelib.services.enrolment.enrolment import FaceChanges
 from chalicelib.services.faces import FaceLists
+from regulars_lab.rigs.book_with import book_with
 from regulars_lab.rigs.meter import MeteredItems
 from regulars_lab.rigs.synthetic import write_faces
 from tests.fakes import FakeClock, FakeVision
@@ -72,7 +73,7 @@ def test_the_pages_of_a_list_are_the_sorted_faces(
 @pytest.mark.parametrize("order", FaceOrder)
 def test_no_page_costs_more_than_the_first(services: Services, shop: Tenant, order: FaceOrder) -> None:
     items = MeteredItems(services.ports.storage.items)
-    face_lists = FaceLists(items, services.groups)
+    face_lists = FaceLists(book_with(services, items=items))
     costs, token = list[int](), None
     while True:
         items.spent.clear()
@@ -89,7 +90,7 @@ def test_a_page_by_arrival_reads_a_unit_for_some_faces_and_not_for_each(services
     services.groups.create(shop, "many", 200, "")
     write_faces(services.ports.storage.items, shop, services.groups.named(shop, "many"), 200, FakeVision())
     items = MeteredItems(services.ports.storage.items)
-    page = FaceLists(items, services.groups).page(shop, None, FaceOrder.ARRIVED, 50)
+    page = FaceLists(book_with(services, items=items)).page(shop, None, FaceOrder.ARRIVED, 50)
     assert len(page.rows) == 50
     assert items.spent.total() <= 15
 
@@ -128,7 +129,8 @@ def test_ids_say_the_seq_of_the_gallery_before_they_were_read(services: Services
 
 
 def test_too_many_ids_for_one_answer_are_refused(services: Services, shop: Tenant) -> None:
-    face_lists = FaceLists(services.ports.storage.items, services.groups, max_ids=25)
+    face_lists = FaceLists(services)
+    face_lists.max_ids = 25
     assert len(face_lists.ids(shop, "regular", FaceOrder.ID).ids) == 20
     for group in (None, "stranger"):
         with pytest.raises(TooMany, match="25 ids"):

@@ -107,7 +107,8 @@ def test_a_name_is_searched_in_pages_that_repeat_and_lose_nobody(book: Book) -> 
 def test_a_page_ends_early_if_most_names_that_begin_so_are_not_wanted(book: Book) -> None:
     for number in range(1, 8):
         enrol(book, str(number), f"Visitor {number}")
-    names = Names(book.storage.items, book.services.faces, most_read=3)
+    names = Names(book.services)
+    names.most_read = 3
     pages, token = [], None
     while len(pages) < 3:
         page = names.page(book.tenant, "visitor 5", 10, token)

@@ -29,7 +29,7 @@ from chalicelib.core.model import MAX_PICTURES, Face, Labels, Migration, Profile
 from chalicelib.core.observations import Observation, ObservationFilter, ObservationKind
 from chalicelib.core.pictures import PictureRules
 from chalicelib.services.merges.merges import MAX_MERGES
-from chalicelib.services.merges.observations import MergeChores, ObservationMover
+from chalicelib.services.merges.observations import ObservationMover
 from chalicelib.services.statistics.statistics import new_id
 from tests.fakes import Person, picture, with_thumbnails
 from tests.faults.recount import disagreements
@@ -298,9 +298,7 @@ def test_a_merge_whose_chores_fail_holds_up_no_other_and_its_sweep_is_not_whole(
             return super().finish(tenant, merge_id)
 
     services = book.services
-    mover = Failing(book.storage.items, services.face_visits, services.statistics)
-    chores = MergeChores(book.storage.items, mover, services.portraits, book.clock)
-    services.merges.upkeep = chores
+    services.merges.mover = Failing(services)
     with pytest.raises(Busy, match="merges"):
         services.sweep.tenant(book.tenant, book.clock.now())
     assert [item["id"] for item in every(book.storage.items, keys.MERGES, "shop")] == [ill]

@@ -33,11 +33,11 @@ from chalicelib.services.model_change import (
     OtherChange,
     Outcome,
     Progress,
-    Reembedding,
     Remaining,
 )
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
+from regulars_lab.rigs.book_with import book_with
 from tests.fakes import FakeClock, FakeVision, OtherVision, Person, picture
 from tests.faults.ports import DONE_KILLED, DONE_UNANSWERED, KILLED, Calls, Fault
 from tests.services.conftest import RULES, add_tenant
@@ -134,9 +134,9 @@ class TestOneChange:
     def test_done_again_it_finds_nothing_to_do(self, shop: Services, tenant: Tenant) -> None:
         enrol(shop, tenant, 1, 2)
         change(shop, tenant)
-        seq = shop.reembedding.writer.seq(tenant.name)
+        seq = shop.writer.seq(tenant.name)
         assert change(shop, tenant) == Outcome("other", switched=False, embedded=0, left={})
-        assert shop.reembedding.writer.seq(tenant.name) == seq
+        assert shop.writer.seq(tenant.name) == seq
 
     def test_and_back_again(self, shop: Services, tenant: Tenant) -> None:
         """Only who came since has to be embedded: the old templates are still there."""
@@ -186,7 +186,7 @@ class TestFacesThatCannotBeEmbedded:
     def test_are_listed_and_kept(self, shop: Services, tenant: Tenant) -> None:
         people = enrol(shop, tenant, *range(4))
         gone = shop.faces.get(tenant, people[2])
-        shop.erasure.pictures._blobs.delete(gone.picture_key)
+        shop.storage.blobs.delete(gone.picture_key)
         outcome = change(shop, tenant)
         assert outcome.switched
         assert outcome.left == {people[2]: GONE}
@@ -196,7 +196,7 @@ class TestFacesThatCannotBeEmbedded:
 
     def test_are_listed_again_and_found_once_they_have_a_picture(self, shop: Services, tenant: Tenant) -> None:
         people = enrol(shop, tenant, 1, 2)
-        shop.erasure.pictures._blobs.delete(shop.faces.get(tenant, people[2]).picture_key)
+        shop.storage.blobs.delete(shop.faces.get(tenant, people[2]).picture_key)
         change(shop, tenant)
         assert change(shop, tenant).left == {people[2]: GONE}
         changes = FaceChanges(picture=picture(Person(2)))
@@ -225,8 +225,8 @@ class TestFacesThatCannotBeEmbedded:
 
 
 def replace_picture(services: Services, face: Face, data: bytes) -> None:
-    services.erasure.pictures._blobs.delete(face.picture_key)
-    assert services.erasure.pictures._blobs.put_if_absent(face.picture_key, data, "image/jpeg")
+    services.storage.blobs.delete(face.picture_key)
+    assert services.storage.blobs.put_if_absent(face.picture_key, data, "image/jpeg")
 
 
 class TestWhatHappensMeanwhile:
@@ -334,7 +334,7 @@ def test_snapshots_of_the_old_model_go_with_it(shop: Services, tenant: Tenant, c
     people = enrol(shop, tenant, *range(5))
     clock.advance(TAIL_AGE + timedelta(hours=1))
     shop.index.build(tenant.name)
-    blobs = shop.erasure.pictures._blobs
+    blobs = shop.storage.blobs
     assert list(blobs.walk(keys.snapshots(tenant.name, "fake")))
     change(shop, tenant)
     for _ in range(3):
@@ -357,7 +357,7 @@ def test_cut_off_at_any_storage_call_and_begun_again_nobody_is_lost(
     before = open_folder(tmp_path / "before", clock)
     tenant = add_tenant(before, "cloud", Profile.CLOUD)
     people = enrol(before, tenant, *range(CHUNK + 2))
-    before.erasure.pictures._blobs.delete(before.faces.get(tenant, people[4]).picture_key)
+    before.storage.blobs.delete(before.faces.get(tenant, people[4]).picture_key)
     before.close()
     at, died = 0, True
     while died:
@@ -386,7 +386,7 @@ def test_cut_off_at_any_storage_call_and_begun_again_nobody_is_lost(
 
 def shop_is_whole(services: Services, tenant: Tenant, people: dict[int, str]) -> bool:
     """Everybody is found, in memory and from what is stored, and has one template of the new model."""
-    cold = Galleries(services.requests._items, services.erasure.pictures._blobs)
+    cold = Galleries(services.requests._items, services.storage.blobs)
     return (
         all(found(services, tenant, seed) == faceid for seed, faceid in people.items())
         and cold.current(tenant.name, "other").view.faces == len(people)
@@ -396,7 +396,7 @@ def shop_is_whole(services: Services, tenant: Tenant, people: dict[int, str]) ->
 
 def test_a_stored_face_without_a_template_of_the_model_is_named(shop: Services, tenant: Tenant) -> None:
     people = enrol(shop, tenant, 1)
-    shop.erasure.pictures._blobs.delete(shop.faces.get(tenant, people[1]).picture_key)
+    shop.storage.blobs.delete(shop.faces.get(tenant, people[1]).picture_key)
     change(shop, tenant)
     with pytest.raises(FaceNotFound, match="no template of the model 'other' yet"):
         shop.recognition.identify.by_face(shop.tenants.named(tenant.name), people[1], "regular")
@@ -415,12 +415,9 @@ def test_a_condition_that_fails_once_is_tried_face_by_face(shop: Services, tenan
                 raise ConditionFailed(frozenset({"face-same"}))
             return super().commit(name, wanted)
 
-    again = shop.reembedding
     writer = Refusing(shop.requests._items, FakeClock(), lambda tenant, seq: None)
     with suppress(StopIteration):
-        outcome = Reembedding(again.items, again.blobs, shop.ports.storage.uploads, writer, shop.index, again.tail).run(
-            tenant.name, OLD, NEW
-        )
+        outcome = book_with(shop, writer=writer).reembedding.run(tenant.name, OLD, NEW)
     assert writer.refused == 1
     assert outcome.embedded == 3
     assert {seed: found(shop, tenant, seed) for seed in people} == people

@@ -42,7 +42,7 @@ def test_each_picture_is_embedded_anew_and_the_face_is_their_mean(shop: Services
 def test_a_picture_that_is_gone_is_named_and_the_face_is_found_by_the_others(shop: Services, tenant: Tenant) -> None:
     people = enrol(shop, tenant, 1, 2, 3)
     add(shop, tenant, people[1], 1, 0, 1)
-    blobs = shop.erasure.pictures._blobs
+    blobs = shop.storage.blobs
     for faceid in (people[1], people[3]):
         blobs.delete(shop.faces.get(tenant, faceid).picture_key)
     outcome = change(shop, tenant)
@@ -58,7 +58,7 @@ def test_who_is_not_found_any_more_may_be_given_a_picture_that_somebody_vouches_
     shop: Services, tenant: Tenant
 ) -> None:
     people = enrol(shop, tenant, 1)
-    shop.erasure.pictures._blobs.delete(shop.faces.get(tenant, people[1]).picture_key)
+    shop.storage.blobs.delete(shop.faces.get(tenant, people[1]).picture_key)
     change(shop, tenant)
     shop.enrolment.pictures.add(
         shop.tenants.named(tenant.name), people[1], picture(Person(1, side_px=70)), RULES, is_vouched_for=True

@@ -240,9 +240,8 @@ def test_two_cameras_at_one_instant_begin_one_arrival_at_one_of_them(tmp_path: P
 def test_a_page_reads_so_many_observations_and_the_next_one_goes_on(tmp_path: Path) -> None:
     with closing(opened(tmp_path)) as book:
         book.see(*(shot(5 * number, 1) for number in range(450)), shot(5 * 450, 2))
-        arrivals = ArrivalBook(
-            book.storage.items, book.services.faces, book.services.statistics, lambda *_: set(), most_read=200
-        )
+        arrivals = ArrivalBook(book.services)
+        arrivals.most_read = 200
         sizes, token = [], None
         while True:
             page = arrivals.page(book.tenant, EVERYTHING, ALWAYS, 10, token)

@@ -13,9 +13,9 @@ from chalicelib.core.model import Labels, Tenant
 from chalicelib.core.observations import EVERYTHING, Observation, ObservationFilter, ObservationKind
 from chalicelib.core.ports import Action, Item, ItemStore, Page, Put, Table
 from chalicelib.services import Services
-from chalicelib.services.statistics.days import DayReader
-from chalicelib.services.statistics.sealing import OBJECT_GRACE, SEAL_AFTER, Sealing
-from chalicelib.services.statistics.statistics import LATE_AFTER, Bucket, Observations, Statistics
+from chalicelib.services.statistics.sealing import OBJECT_GRACE, SEAL_AFTER
+from chalicelib.services.statistics.statistics import LATE_AFTER, Bucket
+from regulars_lab.rigs.book_with import book_with
 from tests.fakes import FakeClock
 from tests.services.statistics.recount import items_of
 
@@ -63,7 +63,7 @@ def watched(services: Services) -> Watched:
 
 
 def blobs_of(services: Services):
-    return services.erasure.pictures._blobs
+    return services.storage.blobs
 
 
 def record(services: Services, tenant: Tenant, at: datetime, id_: str, label: str = "a") -> None:
@@ -77,7 +77,7 @@ def at_noon(services: Services, tenant: Tenant, clock: FakeClock) -> None:
 
 
 def days(items: ItemStore, services: Services, tenant: Tenant, wanted: ObservationFilter = EVERYTHING) -> list[Bucket]:
-    statistics = Statistics(items, blobs_of(services), services.clock)
+    statistics = book_with(services, items=items).statistics
     return statistics.analysis(tenant, wanted, 0, 10**10, Granularity.DAY)
 
 
@@ -160,7 +160,7 @@ def test_observation_that_comes_between_read_and_seal_is_not_lost(
 
     watched.before, watched.after = before, after
 
-    assert Sealing(watched, blobs_of(services), clock).tenant(camera) == BOTH
+    assert book_with(services, items=watched).statistics.sealing.tenant(camera) == BOTH
 
     assert came
     assert days(items_of(services), services, camera) == [Bucket("20260210", 2)]
@@ -181,7 +181,7 @@ def test_day_that_is_never_left_alone_stays_raw(
 
     watched.after = come
 
-    assert Sealing(watched, blobs_of(services), clock).tenant(camera) == []
+    assert book_with(services, items=watched).statistics.sealing.tenant(camera) == []
     assert days(items_of(services), services, camera) == [Bucket("20260210", 1 + len(came))]
     assert objects(services) == set()
 
@@ -200,7 +200,7 @@ def test_of_two_sealers_at_once_one_wins_and_nothing_is_left_over(
 
     watched.before = meanwhile
 
-    Sealing(watched, blobs_of(services), clock).tenant(camera)
+    book_with(services, items=watched).statistics.sealing.tenant(camera)
 
     assert done == [BOTH]
     assert len(objects(services)) == 1
@@ -221,9 +221,7 @@ def test_day_whose_object_is_gone_or_damaged_is_counted_raw(
     assert days(items_of(services), services, camera, wanted) == [Bucket("20260210", 1)]
     blobs_of(services).delete(key)
     assert days(items_of(services), services, camera, wanted) == [Bucket("20260210", 1)]
-    page = Observations(items_of(services), DayReader(items_of(services), blobs_of(services), clock)).query(
-        camera, wanted, 0, 10**10
-    )
+    page = services.statistics.observations.query(camera, wanted, 0, 10**10)
     assert [one.id for one in page.observations] == ["1"]
 
 
@@ -261,7 +259,8 @@ def test_day_with_more_labels_than_fit_is_counted_from_its_columns(
 
     for chunk_bytes, max_chunks in ((400, 100), (400, 2), (10**6, 100)):
         record(services, camera, NOON, f"again{chunk_bytes}{max_chunks}")
-        small = Sealing(items_of(services), blobs_of(services), clock, chunk_bytes=chunk_bytes, max_chunks=max_chunks)
+        small = book_with(services).statistics.sealing
+        small.chunk_bytes, small.max_chunks = chunk_bytes, max_chunks
         assert small.tenant(camera) == BOTH
         watched.read.clear()
         assert days(watched, services, camera, ObservationFilter(labels[7])) == [Bucket("20260210", 1)]
@@ -319,7 +318,7 @@ def test_year_of_sealed_days_is_read_in_under_400_items_and_empty_centuries_in_n
             record(services, camera, begin + timedelta(days=day, hours=7 * n), f"{n}", label="ab"[n % 2])
     services.statistics.sealing.tenant(camera)
     start, end = int(begin.timestamp()), int((begin + timedelta(days=365)).timestamp()) - 1
-    statistics = Statistics(watched, blobs_of(services), clock)
+    statistics = book_with(services, items=watched).statistics
 
     for wanted, amount in ((EVERYTHING, 365 * 3), (ObservationFilter(Labels("a")), 365 * 2)):
         watched.read.clear()

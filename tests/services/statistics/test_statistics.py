@@ -14,7 +14,7 @@ from chalicelib.core.model import Labels, Profile, Tenant
 from chalicelib.core.observations import EVERYTHING, Measure, Observation, ObservationFilter, ObservationKind, Split
 from chalicelib.core.pictures import Estimates, Gender
 from chalicelib.services import Services
-from chalicelib.services.statistics.statistics import Bucket, Question, SplitBucket, Statistics
+from chalicelib.services.statistics.statistics import Bucket, Question, SplitBucket
 from tests.fakes import FakeClock, Person, picture
 from tests.services.conftest import RULES, add_tenant
 from tests.services.statistics.recount import (
@@ -352,7 +352,8 @@ def test_more_amounts_than_an_answer_holds_are_refused(services: Services, camer
         clock.advance(timedelta(hours=1))
         observe(services, camera, *[(clock.now(), "a")] * 1, labels=Labels(f"label {hour}"))
     always, split = Span.of_seconds(0, 10**10), Split.LABEL_A
-    statistics = Statistics(services.items, services.ports.storage.blobs, services.clock, most_amounts=10)
+    statistics = services.statistics
+    statistics.most_amounts = 10
 
     with pytest.raises(InvalidInput, match=r"11 amounts, and 10 is the most.*labels\.a"):
         statistics.amounts(camera, Question(always, Granularity.HOUR, split=split))

@@ -8,7 +8,6 @@ import json
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import timedelta
 from html import escape
 from pathlib import Path
@@ -203,7 +202,8 @@ def test_a_large_archive_comes_in_parts_that_together_are_the_whole(book: Book) 
     ann = enrolled(book, ANN, "Ann")
     book.see(*(shot(60 * n, ANN) for n in range(5)))
     whole = set(opened(book, ann.faceid).namelist())
-    archives = replace(book.services.archives, part_bytes=0)
+    archives = book.services.archives
+    archives.part_bytes = 0
     found: list[str] = []
     part, parts = None, 0
     while parts == 0 or part is not None:

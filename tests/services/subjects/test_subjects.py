@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -13,8 +12,8 @@ from chalicelib.api.compreface.requests import RULES
 from chalicelib.core.errors import FaceHeld, PictureNotFound, UserNotFound
 from chalicelib.core.model import Face, Group, Profile, Tenant
 from chalicelib.services import Services
-from chalicelib.services.faces import Faces
 from chalicelib.services.subjects import Example
+from regulars_lab.rigs.book_with import book_with
 from tests.fakes import Person, embedding_of, picture
 
 
@@ -98,7 +97,7 @@ def test_a_photo_that_somebody_else_adds_between_two_reads_is_added_once(
     enrolled(services, tenant, "Ann", 1)
     photo, added = picture(Person(1, side_px=101.0)), list[Example]()
     faces = Reading(services, at, lambda: added.append(enrolled(services, tenant, "Ann", 1, 1)))
-    late = replace(services.subjects, faces=cast("Faces", faces))
+    late = book_with(services, faces=faces).subjects
     assert late.enrol(tenant, family(services, tenant), "Ann", photo, RULES, 0.0).id == added[0].id
     assert [face.picture_count for face in looks(services, tenant, "Ann")] == [2]
 

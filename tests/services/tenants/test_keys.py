@@ -29,6 +29,7 @@ from chalicelib.services import Services
 from chalicelib.services.access.access import MAX_KEYS
 from chalicelib.services.access.key_ring import KeyRing
 from chalicelib.services.idempotency import AnsweredAlready, RequestId
+from regulars_lab.rigs.book_with import book_with
 from tests.fakes import FakeClock
 
 DAY = timedelta(days=1)
@@ -256,7 +257,7 @@ def test_the_hour_of_use_is_noted_once_an_hour_even_if_many_requests_come_at_onc
 ) -> None:
     _, secret = services.access.keys.add(shop, "one")
     items = Counted(services.ports.storage.items)
-    ring = KeyRing(items, services.requests, clock)
+    ring = KeyRing(book_with(services, items=items))
     for _ in range(3):
         known = [found for one in (secret, credentials.api_key) if (found := ring.by_api_key(one))]
         items.written = 0

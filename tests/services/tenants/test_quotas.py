@@ -23,6 +23,7 @@ from chalicelib.services import Services
 from chalicelib.services.access.access import MB, PARTS
 from chalicelib.services.access.quotas import Quotas
 from chalicelib.settings import Settings
+from regulars_lab.rigs.book_with import book_of, book_with
 from tests.fakes import FakeClock, FakeVision
 from tests.services.conftest import add_tenant
 
@@ -84,13 +85,13 @@ def test_clocks_that_differ_at_midnight_count_one_day_and_not_two(
 ) -> None:
     midnight = datetime(2026, 3, 2, tzinfo=SHANGHAI)
     clock.advance(midnight - clock.now())
-    slow = Quotas(services.requests._items, FakeClock(midnight - timedelta(seconds=1)))
+    slow = book_with(services, clock=FakeClock(midnight - timedelta(seconds=1))).access.quotas
     assert [services.access.quotas.take(shop), slow.take(shop), services.access.quotas.take(shop)] == [True] * 3
     assert [services.access.quotas.take(shop), slow.take(shop)] == [False] * 2
 
 
 def test_a_clock_that_was_far_ahead_is_forgotten(services: Services, shop: Tenant, clock: FakeClock) -> None:
-    ahead = Quotas(services.requests._items, FakeClock(clock.now() + timedelta(days=400)))
+    ahead = book_with(services, clock=FakeClock(clock.now() + timedelta(days=400))).access.quotas
     assert taken(ahead, shop, 5) == 3
     assert taken(services.access.quotas, shop, 5) == 3
 
@@ -136,7 +137,7 @@ class Watched:
 @contextmanager
 def watched(services: Services, clock: FakeClock) -> Iterator[tuple[Watched, Quotas]]:
     items = Watched(services.requests._items)
-    yield items, Quotas(items, clock)  # type: ignore[arg-type]
+    yield items, book_with(services, items=items).access.quotas
 
 
 def test_a_tenant_without_a_quota_costs_neither_a_read_nor_a_write(
@@ -202,7 +203,7 @@ def test_a_camera_gets_never_more_than_its_limit_and_a_little_less_from_several_
     clock = FakeClock(datetime(2026, 3, 2, 12, tzinfo=UTC))
     shop = Tenant("shop", Profile.CLOUD, "A", clock.now(), "fake", capture_mb_a_day=limit)
     with TemporaryDirectory() as folder, closing(SqliteItemStore(Path(folder) / "items.db", keys.TABLES)) as items:
-        given_out = offerings([Quotas(items, clock) for _ in range(processes)], shop, sizes)
+        given_out = offerings([book_of(items, clock).access.quotas for _ in range(processes)], shop, sizes)
     assert given_out <= limit * MB
     assert given_out == sum(sizes) or given_out > limit * MB * (1 - processes / PARTS) - max(sizes)
 

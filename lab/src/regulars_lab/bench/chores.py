@@ -34,6 +34,7 @@ from chalicelib.services.tenants import TenantSettings
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars_lab.bench.measuring import parser, write
+from regulars_lab.rigs.book_with import book_with
 from regulars_lab.rigs.meter import MeteredItems, metered
 from regulars_lab.rigs.prices import CORE_MB, SWEEPS_AT_ONCE, waiting_ms
 from tests.fakes import FakeClock, FakeVision, Person, picture
@@ -176,7 +177,7 @@ class Shop:
 
     def watch(self) -> None:
         self.begin()
-        replace(self.services.watch, joining=None).run()
+        book_with(self.services, settings=replace(self.services.settings, storage=None)).watch.run()
         self.note(WATCH, WATCH, self.seconds(CORE_MB / WATCH_MB))
 
 

@@ -30,11 +30,11 @@ from chalicelib.core.ports import ItemStore, Put, Storage
 from chalicelib.core.records.observations import observation_item
 from chalicelib.services.statistics.calendar import Calendar
 from chalicelib.services.statistics.days import RawObservations
-from chalicelib.services.statistics.sealing import Sealing
 from chalicelib.services.statistics.statistics import Bucket, Question, Statistics
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars_lab.bench.measuring import parser, timed, write
+from regulars_lab.rigs.book_with import book_of
 from regulars_lab.rigs.meter import Meter, metered
 from regulars_lab.rigs.stand_ins import SteppedClock
 from regulars_lab.rigs.synthetic import visits
@@ -69,12 +69,16 @@ def measured(folder: Path, days: int, per_day: int) -> dict[str, Any]:
         figures: dict[str, Any] = {"days": days, "per_day": per_day, "observations": days * per_day}
         if not storage.items.query(keys.SUMMARIES, keys.calendar(TENANT.name)).items:
             figures["fill_s"] = timed(lambda: fill(storage.items, days, per_day))[1] / 1e3
-        sealing = Sealing(storage.items, storage.blobs, SteppedClock(FIRST + timedelta(days=days + 1, hours=1)))
+        sealing = _statistics(storage, FIRST + timedelta(days=days + 1, hours=1)).sealing
         sealed, seal_ms = timed(lambda: sealing.tenant(TENANT))
         figures |= {"seal_s": seal_ms / 1e3, "days_sealed": len(sealed)}
         figures["sweep_of_sealed_s"] = timed(lambda: sealing.tenant(TENANT))[1] / 1e3
         spans = {"1 month": min(31, days), f"{days} days": days}
         return figures | {"spans": {name: of_span(storage, length) for name, length in spans.items()}}
+
+
+def _statistics(storage: Storage, at: datetime) -> Statistics:
+    return book_of(storage.items, SteppedClock(at), blobs=storage.blobs).statistics
 
 
 def fill(items: ItemStore, days: int, per_day: int) -> None:
@@ -93,7 +97,7 @@ def of_span(storage: Storage, days: int) -> dict[str, Any]:
     end = FIRST + timedelta(days=days)
     start, last = int(FIRST.timestamp()), int(end.timestamp()) - 1
     on_meter, meter = metered(storage)
-    statistics = Statistics(on_meter.items, on_meter.blobs, SteppedClock(LONG_AFTER))
+    statistics = _statistics(on_meter, LONG_AFTER)
     observations = statistics.observations
     face = f"{1_000_000_000_000_000_000 + REGULAR}"
 

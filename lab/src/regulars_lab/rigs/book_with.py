@@ -1,0 +1,29 @@
+"""The book of rooms, with something else in a place of it."""
+
+from __future__ import annotations
+
+from copy import copy
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from chalicelib.core.lazy import lazy
+from chalicelib.core.ports import when_asked
+from chalicelib.services import Services
+from chalicelib.settings import Settings
+
+
+def book_with(book: Services, **other: Any) -> Services:
+    """The book with these attributes instead of its own. Its rooms are made anew, so that they use them, too."""
+    made = copy(book)
+    for name in [name for name in vars(made) if isinstance(vars(Services).get(name), lazy)]:
+        del made.__dict__[name]
+    made.__dict__.update(other)
+    return made
+
+
+def book_of(items: Any, clock: Any, **ports: Any) -> Services:
+    """A book of these items, which keeps no audit. `ports`: others of storage, such as `blobs`; `model`, `vision`."""
+    storage = SimpleNamespace(items=items, beside=when_asked, **ports)
+    made: Any = SimpleNamespace(clock=clock, storage=storage, **ports)
+    return book_with(Services(Settings(storage=Path("nowhere")), made), items=items)
