@@ -285,6 +285,7 @@ def _folder() -> Iterator[Path]:
 def main() -> None:
     parser = argparse.ArgumentParser("tests.week", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--write", action="store_true", help=f"write {FILE.name}")
+    parser.add_argument("--json", action="store_true", help="print what was found in its form")
     arguments = parser.parse_args()
     with _folder() as folder:
         found = played(folder)
@@ -293,6 +294,8 @@ def main() -> None:
     for part in PARTS:
         (out / f"{part}.txt").write_text("\n".join(found[part]) + "\n")
     now = digest(found)
+    if arguments.json:
+        return print(json.dumps(now))
     if arguments.write:
         FILE.write_text(json.dumps(now, indent=2) + "\n")
     said = json.loads(FILE.read_text())
@@ -300,6 +303,7 @@ def main() -> None:
     for used in _METERED:
         changed = {what: n - said[used].get(what, 0) for what, n in now[used].items() if n != said[used].get(what, 0)}
         print(used, sum(now[used].values()), changed)
+    return None
 
 
 if __name__ == "__main__":
