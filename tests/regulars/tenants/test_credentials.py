@@ -21,6 +21,7 @@ from chalicelib.core.model import Credentials, Profile
 from chalicelib.services.tenants import Tenants, TenantSettings
 from regulars.errors import DamagedFile, NotWrittenDown
 from regulars.tenants.credentials import FILE, PENDING, CredentialsFile, read
+from regulars_lab.rigs.book_with import book_of
 
 pytestmark = pytest.mark.disk
 
@@ -75,7 +76,8 @@ Kind = TypeVar("Kind", bound=Tenants)
 
 
 def book(data: Path, kind: type[Kind] = Tenants) -> Kind:  # type: ignore[assignment]
-    return kind(SqliteItemStore(data / "items.db", keys.TABLES), PlainVault(), SystemClock(), lambda: "fake")
+    items = SqliteItemStore(data / "items.db", keys.TABLES)
+    return kind(book_of(items, SystemClock(), vault=PlainVault(), model=lambda: "fake"))
 
 
 def dying(data: Path, change: int, *, after: bool) -> CredentialsFile:
