@@ -28,9 +28,9 @@ from chalicelib.settings import Settings
 from tests.fakes import FakeClock
 
 services = build(Settings(storage=Path(sys.argv[1])), clock=FakeClock(datetime.now(UTC) - timedelta(minutes=2)))
-watch = services.watch
+outbox = services.webhooks.outbox
 event = Event("group.full-1", EventKind.GROUP_FULL, datetime.now(UTC), "vip", data={"capacity": 7})
-watch.items.transact(watch.outbox.actions("cloud", [event]))
+services.items.transact(outbox.actions("cloud", [event]))
 os.kill(os.getpid(), signal.SIGKILL)
 """
 
