@@ -345,12 +345,15 @@ def kept_no_longer(account: Account) -> None:
 
 def pictures_off(account: Account) -> None:
     shop = Shop(account, "templates-shop")
-    shop.v1.add_camera("door", id="door")
+    box = shop.v1.with_key(shop.v1.add_camera("door", id="door")["api_key"])
     ann, bob = (shop.see(data, minutes)["face"] for data, minutes in ((ANN, 9), (BOB, 7)))
     shop.v1.done("POST", f"/v1/faces/{ann}/merge", {"other": bob})
     shop.v1.done("PATCH", "/v1/settings", {"no_pictures_of": ["stranger"]})
     shop.see(picture(Person(88)), 5)
     account.tick("sweep")
+    shop.v1.done("POST", "/v1/cameras/door/still")
+    given = box.send("PUT", "/v1/cameras/door/still", {"picture": base64.b64encode(b"\xff\xd8\xff").decode()})
+    assert given.status < 300, given
     shop.v1.done("PATCH", "/v1/settings", {"keeps_pictures": False})
     shop.see(picture(Person(89)), 3)
     account.tick("sweep")

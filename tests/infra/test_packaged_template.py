@@ -210,11 +210,21 @@ def test_a_function_writes_of_tenants_only_keys_sessions_and_settings(packaged: 
                 condition = statement["Condition"]
                 assert condition["Null"] == {"dynamodb:LeadingKeys": "false"}
                 partitions = condition["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"]
-                # The sweep signs receipts, and forgets erased groups.
-                assert role == "ApiHandlerRole" or partitions in (["signing_key"], ["tenant"])
+                # The sweep signs receipts, and forgets erased groups and stills.
+                assert role == "ApiHandlerRole" or partitions in (["signing_key"], ["tenant"], ["still"])
                 for partition in partitions:
                     written.setdefault(partition, set()).update(writes)
-    assert set(written) == {"api_key", "challenge", "code", "key", "member", "session", "signing_key", "tenant"}
+    assert set(written) == {
+        "api_key",
+        "challenge",
+        "code",
+        "key",
+        "member",
+        "session",
+        "signing_key",
+        "still",
+        "tenant",
+    }
     assert written["signing_key"] == {"dynamodb:PutItem"}
     assert written["tenant"] == {"dynamodb:UpdateItem"}  # a tenant is neither made nor deleted by a request
 
