@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -283,17 +283,16 @@ def _waited(services: Services, tenant: Tenant, ids: Sequence[str], is_stage: bo
 
 def _known(services: Services, tenant: Tenant, receipts: Sequence[Path], trusted: Sequence[str]) -> list[str]:
     """Return the tenant's faces that these receipts say were erased. Raises OperatorError if one is none of its own."""
-    from chalicelib.core import signing
-    from chalicelib.core.erasures import RECEIPT, named, require_receipt
+    from chalicelib.core.erasures import named, require_receipt
     from chalicelib.core.page_tokens import FaceOrder
 
     keys, others = services.audit.signing.public_keys(tenant.name), [_fingerprint(one) for one in trusted]
     statements = []
     for path in receipts:
+        statement, signer = _receipt(path)
         try:
-            statement, signer = signing.verified(json.loads(path.read_bytes()), RECEIPT)
             require_receipt(statement, signer, tenant.name, keys, others)
-        except (InvalidInput, ValueError, RecursionError) as error:
+        except InvalidInput as error:
             raise OperatorError(f"{path} erases nobody: {error}") from error
         statements.append((path, statement))
     restricted = (one.faceid for one in services.faces.restrictions.all(tenant))
@@ -336,15 +335,9 @@ def verify(file: Path, key: str | None, until: datetime | None) -> int:
     --until; 2 if it is unchanged, and nobody said by --key whose signature it should be.
     """
     from chalicelib.core import signing
-    from chalicelib.core.erasures import RECEIPT
     from chalicelib.core.values import time_text
 
-    try:
-        statement, public_key = signing.verified(json.loads(file.read_bytes()), RECEIPT)
-    except (ValueError, RecursionError) as error:
-        raise DamagedFile(f"{file} is no receipt: it is not JSON") from error
-    except InvalidInput as error:
-        raise DamagedFile(f"{file} is no receipt of an erasure: {error}") from error
+    statement, public_key = _receipt(file)
     print(json.dumps(statement, indent=2, ensure_ascii=False, sort_keys=True))
     found = signing.fingerprint(public_key)
     if until is not None and str(statement.get("done_at", "~")) > time_text(until):
@@ -357,6 +350,17 @@ def verify(file: Path, key: str | None, until: datetime | None) -> int:
         raise OperatorError(f"{file} is as it was signed, but with another key: its fingerprint is {found}")
     print("this receipt of an erasure is as it was signed, with the key that you gave")
     return 0
+
+
+def _receipt(file: Path) -> tuple[dict[str, Any], bytes]:
+    """Read a receipt; return what it states and who signed it. Raises DamagedFile."""
+    from chalicelib.core.erasures import RECEIPT
+    from chalicelib.core.signing import read
+
+    try:
+        return read(file.read_bytes(), RECEIPT)
+    except InvalidInput as error:
+        raise DamagedFile(f"{file} is no receipt of an erasure: {error}") from error
 
 
 @receipt.command(short_help="Print a receipt again.")

@@ -68,6 +68,14 @@ def signed(statement: Mapping[str, Any], private: str) -> dict[str, Any]:
     }
 
 
+def read(text: bytes, kind: str) -> tuple[dict[str, Any], bytes]:
+    """Read a file with a signed statement as `verified` does."""
+    try:
+        return verified(json.loads(text), kind)
+    except (ValueError, RecursionError) as error:
+        raise InvalidInput("it is not JSON") from error
+
+
 def verified(document: Any, kind: str = "") -> tuple[dict[str, Any], bytes]:
     """Return a signed statement and the public key that it was signed with. Whose key that is, the caller must know.
 

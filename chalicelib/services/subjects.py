@@ -401,7 +401,7 @@ def _of(subject: User, face: Face) -> Face:
     name = ""
     with suppress(InvalidInput):
         name = face_name(subject.name[:FACE_NAME_LENGTH])
-    return replace(face, user=subject.id, name=name, labels=face.labels._replace(a=subject.name[:FACE_NAME_LENGTH]))
+    return replace(face, user=subject.id, name=name)
 
 
 def _example_id(face: Face, picture: Picture) -> str | None:

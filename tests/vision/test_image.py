@@ -12,6 +12,7 @@ import zlib
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pillow_heif
@@ -81,12 +82,18 @@ JPEGS = [
     {"restart_marker_rows": 1, "progressive": True},
 ]
 """Ways to write one."""
+MODES = ["RGB", "L", "CMYK"]
+
+
+def turns(count: int, *columns: list[Any]) -> list[tuple[Any, ...]]:
+    """Rows that take each column in turn, the last one slower if it is as long as the one before."""
+    return [
+        (*(one[n % len(one)] for one in columns[:-1]), columns[-1][n // 3 % len(columns[-1])]) for n in range(count)
+    ]
 
 
 class TestKindsOfPictures:
-    @pytest.mark.parametrize("options", JPEGS)
-    @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
-    @pytest.mark.parametrize("size", [(300, 200), (17, 33)])
+    @pytest.mark.parametrize(("options", "mode", "size"), turns(10, JPEGS, MODES, [(300, 200), (17, 33)]))
     def test_a_jpeg_that_ends_in_the_middle_grey_is_read_as_any(
         self, options: dict[str, object], mode: str, size: tuple[int, int]
     ) -> None:
@@ -278,9 +285,10 @@ class TestWhatIsRefused:
         data = encoded(picture(300, 200), file_format)
         assert "damaged or cut short" in self.refused(data[: int(len(data) * share)])
 
-    @pytest.mark.parametrize("options", JPEGS)
-    @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
-    @pytest.mark.parametrize("size", [(400, 300), (1000, 200), (300, 224), (4000, 3000)])
+    @pytest.mark.parametrize(
+        ("options", "mode", "size"),
+        turns(12, JPEGS, MODES, [(400, 300), (1000, 200), (300, 224), (4000, 3000)]),
+    )
     def test_a_jpeg_whose_header_tells_of_more_than_it_has(
         self, options: dict[str, object], mode: str, size: tuple[int, int]
     ) -> None:
@@ -289,9 +297,7 @@ class TestWhatIsRefused:
         data[frame + 5 : frame + 9] = struct.pack(">HH", size[1], size[0])
         assert "damaged or cut short" in self.refused(bytes(data))
 
-    @pytest.mark.parametrize("options", JPEGS)
-    @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
-    @pytest.mark.parametrize("share", [0.5, 0.7, 0.8])
+    @pytest.mark.parametrize(("options", "mode", "share"), turns(9, JPEGS, MODES, [0.5, 0.7, 0.8]))
     def test_a_jpeg_cut_short_that_somebody_gave_an_end(
         self, options: dict[str, object], mode: str, share: float
     ) -> None:
