@@ -10,7 +10,7 @@ export PYTHONDONTWRITEBYTECODE :=
 WORKERS := $(shell n=$$(nproc); echo $$((n > 3 ? 4 : n + 1)))
 # A test that hangs fails, and shows what all its threads do; if it holds Python's lock, its worker is ended a little
 # later. The longest test takes a minute on one busy core.
-PYTEST := $(BIN)/pytest -n $(WORKERS) -p tests.groups --dist loadgroup --no-loadscope-reorder --timeout 600 --max-worker-restart 2 \
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --timeout 600 --max-worker-restart 2 \
 	-o faulthandler_timeout=900 -o faulthandler_exit_on_timeout=true
 # What is skipped in a proof was not shown, so it fails.
 PROOF := $(BIN)/python -m pytest -q -p tests.promised

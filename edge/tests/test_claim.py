@@ -77,7 +77,7 @@ def test_what_root_writes_for_a_box_stays_readable_by_the_user_that_it_runs_as(t
     file.write_text("as it was")
     file.chmod(0o644)
     os.chown(file, uid, uid)
-    save(file, b"as it is")
+    save(file, b"as it is", mode=0o644)
     found = file.stat()
     assert (file.read_text(), found.st_uid, stat.S_IMODE(found.st_mode)) == ("as it is", uid, 0o644)
     save(tmp_path / "door.key", b"rk_1", like=file)

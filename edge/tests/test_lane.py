@@ -60,13 +60,13 @@ def digests(*numbers: int) -> list[str]:
     return [content(number)[1].sha256.hex() for number in numbers]
 
 
-def test_pictures_arrive_in_order_each_put_once_and_their_copies_go(
+def test_all_pictures_arrive_each_put_once_and_their_copies_go(
     spool: Spool, stand_in: StandIn, clock: FakeClock
 ) -> None:
     for number in range(130):
         add(spool, number)
     drain(lane_of(spool, stand_in, clock), clock)
-    assert there(stand_in) == digests(*range(130))
+    assert sorted(there(stand_in)) == sorted(digests(*range(130)))
     assert {one.puts for one in stand_in.books.captures.values()} == {1}
     assert copies(spool.folder) == []
     assert spool.totals()["door"].sent == 130
@@ -95,7 +95,7 @@ def test_one_bad_picture_is_set_aside_and_the_others_go_on(
     dropped = Tally("door")
     drain(lane_of(spool, stand_in, clock, dropped=dropped), clock)
     assert dropped.counts() == {Dropped.REFUSED: 1}
-    assert there(stand_in) == digests(*[number for number in range(20) if number != 13])
+    assert sorted(there(stand_in)) == sorted(digests(*[number for number in range(20) if number != 13]))
     totals = spool.totals()["door"]
     assert (totals.refused, totals.unsent) == (1, 0)
     assert len(copies(spool.folder)) == 1, "the quarantine keeps the picture"

@@ -376,7 +376,7 @@ def test_a_wrong_key_is_kept_trying_and_loses_nothing(box: Box, stand_in: StandI
 def test_the_units_are_ones_that_systemd_accepts(tmp_path: Path) -> None:
     units = sorted((Path(__file__).parents[1] / "systemd").iterdir())
     text = {unit.name: unit.read_text() for unit in units}
-    for line in ("Type=notify", "WatchdogSec=", "NoNewPrivileges=yes", "ProtectSystem=strict", "LoadCredential="):
+    for line in ("Type=notify", "WatchdogSec=", "NoNewPrivileges=yes", "ProtectSystem=strict", "User=regulars-edge"):
         assert line in text["regulars-edge.service"]
     needed("systemd-analyze")
     for name, unit in text.items():

@@ -121,7 +121,7 @@ def test_each_command_says_its_version(command: str, installed: Path, tmp_path: 
     assert (done.returncode, done.stdout) == (0, f"{command} {VERSION}\n"), done.stderr
 
 
-@pytest.mark.parametrize("command", ["evaluate", "calibrate", "week"])
+@pytest.mark.parametrize("command", ["evaluate", "calibrate"])
 def test_the_lab_adds_its_commands(command: str, installed: Path, tmp_path: Path, environ: dict[str, str]) -> None:
     done = run([installed / "regulars", command, "--help"], tmp_path, environ)
     assert (done.returncode, "--out" in done.stdout) == (0, True), done.stderr
@@ -158,7 +158,8 @@ def test_the_models_are_inside_and_nothing_is_fetched(installed: Path, tmp_path:
     done = run([installed / "regulars", "models"], tmp_path, environ)
     assert done.returncode == 0, done.stderr
     assert f"of {installed.parent}/" in done.stdout.splitlines()[0]
-    assert done.stdout.count("\n  ok  ") == len(packs.at().files) == 7
+    shipped = sum(len(packs.at(name=name).files) for name in packs.names(None))
+    assert done.stdout.count("\n  ok  ") == shipped >= 10
     site = next(installed.parent.glob("lib/python*/site-packages"))
     licences = {file.name for file in (site / "chalicelib" / "model_packs" / "face-pack-2").glob("LICENSE.*")}
     assert licences == {file.name for file in packs.at().folder.glob("LICENSE.*")}

@@ -409,7 +409,7 @@ def test_a_key_without_pictures_neither_sees_a_still_nor_asks_for_one(v1: V1Clie
     assert box.send("PUT", STILL, {"picture": PICTURE}).status == 204
     blind = v1.with_key(v1.done("POST", "/v1/keys", {"name": "x", "role": "operator", "pictures": False})["api_key"])
     for method in ("GET", "POST"):
-        assert "sees no pictures" in blind.failed(403, method, STILL)["message"]
+        assert "sees no pictures" in blind.failed(403, method, STILL)["detail"]
     assert v1.done("GET", STILL)["asked_at"] is None
 
 

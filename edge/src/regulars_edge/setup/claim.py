@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import re
+import stat
 from pathlib import Path
 
 from regulars_edge import config, exits, logs
@@ -39,7 +40,9 @@ def claim(arguments: argparse.Namespace) -> int:
     say(f"{key_file} has the key of {id_}")
     if own is None:
         before = file.read_text() if known else f"[server]\nurl = {quoted(url)}\n"
-        save(file, f"{before.rstrip()}\n\n{_camera(id_, key_file, arguments.camera or file.parent / id_)}".encode())
+        mode = stat.S_IMODE(file.stat().st_mode) if known else 0o600
+        text = f"{before.rstrip()}\n\n{_camera(id_, key_file, arguments.camera or file.parent / id_)}"
+        save(file, text.encode(), mode=mode)
     elif own.api_key_file is None:
         say(f"write api_key_file = {quoted(key_file)} into its [[camera]]")
     say(f"{file} has the camera; `regulars-edge check --config {file}` tries it")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import shutil
 import tempfile
 import tomllib
 from collections.abc import Iterator, Sequence
@@ -145,8 +144,8 @@ def save_new(file: Path, text: str) -> None:
         raise Misconfigured(f"{file} cannot be written: {error.strerror}") from error
 
 
-def save(file: Path, data: bytes, like: Path | None = None) -> None:
-    """Write a file at once, mode 600, in place of one that is there, whose owner and mode stay. Raises Misconfigured.
+def save(file: Path, data: bytes, like: Path | None = None, mode: int = 0o600) -> None:
+    """Write a file at once, in place of one that is there, whose owner stays. Raises Misconfigured.
 
     A new one gets the owner of `like`, or else of the folder: the uploader's user reads it, whoever calls this command.
     """
@@ -154,8 +153,7 @@ def save(file: Path, data: bytes, like: Path | None = None) -> None:
         file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.NamedTemporaryFile(dir=file.parent, prefix=f".{file.name}.", delete=False) as stream:
             stream.write(data)
-        if file.exists():
-            shutil.copymode(file, stream.name)
+        Path(stream.name).chmod(mode)
         if os.geteuid() == 0:
             owner = next(one for one in (file, like or file, file.parent) if one.exists()).stat()
             os.chown(stream.name, owner.st_uid, owner.st_gid)
