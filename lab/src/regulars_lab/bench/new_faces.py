@@ -11,6 +11,7 @@ A transaction is refused while another one has one of its items, as in DynamoDB 
 from __future__ import annotations
 
 import heapq
+import json
 import random
 import tempfile
 import threading
@@ -36,7 +37,7 @@ from chalicelib.services.captures.captures import Offer
 from chalicelib.settings import Settings
 from chalicelib.storage import opened
 from regulars_lab.bench.measuring import numbers, parser, write
-from regulars_lab.rigs.figures import read_json
+from regulars_lab.rigs.operations import FIGURES
 from regulars_lab.rigs.prices import INVOKE_MS, SEARCH_MS, SLOWDOWN, WAIT_MS
 from regulars_lab.rigs.stand_ins import Eyes, drawn
 
@@ -175,7 +176,7 @@ class SlowEyes(Eyes):
     """Eyes that take as long as the models."""
 
     def __init__(self, waits: Waits) -> None:
-        self._waits, self._s = waits, read_json()["here_ms"]["capture_new"] * SLOWDOWN / 1e3
+        self._waits, self._s = waits, json.loads(FIGURES.read_text())["here_ms"]["capture_new"] * SLOWDOWN / 1e3
 
     def read(self, picture: bytes, rules: Any) -> Any:
         self._waits.about(self._s)
