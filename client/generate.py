@@ -128,20 +128,13 @@ def codes() -> str:
         "from collections.abc import Mapping\n",
         "from regulars_client.errors import ApiError\n",
     ]
-    for kind in _kinds(errors.RegularsError):
+    for kind in errors.every_error():
         (base,) = kind.__bases__
         about = inspect.cleandoc(kind.__doc__ or "").partition("\n\n")[0] if kind.__doc__ else ""
         body = f'\n    """{about.replace(chr(10), chr(10) + "    ")}"""\n' if about else " ...\n"
         parts.append(f"class {kind.__name__}({'ApiError' if base is errors.RegularsError else base.__name__}):{body}")
     known = "for name, kind in [*vars().items()] if isinstance(kind, type) and issubclass(kind, ApiError)"
     return "\n\n".join([*parts, f"BY_CODE: Mapping[str, type[ApiError]] = {{name: kind {known}}}\n"])
-
-
-def _kinds(kind: type[Exception]) -> Iterator[type[Exception]]:
-    for below in kind.__subclasses__():
-        if below.__module__ == errors.__name__:
-            yield below
-            yield from _kinds(below)
 
 
 def operations(document: Mapping[str, Any]) -> str:

@@ -350,6 +350,14 @@ class StorageUnavailable(RegularsError):
     """A failure of storage; nothing was changed."""
 
 
+def every_error(kind: type[RegularsError] = RegularsError) -> Iterator[type[RegularsError]]:
+    """Yield the kinds of errors above, each before those below it."""
+    for below in kind.__subclasses__():
+        if below.__module__ == __name__:
+            yield below
+            yield from every_error(below)
+
+
 @contextmanager
 def concerning(index: int) -> Iterator[None]:
     """Mark errors raised inside as concerning this one, from 0, of several things that were sent at once."""

@@ -11,7 +11,6 @@ from chalicelib.api.http import MAX_BODY_BYTES, ONE_BOX
 from chalicelib.api.v1.endpoint import Call, Operation, answer_of
 from chalicelib.api.v1.wire import Answer, Changes, Instant, NextToken, Sent, Text, Time, Token, sent
 from chalicelib.core.access import Role
-from chalicelib.core.errors import GroupNotFound
 from chalicelib.core.model import MAX_PICTURES, Migration, Tenant
 from chalicelib.core.pictures import MAX_PICTURE_BYTES
 from chalicelib.core.retention import Kind
@@ -474,9 +473,7 @@ def _entry(hour: int | None, said: dict[str, Any]) -> Entry:
 OPERATIONS = (
     Operation("GET", "/v1/signing-key", get_signing_key, Role.VIEWER),
     Operation("GET", "/v1/settings", get_settings, Role.VIEWER),
-    Operation(
-        "PATCH", "/v1/settings", change_settings, Role.ADMIN, errors=(GroupNotFound,), again=answer_of(get_settings)
-    ),
+    Operation("PATCH", "/v1/settings", change_settings, Role.ADMIN, again=answer_of(get_settings)),
     Operation("GET", "/v1/usage", get_usage, Role.VIEWER),
     Operation("GET", "/v1/notice", get_notice, Role.VIEWER, tag="notice"),
     Operation("GET", "/v1/retention", get_retention, Role.OPERATOR, tag="retention"),

@@ -346,26 +346,23 @@ OPERATIONS = (
         add_camera,
         Role.ADMIN,
         status=201,
-        errors=(errors.CameraExists, errors.GroupNotFound, errors.TooManyCameras, errors.SecretNotKept),
         again=secret_not_kept("camera", "ask for another key of it"),
     ),
     Operation("GET", "/v1/boxes", list_boxes, Role.VIEWER),
-    Operation("GET", "/v1/cameras/{id}", get_camera, Role.VIEWER, errors=(errors.CameraNotFound,), of_cameras=True),
+    Operation("GET", "/v1/cameras/{id}", get_camera, Role.VIEWER, of_cameras=True),
     Operation(
         "PATCH",
         "/v1/cameras/{id}",
         change_camera,
         Role.ADMIN,
-        errors=(errors.CameraNotFound, errors.CameraExists, errors.GroupNotFound, errors.Changed),
         again=answer_of(get_camera),
     ),
-    Operation("DELETE", "/v1/cameras/{id}", delete_camera, Role.ADMIN, errors=(errors.CameraNotFound,), again=nothing),
+    Operation("DELETE", "/v1/cameras/{id}", delete_camera, Role.ADMIN, again=nothing),
     Operation(
         "POST",
         "/v1/cameras/{id}/heartbeat",
         send_heartbeat,
         Role.OPERATOR,
-        errors=(errors.CameraNotFound,),
         of_cameras=True,
     ),
     Operation(
@@ -374,15 +371,18 @@ OPERATIONS = (
         ask_for_still,
         Role.OPERATOR,
         status=202,
-        errors=(errors.CameraNotFound, errors.Conflict),
     ),
-    Operation("GET", "/v1/cameras/{id}/still", get_still, Role.OPERATOR, errors=(errors.CameraNotFound,)),
+    Operation(
+        "GET",
+        "/v1/cameras/{id}/still",
+        get_still,
+        Role.OPERATOR,
+    ),
     Operation(
         "PUT",
         "/v1/cameras/{id}/still",
         give_still,
         Role.OPERATOR,
-        errors=(errors.CameraNotFound, errors.Unusable, errors.Conflict),
         of_cameras=True,
     ),
     Operation(
@@ -390,11 +390,14 @@ OPERATIONS = (
         "/v1/cameras/{id}/key",
         renew_camera_key,
         Role.ADMIN,
-        errors=(errors.CameraNotFound, errors.SecretNotKept),
         again=secret_not_kept("a key of camera", "ask for one once more"),
     ),
     Operation(
-        "POST", "/v1/cameras/{id}/claim", make_claim_code, Role.ADMIN, status=201, errors=(errors.CameraNotFound,)
+        "POST",
+        "/v1/cameras/{id}/claim",
+        make_claim_code,
+        Role.ADMIN,
+        status=201,
     ),
 )
 

@@ -27,7 +27,6 @@ from chalicelib.api.v1.wire import Answer, Instant, NextToken, PictureFile, Sent
 from chalicelib.core import captures, errors, keys, reviews
 from chalicelib.core.access import Role
 from chalicelib.core.captures import CaptureState, Resolution, parts_of_sighting, sighting_id
-from chalicelib.core.errors import ReviewNotFound
 from chalicelib.core.reviews import ReviewKind
 from chalicelib.core.values import milliseconds, time_text
 
@@ -494,7 +493,6 @@ OPERATIONS = (
         "/v1/captures/uploads",
         offer_captures,
         Role.OPERATOR,
-        errors=(errors.CameraNotFound, errors.CameraDisabled, errors.DailyLimitReached),
         of_cameras=True,
     ),
     Operation(
@@ -503,19 +501,22 @@ OPERATIONS = (
         take_capture,
         Role.OPERATOR,
         status=202,
-        errors=(errors.CameraNotFound, errors.CameraDisabled, errors.DailyLimitReached),
         of_cameras=True,
     ),
-    Operation("GET", "/v1/captures", list_captures, Role.VIEWER, errors=(errors.CameraNotFound,), of_cameras=True),
-    Operation("GET", "/v1/captures/{id}", get_capture, Role.VIEWER, errors=(errors.CaptureNotFound,), of_cameras=True),
-    Operation("POST", "/v1/captures/{id}/redrive", redrive_capture, Role.OPERATOR, errors=(errors.CaptureNotFound,)),
+    Operation("GET", "/v1/captures", list_captures, Role.VIEWER, of_cameras=True),
+    Operation("GET", "/v1/captures/{id}", get_capture, Role.VIEWER, of_cameras=True),
+    Operation(
+        "POST",
+        "/v1/captures/{id}/redrive",
+        redrive_capture,
+        Role.OPERATOR,
+    ),
     Operation(
         "GET",
         "/v1/captures/{id}/crops/{n}",
         get_crop,
         Role.VIEWER,
         status=302,
-        errors=(errors.CaptureNotFound, errors.Conflict),
     ),
     Operation(
         "GET",
@@ -523,7 +524,6 @@ OPERATIONS = (
         get_thumbnail,
         Role.VIEWER,
         status=302,
-        errors=(errors.CaptureNotFound, errors.Conflict),
     ),
     Operation("GET", "/v1/reviews", list_reviews, Role.VIEWER, tag="reviews"),
     Operation(
@@ -532,7 +532,6 @@ OPERATIONS = (
         finish_review,
         Role.OPERATOR,
         tag="reviews",
-        errors=(ReviewNotFound,),
         again=nothing,
     ),
 )

@@ -330,14 +330,19 @@ def get_everything(call: Call, query: EverythingWanted) -> Everything:
 
 
 OPERATIONS = (
-    Operation("GET", "/v1/consents", list_consents, Role.VIEWER, tag="consents", errors=(errors.FaceNotFound,)),
+    Operation(
+        "GET",
+        "/v1/consents",
+        list_consents,
+        Role.VIEWER,
+        tag="consents",
+    ),
     Operation(
         "GET",
         "/v1/faces/{id}/consent",
         get_consent,
         Role.VIEWER,
         tag="consents",
-        errors=(errors.FaceNotFound, errors.ConsentNotFound),
     ),
     Operation(
         "PUT",
@@ -345,7 +350,6 @@ OPERATIONS = (
         set_consent,
         Role.OPERATOR,
         tag="consents",
-        errors=(errors.FaceNotFound, errors.ConsentNotFound, errors.FaceHeld),
         again=answer_of(get_consent),
     ),
     Operation(
@@ -354,18 +358,22 @@ OPERATIONS = (
         withdraw_consent,
         Role.OPERATOR,
         tag="consents",
-        errors=(errors.FaceNotFound, errors.ConsentNotFound, errors.FaceHeld),
         again=nothing,
     ),
     Operation("GET", "/v1/holds", list_holds, Role.OPERATOR, tag="holds"),
-    Operation("GET", "/v1/faces/{id}/hold", get_hold, Role.OPERATOR, tag="holds", errors=(errors.FaceNotFound,)),
+    Operation(
+        "GET",
+        "/v1/faces/{id}/hold",
+        get_hold,
+        Role.OPERATOR,
+        tag="holds",
+    ),
     Operation(
         "PUT",
         "/v1/faces/{id}/hold",
         change_hold,
         Role.ADMIN,
         tag="holds",
-        errors=(errors.FaceNotFound, errors.TooMany),
         again=answer_of(get_hold),
     ),
     Operation("GET", "/v1/restrictions", list_restrictions, Role.OPERATOR, tag="restrictions"),
@@ -375,7 +383,6 @@ OPERATIONS = (
         get_restriction,
         Role.OPERATOR,
         tag="restrictions",
-        errors=(errors.FaceNotFound,),
     ),
     Operation(
         "PUT",
@@ -383,12 +390,21 @@ OPERATIONS = (
         change_restriction,
         Role.ADMIN,
         tag="restrictions",
-        errors=(errors.FaceNotFound, errors.TooMany, errors.Conflict, errors.FaceHeld, errors.GroupFull),
         again=answer_of(get_restriction),
     ),
     Operation("GET", "/v1/erasures", list_erasures, Role.OPERATOR, tag="erasures"),
-    Operation("GET", "/v1/erasures/{id}", get_erasure, Role.OPERATOR, tag="erasures", errors=(errors.ErasureNotFound,)),
     Operation(
-        "GET", "/v1/faces/{id}/everything", get_everything, Role.ADMIN, tag="everything", errors=(errors.FaceNotFound,)
+        "GET",
+        "/v1/erasures/{id}",
+        get_erasure,
+        Role.OPERATOR,
+        tag="erasures",
+    ),
+    Operation(
+        "GET",
+        "/v1/faces/{id}/everything",
+        get_everything,
+        Role.ADMIN,
+        tag="everything",
     ),
 )

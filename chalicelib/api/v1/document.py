@@ -15,7 +15,7 @@ from chalicelib.api.http import IMAGES, JSON, MULTIPART, nearest
 from chalicelib.api.v1 import errors
 from chalicelib.api.v1.endpoint import IDEMPOTENCY_KEY, Operation, Redirect, Text
 from chalicelib.api.v1.wire import Changes, Instant, Sent
-from chalicelib.core.errors import InvalidInput
+from chalicelib.core.errors import every_error
 
 _REFERENCE = "#/components/schemas/{name}"
 _PARAMETER = re.compile(r"{(\w+)}")
@@ -24,6 +24,10 @@ _FIRST_S, _LAST_MS = -62_135_596_800, 253_402_300_799_999
 """The years 1 and 9999, as numbers that are read as times."""
 
 _ETAG = {"description": "Changes with the answer.", "schema": {"type": "string"}}
+_FAILURE = {
+    "description": "It failed: `code` says why, and the description of this document lists the codes by status.",
+    "content": {errors.PROBLEM: {"schema": {"$ref": _REFERENCE.format(name=errors.Problem.__name__)}}},
+}
 _IF_NONE_MATCH = {
     "name": "If-None-Match",
     "in": "header",
@@ -68,13 +72,9 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
     operations = tuple(operations)
     schemas = _Schemas([kind for operation in operations for kind in _kinds(operation)])
     paths: dict[str, Any] = {}
-    failures: dict[str, Any] = {}
     for operation in operations:
         described = _operation(operation, schemas)
-        for status, codes in _failures(operation).items():
-            name = "_".join(codes)
-            failures[name] = _failure(status, codes)
-            described["responses"][str(status)] = {"$ref": f"#/components/responses/{name}"}
+        described["responses"]["default"] = {"$ref": "#/components/responses/Problem"}
         paths.setdefault(operation.path, {})[operation.method.lower()] = described
     return {
         "openapi": "3.1.0",
@@ -82,7 +82,7 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
             "title": "Regulars v1",
             "version": "1",
             "summary": "Cameras become a visitor book: faces, captures, and who came when.",
-            "description": DESCRIPTION,
+            "description": f"{DESCRIPTION}\n{_codes()}",
         },
         "servers": [{"url": "/"}],
         "security": [{"bearer": []}, {"cookie": []}],
@@ -94,7 +94,7 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
             },
             "parameters": {"IfNoneMatch": _IF_NONE_MATCH, _IDEMPOTENCY: _KEY_OF_REQUEST},
             "headers": {"ETag": _ETAG},
-            "responses": dict(sorted(failures.items())),
+            "responses": {"Problem": _FAILURE},
             "schemas": dict(sorted(schemas.components.items())),
         },
     }
@@ -250,26 +250,17 @@ def _successes(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
     return found
 
 
-def _failures(operation: Operation) -> dict[int, list[str]]:
-    """Return the codes with which the operation may fail, by status."""
-    codes: dict[int, list[str]] = {}
-    common = errors.COMMON if operation.role is not None else (InvalidInput,)
-    of_writes = errors.OF_WRITES if operation.is_write else ()
-    for error in dict.fromkeys((*common, *of_writes, *operation.errors)):
-        codes.setdefault(nearest(errors.STATUSES, error), []).append(error.__name__)
-    codes.setdefault(500, []).append(errors.INTERNAL)
-    if operation.method != "GET":
-        refusals = (415,) if operation.method == "DELETE" else (413, 415)  # a DELETE with a cookie is JSON, too
-        codes |= {status: [errors.REFUSALS[status]] for status in refusals}
-    return dict(sorted(codes.items()))
-
-
-def _failure(status: int, codes: Sequence[str]) -> dict[str, Any]:
-    problem = {"$ref": _REFERENCE.format(name=errors.Problem.__name__)}
-    return {
-        "description": f"{HTTPStatus(status).phrase}: {', '.join(codes)}.",
-        "content": {errors.PROBLEM: {"schema": {**problem, "properties": {"code": {"enum": [*codes]}}}}},
-    }
+def _codes() -> str:
+    """List the codes of problems by their status."""
+    found: dict[int, list[str]] = {status: [code] for status, code in errors.REFUSALS.items()}
+    for error in every_error():
+        found.setdefault(nearest(errors.STATUSES, error), []).append(error.__name__)
+    found.setdefault(500, []).append(errors.INTERNAL)
+    lines = (
+        f"- {status} {HTTPStatus(status).phrase}: {', '.join(dict.fromkeys(codes))}"
+        for status, codes in sorted(found.items())
+    )
+    return "The codes of problems, by status:\n\n" + "\n".join(lines) + "\n"
 
 
 def get_document() -> dict[str, Any]:

@@ -120,7 +120,7 @@ class Operation(Struct, frozen=True, dict=True):
     the operation's text.
 
     `role`: None if no key is needed; such a view gets no `call`, but may take a `door`.
-    `errors`: those that it may answer beside errors.COMMON. `of_cameras`: a camera's key may call it, too, and the view
+    `of_cameras`: a camera's key may call it, too, and the view
     checks that the request concerns that camera. `again`: answers a repeat of a request that was done, from the body
     that the use case stored with its change; None: the view can be called as often as the request comes. `searches`: it
     looks for faces in a picture, so fewer may come. `tag`: its chapter in the document; the module's name if empty.
@@ -131,7 +131,6 @@ class Operation(Struct, frozen=True, dict=True):
     view: Callable[..., Any]
     role: Role | None
     status: int = 200
-    errors: tuple[type[RegularsError], ...] = ()
     of_cameras: bool = False
     again: Callable[[Call, Mapping[str, Any]], Any] | None = None
     searches: bool = False

@@ -35,21 +35,6 @@ STATUSES: Mapping[type[errors.RegularsError], int] = {
     errors.StorageUnavailable: 503,
 }
 
-COMMON = (
-    errors.InvalidInput,
-    errors.WrongCredentials,
-    errors.TenantDisabled,
-    errors.NotAllowed,
-    errors.TooManyRequests,
-    errors.Busy,
-    errors.WrongModel,
-    errors.StorageUnavailable,
-)
-"""What every operation may answer that needs a key, beside INTERNAL."""
-
-OF_WRITES = (errors.RequestReused,)
-"""What every operation that needs a key and changes something may answer too."""
-
 REFUSALS = {404: "NotFound", 405: "MethodNotAllowed", 413: "BodyTooLarge", 415: "UnsupportedMediaType"}
 """Codes of refusals before the dialect sees the request."""
 

@@ -567,42 +567,38 @@ def _deleted(deleted: Deleted) -> FacesChanged:
 
 
 OPERATIONS = (
-    Operation("GET", "/v1/faces", list_faces, Role.VIEWER, errors=(errors.GroupNotFound,)),
-    Operation("GET", "/v1/face-ids", list_face_ids, Role.VIEWER, errors=(errors.GroupNotFound, errors.TooMany)),
+    Operation(
+        "GET",
+        "/v1/faces",
+        list_faces,
+        Role.VIEWER,
+    ),
+    Operation(
+        "GET",
+        "/v1/face-ids",
+        list_face_ids,
+        Role.VIEWER,
+    ),
     Operation(
         "POST",
         "/v1/faces",
         enrol_face,
         Role.OPERATOR,
         status=201,
-        errors=(
-            errors.GroupNotFound,
-            errors.AttributeNotFound,
-            errors.FaceNotFound,
-            errors.FaceExists,
-            errors.FaceKnown,
-            errors.GroupFull,
-            errors.TenantFull,
-            errors.Unusable,
-            errors.ConsentMissing,
-        ),
         again=_enrolled_before,
         searches=True,
     ),
-    Operation("GET", "/v1/faces/{id}", get_face, Role.VIEWER, errors=(errors.FaceNotFound,)),
+    Operation(
+        "GET",
+        "/v1/faces/{id}",
+        get_face,
+        Role.VIEWER,
+    ),
     Operation(
         "PATCH",
         "/v1/faces/{id}",
         change_face,
         Role.OPERATOR,
-        errors=(
-            errors.FaceNotFound,
-            errors.GroupNotFound,
-            errors.AttributeNotFound,
-            errors.Changed,
-            errors.FaceHeld,
-            errors.GroupFull,
-        ),
         again=answer_of(get_face),
     ),
     Operation(
@@ -611,23 +607,19 @@ OPERATIONS = (
         delete_face,
         Role.OPERATOR,
         status=202,
-        errors=(errors.FaceNotFound, errors.FaceHeld),
         again=_deleted_before,
     ),
-    Operation("GET", "/v1/faces/{id}/sightings", list_sightings, Role.VIEWER, errors=(errors.FaceNotFound,)),
+    Operation(
+        "GET",
+        "/v1/faces/{id}/sightings",
+        list_sightings,
+        Role.VIEWER,
+    ),
     Operation(
         "POST",
         "/v1/faces/{id}/sightings/{sighting}/reject",
         reject_sighting,
         Role.OPERATOR,
-        errors=(
-            errors.FaceNotFound,
-            errors.SightingNotFound,
-            errors.CaptureNotFound,
-            errors.Conflict,
-            errors.FaceHeld,
-            errors.LastPicture,
-        ),
         again=_rejected_before,
     ),
     Operation(
@@ -636,7 +628,6 @@ OPERATIONS = (
         change_faces,
         Role.OPERATOR,
         tag="face_changes",
-        errors=(errors.GroupNotFound, errors.FaceHeld),
         again=_changed_before,
     ),
 )

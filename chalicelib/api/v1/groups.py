@@ -135,23 +135,19 @@ OPERATIONS = (
         add_group,
         Role.OPERATOR,
         status=201,
-        errors=(*_ILLEGAL, errors.GroupExists, errors.TooManyGroups, errors.GroupNotFound),
         again=_made_before,
     ),
-    Operation("GET", "/v1/groups/{id}", get_group, Role.VIEWER, errors=(errors.GroupNotFound,)),
+    Operation(
+        "GET",
+        "/v1/groups/{id}",
+        get_group,
+        Role.VIEWER,
+    ),
     Operation(
         "PATCH",
         "/v1/groups/{id}",
         change_group,
         Role.OPERATOR,
-        errors=(
-            errors.GroupNotFound,
-            *_ILLEGAL,
-            errors.DefaultGroup,
-            errors.GroupExists,
-            errors.Changed,
-            errors.FaceHeld,
-        ),
         again=answer_of(get_group),
     ),
     Operation(
@@ -159,7 +155,6 @@ OPERATIONS = (
         "/v1/groups/{id}",
         delete_group,
         Role.OPERATOR,
-        errors=(errors.GroupNotFound, errors.DefaultGroup, errors.GroupNotEmpty),
         again=nothing,
     ),
 )

@@ -13,7 +13,6 @@ from chalicelib.api.v1.endpoint import Call, Operation, answer_of, nothing, secr
 from chalicelib.api.v1.wire import Answer, Changes, NextToken, Sent, Time, Token, look_into, sent
 from chalicelib.core import webhooks
 from chalicelib.core.access import Role
-from chalicelib.core.errors import Conflict, HookNotFound, IllegalGroupName, SecretNotKept, TooManyHooks
 from chalicelib.core.values import moment, time_text
 from chalicelib.core.webhooks import EventKind
 
@@ -257,25 +256,27 @@ OPERATIONS = (
         add_hook,
         Role.ADMIN,
         status=201,
-        errors=(IllegalGroupName, TooManyHooks, SecretNotKept, HookNotFound),
         again=_added_before,
     ),
-    Operation("GET", "/v1/hooks/{id}", get_hook, Role.ADMIN, errors=(HookNotFound,)),
+    Operation(
+        "GET",
+        "/v1/hooks/{id}",
+        get_hook,
+        Role.ADMIN,
+    ),
     Operation(
         "PATCH",
         "/v1/hooks/{id}",
         change_hook,
         Role.ADMIN,
-        errors=(HookNotFound, IllegalGroupName),
         again=answer_of(get_hook),
     ),
-    Operation("DELETE", "/v1/hooks/{id}", delete_hook, Role.ADMIN, errors=(HookNotFound,), again=nothing),
+    Operation("DELETE", "/v1/hooks/{id}", delete_hook, Role.ADMIN, again=nothing),
     Operation(
         "POST",
         "/v1/hooks/{id}/secret",
         renew_hook_secret,
         Role.ADMIN,
-        errors=(HookNotFound, Conflict, SecretNotKept),
         again=secret_not_kept("a secret of hook", "ask for one once more"),
     ),
     Operation(
@@ -284,12 +285,26 @@ OPERATIONS = (
         test_hook,
         Role.ADMIN,
         status=202,
-        errors=(HookNotFound, Conflict),
         again=_tested_before,
     ),
-    Operation("POST", "/v1/hooks/{id}/ack", acknowledge, Role.ADMIN, errors=(HookNotFound, Conflict)),
-    Operation("GET", "/v1/hooks/{id}/deliveries", list_deliveries, Role.ADMIN, errors=(HookNotFound,)),
-    Operation("POST", "/v1/hooks/{id}/redeliver", redeliver, Role.ADMIN, errors=(HookNotFound, Conflict)),
+    Operation(
+        "POST",
+        "/v1/hooks/{id}/ack",
+        acknowledge,
+        Role.ADMIN,
+    ),
+    Operation(
+        "GET",
+        "/v1/hooks/{id}/deliveries",
+        list_deliveries,
+        Role.ADMIN,
+    ),
+    Operation(
+        "POST",
+        "/v1/hooks/{id}/redeliver",
+        redeliver,
+        Role.ADMIN,
+    ),
 )
 
 

@@ -13,7 +13,7 @@ from chalicelib.api.v1.picture_bodies import PICTURES
 from chalicelib.api.v1.shapes import Box, Estimates, FalseMatchProbability
 from chalicelib.api.v1.wire import Answer, PictureFile, Sent, Text, WithPicture
 from chalicelib.core.access import Role
-from chalicelib.core.errors import Conflict, FaceNotFound, GroupNotFound, InvalidInput, SightingNotFound, Unusable
+from chalicelib.core.errors import InvalidInput
 
 if TYPE_CHECKING:
     from chalicelib.core import pictures, recognised
@@ -190,11 +190,14 @@ def list_similar(call: Call, query: SimilarWanted) -> SimilarFaces:
 
 
 OPERATIONS = (
-    Operation("POST", "/v1/identify", identify, Role.OPERATOR, errors=(GroupNotFound, Unusable), searches=True),
-    Operation("POST", "/v1/verify", verify, Role.OPERATOR, errors=(FaceNotFound, Unusable), searches=True),
-    Operation("POST", "/v1/detect", detect, Role.OPERATOR, errors=(Unusable,), searches=True),
+    Operation("POST", "/v1/identify", identify, Role.OPERATOR, searches=True),
+    Operation("POST", "/v1/verify", verify, Role.OPERATOR, searches=True),
+    Operation("POST", "/v1/detect", detect, Role.OPERATOR, searches=True),
     Operation(
-        "GET", "/v1/faces/{id}/similar", list_similar, Role.VIEWER, errors=(FaceNotFound, SightingNotFound, Conflict)
+        "GET",
+        "/v1/faces/{id}/similar",
+        list_similar,
+        Role.VIEWER,
     ),
 )
 

@@ -12,7 +12,6 @@ from chalicelib.api.v1.keys import KeyRole, Name
 from chalicelib.api.v1.wire import Answer, Changes, Sent, Time, sent
 from chalicelib.core.access import Member as Stored
 from chalicelib.core.access import Role
-from chalicelib.core.errors import MemberExists, MemberNotFound, PasskeyNotFound, SecretNotKept, TooManyMembers
 
 Pictures = Annotated[bool, Meta(description="Whether pictures of people are shown.")]
 Screen = Annotated[
@@ -118,7 +117,6 @@ OPERATIONS = (
         add_member,
         Role.ADMIN,
         status=201,
-        errors=(MemberExists, TooManyMembers, SecretNotKept),
         again=secret_not_kept("member", "invite this one again"),
     ),
     Operation(
@@ -126,17 +124,15 @@ OPERATIONS = (
         "/v1/members/{id}",
         change_member,
         Role.ADMIN,
-        errors=(MemberNotFound, MemberExists),
         again=_changed_before,
     ),
-    Operation("DELETE", "/v1/members/{id}", delete_member, Role.ADMIN, errors=(MemberNotFound,), again=nothing),
+    Operation("DELETE", "/v1/members/{id}", delete_member, Role.ADMIN, again=nothing),
     Operation(
         "POST",
         "/v1/members/{id}/invitation",
         invite_member,
         Role.ADMIN,
         status=201,
-        errors=(MemberNotFound, SecretNotKept),
         again=secret_not_kept("a link for member", "ask for one more"),
     ),
     Operation(
@@ -144,7 +140,6 @@ OPERATIONS = (
         "/v1/members/{id}/passkeys/{passkey}",
         remove_passkey,
         Role.ADMIN,
-        errors=(MemberNotFound, PasskeyNotFound),
         again=nothing,
     ),
 )

@@ -20,7 +20,7 @@ from chalicelib.api.v1.shapes import (
     portrait_of,
 )
 from chalicelib.api.v1.wire import Answer, NextToken, Sent, Text, Time, Token
-from chalicelib.core import errors, merges, model
+from chalicelib.core import merges, model
 from chalicelib.core.access import Role
 from chalicelib.core.merges import MergeState
 from chalicelib.core.values import time_text
@@ -189,7 +189,6 @@ OPERATIONS = (
         "/v1/faces/{id}/merge",
         merge_faces,
         Role.OPERATOR,
-        errors=(errors.FaceNotFound, errors.MergeNotFound, errors.Conflict, errors.FaceHeld),
         again=lambda call, body: _continued(call, body["merge"]),
     ),
     Operation("GET", "/v1/merges", list_merges, Role.VIEWER),
@@ -198,14 +197,6 @@ OPERATIONS = (
         "/v1/merges/{id}/undo",
         undo_merge,
         Role.OPERATOR,
-        errors=(
-            errors.MergeNotFound,
-            errors.FaceNotFound,
-            errors.Conflict,
-            errors.FaceHeld,
-            errors.GroupFull,
-            errors.TenantFull,
-        ),
         again=lambda call, _body: _continued(call, call.path["id"]),
     ),
     Operation("GET", "/v1/duplicates", list_duplicates, Role.VIEWER, tag="duplicates"),
@@ -215,7 +206,6 @@ OPERATIONS = (
         finish_duplicate,
         Role.OPERATOR,
         tag="duplicates",
-        errors=(errors.DuplicateNotFound,),
         again=nothing,
     ),
 )

@@ -171,24 +171,18 @@ def _rejection(negative: model.Negative) -> Rejection:
 
 
 OPERATIONS = (
-    Operation("GET", "/v1/faces/{id}/pictures", list_pictures, Role.VIEWER, errors=(errors.FaceNotFound,)),
+    Operation(
+        "GET",
+        "/v1/faces/{id}/pictures",
+        list_pictures,
+        Role.VIEWER,
+    ),
     Operation(
         "POST",
         "/v1/faces/{id}/pictures",
         add_picture,
         Role.OPERATOR,
         status=201,
-        errors=(
-            errors.FaceNotFound,
-            errors.SightingNotFound,
-            errors.Conflict,
-            errors.FaceHeld,
-            errors.TooManyPictures,
-            errors.Unusable,
-            errors.NotThisPerson,
-            errors.AnotherFace,
-            errors.PictureNotFound,
-        ),
         again=_added_before,
         searches=True,
     ),
@@ -197,7 +191,6 @@ OPERATIONS = (
         "/v1/faces/{id}/pictures/{picture}",
         delete_picture,
         Role.OPERATOR,
-        errors=(errors.FaceNotFound, errors.PictureNotFound, errors.LastPicture, errors.FaceHeld),
         again=nothing,
     ),
     Operation(
@@ -206,7 +199,6 @@ OPERATIONS = (
         list_rejections,
         Role.OPERATOR,
         tag="rejections",
-        errors=(errors.FaceNotFound,),
     ),
     Operation(
         "DELETE",
@@ -214,7 +206,6 @@ OPERATIONS = (
         delete_rejection,
         Role.OPERATOR,
         tag="rejections",
-        errors=(errors.FaceNotFound, errors.RejectionNotFound, errors.FaceHeld),
         again=nothing,
     ),
 )

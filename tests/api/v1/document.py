@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,8 @@ class Document:
         self.all: dict[str, Any] = yaml.load(PATH.read_text("utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
         self._routes = Routes({path: dict.fromkeys(map(str.upper, METHODS), None) for path in self.all["paths"]})
         self._components = self._strict(self.all["components"])
+        listed = re.findall(r"^- (\d+) [^:]+: (.+)$", self.all["info"]["description"], re.MULTILINE)
+        self.codes = {int(status): codes.split(", ") for status, codes in listed}
 
     def operations(self) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         """Method, path and what is said of them; parameters of the path are among the operation's."""
@@ -52,7 +55,7 @@ class Document:
         matched = self._routes.match(method, path)
         assert matched is not None, path
         responses = self.all["paths"][matched[0]].get(method.lower(), {}).get("responses", {})
-        response = self.resolved(responses.get(str(status), {}))
+        response = self.resolved(responses.get(str(status), responses.get("default", {}) if status >= 400 else {}))
         assert response, f"{method} {path} is not to be answered with {status}: {body}"
         if body is None:
             assert "content" not in response
@@ -62,6 +65,8 @@ class Document:
             media_type = "text/*"
         schema = self._strict(response["content"][media_type]["schema"])
         self._validate(schema, body)
+        if status >= 400:
+            assert body["code"] in self.codes[status], f"the document lists no {body['code']} of {status}"
 
     def require(self, body: Any, name: str) -> None:
         """Raise ValidationError unless it is as the component of this name says."""
