@@ -11,6 +11,7 @@
     |- NotFound
     |  |- GroupNotFound
     |  |- FaceNotFound
+    |  |  |- FaceMerged       it was merged into another one, which the detail `into` names
     |  |- AttributeNotFound
     |  |- TenantNotFound
     |  |- CameraNotFound
@@ -121,6 +122,10 @@ class GroupNotFound(NotFound): ...
 
 
 class FaceNotFound(NotFound): ...
+
+
+class FaceMerged(FaceNotFound):
+    """The face was merged into another one. `details["into"]`: the id of that one."""
 
 
 class UserNotFound(NotFound): ...

@@ -218,6 +218,14 @@ def users_range(group_id: str) -> tuple[str, str]:
     return f"{_USER_PREFIX}{group_id}.", f"{_USER_PREFIX}{group_id}/"
 
 
+MERGED_PREFIX = "MERGED#"
+
+
+def merged_item(faceid: str) -> str:
+    """Make the key of the item that says into which face another one was merged."""
+    return f"{MERGED_PREFIX}{faceid}"
+
+
 INDEX_RANGE = ("INDEX#", "INDEX$")
 """Bounds around all pointers to snapshots ("$" is the byte after "#")."""
 

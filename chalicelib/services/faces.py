@@ -30,6 +30,7 @@ from chalicelib.core.errors import (
     Busy,
     ConditionFailed,
     Conflict,
+    FaceMerged,
     FaceNotFound,
     GroupFull,
     InvalidInput,
@@ -95,8 +96,19 @@ class Faces(UseCase):
         """Return the face of that id; with `restricted`, one that is restricted, too. Raises FaceNotFound."""
         face = self.find(tenant, faceid, restricted=restricted)
         if face is None:
-            raise FaceNotFound(f"there is no face {faceid!r}")
+            raise self.missing(tenant, faceid, restricted=restricted)
         return face
+
+    def missing(self, tenant: Tenant, faceid: str, *, restricted: bool = False) -> FaceNotFound:
+        """Make the error about a face that is not there: it says if that was merged into one that is."""
+        into, known = faceid, set[str]()
+        while is_faceid(into) and into not in known:
+            known.add(into)
+            if item := self.book.items.get(keys.DIRECTORY, (tenant.name, keys.merged_item(into))):
+                into = str(item["into"])
+                if self.find(tenant, into, restricted=restricted):
+                    return FaceMerged(f"face {faceid!r} was merged into {into!r}: ask for that one", into=into)
+        return FaceNotFound(f"there is no face {faceid[:70]!r}")
 
     def find(self, tenant: Tenant, faceid: str, *, restricted: bool = False) -> Face | None:
         if not is_faceid(faceid):

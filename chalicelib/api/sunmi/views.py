@@ -9,7 +9,7 @@ from chalicelib.api.http import search_headers
 from chalicelib.api.sunmi import wire
 from chalicelib.api.sunmi.endpoint import Body, Call
 from chalicelib.api.sunmi.parameters import ITEMS, Parameters, chosen, own_name
-from chalicelib.core.errors import Busy, FaceNotFound, InvalidInput, WrongAttributeCount
+from chalicelib.core.errors import Busy, FaceMerged, FaceNotFound, InvalidInput, WrongAttributeCount
 from chalicelib.core.model import Face, Group, Migration
 from chalicelib.core.pictures import Gender, PictureRules
 
@@ -76,7 +76,10 @@ def delete_face(call: Call, parameters: Parameters) -> Body:
 
 
 def get_face(call: Call, parameters: Parameters) -> Body:
-    face = call.services.faces.get(call.tenant, parameters.required("faceid"))
+    try:
+        face = call.services.faces.get(call.tenant, parameters.required("faceid"))
+    except FaceMerged as merged:  # cameras and tills keep ids, and ask for the person
+        face = call.services.faces.get(call.tenant, str(merged.details["into"]))
     return wire.face(face, _group_of(call, face))
 
 

@@ -26,6 +26,7 @@ STATUSES: Mapping[type[errors.RegularsError], int] = {
     errors.CameraDisabled: 403,
     errors.NotAllowed: 403,
     errors.NotFound: 404,
+    errors.FaceMerged: 410,
     errors.Conflict: 409,
     errors.LimitReached: 409,
     errors.DailyLimitReached: 429,
@@ -59,6 +60,9 @@ class Details(Struct, kw_only=True):
         Annotated[str, Meta(description="AnotherFace, FaceKnown: the id of the face that the picture looks like.")]
         | UnsetType
     ) = UNSET
+    into: Annotated[str, Meta(description="FaceMerged: the id of the face into which it was merged.")] | UnsetType = (
+        UNSET
+    )
     present: Annotated[dict[str, Any], Meta(description="Changed: the face or the group as it is now.")] | UnsetType = (
         UNSET
     )

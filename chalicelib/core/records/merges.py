@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from chalicelib.core import keys
 from chalicelib.core.merges import Duplicate, Merge, MergeBackup, MergeState
 from chalicelib.core.model import Negative
-from chalicelib.core.ports import Item
+from chalicelib.core.ports import Action, Condition, Delete, Item, Put
 from chalicelib.core.records.faces import (
     consent_from,
     consent_item,
@@ -35,6 +35,20 @@ def merge_item(tenant: str, merge: Merge) -> Item:
         "joined": merge.joined or None,
     }
     return known(fields)
+
+
+def merge_puts(tenant: str, merge: Merge, when: Condition) -> tuple[Action, ...]:
+    """Return the actions that write a merge, and the word at its other face of where that is now."""
+    place = (tenant, keys.merged_item(merge.other))
+    into = {"tenant": tenant, "item": place[1], "into": merge.survivor}
+    moved: Action = Put(keys.DIRECTORY, into) if merge.is_active else Delete(keys.DIRECTORY, place)
+    return Put(keys.MERGES, merge_item(tenant, merge), (when,)), moved
+
+
+def merge_deletes(tenant: str, merge: Merge, *when: Condition) -> tuple[Action, ...]:
+    """Return the actions that delete a merge. The last one is the merge's, so that what was cut off can be repeated."""
+    moved = (Delete(keys.DIRECTORY, (tenant, keys.merged_item(merge.other))),) if merge.is_active else ()
+    return *moved, Delete(keys.MERGES, (tenant, merge.id), when)
 
 
 def merge_from(item: Item) -> Merge:

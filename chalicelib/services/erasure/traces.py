@@ -20,8 +20,9 @@ from chalicelib.core.model import Face, Tenant
 from chalicelib.core.ports import Action, Delete, Item, ItemStore, Put, Update, equals, exists
 from chalicelib.core.records.captures import capture_from, capture_key, sighting_item
 from chalicelib.core.records.faces import face_from
+from chalicelib.core.records.merges import merge_deletes, merge_from
 from chalicelib.core.records.webhooks import without_name
-from chalicelib.core.values import moment
+from chalicelib.core.values import milliseconds, moment
 from chalicelib.services.captures.captures import RULES
 from chalicelib.services.idempotency import PARTIAL
 from chalicelib.services.rooms import UseCase
@@ -65,9 +66,10 @@ class Traces(UseCase):
 
     def merges(self, tenant: Tenant, faceids: Collection[str], before_ms: int) -> int:
         """Delete the merges that the faces took part in, with their backups."""
-        found = every(self.book.items, keys.MERGES, tenant.name)
-        gone = [one["id"] for one in found if {one["survivor"], one["other"]} & set(faceids) and one["at"] <= before_ms]
-        return write_in_parts(self.book.items, (Delete(keys.MERGES, (tenant.name, id_)) for id_ in gone))
+        found = map(merge_from, every(self.book.items, keys.MERGES, tenant.name))
+        gone = [one for one in found if {one.survivor, one.other} & set(faceids) and milliseconds(one.at) <= before_ms]
+        write_in_parts(self.book.items, [action for one in gone for action in merge_deletes(tenant.name, one)])
+        return len(gone)
 
     def suggestions(self, tenant: Tenant, faceids: Collection[str]) -> int:
         """Delete reviews and duplicates of the faces, and take the faces out of what others are compared with."""

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from chalicelib.core import keys
-from chalicelib.core.errors import Busy, ConditionFailed, FaceNotFound, InvalidInput, LimitReached
+from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput, LimitReached
 from chalicelib.core.holds import require_kept
 from chalicelib.core.items import attempts
 from chalicelib.core.keys import LAST_MS
@@ -21,8 +21,8 @@ from chalicelib.core.learning import given, kept
 from chalicelib.core.local_time import DAY_MS
 from chalicelib.core.merges import Merge, MergeBackup, MergeState
 from chalicelib.core.model import MAX_PICTURES, REGULAR, STRANGER, Face, Negative, Picture, Tenant
-from chalicelib.core.ports import Action, Delete, Put, absent, equals
-from chalicelib.core.records.merges import merge_item
+from chalicelib.core.ports import Action, Delete, absent, equals
+from chalicelib.core.records.merges import merge_puts
 from chalicelib.core.values import milliseconds, time_ordered_id
 from chalicelib.core.visits import KEPT_MS, Arrivals, FaceVisits, MigrationRule, Promotion, VisitPlan, Visits, arrived
 from chalicelib.core.webhooks import Event, EventKind
@@ -67,7 +67,7 @@ class Merging(UseCase):
         for _ in attempts():
             survivor, other = (self._held(tenant, one) for one in (faceid, other_id))
             if survivor is None:
-                raise FaceNotFound(f"there is no face {faceid[:70]!r}")
+                raise self.book.faces.missing(tenant, faceid)
             if other is None:
                 return self._merged_before(tenant, faceid, other_id, request)
             if survivor.face.moving or other.face.moving:
@@ -123,7 +123,7 @@ class Merging(UseCase):
             if merge.other == other_id and merge.is_active:
                 self.book.requests.note(tenant.name, request, {"merge": merge.id})
                 return self.book.merges.mover.finish(tenant, merge.id, REQUEST_S)
-        raise FaceNotFound(f"there is no face {other_id[:70]!r}")
+        raise self.book.faces.missing(tenant, other_id)
 
     def _planned(
         self, tenant: Tenant, survivor: FaceVisits, other: FaceVisits, pictures: tuple[Picture, ...], *, joined: bool
@@ -181,7 +181,7 @@ class Merging(UseCase):
             *renamed(tenant, survivor.face, face),
             *visits_puts(tenant, face.faceid, survivor.visits, plan.visits),
             *absorbed(tenant, other.face, other.visits),
-            Put(keys.MERGES, merge_item(tenant, merge), (absent("merge-free"),)),
+            *merge_puts(tenant, merge, absent("merge-free")),
             *(
                 self.book.recognition.negatives.forgotten(tenant, other.face.faceid, one.sighting_id)
                 for one in pair.others

@@ -31,8 +31,9 @@ from chalicelib.core.observations import (
     is_new_id,
     is_of,
 )
-from chalicelib.core.ports import Action, Check, Delete, Update, at_least, equals
+from chalicelib.core.ports import Action, Check, Update, at_least, equals
 from chalicelib.core.records.faces import face_from
+from chalicelib.core.records.merges import merge_deletes
 from chalicelib.core.records.observations import STORABLE, observation_from
 from chalicelib.core.telemetry import log_failure
 from chalicelib.core.values import milliseconds
@@ -321,17 +322,16 @@ class MergeChores(UseCase):
 
         If the survivor is gone (merged itself, or deleted just now), delete the merge only.
         """
-        same = (equals("state", merge.state, "merge-state"),)
-        delete: Action = Delete(keys.MERGES, (tenant, merge.id), same)
+        deletes = merge_deletes(tenant, merge, equals("state", merge.state, "merge-state"))
         free = (equals("hold", None, _FREE), equals("restriction", None, _FREE))
         counted = (at_least("merges", 1, "face-merged"), *free)
         fewer = Update(keys.FACES, (tenant, merge.survivor), counted, add={"merges": -1, "version": 1})
         try:
-            write(self.book.items, [delete, fewer] if merge.is_active else [delete])
+            write(self.book.items, [*deletes, fewer] if merge.is_active else deletes)
         except ConditionFailed as error:
             survivor = self.book.items.get(keys.FACES, (tenant, merge.survivor)) if _FREE in error.names else None
             if survivor is not None and survivor.keys() & {"hold", "restriction"}:
                 return False
             with suppress(ConditionFailed):
-                write(self.book.items, [delete])
+                write(self.book.items, deletes)
         return True

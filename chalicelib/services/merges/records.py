@@ -18,7 +18,7 @@ from chalicelib.core.merges import Duplicate, Merge
 from chalicelib.core.model import Decision, Face, Tenant
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
 from chalicelib.core.ports import Action, Check, Condition, Delete, Put, absent, equals
-from chalicelib.core.records.merges import duplicate_from, duplicate_item, merge_from
+from chalicelib.core.records.merges import duplicate_from, duplicate_item, merge_deletes, merge_from
 from chalicelib.services.faces import is_faceid
 from chalicelib.services.idempotency import RequestId
 from chalicelib.services.merges.merges import Suggestion
@@ -66,12 +66,16 @@ class MergeRecords(UseCase):
         return next((merge for merge in self.all(tenant) if merge.other == faceid and merge.is_active), None)
 
     def below(self, tenant: str, faceid: str) -> list[Merge]:
-        """Read all merges into a face, and into the faces that were merged into it."""
+        """Read all merges into a face, and into the faces that were merged into it, each once.
+
+        Two faces may have been merged into each other, if one was enrolled again under its old id in between.
+        """
         found: list[Merge] = []
-        for merge in self.of_survivor(tenant, faceid):
-            found.append(merge)
-            if merge.is_active:
-                found += self.below(tenant, merge.other)
+        below = [faceid]
+        for one in below:
+            merges = self.of_survivor(tenant, one)
+            found += merges
+            below += [merge.other for merge in merges if merge.is_active and merge.other not in below]
         return found
 
     def deletes(self, tenant: str, face: Face) -> tuple[list[Action], list[str]]:
@@ -83,7 +87,7 @@ class MergeRecords(UseCase):
             return [], []
         merges = self.below(tenant, face.faceid)
         pictures = [key for merge in merges for key in merge.picture_keys]
-        return [Delete(keys.MERGES, (tenant, merge.id)) for merge in merges], pictures
+        return [one for merge in merges for one in merge_deletes(tenant, merge)], pictures
 
     def forget(self, tenant: str, faces: Iterable[Face]) -> Sequence[str]:
         """Delete the merges of faces that are about to be deleted.

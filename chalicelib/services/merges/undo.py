@@ -29,7 +29,7 @@ from chalicelib.core.model import Edit, Face, Group, JournalEntry, Picture, Tena
 from chalicelib.core.observations import Observation, ObservationKind
 from chalicelib.core.ports import Action, Put, absent, equals
 from chalicelib.core.records.faces import face_item
-from chalicelib.core.records.merges import merge_item
+from chalicelib.core.records.merges import merge_puts
 from chalicelib.core.records.observations import STORABLE
 from chalicelib.core.templates import compared
 from chalicelib.core.values import milliseconds
@@ -127,7 +127,7 @@ class MergeUndo(UseCase):
             Put(keys.FACES, face_item(tenant.name, other), (absent(_RETURNED),)),
             *name_puts(tenant.name, other),
             *returning_puts(tenant.name, other.faceid, _with_new_version(plan.other.visits)),
-            Put(keys.MERGES, merge_item(tenant.name, undoing), (equals("state", MergeState.DONE, "merge-done"),)),
+            *merge_puts(tenant.name, undoing, equals("state", MergeState.DONE, "merge-done")),
             *(self.book.recognition.negatives.forgotten(tenant.name, face.faceid, id_) for id_ in sorted(own)),
             # The survivor's, if it has it: that has a template of the present model, too.
             *(

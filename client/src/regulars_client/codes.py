@@ -40,6 +40,10 @@ class GroupNotFound(NotFound): ...
 class FaceNotFound(NotFound): ...
 
 
+class FaceMerged(FaceNotFound):
+    """The face was merged into another one. `details["into"]`: the id of that one."""
+
+
 class UserNotFound(NotFound): ...
 
 

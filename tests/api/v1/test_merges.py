@@ -67,8 +67,11 @@ def test_two_faces_become_one_and_two_again(
     answer = door.done("POST", f"/v1/faces/{first}/merge", {"other": second})
 
     assert (answer["state"], answer["face"]["id"], answer["face"]["arrive_count"]) == ("done", first, 2)
-    assert door.failed(404, "GET", f"/v1/faces/{second}")["code"] == "FaceNotFound"
-    assert camera.call("getFace", {"faceid": second})["code"] == camera.call("getFace", {"faceid": "7"})["code"] != 0
+    gone = door.failed(410, "GET", f"/v1/faces/{second}")
+    assert (gone["code"], gone["into"]) == ("FaceMerged", first)
+    assert door.failed(404, "GET", "/v1/faces/7")["code"] == "FaceNotFound"
+    assert camera.call("getFace", {"faceid": second})["data"]["faceid"] == first
+    assert camera.call("getFace", {"faceid": "7"})["code"] == 2
     assert door.done("GET", f"/v1/faces/{first}/sightings")["total"] == 2
     listed = door.done("GET", "/v1/merges")
     assert listed == {

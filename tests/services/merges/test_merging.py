@@ -14,6 +14,7 @@ from chalicelib.core.errors import (
     Busy,
     Conflict,
     FaceExists,
+    FaceMerged,
     FaceNotFound,
     GroupFull,
     GroupNotFound,
@@ -246,6 +247,45 @@ def test_a_deleted_survivor_takes_with_it_all_that_was_kept_of_the_others(book: 
         book.services.merges.undoing.undo(book.tenant, inner)
 
 
+def where(book: Book, face: Face) -> str | None:
+    """Into which face this one was merged, as somebody hears who kept its id."""
+    with pytest.raises(FaceNotFound) as error:
+        book.services.faces.get(book.tenant, face.faceid)
+    return error.value.details["into"] if isinstance(error.value, FaceMerged) else None
+
+
+def test_an_id_that_was_kept_leads_to_the_person(book: Book) -> None:
+    book.see(shot(0, 1), shot(60, 2), shot(120, 3))
+    first, second, third = (face_of(book, seed) for seed in (1, 2, 3))
+    inner = merge(book, second, third)
+    assert where(book, third) == second.faceid
+    outer = merge(book, first, second)
+    assert (where(book, second), where(book, third)) == (first.faceid, first.faceid)
+    undo(book, outer)
+    assert (book.services.faces.get(book.tenant, second.faceid).faceid, where(book, third)) == (
+        second.faceid,
+        second.faceid,
+    )
+    undo(book, inner)
+    assert book.services.faces.get(book.tenant, third.faceid).faceid == third.faceid
+    merge(book, first, third)
+    assert book.services.erasure.deletion.of_group(book.tenant, "stranger", [first.faceid]).success == [first.faceid]
+    assert (where(book, first), where(book, third)) == (None, None)
+    assert not [item for item in every(book.storage.items, keys.DIRECTORY, "shop") if "MERGED" in item["item"]]
+
+
+def test_two_faces_that_were_merged_into_each_other_lead_nowhere_in_a_circle(book: Book) -> None:
+    book.see(shot(0, 1), shot(60, 2))
+    first, second = face_of(book, 1), face_of(book, 2)
+    merge(book, first, second)
+    book.services.enrolment.of_largest_face(book.tenant, "regular", picture(Person(9)), RULES, faceid=second.faceid)
+    again = book.services.faces.get(book.tenant, second.faceid)
+    merge(book, again, first)
+    assert where(book, first) == second.faceid
+    book.services.erasure.deletion.of_group(book.tenant, "regular", [second.faceid])
+    assert (where(book, first), where(book, second)) == (None, None)
+
+
 def test_an_evicted_survivor_takes_them_too(tmp_path: Path) -> None:
     book = Book(tmp_path / "data", profile=Profile.CAMERA)
     book.services.groups.update(book.tenant, "stranger", "stranger", 2, "")
@@ -283,6 +323,7 @@ def test_after_thirty_days_a_merge_is_for_good(book: Book) -> None:
     assert not list(every(book.storage.items, keys.MERGES, "shop"))
     assert book.storage.blobs.get(other.picture_key) is None
     assert book.services.faces.get(book.tenant, survivor.faceid).merges == 0
+    assert where(book, other) is None
 
 
 def test_a_merge_whose_chores_fail_holds_up_no_other_and_its_sweep_is_not_whole(book: Book) -> None:
