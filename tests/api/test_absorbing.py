@@ -43,7 +43,7 @@ def test_sunmi_answers_the_new_faceid_which_cameras_and_searches_find_from_then_
     camera.call("createGroup", {"name": "VIP", "capacity": "5", "description": ""})
     answer = camera.call("addFace", {"group_name": "VIP", "faceid": "77"}, PORTRAIT)
     assert (answer["code"], answer["data"]) == (0, {"faceid": "77"})
-    assert camera.call("getFace", {"faceid": stranger})["code"] != 0
+    assert camera.call("getFace", {"faceid": stranger})["data"]["faceid"] == "77"
     assert see(door, services, clock, 100) == "77"
     found = camera.call("getFaceByPicture", {"group_name": "VIP"}, picture(ANN))
     assert '"77"' in str(found).replace("'", '"')

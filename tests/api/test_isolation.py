@@ -91,6 +91,7 @@ def test_the_walk_goes_past_every_route_of_the_app() -> None:
     of_everybody = {operation.path for operation in v1.OPERATIONS if operation.role is None}
     of_everybody |= {"/health", "/ready", "/", console.PATH, *console.FILES}
     of_everybody |= {one.path for one in compreface.OPERATIONS if not one.service or "{second}" in one.path}
+    of_everybody |= {*deepstack.STATUS_PATHS}
     elsewhere = set(application.app.routes) - {path for _, path in ROUTES} - of_everybody
     assert not elsewhere, f"{elsewhere} are in no table that the walk is made from: add their dialect's to ROUTES"
     left = set(SAMPLES) - set(ROUTES)

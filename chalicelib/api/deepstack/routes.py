@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +33,7 @@ from chalicelib.core.addresses import FORWARDING, is_in
 from chalicelib.core.errors import InvalidInput, RegularsError, TenantNotFound
 from chalicelib.core.model import Group, Tenant
 from chalicelib.core.pictures import MAX_PICTURE_BYTES
+from chalicelib.core.version import VERSION
 
 if TYPE_CHECKING:
     from chalicelib.api.service_keys import Holder
@@ -116,8 +118,10 @@ class Operation:
         telemetry.of_tenant(found.tenant.name)
         view = getattr(import_module(f"{__package__}.faces"), self.view)  # not at other dialects' cold starts
         act = Act(self.name, f"key {found.key.id}", kind_of(self.name), found.tenant.name)
-        with services.audit.reads.of(act):
-            return dict(view(Call(services, *found, values, form.uploads)))
+        began = time.perf_counter()
+        with services.audit.reads.of(act), telemetry.collected() as stages:
+            answer = dict(view(Call(services, *found, values, form.uploads)))
+        return {**answer, **_times(stages, began)} if form.uploads else answer
 
 
 OPERATIONS = tuple(
@@ -132,7 +136,27 @@ OPERATIONS = tuple(
     )
 )
 
+STATUS_PATHS = tuple(
+    f"/v1/{server}status/{what}" for server in ("", "server/") for what in ("ping", "version", "updateavailable")
+)
+"""What CodeProject.AI's clients ask before the first face: whether there is a server, and which. No key is needed."""
+
 LARGER_BODIES = {("POST", one.path): MAX_PICTURE_BYTES for one in OPERATIONS}
+
+
+def _times(stages: Mapping[str, float], began: float) -> Mapping[str, int]:
+    """Return how long a picture took, in ms, as clients read it."""
+    whole = math.ceil((time.perf_counter() - began) * 1000)
+    models = math.ceil(sum(stages.get(name, 0) for name in ("detect", "embed", "quality")))
+    return {"inferenceMs": models, "processMs": whole, "analysisRoundTripMs": whole}
+
+
+def _status(_request: HttpRequest) -> Response:
+    """Answer that the server is there, with its version."""
+    major, minor, patch = map(int, VERSION.split("."))
+    version = {"major": major, "minor": minor, "patch": patch, "preRelease": "", "securityUpdate": False, "build": 0}
+    known = {"version": version, "current": version, "latest": version, "updateAvailable": False}
+    return json_response({"success": True, "message": VERSION, **known})
 
 
 def caller(services: Services, request: HttpRequest, secret: str, what: str) -> Holder:
@@ -193,4 +217,6 @@ def blueprint(provide: Callable[[], Services]) -> Blueprint:
     routes = Blueprint(__name__)
     for one in OPERATIONS:
         route(routes, one.path, {"POST": partial(one.answer, provide)}, refusal)
+    for path in STATUS_PATHS:
+        route(routes, path, {"GET": _status}, refusal)
     return routes

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from chalice.app import Chalice
 
-from chalicelib.api.deepstack.routes import OPERATIONS
+from chalicelib.api.deepstack.routes import OPERATIONS, STATUS_PATHS
 from chalicelib.bootstrap import build
 from chalicelib.core.errors import Busy, RegularsError, StorageUnavailable
 from chalicelib.core.model import Profile
+from chalicelib.core.version import VERSION
 from chalicelib.services import Services
 from chalicelib.services.access.quotas import Rates
 from chalicelib.settings import SettingError, Settings
@@ -59,6 +60,21 @@ def test_a_call_without_the_right_key_is_refused_in_their_words(home: Client, se
             refused(home.with_key(key).call(one.path.removeprefix(FACE)), 401, "Incorrect api key")
     assert home.key is not None
     assert home.with_key(home.key.upper()).names() == []
+
+
+def test_who_asks_first_whether_the_server_lives_is_told_so_without_a_key(home: Client) -> None:
+    for path in STATUS_PATHS:
+        reply = send(home.app, path, b"", method="GET")
+        assert (reply.status, reply.json["success"], reply.json["message"]) == (200, True, VERSION)
+        assert reply.json["updateAvailable"] is False
+        assert ".".join(str(reply.json["version"][part]) for part in ("major", "minor", "patch")) == VERSION
+
+
+def test_answers_about_pictures_say_how_long_it_took(home: Client) -> None:
+    for path, more in (("", {}), ("/recognize", {}), ("/register", {"userid": "Ann"})):
+        found = home.call(path, {"image": photo(ANN)}, **more).json
+        assert 0 <= found["inferenceMs"] <= found["processMs"] == found["analysisRoundTripMs"]
+    assert "processMs" not in home.call("/list").json
 
 
 def test_a_key_reaches_its_own_group_only(home: Client, services: Services) -> None:
@@ -221,7 +237,8 @@ def test_predictions_have_boxes_in_whole_pixels_within_the_picture(home: Client)
 
 def test_a_picture_without_a_face_has_no_predictions(home: Client) -> None:
     for path in ("", "/recognize"):
-        assert home.call(path, {"image": picture()}).json == {"success": True, "predictions": []}
+        found = home.call(path, {"image": picture()}).json
+        assert (found["success"], found["predictions"]) == (True, [])
 
 
 def test_min_confidence_asks_for_more_and_below_a_half_nobody_is_named(home: Client) -> None:
