@@ -254,6 +254,7 @@ class _Writer:
     def _methods(self, method: str, path: str, operation: Schema, shared: list[Schema]) -> Iterator[str]:
         """Write the operation's method, and another one for what is answered as CSV."""
         given = [self._resolved(one) for one in (*shared, *operation.get("parameters", []))]
+        body = list(self._body(operation))  # what a bare picture has beside it in the query stands there, too
         call = _Call(
             method,
             path,
@@ -262,9 +263,9 @@ class _Writer:
             query=[
                 _Parameter(one["name"], self._type(one["schema"], sent=True), bool(one.get("required")))
                 for one in given
-                if one["in"] == "query"
+                if one["in"] == "query" and one["name"] not in {part.name for part in body}
             ],
-            body=list(self._body(operation)),
+            body=body,
             is_picture=self._is_picture(operation),
         )
         answers = self._answers(operation)

@@ -182,6 +182,8 @@ class CapturesPage(Answer):
 
 
 class CaptureTaken(WithPicture):
+    MEDIA_TYPES = ("image/jpeg", "image/png", "application/octet-stream")
+
     picture: PictureFile
     camera: OfCamera | None = None
     captured_at: Annotated[

@@ -11,10 +11,10 @@ from typing import Any, get_args
 
 import msgspec
 
-from chalicelib.api.http import IMAGES, JSON, MULTIPART, nearest
+from chalicelib.api.http import JSON, MULTIPART, nearest
 from chalicelib.api.v1 import errors
 from chalicelib.api.v1.endpoint import IDEMPOTENCY_KEY, Operation, Redirect, Text
-from chalicelib.api.v1.wire import Changes, Instant, Sent
+from chalicelib.api.v1.wire import Changes, Instant, Sent, WithPicture
 from chalicelib.core.errors import every_error
 
 _REFERENCE = "#/components/schemas/{name}"
@@ -28,6 +28,10 @@ _FAILURE = {
     "description": "It failed: `code` says why, and the description of this document lists the codes by status.",
     "content": {errors.PROBLEM: {"schema": {"$ref": _REFERENCE.format(name=errors.Problem.__name__)}}},
 }
+_LIMITS = {
+    "RateLimit": "How many requests the key may still send, and for how long.",
+    "RateLimit-Policy": "How many requests the key may send, and in which time.",
+}
 _IF_NONE_MATCH = {
     "name": "If-None-Match",
     "in": "header",
@@ -35,6 +39,7 @@ _IF_NONE_MATCH = {
     "schema": {"type": "string"},
 }
 _IDEMPOTENCY = "IdempotencyKey"
+_BESIDE_PICTURE = "Only if the body is the picture itself; else it stands in the body."
 _KEY_OF_REQUEST = {
     "name": IDEMPOTENCY_KEY,
     "in": "header",
@@ -93,7 +98,10 @@ def document(operations: Iterable[Operation]) -> dict[str, Any]:
                 "cookie": {"type": "apiKey", "in": "cookie", "name": "__Host-regulars"},
             },
             "parameters": {"IfNoneMatch": _IF_NONE_MATCH, _IDEMPOTENCY: _KEY_OF_REQUEST},
-            "headers": {"ETag": _ETAG},
+            "headers": {
+                "ETag": _ETAG,
+                **{name: {"description": about, "schema": {"type": "string"}} for name, about in _LIMITS.items()},
+            },
             "responses": {"Problem": _FAILURE},
             "schemas": dict(sorted(schemas.components.items())),
         },
@@ -120,6 +128,11 @@ class _Schemas:
         """Return the schemas of a Struct's members by name, and the names of those that are required."""
         schema = self.components[kind.__name__]
         return schema["properties"], schema.get("required", [])
+
+    def is_object(self, schema: Mapping[str, Any]) -> bool:
+        """Tell whether values of a schema are objects, which a form holds as JSON."""
+        named = self.components.get(schema.get("$ref", "").rpartition("/")[2], schema)
+        return bool(named.get("type") == "object")
 
 
 def _kinds(operation: Operation) -> list[Any]:
@@ -189,15 +202,30 @@ def _parameters(operation: Operation, schemas: _Schemas) -> list[dict[str, Any]]
         found.append({"$ref": "#/components/parameters/IfNoneMatch"})
     if operation.is_write:
         found.append({"$ref": f"#/components/parameters/{_IDEMPOTENCY}"})
-    if operation.query is None:
-        return found
-    members, required = schemas.members(operation.query)
-    for name, member in members.items():
-        schema = _without_null(member)
-        described = {"description": schema.pop("description")} if "description" in schema else {}
-        needed = {"required": True} if name in required else {"allowEmptyValue": True}
-        found.append({"name": name, "in": "query", **needed, **described, "schema": schema})
+    if operation.takes_picture:
+        sent = _beside_picture(operation.types["body"], schemas)
+        found += [_parameter(name, member, needed=False, about=_BESIDE_PICTURE) for name, member in sent.items()]
+    if operation.query is not None:
+        members, required = schemas.members(operation.query)
+        found += [_parameter(name, member, needed=name in required) for name, member in members.items()]
     return found
+
+
+def _parameter(name: str, member: Mapping[str, Any], *, needed: bool, about: str = "") -> dict[str, Any]:
+    schema = _without_null(member)
+    described = _named("description", " ".join(filter(None, (about, schema.pop("description", "")))))
+    kind = {"required": True} if needed else {"allowEmptyValue": True}
+    return {"name": name, "in": "query", **kind, **described, "schema": schema}
+
+
+def _beside_picture(body: type[WithPicture], schemas: _Schemas) -> Mapping[str, Any]:
+    """Return the members that stand in the query if the body is a bare picture."""
+    members, _ = schemas.members(body)
+    return {name: member for name, member in members.items() if not _is_file(member)}
+
+
+def _is_file(member: Mapping[str, Any]) -> bool:
+    return _without_null(member).get("contentEncoding") == "base64"
 
 
 def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -208,25 +236,23 @@ def _without_null(schema: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _request_body(operation: Operation, body: Any, schemas: _Schemas) -> dict[str, Any]:
-    members, required = schemas.members(body)
+    _members, required = schemas.members(body)
     is_required = bool(required) or issubclass(body, Changes)
     content = {JSON: {"schema": schemas.of(body)}}
     if operation.takes_picture:
-        content |= _with_picture(members, required)
+        content |= _with_picture(body, schemas)
     return {"required": is_required, "content": content}
 
 
-def _with_picture(members: Mapping[str, Any], required: Sequence[str]) -> dict[str, Any]:
-    """Return the other forms of a body with a picture: a form, and the bare picture if all else may be left out."""
+def _with_picture(body: type[WithPicture], schemas: _Schemas) -> dict[str, Any]:
+    """Return the other forms of a body with a picture: a form, and the bare picture."""
+    members, required = schemas.members(body)
     file = {"type": "string", "format": "binary"}
-    plain = {
-        name: file if schema.get("contentEncoding") == "base64" else schema
-        for name, schema in members.items()
-        if schema.get("type") in ("string", "integer", "number", "boolean")
-    }
-    form = {"type": "object", "properties": plain, "required": [*required], "additionalProperties": False}
-    bare = {media_type: {"schema": file} for media_type in IMAGES} if len(required) == 1 else {}
-    return {MULTIPART: {"schema": form}, **bare}
+    sent = {name: file if _is_file(member) else _without_null(member) for name, member in members.items()}
+    form = {"type": "object", "properties": sent, **_named("required", [*required]), "additionalProperties": False}
+    objects = {name: {"contentType": JSON} for name, member in sent.items() if schemas.is_object(member)}
+    bare = {one: {"schema": file} for one in body.MEDIA_TYPES}
+    return {MULTIPART: {"schema": form, **_named("encoding", objects)}, **bare}
 
 
 def _successes(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
@@ -247,6 +273,9 @@ def _successes(operation: Operation, schemas: _Schemas) -> dict[str, Any]:
         tagged = {"headers": {"ETag": {"$ref": "#/components/headers/ETag"}}}
         found["200"] |= tagged
         found["304"] = {"description": "It is as it was when it had this ETag.", **tagged}
+    if operation.role is not None:
+        limits = {name: {"$ref": f"#/components/headers/{name}"} for name in _LIMITS}
+        found = {status: {**one, "headers": {**one.get("headers", {}), **limits}} for status, one in found.items()}
     return found
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta
 
@@ -70,8 +70,6 @@ class IdentifiedPicture(Answer):
 
 class PicturesToVerify(WithPicture):
     """A picture, and either a face or another picture."""
-
-    RULES: ClassVar[Mapping[str, Any]] = {"oneOf": [{"required": ["face"]}, {"required": ["other"]}]}
 
     picture: PictureFile
     face: Annotated[Text | None, Meta(description="The id of an enrolled face.")] = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any
 
 from msgspec import UNSET, Meta, UnsetType
 
@@ -19,8 +19,6 @@ from chalicelib.core.values import moment, time_text
 
 class NewPicture(WithPicture):
     """Either a picture or a sighting."""
-
-    RULES: ClassVar[Mapping[str, Any]] = {"oneOf": [{"required": ["picture"]}, {"required": ["sighting"]}]}
 
     picture: PictureFile | UnsetType = UNSET
     sighting: Annotated[str, Meta(max_length=100, description="The id of one of the face's sightings.")] | UnsetType = (

@@ -18,6 +18,7 @@ from typing import Annotated, Any, ClassVar, Self, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Struct
 
+from chalicelib.api.http import IMAGES
 from chalicelib.api.named import read_object
 from chalicelib.core.errors import InvalidInput
 from chalicelib.core.values import moment, time_text
@@ -38,6 +39,9 @@ class Changes(Sent):
 
 class WithPicture(Sent):
     """Base of bodies with a picture: JSON, a bare picture with the rest in the query, or multipart (picture_bodies)."""
+
+    MEDIA_TYPES: ClassVar[Sequence[str]] = IMAGES
+    """Of a bare picture, as the document says; which format it is, its first bytes tell."""
 
 
 Revision = Annotated[

@@ -44,6 +44,7 @@ class V1Client:
         """`body`: bytes as they are, anything else as JSON, None: no body."""
         data = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         authorization = {} if self.api_key is None else {"Authorization": f"Bearer {self.api_key}"}
+        texts = {name: value if isinstance(value, list) else [str(value)] for name, value in (query or {}).items()}
         reply = send(
             self.app,
             path,
@@ -51,9 +52,12 @@ class V1Client:
             method=method,
             content_type=None if body is None else content_type,
             headers={"Host": HOST, **authorization, **(headers or {})},
-            query={name: value if isinstance(value, list) else [str(value)] for name, value in (query or {}).items()},
+            query=texts,
         )
         require_as_documented(method, path, reply)
+        if reply.status < 300:
+            sent_as = (headers or {}).get("Content-Type", content_type)
+            document().require_request(method, path, sent_as, data, texts)
         return reply
 
     def done(self, method: str, path: str, body: Any = None, **query: Any) -> dict[str, Any]:

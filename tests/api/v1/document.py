@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from email.message import Message
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from chalicelib.api.application import Routes
+from chalicelib.api.forms import read_form
+from chalicelib.api.http import MediaType
 from chalicelib.api.v1.wire import Sent
 
 PATH = Path(__file__).resolve().parents[3] / "docs" / "api" / "v1.yaml"
@@ -67,6 +72,61 @@ class Document:
         self._validate(schema, body)
         if status >= 400:
             assert body["code"] in self.codes[status], f"the document lists no {body['code']} of {status}"
+
+    def require_request(
+        self, method: str, path: str, content_type: str, data: bytes, query: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Raise unless the document allows the request, which the service has done."""
+        matched = self._routes.match(method, path)
+        assert matched is not None, path
+        said = self.all["paths"][matched[0]][method.lower()]
+        parameters = {p["name"]: p for p in map(self.resolved, said.get("parameters", ())) if p["in"] == "query"}
+        for name, texts in query.items():
+            assert name in parameters, f"{method} {path} says nothing of {name} in the query"
+            self._require_texts(parameters[name]["schema"], [one for one in texts if one])
+        if not data.strip():
+            return
+        sent_as = Message()
+        sent_as["Content-Type"] = content_type
+        media_type = sent_as.get_content_type()
+        content = said["requestBody"]["content"]
+        assert media_type in content, f"{method} {path} says nothing of a body in {media_type}"
+        if media_type == "application/json":
+            self._validate(content[media_type]["schema"], json.loads(data))
+        elif media_type == "multipart/form-data":
+            boundary = str(sent_as.get_param("boundary")).encode()
+            form = read_form(MediaType(media_type, "utf-8", boundary), data)
+            known = content[media_type]["schema"]
+            sent: dict[str, list[str]] = {}
+            for name, text in [*form.fields, *((one.name, "") for one in form.uploads)]:
+                sent.setdefault(name, []).append(text)
+            assert set(known.get("required", ())) <= sent.keys() <= known["properties"].keys()
+            for name, texts in sent.items():
+                self._require_texts(known["properties"][name], [one for one in texts if one])
+
+    def _require_texts(self, schema: Mapping[str, Any], texts: Sequence[str]) -> None:
+        """Raise unless these texts, of a form or a query, are legal values."""
+        kinds = self._kinds(schema)
+        values = [
+            self._value(text, self._kinds(schema.get("items", {})) if "array" in kinds else kinds) for text in texts
+        ]
+        if "array" in kinds:
+            self._validate(schema, values)
+        for value in () if "array" in kinds else values:
+            self._validate(schema, value)
+
+    def _kinds(self, schema: Mapping[str, Any]) -> set[str]:
+        schema = self.resolved(schema)
+        kinds = {kind for one in schema.get("anyOf", ()) for kind in self._kinds(one)}
+        return kinds | ({schema["type"]} if "type" in schema else set() if kinds else {"string"})
+
+    @staticmethod
+    def _value(text: str, kinds: Collection[str]) -> Any:
+        """What a text stands for."""
+        if kinds & {"object", "boolean", "number", "integer"}:
+            with suppress(ValueError):
+                return json.loads(text)
+        return text
 
     def require(self, body: Any, name: str) -> None:
         """Raise ValidationError unless it is as the component of this name says."""

@@ -104,7 +104,7 @@ def become(services: Services, id_: str, **fields: Any) -> None:
 def test_equal_captures_of_one_call_have_one_id(door: V1Client, clock: FakeClock) -> None:
     one, other = offer_of(b"x", clock.now()), offer_of(b"y", clock.now())
     spelled = {**one, "sha256": base64.b64encode(hashlib.sha256(b"x").digest()).decode()}
-    same_time = {**one, "captured_at": clock.now().timestamp(), "content_type": "IMAGE/JPG"}
+    same_time = {**one, "captured_at": clock.now().timestamp(), "content_type": "image/jpg"}
     ids = [upload["id"] for upload in door.offer(one, other, spelled, same_time, {**one, "sha256": "A" * 64})]
     assert ids[0] == ids[2] == ids[3]
     assert len(set(ids)) == 3

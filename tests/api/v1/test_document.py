@@ -61,7 +61,8 @@ def test_it_has_the_operations_that_there_are(app: Chalice) -> None:
 def test_it_names_what_may_be_sent_and_by_whom(operation: Any) -> None:
     said = DOCUMENTED[operation.method, operation.path]
     named = {place: {p["name"] for p in said["parameters"] if p["in"] == place} for place in ("query", "path")}
-    assert named["query"] == set(names_of(operation.query))
+    beside = {name for name in names_of(operation.body) if operation.takes_picture} - {"picture", "other"}
+    assert named["query"] == set(names_of(operation.query)) | beside
     assert named["path"] == set(re.findall(r"{(\w+)}", operation.path))
     assert said["operationId"]
     assert said["summary"]
@@ -69,6 +70,23 @@ def test_it_names_what_may_be_sent_and_by_whom(operation: Any) -> None:
     assert said.get("x-camera-key", False) == operation.of_cameras
     done = {status for status in said["responses"] if status < "400"}
     assert str(operation.status) in done or done == {"204"}
+
+
+def test_a_picture_is_sent_in_each_way_that_the_service_takes() -> None:
+    verify = DOCUMENTED["POST", "/v1/verify"]["requestBody"]["content"]
+    assert verify["multipart/form-data"]["schema"]["properties"].keys() == {"picture", "face", "other"}
+    capture = DOCUMENTED["POST", "/v1/captures"]["requestBody"]["content"]
+    assert capture["multipart/form-data"]["schema"]["properties"].keys() == {
+        "picture",
+        "camera",
+        "captured_at",
+        "track",
+    }
+    assert "image/webp" not in capture
+    assert "image/webp" in verify
+    enrolment = DOCUMENTED["POST", "/v1/faces"]["requestBody"]["content"]["multipart/form-data"]
+    assert enrolment["schema"]["properties"].keys() >= {"id", "age", "gender", "labels", "attributes", "consent"}
+    assert enrolment["encoding"].keys() >= {"attributes", "consent"}
 
 
 def test_its_bounds_are_the_codes() -> None:

@@ -26,6 +26,7 @@ NAMED = {
     **dict.fromkeys(("TenantDisabled", "CameraDisabled", "NotAllowed"), 403),
     "DailyLimitReached": 429,
     "TooManyRequests": 429,
+    "FaceMerged": 410,
     "Unusable": 422,
     "Busy": 503,
     "StorageUnavailable": 503,
