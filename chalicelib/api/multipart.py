@@ -1,4 +1,4 @@
-"""The parts of a multipart body. They are read by werkzeug, as RFC 2046 and 7578 allow (docs/decisions/0011).
+"""The parts of a multipart body. They are read by werkzeug, as RFC 2046 and 7578 allow (docs/decisions).
 
 Import this only when a multipart form has come: werkzeug takes 35 ms to load.
 """

@@ -1,4 +1,4 @@
-"""Keys that are good for one service of a dialect, and reach one group (docs/decisions/0093, 0095)."""
+"""Keys that are good for one service of a dialect, and reach one group (docs/decisions/0093, 0013)."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Without a setting, data is kept as long as the deployment allows: a capture's picture for `capture_days` of
 chalicelib/settings, its record for SIGHTING_DAYS. Tenants from older versions have no settings, so
-nothing of theirs is deleted. New tenants begin with the numbers below (docs/decisions/0050).
+nothing of theirs is deleted. New tenants begin with the numbers below (docs/decisions/0049).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ Holds: a face under legal hold loses nothing (core/holds). The face itself says 
 transaction that changes or deletes it sees it. Beside it stands an item in the directory, so that the list of holds
 reads the held faces only.
 
-Restrictions: a face is kept, and neither matched nor looked at (docs/decisions/0070).
+Restrictions: a face is kept, and neither matched nor looked at (docs/decisions/0049).
 """
 
 from __future__ import annotations

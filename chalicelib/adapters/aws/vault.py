@@ -1,4 +1,4 @@
-"""Secrets sealed by a KMS key: the Vault on AWS (docs/decisions/0055)."""
+"""Secrets sealed by a KMS key: the Vault on AWS (docs/decisions/0018)."""
 
 from __future__ import annotations
 
