@@ -18,7 +18,7 @@ def _amount(text: str) -> int:
 @click.option("--cameras", type=_amount, metavar="N", default="1", help="Cameras that send the captures.")
 @click.option("--tenants", type=_amount, metavar="N", default="1", help="Customers of the stack.")
 def cost(faces: int, captures_per_day: int, searches_per_day: int, cameras: int, tenants: int) -> None:
-    """Estimate the monthly bill on AWS, by service, from a measured shop and dated list prices (docs/cost.md).
+    """Estimate the monthly bill on AWS, by service, from a measured shop and dated list prices (docs/deploy.md).
 
     \b
     Examples:

@@ -59,7 +59,7 @@ def test_the_command_prints_the_bill_by_service_and_what_each_costs(capsys: pyte
 def test_the_page_says_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["cost"]) == 0
     said = {line[:34].strip(): line.split()[-1] for line in capsys.readouterr().out.splitlines() if line}
-    page = read(ROOT / "docs/cost.md")
+    page = read(ROOT / "docs/deploy.md")
     for what in ("a thousand captures", "a thousand searches", "a thousand faces, a month", "a camera, a month"):
         assert f"| {what} | {said[what]} |" in page
     idle = Load(0, 0, 0)

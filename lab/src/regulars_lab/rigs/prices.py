@@ -1,6 +1,6 @@
 """What AWS charges for, of calls that the meter has counted: assumed times, and quantities by prices.toml's names.
 
-What needs an AWS account to be measured is assumed here, with a name; docs/cost.md says how to replace each.
+What needs an AWS account to be measured is assumed here, with a name; docs/lab/cost.md says how to replace each.
 """
 
 from __future__ import annotations
