@@ -219,9 +219,10 @@ def _parameter(name: str, member: Mapping[str, Any], *, needed: bool, about: str
 
 
 def _beside_picture(body: type[WithPicture], schemas: _Schemas) -> Mapping[str, Any]:
-    """Return the members that stand in the query if the body is a bare picture."""
+    """Return the members that stand in the query if the body is a bare picture; generators would send defaults."""
     members, _ = schemas.members(body)
-    return {name: member for name, member in members.items() if not _is_file(member)}
+    own = {name: member for name, member in members.items() if not _is_file(member)}
+    return {name: {key: said for key, said in member.items() if key != "default"} for name, member in own.items()}
 
 
 def _is_file(member: Mapping[str, Any]) -> bool:

@@ -1,0 +1,62 @@
+"""Clients that generators of others make of docs/api/v1.yaml do the main jobs against one box.
+
+They enrol, send a capture with its camera, verify, page, and read an error.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from regulars.openapi import PATH
+from tests import photos
+from tests.faults.server import Server
+from tests.npm import NODE, installed
+
+HERE = Path(__file__).parent
+PICTURES = [str(photos.FOLDER / name) for name in (*photos.PAIRS[0], photos.OTHER)]
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    server = Server(tmp_path_factory.mktemp("box") / "shop")
+    yield server
+    assert server.stop() == 0
+
+
+def run(*command: str | Path, folder: Path) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def require_done(said: str, camera: str) -> None:
+    found: dict[str, Any] = json.loads(said)
+    assert found == {"camera": camera, "match": True, "pages": ["Ann", "Ben"], "code": "FaceNotFound"}
+
+
+def test_the_python_generators_client(box: Server, tmp_path: Path) -> None:
+    """Of openapi-python-client."""
+    generator = (sys.executable, "-m", "openapi_python_client", "generate", "--path", PATH, "--output-path", "client")
+    run(*generator, folder=tmp_path)
+    program = (sys.executable, HERE / "jobs.py", box.url, box.credentials("camera").api_key, *PICTURES)
+    require_done(run("env", f"PYTHONPATH={tmp_path / 'client'}", *program, folder=tmp_path), "gate")
+
+
+def test_the_typescript_generators_client(box: Server, tmp_path: Path) -> None:
+    """Of openapi-typescript: the compiler accepts the program with the types that it makes, and the program runs."""
+    packages = installed(HERE / "typescript", "generated-typescript") / "node_modules"
+    (tmp_path / "node_modules").symlink_to(packages)
+    (tmp_path / "jobs.mts").write_text((HERE / "typescript" / "jobs.mts").read_text())
+    types = packages / "openapi-typescript" / "bin" / "cli.js"
+    run(NODE, types, PATH, "--default-non-nullable=false", "--output", "v1.d.ts", folder=tmp_path)
+    compiler = (NODE, packages / "typescript" / "bin" / "tsc", "--strict", "--module", "nodenext", "--target", "es2022")
+    run(*compiler, "--skipLibCheck", "jobs.mts", folder=tmp_path)
+    program = (NODE, tmp_path / "jobs.mjs", box.url, box.credentials("camera").api_key, *PICTURES)
+    require_done(run(*program, folder=tmp_path), "door")
