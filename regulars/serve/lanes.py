@@ -18,6 +18,9 @@ _Result = TypeVar("_Result")
 STRANGERS = ""
 """Lane of all that no tenant is proved to have sent."""
 
+ASKED_EVERY = 10
+"""Looks without a call's end, after which a lane is asked for a place."""
+
 SMALL_BYTES = 64 * 1024
 """What is not larger does not count in a budget: all connections together have no more than 64 MiB of it."""
 
@@ -33,6 +36,12 @@ class _Lane:
         self.places, self.door = asyncio.Semaphore(places), asyncio.Lock()
         self.inside = 0
         """Calls that run or wait."""
+        self.still = 0
+        """Looks since a call of it ended."""
+        self.asking: asyncio.Task[None] | None = None
+
+    def moved(self) -> None:
+        self.still = 0
 
 
 class Lanes:
@@ -65,6 +74,7 @@ class Lanes:
             async with own.door:
                 await self._free.acquire()
                 held.callback(self._free.release)
+            held.callback(own.moved)
             work = self._pool.submit(copy_context().run, call)
             self._give_back_after(work, held.pop_all())
         return await asyncio.wrap_future(work)
@@ -85,6 +95,21 @@ class Lanes:
         if not self._lanes[lane].inside:
             del self._lanes[lane]
 
+    def look(self) -> dict[str, int]:
+        """Return at how many looks, one after the other, no call had ended, by lane.
+
+        A lane that is still may have nothing to do but one long call. It is asked for a place, to see whether it moves.
+        """
+        for name, lane in self._lanes.items():
+            lane.still += 1
+            if lane.still % ASKED_EVERY == 0:
+                lane.asking = asyncio.create_task(self._ask(name))
+        return {name: lane.still for name, lane in self._lanes.items()}
+
+    async def _ask(self, name: str) -> None:
+        with suppress(Full):  # then those who wait ask
+            await self.run(name, _nothing)
+
     def close(self, timeout_s: float) -> bool:
         """End the threads; wait so long for those whose calls have not ended. No loop may run any more.
 
@@ -92,6 +117,9 @@ class Lanes:
         """
         self._pool.shutdown(wait=False, cancel_futures=True)
         return not wait(self._works, timeout_s).not_done
+
+
+def _nothing() -> None: ...
 
 
 class Budget:

@@ -18,7 +18,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -57,6 +57,7 @@ from regulars.serve.settings import ServeSettings, url_of
 from regulars.serve.site import Site
 from regulars.serve.tls import Certificate, refuse_plain
 from regulars.serve.uploads import SignedBlobs
+from regulars.serve.watchdog import Watchdog
 from regulars.tenants.credentials import FILE, CredentialsFile
 from regulars.tenants.keys import link
 
@@ -137,7 +138,7 @@ def serve(configuration: Configuration, data: Path, *, tls: Certificate | None) 
         app.console_files.use(libraries.modules())
         background = events.Background(stop.asked)
         feed(app, services, background)
-        front = Front(site(app.app, services), sock, tls=tls, proxies=serving.trusted_proxies)
+        front = Front(site(app.app, services), sock, tls=tls, proxies=serving.trusted_proxies, watchdog=Watchdog())
         tell(front.url, "\n".join(configuration.lines()))
         asks = sys.stderr.isatty() and logs.is_text(serving.log_format)
         for line in console_lines(services, settings.public_url or front.url, asks=asks):
@@ -270,8 +271,9 @@ class Front:
         connections: int | None = None,
         patience: Patience | None = None,
         proxies: Proxies = (),
+        watchdog: Watchdog | None = None,
     ) -> None:
-        self._site, self._sock, self._tls = site, sock, tls
+        self._site, self._sock, self._tls, self._watchdog = site, sock, tls, watchdog
         patience = patience or Patience()
         self._doorkeeper = Doorkeeper(connections or places(), patience)
         self._server = _Uvicorn(
@@ -299,7 +301,7 @@ class Front:
 
         Return False if a call still runs.
         """
-        with asyncio.Runner(loop_factory=_Loop) as runner:
+        with asyncio.Runner(loop_factory=_Loop) as runner, self._watchdog or nullcontext():
             stopped_at = runner.run(self._run(stop, drain_s))
         return self._site.close(stopped_at + drain_s - time.monotonic())
 
@@ -309,6 +311,9 @@ class Front:
         while not stop.is_set() and not serving.done():
             await asyncio.sleep(LOOK_EVERY_S)
             self._doorkeeper.look()
+            still = self._site.look()
+            if self._watchdog:
+                self._watchdog.look(*still)
             if self._tls:
                 self._tls.renew()
         stopped_at = time.monotonic()

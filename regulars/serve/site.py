@@ -12,8 +12,9 @@ from chalicelib.core.addresses import network_of
 from chalicelib.vision.machine import cores
 from regulars.serve.asgi import Exchange
 from regulars.serve.callers import Anybody, Callers, Claim
+from regulars.serve.connections import LOOK_EVERY_S
 from regulars.serve.lanes import STRANGERS, Budget, Full, Holding, Lanes
-from regulars.serve.messages import BUSY, TOO_LONG, Refused, Request, Response
+from regulars.serve.messages import BUSY, TOO_LONG, Refused, Request, Response, of_json
 
 THREADS = cores() + 30
 """Threads that answer. Vision runs few of them at a time; waiting searches must not delay short requests.
@@ -39,6 +40,10 @@ ENDING_S = 0.5
 BODIES_BYTES = 320 * 1024 * 1024
 """Memory for bodies under way, and for the copies that are made of them."""
 
+
+HEALTH = "/health"
+UNWELL_S = 20.0
+"""How long a lane may stand still until the server's health is told to be bad."""
 
 Body = Callable[[Holding], Awaitable[bytes]]
 
@@ -76,14 +81,30 @@ class Site:
         callers: Callers | None = None,
         bodies_bytes: int = BODIES_BYTES,
         threads: int = THREADS,
+        unwell_s: float = UNWELL_S,
     ) -> None:
         self._gateway, self._others = gateway, others
         self._callers = callers or Anybody()
         self._budget = Budget(bodies_bytes)
         self._tenants = Lanes(threads, PLACES, WAITING)
         self._strangers = Lanes(min(threads, STRANGERS_THREADS), STRANGERS_PLACES, THREADS * WAITING)
+        self._still_s, self._unwell_s = 0.0, unwell_s
+
+    def look(self) -> tuple[float, str]:
+        """Return for how long no call has ended in a lane, and in which: of all the longest.
+
+        It counts looks, LOOK_EVERY_S apart, and not the clock: so a machine that has too much to do gets longer.
+        """
+        looks = {**self._strangers.look(), **self._tenants.look()}
+        stillest = max(looks, key=looks.__getitem__, default="")
+        self._still_s = looks.get(stillest, 0) * LOOK_EVERY_S
+        return self._still_s, stillest
 
     async def __call__(self, head: Request, exchange: Exchange) -> Response:
+        if (head.method, head.path) == ("GET", HEALTH):  # not in a lane: it says whether they move
+            telemetry.of_route(head.method, head.path)
+            is_alive = self._still_s < self._unwell_s
+            return of_json(200 if is_alive else 503, {"alive": is_alive})
         part = next((one for one in self._others if one.takes(head.path)), self._gateway)
         try:
             limit = part.admit(head)

@@ -53,6 +53,7 @@ def test_the_service_keeps_all_in_one_volume_and_is_asked_for_its_health(compose
     service = compose["services"]["service"]
     assert service["volumes"] == ["data:/data"]
     assert "http://127.0.0.1:8000/health" in service["healthcheck"]["test"]
+    assert service["restart"] == "unless-stopped", "what ends itself is started again"
     assert {volume.split(":")[0] for one in compose["services"].values() for volume in one["volumes"]} <= {
         *compose["volumes"],
         *(f"./{name}" for name in ("Caddyfile", "edge.toml")),
@@ -100,6 +101,7 @@ def test_the_unit_is_one_that_systemd_accepts_and_calls_safe(tmp_path: Path, uni
     ours.write_text((BOX / ours.name).read_text().replace("/opt/regulars/bin/regulars", "/bin/true"))
     done = subprocess.run(["systemd-analyze", "verify", ours], capture_output=True, text=True, check=False)
     assert ours.name not in done.stderr, done.stderr
+    assert "\nRestart=on-failure\n" in ours.read_text(), "what ends itself is started again"
     asked = ["systemd-analyze", "security", "--offline=yes", "--threshold=20", ours]
     safe = subprocess.run(asked, capture_output=True, text=True, check=False)
     assert safe.returncode == 0, safe.stdout[-300:]

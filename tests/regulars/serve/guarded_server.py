@@ -1,0 +1,41 @@
+"""A server in a process of its own that ends soon if it stands still; what it is asked for works, or never ends."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from regulars.serve.callers import Claim
+from regulars.serve.messages import Request, Response, WithoutBodies, message
+from regulars.serve.server import Front, listening
+from regulars.serve.site import Site
+from regulars.serve.watchdog import Watchdog
+
+ENDS_AFTER_S, UNWELL_S, WORK_S = 3.0, 1.0, 0.2
+NEVER = threading.Event()
+
+
+class Shop(WithoutBodies):
+    """Answers that take WORK_S. `/never` has none, and the loop never comes back from `/loop`."""
+
+    def admit(self, head: Request) -> int:
+        if head.path == "/loop":
+            NEVER.wait()
+        return 0
+
+    def answer(self, request: Request) -> Response:
+        if request.path == "/never":
+            NEVER.wait()
+        time.sleep(WORK_S)
+        return message(200, "done")
+
+    def at_head(self, head: Request) -> Claim:
+        return Claim(head.headers.get("x-tenant"))
+
+
+if __name__ == "__main__":
+    part = Shop()
+    with listening("127.0.0.1", 0) as sock:
+        print(sock.getsockname()[1], flush=True)
+        front = Front(Site(part, callers=part, unwell_s=UNWELL_S), sock, watchdog=Watchdog(ENDS_AFTER_S))
+        front.run(threading.Event())
