@@ -85,6 +85,7 @@ for command in (
     privacy.restriction,
     privacy.retention,
     privacy.notice,
+    privacy.privacy,
     deploy.deploy,
     cost.cost,
     audit.audit,

@@ -540,3 +540,33 @@ def retention(services: Services, tenants: tuple[str, ...], *, everything: bool,
         print(f"{tenant.name}: what goes now is deleted{', but what waits' if waits else ''}")
         for kind, much in waits.items():
             print(f"{kind}: {much.number} wait until {much.goes_at:%Y-%m-%d}, or for --all")
+
+
+@click.group(no_args_is_help=False, short_help="Print the record of processing.")
+def privacy() -> None:
+    """Print what a controller has to have on paper.
+
+    \b
+    Examples:
+      regulars privacy record --tenant shop-12 > record.md
+    """
+
+
+@privacy.command(short_help="Print the record of processing (GDPR, Article 30).")
+@click.option("--tenant", metavar="NAME", required=True, help="Whose settings and hooks it says.")
+@with_services
+def record(services: Services, tenant: str) -> None:
+    """Print the record of processing (GDPR, Article 30) in Markdown, from this tenant's settings. Fill in the brackets.
+
+    \b
+    Examples:
+      regulars privacy record --tenant shop-12 > record.md
+      regulars privacy record --tenant shop-12 --stage prod
+    """
+    from urllib.parse import urlsplit
+
+    from chalicelib.services.account import record as written
+
+    book = services.tenants.named(tenant)
+    hosts = {urlsplit(one.url).hostname or "" for one in services.webhooks.hooks.all(tenant) if one.url}
+    print(written(book, sorted(hosts), services.settings.capture_days), end="")

@@ -8,7 +8,7 @@ says what the software does. What it cannot know is for the operator to add (doc
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
@@ -19,6 +19,7 @@ from chalicelib.core import keys
 from chalicelib.core.errors import Busy, ConditionFailed, InvalidInput
 from chalicelib.core.items import attempts, directory_of
 from chalicelib.core.model import Migration, Tenant
+from chalicelib.core.places import table, what_happens, what_is_stored
 from chalicelib.core.ports import Action, Disk
 from chalicelib.core.retention import RETENTION, captures_kept
 from chalicelib.services.captures.captures import Kept
@@ -201,6 +202,30 @@ def _kept(tenant: Tenant, language: Language, capture_days: int) -> list[str]:
 
 def _ended(words: Mapping[str, str], what: str, days: int | None, end: str) -> str:
     return words[what].format(end=words["endless" if days is None else end].format(days=days))
+
+
+def record(tenant: Tenant, hosts: Collection[str], capture_days: int) -> str:
+    """Write the tenant's record of processing, in Markdown (GDPR, Article 30). `hosts`: of its hooks."""
+    asked = ", ".join(filter(None, (tenant.controller or "[name, address]", tenant.contact or "[contact]")))
+    estimates = ", ".join(name for name in ("age", "gender", "emotion") if name not in tenant.attributes_off) or "none"
+    rows = {
+        "controller": f"{asked}; [representative; data protection officer]",
+        "purpose": tenant.purposes or "[such as: greet regular guests by name; count visits]",
+        "basis": "Article 6(1)[a] and Article 9(2)[a]: [explicit consent, on paper, drawer 3]; nobody is enrolled by "
+        f"hand without a record of consent: {'yes' if tenant.consent_required else 'no'}",
+        "people": "[guests who enrolled; all who pass the camera at the entrance]",
+        "data": f"pictures{'' if tenant.keeps_pictures else ' (none is kept)'}, templates by {tenant.model}, times, "
+        f"cameras, [name, note, labels]; estimates: {estimates}",
+        "recipients": f"{', '.join(hosts) or 'no hooks'}; [MQTT broker; AWS in region ...]",
+        "third countries": "[none; or: which, and by what safeguard of Articles 44 to 49]",
+        "kept for": "; ".join(_kept(tenant, Language.EN, capture_days)) + " Backups: [..] days.",
+        "measures (Article 32)": "roles and keys, pictures by signed URLs for an hour, TLS, [encrypted disk], [who may "
+        "enter the room], backups at [..]",
+    }
+    return (
+        f"# Record of processing: {tenant.shown_name}\n\n{table(('Article 30', ''), rows.items())}\n"
+        f"## What is stored where, and how long\n\n{what_is_stored()}\n{what_happens()}"
+    )
 
 
 _STYLE = (

@@ -25,7 +25,7 @@ AWS = {"REGULARS_TABLE_PREFIX": "regulars-", **{f"REGULARS_{name}": name.lower()
 
 COMMANDS = (
     "", "serve", "tenants", "tenants add", "tenants set", "models", "reembed", "demo", "today", "captures",
-    "hold", "restriction", "retention", "notice", "deploy", "cost", "backup", "restore", "import", "export",
+    "hold", "restriction", "retention", "notice", "privacy", "deploy", "cost", "backup", "restore", "import", "export",
     "about", "mqtt", "fsck", "doctor", "config", "console", "audit", "erase", "receipt", "completion",
     "tenants keys",
 )  # fmt: skip
@@ -222,7 +222,7 @@ PAGES = [page for pattern in _OURS for page in ROOT.glob(pattern)]
 
 OF_THE_LAB = {"calibrate", "evaluate"}
 """What the lab adds is tried with its wheel (tests/infra/test_wheels.py)."""
-_ACTIONS = "add|list|set|rotate|renew-signing|renew|delete|disable|enable|get|verify"
+_ACTIONS = "add|list|set|rotate|renew-signing|renew|delete|disable|enable|get|verify|record"
 
 
 def named(tool: str) -> set[str]:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from chalicelib.core import signing
+from chalicelib.core.places import PLACES
 from regulars.cli import main
 from regulars.errors import OperatorError
 from regulars.privacy import face_of_photo
@@ -461,3 +462,20 @@ def test_the_notice_is_printed_as_text_and_as_a_page(tmp_path: Path, capsys: Cap
     assert printed.out.startswith('<!doctype html><html lang="zh">')
     assert "at the till" in printed.out
     assert printed.err == ""
+
+
+def test_the_record_of_processing_says_the_settings_the_hooks_and_every_place(tmp_path: Path, capsys: Captured) -> None:
+    with closing(Book(tmp_path / "data")) as book:
+        own = {
+            "controller": "Ann Lee Ltd",
+            "purposes": "To greet you",
+            "observation_days": 222,
+            "attributes_off": frozenset({"age"}),
+        }
+        book.services.tenants.change("shop", own)
+        book.services.webhooks.hooks.add("shop", "http://127.0.0.1:1999/told")
+    assert main(["privacy", "record", "--tenant", "shop", "--data", str(tmp_path / "data")]) == 0
+    said = capsys.readouterr().out
+    for text in ("Ann Lee Ltd, [contact]", "To greet you", "222 days", "gender, emotion", "127.0.0.1;"):
+        assert text in said
+    assert all(f"| `{place.name}` |" in said for place in PLACES)

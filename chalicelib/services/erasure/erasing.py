@@ -27,11 +27,11 @@ from chalicelib.core.merges import IN_FLIGHT
 from chalicelib.core.model import Face, Labels, Tenant
 from chalicelib.core.observations import ChangedObservation, Observation, ObservationKind, is_of
 from chalicelib.core.page_tokens import ListPage, PageTokens, require_page_size
+from chalicelib.core.places import done_in
 from chalicelib.core.ports import Delete, Put, Update, absent, equals
 from chalicelib.core.records.erasures import COUNT, erasure_from, erasure_item
 from chalicelib.core.records.observations import STORABLE
 from chalicelib.core.values import milliseconds, time_ordered_id, time_text
-from chalicelib.services.erasure.traces import delete_stills
 from chalicelib.services.rooms import UseCase
 
 _A_TRANSACTION = 20
@@ -154,7 +154,7 @@ class Erasing(UseCase):
                 if not self._sightings(tenant, erasure, span, left_s):
                     return False
                 self._traces(tenant, erasure)
-                self.book.erasure.traces.answers(tenant, erasure.faceids)
+                self._traces(tenant, erasure, Step.LATE)
             case Step.GALLERY:
                 self.book.index.purge(tenant.name, self._gone_at(tenant, erasure))
                 self.book.audit.erasing.erase(  # waits for a lost signing key
@@ -172,17 +172,9 @@ class Erasing(UseCase):
             self._save(tenant, erasure, {"step": erasure.step + 1})
         return left_s() >= STOPS_AT_S
 
-    def _traces(self, tenant: Tenant, erasure: Erasure) -> None:
-        faceids, at_ms = erasure.faceids, milliseconds(erasure.at)
-        self.book.erasure.traces.pictures(tenant, faceids)
-        self.book.erasure.traces.rejections(tenant, faceids, at_ms)
-        self.book.erasure.traces.merges(tenant, faceids, at_ms)
-        if erasure.erases:
-            delete_stills(self.book.items, tenant)
-            self.book.erasure.traces.suggestions(tenant, faceids)
-            self.book.erasure.traces.events(tenant, faceids)
-        else:
-            self.book.erasure.traces.names_in_events(tenant, faceids)
+    def _traces(self, tenant: Tenant, erasure: Erasure, step: Step = Step.TRACES) -> None:
+        for place in done_in(step, erases=erasure.erases):
+            self.book.erasure.traces.of(place, erases=erasure.erases)(tenant, erasure.faceids, milliseconds(erasure.at))
 
     def _sightings(self, tenant: Tenant, erasure: Erasure, span: Span, left_s: Callable[[], float]) -> bool:
         rejected = self.book.erasure.traces.rejected_elsewhere(tenant)

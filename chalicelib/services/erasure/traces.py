@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
@@ -31,6 +31,22 @@ _AT_ONCE = 8
 
 
 class Traces(UseCase):
+    """Traces of faces beside their records. `before_ms`: what came later may be of others with their ids."""
+
+    def of(self, place: str, *, erases: bool) -> Callable[[Tenant, Collection[str], int], object]:
+        """Return what takes deleted faces out of a place (core/places). Raises KeyError."""
+        taken: dict[str, Callable[[Tenant, Collection[str], int], object]] = {
+            "face pictures": self.pictures,
+            "negatives": self.rejections,
+            "merges": self.merges,
+            "stills": lambda tenant, *_: delete_stills(self.book.items, tenant),
+            "reviews": self.reviews,
+            "duplicates": self.duplicates,
+            "outbox": self.events if erases else self.names_in_events,
+            "requests": self.answers,
+        }
+        return taken[place]
+
     def there(self, tenant: Tenant, faceids: Iterable[str]) -> list[Face]:
         """Return the faces that were enrolled with one of these ids since. Read them after what is theirs, perhaps."""
         found = self.book.items.get_many(keys.FACES, [(tenant.name, faceid) for faceid in faceids])
@@ -40,7 +56,7 @@ class Traces(UseCase):
         """Return, by id, when somebody else was enrolled with it: what is stored from then on is that person's."""
         return {face.faceid: face.enrolled_at for face in self.there(tenant, faceids)}
 
-    def pictures(self, tenant: Tenant, faceids: Collection[str]) -> int:
+    def pictures(self, tenant: Tenant, faceids: Collection[str], _before_ms: int = 0) -> int:
         """Delete what is in the faces' folders, but for pictures of a face that has one of these ids since."""
         named = {key for face in self.there(tenant, faceids) for key in face.picture_keys}
 
@@ -71,10 +87,9 @@ class Traces(UseCase):
         write_in_parts(self.book.items, [action for one in gone for action in merge_deletes(tenant.name, one)])
         return len(gone)
 
-    def suggestions(self, tenant: Tenant, faceids: Collection[str]) -> int:
-        """Delete reviews and duplicates of the faces, and take the faces out of what others are compared with."""
+    def reviews(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> int:
+        """Delete reviews of the faces, and take the faces out of what others are compared with."""
         reviews = list(every(self.book.items, keys.REVIEWS, tenant.name))
-        duplicates = list(every(self.book.items, keys.DUPLICATES, tenant.name))
         since, actions = self.since(tenant, faceids), list[Action]()
         for item in reviews:
             gone = _gone(faceids, since, item["at"])
@@ -84,12 +99,20 @@ class Traces(UseCase):
                 actions.append(Delete(keys.REVIEWS, (tenant.name, item["id"])))
             elif len(left) < len(near):
                 actions.append(Put(keys.REVIEWS, {**item, "near": left}, (exists("still-there"),)))
-        for item in duplicates:
-            if not _gone(faceids, since, item["at"]).isdisjoint(keys.parts_of_duplicate(item["id"])):
-                actions.append(Delete(keys.DUPLICATES, (tenant.name, item["id"])))
         return self._each(actions)
 
-    def events(self, tenant: Tenant, faceids: Collection[str]) -> int:
+    def duplicates(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> int:
+        """Delete the pairs that the faces are in."""
+        duplicates = list(every(self.book.items, keys.DUPLICATES, tenant.name))
+        since = self.since(tenant, faceids)
+        gone = [
+            one["id"]
+            for one in duplicates
+            if not _gone(faceids, since, one["at"]).isdisjoint(keys.parts_of_duplicate(one["id"]))
+        ]
+        return write_in_parts(self.book.items, (Delete(keys.DUPLICATES, (tenant.name, id_)) for id_ in gone))
+
+    def events(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> int:
         """Delete the events about the faces that no hook took yet, those in mailboxes, and those that were given up."""
         names = naming(faceids)
         found = list(every(self.book.items, keys.OUTBOX, tenant.name))
@@ -100,14 +123,14 @@ class Traces(UseCase):
                 gone.append(one["id"])
         return write_in_parts(self.book.items, (Delete(keys.OUTBOX, (tenant.name, id_)) for id_ in gone))
 
-    def names_in_events(self, tenant: Tenant, faceids: Collection[str]) -> None:
+    def names_in_events(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> None:
         """Take the name out of each event about the faces that waits: nobody is told who it was."""
         found = list(every(self.book.items, keys.OUTBOX, tenant.name))
         since = self.since(tenant, faceids)
         changed = (without_name(one, _gone(faceids, since, one["created_at"])) for one in found)
         self._each(list(filter(None, changed)))
 
-    def answers(self, tenant: Tenant, faceids: Collection[str]) -> int:
+    def answers(self, tenant: Tenant, faceids: Collection[str], _before_ms: int) -> int:
         """Delete stored answers that name the faces. That of an erasure stays, without them."""
         names, actions = naming(faceids), list[Action]()
         found = [one for one in every(self.book.items, keys.REQUESTS, tenant.name) if one["code"] != PARTIAL]

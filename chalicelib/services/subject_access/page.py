@@ -14,8 +14,9 @@ from zoneinfo import ZoneInfo
 from chalicelib.core.captures import parts_of_sighting
 from chalicelib.core.consent import Consent
 from chalicelib.core.observations import Observation, ObservationKind
+from chalicelib.core.places import PLACES
 from chalicelib.core.values import moment
-from chalicelib.services.subject_access.places import PLACES, Subject, visits_of
+from chalicelib.services.subject_access.places import Subject, visits_of
 
 if TYPE_CHECKING:
     from chalicelib.services.subject_access.subject_access import Language
@@ -145,6 +146,7 @@ def _places(held: Mapping[str, Any], language: Language) -> list[list[str]]:
             str(len(held[place.name])) if place.name in held else "",
         ]
         for place in PLACES
+        if place.is_ours
     ]
 
 
@@ -290,7 +292,8 @@ CHINESE: Mapping[str, str] = {
 CHINESE_PLACES: Mapping[str, str] = {
     "faces": "人脸记录：分组、姓名、备注、属性、标签、同意记录、依法保留、估计值、模板",
     "names": "姓名中的字词，用于按姓名查找",
-    "directory": "该人脸是否依法保留，起始时间及原因",
+    "holds": "该人脸是否依法保留，起始时间及原因",
+    "users": "人脸所属的用户或名称：编号、模板均值、姓名",
     "arrivals": "到访：每次的开始和结束时间",
     "observations": "何时登记、检索或拍到，以及把握程度",
     "captures": "拍到此人的图片及其在图中的位置",
@@ -301,6 +304,7 @@ CHINESE_PLACES: Mapping[str, str] = {
     "duplicates": "另一人脸可能也是此人",
     "outbox": "等待发送或领取的、关于此人的事件",
     "requests": "近期请求的回答，用于识别重复请求",
+    "stills": "操作员查看时摄像头拍到的画面，不作检索",
     "audit": "谁在何时对此人的数据做了什么，以及如何将此人与他人区分",
     "face pictures": "人脸照片，包括缩略图和学到的照片",
     "capture pictures": "摄像头发送的图片",

@@ -1,12 +1,9 @@
-"""All places that hold something about a person, and what each of them holds about one.
-
-A new table stands in PLACES or in NOBODYS, else a test fails. Exports raw items, minus fields about other people.
-"""
+"""What each place (core/places) holds about a person: raw items, minus fields about other people."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -105,14 +102,17 @@ def _names(subject: Subject) -> Iterator[Item]:
     return (item for item in subject.items.get_many(keys.NAMES, wanted) if item) if wanted else iter([])
 
 
-def _directory(subject: Subject) -> Iterator[Item]:
-    """Read the legal hold, and the user that has the face, without the other faces and the mean with these."""
+def _holds(subject: Subject) -> Iterator[Item]:
+    item = subject.items.get(keys.DIRECTORY, (subject.tenant.name, keys.hold_item(subject.faceid)))
+    return iter([item] if item else [])
+
+
+def _users(subject: Subject) -> Iterator[Item]:
+    """Read the user that has the face, without the other faces and the mean with these."""
     user = user_of(subject.face)
-    wanted = [keys.hold_item(subject.faceid), *([keys.user_item(user)] if user else [])]
-    for item in subject.items.get_many(keys.DIRECTORY, [(subject.tenant.name, one) for one in wanted]):
-        if item is not None and subject.names(item):
-            own = {"faces": subject.own(item["faces"])} if "faces" in item else {}
-            yield {**{name: value for name, value in item.items() if name != "templates"}, **own}
+    item = subject.items.get(keys.DIRECTORY, (subject.tenant.name, keys.user_item(user))) if user else None
+    if item and (own := subject.own(item["faces"])):
+        yield {**{name: value for name, value in item.items() if name != "templates"}, "faces": own}
 
 
 def _journal(subject: Subject) -> Iterator[Item]:
@@ -211,66 +211,26 @@ def _named(one: Any) -> set[str]:
     return faces_of({"decided": [one]} if isinstance(one, dict) else {"faces": [one], "shown": [one]})
 
 
-@dataclass(frozen=True)
-class Place:
-    """A table, or a kind of object in blob storage, that holds something about people.
-
-    `name`: of the table, or what the objects are called in an archive and in docs/privacy.md. `holds`: about a subject.
-    `read`: a table's items about one; None: objects, which the archive has as files or which say nothing more.
-    """
-
-    name: str
-    holds: str
-    read: Callable[[Subject], Iterator[Item]] | None = None
-
-
-PLACES = (
-    Place(
-        keys.FACES.name,
-        "the face's record: group, name, note, attributes, labels, consent, legal hold, estimates, templates",
-        _face,
-    ),
-    Place(keys.NAMES.name, "the words of the name, by which the face is found", _names),
-    Place(
-        keys.DIRECTORY.name,
-        "that the face is under legal hold, since when and why; the user that it belongs to",
-        _directory,
-    ),
-    Place(keys.ARRIVALS.name, "visits: when each began and ended", _arrivals),
-    Place(
-        keys.OBSERVATIONS.name,
-        "when the person was enrolled, searched for or seen, and how sure that is",
-        _observations,
-    ),
-    Place(keys.CAPTURES.name, "the captures that show the person, and where in them", _captures),
-    Place(keys.JOURNAL.name, "recent changes of the face in the gallery, with templates", _journal),
-    Place(keys.NEGATIVES.name, "pictures that somebody said are not this person, or are not another", _negatives),
-    Place(keys.MERGES.name, "faces that turned out to be this person, while that can be undone", _merges),
-    Place(keys.REVIEWS.name, "sightings of the person that somebody should look at", _reviews),
-    Place(keys.DUPLICATES.name, "that another face may be this person, too", _duplicates),
-    Place(keys.OUTBOX.name, "events about the person that wait for a hook, or that somebody has not fetched", _outbox),
-    Place(keys.REQUESTS.name, "answers to recent requests, so that a repeat is recognised", _requests),
-    Place(
-        keys.AUDIT.name, "who did what with the person's data, when, and how the person was told from others", _audit
-    ),
-    Place("face pictures", "the pictures of the face, small ones too, and those that it learnt"),
-    Place("capture pictures", "the pictures that cameras sent"),
-    Place("crops", "the person's face, cut out of a capture that somebody looked at"),
-    Place("snapshots", "the templates of all faces, for searches: the same as in the face's record"),
-    Place("sealed days", "the observations of each day, for statistics: the same as the observations"),
-    Place("archives", "all of this in one file, for hours, after somebody asked for it"),
-)
-
-NOBODYS = {
-    keys.TENANTS.name: "customers, keys and sessions of those who use the service",
-    keys.SUMMARIES.name: "counts of days, without persons",
-    keys.CAMERAS.name: "cameras and their settings",
-    keys.HOOKS.name: "where events are sent to",
-    keys.ERASURES.name: "receipts of erasures, with faces as keyed hashes",
+READERS: Mapping[str, Callable[[Subject], Iterator[Item]]] = {
+    "faces": _face,
+    "names": _names,
+    "holds": _holds,
+    "users": _users,
+    "arrivals": _arrivals,
+    "observations": _observations,
+    "captures": _captures,
+    "journal": _journal,
+    "negatives": _negatives,
+    "merges": _merges,
+    "reviews": _reviews,
+    "duplicates": _duplicates,
+    "outbox": _outbox,
+    "requests": _requests,
+    "audit": _audit,
 }
-"""Tables that hold nothing about the people in the pictures, and what they hold."""
+"""What a place's items about somebody are, by the place's name (core/places)."""
 
 
 def holdings(subject: Subject) -> dict[str, list[Item]]:
-    """Read what every table holds about the person, by its name."""
-    return {place.name: list(place.read(subject)) for place in PLACES if place.read is not None}
+    """Read what every place holds about the person, by its name."""
+    return {name: list(read(subject)) for name, read in READERS.items()}

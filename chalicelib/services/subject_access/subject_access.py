@@ -33,6 +33,7 @@ from chalicelib.core.merges import UNDONE_WITHIN
 from chalicelib.core.model import Face, Group, Tenant
 from chalicelib.core.observations import Observation, own
 from chalicelib.core.page_tokens import PageTokens
+from chalicelib.core.places import PLACES
 from chalicelib.core.records.captures import capture_from, capture_key
 from chalicelib.core.records.webhooks import KEPT_FOR
 from chalicelib.core.retention import captures_kept, face_kept, sightings_kept
@@ -40,7 +41,7 @@ from chalicelib.core.values import milliseconds, nonce, time_text
 from chalicelib.services.captures.captures import RULES
 from chalicelib.services.rooms import UseCase
 from chalicelib.services.subject_access import page
-from chalicelib.services.subject_access.places import PLACES, Subject, holdings
+from chalicelib.services.subject_access.places import Subject, holdings
 
 Language = Literal["en", "zh"]
 
@@ -147,7 +148,7 @@ class Archives(UseCase):
             "group": group.name if group else "",
             "model": tenant.model,
             "pictures": pictures,
-            "places": {place.name: place.holds for place in PLACES},
+            "places": {place.name: place.holds for place in PLACES if place.is_ours},
             "held": holdings(subject),
             "kept": self._kept(tenant, group, subject.face),
             "told": self._told(tenant),

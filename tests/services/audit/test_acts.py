@@ -37,6 +37,7 @@ CHANGES_NOTHING = {
     "regulars hold list": "lists",
     "regulars mqtt": "takes what a mailbox or a hook tells, over v1",
     "regulars notice": "prints a text",
+    "regulars privacy record": "prints a text",
     "regulars receipt get": "prints a receipt",
     "regulars receipt key": "prints the public key",
     "regulars receipt verify": "reads a file",

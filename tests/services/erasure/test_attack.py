@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from chalicelib.core import keys
+from chalicelib.core.erasures import OF_ERASURE, Step
+from chalicelib.core.places import PLACES
 from chalicelib.services.idempotency import RequestId
 from tests.fakes import Person, picture
 from tests.services.conftest import RULES
@@ -46,6 +49,24 @@ def test_no_place_of_the_list_holds_anything_about_the_person_afterwards(book: B
     assert before >= {"faces", "names", "arrivals", "observations", "captures", "outbox", "merges", "negatives"}
     erase(book, face.faceid)
     assert person.held(book, face) == {}
+
+
+def test_each_place_is_empty_after_the_step_that_the_list_names(book: Book) -> None:
+    face, _ = person.live(book)
+    before = set(person.held(book, face))
+    [id_] = book.services.erasure.deletion.of_faces(book.tenant, [face.faceid], by="first", erase=True).erasures
+    names = {step: {one.name for one in PLACES if one.erasure.step is step} for step in Step}
+    gone = {one.name for one in PLACES if one.erasure.says == "gone at once"}
+    seen = list[Step]()
+    while (left := book.services.erasure.records.get("shop", id_)).next_step is not None:
+        assert gone.isdisjoint(person.held(book, face)), f"before step {left.next_step}"
+        seen.append(left.next_step)
+        gone |= names[left.next_step] if left.next_step in OF_ERASURE[:-1] else set()
+        book.clock.advance(max(left.goes_on_at - book.clock.now(), timedelta(0)))
+        while book.services.erasure.records.get("shop", id_).step == left.step:
+            book.services.erasure.steps.go_on(book.tenant, id_, lambda: 0.0)
+    assert list(dict.fromkeys(seen)) == list(OF_ERASURE)
+    assert before <= gone | {"users"}
 
 
 def test_a_merge_into_another_that_was_undone_names_nobody_any_more(book: Book) -> None:

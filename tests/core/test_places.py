@@ -1,0 +1,79 @@
+"""One list has every place that may hold something of a person: nothing is stored that it does not name."""
+
+from __future__ import annotations
+
+import inspect
+import re
+
+import pytest
+
+from chalicelib.core import keys
+from chalicelib.core.erasures import OF_DELETION, OF_ERASURE, Step
+from chalicelib.core.places import NOBODYS, PLACES, Whose, done_in
+from chalicelib.services.erasure.traces import Traces
+from chalicelib.services.subject_access.page import CHINESE, CHINESE_PLACES, ENGLISH
+from chalicelib.services.subject_access.places import READERS
+from regulars.mqtt.discovery import Topics
+
+_LOOKS = re.compile(
+    r".*(_range|_of_.*)|parts_of_.*|is_.*|[a-z]+_until|key_records|members|face_folder|audit_folder|(face|capture)_pictures"
+    r"|crops|snapshots|days_columns|zones_columns|calendar_day"
+)
+"""Names of functions of core/keys that make bounds and prefixes, or take keys apart."""
+
+
+def makers() -> set[str]:
+    """What makes keys, by its name: functions, and items that are alone in their kind."""
+    functions = (
+        name for name, one in vars(keys).items() if inspect.isfunction(one) and one.__module__ == keys.__name__
+    )
+    items = (name for name in vars(keys) if name.endswith("_ITEM"))
+    return {name for name in (*functions, *items) if not name.startswith("_") and not _LOOKS.fullmatch(name)}
+
+
+def test_whatever_makes_a_key_is_in_one_place() -> None:
+    named = [
+        *(key for one in PLACES for key in one.keys),
+        *(key for _, made in NOBODYS.values() for key in made.split()),
+    ]
+    assert len(named) == len({*named})
+    assert {*named} == makers(), "a new key: say in core/places what lies there of a person"
+
+
+def test_each_table_is_a_place_or_one_of_nobody() -> None:
+    names = {one.name for one in PLACES} | set(NOBODYS)
+    assert {table.name for table in keys.TABLES} <= names, "a new table: say in core/places what it holds of a person"
+    assert not {one.name for one in PLACES} & set(NOBODYS)
+
+
+def test_each_topic_about_somebody_is_in_the_list() -> None:
+    told = {name for name, one in vars(Topics).items() if inspect.isfunction(one) and not name.startswith("_")}
+    named = {topic for one in PLACES for topic in one.topics}
+    assert named == told - {"face_of"}
+
+
+def test_what_an_archive_has_as_it_is_stored_has_a_reader() -> None:
+    wanted = {one.name for one in PLACES if one.archive == "as it is stored" and one.is_ours}
+    assert set(READERS) == wanted
+
+
+@pytest.mark.parametrize("erases", [True, False])
+def test_each_place_that_a_step_takes_something_from_is_walked(erases: bool) -> None:
+    traces = Traces.__new__(Traces)
+    for step in (Step.TRACES, Step.LATE) if erases else (Step.TRACES,):
+        for place in done_in(step, erases=erases):
+            assert callable(traces.of(place, erases=erases)), place
+    steps = {(one.erasure if erases else one.deletion).step for one in PLACES} - {None}
+    assert steps <= {*(OF_ERASURE if erases else OF_DELETION)}
+
+
+def test_nothing_that_the_service_stores_of_a_face_outlives_its_erasure() -> None:
+    stays = {one.name for one in PLACES if one.is_ours and one.erasure.says == "stays"}
+    assert not stays
+    assert all(one.whose is not Whose.FACE or one.erasure.says for one in PLACES)
+
+
+def test_the_page_says_the_same_in_both_languages() -> None:
+    assert set(ENGLISH) == set(CHINESE)
+    assert set(CHINESE_PLACES) == {place.name for place in PLACES if place.is_ours}
+    assert all(re.search("[\u4e00-\u9fff]", text) for text in (*CHINESE.values(), *CHINESE_PLACES.values()))
